@@ -1,0 +1,33 @@
+"""The exception tree. Every message is one line: what was expected, what came, what to do."""
+
+from __future__ import annotations
+
+
+class MicromimicError(Exception):
+    """Base of every error that micromimic raises on purpose.
+
+    >>> raise MicromimicError("expected a video, got a text file; pass a video file")
+    Traceback (most recent call last):
+    ...
+    micromimic.errors.MicromimicError: expected a video, got a text file; pass a video file
+    """
+
+
+class InputError(MicromimicError):
+    """The input cannot be read: missing, empty, not a video, frames of different sizes."""
+
+
+class NoFaceError(MicromimicError):
+    """No face was found anywhere in the input, so there is nothing to analyse."""
+
+
+class OutputError(MicromimicError):
+    """Results could not be written: read-only folder, full disk."""
+
+
+class ModelError(MicromimicError):
+    """A model file is missing, unreadable, or does not have the expected inputs and outputs."""
+
+
+class MissingExtraError(MicromimicError):
+    """A feature needs an optional dependency that is not installed."""

@@ -1,0 +1,1 @@
+"""Scores and statistics, leak-free."""

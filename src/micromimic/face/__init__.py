@@ -1,0 +1,1 @@
+"""The face: landmarks, tracking, the canonical frame, the ten cells."""

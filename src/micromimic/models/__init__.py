@@ -1,0 +1,1 @@
+"""Recognition models: capsules, the flow capsule network, ONNX inference."""

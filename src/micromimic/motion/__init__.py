@@ -1,0 +1,1 @@
+"""Motion of the stabilised face: curves, spotting, apex, optical flow."""

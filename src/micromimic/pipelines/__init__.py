@@ -1,0 +1,1 @@
+"""From input to result: analyze, recognize, indicators, the demo."""

@@ -1,0 +1,1 @@
+"""Results written down: JSON, CSV, ELAN, HTML."""

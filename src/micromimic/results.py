@@ -1,0 +1,173 @@
+"""The result of one analysis: what `analyze` returns and the reports write down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from micromimic.labels import EMOTIONS
+from micromimic.types import AnalysisWarning, FaceTrack, MicroExpression, MotionCurve, SourceInfo
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EVENTS_SCHEMA = "micromimic.events/1"
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Which model answered, and on what it was trained."""
+
+    name: str
+    version: str
+    trained_on: str
+
+
+@dataclass(frozen=True)
+class Blink:
+    """One blink: start, middle and end in seconds."""
+
+    start: float
+    peak: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A movement that was seen and not reported.
+
+    Args:
+        peak: seconds.
+        reason: ``blink``, ``head``, ``light``, ``macro``, ``short``, ``crowded`` or ``lost``.
+    """
+
+    peak: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Spotting:
+    """What the spotter saw beside the events.
+
+    Args:
+        threshold: the score above which a movement counts.
+        blinks: eyelid closures found.
+        rejected: movements not reported, each with its reason.
+        gated_s: seconds of found face in which no event could have been reported, by cause.
+        observed_s: seconds in which the face was found and nothing was gated.
+    """
+
+    threshold: float
+    blinks: tuple[Blink, ...]
+    rejected: tuple[Rejected, ...]
+    gated_s: Mapping[str, float]
+    observed_s: float
+
+    def rejected_counts(self) -> dict[str, int]:
+        """How many movements were rejected for each reason."""
+        counts: dict[str, int] = {}
+        for item in self.rejected:
+            counts[item.reason] = counts.get(item.reason, 0) + 1
+        return dict(sorted(counts.items()))
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Everything that one video gave.
+
+    Args:
+        source: what was read.
+        found_ratio: frames with the face over all frames.
+        others_seen: further people counted.
+        warnings: limits of the input.
+        model: which model named the events.
+        events: candidates by onset.
+        indicators: plain numbers with intervals and caveats, ready for JSON
+            (``pipelines.indicators``).
+        curve: motion over time.
+        track: the face through the video.
+        spotting: thresholds, blinks, rejections, gated time.
+    """
+
+    source: SourceInfo
+    found_ratio: float
+    others_seen: int
+    warnings: tuple[AnalysisWarning, ...]
+    model: ModelInfo
+    events: tuple[MicroExpression, ...]
+    indicators: Mapping[str, Any]
+    curve: MotionCurve
+    track: FaceTrack
+    spotting: Spotting
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of ``events.json`` (schema ``micromimic.events/1``)."""
+        source = self.source
+        return {
+            "schema": EVENTS_SCHEMA,
+            "source": {
+                "path": source.path,
+                "fps": source.fps,
+                "frames": source.frames,
+                "duration_s": source.duration_s,
+                "width": source.width,
+                "height": source.height,
+            },
+            "face": {"found_ratio": self.found_ratio, "others_seen": self.others_seen},
+            "warnings": [{"code": w.code, "message": w.message} for w in self.warnings],
+            "model": {
+                "name": self.model.name,
+                "version": self.model.version,
+                "trained_on": self.model.trained_on,
+            },
+            "events": [event_to_dict(event) for event in self.events],
+            "indicators": dict(self.indicators),
+        }
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row an event; probabilities as columns ``p_negative``, ``p_positive``, ..."""
+        import pandas as pd  # noqa: PLC0415 - pandas takes 0.3 s; only tables need it
+
+        rows = []
+        for event in self.events:
+            row = event_to_dict(event)
+            probabilities = row.pop("probabilities")
+            regions = row.pop("regions")
+            row.update({f"p_{name}": probabilities[name] for name in EMOTIONS})
+            row["top_region"] = max(regions, key=lambda cell: regions[cell]) if regions else ""
+            rows.append(row)
+        return pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
+
+
+TABLE_COLUMNS = (
+    "onset_s",
+    "apex_s",
+    "offset_s",
+    "onset_frame",
+    "apex_frame",
+    "offset_frame",
+    "label",
+    *(f"p_{name}" for name in EMOTIONS),
+    "uncertain",
+    "strength",
+    "top_region",
+)
+"""Columns of ``events.csv`` and of ``Analysis.to_frame()``."""
+
+
+def event_to_dict(event: MicroExpression) -> dict[str, Any]:
+    """One entry of ``events`` in ``events.json``."""
+    return {
+        "onset_s": round(event.interval.onset, 6),
+        "apex_s": round(event.interval.apex, 6),
+        "offset_s": round(event.interval.offset, 6),
+        "onset_frame": event.onset_frame,
+        "apex_frame": event.apex_frame,
+        "offset_frame": event.offset_frame,
+        "label": event.label,
+        "probabilities": {name: round(event.probabilities[name], 4) for name in EMOTIONS},
+        "uncertain": event.uncertain,
+        "strength": round(event.strength, 3),
+        "regions": {cell: round(share, 4) for cell, share in event.regions.items()},
+    }

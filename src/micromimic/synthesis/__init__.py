@@ -1,0 +1,1 @@
+"""Synthetic micro-expressions with known truth: action-unit fields, flow maps, clips."""
