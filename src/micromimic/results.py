@@ -47,6 +47,15 @@ class Rejected:
 
 
 @dataclass(frozen=True)
+class GatedSpan:
+    """A stretch in which no event could have been reported: start and end in seconds, cause."""
+
+    start: float
+    end: float
+    cause: str
+
+
+@dataclass(frozen=True)
 class Spotting:
     """What the spotter saw beside the events.
 
@@ -56,6 +65,7 @@ class Spotting:
         rejected: movements not reported, each with its reason.
         gated_s: seconds of found face in which no event could have been reported, by cause.
         observed_s: seconds in which the face was found and nothing was gated.
+        gated_spans: where the gated time lies, by start; may be empty where only sums are known.
     """
 
     threshold: float
@@ -63,6 +73,7 @@ class Spotting:
     rejected: tuple[Rejected, ...]
     gated_s: Mapping[str, float]
     observed_s: float
+    gated_spans: tuple[GatedSpan, ...] = ()
 
     def rejected_counts(self) -> dict[str, int]:
         """How many movements were rejected for each reason."""

@@ -1,0 +1,1 @@
+"""The command line in parts; `micromimic.cli` is its door."""

@@ -1,0 +1,165 @@
+"""`micromimic analyze` over many inputs: one after the other, or several at a time."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from micromimic._cli.console import Interrupted, complain, describe, note, say, trace_of
+from micromimic._cli.progress import ProgressCallback, show_progress
+from micromimic.errors import OutputError
+from micromimic.pipelines.inputs import Input
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one input ended: a summary, or an error (both text, so that processes can send it)."""
+
+    name: str
+    summary: str = ""
+    error: str = ""
+    trace: str = ""
+    seconds: float = 0.0
+
+
+def run(inputs: Sequence[Input], out: Path, fps: float | None, jobs: int) -> int:
+    """Analyse all inputs, say results as they come, and return the exit code.
+
+    Raises:
+        OutputError: when nothing can be written to ``out``.
+        Interrupted: on Ctrl-C; what is complete stays.
+    """
+    check_writable(out)
+    ended: list[Outcome] = []
+    outcomes = _parallel if min(jobs, len(inputs)) > 1 else _in_turn
+    try:
+        for outcome in outcomes(inputs, out, fps, jobs):
+            ended.append(outcome)
+            _tell(outcome)
+    except KeyboardInterrupt:
+        _remove_parts(inputs, out)
+        done = sum(not outcome.error for outcome in ended)
+        raise Interrupted(
+            f"interrupted; {done} of {len(inputs)} inputs are complete in {out}"
+        ) from None
+    failed = [outcome.name for outcome in ended if outcome.error]
+    if len(inputs) > 1:
+        say(f"{len(inputs) - len(failed)} of {len(inputs)} inputs analysed, results in {out}")
+    return 1 if failed else 0
+
+
+def _tell(outcome: Outcome) -> None:
+    if outcome.error:
+        if outcome.trace:
+            note(outcome.trace)
+        complain(f"{outcome.name}: {outcome.error}")
+    else:
+        say(outcome.summary)
+
+
+def _in_turn(inputs: Sequence[Input], out: Path, fps: float | None, jobs: int) -> Iterator[Outcome]:
+    for number, item in enumerate(inputs, 1):
+        title = item.name if len(inputs) == 1 else f"[{number}/{len(inputs)}] {item.name}"
+        with show_progress(title) as progress:
+            outcome = analyse_one(item, out, fps, progress)
+            progress.ended = "failed" if outcome.error else "finished"
+        yield outcome
+
+
+def _parallel(
+    inputs: Sequence[Input], out: Path, fps: float | None, jobs: int
+) -> Iterator[Outcome]:
+    from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import BrokenProcessPool
+
+    note(f"{len(inputs)} inputs, {min(jobs, len(inputs))} at a time: started")
+    waiting = {item.name for item in inputs}
+    work = Parallel(
+        n_jobs=min(jobs, len(inputs)),
+        backend="loky",
+        return_as="generator_unordered",
+        batch_size=1,
+        pre_dispatch="n_jobs",
+    )
+    try:
+        for outcome in work(delayed(_in_worker)(item, out, fps) for item in inputs):
+            waiting.discard(outcome.name)
+            ended = "failed" if outcome.error else "finished"
+            note(f"{outcome.name}: {ended} in {outcome.seconds:.1f} s")
+            yield outcome
+    except BrokenProcessPool:
+        # A worker was killed from outside, nearly always for memory.
+        lost = "expected a worker to finish, got it killed (memory?); use --jobs 1"
+        yield from (Outcome(name, error=lost) for name in sorted(waiting))
+        _remove_parts([item for item in inputs if item.name in waiting], out)
+
+
+def _in_worker(item: Input, out: Path, fps: float | None) -> Outcome:
+    # Ctrl-C reaches the whole process group: the parent answers it, a worker would only add its
+    # traceback.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return analyse_one(item, out, fps, None)
+
+
+def analyse_one(
+    item: Input, out: Path, fps: float | None, progress: ProgressCallback | None
+) -> Outcome:
+    """Analyse one input and write its results; an error becomes part of the outcome."""
+    from micromimic._cli.summary import analysis_text
+    from micromimic.pipelines.analyze import analyze
+    from micromimic.reports.write import write_analysis
+
+    folder = out / item.name
+    began = time.monotonic()
+    try:
+        if item.problem is not None:
+            raise item.problem
+        analysis = analyze(item.path, fps=fps, progress=progress)
+        write_analysis(analysis, folder)
+        seconds = time.monotonic() - began
+        return Outcome(
+            item.name, analysis_text(item.name, analysis, folder, seconds), seconds=seconds
+        )
+    except Exception as error:  # noqa: BLE001 - one input's failure must not end the others
+        return Outcome(
+            item.name,
+            error=describe(error),
+            trace=trace_of(error),
+            seconds=time.monotonic() - began,
+        )
+
+
+def check_writable(out: Path) -> None:
+    """Fail before hours of work, not after; leaves nothing behind.
+
+    Raises:
+        OutputError: if no folder can be made at or in ``out``.
+    """
+    place = out.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        if not place.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        os.rmdir(tempfile.mkdtemp(prefix=".micromimic-", dir=place))  # noqa: PTH106
+    except OSError as error:
+        raise OutputError(
+            f"expected to write results to {out}, got {error.strerror or error} at {place}; "
+            "choose another folder with --out"
+        ) from None
+
+
+def _remove_parts(inputs: Sequence[Input], out: Path) -> None:
+    """Remove what killed workers had begun to write."""
+    for item in inputs:
+        for part in out.glob(f".{item.name}.*.part"):
+            shutil.rmtree(part, ignore_errors=True)

@@ -1,0 +1,151 @@
+"""The commands. Everything heavy is imported inside them: `--help` answers at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, ParamSpec
+
+import typer
+
+import micromimic
+from micromimic._cli.console import Interrupted, say
+
+P = ParamSpec("P")
+
+app = typer.Typer(
+    name="micromimic",
+    help="Find candidate micro-expressions in video, say what they show, and show why.",
+    epilog="Results assist a trained human coder. They are no lie detector and no diagnosis.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # plain help starts in half the time
+    pretty_exceptions_enable=False,
+)
+synth = typer.Typer(help="Make synthetic data with known truth.", no_args_is_help=True)
+app.add_typer(synth, name="synth")
+
+
+def _interruptible(command: Callable[P, None]) -> Callable[P, None]:
+    """Take Ctrl-C before typer does, which treats it differently from version to version."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted; nothing was left half-written") from None
+
+    return run
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        say(f"micromimic {micromimic.__version__}")
+        raise typer.Exit
+
+
+def _positive(value: float | None) -> float | None:
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise typer.BadParameter(f"expected a number above 0, got {value:g}")
+    return value
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+@_interruptible
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the clip and its report.")] = Path(
+        "micromimic-demo"
+    ),
+) -> None:
+    """Plant micro-expressions in a public-domain face, find them, and compare."""
+    from micromimic._cli.demo import run
+
+    raise typer.Exit(run(out))
+
+
+@app.command()
+@_interruptible
+def analyze(
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="INPUT",
+            help="Video files, folders of frames (with --fps), or folders of videos.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Results go to OUT/<name of the input>/.")] = Path(
+        "micromimic-results"
+    ),
+    fps: Annotated[
+        float | None,
+        typer.Option(
+            callback=_positive,
+            help="Frames a second: needed for folders of frames; for a video file it overrides "
+            "the file's own times.",
+            show_default=False,
+        ),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Inputs analysed at the same time.")] = 1,
+) -> None:
+    """Find candidate micro-expressions in videos.
+
+    Writes events.json, events.csv, events.eaf (ELAN), curve.csv and report.html for each input.
+    Exit code: 0 all done, 1 some inputs failed (the others are complete), 2 wrong usage,
+    130 interrupted.
+    """
+    from micromimic._cli.analyze import run
+    from micromimic.pipelines.inputs import NameClashError, expand_inputs
+
+    try:
+        expanded = expand_inputs(inputs)
+    except NameClashError as error:
+        raise typer.BadParameter(str(error)) from None
+    raise typer.Exit(run(expanded, out, fps, jobs))
+
+
+@synth.command("clips")
+@_interruptible
+def synth_clips(
+    out: Annotated[Path, typer.Option(help="Folder for the videos and truth.json.")],
+    count: Annotated[int, typer.Option(min=1, help="How many clips.")] = 3,
+    seconds: Annotated[float, typer.Option(callback=_positive, help="Length of each.")] = 20.0,
+    fps: Annotated[float, typer.Option(callback=_positive, help="Frames a second.")] = 200.0,
+    peak: Annotated[
+        float, typer.Option(callback=_positive, help="Largest movement at the apex, in pixels.")
+    ] = 1.5,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same clips.")] = 0,
+) -> None:
+    """Make videos of a face with planted micro-expressions, and the truth about them."""
+    from micromimic._cli.analyze import check_writable
+    from micromimic._cli.progress import show_progress
+    from micromimic.synthesis.write import synth_clips as write_clips
+
+    check_writable(out)
+    with show_progress("synthetic clips") as progress:
+        write_clips(
+            out, count=count, seconds=seconds, fps=fps, peak=peak, seed=seed, progress=progress
+        )
+    say(f"{count} clip{'' if count == 1 else 's'} and truth.json in {out}")
+
+
+@app.command()
+@_interruptible
+def models() -> None:
+    """List the models by name."""
+    from micromimic.models.registry import list_models
+
+    for name in list_models():
+        say(str(name))

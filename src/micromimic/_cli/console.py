@@ -1,0 +1,82 @@
+"""What the command line says, where, and in one line where it is an error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from typing import Final
+
+from micromimic.errors import MicromimicError
+
+DEBUG_VARIABLE: Final = "MICROMIMIC_DEBUG"
+
+
+class Interrupted(Exception):  # noqa: N818 - Ctrl-C is no error
+    """Ctrl-C, with the line to say."""
+
+
+def debugging() -> bool:
+    """Whether tracebacks are wanted."""
+    return os.environ.get(DEBUG_VARIABLE, "") not in ("", "0")
+
+
+def prepare_streams() -> None:
+    """Never fail on a character that the terminal cannot show."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def say(text: str = "") -> None:
+    """Write results to stdout; a closed pipe silences, and does not stop the work."""
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence()
+
+
+def note(text: str) -> None:
+    """Write progress and errors to stderr."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+def complain(text: str) -> None:
+    """Write one error line to stderr."""
+    note(f"micromimic: error: {one_line(text)}")
+
+
+def one_line(text: str) -> str:
+    """Text without line ends.
+
+    >>> one_line("a\\n  b")
+    'a b'
+    """
+    return " ".join(text.split())
+
+
+def describe(error: BaseException) -> str:
+    """One line for an error: its message if it is ours, else its type and how to see more."""
+    if isinstance(error, MicromimicError):
+        return one_line(str(error))
+    if isinstance(error, MemoryError):
+        return "expected enough memory, got none left; close programs or use --jobs 1"
+    text = one_line(str(error))
+    detail = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"unexpected {detail}; set {DEBUG_VARIABLE}=1 to see where"
+
+
+def trace_of(error: BaseException) -> str:
+    """The traceback when debugging, else nothing."""
+    return "".join(traceback.format_exception(error)) if debugging() else ""
+
+
+def _silence() -> None:
+    """Send what is still said nowhere, so that Python's own flush at exit is quiet too."""
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - lives to the end
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(sys.stdout.fileno(), sys.__stdout__.fileno())  # type: ignore[union-attr]

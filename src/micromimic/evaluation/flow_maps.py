@@ -1,0 +1,142 @@
+"""Measure a model on published flow maps: the manifest, and the table of scores."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.errors import InputError
+from micromimic.evaluation.metrics import (
+    expected_calibration_error,
+    subject_bootstrap,
+    uar,
+    uf1,
+)
+from micromimic.labels import EMOTIONS
+from micromimic.models.preprocess import read_flow_png
+
+_COLUMNS = ("dataset", "subject", "clip", "label", "kind", "path")
+
+
+@dataclass(frozen=True)
+class FlowMapSet:
+    """Real flow maps with their truth.
+
+    Args:
+        maps: (n, 3, 28, 28) u, v, strain, 0 to 255.
+        labels: (n,) class names.
+        datasets: (n,) database names.
+        subjects: (n,) qualified by database, as ``samm/006``.
+        clips: (n,) names.
+    """
+
+    maps: NDArray[np.float32]
+    labels: NDArray[np.str_]
+    datasets: NDArray[np.str_]
+    subjects: NDArray[np.str_]
+    clips: NDArray[np.str_]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One row of a table; intervals are 95 % over subjects."""
+
+    scope: str
+    n: int
+    uf1: float
+    uf1_ci95: tuple[float, float]
+    uar: float
+    uar_ci95: tuple[float, float]
+    calibration_error: float
+
+
+def read_flow_maps(manifest: Path) -> FlowMapSet:
+    """Read the flow maps that a manifest lists.
+
+    Args:
+        manifest: CSV with ``dataset, subject, clip, label, kind, path``; rows of another kind than
+            ``flow_map`` are left out, further columns ignored; paths are relative to the manifest.
+
+    Raises:
+        InputError: if the manifest or a map is missing or wrong.
+    """
+    if not manifest.is_file():
+        raise InputError(f"expected a manifest at {manifest}, found no file; check the path")
+    with manifest.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise InputError(
+                f"expected columns {', '.join(_COLUMNS)} in {manifest}, "
+                f"got none named {', '.join(missing)}; add them"
+            )
+        rows = [row for row in reader if row["kind"] == "flow_map"]
+    if not rows:
+        raise InputError(f"expected rows of kind flow_map in {manifest}, got none; list flow maps")
+    for row in rows:
+        if row["label"] not in EMOTIONS:
+            raise InputError(
+                f"expected a label among {', '.join(EMOTIONS)}, got {row['label']!r} "
+                f"for clip {row['clip']} in {manifest}; correct it"
+            )
+    return FlowMapSet(
+        maps=np.stack([read_flow_png(manifest.parent / row["path"]) for row in rows]),
+        labels=np.array([row["label"] for row in rows]),
+        datasets=np.array([row["dataset"] for row in rows]),
+        subjects=np.array([f"{row['dataset']}/{row['subject']}" for row in rows]),
+        clips=np.array([row["clip"] for row in rows]),
+    )
+
+
+def measure(
+    data: FlowMapSet, probabilities: NDArray[np.floating], draws: int = 2000
+) -> list[Scores]:
+    """Scores of the composite and of each database.
+
+    Args:
+        data: the truth.
+        probabilities: (n, 3), order ``labels.EMOTIONS``.
+        draws: of the subject bootstrap.
+    """
+    predicted = np.asarray(EMOTIONS)[probabilities.argmax(1)]
+    scopes = {"composite": np.ones(len(data.labels), bool)}
+    scopes |= {name: data.datasets == name for name in sorted(set(data.datasets.tolist()))}
+    table = []
+    for scope, rows in scopes.items():
+        truth, guess, who = data.labels[rows], predicted[rows], data.subjects[rows].tolist()
+
+        def interval(
+            score: Callable[..., float],
+            truth: NDArray[np.str_] = truth,
+            guess: NDArray[np.str_] = guess,
+            who: list[str] = who,
+        ) -> tuple[float, float]:
+            return subject_bootstrap(truth, guess, who, score, draws=draws)
+
+        table.append(
+            Scores(
+                scope=scope,
+                n=len(truth),
+                uf1=uf1(truth, guess),
+                uf1_ci95=interval(uf1),
+                uar=uar(truth, guess),
+                uar_ci95=interval(uar),
+                calibration_error=expected_calibration_error(truth, probabilities[rows]),
+            )
+        )
+    return table
+
+
+def majority_per_database(data: FlowMapSet) -> NDArray[np.float64]:
+    """(n, 3) certainty for each database's commonest class: what knowing the database is worth."""
+    out = np.zeros((len(data.labels), len(EMOTIONS)))
+    for name in set(data.datasets.tolist()):
+        rows = data.datasets == name
+        counts = [(data.labels[rows] == label).sum() for label in EMOTIONS]
+        out[rows, int(np.argmax(counts))] = 1.0
+    return out

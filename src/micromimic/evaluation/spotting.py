@@ -1,0 +1,206 @@
+"""How well found intervals match planted or annotated ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from micromimic.types import Interval
+
+
+@dataclass(frozen=True)
+class Match:
+    """One truth and one find that belong together.
+
+    Args:
+        truth, found: places in the sequences that were matched.
+        iou: overlap over union of their time.
+        onset_error, apex_error, offset_error: seconds, found less truth.
+    """
+
+    truth: int
+    found: int
+    iou: float
+    onset_error: float
+    apex_error: float
+    offset_error: float
+
+
+@dataclass(frozen=True)
+class SpottingScore:
+    """Counts and errors of one or more videos.
+
+    Args:
+        planted, found: how many there are.
+        pairs: matches; where scores are pooled their places count through all videos.
+        duration_s: seconds watched.
+        fps: for errors in frames.
+    """
+
+    planted: int
+    found: int
+    pairs: tuple[Match, ...]
+    duration_s: float
+    fps: float
+
+    @property
+    def recall(self) -> float:
+        """Share of the planted that was found; NaN if nothing was planted."""
+        return len(self.pairs) / self.planted if self.planted else math.nan
+
+    @property
+    def precision(self) -> float:
+        """Share of the found that was planted; NaN if nothing was found."""
+        return len(self.pairs) / self.found if self.found else math.nan
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of recall and precision: 2 TP / (planted + found)."""
+        total = self.planted + self.found
+        return 2 * len(self.pairs) / total if total else math.nan
+
+    @property
+    def false_per_minute(self) -> float:
+        """Finds without a truth, a minute of video."""
+        return 60.0 * (self.found - len(self.pairs)) / self.duration_s
+
+    def median_error_frames(self, point: str = "apex") -> float:
+        """Median absolute error of ``onset``, ``apex`` or ``offset``, frames; NaN without pairs."""
+        errors = [abs(getattr(pair, f"{point}_error")) * self.fps for pair in self.pairs]
+        return float(np.median(errors)) if errors else math.nan
+
+
+def interval_iou(a: Interval, b: Interval) -> float:
+    """Overlap over union of two intervals' time.
+
+    >>> interval_iou(Interval(0.0, 0.1, 0.2), Interval(0.1, 0.2, 0.3))
+    0.333...
+    """
+    overlap = min(a.offset, b.offset) - max(a.onset, b.onset)
+    union = max(a.offset, b.offset) - min(a.onset, b.onset)
+    return max(0.0, overlap) / union if union > 0 else 0.0
+
+
+def match_events(
+    truth: Sequence[Interval],
+    found: Sequence[Interval],
+    min_iou: float = 0.5,
+    *,
+    duration_s: float,
+    fps: float,
+) -> SpottingScore:
+    """Match one to one, the best overlap first.
+
+    Args:
+        truth: planted or annotated intervals.
+        found: what the spotter says.
+        min_iou: least overlap over union of a match (MEGC's rule is 0.5).
+        duration_s: length of the video, seconds.
+        fps: its rate, for errors in frames.
+
+    Raises:
+        ValueError: if ``min_iou`` is outside (0, 1], or duration or rate is not positive.
+
+    >>> truth = [Interval(1.0, 1.2, 1.4), Interval(3.0, 3.1, 3.4)]
+    >>> score = match_events(truth, [Interval(1.0, 1.21, 1.5)], duration_s=60.0, fps=200.0)
+    >>> score.recall, score.precision, round(score.median_error_frames("apex"), 6)
+    (0.5, 1.0, 2.0)
+    """
+    if not 0.0 < min_iou <= 1.0:
+        raise ValueError(f"min_iou must be in (0, 1], got {min_iou}")
+    if duration_s <= 0 or fps <= 0:
+        raise ValueError(f"duration and fps must be positive, got {duration_s} and {fps}")
+    candidates = sorted(
+        ((interval_iou(t, f), i, j) for i, t in enumerate(truth) for j, f in enumerate(found)),
+        key=lambda item: (-item[0], item[1], item[2]),
+    )
+    taken_truth: set[int] = set()
+    taken_found: set[int] = set()
+    pairs = []
+    for iou, i, j in candidates:
+        if iou < min_iou:
+            break
+        if i in taken_truth or j in taken_found:
+            continue
+        taken_truth.add(i)
+        taken_found.add(j)
+        pairs.append(_pair(i, j, iou, truth[i], found[j]))
+    pairs.sort(key=lambda pair: pair.truth)
+    return SpottingScore(len(truth), len(found), tuple(pairs), duration_s, fps)
+
+
+def pool(scores: Iterable[SpottingScore]) -> SpottingScore:
+    """One score over several videos of one frame rate: counts are added, pairs put together.
+
+    Raises:
+        ValueError: if there is none, or the rates differ.
+    """
+    items = list(scores)
+    if not items:
+        raise ValueError("expected at least one score, got none")
+    if len({score.fps for score in items}) > 1:
+        raise ValueError(f"fps must be one, got {sorted({score.fps for score in items})}")
+    pairs: list[Match] = []
+    planted = found = 0
+    for score in items:
+        pairs += [
+            Match(
+                pair.truth + planted,
+                pair.found + found,
+                pair.iou,
+                pair.onset_error,
+                pair.apex_error,
+                pair.offset_error,
+            )
+            for pair in score.pairs
+        ]
+        planted += score.planted
+        found += score.found
+    duration = sum(score.duration_s for score in items)
+    return SpottingScore(planted, found, tuple(pairs), duration, items[0].fps)
+
+
+@dataclass(frozen=True)
+class OracleSpotter:
+    """A spotter that knows the truth: for testing whatever comes after spotting.
+
+    Args:
+        truth: what it answers.
+        jitter: standard deviation by which onset, apex and offset are off, seconds.
+        miss: probability of missing an event.
+        seed: of jitter and misses.
+
+    >>> OracleSpotter([Interval(1.0, 1.2, 1.4)])()
+    [Interval(onset=1.0, apex=1.2, offset=1.4)]
+    """
+
+    truth: Sequence[Interval]
+    jitter: float = 0.0
+    miss: float = 0.0
+    seed: int = 0
+
+    def __call__(self) -> list[Interval]:
+        """The truth, jittered and thinned."""
+        rng = np.random.default_rng(self.seed)
+        answers = []
+        for interval in self.truth:
+            missed = rng.random() < self.miss
+            times = np.array([interval.onset, interval.apex, interval.offset])
+            times = np.sort(np.maximum(times + rng.normal(0.0, self.jitter, 3), 0.0))
+            if not missed:
+                answers.append(Interval(*(float(t) for t in times)))
+        return answers
+
+
+def _pair(i: int, j: int, iou: float, truth: Interval, found: Interval) -> Match:
+    return Match(
+        i,
+        j,
+        iou,
+        found.onset - truth.onset,
+        found.apex - truth.apex,
+        found.offset - truth.offset,
+    )

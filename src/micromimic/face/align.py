@@ -1,0 +1,260 @@
+"""Sub-pixel stabilisation: each frame is registered to a template of the canonical face.
+
+The registration is inverse-compositional Lucas-Kanade with an affine map, gain and bias, robust
+weights, on the parts that expressions move least (nose, cheeks, temples). Then each of the ten
+cells is registered by a translation with its own gain and bias: that is the motion signal.
+
+Source: Baker & Matthews, IJCV 2004, doi 10.1023/B:VISI.0000011205.11775.fd.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.canonical import (
+    canvas_size,
+    canvas_to_unit,
+    compose,
+    invert_affine,
+)
+from micromimic.face.regions import cell_boxes, cell_pixels
+
+Gray = NDArray[np.uint8]
+Affine = NDArray[np.float64]
+
+
+def warp_to_canvas(gray: Gray, canvas_to_image: NDArray[np.floating], size: int) -> Gray:
+    """Sample an image on a square canvas.
+
+    Args:
+        gray: (H, W) uint8.
+        canvas_to_image: (2, 3) map from canvas pixels to image pixels.
+        size: side of the canvas.
+
+    Returns:
+        (size, size) uint8, bilinear, borders repeated.
+    """
+    return cv2.warpAffine(
+        gray,
+        canvas_to_image,
+        (size, size),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+
+
+@dataclass(frozen=True)
+class FaceLayout:
+    """Where things lie on the canvas of one face.
+
+    Args:
+        resolution: canvas pixels a unit.
+        landmarks: (68, 2) canonical units.
+        cells: (10, k) flat indices of the ten cells.
+        rigid: (r,) flat indices of the rigid parts.
+        eyes: (e,) flat indices of both eyes' boxes.
+    """
+
+    resolution: float
+    landmarks: NDArray[np.float64]
+    cells: NDArray[np.intp]
+    rigid: NDArray[np.intp]
+    eyes: NDArray[np.intp]
+
+    @property
+    def size(self) -> int:
+        """Side of the canvas in pixels."""
+        return canvas_size(self.resolution)
+
+
+def face_layout(landmarks: NDArray[np.floating], resolution: float) -> FaceLayout:
+    """Lay out cells, rigid parts and eyes of a face.
+
+    Args:
+        landmarks: (68, 2) canonical units.
+        resolution: canvas pixels a unit.
+    """
+    size = canvas_size(resolution)
+    to_canvas = invert_affine(canvas_to_unit(resolution))
+    points = np.asarray(landmarks, dtype=np.float64) @ to_canvas[:, :2].T + to_canvas[:, 2]
+    eyes = np.zeros((size, size), np.uint8)
+    keep_out = np.zeros((size, size), np.uint8)
+    for first, last in ((36, 42), (42, 48)):
+        low, high = points[first:last].min(0), points[first:last].max(0)
+        for mask, pad in ((eyes, 0.5 * resolution), (keep_out, 0.75 * resolution)):
+            corner, opposite = np.rint(low - pad).astype(int), np.rint(high + pad).astype(int)
+            cv2.rectangle(mask, corner.tolist(), opposite.tolist(), 1, -1)
+    # Everything from just above the upper lip down moves with the mouth and the jaw.
+    lip = int(points[33, 1] + 0.35 * (points[51, 1] - points[33, 1]))
+    keep_out[lip:] = 1
+    raised = 5.25 * resolution
+    outline = np.vstack([points[1:16], points[15] - [0, raised], points[1] - [0, raised]])
+    rigid = np.zeros((size, size), np.uint8)
+    cv2.fillConvexPoly(rigid, cv2.convexHull(np.rint(outline).astype(np.int32)), 1)
+    rigid = cv2.erode(rigid, np.ones((5, 5), np.uint8))
+    rigid[keep_out > 0] = 0
+    border = int(resolution)
+    rigid[:border], rigid[-border:], rigid[:, :border], rigid[:, -border:] = 0, 0, 0, 0
+    cells = cell_pixels(cell_boxes(points), size)
+    return FaceLayout(
+        resolution, np.asarray(landmarks, np.float64), cells, np.flatnonzero(rigid), np.flatnonzero(eyes)
+    )
+
+
+@dataclass(frozen=True)
+class Registration:
+    """One frame against the template.
+
+    Args:
+        canvas: (S, S) uint8, the stabilised face.
+        canvas_to_image: (2, 3) the refined map.
+        similarity: correlation of rigid parts with the template's, -1 to 1.
+        brightness: mean grey level of the rigid parts.
+    """
+
+    canvas: Gray
+    canvas_to_image: Affine
+    similarity: float
+    brightness: float
+
+
+class Template:
+    """A picture of the canonical face, with what registration against it needs.
+
+    Args:
+        picture: (S, S) float32 canvas.
+        layout: where cells, rigid parts and eyes lie.
+    """
+
+    def __init__(self, picture: NDArray[np.float32], layout: FaceLayout) -> None:
+        self.layout = layout
+        self._picture = picture
+        gx = cv2.Sobel(picture, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
+        gy = cv2.Sobel(picture, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
+        flat = picture.ravel()
+        size = layout.size
+        self._size = size
+        rigid = layout.rigid
+        row, column = np.divmod(rigid, size)
+        # Coordinates are centred and scaled to keep the normal matrix well conditioned.
+        x, y = (column - size / 2) / size, (row - size / 2) / size
+        fx, fy = gx.ravel()[rigid], gy.ravel()[rigid]
+        self._rigid = flat[rigid]
+        centred = self._rigid - self._rigid.mean()
+        self._norm = float(np.linalg.norm(centred)) + 1e-6
+        columns = [fx * x, fx * y, fx, fy * x, fy * y, fy, centred, np.ones_like(fx)]
+        self._jacobian_t = np.ascontiguousarray(np.stack(columns), dtype=np.float32)
+        self._jacobian = np.ascontiguousarray(self._jacobian_t.T)
+        self._cells = flat[layout.cells]
+        self._cell_solver, self._cell_jacobian = _cell_solver(
+            self._cells, gx.ravel()[layout.cells], gy.ravel()[layout.cells]
+        )
+        self._eyes = flat[layout.eyes]
+        self._eye_contrast = float(self._eyes.std()) + 5.0
+
+    def register(
+        self, gray: Gray, canvas_to_image: Affine, iterations: int, tolerance: float = 0.02
+    ) -> Registration:
+        """Refine the map of the frame before until the rigid parts coincide.
+
+        Args:
+            gray: (H, W) uint8 frame.
+            canvas_to_image: (2, 3) starting map.
+            iterations: at most this many Gauss-Newton steps.
+            tolerance: stop once a step moves less than this many canvas pixels.
+        """
+        canvas = warp_to_canvas(gray, canvas_to_image, self._size)
+        for _ in range(iterations):
+            error = canvas.ravel()[self.layout.rigid] - self._rigid
+            step = self._solve(error)
+            canvas_to_image = compose(canvas_to_image, _inverse_step(step, self._size))
+            canvas = warp_to_canvas(gray, canvas_to_image, self._size)
+            if abs(step[2]) + abs(step[5]) < tolerance and np.abs(step[[0, 1, 3, 4]]).sum() < 0.06:
+                break
+        pixels = canvas.ravel()[self.layout.rigid].astype(np.float32)
+        brightness = float(pixels.mean())
+        pixels -= brightness
+        product = float(pixels @ self._rigid)
+        spread = float(np.linalg.norm(pixels)) + 1e-6
+        similarity = product / (spread * self._norm)
+        return Registration(canvas, canvas_to_image, similarity, brightness)
+
+    @staticmethod
+    def picture(
+        gray: Gray, canvas_to_image: Affine, layout: FaceLayout
+    ) -> NDArray[np.float32]:
+        """The (S, S) float32 canvas of one frame, to start a template from."""
+        return warp_to_canvas(gray, canvas_to_image, layout.size).astype(np.float32)
+
+    def coarse_shift(self, canvas: Gray) -> Affine:
+        """Canvas-to-canvas shift by phase correlation, for jumps that Lucas-Kanade cannot take.
+
+        Args:
+            canvas: (S, S) uint8, the badly registered face.
+        """
+        window = cv2.createHanningWindow((self._size, self._size), cv2.CV_32F)
+        (x, y), _ = cv2.phaseCorrelate(self._picture, canvas.astype(np.float32), window)
+        return np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
+
+    def _solve(self, error: NDArray[np.float32]) -> NDArray[np.float64]:
+        centred = error - np.median(error)
+        scale = 1.4826 * float(np.median(np.abs(centred))) + 0.5
+        weights = 1.0 / (1.0 + (centred / (2.5 * scale)) ** 2)
+        weighted = self._jacobian_t * weights
+        normal = (weighted @ self._jacobian).astype(np.float64)
+        normal[np.diag_indices(8)] *= 1.001
+        normal[np.diag_indices(8)] += 1e-6
+        return np.linalg.solve(normal, (weighted @ error).astype(np.float64))
+
+    def cell_motion(self, canvas: Gray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Displacement of the ten cells from the template.
+
+        Args:
+            canvas: (S, S) stabilised face.
+
+        Returns:
+            (10, 2) canvas pixels, right and down; (10,) root mean square residual, grey levels.
+        """
+        error = canvas.ravel()[self.layout.cells] - self._cells
+        solution = np.matmul(self._cell_solver, error[..., None])[..., 0]
+        residual = error - np.matmul(self._cell_jacobian, solution[..., None])[..., 0]
+        rms = np.sqrt(np.mean(residual * residual, axis=1))
+        return -solution[:, :2], rms
+
+    def eye_change(self, canvas: Gray) -> float:
+        """Mean absolute change of the eyes' boxes from the template, in shares of their contrast.
+
+        A closing lid changes some .3 to 1, a widened eye .1.
+        """
+        error = canvas.ravel()[self.layout.eyes] - self._eyes
+        return float(np.abs(error - np.median(error)).mean()) / self._eye_contrast
+
+
+def _cell_solver(
+    cells: NDArray[np.float32], gx: NDArray[np.float32], gy: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Pseudo-inverses (10, 4, k) and Jacobians (10, k, 4): u, v, gain, bias of each cell."""
+    centred = cells - cells.mean(1, keepdims=True)
+    jacobian = np.stack([gx, gy, centred, np.ones_like(gx)], axis=-1).astype(np.float64)
+    normal = np.einsum("cki,ckj->cij", jacobian, jacobian)
+    index = np.arange(4)
+    normal[:, index, index] *= 1.001
+    normal[:, index, index] += 1e-6
+    solver = np.einsum("cij,ckj->cik", np.linalg.inv(normal), jacobian)
+    return solver.astype(np.float32), jacobian.astype(np.float32)
+
+
+def _inverse_step(step: NDArray[np.float64], size: int) -> Affine:
+    """The canvas-to-canvas map that undoes a Gauss-Newton step."""
+    a, b, c, d, e, f = step[:6]
+    forward = np.array(
+        [
+            [1 + a / size, b / size, c - (a + b) / 2],
+            [d / size, 1 + e / size, f - (d + e) / 2],
+        ]
+    )
+    return invert_affine(forward)

@@ -1,0 +1,154 @@
+"""What tracking measures in each frame, as columns that grow without keeping any picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.canonical import INTEROCULAR
+from micromimic.labels import CELLS
+from micromimic.types import FaceTrack
+
+N_CELLS = len(CELLS)
+_FIELDS: dict[str, tuple[int, ...]] = {
+    "displacement": (N_CELLS, 2),
+    "residual": (N_CELLS,),
+    "eye_change": (),
+    "brightness": (),
+    "similarity": (),
+    "transform": (2, 3),
+}
+
+
+@dataclass(frozen=True)
+class FaceSignals:
+    """Measurements of one person's face, a row a frame; NaN where the face is lost.
+
+    Args:
+        times: (T,) seconds.
+        segments: (T,) number of the unbroken stretch; -1 where lost.
+        displacement: (T, 10, 2) of the cells, canonical units, relative to the stretch's start.
+        residual: (T, 10) what a translation does not explain in each cell, grey levels.
+        eye_change: (T,) change of the eyes' boxes from the current template, in shares of their
+            contrast.
+        brightness: (T,) mean grey level of the face's rigid parts.
+        similarity: (T,) correlation of the rigid parts with the template.
+        transform: (T, 2, 3) canonical units to image pixels.
+        landmarks: by segment, (68, 2) canonical units.
+        others_seen: further people seen.
+    """
+
+    times: NDArray[np.float64]
+    segments: NDArray[np.int_]
+    displacement: NDArray[np.float32]
+    residual: NDArray[np.float32]
+    eye_change: NDArray[np.float32]
+    brightness: NDArray[np.float32]
+    similarity: NDArray[np.float32]
+    transform: NDArray[np.float64]
+    landmarks: dict[int, NDArray[np.float64]]
+    others_seen: int = 0
+
+    @property
+    def found(self) -> NDArray[np.bool_]:
+        """(T,) where the face is tracked."""
+        return np.asarray(self.segments >= 0)
+
+    def pixels_per_unit(self) -> NDArray[np.float64]:
+        """(T,) image pixels a canonical unit; NaN where lost."""
+        linear = self.transform[:, :, :2]
+        area = linear[:, 0, 0] * linear[:, 1, 1] - linear[:, 0, 1] * linear[:, 1, 0]
+        return np.sqrt(np.abs(area))
+
+    def interocular(self) -> NDArray[np.float64]:
+        """(T,) distance between the eyes in pixels; NaN where lost."""
+        return self.pixels_per_unit() * INTEROCULAR
+
+    def track(self) -> FaceTrack:
+        """The landmarks and boxes in image pixels: each stretch's landmarks, carried along."""
+        n = len(self.times)
+        landmarks = np.full((n, 68, 2), np.nan, np.float32)
+        for segment, points in self.landmarks.items():
+            rows = np.flatnonzero(self.segments == segment)
+            moved = np.einsum("tij,pj->tpi", self.transform[rows, :, :2], points)
+            landmarks[rows] = moved + self.transform[rows, None, :, 2]
+        boxes = np.concatenate([landmarks.min(1), landmarks.max(1)], axis=1)
+        return FaceTrack(
+            self.times, boxes, landmarks, self.found, self.transform, self.segments
+        )
+
+
+class SignalLog:
+    """Collects rows; blocks of arrays, so that ten minutes at 200 fps are some 40 MB.
+
+    >>> log = SignalLog()
+    >>> log.lost(0.0)
+    >>> len(log)
+    1
+    """
+
+    BLOCK = 4096
+
+    def __init__(self) -> None:
+        self._blocks: list[dict[str, NDArray[np.float64]]] = []
+        self._times: list[float] = []
+        self._segments: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def lost(self, time: float) -> None:
+        """A frame without the face."""
+        self._row(time, -1)
+
+    def found(self, time: float, segment: int, **values: object) -> None:
+        """A frame with the face: one value for each of the columns."""
+        block, row = self._row(time, segment)
+        for name, value in values.items():
+            block[name][row] = value
+
+    def _row(self, time: float, segment: int) -> tuple[dict[str, NDArray[np.float64]], int]:
+        row = len(self._times) % self.BLOCK
+        if row == 0:
+            self._blocks.append(
+                {
+                    name: np.full(
+                        (self.BLOCK, *shape),
+                        np.nan,
+                        np.float64 if name == "transform" else np.float32,
+                    )
+                    for name, shape in _FIELDS.items()
+                }
+            )
+        self._times.append(time)
+        self._segments.append(segment)
+        return self._blocks[-1], row
+
+    def signals(
+        self,
+        keep: set[int],
+        landmarks: dict[int, NDArray[np.float64]],
+        others_seen: int,
+    ) -> FaceSignals:
+        """Everything collected, with only the segments to ``keep`` counted as found."""
+        n = len(self)
+        columns = {
+            name: np.concatenate([block[name] for block in self._blocks])[:n]
+            if self._blocks
+            else np.zeros((0, *shape))
+            for name, shape in _FIELDS.items()
+        }
+        segments = np.array(self._segments, dtype=np.int_)
+        gone = ~np.isin(segments, sorted(keep))
+        segments[gone] = -1
+        for column in columns.values():
+            column[gone] = np.nan
+        return FaceSignals(
+            times=np.array(self._times, dtype=np.float64),
+            segments=segments,
+            landmarks={s: p for s, p in landmarks.items() if s in keep},
+            others_seen=others_seen,
+            **columns,
+        )

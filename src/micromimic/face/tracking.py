@@ -1,0 +1,369 @@
+"""One person's face through a video: found, locked on, stabilised, lost, found again.
+
+Landmarks locate the face at the start and check it every two seconds; between them the template
+of `face.align` carries it. Nothing of a frame is kept but numbers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.canonical import (
+    apply_affine,
+    canonical_to_image,
+    canvas_to_unit,
+    compose,
+    invert_affine,
+)
+from micromimic.face.align import FaceLayout, Gray, Registration, Template, face_layout
+from micromimic.face.identity import FaceIdentity
+from micromimic.face.landmarks import (
+    Box,
+    DlibLandmarks,
+    LandmarkBackend,
+    box_area,
+    landmark_box,
+    overlap,
+)
+from micromimic.face.signals import N_CELLS, FaceSignals, SignalLog
+
+
+@dataclass(frozen=True)
+class TrackingConfig:
+    """How a face is followed.
+
+    Args:
+        resolution: canvas pixels a canonical unit.
+        check_interval: seconds between checks by the detector.
+        search_interval: seconds between searches while no face is tracked.
+        renew_interval: seconds between renewals of the template.
+        average: seconds of frames averaged into a template.
+        coast: seconds for which a face that no longer matches may come back unsearched.
+        min_similarity: correlation with the template below which a frame does not match.
+        long_sides: sizes to which a frame's long side is scaled for detection, in order.
+        max_landmark_error: canonical units between tracked and detected landmarks.
+    """
+
+    resolution: float = 4.0
+    check_interval: float = 2.0
+    search_interval: float = 0.3
+    renew_interval: float = 1.0
+    average: float = 0.06
+    coast: float = 0.1
+    min_similarity: float = 0.6
+    long_sides: tuple[int, ...] = (320, 640, 1280)
+    max_landmark_error: float = 2.5
+
+
+@dataclass
+class _Lock:
+    """The state of an unbroken stretch of tracking."""
+
+    segment: int
+    person: int
+    layout: FaceLayout
+    template: Template
+    canvas_to_image: NDArray[np.float64]
+    reduction: int
+    started: float
+    renewed: float
+    checked: float
+    matched: float
+    offset: NDArray[np.float32] = field(
+        default_factory=lambda: np.zeros((N_CELLS, 2), np.float32)
+    )
+    recent: deque[tuple[float, Gray, NDArray[np.float32]]] = field(default_factory=deque)
+    eyes: deque[tuple[float, float]] = field(default_factory=deque)
+    failed_checks: int = 0
+
+
+class FaceTracker:
+    """Follows the largest, most persistent face.
+
+    Feed frames in order with ``update``; ``finish`` returns the measurements of the person with
+    the largest sum of face area over time. Other people are counted, their frames are gaps.
+
+    Args:
+        config: how to follow.
+        backend: landmark library; dlib when None.
+    """
+
+    def __init__(
+        self, config: TrackingConfig | None = None, backend: LandmarkBackend | None = None
+    ) -> None:
+        self.config = config or TrackingConfig()
+        self._backend: LandmarkBackend = backend or DlibLandmarks()
+        self._identity = FaceIdentity()
+        self._log = SignalLog()
+        self._lock: _Lock | None = None
+        self._landmarks: dict[int, NDArray[np.float64]] = {}
+        self._person: dict[int, int] = {}
+        self._area: dict[int, float] = {}
+        self._others: list[int] = []
+        self._searched = -np.inf
+        self._searches = 0
+        self._previous_time: float | None = None
+
+    def update(self, gray: Gray, time: float) -> None:
+        """Take the next frame.
+
+        Args:
+            gray: (H, W) uint8.
+            time: seconds, rising.
+        """
+        step = 0.0 if self._previous_time is None else time - self._previous_time
+        self._previous_time = time
+        lock = self._lock
+        if lock is None or not self._follow(lock, gray, time, step):
+            self._search(gray, time)
+
+    def finish(self) -> FaceSignals:
+        """All measurements of the chosen person; others count as gaps."""
+        totals: dict[int, float] = {}
+        for segment, person in self._person.items():
+            totals[person] = totals.get(person, 0.0) + self._area.get(segment, 0.0)
+        chosen = max(totals, key=lambda person: totals[person]) if totals else -1
+        keep = {segment for segment, person in self._person.items() if person == chosen}
+        # A face beside the tracked one counts when two checks agree, or the only one saw it.
+        beside = sorted(self._others, reverse=True)
+        at_once = beside[min(1, len(beside) - 1)] if beside else 0
+        others = max(at_once, len(totals) - 1, 0)
+        return self._log.signals(keep, self._landmarks, others)
+
+    def _follow(self, lock: _Lock, gray: Gray, time: float, step: float) -> bool:
+        """Register one frame; False when the lock was given up (the frame is not logged yet)."""
+        result = self._register(lock, gray, step)
+        if result is None or result.similarity < self.config.min_similarity:
+            if time - lock.matched <= self.config.coast:
+                self._log.lost(time)
+                return True
+            self._lock = None
+            self._searched = -np.inf
+            return False
+        lock.matched = time
+        lock.canvas_to_image = result.canvas_to_image
+        self._measure(lock, result, gray, time, step)
+        if time - lock.checked >= self.config.check_interval:
+            self._check(lock, gray, time)
+        return True
+
+    def _register(self, lock: _Lock, gray: Gray, step: float) -> Registration | None:
+        image, to_reduced = reduce_face(gray, lock.canvas_to_image, lock.layout.size, lock.reduction)
+        if image is None:
+            return None
+        # Slow cameras move the face further between frames than two steps can follow.
+        iterations = 2 if step < 1 / 60 else 5
+        start = compose(to_reduced, lock.canvas_to_image)
+        result = lock.template.register(image, start, iterations)
+        if result.similarity < self.config.min_similarity:
+            jump = lock.template.coarse_shift(result.canvas)
+            shifted = compose(result.canvas_to_image, jump)
+            retry = lock.template.register(image, shifted, 8)
+            result = max(result, retry, key=lambda r: r.similarity)
+        linear = result.canvas_to_image[:, :2]
+        if not 0.25 < abs(np.linalg.det(linear)) / abs(np.linalg.det(start[:, :2])) < 4:
+            return None
+        back = compose(invert_affine(to_reduced), result.canvas_to_image)
+        return Registration(result.canvas, back, result.similarity, result.brightness)
+
+    def _measure(
+        self, lock: _Lock, result: Registration, gray: Gray, time: float, step: float
+    ) -> None:
+        motion, residual = lock.template.cell_motion(result.canvas)
+        eye = lock.template.eye_change(result.canvas)
+        displacement = motion / np.float32(lock.layout.resolution) + lock.offset
+        to_canvas = invert_affine(canvas_to_unit(lock.layout.resolution))
+        self._log.found(
+            time,
+            lock.segment,
+            displacement=displacement,
+            residual=residual,
+            eye_change=eye,
+            brightness=result.brightness,
+            similarity=result.similarity,
+            transform=compose(result.canvas_to_image, to_canvas),
+        )
+        scale = abs(np.linalg.det(result.canvas_to_image[:, :2]))
+        self._area[lock.segment] += scale * lock.layout.size**2 * max(step, 1e-6)
+        lock.eyes.append((time, eye))
+        while time - lock.eyes[0][0] > 2.0:
+            lock.eyes.popleft()
+        lock.recent.append((time, result.canvas, displacement))
+        while len(lock.recent) > 1 and time - lock.recent[0][0] >= self.config.average:
+            lock.recent.popleft()
+        self._renew(lock, time, result.similarity)
+
+    def _renew(self, lock: _Lock, time: float, similarity: float) -> None:
+        """Replace the template by the mean of the last frames, in a quiet moment."""
+        first = lock.renewed == lock.started
+        age = time - lock.renewed
+        # The very first template is one noisy frame: replace it as soon as an average exists.
+        due = 2 * self.config.average if first else self.config.renew_interval
+        if similarity < 0.9:
+            due = min(due, 0.25)  # the head has turned: an old template misleads
+        if age < due:
+            return
+        levels = [level for _, level in lock.eyes]
+        lately = [level for seen, level in lock.eyes if time - seen <= 0.25]
+        quiet = max(lately) <= 2.0 * float(np.median(levels)) + 0.02
+        if not quiet and age < due + 1.0:
+            return
+        picture = np.mean([canvas for _, canvas, _ in lock.recent], axis=0, dtype=np.float32)
+        lock.offset = np.mean([moved for _, _, moved in lock.recent], axis=0, dtype=np.float32)
+        lock.template = Template(picture, lock.layout)
+        lock.renewed = time
+
+    def _check(self, lock: _Lock, gray: Gray, time: float) -> None:
+        """Let the detector confirm the face, and count others."""
+        lock.checked = time
+        to_canvas = invert_affine(canvas_to_unit(lock.layout.resolution))
+        transform = compose(lock.canvas_to_image, to_canvas)
+        expected = apply_affine(transform, lock.layout.landmarks)
+        here = landmark_box(expected)
+        boxes = self._detect(gray, here)
+        mine = [box for box in boxes if overlap(box, here) > 0.2]
+        others = [box for box in boxes if overlap(box, here) <= 0.2]
+        self._others.append(len(others))
+        if not mine:
+            lock.failed_checks += 1
+            if lock.failed_checks >= 3:
+                self._lock = None
+            return
+        lock.failed_checks = 0
+        points = self._backend.landmarks(gray, mine[0])
+        seen = apply_affine(invert_affine(transform), points)
+        rigid = slice(27, 48)
+        error = np.linalg.norm(seen[rigid].mean(0) - lock.layout.landmarks[rigid].mean(0))
+        larger = [box for box in others if box_area(box) > 2 * box_area(mine[0])]
+        if error > self.config.max_landmark_error or larger:
+            self._lock = None
+            self._searched = -np.inf
+
+    def _detect(self, gray: Gray, around: Box | None = None) -> list[Box]:
+        """Boxes of all faces, at the first scale that finds one; for a check, at one scale."""
+        longest = max(gray.shape)
+        sides = [side for side in self.config.long_sides if side <= 2 * longest]
+        if around is not None:
+            # The smallest scale that still shows the known face with some 100 pixels.
+            width = max(around[2] - around[0], 1.0)
+            enough = [side for side in sides if side * width / longest >= 100]
+            sides = enough[:1] or sides[-1:]
+        elif self._searches % 3:
+            sides = sides[:2]
+        for side in sides:
+            boxes = self._backend.detect(gray, side)
+            if boxes:
+                return boxes
+        return []
+
+    def _search(self, gray: Gray, time: float) -> None:
+        """Look for a face and lock on to the largest."""
+        if time - self._searched < self.config.search_interval:
+            self._log.lost(time)
+            return
+        self._searched = time
+        boxes = self._detect(gray)
+        self._searches += 1
+        if not boxes:
+            self._log.lost(time)
+            return
+        self._searches = 0
+        landmarks = self._backend.landmarks(gray, boxes[0])
+        self._others.append(len(boxes) - 1)
+        lock = self._lock_on(gray, landmarks, time)
+        if lock is None:
+            self._log.lost(time)
+            return
+        self._lock = lock
+        result = self._register(lock, gray, 0.0)
+        if result is None:
+            self._lock = None
+            self._log.lost(time)
+            return
+        self._measure(lock, result, gray, time, 0.0)
+
+    def _lock_on(
+        self, gray: Gray, landmarks: NDArray[np.float64], time: float
+    ) -> _Lock | None:
+        try:
+            transform = canonical_to_image(landmarks)
+        except ValueError:
+            return None  # a degenerate shape is no face
+        if np.linalg.det(transform[:, :2]) <= 0:
+            return None
+        resolution = self.config.resolution
+        layout = face_layout(apply_affine(invert_affine(transform), landmarks), resolution)
+        if len(layout.rigid) < 200:
+            return None
+        canvas_to_image = compose(transform, canvas_to_unit(resolution))
+        scale = float(np.sqrt(np.linalg.det(canvas_to_image[:, :2])))
+        reduction = max(1, int(scale))
+        image, to_reduced = reduce_face(gray, canvas_to_image, layout.size, reduction)
+        if image is None:
+            return None
+        picture = Template.picture(image, compose(to_reduced, canvas_to_image), layout)
+        segment = len(self._person)
+        self._person[segment] = self._identity.who(self._identity.embed(gray, landmarks))
+        self._area[segment] = 0.0
+        self._landmarks[segment] = layout.landmarks
+        return _Lock(
+            segment,
+            self._person[segment],
+            layout,
+            Template(picture, layout),
+            canvas_to_image,
+            reduction,
+            started=time,
+            renewed=time,
+            checked=time,
+            matched=time,
+        )
+
+
+def reduce_face(
+    gray: Gray, canvas_to_image: NDArray[np.float64], size: int, factor: int
+) -> tuple[Gray | None, NDArray[np.float64]]:
+    """The face's part of the frame, averaged down by a whole factor.
+
+    Averaging before sampling keeps all of a large face's pixels in the measurement, where
+    bilinear sampling alone would throw most of them away.
+
+    Args:
+        gray: (H, W) uint8.
+        canvas_to_image: (2, 3).
+        size: side of the canvas.
+        factor: 1 leaves the frame as it is.
+
+    Returns:
+        The picture (None where the face lies outside the frame) and the (2, 3) map from image
+        pixels to its pixels.
+    """
+    edge = float(size - 1)
+    corners = np.array([[0.0, 0.0], [edge, 0.0], [0.0, edge], [edge, edge]])
+    corners = apply_affine(canvas_to_image, corners)
+    height, width = gray.shape
+    centre = corners.mean(0)
+    if not (0 <= centre[0] < width and 0 <= centre[1] < height):
+        return None, np.eye(2, 3)
+    if factor == 1:
+        return gray, np.eye(2, 3)
+    pad = 0.05 * (corners.max(0) - corners.min(0)).max()
+    low = np.maximum(0, np.floor(corners.min(0) - pad)).astype(int) // factor * factor
+    high = np.minimum([width, height], np.ceil(corners.max(0) + pad)).astype(int)
+    count = (high - low) // factor
+    if (count < 8).any():
+        return None, np.eye(2, 3)
+    high = low + count * factor
+    part = gray[low[1] : high[1], low[0] : high[0]]
+    small = cv2.resize(part, (int(count[0]), int(count[1])), interpolation=cv2.INTER_AREA)
+    scale = 1.0 / factor
+    shift = 0.5 * scale - 0.5
+    return small, np.array(
+        [[scale, 0.0, shift - low[0] * scale], [0.0, scale, shift - low[1] * scale]]
+    )
+

@@ -1,0 +1,233 @@
+"""Overlays on a face crop: the ten cells, flow arrows, the vote's heat map, what changed.
+
+All functions take and return RGB pictures and leave their input as it is. Geometry comes in
+canonical units; canonical point p lies at pixel ``(p + margin) * pixels_per_unit - 0.5``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.canonical import UNITS
+from micromimic.types import FloatArray, FlowMap
+
+Picture = NDArray[np.uint8]
+Colour = tuple[int, int, int]
+
+ARROW: Final[Colour] = (255, 214, 64)
+CELL: Final[Colour] = (255, 255, 255)
+_DARK: Final[Colour] = (20, 24, 32)
+_SHIFT: Final = 4  # cv2 takes sub-pixel points as integers of 1/16 pixel
+
+
+def _check(image: Picture) -> None:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
+
+
+def to_pixels(points: FloatArray, pixels_per_unit: float, margin: float) -> NDArray[np.float64]:
+    """Canonical points (..., 2) as pixels of a crop.
+
+    >>> to_pixels(np.array([0.0, 3.0]), pixels_per_unit=4.0, margin=7.0)
+    array([27.5, 39.5])
+    """
+    return (np.asarray(points, dtype=np.float64) + margin) * pixels_per_unit - 0.5
+
+
+def _fixed(point: NDArray[np.float64]) -> tuple[int, int]:
+    x, y = np.round(point * (1 << _SHIFT)).astype(int).tolist()
+    return x, y
+
+
+def scaled(image: Picture, width: int) -> Picture:
+    """The picture at another width, its proportions kept; sharp lines are drawn after scaling.
+
+    Raises:
+        ValueError: if the picture is not (H, W, 3) uint8 or the width is below 1.
+    """
+    _check(image)
+    if width < 1:
+        raise ValueError(f"width must be at least 1 pixel, got {width}")
+    factor = width / image.shape[1]
+    size = (width, max(1, round(image.shape[0] * factor)))
+    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, size, interpolation=method), dtype=np.uint8)
+
+
+def draw_cells(
+    image: Picture, cells: FloatArray, pixels_per_unit: float, margin: float, colour: Colour = CELL
+) -> Picture:
+    """Outline cells (N, 4: left, top, right, bottom in units) on the picture.
+
+    A dark line under the light one keeps them visible on any skin and background.
+    """
+    _check(image)
+    out = image.copy()
+    boxes = np.asarray(cells, dtype=np.float64).reshape(-1, 2, 2)
+    corners = to_pixels(boxes, pixels_per_unit, margin)
+    for shade, width, weight in ((_DARK, 3, 0.45), (colour, 1, 0.85)):
+        layer = out.copy()
+        for first, last in corners:
+            cv2.rectangle(
+                layer, _fixed(first), _fixed(last), shade, width, cv2.LINE_AA, shift=_SHIFT
+            )
+        out = np.asarray(cv2.addWeighted(layer, weight, out, 1 - weight, 0), dtype=np.uint8)
+    return out
+
+
+def magnification(flow: FlowMap, longest: float = 4.5) -> float:
+    """By how much to magnify arrows so that the longest spans about ``longest`` units.
+
+    One of 1, 2, 3, 5, 8, 10, 15, 20, 30, 50: a number to read off, not a precise one.
+
+    >>> uv = np.zeros((2, 28, 28)); uv[0, 14, 14] = 0.4
+    >>> magnification(FlowMap(uv, np.zeros((28, 28))))
+    10.0
+    """
+    peak = float(np.hypot(*np.asarray(flow.uv, dtype=np.float64)).max())
+    steps = (1.0, 2.0, 3.0, 5.0, 8.0, 10.0, 15.0, 20.0, 30.0, 50.0)
+    if not peak > 0:
+        return 1.0
+    return max((s for s in steps if s * peak <= longest * 1.001), default=1.0)
+
+
+def draw_arrows(
+    image: Picture,
+    flow: FlowMap,
+    pixels_per_unit: float,
+    margin: float,
+    magnify: float,
+    *,
+    spacing: int = 2,
+    smallest: float = 0.25,
+    colour: Colour = ARROW,
+) -> Picture:
+    """Draw the flow as arrows, ``magnify`` times longer than the movement.
+
+    Args:
+        image: (H, W, 3) uint8.
+        flow: canonical units.
+        pixels_per_unit: of the picture.
+        margin: units around the 28 x 28 square.
+        magnify: factor on the length; say it beside the picture.
+        spacing: units between arrows.
+        smallest: movements below this share of the largest get no arrow.
+        colour: RGB.
+    """
+    _check(image)
+    out = image.copy()
+    uv = np.asarray(flow.uv, dtype=np.float64)
+    size = np.hypot(uv[0], uv[1])
+    if not size.max() > 0:
+        return out
+    heavy = max(1, round(pixels_per_unit / 6))
+    arrows = []
+    for row in range(spacing // 2, UNITS, spacing):
+        for column in range(spacing // 2, UNITS, spacing):
+            if size[row, column] < smallest * size.max():
+                continue
+            start = np.array([column + 0.5, row + 0.5])
+            end = start + magnify * uv[:, row, column]
+            arrows.append([to_pixels(p, pixels_per_unit, margin) for p in (start, end)])
+    for shade, width in ((_DARK, heavy + 1), (colour, heavy)):
+        for start, end in arrows:
+            _arrow(out, start, end, shade, width, head=0.6 * pixels_per_unit)
+    return out
+
+
+def _arrow(
+    image: Picture,
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    colour: Colour,
+    width: int,
+    head: float,
+) -> None:
+    """One arrow, in place; its head has the same size whatever the length."""
+    cv2.line(image, _fixed(start), _fixed(end), colour, width, cv2.LINE_AA, _SHIFT)
+    along = end - start
+    length = float(np.hypot(*along))
+    if length < 1e-6:
+        return
+    along = along / length
+    across = np.array([-along[1], along[0]])
+    reach = min(head, 0.5 * length)
+    back = end - reach * along
+    for side in (-0.55, 0.55):
+        tip = back + side * reach * across
+        cv2.line(image, _fixed(end), _fixed(tip), colour, width, cv2.LINE_AA, _SHIFT)
+
+
+def draw_heat(
+    image: Picture, votes: FloatArray, pixels_per_unit: float, margin: float, strength: float = 0.8
+) -> Picture:
+    """Lay a (g, g) map over the 28 x 28 square of a greyed face: brighter and warmer is more.
+
+    The largest value gets the full colour if it is at least twice the uniform share (1 / g^2),
+    and less below, so that a map without any preference colours nothing strongly.
+    """
+    _check(image)
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    level = _heat_level(np.asarray(votes, dtype=np.float32))
+    side = max(1, round(UNITS * pixels_per_unit))
+    square = np.clip(cv2.resize(level, (side, side), interpolation=cv2.INTER_CUBIC), 0, 1)
+    height, width = image.shape[:2]
+    layer: NDArray[np.float32] = np.zeros((height, width), np.float32)
+    left = round(margin * pixels_per_unit)
+    part = np.asarray(square[: height - left, : width - left], dtype=np.float32)
+    layer[left : left + part.shape[0], left : left + part.shape[1]] = part
+    soft = np.asarray(cv2.GaussianBlur(layer, (0, 0), max(0.5, 0.6 * pixels_per_unit)))
+    shades = np.round(255 * (0.25 + 0.7 * soft)).astype(np.uint8)
+    table = np.asarray(cv2.applyColorMap(shades, cv2.COLORMAP_INFERNO))[..., ::-1]
+    weight = (strength * np.sqrt(soft))[..., None]
+    out: Picture = np.round(grey * (1 - weight) + table * weight).astype(np.uint8)
+    return out
+
+
+def _heat_level(votes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(g, g) in 0..1: from the median up to the largest, damped where nothing stands out."""
+    uniform = float(votes.sum()) / votes.size
+    low = min(float(np.median(votes)), uniform)
+    span = float(votes.max()) - low
+    if not span > 1e-9 or not uniform > 0:
+        return np.zeros_like(votes)
+    lead = min(1.0, max(0.0, float(votes.max()) / uniform - 1))
+    return np.asarray(lead * np.clip((votes - low) / span, 0, 1), dtype=np.float32)
+
+
+def difference_gain(onset: Picture, apex: Picture) -> float:
+    """By how much to magnify the difference of two faces so that it can be seen: 1 to 16."""
+    change = _luma(apex) - _luma(onset)
+    peak = float(np.percentile(np.abs(change - np.median(change)), 99.5))
+    return float(np.clip(round(110 / peak), 1, 16)) if peak > 0 else 16.0
+
+
+def draw_difference(onset: Picture, apex: Picture, gain: float) -> Picture:
+    """What became brighter (red) and darker (blue) from onset to apex, ``gain`` times magnified.
+
+    The face stays faintly visible; a uniform change of light is taken out first.
+
+    Raises:
+        ValueError: if the pictures differ in size.
+    """
+    _check(onset)
+    _check(apex)
+    if onset.shape != apex.shape:
+        raise ValueError(f"pictures must have one size, got {onset.shape} and {apex.shape}")
+    change = _luma(apex) - _luma(onset)
+    level = np.clip(gain * (change - np.median(change)) / 127.0, -1, 1)[..., None]
+    rest = (205.0 + 0.19 * _luma(onset))[..., None] * np.array([1.0, 1.0, 1.005])
+    up, down = np.array([178.0, 34.0, 34.0]), np.array([24.0, 78.0, 163.0])
+    out = rest + np.abs(level) * (np.where(level > 0, up, down) - rest)
+    return np.asarray(np.clip(np.round(out), 0, 255), dtype=np.uint8)
+
+
+def _luma(image: Picture) -> NDArray[np.float64]:
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    wide = max(0.8, image.shape[1] / 220)  # a pixel's own noise is nothing that moved
+    soft = cv2.GaussianBlur(grey.astype(np.float64), (0, 0), wide)
+    return np.asarray(soft, dtype=np.float64)

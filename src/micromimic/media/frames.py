@@ -1,0 +1,98 @@
+"""One frame, and what every source of frames offers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+GrayImage = NDArray[np.uint8]
+ColourImage = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One decoded frame.
+
+    Args:
+        index: position in the order of decoding, from 0.
+        time: seconds from the first frame.
+        gray: (H, W) uint8, C-contiguous, its own memory.
+        load_rgb: makes the (H, W, 3) picture when asked; None for a grey source.
+
+    A frame of a video keeps its decoded picture alive (about 1.5 bytes a pixel beside ``gray``) so
+    that colour stays at hand: keep ``gray`` alone where frames are collected.
+
+    >>> frame = Frame(0, 0.0, np.full((2, 3), 7, np.uint8))
+    >>> frame.rgb().shape
+    (2, 3, 3)
+    """
+
+    index: int
+    time: float
+    gray: GrayImage
+    load_rgb: Callable[[], ColourImage] | None = field(default=None, repr=False)
+
+    def rgb(self) -> ColourImage:
+        """(H, W, 3) uint8 RGB, converted at each call and not kept."""
+        if self.load_rgb is None:
+            return np.repeat(self.gray[..., None], 3, axis=2)
+        return self.load_rgb()
+
+
+class FrameSource(Protocol):
+    """Frames in order, any number of times, and single frames again later.
+
+    Attributes:
+        path: as given.
+        width, height: pixels, after rotation.
+        expected_frames: from the container; None where it does not say. The real number is known
+            when the iteration has ended.
+        nominal_fps: the rate the container states (or the caller); None where nobody says.
+        damage: one line for each kind of damage seen; complete when the iteration has ended.
+    """
+
+    path: str
+    width: int
+    height: int
+    expected_frames: int | None
+    nominal_fps: float | None
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What is wrong with the source, a line each; complete after the iteration."""
+        ...
+
+    def __iter__(self) -> Iterator[Frame]:
+        """All frames, times rising strictly from 0."""
+        ...
+
+    def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
+        """Frames by ascending index, after (or without) a first pass."""
+        ...
+
+    def close(self) -> None:
+        """Stop reading and free everything; iterating again is an error."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+def check_ascending(indices: Sequence[int]) -> None:
+    """Raise ValueError unless indices are non-negative and never fall."""
+    previous = 0
+    for index in indices:
+        if index < previous:
+            raise ValueError(f"indices must ascend from 0, got {index} after {previous}")
+        previous = index

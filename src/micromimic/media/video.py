@@ -1,0 +1,272 @@
+"""Frames with their real timestamps from a video file or a folder of pictures.
+
+>>> with open_source("interview.mp4") as source:  # doctest: +SKIP
+...     for frame in source:
+...         print(frame.time, frame.gray.mean())
+...     print(source.damage)
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import av
+import av.error
+
+from micromimic.errors import InputError
+from micromimic.media.clock import Clock
+from micromimic.media.decoder import Decoder, FrameIndex, stated_seconds
+from micromimic.media.folder import FolderSource
+from micromimic.media.frames import Frame, FrameSource, check_ascending
+from micromimic.media.pixels import gray_of, rgb_of
+from micromimic.media.prefetch import Prefetch
+from micromimic.media.writer import VideoWriter
+
+__all__ = ["Frame", "FrameSource", "VideoSource", "VideoWriter", "open_source"]
+
+READ_AHEAD_BYTES: Final = 192 * 2**20
+"""Frames read ahead never hold more than this."""
+
+_SEEK_GAIN: Final = 12
+"""Seek only where it saves this many frames: a seek restarts the decoder's threads."""
+
+
+def open_source(path: str | Path, fps: float | None = None, read_ahead: int = 64) -> FrameSource:
+    """Open a video file, or a folder of frames.
+
+    Args:
+        path: a video file, or a folder of pictures.
+        fps: needed for a folder; for a file it overrides the file's timestamps (a high-speed
+            camera's 200 frames a second are often stored to play at 25).
+        read_ahead: frames decoded in advance by a background thread.
+
+    Raises:
+        InputError: when the path is missing, unreadable, or holds no frames, with the remedy.
+    """
+    if fps is not None and not (math.isfinite(fps) and fps > 0):
+        raise InputError(f"expected a frame rate above 0, got {fps}; pass a positive --fps")
+    path = Path(path)
+    try:
+        if path.is_dir():
+            return FolderSource(path, fps, read_ahead)
+        _check_file(path)
+    except OSError as error:
+        raise InputError(
+            f"expected to read {path}, got {error.strerror or error}; check its permissions"
+        ) from None
+    return VideoSource(path, fps, read_ahead)
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        raise InputError(
+            f"expected a video file or a folder of frames, got {path}, which does not exist; "
+            "check the path"
+        )
+    if not path.is_file():
+        raise InputError(f"expected a video file, got {path}, which is a device; pass a file")
+    with path.open("rb") as file:
+        if not file.read(1):
+            raise InputError(f"expected a video, got {path} of 0 bytes; record or copy it again")
+
+
+class VideoSource:
+    """Frames of a video file; see ``FrameSource``.
+
+    Raises:
+        InputError: not a video, no video stream, fewer than two frames.
+    """
+
+    def __init__(self, path: str | Path, fps: float | None = None, read_ahead: int = 64) -> None:
+        self.path = str(path)
+        self._file = Path(path)
+        self._fps = fps
+        self._index: FrameIndex | None = None
+        self._damage: tuple[str, ...] = ()
+        self._live: set[Prefetch[Frame]] = set()
+        self._closed = False
+        self._probe()
+        self._ahead = max(2, min(read_ahead, READ_AHEAD_BYTES // (3 * self.width * self.height)))
+
+    def _open(self) -> Decoder:
+        if self._closed:
+            raise ValueError(f"expected an open source, got {self.path} after close()")
+        try:
+            return Decoder(self._file)
+        except av.error.FFmpegError as error:
+            raise InputError(
+                f"expected a video, got {self.path}, which cannot be opened as one "
+                f"({error.strerror}); the file is of another kind, incomplete or damaged"
+            ) from None
+
+    def _probe(self) -> None:
+        with self._open() as decoder:
+            stream = decoder.stream
+            pictures = decoder.pictures()
+            first = next(pictures, None)
+            second = next(pictures, None)
+            rate = stream.average_rate or stream.guessed_rate
+            self._container_fps = float(rate) if rate else None
+            self._time_base = stream.time_base or Fraction(1, 1000)
+            self._stated_frames = stream.frames or None
+            self._stated_s = stated_seconds(decoder)
+        if first is None or second is None:
+            got = "none that can be decoded" if first is None else "a single picture"
+            raise InputError(
+                f"expected at least two frames in {self.path}, got {got}; pass a whole video"
+            )
+        self._turns = round(first.rotation / 90) % 4
+        self._coded_size = first.width, first.height
+        turned = self._turns % 2 == 1
+        self.width, self.height = self._coded_size[::-1] if turned else self._coded_size
+        self.nominal_fps = self._fps or self._container_fps
+        self.expected_frames = self._stated_frames
+        if self.expected_frames is None and self._stated_s and self._container_fps:
+            self.expected_frames = round(self._stated_s * self._container_fps)
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What is wrong with the file, a line each; complete after the iteration."""
+        return self._damage
+
+    def __iter__(self) -> Iterator[Frame]:
+        """All frames in order, decoded and made grey in a background thread."""
+        if self._closed:
+            raise ValueError(f"expected an open source, got {self.path} after close()")
+        with Prefetch(self._produce, self._ahead) as frames:
+            self._live.add(frames)
+            try:
+                yield from frames
+            finally:
+                self._live.discard(frames)
+
+    def _produce(self) -> Iterator[Frame]:
+        index = FrameIndex()
+        step = 1.0 / (self._container_fps or 25.0)
+        resized = 0
+        last = 0.0
+        with self._open() as decoder:
+            clock = Clock(self._time_base, step)
+            for number, picture in enumerate(decoder.pictures()):
+                index.add(picture)
+                last = clock.seconds(picture.pts)
+                resized += (picture.width, picture.height) != self._coded_size
+                yield self._frame(number, number / self._fps if self._fps else last, picture)
+        index.exact &= not (decoder.undecodable or decoder.stopped)
+        self._index = index
+        repaired = 0 if self._fps else clock.repaired
+        self._damage = tuple(self._damage_lines(decoder, last + step, repaired, resized))
+
+    def _frame(self, number: int, time: float, picture: av.VideoFrame) -> Frame:
+        if (picture.width, picture.height) != self._coded_size:
+            picture = picture.reformat(*self._coded_size)
+        gray = gray_of(picture, self._turns)
+        return Frame(number, time, gray, partial(rgb_of, picture, self._turns))
+
+    def _damage_lines(
+        self, decoder: Decoder, seconds: float, repaired: int, resized: int
+    ) -> Iterator[str]:
+        stated = self._stated_frames
+        if stated and decoder.packets < stated:
+            yield f"the file ends early: {decoder.packets} of {stated} stated frames are there"
+        elif self._stated_s and seconds < 0.98 * self._stated_s - 0.5:
+            yield f"the file ends early: {seconds:.2f} of {self._stated_s:.2f} s are there"
+        elif decoder.stopped:
+            yield f"reading stopped before the end: {decoder.stopped}"
+        if decoder.undecodable:
+            yield f"{decoder.undecodable} packets could not be decoded"
+        if decoder.corrupt:
+            yield f"{decoder.corrupt} frames are damaged"
+        if repaired:
+            yield f"{repaired} timestamps were missing or did not rise, and were repaired"
+        if resized:
+            yield f"{resized} frames have another size than the first and were scaled to it"
+
+    def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
+        """Frames by ascending index (as numbered by iteration).
+
+        After a complete first pass this seeks to the keyframe before each frame, checked by
+        timestamp; where timestamps do not identify frames, or no first pass was made, it decodes
+        from the start. Frames in between are decoded, not converted.
+
+        Raises:
+            ValueError: if indices do not ascend.
+            IndexError: if the video ends before one of them.
+        """
+        check_ascending(indices)
+        return self._frames_at(list(indices))
+
+    def _frames_at(self, wanted: list[int]) -> Iterator[Frame]:
+        index = self._index if self._index and self._index.exact else None
+        if index is not None:
+            done = 0
+            for frame in self._seek_frames(index, wanted):
+                yield frame
+                done += 1
+            wanted = wanted[done:]
+        if wanted:
+            yield from self._scan_frames(wanted)
+
+    def _seek_frames(self, index: FrameIndex, wanted: list[int]) -> Iterator[Frame]:
+        """Frames found by seeking; ends early where the file does not keep to the index."""
+        with self._open() as decoder:
+            pictures = decoder.pictures()
+            at, picture = -1, None
+            times = self._times(index)
+            for target in wanted:
+                key = index.keyframe_before(target)
+                if key - at > _SEEK_GAIN and target > at:
+                    decoder.seek(index.pts[key])
+                    pictures = decoder.pictures()
+                    at = -1
+                while at < target or picture is None:
+                    picture = next(pictures, None)
+                    found = index.find(picture.pts) if picture is not None else None
+                    if picture is None or found is None or found > target:
+                        return
+                    at = found
+                yield self._frame(target, times[target], picture)
+
+    def _times(self, index: FrameIndex) -> array[float]:
+        if self._fps:
+            return array("d", (i / self._fps for i in range(len(index.pts))))
+        clock = Clock(self._time_base, 1.0 / (self._container_fps or 25.0))
+        return array("d", (clock.seconds(pts) for pts in index.pts))
+
+    def _scan_frames(self, wanted: list[int]) -> Iterator[Frame]:
+        clock = Clock(self._time_base, 1.0 / (self._container_fps or 25.0))
+        place = 0
+        number = -1
+        with self._open() as decoder:
+            for number, picture in enumerate(decoder.pictures()):
+                time = clock.seconds(picture.pts)
+                while place < len(wanted) and wanted[place] == number:
+                    yield self._frame(number, number / self._fps if self._fps else time, picture)
+                    place += 1
+                if place == len(wanted):
+                    return
+        raise IndexError(f"expected frames up to {wanted[-1]}, got {number + 1} in {self.path}")
+
+    def close(self) -> None:
+        """Stop reading; iterating again is an error."""
+        self._closed = True
+        for frames in list(self._live):
+            frames.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

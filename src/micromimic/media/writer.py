@@ -1,0 +1,139 @@
+"""Write a video, whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import av
+import av.error
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.errors import OutputError
+
+_NEUTRAL: Final = 128
+_FULL_RANGE: Final = 2  # AVCOL_RANGE_JPEG
+_LOSSLESS: Final = {"qp": "0", "preset": "ultrafast"}
+_VISUALLY_LOSSLESS: Final = {"crf": "18", "preset": "veryfast", "bf": "0"}
+
+
+class VideoWriter:
+    """H.264 in the container that the ending names (``.mp4``, ``.mkv``, ``.mov``).
+
+    ``lossless`` keeps every bit of the luma that analysis reads: a grey frame comes back exactly.
+    RGB frames are first converted to full-range YUV (4:2:0, or 4:4:4 for odd sizes), so colour
+    comes back within rounding. There is a keyframe at least each second, and no frame reordering,
+    so that seeking is quick and exact. The file appears under its name when the writer is left
+    without an error; until then, and after an error, there is nothing there.
+
+    Args:
+        path: the file to write; its folder must exist.
+        fps: frames a second.
+        width, height: pixels, any parity.
+        lossless: bit-exact luma; otherwise x264 at crf 18.
+
+    Raises:
+        OutputError: when the file cannot be written (no folder, read-only, full disk).
+        ValueError: when a frame has another shape or type.
+    """
+
+    def __init__(
+        self, path: str | Path, fps: float, width: int, height: int, lossless: bool = True
+    ) -> None:
+        self.path = Path(path)
+        self._temporary = self.path.with_name(f".{self.path.stem}.{os.getpid()}{self.path.suffix}")
+        self._size = width, height
+        odd = width % 2 == 1 or height % 2 == 1
+        self._format = "yuv444p" if odd else "yuv420p"
+        self.frames = 0
+        try:
+            self._temporary.touch()  # FFmpeg would tell only at the first frame
+            self._container = av.open(f"file:{self._temporary}", "w")
+        except (OSError, ValueError) as error:
+            with contextlib.suppress(OSError):
+                self._temporary.unlink(missing_ok=True)
+            raise self._failure(error) from None
+        rate = Fraction(fps).limit_denominator(1001)
+        options = _LOSSLESS if lossless else _VISUALLY_LOSSLESS
+        self._stream = self._container.add_stream("libx264", rate=rate, options=options)
+        self._stream.width, self._stream.height = width, height
+        self._stream.pix_fmt = self._format
+        context = self._stream.codec_context
+        context.gop_size = max(1, round(fps))
+        context.color_range = _FULL_RANGE
+        context.time_base = 1 / rate
+        self._rate = rate
+
+    def write(self, frame: NDArray[np.uint8]) -> None:
+        """Append one frame: (H, W) grey or (H, W, 3) RGB, uint8."""
+        width, height = self._size
+        if frame.dtype != np.uint8 or frame.shape not in ((height, width), (height, width, 3)):
+            raise ValueError(
+                f"frame must be ({height}, {width}) or ({height}, {width}, 3) uint8, got "
+                f"{frame.shape} {frame.dtype}"
+            )
+        picture = self._from_gray(frame) if frame.ndim == 2 else self._from_rgb(frame)
+        picture.pts = self.frames
+        picture.time_base = 1 / self._rate
+        picture.color_range = _FULL_RANGE
+        self.frames += 1
+        try:
+            self._container.mux(self._stream.encode(picture))
+        except (OSError, av.error.FFmpegError) as error:
+            self._discard()
+            raise self._failure(error) from None
+
+    def _from_gray(self, gray: NDArray[np.uint8]) -> av.VideoFrame:
+        picture = av.VideoFrame(*self._size, self._format)
+        for number, plane in enumerate(picture.planes):
+            rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+            if number == 0:
+                rows[: gray.shape[0], : gray.shape[1]] = gray
+            else:
+                rows[:] = _NEUTRAL
+        return picture
+
+    def _from_rgb(self, rgb: NDArray[np.uint8]) -> av.VideoFrame:
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+        return picture.reformat(format=self._format, dst_color_range=_FULL_RANGE)
+
+    def _failure(self, error: Exception) -> OutputError:
+        reason = getattr(error, "strerror", None) or str(error)
+        return OutputError(
+            f"expected to write {self.path}, got {reason}; choose a writable folder with room"
+        )
+
+    def close(self) -> None:
+        """Finish the file and move it into place."""
+        try:
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
+            self._temporary.replace(self.path)
+        except (OSError, av.error.FFmpegError) as error:
+            self._discard()
+            raise self._failure(error) from None
+
+    def _discard(self) -> None:
+        with contextlib.suppress(OSError, av.error.FFmpegError):
+            self._container.close()
+        with contextlib.suppress(OSError):
+            self._temporary.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._discard()

@@ -1,0 +1,97 @@
+"""The compact capsule network for flow maps: conv, primary capsules, three class capsules.
+
+Geometry. Both convolutions have kernel 6, stride 2 and padding 2, so a 28-unit map becomes 14 x 14
+and then 7 x 7 places that tile the face: place (row, column) has its receptive field's centre at
+``(4 column + 2, 4 row + 2)`` canonical units, the field is 16 units wide, and a mirrored map gives
+mirrored places.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from micromimic.labels import EMOTIONS
+from micromimic.models.capsules import dynamic_routing, squash
+
+GRID: Final = 7
+"""Places of primary capsules along a side of the face."""
+PRIMARY_SIZE: Final = 8
+CLASS_SIZE: Final = 16
+
+
+class FlowCapsNet(nn.Module):
+    """Class lengths from centred flow maps.
+
+    Args:
+        width: channels of the first convolution.
+        capsule_types: primary capsules at each place.
+        iterations: of routing.
+
+    >>> FlowCapsNet()(torch.zeros(2, 3, 28, 28)).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(self, width: int = 16, capsule_types: int = 4, iterations: int = 3) -> None:
+        super().__init__()
+        self.capsule_types = capsule_types
+        self.iterations = iterations
+        self.conv = nn.Conv2d(3, width, 6, stride=2, padding=2)
+        self.norm = nn.BatchNorm2d(width)
+        self.primary = nn.Conv2d(width, capsule_types * PRIMARY_SIZE, 6, stride=2, padding=2)
+        places = GRID * GRID * capsule_types
+        self.transform = nn.Parameter(
+            torch.randn(places, PRIMARY_SIZE, len(EMOTIONS) * CLASS_SIZE) * 0.1
+        )
+
+    def votes(self, maps: Tensor) -> Tensor:
+        """What each primary capsule predicts for each class capsule.
+
+        Args:
+            maps: (B, 3, 28, 28) centred.
+
+        Returns:
+            (B, types * 49, 3, 16); primary capsules ordered by type, then row, then column.
+        """
+        hidden = torch.relu(self.norm(self.conv(maps)))
+        shape = (-1, self.capsule_types, PRIMARY_SIZE, GRID * GRID)
+        capsules = squash(self.primary(hidden).reshape(shape).transpose(2, 3))
+        capsules = capsules.reshape(-1, self.capsule_types * GRID * GRID, PRIMARY_SIZE)
+        predicted = torch.matmul(capsules.transpose(0, 1), self.transform).transpose(0, 1)
+        return predicted.reshape(-1, predicted.shape[1], len(EMOTIONS), CLASS_SIZE)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, 3) lengths of the class capsules, each in [0, 1)."""
+        upper, _ = dynamic_routing(self.votes(maps), self.iterations)
+        return _length(upper)
+
+
+class WithVotes(nn.Module):
+    """The network for export: lengths, and where on the face each class comes from.
+
+    The share of a place in class j is the sum over its capsules of
+    ``c_ij <W_ij u_i, v_j> / |v_j|``, cut at 0 and divided by its sum over the places. Before the
+    cut these add up to ``|x_j|``, so they split what the class capsule is made of.
+    """
+
+    def __init__(self, network: FlowCapsNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 3) lengths and (B, 3, 7, 7) shares; where nothing speaks for a class, even ones."""
+        votes = self.network.votes(maps)
+        upper, coupling = dynamic_routing(votes, self.network.iterations)
+        lengths = _length(upper)
+        direction = upper / (lengths.unsqueeze(2) + 1e-9)
+        parts = coupling * (votes * direction.unsqueeze(1)).sum(3)
+        parts = parts.reshape(-1, self.network.capsule_types, GRID * GRID, len(EMOTIONS)).sum(1)
+        shares = torch.relu(parts) + 1e-9
+        shares = (shares / shares.sum(1, keepdim=True)).transpose(1, 2)
+        return lengths, shares.reshape(-1, len(EMOTIONS), GRID, GRID)
+
+
+def _length(capsules: Tensor) -> Tensor:
+    return torch.sqrt((capsules * capsules).sum(2) + 1e-12)

@@ -1,0 +1,117 @@
+"""When a movement cannot be told from something else: blinks, head movement, lighting changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, median_filter
+
+from micromimic.motion.bumps import mad, smooth
+from micromimic.results import Blink
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class GateConfig:
+    """Limits of what may pass.
+
+    Args:
+        head_speed: interocular distances a second; faster is head movement.
+        light_change: relative change of the face's brightness within a tenth of a second.
+        blink_noise: eyelid signal above this many times its own noise is a blink...
+        blink_floor: ...and above this share of the eyes' contrast.
+        blink_foot: share of a blink's height at which it begins and ends.
+        blink_longest: seconds; longer closures are closed eyes, gated but no blinks.
+    """
+
+    head_speed: float = 0.10
+    light_change: float = 0.05
+    blink_noise: float = 8.0
+    blink_floor: float = 0.2
+    blink_foot: float = 0.15
+    blink_longest: float = 1.0
+
+
+def head_speed(transform: Array, rate: float, interocular_units: float = 15.0) -> Array:
+    """Speed of the face's centre relative to its size.
+
+    Args:
+        transform: (T, 2, 3) canonical units to image pixels.
+        rate: samples a second.
+        interocular_units: distance of the eyes in canonical units.
+
+    Returns:
+        (T,) interocular distances a second, over a fifth of a second.
+    """
+    centre = transform[:, :, :2] @ np.array([13.4, 13.5]) + transform[:, :, 2]
+    linear = transform[:, :, :2]
+    area = linear[:, 0, 0] * linear[:, 1, 1] - linear[:, 0, 1] * linear[:, 1, 0]
+    size = interocular_units * np.sqrt(np.abs(area))
+    path = smooth(centre, 0.02, rate)
+    half = max(1, round(0.1 * rate))
+    speed = np.zeros(len(path))
+    if len(path) > 2 * half:
+        moved = np.linalg.norm(path[2 * half :] - path[: -2 * half], axis=1)
+        speed[half:-half] = moved / size[half:-half] * rate / (2 * half)
+        speed[:half], speed[-half:] = speed[half], speed[-half - 1]
+    return speed
+
+
+def light_change(brightness: Array, rate: float) -> Array:
+    """(T,) relative change of brightness within a tenth of a second.
+
+    The mean over 20 ms is compared, so mains flicker above 50 Hz does not count.
+    """
+    level = smooth(brightness.astype(np.float64), 0.01, rate)
+    half = max(1, round(0.05 * rate))
+    change = np.zeros(len(level))
+    if len(level) > 2 * half:
+        change[half:-half] = np.abs(level[2 * half :] / level[: -2 * half] - 1)
+    return change
+
+
+def find_blinks(
+    eye_change: Array, times: Array, rate: float, config: GateConfig
+) -> tuple[list[Blink], Mask]:
+    """Blinks, and where the eyes move too much to tell.
+
+    Args:
+        eye_change: (T,) shares of the eyes' contrast.
+        times: (T,) seconds.
+        rate: samples a second.
+        config: limits.
+
+    Returns:
+        The blinks, and (T,) True while the lids move.
+    """
+    level = smooth(eye_change.astype(np.float64), 0.01, rate)
+    window = round(1.2 * rate) | 1
+    raised = level - median_filter(level, window, mode="nearest")
+    limit = max(config.blink_floor, config.blink_noise * float(mad(raised)))
+    mask = np.zeros(len(level), bool)
+    blinks: list[Blink] = []
+    above = np.flatnonzero(raised > limit)
+    if not len(above):
+        return blinks, mask
+    for run in np.split(above, np.flatnonzero(np.diff(above) > max(1, 0.06 * rate)) + 1):
+        peak = run[0] + int(np.argmax(raised[run[0] : run[-1] + 1]))
+        foot = max(config.blink_foot * raised[peak], 0.5 * limit)
+        start, end = int(run[0]), int(run[-1])
+        while start > 0 and raised[start] > foot:
+            start -= 1
+        while end < len(raised) - 1 and raised[end] > foot:
+            end += 1
+        mask[start : end + 1] = True
+        if times[end] - times[start] <= config.blink_longest:
+            blinks.append(Blink(float(times[start]), float(times[peak]), float(times[end])))
+    return blinks, mask
+
+
+def dilate(mask: Mask, seconds: float, rate: float) -> Mask:
+    """Widen a mask by some seconds to both sides."""
+    n = round(seconds * rate)
+    return np.asarray(binary_dilation(mask, np.ones(2 * n + 1, bool))) if n else mask

@@ -1,0 +1,370 @@
+"""Onset, apex and offset of every brief movement in a long video, and what was held back.
+
+The ten cells' displacement is searched for bumps of 0.04-0.5 s (`motion.bumps`). Each peak of the
+score becomes a candidate: its cells' displacement is projected on the direction of the movement,
+and apex, onset and offset are read from that single curve. Then the gates: blinks, head movement,
+lighting, longer (macro) expressions, crowds of movements (speech).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import find_peaks
+
+from micromimic.face.signals import FaceSignals
+from micromimic.labels import CELLS
+from micromimic.motion.bumps import Array, BumpResponse, bump_kernel, filter_columns, mad, smooth
+from micromimic.motion.gates import (
+    GateConfig,
+    Mask,
+    dilate,
+    find_blinks,
+    head_speed,
+    light_change,
+)
+from micromimic.motion.stretches import Stretch, frame_rate, stretches
+from micromimic.results import Blink, Rejected, Spotting
+from micromimic.types import MotionCurve
+
+MOUTH_CELLS = tuple(i for i, name in enumerate(CELLS) if "mouth" in name or "chin" in name)
+LID_CELLS = tuple(i for i in range(len(CELLS)) if i not in MOUTH_CELLS)
+"""Cells that a blink pulls along: brows, eye corners, nose wings."""
+
+
+@dataclass(frozen=True)
+class SpottingConfig:
+    """How movements are told from noise.
+
+    Args:
+        durations: seconds, the bump filters' widths.
+        threshold: score that a movement must reach, multiples of the noise.
+        top_cells: how many of the strongest cells make the score.
+        noise_floor: canonical units added to each channel's noise, so that a perfectly still
+            (synthetic or frozen) picture raises no alarms.
+        lowpass: seconds, Gaussian smoothing of the displacement.
+        shortest, longest: seconds from onset to offset of what may be a micro-expression.
+        foot: share of the apex at which the walk down to onset and offset ends.
+        side_near, side_far: seconds from the apex between which the level before and after is
+            measured.
+        max_step: difference of those levels over the apex's height; more is a lasting change,
+            the beginning or end of a macro-expression.
+        min_displacement: canonical units, smallest peak of the strongest cell.
+        crowd_window: seconds before and after the apex that are looked at for other movement.
+        crowd_level: share of the peak that movement must reach to count.
+        crowd_share, crowd_one_side: a movement is part of a crowd (speech, laughter) if other
+            movement fills this share of both sides, or this share of one.
+        gates: limits for blinks, head and light.
+    """
+
+    durations: tuple[float, ...] = (0.06, 0.085, 0.12, 0.17, 0.24, 0.34, 0.48)
+    threshold: float = 4.0
+    top_cells: int = 3
+    noise_floor: float = 0.001
+    lowpass: float = 0.012
+    shortest: float = 0.04
+    longest: float = 0.62
+    foot: float = 0.12
+    side_near: float = 0.30
+    side_far: float = 0.55
+    max_step: float = 0.5
+    min_displacement: float = 0.01
+    crowd_window: tuple[float, float] = (0.45, 1.6)
+    crowd_level: float = 0.5
+    crowd_share: float = 0.3
+    crowd_one_side: float = 0.8
+    gates: GateConfig = field(default_factory=GateConfig)
+
+
+@dataclass(frozen=True)
+class Spotted:
+    """One movement that passed: frame indices and its score."""
+
+    onset: int
+    apex: int
+    offset: int
+    score: float
+
+
+@dataclass(frozen=True)
+class SpottingResult:
+    """Events by onset, the curve, and everything beside them."""
+
+    events: tuple[Spotted, ...]
+    curve: MotionCurve
+    spotting: Spotting
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """Sample indices within a stretch, and why it is no event ('' = it is)."""
+
+    onset: int
+    apex: int
+    offset: int
+    score: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Gates:
+    """(n,) masks of one stretch."""
+
+    head: Mask
+    light: Mask
+    blink: Mask
+    blinks: list[Blink]
+
+
+def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> SpottingResult:
+    """Find the micro-expressions in what tracking measured.
+
+    Args:
+        signals: one person's face through the video.
+        config: thresholds; the defaults hold for 100 and 200 frames a second.
+
+    Returns:
+        Events, curve, rejections, gated time.
+
+    Source: the bump filter is ours; local past and future as reference follows Moilanen, Zhao,
+    Pietikainen, ICPR 2014, doi 10.1109/ICPR.2014.303.
+    """
+    config = config or SpottingConfig()
+    rate = frame_rate(signals.times)
+    pieces = stretches(signals, rate)
+    gates = [_gates(piece, rate, config.gates) for piece in pieces]
+    smoothed = [
+        smooth(_without_blinks(p.displacement, dilate(g.blink, 0.03, rate)), config.lowpass, rate)
+        for p, g in zip(pieces, gates, strict=True)
+    ]
+    responses = bump_responses(smoothed, rate, config)
+    score = np.full(len(signals.times), np.nan)
+    cells = np.full((len(signals.times), len(CELLS)), np.nan)
+    events: list[Spotted] = []
+    rejected: list[Rejected] = []
+    blinks: list[Blink] = []
+    gated = {"head": 0.0, "blink": 0.0, "light": 0.0, "edge": 0.0}
+    observed = 0.0
+    for piece, gate, x, response in zip(pieces, gates, smoothed, responses, strict=True):
+        candidates = _candidates(x, response, gate, rate, config)
+        for item in candidates:
+            if item.reason:
+                rejected.append(Rejected(float(piece.times[item.apex]), item.reason))
+            else:
+                ends = piece.frames[[item.onset, item.apex, item.offset]].tolist()
+                events.append(Spotted(*ends, item.score))
+        blinks.extend(gate.blinks)
+        observed += _count_gated(gate, len(piece.times), rate, config, gated)
+        _fill_curve(piece, response, score, cells)
+    return SpottingResult(
+        tuple(sorted(events, key=lambda e: e.onset)),
+        MotionCurve(signals.times, score, cells),
+        Spotting(
+            threshold=config.threshold,
+            blinks=tuple(blinks),
+            rejected=tuple(sorted(rejected, key=lambda r: r.peak)),
+            gated_s={name: round(seconds, 3) for name, seconds in gated.items()},
+            observed_s=round(observed, 3),
+        ),
+    )
+
+
+def bump_responses(
+    smoothed: list[Array], rate: float, config: SpottingConfig
+) -> list[BumpResponse]:
+    """Filter each stretch; the noise is common to all of them.
+
+    Args:
+        smoothed: per stretch, (n, c, 2) displacement.
+        rate: samples a second.
+        config: durations and noise floor.
+    """
+    if not smoothed:
+        return []
+    channels = smoothed[0].shape[1:]
+    lengths = np.cumsum([len(x) for x in smoothed])[:-1]
+    durations = [d for d in config.durations if d * rate >= 3] or [config.durations[-1]]
+    stacked, noises = [], []
+    for duration in durations:
+        kernel = bump_kernel(duration, rate)
+        rows = [filter_columns(x.reshape(len(x), -1), kernel) for x in smoothed]
+        filtered = np.concatenate(rows).astype(np.float32)
+        noises.append(mad(filtered).reshape(channels) + config.noise_floor)
+        stacked.append(filtered.reshape(-1, *channels))
+    noise = np.stack(noises)
+    parts = [np.split(filtered, lengths) for filtered in stacked]
+    results = []
+    for i in range(len(smoothed)):
+        response = np.stack([part[i] for part in parts])
+        energy = np.sort(((response / noise[:, None]) ** 2).sum(-1), axis=2)
+        strength = np.sqrt(energy[:, :, -config.top_cells :].mean(-1))
+        results.append(
+            BumpResponse(
+                np.array(durations),
+                response,
+                noise,
+                strength.max(0).astype(np.float64),
+                strength.argmax(0),
+            )
+        )
+    return results
+
+
+def _gates(piece: Stretch, rate: float, config: GateConfig) -> _Gates:
+    speed = head_speed(piece.transform, rate)
+    blinks, blink = find_blinks(piece.eye_change, piece.times, rate, config)
+    light = light_change(piece.brightness, rate) > config.light_change
+    return _Gates(speed > config.head_speed, light, blink, blinks)
+
+
+def _without_blinks(displacement: Array, blink: Mask) -> Array:
+    """Bridge the upper cells' displacement while the lids move.
+
+    A blink then makes no bump of its own, and a movement of the mouth, or a brow movement that
+    outlasts the blink, is still seen.
+    """
+    moving = np.flatnonzero(blink)
+    still = np.flatnonzero(~blink)
+    if not len(moving) or not len(still):
+        return displacement
+    bridged = displacement.copy()
+    for cell in LID_CELLS:
+        for axis in range(2):
+            column = displacement[:, cell, axis]
+            bridged[moving, cell, axis] = np.interp(moving, still, column[still])
+    return bridged
+
+
+def _candidates(
+    x: Array, response: BumpResponse, gates: _Gates, rate: float, config: SpottingConfig
+) -> list[_Candidate]:
+    """Peaks of the score, strongest first, each read and judged; overlapping ones dropped."""
+    distance = max(1, round(0.1 * rate))
+    peaks, _ = find_peaks(response.score, height=config.threshold, distance=distance)
+    kept: list[_Candidate] = []
+    for peak in peaks[np.argsort(-response.score[peaks], kind="stable")]:
+        item = _read(int(peak), x, response, gates, rate, config)
+        if all(_apart(item, other, rate) for other in kept):
+            kept.append(item)
+    return kept
+
+
+def _apart(a: _Candidate, b: _Candidate, rate: float) -> bool:
+    shared = min(a.offset, b.offset) - max(a.onset, b.onset)
+    shorter = min(a.offset - a.onset, b.offset - b.onset)
+    return shared <= 0.2 * shorter and abs(a.apex - b.apex) > 0.3 * rate
+
+
+def _read(
+    peak: int,
+    x: Array,
+    response: BumpResponse,
+    gates: _Gates,
+    rate: float,
+    config: SpottingConfig,
+) -> _Candidate:
+    """Apex, onset and offset of one peak, and the gate it fails."""
+    j = int(response.best[peak])
+    moved = response.response[j, peak].astype(np.float64)
+    energy = ((moved / response.noise[j]) ** 2).sum(-1)
+    weights = np.where(energy >= 0.25 * energy.max(), 1.0, 0.0)[:, None] * moved
+    score = float(response.score[peak])
+    reach = round((config.side_far + 0.15) * rate)
+    first, last = max(0, peak - reach), min(len(x), peak + reach + 1)
+    curve = np.tensordot(x[first:last], weights, 2) / np.linalg.norm(weights)
+    width = max(1, round(0.4 * response.durations[j] * rate))
+    near = slice(max(0, peak - first - width), peak - first + width + 1)
+    apex = near.start + int(np.argmax(curve[near]))
+    level, step = _local_level(curve, apex, rate, config)
+    onset, offset, closed = _feet(level, apex, config.foot)
+    onset, apex, offset = first + onset, first + apex, first + offset
+    import os
+    if os.environ.get("DBG"): print("   cand", round(apex/rate,2), "dur", (offset-onset)/rate, "step", round(step,2), "closed", closed, "score", round(score,1), "D", response.durations[j], "cells", (energy/energy.max()).round(2))
+    span = slice(onset, offset + 1)
+    duration = (offset - onset) / rate
+    if peak - reach < 0 or peak + reach >= len(x):
+        reason = "lost"
+    elif not closed or duration > config.longest or step > config.max_step:
+        reason = "macro"
+    elif duration < config.shortest:
+        reason = "short"
+    elif float(np.linalg.norm(weights, axis=1).max()) < config.min_displacement:
+        reason = "short"
+    elif gates.head[span].any():
+        reason = "head"
+    elif gates.light[span].any():
+        reason = "light"
+    elif gates.blink[span].mean() > 0.5 and energy[list(MOUTH_CELLS)].sum() < 0.5 * energy.sum():
+        reason = "blink"
+    elif _crowded(response.score, apex, score, rate, config):
+        reason = "crowded"
+    else:
+        reason = ""
+    return _Candidate(onset, apex, offset, score, reason)
+
+
+def _local_level(
+    curve: Array, apex: int, rate: float, config: SpottingConfig
+) -> tuple[Array, float]:
+    """The curve over the line between the levels before and after, apex = 1; and the step."""
+    near, far = round(config.side_near * rate), round(config.side_far * rate)
+    before, after = curve[max(0, apex - far) : max(1, apex - near)], curve[apex + near : apex + far]
+    low = float(np.median(before)) if len(before) else float(curve[0])
+    high = float(np.median(after)) if len(after) else float(curve[-1])
+    height = curve[apex] - (low + high) / 2
+    centre = (near + far) / 2
+    line = low + (high - low) * (np.arange(len(curve)) - (apex - centre)) / (2 * centre)
+    flat = curve - line
+    step = abs(low - high) / (abs(height) + 1e-9)
+    return flat / (flat[apex] + 1e-9), step
+
+
+def _feet(level: Array, apex: int, foot: float) -> tuple[int, int, bool]:
+    """Onset and offset: walk down to the foot, then on to where a raised cosine is zero."""
+    onset = offset = apex
+    while onset > 0 and level[onset] > foot:
+        onset -= 1
+    while offset < len(level) - 1 and level[offset] > foot:
+        offset += 1
+    closed = level[onset] <= foot and level[offset] <= foot
+    # A raised cosine falls to the foot at this share of its way from apex to zero.
+    share = float(np.arccos(2 * foot - 1) / np.pi)
+    onset = max(0, round(apex - (apex - onset) / share))
+    offset = min(len(level) - 1, round(apex + (offset - apex) / share))
+    return onset, offset, closed
+
+
+def _crowded(score: Array, apex: int, peak: float, rate: float, config: SpottingConfig) -> bool:
+    """Whether movement fills the seconds on both sides, or nearly all of one side."""
+    near, far = (round(s * rate) for s in config.crowd_window)
+    limit = max(config.threshold, config.crowd_level * peak)
+    sides = (score[max(0, apex - far) : max(0, apex - near)], score[apex + near : apex + far])
+    shares = [float((side > limit).mean()) if len(side) else 0.0 for side in sides]
+    return min(shares) > config.crowd_share or max(shares) > config.crowd_one_side
+
+
+def _count_gated(
+    gates: _Gates, n: int, rate: float, config: SpottingConfig, gated: dict[str, float]
+) -> float:
+    """Add this stretch's gated seconds by cause; returns the seconds open to events."""
+    edge = np.zeros(n, bool)
+    reach = round((config.side_far + 0.15) * rate)
+    edge[:reach], edge[max(0, n - reach) :] = True, True
+    open_ = np.ones(n, bool)
+    for name, mask in (("edge", edge), ("head", gates.head), ("light", gates.light), ("blink", gates.blink)):
+        gated[name] += float((mask & open_).sum()) / rate
+        open_ &= ~mask
+    return float(open_.sum()) / rate
+
+
+def _fill_curve(
+    piece: Stretch, response: BumpResponse, score: Array, cells: Array
+) -> None:
+    """Write a stretch's score and its cells' displacement into the whole video's curve."""
+    rows = np.arange(len(piece.times))
+    moved = np.linalg.norm(response.response[response.best, rows], axis=-1)
+    keep = piece.found
+    score[piece.frames[keep]] = response.score[keep]
+    cells[piece.frames[keep]] = moved[keep]

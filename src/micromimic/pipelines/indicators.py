@@ -1,0 +1,269 @@
+"""Numbers about a whole recording, each with its interval and its caveat.
+
+Nothing here is a score of stress, honesty or character: rates are counted events over the time in
+which events could be seen, and movement is compared only with the same person's own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.reports.limits import CANNOT_TELL
+from micromimic.results import Blink, Spotting
+from micromimic.types import FaceTrack, MicroExpression, MotionCurve, SourceInfo
+
+CONFIDENCE: Final = 0.95
+BLOCK_SECONDS: Final = 2.0
+BLINK_MARGIN_S: Final = 0.15
+MIN_BLOCKS: Final = 4
+RESAMPLES: Final = 2000
+
+Entry = dict[str, Any]
+
+
+def poisson_interval(count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Exact (Garwood) interval of a Poisson mean from one count.
+
+    Garwood, Fiducial limits for the Poisson distribution, Biometrika 1936.
+
+    Raises:
+        ValueError: if the count is negative.
+
+    >>> tuple(round(x, 3) for x in poisson_interval(0))
+    (0.0, 3.689)
+    >>> tuple(round(x, 3) for x in poisson_interval(6))
+    (2.202, 13.059)
+    """
+    if count < 0:
+        raise ValueError(f"expected a count >= 0, got {count}")
+    from scipy.stats import chi2  # noqa: PLC0415 - scipy.stats takes 0.5 s to import
+
+    tail = (1 - confidence) / 2
+    low = float(chi2.ppf(tail, 2 * count)) / 2 if count else 0.0
+    return low, float(chi2.ppf(1 - tail, 2 * count + 2)) / 2
+
+
+def balance_interval(
+    positive: int, negative: int, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Jeffreys interval of (positive - negative) / (positive + negative), in [-1, 1].
+
+    Brown, Cai, DasGupta, Interval estimation for a binomial proportion, 2001; the end points are
+    -1 with no positive and 1 with no negative event.
+
+    Raises:
+        ValueError: if there is no event at all.
+
+    >>> tuple(round(x, 2) for x in balance_interval(2, 2))
+    (-0.75, 0.75)
+    >>> balance_interval(0, 3)[0]
+    -1.0
+    """
+    if positive < 0 or negative < 0 or positive + negative == 0:
+        raise ValueError(f"expected at least one event, got {positive} and {negative}")
+    from scipy.stats import beta  # noqa: PLC0415 - scipy.stats takes 0.5 s to import
+
+    tail = (1 - confidence) / 2
+    a, b = positive + 0.5, negative + 0.5
+    low = 0.0 if positive == 0 else float(beta.ppf(tail, a, b))
+    high = 1.0 if negative == 0 else float(beta.ppf(1 - tail, a, b))
+    return 2 * low - 1, 2 * high - 1
+
+
+def _entry(  # one shape for all entries, so that a reader needs no special case
+    label: str,
+    value: float | int | dict[str, Any] | None,
+    unit: str,
+    caveat: str,
+    interval: tuple[float, float] | None = None,
+) -> Entry:
+    low, high = interval if interval is not None else (None, None)
+    return {
+        "label": label,
+        "value": value,
+        "low": low,
+        "high": high,
+        "unit": unit,
+        "caveat": caveat,
+    }
+
+
+def _rate(count: int, seconds: float, label: str, unit: str, caveat: str) -> Entry:
+    if not seconds > 0:
+        return _entry(label, None, unit, f"No time was observed. {caveat}")
+    minutes = seconds / 60
+    low, high = poisson_interval(count)
+    return _entry(label, count / minutes, unit, caveat, (low / minutes, high / minutes))
+
+
+def _valence(events: Sequence[MicroExpression]) -> Entry:
+    label, unit = "Valence balance", "-1 all negative to 1 all positive"
+    sure = Counter(event.label for event in events if not event.uncertain)
+    uncertain = sum(event.uncertain for event in events)
+    positive, negative = sure["positive"], sure["negative"]
+    caveat = (
+        f"(positive - negative) / (positive + negative) from {positive} positive and {negative} "
+        f"negative; {sure['surprise']} surprise and {uncertain} uncertain left out. The interval "
+        "covers chance only, not the model's errors."
+    )
+    if positive + negative == 0:
+        return _entry(label, None, unit, caveat)
+    value = (positive - negative) / (positive + negative)
+    return _entry(label, value, unit, caveat, balance_interval(positive, negative))
+
+
+def _frame_seconds(times: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(T,) how long each frame stands for: a gap in the recording is nobody's time."""
+    if len(times) < 2:
+        return np.zeros(len(times))
+    step = np.diff(np.asarray(times, dtype=np.float64))
+    typical = float(np.median(step))
+    return np.append(np.clip(step, 0.0, 3 * typical), typical)
+
+
+def _block_levels(
+    curve: MotionCurve, found: NDArray[np.bool_], blinks: Sequence[Blink]
+) -> NDArray[np.float64]:
+    """(B,) 90th percentile of the cells' RMS displacement in blocks of observed time."""
+    usable = found & np.isfinite(curve.cells).all(1)
+    for blink in blinks:
+        usable &= ~(
+            (curve.times >= blink.start - BLINK_MARGIN_S)
+            & (curve.times <= blink.end + BLINK_MARGIN_S)
+        )
+    clock = np.cumsum(_frame_seconds(curve.times)[usable])
+    if not len(clock):
+        return np.zeros(0)
+    size = np.sqrt((np.asarray(curve.cells, dtype=np.float64)[usable] ** 2).mean(1))
+    count = int(clock[-1] // BLOCK_SECONDS)
+    block = np.minimum((clock / BLOCK_SECONDS).astype(int), count)
+    levels = [np.percentile(size[block == b], 90) for b in range(count) if (block == b).any()]
+    return np.asarray(levels, dtype=np.float64)
+
+
+def _movement(
+    curve: MotionCurve, found: NDArray[np.bool_], blinks: Sequence[Blink], seed: int
+) -> Entry:
+    label, unit = "Movement, last third against first", "ratio (1: no change)"
+    caveat = (
+        "Facial movement outside blinks, the person compared with themselves: median of 2 s "
+        "blocks, interval by block bootstrap. Speech, fatigue and a changed position move it too."
+    )
+    levels = _block_levels(curve, found, blinks)
+    third = len(levels) // 3
+    if third < MIN_BLOCKS:
+        need = 3 * MIN_BLOCKS * BLOCK_SECONDS
+        got = len(levels) * BLOCK_SECONDS
+        return _entry(label, None, unit, f"Needs {need:.0f} s of usable face, got {got:.0f} s.")
+    first, last = levels[:third], levels[-third:]
+    base = float(np.median(first))
+    if base <= 0:
+        return _entry(label, None, unit, "The first third shows no movement at all.")
+    rng = np.random.default_rng(seed)
+    picks = rng.integers(0, third, size=(2, RESAMPLES, third))
+    bottom = np.median(first[picks[0]], axis=1)
+    ratios = np.median(last[picks[1]], axis=1) / np.where(bottom > 0, bottom, np.nan)
+    low, high = np.nanpercentile(ratios, [2.5, 97.5])
+    return _entry(label, float(np.median(last)) / base, unit, caveat, (float(low), float(high)))
+
+
+def _noise(curve: MotionCurve, track: FaceTrack) -> Entry:
+    label = "Noise of the motion signal"
+    caveat = (
+        "Half of the time the cells lie within this of their own past and future (median of all "
+        "cells and frames); movements need several times as much to stand out."
+    )
+    cells = np.asarray(curve.cells, dtype=np.float64)
+    good = np.isfinite(cells).all(1)
+    linear = np.asarray(track.transforms, dtype=np.float64)[track.found][:, :, :2]
+    if not good.any() or not len(linear):
+        return _entry(label, None, "px", caveat)
+    spread = np.median(np.abs(cells[good]))
+    scale = float(np.nanmedian(np.sqrt(np.abs(np.linalg.det(linear)))))
+    return _entry(label, float(spread) * scale, "px", caveat)
+
+
+def _quality(
+    spotting: Spotting, curve: MotionCurve, source: SourceInfo, track: FaceTrack
+) -> dict[str, Entry]:
+    gated = {cause: round(float(s), 3) for cause, s in sorted(spotting.gated_s.items())}
+    ratio = float(np.mean(track.found)) if len(track.found) else None
+    return {
+        "observed_s": _entry(
+            "Observed time",
+            float(spotting.observed_s),
+            f"s of {source.duration_s:.1f} s",
+            "Face found and nothing gated: only here can an event be reported.",
+        ),
+        "found_ratio": _entry(
+            "Frames with the face", ratio, "share of frames", "Lost frames are gaps, never guessed."
+        ),
+        "noise_px": _noise(curve, track),
+        "gated_s": _entry(
+            "Gated time",
+            gated,
+            "s by cause",
+            "Events in these stretches are lost; causes can overlap.",
+        ),
+        "rejected": _entry(
+            "Rejected movements",
+            spotting.rejected_counts(),
+            "count by reason",
+            "Seen, and not reported; a micro-expression under a blink is among them.",
+        ),
+    }
+
+
+def indicators(
+    events: Sequence[MicroExpression],
+    spotting: Spotting,
+    curve: MotionCurve,
+    source: SourceInfo,
+    track: FaceTrack,
+    *,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Indicators of one recording, ready for JSON.
+
+    Args:
+        events: the candidates reported.
+        spotting: observed and gated time, blinks, rejections.
+        curve: motion over time, for the comparison with the person's own baseline.
+        source: what was read.
+        track: where the face was found.
+        seed: of the block bootstrap.
+
+    Returns:
+        By name, entries of one shape: ``label``, ``value`` (None where it cannot be computed),
+        ``low`` and ``high`` (95 % interval, or None), ``unit``, ``caveat``; and ``cannot_tell``,
+        a list of sentences.
+    """
+    found = np.asarray(track.found, dtype=bool)
+    found_s = float(_frame_seconds(track.times)[found].sum())
+    return {
+        "candidates_per_minute": _rate(
+            len(events),
+            spotting.observed_s,
+            "Candidates a minute",
+            "per minute of observed time",
+            f"{len(events)} in {spotting.observed_s:.1f} s; exact Poisson interval. Counts "
+            "candidates, false ones included.",
+        ),
+        "valence_balance": _valence(events),
+        "blinks_per_minute": _rate(
+            len(spotting.blinks),
+            found_s,
+            "Blinks a minute",
+            "per minute with the face found",
+            f"{len(spotting.blinks)} in {found_s:.1f} s; exact Poisson interval, too narrow where "
+            "blinks come in bursts. Varies with light, screens and speech.",
+        ),
+        "movement_vs_baseline": _movement(curve, found, spotting.blinks, seed),
+        **_quality(spotting, curve, source, track),
+        "cannot_tell": [f"{heading}: {text}" for heading, text in CANNOT_TELL],
+    }

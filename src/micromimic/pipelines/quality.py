@@ -1,0 +1,328 @@
+"""What in the input weakens the result: warnings with a stable code and one line for people.
+
+Each message says what was expected, what came, what that means for the result, and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.types import AnalysisWarning, FloatArray
+
+FRAMES_PER_MOVEMENT: Final = 4
+SHORTEST_S: Final = 0.04
+LONGEST_S: Final = 0.5
+GOOD_FPS: Final = FRAMES_PER_MOVEMENT / SHORTEST_S
+GAP_FACTOR: Final = 1.75
+CLOCK_S: Final = 0.0011  # containers round timestamps to a millisecond; that is no jitter
+MIN_INTEROCULAR_PX: Final = 60.0
+RESOLVED_PX: Final = 0.5  # the smallest planted movement that spotting finds more often than not
+TYPICAL_MOVEMENT: Final = (0.010, 0.028)  # peaks of real flow maps, in interocular distances
+FLICKER_AMPLITUDE: Final = 0.004
+FLICKER_PROMINENCE: Final = 8.0
+FLICKER_MIN_HZ: Final = 1.5  # below lie breathing, pulse and slow light
+FLICKER_WINDOW_S: Final = 4.0
+BLOCKY: Final = 0.12
+HEAD_SHARE: Final = 0.25
+FAST_HEAD: Final = 1.0
+FOUND_ENOUGH: Final = 0.97
+SHORT_S: Final = 20.0
+
+
+def _grid_rate(times: NDArray[np.float64]) -> float:
+    """Frames a second outside gaps; 0 for less than two frames."""
+    step = np.diff(times)
+    step = step[step > 0]
+    if not len(step):
+        return 0.0
+    regular = step[step <= GAP_FACTOR * np.median(step)]
+    return float(1 / regular.mean())
+
+
+def _frame_rate(times: NDArray[np.float64]) -> str | None:
+    fps = _grid_rate(times)
+    if fps == 0 or fps >= 0.97 * GOOD_FPS:
+        return None
+    shortest = FRAMES_PER_MOVEMENT / fps
+    lead = f"expected at least {GOOD_FPS:.0f} frames/s for movements of 1/25 s, got {fps:.1f}"
+    remedy = "record at 100 to 200 frames/s"
+    if shortest >= LONGEST_S:
+        return (
+            f"{lead}; {FRAMES_PER_MOVEMENT} frames take {shortest:.2f} s here, longer than any "
+            f"micro-expression, so none can be resolved; {remedy}"
+        )
+    unseen = (
+        " and a 1/25 s movement falls between two frames and cannot be seen"
+        if 1 / fps >= SHORTEST_S
+        else ""
+    )
+    return (
+        f"{lead}; movements shorter than {shortest:.2f} s ({FRAMES_PER_MOVEMENT} frames) are "
+        f"missed or mistimed{unseen}; {remedy}"
+    )
+
+
+def _timing(times: NDArray[np.float64]) -> dict[str, str]:
+    """Gaps in a steady clock are dropped frames; a clock that is never steady is variable."""
+    step = np.diff(times)
+    step = step[step > 0]
+    if len(step) < 4:
+        return {}
+    typical = 1 / _grid_rate(times)
+    wide = step > GAP_FACTOR * typical
+    uneven = np.abs(step - typical) > max(0.1 * typical, CLOCK_S)
+    found = {}
+    if wide.mean() > 0.2 or (uneven & ~wide).mean() > 0.05:
+        low, high = np.percentile(step, [5, 95])
+        found["variable_frame_rate"] = (
+            f"expected a constant frame rate, got {1 / high:.1f} to {1 / low:.1f} frames/s; real "
+            "timestamps are used, yet onset and offset are only as exact as the frames around "
+            "them; record at a fixed rate"
+        )
+    elif wide.any():
+        missing = int(np.round(step[wide] / typical - 1).sum())
+        found["dropped_frames"] = (
+            f"expected evenly spaced frames, got {int(wide.sum())} gaps with about {missing} "
+            f"frames missing, the longest {1000 * step.max():.0f} ms; movements in a gap are lost; "
+            "record to a faster disk or at a lower resolution"
+        )
+    return found
+
+
+def _small_face(interocular_px: NDArray[np.float64]) -> str | None:
+    known = interocular_px[np.isfinite(interocular_px)]
+    if not len(known) or (distance := float(np.median(known))) >= MIN_INTEROCULAR_PX:
+        return None
+    smallest = 100 * RESOLVED_PX / distance
+    low, high = (100 * share for share in TYPICAL_MOVEMENT)
+    return (
+        f"expected eyes at least {MIN_INTEROCULAR_PX:.0f} px apart, got {distance:.0f} px; the "
+        f"smallest movement found reliably, about {RESOLVED_PX:g} px, is {smallest:.1f} % of the "
+        f"eye distance here, where micro-expressions peak at about {low:.0f} to {high:.0f} %; film "
+        "closer or at a higher resolution"
+    )
+
+
+def flicker(times: FloatArray, brightness: FloatArray) -> tuple[float, float] | None:
+    """The strongest periodic part of a brightness, if it stands out.
+
+    Args:
+        times: (T,) seconds.
+        brightness: (T,) mean grey level; NaN where unknown.
+
+    Returns:
+        frequency in Hz (as sampled: light faster than half the frame rate appears folded) and
+        amplitude as a share of the mean; None where nothing periodic stands out.
+
+    >>> t = np.arange(2000) / 200
+    >>> [round(x, 3) for x in flicker(t, 100 + np.sin(2 * np.pi * 20 * t))]
+    [20.0, 0.01]
+    """
+    t, grey = np.asarray(times, np.float64), np.asarray(brightness, np.float64)
+    known = np.isfinite(grey)
+    rate = _grid_rate(t)
+    if rate == 0 or known.sum() < rate * FLICKER_WINDOW_S / 2:
+        return None
+    length = max(16, round(FLICKER_WINDOW_S * rate))
+    grid = np.arange(t[0], t[-1], 1 / rate)
+    nearest = np.clip(np.searchsorted(t, grid - 0.5 / rate), 0, len(t) - 1)
+    even = np.interp(grid, t[known], grey[known])
+    present = known[nearest]
+    window = np.hanning(length) if len(even) >= length else np.hanning(len(even))
+    spectra = []
+    for start in range(0, len(even) - len(window) + 1, max(1, len(window) // 2)):
+        part = slice(start, start + len(window))
+        if present[part].mean() > 0.9:
+            x = np.arange(len(window))
+            rest = even[part] - np.polyval(np.polyfit(x, even[part], 2), x)
+            spectra.append(np.abs(np.fft.rfft(rest * window)))
+    if not spectra:
+        return None
+    amplitude = 2 * np.median(spectra, axis=0) / window.sum()
+    hertz = np.fft.rfftfreq(len(window), 1 / rate)
+    high = hertz >= FLICKER_MIN_HZ
+    if high.sum() < 8:
+        return None
+    peak = int(np.flatnonzero(high)[np.argmax(amplitude[high])])
+    share = float(amplitude[peak] / grey[known].mean()) if grey[known].mean() > 0 else 0.0
+    if share < FLICKER_AMPLITUDE or amplitude[peak] < FLICKER_PROMINENCE * np.median(
+        amplitude[high]
+    ):
+        return None
+    return float(hertz[peak]), share
+
+
+def _flicker_warning(times: NDArray[np.float64], brightness: NDArray[np.float64]) -> str | None:
+    found = flicker(times, brightness)
+    if found is None:
+        return None
+    hertz, share = found
+    rate, source = _grid_rate(times), ""
+    for mains in (50, 60):
+        folded = abs(2 * mains - rate * round(2 * mains / rate))
+        if abs(folded - hertz) <= max(0.6, 0.01 * rate):
+            source = f", as lamps on {mains} Hz mains do at {rate:.0f} frames/s"
+    return (
+        f"expected steady light, got brightness pulsing by {100 * share:.1f} % at {hertz:.1f} Hz"
+        f"{source}; it adds noise in which small movements drown; use daylight or flicker-free lamps, or match the "
+        "shutter to the mains"
+    )
+
+
+def blockiness(gray: NDArray[np.uint8]) -> float:
+    """How much steps in brightness gather on an 8 x 8 grid, as lossy compression leaves them.
+
+    The step between neighbouring pixels less the mean of the steps beside it, averaged over each
+    of the eight phases of the grid, relative to the mean step; the strongest phase less the median
+    phase, so that a crop need not start on the grid. Measured on photographs: below 0.02
+    uncompressed; JPEG at quality 90, 75, 50, 20: about .04, .15, .28, .55. H.264 smooths its own
+    block edges, so a low value does not show that a video is good.
+
+    Args:
+        gray: (H, W) uint8, at least 24 pixels a side, not rescaled since decoding.
+
+    Raises:
+        ValueError: if the picture is not two-dimensional or too small.
+
+    >>> round(blockiness(np.zeros((64, 64), np.uint8)), 3)
+    0.0
+    """
+    if gray.ndim != 2 or min(gray.shape) < 24:
+        raise ValueError(f"gray must be (H, W) with at least 24 pixels a side, got {gray.shape}")
+    image = gray.astype(np.float64)
+    return float(np.mean([_phase_contrast(image), _phase_contrast(image.T)]))
+
+
+def _phase_contrast(image: NDArray[np.float64]) -> float:
+    step = np.abs(np.diff(image, axis=1))
+    excess = np.clip(step[:, 1:-1] - 0.5 * (step[:, :-2] + step[:, 2:]), -20, 20).mean(axis=0)
+    phases = np.array([excess[k::8].mean() for k in range(8)])
+    return float((phases.max() - np.median(phases)) / (np.minimum(step, 30).mean() + 0.5))
+
+
+def _compression(value: float) -> str | None:
+    if not value >= BLOCKY:
+        return None
+    return (
+        f"expected a blockiness below {BLOCKY:.2f}, got {value:.2f}; block edges move with the "
+        "compression and cover small movements; use the original recording or a higher bit rate"
+    )
+
+
+def _head_motion(
+    head_speed: NDArray[np.float64], gated_s: Mapping[str, float], observed_s: float
+) -> str | None:
+    gated = float(gated_s.get("head", 0.0))
+    total = observed_s + float(sum(gated_s.values()))
+    share = gated / total if total > 0 else 0.0
+    known = head_speed[np.isfinite(head_speed)]
+    fast = float(np.percentile(known, 90)) if len(known) else 0.0
+    if share < HEAD_SHARE and fast < FAST_HEAD:
+        return None
+    return (
+        f"expected a calm head, got {100 * share:.0f} % of the time gated for head movement (one "
+        f"tenth of the frames faster than {fast:.2f} eye distances/s); movements in that time are "
+        "not reported; film a seated person facing the camera, and read rates per observed minute"
+    )
+
+
+def _face(found_ratio: float, others_seen: int, times: NDArray[np.float64]) -> dict[str, str]:
+    found = {}
+    if found_ratio < FOUND_ENOUGH:
+        duration = float(times[-1] - times[0]) if len(times) else 0.0
+        found["face_lost"] = (
+            f"expected the face in every frame, got it in {100 * found_ratio:.1f} %; nothing can "
+            f"be reported in the {(1 - found_ratio) * duration:.1f} s without it; keep the face "
+            "in view and lit"
+        )
+    if others_seen > 0:
+        people = "person" if others_seen == 1 else "people"
+        found["other_faces"] = (
+            f"expected one face, got {others_seen} other {people}; only the one seen largest and "
+            "longest is reported; crop the video to the person you mean"
+        )
+    return found
+
+
+def _short(times: NDArray[np.float64], observed_s: float) -> str | None:
+    if observed_s >= SHORT_S or len(times) == 0:
+        return None
+    return (
+        f"expected at least {SHORT_S:.0f} s of observed face, got {observed_s:.1f} s; the noise "
+        "that thresholds rest on, and every rate a minute, are poorly known; analyse a longer "
+        "recording"
+    )
+
+
+def input_warnings(
+    *,
+    times: FloatArray,
+    width: int,
+    height: int,
+    interocular_px: FloatArray,
+    brightness: FloatArray,
+    head_speed: FloatArray,
+    blockiness: float,
+    damage: Sequence[str],
+    found_ratio: float,
+    others_seen: int,
+    gated_s: Mapping[str, float],
+    observed_s: float,
+) -> tuple[AnalysisWarning, ...]:
+    """Limits of one recording, the most fundamental first.
+
+    Args:
+        times: (T,) real timestamps, seconds.
+        width, height: of the picture, pixels.
+        interocular_px: (T,) distance between the eyes, pixels; NaN where the face is lost.
+        brightness: (T,) mean grey level of the face; NaN where lost.
+        head_speed: (T,) interocular distances per second; NaN where lost.
+        blockiness: of typical frames, as ``blockiness`` measures it.
+        damage: what the decoder said of parts it could not read, one line each.
+        found_ratio: frames with the face over all frames.
+        others_seen: further people counted.
+        gated_s: seconds gated, by cause.
+        observed_s: seconds in which an event could have been reported.
+
+    Returns:
+        Warnings with the codes ``truncated``, ``frame_rate``, ``variable_frame_rate``,
+        ``dropped_frames``, ``small_face``, ``face_lost``, ``other_faces``, ``head_motion``,
+        ``flicker``, ``compression``, ``short_recording``, in this order.
+
+    Raises:
+        ValueError: if the arrays differ in length.
+    """
+    clock, eyes, grey, speed = (
+        np.asarray(a, dtype=np.float64) for a in (times, interocular_px, brightness, head_speed)
+    )
+    if not len(clock) == len(eyes) == len(grey) == len(speed):
+        raise ValueError(
+            f"expected arrays of one length, got {len(clock)}, {len(eyes)}, {len(grey)}, "
+            f"{len(speed)}"
+        )
+    found: list[tuple[str, str | None]] = [("truncated", _truncated(d)) for d in damage]
+    found.append(("frame_rate", _frame_rate(clock)))
+    found += _timing(clock).items()
+    small = _small_face(eyes)
+    found.append(("small_face", f"{small} ({width} x {height} now)" if small else None))
+    found += _face(found_ratio, others_seen, clock).items()
+    late: tuple[tuple[str, Callable[[], str | None]], ...] = (
+        ("head_motion", lambda: _head_motion(speed, gated_s, observed_s)),
+        ("flicker", lambda: _flicker_warning(clock, grey)),
+        ("compression", lambda: _compression(blockiness)),
+        ("short_recording", lambda: _short(clock, observed_s)),
+    )
+    found += [(code, check()) for code, check in late]
+    return tuple(AnalysisWarning(code, message) for code, message in found if message)
+
+
+def _truncated(damage: str) -> str:
+    line = " ".join(damage.split())
+    return (
+        f"expected a whole file, got damage ({line}); only what could be decoded is analysed; copy "
+        "the file again from the camera"
+    )

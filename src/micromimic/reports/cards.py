@@ -1,0 +1,151 @@
+"""One card an event: what, when, how sure, and the pictures to judge it by."""
+
+from __future__ import annotations
+
+from micromimic.labels import EMOTIONS
+from micromimic.reports.curves import event_cells, event_curve
+from micromimic.reports.evidence import (
+    CELL_WORDS,
+    Pictures,
+    picture_width,
+    pictured,
+    pictures,
+    what_moved,
+)
+from micromimic.reports.sections import clock, text
+from micromimic.results import Analysis
+from micromimic.types import MicroExpression
+
+
+def cards(analysis: Analysis) -> str:
+    """All events' cards, or a word on why there are none."""
+    if not analysis.events:
+        return _no_events(len(analysis.spotting.rejected))
+    shown, width = pictured(analysis.events), picture_width(len(analysis.events))
+    parts = [
+        _card(analysis, k, event, width if k in shown else None)
+        for k, event in enumerate(analysis.events)
+    ]
+    return (
+        '<section class="cards" aria-labelledby="events-title"><h2 id="events-title">Events</h2>'
+        f"{''.join(parts)}</section>"
+    )
+
+
+def _no_events(rejected: int) -> str:
+    if rejected == 0:
+        why = "No movement rose above the threshold where one could have been reported."
+    else:
+        many = "1 movement" if rejected == 1 else f"{rejected} movements"
+        why = f"{many} rose above the threshold and none was reported, for the reasons below."
+    return (
+        f'<section class="panel empty"><h2>No events</h2><p>{why} That does not show that there '
+        "was no micro-expression: see what this report cannot tell.</p></section>"
+    )
+
+
+def _card(analysis: Analysis, position: int, event: MicroExpression, width: int | None) -> str:
+    number, span = position + 1, event.interval
+    label = text(event.label)
+    badge = '<span class="badge uncertain">uncertain</span>' if event.uncertain else ""
+    frames = f"{event.onset_frame} – {event.apex_frame} – {event.offset_frame}"
+    evidence = event.evidence
+    gallery, moved = "", ""
+    if evidence is not None and width is not None:
+        gallery = _gallery(pictures(evidence, width), number)
+    if evidence is not None:
+        moved = f'<p class="moved">{text(what_moved(evidence))}</p>'
+    return (
+        f'<article class="card {label}" id="event-{number}"><div class="card-head">'
+        f'<span class="count">{number}</span><h3><span class="swatch dot {label}" '
+        f'aria-hidden="true"></span>{label}</h3>{badge}'
+        f'<p class="when">{clock(span.onset)} <i>to</i> <b>{clock(span.apex)}</b> <i>to</i> '
+        f"{clock(span.offset)}</p>"
+        f'<button type="button" class="zoom" data-event="{position}" hidden>Show on timeline'
+        f'</button></div><div class="card-body">{gallery}<div class="reading">'
+        f"{_probabilities(event)}{moved}"
+        f"{event_curve(analysis.curve, span, analysis.spotting.threshold)}"
+        f"{event_cells(analysis.curve, span)}"
+        f'<dl class="numbers"><div><dt>Length</dt><dd>{1000 * span.duration:.0f} ms</dd></div>'
+        f"<div><dt>Rise</dt><dd>{1000 * (span.apex - span.onset):.0f} ms</dd></div>"
+        f"<div><dt>Strength</dt><dd>{event.strength:.1f} × noise</dd></div>"
+        f"<div><dt>Frames</dt><dd>{frames}</dd></div></dl>"
+        f"{_regions(event)}</div></div></article>"
+    )
+
+
+def _probabilities(event: MicroExpression) -> str:
+    rows = "".join(
+        f'<li class="{"best" if name == event.label else ""}"><span>{name}</span>'
+        f'<span class="track"><span class="fill {name}" style="width:'
+        f'{100 * event.probabilities[name]:.1f}%"></span></span>'
+        f"<b>{event.probabilities[name]:.2f}</b></li>"
+        for name in EMOTIONS
+    )
+    return f'<ul class="probabilities" aria-label="Probabilities">{rows}</ul>'
+
+
+def _regions(event: MicroExpression, most: int = 5) -> str:
+    """The cells' shares in the winning class: the largest, and the rest in one word."""
+    if not event.regions:
+        return ""
+    ranked = sorted(event.regions.items(), key=lambda item: -item[1])
+    top, rest = ranked[:most], ranked[most:]
+    scale = max(share for _, share in ranked) or 1.0
+    rows = "".join(
+        f'<li><span>{text(CELL_WORDS.get(cell, cell))}</span><span class="track"><span '
+        f'class="fill" style="width:{100 * share / scale:.1f}%"></span></span>'
+        f"<b>{100 * share:.0f} %</b></li>"
+        for cell, share in top
+    )
+    other = sum(share for _, share in rest)
+    tail = f'<p class="hint">The other {len(rest)} cells: {100 * other:.0f} %.</p>' if rest else ""
+    return f'<div class="regions"><h4>Where the class comes from</h4><ul>{rows}</ul>{tail}</div>'
+
+
+def _figure(uri: str, title: str, caption: str, shots: Pictures) -> str:
+    return (
+        f'<figure><button type="button" class="frame" aria-label="Enlarge: {text(title)}">'
+        f'<img src="{uri}" alt="{text(title)}" width="{shots.width}" height="{shots.height}">'
+        f"</button><figcaption><b>{text(title)}</b> {text(caption)}</figcaption></figure>"
+    )
+
+
+def _gallery(shots: Pictures, number: int) -> str:
+    """Onset and apex in one frame to toggle, then movement, vote and difference."""
+    name = f"phase-{number}"
+    flicker = (
+        '<figure class="pair"><div class="frame stack">'
+        f'<img class="onset" src="{shots.onset}" alt="Face at the onset" width="{shots.width}" '
+        f'height="{shots.height}"><img class="apex" src="{shots.apex}" alt="Face at the apex" '
+        f'width="{shots.width}" height="{shots.height}"></div><figcaption class="switch" '
+        f'role="group" aria-label="Face shown"><label><input type="radio" name="{name}" '
+        f'value="onset">Onset</label><label><input type="radio" name="{name}" value="apex" checked>'
+        f'Apex</label><label class="auto"><input type="radio" name="{name}" value="flicker">'
+        "Flicker</label></figcaption></figure>"
+    )
+    figures = [
+        flicker,
+        _figure(
+            shots.movement,
+            "Movement",
+            f"Arrows {shots.arrow_gain:g} × longer than the motion from onset to apex; the ten "
+            "cells.",
+            shots,
+        ),
+    ]
+    if shots.votes is not None:
+        figures.append(
+            _figure(
+                shots.votes, "Vote", "Places that made the winning class: brighter is more.", shots
+            )
+        )
+    figures.append(
+        _figure(
+            shots.difference,
+            "Difference",
+            f"Brighter (red) and darker (blue) at the apex, {shots.difference_gain:g} × magnified.",
+            shots,
+        )
+    )
+    return f'<div class="gallery">{"".join(figures)}</div>'

@@ -1,0 +1,101 @@
+"""The report: one self-contained HTML page that opens offline and asks no network for anything."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path, PurePath
+from typing import Final
+
+from micromimic import __version__
+from micromimic.reports.cards import cards
+from micromimic.reports.curves import timeline_data
+from micromimic.reports.sections import (
+    brand,
+    events_table,
+    header,
+    indicators_block,
+    limits_block,
+    provenance,
+    rejected_block,
+    text,
+    timeline,
+    warnings_block,
+)
+from micromimic.reports.tables import printable, tidy
+from micromimic.results import Analysis
+
+# The browser itself refuses everything that would leave the page.
+POLICY: Final = (
+    "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline'; font-src data:; base-uri 'none'; form-action 'none'"
+)
+
+
+def _template(name: str) -> str:
+    return (files("micromimic.reports") / "templates" / name).read_text(encoding="utf-8")
+
+
+def embedded_json(value: object) -> str:
+    """JSON that can stand inside a script element: no ``<``, ``>`` or ``&`` as such.
+
+    >>> embedded_json({"a": "</script>"})
+    '{"a":"\\\\u003c/script\\\\u003e"}'
+    """
+    raw = json.dumps(tidy(value, digits=9), separators=(",", ":"), allow_nan=False)
+    return raw.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def report_html(analysis: Analysis) -> str:
+    """The whole page as text.
+
+    About 4.8 MB of it is the plotting library; pictures shrink with the number of events, and a
+    long curve is thinned with its extremes kept, so that even long recordings stay easy to send.
+    """
+    from plotly.offline import get_plotlyjs  # noqa: PLC0415 - only a report needs plotly
+
+    name = text(PurePath(printable(analysis.source.path)).name)
+    body = "".join(
+        (
+            brand(),
+            warnings_block(analysis),
+            header(analysis),
+            timeline(analysis),
+            cards(analysis),
+            events_table(analysis),
+            indicators_block(analysis),
+            rejected_block(analysis),
+            limits_block(),
+            provenance(analysis, __version__),
+        )
+    )
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>{name} – micromimic</title><style>{_style()}</style></head><body>"
+        f'<main>{body}</main><dialog id="lightbox"><img alt=""><p></p></dialog>'
+        f'<script type="application/json" id="data">{embedded_json(timeline_data(analysis))}'
+        f"</script><script>{get_plotlyjs()}</script><script>{_template('report.js')}</script>"
+        "</body></html>\n"
+    )
+
+
+def _style() -> str:
+    """The style sheet; the dark colours serve both the system's wish and the page's button."""
+    dark = _template("dark.css")
+    return (
+        _template("report.css")
+        + f"@media (prefers-color-scheme: dark) {{:root:not([data-theme=light]) {{{dark}}}}}"
+        + f":root[data-theme=dark] {{{dark}}}"
+    )
+
+
+def write_report(analysis: Analysis, path: Path) -> None:
+    """Write ``report.html``.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    path.write_text(report_html(analysis), encoding="utf-8")

@@ -1,0 +1,34 @@
+"""What a result cannot tell: the same words in every file that a person may read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+CANNOT_TELL: Final[tuple[tuple[str, str], ...]] = (
+    (
+        "Candidates, not verdicts",
+        "Each event is a brief facial movement that stands out from this person's own noise. "
+        "A trained coder confirms or discards it with the pictures beside it.",
+    ),
+    (
+        "A movement is not a feeling",
+        "The class says which of three groups of movements the event resembles most. Whether the "
+        "person felt that, and why, is not in the picture.",
+    ),
+    (
+        "Not a lie detector, no stress score",
+        "No measure here shows deception, stress or character. What is reported is change within "
+        "one person, in one recording.",
+    ),
+    (
+        "What is missing was not ruled out",
+        "Movements during blinks, head turns, changes of light or a lost face are not reported, "
+        "nor those smaller or shorter than the recording resolves.",
+    ),
+    (
+        "Where this must not be used",
+        "Article 5(1)(f) of the EU AI Act (Regulation (EU) 2024/1689) prohibits inferring "
+        "emotions of people at work and in education, other than for medical or safety reasons.",
+    ),
+)
+"""(heading, sentence) pairs; shown in the report and written with the indicators."""

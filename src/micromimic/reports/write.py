@@ -1,0 +1,122 @@
+"""Writes the results of one input: all files, or none."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from micromimic.errors import OutputError
+from micromimic.reports.elan import write_eaf
+from micromimic.reports.html import write_report
+from micromimic.reports.tables import write_curve_csv, write_events_csv, write_events_json
+from micromimic.results import Analysis
+
+FILES = ("events.json", "events.csv", "events.eaf", "curve.csv", "report.html")
+"""What a results folder holds."""
+
+
+def write_analysis(analysis: Analysis, folder: Path) -> None:
+    """Write the five files of one analysis into a folder.
+
+    They are written into a hidden folder beside it and moved when all are complete; earlier
+    results stay until then, and come back if moving fails. Other files in the folder stay.
+
+    Args:
+        analysis: what to write.
+        folder: created with its parents if it does not exist.
+
+    Raises:
+        OutputError: if the folder cannot be written or the disk is full.
+    """
+    folder = Path(folder).absolute()
+    missing = _missing(folder.parent)
+    staging = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
+    done = False
+    try:
+        staging.mkdir(parents=True)
+        _write_all(analysis, staging, folder)
+        _move(staging, folder)
+        done = True
+    except OSError as error:
+        raise _explain(error, folder) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        if not done:
+            _remove_empty(missing)
+
+
+def _write_all(analysis: Analysis, staging: Path, folder: Path) -> None:
+    write_events_json(analysis, staging / "events.json")
+    write_events_csv(analysis, staging / "events.csv")
+    write_eaf(analysis, staging / "events.eaf", folder=folder)
+    write_curve_csv(analysis.curve, staging / "curve.csv")
+    write_report(analysis, staging / "report.html")
+    for name in FILES:
+        # A disk may accept data it cannot keep: only fsync tells before the old files go.
+        with (staging / name).open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _move(staging: Path, folder: Path) -> None:
+    """Put complete files in place: one rename for a new folder, else file by file with undo."""
+    if not folder.exists():
+        staging.rename(folder)
+        return
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "not a folder", str(folder))
+    earlier = staging / "earlier"
+    earlier.mkdir()
+    undo: list[Callable[[], object]] = []
+    try:
+        for name in FILES:
+            if (folder / name).exists():
+                (folder / name).replace(earlier / name)
+                undo.append(_mover(earlier / name, folder / name))
+        for name in FILES:
+            undo.append(_remover(folder / name))
+            (staging / name).replace(folder / name)
+    except BaseException:  # Ctrl-C too: the earlier results come back
+        for step in reversed(undo):
+            step()
+        raise
+
+
+def _mover(source: Path, target: Path) -> Callable[[], object]:
+    return lambda: source.replace(target)
+
+
+def _remover(path: Path) -> Callable[[], object]:
+    return lambda: path.unlink(missing_ok=True)
+
+
+def _missing(folder: Path) -> list[Path]:
+    """Folders that would have to be created, the innermost first."""
+    missing = []
+    while not folder.exists() and folder != folder.parent:
+        missing.append(folder)
+        folder = folder.parent
+    return missing
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:  # never created, or in use by another run: leave it
+            return
+
+
+def _explain(error: OSError, folder: Path) -> OutputError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        got, remedy = "a full disk", "free some space or choose another --out"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        got, remedy = "no permission to write there", "choose another --out or change its rights"
+    elif error.errno in (errno.ENOTDIR, errno.EEXIST):
+        got, remedy = "a file in its place", "choose another --out or move that file away"
+    else:
+        got, remedy = error.strerror or str(error), "choose another --out"
+    return OutputError(f"expected a folder to write results into, {folder}, got {got}; {remedy}")

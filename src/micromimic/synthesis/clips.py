@@ -1,0 +1,244 @@
+"""Videos with known truth: a still face is moved by planted fields under realistic disturbances.
+
+Each frame is the source picture sampled once, through the exact inverse of everything that moves:
+the expression's displacement in the resting face, the parallax of a turning head, and the head's
+rigid motion. What the truth says is therefore what the pixels do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.canonical import (
+    MARGIN,
+    UNITS,
+    apply_affine,
+    canvas_to_unit,
+    compose,
+    invert_affine,
+)
+from micromimic.media.video import VideoWriter
+from micromimic.synthesis.faces import SUPERSAMPLING, Face, astronaut_face, backdrop
+from micromimic.synthesis.nuisance import Pose, Sensor
+from micromimic.synthesis.schedule import ClipConfig, ClipPlan, plan_clip, stream
+from micromimic.synthesis.truth import ClipTruth, truth_of
+from micromimic.synthesis.units import RESOLUTION, UNIT_NAMES, depth_field, unit_fields
+
+__all__ = ["ClipConfig", "ClipPlan", "plan_clip", "planted_field", "render", "write_clip"]
+
+_LATTICE: Final = 2
+"""Image pixels between the points where displacement is computed: fields are smooth."""
+_ITERATIONS: Final = 4
+_LID_PX: Final = 1.5  # how far the skin around the lids moves in a blink, at face_px 450
+_FIELD_BLUR: Final = 0.35  # canonical units; rounds the canvas's samples
+_NOSE_DEPTH: Final = 8.0  # canonical units of relief that ``yaw_px`` is given for
+
+_NO_SECOND_MAP: Final = np.empty(0, np.float32)  # x and y lie together in the first
+
+Field = NDArray[np.float32]
+
+
+class _Scene:
+    """A plan made ready: the face, and each movement's field on the lattice."""
+
+    def __init__(self, plan: ClipPlan) -> None:
+        config = plan.config
+        self.plan = plan
+        self.face = astronaut_face(
+            config.face_px,
+            config.width,
+            config.height,
+            colour=config.colour,
+            centre=(config.face_x, 0.53125),
+            second_face=config.second_face,
+        )
+        self.shape = (-(-config.height // _LATTICE), -(-config.width // _LATTICE))
+        units = unit_fields(stream(plan.seed, "identity"))
+        self.fields = [
+            _peak(self._field(move.recipe.weights, units), move.peak_px) for move in plan.movements
+        ]
+        lids = np.array([name in ("45L", "45R") for name in UNIT_NAMES], dtype=np.float32)
+        self.lids = _peak(self._field(lids, units), _LID_PX * config.face_px / 450.0)
+        self.parallax = self._parallax()
+        self.wall = backdrop(self.face) if config.absent else None
+        middle = np.array([UNITS / 2, UNITS / 2])
+        self.pose = Pose(plan, apply_affine(self.face.to_image, middle))
+
+    def _from_canvas(self, canvas: Field) -> Field:
+        """(h, w) one channel of a canvas, sampled on the lattice."""
+        to_canvas = invert_affine(canvas_to_unit(RESOLUTION))
+        matrix = compose(to_canvas, compose(invert_affine(self.face.to_image), _lattice_to_image()))
+        sampled = cv2.warpAffine(
+            canvas,
+            matrix,
+            self.shape[::-1],
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_CONSTANT,
+        )
+        blur = _FIELD_BLUR * float(np.sqrt(abs(np.linalg.det(self.face.to_image[:, :2]))))
+        return np.asarray(cv2.GaussianBlur(sampled, (0, 0), blur / _LATTICE), dtype=np.float32)
+
+    def _field(self, weights: NDArray[np.float32], units: NDArray[np.float32]) -> Field:
+        """(h, w, 2) displacement in image pixels, not yet scaled to a peak."""
+        canvas = np.tensordot(weights, units, axes=1).astype(np.float32)
+        in_units = np.stack([self._from_canvas(channel) for channel in canvas], axis=-1)
+        return np.asarray(in_units @ self.face.to_image[:, :2].T, dtype=np.float32)
+
+    def _parallax(self) -> Field:
+        """(h, w, 2) displacement for one pixel of yaw; fades out around the head."""
+        relief = self._from_canvas(depth_field()) / _NOSE_DEPTH
+        matrix = compose(invert_affine(self.face.to_image), _lattice_to_image())
+        unit = apply_affine(matrix, _lattice_points(self.shape)) - UNITS / 2
+        reach = UNITS / 2 + 0.35 * MARGIN
+        window = np.exp(-0.5 * ((unit[..., 0] / reach) ** 4 + (unit[..., 1] / reach) ** 4))
+        field = np.zeros((*self.shape, 2), np.float32)
+        field[..., 0] = relief * window
+        return field
+
+    def displacement(self, time: float) -> Field | None:
+        """(h, w, 2) how far each point of the resting face has moved; None for nowhere."""
+        total = None
+        yaw = self.pose.yaw(time)
+        if yaw:
+            total = self.parallax * np.float32(yaw)
+        parts = [
+            (field, move.envelope(time))
+            for move, field in zip(self.plan.movements, self.fields, strict=True)
+        ]
+        parts.append((self.lids, self.closure(time)))
+        for field, share in parts:
+            if share > 0.0:
+                total = field * np.float32(share) if total is None else total + field * share
+        return total
+
+    def closure(self, time: float) -> float:
+        """How closed the lids are, 0 to 1."""
+        return max((blink.closure(time) for blink in self.plan.blinks), default=0.0)
+
+    def source(self, time: float) -> NDArray[np.float32]:
+        """The picture that is moved at this time."""
+        if self.wall is not None and any(a <= time < b for a, b in self.plan.config.absent):
+            return self.wall
+        return self.face.blink(self.closure(time))
+
+
+def planted_field(plan: ClipPlan, event: int) -> Field:
+    """What one micro-expression does to the resting face at its apex.
+
+    Args:
+        plan: the clip.
+        event: number among ``plan.micro``.
+
+    Returns:
+        (h, w, 2) displacement, image pixels, u right and v down, on a lattice of every second
+        pixel: entry (i, j) belongs to image point (2 j + 0.5, 2 i + 0.5).
+    """
+    numbers = [i for i, move in enumerate(plan.movements) if move.kind == "micro"]
+    return _Scene(plan).fields[numbers[event]]
+
+
+def rest_face(plan: ClipPlan) -> Face:
+    """The face of a clip, at rest."""
+    return _Scene(plan).face
+
+
+def render(plan: ClipPlan) -> Iterator[NDArray[np.uint8]]:
+    """The frames of a clip: (H, W) grey or (H, W, 3) RGB, uint8, one at a time.
+
+    The same plan gives the same bytes on one machine.
+    """
+    scene = _Scene(plan)
+    sensor = Sensor(plan)
+    config = plan.config
+    points = _lattice_points(scene.shape).astype(np.float32)
+    for number in range(config.frames):
+        time = number / config.fps
+        rest = _undo_pose(points, scene.pose.matrix(time))
+        displacement = scene.displacement(time)
+        if displacement is not None:
+            rest = _undo_displacement(rest, displacement)
+        # source pixels: (s + 0.5) / SUPERSAMPLING - 0.5 = image
+        places = (rest + np.float32(0.5)) * np.float32(SUPERSAMPLING) - np.float32(0.5)
+        full = cv2.resize(places, None, fx=_LATTICE, fy=_LATTICE, interpolation=cv2.INTER_LINEAR)
+        full = full[: config.height, : config.width]
+        picture = _sample(scene.source(time), full, cv2.BORDER_REFLECT)
+        yield sensor.expose(picture, time)
+
+
+def write_clip(
+    path: str | Path,
+    config: ClipConfig,
+    seed: int,
+    *,
+    lossless: bool = True,
+    progress: Callable[[int, int | None, str], None] | None = None,
+) -> ClipTruth:
+    """Plan, render and write one clip.
+
+    Args:
+        path: the video (``.mp4`` or ``.mkv``); its folder must exist. Nothing is left there after
+            an error.
+        config: the settings.
+        seed: the same seed gives the same clip.
+        lossless: keep every bit; else x264 at high quality.
+        progress: called with (frames done, frames, "render").
+
+    Returns:
+        The truth; its path is the video's name.
+
+    Raises:
+        OutputError: if the file cannot be written.
+    """
+    path = Path(path)
+    plan = plan_clip(config, seed)
+    with VideoWriter(path, config.fps, config.width, config.height, lossless=lossless) as writer:
+        for done, frame in enumerate(render(plan), start=1):
+            writer.write(frame)
+            if progress is not None and (done % 50 == 0 or done == config.frames):
+                progress(done, config.frames, "render")
+    return truth_of(plan, path.name)
+
+
+def _peak(field: Field, peak_px: float) -> Field:
+    """The field scaled so that its largest displacement is ``peak_px``."""
+    largest = float(np.hypot(field[..., 0], field[..., 1]).max())
+    return field * np.float32(peak_px / largest)
+
+
+def _lattice_to_image() -> NDArray[np.float64]:
+    """(2, 3) from lattice indices to image pixels, as ``cv2.resize`` sees them."""
+    return canvas_to_unit(1.0 / _LATTICE, margin=0.5)
+
+
+def _lattice_points(shape: tuple[int, int]) -> NDArray[np.float64]:
+    """(h, w, 2) image coordinates of the lattice."""
+    y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float64)
+    return apply_affine(_lattice_to_image(), np.stack([x, y], axis=-1))
+
+
+def _undo_pose(points: Field, matrix: NDArray[np.float64]) -> Field:
+    """Where in the resting face each image point comes from."""
+    return np.asarray(cv2.transform(points, invert_affine(matrix)), dtype=np.float32)
+
+
+def _undo_displacement(points: Field, displacement: Field) -> Field:
+    """Solve ``rest + displacement(rest) = points`` by fixed-point iteration."""
+    rest = points
+    for _ in range(_ITERATIONS):
+        places = (rest - np.float32(0.5)) * np.float32(1.0 / _LATTICE)
+        rest = points - _sample(displacement, places, cv2.BORDER_CONSTANT)
+    return rest
+
+
+def _sample(image: Field, places: Field, border: int) -> Field:
+    """Bilinear samples of an image at (h, w, 2) pixel coordinates."""
+    return np.asarray(
+        cv2.remap(image, places, _NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=border),
+        dtype=np.float32,
+    )

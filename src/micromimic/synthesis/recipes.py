@@ -1,0 +1,162 @@
+"""Which action units make which class, and how often.
+
+The frequencies follow the action units that the official annotation tables of CASME II and SAMM
+give for each emotion (disgust, repression, anger, contempt, fear and sadness make *negative*),
+merged as the MEGC 2019 composite merges them. Rare but plausible combinations keep a small share,
+so that a model does not take an unseen combination for another class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.labels import Emotion
+from micromimic.synthesis.units import UNIT_NAMES
+
+
+class Combination(NamedTuple):
+    """Action units that occur together.
+
+    Args:
+        share: relative frequency within the class.
+        units: FACS numbers.
+        one_sided: probability that the paired units act on one side only.
+    """
+
+    share: float
+    units: tuple[str, ...]
+    one_sided: float = 0.05
+
+
+COMBINATIONS: Final[dict[Emotion, tuple[Combination, ...]]] = {
+    "negative": (
+        Combination(0.18, ("4",), 0.1),
+        Combination(0.14, ("4", "7")),
+        Combination(0.06, ("7",), 0.15),
+        Combination(0.06, ("4", "9")),
+        Combination(0.04, ("9",)),
+        Combination(0.03, ("4", "10")),
+        Combination(0.04, ("10",), 0.4),
+        Combination(0.02, ("9", "10")),
+        Combination(0.02, ("4", "7", "9"), 0.0),
+        Combination(0.02, ("4", "7", "10"), 0.0),
+        Combination(0.01, ("4", "9", "10"), 0.0),
+        Combination(0.07, ("14",), 0.5),
+        Combination(0.05, ("15",), 0.15),
+        Combination(0.05, ("15", "17")),
+        Combination(0.07, ("17",), 0.0),
+        Combination(0.03, ("14", "17"), 0.3),
+        Combination(0.03, ("20",), 0.2),
+        Combination(0.01, ("7", "20", "26"), 0.0),
+        Combination(0.02, ("24",), 0.0),
+        Combination(0.02, ("17", "24"), 0.0),
+        Combination(0.02, ("1", "4"), 0.0),
+        Combination(0.02, ("1", "4", "15"), 0.0),
+        Combination(0.02, ("6", "15"), 0.1),
+        Combination(0.02, ("1", "2", "4"), 0.0),
+        Combination(0.02, ("4", "5"), 0.0),
+        Combination(0.02, ("4", "14"), 0.2),
+        Combination(0.02, ("7", "17"), 0.0),
+    ),
+    "positive": (
+        Combination(0.35, ("12",), 0.1),
+        Combination(0.30, ("6", "12")),
+        Combination(0.12, ("12",), 1.0),
+        Combination(0.04, ("6",), 0.2),
+        Combination(0.07, ("6", "7", "12")),
+        Combination(0.06, ("12", "25")),
+        Combination(0.06, ("12", "14"), 0.2),
+    ),
+    "surprise": (
+        Combination(0.40, ("1", "2")),
+        Combination(0.14, ("1", "2", "5"), 0.0),
+        Combination(0.10, ("2",), 0.4),
+        Combination(0.07, ("1",), 0.1),
+        Combination(0.03, ("1", "2"), 1.0),
+        Combination(0.08, ("1", "2", "25", "26"), 0.0),
+        Combination(0.06, ("1", "2", "25"), 0.0),
+        Combination(0.04, ("25", "26"), 0.0),
+        Combination(0.06, ("5",)),
+        Combination(0.02, ("5", "26"), 0.0),
+    ),
+}
+"""Combinations of each class; one-sided ones are named L12 or R12, as in the tables."""
+
+# the lids and the lips do not act alone on one side in a spontaneous expression
+_CAN_BE_ONE_SIDED: Final = frozenset({"1", "2", "4", "6", "7", "9", "10", "12", "14", "15", "20"})
+_INDEX: Final = {name: index for index, name in enumerate(UNIT_NAMES)}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One drawn expression.
+
+    Args:
+        label: its class.
+        action_units: what acts, in FACS notation: ``("6", "12")``, ``("L12",)``.
+        weights: (n_units,) amplitude of each of ``UNIT_NAMES``; 1 is a full movement.
+    """
+
+    label: Emotion
+    action_units: tuple[str, ...]
+    weights: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if self.weights.shape != (len(UNIT_NAMES),):
+            raise ValueError(f"weights must be ({len(UNIT_NAMES)},), got {self.weights.shape}")
+
+
+def sample_recipe(
+    label: Emotion,
+    rng: np.random.Generator,
+    *,
+    amplitude: tuple[float, float] = (0.5, 1.2),
+    asymmetry: float = 0.18,
+    leak: float = 0.25,
+) -> Recipe:
+    """Draw one expression of a class.
+
+    Args:
+        label: the class.
+        rng: source of chance.
+        amplitude: range of each unit's strength.
+        asymmetry: standard deviation of the difference between the sides.
+        leak: the idle side of a one-sided movement keeps up to this share.
+
+    Raises:
+        ValueError: if the class is unknown.
+
+    >>> recipe = sample_recipe("surprise", np.random.default_rng(0))
+    >>> recipe.action_units
+    ('L2',)
+    """
+    if label not in COMBINATIONS:
+        raise ValueError(f"label must be one of {tuple(COMBINATIONS)}, got {label!r}")
+    options = COMBINATIONS[label]
+    shares = np.array([option.share for option in options])
+    chosen = options[int(rng.choice(len(options), p=shares / shares.sum()))]
+    one_sided = bool(rng.random() < chosen.one_sided)
+    acting = "LR"[int(rng.integers(2))]
+    weights = np.zeros(len(UNIT_NAMES), np.float32)
+    names = []
+    for unit in chosen.units:
+        strength = rng.uniform(*amplitude)
+        tilt = rng.normal(0.0, asymmetry)
+        idle_share = rng.uniform(0.0, leak)
+        if unit in _INDEX:
+            weights[_INDEX[unit]] = strength
+            names.append(unit)
+            continue
+        sides = {"L": strength * (1 + tilt), "R": strength * (1 - tilt)}
+        if one_sided and unit in _CAN_BE_ONE_SIDED:
+            sides["R" if acting == "L" else "L"] *= idle_share
+            names.append(f"{acting}{unit}")
+        else:
+            names.append(unit)
+        for side, value in sides.items():
+            weights[_INDEX[unit + side]] = max(value, 0.0)
+    return Recipe(label, tuple(names), weights)

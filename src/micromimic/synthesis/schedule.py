@@ -1,0 +1,281 @@
+"""What happens in a synthetic clip, and when: drawn from a seed, before anything is rendered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from micromimic.labels import EMOTIONS
+from micromimic.synthesis.recipes import Recipe, sample_recipe
+
+MovementKind = Literal["micro", "macro"]
+
+_LEAD: Final = 0.8  # seconds of rest at both ends
+_TIGHTEST: Final = 1.0  # seconds from one movement's place to the next
+_LARGEST_PEAK: Final = 0.02  # share of the face's width; beyond it a field would fold the skin
+_STREAMS: Final = {"schedule": 0, "pose": 1, "noise": 2, "identity": 3}
+
+
+@dataclass(frozen=True)
+class ClipConfig:
+    """What a clip looks like and what disturbs it; times in seconds, lengths in image pixels.
+
+    The defaults are the benchmark's: change them and its figures are another benchmark's.
+
+    Args:
+        seconds, fps, width, height, colour: of the video.
+        face_px: width of the face crop; 450 puts the eyes 129 px apart.
+        face_x: horizontal place of the crop's centre, share of the width.
+        peak_px: largest displacement of each micro-expression.
+        events_per_minute, macros_per_minute, blinks_per_minute, head_moves_per_minute: how much
+            happens; a rate above 0 gives at least one micro-expression, other kinds round.
+        blinks_apart: keep blinks clear of micro-expressions (else they fall where they fall).
+        noise_sd: sensor noise, grey levels.
+        drift_px, drift_deg: slow wander and roll of the head, largest excursion.
+        yaw_px: slow turn of the head: pixels a point 8 units nearer to the camera moves sideways.
+        sway_px: two quick sways of the head, near 1.1 Hz.
+        head_move_px: a head movement's shift.
+        light_drift: slow change of the light, share of it.
+        flicker: share of the light at 100.3 Hz (mains, aliased by the frame rate).
+        absent: (start, end) spans without the person.
+        second_face: size of a bystander's face, share of the first; 0 for none.
+    """
+
+    seconds: float = 60.0
+    fps: float = 200.0
+    width: int = 640
+    height: int = 480
+    colour: bool = False
+    face_px: float = 450.0
+    face_x: float = 0.4983
+    peak_px: float = 1.0
+    events_per_minute: float = 15.0
+    macros_per_minute: float = 4.0
+    blinks_per_minute: float = 12.0
+    head_moves_per_minute: float = 2.0
+    blinks_apart: bool = False
+    noise_sd: float = 2.0
+    drift_px: float = 5.0
+    drift_deg: float = 1.5
+    yaw_px: float = 1.2
+    sway_px: tuple[float, float] = (0.12, 0.08)
+    head_move_px: float = 3.5
+    light_drift: float = 0.03
+    flicker: float = 0.02
+    absent: tuple[tuple[float, float], ...] = ()
+    second_face: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.seconds < 2.0 or self.fps < 5.0:
+            raise ValueError(
+                f"expected at least 2 s at 5 frames/s, got {self.seconds} s at {self.fps}"
+            )
+        if not 0.0 < self.peak_px <= _LARGEST_PEAK * self.face_px:
+            raise ValueError(
+                f"expected a peak above 0 and at most {_LARGEST_PEAK * self.face_px:.1f} px on a "
+                f"face of {self.face_px:g} px, got {self.peak_px}"
+            )
+        if self.gap < _TIGHTEST and sum(self.counts().values()) > 1:
+            raise ValueError(
+                f"expected at least {_TIGHTEST} s for each movement, got {self.gap:.2f} s; lower "
+                "the rates or lengthen the clip"
+            )
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return round(self.seconds * self.fps)
+
+    def counts(self) -> dict[str, int]:
+        """How many movements of each kind share the timeline (blinks lie beside it)."""
+        minutes = self.seconds / 60.0
+        micro = self.events_per_minute * minutes
+        return {
+            "micro": max(1, round(micro)) if micro > 0 else 0,
+            "macro": round(self.macros_per_minute * minutes),
+            "head": round(self.head_moves_per_minute * minutes),
+        }
+
+    @property
+    def gap(self) -> float:
+        """Seconds of timeline for each movement."""
+        return (self.seconds - 2 * _LEAD) / max(1, sum(self.counts().values()))
+
+
+@dataclass(frozen=True)
+class Movement:
+    """A planted expression; seconds.
+
+    Args:
+        kind: ``micro``, or ``macro`` (longer and stronger, held at its height).
+        onset, apex, hold, offset: rise ends at apex, fall begins at hold.
+        peak_px: largest displacement, image pixels.
+        recipe: class, action units and their weights.
+    """
+
+    kind: MovementKind
+    onset: float
+    apex: float
+    hold: float
+    offset: float
+    peak_px: float
+    recipe: Recipe
+
+    def envelope(self, time: float) -> float:
+        """Share of the peak at a time: raised cosines up and down.
+
+        >>> from micromimic.synthesis.recipes import sample_recipe
+        >>> recipe = sample_recipe("positive", np.random.default_rng(0))
+        >>> move = Movement("micro", 1.0, 1.2, 1.2, 1.5, 1.0, recipe)
+        >>> [round(move.envelope(t), 3) for t in (1.0, 1.1, 1.2, 1.35, 1.5)]
+        [0.0, 0.5, 1.0, 0.5, 0.0]
+        """
+        if not self.onset < time < self.offset:
+            return 0.0
+        if time < self.apex:
+            return float(0.5 - 0.5 * np.cos(np.pi * (time - self.onset) / (self.apex - self.onset)))
+        if time <= self.hold:
+            return 1.0
+        return float(0.5 + 0.5 * np.cos(np.pi * (time - self.hold) / (self.offset - self.hold)))
+
+
+@dataclass(frozen=True)
+class BlinkEvent:
+    """Lids close during the first third and open during the last half; seconds."""
+
+    start: float
+    end: float
+
+    def closure(self, time: float) -> float:
+        """0 open to 1 closed.
+
+        >>> [BlinkEvent(0.0, 0.2).closure(t) for t in (0.035, 0.08, 0.19)]
+        [0.5, 1.0, 0.1]
+        """
+        share = (time - self.start) / (self.end - self.start)
+        return round(float(np.clip(min(share / 0.35, (1.0 - share) / 0.5), 0.0, 1.0)), 9)
+
+
+@dataclass(frozen=True)
+class HeadMove:
+    """The head shifts between start and end, stays 3 s, and drifts back over 3 s more."""
+
+    start: float
+    end: float
+    shift: tuple[float, float]
+
+    def weight(self, time: float) -> float:
+        """Share of the shift at a time."""
+        if time <= self.start:
+            return 0.0
+        if time < self.end:
+            share = (time - self.start) / (self.end - self.start)
+            return float(0.5 - 0.5 * np.cos(np.pi * share))
+        return float(np.clip(1.0 - (time - self.end - 3.0) / 3.0, 0.0, 1.0))
+
+
+@dataclass(frozen=True)
+class ClipPlan:
+    """Everything that a clip's pixels depend on.
+
+    Args:
+        config: the settings.
+        seed: the seed.
+        movements: micro- and macro-expressions by onset.
+        blinks: by start.
+        head_moves: by start.
+    """
+
+    config: ClipConfig
+    seed: int
+    movements: tuple[Movement, ...]
+    blinks: tuple[BlinkEvent, ...]
+    head_moves: tuple[HeadMove, ...]
+
+    @property
+    def micro(self) -> tuple[Movement, ...]:
+        """The micro-expressions, by onset."""
+        return tuple(m for m in self.movements if m.kind == "micro")
+
+
+def stream(seed: int, name: str) -> np.random.Generator:
+    """The clip's own source of chance for one purpose, so that purposes do not disturb another."""
+    return np.random.default_rng([seed, _STREAMS[name]])
+
+
+def plan_clip(config: ClipConfig, seed: int) -> ClipPlan:
+    """Draw what happens in a clip.
+
+    Micro-expressions last 71 +- 22 frames and rise in 36 +- 15 at 200 frames/s, as in CASME II
+    (clipped to 0.15-0.5 s). The classes take turns in random order. Neither the frame rate nor the
+    peak changes what is drawn.
+
+    Args:
+        config: the settings.
+        seed: the same seed gives the same plan.
+
+    >>> plan = plan_clip(ClipConfig(seconds=60), seed=1)
+    >>> len(plan.micro), len(plan.blinks), len(plan.head_moves)
+    (15, 12, 2)
+    """
+    rng = stream(seed, "schedule")
+    counts = config.counts()
+    kinds = [kind for kind, count in counts.items() for _ in range(count)]
+    order = [kinds[i] for i in rng.permutation(len(kinds))]
+    turns = [EMOTIONS[i] for _ in range(-(-counts["micro"] // 3)) for i in rng.permutation(3)]
+    movements: list[Movement] = []
+    head_moves: list[HeadMove] = []
+    for place, kind in enumerate(order):
+        start = _LEAD + place * config.gap + rng.uniform(0.1, 0.4)
+        if kind == "micro":
+            recipe = sample_recipe(turns.pop(), rng)
+            movements.append(_micro(start, config.peak_px, recipe, rng))
+        elif kind == "macro":
+            recipe = sample_recipe(EMOTIONS[int(rng.integers(3))], rng)
+            movements.append(_macro(start, config, recipe, rng))
+        else:
+            angle = rng.uniform(0.0, 2 * np.pi)
+            shift = config.head_move_px * np.array([np.cos(angle), np.sin(angle)])
+            end = start + rng.uniform(0.3, 0.6)
+            head_moves.append(HeadMove(start, end, (float(shift[0]), float(shift[1]))))
+    blinks = _blinks(config, movements, rng)
+    return ClipPlan(config, seed, tuple(movements), blinks, tuple(head_moves))
+
+
+def _micro(start: float, peak: float, recipe: Recipe, rng: np.random.Generator) -> Movement:
+    length = float(np.clip(rng.normal(71.0, 22.0), 30.0, 100.0)) / 200.0
+    rise = float(np.clip(rng.normal(36.0, 15.0) / 200.0, 0.04, length - 0.04))
+    apex = start + rise
+    return Movement("micro", start, apex, apex, start + length, peak, recipe)
+
+
+def _macro(start: float, config: ClipConfig, recipe: Recipe, rng: np.random.Generator) -> Movement:
+    length = rng.uniform(0.9, min(1.9, max(1.0, config.gap - 0.3)))
+    apex = start + rng.uniform(0.2, 0.5)
+    peak = rng.uniform(4.0, 6.0) * config.face_px / 450.0
+    return Movement("macro", start, apex, start + length - 0.35, start + length, peak, recipe)
+
+
+def _blinks(
+    config: ClipConfig, movements: list[Movement], rng: np.random.Generator
+) -> tuple[BlinkEvent, ...]:
+    """Blinks anywhere in the clip, in order; never two at once."""
+    wanted = round(config.blinks_per_minute * config.seconds / 60.0)
+    blinks: list[BlinkEvent] = []
+    busy = [(m.onset - 0.4, m.offset + 0.4) for m in movements] if config.blinks_apart else []
+    for _ in range(1000):
+        if len(blinks) == wanted:
+            break
+        start = rng.uniform(0.5, config.seconds - 0.6)
+        blink = BlinkEvent(start, start + rng.uniform(0.15, 0.3))
+        taken = busy + [(b.start - 0.1, b.end + 0.1) for b in blinks]
+        if all(blink.end < a or b < blink.start for a, b in taken):
+            blinks.append(blink)
+    else:
+        raise ValueError(
+            f"expected room for {wanted} blinks in {config.seconds} s, got {len(blinks)} placed; "
+            "lower the rates or lengthen the clip"
+        )
+    return tuple(sorted(blinks, key=lambda blink: blink.start))

@@ -1,0 +1,168 @@
+"""What was planted: the truth of synthetic clips, and its JSON (``micromimic.truth/1``)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from micromimic.errors import InputError
+from micromimic.labels import EMOTIONS, Emotion
+from micromimic.synthesis.schedule import ClipPlan
+from micromimic.types import Interval
+
+TRUTH_SCHEMA: Final = "micromimic.truth/1"
+
+
+@dataclass(frozen=True)
+class PlantedEvent:
+    """One planted micro-expression; frames are the nearest to the planted times.
+
+    Args:
+        onset_frame, apex_frame, offset_frame: from 0.
+        label: class.
+        action_units: FACS notation.
+        peak_px: largest displacement, image pixels.
+    """
+
+    onset_frame: int
+    apex_frame: int
+    offset_frame: int
+    label: Emotion
+    action_units: tuple[str, ...]
+    peak_px: float
+
+    def interval(self, fps: float) -> Interval:
+        """The event in seconds."""
+        return Interval(self.onset_frame / fps, self.apex_frame / fps, self.offset_frame / fps)
+
+
+@dataclass(frozen=True)
+class ClipTruth:
+    """What one clip holds; all spans are (first, last) frames.
+
+    Args:
+        path: the video, relative to ``truth.json``.
+        fps, frames: of the video.
+        events: planted micro-expressions by onset.
+        blinks, macros, head_moves: planted disturbances.
+        seed: of the clip.
+    """
+
+    path: str
+    fps: float
+    frames: int
+    events: tuple[PlantedEvent, ...]
+    blinks: tuple[tuple[int, int], ...] = ()
+    macros: tuple[tuple[int, int], ...] = ()
+    head_moves: tuple[tuple[int, int], ...] = ()
+    seed: int | None = None
+
+    def intervals(self) -> tuple[Interval, ...]:
+        """The events in seconds."""
+        return tuple(event.interval(self.fps) for event in self.events)
+
+    def to_dict(self) -> dict[str, Any]:
+        """One entry of ``clips`` in ``truth.json``."""
+        return {
+            "path": self.path,
+            "fps": self.fps,
+            "frames": self.frames,
+            "events": [
+                {
+                    "onset_frame": event.onset_frame,
+                    "apex_frame": event.apex_frame,
+                    "offset_frame": event.offset_frame,
+                    "label": event.label,
+                    "action_units": list(event.action_units),
+                    "peak_px": event.peak_px,
+                }
+                for event in self.events
+            ],
+            "blinks": [list(span) for span in self.blinks],
+            "macros": [list(span) for span in self.macros],
+            "head_moves": [list(span) for span in self.head_moves],
+            "seed": self.seed,
+        }
+
+
+def truth_of(plan: ClipPlan, path: str) -> ClipTruth:
+    """The truth of a planned clip that is written to ``path``."""
+    fps, last = plan.config.fps, plan.config.frames - 1
+
+    def frame(time: float) -> int:
+        return min(last, round(time * fps))
+
+    events = tuple(
+        PlantedEvent(
+            frame(move.onset),
+            frame(move.apex),
+            frame(move.offset),
+            move.recipe.label,
+            move.recipe.action_units,
+            move.peak_px,
+        )
+        for move in plan.micro
+    )
+    macros = tuple((frame(m.onset), frame(m.offset)) for m in plan.movements if m.kind == "macro")
+    blinks = tuple((frame(b.start), frame(b.end)) for b in plan.blinks)
+    heads = tuple((frame(h.start), frame(h.end)) for h in plan.head_moves)
+    return ClipTruth(path, fps, plan.config.frames, events, blinks, macros, heads, plan.seed)
+
+
+def truth_document(clips: list[ClipTruth]) -> dict[str, Any]:
+    """The content of ``truth.json``."""
+    return {"schema": TRUTH_SCHEMA, "clips": [clip.to_dict() for clip in clips]}
+
+
+def read_truth(path: str | Path) -> list[ClipTruth]:
+    """Read a ``truth.json``.
+
+    Raises:
+        InputError: if the file is missing or holds something else.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or content.get("schema") != TRUTH_SCHEMA:
+            raise InputError(
+                f"expected schema {TRUTH_SCHEMA} in {path}, got another; pass a truth.json"
+            )
+        return [_clip(entry) for entry in content["clips"]]
+    except OSError as error:
+        raise InputError(
+            f"expected to read {path}, got {error.strerror or error}; check the path"
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"expected a truth.json, got {path} with a fault ({error!r}); write it again"
+        ) from None
+
+
+def _clip(entry: dict[str, Any]) -> ClipTruth:
+    def spans(name: str) -> tuple[tuple[int, int], ...]:
+        return tuple((int(a), int(b)) for a, b in entry.get(name, ()))
+
+    return ClipTruth(
+        str(entry["path"]),
+        float(entry["fps"]),
+        int(entry["frames"]),
+        tuple(_event(event) for event in entry["events"]),
+        spans("blinks"),
+        spans("macros"),
+        spans("head_moves"),
+        entry.get("seed"),
+    )
+
+
+def _event(event: dict[str, Any]) -> PlantedEvent:
+    if event["label"] not in EMOTIONS:
+        raise ValueError(f"label must be one of {EMOTIONS}, got {event['label']!r}")
+    return PlantedEvent(
+        int(event["onset_frame"]),
+        int(event["apex_frame"]),
+        int(event["offset_frame"]),
+        event["label"],
+        tuple(str(unit) for unit in event["action_units"]),
+        float(event["peak_px"]),
+    )

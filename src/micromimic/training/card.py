@@ -1,0 +1,154 @@
+"""The model card: what the weights are, how they were made, what they can and cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from micromimic.evaluation.flow_maps import Scores
+from micromimic.models.onnx import Calibration
+from micromimic.training.calibrate import SURE_ACCURACY
+
+if TYPE_CHECKING:
+    from micromimic.training.fit import TrainConfig
+
+
+@dataclass(frozen=True)
+class SyntheticFigures:
+    """Scores on one synthetic validation set.
+
+    Args:
+        name: which generator.
+        n: maps.
+        uf1, uar: scores.
+        calibration_error: expected calibration error.
+        sure_share: share of maps not called uncertain.
+        sure_accuracy: share of right labels among those.
+    """
+
+    name: str
+    n: int
+    uf1: float
+    uar: float
+    calibration_error: float
+    sure_share: float
+    sure_accuracy: float
+
+
+def card_text(
+    config: TrainConfig,
+    version: str,
+    calibration: Calibration,
+    figures: Sequence[SyntheticFigures],
+    measured: Sequence[Scores] | None,
+) -> str:
+    """The whole card, Markdown."""
+    sections = (
+        _what(config, version, calibration),
+        _synthetic(figures),
+        _real(measured),
+        _LIMITS,
+    )
+    return "\n\n".join(sections) + "\n"
+
+
+def _what(config: TrainConfig, version: str, calibration: Calibration) -> str:
+    return f"""# flow-capsnet {version}
+
+Names the movement between the onset and the apex of a micro-expression: negative, positive or
+surprise. A compact capsule network (convolution, 7 x 7 x 4 primary capsules of 8, three class
+capsules of 16, three routing iterations, margin loss) on a 28 x 28 map of optical flow (u, v,
+strain) in the canonical face. The answer is the mean over the map and its mirror image.
+
+## Training data
+
+{config.maps} synthetic motion maps in three equal classes, and nothing else: displacement fields
+of facial action units (`micromimic.synthesis.units`), combined as the annotation tables of CASME II
+and SAMM combine them, with residual head motion, parallax, flow noise, blinks and misplaced crops
+(`micromimic.synthesis.maps`). No picture or video of a person, and no real flow map, was used for
+training, for calibration, or for choosing between settings.
+
+## Made by
+
+```
+python -m micromimic.training.flow --out flow-capsnet.onnx --seed {config.seed} \\
+  --maps {config.maps} --epochs {config.epochs} --validation {config.validation}
+```
+
+Every random number follows from the seed; on one machine the file is the same to the byte. AdamW,
+one-cycle learning rate with peak {config.learning_rate:g}, weight decay {config.weight_decay:g},
+batches of {config.batch}, a fixed number of epochs without early stopping.
+
+## Probabilities
+
+`softmax(lengths / {calibration.temperature})`. The temperature is the likeliest one on synthetic
+validation maps with stronger nuisances than the training maps have (`MapConfig.harder`), because
+real maps are harder than synthetic ones. An event is *uncertain* when its first class leads the
+second by less than {calibration.margin}: the smallest lead above which {SURE_ACCURACY:.0%} of those
+maps are named rightly. Classes are taken as equally likely beforehand."""
+
+
+def _synthetic(figures: Sequence[SyntheticFigures]) -> str:
+    lines = [
+        "## Synthetic validation maps",
+        "",
+        "Drawn from other seeds than the training maps; calibration saw none of them.",
+        "",
+        "| generator | maps | UF1 | UAR | calibration error | not uncertain | of these right |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {f.name} | {f.n} | {f.uf1:.3f} | {f.uar:.3f} | {f.calibration_error:.3f} "
+        f"| {f.sure_share:.0%} | {f.sure_accuracy:.0%} |"
+        for f in figures
+    ]
+    return "\n".join(lines)
+
+
+def _real(measured: Sequence[Scores] | None) -> str:
+    if measured is None:
+        return (
+            "## Real maps\n\nNot measured for this file; `--measure MANIFEST` does, after training."
+        )
+    lines = [
+        "## Real maps",
+        "",
+        "Measured once the file was finished, on onset-to-apex flow maps of the MEGC 2019",
+        "composite database; they decided nothing. Intervals are 95 % over subjects (bootstrap).",
+        "",
+        "| maps of | n | UF1 | | UAR | | calibration error |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row.scope} | {row.n} | {row.uf1:.3f} | {row.uf1_ci95[0]:.3f}-{row.uf1_ci95[1]:.3f} "
+        f"| {row.uar:.3f} | {row.uar_ci95[0]:.3f}-{row.uar_ci95[1]:.3f} "
+        f"| {row.calibration_error:.3f} |"
+        for row in measured
+    ]
+    return "\n".join(lines)
+
+
+_LIMITS = """## Limits
+
+- It names a facial movement, not what a person feels, thinks or intends. It is no lie detector and
+  no measure of stress, and must not be used as one.
+- About three in ten real maps are named wrongly. A trained human coder should confirm each event.
+- It expects onset and apex of one brief movement, flow in the canonical face, head motion removed.
+  A crop misplaced by one unit of 28 costs about .05 UF1; speech, chewing and blinks are not classes
+  and get one of the three labels all the same.
+- *Negative* joins anger, contempt, disgust, fear, sadness and repression, not told apart.
+- The synthetic faces are few and of average proportions. Accuracy by age, sex and skin colour has
+  not been measured; the databases used for measuring hold mostly young adults.
+- The share of a place in a decision (votes) tells what the network used, not why a face moved.
+
+## Law
+
+In the European Union this is an emotion recognition system in the sense of the AI Act (Regulation
+(EU) 2024/1689): use at the workplace and in education is prohibited except for medical or safety
+reasons (Article 5(1)(f)); elsewhere it is high-risk (Annex III, 1(c)) and the people exposed to it
+must be told (Article 50(3)). It is published for research and for assisting human coders.
+
+## Licence
+
+MIT, as the package. The weights hold nothing of the databases' data."""
