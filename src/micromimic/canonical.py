@@ -69,9 +69,7 @@ def canonical_to_image(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.column_stack([linear, target[0] - linear @ units[0]])
 
 
-def apply_affine(
-    matrix: NDArray[np.floating], points: NDArray[np.floating]
-) -> NDArray[np.float64]:
+def apply_affine(matrix: NDArray[np.floating], points: NDArray[np.floating]) -> NDArray[np.float64]:
     """Apply a (2, 3) affine map to (..., 2) points."""
     return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], dtype=np.float64)
 

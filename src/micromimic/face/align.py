@@ -38,13 +38,14 @@ def warp_to_canvas(gray: Gray, canvas_to_image: NDArray[np.floating], size: int)
     Returns:
         (size, size) uint8, bilinear, borders repeated.
     """
-    return cv2.warpAffine(
+    warped = cv2.warpAffine(
         gray,
         canvas_to_image,
         (size, size),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
+    return np.asarray(warped, dtype=np.uint8)
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,11 @@ def face_layout(landmarks: NDArray[np.floating], resolution: float) -> FaceLayou
     rigid[:border], rigid[-border:], rigid[:, :border], rigid[:, -border:] = 0, 0, 0, 0
     cells = cell_pixels(cell_boxes(points), size)
     return FaceLayout(
-        resolution, np.asarray(landmarks, np.float64), cells, np.flatnonzero(rigid), np.flatnonzero(eyes)
+        resolution,
+        np.asarray(landmarks, np.float64),
+        cells,
+        np.flatnonzero(rigid),
+        np.flatnonzero(eyes),
     )
 
 
@@ -184,9 +189,7 @@ class Template:
         return Registration(canvas, canvas_to_image, similarity, brightness)
 
     @staticmethod
-    def picture(
-        gray: Gray, canvas_to_image: Affine, layout: FaceLayout
-    ) -> NDArray[np.float32]:
+    def picture(gray: Gray, canvas_to_image: Affine, layout: FaceLayout) -> NDArray[np.float32]:
         """The (S, S) float32 canvas of one frame, to start a template from."""
         return warp_to_canvas(gray, canvas_to_image, layout.size).astype(np.float32)
 
@@ -208,7 +211,7 @@ class Template:
         normal = (weighted @ self._jacobian).astype(np.float64)
         normal[np.diag_indices(8)] *= 1.001
         normal[np.diag_indices(8)] += 1e-6
-        return np.linalg.solve(normal, (weighted @ error).astype(np.float64))
+        return np.asarray(np.linalg.solve(normal, (weighted @ error).astype(np.float64)))
 
     def cell_motion(self, canvas: Gray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Displacement of the ten cells from the template.

@@ -47,7 +47,9 @@ class DlibLandmarks:
         """Boxes of all faces, largest first."""
         scale = long_side / max(gray.shape)
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        small = gray if scale == 1 else cv2.resize(gray, None, fx=scale, fy=scale, interpolation=method)
+        small = (
+            gray if scale == 1 else cv2.resize(gray, None, fx=scale, fy=scale, interpolation=method)
+        )
         found = [
             (r.left() / scale, r.top() / scale, (r.right() + 1) / scale, (r.bottom() + 1) / scale)
             for r in self._detector(np.ascontiguousarray(small), 0)

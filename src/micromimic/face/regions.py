@@ -44,9 +44,9 @@ def cell_boxes(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
             left - [0, side],
             points[36] - [side / 2, 0],
             points[45] + [side / 2, 0],
-            brows - [side, 0],
+            brows + np.array([-side, 0]),
             brows,
-            brows + [side, 0],
+            brows + np.array([side, 0]),
         ]
     )
     half = side / 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,9 +76,7 @@ class FaceSignals:
             moved = np.einsum("tij,pj->tpi", self.transform[rows, :, :2], points)
             landmarks[rows] = moved + self.transform[rows, None, :, 2]
         boxes = np.concatenate([landmarks.min(1), landmarks.max(1)], axis=1)
-        return FaceTrack(
-            self.times, boxes, landmarks, self.found, self.transform, self.segments
-        )
+        return FaceTrack(self.times, boxes, landmarks, self.found, self.transform, self.segments)
 
 
 class SignalLog:
@@ -103,7 +102,7 @@ class SignalLog:
         """A frame without the face."""
         self._row(time, -1)
 
-    def found(self, time: float, segment: int, **values: object) -> None:
+    def found(self, time: float, segment: int, **values: float | NDArray[np.floating]) -> None:
         """A frame with the face: one value for each of the columns."""
         block, row = self._row(time, segment)
         for name, value in values.items():
@@ -134,7 +133,7 @@ class SignalLog:
     ) -> FaceSignals:
         """Everything collected, with only the segments to ``keep`` counted as found."""
         n = len(self)
-        columns = {
+        columns: dict[str, Any] = {
             name: np.concatenate([block[name] for block in self._blocks])[:n]
             if self._blocks
             else np.zeros((0, *shape))

@@ -74,9 +74,7 @@ class _Lock:
     renewed: float
     checked: float
     matched: float
-    offset: NDArray[np.float32] = field(
-        default_factory=lambda: np.zeros((N_CELLS, 2), np.float32)
-    )
+    offset: NDArray[np.float32] = field(default_factory=lambda: np.zeros((N_CELLS, 2), np.float32))
     recent: deque[tuple[float, Gray, NDArray[np.float32]]] = field(default_factory=deque)
     eyes: deque[tuple[float, float]] = field(default_factory=deque)
     failed_checks: int = 0
@@ -153,7 +151,9 @@ class FaceTracker:
         return True
 
     def _register(self, lock: _Lock, gray: Gray, step: float) -> Registration | None:
-        image, to_reduced = reduce_face(gray, lock.canvas_to_image, lock.layout.size, lock.reduction)
+        image, to_reduced = reduce_face(
+            gray, lock.canvas_to_image, lock.layout.size, lock.reduction
+        )
         if image is None:
             return None
         # Slow cameras move the face further between frames than two steps can follow.
@@ -213,8 +213,8 @@ class FaceTracker:
         quiet = max(lately) <= 2.0 * float(np.median(levels)) + 0.02
         if not quiet and age < due + 1.0:
             return
-        picture = np.mean([canvas for _, canvas, _ in lock.recent], axis=0, dtype=np.float32)
-        lock.offset = np.mean([moved for _, _, moved in lock.recent], axis=0, dtype=np.float32)
+        picture = np.stack([canvas for _, canvas, _ in lock.recent]).mean(0, dtype=np.float32)
+        lock.offset = np.stack([moved for _, _, moved in lock.recent]).mean(0)
         lock.template = Template(picture, lock.layout)
         lock.renewed = time
 
@@ -287,9 +287,7 @@ class FaceTracker:
             return
         self._measure(lock, result, gray, time, 0.0)
 
-    def _lock_on(
-        self, gray: Gray, landmarks: NDArray[np.float64], time: float
-    ) -> _Lock | None:
+    def _lock_on(self, gray: Gray, landmarks: NDArray[np.float64], time: float) -> _Lock | None:
         try:
             transform = canonical_to_image(landmarks)
         except ValueError:
@@ -366,4 +364,3 @@ def reduce_face(
     return small, np.array(
         [[scale, 0.0, shift - low[0] * scale], [0.0, scale, shift - low[1] * scale]]
     )
-

@@ -79,16 +79,21 @@ def draw_cells(
     return out
 
 
+def flow_peak(flow: FlowMap) -> float:
+    """Size of the largest movement, canonical units: the 99th percentile, as one cell may err."""
+    return float(np.percentile(np.hypot(*np.asarray(flow.uv, dtype=np.float64)), 99))
+
+
 def magnification(flow: FlowMap, longest: float = 4.5) -> float:
     """By how much to magnify arrows so that the longest spans about ``longest`` units.
 
     One of 1, 2, 3, 5, 8, 10, 15, 20, 30, 50: a number to read off, not a precise one.
 
-    >>> uv = np.zeros((2, 28, 28)); uv[0, 14, 14] = 0.4
+    >>> uv = np.zeros((2, 28, 28)); uv[0, 12:16, 12:16] = 0.4
     >>> magnification(FlowMap(uv, np.zeros((28, 28))))
     10.0
     """
-    peak = float(np.hypot(*np.asarray(flow.uv, dtype=np.float64)).max())
+    peak = flow_peak(flow)
     steps = (1.0, 2.0, 3.0, 5.0, 8.0, 10.0, 15.0, 20.0, 30.0, 50.0)
     if not peak > 0:
         return 1.0
@@ -122,16 +127,18 @@ def draw_arrows(
     out = image.copy()
     uv = np.asarray(flow.uv, dtype=np.float64)
     size = np.hypot(uv[0], uv[1])
-    if not size.max() > 0:
+    peak = flow_peak(flow)
+    if not peak > 0:
         return out
     heavy = max(1, round(pixels_per_unit / 6))
     arrows = []
     for row in range(spacing // 2, UNITS, spacing):
         for column in range(spacing // 2, UNITS, spacing):
-            if size[row, column] < smallest * size.max():
+            if size[row, column] < smallest * peak:
                 continue
             start = np.array([column + 0.5, row + 0.5])
-            end = start + magnify * uv[:, row, column]
+            # An outlier is drawn cut off: it would cover the others.
+            end = start + magnify * uv[:, row, column] * min(1.0, 1.5 * peak / size[row, column])
             arrows.append([to_pixels(p, pixels_per_unit, margin) for p in (start, end)])
     for shade, width in ((_DARK, heavy + 1), (colour, heavy)):
         for start, end in arrows:
@@ -201,9 +208,10 @@ def _heat_level(votes: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def difference_gain(onset: Picture, apex: Picture) -> float:
     """By how much to magnify the difference of two faces so that it can be seen: 1 to 16."""
-    change = _luma(apex) - _luma(onset)
-    peak = float(np.percentile(np.abs(change - np.median(change)), 99.5))
-    return float(np.clip(round(110 / peak), 1, 16)) if peak > 0 else 16.0
+    size = np.abs(_change(onset, apex))
+    peak, noise = float(np.percentile(size, 99.5)), 1.4826 * float(np.median(size))
+    wanted = min(110 / max(peak, 1e-6), 20 / max(noise, 1e-6))  # noise stays pale
+    return float(np.clip(round(wanted), 1, 16))
 
 
 def draw_difference(onset: Picture, apex: Picture, gain: float) -> Picture:
@@ -218,12 +226,27 @@ def draw_difference(onset: Picture, apex: Picture, gain: float) -> Picture:
     _check(apex)
     if onset.shape != apex.shape:
         raise ValueError(f"pictures must have one size, got {onset.shape} and {apex.shape}")
-    change = _luma(apex) - _luma(onset)
-    level = np.clip(gain * (change - np.median(change)) / 127.0, -1, 1)[..., None]
+    level = np.clip(gain * _change(onset, apex) / 127.0, -1, 1)[..., None]
     rest = (205.0 + 0.19 * _luma(onset))[..., None] * np.array([1.0, 1.0, 1.005])
     up, down = np.array([178.0, 34.0, 34.0]), np.array([24.0, 78.0, 163.0])
     out = rest + np.abs(level) * (np.where(level > 0, up, down) - rest)
     return np.asarray(np.clip(np.round(out), 0, 255), dtype=np.uint8)
+
+
+def _change(onset: Picture, apex: Picture) -> NDArray[np.float64]:
+    """(H, W) apex less onset in grey levels, after the light of the one is fitted to the other."""
+    before, after = _luma(onset), _luma(apex)
+    x, y = before.ravel(), after.ravel()
+    still = np.ones(len(x), dtype=bool)
+    slope, level = 1.0, 0.0
+    for _ in range(3):  # what moved must not steer the fit
+        if np.ptp(x[still]) < 1:
+            slope, level = 1.0, float(np.median(y - x))
+            break
+        slope, level = np.polyfit(x[still], y[still], 1).tolist()
+        rest = np.abs(y - slope * x - level)
+        still = rest <= 3 * np.median(rest) + 1e-6
+    return after - slope * before - level
 
 
 def _luma(image: Picture) -> NDArray[np.float64]:

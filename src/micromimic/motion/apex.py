@@ -59,12 +59,12 @@ def apex_of_clip(
     gray = [to_gray(frame) for frame in frames]
     last = len(gray) - 1 if offset is None else offset
     if not 0 <= onset < last < len(gray):
-        raise ValueError(
-            f"expected 0 <= onset < offset < {len(gray)}, got {onset} and {last}"
-        )
+        raise ValueError(f"expected 0 <= onset < offset < {len(gray)}, got {onset} and {last}")
     gray = gray[onset : last + 1]
     if len(gray) < 3:
-        raise InputError(f"expected a clip of at least 3 frames, got {len(gray)}; widen the interval")
+        raise InputError(
+            f"expected a clip of at least 3 frames, got {len(gray)}; widen the interval"
+        )
     if len({picture.shape for picture in gray}) > 1:
         raise InputError("expected frames of one size, got several; resize them first")
     landmarks = locate(gray[0], backend or DlibLandmarks())
@@ -121,10 +121,7 @@ def _fixed_cells(
     limit = np.array([width - side, height - side])
     corners = np.clip(np.rint(boxes[:, :2]), 0, limit).astype(int)
     return np.stack(
-        [
-            [frame[y : y + side, x : x + side].ravel() for x, y in corners]
-            for frame in frames
-        ]
+        [[frame[y : y + side, x : x + side].ravel() for x, y in corners] for frame in frames]
     ).astype(np.float32)
 
 

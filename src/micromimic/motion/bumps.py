@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 
 def bump_kernel(duration: float, rate: float) -> Array:
-    """Zero-mean kernel: a raised cosine ``duration`` wide, minus the mean of half as much either side.
+    """Zero-mean kernel: a raised cosine, minus the mean of half its width on either side.
 
     Args:
         duration: seconds from onset to offset.
@@ -54,7 +54,7 @@ def filter_columns(x: Array, kernel: Array) -> Array:
     return np.asarray(fftconvolve(padded, kernel[:, None], mode="valid", axes=0))
 
 
-def mad(x: Array, axis: int = 0) -> Array:
+def mad(x: NDArray[np.floating], axis: int = 0) -> Array:
     """Robust standard deviation: 1.4826 times the median absolute deviation.
 
     >>> round(float(mad(np.random.default_rng(0).normal(0, 2, 100_000))), 1)

@@ -71,7 +71,8 @@ def normalise_gain(cells: NDArray[np.number]) -> Array:
     pictures = np.asarray(cells, dtype=np.float64)
     mean = pictures.mean(2, keepdims=True)
     spread = pictures.std(2, keepdims=True) + 1.0
-    return (pictures - mean) / spread * spread.mean(0, keepdims=True) + mean.mean(0, keepdims=True)
+    level, contrast = mean.mean(0, keepdims=True), spread.mean(0, keepdims=True)
+    return np.asarray((pictures - mean) / spread * contrast + level)
 
 
 def motion_curve(

@@ -72,7 +72,11 @@ def tv_l1(onset: Image, apex: Image, data_weight: float = 0.15) -> Image:
         (H, W, 2) pixels, right and down.
     """
     solver = cv2.optflow.DualTVL1OpticalFlow_create(
-        lambda_=data_weight, nscales=4, warps=4, epsilon=0.01, innnerIterations=20,
+        lambda_=data_weight,
+        nscales=4,
+        warps=4,
+        epsilon=0.01,
+        innnerIterations=20,
         outerIterations=8,
     )
     first, second = (np.clip(p, 0, 255).astype(np.float32) for p in (onset, apex))
@@ -110,7 +114,9 @@ def remove_rigid(uv: NDArray[np.floating], rigid: NDArray[np.bool_]) -> NDArray[
     x, y = (x - width / 2) / width, (y - height / 2) / width
     one, zero = np.ones_like(x), np.zeros_like(x)
     # Similarity: u = a x - b y + c, v = b x + a y + d.
-    basis = np.stack([np.stack([x, y]), np.stack([-y, x]), np.stack([one, zero]), np.stack([zero, one])])
+    basis = np.stack(
+        [np.stack([x, y]), np.stack([-y, x]), np.stack([one, zero]), np.stack([zero, one])]
+    )
     design = basis[:, :, rigid].reshape(4, -1).T
     target = uv[:, rigid].astype(np.float64).ravel()
     weights = np.ones_like(target)
@@ -184,7 +190,9 @@ def pool(planes: NDArray[np.floating], config: FlowConfig) -> NDArray[np.float32
     edge = round(config.margin * config.resolution)
     inner = planes[:, edge : planes.shape[1] - edge, edge : planes.shape[2] - edge]
     shrunk = [
-        cv2.resize(np.ascontiguousarray(p, dtype=np.float32), (UNITS, UNITS), interpolation=cv2.INTER_AREA)
+        cv2.resize(
+            np.ascontiguousarray(p, dtype=np.float32), (UNITS, UNITS), interpolation=cv2.INTER_AREA
+        )
         for p in inner
     ]
     return np.stack(shrunk)

@@ -8,10 +8,9 @@ lighting, longer (macro) expressions, crowds of movements (speech).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
 from micromimic.face.signals import FaceSignals
@@ -153,8 +152,10 @@ def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> Spotting
             if item.reason:
                 rejected.append(Rejected(float(piece.times[item.apex]), item.reason))
             else:
-                ends = piece.frames[[item.onset, item.apex, item.offset]].tolist()
-                events.append(Spotted(*ends, item.score))
+                onset, apex, offset = (
+                    int(piece.frames[i]) for i in (item.onset, item.apex, item.offset)
+                )
+                events.append(Spotted(onset, apex, offset, item.score))
         blinks.extend(gate.blinks)
         observed += _count_gated(gate, len(piece.times), rate, config, gated)
         _fill_curve(piece, response, score, cells)
@@ -280,29 +281,49 @@ def _read(
     level, step = _local_level(curve, apex, rate, config)
     onset, offset, closed = _feet(level, apex, config.foot)
     onset, apex, offset = first + onset, first + apex, first + offset
-    import os
-    if os.environ.get("DBG"): print("   cand", round(apex/rate,2), "dur", (offset-onset)/rate, "step", round(step,2), "closed", closed, "score", round(score,1), "D", response.durations[j], "cells", (energy/energy.max()).round(2))
-    span = slice(onset, offset + 1)
-    duration = (offset - onset) / rate
+    item = _Candidate(onset, apex, offset, score, "")
     if peak - reach < 0 or peak + reach >= len(x):
         reason = "lost"
-    elif not closed or duration > config.longest or step > config.max_step:
+    elif not closed or step > config.max_step:
         reason = "macro"
-    elif duration < config.shortest:
-        reason = "short"
-    elif float(np.linalg.norm(weights, axis=1).max()) < config.min_displacement:
-        reason = "short"
-    elif gates.head[span].any():
-        reason = "head"
-    elif gates.light[span].any():
-        reason = "light"
-    elif gates.blink[span].mean() > 0.5 and energy[list(MOUTH_CELLS)].sum() < 0.5 * energy.sum():
-        reason = "blink"
-    elif _crowded(response.score, apex, score, rate, config):
-        reason = "crowded"
     else:
-        reason = ""
-    return _Candidate(onset, apex, offset, score, reason)
+        largest = float(np.linalg.norm(weights, axis=1).max())
+        mouth = float(energy[list(MOUTH_CELLS)].sum() / energy.sum())
+        reason = _judge(item, largest, mouth, gates, response.score, rate, config)
+    return replace(item, reason=reason)
+
+
+def _judge(
+    item: _Candidate,
+    largest: float,
+    mouth: float,
+    gates: _Gates,
+    score: Array,
+    rate: float,
+    config: SpottingConfig,
+) -> str:
+    """The gate that a movement fails; '' where it passes all.
+
+    Args:
+        item: onset, apex, offset.
+        largest: displacement of the strongest cell, canonical units.
+        mouth: share of the movement's energy in the mouth's cells, which no blink moves.
+        gates, score: of the stretch.
+        rate, config: samples a second, limits.
+    """
+    span = slice(item.onset, item.offset + 1)
+    duration = (item.offset - item.onset) / rate
+    if duration > config.longest:
+        return "macro"
+    if duration < config.shortest or largest < config.min_displacement:
+        return "short"
+    if gates.head[span].any():
+        return "head"
+    if gates.light[span].any():
+        return "light"
+    if gates.blink[span].mean() > 0.5 and mouth < 0.5:
+        return "blink"
+    return "crowded" if _crowded(score, item.apex, item.score, rate, config) else ""
 
 
 def _local_level(
@@ -353,15 +374,18 @@ def _count_gated(
     reach = round((config.side_far + 0.15) * rate)
     edge[:reach], edge[max(0, n - reach) :] = True, True
     open_ = np.ones(n, bool)
-    for name, mask in (("edge", edge), ("head", gates.head), ("light", gates.light), ("blink", gates.blink)):
+    for name, mask in (
+        ("edge", edge),
+        ("head", gates.head),
+        ("light", gates.light),
+        ("blink", gates.blink),
+    ):
         gated[name] += float((mask & open_).sum()) / rate
         open_ &= ~mask
     return float(open_.sum()) / rate
 
 
-def _fill_curve(
-    piece: Stretch, response: BumpResponse, score: Array, cells: Array
-) -> None:
+def _fill_curve(piece: Stretch, response: BumpResponse, score: Array, cells: Array) -> None:
     """Write a stretch's score and its cells' displacement into the whole video's curve."""
     rows = np.arange(len(piece.times))
     moved = np.linalg.norm(response.response[response.best, rows], axis=-1)

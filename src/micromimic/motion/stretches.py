@@ -97,9 +97,9 @@ def _even(signals: FaceSignals, rows: NDArray[np.intp], rate: float) -> Stretch:
 
 
 def _resample(values: NDArray[np.floating], times: Array, grid: Array) -> Array:
-    values = np.asarray(values, dtype=np.float64)
+    even = np.asarray(values, dtype=np.float64)
     if grid is times:
-        return values
-    flat = values.reshape(len(values), -1)
+        return even
+    flat = even.reshape(len(even), -1)
     columns = [np.interp(grid, times, column) for column in flat.T]
     return np.stack(columns, axis=1).reshape(len(grid), *values.shape[1:])

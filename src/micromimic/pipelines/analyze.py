@@ -207,14 +207,12 @@ def _shot(
     scale = float(signals.pixels_per_unit()[item.apex])
     flow = config.flow
     means = [
-        np.mean(
+        np.stack(
             [
                 face_canvas(kept[i].gray, signals.transform[i], flow.resolution, flow.margin)
                 for i in rows
-            ],
-            axis=0,
-            dtype=np.float32,
-        )
+            ]
+        ).mean(0, dtype=np.float32)
         for rows in (onset_rows, apex_rows)
     ]
     result = flow_map(means[0], means[1], scale=scale, config=flow)
@@ -300,8 +298,12 @@ def _source_info(frames: FrameSource, signals: FaceSignals) -> SourceInfo:
     rate = frame_rate(signals.times)
     duration = float(signals.times[-1] - signals.times[0]) + 1.0 / rate
     return SourceInfo(
-        str(frames.path), round(rate, 4), len(signals.times), round(duration, 6),
-        frames.width, frames.height,
+        str(frames.path),
+        round(rate, 4),
+        len(signals.times),
+        round(duration, 6),
+        frames.width,
+        frames.height,
     )
 
 

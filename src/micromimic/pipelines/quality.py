@@ -168,8 +168,8 @@ def _flicker_warning(times: NDArray[np.float64], brightness: NDArray[np.float64]
             source = f", as lamps on {mains} Hz mains do at {rate:.0f} frames/s"
     return (
         f"expected steady light, got brightness pulsing by {100 * share:.1f} % at {hertz:.1f} Hz"
-        f"{source}; it adds noise in which small movements drown; use daylight or flicker-free lamps, or match the "
-        "shutter to the mains"
+        f"{source}; it adds noise in which small movements drown; use daylight or "
+        "flicker-free lamps, or match the shutter to the mains"
     )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from micromimic.labels import EMOTIONS
+from micromimic.media.draw import flow_peak
 from micromimic.reports.curves import event_cells, event_curve
 from micromimic.reports.evidence import (
     CELL_WORDS,
+    MOST_EVENTS,
     Pictures,
     picture_width,
     pictured,
@@ -22,13 +24,16 @@ def cards(analysis: Analysis) -> str:
     if not analysis.events:
         return _no_events(len(analysis.spotting.rejected))
     shown, width = pictured(analysis.events), picture_width(len(analysis.events))
-    parts = [
-        _card(analysis, k, event, width if k in shown else None)
-        for k, event in enumerate(analysis.events)
-    ]
+    parts = [_card(analysis, k, event, shown, width) for k, event in enumerate(analysis.events)]
+    bare = sum(event.evidence is not None for event in analysis.events) - len(shown)
+    hint = (
+        f'<p class="hint">Pictures are shown for the {len(shown)} strongest events only.</p>'
+        if bare > 0
+        else ""
+    )
     return (
         '<section class="cards" aria-labelledby="events-title"><h2 id="events-title">Events</h2>'
-        f"{''.join(parts)}</section>"
+        f"{hint}{''.join(parts)}</section>"
     )
 
 
@@ -44,14 +49,17 @@ def _no_events(rejected: int) -> str:
     )
 
 
-def _card(analysis: Analysis, position: int, event: MicroExpression, width: int | None) -> str:
+def _card(
+    analysis: Analysis, position: int, event: MicroExpression, shown: set[int], width: int
+) -> str:
     number, span = position + 1, event.interval
     label = text(event.label)
     badge = '<span class="badge uncertain">uncertain</span>' if event.uncertain else ""
     frames = f"{event.onset_frame} – {event.apex_frame} – {event.offset_frame}"
     evidence = event.evidence
     gallery, moved = "", ""
-    if evidence is not None and width is not None:
+    short = len(analysis.events) <= MOST_EVENTS
+    if evidence is not None and position in shown:
         gallery = _gallery(pictures(evidence, width), number)
     if evidence is not None:
         moved = f'<p class="moved">{text(what_moved(evidence))}</p>'
@@ -65,13 +73,21 @@ def _card(analysis: Analysis, position: int, event: MicroExpression, width: int 
         f'</button></div><div class="card-body">{gallery}<div class="reading">'
         f"{_probabilities(event)}{moved}"
         f"{event_curve(analysis.curve, span, analysis.spotting.threshold)}"
-        f"{event_cells(analysis.curve, span)}"
+        f"{event_cells(analysis.curve, span) if short or position in shown else ''}"
         f'<dl class="numbers"><div><dt>Length</dt><dd>{1000 * span.duration:.0f} ms</dd></div>'
         f"<div><dt>Rise</dt><dd>{1000 * (span.apex - span.onset):.0f} ms</dd></div>"
         f"<div><dt>Strength</dt><dd>{event.strength:.1f} × noise</dd></div>"
+        f"{_peak_motion(event)}"
         f"<div><dt>Frames</dt><dd>{frames}</dd></div></dl>"
         f"{_regions(event)}</div></div></article>"
     )
+
+
+def _peak_motion(event: MicroExpression) -> str:
+    if event.evidence is None:
+        return ""
+    units, scale = flow_peak(event.evidence.flow), event.evidence.flow.scale
+    return f"<div><dt>Peak motion</dt><dd>{units * scale:.1f} px</dd></div>"
 
 
 def _probabilities(event: MicroExpression) -> str:

@@ -225,7 +225,8 @@ def event_cells(curve: MotionCurve, interval: Interval, strongest: int = 2) -> s
         '<div class="mini" role="img" aria-label="Displacement of the ten cells around the event">'
         '<div class="box"><svg viewBox="0 0 1000 300" preserveAspectRatio="none">'
         f'<rect class="span" x="{on:.1f}" y="0" width="{off - on:.1f}" height="300"/>'
-        f'<line class="zero" x1="0" x2="1000" y1="{zero:.0f}" y2="{zero:.0f}"/>{"".join(lines)}</svg>'
+        f'<line class="zero" x1="0" x2="1000" y1="{zero:.0f}" y2="{zero:.0f}"/>'
+        f"{''.join(lines)}</svg>"
         f'<span class="name">cells, 1/15 eye distance</span></div>{_ticks(start, stop)}'
         f'<ul class="legend">{legend}<li><span class="swatch stroke other"></span>other cells</li>'
         "</ul></div>"

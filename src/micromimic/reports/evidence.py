@@ -46,10 +46,11 @@ _PAIRS: Final = {
     "outer_eye": "both outer eyes",
     "brow": "both brows",
 }
+_OTHER: Final = {"right": "left", "left": "right"}
 FULL_WIDTH: Final = 420
 SMALLEST_WIDTH: Final = 160
 FULL_EVENTS: Final = 24
-MOST_EVENTS: Final = 100
+MOST_EVENTS: Final = 80
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def picture_width(events: int) -> int:
 
 
 def pictured(events: Iterable[MicroExpression]) -> set[int]:
-    """Which events (by position) get pictures: those with evidence, at most the 100 strongest."""
+    """Which events (by position) get pictures: those with evidence, at most the 80 strongest."""
     known = [(e.strength, k) for k, e in enumerate(events) if e.evidence is not None]
     return {k for _, k in sorted(known, reverse=True)[:MOST_EVENTS]}
 
@@ -186,16 +187,16 @@ def what_moved(evidence: Evidence, most: int = 3) -> str:
         if move.cell in done:
             continue
         stem, _, side = move.cell.rpartition("_")
-        mirror = f"{stem}_{'left' if side == 'right' else 'right'}"
-        twin = next((m for m in strong if m.cell == mirror), None)
-        if twin is not None and stem in _PAIRS and direction(twin) == direction(move):
+        mirror = f"{stem}_{_OTHER.get(side, side)}"
+        twin = next((m for m in strong if m.cell == mirror and m is not move), None)
+        if twin is not None and direction(twin) == direction(move):
             done.add(mirror)
             name, size = _PAIRS[stem], (move.size + twin.size) / 2
         else:
             name, size = f"the {CELL_WORDS[move.cell]}", move.size
         parts.append(f"{name} {direction(move)} by {_percent(size)}")
     listed = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
-    return f"From onset to apex: {listed} of the eye distance."
+    return f"From onset to apex: {listed} of the eye distance (means over the cells)."
 
 
 def _percent(units: float) -> str:

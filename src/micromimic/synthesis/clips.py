@@ -39,8 +39,6 @@ _LID_PX: Final = 1.5  # how far the skin around the lids moves in a blink, at fa
 _FIELD_BLUR: Final = 0.35  # canonical units; rounds the canvas's samples
 _NOSE_DEPTH: Final = 8.0  # canonical units of relief that ``yaw_px`` is given for
 
-_NO_SECOND_MAP: Final = np.empty(0, np.float32)  # x and y lie together in the first
-
 Field = NDArray[np.float32]
 
 
@@ -166,8 +164,8 @@ def render(plan: ClipPlan) -> Iterator[NDArray[np.uint8]]:
         # source pixels: (s + 0.5) / SUPERSAMPLING - 0.5 = image
         places = (rest + np.float32(0.5)) * np.float32(SUPERSAMPLING) - np.float32(0.5)
         full = cv2.resize(places, None, fx=_LATTICE, fy=_LATTICE, interpolation=cv2.INTER_LINEAR)
-        full = full[: config.height, : config.width]
-        picture = _sample(scene.source(time), full, cv2.BORDER_REFLECT)
+        places = np.asarray(full[: config.height, : config.width], dtype=np.float32)
+        picture = _sample(scene.source(time), places, cv2.BORDER_REFLECT)
         yield sensor.expose(picture, time)
 
 
@@ -238,7 +236,5 @@ def _undo_displacement(points: Field, displacement: Field) -> Field:
 
 def _sample(image: Field, places: Field, border: int) -> Field:
     """Bilinear samples of an image at (h, w, 2) pixel coordinates."""
-    return np.asarray(
-        cv2.remap(image, places, _NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=border),
-        dtype=np.float32,
-    )
+    sampled = cv2.remap(image, places, None, cv2.INTER_LINEAR, borderMode=border)
+    return np.asarray(sampled, dtype=np.float32)

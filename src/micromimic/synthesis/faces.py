@@ -158,7 +158,7 @@ def backdrop(face: Face) -> NDArray[np.float32]:
 def _photograph(colour: bool) -> NDArray[np.float32]:
     from skimage.data import astronaut  # noqa: PLC0415 - only clips need scikit-image
 
-    photo = np.asarray(astronaut(), dtype=np.uint8)
+    photo = np.asarray(astronaut(), dtype=np.uint8)  # type: ignore[no-untyped-call]
     chosen = photo if colour else np.asarray(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY))
     result = np.asarray(chosen, dtype=np.float32)
     result.setflags(write=False)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.canonical import MARGIN, UNITS
 from micromimic.labels import Emotion
+from micromimic.synthesis.anny_units import load_anny_units
 from micromimic.synthesis.recipes import sample_recipe
 from micromimic.synthesis.units import (
     CANVAS,
@@ -43,7 +44,9 @@ class MapConfig:
     the whole map to the size of real micro-expressions.
 
     Args:
-        identities: different faces drawn for one call.
+        faces: where the fields of the action units come from: ``own`` (`synthesis.units`), ``mesh``
+            (`synthesis.anny_units`, eight faces), or ``both``, each map drawing from either.
+        identities: different own faces drawn for one call.
         amplitude: range of the units' strength.
         asymmetry: standard deviation of left against right.
         leak: a one-sided movement's idle side keeps up to this share.
@@ -68,6 +71,7 @@ class MapConfig:
         peak_units: range of the scale of the whole map, canonical units.
     """
 
+    faces: Literal["own", "mesh", "both"] = "both"
     identities: int = 16
     amplitude: tuple[float, float] = (0.5, 1.2)
     asymmetry: float = 0.18
@@ -130,14 +134,12 @@ def generate_maps(
     ((2, 3, 28, 28), True)
     """
     settings = config or MapConfig()
-    faces = np.random.default_rng([seed, 0])
-    fields = np.stack([unit_fields(faces) for _ in range(settings.identities)])
-    relief = np.stack([depth_field(faces) for _ in range(settings.identities)])
+    people = _faces(seed, settings)
     maps = np.empty((len(labels), 3, UNITS, UNITS), np.float32)
     for number, start in enumerate(range(0, len(labels), _CHUNK)):
         part = labels[start : start + _CHUNK]
         rng = np.random.default_rng([seed, 1 + number])
-        maps[start : start + len(part)] = _draw(part, fields, relief, rng, settings)
+        maps[start : start + len(part)] = _draw(part, people, rng, settings)
     return maps
 
 
@@ -160,22 +162,46 @@ def strain(uv: NDArray[np.floating], spacing: float) -> NDArray[np.float32]:
     return np.asarray(np.sqrt(u_x**2 + v_y**2 + 0.5 * (u_y + v_x) ** 2), np.float32)
 
 
+class _Faces(NamedTuple):
+    """Faces to draw from: fields (k, n_units, 2, 84, 84), relief (k, 84, 84), chances (k,)."""
+
+    fields: Array
+    relief: Array
+    shares: NDArray[np.float64]
+
+
+def _faces(seed: int, settings: MapConfig) -> _Faces:
+    """Own faces drawn by the seed, packed ones, or both with even chances."""
+    parts = []
+    if settings.faces != "mesh":
+        rng = np.random.default_rng([seed, 0])
+        fields = np.stack([unit_fields(rng) for _ in range(settings.identities)])
+        parts.append((fields, np.stack([depth_field(rng) for _ in range(settings.identities)])))
+    if settings.faces != "own":
+        parts.append(load_anny_units())
+    shares = [np.full(len(fields), 1 / len(fields) / len(parts)) for fields, _ in parts]
+    return _Faces(
+        np.concatenate([fields for fields, _ in parts]),
+        np.concatenate([relief for _, relief in parts]),
+        np.concatenate(shares),
+    )
+
+
 def _draw(
     labels: Sequence[Emotion],
-    fields: Array,
-    relief: Array,
+    people: _Faces,
     rng: np.random.Generator,
     settings: MapConfig,
 ) -> Array:
     n = len(labels)
     weights = _weights(labels, rng, settings)
-    who = rng.integers(len(fields), size=n)
+    who = rng.choice(len(people.shares), size=n, p=people.shares)
     canvas = np.empty((n, 3, CANVAS, CANVAS), np.float32)
     for person in np.unique(who):
         rows = np.flatnonzero(who == person)
-        flat = fields[person].reshape(len(UNIT_NAMES), -1)
+        flat = people.fields[person].reshape(len(UNIT_NAMES), -1)
         canvas[rows, :2] = (weights[rows] @ flat).reshape(len(rows), 2, CANVAS, CANVAS)
-        canvas[rows, 2] = relief[person]
+        canvas[rows, 2] = people.relief[person]
     x, y = _map_grid()
     linear, place = _crop(x, y, n, rng, settings)
     seen = _sample(canvas, place)

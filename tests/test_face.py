@@ -1,0 +1,183 @@
+"""Cells, registration and tracking, against planted truth."""
+
+import numpy as np
+import pytest
+import skimage.data
+
+from micromimic.canonical import (
+    anchor_points,
+    apply_affine,
+    canonical_to_image,
+    canvas_to_unit,
+    compose,
+    invert_affine,
+)
+from micromimic.face.align import Template, face_layout, warp_to_canvas
+from micromimic.face.landmarks import DlibLandmarks
+from micromimic.face.regions import cell_boxes, cell_pixels
+from micromimic.face.tracking import FaceTracker, reduce_face
+from micromimic.labels import CELLS
+from micromimic.motion.apex import to_gray
+from micromimic.synthesis.clips import ClipConfig, plan_clip, render
+
+
+@pytest.fixture(scope="module")
+def backend():
+    return DlibLandmarks()
+
+
+@pytest.fixture(scope="module")
+def portrait(backend):
+    """A grey picture three times the astronaut's face, and its landmarks."""
+    import cv2
+
+    gray = to_gray(skimage.data.astronaut())[20:200, 120:330]
+    gray = cv2.resize(gray, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    return gray, backend.landmarks(gray, backend.detect(gray, 420)[0])
+
+
+def test_canonical_map_takes_anchors_to_their_places(portrait):
+    _, landmarks = portrait
+    units = apply_affine(invert_affine(canonical_to_image(landmarks)), anchor_points(landmarks))
+    np.testing.assert_allclose(units, [(5.9, 6.6), (20.9, 6.6), (13.4, 20.3)], atol=1e-9)
+
+
+def test_cells_follow_the_definition(portrait):
+    _, landmarks = portrait
+    boxes = dict(zip(CELLS, cell_boxes(landmarks), strict=True))
+    side = np.linalg.norm(landmarks[54] - landmarks[48]) / 2
+    for box in boxes.values():
+        np.testing.assert_allclose(box[2:] - box[:2], side)
+    centre = {name: (box[:2] + box[2:]) / 2 for name, box in boxes.items()}
+    np.testing.assert_allclose(centre["mouth_corner_right"], landmarks[48])
+    np.testing.assert_allclose(centre["mouth_corner_left"], landmarks[54])
+    assert boxes["chin"][3] == pytest.approx(landmarks[8][1])
+    np.testing.assert_allclose(
+        centre["nose_wing_left"], centre["mouth_corner_left"] - [0, side]
+    )
+    assert boxes["outer_eye_right"][2] == pytest.approx(landmarks[36][0])
+    assert boxes["outer_eye_left"][0] == pytest.approx(landmarks[45][0])
+    np.testing.assert_allclose(centre["brow_left"] - centre["brow_centre"], [side, 0])
+    assert centre["brow_right"][0] < centre["brow_left"][0]
+
+
+def test_cell_pixels_stay_inside_the_canvas():
+    boxes = np.array([[-5.0, -5, 5, 5], [95, 95, 105, 105], [40, 40, 50, 50]])
+    pixels = cell_pixels(boxes, 100)
+    assert pixels.shape == (3, 100)
+    assert pixels.min() >= 0 and pixels.max() < 100 * 100
+    assert pixels[2, 0] == 40 * 100 + 40
+
+
+def _locked(portrait):
+    gray, landmarks = portrait
+    transform = canonical_to_image(landmarks)
+    layout = face_layout(apply_affine(invert_affine(transform), landmarks), 4.0)
+    matrix = compose(transform, canvas_to_unit(4.0))
+    return gray, layout, matrix, Template(Template.picture(gray, matrix, layout), layout)
+
+
+def test_registration_recovers_a_small_affine_motion_and_ignores_light(portrait):
+    import cv2
+
+    gray, _, matrix, template = _locked(portrait)
+    angle = np.deg2rad(1.2)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * 1.01
+    centre = np.array([200.0, 180.0])
+    motion = np.column_stack([turn, centre - turn @ centre + [1.3, -0.8]])
+    moved = cv2.warpAffine(gray, motion, gray.shape[::-1], flags=cv2.INTER_CUBIC)
+    moved = np.clip(moved * 0.9 + 8, 0, 255).astype(np.uint8)
+    result = template.register(moved, matrix, 10, tolerance=0.0)
+    face = np.array([[40.0, 40], [128, 40], [84, 110], [60, 80], [110, 80]])
+    expected = apply_affine(motion, apply_affine(matrix, face))
+    error = np.linalg.norm(apply_affine(result.canvas_to_image, face) - expected, axis=1)
+    assert error.max() < 0.12
+    assert result.similarity > 0.99
+
+
+@pytest.mark.parametrize("shift", [(0.3, 0.0), (0.0, -0.25), (0.12, 0.08)])
+def test_cell_motion_measures_subpixel_shifts(portrait, shift):
+    gray, layout, matrix, template = _locked(portrait)
+    shifted = matrix.copy()
+    shifted[:, 2] -= matrix[:, :2] @ np.array(shift)
+    canvas = warp_to_canvas(gray, shifted, layout.size)
+    motion, _ = template.cell_motion(canvas)
+    np.testing.assert_allclose(np.median(motion, axis=0), shift, atol=0.05)
+
+
+def test_coarse_shift_finds_a_jump(portrait):
+    gray, layout, matrix, template = _locked(portrait)
+    jump = compose(matrix, np.array([[1.0, 0, -9], [0, 1.0, 6]]))
+    shift = template.coarse_shift(warp_to_canvas(gray, jump, layout.size))
+    np.testing.assert_allclose(shift[:, 2], [9, -6], atol=1.0)
+
+
+def test_reduced_face_keeps_coordinates(portrait):
+    gray, landmarks = portrait
+    matrix = compose(canonical_to_image(landmarks), canvas_to_unit(2.0))
+    small, to_small = reduce_face(gray, matrix, 84, 2)
+    direct = warp_to_canvas(gray, matrix, 84).astype(float)
+    through = warp_to_canvas(small, compose(to_small, matrix), 84).astype(float)
+    assert np.abs(direct - through)[10:-10, 10:-10].mean() < 6
+    assert np.corrcoef(direct.ravel(), through.ravel())[0, 1] > 0.985
+
+
+def _track(config, seed, backend, keep=lambda i: True):
+    tracker = FaceTracker(backend=backend)
+    for i, frame in enumerate(render(plan_clip(config, seed))):
+        if keep(i):
+            tracker.update(frame, i / config.fps)
+    return tracker.finish()
+
+
+CALM = {
+    "seconds": 3.0, "fps": 50.0, "macros_per_minute": 0, "blinks_per_minute": 0,
+    "head_moves_per_minute": 0, "events_per_minute": 0,
+}  # fmt: skip
+
+
+def test_tracking_follows_the_drifting_head(backend):
+    config = ClipConfig(**CALM)
+    signals = _track(config, 4, backend)
+    assert signals.found.all()
+    assert signals.others_seen == 0
+    assert len(np.unique(signals.segments)) == 1
+    assert 110 < np.median(signals.interocular()) < 145
+    # Landmark jitter must not reach the signal: a still face stays still to 0.05 px.
+    moved = signals.displacement * signals.pixels_per_unit()[:, None, None]
+    noise = np.abs(np.diff(moved, axis=0))
+    assert np.median(noise) < 0.05
+    track = signals.track()
+    assert track.landmarks.shape == (150, 68, 2)
+    assert np.isfinite(track.boxes).all()
+
+
+def test_an_absent_face_is_a_gap_and_the_same_person_returns(backend):
+    config = ClipConfig(**CALM, absent=((1.0, 1.8),))
+    signals = _track(config, 5, backend)
+    times = signals.times
+    gone = (times >= 1.05) & (times < 1.78)
+    assert not signals.found[gone].any()
+    assert signals.found[times < 0.99].all()
+    assert signals.found[times > 2.2].all()
+    assert signals.others_seen == 0, "the returning face is the same person"
+    assert np.isnan(signals.displacement[gone]).all()
+
+
+def test_the_larger_of_two_faces_is_followed_and_the_other_counted(backend):
+    config = ClipConfig(**CALM, second_face=0.55, face_px=300.0, face_x=0.35)
+    signals = _track(config, 6, backend)
+    assert signals.found.mean() > 0.95
+    assert signals.others_seen == 1
+    # 300 px of face crop put the eyes 86 px apart.
+    assert 72 < np.median(signals.interocular()) < 100
+
+
+def test_no_face_gives_no_found_frames(backend):
+    tracker = FaceTracker(backend=backend)
+    rng = np.random.default_rng(0)
+    for i in range(5):
+        tracker.update(rng.integers(0, 255, (120, 160), dtype=np.uint8), i / 25)
+    signals = tracker.finish()
+    assert len(signals.times) == 5
+    assert not signals.found.any()

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from micromimic.errors import OutputError
+from micromimic.labels import CELLS
+from micromimic.reports import write as writing
+from micromimic.reports.curves import minmax, packed, packed_times, timeline_data
+from micromimic.reports.tables import CURVE_COLUMNS, tidy, write_curve_csv
+from micromimic.reports.write import FILES, write_analysis
+from micromimic.types import MotionCurve
+
+from .sample_analysis import (
+    PLANTED,
+    sample_analysis,
+)
+
+
+@pytest.fixture(scope="module")
+def analysis():
+    return sample_analysis()
+
+
+@pytest.fixture(scope="module")
+def folder(analysis, tmp_path_factory):
+    target = tmp_path_factory.mktemp("out") / "deep" / "interview"
+    write_analysis(analysis, target)
+    return target
+
+
+# ---- files ------------------------------------------------------------------------------------
+
+
+def test_all_files_and_nothing_else(folder):
+    assert sorted(p.name for p in folder.iterdir()) == sorted(FILES)
+    assert [p.name for p in folder.parent.iterdir()] == ["interview"]
+
+
+def test_json_follows_the_contract(folder, analysis):
+    def no_nan(name):
+        raise AssertionError(name)
+
+    text = (folder / "events.json").read_text(encoding="utf-8")
+    content = json.loads(text, parse_constant=no_nan)
+    assert content["schema"] == "micromimic.events/1"
+    assert set(content) == {
+        "schema", "source", "face", "warnings", "model", "events", "indicators",
+    }  # fmt: skip
+    assert len(content["events"]) == 6
+    for entry, planted in zip(content["events"], PLANTED, strict=True):
+        assert (entry["onset_s"], entry["apex_s"], entry["offset_s"]) == planted[:3]
+        assert entry["label"] == planted[3]
+        assert set(entry["probabilities"]) == {"negative", "positive", "surprise"}
+    assert content["warnings"][0]["code"] == "face_lost"
+
+
+def test_tidy_leaves_only_what_json_can_carry():
+    value = {"a": np.array([1.0, np.nan]), "b": (np.float32(0.5), float("inf")), "c": np.bool_(1)}
+    assert tidy(value) == {"a": [1.0, None], "b": [0.5, None], "c": True}
+
+
+def test_events_csv_agrees_with_to_frame(folder, analysis):
+    import pandas as pd
+
+    read = pd.read_csv(folder / "events.csv", keep_default_na=False)
+    expected = analysis.to_frame()
+    assert list(read.columns) == list(expected.columns)
+    pd.testing.assert_frame_equal(read, expected, check_dtype=False)
+
+
+def test_curve_csv_is_the_curve_with_empty_cells_where_lost(folder, analysis):
+    with (folder / "curve.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert tuple(rows[0]) == CURVE_COLUMNS == ("time_s", "score", *CELLS)
+    assert len(rows) == 12001
+    values = np.array([[float(x) if x else np.nan for x in row] for row in rows[1:]])
+    expected = np.column_stack([analysis.curve.times, analysis.curve.score, analysis.curve.cells])
+    np.testing.assert_allclose(values, expected, atol=6e-5, equal_nan=True)
+    lost = ~analysis.track.found
+    assert all(set(rows[1 + k][1:]) == {""} for k in np.flatnonzero(lost)[:5])
+
+
+def test_curve_csv_without_frames(tmp_path):
+    write_curve_csv(MotionCurve(np.zeros(0), np.zeros(0), np.zeros((0, 10))), tmp_path / "c.csv")
+    assert (tmp_path / "c.csv").read_text().splitlines() == [",".join(CURVE_COLUMNS)]
+
+
+# ---- whole or not at all ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def light(monkeypatch):
+    """Writing without the big report: these tests are about moving files."""
+    monkeypatch.setattr(writing, "write_report", lambda a, path: path.write_text("new report"))
+    return sample_analysis(evidence=False)
+
+
+def test_earlier_results_are_replaced_and_other_files_stay(light, tmp_path):
+    target = tmp_path / "x"
+    target.mkdir()
+    (target / "notes.txt").write_text("mine")
+    (target / "report.html").write_text("old report")
+    write_analysis(light, target)
+    assert (target / "report.html").read_text() == "new report"
+    assert (target / "notes.txt").read_text() == "mine"
+    assert len(list(target.iterdir())) == 6
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.ENOSPC, "a full disk"), (errno.EACCES, "no permission"), (errno.EIO, "error")],
+)
+def test_failing_while_writing_leaves_nothing(light, tmp_path, monkeypatch, number, words):
+    def fail(*args, **kwargs):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(writing, "write_eaf", fail)
+    with pytest.raises(OutputError, match=words) as caught:
+        write_analysis(light, tmp_path / "new" / "x")
+    message = str(caught.value)
+    assert "\n" not in message and message.startswith("expected a folder") and "; " in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_earlier_results_come_back_when_moving_fails(light, tmp_path, monkeypatch):
+    target = tmp_path / "x"
+    target.mkdir()
+    for name in FILES:
+        (target / name).write_text(f"old {name}")
+    real, calls = Path.replace, []
+
+    def replace_twice(self, other):
+        calls.append(self)
+        if len(calls) == 8:  # five moved away, two moved in, then the disk fails
+            raise OSError(errno.EIO, "input/output error")
+        return real(self, other)
+
+    monkeypatch.setattr(Path, "replace", replace_twice)
+    with pytest.raises(OutputError):
+        write_analysis(light, target)
+    monkeypatch.undo()
+    assert {p.name: p.read_text() for p in target.iterdir()} == {n: f"old {n}" for n in FILES}
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_ctrl_c_leaves_nothing(light, tmp_path, monkeypatch):
+    def stop(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(writing, "write_eaf", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_analysis(light, tmp_path / "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_the_way(light, tmp_path):
+    (tmp_path / "x").write_text("a file")
+    for target in (tmp_path / "x", tmp_path / "x" / "below"):
+        with pytest.raises(OutputError, match="a file in its place"):
+            write_analysis(light, target)
+    assert (tmp_path / "x").read_text() == "a file"
+    assert list(tmp_path.iterdir()) == [tmp_path / "x"]
+
+
+# ---- curves -----------------------------------------------------------------------------------
+
+
+def test_minmax_keeps_extremes_and_gaps():
+    rng = np.random.default_rng(0)
+    times = np.arange(50_000) / 200
+    values = rng.normal(size=50_000)
+    values[31_234] = 40.0
+    values[20_000:22_000] = np.nan
+    t, y = minmax(times, values, 500)
+    assert len(t) <= 1000
+    assert np.all(np.diff(t) > 0)
+    assert np.nanmax(y) == 40.0
+    assert np.nanmin(y) == np.nanmin(values)
+    assert np.isnan(y).sum() >= 15
+    edges = np.linspace(0, 50_000, 501).astype(int)
+    for a, b in pairwise(edges[:60]):
+        inside = y[(t >= times[a]) & (t <= times[b - 1])]
+        assert (inside.min(), inside.max()) == (values[a:b].min(), values[a:b].max())
+
+
+def test_packed_values_and_times_can_be_read_back():
+    import base64
+
+    values = np.array([0.0, 1.5, np.nan, -3.0])
+    pack = packed(values)
+    codes = np.frombuffer(base64.b64decode(pack["b"]), "<i2").astype(float)
+    read = np.where(codes == -32768, np.nan, codes / pack["k"])
+    np.testing.assert_allclose(read, values, atol=1e-4)
+    times = 3.0 + np.arange(1000) / 199.7
+    steps = np.frombuffer(base64.b64decode(packed_times(times)), "<u4")
+    np.testing.assert_allclose(3.0 + steps / 1e5, times, atol=6e-6)
+    assert packed(np.full(3, np.nan))["k"] == 1.0
+
+
+def test_timeline_data_has_lost_and_gated_stretches(analysis):
+    found = timeline_data(analysis)
+    assert found["lost"] == [[26.0, 28.4]]
+    assert [18.6, 20.1, "head"] in found["gated"]
+    assert not any(cause == "blink" for _, _, cause in found["gated"])
+    assert [c["name"] for c in found["cells"]][2] == "Chin"
