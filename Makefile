@@ -40,7 +40,7 @@ pytest: $(VENV)/.tests
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "expected Python 3.11 or newer as '$(PYTHON)', got $$($(PYTHON) --version 2>&1); \
+	  echo "expected Python 3.11 or newer as '$(PYTHON)', got $$($(PYTHON) --version 2>&1 | head -n 1); \
 	install one and run: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "== creating $(VENV)"
 	@$(PYTHON) -m venv $(VENV) || { \
@@ -48,7 +48,7 @@ $(VENV)/.python:
 	@touch $@
 
 $(VENV)/.runtime: pyproject.toml $(VENV)/.python
-	@echo "== installing the runtime into $(VENV) (about 600 MB, no torch)"
+	@echo "== installing the runtime into $(VENV) (about 1 GB, no torch)"
 	@$(PIP) --editable .
 	@touch $@
 

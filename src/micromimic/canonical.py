@@ -91,6 +91,29 @@ def canvas_to_unit(resolution: float, margin: float = MARGIN) -> NDArray[np.floa
     return np.array([[scale, 0.0, shift], [0.0, scale, shift]])
 
 
+def follow(
+    onset: NDArray[np.floating],
+    apex: NDArray[np.floating],
+    point: tuple[float, float] = (13.4, 8.0),
+) -> NDArray[np.float64]:
+    """The onset's map, shifted to where the apex's has one point (the bridge of the nose).
+
+    Flow between onset and apex is measured with one shape of the face for both: a tracker's small
+    changes of shape are as likely raised cheeks as a turn of the head.
+
+    Args:
+        onset, apex: (2, 3) canonical units to image pixels.
+        point: canonical units.
+
+    >>> follow(np.eye(2, 3), np.array([[2.0, 0, 1], [0, 1, 3]]))
+    array([[ 1. ,  0. , 14.4],
+           [ 0. ,  1. ,  3. ]])
+    """
+    place = np.array(point)
+    shift = apply_affine(apex, place) - apply_affine(onset, place)
+    return np.column_stack([onset[:, :2], onset[:, 2] + shift])
+
+
 def compose(outer: NDArray[np.floating], inner: NDArray[np.floating]) -> NDArray[np.float64]:
     """The (2, 3) affine map ``outer(inner(x))``."""
     linear = outer[:, :2] @ inner[:, :2]

@@ -125,10 +125,8 @@ def analyse_one(
             raise item.problem
         analysis = analyze(item.path, fps=fps, progress=progress)
         write_analysis(analysis, folder)
-        seconds = time.monotonic() - began
-        return Outcome(
-            item.name, analysis_text(item.name, analysis, folder, seconds), seconds=seconds
-        )
+        summary = analysis_text(item.name, analysis, folder)
+        return Outcome(item.name, summary, seconds=time.monotonic() - began)
     except Exception as error:  # noqa: BLE001 - one input's failure must not end the others
         return Outcome(
             item.name,

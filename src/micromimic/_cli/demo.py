@@ -11,9 +11,9 @@ from micromimic._cli.progress import show_progress
 
 def run(out: Path) -> int:
     """Run the demo, say what was planted and found, return the exit code."""
+    check_writable(out)
     from micromimic.pipelines.demo import run_demo
 
-    check_writable(out)
     with show_progress("demo") as progress:
         result = run_demo(out, progress=progress)
     say(str(result))

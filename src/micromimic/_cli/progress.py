@@ -19,6 +19,7 @@ ProgressCallback = Callable[[int, int | None, str], None]
 """Called with what is done, of how many (None: unknown), and the stage's name."""
 
 _REFRESH_S: Final = 0.1
+_OTHER_UNITS: Final = {"evidence": "events"}
 
 
 class Progress(Protocol):
@@ -42,8 +43,8 @@ def show_progress(title: str, unit: str = "frames") -> Iterator[Progress]:
     lines = _LineProgress()
     yield lines
     seconds = time.monotonic() - began
-    rate = f", {lines.most / seconds:.0f} {unit}/s" if lines.most and seconds > 0 else ""
-    note(f"{title}: {lines.ended} in {seconds:.1f} s{rate if lines.ended == 'finished' else ''}")
+    told = f", {lines.most / seconds:.0f} {unit}/s" if lines.one_count and seconds > 0 else ""
+    note(f"{title}: {lines.ended} in {seconds:.1f} s{told if lines.ended == 'finished' else ''}")
 
 
 class _LineProgress:
@@ -52,9 +53,17 @@ class _LineProgress:
     def __init__(self) -> None:
         self.ended = "finished"
         self.most = 0
+        self._stages: set[str] = set()
 
     def __call__(self, done: int, total: int | None, stage: str) -> None:
-        self.most = max(self.most, done)
+        if stage not in _OTHER_UNITS:
+            self._stages.add(stage)
+            self.most = max(self.most, done)
+
+    @property
+    def one_count(self) -> bool:
+        """Whether a single stage counted frames, so that one rate says it all."""
+        return len(self._stages) == 1 and self.most > 0
 
 
 def _bar() -> RichProgress:
@@ -82,7 +91,7 @@ def _rate_column() -> ProgressColumn:
         def render(self, task: Task) -> Text:
             speed = task.finished_speed or task.speed
             unit = task.fields.get("unit", "")
-            return RichText(f"{speed:.0f}{unit}/s" if speed else "", style="cyan")
+            return RichText(f"{speed:.0f} {unit}/s" if speed else "", style="cyan")
 
     return Rate()
 
@@ -107,8 +116,7 @@ class _BarProgress:
             for task in self._tasks.values():
                 self._bar.update(task, visible=False)
             label = f"{self._title}: {stage}" if stage else self._title
-            # Only the first stage counts frames; later ones count events.
-            unit = "" if self._tasks else f" {self._unit}"
+            unit = _OTHER_UNITS.get(stage, self._unit)
             self._tasks[stage] = self._bar.add_task(label, total=total, unit=unit)
         elif now - self._shown_at < _REFRESH_S and done != total:
             return

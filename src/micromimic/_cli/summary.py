@@ -35,18 +35,18 @@ def _numeric(cell: str) -> bool:
     return cell.replace(".", "", 1).replace("%", "").strip("+-").isdigit() or cell in ("", "-")
 
 
-def analysis_text(name: str, analysis: Analysis, folder: Path, seconds: float) -> str:
+def analysis_text(name: str, analysis: Analysis, folder: Path) -> str:
     """What `analyze` prints for one input: candidates, warnings, where the report lies."""
     source = analysis.source
     count = len(analysis.events)
-    rate = f"{source.frames / seconds:.0f} frames/s" if seconds > 0 else "at once"
     lines = [
         f"{name}: {count or 'no'} candidate{'' if count == 1 else 's'} in "
         f"{source.duration_s:.1f} s of {source.width}x{source.height} at {source.fps:.4g} fps; "
-        f"face in {analysis.found_ratio:.0%} of {source.frames} frames ({rate})"
+        f"face in {analysis.found_ratio:.0%} of {source.frames} frames"
     ]
     if count:
-        lines.append(text_table(_HEADER, [_row(event) for event in analysis.to_dict()["events"]]))
+        rows = [_row(event) for event in analysis.to_dict()["events"]]
+        lines.append(text_table(_HEADER, rows))
     rejected = analysis.spotting.rejected_counts()
     if rejected:
         told = ", ".join(f"{reason} {number}" for reason, number in rejected.items())
@@ -56,7 +56,7 @@ def analysis_text(name: str, analysis: Analysis, folder: Path, seconds: float) -
     return "\n".join(lines)
 
 
-_HEADER = ("onset s", "apex s", "offset s", "class", "p", "", "strength", "where")
+_HEADER = ("onset s", "apex s", "offset s", "class", "p", "sure", "strength", "where")
 
 
 def _row(event: dict[str, object]) -> list[str]:
@@ -68,7 +68,7 @@ def _row(event: dict[str, object]) -> list[str]:
         *(f"{event[key]:.3f}" for key in ("onset_s", "apex_s", "offset_s")),
         str(event["label"]),
         f"{probabilities[event['label']]:.2f}",
-        "uncertain" if event["uncertain"] else "",
+        "no" if event["uncertain"] else "yes",
         f"{event['strength']:.1f}",
         where.replace("_", " "),
     ]

@@ -1,8 +1,10 @@
 """Sub-pixel stabilisation: each frame is registered to a template of the canonical face.
 
-The registration is inverse-compositional Lucas-Kanade with an affine map, gain and bias, robust
-weights, on the parts that expressions move least (nose, cheeks, temples). Then each of the ten
-cells is registered by a translation with its own gain and bias: that is the motion signal.
+The registration is inverse-compositional Lucas-Kanade with a similarity map, gain and bias, robust
+weights, on the parts that expressions move least (nose, temples). Then each of the ten cells is
+registered by a translation with its own gain and bias: that is the motion signal. An affine map
+would take a smile's raised cheeks for a change of pose, so it only follows slow turns of the head,
+when the template is renewed.
 
 Source: Baker & Matthews, IJCV 2004, doi 10.1023/B:VISI.0000011205.11775.fd.
 """
@@ -10,12 +12,14 @@ Source: Baker & Matthews, IJCV 2004, doi 10.1023/B:VISI.0000011205.11775.fd.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.canonical import (
+    MOUTH,
     canvas_size,
     canvas_to_unit,
     compose,
@@ -25,18 +29,21 @@ from micromimic.face.regions import cell_boxes, cell_pixels
 
 Gray = NDArray[np.uint8]
 Affine = NDArray[np.float64]
+_Pixel = TypeVar("_Pixel", np.uint8, np.float32)
 
 
-def warp_to_canvas(gray: Gray, canvas_to_image: NDArray[np.floating], size: int) -> Gray:
+def warp_to_canvas(
+    gray: NDArray[_Pixel], canvas_to_image: NDArray[np.floating], size: int
+) -> NDArray[_Pixel]:
     """Sample an image on a square canvas.
 
     Args:
-        gray: (H, W) uint8.
+        gray: (H, W) or (H, W, 3), uint8 or float32.
         canvas_to_image: (2, 3) map from canvas pixels to image pixels.
         size: side of the canvas.
 
     Returns:
-        (size, size) uint8, bilinear, borders repeated.
+        (size, size) or (size, size, 3) of the same type, bilinear, borders repeated.
     """
     warped = cv2.warpAffine(
         gray,
@@ -45,7 +52,7 @@ def warp_to_canvas(gray: Gray, canvas_to_image: NDArray[np.floating], size: int)
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return np.asarray(warped, dtype=np.uint8)
+    return np.asarray(warped)
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,8 @@ def face_layout(landmarks: NDArray[np.floating], resolution: float) -> FaceLayou
     cv2.fillConvexPoly(rigid, cv2.convexHull(np.rint(outline).astype(np.int32)), 1)
     rigid = cv2.erode(rigid, np.ones((5, 5), np.uint8))
     rigid[keep_out > 0] = 0
+    # Cheeks rise with a smile: below the eyes only the nose and what is beside it is rigid.
+    rigid = _without_cheeks(rigid, resolution)
     border = int(resolution)
     rigid[:border], rigid[-border:], rigid[:, :border], rigid[:, -border:] = 0, 0, 0, 0
     cells = cell_pixels(cell_boxes(points), size)
@@ -108,6 +117,14 @@ def face_layout(landmarks: NDArray[np.floating], resolution: float) -> FaceLayou
         np.flatnonzero(rigid),
         np.flatnonzero(eyes),
     )
+
+
+def _without_cheeks(mask: Gray, resolution: float) -> Gray:
+    to_unit = canvas_to_unit(resolution)
+    axis = to_unit[0, 0] * np.arange(mask.shape[0]) + to_unit[0, 2]
+    beside_nose = np.abs(axis - MOUTH[0]) < 6.0
+    mask[axis > 11.0] &= beside_nose.astype(np.uint8)
+    return mask
 
 
 @dataclass(frozen=True)
@@ -125,6 +142,28 @@ class Registration:
     canvas_to_image: Affine
     similarity: float
     brightness: float
+
+
+class _Jacobian:
+    """Robust least squares on the rigid pixels.
+
+    Args:
+        rows: (m, r) derivative of each pixel by each parameter.
+    """
+
+    def __init__(self, rows: NDArray[np.floating]) -> None:
+        self._rows = np.ascontiguousarray(rows, dtype=np.float32)
+        self._columns = np.ascontiguousarray(self._rows.T)
+
+    def solve(self, error: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(m,) parameters that explain most of the (r,) error; outliers count little."""
+        centred = error - np.median(error)
+        scale = 1.4826 * float(np.median(np.abs(centred))) + 0.5
+        weighted = self._rows / (1.0 + (centred / (2.5 * scale)) ** 2)
+        normal = (weighted @ self._columns).astype(np.float64)
+        diagonal = np.diag_indices(len(normal))
+        normal[diagonal] = 1.001 * normal[diagonal] + 1e-6
+        return np.asarray(np.linalg.solve(normal, (weighted @ error).astype(np.float64)))
 
 
 class Template:
@@ -151,9 +190,11 @@ class Template:
         self._rigid = flat[rigid]
         centred = self._rigid - self._rigid.mean()
         self._norm = float(np.linalg.norm(centred)) + 1e-6
-        columns = [fx * x, fx * y, fx, fy * x, fy * y, fy, centred, np.ones_like(fx)]
-        self._jacobian_t = np.ascontiguousarray(np.stack(columns), dtype=np.float32)
-        self._jacobian = np.ascontiguousarray(self._jacobian_t.T)
+        light = [centred, np.ones_like(fx)]
+        affine = [fx * x, fx * y, fx, fy * x, fy * y, fy]
+        similarity = [fx * x + fy * y, fy * x - fx * y, fx, fy]
+        self._affine = _Jacobian(np.stack(affine + light))
+        self._similarity = _Jacobian(np.stack(similarity + light))
         self._cells = flat[layout.cells]
         self._cell_solver, self._cell_jacobian = _cell_solver(
             self._cells, gx.ravel()[layout.cells], gy.ravel()[layout.cells]
@@ -162,7 +203,13 @@ class Template:
         self._eye_contrast = float(self._eyes.std()) + 5.0
 
     def register(
-        self, gray: Gray, canvas_to_image: Affine, iterations: int, tolerance: float = 0.02
+        self,
+        gray: Gray,
+        canvas_to_image: Affine,
+        iterations: int,
+        *,
+        tolerance: float = 0.02,
+        affine: bool = False,
     ) -> Registration:
         """Refine the map of the frame before until the rigid parts coincide.
 
@@ -171,11 +218,13 @@ class Template:
             canvas_to_image: (2, 3) starting map.
             iterations: at most this many Gauss-Newton steps.
             tolerance: stop once a step moves less than this many canvas pixels.
+            affine: let the face stretch and shear too. Raised cheeks look like that: leave it to
+                slow changes of pose, and measure brief movement without it.
         """
         canvas = warp_to_canvas(gray, canvas_to_image, self._size)
         for _ in range(iterations):
             error = canvas.ravel()[self.layout.rigid] - self._rigid
-            step = self._solve(error)
+            step = self._step(error, affine)
             canvas_to_image = compose(canvas_to_image, _inverse_step(step, self._size))
             canvas = warp_to_canvas(gray, canvas_to_image, self._size)
             if abs(step[2]) + abs(step[5]) < tolerance and np.abs(step[[0, 1, 3, 4]]).sum() < 0.06:
@@ -203,15 +252,12 @@ class Template:
         (x, y), _ = cv2.phaseCorrelate(self._picture, canvas.astype(np.float32), window)
         return np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
 
-    def _solve(self, error: NDArray[np.float32]) -> NDArray[np.float64]:
-        centred = error - np.median(error)
-        scale = 1.4826 * float(np.median(np.abs(centred))) + 0.5
-        weights = 1.0 / (1.0 + (centred / (2.5 * scale)) ** 2)
-        weighted = self._jacobian_t * weights
-        normal = (weighted @ self._jacobian).astype(np.float64)
-        normal[np.diag_indices(8)] *= 1.001
-        normal[np.diag_indices(8)] += 1e-6
-        return np.asarray(np.linalg.solve(normal, (weighted @ error).astype(np.float64)))
+    def _step(self, error: NDArray[np.float32], affine: bool) -> NDArray[np.float64]:
+        """The six parameters of an affine Gauss-Newton step."""
+        if affine:
+            return self._affine.solve(error)[:6]
+        a, b, c, f = self._similarity.solve(error)[:4]
+        return np.array([a, -b, c, b, a, f])
 
     def cell_motion(self, canvas: Gray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Displacement of the ten cells from the template.

@@ -20,7 +20,14 @@ from micromimic.canonical import (
     compose,
     invert_affine,
 )
-from micromimic.face.align import FaceLayout, Gray, Registration, Template, face_layout
+from micromimic.face.align import (
+    FaceLayout,
+    Gray,
+    Registration,
+    Template,
+    face_layout,
+    warp_to_canvas,
+)
 from micromimic.face.identity import FaceIdentity
 from micromimic.face.landmarks import (
     Box,
@@ -31,6 +38,9 @@ from micromimic.face.landmarks import (
     overlap,
 )
 from micromimic.face.signals import N_CELLS, FaceSignals, SignalLog
+
+FIRST_CHECK = 0.5
+"""Seconds from finding a face to its first check, which also counts others beside it."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +160,9 @@ class FaceTracker:
             self._check(lock, gray, time)
         return True
 
-    def _register(self, lock: _Lock, gray: Gray, step: float) -> Registration | None:
+    def _register(
+        self, lock: _Lock, gray: Gray, step: float, *, affine: bool = False
+    ) -> Registration | None:
         image, to_reduced = reduce_face(
             gray, lock.canvas_to_image, lock.layout.size, lock.reduction
         )
@@ -159,7 +171,7 @@ class FaceTracker:
         # Slow cameras move the face further between frames than two steps can follow.
         iterations = 2 if step < 1 / 60 else 5
         start = compose(to_reduced, lock.canvas_to_image)
-        result = lock.template.register(image, start, iterations)
+        result = lock.template.register(image, start, iterations, affine=affine)
         if result.similarity < self.config.min_similarity:
             jump = lock.template.coarse_shift(result.canvas)
             shifted = compose(result.canvas_to_image, jump)
@@ -196,9 +208,9 @@ class FaceTracker:
         lock.recent.append((time, result.canvas, displacement))
         while len(lock.recent) > 1 and time - lock.recent[0][0] >= self.config.average:
             lock.recent.popleft()
-        self._renew(lock, time, result.similarity)
+        self._renew(lock, gray, time, result.similarity)
 
-    def _renew(self, lock: _Lock, time: float, similarity: float) -> None:
+    def _renew(self, lock: _Lock, gray: Gray, time: float, similarity: float) -> None:
         """Replace the template by the mean of the last frames, in a quiet moment."""
         first = lock.renewed == lock.started
         age = time - lock.renewed
@@ -215,6 +227,12 @@ class FaceTracker:
             return
         picture = np.stack([canvas for _, canvas, _ in lock.recent]).mean(0, dtype=np.float32)
         lock.offset = np.stack([moved for _, _, moved in lock.recent]).mean(0)
+        turned = self._register(lock, gray, 0.0, affine=True) if quiet else None
+        if turned is not None and turned.similarity >= similarity:
+            change = compose(invert_affine(lock.canvas_to_image), turned.canvas_to_image)
+            picture = warp_to_canvas(picture, change, lock.layout.size).astype(np.float32)
+            lock.canvas_to_image = turned.canvas_to_image
+            lock.recent.clear()
         lock.template = Template(picture, lock.layout)
         lock.renewed = time
 
@@ -245,13 +263,13 @@ class FaceTracker:
             self._searched = -np.inf
 
     def _detect(self, gray: Gray, around: Box | None = None) -> list[Box]:
-        """Boxes of all faces, at the first scale that finds one; for a check, at one scale."""
+        """Boxes of all faces, at the first scale that finds one; for a check, at one fine scale."""
         longest = max(gray.shape)
         sides = [side for side in self.config.long_sides if side <= 2 * longest]
         if around is not None:
-            # The smallest scale that still shows the known face with some 100 pixels.
+            # Where the known face shows with some 100 pixels, and smaller ones beside it too.
             width = max(around[2] - around[0], 1.0)
-            enough = [side for side in sides if side * width / longest >= 100]
+            enough = [side for side in sides if side >= 640 and side * width / longest >= 100]
             sides = enough[:1] or sides[-1:]
         elif self._searches % 3:
             sides = sides[:2]
@@ -274,7 +292,6 @@ class FaceTracker:
             return
         self._searches = 0
         landmarks = self._backend.landmarks(gray, boxes[0])
-        self._others.append(len(boxes) - 1)
         lock = self._lock_on(gray, landmarks, time)
         if lock is None:
             self._log.lost(time)
@@ -318,7 +335,7 @@ class FaceTracker:
             reduction,
             started=time,
             renewed=time,
-            checked=time,
+            checked=time - self.config.check_interval + FIRST_CHECK,
             matched=time,
         )
 

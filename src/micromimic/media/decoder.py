@@ -126,3 +126,14 @@ def stated_seconds(decoder: Decoder) -> float | None:
         # Matroska counts from 0 even where the first frame comes later.
         return float((container.duration - max(0, container.start_time or 0)) / av.time_base)
     return None
+
+
+def duration_slack(decoder: Decoder, stated_s: float) -> float:
+    """How much shorter a whole file may be than it states, seconds.
+
+    Matroska writes the duration when the file is complete; elsewhere it may be an estimate.
+    """
+    rate = decoder.stream.average_rate or decoder.stream.guessed_rate
+    if "matroska" in decoder.container.format.name and rate:
+        return 3.0 / float(rate)
+    return 0.5 + 0.02 * stated_s

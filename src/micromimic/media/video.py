@@ -22,7 +22,7 @@ import av.error
 
 from micromimic.errors import InputError
 from micromimic.media.clock import Clock
-from micromimic.media.decoder import Decoder, FrameIndex, stated_seconds
+from micromimic.media.decoder import Decoder, FrameIndex, duration_slack, stated_seconds
 from micromimic.media.folder import FolderSource
 from micromimic.media.frames import Frame, FrameSource, check_ascending
 from micromimic.media.pixels import gray_of, rgb_of
@@ -117,6 +117,7 @@ class VideoSource:
             self._time_base = stream.time_base or Fraction(1, 1000)
             self._stated_frames = stream.frames or None
             self._stated_s = stated_seconds(decoder)
+            self._slack_s = duration_slack(decoder, self._stated_s or 0.0)
         if first is None or second is None:
             got = "none that can be decoded" if first is None else "a single picture"
             raise InputError(
@@ -151,18 +152,19 @@ class VideoSource:
         index = FrameIndex()
         step = 1.0 / (self._container_fps or 25.0)
         resized = 0
-        last = 0.0
+        last, length = 0.0, step
         with self._open() as decoder:
             clock = Clock(self._time_base, step)
             for number, picture in enumerate(decoder.pictures()):
                 index.add(picture)
                 last = clock.seconds(picture.pts)
+                length = max(step, float((picture.duration or 0) * self._time_base))
                 resized += (picture.width, picture.height) != self._coded_size
                 yield self._frame(number, number / self._fps if self._fps else last, picture)
         index.exact &= not (decoder.undecodable or decoder.stopped)
         self._index = index
         repaired = 0 if self._fps else clock.repaired
-        self._damage = tuple(self._damage_lines(decoder, last + step, repaired, resized))
+        self._damage = tuple(self._damage_lines(decoder, last + length, repaired, resized))
 
     def _frame(self, number: int, time: float, picture: av.VideoFrame) -> Frame:
         if (picture.width, picture.height) != self._coded_size:
@@ -176,7 +178,7 @@ class VideoSource:
         stated = self._stated_frames
         if stated and decoder.packets < stated:
             yield f"the file ends early: {decoder.packets} of {stated} stated frames are there"
-        elif self._stated_s and seconds < 0.98 * self._stated_s - 0.5:
+        elif self._stated_s and seconds < self._stated_s - self._slack_s:
             yield f"the file ends early: {seconds:.2f} of {self._stated_s:.2f} s are there"
         elif decoder.stopped:
             yield f"reading stopped before the end: {decoder.stopped}"

@@ -19,7 +19,6 @@ from micromimic.errors import OutputError
 _NEUTRAL: Final = 128
 _FULL_RANGE: Final = 2  # AVCOL_RANGE_JPEG
 _LOSSLESS: Final = {"qp": "0", "preset": "ultrafast"}
-_VISUALLY_LOSSLESS: Final = {"crf": "18", "preset": "veryfast", "bf": "0"}
 
 
 class VideoWriter:
@@ -35,7 +34,10 @@ class VideoWriter:
         path: the file to write; its folder must exist.
         fps: frames a second.
         width, height: pixels, any parity.
-        lossless: bit-exact luma; otherwise x264 at crf 18.
+        lossless: bit-exact luma; otherwise x264 at ``crf``.
+        crf: 0 (large) to 51 (coarse), for lossy video; 18 looks like the original but loses the
+            sensor's noise, and with it the finest movement.
+        preset: x264's, for lossy video; ``ultrafast`` is quicker and makes larger files.
 
     Raises:
         OutputError: when the file cannot be written (no folder, read-only, full disk).
@@ -43,7 +45,15 @@ class VideoWriter:
     """
 
     def __init__(
-        self, path: str | Path, fps: float, width: int, height: int, lossless: bool = True
+        self,
+        path: str | Path,
+        fps: float,
+        width: int,
+        height: int,
+        lossless: bool = True,
+        *,
+        crf: int = 18,
+        preset: str = "veryfast",
     ) -> None:
         self.path = Path(path)
         self._temporary = self.path.with_name(f".{self.path.stem}.{os.getpid()}{self.path.suffix}")
@@ -59,7 +69,7 @@ class VideoWriter:
                 self._temporary.unlink(missing_ok=True)
             raise self._failure(error) from None
         rate = Fraction(fps).limit_denominator(1001)
-        options = _LOSSLESS if lossless else _VISUALLY_LOSSLESS
+        options = _LOSSLESS if lossless else {"crf": str(crf), "preset": preset, "bf": "0"}
         self._stream = self._container.add_stream("libx264", rate=rate, options=options)
         self._stream.width, self._stream.height = width, height
         self._stream.pix_fmt = self._format

@@ -71,15 +71,16 @@ def tv_l1(onset: Image, apex: Image, data_weight: float = 0.15) -> Image:
     Returns:
         (H, W, 2) pixels, right and down.
     """
-    solver = cv2.optflow.DualTVL1OpticalFlow_create(
+    solver = cv2.optflow.DualTVL1OpticalFlow.create(
         lambda_=data_weight,
-        nscales=4,
-        warps=4,
-        epsilon=0.01,
-        innnerIterations=20,
-        outerIterations=8,
+        nscales=3,
+        warps=3,
+        epsilon=0.02,
+        innnerIterations=15,
+        outerIterations=4,
     )
-    first, second = (np.clip(p, 0, 255).astype(np.float32) for p in (onset, apex))
+    # The solver takes float pictures as 0 to 1 and scales them itself.
+    first, second = ((np.clip(p, 0, 255) / 255).astype(np.float32) for p in (onset, apex))
     return np.asarray(solver.calc(first, second, None), dtype=np.float32)
 
 

@@ -8,11 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, median_filter
 
+from micromimic.labels import CELLS
 from micromimic.motion.bumps import mad, smooth
-from micromimic.results import Blink
+from micromimic.motion.stretches import Stretch
+from micromimic.results import Blink, GatedSpan
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+
+
+MOUTH_CELLS = tuple(i for i, name in enumerate(CELLS) if "mouth" in name or "chin" in name)
+LID_CELLS = tuple(i for i in range(len(CELLS)) if i not in MOUTH_CELLS)
+"""Cells that a blink pulls along: brows, eye corners, nose wings."""
 
 
 @dataclass(frozen=True)
@@ -115,3 +122,72 @@ def dilate(mask: Mask, seconds: float, rate: float) -> Mask:
     """Widen a mask by some seconds to both sides."""
     n = round(seconds * rate)
     return np.asarray(binary_dilation(mask, np.ones(2 * n + 1, bool))) if n else mask
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Where one stretch is closed.
+
+    Args:
+        head, light, blink: (n,) masks.
+        blinks: the eyelid closures in it.
+    """
+
+    head: Mask
+    light: Mask
+    blink: Mask
+    blinks: list[Blink]
+
+
+def find_gates(piece: Stretch, rate: float, config: GateConfig) -> Gates:
+    """Measure head, light and lids of one stretch."""
+    speed = head_speed(piece.transform, rate)
+    blinks, blink = find_blinks(piece.eye_change, piece.times, rate, config)
+    light = light_change(piece.brightness, rate) > config.light_change
+    return Gates(speed > config.head_speed, light, blink, blinks)
+
+
+def bridge_blinks(displacement: Array, blink: Mask) -> Array:
+    """Bridge the upper cells' displacement while the lids move.
+
+    A blink then makes no bump of its own, and a movement of the mouth, or a brow movement that
+    outlasts the blink, is still seen.
+    """
+    moving = np.flatnonzero(blink)
+    still = np.flatnonzero(~blink)
+    if not len(moving) or not len(still):
+        return displacement
+    bridged = displacement.copy()
+    for cell in LID_CELLS:
+        for axis in range(2):
+            column = displacement[:, cell, axis]
+            bridged[moving, cell, axis] = np.interp(moving, still, column[still])
+    return bridged
+
+
+def closed_spans(
+    piece: Stretch, gates: Gates, rate: float, edge: float
+) -> tuple[list[GatedSpan], dict[str, float], float]:
+    """Where a stretch is closed to events: the spans, seconds by cause, and the seconds open.
+
+    The first and last ``edge`` seconds of a stretch lack a past or future to compare with. A
+    moment with several causes counts for the first of them.
+    """
+    n = len(piece.times)
+    ends = np.zeros(n, bool)
+    reach = round(edge * rate)
+    ends[:reach], ends[max(0, n - reach) :] = True, True
+    causes = {"edge": ends, "head": gates.head, "light": gates.light, "blink": gates.blink}
+    free = np.ones(n, bool)
+    spans: list[GatedSpan] = []
+    seconds: dict[str, float] = {}
+    for cause, mask in causes.items():
+        closed = np.concatenate([[False], mask & free, [False]])
+        seconds[cause] = float(closed.sum()) / rate
+        starts, stops = np.flatnonzero(np.diff(closed.astype(np.int8))).reshape(-1, 2).T
+        spans += [
+            GatedSpan(float(piece.times[i]), float(piece.times[j - 1]), cause)
+            for i, j in zip(starts, stops, strict=True)
+        ]
+        free &= ~mask
+    return spans, seconds, float(free.sum()) / rate

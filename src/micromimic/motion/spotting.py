@@ -17,20 +17,17 @@ from micromimic.face.signals import FaceSignals
 from micromimic.labels import CELLS
 from micromimic.motion.bumps import Array, BumpResponse, bump_kernel, filter_columns, mad, smooth
 from micromimic.motion.gates import (
+    MOUTH_CELLS,
     GateConfig,
-    Mask,
+    Gates,
+    bridge_blinks,
+    closed_spans,
     dilate,
-    find_blinks,
-    head_speed,
-    light_change,
+    find_gates,
 )
 from micromimic.motion.stretches import Stretch, frame_rate, stretches
-from micromimic.results import Blink, Rejected, Spotting
+from micromimic.results import Blink, GatedSpan, Rejected, Spotting
 from micromimic.types import MotionCurve
-
-MOUTH_CELLS = tuple(i for i, name in enumerate(CELLS) if "mouth" in name or "chin" in name)
-LID_CELLS = tuple(i for i in range(len(CELLS)) if i not in MOUTH_CELLS)
-"""Cells that a blink pulls along: brows, eye corners, nose wings."""
 
 
 @dataclass(frozen=True)
@@ -107,16 +104,6 @@ class _Candidate:
     reason: str
 
 
-@dataclass(frozen=True)
-class _Gates:
-    """(n,) masks of one stretch."""
-
-    head: Mask
-    light: Mask
-    blink: Mask
-    blinks: list[Blink]
-
-
 def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> SpottingResult:
     """Find the micro-expressions in what tracking measured.
 
@@ -133,9 +120,9 @@ def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> Spotting
     config = config or SpottingConfig()
     rate = frame_rate(signals.times)
     pieces = stretches(signals, rate)
-    gates = [_gates(piece, rate, config.gates) for piece in pieces]
+    gates = [find_gates(piece, rate, config.gates) for piece in pieces]
     smoothed = [
-        smooth(_without_blinks(p.displacement, dilate(g.blink, 0.03, rate)), config.lowpass, rate)
+        smooth(bridge_blinks(p.displacement, dilate(g.blink, 0.03, rate)), config.lowpass, rate)
         for p, g in zip(pieces, gates, strict=True)
     ]
     responses = bump_responses(smoothed, rate, config)
@@ -144,7 +131,8 @@ def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> Spotting
     events: list[Spotted] = []
     rejected: list[Rejected] = []
     blinks: list[Blink] = []
-    gated = {"head": 0.0, "blink": 0.0, "light": 0.0, "edge": 0.0}
+    gated = dict.fromkeys(("edge", "head", "light", "blink"), 0.0)
+    spans: list[GatedSpan] = []
     observed = 0.0
     for piece, gate, x, response in zip(pieces, gates, smoothed, responses, strict=True):
         candidates = _candidates(x, response, gate, rate, config)
@@ -157,7 +145,10 @@ def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> Spotting
                 )
                 events.append(Spotted(onset, apex, offset, item.score))
         blinks.extend(gate.blinks)
-        observed += _count_gated(gate, len(piece.times), rate, config, gated)
+        closed, seconds, free = closed_spans(piece, gate, rate, edge=config.side_far + 0.15)
+        spans += closed
+        gated = {cause: gated[cause] + seconds[cause] for cause in gated}
+        observed += free
         _fill_curve(piece, response, score, cells)
     return SpottingResult(
         tuple(sorted(events, key=lambda e: e.onset)),
@@ -168,6 +159,7 @@ def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> Spotting
             rejected=tuple(sorted(rejected, key=lambda r: r.peak)),
             gated_s={name: round(seconds, 3) for name, seconds in gated.items()},
             observed_s=round(observed, 3),
+            gated_spans=tuple(sorted(spans, key=lambda span: span.start)),
         ),
     )
 
@@ -213,33 +205,8 @@ def bump_responses(
     return results
 
 
-def _gates(piece: Stretch, rate: float, config: GateConfig) -> _Gates:
-    speed = head_speed(piece.transform, rate)
-    blinks, blink = find_blinks(piece.eye_change, piece.times, rate, config)
-    light = light_change(piece.brightness, rate) > config.light_change
-    return _Gates(speed > config.head_speed, light, blink, blinks)
-
-
-def _without_blinks(displacement: Array, blink: Mask) -> Array:
-    """Bridge the upper cells' displacement while the lids move.
-
-    A blink then makes no bump of its own, and a movement of the mouth, or a brow movement that
-    outlasts the blink, is still seen.
-    """
-    moving = np.flatnonzero(blink)
-    still = np.flatnonzero(~blink)
-    if not len(moving) or not len(still):
-        return displacement
-    bridged = displacement.copy()
-    for cell in LID_CELLS:
-        for axis in range(2):
-            column = displacement[:, cell, axis]
-            bridged[moving, cell, axis] = np.interp(moving, still, column[still])
-    return bridged
-
-
 def _candidates(
-    x: Array, response: BumpResponse, gates: _Gates, rate: float, config: SpottingConfig
+    x: Array, response: BumpResponse, gates: Gates, rate: float, config: SpottingConfig
 ) -> list[_Candidate]:
     """Peaks of the score, strongest first, each read and judged; overlapping ones dropped."""
     distance = max(1, round(0.1 * rate))
@@ -262,7 +229,7 @@ def _read(
     peak: int,
     x: Array,
     response: BumpResponse,
-    gates: _Gates,
+    gates: Gates,
     rate: float,
     config: SpottingConfig,
 ) -> _Candidate:
@@ -297,7 +264,7 @@ def _judge(
     item: _Candidate,
     largest: float,
     mouth: float,
-    gates: _Gates,
+    gates: Gates,
     score: Array,
     rate: float,
     config: SpottingConfig,
@@ -338,7 +305,12 @@ def _local_level(
     centre = (near + far) / 2
     line = low + (high - low) * (np.arange(len(curve)) - (apex - centre)) / (2 * centre)
     flat = curve - line
-    step = abs(low - high) / (abs(height) + 1e-9)
+    # Drift that goes on before and after alike is no step; a macro-expression has a flat side.
+    slopes = [float(np.polyfit(np.arange(len(s)), s, 1)[0]) for s in (before, after) if len(s) > 2]
+    drift = 0.0
+    if len(slopes) == 2 and slopes[0] * slopes[1] > 0:
+        drift = min(slopes, key=abs) * 2 * centre
+    step = min(abs(high - low), abs(high - low - drift)) / (abs(height) + 1e-9)
     return flat / (flat[apex] + 1e-9), step
 
 
@@ -364,25 +336,6 @@ def _crowded(score: Array, apex: int, peak: float, rate: float, config: Spotting
     sides = (score[max(0, apex - far) : max(0, apex - near)], score[apex + near : apex + far])
     shares = [float((side > limit).mean()) if len(side) else 0.0 for side in sides]
     return min(shares) > config.crowd_share or max(shares) > config.crowd_one_side
-
-
-def _count_gated(
-    gates: _Gates, n: int, rate: float, config: SpottingConfig, gated: dict[str, float]
-) -> float:
-    """Add this stretch's gated seconds by cause; returns the seconds open to events."""
-    edge = np.zeros(n, bool)
-    reach = round((config.side_far + 0.15) * rate)
-    edge[:reach], edge[max(0, n - reach) :] = True, True
-    open_ = np.ones(n, bool)
-    for name, mask in (
-        ("edge", edge),
-        ("head", gates.head),
-        ("light", gates.light),
-        ("blink", gates.blink),
-    ):
-        gated[name] += float((mask & open_).sum()) / rate
-        open_ &= ~mask
-    return float(open_.sum()) / rate
 
 
 def _fill_curve(piece: Stretch, response: BumpResponse, score: Array, cells: Array) -> None:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import MARGIN, canvas_to_unit, compose
+from micromimic.canonical import MARGIN, canvas_to_unit, compose, follow
 from micromimic.errors import InputError, NoFaceError
 from micromimic.face.align import warp_to_canvas
 from micromimic.face.landmarks import LandmarkBackend
@@ -206,10 +206,16 @@ def _shot(
 ) -> _Shot:
     scale = float(signals.pixels_per_unit()[item.apex])
     flow = config.flow
+    ends = (onset_rows[len(onset_rows) // 2], apex_rows[len(apex_rows) // 2])
     means = [
         np.stack(
             [
-                face_canvas(kept[i].gray, signals.transform[i], flow.resolution, flow.margin)
+                face_canvas(
+                    kept[i].gray,
+                    follow(signals.transform[ends[0]], signals.transform[i]),
+                    flow.resolution,
+                    flow.margin,
+                )
                 for i in rows
             ]
         ).mean(0, dtype=np.float32)
@@ -219,9 +225,13 @@ def _shot(
     resolution = float(np.clip(scale, 3.0, config.crop_resolution))
     faces: list[NDArray[np.uint8] | None] = [None, None]
     if config.evidence:
-        ends = (onset_rows[len(onset_rows) // 2], apex_rows[len(apex_rows) // 2])
         faces = [
-            face_canvas(kept[i].rgb(), signals.transform[i], resolution, config.crop_margin)
+            face_canvas(
+                kept[i].rgb(),
+                follow(signals.transform[ends[0]], signals.transform[i]),
+                resolution,
+                config.crop_margin,
+            )
             for i in ends
         ]
     return _Shot(result, faces[0], faces[1], resolution, config.crop_margin)

@@ -12,6 +12,7 @@ from micromimic.canonical import (
     canonical_to_image,
     canvas_to_unit,
     compose,
+    follow,
     invert_affine,
 )
 from micromimic.errors import InputError
@@ -100,7 +101,7 @@ def flow_between(
     moved = compose(moved, invert_affine(to_unit))
     faces = [
         face_canvas(picture, matrix_, config.resolution, config.margin)
-        for picture, matrix_ in ((onset, transform), (apex, moved))
+        for picture, matrix_ in ((onset, transform), (apex, follow(transform, moved)))
     ]
     scale = float(np.sqrt(abs(np.linalg.det(transform[:, :2]))))
     return flow_map(faces[0], faces[1], scale=scale, config=config)

@@ -21,6 +21,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +32,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 from micromimic.canonical import EYE_LEFT, EYE_RIGHT, MARGIN, MOUTH
-from micromimic.errors import InputError, MicromimicError, MissingExtraError
+from micromimic.errors import InputError, MicromimicError, MissingExtraError, OutputError
 from micromimic.synthesis.anny_units import DEPTH_STEPS, FIELD_STEPS, PACKED
 from micromimic.synthesis.units import UNIT_NAMES
 
@@ -285,18 +286,29 @@ def main() -> int:
         mesh = read_mesh(root)
         rng = np.random.default_rng(options.seed)
         faces = [project_units(mesh, draw_identity(mesh, rng)) for _ in range(options.identities)]
+        fields, depth = (np.stack(part) for part in zip(*faces, strict=True))
+        _pack(options.out, fields, depth)
     except MicromimicError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    fields, depth = (np.stack(part) for part in zip(*faces, strict=True))
+    return 0
+
+
+def _pack(path: Path, fields: Array, depth: Array) -> None:
+    content = BytesIO()
     np.savez_compressed(
-        options.out,
+        content,
         # 1 is the peak inside the face; only a neck or an ear in the margin could move more
         fields=np.rint(fields.clip(-1, 1) * FIELD_STEPS).astype(np.int8),
         depth=np.rint(depth * DEPTH_STEPS).clip(-127, 127).astype(np.int8),
         names=np.array(UNIT_NAMES),
     )
-    return 0
+    try:
+        path.write_bytes(content.getvalue())
+    except OSError as error:
+        raise OutputError(
+            f"expected to write {path}, got: {error.strerror}; choose another --out"
+        ) from error
 
 
 if __name__ == "__main__":

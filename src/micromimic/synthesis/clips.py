@@ -24,17 +24,26 @@ from micromimic.canonical import (
     invert_affine,
 )
 from micromimic.media.video import VideoWriter
-from micromimic.synthesis.faces import SUPERSAMPLING, Face, astronaut_face, backdrop
+from micromimic.synthesis.faces import SUPERSAMPLING, astronaut_face, backdrop
 from micromimic.synthesis.nuisance import Pose, Sensor
 from micromimic.synthesis.schedule import ClipConfig, ClipPlan, plan_clip, stream
 from micromimic.synthesis.truth import ClipTruth, truth_of
 from micromimic.synthesis.units import RESOLUTION, UNIT_NAMES, depth_field, unit_fields
 
-__all__ = ["ClipConfig", "ClipPlan", "plan_clip", "planted_field", "render", "write_clip"]
+__all__ = [
+    "ClipConfig",
+    "ClipPlan",
+    "plan_clip",
+    "planted_field",
+    "planted_poses",
+    "render",
+    "write_clip",
+]
 
 _LATTICE: Final = 2
 """Image pixels between the points where displacement is computed: fields are smooth."""
-_ITERATIONS: Final = 4
+_ITERATIONS: Final = 5  # undoes a 2 px movement to 0.004 px
+_ITERATIONS_AT_REST: Final = 2  # enough for the gentle slopes of parallax
 _LID_PX: Final = 1.5  # how far the skin around the lids moves in a blink, at face_px 450
 _FIELD_BLUR: Final = 0.35  # canonical units; rounds the canvas's samples
 _NOSE_DEPTH: Final = 8.0  # canonical units of relief that ``yaw_px`` is given for
@@ -77,7 +86,7 @@ class _Scene:
             matrix,
             self.shape[::-1],
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_CONSTANT,
+            borderMode=cv2.BORDER_REPLICATE,
         )
         blur = _FIELD_BLUR * float(np.sqrt(abs(np.linalg.det(self.face.to_image[:, :2]))))
         return np.asarray(cv2.GaussianBlur(sampled, (0, 0), blur / _LATTICE), dtype=np.float32)
@@ -99,12 +108,14 @@ class _Scene:
         field[..., 0] = relief * window
         return field
 
-    def displacement(self, time: float) -> Field | None:
-        """(h, w, 2) how far each point of the resting face has moved; None for nowhere."""
-        total = None
-        yaw = self.pose.yaw(time)
-        if yaw:
-            total = self.parallax * np.float32(yaw)
+    def displacement(self, time: float) -> tuple[Field, int]:
+        """How far each point of the resting face has moved, and how hard that is to undo.
+
+        Returns:
+            (h, w, 2) image pixels, and the iterations that its inverse needs.
+        """
+        total = self.parallax * np.float32(self.pose.yaw(time))
+        iterations = _ITERATIONS_AT_REST
         parts = [
             (field, move.envelope(time))
             for move, field in zip(self.plan.movements, self.fields, strict=True)
@@ -112,8 +123,9 @@ class _Scene:
         parts.append((self.lids, self.closure(time)))
         for field, share in parts:
             if share > 0.0:
-                total = field * np.float32(share) if total is None else total + field * share
-        return total
+                total += field * np.float32(share)
+                iterations = _ITERATIONS
+        return total, iterations
 
     def closure(self, time: float) -> float:
         """How closed the lids are, 0 to 1."""
@@ -141,9 +153,15 @@ def planted_field(plan: ClipPlan, event: int) -> Field:
     return _Scene(plan).fields[numbers[event]]
 
 
-def rest_face(plan: ClipPlan) -> Face:
-    """The face of a clip, at rest."""
-    return _Scene(plan).face
+def planted_poses(plan: ClipPlan) -> NDArray[np.float64]:
+    """Where the canonical face lies in every frame: the tracker's right answer.
+
+    Returns:
+        (frames, 2, 3) maps from canonical units to image pixels.
+    """
+    scene = _Scene(plan)
+    times = np.arange(plan.config.frames) / plan.config.fps
+    return np.stack([compose(scene.pose.matrix(time), scene.face.to_image) for time in times])
 
 
 def render(plan: ClipPlan) -> Iterator[NDArray[np.uint8]]:
@@ -158,11 +176,9 @@ def render(plan: ClipPlan) -> Iterator[NDArray[np.uint8]]:
     for number in range(config.frames):
         time = number / config.fps
         rest = _undo_pose(points, scene.pose.matrix(time))
-        displacement = scene.displacement(time)
-        if displacement is not None:
-            rest = _undo_displacement(rest, displacement)
-        # source pixels: (s + 0.5) / SUPERSAMPLING - 0.5 = image
-        places = (rest + np.float32(0.5)) * np.float32(SUPERSAMPLING) - np.float32(0.5)
+        rest = _undo_displacement(rest, *scene.displacement(time))
+        # source pixel s lies at image coordinate (s + 0.5) / SUPERSAMPLING - 0.5
+        places = rest * np.float32(SUPERSAMPLING) + np.float32(0.5 * (SUPERSAMPLING - 1))
         full = cv2.resize(places, None, fx=_LATTICE, fy=_LATTICE, interpolation=cv2.INTER_LINEAR)
         places = np.asarray(full[: config.height, : config.width], dtype=np.float32)
         picture = _sample(scene.source(time), places, cv2.BORDER_REFLECT)
@@ -174,7 +190,7 @@ def write_clip(
     config: ClipConfig,
     seed: int,
     *,
-    lossless: bool = True,
+    crf: int | None = None,
     progress: Callable[[int, int | None, str], None] | None = None,
 ) -> ClipTruth:
     """Plan, render and write one clip.
@@ -184,7 +200,7 @@ def write_clip(
             an error.
         config: the settings.
         seed: the same seed gives the same clip.
-        lossless: keep every bit; else x264 at high quality.
+        crf: x264's quality, for a smaller file; None keeps every bit.
         progress: called with (frames done, frames, "render").
 
     Returns:
@@ -195,7 +211,15 @@ def write_clip(
     """
     path = Path(path)
     plan = plan_clip(config, seed)
-    with VideoWriter(path, config.fps, config.width, config.height, lossless=lossless) as writer:
+    with VideoWriter(
+        path,
+        config.fps,
+        config.width,
+        config.height,
+        lossless=crf is None,
+        crf=crf or 0,
+        preset="ultrafast",
+    ) as writer:
         for done, frame in enumerate(render(plan), start=1):
             writer.write(frame)
             if progress is not None and (done % 50 == 0 or done == config.frames):
@@ -225,10 +249,10 @@ def _undo_pose(points: Field, matrix: NDArray[np.float64]) -> Field:
     return np.asarray(cv2.transform(points, invert_affine(matrix)), dtype=np.float32)
 
 
-def _undo_displacement(points: Field, displacement: Field) -> Field:
+def _undo_displacement(points: Field, displacement: Field, iterations: int) -> Field:
     """Solve ``rest + displacement(rest) = points`` by fixed-point iteration."""
     rest = points
-    for _ in range(_ITERATIONS):
+    for _ in range(iterations):
         places = (rest - np.float32(0.5)) * np.float32(1.0 / _LATTICE)
         rest = points - _sample(displacement, places, cv2.BORDER_CONSTANT)
     return rest

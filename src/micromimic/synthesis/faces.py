@@ -128,7 +128,7 @@ def astronaut_face(
 
     >>> face = astronaut_face(450)
     >>> face.anchors.round(1).tolist()
-    [[255.1, 198.8], [384.1, 203.2], [317.4, 326.2]]
+    [[255.2, 198.8], [384.2, 203.2], [317.4, 326.2]]
     >>> bool(abs(face.blink(1.0) - face.picture).max() > 60)
     True
     """

@@ -28,6 +28,7 @@ from micromimic.synthesis.units import (
 )
 
 Array = NDArray[np.float32]
+Faces = Literal["own", "mesh", "both"]
 
 SIDE: Final = int(UNITS * RESOLUTION)
 """Samples along a map before pooling to 28."""
@@ -71,7 +72,7 @@ class MapConfig:
         peak_units: range of the scale of the whole map, canonical units.
     """
 
-    faces: Literal["own", "mesh", "both"] = "both"
+    faces: Faces = "both"
     identities: int = 16
     amplitude: tuple[float, float] = (0.5, 1.2)
     asymmetry: float = 0.18

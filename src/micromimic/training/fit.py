@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from micromimic.canonical import UNITS
 from micromimic.labels import EMOTIONS, Emotion
 from micromimic.models.capsules import margin_loss
 from micromimic.models.flow_capsnet import FlowCapsNet
 from micromimic.models.preprocess import center, mirror
-from micromimic.synthesis.maps import MapConfig, generate_maps
+from micromimic.synthesis.maps import Faces, MapConfig, generate_maps
 
 Progress = Callable[[str, int, int], None]
 """Told (stage, steps done, steps in all)."""
@@ -27,6 +28,9 @@ class TrainConfig:
     Args:
         seed: decides maps, initial weights and order; the same seed gives the same model.
         maps: synthetic training maps, classes in equal parts.
+        harder_share: how many of them have the stronger nuisances of `MapConfig.harder`. Chosen on
+            synthetic maps alone: with half of them, a model trained on one source of faces
+            recognised the other source's better (UF1 .683 against .663, .672 against .645).
         epochs: passes over them; there is no early stopping.
         batch: maps a step.
         learning_rate: peak of the one-cycle schedule.
@@ -36,6 +40,7 @@ class TrainConfig:
 
     seed: int = 0
     maps: int = 12000
+    harder_share: float = 0.5
     epochs: int = 10
     batch: int = 64
     learning_rate: float = 3e-3
@@ -60,15 +65,57 @@ class MapSet:
 def synthetic_set(
     count: int, seed: int, config: MapConfig, report: Progress | None = None
 ) -> MapSet:
-    """Classes in equal parts, drawn in pieces of 3000 so that each piece has its own faces."""
+    """Draw classes in equal parts, in pieces of 3000 so that each piece has its own faces."""
     labels = tuple(EMOTIONS[index % len(EMOTIONS)] for index in range(count))
-    pieces = []
+    pieces = [np.empty((0, 3, UNITS, UNITS), np.float32)]
     for number, start in enumerate(range(0, count, 3000)):
         piece = labels[start : start + 3000]
         pieces.append(generate_maps(piece, seed * 1009 + number, config))
         if report:
             report("maps", start + len(piece), count)
     return MapSet(np.concatenate(pieces), labels)
+
+
+def training_set(
+    config: TrainConfig, faces: Faces = "both", report: Progress | None = None
+) -> MapSet:
+    """The maps that ``config`` trains on: plain ones first, then the harder ones."""
+    harder = round(config.maps * config.harder_share)
+    settings = MapConfig(faces=faces)
+    plain = synthetic_set(config.maps - harder, 2 * config.seed, settings, report)
+    rest = synthetic_set(harder, 2 * config.seed + 1, settings.harder(), report)
+    return MapSet(np.concatenate([plain.maps, rest.maps]), plain.labels + rest.labels)
+
+
+def across_faces(
+    config: TrainConfig, seed: int, report: Progress | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """What the network says about faces of a kind it was not trained on.
+
+    Two networks are trained, each on half as many maps of one source of faces, and each is asked
+    about harder maps of the other source: the nearest thing to real faces that synthetic ones
+    allow.
+
+    Args:
+        config: settings.
+        seed: of the maps asked about.
+        report: told of each step.
+
+    Returns:
+        (n, 3) class lengths and (n,) class numbers, the two directions taking turns.
+    """
+    half = replace(config, maps=config.maps // 2)
+    directions: tuple[tuple[Faces, Faces], ...] = (("own", "mesh"), ("mesh", "own"))
+    lengths, targets = [], []
+    for known, unknown in directions:
+        network = train_network(training_set(half, known, report), half, report)
+        asked = synthetic_set(config.validation, seed, MapConfig(faces=unknown).harder())
+        lengths.append(mirrored_lengths(network, asked.maps))
+        targets.append(asked.targets)
+    return (
+        np.stack(lengths, axis=1).reshape(-1, len(EMOTIONS)),
+        np.stack(targets, axis=1).reshape(-1),
+    )
 
 
 def train_network(data: MapSet, config: TrainConfig, report: Progress | None = None) -> FlowCapsNet:

@@ -2,10 +2,10 @@
 
 Run ``python -m micromimic.training.flow --help``. Needs the ``train`` extra.
 
-Temperature and the margin of doubt are set on synthetic maps from a generator with stronger
-nuisances than the training maps have (`MapConfig.harder`): real maps are harder than synthetic
-ones, and probabilities fitted to easy maps would be overconfident on them. No real map takes part
-in training, calibration, or any choice between settings.
+Temperature and the margin of doubt are set across faces: networks trained on one source of
+synthetic faces are asked about harder maps of the other source. On faces that were trained on, a
+network is right more often than on any others, and probabilities fitted there would be
+overconfident on real people. No real map takes part in training or calibration.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.progress import TimeRemainingColumn as Remaining
@@ -33,15 +34,14 @@ from micromimic.training.calibrate import calibrate
 from micromimic.training.card import SyntheticFigures, card_text
 
 if TYPE_CHECKING:
-    from micromimic.models.flow_capsnet import FlowCapsNet
-    from micromimic.training.fit import MapSet, TrainConfig
+    from micromimic.training.fit import TrainConfig
 
 VERSION = "1.0"
 """Of the model: raised when weights, classes or preprocessing change."""
 
 Report = Callable[[str, int, int], None]
 # added to the training seed, so that no validation map shares a draw with a training map
-_PLAIN, _HARD = 500_000, 700_000
+_PLAIN, _HARD, _ACROSS = 500_000, 700_000, 900_000
 
 
 def require_extra() -> None:
@@ -78,14 +78,28 @@ def train_flow(
     require_extra()
     # torch is imported here, after the check, so that its absence is told in one line
     from micromimic.training.export import build_onnx, write_whole  # noqa: PLC0415
-    from micromimic.training.fit import synthetic_set, train_network  # noqa: PLC0415
-
-    network = train_network(
-        synthetic_set(config.maps, config.seed, MapConfig(), report), config, report
+    from micromimic.training.fit import (  # noqa: PLC0415
+        across_faces,
+        mirrored_lengths,
+        synthetic_set,
+        train_network,
+        training_set,
     )
-    plain = synthetic_set(config.validation, _PLAIN + config.seed, MapConfig())
-    hard = synthetic_set(config.validation, _HARD + config.seed, MapConfig().harder())
-    calibration, figures = _validate(network, plain, hard)
+
+    network = train_network(training_set(config, report=report), config, report)
+    lengths, targets = across_faces(config, _ACROSS + config.seed, report)
+    # one half sets temperature and margin, the other half tells how well they hold
+    half = len(targets) // 2
+    calibration = calibrate(lengths[:half], targets[:half])
+    figures = []
+    for name, settings, seed in (
+        ("plain", MapConfig(), _PLAIN),
+        ("harder", MapConfig().harder(), _HARD),
+    ):
+        asked = synthetic_set(config.validation, seed + config.seed, settings)
+        said = mirrored_lengths(network, asked.maps)
+        figures.append(_figures(name, calibration, said, asked.targets))
+    figures.append(_figures("harder, other faces", calibration, lengths[half:], targets[half:]))
     details = {
         "name": "flow-capsnet",
         "version": VERSION,
@@ -102,33 +116,26 @@ def train_flow(
     return out
 
 
-def _validate(
-    network: FlowCapsNet, plain: MapSet, hard: MapSet
-) -> tuple[Calibration, tuple[SyntheticFigures, SyntheticFigures]]:
-    """Calibrate on one half of the hard set; figures on what calibration has not seen."""
-    from micromimic.training.fit import MapSet, mirrored_lengths  # noqa: PLC0415
-
-    half = len(hard.labels) // 2
-    calibration = calibrate(mirrored_lengths(network, hard.maps[:half]), hard.targets[:half])
-    rest = MapSet(hard.maps[half:], hard.labels[half:])
-
-    def figures(name: str, data: MapSet) -> SyntheticFigures:
-        p = calibration.probabilities(mirrored_lengths(network, data.maps))
-        guess = np.asarray(EMOTIONS)[p.argmax(1)]
-        ordered = np.sort(p, axis=1)
-        sure = ordered[:, 2] - ordered[:, 1] >= calibration.margin
-        right = guess == np.asarray(data.labels)
-        return SyntheticFigures(
-            name=name,
-            n=len(guess),
-            uf1=uf1(data.labels, guess),
-            uar=uar(data.labels, guess),
-            calibration_error=expected_calibration_error(data.labels, p),
-            sure_share=float(sure.mean()),
-            sure_accuracy=float(right[sure].mean()) if sure.any() else float("nan"),
-        )
-
-    return calibration, (figures("as trained", plain), figures("harder", rest))
+def _figures(
+    name: str,
+    calibration: Calibration,
+    lengths: NDArray[np.float64],
+    targets: NDArray[np.int64],
+) -> SyntheticFigures:
+    """One row of the card's synthetic table."""
+    p = calibration.probabilities(lengths)
+    truth, guess = np.asarray(EMOTIONS)[targets], np.asarray(EMOTIONS)[p.argmax(1)]
+    ordered = np.sort(p, axis=1)
+    sure = ordered[:, 2] - ordered[:, 1] >= calibration.margin
+    return SyntheticFigures(
+        name=name,
+        n=len(guess),
+        uf1=uf1(truth, guess),
+        uar=uar(truth, guess),
+        calibration_error=expected_calibration_error(truth, p),
+        sure_share=float(sure.mean()),
+        sure_accuracy=float((guess == truth)[sure].mean()) if sure.any() else float("nan"),
+    )
 
 
 @contextmanager
@@ -198,7 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("stopped; nothing was written\n")
+        sys.stderr.write("stopped before the end\n")
         return 130
     sys.stdout.write(f"{options.out}\n{options.out.with_name('MODEL_CARD.md')}\n")
     return 0

@@ -1,0 +1,139 @@
+"""Frames a second of each stage and of the whole of ``analyze``, with peak memory.
+
+    python benchmarks/throughput.py [--seconds 30] [--fps 200] [--video FILE] [--repeat 2]
+
+A synthetic 640x480 clip is rendered first (not measured). Stages are timed alone, in one process;
+the whole runs in a process of its own, from a cold start, so that its peak memory is its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from micromimic.face.landmarks import DlibLandmarks
+from micromimic.face.tracking import FaceTracker
+from micromimic.media.video import open_source
+from micromimic.models.onnx import load_model
+from micromimic.motion.flow import FlowConfig, flow_map
+from micromimic.motion.spotting import spot
+from micromimic.synthesis.clips import ClipConfig, write_clip
+
+WHOLE = """
+import json, resource, sys, time
+start = time.perf_counter()
+from micromimic.pipelines.analyze import analyze
+result = analyze(sys.argv[1])
+middle = time.perf_counter()
+from pathlib import Path
+from micromimic.reports.write import write_analysis
+write_analysis(result, Path(sys.argv[2]))
+end = time.perf_counter()
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps({"frames": result.source.frames, "events": len(result.events),
+                  "analyze": middle - start, "all": end - start, "mib": peak}))
+"""
+
+
+def fastest(action: Callable[[], object], repeat: int) -> float:
+    """Seconds of the fastest run."""
+    best = float("inf")
+    for _ in range(repeat):
+        start = time.perf_counter()
+        action()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def stage_times(video: Path, repeat: int) -> list[tuple[str, float, str]]:
+    """Rows of (stage, seconds, per what)."""
+    with open_source(video) as source:
+        grays = [frame.gray for frame in source][:2000]
+        times = [i / (source.nominal_fps or 200.0) for i in range(len(grays))]
+
+    def decode() -> None:
+        with open_source(video) as source:
+            for _ in source:
+                pass
+
+    with open_source(video) as source:
+        total = sum(1 for _ in source)
+    backend = DlibLandmarks()
+
+    def track() -> FaceTracker:
+        tracker = FaceTracker(backend=backend)
+        for gray, moment in zip(grays, times, strict=True):
+            tracker.update(gray, moment)
+        return tracker
+
+    signals = track().finish()
+    rng = np.random.default_rng(0)
+    size = round((28 + 2 * FlowConfig().margin) * FlowConfig().resolution)
+    picture = rng.uniform(0, 255, (size, size)).astype(np.float32)
+    model = load_model()
+    maps = rng.normal(size=(1, 3, 28, 28)).astype(np.float32)
+    return [
+        ("decode", fastest(decode, repeat) / total, "frame"),
+        ("track, stabilise, measure", fastest(track, repeat) / len(grays), "frame"),
+        ("spot", fastest(lambda: spot(signals), repeat) / len(grays), "frame"),
+        ("flow (TV-L1)", fastest(lambda: flow_map(picture, picture), repeat), "event"),
+        ("classify", fastest(lambda: model.predict(maps), repeat), "event"),
+    ]
+
+
+def whole(video: Path, out: Path) -> dict[str, float]:
+    """A cold ``analyze`` in a process of its own."""
+    command = [sys.executable, "-c", WHOLE, str(video), str(out)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return dict(json.loads(done.stdout))
+
+
+def help_seconds(repeat: int) -> float:
+    """Fastest start of ``micromimic --help``."""
+    command = [sys.executable, "-m", "micromimic", "--help"]
+    return fastest(lambda: subprocess.run(command, check=True, capture_output=True), repeat)
+
+
+def main() -> None:
+    """Render, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--fps", type=float, default=200.0)
+    parser.add_argument("--video", type=Path)
+    parser.add_argument("--repeat", type=int, default=2)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        video = options.video or Path(folder) / "clip.mp4"
+        if options.video is None:
+            write_clip(video, ClipConfig(seconds=options.seconds, fps=options.fps), seed=1)
+        print(f"machine: {platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
+              f"load {os.getloadavg()[0]:.1f}\n")  # fmt: skip
+        print("| stage | ms | a second |\n|---|---|---|")
+        for name, seconds, per in stage_times(video, options.repeat):
+            print(f"| {name} | {1e3 * seconds:.2f} a {per} | {1 / seconds:.0f} {per}s |")
+        runs = [whole(video, Path(folder) / f"out{i}") for i in range(options.repeat)]
+        best = min(runs, key=lambda run: run["analyze"])
+        frames = best["frames"]
+        print(f"| **analyze**, cold start | {1e3 * best['analyze'] / frames:.2f} a frame "
+              f"| **{frames / best['analyze']:.0f} frames** |")  # fmt: skip
+        print(f"| analyze and write the report | {1e3 * best['all'] / frames:.2f} a frame "
+              f"| {frames / best['all']:.0f} frames |")  # fmt: skip
+        print(f"\n{frames} frames, {best['events']} events, peak memory {best['mib']:.0f} MiB")
+        print(f"micromimic --help: {help_seconds(5):.2f} s")
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"(the benchmark itself: {own:.0f} MiB)")
+
+
+if __name__ == "__main__":
+    main()
