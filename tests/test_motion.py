@@ -6,7 +6,7 @@ import pytest
 from micromimic.canonical import apply_affine, canvas_to_unit, compose, invert_affine
 from micromimic.errors import InputError, NoFaceError
 from micromimic.motion.apex import apex_of_clip
-from micromimic.motion.curve import cell_curves, motion_curve, normalise_gain
+from micromimic.motion.curve import cell_curves, normalise_gain
 from micromimic.motion.flow import (
     FlowConfig,
     flow_map,

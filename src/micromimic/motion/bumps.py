@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, median_filter
 from scipy.signal import fftconvolve
 
 Array = NDArray[np.float64]
@@ -89,3 +89,24 @@ def smooth(x: Array, seconds: float, rate: float) -> Array:
     """Gaussian low-pass along the first axis; nothing where it is narrower than half a sample."""
     sigma = seconds * rate
     return np.asarray(gaussian_filter1d(x, sigma, axis=0)) if sigma > 0.5 else x
+
+
+def local_rest(x: Array, rate: float, window: float = 1.4) -> Array:
+    """Where each channel rests: its running median, which movements of half a second do not move.
+
+    Args:
+        x: (T, ...) displacement.
+        rate: samples a second.
+        window: seconds.
+
+    Returns:
+        The same shape; computed at 40 samples a second and interpolated.
+    """
+    step = max(1, round(rate / 40.0))
+    flat = x.reshape(len(x), -1)
+    coarse = flat[::step]
+    size = max(1, round(window * rate / step)) | 1
+    median = median_filter(coarse, size=(size, 1), mode="nearest")
+    at = np.arange(len(x))
+    columns = [np.interp(at, at[::step], column) for column in median.T]
+    return np.stack(columns, axis=1).reshape(x.shape)

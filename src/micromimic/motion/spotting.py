@@ -15,7 +15,15 @@ from scipy.signal import find_peaks
 
 from micromimic.face.signals import FaceSignals
 from micromimic.labels import CELLS
-from micromimic.motion.bumps import Array, BumpResponse, bump_kernel, filter_columns, mad, smooth
+from micromimic.motion.bumps import (
+    Array,
+    BumpResponse,
+    bump_kernel,
+    filter_columns,
+    local_rest,
+    mad,
+    smooth,
+)
 from micromimic.motion.gates import (
     MOUTH_CELLS,
     GateConfig,
@@ -149,7 +157,7 @@ def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> Spotting
         spans += closed
         gated = {cause: gated[cause] + seconds[cause] for cause in gated}
         observed += free
-        _fill_curve(piece, response, score, cells)
+        _fill_curve(piece, x, response, rate, score, cells)
     return SpottingResult(
         tuple(sorted(events, key=lambda e: e.onset)),
         MotionCurve(signals.times, score, cells),
@@ -338,10 +346,10 @@ def _crowded(score: Array, apex: int, peak: float, rate: float, config: Spotting
     return min(shares) > config.crowd_share or max(shares) > config.crowd_one_side
 
 
-def _fill_curve(piece: Stretch, response: BumpResponse, score: Array, cells: Array) -> None:
+def _fill_curve(
+    piece: Stretch, x: Array, response: BumpResponse, rate: float, score: Array, cells: Array
+) -> None:
     """Write a stretch's score and its cells' displacement into the whole video's curve."""
-    rows = np.arange(len(piece.times))
-    moved = np.linalg.norm(response.response[response.best, rows], axis=-1)
     keep = piece.found
     score[piece.frames[keep]] = response.score[keep]
-    cells[piece.frames[keep]] = moved[keep]
+    cells[piece.frames[keep]] = np.linalg.norm(x - local_rest(x, rate), axis=-1)[keep]
