@@ -27,7 +27,8 @@ from micromimic.models.onnx import (
 )
 from micromimic.models.preprocess import center, mirror, read_flow_png
 from micromimic.models.registry import MapClassifier, create, list_models, register
-from micromimic.synthesis.maps import MapConfig, generate_maps, strain
+from micromimic.motion.flow import strain_of as strain
+from micromimic.synthesis.maps import MapConfig, generate_maps
 from micromimic.synthesis.units import UNIT_NAMES, sample_field, unit_fields
 from micromimic.training.calibrate import calibrate
 

@@ -121,10 +121,13 @@ def test_apex_refuses_bad_clips(clips):
 
 def test_strain_of_pure_stretch_shear_and_rotation():
     y, x = np.mgrid[0:9, 0:9].astype(float)
-    np.testing.assert_allclose(strain_of(0.02 * x, 0 * x), 0.02)
-    np.testing.assert_allclose(strain_of(0.02 * y, 0.02 * x), 0.02 * np.sqrt(2))
-    np.testing.assert_allclose(strain_of(-0.02 * y, 0.02 * x), 0, atol=1e-12)
-    np.testing.assert_allclose(strain_of(0.04 * x, 0 * x, spacing=2.0), 0.02)
+    zero = 0 * x
+    np.testing.assert_allclose(strain_of(np.stack([0.02 * x, zero])), 0.02, rtol=1e-6)
+    shear = strain_of(np.stack([0.02 * y, 0.02 * x]))
+    np.testing.assert_allclose(shear, 0.02 * np.sqrt(2), rtol=1e-6)
+    np.testing.assert_allclose(strain_of(np.stack([-0.02 * y, 0.02 * x])), 0, atol=1e-9)
+    half = strain_of(np.stack([0.04 * x, zero]), spacing=2.0)
+    np.testing.assert_allclose(half, 0.02, rtol=1e-6)
 
 
 def test_rigid_motion_is_removed_and_a_local_one_kept():

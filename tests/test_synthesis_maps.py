@@ -13,9 +13,10 @@ from scipy.ndimage import map_coordinates
 
 from micromimic.errors import InputError
 from micromimic.labels import EMOTIONS
+from micromimic.motion.flow import strain_of as strain
 from micromimic.synthesis import anny_derive
 from micromimic.synthesis.anny_units import load_anny_units
-from micromimic.synthesis.maps import MapConfig, generate_maps, strain
+from micromimic.synthesis.maps import MapConfig, generate_maps
 from micromimic.synthesis.recipes import COMBINATIONS, Recipe, sample_recipe
 from micromimic.synthesis.units import (
     MIDLINE,

@@ -84,20 +84,23 @@ def tv_l1(onset: Image, apex: Image, data_weight: float = 0.15) -> Image:
     return np.asarray(solver.calc(first, second, None), dtype=np.float32)
 
 
-def strain_of(u: Image, v: Image, spacing: float = 1.0) -> Image:
-    """Optical strain magnitude: sqrt(ux^2 + vy^2 + (uy + vx)^2 / 2).
+def strain_of(uv: NDArray[np.floating], spacing: float = 1.0) -> NDArray[np.float32]:
+    """Optical strain magnitude of a flow field (Liong et al., 2014).
 
     Args:
-        u, v: (H, W) displacement.
-        spacing: distance of neighbouring samples in the unit of the displacement.
+        uv: (..., 2, H, W) displacement.
+        spacing: distance of neighbouring samples, in the displacement's unit.
 
-    >>> x = np.tile(np.arange(5.0), (5, 1))
-    >>> float(strain_of(0.1 * x, 0 * x)[2, 2])
-    0.1
+    Returns:
+        (..., H, W): ``sqrt(e_xx^2 + e_yy^2 + 2 e_xy^2)``.
+
+    >>> x = np.arange(4.0)[None].repeat(4, 0)
+    >>> float(strain_of(np.stack([0.5 * x, 0 * x]), 1.0)[1, 1])
+    0.5
     """
-    uy, ux = np.gradient(u, spacing)
-    vy, vx = np.gradient(v, spacing)
-    return np.asarray(np.sqrt(ux**2 + vy**2 + 0.5 * (uy + vx) ** 2))
+    u_y, u_x = np.gradient(uv[..., 0, :, :], spacing, axis=(-2, -1))
+    v_y, v_x = np.gradient(uv[..., 1, :, :], spacing, axis=(-2, -1))
+    return np.asarray(np.sqrt(u_x**2 + v_y**2 + 0.5 * (u_y + v_x) ** 2), np.float32)
 
 
 def remove_rigid(uv: NDArray[np.floating], rigid: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -173,7 +176,7 @@ def flow_map(
     field = cv2.GaussianBlur(field, (0, 0), config.pool_sigma * config.resolution)
     uv = np.moveaxis(field, 2, 0) / config.resolution
     uv = remove_rigid(uv, rigid_units(size, config.resolution, config.margin))
-    strain = strain_of(uv[0], uv[1], 1.0 / config.resolution)
+    strain = strain_of(uv, 1.0 / config.resolution)
     pooled = pool(np.concatenate([uv, strain[None]]), config)
     return FlowMap(pooled[:2], pooled[2], scale)
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from micromimic.canonical import MARGIN, UNITS
 from micromimic.labels import Emotion
+from micromimic.motion.flow import strain_of
 from micromimic.synthesis.anny_units import load_anny_units
 from micromimic.synthesis.recipes import sample_recipe
 from micromimic.synthesis.units import (
@@ -144,25 +145,6 @@ def generate_maps(
     return maps
 
 
-def strain(uv: NDArray[np.floating], spacing: float) -> NDArray[np.float32]:
-    """Optical strain magnitude of a flow field (Liong et al., 2014).
-
-    Args:
-        uv: (..., 2, H, W) displacement.
-        spacing: distance of neighbouring samples, in the displacement's unit.
-
-    Returns:
-        (..., H, W): ``sqrt(e_xx^2 + e_yy^2 + 2 e_xy^2)``.
-
-    >>> x = np.arange(4.0)[None].repeat(4, 0)
-    >>> float(strain(np.stack([0.5 * x, 0 * x]), 1.0)[1, 1])
-    0.5
-    """
-    u_y, u_x = np.gradient(uv[..., 0, :, :], spacing, axis=(-2, -1))
-    v_y, v_x = np.gradient(uv[..., 1, :, :], spacing, axis=(-2, -1))
-    return np.asarray(np.sqrt(u_x**2 + v_y**2 + 0.5 * (u_y + v_x) ** 2), np.float32)
-
-
 class _Faces(NamedTuple):
     """Faces to draw from: fields (k, n_units, 2, 84, 84), relief (k, 84, 84), chances (k,)."""
 
@@ -214,7 +196,7 @@ def _draw(
     uv = _boundary(uv, x, y, rng, settings)
     uv = _blur(uv, rng, settings)
     uv = uv * _log_uniform(rng, settings.peak_units, n)
-    channels = np.concatenate([uv, strain(uv, 1 / RESOLUTION)[:, None]], axis=1)
+    channels = np.concatenate([uv, strain_of(uv, 1 / RESOLUTION)[:, None]], axis=1)
     k = int(RESOLUTION)
     return np.asarray(channels.reshape(n, 3, UNITS, k, UNITS, k).mean((3, 5)), np.float32)
 
