@@ -56,7 +56,7 @@ def canonical_to_image(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
 
     >>> marks = np.zeros((68, 2)); marks[36:42] = 100, 100; marks[42:48] = 250, 100
     >>> marks[48:] = 175, 237
-    >>> canonical_to_image(marks).round(2)
+    >>> canonical_to_image(marks).round(2) + 0.0
     array([[10.,  0., 41.],
            [ 0., 10., 34.]])
     """
