@@ -36,6 +36,10 @@ Progress = Callable[[int, int | None, str], None]
 """Called with frames done, frames in all (None = unknown), and the stage's name."""
 
 
+SAMPLE_INTERVAL = 1.7
+"""Seconds between frames sampled for compression; encoders place key frames at whole seconds."""
+
+
 @dataclass(frozen=True)
 class AnalyzeConfig:
     """Everything that can be set.
@@ -90,9 +94,9 @@ def analyze(
         >>> result.to_frame()[["onset_s", "apex_s", "label"]]  # doctest: +SKIP
     """
     config = config or AnalyzeConfig()
-    model = load_model(config.model)
     report = progress or (lambda done, total, stage: None)
     with open_source(source, fps) as frames:
+        model = load_model(config.model)
         signals, blocks = track(frames, config.tracking, report, backend)
         if len(signals.times) < 2:
             raise InputError(
@@ -124,7 +128,7 @@ def track(
     """First pass: follow the face through all frames.
 
     Returns:
-        The measurements, and the mean compression measure of a frame every two seconds.
+        The measurements, and the mean compression measure of sampled frames.
     """
     tracker = FaceTracker(config, backend)
     blocks: list[float] = []
@@ -133,7 +137,7 @@ def track(
     for frame in frames:
         tracker.update(frame.gray, frame.time)
         count += 1
-        if frame.time - sampled >= 2.0:
+        if frame.time - sampled >= SAMPLE_INTERVAL:
             sampled = frame.time
             blocks.append(blockiness(frame.gray))
         if count % 20 == 0:
