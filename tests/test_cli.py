@@ -309,7 +309,7 @@ def test_two_faces_are_counted(command, tmp_path: Path, photograph: np.ndarray) 
     both = np.zeros((300, 340 + 289), np.uint8)
     both[:, :340] = photograph
     both[:255, 340:] = smaller
-    path = write_clip(tmp_path / "pair.mp4", noisy(both, 40))
+    path = write_clip(tmp_path / "pair.mp4", noisy(both, 80))
     code, _, _, folder = command("analyze", path)
     assert code == 0
     events = json.loads((folder / "pair" / "events.json").read_text())

@@ -189,6 +189,9 @@ def test_the_other_warnings():
     assert "short_recording" in check(observed_s=4.0)
     damaged = check(damage=("cut at 3.2 s",))
     assert "damage (cut at 3.2 s)" in damaged["truncated"]
+    repaired = check(damage=("3 timestamps were missing or did not rise, and were repaired",))
+    assert "repaired_timestamps" in repaired and "truncated" not in repaired
+    assert "resized_frames" in check(damage=("2 frames have another size than the first",))
 
 
 def test_empty_and_one_frame():

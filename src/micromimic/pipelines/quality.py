@@ -304,7 +304,7 @@ def input_warnings(
             f"expected arrays of one length, got {len(clock)}, {len(eyes)}, {len(grey)}, "
             f"{len(speed)}"
         )
-    found: list[tuple[str, str | None]] = [("truncated", _truncated(d)) for d in damage]
+    found: list[tuple[str, str | None]] = [_damaged(line) for line in damage]
     found.append(("frame_rate", _frame_rate(clock)))
     found += _timing(clock).items()
     small = _small_face(eyes)
@@ -320,9 +320,16 @@ def input_warnings(
     return tuple(AnalysisWarning(code, message) for code, message in found if message)
 
 
-def _truncated(damage: str) -> str:
+def _damaged(damage: str) -> tuple[str, str]:
+    """Code and message of one line of `FrameSource.damage`."""
     line = " ".join(damage.split())
-    return (
+    if "timestamps" in line:
+        return "repaired_timestamps", (
+            f"expected rising timestamps, got a file in which {line}; times there are estimates"
+        )
+    if "another size" in line:
+        return "resized_frames", f"expected frames of one size, got a file in which {line}"
+    return "truncated", (
         f"expected a whole file, got damage ({line}); only what could be decoded is analysed; copy "
         "the file again from the camera"
     )
