@@ -325,10 +325,14 @@ def _damaged(damage: str) -> tuple[str, str]:
     line = " ".join(damage.split())
     if "timestamps" in line:
         return "repaired_timestamps", (
-            f"expected rising timestamps, got a file in which {line}; times there are estimates"
+            f"expected rising timestamps, got a file in which {line}; times there are estimates; "
+            "use the camera's own file"
         )
     if "another size" in line:
-        return "resized_frames", f"expected frames of one size, got a file in which {line}"
+        return "resized_frames", (
+            f"expected frames of one size, got a file in which {line}; motion across the change is "
+            "lost; analyse each part on its own"
+        )
     return "truncated", (
         f"expected a whole file, got damage ({line}); only what could be decoded is analysed; copy "
         "the file again from the camera"
