@@ -39,9 +39,6 @@ from micromimic.face.landmarks import (
 )
 from micromimic.face.signals import N_CELLS, FaceSignals, SignalLog
 
-FIRST_CHECK = 0.5
-"""Seconds from finding a face to its first check, which also counts others beside it."""
-
 
 @dataclass(frozen=True)
 class TrackingConfig:
@@ -335,7 +332,7 @@ class FaceTracker:
             reduction,
             started=time,
             renewed=time,
-            checked=time - self.config.check_interval + FIRST_CHECK,
+            checked=-np.inf,  # the next frame counts others beside this face
             matched=time,
         )
 
