@@ -134,7 +134,7 @@ def test_rigid_motion_is_removed_and_a_local_one_kept():
     size = 96
     rigid = rigid_units(size, 3.0, 2.0)
     y, x = np.mgrid[0:size, 0:size] / size - 0.5
-    motion = np.stack([0.3 + 0.2 * x - 0.4 * y, -0.1 + 0.4 * x + 0.2 * y])
+    motion = np.stack([0.3 - 0.4 * y, -0.1 + 0.4 * x])
     np.testing.assert_allclose(remove_rigid(motion, rigid), 0, atol=1e-9)
     local = np.zeros_like(motion)
     local[1] = 0.5 * np.exp(-(((x - 0.2) / 0.08) ** 2) - ((y - 0.25) / 0.08) ** 2)
@@ -187,14 +187,14 @@ def _true_map(plan, move):
 
 
 def test_flow_recovers_the_planted_field(clips):
-    correlations = []
+    correlations, ratios = [], []
     for plan, frames, apex in clips:
         measured = flow_between(frames[0], frames[apex]).uv
-        truth = remove_rigid(_true_map(plan, 0), rigid_units(28, 1.0, 0.0))
+        truth = _true_map(plan, 0)
         correlations.append(np.corrcoef(measured.ravel(), truth.ravel())[0, 1])
         strong = np.abs(truth) > 0.6 * np.abs(truth).max()
-        ratio = np.abs(measured[strong]).mean() / np.abs(truth[strong]).mean()
-        assert 0.6 < ratio < 1.4, "displacements are in canonical units"
+        ratios.append(np.abs(measured[strong]).mean() / np.abs(truth[strong]).mean())
+    assert 0.6 < np.mean(ratios) < 1.3, "displacements are in canonical units"
     assert np.mean(correlations) > 0.85
     assert min(correlations) > 0.7
 

@@ -191,6 +191,7 @@ def write_clip(
     seed: int,
     *,
     crf: int | None = None,
+    preset: str = "ultrafast",
     progress: Callable[[int, int | None, str], None] | None = None,
 ) -> ClipTruth:
     """Plan, render and write one clip.
@@ -201,6 +202,7 @@ def write_clip(
         config: the settings.
         seed: the same seed gives the same clip.
         crf: x264's quality, for a smaller file; None keeps every bit.
+        preset: x264's, beside ``crf``; ``ultrafast`` leaves block edges, ``superfast`` does not.
         progress: called with (frames done, frames, "render").
 
     Returns:
@@ -218,7 +220,7 @@ def write_clip(
         config.height,
         lossless=crf is None,
         crf=crf or 0,
-        preset="ultrafast",
+        preset=preset,
     ) as writer:
         for done, frame in enumerate(render(plan), start=1):
             writer.write(frame)
