@@ -87,17 +87,17 @@ def test_a_still_face_gives_no_events():
 
 
 @pytest.mark.parametrize("rate", [100.0, 200.0])
-@pytest.mark.parametrize("duration", [0.08, 0.2, 0.4, 0.5])
+@pytest.mark.parametrize("duration", [0.04, 0.08, 0.2, 0.4, 0.5])
 def test_a_planted_movement_is_found_with_its_three_times(rate, duration):
     onset, apex, offset = 5.0, 5.0 + 0.45 * duration, 5.0 + duration
     result = spot(plant(still(rate=rate), MOUTH, onset, apex, offset))
     assert len(result.events) == 1
     event = result.events[0]
-    tolerance = max(2.0, 0.12 * duration * rate)
+    tolerance = max(0.02 * rate, 0.12 * duration * rate)
     assert abs(event.apex - apex * rate) <= max(2.0, 0.05 * duration * rate)
     assert abs(event.onset - onset * rate) <= tolerance
     assert abs(event.offset - offset * rate) <= tolerance
-    assert event.score > 10
+    assert event.score > 6
 
 
 def test_two_movements_are_two_events():

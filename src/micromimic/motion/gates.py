@@ -35,7 +35,7 @@ class GateConfig:
         blink_longest: seconds; longer closures are closed eyes, gated but no blinks.
     """
 
-    head_speed: float = 0.10
+    head_speed: float = 0.08
     light_change: float = 0.05
     blink_noise: float = 8.0
     blink_floor: float = 0.2

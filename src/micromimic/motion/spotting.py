@@ -51,8 +51,8 @@ class SpottingConfig:
         lowpass: seconds, Gaussian smoothing of the displacement.
         shortest, longest: seconds from onset to offset of what may be a micro-expression.
         foot: share of the apex at which the walk down to onset and offset ends.
-        side_near, side_far: seconds from the apex between which the level before and after is
-            measured.
+        side_near, side_width: the level before and after is measured from this many seconds from
+            the apex (nearer for shorter movements) over so many seconds.
         max_step: difference of those levels over the apex's height; more is a lasting change,
             the beginning or end of a macro-expression.
         min_displacement: canonical units, smallest peak of the strongest cell.
@@ -72,7 +72,7 @@ class SpottingConfig:
     longest: float = 0.62
     foot: float = 0.12
     side_near: float = 0.30
-    side_far: float = 0.55
+    side_width: float = 0.25
     max_step: float = 0.5
     min_displacement: float = 0.01
     crowd_window: tuple[float, float] = (0.45, 1.6)
@@ -80,6 +80,11 @@ class SpottingConfig:
     crowd_share: float = 0.3
     crowd_one_side: float = 0.8
     gates: GateConfig = field(default_factory=GateConfig)
+
+    @property
+    def reach(self) -> float:
+        """Seconds of past and of future that a movement is judged by."""
+        return self.side_near + self.side_width + 0.15
 
 
 @dataclass(frozen=True)
@@ -153,7 +158,7 @@ def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> Spotting
                 )
                 events.append(Spotted(onset, apex, offset, item.score))
         blinks.extend(gate.blinks)
-        closed, seconds, free = closed_spans(piece, gate, rate, edge=config.side_far + 0.15)
+        closed, seconds, free = closed_spans(piece, gate, rate, edge=config.reach)
         spans += closed
         gated = {cause: gated[cause] + seconds[cause] for cause in gated}
         observed += free
@@ -247,13 +252,15 @@ def _read(
     energy = ((moved / response.noise[j]) ** 2).sum(-1)
     weights = np.where(energy >= 0.25 * energy.max(), 1.0, 0.0)[:, None] * moved
     score = float(response.score[peak])
-    reach = round((config.side_far + 0.15) * rate)
+    reach = round(config.reach * rate)
     first, last = max(0, peak - reach), min(len(x), peak + reach + 1)
     curve = np.tensordot(x[first:last], weights, 2) / np.linalg.norm(weights)
     width = max(1, round(0.4 * response.durations[j] * rate))
     near = slice(max(0, peak - first - width), peak - first + width + 1)
     apex = near.start + int(np.argmax(curve[near]))
-    level, step = _local_level(curve, apex, rate, config)
+    # The rest is looked for as near to a short movement as its own length allows: drift is less.
+    near_s = float(np.clip(response.durations[j], 0.08, config.side_near))
+    level, step = _local_level(curve, apex, rate, near_s, near_s + config.side_width)
     onset, offset, closed = _feet(level, apex, config.foot)
     onset, apex, offset = first + onset, first + apex, first + offset
     item = _Candidate(onset, apex, offset, score, "")
@@ -302,10 +309,13 @@ def _judge(
 
 
 def _local_level(
-    curve: Array, apex: int, rate: float, config: SpottingConfig
+    curve: Array, apex: int, rate: float, near_s: float, far_s: float
 ) -> tuple[Array, float]:
-    """The curve over the line between the levels before and after, apex = 1; and the step."""
-    near, far = round(config.side_near * rate), round(config.side_far * rate)
+    """The curve over the line between the levels before and after, apex = 1; and the step.
+
+    The levels are medians between ``near_s`` and ``far_s`` seconds from the apex.
+    """
+    near, far = round(near_s * rate), round(far_s * rate)
     before, after = curve[max(0, apex - far) : max(1, apex - near)], curve[apex + near : apex + far]
     low = float(np.median(before)) if len(before) else float(curve[0])
     high = float(np.median(after)) if len(after) else float(curve[-1])

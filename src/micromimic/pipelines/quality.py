@@ -208,7 +208,7 @@ def _compression(value: float) -> str | None:
     if not value >= BLOCKY:
         return None
     return (
-        f"expected a blockiness below {BLOCKY:.2f}, got {value:.2f}; block edges move with the "
+        f"expected a blockiness below {BLOCKY:.2f}, got {value:.3f}; block edges move with the "
         "compression and cover small movements; use the original recording or a higher bit rate"
     )
 

@@ -74,7 +74,8 @@ the others were derived from the CC0 face units of Mika Suominen and CC0 MakeHum
 No picture or video of a person, and no real flow map, was used for training or calibration, and no
 setting was chosen by its score on real maps. The generator's design is not blind to them, though:
 that each nuisance matters and that derived faces help was known from earlier experiments, which
-had been measured on maps of the same databases.
+had been measured on maps of the same databases. The way of calibrating was revised once after a
+first version's calibration error on real maps (.13) had been seen.
 
 ## Made by
 
