@@ -7,8 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import av
 import av.container
@@ -16,6 +15,7 @@ import av.error
 import av.stream
 
 from micromimic.errors import InputError
+from micromimic.media.closing import Closing
 
 NO_VIDEO_FORMATS: Final = frozenset({"tty", "bin", "adf", "idf", "xbin"})
 """FFmpeg's text-art formats, which would 'play' any text file."""
@@ -50,7 +50,7 @@ class FrameIndex:
         return self.keys[place] if place >= 0 else 0
 
 
-class Decoder:
+class Decoder(Closing):
     """One open container, decoded forward; damage is counted, never raised."""
 
     def __init__(self, path: Path) -> None:
@@ -99,15 +99,8 @@ class Decoder:
         """Go to the keyframe at or before a timestamp."""
         self.container.seek(pts, stream=self.stream, backward=True)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the container."""
         self.container.close()
 
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.errors import InputError
+from micromimic.media.closing import Closing
 from micromimic.media.formats import image_files
 from micromimic.media.frames import Frame, check_ascending
 from micromimic.media.prefetch import Prefetch
 
 
-class FolderSource:
+class FolderSource(Closing):
     """Pictures of one size in natural order, ``fps`` a second; see ``FrameSource``.
 
     Colour is read from the disk again when asked for.
@@ -93,17 +92,6 @@ class FolderSource:
         self._closed = True
         for frames in list(self._live):
             frames.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _read(file: Path, mode: int) -> NDArray[np.uint8]:

@@ -6,15 +6,16 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import Generic, Self, TypeVar
+
+from micromimic.media.closing import Closing
 
 T = TypeVar("T")
 
 _POLL_S = 0.1
 
 
-class Prefetch(Generic[T]):
+class Prefetch(Closing, Generic[T]):
     """Iterator over ``make()`` that computes up to ``ahead`` items in the background.
 
     The thread starts with the object and ends with ``close``, at the end of the items, or with an
@@ -76,14 +77,3 @@ class Prefetch(Generic[T]):
                 while True:
                     self._items.get_nowait()
             self._thread.join(_POLL_S)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

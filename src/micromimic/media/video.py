@@ -14,14 +14,14 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import av
 import av.error
 
 from micromimic.errors import InputError
 from micromimic.media.clock import Clock
+from micromimic.media.closing import Closing
 from micromimic.media.decoder import Decoder, FrameIndex, duration_slack, stated_seconds
 from micromimic.media.folder import FolderSource
 from micromimic.media.frames import Frame, FrameSource, check_ascending
@@ -77,7 +77,7 @@ def _check_file(path: Path) -> None:
             raise InputError(f"expected a video, got {path} of 0 bytes; record or copy it again")
 
 
-class VideoSource:
+class VideoSource(Closing):
     """Frames of a video file; see ``FrameSource``.
 
     Raises:
@@ -261,14 +261,3 @@ class VideoSource:
         self._closed = True
         for frames in list(self._live):
             frames.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
