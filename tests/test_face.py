@@ -13,9 +13,10 @@ from micromimic.canonical import (
     invert_affine,
 )
 from micromimic.face.align import Template, face_layout, warp_to_canvas
+from micromimic.face.geometry import reduce_face
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.face.regions import cell_boxes, cell_pixels
-from micromimic.face.tracking import FaceTracker, reduce_face
+from micromimic.face.tracking import FaceTracker
 from micromimic.labels import CELLS
 from micromimic.motion.apex import to_gray
 from micromimic.synthesis.clips import ClipConfig, plan_clip, render

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,6 +27,7 @@ from micromimic.face.align import (
     face_layout,
     warp_to_canvas,
 )
+from micromimic.face.geometry import fit_affine, reduce_face
 from micromimic.face.identity import FaceIdentity
 from micromimic.face.landmarks import (
     Box,
@@ -38,6 +38,9 @@ from micromimic.face.landmarks import (
     overlap,
 )
 from micromimic.face.signals import N_CELLS, FaceSignals, SignalLog
+
+RIGID = slice(27, 48)
+"""Landmarks of nose and eyes: what expressions move least."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ class TrackingConfig:
         coast: seconds for which a face that no longer matches may come back unsearched.
         min_similarity: correlation with the template below which a frame does not match.
         long_sides: sizes to which a frame's long side is scaled for detection, in order.
-        max_landmark_error: canonical units between tracked and detected landmarks.
+        max_landmark_error: canonical units between tracked and detected eyes and nose from which on
+            the face counts as lost.
+        anchor_error: canonical units from which on the tracked face is put back to the detected.
     """
 
     resolution: float = 4.0
@@ -65,6 +70,7 @@ class TrackingConfig:
     min_similarity: float = 0.6
     long_sides: tuple[int, ...] = (320, 640, 1280)
     max_landmark_error: float = 2.5
+    anchor_error: float = 0.8
 
 
 @dataclass
@@ -222,16 +228,10 @@ class FaceTracker:
         quiet = max(lately) <= 2.0 * float(np.median(levels)) + 0.02
         if not quiet and age < due + 1.0:
             return
-        picture = np.stack([canvas for _, canvas, _ in lock.recent]).mean(0, dtype=np.float32)
-        lock.offset = np.stack([moved for _, _, moved in lock.recent]).mean(0)
         turned = self._register(lock, gray, 0.0, affine=True) if quiet else None
-        if turned is not None and turned.similarity >= similarity:
-            change = compose(invert_affine(lock.canvas_to_image), turned.canvas_to_image)
-            picture = warp_to_canvas(picture, change, lock.layout.size).astype(np.float32)
-            lock.canvas_to_image = turned.canvas_to_image
-            lock.recent.clear()
-        lock.template = Template(picture, lock.layout)
-        lock.renewed = time
+        if turned is not None and turned.similarity < similarity:
+            turned = None
+        _rebuild(lock, time, None if turned is None else turned.canvas_to_image)
 
     def _check(self, lock: _Lock, gray: Gray, time: float) -> None:
         """Let the detector confirm the face, and count others."""
@@ -252,12 +252,16 @@ class FaceTracker:
         lock.failed_checks = 0
         points = self._backend.landmarks(gray, mine[0])
         seen = apply_affine(invert_affine(transform), points)
-        rigid = slice(27, 48)
-        error = np.linalg.norm(seen[rigid].mean(0) - lock.layout.landmarks[rigid].mean(0))
+        error = np.linalg.norm(seen[RIGID] - lock.layout.landmarks[RIGID], axis=1).mean()
         larger = [box for box in others if box_area(box) > 2 * box_area(mine[0])]
         if error > self.config.max_landmark_error or larger:
             self._lock = None
             self._searched = -np.inf
+        elif error > self.config.anchor_error:
+            # Turns of the head add up to a misplaced face: put it back, displacement goes on.
+            moved = compose(transform, fit_affine(lock.layout.landmarks[RIGID], seen[RIGID]))
+            to_unit = canvas_to_unit(lock.layout.resolution)
+            _rebuild(lock, time, compose(moved, to_unit))
 
     def _detect(self, gray: Gray, around: Box | None = None) -> list[Box]:
         """Boxes of all faces, at the first scale that finds one; for a check, at one fine scale."""
@@ -337,44 +341,22 @@ class FaceTracker:
         )
 
 
-def reduce_face(
-    gray: Gray, canvas_to_image: NDArray[np.float64], size: int, factor: int
-) -> tuple[Gray | None, NDArray[np.float64]]:
-    """The face's part of the frame, averaged down by a whole factor.
-
-    Averaging before sampling keeps all of a large face's pixels in the measurement, where
-    bilinear sampling alone would throw most of them away.
+def _rebuild(lock: _Lock, time: float, canvas_to_image: NDArray[np.float64] | None) -> None:
+    """Make the last frames' mean the template; displacement goes on from where it is.
 
     Args:
-        gray: (H, W) uint8.
-        canvas_to_image: (2, 3).
-        size: side of the canvas.
-        factor: 1 leaves the frame as it is.
-
-    Returns:
-        The picture (None where the face lies outside the frame) and the (2, 3) map from image
-        pixels to its pixels.
+        lock: the stretch of tracking.
+        time: seconds.
+        canvas_to_image: (2, 3) where the face lies from now on; None leaves it.
     """
-    edge = float(size - 1)
-    corners = np.array([[0.0, 0.0], [edge, 0.0], [0.0, edge], [edge, edge]])
-    corners = apply_affine(canvas_to_image, corners)
-    height, width = gray.shape
-    centre = corners.mean(0)
-    if not (0 <= centre[0] < width and 0 <= centre[1] < height):
-        return None, np.eye(2, 3)
-    if factor == 1:
-        return gray, np.eye(2, 3)
-    pad = 0.05 * (corners.max(0) - corners.min(0)).max()
-    low = np.maximum(0, np.floor(corners.min(0) - pad)).astype(int) // factor * factor
-    high = np.minimum([width, height], np.ceil(corners.max(0) + pad)).astype(int)
-    count = (high - low) // factor
-    if (count < 8).any():
-        return None, np.eye(2, 3)
-    high = low + count * factor
-    part = gray[low[1] : high[1], low[0] : high[0]]
-    small = cv2.resize(part, (int(count[0]), int(count[1])), interpolation=cv2.INTER_AREA)
-    scale = 1.0 / factor
-    shift = 0.5 * scale - 0.5
-    return small, np.array(
-        [[scale, 0.0, shift - low[0] * scale], [0.0, scale, shift - low[1] * scale]]
-    )
+    if not lock.recent:
+        return
+    picture = np.stack([canvas for _, canvas, _ in lock.recent]).mean(0, dtype=np.float32)
+    lock.offset = np.stack([moved for _, _, moved in lock.recent]).mean(0)
+    if canvas_to_image is not None:
+        change = compose(invert_affine(lock.canvas_to_image), canvas_to_image)
+        picture = warp_to_canvas(picture, change, lock.layout.size).astype(np.float32)
+        lock.canvas_to_image = canvas_to_image
+        lock.recent.clear()
+    lock.template = Template(picture, lock.layout)
+    lock.renewed = time

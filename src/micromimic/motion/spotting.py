@@ -55,6 +55,7 @@ class SpottingConfig:
             the apex (nearer for shorter movements) over so many seconds.
         max_step: difference of those levels over the apex's height; more is a lasting change,
             the beginning or end of a macro-expression.
+        min_height: displacement at the apex from the local rest, over the filter's answer.
         min_displacement: canonical units, smallest peak of the strongest cell.
         crowd_window: seconds before and after the apex that are looked at for other movement.
         crowd_level: share of the peak that movement must reach to count.
@@ -74,6 +75,7 @@ class SpottingConfig:
     side_near: float = 0.30
     side_width: float = 0.25
     max_step: float = 0.5
+    min_height: float = 0.5
     min_displacement: float = 0.01
     crowd_window: tuple[float, float] = (0.45, 1.6)
     crowd_level: float = 0.5
@@ -224,10 +226,11 @@ def _candidates(
     """Peaks of the score, strongest first, each read and judged; overlapping ones dropped."""
     distance = max(1, round(0.1 * rate))
     peaks, _ = find_peaks(response.score, height=config.threshold, distance=distance)
+    still = x - local_rest(x, rate)
     kept: list[_Candidate] = []
     for peak in peaks[np.argsort(-response.score[peaks], kind="stable")]:
-        item = _read(int(peak), x, response, gates, rate, config)
-        if all(_apart(item, other, rate) for other in kept):
+        item = _read(int(peak), x, still, response, gates, rate, config)
+        if item is not None and all(_apart(item, other, rate) for other in kept):
             kept.append(item)
     return kept
 
@@ -241,12 +244,17 @@ def _apart(a: _Candidate, b: _Candidate, rate: float) -> bool:
 def _read(
     peak: int,
     x: Array,
+    still: Array,
     response: BumpResponse,
     gates: Gates,
     rate: float,
     config: SpottingConfig,
-) -> _Candidate:
-    """Apex, onset and offset of one peak, and the gate it fails."""
+) -> _Candidate | None:
+    """Apex, onset and offset of one peak, and the gate it fails; None where nothing moved.
+
+    The filter answers to a movement beside it too, with the opposite sign: there the face is at
+    rest (``still``, the displacement from the local rest, is small).
+    """
     j = int(response.best[peak])
     moved = response.response[j, peak].astype(np.float64)
     energy = ((moved / response.noise[j]) ** 2).sum(-1)
@@ -258,6 +266,9 @@ def _read(
     width = max(1, round(0.4 * response.durations[j] * rate))
     near = slice(max(0, peak - first - width), peak - first + width + 1)
     apex = near.start + int(np.argmax(curve[near]))
+    height = float((still[first + apex] * weights).sum())
+    if height < config.min_height * float((weights**2).sum()):
+        return None
     # The rest is looked for as near to a short movement as its own length allows: drift is less.
     near_s = float(np.clip(response.durations[j], 0.08, config.side_near))
     level, step = _local_level(curve, apex, rate, near_s, near_s + config.side_width)

@@ -17,8 +17,8 @@ from micromimic.canonical import (
 )
 from micromimic.errors import InputError
 from micromimic.face.align import Template, face_layout
+from micromimic.face.geometry import reduce_face
 from micromimic.face.landmarks import DlibLandmarks, LandmarkBackend
-from micromimic.face.tracking import reduce_face
 from micromimic.models.onnx import load_model
 from micromimic.motion.apex import locate, to_gray
 from micromimic.motion.flow import FlowConfig, flow_map
