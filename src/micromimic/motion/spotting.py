@@ -56,6 +56,8 @@ class SpottingConfig:
         max_step: difference of those levels over the apex's height; more is a lasting change,
             the beginning or end of a macro-expression.
         min_height: displacement at the apex from the local rest, over the filter's answer.
+        rest_window: seconds whose median is the local rest; longer than macro-expressions, so that
+            their rise and fall are seen, rejected and counted.
         min_displacement: canonical units, smallest peak of the strongest cell.
         crowd_window: seconds before and after the apex that are looked at for other movement.
         crowd_level: share of the peak that movement must reach to count.
@@ -76,6 +78,7 @@ class SpottingConfig:
     side_width: float = 0.25
     max_step: float = 0.5
     min_height: float = 0.5
+    rest_window: float = 3.0
     min_displacement: float = 0.01
     crowd_window: tuple[float, float] = (0.45, 1.6)
     crowd_level: float = 0.5
@@ -226,7 +229,7 @@ def _candidates(
     """Peaks of the score, strongest first, each read and judged; overlapping ones dropped."""
     distance = max(1, round(0.1 * rate))
     peaks, _ = find_peaks(response.score, height=config.threshold, distance=distance)
-    still = x - local_rest(x, rate)
+    still = x - local_rest(x, rate, config.rest_window)
     kept: list[_Candidate] = []
     for peak in peaks[np.argsort(-response.score[peaks], kind="stable")]:
         item = _read(int(peak), x, still, response, gates, rate, config)
