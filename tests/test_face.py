@@ -151,6 +151,43 @@ def test_tracking_follows_the_drifting_head(backend):
     assert np.isfinite(track.boxes).all()
 
 
+def test_no_template_holds_a_closing_lid(backend):
+    """A template renewed in mid blink hid the blinks after it."""
+    config = ClipConfig(**{**CALM, "seconds": 10.0, "blinks_per_minute": 60.0})
+    plan = plan_clip(config, 7)
+    signals = _track(config, 7, backend)
+    times = signals.times
+    lids = np.zeros(len(times), bool)
+    for blink in plan.blinks:
+        lids |= (times > blink.start - 0.05) & (times < blink.end + 0.05)
+    assert len(plan.blinks) >= 8
+    assert np.median(signals.eye_change[~lids]) < 0.1
+    assert signals.eye_change[~lids].max() < 0.25
+    for blink in plan.blinks:
+        during = (times > blink.start) & (times < blink.end)
+        assert signals.eye_change[during].max() > 0.3
+
+
+def test_a_misplaced_face_is_put_back_at_the_next_check(backend):
+    config = ClipConfig(**CALM)
+    tracker = FaceTracker(backend=backend)
+    frames = list(render(plan_clip(config, 8)))
+    for i, frame in enumerate(frames):
+        if i == 60:  # as turns of the head would, by 1.5 units
+            lock = tracker._lock
+            lock.canvas_to_image[:, 2] += lock.canvas_to_image[:, :2] @ [6.0, 0.0]
+            picture = warp_to_canvas(frame, lock.canvas_to_image, lock.layout.size)
+            lock.template = Template(picture.astype(np.float32), lock.layout)
+        tracker.update(frame, i / config.fps)
+    signals = tracker.finish()
+    shift = signals.transform[:, 0, 2] / signals.pixels_per_unit()
+    assert abs(shift[70] - shift[50]) > 1.2, "the face was misplaced"
+    assert abs(shift[-1] - shift[50]) < 0.4, "and put back"
+    assert len(np.unique(signals.segments)) == 1
+    moved = np.abs(np.diff(signals.displacement, axis=0)).max(axis=(1, 2))
+    assert moved[105:].max() < 0.1, "without a jump in displacement"
+
+
 def test_an_absent_face_is_a_gap_and_the_same_person_returns(backend):
     config = ClipConfig(**CALM, absent=((1.0, 1.8),))
     signals = _track(config, 5, backend)
