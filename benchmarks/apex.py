@@ -16,21 +16,14 @@ import numpy as np
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.motion.apex import apex_of_clip
 from micromimic.synthesis.clips import ClipConfig, plan_clip, render
+from micromimic.synthesis.schedule import single_movement
 
 FPS = 200.0
 
 
 def config(peak: float, disturbed: bool) -> ClipConfig:
     """One movement in 2.5 s, with or without drift of head and light."""
-    moving = ClipConfig(
-        seconds=2.5,
-        fps=FPS,
-        peak_px=peak,
-        events_per_minute=24.0,
-        macros_per_minute=0.0,
-        blinks_per_minute=0.0,
-        head_moves_per_minute=0.0,
-    )
+    moving = single_movement(peak, FPS)
     if disturbed:
         return moving
     return replace(

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from micromimic.canonical import apply_affine
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.pipelines.recognize import flow_between
-from micromimic.synthesis.clips import ClipConfig, plan_clip, planted_field, render
+from micromimic.synthesis.clips import plan_clip, planted_field, render
 from micromimic.synthesis.faces import astronaut_face
-from micromimic.synthesis.schedule import ClipPlan
+from micromimic.synthesis.schedule import ClipPlan, single_movement
 
 FPS = 200.0
 
@@ -47,16 +47,7 @@ def mean_frame(frames: dict[int, NDArray[np.uint8]], centre: int) -> NDArray[np.
 
 def measure(peak: float, seed: int, backend: DlibLandmarks) -> tuple[float, float]:
     """Correlation and size of one recovered map."""
-    config = ClipConfig(
-        seconds=2.5,
-        fps=FPS,
-        peak_px=peak,
-        events_per_minute=24.0,
-        macros_per_minute=0.0,
-        blinks_per_minute=0.0,
-        head_moves_per_minute=0.0,
-    )
-    plan = plan_clip(config, seed)
+    plan = plan_clip(single_movement(peak, FPS), seed)
     onset, apex = (round(t * FPS) for t in (plan.micro[0].onset, plan.micro[0].apex))
     frames = {i: f for i, f in enumerate(render(plan)) if i <= apex + 2}
     ends = mean_frame(frames, onset), mean_frame(frames, apex)

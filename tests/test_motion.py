@@ -5,6 +5,7 @@ import pytest
 
 from micromimic.canonical import apply_affine, canvas_to_unit, compose, invert_affine
 from micromimic.errors import InputError, NoFaceError
+from micromimic.face.align import face_canvas
 from micromimic.motion.apex import apex_of_clip
 from micromimic.motion.curve import cell_curves, normalise_gain
 from micromimic.motion.flow import (
@@ -17,7 +18,6 @@ from micromimic.motion.flow import (
     strain_of,
     tv_l1,
 )
-from micromimic.pipelines.analyze import face_canvas
 from micromimic.pipelines.recognize import flow_between, recognize
 from micromimic.synthesis.clips import ClipConfig, plan_clip, planted_field, render
 from micromimic.synthesis.faces import astronaut_face

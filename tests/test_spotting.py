@@ -35,7 +35,6 @@ def still(seconds=12.0, rate=200.0, noise=0.01, seed=0):
         times=times,
         segments=np.zeros(n, int),
         displacement=(rng.normal(0, noise, (n, 10, 2)) + drift).astype(np.float32),
-        residual=np.ones((n, 10), np.float32),
         eye_change=np.abs(rng.normal(0.03, 0.004, n)).astype(np.float32),
         brightness=np.full(n, 120, np.float32),
         similarity=np.ones(n, np.float32),
@@ -207,7 +206,7 @@ def test_variable_frame_rate_uses_real_time():
     signals = plant(still(), MOUTH, 5.0, 5.2, 5.4)
     rng = np.random.default_rng(3)
     keep = np.sort(rng.choice(len(signals.times), 1500, replace=False))
-    fields = ("times", "segments", "displacement", "residual", "eye_change", "brightness",
+    fields = ("times", "segments", "displacement", "eye_change", "brightness",
               "similarity", "transform")  # fmt: skip
     thinned = replace(signals, **{name: getattr(signals, name)[keep] for name in fields})
     result = spot(thinned)

@@ -114,6 +114,23 @@ def follow(
     return np.column_stack([onset[:, :2], onset[:, 2] + shift])
 
 
+def scale_of(matrix: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Length scale of affine maps: the root of what they do to areas.
+
+    Args:
+        matrix: (..., 2, 3).
+
+    Returns:
+        (...).
+
+    >>> float(scale_of(np.array([[0.0, -2.0, 5.0], [2.0, 0.0, 1.0]])))
+    2.0
+    """
+    linear = np.asarray(matrix, dtype=np.float64)[..., :2]
+    area = linear[..., 0, 0] * linear[..., 1, 1] - linear[..., 0, 1] * linear[..., 1, 0]
+    return np.asarray(np.sqrt(np.abs(area)))
+
+
 def compose(outer: NDArray[np.floating], inner: NDArray[np.floating]) -> NDArray[np.float64]:
     """The (2, 3) affine map ``outer(inner(x))``."""
     linear = outer[:, :2] @ inner[:, :2]

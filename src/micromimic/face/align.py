@@ -19,11 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.canonical import (
+    MARGIN,
     MOUTH,
     canvas_size,
     canvas_to_unit,
     compose,
     invert_affine,
+    scale_of,
 )
 from micromimic.face.regions import cell_boxes, cell_pixels
 
@@ -53,6 +55,32 @@ def warp_to_canvas(
         borderMode=cv2.BORDER_REPLICATE,
     )
     return np.asarray(warped)
+
+
+def face_canvas(
+    picture: NDArray[np.uint8],
+    transform: NDArray[np.floating],
+    resolution: float,
+    margin: float = MARGIN,
+) -> NDArray[np.uint8]:
+    """The face of one frame on a canonical canvas.
+
+    Args:
+        picture: (H, W) or (H, W, 3).
+        transform: (2, 3) canonical units to image pixels.
+        resolution: canvas pixels a unit.
+        margin: canonical units around the face's square.
+    """
+    size = canvas_size(resolution, margin)
+    matrix = compose(np.asarray(transform, np.float64), canvas_to_unit(resolution, margin))
+    shrink = int(scale_of(matrix))
+    if shrink > 1:
+        # Average before sampling, or most of a large face's pixels would be skipped.
+        fine = canvas_to_unit(shrink, 0.0)
+        fine[:, 2] -= 0.5  # canvas coordinates count from pixel centres, units from edges
+        sampled = warp_to_canvas(picture, compose(matrix, fine), size * shrink)
+        return np.asarray(cv2.resize(sampled, (size, size), interpolation=cv2.INTER_AREA))
+    return warp_to_canvas(picture, matrix, size)
 
 
 @dataclass(frozen=True)
@@ -196,7 +224,7 @@ class Template:
         self._affine = _Jacobian(np.stack(affine + light))
         self._similarity = _Jacobian(np.stack(similarity + light))
         self._cells = flat[layout.cells]
-        self._cell_solver, self._cell_jacobian = _cell_solver(
+        self._cell_solver = _cell_solver(
             self._cells, gx.ravel()[layout.cells], gy.ravel()[layout.cells]
         )
         self._eyes = flat[layout.eyes]
@@ -237,6 +265,27 @@ class Template:
         similarity = product / (spread * self._norm)
         return Registration(canvas, canvas_to_image, similarity, brightness)
 
+    def find(
+        self,
+        gray: Gray,
+        canvas_to_image: Affine,
+        iterations: int,
+        min_similarity: float,
+        *,
+        affine: bool = False,
+    ) -> Registration:
+        """Register, and where that fails look for a jump first; the better of both.
+
+        Args:
+            gray, canvas_to_image, iterations, affine: as in ``register``.
+            min_similarity: correlation below which registration failed.
+        """
+        result = self.register(gray, canvas_to_image, iterations, affine=affine)
+        if result.similarity >= min_similarity:
+            return result
+        shifted = compose(result.canvas_to_image, self.coarse_shift(result.canvas))
+        return max(result, self.register(gray, shifted, 10), key=lambda r: r.similarity)
+
     @staticmethod
     def picture(gray: Gray, canvas_to_image: Affine, layout: FaceLayout) -> NDArray[np.float32]:
         """The (S, S) float32 canvas of one frame, to start a template from."""
@@ -259,20 +308,18 @@ class Template:
         a, b, c, f = self._similarity.solve(error)[:4]
         return np.array([a, -b, c, b, a, f])
 
-    def cell_motion(self, canvas: Gray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def cell_motion(self, canvas: Gray) -> NDArray[np.float32]:
         """Displacement of the ten cells from the template.
 
         Args:
             canvas: (S, S) stabilised face.
 
         Returns:
-            (10, 2) canvas pixels, right and down; (10,) root mean square residual, grey levels.
+            (10, 2) canvas pixels, right and down.
         """
         error = canvas.ravel()[self.layout.cells] - self._cells
         solution = np.matmul(self._cell_solver, error[..., None])[..., 0]
-        residual = error - np.matmul(self._cell_jacobian, solution[..., None])[..., 0]
-        rms = np.sqrt(np.mean(residual * residual, axis=1))
-        return -solution[:, :2], rms
+        return np.asarray(-solution[:, :2])
 
     def eye_change(self, canvas: Gray) -> float:
         """Mean absolute change of the eyes' boxes from the template, in shares of their contrast.
@@ -285,8 +332,8 @@ class Template:
 
 def _cell_solver(
     cells: NDArray[np.float32], gx: NDArray[np.float32], gy: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Pseudo-inverses (10, 4, k) and Jacobians (10, k, 4): u, v, gain, bias of each cell."""
+) -> NDArray[np.float32]:
+    """Pseudo-inverses (10, 4, k): u, v, gain, bias of each cell."""
     centred = cells - cells.mean(1, keepdims=True)
     jacobian = np.stack([gx, gy, centred, np.ones_like(gx)], axis=-1).astype(np.float64)
     normal = np.einsum("cki,ckj->cij", jacobian, jacobian)
@@ -294,7 +341,7 @@ def _cell_solver(
     normal[:, index, index] *= 1.001
     normal[:, index, index] += 1e-6
     solver = np.einsum("cij,ckj->cik", np.linalg.inv(normal), jacobian)
-    return solver.astype(np.float32), jacobian.astype(np.float32)
+    return np.asarray(solver, dtype=np.float32)
 
 
 def _inverse_step(step: NDArray[np.float64], size: int) -> Affine:

@@ -22,11 +22,6 @@ class FaceIdentity:
         self._encoder: Any = None
         self._people: list[list[NDArray[np.float64]]] = []
 
-    @property
-    def people(self) -> int:
-        """How many different people have been seen."""
-        return len(self._people)
-
     def embed(
         self, gray: NDArray[np.uint8], landmarks: NDArray[np.floating]
     ) -> NDArray[np.float64]:

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import INTEROCULAR
+from micromimic.canonical import INTEROCULAR, scale_of
 from micromimic.labels import CELLS
 from micromimic.types import FaceTrack
 
 N_CELLS = len(CELLS)
 _FIELDS: dict[str, tuple[int, ...]] = {
     "displacement": (N_CELLS, 2),
-    "residual": (N_CELLS,),
     "eye_change": (),
     "brightness": (),
     "similarity": (),
@@ -31,7 +30,6 @@ class FaceSignals:
         times: (T,) seconds.
         segments: (T,) number of the unbroken stretch; -1 where lost.
         displacement: (T, 10, 2) of the cells, canonical units, relative to the stretch's start.
-        residual: (T, 10) what a translation does not explain in each cell, grey levels.
         eye_change: (T,) change of the eyes' boxes from the current template, in shares of their
             contrast.
         brightness: (T,) mean grey level of the face's rigid parts.
@@ -44,7 +42,6 @@ class FaceSignals:
     times: NDArray[np.float64]
     segments: NDArray[np.int_]
     displacement: NDArray[np.float32]
-    residual: NDArray[np.float32]
     eye_change: NDArray[np.float32]
     brightness: NDArray[np.float32]
     similarity: NDArray[np.float32]
@@ -59,9 +56,7 @@ class FaceSignals:
 
     def pixels_per_unit(self) -> NDArray[np.float64]:
         """(T,) image pixels a canonical unit; NaN where lost."""
-        linear = self.transform[:, :, :2]
-        area = linear[:, 0, 0] * linear[:, 1, 1] - linear[:, 0, 1] * linear[:, 1, 0]
-        return np.sqrt(np.abs(area))
+        return scale_of(self.transform)
 
     def interocular(self) -> NDArray[np.float64]:
         """(T,) distance between the eyes in pixels; NaN where lost."""

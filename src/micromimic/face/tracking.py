@@ -18,6 +18,7 @@ from micromimic.canonical import (
     canvas_to_unit,
     compose,
     invert_affine,
+    scale_of,
 )
 from micromimic.face.align import (
     FaceLayout,
@@ -78,7 +79,6 @@ class _Lock:
     """The state of an unbroken stretch of tracking."""
 
     segment: int
-    person: int
     layout: FaceLayout
     template: Template
     canvas_to_image: NDArray[np.float64]
@@ -174,14 +174,10 @@ class FaceTracker:
         # Slow cameras move the face further between frames than two steps can follow.
         iterations = 2 if step < 1 / 60 else 5
         start = compose(to_reduced, lock.canvas_to_image)
-        result = lock.template.register(image, start, iterations, affine=affine)
-        if result.similarity < self.config.min_similarity:
-            jump = lock.template.coarse_shift(result.canvas)
-            shifted = compose(result.canvas_to_image, jump)
-            retry = lock.template.register(image, shifted, 8)
-            result = max(result, retry, key=lambda r: r.similarity)
-        linear = result.canvas_to_image[:, :2]
-        if not 0.25 < abs(np.linalg.det(linear)) / abs(np.linalg.det(start[:, :2])) < 4:
+        result = lock.template.find(
+            image, start, iterations, self.config.min_similarity, affine=affine
+        )
+        if not 0.5 < scale_of(result.canvas_to_image) / scale_of(start) < 2:
             return None
         back = compose(invert_affine(to_reduced), result.canvas_to_image)
         return Registration(result.canvas, back, result.similarity, result.brightness)
@@ -189,7 +185,7 @@ class FaceTracker:
     def _measure(
         self, lock: _Lock, result: Registration, gray: Gray, time: float, step: float
     ) -> None:
-        motion, residual = lock.template.cell_motion(result.canvas)
+        motion = lock.template.cell_motion(result.canvas)
         eye = lock.template.eye_change(result.canvas)
         displacement = motion / np.float32(lock.layout.resolution) + lock.offset
         to_canvas = invert_affine(canvas_to_unit(lock.layout.resolution))
@@ -197,14 +193,13 @@ class FaceTracker:
             time,
             lock.segment,
             displacement=displacement,
-            residual=residual,
             eye_change=eye,
             brightness=result.brightness,
             similarity=result.similarity,
             transform=compose(result.canvas_to_image, to_canvas),
         )
-        scale = abs(np.linalg.det(result.canvas_to_image[:, :2]))
-        self._area[lock.segment] += scale * lock.layout.size**2 * max(step, 1e-6)
+        width = float(scale_of(result.canvas_to_image)) * lock.layout.size
+        self._area[lock.segment] += width**2 * max(step, 1e-6)
         lock.eyes.append((time, eye))
         while time - lock.eyes[0][0] > 2.0:
             lock.eyes.popleft()
@@ -317,8 +312,7 @@ class FaceTracker:
         if len(layout.rigid) < 200:
             return None
         canvas_to_image = compose(transform, canvas_to_unit(resolution))
-        scale = float(np.sqrt(np.linalg.det(canvas_to_image[:, :2])))
-        reduction = max(1, int(scale))
+        reduction = max(1, int(scale_of(canvas_to_image)))
         image, to_reduced = reduce_face(gray, canvas_to_image, layout.size, reduction)
         if image is None:
             return None
@@ -329,7 +323,6 @@ class FaceTracker:
         self._landmarks[segment] = layout.landmarks
         return _Lock(
             segment,
-            self._person[segment],
             layout,
             Template(picture, layout),
             canvas_to_image,

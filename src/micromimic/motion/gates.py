@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, median_filter
 
+from micromimic.canonical import INTEROCULAR, scale_of
 from micromimic.labels import CELLS
 from micromimic.motion.bumps import mad, smooth
 from micromimic.motion.stretches import Stretch
@@ -43,21 +44,18 @@ class GateConfig:
     blink_longest: float = 1.0
 
 
-def head_speed(transform: Array, rate: float, interocular_units: float = 15.0) -> Array:
+def head_speed(transform: Array, rate: float) -> Array:
     """Speed of the face's centre relative to its size.
 
     Args:
         transform: (T, 2, 3) canonical units to image pixels.
         rate: samples a second.
-        interocular_units: distance of the eyes in canonical units.
 
     Returns:
         (T,) interocular distances a second, over a fifth of a second.
     """
     centre = transform[:, :, :2] @ np.array([13.4, 13.5]) + transform[:, :, 2]
-    linear = transform[:, :, :2]
-    area = linear[:, 0, 0] * linear[:, 1, 1] - linear[:, 0, 1] * linear[:, 1, 0]
-    size = interocular_units * np.sqrt(np.abs(area))
+    size = INTEROCULAR * scale_of(transform)
     path = smooth(centre, 0.02, rate)
     half = max(1, round(0.1 * rate))
     speed = np.zeros(len(path))

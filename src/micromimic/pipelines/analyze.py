@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import MARGIN, canvas_to_unit, compose, follow
+from micromimic.canonical import follow
 from micromimic.errors import InputError, NoFaceError
-from micromimic.face.align import warp_to_canvas
+from micromimic.face.align import face_canvas
 from micromimic.face.landmarks import LandmarkBackend
 from micromimic.face.regions import cell_boxes
 from micromimic.face.signals import FaceSignals
@@ -239,36 +238,6 @@ def _shot(
             for i in ends
         ]
     return _Shot(result, faces[0], faces[1], resolution, config.crop_margin)
-
-
-def face_canvas(
-    picture: NDArray[np.uint8],
-    transform: NDArray[np.floating],
-    resolution: float,
-    margin: float = MARGIN,
-) -> NDArray[np.uint8]:
-    """The face of one frame on a canonical canvas.
-
-    Args:
-        picture: (H, W) or (H, W, 3).
-        transform: (2, 3) canonical units to image pixels.
-        resolution: canvas pixels a unit.
-        margin: canonical units around the face's square.
-    """
-    size = round((28 + 2 * margin) * resolution)
-    matrix = compose(np.asarray(transform, np.float64), canvas_to_unit(resolution, margin))
-    shrink = int(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-    if shrink > 1:
-        # Average before sampling, or most of a large face's pixels would be skipped.
-        fine = compose(matrix, canvas_to_unit(shrink, 0.0) + _half_pixel())
-        sampled = warp_to_canvas(picture, fine, size * shrink)
-        return np.asarray(cv2.resize(sampled, (size, size), interpolation=cv2.INTER_AREA))
-    return warp_to_canvas(picture, matrix, size)
-
-
-def _half_pixel() -> NDArray[np.float64]:
-    """Canvas coordinates count from pixel centres, units from pixel edges."""
-    return np.array([[0.0, 0.0, -0.5], [0.0, 0.0, -0.5]])
 
 
 def _event(

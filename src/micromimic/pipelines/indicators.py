@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.canonical import scale_of
 from micromimic.reports.limits import CANNOT_TELL
 from micromimic.results import Blink, Spotting
 from micromimic.types import FaceTrack, MicroExpression, MotionCurve, SourceInfo
@@ -180,12 +181,11 @@ def _noise(curve: MotionCurve, track: FaceTrack) -> Entry:
     )
     cells = np.asarray(curve.cells, dtype=np.float64)
     good = np.isfinite(cells).all(1)
-    linear = np.asarray(track.transforms, dtype=np.float64)[track.found][:, :, :2]
-    if not good.any() or not len(linear):
+    scales = scale_of(track.transforms[track.found])
+    if not good.any() or not len(scales):
         return _entry(label, None, "px", caveat)
     spread = np.median(np.abs(cells[good]))
-    scale = float(np.nanmedian(np.sqrt(np.abs(np.linalg.det(linear)))))
-    return _entry(label, float(spread) * scale, "px", caveat)
+    return _entry(label, float(spread) * float(np.nanmedian(scales)), "px", caveat)
 
 
 def _quality(

@@ -14,16 +14,19 @@ from micromimic.canonical import (
     compose,
     follow,
     invert_affine,
+    scale_of,
 )
 from micromimic.errors import InputError
-from micromimic.face.align import Template, face_layout
+from micromimic.face.align import Template, face_canvas, face_layout
 from micromimic.face.geometry import reduce_face
 from micromimic.face.landmarks import DlibLandmarks, LandmarkBackend
 from micromimic.models.onnx import load_model
 from micromimic.motion.apex import locate, to_gray
 from micromimic.motion.flow import FlowConfig, flow_map
-from micromimic.pipelines.analyze import face_canvas
 from micromimic.types import FlowMap, Recognition
+
+MIN_SIMILARITY = 0.6
+"""Correlation of the rigid parts below which the apex does not show the onset's face."""
 
 
 def recognize(
@@ -81,18 +84,15 @@ def flow_between(
     layout = face_layout(apply_affine(invert_affine(transform), landmarks), config.resolution)
     to_unit = canvas_to_unit(config.resolution)
     start = compose(transform, to_unit)
-    factor = max(1, int(np.sqrt(abs(np.linalg.det(start[:, :2])))))
+    factor = max(1, int(scale_of(start)))
     first, to_reduced = reduce_face(onset, start, layout.size, factor)
     second, _ = reduce_face(apex, start, layout.size, factor)
     if first is None or second is None:
         raise InputError("expected the face inside the frame, got landmarks outside; check them")
     matrix = compose(to_reduced, start)
     template = Template(Template.picture(first, matrix, layout), layout)
-    result = template.register(second, matrix, 8)
-    if result.similarity < 0.6:
-        shifted = compose(result.canvas_to_image, template.coarse_shift(result.canvas))
-        result = template.register(second, shifted, 10)
-    if result.similarity < 0.6:
+    result = template.find(second, matrix, 8, MIN_SIMILARITY)
+    if result.similarity < MIN_SIMILARITY:
         raise InputError(
             f"expected the onset's face again in the apex frame, got a match of only "
             f"{result.similarity:.2f}; take frames of one person less than a second apart"
@@ -103,5 +103,4 @@ def flow_between(
         face_canvas(picture, matrix_, config.resolution, config.margin)
         for picture, matrix_ in ((onset, transform), (apex, follow(transform, moved)))
     ]
-    scale = float(np.sqrt(abs(np.linalg.det(transform[:, :2]))))
-    return flow_map(faces[0], faces[1], scale=scale, config=config)
+    return flow_map(faces[0], faces[1], scale=float(scale_of(transform)), config=config)

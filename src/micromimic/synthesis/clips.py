@@ -22,6 +22,7 @@ from micromimic.canonical import (
     canvas_to_unit,
     compose,
     invert_affine,
+    scale_of,
 )
 from micromimic.media.video import VideoWriter
 from micromimic.synthesis.faces import SUPERSAMPLING, astronaut_face, backdrop
@@ -88,7 +89,7 @@ class _Scene:
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        blur = _FIELD_BLUR * float(np.sqrt(abs(np.linalg.det(self.face.to_image[:, :2]))))
+        blur = _FIELD_BLUR * float(scale_of(self.face.to_image))
         return np.asarray(cv2.GaussianBlur(sampled, (0, 0), blur / _LATTICE), dtype=np.float32)
 
     def _field(self, weights: NDArray[np.float32], units: NDArray[np.float32]) -> Field:

@@ -104,6 +104,19 @@ class ClipConfig:
         return (self.seconds - 2 * _LEAD) / max(1, sum(self.counts().values()))
 
 
+def single_movement(peak_px: float, fps: float = 200.0) -> ClipConfig:
+    """2.5 s with one micro-expression and nothing beside it but drift of head and light."""
+    return ClipConfig(
+        seconds=2.5,
+        fps=fps,
+        peak_px=peak_px,
+        events_per_minute=24.0,
+        macros_per_minute=0.0,
+        blinks_per_minute=0.0,
+        head_moves_per_minute=0.0,
+    )
+
+
 @dataclass(frozen=True)
 class Movement:
     """A planted expression; seconds.
