@@ -1,7 +1,7 @@
 """Fixtures, and what may not be skipped.
 
-``MICROMIMIC_REQUIRE=browser,train`` (as CI sets it) turns a skip for a missing browser or a missing
-``train`` extra into a failure. Tests say what they need with ``@pytest.mark.needs("browser")``.
+``MICROMIMIC_REQUIRE=browser,train,cluster,faces3d`` (as CI sets it) turns a skip for a missing
+browser or a missing extra into a failure. Tests say what they need with ``@pytest.mark.needs("browser")``.
 ``MICROMIMIC_SHARED`` names the folder of evaluation data; without it, ``shared`` beside the
 repository is used, and tests skip where neither exists.
 """
@@ -17,6 +17,11 @@ from pathlib import Path
 import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+EXTRAS = {
+    "train": ("torch", "torchvision", "onnx", "sklearn", "openpyxl", "matplotlib"),
+    "cluster": ("distributed",),
+    "faces3d": ("anny",),
+}
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -29,9 +34,9 @@ def find_browser() -> str | None:
 def _has(need: str) -> bool:
     if need == "browser":
         return find_browser() is not None
-    if need == "train":
-        return all(importlib.util.find_spec(m) for m in ("torch", "torchvision", "onnx"))
-    raise ValueError(f"expected needs browser or train, got {need!r}")
+    if need in EXTRAS:
+        return all(importlib.util.find_spec(module) for module in EXTRAS[need])
+    raise ValueError(f"expected needs browser, {', '.join(EXTRAS)}, got {need!r}")
 
 
 def _required() -> set[str]:
@@ -39,7 +44,7 @@ def _required() -> set[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "needs(what): skip without a browser or the train extra")
+    config.addinivalue_line("markers", "needs(what): skip without a browser or an extra")
     # One thread a process: the runs share two cores, and more threads make them slower.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
@@ -56,6 +61,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 _TRACES = {
     "browser": ("browser", "chromium", "chrome"),
     "train": ("import 'torch", "import 'onnx'", "import 'sklearn", "train extra", "needs train"),
+    "cluster": ("import 'distributed", "import 'dask", "cluster"),
+    "faces3d": ("import 'anny", "faces3d"),
 }
 
 

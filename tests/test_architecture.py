@@ -13,7 +13,15 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "micromimic"
 FILES = sorted(p for p in SOURCE.rglob("*.py"))
 TORCH = {"torch", "torchvision"}
-MAY_USE_TORCH = ("training/", "models/capsules.py", "models/flow_capsnet.py")
+MAY_USE_TORCH = (
+    "training/",
+    "models/capsules.py",
+    "models/flow_capsnet.py",
+    "models/flow_cnn.py",
+    "models/capsnet.py",
+    "models/cnn.py",
+    "models/stems.py",
+)
 # The package's face: names its lazy attributes, imports none of them when loaded.
 FACE = {"__init__.py", "__main__.py"}
 

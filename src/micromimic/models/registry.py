@@ -1,15 +1,20 @@
-"""Models by name: a dictionary and a decorator."""
+"""Models by name: a dictionary and a decorator.
+
+Every name has a *learner*, which trains on labelled clips; some have a *shipped* model, which was
+trained on synthetic motion and works without any data of the user's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.errors import ModelError
+from micromimic.models.learner import Learner, ModelEntry, View
 
 
 class MapClassifier(Protocol):
@@ -20,25 +25,52 @@ class MapClassifier(Protocol):
         ...
 
 
-Factory = Callable[[], MapClassifier]
-FactoryT = TypeVar("FactoryT", bound=Factory)
+LearnerT = TypeVar("LearnerT", bound=Callable[[], Learner])
+ShippedT = TypeVar("ShippedT", bound=Callable[[], MapClassifier])
 
-_MODELS: dict[str, Factory] = {}
-# the modules that register models; imported on the first look-up, not before
-_HOMES = ("micromimic.models.templates", "micromimic.models.onnx")
+_ENTRIES: dict[str, ModelEntry] = {}
+_SHIPPED: dict[str, Callable[[], MapClassifier]] = {}
+# the modules that register models; imported on the first look-up, not before, and free of torch
+_HOMES: Final = (
+    "micromimic.models.templates",
+    "micromimic.models.onnx",
+    "micromimic.models.catalogue",
+    "micromimic.training.catalogue",
+)
 
 
-def register(name: str) -> Callable[[FactoryT], FactoryT]:
-    """Give a factory (a class or a function without arguments) a name.
+def register(name: str, about: str, view: View) -> Callable[[LearnerT], LearnerT]:
+    """Give a learner's factory (a class or a function without arguments) a name.
+
+    Args:
+        name: as users say it.
+        about: one line for ``micromimic models``.
+        view: what of a clip the model looks at.
 
     Raises:
         ModelError: if the name is taken.
     """
 
-    def decorate(factory: FactoryT) -> FactoryT:
-        if name in _MODELS:
+    def decorate(factory: LearnerT) -> LearnerT:
+        if name in _ENTRIES:
             raise ModelError(f"expected a new model name, got {name!r}, which is taken; rename it")
-        _MODELS[name] = factory
+        _ENTRIES[name] = ModelEntry(name, about, view, factory)
+        return factory
+
+    return decorate
+
+
+def ship(name: str) -> Callable[[ShippedT], ShippedT]:
+    """Say that a model of this name works as installed.
+
+    Raises:
+        ModelError: if the name is taken.
+    """
+
+    def decorate(factory: ShippedT) -> ShippedT:
+        if name in _SHIPPED:
+            raise ModelError(f"expected a new model name, got {name!r}, which is taken; rename it")
+        _SHIPPED[name] = factory
         return factory
 
     return decorate
@@ -47,26 +79,55 @@ def register(name: str) -> Callable[[FactoryT], FactoryT]:
 def list_models() -> tuple[str, ...]:
     """Registered names, sorted.
 
-    >>> list_models()
+    >>> "flow-capsnet" in list_models(), "lbp-top-svm" in list_models()
+    (True, True)
+    """
+    return tuple(sorted(_entries()))
+
+
+def list_shipped() -> tuple[str, ...]:
+    """Names of the models that work as installed, sorted.
+
+    >>> list_shipped()
     ('flow-capsnet', 'flow-template')
     """
-    for home in _HOMES:
-        import_module(home)
-    return tuple(sorted(_MODELS))
+    _entries()
+    return tuple(sorted(_SHIPPED))
 
 
-def create(name: str) -> MapClassifier:
-    """Make the model of that name.
+def entry(name: str) -> ModelEntry:
+    """What is known of a name.
 
     Raises:
         ModelError: if the name is unknown; the message lists the known ones.
 
-    >>> create("resnet")
+    >>> entry("resnet")
     Traceback (most recent call last):
     ...
-    micromimic.errors.ModelError: expected one of flow-capsnet, flow-template; got 'resnet'
+    micromimic.errors.ModelError: expected one of ...; got 'resnet'
     """
-    known = list_models()
+    known = _entries()
     if name not in known:
-        raise ModelError(f"expected one of {', '.join(known)}; got {name!r}")
-    return _MODELS[name]()
+        raise ModelError(f"expected one of {', '.join(sorted(known))}; got {name!r}")
+    return known[name]
+
+
+def create(name: str) -> MapClassifier:
+    """The shipped model of that name.
+
+    Raises:
+        ModelError: if the name is unknown, or nothing is shipped under it.
+    """
+    entry(name)
+    if name not in _SHIPPED:
+        raise ModelError(
+            f"expected one of {', '.join(sorted(_SHIPPED))}, which work as installed; "
+            f"got {name!r}; train it, or pass a trained file"
+        )
+    return _SHIPPED[name]()
+
+
+def _entries() -> dict[str, ModelEntry]:
+    for home in _HOMES:
+        import_module(home)
+    return _ENTRIES

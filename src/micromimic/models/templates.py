@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from micromimic.labels import EMOTIONS, Emotion
 from micromimic.models.preprocess import center
-from micromimic.models.registry import register
+from micromimic.models.registry import ship
 from micromimic.synthesis.maps import generate_maps
 
-_SHARPNESS: Final = 8.0
+SHARPNESS: Final = 8.0
+"""Cosines times this are the logits of a softmax; a constant, not fitted."""
 
 
-@register("flow-template")
+@ship("flow-template")
 class TemplateClassifier:
     """Nearest class mean of centred u and v, by cosine.
 
@@ -32,7 +33,7 @@ class TemplateClassifier:
     def __init__(self, templates: NDArray[np.float64] | None = None) -> None:
         if templates is None:
             labels = [label for label in EMOTIONS for _ in range(200)]
-            templates = _means(generate_maps(labels, seed=0), labels)
+            templates = self.means(generate_maps(labels, seed=0), np.asarray(labels))
         self.templates = templates
 
     @classmethod
@@ -42,7 +43,18 @@ class TemplateClassifier:
         Raises:
             ValueError: if a class has no map.
         """
-        return cls(_means(maps, labels))
+        missing = [label for label in EMOTIONS if label not in set(labels)]
+        if missing:
+            raise ValueError(f"expected maps of every class, got none of {', '.join(missing)}")
+        return cls(cls.means(maps, np.asarray(labels)))
+
+    @staticmethod
+    def means(maps: NDArray[np.generic], labels: NDArray[np.str_]) -> NDArray[np.float64]:
+        """(3, 1568) unit vectors, the classes' means; zeros where a class has no map."""
+        features = _unit(_features(maps))
+        picks = [features[labels == label] for label in EMOTIONS]
+        none = np.zeros(features.shape[1])
+        return _unit(np.stack([rows.mean(0) if len(rows) else none for rows in picks]))
 
     def similarities(self, maps: NDArray[np.generic]) -> NDArray[np.float64]:
         """(n, 3) cosines of raw (n, 3, 28, 28) maps to the class means."""
@@ -50,7 +62,7 @@ class TemplateClassifier:
 
     def probabilities(self, maps: NDArray[np.generic]) -> NDArray[np.float64]:
         """(n, 3) softmax of the cosines; a ranking, not calibrated."""
-        scores = np.exp(_SHARPNESS * self.similarities(maps))
+        scores = np.exp(SHARPNESS * self.similarities(maps))
         return np.asarray(scores / scores.sum(1, keepdims=True))
 
 
@@ -61,11 +73,3 @@ def _features(maps: NDArray[np.generic]) -> NDArray[np.float64]:
 def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     norm = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.where(norm > 0, norm, 1.0))
-
-
-def _means(maps: NDArray[np.generic], labels: Sequence[Emotion]) -> NDArray[np.float64]:
-    features, truth = _unit(_features(maps)), np.asarray(labels)
-    missing = [label for label in EMOTIONS if label not in set(labels)]
-    if missing:
-        raise ValueError(f"expected maps of every class, got none of {', '.join(missing)}")
-    return _unit(np.stack([features[truth == label].mean(0) for label in EMOTIONS]))

@@ -6,65 +6,20 @@ same across versions of torch, and has no more nodes than the network has steps.
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
 from micromimic.canonical import UNITS
-from micromimic.errors import OutputError
 from micromimic.labels import EMOTIONS
 from micromimic.models.flow_capsnet import CLASS_SIZE, GRID, PRIMARY_SIZE, FlowCapsNet
-from micromimic.models.onnx import METADATA_KEY
-
-OPSET: Final = 17
-_TINY: Final = 1e-12
+from micromimic.models.graph import TINY, Graph, finish
 
 
-class _Graph:
-    """Collects nodes and constants; every step returns the name of its output."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def constant(self, values: NDArray[np.generic]) -> str:
-        name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
-
-    def number(self, value: float) -> str:
-        return self.constant(np.array(value, np.float32))
-
-    def step(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:
-        output = name or f"x{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
-        return output
-
-    def shape(self, value: str, *sizes: int) -> str:
-        return self.step("Reshape", value, self.constant(np.array(sizes, np.int64)))
-
-    def sum(self, value: str, axis: int, keep: bool = False) -> str:
-        axes = self.constant(np.array([axis], np.int64))
-        return self.step("ReduceSum", value, axes, keepdims=int(keep))
-
-    def expand(self, value: str, axis: int) -> str:
-        return self.step("Unsqueeze", value, self.constant(np.array([axis], np.int64)))
-
-    def squash(self, value: str, axis: int) -> str:
-        square = self.sum(self.step("Mul", value, value), axis, keep=True)
-        gain = self.step("Div", square, self.step("Add", square, self.number(1.0)))
-        norm = self.step("Sqrt", self.step("Add", square, self.number(_TINY)))
-        return self.step("Div", self.step("Mul", value, gain), norm)
-
-
-def _votes(graph: _Graph, network: FlowCapsNet) -> tuple[str, int]:
+def _votes(graph: Graph, network: FlowCapsNet) -> tuple[str, int]:
     """Convolutions, primary capsules and transforms: (B, n_in, 3, 16), and n_in."""
     weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
     # batch normalisation is a fixed affine map once trained: fold it into the convolution
@@ -95,7 +50,7 @@ def _votes(graph: _Graph, network: FlowCapsNet) -> tuple[str, int]:
     return graph.shape(votes, -1, types * places, len(EMOTIONS), CLASS_SIZE), types * places
 
 
-def _route(graph: _Graph, votes: str, inputs: int, iterations: int) -> tuple[str, str]:
+def route(graph: Graph, votes: str, inputs: int, iterations: int) -> tuple[str, str]:
     """Class capsules (B, 3, 16) and coupling (B, n_in, 3)."""
     classes = len(EMOTIONS)
     # before anything agrees, the coupling is even
@@ -123,12 +78,12 @@ def build_onnx(network: FlowCapsNet, metadata: Mapping[str, object]) -> onnx.Mod
         A checked model: input ``maps`` (n, 3, 28, 28) centred; outputs ``lengths`` (n, 3) and
         ``votes`` (n, 3, 7, 7), as `flow_capsnet.WithVotes` gives them.
     """
-    graph = _Graph()
+    graph = Graph()
     classes, types = len(EMOTIONS), network.capsule_types
     votes, inputs = _votes(graph, network)
-    upper, coupling = _route(graph, votes, inputs, network.iterations)
+    upper, coupling = route(graph, votes, inputs, network.iterations)
     square = graph.sum(graph.step("Mul", upper, upper), 2)
-    lengths = graph.step("Sqrt", graph.step("Add", square, graph.number(_TINY)), name="lengths")
+    lengths = graph.step("Sqrt", graph.step("Add", square, graph.number(TINY)), name="lengths")
     norm = graph.step("Add", graph.expand(lengths, 2), graph.number(1e-9))
     direction = graph.expand(graph.step("Div", upper, norm), 1)
     parts = graph.step("Mul", coupling, graph.sum(graph.step("Mul", votes, direction), 3))
@@ -139,40 +94,10 @@ def build_onnx(network: FlowCapsNet, metadata: Mapping[str, object]) -> onnx.Mod
     grid = graph.constant(np.array([-1, classes, GRID, GRID], np.int64))
     graph.step("Reshape", shares, grid, name="votes")
 
-    def tensor(name: str, *shape: int | str) -> onnx.ValueInfoProto:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-
-    model = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            "flow-capsnet",
-            [tensor("maps", "n", 3, UNITS, UNITS)],
-            [tensor("lengths", "n", classes), tensor("votes", "n", classes, GRID, GRID)],
-            graph.constants,
-        ),
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        producer_name="micromimic",
+    return finish(
+        graph,
+        "flow-capsnet",
+        {"maps": (3, UNITS, UNITS)},
+        {"lengths": (classes,), "votes": (classes, GRID, GRID)},
+        metadata,
     )
-    model.ir_version = 8
-    helper.set_model_props(model, {METADATA_KEY: json.dumps(dict(metadata), sort_keys=True)})
-    onnx.checker.check_model(model, full_check=True)
-    return model
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file completely or leave what was there.
-
-    Raises:
-        OutputError: if the folder cannot be written to.
-    """
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):  # nothing was written where even this fails
-            partial.unlink(missing_ok=True)
-        raise OutputError(
-            f"expected to write {path}, got: {error.strerror}; choose another --out"
-        ) from error

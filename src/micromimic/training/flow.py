@@ -14,7 +14,6 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,14 +23,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
-from micromimic.errors import MicromimicError, MissingExtraError
+from micromimic.errors import MicromimicError
 from micromimic.evaluation.flow_maps import FlowMapSet, measure, read_flow_maps
 from micromimic.evaluation.metrics import expected_calibration_error, uar, uf1
+from micromimic.files import write_whole
 from micromimic.labels import EMOTIONS
 from micromimic.models.onnx import Calibration, load_model
 from micromimic.synthesis.maps import MapConfig
 from micromimic.training.calibrate import calibrate
 from micromimic.training.card import SyntheticFigures, card_text
+from micromimic.training.extra import require_extra
 
 if TYPE_CHECKING:
     from micromimic.training.fit import TrainConfig
@@ -42,19 +43,6 @@ VERSION = "1.0"
 Report = Callable[[str, int, int], None]
 # added to the training seed, so that no validation map shares a draw with a training map
 _PLAIN, _HARD, _ACROSS = 500_000, 700_000, 900_000
-
-
-def require_extra() -> None:
-    """Check that what training needs is installed.
-
-    Raises:
-        MissingExtraError: if torch or onnx is missing.
-    """
-    for package in ("torch", "onnx"):
-        if find_spec(package) is None:
-            raise MissingExtraError(
-                f"expected the package {package}, got none; pip install 'micromimic[train]'"
-            )
 
 
 def train_flow(
@@ -77,7 +65,7 @@ def train_flow(
     """
     require_extra()
     # torch is imported here, after the check, so that its absence is told in one line
-    from micromimic.training.export import build_onnx, write_whole  # noqa: PLC0415
+    from micromimic.training.export import build_onnx  # noqa: PLC0415
     from micromimic.training.fit import (  # noqa: PLC0415
         across_faces,
         mirrored_lengths,

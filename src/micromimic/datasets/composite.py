@@ -1,0 +1,167 @@
+"""The composite database of MEGC 2019: SMIC-HS, CASME II and SAMM with three classes.
+
+See, Yap, Li, Hong, Wang, "MEGC 2019 - The Second Facial Micro-Expressions Grand Challenge",
+FG 2019, doi 10.1109/FG.2019.8756611.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from micromimic.datasets.base import DATASETS, Found, LeftOut, Note
+from micromimic.datasets.casme2 import read_casme2
+from micromimic.datasets.corrections import Correction, corrections_with
+from micromimic.datasets.manifest import Clip
+from micromimic.datasets.samm import read_samm
+from micromimic.datasets.smic import read_smic
+from micromimic.errors import InputError
+from micromimic.labels import EMOTIONS
+
+Reader = Callable[[Path, Path | None, Sequence[Correction] | None], Found]
+
+READERS: Final[Mapping[str, Reader]] = {
+    "smic": read_smic,
+    "casme2": read_casme2,
+    "samm": read_samm,
+}
+TITLES: Final = {"smic": "SMIC", "casme2": "CASME II", "samm": "SAMM"}
+COLUMNS: Final = ("subjects", "clips", *EMOTIONS)
+ARTICLE: Final[Mapping[str, tuple[int, ...]]] = {
+    "smic": (16, 164, 70, 51, 43),
+    "casme2": (24, 145, 88, 32, 25),
+    "samm": (28, 133, 92, 26, 15),
+}
+"""The article's table 1, in the order of `COLUMNS`.
+
+It prints 132 as SAMM's sum; its own row adds up to 133, and so does its sum of 442.
+"""
+
+
+@dataclass(frozen=True)
+class Composite:
+    """The databases that were read, as one.
+
+    Args:
+        found: what each reader found, by dataset, in the order smic, casme2, samm.
+    """
+
+    found: Mapping[str, Found]
+
+    @property
+    def clips(self) -> tuple[Clip, ...]:
+        """All clips: by database, then subject, then clip."""
+        return tuple(clip for found in self.found.values() for clip in found.clips)
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """Every clip that could not be used."""
+        return tuple(left for found in self.found.values() for left in found.left_out)
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What to know about what was kept."""
+        return tuple(note for found in self.found.values() for note in found.notes)
+
+    @property
+    def dropped(self) -> dict[str, Mapping[str, int]]:
+        """By database, how many annotated clips have an emotion that the composite does not use."""
+        return {name: found.dropped for name, found in self.found.items() if found.dropped}
+
+
+def composite(
+    smic: Path | None = None,
+    casme2: Path | None = None,
+    samm: Path | None = None,
+    corrections: Path | None = None,
+) -> Composite:
+    """Read the databases whose folders are given.
+
+    Args:
+        smic, casme2, samm: folders; None leaves a database out.
+        corrections: a CSV of further corrections, see `datasets.corrections`.
+
+    Raises:
+        InputError: if no folder is given, one is not its database, an annotation is missing, or
+            the corrections are wrong.
+        MissingExtraError: for an Excel table without the package openpyxl.
+    """
+    folders = {"smic": smic, "casme2": casme2, "samm": samm}
+    if not any(folders.values()):
+        raise InputError(
+            "expected the folder of at least one database, got none; "
+            "pass --smic, --casme2 or --samm"
+        )
+    fixes = corrections_with(corrections)
+    return Composite(
+        {
+            name: READERS[name](folder, None, fixes)
+            for name, folder in folders.items()
+            if folder is not None
+        }
+    )
+
+
+def table1(clips: Iterable[Clip], left_out: Sequence[LeftOut] = ()) -> str:
+    """The article's table 1 for these clips, the article's own figures in brackets.
+
+    Args:
+        clips: of the composite's databases; others are not counted.
+        left_out: to say how many clips a database is short of because they could not be used.
+
+    Returns:
+        Lines of text: a row for each database that has clips, the sum where there are several, and
+        a line for each database whose figures differ from the article's.
+
+    >>> clip = Clip("samm", "006", "006_1_2", "negative", "frames", Path("x"))
+    >>> print(table1([clip]))
+    Table 1: clips by database (in brackets: the article)
+                  subjects      clips   negative   positive   surprise
+    SAMM            1 (28)    1 (133)     1 (92)     0 (26)     0 (15)
+    SAMM: 132 clips fewer than the article's 133
+    """
+    listed = list(clips)
+    names = [name for name in DATASETS if any(clip.dataset == name for clip in listed)]
+    rows = {name: _count(clip for clip in listed if clip.dataset == name) for name in names}
+    lines = [
+        "Table 1: clips by database (in brackets: the article)",
+        " " * 12 + "".join(f"{name:>11}" for name in COLUMNS),
+    ]
+    lines += [_row(TITLES[name], rows[name], ARTICLE[name]) for name in names]
+    if len(names) > 1:
+        lines.append(_row("sum", _sum(rows, names), _sum(ARTICLE, names)))
+    unused = Counter(left.dataset for left in left_out)
+    lines += [
+        _difference(name, rows[name], unused[name]) for name in names if rows[name] != ARTICLE[name]
+    ]
+    return "\n".join(lines)
+
+
+def _count(clips: Iterable[Clip]) -> tuple[int, ...]:
+    listed = list(clips)
+    labels = Counter(clip.label for clip in listed)
+    subjects = len({clip.subject for clip in listed})
+    return (subjects, len(listed), *(labels[label] for label in EMOTIONS))
+
+
+def _sum(rows: Mapping[str, Sequence[int]], names: Sequence[str]) -> list[int]:
+    return [sum(rows[name][place] for name in names) for place in range(len(COLUMNS))]
+
+
+def _row(title: str, ours: Sequence[int], article: Sequence[int]) -> str:
+    cells = (f"{a} ({b})" for a, b in zip(ours, article, strict=True))
+    return f"{title:<12}" + "".join(f"{cell:>11}" for cell in cells)
+
+
+def _difference(name: str, ours: Sequence[int], unused: int) -> str:
+    """Why a database's figures are not the article's, as far as the reader knows."""
+    title, clips, wanted = TITLES[name], ours[1], ARTICLE[name][1]
+    if clips == wanted:
+        return f"{title}: as many clips as in the article, with other subjects or labels"
+    apart = abs(clips - wanted)
+    more = f"{apart} clip{'' if apart == 1 else 's'} {'fewer' if clips < wanted else 'more'}"
+    known = f"; {unused} left out, each for a reason that is listed" if unused else ""
+    return f"{title}: {more} than the article's {wanted}{known}"

@@ -1,0 +1,151 @@
+"""Corrections of annotations: a CSV by clip, each with its reason, never a line of code.
+
+Columns ``dataset,subject,clip,field,value,reason``. Fields: ``label`` (negative, positive or
+surprise), ``onset``, ``apex`` (empty: none) and ``offset`` (frame numbers), ``exclude`` (yes, or no
+to take back an exclusion). The package's own are in ``corrections.csv`` beside this file.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from micromimic.datasets.base import DATASETS, ClipKey, loose, subject_number
+from micromimic.errors import InputError
+from micromimic.labels import EMOTIONS
+
+COLUMNS: Final = ("dataset", "subject", "clip", "field", "value", "reason")
+FIELDS: Final = ("label", "onset", "apex", "offset", "exclude")
+
+
+@dataclass(frozen=True)
+class Correction:
+    """One field of one clip, corrected.
+
+    Args:
+        dataset, subject, clip: whose, as written.
+        key: the clip, for comparing.
+        field: one of `FIELDS`.
+        value: the new value; "yes" or "no" for ``exclude``.
+        reason: why.
+        where: the line it stands in; empty for the package's own, which may name clips that a
+            copy does not have.
+    """
+
+    dataset: str
+    subject: str
+    clip: str
+    key: ClipKey
+    field: str
+    value: str
+    reason: str
+    where: str = ""
+
+
+def builtin_corrections() -> tuple[Correction, ...]:
+    """The corrections that come with the package.
+
+    >>> [c.clip for c in builtin_corrections() if c.field == "label"]
+    ['s18_sur_03']
+    """
+    text = files("micromimic.datasets").joinpath("corrections.csv").read_text(encoding="utf-8")
+    return _parse(text, "")
+
+
+def read_corrections(path: Path) -> tuple[Correction, ...]:
+    """Read a file of corrections.
+
+    Raises:
+        InputError: if it cannot be read, lacks a column, or has a row that says nothing sensible.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"expected corrections at {path}, found no file; check the path") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"expected corrections as UTF-8 text, got {error}; check {path}") from None
+    return _parse(text, str(path))
+
+
+def corrections_with(path: Path | None) -> tuple[Correction, ...]:
+    """The package's corrections and those of a file; the file's go before.
+
+    Raises:
+        InputError: as `read_corrections`.
+    """
+    own = read_corrections(path) if path else ()
+    said = {(c.dataset, c.key, c.field) for c in own}
+    kept = (c for c in builtin_corrections() if (c.dataset, c.key, c.field) not in said)
+    return (*kept, *own)
+
+
+def for_dataset(
+    corrections: Sequence[Correction], dataset: str
+) -> dict[ClipKey, tuple[Correction, ...]]:
+    """Those of one database, by clip."""
+    chosen: dict[ClipKey, tuple[Correction, ...]] = {}
+    for correction in corrections:
+        if correction.dataset == dataset:
+            chosen[correction.key] = (*chosen.get(correction.key, ()), correction)
+    return chosen
+
+
+def _parse(text: str, path: str) -> tuple[Correction, ...]:
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    absent = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+    if absent:
+        raise InputError(
+            f"expected columns {', '.join(COLUMNS)} in {path}, "
+            f"got none named {', '.join(absent)}; add them"
+        )
+    found: dict[tuple[str, ClipKey, str], Correction] = {}
+    for row in reader:
+        values = {name: (row.get(name) or "").strip() for name in COLUMNS}
+        if not any(values.values()):
+            continue
+        correction = _correction(values, f"line {reader.line_num} of {path}" if path else "")
+        place = (correction.dataset, correction.key, correction.field)
+        if place in found:
+            raise InputError(
+                f"expected one {correction.field} for each clip, got a second for "
+                f"{correction.clip} in {correction.where}; remove one"
+            )
+        found[place] = correction
+    return tuple(found.values())
+
+
+def _correction(values: dict[str, str], where: str) -> Correction:
+    dataset, field, value = values["dataset"], values["field"], values["value"]
+    _one_of("dataset", dataset, DATASETS, where)
+    _one_of("field", field, FIELDS, where)
+    number = subject_number(values["subject"])
+    if number is None or not values["clip"]:
+        raise InputError(
+            f"expected a subject and a clip, got {values['subject']!r} and {values['clip']!r} "
+            f"in {where}; name them as `datasets index` does"
+        )
+    if not values["reason"]:
+        raise InputError(f"expected a reason, got none in {where}; say why it is corrected")
+    if field == "label":
+        _one_of("label", value, EMOTIONS, where)
+    elif field == "exclude":
+        _one_of("exclude", value, ("yes", "no"), where)
+    elif not value.isdecimal() and not (field == "apex" and not value):
+        raise InputError(f"expected {field} to be a frame number, got {value!r} in {where}")
+    key = (number, loose(values["clip"]))
+    return Correction(
+        dataset, values["subject"], values["clip"], key, field, value, values["reason"], where
+    )
+
+
+def _one_of(name: str, value: str, allowed: Sequence[str], where: str) -> None:
+    if value not in allowed:
+        raise InputError(
+            f"expected {name} to be one of {', '.join(allowed)}, got {value!r} in {where}; "
+            "correct it"
+        )

@@ -1,0 +1,100 @@
+"""Build ONNX graphs node by node: what models that no exporter knows are written with.
+
+Needs the package onnx (extra ``train``); nothing at run time imports this.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from micromimic.models.onnx import METADATA_KEY
+
+OPSET: Final = 17
+TINY: Final = 1e-12
+
+
+class Graph:
+    """Collects nodes and constants; every step returns the name of its output."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def constant(self, values: NDArray[np.generic]) -> str:
+        """A constant."""
+        name = f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        return name
+
+    def number(self, value: float) -> str:
+        """A float constant."""
+        return self.constant(np.array(value, np.float32))
+
+    def step(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:
+        """A node; its output bears ``name``, if given."""
+        output = name or f"x{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
+        return output
+
+    def integers(self, *values: int) -> str:
+        """A constant vector of whole numbers, as axes and sizes are."""
+        return self.constant(np.array(values, np.int64))
+
+    def shape(self, value: str, *sizes: int) -> str:
+        """Reshape."""
+        return self.step("Reshape", value, self.integers(*sizes))
+
+    def sum(self, value: str, axis: int, keep: bool = False) -> str:
+        """Sum along an axis."""
+        return self.step("ReduceSum", value, self.integers(axis), keepdims=int(keep))
+
+    def expand(self, value: str, axis: int) -> str:
+        """Insert an axis of length 1."""
+        return self.step("Unsqueeze", value, self.integers(axis))
+
+    def squash(self, value: str, axis: int) -> str:
+        """As `models.capsules.squash`."""
+        square = self.sum(self.step("Mul", value, value), axis, keep=True)
+        gain = self.step("Div", square, self.step("Add", square, self.number(1.0)))
+        norm = self.step("Sqrt", self.step("Add", square, self.number(TINY)))
+        return self.step("Div", self.step("Mul", value, gain), norm)
+
+
+def finish(
+    graph: Graph,
+    name: str,
+    inputs: Mapping[str, tuple[int, ...]],
+    outputs: Mapping[str, tuple[int, ...]],
+    metadata: Mapping[str, object],
+) -> onnx.ModelProto:
+    """A checked model of a graph.
+
+    Args:
+        graph: the steps; those of the outputs bear their names.
+        name: of the graph.
+        inputs, outputs: float32 ends by name, their shapes without the first axis.
+        metadata: what `models.onnx` reads: name, version, trained_on, temperature, margin...
+    """
+
+    def ends(shapes: Mapping[str, tuple[int, ...]]) -> list[onnx.ValueInfoProto]:
+        return [
+            helper.make_tensor_value_info(end, TensorProto.FLOAT, ["n", *shape])
+            for end, shape in shapes.items()
+        ]
+
+    model = helper.make_model(
+        helper.make_graph(graph.nodes, name, ends(inputs), ends(outputs), graph.constants),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        producer_name="micromimic",
+    )
+    model.ir_version = 8
+    helper.set_model_props(model, {METADATA_KEY: json.dumps(dict(metadata), sort_keys=True)})
+    onnx.checker.check_model(model, full_check=True)
+    return model
