@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from micromimic.datasets.base import DATASETS, Found, LeftOut, Note
 from micromimic.datasets.casme2 import read_casme2
 from micromimic.datasets.corrections import Correction, corrections_with
+from micromimic.datasets.made_up import made_up, marked
 from micromimic.datasets.manifest import Clip
 from micromimic.datasets.samm import read_samm
 from micromimic.datasets.smic import read_smic
@@ -98,11 +99,17 @@ def composite(
     fixes = corrections_with(corrections)
     return Composite(
         {
-            name: READERS[name](folder, None, fixes)
+            name: _marked(READERS[name](folder, None, fixes), folder)
             for name, folder in folders.items()
             if folder is not None
         }
     )
+
+
+def _marked(found: Found, folder: Path) -> Found:
+    if not made_up(folder):
+        return found
+    return replace(found, clips=tuple(marked(clip) for clip in found.clips))
 
 
 def table1(clips: Iterable[Clip], left_out: Sequence[LeftOut] = ()) -> str:

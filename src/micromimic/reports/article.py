@@ -1,0 +1,123 @@
+"""What the article printed, to stand beside what is measured here.
+
+"Improvement of emotion recognition methods based on neural networks", Ukrainian Journal of
+Information Technology 2024, 6(1), from page 58, after Quang, Chun, Tokuyama, "CapsuleNet for
+Micro-Expression Recognition", FG 2019, doi 10.1109/FG.2019.8756544.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from micromimic.evaluation.predictions import Prediction
+from micromimic.evaluation.scores import COMPOSITE
+from micromimic.labels import EMOTIONS
+
+CITATION: Final = (
+    "the article: Improvement of emotion recognition methods based on neural networks, Ukrainian "
+    "Journal of Information Technology 2024, 6(1), from page 58; after Quang, Chun, Tokuyama, "
+    "CapsuleNet for Micro-Expression Recognition, FG 2019, doi 10.1109/FG.2019.8756544"
+)
+
+TITLES: Final = {
+    COMPOSITE: "Composite",
+    "smic": "SMIC",
+    "casme2": "CASME II",
+    "samm": "SAMM",
+}
+"""Databases as people write them."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Subjects and clips of one database; ``clips`` in the order of ``labels.EMOTIONS``."""
+
+    subjects: int
+    clips: tuple[int, int, int]
+
+    @property
+    def total(self) -> int:
+        """Clips of all classes."""
+        return sum(self.clips)
+
+
+TABLE_1: Final[Mapping[str, Counts]] = {
+    "smic": Counts(16, (70, 51, 43)),
+    "casme2": Counts(24, (88, 32, 25)),
+    "samm": Counts(28, (92, 26, 15)),
+    COMPOSITE: Counts(68, (250, 109, 83)),
+}
+"""Table 1, with the subjects from its text. It prints 132 as SAMM's sum; its row adds to 133."""
+
+Pair = tuple[float, float]
+"""UF1, UAR."""
+
+TABLE_2: Final[Mapping[str, Mapping[str, Pair]]] = {
+    "LBP-TOP": {
+        COMPOSITE: (0.5885, 0.5791),
+        "smic": (0.2000, 0.5280),
+        "casme2": (0.7026, 0.7429),
+        "samm": (0.3954, 0.4102),
+    },
+    "VGG11": {
+        COMPOSITE: (0.5264, 0.5392),
+        "smic": (0.3461, 0.3558),
+        "casme2": (0.5315, 0.5381),
+        "samm": (0.2871, 0.4056),
+    },
+    "ResNet18": {
+        COMPOSITE: (0.5392, 0.5459),
+        "smic": (0.3576, 0.3602),
+        "casme2": (0.5367, 0.5441),
+        "samm": (0.4821, 0.4322),
+    },
+    "CapsuleNet": {
+        COMPOSITE: (0.6517, 0.6504),
+        "smic": (0.5820, 0.5877),
+        "casme2": (0.7068, 0.7018),
+        "samm": (0.6209, 0.5989),
+    },
+}
+"""LOSO on the composite: method, database, scores."""
+
+TABLE_3: Final[Mapping[str, Pair]] = {
+    "CapsuleNet and VGG11": (0.6126, 0.6257),
+    "CapsuleNet and ResNet18": (0.6513, 0.6496),
+}
+"""LOSO on the composite by stem. Table 2 prints .6517 and .6504 for the ResNet18 stem."""
+
+RECALLS: Final = (0.780, 0.596, 0.575)
+"""Figure 5, order ``labels.EMOTIONS``."""
+
+METHOD_OF: Final = {
+    "lbp-top-svm": "LBP-TOP",
+    "vgg11": "VGG11",
+    "resnet18": "ResNet18",
+    "capsnet-resnet18": "CapsuleNet",
+}
+"""Our models' names, and the article's in table 2."""
+
+STEM_OF: Final = {
+    "capsnet-vgg11": "CapsuleNet and VGG11",
+    "capsnet-resnet18": "CapsuleNet and ResNet18",
+}
+"""Our models' names, and the article's in table 3."""
+
+
+def counts_of(rows: Collection[Prediction]) -> dict[str, Counts]:
+    """Subjects and clips of each database and of the composite, as table 1 has them."""
+    found = {}
+    for scope in [*sorted({row.dataset for row in rows}), COMPOSITE]:
+        part = [row for row in rows if scope in (row.dataset, COMPOSITE)]
+        labels = Counter(row.y_true for row in part)
+        negative, positive, surprise = (labels[name] for name in EMOTIONS)
+        found[scope] = Counts(len({row.who for row in part}), (negative, positive, surprise))
+    return found
+
+
+def is_full_composite(rows: Collection[Prediction]) -> bool:
+    """Whether these are the 442 clips of 68 subjects, by number in each database and class."""
+    return counts_of(rows) == dict(TABLE_1)

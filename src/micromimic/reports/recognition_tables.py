@@ -1,0 +1,388 @@
+"""The article's tables from our own predictions, in Markdown, its figures beside ours.
+
+Every score comes from per-clip rows with a 95 % interval over subjects; controls that need no
+network stand in the same table; a score that selected on the test subject says so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from micromimic.errors import InputError
+from micromimic.evaluation.controls import COSINE, PRIOR, expected_scores
+from micromimic.evaluation.metrics import uar, uf1
+from micromimic.evaluation.predictions import Prediction
+from micromimic.evaluation.scores import COMPOSITE, metrics_of
+from micromimic.evaluation.statistics import NOISE, compare_runs, p_text
+from micromimic.labels import EMOTIONS
+from micromimic.reports.article import (
+    CITATION,
+    METHOD_OF,
+    RECALLS,
+    STEM_OF,
+    TABLE_1,
+    TABLE_2,
+    TABLE_3,
+    Counts,
+    counts_of,
+    is_full_composite,
+)
+from micromimic.reports.limits import CANNOT_TELL
+from micromimic.reports.markdown import NOTHING, cell, grid, ordered, score_cells, title, with_range
+
+LEAKY: Final = "best epoch on the test subject (not comparable: selects on the test subject)"
+
+PROTOCOLS: Final = {
+    "loso": "leave one subject out",
+    "hde": "one database held out, trained on the others",
+    "apply": "a trained model applied, nothing fitted to these clips",
+}
+"""Protocols in words."""
+
+_STEMS: Final = ("capsnet-vgg11", "capsnet-resnet18", "capsnet-mobilenetv2")
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One evaluated model.
+
+    Args:
+        name: of the model, as registered.
+        predictions: each clip once.
+        protocol: ``loso``, ``hde``, ``apply`` or any word.
+        init: where weights started, in a word or two.
+        seed: of the run.
+        controls: rows of each control on the same clips, by name.
+        leaky: rows of the epoch that scored best on each test subject; None where not asked for.
+        notes: sentences to print below the tables.
+        synthetic: the clips are generated ones, so the article's figures are no measure for them.
+    """
+
+    name: str
+    predictions: Sequence[Prediction]
+    protocol: str = "loso"
+    init: str = "default"
+    seed: int = 0
+    controls: Mapping[str, Sequence[Prediction]] = field(default_factory=dict)
+    leaky: Sequence[Prediction] | None = None
+    notes: Sequence[str] = ()
+    synthetic: bool = False
+
+
+def tables_md(runs: Sequence[RunSummary], *, draws: int = 2000) -> str:
+    """Tables 1, 2 and 3 of the article, what differs between the runs, and what limits them.
+
+    Args:
+        runs: one or more models, in the order of their rows.
+        draws: of the bootstrap of each interval.
+
+    Raises:
+        InputError: if there is no run, or one holds no clip or a clip twice.
+    """
+    if not runs:
+        raise InputError("expected runs to tabulate, got none; evaluate a model first")
+    scored = [
+        _Scored(run, name, metrics_of(run.predictions, draws=draws))
+        for run, name in zip(runs, _names(runs), strict=True)
+    ]
+    clips = _all_clips(runs)
+    comparable = is_full_composite(clips) and not any(run.synthetic for run in runs)
+    parts = [
+        "# Recognition of micro-expressions: tables",
+        _read_first(runs, clips, comparable),
+        "## Table 1. Clips by database and class",
+        _table_1(counts_of(clips)),
+        "## Table 2. Methods",
+        _table_2(scored, draws),
+        "## Table 3. CapsuleNet by stem",
+        _table_3(scored),
+        "## Recall by class",
+        _recalls(scored, comparable),
+        "## Differences between runs",
+        _differences(scored),
+        "## Runs",
+        _runs(scored),
+        "## Limits",
+        _limits(),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+@dataclass(frozen=True)
+class _Scored:
+    run: RunSummary
+    name: str
+    metrics: Mapping[str, Any]
+
+    @property
+    def kind(self) -> tuple[str, str, str]:
+        """What runs that differ in their seed alone have in common."""
+        return self.run.name, self.run.protocol, self.run.init
+
+
+def _read_first(runs: Sequence[RunSummary], clips: Sequence[Prediction], comparable: bool) -> str:
+    found, full = counts_of(clips)[COMPOSITE], TABLE_1[COMPOSITE]
+    lines = [
+        f"{found.total} clips of {found.subjects} subjects. UF1 and UAR are pooled over all folds; "
+        "in brackets the 95 % interval when whole subjects are drawn anew. Figures in italics "
+        f"are printed ones, leave one subject out, of {CITATION}."
+    ]
+    if any(run.synthetic for run in runs):
+        lines.append(
+            "**These clips are synthetic.** They show that every step runs; they say nothing "
+            "about real faces, and the article's figures are no measure for them."
+        )
+    elif not comparable:
+        lines.append(
+            f"**Not the full composite**: {found.total} of {full.total} clips and "
+            f"{found.subjects} of {full.subjects} subjects, or others than its. Beside the "
+            "article's figures these are a hint, not a comparison."
+        )
+    if len({frozenset(row.key for row in run.predictions) for run in runs}) > 1:
+        lines.append(
+            "**The runs cover different clips**: how many each has is said under Runs; rows of "
+            "different clips do not compare."
+        )
+    lines.append(
+        "The article does not say how its epoch was chosen; the published code of its method keeps "
+        "the epoch that scores best on the held-out subject, and covers 435 clips. Nothing here "
+        "is selected on the held-out subject unless a row says so."
+    )
+    return "\n\n".join(lines)
+
+
+def _table_1(found: Mapping[str, Counts]) -> str:
+    scopes = [*ordered(found), COMPOSITE]
+    rows = []
+    for scope in scopes:
+        ours, theirs = found[scope], TABLE_1.get(scope)
+        rows.append(
+            [
+                title(scope),
+                str(ours.subjects),
+                *map(str, ours.clips),
+                str(ours.total),
+                NOTHING if theirs is None else str(theirs.subjects),
+                NOTHING if theirs is None else " / ".join(map(str, theirs.clips)),
+                NOTHING if theirs is None else str(theirs.total),
+            ]
+        )
+    head = ["Database", "Subjects", *EMOTIONS, "Clips"]
+    article = ["*Article: subjects*", "*negative / positive / surprise*", "*clips*"]
+    table = grid([*head, *article], rows)
+    return table + "\n\nThe article prints 132 as SAMM's sum; its own row adds to 133."
+
+
+def _table_2(scored: Sequence[_Scored], draws: int) -> str:
+    columns = [COMPOSITE, *ordered({scope for item in scored for scope in item.metrics})]
+    head = ["Method", *(f"{title(c)} {score}" for c in columns for score in ("UF1", "UAR"))]
+    rows, shown = [], set()
+    for place, item in enumerate(scored):
+        rows.append([f"**{cell(item.name)}**", *score_cells(item.metrics, columns)])
+        if item.run.leaky is not None:
+            leaky = metrics_of(item.run.leaky, draws=1)
+            rows.append(
+                [f"{cell(item.name)}, {LEAKY}", *score_cells(leaky, columns, interval=False)]
+            )
+        later = scored[place + 1 :]
+        if not any(other.kind == item.kind for other in later):
+            rows += _mean_row([other for other in scored if other.kind == item.kind], columns)
+        method = METHOD_OF.get(item.run.name)
+        if method and not any(other.run.name == item.run.name for other in later):
+            shown.add(method)
+            rows.append(_article_row(method, columns))
+    rows += _control_rows([item.run for item in scored], columns, draws)
+    rows += [_article_row(method, columns) for method in TABLE_2 if method not in shown]
+    return "\n\n".join([grid(head, rows), *_absent(scored, columns)])
+
+
+def _mean_row(same: Sequence[_Scored], columns: Sequence[str]) -> list[list[str]]:
+    """Mean and standard deviation over the seeds of one model, where there are several."""
+    if len(same) < 2:
+        return []
+    seeds = ", ".join(str(item.run.seed) for item in same)
+    cells = []
+    for scope in columns:
+        for score in ("uf1", "uar"):
+            values = [item.metrics[scope][score] for item in same if scope in item.metrics]
+            spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+            cells.append(f"{np.mean(values):.3f} ± {spread:.3f}" if values else NOTHING)
+    return [[f"**{cell(same[0].run.name)}**, mean ± sd of seeds {seeds}", *cells]]
+
+
+def _control_rows(
+    runs: Sequence[RunSummary], columns: Sequence[str], draws: int
+) -> list[list[str]]:
+    """Each control once, however many runs brought it."""
+    seen: dict[tuple[str, frozenset[Any]], list[RunSummary]] = {}
+    for run in runs:
+        for name, rows in run.controls.items():
+            # what is shown of the random control comes from its chances, whatever it drew
+            answers = frozenset(
+                (row.key, row.probabilities if name == PRIOR else row.y_pred) for row in rows
+            )
+            seen.setdefault((name, answers), []).append(run)
+    often = Counter(name for name, _ in seen)
+    table = []
+    for (name, _), owners in seen.items():
+        control = owners[0].controls[name]
+        beside = ", ".join(f"{run.name} {run.protocol}" for run in owners)
+        label = f"control: {name}" + (f" (beside {beside})" if often[name] > 1 else "")
+        if name == PRIOR:
+            expected = expected_scores(control)
+            cells = [
+                NOTHING if c not in expected else with_range(*expected[c][score])
+                for c in columns
+                for score in ("uf1", "uar")
+            ]
+            table.append([cell(f"{label} (mean and 95 % range of draws)"), *cells])
+        else:
+            table.append([cell(label), *score_cells(metrics_of(control, draws=draws), columns)])
+    return table
+
+
+def _article_row(method: str, columns: Sequence[str]) -> list[str]:
+    figures = TABLE_2[method]
+    cells = [
+        f"*{value:.4f}*" if scope in figures else NOTHING
+        for scope in columns
+        for value in figures.get(scope, (0.0, 0.0))
+    ]
+    return [f"*article: {method}*", *cells]
+
+
+def _absent(scored: Sequence[_Scored], columns: Sequence[str]) -> list[str]:
+    """Say where a database lacks a class."""
+    notes = []
+    for scope in columns:
+        recalls = next(item.metrics[scope] for item in scored if scope in item.metrics)["recalls"]
+        absent = [name for name in EMOTIONS if recalls[name] is None]
+        if absent:
+            notes.append(
+                f"{title(scope)} has no clip of class {' or '.join(absent)}: its scores are means "
+                "over the other classes."
+            )
+    return notes
+
+
+def _table_3(scored: Sequence[_Scored]) -> str:
+    rows = []
+    for stem in _STEMS:
+        ours = [item for item in scored if item.run.name == stem]
+        rows += [
+            [f"**{cell(item.name)}**", *score_cells(item.metrics, [COMPOSITE])] for item in ours
+        ]
+        if not ours:
+            rows.append([f"{stem}, not run", NOTHING, NOTHING])
+        if stem in STEM_OF:
+            printed = TABLE_3[STEM_OF[stem]]
+            rows.append([f"*article: {STEM_OF[stem]}*", *(f"*{value:.4f}*" for value in printed)])
+    table = grid(["Method", "Unweighted F1", "Unweighted average recall"], rows)
+    return table + (
+        "\n\nFor the ResNet18 stem the article prints .6513 and .6496 here, and .6517 and .6504 in "
+        "table 2."
+    )
+
+
+def _recalls(scored: Sequence[_Scored], comparable: bool) -> str:
+    rows = []
+    for item in scored:
+        scores = item.metrics[COMPOSITE]
+        cells = []
+        for label, counts in zip(EMOTIONS, scores["confusion"], strict=True):
+            recall = scores["recalls"][label]
+            share = NOTHING if recall is None else f"{recall:.3f}"
+            cells.append(f"{share} ({' / '.join(map(str, counts))})")
+        rows.append([f"**{cell(item.name)}**", *cells])
+    if comparable:
+        rows.append(["*article: CapsuleNet, figure 5*", *(f"*{value:.3f}*" for value in RECALLS)])
+    head = ["Method", *(f"true {label}" for label in EMOTIONS)]
+    return f"In brackets: predicted {' / '.join(EMOTIONS)}.\n\n" + grid(head, rows)
+
+
+def _differences(scored: Sequence[_Scored]) -> str:
+    pairs = [
+        (scored[0].name, scored[0].run.predictions, item.name, item.run.predictions)
+        for item in scored[1:]
+    ]
+    pairs += [
+        (item.name, item.run.predictions, f"control: {COSINE}", item.run.controls[COSINE])
+        for item in scored
+        if COSINE in item.run.controls
+    ]
+    if not pairs:
+        return "One run only."
+    rows, apart = [], []
+    for first, a, second, b in pairs:
+        label = f"{cell(first)} against {cell(second)}"
+        try:
+            found = [compare_runs(a, b, score) for score in (uf1, uar)]
+        except InputError as error:
+            apart.append(f"{label}: not compared, {error}.")
+            continue
+        cells = []
+        for item in found:
+            interval = ""
+            if item.interval is not None:
+                interval = f" [{item.interval[0]:+.3f}, {item.interval[1]:+.3f}]"
+            cells += [f"{item.difference:+.3f}{interval}", p_text(item.p).removeprefix("p = ")]
+        rows.append([label, *cells])
+    head = ["Runs", "UF1 difference", "p", "UAR difference", "p"]
+    text = (
+        "Paired permutation tests that swap whole subjects between two runs, and the 95 % interval "
+        "of the difference over subjects. The p-values are not corrected for the number of rows. "
+        f"As a rule of thumb, {NOISE}."
+    )
+    return "\n\n".join([text, *([grid(head, rows)] if rows else []), *apart])
+
+
+def _runs(scored: Sequence[_Scored]) -> str:
+    lines = []
+    for item in scored:
+        run, scores = item.run, item.metrics[COMPOSITE]
+        folds = len({row.fold for row in run.predictions})
+        words = PROTOCOLS.get(run.protocol)
+        lines.append(
+            f"- **{item.name}**: protocol {run.protocol}{f' ({words})' if words else ''}, "
+            f"{folds} {'fold' if folds == 1 else 'folds'}; seed {run.seed}; init {run.init}; "
+            f"{scores['n']} clips of {scores['subjects']} subjects; calibration error "
+            f"{scores['ece']:.3f}."
+        )
+        lines += [f"  - {note}" for note in run.notes]
+    return "\n".join(lines)
+
+
+def _limits() -> str:
+    own = (
+        "**Three classes of known clips.** Each clip holds one micro-expression that people "
+        "already found and named. Nothing here says how often one is found in a long video."
+    )
+    return "\n".join(
+        [f"- {own}", *(f"- **{heading}.** {sentence}" for heading, sentence in CANNOT_TELL)]
+    )
+
+
+def _all_clips(runs: Sequence[RunSummary]) -> list[Prediction]:
+    """Each clip of any run once."""
+    return list({row.key: row for run in runs for row in run.predictions}.values())
+
+
+def _names(runs: Sequence[RunSummary]) -> list[str]:
+    """What to call each run: the model, and what sets it apart from others of that model."""
+    names = []
+    for run in runs:
+        same = [other for other in runs if other.name == run.name]
+        told = [
+            f"{word}{getattr(run, what)}"
+            for what, word in (("protocol", ""), ("init", "init "), ("seed", "seed "))
+            if len({getattr(other, what) for other in same}) > 1
+        ]
+        if run.protocol != "loso" and run.protocol not in told:
+            told.insert(0, run.protocol)
+        names.append(", ".join([run.name, *told]))
+    return names
