@@ -8,6 +8,7 @@ rigid motion. What the truth says is therefore what the pixels do.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -25,13 +26,14 @@ from micromimic.canonical import (
     scale_of,
 )
 from micromimic.media.video import VideoWriter
-from micromimic.synthesis.faces import SUPERSAMPLING, astronaut_face, backdrop
+from micromimic.synthesis.faces import SUPERSAMPLING, Face, astronaut_face, backdrop
 from micromimic.synthesis.nuisance import Pose, Sensor
 from micromimic.synthesis.schedule import ClipConfig, ClipPlan, plan_clip, stream
 from micromimic.synthesis.truth import ClipTruth, truth_of
 from micromimic.synthesis.units import RESOLUTION, UNIT_NAMES, depth_field, unit_fields
 
 __all__ = [
+    "Actor",
     "ClipConfig",
     "ClipPlan",
     "plan_clip",
@@ -52,22 +54,39 @@ _NOSE_DEPTH: Final = 8.0  # canonical units of relief that ``yaw_px`` is given f
 Field = NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class Actor:
+    """Another person than the runtime's face, for a clip of the same size.
+
+    Args:
+        face: as large as the clip's frames, grey or RGB as the clip is.
+        units: (n_units, 2, 84, 84) how the action units move it, order ``UNIT_NAMES``.
+    """
+
+    face: Face
+    units: NDArray[np.float32]
+
+
 class _Scene:
     """A plan made ready: the face, and each movement's field on the lattice."""
 
-    def __init__(self, plan: ClipPlan) -> None:
+    def __init__(self, plan: ClipPlan, actor: Actor | None = None) -> None:
         config = plan.config
         self.plan = plan
-        self.face = astronaut_face(
-            config.face_px,
-            config.width,
-            config.height,
-            colour=config.colour,
-            centre=(config.face_x, 0.53125),
-            second_face=config.second_face,
+        self.face = (
+            actor.face
+            if actor
+            else astronaut_face(
+                config.face_px,
+                config.width,
+                config.height,
+                colour=config.colour,
+                centre=(config.face_x, 0.53125),
+                second_face=config.second_face,
+            )
         )
         self.shape = (-(-config.height // _LATTICE), -(-config.width // _LATTICE))
-        units = unit_fields(stream(plan.seed, "identity"))
+        units = actor.units if actor else unit_fields(stream(plan.seed, "identity"))
         self.fields = [
             _peak(self._field(move.recipe.weights, units), move.peak_px) for move in plan.movements
         ]
@@ -139,42 +158,54 @@ class _Scene:
         return self.face.blink(self.closure(time))
 
 
-def planted_field(plan: ClipPlan, event: int) -> Field:
+def planted_field(plan: ClipPlan, event: int, *, actor: Actor | None = None) -> Field:
     """What one micro-expression does to the resting face at its apex.
 
     Args:
         plan: the clip.
         event: number among ``plan.micro``.
+        actor: who plays it; None is the runtime's face.
 
     Returns:
         (h, w, 2) displacement, image pixels, u right and v down, on a lattice of every second
         pixel: entry (i, j) belongs to image point (2 j + 0.5, 2 i + 0.5).
     """
     numbers = [i for i, move in enumerate(plan.movements) if move.kind == "micro"]
-    return _Scene(plan).fields[numbers[event]]
+    return _Scene(plan, actor).fields[numbers[event]]
 
 
-def planted_poses(plan: ClipPlan) -> NDArray[np.float64]:
+def planted_poses(plan: ClipPlan, *, actor: Actor | None = None) -> NDArray[np.float64]:
     """Where the canonical face lies in every frame: the tracker's right answer.
+
+    Args:
+        plan: the clip.
+        actor: who plays it; None is the runtime's face.
 
     Returns:
         (frames, 2, 3) maps from canonical units to image pixels.
     """
-    scene = _Scene(plan)
+    scene = _Scene(plan, actor)
     times = np.arange(plan.config.frames) / plan.config.fps
     return np.stack([compose(scene.pose.matrix(time), scene.face.to_image) for time in times])
 
 
-def render(plan: ClipPlan) -> Iterator[NDArray[np.uint8]]:
+def render(
+    plan: ClipPlan, *, actor: Actor | None = None, frames: range | None = None
+) -> Iterator[NDArray[np.uint8]]:
     """The frames of a clip: (H, W) grey or (H, W, 3) RGB, uint8, one at a time.
 
     The same plan gives the same bytes on one machine.
+
+    Args:
+        plan: the clip.
+        actor: who plays it; None is the runtime's face.
+        frames: which of the clip's frames; None is all.
     """
-    scene = _Scene(plan)
+    scene = _Scene(plan, actor)
     sensor = Sensor(plan)
     config = plan.config
     points = _lattice_points(scene.shape).astype(np.float32)
-    for number in range(config.frames):
+    for number in range(config.frames) if frames is None else frames:
         time = number / config.fps
         rest = _undo_pose(points, scene.pose.matrix(time))
         rest = _undo_displacement(rest, *scene.displacement(time))

@@ -1,0 +1,319 @@
+"""What the synthetic databases hold: who appears, in which clips, with what movement, and when.
+
+Three databases are imitated (subjects, frame rates, lengths and class counts as in SMIC-HS,
+CASME II and SAMM); nothing of them is contained. Everything follows from a seed, clip by clip, so
+that each clip's plan, person and planted field can be had again from its row of ``truth.json``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from micromimic.labels import EMOTIONS, Emotion
+from micromimic.synthesis.clips import Actor
+from micromimic.synthesis.database_names import (
+    Dataset,
+    Part,
+    clip_name,
+    deal,
+    emotion_word,
+    folder_of,
+    smic_parts,
+)
+from micromimic.synthesis.identities import FaceKind, Portrait, make_actor
+from micromimic.synthesis.recipes import Recipe, sample_recipe
+from micromimic.synthesis.schedule import BlinkEvent, ClipConfig, ClipPlan, Movement
+from micromimic.synthesis.units import UNIT_NAMES
+
+_FACE_PX: Final = 15.0 / 0.287
+"""Pixels of `ClipConfig.face_px` for one pixel a canonical unit."""
+_SECONDS: Final = 2.0  # of the timeline that a clip is a window of
+_PEAK_UNITS: Final = (0.17, 0.5)
+"""Planted; what is measured after pooling to a map is a quarter less: 0.11 to 0.35."""
+_STRAY: Final = 0.6  # chance that another unit twitches along
+_STRAY_STRENGTH: Final = 0.5
+_LIDS: Final = 0.2  # chance that the lids stir within the clip
+
+
+@dataclass(frozen=True)
+class Design:
+    """One database.
+
+    Args:
+        name: as in manifests.
+        fps: frames a second.
+        portrait: how people are filmed.
+        subjects: as in manifests.
+        composite: clips of each class in the MEGC 2019 composite.
+        length, rise: frames from onset to offset and to apex: mean, standard deviation.
+        shortest, longest: limits of the length.
+        around: (fewest, most) frames before onset and after offset.
+        noise_sd: of the sensor, grey levels.
+        flicker: of the light, share.
+        dropped: emotions outside the three classes that a few further clips show.
+    """
+
+    name: Dataset
+    fps: float
+    portrait: Portrait
+    subjects: tuple[str, ...]
+    composite: Mapping[Emotion, int]
+    length: tuple[float, float]
+    rise: tuple[float, float]
+    shortest: int
+    longest: int
+    around: tuple[int, int]
+    noise_sd: float
+    flicker: float
+    dropped: tuple[str, ...] = ()
+
+
+_SMIC = (1, 2, 3, 4, 5, 6, 8, 9, 11, 12, 13, 14, 15, 18, 19, 20)
+_SAMM = (6, 7, *range(9, 25), 26, 28, *range(30, 38))
+
+DESIGNS: Final[tuple[Design, ...]] = (
+    Design(
+        "smic",
+        100.0,
+        Portrait(unit_px=4.0),
+        tuple(f"s{n:02d}" for n in _SMIC),
+        {"negative": 70, "positive": 51, "surprise": 43},
+        (34.0, 9.0),
+        (17.0, 7.0),
+        14,
+        50,
+        (0, 0),
+        2.2,
+        0.02,
+    ),
+    Design(
+        "casme2",
+        200.0,
+        Portrait(unit_px=4.4),
+        # the composite has no clip of sub10 and sub18
+        tuple(f"sub{n:02d}" for n in range(1, 27) if n not in (10, 18)),
+        {"negative": 88, "positive": 32, "surprise": 25},
+        (71.0, 22.0),
+        (36.0, 15.0),
+        30,
+        118,
+        (8, 18),
+        1.8,
+        0.01,
+        ("others", "others", "sadness"),
+    ),
+    Design(
+        "samm",
+        200.0,
+        Portrait(unit_px=4.8, colour=False),
+        tuple(f"{n:03d}" for n in _SAMM),
+        {"negative": 92, "positive": 26, "surprise": 15},
+        (73.0, 19.0),
+        (33.0, 14.0),
+        30,
+        112,
+        (4, 10),
+        1.5,
+        0.01,
+        ("Other", "Other"),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class DatabaseClip:
+    """One clip's truth; frame numbers are those in the pictures' names.
+
+    Args:
+        dataset, subject, clip: names, as `datasets index` writes them.
+        folder: of the pictures, relative to the databases' folder.
+        label: class; None for an emotion outside the three classes.
+        emotion: the annotation table's word for it.
+        action_units: FACS notation.
+        first, last: first and last picture.
+        onset, apex, offset: of the movement.
+        fps: frames a second.
+        peak_px: largest displacement at the apex, image pixels.
+        faces: kind of face.
+        identity: number of the person; one for all clips of a subject.
+        seed: decides the clip.
+    """
+
+    dataset: Dataset
+    subject: str
+    clip: str
+    folder: str
+    label: Emotion | None
+    emotion: str
+    action_units: tuple[str, ...]
+    first: int
+    onset: int
+    apex: int
+    offset: int
+    last: int
+    fps: float
+    peak_px: float
+    faces: FaceKind
+    identity: int
+    seed: int
+
+    @property
+    def frames(self) -> int:
+        """Number of pictures."""
+        return self.last - self.first + 1
+
+    @property
+    def design(self) -> Design:
+        """Its database."""
+        return next(design for design in DESIGNS if design.name == self.dataset)
+
+    def file(self, frame: int) -> str:
+        """A picture's name.
+
+        >>> plan_databases(1, seed=0)[-1].file(62)[3:]
+        '_00062.jpg'
+        """
+        if self.dataset == "smic":
+            return f"image{frame}.jpg"
+        if self.dataset == "casme2":
+            return f"img{frame}.jpg"
+        return f"{self.subject}_{frame:05d}.jpg"
+
+    def plan(self) -> ClipPlan:
+        """What moves and when; the clip's pictures are its first ``frames`` frames."""
+        recipe, peak = _movement(self.design, self.label, self.seed)
+        onset, apex, offset = (
+            (frame - self.first) / self.fps for frame in (self.onset, self.apex, self.offset)
+        )
+        movement = Movement("micro", onset, apex, apex, offset, peak, recipe)
+        blinks = _blinks(self.frames / self.fps, self.seed)
+        return ClipPlan(_config(self.design, peak), self.seed, (movement,), blinks, ())
+
+    def actor(self) -> Actor:
+        """Who plays it, and how the action units move that face."""
+        return make_actor(self.faces, self.identity, self.design.portrait)
+
+
+def plan_databases(
+    clips_per_class: int = 10, *, seed: int = 0, full: bool = False, faces: FaceKind = "warped"
+) -> tuple[DatabaseClip, ...]:
+    """Draw all clips of the three databases.
+
+    Each subject gets one clip before any gets a second, so that fewer than the database's subjects
+    appear only where there are fewer clips; the rest are dealt unevenly, as in the real ones.
+
+    Args:
+        clips_per_class: of each class in each database.
+        seed: the same seed gives the same plan.
+        full: the composite's own numbers of clips instead.
+        faces: kind of face.
+
+    Returns:
+        By database, subject, clip.
+
+    Raises:
+        ValueError: if ``clips_per_class`` is below 1.
+
+    >>> clips = plan_databases(full=True)
+    >>> len([c for c in clips if c.label]), len({(c.dataset, c.subject) for c in clips})
+    (442, 68)
+    """
+    if clips_per_class < 1:
+        raise ValueError(f"expected at least 1 clip of each class, got {clips_per_class}")
+    clips: list[DatabaseClip] = []
+    for number, design in enumerate(DESIGNS):
+        rng = np.random.default_rng([seed, number])
+        counts = design.composite if full else dict.fromkeys(EMOTIONS, clips_per_class)
+        labels = [e for e in EMOTIONS for _ in range(counts[e])]
+        parts = deal(design.subjects, labels, design.dropped, rng)
+        if full and design.name == "smic":
+            parts = smic_parts()
+        people = {subject: int(rng.integers(2**31)) for subject in design.subjects}
+        taken: set[str] = set()
+        for part in sorted(parts, key=lambda part: part.subject):
+            name = clip_name(design.name, part, rng, taken)
+            clip_seed = int(rng.integers(2**31))
+            clips.append(_clip(design, part, name, people[part.subject], clip_seed, faces))
+    order = {design.name: number for number, design in enumerate(DESIGNS)}
+    return tuple(sorted(clips, key=lambda c: (order[c.dataset], c.subject, c.clip)))
+
+
+def _clip(
+    design: Design, part: Part, name: str, person: int, seed: int, faces: FaceKind
+) -> DatabaseClip:
+    """Draw one clip's movement and times."""
+    recipe, peak = _movement(design, part.label, seed)
+    rng = np.random.default_rng([seed, 1])
+    length = round(float(np.clip(rng.normal(*design.length), design.shortest, design.longest)))
+    rise = round(float(np.clip(rng.normal(*design.rise), 0.2 * length, 0.8 * length)))
+    before, after = (int(n) for n in rng.integers(design.around[0], design.around[1] + 1, 2))
+    # where a recording's numbering stands when the clip begins
+    first = {"smic": int(rng.integers(60_000, 18_000_000)), "samm": int(rng.integers(60, 9_000))}
+    start = first.get(design.name, 1)
+    onset = start + before
+    return DatabaseClip(
+        dataset=design.name,
+        subject=part.subject,
+        clip=name,
+        folder=folder_of(design.name, part, name),
+        label=part.label,
+        emotion=part.word or emotion_word(design.name, recipe),
+        action_units=recipe.action_units,
+        first=start,
+        onset=onset,
+        apex=onset + rise,
+        offset=onset + length,
+        last=onset + length + after,
+        fps=design.fps,
+        peak_px=peak,
+        faces=faces,
+        identity=person,
+        seed=seed,
+    )
+
+
+def _movement(design: Design, label: Emotion | None, seed: int) -> tuple[Recipe, float]:
+    """What moves, and how far in pixels; other emotions look like negative ones."""
+    rng = np.random.default_rng([seed, 0])
+    recipe = sample_recipe(label or "negative", rng)
+    if rng.random() < _STRAY:
+        weights = recipe.weights.copy()
+        weights[int(rng.integers(len(UNIT_NAMES)))] += abs(rng.normal(0.0, _STRAY_STRENGTH))
+        recipe = replace(recipe, weights=weights)
+    peak = rng.uniform(*_PEAK_UNITS) * design.portrait.unit_px
+    return recipe, round(float(peak), 3)
+
+
+def _blinks(seconds: float, seed: int) -> tuple[BlinkEvent, ...]:
+    """In some clips the lids stir: their skin moves as in a blink, the eyes stay open."""
+    rng = np.random.default_rng([seed, 3])
+    start = rng.uniform(-0.1, seconds)
+    blink = BlinkEvent(start, start + rng.uniform(0.15, 0.3))
+    return (blink,) if rng.random() < _LIDS else ()
+
+
+def _config(design: Design, peak: float) -> ClipConfig:
+    portrait = design.portrait
+    return ClipConfig(
+        seconds=_SECONDS,
+        fps=design.fps,
+        width=portrait.width,
+        height=portrait.height,
+        colour=portrait.colour,
+        face_px=_FACE_PX * portrait.unit_px,
+        peak_px=peak,
+        events_per_minute=0.0,
+        macros_per_minute=0.0,
+        blinks_per_minute=0.0,
+        head_moves_per_minute=0.0,
+        noise_sd=design.noise_sd,
+        drift_px=8.0,
+        drift_deg=2.5,
+        yaw_px=2.5,
+        sway_px=(0.25, 0.2),
+        flicker=design.flicker,
+    )

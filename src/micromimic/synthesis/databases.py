@@ -1,0 +1,272 @@
+"""Writes the synthetic databases: three folder trees, their annotation tables, and the truth.
+
+``smic/``, ``casme2/`` and ``samm/`` look as the licensed databases do when unpacked, so that
+everything from the readers to the final tables can be run and tested without them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import uuid
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.errors import InputError, MissingExtraError, OutputError
+from micromimic.labels import EMOTIONS
+from micromimic.synthesis.clips import render
+from micromimic.synthesis.database_plans import DESIGNS, DatabaseClip, plan_databases
+from micromimic.synthesis.database_tables import annotation_tables, require_openpyxl
+from micromimic.synthesis.identities import FaceKind
+from micromimic.synthesis.write import TRUTH_FILE, Progress
+
+__all__ = ["DatabaseClip", "DatabasesTruth", "read_databases_truth", "synth_databases"]
+
+SCHEMA: Final = "micromimic.databases/1"
+_MOST: Final = 100  # more, and names would no longer be as the databases' are
+_QUALITY: Final = 90  # of the JPEG files
+_BATCH: Final = 8  # clips that one task renders: they share a face
+
+Faces = Literal["auto", "mesh", "warped"]
+
+
+@dataclass(frozen=True)
+class DatabasesTruth:
+    """What was written.
+
+    Args:
+        faces: kind of face that was used.
+        seed: of the whole.
+        clips: all clips, those with dropped emotions (``label`` None) among them.
+    """
+
+    faces: FaceKind
+    seed: int
+    clips: tuple[DatabaseClip, ...]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Database -> class -> clips; dropped clips are not counted."""
+        return {
+            design.name: {
+                label: sum(c.dataset == design.name and c.label == label for c in self.clips)
+                for label in EMOTIONS
+            }
+            for design in DESIGNS
+        }
+
+    def subjects(self) -> dict[str, int]:
+        """Database -> subjects that appear: fewer than it has where there are too few clips."""
+        return {
+            design.name: len({c.subject for c in self.clips if c.dataset == design.name})
+            for design in DESIGNS
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of ``truth.json``."""
+        return {
+            "schema": SCHEMA,
+            "faces": self.faces,
+            "seed": self.seed,
+            "clips": [asdict(clip) for clip in self.clips],
+        }
+
+
+def synth_databases(
+    out: Path,
+    *,
+    clips_per_class: int = 10,
+    seed: int = 0,
+    full: bool = False,
+    faces: Faces = "auto",
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> DatabasesTruth:
+    """Write ``smic/``, ``casme2/``, ``samm/`` and ``truth.json``: all of it, or nothing.
+
+    Heads drift, light and sensor disturb; nobody blinks. Movements peak at 0.17 to 0.5 canonical
+    units. CASME II and SAMM also get a few clips of emotions that the composite drops.
+
+    Args:
+        out: a new or empty folder.
+        clips_per_class: clips of each class in each database; from 10 on all 68 subjects appear.
+        seed: the same seed gives the same bytes on one machine.
+        full: the composite's own 442 clips instead (about 31,000 pictures, 0.6 GB).
+        faces: ``mesh`` renders the heads of the ``faces3d`` extra, ``warped`` changes the
+            runtime's own face, ``auto`` takes meshes where that extra is installed.
+        jobs: processes.
+        progress: called with (pictures done, pictures in all, "render").
+
+    Raises:
+        InputError: if a number is out of range.
+        MissingExtraError: without openpyxl, or for ``mesh`` without the ``faces3d`` extra.
+        OutputError: if the folder is not empty or cannot be written.
+    """
+    if not 1 <= clips_per_class <= _MOST or seed < 0 or jobs < 1:
+        raise InputError(
+            f"expected 1 to {_MOST} clips a class, a seed from 0 and at least 1 job, got "
+            f"{clips_per_class}, {seed} and {jobs}; correct them"
+        )
+    require_openpyxl()
+    kind = choose_faces(faces)
+    clips = plan_databases(clips_per_class, seed=seed, full=full, faces=kind)
+    truth = DatabasesTruth(kind, seed, clips)
+    out = Path(out)
+    try:
+        with ExitStack() as stack:
+            staging = _stage(out, stack)
+            _render_all(staging, clips, jobs, progress)
+            for name, content in annotation_tables(clips).items():
+                (staging / name).write_bytes(content)
+            document = json.dumps(truth.to_dict(), indent=1) + "\n"
+            (staging / TRUTH_FILE).write_text(document, encoding="utf-8")
+            _publish(staging, out)
+    except OSError as error:
+        raise OutputError(
+            f"expected to write databases into {out}, got: {error.strerror or error}; choose a "
+            "writable --out with room"
+        ) from error
+    return truth
+
+
+def choose_faces(faces: Faces) -> FaceKind:
+    """The kind of face to draw.
+
+    Raises:
+        MissingExtraError: for ``mesh`` without the ``faces3d`` extra.
+    """
+    if faces == "warped":
+        return "warped"
+    there = find_spec("anny") is not None
+    if faces == "mesh" and not there:
+        raise MissingExtraError(
+            "expected the package anny for rendered faces, got none; "
+            "pip install 'micromimic[faces3d]', or take the warped ones"
+        )
+    return "mesh" if there else "warped"
+
+
+def read_databases_truth(path: Path) -> DatabasesTruth:
+    """Read a ``truth.json`` of synthetic databases.
+
+    Raises:
+        InputError: if the file is missing or holds something else.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+            raise InputError(
+                f"expected schema {SCHEMA} in {path}, got another; pass the truth.json of "
+                "synthetic databases"
+            )
+        clips = tuple(_read_clip(entry) for entry in content["clips"])
+        return DatabasesTruth(content["faces"], int(content["seed"]), clips)
+    except OSError as error:
+        raise InputError(
+            f"expected to read {path}, got {error.strerror or error}; check the path"
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"expected a truth.json, got {path} with a fault ({error!r}); write it again"
+        ) from None
+
+
+def _read_clip(entry: Mapping[str, Any]) -> DatabaseClip:
+    return DatabaseClip(**{**entry, "action_units": tuple(entry["action_units"])})
+
+
+def _stage(out: Path, stack: ExitStack) -> Path:
+    """A hidden folder to write into, which is gone when the stack closes."""
+    name = f".{uuid.uuid4().hex[:8]}.part"
+    if out.exists():
+        if not out.is_dir() or any(out.iterdir()):
+            raise OutputError(
+                f"expected a new or empty folder, got {out} with something in it; "
+                "choose another --out or remove it"
+            )
+        staging = out / name  # an empty folder may be another disk's: stay inside
+    else:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        staging = out.parent / f".{out.name}{name}"
+    staging.mkdir()
+    stack.callback(partial(shutil.rmtree, staging, ignore_errors=True))
+    return staging
+
+
+def _publish(staging: Path, out: Path) -> None:
+    if not out.exists():
+        staging.rename(out)
+        return
+    # the truth comes last: where it is, the rest is
+    for path in sorted(staging.iterdir(), key=lambda path: path.name == TRUTH_FILE):
+        path.rename(out / path.name)
+
+
+def _render_all(
+    root: Path, clips: Sequence[DatabaseClip], jobs: int, progress: Progress | None
+) -> None:
+    total, done = sum(clip.frames for clip in clips), 0
+    if progress is not None:
+        progress(0, total, "render")
+    batches = _batches(clips)
+    with closing(_run(root, batches, jobs)) as finished:
+        for count in finished:
+            done += count
+            if progress is not None:
+                progress(done, total, "render")
+
+
+def _batches(clips: Sequence[DatabaseClip]) -> list[list[DatabaseClip]]:
+    """Clips of one subject together, a few at a time."""
+    batches = []
+    for _, group in itertools.groupby(clips, key=lambda clip: (clip.dataset, clip.subject)):
+        same = list(group)
+        batches += [same[i : i + _BATCH] for i in range(0, len(same), _BATCH)]
+    return batches
+
+
+def _run(
+    root: Path, batches: Sequence[Sequence[DatabaseClip]], jobs: int
+) -> Generator[int, None, None]:
+    """Render all batches; gives the pictures of each as it is done."""
+    if jobs == 1:
+        return (_render_batch(root, batch) for batch in batches)
+    from joblib import Parallel, delayed  # noqa: PLC0415 - only for several processes
+
+    parallel = Parallel(n_jobs=jobs, return_as="generator_unordered")
+    tasks = (delayed(_render_in_worker)(root, batch) for batch in batches)
+    return cast("Generator[int, None, None]", parallel(tasks))
+
+
+def _render_in_worker(root: Path, batch: Sequence[DatabaseClip]) -> int:
+    cv2.setNumThreads(1)  # the processes share the cores
+    return _render_batch(root, batch)
+
+
+def _render_batch(root: Path, batch: Sequence[DatabaseClip]) -> int:
+    """Write the pictures of one subject's clips; returns how many."""
+    actor = batch[0].actor()
+    for clip in batch:
+        folder = root / clip.folder
+        folder.mkdir(parents=True)
+        for number, frame in enumerate(render(clip.plan(), actor=actor, frames=range(clip.frames))):
+            _write_jpeg(folder / clip.file(clip.first + number), frame)
+    return sum(clip.frames for clip in batch)
+
+
+def _write_jpeg(path: Path, frame: NDArray[np.uint8]) -> None:
+    """Write (H, W) grey or (H, W, 3) RGB."""
+    picture = frame if frame.ndim == 2 else frame[..., ::-1]
+    made, content = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    if not made:
+        raise OSError(f"no JPEG could be made for {path.name}")
+    path.write_bytes(content.tobytes())
