@@ -1,7 +1,8 @@
 """Fixtures, and what may not be skipped.
 
 ``MICROMIMIC_REQUIRE=browser,train,cluster,faces3d`` (as CI sets it) turns a skip for a missing
-browser or a missing extra into a failure. Tests say what they need with ``@pytest.mark.needs("browser")``.
+browser or a missing extra into a failure. Tests say what they need with
+``@pytest.mark.needs("browser")``.
 ``MICROMIMIC_SHARED`` names the folder of evaluation data; without it, ``shared`` beside the
 repository is used, and tests skip where neither exists.
 """

@@ -123,7 +123,7 @@ def test_help_names_every_command(command) -> None:
 def test_models_are_listed(command) -> None:
     code, out, _, _ = command("models")
     assert code == 0
-    assert "flow-capsnet" in out.splitlines()
+    assert any(line.split()[:3] == ["flow-capsnet", "flow", "yes"] for line in out.splitlines())
 
 
 def test_two_inputs_of_one_name_are_wrong_usage(command, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `micromimic demo | analyze | synth | models`.
+"""The command line: `micromimic demo | analyze | synth | datasets | evaluate | train...`.
 
 A thin shell: the commands live in ``micromimic._cli`` and call the Python API. Everything, typer
 included, is imported inside ``main``, so that Ctrl-C and errors give one line from the start.
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not sys.warnoptions and not debugging():
             warnings.simplefilter("ignore")  # a library's advice to programmers is no user's news
     try:
-        from micromimic._cli.app import app
+        from micromimic._cli.commands import app
 
         code = app(args=list(arguments), prog_name="micromimic", standalone_mode=False)
     except (KeyboardInterrupt, Interrupted) as stop:

@@ -30,18 +30,41 @@ class Outcome:
     seconds: float = 0.0
 
 
-def run(inputs: Sequence[Input], out: Path, fps: float | None, jobs: int) -> int:
+@dataclass(frozen=True)
+class Job:
+    """What is the same for all inputs.
+
+    Args:
+        out: results go to folders in here.
+        fps: frames a second, as the user says; None leaves it to the files.
+        model: an ONNX file; None is the shipped one.
+    """
+
+    out: Path
+    fps: float | None = None
+    model: Path | None = None
+
+
+def run(
+    inputs: Sequence[Input], out: Path, fps: float | None, jobs: int, model: Path | None = None
+) -> int:
     """Analyse all inputs, say results as they come, and return the exit code.
 
     Raises:
         OutputError: when nothing can be written to ``out``.
+        ModelError: when the model file is unusable.
         Interrupted: on Ctrl-C; what is complete stays.
     """
     check_writable(out)
+    if model is not None:
+        from micromimic.models.onnx import load_model
+
+        load_model(model)  # an unusable file is told once, before any video is read
+    job = Job(out, fps, model)
     ended: list[Outcome] = []
     outcomes = _parallel if min(jobs, len(inputs)) > 1 else _in_turn
     try:
-        for outcome in outcomes(inputs, out, fps, jobs):
+        for outcome in outcomes(inputs, job, jobs):
             ended.append(outcome)
             _tell(outcome)
     except KeyboardInterrupt:
@@ -65,18 +88,16 @@ def _tell(outcome: Outcome) -> None:
         say(outcome.summary)
 
 
-def _in_turn(inputs: Sequence[Input], out: Path, fps: float | None, jobs: int) -> Iterator[Outcome]:
+def _in_turn(inputs: Sequence[Input], job: Job, jobs: int) -> Iterator[Outcome]:
     for number, item in enumerate(inputs, 1):
         title = item.name if len(inputs) == 1 else f"[{number}/{len(inputs)}] {item.name}"
         with show_progress(title) as progress:
-            outcome = analyse_one(item, out, fps, progress)
+            outcome = analyse_one(item, job, progress)
             progress.ended = "failed" if outcome.error else "finished"
         yield outcome
 
 
-def _parallel(
-    inputs: Sequence[Input], out: Path, fps: float | None, jobs: int
-) -> Iterator[Outcome]:
+def _parallel(inputs: Sequence[Input], job: Job, jobs: int) -> Iterator[Outcome]:
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
@@ -90,7 +111,7 @@ def _parallel(
         pre_dispatch="n_jobs",
     )
     try:
-        for outcome in work(delayed(_in_worker)(item, out, fps) for item in inputs):
+        for outcome in work(delayed(_in_worker)(item, job) for item in inputs):
             waiting.discard(outcome.name)
             ended = "failed" if outcome.error else "finished"
             note(f"{outcome.name}: {ended} in {outcome.seconds:.1f} s")
@@ -99,31 +120,30 @@ def _parallel(
         # A worker was killed from outside, nearly always for memory.
         lost = "expected a worker to finish, got it killed (memory?); use --jobs 1"
         yield from (Outcome(name, error=lost) for name in sorted(waiting))
-        _remove_parts([item for item in inputs if item.name in waiting], out)
+        _remove_parts([item for item in inputs if item.name in waiting], job.out)
 
 
-def _in_worker(item: Input, out: Path, fps: float | None) -> Outcome:
+def _in_worker(item: Input, job: Job) -> Outcome:
     # Ctrl-C reaches the whole process group: the parent answers it, a worker would only add its
     # traceback.
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return analyse_one(item, out, fps, None)
+    return analyse_one(item, job, None)
 
 
-def analyse_one(
-    item: Input, out: Path, fps: float | None, progress: ProgressCallback | None
-) -> Outcome:
+def analyse_one(item: Input, job: Job, progress: ProgressCallback | None) -> Outcome:
     """Analyse one input and write its results; an error becomes part of the outcome."""
     from micromimic._cli.summary import analysis_text
-    from micromimic.pipelines.analyze import analyze
+    from micromimic.pipelines.analyze import AnalyzeConfig, analyze
     from micromimic.reports.write import write_analysis
 
-    folder = out / item.name
+    folder = job.out / item.name
     began = time.monotonic()
     try:
         if item.problem is not None:
             raise item.problem
-        analysis = analyze(item.path, fps=fps, progress=progress)
+        config = AnalyzeConfig(model=job.model)
+        analysis = analyze(item.path, fps=job.fps, config=config, progress=progress)
         write_analysis(analysis, folder)
         summary = analysis_text(item.name, analysis, folder)
         return Outcome(item.name, summary, seconds=time.monotonic() - began)

@@ -26,9 +26,11 @@ app = typer.Typer(
 )
 synth = typer.Typer(help="Make synthetic data with known truth.", no_args_is_help=True)
 app.add_typer(synth, name="synth")
+datasets = typer.Typer(help="Read databases of micro-expressions.", no_args_is_help=True)
+app.add_typer(datasets, name="datasets")
 
 
-def _interruptible(command: Callable[P, None]) -> Callable[P, None]:
+def interruptible(command: Callable[P, None]) -> Callable[P, None]:
     """Take Ctrl-C before typer does, which treats it differently from version to version."""
 
     @wraps(command)
@@ -63,7 +65,7 @@ def _root(
 
 
 @app.command()
-@_interruptible
+@interruptible
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the clip and its report.")] = Path(
         "micromimic-demo"
@@ -76,7 +78,7 @@ def demo(
 
 
 @app.command()
-@_interruptible
+@interruptible
 def analyze(
     inputs: Annotated[
         list[Path],
@@ -99,6 +101,14 @@ def analyze(
         ),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Inputs analysed at the same time.")] = 1,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A model that `micromimic train` wrote; the shipped one if left out.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Find candidate micro-expressions in videos.
 
@@ -113,11 +123,11 @@ def analyze(
         expanded = expand_inputs(inputs)
     except NameClashError as error:
         raise typer.BadParameter(str(error)) from None
-    raise typer.Exit(run(expanded, out, fps, jobs))
+    raise typer.Exit(run(expanded, out, fps, jobs, model))
 
 
 @synth.command("clips")
-@_interruptible
+@interruptible
 def synth_clips(
     out: Annotated[Path, typer.Option(help="Folder for the videos and truth.json.")],
     count: Annotated[int, typer.Option(min=1, help="How many clips.")] = 3,
@@ -142,10 +152,16 @@ def synth_clips(
 
 
 @app.command()
-@_interruptible
+@interruptible
 def models() -> None:
     """List the models by name."""
-    from micromimic.models.registry import list_models
+    from micromimic._cli.summary import text_table
+    from micromimic.models.registry import entry, list_models, list_shipped
 
-    for name in list_models():
-        say(str(name))
+    known = [entry(name) for name in list_models()]
+    shipped = list_shipped()
+    rows = [
+        (model.name, model.view, "yes" if model.name in shipped else "", model.about)
+        for model in known
+    ]
+    say(text_table(("name", "looks at", "ready to use", "what it is"), rows, indent=0))

@@ -46,7 +46,9 @@ def analysis_text(name: str, analysis: Analysis, folder: Path) -> str:
     ]
     if count:
         rows = [_row(event) for event in analysis.to_dict()["events"]]
-        lines.append(text_table(_HEADER, rows))
+        # models without capsules do not say where a class comes from
+        columns = None if any(row[-1] for row in rows) else -1
+        lines.append(text_table(_HEADER[:columns], [row[:columns] for row in rows]))
     rejected = analysis.spotting.rejected_counts()
     if rejected:
         told = ", ".join(f"{reason} {number}" for reason, number in rejected.items())

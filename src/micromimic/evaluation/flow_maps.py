@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.datasets.manifest import read_manifest
 from micromimic.errors import InputError
 from micromimic.evaluation.metrics import (
     expected_calibration_error,
@@ -19,8 +19,6 @@ from micromimic.evaluation.metrics import (
 )
 from micromimic.labels import EMOTIONS
 from micromimic.models.preprocess import read_flow_png
-
-_COLUMNS = ("dataset", "subject", "clip", "label", "kind", "path")
 
 
 @dataclass(frozen=True)
@@ -65,31 +63,15 @@ def read_flow_maps(manifest: Path) -> FlowMapSet:
     Raises:
         InputError: if the manifest or a map is missing or wrong.
     """
-    if not manifest.is_file():
-        raise InputError(f"expected a manifest at {manifest}, found no file; check the path")
-    with manifest.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            raise InputError(
-                f"expected columns {', '.join(_COLUMNS)} in {manifest}, "
-                f"got none named {', '.join(missing)}; add them"
-            )
-        rows = [row for row in reader if row["kind"] == "flow_map"]
-    if not rows:
+    clips = [clip for clip in read_manifest(manifest) if clip.kind == "flow_map"]
+    if not clips:
         raise InputError(f"expected rows of kind flow_map in {manifest}, got none; list flow maps")
-    for row in rows:
-        if row["label"] not in EMOTIONS:
-            raise InputError(
-                f"expected a label among {', '.join(EMOTIONS)}, got {row['label']!r} "
-                f"for clip {row['clip']} in {manifest}; correct it"
-            )
     return FlowMapSet(
-        maps=np.stack([read_flow_png(manifest.parent / row["path"]) for row in rows]),
-        labels=np.array([row["label"] for row in rows]),
-        datasets=np.array([row["dataset"] for row in rows]),
-        subjects=np.array([f"{row['dataset']}/{row['subject']}" for row in rows]),
-        clips=np.array([row["clip"] for row in rows]),
+        maps=np.stack([read_flow_png(clip.path) for clip in clips]),
+        labels=np.array([clip.label for clip in clips]),
+        datasets=np.array([clip.dataset for clip in clips]),
+        subjects=np.array([clip.who for clip in clips]),
+        clips=np.array([clip.clip for clip in clips]),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.errors import InputError
 from micromimic.labels import EMOTIONS
 
 View = Literal["flow", "faces", "volume"]
@@ -115,6 +116,8 @@ class FitOptions:
         report: progress.
         log_dir: folder for TensorBoard; None logs nothing.
         device: ``cpu``, ``cuda``...; None takes what is there.
+        threads: of the CPU; None takes what there are. Folds take 1: then their figures do not
+            depend on how many run side by side.
     """
 
     seed: int = 0
@@ -126,6 +129,7 @@ class FitOptions:
     report: Report | None = None
     log_dir: Path | None = None
     device: str | None = None
+    threads: int | None = None
 
 
 class Encoder(Protocol):
@@ -149,10 +153,16 @@ class Learner(Encoder, Protocol):
         temperature: ``softmax(scores / temperature)`` gives probabilities; a constant of the
             model's kind, not fitted to the data.
         settings: what decides its outcome beside data and options, for the record of a run.
+        encoder: name in `features.DESCRIPTORS` of what ``encode`` does; None where it does nothing.
     """
 
     temperature: float
     settings: Mapping[str, object]
+    encoder: str | None
+
+    def warning(self, init: Init) -> str | None:
+        """What to say once before training with ``init``, if anything."""
+        ...
 
     def fit(self, samples: Samples, options: FitOptions) -> Fitted:
         """Train.
@@ -179,6 +189,18 @@ class ModelEntry:
     about: str
     view: View
     learner: Callable[[], Learner] = field(repr=False)
+
+
+def expect_classes(samples: Samples) -> None:
+    """Check that there is something to learn.
+
+    Raises:
+        InputError: if all samples are of one class.
+    """
+    if len(np.unique(samples.targets)) < 2:
+        raise InputError(
+            "expected two classes or more to train on, got one; add clips of another class"
+        )
 
 
 def softmax(scores: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:

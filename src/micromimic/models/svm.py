@@ -21,7 +21,7 @@ from micromimic.canonical import UNITS
 from micromimic.errors import InputError, MissingExtraError, ModelError
 from micromimic.features import DESCRIPTORS
 from micromimic.labels import EMOTIONS
-from micromimic.models.learner import FitOptions, Report, Samples, View
+from micromimic.models.learner import FitOptions, Init, Report, Samples, View
 from micromimic.models.preprocess import center, mirror
 
 COSTS: Final = (0.1, 1.0, 10.0, 100.0)
@@ -149,6 +149,7 @@ class DescriptorSvm:
         if descriptor not in DESCRIPTORS:
             raise ModelError(f"expected one of {', '.join(DESCRIPTORS)}; got {descriptor!r}")
         self.descriptor = descriptor
+        self.encoder: str | None = descriptor
         self.settings: Mapping[str, object] = {"descriptor": descriptor, **_settings("hellinger")}
 
     def encode(self, clip: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -159,6 +160,10 @@ class DescriptorSvm:
             ValueError: if it is no (T, H, W) uint8.
         """
         return DESCRIPTORS[self.descriptor](np.asarray(clip))
+
+    def warning(self, init: Init) -> str | None:
+        """Nothing to say: there is nothing to start from."""
+        return None
 
     def fit(self, samples: Samples, options: FitOptions) -> FittedDescriptorSvm:
         """Train on (n, d) descriptors.
@@ -188,6 +193,7 @@ class FlowSvm:
 
     view: View = "flow"
     temperature: float = 0.5
+    encoder: str | None = None
 
     def __init__(self) -> None:
         self.settings: Mapping[str, object] = {"mirrored": True, **_settings("rbf")}
@@ -201,6 +207,10 @@ class FlowSvm:
         if clip.shape != (3, UNITS, UNITS):
             raise ValueError(f"a flow map must be (3, {UNITS}, {UNITS}), got {clip.shape}")
         return np.asarray(clip, np.float32)
+
+    def warning(self, init: Init) -> str | None:
+        """Nothing to say: there is nothing to start from."""
+        return None
 
     def fit(self, samples: Samples, options: FitOptions) -> FittedFlowSvm:
         """Train on (n, 3, 28, 28) raw maps.

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import (
-    apply_affine,
-    canonical_to_image,
-    canvas_to_unit,
-    compose,
-    invert_affine,
-)
 from micromimic.errors import InputError, NoFaceError
-from micromimic.face.align import Template, face_layout, warp_to_canvas
+from micromimic.face.align import FaceLayout
+from micromimic.face.crops import FaceFollower, Followed
 from micromimic.face.landmarks import DlibLandmarks, LandmarkBackend
 from micromimic.face.regions import cell_boxes
 from micromimic.motion.curve import motion_curve
 
-RESOLUTION = 4.0
+Method = Literal["robust", "article"]
+
+_BORDERS: Final = (0.25, 0.5)
+"""Shares of the picture's longer side put around it where no face is found."""
 
 
 def apex_of_clip(
@@ -30,7 +27,7 @@ def apex_of_clip(
     onset: int = 0,
     offset: int | None = None,
     *,
-    method: Literal["robust", "article"] = "robust",
+    method: Method = "robust",
     smoothing: float = 3.0,
     backend: LandmarkBackend | None = None,
 ) -> int:
@@ -68,9 +65,26 @@ def apex_of_clip(
     if len({picture.shape for picture in gray}) > 1:
         raise InputError("expected frames of one size, got several; resize them first")
     landmarks = locate(gray[0], backend or DlibLandmarks())
-    cells = _fixed_cells(gray, landmarks) if method == "article" else _stable_cells(gray, landmarks)
+    if method == "article":
+        cells = fixed_cells(gray, landmarks)
+    else:
+        follower = FaceFollower.from_landmarks(gray[0], landmarks)
+        cells = stable_cells([follower.next(frame) for frame in gray], follower.layout)
+    return onset + apex_of_cells(cells, method=method, smoothing=smoothing)
+
+
+def apex_of_cells(
+    cells: NDArray[np.number], *, method: Method = "robust", smoothing: float = 3.0
+) -> int:
+    """Frame in which M(t) is largest, the first one (the onset) apart: it has no neighbour before.
+
+    Args:
+        cells: (T, 10, k) grey levels from onset to offset, of ``fixed_cells`` for ``article`` and
+            of ``stable_cells`` for ``robust``.
+        method, smoothing: as in ``apex_of_clip``.
+    """
     curve = motion_curve(cells, robust=method == "robust", smoothing=smoothing)
-    return onset + int(np.argmax(curve))
+    return 1 + int(np.argmax(curve[1:]))
 
 
 def to_gray(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -95,25 +109,36 @@ def to_gray(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def locate(gray: NDArray[np.uint8], backend: LandmarkBackend) -> NDArray[np.float64]:
     """(68, 2) landmarks of the largest face, in pixels.
 
+    Where there is none, the picture is searched again with its edges drawn out: in the databases'
+    cropped copies a face may fill it, and detectors want some room around one.
+
     Raises:
         NoFaceError: if there is none.
     """
-    longest = max(gray.shape)
-    for side in (320, 640, 1280):
-        if side <= 2 * max(longest, 320):
-            boxes = backend.detect(gray, side)
-            if boxes:
-                return backend.landmarks(gray, boxes[0])
+    for share in (0.0, *_BORDERS):
+        pad = round(share * max(gray.shape))
+        wide = cv2.copyMakeBorder(gray, pad, pad, pad, pad, cv2.BORDER_REPLICATE) if pad else gray
+        longest = max(wide.shape)
+        for side in (320, 640, 1280):
+            if side <= 2 * max(longest, 320):
+                boxes = backend.detect(wide, side)
+                if boxes:
+                    return np.asarray(backend.landmarks(wide, boxes[0]) - pad)
     raise NoFaceError(
         "expected a face in the onset frame, found none; show the face frontal and at least "
         "40 pixels wide"
     )
 
 
-def _fixed_cells(
-    frames: list[NDArray[np.uint8]], landmarks: NDArray[np.float64]
+def fixed_cells(
+    frames: Sequence[NDArray[np.uint8]], landmarks: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """(T, 10, k) raw pixels of the cells where the first frame's landmarks put them."""
+    """(T, 10, k) raw pixels of the cells where the first frame's landmarks put them.
+
+    Args:
+        frames: grey, of one size.
+        landmarks: (68, 2) pixels in the first frame.
+    """
     boxes = cell_boxes(landmarks)
     side = max(4, round(float((boxes[:, 2] - boxes[:, 0]).mean())))
     height, width = frames[0].shape
@@ -125,18 +150,12 @@ def _fixed_cells(
     ).astype(np.float32)
 
 
-def _stable_cells(
-    frames: list[NDArray[np.uint8]], landmarks: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    """(T, 10, k) pixels of the cells in the stabilised face."""
-    transform = canonical_to_image(landmarks)
-    layout = face_layout(apply_affine(invert_affine(transform), landmarks), RESOLUTION)
-    matrix = compose(transform, canvas_to_unit(RESOLUTION))
-    picture = warp_to_canvas(frames[0], matrix, layout.size).astype(np.float32)
-    template = Template(picture, layout)
-    rows = []
-    for frame in frames:
-        result = template.register(frame, matrix, 3)
-        matrix = result.canvas_to_image
-        rows.append(result.canvas.ravel()[layout.cells])
+def stable_cells(followed: Sequence[Followed], layout: FaceLayout) -> NDArray[np.float32]:
+    """(T, 10, k) pixels of the cells in the stabilised face.
+
+    Args:
+        followed: the frames, as a `FaceFollower` found them.
+        layout: the follower's.
+    """
+    rows = [frame.canvas.ravel()[layout.cells] for frame in followed]
     return np.stack(rows).astype(np.float32)

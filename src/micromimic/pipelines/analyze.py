@@ -1,39 +1,32 @@
 """The main job: from a video to candidate micro-expressions with their evidence.
 
 Two passes: the first tracks and measures every frame and keeps numbers only; the second decodes
-the few frames around each onset and apex again, for flow and pictures.
+few frames around each onset and apex again, for flow, pictures and what the model looks at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from micromimic.canonical import follow
 from micromimic.errors import InputError, NoFaceError
-from micromimic.face.align import face_canvas
 from micromimic.face.landmarks import LandmarkBackend
 from micromimic.face.regions import cell_boxes
 from micromimic.face.signals import FaceSignals
 from micromimic.face.tracking import FaceTracker, TrackingConfig
-from micromimic.media.video import Frame, FrameSource, open_source
-from micromimic.models.onnx import FlowModel, load_model, region_shares
-from micromimic.motion.flow import FlowConfig, flow_map
+from micromimic.media.video import FrameSource, open_source
+from micromimic.models.onnx import RecognitionModel, load_model, region_shares
+from micromimic.motion.flow import FlowConfig
 from micromimic.motion.gates import head_speed
 from micromimic.motion.spotting import Spotted, SpottingConfig, SpottingResult, spot
 from micromimic.motion.stretches import frame_rate
 from micromimic.pipelines.indicators import indicators
 from micromimic.pipelines.quality import blockiness, input_warnings
+from micromimic.pipelines.shots import Progress, Shot, ShotConfig, take_shots
 from micromimic.results import Analysis
-from micromimic.types import Evidence, FlowMap, Interval, MicroExpression, SourceInfo
-
-Progress = Callable[[int, int | None, str], None]
-"""Called with frames done, frames in all (None = unknown), and the stage's name."""
-
+from micromimic.types import Evidence, Interval, MicroExpression, SourceInfo
 
 SAMPLE_INTERVAL = 1.7
 """Seconds between frames sampled for compression; encoders place key frames at whole seconds."""
@@ -45,7 +38,8 @@ class AnalyzeConfig:
 
     Args:
         tracking, spotting, flow: the stages' settings.
-        model: an ONNX file; None is the shipped flow-capsnet.
+        model: an ONNX file of any model that ``micromimic train`` writes; None is the shipped
+            flow-capsnet.
         average: seconds either side of onset and apex averaged before flow is computed.
         evidence: keep pictures of each event; False saves memory where only numbers are wanted.
         crop_margin: canonical units around the face in the pictures.
@@ -108,13 +102,21 @@ def analyze(
                 f"{source}; show one person frontal, at least 40 pixels between the eyes"
             )
         spotted = spot(signals, config.spotting)
-        shots = list(_shots(frames, signals, spotted.events, config, report))
+        wanted = ShotConfig(
+            flow=config.flow,
+            average=config.average,
+            view=model.view,
+            evidence=config.evidence,
+            crop_margin=config.crop_margin,
+            crop_resolution=config.crop_resolution,
+        )
+        shots = take_shots(frames, signals, spotted.events, wanted, report)
+        events = tuple(
+            _event(item, shot, signals, model, config.evidence)
+            for item, shot in zip(spotted.events, shots, strict=True)
+        )
         damage = tuple(frames.damage)
         info = _source_info(frames, signals)
-    events = tuple(
-        _event(item, shot, signals, model, config.evidence)
-        for item, shot in zip(spotted.events, shots, strict=True)
-    )
     return _assemble(info, signals, spotted, events, model, damage, blocks)
 
 
@@ -145,105 +147,10 @@ def track(
     return tracker.finish(), float(np.mean(blocks)) if blocks else 0.0
 
 
-@dataclass(frozen=True)
-class _Shot:
-    """What the second pass keeps of one event."""
-
-    flow: FlowMap
-    onset_face: NDArray[np.uint8] | None
-    apex_face: NDArray[np.uint8] | None
-    pixels_per_unit: float
-    margin: float
-
-
-def _shots(
-    frames: FrameSource,
-    signals: FaceSignals,
-    events: tuple[Spotted, ...],
-    config: AnalyzeConfig,
-    progress: Progress,
-) -> Iterator[_Shot]:
-    """Second pass: flow and pictures of each event, in order."""
-    rate = frame_rate(signals.times)
-    spans = [_average_span(item, signals, rate, config.average) for item in events]
-    wanted = sorted({index for span in spans for rows in span for index in rows})
-    reader = frames.frames_at(wanted)
-    kept: dict[int, Frame] = {}
-    for number, (item, (onset_rows, apex_rows)) in enumerate(zip(events, spans, strict=True)):
-        last = apex_rows[-1]
-        while not kept or max(kept) < last:
-            frame = next(reader, None)
-            if frame is None:
-                raise InputError(
-                    f"expected frame {last} again in the second pass, the file ended before; "
-                    "the file changed while it was read - analyse a copy"
-                )
-            kept[frame.index] = frame
-        yield _shot(item, onset_rows, apex_rows, kept, signals, config)
-        ahead = spans[number + 1][0][0] if number + 1 < len(spans) else last + 1
-        kept = {index: frame for index, frame in kept.items() if index >= ahead}
-        progress(number + 1, len(events), "evidence")
-
-
-def _average_span(
-    item: Spotted, signals: FaceSignals, rate: float, seconds: float
-) -> tuple[list[int], list[int]]:
-    """Frames to average for onset and apex: tracked, and never reaching into each other."""
-    reach = min(round(seconds * rate), max(0, (item.apex - item.onset) // 4))
-
-    def around(centre: int) -> list[int]:
-        rows = range(max(0, centre - reach), min(len(signals.times), centre + reach + 1))
-        found = [row for row in rows if signals.segments[row] == signals.segments[item.apex]]
-        return found or [item.apex]
-
-    return around(item.onset), around(item.apex)
-
-
-def _shot(
-    item: Spotted,
-    onset_rows: list[int],
-    apex_rows: list[int],
-    kept: Mapping[int, Frame],
-    signals: FaceSignals,
-    config: AnalyzeConfig,
-) -> _Shot:
-    scale = float(signals.pixels_per_unit()[item.apex])
-    flow = config.flow
-    ends = (onset_rows[len(onset_rows) // 2], apex_rows[len(apex_rows) // 2])
-    means = [
-        np.stack(
-            [
-                face_canvas(
-                    kept[i].gray,
-                    follow(signals.transform[ends[0]], signals.transform[i]),
-                    flow.resolution,
-                    flow.margin,
-                )
-                for i in rows
-            ]
-        ).mean(0, dtype=np.float32)
-        for rows in (onset_rows, apex_rows)
-    ]
-    result = flow_map(means[0], means[1], scale=scale, config=flow)
-    resolution = float(np.clip(scale, 3.0, config.crop_resolution))
-    faces: list[NDArray[np.uint8] | None] = [None, None]
-    if config.evidence:
-        faces = [
-            face_canvas(
-                kept[i].rgb(),
-                follow(signals.transform[ends[0]], signals.transform[i]),
-                resolution,
-                config.crop_margin,
-            )
-            for i in ends
-        ]
-    return _Shot(result, faces[0], faces[1], resolution, config.crop_margin)
-
-
 def _event(
-    item: Spotted, shot: _Shot, signals: FaceSignals, model: FlowModel, evidence: bool
+    item: Spotted, shot: Shot, signals: FaceSignals, model: RecognitionModel, evidence: bool
 ) -> MicroExpression:
-    recognition = model.predict(shot.flow.channels()[None])[0]
+    recognition = model.predict([shot.view])[0]
     segment = int(signals.segments[item.apex])
     cells = cell_boxes(signals.landmarks[segment])
     regions = (
@@ -295,7 +202,7 @@ def _assemble(
     signals: FaceSignals,
     spotted: SpottingResult,
     events: tuple[MicroExpression, ...],
-    model: FlowModel,
+    model: RecognitionModel,
     damage: tuple[str, ...],
     blocks: float,
 ) -> Analysis:

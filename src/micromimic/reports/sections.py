@@ -181,6 +181,7 @@ def events_table(analysis: Analysis) -> str:
     if not analysis.events:
         return ""
     rows = []
+    located = any(event.regions for event in analysis.events)
     for k, event in enumerate(analysis.events, start=1):
         span = event.interval
         regions = event.regions
@@ -193,9 +194,10 @@ def events_table(analysis: Analysis) -> str:
             f'<td class="word"><span class="swatch dot {text(event.label)}"></span>'
             f"{text(event.label)}</td><td>{event.probabilities[event.label]:.2f}</td>"
             f'<td class="word">{unsure}</td><td>{event.strength:.1f}</td>'
-            f'<td class="word">{text(CELL_WORDS.get(top, top))}</td></tr>'
+            + (f'<td class="word">{text(CELL_WORDS.get(top, top))}</td>' if located else "")
+            + "</tr>"
         )
-    heads = (
+    heads: tuple[tuple[str, str], ...] = (
         ("#", ""), ("Onset", "min:s"), ("Apex", "min:s"), ("Offset", "min:s"), ("Length", "ms"),
         ("Class", ""), ("Probability", ""), ("Uncertain", ""), ("Strength", "× noise"),
         ("Top cell", ""),
@@ -204,7 +206,7 @@ def events_table(analysis: Analysis) -> str:
     head = "".join(
         f'<th scope="col" class="{"word" if name in words else "figure"}">{name}'
         f"<small>{unit}</small></th>"
-        for name, unit in heads
+        for name, unit in heads[: None if located else -1]
     )
     return (
         '<section class="panel" aria-labelledby="table-title"><h2 id="table-title">All events</h2>'

@@ -28,6 +28,7 @@ from micromimic.synthesis.clips import render
 from micromimic.synthesis.database_plans import DESIGNS, DatabaseClip, plan_databases
 from micromimic.synthesis.database_tables import annotation_tables, require_openpyxl
 from micromimic.synthesis.identities import FaceKind
+from micromimic.synthesis.truth import load_truth
 from micromimic.synthesis.write import TRUTH_FILE, Progress
 
 __all__ = ["DatabaseClip", "DatabasesTruth", "read_databases_truth", "synth_databases"]
@@ -161,23 +162,13 @@ def read_databases_truth(path: Path) -> DatabasesTruth:
     Raises:
         InputError: if the file is missing or holds something else.
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-            raise InputError(
-                f"expected schema {SCHEMA} in {path}, got another; pass the truth.json of "
-                "synthetic databases"
-            )
-        clips = tuple(_read_clip(entry) for entry in content["clips"])
-        return DatabasesTruth(content["faces"], int(content["seed"]), clips)
-    except OSError as error:
-        raise InputError(
-            f"expected to read {path}, got {error.strerror or error}; check the path"
-        ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"expected a truth.json, got {path} with a fault ({error!r}); write it again"
-        ) from None
+    return load_truth(
+        path,
+        SCHEMA,
+        lambda content: DatabasesTruth(
+            content["faces"], int(content["seed"]), tuple(map(_read_clip, content["clips"]))
+        ),
+    )
 
 
 def _read_clip(entry: Mapping[str, Any]) -> DatabaseClip:

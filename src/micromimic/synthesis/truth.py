@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from micromimic.errors import InputError
 from micromimic.labels import EMOTIONS, Emotion
 from micromimic.synthesis.schedule import ClipPlan
 from micromimic.types import Interval
+
+T = TypeVar("T")
 
 TRUTH_SCHEMA: Final = "micromimic.truth/1"
 
@@ -122,13 +125,27 @@ def read_truth(path: str | Path) -> list[ClipTruth]:
     Raises:
         InputError: if the file is missing or holds something else.
     """
+    return load_truth(path, TRUTH_SCHEMA, lambda content: [_clip(e) for e in content["clips"]])
+
+
+def load_truth(path: str | Path, schema: str, build: Callable[[dict[str, Any]], T]) -> T:
+    """Read a ``truth.json`` of a schema.
+
+    Args:
+        path: the file.
+        schema: that it must name.
+        build: makes the result of its content.
+
+    Raises:
+        InputError: if the file is missing or holds something else.
+    """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        if not isinstance(content, dict) or content.get("schema") != TRUTH_SCHEMA:
+        if not isinstance(content, dict) or content.get("schema") != schema:
             raise InputError(
-                f"expected schema {TRUTH_SCHEMA} in {path}, got another; pass a truth.json"
+                f"expected schema {schema} in {path}, got another; pass its truth.json"
             )
-        return [_clip(entry) for entry in content["clips"]]
+        return build(content)
     except OSError as error:
         raise InputError(
             f"expected to read {path}, got {error.strerror or error}; check the path"

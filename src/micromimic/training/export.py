@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from micromimic.canonical import UNITS
 from micromimic.labels import EMOTIONS

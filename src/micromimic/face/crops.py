@@ -1,0 +1,189 @@
+"""Cuts of the face that models look at, the same in training and in use.
+
+A `FaceFollower` says where the canonical face lies in each frame of a clip; `face_crop` and
+`volume_frame` sample it there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.canonical import (
+    apply_affine,
+    canonical_to_image,
+    canvas_to_unit,
+    compose,
+    invert_affine,
+    scale_of,
+)
+from micromimic.errors import InputError
+from micromimic.face.align import Template, face_layout
+from micromimic.face.geometry import reduce_face
+
+FACE_SIDE: Final = 224
+"""Pixels along a side of a face crop."""
+VOLUME_SHAPE: Final = (170, 140)
+"""Height and width in pixels of a volume's frames, as of the databases' own cropped copies."""
+FACE_BOX: Final = (-5.0, -3.0, 33.0, 35.0)
+"""Left, top, right, bottom of both in canonical units: jaw to jaw, raised brows to dropped chin."""
+MIN_SIMILARITY: Final = 0.6
+"""Correlation of the rigid parts below which a frame does not show the first one's face."""
+
+_RESOLUTION: Final = 4.0
+"""Canvas pixels a unit at which frames are registered."""
+
+
+def face_crop(picture: NDArray[np.uint8], transform: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """The face as networks on single pictures see it.
+
+    Args:
+        picture: (H, W) grey, which becomes three equal channels, or (H, W, 3) RGB.
+        transform: (2, 3) canonical units to image pixels.
+
+    Returns:
+        (224, 224, 3) uint8 RGB.
+
+    >>> face_crop(np.full((9, 9), 7, np.uint8), np.eye(2, 3))[100, 100]
+    array([7, 7, 7], dtype=uint8)
+    """
+    crop = _sample(picture, transform, (FACE_SIDE, FACE_SIDE))
+    return np.repeat(crop[..., None], 3, axis=2) if crop.ndim == 2 else crop
+
+
+def volume_frame(gray: NDArray[np.uint8], transform: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """The face as descriptors of volumes see it, one frame.
+
+    Args:
+        gray: (H, W) uint8.
+        transform: (2, 3) canonical units to image pixels.
+
+    Returns:
+        (170, 140) uint8: the canonical square, stretched to about what a face measures.
+
+    >>> volume_frame(np.full((9, 9), 7, np.uint8), np.eye(2, 3)).shape
+    (170, 140)
+    """
+    return _sample(gray, transform, VOLUME_SHAPE)
+
+
+def _sample(
+    picture: NDArray[np.uint8], transform: NDArray[np.floating], shape: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """The face's box at this height and width in pixels; beyond the picture its edge repeats."""
+    height, width = shape
+    left, top, right, bottom = FACE_BOX
+    to_image = np.asarray(transform, np.float64)
+    across, down = (right - left) / width, (bottom - top) / height
+    # Average before sampling, or most of a large face's pixels would be skipped.
+    shrink = max(1, int(scale_of(to_image) * np.sqrt(across * down)))
+    x, y = across / shrink, down / shrink
+    to_unit = np.array([[x, 0.0, left + 0.5 * x], [0.0, y, top + 0.5 * y]])
+    sampled = cv2.warpAffine(
+        picture,
+        compose(to_image, to_unit),
+        (width * shrink, height * shrink),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    if shrink > 1:
+        sampled = cv2.resize(sampled, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(sampled)
+
+
+@dataclass(frozen=True)
+class Followed:
+    """Where one frame shows the face.
+
+    Args:
+        transform: (2, 3) canonical units to image pixels.
+        similarity: correlation of the rigid parts with the first frame's, -1 to 1; below
+            ``MIN_SIMILARITY`` the face was not found, and ``transform`` is the last good one.
+        canvas: (168, 168) uint8, the stabilised face.
+    """
+
+    transform: NDArray[np.float64]
+    similarity: float
+    canvas: NDArray[np.uint8]
+
+    @property
+    def found(self) -> bool:
+        """Whether this is the first frame's face."""
+        return self.similarity >= MIN_SIMILARITY
+
+
+class FaceFollower:
+    """Registers the frames of a short clip to its first one, by similarity maps.
+
+    The template is never renewed: this is for clips of one expression, a second or so.
+
+    Args:
+        gray: (H, W) uint8, the first frame.
+        transform: (2, 3) canonical units to image pixels in it.
+        landmarks: (68, 2) canonical units.
+
+    Raises:
+        InputError: if the face lies outside the frame.
+    """
+
+    def __init__(
+        self,
+        gray: NDArray[np.uint8],
+        transform: NDArray[np.float64],
+        landmarks: NDArray[np.floating],
+    ) -> None:
+        self.layout = face_layout(landmarks, _RESOLUTION)
+        self.start = transform
+        self._to_unit = canvas_to_unit(_RESOLUTION)
+        self._canvas_to_image = compose(transform, self._to_unit)
+        self._factor = max(1, int(scale_of(self._canvas_to_image)))
+        picture, to_reduced = self._reduced(gray)
+        matrix = compose(to_reduced, self._canvas_to_image)
+        self._template = Template(Template.picture(picture, matrix, self.layout), self.layout)
+
+    @classmethod
+    def from_landmarks(
+        cls, gray: NDArray[np.uint8], landmarks: NDArray[np.floating]
+    ) -> FaceFollower:
+        """Start from (68, 2) landmarks in pixels of the first frame.
+
+        Raises:
+            InputError: if they are no face's, or lie outside the frame.
+        """
+        try:
+            transform = canonical_to_image(landmarks)
+        except ValueError as error:
+            raise InputError(f"{error}; check them") from None
+        return cls(gray, transform, apply_affine(invert_affine(transform), landmarks))
+
+    def next(self, gray: NDArray[np.uint8], iterations: int = 8) -> Followed:
+        """Register the next frame, starting from where the face was last.
+
+        Args:
+            gray: (H, W) uint8.
+            iterations: at most this many Gauss-Newton steps.
+
+        Raises:
+            InputError: if the face has left the frame.
+        """
+        picture, to_reduced = self._reduced(gray)
+        start = compose(to_reduced, self._canvas_to_image)
+        result = self._template.find(picture, start, iterations, MIN_SIMILARITY)
+        if result.similarity >= MIN_SIMILARITY:
+            self._canvas_to_image = compose(invert_affine(to_reduced), result.canvas_to_image)
+        transform = compose(self._canvas_to_image, invert_affine(self._to_unit))
+        return Followed(transform, result.similarity, result.canvas)
+
+    def _reduced(self, gray: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        picture, to_reduced = reduce_face(
+            gray, self._canvas_to_image, self.layout.size, self._factor
+        )
+        if picture is None:
+            raise InputError(
+                "expected the face inside the frame, got landmarks outside; check them"
+            )
+        return picture, to_reduced

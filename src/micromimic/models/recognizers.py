@@ -1,0 +1,260 @@
+"""Trained models as ONNX Runtime runs them: one class for each view of a clip.
+
+Get one from `models.onnx.load_model`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.errors import ModelError
+from micromimic.face.crops import FACE_SIDE
+from micromimic.labels import EMOTIONS
+from micromimic.models.learner import View, softmax
+from micromimic.models.preprocess import center, mirror
+from micromimic.results import ModelInfo
+from micromimic.types import Recognition
+
+Inputs = NDArray[np.generic] | Sequence[NDArray[np.generic]]
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How scores become probabilities: ``softmax(scores / temperature)``.
+
+    Args:
+        temperature: above 0.
+        margin: a lead of the first class over the second below this is ``uncertain``.
+    """
+
+    temperature: float
+    margin: float
+
+    def __post_init__(self) -> None:
+        if not (self.temperature > 0 and 0 <= self.margin <= 1):
+            raise ValueError(
+                "expected temperature > 0 and margin in [0, 1], got "
+                f"{self.temperature}, {self.margin}"
+            )
+
+    def probabilities(self, scores: NDArray[np.floating]) -> Scores:
+        """(n, 3) probabilities of (n, 3) scores, as capsule lengths.
+
+        >>> Calibration(0.5, 0.1).probabilities(np.array([[0.9, 0.9, 0.9]])).round(3)
+        array([[0.333, 0.333, 0.333]])
+        """
+        return softmax(scores, self.temperature)
+
+
+class RecognitionModel:
+    """What all trained models have in common; the classes below say what they look at.
+
+    Args:
+        session: an ONNX Runtime session.
+        info: name, version, training data.
+        calibration: scores to probabilities.
+    """
+
+    view: View
+    encoder: str | None = None
+    """Name of the descriptor that makes features of a volume; None for other views."""
+
+    def __init__(self, session: Any, info: ModelInfo, calibration: Calibration) -> None:
+        self._session = session
+        self.info = info
+        self.calibration = calibration
+
+    def scores_and_votes(self, inputs: Inputs) -> tuple[Scores, Scores | None]:
+        """Class scores (n, 3), and votes (n, 3, g, g) of models that have them."""
+        raise NotImplementedError
+
+    def probabilities(self, inputs: Inputs) -> Scores:
+        """(n, 3) calibrated probabilities, order ``labels.EMOTIONS``; inputs as of ``predict``."""
+        return self.calibration.probabilities(self._checked(inputs)[0])
+
+    def predict(self, inputs: Inputs) -> list[Recognition]:
+        """Name each input.
+
+        Args:
+            inputs: what the view says. ``flow``: (n, 3, 28, 28) raw u, v, strain, as
+                `types.FlowMap.channels` gives them; ``faces``: (n, 224, 224, 3) uint8 RGB, as
+                `face.crops.face_crop` gives them; ``volume``: n arrays (T, 170, 140) uint8 of
+                `face.crops.volume_frame`.
+
+        Returns:
+            One recognition an input, with the votes of its winning class where the model has them.
+
+        Raises:
+            ValueError: if a shape is wrong or a value is not finite.
+            ModelError: if the model answers with what is no number.
+        """
+        if not len(inputs):
+            return []
+        scores, votes = self._checked(inputs)
+        found = []
+        for number, row in enumerate(self.calibration.probabilities(scores)):
+            best, second = np.argsort(-row)[:2]
+            found.append(
+                Recognition(
+                    label=EMOTIONS[best],
+                    probabilities={name: float(p) for name, p in zip(EMOTIONS, row, strict=True)},
+                    uncertain=bool(row[best] - row[second] < self.calibration.margin),
+                    votes=None if votes is None else votes[number, best],
+                )
+            )
+        return found
+
+    def _checked(self, inputs: Inputs) -> tuple[Scores, Scores | None]:
+        scores, votes = self.scores_and_votes(inputs)
+        if scores.shape != (len(inputs), len(EMOTIONS)) or not np.isfinite(scores).all():
+            got = scores.shape if np.isfinite(scores).all() else "NaN or infinity"
+            raise ModelError(
+                f"expected finite scores ({len(inputs)}, {len(EMOTIONS)}) of model "
+                f"{self.info.name}, got {got}; train it again"
+            )
+        return scores, votes
+
+    def _run(self, outputs: list[str], name: str, data: NDArray[np.float32]) -> list[Any]:
+        """Outputs of one run.
+
+        Raises:
+            ModelError: if the graph fails on a correct input.
+        """
+        try:
+            return list(self._session.run(outputs, {name: data}))
+        except Exception as error:  # the runtime raises many types, and all mean one thing
+            reason = " ".join(str(error).split())
+            raise ModelError(
+                f"expected model {self.info.name} to run on {name} {data.shape}, got an error "
+                f"({reason}); train it again"
+            ) from error
+
+
+class FlowModel(RecognitionModel):
+    """Looks at the motion from onset to apex."""
+
+    view: View = "flow"
+
+    def __init__(self, session: Any, info: ModelInfo, calibration: Calibration) -> None:
+        super().__init__(session, info, calibration)
+        self._voting = "votes" in {end.name for end in session.get_outputs()}
+
+    def lengths_and_votes(self, maps: NDArray[np.generic]) -> tuple[Scores, Scores]:
+        """Class lengths (n, 3) and votes (n, 3, g, g), averaged over each map and its mirror image.
+
+        Args:
+            maps: (n, 3, 28, 28) raw u, v, strain.
+
+        Raises:
+            ModelError: if this model has no capsules that vote.
+        """
+        scores, votes = self.scores_and_votes(maps)
+        if votes is None:
+            raise ModelError(
+                f"expected a model with capsules that vote, got {self.info.name}; use a "
+                "flow-capsnet"
+            )
+        return scores, votes
+
+    def scores_and_votes(self, inputs: Inputs) -> tuple[Scores, Scores | None]:
+        """Class scores and votes (None if it has none), averaged over map and mirror image.
+
+        Args:
+            inputs: (n, 3, 28, 28) raw u, v, strain.
+        """
+        data = center(np.asarray(inputs))
+        if not self._voting:
+            one = self._run(["scores"], "maps", data)[0]
+            other = self._run(["scores"], "maps", mirror(data))[0]
+            return np.asarray(one + other, np.float64) / 2, None
+        lengths, votes = self._run(["lengths", "votes"], "maps", data)
+        other, turned = self._run(["lengths", "votes"], "maps", mirror(data))
+        both = np.asarray(votes + turned[..., ::-1], np.float64)
+        both /= np.maximum(both.sum((2, 3), keepdims=True), 1e-12)
+        return np.asarray(lengths + other, np.float64) / 2, both
+
+
+class FaceModel(RecognitionModel):
+    """Looks at one picture of the face at the apex."""
+
+    view: View = "faces"
+    BATCH: Final = 16
+    """Faces run at once: the networks' inner layers are large."""
+
+    def scores_and_votes(self, inputs: Inputs) -> tuple[Scores, Scores | None]:
+        """Class scores, averaged over each crop and its mirror image, and None.
+
+        Args:
+            inputs: (n, 224, 224, 3) uint8 RGB.
+
+        Raises:
+            ValueError: if they are not.
+        """
+        crops = np.asarray(inputs)
+        wanted = (FACE_SIDE, FACE_SIDE, 3)
+        if crops.ndim != 4 or crops.shape[1:] != wanted or crops.dtype != np.uint8:
+            raise ValueError(
+                f"faces must be (n, {FACE_SIDE}, {FACE_SIDE}, 3) uint8, got {crops.shape} "
+                f"{crops.dtype}"
+            )
+        parts = [self._batch(crops[k : k + self.BATCH]) for k in range(0, len(crops), self.BATCH)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(EMOTIONS))), None
+
+    def _batch(self, crops: NDArray[np.generic]) -> Scores:
+        data = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
+        one = self._run(["scores"], "faces", data)[0]
+        other = self._run(["scores"], "faces", np.ascontiguousarray(data[..., ::-1]))[0]
+        return np.asarray(one + other, np.float64) / 2
+
+
+class VolumeModel(RecognitionModel):
+    """Looks at the whole clip, through a descriptor.
+
+    Args:
+        session, info, calibration: as of ``RecognitionModel``.
+        encoder: the descriptor's name in `features.DESCRIPTORS`.
+        describe: the descriptor.
+        size: of its vectors, as the graph takes them.
+    """
+
+    view: View = "volume"
+
+    def __init__(
+        self,
+        session: Any,
+        info: ModelInfo,
+        calibration: Calibration,
+        encoder: str,
+        describe: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+        size: int,
+    ) -> None:
+        super().__init__(session, info, calibration)
+        self.encoder = encoder
+        self._describe = describe
+        self._size = size
+
+    def scores_and_votes(self, inputs: Inputs) -> tuple[Scores, Scores | None]:
+        """Class scores, and None.
+
+        Args:
+            inputs: n arrays (T, 170, 140) uint8.
+
+        Raises:
+            ModelError: if the descriptor gives vectors of another size than the model takes.
+        """
+        if not len(inputs):
+            return np.zeros((0, len(EMOTIONS))), None
+        features = np.stack([self._describe(np.asarray(clip, np.uint8)) for clip in inputs])
+        if features.shape[1:] != (self._size,):
+            raise ModelError(
+                f"expected {self.encoder} to give {self._size} numbers for model "
+                f"{self.info.name}, got {features.shape[1:]}; train it again with this version"
+            )
+        scores = self._run(["scores"], "features", features.astype(np.float32))[0]
+        return np.asarray(scores, np.float64), None

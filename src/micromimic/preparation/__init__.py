@@ -1,0 +1,1 @@
+"""From the clips of a manifest to what models see: apex, face crops, volumes, flow maps."""

@@ -1,0 +1,278 @@
+"""From one clip to what models see: apex, flow map, face crops, volume."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.canonical import UNITS, canonical_to_image, follow, scale_of
+from micromimic.datasets.manifest import Clip, Kind
+from micromimic.errors import InputError, NoFaceError
+from micromimic.face.crops import (
+    FACE_SIDE,
+    MIN_SIMILARITY,
+    VOLUME_SHAPE,
+    FaceFollower,
+    Followed,
+    face_crop,
+    volume_frame,
+)
+from micromimic.face.landmarks import DlibLandmarks, LandmarkBackend
+from micromimic.models.learner import View
+from micromimic.models.preprocess import read_flow_png
+from micromimic.motion.apex import Method, apex_of_cells, fixed_cells, locate, stable_cells
+from micromimic.motion.flow import FlowConfig
+from micromimic.motion.pair import average_reach, flow_of_spans
+from micromimic.preparation.sources import ClipFrames, read_frames, read_picture
+
+VIEWS: Final[Mapping[Kind, tuple[View, ...]]] = {
+    "flow_map": ("flow",),
+    "image": ("faces",),
+    "frames": ("flow", "faces", "volume"),
+    "video": ("flow", "faces", "volume"),
+}
+NEIGHBOURS: Final = (0, -1, 1, -2, 2)
+"""Frames from the apex of the face crops, in their order."""
+USUAL_FPS: Final = 200.0
+"""Taken where nobody says; CASME II and SAMM have it."""
+
+
+@dataclass(frozen=True)
+class PrepareConfig:
+    """How clips are prepared.
+
+    Args:
+        apex: the rule where no apex is annotated: ``robust`` (stabilised, smoothed) or ``article``.
+        smoothing: seconds, Gaussian sigma of the robust rule's curve.
+        average: seconds either side of onset and apex averaged before flow is computed.
+        flow: how flow is computed.
+        most_frames: a clip with more frames from onset to offset is refused.
+    """
+
+    apex: Method = "robust"
+    smoothing: float = 0.015
+    average: float = 0.01
+    flow: FlowConfig = field(default_factory=FlowConfig)
+    most_frames: int = 1000
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What was made of one clip; None for views that were not asked for.
+
+    Args:
+        apex: its frame number, as the manifest counts; None where the clip's kind has none.
+        flow: (3, 28, 28) float32 u, v, strain from onset to apex.
+        faces: (k, 224, 224, 3) uint8 RGB: the apex, then one frame before and after, then two.
+        volume: (T, 170, 140) uint8, every frame registered to the onset.
+        notes: what a reader of the results should know, a line each.
+    """
+
+    apex: int | None = None
+    flow: NDArray[np.float32] | None = None
+    faces: NDArray[np.uint8] | None = None
+    volume: NDArray[np.uint8] | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        wanted = {
+            "flow": (3, UNITS, UNITS),
+            "faces": (FACE_SIDE, FACE_SIDE, 3),
+            "volume": VOLUME_SHAPE,
+        }
+        for name, shape in wanted.items():
+            array = getattr(self, name)
+            if array is not None and array.shape[-len(shape) :] != shape:
+                raise ValueError(f"{name} must end in {shape}, got {array.shape}")
+
+    def view(self, name: View) -> NDArray[np.generic] | None:
+        """The view of that name."""
+        found: dict[View, NDArray[np.generic] | None] = {
+            "flow": self.flow,
+            "faces": self.faces,
+            "volume": self.volume,
+        }
+        return found[name]
+
+
+def views_of(kind: Kind) -> tuple[View, ...]:
+    """What clips of a kind can give.
+
+    >>> views_of("flow_map"), views_of("image")
+    (('flow',), ('faces',))
+    """
+    return VIEWS[kind]
+
+
+def check_views(clip: Clip, views: Collection[View]) -> None:
+    """Check that a clip can give these views.
+
+    Raises:
+        InputError: if it cannot.
+    """
+    for view in views:
+        if view not in VIEWS[clip.kind]:
+            kinds = [kind for kind, given in VIEWS.items() if view in given]
+            raise InputError(
+                f"expected clips of kind {' or '.join(kinds)} for a model that looks at {view}, "
+                f"got kind {clip.kind} for {clip.key}; choose another model, or list the clip's "
+                "frames"
+            )
+
+
+def prepare_clip(
+    clip: Clip,
+    views: Collection[View],
+    config: PrepareConfig | None = None,
+    *,
+    backend: LandmarkBackend | None = None,
+) -> Prepared:
+    """Make what models see of one clip.
+
+    Landmarks are found in the onset's frame; from there the face is followed to sub-pixel. Where
+    the manifest names no apex it is spotted.
+
+    Args:
+        clip: one row of a manifest.
+        views: what to make.
+        config: settings.
+        backend: landmark library; dlib when None.
+
+    Raises:
+        InputError: the clip's kind cannot give a view, its frames cannot be read, or its face is
+            lost.
+        NoFaceError: no face in the onset's frame, or in the picture.
+    """
+    config = config or PrepareConfig()
+    check_views(clip, views)
+    if clip.kind == "flow_map":
+        return Prepared(flow=read_flow_png(clip.path) if "flow" in views else None)
+    backend = backend or DlibLandmarks()
+    if clip.kind == "image":
+        return Prepared(faces=_of_picture(clip, backend) if "faces" in views else None)
+    frames = read_frames(clip, config.most_frames)
+    return _Tracked(frames, config, backend).prepared(views)
+
+
+def _of_picture(clip: Clip, backend: LandmarkBackend) -> NDArray[np.uint8]:
+    gray, rgb = read_picture(clip.path)
+    try:
+        transform = canonical_to_image(locate(gray, backend))
+    except NoFaceError:
+        raise NoFaceError(
+            f"expected a face in {clip.path}, found none; pass a picture of a frontal face with a "
+            "margin around it"
+        ) from None
+    return face_crop(rgb, transform)[None]
+
+
+class _Tracked:
+    """A clip whose face was followed from onset to offset."""
+
+    def __init__(self, frames: ClipFrames, config: PrepareConfig, backend: LandmarkBackend) -> None:
+        self._frames = frames
+        self._config = config
+        self._notes = list(frames.notes)
+        self._landmarks = locate(frames.gray[0], backend)
+        follower = FaceFollower.from_landmarks(frames.gray[0], self._landmarks)
+        self._layout = follower.layout
+        self._places: Sequence[Followed] = [follower.next(gray) for gray in frames.gray]
+        self._fps = frames.fps or USUAL_FPS
+        lost = sum(not place.found for place in self._places)
+        if 2 * lost > len(self._places) or len(self._places) - lost < 2:
+            raise InputError(
+                f"expected the onset's face in the whole clip, lost it in {lost} of "
+                f"{len(self._places)} frames of {frames.clip.path}; check onset and offset"
+            )
+        if lost:
+            self._notes.append(f"the face is lost in {lost} of {len(self._places)} frames")
+
+    def prepared(self, views: Collection[View]) -> Prepared:
+        """Make the views."""
+        apex = flow = faces = volume = None
+        if "flow" in views or "faces" in views:
+            row = self._apex()
+            apex = self._frames.numbers[row]
+            flow = self._flow(row) if "flow" in views else None
+            faces = self._faces(row) if "faces" in views else None
+        if "volume" in views:
+            pairs = zip(self._frames.gray, self._places, strict=True)
+            cuts = [volume_frame(gray, at.transform) for gray, at in pairs if at.found]
+            volume = np.stack(cuts)
+        return Prepared(apex, flow, faces, volume, tuple(self._notes))
+
+    def _apex(self) -> int:
+        """Row of the apex: as annotated, or spotted.
+
+        Raises:
+            InputError: the apex is the onset, the clip is too short to spot one, or its frame does
+                not show the onset's face.
+        """
+        frames, clip = self._frames, self._frames.clip
+        if clip.apex is None:
+            row = self._spotted()
+        else:
+            row, note = frames.row_of(clip.apex)
+            self._notes += [note] if note else []
+        if row == 0:
+            raise InputError(
+                f"expected the apex after the onset, got both at frame {frames.numbers[0]} of "
+                f"{clip.path}; correct the manifest, or leave the apex empty to have it spotted"
+            )
+        if not self._places[row].found:
+            raise InputError(
+                f"expected the onset's face again at the apex, frame {frames.numbers[row]} of "
+                f"{clip.path}, got a match of {self._places[row].similarity:.2f}, below "
+                f"{MIN_SIMILARITY}; check onset and apex"
+            )
+        return row
+
+    def _spotted(self) -> int:
+        frames, method = self._frames, self._config.apex
+        if len(frames.gray) < 3:
+            raise InputError(
+                f"expected at least 3 frames to spot the apex in, got {len(frames.gray)} in "
+                f"{frames.clip.path}; name the apex in the manifest"
+            )
+        if method == "article":
+            cells = fixed_cells(frames.gray, self._landmarks)
+        else:
+            cells = stable_cells(self._places, self._layout)
+        smoothing = self._config.smoothing * self._fps
+        row = apex_of_cells(cells, method=method, smoothing=smoothing)
+        assumed = "" if frames.fps else f", taking {USUAL_FPS:g} frames/s"
+        self._notes.append(f"apex spotted: frame {frames.numbers[row]} ({method}{assumed})")
+        return row
+
+    def _flow(self, apex: int) -> NDArray[np.float32]:
+        reach = average_reach(0, apex, self._fps, self._config.average)
+        spans = []
+        for centre in (0, apex):
+            rows = range(max(0, centre - reach), min(len(self._places), centre + reach + 1))
+            spans.append(
+                [
+                    (self._frames.gray[row], self._places[row].transform)
+                    for row in rows
+                    if self._places[row].found
+                ]
+            )
+        scale = float(scale_of(self._places[apex].transform))
+        return flow_of_spans(*spans, scale=scale, config=self._config.flow).channels()
+
+    def _faces(self, apex: int) -> NDArray[np.uint8]:
+        """The apex and its neighbours; at an end of the clip, or where lost, the nearest again."""
+        last = len(self._places) - 1
+        rows = [int(np.clip(apex + step, 0, last)) for step in NEIGHBOURS]
+        rows = [row if self._places[row].found else apex for row in rows]
+        shape = self._places[0].transform
+        pictures = self._frames.rgb(rows)
+        return np.stack(
+            [
+                face_crop(picture, follow(shape, self._places[row].transform))
+                for row, picture in zip(rows, pictures, strict=True)
+            ]
+        )

@@ -1,0 +1,175 @@
+"""Vary training examples: faces in place and light, flow maps with their directions kept right.
+
+Every example of a batch gets its own draw, one resampling does all geometry, and what is drawn
+follows from the generator alone, on whatever device the batch lies. (torchvision's transforms give
+a whole batch one draw, resample once a step, and take theirs from the global generator.)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
+
+
+@dataclass(frozen=True)
+class FaceAugment:
+    """How much face crops vary.
+
+    Args:
+        zoom: a crop is enlarged by up to this factor and a random window of it cut out: resizing
+            and random cropping. 8 / 7 is 256 pixels cropped to 224.
+        rotation: degrees to either side.
+        mirror: flip half of the crops left to right.
+        brightness, contrast, saturation: factors between 1 - x and 1 + x. Grey crops stay grey.
+    """
+
+    zoom: float = 8 / 7
+    rotation: float = 8.0
+    mirror: bool = True
+    brightness: float = 0.2
+    contrast: float = 0.2
+    saturation: float = 0.2
+
+    def __post_init__(self) -> None:
+        jitter = (self.brightness, self.contrast, self.saturation)
+        if self.zoom < 1 or self.rotation < 0 or not all(0 <= x < 1 for x in jitter):
+            raise ValueError(
+                "expected zoom >= 1, rotation >= 0 and jitter in [0, 1), got "
+                f"{self.zoom}, {self.rotation}, {jitter}"
+            )
+
+
+def augment_faces(
+    faces: Tensor, generator: torch.Generator, settings: FaceAugment | None = None
+) -> Tensor:
+    """Resize, crop, mirror, rotate, jitter the colours.
+
+    Args:
+        faces: (B, 3, H, W) uint8, or float within 0..1.
+        generator: on the CPU; the same state gives the same result.
+        settings: how much; None is `FaceAugment`'s defaults.
+
+    Returns:
+        (B, 3, H, W) float32 within 0..1.
+    """
+    settings = settings or FaceAugment()
+    pictures = unit_range(faces)
+    draw = _draws(len(pictures), 8, generator, pictures.device)
+    zoom = 1 + (settings.zoom - 1) * draw[0]
+    angle = _both_ways(draw[1]) * math.radians(settings.rotation)
+    sign = _sign(draw[2], settings.mirror)
+    # the window stays within the enlarged picture: it has that much room to either side
+    shift = torch.stack([_both_ways(draw[3]), _both_ways(draw[4])], 1) * (zoom - 1)[:, None]
+    pictures = _resample(pictures, zoom, angle, sign, shift, "reflection")
+    return _jitter(pictures, draw[5:], settings)
+
+
+def augment_maps(
+    maps: Tensor,
+    generator: torch.Generator,
+    *,
+    rotation: float = 8.0,
+    scale: float = 0.05,
+    shift: float = 1.5,
+    mirror: bool = True,
+) -> Tensor:
+    """Flow maps of the same movement seen in another place, size and attitude of the face.
+
+    The vectors turn with the picture: under ``p' = s R M p + t`` (M the mirror, R the rotation)
+    flow becomes ``f'(p') = s R M f(p)``. Strain is a scalar that these maps leave as it is. What
+    comes in from outside the map repeats its border.
+
+    Args:
+        maps: (B, 3, H, W) u, v, strain; u and v in one unit (where each was scaled by itself, as in
+            centred maps, a rotation is right only as far as their scales agree).
+        generator: on the CPU; the same state gives the same result.
+        rotation: degrees to either side, about the centre.
+        scale: largest relative change of size.
+        shift: canonical units to either side, in x and in y.
+        mirror: mirror half of the maps.
+
+    Returns:
+        (B, 3, H, W), float as the maps.
+    """
+    draw = _draws(len(maps), 5, generator, maps.device).to(maps.dtype)
+    size = 1 + _both_ways(draw[0]) * scale
+    angle = _both_ways(draw[1]) * math.radians(rotation)
+    sign = _sign(draw[2], mirror)
+    # grid_sample's coordinates go from -1 to 1 across the map
+    moved = torch.stack([_both_ways(draw[3]), _both_ways(draw[4])], 1) * 2 * shift / maps.shape[-1]
+    return transform_maps(maps, size, angle, sign, moved)
+
+
+def transform_maps(
+    maps: Tensor, size: Tensor, angle: Tensor, sign: Tensor, shift: Tensor
+) -> Tensor:
+    """Move flow maps and turn their vectors by given amounts; `augment_maps` draws them.
+
+    Args:
+        maps: (B, 3, H, W) u right, v down, strain.
+        size: (B,) factor.
+        angle: (B,) radians, from x towards y: clockwise on the screen.
+        sign: (B,) -1 mirrors, 1 does not.
+        shift: (B, 2) right, down, in halves of the map's side.
+    """
+    moved = _resample(maps, size, angle, sign, shift, "border")
+    u, v, strain = moved.unbind(1)
+    u = u * sign[:, None, None]
+    cos, sin = ((f(angle) * size)[:, None, None] for f in (torch.cos, torch.sin))
+    return torch.stack([cos * u - sin * v, sin * u + cos * v, strain], 1)
+
+
+def unit_range(pictures: Tensor) -> Tensor:
+    """Float32 in 0..1 of uint8; float passes through."""
+    if pictures.dtype == torch.uint8:
+        return pictures.float() / 255
+    return pictures.float()
+
+
+def _resample(
+    pictures: Tensor, size: Tensor, angle: Tensor, sign: Tensor, shift: Tensor, outside: str
+) -> Tensor:
+    """The picture under p' = size R(angle) M(sign) p + shift."""
+    cos, sin = torch.cos(angle) / size, torch.sin(angle) / size
+    # grid_sample asks where each output pixel comes from: p = M R^T (p' - shift) / size
+    rows = torch.stack([torch.stack([sign * cos, sign * sin], 1), torch.stack([-sin, cos], 1)], 1)
+    theta = torch.cat([rows, -rows @ shift[:, :, None]], 2)
+    grid = affine_grid(theta, list(pictures.shape), align_corners=False)
+    return grid_sample(pictures, grid, padding_mode=outside, align_corners=False)
+
+
+def _jitter(pictures: Tensor, draw: Tensor, settings: FaceAugment) -> Tensor:
+    """Brightness, contrast about the mean grey, saturation about each pixel's grey."""
+    ranges = (settings.brightness, settings.contrast, settings.saturation)
+    brightness, contrast, saturation = (
+        (1 + _both_ways(number) * most)[:, None, None, None]
+        for number, most in zip(draw, ranges, strict=True)
+    )
+    pictures = pictures * brightness
+    mean = _grey(pictures).mean((2, 3), keepdim=True)
+    pictures = mean + (pictures - mean) * contrast
+    grey = _grey(pictures)
+    return (grey + (pictures - grey) * saturation).clamp(0, 1)
+
+
+def _grey(pictures: Tensor) -> Tensor:
+    """(B, 1, H, W) luma, ITU-R BT.601."""
+    weights = pictures.new_tensor([0.299, 0.587, 0.114])[None, :, None, None]
+    return (pictures * weights).sum(1, keepdim=True)
+
+
+def _draws(count: int, kinds: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    """(kinds, count) in [0, 1), drawn on the CPU: the same on every device."""
+    return torch.rand(kinds, count, generator=generator).to(device)
+
+
+def _both_ways(draw: Tensor) -> Tensor:
+    return draw * 2 - 1
+
+
+def _sign(draw: Tensor, mirror: bool) -> Tensor:
+    return torch.where(draw < 0.5, -1.0, 1.0).to(draw.dtype) if mirror else torch.ones_like(draw)

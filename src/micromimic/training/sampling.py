@@ -1,0 +1,101 @@
+"""Which examples an epoch sees, in which order: decided by (seed, epoch) alone.
+
+An epoch's draws never depend on the epochs before it, so a run that resumes sees what an unbroken
+one sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.models.learner import Samples
+
+
+def derive_seed(*numbers: int) -> int:
+    """One seed from several numbers, as (seed, epoch); near numbers give unrelated seeds.
+
+    >>> derive_seed(0, 1) != derive_seed(1, 0) != derive_seed(0)
+    True
+    """
+    low, high = np.random.SeedSequence(list(numbers)).generate_state(2)
+    # 62 bits: torch takes signed 64-bit seeds
+    return (int(high) << 32 | int(low)) >> 2
+
+
+def balanced_rows(
+    targets: NDArray[np.integer], seed: int, epoch: int, count: int | None = None
+) -> NDArray[np.int64]:
+    """Rows of one epoch with the classes in equal parts, in random order.
+
+    Each class is passed over in random order, and over again, until its part is full: of a class
+    with more rows than its part no row comes twice, and of a rare one all rows come equally often,
+    but for one.
+
+    Args:
+        targets: (n,) class numbers.
+        seed, epoch: decide the draw.
+        count: rows drawn; None draws n.
+
+    Returns:
+        (count,) row numbers; the counts of the classes that are there differ by at most 1.
+
+    Raises:
+        ValueError: if there are no rows.
+
+    >>> rows = balanced_rows(np.array([0] * 8 + [1] * 2), seed=0, epoch=0)
+    >>> np.bincount((rows >= 8).astype(int))
+    array([5, 5])
+    """
+    if not len(targets):
+        raise ValueError("expected at least one example, got none")
+    count = len(targets) if count is None else count
+    rng = np.random.default_rng([seed, epoch])
+    classes = np.unique(targets)
+    # which classes get the rest of an uneven division is drawn too
+    parts = np.full(len(classes), count // len(classes))
+    parts[rng.permutation(len(classes))[: count % len(classes)]] += 1
+    drawn = []
+    for number, part in zip(classes, parts, strict=True):
+        rows = np.flatnonzero(targets == number)
+        rounds = [rng.permutation(rows) for _ in range(-(-int(part) // len(rows)))]
+        drawn.append(np.concatenate([*rounds, rows[:0]])[:part])
+    return np.asarray(rng.permutation(np.concatenate(drawn)), np.int64)
+
+
+def shuffled_rows(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """(count,) all rows once, in random order.
+
+    >>> sorted(shuffled_rows(4, seed=0, epoch=3))
+    [np.int64(0), np.int64(1), np.int64(2), np.int64(3)]
+    """
+    return np.asarray(np.random.default_rng([seed, epoch]).permutation(count), np.int64)
+
+
+def split_batches(rows: NDArray[np.int64], batch: int) -> Iterator[NDArray[np.int64]]:
+    """Pieces of ``batch`` rows; a last piece of one row joins the piece before it.
+
+    Batch normalisation cannot do with a single row.
+
+    >>> [len(piece) for piece in split_batches(np.arange(9), 4)]
+    [4, 5]
+    """
+    starts = list(range(0, len(rows), batch))
+    if len(starts) > 1 and len(rows) - starts[-1] == 1:
+        starts.pop()
+    for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
+        yield rows[start:end]
+
+
+def digest(samples: Samples) -> str:
+    """A short fingerprint of the data, by which a checkpoint knows its own."""
+    whole = blake2b(digest_size=8)
+    whole.update("\n".join(map(str, samples.clips)).encode())
+    whole.update(np.ascontiguousarray(samples.targets).tobytes())
+    whole.update(f"{samples.inputs.shape} {samples.inputs.dtype}".encode())
+    for row in samples.inputs:
+        whole.update(np.ascontiguousarray(row).tobytes())
+    return whole.hexdigest()

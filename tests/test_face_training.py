@@ -1,0 +1,267 @@
+"""Learners on face crops, with a small network in place of the large ones."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is in the train extra")
+pytest.importorskip("torchvision", reason="torchvision is in the train extra")
+
+from torch import Tensor, nn  # noqa: E402
+
+from micromimic.errors import InputError, ModelError  # noqa: E402
+from micromimic.models.learner import EarlyStopping, FitOptions, Samples  # noqa: E402
+from micromimic.training import faces as faces_module  # noqa: E402
+from micromimic.training.augment import FaceAugment  # noqa: E402
+from micromimic.training.config import Recipe  # noqa: E402
+from micromimic.training.faces import (  # noqa: E402
+    BACKBONES,
+    FaceLearner,
+    FaceSettings,
+    FittedFaces,
+    build_network,
+)
+from micromimic.training.imagenet import RandomWeightsWarning, Start  # noqa: E402
+from micromimic.training.workers import ahead  # noqa: E402
+
+STILL = FaceAugment(zoom=1, rotation=0, mirror=False, brightness=0, contrast=0, saturation=0)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Torch hub's folder of checkpoints, empty."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    return tmp_path / "torch" / "hub" / "checkpoints"
+
+
+class Small(nn.Module):
+    """Stands in for a face network: mean colours of 2 x 2 fields, seen sharply."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(12, 3))
+        self.seen: list[Tensor] = []
+
+    def forward(self, given: Tensor) -> Tensor:
+        self.seen.append(given[:, :, 112, 112].detach().clone())
+        return self.layers(given * 4 - 2)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> list[Small]:
+    """`FaceLearner` trains a small network; every one that it makes is kept."""
+    made: list[Small] = []
+
+    def build(architecture: str, start: Start, seed: int) -> nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            made.append(Small())
+        return made[-1]
+
+    monkeypatch.setattr(faces_module, "build_network", build)
+    return made
+
+
+def coloured(clips: int = 12, frames: int = 2, subjects: int = 6) -> Samples:
+    """Clips of one colour: red tells the subject, green the class, noise on top of blue."""
+    rng = np.random.default_rng(0)
+    targets = np.arange(clips) % 3
+    who = np.arange(clips) // 3 % subjects
+    inputs = np.zeros((clips, frames, 224, 224, 3), np.uint8)
+    inputs[..., 0] = (20 + 30 * who)[:, None, None, None]
+    inputs[..., 1] = (60 * targets + 40)[:, None, None, None]
+    inputs[..., 2] = rng.integers(0, 255, (clips, frames, 1, 1))
+    names = np.array([f"smic/s{number}" for number in who])
+    clip = np.array([f"smic/s{s}/{number}" for number, s in enumerate(who)])
+    return Samples(inputs, targets, np.array(["smic"] * clips), names, clip)
+
+
+def learner(augment: FaceAugment | None = None, **recipe: Any) -> FaceLearner:
+    given = {"epochs": 3, "batch": 4, "learning_rate": 0.05, "decay": 1.0, **recipe}
+    settings = FaceSettings(Recipe(**given), augment or FaceAugment())
+    return FaceLearner("resnet18", settings)
+
+
+QUIET = FitOptions(init="none", device="cpu")
+
+
+def test_the_articles_recipe_is_the_default() -> None:
+    for name, backbone in BACKBONES.items():
+        made = FaceLearner(name)
+        settings = made.settings
+        assert settings["architecture"] == name
+        assert (settings["epochs"], settings["learning_rate"], settings["decay"]) == (20, 1e-4, 0.9)
+        assert settings["loss"] == ("margin" if name.startswith("capsnet") else "cross-entropy")
+        assert made.view == "faces"
+        assert made.backbone == backbone
+        json.dumps(settings)
+    with pytest.raises(ModelError, match="expected one of capsnet-resnet18, .* got 'alexnet'"):
+        FaceLearner("alexnet")
+
+
+@pytest.mark.parametrize("name", ["capsnet-mobilenetv2", "resnet18"])
+def test_one_step_moves_every_weight(name: str) -> None:
+    samples = coloured(6, frames=1)
+    made = FaceLearner(name, FaceSettings(Recipe(epochs=1, batch=6)))
+    before = build_network(name, Start("random"), seed=0).state_dict()
+    fitted = made.fit(samples, QUIET)
+    assert np.isfinite(fitted.scores(samples.inputs[:1])).all()
+    after = fitted.network.state_dict()
+    for weight, _ in fitted.network.named_parameters():
+        assert not torch.equal(before[weight], after[weight]), weight
+
+
+def test_it_learns(small: list[Small]) -> None:
+    samples = coloured()
+    still = replace(STILL, mirror=True)
+    fitted = learner(still, epochs=30).fit(samples, QUIET)
+    assert (fitted.scores(samples.inputs).argmax(1) == samples.targets).all()
+    # the apex decides; where there are several frames it is the first
+    only = fitted.scores(samples.inputs[:, 0])
+    assert (fitted.scores(samples.inputs) == only).all()
+    later = samples.inputs.copy()
+    later[:, 1:] = 0
+    assert (fitted.scores(later) == only).all()
+
+
+def test_every_frame_is_a_training_example_and_classes_come_equally_often(
+    small: list[Small],
+) -> None:
+    samples = coloured(12, frames=5)
+    samples = samples.take(np.flatnonzero((samples.targets != 2) | (np.arange(12) < 3)))
+    told: list[tuple[str, int, int]] = []
+    learner(STILL, epochs=1, batch=5).fit(
+        samples, replace(QUIET, report=lambda *what: told.append(what))
+    )
+    seen = torch.cat(small[0].seen)
+    assert len(seen) == 9 * 5
+    assert len(set(seen[:, 2].tolist())) > 20, "frames differ in blue"
+    assert torch.unique(seen[:, 1], return_counts=True)[1].tolist() == [15, 15, 15]
+    assert told[-1] == ("training", 9, 9)
+
+
+def test_each_epoch_varies_its_crops_anew(small: list[Small]) -> None:
+    learner(epochs=2, batch=12).fit(coloured(6), QUIET)
+    first, second = small[0].seen
+    one, other = ({tuple(row) for row in part.tolist()} for part in (first, second))
+    assert not one & other
+
+
+def test_scores_are_averaged_over_the_mirror_image(small: list[Small]) -> None:
+    fitted = FittedFaces("resnet18", Small().eval())
+    crops = np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3), np.uint8)
+    crops[:, :, :100] //= 3
+    crops.setflags(write=False)
+    got = fitted.scores(crops)
+    np.testing.assert_allclose(got, fitted.scores(crops[:, :, ::-1]), atol=1e-6)
+    tensor = torch.from_numpy(crops.transpose(0, 3, 1, 2) / 255).float()
+    with torch.no_grad():
+        wanted = (fitted.network(tensor) + fitted.network(tensor.flip(3))).numpy() / 2
+        assert np.abs(fitted.network(tensor).numpy() - wanted).max() > 1e-3
+    np.testing.assert_allclose(got, wanted, atol=1e-6)
+    assert fitted.scores(crops[:0]).shape == (0, 3)
+    with pytest.raises(ValueError, match="faces must be"):
+        fitted.scores(crops.astype(np.float32))
+
+
+def test_early_stopping_looks_at_held_out_training_subjects_only(
+    small: list[Small], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[np.ndarray] = []
+    real = FittedFaces.scores
+
+    def spy(self: FittedFaces, inputs: np.ndarray) -> np.ndarray:
+        asked.append(inputs)
+        return real(self, inputs)
+
+    monkeypatch.setattr(FittedFaces, "scores", spy)
+    samples = coloured(18)
+    options = replace(QUIET, stop=EarlyStopping(share=0.34, patience=50))
+    learner(STILL, epochs=2).fit(samples, options)
+    held = {int(v) for part in asked for v in np.unique(part[..., 0])}
+    seen = torch.cat(small[0].seen)
+    asked_about = len(asked) * len(asked[0]) * 2  # each twice: the mirror image
+    everyone = torch.round(seen[:, 0] * 255).int().tolist()
+    assert len(held) == 2
+    trained = [who for who in everyone if who not in held]
+    assert len(everyone) - len(trained) == asked_about
+    assert held | set(trained) == {20 + 30 * number for number in range(6)}
+
+
+def killing(after: int) -> Callable[[int, Any], None]:
+    def callback(epoch: int, model: Any) -> None:
+        if epoch == after:
+            raise KeyboardInterrupt
+
+    return callback
+
+
+@pytest.mark.parametrize("stop", [None, EarlyStopping(share=0.3, patience=9)])
+def test_a_killed_fit_goes_on_as_if_unbroken(
+    small: list[Small], tmp_path: Path, stop: EarlyStopping | None
+) -> None:
+    samples = coloured()
+    options = replace(QUIET, stop=stop)
+    whole = learner(epochs=4).fit(samples, options).network.state_dict()
+    options = replace(options, checkpoint=tmp_path / "fold.pt")
+    with pytest.raises(KeyboardInterrupt):
+        learner(epochs=4).fit(samples, replace(options, each_epoch=killing(2)))
+    again = learner(epochs=4).fit(samples, options).network.state_dict()
+    for name, value in whole.items():
+        assert torch.equal(value, again[name]), name
+    with pytest.raises(ModelError, match="expected a checkpoint with data"):
+        learner(epochs=4).fit(samples.take(np.arange(9)), options)
+
+
+def test_workers_change_nothing(small: list[Small]) -> None:
+    samples = coloured()
+    states = []
+    for workers in (0, 3):
+        made = learner()
+        made.chosen = replace(made.chosen, workers=workers)
+        states.append(made.fit(samples, QUIET).network.state_dict())
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name])
+
+
+def test_random_weights_are_warned_of(small: list[Small], hub: Path) -> None:
+    with pytest.warns(RandomWeightsWarning, match="RANDOM WEIGHTS"):
+        learner(epochs=1).fit(coloured(), replace(QUIET, init="default"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        learner(epochs=1).fit(coloured(), QUIET)
+
+
+def test_what_cannot_be_trained_on_is_refused(small: list[Small]) -> None:
+    samples = coloured()
+    one_class = samples.take(np.flatnonzero(samples.targets == 1))
+    with pytest.raises(InputError, match="two classes or more"):
+        learner().fit(one_class, QUIET)
+    with pytest.raises(ValueError, match="faces must be"):
+        learner().fit(replace(samples, inputs=samples.inputs[:, 0]), QUIET)
+    with pytest.raises(ValueError, match="faces must be"):
+        learner().fit(replace(samples, inputs=samples.inputs[..., :100, :]), QUIET)
+
+
+def test_work_ahead_keeps_order_and_errors() -> None:
+    def odd(number: int) -> int:
+        if number == 5:
+            raise RuntimeError("five")
+        return number
+
+    for workers in (0, 2):
+        assert list(ahead(odd, [3, 1, 2], workers)) == [3, 1, 2]
+        got = []
+        with pytest.raises(RuntimeError, match="five"):
+            for number in ahead(odd, range(9), workers):
+                got.append(number)
+        assert got == [0, 1, 2, 3, 4]

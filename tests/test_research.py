@@ -1,0 +1,284 @@
+"""From made-up databases to tables and a trained model, as a researcher types it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from micromimic.cli import main
+from micromimic.evaluation.predictions import COLUMNS, read_predictions
+from micromimic.models.onnx import load_model
+from micromimic.models.registry import list_models
+
+from .test_run import wait_for
+
+pytestmark = pytest.mark.needs("train")
+
+
+@pytest.fixture(scope="module")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``composite.csv``, from databases of two clips a class."""
+    folder = tmp_path_factory.mktemp("research")
+    data = folder / "data"
+    assert main(["synth", "databases", "--out", str(data), "--clips-per-class", "2"]) == 0
+    places = [f"--{name}={data / name}" for name in ("smic", "casme2", "samm")]
+    manifest = folder / "composite.csv"
+    assert main(["datasets", "index", *places, "--out", str(manifest)]) == 0
+    assert main(["datasets", "prepare", str(manifest)]) == 0
+    return folder
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str]):
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = main([str(a) for a in arguments])
+        said = capfd.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def error_of(said: tuple[int, str, str]) -> str:
+    code, _, err = said
+    assert code == 1
+    lines = [line for line in err.splitlines() if line.startswith("micromimic: error: ")]
+    assert len(lines) == 1, err
+    return lines[0]
+
+
+def rows_of(manifest: Path) -> list[dict[str, str]]:
+    with manifest.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_rows(path: Path, rows: list[dict[str, str]]) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_index_says_what_is_there(databases: Path) -> None:
+    rows = rows_of(databases / "composite.csv")
+    assert len(rows) == 18
+    assert {row["dataset"] for row in rows} == {"smic", "casme2", "samm"}
+    assert all((databases / row["path"]).is_dir() for row in rows)
+    assert {row["synthetic"] for row in rows} == {"yes"}
+
+
+def test_several_models_one_table(databases: Path, command, tmp_path: Path) -> None:
+    names = ("flow-svm", "flow-template", "lbp-top-svm")
+    words = [word for name in names for word in ("--model", name)]
+    manifest = databases / "composite.csv"
+    code, out, _ = command("evaluate", manifest, *words, "--groups", 3, "--out", tmp_path / "runs")
+    assert code == 0
+    tables = (tmp_path / "runs" / "tables.md").read_text()
+    assert "synthetic" in tables
+    for name in names:
+        assert f"| **{name}" in tables
+        assert name in out
+        folder = tmp_path / "runs" / name
+        rows = read_predictions(folder / "predictions.csv")
+        assert len(rows) == 18
+        assert (folder / "predictions.csv").read_text().startswith(",".join(COLUMNS) + "\n")
+        metrics = json.loads((folder / "metrics.json").read_text())
+        assert {"composite", "smic", "casme2", "samm", "controls"} <= metrics.keys()
+        assert metrics["composite"]["n"] == 18
+        assert np.sum(metrics["composite"]["confusion"]) == 18
+        assert (folder / "confusion.png").stat().st_size > 5000
+    # clips are known to the run by the names in the manifest
+    known = {(r["dataset"], r["subject"], r["clip"]) for r in rows_of(manifest)}
+    assert {row.key for row in rows} == known
+    first, second = (tmp_path / "runs" / name for name in names[:2])
+    code, out, _ = command("compare", first, second)
+    assert code == 0
+    assert "UF1" in out and "noise" in out
+
+
+def test_train_then_analyze_and_apply(databases: Path, command, tmp_path: Path) -> None:
+    manifest, model = databases / "composite.csv", tmp_path / "mine.onnx"
+    code, out, _ = command("train", manifest, "--out", model, "--epochs", 2)
+    assert code == 0
+    assert "18 clips of" in out
+    loaded = load_model(model)
+    assert loaded.info.name == "flow-capsnet"
+    assert loaded.info.trained_on.startswith("18 clips of")
+    code, out, _ = command(
+        "evaluate", manifest, "--protocol", "apply", "--init", model, "--out", tmp_path / "applied"
+    )
+    assert code == 0
+    rows = read_predictions(tmp_path / "applied" / "predictions.csv")
+    assert {row.fold for row in rows} == {0}
+    clip = databases / rows_of(manifest)[0]["path"]
+    results = tmp_path / "results"
+    code, _, err = command("analyze", clip, "--fps", 100, "--model", model, "--out", results)
+    assert code == 0, err
+    events = json.loads((results / clip.name / "events.json").read_text())
+    assert events["model"]["trained_on"] == loaded.info.trained_on
+    # the same file starts a fine-tuning
+    code, _, err = command(
+        "evaluate", manifest, "--init", model, "--epochs", 1, "--groups", 2, "--out", tmp_path / "t"
+    )
+    assert code == 0, err
+
+
+def test_the_shipped_model_applies(databases: Path, command, tmp_path: Path) -> None:
+    manifest = databases / "composite.csv"
+    code, _, _ = command("evaluate", manifest, "--protocol", "apply", "--out", tmp_path / "run")
+    assert code == 0
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    # planted with the fields that it was trained on: far above the chance of 1/3
+    assert metrics["composite"]["uf1"] > 0.6
+    said = command("evaluate", manifest, "--protocol", "apply", "--model", "lbp-top-svm")
+    assert "flow-capsnet, flow-template, which work as installed" in error_of(said)
+
+
+def test_leaky_is_told_apart(databases: Path, command, tmp_path: Path) -> None:
+    code, out, _ = command(
+        "evaluate", databases / "composite.csv", "--groups", 2, "--epochs", 2, "--report-leaky",
+        "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert code == 0
+    assert "(leaky)" in out
+    assert "not comparable" in (tmp_path / "run" / "tables.md").read_text()
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert "not_comparable" in metrics["leaky"]
+    honest = read_predictions(tmp_path / "run" / "predictions.csv")
+    assert len(honest) == len(read_predictions(tmp_path / "run" / "predictions-leaky.csv"))
+
+
+def test_hold_a_database_out(databases: Path, command, tmp_path: Path) -> None:
+    code, _, _ = command(
+        "evaluate", databases / "composite.csv", "--protocol", "hde", "--model", "flow-template",
+        "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert code == 0
+    rows = read_predictions(tmp_path / "run" / "predictions.csv")
+    assert len({row.fold for row in rows}) == 3
+    assert all(len({r.dataset for r in rows if r.fold == k}) == 1 for k in range(3))
+
+
+def test_a_killed_command_goes_on(databases: Path, command, tmp_path: Path) -> None:
+    words = [
+        "evaluate",
+        str(databases / "composite.csv"),
+        "--epochs",
+        "3",
+        "--groups",
+        "6",
+        "--out",
+    ]
+    out = tmp_path / "run"
+    driver = "import sys; from micromimic.cli import main; sys.exit(main())"
+    process = subprocess.Popen(
+        [sys.executable, "-c", driver, *words, str(out)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    try:
+        wait_for(lambda: any((out / "folds").glob("*.npz")), process)
+    finally:
+        process.kill()
+        process.wait()
+    assert not (out / "predictions.csv").exists()
+    code, said, _ = command(*words, out)
+    assert code == 0
+    assert "folds from before" in said
+    code, _, _ = command(*words, tmp_path / "unbroken")
+    assert code == 0
+    files = [folder / "predictions.csv" for folder in (out, tmp_path / "unbroken")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_figures_of_a_clip(databases: Path, command, tmp_path: Path) -> None:
+    manifest = databases / "composite.csv"
+    code, out, _ = command("datasets", "figures", manifest, "--out", tmp_path / "figures")
+    assert code == 0
+    names = {f"{name}.{kind}" for name in ("cells", "curve", "steps") for kind in ("png", "svg")}
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == names
+    assert all(name in out for name in names)
+    said = command("datasets", "figures", manifest, "--out", tmp_path / "x", "--clip", "nobody")
+    assert "named nobody" in error_of(said)
+
+
+def _drop(column: str):
+    return lambda rows: [{k: v for k, v in row.items() if k != column} for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (_drop("label"), "none named label"),
+        (lambda r: [{**r[0], "label": "fear"}, *r[1:]], "'fear' for clip"),
+        (lambda r: [*r, r[0]], "each clip once"),
+        (lambda r: [{**r[0], "path": "gone"}, *r[1:]], "correct the paths"),
+        (lambda r: [{**r[0], "dataset": "samm"}, *r[1:], {**r[0], "clip": "other"}],
+         "each subject in one database"),
+        (lambda r: [row for row in r if row["label"] == "positive"], "two classes"),
+        (lambda r: [{**row, "dataset": "smic", "subject": "s01", "clip": f"c{k}"}
+                    for k, row in enumerate(r)], "two subjects"),
+        (lambda r: [{**r[0], "kind": "tape"}, *r[1:]], "a kind among"),
+        (lambda r: [{**r[0], "onset": "9", "apex": "3"}, *r[1:]], "onset <= apex"),
+    ],
+)  # fmt: skip
+def test_bad_manifests_are_told_before_training(
+    databases: Path, command, tmp_path: Path, change, match: str
+) -> None:
+    manifest = write_rows(databases / "bad.csv", change(rows_of(databases / "composite.csv")))
+    said = command("evaluate", manifest, "--out", tmp_path / "run")
+    assert match in error_of(said)
+    assert not (tmp_path / "run").exists()
+    assert "error" in error_of(command("train", manifest, "--out", tmp_path / "m.onnx"))
+    assert not (tmp_path / "m.onnx").exists()
+
+
+def test_a_model_that_cannot_look_at_the_clips(shared: Path, command, tmp_path: Path) -> None:
+    manifest = shared / "data" / "flow_maps" / "manifest.csv"
+    said = command("evaluate", manifest, "--model", "resnet18", "--out", tmp_path / "run")
+    assert "flow_map" in error_of(said)
+
+
+def test_one_clip_that_fails_is_left_out_and_named(
+    databases: Path, command, tmp_path: Path
+) -> None:
+    rows = rows_of(databases / "composite.csv")
+    first = tmp_path / "broken"
+    shutil.copytree(databases / rows[0]["path"], first)
+    for file in sorted(first.iterdir())[3:6]:
+        file.write_bytes(b"no picture")
+    rows = [{**row, "path": os.path.relpath(databases / row["path"], tmp_path)} for row in rows]
+    rows[0]["path"] = "broken"
+    manifest = write_rows(tmp_path / "m.csv", rows)
+    code, out, err = command(
+        "evaluate", manifest, "--model", "flow-template", "--groups", 3, "--out", tmp_path / "run"
+    )
+    assert code == 0
+    assert "1 clips left out" in err and rows[0]["clip"] in err
+    assert "17 clips" in out
+
+
+def test_unknown_names(databases: Path, command) -> None:
+    manifest = databases / "composite.csv"
+    error = error_of(command("evaluate", manifest, "--model", "resnet50"))
+    assert all(name in error for name in list_models())
+    code, _, err = command("evaluate", manifest, "--protocol", "cde")
+    assert code == 1 and "loso, hde or apply" in err
+    code, _, err = command("datasets", "index", "--out", "x.csv")
+    assert code == 2 and "--smic, --casme2 or --samm" in err
+
+
+def test_models_are_listed(command) -> None:
+    code, out, _ = command("models")
+    assert code == 0
+    assert all(name in out for name in list_models())
