@@ -17,7 +17,7 @@ pytest.importorskip("torchvision", reason="torchvision is in the train extra")
 
 from torch import Tensor, nn  # noqa: E402
 
-from micromimic.errors import InputError, ModelError  # noqa: E402
+from micromimic.errors import InputError, ModelError, RandomWeightsWarning  # noqa: E402
 from micromimic.models.learner import EarlyStopping, FitOptions, Samples  # noqa: E402
 from micromimic.training import faces as faces_module  # noqa: E402
 from micromimic.training.augment import FaceAugment  # noqa: E402
@@ -29,7 +29,7 @@ from micromimic.training.faces import (  # noqa: E402
     FittedFaces,
     build_network,
 )
-from micromimic.training.imagenet import RandomWeightsWarning, Start  # noqa: E402
+from micromimic.training.imagenet import Start  # noqa: E402
 from micromimic.training.workers import ahead  # noqa: E402
 
 STILL = FaceAugment(zoom=1, rotation=0, mirror=False, brightness=0, contrast=0, saturation=0)

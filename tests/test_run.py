@@ -16,7 +16,7 @@ import pytest
 
 from micromimic.errors import InputError
 from micromimic.evaluation.folder import RunFolder
-from micromimic.evaluation.parallel import Workers, on_workers
+from micromimic.evaluation.parallel import WorkerLostError, Workers, on_workers
 from micromimic.evaluation.run import RunConfig, folds_of, run_protocol
 from micromimic.labels import EMOTIONS
 from micromimic.models.learner import Samples
@@ -162,6 +162,35 @@ def test_contradicting_workers() -> None:
         Workers(backend="dask")
     with pytest.raises(InputError, match="loky or dask"):
         Workers(backend="slurm")  # type: ignore[arg-type]
+
+
+def joblib_workers() -> list[int]:
+    """Worker processes that this one started."""
+    lists = Path("/proc/self/task").glob("*/children")
+    numbers = [int(number) for file in lists for number in file.read_text().split()]
+    return [n for n in numbers if b"LokyProcess" in Path(f"/proc/{n}/cmdline").read_bytes()]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
+def test_a_killed_worker_is_said_and_its_fold_done_later(tmp_path: Path) -> None:
+    samples = make_samples(subjects=8)
+    config = RunConfig(init="none", epochs=6)
+    out = tmp_path / "run"
+    before = set(joblib_workers())
+
+    def kill_all() -> None:
+        wait_for(lambda: any((out / "folds").glob("*.npz")))
+        for number in set(joblib_workers()) - before:
+            os.kill(number, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_all)
+    killer.start()
+    with pytest.raises(WorkerLostError, match="run the same command again"):
+        run_protocol(samples, config, out, workers=Workers(2))
+    killer.join()
+    again = run_protocol(samples, config, out)
+    assert again.resumed >= 1
+    assert again.predictions == run_protocol(samples, config, tmp_path / "whole").predictions
 
 
 SCRIPT = """

@@ -31,3 +31,7 @@ class ModelError(MicromimicError):
 
 class MissingExtraError(MicromimicError):
     """A feature needs an optional dependency that is not installed."""
+
+
+class RandomWeightsWarning(UserWarning):
+    """Training starts from random weights because no ImageNet weights were found."""

@@ -12,6 +12,9 @@ from micromimic._cli.console import Interrupted, note, say
 from micromimic._cli.progress import show_progress
 from micromimic._cli.summary import text_table
 
+FEW_CLIPS = 30
+"""Fewer to calibrate on than this are worth a warning."""
+
 if TYPE_CHECKING:
     from micromimic.evaluation.parallel import Workers
     from micromimic.evaluation.run import RunConfig
@@ -43,12 +46,13 @@ def run_evaluate(
     if config.protocol != "apply":
         for model in known:
             _warn(model.learner().warning(config.init))
+    unit = "clips" if config.protocol == "apply" else "folds"
     done: list[Evaluation] = []
     for name in models:
         folder = out if len(models) == 1 else out / name
         title = f"{name}, {config.protocol}"
         try:
-            with show_progress(title, unit="folds") as progress:
+            with show_progress(title, unit=unit) as progress:
                 result = evaluate(
                     manifest,
                     replace(config, model=name),
@@ -128,6 +132,8 @@ def run_train(
         f"{result.checked} clips of subjects held out to calibrate, UF1 {result.uf1:.3f}, "
         f"UAR {result.uar:.3f}"
     )
+    if result.checked < FEW_CLIPS:
+        _warn(f"only {result.checked} clips to calibrate on: probabilities mean little")
     say(f"  model: {result.path} (micromimic analyze VIDEO --model {result.path})")
     if result.weights:
         say(f"  weights to fine-tune: {result.weights} (--init {result.weights})")

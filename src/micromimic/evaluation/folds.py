@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.errors import RandomWeightsWarning
 from micromimic.models.learner import FitOptions, Fitted, Samples, softmax
 from micromimic.models.registry import entry
 
@@ -78,6 +80,9 @@ def run_fold(
         threads=1,
         each_epoch=(lambda _, fitted: seen.append(probabilities(fitted))) if each_epoch else None,
     )
-    fitted = learner.fit(samples.take(fold.train), options)
+    with warnings.catch_warnings():
+        # whoever started the run has been told once; not again in each fold and process
+        warnings.simplefilter("ignore", RandomWeightsWarning)
+        fitted = learner.fit(samples.take(fold.train), options)
     epochs = np.stack(seen) if seen else None
     return FoldResult(fold.number, probabilities(fitted), epochs, time.monotonic() - began)

@@ -97,12 +97,12 @@ def run_tasks(tasks: Iterable[Any]) -> Iterator[Any]:
         WorkerLostError: if a worker process was killed.
     """
     from joblib import Parallel  # noqa: PLC0415
-    from joblib.externals.loky.process_executor import BrokenProcessPool  # noqa: PLC0415
+    from joblib.externals.loky.process_executor import TerminatedWorkerError  # noqa: PLC0415
 
     work = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
     try:
         yield from work(tasks)
-    except BrokenProcessPool:
+    except TerminatedWorkerError:
         raise WorkerLostError(
             "expected every worker to finish, got one killed (memory?); what had ended is kept: "
             "run the same command again, with fewer --jobs"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from micromimic.datasets.made_up import is_marked
 from micromimic.datasets.manifest import Clip, read_manifest
-from micromimic.errors import InputError
+from micromimic.errors import InputError, RandomWeightsWarning
 from micromimic.evaluation.controls import all_controls
 from micromimic.evaluation.folder import RunFolder
 from micromimic.evaluation.parallel import Workers, on_workers
@@ -112,6 +113,8 @@ def evaluate(
     if config.protocol == "apply":
         return _apply(clips, config, out, workers, place, report)
     learner = known.learner()
+    if text := learner.warning(config.init):
+        warnings.warn(text, RandomWeightsWarning, stacklevel=2)
     loaded = load(clips, learner, place, workers, report)
     samples = loaded.samples
     result = run_protocol(

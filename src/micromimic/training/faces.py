@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from micromimic.errors import ModelError
+from micromimic.errors import ModelError, RandomWeightsWarning
 from micromimic.evaluation.metrics import uf1
 from micromimic.evaluation.splits import hold_out_subjects
 from micromimic.face.crops import FACE_SIDE
@@ -27,7 +27,6 @@ from micromimic.training.augment import FaceAugment, augment_faces, unit_range
 from micromimic.training.config import Recipe
 from micromimic.training.device import Hardware, Precision, choose_hardware
 from micromimic.training.imagenet import (
-    RandomWeightsWarning,
     Start,
     missing_weights,
     pack_state,

