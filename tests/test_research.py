@@ -132,6 +132,25 @@ def test_train_then_analyze_and_apply(databases: Path, command, tmp_path: Path) 
     assert code == 0, err
 
 
+def test_a_file_that_says_something_else_is_not_written(
+    databases: Path, command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from micromimic.models.svm import FittedDescriptorSvm
+
+    manifest, model = databases / "composite.csv", tmp_path / "m.onnx"
+    words = ("train", manifest, "--model", "lbp-top-svm", "--out", model)
+    code, _, _ = command(*words)
+    assert code == 0
+    assert load_model(model).view == "volume"
+    honest = FittedDescriptorSvm.scores
+    monkeypatch.setattr(
+        FittedDescriptorSvm, "scores", lambda self, inputs: honest(self, inputs)[:, ::-1]
+    )
+    before = model.read_bytes()
+    assert "to say what the model says" in error_of(command(*words))
+    assert model.read_bytes() == before
+
+
 def test_the_shipped_model_applies(databases: Path, command, tmp_path: Path) -> None:
     manifest = databases / "composite.csv"
     code, _, _ = command("evaluate", manifest, "--protocol", "apply", "--out", tmp_path / "run")

@@ -251,10 +251,18 @@ class VolumeModel(RecognitionModel):
         if not len(inputs):
             return np.zeros((0, len(EMOTIONS))), None
         features = np.stack([self._describe(np.asarray(clip, np.uint8)) for clip in inputs])
+        return self.scores_of_features(features), None
+
+    def scores_of_features(self, features: NDArray[np.floating]) -> Scores:
+        """(n, 3) scores of (n, d) descriptors.
+
+        Raises:
+            ModelError: if they are of another size than the model takes.
+        """
         if features.shape[1:] != (self._size,):
             raise ModelError(
                 f"expected {self.encoder} to give {self._size} numbers for model "
                 f"{self.info.name}, got {features.shape[1:]}; train it again with this version"
             )
         scores = self._run(["scores"], "features", features.astype(np.float32))[0]
-        return np.asarray(scores, np.float64), None
+        return np.asarray(scores, np.float64)
