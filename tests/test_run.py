@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from micromimic.errors import InputError
+from micromimic.errors import InputError, ModelError
 from micromimic.evaluation.folder import RunFolder
 from micromimic.evaluation.parallel import WorkerLostError, Workers, on_workers
 from micromimic.evaluation.run import RunConfig, folds_of, run_protocol
@@ -112,6 +112,16 @@ def test_another_run_does_not_mix_in(tmp_path: Path) -> None:
         RunFolder(tmp_path / "full", {})
 
 
+def test_a_run_that_came_to_nothing_leaves_nothing(tmp_path: Path) -> None:
+    samples = make_samples()
+    wrong = RunConfig(init=tmp_path / "weights.onnx", epochs=2)
+    (tmp_path / "weights.onnx").write_text("no weights")
+    with pytest.raises(ModelError, match="unusable file"):
+        run_protocol(samples, wrong, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    assert run_protocol(samples, QUICK, tmp_path / "run").resumed == 0
+
+
 def test_leaky_scores_are_kept_apart(tmp_path: Path) -> None:
     samples = make_samples()
     plain = run_protocol(samples, QUICK, tmp_path / "plain")
@@ -176,11 +186,10 @@ def test_a_killed_worker_is_said_and_its_fold_done_later(tmp_path: Path) -> None
     samples = make_samples(subjects=8)
     config = RunConfig(init="none", epochs=6)
     out = tmp_path / "run"
-    before = set(joblib_workers())
 
     def kill_all() -> None:
         wait_for(lambda: any((out / "folds").glob("*.npz")))
-        for number in set(joblib_workers()) - before:
+        for number in joblib_workers():
             os.kill(number, signal.SIGKILL)
 
     killer = threading.Thread(target=kill_all)

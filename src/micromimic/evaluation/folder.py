@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import zipfile
@@ -55,6 +56,14 @@ class RunFolder:
                 f"expected the same run as before in {self.path}, got another {', '.join(names)} "
                 f"({names[0]}: {_short(was)} before, {_short(now)} now); choose another --out"
             )
+
+    def abandon_if_empty(self) -> None:
+        """Leave no trace of a run that came to nothing: it can be put right and repeated."""
+        if not self._folds.is_dir() or not any(self._folds.iterdir()):
+            (self.path / _RECORD).unlink(missing_ok=True)
+            for folder in (self._folds, self.path):
+                with contextlib.suppress(OSError):  # not there, or other things in it
+                    folder.rmdir()
 
     def checkpoint(self, fold: Fold) -> Path:
         """Where a fold in hand may keep its state."""

@@ -166,18 +166,19 @@ def run_protocol(
         )
 
     left = [fold for fold in folds if fold.number not in done]
-    if left:
-        by_number = {fold.number: fold for fold in folds}
+    tasks = (
+        delayed(run_fold)(config.model, samples, fold, options(fold), config.leaky) for fold in left
+    )
+    try:
         with on_workers(workers):
-            tasks = (
-                delayed(run_fold)(config.model, samples, fold, options(fold), config.leaky)
-                for fold in left
-            )
-            for result in run_tasks(tasks):
-                folder.save(result, by_number[result.number], samples)
+            for result in run_tasks(tasks) if left else ():
+                folder.save(result, folds[result.number], samples)
                 done[result.number] = result
                 if report:
                     report("folds", len(done), len(folds))
+    except BaseException:
+        folder.abandon_if_empty()
+        raise
     seconds = sum(result.seconds for result in done.values())
     return RunResult(
         _together(samples, folds, {n: r.probabilities for n, r in done.items()}, config.seed),
