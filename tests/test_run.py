@@ -19,6 +19,7 @@ from micromimic.evaluation.folder import RunFolder
 from micromimic.evaluation.parallel import WorkerLostError, Workers, on_workers
 from micromimic.evaluation.run import RunConfig, folds_of, run_protocol
 from micromimic.labels import EMOTIONS
+from micromimic.models import registry
 from micromimic.models.learner import Samples
 from micromimic.synthesis.maps import generate_maps
 
@@ -83,6 +84,35 @@ def test_two_processes_say_what_one_says(tmp_path: Path) -> None:
     one = run_protocol(samples, QUICK, tmp_path / "one")
     two = run_protocol(samples, QUICK, tmp_path / "two", workers=Workers(2))
     assert one.predictions == two.predictions
+
+
+class OddOneOut:
+    """A model that this file brings along: always says surprise."""
+
+    view = "flow"
+    temperature = 1.0
+    encoder = None
+    settings = {"architecture": "odd"}  # noqa: RUF012
+
+    def encode(self, clip):
+        return clip
+
+    def warning(self, init):
+        return None
+
+    def fit(self, samples, options):
+        return self
+
+    def scores(self, inputs):
+        return np.tile([0.0, 0.0, 5.0], (len(inputs), 1))
+
+
+def test_a_users_own_model_runs_in_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_ENTRIES", dict(registry._entries()))
+    registry.register("odd", "says surprise", "flow")(OddOneOut)
+    config = RunConfig(model="odd")
+    result = run_protocol(make_samples(), config, tmp_path, workers=Workers(2))
+    assert {row.y_pred for row in result.predictions} == {"surprise"}
 
 
 def test_a_damaged_and_a_missing_fold_are_done_again(tmp_path: Path) -> None:

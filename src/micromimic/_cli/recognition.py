@@ -69,6 +69,8 @@ def run_evaluate(
             ) from None
         done.append(result)
         _tell(result)
+        if config.leaky and result.summary.leaky is None:
+            note(f"{name} has no epochs to choose from: nothing leaky to report")
     if len(models) > 1:
         write_whole(out / "tables.md", tables_md([result.summary for result in done]))
         say(f"tables: {out / 'tables.md'}")

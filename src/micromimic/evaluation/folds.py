@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.errors import RandomWeightsWarning
-from micromimic.models.learner import FitOptions, Fitted, Samples, softmax
-from micromimic.models.registry import entry
+from micromimic.models.learner import FitOptions, Fitted, Learner, Samples, softmax
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class FoldResult:
 
 
 def run_fold(
-    model: str,
+    learner: Learner,
     samples: Samples,
     fold: Fold,
     options: FitOptions,
@@ -55,7 +54,7 @@ def run_fold(
     """Train and test one fold.
 
     Args:
-        model: a registered name.
+        learner: what to train; it travels to the worker as it is.
         samples: all clips.
         fold: its rows.
         options: of the fit; the fold's own seed is derived from theirs.
@@ -66,7 +65,6 @@ def run_fold(
         Probabilities of the test rows.
     """
     began = time.monotonic()
-    learner = entry(model).learner()
     asked = samples.inputs[fold.test]
     seen: list[NDArray[np.float64]] = []
 

@@ -146,6 +146,7 @@ def run_protocol(
         WorkerLostError: a worker was killed; ended folds are kept.
     """
     workers = workers or Workers()
+    learner = entry(config.model).learner()
     folds = folds_of(samples, config)
     folder = RunFolder(out, record_of(samples, config))
     done = {f.number: r for f in folds if (r := folder.load(f, samples)) is not None}
@@ -167,7 +168,7 @@ def run_protocol(
 
     left = [fold for fold in folds if fold.number not in done]
     tasks = (
-        delayed(run_fold)(config.model, samples, fold, options(fold), config.leaky) for fold in left
+        delayed(run_fold)(learner, samples, fold, options(fold), config.leaky) for fold in left
     )
     try:
         with on_workers(workers):
@@ -197,6 +198,8 @@ def record_of(samples: Samples, config: RunConfig) -> dict[str, object]:
         **asdict(config),
         "init": f"{init.name} {digest_of_file(init)}" if isinstance(init, Path) else init,
         "settings": dict(learner.settings),
+        # the same --init starts from random weights where ImageNet's are not to be had
+        "fallback_start": learner.warning(init) is not None,
         "data": digest_of(samples),
         "clips": len(samples),
         "subjects": len(set(samples.subjects.tolist())),
