@@ -48,7 +48,7 @@ class FolderSource(Closing):
         self._closed = False
         self.nominal_fps: float | None = self._fps
         self.expected_frames: int | None = count
-        self.height, self.width = _read(self._files[0], cv2.IMREAD_GRAYSCALE).shape[:2]
+        self.height, self.width = read_image(self._files[0], cv2.IMREAD_GRAYSCALE).shape[:2]
 
     @property
     def damage(self) -> tuple[str, ...]:
@@ -74,7 +74,7 @@ class FolderSource(Closing):
 
     def _frame(self, index: int) -> Frame:
         file = self._files[index]
-        gray = _read(file, cv2.IMREAD_GRAYSCALE)
+        gray = read_image(file, cv2.IMREAD_GRAYSCALE)
         if gray.shape != (self.height, self.width):
             raise InputError(
                 f"expected every frame to be {self.width}x{self.height} like "
@@ -94,13 +94,21 @@ class FolderSource(Closing):
             frames.close()
 
 
-def _read(file: Path, mode: int) -> NDArray[np.uint8]:
-    """A picture as 8 bits; read by Python because OpenCV fails on some names."""
+def read_image(file: Path, mode: int) -> NDArray[np.uint8]:
+    """A picture as 8 bits; read by Python because OpenCV fails on some names.
+
+    Args:
+        file: jpg, png, bmp...
+        mode: OpenCV's ``IMREAD_GRAYSCALE`` or ``IMREAD_COLOR``, whose channels are B, G, R.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
     try:
         data = np.frombuffer(file.read_bytes(), np.uint8)
     except OSError as error:
         raise InputError(
-            f"expected to read {file}, got {error.strerror}; check its permissions"
+            f"expected to read {file}, got {error.strerror}; check its path and permissions"
         ) from None
     try:
         picture = cv2.imdecode(data, mode) if data.size else None
@@ -112,5 +120,5 @@ def _read(file: Path, mode: int) -> NDArray[np.uint8]:
 
 
 def _read_rgb(file: Path) -> NDArray[np.uint8]:
-    picture = _read(file, cv2.IMREAD_COLOR)
+    picture = read_image(file, cv2.IMREAD_COLOR)
     return np.ascontiguousarray(picture[..., ::-1])

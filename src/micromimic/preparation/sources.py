@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from micromimic.datasets.manifest import Clip, frame_number
 from micromimic.errors import InputError
+from micromimic.media.folder import read_image
 from micromimic.media.formats import image_files
 from micromimic.media.video import Frame, FrameSource, open_source
 from micromimic.motion.apex import to_gray
@@ -151,16 +152,7 @@ def read_picture(path: Path) -> tuple[Gray, NDArray[np.uint8]]:
     Raises:
         InputError: if it cannot be read.
     """
-    try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise InputError(
-            f"expected a picture at {path}, got {error.strerror or error}; check the path"
-        ) from None
-    colour = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if colour is None:
-        raise InputError(f"expected a picture, got {path}, which cannot be read; replace the file")
-    rgb = np.ascontiguousarray(colour[..., ::-1], dtype=np.uint8)
+    rgb = np.ascontiguousarray(read_image(path, cv2.IMREAD_COLOR)[..., ::-1])
     return to_gray(rgb), rgb
 
 
