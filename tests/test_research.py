@@ -297,6 +297,23 @@ def test_unknown_names(databases: Path, command) -> None:
     assert code == 2 and "--smic, --casme2 or --samm" in err
 
 
+def test_a_missing_extra_is_told_before_any_work(
+    databases: Path, command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from micromimic.training import extra
+
+    find = extra.find_spec
+    monkeypatch.setattr(
+        extra, "find_spec", lambda name: find(name) if name != "matplotlib" else None
+    )
+    manifest = databases / "composite.csv"
+    words = ("evaluate", manifest, "--model", "flow-template", "--out", tmp_path / "run")
+    assert "pip install 'micromimic[train]'" in error_of(command(*words))
+    assert not (tmp_path / "run").exists()
+    words = ("train", manifest, "--model", "flow-template", "--out", tmp_path / "m.onnx")
+    assert "matplotlib" in error_of(command(*words))
+
+
 def test_models_are_listed(command) -> None:
     code, out, _ = command("models")
     assert code == 0

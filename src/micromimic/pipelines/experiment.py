@@ -29,6 +29,7 @@ from micromimic.models.registry import create, entry
 from micromimic.preparation.cache import load_samples, prepare_all
 from micromimic.reports.figures import confusion_figure
 from micromimic.reports.recognition_tables import RunSummary, tables_md
+from micromimic.training.extra import require_extra
 
 FLOW_KINDS = ("flow_map", "frames", "video")
 
@@ -104,7 +105,9 @@ def evaluate(
         InputError: the manifest is wrong, nothing is left to learn from, or ``out`` holds another
             run.
         ModelError: the model is unknown or its file unusable.
+        MissingExtraError: without the ``train`` extra.
     """
+    require_extra()  # its figure needs the extra too, and should not be what fails at the end
     workers = workers or Workers()
     known = entry(config.model)
     clips = read_manifest(manifest)

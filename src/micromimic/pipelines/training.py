@@ -23,6 +23,7 @@ from micromimic.models.recognizers import VolumeModel
 from micromimic.models.registry import entry
 from micromimic.pipelines.experiment import cache_of, load
 from micromimic.training.calibrate import calibrate
+from micromimic.training.extra import require_extra
 
 FOLDS: Final = 5
 """Groups of subjects; each is held out once to calibrate on."""
@@ -82,7 +83,9 @@ def train(
         InputError: the manifest is wrong, or there is nothing to learn.
         ModelError: the model is unknown, or the file would not say what the model says.
         OutputError: if the file cannot be written.
+        MissingExtraError: without the ``train`` extra.
     """
+    require_extra()
     learner = entry(model).learner()
     clips = read_manifest(manifest)
     check_learnable([clip.who for clip in clips], [clip.label for clip in clips])

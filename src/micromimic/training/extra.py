@@ -13,7 +13,7 @@ def require_extra() -> None:
     Raises:
         MissingExtraError: if a package of the ``train`` extra is missing.
     """
-    for package in ("torch", "torchvision", "onnx"):
+    for package in ("torch", "torchvision", "onnx", "sklearn", "matplotlib"):
         if find_spec(package) is None:
             raise MissingExtraError(
                 f"expected the package {package}, got none; pip install 'micromimic[train]'"
