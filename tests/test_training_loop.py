@@ -22,7 +22,6 @@ from micromimic.training.loop import run_epochs  # noqa: E402
 from micromimic.training.sampling import (  # noqa: E402
     balanced_rows,
     derive_seed,
-    digest,
     shuffled_rows,
     split_batches,
 )
@@ -328,8 +327,8 @@ def test_digest_sees_every_part() -> None:
         samples(targets=np.array([1, 1])),
         samples(clips=np.array(["a", "c"])),
     ]
-    assert len({digest(variant) for variant in variants}) == len(variants)
-    assert digest(samples()) == digest(samples())
+    assert len({variant.digest() for variant in variants}) == len(variants)
+    assert samples().digest() == samples().digest()
 
 
 def test_derived_seeds_differ() -> None:

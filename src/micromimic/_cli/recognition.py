@@ -41,9 +41,7 @@ def run_evaluate(
     from micromimic.models.registry import entry
     from micromimic.pipelines.experiment import evaluate
     from micromimic.reports.recognition_tables import tables_md
-    from micromimic.training.extra import require_extra
 
-    require_extra()
     known = [entry(name) for name in models]  # an unknown name is told before hours of work
     if config.protocol != "apply":
         for model in known:

@@ -107,22 +107,6 @@ class RunFolder:
         return self._folds / f"{fold.number:04d}.npz"
 
 
-def digest_of(samples: Samples) -> str:
-    """A fingerprint of the data of a run: names, classes and inputs.
-
-    >>> rows = Samples(np.zeros((1, 2)), np.zeros(1, np.int64), np.array(["smic"]),
-    ...                np.array(["smic/s01"]), np.array(["smic/s01/s01_ne_01"]))
-    >>> len(digest_of(rows))
-    32
-    """
-    sums = blake2b(digest_size=16)
-    sums.update("\n".join(map(str, samples.clips)).encode())
-    for array in (samples.targets, samples.inputs):
-        sums.update(f"{array.dtype}{array.shape}".encode())
-        sums.update(np.ascontiguousarray(array).tobytes())
-    return sums.hexdigest()
-
-
 def digest_of_file(path: Path) -> str:
     """A fingerprint of a file's content."""
     return blake2b(path.read_bytes(), digest_size=16).hexdigest()

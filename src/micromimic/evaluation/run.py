@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import micromimic
 from micromimic.errors import InputError
-from micromimic.evaluation.folder import RunFolder, digest_of, digest_of_file
+from micromimic.evaluation.folder import RunFolder, digest_of_file
 from micromimic.evaluation.folds import Fold, FoldResult, run_fold
 from micromimic.evaluation.parallel import Workers, on_workers, run_tasks
 from micromimic.evaluation.predictions import Prediction, predictions_of
@@ -200,7 +200,7 @@ def record_of(samples: Samples, config: RunConfig) -> dict[str, object]:
         "settings": dict(learner.settings),
         # the same --init starts from random weights where ImageNet's are not to be had
         "fallback_start": learner.warning(init) is not None,
-        "data": digest_of(samples),
+        "data": samples.digest(),
         "clips": len(samples),
         "subjects": len(set(samples.subjects.tolist())),
         "version": micromimic.__version__,

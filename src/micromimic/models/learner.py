@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -69,6 +70,21 @@ class Samples:
             self.subjects[rows],
             self.clips[rows],
         )
+
+    def digest(self) -> str:
+        """A fingerprint of names, classes and inputs: a run or a checkpoint knows its data by it.
+
+        >>> Samples(np.zeros((1, 2)), np.zeros(1, np.int64), np.array(["smic"]),
+        ...         np.array(["smic/s01"]), np.array(["smic/s01/s01_ne_01"])).digest()
+        '...'
+        """
+        sums = blake2b(digest_size=16)
+        sums.update("\n".join(map(str, self.clips)).encode())
+        sums.update(f"{self.inputs.dtype}{self.inputs.shape}".encode())
+        sums.update(np.ascontiguousarray(self.targets).tobytes())
+        for row in self.inputs:  # one by one: face crops are large, and may lie in several places
+            sums.update(np.ascontiguousarray(row).tobytes())
+        return sums.hexdigest()
 
     @property
     def labels(self) -> NDArray[np.str_]:

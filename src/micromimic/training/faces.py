@@ -33,7 +33,7 @@ from micromimic.training.imagenet import (
     starting_weights,
 )
 from micromimic.training.loop import run_epochs
-from micromimic.training.sampling import balanced_rows, derive_seed, digest, split_batches
+from micromimic.training.sampling import balanced_rows, derive_seed, split_batches
 from micromimic.training.threads import threads
 from micromimic.training.workers import ahead
 
@@ -153,7 +153,7 @@ class FaceLearner:
             settings={
                 **self.settings,
                 "weights": source,
-                "data": digest(samples) if options.checkpoint else "",
+                "data": samples.digest() if options.checkpoint else "",
             },
             epoch_schedule=torch.optim.lr_scheduler.ExponentialLR(optimizer, recipe.decay),
             validation=None if held is None else validation,

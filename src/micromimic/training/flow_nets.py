@@ -31,7 +31,7 @@ from micromimic.training.augment import augment_maps
 from micromimic.training.export import build_onnx
 from micromimic.training.flow_weights import read_flow_capsnet
 from micromimic.training.loop import run_epochs
-from micromimic.training.sampling import balanced_rows, derive_seed, digest, split_batches
+from micromimic.training.sampling import balanced_rows, derive_seed, split_batches
 from micromimic.training.threads import threads
 
 NETWORKS: Final[Mapping[str, Callable[[], nn.Module]]] = {
@@ -153,7 +153,7 @@ class FlowLearner:
             loss=margin_loss if self.capsules else nn.functional.cross_entropy,
             options=options,
             fitted=lambda now: FittedFlow(self, now),
-            settings={**self.settings, "data": digest(samples)},
+            settings={**self.settings, "data": samples.digest()},
             step_schedule=schedule,
             validation=validation if held is not None else None,
             steps=steps,

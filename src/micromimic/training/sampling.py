@@ -7,12 +7,9 @@ one sees.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
-
-from micromimic.models.learner import Samples
 
 
 def derive_seed(*numbers: int) -> int:
@@ -88,14 +85,3 @@ def split_batches(rows: NDArray[np.int64], batch: int) -> Iterator[NDArray[np.in
         starts.pop()
     for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
         yield rows[start:end]
-
-
-def digest(samples: Samples) -> str:
-    """A short fingerprint of the data, by which a checkpoint knows its own."""
-    whole = blake2b(digest_size=8)
-    whole.update("\n".join(map(str, samples.clips)).encode())
-    whole.update(np.ascontiguousarray(samples.targets).tobytes())
-    whole.update(f"{samples.inputs.shape} {samples.inputs.dtype}".encode())
-    for row in samples.inputs:
-        whole.update(np.ascontiguousarray(row).tobytes())
-    return whole.hexdigest()
