@@ -17,6 +17,10 @@ class InputError(MicromimicError):
     """The input cannot be read: missing, empty, not a video, frames of different sizes."""
 
 
+class SourceLostError(MicromimicError):
+    """A camera or stream that worked is gone; it may come back."""
+
+
 class NoFaceError(MicromimicError):
     """No face was found anywhere in the input, so there is nothing to analyse."""
 
@@ -35,3 +39,23 @@ class MissingExtraError(MicromimicError):
 
 class RandomWeightsWarning(UserWarning):
     """Training starts from random weights because no ImageNet weights were found."""
+
+
+class StoreError(MicromimicError):
+    """The records cannot do what was asked; base of the four below."""
+
+
+class NotFoundError(StoreError):
+    """There is no such subject, session, recording, job or event."""
+
+
+class ConflictError(StoreError):
+    """Somebody else changed it since it was read, or it exists already."""
+
+
+class RefusedError(StoreError):
+    """A rule forbids it: no consent noted, an action that makes no sense here."""
+
+
+class UnavailableError(StoreError):
+    """The database is locked, gone, of another version, or its disk is full."""

@@ -1,0 +1,1 @@
+"""Records of people, sessions, videos, jobs and decisions, in SQLite or PostgreSQL."""

@@ -1,0 +1,1 @@
+"""The workstation: an HTTP interface, its pages, and the processes that decode for it."""
