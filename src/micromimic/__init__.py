@@ -6,7 +6,8 @@ Example:
     ('negative', 'positive', 'surprise')
 
 ``micromimic.analyze("video.mp4").events`` is the main job, ``micromimic.recognize(onset, apex)``
-names the movement between two frames. Heavy parts are imported on first use.
+names the movement between two frames, ``micromimic.live(0)`` watches a camera. Heavy parts are
+imported on first use.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from micromimic.labels import CELLS, EMOTIONS
 if TYPE_CHECKING:
     from micromimic.motion.apex import apex_of_clip
     from micromimic.pipelines.analyze import AnalyzeConfig, analyze
+    from micromimic.pipelines.live import LiveConfig, live
     from micromimic.pipelines.recognize import recognize
     from micromimic.results import Analysis
 
@@ -29,17 +31,21 @@ __all__ = [
     "EMOTIONS",
     "Analysis",
     "AnalyzeConfig",
+    "LiveConfig",
     "__version__",
     "analyze",
     "apex_of_clip",
+    "live",
     "recognize",
 ]
 
 _LAZY = {
     "Analysis": "micromimic.results",
     "AnalyzeConfig": "micromimic.pipelines.analyze",
+    "LiveConfig": "micromimic.pipelines.live",
     "analyze": "micromimic.pipelines.analyze",
     "apex_of_clip": "micromimic.motion.apex",
+    "live": "micromimic.pipelines.live",
     "recognize": "micromimic.pipelines.recognize",
 }
 

@@ -29,13 +29,19 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
-def say(text: str = "") -> None:
-    """Write results to stdout; a closed pipe silences, and does not stop the work."""
+def say(text: str = "") -> bool:
+    """Write results to stdout; a closed pipe silences, and does not stop the work.
+
+    Returns:
+        False if the pipe was found closed.
+    """
     try:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
         _silence()
+        return False
+    return True
 
 
 def note(text: str) -> None:

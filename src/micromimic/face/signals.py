@@ -74,8 +74,36 @@ class FaceSignals:
         return FaceTrack(self.times, boxes, landmarks, self.found, self.transform, self.segments)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceRow:
+    """What tracking measured in one frame: one row of ``FaceSignals``.
+
+    Args:
+        time: seconds.
+        segment: number of the unbroken stretch.
+        displacement: (10, 2) of the cells, canonical units.
+        eye_change, brightness, similarity: as in ``FaceSignals``.
+        transform: (2, 3) canonical units to image pixels.
+    """
+
+    time: float
+    segment: int
+    displacement: NDArray[np.float32]
+    eye_change: float
+    brightness: float
+    similarity: float
+    transform: NDArray[np.float64]
+
+    def columns(self) -> dict[str, Any]:
+        """What was measured, by the names of the columns of ``FaceSignals``."""
+        return {name: getattr(self, name) for name in _FIELDS}
+
+
 class SignalLog:
     """Collects rows; blocks of arrays, so that ten minutes at 200 fps are some 40 MB.
+
+    Args:
+        keep_s: seconds of rows to keep (a block more); None keeps all.
 
     >>> log = SignalLog()
     >>> log.lost(0.0)
@@ -85,13 +113,18 @@ class SignalLog:
 
     BLOCK = 4096
 
-    def __init__(self) -> None:
+    def __init__(self, keep_s: float | None = None) -> None:
+        self._keep_s = keep_s
         self._blocks: list[dict[str, NDArray[np.float64]]] = []
         self._times: list[float] = []
         self._segments: list[int] = []
 
     def __len__(self) -> int:
         return len(self._times)
+
+    def first_segment(self) -> int:
+        """The earliest stretch of tracking that rows are kept of; -1 where there is none."""
+        return min((s for s in self._segments if s >= 0), default=-1)
 
     def lost(self, time: float) -> None:
         """A frame without the face."""
@@ -106,6 +139,7 @@ class SignalLog:
     def _row(self, time: float, segment: int) -> tuple[dict[str, NDArray[np.float64]], int]:
         row = len(self._times) % self.BLOCK
         if row == 0:
+            self._forget(time)
             self._blocks.append(
                 {
                     name: np.full(
@@ -119,6 +153,13 @@ class SignalLog:
         self._times.append(time)
         self._segments.append(segment)
         return self._blocks[-1], row
+
+    def _forget(self, now: float) -> None:
+        """Let whole blocks go that are older than what is to be kept."""
+        if self._keep_s is None:
+            return
+        while self._blocks and self._times[self.BLOCK - 1] < now - self._keep_s:
+            del self._blocks[0], self._times[: self.BLOCK], self._segments[: self.BLOCK]
 
     def signals(
         self,

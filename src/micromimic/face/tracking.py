@@ -38,7 +38,7 @@ from micromimic.face.landmarks import (
     landmark_box,
     overlap,
 )
-from micromimic.face.signals import N_CELLS, FaceSignals, SignalLog
+from micromimic.face.signals import N_CELLS, FaceRow, FaceSignals, SignalLog
 
 RIGID = slice(27, 48)
 """Landmarks of nose and eyes: what expressions move least."""
@@ -102,46 +102,84 @@ class FaceTracker:
     Args:
         config: how to follow.
         backend: landmark library; dlib when None.
+        keep_s: seconds of measurements kept for ``finish``, for sessions without an end; None
+            keeps all.
     """
 
     def __init__(
-        self, config: TrackingConfig | None = None, backend: LandmarkBackend | None = None
+        self,
+        config: TrackingConfig | None = None,
+        backend: LandmarkBackend | None = None,
+        *,
+        keep_s: float | None = None,
     ) -> None:
         self.config = config or TrackingConfig()
         self._backend: LandmarkBackend = backend or DlibLandmarks()
         self._identity = FaceIdentity()
-        self._log = SignalLog()
+        self._log = SignalLog(keep_s)
+        self._row: FaceRow | None = None
+        self._segments = 0
+        self._past: dict[int, float] = {}
         self._lock: _Lock | None = None
         self._landmarks: dict[int, NDArray[np.float64]] = {}
         self._person: dict[int, int] = {}
         self._area: dict[int, float] = {}
-        self._others: list[int] = []
+        self._others: list[int] = []  # the two largest counts
         self._searched = -np.inf
         self._searches = 0
         self._previous_time: float | None = None
 
-    def update(self, gray: Gray, time: float) -> None:
+    def prepare(self) -> None:
+        """Load what the first face would wait for."""
+        angle = np.linspace(0, 2 * np.pi, 68)
+        ring = 32 + 16 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        self._identity.embed(np.zeros((64, 64), np.uint8), ring)
+
+    def update(self, gray: Gray, time: float) -> FaceRow | None:
         """Take the next frame.
 
         Args:
             gray: (H, W) uint8.
             time: seconds, rising.
+
+        Returns:
+            What was measured; None where there is no face.
         """
+        self._row = None
         step = 0.0 if self._previous_time is None else time - self._previous_time
         self._previous_time = time
         lock = self._lock
         if lock is None or not self._follow(lock, gray, time, step):
             self._search(gray, time)
+        return self._row
 
-    def finish(self) -> FaceSignals:
-        """All measurements of the chosen person; others count as gaps."""
-        totals: dict[int, float] = {}
+    def chosen(self) -> int:
+        """The person with the largest sum of face area over time so far; -1 before the first."""
+        totals = self._totals()
+        return max(totals, key=lambda person: totals[person]) if totals else -1
+
+    def person_of(self, segment: int) -> int:
+        """Whose face a stretch of tracking shows, people numbered in order of appearance."""
+        return self._person[segment]
+
+    def shape_of(self, segment: int) -> NDArray[np.float64]:
+        """(68, 2) landmarks of a stretch of tracking, canonical units."""
+        return self._landmarks[segment]
+
+    def _totals(self) -> dict[int, float]:
+        """Sum of face area over time, by person."""
+        totals = dict(self._past)
         for segment, person in self._person.items():
             totals[person] = totals.get(person, 0.0) + self._area.get(segment, 0.0)
-        chosen = max(totals, key=lambda person: totals[person]) if totals else -1
+        return totals
+
+    def finish(self) -> FaceSignals:
+        """All measurements of the chosen person that are kept; others count as gaps."""
+        totals = self._totals()
+        chosen = self.chosen()
         keep = {segment for segment, person in self._person.items() if person == chosen}
         # A face beside the tracked one counts when two checks agree, or the only one saw it.
-        beside = sorted(self._others, reverse=True)
+        beside = self._others
         at_once = beside[min(1, len(beside) - 1)] if beside else 0
         others = max(at_once, len(totals) - 1, 0)
         return self._log.signals(keep, self._landmarks, others)
@@ -189,15 +227,10 @@ class FaceTracker:
         eye = lock.template.eye_change(result.canvas)
         displacement = motion / np.float32(lock.layout.resolution) + lock.offset
         to_canvas = invert_affine(canvas_to_unit(lock.layout.resolution))
-        self._log.found(
-            time,
-            lock.segment,
-            displacement=displacement,
-            eye_change=eye,
-            brightness=result.brightness,
-            similarity=result.similarity,
-            transform=compose(result.canvas_to_image, to_canvas),
-        )
+        transform = compose(result.canvas_to_image, to_canvas)
+        light, match = result.brightness, result.similarity
+        self._row = FaceRow(time, lock.segment, displacement, eye, light, match, transform)
+        self._log.found(time, lock.segment, **self._row.columns())
         width = float(scale_of(result.canvas_to_image)) * lock.layout.size
         self._area[lock.segment] += width**2 * max(step, 1e-6)
         lock.eyes.append((time, eye))
@@ -238,7 +271,7 @@ class FaceTracker:
         boxes = self._detect(gray, here)
         mine = [box for box in boxes if overlap(box, here) > 0.2]
         others = [box for box in boxes if overlap(box, here) <= 0.2]
-        self._others.append(len(others))
+        self._others = sorted([*self._others, len(others)], reverse=True)[:2]
         if not mine:
             lock.failed_checks += 1
             if lock.failed_checks >= 3:
@@ -317,7 +350,9 @@ class FaceTracker:
         if image is None:
             return None
         picture = Template.picture(image, compose(to_reduced, canvas_to_image), layout)
-        segment = len(self._person)
+        segment = self._segments
+        self._segments += 1
+        self._forget()
         self._person[segment] = self._identity.who(self._identity.embed(gray, landmarks))
         self._area[segment] = 0.0
         self._landmarks[segment] = layout.landmarks
@@ -332,6 +367,14 @@ class FaceTracker:
             checked=-np.inf,  # the next frame counts others beside this face
             matched=time,
         )
+
+    def _forget(self) -> None:
+        """Fold stretches of which no row is kept into the sums, or days would fill the memory."""
+        first = self._log.first_segment()
+        for segment in [s for s in self._person if s < first]:
+            person = self._person.pop(segment)
+            self._past[person] = self._past.get(person, 0.0) + self._area.pop(segment)
+            del self._landmarks[segment]
 
 
 def _rebuild(lock: _Lock, time: float, canvas_to_image: NDArray[np.float64] | None) -> None:

@@ -17,8 +17,21 @@ import av.stream
 from micromimic.errors import InputError
 from micromimic.media.closing import Closing
 
-NO_VIDEO_FORMATS: Final = frozenset({"tty", "bin", "adf", "idf", "xbin"})
-"""FFmpeg's text-art formats, which would 'play' any text file."""
+FORMATS: Final = (
+    # containers
+    *("mov", "matroska", "webm", "avi", "mpeg", "mpegts", "mpegvideo", "asf", "flv", "mxf", "ogg"),
+    *("gif", "apng", "yuv4mpegpipe", "nut", "wtv", "rm", "gxf", "swf", "cine", "ser", "flic"),
+    # bare streams
+    *("h264", "hevc", "vvc", "av1", "obu", "ivf", "m4v", "mjpeg", "h261", "h263", "vc1", "dv"),
+    *("dirac", "dnxhd", "cavsvideo"),
+    # no videos, but known well enough to say what they are
+    *("wav", "mp3", "flac", "aac", "aiff", "png_pipe", "jpeg_pipe", "bmp_pipe", "webp_pipe"),
+    *("tiff_pipe",),
+)
+"""FFmpeg's formats that are opened, by content and not by name: each reads one file and no other.
+
+Playlists and scripts (HLS, concat, SDP, image sequences) are not among them: a file could make
+them read what lies beside it. Nor are text-art formats, which would 'play' any text file."""
 
 
 @dataclass
@@ -53,14 +66,14 @@ class FrameIndex:
 class Decoder(Closing):
     """One open container, decoded forward; damage is counted, never raised."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int | None = None) -> None:
         self._path = path
-        # The prefix keeps names like "a:b.mp4" from being read as a protocol, the whitelist keeps
-        # playlists from reaching out.
-        options = {"protocol_whitelist": "file"}
+        # The prefix keeps names like "a:b.mp4" from being read as a protocol, the whitelists keep
+        # a hostile file from reaching out.
+        options = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS)}
         self.container = av.open(f"file:{path}", options=options, metadata_errors="replace")
         videos = [s for s in self.container.streams.video if _is_playable(s)]
-        if self.container.format.name in NO_VIDEO_FORMATS or not videos:
+        if not videos:
             kind = self.container.format.long_name
             self.container.close()
             raise InputError(
@@ -68,6 +81,8 @@ class Decoder(Closing):
             )
         self.stream = max(videos, key=lambda s: s.width * s.height)
         self.stream.thread_type = "AUTO"
+        if threads is not None:
+            self.stream.codec_context.thread_count = threads
         self.packets = 0
         self.undecodable = 0
         self.corrupt = 0

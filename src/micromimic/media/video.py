@@ -38,7 +38,13 @@ _SEEK_GAIN: Final = 12
 """Seek only where it saves this many frames: a seek restarts the decoder's threads."""
 
 
-def open_source(path: str | Path, fps: float | None = None, read_ahead: int = 64) -> FrameSource:
+def open_source(
+    path: str | Path,
+    fps: float | None = None,
+    read_ahead: int = 64,
+    *,
+    threads: int | None = None,
+) -> FrameSource:
     """Open a video file, or a folder of frames.
 
     Args:
@@ -46,6 +52,7 @@ def open_source(path: str | Path, fps: float | None = None, read_ahead: int = 64
         fps: needed for a folder; for a file it overrides the file's timestamps (a high-speed
             camera's 200 frames a second are often stored to play at 25).
         read_ahead: frames decoded in advance by a background thread.
+        threads: of the decoder; None as many as there are cores.
 
     Raises:
         InputError: when the path is missing, unreadable, or holds no frames, with the remedy.
@@ -61,7 +68,7 @@ def open_source(path: str | Path, fps: float | None = None, read_ahead: int = 64
         raise InputError(
             f"expected to read {path}, got {error.strerror or error}; check its permissions"
         ) from None
-    return VideoSource(path, fps, read_ahead)
+    return VideoSource(path, fps, read_ahead, threads=threads)
 
 
 def _check_file(path: Path) -> None:
@@ -84,8 +91,16 @@ class VideoSource(Closing):
         InputError: not a video, no video stream, fewer than two frames.
     """
 
-    def __init__(self, path: str | Path, fps: float | None = None, read_ahead: int = 64) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        fps: float | None = None,
+        read_ahead: int = 64,
+        *,
+        threads: int | None = None,
+    ) -> None:
         self.path = str(path)
+        self._threads = threads
         self._file = Path(path)
         self._fps = fps
         self._index: FrameIndex | None = None
@@ -99,7 +114,7 @@ class VideoSource(Closing):
         if self._closed:
             raise ValueError(f"expected an open source, got {self.path} after close()")
         try:
-            return Decoder(self._file)
+            return Decoder(self._file, self._threads)
         except av.error.FFmpegError as error:
             raise InputError(
                 f"expected a video, got {self.path}, which cannot be opened as one "

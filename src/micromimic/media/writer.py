@@ -18,6 +18,8 @@ from micromimic.errors import OutputError
 
 _NEUTRAL: Final = 128
 _FULL_RANGE: Final = 2  # AVCOL_RANGE_JPEG
+TICKS: Final = 90_000
+"""Ticks a second of a timed video."""
 _LOSSLESS: Final = {"qp": "0", "preset": "ultrafast"}
 
 
@@ -38,6 +40,7 @@ class VideoWriter:
         crf: 0 (large) to 51 (coarse), for lossy video; 18 looks like the original but loses the
             sensor's noise, and with it the finest movement.
         preset: x264's, for lossy video; ``ultrafast`` is quicker and makes larger files.
+        timed: each frame comes with its own time; ``fps`` is a hint then.
 
     Raises:
         OutputError: when the file cannot be written (no folder, read-only, full disk).
@@ -54,19 +57,20 @@ class VideoWriter:
         *,
         crf: int = 18,
         preset: str = "veryfast",
+        timed: bool = False,
     ) -> None:
         self.path = Path(path)
-        self._temporary = self.path.with_name(f".{self.path.stem}.{os.getpid()}{self.path.suffix}")
+        self.temporary = self.path.with_name(f".{self.path.stem}.{os.getpid()}{self.path.suffix}")
         self._size = width, height
         odd = width % 2 == 1 or height % 2 == 1
         self._format = "yuv444p" if odd else "yuv420p"
         self.frames = 0
         try:
-            self._temporary.touch()  # FFmpeg would tell only at the first frame
-            self._container = av.open(f"file:{self._temporary}", "w")
+            self.temporary.touch()  # FFmpeg would tell only at the first frame
+            self._container = av.open(f"file:{self.temporary}", "w")
         except (OSError, ValueError) as error:
             with contextlib.suppress(OSError):
-                self._temporary.unlink(missing_ok=True)
+                self.temporary.unlink(missing_ok=True)
             raise self._failure(error) from None
         rate = Fraction(fps).limit_denominator(1001)
         options = _LOSSLESS if lossless else {"crf": str(crf), "preset": preset, "bf": "0"}
@@ -76,11 +80,18 @@ class VideoWriter:
         context = self._stream.codec_context
         context.gop_size = max(1, round(fps))
         context.color_range = _FULL_RANGE
-        context.time_base = 1 / rate
-        self._rate = rate
+        self._tick = Fraction(1, TICKS) if timed else 1 / rate
+        context.time_base = self._tick
+        self._timed = timed
+        self._last = -1
 
-    def write(self, frame: NDArray[np.uint8]) -> None:
-        """Append one frame: (H, W) grey or (H, W, 3) RGB, uint8."""
+    def write(self, frame: NDArray[np.uint8], time: float | None = None) -> None:
+        """Append one frame: (H, W) grey or (H, W, 3) RGB, uint8.
+
+        ``time``: seconds from the first frame, rising; for a ``timed`` video and only there.
+        """
+        if (time is not None) != self._timed:
+            raise ValueError("expected a time for each frame of a timed video, and for no other")
         width, height = self._size
         if frame.dtype != np.uint8 or frame.shape not in ((height, width), (height, width, 3)):
             raise ValueError(
@@ -88,15 +99,19 @@ class VideoWriter:
                 f"{frame.shape} {frame.dtype}"
             )
         picture = self._from_gray(frame) if frame.ndim == 2 else self._from_rgb(frame)
-        picture.pts = self.frames
-        picture.time_base = 1 / self._rate
+        picture.pts = self._last = self._place(time)
+        picture.time_base = self._tick
         picture.color_range = _FULL_RANGE
         self.frames += 1
         try:
             self._container.mux(self._stream.encode(picture))
         except (OSError, av.error.FFmpegError) as error:
-            self._discard()
+            self.discard()
             raise self._failure(error) from None
+
+    def _place(self, time: float | None) -> int:
+        """In ticks; two times within one tick become two ticks."""
+        return self.frames if time is None else max(self._last + 1, round(time * TICKS))
 
     def _from_gray(self, gray: NDArray[np.uint8]) -> av.VideoFrame:
         picture = av.VideoFrame(*self._size, self._format)
@@ -123,16 +138,17 @@ class VideoWriter:
         try:
             self._container.mux(self._stream.encode(None))
             self._container.close()
-            self._temporary.replace(self.path)
+            self.temporary.replace(self.path)
         except (OSError, av.error.FFmpegError) as error:
-            self._discard()
+            self.discard()
             raise self._failure(error) from None
 
-    def _discard(self) -> None:
+    def discard(self) -> None:
+        """Stop and leave nothing; may be called twice."""
         with contextlib.suppress(OSError, av.error.FFmpegError):
             self._container.close()
         with contextlib.suppress(OSError):
-            self._temporary.unlink(missing_ok=True)
+            self.temporary.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -146,4 +162,4 @@ class VideoWriter:
         if kind is None:
             self.close()
         else:
-            self._discard()
+            self.discard()

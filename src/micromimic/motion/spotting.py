@@ -8,10 +8,10 @@ lighting, longer (macro) expressions, crowds of movements (speech).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import find_peaks
+from numpy.typing import NDArray
 
 from micromimic.face.signals import FaceSignals
 from micromimic.labels import CELLS
@@ -23,73 +23,16 @@ from micromimic.motion.bumps import (
     local_rest,
     mad,
     smooth,
+    strengths,
 )
-from micromimic.motion.gates import (
-    MOUTH_CELLS,
-    GateConfig,
-    Gates,
-    bridge_blinks,
-    closed_spans,
-    dilate,
-    find_gates,
-)
+from micromimic.motion.candidates import Candidate, Scene, peaks_of, read_peaks
+from micromimic.motion.gates import Gates, bridge_blinks, closed_spans, dilate, find_gates
+from micromimic.motion.spotting_config import SpottingConfig
 from micromimic.motion.stretches import Stretch, frame_rate, stretches
 from micromimic.results import Blink, GatedSpan, Rejected, Spotting
 from micromimic.types import MotionCurve
 
-
-@dataclass(frozen=True)
-class SpottingConfig:
-    """How movements are told from noise.
-
-    Args:
-        durations: seconds, the bump filters' widths.
-        threshold: score that a movement must reach, multiples of the noise.
-        top_cells: how many of the strongest cells make the score.
-        noise_floor: canonical units added to each channel's noise, so that a perfectly still
-            (synthetic or frozen) picture raises no alarms.
-        lowpass: seconds, Gaussian smoothing of the displacement.
-        shortest, longest: seconds from onset to offset of what may be a micro-expression.
-        foot: share of the apex at which the walk down to onset and offset ends.
-        side_near, side_width: the level before and after is measured from this many seconds from
-            the apex (nearer for shorter movements) over so many seconds.
-        max_step: difference of those levels over the apex's height; more is a lasting change,
-            the beginning or end of a macro-expression.
-        min_height: displacement at the apex from the local rest, over the filter's answer.
-        rest_window: seconds whose median is the local rest; longer than macro-expressions, so that
-            their rise and fall are seen, rejected and counted.
-        min_displacement: canonical units, smallest peak of the strongest cell.
-        crowd_window: seconds before and after the apex that are looked at for other movement.
-        crowd_level: share of the peak that movement must reach to count.
-        crowd_share, crowd_one_side: a movement is part of a crowd (speech, laughter) if other
-            movement fills this share of both sides, or this share of one.
-        gates: limits for blinks, head and light.
-    """
-
-    durations: tuple[float, ...] = (0.06, 0.085, 0.12, 0.17, 0.24, 0.34, 0.48)
-    threshold: float = 4.0
-    top_cells: int = 3
-    noise_floor: float = 0.001
-    lowpass: float = 0.012
-    shortest: float = 0.04
-    longest: float = 0.62
-    foot: float = 0.12
-    side_near: float = 0.30
-    side_width: float = 0.25
-    max_step: float = 0.5
-    min_height: float = 0.5
-    rest_window: float = 3.0
-    min_displacement: float = 0.01
-    crowd_window: tuple[float, float] = (0.45, 1.6)
-    crowd_level: float = 0.5
-    crowd_share: float = 0.3
-    crowd_one_side: float = 0.8
-    gates: GateConfig = field(default_factory=GateConfig)
-
-    @property
-    def reach(self) -> float:
-        """Seconds of past and of future that a movement is judged by."""
-        return self.side_near + self.side_width + 0.15
+__all__ = ["Spotted", "SpottingConfig", "SpottingResult", "bridged", "bump_responses", "spot"]
 
 
 @dataclass(frozen=True)
@@ -111,17 +54,6 @@ class SpottingResult:
     spotting: Spotting
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """Sample indices within a stretch, and why it is no event ('' = it is)."""
-
-    onset: int
-    apex: int
-    offset: int
-    score: float
-    reason: str
-
-
 def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> SpottingResult:
     """Find the micro-expressions in what tracking measured.
 
@@ -140,8 +72,7 @@ def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> Spotting
     pieces = stretches(signals, rate)
     gates = [find_gates(piece, rate, config.gates) for piece in pieces]
     smoothed = [
-        smooth(bridge_blinks(p.displacement, dilate(g.blink, 0.03, rate)), config.lowpass, rate)
-        for p, g in zip(pieces, gates, strict=True)
+        bridged(p.displacement, g.blink, rate, config) for p, g in zip(pieces, gates, strict=True)
     ]
     responses = bump_responses(smoothed, rate, config)
     score = np.full(len(signals.times), np.nan)
@@ -182,6 +113,20 @@ def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> Spotting
     )
 
 
+def bridged(
+    displacement: Array, blink: NDArray[np.bool_], rate: float, config: SpottingConfig
+) -> Array:
+    """(n, 10, 2) displacement without the pull of blinks, smoothed.
+
+    Args:
+        displacement: (n, 10, 2).
+        blink: (n,) True while the lids move.
+        rate: samples a second.
+        config: the low-pass.
+    """
+    return smooth(bridge_blinks(displacement, dilate(blink, 0.03, rate)), config.lowpass, rate)
+
+
 def bump_responses(
     smoothed: list[Array], rate: float, config: SpottingConfig
 ) -> list[BumpResponse]:
@@ -196,7 +141,7 @@ def bump_responses(
         return []
     channels = smoothed[0].shape[1:]
     lengths = np.cumsum([len(x) for x in smoothed])[:-1]
-    durations = [d for d in config.durations if d * rate >= 3] or [config.durations[-1]]
+    durations = config.durations_at(rate)
     stacked, noises = [], []
     for duration in durations:
         kernel = bump_kernel(duration, rate)
@@ -209,8 +154,7 @@ def bump_responses(
     results = []
     for i in range(len(smoothed)):
         response = np.stack([part[i] for part in parts])
-        energy = np.sort(((response / noise[:, None]) ** 2).sum(-1), axis=2)
-        strength = np.sqrt(energy[:, :, -config.top_cells :].mean(-1))
+        strength = strengths(response, noise, config.top_cells)
         results.append(
             BumpResponse(
                 np.array(durations),
@@ -225,149 +169,11 @@ def bump_responses(
 
 def _candidates(
     x: Array, response: BumpResponse, gates: Gates, rate: float, config: SpottingConfig
-) -> list[_Candidate]:
+) -> list[Candidate]:
     """Peaks of the score, strongest first, each read and judged; overlapping ones dropped."""
-    distance = max(1, round(0.1 * rate))
-    peaks, _ = find_peaks(response.score, height=config.threshold, distance=distance)
-    still = x - local_rest(x, rate, config.rest_window)
-    kept: list[_Candidate] = []
-    for peak in peaks[np.argsort(-response.score[peaks], kind="stable")]:
-        item = _read(int(peak), x, still, response, gates, rate, config)
-        if item is not None and all(_apart(item, other, rate) for other in kept):
-            kept.append(item)
-    return kept
-
-
-def _apart(a: _Candidate, b: _Candidate, rate: float) -> bool:
-    shared = min(a.offset, b.offset) - max(a.onset, b.onset)
-    shorter = min(a.offset - a.onset, b.offset - b.onset)
-    return shared <= 0.2 * shorter and abs(a.apex - b.apex) > 0.3 * rate
-
-
-def _read(
-    peak: int,
-    x: Array,
-    still: Array,
-    response: BumpResponse,
-    gates: Gates,
-    rate: float,
-    config: SpottingConfig,
-) -> _Candidate | None:
-    """Apex, onset and offset of one peak, and the gate it fails; None where nothing moved.
-
-    The filter answers to a movement beside it too, with the opposite sign: there the face is at
-    rest (``still``, the displacement from the local rest, is small).
-    """
-    j = int(response.best[peak])
-    moved = response.response[j, peak].astype(np.float64)
-    energy = ((moved / response.noise[j]) ** 2).sum(-1)
-    weights = np.where(energy >= 0.25 * energy.max(), 1.0, 0.0)[:, None] * moved
-    score = float(response.score[peak])
-    reach = round(config.reach * rate)
-    first, last = max(0, peak - reach), min(len(x), peak + reach + 1)
-    curve = np.tensordot(x[first:last], weights, 2) / np.linalg.norm(weights)
-    width = max(1, round(0.4 * response.durations[j] * rate))
-    near = slice(max(0, peak - first - width), peak - first + width + 1)
-    apex = near.start + int(np.argmax(curve[near]))
-    height = float((still[first + apex] * weights).sum())
-    if height < config.min_height * float((weights**2).sum()):
-        return None
-    # The rest is looked for as near to a short movement as its own length allows: drift is less.
-    near_s = float(np.clip(response.durations[j], 0.08, config.side_near))
-    level, step = _local_level(curve, apex, rate, near_s, near_s + config.side_width)
-    onset, offset, closed = _feet(level, apex, config.foot)
-    onset, apex, offset = first + onset, first + apex, first + offset
-    item = _Candidate(onset, apex, offset, score, "")
-    if peak - reach < 0 or peak + reach >= len(x):
-        reason = "lost"
-    elif not closed or step > config.max_step:
-        reason = "macro"
-    else:
-        largest = float(np.linalg.norm(weights, axis=1).max())
-        mouth = float(energy[list(MOUTH_CELLS)].sum() / energy.sum())
-        reason = _judge(item, largest, mouth, gates, response.score, rate, config)
-    return replace(item, reason=reason)
-
-
-def _judge(
-    item: _Candidate,
-    largest: float,
-    mouth: float,
-    gates: Gates,
-    score: Array,
-    rate: float,
-    config: SpottingConfig,
-) -> str:
-    """The gate that a movement fails; '' where it passes all.
-
-    Args:
-        item: onset, apex, offset.
-        largest: displacement of the strongest cell, canonical units.
-        mouth: share of the movement's energy in the mouth's cells, which no blink moves.
-        gates, score: of the stretch.
-        rate, config: samples a second, limits.
-    """
-    span = slice(item.onset, item.offset + 1)
-    duration = (item.offset - item.onset) / rate
-    if duration > config.longest:
-        return "macro"
-    if duration < config.shortest or largest < config.min_displacement:
-        return "short"
-    if gates.head[span].any():
-        return "head"
-    if gates.light[span].any():
-        return "light"
-    if gates.blink[span].mean() > 0.5 and mouth < 0.5:
-        return "blink"
-    return "crowded" if _crowded(score, item.apex, item.score, rate, config) else ""
-
-
-def _local_level(
-    curve: Array, apex: int, rate: float, near_s: float, far_s: float
-) -> tuple[Array, float]:
-    """The curve over the line between the levels before and after, apex = 1; and the step.
-
-    The levels are medians between ``near_s`` and ``far_s`` seconds from the apex.
-    """
-    near, far = round(near_s * rate), round(far_s * rate)
-    before, after = curve[max(0, apex - far) : max(1, apex - near)], curve[apex + near : apex + far]
-    low = float(np.median(before)) if len(before) else float(curve[0])
-    high = float(np.median(after)) if len(after) else float(curve[-1])
-    height = curve[apex] - (low + high) / 2
-    centre = (near + far) / 2
-    line = low + (high - low) * (np.arange(len(curve)) - (apex - centre)) / (2 * centre)
-    flat = curve - line
-    # Drift that goes on before and after alike is no step; a macro-expression has a flat side.
-    slopes = [float(np.polyfit(np.arange(len(s)), s, 1)[0]) for s in (before, after) if len(s) > 2]
-    drift = 0.0
-    if len(slopes) == 2 and slopes[0] * slopes[1] > 0:
-        drift = min(slopes, key=abs) * 2 * centre
-    step = min(abs(high - low), abs(high - low - drift)) / (abs(height) + 1e-9)
-    return flat / (flat[apex] + 1e-9), step
-
-
-def _feet(level: Array, apex: int, foot: float) -> tuple[int, int, bool]:
-    """Onset and offset: walk down to the foot, then on to where a raised cosine is zero."""
-    onset = offset = apex
-    while onset > 0 and level[onset] > foot:
-        onset -= 1
-    while offset < len(level) - 1 and level[offset] > foot:
-        offset += 1
-    closed = level[onset] <= foot and level[offset] <= foot
-    # A raised cosine falls to the foot at this share of its way from apex to zero.
-    share = float(np.arccos(2 * foot - 1) / np.pi)
-    onset = max(0, round(apex - (apex - onset) / share))
-    offset = min(len(level) - 1, round(apex + (offset - apex) / share))
-    return onset, offset, closed
-
-
-def _crowded(score: Array, apex: int, peak: float, rate: float, config: SpottingConfig) -> bool:
-    """Whether movement fills the seconds on both sides, or nearly all of one side."""
-    near, far = (round(s * rate) for s in config.crowd_window)
-    limit = max(config.threshold, config.crowd_level * peak)
-    sides = (score[max(0, apex - far) : max(0, apex - near)], score[apex + near : apex + far])
-    shares = [float((side > limit).mean()) if len(side) else 0.0 for side in sides]
-    return min(shares) > config.crowd_share or max(shares) > config.crowd_one_side
+    rest = local_rest(x, rate, config.rest_window)
+    scene = Scene(x, lambda at: np.asarray(rest[at]), response, gates, rate)
+    return read_peaks(scene, peaks_of(response.score, rate, config), config)
 
 
 def _fill_curve(

@@ -6,6 +6,7 @@ few frames around each onset and apex again, for flow, pictures and what the mod
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from micromimic.face.landmarks import LandmarkBackend
 from micromimic.face.regions import cell_boxes
 from micromimic.face.signals import FaceSignals
 from micromimic.face.tracking import FaceTracker, TrackingConfig
-from micromimic.media.video import FrameSource, open_source
+from micromimic.media.video import Frame, FrameSource, open_source
 from micromimic.models.onnx import RecognitionModel, load_model, region_shares
 from micromimic.motion.flow import FlowConfig
 from micromimic.motion.gates import head_speed
@@ -86,37 +87,59 @@ def analyze(
         >>> result = micromimic.analyze("interview.mp4")  # doctest: +SKIP
         >>> result.to_frame()[["onset_s", "apex_s", "label"]]  # doctest: +SKIP
     """
+    with open_source(source, fps) as frames:
+        return analyze_frames(frames, config=config, progress=progress, backend=backend)
+
+
+def analyze_frames(
+    frames: FrameSource,
+    *,
+    config: AnalyzeConfig | None = None,
+    progress: Progress | None = None,
+    backend: LandmarkBackend | None = None,
+    each: Callable[[Frame], None] | None = None,
+) -> Analysis:
+    """``analyze`` on an open source, which stays open: its frames can be asked for again.
+
+    Args:
+        frames: an open source.
+        config, progress, backend: as for ``analyze``.
+        each: shown every frame of the first pass, in order, before it is tracked; what it raises
+            ends the analysis.
+
+    Raises:
+        InputError, NoFaceError, ModelError: as ``analyze``.
+    """
     config = config or AnalyzeConfig()
     report = progress or (lambda done, total, stage: None)
-    with open_source(source, fps) as frames:
-        model = load_model(config.model)
-        signals, blocks = track(frames, config.tracking, report, backend)
-        if len(signals.times) < 2:
-            raise InputError(
-                f"expected a video of at least 2 frames, got {len(signals.times)}: {source}; "
-                "movement needs more than one picture"
-            )
-        if not signals.found.any():
-            raise NoFaceError(
-                f"expected a face in the video, found none in {len(signals.times)} frames: "
-                f"{source}; show one person frontal, at least 40 pixels between the eyes"
-            )
-        spotted = spot(signals, config.spotting)
-        wanted = ShotConfig(
-            flow=config.flow,
-            average=config.average,
-            view=model.view,
-            evidence=config.evidence,
-            crop_margin=config.crop_margin,
-            crop_resolution=config.crop_resolution,
+    model = load_model(config.model)
+    signals, blocks = track(frames, config.tracking, report, backend, each)
+    if len(signals.times) < 2:
+        raise InputError(
+            f"expected a video of at least 2 frames, got {len(signals.times)}: {frames.path}; "
+            "movement needs more than one picture"
         )
-        shots = take_shots(frames, signals, spotted.events, wanted, report)
-        events = tuple(
-            _event(item, shot, signals, model, config.evidence)
-            for item, shot in zip(spotted.events, shots, strict=True)
+    if not signals.found.any():
+        raise NoFaceError(
+            f"expected a face in the video, found none in {len(signals.times)} frames: "
+            f"{frames.path}; show one person frontal, at least 40 pixels between the eyes"
         )
-        damage = tuple(frames.damage)
-        info = _source_info(frames, signals)
+    spotted = spot(signals, config.spotting)
+    wanted = ShotConfig(
+        flow=config.flow,
+        average=config.average,
+        view=model.view,
+        evidence=config.evidence,
+        crop_margin=config.crop_margin,
+        crop_resolution=config.crop_resolution,
+    )
+    shots = take_shots(frames, signals, spotted.events, wanted, report)
+    events = tuple(
+        event_of(item, shot, signals, model, config.evidence)
+        for item, shot in zip(spotted.events, shots, strict=True)
+    )
+    damage = tuple(frames.damage)
+    info = _source_info(frames, signals)
     return _assemble(info, signals, spotted, events, model, damage, blocks)
 
 
@@ -125,8 +148,9 @@ def track(
     config: TrackingConfig,
     progress: Progress,
     backend: LandmarkBackend | None = None,
+    each: Callable[[Frame], None] | None = None,
 ) -> tuple[FaceSignals, float]:
-    """First pass: follow the face through all frames.
+    """First pass: follow the face through all frames, showing each to ``each`` first.
 
     Returns:
         The measurements, and the mean compression measure of sampled frames.
@@ -136,6 +160,8 @@ def track(
     sampled = -np.inf
     count = 0
     for frame in frames:
+        if each is not None:
+            each(frame)
         tracker.update(frame.gray, frame.time)
         count += 1
         if frame.time - sampled >= SAMPLE_INTERVAL:
@@ -147,9 +173,21 @@ def track(
     return tracker.finish(), float(np.mean(blocks)) if blocks else 0.0
 
 
-def _event(
+def event_of(
     item: Spotted, shot: Shot, signals: FaceSignals, model: RecognitionModel, evidence: bool
 ) -> MicroExpression:
+    """Name one movement.
+
+    Args:
+        item: its frames, as rows of ``signals``.
+        shot: what the second pass kept of it.
+        signals: what tracking measured.
+        model: names it.
+        evidence: keep the pictures.
+
+    Raises:
+        ModelError: the model fails on it.
+    """
     recognition = model.predict([shot.view])[0]
     segment = int(signals.segments[item.apex])
     cells = cell_boxes(signals.landmarks[segment])

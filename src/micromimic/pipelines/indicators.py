@@ -127,10 +127,16 @@ def _frame_seconds(times: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.append(np.clip(step, 0.0, 3 * typical), typical)
 
 
-def _block_levels(
+def block_levels(
     curve: MotionCurve, found: NDArray[np.bool_], blinks: Sequence[Blink]
 ) -> NDArray[np.float64]:
-    """(B,) 90th percentile of the cells' RMS displacement in blocks of observed time."""
+    """(B,) 90th percentile of the cells' RMS displacement in 2 s blocks of observed time.
+
+    Args:
+        curve: motion over time.
+        found: (T,) where the face was found.
+        blinks: left out, with a margin.
+    """
     usable = found & np.isfinite(curve.cells).all(1)
     for blink in blinks:
         usable &= ~(
@@ -155,7 +161,7 @@ def _movement(
         "Facial movement outside blinks, the person compared with themselves: median of 2 s "
         "blocks, interval by block bootstrap. Speech, fatigue and a changed position move it too."
     )
-    levels = _block_levels(curve, found, blinks)
+    levels = block_levels(curve, found, blinks)
     third = len(levels) // 3
     if third < MIN_BLOCKS:
         need = 3 * MIN_BLOCKS * BLOCK_SECONDS

@@ -6,6 +6,8 @@ dropped ones included.
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -243,3 +245,24 @@ class Ended:
 
 
 LiveMessage = Started | FaceShape | CurvePoint | LiveEvent | Settled | Status | Ended
+
+
+def json_line(message: LiveMessage) -> str:
+    """A message as one line of strict JSON; numbers that are not finite become null.
+
+    >>> json_line(Settled(3, kept=True))
+    '{"type": "confirmed", "id": 3, "reason": ""}'
+    """
+    content = message.to_dict()
+    try:
+        return json.dumps(content, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(content), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

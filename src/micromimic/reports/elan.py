@@ -8,6 +8,7 @@ overlapping, none shorter than a millisecond. Colliding annotations go to a seco
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -62,6 +63,21 @@ class Span:
     apex: int | None = None
 
 
+@dataclass(frozen=True)
+class CoderTiers:
+    """What one person says about the same video, in tiers of the person's own.
+
+    Args:
+        name: of the coder; different for each.
+        events: those that the coder holds to be there.
+        rejected: the machine's that the coder does not.
+    """
+
+    name: str
+    events: Sequence[Span]
+    rejected: Sequence[Span] = ()
+
+
 @dataclass
 class _Slots:
     """Time slots in the making: ids are given once all are known, in the order of time."""
@@ -81,7 +97,12 @@ def _ms(seconds: float) -> int:
     return max(0, round(seconds * 1000))
 
 
-def _span(start: float, end: float, text: str, apex: float | None = None) -> Span:
+def span_of(start: float, end: float, text: str, apex: float | None = None) -> Span:
+    """An annotation of times in seconds; at least a millisecond long.
+
+    >>> span_of(1.0, 1.25, "positive", apex=1.1)
+    Span(start=1000, end=1250, text='positive', apex=1100)
+    """
     first = _ms(start)
     last = max(_ms(end), first + 1)
     middle = None if apex is None else min(max(_ms(apex), first), last)
@@ -172,10 +193,14 @@ class _Writer:
     annotations: int = 0
     pending: list[tuple[ET.Element, int, int]] = field(default_factory=list)
 
-    def tier(self, name: str, kind: str, parent: str | None = None) -> ET.Element:
-        attributes = {"LINGUISTIC_TYPE_REF": kind, "TIER_ID": name}
+    def tier(
+        self, name: str, kind: str, parent: str | None = None, coder: str | None = None
+    ) -> ET.Element:
+        attributes = {"LINGUISTIC_TYPE_REF": kind, "TIER_ID": _named(name, coder)}
         if parent is not None:
-            attributes["PARENT_REF"] = parent
+            attributes["PARENT_REF"] = _named(parent, coder)
+        if coder is not None:
+            attributes["ANNOTATOR"] = printable(coder)
         return ET.Element("TIER", attributes)
 
     def annotate(self, tier: ET.Element, first: int, last: int, text: str) -> None:
@@ -189,22 +214,23 @@ class _Writer:
         ET.SubElement(inner, "ANNOTATION_VALUE").text = text
         self.pending.append((inner, first, last))
 
-    def plain(self, name: str, spans: Sequence[Span]) -> list[ET.Element]:
+    def plain(self, name: str, spans: Sequence[Span], coder: str | None = None) -> list[ET.Element]:
         tiers = []
         for number, lane in enumerate(lanes(spans), start=1):
-            tier = self.tier(name if number == 1 else f"{name}-{number}", "default-lt")
+            tier = self.tier(name if number == 1 else f"{name}-{number}", "default-lt", coder=coder)
             for span in lane:
                 first = self.slots.add(span.start)
                 self.annotate(tier, first, self.slots.add(span.end), span.text)
             tiers.append(tier)
         return tiers
 
-    def events(self, spans: Sequence[Span]) -> list[ET.Element]:
+    def events(self, spans: Sequence[Span], coder: str | None = None) -> list[ET.Element]:
         tiers = []
         for number, lane in enumerate(lanes(spans), start=1):
             suffix = "" if number == 1 else f"-{number}"
-            parent = self.tier(f"micro-expression{suffix}", "default-lt")
-            child = self.tier(f"phase{suffix}", "phase-lt", f"micro-expression{suffix}")
+            name = f"micro-expression{suffix}"
+            parent = self.tier(name, "default-lt", coder=coder)
+            child = self.tier(f"phase{suffix}", "phase-lt", name, coder)
             for span in lane:
                 first, last = self.slots.add(span.start), self.slots.add(span.end)
                 self.annotate(parent, first, last, span.text)
@@ -239,6 +265,11 @@ class _Writer:
         return order
 
 
+def _named(tier: str, coder: str | None) -> str:
+    """A tier's name: the coder comes last, so that no two can be the same."""
+    return tier if coder is None else f"{tier} {printable(coder)}"
+
+
 def _types(root: ET.Element) -> None:
     common = {"GRAPHIC_REFERENCES": "false", "TIME_ALIGNABLE": "true"}
     ET.SubElement(root, "LINGUISTIC_TYPE", {"LINGUISTIC_TYPE_ID": "default-lt", **common})
@@ -252,7 +283,11 @@ def _types(root: ET.Element) -> None:
 
 
 def eaf_document(
-    analysis: Analysis, folder: Path, *, written: datetime | None = None
+    analysis: Analysis,
+    folder: Path,
+    *,
+    written: datetime | None = None,
+    coders: Sequence[CoderTiers] = (),
 ) -> ET.ElementTree[ET.Element]:
     """The annotation document of one analysis.
 
@@ -260,19 +295,23 @@ def eaf_document(
         analysis: what to annotate.
         folder: where the file will lie, for the relative link to the video.
         written: the document's date; now by default.
+        coders: people whose tiers follow the machine's.
     """
     writer = _Writer()
     spotting = analysis.spotting
     spans = [
-        _span(e.interval.onset, e.interval.offset, event_text(e), e.interval.apex)
+        span_of(e.interval.onset, e.interval.offset, event_text(e), e.interval.apex)
         for e in analysis.events
     ]
-    blinks = [_span(b.start, b.end, "blink") for b in spotting.blinks]
+    blinks = [span_of(b.start, b.end, "blink") for b in spotting.blinks]
     tiers = [
         *writer.events(spans),
         *writer.plain("blink", blinks),
         *writer.plain("rejected", rejected_spans(spotting.rejected)),
     ]
+    for coder in coders:
+        tiers += writer.events(coder.events, coder.name)
+        tiers += writer.plain("rejected", coder.rejected, coder.name)
     date = (written or datetime.now(UTC)).isoformat(timespec="seconds")
     root = ET.Element(
         "ANNOTATION_DOCUMENT",
@@ -307,5 +346,12 @@ def write_eaf(analysis: Analysis, path: Path, *, folder: Path | None = None) -> 
         OSError: if the file cannot be written.
     """
     document = eaf_document(analysis, path.parent if folder is None else folder)
+    path.write_bytes(eaf_bytes(document))
+
+
+def eaf_bytes(document: ET.ElementTree[ET.Element]) -> bytes:
+    """The content of an ``.eaf`` file."""
     ET.indent(document, space="    ")
-    document.write(path, encoding="UTF-8", xml_declaration=True)
+    text = io.BytesIO()
+    document.write(text, encoding="UTF-8", xml_declaration=True)
+    return text.getvalue()

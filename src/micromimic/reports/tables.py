@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,34 +56,57 @@ def printable(text: str) -> str:
     )
 
 
+def events_json(content: Mapping[str, Any]) -> str:
+    """The text of ``events.json``.
+
+    Args:
+        content: as of ``Analysis.to_dict``, with or without further keys.
+    """
+    plain = tidy(content)
+    plain["source"]["path"] = printable(plain["source"]["path"])
+    return json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def events_csv(entries: Iterable[Mapping[str, Any]], extra: Sequence[str] = ()) -> str:
+    """The text of ``events.csv``: one row an event, columns ``results.TABLE_COLUMNS``.
+
+    Args:
+        entries: ``events`` of ``events.json``; what is None there is empty here.
+        extra: further columns, taken from the entries.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*TABLE_COLUMNS, *extra])
+    for entry in entries:
+        probabilities, regions = entry["probabilities"] or {}, entry["regions"] or {}
+        derived = {f"p_{name}": probabilities.get(name) for name in EMOTIONS}
+        derived["top_region"] = max(regions, key=lambda cell: regions[cell]) if regions else ""
+        row = {**entry, **derived}
+        writer.writerow([_cell(row[name]) for name in (*TABLE_COLUMNS, *extra)])
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
 def write_events_json(analysis: Analysis, path: Path) -> None:
     """Write ``events.json``, schema ``micromimic.events/1``.
 
     Raises:
         OSError: if the file cannot be written.
     """
-    content = tidy(analysis.to_dict())
-    content["source"]["path"] = printable(content["source"]["path"])
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    path.write_text(events_json(analysis.to_dict()), encoding="utf-8")
 
 
 def write_events_csv(analysis: Analysis, path: Path) -> None:
-    """Write ``events.csv``: one row an event, columns ``results.TABLE_COLUMNS``.
+    """Write ``events.csv``.
 
     Raises:
         OSError: if the file cannot be written.
     """
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, TABLE_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for event in analysis.events:
-            row = event_to_dict(event)
-            probabilities, regions = row.pop("probabilities"), row.pop("regions")
-            row.update({f"p_{name}": probabilities[name] for name in EMOTIONS})
-            row["top_region"] = max(regions, key=lambda cell: regions[cell]) if regions else ""
-            row["uncertain"] = "true" if row["uncertain"] else "false"
-            writer.writerow(row)
+    text = events_csv(event_to_dict(event) for event in analysis.events)
+    path.write_text(text, encoding="utf-8", newline="")
 
 
 def write_curve_csv(curve: MotionCurve, path: Path) -> None:

@@ -1,0 +1,88 @@
+"""`micromimic serve`: the workstation in the browser."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from micromimic._cli.app import app, interruptible
+
+MINUTE: Final = 60.0
+
+
+@app.command()
+@interruptible
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; other machines reach any but the default.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8420,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of videos and records; MICROMIMIC_DATA or the user's own if left out.",
+            show_default=False,
+        ),
+    ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="postgresql://... instead of SQLite in the data folder.",
+            show_default=False,
+        ),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            help="What every request must carry; made up where the address is not loopback.",
+            show_default=False,
+        ),
+    ] = None,
+    max_gb: Annotated[float, typer.Option(min=0.001, help="Largest upload, in GiB.")] = 4.0,
+    max_minutes: Annotated[float, typer.Option(min=0.1, help="Longest video.")] = 60.0,
+    retention_days: Annotated[
+        int, typer.Option(min=0, help="Days until a video is removed; 0 keeps it.")
+    ] = 30,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Videos analysed at a time.")] = 1,
+) -> None:
+    """Open the workstation: upload, live, review, subjects over time, export.
+
+    Listens on this machine only, unless --host says otherwise; then every request needs a token.
+    Videos and records stay in the data folder. Ctrl-C stops it; what was being analysed goes on at
+    the next start.
+    """
+    from micromimic._cli.console import note, say
+    from micromimic.errors import InputError, MissingExtraError
+    from micromimic.store.database import default_data_dir
+    from micromimic.web.settings import GIB, Settings, is_loopback
+
+    if token is None and not is_loopback(host):
+        token = secrets.token_urlsafe(24)
+    try:
+        settings = Settings(
+            data=default_data_dir() if data is None else data,
+            url=database,
+            host=host,
+            port=port,
+            token=token,
+            max_bytes=int(max_gb * GIB),
+            max_seconds=max_minutes * MINUTE,
+            retention_days=retention_days,
+            jobs=jobs,
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    try:
+        from micromimic.web.server import serve as run
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("micromimic"):
+            raise
+        raise MissingExtraError(
+            f"expected the package {error.name}, got none; pip install 'micromimic[web]'"
+        ) from None
+    run(settings, say=say, warn=note)

@@ -1,0 +1,307 @@
+"""How far two coders of one video agree: on the machine's candidates, and on events in time.
+
+Two questions, two answers. On candidates that both have decided (rejected, or an event of one of
+three classes) Cohen's kappa is agreement beyond chance (Cohen, A coefficient of agreement for
+nominal scales, 1960). On all events that each holds to be there, those added included, F1 counts
+matches in time (``evaluation.spotting.match_events``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.evaluation.spotting import match_events
+from micromimic.labels import EMOTIONS
+from micromimic.types import Interval
+
+CATEGORIES: Final = ("rejected", *EMOTIONS)
+"""What a coder can make of a candidate: order of ``Agreement.confusion``."""
+CONFIDENCE: Final = 0.95
+RESAMPLES: Final = 2000
+FEW_EVENTS: Final = 20
+"""Below this the note says that the figures are weak."""
+
+_LEAST_DEFINED: Final = 0.9  # share of resamples in which kappa must exist
+
+
+@dataclass(frozen=True)
+class CodedEvent:
+    """One event as one coder sees it.
+
+    Args:
+        key: the same for both coders where it is the same candidate of the machine.
+        interval: seconds.
+        label: a class.
+        status: ``accepted`` is one that the coder added, too.
+        added: the coder's own, no candidate of the machine.
+
+    Raises:
+        ValueError: an unknown label.
+    """
+
+    key: str
+    interval: Interval
+    label: str
+    status: Literal["pending", "accepted", "rejected"]
+    added: bool = False
+
+    def __post_init__(self) -> None:
+        if self.label not in EMOTIONS:
+            raise ValueError(f"expected a label among {', '.join(EMOTIONS)}, got {self.label!r}")
+
+    @property
+    def category(self) -> str:
+        """``rejected``, or the class."""
+        return "rejected" if self.status == "rejected" else self.label
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Two coders compared; None is unknown or undefined, and ``note`` says why.
+
+    Args:
+        n: candidates that both have decided.
+        undecided: candidates that one or both have not.
+        categories: of the rows (first coder) and columns (second) of ``confusion``.
+        confusion: counts.
+        observed, observed_low, observed_high: share of the ``n`` on which both say the same, with
+            its exact 95 % interval.
+        kappa, kappa_low, kappa_high: Cohen's kappa with its 95 % interval, events resampled.
+        events_first, events_second: events that each holds to be there, added ones included.
+        matched: pairs of them that overlap in time by at least ``min_iou``.
+        precision, recall, f1: of the second coder's events, the first's taken as the truth.
+        same_label, label_agreement: matched pairs of one class, and their share.
+        min_iou: overlap over union that makes a match.
+        note: what a reader must know.
+    """
+
+    n: int
+    undecided: int
+    categories: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    observed: float | None
+    observed_low: float | None
+    observed_high: float | None
+    kappa: float | None
+    kappa_low: float | None
+    kappa_high: float | None
+    events_first: int
+    events_second: int
+    matched: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    same_label: int
+    label_agreement: float | None
+    min_iou: float
+    note: str
+
+
+def cohen_kappa(a: Sequence[str], b: Sequence[str]) -> float | None:
+    """Agreement beyond chance of two codings of the same events.
+
+    Args:
+        a, b: (n,) categories, event by event.
+
+    Returns:
+        1 for full agreement, 0 for chance, below 0 for less; None where it is undefined: without
+        events, or where both put every event into one and the same category.
+
+    Raises:
+        ValueError: different lengths.
+
+    >>> cohen_kappa(["negative", "rejected", "negative"], ["negative", "rejected", "rejected"])
+    0.4
+    >>> cohen_kappa(["negative", "negative"], ["negative", "negative"]) is None
+    True
+    """
+    codes, count = _codes(a, b)
+    value = float(_kappas(_tables(codes[None], count))[0])
+    return None if np.isnan(value) else round(value, 12)
+
+
+def kappa_interval(
+    a: Sequence[str],
+    b: Sequence[str],
+    *,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[float, float] | None:
+    """Percentile interval of kappa, whole events drawn with replacement.
+
+    Args:
+        a, b: (n,) categories, event by event.
+        confidence: of the interval.
+        resamples: how many draws.
+        seed: of the draws.
+
+    Returns:
+        Low and high; None where resampling cannot tell: fewer than two events, no disagreement at
+        all, or a kappa that is undefined in more than a tenth of the resamples.
+
+    Raises:
+        ValueError: different lengths.
+    """
+    codes, count = _codes(a, b)
+    n = len(codes)
+    if n < 2 or all(x == y for x, y in zip(a, b, strict=True)):
+        return None
+    picks = np.random.default_rng(seed).integers(n, size=(resamples, n))
+    values = _kappas(_tables(codes[picks], count))
+    defined = values[~np.isnan(values)]
+    if len(defined) < _LEAST_DEFINED * resamples:
+        return None
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(defined, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def binomial_interval(
+    successes: int, trials: int, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Exact interval of a proportion.
+
+    Clopper and Pearson, The use of confidence or fiducial limits illustrated in the case of the
+    binomial, Biometrika 1934.
+
+    Raises:
+        ValueError: no trial, or successes outside 0..trials.
+
+    >>> tuple(round(x, 4) for x in binomial_interval(8, 10))
+    (0.4439, 0.9748)
+    """
+    if not 0 <= successes <= trials or trials == 0:
+        raise ValueError(f"expected 0 <= successes <= trials, got {successes} of {trials}")
+    from scipy.stats import beta  # noqa: PLC0415 - scipy.stats takes 0.5 s to import
+
+    tail = (1 - confidence) / 2
+    missed = trials - successes
+    low = float(beta.ppf(tail, successes, missed + 1)) if successes else 0.0
+    high = float(beta.ppf(1 - tail, successes + 1, missed)) if missed else 1.0
+    return low, high
+
+
+def event_agreement(
+    a: Iterable[CodedEvent], b: Iterable[CodedEvent], *, min_iou: float = 0.5, seed: int = 0
+) -> Agreement:
+    """Compare two coders of one recording.
+
+    Args:
+        a, b: each coder's events, rejected and undecided ones included.
+        min_iou: least overlap over union in time of a match (MEGC's rule is 0.5).
+        seed: of kappa's interval.
+
+    Raises:
+        ValueError: a key twice, or ``min_iou`` outside (0, 1].
+    """
+    first, second = _by_key(a), _by_key(b)
+    shared = [key for key, event in first.items() if not event.added and key in second]
+    shared = [key for key in shared if not second[key].added]
+    both = [k for k in shared if "pending" not in (first[k].status, second[k].status)]
+    said = [first[key].category for key in both], [second[key].category for key in both]
+    kappa = cohen_kappa(*said)
+    interval = kappa_interval(*said, seed=seed) if kappa is not None else None
+    same = sum(x == y for x, y in zip(*said, strict=True))
+    observed = binomial_interval(same, len(both)) if both else None
+    held = [[e for e in events.values() if e.status == "accepted"] for events in (first, second)]
+    truth, found = ([event.interval for event in events] for events in held)
+    score = match_events(truth, found, min_iou, duration_s=1.0, fps=1.0)
+    pairs = len(score.pairs)
+    alike = sum(held[0][p.truth].label == held[1][p.found].label for p in score.pairs)
+    return Agreement(
+        n=len(both),
+        undecided=len(shared) - len(both),
+        categories=CATEGORIES,
+        confusion=_confusion(*said),
+        observed=same / len(both) if both else None,
+        observed_low=observed[0] if observed else None,
+        observed_high=observed[1] if observed else None,
+        kappa=kappa,
+        kappa_low=interval[0] if interval else None,
+        kappa_high=interval[1] if interval else None,
+        events_first=len(held[0]),
+        events_second=len(held[1]),
+        matched=pairs,
+        precision=pairs / len(held[1]) if held[1] else None,
+        recall=pairs / len(held[0]) if held[0] else None,
+        f1=2 * pairs / (len(held[0]) + len(held[1])) if held[0] or held[1] else None,
+        same_label=alike,
+        label_agreement=alike / pairs if pairs else None,
+        min_iou=min_iou,
+        note=_note(said, len(shared) - len(both), kappa, interval, any(held)),
+    )
+
+
+def _by_key(events: Iterable[CodedEvent]) -> dict[str, CodedEvent]:
+    listed = list(events)
+    found = {event.key: event for event in listed}
+    if len(found) != len(listed):
+        raise ValueError("expected each event's key once, got one twice")
+    return found
+
+
+def _codes(a: Sequence[str], b: Sequence[str]) -> tuple[NDArray[np.int64], int]:
+    """(n,) number of each event's cell in the square table of categories, and its side."""
+    if len(a) != len(b):
+        raise ValueError(f"expected one category an event and coder, got {len(a)} and {len(b)}")
+    place = {name: k for k, name in enumerate(sorted({*a, *b}))}
+    count = len(place)
+    pairs = [place[x] * count + place[y] for x, y in zip(a, b, strict=True)]
+    return np.array(pairs, dtype=np.int64), count
+
+
+def _tables(codes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """(m, count, count) tables of (m, n) codes."""
+    tables = np.zeros((len(codes), count * count), dtype=np.int64)
+    np.add.at(tables, (np.arange(len(codes))[:, None], codes), 1)
+    return tables.reshape(len(codes), count, count)
+
+
+def _kappas(tables: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(m,) kappas of (m, k, k) tables; NaN where chance alone explains everything."""
+    n = tables.sum((1, 2))
+    agreed = np.trace(tables, axis1=1, axis2=2) * n
+    chance = (tables.sum(1) * tables.sum(2)).sum(1)  # whole numbers: the test for 1 is exact
+    open_to_chance = n * n - chance
+    kappas = np.full(len(tables), np.nan)
+    np.divide(agreed - chance, open_to_chance, out=kappas, where=open_to_chance > 0)
+    return kappas
+
+
+def _confusion(a: Sequence[str], b: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    pairs = list(zip(a, b, strict=True))
+    return tuple(tuple(pairs.count((x, y)) for y in CATEGORIES) for x in CATEGORIES)
+
+
+def _note(
+    said: tuple[list[str], list[str]],
+    undecided: int,
+    kappa: float | None,
+    interval: tuple[float, float] | None,
+    events: bool,
+) -> str:
+    n = len(said[0])
+    parts = []
+    if n == 0:
+        parts.append("No candidate has been decided by both, so kappa is unknown.")
+    elif kappa is None:
+        parts.append(f"Both say {said[0][0]} to every candidate: kappa is undefined.")
+    elif interval is None:
+        parts.append("Resampling so few or such like decisions gives no interval for kappa.")
+    if undecided:
+        one = undecided == 1
+        parts.append(
+            f"{undecided} candidate{' is' if one else 's are'} left out: not decided by both."
+        )
+    if 0 < n < FEW_EVENTS:
+        parts.append(f"{n} decision{'' if n == 1 else 's'} in common tell little.")
+    if not events:
+        parts.append("Neither holds any event to be there, so there is no F1.")
+    parts.append("Kappa is about the machine's candidates only; F1 includes added events.")
+    return " ".join(parts)

@@ -1,0 +1,106 @@
+"""Times of a stream: its own where they make sense, the arrival's where they do not."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Final
+
+JUMP_BACK_S: Final = 0.5
+"""A fall of the timestamps by more than this is a new start of the stream's clock."""
+
+JUMP_AHEAD_S: Final = 10.0
+"""Timestamps this far ahead of the arrivals have jumped; no frame came that late."""
+
+CATCH_UP: Final = 1.25
+"""A live stream that comes in bursts (HLS) is handed out at most this much faster than it ran."""
+
+
+class StreamClock:
+    """Turns a stream's timestamps into seconds from 0 that rise strictly, over reconnections too.
+
+    Args:
+        live: the stream cannot run ahead of real time by more than its own buffers; False for a
+            recording, whose gaps are believed.
+
+    >>> clock = StreamClock()
+    >>> clock.connect(Fraction(1, 10), step=0.1)
+    >>> [round(clock.seconds(pts, 5.0 + n / 10), 3) for n, pts in enumerate((40, 41, None))]
+    [0.0, 0.1, 0.2]
+    >>> clock.connect(Fraction(1, 10), step=0.1)  # lost for two seconds, and begins at 0 again
+    >>> [round(clock.seconds(pts, 7.2 + pts / 10), 3) for pts in (0, 1)]
+    [2.2, 2.3]
+    """
+
+    def __init__(self, live: bool = True) -> None:
+        self._live = live
+        self._base = Fraction(1, 1000)
+        self._step = 0.04
+        self._origin: float | None = None
+        self._last: float | None = None
+        self._arrived = 0.0
+
+    def connect(self, time_base: Fraction, step: float, *, same_clock: bool = False) -> None:
+        """A connection begins.
+
+        Args:
+            time_base: seconds in one tick.
+            step: seconds from frame to frame where nothing says more.
+            same_clock: its timestamps go on from the connection before.
+        """
+        self._base = time_base
+        self._step = step
+        if not same_clock:
+            self._origin = None
+
+    def seconds(self, pts: int | None, arrived: float) -> float:
+        """Time of the next frame.
+
+        Args:
+            pts: ticks; None where the stream says none.
+            arrived: when it came, by any clock that rises.
+        """
+        ticks = None if pts is None else float(pts * self._base)
+        time = None if ticks is None or self._origin is None else ticks - self._origin
+        waited = arrived - self._arrived
+        self._arrived = arrived
+        if self._last is None:
+            time = 0.0
+            self._origin = ticks
+        elif time is None or self._jumped(time, waited):
+            # Without a time of its own, or with one of another clock: as long as it was waited for.
+            time = self._last + (waited if waited > 0 else self._step)
+            self._origin = self._origin if ticks is None else ticks - time
+        elif time <= self._last:
+            time = self._last + self._step / 2  # so that the next good one still fits
+        self._last = time
+        return time
+
+    def _jumped(self, time: float, waited: float) -> bool:
+        ahead = time - (self._last or 0.0)
+        return ahead < -JUMP_BACK_S or (self._live and ahead - waited > JUMP_AHEAD_S)
+
+
+class Pacer:
+    """When a frame that has arrived is handed out, so that a burst becomes a flow again.
+
+    Args:
+        speed: at most this much faster than the timestamps: 1 for a recording.
+
+    >>> pace = Pacer(1.0)
+    >>> [pace.due(time, arrived) for time, arrived in ((0.0, 9.0), (0.5, 9.1), (1.0, 11.0))]
+    [9.0, 9.5, 11.0]
+    """
+
+    def __init__(self, speed: float = CATCH_UP) -> None:
+        self._speed = speed
+        self._time: float | None = None
+        self._out = 0.0
+
+    def due(self, time: float, arrived: float) -> float:
+        """When a frame may be handed out; asked again for the same frame, the same answer."""
+        if self._time is None:
+            self._time, self._out = time, arrived
+        elif time != self._time:
+            self._out = max(arrived, self._out + (time - self._time) / self._speed)
+            self._time = time
+        return self._out

@@ -1,0 +1,171 @@
+"""Frames pushed by a caller: from a socket, a camera's own library, a game."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time as clocks
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.errors import InputError
+from micromimic.media.closing import Closing
+from micromimic.media.frames import Frame
+from micromimic.media.live import Arrival
+from micromimic.media.live_queue import Clock, LiveQueue, queue_length
+
+MIN_SIDE: Final = 32
+"""Smaller pictures can hold no face."""
+
+
+class PushSource(Closing):
+    """A live source whose frames a caller hands in, from any thread; see ``LiveSource``.
+
+    A frame that finds the queue full is dropped, and its number stays unused: ``Frame.index``
+    counts pushed frames. Times are all the caller's own or all by arrival, as the first frame
+    decides; they start at 0 either way.
+
+    Args:
+        name: for people.
+        length: frames that may wait; None takes 64, fewer where they are large.
+        clock: arrival times.
+
+    >>> source = PushSource()
+    >>> source.put(np.zeros((48, 64), np.uint8), time=7.0)
+    True
+    >>> source.put(np.zeros((48, 64), np.uint8), time=7.01)
+    True
+    >>> source.next(0.0).frame.time, round(source.next(0.0).frame.time, 3)
+    (0.0, 0.01)
+    >>> source.close()
+    """
+
+    def __init__(
+        self,
+        name: str = "pushed frames",
+        *,
+        length: int | None = None,
+        clock: Clock = clocks.monotonic,
+    ) -> None:
+        self.name = name
+        self.finite = True
+        self._length = length
+        self._clock = clock
+        self._queue = LiveQueue(length or 1, clock)
+        self._lock = threading.Lock()
+        self._shape: tuple[int, ...] | None = None
+        self._timed: bool | None = None
+        self._origin = 0.0
+        self._last = -math.inf
+        self._count = 0
+        self._dropped = 0
+
+    @property
+    def dropped(self) -> int:
+        """Frames dropped because nobody took them in time, or after the end."""
+        with self._lock:
+            return self._dropped
+
+    def put(self, picture: NDArray[np.uint8], time: float | None = None) -> bool:
+        """Hand in one frame; never waits. The picture is copied.
+
+        Args:
+            picture: (H, W) grey or (H, W, 3) RGB, uint8; every frame as the first.
+            time: seconds by the caller's clock, rising strictly; None takes the arrival.
+
+        Returns:
+            False if it was dropped: the queue is full, or the source has ended.
+
+        Raises:
+            InputError: another type, shape or size than expected, or a time that does not rise.
+        """
+        shape = _check_picture(picture, self._shape)
+        # All of it within the lock: frames of two threads must not overtake each other.
+        with self._lock:
+            arrived = self._clock()
+            if self._shape is not None and shape != self._shape:  # two first frames at once
+                _check_picture(picture, self._shape)
+            seconds = self._seconds(time, arrived)
+            if self._shape is None:
+                self._shape = shape
+                self._queue.length = self._length or queue_length(shape[1], shape[0])
+            number, self._count = self._count, self._count + 1
+            taken = self._queue.put(Arrival(_frame(number, seconds, picture), arrived))
+            self._dropped += not taken
+            return taken
+
+    def _seconds(self, time: float | None, arrived: float) -> float:
+        timed = time is not None
+        if self._timed is not None and timed != self._timed:
+            first, now = ("a time", "none") if self._timed else ("none", "a time")
+            raise InputError(
+                f"expected every frame with {first} as the first, got {now}; "
+                "pass times for all frames or for none"
+            )
+        value = arrived if time is None else float(time)
+        if not math.isfinite(value):
+            raise InputError(f"expected a time in seconds, got {value}; pass a finite number")
+        if self._timed is None:
+            self._timed, self._origin = timed, value
+        seconds = value - self._origin
+        if seconds <= self._last:
+            if timed:
+                raise InputError(
+                    f"expected a time after {self._last + self._origin:g} s, got {value:g}; "
+                    "push frames in order, each with its own time"
+                )
+            seconds = math.nextafter(self._last, math.inf)  # two within one tick of the clock
+        self._last = seconds
+        return seconds
+
+    def end(self) -> None:
+        """No more frames come; those that wait are still taken, then the source ends."""
+        self._queue.fail(EOFError("no more frames are pushed"))
+
+    def next(self, timeout: float) -> Arrival | None:
+        """The next frame; None if none was pushed within ``timeout`` seconds.
+
+        Raises:
+            EOFError: after ``end`` or ``close``.
+        """
+        return self._queue.take(timeout)
+
+    def reopen(self) -> bool:
+        """False: there is nothing to open."""
+        return False
+
+    def close(self) -> None:
+        """Drop what waits; frames pushed later are dropped too."""
+        self._queue.close()
+
+
+def _check_picture(picture: Any, shape: tuple[int, ...] | None) -> tuple[int, ...]:
+    """The shape of a picture that fits the ones before it."""
+    wanted = "expected a picture (H, W) grey or (H, W, 3) RGB of uint8"
+    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8:
+        got = picture.dtype if isinstance(picture, np.ndarray) else type(picture).__name__
+        raise InputError(f"{wanted}, got {got}; convert it to a uint8 array from 0 to 255")
+    if not (picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 3)):
+        raise InputError(f"{wanted}, got {picture.shape}; drop alpha and other channels")
+    if min(picture.shape[:2]) < MIN_SIDE:
+        raise InputError(
+            f"{wanted}, at least {MIN_SIDE} pixels a side, got {picture.shape}; "
+            "push the camera's whole picture"
+        )
+    if shape is not None and picture.shape != shape:
+        raise InputError(
+            f"expected every frame to be {shape} as the first, got {picture.shape}; "
+            "start another session for another size"
+        )
+    return tuple(picture.shape)
+
+
+def _frame(index: int, seconds: float, picture: NDArray[np.uint8]) -> Frame:
+    own = np.array(picture, order="C")  # the caller may use its memory again
+    if own.ndim == 2:
+        return Frame(index, seconds, own)
+    gray = np.asarray(cv2.cvtColor(own, cv2.COLOR_RGB2GRAY), np.uint8)
+    return Frame(index, seconds, gray, lambda: own)

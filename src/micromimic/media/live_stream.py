@@ -1,0 +1,232 @@
+"""A stream from a network camera or a web address, through PyAV."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from functools import partial
+from typing import Final
+from urllib.parse import urlsplit
+
+import av
+import av.codec.context
+import av.container
+import av.error
+
+from micromimic.errors import InputError, SourceLostError
+from micromimic.media.frames import Frame
+from micromimic.media.live import Arrival
+from micromimic.media.live_clock import CATCH_UP, Pacer, StreamClock
+from micromimic.media.live_queue import Clock, queue_length
+from micromimic.media.live_reader import ReaderSource
+from micromimic.media.pixels import gray_of, rgb_of
+
+OPEN_TIMEOUT_S: Final = 10.0
+READ_TIMEOUT_S: Final = 5.0
+
+_PROTOCOLS: Final = {
+    "http": "http,https,tcp,tls,crypto,httpproxy",
+    "rtsp": "rtsp,rtp,srtp,udp,tcp,tls,http",
+}
+"""What a stream, or a playlist in it, may reach: never a local file."""
+
+_UNTIMED_FORMATS: Final = frozenset({"mpjpeg", "mjpeg", "h264", "hevc", "m4v", "mpegvideo"})
+"""Formats without times of their own; FFmpeg would make up 25 frames a second."""
+
+_END_SLACK_S: Final = 1.0
+
+
+class StreamSource(ReaderSource):
+    """Frames of an RTSP or HTTP stream, timed by the stream; see ``LiveSource``.
+
+    Formats without times (MJPEG from many web cameras) are timed by arrival. A stream of stated
+    length is a recording: it is played at its own speed and may end. Frames that FFmpeg marks as
+    damaged are left out.
+
+    Args:
+        url: ``rtsp://``, ``rtsps://``, ``http://`` or ``https://``; a name and password in it are
+            used and never shown.
+        open_timeout, read_timeout: seconds without an answer, or without data, until it is lost.
+        clock: arrival times.
+
+    Raises:
+        InputError: no answer, no such stream, or no video in it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        open_timeout: float = OPEN_TIMEOUT_S,
+        read_timeout: float = READ_TIMEOUT_S,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._url = url
+        self._timeout = open_timeout, read_timeout
+        self._container: av.container.InputContainer | None = None
+        self._size: tuple[int, int] | None = None
+        self._count = 0
+        self._ended_s = 0.0  # how far a recording was read, by its own timestamps
+        # Patient: what is held back waits, still compressed, in the sender's buffers.
+        super().__init__(shown(url), finite=False, length=64, patient=True, clock=clock)
+        self._open()
+        self._settle()
+
+    def _settle(self) -> None:
+        """What the first connection tells once and for all."""
+        container = self._container
+        assert container is not None
+        stream = _video(container)
+        self._length_s = (container.duration or 0) / av.time_base
+        self.finite = self._length_s > 0
+        if self.finite:  # what was read to see what it is must not be missing
+            self._seek(container, container.start_time or 0)
+        self._queue.length = queue_length(stream.width, stream.height)
+        self._times = StreamClock(live=not self.finite)
+        self._pacer = Pacer(1.0 if self.finite else CATCH_UP)
+
+    def _open(self) -> None:
+        try:
+            container = av.open(
+                self._url,
+                options=_options(self._url),
+                timeout=self._timeout,
+                metadata_errors="replace",
+            )
+        except av.error.ExitError:
+            raise InputError(
+                f"expected an answer from {self.name}, got none in {self._timeout[0]:g} s; "
+                "check the address and the network"
+            ) from None
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            said = getattr(error, "strerror", None) or str(error)
+            raise InputError(
+                f"expected a video stream at {self.name}, got {said}; check the address"
+            ) from None
+        try:
+            _video(container)
+        except InputError as error:
+            container.close()
+            raise InputError(f"expected a video stream at {self.name}, {error}") from None
+        self._container = container
+
+    def next(self, timeout: float) -> Arrival | None:
+        """The next frame; see ``LiveSource``."""
+        arrival = super().next(timeout)
+        return arrival and replace(arrival, arrived=self._due(arrival))
+
+    def _due(self, arrival: Arrival) -> float:
+        return self._pacer.due(arrival.frame.time, arrival.arrived)
+
+    def _arrivals(self) -> Iterator[Arrival]:
+        container = self._container
+        if container is None:
+            return
+        stream = _video(container)
+        base = stream.time_base or Fraction(1, 1000)
+        rate = stream.average_rate or stream.guessed_rate or 25
+        timed = not _UNTIMED_FORMATS & set(container.format.name.split(","))
+        resumed = self.finite and self._count > 0
+        if resumed:
+            resumed = self._seek(container, int(self._ended_s * av.time_base))
+        self._times.connect(base, 1.0 / float(rate), same_clock=resumed)
+        for picture in self._pictures(container, stream):
+            arrived = self._clock()
+            pts = picture.pts if timed else None
+            if pts is not None:
+                at = float(pts * base)
+                if resumed and at <= self._ended_s:
+                    continue
+                self._ended_s = at
+            yield Arrival(self._frame(picture, self._times.seconds(pts, arrived)), arrived)
+
+    @staticmethod
+    def _seek(container: av.container.InputContainer, microseconds: int) -> bool:
+        try:
+            container.seek(microseconds)
+        except av.error.FFmpegError:
+            return False
+        return True
+
+    def _pictures(
+        self, container: av.container.InputContainer, stream: av.VideoStream
+    ) -> Iterator[av.VideoFrame]:
+        reason = "its end"
+        try:
+            for packet in container.demux(stream):
+                yield from _decode(stream, packet)
+        except av.error.ExitError:
+            reason = f"nothing for {self._timeout[1]:g} s"
+        except (av.error.FFmpegError, OSError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+        start = (container.start_time or 0) / av.time_base
+        if self.finite and self._ended_s - start >= self._length_s - _END_SLACK_S:
+            return
+        raise SourceLostError(
+            f"expected more frames from {self.name}, got {reason}; it is tried again"
+        )
+
+    def _frame(self, picture: av.VideoFrame, seconds: float) -> Frame:
+        if self._size is None:
+            self._size = picture.width, picture.height
+        elif (picture.width, picture.height) != self._size:  # the sender changed its mind
+            picture = picture.reformat(*self._size)
+        number, self._count = self._count, self._count + 1
+        turns = round(picture.rotation / 90) % 4
+        return Frame(number, seconds, gray_of(picture, turns), partial(rgb_of, picture, turns))
+
+    def _release(self) -> None:
+        with self._state:
+            container, self._container = self._container, None
+        if container is not None:
+            container.close()
+
+
+def _options(url: str) -> dict[str, str]:
+    kind = "rtsp" if url[:4].lower() == "rtsp" else "http"
+    options = {
+        "protocol_whitelist": _PROTOCOLS[kind],
+        "fflags": "nobuffer",
+        "analyzeduration": "2000000",  # microseconds; the default of 5 s is a long wait
+    }
+    if kind == "rtsp":
+        options["rtsp_transport"] = "tcp"  # a lost packet of UDP is a smeared face
+    return options
+
+
+def _video(container: av.container.InputContainer) -> av.VideoStream:
+    videos = [s for s in container.streams.video if s.codec_context is not None and s.width]
+    if not videos:
+        raise InputError("got no video in it; pass the address of a video stream")
+    stream = max(videos, key=lambda s: s.width * s.height)
+    # Threads over frames would hold back as many frames as there are threads.
+    stream.thread_type = "SLICE"
+    stream.codec_context.flags |= av.codec.context.Flags.low_delay
+    return stream
+
+
+def _decode(stream: av.VideoStream, packet: av.Packet[av.VideoStream]) -> Iterator[av.VideoFrame]:
+    try:
+        pictures = stream.codec_context.decode(packet)
+    except av.error.EOFError:
+        return
+    except av.error.FFmpegError:
+        return  # a damaged packet: the next key frame mends it
+    for picture in pictures:
+        if not picture.is_corrupt:
+            yield picture
+
+
+def shown(url: str) -> str:
+    """An address without name, password and query, to show to people.
+
+    >>> shown("rtsp://anna:secret@10.0.0.7:554/live?token=1")
+    'rtsp://10.0.0.7:554/live'
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "a stream"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

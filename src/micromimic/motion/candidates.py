@@ -1,0 +1,213 @@
+"""Single movements, read from the displacement: apex, onset, offset, and the gate each fails.
+
+Shared by the spotter of whole videos (`motion.spotting`) and the live one
+(`motion.live_spotting`), so that both say the same of the same movement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import find_peaks
+
+from micromimic.motion.bumps import Array, BumpResponse
+from micromimic.motion.gates import MOUTH_CELLS, Gates
+from micromimic.motion.spotting_config import SpottingConfig
+
+PEAKS_APART = 0.1
+"""Seconds between peaks of the score that are looked at on their own."""
+PEAK_SURE = 0.05
+"""Seconds of the score after a peak that show that it is one."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What movements of one stretch are read from.
+
+    Args:
+        x: (n, 10, 2) displacement, bridged and smoothed.
+        rest: gives the (10, 2) local rest at a sample.
+        response: the bump filters' answer to ``x``.
+        gates: where the stretch is closed.
+        rate: samples a second.
+        ends: the stretch ends with the last sample; False while it still goes on.
+    """
+
+    x: Array
+    rest: Callable[[int], Array]
+    response: BumpResponse
+    gates: Gates
+    rate: float
+    ends: bool = True
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One movement as it was read.
+
+    Args:
+        onset, apex, offset: samples of the stretch.
+        score: peak score, multiples of the noise.
+        reason: why it is no event; '' where it is one.
+        closed: it was seen to come back.
+        needs: the sample from which on nothing local is missing: the levels beside it and the
+            filter's own future. What comes later can only show a crowd.
+    """
+
+    onset: int
+    apex: int
+    offset: int
+    score: float
+    reason: str
+    closed: bool
+    needs: int
+
+
+def peaks_of(score: Array, rate: float, config: SpottingConfig) -> NDArray[np.intp]:
+    """Samples at which the score peaks above the threshold, the highest first."""
+    distance = max(1, round(PEAKS_APART * rate))
+    peaks, _ = find_peaks(score, height=config.threshold, distance=distance)
+    return np.asarray(peaks[np.argsort(-score[peaks], kind="stable")])
+
+
+def read_peaks(scene: Scene, peaks: NDArray[np.intp], config: SpottingConfig) -> list[Candidate]:
+    """Each peak read and judged, in the given order; one that overlaps an earlier one is dropped.
+
+    Args:
+        scene: what they are read from.
+        peaks: samples, as ``peaks_of`` gives them.
+        config: limits.
+    """
+    kept: list[Candidate] = []
+    for peak in peaks:
+        item = read_peak(int(peak), scene, config)
+        if item is not None and all(apart(item, other, scene.rate) for other in kept):
+            kept.append(item)
+    return kept
+
+
+def apart(a: Candidate, b: Candidate, rate: float) -> bool:
+    """Whether two candidates can both be movements of their own."""
+    shared = min(a.offset, b.offset) - max(a.onset, b.onset)
+    shorter = min(a.offset - a.onset, b.offset - b.onset)
+    return shared <= 0.2 * shorter and abs(a.apex - b.apex) > 0.3 * rate
+
+
+def read_peak(peak: int, scene: Scene, config: SpottingConfig) -> Candidate | None:
+    """Apex, onset and offset of one peak, and the gate it fails; None where nothing moved.
+
+    The filter answers to a movement beside it too, with the opposite sign: there the face is at
+    rest (the displacement from the local rest is small).
+    """
+    x, response, rate = scene.x, scene.response, scene.rate
+    j = int(response.best[peak])
+    moved = response.response[j, peak].astype(np.float64)
+    energy = ((moved / response.noise[j]) ** 2).sum(-1)
+    weights = np.where(energy >= 0.25 * energy.max(), 1.0, 0.0)[:, None] * moved
+    score = float(response.score[peak])
+    reach = round(config.reach * rate)
+    first, last = max(0, peak - reach), min(len(x), peak + reach + 1)
+    curve = np.tensordot(x[first:last], weights, 2) / np.linalg.norm(weights)
+    width = max(1, round(0.4 * response.durations[j] * rate))
+    near = slice(max(0, peak - first - width), peak - first + width + 1)
+    apex = near.start + int(np.argmax(curve[near]))
+    height = float(((x[first + apex] - scene.rest(first + apex)) * weights).sum())
+    if height < config.min_height * float((weights**2).sum()):
+        return None
+    # The rest is looked for as near to a short movement as its own length allows: drift is less.
+    near_s = float(np.clip(response.durations[j], 0.08, config.side_near))
+    far_s = near_s + config.side_width
+    level, step = _local_level(curve, apex, rate, near_s, far_s)
+    onset, offset, closed = _feet(level, apex, config.foot)
+    onset, apex, offset = first + onset, first + apex, first + offset
+    own = response.durations[j] + PEAK_SURE
+    needs = max(apex + round(far_s * rate), peak + round(own * rate))
+    item = Candidate(onset, apex, offset, score, "", closed, needs)
+    if peak - reach < 0 or (scene.ends and peak + reach >= len(x)):
+        reason = "lost"
+    elif not closed or step > config.max_step:
+        reason = "macro"
+    else:
+        largest = float(np.linalg.norm(weights, axis=1).max())
+        mouth = float(energy[list(MOUTH_CELLS)].sum() / energy.sum())
+        reason = _judge(item, largest, mouth, scene, config)
+    return replace(item, reason=reason)
+
+
+def _judge(
+    item: Candidate, largest: float, mouth: float, scene: Scene, config: SpottingConfig
+) -> str:
+    """The gate that a movement fails; '' where it passes all.
+
+    Args:
+        item: onset, apex, offset.
+        largest: displacement of the strongest cell, canonical units.
+        mouth: share of the movement's energy in the mouth's cells, which no blink moves.
+        scene, config: gates, score and rate of the stretch; limits.
+    """
+    gates, rate = scene.gates, scene.rate
+    span = slice(item.onset, item.offset + 1)
+    duration = (item.offset - item.onset) / rate
+    if duration > config.longest:
+        return "macro"
+    if duration < config.shortest or largest < config.min_displacement:
+        return "short"
+    if gates.head[span].any():
+        return "head"
+    if gates.light[span].any():
+        return "light"
+    if gates.blink[span].mean() > 0.5 and mouth < 0.5:
+        return "blink"
+    crowded = _crowded(scene.response.score, item.apex, item.score, rate, config)
+    return "crowded" if crowded else ""
+
+
+def _local_level(
+    curve: Array, apex: int, rate: float, near_s: float, far_s: float
+) -> tuple[Array, float]:
+    """The curve over the line between the levels before and after, apex = 1; and the step.
+
+    The levels are medians between ``near_s`` and ``far_s`` seconds from the apex.
+    """
+    near, far = round(near_s * rate), round(far_s * rate)
+    before, after = curve[max(0, apex - far) : max(1, apex - near)], curve[apex + near : apex + far]
+    low = float(np.median(before)) if len(before) else float(curve[0])
+    high = float(np.median(after)) if len(after) else float(curve[-1])
+    height = curve[apex] - (low + high) / 2
+    centre = (near + far) / 2
+    line = low + (high - low) * (np.arange(len(curve)) - (apex - centre)) / (2 * centre)
+    flat = curve - line
+    # Drift that goes on before and after alike is no step; a macro-expression has a flat side.
+    slopes = [float(np.polyfit(np.arange(len(s)), s, 1)[0]) for s in (before, after) if len(s) > 2]
+    drift = 0.0
+    if len(slopes) == 2 and slopes[0] * slopes[1] > 0:
+        drift = min(slopes, key=abs) * 2 * centre
+    step = min(abs(high - low), abs(high - low - drift)) / (abs(height) + 1e-9)
+    return flat / (flat[apex] + 1e-9), step
+
+
+def _feet(level: Array, apex: int, foot: float) -> tuple[int, int, bool]:
+    """Onset and offset: walk down to the foot, then on to where a raised cosine is zero."""
+    onset = offset = apex
+    while onset > 0 and level[onset] > foot:
+        onset -= 1
+    while offset < len(level) - 1 and level[offset] > foot:
+        offset += 1
+    closed = level[onset] <= foot and level[offset] <= foot
+    # A raised cosine falls to the foot at this share of its way from apex to zero.
+    share = float(np.arccos(2 * foot - 1) / np.pi)
+    onset = max(0, round(apex - (apex - onset) / share))
+    offset = min(len(level) - 1, round(apex + (offset - apex) / share))
+    return onset, offset, closed
+
+
+def _crowded(score: Array, apex: int, peak: float, rate: float, config: SpottingConfig) -> bool:
+    """Whether movement fills the seconds on both sides, or nearly all of one side."""
+    near, far = (round(s * rate) for s in config.crowd_window)
+    limit = max(config.threshold, config.crowd_level * peak)
+    sides = (score[max(0, apex - far) : max(0, apex - near)], score[apex + near : apex + far])
+    shares = [float((side > limit).mean()) if len(side) else 0.0 for side in sides]
+    return min(shares) > config.crowd_share or max(shares) > config.crowd_one_side

@@ -1,0 +1,69 @@
+"""What decides which movements count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from micromimic.motion.gates import GateConfig
+
+
+@dataclass(frozen=True)
+class SpottingConfig:
+    """How movements are told from noise.
+
+    Args:
+        durations: seconds, the bump filters' widths.
+        threshold: score that a movement must reach, multiples of the noise.
+        top_cells: how many of the strongest cells make the score.
+        noise_floor: canonical units added to each channel's noise, so that a perfectly still
+            (synthetic or frozen) picture raises no alarms.
+        lowpass: seconds, Gaussian smoothing of the displacement.
+        shortest, longest: seconds from onset to offset of what may be a micro-expression.
+        foot: share of the apex at which the walk down to onset and offset ends.
+        side_near, side_width: the level before and after is measured from this many seconds from
+            the apex (nearer for shorter movements) over so many seconds.
+        max_step: difference of those levels over the apex's height; more is a lasting change,
+            the beginning or end of a macro-expression.
+        min_height: displacement at the apex from the local rest, over the filter's answer.
+        rest_window: seconds whose median is the local rest; longer than macro-expressions, so that
+            their rise and fall are seen, rejected and counted.
+        min_displacement: canonical units, smallest peak of the strongest cell.
+        crowd_window: seconds before and after the apex that are looked at for other movement.
+        crowd_level: share of the peak that movement must reach to count.
+        crowd_share, crowd_one_side: a movement is part of a crowd (speech, laughter) if other
+            movement fills this share of both sides, or this share of one.
+        gates: limits for blinks, head and light.
+    """
+
+    durations: tuple[float, ...] = (0.06, 0.085, 0.12, 0.17, 0.24, 0.34, 0.48)
+    threshold: float = 4.0
+    top_cells: int = 3
+    noise_floor: float = 0.001
+    lowpass: float = 0.012
+    shortest: float = 0.04
+    longest: float = 0.62
+    foot: float = 0.12
+    side_near: float = 0.30
+    side_width: float = 0.25
+    max_step: float = 0.5
+    min_height: float = 0.5
+    rest_window: float = 3.0
+    min_displacement: float = 0.01
+    crowd_window: tuple[float, float] = (0.45, 1.6)
+    crowd_level: float = 0.5
+    crowd_share: float = 0.3
+    crowd_one_side: float = 0.8
+    gates: GateConfig = field(default_factory=GateConfig)
+
+    @property
+    def reach(self) -> float:
+        """Seconds of past and of future that a movement is judged by."""
+        return self.side_near + self.side_width + 0.15
+
+    def durations_at(self, rate: float) -> list[float]:
+        """Widths that ``rate`` samples a second can tell apart, at least the longest.
+
+        >>> SpottingConfig().durations_at(25.0)
+        [0.12, 0.17, 0.24, 0.34, 0.48]
+        """
+        return [d for d in self.durations if d * rate >= 3] or [self.durations[-1]]

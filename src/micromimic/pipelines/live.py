@@ -1,0 +1,394 @@
+"""Live analysis: frames in, candidate micro-expressions out, at most half a second after they end.
+
+A thread each for reading, tracking and naming, with bounded queues between them::
+
+    source -> FrameBuffer -> Follower (track, curve, spot) -> Namer (flow, class) -> Outbox
+
+Whatever happens in one of them, all end; what went wrong is raised where messages are read.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.errors import InputError, SourceLostError
+from micromimic.face.landmarks import LandmarkBackend
+from micromimic.face.tracking import FaceTracker
+from micromimic.media.live import LiveSource
+from micromimic.media.live_open import open_live
+from micromimic.models.onnx import load_model
+from micromimic.motion.live_spotting import LiveSpotter, Verdict
+from micromimic.pipelines.live_buffer import FrameBuffer, Gap
+from micromimic.pipelines.live_config import LiveConfig
+from micromimic.pipelines.live_follow import FollowConfig, Follower
+from micromimic.pipelines.live_messages import (
+    Ended,
+    LiveMessage,
+    Started,
+    State,
+    Status,
+)
+from micromimic.pipelines.live_meter import Meter, shortest_movement
+from micromimic.pipelines.live_naming import Namer, Naming
+from micromimic.pipelines.live_outbox import Outbox
+from micromimic.pipelines.live_ring import FaceRing
+
+__all__ = ["LiveConfig", "LiveSession", "live"]
+
+POLL_S: Final = 0.1
+STATUS_S: Final = 1.0
+RETRY_S: Final = (0.5, 1.0, 2.0, 5.0)
+"""Seconds between attempts to open a lost source again; the last is repeated."""
+JOIN_S: Final = 30.0
+REMEMBER_S: Final = 30.0
+"""Seconds of measurements that tracking keeps."""
+
+
+def live(
+    source: int | str | Path | LiveSource | None = None,
+    *,
+    config: LiveConfig | None = None,
+    backend: LandmarkBackend | None = None,
+) -> LiveSession:
+    """Watch a face live.
+
+    Args:
+        source: None: frames are pushed with ``LiveSession.push``; a number or ``/dev/video0``: a
+            camera; a video file, played at its own speed; ``rtsp://`` or ``http(s)://``: a stream;
+            or any ``LiveSource``.
+        config: settings; the defaults are what the benchmarks measure.
+        backend: landmark library; dlib when None.
+
+    Returns:
+        A session: use it with ``with`` and iterate over its messages.
+
+    Raises:
+        InputError: the source cannot be opened.
+        ModelError: the model file is unusable.
+
+    Example:
+        >>> import micromimic
+        >>> with micromimic.live("interview.mp4") as session:  # doctest: +SKIP
+        ...     for message in session:
+        ...         print(message.to_dict())
+    """
+    opened = open_live(source)
+    try:
+        return LiveSession(opened, config, backend)
+    except BaseException:
+        opened.close()
+        raise
+
+
+class LiveSession:
+    """One session: iterate over its messages; leave ``with`` to end it.
+
+    Iteration ends after ``Ended``. If something failed, ``Ended`` says so, and then the error is
+    raised. Threads start with ``with``, the first message asked for, or the first ``push``; after
+    ``with`` none is left, whatever happened.
+
+    Args:
+        source: what is watched; it is closed at the end.
+        config: settings.
+        backend: landmark library; dlib when None.
+
+    Raises:
+        ModelError: the model file is unusable.
+    """
+
+    def __init__(
+        self,
+        source: LiveSource,
+        config: LiveConfig | None = None,
+        backend: LandmarkBackend | None = None,
+    ) -> None:
+        self.config = config = config or LiveConfig()
+        self._source = source
+        model = load_model(config.model)
+        self._buffer = FrameBuffer(config.buffer_s, may_drop=config.may_drop)
+        self._outbox = Outbox()
+        self._jobs: queue.SimpleQueue[Naming | Verdict | None] = queue.SimpleQueue()
+        self._meter = Meter()
+        coloured = config.evidence or model.view == "faces"
+        tracker = FaceTracker(config.tracking, backend, keep_s=REMEMBER_S)
+        tracker.prepare()
+        self._follower = Follower(
+            tracker,
+            LiveSpotter(config.spotting, config.timing),
+            FaceRing(config.ring_bytes, max(7.0, config.crop_margin, config.flow.margin)),
+            FollowConfig(config.curve, coloured),
+            self._outbox.put,
+            self._jobs.put,
+        )
+        self._namer = Namer(model, config.shots(model.view))
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._abort = threading.Event()
+        self._error: BaseException | None = None
+        self._reason = ""
+        self._lost_since: float | None = None
+        self._lost_why = ""
+        self._status_at = 0.0
+        self._outbox.put(Started(source.name, model.info, config.policy))
+
+    def __enter__(self) -> Self:
+        self._start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[LiveMessage]:
+        return self
+
+    def __next__(self) -> LiveMessage:
+        self._start()
+        message = self._outbox.take()
+        if message is not None:
+            return message
+        self.close()
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        raise StopIteration
+
+    @property
+    def curve_dropped(self) -> int:
+        """Points of the curve that nobody read in time."""
+        return self._outbox.curve_dropped
+
+    def push(self, picture: NDArray[np.uint8], time: float | None = None) -> bool:
+        """Hand in a frame, for a session with source None.
+
+        Args:
+            picture: (H, W) grey or (H, W, 3) RGB, uint8.
+            time: seconds, rising; None: when it comes.
+
+        Returns:
+            False if it was dropped.
+
+        Raises:
+            InputError: the session has another source, or the picture does not fit.
+        """
+        put: Callable[..., Any] | None = getattr(self._source, "put", None)
+        if put is None:
+            raise InputError(
+                f"expected a session without a source of its own, got {self._source.name}; "
+                "call micromimic.live() without a source to push frames"
+            )
+        self._start()
+        return bool(put(picture, time))
+
+    def stop(self) -> None:
+        """End soon: what was received is finished, ``Ended`` follows. Safe in a signal handler."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """End now, and wait until no thread is left; may be called twice.
+
+        Raises:
+            SourceLostError: the source does not let go.
+        """
+        self._abort.set()
+        self._stop.set()
+        self._buffer.end(discard=True)
+        try:
+            # It may be what a thread waits for; closing it wakes that.
+            self._source.close()
+        finally:
+            self._join()
+            self._outbox.end()
+
+    def status(self) -> Status:
+        """How the session is doing now."""
+        fps, source_fps = self._meter.rates()
+        return Status(
+            time=self._meter.last_time(),
+            state=self._state(),
+            fps=fps,
+            source_fps=source_fps,
+            received=self._buffer.received,
+            processed=self._meter.processed,
+            dropped=self._buffer.dropped,
+            thinning=self._buffer.thinning,
+            shortest_s=shortest_movement(fps),
+            latency_ms=self._meter.latency_ms(),
+            events=self._namer.events,
+            detail=self._detail(),
+        )
+
+    def _state(self) -> State:
+        if self._lost_since is not None:
+            return "lost_source"
+        if not self._meter.processed:
+            return "waiting"
+        if not self._follower.found:
+            return "no_face"
+        return "learning" if self._follower.learning else "watching"
+
+    def _detail(self) -> str:
+        lines = []
+        if self._lost_since is not None:
+            gone = time.monotonic() - self._lost_since
+            lines.append(f"gone for {gone:.0f} s, trying again: {self._lost_why}")
+        if self._buffer.thinning > 1:
+            lines.append(
+                f"the machine cannot keep up: one frame of {self._buffer.thinning} is taken"
+            )
+        if self._follower.other:
+            lines.append("another person than the one watched so far is in the picture")
+        if self._follower.unnamed:
+            lines.append(
+                f"{self._follower.unnamed} movements could not be named: their frames were no "
+                "longer held; allow more memory for the ring"
+            )
+        if self.curve_dropped:
+            lines.append(f"{self.curve_dropped} points of the curve were not read in time")
+        return "; ".join(lines)
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._threads or self._stop.is_set():
+                if not self._threads:
+                    self._outbox.end()
+                return
+            self._status_at = time.monotonic()
+            for name, work in (("name", self._name), ("track", self._track), ("read", self._read)):
+                thread = threading.Thread(target=work, name=f"micromimic-live-{name}", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def _join(self) -> None:
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(JOIN_S)
+            if thread.is_alive():
+                raise SourceLostError(
+                    f"expected {self._source.name} to let go, got no answer in {JOIN_S:.0f} s; "
+                    "unplug it or end the program"
+                )
+
+    def _fail(self, error: BaseException, *, drain: bool = False) -> None:
+        """Note the first error; end everything, or only what comes in."""
+        with self._lock:
+            if self._error is None and not self._abort.is_set():
+                self._error = error
+        self._stop.set()
+        if not drain:
+            self._abort.set()
+            self._buffer.end(discard=True)
+
+    def _read(self) -> None:
+        """The reading thread: from the source to the buffer."""
+        try:
+            while not self._stop.is_set():
+                try:
+                    arrival = self._source.next(POLL_S)
+                except SourceLostError as error:
+                    self._buffer.gap()
+                    if self._source.finite or not self._regain(error):
+                        raise
+                    continue
+                if arrival is not None:
+                    self._meter.receive(arrival)
+                    self._buffer.put(arrival)
+            self._reason = "stopped"
+        except EOFError:
+            self._reason = "stopped" if self._stop.is_set() else "the source has ended"
+        except SourceLostError as error:
+            if self._stop.is_set():
+                self._reason = "stopped"
+            else:
+                self._fail(error, drain=True)
+        except BaseException as error:  # noqa: BLE001 - raised where messages are read
+            self._fail(error, drain=True)
+        finally:
+            self._buffer.end()
+
+    def _regain(self, error: SourceLostError) -> bool:
+        """Try to open the source again until it works (True) or the session ends."""
+        self._lost_since, self._lost_why = time.monotonic(), str(error)
+        attempt = 0
+        while not self._stop.wait(RETRY_S[min(attempt, len(RETRY_S) - 1)]):
+            if self._source.reopen():
+                self._lost_since = None
+                return True
+            attempt += 1
+        return False
+
+    def _track(self) -> None:
+        """The tracking thread: from the buffer to messages and movements."""
+        try:
+            while True:
+                try:
+                    item = self._buffer.take(POLL_S)
+                except EOFError:
+                    break
+                if isinstance(item, Gap):
+                    self._follower.gap()
+                elif item is not None:
+                    self._follower.track(item.frame, partial(_since, item.arrived))
+                    self._meter.finish(item)
+                    self._follower.spot()
+                if time.monotonic() - self._status_at >= STATUS_S:
+                    self._status_at = time.monotonic()
+                    self._outbox.put(self.status())
+            if not self._abort.is_set():
+                self._follower.finish()
+        except BaseException as error:  # noqa: BLE001 - raised where messages are read
+            self._fail(error)
+        finally:
+            self._jobs.put(None)
+
+    def _name(self) -> None:
+        """The naming thread: from movements to events; it says the last word."""
+        try:
+            while (job := self._jobs.get()) is not None:
+                if self._abort.is_set():
+                    continue
+                if isinstance(job, Verdict):
+                    settled = self._namer.settled(job)
+                    if settled is not None:
+                        self._outbox.put(settled)
+                else:
+                    event = self._namer.name(job)
+                    now = self._meter.source_time()
+                    self._outbox.put(self._namer.event(job, event, now))
+        except BaseException as error:  # noqa: BLE001 - raised where messages are read
+            self._fail(error)
+        finally:
+            self._outbox.put(self._last_word())
+            self._outbox.end()
+
+    def _last_word(self) -> Ended:
+        error = self._error
+        failed = "" if error is None else (str(error) or type(error).__name__)
+        return Ended(
+            reason=" ".join(failed.split()) or self._reason or "stopped",
+            received=self._buffer.received,
+            processed=self._meter.processed,
+            dropped=self._buffer.dropped,
+            events=self._namer.events,
+            withdrawn=self._namer.withdrawn,
+        )
+
+
+def _since(moment: float) -> float:
+    """Seconds from a moment of the monotonic clock to now."""
+    return time.monotonic() - moment

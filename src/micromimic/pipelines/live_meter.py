@@ -1,0 +1,92 @@
+"""How a live session is doing: rates, latency, counts; filled by several threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from micromimic.media.live import Arrival
+from micromimic.pipelines.quality import FRAMES_PER_MOVEMENT, LONGEST_S, SHORTEST_S
+
+RATE_S: Final = 2.0
+LATENCIES: Final = 1000
+
+
+class Meter:
+    """Counts frames.
+
+    Args:
+        clock: as the arrivals'.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._received: deque[float] = deque()
+        self._processed: deque[float] = deque()
+        self._latencies: deque[float] = deque(maxlen=LATENCIES)
+        self._newest = (0.0, 0.0)
+        self.processed = 0
+
+    def receive(self, arrival: Arrival) -> None:
+        """A frame came from the source."""
+        with self._lock:
+            _remember(self._received, arrival.frame.time)
+
+    def finish(self, arrival: Arrival) -> None:
+        """A frame was tracked, its point of the curve told."""
+        with self._lock:
+            self.processed += 1
+            _remember(self._processed, arrival.frame.time)
+            self._latencies.append(self._clock() - arrival.arrived)
+            self._newest = (arrival.frame.time, arrival.arrived)
+
+    def source_time(self) -> float:
+        """The source's time now: of the last tracked frame, and what has passed since."""
+        with self._lock:
+            at, arrived = self._newest
+            return at + max(0.0, self._clock() - arrived) if self.processed else 0.0
+
+    def last_time(self) -> float:
+        """Time of the last tracked frame."""
+        return self._newest[0]
+
+    def rates(self) -> tuple[float, float]:
+        """Frames a second that were tracked and that came, over the last seconds."""
+        with self._lock:
+            return _rate(self._processed), _rate(self._received)
+
+    def latency_ms(self) -> dict[str, float]:
+        """``median`` and ``p95`` from arrival to point; empty before the first."""
+        with self._lock:
+            values = 1000 * np.array(self._latencies)
+        if not len(values):
+            return {}
+        return {"median": float(np.median(values)), "p95": float(np.percentile(values, 95))}
+
+
+def shortest_movement(fps: float) -> float | None:
+    """The shortest movement that a rate can resolve, seconds; None where that is longer than any.
+
+    >>> shortest_movement(200.0), shortest_movement(25.0), shortest_movement(5.0)
+    (0.04, 0.16, None)
+    """
+    if fps <= 0 or FRAMES_PER_MOVEMENT / fps > LONGEST_S:
+        return None
+    return max(SHORTEST_S, FRAMES_PER_MOVEMENT / fps)
+
+
+def _remember(times: deque[float], now: float) -> None:
+    times.append(now)
+    while now - times[0] > RATE_S:
+        times.popleft()
+
+
+def _rate(times: deque[float]) -> float:
+    span = times[-1] - times[0] if len(times) > 1 else 0.0
+    return (len(times) - 1) / span if span > 0 else 0.0

@@ -1,0 +1,80 @@
+"""From a movement that was seen live to a named event, while its frames are still held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.models.recognizers import RecognitionModel
+from micromimic.motion.live_spotting import Verdict
+from micromimic.pipelines.analyze import event_of
+from micromimic.pipelines.live_messages import LiveEvent, Settled
+from micromimic.pipelines.live_ring import Cut
+from micromimic.pipelines.shots import ShotConfig, take_shots
+from micromimic.types import MicroExpression
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Naming:
+    """A movement to be named.
+
+    Args:
+        cut: its frames.
+        landmarks: (68, 2) of its stretch, canonical units.
+    """
+
+    cut: Cut
+    landmarks: NDArray[np.float64]
+
+
+class Namer:
+    """Names movements, in order, and counts.
+
+    Args:
+        model: what they are named by.
+        config: what the model looks at, and whether pictures are kept.
+    """
+
+    def __init__(self, model: RecognitionModel, config: ShotConfig) -> None:
+        self._model = model
+        self._config = config
+        self._numbers: dict[int, int] = {}
+        self.events = 0
+        self.withdrawn = 0
+
+    def name(self, job: Naming) -> MicroExpression:
+        """Flow, class and pictures of one movement.
+
+        Raises:
+            ModelError: the model fails on it.
+        """
+        signals = job.cut.signals(job.landmarks)
+        spotted = job.cut.spotted()
+        shots = take_shots(job.cut, signals, [spotted], self._config, lambda *_: None)
+        event = event_of(spotted, next(iter(shots)), signals, self._model, self._config.evidence)
+        onset, apex, offset = job.cut.seen.frames
+        return replace(
+            event,
+            interval=job.cut.seen.interval,
+            onset_frame=onset,
+            apex_frame=apex,
+            offset_frame=offset,
+        )
+
+    def event(self, job: Naming, event: MicroExpression, now: float) -> LiveEvent:
+        """The message for a named movement; ``now`` is the source's time."""
+        seen = job.cut.seen
+        self.events += 1
+        self._numbers[seen.number] = self.events
+        delay = max(0.0, now - seen.interval.offset)
+        return LiveEvent(self.events, event, delay, seen.late, seen.segment)
+
+    def settled(self, verdict: Verdict) -> Settled | None:
+        """The message for a second look; None where the movement could not be named."""
+        number = self._numbers.pop(verdict.number, None)
+        if number is None:
+            return None
+        self.withdrawn += not verdict.kept
+        return Settled(number, verdict.kept, verdict.reason)

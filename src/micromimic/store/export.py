@@ -1,0 +1,183 @@
+"""Events to take away: one recording's as JSON, CSV or ELAN, as the machine or a coder has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+
+from micromimic.errors import ConflictError, RefusedError
+from micromimic.labels import CELLS
+from micromimic.reports.elan import CoderTiers, eaf_bytes, eaf_document, span_of
+from micromimic.reports.tables import events_csv, events_json
+from micromimic.results import Analysis as Result
+from micromimic.results import Blink, ModelInfo, Rejected, Spotting
+from micromimic.store.manifest_export import export_manifest, manifest_zip
+from micromimic.store.records import Analysis, Review, ReviewedEvent
+from micromimic.store.values import RESERVED_CODERS
+from micromimic.types import FaceTrack, Interval, MicroExpression, MotionCurve, SourceInfo
+
+if TYPE_CHECKING:
+    from micromimic.store.store import Store
+
+Format = Literal["json", "csv", "eaf"]
+REVIEW_COLUMNS: Final = ("key", "status", "changed", "note")
+"""What a coder's table has beside the columns of ``events.csv``."""
+
+__all__ = ["REVIEW_COLUMNS", "Format", "export_events", "export_manifest", "manifest_zip"]
+
+
+def export_events(
+    store: Store,
+    recording_id: str,
+    *,
+    coder: str | None = None,
+    format: Format = "json",  # noqa: A002 - as the request says it
+) -> bytes:
+    """One recording's events as a file.
+
+    Args:
+        store: the records.
+        recording_id: which recording.
+        coder: as this person sees them, with the status of each; None for the machine's own.
+        format: ``json`` and ``csv`` as ``analyze`` writes them, a coder's with further keys and
+            columns; ``eaf`` with the machine's tiers, and where a coder is named a tier for each
+            coder of the recording, that one's first.
+
+    Raises:
+        NotFoundError: no such recording.
+        ConflictError: the machine has not answered yet.
+        RefusedError: another format.
+    """
+    found = store.analysis(recording_id)
+    if found is None:
+        raise ConflictError(
+            "expected an analysed recording, got one whose analysis is not done; wait for it"
+        )
+    if coder is not None and coder.casefold() in RESERVED_CODERS:
+        coder = None
+    if format == "eaf":
+        return _eaf(store, found, coder)
+    if format not in ("json", "csv"):
+        raise RefusedError(f"expected the format json, csv or eaf, got {format!r}; use one of them")
+    review = None if coder is None else store.review(recording_id, coder)
+    if format == "json":
+        return events_json(found.payload if review is None else _reviewed(found, review)).encode()
+    if review is None:
+        return events_csv(found.payload["events"]).encode()
+    rows = [{**_entry(event), **_said(event)} for event in review.events]
+    return events_csv(rows, REVIEW_COLUMNS).encode()
+
+
+def _reviewed(found: Analysis, review: Review) -> dict[str, Any]:
+    """The content of ``events.json`` with a coder's events in place of the machine's."""
+    return {
+        **found.payload,
+        "events": [{**_entry(event), "review": _said(event)} for event in review.events],
+        "review": {
+            "coder": review.coder,
+            "decisions": review.number,
+            "complete": review.complete,
+            "note": "Events are the coder's, rejected and undecided ones included (see status). "
+            "Probabilities, strength, warnings and indicators are the machine's; null where an "
+            "event was added.",
+        },
+    }
+
+
+def _entry(event: ReviewedEvent) -> dict[str, Any]:
+    """One entry of ``events``: times and class as the coder has them, the rest the machine's."""
+    unknown = {"probabilities": None, "uncertain": None, "strength": None, "regions": None}
+    return {
+        **(event.machine or unknown),
+        "onset_s": event.onset_s,
+        "apex_s": event.apex_s,
+        "offset_s": event.offset_s,
+        "onset_frame": event.onset_frame,
+        "apex_frame": event.apex_frame,
+        "offset_frame": event.offset_frame,
+        "label": event.label,
+    }
+
+
+def _said(event: ReviewedEvent) -> dict[str, Any]:
+    return {
+        "key": event.key,
+        "status": event.status,
+        "changed": event.changed,
+        "note": event.note,
+        "decided_at": event.decided_at.isoformat() if event.decided_at else None,
+    }
+
+
+def _eaf(store: Store, found: Analysis, coder: str | None) -> bytes:
+    names: Sequence[str] = ()
+    if coder is not None:
+        own = store.review(found.recording_id, coder).coder
+        names = (own, *(name for name in store.coders(found.recording_id) if name != own))
+    tiers = [_tiers(store.review(found.recording_id, name)) for name in names]
+    # The video lies wherever the reader keeps it: linked by its name, beside the file.
+    document = eaf_document(_result(found), Path("/"), coders=tiers)
+    return eaf_bytes(document)
+
+
+def _tiers(review: Review) -> CoderTiers:
+    def spans(status: str) -> list[Any]:
+        return [
+            span_of(event.onset_s, event.offset_s, event.label, event.apex_s)
+            for event in review.events
+            if event.status == status
+        ]
+
+    return CoderTiers(review.coder, spans("accepted"), spans("rejected"))
+
+
+def _result(found: Analysis) -> Result:
+    """What ELAN's tiers need of an analysis; curve and track are empty."""
+    payload, review = found.payload, found.review
+    source = dict(payload["source"])
+    name = str(source["path"]).replace("\\", "/").rsplit("/", 1)[-1]
+    source["path"] = f"/{name}"
+    empty = np.zeros(0)
+    spotting = Spotting(
+        threshold=float(review["threshold"] or 0.0),
+        blinks=tuple(Blink(b["start"], b["peak"], b["end"]) for b in review["blinks"]),
+        rejected=tuple(Rejected(r["peak"], r["reason"]) for r in review["rejected"]),
+        gated_s={},
+        observed_s=0.0,
+    )
+    return Result(
+        source=SourceInfo(**source),
+        found_ratio=0.0,
+        others_seen=0,
+        warnings=(),
+        model=ModelInfo(**payload["model"]),
+        events=tuple(_micro_expression(entry) for entry in payload["events"]),
+        indicators={},
+        curve=MotionCurve(empty, empty, np.zeros((0, len(CELLS)))),
+        track=FaceTrack(
+            empty,
+            np.zeros((0, 4)),
+            np.zeros((0, 68, 2)),
+            np.zeros(0, bool),
+            np.zeros((0, 2, 3)),
+            np.zeros(0, int),
+        ),
+        spotting=spotting,
+    )
+
+
+def _micro_expression(entry: Mapping[str, Any]) -> MicroExpression:
+    return MicroExpression(
+        interval=Interval(entry["onset_s"], entry["apex_s"], entry["offset_s"]),
+        onset_frame=entry["onset_frame"],
+        apex_frame=entry["apex_frame"],
+        offset_frame=entry["offset_frame"],
+        label=entry["label"],
+        probabilities=entry["probabilities"],
+        uncertain=entry["uncertain"],
+        strength=entry["strength"],
+        regions=entry["regions"],
+    )

@@ -1,0 +1,177 @@
+"""Removing for good: a recording, a session, a person's every trace.
+
+Files go first, rows last: a crash in between leaves rows, so the same call can be made again and
+finishes. Then free pages are overwritten and the write-ahead log is emptied.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, Table, delete, func, select
+
+from micromimic.errors import NotFoundError, UnavailableError
+from micromimic.store import rows, values
+from micromimic.store.base import Records
+from micromimic.store.jobs import cancel_active
+from micromimic.store.people import find_subject
+from micromimic.store.removal import remove_paths
+from micromimic.store.tables import (
+    analyses,
+    decisions,
+    jobs,
+    metadata,
+    recordings,
+    sessions,
+    subjects,
+)
+
+_PAUSE_S: Final = 0.05
+
+
+class ForgetRecords(Records):
+    """What is to be gone."""
+
+    def remove_recording(self, recording_id: str) -> dict[str, int]:
+        """A recording with its files, jobs, answer and decisions.
+
+        Returns:
+            How many rows of each kind, and files, were removed.
+
+        Raises:
+            NotFoundError: no such recording.
+            UnavailableError: files or rows could not be removed; call it again.
+        """
+        with self.database.read() as connection:
+            rows.read_recording(connection, recording_id)
+        return self._remove(recordings, recording_id)
+
+    def remove_session(self, session_id: str) -> dict[str, int]:
+        """A session with its recordings.
+
+        Returns:
+            How many rows of each kind, and files, were removed.
+
+        Raises:
+            NotFoundError: no such session.
+            UnavailableError: files or rows could not be removed; call it again.
+        """
+        with self.database.read() as connection:
+            rows.read_session(connection, session_id)
+        return self._remove(sessions, session_id)
+
+    def forget_subject(self, code: str) -> dict[str, int]:
+        """A person's every trace: sessions, recordings, files, decisions, and their free pages.
+
+        Where only the last step failed, calling it again does that step, then says that nobody
+        has the code. On PostgreSQL its own log and backups are left to who runs it.
+
+        Args:
+            code: the pseudonym.
+
+        Returns:
+            How many rows of each kind, and files, were removed.
+
+        Raises:
+            NotFoundError: nobody has this code.
+            UnavailableError: something could not be removed; call it again.
+        """
+        try:
+            with self.database.read() as connection:
+                subject = find_subject(connection, code)
+        except NotFoundError:
+            self._scrub()
+            raise
+        counts = self._remove(subjects, subject.id)
+        self._scrub()
+        return counts
+
+    def _remove(self, table: Table, key: str) -> dict[str, int]:
+        held = _recordings_of(table, key)
+        with self.database.write() as connection:
+            cancel_active(connection, held, "its recording is being removed", self.clock())
+            ids = _ids(connection, held)
+        files = self._remove_files(ids)
+        with self.database.write() as connection:
+            counts = _counts(connection, held)
+            late = _ids(connection, held)
+            counts |= _delete(connection, table, key)
+        # A worker that was still writing, or an upload that came in between.
+        files += self._remove_files(ids | late)
+        return {**counts, "files": files}
+
+    def _remove_files(self, ids: Iterable[str]) -> int:
+        return remove_paths(self.folder(recording_id) for recording_id in sorted(ids))
+
+    def _scrub(self) -> None:
+        """Overwrite what was deleted.
+
+        Raises:
+            UnavailableError: somebody else is reading or writing all the time.
+        """
+        if self.database.kind == "postgresql":
+            # Rewritten, and its statistics too: they hold the commonest values.
+            with self.database.bare() as connection:
+                for table in metadata.sorted_tables:
+                    connection.exec_driver_sql(f"VACUUM (FULL, ANALYZE) {table.name}")
+            return
+        with self.database.bare() as connection:
+            connection.exec_driver_sql("VACUUM")
+        end = time.monotonic() + self.database.busy_s
+        while not self._emptied_log():
+            if time.monotonic() > end:
+                raise UnavailableError(
+                    "expected to empty the database's log, got: it is in use by another program; "
+                    "the records are gone, forget again to overwrite what is left in the log"
+                )
+            time.sleep(_PAUSE_S)
+
+    def _emptied_log(self) -> bool:
+        with self.database.bare() as connection:
+            busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+        return bool(busy == 0)
+
+
+def _ids(connection: Connection, held: Select[Any]) -> set[str]:
+    return set(connection.execute(held).scalars())
+
+
+def _recordings_of(table: Table, key: str) -> Select[Any]:
+    query = select(recordings.c.id)
+    if table is recordings:
+        return query.where(recordings.c.id == key)
+    if table is sessions:
+        return query.where(recordings.c.session_id == key)
+    inside = select(sessions.c.id).where(sessions.c.subject_id == key)
+    return query.where(recordings.c.session_id.in_(inside))
+
+
+def _counts(connection: Connection, held: Select[Any]) -> dict[str, int]:
+    """Rows that will go with these recordings."""
+
+    def count(table: Table, column: Any) -> int:
+        query = select(func.count()).select_from(table).where(column.in_(held))
+        return int(connection.execute(query).scalar_one())
+
+    return {
+        "recordings": count(recordings, recordings.c.id),
+        "jobs": count(jobs, jobs.c.recording_id),
+        "analyses": count(analyses, analyses.c.recording_id),
+        "decisions": count(decisions, decisions.c.recording_id),
+    }
+
+
+def _delete(connection: Connection, table: Table, key: str) -> dict[str, int]:
+    """Delete a row and, by cascade, all that hangs on it."""
+    counts: dict[str, int] = {}
+    if table is subjects:
+        inside = select(func.count()).select_from(sessions).where(sessions.c.subject_id == key)
+        counts["sessions"] = int(connection.execute(inside).scalar_one())
+    done = connection.execute(delete(table).where(table.c.id == key))
+    if done.rowcount == 0:  # somebody else removed it meanwhile
+        raise values.not_found(table.name[:-1], key)
+    if table is not recordings:
+        counts[table.name] = done.rowcount
+    return counts

@@ -1,0 +1,1 @@
+"""Alembic's migrations: ``env.py``, and one file a version of the tables."""

@@ -1,0 +1,215 @@
+"""From a video to everything that a review shows, in one folder.
+
+The first pass tracks each frame and writes it to the proxy; the second reads the frames around each
+event again, for flow and pictures; the third those of its clip. Memory does not grow with the
+video but for some hundred bytes a frame.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.canonical import apply_affine, invert_affine
+from micromimic.errors import InputError
+from micromimic.face.landmarks import LandmarkBackend
+from micromimic.face.regions import cell_boxes
+from micromimic.files import write_whole
+from micromimic.labels import CELLS
+from micromimic.media.proxy import ProxyWriter, proxy_size
+from micromimic.media.video import Frame, FrameSource, open_source
+from micromimic.pipelines.analyze import AnalyzeConfig, analyze_frames
+from micromimic.pipelines.session_numbers import movement_levels
+from micromimic.reports.elan import write_eaf
+from micromimic.reports.tables import tidy
+from micromimic.reports.write import write_analysis
+from micromimic.results import Analysis
+from micromimic.types import FaceTrack, MicroExpression
+from micromimic.web.event_clips import clip_range, proof_of, write_clips
+
+REVIEW_SCHEMA: Final = "micromimic.review/1"
+COLUMNS: Final = ("time", "score", "segment", "t0", "t1", "t2", "t3", "t4", "t5", *CELLS)
+"""Columns of ``frames.bin``."""
+_EVEN: Final = 0.25
+"""Frames by which a time may miss an even grid that still stands for all of them."""
+
+Progress = Callable[[int, int | None, str], None]
+
+
+@dataclass(frozen=True)
+class Produced:
+    """What the store keeps of a recording: contents of ``events.json`` and ``review.json``."""
+
+    payload: Mapping[str, Any]
+    review: Mapping[str, Any]
+
+
+def write_recording(
+    video: Path,
+    folder: Path,
+    *,
+    name: str | None = None,
+    fps: float | None = None,
+    max_seconds: float | None = None,
+    config: AnalyzeConfig | None = None,
+    progress: Progress | None = None,
+    backend: LandmarkBackend | None = None,
+    decoder_threads: int | None = None,
+) -> Produced:
+    """Analyse a video and write what a review shows of it.
+
+    Args:
+        video: the file.
+        folder: an existing folder, best an empty one: after an error it holds a part.
+        name: how people call the video; it stands in the results instead of its path.
+        fps: frames a second, against the file's own timing.
+        max_seconds: a longer video is refused.
+        config: of the analysis; its ``evidence`` must be on.
+        progress: called with (done, total, stage).
+        backend: landmark library; dlib when None.
+        decoder_threads: of the decoder; None as many as there are cores.
+
+    Returns:
+        Contents of ``events.json`` and ``review.json``.
+
+    Raises:
+        InputError, NoFaceError, ModelError: as ``analyze``; InputError for a video too long, too.
+        OutputError: if the folder cannot be written.
+    """
+    report = progress or (lambda done, total, stage: None)
+    with open_source(video, fps, threads=decoder_threads) as frames:
+        guard = _length_guard(frames, max_seconds)
+        with _proxy(folder, frames) as proxy:
+
+            def each(frame: Frame) -> None:
+                guard(frame.time)
+                proxy.write(frame.rgb(), frame.time)
+
+            analysis = analyze_frames(
+                frames, config=config, progress=report, backend=backend, each=each
+            )
+        shown = PurePath(name).name if name else ""
+        named = replace(analysis, source=replace(analysis.source, path=shown or video.name))
+        factors = write_clips(frames, analysis, folder / "events", report)
+    report(0, None, "writing")
+    review = review_document(named)
+    for event, factor in zip(review["events"], factors, strict=True):
+        event["clip"]["factor"] = round(factor, 2)
+    write_analysis(named, folder)
+    # Beside the video, wherever both will lie: not in a folder of this machine.
+    link = Path(named.source.path).absolute().parent
+    write_eaf(named, folder / "events.eaf", folder=link)
+    write_whole(folder / "frames.bin", frames_bin(named))
+    write_whole(folder / "review.json", json.dumps(review, allow_nan=False))
+    return Produced(tidy(named.to_dict()), review)
+
+
+def _proxy(folder: Path, frames: FrameSource) -> ProxyWriter:
+    return ProxyWriter(
+        folder / "proxy.mp4", frames.width, frames.height, rate=frames.nominal_fps or 25.0
+    )
+
+
+def _length_guard(frames: FrameSource, max_seconds: float | None) -> Callable[[float], None]:
+    """Refuses what is stated to be too long, and returns what refuses a frame too late."""
+    if max_seconds is None:
+        return lambda time: None
+    limit = max_seconds
+
+    def check(time: float, at_least: str = "more") -> None:
+        if time > limit:
+            raise InputError(
+                f"expected a video of at most {limit / 60:g} min, got {at_least}; cut it into parts"
+            )
+
+    if frames.expected_frames and frames.nominal_fps:
+        stated = frames.expected_frames / frames.nominal_fps
+        # A container may round up by a frame or a second; then the frames decide.
+        check(stated - 1.0, f"{stated / 60:.1f} min")
+    return check
+
+
+def review_document(analysis: Analysis) -> dict[str, Any]:
+    """The content of ``review.json``, ready for strict JSON."""
+    source, spotting, times = analysis.source, analysis.spotting, analysis.track.times
+    rate, uneven = _timing(times, source.fps)
+    width, height = proxy_size(source.width, source.height)
+    content = {
+        "schema": REVIEW_SCHEMA,
+        "frames": source.frames,
+        "width": source.width,
+        "height": source.height,
+        "duration_s": source.duration_s,
+        "start_s": float(times[0]),
+        "proxy": {"width": width, "height": height},
+        "threshold": spotting.threshold,
+        "frames_bin": {"dtype": "<f4", "rows": source.frames, "columns": list(COLUMNS)},
+        "segments": _segments(analysis.track),
+        "cell_names": list(CELLS),
+        "blinks": [{"start": b.start, "peak": b.peak, "end": b.end} for b in spotting.blinks],
+        "gated": [{"start": g.start, "end": g.end, "cause": g.cause} for g in spotting.gated_spans],
+        "rejected": [{"peak": r.peak, "reason": r.reason} for r in spotting.rejected],
+        "movement_levels": movement_levels(analysis.curve, analysis.track.found, spotting.blinks),
+        "events": [
+            _event_document(index, event, analysis) for index, event in enumerate(analysis.events)
+        ],
+    }
+    # Rounding a rate would move the last frames of a long video by more than a frame.
+    return {**tidy(content), "fps": rate, "frame_times": uneven}
+
+
+def _timing(times: NDArray[np.floating], fps: float) -> tuple[float, list[float] | None]:
+    """Rate, and times of all frames where no even grid stands for them."""
+    steps = np.arange(len(times))
+    mean = float((len(times) - 1) / (times[-1] - times[0]))
+    if np.abs(times - times[0] - steps / mean).max() * mean <= _EVEN:
+        return mean, None
+    return fps, [round(float(time), 6) for time in times]
+
+
+def _segments(track: FaceTrack) -> dict[str, Any]:
+    """Each stretch's face, canonical units."""
+    document = {}
+    for segment in np.unique(track.segments[track.found]).tolist():
+        row = int(np.flatnonzero(track.segments == segment)[0])
+        points = apply_affine(
+            invert_affine(np.asarray(track.transforms[row], np.float64)), track.landmarks[row]
+        )
+        document[str(segment)] = {
+            "landmarks": np.round(points, 3).tolist(),
+            "cells": np.round(cell_boxes(points), 3).tolist(),
+        }
+    return document
+
+
+def _event_document(index: int, event: MicroExpression, analysis: Analysis) -> dict[str, Any]:
+    proof, clip = proof_of(event), clip_range(event, analysis.track)
+    return {
+        "index": index,
+        "margin": proof.margin,
+        "pixels_per_unit": proof.pixels_per_unit,
+        "size": [proof.onset_face.shape[1], proof.onset_face.shape[0]],
+        "cells": proof.cells,
+        "flow": {"u": proof.flow.uv[0], "v": proof.flow.uv[1], "scale": proof.flow.scale},
+        "votes": proof.votes,
+        "clip": {"first_frame": clip.start, "frames": len(clip), "fps": analysis.source.fps},
+    }
+
+
+def frames_bin(analysis: Analysis) -> bytes:
+    """``COLUMNS`` of all frames as little-endian float32, one column after the other."""
+    track, curve = analysis.track, analysis.curve
+    columns = [
+        track.times,
+        curve.score,
+        track.segments,
+        *np.asarray(track.transforms).reshape(-1, 6).T,
+        *curve.cells.T,
+    ]
+    return b"".join(np.ascontiguousarray(column, dtype="<f4").tobytes() for column in columns)

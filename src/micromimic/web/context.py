@@ -1,0 +1,79 @@
+"""What every handler works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Annotated, Final, Protocol
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from micromimic.media.live import LiveSource
+from micromimic.models.onnx import load_model
+from micromimic.results import ModelInfo
+from micromimic.store.store import Store
+from micromimic.web.live_outbox import Watched
+from micromimic.web.settings import Settings
+
+MAX_LIVE_SESSIONS: Final = 2
+
+
+class Runner(Protocol):
+    """What the server needs of `web.jobs.JobRunner`."""
+
+    def start(self) -> None:
+        """Begin to work through the queue."""
+
+    def stop(self) -> None:
+        """End running workers and give their jobs back to the queue."""
+
+    def wake(self) -> None:
+        """Look at the queue now: something was added, cancelled or removed."""
+
+
+def open_session(source: LiveSource) -> Watched:
+    """A live session with the shipped model."""
+    from micromimic.pipelines.live import live  # noqa: PLC0415 - loads the whole pipeline
+
+    return live(source)
+
+
+@dataclass
+class Workstation:
+    """One running server.
+
+    Args:
+        settings: as started.
+        store: the records.
+        runner: works through the queue; None leaves jobs queued.
+        live: sessions that are running now; touched on the event loop only.
+        watch: opens a live session on a source.
+    """
+
+    settings: Settings
+    store: Store
+    runner: Runner | None
+    live: set[object] = field(default_factory=set)
+    watch: Callable[[LiveSource], Watched] = open_session
+
+    @cached_property
+    def model(self) -> ModelInfo:
+        """Which model names the events; opened when first asked for."""
+        return load_model().info
+
+    def wake(self) -> None:
+        """Tell the runner, where there is one, that the queue has changed."""
+        if self.runner is not None:
+            self.runner.wake()
+
+
+def workstation(connection: HTTPConnection) -> Workstation:
+    """The server that a request came to."""
+    here = connection.app.state.workstation
+    assert isinstance(here, Workstation)
+    return here
+
+
+Here = Annotated[Workstation, Depends(workstation)]

@@ -1,0 +1,291 @@
+"""Works through the queue: claims a job, runs it in a process of its own, keeps the result.
+
+A thread a slot claims, watches and finishes; another looks after retention. Whatever a video does
+to its worker ends as one line at its job, and the slot goes on. A server that dies leaves its jobs
+running: the next start queues them again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import platform
+import queue
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from micromimic.errors import NotFoundError, StoreError, UnavailableError
+from micromimic.store.records import Job
+from micromimic.store.store import Store
+from micromimic.web.results_folder import clear_results, place_results, read_result
+from micromimic.web.settings import Settings
+from micromimic.web.worker import Task
+from micromimic.web.worker_limits import Limits
+from micromimic.web.worker_process import WorkerProcess, how_it_ended
+from micromimic.web.worker_watch import End, Ended, Note, Patience, Wake, Watch, take
+
+WORK_PREFIX: Final = ".work-"
+"""Folders of unfinished results, inside a recording's."""
+
+_IDLE_S: Final = 2.0
+_RETRY_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
+_EXPIRE_EVERY_S: Final = 3600.0
+
+log = logging.getLogger(__name__)
+
+
+class JobRunner:
+    """Runs queued jobs until it is stopped.
+
+    Args:
+        store: the records.
+        settings: of the server.
+        limits: what a worker may take; by the settings when None.
+        patience: how long it may take; by the longest video allowed when None.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        *,
+        limits: Limits | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        # Twelve times a video's length is what 4K at 60 frames a second takes on a slow core.
+        whole = 600.0 + 12.0 * settings.max_seconds
+        self._store = store
+        self._settings = settings
+        self._patience = patience or Patience(whole)
+        self._limits = limits or Limits(
+            memory_mb=settings.memory_mb,
+            cpu_s=round(2 * whole),
+            file_mb=max(1024, settings.max_bytes >> 20),
+        )
+        place = hashlib.sha256(str(settings.data.absolute()).encode()).hexdigest()[:12]
+        self.name = f"{platform.node() or 'server'}/{place}"
+        self._stopping = threading.Event()
+        self._inboxes: list[queue.Queue[Note]] = []
+        self._threads: list[threading.Thread] = []
+        self._told: set[str] = set()
+        self._busy: set[str] = set()
+        self._turn = threading.Condition()
+
+    def start(self) -> None:
+        """Clear up after an earlier server, and begin to work through the queue.
+
+        Raises:
+            UnavailableError: the records cannot be read.
+        """
+        self._stopping.clear()
+        for left in self._settings.data.glob(f"recordings/*/{WORK_PREFIX}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        for job in self._store.recover_jobs(self.name):
+            log.info("job %s was running when the server ended: %s", job.id, job.status)
+        self._store.sweep(older_than_s=0.0)
+        self._inboxes = [queue.Queue() for _ in range(self._settings.jobs)]
+        self._threads = [
+            threading.Thread(target=self._serve, args=(inbox,), name="micromimic-job", daemon=True)
+            for inbox in self._inboxes
+        ]
+        self._threads.append(
+            threading.Thread(target=self._look_after, name="micromimic-expire", daemon=True)
+        )
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End running workers, give their jobs back to the queue, and wait for all threads."""
+        self._stopping.set()
+        self.wake()
+        for thread in self._threads:
+            thread.join()
+        self._threads, self._inboxes = [], []
+
+    def wake(self) -> None:
+        """Look at the queue now: something was added, cancelled or removed."""
+        for inbox in self._inboxes:
+            inbox.put(Wake())
+
+    def _look_after(self) -> None:
+        """Remove what has expired: at once, then every hour."""
+        while True:
+            try:
+                for gone in self._store.expire():
+                    log.info("recording %s has expired: video and pictures removed", gone)
+            except (StoreError, OSError) as error:
+                log.warning("retention waits: %s", error)
+            if self._stopping.wait(_EXPIRE_EVERY_S):
+                return
+
+    def _serve(self, inbox: queue.Queue[Note]) -> None:
+        unavailable = False
+        while not self._stopping.is_set():
+            job = None
+            try:
+                job = self._store.claim_job(self.name)
+                unavailable = False
+            except StoreError as error:
+                if not unavailable:
+                    log.warning("the queue waits: %s", error)
+                unavailable = True
+            if job is None:
+                take(inbox, _IDLE_S)
+                continue
+            try:
+                with self._alone(job.recording_id):
+                    self._do(job, inbox)
+            except Exception:  # one job's failure must not end the others
+                log.exception("job %s failed in the server", job.id)
+                self._fail(job, "expected the analysis to end, got an error of the server's own; "
+                           "see its log")  # fmt: skip
+
+    @contextmanager
+    def _alone(self, recording_id: str) -> Iterator[None]:
+        """One job of a recording at a time: a cancelled one may still be clearing up."""
+        with self._turn:
+            self._turn.wait_for(lambda: recording_id not in self._busy)
+            self._busy.add(recording_id)
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._busy.discard(recording_id)
+                self._turn.notify_all()
+
+    def _do(self, job: Job, inbox: queue.Queue[Note]) -> None:
+        """One job from its claim to its end."""
+        try:
+            recording = self._store.recording(job.recording_id)
+        except NotFoundError:
+            return  # removed since it was claimed, and its job with it
+        folder = self._store.folder(recording.id)
+        work = folder / f"{WORK_PREFIX}{job.id}"
+        out = work / "out"
+        try:
+            try:
+                clear_results(folder)
+                out.mkdir(parents=True, mode=0o700)
+            except OSError as error:
+                self._fail(job, f"expected room for the results, got: {error.strerror}; make some")
+                return
+            task = Task(
+                video=str(folder / f"video{recording.extension}"),
+                folder=str(out),
+                name=recording.name,
+                parent=os.getpid(),
+                fps=recording.fps,
+                max_seconds=self._settings.max_seconds,
+                limits=self._limits,
+            )
+            end = self._run(job, task, work / "log", inbox)
+            if end.kind == "finished":
+                end = self._keep(job, out, folder)
+            if end.kind == "failed":
+                self._fail(job, end.line)
+            elif end.kind == "stopped":
+                self._release(job)
+        finally:
+            self._tidy(job, folder, work)
+
+    def _run(self, job: Job, task: Task, printed: Path, inbox: queue.Queue[Note]) -> End:
+        """Start a worker, watch it to its end, and see that nothing of it is left."""
+        process = WorkerProcess(
+            task, printed, lambda note: inbox.put(Ended() if note is None else note)
+        )
+        try:
+            end = Watch(
+                self._store,
+                self.name,
+                job,
+                inbox,
+                self._patience,
+                self._stopping,
+                self._tell_missing,
+            ).end()
+            if end.kind == "failed" and not end.line:
+                status = process.wait()
+                log.warning("job %s: worker ended with %d: %s", job.id, status, process.tail())
+                end = End("failed", how_it_ended(status, self._limits.memory_mb))
+        finally:
+            process.end()
+            _drain(inbox)
+        return end
+
+    def _tell_missing(self, missing: object) -> None:
+        """Say once what this system cannot limit."""
+        for what in missing if isinstance(missing, list) else []:
+            if what not in self._told:
+                self._told.add(what)
+                log.warning("this system has no %s for workers; the time limits hold", what)
+
+    def _keep(self, job: Job, out: Path, folder: Path) -> End:
+        """Files into place, then the answer into the records, however long that takes."""
+        try:
+            payload, review = read_result(out)
+            place_results(out, folder)
+        except (OSError, ValueError) as error:
+            log.warning("job %s: %s", job.id, error)
+            return End("failed", "expected complete results, got a part; make room and try again")
+        store = self._store
+
+        def finish() -> None:
+            store.finish_job(job.id, payload=payload, review=review, worker=self.name)
+
+        return End("finished" if self._until_done(job, finish) else "dropped")
+
+    def _fail(self, job: Job, line: str) -> None:
+        self._until_done(job, lambda: self._store.fail_job(job.id, line, worker=self.name))
+
+    def _until_done(self, job: Job, call: Callable[[], object]) -> bool:
+        """Tell the records, again and again while they are locked or gone.
+
+        Returns:
+            False where the job is no longer this server's, or the server stops meanwhile: then the
+            next start queues it again.
+        """
+        for attempt in count():
+            try:
+                call()
+            except UnavailableError as error:
+                if attempt == 0:
+                    log.warning("job %s waits for the records: %s", job.id, error)
+            except StoreError as error:
+                log.info("job %s is let go: %s", job.id, error)
+                return False
+            else:
+                return True
+            if self._stopping.wait(_RETRY_S[min(attempt, len(_RETRY_S) - 1)]):
+                return False
+        return False
+
+    def _release(self, job: Job) -> None:
+        try:
+            self._store.release_job(job.id, worker=self.name)
+        except StoreError as error:
+            log.info("job %s stays as it is until the next start: %s", job.id, error)
+
+    def _tidy(self, job: Job, folder: Path, work: Path) -> None:
+        """Leave nothing behind of a job that came to nothing."""
+        shutil.rmtree(work, ignore_errors=True)
+        try:
+            recording = self._store.recording(job.recording_id)
+        except NotFoundError:
+            # Forgotten while its worker still wrote: no file of it may come back.
+            shutil.rmtree(folder, ignore_errors=True)
+        except StoreError as error:
+            log.info("job %s: left for the next start to clear up: %s", job.id, error)
+        else:
+            if recording.events is None:
+                clear_results(folder)
+
+
+def _drain(inbox: queue.Queue[Note]) -> None:
+    while not inbox.empty():
+        inbox.get_nowait()

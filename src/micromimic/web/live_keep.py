@@ -1,0 +1,129 @@
+"""A live session's video, written while it runs, where the user says so and consent holds."""
+
+from __future__ import annotations
+
+import queue
+import shutil
+import threading
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.errors import MicromimicError, OutputError
+from micromimic.media.writer import VideoWriter
+from micromimic.store.records import Recording
+from micromimic.store.store import Store
+from micromimic.web.settings import Settings
+from micromimic.web.uploads import RESERVE_BYTES, Incoming, Upload, keep
+
+QUEUE_BYTES: Final = 64 << 20
+CHECK_EVERY: Final = 25
+"""Frames between two looks at the file's size and the room on the disk."""
+CRF: Final = 12
+"""Close to lossless at a tenth of the size; a camera's own compression is coarser."""
+
+
+class Keeper:
+    """Writes grey frames with their own times into ``incoming/``, in a thread.
+
+    Args:
+        settings: limits of size and duration hold here too.
+        width, height: pixels.
+        fps: a hint for the encoder.
+
+    Attributes:
+        frames: written.
+        left_out: frames that came faster than they could be written.
+        problem: one line where writing ended before the session did, else empty.
+    """
+
+    def __init__(self, settings: Settings, width: int, height: int, fps: float) -> None:
+        self._settings = settings
+        self._incoming = Incoming(settings.data, ".mp4")
+        self._writer = VideoWriter(
+            self._incoming.path, fps, width, height, False, crf=CRF, preset="ultrafast", timed=True
+        )
+        length = max(4, min(256, QUEUE_BYTES // (width * height)))
+        self._queue: queue.Queue[tuple[float, NDArray[np.uint8]] | None] = queue.Queue(length)
+        self._origin: float | None = None
+        self._ended = threading.Event()
+        self._failure: Exception | None = None
+        self.frames = 0
+        self.left_out = 0
+        self.problem = ""
+        self._thread = threading.Thread(target=self._work, name="micromimic-live-keep")
+        self._thread.start()
+
+    def put(self, picture: NDArray[np.uint8], time: float) -> None:
+        """Hand in a frame; never waits. The picture must not change afterwards."""
+        if self._ended.is_set():
+            return
+        try:
+            self._queue.put_nowait((time, picture))
+        except queue.Full:
+            self.left_out += 1
+
+    def _work(self) -> None:
+        try:
+            while (item := self._queue.get()) is not None:
+                if not self._ended.is_set():
+                    self._write(*item)
+        except (MicromimicError, OSError, ValueError) as error:
+            self._failure = error
+            self._end(f"the video could not be written: {error}")
+            while self._queue.get() is not None:
+                pass
+
+    def _write(self, time: float, picture: NDArray[np.uint8]) -> None:
+        if self._origin is None:
+            self._origin = time
+        if time - self._origin > self._settings.max_seconds:
+            self._end(f"the video is kept up to {self._settings.max_seconds:g} s, the longest")
+            return
+        if self.frames % CHECK_EVERY == 0 and not self._room():
+            return
+        self._writer.write(picture, time - self._origin)
+        self.frames += 1
+
+    def _room(self) -> bool:
+        part = self._writer.temporary
+        written = part.stat().st_size if part.exists() else 0
+        if written > self._settings.max_bytes - RESERVE_BYTES // 8:
+            self._end(f"the video is kept up to {written} bytes, the largest")
+        elif shutil.disk_usage(self._incoming.path.parent).free < 2 * RESERVE_BYTES:
+            self._end("the video is kept up to here: the server's disk is nearly full")
+        return not self._ended.is_set()
+
+    def _end(self, problem: str) -> None:
+        self.problem = problem
+        self._ended.set()
+
+    def finish(self, about: Upload, store: Store, name: str) -> Recording | None:
+        """Close the file and make it a recording; None where no frame came.
+
+        Raises:
+            StoreError: the store refuses; nothing is left then.
+            OutputError, OSError: the disk; nothing is left then.
+        """
+        self._queue.put(None)
+        self._thread.join()
+        try:
+            if self._failure is not None:
+                raise OutputError(str(self._failure)) from self._failure
+            if self.frames == 0:
+                return None
+            self._writer.close()
+            self._incoming.adopt()
+            return keep(
+                self._incoming,
+                about,
+                store,
+                self._settings,
+                name=name,
+                extension=".mp4",
+                origin="live",
+            )
+        finally:
+            self._writer.discard()
+            self._incoming.discard()

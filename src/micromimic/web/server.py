@@ -1,0 +1,201 @@
+"""Run the workstation: one server a data folder, on one address, until it is asked to stop."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Final
+
+import uvicorn
+
+from micromimic.errors import InputError, UnavailableError
+from micromimic.store.database import open_store
+from micromimic.web.app import create_app
+from micromimic.web.jobs import JobRunner
+from micromimic.web.live_socket import HEAD, MAX_PIXELS
+from micromimic.web.settings import Settings, is_loopback
+
+LOCK_NAME: Final = "server.lock"
+GRACE_S: Final = 10
+"""Seconds that requests under way have when the server is asked to stop."""
+NOT_FOR: Final = (
+    "Candidates for a trained coder, not verdicts: no lie detector, and not for inferring emotions "
+    "at work or in education (EU AI Act, Article 5(1)(f))."
+)
+
+
+def serve(settings: Settings, *, say: Callable[[str], None], warn: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; running jobs go back to the queue then.
+
+    Args:
+        settings: a port of 0 takes a free one.
+        say: called with the address and with what the tool is not for, once both are true.
+        warn: called with one line where the address is open to others.
+
+    Raises:
+        InputError: the address is taken or not this machine's.
+        UnavailableError: another server has the data folder, or the database cannot be opened.
+    """
+    with closing(_listen(settings.host, settings.port)) as listening:
+        settings = replace(settings, port=listening.getsockname()[1])
+        with _only_one(settings.data):
+            store = open_store(settings.data, settings.url)
+            try:
+                runner = JobRunner(store, settings)
+                app = create_app(settings, store, runner=runner)
+                server = _Server(_config(app), lambda: _announce(settings, say, warn))
+                with _quiet_signals():
+                    server.run([listening])
+                if server.failure is not None:
+                    raise server.failure
+            finally:
+                store.close()
+
+
+def address(settings: Settings) -> str:
+    """What to open in a browser on this machine, with the token where one is needed.
+
+    >>> address(Settings(Path("d"), host="0.0.0.0", token="abc"))
+    'http://127.0.0.1:8420/?token=abc'
+    """
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+    host = everywhere.get(settings.host, settings.host)
+    place = f"[{host}]" if ":" in host else host
+    query = f"?token={settings.token}" if settings.token else ""
+    return f"http://{place}:{settings.port}/{query}"
+
+
+def _announce(settings: Settings, say: Callable[[str], None], warn: Callable[[str], None]) -> None:
+    say(f"micromimic is at {address(settings)}  (Ctrl-C stops it)")
+    say(NOT_FOR)
+    if not is_loopback(settings.host):
+        warn(
+            f"warning: {settings.host} is open to other machines: whoever has the link sees every "
+            "recording, and without a proxy that adds HTTPS the network can read along"
+        )
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready, and keeps what kept it from starting."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+        self.failure: Exception | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        log = logging.getLogger("uvicorn.error")
+        log.setLevel(logging.CRITICAL + 1)  # a failure to start is told by us, in one line
+        try:
+            await super().startup(sockets)
+        except SystemExit:
+            state = self.config.app.state  # type: ignore[union-attr]
+            self.failure = getattr(state, "failure", None) or UnavailableError(
+                "expected the server to start, got an error inside; set MICROMIMIC_DEBUG=1 and "
+                "start it again"
+            )
+            self.should_exit = True
+            return
+        finally:
+            log.setLevel(logging.WARNING)
+        if self.started:
+            self._ready()
+
+
+def _config(app: object) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        lifespan="on",
+        log_config=None,
+        access_log=False,  # it would hold tokens and names
+        server_header=False,
+        ws_max_size=HEAD.size + MAX_PIXELS,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket on the address.
+
+    Raises:
+        InputError: it is taken, not allowed, or not this machine's.
+    """
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        try:
+            if os.name == "posix":  # elsewhere it would share the port with another program
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(place)
+            listening.listen(2048)
+        except BaseException:
+            listening.close()
+            raise
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        remedy = "stop the other server or choose another --port" if taken else "choose another"
+        raise InputError(
+            f"expected to listen on {host} port {port}, got: {error.strerror or error}; {remedy}"
+        ) from None
+    return listening
+
+
+@contextmanager
+def _only_one(data: Path) -> Iterator[None]:
+    """Hold the data folder's lock; the system gives it back however the process ends.
+
+    Raises:
+        UnavailableError: another server holds it, or the folder cannot be written.
+    """
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (data / LOCK_NAME).open("a+")
+    except OSError as error:
+        raise UnavailableError(
+            f"expected a data folder that can be written, got {data}: {error.strerror}; choose "
+            "another --data"
+        ) from None
+    with lock:
+        try:
+            _take(lock)
+        except OSError:
+            raise UnavailableError(
+                f"expected the data folder {data} to be free, got one that another server uses; "
+                "stop that one or choose another --data"
+            ) from None
+        yield
+
+
+def _take(lock: IO[str]) -> None:
+    if sys.platform == "win32":
+        import msvcrt  # noqa: PLC0415 - of one system only
+
+        lock.seek(0)
+        msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl  # noqa: PLC0415 - of the other systems only
+
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def _quiet_signals() -> Iterator[None]:
+    """uvicorn raises the signal that stopped it once more when all is done: then it is no news."""
+    wanted = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda *_: None) for number in wanted}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

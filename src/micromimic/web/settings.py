@@ -1,0 +1,100 @@
+"""What the workstation's server is told when it starts: checked once, never changed."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+GIB: Final = 1024**3
+DEFAULT_PORT: Final = 8420
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one server runs.
+
+    Args:
+        data: the data folder: videos, pictures, and the database unless ``url`` names another.
+        url: of the database; None is SQLite in the data folder.
+        host: address to listen on; anything but loopback needs a ``token``.
+        port: 0 takes a free one.
+        token: what every request must carry; None on loopback, where none is needed.
+        max_bytes: largest upload.
+        max_seconds: longest video.
+        retention_days: days until an uploaded video and its pictures are removed, where the
+            upload names no other; 0 keeps them.
+        jobs: videos analysed at the same time.
+        memory_mb: what one analysis may take.
+
+    Raises:
+        ValueError: a value out of range, or an open address without a token.
+
+    >>> Settings(Path("data")).max_bytes
+    4294967296
+    >>> Settings(Path("data"), host="0.0.0.0")
+    Traceback (most recent call last):
+    ...
+    ValueError: expected a token for the open address 0.0.0.0, got none; pass --token
+    """
+
+    data: Path
+    url: str | None = None
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    token: str | None = None
+    max_bytes: int = 4 * GIB
+    max_seconds: float = 3600.0
+    retention_days: int = 30
+    jobs: int = 1
+    memory_mb: int = 4096
+
+    def __post_init__(self) -> None:
+        # Workers run elsewhere: a path relative to this folder would mean another there.
+        object.__setattr__(self, "data", Path(self.data).expanduser().absolute())
+        for name, low, high in (
+            ("port", 0, 65535),
+            ("max_bytes", 1, 1 << 50),
+            ("max_seconds", 1, 30 * 86400),
+            ("retention_days", 0, 36500),
+            ("jobs", 1, 256),
+            ("memory_mb", 64, 1 << 24),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"expected {name} from {low} to {high}, got {value}")
+        if self.token is None and not is_loopback(self.host):
+            raise ValueError(
+                f"expected a token for the open address {self.host}, got none; pass --token"
+            )
+        if self.token is not None:
+            check_token(self.token)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address can only mean this machine.
+
+    >>> [is_loopback(h) for h in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "localhost.evil.example")]
+    [True, True, True, False, False]
+    """  # noqa: E501 - one example
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def check_token(token: str) -> None:
+    """Refuse a token that a header or a link cannot carry.
+
+    Raises:
+        ValueError: empty, longer than 256, or with characters outside A-Z a-z 0-9 . _ ~ -.
+    """
+    plain = token.isascii() and all(c.isalnum() or c in "._~-" for c in token)
+    if not (plain and 1 <= len(token) <= 256):
+        raise ValueError(
+            "expected a token of 1 to 256 letters, digits, '.', '_', '~' or '-', got another; "
+            "choose a plain one, 20 characters or more"
+        )

@@ -1,0 +1,108 @@
+// One recording in the list.
+
+import { API, confirmThat, el, fill, formatDate, formatMoment, formatSize, plural } from "../app.js";
+
+/** Is its job still to end? */
+export const active = (recording) => ["queued", "running"].includes(recording.job?.status);
+
+// Names of the worker's stages, in the order in which they come.
+const STAGES = {
+  tracking: "following the face", evidence: "naming movements", writing: "writing the results",
+  pictures: "making pictures for the review",
+};
+
+/** A job's progress in words and as a share of 1, or null while that is unknown. */
+export function progressOf(job) {
+  if (job.status === "queued") return { words: "waiting for its turn", share: null };
+  const words = STAGES[job.stage] ?? (job.stage || "starting").replaceAll("_", " ");
+  const share = job.total ? Math.min(1, job.done / job.total) : null;
+  return { words: share === null ? words : `${words}, ${Math.floor(100 * share)} %`, share };
+}
+
+/** The status in a few words, for a screen reader's announcement. */
+export function statusWords(recording) {
+  const status = recording.job?.status;
+  if (status === "done") return plural(recording.events ?? 0, "candidate");
+  if (status === "failed") return `failed: ${recording.job.error}`;
+  return status === "cancelled" ? "cancelled" : "in progress";
+}
+
+function kept(recording) {
+  if (recording.media === "expired") return "video removed, results kept";
+  if (recording.media === "none") return "no video";
+  return recording.expires_at ? `video kept until ${formatDate(recording.expires_at)}` : "video kept until deleted";
+}
+
+function state(recording) {
+  const job = recording.job;
+  if (active(recording)) {
+    const { words, share } = progressOf(job);
+    const bar = el("progress", { max: "1", value: share ?? undefined, "aria-label": `Analysis of ${recording.name}` });
+    if (share === null) bar.removeAttribute("value");
+    return [bar, el("small", { class: "number" }, words)];
+  }
+  if (job?.status === "failed") return [el("span", { class: "badge bad" }, "failed"), el("p", { class: "problem" }, job.error)];
+  if (job?.status === "cancelled") return [el("span", { class: "badge" }, "cancelled")];
+  const reviewed = recording.coders.length ? `reviewed by ${recording.coders.join(", ")}` : "not reviewed yet";
+  return [
+    el("b", { class: "number" }, plural(recording.events ?? 0, "candidate")),
+    el("small", {}, reviewed),
+  ];
+}
+
+function doings(recording, act) {
+  const button = (name, label, go, more = {}) =>
+    el("button", { class: "small", type: "button", dataset: { act: name }, "aria-label": `${label} ${recording.name}`, onclick: go, ...more }, label);
+  const link = (label, href, kind, more = {}) =>
+    el("a", { class: ["button small", kind], href, dataset: { act: label }, "aria-label": `${label} ${recording.name}`, ...more }, label);
+  const status = recording.job?.status;
+  const id = encodeURIComponent(recording.id);
+  return [
+    status === "done" && link("Review", `/review?recording=${id}`, "primary"),
+    status === "done" && recording.media === "kept" && link("Report", `${API}/recordings/${id}/files/report.html`, "", { target: "_blank", rel: "noopener" }),
+    active(recording) && button("cancel", "Cancel", () => act.cancel(recording)),
+    ["failed", "cancelled"].includes(status) && recording.media === "kept" && button("again", "Try again", () => act.again(recording)),
+    button("delete", "Delete", () => act.remove(recording), { class: "small danger" }),
+  ];
+}
+
+const whose = (recording) =>
+  recording.subject_code
+    ? el("a", { href: `/subjects?subject=${encodeURIComponent(recording.subject_id)}` }, recording.subject_code) : "no subject";
+
+/** A row that can be shown anew without losing the keyboard's place. `act`: cancel, again, remove. */
+export class Row {
+  constructor(act) {
+    this.act = act;
+    this.node = el("li", { class: "row" });
+    this.shown = "";
+  }
+
+  show(recording) {
+    const text = JSON.stringify(recording);
+    if (text === this.shown) return;
+    this.shown = text;
+    const focus = this.node.contains(document.activeElement) ? document.activeElement.dataset.act : null;
+    const source = recording.origin === "live" ? "live" : formatSize(recording.size_bytes);
+    this.node.dataset.recording = recording.id;
+    this.node.dataset.status = recording.job?.status ?? "";
+    fill(this.node,
+      el("div", { class: "what" }, el("b", {}, recording.name),
+        el("small", {}, whose(recording), ` · ${formatMoment(recording.uploaded_at)} · ${source}`),
+        el("small", {}, kept(recording))),
+      el("div", { class: "state" }, state(recording)),
+      el("div", { class: "doings" }, doings(recording, this.act)));
+    if (focus) this.node.querySelector(`[data-act="${focus}"]`)?.focus();
+  }
+}
+
+/** Asks before a recording is deleted. */
+export function confirmDelete(recording) {
+  const decided = recording.coders.length
+    ? `The decisions of ${recording.coders.join(", ")} go with it.` : "Nobody has reviewed it.";
+  return confirmThat({
+    title: `Delete ${recording.name}?`,
+    body: [el("p", {}, `Its video, pictures and results are removed and cannot be brought back. ${decided}`)],
+    action: "Delete",
+  });
+}

@@ -1,0 +1,168 @@
+// The live page: buttons, states and numbers around a LiveSession.
+
+import { byId, el, fill, header, plural, showError } from "./app.js";
+import { consentFields } from "./lib/consent.js";
+import { Curve, drawCells, drawCurve, palette } from "./live/draw.js";
+import { Events } from "./live/events.js";
+import { LiveSession } from "./live/session.js";
+
+const STATES = {
+  waiting: "waiting for frames", no_face: "no face in the picture", learning: "learning this face's rest",
+  watching: "watching", lost_source: "camera lost",
+};
+
+header("live", { wide: true });
+document.getElementById("main").classList.add("wide");
+const consent = consentFields(byId("consent"));
+const events = new Events();
+const curve = new Curve();
+const now = { session: null, face: null, point: null, size: null, colours: palette(), dirty: true };
+
+function setState(words, kind = "") {
+  byId("state").textContent = words;
+  byId("state").className = `badge ${kind}`;
+}
+
+function setRunning(running) {
+  byId("start").hidden = running;
+  byId("stop").hidden = !running;
+  byId("stop").disabled = false;
+  for (const field of byId("keep").elements) field.disabled = running;
+  byId("stage").classList.toggle("on", running);
+  document.documentElement.dataset.live = running ? "on" : "off";
+}
+
+const rate = (value) => value.toFixed(value < 100 ? 1 : 0);
+
+function resolves(seconds) {
+  if (seconds === null) return ["too slow", "frames come too slowly for any micro-expression"];
+  return [`from ${seconds.toFixed(2)} s`, seconds > 0.041 ? "shorter movements are missed" : "all that are called micro-expressions"];
+}
+
+/** Label, value, what it means, whether it needs attention. */
+function numbers(status) {
+  const [shortest, meaning] = resolves(status.shortest_s);
+  const lost = status.dropped + (now.session?.unsent ?? 0);
+  const thin = status.thinning > 1 ? `every ${status.thinning}${status.thinning === 2 ? "nd" : status.thinning === 3 ? "rd" : "th"} frame is taken` : "of " + status.received.toLocaleString("en-GB");
+  const latency = status.latency_ms.median ?? 0, slow = status.latency_ms.p95 ?? 0;
+  return [
+    ["Frame rate", `${rate(status.fps)} / s`, `camera gives ${rate(status.source_fps)} / s`, false],
+    ["Resolves", shortest, meaning, status.shortest_s === null || status.shortest_s > 0.1],
+    ["Dropped", lost.toLocaleString("en-GB"), thin, lost > 0],
+    ["Latency", `${latency.toFixed(0)} ms`, `95 % within ${slow.toFixed(0)} ms`, slow > 250],
+  ];
+}
+
+function showNumbers(status) {
+  fill(byId("numbers"), numbers(status).map(([label, value, more, bad]) =>
+    el("div", { class: bad && "attention" }, el("dt", {}, label), el("dd", {}, el("b", { class: "number" }, value), el("small", {}, more)))));
+}
+
+const IDLE = {
+  fps: 0, source_fps: 0, received: 0, dropped: 0, thinning: 1, shortest_s: null, latency_ms: {},
+};
+function clearNumbers() {
+  fill(byId("numbers"), numbers(IDLE).map(([label]) =>
+    el("div", {}, el("dt", {}, label), el("dd", {}, el("b", {}, "–"), el("small", {}, " ")))));
+}
+
+function take(message) {
+  now.dirty = true;
+  if (message.type === "curve") { now.point = message; curve.add(message); }
+  else if (message.type === "face") now.face = message;
+  else if (message.type === "event") events.add(message);
+  else if (message.type === "confirmed" || message.type === "withdrawn") events.settle(message);
+  else if (message.type === "error") trouble(message.message);
+  else if (message.type === "start") byId("policy").textContent = message.policy;
+  else if (message.type === "status") {
+    setState(STATES[message.state] ?? message.state, message.state === "watching" ? "good" : "accent");
+    showNumbers(message);
+    if (message.detail) byId("policy").textContent = message.detail;
+  }
+}
+
+function draw() {
+  if (now.dirty) {
+    now.dirty = false;
+    drawCells(byId("overlay"), byId("cells").checked && now.session ? now : {});
+    drawCurve(byId("curve"), curve, events.all, now.colours);
+  }
+  requestAnimationFrame(draw);
+}
+
+function trouble(line) {
+  byId("trouble").hidden = !line;
+  byId("trouble-words").textContent = line ? line[0].toUpperCase() + line.slice(1) + (/[.!?]$/.test(line) ? "" : ".") : "";
+}
+
+function keeping() {
+  const keep = new FormData(byId("keep")).get("keep");
+  if (keep !== "video") return { line: null, keep: { keep: "nothing" } };
+  return { line: consent.problem(), keep: { keep, ...consent.values() } };
+}
+
+async function start() {
+  if (now.session) return;
+  const { line, keep } = keeping();
+  byId("keep-problem").hidden = !line;
+  byId("keep-problem").textContent = line ?? "";
+  if (line) return;
+  trouble("");
+  byId("kept").hidden = true;
+  Object.assign(now, { face: null, point: null, size: null });
+  curve.clear();
+  events.clear();
+  clearNumbers();
+  setState("asking for the camera", "accent");
+  const sized = (width, height) => {
+    now.size = [width, height];
+    byId("stage").style.setProperty("--ratio", String(width / height));
+    setState("waiting for a face", "accent");
+  };
+  now.session = new LiveSession(byId("video"), keep, { message: take, size: sized });
+  setRunning(true);
+  byId("stop").focus();
+  try {
+    const { kept } = await now.session.run();
+    setState("stopped");
+    if (kept) showKept(kept);
+  } catch (error) {
+    setState("stopped", "bad");
+    trouble(error.message);
+  }
+  now.session = null;
+  now.dirty = true;
+  setRunning(false);
+}
+
+function showKept({ recording_id: id, left_out: missing = 0 }) {
+  byId("kept").hidden = false;
+  fill(byId("kept"), "The video is kept and is being analysed. ",
+    missing > 0 && `${plural(missing, "frame")} could not be written in time and ${missing === 1 ? "is" : "are"} missing from it. `,
+    el("a", { href: `/review?recording=${encodeURIComponent(id)}` }, "Review it"), " or see ",
+    el("a", { href: "/" }, "all recordings"), ".");
+}
+
+function stop() {
+  byId("stop").disabled = true;
+  setState("finishing", "accent");
+  now.session?.stop();
+}
+
+byId("start").addEventListener("click", start);
+byId("retry").addEventListener("click", start);
+byId("stop").addEventListener("click", stop);
+byId("mirror").addEventListener("change", (event) => byId("stage").classList.toggle("mirrored", event.target.checked));
+byId("cells").addEventListener("change", () => { now.dirty = true; });
+byId("keep").addEventListener("change", () => {
+  byId("consent").hidden = new FormData(byId("keep")).get("keep") !== "video";
+  byId("keep-problem").hidden = true;
+});
+byId("keep").addEventListener("submit", (event) => event.preventDefault());
+document.addEventListener("theme", () => { now.colours = palette(); now.dirty = true; });
+new ResizeObserver(() => { now.dirty = true; }).observe(byId("stage"));
+addEventListener("pagehide", () => now.session?.stop());
+clearNumbers();
+setRunning(false);
+requestAnimationFrame(draw);
+consent.refresh().catch(showError);

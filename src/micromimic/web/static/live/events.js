@@ -1,0 +1,76 @@
+// Candidates as they come, newest first; withdrawn ones stay, struck through.
+
+import { byId, cellName, el, formatTime, plural } from "../app.js";
+
+const MOST = 200;
+const WHY = {
+  blink: "a blink", head: "the head moved", light: "the light changed", macro: "too long or large",
+  short: "too short", crowded: "not apart from other movements", lost: "the face was lost",
+  gone: "no longer stands out",
+};
+
+function bars(event) {
+  return el("ul", { class: "probabilities" }, Object.entries(event.probabilities).map(([label, share]) =>
+    el("li", { class: label === event.label && "best" }, el("span", {}, label),
+      el("span", { class: "track", "aria-hidden": "true" }, el("span", { class: ["fill", label], style: { width: `${100 * share}%` } })),
+      el("b", {}, share.toFixed(2)))));
+}
+
+function strongest(event) {
+  const best = Object.entries(event.regions ?? {}).sort((a, b) => b[1] - a[1])[0];
+  return best ? `, most at the ${cellName(best[0])}` : "";
+}
+
+function card(event) {
+  const length = Math.round(1000 * (event.offset_s - event.onset_s));
+  const delay = `${Math.round(1000 * event.delay_s)} ms after its end${event.late ? " (late)" : ""}`;
+  return el("li", { class: "event", dataset: { event: event.id, label: event.label } },
+    el("div", { class: "event-head" }, el("span", { class: ["swatch", event.label] }),
+      el("b", { class: "named" }, event.label),
+      el("span", { class: ["badge", "sure", event.uncertain && "warn"] }, event.uncertain ? "unsure" : "sure"),
+      el("span", { class: "when number" }, formatTime(event.apex_s))),
+    bars(event),
+    el("small", { class: "number" }, `${length} ms, ${event.strength.toFixed(1)} × noise${strongest(event)}. Out ${delay}.`));
+}
+
+/** The list in the page; `all` maps ids to {event, withdrawn} for the curve. */
+export class Events {
+  constructor() { this.clear(); }
+
+  clear() {
+    this.all = new Map();
+    byId("events").replaceChildren();
+    this.#count();
+  }
+
+  add(event) {
+    this.all.set(event.id, { event, withdrawn: false });
+    const list = byId("events");
+    list.prepend(card(event));
+    while (list.children.length > MOST) list.lastChild.remove();
+    this.#count();
+  }
+
+  settle({ type, id, reason }) {
+    const entry = this.all.get(id);
+    const node = byId("events").querySelector(`[data-event="${Number(id)}"]`);
+    if (entry) entry.withdrawn = type === "withdrawn";
+    if (node && type === "withdrawn") {
+      node.classList.add("withdrawn");
+      const badge = node.querySelector(".sure");
+      badge.className = "badge sure";
+      badge.textContent = "withdrawn";
+      node.append(el("small", { class: "why" }, `Withdrawn: ${WHY[reason] ?? reason}.`));
+    } else if (node) {
+      node.classList.add("confirmed");
+    }
+    this.#count();
+  }
+
+  #count() {
+    const gone = [...this.all.values()].filter((entry) => entry.withdrawn).length;
+    byId("no-events").hidden = this.all.size > 0;
+    byId("events-count").textContent = this.all.size
+      ? plural(this.all.size - gone, "candidate") + (gone ? `, ${gone} withdrawn` : "") : "";
+  }
+}

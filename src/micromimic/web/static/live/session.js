@@ -1,0 +1,121 @@
+// One live session: camera to socket, messages back. It ends once, for one reason, and leaves
+// neither camera nor socket open.
+
+import { API } from "../app.js";
+import { frameReader, openCamera } from "./capture.js";
+
+const BACKLOG_FRAMES = 8;
+const ANSWER_MS = 15000;
+const WAIT_AFTER_STOP_MS = 60000;
+
+function socketAddress() {
+  return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${API}/live`;
+}
+
+/**
+ * Runs until stop(), the camera's end or the server's. Callbacks: message(object), size(width,
+ * height). run() gives {reason, kept}, kept being the message about the recording or null, and
+ * throws an Error with one line where something went wrong.
+ */
+export class LiveSession {
+  constructor(video, keep, { message, size }) {
+    this.video = video;
+    this.keep = keep;
+    this.message = message;
+    this.size = size;
+    this.unsent = 0;
+    this.stopping = false;
+  }
+
+  async run() {
+    try {
+      this.stream = await openCamera();
+      if (this.stopping) return { reason: "stopped", kept: null };
+      this.video.srcObject = this.stream;
+      await this.video.play();
+      return await new Promise((resolve, reject) => this.#connect(resolve, reject));
+    } finally {
+      this.#close();
+    }
+  }
+
+  #connect(resolve, reject) {
+    const socket = new WebSocket(socketAddress());
+    this.socket = socket;
+    socket.binaryType = "arraybuffer";
+    let opened = false, ended = null, problem = null, kept = null;
+    const fail = (line) => reject(new Error(line));
+    const overdue = setTimeout(() => fail("the server does not answer; start it again with micromimic serve, then try again"), ANSWER_MS);
+    socket.addEventListener("open", () => { opened = true; this.#feed(fail); });
+    socket.addEventListener("message", ({ data }) => {
+      clearTimeout(overdue);
+      const message = JSON.parse(data);
+      if (message.type === "error") problem = message.message;
+      if (message.type === "end") ended = message;
+      if (message.type === "kept") kept = message;
+      this.message(message);
+    });
+    socket.addEventListener("close", () => {
+      clearTimeout(overdue);
+      if (ended && (kept || !problem)) resolve({ reason: ended.reason, kept });
+      else if (problem) fail(problem);
+      else if (!opened) fail("the server does not answer; start it again with micromimic serve, then try again");
+      else fail("the connection to the server was lost; try again");
+    });
+    this.#watchCamera(fail);
+  }
+
+  #watchCamera(fail) {
+    const [track] = this.stream.getVideoTracks();
+    track.addEventListener("ended", () => {
+      if (!this.stopping) fail("the camera was disconnected or taken away; connect it, then try again");
+    });
+  }
+
+  #feed(fail) {
+    let started = false, shape = null, last = -Infinity;
+    this.reader = frameReader(this.stream, this.video, (bytes, width, height, time) => {
+      if (this.socket.readyState !== WebSocket.OPEN || this.stopping) return;
+      if (time <= last) return; // the same frame again, as some cameras' drivers give it
+      last = time;
+      if (!started) {
+        const fps = this.stream.getVideoTracks()[0].getSettings().frameRate ?? 30;
+        this.socket.send(JSON.stringify({ type: "start", width, height, fps, ...this.keep }));
+        this.size(width, height);
+        started = true;
+        shape = bytes.length;
+      }
+      if (bytes.length !== shape) return fail("the camera changed its size; try again");
+      // What piles up here would only grow old: it is left out, and counted.
+      if (this.socket.bufferedAmount > BACKLOG_FRAMES * shape) this.unsent += 1;
+      else this.socket.send(bytes);
+    });
+    this.reader.run().then(
+      () => { if (!this.stopping) fail("the camera gives no more frames; try again"); },
+      (error) => fail(`the camera's frames could not be read (${error.message}); try again`));
+  }
+
+  /** Ends it: the server finishes what it has, says so, and run() returns. */
+  stop() {
+    this.stopping = true;
+    if (this.socket?.readyState === WebSocket.OPEN) {
+      this.socket.send(JSON.stringify({ type: "stop" }));
+      setTimeout(() => this.socket.close(1000), WAIT_AFTER_STOP_MS);
+    } else {
+      this.socket?.close();
+    }
+    this.#release();
+  }
+
+  #release() {
+    this.reader?.stop();
+    this.stream?.getTracks().forEach((track) => track.stop());
+    this.video.srcObject = null;
+  }
+
+  #close() {
+    this.stopping = true;
+    this.#release();
+    if (this.socket && this.socket.readyState <= WebSocket.OPEN) this.socket.close(1000);
+  }
+}

@@ -1,0 +1,45 @@
+// What a review looks like once changes that still wait to be saved are counted in: the same rules as
+// the server's own (a correction accepts; an undo takes back the newest). Only shown until it answers.
+
+const FRAMES = ["onset_frame", "apex_frame", "offset_frame"];
+
+function changed(event, label, frames) {
+  const machine = event.machine;
+  return Boolean(machine) && (label !== machine.label || FRAMES.some((name) => frames[name] !== machine[name]));
+}
+
+function corrected(event, { action, payload }) {
+  const frames = {};
+  for (const name of FRAMES) frames[name] = payload[name] ?? event[name];
+  const label = payload.label ?? event.label;
+  const status = { accept: "accepted", reject: "rejected", relabel: "accepted", move: "accepted" }[action] ?? event.status;
+  return { ...event, ...frames, label, status, note: payload.note ?? event.note, changed: changed(event, label, frames), unsaved: true };
+}
+
+function added({ event, payload }) {
+  const frames = Object.fromEntries(FRAMES.map((name) => [name, payload[name]]));
+  return {
+    key: event, status: "accepted", label: payload.label, ...frames, note: payload.note ?? "",
+    changed: false, decided_at: null, machine: null, unsaved: true,
+  };
+}
+
+/** The events of `review` after `changes`, by onset. */
+export function withChanges(review, changes) {
+  let events = review.events;
+  for (const change of changes) {
+    if (change.action === "undo" || change.action === "redo") continue;
+    if (change.action === "add") events = [...events, added(change)];
+    else if (change.action === "remove") events = events.filter((event) => event.key !== change.event);
+    else events = events.map((event) => (event.key === change.event ? corrected(event, change) : event));
+  }
+  return [...events].sort((a, b) => a.onset_frame - b.onset_frame || a.apex_frame - b.apex_frame);
+}
+
+/** Why a change cannot be, in one line, or null. */
+export function refusal(event, { onset_frame: onset, apex_frame: apex, offset_frame: offset }) {
+  const frames = { onset: onset ?? event.onset_frame, apex: apex ?? event.apex_frame, offset: offset ?? event.offset_frame };
+  if (frames.onset > frames.apex) return `expected the onset at or before the apex (frame ${frames.apex}), got frame ${frames.onset}; move the other first`;
+  if (frames.apex > frames.offset) return `expected the apex at or before the offset (frame ${frames.offset}), got frame ${frames.apex}; move the other first`;
+  return null;
+}

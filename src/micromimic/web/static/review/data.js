@@ -1,0 +1,98 @@
+// What the server knows of one recording: the frames' times, what was measured on each, the review.
+
+import { ApiError, api, apiUrl } from "/static/app.js";
+
+/** Frames and their times: even, or each with its own. Times are seconds of the source. */
+export class Clock {
+  constructor({ frames, fps, start_s: start, frame_times: times }) {
+    this.frames = frames;
+    this.fps = fps;
+    this.start = start ?? 0;
+    this.times = times ? Float64Array.from(times) : null;
+    this.end = this.time(frames - 1) + 1 / fps;
+  }
+
+  time(frame) {
+    return this.times ? this.times[frame] : this.start + frame / this.fps;
+  }
+
+  clamp(frame) {
+    return Math.min(this.frames - 1, Math.max(0, Math.round(frame)));
+  }
+
+  /** The middle of the time for which a frame is shown: a seek there cannot miss it by rounding. */
+  middle(frame) {
+    if (frame + 1 < this.frames) return (this.time(frame) + this.time(frame + 1)) / 2;
+    return this.time(frame) + 0.5 / this.fps;
+  }
+
+  /** The frame whose own time is nearest. */
+  nearest(time) {
+    if (!this.times) return this.clamp((time - this.start) * this.fps);
+    const k = this.#before(time);
+    return k + 1 < this.frames && this.times[k + 1] - time < time - this.times[k] ? k + 1 : k;
+  }
+
+  /** Frames spanned by a length in seconds around a frame: at least one. */
+  span(seconds) {
+    return Math.max(1, Math.round(seconds * this.fps));
+  }
+
+  #before(time) {
+    let low = 0, high = this.frames - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.times[middle] <= time) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+}
+
+/** Columns of frames.bin by name; none where the file is gone. */
+export class Rows {
+  constructor(buffer, { rows, columns }) {
+    this.length = rows;
+    this.columns = new Map();
+    if (buffer.byteLength !== 4 * rows * columns.length) {
+      throw new ApiError(200, "invalid", `expected ${columns.length} columns of ${rows} numbers, got ${buffer.byteLength} bytes; analyse the recording again`);
+    }
+    columns.forEach((name, k) => this.columns.set(name, new Float32Array(buffer, 4 * rows * k, rows)));
+  }
+
+  get(name) {
+    return this.columns.get(name);
+  }
+
+  /** Canonical units to source pixels at a frame: [a, b, x, c, d, y], or null where the face is lost. */
+  transform(frame) {
+    if (frame < 0 || frame >= this.length) return null;
+    const values = [0, 1, 2, 3, 4, 5].map((k) => this.get(`t${k}`)[frame]);
+    return values.every(Number.isFinite) ? values : null;
+  }
+
+  segment(frame) {
+    const value = this.get("segment")?.[frame];
+    return Number.isFinite(value) && value >= 0 ? String(Math.round(value)) : null;
+  }
+}
+
+/** Recording, machine's answer, this coder's review, and what to draw. */
+export const fetchReview = (id, coder) => api(`/recordings/${id}/review`, { query: { coder } });
+
+export async function fetchHistory(id, coder) {
+  const answer = await api(`/recordings/${id}/history`, { query: { coder } });
+  return answer.history ?? answer.decisions ?? answer;
+}
+
+/** The numbers of every frame, or null where they are gone. */
+export async function fetchRows(id, description) {
+  const response = await fetch(apiUrl(`/recordings/${id}/files/frames.bin`));
+  if (response.status === 404 || response.status === 410) return null;
+  if (!response.ok) throw new ApiError(response.status, "error", `expected the curve's numbers, got status ${response.status}; reload the page`);
+  return new Rows(await response.arrayBuffer(), description);
+}
+
+export const videoUrl = (id) => apiUrl(`/recordings/${id}/video`);
+export const pictureUrl = (id, index, name) => apiUrl(`/recordings/${id}/events/${index}/${name}`);
+export const exportUrl = (id, format, coder) => apiUrl(`/recordings/${id}/export/${format}`, { coder });

@@ -1,0 +1,145 @@
+// The chosen event's faces at the machine's onset and apex, to be looked at in turn, and its numbers.
+
+import { byId, cellName, el, fill } from "/static/app.js";
+import { pictureUrl } from "./data.js";
+import { cropTransform, drawArrows, drawCells, drawHeat, heatPicture } from "./layers.js";
+import { CLASSES, eventName, share } from "./words.js";
+
+const FLICKER_MS = 500;
+const REGIONS = 4;
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+
+export class Faces {
+  #timer = null;
+  #pictures = {};
+  #heat = null;
+
+  constructor(model, player) {
+    Object.assign(this, { model, player });
+    this.side = "apex";
+    this.canvas = byId("face");
+    this.note = byId("face-note");
+    this.buttons = [...document.querySelectorAll("[data-face]")];
+    for (const button of this.buttons) button.addEventListener("click", () => this.#choose(button.dataset.face));
+    model.addEventListener("select", () => this.#load());
+    model.addEventListener("layers", () => this.#draw());
+    new ResizeObserver(() => this.#draw()).observe(this.canvas);
+    still.addEventListener("change", () => this.#choose(this.side));
+    document.addEventListener("visibilitychange", () => document.hidden && this.#choose(this.side));
+    this.#load();
+    this.#choose("apex");
+  }
+
+  /** Onset against apex: the pictures where there are any, else the video's own frames. */
+  toggle() {
+    const event = this.model.event();
+    if (!event) return this.model.say("choose an event first: n is the next one");
+    if (this.evidence) return this.#choose(this.side === "apex" ? "onset" : "apex");
+    const { onset_frame: onset, apex_frame: apex } = event;
+    return this.player.seek(this.player.shown === apex ? onset : apex);
+  }
+
+  #choose(which) {
+    clearInterval(this.#timer);
+    const flicker = which === "flicker" && !still.matches;
+    if (flicker) this.#timer = setInterval(() => this.#turn(this.side === "apex" ? "onset" : "apex"), FLICKER_MS);
+    for (const button of this.buttons) {
+      const mine = button.dataset.face;
+      button.hidden = mine === "flicker" && still.matches;
+      button.setAttribute("aria-pressed", String(flicker ? mine === "flicker" : mine === which));
+    }
+    this.#turn(flicker ? "onset" : which === "flicker" ? this.side : which);
+  }
+
+  #turn(side) {
+    this.side = side;
+    this.#draw();
+  }
+
+  #load() {
+    this.evidence = this.player.pictures ? this.model.evidence() : null;
+    this.#pictures = {};
+    this.#heat = null;
+    const event = this.model.event();
+    byId("faces").hidden = !this.evidence;
+    byId("faces-none").hidden = Boolean(this.evidence);
+    if (!this.evidence) {
+      clearInterval(this.#timer);
+      byId("faces-none").textContent = this.#whyNone(event);
+      return;
+    }
+    const [width, height] = this.evidence.size;
+    this.canvas.style.aspectRatio = `${width} / ${height}`;
+    for (const side of ["onset", "apex"]) {
+      const picture = new Image();
+      picture.addEventListener("load", () => this.#draw());
+      picture.addEventListener("error", () => { this.note.textContent = "The pictures cannot be loaded."; });
+      picture.src = pictureUrl(this.model.recording.id, this.evidence.index, `${side}.jpg`);
+      this.#pictures[side] = picture;
+    }
+    this.note.textContent = `Event ${eventName(event.key)} at the machine’s onset (frame ${event.machine.onset_frame}) and apex (${event.machine.apex_frame}), head held still.`;
+    this.#draw();
+  }
+
+  #whyNone(event) {
+    if (!event) return "Choose an event to see its onset and apex.";
+    if (!this.player.pictures) return "The pictures were removed with the video; the numbers stay.";
+    return "An added event has no pictures of its own: t steps the video between its onset and its apex.";
+  }
+
+  #draw() {
+    const picture = this.#pictures[this.side];
+    if (!this.evidence || !picture?.complete || !picture.naturalWidth || !this.canvas.clientWidth) return;
+    const ratio = devicePixelRatio || 1;
+    const width = Math.round(this.canvas.clientWidth * ratio);
+    const [own, tall] = this.evidence.size;
+    if (this.canvas.width !== width) {
+      this.canvas.width = width;
+      this.canvas.height = Math.round((width * tall) / own);
+    }
+    const c = this.canvas.getContext("2d");
+    c.imageSmoothingQuality = "high";
+    c.drawImage(picture, 0, 0, this.canvas.width, this.canvas.height);
+    const transform = cropTransform(this.evidence, width / own);
+    const { cells, flow, votes } = this.model.layers;
+    if (votes && this.evidence.votes) drawHeat(c, (this.#heat ??= heatPicture(this.evidence.votes)), transform);
+    if (cells) drawCells(c, this.evidence.cells, transform, ratio);
+    if (flow) drawArrows(c, this.evidence.flow, transform);
+    this.canvas.setAttribute("aria-label", `The face at the ${this.side}`);
+  }
+}
+
+/** Probabilities, where on the face, and a few numbers: the machine's, whatever the coder decided. */
+export function machineCard(event) {
+  const machine = event.machine;
+  if (!machine) return el("p", { class: "hint" }, "You added this event; the machine did not report it.");
+  const best = machine.label;
+  const rows = CLASSES.map((name) => {
+    const value = machine.probabilities?.[name] ?? 0;
+    return el("li", { class: name === best && "best" }, el("span", {}, name), bar(value, name), el("b", {}, share(value)));
+  });
+  const regions = Object.entries(machine.regions ?? {}).filter(([, value]) => value > 0).sort((a, b) => b[1] - a[1]);
+  const most = regions[0]?.[1] ?? 1;
+  return [
+    el("ul", { class: "shares", "aria-label": "The machine’s probabilities" }, rows),
+    regions.length > 0 && el("div", { class: "regions" },
+      el("h4", {}, `Where ${best} comes from`),
+      el("ul", { class: "shares" }, regions.slice(0, REGIONS).map(([cell, value]) =>
+        el("li", {}, el("span", {}, cellName(cell)), bar(value / most, ""), el("b", {}, share(value)))))),
+    el("dl", { class: "numbers" },
+      number("Length", `${Math.round(1000 * (machine.offset_s - machine.onset_s))} ms`),
+      number("Rise", `${Math.round(1000 * (machine.apex_s - machine.onset_s))} ms`),
+      number("Strength", `${machine.strength.toFixed(1)} × noise`)),
+  ];
+}
+
+function bar(value, name) {
+  return el("span", { class: "track" }, el("span", { class: ["fill", name], style: { width: `${Math.max(0, Math.min(1, value)) * 100}%` } }));
+}
+
+const number = (term, value) => el("div", {}, el("dt", {}, term), el("dd", {}, value));
+
+export function showMachine(model) {
+  const event = model.event();
+  fill(byId("machine"), event ? machineCard(event) : el("p", { class: "hint" }, "Choose an event to see why the machine reported it."));
+}

@@ -1,0 +1,95 @@
+// The review page: fetches one recording, builds the desk, connects its parts.
+
+import { api, askCoder, byId, coder, el, fill, formatDate, formatDuration, header, plural, showError } from "/static/app.js";
+import { Clock, exportUrl, fetchReview, fetchRows, videoUrl } from "./data.js";
+import { Desk } from "./desk.js";
+import { Model } from "./model.js";
+import { NumbersPlayer, VideoPlayer } from "./player.js";
+
+const POLL_MS = 2000;
+const RECORDING = new URLSearchParams(location.search).get("recording") ?? "";
+
+function problem(line, ...more) {
+  byId("loading").hidden = true;
+  byId("desk").hidden = true;
+  fill(byId("problem"), el("p", {}, line), ...more);
+  byId("problem").hidden = false;
+}
+
+const link = (href, words) => el("p", {}, el("a", { href }, words));
+
+async function start() {
+  header("review", { wide: true });
+  if (!/^[0-9a-f]{32}$/.test(RECORDING)) {
+    return problem("expected a recording, got none; choose one on the page Analyse", link("/", "All recordings"));
+  }
+  if (!(coder() || (await askCoder()))) {
+    const again = el("button", { type: "button", class: "primary", onclick: () => location.reload() }, "Give a name");
+    return problem("Decisions are kept under the name of who made them. Give yours, or a pseudonym, to begin.", el("p", {}, again));
+  }
+  document.addEventListener("coder", () => location.reload()); // another person's review begins at its own
+  const answer = await fetchReview(RECORDING, coder());
+  if (!answer.analysis) return waitFor(answer.recording);
+  const rows = await fetchRows(RECORDING, answer.shown.frames_bin);
+  return open(answer, rows);
+}
+
+function waitFor({ name, job }) {
+  if (job && (job.status === "failed" || job.status === "cancelled")) {
+    return problem(`The analysis of ${name} ${job.status === "failed" ? "failed" : "was cancelled"}. ${job.error}`, link("/", "All recordings"));
+  }
+  const share = job?.total ? ` ${Math.round((100 * job.done) / job.total)} %` : "";
+  problem(`${name} is not analysed yet${job?.stage ? `: ${job.stage}${share}` : ""}. This page opens by itself when it is.`, link("/", "All recordings"));
+  return setTimeout(async () => {
+    try {
+      const recording = await api(`/recordings/${RECORDING}`);
+      if (recording.job?.status === "done") location.reload();
+      else waitFor(recording);
+    } catch (error) {
+      problem(error.message, link("/", "All recordings"));
+    }
+  }, POLL_MS);
+}
+
+function open({ recording, analysis, review, shown }, rows) {
+  const clock = new Clock(shown);
+  const kept = recording.media === "kept";
+  const video = byId("video");
+  const player = kept ? new VideoPlayer(video, clock) : new NumbersPlayer(clock);
+  const model = new Model({ recording, analysis, review, shown, clock, rows, coder: coder() });
+  describe(model);
+  byId("loading").hidden = true;
+  byId("desk").hidden = false;
+  video.hidden = !kept;
+  byId("no-video").hidden = kept;
+  byId("no-video").textContent = kept ? "" : "The video was removed when its retention ended. Numbers, events and decisions stay; the face is drawn from its landmarks.";
+  const desk = new Desk(model, player);
+  if (kept) player.open(videoUrl(recording.id));
+  desk.begin();
+}
+
+function describe({ recording, shown, analysis, coder: who }) {
+  document.title = `${recording.name} - Review - micromimic`;
+  byId("name").textContent = recording.name;
+  const facts = [
+    recording.subject_code && `subject ${recording.subject_code}`, formatDuration(shown.duration_s),
+    `${Math.round(shown.fps * 100) / 100} frames/s`, `${shown.width} × ${shown.height}`, `${shown.frames.toLocaleString("en-GB")} frames`,
+    `${analysis.model.name} ${analysis.model.version}`,
+    recording.media === "kept" && recording.expires_at && `video kept until ${formatDate(recording.expires_at)}`,
+  ].filter(Boolean);
+  fill(byId("facts"), facts.map((fact) => el("li", {}, fact)));
+  if (analysis.warnings.length) {
+    byId("limits").hidden = false;
+    fill(byId("limits-title"), `${plural(analysis.warnings.length, "limit")} of this recording`);
+    fill(byId("limits-list"), analysis.warnings.map(({ message }) => el("li", {}, message)));
+  }
+  const links = (name) => [["json", "JSON"], ["csv", "CSV"], ["eaf", "ELAN"]].map(([format, words]) =>
+    el("a", { href: exportUrl(recording.id, format, name), download: true }, words));
+  fill(byId("export-links"), el("h4", {}, "Your review"), el("p", {}, links(who)), el("h4", {}, "The machine’s answer"), el("p", {}, links("")),
+    recording.media === "kept" && el("p", {}, el("a", { href: `/api/v1/recordings/${recording.id}/files/report.html`, target: "_blank", rel: "noopener" }, "Report")));
+}
+
+start().catch((error) => {
+  if (error?.name === "ApiError") problem(error.message, link("/", "All recordings"));
+  else showError(error);
+});

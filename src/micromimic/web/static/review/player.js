@@ -1,0 +1,235 @@
+// The video, one frame at a time. The frame that `shown` names is the one on the screen: it comes from
+// the browser's own report on what it has presented (requestVideoFrameCallback), never from a sum.
+
+const SETTLE_MS = 400;
+
+/** Fires "frame" (another frame is on the screen), "play" (playing, speed or loop changed), "ready", "gone". */
+export class VideoPlayer extends EventTarget {
+  #shift = 0; // the file's time less the source's time
+  #sought = null; // frame that a running seek is after
+  #timer = null;
+  #calibrated = false;
+  #reported = false; // whether anything was presented since the last seek began
+
+  constructor(video, clock) {
+    super();
+    this.video = video;
+    this.clock = clock;
+    this.shown = 0;
+    this.wanted = 0;
+    this.speed = 1;
+    this.loop = null;
+    this.pictures = true;
+    this.ready = false;
+    video.muted = true;
+    video.addEventListener("seeked", () => this.#seeked());
+    video.addEventListener("ended", () => this.#ended());
+    for (const name of ["play", "pause"]) video.addEventListener(name, () => this.#fire("play"));
+    video.addEventListener("error", () => this.#fire("gone"));
+    video.addEventListener("loadeddata", () => this.#firstFrame(), { once: true });
+    this.#listen();
+  }
+
+  get playing() {
+    return !this.video.paused && !this.video.ended;
+  }
+
+  open(url) {
+    this.video.src = url;
+    this.video.load();
+  }
+
+  /** Shows a frame and stays there. */
+  seek(frame) {
+    this.wanted = this.clock.clamp(frame);
+    if (this.playing) this.video.pause();
+    this.#go();
+  }
+
+  step(count) {
+    this.seek((this.#sought === null ? this.shown : this.wanted) + count);
+  }
+
+  /** Plays on; within `loop` ([first, last] frame) over and over. */
+  play() {
+    const { loop } = this;
+    if (loop && (this.shown < loop[0] || this.shown >= loop[1])) this.#jump(loop[0]);
+    else if (this.shown >= this.clock.frames - 1) this.#jump(0);
+    this.video.playbackRate = this.speed;
+    this.video.play().catch((error) => {
+      if (error.name !== "AbortError") this.#fire("gone");
+    });
+  }
+
+  pause() {
+    this.video.pause();
+  }
+
+  setSpeed(speed) {
+    this.speed = speed;
+    this.video.playbackRate = speed;
+    this.#fire("play");
+  }
+
+  setLoop(loop) {
+    this.loop = loop;
+    this.#fire("play");
+  }
+
+  #go() {
+    if (!this.ready || this.#sought !== null) return;
+    if (this.wanted !== this.shown) this.#jump(this.wanted);
+  }
+
+  #jump(frame) {
+    this.#sought = frame;
+    this.#reported = false;
+    this.wanted = frame;
+    this.video.currentTime = this.clock.middle(frame) + this.#shift;
+  }
+
+  #seeked() {
+    const sought = this.#sought;
+    if (sought === null) return;
+    clearTimeout(this.#timer);
+    if (this.playing) {
+      this.#sought = null;
+      return;
+    }
+    if (sought === this.shown) this.#settled();
+    else this.#timer = setTimeout(() => this.#unreported(sought), SETTLE_MS);
+  }
+
+  /** A hidden page reports nothing: it will present what was asked for. Else what is on the screen counts. */
+  #unreported(sought) {
+    if (!this.#reported) return this.#present(sought);
+    if (this.wanted === sought) this.wanted = this.shown;
+    return this.#settled();
+  }
+
+  #settled() {
+    clearTimeout(this.#timer);
+    this.#sought = null;
+    if (!this.playing && this.wanted !== this.shown) this.#go();
+  }
+
+  #listen() {
+    this.video.requestVideoFrameCallback?.((now, { mediaTime }) => {
+      this.#reported = true;
+      if (!this.#calibrated) this.#calibrate(mediaTime);
+      this.#present(this.clock.nearest(mediaTime - this.#shift));
+      this.#listen();
+    });
+  }
+
+  #firstFrame() {
+    this.ready = true;
+    setTimeout(() => {
+      if (!this.#calibrated) this.#calibrate(0);
+    }, SETTLE_MS);
+    this.#fire("ready");
+  }
+
+  /** The first frame that is presented is frame 0, whatever time the file gives it. */
+  #calibrate(mediaTime) {
+    this.#calibrated = true;
+    this.#shift = mediaTime - this.clock.time(0);
+    this.#go();
+  }
+
+  #present(frame) {
+    const other = frame !== this.shown;
+    this.shown = frame;
+    if (this.playing) {
+      this.wanted = frame;
+      if (this.loop && frame >= this.loop[1] && this.#sought === null) this.#jump(this.loop[0]);
+    }
+    if (other) this.#fire("frame");
+    if (this.#sought !== null && !this.video.seeking && (frame === this.#sought || this.playing)) this.#settled();
+  }
+
+  #ended() {
+    if (!this.loop) return this.#fire("play");
+    this.#jump(this.loop[0]); // play() alone would begin at the file's start
+    return this.play();
+  }
+
+  #fire(name) {
+    this.dispatchEvent(new Event(name));
+  }
+}
+
+/** The same without a video: the frame number runs, curve and numbers follow. */
+export class NumbersPlayer extends EventTarget {
+  #started = null;
+
+  constructor(clock) {
+    super();
+    this.clock = clock;
+    this.shown = 0;
+    this.speed = 1;
+    this.loop = null;
+    this.pictures = false;
+    this.ready = true;
+    this.playing = false;
+  }
+
+  seek(frame) {
+    if (this.playing) this.pause();
+    this.#show(this.clock.clamp(frame));
+  }
+
+  step(count) {
+    this.seek(this.shown + count);
+  }
+
+  play() {
+    const { loop, clock } = this;
+    if (loop && (this.shown < loop[0] || this.shown >= loop[1])) this.#show(loop[0]);
+    else if (this.shown >= clock.frames - 1) this.#show(0);
+    this.#started = null;
+    this.playing = true;
+    this.#fire("play");
+    requestAnimationFrame((now) => this.#tick(now));
+  }
+
+  pause() {
+    this.playing = false;
+    this.#fire("play");
+  }
+
+  setSpeed(speed) {
+    this.speed = speed;
+    this.#started = null;
+    this.#fire("play");
+  }
+
+  setLoop(loop) {
+    this.loop = loop;
+    this.#fire("play");
+  }
+
+  #tick(now) {
+    if (!this.playing) return;
+    this.#started ??= { now, time: this.clock.time(this.shown) };
+    const frame = this.clock.nearest(this.#started.time + ((now - this.#started.now) / 1000) * this.speed);
+    const last = this.loop ? this.loop[1] : this.clock.frames - 1;
+    this.#show(Math.min(frame, last));
+    if (frame >= last) {
+      if (!this.loop) return this.pause();
+      this.#started = { now, time: this.clock.time(this.loop[0]) };
+    }
+    requestAnimationFrame((next) => this.#tick(next));
+    return undefined;
+  }
+
+  #show(frame) {
+    if (frame === this.shown) return;
+    this.shown = frame;
+    this.#fire("frame");
+  }
+
+  #fire(name) {
+    this.dispatchEvent(new Event(name));
+  }
+}

@@ -1,0 +1,90 @@
+// The video with what is laid over it; the numbers' own drawing where the video is gone.
+
+import { byId, colour } from "/static/app.js";
+import { drawArrows, drawCells, drawHeat, drawLandmarks, flowGain, heatPicture, ontoCanvas } from "./layers.js";
+import { eventName } from "./words.js";
+
+export class Stage {
+  #asked = false;
+  #heat = { key: null, picture: null };
+
+  constructor(model, player) {
+    Object.assign(this, { model, player });
+    this.box = byId("stage");
+    this.canvas = byId("overlay");
+    const { proxy, width, height } = model.shown;
+    this.box.style.setProperty("--ratio", String((proxy?.width ?? width) / (proxy?.height ?? height)));
+    new ResizeObserver(() => this.#resize()).observe(this.box);
+    for (const name of ["select", "layers", "events"]) model.addEventListener(name, () => this.redraw());
+    player.addEventListener("frame", () => this.redraw());
+    document.addEventListener("theme", () => this.redraw());
+  }
+
+  redraw() {
+    if (this.#asked) return;
+    this.#asked = true;
+    requestAnimationFrame(() => {
+      this.#asked = false;
+      this.#draw();
+    });
+  }
+
+  #resize() {
+    const ratio = devicePixelRatio || 1;
+    this.canvas.width = Math.round(this.box.clientWidth * ratio);
+    this.canvas.height = Math.round(this.box.clientHeight * ratio);
+    this.#draw();
+  }
+
+  #draw() {
+    const { model, player, canvas } = this;
+    const c = canvas.getContext("2d");
+    c.setTransform(1, 0, 0, 1, 0, 0);
+    c.clearRect(0, 0, canvas.width, canvas.height);
+    const frame = player.shown;
+    const segment = model.shown.segments?.[model.rows?.segment(frame)];
+    const own = model.rows?.transform(frame);
+    this.#caption(Boolean(own));
+    if (!own || !segment) return;
+    const transform = ontoCanvas(own, canvas.width / model.shown.width);
+    const line = Math.max(1, devicePixelRatio);
+    const { layers } = model;
+    if (!player.pictures) drawLandmarks(c, segment.landmarks, transform, colour("muted"));
+    const evidence = this.#within(frame);
+    if (layers.votes && evidence?.votes) drawHeat(c, this.#heatOf(evidence), transform);
+    if (layers.cells) drawCells(c, segment.cells, transform, line);
+    if (layers.flow && evidence) drawArrows(c, evidence.flow, transform);
+  }
+
+  /** Flow and votes belong to one movement: elsewhere in the video they would show what is not there. */
+  #within(frame) {
+    const event = this.model.event();
+    if (!event?.machine) return null;
+    const from = Math.min(event.onset_frame, event.machine.onset_frame), to = Math.max(event.offset_frame, event.machine.offset_frame);
+    return frame >= from && frame <= to ? this.model.evidence() : null;
+  }
+
+  #heatOf(evidence) {
+    if (this.#heat.key !== evidence.index) this.#heat = { key: evidence.index, picture: heatPicture(evidence.votes) };
+    return this.#heat.picture;
+  }
+
+  #caption(found) {
+    const { model } = this;
+    const { cells, flow, votes } = model.layers;
+    const words = [];
+    if (!model.rows) words.push("The numbers of each frame are gone.");
+    else if (!found) words.push("No face found on this frame.");
+    const evidence = model.evidence(), event = model.event();
+    if (cells && found) words.push("Squares: the ten cells.");
+    if ((flow || votes) && !evidence) words.push(event ? "An added event has no flow and no votes." : "Flow and votes belong to an event: choose one.");
+    else if ((flow || votes) && !this.#within(this.player.shown)) words.push(`Flow and votes of event ${eventName(event.key)} are shown between its onset and its offset.`);
+    else {
+      if (flow) words.push(`Arrows: motion from the machine’s onset to its apex, drawn ${flowGain(evidence.flow).gain} × longer.`);
+      if (votes) words.push(evidence.votes ? `Warmer: more of the vote for ${event.machine.label}.` : "This model casts no votes.");
+    }
+    const line = words.join(" ");
+    const place = byId("stage-note");
+    if (place.textContent !== line) place.textContent = line;
+  }
+}

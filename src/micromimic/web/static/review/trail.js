@@ -1,0 +1,135 @@
+// Who decided what and when; and, once one's own review is complete, how far two agree. Until then
+// nothing that another coder decided is shown or asked for: coding stays blind.
+
+import { api, byId, el, fill, formatMoment, plural, showError } from "/static/app.js";
+import { fetchHistory, fetchReview } from "./data.js";
+import { actionWords, clockTime, share } from "./words.js";
+
+const PAUSE_MS = 250;
+
+export class Trail {
+  #timer = null;
+  #asked = 0;
+
+  constructor(model) {
+    this.model = model;
+    this.history = byId("history");
+    this.everyone = byId("history-all");
+    this.everyone.addEventListener("change", () => this.#load());
+    this.wasComplete = null;
+    model.addEventListener("saved", () => this.#soon());
+    model.addEventListener("events", () => this.#gate());
+    this.#gate();
+    this.#load();
+  }
+
+  reload() {
+    this.#soon();
+  }
+
+  #soon() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#load(), PAUSE_MS);
+  }
+
+  async #load() {
+    const { model } = this;
+    const turn = (this.#asked += 1);
+    const all = model.complete && this.everyone.checked;
+    try {
+      const entries = await fetchHistory(model.recording.id, all ? null : model.coder);
+      if (turn === this.#asked) this.#show(entries, all);
+    } catch (error) {
+      if (error.name !== "ApiError") throw error;
+      if (!this.history.childElementCount) fill(this.history, el("li", { class: "hint" }, error.message));
+    }
+  }
+
+  #show(entries, all) {
+    const { analysis, coder } = this.model;
+    const taken = new Set();
+    for (const { action, target, coder: who } of entries) {
+      if (action === "undo") taken.add(`${who} ${target}`);
+      if (action === "redo") taken.delete(`${who} ${target}`);
+    }
+    const lines = entries.map((entry) => el("li", { class: taken.has(`${entry.coder} ${entry.number}`) && "taken" },
+      el("span", { class: "number" }, entry.number),
+      el("span", {}, all && el("b", {}, entry.coder === coder ? "you " : `${entry.coder} `), actionWords(entry),
+        taken.has(`${entry.coder} ${entry.number}`) && el("small", {}, " (taken back)")),
+      el("time", { datetime: entry.decided_at, title: formatMoment(entry.decided_at) }, clockTime(entry.decided_at))));
+    const { name, version } = analysis.model;
+    lines.unshift(el("li", {}, el("span", { class: "number" }, "–"),
+      el("span", {}, `the machine (${name} ${version}) reported ${plural(analysis.events.length, "candidate")}; its answer never changes`)));
+    fill(this.history, lines.reverse());
+  }
+
+  /** Other coders: a line until one's own review is complete, then a choice of whom to compare with. */
+  #gate() {
+    const { model } = this;
+    if (model.complete === this.wasComplete) return;
+    this.wasComplete = model.complete;
+    byId("history-all-label").hidden = !model.complete;
+    if (model.complete) this.#open();
+    else {
+      byId("compare").hidden = true;
+      model.others = [];
+      byId("blind").textContent = this.#blindWords();
+      byId("blind").hidden = false;
+    }
+  }
+
+  #blindWords() {
+    const others = this.model.recording.coders.filter((name) => name !== this.model.coder).length;
+    const who = others ? `${plural(others, "other coder")} decided here too. ` : "";
+    return `${who}Agreement with the machine${others ? " and with others" : ""} is shown when every event is decided, so that your own view comes first.`;
+  }
+
+  async #open() {
+    const { model } = this;
+    try {
+      model.recording = await api(`/recordings/${model.recording.id}`);
+    } catch (error) {
+      if (error.name !== "ApiError") throw error;
+      return showError(error);
+    }
+    const others = model.recording.coders.filter((name) => name !== model.coder);
+    const choice = byId("compare-with");
+    fill(choice, el("option", { value: "machine" }, "the machine"), others.map((name) => el("option", { value: `coder ${name}` }, name)));
+    choice.onchange = () => this.#compare(choice.value);
+    byId("blind").hidden = true;
+    byId("compare").hidden = false;
+    return this.#compare(choice.value);
+  }
+
+  async #compare(choice) {
+    const { model } = this;
+    const other = choice.replace(/^coder /, "");
+    try {
+      const [found, theirs] = await Promise.all([
+        api(`/recordings/${model.recording.id}/agreement`, { query: { coder: model.coder, other } }),
+        choice === "machine" ? null : fetchReview(model.recording.id, other),
+      ]);
+      fill(byId("agreement"), agreementCard(found));
+      model.othersName = other;
+      model.showOthers(theirs ? theirs.review.events : []);
+    } catch (error) {
+      if (error.name !== "ApiError") throw error;
+      fill(byId("agreement"), el("p", { class: "problem" }, error.message));
+    }
+  }
+}
+
+const interval = (low, high) => (low === null || high === null ? "no interval" : `95 %: ${signed(low)} to ${signed(high)}`);
+const signed = (value) => (value < 0 ? `−${share(-value)}` : share(value));
+
+function agreementCard(found) {
+  const figure = (name, value, ...rest) => el("div", { class: "figure" }, el("h4", {}, name),
+    el("p", { class: "value" }, value === null ? "–" : signed(value)), rest.map((line) => el("p", { class: "hint" }, line)));
+  return [
+    el("div", { class: "figures" },
+      figure("Cohen’s kappa", found.kappa, interval(found.kappa_low, found.kappa_high), `${plural(found.n, "candidate")} decided by both`),
+      figure("Same answer", found.observed, interval(found.observed_low, found.observed_high)),
+      figure("F1 of events in time", found.f1, `${found.matched} matched, yours ${found.events_first}, theirs ${found.events_second}`)),
+    found.note && el("p", { class: "hint" }, found.note),
+  ];
+}

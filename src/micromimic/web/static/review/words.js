@@ -1,0 +1,58 @@
+// What things are called: classes, states, events, decisions. Every state has a sign and a word, never a colour alone.
+
+import { formatTime, plural } from "/static/app.js";
+
+export const CLASSES = ["negative", "positive", "surprise"];
+export const POINTS = ["onset", "apex", "offset"];
+
+export const STATUS = {
+  pending: { sign: "?", word: "open" },
+  accepted: { sign: "✓", word: "accepted" },
+  rejected: { sign: "✕", word: "rejected" },
+};
+
+/** What an event is called for as long as it lives: the machine's by its place, an added one by its decision. */
+export function eventName(key) {
+  if (key.startsWith("m")) return String(Number(key.slice(1)) + 1);
+  return key.startsWith("c") ? `A${key.slice(1)}` : "A";
+}
+
+/** A share of 1 as two digits: .86, 1.00. */
+export function share(value) {
+  if (!Number.isFinite(value)) return "–";
+  return value.toFixed(2).replace(/^0/, "");
+}
+
+export function frameWords(frame, clock) {
+  return `frame ${frame}, ${formatTime(clock.time(frame))}`;
+}
+
+/** "accepted", "relabelled to positive", ... of a decision or of a change that waits. */
+export function actionWords({ action, event, payload = {}, target = null }) {
+  const name = event ? `event ${eventName(event)}` : "an event";
+  const frames = POINTS.filter((p) => Number.isInteger(payload[`${p}_frame`])).map((p) => `${p} to ${payload[`${p}_frame`]}`);
+  switch (action) {
+    case "accept": return `accepted ${name}`;
+    case "reject": return `rejected ${name}`;
+    case "relabel": return `called ${name} ${payload.label}`;
+    case "move": return `moved ${name}: ${frames.join(", ")}`;
+    case "add": return `added ${name} as ${payload.label}, ${frames.join(", ").replaceAll(" to ", " ")}`;
+    case "remove": return `removed ${name}`;
+    case "comment": return payload.note ? `noted on ${name}: “${payload.note}”` : `cleared the note on ${name}`;
+    case "undo": return target ? `took back decision ${target}` : "took back the last decision";
+    case "redo": return target ? `brought back decision ${target}` : "brought back the last decision";
+    default: return `${action} ${name}`;
+  }
+}
+
+/** "3 of 5 decided", or "all 5 decided". */
+export function progressWords(events) {
+  const open = events.filter((event) => event.status === "pending").length;
+  if (!events.length) return "no event here";
+  return open ? `${events.length - open} of ${plural(events.length, "event")} decided` : `all ${plural(events.length, "event")} decided`;
+}
+
+/** Time of day with seconds, of an ISO moment. */
+export function clockTime(text) {
+  return new Date(text).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+}

@@ -1,0 +1,259 @@
+"""A workstation in a thread, a browser at it, and records to look at; for tests of the pages."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.results import event_to_dict
+
+from .sample_analysis import sample_analysis
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+
+    from micromimic.store.records import Recording
+    from micromimic.store.store import Store
+
+PATIENCE_MS = 120_000
+"""Ends a test that hangs; nothing is expected to take this long."""
+WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+
+
+@dataclass
+class Station:
+    """A running server, and the store behind it."""
+
+    url: str
+    store: Store
+    data: Path
+    stop: Callable[[], None]
+    """End the server early, as if it had gone."""
+
+
+@contextmanager
+def running_station(
+    data: Path, *, jobs: bool = False, port: int = 0, watch: Any = None, **limits: Any
+) -> Iterator[Station]:
+    """Serve a data folder from a thread.
+
+    Args:
+        data: the folder.
+        jobs: analyse uploads in worker processes; else they stay queued.
+        port: 0 takes a free one.
+        watch: what live sessions are opened with, in place of the pipeline.
+        limits: further settings.
+    """
+    import uvicorn
+
+    from micromimic.store.database import open_store
+    from micromimic.web.app import create_app
+    from micromimic.web.jobs import JobRunner
+    from micromimic.web.settings import Settings
+
+    listening = socket.create_server(("127.0.0.1", port), backlog=64)
+    settings = Settings(data=data, port=listening.getsockname()[1], **limits)
+    with open_store(data) as store:
+        runner = JobRunner(store, settings) if jobs else None
+        app = create_app(settings, store, runner=runner)
+        if watch is not None:
+            app.state.workstation.watch = watch
+        config = uvicorn.Config(
+            app,
+            log_level="error",
+            ws_max_size=2 << 20,
+            timeout_graceful_shutdown=2,
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listening],), name="station")
+        thread.start()
+
+        def stop() -> None:
+            server.should_exit = True
+            thread.join()
+
+        try:
+            wait_for(lambda: server.started or not thread.is_alive())
+            assert server.started, "the server did not start"
+            yield Station(f"http://127.0.0.1:{settings.port}", store, data, stop)
+        finally:
+            stop()
+
+
+def wait_for(condition: Callable[[], object], patience_s: float = PATIENCE_MS / 1000) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def until(page: Page, expression: str) -> None:
+    """Wait until an expression holds in the page; the CSP forbids Playwright's own way."""
+    end = time.monotonic() + PATIENCE_MS / 1000
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, f"waited in vain for {expression}"
+        page.wait_for_timeout(20)
+
+
+@contextmanager
+def running_browser(path: str, *arguments: str) -> Iterator[Browser]:
+    """A headless Chromium. One at a time in a thread, and closed before other tests use asyncio."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage", *arguments]
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass
+class Desk:
+    """A browser at a workstation: pages, and everything they complained about."""
+
+    context: BrowserContext
+    station: Station
+    trouble: list[str]
+
+    def page(self, path: str = "/") -> Page:
+        """A new page, ready."""
+        page = self.context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.trouble.append(f"error: {error}"))
+        page.on("requestfailed", lambda request: self._failed(request.url, request.failure))
+        page.goto(self.station.url + path)
+        page.wait_for_selector("html[data-ready]")
+        return page
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.trouble.append(f"{message.type}: {message.text} ({message.location.get('url')})")
+
+    def _failed(self, url: str, why: str | None) -> None:
+        if not url.startswith(self.station.url):
+            self.trouble.append(f"asked the network: {url} ({why})")
+
+    def expect(self, pattern: str) -> None:
+        """Take out what had to be heard, such as a refused upload; it must have been."""
+        kept = [line for line in self.trouble if not re.search(pattern, line)]
+        assert len(kept) < len(self.trouble), f"not heard: {pattern}; heard: {self.trouble}"
+        self.trouble[:] = kept
+
+
+@contextmanager
+def desk_at(station: Station, browser: Browser, **options: Any) -> Iterator[Desk]:
+    """A fresh profile at the station; fails if a page complained of anything unexpected."""
+    context = browser.new_context(viewport=options.pop("viewport", WIDE), **options)
+    desk = Desk(context, station, [])
+    try:
+        yield desk
+        assert desk.trouble == []
+    finally:
+        context.close()
+
+
+def add_recording(
+    store: Store,
+    name: str,
+    *,
+    session_id: str | None = None,
+    events: int | None = 6,
+    status: str = "done",
+    days: int = 30,
+) -> Recording:
+    """A recording with a made-up answer of the machine, and a few bytes for a video."""
+    from micromimic.store.records import Consent
+    from micromimic.store.values import new_id
+
+    new = new_id()
+    folder = store.folder(new)
+    folder.mkdir(parents=True)
+    (folder / "video.mp4").write_bytes(b"no video, but bytes" * 50)
+    recording = store.add_recording(
+        id=new,
+        name=name,
+        extension=".mp4",
+        size_bytes=950,
+        sha256="0123456789abcdef" * 4,
+        session_id=session_id,
+        consent=None if session_id else Consent(given=True, noted_by="kim"),
+        expires_at=datetime.now(UTC) + timedelta(days=days),
+    )
+    if status == "queued":
+        return recording
+    job = store.claim_job("tests")
+    assert job is not None and job.recording_id == new
+    if status == "running":
+        store.beat(job.id, stage="tracking", done=250, total=1000)
+    elif status == "failed":
+        store.fail_job(job.id, "expected a video, got 3 frames; record at least a second")
+    else:
+        store.finish_job(job.id, payload=_payload(events or 0), review=_review())
+    return store.recording(new)
+
+
+def _payload(count: int) -> dict[str, Any]:
+    analysis = sample_analysis()
+    events = [event_to_dict(event) for event in analysis.events]
+    return {**analysis.to_dict(), "events": [events[i % len(events)] for i in range(count)]}
+
+
+def _review() -> dict[str, Any]:
+    source = sample_analysis().source
+    return {
+        "schema": "micromimic.review/1",
+        "fps": source.fps,
+        "frames": source.frames,
+        "frame_times": None,
+        "duration_s": source.duration_s,
+        "start_s": 0.0,
+    }
+
+
+def add_series(store: Store, code: str, counts: tuple[int, ...]) -> list[str]:
+    """A subject with a session every two weeks, the first the baseline; ids of the sessions."""
+    from micromimic.store.records import Consent
+
+    subject = store.add_subject(code, note="wears glasses")
+    ids = []
+    for number, count in enumerate(counts):
+        session = store.add_session(
+            subject.id,
+            title="intake" if number == 0 else f"week {2 * number}",
+            held_on=date(2026, 9, 1) + timedelta(days=14 * number),
+            consent=Consent(given=True, noted_by="kim", note="signed form 12"),
+            baseline=number == 0,
+        )
+        add_recording(store, f"{code} {session.title}.mp4", session_id=session.id, events=count)
+        ids.append(session.id)
+    return ids
+
+
+def write_y4m(path: Path, frames: Iterator[NDArray[np.uint8]], fps: int) -> int:
+    """Grey (H, W) frames as the raw video that Chromium's fake camera plays; how many."""
+    count = 0
+    with path.open("wb") as file:
+        for frame in frames:
+            height, width = frame.shape
+            if count == 0:
+                file.write(f"YUV4MPEG2 W{width} H{height} F{fps}:1 Ip A1:1 C420jpeg\n".encode())
+                neutral = b"\x80" * (2 * (width // 2) * (height // 2))
+            file.write(b"FRAME\n" + frame.tobytes() + neutral)
+            count += 1
+    return count

@@ -1,0 +1,127 @@
+"""A recording analysed for real, and what tests do with its review page."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+
+from micromimic.synthesis.clips import ClipConfig, write_clip
+
+from .page_server import Desk, running_station, wait_for
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from micromimic.store.records import ReviewedEvent
+    from micromimic.store.store import Store
+
+CLIP = ClipConfig(
+    seconds=7.0,
+    fps=100.0,
+    width=480,
+    height=360,
+    face_px=330.0,
+    peak_px=1.8,
+    events_per_minute=26.0,
+    macros_per_minute=0.0,
+    head_moves_per_minute=0.0,
+    blinks_per_minute=8.6,
+    blinks_apart=True,
+    flicker=0.0,
+    noise_sd=1.5,
+)
+SEED = 3
+"""Three micro-expressions, far apart; the machine finds each."""
+RECORDING = "5" * 32
+COMPLAINT = r"Failed to load resource"
+"""What Chromium itself writes when a request is refused or nobody answers."""
+
+
+def analysed(data: Path) -> None:
+    """Put one recording into a data folder and have a worker analyse it."""
+    from micromimic.store.database import open_store
+    from micromimic.store.records import Consent
+
+    cv2.setNumThreads(1)
+    with open_store(data) as store:
+        folder = store.folder(RECORDING)
+        folder.mkdir(parents=True)
+        video = folder / "video.mp4"
+        write_clip(video, CLIP, SEED, crf=16, preset="superfast")
+        content = video.read_bytes()
+        store.add_recording(
+            id=RECORDING,
+            name="interview.mp4",
+            extension=".mp4",
+            size_bytes=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            consent=Consent(given=True, noted_by="kim"),
+            expires_at=datetime.now(UTC) + timedelta(days=30),
+        )
+    with running_station(data, jobs=True) as station:
+
+        def over() -> bool:
+            job = station.store.recording(RECORDING).job
+            assert job is not None and job.status != "failed", job
+            return job.status == "done"
+
+        wait_for(over)
+
+
+def open_review(desk: Desk, coder: str) -> Page:
+    """The review page of one coder, its first frame on the screen."""
+    desk.context.add_init_script(
+        f"localStorage.getItem('micromimic.coder') ?? "
+        f"localStorage.setItem('micromimic.coder', {coder!r})"
+    )
+    page = desk.page(f"/review?recording={RECORDING}")
+    page.wait_for_selector("html[data-open]")
+    return page
+
+
+def press(page: Page, *keys: str) -> None:
+    """Keys, one after the other, wherever the focus is."""
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def at_frame(page: Page, frame: int) -> None:
+    """Wait until a frame is on the screen."""
+    page.wait_for_function(
+        "frame => document.getElementById('stage').dataset.frame === String(frame)", arg=frame
+    )
+
+
+def shown_frame(page: Page) -> int:
+    """The frame that the page says is on the screen."""
+    return int(page.input_value("#frame"))
+
+
+def saved(store: Store, coder: str, number: int) -> tuple[ReviewedEvent, ...]:
+    """The coder's events once so many decisions are stored."""
+    wait_for(lambda: store.review(RECORDING, coder).number >= number)
+    review = store.review(RECORDING, coder)
+    assert review.number == number
+    return review.events
+
+
+def settled(page: Page) -> None:
+    """Wait until every change is saved."""
+    page.wait_for_selector("#saved[data-state=idle]")
+
+
+def box(page: Page, selector: str) -> dict[str, Any]:
+    """Where an element is."""
+    found = page.locator(selector).bounding_box()
+    assert found is not None, selector
+    return dict(found)
+
+
+def middle(page: Page, selector: str) -> tuple[float, float]:
+    """The middle of an element."""
+    found = box(page, selector)
+    return found["x"] + found["width"] / 2, found["y"] + found["height"] / 2

@@ -1,0 +1,152 @@
+"""Stores and records for tests, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import delete
+
+from micromimic.errors import UnavailableError
+from micromimic.store.database import DATABASE_NAME, open_store
+from micromimic.store.records import Consent, Recording
+from micromimic.store.store import Store
+from micromimic.store.tables import recordings, subjects
+from micromimic.store.values import new_id
+
+from .postgres_server import running_postgres
+
+DATABASES = [
+    pytest.param("sqlite", marks=pytest.mark.needs("web")),
+    pytest.param("postgresql", marks=pytest.mark.needs("postgres", "web")),
+]
+"""Parameters of a fixture: what follows is tested on both."""
+NOW = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
+SHA = "0123456789abcdef" * 4
+YES = Consent(given=True, noted_by="kim", note="signed form 12")
+NO = Consent(given=False)
+
+
+class Clock:
+    """A clock that moves on by a second with each look."""
+
+    def __init__(self, start: datetime = NOW) -> None:
+        self.now = start
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """What `open_store` is given for a parameter of DATABASES: an empty database."""
+    if request.param == "sqlite":
+        return None
+    return running_postgres(request.config).new_database()
+
+
+@contextmanager
+def opened(request: pytest.FixtureRequest, folder: Path) -> Iterator[Store]:
+    """An empty store in a folder, whose clock ticks; its database was migrated once."""
+    data, url = folder / "data", None
+    if request.param == "sqlite":
+        data.mkdir()
+        (data / DATABASE_NAME).write_bytes(_sqlite_template(request.config, folder))
+    else:
+        url = _postgres_url(request.config)
+    with open_store(data, url) as store:
+        with store.database.write() as connection:  # what the test before left on PostgreSQL
+            connection.execute(delete(subjects))
+            connection.execute(delete(recordings))
+        store.clock = Clock()
+        yield store
+
+
+_SQLITE = pytest.StashKey[bytes]()
+_POSTGRES = pytest.StashKey[str]()
+
+
+def _sqlite_template(config: pytest.Config, folder: Path) -> bytes:
+    if _SQLITE not in config.stash:
+        with open_store(folder / "template"):
+            pass
+        config.stash[_SQLITE] = (folder / "template" / DATABASE_NAME).read_bytes()
+    return config.stash[_SQLITE]
+
+
+def _postgres_url(config: pytest.Config) -> str:
+    if _POSTGRES not in config.stash:
+        config.stash[_POSTGRES] = running_postgres(config).new_database()
+    return config.stash[_POSTGRES]
+
+
+def machine_events(count: int = 2) -> list[dict[str, Any]]:
+    """Entries as in ``events.json``, at 200 frames a second."""
+    return [
+        {
+            "onset_s": (10 + 100 * k) / 200,
+            "apex_s": (20 + 100 * k) / 200,
+            "offset_s": (40 + 100 * k) / 200,
+            "onset_frame": 10 + 100 * k,
+            "apex_frame": 20 + 100 * k,
+            "offset_frame": 40 + 100 * k,
+            "label": "negative",
+            "probabilities": {"negative": 0.6, "positive": 0.3, "surprise": 0.1},
+            "uncertain": False,
+            "strength": 1.25,
+            "regions": {"chin": 1.0},
+        }
+        for k in range(count)
+    ]
+
+
+def answer(count: int = 2) -> dict[str, dict[str, Any]]:
+    """What a worker hands to `finish_job`."""
+    payload = {"schema": "micromimic.events/1", "events": machine_events(count), "warnings": []}
+    review = {"schema": "micromimic.review/1", "fps": 200.0, "frames": 1000, "frame_times": None}
+    return {"payload": payload, "review": review}
+
+
+def add_session(store: Store, code: str = "P1", consent: Consent = YES) -> str:
+    """Id of a session of a person, who is made where missing."""
+    known = {person.code: person.id for person in store.subjects()}
+    person = known.get(code) or store.add_subject(code).id
+    return store.add_session(person, title="first", held_on=date(2024, 5, 1), consent=consent).id
+
+
+def add_recording(
+    store: Store, session_id: str | None = None, *, files: bool = False, **given: Any
+) -> Recording:
+    """A recording, with its video where asked for."""
+    given = {"consent": None if session_id else YES, "expires_at": None, **given}
+    given = {"id": new_id(), "name": "interview.mp4", "extension": ".mp4", **given}
+    given = {"size_bytes": 5, "sha256": SHA, **given}
+    if files:
+        folder = store.folder(given["id"])
+        folder.mkdir(parents=True)
+        (folder / "video.mp4").write_bytes(b"video")
+    return store.add_recording(session_id=session_id, **given)
+
+
+def analysed(store: Store, session_id: str | None = None, events: int = 2, **given: Any) -> str:
+    """Id of a recording with the machine's answer."""
+    recording = add_recording(store, session_id, **given)
+    job = store.claim_job("tests")
+    assert job is not None
+    assert job.recording_id == recording.id
+    store.finish_job(job.id, **answer(events))
+    return recording.id
+
+
+@contextmanager
+def one_line(*words: str) -> Iterator[None]:
+    """`UnavailableError` of one line with these words, and what to do."""
+    with pytest.raises(UnavailableError, match=r"^expected .*, got.*; ") as caught:
+        yield
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)

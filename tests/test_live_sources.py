@@ -1,0 +1,469 @@
+"""Live sources: files at their own speed, cameras that are unplugged, pushed frames.
+
+Cameras are played by a class that behaves as OpenCV's does: no camera was ever on the machine that
+these ran on. Pictures carry their number, so that a frame taken for another is seen.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from micromimic.errors import InputError, SourceLostError
+from micromimic.media.live import Arrival
+from micromimic.media.live_camera import CameraOptions, CameraSource, open_camera
+from micromimic.media.live_file import FileSource
+from micromimic.media.live_open import open_live
+from micromimic.media.live_push import PushSource
+from micromimic.media.live_queue import LiveQueue
+from micromimic.media.video import open_source
+
+from .live_servers import (
+    HANG_S,
+    HEIGHT,
+    WIDTH,
+    check_order,
+    numbered,
+    numbers,
+    take,
+    take_all,
+    take_until_lost,
+    write_numbered,
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    left = [t for t in threading.enumerate() if t not in before and "micromimic" in t.name]
+    assert not left
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Numbered frames whose times are uneven: 0.02 s apart, with a gap of 0.2 s."""
+    path = tmp_path_factory.mktemp("live") / "uneven.mp4"
+    times = [n * 0.02 + (0.2 if n >= 15 else 0.0) for n in range(30)]
+    write_numbered(path, 50, len(times), times=times)
+    return path
+
+
+class Ticks:
+    """A clock that goes on by a step each time it is read."""
+
+    def __init__(self, step: float) -> None:
+        self.now, self.step = 100.0, step
+
+    def __call__(self) -> float:
+        self.now += self.step
+        return self.now
+
+
+# ---- a file at its own speed ----------------------------------------------------------------
+
+
+def test_a_file_plays_at_its_own_speed(clip: Path) -> None:
+    with open_source(clip) as source:
+        wanted = [frame.time for frame in source]
+    with FileSource(clip) as live:
+        assert live.finite
+        got = take_all(live)
+    check_order(got)
+    assert numbers(got) == list(range(30))
+    assert [a.frame.time for a in got] == wanted
+    played = np.array([a.arrived for a in got]) - got[0].arrived
+    assert (played >= np.array(wanted) - 1e-6).all()  # never before its time
+    assert np.median(played - wanted) < 0.3
+
+
+def test_a_file_is_not_read_faster_than_it_plays(clip: Path) -> None:
+    with FileSource(clip) as live:
+        first = take(live, 1)[0]
+        began = time.monotonic()
+        assert live.next(0.0) is None  # the second is due 0.02 s later
+        while (second := live.next(0.001)) is None:
+            pass
+        assert second.arrived == pytest.approx(first.arrived + 0.02, abs=1e-6)
+        assert time.monotonic() - began >= 0.01
+
+
+def test_frames_of_a_slow_reader_are_late_and_not_lost(clip: Path) -> None:
+    class Slow(FileSource):
+        def _arrivals(self) -> Iterator[Arrival]:
+            for arrival in super()._arrivals():
+                time.sleep(0.04)  # twice as slow as the clip plays
+                yield Arrival(arrival.frame, time.monotonic())
+
+    with Slow(clip) as live:
+        got = take_all(live)
+    assert numbers(got) == list(range(30))
+    late = np.array([a.arrived - a.frame.time for a in got]) - got[0].arrived
+    assert late[14] > 0.2  # 15 frames, 0.02 s late each
+
+
+def test_a_reader_waits_for_a_consumer_that_sleeps(clip: Path) -> None:
+    with FileSource(clip) as live:
+        take(live, 1)
+        time.sleep(0.9)  # longer than all of it plays
+        got = take_all(live)
+    assert numbers(got) == list(range(1, 30))
+    # They were there when they were due: the consumer's sleep shows as its own delay.
+    assert max(a.arrived for a in got) < time.monotonic() - 0.05
+
+
+def test_an_uneven_reader_catches_up(clip: Path) -> None:
+    with FileSource(clip) as live:
+        assert take_all(live)[-1].frame.time == pytest.approx(29 * 0.02 + 0.2)
+        with pytest.raises(EOFError):
+            live.next(0.0)
+        assert live.reopen() is False
+
+
+def test_a_folder_plays_with_a_rate(tmp_path: Path) -> None:
+    for number in range(6):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), numbered(number))
+    with open_live(tmp_path, fps=100) as live:  # type: ignore[attr-defined]
+        got = take_all(live)
+    assert numbers(got) == list(range(6))
+    assert [a.frame.time for a in got] == pytest.approx([n / 100 for n in range(6)])
+    with pytest.raises(InputError, match="--fps"):
+        open_live(tmp_path)
+
+
+def test_a_broken_picture_in_a_folder_is_told(tmp_path: Path) -> None:
+    for number in range(4):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), numbered(number))
+    (tmp_path / "2.png").write_bytes(b"no picture")
+    with FileSource(tmp_path, fps=200) as live, pytest.raises(InputError, match=r"2\.png"):
+        take(live, 4)
+
+
+# ---- closing --------------------------------------------------------------------------------
+
+
+def test_closing_wakes_a_waiting_reader() -> None:
+    source = PushSource()
+    ended = threading.Event()
+
+    def wait() -> None:
+        with pytest.raises(EOFError):
+            source.next(HANG_S)
+        ended.set()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    source.close()
+    assert ended.wait(HANG_S / 2)
+    thread.join()
+    source.close()
+
+
+def test_closing_in_the_middle_leaves_nothing(clip: Path) -> None:
+    live = FileSource(clip)
+    take(live, 3)
+    live.close()
+    live.close()
+    with pytest.raises(EOFError):
+        live.next(0.1)
+    FileSource(clip).close()  # never asked for a frame
+
+
+def test_a_queue_gives_what_came_before_its_failure() -> None:
+    source = PushSource(length=4)
+    source.put(numbered(1))
+    source.put(numbered(2))
+    source.end()
+    assert source.put(numbered(3)) is False
+    assert numbers(take_all(source)) == [1, 2]
+
+
+def test_a_full_queue_makes_the_maker_wait() -> None:
+    queue = LiveQueue(2)
+    source = PushSource()
+    for number in range(3):
+        source.put(numbered(number))
+    items = take(source, 3)
+    assert queue.put(items[0]) and queue.put(items[1]) and not queue.put(items[2])
+    done: list[bool] = []
+    thread = threading.Thread(target=lambda: done.append(queue.put_waiting(items[2])))
+    thread.start()
+    assert queue.take(1.0) is items[0]
+    thread.join(HANG_S)
+    assert done == [True]
+    queue.close()
+    assert not queue.put_waiting(items[0])
+
+
+# ---- pushed frames --------------------------------------------------------------------------
+
+
+def test_pushed_times_are_the_callers_own() -> None:
+    source = PushSource()
+    own = [1e9, 1e9 + 0.005, 1e9 + 0.1]
+    assert all(source.put(numbered(n), at) for n, at in enumerate(own))
+    got = take(source, 3)
+    check_order(got)
+    assert [a.frame.time for a in got] == pytest.approx([0.0, 0.005, 0.1], abs=1e-6)
+
+
+def test_pushed_frames_without_times_are_timed_by_arrival() -> None:
+    clock = Ticks(0.0)
+    source = PushSource(clock=clock)
+    for number, wait in enumerate((0.0, 0.25, 0.5, 0.0)):  # the last two in one tick
+        clock.now += wait
+        source.put(numbered(number))
+    got = take(source, 4)
+    assert [a.frame.time for a in got] == pytest.approx([0.0, 0.25, 0.75, 0.75])
+    assert got[3].frame.time > got[2].frame.time
+    assert [a.arrived for a in got] == [100.0, 100.25, 100.75, 100.75]
+
+
+def test_a_full_queue_drops_and_keeps_the_number() -> None:
+    source = PushSource(length=2)
+    assert [source.put(numbered(n)) for n in range(4)] == [True, True, False, False]
+    assert source.dropped == 2
+    got = take(source, 2)
+    assert source.put(numbered(4))
+    assert [a.frame.index for a in got + take(source, 1)] == [0, 1, 4]
+
+
+def test_a_pushed_picture_is_copied_and_keeps_its_colour() -> None:
+    source = PushSource()
+    rgb = np.random.default_rng(1).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    before = rgb.copy()
+    source.put(rgb[:, ::-1])  # not contiguous
+    rgb[:] = 0
+    frame = take(source, 1)[0].frame
+    np.testing.assert_array_equal(frame.rgb(), before[:, ::-1])
+    weights = np.array([0.299, 0.587, 0.114])
+    np.testing.assert_allclose(frame.gray, before[:, ::-1] @ weights, atol=1.0)
+    assert frame.gray.flags.c_contiguous and frame.gray.dtype == np.uint8
+
+
+BAD_PICTURES: list[tuple[Any, str]] = [
+    ([[1, 2], [3, 4]], "got list"),
+    (np.zeros((64, 64), np.float32), "got float32"),
+    (np.zeros((64, 64, 4), np.uint8), r"\(64, 64, 4\)"),
+    (np.zeros((64, 8), np.uint8), "at least 32"),
+    (np.zeros((0, 0), np.uint8), "at least 32"),
+    (np.zeros((HEIGHT, WIDTH + 2), np.uint8), "as the first"),
+    (np.zeros((HEIGHT, WIDTH, 3), np.uint8), "as the first"),
+]
+
+
+@pytest.mark.parametrize(("picture", "said"), BAD_PICTURES)
+def test_a_picture_that_does_not_fit_is_refused(picture: Any, said: str) -> None:
+    source = PushSource()
+    source.put(numbered(0))
+    with pytest.raises(InputError, match=said) as error:
+        source.put(picture)
+    assert "\n" not in str(error.value) and "; " in str(error.value)
+    assert source.put(numbered(1))  # the session goes on
+    assert [a.frame.index for a in take(source, 2)] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        ((1.0, 1.0), "after 1 s"),
+        ((1.0, 0.5), "after 1 s"),
+        ((1.0, None), "got none"),
+        ((None, 1.0), "got a time"),
+        ((0.0, float("nan")), "finite"),
+    ],
+)
+def test_times_that_make_no_sense_are_refused(times: tuple[float | None, ...], said: str) -> None:
+    source = PushSource()
+    source.put(numbered(0), times[0])
+    with pytest.raises(InputError, match=said):
+        source.put(numbered(1), times[1])
+
+
+def test_many_threads_push_at_once() -> None:
+    source = PushSource(length=1000)
+    start = threading.Barrier(4)
+
+    def push(who: int) -> None:
+        start.wait()
+        for n in range(50):
+            source.put(numbered(who * 50 + n))
+
+    threads = [threading.Thread(target=push, args=(who,)) for who in range(4)]
+    for thread in threads:
+        thread.start()
+    got = take(source, 200)
+    for thread in threads:
+        thread.join()
+    check_order(got)
+    assert sorted(numbers(got)) == list(range(200))
+    assert source.dropped == 0
+
+
+# ---- cameras --------------------------------------------------------------------------------
+
+
+class PlayedCapture:
+    """Plays numbered colour pictures as ``cv2.VideoCapture`` does, then is unplugged."""
+
+    def __init__(self, frames: int, start: int = 0, size: tuple[int, int] = (WIDTH, HEIGHT)):
+        self.left, self.number, self.size = frames, start, size
+        self.asked: dict[int, float] = {}
+        self.released = 0
+        self.read_by: set[int] = set()
+
+    def isOpened(self) -> bool:  # noqa: N802
+        return self.left > 0
+
+    def set(self, key: int, value: float) -> bool:
+        self.asked[key] = value
+        return False  # this camera has one mode
+
+    def get(self, key: int) -> float:
+        return 0.0
+
+    def read(self) -> tuple[bool, NDArray[np.uint8] | None]:
+        assert not self.released
+        self.read_by.add(threading.get_ident())
+        time.sleep(0.002)
+        if self.left == 0:
+            return False, None
+        self.left -= 1
+        self.number += 1
+        gray = cv2.resize(numbered(self.number - 1), self.size)
+        return True, np.stack([gray, gray, gray // 2], axis=2)
+
+    def release(self) -> None:
+        self.released += 1
+
+
+def cameras(*captures: PlayedCapture) -> Callable[[int | str], PlayedCapture]:
+    """A factory that gives these, one after the other."""
+    rest = list(captures)
+    return lambda device: rest.pop(0)
+
+
+def test_a_camera_is_asked_for_its_highest_rate() -> None:
+    capture = PlayedCapture(20)
+    with CameraSource(0, open_capture=cameras(capture)) as camera:
+        got = take(camera, 10)
+        assert camera.name == "camera 0" and not camera.finite
+    check_order(got)
+    assert numbers(got) == list(range(10))
+    assert capture.asked[cv2.CAP_PROP_FPS] >= 500
+    assert capture.asked[cv2.CAP_PROP_FRAME_WIDTH] == 640
+    assert capture.released == 1
+    # Times are arrivals.
+    played = [a.arrived - got[0].arrived for a in got]
+    assert [a.frame.time for a in got] == pytest.approx(played, abs=1e-9)
+
+
+def test_a_camera_is_asked_for_what_the_caller_wants() -> None:
+    capture = PlayedCapture(5)
+    options = CameraOptions(1280, 720, 60)
+    with CameraSource("/dev/video7", options, open_capture=cameras(capture)) as camera:
+        assert camera.name == "/dev/video7"
+    keys = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FPS)
+    assert [capture.asked[key] for key in keys] == [1280, 720, 60]
+    assert capture.released == 1
+
+
+def test_a_cameras_colours_are_in_order() -> None:
+    with CameraSource(0, open_capture=cameras(PlayedCapture(2))) as camera:
+        frame = take(camera, 1)[0].frame
+    rgb = frame.rgb()
+    np.testing.assert_array_equal(rgb[..., 0], rgb[..., 2] // 2)  # OpenCV gives blue first
+
+
+def test_an_unplugged_camera_is_lost_and_comes_back() -> None:
+    shut, other = PlayedCapture(0), PlayedCapture(8, start=100, size=(2 * WIDTH, 2 * HEIGHT))
+    first = PlayedCapture(5)
+    camera = CameraSource(0, open_capture=cameras(first, shut, other))
+    with camera:
+        got = take_until_lost(camera)
+        assert numbers(got) == list(range(5))
+        with pytest.raises(SourceLostError, match="camera 0"):
+            camera.next(0.0)
+        assert camera.reopen() is False
+        with pytest.raises(SourceLostError):
+            camera.next(0.0)
+        time.sleep(0.05)
+        assert camera.reopen() is True
+        got += take(camera, 8)
+    check_order(got)
+    assert numbers(got[5:]) == list(range(100, 108))  # scaled to the size of before
+    assert got[5].frame.time - got[4].frame.time > 0.05  # times go on, with the gap
+    assert [c.released for c in (first, shut, other)] == [1, 1, 1]
+
+
+def test_a_camera_is_read_and_released_by_one_thread() -> None:
+    capture = PlayedCapture(1000)
+    camera = CameraSource(0, open_capture=cameras(capture))
+    take(camera, 3)
+    camera.close()
+    assert capture.released == 1 and len(capture.read_by) == 1
+
+
+def test_a_driver_that_raises_is_told_and_released() -> None:
+    class Broken(PlayedCapture):
+        def read(self) -> tuple[bool, NDArray[np.uint8] | None]:
+            raise cv2.error("ioctl failed")
+
+    capture = Broken(1)
+    camera = CameraSource(0, open_capture=cameras(capture))
+    with camera, pytest.raises(SourceLostError, match="ioctl failed"):
+        take(camera, 1)
+    assert capture.released == 1
+
+
+def test_a_camera_that_does_not_open_is_told() -> None:
+    capture = PlayedCapture(0)
+    with pytest.raises(InputError, match="not in use by another program"):
+        CameraSource(3, open_capture=cameras(capture))
+    assert capture.released == 1
+
+
+def test_no_such_camera(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InputError, match="camera at /dev/video97, got"):
+        open_live("97")
+    with pytest.raises(InputError, match="camera at /dev/video98, got"):
+        open_live("/dev/video98")
+    with pytest.raises(InputError, match="camera at /dev/video97"):
+        open_camera(97)
+    assert capfd.readouterr() == ("", "")  # OpenCV kept quiet
+
+
+# ---- what is watched ------------------------------------------------------------------------
+
+
+def test_a_source_passes_as_it_is() -> None:
+    source = PushSource()
+    assert open_live(source) is source
+    assert isinstance(open_live(None), PushSource)
+
+
+@pytest.mark.parametrize("bad", [1.5, True, b"0", [0]])
+def test_what_is_no_source_is_told(bad: Any) -> None:
+    with pytest.raises(InputError, match="pass 0 for the first camera"):
+        open_live(bad)
+
+
+@pytest.mark.parametrize("scheme", ["udp", "rtmp", "file", "concat"])
+def test_other_addresses_are_refused(scheme: str) -> None:
+    with pytest.raises(InputError, match=f"got {scheme}://"):
+        open_live(f"{scheme}://127.0.0.1/x")
+
+
+def test_missing_and_empty_files_are_told(tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    for name, said in (("none.mp4", "does not exist"), ("empty.mp4", "0 bytes")):
+        with pytest.raises(InputError, match=said):
+            open_live(str(tmp_path / name))
