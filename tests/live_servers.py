@@ -46,6 +46,7 @@ def write_numbered(
     pace: Callable[[int], bool] = lambda number: True,
     b_frames: int = 0,
     times: list[float] | None = None,
+    faststart: bool = False,
 ) -> None:
     """Write numbered frames as H.264 until ``pace`` says no.
 
@@ -53,8 +54,10 @@ def write_numbered(
         file: path or file object.
         kind: container format; by the name if left out.
         times: of each frame, seconds; even by ``fps`` if left out.
+        faststart: an MP4 that can be read from its start on.
     """
-    with av.open(file, "w", format=kind) as container:
+    options = {"movflags": "faststart"} if faststart else {}
+    with av.open(file, "w", format=kind, options=options) as container:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, 90000)
@@ -134,7 +137,9 @@ class StreamServer:
     """HTTP server of one stream; ``kill`` cuts every connection.
 
     Args:
-        kind: ``mpegts`` or ``mjpeg`` in real time; ``file``: ``body`` at once; ``text``: no video;
+        kind: ``mpegts`` or ``mjpeg`` in real time; ``file``: ``body`` at once,
+            or as much as ``cut`` of it, or
+            ``first`` bytes and the rest after ``go``; ``text``: no video;
             ``silent``: never an answer; ``missing``: 404.
         frames: the stream ends after so many; with ``hold`` it falls silent instead.
     """
@@ -148,9 +153,14 @@ class StreamServer:
         port: int = 0,
         hold: bool = False,
         body: bytes = b"",
+        cut: int | None = None,
+        first: int | None = None,
         path: str = "/stream",
     ) -> None:
-        self.kind, self.fps, self.frames, self.hold, self.body = kind, fps, frames, hold, body
+        self.kind, self.fps, self.frames, self.hold = kind, fps, frames, hold
+        self.body, self.cut, self.first = body, cut, first
+        self.go = threading.Event()
+        self.sent = 0
         self.connections = 0
         self._sockets: list[socket.socket] = []
         outer = self
@@ -191,7 +201,10 @@ class StreamServer:
         elif self.kind == "file":
             request.send_header("Content-Length", str(len(self.body)))
             request.end_headers()
-            request.wfile.write(self.body)
+            if self.first is not None:
+                request.wfile.write(self.body[: self.first])
+                self.go.wait()
+            request.wfile.write(self.body[self.first or 0 : self.cut])
         elif self.kind == "mjpeg":
             request.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
             request.end_headers()
@@ -213,6 +226,7 @@ class StreamServer:
 
         def wait(number: int) -> bool:
             rest = began + number / self.fps - time.monotonic()
+            self.sent = number
             return not self._stopped.wait(max(0.0, rest))
 
         return wait
@@ -227,6 +241,7 @@ class StreamServer:
     def kill(self) -> None:
         """Cut every connection and stop listening."""
         self._stopped.set()
+        self.go.set()
         for connection in self._sockets:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)

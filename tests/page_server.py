@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from micromimic.store.records import Recording
     from micromimic.store.store import Store
 
-PATIENCE_MS = 120_000
+PATIENCE_MS = 12_000
 """Ends a test that hangs; nothing is expected to take this long."""
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,10 @@ import cv2
 
 from micromimic.synthesis.clips import ClipConfig, write_clip
 
-from .page_server import Desk, running_station, wait_for
+from .page_server import Desk, running_station, until, wait_for
 
 if TYPE_CHECKING:
+    import pytest
     from playwright.sync_api import Page
 
     from micromimic.store.records import ReviewedEvent
@@ -41,7 +43,19 @@ COMPLAINT = r"Failed to load resource"
 """What Chromium itself writes when a request is refused or nobody answers."""
 
 
-def analysed(data: Path) -> None:
+def analysed(factory: pytest.TempPathFactory, name: str) -> Path:
+    """A data folder of its own with one recording; it is analysed once a run of the tests."""
+    first = factory.getbasetemp() / "analysed"
+    if not first.exists():
+        making = factory.mktemp("analysing")
+        analyse(making)
+        making.rename(first)
+    data = factory.mktemp(name)
+    shutil.copytree(first, data, dirs_exist_ok=True)
+    return data
+
+
+def analyse(data: Path) -> None:
     """Put one recording into a data folder and have a worker analyse it."""
     from micromimic.store.database import open_store
     from micromimic.store.records import Consent
@@ -91,9 +105,7 @@ def press(page: Page, *keys: str) -> None:
 
 def at_frame(page: Page, frame: int) -> None:
     """Wait until a frame is on the screen."""
-    page.wait_for_function(
-        "frame => document.getElementById('stage').dataset.frame === String(frame)", arg=frame
-    )
+    until(page, f"document.getElementById('stage').dataset.frame === '{frame}'")
 
 
 def shown_frame(page: Page) -> int:
@@ -119,6 +131,15 @@ def box(page: Page, selector: str) -> dict[str, Any]:
     found = page.locator(selector).bounding_box()
     assert found is not None, selector
     return dict(found)
+
+
+def reviews(data: Path, coder: str, *decisions: dict[str, Any]) -> None:
+    """Decisions of another coder, made before the page is opened."""
+    from micromimic.store.database import open_store
+
+    with open_store(data) as store:
+        for number, decision in enumerate(decisions):
+            store.decide(RECORDING, coder=coder, expected=number, **decision)
 
 
 def middle(page: Page, selector: str) -> tuple[float, float]:

@@ -150,3 +150,18 @@ def one_line(*words: str) -> Iterator[None]:
     assert "\n" not in str(caught.value)
     for word in words:
         assert word in str(caught.value)
+
+
+NUMBERS = ["curve.csv", "events.csv", "events.eaf", "events.json", "frames.bin", "review.json"]
+PICTURES = ["video.mp4", "proxy.mp4", "report.html", "events/0/apex.jpg", "events/0/face.mp4"]
+
+
+def fill_folder(folder: Path, content: str) -> None:
+    for name in [*NUMBERS, *PICTURES, ".work-1/part.mp4"]:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())

@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from micromimic.errors import InputError, SourceLostError
+from micromimic.media.live import Arrival
 from micromimic.media.live_clock import Pacer, StreamClock
 from micromimic.media.live_open import open_live
 from micromimic.media.live_stream import StreamSource
@@ -20,6 +22,7 @@ from .live_servers import (
     HANG_S,
     StreamServer,
     check_order,
+    number_of,
     numbers,
     take,
     take_all,
@@ -57,6 +60,9 @@ def test_a_stream_breaks_and_comes_back(kind: str) -> None:
     assert first == list(range(first[0], first[0] + 25))
     if kind == "mpegts":  # its own times, exact
         assert [a.frame.time for a in got] == pytest.approx([n / 50 for n in range(25)], abs=2e-5)
+    else:  # it has none; FFmpeg would make up 25 frames a second
+        played = [a.arrived - got[0].arrived for a in got]
+        assert [a.frame.time for a in got] == pytest.approx(played, abs=1e-6)
     got += take_until_lost(source)
     assert source.reopen() is False  # nobody listens
     with pytest.raises(SourceLostError):
@@ -75,23 +81,40 @@ def test_a_stream_breaks_and_comes_back(kind: str) -> None:
     assert gap == pytest.approx(again[0].arrived - got[-1].arrived, abs=1.0)
 
 
-def test_a_stream_with_b_frames_keeps_its_order(tmp_path: Path) -> None:
-    path = tmp_path / "b.ts"
-    write_numbered(path, 50, 60, b_frames=3)
-    with StreamServer("file", body=path.read_bytes()) as server, StreamSource(server.url) as source:
-        got = take_until_lost(source)  # a stream of no stated length does not end, it breaks
+def burst(path: Path, **options: Any) -> list[Arrival]:
+    """What comes of a stream whose second half is sent at once."""
+    write_numbered(path, 50, 160, **options)
+    body = path.read_bytes()
+    server = StreamServer("file", body=body, first=len(body) // 2)
+    with server, StreamSource(server.url) as source:
+        got = [arrival for arrival in [source.next(0.0)] if arrival]
+        server.go.set()
+        got += take_until_lost(source)  # a stream of no stated length does not end, it breaks
     check_order(got)
     assert np.diff(numbers(got)).tolist() == [1] * (len(got) - 1)
-    assert numbers(got)[-1] == 59
+    assert numbers(got)[-1] == 159 and len(got) > 40
+    return got
+
+
+def test_a_stream_with_b_frames_keeps_its_order(tmp_path: Path) -> None:
+    burst(tmp_path / "b.ts", b_frames=3)
 
 
 def test_a_burst_is_handed_out_as_a_flow(tmp_path: Path) -> None:
-    path = tmp_path / "burst.ts"
-    write_numbered(path, 50, 60)
-    with StreamServer("file", body=path.read_bytes()) as server, StreamSource(server.url) as source:
-        got = take_until_lost(source)
+    got = burst(tmp_path / "burst.ts")[-40:]
     took = got[-1].arrived - got[0].arrived
     assert took >= (got[-1].frame.time - got[0].frame.time) / 1.25 - 1e-6
+
+
+def test_what_came_before_anybody_asked_is_let_go() -> None:
+    with StreamServer("mpegts", fps=50) as server, StreamSource(server.url) as source:
+        ends = time.monotonic() + HANG_S
+        while server.sent < 120:  # models are loaded, say
+            assert time.monotonic() < ends
+            time.sleep(0.01)
+        first = take(source, 1)[0]
+        assert number_of(first.frame.gray) > 80
+        assert first.frame.index == 0 and first.frame.time == 0.0
 
 
 def test_a_recording_on_a_server_plays_and_ends(clip: Path) -> None:
@@ -147,6 +170,28 @@ def test_stream_times_survive_a_jump() -> None:
     pts = [0, 40, 80, 9_000_000, 9_000_040, 10, 50, None, 130]
     got = [clock.seconds(at, 0.04 * n) for n, at in enumerate(pts)]
     assert got == pytest.approx([0.04 * n for n in range(len(pts))])
+
+
+def test_a_new_connection_has_a_clock_of_its_own() -> None:
+    clock = StreamClock()
+    clock.connect(MS, step=0.04)
+    assert clock.seconds(1000, 10.0) == 0.0
+    clock.connect(MS, step=0.04)
+    assert clock.seconds(4000, 11.5) == pytest.approx(1.5)  # a second and a half later, not three
+    assert clock.seconds(4040, 11.6) == pytest.approx(1.54)
+
+
+def test_a_recording_that_breaks_off_is_lost_for_good(tmp_path: Path) -> None:
+    path = tmp_path / "cut.mp4"
+    write_numbered(path, 50, 200, faststart=True)
+    body = path.read_bytes()
+    server = StreamServer("file", body=body, cut=len(body) // 2)
+    with server, StreamSource(server.url) as source:
+        assert source.finite
+        got = take_until_lost(source)
+        assert 10 < len(got) < 190
+        assert source.reopen() is False
+    check_order(got)
 
 
 def test_a_recordings_own_gap_is_believed() -> None:

@@ -21,6 +21,7 @@ from .page_server import (
     desk_at,
     running_browser,
     running_station,
+    until,
 )
 from .review_desk import (
     RECORDING,
@@ -45,9 +46,7 @@ AUDIT = Path(__file__).with_name("page_audit.js").read_text(encoding="utf-8")
 
 @pytest.fixture(scope="module")
 def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
-    data = tmp_path_factory.mktemp("review")
-    analysed(data)
-    with running_station(data) as station:
+    with running_station(analysed(tmp_path_factory, "review")) as station:
         yield station
 
 
@@ -156,7 +155,7 @@ def test_playing_names_the_frames_it_shows(desk: Desk) -> None:
         }"""
     )
     press(page, "s", "Space")
-    page.wait_for_function("() => window.seen.length > 12")
+    until(page, "window.seen.length > 12")
     press(page, "Space")
     page.wait_for_selector("#play:not([data-playing=true])")
     seen = page.evaluate("window.seen")
@@ -188,7 +187,7 @@ def test_relabel_undo_redo_and_reload(desk: Desk, station: Station, machine: Any
     assert "positive" in row.locator("td").nth(0).inner_text()
     assert "surprise" in row.locator("td").nth(1).inner_text()
     lines = page.locator("#history li")
-    page.wait_for_function("() => document.querySelectorAll('#history li').length === 4")
+    until(page, "document.querySelectorAll('#history li').length === 4")
     assert "brought back decision 1" in lines.first.inner_text()
 
 
@@ -263,7 +262,7 @@ def test_fingers_drag_a_point_and_zoom(station: Station, chromium: Browser, mach
         plot = box(page, ".plot")
         y, left = plot["y"] + 60, plot["x"] + plot["width"] / 2
         fingers.move(*(((left - gap, y), (left + gap, y)) for gap in (20, 60, 80)))
-        page.wait_for_selector(".window:visible")
+        page.wait_for_selector(".window", state="visible", timeout=8000)
         assert 0.2 < box(page, ".window")["width"] / box(page, ".overview")["width"] < 0.3
 
 
@@ -290,7 +289,7 @@ def test_adding_noting_and_removing(desk: Desk, station: Station) -> None:
     assert "expected the apex at or before the offset" in page.locator("#say").inner_text()
     press(page, "Delete")
     assert len(saved(station.store, "eve", 4)) == 3
-    page.wait_for_function("() => document.querySelectorAll('#events li').length === 3")
+    until(page, "document.querySelectorAll('#events li').length === 3")
     press(page, "p", "Delete")
     assert "reject it instead" in page.locator("#say").inner_text()
     press(page, "z")

@@ -326,6 +326,8 @@ def test_any_sequence_of_decisions(recording, data):
             states.append(apply_to_model(states[-1], action, event, payload, number))
             ahead = []
         assert seen(trail.events) == states[-1]
+        named = {"add": f"c{number}", "undo": "", "redo": ""}.get(action, event)
+        assert (trail.decisions[-1].action, trail.decisions[-1].event) == (action, named)
         for item in trail.events:
             assert 0 <= item.onset_frame <= item.apex_frame <= item.offset_frame < times.frames
             assert item.onset_s <= item.apex_s <= item.offset_s

@@ -25,16 +25,10 @@ from micromimic.store.database import DATABASE_NAME, open_store
 from micromimic.store.store import Store
 from micromimic.store.tables import subjects
 
-from .store_samples import DATABASES, add_recording, answer, database_url, one_line, opened
+from .store_samples import DATABASES, add_recording, answer, database_url, one_line
 
 TIMEOUT = 120
 pytestmark = pytest.mark.needs("web")
-
-
-@pytest.fixture(params=DATABASES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    with opened(request, tmp_path) as found:
-        yield found
 
 
 @pytest.fixture
@@ -160,10 +154,14 @@ def test_a_folder_that_may_only_be_read(tmp_path: Path) -> None:
         store.add_subject("P1")
     readable(tmp_path / "data", 0o444)
     try:
-        with not_root(), one_line("a data folder that can be written", "Permission denied"):
-            open_store(tmp_path / "data")
+        with not_root():
+            with one_line("a data folder that can be written", "Permission denied"):
+                open_store(tmp_path / "data")
+            with one_line("micromimic.db"):  # it was opened while it could be
+                store.add_subject("P2")
     finally:
         (tmp_path / "data").chmod(0o755)
+    assert [s.code for s in store.subjects()] == ["P1"]
 
 
 # ---------------------------------------------------------------------------------- damaged
@@ -189,8 +187,8 @@ def test_a_database_of_another_program(tmp_path: Path) -> None:
 
 
 def test_damaged_pages_are_noticed(sqlite: Store) -> None:
-    for k in range(200):
-        sqlite.add_subject(f"Q{k}", note="x" * 500)
+    for k in range(20):
+        sqlite.add_subject(f"Q{k}", note="x" * 5000)
     sqlite.close()
     content = bytearray(file_of(sqlite).read_bytes())
     content[4096:] = b"\xff" * (len(content) - 4096)

@@ -17,7 +17,7 @@ from micromimic.web import security
 from micromimic.web.security import MAX_JSON_BYTES
 from micromimic.web.settings import Settings
 
-from .web_site import API, BASE, Site, running_site
+from .web_site import API, BASE, SOCKET, Site, running_site
 
 pytestmark = pytest.mark.needs("web")
 TOKEN = "correct-horse-battery-staple"
@@ -107,10 +107,20 @@ def test_reading_from_elsewhere_gives_no_permission_to_scripts(site: Site) -> No
 
 
 def test_websockets_of_other_pages_are_refused(site: Site) -> None:
-    for headers in ({"Origin": "https://evil.example"}, {"Host": "evil.example"}):
+    own = {"Host": "127.0.0.1:8420"}
+    with site.client.websocket_connect(SOCKET, headers={**own, "Origin": BASE}) as socket:
+        socket.send_text("nonsense")
+        assert socket.receive_json()["type"] == "error"  # it was let in
+    for headers in (
+        {**own, "Origin": "https://evil.example"},
+        {**own, "Origin": "http://127.0.0.1:3000"},
+        {**own, "Sec-Fetch-Site": "cross-site"},
+        {"Host": "evil.example"},
+        {"Host": "evil.example", "Origin": "http://evil.example"},
+    ):
         with (
             pytest.raises(WebSocketDisconnect) as refused,
-            site.client.websocket_connect(f"{API}/live", headers=headers),
+            site.client.websocket_connect(SOCKET, headers=headers),
         ):
             pass
         assert refused.value.code == 1008
@@ -208,10 +218,10 @@ def test_wrong_links_set_nothing(guarded: Site) -> None:
 
 def test_the_socket_wants_the_token(guarded: Site) -> None:
     browser = fresh(guarded)
-    with pytest.raises(WebSocketDisconnect), browser.websocket_connect(f"{API}/live"):
+    with pytest.raises(WebSocketDisconnect), browser.websocket_connect(SOCKET):
         pass
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    with browser.websocket_connect(f"{API}/live", headers=headers) as socket:
+    with browser.websocket_connect(SOCKET, headers=headers) as socket:
         socket.send_text("nonsense")
         assert socket.receive_json()["type"] == "error"
 

@@ -1,4 +1,4 @@
-"""A workstation for tests: an application on a real store, one recording analysed with real files."""
+"""A workstation for tests: an application, a real store, a recording analysed with real files."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from .sample_analysis import sample_analysis
 
 BASE = "http://127.0.0.1:8420"
 API = "/api/v1"
+SOCKET = "ws://127.0.0.1:8420/api/v1/live"
 SIDE = 64
 VIDEO = b"\x00\x00\x00\x18ftypisom" + bytes(range(256)) * 16
 """Begins as a video does; what is behind it is for the worker to find out."""

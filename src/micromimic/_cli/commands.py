@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import micromimic._cli.live
 import micromimic._cli.records
-import micromimic._cli.research  # noqa: F401
+import micromimic._cli.research
 import micromimic._cli.serve  # noqa: F401
 from micromimic._cli.app import app
 

@@ -59,67 +59,78 @@ def _address(text: str | None) -> str | None:
     return text
 
 
+Source = Annotated[
+    str,
+    typer.Argument(
+        help="A camera's number or device (0, /dev/video0), a video file at its own speed, "
+        "or an rtsp:// or http(s):// stream.",
+    ),
+]
+Curve = Annotated[
+    bool, typer.Option("--curve", help="Also a line for each frame: the motion curve.")
+]
+ModelFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="A model that `micromimic train` wrote; the shipped one if left out.",
+        show_default=False,
+    ),
+]
+WebSocket = Annotated[
+    str | None,
+    typer.Option(
+        metavar="[HOST:]PORT",
+        callback=_address,
+        help="Also send every message to WebSocket clients.",
+        show_default=False,
+    ),
+]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        envvar="MICROMIMIC_TOKEN",
+        help="What WebSocket clients must say; needed where HOST is not this machine.",
+        show_default=False,
+    ),
+]
+Seconds = Annotated[
+    float | None,
+    typer.Option(callback=_positive, help="Stop after this long.", show_default=False),
+]
+Size = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WxH",
+        callback=_size,
+        help="Picture size to ask a camera for; 640x480 if left out.",
+        show_default=False,
+    ),
+]
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        callback=_positive,
+        help="Frames a second: asked of a camera (the highest if left out); for a file it "
+        "overrides the file's own times.",
+        show_default=False,
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Nothing on stderr but errors.")]
+
+
 @app.command()
 @interruptible
 def live(
-    source: Annotated[
-        str,
-        typer.Argument(
-            help="A camera's number or device (0, /dev/video0), a video file at its own speed, "
-            "or an rtsp:// or http(s):// stream.",
-        ),
-    ] = "0",
-    curve: Annotated[
-        bool, typer.Option("--curve", help="Also a line for each frame: the motion curve.")
-    ] = False,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="A model that `micromimic train` wrote; the shipped one if left out.",
-            show_default=False,
-        ),
-    ] = None,
-    websocket: Annotated[
-        str | None,
-        typer.Option(
-            metavar="[HOST:]PORT",
-            callback=_address,
-            help="Also send every message to WebSocket clients.",
-            show_default=False,
-        ),
-    ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            envvar="MICROMIMIC_TOKEN",
-            help="What WebSocket clients must say; needed where HOST is not this machine.",
-            show_default=False,
-        ),
-    ] = None,
-    seconds: Annotated[
-        float | None,
-        typer.Option(callback=_positive, help="Stop after this long.", show_default=False),
-    ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WxH",
-            callback=_size,
-            help="Picture size to ask a camera for; 640x480 if left out.",
-            show_default=False,
-        ),
-    ] = None,
-    fps: Annotated[
-        float | None,
-        typer.Option(
-            callback=_positive,
-            help="Frames a second: asked of a camera (the highest if left out); for a file it "
-            "overrides the file's own times.",
-            show_default=False,
-        ),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Nothing on stderr but errors.")] = False,
+    source: Source = "0",
+    curve: Curve = False,
+    model: ModelFile = None,
+    websocket: WebSocket = None,
+    token: Token = None,
+    seconds: Seconds = None,
+    size: Size = None,
+    fps: Rate = None,
+    quiet: Quiet = False,
 ) -> None:
     """Watch a face live: events as lines of JSON, at most half a second after they end.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import sys
 import threading
@@ -20,8 +21,9 @@ _STATES: Final[dict[State, str]] = {
     "no_face": "no face in sight",
     "learning": "learning how this face moves at rest",
     "watching": "watching",
-    "lost_source": "source lost, trying again",
+    "lost_source": "source lost",
 }
+_NUMBER: Final = re.compile(r"\d+")
 _CLEAR: Final = "\r\x1b[K"
 
 
@@ -44,7 +46,7 @@ def status_text(status: Status) -> str:
         parts.append(f"{status.latency_ms.get('median', 0.0):.0f} ms behind")
     if status.dropped:
         parts.append(f"{_count(status.dropped, 'frame')} dropped")
-    return ", ".join(parts)
+    return ", ".join(parts) + (f"; {status.detail}" if status.detail else "")
 
 
 def ended_text(ended: Ended) -> str:
@@ -85,18 +87,14 @@ class StatusLine(Closing):
         """Show a new state."""
         if self._quiet:
             return
-        said = status.state, status.detail
-        if not self._terminal:
-            if said != self._said:
-                detail = f" ({status.detail})" if status.detail else ""
-                note(f"{self._name}: {_STATES[status.state]}{detail}")
-            self._said = said
+        if self._terminal:
+            self._draw(f"{self._name}: {status_text(status)}")
             return
-        if status.detail and status.detail != self._said[1]:
-            self._draw("")
-            note(f"{self._name}: {status.detail}")
-        self._said = said
-        self._draw(f"{self._name}: {status_text(status)}")
+        said = status.state, _NUMBER.sub("", status.detail)  # a count that goes on is no change
+        if said != self._said:
+            self._said = said
+            detail = f"; {status.detail}" if status.detail else ""
+            note(f"{self._name}: {_STATES[status.state]}{detail}")
 
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:

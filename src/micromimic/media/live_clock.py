@@ -39,18 +39,16 @@ class StreamClock:
         self._last: float | None = None
         self._arrived = 0.0
 
-    def connect(self, time_base: Fraction, step: float, *, same_clock: bool = False) -> None:
-        """A connection begins.
+    def connect(self, time_base: Fraction, step: float) -> None:
+        """A connection begins, with a clock of its own.
 
         Args:
             time_base: seconds in one tick.
             step: seconds from frame to frame where nothing says more.
-            same_clock: its timestamps go on from the connection before.
         """
         self._base = time_base
         self._step = step
-        if not same_clock:
-            self._origin = None
+        self._origin = None
 
     def seconds(self, pts: int | None, arrived: float) -> float:
         """Time of the next frame.

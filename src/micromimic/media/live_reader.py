@@ -20,7 +20,7 @@ class ReaderSource(Closing):
 
     A subclass opens its device in the constructor (what can never work is told there) and again in
     ``_open``, reads it in ``_arrivals`` and gives it back in ``_release``. The thread starts with
-    the first ``next``.
+    the first ``next``, or when a subclass calls ``_start``.
 
     Args:
         name: for people.
@@ -40,10 +40,13 @@ class ReaderSource(Closing):
         self._queue = LiveQueue(length, clock)
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
+        self._wanted = threading.Event()
+        """Somebody has asked for a frame."""
         self._state = threading.RLock()
 
     def next(self, timeout: float) -> Arrival | None:
         """The next frame; see ``LiveSource``."""
+        self._wanted.set()
         self._start()
         return self._queue.take(timeout, self._due)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -73,6 +74,9 @@ class StreamSource(ReaderSource):
         super().__init__(shown(url), finite=False, length=64, patient=True, clock=clock)
         self._open()
         self._settle()
+        if not self.finite:
+            # What comes until somebody asks is read and let go: it would be old by then.
+            self._start()
 
     def _settle(self) -> None:
         """What the first connection tells once and for all."""
@@ -82,7 +86,8 @@ class StreamSource(ReaderSource):
         self._length_s = (container.duration or 0) / av.time_base
         self.finite = self._length_s > 0
         if self.finite:  # what was read to see what it is must not be missing
-            self._seek(container, container.start_time or 0)
+            with contextlib.suppress(av.error.FFmpegError):
+                container.seek(container.start_time or 0)
         self._queue.length = queue_length(stream.width, stream.height)
         self._times = StreamClock(live=not self.finite)
         self._pacer = Pacer(1.0 if self.finite else CATCH_UP)
@@ -128,27 +133,17 @@ class StreamSource(ReaderSource):
         base = stream.time_base or Fraction(1, 1000)
         rate = stream.average_rate or stream.guessed_rate or 25
         timed = not _UNTIMED_FORMATS & set(container.format.name.split(","))
-        resumed = self.finite and self._count > 0
-        if resumed:
-            resumed = self._seek(container, int(self._ended_s * av.time_base))
-        self._times.connect(base, 1.0 / float(rate), same_clock=resumed)
+        self._times.connect(base, 1.0 / float(rate))
         for picture in self._pictures(container, stream):
+            if self._stop.is_set():
+                return
+            if not (self._wanted.is_set() or self.finite):
+                continue
             arrived = self._clock()
             pts = picture.pts if timed else None
             if pts is not None:
-                at = float(pts * base)
-                if resumed and at <= self._ended_s:
-                    continue
-                self._ended_s = at
+                self._ended_s = float(pts * base)
             yield Arrival(self._frame(picture, self._times.seconds(pts, arrived)), arrived)
-
-    @staticmethod
-    def _seek(container: av.container.InputContainer, microseconds: int) -> bool:
-        try:
-            container.seek(microseconds)
-        except av.error.FFmpegError:
-            return False
-        return True
 
     def _pictures(
         self, container: av.container.InputContainer, stream: av.VideoStream
@@ -164,9 +159,12 @@ class StreamSource(ReaderSource):
         start = (container.start_time or 0) / av.time_base
         if self.finite and self._ended_s - start >= self._length_s - _END_SLACK_S:
             return
-        raise SourceLostError(
-            f"expected more frames from {self.name}, got {reason}; it is tried again"
-        )
+        remedy = "check the connection and begin again" if self.finite else "it is tried again"
+        raise SourceLostError(f"expected more frames from {self.name}, got {reason}; {remedy}")
+
+    def reopen(self) -> bool:
+        """Connect once more; never for a recording, which would begin anew."""
+        return not self.finite and super().reopen()
 
     def _frame(self, picture: av.VideoFrame, seconds: float) -> Frame:
         if self._size is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -75,6 +76,7 @@ class ProxyWriter:
         self._source = height, width
         self._part = path.with_name(f".{path.name}.part")
         self._last = -1
+        self._time = -math.inf
         try:
             self._part.touch()  # FFmpeg would tell only at the first frame
             self._container = av.open(
@@ -110,8 +112,9 @@ class ProxyWriter:
                 f"frame must be ({self._source[0]}, {self._source[1]}, 3) uint8, got {rgb.shape} "
                 f"{rgb.dtype}"
             )
-        if not time * TICKS > self._last - 1:
-            raise ValueError(f"times must rise, got {time} after {self._last / TICKS}")
+        if not time > self._time:
+            raise ValueError(f"times must rise, got {time} after {self._time}")
+        self._time = time
         if (rgb.shape[1], rgb.shape[0]) != self.size:
             rgb = cv2.resize(rgb, self.size, interpolation=cv2.INTER_AREA)
         planes = cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420)

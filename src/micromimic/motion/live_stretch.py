@@ -98,7 +98,7 @@ class LiveStretch:
         fresh = self._steps(len(self._rows) - self._new - 1)
         if not len(fresh):
             return None
-        now = 1 / float(np.median(self._steps(self._since(RATE_WINDOW_S))))
+        now = _rate(self._steps(self._since(RATE_WINDOW_S)))
         if now < SLOWER * rate:
             return now, False
         # Faster again: wait until all that is kept is fast, or the noise would seem less.
@@ -112,7 +112,7 @@ class LiveStretch:
         steps = self._steps(0)
         if len(steps) < 3 or steps.sum() < SHORTEST_S:
             return None
-        now = 1 / float(np.median(steps))
+        now = _rate(steps)
         rate = known if known is not None and SLOWER * known < now < FASTER * known else now
         return rate, _even(steps, now, rate)
 
@@ -135,3 +135,13 @@ def _even(steps: np.ndarray[tuple[int], np.dtype[np.float64]], now: float, rate:
     """Whether frames lie on a grid: each step nearly its own, and all together on average."""
     fits = abs(now / rate - 1) < SAME_RATE
     return fits and bool(np.abs(steps * rate - 1).max(initial=0.0) < EVEN)
+
+
+def _rate(steps: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+    """Frames a second, whichever few frames were measured.
+
+    Rounded, and a hair more: the times of a longer recording, at which the offline spotter looks,
+    are less exact and their median step comes out a hair shorter. Widths of half a sample are
+    rounded alike then.
+    """
+    return round(1 / float(np.median(steps)), 6) * (1 + 1e-12)

@@ -242,7 +242,7 @@ def _face_weight(side: int, resolution: float, margin: float) -> Field:
     axis = to_unit[0, 0] * np.arange(side) + to_unit[0, 2]
     x, y = np.meshgrid(axis, axis)
     away = np.hypot((x - MOUTH[0]) / _FACE[0], (y - UNITS / 2) / _FACE[1])
-    return np.clip((1.15 - away) / 0.3, 0, 1)[..., None].astype(np.float32)
+    return np.asarray(np.clip((1.15 - away) / 0.3, 0, 1)[..., None], np.float32)
 
 
 def _pixel_grid(side: int) -> Field:

@@ -6,32 +6,28 @@ finishes. Then free pages are overwritten and the write-ahead log is emptied.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, Select, Table, delete, func, select
 
-from micromimic.errors import NotFoundError, UnavailableError
+from micromimic.errors import NotFoundError
 from micromimic.store import rows, values
-from micromimic.store.base import Records
 from micromimic.store.jobs import cancel_active
 from micromimic.store.people import find_subject
 from micromimic.store.removal import remove_paths
+from micromimic.store.scrub import ScrubRecords
 from micromimic.store.tables import (
     analyses,
     decisions,
     jobs,
-    metadata,
     recordings,
     sessions,
     subjects,
 )
 
-_PAUSE_S: Final = 0.05
 
-
-class ForgetRecords(Records):
+class ForgetRecords(ScrubRecords):
     """What is to be gone."""
 
     def remove_recording(self, recording_id: str) -> dict[str, int]:
@@ -65,8 +61,7 @@ class ForgetRecords(Records):
     def forget_subject(self, code: str) -> dict[str, int]:
         """A person's every trace: sessions, recordings, files, decisions, and their free pages.
 
-        Where only the last step failed, calling it again does that step, then says that nobody
-        has the code. On PostgreSQL its own log and backups are left to who runs it.
+        On PostgreSQL its write-ahead log and backups are left to who runs it.
 
         Args:
             code: the pseudonym.
@@ -76,16 +71,18 @@ class ForgetRecords(Records):
 
         Raises:
             NotFoundError: nobody has this code.
-            UnavailableError: something could not be removed; call it again.
+            UnavailableError: something could not be removed: call it again; or not yet
+                overwritten: see `scrub`.
         """
         try:
             with self.database.read() as connection:
                 subject = find_subject(connection, code)
         except NotFoundError:
-            self._scrub()
+            self._overwrite_if_due()
             raise
+        self._mark_due()
         counts = self._remove(subjects, subject.id)
-        self._scrub()
+        self._overwrite()
         return counts
 
     def _remove(self, table: Table, key: str) -> dict[str, int]:
@@ -104,34 +101,6 @@ class ForgetRecords(Records):
 
     def _remove_files(self, ids: Iterable[str]) -> int:
         return remove_paths(self.folder(recording_id) for recording_id in sorted(ids))
-
-    def _scrub(self) -> None:
-        """Overwrite what was deleted.
-
-        Raises:
-            UnavailableError: somebody else is reading or writing all the time.
-        """
-        if self.database.kind == "postgresql":
-            # Rewritten, and its statistics too: they hold the commonest values.
-            with self.database.bare() as connection:
-                for table in metadata.sorted_tables:
-                    connection.exec_driver_sql(f"VACUUM (FULL, ANALYZE) {table.name}")
-            return
-        with self.database.bare() as connection:
-            connection.exec_driver_sql("VACUUM")
-        end = time.monotonic() + self.database.busy_s
-        while not self._emptied_log():
-            if time.monotonic() > end:
-                raise UnavailableError(
-                    "expected to empty the database's log, got: it is in use by another program; "
-                    "the records are gone, forget again to overwrite what is left in the log"
-                )
-            time.sleep(_PAUSE_S)
-
-    def _emptied_log(self) -> bool:
-        with self.database.bare() as connection:
-            busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
-        return bool(busy == 0)
 
 
 def _ids(connection: Connection, held: Select[Any]) -> set[str]:

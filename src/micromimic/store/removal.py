@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
+import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from micromimic.errors import UnavailableError
+
+_RETRIES: Final = 40
+_PAUSE_S: Final = 0.05
+_CHANGING: Final = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT)
+"""What removing a folder says while somebody still writes into it."""
 
 
 def remove_paths(paths: Iterable[Path]) -> int:
     """Remove files and folders, whatever is in them; what is not there counts as removed.
+
+    Links are removed, not what they lead to. A folder into which a worker still writes is tried
+    again for two seconds: the worker is ended meanwhile.
 
     Returns:
         Files removed.
@@ -27,10 +39,10 @@ def remove_paths(paths: Iterable[Path]) -> int:
             failures.append(error)
     if failures:
         first = failures[0]
+        more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
         raise UnavailableError(
-            f"expected to remove {first.filename}, got: {first.strerror}"
-            + (f" (and {len(failures) - 1} more)" if len(failures) > 1 else "")
-            + "; check its permissions and try again"
+            f"expected to remove {first.filename}, got: {first.strerror}{more}; check its "
+            "permissions and try again"
         ) from first
     return removed
 
@@ -40,6 +52,15 @@ def _remove(path: Path) -> int:
         existed = path.is_symlink() or path.exists()
         path.unlink(missing_ok=True)
         return int(existed)
-    files = sum(not item.is_dir() for item in path.rglob("*"))
-    shutil.rmtree(path)
+    files = sum(len(names) for _, _, names in os.walk(path))
+    for attempt in range(_RETRIES + 1):
+        try:
+            shutil.rmtree(path)
+            break
+        except OSError as error:
+            if not path.exists():
+                break
+            if error.errno not in _CHANGING or attempt == _RETRIES:
+                raise
+            time.sleep(_PAUSE_S)
     return files

@@ -11,9 +11,10 @@ from sqlalchemy import select, update
 
 from micromimic.errors import UnavailableError
 from micromimic.store import values
-from micromimic.store.base import RECORDINGS, Records
+from micromimic.store.base import RECORDINGS
 from micromimic.store.jobs import cancel_active
 from micromimic.store.removal import remove_paths
+from micromimic.store.scrub import ScrubRecords
 from micromimic.store.tables import recordings
 
 NUMBERS: Final = frozenset(
@@ -22,7 +23,7 @@ NUMBERS: Final = frozenset(
 """Files that outlive the video; everything else in a recording's folder may show the face."""
 
 
-class RetentionRecords(Records):
+class RetentionRecords(ScrubRecords):
     """What is kept no longer than it may be."""
 
     def expire(self, now: datetime | None = None) -> list[str]:
@@ -35,7 +36,8 @@ class RetentionRecords(Records):
             Ids of recordings whose media are now gone.
 
         Raises:
-            UnavailableError: some files could not be removed; these are tried again next time.
+            UnavailableError: some files could not be removed, or what was forgotten not yet
+                overwritten; this is tried again next time.
         """
         at = now or self.clock()
         over = select(recordings.c.id).where(
@@ -59,6 +61,7 @@ class RetentionRecords(Records):
                     .values(media="expired")
                 )
             expired.append(recording_id)
+        self._overwrite_if_due()
         if failure:
             raise failure
         return expired

@@ -36,6 +36,8 @@ from micromimic.web.event_clips import clip_range, proof_of, write_clips
 REVIEW_SCHEMA: Final = "micromimic.review/1"
 COLUMNS: Final = ("time", "score", "segment", "t0", "t1", "t2", "t3", "t4", "t5", *CELLS)
 """Columns of ``frames.bin``."""
+MOST_PIXELS: Final = 40_000_000
+"""Of one picture: 8K is 33 million. A small file can hold far larger ones."""
 _EVEN: Final = 0.25
 """Frames by which a time may miss an even grid that still stands for all of them."""
 
@@ -79,12 +81,13 @@ def write_recording(
         Contents of ``events.json`` and ``review.json``.
 
     Raises:
-        InputError, NoFaceError, ModelError: as ``analyze``; InputError for a video too long, too.
+        InputError, NoFaceError, ModelError: as ``analyze``; InputError, too, where the video is too
+            long or its pictures too large.
         OutputError: if the folder cannot be written.
     """
     report = progress or (lambda done, total, stage: None)
     with open_source(video, fps, threads=decoder_threads) as frames:
-        guard = _length_guard(frames, max_seconds)
+        guard = _guard(frames, max_seconds)
         with _proxy(folder, frames) as proxy:
 
             def each(frame: Frame) -> None:
@@ -116,23 +119,35 @@ def _proxy(folder: Path, frames: FrameSource) -> ProxyWriter:
     )
 
 
-def _length_guard(frames: FrameSource, max_seconds: float | None) -> Callable[[float], None]:
-    """Refuses what is stated to be too long, and returns what refuses a frame too late."""
-    if max_seconds is None:
-        return lambda time: None
-    limit = max_seconds
+def _guard(frames: FrameSource, max_seconds: float | None) -> Callable[[float], None]:
+    """Refuses what is stated to be too large or too long; returns what refuses a frame too late."""
+    if frames.width * frames.height > MOST_PIXELS:
+        raise InputError(
+            f"expected pictures of at most {MOST_PIXELS // 10**6} megapixels, got "
+            f"{frames.width} x {frames.height}; scale the video down"
+        )
+    limit = np.inf if max_seconds is None else max_seconds
 
-    def check(time: float, at_least: str = "more") -> None:
+    def check(time: float, got: str = "more") -> None:
         if time > limit:
             raise InputError(
-                f"expected a video of at most {limit / 60:g} min, got {at_least}; cut it into parts"
+                f"expected a video of at most {duration(limit)}, got {got}; cut it into parts"
             )
 
     if frames.expected_frames and frames.nominal_fps:
         stated = frames.expected_frames / frames.nominal_fps
         # A container may round up by a frame or a second; then the frames decide.
-        check(stated - 1.0, f"{stated / 60:.1f} min")
+        check(stated - 1.0, duration(stated))
     return check
+
+
+def duration(seconds: float) -> str:
+    """For people.
+
+    >>> duration(90), duration(3600), duration(14_460)
+    ('90 s', '60 min', '241 min')
+    """
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def review_document(analysis: Analysis) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import struct
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
+import anyio
 import numpy as np
 from fastapi import APIRouter, WebSocket
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -190,7 +191,9 @@ class _Conversation:
 
     async def _receive(self) -> dict[str, Any]:
         try:
-            message = await asyncio.wait_for(self._socket.receive(), SILENCE_S)
+            # Not wait_for: in Python 3.11 that may swallow a cancellation.
+            async with asyncio.timeout(SILENCE_S):
+                message = await self._socket.receive()
         except TimeoutError:
             raise Refused(
                 NOT_ALLOWED, f"expected frames, got nothing for {SILENCE_S:g} s; start again"
@@ -238,7 +241,8 @@ class _Conversation:
 
     async def _send(self, text: str) -> None:
         try:
-            await asyncio.wait_for(self._socket.send_text(text), SILENCE_S)
+            async with asyncio.timeout(SILENCE_S):
+                await self._socket.send_text(text)
         except TimeoutError:
             raise WebSocketDisconnect(1006) from None
         except RuntimeError:  # it was closed while this was on its way
@@ -269,12 +273,17 @@ class _Conversation:
 
 
 async def _settled(task: asyncio.Task[Any]) -> Any:
-    """Wait for a task that must finish, even while this one is being cancelled."""
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
+    """Wait for a task that must finish, however often this one is being cancelled meanwhile."""
+    cancelled = False
+    with anyio.CancelScope(shield=True):
+        while not task.done():
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError:
+                cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
+    return task.result()
 
 
 def _is_stop(text: str | None) -> bool:
@@ -304,10 +313,12 @@ def _broken(error: Exception) -> Refused:
 
 async def _say_error(socket: WebSocket, message: str) -> None:
     with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
-        await asyncio.wait_for(socket.send_text(json.dumps(_error(message))), SILENCE_S)
+        async with asyncio.timeout(SILENCE_S):
+            await socket.send_text(json.dumps(_error(message)))
 
 
 async def _close(socket: WebSocket, code: int) -> None:
     if socket.application_state is WebSocketState.CONNECTED:
         with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
-            await asyncio.wait_for(socket.close(code), SILENCE_S)
+            async with asyncio.timeout(SILENCE_S):
+                await socket.close(code)

@@ -9,6 +9,7 @@ and at the end ``{"finished": true}`` or ``{"error": "one line"}``. Results lie 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -150,9 +151,11 @@ def error_line(error: BaseException, task: Task) -> str:
     >>> error_line(InputError("expected a video, got /data/recordings/1f/video.mp4; check"), task)
     'expected a video, got talk.mp4; check'
     """
-    memory = f"{task.limits.memory_mb} MB"
-    if isinstance(error, MemoryError) or "Insufficient memory" in str(error):
-        text = f"expected a video that {memory} are enough for, got a larger one; make it smaller"
+    if _out_of_memory(error):
+        text = (
+            f"expected a video that {task.limits.memory_mb} MB of memory are enough for, got a "
+            "larger one; scale it down or cut it into parts"
+        )
     elif isinstance(error, OutputError):
         cause = error.__cause__ if isinstance(error.__cause__, OSError) else None
         got = (cause.strerror if cause else None) or str(error).split(", got", 1)[-1].split(";")[0]
@@ -163,6 +166,16 @@ def error_line(error: BaseException, task: Task) -> str:
         text = f"expected a video that can be analysed, got {type(error).__name__}: {error}"
     text = text.replace(task.video, task.name).replace(task.folder, "the server")
     return " ".join(text.split())[:LONGEST_ERROR]
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Whether a library could not have the memory that it asked for, each in its own words."""
+    if isinstance(error, MicromimicError):
+        return False
+    if isinstance(error, OSError) and error.errno in (errno.ENOMEM, errno.EAGAIN):
+        return True  # no room for another thread's stack is told as "try again"
+    words = ("Insufficient memory", "bad_alloc", "allocate memory", "start new thread")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 
 if __name__ == "__main__":

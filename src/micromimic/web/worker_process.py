@@ -44,8 +44,7 @@ class WorkerProcess:
         self._hear = hear
         with log.open("wb") as errors:
             self._process = subprocess.Popen(
-                # -P: nothing is imported from the folder that it starts in.
-                [sys.executable, "-P", "-m", MODULE],
+                command(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -100,6 +99,12 @@ class WorkerProcess:
             return self._log.read_bytes()[-_TAIL_BYTES:].decode("utf-8", "replace").strip()
         except OSError:
             return ""
+
+
+def command() -> list[str]:
+    """What is run."""
+    # -P: nothing is imported from the folder that it starts in.
+    return [sys.executable, "-P", "-m", MODULE]
 
 
 def how_it_ended(status: int, memory_mb: int) -> str:

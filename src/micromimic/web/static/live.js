@@ -39,11 +39,14 @@ function resolves(seconds) {
   return [`from ${seconds.toFixed(2)} s`, seconds > 0.041 ? "shorter movements are missed" : "all that are called micro-expressions"];
 }
 
+const ordinal = (number) => `${number}${{ 2: "nd", 3: "rd" }[number] ?? "th"}`;
+
 /** Label, value, what it means, whether it needs attention. */
 function numbers(status) {
   const [shortest, meaning] = resolves(status.shortest_s);
-  const lost = status.dropped + (now.session?.unsent ?? 0);
-  const thin = status.thinning > 1 ? `every ${status.thinning}${status.thinning === 2 ? "nd" : status.thinning === 3 ? "rd" : "th"} frame is taken` : "of " + status.received.toLocaleString("en-GB");
+  const unsent = now.session?.unsent ?? 0;
+  const lost = status.dropped + unsent;
+  const thin = status.thinning > 1 ? `every ${ordinal(status.thinning)} frame is taken` : `of ${(status.received + unsent).toLocaleString("en-GB")}`;
   const latency = status.latency_ms.median ?? 0, slow = status.latency_ms.p95 ?? 0;
   return [
     ["Frame rate", `${rate(status.fps)} / s`, `camera gives ${rate(status.source_fps)} / s`, false],

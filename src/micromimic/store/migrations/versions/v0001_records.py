@@ -100,7 +100,9 @@ def _recordings() -> None:
         _words("media"),
         _moment("uploaded_at"),
         _moment("expires_at", optional=True),
-        sa.CheckConstraint("media IN ('kept', 'expired', 'none')", name="ck_recordings_media"),
+        sa.CheckConstraint(
+            "media IN ('kept', 'expired', 'none')", name=op.f("ck_recordings_media")
+        ),
         sa.PrimaryKeyConstraint("id", name="pk_recordings"),
         _link("recordings", "sessions"),
     )
@@ -126,7 +128,8 @@ def _jobs() -> None:
         _moment("finished_at", optional=True),
         _moment("beat_at", optional=True),
         sa.CheckConstraint(
-            "status IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="ck_jobs_status"
+            "status IN ('queued', 'running', 'done', 'failed', 'cancelled')",
+            name=op.f("ck_jobs_status"),
         ),
         sa.PrimaryKeyConstraint("id", name="pk_jobs"),
         sa.UniqueConstraint("recording_id", "number", name="uq_jobs_recording_id_number"),

@@ -121,6 +121,12 @@ export function drawCurve(canvas, curve, events, colours) {
   lost(context, curve, first, { x, bottom: height - PAD.bottom }, colours);
   line(context, curve, first, { x, y }, colours);
   context.restore();
+  if (shown.length || !curve.times.length) return;
+  context.fillStyle = colours.muted;
+  context.font = "13px system-ui, sans-serif";
+  context.textAlign = "center";
+  const words = curve.found.at(-1) ? "no curve yet: this face's rest is being learnt" : "no face in the picture";
+  context.fillText(words, (PAD.left + width - PAD.right) / 2, height / 2 - 16);
 }
 
 /** Where there was no face, a band along the axis. */

@@ -4,7 +4,7 @@
 import { API } from "../app.js";
 import { frameReader, openCamera } from "./capture.js";
 
-const BACKLOG_FRAMES = 8;
+const BACKLOG_S = 0.5;
 const ANSWER_MS = 15000;
 const WAIT_AFTER_STOP_MS = 60000;
 
@@ -73,7 +73,7 @@ export class LiveSession {
   }
 
   #feed(fail) {
-    let started = false, shape = null, last = -Infinity;
+    let started = false, shape = null, room = 0, last = -Infinity;
     this.reader = frameReader(this.stream, this.video, (bytes, width, height, time) => {
       if (this.socket.readyState !== WebSocket.OPEN || this.stopping) return;
       if (time <= last) return; // the same frame again, as some cameras' drivers give it
@@ -84,10 +84,11 @@ export class LiveSession {
         this.size(width, height);
         started = true;
         shape = bytes.length;
+        room = Math.max(4, BACKLOG_S * fps) * shape;
       }
       if (bytes.length !== shape) return fail("the camera changed its size; try again");
       // What piles up here would only grow old: it is left out, and counted.
-      if (this.socket.bufferedAmount > BACKLOG_FRAMES * shape) this.unsent += 1;
+      if (this.socket.bufferedAmount > room) this.unsent += 1;
       else this.socket.send(bytes);
     });
     this.reader.run().then(

@@ -6,7 +6,7 @@ const WHEEL = 0.0016;
 
 export function listen(timeline) {
   const { plot, view, model, player } = timeline;
-  const pointers = new Map();
+  const pointers = (timeline.pointers = new Map());
   let gesture = null;
 
   const place = (event) => {
@@ -29,6 +29,8 @@ export function listen(timeline) {
   plot.addEventListener("pointerdown", (event) => {
     if (event.button) return;
     const [x, y] = place(event);
+    const taken = timeline.handles.yield(); // a second finger beside a dragged point means a pinch
+    if (taken) pointers.set(taken.pointerId, place(taken)[0]);
     pointers.set(event.pointerId, x);
     plot.setPointerCapture(event.pointerId);
     if (pointers.size === 2) {

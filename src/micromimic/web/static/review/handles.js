@@ -32,6 +32,14 @@ export class Handles {
     this.#commit();
   }
 
+  /** Gives a drag by finger up; its last event, or null where there is none. */
+  yield() {
+    const last = this.#draft?.last;
+    if (last?.pointerType !== "touch") return null;
+    this.#cancel();
+    return last;
+  }
+
   /** Puts the sliders where the event is; called with each drawing. */
   place() {
     const { model, view } = this.timeline;
@@ -109,7 +117,7 @@ export class Handles {
   }
 
   #grab(event, point) {
-    if (event.button) return;
+    if (event.button || this.timeline.pointers.size) return; // the other finger of a pinch
     event.stopPropagation();
     event.preventDefault();
     const knob = this.knobs[point];
@@ -118,6 +126,7 @@ export class Handles {
     this.#begin(point);
     // The point stays under the finger where it was taken, not where its middle is.
     this.#draft.lag = event.clientX - this.#pageX(this.#draft.frame);
+    this.#draft.last = event;
     this.timeline.player.seek(this.#draft.frame);
     this.place();
   }
@@ -129,6 +138,7 @@ export class Handles {
   #drag(event) {
     if (this.#draft?.lag === undefined) return;
     event.stopPropagation();
+    this.#draft.last = event;
     const x = event.clientX - this.#draft.lag - this.timeline.plot.getBoundingClientRect().left;
     this.#to(this.timeline.model.clock.nearest(this.timeline.view.time(x)));
   }

@@ -2,8 +2,8 @@
 
 import { el } from "/static/app.js";
 
-const NO_TYPING = "input, textarea, select, [contenteditable]";
-const OWN_SPACE = "button, summary, a, [role=button]";
+const NO_TYPING = "input:not([type=checkbox]), textarea, select, [contenteditable]";
+const OWN_SPACE = "button, summary, a, input, [role=button]";
 
 /** Groups of [keys, words, act]; keys as event.key says them, "Shift+" before where it counts. */
 function table(desk) {

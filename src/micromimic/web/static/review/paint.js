@@ -26,11 +26,11 @@ export function colours() {
  */
 export function thin(values, from, to, columns, at) {
   const points = [];
-  const step = Math.max(1, (to - from) / columns);
-  for (let begin = from; begin < to; begin += step) {
+  const count = Math.max(1, Math.min(to - from, Math.round(columns)));
+  for (let column = 0; column < count; column += 1) {
     let low = -1, high = -1;
-    const stop = Math.min(to, Math.floor(begin + step));
-    for (let k = Math.floor(begin); k < stop; k += 1) {
+    const stop = from + Math.floor(((column + 1) * (to - from)) / count);
+    for (let k = from + Math.floor((column * (to - from)) / count); k < stop; k += 1) {
       const value = values[k];
       if (value !== value) continue;
       if (low < 0 || value < values[low]) low = k;

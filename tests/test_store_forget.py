@@ -1,12 +1,12 @@
-"""Forgetting a person, retention, and what a crash left behind."""
+"""Forgetting a person, and removing what is not wanted any more: no byte is left."""
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date
+from itertools import count
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -19,41 +19,27 @@ from micromimic.store.database import open_store
 from micromimic.store.records import Consent
 from micromimic.store.store import Store
 from micromimic.store.tables import metadata
-from micromimic.store.values import new_id
 
 from .postgres_server import running_postgres
 from .store_samples import (
     DATABASES,
-    NOW,
-    Clock,
     add_recording,
     add_session,
     analysed,
     answer,
+    files,
+    fill_folder,
     opened,
 )
 
 MARK = "Zq7Xv"
 """In every text that is planted; nothing else has it."""
-NUMBERS = ["curve.csv", "events.csv", "events.eaf", "events.json", "frames.bin", "review.json"]
-PICTURES = ["video.mp4", "proxy.mp4", "report.html", "events/0/apex.jpg", "events/0/face.mp4"]
 
 
 @pytest.fixture(params=DATABASES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     with opened(request, tmp_path) as found:
         yield found
-
-
-def fill_folder(folder: Path, content: str) -> None:
-    for name in [*NUMBERS, *PICTURES, ".work-1/part.mp4"]:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-
-
-def files(folder: Path) -> list[str]:
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
 def plant(store: Store, code: str, mark: str, recordings: int = 3) -> set[str]:
@@ -159,19 +145,27 @@ def test_an_empty_person_is_forgotten_too(store: Store) -> None:
 
 
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)
-def test_a_log_in_use_is_said_and_forgetting_again_empties_it(store: Store) -> None:
+@pytest.mark.parametrize("then", ["forget_subject", "expire"])
+def test_a_log_in_use_is_said_and_emptied_later(store: Store, then: str) -> None:
     plant(store, f"{MARK}-code", MARK)
     with store.database.read() as reader:  # such as a backup in progress
         assert _count(reader, metadata.tables["subjects"]) == 1
         with (
             open_store(store.data, busy_s=0.2) as hasty,
-            pytest.raises(UnavailableError, match=r"log.*forget again"),
+            pytest.raises(UnavailableError, match=r"the records are gone, .* within the hour"),
         ):
             hasty.forget_subject(f"{MARK}-code")
-    assert store.subjects() == ()
-    with pytest.raises(NotFoundError):
-        store.forget_subject(f"{MARK}-code")
+        assert store.subjects() == ()
+    assert MARK.encode() in every_byte(store.data)  # in the log
+    if then == "forget_subject":
+        with pytest.raises(NotFoundError):
+            store.forget_subject(f"{MARK}-code")
+    else:
+        assert store.expire() == []
     assert MARK.encode() not in everything(store)
+    assert sorted(p.name for p in store.data.iterdir()) == [
+        "micromimic.db", "micromimic.db-shm", "micromimic.db-wal", "recordings",
+    ]  # fmt: skip
 
 
 def test_forgetting_that_fails_on_a_file_can_be_repeated(
@@ -243,6 +237,34 @@ def test_a_removed_session_takes_its_recordings_along(store: Store) -> None:
     assert store.count_recordings() == len(files(store.data / "recordings")) == 1
 
 
+def test_a_folder_that_is_still_written_to_goes_as_well(store: Store) -> None:
+    recording = add_recording(store, files=True)
+    job = store.claim_job("w")
+    assert job is not None
+    begun = Event()
+
+    def work() -> None:
+        """As a worker does until its server hears, at a beat, that the job is cancelled."""
+        try:
+            for number in count():
+                (store.folder(recording.id) / f"picture {number}.jpg").write_bytes(b"x")
+                if number == 50:
+                    begun.set()
+                if number % 200 == 0:
+                    store.beat(job.id, stage="evidence", done=number, total=None)
+        except (ConflictError, NotFoundError, FileNotFoundError):
+            begun.set()
+
+    worker = Thread(target=work)
+    worker.start()
+    assert begun.wait(60)
+    store.remove_recording(recording.id)
+    worker.join(60)
+    assert not worker.is_alive()
+    assert not store.folder(recording.id).exists()
+    assert set(row_counts(store).values()) == {0}
+
+
 def test_what_lies_outside_is_not_followed(store: Store, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -255,114 +277,3 @@ def test_what_lies_outside_is_not_followed(store: Store, tmp_path: Path) -> None
     store.remove_recording(linked)
     assert files(outside) == ["precious.txt"]
     assert list((store.data / "recordings").iterdir()) == []
-
-
-# ---------------------------------------------------------------------------------- retention
-
-
-def at(days: float) -> datetime:
-    return NOW + timedelta(days=days)
-
-
-def test_videos_go_when_their_time_is_over_and_numbers_stay(store: Store) -> None:
-    early, late, kept = (
-        analysed(store, expires_at=until) for until in (at(30), at(60), None)
-    )  # fmt: skip
-    store.decide(early, coder="kim", expected=0, action="accept", event="m0")
-    for recording in (early, late, kept):
-        fill_folder(store.folder(recording), "x")
-    before = store.analysis(early), store.history(early)
-    assert store.expire(now=at(29.9)) == []
-    assert store.expire(now=at(30)) == [early]
-    assert store.expire(now=at(31)) == []
-    assert files(store.folder(early)) == NUMBERS
-    assert len(files(store.folder(late))) == len(files(store.folder(kept))) == 12
-    assert [store.recording(r).media for r in (early, late, kept)] == ["expired", "kept", "kept"]
-    assert (store.analysis(early), store.history(early)) == before
-    review = store.decide(early, coder="kim", expected=1, action="reject", event="m1")
-    assert review.complete
-    assert store.expire(now=at(36500)) == [late]
-    assert store.recording(kept).media == "kept"
-
-
-def test_expire_goes_by_the_clock_of_the_store(store: Store) -> None:
-    recording = add_recording(store, files=True, expires_at=at(30))
-    assert store.expire() == []
-    store.clock = Clock(at(30))
-    assert store.expire() == [recording.id]
-
-
-def test_an_analysis_that_runs_when_the_time_is_over_is_cancelled(store: Store) -> None:
-    recording = add_recording(store, files=True, expires_at=at(1))
-    job = store.claim_job("w")
-    assert job is not None
-    assert store.expire(now=at(2)) == [recording.id]
-    found = store.recording(recording.id)
-    assert found.job is not None
-    assert (found.job.status, found.job.error) == ("cancelled", "the video's retention is over")
-    with pytest.raises(ConflictError):
-        store.finish_job(job.id, **answer())
-    with pytest.raises(Exception, match="got one that was removed"):
-        store.requeue_job(recording.id)
-    with pytest.raises(Exception, match="video was removed"):
-        store.change_recording(recording.id, expires_at=None)
-
-
-def test_one_file_that_stays_does_not_keep_the_others(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = [add_recording(store, files=True, expires_at=at(1)).id for _ in range(3)]
-    stuck = store.folder(made[1]) / "video.mp4"
-    real = Path.unlink
-
-    def refuse(path: Path, missing_ok: bool = False) -> None:
-        if path == stuck:
-            raise PermissionError(13, "Permission denied", str(path))
-        real(path, missing_ok=missing_ok)
-
-    monkeypatch.setattr(Path, "unlink", refuse)
-    with pytest.raises(UnavailableError, match="Permission denied"):
-        store.expire(now=at(2))
-    assert [store.recording(r).media for r in made] == ["expired", "kept", "expired"]
-    monkeypatch.undo()
-    assert store.expire(now=at(2)) == [made[1]]
-    assert files(store.data / "recordings") == []
-
-
-# ---------------------------------------------------------------------------------- sweep
-
-
-def test_sweep_removes_what_no_record_knows(store: Store) -> None:
-    known = add_recording(store, files=True).id
-    late = add_recording(store, files=True, expires_at=at(1)).id
-    store.expire(now=at(2))
-    (store.folder(late) / "proxy.mp4").write_text("a worker that was slow to stop")
-    stray, fresh, part, young = (new_id() for _ in range(4))
-    fill_folder(store.folder(stray), "x")
-    fill_folder(store.folder(fresh), "x")
-    for name in (f"{part}.part", f"{known}.mp4", f"{young}.part", "holiday.mp4"):
-        store.incoming.mkdir(exist_ok=True)
-        (store.incoming / name).write_text("x")
-    (store.data / "recordings" / "my notes.txt").write_text("x")
-    hours_ago = time.time() - 7200
-    for path in (
-        store.folder(stray),
-        *store.incoming.iterdir(),
-    ):
-        if not path.name.startswith(young):
-            os.utime(path, (hours_ago, hours_ago))
-
-    assert store.sweep() == 12 + 2 + 1
-    assert files(store.incoming) == sorted(["holiday.mp4", f"{young}.part"])
-    assert {p.name for p in (store.data / "recordings").iterdir()} == {
-        known, late, fresh, "my notes.txt",
-    }  # fmt: skip
-    assert files(store.folder(late)) == []
-    assert store.sweep(older_than_s=0) == 12 + 1
-    assert files(store.data / "recordings") == sorted([f"{known}/video.mp4", "my notes.txt"])
-    assert files(store.incoming) == ["holiday.mp4"]
-    assert store.sweep(older_than_s=0) == 0
-
-
-def test_there_is_nothing_to_sweep_in_an_empty_folder(store: Store) -> None:
-    assert store.sweep() == 0

@@ -1,0 +1,243 @@
+"""What the review page shows beside the video: overlays, pictures, magnified motion, long curves."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import micromimic.web.pages
+
+from .page_server import Desk, Station, desk_at, running_browser, running_station, until
+from .review_desk import RECORDING, analysed, at_frame, open_review, press, shown_frame
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.needs("browser", "playwright", "web")
+
+STATIC = Path(micromimic.web.pages.__file__).parent / "static" / "review"
+
+
+@pytest.fixture(scope="module")
+def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+    with running_station(analysed(tmp_path_factory, "looking")) as station:
+        yield station
+
+
+@pytest.fixture(scope="module")
+def chromium(browser: str) -> Iterator[Browser]:
+    with running_browser(browser) as started:
+        yield started
+
+
+@pytest.fixture()
+def desk(station: Station, chromium: Browser) -> Iterator[Desk]:
+    with desk_at(station, chromium) as desk:
+        yield desk
+
+
+def painted(page: Page, canvas: str) -> list[float]:
+    """Left, top, right, bottom of what is drawn, as shares of the canvas; empty for nothing."""
+    found: list[float] = page.evaluate(
+        """(name) => {
+          const canvas = document.querySelector(name), { width, height } = canvas;
+          const copy = new OffscreenCanvas(width, height).getContext("2d");
+          copy.drawImage(canvas, 0, 0);
+          const { data } = copy.getImageData(0, 0, width, height);
+          let [left, top, right, bottom] = [width, height, -1, -1];
+          for (let k = 3, p = 0; k < data.length; k += 4, p += 1) {
+            if (data[k] < 40) continue;
+            const x = p % width, y = (p - x) / width;
+            left = Math.min(left, x); right = Math.max(right, x);
+            top = Math.min(top, y); bottom = Math.max(bottom, y);
+          }
+          return right < 0 ? [] : [left / width, top / height, (right + 1) / width, (bottom + 1) / height];
+        }""",
+        canvas,
+    )
+    return found
+
+
+def test_cells_lie_where_the_face_is(desk: Desk, station: Station) -> None:
+    found = station.store.analysis(RECORDING)
+    assert found is not None
+    shown: Any = found.review
+    page = open_review(desk, "ada")
+    press(page, "n")
+    at_frame(page, 128)
+    assert painted(page, "#overlay") == []
+    press(page, "c")
+    until(page, "document.getElementById('stage-note').textContent.includes('ten cells')")
+    rows, columns = shown["frames_bin"]["rows"], shown["frames_bin"]["columns"]
+    numbers = np.fromfile(station.store.folder(RECORDING) / "frames.bin", dtype="<f4")
+    at = dict(zip(columns, numbers.reshape(len(columns), rows)[:, 128].tolist(), strict=True))
+    transform = np.array([at[f"t{k}"] for k in range(6)]).reshape(2, 3)
+    boxes = np.array(shown["segments"][str(round(at["segment"]))]["cells"]).reshape(-1, 2)
+    corners = np.concatenate([boxes, np.stack([boxes[::2, 0], boxes[1::2, 1]], axis=1)])
+    pixels = corners @ transform[:, :2].T + transform[:, 2] + 0.5
+    expected = [*pixels.min(axis=0), *pixels.max(axis=0)]
+    size = np.array([shown["width"], shown["height"]] * 2)
+    until(page, "document.getElementById('overlay').width > 0")
+    assert np.abs(np.array(painted(page, "#overlay")) - expected / size).max() < 0.02
+    press(page, "c")
+    until(page, "document.getElementById('stage-note').textContent === ''")
+    assert painted(page, "#overlay") == []
+
+
+def test_flow_and_votes_belong_to_the_movement(desk: Desk) -> None:
+    page = open_review(desk, "ada")
+    press(page, "f", "v")
+    assert "choose one" in page.locator("#stage-note").inner_text()
+    press(page, "n")
+    at_frame(page, 128)
+    until(page, "/drawn \\d+ × longer/.test(document.getElementById('stage-note').textContent)")
+    assert painted(page, "#overlay") != []
+    press(page, "Home")
+    at_frame(page, 0)
+    until(page, "document.getElementById('stage-note').textContent.includes('between its onset')")
+    assert painted(page, "#overlay") == []
+
+
+def test_magnified_motion_keeps_in_step(desk: Desk, station: Station) -> None:
+    found = station.store.analysis(RECORDING)
+    assert found is not None
+    clip: dict[str, Any] = found.review["events"][1]["clip"]
+    page = open_review(desk, "ada")
+    press(page, "n", "n", "m")
+    page.wait_for_selector("#play[data-playing=true]")
+    assert page.locator("[data-speed='0.1']").get_attribute("aria-pressed") == "true"
+    playing = "[...document.querySelectorAll('#pair video')].every((clip) => !clip.paused)"
+    until(page, playing)
+    start = shown_frame(page)
+    until(page, f"document.getElementById('stage').dataset.frame !== '{start}'")
+    press(page, "Space")
+    until(page, "[...document.querySelectorAll('#pair video')].every((clip) => clip.paused)")
+    for key in ("ArrowRight", "ArrowLeft", "ArrowLeft"):
+        press(page, key)
+    frame = found.payload["events"][1]["apex_frame"]
+    press(page, "p", "n")
+    at_frame(page, frame)
+    until(
+        page,
+        f"""[...document.querySelectorAll('#pair video')].every((clip) => !clip.seeking
+        && Math.floor(clip.currentTime * {clip["fps"]} + 1e-6) === {frame - clip["first_frame"]})""",
+    )
+    press(page, "m")
+    assert page.locator("#pair").is_hidden()
+
+
+def test_a_looped_event_does_not_leave_its_stretch(desk: Desk, station: Station) -> None:
+    found = station.store.analysis(RECORDING)
+    assert found is not None
+    event: dict[str, Any] = found.payload["events"][0]
+    page = open_review(desk, "ada")
+    press(page, "n", "l")
+    at_frame(page, event["apex_frame"])
+    page.evaluate(
+        """() => {
+          window.seen = [];
+          new MutationObserver(() => window.seen.push(Number(document.getElementById("stage").dataset.frame)))
+            .observe(document.getElementById("stage"), { attributeFilter: ["data-frame"] });
+        }"""
+    )
+    press(page, "Space")
+    until(page, "window.seen.some((frame, k) => k && frame < window.seen[k - 1])")  # once round
+    press(page, "Space")
+    seen = page.evaluate("window.seen")
+    assert min(seen) >= event["onset_frame"] - 10
+    # The picture after the last one may be up before the jump back: a screen is not a video.
+    assert max(seen) <= event["offset_frame"] + 10 + 8
+
+
+def test_onset_against_apex_turns_only_when_asked(station: Station, chromium: Browser) -> None:
+    with desk_at(station, chromium, reduced_motion="reduce") as desk:
+        page = open_review(desk, "ada")
+        press(page, "n")
+        face = page.locator("#face")
+        page.wait_for_selector("#face[aria-label='The face at the apex']")
+        assert page.locator("[data-face=flicker]").is_hidden()
+        press(page, "t")
+        assert face.get_attribute("aria-label") == "The face at the onset"
+    with desk_at(station, chromium, reduced_motion="no-preference") as desk:
+        page = open_review(desk, "ada")
+        press(page, "n")
+        page.click("[data-face=flicker]")
+        turned = "document.getElementById('face').getAttribute('aria-label').endsWith('{}')"
+        for side in ("apex", "onset", "apex"):
+            until(page, turned.format(side))
+        press(page, "t")
+        assert page.locator("[data-face=flicker]").get_attribute("aria-pressed") == "false"
+
+
+def test_nothing_is_drawn_while_nothing_changes(desk: Desk) -> None:
+    page = open_review(desk, "ada")
+    press(page, "n", "c")
+    at_frame(page, 128)
+    count = """() => {
+      window.drawn = 0;
+      for (const name of ["clearRect", "drawImage", "stroke"]) {
+        const own = CanvasRenderingContext2D.prototype[name];
+        CanvasRenderingContext2D.prototype[name] = function (...given) {
+          window.drawn += 1;
+          return own.apply(this, given);
+        };
+      }
+    }"""
+    page.wait_for_timeout(500)
+    page.evaluate(count)
+    page.wait_for_timeout(500)
+    assert page.evaluate("window.drawn") == 0
+    press(page, "ArrowRight")
+    until(page, "window.drawn > 0")
+
+
+def test_a_long_curve_keeps_its_extremes(desk: Desk) -> None:
+    """Ten minutes at 200 frames a second on 700 pixels: each column's least and greatest stay."""
+    rng = np.random.default_rng(5)
+    values = rng.standard_normal(120_000).astype(np.float32)
+    values[77_777], values[50_000:52_000] = 400.0, np.nan
+    page = open_review(desk, "ada")
+    points = page.evaluate(
+        """async (codes) => {
+          const { thin } = await import("/static/review/paint.js");
+          const values = Float32Array.from(codes, (value) => value ?? NaN);
+          return thin(values, 0, values.length, 700, (k) => k);
+        }""",
+        json.loads(json.dumps([None if np.isnan(v) else float(v) for v in values])),
+    )
+    assert len(points) <= 2 * 701
+    kept = {int(k): v for k, v in filter(None, points)}
+    assert all(values[k] == np.float32(v) for k, v in kept.items())
+    edges = [column * 120_000 // 700 for column in range(701)]
+    for first, last in zip(edges, edges[1:], strict=False):
+        part = values[first:last]
+        if np.isnan(part).all():
+            continue
+        inside = [v for k, v in kept.items() if first <= k < last]
+        assert max(inside) == np.nanmax(part) and min(inside) == np.nanmin(part)
+    assert None in points  # a gap stays a gap
+
+
+def test_the_help_names_every_key(desk: Desk) -> None:
+    page = open_review(desk, "ada")
+    press(page, "?")
+    shown = page.locator("dialog kbd").all_inner_texts()
+    wanted = "Space ← → n p a r 1 2 3 i k o e Delete s m t f c v z ?".split() + ["Shift z"]
+    assert set(wanted) <= set(shown)
+    press(page, "a")  # nothing happens behind the dialog
+    press(page, "Escape")
+    page.wait_for_selector("dialog", state="detached")
+    assert page.locator("#progress").inner_text() == "0 of 3 events decided"
+
+
+@pytest.mark.parametrize("file", sorted(STATIC.iterdir()), ids=lambda file: file.name)
+def test_files_are_short_and_ask_nobody(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 400
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)|innerHTML|\beval\(", text)
