@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from micromimic.store.records import Recording
     from micromimic.store.store import Store
 
-PATIENCE_MS = 12_000
+PATIENCE_MS = 120_000
 """Ends a test that hangs; nothing is expected to take this long."""
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
@@ -215,7 +215,8 @@ def _payload(count: int) -> dict[str, Any]:
 
 
 def _review() -> dict[str, Any]:
-    source = sample_analysis().source
+    analysis = sample_analysis()
+    source, spotting = analysis.source, analysis.spotting
     return {
         "schema": "micromimic.review/1",
         "fps": source.fps,
@@ -223,6 +224,10 @@ def _review() -> dict[str, Any]:
         "frame_times": None,
         "duration_s": source.duration_s,
         "start_s": 0.0,
+        "threshold": spotting.threshold,
+        "blinks": [asdict(blink) for blink in spotting.blinks],
+        "rejected": [asdict(item) for item in spotting.rejected],
+        "gated": [asdict(span) for span in spotting.gated_spans],
     }
 
 

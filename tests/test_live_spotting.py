@@ -177,15 +177,17 @@ def test_a_short_recording_is_told_at_its_end():
 
 
 def test_speech_is_withdrawn_once_its_crowd_is_seen():
-    signals = plant(still(16.0, rate=100.0), MOUTH, 6.0, 6.1, 6.2)
-    for k in range(8):
-        start = 6.45 + 0.22 * k
-        signals = plant(signals, MOUTH, start, start + 0.08, start + 0.17, peak=0.12)
+    """And where a stronger movement turns up beside one that was told, that one is told instead."""
+    signals = plant(still(12.0, rate=100.0), MOUTH, 6.0, 6.1, 6.2)
+    for k in range(9):
+        start, peak = 6.5 + 0.16 * k, 0.2 if k % 2 else -0.2
+        signals = plant(signals, MOUTH, start, start + 0.08, start + 0.16, peak=peak)
     told = watch(signals)
     first = sightings(told)[0]
     assert first.frames[1] == pytest.approx(610, abs=2)
-    assert verdicts(told)[first.number].reason in {"crowded", "macro"}
-    assert not any(abs(e.apex - 610) < 5 for e in spot(signals).events)
+    assert verdicts(told)[first.number].reason == "crowded"
+    assert "gone" in {verdict.reason for verdict in verdicts(told).values()}
+    assert len(same_as_offline(signals, told)) == 2
 
 
 def test_macro_expressions_and_blinks_are_never_told():
@@ -275,18 +277,17 @@ def test_another_person_is_learnt_anew():
 
 
 def test_a_session_of_hours_does_not_grow():
-    """Twenty minutes at 25 frames a second: the state is as large as after one."""
-    minute = plant(blink(still(60.0, rate=25.0), 20.0, 20.3), MOUTH, 40.0, 40.2, 40.4)
-    spotter, curve = LiveSpotter(), LiveCurve()
+    """Eight minutes at 20 frames a second: the state is as large as after two."""
+    minute = plant(blink(still(60.0, rate=20.0), 20.0, 20.3), MOUTH, 40.0, 40.2, 40.4)
+    spotter, curve = LiveSpotter(timing=LiveTiming(hop=0.25)), LiveCurve()
     sizes, told = [], 0
-    for k in range(20):
+    for k in range(8):
         for number, time, row in rows_of(minute):
-            time += 60.0 * k  # noqa: PLW2901
-            row = replace(row, time=time)  # noqa: PLW2901
-            told += len(spotter.add(number + 1500 * k, time, row))
-            curve.point(time, row.displacement)
+            now = time + 60.0 * k
+            told += len(spotter.add(number + 1200 * k, now, replace(row, time=now)))
+            curve.point(now, row.displacement)
         sizes.append(len(pickle.dumps((spotter, curve))))
-    assert told >= 30
+    assert told >= 12
     assert max(sizes[1:]) < 1.3 * sizes[1]
 
 

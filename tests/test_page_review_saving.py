@@ -104,7 +104,7 @@ def test_the_server_is_gone_for_a_while(
             press(page, "Enter")
             page.wait_for_selector("#saving.warn:visible")
             words = page.locator("#saving").inner_text()
-            assert "3 changes not saved yet" in words and "tried again" in words
+            assert "3 changes not saved yet" in words and "tried again by itself" in words
             assert page.locator("#saved").inner_text() == "not saved"
             rows = page.locator(".event .status").all_inner_texts()
             assert rows[:2] == ["✓ accepted", "✓ accepted"]  # what is meant is shown, and that

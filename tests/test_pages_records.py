@@ -235,4 +235,6 @@ def test_training_data(station: Station, chromium: Browser, decided: Any) -> Non
         assert len(manifest.strip().splitlines()) == 4  # a head and three accepted events
         station.store.remove_recording(decided.id)
         page.click("#train button")
-        page.wait_for_selector("#train-problem:visible, #train-note")
+        page.wait_for_selector("#train-problem:visible")
+        assert "expected" in page.inner_text("#train-problem")
+        desk.expect("status of 422")

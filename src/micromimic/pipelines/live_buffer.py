@@ -28,12 +28,12 @@ class Thinning:
         limit_s: seconds for which a frame may wait.
 
     >>> thinning = Thinning(0.5)
-    >>> [thinning.step(now, waiting_s=0.3) for now in (1.0, 1.1, 1.2, 1.3, 1.6)]
+    >>> [thinning.step(now, waiting_s=0.3) for now in (1.0, 1.1, 1.3, 1.4, 1.7)]
     [1, 1, 2, 2, 3]
     """
 
     MOST: Final = 16
-    SUSTAINED_S: Final = 0.15
+    SUSTAINED_S: Final = 0.2
     """Seconds of high backlog before a step up: a moment's stall is caught up without."""
     RAISE_S: Final = 0.3
     """Seconds between two steps up: the first must have had time to help."""

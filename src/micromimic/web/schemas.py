@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Path as PathParameter
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from micromimic.labels import Emotion
 from micromimic.store.records import Decision, Job, Recording, Review, Session, Subject
@@ -19,6 +20,24 @@ WRITTEN: Final = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$"
 """Text of several lines."""
 LAST_FRAME: Final = 100_000_000
 LAST_NUMBER: Final = 1_000_000_000
+
+
+_ISO: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9:.]{5,20}([Zz]|[+-][0-9]{2}:?[0-9]{2}))?"
+)
+
+
+def _written(value: Any) -> Any:
+    """Dates and times as ISO 8601 writes them; not as numbers, which could be anything."""
+    if not isinstance(value, str) or _ISO.fullmatch(value) is None:
+        raise ValueError("expected text as 2026-03-04 or 2026-03-04T05:06:07+00:00")
+    return value
+
+
+def _whole(value: Any) -> Any:
+    """JSON knows one kind of number: 1.0 is a whole one."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
 
 Id = Annotated[str, PathParameter(pattern=ID_PATTERN, description="32 hex digits.")]
 IdField = Annotated[str, Field(pattern=ID_PATTERN)]
@@ -36,17 +55,20 @@ Coder = Annotated[
     ),
 ]
 CoderQuery = Annotated[str | None, Query(pattern=PRINTABLE, min_length=1, max_length=64)]
-Frame = Annotated[int, Field(ge=0, le=LAST_FRAME)]
+Frame = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=LAST_FRAME)]
 Expected = Annotated[
     int,
+    BeforeValidator(_whole),
     Field(ge=0, le=LAST_NUMBER, description="Number of the coder's last decision, 0 for none."),
 ]
+Day = Annotated[date, Field(strict=False), BeforeValidator(_written)]
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_written)]
 
 
 class Body(BaseModel):
-    """A request's body: what is not described is refused."""
+    """A request's body: what is not described is refused, and "1" is no number."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class SubjectIn(Body):
@@ -76,7 +98,7 @@ class SessionIn(Body):
 
     subject_id: IdField
     title: Line
-    held_on: date
+    held_on: Day
     consent: ConsentIn
     baseline: bool = False
 
@@ -85,7 +107,7 @@ class SessionChange(Body):
     """What is to change of a session; what is left out stays."""
 
     title: Line | None = None
-    held_on: date | None = None
+    held_on: Day | None = None
     consent: ConsentIn | None = None
     baseline: bool | None = None
 
@@ -98,7 +120,7 @@ class RecordingChange(Body):
 
     name: Annotated[str, Field(pattern=PRINTABLE, min_length=1, max_length=200)] | None = None
     session_id: IdField | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 DecisionAction = Literal["accept", "reject", "relabel", "move", "add", "remove", "comment"]

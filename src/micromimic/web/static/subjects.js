@@ -124,7 +124,8 @@ async function showTrends(place, run) {
     el("p", { class: "hint" }, found.note),
     measured && el("ul", { class: "legend" },
       el("li", {}, el("span", { class: "ring" }), "baseline"), el("li", {}, el("span", { class: "dot" }), "session, with its 95 % interval"),
-      el("li", {}, el("span", { class: "dot clear" }), "change clear of none")),
+      el("li", {}, el("span", { class: "dot clear" }), "change clear of none"),
+      found.baseline.length === 1 && el("li", {}, el("span", { class: "shade" }), "the baseline's interval")),
     measured && found.indicators.map((indicator) => indicatorCard(indicator, found.baseline)),
     el("details", { class: "cannot" }, el("summary", {}, "What these numbers cannot tell"),
       el("ul", {}, statements.map(([heading, sentence]) => el("li", {}, el("b", {}, `${heading}. `), sentence)))));

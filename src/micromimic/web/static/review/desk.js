@@ -139,6 +139,13 @@ export class Desk {
     });
     for (const [id, run] of Object.entries(acts)) act(byId(id), run);
     for (const button of document.querySelectorAll("[data-speed]")) act(button, () => this.setSpeed(Number(button.dataset.speed)));
+    const menu = document.querySelector(".menu");
+    document.addEventListener("pointerdown", (event) => menu.contains(event.target) || menu.removeAttribute("open"));
+    menu.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !menu.open) return;
+      menu.open = false;
+      menu.firstElementChild.focus();
+    });
     const field = byId("frame");
     field.max = this.model.clock.frames - 1;
     field.addEventListener("change", () => {

@@ -45,7 +45,7 @@ function table(desk) {
 }
 
 const shown = (key) => ({
-  ArrowLeft: "←", ArrowRight: "→", "Shift+ArrowLeft": "Shift ←", "Shift+ArrowRight": "Shift →",
+  ArrowLeft: "←", ArrowRight: "→", "Shift+ArrowLeft": "Shift ←", "Shift+ArrowRight": "→",
   "Shift+Z": "Shift z", "Shift+<": "<", "Shift+>": ">",
 }[key] ?? key);
 

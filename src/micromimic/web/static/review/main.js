@@ -62,7 +62,8 @@ function open({ recording, analysis, review, shown }, rows) {
   byId("desk").hidden = false;
   video.hidden = !kept;
   byId("no-video").hidden = kept;
-  byId("no-video").textContent = kept ? "" : "The video was removed when its retention ended. Numbers, events and decisions stay; the face is drawn from its landmarks.";
+  const why = recording.media === "expired" ? "The video was removed when its retention ended." : "There is no video of this recording.";
+  byId("no-video").textContent = kept ? "" : `${why} Numbers, events and decisions stay; the face is drawn from its landmarks.`;
   const desk = new Desk(model, player);
   if (kept) player.open(videoUrl(recording.id));
   desk.begin();

@@ -135,6 +135,7 @@ export function mark(c, label, x, y, size, fill) {
 export function lane(c, { view, colour, time, y, height, events, selected = null, signs = false }) {
   c.textAlign = "center";
   c.textBaseline = "middle";
+  let written = -Infinity; // right edge of the last name: names that would lie on others are left out
   for (const event of events) {
     const from = time(event.onset_frame), to = time(event.offset_frame);
     if (to < view.from || from > view.to) continue;
@@ -156,7 +157,11 @@ export function lane(c, { view, colour, time, y, height, events, selected = null
     c.fillStyle = event.status === "pending" ? colour.muted : colour.ink;
     c.font = FONT.replace("11px", event.key === selected ? "bold 12px" : "11px");
     const sign = `${eventName(event.key)} ${STATUS[event.status].sign}`;
-    c.fillText(sign, Math.min(view.left + view.width - 10, Math.max(view.left + 10, (a + b) / 2)), y + height - 5);
+    const half = c.measureText(sign).width / 2;
+    const x = Math.min(view.left + view.width - half, Math.max(view.left + half, (a + b) / 2));
+    if (x - half < written + 3) continue;
+    c.fillText(sign, x, y + height - 5);
+    written = x + half;
   }
   c.font = FONT;
 }

@@ -26,7 +26,6 @@ export class Saver extends EventTarget {
     this.queue = [];
     this.state = "idle";
     this.error = null;
-    this.retryAt = 0;
     this.conflict = null;
     this.key = `micromimic.unsaved.${recordingId}.${coder}`;
     addEventListener("online", () => this.retry());
@@ -144,7 +143,6 @@ export class Saver extends EventTarget {
     this.#tries += 1;
     const seconds = Math.min(LONGEST_WAIT_S, 2 ** (this.#tries - 1));
     this.error = error;
-    this.retryAt = Date.now() + 1000 * seconds;
     this.#become("waiting");
     this.#timer = setTimeout(() => this.#run(), 1000 * seconds);
   }

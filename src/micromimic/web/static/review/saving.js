@@ -5,6 +5,8 @@ import { actionWords, clockTime } from "./words.js";
 
 const HIDDEN_MS = 700; // a save that takes no longer is no news
 
+const sentence = (line) => `${line[0].toUpperCase()}${line.slice(1)}.`;
+
 export class SavingLine {
   #timer = null;
 
@@ -44,10 +46,9 @@ export class SavingLine {
   }
 
   #waiting(saver) {
-    const seconds = Math.max(0, Math.ceil((saver.retryAt - Date.now()) / 1000));
     const now = el("button", { type: "button", class: "small", onclick: () => saver.retry() }, "Try now");
     this.#put("warn", el("p", {}, el("b", {}, `${plural(saver.queue.length, "change")} not saved yet. `),
-      `${saver.error.message}. Kept in this browser, tried again ${seconds > 1 ? `in ${seconds} s` : "now"}.`), now);
+      `${sentence(saver.error.message)} Kept in this browser and tried again by itself.`), now);
   }
 
   #conflict(saver) {
@@ -65,6 +66,7 @@ export class SavingLine {
 
   #settle(again) {
     this.told = false;
+    this.model.say("");
     this.model.saver.settle(again);
     this.model.dispatchEvent(new Event("saved")); // the trail is read again
   }

@@ -1,8 +1,10 @@
 // The video with what is laid over it; the numbers' own drawing where the video is gone.
 
-import { byId, colour } from "/static/app.js";
+import { byId } from "/static/app.js";
 import { drawArrows, drawCells, drawHeat, drawLandmarks, flowGain, heatPicture, ontoCanvas } from "./layers.js";
 import { eventName } from "./words.js";
+
+const LANDMARKS = "rgb(196, 208, 218)"; // the stage is dark in both themes
 
 export class Stage {
   #asked = false;
@@ -17,7 +19,6 @@ export class Stage {
     new ResizeObserver(() => this.#resize()).observe(this.box);
     for (const name of ["select", "layers", "events"]) model.addEventListener(name, () => this.redraw());
     player.addEventListener("frame", () => this.redraw());
-    document.addEventListener("theme", () => this.redraw());
   }
 
   redraw() {
@@ -49,7 +50,7 @@ export class Stage {
     const transform = ontoCanvas(own, canvas.width / model.shown.width);
     const line = Math.max(1, devicePixelRatio);
     const { layers } = model;
-    if (!player.pictures) drawLandmarks(c, segment.landmarks, transform, colour("muted"));
+    if (!player.pictures) drawLandmarks(c, segment.landmarks, transform, LANDMARKS);
     const evidence = this.#within(frame);
     if (layers.votes && evidence?.votes) drawHeat(c, this.#heatOf(evidence), transform);
     if (layers.cells) drawCells(c, segment.cells, transform, line);

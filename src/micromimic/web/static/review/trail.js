@@ -17,6 +17,7 @@ export class Trail {
     this.everyone = byId("history-all");
     this.everyone.addEventListener("change", () => this.#load());
     this.wasComplete = null;
+    this.comparison = 0;
     model.addEventListener("saved", () => this.#soon());
     model.addEventListener("events", () => this.#gate());
     this.#gate();
@@ -104,11 +105,13 @@ export class Trail {
   async #compare(choice) {
     const { model } = this;
     const other = choice.replace(/^coder /, "");
+    const turn = (this.comparison += 1); // a slow answer must not replace a later choice's
     try {
       const [found, theirs] = await Promise.all([
         api(`/recordings/${model.recording.id}/agreement`, { query: { coder: model.coder, other } }),
         choice === "machine" ? null : fetchReview(model.recording.id, other),
       ]);
+      if (turn !== this.comparison || !model.complete) return;
       fill(byId("agreement"), agreementCard(found));
       model.othersName = other;
       model.showOthers(theirs ? theirs.review.events : []);

@@ -22,7 +22,7 @@ export function interval(low, high) {
 }
 
 function ticks(low, high) {
-  const rough = (high - low) / 4 || 1;
+  const rough = (high - low) / 5 || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((k) => k * power).find((s) => s >= rough);
   const first = Math.ceil(low / step - 1e-9) * step;
