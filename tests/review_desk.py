@@ -133,15 +133,6 @@ def box(page: Page, selector: str) -> dict[str, Any]:
     return dict(found)
 
 
-def reviews(data: Path, coder: str, *decisions: dict[str, Any]) -> None:
-    """Decisions of another coder, made before the page is opened."""
-    from micromimic.store.database import open_store
-
-    with open_store(data) as store:
-        for number, decision in enumerate(decisions):
-            store.decide(RECORDING, coder=coder, expected=number, **decision)
-
-
 def middle(page: Page, selector: str) -> tuple[float, float]:
     """The middle of an element."""
     found = box(page, selector)

@@ -98,6 +98,7 @@ def fake_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Quick, so that the tests are.
     monkeypatch.setattr(jobs_module, "_RETRY_S", (0.05,))
     monkeypatch.setattr(jobs_module, "_IDLE_S", 0.1)
+    monkeypatch.setattr(jobs_module, "_EXPIRE_AGAIN_S", 0.05)
 
 
 @pytest.fixture
@@ -402,6 +403,28 @@ def test_a_result_that_was_kept_but_not_confirmed(
     running(on=Unconfirmed(store, set(), 0))
     assert ended(store, recording, after) == ["done", "done"]
     assert files(store, recording) == {*RESULTS, "events", "video.mp4"}
+
+
+def test_a_slot_survives_what_nobody_thought_of(
+    store: Store, running: Callable[..., JobRunner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Odd(Flaky):
+        def __getattr__(self, name: str) -> object:
+            if name == "claim_job" and len(self.failed) < 2:
+                self.failed.append(name)
+                raise RuntimeError("no such thing")
+            return getattr(self._store, name)
+
+    first, second = add(store, "ok"), add(store, "ok")
+    commands = iter([["/no/such/program"], worker_process.command()])
+    monkeypatch.setattr(worker_process, "command", lambda: next(commands))
+    odd = Odd(store, set(), 0)
+    running(on=odd)
+    assert ended(store, first, second) == ["failed", "done"]
+    job = store.recording(first.id).job
+    assert job is not None
+    assert job.error == ("expected to start a worker, got: No such file or directory; try again")
+    assert len(odd.failed) == 2
 
 
 def test_no_room_for_results(

@@ -182,7 +182,9 @@ def test_what_is_cut_from_the_ring_is_what_whole_frames_give(moving, view):
     np.testing.assert_array_equal(shot.apex_face, expected.apex_face)
     assert shot.view.shape == expected.view.shape
     np.testing.assert_allclose(
-        shot.view.astype(float), expected.view, atol={"flow": 3e-4, "faces": 1.0, "volume": 2.0}[view]
+        shot.view.astype(float),
+        expected.view,
+        atol={"flow": 3e-4, "faces": 1.0, "volume": 2.0}[view],
     )
 
 

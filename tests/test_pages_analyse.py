@@ -151,10 +151,8 @@ def test_progress_of_an_upload_and_its_end(station: Station, chromium: Browser, 
         choose(page, clip)
         agree(page)
         page.click("#start")
-        until(
-            page,
-            "[...document.querySelectorAll('#uploads progress')].some((p) => p.value > 0 && p.value < 1)",
-        )
+        bars = "[...document.querySelectorAll('#uploads progress')]"
+        until(page, f"{bars}.some((bar) => bar.value > 0 && bar.value < 1)")
         assert re.search(r"sending, .* of .*B", page.inner_text("#uploads .state"))
         page.click("#uploads >> text=Cancel")
         assert page.query_selector("#uploads .row") is None

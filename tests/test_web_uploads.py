@@ -359,7 +359,7 @@ def test_a_full_disk(
     assert site.upload().status_code == 201  # and the server is up
 
 
-@pytest.mark.parametrize("what", ["UnavailableError", "crash"])
+@pytest.mark.parametrize("what", ["database", "crash"])
 def test_a_database_that_fails_at_the_last_step(
     site: Site, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:

@@ -3,46 +3,35 @@
 from __future__ import annotations
 
 import secrets
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from micromimic._cli.app import app, interruptible
+from micromimic._cli.records import Data, DatabaseUrl
 
 MINUTE: Final = 60.0
+Host = Annotated[
+    str, typer.Option(help="Address to listen on; other machines reach any but the default.")
+]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        help="What every request must carry; made up where the address is not loopback.",
+        show_default=False,
+    ),
+]
 
 
 @app.command()
 @interruptible
 def serve(
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; other machines reach any but the default.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8420,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Folder of videos and records; MICROMIMIC_DATA or the user's own if left out.",
-            show_default=False,
-        ),
-    ] = None,
-    database: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="postgresql://... instead of SQLite in the data folder.",
-            show_default=False,
-        ),
-    ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            help="What every request must carry; made up where the address is not loopback.",
-            show_default=False,
-        ),
-    ] = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8420,
+    data: Data = None,
+    database: DatabaseUrl = None,
+    token: Token = None,
     max_gb: Annotated[float, typer.Option(min=0.001, help="Largest upload, in GiB.")] = 4.0,
     max_minutes: Annotated[float, typer.Option(min=0.1, help="Longest video.")] = 60.0,
     retention_days: Annotated[

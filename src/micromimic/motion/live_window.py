@@ -204,8 +204,8 @@ class StretchWindow:
         return Scene(self.column("x"), self._rest, response, gates, self.rate, self._ended)
 
     def _rest(self, at: int) -> Array:
-        """(10, 2) the median around one sample, as `motion.bumps.local_rest` at 40 a second."""
-        step = max(1, round(self.rate / 40.0))
+        """(10, 2) the median around one sample, as `motion.bumps.local_rest`, at 20 a second."""
+        step = max(1, round(self.rate / 20.0))
         half = round(self.config.rest_window * self.rate / step) // 2
         places = np.clip(at + step * np.arange(-half, half + 1), 0, len(self) - 1)
         return np.asarray(np.median(self.column("x")[places], axis=0))

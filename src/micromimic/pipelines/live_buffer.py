@@ -36,7 +36,7 @@ class Thinning:
     SUSTAINED_S: Final = 0.2
     """Seconds of high backlog before a step up: a moment's stall is caught up without."""
     RAISE_S: Final = 0.3
-    """Seconds between two steps up: the first must have had time to help."""
+    """Seconds until it is seen whether a step has helped."""
     CALM_S: Final = 5.0
     """Seconds of low backlog before a step down."""
     LONGEST_CALM_S: Final = 80.0
@@ -46,7 +46,8 @@ class Thinning:
         self._calm_s = self.CALM_S
         self._calm_since: float | None = None
         self._high_since: float | None = None
-        self._raised = -math.inf
+        self._judged = -math.inf
+        self._waited = 0.0
         self._lowered = -math.inf
         self.every = 1
 
@@ -59,14 +60,13 @@ class Thinning:
         """
         if waiting_s > 0.5 * self._limit:
             self._calm_since = None
-            self._high_since = now if self._high_since is None else self._high_since
+            if self._high_since is None:
+                self._high_since, self._waited = now, waiting_s
             sustained = now - self._high_since >= self.SUSTAINED_S
-            if sustained and now - self._raised >= self.RAISE_S and self.every < self.MOST:
-                # Too early back means back again and again: wait longer each time.
-                soon = now - self._lowered < 2 * self._calm_s
-                self._calm_s = min(2 * self._calm_s, self.LONGEST_CALM_S) if soon else self.CALM_S
-                self.every += 1
-                self._raised = now
+            if sustained and now - self._judged >= self.RAISE_S:
+                if waiting_s > self._waited - 0.02 * self._limit:
+                    self._raise(now)
+                self._judged, self._waited = now, waiting_s
             return self.every
         self._high_since = None
         if waiting_s > 0.2 * self._limit:
@@ -77,6 +77,13 @@ class Thinning:
                 self.every -= 1
                 self._lowered, self._calm_since = now, now
         return self.every
+
+    def _raise(self, now: float) -> None:
+        """The backlog does not fall: take fewer frames."""
+        # Too early back means back again and again: wait longer each time.
+        soon = now - self._lowered < 2 * self._calm_s
+        self._calm_s = min(2 * self._calm_s, self.LONGEST_CALM_S) if soon else self.CALM_S
+        self.every = min(self.every + 1, self.MOST)
 
 
 class Gap:
@@ -134,9 +141,25 @@ class FrameBuffer:
         now = self._clock()
         oldest = next((item for item in self._items if isinstance(item, Arrival)), None)
         waiting = 0.0 if oldest is None else now - oldest.arrived
+        before = self._thinning.every
         every = self._thinning.step(now, waiting)
+        if every > before:
+            self._halve()
         full = len(self._items) >= MOST_FRAMES or self._bytes >= MOST_BYTES
         return full or waiting > self._seconds or number % every != 0
+
+    def _halve(self) -> None:
+        """Let every second waiting frame go: what came too densely is what the backlog is."""
+        kept: deque[Arrival | Gap] = deque()
+        go = False
+        for item in self._items:
+            if isinstance(item, Arrival) and go:
+                self._bytes -= item.frame.gray.nbytes
+                self.dropped += 1
+            else:
+                kept.append(item)
+            go = not go
+        self._items = kept
 
     def gap(self) -> None:
         """The source is gone; what comes later does not follow what came before."""

@@ -18,16 +18,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from micromimic.errors import NotFoundError, StoreError, UnavailableError
-from micromimic.store.records import Job
+from micromimic.store.records import Job, Recording
 from micromimic.store.store import Store
 from micromimic.web.results_folder import clear_results, place_results, read_result
 from micromimic.web.settings import Settings
 from micromimic.web.worker import Task
 from micromimic.web.worker_limits import Limits
-from micromimic.web.worker_process import WorkerProcess, how_it_ended
+from micromimic.web.worker_process import Message, WorkerProcess, how_it_ended
 from micromimic.web.worker_watch import End, Ended, Note, Patience, Wake, Watch, take
 
 WORK_PREFIX: Final = ".work-"
@@ -36,6 +36,11 @@ WORK_PREFIX: Final = ".work-"
 _IDLE_S: Final = 2.0
 _RETRY_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
 _EXPIRE_EVERY_S: Final = 3600.0
+_EXPIRE_AGAIN_S: Final = 30.0
+_MOST_WAITING: Final = 1000
+_OUR_OWN: Final = "expected the analysis to end, got an error of the server's own; see its log"
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +63,7 @@ class JobRunner:
         limits: Limits | None = None,
         patience: Patience | None = None,
     ) -> None:
-        # Twelve times a video's length is what 4K at 60 frames a second takes on a slow core.
+        # 640 x 480 at 200 frames a second takes some twice its length: this ends what is stuck.
         whole = 600.0 + 12.0 * settings.max_seconds
         self._store = store
         self._settings = settings
@@ -88,7 +93,10 @@ class JobRunner:
             shutil.rmtree(left, ignore_errors=True)
         for job in self._store.recover_jobs(self.name):
             log.info("job %s was running when the server ended: %s", job.id, job.status)
-        self._store.sweep(older_than_s=0.0)
+        try:
+            self._store.sweep(older_than_s=0.0)
+        except UnavailableError as error:
+            log.warning("some left-over files stay: %s", error)
         self._inboxes = [queue.Queue() for _ in range(self._settings.jobs)]
         self._threads = [
             threading.Thread(target=self._serve, args=(inbox,), name="micromimic-job", daemon=True)
@@ -115,26 +123,28 @@ class JobRunner:
 
     def _look_after(self) -> None:
         """Remove what has expired: at once, then every hour."""
-        while True:
+        wait = 0.0
+        while not self._stopping.wait(wait):
+            wait = _EXPIRE_EVERY_S
             try:
                 for gone in self._store.expire():
                     log.info("recording %s has expired: video and pictures removed", gone)
             except (StoreError, OSError) as error:
                 log.warning("retention waits: %s", error)
-            if self._stopping.wait(_EXPIRE_EVERY_S):
-                return
+                wait = _EXPIRE_AGAIN_S
 
     def _serve(self, inbox: queue.Queue[Note]) -> None:
-        unavailable = False
+        """One slot's life."""
+        told = ""
         while not self._stopping.is_set():
-            job = None
             try:
                 job = self._store.claim_job(self.name)
-                unavailable = False
-            except StoreError as error:
-                if not unavailable:
+                told = ""
+            except Exception as error:  # noqa: BLE001 - a slot that ended would be missed by nobody
+                job = None
+                if str(error) != told:
                     log.warning("the queue waits: %s", error)
-                unavailable = True
+                told = str(error)
             if job is None:
                 take(inbox, _IDLE_S)
                 continue
@@ -143,8 +153,7 @@ class JobRunner:
                     self._do(job, inbox)
             except Exception:  # one job's failure must not end the others
                 log.exception("job %s failed in the server", job.id)
-                self._fail(job, "expected the analysis to end, got an error of the server's own; "
-                           "see its log")  # fmt: skip
+                self._fail(job, _OUR_OWN)
 
     @contextmanager
     def _alone(self, recording_id: str) -> Iterator[None]:
@@ -161,9 +170,8 @@ class JobRunner:
 
     def _do(self, job: Job, inbox: queue.Queue[Note]) -> None:
         """One job from its claim to its end."""
-        try:
-            recording = self._store.recording(job.recording_id)
-        except NotFoundError:
+        recording = self._insist(job, lambda: self._store.recording(job.recording_id))
+        if recording is None:
             return  # removed since it was claimed, and its job with it
         folder = self._store.folder(recording.id)
         work = folder / f"{WORK_PREFIX}{job.id}"
@@ -196,9 +204,17 @@ class JobRunner:
 
     def _run(self, job: Job, task: Task, printed: Path, inbox: queue.Queue[Note]) -> End:
         """Start a worker, watch it to its end, and see that nothing of it is left."""
-        process = WorkerProcess(
-            task, printed, lambda note: inbox.put(Ended() if note is None else note)
-        )
+
+        def hear(message: Message | None) -> None:
+            if message is None:
+                inbox.put(Ended())
+            elif inbox.qsize() < _MOST_WAITING:  # a worker gone wild fills no memory of ours
+                inbox.put(message)
+
+        try:
+            process = WorkerProcess(task, printed, hear)
+        except OSError as error:
+            return End("failed", f"expected to start a worker, got: {error.strerror}; try again")
         try:
             end = Watch(
                 self._store,
@@ -235,35 +251,33 @@ class JobRunner:
             return End("failed", "expected complete results, got a part; make room and try again")
         store = self._store
 
-        def finish() -> None:
-            store.finish_job(job.id, payload=payload, review=review, worker=self.name)
+        def finish() -> Recording:
+            return store.finish_job(job.id, payload=payload, review=review, worker=self.name)
 
-        return End("finished" if self._until_done(job, finish) else "dropped")
+        return End("finished" if self._insist(job, finish) else "dropped")
 
     def _fail(self, job: Job, line: str) -> None:
-        self._until_done(job, lambda: self._store.fail_job(job.id, line, worker=self.name))
+        self._insist(job, lambda: self._store.fail_job(job.id, line, worker=self.name))
 
-    def _until_done(self, job: Job, call: Callable[[], object]) -> bool:
-        """Tell the records, again and again while they are locked or gone.
+    def _insist(self, job: Job, call: Callable[[], T]) -> T | None:
+        """Ask the records, again and again while they are locked or gone.
 
         Returns:
-            False where the job is no longer this server's, or the server stops meanwhile: then the
-            next start queues it again.
+            What they say; None where the job is no longer this server's, or the server stops
+            meanwhile: then the next start queues it again.
         """
         for attempt in count():
             try:
-                call()
+                return call()
             except UnavailableError as error:
                 if attempt == 0:
                     log.warning("job %s waits for the records: %s", job.id, error)
             except StoreError as error:
                 log.info("job %s is let go: %s", job.id, error)
-                return False
-            else:
-                return True
+                return None
             if self._stopping.wait(_RETRY_S[min(attempt, len(_RETRY_S) - 1)]):
-                return False
-        return False
+                return None
+        return None
 
     def _release(self, job: Job) -> None:
         try:

@@ -55,11 +55,11 @@ Coder = Annotated[
     ),
 ]
 CoderQuery = Annotated[str | None, Query(pattern=PRINTABLE, min_length=1, max_length=64)]
-Frame = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=LAST_FRAME)]
+Frame = Annotated[int, Field(ge=0, le=LAST_FRAME), BeforeValidator(_whole)]
 Expected = Annotated[
     int,
-    BeforeValidator(_whole),
     Field(ge=0, le=LAST_NUMBER, description="Number of the coder's last decision, 0 for none."),
+    BeforeValidator(_whole),
 ]
 Day = Annotated[date, Field(strict=False), BeforeValidator(_written)]
 Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_written)]

@@ -32,7 +32,9 @@ NOT_FOR: Final = (
 )
 
 
-def serve(settings: Settings, *, say: Callable[[str], object], warn: Callable[[str], object]) -> None:
+def serve(
+    settings: Settings, *, say: Callable[[str], object], warn: Callable[[str], object]
+) -> None:
     """Serve until SIGINT or SIGTERM; running jobs go back to the queue then.
 
     Args:
@@ -73,7 +75,9 @@ def address(settings: Settings) -> str:
     return f"http://{place}:{settings.port}/{query}"
 
 
-def _announce(settings: Settings, say: Callable[[str], object], warn: Callable[[str], object]) -> None:
+def _announce(
+    settings: Settings, say: Callable[[str], object], warn: Callable[[str], object]
+) -> None:
     say(f"micromimic is at {address(settings)}  (Ctrl-C stops it)")
     say(NOT_FOR)
     if not is_loopback(settings.host):

@@ -7,7 +7,7 @@ import { Events } from "./live/events.js";
 import { LiveSession } from "./live/session.js";
 
 const STATES = {
-  waiting: "waiting for frames", no_face: "no face in the picture", learning: "learning this face's rest",
+  waiting: "waiting for frames", no_face: "no face in the picture", learning: "learning rest",
   watching: "watching", lost_source: "camera lost",
 };
 
@@ -69,6 +69,15 @@ function clearNumbers() {
     el("div", {}, el("dt", {}, label), el("dd", {}, el("b", {}, "–"), el("small", {}, " ")))));
 }
 
+const sentence = (line) => line[0].toUpperCase() + line.slice(1) + (/[.!?]$/.test(line) ? "" : ".");
+
+function showDetail(line) {
+  byId("detail").hidden = !line;
+  // Said to a screen reader when it changes, not every second.
+  const words = line ? sentence(line) : "";
+  if (byId("detail").textContent !== words) byId("detail").textContent = words;
+}
+
 function take(message) {
   now.dirty = true;
   if (message.type === "curve") { now.point = message; curve.add(message); }
@@ -76,11 +85,11 @@ function take(message) {
   else if (message.type === "event") events.add(message);
   else if (message.type === "confirmed" || message.type === "withdrawn") events.settle(message);
   else if (message.type === "error") trouble(message.message);
-  else if (message.type === "start") byId("policy").textContent = message.policy;
+  else if (message.type === "start") byId("policy").textContent = sentence(message.policy);
   else if (message.type === "status") {
     setState(STATES[message.state] ?? message.state, message.state === "watching" ? "good" : "accent");
     showNumbers(message);
-    if (message.detail) byId("policy").textContent = message.detail;
+    showDetail(message.detail);
   }
 }
 
@@ -95,7 +104,7 @@ function draw() {
 
 function trouble(line) {
   byId("trouble").hidden = !line;
-  byId("trouble-words").textContent = line ? line[0].toUpperCase() + line.slice(1) + (/[.!?]$/.test(line) ? "" : ".") : "";
+  byId("trouble-words").textContent = line ? sentence(line) : "";
 }
 
 function keeping() {
@@ -134,6 +143,7 @@ async function start() {
     trouble(error.message);
   }
   now.session = null;
+  showDetail("");
   now.dirty = true;
   setRunning(false);
 }

@@ -83,7 +83,7 @@ function personPanel(subject, sessions) {
   return el("section", { class: "panel", "aria-labelledby": "person-title" },
     el("div", { class: "bar" }, el("h2", { id: "person-title" }, subject.code), el("small", {}, `since ${formatDate(subject.created_at)}`),
       el("button", { class: "small push", type: "button", onclick: () => attempt(edit) }, "Edit"),
-      el("button", { class: "small danger", type: "button", id: "forget", onclick: () => attempt(forget) }, "Forget this person")),
+      el("button", { class: "small danger", type: "button", id: "forget", "aria-label": `Forget ${subject.code}`, onclick: () => attempt(forget) }, "Forget")),
     subject.note && el("p", { class: "person-note" }, subject.note));
 }
 

@@ -1,6 +1,6 @@
 // The desk: the parts of the page, the buttons under the video, and what is said aloud.
 
-import { byId, formatTime, remembered } from "/static/app.js";
+import { byId, formatTime } from "/static/app.js";
 import { Faces, showMachine } from "./evidence.js";
 import { Inspector } from "./inspector.js";
 import { Keys } from "./keys.js";
@@ -163,7 +163,8 @@ export class Desk {
     player.addEventListener("play", () => this.#showPlaying());
     player.addEventListener("gone", () => this.#noVideo());
     model.addEventListener("moved", ({ detail }) => {
-      player.seek(detail);
+      if (this.looping && player.playing) player.play(); // on, around the event that was chosen
+      else player.seek(detail);
       this.timeline.view.show(model.clock.time(detail));
     });
     model.addEventListener("select", () => {

@@ -1,26 +1,62 @@
-// The face as it was beside the face with its motion magnified: two short clips with the same frames,
-// kept on the frame that the video shows, so that there is one playhead and nothing to set twice.
+// The face as it was beside the face with its motion magnified: two short clips with the same frames.
+// They follow the frame that the video shows, so there is one playhead and nothing to set twice. Two
+// videos that play by themselves drift apart; these are sought frame by frame and drawn together, when
+// both have the frame: slower machines show fewer frames, never two different ones.
 
 import { byId } from "/static/app.js";
 import { pictureUrl } from "./data.js";
 
+const CLIPS = ["face", "magnified"];
+
+/** A clip that is never shown itself: its frames are drawn onto a canvas. */
+class Clip {
+  constructor(canvas, failed) {
+    this.canvas = canvas;
+    this.video = document.createElement("video");
+    Object.assign(this.video, { muted: true, playsInline: true, preload: "auto" });
+    this.video.addEventListener("error", () => this.video.getAttribute("src") && failed());
+  }
+
+  open(url) {
+    if (url) this.video.src = url;
+    else this.video.removeAttribute("src");
+    this.video.load();
+  }
+
+  /** Resolves when the frame at a time can be drawn. */
+  seek(time) {
+    return new Promise((resolve) => {
+      this.video.addEventListener("seeked", resolve, { once: true });
+      this.video.currentTime = time;
+    });
+  }
+
+  get ready() {
+    return this.video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
+  }
+
+  draw() {
+    const { video, canvas } = this;
+    if (canvas.width !== video.videoWidth) canvas.width = video.videoWidth;
+    if (canvas.height !== video.videoHeight) canvas.height = video.videoHeight;
+    canvas.getContext("2d").drawImage(video, 0, 0);
+  }
+}
+
 export class Pair {
+  #busy = false;
+  #turn = 0;
+
   constructor(model, player) {
     Object.assign(this, { model, player });
     this.root = byId("pair");
-    this.clips = [...this.root.querySelectorAll("video")];
     this.note = byId("pair-note");
     this.open = false;
     this.evidence = null;
-    for (const clip of this.clips) {
-      clip.muted = true;
-      clip.addEventListener("loadeddata", () => this.follow());
-      clip.addEventListener("seeked", () => this.follow());
-      clip.addEventListener("error", () => this.#failed(clip));
-    }
+    this.clips = CLIPS.map((name) => new Clip(this.root.querySelector(`[data-clip=${name}]`), () => this.#failed()));
+    for (const { video } of this.clips) video.addEventListener("loadeddata", () => this.follow());
     model.addEventListener("select", () => this.#load());
     player.addEventListener("frame", () => this.follow());
-    player.addEventListener("play", () => this.follow());
   }
 
   show(on) {
@@ -30,53 +66,56 @@ export class Pair {
     this.#load();
   }
 
-  /** Time in the clips of the frame that the video shows, and whether that frame lies within them. */
-  target() {
-    const { first_frame: first, frames, fps } = this.evidence.clip;
-    const frame = this.player.shown - first;
-    const kept = Math.max(0, Math.min(frames - 1, frame));
-    return { time: (kept + 0.5) / fps, inside: frame === kept, fps };
+  /** Draws the frame that the video shows; outside the clips their nearest one. */
+  async follow() {
+    if (this.#busy || !this.open || !this.clips.every((clip) => clip.ready)) return;
+    this.#busy = true;
+    const turn = this.#turn;
+    for (let frame = this.#wanted(); frame !== this.drawn && this.open; frame = this.#wanted()) {
+      const time = (frame + 0.5) / this.evidence.clip.fps;
+      await Promise.all(this.clips.map((clip) => clip.seek(time)));
+      if (turn !== this.#turn) return; // other clips were opened meanwhile; they have their own turn
+      for (const clip of this.clips) clip.draw();
+      this.drawn = frame;
+      this.root.dataset.frame = frame;
+    }
+    this.#busy = false;
   }
 
-  follow() {
-    if (!this.open || !this.evidence) return;
-    const { time, inside, fps } = this.target();
-    const playing = this.player.playing && inside;
-    // At full speed a screen shows every third frame of 200 a second: nearer than that nobody can tell.
-    const slack = playing ? Math.max(0.8 / fps, 0.02 * this.player.speed) : 0.25 / fps;
-    for (const clip of this.clips) {
-      if (clip.readyState < 2 || clip.seeking) continue;
-      if (clip.playbackRate !== this.player.speed) clip.playbackRate = this.player.speed;
-      if (playing && clip.paused) clip.play().catch(() => this.#failed(clip));
-      if (!playing && !clip.paused) clip.pause();
-      if (Math.abs(clip.currentTime - time) > slack) clip.currentTime = time;
-    }
+  #wanted() {
+    if (!this.evidence) return this.drawn;
+    const { first_frame: first, frames } = this.evidence.clip;
+    return Math.max(0, Math.min(frames - 1, this.player.shown - first));
   }
 
   #load() {
-    if (!this.open) {
-      for (const clip of this.clips) clip.pause();
-      return;
-    }
+    if (!this.open) return;
     const evidence = this.player.pictures ? this.model.evidence() : null;
     this.root.classList.toggle("empty", !evidence);
-    if (!evidence) this.#empty();
-    else if (evidence !== this.evidence) {
-      this.note.textContent = "Left as it was, right with the motion since the onset magnified; both on the video’s frame.";
-      for (const clip of this.clips) clip.src = pictureUrl(this.model.recording.id, evidence.index, `${clip.dataset.clip}.mp4`);
-    }
+    if (evidence === this.evidence && evidence) return void this.follow();
     this.evidence = evidence;
-    this.follow();
+    this.drawn = null;
+    this.#turn += 1;
+    this.#busy = false;
+    for (const [k, clip] of this.clips.entries()) {
+      clip.open(evidence && pictureUrl(this.model.recording.id, evidence.index, `${CLIPS[k]}.mp4`));
+    }
+    this.note.textContent = evidence ? this.#words(evidence) : this.#whyNone();
+    return undefined;
   }
 
-  #empty() {
-    for (const clip of this.clips) clip.removeAttribute("src");
-    if (!this.player.pictures) this.note.textContent = "The pictures were removed with the video.";
-    else if (this.model.event()) this.note.textContent = "Only the machine’s events have a magnified clip.";
-    else this.note.textContent = "Choose an event to see its motion magnified.";
+  #words({ clip }) {
+    const factor = clip.factor ? ` ${Number(clip.factor.toFixed(1))} ×` : "";
+    return `Left as it was, right with the motion since the onset magnified${factor}; both at the video’s frame.`;
   }
 
-  #failed(clip) {
-    if (clip.getAttribute("src")) this.note.textContent = "The magnified clip cannot be played; the video can.";
+  #whyNone() {
+    if (!this.player.pictures) return "The pictures were removed with the video.";
+    if (this.model.event()) return "Only the machine’s events have a magnified clip.";
+    return "Choose an event to see its motion magnified.";
+  }
+
+  #failed() {
+    this.note.textContent = "The magnified clip cannot be played; the video can.";
   }
 }

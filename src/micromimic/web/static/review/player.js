@@ -77,7 +77,7 @@ export class VideoPlayer extends EventTarget {
   }
 
   #go() {
-    if (!this.ready || this.#sought !== null) return;
+    if (!this.ready || !this.#calibrated || this.#sought !== null) return;
     if (this.wanted !== this.shown) this.#jump(this.wanted);
   }
 
@@ -127,6 +127,7 @@ export class VideoPlayer extends EventTarget {
     setTimeout(() => {
       if (!this.#calibrated) this.#calibrate(0);
     }, SETTLE_MS);
+    this.#go(); // the picture may have been reported before the data were
     this.#fire("ready");
   }
 

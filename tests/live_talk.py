@@ -1,0 +1,126 @@
+"""Conversations with the live WebSocket, and what stands in for the pipeline behind it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import WebSocketTestSession
+from starlette.websockets import WebSocketDisconnect
+
+from micromimic.media.live import LiveSource
+
+from .web_site import SOCKET, Site, running_site
+
+WIDTH, HEIGHT = 64, 48
+START = {"type": "start", "width": WIDTH, "height": HEIGHT, "fps": 50}
+KEEP = {**START, "keep": "video", "consent": True, "noted_by": "kim", "note": "form 4"}
+MARK = bytes(range(200, 232))
+
+
+@contextlib.contextmanager
+def live_site(data: Path) -> Iterator[Site]:
+    """A site with `Echo` for a pipeline, which leaves no thread behind."""
+    before = set(threading.enumerate())
+    with running_site(data) as site:
+        watch(site, Echo)
+        yield site
+        ours = [t.name for t in threading.enumerate() if t.name.startswith("micromimic")]
+        assert ours == []
+    left = [t for t in set(threading.enumerate()) - before if not t.daemon]
+    assert left == []
+
+
+def watch(site: Site, opened: Callable[[LiveSource], Any]) -> None:
+    """Stand something else in for the pipeline."""
+    site.app.state.workstation.watch = opened
+
+
+@dataclass(frozen=True)
+class Said:
+    """A message of any content."""
+
+    content: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.content
+
+
+class Echo:
+    """Tells of each frame that it takes, and when there are no more."""
+
+    def __init__(self, source: LiveSource) -> None:
+        self.source = source
+        self.stopped = threading.Event()
+
+    def __enter__(self) -> Echo:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.source.close()
+
+    def __iter__(self) -> Iterator[Said]:
+        yield Said({"type": "start"})
+        taken = 0
+        with contextlib.suppress(EOFError):
+            while not self.stopped.is_set():
+                arrival = self.source.next(0.02)
+                if arrival is not None:
+                    taken += 1
+                    time, first = arrival.frame.time, int(arrival.frame.gray[0, 0])
+                    yield Said({"type": "curve", "time_s": time, "score": first})
+        yield Said({"type": "end", "received": taken})
+
+    def stop(self) -> None:
+        self.stopped.set()
+
+
+def frame(number: int, size: int = WIDTH * HEIGHT) -> bytes:
+    """Frame by its number: at 20 ms each, of one shade, with a mark to be searched for."""
+    plane = bytes([number % 200]) * (size - len(MARK)) + MARK
+    return struct.pack("<d", 1000.0 + 0.02 * number) + plane
+
+
+@contextlib.contextmanager
+def connected(site: Site, start: Any = None) -> Iterator[WebSocketTestSession]:
+    with site.client.websocket_connect(SOCKET) as socket:
+        if start is not None:
+            socket.send_text(start if isinstance(start, str) else json.dumps(start))
+        yield socket
+
+
+def rest(socket: WebSocketTestSession) -> tuple[list[dict[str, Any]], int]:
+    """What is still said, and the code that it closes with."""
+    messages = []
+    with pytest.raises(WebSocketDisconnect) as closed:
+        while True:
+            messages.append(socket.receive_json())
+    return messages, closed.value.code
+
+
+def talk(site: Site, start: Any, frames: int = 5) -> tuple[list[dict[str, Any]], int]:
+    """A whole conversation."""
+    with connected(site, start) as socket:
+        for number in range(frames):
+            socket.send_bytes(frame(number))
+        socket.send_text('{"type": "stop"}')
+        return rest(socket)
+
+
+class Broken(Echo):
+    """Fails after the first frame."""
+
+    error: Exception = ValueError("a fault of ours, with a /secret/path")
+
+    def __iter__(self) -> Iterator[Said]:
+        for said in super().__iter__():
+            if said.content["type"] == "curve":
+                raise self.error
+            yield said

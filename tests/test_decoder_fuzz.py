@@ -1,0 +1,203 @@
+"""Damaged and malicious videos through the real worker: each job ends as a result or one line.
+
+``MICROMIMIC_FUZZ_RUNS=500 pytest tests/test_decoder_fuzz.py`` tries more of them than the few of
+every day; run n is the same on every machine (``MICROMIMIC_FUZZ_FIRST`` starts at another).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sqlalchemy")
+
+from micromimic.store.database import open_store
+from micromimic.store.records import Consent, Recording
+from micromimic.store.store import Store
+from micromimic.synthesis.clips import ClipConfig, write_clip
+from micromimic.web.jobs import JobRunner
+from micromimic.web.results_folder import RESULTS
+from micromimic.web.settings import Settings
+from micromimic.web.worker_limits import Limits
+from micromimic.web.worker_watch import Patience
+
+pytestmark = pytest.mark.needs("web")
+RUNS = int(os.environ.get("MICROMIMIC_FUZZ_RUNS", "4"))
+FIRST = int(os.environ.get("MICROMIMIC_FUZZ_FIRST", "0"))
+PATIENCE_S = 300.0
+CLIP = ClipConfig(
+    seconds=2.0, fps=15.0, width=320, height=240, face_px=220.0, peak_px=2.0,
+    events_per_minute=30.0, macros_per_minute=0.0, blinks_per_minute=0.0,
+    head_moves_per_minute=0.0,
+)  # fmt: skip
+
+Mutation = Callable[[bytearray, np.random.Generator], bytearray]
+
+
+def flipped(data: bytearray, rng: np.random.Generator) -> bytearray:
+    """Single bits, anywhere: a bad disk."""
+    for place in rng.integers(0, len(data), int(rng.integers(1, 400))):
+        data[place] ^= 1 << int(rng.integers(8))
+    return data
+
+
+def overwritten(data: bytearray, rng: np.random.Generator) -> bytearray:
+    """A stretch of noise: a bad sector."""
+    start = int(rng.integers(len(data)))
+    length = min(int(rng.integers(1, 1 << 14)), len(data) - start)
+    data[start : start + length] = rng.bytes(length)
+    return data
+
+
+def cut(data: bytearray, rng: np.random.Generator) -> bytearray:
+    """The end is missing: a broken transfer."""
+    return data[: int(rng.integers(1, len(data)))]
+
+
+def spliced(data: bytearray, rng: np.random.Generator) -> bytearray:
+    """Pieces out of place, or twice."""
+    for _ in range(int(rng.integers(1, 5))):
+        a, b, at = (int(v) for v in rng.integers(0, len(data), 3))
+        piece = bytes(data[min(a, b) : max(a, b)][: 1 << 16])
+        data[at:at] = piece
+    return data
+
+
+def lied(data: bytearray, rng: np.random.Generator) -> bytearray:
+    """Numbers in the headers: sizes, counts, dimensions, time scales."""
+    names = (
+        b"tkhd",
+        b"mdhd",
+        b"stsz",
+        b"stco",
+        b"stts",
+        b"stsc",
+        b"avc1",
+        b"avcC",
+        b"mvhd",
+        b"ctts",
+    )
+    places = [p for name in names if (p := data.find(name)) > 0] or [4]
+    extremes = (0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFF, 65536, 16384)
+    for _ in range(int(rng.integers(1, 6))):
+        at = int(rng.choice(places)) + int(rng.integers(-4, 60))
+        at = min(max(at, 0), len(data) - 4)
+        data[at : at + 4] = struct.pack(">I", int(rng.choice(extremes)))
+    return data
+
+
+def headed(data: bytearray, rng: np.random.Generator) -> bytearray:
+    """The beginning of another kind of file, and then this one."""
+    heads = (b"\x1aE\xdf\xa3", b"RIFF\xff\xff\xff\xffAVI ", b"OggS", b"FLV\x01\x05", b"GIF89a")
+    head = heads[int(rng.integers(len(heads)))]
+    data[: len(head)] = head
+    return data
+
+
+def nal(data: bytearray, rng: np.random.Generator) -> bytearray:
+    """Noise in the coded pictures only, so that the container opens and the decoder suffers."""
+    start = max(data.find(b"mdat"), 0) + 8
+    for place in rng.integers(start, len(data), int(rng.integers(1, 2000))):
+        data[place] = int(rng.integers(256))
+    return data
+
+
+MUTATIONS: tuple[Mutation, ...] = (nal, lied, flipped, cut, spliced, overwritten, headed)
+
+
+def mutated(original: bytes, run: int) -> bytes:
+    """Run ``run`` of one original: one kind of damage, now and then two."""
+    rng = np.random.default_rng(1000 + run)
+    data = MUTATIONS[run % len(MUTATIONS)](bytearray(original), rng)
+    if run >= len(MUTATIONS) and rng.random() < 0.5:
+        data = MUTATIONS[int(rng.integers(len(MUTATIONS)))](data or bytearray(b"\0"), rng)
+    return bytes(data)
+
+
+def test_mutations_differ_and_repeat() -> None:
+    original = np.random.default_rng(1).bytes(50_000) + b"mdat" + bytes(1000)
+    made = [mutated(original, run) for run in range(30)]
+    assert len(set(made)) == 30 and original not in made
+    assert made == [mutated(original, run) for run in range(30)]
+
+
+def originals(folder: Path, request: pytest.FixtureRequest) -> list[bytes]:
+    write_clip(folder / "clip.mp4", CLIP, 5, crf=16, preset="superfast")
+    files = [folder / "clip.mp4"]
+    try:
+        real = request.getfixturevalue("shared_videos")
+    except pytest.skip.Exception:  # without them, the synthetic clip alone
+        pass
+    else:
+        files += sorted(real.iterdir())
+    return [path.read_bytes() for path in files]
+
+
+def add(store: Store, name: str, data: bytes) -> Recording:
+    recording_id = uuid4().hex
+    store.folder(recording_id).mkdir(parents=True)
+    (store.folder(recording_id) / "video.mp4").write_bytes(data)
+    return store.add_recording(
+        id=recording_id,
+        name=name,
+        extension=".mp4",
+        size_bytes=len(data),
+        sha256="0" * 64,
+        consent=Consent(given=True),
+        expires_at=None,
+    )
+
+
+def test_every_damaged_video_ends_its_job(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    sources = originals(tmp_path, request)
+    settings = Settings(tmp_path / "data", max_seconds=60, memory_mb=1500)
+    # The synthetic one is small: it takes two runs of three.
+    cases = {
+        f"run {run}": mutated(sources[0] if run % 3 else sources[run // 3 % len(sources)], run)
+        for run in range(FIRST, FIRST + RUNS)
+    }
+    with open_store(settings.data) as store:
+        bad = [add(store, name, data) for name, data in cases.items()]
+        good = add(store, "whole", sources[0])
+        limits = Limits(memory_mb=1500, cpu_s=240, file_mb=500)
+        runner = JobRunner(store, settings, limits=limits, patience=Patience(300.0, 120.0))
+        runner.start()
+        try:
+            for recording in [*bad, good]:
+                end = time.monotonic() + PATIENCE_S
+                while store.recording(recording.id).job.status in ("queued", "running"):
+                    assert time.monotonic() < end, f"{recording.name} hangs"
+                    time.sleep(0.05)
+        finally:
+            runner.stop()
+        for recording in bad:
+            _check_end(store, recording)
+        after = store.recording(good.id).job
+        assert (after.status, after.error) == ("done", "")
+        assert not list(settings.data.glob("recordings/*/.work-*"))
+        assert not [t for t in threading.enumerate() if t.name.startswith("micromimic")]
+
+
+def _check_end(store: Store, recording: Recording) -> None:
+    job = store.recording(recording.id).job
+    names = {p.name for p in store.folder(recording.id).iterdir()}
+    if "MICROMIMIC_FUZZ_RUNS" in os.environ:  # who asks for more wants to see them
+        sys.stderr.write(f"{recording.name}: {job.status} {job.error}\n")
+    if job.status == "done":
+        assert names >= {*RESULTS, "video.mp4"}
+        assert store.analysis(recording.id) is not None
+    else:
+        assert job.status == "failed"
+        assert names == {"video.mp4"}
+        assert job.error.startswith("expected ") and "\n" not in job.error, job.error
+        assert "server's own" not in job.error  # every failure is the worker's
+        assert str(store.data) not in job.error
