@@ -32,7 +32,6 @@ from micromimic.pipelines.live_messages import (
     Ended,
     LiveEvent,
     Settled,
-    Started,
     Status,
 )
 from micromimic.results import Analysis
@@ -52,6 +51,7 @@ class Watched:
 
     wall_s: float = 0.0
     cpu_s: float = 0.0
+    peak_mib: float = 0.0
     latency_s: list[float] = field(default_factory=list)
     events: dict[int, LiveEvent] = field(default_factory=dict)
     kept: set[int] = field(default_factory=set)
@@ -107,9 +107,7 @@ def watch(source: LiveSource, *, may_drop: bool) -> Watched:
     with live(source, config=LiveConfig(may_drop=may_drop)) as session:
         start, cpu = time.monotonic(), time.process_time()
         for message in session:
-            if isinstance(message, Started):
-                print(f"policy: {message.policy}\n")
-            elif isinstance(message, CurvePoint):
+            if isinstance(message, CurvePoint):
                 result.latency_s.append(message.latency_s)
             elif isinstance(message, LiveEvent):
                 result.events[message.number] = message
@@ -123,6 +121,7 @@ def watch(source: LiveSource, *, may_drop: bool) -> Watched:
                 result.end = message
         result.wall_s = time.monotonic() - start
         result.cpu_s = time.process_time() - cpu
+        result.peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return result
 
 
@@ -180,7 +179,7 @@ def report(fps: float, watched: Watched, comparison: dict[str, object], paced: b
     busy = watched.cpu_s / watched.wall_s
     print(f"processor: {1000 * watched.cpu_s / max(1, end.processed):.2f} ms a frame, "
           f"{busy:.2f} of one core over {watched.wall_s:.0f} s, decoding included; peak memory "
-          f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB\n")  # fmt: skip
+          f"so far {watched.peak_mib:.0f} MiB\n")  # fmt: skip
 
 
 def main() -> None:
@@ -203,10 +202,13 @@ def main() -> None:
             videos[fps] = path
         print(f"machine: {platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
               f"load {os.getloadavg()[0]:.1f}\n")  # fmt: skip
+        print(f"policy: {LiveConfig(may_drop=not options.no_pace).policy}\n")
+        sessions = {}
         for fps, path in videos.items():
             source = Unpaced(path) if options.no_pace else FileSource(path)
-            watched = watch(source, may_drop=not options.no_pace)
-            offline = analyze(path, config=AnalyzeConfig(evidence=False))
+            sessions[fps] = watch(source, may_drop=not options.no_pace)
+        for fps, watched in sessions.items():
+            offline = analyze(videos[fps], config=AnalyzeConfig(evidence=False))
             report(fps, watched, compare(watched, offline), not options.no_pace)
 
 

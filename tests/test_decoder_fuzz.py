@@ -31,7 +31,7 @@ from micromimic.web.worker_limits import Limits
 from micromimic.web.worker_watch import Patience
 
 pytestmark = pytest.mark.needs("web")
-RUNS = int(os.environ.get("MICROMIMIC_FUZZ_RUNS", "4"))
+RUNS = int(os.environ.get("MICROMIMIC_FUZZ_RUNS", "3"))
 FIRST = int(os.environ.get("MICROMIMIC_FUZZ_FIRST", "0"))
 PATIENCE_S = 300.0
 CLIP = ClipConfig(

@@ -259,7 +259,7 @@ def test_the_person_seen_largest_and_longest_is_watched():
 
 
 def test_hours_of_frames_do_not_fill_the_memory():
-    """Half an hour at 25 frames a second, with people coming and going."""
+    """Ten minutes at 25 frames a second, with people coming and going."""
     spotter, ring = LiveSpotter(), FaceRing(10**7)
     tracker = FakeTracker(lambda n: None if n % 700 < 30 else 0)
     gray = np.zeros((64, 64), np.uint8)
@@ -268,11 +268,11 @@ def test_hours_of_frames_do_not_fill_the_memory():
         tracker, spotter, ring, FollowConfig(False, False), told.append, told.append
     )
     sizes = []
-    for number in range(45_000):
+    for number in range(15_000):
         follower.track(Frame(number, number / 25.0, gray), lambda: 0.0)
         if number % 10 == 0:  # looks cost time, and their number does not matter here
             follower.spot()
-        if number % 5000 == 4999:
+        if number % 2500 == 2499:
             sizes.append((len(pickle.dumps(spotter)), ring.nbytes))
     spotter_sizes, ring_sizes = zip(*sizes, strict=True)
     assert max(spotter_sizes[1:]) < 1.5 * spotter_sizes[1]
@@ -290,12 +290,12 @@ def test_the_tracker_forgets_what_is_old_and_keeps_the_sums(monkeypatch):
     face = next(iter(render(plan_clip(config, 1))))
     empty = np.full_like(face, 90)
     kept, whole = FaceTracker(keep_s=2.0), FaceTracker()
-    for number in range(800):
+    for number in range(300):
         gray = empty if number % 20 < 8 else face
         for tracker in (kept, whole):
             row = tracker.update(gray, number / 25.0)
             assert row is None or row.segment in tracker._landmarks
-    assert len(whole._landmarks) >= 35
+    assert len(whole._landmarks) >= 12
     assert len(kept._landmarks) <= 8
     assert len(kept._person) == len(kept._area) == len(kept._landmarks)
     assert len(kept._log) <= 2.0 * 25 + 2 * 32

@@ -286,3 +286,36 @@ def test_a_database_without_room(site: Site) -> None:
     engine.dispose()
     assert len(site.get("/subjects")["subjects"]) == codes.count(201)
     site.subject("after")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"nonsense",
+        b"null",
+        b"[]",
+        b'"P01"',
+        b"\xff\xfe\x00",
+        b"[" * 100_000,
+        b'{"code": "P", "note": ' + b"[" * 100_000,
+        b'{"code": NaN}',
+        b'{"code": 1e999}',
+        b'{"code": ' + b"9" * 5000 + b"}",
+        b'{"code": "\\ud800"}',
+        b'{"code": "a\\u0000b"}',
+        b'{"code": ""}',
+        b'{"code": "P01", "id": "x"}',
+        b'{"code": "P01", "note": null}',
+    ],
+    ids=lambda body: body[:24].decode("latin-1"),
+)
+def test_rubbish_for_json(site: Site, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = site.client.post(f"{API}/subjects", content=body, headers=headers)
+    assert answer.status_code == 422
+    error = answer.json()["error"]
+    assert error["code"] == "invalid" and "\n" not in error["message"]
+    assert len(error["message"]) < 500
+    assert site.get("/subjects")["subjects"] == []

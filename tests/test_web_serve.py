@@ -141,10 +141,15 @@ def test_an_open_address_gets_a_token_of_its_own(
 def test_an_open_address_prints_the_link_and_a_warning(tmp_path: Path) -> None:
     out: list[str] = []
     errors: list[str] = []
-    settings = Settings(tmp_path, host="0.0.0.0", port=8420, token="abc")
-    running._announce(settings, out.append, errors.append)
-    assert "http://127.0.0.1:8420/?token=abc" in out[0]
-    assert len(errors) == 1 and "open to other machines" in errors[0]
+    for token in ("abc", "a-token-that-nobody-will-guess"):
+        settings = Settings(tmp_path, host="0.0.0.0", port=8420, token=token)
+        out.clear()
+        errors.clear()
+        running._announce(settings, out.append, errors.append)
+        assert f"http://127.0.0.1:8420/?token={token} " in out[0]
+        assert "open to other machines" in errors[0]
+        assert [e for e in errors if "can be guessed" in e] == errors[1:]
+        assert len(errors) == (2 if token == "abc" else 1)
     out.clear()
     running._announce(Settings(tmp_path), out.append, errors.append)
     assert len(errors) == 1 and "token" not in out[0]

@@ -153,7 +153,7 @@ def running_site(data: Path, **settings: Any) -> Iterator[Site]:
     store_options = {key: settings.pop(key) for key in ("busy_s",) if key in settings}
     chosen = Settings(data, **settings)
     runner = Runner()
-    with open_store(data, **store_options) as store:
+    with open_store(data, chosen.url, **store_options) as store:
         app = create_app(chosen, store, runner=runner)
         with TestClient(app, base_url=BASE, raise_server_exceptions=False) as client:
             yield Site(chosen, store, app, runner, client)

@@ -26,6 +26,8 @@ from micromimic.web.settings import Settings, is_loopback
 LOCK_NAME: Final = "server.lock"
 GRACE_S: Final = 10
 """Seconds that requests under way have when the server is asked to stop."""
+SAFE_TOKEN: Final = 20
+"""Characters of a token that nobody guesses."""
 NOT_FOR: Final = (
     "Candidates for a trained coder, not verdicts: no lie detector, and not for inferring emotions "
     "at work or in education (EU AI Act, Article 5(1)(f))."
@@ -84,6 +86,11 @@ def _announce(
         warn(
             f"warning: {settings.host} is open to other machines: whoever has the link sees every "
             "recording, and without a proxy that adds HTTPS the network can read along"
+        )
+    if settings.token is not None and len(settings.token) < SAFE_TOKEN:
+        warn(
+            f"warning: a token of {len(settings.token)} characters can be guessed; take "
+            f"{SAFE_TOKEN} or more, or leave --token out where the address is open"
         )
 
 

@@ -86,7 +86,8 @@ export class Inspector {
     const cell = (key) => (parts[key] = el("td"));
     const rows = ["class", ...POINTS].map((name) => el("tr", {},
       el("th", { scope: "row" }, name[0].toUpperCase() + name.slice(1)), cell(`${name}-machine`), cell(`${name}-own`),
-      el("td", {}, KEYS[name] && keyed("set here", KEYS[name], () => model.move({ [name]: player.shown }), { class: "small", title: `Set the ${name} to the frame on the screen` }))));
+      el("td", {}, KEYS[name] && keyed("set here", KEYS[name], () => model.move({ [name]: player.shown }),
+        { class: "small", title: `Set the ${name} to the frame on the screen` }))));
     parts.title = el("h2", { id: "inspector-title" });
     parts.badges = el("p", { class: "badges" });
     parts.accept = keyed("Accept", "a", () => model.decide("accept"), { class: "accept", icon: el("b", { "aria-hidden": "true" }, "✓") });

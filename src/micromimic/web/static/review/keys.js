@@ -85,7 +85,8 @@ export class Keys {
     const close = el("button", { type: "submit", class: "primary" }, "Close");
     const dialog = el("dialog", { class: "big help", "aria-labelledby": "help-title" },
       el("h2", { id: "help-title" }, "Keys"), el("div", { class: "columns" }, groups),
-      el("p", { class: "hint" }, "Onset, apex and offset can be dragged on the timeline too, or chosen with Tab and moved with the arrow keys. The wheel and two fingers zoom there; a drag pans."),
+      el("p", { class: "hint" }, "Onset, apex and offset can be dragged on the timeline too, or chosen with Tab and moved ",
+        "with the arrow keys. The wheel and two fingers zoom there; a drag pans."),
       el("form", { method: "dialog", class: "actions" }, close));
     dialog.addEventListener("close", () => dialog.remove());
     document.body.append(dialog);

@@ -24,10 +24,6 @@ export class Trail {
     this.#load();
   }
 
-  reload() {
-    this.#soon();
-  }
-
   #soon() {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#load(), PAUSE_MS);
