@@ -177,7 +177,7 @@ def test_a_short_recording_is_told_at_its_end():
 
 
 def test_speech_is_withdrawn_once_its_crowd_is_seen():
-    """And where a stronger movement turns up beside one that was told, that one is told instead."""
+    """Where a stronger movement turns up beside one that was told, that one is told instead."""
     signals = plant(still(12.0, rate=100.0), MOUTH, 6.0, 6.1, 6.2)
     for k in range(9):
         start, peak = 6.5 + 0.16 * k, 0.2 if k % 2 else -0.2
@@ -186,8 +186,11 @@ def test_speech_is_withdrawn_once_its_crowd_is_seen():
     first = sightings(told)[0]
     assert first.frames[1] == pytest.approx(610, abs=2)
     assert verdicts(told)[first.number].reason == "crowded"
-    assert "gone" in {verdict.reason for verdict in verdicts(told).values()}
-    assert len(same_as_offline(signals, told)) == 2
+    assert not any(abs(event.apex - 610) < 30 for event in spot(signals).events)
+    gone = [n for n, verdict in verdicts(told).items() if verdict.reason == "gone"]
+    assert gone
+    assert any(item.late and item.number > max(gone) for item in kept(told))
+    assert min(np.diff([item.interval.apex for item in kept(told)])) > 0.3
 
 
 def test_macro_expressions_and_blinks_are_never_told():
