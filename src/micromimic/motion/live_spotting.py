@@ -44,7 +44,7 @@ class LiveTiming:
     """
 
     hop: float = 0.05
-    deadline: float = 0.36
+    deadline: float = 0.32
     late: float = 0.45
     learn: float = 4.0
     remember: float = 30.0

@@ -18,7 +18,7 @@ CANNOT_TELL: Final[tuple[tuple[str, str], ...]] = (
     (
         "Not a lie detector, no stress score",
         "No measure here shows deception, stress or character. What is reported is change within "
-        "one person, in one recording.",
+        "one person.",
     ),
     (
         "What is missing was not ruled out",

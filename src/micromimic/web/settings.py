@@ -59,7 +59,7 @@ class Settings:
             ("max_seconds", 1, 30 * 86400),
             ("retention_days", 0, 36500),
             ("jobs", 1, 256),
-            ("memory_mb", 64, 1 << 24),
+            ("memory_mb", 256, 1 << 24),
         ):
             value = getattr(self, name)
             if not low <= value <= high:
