@@ -173,6 +173,30 @@ def test_limits_end_the_video_and_not_the_session(
             assert messages[-1]["frames"] == wanted
 
 
+def test_a_limit_met_after_the_last_word_is_told_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+    work, finish = live_keep.Keeper._work, live_keep.Keeper.finish
+
+    def late(self: live_keep.Keeper) -> None:
+        assert ended.wait(60)
+        work(self)
+
+    def last(self: live_keep.Keeper, *args: Any) -> Any:
+        ended.set()
+        return finish(self, *args)
+
+    monkeypatch.setattr(live_keep.Keeper, "_work", late)
+    monkeypatch.setattr(live_keep.Keeper, "finish", last)
+    with running_site(tmp_path / "data", max_seconds=1.0) as site:
+        watch(site, Echo)
+        messages, code = talk(site, KEEP, 80)
+    assert code == 1000
+    assert [m["type"] for m in messages[-3:]] == ["end", "error", "kept"]
+    assert "kept up to 1 s" in messages[-2]["message"] and messages[-1]["frames"] == 51
+
+
 def test_a_video_that_cannot_be_written(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     real = VideoWriter.write
 

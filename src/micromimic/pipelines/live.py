@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 import numpy as np
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from micromimic.errors import InputError, SourceLostError
 from micromimic.face.landmarks import LandmarkBackend
 from micromimic.face.tracking import FaceTracker
+from micromimic.media.closing import Closing
 from micromimic.media.live import LiveSource
 from micromimic.media.live_open import open_live
 from micromimic.models.onnx import load_model
@@ -90,7 +90,7 @@ def live(
         raise
 
 
-class LiveSession:
+class LiveSession(Closing):
     """One session: iterate over its messages; leave ``with`` to end it.
 
     Iteration ends after ``Ended``. If something failed, ``Ended`` says so, and then the error is
@@ -145,14 +145,6 @@ class LiveSession:
     def __enter__(self) -> Self:
         self._start()
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __iter__(self) -> Iterator[LiveMessage]:
         return self

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
+from micromimic.media.closing import Closing
 from micromimic.store.forget import ForgetRecords
 from micromimic.store.jobs import JobRecords
 from micromimic.store.people import PeopleRecords
@@ -14,7 +12,13 @@ from micromimic.store.reviews import ReviewRecords
 
 
 class Store(
-    PeopleRecords, RecordingRecords, JobRecords, ReviewRecords, RetentionRecords, ForgetRecords
+    PeopleRecords,
+    RecordingRecords,
+    JobRecords,
+    ReviewRecords,
+    RetentionRecords,
+    ForgetRecords,
+    Closing,
 ):
     """Everything that is kept, by theme in its bases; made by `database.open_store`.
 
@@ -25,14 +29,3 @@ class Store(
     def close(self) -> None:
         """Close the database's connections."""
         self.database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

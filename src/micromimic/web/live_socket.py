@@ -118,6 +118,7 @@ class _Conversation:
         self._outbox = Outbox(asyncio.get_running_loop())
         self._source = PushSource("browser")
         self._keeper: Keeper | None = None
+        self._told = False
 
     async def run(self) -> None:
         """All of it; raises Refused where the client must be told why it ends."""
@@ -142,6 +143,8 @@ class _Conversation:
         if pump.error is not None:
             raise _broken(pump.error)
         if kept is not None:
+            if kept["type"] == "kept":  # the last frames may have met a limit after the last word
+                await self._tell_problem()
             await self._send(json.dumps(kept))
 
     async def _finish(
@@ -232,12 +235,15 @@ class _Conversation:
 
     async def _write(self) -> None:
         """Send messages until the pipeline has ended."""
-        told = False
         while (text := await self._outbox.take()) is not None:
             await self._send(text)
-            if not told and self._keeper is not None and self._keeper.problem:
-                told = True
-                await self._send(json.dumps(_error(self._keeper.problem)))
+            await self._tell_problem()
+
+    async def _tell_problem(self) -> None:
+        """Say once why the video ends before the session does."""
+        if self._keeper is not None and self._keeper.problem and not self._told:
+            self._told = True
+            await self._send(json.dumps(_error(self._keeper.problem)))
 
     async def _send(self, text: str) -> None:
         try:
