@@ -6,6 +6,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet
 OUT ?= micromimic-demo
+TEST_JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -36,7 +37,7 @@ types: $(VENV)/.tests
 
 pytest: $(VENV)/.tests
 	@echo "== tests: pytest with doctests"
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -rs --durations=10
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -rs --durations=10 -n $(TEST_JOBS) --dist loadfile
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

@@ -60,7 +60,8 @@ def test_two_windows_decide_on_one_event(desk: Desk, station: Station) -> None:
     press(first, "n", "n", "r")
     saved(station.store, "ada", 1)
     press(second, "n", "n", "+", "+")
-    frame = shown_frame(second)
+    frame = station.store.review(RECORDING, "ada").events[1].apex_frame
+    at_frame(second, frame)
     window = second.locator(".window").get_attribute("style")
     press(second, "1")
     line = second.locator("#saving")

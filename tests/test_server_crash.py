@@ -161,7 +161,9 @@ def test_a_server_that_is_killed_loses_nothing(tmp_path: Path) -> None:
                 assert (job["status"], job["error"]) == ("done", "")
                 assert names - {"events"} == {*RESULTS, "video.mp4"}
                 assert server.ask("GET", f"/recordings/{recording_id}/review?coder=kim")[0] == 200
-        assert sum(job["attempts"] == 2 for job in jobs) == 1  # the one that was running
+        # Only what was running is tried again; the kill may fall between two jobs.
+        assert sum(job["attempts"] == 2 for job in jobs) <= 1
+        assert {job["attempts"] for job in jobs} <= {1, 2}
         assert server.stop() == 0
     assert not list((data / "incoming").iterdir())
     assert {p.name for p in (data / "recordings").iterdir()} == set(accepted.values())
