@@ -98,9 +98,13 @@ def open_review(desk: Desk, coder: str) -> Page:
 
 
 def press(page: Page, *keys: str) -> None:
-    """Keys, one after the other, wherever the focus is."""
+    """Keys, one after the other, wherever the focus is; and what they change is drawn."""
     for key in keys:
         page.keyboard.press(key)
+    # The page draws in animation frames: the first may have been asked for before the last key.
+    page.evaluate(
+        "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))"
+    )
 
 
 def at_frame(page: Page, frame: int) -> None:

@@ -96,7 +96,7 @@ def test_cells_lie_where_the_face_is(desk: Desk, station: Station) -> None:
 def test_flow_and_votes_belong_to_the_movement(desk: Desk) -> None:
     page = open_review(desk, "ada")
     press(page, "f", "v")
-    assert "choose one" in page.locator("#stage-note").inner_text()
+    until(page, "document.getElementById('stage-note').textContent.includes('choose one')")
     press(page, "n")
     at_frame(page, 128)
     until(page, "/drawn \\d+ × longer/.test(document.getElementById('stage-note').textContent)")
