@@ -6,8 +6,7 @@ import contextlib
 import math
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import av
 import av.error
@@ -15,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import OutputError
+from micromimic.media.whole_video import WholeVideo
 
 LONG_SIDE: Final = 960
 """Pixels along a proxy's longer side, at most."""
@@ -39,7 +38,7 @@ def proxy_size(width: int, height: int, long_side: int = LONG_SIDE) -> tuple[int
     return across, down
 
 
-class ProxyWriter:
+class ProxyWriter(WholeVideo):
     """H.264 (MP4, 4:2:0, BT.601) without reordered frames, seekable from any twelfth frame.
 
     Frame n of the proxy shows frame n of the source at the same time, to 1/90,000 s, whatever the
@@ -74,17 +73,17 @@ class ProxyWriter:
         self.size = proxy_size(width, height, long_side)
         self.frames = 0
         self._source = height, width
-        self._part = path.with_name(f".{path.name}.part")
+        self.temporary = path.with_name(f".{path.name}.part")
         self._last = -1
         self._time = -math.inf
         try:
-            self._part.touch()  # FFmpeg would tell only at the first frame
+            self.temporary.touch()  # FFmpeg would tell only at the first frame
             self._container = av.open(
-                f"file:{self._part}", "w", format="mp4", options={"movflags": "+faststart"}
+                f"file:{self.temporary}", "w", format="mp4", options={"movflags": "+faststart"}
             )
         except (OSError, ValueError) as error:
             with contextlib.suppress(OSError):
-                self._part.unlink(missing_ok=True)
+                self.temporary.unlink(missing_ok=True)
             raise self._failure(error) from None
         options = {"crf": str(crf), "preset": preset, "bf": "0", "sc_threshold": "0"}
         stream = self._container.add_stream(
@@ -124,47 +123,3 @@ class ProxyWriter:
         picture.time_base = Fraction(1, TICKS)
         self.frames += 1
         self._mux(picture)
-
-    def _mux(self, picture: av.VideoFrame | None) -> None:
-        try:
-            self._container.mux(self._stream.encode(picture))
-        except (OSError, av.error.FFmpegError) as error:
-            self.discard()
-            raise self._failure(error) from None
-
-    def close(self) -> None:
-        """Finish the file and move it into place."""
-        self._mux(None)
-        try:
-            self._container.close()
-            self._part.replace(self.path)
-        except (OSError, av.error.FFmpegError) as error:
-            self.discard()
-            raise self._failure(error) from None
-
-    def discard(self) -> None:
-        """Leave nothing behind; may be called twice."""
-        with contextlib.suppress(OSError, av.error.FFmpegError):
-            self._container.close()
-        with contextlib.suppress(OSError):
-            self._part.unlink(missing_ok=True)
-
-    def _failure(self, error: Exception) -> OutputError:
-        reason = getattr(error, "strerror", None) or str(error)
-        return OutputError(
-            f"expected to write {self.path}, got {reason}; choose a writable folder with room"
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()

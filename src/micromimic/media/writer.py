@@ -6,15 +6,14 @@ import contextlib
 import os
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import av
 import av.error
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import OutputError
+from micromimic.media.whole_video import WholeVideo
 
 _NEUTRAL: Final = 128
 _FULL_RANGE: Final = 2  # AVCOL_RANGE_JPEG
@@ -23,7 +22,7 @@ TICKS: Final = 90_000
 _LOSSLESS: Final = {"qp": "0", "preset": "ultrafast"}
 
 
-class VideoWriter:
+class VideoWriter(WholeVideo):
     """H.264 in the container that the ending names (``.mp4``, ``.mkv``, ``.mov``).
 
     ``lossless`` keeps every bit of the luma that analysis reads: a grey frame comes back exactly.
@@ -103,11 +102,7 @@ class VideoWriter:
         picture.time_base = self._tick
         picture.color_range = _FULL_RANGE
         self.frames += 1
-        try:
-            self._container.mux(self._stream.encode(picture))
-        except (OSError, av.error.FFmpegError) as error:
-            self.discard()
-            raise self._failure(error) from None
+        self._mux(picture)
 
     def _place(self, time: float | None) -> int:
         """In ticks; two times within one tick become two ticks."""
@@ -126,40 +121,3 @@ class VideoWriter:
     def _from_rgb(self, rgb: NDArray[np.uint8]) -> av.VideoFrame:
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
         return picture.reformat(format=self._format, dst_color_range=_FULL_RANGE)
-
-    def _failure(self, error: Exception) -> OutputError:
-        reason = getattr(error, "strerror", None) or str(error)
-        return OutputError(
-            f"expected to write {self.path}, got {reason}; choose a writable folder with room"
-        )
-
-    def close(self) -> None:
-        """Finish the file and move it into place."""
-        try:
-            self._container.mux(self._stream.encode(None))
-            self._container.close()
-            self.temporary.replace(self.path)
-        except (OSError, av.error.FFmpegError) as error:
-            self.discard()
-            raise self._failure(error) from None
-
-    def discard(self) -> None:
-        """Stop and leave nothing; may be called twice."""
-        with contextlib.suppress(OSError, av.error.FFmpegError):
-            self._container.close()
-        with contextlib.suppress(OSError):
-            self.temporary.unlink(missing_ok=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
