@@ -1,0 +1,30 @@
+"""Two halves of the subjects of real data: one to look at while choosing, one for the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def is_development(subject: str) -> bool:
+    """Whether a subject belongs to the half that choices may look at.
+
+    Args:
+        subject: qualified by its database, as ``samm/006``.
+
+    Returns:
+        True where the last bit of the name's BLAKE2b hash is 0. It follows from the name alone, so
+        nobody can arrange it, and it stays the same when data are added.
+
+    >>> is_development("samm/006"), is_development("samm/007")
+    (False, True)
+    """
+    return blake2b(subject.encode(), digest_size=8).digest()[-1] % 2 == 0
+
+
+def development_rows(subjects: Sequence[str] | NDArray[np.str_]) -> NDArray[np.bool_]:
+    """(n,) which rows belong to the development half; see `is_development`."""
+    return np.array([is_development(str(subject)) for subject in subjects], bool)
