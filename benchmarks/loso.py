@@ -1,12 +1,17 @@
-"""How well does the flow model learn from real maps? Leave-one-subject-out, and few subjects.
+"""How well do flow models learn from real maps? Leave-one-subject-out, and few subjects.
 
-    python benchmarks/loso.py [--manifest FILE] [--seeds N] [--jobs N] [--draws N] [--models ...]
+    python benchmarks/loso.py [--manifest FILE] [--models ...] [--starts ...] [--half all]
+                              [--seeds N] [--draws N] [--jobs N]
 
-For each model and start (``none``: random weights, ``default``: the shipped synthetic ones) UF1 and
-UAR over all held-out subjects, a line a seed and their mean, and the seconds that one seed took.
-Then the same models trained on the maps of five subjects only, tested on all others: the mean of
-several draws of the five, the same five for both starts. Nothing is selected on a tested subject;
-intervals are 95 % over subjects; a difference under .03 is noise.
+For each model and start (``none``: random weights and real maps only, ``default``: with the shipped
+synthetic ones) UF1 and UAR over all held-out subjects, a line a seed and their mean, and the
+seconds that one seed took. Then the same models trained on the maps of five subjects only, tested
+on all others: the mean of several draws of the five, the same five for all models and starts.
+Nothing is selected on a tested subject; intervals are 95 % over subjects, those of a mean drawing
+the same subjects for all of its runs; a difference under .03 is noise.
+
+Settings may be chosen with ``--half development`` alone: the subjects whose names
+`evaluation.halves` puts there.
 """
 
 from __future__ import annotations
@@ -26,15 +31,17 @@ from numpy.typing import NDArray
 from micromimic.datasets.manifest import read_manifest
 from micromimic.errors import MicromimicError
 from micromimic.evaluation.controls import COSINE, MAJORITY, all_controls
-from micromimic.evaluation.metrics import uar, uf1
+from micromimic.evaluation.halves import development_rows
+from micromimic.evaluation.metrics import confusion
 from micromimic.evaluation.parallel import Workers, on_workers, run_tasks
+from micromimic.evaluation.predictions import Prediction, predictions_of
 from micromimic.evaluation.run import RunConfig, run_protocol
-from micromimic.evaluation.scores import metrics_of
+from micromimic.evaluation.scores import metrics_of, scores_of_tables
 from micromimic.evaluation.splits import loso
 from micromimic.labels import EMOTIONS
-from micromimic.models.learner import FitOptions, Init, Samples
+from micromimic.models.learner import FitOptions, Init, Samples, softmax
 from micromimic.models.registry import entry
-from micromimic.pipelines.experiment import load
+from micromimic.pipelines.experiment import Loaded, load
 
 ROOT = Path(__file__).resolve().parents[1]
 STARTS: tuple[Init, ...] = ("none", "default")
@@ -48,7 +55,7 @@ def default_manifest() -> Path:
 
 def leave_one_out(samples: Samples, model: str, init: Init, seeds: int, jobs: int) -> None:
     """Print a line a seed, and the mean."""
-    scores = []
+    runs = []
     for seed in range(seeds):
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
@@ -61,14 +68,28 @@ def leave_one_out(samples: Samples, model: str, init: Init, seeds: int, jobs: in
         seconds = time.monotonic() - began
         show(f"{model}, init {init}, seed {seed}", metrics_of(result.predictions)["composite"],
              f"{len(result.folds)} folds in {seconds:.0f} s")  # fmt: skip
-        part = metrics_of(result.predictions, draws=2)
-        scores.append([part["composite"]["uf1"], part["composite"]["uar"]])
-    mean, spread = np.mean(scores, 0), np.std(scores, 0)
-    print(
-        f"{f'{model}, init {init}, mean of {seeds}':44s} {mean[0]:.3f} +- {spread[0]:.3f}"
-        f"{'':8s}{mean[1]:.3f} +- {spread[1]:.3f}",
-        flush=True,
-    )
+        runs.append(result.predictions)
+    show_mean(f"{model}, init {init}, mean of {seeds}", runs)
+
+
+def show_mean(name: str, runs: Sequence[Sequence[Prediction]], draws: int = 2000) -> None:
+    """One line: means over runs, and what they vary by when subjects are drawn anew."""
+    who = sorted({row.who for rows in runs for row in rows})
+    tables = np.zeros((len(runs), len(who), 3, 3), np.int64)
+    for run, rows in enumerate(runs):
+        for row in rows:
+            tables[run, who.index(row.who)] += confusion([row.y_true], [row.y_pred])
+    means = np.array(scores_of_tables(tables.sum(1))).mean(1)
+    rng = np.random.default_rng(0)
+    picks = [rng.integers(len(who), size=len(who)) for _ in range(draws)]
+    drawn = np.array([
+        np.array(scores_of_tables(tables[:, pick].sum(1))).mean(1) for pick in picks
+    ])  # fmt: skip
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    found = {"uf1": means[0], "uf1_ci95": (low[0], high[0]),
+             "uar": means[1], "uar_ci95": (low[1], high[1])}  # fmt: skip
+    spread = np.array(scores_of_tables(tables.sum(1))).std(1)
+    show(name, found, f"+- {spread[0]:.3f} and {spread[1]:.3f} over runs")
 
 
 def show(name: str, metrics: dict[str, Any], more: str = "") -> None:
@@ -76,7 +97,7 @@ def show(name: str, metrics: dict[str, Any], more: str = "") -> None:
     low, high = metrics["uf1_ci95"]
     low_recall, high_recall = metrics["uar_ci95"]
     print(
-        f"{name:44s} {metrics['uf1']:.3f} [{low:.3f}, {high:.3f}]  "
+        f"{name:52s} {metrics['uf1']:.3f} [{low:.3f}, {high:.3f}]  "
         f"{metrics['uar']:.3f} [{low_recall:.3f}, {high_recall:.3f}]  {more}",
         flush=True,
     )
@@ -95,17 +116,19 @@ def draw_subjects(samples: Samples, count: int, seed: int) -> NDArray[np.int64]:
 
 def few_task(
     samples: Samples, model: str, init: Init, rows: NDArray[np.int64], seed: int
-) -> tuple[int, Init, float, float]:
+) -> tuple[int, Init, list[Prediction]]:
     """Train on these rows, test on all others."""
     learner = entry(model).learner()
     rest = np.setdiff1d(np.arange(len(samples)), rows)
-    fitted = learner.fit(samples.take(rows), FitOptions(seed=seed, init=init))
-    said = np.asarray(EMOTIONS)[fitted.scores(samples.inputs[rest]).argmax(1)]
-    truth = samples.labels[rest]
-    return seed, init, uf1(truth, said), uar(truth, said)
+    options = FitOptions(seed=seed, init=init, threads=1)
+    fitted = learner.fit(samples.take(rows), options)
+    p = softmax(fitted.scores(samples.inputs[rest]), learner.temperature)
+    return seed, init, predictions_of(samples.take(rest), p, fold=0, seed=seed)
 
 
-def few_subjects(samples: Samples, model: str, count: int, draws: int, jobs: int) -> None:
+def few_subjects(
+    samples: Samples, model: str, starts: Sequence[Init], count: int, draws: int, jobs: int
+) -> None:
     """Print a line a draw, and the means."""
     from joblib import delayed  # noqa: PLC0415
 
@@ -113,43 +136,51 @@ def few_subjects(samples: Samples, model: str, count: int, draws: int, jobs: int
     tasks = [
         delayed(few_task)(samples, model, init, rows[seed], seed)
         for seed in range(draws)
-        for init in STARTS
+        for init in starts
     ]
     with on_workers(Workers(jobs)):
-        found = {(seed, init): (f1, recall) for seed, init, f1, recall in run_tasks(tasks)}
-    for seed in range(draws):
-        parts = ", ".join(f"{init} {found[seed, init][0]:.3f}" for init in STARTS)
-        print(f"{model}, {count} subjects ({len(rows[seed])} maps), draw {seed}: UF1 {parts}")
-    for init in STARTS:
-        mean = np.mean([found[seed, init] for seed in range(draws)], 0)
-        print(f"{f'{model}, {count} subjects, init {init}, mean of {draws}':44s} "
-              f"UF1 {mean[0]:.3f}  UAR {mean[1]:.3f}")  # fmt: skip
+        found = {(seed, init): said for seed, init, said in run_tasks(tasks)}
+    for init in starts:
+        for seed in range(draws):
+            name = f"{model}, init {init}, {count} subjects, draw {seed}"
+            show(name, metrics_of(found[seed, init])["composite"], f"{len(rows[seed])} maps")
+        name = f"{model}, init {init}, {count} subjects, mean of {draws}"
+        show_mean(name, [found[seed, init] for seed in range(draws)])
+
+
+def half_of(loaded: Loaded, half: str) -> tuple[Samples, NDArray[np.float32] | None]:
+    """The samples of a half of the subjects, or all, and their maps."""
+    if half == "all":
+        return loaded.samples, loaded.maps
+    rows = np.flatnonzero(development_rows(loaded.samples.subjects) == (half == "development"))
+    return loaded.samples.take(rows), None if loaded.maps is None else loaded.maps[rows]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--manifest", type=Path, default=default_manifest())
-    parser.add_argument("--models", nargs="+", default=["flow-capsnet"])
+    parser.add_argument("--models", nargs="+", default=["flow-capsnet", "flow-ensemble"])
     parser.add_argument("--starts", nargs="+", default=list(STARTS), choices=STARTS)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--half", default="all", choices=("all", "development", "other"))
+    parser.add_argument("--seeds", type=int, default=3, help="of leave-one-out; 0: none")
     parser.add_argument("--draws", type=int, default=5, help="of five training subjects; 0: none")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args(arguments)
     try:
         learner = entry(options.models[0]).learner()
         loaded = load(read_manifest(options.manifest), learner, Path(tempfile.gettempdir()))
-        samples = loaded.samples
+        samples, maps = half_of(loaded, options.half)
         print(f"{len(samples)} maps of {len(set(samples.subjects))} subjects, {options.jobs} jobs")
-        print(f"{'':44s} UF1 [95 %]             UAR [95 %]")
-        controls = all_controls(samples, list(loso(samples.subjects)), loaded.maps)
+        print(f"{'':52s} UF1 [95 %]             UAR [95 %]")
+        controls = all_controls(samples, list(loso(samples.subjects)), maps)
         for name in (MAJORITY, COSINE):
             show(name, metrics_of(controls[name])["composite"])
         for model in options.models:
-            for init in options.starts:
+            for init in options.starts if options.seeds else ():
                 leave_one_out(samples, model, init, options.seeds, options.jobs)
             if options.draws:
-                few_subjects(samples, model, 5, options.draws, options.jobs)
+                few_subjects(samples, model, options.starts, 5, options.draws, options.jobs)
     except MicromimicError as error:
         print(error, file=sys.stderr)
         return 1

@@ -28,6 +28,7 @@ from micromimic.types import (
     MicroExpression,
     MotionCurve,
     SourceInfo,
+    UnitEvidence,
 )
 
 # Canonical units to pixels of skimage.data.astronaut(), from its 68 landmarks.
@@ -117,6 +118,13 @@ def _votes(moves: dict[str, float], grid: int = 6) -> NDArray[np.float64]:
     return votes / votes.sum()
 
 
+UNITS_OF = {
+    "positive": (UnitEvidence("12", "left", 0.7, 0.81), UnitEvidence("6", "both", 0.3, 0.46)),
+    "negative": (),
+    "surprise": (UnitEvidence("1", "both", 0.55, 0.9), UnitEvidence("2", "both", 0.45, 0.88)),
+}
+
+
 def sample_events(
     fps: float = 200.0, *, evidence: bool = True, resolution: float = 8.0
 ) -> tuple[MicroExpression, ...]:
@@ -143,6 +151,7 @@ def sample_events(
                 strength,
                 dict(zip(CELLS, shares.tolist(), strict=True)),
                 pictures,
+                UNITS_OF[label],
             )
         )
     return tuple(events)

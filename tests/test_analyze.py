@@ -61,6 +61,7 @@ def test_the_json_is_the_contract(result):
         assert set(event) == {
             "onset_s", "apex_s", "offset_s", "onset_frame", "apex_frame", "offset_frame",
             "label", "probabilities", "uncertain", "strength", "regions",
+            "action_units",
         }  # fmt: skip
         assert event["onset_frame"] < event["apex_frame"] < event["offset_frame"]
         assert event["apex_s"] == pytest.approx(event["apex_frame"] / 100, abs=1e-6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from micromimic.face.landmarks import DlibLandmarks
 from micromimic.features import DESCRIPTORS
 from micromimic.labels import EMOTIONS
 from micromimic.media.video import open_source
+from micromimic.models.action_units import load_unit_model
 from micromimic.models.onnx import FaceModel, FlowModel, VolumeModel, load_model
 from micromimic.models.preprocess import center, mirror
 from micromimic.pipelines.analyze import AnalyzeConfig, analyze
@@ -313,9 +315,11 @@ def test_recognize_takes_models_of_one_or_two_frames(
     onset, apex = pictures[94], pictures[113]
     by_flow = recognize(onset, apex, model=files["flow"], backend=backend)
     flow = flow_between(onset, apex, backend=backend).channels()
-    assert by_flow == load_model(files["flow"]).predict(flow[None])[0]
+    units = load_unit_model().evidence(flow[None])[0]
+    named = load_model(files["flow"]).predict(flow[None])[0]
+    assert by_flow == replace(named, action_units=units)
     by_face = recognize(onset, apex, model=files["faces"], backend=backend)
-    assert by_face.votes is None
+    assert (by_face.votes, by_face.action_units) == (None, units)
     still = recognize(onset, onset, model=files["faces"], backend=backend)
     assert by_face.probabilities != still.probabilities
     assert by_face.probabilities == pytest.approx(still.probabilities, abs=0.02)

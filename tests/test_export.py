@@ -166,7 +166,7 @@ def test_elan_has_tiers_for_the_machine_and_each_coder(store, coded, tmp_path):
     path.write_bytes(export_events(store, coded, coder="kim", format="eaf"))
     root, tiers = check_eaf(path)  # what EAF 3.0 asks for, the order of slots included
     assert list(tiers) == [
-        "micro-expression", "phase", "blink", "rejected",
+        "micro-expression", "phase", "action units", "blink", "rejected",
         "micro-expression kim", "phase kim", "rejected kim",
         "micro-expression lee", "phase lee", "rejected lee",
     ]  # fmt: skip
@@ -202,7 +202,7 @@ def test_elan_of_the_machine_is_as_analyze_writes_it(store, coded, tmp_path):
     path = tmp_path / "x.eaf"
     path.write_bytes(export_events(store, coded, format="eaf"))
     _, tiers = check_eaf(path)
-    assert list(tiers) == ["micro-expression", "phase", "blink", "rejected"]
+    assert list(tiers) == ["micro-expression", "phase", "action units", "blink", "rejected"]
     assert tiers["micro-expression"][3] == (33400, 33655, "negative 0.44 uncertain")
     assert (len(tiers["blink"]), len(tiers["rejected"])) == (8, 13)
 

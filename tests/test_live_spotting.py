@@ -12,6 +12,7 @@ from micromimic.motion.live_curve import LiveCurve
 from micromimic.motion.live_spotting import LiveSpotter, LiveTiming, Sighting, Verdict
 from micromimic.motion.live_window import NoiseMemory
 from micromimic.motion.rolling import Rolling
+from micromimic.motion.speech import SpeechConfig, step_noise
 from micromimic.motion.spotting import SpottingConfig, spot
 
 from .test_spotting import BROWS, MOUTH, blink, plant, raised_cosine, still
@@ -111,11 +112,17 @@ def test_the_noise_memory_takes_every_nth_answer_whatever_the_portions(sizes):
     rng = np.random.default_rng(2)
     answers = rng.normal(size=(sum(sizes), 3, 10, 2)).astype(np.float32)
     memory = NoiseMemory(30.0, 200.0, 3)
+    steps = rng.uniform(0.01, 0.02, sum(sizes))
+    speech = rng.random(sum(sizes)) < 0.3
+    config = SpottingConfig(speech=SpeechConfig(least_quiet=0.1))
     at = 0
     for size in sizes:
-        memory.add(answers[at : at + size])
+        new = slice(at, at + size)
+        memory.add(answers[new], steps[new], speech[new])
         at += size
-    np.testing.assert_allclose(memory.noise(0.001), mad(answers[::4]) + 0.001)
+    quiet = answers[::4][~speech[::4]]
+    np.testing.assert_allclose(memory.noise(config), mad(quiet) + config.noise_floor)
+    assert memory.step_noise(config) == step_noise([steps[::4]], config.speech)
 
 
 def test_the_window_is_filtered_as_the_whole_would_be():
@@ -176,12 +183,18 @@ def test_a_short_recording_is_told_at_its_end():
     assert [time for time, _ in told] == [pytest.approx(2.99)] * 2
 
 
-def test_speech_is_withdrawn_once_its_crowd_is_seen():
-    """Where a stronger movement turns up beside one that was told, that one is told instead."""
-    signals = plant(still(12.0, rate=100.0), MOUTH, 6.0, 6.1, 6.2)
+def crowd_after(cells, begin, length):
+    """One movement, and then many in a row."""
+    signals = plant(still(12.0, rate=100.0), cells, 6.0, 6.1, 6.2)
     for k in range(9):
-        start, peak = 6.5 + 0.16 * k, 0.2 if k % 2 else -0.2
-        signals = plant(signals, MOUTH, start, start + 0.08, start + 0.16, peak=peak)
+        start, peak = begin + length * k, 0.2 if k % 2 else -0.2
+        signals = plant(signals, cells, start, start + length / 2, start + length, peak=peak)
+    return signals
+
+
+def test_a_movement_is_withdrawn_once_its_crowd_is_seen():
+    """Where a stronger movement turns up beside one that was told, that one is told instead."""
+    signals = crowd_after(BROWS, 6.4, 0.2)
     told = watch(signals)
     first = sightings(told)[0]
     assert first.frames[1] == pytest.approx(610, abs=2)
@@ -191,6 +204,15 @@ def test_speech_is_withdrawn_once_its_crowd_is_seen():
     assert gone
     assert any(item.late and item.number > max(gone) for item in kept(told))
     assert min(np.diff([item.interval.apex for item in kept(told)])) > 0.3
+
+
+def test_what_turns_out_to_be_speech_is_withdrawn():
+    signals = crowd_after(MOUTH, 6.5, 0.16)
+    told = watch(signals)
+    first = sightings(told)[0]
+    assert first.frames[1] == pytest.approx(610, abs=2)
+    assert verdicts(told)[first.number].reason == "speech"
+    assert same_as_offline(signals, told) == ()
 
 
 def test_macro_expressions_and_blinks_are_never_told():

@@ -183,6 +183,9 @@ def test_the_other_warnings():
     head = check(gated_s={"head": 12.0, "blink": 1.0}, observed_s=17.0)
     assert "40 % of the time gated" in head["head_motion"]
     assert "head_motion" in check(head_speed=np.full(6000, 1.5))
+    talking = check(gated_s={"speech": 18.0, "blink": 1.0}, observed_s=11.0)
+    assert "60 % of the time gated for speech" in talking["speech"]
+    assert "speech" not in check(gated_s={"speech": 5.0}, observed_s=25.0)
     lost = check(found_ratio=0.9)
     assert "90.0 %" in lost["face_lost"] and "3.0 s" in lost["face_lost"]
     assert "got 2 other people" in check(others_seen=2)["other_faces"]

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from micromimic.labels import EMOTIONS
-from micromimic.types import AnalysisWarning, FaceTrack, MicroExpression, MotionCurve, SourceInfo
+from micromimic.types import (
+    AnalysisWarning,
+    FaceTrack,
+    MicroExpression,
+    MotionCurve,
+    SourceInfo,
+    UnitEvidence,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
+
+__all__ = [
+    "EVENTS_SCHEMA",
+    "TABLE_COLUMNS",
+    "Analysis",
+    "Blink",
+    "GatedSpan",
+    "ModelInfo",
+    "Rejected",
+    "Spotting",
+    "UnitEvidence",
+    "event_to_dict",
+    "unit_from_dict",
+    "unit_names",
+]
 
 EVENTS_SCHEMA = "micromimic.events/1"
 
@@ -39,7 +61,8 @@ class Rejected:
 
     Args:
         peak: seconds.
-        reason: ``blink``, ``head``, ``light``, ``macro``, ``short``, ``crowded`` or ``lost``.
+        reason: ``blink``, ``head``, ``light``, ``speech``, ``macro``, ``short``, ``crowded`` or
+            ``lost``.
     """
 
     peak: float
@@ -147,6 +170,7 @@ class Analysis:
             regions = row.pop("regions")
             row.update({f"p_{name}": probabilities[name] for name in EMOTIONS})
             row["top_region"] = max(regions, key=lambda cell: regions[cell]) if regions else ""
+            row["action_units"] = unit_names(row["action_units"])
             rows.append(row)
         return pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
 
@@ -163,6 +187,7 @@ TABLE_COLUMNS = (
     "uncertain",
     "strength",
     "top_region",
+    "action_units",
 )
 """Columns of ``events.csv`` and of ``Analysis.to_frame()``."""
 
@@ -181,4 +206,32 @@ def event_to_dict(event: MicroExpression) -> dict[str, Any]:
         "uncertain": event.uncertain,
         "strength": round(event.strength, 3),
         "regions": {cell: round(share, 4) for cell, share in event.regions.items()},
+        "action_units": [_unit_to_dict(found) for found in event.action_units],
     }
+
+
+def _unit_to_dict(found: UnitEvidence) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "unit": found.unit,
+        "side": found.side,
+        "probability": round(found.probability, 4),
+        "strength": round(found.share, 4),
+    }
+
+
+def unit_from_dict(entry: Mapping[str, Any]) -> UnitEvidence:
+    """The action unit of one entry of ``action_units`` in ``events.json``."""
+    return UnitEvidence(entry["unit"], entry["side"], entry["strength"], entry["probability"])
+
+
+def unit_names(entries: Iterable[Mapping[str, Any]]) -> str:
+    """Action units in one cell of a table, joined as the databases' own tables join them.
+
+    Args:
+        entries: ``action_units`` of an event of ``events.json``.
+
+    >>> unit_names([{"name": "L12"}, {"name": "6"}])
+    'L12+6'
+    """
+    return "+".join(entry["name"] for entry in entries)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from micromimic.canonical import UNITS
 from micromimic.labels import CELLS, EMOTIONS, Emotion
 
 FloatArray = NDArray[np.float32] | NDArray[np.float64]
+
+Side = Literal["left", "right", "both"]
+"""Of a face, the person's own."""
 
 
 def _expect_shape(name: str, array: NDArray[np.generic], shape: tuple[int | None, ...]) -> None:
@@ -163,12 +167,14 @@ class Recognition:
         uncertain: the lead of the first class over the second is below the model's margin.
         votes: (g, g) share of each place of the face in the winning class, summing to 1; None
             where the model cannot tell.
+        action_units: which the movement looks like; filled by ``recognize``, empty elsewhere.
     """
 
     label: Emotion
     probabilities: Mapping[Emotion, float]
     uncertain: bool
     votes: FloatArray | None = None
+    action_units: tuple[UnitEvidence, ...] = ()
 
     def __post_init__(self) -> None:
         if set(self.probabilities) != set(EMOTIONS):
@@ -176,6 +182,46 @@ class Recognition:
         total = sum(self.probabilities.values())
         if abs(total - 1.0) > 1e-3:
             raise ValueError(f"probabilities must sum to 1, got {total:.4f}")
+
+
+@dataclass(frozen=True)
+class UnitEvidence:
+    """One facial action unit (AU) that a movement looks like.
+
+    Args:
+        unit: its number in the Facial Action Coding System, as ``12``.
+        side: where it acts, the person's own left or right; units of the midline act on both.
+        share: its part of the movement, 0 to 1; the shares of one event add up to at most 1.
+        probability: that the unit acts at all, on either side.
+
+    >>> found = UnitEvidence("12", "left", share=0.8, probability=0.7)
+    >>> found.name, str(found)
+    ('L12', 'AU12 left')
+    """
+
+    unit: str
+    side: Side
+    share: float
+    probability: float
+
+    def __post_init__(self) -> None:
+        if not self.unit.isdecimal():
+            raise ValueError(f"unit must be a number as 12, got {self.unit!r}")
+        if self.side not in get_args(Side):
+            raise ValueError(f"side must be one of {get_args(Side)}, got {self.side!r}")
+        if not (0 <= self.share <= 1 and 0 <= self.probability <= 1):
+            raise ValueError(
+                "share and probability must be within 0 and 1, got "
+                f"{self.share}, {self.probability}"
+            )
+
+    @property
+    def name(self) -> str:
+        """As coders write it: ``12``, ``L12``, ``R12``."""
+        return {"both": "", "left": "L", "right": "R"}[self.side] + self.unit
+
+    def __str__(self) -> str:
+        return f"AU{self.unit}" + ("" if self.side == "both" else f" {self.side}")
 
 
 @dataclass(frozen=True)
@@ -221,6 +267,7 @@ class MicroExpression:
         strength: peak movement in multiples of the noise.
         regions: share of each cell's place in the winning class, by name, summing to 1.
         evidence: pictures and maps, for reports; None when not asked for.
+        action_units: which it looks like, the largest share first; empty where none stands out.
     """
 
     interval: Interval
@@ -233,3 +280,4 @@ class MicroExpression:
     strength: float
     regions: Mapping[str, float] = field(default_factory=dict)
     evidence: Evidence | None = None
+    action_units: tuple[UnitEvidence, ...] = ()

@@ -91,7 +91,8 @@ def _workers(jobs: int, backend: str, scheduler: str | None) -> Workers:
     return Workers(jobs, cast("Backend", backend), scheduler)
 
 
-def _init(text: str) -> Init:
+def init_of(text: str) -> Init:
+    """What --init says."""
     return cast("Init", text if text in ("default", "none", "download") else Path(text))
 
 
@@ -234,7 +235,7 @@ def evaluate(
     config = RunConfig(
         model=model[0],
         protocol=cast("Protocol", protocol),
-        init=_init(init),
+        init=init_of(init),
         seed=seed,
         epochs=epochs,
         stop=_stop(early_stopping),
@@ -269,7 +270,7 @@ def train(
     from micromimic.models.learner import FitOptions
 
     options = FitOptions(
-        seed=seed, init=_init(init), epochs=epochs, log_dir=tensorboard, device=device
+        seed=seed, init=init_of(init), epochs=epochs, log_dir=tensorboard, device=device
     )
     raise typer.Exit(run_train(manifest, model, out, options, _workers(jobs, "loky", None), cache))
 

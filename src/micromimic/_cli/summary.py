@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from micromimic.results import Analysis
+    from micromimic.types import MicroExpression
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], indent: int = 2) -> str:
@@ -45,32 +46,31 @@ def analysis_text(name: str, analysis: Analysis, folder: Path) -> str:
         f"face in {analysis.found_ratio:.0%} of {source.frames} frames"
     ]
     if count:
-        rows = [_row(event) for event in analysis.to_dict()["events"]]
+        rows = [_row(event) for event in analysis.events]
         # models without capsules do not say where a class comes from
-        columns = None if any(row[-1] for row in rows) else -1
-        lines.append(text_table(_HEADER[:columns], [row[:columns] for row in rows]))
+        told = [k for k in range(len(_HEADER)) if any(row[k] for row in rows)]
+        lines.append(text_table([_HEADER[k] for k in told], [[r[k] for k in told] for r in rows]))
     rejected = analysis.spotting.rejected_counts()
     if rejected:
-        told = ", ".join(f"{reason} {number}" for reason, number in rejected.items())
-        lines.append(f"  not reported: {told}")
+        counted = ", ".join(f"{reason} {number}" for reason, number in rejected.items())
+        lines.append(f"  not reported: {counted}")
     lines += [f"  warning: {warning.message} [{warning.code}]" for warning in analysis.warnings]
     lines.append(f"  report: {folder / 'report.html'}")
     return "\n".join(lines)
 
 
-_HEADER = ("onset s", "apex s", "offset s", "class", "p", "sure", "strength", "where")
+_HEADER = ("onset s", "apex s", "offset s", "class", "p", "sure", "strength", "where", "looks like")
 
 
-def _row(event: dict[str, object]) -> list[str]:
-    probabilities, regions = event["probabilities"], event["regions"]
-    assert isinstance(probabilities, dict)
-    assert isinstance(regions, dict)
-    where = max(regions, key=lambda cell: float(regions[cell])) if regions else ""
+def _row(event: MicroExpression) -> list[str]:
+    where = max(event.regions, key=lambda cell: event.regions[cell]) if event.regions else ""
+    span = event.interval
     return [
-        *(f"{event[key]:.3f}" for key in ("onset_s", "apex_s", "offset_s")),
-        str(event["label"]),
-        f"{probabilities[event['label']]:.2f}",
-        "no" if event["uncertain"] else "yes",
-        f"{event['strength']:.1f}",
+        *(f"{time:.3f}" for time in (span.onset, span.apex, span.offset)),
+        event.label,
+        f"{event.probabilities[event.label]:.2f}",
+        "no" if event.uncertain else "yes",
+        f"{event.strength:.1f}",
         where.replace("_", " "),
+        ", ".join(str(found) for found in event.action_units),
     ]

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 import micromimic
 from micromimic.errors import InputError
+from micromimic.evaluation.epochs import best_epoch
 from micromimic.evaluation.folder import RunFolder, digest_of_file
 from micromimic.evaluation.folds import Fold, FoldResult, run_fold
 from micromimic.evaluation.parallel import Workers, on_workers, run_tasks
 from micromimic.evaluation.predictions import Prediction, predictions_of
+from micromimic.evaluation.shuffling import ShuffledLearner, shuffled_order
 from micromimic.evaluation.splits import check_learnable, grouped, hde, loso
 from micromimic.labels import EMOTIONS
 from micromimic.models.learner import EarlyStopping, FitOptions, Init, Report, Samples
@@ -39,6 +41,8 @@ class RunConfig:
         stop: early stopping on subjects of the training part; None trains all epochs.
         groups: leave this many groups of subjects out instead of single ones (``loso`` only).
         leaky: keep scores of each epoch, for the report of what selection would claim.
+        shuffle: train on labels shuffled within each training part, the shuffle of this number from
+            1; what is tested keeps its true class. None trains on the true labels.
         device: of networks; None takes what is there.
 
     Raises:
@@ -53,6 +57,7 @@ class RunConfig:
     stop: EarlyStopping | None = None
     groups: int | None = None
     leaky: bool = False
+    shuffle: int | None = None
     device: str | None = None
 
     def __post_init__(self) -> None:
@@ -65,7 +70,7 @@ class RunConfig:
                 f"expected groups of subjects with protocol loso, got {self.protocol}; "
                 "leave --groups out"
             )
-        if self.protocol == "apply" and (self.leaky or self.stop or self.epochs):
+        if self.protocol == "apply" and (self.leaky or self.stop or self.epochs or self.shuffle):
             raise InputError(
                 "expected no training options with protocol apply, which trains nothing; "
                 "leave --epochs, --early-stopping and --report-leaky out"
@@ -74,6 +79,8 @@ class RunConfig:
             raise InputError(
                 f"expected a seed from 0 and epochs from 1, got {self.seed}, {self.epochs}"
             )
+        if self.shuffle is not None and self.shuffle < 1:
+            raise InputError(f"expected shuffles numbered from 1, got {self.shuffle}")
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,8 @@ class RunResult:
         predictions: one a clip, in the order of the samples.
         leaky: the same, had each fold kept the epoch that is best on its test part; None where not
             asked for, or the model has no epochs.
-        folds: how many.
+        folds: of the run.
+        results: what came of each, in their order.
         seconds: that the folds took, each on its own.
         resumed: folds that an earlier call had ended.
     """
@@ -92,6 +100,7 @@ class RunResult:
     predictions: tuple[Prediction, ...]
     leaky: tuple[Prediction, ...] | None
     folds: tuple[Fold, ...]
+    results: tuple[FoldResult, ...]
     seconds: float
     resumed: int
 
@@ -147,6 +156,9 @@ def run_protocol(
     """
     workers = workers or Workers()
     learner = entry(config.model).learner()
+    if config.shuffle is not None:
+        order = shuffled_order(samples.clips, config.seed, config.shuffle)
+        learner = ShuffledLearner(learner, order)
     folds = folds_of(samples, config)
     folder = RunFolder(out, record_of(samples, config))
     done = {f.number: r for f in folds if (r := folder.load(f, samples)) is not None}
@@ -185,6 +197,7 @@ def run_protocol(
         _together(samples, folds, {n: r.probabilities for n, r in done.items()}, config.seed),
         _leaky(samples, folds, done, config.seed) if config.leaky else None,
         folds,
+        tuple(done[fold.number] for fold in folds),
         seconds,
         resumed,
     )
@@ -231,6 +244,5 @@ def _leaky(
         epochs = done[fold.number].epochs
         if epochs is None:
             return None
-        right = (epochs.argmax(2) == samples.targets[fold.test]).mean(1)
-        best[fold.number] = epochs[int(right.argmax())]
+        best[fold.number] = epochs[best_epoch(epochs.argmax(2) == samples.targets[fold.test])]
     return _together(samples, folds, best, seed)

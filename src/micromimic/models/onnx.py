@@ -44,6 +44,7 @@ __all__ = [
     "RecognitionModel",
     "VolumeModel",
     "load_model",
+    "open_session",
     "region_shares",
     "shipped_model",
     "vote_centres",
@@ -82,7 +83,7 @@ def load_model(path: Path | None = None) -> RecognitionModel:
             f"expected a model at {file}, found no file; "
             + ("reinstall micromimic" if path is None else "check the path")
         )
-    session = _session(file)
+    session = open_session(file)
     about = _description(session, file)
     ends = _ends(session, about.view, file)
     if about.view == "flow":
@@ -116,8 +117,12 @@ class _Description:
     encoder: str
 
 
-def _session(file: Path) -> Any:
-    """One-threaded session of a file."""
+def open_session(file: Path) -> Any:
+    """One-threaded session of a file.
+
+    Raises:
+        ModelError: if it is no ONNX model.
+    """
     import onnxruntime  # noqa: PLC0415 - slow to import; `micromimic --help` does not need it
 
     options = onnxruntime.SessionOptions()

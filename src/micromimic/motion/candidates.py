@@ -155,14 +155,16 @@ def _judge(
         return "macro"
     if duration < config.shortest or largest < config.min_displacement:
         return "short"
-    if gates.head[span].any():
-        return "head"
-    if gates.light[span].any():
-        return "light"
-    if gates.blink[span].mean() > 0.5 and mouth < 0.5:
-        return "blink"
-    crowded = _crowded(scene.response.score, item.apex, item.score, rate, config)
-    return "crowded" if crowded else ""
+    gated = {
+        "head": gates.head[span].any(),
+        "light": gates.light[span].any(),
+        "blink": gates.blink[span].mean() > 0.5 and mouth < 0.5,
+        "speech": gates.speech is not None and gates.speech[item.apex],
+    }
+    cause = next((name for name, closed in gated.items() if closed), "")
+    if cause:
+        return cause
+    return "crowded" if _crowded(item, scene, config) else ""
 
 
 def _local_level(
@@ -204,10 +206,20 @@ def _feet(level: Array, apex: int, foot: float) -> tuple[int, int, bool]:
     return onset, offset, closed
 
 
-def _crowded(score: Array, apex: int, peak: float, rate: float, config: SpottingConfig) -> bool:
-    """Whether movement fills the seconds on both sides, or nearly all of one side."""
-    near, far = (round(s * rate) for s in config.crowd_window)
-    limit = max(config.threshold, config.crowd_level * peak)
-    sides = (score[max(0, apex - far) : max(0, apex - near)], score[apex + near : apex + far])
-    shares = [float((side > limit).mean()) if len(side) else 0.0 for side in sides]
+def _crowded(item: Candidate, scene: Scene, config: SpottingConfig) -> bool:
+    """Whether movement fills the seconds on both sides, or nearly all of one side.
+
+    Speech beside it does not count: it is closed on its own, with a margin.
+    """
+    near, far = (round(s * scene.rate) for s in config.crowd_window)
+    limit = max(config.threshold, config.crowd_level * item.score)
+    shares = []
+    for side in (
+        slice(max(0, item.apex - far), max(0, item.apex - near)),
+        slice(item.apex + near, item.apex + far),
+    ):
+        busy = scene.response.score[side] > limit
+        if scene.gates.speech is not None:
+            busy &= ~scene.gates.speech[side]
+        shares.append(float(busy.mean()) if len(busy) else 0.0)
     return min(shares) > config.crowd_share or max(shares) > config.crowd_one_side

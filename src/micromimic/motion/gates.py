@@ -23,6 +23,10 @@ LID_CELLS = tuple(i for i in range(len(CELLS)) if i not in MOUTH_CELLS)
 """Cells that a blink pulls along: brows, eye corners, nose wings."""
 
 
+CAUSES = ("edge", "head", "light", "blink", "speech")
+"""Why time is closed to events, in the order in which a moment with several is counted."""
+
+
 @dataclass(frozen=True)
 class GateConfig:
     """Limits of what may pass.
@@ -129,16 +133,18 @@ class Gates:
     Args:
         head, light, blink: (n,) masks.
         blinks: the eyelid closures in it.
+        speech: (n,) mask (`motion.speech`); None before the displacement is looked at.
     """
 
     head: Mask
     light: Mask
     blink: Mask
     blinks: list[Blink]
+    speech: Mask | None = None
 
 
 def find_gates(piece: Stretch, rate: float, config: GateConfig) -> Gates:
-    """Measure head, light and lids of one stretch."""
+    """Measure head, light and lids of one stretch; speech shows only in the displacement."""
     speed = head_speed(piece.transform, rate)
     blinks, blink = find_blinks(piece.eye_change, piece.times, rate, config)
     light = light_change(piece.brightness, rate) > config.light_change
@@ -175,7 +181,9 @@ def closed_spans(
     ends = np.zeros(n, bool)
     reach = round(edge * rate)
     ends[:reach], ends[max(0, n - reach) :] = True, True
-    causes = {"edge": ends, "head": gates.head, "light": gates.light, "blink": gates.blink}
+    speech = gates.speech if gates.speech is not None else np.zeros(n, bool)
+    masks = (ends, gates.head, gates.light, gates.blink, speech)
+    causes = dict(zip(CAUSES, masks, strict=True))
     free = np.ones(n, bool)
     spans: list[GatedSpan] = []
     seconds: dict[str, float] = {}

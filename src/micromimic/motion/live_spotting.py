@@ -244,7 +244,7 @@ class LiveSpotter:
         """Measure the noise; what has waited for it is told."""
         if self._memory is None or not self._memory.seconds:
             return
-        self._noise = self._memory.noise(self.config.noise_floor)
+        self._noise = self._memory.noise(self.config)
         waiting, self._waiting = self._waiting, []
         for stretch in waiting:
             if stretch.window is not None:

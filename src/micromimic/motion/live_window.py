@@ -17,8 +17,9 @@ from micromimic.face.signals import FaceRow
 from micromimic.labels import CELLS
 from micromimic.motion.bumps import Array, BumpBank, BumpResponse, mad, strengths
 from micromimic.motion.candidates import Scene
-from micromimic.motion.gates import Gates, find_gates
+from micromimic.motion.gates import Gates, Mask, find_gates
 from micromimic.motion.rolling import Rolling
+from micromimic.motion.speech import mouth_steps, quiet_rows, speech_mask, step_noise
 from micromimic.motion.spotting import bridged
 from micromimic.motion.spotting_config import SpottingConfig
 from micromimic.motion.stretches import Stretch
@@ -35,7 +36,7 @@ Row = tuple[int, FaceRow]
 
 
 class NoiseMemory:
-    """The filters' answers of the last half minute, thinned out, for their noise.
+    """The filters' answers and the mouth's steps of the last half minute, thinned out, for noise.
 
     Args:
         seconds: how far back it reaches.
@@ -49,6 +50,8 @@ class NoiseMemory:
         self._stride = max(1, round(rate / self.RATE))
         self._limit = round(seconds * rate / self._stride)
         self._rows = Rolling((durations, len(CELLS), 2), np.float32)
+        self._steps = Rolling((), np.float64)
+        self._speech = Rolling((), np.bool_)
         self._phase = 0
         self.rate = rate
 
@@ -57,16 +60,24 @@ class NoiseMemory:
         """How much it holds."""
         return len(self._rows) * self._stride / self.rate
 
-    def add(self, response: NDArray[np.float32]) -> None:
-        """Take further (n, k, 10, 2) answers."""
-        taken = response[self._phase :: self._stride]
+    def add(self, response: NDArray[np.float32], steps: Array, speech: Mask) -> None:
+        """Take further (n, k, 10, 2) answers, (n,) steps of the mouth, and where it is speech."""
+        thinned = slice(self._phase, None, self._stride)
         self._phase = (self._phase - len(response)) % self._stride
-        self._rows.extend(taken)
-        self._rows.drop(max(0, len(self._rows) - self._limit))
+        for kept, values in (
+            (self._rows, response), (self._steps, steps), (self._speech, speech),
+        ):  # fmt: skip
+            kept.extend(values[thinned])
+            kept.drop(max(0, len(kept) - self._limit))
 
-    def noise(self, floor: float) -> Array:
-        """(k, 10, 2) robust standard deviation, and the floor."""
-        return mad(self._rows.view) + floor
+    def noise(self, config: SpottingConfig) -> Array:
+        """(k, 10, 2) robust standard deviation where the mouth does not speak, and the floor."""
+        quiet = quiet_rows([self._speech.view], self.rate / self._stride, config.speech)
+        return mad(self._rows.view[quiet]) + config.noise_floor
+
+    def step_noise(self, config: SpottingConfig) -> float:
+        """What a still mouth's steps seldom exceed."""
+        return step_noise([self._steps.view], config.speech)
 
 
 class StretchWindow:
@@ -97,6 +108,8 @@ class StretchWindow:
             "head": Rolling((), np.bool_),
             "light": Rolling((), np.bool_),
             "blink": Rolling((), np.bool_),
+            "speech": Rolling((), np.bool_),
+            "step": Rolling((), np.float64),
             "x": Rolling(channels, np.float64),
             "response": Rolling((len(self._durations), *channels), np.float32),
             "score": Rolling((), np.float64),
@@ -106,6 +119,7 @@ class StretchWindow:
         self._origin = 0.0
         self._sampled = 0
         self._filtered = 0
+        self._listened = 0
         self._remembered = 0
         self._ended = False
         self.noise: Array | None = None
@@ -141,6 +155,7 @@ class StretchWindow:
             for column in self._columns.values():
                 column.drop(excess)
             self._filtered = max(0, self._filtered - excess)
+            self._listened = max(0, self._listened - excess)
             self._remembered = max(0, self._remembered - excess)
         if remembered:
             self._remembered = len(self)
@@ -158,6 +173,7 @@ class StretchWindow:
         first = self._bridge()
         if not ends and first >= n:
             return
+        self._find_speech(memory.step_noise(self.config))
         first = max(0, min(first, n - self._smoothed) - self.bank.reach)
         x = self.column("x").reshape(n, -1)
         left = max(0, first - self.bank.reach)
@@ -166,7 +182,8 @@ class StretchWindow:
         found = self.bank(padded).transpose(1, 0, 2).reshape(n - first, -1, len(CELLS), 2)
         self.column("response")[first:] = found
         settled = n if ends else max(self._remembered, n - self.bank.reach - self._smoothed)
-        memory.add(self.column("response")[self._remembered : settled])
+        new = slice(self._remembered, settled)
+        memory.add(*(self.column(name)[new] for name in ("response", "step", "speech")))
         self._remembered = settled
         self.score(first)
 
@@ -200,7 +217,7 @@ class StretchWindow:
             self.column("best"),
         )
         head, light, blink = (self.column(name) for name in ("head", "light", "blink"))
-        gates = Gates(head, light, blink, [])
+        gates = Gates(head, light, blink, [], self.column("speech"))
         return Scene(self.column("x"), self._rest, response, gates, self.rate, self._ended)
 
     def _rest(self, at: int) -> Array:
@@ -235,6 +252,17 @@ class StretchWindow:
         self.column("x")[start:] = x
         self._filtered = n
         return first
+
+    def _find_speech(self, noise: float) -> None:
+        """Steps of the mouth, and where it speaks, as far as what is new can tell."""
+        n, reach = len(self), round(self.config.speech.reach * self.rate)
+        start = max(0, self._listened - reach)
+        context = max(0, start - reach)
+        mouth, steps = mouth_steps(self.column("x")[context:], self.rate)
+        speech = speech_mask(mouth, steps, noise, self.rate, self.config.speech)
+        self.column("step")[start:] = steps[start - context :]
+        self.column("speech")[start:] = speech[start - context :]
+        self._listened = n
 
     def _as_they_are(self, rows: Sequence[Row]) -> dict[str, NDArray[Any]]:
         self._last = rows[-1] if rows else self._last

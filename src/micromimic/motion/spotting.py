@@ -3,12 +3,12 @@
 The ten cells' displacement is searched for bumps of 0.04-0.5 s (`motion.bumps`). Each peak of the
 score becomes a candidate: its cells' displacement is projected on the direction of the movement,
 and apex, onset and offset are read from that single curve. Then the gates: blinks, head movement,
-lighting, longer (macro) expressions, crowds of movements (speech).
+lighting, speech, longer (macro) expressions, crowds of movements.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,15 @@ from micromimic.motion.bumps import (
     strengths,
 )
 from micromimic.motion.candidates import Candidate, Scene, peaks_of, read_peaks
-from micromimic.motion.gates import Gates, bridge_blinks, closed_spans, dilate, find_gates
+from micromimic.motion.gates import (
+    CAUSES,
+    Gates,
+    bridge_blinks,
+    closed_spans,
+    dilate,
+    find_gates,
+)
+from micromimic.motion.speech import mouth_steps, quiet_rows, speech_mask, step_noise
 from micromimic.motion.spotting_config import SpottingConfig
 from micromimic.motion.stretches import Stretch, frame_rate, stretches
 from micromimic.results import Blink, GatedSpan, Rejected, Spotting
@@ -74,13 +82,15 @@ def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> Spotting
     smoothed = [
         bridged(p.displacement, g.blink, rate, config) for p, g in zip(pieces, gates, strict=True)
     ]
-    responses = bump_responses(smoothed, rate, config)
+    gates = with_speech(gates, smoothed, rate, config)
+    quiet = quiet_rows([g.speech for g in gates if g.speech is not None], rate, config.speech)
+    responses = bump_responses(smoothed, rate, config, quiet)
     score = np.full(len(signals.times), np.nan)
     cells = np.full((len(signals.times), len(CELLS)), np.nan)
     events: list[Spotted] = []
     rejected: list[Rejected] = []
     blinks: list[Blink] = []
-    gated = dict.fromkeys(("edge", "head", "light", "blink"), 0.0)
+    gated = dict.fromkeys(CAUSES, 0.0)
     spans: list[GatedSpan] = []
     observed = 0.0
     for piece, gate, x, response in zip(pieces, gates, smoothed, responses, strict=True):
@@ -127,8 +137,28 @@ def bridged(
     return smooth(bridge_blinks(displacement, dilate(blink, 0.03, rate)), config.lowpass, rate)
 
 
+def with_speech(
+    gates: list[Gates], smoothed: list[Array], rate: float, config: SpottingConfig
+) -> list[Gates]:
+    """The gates of all stretches, closed for speech too; the mouth's noise is common to them.
+
+    Args:
+        gates: of each stretch.
+        smoothed: of each stretch, (n, 10, 2) displacement without the pull of blinks.
+        rate: samples a second.
+        config: limits.
+    """
+    mouths = [mouth_steps(x, rate) for x in smoothed]
+    noise = step_noise([steps for _, steps in mouths], config.speech)
+    masks = [speech_mask(*mouth, noise, rate, config.speech) for mouth in mouths]
+    return [replace(g, speech=mask) for g, mask in zip(gates, masks, strict=True)]
+
+
 def bump_responses(
-    smoothed: list[Array], rate: float, config: SpottingConfig
+    smoothed: list[Array],
+    rate: float,
+    config: SpottingConfig,
+    quiet: NDArray[np.bool_] | None = None,
 ) -> list[BumpResponse]:
     """Filter each stretch; the noise is common to all of them.
 
@@ -136,18 +166,21 @@ def bump_responses(
         smoothed: per stretch, (n, c, 2) displacement.
         rate: samples a second.
         config: durations and noise floor.
+        quiet: True for the samples, stretch after stretch, that the noise is measured in; None
+            for all.
     """
     if not smoothed:
         return []
     channels = smoothed[0].shape[1:]
     lengths = np.cumsum([len(x) for x in smoothed])[:-1]
+    within = slice(None) if quiet is None or quiet.all() else quiet
     durations = config.durations_at(rate)
     stacked, noises = [], []
     for duration in durations:
         kernel = bump_kernel(duration, rate)
         rows = [filter_columns(x.reshape(len(x), -1), kernel) for x in smoothed]
         filtered = np.concatenate(rows).astype(np.float32)
-        noises.append(mad(filtered).reshape(channels) + config.noise_floor)
+        noises.append(mad(filtered[within]).reshape(channels) + config.noise_floor)
         stacked.append(filtered.reshape(-1, *channels))
     noise = np.stack(noises)
     parts = [np.split(filtered, lengths) for filtered in stacked]

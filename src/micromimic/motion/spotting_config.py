@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from micromimic.motion.gates import GateConfig
+from micromimic.motion.speech import SpeechConfig
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class SpottingConfig:
         crowd_share, crowd_one_side: a movement is part of a crowd (speech, laughter) if other
             movement fills this share of both sides, or this share of one.
         gates: limits for blinks, head and light.
+        speech: limits for speech.
     """
 
     durations: tuple[float, ...] = (0.06, 0.085, 0.12, 0.17, 0.24, 0.34, 0.48)
@@ -54,6 +56,7 @@ class SpottingConfig:
     crowd_share: float = 0.3
     crowd_one_side: float = 0.8
     gates: GateConfig = field(default_factory=GateConfig)
+    speech: SpeechConfig = field(default_factory=SpeechConfig)
 
     @property
     def reach(self) -> float:

@@ -18,6 +18,7 @@ from micromimic.face.regions import cell_boxes
 from micromimic.face.signals import FaceSignals
 from micromimic.face.tracking import FaceTracker, TrackingConfig
 from micromimic.media.video import Frame, FrameSource, open_source
+from micromimic.models.action_units import UnitModel, load_unit_model
 from micromimic.models.onnx import RecognitionModel, load_model, region_shares
 from micromimic.motion.flow import FlowConfig
 from micromimic.motion.gates import head_speed
@@ -112,7 +113,7 @@ def analyze_frames(
     """
     config = config or AnalyzeConfig()
     report = progress or (lambda done, total, stage: None)
-    model = load_model(config.model)
+    model, units = load_model(config.model), load_unit_model()
     signals, blocks = track(frames, config.tracking, report, backend, each)
     if len(signals.times) < 2:
         raise InputError(
@@ -135,7 +136,7 @@ def analyze_frames(
     )
     shots = take_shots(frames, signals, spotted.events, wanted, report)
     events = tuple(
-        event_of(item, shot, signals, model, config.evidence)
+        event_of(item, shot, signals, model, units, config.evidence)
         for item, shot in zip(spotted.events, shots, strict=True)
     )
     damage = tuple(frames.damage)
@@ -174,7 +175,12 @@ def track(
 
 
 def event_of(
-    item: Spotted, shot: Shot, signals: FaceSignals, model: RecognitionModel, evidence: bool
+    item: Spotted,
+    shot: Shot,
+    signals: FaceSignals,
+    model: RecognitionModel,
+    units: UnitModel,
+    evidence: bool,
 ) -> MicroExpression:
     """Name one movement.
 
@@ -183,6 +189,7 @@ def event_of(
         shot: what the second pass kept of it.
         signals: what tracking measured.
         model: names it.
+        units: tells the action units that its flow looks like, whatever the model looks at.
         evidence: keep the pictures.
 
     Raises:
@@ -219,6 +226,7 @@ def event_of(
         strength=item.score,
         regions=regions,
         evidence=proof,
+        action_units=units.evidence(shot.flow.channels()[None])[0],
     )
 
 

@@ -19,6 +19,7 @@ from micromimic.evaluation.controls import all_controls
 from micromimic.evaluation.folder import RunFolder
 from micromimic.evaluation.parallel import Workers, on_workers
 from micromimic.evaluation.predictions import predictions_of, write_predictions
+from micromimic.evaluation.reliability import reliability_of
 from micromimic.evaluation.run import RunConfig, folds_of, record_of, run_protocol
 from micromimic.evaluation.scores import metrics_of
 from micromimic.evaluation.splits import check_learnable
@@ -27,7 +28,7 @@ from micromimic.models.learner import Encoder, Report, Samples, View
 from micromimic.models.onnx import load_model
 from micromimic.models.registry import create, entry
 from micromimic.preparation.cache import load_samples, prepare_all
-from micromimic.reports.figures import confusion_figure
+from micromimic.reports.figures import confusion_figure, coverage_figure, reliability_figure
 from micromimic.reports.recognition_tables import RunSummary, tables_md
 from micromimic.training.extra import require_extra
 
@@ -94,8 +95,8 @@ def evaluate(
     Args:
         manifest: CSV as in `datasets.manifest`.
         config: model, protocol and what decides the outcome.
-        out: the run's folder: predictions.csv, metrics.json, tables.md, confusion.png. A killed
-            run continues there.
+        out: the run's folder: predictions.csv, metrics.json, tables.md, and the figures confusion,
+            reliability and coverage (.png, .svg). A killed run continues there.
         workers: where folds and clips run; None is this process.
         cache: prepared clips; None is ``<manifest's name>.prepared`` beside it.
         report: told (stage, done, total).
@@ -266,6 +267,7 @@ def _write(
     """Write what every protocol writes."""
     metrics = metrics_of(summary.predictions)
     metrics["controls"] = {name: metrics_of(rows) for name, rows in summary.controls.items()}
+    metrics["reliability"] = reliability_of(summary.predictions)
     write_predictions(out / "predictions.csv", summary.predictions)
     if summary.leaky is not None:
         metrics["leaky"] = {
@@ -277,4 +279,6 @@ def _write(
     write_whole(out / "tables.md", tables_md([summary]))
     beside = False if summary.synthetic else None
     confusion_figure(summary.predictions, out / "confusion", beside_article=beside)
+    reliability_figure(summary.predictions, out / "reliability", title=summary.name)
+    coverage_figure(summary.predictions, out / "coverage", title=summary.name)
     return Evaluation(out, summary, metrics, left_out, resumed, seconds)

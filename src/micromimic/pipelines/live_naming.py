@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.models.action_units import load_unit_model
 from micromimic.models.recognizers import RecognitionModel
 from micromimic.motion.live_spotting import Verdict
 from micromimic.pipelines.analyze import event_of
@@ -39,6 +40,7 @@ class Namer:
 
     def __init__(self, model: RecognitionModel, config: ShotConfig) -> None:
         self._model = model
+        self._units = load_unit_model()
         self._config = config
         self._numbers: dict[int, int] = {}
         self.events = 0
@@ -53,7 +55,14 @@ class Namer:
         signals = job.cut.signals(job.landmarks)
         spotted = job.cut.spotted()
         shots = take_shots(job.cut, signals, [spotted], self._config, lambda *_: None)
-        event = event_of(spotted, next(iter(shots)), signals, self._model, self._config.evidence)
+        event = event_of(
+            spotted,
+            next(iter(shots)),
+            signals,
+            self._model,
+            self._units,
+            self._config.evidence,
+        )
         onset, apex, offset = job.cut.seen.frames
         return replace(
             event,

@@ -28,6 +28,7 @@ FLICKER_MIN_HZ: Final = 1.5  # below lie breathing, pulse and slow light
 FLICKER_WINDOW_S: Final = 4.0
 BLOCKY: Final = 0.12
 HEAD_SHARE: Final = 0.25
+SPEECH_SHARE: Final = 0.25
 FAST_HEAD: Final = 1.0
 FOUND_ENOUGH: Final = 0.97
 SHORT_S: Final = 20.0
@@ -230,6 +231,18 @@ def _head_motion(
     )
 
 
+def _speech(gated_s: Mapping[str, float], observed_s: float) -> str | None:
+    gated = float(gated_s.get("speech", 0.0))
+    total = observed_s + float(sum(gated_s.values()))
+    if gated == 0.0 or gated < SPEECH_SHARE * total:
+        return None
+    return (
+        f"expected a face that mostly keeps silent, got {100 * gated / total:.0f} % of the time "
+        "gated for speech; movements in that time are not reported; look at the pauses, and read "
+        "rates per observed minute"
+    )
+
+
 def _face(found_ratio: float, others_seen: int, times: NDArray[np.float64]) -> dict[str, str]:
     found = {}
     if found_ratio < FOUND_ENOUGH:
@@ -291,7 +304,7 @@ def input_warnings(
     Returns:
         Warnings with the codes ``truncated``, ``frame_rate``, ``variable_frame_rate``,
         ``dropped_frames``, ``small_face``, ``face_lost``, ``other_faces``, ``head_motion``,
-        ``flicker``, ``compression``, ``short_recording``, in this order.
+        ``speech``, ``flicker``, ``compression``, ``short_recording``, in this order.
 
     Raises:
         ValueError: if the arrays differ in length.
@@ -312,6 +325,7 @@ def input_warnings(
     found += _face(found_ratio, others_seen, clock).items()
     late: tuple[tuple[str, Callable[[], str | None]], ...] = (
         ("head_motion", lambda: _head_motion(speed, gated_s, observed_s)),
+        ("speech", lambda: _speech(gated_s, observed_s)),
         ("flicker", lambda: _flicker_warning(clock, grey)),
         ("compression", lambda: _compression(blockiness)),
         ("short_recording", lambda: _short(clock, observed_s)),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import follow
+from micromimic.canonical import follow, scale_of
 from micromimic.errors import ModelError
 from micromimic.face.crops import face_crop
 from micromimic.face.landmarks import LandmarkBackend
+from micromimic.models.action_units import load_unit_model
 from micromimic.models.onnx import load_model
-from micromimic.motion.pair import flow_between, places_in_pair
+from micromimic.motion.apex import to_gray
+from micromimic.motion.pair import flow_between, flow_of_spans, places_in_pair
 from micromimic.types import Recognition
 
 __all__ = ["flow_between", "recognize"]
@@ -36,8 +39,8 @@ def recognize(
         backend: landmark library; dlib when None.
 
     Returns:
-        Label, calibrated probabilities, whether it is uncertain, and the capsules' votes where
-        the model has them.
+        Label, calibrated probabilities, whether it is uncertain, the capsules' votes where the
+        model has them, and the action units that the movement looks like.
 
     Raises:
         InputError: pictures of different sizes or kinds, or the same face cannot be followed
@@ -56,8 +59,9 @@ def recognize(
             f"expected a model that looks at one or two frames, got {chosen.info.name}, which "
             "needs a whole clip; use analyze, or another model"
         )
-    if chosen.view == "flow":
-        flow = flow_between(onset_frame, apex_frame, landmarks=landmarks, backend=backend)
-        return chosen.predict(flow.channels()[None])[0]
     first, second = places_in_pair(onset_frame, apex_frame, landmarks=landmarks, backend=backend)
-    return chosen.predict(face_crop(apex_frame, follow(first, second))[None])[0]
+    shown = [(to_gray(onset_frame), first)], [(to_gray(apex_frame), second)]
+    maps = flow_of_spans(*shown, scale=float(scale_of(first))).channels()[None]
+    seen = maps if chosen.view == "flow" else face_crop(apex_frame, follow(first, second))[None]
+    named = chosen.predict(seen)[0]
+    return replace(named, action_units=load_unit_model().evidence(maps)[0])

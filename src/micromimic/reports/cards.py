@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from micromimic.labels import EMOTIONS
 from micromimic.media.draw import flow_peak
+from micromimic.reports.action_units import units_block
 from micromimic.reports.curves import event_cells, event_curve
 from micromimic.reports.evidence import (
     CELL_WORDS,
@@ -71,7 +72,7 @@ def _card(
         f"{clock(span.offset)}</p>"
         f'<button type="button" class="zoom" data-event="{position}" hidden>Show on timeline'
         f'</button></div><div class="card-body">{gallery}<div class="reading">'
-        f"{_probabilities(event)}{moved}"
+        f"{_probabilities(event)}{units_block(event)}{moved}"
         f"{event_curve(analysis.curve, span, analysis.spotting.threshold)}"
         f"{event_cells(analysis.curve, span) if short or position in shown else ''}"
         f'<dl class="numbers"><div><dt>Length</dt><dd>{1000 * span.duration:.0f} ms</dd></div>'

@@ -3,7 +3,8 @@
 ELAN is the annotation tool of the Max Planck Institute for Psycholinguistics. What the format asks
 for: times in whole milliseconds in one ordered list of slots, no two annotations of a tier
 overlapping, none shorter than a millisecond. Colliding annotations go to a second tier
-(``blink-2``), so none is lost.
+(``blink-2``), so none is lost. The action units that an event looks like stand in a tier of their
+own, as coders write them (``L12+6``); an event that looks like none has no annotation there.
 """
 
 from __future__ import annotations
@@ -303,9 +304,15 @@ def eaf_document(
         span_of(e.interval.onset, e.interval.offset, event_text(e), e.interval.apex)
         for e in analysis.events
     ]
+    units = [
+        span_of(e.interval.onset, e.interval.offset, "+".join(u.name for u in e.action_units))
+        for e in analysis.events
+        if e.action_units
+    ]
     blinks = [span_of(b.start, b.end, "blink") for b in spotting.blinks]
     tiers = [
         *writer.events(spans),
+        *writer.plain("action units", units),
         *writer.plain("blink", blinks),
         *writer.plain("rejected", rejected_spans(spotting.rejected)),
     ]

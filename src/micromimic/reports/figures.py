@@ -1,7 +1,8 @@
 """The article's figures from the data at hand: PNG for documents, SVG for print.
 
 Figure 5 is `confusion_figure`, figure 3 `curve_figure`, figure 2 `cells_figure`, figure 4
-`steps_figure`; `figures_of_clip` makes the last three from the frames of one clip.
+`steps_figure`; `figures_of_clip` makes the last three from the frames of one clip. How far a run's
+answers can be relied on: `reliability_figure` and `coverage_figure`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from micromimic.reports.clip_figures import (
 )
 from micromimic.reports.panels import draw_curve
 from micromimic.reports.plotting import INK, bare, drawing, save, small_print
+from micromimic.reports.reliability_figures import coverage_figure, reliability_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,8 +37,10 @@ __all__ = [
     "ClipSteps",
     "cells_figure",
     "confusion_figure",
+    "coverage_figure",
     "curve_figure",
     "figures_of_clip",
+    "reliability_figure",
     "steps_figure",
     "steps_of_clip",
 ]

@@ -21,7 +21,8 @@ REASONS: Final = {
     "light": ("Change of light", "the brightness changed with it"),
     "macro": ("Longer expression", "lasts longer, or the face does not return to where it was"),
     "short": ("Too short or too small", "less than the recording resolves"),
-    "crowded": ("Crowded", "one of several movements in a row, as in speech"),
+    "speech": ("Speech", "the mouth moved on and on, as in speaking or chewing"),
+    "crowded": ("Crowded", "one of several movements in a row"),
     "lost": ("Face lost", "too near the beginning or end of a stretch with the face"),
     "edge": ("Ends of stretches", "no past or no future to compare with"),
 }

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from micromimic.labels import CELLS, EMOTIONS
-from micromimic.results import TABLE_COLUMNS, Analysis, event_to_dict
+from micromimic.results import TABLE_COLUMNS, Analysis, event_to_dict, unit_names
 from micromimic.types import MotionCurve
 
 CURVE_COLUMNS = ("time_s", "score", *CELLS)
@@ -81,6 +81,7 @@ def events_csv(entries: Iterable[Mapping[str, Any]], extra: Sequence[str] = ()) 
         probabilities, regions = entry["probabilities"] or {}, entry["regions"] or {}
         derived = {f"p_{name}": probabilities.get(name) for name in EMOTIONS}
         derived["top_region"] = max(regions, key=lambda cell: regions[cell]) if regions else ""
+        derived["action_units"] = unit_names(entry.get("action_units") or ())
         row = {**entry, **derived}
         writer.writerow([_cell(row[name]) for name in (*TABLE_COLUMNS, *extra)])
     return text.getvalue()

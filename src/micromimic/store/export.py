@@ -13,7 +13,7 @@ from micromimic.labels import CELLS
 from micromimic.reports.elan import CoderTiers, eaf_bytes, eaf_document, span_of
 from micromimic.reports.tables import events_csv, events_json
 from micromimic.results import Analysis as Result
-from micromimic.results import Blink, ModelInfo, Rejected, Spotting
+from micromimic.results import Blink, ModelInfo, Rejected, Spotting, unit_from_dict
 from micromimic.store.manifest_export import export_manifest, manifest_zip
 from micromimic.store.records import Analysis, Review, ReviewedEvent
 from micromimic.store.values import RESERVED_CODERS
@@ -89,7 +89,9 @@ def _reviewed(found: Analysis, review: Review) -> dict[str, Any]:
 
 def _entry(event: ReviewedEvent) -> dict[str, Any]:
     """One entry of ``events``: times and class as the coder has them, the rest the machine's."""
-    unknown = {"probabilities": None, "uncertain": None, "strength": None, "regions": None}
+    unknown = dict.fromkeys(
+        ("probabilities", "uncertain", "strength", "regions", "action_units"), None
+    )
     return {
         **(event.machine or unknown),
         "onset_s": event.onset_s,
@@ -180,4 +182,6 @@ def _micro_expression(entry: Mapping[str, Any]) -> MicroExpression:
         uncertain=entry["uncertain"],
         strength=entry["strength"],
         regions=entry["regions"],
+        # answers from before action units were told have none
+        action_units=tuple(unit_from_dict(found) for found in entry.get("action_units", ())),
     )

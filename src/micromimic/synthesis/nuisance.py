@@ -19,6 +19,8 @@ _WANDER_Y: Final = ((0.5, 0.05), (0.3, 0.11), (0.2, 0.27))
 _ROLL: Final = ((0.6, 0.04), (0.4, 0.12))
 _YAW: Final = ((0.7, 0.06), (0.3, 0.17))
 _SWAY_HZ: Final = (1.1, 1.2)
+# A head nods about the neck: its face goes down, and what is nearer to the camera a little more.
+_NOD_PITCH: Final = 0.4
 
 
 class Pose:
@@ -62,7 +64,7 @@ class Pose:
         ]
         x = config.drift_px * self._wave("x", _WANDER_X, time) + sway[0]
         y = config.drift_px * self._wave("y", _WANDER_Y, time) + sway[1]
-        total = np.array([x, y])
+        total = np.array([x, y + self._plan.nod_px(time)])
         for move in self._plan.head_moves:
             total += move.weight(time) * np.array(move.shift)
         return total
@@ -70,6 +72,10 @@ class Pose:
     def yaw(self, time: float) -> float:
         """Parallax, pixels for 8 canonical units of depth."""
         return self._plan.config.yaw_px * self._wave("yaw", _YAW, time)
+
+    def pitch(self, time: float) -> float:
+        """Parallax down of nods, pixels for 8 canonical units of depth."""
+        return _NOD_PITCH * self._plan.nod_px(time)
 
     def matrix(self, time: float) -> NDArray[np.float64]:
         """(2, 3) rigid map from the resting face to the image."""

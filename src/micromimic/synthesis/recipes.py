@@ -9,7 +9,8 @@ so that a model does not take an unseen combination for another class.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,8 @@ COMBINATIONS: Final[dict[Emotion, tuple[Combination, ...]]] = {
         Combination(0.02, ("4", "5"), 0.0),
         Combination(0.02, ("4", "14"), 0.2),
         Combination(0.02, ("7", "17"), 0.0),
+        Combination(0.01, ("23",), 0.0),
+        Combination(0.01, ("4", "23"), 0.0),
     ),
     "positive": (
         Combination(0.35, ("12",), 0.1),
@@ -85,6 +88,19 @@ COMBINATIONS: Final[dict[Emotion, tuple[Combination, ...]]] = {
     ),
 }
 """Combinations of each class; one-sided ones are named L12 or R12, as in the tables."""
+
+SIMPLE: Final[dict[Emotion, tuple[Combination, ...]]] = {
+    "negative": (Combination(0.5, ("4",)), Combination(0.5, ("4", "7"))),
+    "positive": (Combination(0.5, ("12",)), Combination(0.5, ("6", "12"))),
+    "surprise": (Combination(1.0, ("1", "2")),),
+}
+"""What textbooks show, for comparison: nothing rare, nothing one-sided but by chance."""
+
+Recipes = Literal["full", "simple"]
+_BOOKS: Final[dict[Recipes, dict[Emotion, tuple[Combination, ...]]]] = {
+    "full": COMBINATIONS,
+    "simple": SIMPLE,
+}
 
 # the lids and the lips do not act alone on one side in a spontaneous expression
 _CAN_BE_ONE_SIDED: Final = frozenset({"1", "2", "4", "6", "7", "9", "10", "12", "14", "15", "20"})
@@ -117,6 +133,7 @@ def sample_recipe(
     amplitude: tuple[float, float] = (0.5, 1.2),
     asymmetry: float = 0.18,
     leak: float = 0.25,
+    recipes: Recipes = "full",
 ) -> Recipe:
     """Draw one expression of a class.
 
@@ -126,6 +143,7 @@ def sample_recipe(
         amplitude: range of each unit's strength.
         asymmetry: standard deviation of the difference between the sides.
         leak: the idle side of a one-sided movement keeps up to this share.
+        recipes: ``full`` draws from ``COMBINATIONS``, ``simple`` from ``SIMPLE``.
 
     Raises:
         ValueError: if the class is unknown.
@@ -136,9 +154,8 @@ def sample_recipe(
     """
     if label not in COMBINATIONS:
         raise ValueError(f"label must be one of {tuple(COMBINATIONS)}, got {label!r}")
-    options = COMBINATIONS[label]
-    shares = np.array([option.share for option in options])
-    chosen = options[int(rng.choice(len(options), p=shares / shares.sum()))]
+    place = int(_cumulative(recipes, label).searchsorted(rng.random(), "right"))
+    chosen = _BOOKS[recipes][label][place]
     one_sided = bool(rng.random() < chosen.one_sided)
     acting = "LR"[int(rng.integers(2))]
     weights = np.zeros(len(UNIT_NAMES), np.float32)
@@ -160,3 +177,10 @@ def sample_recipe(
         for side, value in sides.items():
             weights[_INDEX[unit + side]] = max(value, 0.0)
     return Recipe(label, tuple(names), weights)
+
+
+@lru_cache(maxsize=len(_BOOKS) * len(COMBINATIONS))
+def _cumulative(recipes: Recipes, label: Emotion) -> NDArray[np.float64]:
+    """Where each combination's share of a class ends, from 0 to 1."""
+    ends = np.cumsum([option.share for option in _BOOKS[recipes][label]])
+    return np.asarray(ends / ends[-1])

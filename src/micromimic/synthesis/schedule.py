@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from micromimic.labels import EMOTIONS
 from micromimic.synthesis.recipes import Recipe, sample_recipe
+from micromimic.synthesis.speech import SpeechSpan, draw_speech
+from micromimic.synthesis.units import UNIT_NAMES
 
 MovementKind = Literal["micro", "macro"]
+ClipKind = Literal["mixed", "neutral", "speaking", "blinking", "macro"]
+CLIP_KINDS: Final[tuple[ClipKind, ...]] = ("mixed", "neutral", "speaking", "blinking", "macro")
+"""What a clip is about; all but the first hold no micro-expression."""
 
 _LEAD: Final = 0.8  # seconds of rest at both ends
 _TIGHTEST: Final = 1.0  # seconds from one movement's place to the next
 _LARGEST_PEAK: Final = 0.02  # share of the face's width; beyond it a field would fold the skin
-_STREAMS: Final = {"schedule": 0, "pose": 1, "noise": 2, "identity": 3}
+_USUAL_FACE: Final = 450.0  # width of the face crop that macro-expressions and speech are told for
+_STREAMS: Final = {
+    "schedule": 0, "pose": 1, "noise": 2, "identity": 3, "speech": 4, "lids": 5,
+}  # fmt: skip
+_KINDS: Final[dict[ClipKind, dict[str, float]]] = {
+    "mixed": {},
+    "neutral": {"macros_per_minute": 0.0, "blinks_per_minute": 0.0},
+    "speaking": {"macros_per_minute": 0.0, "blinks_per_minute": 15.0, "speech_share": 0.7},
+    "blinking": {"macros_per_minute": 0.0, "blinks_per_minute": 30.0, "half_blinks": 0.2},
+    "macro": {"macros_per_minute": 15.0},
+}
 
 
 @dataclass(frozen=True)
@@ -37,6 +53,10 @@ class ClipConfig:
         yaw_px: slow turn of the head: pixels a point 8 units nearer to the camera moves sideways.
         sway_px: two quick sways of the head, near 1.1 Hz.
         head_move_px: a head movement's shift.
+        half_blinks: share of the blinks that do not close the eye.
+        speech_share: share of the time that is spoken.
+        speech_px: least and largest drop of the jaw at an open vowel, on a face of 450 px.
+        nod_px: largest nod of the head while speaking, on a face of 450 px.
         light_drift: slow change of the light, share of it.
         flicker: share of the light at 100.3 Hz (mains, aliased by the frame rate).
         absent: (start, end) spans without the person.
@@ -62,6 +82,10 @@ class ClipConfig:
     yaw_px: float = 1.2
     sway_px: tuple[float, float] = (0.12, 0.08)
     head_move_px: float = 3.5
+    half_blinks: float = 0.0
+    speech_share: float = 0.0
+    speech_px: tuple[float, float] = (3.0, 8.0)
+    nod_px: float = 3.0
     light_drift: float = 0.03
     flicker: float = 0.02
     absent: tuple[tuple[float, float], ...] = ()
@@ -76,6 +100,16 @@ class ClipConfig:
             raise ValueError(
                 f"expected a peak above 0 and at most {_LARGEST_PEAK * self.face_px:.1f} px on a "
                 f"face of {self.face_px:g} px, got {self.peak_px}"
+            )
+        if not 0.0 <= self.speech_share <= 1.0 or not 0.0 <= self.half_blinks <= 1.0:
+            raise ValueError(
+                "expected shares of speech and of half blinks from 0 to 1, got "
+                f"{self.speech_share} and {self.half_blinks}"
+            )
+        if not 0.0 < self.speech_px[0] <= self.speech_px[1] <= _LARGEST_PEAK * _USUAL_FACE:
+            raise ValueError(
+                "expected the jaw's least and largest drop above 0 and at most "
+                f"{_LARGEST_PEAK * _USUAL_FACE:g} px, got {self.speech_px}"
             )
         if self.gap < _TIGHTEST and sum(self.counts().values()) > 1:
             raise ValueError(
@@ -102,6 +136,27 @@ class ClipConfig:
     def gap(self) -> float:
         """Seconds of timeline for each movement."""
         return (self.seconds - 2 * _LEAD) / max(1, sum(self.counts().values()))
+
+
+def clip_of_kind(kind: ClipKind, **settings: Any) -> ClipConfig:
+    """A clip that is about one thing.
+
+    Args:
+        kind: ``mixed`` is the default clip. The others hold no micro-expression: ``neutral`` (the
+            head moves now and then, nothing else), ``speaking`` (and blinks), ``blinking``
+            (often, and not always fully), ``macro`` (longer, stronger expressions, and blinks).
+        settings: fields of ``ClipConfig``; they go before the kind's.
+
+    Raises:
+        ValueError: if the kind is unknown, or a setting is out of range.
+
+    >>> clip_of_kind("speaking", seconds=30.0).speech_share
+    0.7
+    """
+    if kind not in _KINDS:
+        raise ValueError(f"expected a kind among {', '.join(CLIP_KINDS)}, got {kind!r}")
+    none = {} if kind == "mixed" else {"events_per_minute": 0.0}
+    return ClipConfig(**{**none, **_KINDS[kind], **settings})
 
 
 def single_movement(peak_px: float, fps: float = 200.0) -> ClipConfig:
@@ -156,10 +211,16 @@ class Movement:
 
 @dataclass(frozen=True)
 class BlinkEvent:
-    """Lids close during the first third and open during the last half; seconds."""
+    """Lids close during the first third and open during the last half; seconds.
+
+    Args:
+        start, end: when.
+        depth: how far they close; 1 is shut.
+    """
 
     start: float
     end: float
+    depth: float = 1.0
 
     def closure(self, time: float) -> float:
         """0 open to 1 closed.
@@ -168,7 +229,8 @@ class BlinkEvent:
         [0.5, 1.0, 0.1]
         """
         share = (time - self.start) / (self.end - self.start)
-        return round(float(np.clip(min(share / 0.35, (1.0 - share) / 0.5), 0.0, 1.0)), 9)
+        shut = np.clip(min(share / 0.35, (1.0 - share) / 0.5), 0.0, 1.0)
+        return round(float(shut) * self.depth, 9)
 
 
 @dataclass(frozen=True)
@@ -199,6 +261,7 @@ class ClipPlan:
         movements: micro- and macro-expressions by onset.
         blinks: by start.
         head_moves: by start.
+        speech: phrases by start.
     """
 
     config: ClipConfig
@@ -206,11 +269,28 @@ class ClipPlan:
     movements: tuple[Movement, ...]
     blinks: tuple[BlinkEvent, ...]
     head_moves: tuple[HeadMove, ...]
+    speech: tuple[SpeechSpan, ...] = ()
 
     @property
     def micro(self) -> tuple[Movement, ...]:
         """The micro-expressions, by onset."""
         return tuple(m for m in self.movements if m.kind == "micro")
+
+    def closure(self, time: float) -> float:
+        """How closed blinks have the lids, 0 to 1."""
+        return max((blink.closure(time) for blink in self.blinks), default=0.0)
+
+    def speech_weights(self, time: float) -> NDArray[np.float32]:
+        """(n_units,) how far speech moves each of ``UNIT_NAMES`` at a time, image pixels."""
+        span = self._speaking(time)
+        return span.weights(time) if span else np.zeros(len(UNIT_NAMES), np.float32)
+
+    def nod_px(self, time: float) -> float:
+        """Image pixels that the head is lower than without the nods that go with speech."""
+        return sum(span.nod_px(time) for span in self.speech)
+
+    def _speaking(self, time: float) -> SpeechSpan | None:
+        return next((span for span in self.speech if span.start < time < span.end), None)
 
 
 def stream(seed: int, name: str) -> np.random.Generator:
@@ -254,7 +334,29 @@ def plan_clip(config: ClipConfig, seed: int) -> ClipPlan:
             end = start + rng.uniform(0.3, 0.6)
             head_moves.append(HeadMove(start, end, (float(shift[0]), float(shift[1]))))
     blinks = _blinks(config, movements, rng)
-    return ClipPlan(config, seed, tuple(movements), blinks, tuple(head_moves))
+    size = config.face_px / _USUAL_FACE
+    jaw = config.speech_px[0] * size, config.speech_px[1] * size
+    speech = draw_speech(
+        config.seconds, config.speech_share, jaw, config.nod_px * size, stream(seed, "speech")
+    )
+    return ClipPlan(
+        config,
+        seed,
+        tuple(movements),
+        _half_close(blinks, config.half_blinks, stream(seed, "lids")),
+        tuple(head_moves),
+        speech,
+    )
+
+
+def _half_close(
+    blinks: tuple[BlinkEvent, ...], share: float, rng: np.random.Generator
+) -> tuple[BlinkEvent, ...]:
+    """Some of the blinks as half blinks."""
+    depths = np.where(rng.random(len(blinks)) < share, rng.uniform(0.4, 0.9, len(blinks)), 1.0)
+    return tuple(
+        replace(blink, depth=float(depth)) for blink, depth in zip(blinks, depths, strict=True)
+    )
 
 
 def _micro(start: float, peak: float, recipe: Recipe, rng: np.random.Generator) -> Movement:
@@ -267,7 +369,7 @@ def _micro(start: float, peak: float, recipe: Recipe, rng: np.random.Generator) 
 def _macro(start: float, config: ClipConfig, recipe: Recipe, rng: np.random.Generator) -> Movement:
     length = rng.uniform(0.9, min(1.9, max(1.0, config.gap - 0.3)))
     apex = start + rng.uniform(0.2, 0.5)
-    peak = rng.uniform(4.0, 6.0) * config.face_px / 450.0
+    peak = rng.uniform(4.0, 6.0) * config.face_px / _USUAL_FACE
     return Movement("macro", start, apex, start + length - 0.35, start + length, peak, recipe)
 
 

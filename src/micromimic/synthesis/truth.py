@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from micromimic.errors import InputError
 from micromimic.labels import EMOTIONS, Emotion
-from micromimic.synthesis.schedule import ClipPlan
+from micromimic.synthesis.schedule import ClipPlan, Movement
 from micromimic.types import Interval
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ TRUTH_SCHEMA: Final = "micromimic.truth/1"
 
 @dataclass(frozen=True)
 class PlantedEvent:
-    """One planted micro-expression; frames are the nearest to the planted times.
+    """One planted expression; frames are the nearest to the planted times.
 
     Args:
         onset_frame, apex_frame, offset_frame: from 0.
@@ -40,6 +40,17 @@ class PlantedEvent:
         """The event in seconds."""
         return Interval(self.onset_frame / fps, self.apex_frame / fps, self.offset_frame / fps)
 
+    def to_dict(self) -> dict[str, Any]:
+        """One entry of ``events`` in ``truth.json``."""
+        return {
+            "onset_frame": self.onset_frame,
+            "apex_frame": self.apex_frame,
+            "offset_frame": self.offset_frame,
+            "label": self.label,
+            "action_units": list(self.action_units),
+            "peak_px": self.peak_px,
+        }
+
 
 @dataclass(frozen=True)
 class ClipTruth:
@@ -49,8 +60,12 @@ class ClipTruth:
         path: the video, relative to ``truth.json``.
         fps, frames: of the video.
         events: planted micro-expressions by onset.
-        blinks, macros, head_moves: planted disturbances.
+        blinks, macros, head_moves, speech: planted disturbances.
         seed: of the clip.
+        expressions: what the macro-expressions show, in the order of ``macros``.
+        actor: ``photo`` or ``mesh``.
+        identity: who, for a mesh.
+        arrays: landmarks, poses and flows (`synthesis.tracks`), relative to ``truth.json``.
     """
 
     path: str
@@ -61,6 +76,11 @@ class ClipTruth:
     macros: tuple[tuple[int, int], ...] = ()
     head_moves: tuple[tuple[int, int], ...] = ()
     seed: int | None = None
+    speech: tuple[tuple[int, int], ...] = ()
+    expressions: tuple[PlantedEvent, ...] = ()
+    actor: str = "photo"
+    identity: int | None = None
+    arrays: str | None = None
 
     def intervals(self) -> tuple[Interval, ...]:
         """The events in seconds."""
@@ -72,21 +92,16 @@ class ClipTruth:
             "path": self.path,
             "fps": self.fps,
             "frames": self.frames,
-            "events": [
-                {
-                    "onset_frame": event.onset_frame,
-                    "apex_frame": event.apex_frame,
-                    "offset_frame": event.offset_frame,
-                    "label": event.label,
-                    "action_units": list(event.action_units),
-                    "peak_px": event.peak_px,
-                }
-                for event in self.events
-            ],
+            "events": [event.to_dict() for event in self.events],
             "blinks": [list(span) for span in self.blinks],
             "macros": [list(span) for span in self.macros],
             "head_moves": [list(span) for span in self.head_moves],
+            "speech": [list(span) for span in self.speech],
+            "expressions": [event.to_dict() for event in self.expressions],
             "seed": self.seed,
+            "actor": self.actor,
+            "identity": self.identity,
+            "arrays": self.arrays,
         }
 
 
@@ -97,8 +112,8 @@ def truth_of(plan: ClipPlan, path: str) -> ClipTruth:
     def frame(time: float) -> int:
         return min(last, round(time * fps))
 
-    events = tuple(
-        PlantedEvent(
+    def expression(move: Movement) -> PlantedEvent:
+        return PlantedEvent(
             frame(move.onset),
             frame(move.apex),
             frame(move.offset),
@@ -106,12 +121,20 @@ def truth_of(plan: ClipPlan, path: str) -> ClipTruth:
             move.recipe.action_units,
             move.peak_px,
         )
-        for move in plan.micro
+
+    macros = tuple(expression(move) for move in plan.movements if move.kind == "macro")
+    return ClipTruth(
+        path,
+        fps,
+        plan.config.frames,
+        tuple(expression(move) for move in plan.micro),
+        tuple((frame(b.start), frame(b.end)) for b in plan.blinks),
+        tuple((macro.onset_frame, macro.offset_frame) for macro in macros),
+        tuple((frame(h.start), frame(h.end)) for h in plan.head_moves),
+        plan.seed,
+        tuple((frame(span.start), frame(span.end)) for span in plan.speech),
+        macros,
     )
-    macros = tuple((frame(m.onset), frame(m.offset)) for m in plan.movements if m.kind == "macro")
-    blinks = tuple((frame(b.start), frame(b.end)) for b in plan.blinks)
-    heads = tuple((frame(h.start), frame(h.end)) for h in plan.head_moves)
-    return ClipTruth(path, fps, plan.config.frames, events, blinks, macros, heads, plan.seed)
 
 
 def truth_document(clips: list[ClipTruth]) -> dict[str, Any]:
@@ -169,6 +192,11 @@ def _clip(entry: dict[str, Any]) -> ClipTruth:
         spans("macros"),
         spans("head_moves"),
         entry.get("seed"),
+        spans("speech"),
+        tuple(_event(event) for event in entry.get("expressions", ())),
+        str(entry.get("actor", "photo")),
+        entry.get("identity"),
+        entry.get("arrays"),
     )
 
 

@@ -11,6 +11,7 @@ A *canvas* is the canonical face with its full margin, [-7, 35) units, at 2 samp
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -125,6 +126,13 @@ _MIDLINE_UNITS: Final[dict[str, tuple[Bump, ...]]] = {
     ),
     # lip suck: both lips roll inward
     "28": (Bump(0.0, 19.0, 0.0, 0.6, 4.0, 1.2), Bump(0.0, 22.0, 0.0, -0.6, 4.0, 1.3)),
+    # lip tightener: the red of both lips narrows, most of all the lower's, and the corners come in
+    "23": (
+        Bump(5.2, 20.4, -0.6, 0.0, 2.2, 1.6),
+        Bump(0.0, 19.2, 0.0, 0.5, 3.4, 0.9),
+        Bump(0.0, 21.8, 0.0, -0.8, 3.6, 1.1),
+        Bump(0.0, 24.0, 0.0, -0.25, 3.4, 1.2),
+    ),
 }
 
 UNIT_NAMES: Final[tuple[str, ...]] = (
@@ -213,6 +221,7 @@ def depth_field(rng: np.random.Generator | None = None) -> NDArray[np.float32]:
     return np.asarray(relief - relief[inside, inside].mean(), dtype=np.float32)
 
 
+@lru_cache(maxsize=1)
 def canvas_grid() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Canonical x and y of every canvas sample: two (84, 84) arrays.
 
@@ -221,6 +230,8 @@ def canvas_grid() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """
     axis = (np.arange(CANVAS) + 0.5) / RESOLUTION - MARGIN
     x, y = np.meshgrid(axis, axis)
+    for part in (x, y):
+        part.setflags(write=False)
     return x, y
 
 
@@ -296,11 +307,18 @@ def _render(bumps: tuple[Bump, ...], outward: float) -> NDArray[np.float64]:
     x, y = canvas_grid()
     field = np.zeros((2, CANVAS, CANVAS))
     for bump in bumps:
-        angle = np.deg2rad(bump.tilt)
-        out, down = outward * (x - MIDLINE) - bump.out, y - bump.y
-        along = (np.cos(angle) * out + np.sin(angle) * down) / bump.width
-        across = (np.cos(angle) * down - np.sin(angle) * out) / bump.height
-        weight = np.exp(-0.5 * (along**2 + across**2))
+        weight = _weight(bump, outward * (x - MIDLINE) - bump.out, y - bump.y)
         field[0] += outward * bump.toward_out * weight
         field[1] += bump.toward_down * weight
     return field
+
+
+def _weight(bump: Bump, out: NDArray[np.float64], down: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(84, 84) how much of a bump's motion each sample has, by its offset from the centre."""
+    if bump.tilt == 0.0:  # most are upright: a column times a row, twenty times as fast
+        across = np.exp(-0.5 * (down[:, :1] / bump.height) ** 2)
+        return np.asarray(across * np.exp(-0.5 * (out[:1] / bump.width) ** 2))
+    angle = np.deg2rad(bump.tilt)
+    along = (np.cos(angle) * out + np.sin(angle) * down) / bump.width
+    aside = (np.cos(angle) * down - np.sin(angle) * out) / bump.height
+    return np.asarray(np.exp(-0.5 * (along**2 + aside**2)))

@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from micromimic.evaluation.selective import lead_of, margin_for
 from micromimic.models.onnx import Calibration
 
 SURE_ACCURACY: Final = 0.8
 """Share of right labels wanted among validation maps that are not called uncertain."""
+CAUGHT: Final = 0.5
+"""Share of the wrong labels wanted among those that are."""
 
 
 def calibrate(lengths: NDArray[np.floating], targets: NDArray[np.integer]) -> Calibration:
@@ -22,9 +25,10 @@ def calibrate(lengths: NDArray[np.floating], targets: NDArray[np.integer]) -> Ca
         targets: (n,) class numbers.
 
     Returns:
-        The temperature with the least negative log-likelihood (Guo et al., ICML 2017), and the
-        smallest margin such that of the maps whose first class leads the second by at least as
-        much, `SURE_ACCURACY` are named rightly; 1 where no margin reaches that.
+        The temperature with the least negative log-likelihood (Guo et al., ICML 2017), and a
+        margin from the coverage curve (`evaluation.selective`): the smallest such that of the maps
+        whose first class leads the second by at least as much, `SURE_ACCURACY` are named rightly,
+        and that of those named wrongly, `CAUGHT` lie below it; 1 where no margin reaches both.
 
     >>> rng = np.random.default_rng(0); truth = rng.integers(3, size=600)
     >>> found = calibrate(np.eye(3)[truth] * 0.5 + rng.normal(0, 0.3, (600, 3)), truth)
@@ -39,14 +43,6 @@ def calibrate(lengths: NDArray[np.floating], targets: NDArray[np.integer]) -> Ca
     best = minimize_scalar(likelihood, bounds=(np.log(0.01), np.log(10.0)), method="bounded")
     temperature = round(float(np.exp(best.x)), 4)
     probabilities = Calibration(temperature, 0.0).probabilities(lengths)
-    ordered = np.sort(probabilities, axis=1)
-    lead = ordered[:, 2] - ordered[:, 1]
     right = probabilities.argmax(1) == targets
-    by_lead = np.argsort(-lead, kind="stable")
-    accuracy = np.cumsum(right[by_lead]) / np.arange(1, len(lead) + 1)
-    enough = np.flatnonzero(accuracy >= SURE_ACCURACY)
-    margin = float(lead[by_lead[enough[-1]]]) if len(enough) else 1.0
-    # everything sure: no margin is needed at all
-    if len(enough) and enough[-1] == len(lead) - 1:
-        margin = 0.0
+    margin = margin_for(lead_of(probabilities), right, SURE_ACCURACY, CAUGHT)
     return Calibration(temperature, round(margin, 4))

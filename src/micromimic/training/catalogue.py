@@ -27,6 +27,15 @@ def flow_cnn() -> Learner:
     return _flow("flow-cnn")
 
 
+@register("flow-ensemble", "capsule network, kernel machine and the shipped model as one", "flow")
+def flow_ensemble() -> Learner:
+    """Several models on flow maps, heard as one."""
+    require_extra()
+    from micromimic.training.ensemble import FlowEnsemble  # noqa: PLC0415
+
+    return FlowEnsemble()
+
+
 @register("flow-template", "cosine to the classes' mean flow maps, the control", "flow")
 def flow_template() -> Learner:
     """The control."""

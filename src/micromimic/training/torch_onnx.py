@@ -105,8 +105,14 @@ def _write(graph: Graph, module: nn.Module, value: str) -> str:
     )
 
 
-def _sequence(graph: Graph, modules: Iterable[nn.Module], value: str) -> str:
-    """One after the other; normalisation after a convolution is folded into it."""
+def add_layers(graph: Graph, modules: Iterable[nn.Module], value: str) -> str:
+    """Add modules one after the other; the name of the last one's output.
+
+    Batch normalisation after a convolution is folded into it.
+
+    Raises:
+        ModelError: if a layer cannot be exported.
+    """
     layers = list(modules)
     for place, layer in enumerate(layers):
         before = layers[place - 1] if place else None
@@ -171,7 +177,7 @@ def _normalise(graph: Graph, layer: Normalise, value: str) -> str:
 
 
 def _basic_block(graph: Graph, block: BasicBlock, value: str) -> str:
-    inside = _sequence(graph, (block.conv1, block.bn1, block.relu, block.conv2, block.bn2), value)
+    inside = add_layers(graph, (block.conv1, block.bn1, block.relu, block.conv2, block.bn2), value)
     beside = value if block.downsample is None else _write(graph, block.downsample, value)
     return graph.step("Relu", graph.step("Add", inside, beside))
 
@@ -184,7 +190,7 @@ def _inverted_residual(graph: Graph, block: InvertedResidual, value: str) -> str
 def _resnet(graph: Graph, network: ResNet, value: str) -> str:
     first = (network.conv1, network.bn1, network.relu, network.maxpool)
     layers = (network.layer1, network.layer2, network.layer3, network.layer4)
-    pooled = graph.step("GlobalAveragePool", _sequence(graph, (*first, *layers), value))
+    pooled = graph.step("GlobalAveragePool", add_layers(graph, (*first, *layers), value))
     return _write(graph, network.fc, graph.step("Flatten", pooled, axis=1))
 
 
@@ -202,7 +208,9 @@ def _flow_cnn(graph: Graph, network: FlowCnn, value: str) -> str:
 def _capsnet(graph: Graph, network: CapsNet, value: str) -> str:
     layers = (network.normalise, network.stem, network.conv, nn.ReLU(), network.primary)
     places, count = GRID * GRID, GRID * GRID * PRIMARY_TYPES
-    capsules = graph.shape(_sequence(graph, layers, value), -1, PRIMARY_TYPES, PRIMARY_SIZE, places)
+    capsules = graph.shape(
+        add_layers(graph, layers, value), -1, PRIMARY_TYPES, PRIMARY_SIZE, places
+    )
     capsules = graph.squash(graph.step("Transpose", capsules, perm=[0, 1, 3, 2]), 3)
     capsules = graph.shape(capsules, -1, count, PRIMARY_SIZE)
     capsules = graph.step("Transpose", capsules, perm=[1, 0, 2])
@@ -216,8 +224,8 @@ def _capsnet(graph: Graph, network: CapsNet, value: str) -> str:
 
 # the exact types: a subclass may compute something else
 _WRITERS: Final[Mapping[type[nn.Module], Callable[[Graph, Any, str], str]]] = {
-    nn.Sequential: _sequence,
-    Conv2dNormActivation: _sequence,
+    nn.Sequential: add_layers,
+    Conv2dNormActivation: add_layers,
     nn.Conv2d: _convolution,
     nn.ReLU: lambda graph, layer, value: graph.step("Relu", value),
     nn.ReLU6: lambda graph, layer, value: graph.step(
@@ -232,7 +240,7 @@ _WRITERS: Final[Mapping[type[nn.Module], Callable[[Graph, Any, str], str]]] = {
     ResNet: _resnet,
     VGG: _vgg,
     CapsNet: _capsnet,
-    FaceCnn: lambda graph, network, value: _sequence(
+    FaceCnn: lambda graph, network, value: add_layers(
         graph, (network.normalise, network.backbone), value
     ),
     FlowCnn: _flow_cnn,

@@ -4,6 +4,6 @@ export { API, ApiError, api, apiUrl, errorFrom, offline } from "./lib/api.js";
 export { ask, confirmThat, firstInvalid, formValues, notice, showError } from "./lib/dialogs.js";
 export {
   byId, cellName, colour, el, fill, formatDate, formatDuration, formatMoment, formatSize, formatTime,
-  plural, svg,
+  plural, svg, unitNames,
 } from "./lib/dom.js";
 export { askCoder, coder, header, remember, remembered, theme } from "./lib/shell.js";

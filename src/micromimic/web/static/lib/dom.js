@@ -106,6 +106,11 @@ export function plural(count, one, many = `${one}s`) {
   return `${Number(count).toLocaleString("en-GB")} ${count === 1 ? one : many}`;
 }
 
+/** Action units of an event, as "AU12 left, AU6"; empty where none stands out. */
+export function unitNames(event) {
+  return (event.action_units ?? []).map(({ unit, side }) => `AU${unit}${side === "both" ? "" : ` ${side}`}`).join(", ");
+}
+
 /** A cell's name for people: "brow_left" is "left brow". */
 export function cellName(cell) {
   const parts = cell.split("_");

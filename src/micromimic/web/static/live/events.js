@@ -1,11 +1,11 @@
 // Candidates as they come, newest first; withdrawn ones stay, struck through.
 
-import { byId, cellName, el, formatTime, plural } from "../app.js";
+import { byId, cellName, el, formatTime, plural, unitNames } from "../app.js";
 
 const MOST = 200;
 const WHY = {
   blink: "a blink", head: "the head moved", light: "the light changed", macro: "too long or large",
-  short: "too short", crowded: "not apart from other movements", lost: "the face was lost",
+  speech: "speech", short: "too short", crowded: "not apart from other movements", lost: "the face was lost",
   gone: "no longer stands out",
 };
 
@@ -21,6 +21,11 @@ function strongest(event) {
   return best ? `, most at the ${cellName(best[0])}` : "";
 }
 
+function looksLike(event) {
+  const units = unitNames(event);
+  return units && el("p", { class: "hint units" }, `Looks like ${units}.`);
+}
+
 function card(event) {
   const length = Math.round(1000 * (event.offset_s - event.onset_s));
   const delay = `${Math.round(1000 * event.delay_s)} ms after its end${event.late ? " (late)" : ""}`;
@@ -30,6 +35,7 @@ function card(event) {
       el("span", { class: ["badge", "sure", event.uncertain && "warn"] }, event.uncertain ? "unsure" : "sure"),
       el("span", { class: "when number" }, formatTime(event.apex_s))),
     bars(event),
+    looksLike(event),
     el("small", { class: "number" }, `${length} ms, ${event.strength.toFixed(1)} × noise${strongest(event)}. Out ${delay}.`));
 }
 

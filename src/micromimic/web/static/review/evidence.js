@@ -1,6 +1,6 @@
 // The chosen event's faces at the machine's onset and apex, to be looked at in turn, and its numbers.
 
-import { byId, cellName, el, fill } from "/static/app.js";
+import { byId, cellName, el, fill, unitNames } from "/static/app.js";
 import { pictureUrl } from "./data.js";
 import { cropTransform, drawArrows, drawCells, drawHeat, heatPicture } from "./layers.js";
 import { CLASSES, eventName, share } from "./words.js";
@@ -120,12 +120,15 @@ export function machineCard(event) {
   });
   const regions = Object.entries(machine.regions ?? {}).filter(([, value]) => value > 0).sort((a, b) => b[1] - a[1]);
   const most = regions[0]?.[1] ?? 1;
+  // answers from before action units were told have none, and say nothing of them
+  const units = machine.action_units && (unitNames(machine) || "no action unit stands out");
   return [
     el("ul", { class: "shares", "aria-label": "The machine’s probabilities" }, rows),
     regions.length > 0 && el("div", { class: "regions" },
       el("h4", {}, `Where ${best} comes from`),
       el("ul", { class: "shares" }, regions.slice(0, REGIONS).map(([cell, value]) =>
         el("li", {}, el("span", {}, cellName(cell)), bar(value / most, ""), el("b", {}, share(value)))))),
+    units && el("p", { class: "units" }, el("b", {}, "Looks like "), units),
     el("dl", { class: "numbers" },
       number("Length", `${Math.round(1000 * (machine.offset_s - machine.onset_s))} ms`),
       number("Rise", `${Math.round(1000 * (machine.apex_s - machine.onset_s))} ms`),

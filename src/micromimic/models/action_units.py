@@ -1,0 +1,242 @@
+"""Which facial action units (AUs) a movement looks like: a small network on the flow map.
+
+Evidence for a coder, not a coding: it is trained on synthetic motion alone, as the shipped
+flow-capsnet is (`training.units`), and tells the units of the Facial Action Coding System that the
+annotation tables of micro-expression databases name.
+
+An ONNX file holds the graph and, under ``models.onnx.METADATA_KEY``, its description as JSON:
+name, version, trained_on, ``units`` (numbers, as text), ``sided`` (those that can act on one side),
+and for each unit ``slope``, ``offset`` and ``threshold``. Ends, all float32:
+
+| end | shape | |
+|---|---|---|
+| ``maps`` | (n, 3, 28, 28) | centred by `models.preprocess.center` |
+| ``presence`` | (n, units) | logit that the unit acts |
+| ``sides`` | (n, sided, 3) | logits of both, left, right, if it acts |
+| ``shares`` | (n, units) | its part of the movement; a row adds up to 1 |
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, softmax
+
+from micromimic.canonical import UNITS
+from micromimic.errors import ModelError
+from micromimic.models.onnx import METADATA_KEY, open_session
+from micromimic.models.preprocess import center, mirror
+from micromimic.results import ModelInfo
+from micromimic.types import Side, UnitEvidence
+
+SHIPPED_UNITS: Final = Path(__file__).parent / "weights" / "flow-units.onnx"
+NEVER: Final = 1.0
+"""A threshold that no probability reaches: the network does not tell this unit well enough."""
+SIDES: Final[tuple[Side, ...]] = ("both", "left", "right")
+"""Order of the last axis of ``sides``; a mirrored face exchanges the last two."""
+
+_CERTAIN: Final = 1.0 - 1e-9
+_REMEDY: Final = "pass a file that `python -m micromimic.training.units` wrote"
+
+
+@dataclass(frozen=True)
+class UnitCalibration:
+    """What the network's logits mean, unit by unit.
+
+    Args:
+        units: numbers, as ``12``.
+        sided: those that can act on one side only.
+        slope, offset: probability is ``1 / (1 + exp(-(slope * logit + offset)))``.
+        threshold: a unit is told from this probability on; `NEVER` where it is not told at all.
+    """
+
+    units: tuple[str, ...]
+    sided: tuple[str, ...]
+    slope: tuple[float, ...]
+    offset: tuple[float, ...]
+    threshold: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.units), len(self.slope), len(self.offset), len(self.threshold)}
+        if len(lengths) != 1 or not set(self.sided) <= set(self.units):
+            raise ValueError(
+                "expected slope, offset and threshold for each unit and sided units among them, "
+                f"got lengths {sorted(lengths)}"
+            )
+
+    def probabilities(self, presence: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(n, units) probabilities of (n, units) logits."""
+        p = expit(np.array(self.slope) * presence + np.array(self.offset))
+        return np.asarray(np.minimum(p, _CERTAIN))
+
+
+class UnitScores(NamedTuple):
+    """What the network says of n maps.
+
+    Args:
+        presence: (n, units) logits.
+        sides: (n, sided, 3) probabilities of both, left, right, if the unit acts.
+        shares: (n, units) parts of the movement.
+    """
+
+    presence: NDArray[np.float64]
+    sides: NDArray[np.float64]
+    shares: NDArray[np.float64]
+
+
+class UnitModel:
+    """Tells action units; get one from `load_unit_model`.
+
+    Args:
+        session: an ONNX Runtime session.
+        info: name, version, training data.
+        calibration: logits to probabilities, and what is told.
+    """
+
+    def __init__(self, session: Any, info: ModelInfo, calibration: UnitCalibration) -> None:
+        self._session = session
+        self.info = info
+        self.calibration = calibration
+
+    def scores(self, maps: NDArray[np.generic]) -> UnitScores:
+        """Averages over each map and its mirror image.
+
+        Args:
+            maps: (n, 3, 28, 28) raw u, v, strain.
+
+        Raises:
+            ValueError: if the shape is wrong or a value is not finite.
+            ModelError: if the graph fails.
+        """
+        data = center(maps)
+        views = [self._run(view) for view in (data, mirror(data))]
+        turned = views[1][1][..., [0, 2, 1]]
+        return UnitScores(
+            (views[0][0] + views[1][0]) / 2,
+            (softmax(views[0][1], axis=2) + softmax(turned, axis=2)) / 2,
+            (views[0][2] + views[1][2]) / 2,
+        )
+
+    def probabilities(self, maps: NDArray[np.generic]) -> NDArray[np.float64]:
+        """(n, units) calibrated probability that each unit acts; ``maps`` as of `scores`."""
+        return self.calibration.probabilities(self.scores(maps).presence)
+
+    def evidence(self, maps: NDArray[np.generic]) -> list[tuple[UnitEvidence, ...]]:
+        """The units that each map looks like, the largest share of the movement first.
+
+        Args:
+            maps: (n, 3, 28, 28) raw u, v, strain, as `types.FlowMap.channels` gives them.
+
+        Returns:
+            One tuple a map, empty where no unit reaches its threshold.
+
+        Raises:
+            ValueError: if the shape is wrong or a value is not finite.
+            ModelError: if the graph fails.
+
+        >>> load_unit_model().evidence(np.zeros((0, 3, 28, 28)))
+        []
+        """
+        if not len(maps):
+            return []
+        scores = self.scores(maps)
+        probabilities = self.calibration.probabilities(scores.presence)
+        return [
+            self._told(row, sides, shares)
+            for row, sides, shares in zip(probabilities, scores.sides, scores.shares, strict=True)
+        ]
+
+    def _told(
+        self,
+        probabilities: NDArray[np.float64],
+        sides: NDArray[np.float64],
+        shares: NDArray[np.float64],
+    ) -> tuple[UnitEvidence, ...]:
+        about = self.calibration
+        found = []
+        for k in np.flatnonzero(probabilities >= np.array(about.threshold)):
+            unit = about.units[k]
+            side: Side = "both"
+            if unit in about.sided:
+                side = SIDES[int(sides[about.sided.index(unit)].argmax())]
+            share = min(1.0, max(0.0, float(shares[k])))
+            found.append(UnitEvidence(unit, side, share, float(probabilities[k])))
+        return tuple(sorted(found, key=lambda one: (-one.share, about.units.index(one.unit))))
+
+    def _run(self, data: NDArray[np.float32]) -> list[NDArray[np.float64]]:
+        try:
+            outputs = self._session.run(["presence", "sides", "shares"], {"maps": data})
+        except Exception as error:  # the runtime raises many types, and all mean one thing
+            reason = " ".join(str(error).split())
+            raise ModelError(
+                f"expected model {self.info.name} to run on maps {data.shape}, got an error "
+                f"({reason}); {_REMEDY}"
+            ) from error
+        return [np.asarray(output, np.float64) for output in outputs]
+
+
+def load_unit_model(path: Path | None = None) -> UnitModel:
+    """Open a model of action units.
+
+    Args:
+        path: an ONNX file that ``python -m micromimic.training.units`` wrote; None opens the
+            shipped one.
+
+    Raises:
+        ModelError: if the file is missing, no ONNX, or not such a model.
+
+    >>> load_unit_model().info.name
+    'flow-units'
+    """
+    file = SHIPPED_UNITS if path is None else Path(path)
+    if not file.is_file():
+        raise ModelError(
+            f"expected a model of action units at {file}, found no file; "
+            + ("reinstall micromimic" if path is None else "check the path")
+        )
+    session = open_session(file)
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is None:
+        raise ModelError(
+            f"expected a model of action units, got an ONNX file without its description: {file}; "
+            f"{_REMEDY}"
+        )
+    try:
+        details = json.loads(text)
+        info = ModelInfo(str(details["name"]), str(details["version"]), str(details["trained_on"]))
+        calibration = UnitCalibration(
+            tuple(str(unit) for unit in details["units"]),
+            tuple(str(unit) for unit in details["sided"]),
+            *(tuple(float(n) for n in details[key]) for key in ("slope", "offset", "threshold")),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"expected a complete description of action units in {file}, got a broken one "
+            f"({error}); {_REMEDY}"
+        ) from error
+    _check_ends(session, calibration, file)
+    return UnitModel(session, info, calibration)
+
+
+def _check_ends(session: Any, calibration: UnitCalibration, file: Path) -> None:
+    """Raises ModelError if the graph's ends are not as the module says."""
+    units, sided = len(calibration.units), len(calibration.sided)
+    wanted = {
+        "maps": [3, UNITS, UNITS],
+        "presence": [units],
+        "sides": [sided, len(SIDES)],
+        "shares": [units],
+    }
+    ends = [*session.get_inputs(), *session.get_outputs()]
+    got = {end.name: list(end.shape)[1:] for end in ends}
+    loose = all(end.shape and not isinstance(end.shape[0], int) for end in ends)
+    if got != wanted or not loose or {end.type for end in ends} != {"tensor(float)"}:
+        raise ModelError(
+            f"expected float32 ends {wanted} after a free first axis, got {got} in {file}; "
+            f"{_REMEDY}"
+        )

@@ -1,0 +1,192 @@
+"""Audit a model, or the log of any training code: what choosing on the test data would claim."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from micromimic.datasets.made_up import is_marked
+from micromimic.datasets.manifest import read_manifest
+from micromimic.errors import InputError, RandomWeightsWarning
+from micromimic.evaluation.audit import Audit, audit_runs
+from micromimic.evaluation.epochs import EpochRun, epochs_of_run
+from micromimic.evaluation.epochs_file import read_epochs, write_epochs
+from micromimic.evaluation.parallel import Workers
+from micromimic.evaluation.run import RunConfig, run_protocol
+from micromimic.evaluation.splits import check_learnable
+from micromimic.files import write_whole
+from micromimic.models.learner import Report, Samples
+from micromimic.models.registry import entry
+from micromimic.pipelines.experiment import cache_of, load
+from micromimic.reports.audit import audit_json, audit_md
+from micromimic.reports.audit_figure import audit_figure
+from micromimic.training.extra import require_extra
+
+NO_FIGURE: Final = "no figure: matplotlib is not installed; pip install 'micromimic[train]'"
+STARTED: Final = (
+    "Weights start from init {}: what they know before the first epoch shows in every line, in "
+    "those on shuffled labels, too. Start from random weights (none) to see the choice alone."
+)
+SYNTHETIC: Final = "These clips are synthetic: nothing here is about real faces."
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What an audit wrote and says.
+
+    Args:
+        folder: where it lies.
+        name: of the model or file.
+        audit: its figures.
+        left_out: clips that could not be prepared, with reasons.
+        resumed: folds that an earlier call had ended.
+        notes: what could not be done.
+    """
+
+    folder: Path
+    name: str
+    audit: Audit
+    left_out: tuple[str, ...] = ()
+    resumed: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def audit_table(file: Path, out: Path) -> Audited:
+    """Audit per-epoch predictions that were logged before, by any training code.
+
+    Args:
+        file: CSV as in `evaluation.epochs_file`.
+        out: folder for audit.json, audit.md and the figure (where matplotlib is installed).
+
+    Raises:
+        InputError: the table is wrong, or has one epoch only.
+        OutputError: if results cannot be written.
+    """
+    audit = audit_runs(read_epochs(file))
+    result = Audited(out, file.name, audit)
+    if find_spec("matplotlib") is None:
+        result = replace(result, notes=(NO_FIGURE,))
+    _write(result, figure=not result.notes)
+    return result
+
+
+def audit_model(
+    manifest: Path,
+    config: RunConfig,
+    out: Path,
+    *,
+    shuffles: int = 3,
+    workers: Workers | None = None,
+    cache: Path | None = None,
+    report: Report | None = None,
+) -> Audited:
+    """Train with true and with shuffled labels, leave one subject out, and audit the epochs.
+
+    Args:
+        manifest: CSV as in `datasets.manifest`.
+        config: model and what decides the outcome; ``leaky`` and ``shuffle`` are set here.
+        out: folder: audit.json, audit.md, epochs.csv, audit.png and .svg; under ``runs`` each fold
+            as it ends, so a killed audit goes on there, and more shuffles can be added later.
+        shuffles: runs on shuffled labels.
+        workers: where folds and clips run; None is this process.
+        cache: prepared clips; None is ``<manifest's name>.prepared`` beside it.
+        report: told (stage, done, total).
+
+    Raises:
+        InputError: the manifest is wrong, nothing is left to learn from, the model has no epochs,
+            or ``out`` holds runs of other settings.
+        ModelError: the model is unknown or its file unusable.
+        MissingExtraError: without the ``train`` extra.
+    """
+    require_extra()
+    learner = entry(config.model).learner()
+    clips = read_manifest(manifest)
+    check_learnable([clip.who for clip in clips], [clip.label for clip in clips])
+    if text := learner.warning(config.init):
+        warnings.warn(text, RandomWeightsWarning, stacklevel=2)
+    loaded = load(clips, learner, cache or cache_of(manifest), workers, report)
+    runs, resumed = audited_runs(
+        loaded.samples, config, out / "runs", shuffles=shuffles, workers=workers, report=report
+    )
+    result = Audited(
+        folder=out,
+        name=config.model,
+        audit=audit_runs(runs),
+        left_out=loaded.left_out,
+        resumed=resumed,
+        notes=tuple(_notes(config, any(is_marked(clip) for clip in clips))),
+    )
+    write_epochs(out / "epochs.csv", runs)
+    _write(result, figure=True)
+    return result
+
+
+def audited_runs(
+    samples: Samples,
+    config: RunConfig,
+    out: Path,
+    *,
+    shuffles: int,
+    workers: Workers | None = None,
+    report: Report | None = None,
+) -> tuple[tuple[EpochRun, ...], int]:
+    """The runs of an audit, and how many of their folds an earlier call had ended.
+
+    Args:
+        samples: encoded for ``config.model``.
+        config: as in `audit_model`.
+        out: a folder a run goes here.
+        shuffles: runs on shuffled labels.
+        workers: where folds run; None is this process.
+        report: told (stage, done, total).
+
+    Raises:
+        InputError: the model has no epochs, or a folder holds another run.
+    """
+    runs: list[EpochRun] = []
+    resumed = 0
+    for number in range(shuffles + 1):
+        stage = f"folds, shuffle {number} of {shuffles}" if number else "folds, true labels"
+
+        def tell(_: str, done: int, total: int, stage: str = stage) -> None:
+            if report:
+                report(stage, done, total)
+
+        result = run_protocol(
+            samples,
+            replace(config, leaky=True, shuffle=number or None),
+            out / (f"shuffle-{number}" if number else "true-labels"),
+            workers=workers,
+            report=tell,
+        )
+        run = epochs_of_run(samples, result.folds, result.results, seed=config.seed, shuffle=number)
+        if run is None:
+            raise InputError(
+                f"expected a model that trains in epochs, got {config.model}, which has none to "
+                "choose from; audit a network, such as flow-capsnet"
+            )
+        runs.append(run)
+        resumed += result.resumed
+    return tuple(runs), resumed
+
+
+def _notes(config: RunConfig, synthetic: bool) -> Iterator[str]:
+    """What a reader has to know of the clips and of the start."""
+    if synthetic:
+        yield SYNTHETIC
+    if config.init != "none":
+        yield STARTED.format(config.init)
+
+
+def _write(result: Audited, *, figure: bool) -> None:
+    """Write what both kinds of audit write."""
+    content = audit_json(result.audit, result.name, result.notes)
+    write_whole(result.folder / "audit.json", json.dumps(content, indent=2) + "\n")
+    write_whole(result.folder / "audit.md", audit_md(result.audit, result.name, result.notes))
+    if figure:
+        audit_figure(result.audit, result.folder / "audit", name=result.name)

@@ -1,0 +1,241 @@
+"""An audit in words and tables: ``audit.md``, ``audit.json``, and the sentences that sum it up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+import numpy as np
+
+from micromimic.evaluation.audit import (
+    PATIENCE,
+    SELECTIONS,
+    Added,
+    Audit,
+    AuditRow,
+    LabelKind,
+    Selection,
+)
+from micromimic.evaluation.controls import MAJORITY
+from micromimic.evaluation.scores import COMPOSITE
+from micromimic.reports.markdown import NOTHING, cell, grid, ordered, score_cells, title
+
+SCHEMA: Final = "micromimic.audit/1"
+
+CHOICES: Final[Mapping[Selection, str]] = {
+    "last": "last epoch (honest)",
+    "overall": "one best epoch for all subjects",
+    "stopped": "early stopping on each test subject",
+    "subject": "best epoch of each test subject",
+}
+"""Selections in words."""
+
+LABELS: Final[Mapping[LabelKind, str]] = {"real": "true labels", "shuffled": "shuffled labels"}
+"""What was trained on, in words."""
+
+CONTROL: Final = f"control: {MAJORITY}"
+
+_HOW: Final = (
+    "The last epoch is honest as long as nobody chose the number of epochs on these subjects.",
+    "Every other line looks at the truth of the tested clips: one epoch for everybody by the UF1 "
+    "of all clips; or for each subject the epoch with most clips right, the first of equals, among "
+    f"all epochs or among those until early stopping (patience {PATIENCE}) would have ended.",
+    "Shuffled: the labels of each fold's training part were shuffled among its own clips; tested "
+    "clips keep their true class. A score above the last epoch's comes from the choice alone.",
+    "UF1 and UAR pool all folds; several runs are averaged. In brackets the 95 % interval when "
+    "whole subjects are drawn anew, with the choices as they were.",
+)
+
+
+def sentences(audit: Audit) -> tuple[str, ...]:
+    """What selection adds, in plain words: one sentence, and one on shuffled labels if there are.
+
+    Args:
+        audit: of one model.
+    """
+    honest, best = _two(audit, "real")
+    runs = len(honest.by_run)
+    mean = f", mean of {runs} runs" if runs > 1 else ""
+    claim, base = (row.scores[COMPOSITE]["uf1"] for row in (best, honest))
+    choice = "Keeping the best epoch of each test subject"
+    if best.added is None or best.added.uf1 <= 0:
+        first = f"{choice} adds nothing here: UF1 {claim:.3f}, the last epoch's {base:.3f}{mean}."
+    else:
+        first = (
+            f"{choice} claims UF1 {claim:.3f} where the last epoch has {base:.3f}{mean}: choosing "
+            f"on the test data adds {_plus(best.added.uf1, best.added.uf1_ci95)}, which no new "
+            "person would show."
+        )
+    if not audit.shuffles:
+        return (first,)
+    honest, best = _two(audit, "shuffled")
+    claim, base = (row.scores[COMPOSITE]["uf1"] for row in (best, honest))
+    control = ""
+    if audit.control is not None:
+        control = f", and the majority of each database {audit.control[COMPOSITE]['uf1']:.3f}"
+    times = f"{audit.shuffles} shuffle{'' if audit.shuffles == 1 else 's'}"
+    return (
+        first,
+        f"Trained on shuffled labels ({times}), which hold nothing to learn, the same choice "
+        f"claims UF1 {claim:.3f}; the last epoch has {base:.3f} there{control}.",
+    )
+
+
+def score_rows(audit: Audit) -> Iterator[tuple[str, str, Mapping[str, Mapping[str, Any]]]]:
+    """Lines of the table: labels, choice, scores by scope; the control last.
+
+    Args:
+        audit: of one model.
+    """
+    for row in audit.rows:
+        yield LABELS[row.labels], CHOICES[row.selection], row.scores
+    if audit.control is not None:
+        yield "", CONTROL, audit.control
+
+
+def audit_md(audit: Audit, name: str, notes: Sequence[str] = ()) -> str:
+    """The content of ``audit.md``.
+
+    Args:
+        audit: of one model.
+        name: of the model, or of the file.
+        notes: further sentences to print.
+    """
+    scores = audit.rows[0].scores
+    columns = [COMPOSITE, *ordered(scores)]
+    head = [
+        "Trained on",
+        "Epoch chosen",
+        *(f"{title(c)} {score}" for c in columns for score in ("UF1", "UAR")),
+    ]
+    lines = [
+        [label, f"**{choice}**" if choice == CHOICES["last"] else choice, *score_cells(s, columns)]
+        for label, choice, s in score_rows(audit)
+    ]
+    parts = [
+        f"# Audit of {cell(name)}: what choosing the epoch on the test data claims",
+        "\n\n".join(sentences(audit)),
+        f"{scores[COMPOSITE]['n']} clips of {scores[COMPOSITE]['subjects']} subjects, "
+        f"{len(audit.runs[0].epochs)} epochs, {_runs_told(audit)}.",
+        *(f"**{note}**" for note in (*audit.notes, *notes)),
+        "## Scores",
+        grid(head, lines),
+        "## What each choice adds to the last epoch",
+        _added_table(audit.rows),
+        "## Runs",
+        _run_table(audit.rows),
+        "## How to read this",
+        "\n".join(f"- {line}" for line in _HOW),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def audit_json(audit: Audit, name: str, notes: Sequence[str] = ()) -> dict[str, Any]:
+    """The content of ``audit.json``.
+
+    Args:
+        audit: of one model.
+        name: of the model, or of the file.
+        notes: further sentences to keep.
+
+    Returns:
+        ``schema``, ``name``, ``clips``, ``subjects``, ``epochs`` (their numbers), ``summary`` and
+        ``notes`` (sentences), ``rows`` (``labels``, ``selection``, ``scores`` by scope as in
+        metrics.json, ``added``, ``runs``), ``control``, ``curves`` (UF1 after each epoch of each
+        run) and ``chosen`` (how many subjects keep each epoch as their best, by run).
+    """
+    composite = audit.rows[0].scores[COMPOSITE]
+    return {
+        "schema": SCHEMA,
+        "name": name,
+        "clips": composite["n"],
+        "subjects": composite["subjects"],
+        "epochs": list(audit.runs[0].epochs),
+        "summary": list(sentences(audit)),
+        "notes": [*audit.notes, *notes],
+        "rows": [
+            {
+                "labels": row.labels,
+                "selection": row.selection,
+                "scores": row.scores,
+                "added": None if row.added is None else _listed(row.added),
+                "runs": [
+                    dict(zip(("seed", "shuffle", "uf1", "uar"), run, strict=True))
+                    for run in row.by_run
+                ],
+            }
+            for row in audit.rows
+        ],
+        "control": audit.control,
+        "curves": [
+            {"seed": run.seed, "shuffle": run.shuffle, "uf1": np.round(curve, 6).tolist()}
+            for run, curve in zip(audit.runs, audit.curves, strict=True)
+        ],
+        "chosen": [
+            {"seed": run.seed, "shuffle": run.shuffle, "subjects": counts.tolist()}
+            for run, counts in zip(audit.runs, audit.chosen, strict=True)
+        ],
+    }
+
+
+def _listed(added: Added) -> dict[str, Any]:
+    """As JSON gives it back."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(added).items()}
+
+
+def _two(audit: Audit, labels: LabelKind) -> tuple[AuditRow, AuditRow]:
+    """The honest line and that of the best epoch of each subject."""
+    honest, best = audit.row(labels, "last"), audit.row(labels, "subject")
+    if honest is None or best is None:
+        raise ValueError(f"expected rows of {labels} labels in the audit, got none")
+    return honest, best
+
+
+def _plus(value: float, ends: tuple[float, float] | None) -> str:
+    """A difference and its interval.
+
+    >>> _plus(0.0834, (-0.004, 0.111)), _plus(-0.01, None)
+    ('+0.083 [-0.004, +0.111]', '-0.010')
+    """
+    told = f"{value:+.3f}"
+    return told if ends is None else f"{told} [{ends[0]:+.3f}, {ends[1]:+.3f}]"
+
+
+def _runs_told(audit: Audit) -> str:
+    real = len(audit.runs) - audit.shuffles
+    seeds = ", ".join(str(seed) for seed in sorted({run.seed for run in audit.runs}))
+    told = f"{real} run{'' if real == 1 else 's'} on true labels"
+    if audit.shuffles:
+        told += f" and {audit.shuffles} on shuffled ones"
+    return f"{told} (seed{'' if ',' not in seeds else 's'} {seeds})"
+
+
+def _added_table(rows: Sequence[AuditRow]) -> str:
+    lines = [
+        [
+            LABELS[row.labels],
+            CHOICES[row.selection],
+            _plus(row.added.uf1, row.added.uf1_ci95),
+            _plus(row.added.uar, row.added.uar_ci95),
+        ]
+        for row in rows
+        if row.added is not None
+    ]
+    return grid(["Trained on", "Epoch chosen", "UF1", "UAR"], lines)
+
+
+def _run_table(rows: Sequence[AuditRow]) -> str:
+    found: dict[tuple[int, int], dict[str, str]] = {}
+    for row in rows:
+        for seed, shuffle, f1, recall in row.by_run:
+            found.setdefault((shuffle, seed), {})[row.selection] = f"{f1:.3f}/{recall:.3f}"
+    lines = [
+        [
+            f"shuffle {shuffle}" if shuffle else "true labels",
+            str(seed),
+            *(cells.get(selection, NOTHING) for selection in SELECTIONS),
+        ]
+        for (shuffle, seed), cells in found.items()
+    ]
+    return grid(["Run", "Seed", *(f"{CHOICES[s]}, UF1/UAR" for s in SELECTIONS)], lines)

@@ -1,0 +1,168 @@
+"""What is drawn where: which triangles, the finely drawn windows, and what lies behind the head."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.synthesis.identities import GRAY_WEIGHTS
+from micromimic.synthesis.mesh_paint import long_hair
+from micromimic.synthesis.rendered_camera import Window
+from micromimic.synthesis.rendered_mesh import MIDDLE, Part
+from micromimic.synthesis.schedule import ClipConfig
+from micromimic.synthesis.units import MIDLINE
+
+if TYPE_CHECKING:
+    from micromimic.synthesis.rendered import Head
+
+Array = NDArray[np.float64]
+Plane = NDArray[np.float32]
+Triples = NDArray[np.int32]
+
+MIDDLE_HEIGHT: Final = 0.53125
+"""Where the middle of the face lies, share of the picture's height."""
+_FEATHER: Final = 4  # image pixels over which the finely drawn windows pass into the rest
+_AWAY: Final = -0.25  # of the normal towards the camera, from which on skin is never seen
+_AWAY_INSIDE: Final = -0.8  # the same at lids and lips, which roll
+_HAIR_BEHIND: Final = 12.0  # canonical units that long hair hangs behind the eyes
+_HOLLOW: Final = 4.5  # canonical units of depth over which the mouth gets dark
+_AROUND: Final = 2.5  # canonical units around a box from which triangles may reach into it
+# left, top, right, bottom of what is drawn finely, canonical units of the unshaped head
+_EYE_BOX: Final = (2.2, 2.8, 12.2, 9.6)
+_MOUTH_BOX: Final = (-7.6, 17.2, 7.6, 25.6)
+
+
+class Layers:
+    """Which triangles are drawn where.
+
+    Attributes:
+        whole: (m, 3) skin that may face the camera; the windows cover the rest.
+        windows: for the right eye, the left eye and the mouth: triangles that may reach into it,
+            the vertices that it must hold, and the lashes (None at the mouth).
+        roots: (r,) strength of lashes at painted vertices.
+        hollow: (r,) how much of the light comes into the mouth.
+    """
+
+    def __init__(self, head: Head) -> None:
+        mesh, atlas, person = head.person.mesh, head.atlas, head.person
+        base = mesh.base[atlas.vertices]
+        facing = person.normals(person.rest)[mesh.triangles][..., 2].max(1)
+        skin = mesh.of(Part.SKIN)
+        self.whole = np.ascontiguousarray(atlas.triangles[skin & (facing > _AWAY)])
+        drawn = ~mesh.of(Part.LASH) & (~skin | (facing > _AWAY_INSIDE))
+        self.windows: list[tuple[Triples, NDArray[np.intp], Triples | None]] = []
+        centres = base[atlas.triangles].mean(1)[:, :2]
+        for low, high, eye in _boxes():
+            near = ((centres > low - _AROUND) & (centres < high + _AROUND)).all(1)
+            here = mesh.of(Part.SKIN, Part.EYE) if eye else ~mesh.of(Part.EYE)
+            inside = ((base[:, :2] > low) & (base[:, :2] < high)).all(1) & (base[:, 2] > -4.0)
+            self.windows.append(
+                (
+                    np.ascontiguousarray(atlas.triangles[near & drawn & here]),
+                    np.flatnonzero(inside & (atlas.parts == Part.SKIN)),
+                    np.ascontiguousarray(atlas.triangles[near & mesh.of(Part.LASH)])
+                    if eye
+                    else None,
+                )
+            )
+        self.roots = mesh.roots[atlas.vertices]
+        self.hollow = _hollow(base[:, 2], atlas.parts)
+
+
+def _boxes() -> list[tuple[Array, Array, bool]]:
+    """Low and high corner of what is drawn finely, and whether it is an eye."""
+    left, top, right, bottom = _EYE_BOX
+    eyes = [(MIDLINE - right, MIDLINE - left), (MIDLINE + left, MIDLINE + right)]
+    boxes = [(np.array([a, top]), np.array([b, bottom]), True) for a, b in eyes]
+    left, top, right, bottom = _MOUTH_BOX
+    low, high = np.array([MIDLINE + left, top]), np.array([MIDLINE + right, bottom])
+    return [*boxes, (low, high, False)]
+
+
+def _hollow(depth: Array, parts: NDArray[np.int8]) -> NDArray[np.float32]:
+    """(r,) share of the light that reaches a painted vertex: little of it, deep in the mouth."""
+    front = depth[parts == Part.LIP].max()
+    share = np.clip(np.exp((depth - front) / _HOLLOW), 0.06, 1.0)
+    teeth, inside = parts == Part.TEETH, np.isin(parts, (Part.MOUTH, Part.TONGUE))
+    light = np.where(teeth, np.minimum(1.15 * share, 0.95), np.where(inside, 0.75 * share, 1.0))
+    return light.astype(np.float32)
+
+
+class Background:
+    """The wall, and long hair before it, which moves with the head."""
+
+    def __init__(self, config: ClipConfig, head: Head) -> None:
+        rng = np.random.default_rng([head.seed, 4])
+        looks = head.looks
+        y, x = np.mgrid[0 : config.height, 0 : config.width].astype(np.float32)
+        self._size = (config.width, config.height)
+        slope = rng.normal(0.0, 0.12, 2)
+        shade_ = 1.0 + slope[0] * (x / config.width - 0.5) + slope[1] * (y / config.height - 0.5)
+        grain = cv2.GaussianBlur(rng.standard_normal(x.shape, dtype=np.float32), (0, 0), 1.0)
+        wall = looks.wall * (shade_ + 0.01 * grain / grain.std())[..., None]
+        self.wall = _gray(wall.astype(np.float32), config.colour)
+        self._hair: tuple[Plane, Plane] | None = None
+        if looks.long_hair:
+            middle = np.array([config.face_x * config.width, MIDDLE_HEIGHT * config.height])
+            # it hangs behind the face, and so looks smaller to a near camera
+            share = head.unit_px * head.studio.distance / (head.studio.distance + _HAIR_BEHIND)
+            unit = (np.stack([x, y], -1) - middle) / share + np.array(MIDDLE)
+            colour, cover = long_hair(unit.astype(np.float32), head.unit_px, looks, rng)
+            self._hair = _gray(colour, config.colour), cover
+
+    def picture(self, pose: Array) -> Plane:
+        """A fresh copy at a pose."""
+        out = self.wall.copy()
+        if self._hair is not None:
+            colour, cover = (
+                cv2.warpAffine(
+                    plane, pose, self._size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+                )
+                for plane in self._hair
+            )
+            put(out, colour, cover)
+        return out
+
+
+def _gray(picture: Plane, colour: bool) -> Plane:
+    return picture if colour else picture @ np.array(GRAY_WEIGHTS, dtype=np.float32)
+
+
+def put(out: Plane, colour: Plane, cover: Plane) -> None:
+    """Lay one picture over another; in place."""
+    out += (colour - out) * (cover if out.ndim == 2 else cover[..., None])
+
+
+def lay_over(out: Plane, colour: Plane, seen: NDArray[np.bool_]) -> None:
+    """Lay the head over what is behind it, its outline rounded; in place."""
+    np.copyto(out, colour, where=seen if out.ndim == 2 else seen[..., None])
+    kernel = np.ones((3, 3), np.uint8)
+    edge = cv2.morphologyEx(seen.view(np.uint8), cv2.MORPH_GRADIENT, kernel).view(bool)
+    soft = np.asarray(cv2.blur(out, (3, 3)), dtype=np.float32)
+    np.copyto(out, soft, where=edge if out.ndim == 2 else edge[..., None])
+
+
+def fine_window(places: Array, whole: Window, fine: int) -> Window | None:
+    """The finely drawn part around some points, on whole pixels; None outside the picture."""
+    low = np.floor(places.min(0)).astype(int)
+    high = np.ceil(places.max(0)).astype(int)
+    left, top = max(int(low[0]), 0), max(int(low[1]), 0)
+    right, bottom = min(int(high[0]), whole.width), min(int(high[1]), whole.height)
+    if right - left < 4 * _FEATHER or bottom - top < 4 * _FEATHER:
+        return None
+    return Window(left, top, right - left, bottom - top, fine)
+
+
+def paste(out: Plane, fine: Plane, window: Window) -> None:
+    """Put a finely drawn window into the picture, softly at its border; in place."""
+    small = cv2.resize(fine, (window.width, window.height), interpolation=cv2.INTER_AREA)
+    rise = [
+        np.clip((np.minimum(k + 1, n - k)) / _FEATHER, 0.0, 1.0)
+        for n in (window.height, window.width)
+        for k in (np.arange(n),)
+    ]
+    cover = np.multiply.outer(*rise).astype(np.float32)
+    put(out[window.area], np.asarray(small, dtype=np.float32), cover)
