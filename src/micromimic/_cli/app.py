@@ -49,7 +49,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def _positive(value: float | None) -> float | None:
+def positive(value: float | None) -> float | None:
     if value is not None and not (math.isfinite(value) and value > 0):
         raise typer.BadParameter(f"expected a number above 0, got {value:g}")
     return value
@@ -94,7 +94,7 @@ def analyze(
     fps: Annotated[
         float | None,
         typer.Option(
-            callback=_positive,
+            callback=positive,
             help="Frames a second: needed for folders of frames; for a video file it overrides "
             "the file's own times.",
             show_default=False,
@@ -124,85 +124,6 @@ def analyze(
     except NameClashError as error:
         raise typer.BadParameter(str(error)) from None
     raise typer.Exit(run(expanded, out, fps, jobs, model))
-
-
-@synth.command("clips")
-@interruptible
-def synth_clips(
-    out: Annotated[Path, typer.Option(help="Folder for the videos and truth.json.")],
-    count: Annotated[int, typer.Option(min=1, help="How many clips.")] = 3,
-    seconds: Annotated[float, typer.Option(callback=_positive, help="Length of each.")] = 20.0,
-    fps: Annotated[float, typer.Option(callback=_positive, help="Frames a second.")] = 200.0,
-    peak: Annotated[
-        float, typer.Option(callback=_positive, help="Largest movement at the apex, in pixels.")
-    ] = 1.5,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same clips.")] = 0,
-    kind: Annotated[
-        str,
-        typer.Option(
-            metavar="mixed|neutral|speaking|blinking|macro",
-            help="What the clips are about; all but mixed hold no micro-expression.",
-        ),
-    ] = "mixed",
-    actor: Annotated[
-        str,
-        typer.Option(
-            metavar="photo|mesh",
-            help="The photographed face, or another rendered head in each clip.",
-        ),
-    ] = "photo",
-    blinks: Annotated[
-        float | None,
-        typer.Option(min=0, help="A minute; the kind's own if left out.", show_default=False),
-    ] = None,
-    macros: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            help="Longer expressions a minute; the kind's own if left out.",
-            show_default=False,
-        ),
-    ] = None,
-    colour: Annotated[bool, typer.Option("--colour", help="Colour instead of grey.")] = False,
-    crf: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=51, help="Compress (18 is good); lossless if left out.", show_default=False
-        ),
-    ] = None,
-    truth: Annotated[
-        bool,
-        typer.Option("--truth", help="Also write landmarks, poses and flow: one .npz a clip."),
-    ] = False,
-) -> None:
-    """Make videos of a face with planted micro-expressions, and the truth about them."""
-    from micromimic._cli.analyze import check_writable
-    from micromimic._cli.progress import show_progress
-    from micromimic.synthesis.write import clip_options
-    from micromimic.synthesis.write import synth_clips as write_clips
-
-    options = clip_options(
-        kind=kind,
-        actor=actor,
-        blinks=blinks,
-        macros=macros,
-        colour=colour,
-        crf=crf,
-        arrays=truth,
-    )
-    check_writable(out)
-    with show_progress("synthetic clips") as progress:
-        write_clips(
-            out,
-            count=count,
-            seconds=seconds,
-            fps=fps,
-            peak=peak,
-            seed=seed,
-            progress=progress,
-            options=options,
-        )
-    say(f"{count} clip{'' if count == 1 else 's'} and truth.json in {out}")
 
 
 @app.command()

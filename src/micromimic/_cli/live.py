@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from micromimic._cli.app import _positive, app, interruptible
+from micromimic._cli.app import positive, app, interruptible
 from micromimic._cli.console import note, say
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ Token = Annotated[
 ]
 Seconds = Annotated[
     float | None,
-    typer.Option(callback=_positive, help="Stop after this long.", show_default=False),
+    typer.Option(callback=positive, help="Stop after this long.", show_default=False),
 ]
 Size = Annotated[
     str | None,
@@ -110,7 +110,7 @@ Size = Annotated[
 Rate = Annotated[
     float | None,
     typer.Option(
-        callback=_positive,
+        callback=positive,
         help="Frames a second: asked of a camera (the highest if left out); for a file it "
         "overrides the file's own times.",
         show_default=False,

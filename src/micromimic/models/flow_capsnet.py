@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from micromimic.labels import EMOTIONS
+from micromimic.models.balance import Balance
 from micromimic.models.capsules import dynamic_routing, squash
 
 GRID: Final = 7
@@ -29,22 +30,36 @@ class FlowCapsNet(nn.Module):
         width: channels of the first convolution.
         capsule_types: primary capsules at each place.
         iterations: of routing.
+        balanced: look at u and v on one scale, smoothed, without strain (`models.balance`): what
+            carries over from drawn maps to real ones. Else at the three centred channels.
 
     >>> FlowCapsNet()(torch.zeros(2, 3, 28, 28)).shape
     torch.Size([2, 3])
     """
 
-    def __init__(self, width: int = 16, capsule_types: int = 4, iterations: int = 3) -> None:
+    def __init__(
+        self,
+        width: int = 16,
+        capsule_types: int = 4,
+        iterations: int = 3,
+        *,
+        balanced: bool = False,
+    ) -> None:
         super().__init__()
         self.capsule_types = capsule_types
         self.iterations = iterations
-        self.conv = nn.Conv2d(3, width, 6, stride=2, padding=2)
+        self.balance = Balance() if balanced else None
+        self.conv = nn.Conv2d(2 if balanced else 3, width, 6, stride=2, padding=2)
         self.norm = nn.BatchNorm2d(width)
         self.primary = nn.Conv2d(width, capsule_types * PRIMARY_SIZE, 6, stride=2, padding=2)
         places = GRID * GRID * capsule_types
         self.transform = nn.Parameter(
             torch.randn(places, PRIMARY_SIZE, len(EMOTIONS) * CLASS_SIZE) * 0.1
         )
+
+    def seen(self, maps: Tensor) -> Tensor:
+        """What the first convolution sees of (B, 3, 28, 28) centred maps."""
+        return maps if self.balance is None else self.balance(maps)
 
     def votes(self, maps: Tensor) -> Tensor:
         """What each primary capsule predicts for each class capsule.
@@ -55,7 +70,10 @@ class FlowCapsNet(nn.Module):
         Returns:
             (B, types * 49, 3, 16); primary capsules ordered by type, then row, then column.
         """
-        hidden = torch.relu(self.norm(self.conv(maps)))
+        return self._votes(self.seen(maps))
+
+    def _votes(self, seen: Tensor) -> Tensor:
+        hidden = torch.relu(self.norm(self.conv(seen)))
         shape = (-1, self.capsule_types, PRIMARY_SIZE, GRID * GRID)
         capsules = squash(self.primary(hidden).reshape(shape).transpose(2, 3))
         capsules = capsules.reshape(-1, self.capsule_types * GRID * GRID, PRIMARY_SIZE)
@@ -64,7 +82,11 @@ class FlowCapsNet(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, 3) lengths of the class capsules, each in [0, 1)."""
-        upper, _ = dynamic_routing(self.votes(maps), self.iterations)
+        return self.lengths_of(self.seen(maps))
+
+    def lengths_of(self, seen: Tensor) -> Tensor:
+        """(B, 3) lengths of maps that ``seen`` has prepared."""
+        upper, _ = dynamic_routing(self._votes(seen), self.iterations)
         return _length(upper)
 
 

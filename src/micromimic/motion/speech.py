@@ -25,8 +25,8 @@ _STEP: Final = 0.025
 """Seconds over which a step of the mouth is measured."""
 _QUIET: Final = 0.05
 """Share of the time that a mouth is taken to be still, even a talking one's."""
-_CHANCE: Final = 2.75
-"""Steps of a still mouth reach this multiple of their quantile at ``_QUIET`` in 5 % of the time."""
+_CHANCE: Final = 3.0
+"""Steps of a still mouth exceed this multiple of their quantile at ``_QUIET`` 2 % of the time."""
 _SETTLED_S: Final = 0.16
 """Seconds of past and future that a step depends on."""
 

@@ -44,7 +44,8 @@ FACE_UNITS: Final[Mapping[str, Mapping[str, float]]] = {
     "4": {"browDown?": 1.0},
     "5": {"eyeWide?": 1.0},
     "6": {"cheekSquint?": 1.0},
-    "7": {"eyeSquint?": 1.0},
+    # the package's squint draws the cheek and the temple along, as AU 6 does: see `_on_lids`
+    "7": {"eyeSquint?": 1.0, "eyeBlink?": 0.25},
     "9": {"noseSneer?": 1.0},
     "10": {"mouthUpperUp?": 1.0},
     "12": {"mouthSmile?": 1.0},
@@ -182,7 +183,16 @@ def unit_motion(mesh: Mesh, unit: str, sideways: Array) -> Array:
     for name, share in FACE_UNITS[number].items():
         moved = share * mesh.units[name.replace("?", word)]
         motion += moved * half[:, None] if side and "?" not in name else moved
-    return motion
+    return motion * _on_lids(mesh, side)[:, None] if number == "7" else motion
+
+
+def _on_lids(mesh: Mesh, side: str) -> Array:
+    """(n,) 1 on the lids of one eye, 0 away from them: AU 7 tightens the lids and nothing else."""
+    right, left = mesh.vertices[mesh.right_eye].mean(0), mesh.vertices[mesh.left_eye].mean(0)
+    eye = left if side == "L" else right
+    # a little below the eye's centre: the lower lid rises most
+    away = (mesh.vertices - eye) / abs(left[0] - right[0]) - (0.0, -0.06, 0.0)
+    return np.asarray(np.exp(-0.5 * ((away[:, 0] / 0.22) ** 2 + (away[:, 1] / 0.13) ** 2)))
 
 
 def project_units(mesh: Mesh, vertices: Array) -> tuple[Array, Array]:

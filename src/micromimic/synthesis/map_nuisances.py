@@ -23,7 +23,13 @@ Array = NDArray[np.float32]
 SIDE: Final = int(UNITS * RESOLUTION)
 """Samples along a map before pooling to 28."""
 CENTRE: Final = (MIDLINE, 13.5)
-_OCTAVES: Final = ((1.2, 0.35), (2.5, 0.5), (5.0, 0.7), (10.0, 0.6))
+_OCTAVES: Final = (
+    (0.7, 0.4),
+    (1.2, 0.6),
+    (2.5, 0.6),
+    (5.0, 0.6),
+    (10.0, 0.4),
+)
 
 
 class Dice:

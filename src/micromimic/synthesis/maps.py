@@ -93,11 +93,11 @@ class MapConfig:
     crop_scale: tuple[float, float] = (0.06, 0.07)
     crop_rotation: float = 0.05
     crop_shear: float = 0.03
-    crop_warp: float = 0.5
-    rigid_level: float = 0.12
+    crop_warp: float = 1.0
+    rigid_level: float = 0.01
     rigid_spread: float = 0.8
     depth_parallax: float = 1.0
-    translation: float = 0.3
+    translation: float = 0.05
     noise: tuple[float, float] = (0.03, 0.35)
     noise_patchiness: float = 0.6
     gain_patchiness: float = 0.2

@@ -14,6 +14,7 @@ import onnx
 
 from micromimic.canonical import UNITS
 from micromimic.labels import EMOTIONS
+from micromimic.models.balance import FLOOR, RATIOS, SIZE, difference_matrix, smoothing_matrix
 from micromimic.models.flow_capsnet import CLASS_SIZE, GRID, PRIMARY_SIZE, FlowCapsNet
 from micromimic.models.graph import TINY, Graph, finish
 
@@ -27,7 +28,7 @@ def _votes(graph: Graph, network: FlowCapsNet) -> tuple[str, int]:
     geometry: dict[str, Any] = {"kernel_shape": [6, 6], "strides": [2, 2], "pads": [2, 2, 2, 2]}
     hidden = graph.step(
         "Conv",
-        "maps",
+        "maps" if network.balance is None else balance(graph, "maps"),
         graph.constant(weights["conv.weight"] * scale[:, None, None, None]),
         graph.constant(bias),
         **geometry,
@@ -47,6 +48,53 @@ def _votes(graph: Graph, network: FlowCapsNet) -> tuple[str, int]:
     votes = graph.step("MatMul", capsules, graph.constant(weights["transform"]))
     votes = graph.step("Transpose", votes, perm=[1, 0, 2])
     return graph.shape(votes, -1, types * places, len(EMOTIONS), CLASS_SIZE), types * places
+
+
+def balance(graph: Graph, maps: str) -> str:
+    """As `models.balance.Balance`."""
+    rows, columns = graph.constant(difference_matrix()), graph.constant(difference_matrix().T)
+    smooth = smoothing_matrix()
+    axes = [2, 3]
+    floor = graph.number(FLOOR)
+
+    def channel(value: str, first: int, last: int) -> str:
+        return graph.step("Slice", value, *(graph.integers(k) for k in (first, last, 1)))
+
+    def square(value: str) -> str:
+        return graph.step("Mul", value, value)
+
+    flow = channel(maps, 0, 2)
+    away = graph.step("Sub", flow, graph.step("ReduceMean", flow, axes=axes))
+    spread = graph.step("Sqrt", graph.step("ReduceMean", square(away), axes=axes))
+    flow = graph.step("Div", flow, graph.step("Add", spread, floor))
+    u, v = channel(flow, 0, 1), channel(flow, 1, 2)
+    u_x, u_y = graph.step("MatMul", u, columns), graph.step("MatMul", rows, u)
+    v_x, v_y = graph.step("MatMul", v, columns), graph.step("MatMul", rows, v)
+    ratios = graph.constant(RATIOS.reshape(1, -1, 1, 1))
+    shear = graph.step("Add", u_y, graph.step("Mul", ratios, v_x))
+    own = graph.step(
+        "Sum",
+        square(u_x),
+        square(graph.step("Mul", ratios, v_y)),
+        graph.step("Mul", graph.number(0.5), square(shear)),
+    )
+    own = graph.step("Sqrt", own)
+    own = graph.step("Sub", own, graph.step("ReduceMean", own, axes=axes))
+    strain = channel(maps, 2, 3)
+    strain = graph.step("Sub", strain, graph.step("ReduceMean", strain, axes=axes))
+    both = graph.integers(*axes)
+    norm = graph.step("Sqrt", graph.step("ReduceSum", square(own), both, keepdims=0))
+    alike = graph.step("ReduceSum", graph.step("Mul", own, strain), both, keepdims=0)
+    alike = graph.step("Div", alike, graph.step("Add", norm, floor))
+    best = graph.step("ArgMax", alike, axis=1, keepdims=0)
+    factor = graph.step("Gather", graph.constant(RATIOS), best)
+    v = graph.step("Mul", v, graph.shape(factor, -1, 1, 1, 1))
+    flow = graph.step("Concat", u, v, axis=1)
+    flow = graph.step("MatMul", graph.constant(smooth), flow)
+    flow = graph.step("MatMul", flow, graph.constant(smooth.T))
+    size = graph.step("Sqrt", graph.step("ReduceMean", square(flow), axes=[1, 2, 3]))
+    gain = graph.step("Div", graph.number(SIZE), graph.step("Add", size, floor))
+    return graph.step("Mul", flow, gain)
 
 
 def route(graph: Graph, votes: str, inputs: int, iterations: int) -> tuple[str, str]:

@@ -37,7 +37,7 @@ from micromimic.training.extra import require_extra
 if TYPE_CHECKING:
     from micromimic.training.fit import TrainConfig
 
-VERSION = "1.0"
+VERSION = "2.0"
 """Of the model: raised when weights, classes or preprocessing change."""
 
 Report = Callable[[str, int, int], None]
@@ -91,7 +91,8 @@ def train_flow(
     details = {
         "name": "flow-capsnet",
         "version": VERSION,
-        "trained_on": f"synthetic motion only ({config.maps} maps, seed {config.seed})",
+        "trained_on": "synthetic motion only "
+        f"({config.maps} drawn and {config.measured} measured maps, seed {config.seed})",
         "classes": list(EMOTIONS),
         "temperature": calibration.temperature,
         "margin": calibration.margin,
@@ -158,8 +159,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the ONNX file")
     parser.add_argument("--seed", type=int, default=0, help="decides everything (default 0)")
-    parser.add_argument("--maps", type=int, default=12000, help="training maps (default 12000)")
-    parser.add_argument("--epochs", type=int, default=10, help="passes over them (default 10)")
+    parser.add_argument("--maps", type=int, default=1500, help="drawn maps (default 1500)")
+    parser.add_argument(
+        "--measured",
+        type=int,
+        default=3000,
+        help="maps measured on rendered frames, 13 a second (default 3000; needs faces3d)",
+    )
+    parser.add_argument("--epochs", type=int, default=5, help="passes over them (default 5)")
     parser.add_argument(
         "--validation", type=int, default=3000, help="maps a validation set (default 3000)"
     )
@@ -172,6 +179,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if min(options.maps, options.validation) < 128 or options.epochs < 1 or options.seed < 0:
         parser.error("expected at least 128 maps, 128 for validation, 1 epoch, a seed from 0")
+    if options.measured < 0:
+        parser.error(f"expected --measured from 0, got {options.measured}")
     try:
         require_extra()
         import torch  # noqa: PLC0415 - see train_flow
@@ -182,6 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = TrainConfig(
             seed=options.seed,
             maps=options.maps,
+            measured=options.measured,
             epochs=options.epochs,
             validation=options.validation,
         )

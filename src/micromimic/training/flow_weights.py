@@ -40,11 +40,12 @@ def read_flow_capsnet(path: Path, maps: Tensor) -> FlowCapsNet:
         nodes.setdefault(node.op_type, []).append(node)
     try:
         first, second = nodes["Conv"]
-        (product,) = nodes["MatMul"]
+        product = nodes["MatMul"][-1]  # those before it balance u and v
         conv, conv_bias = (constants[name] for name in first.input[1:])
         primary, primary_bias = (constants[name] for name in second.input[1:])
         transform = constants[product.input[1]]
-        network = FlowCapsNet(len(conv), len(primary) // PRIMARY_SIZE)
+        balanced = first.input[0] != "maps"
+        network = FlowCapsNet(len(conv), len(primary) // PRIMARY_SIZE, balanced=balanced)
         state = {
             "conv.weight": conv,
             "conv.bias": conv_bias,
@@ -67,7 +68,7 @@ def read_flow_capsnet(path: Path, maps: Tensor) -> FlowCapsNet:
 def _unfold(network: FlowCapsNet, maps: Tensor) -> None:
     """Give the normalisation the statistics of these maps, and undo it by its own scale."""
     with torch.no_grad():
-        hidden = network.conv(maps)
+        hidden = network.conv(network.seen(maps))
         mean, variance = hidden.mean((0, 2, 3)), hidden.var((0, 2, 3))
         norm = network.norm
         norm.running_mean = mean.clone()

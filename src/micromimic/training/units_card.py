@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from micromimic.models.action_units import NEVER, UnitCalibration
 from micromimic.training.units_fit import SIDED, TOLD, UnitTrainConfig
 from micromimic.training.units_score import (
@@ -113,7 +115,7 @@ def units_table(figures: UnitFigures, calibration: UnitCalibration) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in figures.rows:
-        sides = f"{row.sides:.2f}" if row.unit in calibration.sided else ""
+        sides = "" if np.isnan(row.sides) else f"{row.sides:.2f}"
         threshold = calibration.threshold[calibration.units.index(row.unit)]
         told = f"{threshold:.2f}" if threshold < NEVER else "never"
         lines.append(
