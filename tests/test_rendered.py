@@ -10,6 +10,7 @@ import pytest
 from micromimic.canonical import apply_affine
 from micromimic.errors import InputError, MissingExtraError
 from micromimic.face.landmarks import DlibLandmarks, box_area
+from micromimic.synthesis.recipes import Recipe
 from micromimic.synthesis.rendered_camera import Camera, Points, Window, is_seen, rasterise
 from micromimic.synthesis.schedule import BlinkEvent, ClipConfig, clip_of_kind, plan_clip
 from micromimic.synthesis.speech import SpeechSpan, Viseme
@@ -54,6 +55,13 @@ def scene_of(plan, head):
     from micromimic.synthesis.rendered import HeadScene
 
     return HeadScene(plan, head)
+
+
+def showing(plan, *units):
+    """The plan with its only movement showing these units."""
+    weights = np.array([name.rstrip("LR") in units for name in UNIT_NAMES], np.float32)
+    recipe = Recipe("positive", units, weights)
+    return replace(plan, movements=(replace(plan.movements[0], recipe=recipe),))
 
 
 def opening(points):
@@ -146,7 +154,7 @@ def test_same_plan_same_bytes(head):
 
 @needs_heads
 def test_pixels_move_as_planted(head):
-    plan = plan_clip(STILL, 2)
+    plan = showing(plan_clip(STILL, 2), "6", "12")
     scene = scene_of(plan, head)
     field = scene.field(0)
     assert field.shape == (120, 160, 2)
@@ -283,7 +291,7 @@ def test_an_absent_person_is_not_there(head):
 
 def test_photographed_landmarks_follow_the_pixels():
     config = replace(STILL, width=640, height=480, face_px=450.0, drift_px=4.0, seconds=2.5)
-    plan = replace(plan_clip(config, 1), blinks=(BlinkEvent(0.2, 0.5),))
+    plan = replace(showing(plan_clip(config, 1), "1", "2"), blinks=(BlinkEvent(0.2, 0.5),))
     tracks = photo_tracks(plan)
     assert tracks.landmarks.shape == (62, 68, 2) and tracks.flows.shape == (1, 240, 320, 2)
     move = plan.micro[0]
