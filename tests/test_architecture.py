@@ -16,6 +16,7 @@ TORCH = {"torch", "torchvision"}
 MAY_USE_TORCH = (
     "training/",
     "models/capsules.py",
+    "models/balance.py",
     "models/flow_capsnet.py",
     "models/flow_cnn.py",
     "models/capsnet.py",

@@ -26,8 +26,8 @@ def balanced(maps: np.ndarray) -> np.ndarray:
 def slow(centred: np.ndarray) -> np.ndarray:
     """One map at a time, in float64, with numpy's own gradient and correlation."""
     out = []
-    for u, v, strain in centred.astype(np.float64):
-        u, v = u / u.std(), v / v.std()
+    for raw_u, raw_v, strain in centred.astype(np.float64):
+        u, v = raw_u / raw_u.std(), raw_v / raw_v.std()
         (u_y, u_x), (v_y, v_x) = np.gradient(u), np.gradient(v)
         likeness = [
             np.corrcoef(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from micromimic._cli.app import positive, app, interruptible
+from micromimic._cli.app import app, interruptible, positive
 from micromimic._cli.console import note, say
 
 if TYPE_CHECKING:
