@@ -12,16 +12,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-from rich.progress import TimeRemainingColumn as Remaining
 
 from micromimic.errors import MicromimicError
 from micromimic.evaluation.flow_maps import FlowMapSet, measure, read_flow_maps
@@ -33,6 +29,7 @@ from micromimic.synthesis.maps import MapConfig
 from micromimic.training.calibrate import calibrate
 from micromimic.training.card import SyntheticFigures, card_text
 from micromimic.training.extra import require_extra
+from micromimic.training.progress import Report, training_progress
 
 if TYPE_CHECKING:
     from micromimic.training.fit import TrainConfig
@@ -40,7 +37,6 @@ if TYPE_CHECKING:
 VERSION = "2.0"
 """Of the model: raised when weights, classes or preprocessing change."""
 
-Report = Callable[[str, int, int], None]
 # added to the training seed, so that no validation map shares a draw with a training map
 _PLAIN, _HARD, _ACROSS = 500_000, 700_000, 900_000
 
@@ -127,30 +123,6 @@ def _figures(
     )
 
 
-@contextmanager
-def _progress() -> Iterator[Report]:
-    """A bar on a terminal, one line a stage elsewhere."""
-    console = Console(stderr=True)
-    tasks: dict[str, TaskID] = {}
-    if not console.is_terminal:
-
-        def line(stage: str, done: int, total: int) -> None:
-            if done >= total:
-                console.print(f"{stage}: {total} done")
-
-        yield line
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
-    with Progress(*columns, console=console) as bar:
-
-        def advance(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=total)
-            bar.update(tasks[stage], completed=done)
-
-        yield advance
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code: 0 done, 1 failed, 2 usage."""
     parser = argparse.ArgumentParser(
@@ -197,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         # read before training: a wrong path should not cost a minute
         data = read_flow_maps(options.measure) if options.measure else None
-        with _progress() as report:
+        with training_progress() as report:
             train_flow(options.out, config, data, report)
     except MicromimicError as error:
         sys.stderr.write(f"{error}\n")
