@@ -55,6 +55,8 @@ class EnsembleRecipe:
         tuned_below: with fewer training clips, the capsule network starts from the synthetic one's
             weights, which was better in eight of eleven draws of five subjects; with more, from
             random ones, which were as good alone and no worse beside it.
+        trusted_from: with fewer training clips, the trained members' weights shrink in proportion:
+            who has seen fifteen clips should not outvote who has seen thousands of synthetic ones.
 
     Raises:
         ValueError: if a weight is not above 0, or there are fewer than two folds.
@@ -65,6 +67,7 @@ class EnsembleRecipe:
     frozen: float = 1.0
     inner_folds: int = 3
     tuned_below: int = 50
+    trusted_from: int = 100
 
     def __post_init__(self) -> None:
         if min(self.network, self.kernel, self.frozen) <= 0 or self.inner_folds < 2:
@@ -147,13 +150,21 @@ class FlowEnsemble:
         if frozen is not None:
             fitted["frozen"] = frozen
             seen["frozen"] = frozen.scores(samples.inputs[asked])
-        return self._together(fitted, seen, samples.targets[asked])
+        trust = min(1.0, len(samples) / self.recipe.trusted_from)
+        return self._together(fitted, seen, samples.targets[asked], trust)
 
     def _together(
-        self, fitted: Mapping[str, Fitted], seen: Mapping[str, Array], targets: NDArray[np.int64]
+        self,
+        fitted: Mapping[str, Fitted],
+        seen: Mapping[str, Array],
+        targets: NDArray[np.int64],
+        trust: float,
     ) -> FittedEnsemble:
         """Members with factors from what they said of subjects they had not seen."""
-        weights = {name: float(getattr(self.recipe, name)) for name in fitted}
+        weights = {
+            name: getattr(self.recipe, name) * (1.0 if name == "frozen" else trust)
+            for name in fitted
+        }
         total = sum(weights.values())
         factors = {name: weights[name] / total / spread_of(seen[name]) for name in fitted}
         together = np.sum([factors[name] * seen[name] for name in fitted], axis=0)
