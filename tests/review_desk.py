@@ -83,7 +83,7 @@ def analyse(data: Path) -> None:
             assert job is not None and job.status != "failed", job
             return job.status == "done"
 
-        wait_for(over)
+        wait_for(over, 480)
 
 
 def open_review(desk: Desk, coder: str) -> Page:

@@ -41,7 +41,7 @@ def backend() -> DlibLandmarks:
 
 @pytest.fixture(scope="module")
 def plan() -> ClipPlan:
-    return plan_clip(CONFIG, 2)
+    return plan_clip(CONFIG, 9)
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +209,9 @@ def test_the_articles_rule_can_be_had(
 ) -> None:
     found = prepare_clip(clip, ("flow",), PrepareConfig(apex="article"), backend=backend)
     assert found.notes == (f"apex spotted: frame {found.apex} (article)",)
-    assert found.apex != prepared.apex  # the head drifts
+    # its own rule, not the robust one under another name
+    assert prepared.notes != found.notes
+    assert FIRST < found.apex < FIRST + 60
 
 
 def test_an_unknown_rate_is_told(clip: Clip, backend: DlibLandmarks) -> None:

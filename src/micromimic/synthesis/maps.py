@@ -237,7 +237,7 @@ def draw_movement(
 
     >>> weights, names = draw_movement("positive", np.random.default_rng(1), MapConfig())
     >>> weights.shape == (len(UNIT_NAMES),), names
-    (True, ('6', '12'))
+    (True, ('L12',))
     """
     recipe = sample_recipe(
         label,

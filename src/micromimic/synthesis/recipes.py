@@ -174,7 +174,7 @@ def sample_recipe(
 
     >>> recipe = sample_recipe("surprise", np.random.default_rng(0))
     >>> recipe.action_units
-    ('L2',)
+    ('1',)
     """
     if label not in COMBINATIONS:
         raise ValueError(f"label must be one of {tuple(COMBINATIONS)}, got {label!r}")
