@@ -50,7 +50,6 @@ Triples = NDArray[np.int32]
 _FACE_PX: Final = 15.0 / 0.287
 """Pixels of `ClipConfig.face_px` for one pixel a canonical unit."""
 _TEXELS: Final = 2.0  # atlas pixels in an image pixel
-_FINE_EYES, _FINE_MOUTH = 3, 2  # samples along a pixel's side
 _NOSE_DEPTH: Final = 8.0  # canonical units that ``ClipConfig.yaw_px`` is told for
 _LIGHT: Final = 1.12
 _SHINE: Final = 150.0  # grey level of skin that highlights are told for
@@ -263,14 +262,13 @@ class HeadScene:
         out = self._background.picture(self.pose.matrix(time))
         colour, depth = self._draw(painted, values, self._layers.whole, self._whole)
         lay_over(out, colour, is_seen(depth))
-        for triangles, vertices_of, lashes in self._layers.windows:
-            fine = _FINE_MOUTH if lashes is None else _FINE_EYES
-            window = fine_window(painted.image[vertices_of], self._whole, fine)
+        for part in self._layers.windows:
+            window = fine_window(painted.image[part.vertices], self._whole, part.fine)
             if window is None:
                 continue
-            colour, depth = self._draw(painted, values, triangles, window)
-            if lashes is not None:
-                self._draw_lashes(colour, depth, painted, lashes, window)
+            colour, depth = self._draw(painted, values, part.triangles, window)
+            if len(part.lashes):
+                self._draw_lashes(colour, depth, painted, part.lashes, window)
             paste(out, colour, window)
         return out
 

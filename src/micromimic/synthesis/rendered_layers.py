@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -30,9 +30,33 @@ _AWAY_INSIDE: Final = -0.8  # the same at lids and lips, which roll
 _HAIR_BEHIND: Final = 12.0  # canonical units that long hair hangs behind the eyes
 _HOLLOW: Final = 4.5  # canonical units of depth over which the mouth gets dark
 _AROUND: Final = 2.5  # canonical units around a box from which triangles may reach into it
-# left, top, right, bottom of what is drawn finely, canonical units of the unshaped head
-_EYE_BOX: Final = (2.2, 2.8, 12.2, 9.6)
-_MOUTH_BOX: Final = (-7.6, 17.2, 7.6, 25.6)
+_EYE: Final = (Part.SKIN, Part.EYE)
+_MOUTH: Final = (Part.SKIN, Part.LIP, Part.MOUTH, Part.TEETH, Part.TONGUE)
+_BOXES: Final[tuple[tuple[tuple[float, float, float, float], int, tuple[Part, ...]], ...]] = (
+    ((-12.2, 2.8, -2.2, 9.6), 3, _EYE),
+    ((2.2, 2.8, 12.2, 9.6), 3, _EYE),
+    ((-5.2, 9.4, 5.2, 19.4), 2, (Part.SKIN,)),
+    ((-7.6, 17.6, 7.6, 25.6), 2, _MOUTH),
+)
+"""What is drawn finely: left, top, right and bottom in canonical units of the unshaped head, from
+the midline; samples along a pixel's side; and what is seen there. Edges that lie before something
+else (lids, the nose, lips) would else move in steps, by up to .05 px."""
+
+
+class Fine(NamedTuple):
+    """A finely drawn part.
+
+    Args:
+        triangles: (m, 3) those that may reach into it.
+        vertices: those that it must hold.
+        lashes: (l, 3) triangles of lashes.
+        fine: samples along a pixel's side.
+    """
+
+    triangles: Triples
+    vertices: NDArray[np.intp]
+    lashes: Triples
+    fine: int
 
 
 class Layers:
@@ -40,8 +64,7 @@ class Layers:
 
     Attributes:
         whole: (m, 3) skin that may face the camera; the windows cover the rest.
-        windows: for the right eye, the left eye and the mouth: triangles that may reach into it,
-            the vertices that it must hold, and the lashes (None at the mouth).
+        windows: both eyes, the nose and the mouth.
         roots: (r,) strength of lashes at painted vertices.
         hollow: (r,) how much of the light comes into the mouth.
     """
@@ -53,33 +76,22 @@ class Layers:
         skin = mesh.of(Part.SKIN)
         self.whole = np.ascontiguousarray(atlas.triangles[skin & (facing > _AWAY)])
         drawn = ~mesh.of(Part.LASH) & (~skin | (facing > _AWAY_INSIDE))
-        self.windows: list[tuple[Triples, NDArray[np.intp], Triples | None]] = []
+        self.windows: list[Fine] = []
         centres = base[atlas.triangles].mean(1)[:, :2]
-        for low, high, eye in _boxes():
+        for (left, top, right, bottom), fine, parts in _BOXES:
+            low, high = np.array([MIDLINE + left, top]), np.array([MIDLINE + right, bottom])
             near = ((centres > low - _AROUND) & (centres < high + _AROUND)).all(1)
-            here = mesh.of(Part.SKIN, Part.EYE) if eye else ~mesh.of(Part.EYE)
             inside = ((base[:, :2] > low) & (base[:, :2] < high)).all(1) & (base[:, 2] > -4.0)
             self.windows.append(
-                (
-                    np.ascontiguousarray(atlas.triangles[near & drawn & here]),
+                Fine(
+                    np.ascontiguousarray(atlas.triangles[near & drawn & mesh.of(*parts)]),
                     np.flatnonzero(inside & (atlas.parts == Part.SKIN)),
-                    np.ascontiguousarray(atlas.triangles[near & mesh.of(Part.LASH)])
-                    if eye
-                    else None,
+                    np.ascontiguousarray(atlas.triangles[near & mesh.of(Part.LASH)]),
+                    fine,
                 )
             )
         self.roots = mesh.roots[atlas.vertices]
         self.hollow = _hollow(base[:, 2], atlas.parts)
-
-
-def _boxes() -> list[tuple[Array, Array, bool]]:
-    """Low and high corner of what is drawn finely, and whether it is an eye."""
-    left, top, right, bottom = _EYE_BOX
-    eyes = [(MIDLINE - right, MIDLINE - left), (MIDLINE + left, MIDLINE + right)]
-    boxes = [(np.array([a, top]), np.array([b, bottom]), True) for a, b in eyes]
-    left, top, right, bottom = _MOUTH_BOX
-    low, high = np.array([MIDLINE + left, top]), np.array([MIDLINE + right, bottom])
-    return [*boxes, (low, high, False)]
 
 
 def _hollow(depth: Array, parts: NDArray[np.int8]) -> NDArray[np.float32]:
