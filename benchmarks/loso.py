@@ -1,14 +1,16 @@
 """How well do flow models learn from real maps? Leave-one-subject-out, and few subjects.
 
     python benchmarks/loso.py [--manifest FILE] [--models ...] [--starts ...] [--half all]
-                              [--seeds N] [--draws N] [--jobs N]
+                              [--seeds N] [--draws N] [--files ONNX ...] [--jobs N]
 
 For each model and start (``none``: random weights and real maps only, ``default``: with the shipped
 synthetic ones) UF1 and UAR over all held-out subjects, a line a seed and their mean, and the
 seconds that one seed took. Then the same models trained on the maps of five subjects only, tested
 on all others: the mean of several draws of the five, the same five for all models and starts.
 Nothing is selected on a tested subject; intervals are 95 % over subjects, those of a mean drawing
-the same subjects for all of its runs; a difference under .03 is noise.
+the same subjects for all of its runs; a difference under .03 is noise. flow-ensemble draws nothing,
+so its seeds say the same; ``--files`` starts from other synthetic networks, a run each, and shows
+what they vary by.
 
 Settings may be chosen with ``--half development`` alone: the subjects whose names
 `evaluation.halves` puts there.
@@ -53,10 +55,12 @@ def default_manifest() -> Path:
     return shared / "data" / "flow_maps" / "manifest.csv"
 
 
-def leave_one_out(samples: Samples, model: str, init: Init, seeds: int, jobs: int) -> None:
-    """Print a line a seed, and the mean."""
+def leave_one_out(
+    samples: Samples, model: str, starts: Sequence[tuple[str, Init, int]], jobs: int
+) -> None:
+    """Print a line for each (name, init, seed), and the mean."""
     runs = []
-    for seed in range(seeds):
+    for name, init, seed in starts:
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             result = run_protocol(
@@ -66,10 +70,12 @@ def leave_one_out(samples: Samples, model: str, init: Init, seeds: int, jobs: in
                 workers=Workers(jobs),
             )
         seconds = time.monotonic() - began
-        show(f"{model}, init {init}, seed {seed}", metrics_of(result.predictions)["composite"],
+        show(f"{model}, init {name}, seed {seed}", metrics_of(result.predictions)["composite"],
              f"{len(result.folds)} folds in {seconds:.0f} s")  # fmt: skip
         runs.append(result.predictions)
-    show_mean(f"{model}, init {init}, mean of {seeds}", runs)
+    names = list(dict.fromkeys(name for name, _, _ in starts))
+    said = names[0] if len(names) == 1 else "files"
+    show_mean(f"{model}, init {said}, mean of {len(starts)}", runs)
 
 
 def show_mean(name: str, runs: Sequence[Sequence[Prediction]], draws: int = 2000) -> None:
@@ -163,6 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--models", nargs="+", default=["flow-capsnet", "flow-ensemble"])
     parser.add_argument("--starts", nargs="+", default=list(STARTS), choices=STARTS)
     parser.add_argument("--half", default="all", choices=("all", "development", "other"))
+    parser.add_argument("--files", nargs="+", type=Path, help="flow-capsnets to start from")
     parser.add_argument("--seeds", type=int, default=3, help="of leave-one-out; 0: none")
     parser.add_argument("--draws", type=int, default=5, help="of five training subjects; 0: none")
     parser.add_argument("--jobs", type=int, default=2)
@@ -178,7 +185,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             show(name, metrics_of(controls[name])["composite"])
         for model in options.models:
             for init in options.starts if options.seeds else ():
-                leave_one_out(samples, model, init, options.seeds, options.jobs)
+                seeds = [(str(init), init, seed) for seed in range(options.seeds)]
+                leave_one_out(samples, model, seeds, options.jobs)
+            if options.files:
+                files = [(f"file {k}", path, 0) for k, path in enumerate(options.files)]
+                leave_one_out(samples, model, files, options.jobs)
             if options.draws:
                 few_subjects(samples, model, options.starts, 5, options.draws, options.jobs)
     except MicromimicError as error:

@@ -122,6 +122,10 @@ class UnitModel:
             (views[0][2] + views[1][2]) / 2,
         )
 
+    def one_view(self, view: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(n, units) presence logits of (n, 3, 28, 28) centred maps as they are, not mirrored."""
+        return self._run(view)[0]
+
     def probabilities(self, maps: NDArray[np.generic]) -> NDArray[np.float64]:
         """(n, units) calibrated probability that each unit acts; ``maps`` as of `scores`."""
         return self.calibration.probabilities(self.scores(maps).presence)

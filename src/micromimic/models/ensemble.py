@@ -1,12 +1,16 @@
-"""Several models that look at flow maps, heard as one.
+"""Two networks that know synthetic motion, and a kernel machine that learns real clips beside them.
 
-Each member's scores are divided by their spread among subjects that it had not seen, weighted, and
-added up. Spread and weights come from the training part alone (`training.ensemble`).
+The class network says what it would say anyway; the machine is fitted to what is left over. Two
+clips are alike to it when their motion is, and when the network of action units sees the same units
+in them: what a unit means for the class is then learned from the clips themselves.
+
+Rasmussen and Williams, *Gaussian Processes for Machine Learning* (2006), section 2.7: regression
+about a known mean; the kernel is the mean of two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,44 +19,35 @@ from numpy.typing import NDArray
 
 from micromimic.errors import MissingExtraError, ModelError
 from micromimic.labels import EMOTIONS
-from micromimic.models.learner import Fitted
+from micromimic.models.action_units import SHIPPED_UNITS, load_unit_model
 from micromimic.models.onnx import load_model
+from micromimic.models.preprocess import center, mirror
 from micromimic.models.recognizers import FlowModel
+from micromimic.models.svm import RbfMachine
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Voice:
-    """One member.
+class Evidence:
+    """Views of clips, row by row, as the ensemble looks at them.
 
     Args:
-        name: what it is, for people.
-        fitted: the trained model.
-        factor: its scores are multiplied by; above 0.
-        share: of the sum of all members' weights; votes are averaged by it.
-
-    Raises:
-        ValueError: if a number is out of range.
+        motion: (n, 1568) float32 u and v of the centred map.
+        units: (n, units) logits of the network of action units; None without it.
+        start: (n, 3) how far the class network's probabilities are from even ones; 0 without it.
     """
 
-    name: str
-    fitted: Fitted
-    factor: float
-    share: float
-
-    def __post_init__(self) -> None:
-        if not (np.isfinite(self.factor) and self.factor > 0 and 0 < self.share <= 1):
-            raise ValueError(
-                f"expected factor > 0 and share in (0, 1], got {self.factor}, {self.share}"
-            )
+    motion: NDArray[np.float32]
+    units: Array | None
+    start: Array
 
 
-class FrozenFlow:
-    """A trained file as a `models.learner.Fitted`: it answers, and learns nothing more.
+class Synthetic:
+    """The networks that were trained on synthetic motion.
 
     Args:
-        path: an ONNX file of a model that looks at flow.
+        path: an ONNX file of a model that looks at flow, as the shipped flow-capsnet.
 
     Raises:
         ModelError: if it is none.
@@ -66,69 +61,85 @@ class FrozenFlow:
                 "pass a flow-capsnet"
             )
         self.path = path
-        self._model = model
+        self.classes = model
+        self.units = load_unit_model()
 
-    def scores(self, inputs: NDArray[np.generic]) -> Array:
-        """(n, 3) scores of raw maps, averaged over each map and its mirror image."""
-        return self._model.scores_and_votes(inputs)[0]
+    @property
+    def files(self) -> tuple[bytes, bytes]:
+        """The class network's and the unit network's ONNX."""
+        return self.path.read_bytes(), SHIPPED_UNITS.read_bytes()
 
-    def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
-        """The file as it is, with its own metadata."""
-        return self.path.read_bytes()
+
+def evidence_of(view: NDArray[np.float32], synthetic: Synthetic | None) -> Evidence:
+    """What the ensemble sees.
+
+    Args:
+        view: (n, 3, 28, 28) centred maps, or their mirror images.
+        synthetic: None leaves its networks out.
+    """
+    motion = view[:, :2].reshape(len(view), -1)
+    if synthetic is None:
+        return Evidence(motion, None, np.zeros((len(view), len(EMOTIONS))))
+    classes = synthetic.classes
+    chances = classes.calibration.probabilities(classes.one_view(view))
+    return Evidence(motion, synthetic.units.one_view(view), chances - 1 / len(EMOTIONS))
+
+
+@dataclass(frozen=True)
+class Machine:
+    """``lead * start + motion kernel @ weights + unit kernel @ weights``.
+
+    Args:
+        motion: on u and v.
+        units: on the logits of action units, each divided by its ``spread``; None without them.
+        spread: (units,) above 0; None without them.
+        lead: how much of the class network's own answer is kept.
+    """
+
+    motion: RbfMachine
+    units: RbfMachine | None
+    spread: Array | None
+    lead: float
+
+    def scores(self, seen: Evidence) -> Array:
+        """(n, 3)."""
+        total = self.lead * seen.start + self.motion.scores(seen.motion)
+        if self.units is not None and self.spread is not None and seen.units is not None:
+            total = total + self.units.scores(seen.units / self.spread)
+        return np.asarray(total)
 
 
 class FittedEnsemble:
-    """Trained members; `models.learner.Fitted`.
+    """A trained machine with its networks; `models.learner.Fitted`.
 
     Args:
-        voices: the members.
-
-    Raises:
-        ValueError: if there is none.
+        machine: trained.
+        synthetic: the networks beside it, if any.
+        sharpness: scores are multiplied by, so that ``softmax(scores)`` gives probabilities.
     """
 
-    def __init__(self, voices: Sequence[Voice]) -> None:
-        if not voices:
-            raise ValueError("expected at least one member, got none")
-        self.voices = tuple(voices)
+    def __init__(self, machine: Machine, synthetic: Synthetic | None, sharpness: float) -> None:
+        self.machine = machine
+        self.synthetic = synthetic
+        self.sharpness = sharpness
 
     def scores(self, inputs: NDArray[np.generic]) -> Array:
-        """(n, 3) weighted sums of the members' scores of (n, 3, 28, 28) raw maps."""
-        total = np.zeros((len(inputs), len(EMOTIONS)))
-        for voice in self.voices:
-            total += voice.factor * voice.fitted.scores(inputs)
-        return total
+        """(n, 3) of (n, 3, 28, 28) raw maps, averaged over each map and its mirror image."""
+        data = center(inputs)
+        views = (data, mirror(data))
+        said = [self.machine.scores(evidence_of(view, self.synthetic)) for view in views]
+        return self.sharpness * np.asarray(said[0] + said[1]) / 2
 
     def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
-        """One graph of all members, which `models.onnx.load_model` opens.
+        """One graph of machine and networks, which `models.onnx.load_model` opens.
 
         Raises:
             MissingExtraError: without the package onnx.
         """
         try:
-            from micromimic.models.ensemble_onnx import join  # noqa: PLC0415 - train extra
+            from micromimic.models.ensemble_onnx import build_onnx  # noqa: PLC0415 - train extra
         except ImportError as error:
             raise MissingExtraError(
                 "expected the package onnx, got none; pip install 'micromimic[train]'"
             ) from error
-        files = [voice.fitted.to_onnx(metadata) for voice in self.voices]
-        factors = [voice.factor for voice in self.voices]
-        return join(files, factors, [voice.share for voice in self.voices], metadata)
-
-
-def spread_of(scores: Array) -> float:
-    """How far apart a model holds its classes: the root mean square about each row's mean.
-
-    Adding a number to all scores of a row says nothing about its class, so it is taken away first.
-
-    Args:
-        scores: (n, 3), n above 0.
-
-    Returns:
-        Above 0; 1 for a model that never tells classes apart.
-
-    >>> spread_of(np.array([[1.0, 0.0, 0.0], [5.0, 6.0, 5.0]])).__round__(3)
-    0.471
-    """
-    apart = scores - scores.mean(1, keepdims=True)
-    return float(np.sqrt(np.square(apart).mean())) or 1.0
+        return build_onnx(self, metadata)

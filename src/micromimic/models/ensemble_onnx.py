@@ -1,70 +1,75 @@
-"""Join the ONNX graphs of several models into one that says their weighted sum."""
+"""The ensemble as one ONNX graph: its networks' graphs taken in whole, the machine beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import onnx
-from onnx import compose
+from onnx import TensorProto, compose
 
 from micromimic.canonical import UNITS
 from micromimic.errors import ModelError
 from micromimic.labels import EMOTIONS
+from micromimic.models.ensemble import FittedEnsemble
 from micromimic.models.graph import OPSET, Graph, finish
+from micromimic.models.svm_onnx import double, machine_scores, motion_features, real
 
 _INPUT: Final = "maps"
+_Ends = dict[str, tuple[str, tuple[int, ...]]]
 
 
-def join(
-    files: Sequence[bytes],
-    factors: Sequence[float],
-    shares: Sequence[float],
-    metadata: Mapping[str, object],
-) -> bytes:
+def build_onnx(model: FittedEnsemble, metadata: Mapping[str, object]) -> bytes:
     """One graph.
 
     Args:
-        files: ONNX models with the input ``maps`` and the output ``scores``, or ``lengths`` and
-            ``votes``, as `models.onnx` describes them.
-        factors: what each one's scores are multiplied by.
-        shares: what its votes, if it has any, are weighted by.
+        model: trained.
         metadata: stored inside as JSON.
 
     Returns:
-        A checked model; its outputs are ``lengths`` (n, 3), the weighted sum, and ``votes``
-        (n, 3, g, g), or ``scores`` (n, 3) where no member votes.
+        A checked model: input ``maps`` (n, 3, 28, 28), centred; outputs ``lengths`` (n, 3), the
+        scores of the maps as given, and the class network's ``votes`` (n, 3, g, g); or ``scores``
+        alone where no network votes.
 
     Raises:
-        ModelError: if members were written with other ONNX operators, or vote on other grids.
+        ModelError: if a network's file was written with other ONNX operators.
     """
     graph = Graph()
-    summands, votes, voting, grids = [], [], [], set()
-    for number, (content, factor, share) in enumerate(zip(files, factors, shares, strict=True)):
-        ends = _include(graph, content, f"m{number}_")
-        said, _ = ends["lengths"] if "lengths" in ends else ends["scores"]
-        summands.append(graph.step("Mul", said, graph.number(factor)))
-        if "votes" in ends:
-            name, shape = ends["votes"]
-            votes.append(graph.step("Mul", name, graph.number(share)))
-            voting.append(share)
-            grids.add(shape)
-    if len(grids) > 1:
-        raise ModelError(
-            f"expected members that vote on one grid, got {sorted(grids)}; start from a file that "
-            "this version wrote"
+    machine = model.machine
+    parts = [machine_scores(graph, motion_features(graph, _INPUT), machine.motion)]
+    votes: tuple[str, tuple[int, ...]] | None = None
+    if model.synthetic is not None and machine.units is not None and machine.spread is not None:
+        classes, units = (
+            _include(graph, file, prefix)
+            for file, prefix in zip(model.synthetic.files, ("classes_", "units_"), strict=True)
         )
+        votes = classes.get("votes")
+        said, _ = classes.get("lengths") or classes["scores"]
+        parts.append(_start(graph, said, model))
+        presence = double(graph, units["presence"][0])
+        presence = graph.step("Div", presence, graph.constant(machine.spread))
+        parts.append(machine_scores(graph, presence, machine.units))
+    total = graph.step("Mul", graph.step("Sum", *parts), real(graph, model.sharpness))
+    graph.step("Cast", total, to=TensorProto.FLOAT, name="lengths" if votes else "scores")
     outputs: dict[str, tuple[int, ...]] = {"scores": (len(EMOTIONS),)}
     if votes:
-        outputs = {"lengths": (len(EMOTIONS),), "votes": grids.pop()}
-        total = graph.step("Sum", *votes)
-        graph.step("Div", total, graph.number(sum(voting)), name="votes")
-    graph.step("Sum", *summands, name="lengths" if votes else "scores")
-    model = finish(graph, "flow-ensemble", {_INPUT: (3, UNITS, UNITS)}, outputs, metadata)
-    return bytes(model.SerializeToString(deterministic=True))
+        graph.step("Identity", votes[0], name="votes")
+        outputs = {"lengths": (len(EMOTIONS),), "votes": votes[1]}
+    inputs = {_INPUT: (3, UNITS, UNITS)}
+    whole = finish(graph, "flow-ensemble", inputs, outputs, metadata)
+    return bytes(whole.SerializeToString(deterministic=True))
 
 
-def _include(graph: Graph, content: bytes, prefix: str) -> dict[str, tuple[str, tuple[int, ...]]]:
+def _start(graph: Graph, said: str, model: FittedEnsemble) -> str:
+    """What is kept of the class network's own answer."""
+    assert model.synthetic is not None
+    temperature = model.synthetic.classes.calibration.temperature
+    sharp = graph.step("Div", double(graph, said), real(graph, temperature))
+    apart = graph.step("Sub", graph.step("Softmax", sharp, axis=1), real(graph, 1 / len(EMOTIONS)))
+    return graph.step("Mul", apart, real(graph, model.machine.lead))
+
+
+def _include(graph: Graph, content: bytes, prefix: str) -> _Ends:
     """Take a model's steps in under other names.
 
     Returns:
@@ -74,7 +79,7 @@ def _include(graph: Graph, content: bytes, prefix: str) -> dict[str, tuple[str, 
     versions = {entry.domain: entry.version for entry in model.opset_import}
     if versions != {"": OPSET}:
         raise ModelError(
-            f"expected a member written with ONNX operators {OPSET}, got {versions}; train it "
+            f"expected a network written with ONNX operators {OPSET}, got {versions}; train it "
             "again with this version"
         )
     shapes = {

@@ -179,6 +179,11 @@ class FlowModel(RecognitionModel):
         both /= np.maximum(both.sum((2, 3), keepdims=True), 1e-12)
         return np.asarray(lengths + other, np.float64) / 2, both
 
+    def one_view(self, view: NDArray[np.float32]) -> Scores:
+        """(n, 3) class scores of (n, 3, 28, 28) centred maps as they are, not mirrored."""
+        name = "lengths" if self._voting else "scores"
+        return np.asarray(self._run([name], "maps", view)[0], np.float64)
+
 
 class FaceModel(RecognitionModel):
     """Looks at one picture of the face at the apex."""

@@ -86,8 +86,11 @@ class RbfMachine:
 
     def scores(self, features: NDArray[np.generic]) -> Array:
         """(n, 3) of (n, d)."""
-        kernel = np.exp(-self.gamma * _square_distances(features, self.support))
-        return np.asarray(kernel @ self.weights + self.bias)
+        return np.asarray(self.kernel(features) @ self.weights + self.bias)
+
+    def kernel(self, features: NDArray[np.generic]) -> Array:
+        """(n, m) likeness of (n, d) to the support."""
+        return np.asarray(np.exp(-self.gamma * _square_distances(features, self.support)))
 
 
 @dataclass(frozen=True)

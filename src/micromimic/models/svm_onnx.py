@@ -38,36 +38,48 @@ def build_onnx(
     name = "features"
     if view == "flow":
         name, shape = "maps", (3, UNITS, UNITS)
-        pair = graph.step("Slice", name, graph.integers(0), graph.integers(2), graph.integers(1))
-        features = _double(graph, graph.shape(pair, -1, size))
+        features = motion_features(graph, name)
     else:
-        features = _double(graph, name)
-    if isinstance(machine, HellingerMachine):
-        kernel = graph.step("Sqrt", features)
-    else:
-        kernel = _gaussian(graph, features, machine)
-    scores = graph.step("MatMul", kernel, graph.constant(machine.weights))
-    scores = graph.step("Add", scores, graph.constant(machine.bias))
+        features = double(graph, name)
+    scores = machine_scores(graph, features, machine)
     graph.step("Cast", scores, to=TensorProto.FLOAT, name="scores")
     model = finish(graph, "svm", {name: shape}, {"scores": (len(EMOTIONS),)}, metadata)
     return bytes(model.SerializeToString(deterministic=True))
 
 
+def motion_features(graph: Graph, maps: str) -> str:
+    """(n, 1568) u and v of (n, 3, 28, 28) maps, in double precision."""
+    pair = graph.step("Slice", maps, graph.integers(0), graph.integers(2), graph.integers(1))
+    return double(graph, graph.shape(pair, -1, 2 * UNITS * UNITS))
+
+
+def machine_scores(graph: Graph, features: str, machine: HellingerMachine | RbfMachine) -> str:
+    """(n, 3) decision values of (n, d) features, both in double precision."""
+    if isinstance(machine, HellingerMachine):
+        kernel = graph.step("Sqrt", features)
+    else:
+        kernel = _gaussian(graph, features, machine)
+    scores = graph.step("MatMul", kernel, graph.constant(machine.weights))
+    return graph.step("Add", scores, graph.constant(machine.bias))
+
+
 def _gaussian(graph: Graph, features: str, machine: RbfMachine) -> str:
     """(n, m) ``exp(-gamma |x - s|^2)``."""
     # the vectors are stored as they came, in single precision: half the file
-    support = _double(graph, graph.constant(machine.support.T))
+    support = double(graph, graph.constant(machine.support.T))
     products = graph.step("MatMul", features, support)
     squares = graph.sum(graph.step("Mul", features, features), 1, keep=True)
     lengths = np.square(machine.support.astype(np.float64)).sum(1)
     distances = graph.step("Add", squares, graph.constant(lengths))
-    distances = graph.step("Sub", distances, graph.step("Mul", products, _number(graph, 2.0)))
-    return graph.step("Exp", graph.step("Mul", distances, _number(graph, -machine.gamma)))
+    distances = graph.step("Sub", distances, graph.step("Mul", products, real(graph, 2.0)))
+    return graph.step("Exp", graph.step("Mul", distances, real(graph, -machine.gamma)))
 
 
-def _double(graph: Graph, value: str) -> str:
+def double(graph: Graph, value: str) -> str:
+    """In double precision."""
     return graph.step("Cast", value, to=TensorProto.DOUBLE)
 
 
-def _number(graph: Graph, value: float) -> str:
+def real(graph: Graph, value: float) -> str:
+    """A constant in double precision."""
     return graph.constant(np.array(value, np.float64))

@@ -1,9 +1,8 @@
-"""Train several models on the same maps, and hear them as one.
+"""Train the ensemble: a kernel machine on real clips, about what synthetic motion already tells.
 
-The members err differently: a capsule network and a kernel machine learn from the clips given; the
-shipped capsule network knows synthetic motion only and learns nothing more. How far each one's
-scores reach, and how sharp their sum has to be for its probabilities to hold, is measured on
-subjects that are held out of the training part in turn; nobody outside it is looked at.
+Everything that is fitted comes from the training part: the machine's weights, how far units are
+spread, and how sharp the sum has to be for its probabilities to hold, which is measured on subjects
+that are held out of the training part in turn. Nothing is drawn, so every seed gives the same.
 """
 
 from __future__ import annotations
@@ -19,73 +18,83 @@ from numpy.typing import NDArray
 from micromimic.errors import ModelError
 from micromimic.evaluation.folder import digest_of_file
 from micromimic.evaluation.splits import Split, grouped
-from micromimic.models.ensemble import FittedEnsemble, FrozenFlow, Voice, spread_of
-from micromimic.models.learner import (
-    FitOptions,
-    Fitted,
-    Init,
-    Learner,
-    Samples,
-    View,
-    expect_classes,
-)
+from micromimic.labels import EMOTIONS
+from micromimic.models.action_units import SHIPPED_UNITS
+from micromimic.models.ensemble import Evidence, FittedEnsemble, Machine, Synthetic, evidence_of
+from micromimic.models.learner import FitOptions, Init, Samples, View, expect_classes
 from micromimic.models.onnx import SHIPPED
-from micromimic.models.ridge import FlowRidge
+from micromimic.models.preprocess import center, mirror
+from micromimic.models.svm import RbfMachine
 from micromimic.training.calibrate import calibrate
-from micromimic.training.flow_nets import FlowLearner
 
 Array = NDArray[np.float64]
-
-FROZEN: Final = "synthetic flow-capsnet"
-"""Name of the member that is not trained."""
+_CLASSES: Final = len(EMOTIONS)
 
 
 @dataclass(frozen=True)
 class EnsembleRecipe:
-    """How members are heard together.
-
-    Weights are constants: fitted to the held-out subjects of the training part, with any penalty,
-    they were no better on the development half of the published maps (`evaluation.halves`), nor
-    where five subjects are known. Equal ones were within the noise of these.
+    """Constants of the machine: round numbers near the flat optimum on the development half of the
+    published maps (`evaluation.halves`, ``docs/experiments.md``).
 
     Args:
-        network, kernel, frozen: weights of the capsule network, the kernel machine, and the
-            synthetic network; above 0.
+        motion: narrowness of the kernel on motion: its gamma in parts of one over the training
+            maps' total variance.
+        units: the same of the kernel on action units, each divided by its spread.
+        ridge: variance of the noise on a label, that of the process being 1; more is smoother.
+        lead: how much of the synthetic network's own answer is kept.
         inner_folds: groups of training subjects that are held out in turn.
-        tuned_below: with fewer training clips, the capsule network starts from the synthetic one's
-            weights, which was better in eight of eleven draws of five subjects; with more, from
-            random ones, which were as good alone and no worse beside it.
-        trusted_from: with fewer training clips, the trained members' weights shrink in proportion:
-            who has seen fifteen clips should not outvote who has seen thousands of synthetic ones.
 
     Raises:
-        ValueError: if a weight is not above 0, or there are fewer than two folds.
+        ValueError: if a number is not above 0, or there are fewer than two folds.
     """
 
-    network: float = 1.0
-    kernel: float = 2.0
-    frozen: float = 1.0
-    inner_folds: int = 3
-    tuned_below: int = 50
-    trusted_from: int = 100
+    motion: float = 0.6
+    units: float = 1.5
+    ridge: float = 1.0
+    lead: float = 0.5
+    inner_folds: int = 5
 
     def __post_init__(self) -> None:
-        if min(self.network, self.kernel, self.frozen) <= 0 or self.inner_folds < 2:
+        if min(self.motion, self.units, self.ridge, self.lead) <= 0 or self.inner_folds < 2:
             raise ValueError(
-                "expected weights above 0 and at least 2 inner folds, got "
-                f"{self.network}, {self.kernel}, {self.frozen}, {self.inner_folds}"
+                "expected numbers above 0 and at least 2 inner folds, got "
+                f"{self.motion}, {self.units}, {self.ridge}, {self.lead}, {self.inner_folds}"
             )
 
 
-class FlowEnsemble:
-    """A capsule network, a kernel machine and the synthetic network, as a `models.learner.Learner`.
+@dataclass(frozen=True)
+class Views:
+    """Evidence of clips and of their mirror images."""
 
-    ``init`` is the file of the synthetic network, a flow-capsnet: ``default`` the shipped one;
-    ``none`` leaves it out, so that nothing but the clips given decides. There are no epochs to
-    report: members are trained one after another.
+    one: Evidence
+    other: Evidence
+
+    def take(self, rows: NDArray[np.integer]) -> Views:
+        """Some clips, in this order."""
+        return Views(_rows(self.one, rows), _rows(self.other, rows))
+
+    def stacked(self) -> Evidence:
+        """All views, those of the mirror images last."""
+        one, other = self.one, self.other
+        units = None
+        if one.units is not None and other.units is not None:
+            units = np.concatenate([one.units, other.units])
+        motion = np.concatenate([one.motion, other.motion])
+        return Evidence(motion, units, np.concatenate([one.start, other.start]))
+
+    def scores(self, machine: Machine) -> Array:
+        """(n, 3), averaged over both."""
+        return (machine.scores(self.one) + machine.scores(self.other)) / 2
+
+
+class FlowEnsemble:
+    """Kernel machine and synthetic networks, as a `models.learner.Learner`.
+
+    ``init`` is the file of the class network, a flow-capsnet: ``default`` the shipped one; ``none``
+    leaves both networks out, so that nothing but the clips given decides. There are no epochs.
 
     Args:
-        recipe: how they are heard together.
+        recipe: constants.
 
     >>> FlowEnsemble().view
     'flow'
@@ -97,14 +106,11 @@ class FlowEnsemble:
 
     def __init__(self, recipe: EnsembleRecipe | None = None) -> None:
         self.recipe = recipe or EnsembleRecipe()
-        self.members: Mapping[str, Learner] = {
-            "network": FlowLearner("flow-capsnet"),
-            "kernel": FlowRidge(),
-        }
         self.settings: Mapping[str, object] = {
             **asdict(self.recipe),
-            "members": {name: dict(one.settings) for name, one in self.members.items()},
+            "mirrored": True,
             "shipped": digest_of_file(SHIPPED),
+            "shipped_units": digest_of_file(SHIPPED_UNITS),
         }
 
     def encode(self, clip: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -116,9 +122,9 @@ class FlowEnsemble:
         return None
 
     def fit(self, samples: Samples, options: FitOptions) -> FittedEnsemble:
-        """Train the members, and measure their spread; see `models.learner.Learner.fit`.
+        """Solve for the machine's weights, and measure how sharp its answers may be.
 
-        Where the training part has one subject, so that nobody can be held out, the spread is that
+        Where the training part has one subject, so that nobody can be held out, sharpness is that
         of the training clips themselves.
 
         Raises:
@@ -126,56 +132,52 @@ class FlowEnsemble:
             ModelError: if ``options.init`` is no file of a flow model, or ``download``.
         """
         expect_classes(samples)
-        frozen = _frozen(options.init)
-        # decided by the whole training part, so that what is held out of it is asked alike
-        start: Init = options.init if len(samples) < self.recipe.tuned_below else "none"
-        aside = replace(
-            options, init=start, checkpoint=None, each_epoch=None, report=None, log_dir=None
-        )
+        synthetic = _synthetic(options.init)
+        data = center(samples.inputs)
+        views = Views(*(evidence_of(view, synthetic) for view in (data, mirror(data))))
         splits = inner_splits(samples, self.recipe.inner_folds)
-        asked = np.concatenate([test for _, test in splits])
-        fitted: dict[str, Fitted] = {}
-        seen: dict[str, Array] = {}
-        for number, (name, learner) in enumerate(self.members.items()):
-            if options.report:
-                options.report("members", number, len(self.members))
-            parts = [
-                learner.fit(samples.take(train), aside).scores(samples.inputs[test])
-                for train, test in splits
-            ]
-            seen[name] = np.concatenate(parts)
-            fitted[name] = learner.fit(samples, aside)
-        if options.report:
-            options.report("members", len(self.members), len(self.members))
-        if frozen is not None:
-            fitted["frozen"] = frozen
-            seen["frozen"] = frozen.scores(samples.inputs[asked])
-        trust = min(1.0, len(samples) / self.recipe.trusted_from)
-        return self._together(fitted, seen, samples.targets[asked], trust)
+        said, asked = [], []
+        for train, test in splits:
+            machine = fit_machine(views.take(train), samples.targets[train], self.recipe)
+            said.append(views.take(test).scores(machine))
+            asked.append(samples.targets[test])
+        temperature = calibrate(np.concatenate(said), np.concatenate(asked)).temperature
+        machine = fit_machine(views, samples.targets, self.recipe)
+        return FittedEnsemble(machine, synthetic, 1 / temperature)
 
-    def _together(
-        self,
-        fitted: Mapping[str, Fitted],
-        seen: Mapping[str, Array],
-        targets: NDArray[np.int64],
-        trust: float,
-    ) -> FittedEnsemble:
-        """Members with factors from what they said of subjects they had not seen."""
-        weights = {
-            name: getattr(self.recipe, name) * (1.0 if name == "frozen" else trust)
-            for name in fitted
-        }
-        total = sum(weights.values())
-        factors = {name: weights[name] / total / spread_of(seen[name]) for name in fitted}
-        together = np.sum([factors[name] * seen[name] for name in fitted], axis=0)
-        sharpness = 1 / calibrate(together, targets).temperature
-        called = {"network": "flow-capsnet", "kernel": "kernel ridge", "frozen": FROZEN}
-        return FittedEnsemble(
-            [
-                Voice(called[name], one, factors[name] * sharpness, weights[name] / total)
-                for name, one in fitted.items()
-            ]
-        )
+
+def fit_machine(views: Views, targets: NDArray[np.int64], recipe: EnsembleRecipe) -> Machine:
+    """Kernel ridge regression of class indicators, less what the class network says.
+
+    Maps of a rare class count for more, so that all classes weigh the same; a class without maps
+    is regressed to a constant below the others' mean.
+
+    Args:
+        views: of n clips; each is trained with its mirror image.
+        targets: (n,) class numbers.
+        recipe: constants.
+    """
+    seen = views.stacked()
+    both = np.tile(targets, 2)
+    counts = np.bincount(both, minlength=_CLASSES)
+    noise = recipe.ridge * _CLASSES * counts[both] / len(both)
+    motion = _untrained(seen.motion, recipe.motion)
+    kernel, share = motion.kernel(seen.motion), 1.0
+    units = spread = None
+    if seen.units is not None:
+        spread = seen.units.std(0)
+        spread[spread == 0] = 1.0
+        scaled = seen.units / spread
+        units = _untrained(scaled, recipe.units)
+        kernel, share = (kernel + units.kernel(scaled)) / 2, 0.5
+    wanted = np.eye(_CLASSES)[both] - 1 / _CLASSES - recipe.lead * seen.start
+    weights = np.asarray(share * np.linalg.solve(kernel + np.diag(noise), wanted), np.float64)
+    return Machine(
+        replace(motion, weights=weights),
+        None if units is None else replace(units, weights=weights),
+        spread,
+        recipe.lead,
+    )
 
 
 def inner_splits(samples: Samples, folds: int) -> list[Split]:
@@ -196,8 +198,22 @@ def inner_splits(samples: Samples, folds: int) -> list[Split]:
     return usable or [(everyone, everyone)]
 
 
-def _frozen(init: Init) -> FrozenFlow | None:
-    """The member that is not trained; None where it is left out."""
+def _untrained(rows: NDArray[np.generic], narrowness: float) -> RbfMachine:
+    """A machine on these rows that says nothing yet."""
+    spread = float(np.asarray(rows, np.float64).var(0).sum()) or 1.0
+    support = np.asarray(rows, np.float32)
+    return RbfMachine(
+        support, narrowness / spread, np.zeros((len(rows), _CLASSES)), np.zeros(_CLASSES)
+    )
+
+
+def _rows(seen: Evidence, rows: NDArray[np.integer]) -> Evidence:
+    units = None if seen.units is None else seen.units[rows]
+    return Evidence(seen.motion[rows], units, seen.start[rows])
+
+
+def _synthetic(init: Init) -> Synthetic | None:
+    """The networks beside the machine; None where they are left out."""
     if init == "none":
         return None
     if init == "download":
@@ -205,4 +221,4 @@ def _frozen(init: Init) -> FrozenFlow | None:
             "expected --init default, none or a file for flow-ensemble, got download; there is "
             "nothing to download"
         )
-    return FrozenFlow(SHIPPED if init == "default" else Path(init))
+    return Synthetic(SHIPPED if init == "default" else Path(init))
