@@ -168,7 +168,7 @@ def train(learner: str, maps: Maps, labels: list[Emotion], seed: int) -> Ask:
     )
 
     torch.set_num_threads(1)
-    network = train_network(MapSet(maps, tuple(labels)), TrainConfig(seed=seed, maps=len(maps)))
+    network = train_network(MapSet(maps, tuple(labels)), TrainConfig(), seed)
     return lambda asked: mirrored_lengths(network, asked)
 
 

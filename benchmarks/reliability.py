@@ -199,7 +199,8 @@ def study(data: FlowMapSet, config: TrainConfig) -> None:
     import torch  # noqa: PLC0415 - needed here only
 
     from micromimic.synthesis.maps import MapConfig  # noqa: PLC0415
-    from micromimic.training.fit import synthetic_set, train_network, training_set  # noqa: PLC0415
+    from micromimic.training.committee import drawn_lessons, train_model  # noqa: PLC0415
+    from micromimic.training.fit import synthetic_set  # noqa: PLC0415
     from micromimic.training.flow_weights import read_flow_capsnet  # noqa: PLC0415
 
     temperature = load_model().calibration.temperature
@@ -212,10 +213,8 @@ def study(data: FlowMapSet, config: TrainConfig) -> None:
         return ask
 
     columns: dict[str, dict[str, float]] = {}
-    part = replace(config, maps=config.maps + config.measured, measured=0)
     for known, unknown in (("own", "mesh"), ("mesh", "own")):
-        settings = replace(part, faces=known)  # type: ignore[arg-type]
-        network = train_network(training_set(settings), settings)
+        network = train_model(drawn_lessons(config, known), config)  # type: ignore[arg-type]
         asked = synthetic_set(config.validation, 910_000, MapConfig(faces=unknown).harder())  # type: ignore[arg-type]
         p, orders = orders_of(asker(network), asked.maps)
         columns[f"{known}, asked {unknown}"] = {

