@@ -6,12 +6,14 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from scipy.ndimage import shift as spline_shift
 
 from micromimic.canonical import apply_affine
 from micromimic.errors import InputError, MissingExtraError
 from micromimic.face.landmarks import DlibLandmarks, box_area
 from micromimic.synthesis.recipes import Recipe
 from micromimic.synthesis.rendered_camera import Camera, Points, Window, is_seen, rasterise
+from micromimic.synthesis.rendered_landmarks import head_landmarks
 from micromimic.synthesis.schedule import BlinkEvent, ClipConfig, clip_of_kind, plan_clip
 from micromimic.synthesis.speech import SpeechSpan, Viseme
 from micromimic.synthesis.tracks import Tracks, load_tracks, photo_tracks
@@ -76,7 +78,7 @@ def square(depth, side):
     return corners.astype(float), np.full(4, float(depth))
 
 
-@pytest.mark.parametrize("fine", [1, 3])
+@pytest.mark.parametrize("fine", [(1, 1), (3, 2)])
 def test_raster_puts_samples_where_they_belong(fine):
     pytest.importorskip("cv2")
     if not hasattr(cv2, "triangleRasterize"):
@@ -91,11 +93,11 @@ def test_raster_puts_samples_where_they_belong(fine):
         Points(image, np.full(4, 50.0)), triangles, values.astype(np.float32), window
     )
     rows, columns = np.nonzero(is_seen(seen))
-    centres = np.column_stack([columns, rows]) / fine + (0.5 / fine - 0.5) + (4, 6)
+    centres = (np.column_stack([columns, rows]) + 0.5) / fine - 0.5 + (4, 6)
     assert np.abs(found[rows, columns, :2] - centres).max() < 0.02
     inside = np.abs(centres - 20.0).max(1)
     assert inside.max() < 9.4
-    assert len(rows) == pytest.approx((18.6 * fine) ** 2, rel=0.05)
+    assert len(rows) == pytest.approx(18.6**2 * fine[0] * fine[1], rel=0.05)
 
 
 def test_nearer_triangles_hide_farther_ones():
@@ -169,6 +171,33 @@ def test_pixels_move_as_planted(head):
     assert np.corrcoef(seen[face].ravel(), field[face].ravel())[0, 1] > 0.95
     strong = np.hypot(field[..., 0], field[..., 1]) > 0.7
     assert 0.6 < (seen * field)[strong].sum() / (field**2)[strong].sum() < 1.2
+
+
+def shift_between(first, second):
+    """(x, y) by which a patch has moved, by least squares on exactly resampled patches."""
+    found = np.zeros(2)
+    for _ in range(6):
+        back = spline_shift(second, -found[::-1], order=5)
+        inner = np.s_[6:-6, 6:-6]
+        down, right = (slope[inner].ravel() for slope in np.gradient((first + back) / 2))
+        error = (first - back)[inner].ravel()
+        found += np.linalg.lstsq(-np.column_stack([right, down]), -error, rcond=None)[0]
+    return found
+
+
+@needs_heads
+@pytest.mark.parametrize("move", [(0.3, 0.0), (0.5, 0.25), (0.0, 0.7)])
+def test_all_of_the_face_moves_by_parts_of_a_pixel(head, move):
+    scene = scene_of(plan_clip(RESTING, 0), head)
+    still = scene.picture(0.0).astype(np.float64)
+    pose = np.column_stack([np.eye(2), move])
+    scene.pose.matrix = lambda time: pose
+    moved = scene.picture(0.0).astype(np.float64)
+    marks = scene.points(head_landmarks().of(head.person.rest), 0.0).image
+    for places in ([19, 21], [22, 24], [30, 31, 35], [36, 39], [42, 45], [48, 54]):
+        (left, top), (right, bottom) = marks[places].min(0) - 10, marks[places].max(0) + 10
+        patch = np.s_[round(top) : round(bottom), round(left) : round(right)]
+        assert np.abs(shift_between(still[patch], moved[patch]) - move).max() < 0.03
 
 
 @needs_heads

@@ -2,8 +2,8 @@
 
 A `ClipPlan` says what happens and when, as for the clips of `synthesis.clips`; here it moves a mesh
 in three dimensions. Every frame is drawn anew: face units shift the vertices, the head turns, light
-falls on the moved surface, and a depth buffer decides what hides what. Eyes and mouth are drawn
-three times as finely as the rest, since that is where edges move.
+falls on the moved surface, and a depth buffer decides what hides what. Eyes, nose and mouth
+are drawn more finely than the rest, since that is where edges move.
 """
 
 from __future__ import annotations
@@ -268,8 +268,8 @@ class HeadScene:
                 continue
             colour, depth = self._draw(painted, values, part.triangles, window)
             if len(part.lashes):
-                self._draw_lashes(colour, depth, painted, part.lashes, window)
-            paste(out, colour, window)
+                self._draw_lashes(colour, painted, part.lashes, window)
+            paste(out, colour, is_seen(depth), window)
         return out
 
     def _values(self, vertices: Array) -> Plane:
@@ -301,14 +301,14 @@ class HeadScene:
     def _draw_lashes(
         self,
         colour: Plane,
-        depth: Plane,
         points: Points,
         triangles: NDArray[np.int32],
         window: Window,
     ) -> None:
         """Darken what lies behind the lashes; in place."""
         values = np.repeat(self._layers.roots[:, None], 3, axis=1)
-        found, _ = rasterise(points, triangles, values, window, both_sides=True, behind=depth)
+        # before everything: lashes touch the lids, and which is nearer would flicker
+        found, _ = rasterise(points, triangles, values, window, both_sides=True)
         cover = np.minimum(found[..., 0] * np.float32(0.9), np.float32(0.8))
         dark = (0.3 * self.head.looks.hair).astype(np.float32)
         if colour.ndim == 2:

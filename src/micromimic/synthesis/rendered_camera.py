@@ -31,19 +31,19 @@ class Window(NamedTuple):
 
     Args:
         left, top, width, height: image pixels.
-        fine: samples in a pixel, along each side.
+        fine: samples in a pixel, across and down.
     """
 
     left: int
     top: int
     width: int
     height: int
-    fine: int = 1
+    fine: tuple[int, int] = (1, 1)
 
     @property
     def shape(self) -> tuple[int, int]:
         """(rows, columns) of samples."""
-        return self.height * self.fine, self.width * self.fine
+        return self.height * self.fine[1], self.width * self.fine[0]
 
     @property
     def area(self) -> tuple[slice, slice]:
@@ -101,7 +101,6 @@ def rasterise(
     window: Window,
     *,
     both_sides: bool = False,
-    behind: Plane | None = None,
 ) -> tuple[Plane, Plane]:
     """What each sample of a window sees.
 
@@ -111,7 +110,6 @@ def rasterise(
         values: (n, 3) at the vertices; interpolated in perspective.
         window: where.
         both_sides: draw triangles that face away, too.
-        behind: (h, w) depths of what is there already; nothing behind it is drawn.
 
     Returns:
         (h, w, 3) values, 0 where nothing is drawn, and (h, w) depth; `is_seen` tells which.
@@ -136,7 +134,7 @@ def rasterise(
     side = cv2.RASTERIZE_CULLING_NONE if both_sides else cv2.RASTERIZE_CULLING_CW
     settings.setCullingMode(side)
     out = np.zeros((rows, columns, 3), np.float32)
-    depth = np.full((rows, columns), _FAR, np.float32) if behind is None else behind.copy()
+    depth = np.full((rows, columns), _FAR, np.float32)
     cv2.triangleRasterize(
         vertices.astype(np.float32),
         triangles,

@@ -24,6 +24,8 @@ Triples = NDArray[np.int32]
 
 MIDDLE_HEIGHT: Final = 0.53125
 """Where the middle of the face lies, share of the picture's height."""
+_PIXEL: Final = np.array([0.034, 0.932, 0.034], dtype=np.float32)
+"""The variance of samples spread over a pixel, two or three along its side."""
 _FEATHER: Final = 4  # image pixels over which the finely drawn windows pass into the rest
 _AWAY: Final = -0.25  # of the normal towards the camera, from which on skin is never seen
 _AWAY_INSIDE: Final = -0.8  # the same at lids and lips, which roll
@@ -32,15 +34,17 @@ _HOLLOW: Final = 4.5  # canonical units of depth over which the mouth gets dark
 _AROUND: Final = 2.5  # canonical units around a box from which triangles may reach into it
 _EYE: Final = (Part.SKIN, Part.EYE)
 _MOUTH: Final = (Part.SKIN, Part.LIP, Part.MOUTH, Part.TEETH, Part.TONGUE)
-_BOXES: Final[tuple[tuple[tuple[float, float, float, float], int, tuple[Part, ...]], ...]] = (
-    ((-12.2, 2.8, -2.2, 9.6), 3, _EYE),
-    ((2.2, 2.8, 12.2, 9.6), 3, _EYE),
-    ((-5.2, 9.4, 5.2, 19.4), 2, (Part.SKIN,)),
-    ((-7.6, 17.6, 7.6, 25.6), 2, _MOUTH),
+_BOXES: Final[
+    tuple[tuple[tuple[float, float, float, float], tuple[int, int], tuple[Part, ...]], ...]
+] = (
+    ((-11.8, 3.6, -2.6, 9.0), (3, 4), _EYE),
+    ((2.6, 3.6, 11.8, 9.0), (3, 4), _EYE),
+    ((-5.2, 9.4, 5.2, 19.4), (2, 2), (Part.SKIN,)),
+    ((-7.0, 18.4, 7.0, 25.2), (2, 4), _MOUTH),
 )
 """What is drawn finely: left, top, right and bottom in canonical units of the unshaped head, from
-the midline; samples along a pixel's side; and what is seen there. Edges that lie before something
-else (lids, the nose, lips) would else move in steps, by up to .05 px."""
+the midline; samples in a pixel, across and down; and what is seen there. Edges that lie before
+something else (lids, the nose, lips) would else move in steps, by up to .05 px."""
 
 
 class Fine(NamedTuple):
@@ -50,13 +54,13 @@ class Fine(NamedTuple):
         triangles: (m, 3) those that may reach into it.
         vertices: those that it must hold.
         lashes: (l, 3) triangles of lashes.
-        fine: samples along a pixel's side.
+        fine: samples in a pixel, across and down.
     """
 
     triangles: Triples
     vertices: NDArray[np.intp]
     lashes: Triples
-    fine: int
+    fine: tuple[int, int]
 
 
 class Layers:
@@ -75,7 +79,8 @@ class Layers:
         facing = person.normals(person.rest)[mesh.triangles][..., 2].max(1)
         skin = mesh.of(Part.SKIN)
         self.whole = np.ascontiguousarray(atlas.triangles[skin & (facing > _AWAY)])
-        drawn = ~mesh.of(Part.LASH) & (~skin | (facing > _AWAY_INSIDE))
+        lash = mesh.of(Part.LASH)
+        drawn = ~lash & (~skin | (facing > _AWAY_INSIDE))
         self.windows: list[Fine] = []
         centres = base[atlas.triangles].mean(1)[:, :2]
         for (left, top, right, bottom), fine, parts in _BOXES:
@@ -86,7 +91,7 @@ class Layers:
                 Fine(
                     np.ascontiguousarray(atlas.triangles[near & drawn & mesh.of(*parts)]),
                     np.flatnonzero(inside & (atlas.parts == Part.SKIN)),
-                    np.ascontiguousarray(atlas.triangles[near & mesh.of(Part.LASH)]),
+                    np.ascontiguousarray(atlas.triangles[near & (lash & (Part.EYE in parts))]),
                     fine,
                 )
             )
@@ -154,10 +159,13 @@ def lay_over(out: Plane, colour: Plane, seen: NDArray[np.bool_]) -> None:
     kernel = np.ones((3, 3), np.uint8)
     edge = cv2.morphologyEx(seen.view(np.uint8), cv2.MORPH_GRADIENT, kernel).view(bool)
     soft = np.asarray(cv2.blur(out, (3, 3)), dtype=np.float32)
+    # the mean over a pixel, which finely drawn parts have by themselves: else their borders, which
+    # keep to whole pixels, would show as a change of sharpness
+    cv2.sepFilter2D(out, cv2.CV_32F, _PIXEL, _PIXEL, dst=out)
     np.copyto(out, soft, where=edge if out.ndim == 2 else edge[..., None])
 
 
-def fine_window(places: Array, whole: Window, fine: int) -> Window | None:
+def fine_window(places: Array, whole: Window, fine: tuple[int, int]) -> Window | None:
     """The finely drawn part around some points, on whole pixels; None outside the picture."""
     low = np.floor(places.min(0)).astype(int)
     high = np.ceil(places.max(0)).astype(int)
@@ -168,13 +176,17 @@ def fine_window(places: Array, whole: Window, fine: int) -> Window | None:
     return Window(left, top, right - left, bottom - top, fine)
 
 
-def paste(out: Plane, fine: Plane, window: Window) -> None:
+def paste(out: Plane, fine: Plane, seen: NDArray[np.bool_], window: Window) -> None:
     """Put a finely drawn window into the picture, softly at its border; in place."""
-    small = cv2.resize(fine, (window.width, window.height), interpolation=cv2.INTER_AREA)
+    size = (window.width, window.height)
+    small = np.asarray(cv2.resize(fine, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
     rise = [
-        np.clip((np.minimum(k + 1, n - k)) / _FEATHER, 0.0, 1.0)
-        for n in (window.height, window.width)
-        for k in (np.arange(n),)
+        np.clip(np.minimum(steps + 1, count - steps) / _FEATHER, 0.0, 1.0)
+        for count in (window.height, window.width)
+        for steps in (np.arange(count),)
     ]
     cover = np.multiply.outer(*rise).astype(np.float32)
-    put(out[window.area], np.asarray(small, dtype=np.float32), cover)
+    if not seen.all():  # a corner that a wide-open mouth has drawn the window out to
+        whole = cv2.resize(seen.view(np.uint8) * np.uint8(255), size, interpolation=cv2.INTER_AREA)
+        cover *= whole == 255
+    put(out[window.area], small, cover)

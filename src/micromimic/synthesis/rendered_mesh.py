@@ -42,6 +42,7 @@ _CLEARANCE: Final = 1.03  # least distance of a lid from the eyeball's centre, i
 _FAR_AWAY: Final = 2000.0  # of a camera without perspective, canonical units
 _STILL_OPEN: Final = 0.01  # of the eyeballs' visible area that closed lids may leave
 _LIDS: Final = np.array([name in ("45L", "45R") for name in UNIT_NAMES])
+_LOWER_LASHES: Final = 0.3  # strength against the upper ones
 _REACH: Final = 1.6  # radii within which skin belongs to the lids
 
 
@@ -82,7 +83,7 @@ class HeadMesh:
         motions: (n_units, n, 3) how the action units move the vertices, the mesh's own lengths.
         eyes: vertices of the right and the left eyeball.
         lids: vertices of the skin around each.
-        roots: (n,) for lashes 1 at the lid and 0 at the tip, else 0.
+        roots: (n,) for upper lashes 1 at the lid and 0 at the tip, less for lower ones, else 0.
         normals_of: (n, m) sums each vertex's triangles.
     """
 
@@ -290,13 +291,14 @@ def _near(base: Array, eye: Numbers, skin: Numbers) -> Numbers:
 
 
 def _roots(base: Array, lashes: Numbers, eyes: tuple[Numbers, ...]) -> NDArray[np.float32]:
-    """How near to the eyeball a lash's vertex is, against the others: 1 at the lid."""
+    """How near to the eyeball a lash's vertex is, against the others; less for the lower ones."""
     roots = np.zeros(len(base), np.float32)
     vertices = np.unique(lashes)
     centres = np.stack([base[eye].mean(0) for eye in eyes])
     far = np.linalg.norm(base[vertices][:, None] - centres, axis=2).min(1)
     low, high = np.percentile(far, (10, 90))
-    roots[vertices] = np.clip((high - far) / (high - low), 0.0, 1.0)
+    below = np.clip((EYE_LEFT[1] + 0.6 - base[vertices, 1]) / 0.8, _LOWER_LASHES, 1.0)
+    roots[vertices] = below * np.clip((high - far) / (high - low), 0.0, 1.0)
     return roots
 
 
