@@ -110,12 +110,13 @@ def test_with_networks_it_is_a_gaussian_process_about_their_answer(data: Samples
 
     targets = np.tile(data.targets, 2)
     noise = 3 * np.bincount(targets)[targets] / len(targets)
-    left = np.eye(3)[targets] - 1 / 3 - 0.5 * np.concatenate(starts)
+    lead = 0.5 + 0.5 * 2 ** (-36 / 30)  # of 36 clips
+    left = np.eye(3)[targets] - 1 / 3 - lead * np.concatenate(starts)
     weights = np.linalg.inv(kernel(rows, units_seen) + np.diag(noise)) @ left
     asked_starts, asked_logits = networks(test)
     wanted = np.mean(
         [
-            0.5 * start + kernel(view, logit / spread) @ weights
+            lead * start + kernel(view, logit / spread) @ weights
             for start, view, logit in zip(asked_starts, views_of(test), asked_logits, strict=True)
         ],
         axis=0,
@@ -222,6 +223,14 @@ def test_a_fold_that_would_leave_one_class_is_left_out(data: Samples):
     splits = inner_splits(some, 3)
     assert len(splits) == 2
     assert all(len(set(some.targets[train])) == 3 for train, _ in splits)
+
+
+def test_the_fewer_the_clips_the_more_of_the_synthetic_answer_is_kept():
+    """Half of it kept beside fifteen clips, five subjects got .60 UF1 where it has .71 alone."""
+    from micromimic.training.ensemble import EnsembleRecipe
+
+    kept = [EnsembleRecipe().lead_of(clips) for clips in (0, 15, 30, 300)]
+    assert kept == pytest.approx([1.0, 0.5 + 0.5 / 2**0.5, 0.75, 0.5], abs=1e-3)
 
 
 def test_settings_of_a_recipe_are_checked():

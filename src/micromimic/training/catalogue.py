@@ -27,9 +27,9 @@ def flow_cnn() -> Learner:
     return _flow("flow-cnn")
 
 
-@register("flow-ensemble", "capsule network, kernel machine and the shipped model as one", "flow")
+@register("flow-ensemble", "kernel machine about the shipped synthetic networks", "flow")
 def flow_ensemble() -> Learner:
-    """Several models on flow maps, heard as one."""
+    """A kernel machine about the synthetic networks."""
     require_extra()
     from micromimic.training.ensemble import FlowEnsemble  # noqa: PLC0415
 

@@ -41,7 +41,9 @@ class EnsembleRecipe:
             maps' total variance.
         units: the same of the kernel on action units, each divided by its spread.
         ridge: variance of the noise on a label, that of the process being 1; more is smoother.
-        lead: how much of the synthetic network's own answer is kept.
+        lead: how much of the synthetic network's own answer is kept where clips are many; all of
+            it where there are none.
+        lead_clips: training clips that halve what is kept beyond ``lead``.
         inner_folds: groups of training subjects that are held out in turn.
 
     Raises:
@@ -52,14 +54,24 @@ class EnsembleRecipe:
     units: float = 1.5
     ridge: float = 1.0
     lead: float = 0.5
+    lead_clips: int = 30
     inner_folds: int = 5
 
     def __post_init__(self) -> None:
-        if min(self.motion, self.units, self.ridge, self.lead) <= 0 or self.inner_folds < 2:
+        numbers = self.motion, self.units, self.ridge, self.lead, self.lead_clips
+        if min(numbers) <= 0 or self.inner_folds < 2:
             raise ValueError(
                 "expected numbers above 0 and at least 2 inner folds, got "
-                f"{self.motion}, {self.units}, {self.ridge}, {self.lead}, {self.inner_folds}"
+                f"{', '.join(map(str, numbers))} and {self.inner_folds}"
             )
+
+    def lead_of(self, clips: int) -> float:
+        """How much of the synthetic network's answer is kept beside so many training clips.
+
+        >>> EnsembleRecipe().lead_of(30)
+        0.75
+        """
+        return float(self.lead + (1 - self.lead) * 2 ** (-clips / self.lead_clips))
 
 
 @dataclass(frozen=True)
@@ -170,13 +182,14 @@ def fit_machine(views: Views, targets: NDArray[np.int64], recipe: EnsembleRecipe
         scaled = seen.units / spread
         units = _untrained(scaled, recipe.units)
         kernel, share = (kernel + units.kernel(scaled)) / 2, 0.5
-    wanted = np.eye(_CLASSES)[both] - 1 / _CLASSES - recipe.lead * seen.start
+    lead = recipe.lead_of(len(targets))
+    wanted = np.eye(_CLASSES)[both] - 1 / _CLASSES - lead * seen.start
     weights = np.asarray(share * np.linalg.solve(kernel + np.diag(noise), wanted), np.float64)
     return Machine(
         replace(motion, weights=weights),
         None if units is None else replace(units, weights=weights),
         spread,
-        recipe.lead,
+        lead,
     )
 
 
