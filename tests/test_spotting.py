@@ -172,6 +172,23 @@ def test_speech_like_crowds_are_rejected():
     assert sum(result.spotting.rejected_counts().values()) >= 10
 
 
+def test_a_weak_movement_must_stand_out_of_an_unquiet_stretch():
+    """Compressed video has stretches in which everything wobbles a little, and bumps among it."""
+    signals = plant(still(40.0), BROWS, 9.8, 9.9, 10.0, peak=0.025)
+    rng = np.random.default_rng(3)
+    wobble = np.zeros_like(signals.displacement)
+    part = slice(24 * 200, 34 * 200)
+    slow = rng.normal(0, 1.0, (10 * 200, 10, 2))
+    slow = filter_columns(slow.reshape(2000, 20), np.hanning(25) / 12)
+    wobble[part] = 0.03 * slow.reshape(2000, 10, 2)
+    unquiet = replace(signals, displacement=signals.displacement + wobble)
+    found = spot(unquiet)
+    assert [round(float(signals.times[e.apex]), 1) for e in found.events] == [9.9]
+    blind = spot(unquiet, SpottingConfig(stand_out=0.0))
+    assert len(blind.events) >= 3
+    assert found.spotting.rejected_counts().get("crowded", 0) >= len(blind.events) - 1
+
+
 def lose(signals, start, end, new_segment):
     gone = (signals.times >= start) & (signals.times < end)
     segments = signals.segments.copy()

@@ -207,19 +207,27 @@ def _feet(level: Array, apex: int, foot: float) -> tuple[int, int, bool]:
 
 
 def _crowded(item: Candidate, scene: Scene, config: SpottingConfig) -> bool:
-    """Whether movement fills the seconds on both sides, or nearly all of one side.
+    """Whether movement fills the seconds on both sides, or nearly all of one, or is as unquiet.
 
     Speech beside it does not count: it is closed on its own, with a margin.
     """
     near, far = (round(s * scene.rate) for s in config.crowd_window)
     limit = max(config.threshold, config.crowd_level * item.score)
-    shares = []
+    shares, quiet = [], []
     for side in (
         slice(max(0, item.apex - far), max(0, item.apex - near)),
         slice(item.apex + near, item.apex + far),
     ):
-        busy = scene.response.score[side] > limit
+        score = scene.response.score[side]
+        speech = np.zeros(len(score), bool)
         if scene.gates.speech is not None:
-            busy &= ~scene.gates.speech[side]
+            speech = scene.gates.speech[side]
+        busy = (score > limit) & ~speech
         shares.append(float(busy.mean()) if len(busy) else 0.0)
-    return min(shares) > config.crowd_share or max(shares) > config.crowd_one_side
+        quiet.append(score[~speech])
+    if min(shares) > config.crowd_share or max(shares) > config.crowd_one_side:
+        return True
+    beside = np.concatenate(quiet)
+    # of less than a bump's length nothing can be said
+    known = len(beside) >= far - near
+    return bool(known and item.score < config.stand_out * np.median(beside))

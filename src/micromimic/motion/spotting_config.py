@@ -33,6 +33,8 @@ class SpottingConfig:
         crowd_level: share of the peak that movement must reach to count.
         crowd_share, crowd_one_side: a movement is part of a crowd (speech, laughter) if other
             movement fills this share of both sides, or this share of one.
+        stand_out: a movement must reach this many times the median score of those seconds: noise is
+            measured over the whole video, and there are stretches with more of it.
         gates: limits for blinks, head and light.
         speech: limits for speech.
     """
@@ -55,6 +57,7 @@ class SpottingConfig:
     crowd_level: float = 0.5
     crowd_share: float = 0.3
     crowd_one_side: float = 0.8
+    stand_out: float = 2.4
     gates: GateConfig = field(default_factory=GateConfig)
     speech: SpeechConfig = field(default_factory=SpeechConfig)
 

@@ -22,7 +22,10 @@ REASONS: Final = {
     "macro": ("Longer expression", "lasts longer, or the face does not return to where it was"),
     "short": ("Too short or too small", "less than the recording resolves"),
     "speech": ("Speech", "the mouth moved on and on, as in speaking or chewing"),
-    "crowded": ("Crowded", "one of several movements in a row"),
+    "crowded": (
+        "Crowded",
+        "several movements in a row, or a stretch as unquiet as itself",
+    ),
     "lost": ("Face lost", "too near the beginning or end of a stretch with the face"),
     "edge": ("Ends of stretches", "no past or no future to compare with"),
 }
