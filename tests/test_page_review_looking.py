@@ -177,8 +177,12 @@ def test_a_looped_event_does_not_leave_its_stretch(desk: Desk, station: Station)
     press(page, "Space")
     seen = page.evaluate("window.seen")
     assert min(seen) >= event["onset_frame"] - 10
-    # The picture after the last one may be up before the jump back: a screen is not a video.
-    assert max(seen) <= event["offset_frame"] + 10 + 8
+    # Pictures after the last one may be up before the jump back: a screen is not a video. How far
+    # they lie behind it depends on the machine's load; that they are few does not.
+    turn = next(k for k in range(1, len(seen)) if seen[k] < seen[k - 1])
+    behind = [frame for frame in seen[:turn] if frame > event["offset_frame"] + 10]
+    assert len(behind) <= 5
+    assert seen[turn] <= event["onset_frame"] + 10
 
 
 def test_onset_against_apex_turns_only_when_asked(station: Station, chromium: Browser) -> None:

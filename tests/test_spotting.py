@@ -8,8 +8,9 @@ import pytest
 from micromimic.face.signals import FaceSignals, SignalLog
 from micromimic.labels import CELLS
 from micromimic.motion.bumps import bump_kernel, filter_columns, mad
-from micromimic.motion.gates import GateConfig, find_blinks, head_speed, light_change
-from micromimic.motion.spotting import SpottingConfig, spot
+from micromimic.motion.candidates import Scene, read_peak
+from micromimic.motion.gates import GateConfig, Gates, find_blinks, head_speed, light_change
+from micromimic.motion.spotting import SpottingConfig, bump_responses, spot
 from micromimic.motion.stretches import frame_rate, stretches
 
 MOUTH = [CELLS.index("mouth_corner_left"), CELLS.index("mouth_corner_right")]
@@ -187,6 +188,20 @@ def test_a_weak_movement_must_stand_out_of_an_unquiet_stretch():
     blind = spot(unquiet, SpottingConfig(stand_out=0.0))
     assert len(blind.events) >= 3
     assert found.spotting.rejected_counts().get("crowded", 0) >= len(blind.events) - 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_starved_camera_gives_no_broken_numbers():
+    """On an overloaded machine a live page once got a frame a second: levels of no samples."""
+    config = SpottingConfig()
+    x = np.random.default_rng(0).normal(0, 0.01, (60, 10, 2))
+    x[30, MOUTH] += 0.5
+    (response,) = bump_responses([x], 0.8, config)
+    shut = np.zeros(60, bool)
+    scene = Scene(x, lambda at: np.zeros((10, 2)), response, Gates(shut, shut, shut, []), 0.8)
+    item = read_peak(30, scene, config)
+    assert item is not None
+    assert item.reason
 
 
 def lose(signals, start, end, new_segment):

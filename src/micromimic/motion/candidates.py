@@ -174,7 +174,8 @@ def _local_level(
 
     The levels are medians between ``near_s`` and ``far_s`` seconds from the apex.
     """
-    near, far = round(near_s * rate), round(far_s * rate)
+    near = max(1, round(near_s * rate))
+    far = max(near + 1, round(far_s * rate))
     before, after = curve[max(0, apex - far) : max(1, apex - near)], curve[apex + near : apex + far]
     low = float(np.median(before)) if len(before) else float(curve[0])
     high = float(np.median(after)) if len(after) else float(curve[-1])
@@ -211,7 +212,8 @@ def _crowded(item: Candidate, scene: Scene, config: SpottingConfig) -> bool:
 
     Speech beside it does not count: it is closed on its own, with a margin.
     """
-    near, far = (round(s * scene.rate) for s in config.crowd_window)
+    near, far = (max(1, round(s * scene.rate)) for s in config.crowd_window)
+    far = max(near + 1, far)
     limit = max(config.threshold, config.crowd_level * item.score)
     shares, quiet = [], []
     for side in (
@@ -228,6 +230,5 @@ def _crowded(item: Candidate, scene: Scene, config: SpottingConfig) -> bool:
     if min(shares) > config.crowd_share or max(shares) > config.crowd_one_side:
         return True
     beside = np.concatenate(quiet)
-    # of less than a bump's length nothing can be said
-    known = len(beside) >= far - near
+    known = len(beside) >= far - near  # of less than one side's length nothing can be said
     return bool(known and item.score < config.stand_out * np.median(beside))
