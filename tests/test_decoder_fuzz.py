@@ -7,11 +7,9 @@ every day; run n is the same on every machine (``MICROMIMIC_FUZZ_FIRST`` starts 
 from __future__ import annotations
 
 import os
-import struct
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
@@ -31,6 +29,8 @@ from micromimic.web.settings import Settings
 from micromimic.web.worker_limits import Limits
 from micromimic.web.worker_watch import Patience
 
+from .mutations import mutated
+
 pytestmark = pytest.mark.needs("web")
 RUNS = int(os.environ.get("MICROMIMIC_FUZZ_RUNS", "3"))
 FIRST = int(os.environ.get("MICROMIMIC_FUZZ_FIRST", "0"))
@@ -40,88 +40,6 @@ CLIP = ClipConfig(
     events_per_minute=30.0, macros_per_minute=0.0, blinks_per_minute=0.0,
     head_moves_per_minute=0.0,
 )  # fmt: skip
-
-Mutation = Callable[[bytearray, np.random.Generator], bytearray]
-
-
-def flipped(data: bytearray, rng: np.random.Generator) -> bytearray:
-    """Single bits, anywhere: a bad disk."""
-    for place in rng.integers(0, len(data), int(rng.integers(1, 60))):
-        data[place] ^= 1 << int(rng.integers(8))
-    return data
-
-
-def overwritten(data: bytearray, rng: np.random.Generator) -> bytearray:
-    """A stretch of noise: a bad sector."""
-    start = int(rng.integers(len(data)))
-    length = min(int(rng.integers(1, 1 << 12)), len(data) - start)
-    data[start : start + length] = rng.bytes(length)
-    return data
-
-
-def cut(data: bytearray, rng: np.random.Generator) -> bytearray:
-    """The end is missing: a broken transfer."""
-    return data[: int(rng.integers(1, len(data)))]
-
-
-def spliced(data: bytearray, rng: np.random.Generator) -> bytearray:
-    """Pieces out of place, or twice."""
-    for _ in range(int(rng.integers(1, 5))):
-        a, b, at = (int(v) for v in rng.integers(0, len(data), 3))
-        piece = bytes(data[min(a, b) : max(a, b)][: 1 << 16])
-        data[at:at] = piece
-    return data
-
-
-def lied(data: bytearray, rng: np.random.Generator) -> bytearray:
-    """Numbers in the headers: sizes, counts, dimensions, time scales."""
-    names = (
-        b"tkhd",
-        b"mdhd",
-        b"stsz",
-        b"stco",
-        b"stts",
-        b"stsc",
-        b"avc1",
-        b"avcC",
-        b"mvhd",
-        b"ctts",
-    )
-    places = [p for name in names if (p := data.find(name)) > 0] or [4]
-    extremes = (0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFF, 65536, 16384)
-    for _ in range(int(rng.integers(1, 6))):
-        at = int(rng.choice(places)) + int(rng.integers(-4, 60))
-        at = min(max(at, 0), len(data) - 4)
-        data[at : at + 4] = struct.pack(">I", int(rng.choice(extremes)))
-    return data
-
-
-def headed(data: bytearray, rng: np.random.Generator) -> bytearray:
-    """The beginning of another kind of file, and then this one."""
-    heads = (b"\x1aE\xdf\xa3", b"RIFF\xff\xff\xff\xffAVI ", b"OggS", b"FLV\x01\x05", b"GIF89a")
-    head = heads[int(rng.integers(len(heads)))]
-    data[: len(head)] = head
-    return data
-
-
-def nal(data: bytearray, rng: np.random.Generator) -> bytearray:
-    """Noise in the coded pictures only, so that the container opens and the decoder suffers."""
-    start = max(data.find(b"mdat"), 0) + 8
-    for place in rng.integers(start, len(data), int(rng.integers(1, 120))):
-        data[place] = int(rng.integers(256))
-    return data
-
-
-MUTATIONS: tuple[Mutation, ...] = (nal, lied, flipped, cut, spliced, overwritten, headed)
-
-
-def mutated(original: bytes, run: int) -> bytes:
-    """Run ``run`` of one original: one kind of damage, now and then two."""
-    rng = np.random.default_rng(1000 + run)
-    data = MUTATIONS[run % len(MUTATIONS)](bytearray(original), rng)
-    if run >= len(MUTATIONS) and rng.random() < 0.5:
-        data = MUTATIONS[int(rng.integers(len(MUTATIONS)))](data or bytearray(b"\0"), rng)
-    return bytes(data)
 
 
 def test_mutations_differ_and_repeat() -> None:
