@@ -23,6 +23,7 @@ def check(times=None, **changes):
         "head_speed": np.full(n, 0.02),
         "blockiness": 0.02,
         "damage": (),
+        "notices": (),
         "found_ratio": 1.0,
         "others_seen": 0,
         "gated_s": {"blink": 1.0},

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from micromimic.errors import InputError
 from micromimic.media.closing import Closing
 from micromimic.media.formats import image_files
-from micromimic.media.frames import Frame, check_ascending
+from micromimic.media.frames import Frame, Notice, check_ascending
 from micromimic.media.prefetch import Prefetch
 
 
@@ -53,6 +53,11 @@ class FolderSource(Closing):
     @property
     def damage(self) -> tuple[str, ...]:
         """Always empty: a damaged picture is an error."""
+        return ()
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What weakens the result although nothing is damaged; complete after the iteration."""
         return ()
 
     def __iter__(self) -> Iterator[Frame]:

@@ -44,6 +44,19 @@ class Frame:
         return self.load_rgb()
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a source did, or found, that weakens a result although nothing is damaged.
+
+    Args:
+        code: stable, for programs: the code of the warning that it becomes.
+        message: one line for people: "expected X, got Y; what that means; what to do".
+    """
+
+    code: str
+    message: str
+
+
 class FrameSource(Protocol):
     """Frames in order, any number of times, and single frames again later.
 
@@ -54,6 +67,7 @@ class FrameSource(Protocol):
             when the iteration has ended.
         nominal_fps: the rate the container states (or the caller); None where nobody says.
         damage: one line for each kind of damage seen; complete when the iteration has ended.
+        notices: what a reader of the result must know besides; complete at the same time.
     """
 
     path: str
@@ -65,6 +79,11 @@ class FrameSource(Protocol):
     @property
     def damage(self) -> tuple[str, ...]:
         """What is wrong with the source, a line each; complete after the iteration."""
+        ...
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What was chosen or noticed, and weakens the result; complete after the iteration."""
         ...
 
     def __iter__(self) -> Iterator[Frame]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from micromimic.media.frames import Notice
 from micromimic.media.live import Arrival
 from micromimic.media.live_queue import Clock, queue_length
 from micromimic.media.live_reader import ReaderSource
@@ -49,6 +50,11 @@ class FileSource(ReaderSource):
     def damage(self) -> tuple[str, ...]:
         """What is wrong with the file, a line each; complete at the end."""
         return self._source.damage
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What was chosen or noticed in the file; complete at the end."""
+        return self._source.notices
 
     def next(self, timeout: float) -> Arrival | None:
         """The next frame when it is due; None if that is later than ``timeout`` seconds.

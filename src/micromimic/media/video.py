@@ -24,7 +24,7 @@ from micromimic.media.clock import Clock
 from micromimic.media.closing import Closing
 from micromimic.media.decoder import Decoder, FrameIndex, duration_slack, stated_seconds
 from micromimic.media.folder import FolderSource
-from micromimic.media.frames import Frame, FrameSource, check_ascending
+from micromimic.media.frames import Frame, FrameSource, Notice, check_ascending
 from micromimic.media.pixels import gray_of, rgb_of
 from micromimic.media.prefetch import Prefetch
 from micromimic.media.writer import VideoWriter
@@ -105,6 +105,7 @@ class VideoSource(Closing):
         self._fps = fps
         self._index: FrameIndex | None = None
         self._damage: tuple[str, ...] = ()
+        self._notices: tuple[Notice, ...] = ()
         self._live: set[Prefetch[Frame]] = set()
         self._closed = False
         self._probe()
@@ -151,6 +152,11 @@ class VideoSource(Closing):
     def damage(self) -> tuple[str, ...]:
         """What is wrong with the file, a line each; complete after the iteration."""
         return self._damage
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What was chosen or noticed, and weakens the result; complete after the iteration."""
+        return self._notices
 
     def __iter__(self) -> Iterator[Frame]:
         """All frames in order, decoded and made grey in a background thread."""

@@ -139,9 +139,7 @@ def analyze_frames(
         event_of(item, shot, signals, model, units, config.evidence)
         for item, shot in zip(spotted.events, shots, strict=True)
     )
-    damage = tuple(frames.damage)
-    info = _source_info(frames, signals)
-    return _assemble(info, signals, spotted, events, model, damage, blocks)
+    return _assemble(frames, signals, spotted, events, model, blocks)
 
 
 def track(
@@ -244,14 +242,14 @@ def _source_info(frames: FrameSource, signals: FaceSignals) -> SourceInfo:
 
 
 def _assemble(
-    info: SourceInfo,
+    frames: FrameSource,
     signals: FaceSignals,
     spotted: SpottingResult,
     events: tuple[MicroExpression, ...],
     model: RecognitionModel,
-    damage: tuple[str, ...],
     blocks: float,
 ) -> Analysis:
+    info = _source_info(frames, signals)
     found_ratio = round(float(signals.found.mean()), 4)
     spotting = spotted.spotting
     track_ = signals.track()
@@ -268,7 +266,8 @@ def _assemble(
         brightness=signals.brightness.astype(np.float64),
         head_speed=speed,
         blockiness=blocks,
-        damage=damage,
+        damage=frames.damage,
+        notices=frames.notices,
         found_ratio=found_ratio,
         others_seen=signals.others_seen,
         gated_s=spotting.gated_s,

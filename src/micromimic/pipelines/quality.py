@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.media.frames import Notice
 from micromimic.types import AnalysisWarning, FloatArray
 
 FRAMES_PER_MOVEMENT: Final = 4
@@ -281,6 +282,7 @@ def input_warnings(
     head_speed: FloatArray,
     blockiness: float,
     damage: Sequence[str],
+    notices: Sequence[Notice],
     found_ratio: float,
     others_seen: int,
     gated_s: Mapping[str, float],
@@ -296,14 +298,15 @@ def input_warnings(
         head_speed: (T,) interocular distances per second; NaN where lost.
         blockiness: of typical frames, as ``blockiness`` measures it.
         damage: what the decoder said of parts it could not read, one line each.
+        notices: what the source chose or noticed.
         found_ratio: frames with the face over all frames.
         others_seen: further people counted.
         gated_s: seconds gated, by cause.
         observed_s: seconds in which an event could have been reported.
 
     Returns:
-        Warnings with the codes ``truncated``, ``frame_rate``, ``variable_frame_rate``,
-        ``dropped_frames``, ``small_face``, ``face_lost``, ``other_faces``, ``head_motion``,
+        Warnings with the codes ``truncated``, ``repaired_timestamps``, ``resized_frames``, those
+        of the notices, ``frame_rate``, ``variable_frame_rate``, ``dropped_frames``, ``small_face``, ``face_lost``, ``other_faces``, ``head_motion``,
         ``speech``, ``flicker``, ``compression``, ``short_recording``, in this order.
 
     Raises:
@@ -318,6 +321,7 @@ def input_warnings(
             f"{len(speed)}"
         )
     found: list[tuple[str, str | None]] = [_damaged(line) for line in damage]
+    found += [(notice.code, notice.message) for notice in notices]
     found.append(("frame_rate", _frame_rate(clock)))
     found += _timing(clock).items()
     small = _small_face(eyes)
