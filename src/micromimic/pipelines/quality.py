@@ -306,8 +306,9 @@ def input_warnings(
 
     Returns:
         Warnings with the codes ``truncated``, ``repaired_timestamps``, ``resized_frames``, those
-        of the notices, ``frame_rate``, ``variable_frame_rate``, ``dropped_frames``, ``small_face``, ``face_lost``, ``other_faces``, ``head_motion``,
-        ``speech``, ``flicker``, ``compression``, ``short_recording``, in this order.
+        of the notices, ``frame_rate``, ``variable_frame_rate``, ``dropped_frames``,
+        ``small_face``, ``face_lost``, ``other_faces``, ``head_motion``, ``speech``, ``flicker``,
+        ``compression``, ``short_recording``, in this order.
 
     Raises:
         ValueError: if the arrays differ in length.
