@@ -299,10 +299,10 @@ def test_what_a_system_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def lacks(*args: object) -> None:
         raise ImportError
 
-    for step in ("_limit_use", "_limit_memory", "_prctl", "_lower_priority"):
+    for step in ("_limit_use", "_limit_memory", "_prctl", "_lower_priority", "ban_calls"):
         monkeypatch.setattr(worker_limits, step, lacks)
     missing = worker_limits.confine(Limits())
-    assert len(missing) == 4
+    assert len(missing) == 5
     assert "a limit on memory" in missing
 
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from micromimic.web.worker_calls import ban_calls
+
 MIB: Final = 1 << 20
 ORPHANED: Final = 3
 """Exit status of a worker whose server is gone."""
@@ -53,6 +55,8 @@ class Limits:
 def confine(limits: Limits) -> list[str]:
     """Set the limits on this process; call it after imports and before any input is touched.
 
+    On Linux it can start no process and open no socket from then on; threads go on as before.
+
     Returns:
         What this system could not do, a few words each; empty on Linux.
     """
@@ -62,6 +66,7 @@ def confine(limits: Limits) -> list[str]:
         ("a limit on memory", lambda: _limit_memory(limits.memory_mb)),
         ("a lock on privileges", lambda: _prctl(_PR_SET_NO_NEW_PRIVS, 1)),
         ("a lower priority", _lower_priority),
+        ("a ban on new processes and sockets", ban_calls),
     ]
     for what, step in steps:
         try:

@@ -1,0 +1,150 @@
+"""What a worker may no longer ask of the Linux kernel: other processes, and the network.
+
+A seccomp filter, in the classic BPF that the kernel takes, with no library. A forbidden call fails
+with EPERM, as if the user had no right to it, so a hostile file that takes a decoder over can
+neither start a program nor reach another machine, and our own code would get an ordinary error.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+_SECCOMP_SET_MODE_FILTER: Final = 1
+_TSYNC: Final = 1
+"""The filter holds for every thread, also those that run already."""
+_CLONE_THREAD: Final = 0x10000
+
+_LOAD, _EQUAL, _AT_LEAST, _HAS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_NUMBER, _ARCH, _FIRST_ARGUMENT = 0, 4, 16
+"""Offsets in the kernel's ``struct seccomp_data``; of the argument the lower half."""
+_ALLOW: Final = 0x7FFF0000
+_FAIL: Final = 0x00050000
+
+_BANNED: Final[Mapping[str, tuple[int, int]]] = {
+    # x86_64, aarch64; -1 where the machine has no such call
+    "fork": (57, -1),
+    "vfork": (58, -1),
+    "execve": (59, 221),
+    "execveat": (322, 281),
+    "socket": (41, 198),
+    "socketpair": (53, 199),
+    "connect": (42, 203),
+    "accept": (43, 202),
+    "accept4": (288, 242),
+    "bind": (49, 200),
+    "listen": (50, 201),
+    "sendto": (44, 206),
+    "sendmsg": (46, 211),
+    "sendmmsg": (307, 269),
+    "io_uring_setup": (425, 425),  # it opens sockets past any filter
+    "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "pidfd_open": (434, 434),
+    "kill": (62, 129),
+    "tkill": (200, 130),
+    "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240),
+    "unshare": (272, 97),
+    "setns": (308, 268),
+    "bpf": (321, 280),
+    "perf_event_open": (298, 241),
+    "userfaultfd": (323, 282),
+}
+
+
+@dataclass(frozen=True)
+class _Machine:
+    """What one kind of processor calls things."""
+
+    column: int
+    audit: int
+    seccomp: int
+    clone: int
+    tgkill: int
+
+
+_CLONE3: Final = 435
+_X32: Final = 0x40000000
+"""Calls of x86_64's second ABI have this bit in their number."""
+_MACHINES: Final[Mapping[str, _Machine]] = {
+    "x86_64": _Machine(0, 0xC000003E, seccomp=317, clone=56, tgkill=234),
+    "aarch64": _Machine(1, 0xC00000B7, seccomp=277, clone=220, tgkill=131),
+}
+
+
+class _Step(ctypes.Structure):
+    """``struct sock_filter``."""
+
+    _fields_ = (
+        ("code", ctypes.c_uint16),
+        ("if_true", ctypes.c_uint8),
+        ("if_false", ctypes.c_uint8),
+        ("value", ctypes.c_uint32),
+    )
+
+
+class _Program(ctypes.Structure):
+    """``struct sock_fprog``."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("steps", ctypes.POINTER(_Step)))
+
+
+def ban_calls() -> None:
+    """Forbid this process, all of its threads, new processes and sockets; it cannot be undone.
+
+    The process must have given up new privileges before (``PR_SET_NO_NEW_PRIVS``).
+
+    Raises:
+        OSError: this system cannot.
+    """
+    machine = _MACHINES.get(os.uname().machine) if sys.platform == "linux" else None
+    if machine is None or ctypes.sizeof(ctypes.c_void_p) != 8:
+        raise OSError(errno.ENOSYS, "no filter of system calls for this system")
+    listed = _filter(machine, os.getpid())
+    steps = (_Step * len(listed))(*(_Step(*step) for step in listed))
+    program = _Program(len(listed), steps)
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.syscall.restype = ctypes.c_long
+    asked = (machine.seccomp, _SECCOMP_SET_MODE_FILTER, _TSYNC)
+    refused = libc.syscall(*map(ctypes.c_long, asked), ctypes.byref(program))
+    if refused:  # negative: an error; else the thread that has a filter of its own
+        raise OSError(ctypes.get_errno() if refused < 0 else errno.EBUSY, "seccomp")
+
+
+def _filter(machine: _Machine, pid: int) -> list[tuple[int, int, int, int]]:
+    """The program: ``(code, steps over if true, if false, value)``, from the first to the last."""
+    fail, allow = (_RETURN, 0, 0, _FAIL | errno.EPERM), (_RETURN, 0, 0, _ALLOW)
+    absent = (_RETURN, 0, 0, _FAIL | errno.ENOSYS)
+    steps = [
+        (_LOAD, 0, 0, _ARCH),
+        (_EQUAL, 1, 0, machine.audit),  # else a call of 32 bits, which has other numbers
+        fail,
+        (_LOAD, 0, 0, _NUMBER),
+        (_AT_LEAST, 0, 1, _X32),
+        fail,
+        # Its flags lie in memory, where no filter can look; libraries take clone instead.
+        (_EQUAL, 0, 1, _CLONE3),
+        absent,
+        (_EQUAL, 0, 4, machine.clone),
+        (_LOAD, 0, 0, _FIRST_ARGUMENT),
+        (_HAS, 0, 1, _CLONE_THREAD),
+        allow,
+        fail,
+        # abort() signals its own process; nobody else is to be signalled, the server least.
+        (_EQUAL, 0, 4, machine.tgkill),
+        (_LOAD, 0, 0, _FIRST_ARGUMENT),
+        (_EQUAL, 0, 1, pid),
+        allow,
+        fail,
+    ]
+    for numbers in _BANNED.values():
+        if numbers[machine.column] >= 0:
+            steps += [(_EQUAL, 0, 1, numbers[machine.column]), fail]
+    return [*steps, allow]
