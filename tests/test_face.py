@@ -1,5 +1,8 @@
 """Cells, registration and tracking, against planted truth."""
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import numpy as np
 import pytest
 import skimage.data
@@ -207,6 +210,33 @@ def test_the_larger_of_two_faces_is_followed_and_the_other_counted(backend):
     assert signals.others_seen == 1
     # 300 px of face crop put the eyes 86 px apart.
     assert 72 < np.median(signals.interocular()) < 100
+
+
+def resident_mb() -> float:
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return next(int(line.split()[1]) for line in status.splitlines() if "VmRSS" in line) / 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="no /proc on this system")
+def test_any_number_of_backends_costs_one_model(backend, portrait):
+    gray, _ = portrait
+    before = resident_mb()
+    many = [DlibLandmarks() for _ in range(20)]
+    marks = [one.landmarks(gray, one.detect(gray, 420)[0]) for one in many]
+    assert resident_mb() - before < 50  # one model takes a hundred
+    assert all(np.array_equal(found, marks[0]) for found in marks)
+
+
+def test_threads_may_share_a_backend(backend, portrait):
+    gray, _ = portrait
+
+    def look(side: int) -> tuple[object, bytes]:
+        boxes = backend.detect(gray, side)
+        return boxes, backend.landmarks(gray, boxes[0]).tobytes()
+
+    sides = [320 + 16 * k for k in range(16)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(look, sides)) == [look(side) for side in sides]
 
 
 def test_no_face_gives_no_found_frames(backend):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from functools import cache
 from typing import Any, Protocol
 
 import cv2
@@ -11,6 +13,10 @@ from numpy.typing import NDArray
 Gray = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels."""
+
+
+_LOADING = threading.Lock()
+_OF_THREAD = threading.local()
 
 
 class LandmarkBackend(Protocol):
@@ -32,16 +38,15 @@ class DlibLandmarks:
     integers with about half a pixel of jitter: they locate a face, they do not measure motion.
     The 68-point model was trained on 300-W, whose licence excludes commercial use.
 
+    Any number of these costs one model: all share the process's predictor, and each thread has a
+    detector, whose scanner is changed by a search. So one may be used by several threads.
+
     Source: Kazemi & Sullivan, CVPR 2014, doi 10.1109/CVPR.2014.241.
     """
 
     def __init__(self) -> None:
-        import dlib  # noqa: PLC0415 - loads a 100 MB model; only on use
-        import face_recognition_models as models  # noqa: PLC0415
-
-        self._rectangle: Any = dlib.rectangle
-        self._detector: Any = dlib.get_frontal_face_detector()
-        self._predictor: Any = dlib.shape_predictor(models.pose_predictor_model_location())
+        with _LOADING:
+            self._predictor = _predictor()
 
     def detect(self, gray: Gray, long_side: int) -> list[Box]:
         """Boxes of all faces, largest first."""
@@ -52,15 +57,35 @@ class DlibLandmarks:
         )
         found = [
             (r.left() / scale, r.top() / scale, (r.right() + 1) / scale, (r.bottom() + 1) / scale)
-            for r in self._detector(np.ascontiguousarray(small), 0)
+            for r in _detector()(np.ascontiguousarray(small), 0)
         ]
         return sorted(found, key=box_area, reverse=True)
 
     def landmarks(self, gray: Gray, box: Box) -> NDArray[np.float64]:
         """(68, 2) landmarks in pixels."""
-        rectangle = self._rectangle(*(round(edge) for edge in box))
+        import dlib  # noqa: PLC0415 - as below
+
+        rectangle = dlib.rectangle(*(round(edge) for edge in box))
         shape = self._predictor(np.ascontiguousarray(gray), rectangle)
         return np.array([(p.x, p.y) for p in shape.parts()], dtype=np.float64)
+
+
+@cache
+def _predictor() -> Any:
+    """The 68-point model: 100 MB, half a second to read, and not changed by use."""
+    import dlib  # noqa: PLC0415 - heavy; only on use
+    import face_recognition_models as models  # noqa: PLC0415
+
+    return dlib.shape_predictor(models.pose_predictor_model_location())
+
+
+def _detector() -> Any:
+    """This thread's face detector, a few kilobytes."""
+    import dlib  # noqa: PLC0415 - as above
+
+    if not hasattr(_OF_THREAD, "detector"):
+        _OF_THREAD.detector = dlib.get_frontal_face_detector()
+    return _OF_THREAD.detector
 
 
 def box_area(box: Box) -> float:

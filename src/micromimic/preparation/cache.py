@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, get_args
 
 import cv2
 import numpy as np
@@ -280,7 +280,7 @@ def _prepare(task: _Task) -> tuple[int, str | None]:
         stored = read_prepared(task.path, views_of(task.clip.kind))
         before = stored.prepared if stored and stored.stamp == task.stamp else Prepared()
         clip = task.clip if before.apex is None else replace(task.clip, apex=before.apex)
-        made = prepare_clip(clip, task.views, task.config, backend=_backend())
+        made = prepare_clip(clip, task.views, task.config, backend=DlibLandmarks())
         write_prepared(task.path, task.stamp, _merged(before, made))
     except OutputError:
         raise
@@ -289,16 +289,6 @@ def _prepare(task: _Task) -> tuple[int, str | None]:
     except Exception as error:  # noqa: BLE001 - one clip's failure must not end the others
         return task.number, f"{type(error).__name__}: {' '.join(str(error).split())}"
     return task.number, None
-
-
-_LOCAL: Final = threading.local()
-
-
-def _backend() -> DlibLandmarks:
-    """The landmark models, loaded once a thread: they take a while, and are not for sharing."""
-    if not hasattr(_LOCAL, "backend"):
-        _LOCAL.backend = DlibLandmarks()
-    return cast("DlibLandmarks", _LOCAL.backend)
 
 
 def _merged(before: Prepared, made: Prepared) -> Prepared:
