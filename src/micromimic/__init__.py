@@ -12,10 +12,15 @@ imported on first use.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from micromimic.labels import CELLS, EMOTIONS
+
+# Nothing is sent, by no dependency either: ONNX Runtime reads this as it is imported, which the
+# package does in `models.runtime` alone. Processes that are started from here inherit it.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
     from micromimic.motion.apex import apex_of_clip

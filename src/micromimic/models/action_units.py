@@ -29,8 +29,9 @@ from scipy.special import expit, softmax
 
 from micromimic.canonical import UNITS
 from micromimic.errors import ModelError
-from micromimic.models.onnx import METADATA_KEY, open_session
+from micromimic.models.onnx import METADATA_KEY
 from micromimic.models.preprocess import center, mirror
+from micromimic.models.runtime import open_session
 from micromimic.results import ModelInfo
 from micromimic.types import Side, UnitEvidence
 
@@ -203,7 +204,7 @@ def load_unit_model(path: Path | None = None) -> UnitModel:
             f"expected a model of action units at {file}, found no file; "
             + ("reinstall micromimic" if path is None else "check the path")
         )
-    session = open_session(file)
+    session = open_session(file.read_bytes(), file, _REMEDY)
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
         raise ModelError(

@@ -33,6 +33,7 @@ from micromimic.models.recognizers import (
 )
 from micromimic.models.regions import region_shares, vote_centres
 from micromimic.models.registry import ship
+from micromimic.models.runtime import open_session
 from micromimic.results import ModelInfo
 
 __all__ = [
@@ -44,7 +45,6 @@ __all__ = [
     "RecognitionModel",
     "VolumeModel",
     "load_model",
-    "open_session",
     "region_shares",
     "shipped_model",
     "vote_centres",
@@ -83,7 +83,7 @@ def load_model(path: Path | None = None) -> RecognitionModel:
             f"expected a model at {file}, found no file; "
             + ("reinstall micromimic" if path is None else "check the path")
         )
-    session = open_session(file)
+    session = open_session(file.read_bytes(), file)
     about = _description(session, file)
     ends = _ends(session, about.view, file)
     if about.view == "flow":
@@ -115,29 +115,6 @@ class _Description:
     calibration: Calibration
     view: View
     encoder: str
-
-
-def open_session(file: Path) -> Any:
-    """One-threaded session of a file.
-
-    Raises:
-        ModelError: if it is no ONNX model.
-    """
-    import onnxruntime  # noqa: PLC0415 - slow to import; `micromimic --help` does not need it
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(
-            file.read_bytes(), options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # the runtime raises many types, and all mean one thing
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "unreadable"
-        raise ModelError(
-            f"expected an ONNX model, got an unusable file {file} ({reason}); {_REMEDY}"
-        ) from error
 
 
 def _description(session: Any, file: Path) -> _Description:

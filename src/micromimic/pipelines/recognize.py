@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from micromimic.canonical import follow, scale_of
 from micromimic.errors import ModelError
 from micromimic.face.crops import face_crop
 from micromimic.face.landmarks import LandmarkBackend
-from micromimic.models.action_units import load_unit_model
+from micromimic.models.action_units import UnitModel, load_unit_model
 from micromimic.models.onnx import load_model
+from micromimic.models.recognizers import RecognitionModel
 from micromimic.motion.apex import to_gray
 from micromimic.motion.pair import flow_between, flow_of_spans, places_in_pair
 from micromimic.types import Recognition
@@ -38,6 +40,8 @@ def recognize(
             flow-capsnet.
         backend: landmark library; dlib when None.
 
+    Models are opened once a process, so that many pairs can be named in a loop.
+
     Returns:
         Label, calibrated probabilities, whether it is uncertain, the capsules' votes where the
         model has them, and the action units that the movement looks like.
@@ -53,7 +57,7 @@ def recognize(
         >>> micromimic.recognize(onset, apex).label  # doctest: +SKIP
         'surprise'
     """
-    chosen = load_model(model)
+    chosen = _opened(model)
     if chosen.view == "volume":
         raise ModelError(
             f"expected a model that looks at one or two frames, got {chosen.info.name}, which "
@@ -64,4 +68,22 @@ def recognize(
     maps = flow_of_spans(*shown, scale=float(scale_of(first))).channels()[None]
     seen = maps if chosen.view == "flow" else face_crop(apex_frame, follow(first, second))[None]
     named = chosen.predict(seen)[0]
-    return replace(named, action_units=load_unit_model().evidence(maps)[0])
+    return replace(named, action_units=_units().evidence(maps)[0])
+
+
+def _opened(path: Path | None) -> RecognitionModel:
+    """The model, opened once a process for each content of the file."""
+    if path is None or not Path(path).is_file():
+        return _open(path, None)
+    state = Path(path).stat()
+    return _open(Path(path).resolve(), (state.st_mtime_ns, state.st_size, state.st_ino))
+
+
+@lru_cache(maxsize=4)
+def _open(path: Path | None, _state: tuple[int, int, int] | None) -> RecognitionModel:
+    return load_model(path)
+
+
+@cache
+def _units() -> UnitModel:
+    return load_unit_model()

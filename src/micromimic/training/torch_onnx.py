@@ -12,7 +12,6 @@ from copy import deepcopy
 from typing import Any, Final
 
 import numpy as np
-import onnxruntime
 import torch
 from torch import Tensor, nn
 from torchvision.models.mobilenetv2 import InvertedResidual
@@ -29,6 +28,7 @@ from micromimic.models.cnn import FaceCnn
 from micromimic.models.flow_cnn import FlowCnn
 from micromimic.models.graph import TINY, Graph, finish
 from micromimic.models.learner import View
+from micromimic.models.runtime import open_session
 from micromimic.models.stems import Normalise
 from micromimic.training.export import route
 
@@ -75,9 +75,7 @@ def export_network(network: nn.Module, view: View, metadata: Mapping[str, object
 
 def _check(content: bytes, network: nn.Module, name: str, shape: tuple[int, ...]) -> None:
     """Compare the file with torch, on one row and on several."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    session = open_session(content, "what was exported", "report this with your versions")
     rng = np.random.default_rng(0)
     for rows in (1, 2):
         inputs = rng.random((rows, *shape), np.float32)

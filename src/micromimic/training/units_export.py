@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 
 from micromimic.canonical import UNITS
 from micromimic.errors import ModelError
 from micromimic.models.action_units import SIDES
 from micromimic.models.graph import Graph, finish
+from micromimic.models.runtime import open_session
 from micromimic.training.torch_onnx import TOLERANCE, add_layers
 from micromimic.training.units_fit import SIDED, TOLD, UnitNet
 
@@ -53,9 +53,7 @@ def build_units_onnx(network: UnitNet, metadata: Mapping[str, object]) -> onnx.M
 
 def _check(content: bytes, network: UnitNet) -> None:
     """Compare the file with torch, on one row and on several."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    session = open_session(content, "what was exported", "report this with your versions")
     rng = np.random.default_rng(0)
     for rows in (1, 3):
         maps = rng.normal(size=(rows, 3, UNITS, UNITS)).astype(np.float32)
