@@ -137,6 +137,7 @@ def test_a_client_that_sends_nothing(
     site: Site, monkeypatch: pytest.MonkeyPatch, start: dict[str, Any] | None
 ) -> None:
     monkeypatch.setattr(live_socket, "SILENCE_S", 0.1)
+    monkeypatch.setattr(live_socket, "START_S", 0.1)
     with connected(site, start) as socket:
         messages, code = rest(socket)
     assert code == 1008

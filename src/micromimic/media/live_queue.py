@@ -116,5 +116,7 @@ class LiveQueue:
         """Drop what waits; may be called twice, from any thread."""
         with self._changed:
             self._closed = True
+            # Its traceback holds the frames that it went through, and they hold this: a circle.
+            self._error = None
             self._items.clear()
             self._changed.notify_all()

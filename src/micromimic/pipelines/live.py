@@ -156,9 +156,12 @@ class LiveSession(Closing):
             return message
         self.close()
         error, self._error = self._error, None
-        if error is not None:
+        if error is None:
+            raise StopIteration
+        try:
             raise error
-        raise StopIteration
+        finally:
+            del error  # its traceback holds this frame, and so would the frame hold it: a circle
 
     @property
     def curve_dropped(self) -> int:
@@ -206,6 +209,7 @@ class LiveSession(Closing):
         finally:
             self._join()
             self._outbox.end()
+            self._follower.let_go()
 
     def status(self) -> Status:
         """How the session is doing now."""

@@ -109,6 +109,10 @@ class Follower:
         """The source has ended."""
         self._hand_on(self._spotter.finish())
 
+    def let_go(self) -> None:
+        """Give the recent frames' memory back, however long the session itself is held."""
+        self._ring.clear()
+
     def _watched(self, row: FaceRow) -> FaceRow | None:
         """A row of the person who is watched; None for others."""
         person = self._tracker.person_of(row.segment)

@@ -15,9 +15,12 @@ from micromimic.models.onnx import load_model
 from micromimic.results import ModelInfo
 from micromimic.store.store import Store
 from micromimic.web.live_outbox import Watched
+from micromimic.web.lobby import Lobby
 from micromimic.web.settings import Settings
 
 MAX_LIVE_SESSIONS: Final = 2
+MAX_LIVE_STARTING: Final = 8
+"""Live sockets that have not said yet what they want."""
 
 
 class Runner(Protocol):
@@ -49,6 +52,7 @@ class Workstation:
         store: the records.
         runner: works through the queue; None leaves jobs queued.
         live: sessions that are running now; touched on the event loop only.
+        starting: live sockets without a session yet.
         watch: opens a live session on a source.
     """
 
@@ -56,6 +60,7 @@ class Workstation:
     store: Store
     runner: Runner | None
     live: set[object] = field(default_factory=set)
+    starting: Lobby = field(default_factory=lambda: Lobby(MAX_LIVE_STARTING))
     watch: Callable[[LiveSource], Watched] = open_session
 
     @cached_property

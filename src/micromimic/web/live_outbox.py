@@ -108,9 +108,6 @@ class Pump(threading.Thread):
         watch: opens the session on a source.
         source: of the frames.
         outbox: closed when the session has ended, whatever the reason.
-
-    Attributes:
-        error: what ended the session if it was no regular end.
     """
 
     def __init__(
@@ -122,7 +119,7 @@ class Pump(threading.Thread):
         self._outbox = outbox
         self._stopped = threading.Event()
         self._session: Watched | None = None
-        self.error: Exception | None = None
+        self._error: Exception | None = None
 
     def run(self) -> None:
         """The thread's work."""
@@ -134,8 +131,9 @@ class Pump(threading.Thread):
                 for message in session:
                     self._outbox.put(message.to_dict())
         except Exception as error:  # noqa: BLE001 - told to the client and logged by the socket
-            self.error = error
+            self._error = error
         finally:
+            self._session = None
             self._source.close()
             self._outbox.close()
 
@@ -145,3 +143,11 @@ class Pump(threading.Thread):
         session = self._session
         if session is not None:
             session.stop()
+
+    def take_error(self) -> Exception | None:
+        """What ended the session if it was no regular end, once.
+
+        It is not kept: its traceback holds this thread's frames, and they hold the session.
+        """
+        error, self._error = self._error, None
+        return error

@@ -13,6 +13,7 @@ import contextlib
 import json
 import logging
 import struct
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -34,6 +35,8 @@ from micromimic.web.uploads import Upload, check_consent
 MAX_PIXELS: Final = 1280 * 960
 SILENCE_S: Final = 20.0
 """A client that sends nothing, or takes nothing, for longer is given up."""
+START_S: Final = 5.0
+"""Seconds that the start message may take."""
 HEAD: Final = struct.Struct("<d")
 NOT_UNDERSTOOD, NOT_ALLOWED, BROKEN, TRY_LATER = 1003, 1008, 1011, 1013
 _LOG: Final = logging.getLogger("micromimic.web")
@@ -91,6 +94,8 @@ async def live(socket: WebSocket) -> None:
     await socket.accept()
     slot = object()
     try:
+        conversation = _Conversation(socket, here)
+        start = await conversation.start()
         if len(here.live) >= MAX_LIVE_SESSIONS:
             raise Refused(
                 TRY_LATER,
@@ -98,7 +103,7 @@ async def live(socket: WebSocket) -> None:
                 "another first",
             )
         here.live.add(slot)
-        await _Conversation(socket, here).run()
+        await conversation.run(start)
         await _close(socket, 1000)
     except Refused as refusal:
         await _say_error(socket, str(refusal))
@@ -120,9 +125,8 @@ class _Conversation:
         self._keeper: Keeper | None = None
         self._told = False
 
-    async def run(self) -> None:
-        """All of it; raises Refused where the client must be told why it ends."""
-        start = await self._start()
+    async def run(self, start: LiveStart) -> None:
+        """From the start on; raises Refused where the client must be told why it ends."""
         if start.keep == "video":
             await self._open_keeper(start)
         pump = Pump(self._here.watch, self._source, self._outbox)
@@ -137,11 +141,9 @@ class _Conversation:
         finally:
             # Threads and files are put in order even while this task is being cancelled.
             ending = asyncio.create_task(self._finish(start, pump, reader, writer))
-            errors, kept = await _settled(ending)
-        if errors:
-            raise errors[0]
-        if pump.error is not None:
-            raise _broken(pump.error)
+            error, kept = await _settled(ending)
+        if error is not None:
+            raise error
         if kept is not None:
             if kept["type"] == "kept":  # the last frames may have met a limit after the last word
                 await self._tell_problem()
@@ -149,7 +151,7 @@ class _Conversation:
 
     async def _finish(
         self, start: LiveStart, pump: Pump, *tasks: asyncio.Task[None]
-    ) -> tuple[list[Exception], dict[str, Any] | None]:
+    ) -> tuple[Exception | None, dict[str, Any] | None]:
         """End the pipeline's threads, both tasks and the video's file; what went wrong, what is
         kept."""
         pump.stop()
@@ -158,10 +160,24 @@ class _Conversation:
             task.cancel()
         endings = await asyncio.gather(*tasks, return_exceptions=True)
         kept = await self._keep(start)
-        return [error for error in endings if isinstance(error, Exception)], kept
+        broken = pump.take_error()
+        error = next((item for item in endings if isinstance(item, Exception)), None)
+        if error is None and broken is not None:
+            error = _broken(broken)
+        return error, kept
 
-    async def _start(self) -> LiveStart:
-        message = await self._receive()
+    async def start(self) -> LiveStart:
+        """What the client wants; raises Refused where it is not to be had.
+
+        Until then it has no session, only a place to wait, which the next one may need.
+        """
+        async with self._silence("a start message", START_S) as limit:
+            now = asyncio.get_running_loop().time
+            self._here.starting.enter(self, lambda: limit.reschedule(now()))
+            try:
+                message = await self._receive()
+            finally:
+                self._here.starting.leave(self)
         text = message.get("text")
         if text is None:
             raise Refused(NOT_UNDERSTOOD, "expected a start message, got a frame; send start first")
@@ -192,15 +208,20 @@ class _Conversation:
         except (MicromimicError, OSError) as error:
             raise Refused(NOT_ALLOWED, _line(error)) from None
 
-    async def _receive(self) -> dict[str, Any]:
+    @contextlib.asynccontextmanager
+    async def _silence(self, wanted: str, seconds: float) -> AsyncIterator[asyncio.Timeout]:
+        """Give a client up that does not send what it should."""
         try:
             # Not wait_for: in Python 3.11 that may swallow a cancellation.
-            async with asyncio.timeout(SILENCE_S):
-                message = await self._socket.receive()
+            async with asyncio.timeout(seconds) as limit:
+                yield limit
         except TimeoutError:
             raise Refused(
-                NOT_ALLOWED, f"expected frames, got nothing for {SILENCE_S:g} s; start again"
+                NOT_ALLOWED, f"expected {wanted}, got nothing for {seconds:g} s; start again"
             ) from None
+
+    async def _receive(self) -> dict[str, Any]:
+        message = await self._socket.receive()
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1005))
         return dict(message)
@@ -209,7 +230,8 @@ class _Conversation:
         """Take frames until the client asks to stop."""
         size = HEAD.size + start.width * start.height
         while True:
-            message = await self._receive()
+            async with self._silence("frames", SILENCE_S):
+                message = await self._receive()
             data = message.get("bytes")
             if data is None:
                 if _is_stop(message.get("text")):
