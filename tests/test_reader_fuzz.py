@@ -38,6 +38,9 @@ VIDEOS, MODELS, TABLES = (
     int(os.environ.get(f"MICROMIMIC_FUZZ_{kind}", few))
     for kind, few in (("VIDEOS", "120"), ("MODELS", "30"), ("TABLES", "80"))
 )
+FOUND_VIDEOS = (1099, 1448, 3093, 3170, 3392, 4016)
+FOUND_MODELS = (621, 928)
+"""Runs that once ended otherwise than they should: read every day."""
 PATIENCE_S = 120.0
 """A file of a second that is read for longer hangs."""
 CHILD = Path(__file__).with_name("reader_child.py")
@@ -275,7 +278,7 @@ def check(folder: Path, cases: Iterable[Case], keep: str) -> Counter[str]:
 def video_cases(originals: dict[str, bytes], face: bytes) -> Iterator[Case]:
     """All demuxers in turn; every tenth file is the face, analysed whole."""
     names = sorted(originals)
-    for run in range(VIDEOS):
+    for run in sorted({*range(VIDEOS), *FOUND_VIDEOS}):
         if run % 10 == 9:
             yield Case(f"face-{run}", "analyze", "face.mp4", mutated(face, run))
             continue
@@ -297,7 +300,7 @@ def test_damaged_models(tmp_path: Path) -> None:
     cases = (
         Case(f"{sources[run % 2][0]}-{run}", sources[run % 2][0], "model.onnx", mutated(
             sources[run % 2][1], run, HEADERS))
-        for run in range(MODELS)
+        for run in sorted({*range(MODELS), *FOUND_MODELS})
     )  # fmt: skip
     assert check(tmp_path, cases, "model")["refused"]
 

@@ -4,7 +4,7 @@ Evidence for a coder, not a coding: it is trained on synthetic motion alone, as 
 flow-capsnet is (`training.units`), and tells the units of the Facial Action Coding System that the
 annotation tables of micro-expression databases name.
 
-An ONNX file holds the graph and, under ``models.onnx.METADATA_KEY``, its description as JSON:
+An ONNX file holds the graph and, under ``models.runtime.METADATA_KEY``, its description as JSON:
 name, version, trained_on, ``units`` (numbers, as text), ``sided`` (those that can act on one side),
 and for each unit ``slope``, ``offset`` and ``threshold``. Ends, all float32:
 
@@ -18,7 +18,6 @@ and for each unit ``slope``, ``offset`` and ``threshold``. Ends, all float32:
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -29,9 +28,8 @@ from scipy.special import expit, softmax
 
 from micromimic.canonical import UNITS
 from micromimic.errors import ModelError
-from micromimic.models.onnx import METADATA_KEY
 from micromimic.models.preprocess import center, mirror
-from micromimic.models.runtime import open_session
+from micromimic.models.runtime import open_session, read_description
 from micromimic.results import ModelInfo
 from micromimic.types import Side, UnitEvidence
 
@@ -205,14 +203,8 @@ def load_unit_model(path: Path | None = None) -> UnitModel:
             + ("reinstall micromimic" if path is None else "check the path")
         )
     session = open_session(file.read_bytes(), file, _REMEDY)
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    if text is None:
-        raise ModelError(
-            f"expected a model of action units, got an ONNX file without its description: {file}; "
-            f"{_REMEDY}"
-        )
+    details = read_description(session, file, _REMEDY)
     try:
-        details = json.loads(text)
         info = ModelInfo(str(details["name"]), str(details["version"]), str(details["trained_on"]))
         calibration = UnitCalibration(
             tuple(str(unit) for unit in details["units"]),

@@ -13,7 +13,6 @@ encoder, a name in `features.DESCRIPTORS`. All ends are float32:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +32,7 @@ from micromimic.models.recognizers import (
 )
 from micromimic.models.regions import region_shares, vote_centres
 from micromimic.models.registry import ship
-from micromimic.models.runtime import open_session
+from micromimic.models.runtime import METADATA_KEY, open_session, read_description
 from micromimic.results import ModelInfo
 
 __all__ = [
@@ -50,7 +49,6 @@ __all__ = [
     "vote_centres",
 ]
 
-METADATA_KEY: Final = "micromimic.model"
 SHIPPED: Final = Path(__file__).parent / "weights" / "flow-capsnet.onnx"
 
 _REMEDY: Final = "pass a file that `micromimic train` wrote"
@@ -118,14 +116,8 @@ class _Description:
 
 
 def _description(session: Any, file: Path) -> _Description:
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    if text is None:
-        raise ModelError(
-            f"expected a micromimic model, got an ONNX file without its description: {file}; "
-            f"{_REMEDY}"
-        )
+    details = read_description(session, file, _REMEDY)
     try:
-        details = json.loads(text)
         if tuple(details["classes"]) != EMOTIONS:
             raise ValueError(f"classes are {details['classes']}")
         view = details.get("view", "flow")

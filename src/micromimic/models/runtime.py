@@ -7,11 +7,14 @@ read. The graph is walked as the protocol buffer that it is, which takes no furt
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from micromimic.errors import ModelError
 
+METADATA_KEY: Final = "micromimic.model"
+"""Where a file keeps its description, as JSON."""
 _REMEDY: Final = "pass a file that `micromimic train` wrote"
 
 
@@ -53,6 +56,30 @@ def open_session(content: bytes, name: object, remedy: str = _REMEDY) -> Any:
         raise ModelError(
             f"expected an ONNX model, got an unusable file {name} ({reason}); {remedy}"
         ) from error
+
+
+def read_description(session: Any, name: object, remedy: str = _REMEDY) -> Any:
+    """What a model file says of itself: the JSON under ``METADATA_KEY``.
+
+    Args:
+        session: an open one.
+        name: of the file, for errors.
+        remedy: what to do about a file without it.
+
+    Raises:
+        ModelError: if there is none, or it is no JSON text.
+    """
+    try:
+        text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        if text is not None:
+            return json.loads(text)
+    except ValueError as error:  # neither UTF-8 nor JSON
+        raise ModelError(
+            f"expected a complete description in {name}, got a broken one ({error}); {remedy}"
+        ) from error
+    raise ModelError(
+        f"expected a micromimic model, got an ONNX file without its description: {name}; {remedy}"
+    )
 
 
 _FATAL: Final = 4
