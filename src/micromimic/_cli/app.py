@@ -100,6 +100,16 @@ def analyze(
             show_default=False,
         ),
     ] = None,
+    track: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Which video track of a file that has several, from 1; if left out, the file's "
+            "default, then the one with the most frames.",
+            show_default=False,
+        ),
+    ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Inputs analysed at the same time.")] = 1,
     model: Annotated[
         Path | None,
@@ -123,7 +133,7 @@ def analyze(
         expanded = expand_inputs(inputs)
     except NameClashError as error:
         raise typer.BadParameter(str(error)) from None
-    raise typer.Exit(run(expanded, out, fps, jobs, model))
+    raise typer.Exit(run(expanded, out, fps, jobs, model, track))
 
 
 @app.command()

@@ -38,6 +38,7 @@ class LiveOptions:
     seconds: float | None = None
     size: tuple[int, int] | None = None
     fps: float | None = None
+    track: int | None = None
     quiet: bool = False
 
 
@@ -116,6 +117,15 @@ Rate = Annotated[
         show_default=False,
     ),
 ]
+Track = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Which video track of a file that has several, from 1.",
+        show_default=False,
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Nothing on stderr but errors.")]
 
 
@@ -130,6 +140,7 @@ def live(
     seconds: Seconds = None,
     size: Size = None,
     fps: Rate = None,
+    track: Track = None,
     quiet: Quiet = False,
 ) -> None:
     """Watch a face live: events as lines of JSON, at most half a second after they end.
@@ -147,6 +158,7 @@ def live(
         seconds=seconds,
         size=None if pixels is None else (int(pixels[0]), int(pixels[1])),
         fps=fps,
+        track=track,
         quiet=quiet,
     )
     raise typer.Exit(run(options))
@@ -166,6 +178,9 @@ def run(options: LiveOptions) -> int:
     with contextlib.ExitStack() as stack:
         source = _open(options)
         stack.callback(source.close)
+        if not options.quiet:
+            for notice in getattr(source, "notices", ()):  # of a file
+                note(f"micromimic: {notice.message}")
         publisher = _publisher(options)
         if publisher is not None:
             stack.enter_context(publisher)
@@ -183,7 +198,7 @@ def _open(options: LiveOptions) -> LiveSource:
 
     width, height = options.size or (CameraOptions.width, CameraOptions.height)
     camera = CameraOptions(width, height, options.fps)
-    return open_live(options.source, fps=options.fps, camera=camera)
+    return open_live(options.source, fps=options.fps, camera=camera, track=options.track)
 
 
 def _publisher(options: LiveOptions) -> Publisher | None:

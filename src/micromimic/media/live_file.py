@@ -27,15 +27,21 @@ class FileSource(ReaderSource):
         path: a video file, or a folder of pictures with ``fps``.
         fps: overrides the file's timestamps; needed for a folder.
         clock: what the speed is measured by.
+        track: which of a file's video tracks, from 1; None leaves it to ``choose_track``.
 
     Raises:
         InputError: the path is missing, empty, or no video.
     """
 
     def __init__(
-        self, path: str | Path, fps: float | None = None, *, clock: Clock = time.monotonic
+        self,
+        path: str | Path,
+        fps: float | None = None,
+        *,
+        clock: Clock = time.monotonic,
+        track: int | None = None,
     ) -> None:
-        self._source = open_source(path, fps, read_ahead=_DECODED_AHEAD)
+        self._source = open_source(path, fps, read_ahead=_DECODED_AHEAD, track=track)
         self._began: float | None = None
         self.width, self.height = self._source.width, self._source.height
         length = queue_length(self.width, self.height)

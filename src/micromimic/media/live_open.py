@@ -18,7 +18,7 @@ STREAM_SCHEMES: Final = ("rtsp", "rtsps", "http", "https")
 """Addresses that are read as streams."""
 
 _DEVICE: Final = re.compile(r"/dev/video\d+")
-_ADDRESS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def open_live(
@@ -27,6 +27,7 @@ def open_live(
     fps: float | None = None,
     camera: CameraOptions | None = None,
     clock: Clock = time.monotonic,
+    track: int | None = None,
 ) -> LiveSource:
     """Open a live source.
 
@@ -38,6 +39,7 @@ def open_live(
         fps: for a file it overrides the timestamps, for a folder it is needed.
         camera: size and rate to ask a camera for.
         clock: arrival times.
+        track: which of a file's video tracks, from 1; nothing else has a choice.
 
     Raises:
         InputError: it cannot be opened, with the remedy.
@@ -53,10 +55,17 @@ def open_live(
         from micromimic.media.live_push import PushSource  # noqa: PLC0415 - see below
 
         return PushSource(clock=clock)
+    if isinstance(source, str) and _is_path(source):
+        source = Path(source)
     if isinstance(source, Path):
-        return _open_file(source, fps, clock)
+        return _open_file(source, fps, clock, track)
+    if track is not None:
+        raise InputError(
+            f"expected a video file to choose track {track} of, got another source; leave --track "
+            "out"
+        )
     if isinstance(source, str):
-        return _open_text(source, fps, camera, clock)
+        return _open_text(source, camera, clock)
     if isinstance(source, int) and not isinstance(source, bool):
         return _open_camera(source, camera, clock)
     if all(callable(getattr(source, name, None)) for name in ("next", "reopen", "close")):
@@ -67,17 +76,17 @@ def open_live(
     )
 
 
-def _open_text(
-    text: str, fps: float | None, camera: CameraOptions | None, clock: Clock
-) -> LiveSource:
+def _is_path(text: str) -> bool:
+    number = text.isascii() and text.isdigit()
+    return not (number or _DEVICE.fullmatch(text) or _ADDRESS.match(text))
+
+
+def _open_text(text: str, camera: CameraOptions | None, clock: Clock) -> LiveSource:
     if text.isascii() and text.isdigit():
         return _open_camera(int(text), camera, clock)
     if _DEVICE.fullmatch(text):
         return _open_camera(text, camera, clock)
-    address = _ADDRESS.match(text)
-    if address is None:
-        return _open_file(Path(text), fps, clock)
-    scheme = address[1].lower()
+    scheme = text.partition("://")[0].lower()
     if scheme not in STREAM_SCHEMES:
         known = ", ".join(f"{name}://" for name in STREAM_SCHEMES[:-1])
         raise InputError(
@@ -90,10 +99,10 @@ def _open_text(
 
 
 # Each kind is imported when it is asked for: cv2 and av take their time.
-def _open_file(path: Path, fps: float | None, clock: Clock) -> LiveSource:
+def _open_file(path: Path, fps: float | None, clock: Clock, track: int | None) -> LiveSource:
     from micromimic.media.live_file import FileSource  # noqa: PLC0415
 
-    return FileSource(path, fps, clock=clock)
+    return FileSource(path, fps, clock=clock, track=track)
 
 
 def _open_camera(device: int | str, options: CameraOptions | None, clock: Clock) -> LiveSource:

@@ -17,12 +17,16 @@ import av.container
 import av.error
 
 from micromimic.errors import InputError, SourceLostError
+from micromimic.media.decoder import DECODING
 from micromimic.media.frames import Frame
+from micromimic.media.geometry import Geometry, geometry_of
+from micromimic.media.limits import MOST_PIXELS
 from micromimic.media.live import Arrival
 from micromimic.media.live_clock import CATCH_UP, Pacer, StreamClock
 from micromimic.media.live_queue import Clock, queue_length
 from micromimic.media.live_reader import ReaderSource
 from micromimic.media.pixels import gray_of, rgb_of
+from micromimic.media.tracks import is_default, playable
 
 OPEN_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 5.0
@@ -67,7 +71,7 @@ class StreamSource(ReaderSource):
         self._url = url
         self._timeout = open_timeout, read_timeout
         self._container: av.container.InputContainer | None = None
-        self._size: tuple[int, int] | None = None
+        self._geometry: Geometry | None = None
         self._count = 0
         self._ended_s = 0.0  # how far a recording was read, by its own timestamps
         # Patient: what is held back waits, still compressed, in the sender's buffers.
@@ -88,6 +92,7 @@ class StreamSource(ReaderSource):
         if self.finite:  # what was read to see what it is must not be missing
             with contextlib.suppress(av.error.FFmpegError):
                 container.seek(container.start_time or 0)
+        self._pixel_shape = stream.sample_aspect_ratio
         self._queue.length = queue_length(stream.width, stream.height)
         self._times = StreamClock(live=not self.finite)
         self._pacer = Pacer(1.0 if self.finite else CATCH_UP)
@@ -167,13 +172,13 @@ class StreamSource(ReaderSource):
         return not self.finite and super().reopen()
 
     def _frame(self, picture: av.VideoFrame, seconds: float) -> Frame:
-        if self._size is None:
-            self._size = picture.width, picture.height
-        elif (picture.width, picture.height) != self._size:  # the sender changed its mind
-            picture = picture.reformat(*self._size)
+        if self._geometry is None:
+            self._geometry = geometry_of(picture, self._pixel_shape)
+        elif (picture.width, picture.height) != self._geometry.stored:  # the sender changed it
+            picture = picture.reformat(*self._geometry.stored)
         number, self._count = self._count, self._count + 1
-        turns = round(picture.rotation / 90) % 4
-        return Frame(number, seconds, gray_of(picture, turns), partial(rgb_of, picture, turns))
+        gray = gray_of(picture, self._geometry)
+        return Frame(number, seconds, gray, partial(rgb_of, picture, self._geometry))
 
     def _release(self) -> None:
         with self._state:
@@ -186,6 +191,7 @@ def _options(url: str) -> dict[str, str]:
     kind = "rtsp" if url[:4].lower() == "rtsp" else "http"
     options = {
         "protocol_whitelist": _PROTOCOLS[kind],
+        **DECODING,
         "fflags": "nobuffer",
         "analyzeduration": "2000000",  # microseconds; the default of 5 s is a long wait
     }
@@ -195,10 +201,16 @@ def _options(url: str) -> dict[str, str]:
 
 
 def _video(container: av.container.InputContainer) -> av.VideoStream:
-    videos = [s for s in container.streams.video if s.codec_context is not None and s.width]
+    videos = [s for s in playable(container) if s.width]
     if not videos:
         raise InputError("got no video in it; pass the address of a video stream")
-    stream = max(videos, key=lambda s: s.width * s.height)
+    stream = max(videos, key=lambda s: (is_default(s), s.width * s.height))
+    if stream.width * stream.height > MOST_PIXELS:
+        raise InputError(
+            f"got pictures of {stream.width} x {stream.height}; pass a stream of at most "
+            f"{MOST_PIXELS // 10**6} megapixels"
+        )
+    stream.codec_context.options = dict(DECODING)
     # Threads over frames would hold back as many frames as there are threads.
     stream.thread_type = "SLICE"
     stream.codec_context.flags |= av.codec.context.Flags.low_delay
