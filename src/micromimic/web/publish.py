@@ -23,6 +23,7 @@ from micromimic.pipelines.live_messages import (
     Status,
     json_line,
 )
+from micromimic.web.lobby import Lobby
 from micromimic.web.settings import check_token, is_loopback
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ OTHERS_WAITING: Final = 256
 
 SEND_TIMEOUT_S: Final = 15.0
 MAX_CLIENTS: Final = 32
+MAX_KNOCKING: Final = 32
+"""Connections that have not asked for anything yet; one more sends the longest waiting away."""
+HEAD_S: Final = 10.0
+"""Seconds that the head of a client's request may take."""
 MAX_INCOMING_BYTES: Final = 4096
 MAX_INCOMING: Final = 50
 """Messages a client may send in ten seconds; nothing of what it says is used."""
@@ -158,6 +163,7 @@ class Publisher(Closing):
             ) from None
         self._host, self._port, self._token = host, port, token
         self._clients: set[_Client] = set()
+        self._lobby = Lobby(MAX_KNOCKING)
         self._last: dict[type, str] = {}
         self._lost = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -231,7 +237,20 @@ class Publisher(Closing):
             self._ready.set()
 
     async def _serve(self) -> None:
-        from websockets.asyncio.server import serve  # noqa: PLC0415
+        from websockets.asyncio.server import ServerConnection, serve  # noqa: PLC0415
+
+        lobby = self._lobby
+
+        class Knocking(ServerConnection):
+            """One that waits in the lobby until its request is there, or it has gone."""
+
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                super().connection_made(transport)
+                lobby.enter(self, self.transport.abort)
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                lobby.leave(self)
+                super().connection_lost(exc)
 
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
@@ -240,6 +259,8 @@ class Publisher(Closing):
             self._host,
             self._port,
             process_request=self._admit,
+            create_connection=Knocking,
+            open_timeout=HEAD_S,
             compression=None,
             max_size=MAX_INCOMING_BYTES,
             max_queue=4,
@@ -269,6 +290,7 @@ class Publisher(Closing):
 
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """Whether a client may connect; an answer is a refusal."""
+        self._lobby.leave(connection)
         if self._token is not None:
             kind, _, said = request.headers.get("Authorization", "").partition(" ")
             asked = parse_qs(urlsplit(request.path).query).get("token", [""])[-1]

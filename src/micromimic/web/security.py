@@ -8,6 +8,7 @@ where it comes from (CSRF); with a token, everything carries it, in a header or 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from http.cookies import CookieError, SimpleCookie
@@ -26,6 +27,8 @@ API: Final = "/api/v1"
 UPLOAD_PATH: Final = f"{API}/recordings"
 MAX_JSON_BYTES: Final = 256 * 1024
 """Largest body of a request that is no upload."""
+BODY_S: Final = 30.0
+"""Seconds that such a body may take."""
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 CONTENT_POLICY: Final = (
     "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; "
@@ -217,15 +220,29 @@ def _too_long(scope: Scope) -> Response | None:
 
 
 def _limited(scope: Scope, receive: Receive) -> Receive:
-    """Count what comes, for bodies that do not say how long they are."""
+    """Count what comes, and how long it takes, for bodies that do not say how long they are."""
     if _is_upload(scope):
         return receive
-    seen = 0
+    seen, whole = 0, False
+    ends: float | None = None
 
     async def counted() -> Message:
-        nonlocal seen
-        message = await receive()
+        nonlocal seen, whole, ends
+        if whole:  # what is waited for now is the client's going
+            return await receive()
+        if ends is None:
+            ends = asyncio.get_running_loop().time() + BODY_S
+        try:
+            async with asyncio.timeout_at(ends):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(
+                408,
+                f"expected the body within {BODY_S:g} s, got a part of it; send it again",
+                headers={"Connection": "close"},
+            ) from None
         if message["type"] == "http.request":
+            whole = not message.get("more_body", False)
             seen += len(message.get("body", b""))
             if seen > MAX_JSON_BYTES:
                 raise HTTPException(413, _TOO_LONG, headers={"Connection": "close"})
