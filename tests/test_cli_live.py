@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
@@ -340,6 +341,40 @@ def test_a_websocket_hears_what_stdout_says() -> None:
     assert frames == list(range(frames[0], frames[-1] + 1))
     said = [m for m in live.messages if m["type"] == "curve" and m["frame"] >= frames[0]]
     assert [m for m in heard if m["type"] == "curve"] == said
+
+
+@pytest.mark.needs("web")
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="needs a pipe that is full soon")
+def test_who_does_not_read_stdout_keeps_nothing_from_a_websocket() -> None:
+    from websockets.sync.client import connect
+
+    words = ["live", "", "--curve", "--websocket", "0"]
+    with StreamServer("mpegts") as server:
+        words[1] = server.url
+        with subprocess.Popen(
+            [sys.executable, "-c", DRIVER, *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                assert process.stdout is not None and process.stderr is not None
+                fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+                found = re.search(r"ws://127\.0\.0\.1:\d+", process.stderr.readline())
+                assert found is not None
+                points, length = 0, 0
+                with connect(found[0]) as client:
+                    while points < 60 or length < 4 * 4096:
+                        line = str(client.recv(HANG_S))
+                        points += json.loads(line)["type"] == "curve"
+                        length += len(line)
+                process.send_signal(signal.SIGINT)
+                said = [json.loads(line) for line in process.stdout]  # and it waits for us
+                assert process.wait(HANG_S) == 0
+            finally:
+                process.kill()
+    assert (said[0]["type"], said[-1]["type"]) == ("start", "end")
+    assert sum(message["type"] == "curve" for message in said) >= 60
 
 
 @pytest.mark.needs("web")

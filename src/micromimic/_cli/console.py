@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import traceback
+from pathlib import Path
 from typing import Final
 
 from micromimic.errors import MicromimicError
@@ -29,14 +30,23 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
-def say(text: str = "") -> bool:
+def keep_caches_together() -> None:
+    """What libraries keep for their next start lies in a folder of our own, unless named before.
+
+    Matplotlib keeps a list of the fonts that are there.
+    """
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    os.environ.setdefault("MPLCONFIGDIR", str(caches / "micromimic" / "matplotlib"))
+
+
+def say(text: str = "", end: str = "\n") -> bool:
     """Write results to stdout; a closed pipe silences, and does not stop the work.
 
     Returns:
         False if the pipe was found closed.
     """
     try:
-        sys.stdout.write(text + "\n")
+        sys.stdout.write(text + end)
         sys.stdout.flush()
     except BrokenPipeError:
         _silence()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from micromimic._cli.app import app, interruptible, positive
-from micromimic._cli.console import note, say
+from micromimic._cli.console import note
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -230,35 +230,23 @@ class _Watch:
 
     def run(self, source: LiveSource) -> int:
         """Hand every message on; the exit code."""
-        from micromimic.pipelines.live_messages import (
-            CurvePoint,
-            Ended,
-            FaceShape,
-            Started,
-            Status,
-            json_line,
-        )
+        from micromimic._cli.live_print import Printer
+        from micromimic.pipelines.live_messages import Ended, FaceShape, Started
 
         ended: Ended | None = None
-        for message in self._session:
-            if isinstance(message, Started) and self._options.seconds is not None:
-                self._stopper.after(self._options.seconds)
-            self._face |= isinstance(message, FaceShape)
-            if self._publisher is not None:
-                self._publisher.publish(message)
-            if self._options.curve or not isinstance(message, CurvePoint | FaceShape):
-                self._write(json_line(message))
-            if isinstance(message, Status):
-                self._status.show(message)
-            elif isinstance(message, Ended):
-                ended = message
+        with Printer(self._status, self._stopper, curve=self._options.curve) as printer:
+            for message in self._session:
+                if isinstance(message, Started) and self._options.seconds is not None:
+                    self._stopper.after(self._options.seconds)
+                self._face |= isinstance(message, FaceShape)
+                if self._publisher is not None:
+                    self._publisher.publish(message)
+                printer.put(message)
+                if isinstance(message, Ended):
+                    ended = message
+        if printer.curve_dropped:
+            note(f"{printer.curve_dropped} points of the curve were not read in time on stdout")
         return self._outcome(source, ended)
-
-    def _write(self, line: str) -> None:
-        with self._status.aside():
-            heard = say(line)
-        if not heard:
-            self._stopper.now()  # whoever read has gone
 
     def _outcome(self, source: LiveSource, ended: Ended | None) -> int:
         from micromimic.errors import NoFaceError
