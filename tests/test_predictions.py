@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,7 +66,7 @@ def test_a_file_has_the_agreed_columns_and_keeps_names_as_text(tmp_path: Path) -
         b"samm,006,006_1_2,3,1,negative,surprise,0.25,0.25,0.5\n"
     )
     assert read_predictions(tmp_path / "runs" / "predictions.csv") == [ROW]
-    assert not list(tmp_path.glob("runs/*.partial"))
+    assert [p.name for p in (tmp_path / "runs").iterdir()] == ["predictions.csv"]
 
 
 names = st.text(
@@ -151,14 +153,21 @@ def test_no_file_no_text_no_rows(tmp_path: Path) -> None:
         write_predictions(tmp_path / "p.csv", [])
 
 
-def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "p.csv"
     write_predictions(path, [ROW])
     before = path.read_bytes()
-    (tmp_path / "p.csv.partial").mkdir()  # nothing can be written beside it
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OutputError, match="choose another --out"):
         write_predictions(path, [replace(ROW, fold=9)])
     assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import signal
 import tempfile
 import threading
@@ -16,6 +15,7 @@ from pathlib import Path
 from micromimic._cli.console import Interrupted, complain, describe, note, say, trace_of
 from micromimic._cli.progress import ProgressCallback, show_progress
 from micromimic.errors import OutputError
+from micromimic.files import sweep_left
 from micromimic.pipelines.inputs import Input
 
 
@@ -38,15 +38,22 @@ class Job:
         out: results go to folders in here.
         fps: frames a second, as the user says; None leaves it to the files.
         model: an ONNX file; None is the shipped one.
+        track: number of a video track in the files; None leaves it to them.
     """
 
     out: Path
     fps: float | None = None
     model: Path | None = None
+    track: int | None = None
 
 
 def run(
-    inputs: Sequence[Input], out: Path, fps: float | None, jobs: int, model: Path | None = None
+    inputs: Sequence[Input],
+    out: Path,
+    fps: float | None,
+    jobs: int,
+    model: Path | None = None,
+    track: int | None = None,
 ) -> int:
     """Analyse all inputs, say results as they come, and return the exit code.
 
@@ -56,11 +63,12 @@ def run(
         Interrupted: on Ctrl-C; what is complete stays.
     """
     check_writable(out)
+    sweep_left(out)
     if model is not None:
         from micromimic.models.onnx import load_model
 
         load_model(model)  # an unusable file is told once, before any video is read
-    job = Job(out, fps, model)
+    job = Job(out, fps, model, track)
     ended: list[Outcome] = []
     outcomes = _parallel if min(jobs, len(inputs)) > 1 else _in_turn
     try:
@@ -68,7 +76,7 @@ def run(
             ended.append(outcome)
             _tell(outcome)
     except KeyboardInterrupt:
-        _remove_parts(inputs, out)
+        sweep_left(out)
         done = sum(not outcome.error for outcome in ended)
         raise Interrupted(
             f"interrupted; {done} of {len(inputs)} inputs are complete in {out}"
@@ -120,7 +128,7 @@ def _parallel(inputs: Sequence[Input], job: Job, jobs: int) -> Iterator[Outcome]
         # A worker was killed from outside, nearly always for memory.
         lost = "expected a worker to finish, got it killed (memory?); use --jobs 1"
         yield from (Outcome(name, error=lost) for name in sorted(waiting))
-        _remove_parts([item for item in inputs if item.name in waiting], job.out)
+        sweep_left(job.out)
 
 
 def _in_worker(item: Input, job: Job) -> Outcome:
@@ -142,8 +150,11 @@ def analyse_one(item: Input, job: Job, progress: ProgressCallback | None) -> Out
     try:
         if item.problem is not None:
             raise item.problem
+        check_folder(folder)
         config = AnalyzeConfig(model=job.model)
-        analysis = analyze(item.path, fps=job.fps, config=config, progress=progress)
+        analysis = analyze(
+            item.path, fps=job.fps, config=config, progress=progress, track=job.track
+        )
         write_analysis(analysis, folder)
         summary = analysis_text(item.name, analysis, folder)
         return Outcome(item.name, summary, seconds=time.monotonic() - began)
@@ -176,8 +187,21 @@ def check_writable(out: Path) -> None:
         ) from None
 
 
-def _remove_parts(inputs: Sequence[Input], out: Path) -> None:
-    """Remove what killed workers had begun to write."""
-    for item in inputs:
-        for part in out.glob(f".{item.name}.*.part"):
-            shutil.rmtree(part, ignore_errors=True)
+def check_folder(folder: Path) -> None:
+    """Fail on a results folder that cannot be made, before the analysis.
+
+    Raises:
+        OutputError: its name is too long, or there is a file in its place.
+    """
+    from micromimic.reports.write import FILES
+
+    try:
+        # The longest name that will lie in it, so that the whole path is tried.
+        (folder / max(FILES, key=len)).lstat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise OutputError(
+            f"expected to write results to {folder}, got: {error.strerror or error}; choose "
+            "another --out or rename the input"
+        ) from None

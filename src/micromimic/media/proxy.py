@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
 import av
-import av.error
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -69,22 +67,12 @@ class ProxyWriter(WholeVideo):
         crf: int = 23,
         preset: str = "superfast",
     ) -> None:
-        self.path = path
         self.size = proxy_size(width, height, long_side)
         self.frames = 0
         self._source = height, width
-        self.temporary = path.with_name(f".{path.name}.part")
         self._last = -1
         self._time = -math.inf
-        try:
-            self.temporary.touch()  # FFmpeg would tell only at the first frame
-            self._container = av.open(
-                f"file:{self.temporary}", "w", format="mp4", options={"movflags": "+faststart"}
-            )
-        except (OSError, ValueError) as error:
-            with contextlib.suppress(OSError):
-                self.temporary.unlink(missing_ok=True)
-            raise self._failure(error) from None
+        self._begin(path, format="mp4", options={"movflags": "+faststart"})
         options = {"crf": str(crf), "preset": preset, "bf": "0", "sc_threshold": "0"}
         stream = self._container.add_stream(
             "libx264", rate=max(1, min(1000, round(rate))), options=options

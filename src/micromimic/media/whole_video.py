@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -10,6 +11,7 @@ from typing import Any, Self
 import av
 
 from micromimic.errors import OutputError
+from micromimic.files import begun
 
 
 class WholeVideo:
@@ -26,6 +28,18 @@ class WholeVideo:
     temporary: Path
     _container: Any
     _stream: Any
+    _begun: ExitStack
+
+    def _begin(self, path: Path, **options: Any) -> None:
+        """Open the container in a file beside ``path``; a folder that refuses it says so now."""
+        self.path = path
+        with ExitStack() as stack:
+            try:
+                self.temporary = stack.enter_context(begun(path.parent, path.suffix or ".part"))
+                self._container = av.open(f"file:{self.temporary}", "w", **options)
+            except (OSError, ValueError) as error:
+                raise self._failure(error) from None
+            self._begun = stack.pop_all()
 
     def _mux(self, picture: av.VideoFrame | None) -> None:
         """Encode one picture; None flushes."""
@@ -41,6 +55,7 @@ class WholeVideo:
         try:
             self._container.close()
             self.temporary.replace(self.path)
+            self._begun.close()
         except (OSError, av.error.FFmpegError) as error:
             self.discard()
             raise self._failure(error) from None
@@ -49,8 +64,7 @@ class WholeVideo:
         """Leave nothing behind; may be called twice."""
         with contextlib.suppress(OSError, av.error.FFmpegError):
             self._container.close()
-        with contextlib.suppress(OSError):
-            self.temporary.unlink(missing_ok=True)
+        self._begun.close()
 
     def _failure(self, error: Exception) -> OutputError:
         reason = getattr(error, "strerror", None) or str(error)

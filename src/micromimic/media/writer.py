@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
 import av
-import av.error
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,19 +55,11 @@ class VideoWriter(WholeVideo):
         preset: str = "veryfast",
         timed: bool = False,
     ) -> None:
-        self.path = Path(path)
-        self.temporary = self.path.with_name(f".{self.path.stem}.{os.getpid()}{self.path.suffix}")
         self._size = width, height
         odd = width % 2 == 1 or height % 2 == 1
         self._format = "yuv444p" if odd else "yuv420p"
         self.frames = 0
-        try:
-            self.temporary.touch()  # FFmpeg would tell only at the first frame
-            self._container = av.open(f"file:{self.temporary}", "w")
-        except (OSError, ValueError) as error:
-            with contextlib.suppress(OSError):
-                self.temporary.unlink(missing_ok=True)
-            raise self._failure(error) from None
+        self._begin(Path(path))
         rate = Fraction(fps).limit_denominator(1001)
         options = _LOSSLESS if lossless else {"crf": str(crf), "preset": preset, "bf": "0"}
         self._stream = self._container.add_stream("libx264", rate=rate, options=options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from micromimic.errors import OutputError
 from micromimic.evaluation.spotting import SpottingScore, match_events
+from micromimic.files import write_whole
 from micromimic.labels import Emotion
 from micromimic.pipelines.analyze import analyze
 from micromimic.reports.write import write_analysis
@@ -228,14 +228,7 @@ def _row(planted: PlantedEvent, found: MicroExpression | None) -> DemoRow:
 
 
 def _write_truth(path: Path, truth: ClipTruth) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(json.dumps(truth_document([truth]), indent=1) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise _cannot_write(path.parent, error) from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, json.dumps(truth_document([truth]), indent=1) + "\n")
 
 
 def _cannot_write(folder: Path, error: OSError) -> OutputError:

@@ -1,7 +1,7 @@
 """From what a person names (files, folders of frames, folders of videos) to the inputs to analyse.
 
->>> [item.name for item in expand_inputs(["talks/anna.mp4", "talks/ben.v2.mov"])]
-['anna', 'ben.v2']
+>>> [item.name for item in expand_inputs(["talks/anna.mp4", "talks/ben.v2.mov", "talks/...mp4"])]
+['anna', 'ben.v2', '...mp4']
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class Input:
     Args:
         path: what to read.
         name: of its results folder: a file's name without its ending, a folder's name.
+            Never a way to another folder.
         problem: why it cannot be read, when that is known already.
     """
 
@@ -59,7 +60,7 @@ def expand_inputs(paths: Sequence[str | Path]) -> list[Input]:
 
 def _expand(path: Path) -> Iterator[Input]:
     if not path.is_dir():
-        yield Input(path, path.stem)
+        yield Input(path, _name(path))
         return
     name = path.resolve().name or "root"
     try:
@@ -81,6 +82,11 @@ def _expand(path: Path) -> Iterator[Input]:
             ),
         )
     elif videos:
-        yield from (Input(video, video.stem) for video in videos)
+        yield from (Input(video, _name(video)) for video in videos)
     else:
         yield Input(path, name)
+
+
+def _name(video: Path) -> str:
+    """Without its ending, where that leaves a name: ``...mp4`` would lead out of the folder."""
+    return video.name if set(video.stem) <= {"."} else video.stem

@@ -12,10 +12,11 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 from micromimic.reports.tables import printable
@@ -70,7 +71,7 @@ class CoderTiers:
 
     Args:
         name: of the coder; different for each.
-        events: those that the coder holds to be there.
+        events: those that the coder holds to be there; times as a player of the video has them.
         rejected: the machine's that the coder does not.
     """
 
@@ -177,13 +178,18 @@ def _media(header: ET.Element, source: str, folder: Path) -> None:
     except ValueError:  # another drive: there is no relative path
         relative = None
     attributes = {
-        "MEDIA_URL": "file://" + printable(place if place.startswith("/") else f"/{place}"),
+        "MEDIA_URL": "file://" + _link(place if place.startswith("/") else f"/{place}"),
         "MIME_TYPE": MIME_TYPES.get(video.suffix.lower(), "video/*"),
     }
     if relative is not None:
         dotted = relative if relative.startswith("../") else f"./{relative}"
-        attributes["RELATIVE_MEDIA_URL"] = printable(dotted)
+        attributes["RELATIVE_MEDIA_URL"] = _link(dotted)
     ET.SubElement(header, "MEDIA_DESCRIPTOR", attributes)
+
+
+def _link(path: str) -> str:
+    """A path as ELAN takes it; as a proper URL where the document could not hold its bytes."""
+    return path if printable(path) == path else quote(os.fsencode(path))
 
 
 @dataclass
@@ -283,6 +289,15 @@ def _types(root: ET.Element) -> None:
         ET.SubElement(root, "CONSTRAINT", {"DESCRIPTION": description, "STEREOTYPE": stereotype})
 
 
+def _event_span(
+    analysis: Analysis, event: MicroExpression, label: str, *, apex: bool = False
+) -> Span:
+    """An event on the timeline of the video that the document links to."""
+    media, interval = analysis.media_seconds, event.interval
+    middle = media(interval.apex) if apex else None
+    return span_of(media(interval.onset), media(interval.offset), label, middle)
+
+
 def eaf_document(
     analysis: Analysis,
     folder: Path,
@@ -297,24 +312,25 @@ def eaf_document(
         folder: where the file will lie, for the relative link to the video.
         written: the document's date; now by default.
         coders: people whose tiers follow the machine's.
+
+    All times are those at which a player of the video is.
     """
     writer = _Writer()
     spotting = analysis.spotting
-    spans = [
-        span_of(e.interval.onset, e.interval.offset, event_text(e), e.interval.apex)
-        for e in analysis.events
-    ]
+    spans = [_event_span(analysis, e, event_text(e), apex=True) for e in analysis.events]
     units = [
-        span_of(e.interval.onset, e.interval.offset, "+".join(u.name for u in e.action_units))
+        _event_span(analysis, e, "+".join(u.name for u in e.action_units))
         for e in analysis.events
         if e.action_units
     ]
-    blinks = [span_of(b.start, b.end, "blink") for b in spotting.blinks]
+    media = analysis.media_seconds
+    blinks = [span_of(media(b.start), media(b.end), "blink") for b in spotting.blinks]
+    rejected = [replace(r, peak=media(r.peak)) for r in spotting.rejected]
     tiers = [
         *writer.events(spans),
         *writer.plain("action units", units),
         *writer.plain("blink", blinks),
-        *writer.plain("rejected", rejected_spans(spotting.rejected)),
+        *writer.plain("rejected", rejected_spans(rejected)),
     ]
     for coder in coders:
         tiers += writer.events(coder.events, coder.name)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import errno
-import os
-import shutil
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 from micromimic.errors import OutputError
+from micromimic.files import begun, sync_folder, sync_tree
 from micromimic.reports.elan import write_eaf
 from micromimic.reports.html import write_report
 from micromimic.reports.tables import write_curve_csv, write_events_csv, write_events_json
@@ -34,17 +32,16 @@ def write_analysis(analysis: Analysis, folder: Path) -> None:
     """
     folder = Path(folder).absolute()
     missing = _missing(folder.parent)
-    staging = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
     done = False
     try:
-        staging.mkdir(parents=True)
-        _write_all(analysis, staging, folder)
-        _move(staging, folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with begun(folder.parent, as_folder=True) as staging:
+            _write_all(analysis, staging, folder)
+            _move(staging, folder)
         done = True
     except OSError as error:
         raise _explain(error, folder) from error
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
         if not done:
             _remove_empty(missing)
 
@@ -55,16 +52,14 @@ def _write_all(analysis: Analysis, staging: Path, folder: Path) -> None:
     write_eaf(analysis, staging / "events.eaf", folder=folder)
     write_curve_csv(analysis.curve, staging / "curve.csv")
     write_report(analysis, staging / "report.html")
-    for name in FILES:
-        # A disk may accept data it cannot keep: only fsync tells before the old files go.
-        with (staging / name).open("rb") as file:
-            os.fsync(file.fileno())
+    sync_tree(staging)  # before the old files go: a disk may accept what it cannot keep
 
 
 def _move(staging: Path, folder: Path) -> None:
     """Put complete files in place: one rename for a new folder, else file by file with undo."""
     if not folder.exists():
         staging.rename(folder)
+        sync_folder(folder.parent)
         return
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "not a folder", str(folder))
@@ -74,15 +69,24 @@ def _move(staging: Path, folder: Path) -> None:
     try:
         for name in FILES:
             if (folder / name).exists():
-                (folder / name).replace(earlier / name)
+                _set_aside(folder / name, earlier / name)
                 undo.append(_mover(earlier / name, folder / name))
         for name in FILES:
             undo.append(_remover(folder / name))
             (staging / name).replace(folder / name)
+        sync_folder(folder)
     except BaseException:  # Ctrl-C too: the earlier results come back
         for step in reversed(undo):
             step()
         raise
+
+
+def _set_aside(path: Path, earlier: Path) -> None:
+    """Keep a file to come back to; it also stays in its place, in case this process is killed."""
+    try:
+        earlier.hardlink_to(path)
+    except OSError:  # a disk without links
+        path.replace(earlier)
 
 
 def _mover(source: Path, target: Path) -> Callable[[], object]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import uuid
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Final, cast
 
 from micromimic.datasets.manifest import Clip, write_manifest
 from micromimic.errors import OutputError, RefusedError
+from micromimic.files import begun
 from micromimic.labels import Emotion
 from micromimic.preparation.clip import PrepareConfig
 from micromimic.store import values
@@ -134,25 +134,24 @@ def write_gathered(found: Gathered, folder: Path) -> None:
         OutputError: the folder is in use, cannot be written, or its disk is full.
     """
     folder = folder.absolute()
-    staging = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
     try:
         if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
             raise OutputError(
                 f"expected a new or empty folder, got {folder}, which is in use; choose another"
             )
-        (staging / VIDEOS).mkdir(parents=True)
-        for place, video in found.videos.items():
-            shutil.copyfile(video, staging / place)
-        _write_lists(found, staging)
-        if folder.exists():
-            folder.rmdir()
-        staging.rename(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with begun(folder.parent, as_folder=True) as staging:
+            (staging / VIDEOS).mkdir()
+            for place, video in found.videos.items():
+                shutil.copyfile(video, staging / place)
+            _write_lists(found, staging)
+            if folder.exists():
+                folder.rmdir()
+            staging.rename(folder)
     except OSError as error:
         raise OutputError(
             f"expected to write {folder}, got: {error.strerror or error}; choose another folder"
         ) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def manifest_zip(

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import itertools
 import json
-import shutil
-import uuid
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Literal, cast
@@ -23,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.errors import InputError, MissingExtraError, OutputError
+from micromimic.files import begun, sweep_left
 from micromimic.labels import EMOTIONS
 from micromimic.synthesis.clips import render
 from micromimic.synthesis.database_plans import DESIGNS, DatabaseClip, plan_databases
@@ -177,20 +175,18 @@ def _read_clip(entry: Mapping[str, Any]) -> DatabaseClip:
 
 def _stage(out: Path, stack: ExitStack) -> Path:
     """A hidden folder to write into, which is gone when the stack closes."""
-    name = f".{uuid.uuid4().hex[:8]}.part"
+    sweep_left(out)
     if out.exists():
         if not out.is_dir() or any(out.iterdir()):
             raise OutputError(
                 f"expected a new or empty folder, got {out} with something in it; "
                 "choose another --out or remove it"
             )
-        staging = out / name  # an empty folder may be another disk's: stay inside
+        place = out  # an empty folder may be another disk's: stay inside
     else:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        staging = out.parent / f".{out.name}{name}"
-    staging.mkdir()
-    stack.callback(partial(shutil.rmtree, staging, ignore_errors=True))
-    return staging
+        place = out.parent
+        place.mkdir(parents=True, exist_ok=True)
+    return stack.enter_context(begun(place, as_folder=True))
 
 
 def _publish(staging: Path, out: Path) -> None:

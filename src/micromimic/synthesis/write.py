@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from micromimic.errors import InputError, OutputError
+from micromimic.files import begun
 from micromimic.synthesis.clips import render, write_frames
 from micromimic.synthesis.schedule import (
     CLIP_KINDS,
@@ -139,16 +139,16 @@ def synth_clips(
         raise InputError(str(error)) from None
     out = Path(out_dir)
     fresh = not out.exists()
-    staging = out / f".{uuid.uuid4().hex[:8]}.part"
     done = False
     try:
-        staging.mkdir(parents=True)
-        truths = _render_all(staging, config, options, count, seed, progress)
-        document = json.dumps(truth_document(truths), indent=1) + "\n"
-        (staging / TRUTH_FILE).write_text(document, encoding="utf-8")
-        arrays = [truth.arrays for truth in truths if truth.arrays]
-        for name in (*(truth.path for truth in truths), *arrays, TRUTH_FILE):
-            (staging / name).replace(out / name)
+        out.mkdir(parents=True, exist_ok=True)
+        with begun(out, as_folder=True) as staging:
+            truths = _render_all(staging, config, options, count, seed, progress)
+            document = json.dumps(truth_document(truths), indent=1) + "\n"
+            (staging / TRUTH_FILE).write_text(document, encoding="utf-8")
+            arrays = [truth.arrays for truth in truths if truth.arrays]
+            for name in (*(truth.path for truth in truths), *arrays, TRUTH_FILE):
+                (staging / name).replace(out / name)
         done = True
     except OSError as error:
         raise OutputError(
@@ -156,7 +156,6 @@ def synth_clips(
             "writable folder with room"
         ) from error
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
         if fresh and not done:
             shutil.rmtree(out, ignore_errors=True)
     return truths

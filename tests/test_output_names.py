@@ -1,0 +1,221 @@
+"""Files and folders named after what came in, and what is left where a run was killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from micromimic import files
+from micromimic._cli.analyze import Job, analyse_one, run
+from micromimic.errors import OutputError
+from micromimic.files import begun, sweep_left, write_whole
+from micromimic.media.writer import VideoWriter
+from micromimic.pipelines.inputs import Input, expand_inputs
+from micromimic.reports.write import FILES, write_analysis
+from micromimic.synthesis.databases import synth_databases
+
+from .sample_analysis import empty_analysis
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="names and locks of POSIX systems")
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+# ---------------------------------------------------------------------------------- names
+
+
+@given(st.text(st.characters(exclude_characters="/\x00"), min_size=1, max_size=12))
+@example("...mp4")
+@example("..mp4")
+@example(".mp4")
+@example("a..mp4")
+def test_results_of_a_video_are_in_a_folder_of_their_own(name: str) -> None:
+    if name in (".", ".."):
+        return  # folders
+    (item,) = expand_inputs([Path("no such folder") / name])
+    assert os.path.normpath(f"/out/{item.name}") == f"/out/{item.name}"
+
+
+def test_a_name_of_dots_keeps_its_ending() -> None:
+    given = ["...mp4", "..mp4", "talk.mp4"]
+    assert [item.name for item in expand_inputs(given)] == ["...mp4", "..mp4", "talk"]
+
+
+def test_the_longest_name_that_a_disk_takes(tmp_path: Path) -> None:
+    folder = tmp_path / ("n" * 255)
+    analysis = empty_analysis()
+    write_analysis(analysis, folder)
+    write_analysis(analysis, folder)
+    assert names(folder) == set(FILES)
+    write_whole(tmp_path / ("f" * 255), "x")
+    video = tmp_path / f"{'v' * 251}.mp4"
+    with VideoWriter(video, 25, 64, 48) as writer:
+        writer.write(np.zeros((48, 64), np.uint8))
+    assert names(tmp_path) == {folder.name, "f" * 255, video.name}
+
+
+@pytest.mark.parametrize(
+    ("name", "got"), [("taken", "Not a directory"), ("n" * 256, "File name too long")]
+)
+@POSIX
+def test_a_folder_that_cannot_be_is_refused_before_the_analysis(
+    tmp_path: Path, name: str, got: str
+) -> None:
+    (tmp_path / "taken").write_text("x")
+    outcome = analyse_one(Input(tmp_path / "no video", name), Job(tmp_path), None)
+    assert got in outcome.error
+    assert outcome.error.startswith("expected to write results to ")
+
+
+@POSIX
+def test_a_link_to_a_name_that_is_no_utf8_leads_to_the_video(tmp_path: Path) -> None:
+    video = tmp_path / os.fsdecode(b"caf\xe9 100%.mp4")
+    folder = tmp_path / "out"
+    write_analysis(empty_analysis(str(video)), folder)
+    media = ET.parse(folder / "events.eaf").find("HEADER/MEDIA_DESCRIPTOR")
+    assert media is not None
+    place = unquote_to_bytes(media.attrib["MEDIA_URL"].removeprefix("file://"))
+    assert place == os.fsencode(video)
+    beside = unquote_to_bytes(media.attrib["RELATIVE_MEDIA_URL"])
+    assert beside == b"../" + os.fsencode(video.name)
+
+
+@POSIX
+def test_a_name_that_is_no_utf8_is_printed(tmp_path: Path) -> None:
+    name = tmp_path / os.fsdecode(b"caf\xe9.mp4")
+    command = [
+        sys.executable,
+        "-m",
+        "micromimic",
+        "analyze",
+        str(name),
+        "--out",
+        str(tmp_path / "o"),
+    ]
+    done = subprocess.run(command, check=False, capture_output=True)
+    assert done.returncode != 0
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(b"micromimic: error: caf\\udce9: expected ")
+
+
+# ---------------------------------------------------------------------------------- killed
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from micromimic.files import begun
+folder = Path(sys.argv[1])
+with begun(folder, as_folder=True) as staging, begun(folder) as file, begun(folder, ".mp4") as film:
+    (staging / "report.html").write_text("a face")
+    file.write_text("a face")
+    film.write_text("a face")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def leave(folder: Path) -> None:
+    """What a process killed in the middle leaves; and what an earlier version left."""
+    done = subprocess.run([sys.executable, "-c", KILLED, str(folder)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(names(folder)) == 3
+    old = folder / ".talk.0123abcd.part"
+    old.mkdir()
+    (old / "report.html").write_text("a face")
+
+
+@POSIX
+def test_what_a_killed_run_left_is_gone_after_the_next_into_that_folder(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    leave(out)
+    (out / ".hidden.part").write_text("somebody else's")
+    (out / "notes.part").write_text("somebody else's")
+    missing = Input(tmp_path / "no video.mp4", "x")
+    assert run([missing], out, None, 1) == 1
+    assert names(out) == {".hidden.part", "notes.part"}
+
+
+@POSIX
+def test_whatever_writes_first_into_a_folder_sweeps_it(tmp_path: Path) -> None:
+    def film(folder: Path) -> None:
+        with VideoWriter(folder / "v.mp4", 25, 64, 48) as writer:
+            writer.write(np.zeros((48, 64), np.uint8))
+
+    for number, write in enumerate(
+        (
+            film,
+            lambda folder: write_whole(folder / "v.mp4", "x"),
+            lambda folder: write_analysis(empty_analysis(), folder / "v.mp4"),
+        )
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        leave(folder)
+        write(folder)
+        assert names(folder) == {"v.mp4"}
+
+
+@POSIX
+def test_a_folder_with_nothing_but_leftovers_counts_as_empty(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    leave(tmp_path)
+    (tmp_path / "mine.txt").write_text("x")
+    with pytest.raises(OutputError, match="something in it"):
+        synth_databases(tmp_path, clips_per_class=1, faces="warped")
+    assert names(tmp_path) == {"mine.txt"}
+
+
+@POSIX
+def test_what_another_process_is_writing_stays(tmp_path: Path) -> None:
+    with (
+        begun(tmp_path, as_folder=True) as staging,
+        begun(tmp_path) as file,
+        VideoWriter(tmp_path / "v.mp4", 25, 64, 48) as writer,
+    ):
+        writer.write(np.zeros((48, 64), np.uint8))
+        script = "import sys; from pathlib import Path; from micromimic.files import sweep_left; "
+        script += "sys.exit(sweep_left(Path(sys.argv[1])))"
+        assert (
+            subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False).returncode
+            == 0
+        )
+        assert names(tmp_path) == {staging.name, file.name, writer.temporary.name}
+    assert names(tmp_path) == {"v.mp4"}
+
+
+def test_without_locks_it_is_age_that_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from contextlib import nullcontext
+
+    monkeypatch.setattr(files, "_locked", lambda path, wait: nullcontext(None))
+    old, new = (tmp_path / f".micromimic-{digit * 16}.part" for digit in "ab")
+    for path in (old, new):
+        path.write_text("x")
+    hours_ago = old.stat().st_mtime - 7200
+    os.utime(old, (hours_ago, hours_ago))
+    assert sweep_left(tmp_path) == 1
+    assert names(tmp_path) == {new.name}
+
+
+def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match="expected to write"):
+        write_whole(tmp_path / "file" / "deeper", "x")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match="expected to write"):
+        write_whole(tmp_path / "folder", "x")
+    assert names(tmp_path) == {"file", "folder"}
