@@ -28,7 +28,6 @@ from micromimic.synthesis.clips import ClipConfig, write_clip
 from micromimic.synthesis.faces import astronaut_face
 from micromimic.web.artifacts import (
     COLUMNS,
-    MOST_PIXELS,
     duration,
     frames_bin,
     review_document,
@@ -486,11 +485,34 @@ def test_too_long_is_refused_by_what_is_stated_and_by_what_is_there(tmp_path: Pa
 
 
 def test_huge_pictures_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert MOST_PIXELS > 7680 * 4320
-    monkeypatch.setattr("micromimic.web.artifacts.MOST_PIXELS", 10_000)
+    monkeypatch.setattr("micromimic.media.limits.MOST_PIXELS", 10_000)
     video = encode(tmp_path / "a.mp4", numbered(5, 160, 96), list(range(5)), Fraction(1, 10))
-    with pytest.raises(InputError, match="got 160 x 96; scale the video down"):
+    with pytest.raises(InputError, match="got 160 x 96 in .*; scale them down"):
         write_recording(video, tmp_path)
+
+
+def test_much_work_in_a_small_file_is_refused_before_it_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("micromimic.web.artifacts.FREE_PIXELS", 160 * 96 * 7)
+    monkeypatch.setattr("micromimic.web.artifacts.MOST_PIXELS_A_BYTE", 1)
+    shown = []
+    monkeypatch.setattr(ProxyWriter, "write", lambda self, rgb, time: shown.append(time))
+    grays = [np.zeros((96, 160, 3), np.uint8)] * 40
+    stating = encode(tmp_path / "a.mp4", grays, list(range(40)), Fraction(1, 10))
+    with pytest.raises(InputError, match=r"at most 7 frames of 160 x 96 in a file of \d+ bytes"):
+        write_recording(stating, tmp_path)
+    assert shown == []
+    silent = tmp_path / "a.h264"
+    with av.open(str(stating)) as source, av.open(str(silent), "w") as sink:
+        stream = sink.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                sink.mux(packet)
+    with pytest.raises(InputError, match=r"at most 7 frames of 160 x 96"):
+        write_recording(silent, tmp_path)
+    assert len(shown) == 7
 
 
 @pytest.mark.skipif(os.geteuid() == 0 if hasattr(os, "geteuid") else True, reason="not for root")

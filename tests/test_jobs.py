@@ -71,6 +71,10 @@ elif kind == "exit":
     print("the reason why", file=sys.stderr); sys.exit(7)
 elif kind == "silent":
     time.sleep(600)
+elif kind == "little work":
+    say(frames=1, pixels=1)
+    while True:
+        say(stage="tracking", done=1, total=None); time.sleep(0.05)
 elif kind == "endless":
     while True:
         say(stage="tracking", done=1, total=None); time.sleep(0.05)
@@ -237,6 +241,17 @@ def test_time_is_limited(store: Store, running: Callable[..., JobRunner]) -> Non
     until(
         lambda: gone(int((store.folder(endless.id) / "video.pid").read_text())), "the worker's end"
     )
+
+
+def test_patience_goes_by_the_work_that_a_file_states(
+    store: Store, running: Callable[..., JobRunner]
+) -> None:
+    recording = add(store, "little work")
+    running(start_s=0.5)
+    assert ended(store, recording) == ["failed"]
+    job = store.recording(recording.id).job
+    assert job is not None
+    assert "expected an analysis within 0 min, got a longer one" in job.error
 
 
 def test_progress_is_told(store: Store, running: Callable[..., JobRunner]) -> None:

@@ -22,6 +22,7 @@ def check(times=None, **changes):
         "brightness": 120 + np.random.default_rng(0).normal(0, 0.05, n),
         "head_speed": np.full(n, 0.02),
         "blockiness": 0.02,
+        "grey_levels": 120.0,
         "damage": (),
         "notices": (),
         "found_ratio": 1.0,

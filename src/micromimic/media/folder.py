@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+import io
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
+from typing import Final
 
 import cv2
 import numpy as np
@@ -12,43 +16,32 @@ from numpy.typing import NDArray
 
 from micromimic.errors import InputError
 from micromimic.media.closing import Closing
+from micromimic.media.depth import DEPTH_SAMPLES, bits_in_use, depth_notices, to_8_bits
 from micromimic.media.formats import image_files
 from micromimic.media.frames import Frame, Notice, check_ascending
+from micromimic.media.headers import pages_of, read_header
+from micromimic.media.numbering import places
 from micromimic.media.prefetch import Prefetch
 
+_AHEAD_BYTES: Final = 192 * 2**20
 
-class FolderSource(Closing):
-    """Pictures of one size in natural order, ``fps`` a second; see ``FrameSource``.
+Picture = NDArray[np.uint8] | NDArray[np.uint16]
 
-    Colour is read from the disk again when asked for.
 
-    Raises:
-        InputError: no pictures, a single one, no ``fps``; while iterating: an unreadable picture,
-            or one of another size.
-    """
+class PictureSequence(Closing):
+    """What folders of pictures and files of several have in common; see ``FrameSource``."""
 
-    def __init__(self, path: str | Path, fps: float | None, read_ahead: int = 64) -> None:
+    def __init__(self, path: str | Path, read_ahead: int) -> None:
         self.path = str(path)
-        self._files = image_files(Path(path))
-        count = len(self._files)
-        if count < 2:
-            got = "none" if count == 0 else f"only {self._files[0].name}"
-            raise InputError(
-                f"expected a folder of at least two frames (jpg, png, bmp, tif), got {got} in "
-                f"{path}; pass the folder that holds the frames, or a video file"
-            )
-        if fps is None:
-            raise InputError(
-                f"expected the frame rate of the {count} frames in {path}, got none; "
-                "say it with --fps, for example --fps 200"
-            )
-        self._fps = float(fps)
-        self._ahead = max(2, min(read_ahead, 16))
+        self._read_ahead = read_ahead
         self._live: set[Prefetch[Frame]] = set()
         self._closed = False
-        self.nominal_fps: float | None = self._fps
-        self.expected_frames: int | None = count
-        self.height, self.width = read_image(self._files[0], cv2.IMREAD_GRAYSCALE).shape[:2]
+        self._bits = 8
+        self._cut: set[int] = set()
+        self._gaps: tuple[Notice, ...] = ()
+        self.width = self.height = 0
+        self.nominal_fps: float | None = None
+        self.expected_frames: int | None = None
 
     @property
     def damage(self) -> tuple[str, ...]:
@@ -58,35 +51,40 @@ class FolderSource(Closing):
     @property
     def notices(self) -> tuple[Notice, ...]:
         """What weakens the result although nothing is damaged; complete after the iteration."""
-        return ()
+        return (*self._gaps, *depth_notices(self._bits, len(self._cut)))
+
+    @property
+    def media_times(self) -> Sequence[float] | None:
+        """None: no player shows such a recording."""
+        return None
+
+    def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
+        """Frames by ascending index; IndexError beyond the last."""
+        self._check_open()
+        check_ascending(indices)
+        return self._frames(indices)
 
     def __iter__(self) -> Iterator[Frame]:
         """All frames in order, read in a background thread."""
         self._check_open()
-        everything = range(len(self._files))
-        with Prefetch(lambda: map(self._frame, everything), self._ahead) as frames:
+        everything = range(self.expected_frames or 0)
+        pixels = max(1, self.width * self.height)
+        ahead = max(2, min(self._read_ahead, _AHEAD_BYTES // (4 * pixels)))
+        with Prefetch(lambda: self._frames(everything), ahead) as frames:
             self._live.add(frames)
             try:
                 yield from frames
             finally:
                 self._live.discard(frames)
 
-    def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
-        """Frames by ascending index; IndexError beyond the last."""
-        self._check_open()
-        check_ascending(indices)
-        return map(self._frame, indices)
+    def _frames(self, indices: Iterable[int]) -> Iterator[Frame]:
+        raise NotImplementedError
 
-    def _frame(self, index: int) -> Frame:
-        file = self._files[index]
-        gray = read_image(file, cv2.IMREAD_GRAYSCALE)
-        if gray.shape != (self.height, self.width):
-            raise InputError(
-                f"expected every frame to be {self.width}x{self.height} like "
-                f"{self._files[0].name}, got {gray.shape[1]}x{gray.shape[0]} in {file}; "
-                "keep frames of one recording in a folder"
-            )
-        return Frame(index, index / self._fps, gray, partial(_read_rgb, file))
+    def _gray(self, index: int, picture: Picture) -> NDArray[np.uint8]:
+        """A grey picture as 8 bits, each by the same rule."""
+        if picture.dtype == np.uint16 and int(picture.max()) >> self._bits:
+            self._cut.add(index)
+        return np.ascontiguousarray(to_8_bits(picture, self._bits))
 
     def _check_open(self) -> None:
         if self._closed:
@@ -99,31 +97,135 @@ class FolderSource(Closing):
             frames.close()
 
 
-def read_image(file: Path, mode: int) -> NDArray[np.uint8]:
+class FolderSource(PictureSequence):
+    """Pictures of one size in natural order, ``fps`` a second; see ``FrameSource``.
+
+    Where the names are numbered, missing numbers are dropped frames: time goes on without them.
+    Colour is read from the disk again when asked for. 16 bits become 8 by what the brightest of
+    some pictures needs, one rule for all of them.
+
+    Raises:
+        InputError: no pictures, a single one, no ``fps``, pictures too large; while iterating: an
+            unreadable picture, or one of another size or depth.
+    """
+
+    def __init__(self, path: str | Path, fps: float | None, read_ahead: int = 16) -> None:
+        super().__init__(path, min(read_ahead, 16))
+        self._files = image_files(Path(path))
+        count = len(self._files)
+        if count < 2:
+            got = "none" if count == 0 else f"only {self._files[0].name}"
+            raise InputError(
+                f"expected a folder of at least two frames (jpg, png, bmp, tif), got {got} in "
+                f"{path}; pass the folder that holds the frames, a video file, or a TIFF stack"
+            )
+        if fps is None:
+            raise InputError(
+                f"expected the frame rate of the {count} frames in {path}, got none; "
+                "say it with --fps, for example --fps 200"
+            )
+        self._fps = self.nominal_fps = float(fps)
+        self.expected_frames = count
+        first = _read_deep(self._files[0], cv2.IMREAD_GRAYSCALE, single=True)
+        self.height, self.width = first.shape[:2]
+        self._deep = first.dtype == np.uint16
+        if self._deep:
+            self._bits = bits_in_use(max(int(first.max()), *self._largest()))
+        numbers = places([file.name for file in self._files])
+        self._places: Sequence[int] = range(count) if numbers is None else numbers
+        self._gaps = tuple(self._missing())
+
+    def _largest(self) -> Iterator[int]:
+        """Brightest pixels of pictures from all over the folder; a broken one is told later."""
+        step = max(1, (len(self._files) - 1) // DEPTH_SAMPLES)
+        for file in self._files[step::step]:
+            with contextlib.suppress(InputError):
+                yield int(_read_deep(file, cv2.IMREAD_GRAYSCALE).max())
+
+    def _missing(self) -> Iterator[Notice]:
+        gaps = [n for n, (a, b) in enumerate(pairwise(self._places)) if b - a > 1]
+        if not gaps:
+            return
+        missing = self._places[-1] + 1 - len(self._files)
+        before, after = (self._files[gaps[0] + n].name for n in (0, 1))
+        yield Notice(
+            "dropped_frames",
+            f"expected consecutive numbers of pictures, got {missing} missing in {len(gaps)} "
+            f"gap{'s' if len(gaps) > 1 else ''}, the first between {before} and {after}; they "
+            "count as dropped frames, so times stay right, and movements in a gap are lost; copy "
+            "the missing pictures, or number the pictures without gaps",
+        )
+
+    def _frames(self, indices: Iterable[int]) -> Iterator[Frame]:
+        return map(self._frame, indices)
+
+    def _frame(self, index: int) -> Frame:
+        file = self._files[index]
+        gray = _read_deep(file, cv2.IMREAD_GRAYSCALE)
+        if gray.shape != (self.height, self.width):
+            raise InputError(
+                f"expected every frame to be {self.width}x{self.height} like "
+                f"{self._files[0].name}, got {gray.shape[1]}x{gray.shape[0]} in {file}; "
+                "keep frames of one recording in a folder"
+            )
+        if (gray.dtype == np.uint16) != self._deep:
+            raise InputError(
+                f"expected every frame to have {16 if self._deep else 8} bits like "
+                f"{self._files[0].name}, got {8 * gray.dtype.itemsize} in {file}; "
+                "keep frames of one recording in a folder"
+            )
+        time = self._places[index] / self._fps
+        return Frame(index, time, self._gray(index, gray), partial(_read_rgb, file, self._bits))
+
+
+def read_image(file: Path, mode: int, bits: int | None = None) -> NDArray[np.uint8]:
     """A picture as 8 bits; read by Python because OpenCV fails on some names.
 
     Args:
         file: jpg, png, bmp...
         mode: OpenCV's ``IMREAD_GRAYSCALE`` or ``IMREAD_COLOR``, whose channels are B, G, R.
+        bits: in use of a picture of 16; None takes what its own brightest pixel needs.
 
     Raises:
-        InputError: if it cannot be read.
+        InputError: if it cannot be read, or is too large.
+    """
+    picture = _read_deep(file, mode)
+    return np.ascontiguousarray(to_8_bits(picture, bits or bits_in_use(int(picture.max()))))
+
+
+def _read_deep(file: Path, mode: int, *, single: bool = False) -> Picture:
+    """A picture of 8 or 16 bits as it is stored; its header is looked at first.
+
+    Args:
+        file, mode: as for ``read_image``.
+        single: refuse a file of several pictures, of which only the first would be read.
     """
     try:
-        data = np.frombuffer(file.read_bytes(), np.uint8)
+        data = file.read_bytes()
     except OSError as error:
         raise InputError(
             f"expected to read {file}, got {error.strerror}; check its path and permissions"
         ) from None
+    with read_header(io.BytesIO(data), file) as header:
+        pages = pages_of(header) if single else 1
+    if pages > 1:
+        raise InputError(
+            f"expected one picture a file, got {pages} in {file}; pass that file itself, or "
+            "export its pictures one by one"
+        )
     try:
-        picture = cv2.imdecode(data, mode) if data.size else None
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), mode | cv2.IMREAD_ANYDEPTH)
     except cv2.error:
         picture = None
     if picture is None:
         raise InputError(f"expected a picture, got {file}, which cannot be read; replace the file")
-    return np.ascontiguousarray(picture, dtype=np.uint8)
+    if picture.dtype not in (np.uint8, np.uint16):
+        raise InputError(
+            f"expected a picture of 8 or 16 bits, got {picture.dtype} in {file}; convert it"
+        )
+    return np.asarray(picture)
 
 
-def _read_rgb(file: Path) -> NDArray[np.uint8]:
-    picture = read_image(file, cv2.IMREAD_COLOR)
+def _read_rgb(file: Path, bits: int) -> NDArray[np.uint8]:
+    picture = read_image(file, cv2.IMREAD_COLOR, bits)
     return np.ascontiguousarray(picture[..., ::-1])

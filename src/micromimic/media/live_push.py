@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from micromimic.errors import InputError
 from micromimic.media.closing import Closing
 from micromimic.media.frames import Frame
+from micromimic.media.limits import check_size
 from micromimic.media.live import Arrival
 from micromimic.media.live_queue import Clock, LiveQueue, queue_length
 
@@ -155,6 +156,7 @@ def _check_picture(picture: Any, shape: tuple[int, ...] | None) -> tuple[int, ..
             f"{wanted}, at least {MIN_SIDE} pixels a side, got {picture.shape}; "
             "push the camera's whole picture"
         )
+    check_size(picture.shape[1], picture.shape[0], "what is pushed")
     if shape is not None and picture.shape != shape:
         raise InputError(
             f"expected every frame to be {shape} as the first, got {picture.shape}; "

@@ -6,8 +6,12 @@ import re
 from typing import Final
 
 import av
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from micromimic.media.depth import to_8_bits
+from micromimic.media.geometry import Geometry
 
 _LUMA_FIRST: Final = re.compile(
     r"^(?:yuvj?\d{3}p|yuva\d{3}p|gray|nv\d\d)(?P<bits>\d\d)?(?P<order>le|be)?$"
@@ -33,12 +37,42 @@ def luma_layout(pixel_format: str) -> tuple[str, int] | None:
     return (">u2" if match["order"] == "be" else "<u2"), bits - 8
 
 
-def gray_of(picture: av.VideoFrame, quarter_turns: int = 0) -> NDArray[np.uint8]:
+_DEEP: Final = re.compile(r"(?:gray|ya|rgb|bgr|rgba|bgra|gbrp|gbrap)(?:16|48|64)(?:le|be)$")
+
+
+def stores_16_bits(pixel_format: str) -> bool:
+    """Whether a format's 16 bits may hold fewer, without a word; YUV's levels are fixed.
+
+    >>> stores_16_bits("gray16le"), stores_16_bits("gray12le"), stores_16_bits("yuv444p16le")
+    (True, False, False)
+    """
+    return _DEEP.match(pixel_format) is not None
+
+
+def largest_of(picture: av.VideoFrame) -> int:
+    """The largest value of any channel of a picture that ``stores_16_bits``; 0 of others."""
+    if not stores_16_bits(picture.format.name):
+        return 0
+    return int(_deep(picture).max())
+
+
+def _deep(picture: av.VideoFrame) -> NDArray[np.uint16]:
+    """(H, W) or (H, W, 3) with all 16 bits."""
+    gray = picture.format.name.startswith(("gray", "ya"))
+    return np.asarray(picture.to_ndarray(format="gray16le" if gray else "rgb48le"), np.uint16)
+
+
+def gray_of(picture: av.VideoFrame, geometry: Geometry, bits: int = 16) -> NDArray[np.uint8]:
     """(H, W) uint8, C-contiguous, a copy of its own.
 
     Planar YUV and grey give their luma plane as it is (limited or full range makes no difference
-    to motion), anything else is converted. ``quarter_turns`` counts counterclockwise.
+    to motion), anything else is converted. ``bits`` are in use of a picture that
+    ``stores_16_bits``.
     """
+    if bits < 16 and stores_16_bits(picture.format.name):
+        deep = to_8_bits(_deep(picture), bits)
+        gray = deep if deep.ndim == 2 else cv2.cvtColor(deep, cv2.COLOR_RGB2GRAY)
+        return geometry.apply(np.asarray(gray, np.uint8))
     layout = luma_layout(picture.format.name)
     if layout is None:
         picture = picture.reformat(format="gray")
@@ -50,12 +84,12 @@ def gray_of(picture: av.VideoFrame, quarter_turns: int = 0) -> NDArray[np.uint8]
         -1, stride
     )
     gray = rows[:, : picture.width]
-    if shift:
-        gray = gray >> shift
-    return np.array(np.rot90(gray, quarter_turns), dtype=np.uint8, order="C")
+    return geometry.apply((gray >> shift).astype(np.uint8) if shift else gray)
 
 
-def rgb_of(picture: av.VideoFrame, quarter_turns: int = 0) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB, C-contiguous; ``quarter_turns`` counts counterclockwise."""
-    rgb = picture.to_ndarray(format="rgb24")
-    return np.array(np.rot90(rgb, quarter_turns), dtype=np.uint8, order="C")
+def rgb_of(picture: av.VideoFrame, geometry: Geometry, bits: int = 16) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB, C-contiguous; ``bits`` as for ``gray_of``."""
+    if bits < 16 and stores_16_bits(picture.format.name):
+        rgb = to_8_bits(_deep(picture), bits)
+        return geometry.apply(rgb if rgb.ndim == 3 else np.repeat(rgb[..., None], 3, axis=2))
+    return geometry.apply(np.asarray(picture.to_ndarray(format="rgb24"), np.uint8))

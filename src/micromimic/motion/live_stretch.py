@@ -9,7 +9,7 @@ import numpy as np
 
 from micromimic.face.signals import FaceRow
 from micromimic.motion.live_window import Row, StretchWindow
-from micromimic.motion.stretches import BRIDGE
+from micromimic.motion.stretches import BRIDGE, LONGEST_STEPS, highest_rate, rounded_rate
 
 SHORTEST_S: Final = 0.3
 """Shorter stretches are left out, as offline."""
@@ -21,8 +21,8 @@ SLOWER, FASTER = 0.8, 1.25
 """Shares of the grid's rate beyond which another grid fits better."""
 SAME_RATE: Final = 0.03
 """Rates no further apart than this share are one."""
-LONGEST_STEPS: Final = 2.5
-"""A step of so many usual ones, and of more than `BRIDGE` seconds, is a gap."""
+LONGEST_STEP_S: Final = 2.0
+"""A longer step is a gap, whatever is usual: no grid is laid over it."""
 
 
 class LiveStretch:
@@ -66,8 +66,9 @@ class LiveStretch:
         if step <= BRIDGE:
             return True
         # A slow camera leaves long steps too; only a lost face or a pause of the source is a gap.
-        usual = 1 / self.window.rate if self.window else step
-        return not self._gap and step <= LONGEST_STEPS * usual
+        known = [1 / self.window.rate] if self.window else [*self._steps(0), step]
+        longest = min(LONGEST_STEP_S, LONGEST_STEPS * float(np.median(known)))
+        return not self._gap and step <= longest
 
     def take(self) -> list[Row]:
         """Frames since the last call."""
@@ -138,10 +139,5 @@ def _even(steps: np.ndarray[tuple[int], np.dtype[np.float64]], now: float, rate:
 
 
 def _rate(steps: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
-    """Frames a second, whichever few frames were measured.
-
-    Rounded, and a hair more: the times of a longer recording, at which the offline spotter looks,
-    are less exact and their median step comes out a hair shorter. Widths of half a sample are
-    rounded alike then.
-    """
-    return round(1 / float(np.median(steps)), 6) * (1 + 1e-12)
+    """Frames a second."""
+    return rounded_rate(min(1 / float(np.median(steps)), highest_rate(steps)))

@@ -36,7 +36,7 @@ from micromimic.motion.gates import (
 )
 from micromimic.motion.speech import mouth_steps, quiet_rows, speech_mask, step_noise
 from micromimic.motion.spotting_config import SpottingConfig
-from micromimic.motion.stretches import Stretch, frame_rate, stretches
+from micromimic.motion.stretches import Stretch, grid_rate, stretches
 from micromimic.results import Blink, GatedSpan, Rejected, Spotting
 from micromimic.types import MotionCurve
 
@@ -76,7 +76,7 @@ def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> Spotting
     Pietikainen, ICPR 2014, doi 10.1109/ICPR.2014.303.
     """
     config = config or SpottingConfig()
-    rate = frame_rate(signals.times)
+    rate = grid_rate(signals.times)
     pieces = stretches(signals, rate)
     gates = [find_gates(piece, rate, config.gates) for piece in pieces]
     smoothed = [

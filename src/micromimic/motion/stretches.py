@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.face.signals import FaceSignals
+from micromimic.media.limits import MOST_FPS
 
 Array = NDArray[np.float64]
 
-BRIDGE = 0.1
+BRIDGE: Final = 0.1
 """Gaps shorter than this many seconds within one lock are interpolated."""
+LONGEST_STEPS: Final = 2.5
+"""A step of so many usual ones, and of more than `BRIDGE` seconds, is a gap."""
+GAP_FACTOR: Final = 1.75
+"""A longer step, in usual ones, is one in which frames are missing."""
+CLOCK_S: Final = 0.0011
+"""Containers round timestamps to a millisecond: that is no jitter."""
+_MOST_SAMPLES: Final = 4
+"""Samples a frame of a grid, at most."""
 
 
 @dataclass(frozen=True)
@@ -37,22 +47,73 @@ class Stretch:
     transform: Array
 
 
-def frame_rate(times: Array) -> float:
-    """Median rate of timestamps, frames a second.
+def frame_rate(times: Array, stated: float | None = None) -> float:
+    """Rate of timestamps, frames a second.
+
+    A steady clock has the rate of all its steps together, however its times are rounded; one that
+    varies the rate of its median step.
+
+    Args:
+        times: of the frames, rising, seconds.
+        stated: the container's rate, which is taken where the times agree with it.
 
     Raises:
         ValueError: with fewer than two frames.
 
     >>> round(frame_rate(np.arange(5) / 29.97), 2)
     29.97
+    >>> milliseconds = np.round(np.arange(600) / 240, 3)
+    >>> round(frame_rate(milliseconds), 1), frame_rate(milliseconds, 240.0)
+    (240.0, 240.0)
     """
     if len(times) < 2:
         raise ValueError(f"a rate needs at least 2 timestamps, got {len(times)}")
-    return float(1.0 / np.median(np.diff(times)))
+    steps = np.diff(times)
+    median = float(np.median(steps))
+    regular = steps[steps <= GAP_FACTOR * median]
+    step = float(regular.mean())
+    uneven = np.abs(regular - step) > max(0.1 * step, CLOCK_S)
+    gaps = len(steps) - len(regular)
+    if gaps > 0.2 * len(steps) or uneven.sum() > 0.05 * len(steps):
+        return 1.0 / median
+    off = CLOCK_S * (1 + gaps)  # what rounding can do to the ends of the pieces between gaps
+    if stated is not None and abs(len(regular) / stated - regular.sum()) <= off:
+        return stated
+    return 1.0 / step
+
+
+def grid_rate(times: Array) -> float:
+    """Samples a second of an even grid: the frame rate, within what memory can hold.
+
+    >>> round(grid_rate(np.arange(500) / 200.0), 2)
+    200.0
+    >>> burst = np.concatenate([np.arange(500) * 1e-9, 0.05 * np.arange(1, 400)])
+    >>> grid_rate(burst) < 200
+    True
+    """
+    return rounded_rate(min(frame_rate(times), highest_rate(np.diff(times))))
+
+
+def rounded_rate(rate: float) -> float:
+    """To nine digits, and a hair more: whichever few frames a rate was measured in, it is one.
+
+    Widths of half a sample are rounded alike then, offline and live.
+    """
+    return float(f"{rate:.9g}") * (1 + 1e-12)
+
+
+def highest_rate(steps: Array) -> float:
+    """The finest grid for some steps, samples a second.
+
+    Where most frames lie close together and the others far apart, a grid at the median rate would
+    have thousands of samples a frame.
+    """
+    covered = float(np.minimum(steps, BRIDGE).sum())
+    return min(_MOST_SAMPLES * len(steps) / covered, MOST_FPS)
 
 
 def stretches(signals: FaceSignals, rate: float, shortest: float = 0.3) -> list[Stretch]:
-    """Cut the signals at losses and put each piece on an even grid.
+    """Cut the signals at losses and at gaps in time, and put each piece on an even grid.
 
     Args:
         signals: what tracking measured.
@@ -64,8 +125,9 @@ def stretches(signals: FaceSignals, rate: float, shortest: float = 0.3) -> list[
     if not len(found):
         return []
     times, segments = signals.times[found], signals.segments[found]
-    # A lost frame leaves a jump in the frame numbers; a slow camera leaves one in time only.
-    lost = (np.diff(found) > 1) & (np.diff(times) > BRIDGE)
+    # A slow camera leaves long steps too; only a lost face or a pause of the source is a gap.
+    steps = np.diff(times)
+    lost = (steps > BRIDGE) & ((np.diff(found) > 1) | (steps > LONGEST_STEPS / rate))
     cuts = np.flatnonzero(lost | (np.diff(segments) != 0)) + 1
     for rows in np.split(found, cuts):
         if len(rows) >= 4 and signals.times[rows[-1]] - signals.times[rows[0]] >= shortest:

@@ -5,21 +5,26 @@ Each message says what was expected, what came, what that means for the result, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.media.frames import Notice
+from micromimic.motion.stretches import (
+    BRIDGE,
+    CLOCK_S,
+    GAP_FACTOR,
+    LONGEST_STEPS,
+    highest_rate,
+)
 from micromimic.types import AnalysisWarning, FloatArray
 
 FRAMES_PER_MOVEMENT: Final = 4
 SHORTEST_S: Final = 0.04
 LONGEST_S: Final = 0.5
 GOOD_FPS: Final = FRAMES_PER_MOVEMENT / SHORTEST_S
-GAP_FACTOR: Final = 1.75
-CLOCK_S: Final = 0.0011  # containers round timestamps to a millisecond; that is no jitter
 MIN_INTEROCULAR_PX: Final = 60.0
 RESOLVED_PX: Final = 0.5  # the smallest planted movement that spotting finds more often than not
 TYPICAL_MOVEMENT: Final = (0.010, 0.028)  # peaks of real flow maps, in interocular distances
@@ -33,6 +38,7 @@ SPEECH_SHARE: Final = 0.25
 FAST_HEAD: Final = 1.0
 FOUND_ENOUGH: Final = 0.97
 SHORT_S: Final = 20.0
+FEW_LEVELS: Final = 32  # of 256 in the face; a lit one has a hundred
 
 
 def _grid_rate(times: NDArray[np.float64]) -> float:
@@ -126,22 +132,18 @@ def flicker(times: FloatArray, brightness: FloatArray) -> tuple[float, float] | 
     """
     t, grey = np.asarray(times, np.float64), np.asarray(brightness, np.float64)
     known = np.isfinite(grey)
-    rate = _grid_rate(t)
+    rate = min(_grid_rate(t), highest_rate(np.diff(t))) if len(t) > 1 else 0.0
     if rate == 0 or known.sum() < rate * FLICKER_WINDOW_S / 2:
         return None
-    length = max(16, round(FLICKER_WINDOW_S * rate))
-    grid = np.arange(t[0], t[-1], 1 / rate)
-    nearest = np.clip(np.searchsorted(t, grid - 0.5 / rate), 0, len(t) - 1)
-    even = np.interp(grid, t[known], grey[known])
-    present = known[nearest]
-    window = np.hanning(length) if len(even) >= length else np.hanning(len(even))
-    spectra = []
-    for start in range(0, len(even) - len(window) + 1, max(1, len(window) // 2)):
-        part = slice(start, start + len(window))
-        if present[part].mean() > 0.9:
-            x = np.arange(len(window))
-            rest = even[part] - np.polyval(np.polyfit(x, even[part], 2), x)
-            spectra.append(np.abs(np.fft.rfft(rest * window)))
+    # Nothing is laid over a long pause: it would take memory by its length.
+    cuts = np.flatnonzero(np.diff(t) > max(BRIDGE, LONGEST_STEPS / rate)) + 1
+    pieces = list(zip(np.split(t, cuts), np.split(grey, cuts), strict=True))
+    longest = max(float(times[-1] - times[0]) for times, _ in pieces)
+    length = min(max(16, round(FLICKER_WINDOW_S * rate)), int(longest * rate))
+    if length < 16:
+        return None
+    window = np.hanning(length)
+    spectra = [spectrum for piece in pieces for spectrum in _spectra(*piece, rate, window)]
     if not spectra:
         return None
     amplitude = 2 * np.median(spectra, axis=0) / window.sum()
@@ -156,6 +158,27 @@ def flicker(times: FloatArray, brightness: FloatArray) -> tuple[float, float] | 
     ):
         return None
     return float(hertz[peak]), share
+
+
+def _spectra(
+    times: NDArray[np.float64],
+    grey: NDArray[np.float64],
+    rate: float,
+    window: NDArray[np.float64],
+) -> Iterator[NDArray[np.float64]]:
+    """Of overlapping windows of a piece without pauses, where the face is nearly always there."""
+    known = np.isfinite(grey)
+    if not known.any():
+        return
+    grid = np.arange(times[0], times[-1], 1 / rate)
+    nearest = np.clip(np.searchsorted(times, grid - 0.5 / rate), 0, len(times) - 1)
+    even = np.interp(grid, times[known], grey[known])
+    x = np.arange(len(window))
+    for start in range(0, len(even) - len(window) + 1, max(1, len(window) // 2)):
+        part = slice(start, start + len(window))
+        if known[nearest][part].mean() > 0.9:
+            rest = even[part] - np.polyval(np.polyfit(x, even[part], 2), x)
+            yield np.abs(np.fft.rfft(rest * window))
 
 
 def _flicker_warning(times: NDArray[np.float64], brightness: NDArray[np.float64]) -> str | None:
@@ -197,6 +220,29 @@ def blockiness(gray: NDArray[np.uint8]) -> float:
         raise ValueError(f"gray must be (H, W) with at least 24 pixels a side, got {gray.shape}")
     image = gray.astype(np.float64)
     return float(np.mean([_phase_contrast(image), _phase_contrast(image.T)]))
+
+
+def grey_levels(gray: NDArray[np.uint8]) -> int:
+    """How many grey levels hold nearly all of a picture: what is left of light and shade.
+
+    Args:
+        gray: (H, W) uint8, not empty.
+
+    >>> grey_levels(np.arange(256, dtype=np.uint8).reshape(16, 16) // 16)
+    16
+    """
+    counts = np.sort(np.bincount(gray.ravel(), minlength=256))[::-1]
+    return int(np.searchsorted(np.cumsum(counts), 0.99 * gray.size)) + 1
+
+
+def _few_levels(levels: float | None) -> str | None:
+    if levels is None or levels >= FEW_LEVELS:
+        return None
+    return (
+        f"expected a face in at least {FEW_LEVELS} grey levels of 256, got {levels:.0f}; what lies "
+        "between two levels is not seen, so small movements are missed; light the face, open the "
+        "aperture, or record all bits of the camera's range"
+    )
 
 
 def _phase_contrast(image: NDArray[np.float64]) -> float:
@@ -281,6 +327,7 @@ def input_warnings(
     brightness: FloatArray,
     head_speed: FloatArray,
     blockiness: float,
+    grey_levels: float | None,
     damage: Sequence[str],
     notices: Sequence[Notice],
     found_ratio: float,
@@ -297,6 +344,8 @@ def input_warnings(
         brightness: (T,) mean grey level of the face; NaN where lost.
         head_speed: (T,) interocular distances per second; NaN where lost.
         blockiness: of typical frames, as ``blockiness`` measures it.
+        grey_levels: of the face in typical frames, as ``grey_levels`` counts them; None where
+            there is none.
         damage: what the decoder said of parts it could not read, one line each.
         notices: what the source chose or noticed.
         found_ratio: frames with the face over all frames.
@@ -308,7 +357,7 @@ def input_warnings(
         Warnings with the codes ``truncated``, ``repaired_timestamps``, ``resized_frames``, those
         of the notices, ``frame_rate``, ``variable_frame_rate``, ``dropped_frames``,
         ``small_face``, ``face_lost``, ``other_faces``, ``head_motion``, ``speech``, ``flicker``,
-        ``compression``, ``short_recording``, in this order.
+        ``compression``, ``few_grey_levels``, ``short_recording``, in this order.
 
     Raises:
         ValueError: if the arrays differ in length.
@@ -324,7 +373,8 @@ def input_warnings(
     found: list[tuple[str, str | None]] = [_damaged(line) for line in damage]
     found += [(notice.code, notice.message) for notice in notices]
     found.append(("frame_rate", _frame_rate(clock)))
-    found += _timing(clock).items()
+    told = {notice.code for notice in notices}
+    found += [(code, line) for code, line in _timing(clock).items() if code not in told]
     small = _small_face(eyes)
     found.append(("small_face", f"{small} ({width} x {height} now)" if small else None))
     found += _face(found_ratio, others_seen, clock).items()
@@ -333,6 +383,7 @@ def input_warnings(
         ("speech", lambda: _speech(gated_s, observed_s)),
         ("flicker", lambda: _flicker_warning(clock, grey)),
         ("compression", lambda: _compression(blockiness)),
+        ("few_grey_levels", lambda: _few_levels(grey_levels)),
         ("short_recording", lambda: _short(clock, observed_s)),
     )
     found += [(code, check()) for code, check in late]

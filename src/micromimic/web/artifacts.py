@@ -36,8 +36,12 @@ from micromimic.web.event_clips import clip_range, proof_of, write_clips
 REVIEW_SCHEMA: Final = "micromimic.review/1"
 COLUMNS: Final = ("time", "score", "segment", "t0", "t1", "t2", "t3", "t4", "t5", *CELLS)
 """Columns of ``frames.bin``."""
-MOST_PIXELS: Final = 40_000_000
-"""Of one picture: 8K is 33 million. A small file can hold far larger ones."""
+MOST_PIXELS_A_SECOND: Final = 1920 * 1080 * 90
+"""Of the longest video allowed: how much its frames may show, all together."""
+MOST_PIXELS_A_BYTE: Final = 100_000
+"""No camera's recording compresses as far: hardly a black one does."""
+FREE_PIXELS: Final = 2_000_000_000
+"""So many are a minute's work, in however small a file."""
 _EVEN: Final = 0.25
 """Frames by which a time may miss an even grid that still stands for all of them."""
 
@@ -61,6 +65,7 @@ def write_recording(
     max_seconds: float | None = None,
     config: AnalyzeConfig | None = None,
     progress: Progress | None = None,
+    stated: Callable[[int, int], None] | None = None,
     backend: LandmarkBackend | None = None,
     decoder_threads: int | None = None,
 ) -> Produced:
@@ -74,6 +79,7 @@ def write_recording(
         max_seconds: a longer video is refused.
         config: of the analysis; its ``evidence`` must be on.
         progress: called with (done, total, stage).
+        stated: called with the frames and the pixels of each that the file states, if it does.
         backend: landmark library; dlib when None.
         decoder_threads: of the decoder; None as many as there are cores.
 
@@ -82,16 +88,18 @@ def write_recording(
 
     Raises:
         InputError, NoFaceError, ModelError: as ``analyze``; InputError, too, where the video is too
-            long or its pictures too large.
+            long, or too much for its file.
         OutputError: if the folder cannot be written.
     """
     report = progress or (lambda done, total, stage: None)
     with open_source(video, fps, threads=decoder_threads) as frames:
-        guard = _guard(frames, max_seconds)
+        guard = _guard(frames, video, max_seconds)
+        if stated is not None and frames.expected_frames:
+            stated(frames.expected_frames, frames.width * frames.height)
         with _proxy(folder, frames) as proxy:
 
             def each(frame: Frame) -> None:
-                guard(frame.time)
+                guard(frame.index + 1, frame.time)
                 proxy.write(frame.rgb(), frame.time)
 
             analysis = analyze_frames(
@@ -119,25 +127,34 @@ def _proxy(folder: Path, frames: FrameSource) -> ProxyWriter:
     )
 
 
-def _guard(frames: FrameSource, max_seconds: float | None) -> Callable[[float], None]:
-    """Refuses what is stated to be too large or too long; returns what refuses a frame too late."""
-    if frames.width * frames.height > MOST_PIXELS:
-        raise InputError(
-            f"expected pictures of at most {MOST_PIXELS // 10**6} megapixels, got "
-            f"{frames.width} x {frames.height}; scale the video down"
-        )
-    limit = np.inf if max_seconds is None else max_seconds
+def _guard(
+    frames: FrameSource, video: Path, max_seconds: float | None
+) -> Callable[[int, float], None]:
+    """Refuses what is stated to be too long or too much; returns what refuses a frame too many.
 
-    def check(time: float, got: str = "more") -> None:
+    A small file can hold hours of work: pictures that repeat take no room in it.
+    """
+    limit = np.inf if max_seconds is None else max_seconds
+    size = video.stat().st_size
+    work = min(limit * MOST_PIXELS_A_SECOND, max(FREE_PIXELS, size * MOST_PIXELS_A_BYTE))
+    most = work / (frames.width * frames.height)
+
+    def check(count: float, time: float, got: str = "more") -> None:
         if time > limit:
             raise InputError(
                 f"expected a video of at most {duration(limit)}, got {got}; cut it into parts"
+            )
+        if count > most:
+            raise InputError(
+                f"expected at most {most:.0f} frames of {frames.width} x {frames.height} in a file "
+                f"of {size} bytes, got more; scale the video down or cut it into parts"
             )
 
     if frames.expected_frames and frames.nominal_fps:
         stated = frames.expected_frames / frames.nominal_fps
         # A container may round up by a frame or a second; then the frames decide.
-        check(stated - 1.0, duration(stated))
+        check(0, stated - 1.0, duration(stated))
+    check(frames.expected_frames or 0, 0.0)
     return check
 
 
@@ -153,7 +170,8 @@ def duration(seconds: float) -> str:
 def review_document(analysis: Analysis) -> dict[str, Any]:
     """The content of ``review.json``, ready for strict JSON."""
     source, spotting, times = analysis.source, analysis.spotting, analysis.track.times
-    rate, uneven = _timing(times, source.fps)
+    timing = _timing(times, source.fps)
+    media = None if analysis.media is None else _timing(analysis.media.media, source.fps)
     width, height = proxy_size(source.width, source.height)
     content = {
         "schema": REVIEW_SCHEMA,
@@ -161,7 +179,6 @@ def review_document(analysis: Analysis) -> dict[str, Any]:
         "width": source.width,
         "height": source.height,
         "duration_s": source.duration_s,
-        "start_s": float(times[0]),
         "proxy": {"width": width, "height": height},
         "threshold": spotting.threshold,
         "frames_bin": {"dtype": "<f4", "rows": source.frames, "columns": list(COLUMNS)},
@@ -176,16 +193,17 @@ def review_document(analysis: Analysis) -> dict[str, Any]:
         ],
     }
     # Rounding a rate would move the last frames of a long video by more than a frame.
-    return {**tidy(content), "fps": rate, "frame_times": uneven}
+    return {**tidy(content), **timing, "media": media}
 
 
-def _timing(times: NDArray[np.floating], fps: float) -> tuple[float, list[float] | None]:
-    """Rate, and times of all frames where no even grid stands for them."""
+def _timing(times: NDArray[np.floating], fps: float) -> dict[str, Any]:
+    """Start, rate, and times of all frames where no even grid stands for them."""
     steps = np.arange(len(times))
     mean = float((len(times) - 1) / (times[-1] - times[0]))
     if np.abs(times - times[0] - steps / mean).max() * mean <= _EVEN:
-        return mean, None
-    return fps, [round(float(time), 6) for time in times]
+        return {"start_s": round(float(times[0]), 6), "fps": mean, "frame_times": None}
+    every = [round(float(time), 6) for time in times]
+    return {"start_s": every[0], "fps": fps, "frame_times": every}
 
 
 def _segments(track: FaceTrack) -> dict[str, Any]:

@@ -3,8 +3,8 @@
     python -m micromimic.web.worker
 
 The first line on stdin is a `Task` as JSON; stdin then stays open as long as the server lives. On
-stdout come lines of JSON: ``{"missing": [...]}`` once, ``{"stage", "done", "total"}`` now and then,
-and at the end ``{"finished": true}`` or ``{"error": "one line"}``. Results lie in the task's folder.
+stdout come lines of JSON: ``{"missing": [...]}`` once, ``{"frames", "pixels"}`` (of a frame) where
+the file states them, ``{"stage", "done", "total"}`` now and then, and at the end ``{"finished": true}`` or ``{"error": "one line"}``. Results lie in the task's folder.
 """  # noqa: E501 - a table of messages
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ class Task:
 
 def main() -> int:
     """Do the task on stdin; the exit status is 0 when there is a result or an error's line."""
+    os.umask(0o077)  # what it writes shows a face
     say = _speaker()
     task = Task.from_line(_first_line())
     end_with_server(task.parent)
@@ -114,6 +115,7 @@ def _prepared(task: Task, say: Callable[[dict[str, object]], None]) -> Callable[
             fps=task.fps,
             max_seconds=task.max_seconds,
             progress=progress,
+            stated=lambda frames, pixels: say({"frames": frames, "pixels": pixels}),
             backend=backend,
             decoder_threads=1,
         )

@@ -24,12 +24,25 @@ class Patience:
     """How long a worker may take.
 
     Args:
-        whole_s: seconds for a job, by the clock on the wall.
+        whole_s: seconds for any job, by the clock on the wall.
         silence_s: seconds without a word from it.
+        start_s: seconds for a job beside its work.
+        pixels_a_second: looked at, at least; a sixth of what a core of today does.
     """
 
     whole_s: float
     silence_s: float = 300.0
+    start_s: float = 600.0
+    pixels_a_second: float = 5e6
+
+    def of(self, frames: int, pixels: int) -> float:
+        """Seconds for so many frames of so many pixels: small frames cost as much as 640 x 480.
+
+        >>> round(Patience(whole_s=43_800).of(3000, 640 * 480))
+        784
+        """
+        work = frames * max(pixels, 640 * 480)
+        return min(self.whole_s, self.start_s + work / self.pixels_a_second)
 
 
 @dataclass(frozen=True)
@@ -79,6 +92,7 @@ class Watch:
         self._job = job
         self._inbox = inbox
         self._patience = patience
+        self._whole_s = patience.whole_s
         self._stopping = stopping
         self._missing = missing
         self._progress: tuple[str, int, int | None] = ("starting", 0, None)
@@ -99,8 +113,8 @@ class Watch:
             if isinstance(note, Mapping):
                 heard = now
                 self._hear(note)
-            if now - started > self._patience.whole_s:
-                return End("failed", _too_long(self._patience.whole_s))
+            if now - started > self._whole_s:
+                return End("failed", _too_long(self._whole_s))
             if now - heard > self._patience.silence_s:
                 return End("failed", _too_quiet(self._patience.silence_s))
             if not self._beat(now, isinstance(note, Wake)):
@@ -111,6 +125,10 @@ class Watch:
             self._end = End("failed", str(message["error"])[:LONGEST_ERROR] or "failed")
         elif message.get("finished") is True:
             self._end = End("finished")
+        elif "pixels" in message:
+            frames, pixels = message.get("frames"), message["pixels"]
+            if isinstance(frames, int) and isinstance(pixels, int) and min(frames, pixels) > 0:
+                self._whole_s = self._patience.of(frames, pixels)
         elif "missing" in message:
             self._missing(message["missing"])
         elif "stage" in message:
