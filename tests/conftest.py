@@ -1,8 +1,8 @@
 """Fixtures, and what may not be skipped.
 
-``MICROMIMIC_REQUIRE=browser,train,cluster,faces3d,weights,web,playwright,postgres`` (as CI sets it)
-turns a skip for a missing browser, extra, database server or package of ImageNet weights into a
-failure. Tests say what they need with ``@pytest.mark.needs("browser")``.
+``MICROMIMIC_REQUIRE=browser,train,cluster,faces3d,weights,web,playwright,postgres,cc,strace`` (as
+CI sets it) turns a skip for a missing browser, extra, database server, package of ImageNet weights,
+C compiler or strace into a failure. Tests say what they need with ``@pytest.mark.needs("browser")``.
 ``MICROMIMIC_SHARED`` names the folder of evaluation data; without it, ``shared`` beside the
 repository is used, and tests skip where neither exists.
 """
@@ -82,6 +82,8 @@ _TRACES = {
     "web": ("import 'fastapi", "import 'sqlalchemy", "import 'alembic", "needs web", "web extra"),
     "playwright": ("playwright",),
     "postgres": ("postgres", "psycopg", "initdb"),
+    "cc": ("needs cc:",),
+    "strace": ("needs strace",),
 }
 
 

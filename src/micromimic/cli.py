@@ -20,6 +20,7 @@ from micromimic._cli.console import (
     complain,
     debugging,
     describe,
+    keep_caches_together,
     note,
     one_line,
     prepare_streams,
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         arguments = sys.argv[1:]
         prepare_streams()
+        keep_caches_together()
         if not sys.warnoptions and not debugging():
             warnings.simplefilter("ignore")  # a library's advice to programmers is no user's news
     try:

@@ -1,0 +1,392 @@
+"""Nothing leaves the machine: every command in a process tree that has the way out reported.
+
+Three witnesses: a library loaded before all else stands for the resolver and for connections
+(`outgoing_watch.c`), an audit hook in every Python process, and `strace` for what goes past both.
+Each command has a new home, in which nothing but folders of our own may appear.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from micromimic.labels import EMOTIONS
+from micromimic.synthesis.clips import ClipConfig, plan_clip, render, write_clip
+
+from .page_server import wait_for
+
+PATIENCE_S = 300
+"""Only ends a hang."""
+OURS = (".cache/micromimic", ".local/share/micromimic")
+"""What may appear in a home: the cache, and the data folder of `serve`."""
+
+HOOK = '''
+"""Report every name looked up and every address beyond this machine that is spoken to."""
+import ipaddress, os, sys
+
+library, log = os.environ.get("PYTHON_WATCH_LIBRARY"), os.environ["PYTHON_WATCH_LOG"]
+if library and os.environ.get("LD_PRELOAD") != library:  # an environment that was cut short
+    os.execve(sys.orig_argv[0], sys.orig_argv, {**os.environ, "LD_PRELOAD": library})
+
+def outside(name):
+    if isinstance(name, bytes):
+        name = name.decode()
+    if name in (None, "", "localhost"):
+        return False
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return True
+    return not (address.is_loopback or address.is_unspecified)
+
+def hook(event, what):
+    if event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"):
+        name = what[0]
+    elif event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
+        name = what[1][0] if isinstance(what[1], tuple) else None
+    else:
+        return
+    if outside(name):
+        file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.write(file, f"hook {event} {name}\\n".encode())
+        os.close(file)
+        raise OSError(f"{event} {name}: not from here")
+
+sys.addaudithook(hook)
+'''
+
+
+@dataclass
+class Watch:
+    """Runs programs with all witnesses that this machine has."""
+
+    hooks: Path
+    library: Path | None
+    strace: bool = False
+
+
+@dataclass
+class Seen:
+    """What came of one program."""
+
+    folder: Path
+    process: subprocess.Popen[str]
+    out: str = ""
+    err: str = ""
+    expected: Sequence[int] = field(default=(0,))
+
+    @property
+    def reports(self) -> list[str]:
+        """What the library and the hook say."""
+        log = self.folder / "log"
+        return log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+
+    @property
+    def calls(self) -> list[str]:
+        """Addresses beyond this machine in strace's record."""
+        record = self.folder / "strace"
+        lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
+        named = re.compile(r'inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)"')
+        found = [m[1] or m[2] for line in lines for m in named.finditer(line)]
+        return [at for at in found if not re.match(r"127\.|::1$|0\.0\.0\.0$|::$|::ffff:127\.", at)]
+
+    @property
+    def strangers(self) -> list[str]:
+        """What appeared in the home and is not ours."""
+        home = self.folder / "home"
+        there = [path for path in home.rglob("*") if not (path.is_dir() and any(path.iterdir()))]
+        names = [path.relative_to(home).as_posix() for path in there]
+        return sorted(name for name in names if not name.startswith(OURS))
+
+    def assert_nothing_left(self) -> None:
+        assert self.process.returncode in self.expected, self.err
+        assert (self.reports, self.calls, self.strangers) == ([], [], [])
+
+
+@pytest.fixture(scope="module")
+def watch(tmp_path_factory: pytest.TempPathFactory) -> Watch:
+    folder = tmp_path_factory.mktemp("watch")
+    (folder / "sitecustomize.py").write_text(HOOK, encoding="utf-8")
+    library = None
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler and sys.platform == "linux":
+        library = folder / "watch.so"
+        source = Path(__file__).with_name("outgoing_watch.c")
+        words = [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"]
+        subprocess.run(words, check=True, timeout=PATIENCE_S)
+    return Watch(folder, library)
+
+
+@pytest.fixture(scope="module")
+def fullest(watch: Watch) -> Watch:
+    """All witnesses, strace included where it is there and may be used: it is slow."""
+    tracer = shutil.which("strace")
+    usable = (
+        tracer and not subprocess.run([tracer, "-o", os.devnull, "true"], check=False).returncode
+    )
+    return Watch(watch.hooks, watch.library, strace=bool(usable))
+
+
+@contextmanager
+def started(watch: Watch, folder: Path, *words: object) -> Iterator[Seen]:
+    """A Python program, watched; it has ended when the block has."""
+    (folder / "home").mkdir(parents=True)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder / "home"),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(watch.hooks),
+        "PYTHON_WATCH_LOG": str(folder / "log"),
+    }
+    if watch.library:
+        environment["PYTHON_WATCH_LIBRARY"] = str(watch.library)
+    calls = "connect,sendto,sendmsg,sendmmsg"
+    tracer = ["strace", "-f", "-qq", "-e", f"trace={calls}", "-o", str(folder / "strace")]
+    with subprocess.Popen(
+        [*(tracer if watch.strace else []), sys.executable, *map(str, words)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        seen = Seen(folder, process)
+        try:
+            yield seen
+            seen.out, seen.err = process.communicate(timeout=PATIENCE_S)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def ran(watch: Watch, folder: Path, *words: object) -> Seen:
+    """A Python program, watched to its end."""
+    with started(watch, folder, *words) as seen:
+        pass
+    return seen
+
+
+def command(watch: Watch, folder: Path, *words: object) -> Seen:
+    """One of our commands, watched to its end."""
+    return ran(watch, folder, "-m", "micromimic", *words)
+
+
+# ---- the witnesses --------------------------------------------------------------------------
+
+# 192.0.2.0/24 is for documentation: nobody is there.
+LOOK_UP = "import socket; socket.getaddrinfo('nobody.example', 80)"
+CONNECT = "import socket; socket.socket(type=socket.SOCK_DGRAM).connect(('192.0.2.1', 9))"
+IN_C = "import ctypes; ctypes.CDLL(None).{}(b'nobody.example')"
+HIDDEN = f"""
+import os, subprocess, sys
+cut = {{k: v for k, v in os.environ.items() if k.startswith('PYTHON')}}
+subprocess.run([sys.executable, '-c', {IN_C.format("gethostbyname")!r}], env=cut, check=True)
+"""
+PAST_THE_LIBRARY = """
+import ctypes, socket, struct
+place = struct.pack('=HH4s8x', socket.AF_INET, socket.htons(9), socket.inet_aton('192.0.2.1'))
+with socket.socket(type=socket.SOCK_DGRAM) as out:
+    ctypes.CDLL(None).syscall(42, out.fileno(), place, 16)
+"""
+
+
+@pytest.mark.parametrize(("code", "name"), [(LOOK_UP, "nobody.example"), (CONNECT, "192.0.2.1")])
+def test_the_hook_reports_what_python_sends(
+    code: str, name: str, watch: Watch, tmp_path: Path
+) -> None:
+    seen = ran(watch, tmp_path, "-c", code)
+    assert seen.process.returncode == 1
+    assert len(seen.reports) == 1 and seen.reports[0].startswith("hook ")
+    assert seen.reports[0].endswith(name)
+
+
+@pytest.mark.parametrize("code", [IN_C.format("gethostbyname"), HIDDEN])
+def test_the_library_reports_what_c_looks_up(code: str, watch: Watch, tmp_path: Path) -> None:
+    if watch.library is None:
+        pytest.skip("needs cc: no compiler found")
+    seen = ran(watch, tmp_path, "-c", code)
+    assert (seen.process.returncode, seen.err) == (0, "")
+    assert seen.reports == ["preload gethostbyname nobody.example"]
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the system call's number differs")
+def test_strace_reports_what_goes_past_the_library(fullest: Watch, tmp_path: Path) -> None:
+    if not fullest.strace:
+        pytest.skip("needs strace, which is not installed or may not be used here")
+    seen = ran(fullest, tmp_path, "-c", PAST_THE_LIBRARY)
+    assert (seen.reports, seen.calls) == ([], ["192.0.2.1"])
+
+
+def test_loopback_and_our_own_folders_are_free(watch: Watch, tmp_path: Path) -> None:
+    code = (
+        "import pathlib, socket\n"
+        "with socket.create_server(('127.0.0.1', 0)) as there:\n"
+        "    socket.create_connection(there.getsockname()).close()\n"
+        "for name in ('.cache/micromimic/a', '.cache/other'):\n"
+        "    (pathlib.Path.home() / name).mkdir(parents=True)\n"
+    )
+    seen = ran(watch, tmp_path, "-c", code)
+    assert (seen.process.returncode, seen.reports) == (0, [])
+    assert seen.strangers == [".cache/other"]
+
+
+# ---- the commands ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds with a movement in them."""
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    write_clip(path, ClipConfig(seconds=2.0, fps=50.0), 1)
+    return path
+
+
+@pytest.fixture(scope="module")
+def maps(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A manifest of flow maps: four subjects, each with a clip of every class."""
+    folder, rng = tmp_path_factory.mktemp("maps"), np.random.default_rng(0)
+    with (folder / "m.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["dataset", "subject", "clip", "label", "kind", "path"])
+        for number in range(12):
+            picture = rng.integers(90, 160, (28, 28, 3), np.uint8)
+            assert cv2.imwrite(str(folder / f"{number}.png"), picture)
+            label = EMOTIONS[number % 3]
+            rows.writerow(["smic", f"s{number // 3}", number, label, "flow_map", f"{number}.png"])
+    return folder / "m.csv"
+
+
+def test_models(watch: Watch, tmp_path: Path) -> None:
+    command(watch, tmp_path, "models").assert_nothing_left()
+
+
+def test_analyze(watch: Watch, clip: Path, tmp_path: Path) -> None:
+    seen = command(watch, tmp_path, "analyze", clip, "--out", tmp_path / "out")
+    seen.assert_nothing_left()
+    assert (tmp_path / "out" / "clip" / "report.html").is_file()
+
+
+def test_recognize(watch: Watch, tmp_path: Path) -> None:
+    plan = plan_clip(ClipConfig(seconds=2.0, fps=50.0), 1)
+    onset, apex = (round(time * 50) for time in (plan.micro[0].onset, plan.micro[0].apex))
+    frames = list(render(plan, frames=range(onset, apex + 1)))
+    np.savez(tmp_path / "pair.npz", onset=frames[0], apex=frames[-1])
+    code = (
+        "import sys, numpy, micromimic; pair = numpy.load(sys.argv[1]);"
+        "print(micromimic.recognize(pair['onset'], pair['apex']).label)"
+    )
+    seen = ran(watch, tmp_path, "-c", code, tmp_path / "pair.npz")
+    seen.assert_nothing_left()
+    assert seen.out.strip() in EMOTIONS
+
+
+def test_live(fullest: Watch, clip: Path, tmp_path: Path) -> None:
+    seen = command(fullest, tmp_path, "live", clip, "--websocket", "0")
+    seen.assert_nothing_left()
+    assert '"type": "end"' in seen.out or '"type":"end"' in seen.out
+
+
+@pytest.mark.needs("train")
+def test_evaluate_compare_and_figures(watch: Watch, maps: Path, tmp_path: Path) -> None:
+    for name, more in (("flow-capsnet", ["--epochs", 1, "--jobs", 2]), ("flow-template", [])):
+        words = ("evaluate", maps, "--model", name, "--groups", 2, *more)
+        seen = command(watch, tmp_path / name, *words, "--out", tmp_path / name / "run")
+        seen.assert_nothing_left()
+        assert (tmp_path / name / "run" / "confusion.png").is_file()
+    runs = (tmp_path / name / "run" for name in ("flow-capsnet", "flow-template"))
+    command(watch, tmp_path / "compare", "compare", *runs).assert_nothing_left()
+
+
+@pytest.mark.needs("train")
+def test_train_and_audit(watch: Watch, maps: Path, tmp_path: Path) -> None:
+    short = ("--init", "none", "--epochs", 2)
+    model, curves, audit = (tmp_path / name for name in ("m.onnx", "curves", "audit"))
+    words = ("train", maps, *short, "--out", model, "--tensorboard", curves)
+    command(watch, tmp_path / "train", *words).assert_nothing_left()
+    assert model.is_file() and any(curves.iterdir())
+    words = ("audit", maps, "--model", "flow-capsnet", *short, "--groups", 2, "--shuffles", 1)
+    command(watch, tmp_path / "a", *words, "--out", audit).assert_nothing_left()
+
+
+@pytest.mark.needs("train")
+def test_synth_and_datasets(watch: Watch, tmp_path: Path) -> None:
+    data, manifest = tmp_path / "data", tmp_path / "m.csv"
+    clips = ("--count", 1, "--seconds", 2, "--fps", 50, "--out", tmp_path / "clips")
+    databases = [f"--{name}={data / name}" for name in ("smic", "casme2", "samm")]
+    for number, words in enumerate(
+        (
+            ("synth", "clips", *clips),
+            ("synth", "databases", "--clips-per-class", 1, "--out", data),
+            ("datasets", "index", *databases, "--out", manifest),
+            ("datasets", "prepare", manifest),
+            ("datasets", "figures", manifest, "--out", tmp_path / "figures"),
+        )
+    ):
+        command(watch, tmp_path / str(number), *words).assert_nothing_left()
+    assert any((tmp_path / "figures").iterdir())
+
+
+def test_demo(watch: Watch, tmp_path: Path) -> None:
+    code = (
+        "import sys; from micromimic.pipelines.demo import run_demo;"
+        "from micromimic.synthesis.clips import ClipConfig;"
+        "print(run_demo(sys.argv[1], clip=ClipConfig(seconds=2.0, fps=50.0)))"
+    )
+    seen = ran(watch, tmp_path, "-c", code, tmp_path / "demo")
+    seen.assert_nothing_left()
+    assert "planted micro-expressions found" in seen.out
+
+
+@pytest.mark.needs("web")
+def test_serve_export_and_forget(fullest: Watch, clip: Path, tmp_path: Path) -> None:
+    """Upload a video, have it analysed, decide, export, forget."""
+    import httpx
+
+    with started(fullest, tmp_path / "serve", "-m", "micromimic", "serve", "--port", 0) as seen:
+        assert seen.process.stdout is not None
+        place = re.search(r"http://\S+/", seen.process.stdout.readline())
+        assert place, seen.process.stderr and seen.process.stderr.read()
+        with httpx.Client(base_url=f"{place[0]}api/v1", timeout=PATIENCE_S) as client:
+            person = client.post("/subjects", json={"code": "P01"}).json()["id"]
+            consent = {"given": True, "noted_by": "kim", "note": ""}
+            session = {"subject_id": person, "title": "t", "held_on": "2026-03-04"}
+            session_id = client.post("/sessions", json={**session, "consent": consent}).json()["id"]
+            query = {"name": "clip.mp4", "session_id": session_id}
+            answer = client.post("/recordings", params=query, content=clip.read_bytes())
+            assert answer.status_code == 201, answer.text
+            recording = answer.json()["id"]
+            states: list[str] = []
+
+            def ended() -> bool:
+                states.append(client.get(f"/recordings/{recording}").json()["job"]["status"])
+                return states[-1] not in ("queued", "running")
+
+            wait_for(ended, PATIENCE_S)
+            assert states[-1] == "done"
+        tracee = seen.process.pid
+        children = Path(f"/proc/{tracee}/task/{tracee}/children")
+        server = int(children.read_text().split()[0]) if fullest.strace else tracee
+        os.kill(server, signal.SIGINT)
+    seen.assert_nothing_left()
+    data = seen.folder / "home" / ".local" / "share" / "micromimic"
+    assert data.is_dir()
+    out = tmp_path / "exported"
+    words = ("export", "--data", data, "--coder", "kim", "--out", out)
+    exported = command(fullest, tmp_path / "export", *words)
+    exported.expected = (0, 1)  # nobody has decided anything yet
+    exported.assert_nothing_left()
+    words = ("forget", "P01", "--data", data, "--yes")
+    command(fullest, tmp_path / "forget", *words).assert_nothing_left()
