@@ -15,6 +15,7 @@ import typer
 
 from micromimic._cli.app import app, interruptible, positive
 from micromimic._cli.console import note
+from micromimic._cli.secrets import TokenFile, token_of
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -90,8 +91,8 @@ WebSocket = Annotated[
 Token = Annotated[
     str | None,
     typer.Option(
-        envvar="MICROMIMIC_TOKEN",
-        help="What WebSocket clients must say; needed where HOST is not this machine.",
+        help="What WebSocket clients must say, needed where HOST is not this machine; "
+        "MICROMIMIC_TOKEN if left out. --token-file keeps it out of the list of processes.",
         show_default=False,
     ),
 ]
@@ -137,6 +138,7 @@ def live(
     model: ModelFile = None,
     websocket: WebSocket = None,
     token: Token = None,
+    token_file: TokenFile = None,
     seconds: Seconds = None,
     size: Size = None,
     fps: Rate = None,
@@ -154,7 +156,7 @@ def live(
         curve=curve,
         model=model,
         websocket=websocket,
-        token=token,
+        token=token_of(token, token_file) if websocket is not None else None,
         seconds=seconds,
         size=None if pixels is None else (int(pixels[0]), int(pixels[1])),
         fps=fps,

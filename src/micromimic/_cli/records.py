@@ -10,6 +10,7 @@ import typer
 
 from micromimic._cli.app import app, interruptible
 from micromimic._cli.console import Interrupted, note, say
+from micromimic._cli.secrets import DatabaseFile, DatabaseUrl, database_of
 
 if TYPE_CHECKING:
     from micromimic.store.store import Store
@@ -23,14 +24,6 @@ Data = Annotated[
         show_default=False,
     ),
 ]
-DatabaseUrl = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URL",
-        help="Of PostgreSQL (postgresql://...), where the records are there.",
-        show_default=False,
-    ),
-]
 
 
 @app.command()
@@ -41,6 +34,7 @@ def forget(
     ],
     data: Data = None,
     database: DatabaseUrl = None,
+    database_file: DatabaseFile = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Remove a person's every trace.
@@ -48,7 +42,7 @@ def forget(
     Sessions, videos, results and decisions go, and it cannot be undone. Exports and backups that
     lie elsewhere are not touched.
     """
-    with _open_records(data, database) as store:
+    with _open_records(data, database_of(database, database_file)) as store:
         known = store.subject_by_code(subject)
         held = f"{_many(known.sessions, 'session')} and {_many(known.recordings, 'recording')}"
         if not yes and not _confirmed(f"Remove {known.code}, {held}? It cannot be undone."):
@@ -76,12 +70,13 @@ def export(
 ) -> None:
     """Write what a coder decided as training data.
 
+    database_file: DatabaseFile = None,
     Writes a manifest, which `micromimic train` and `micromimic evaluate` read, and copies of its
     videos.
     """
     from micromimic.store.manifest_export import LEFT_OUT, MANIFEST, gather, write_gathered
 
-    with _open_records(data, database) as store:
+    with _open_records(data, database_of(database, database_file)) as store:
         subject_id = None if subject is None else store.subject_by_code(subject).id
         found = gather(store, coder=coder, subject_id=subject_id)
     write_gathered(found, out)

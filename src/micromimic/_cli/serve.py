@@ -8,7 +8,14 @@ from typing import Annotated, Final
 import typer
 
 from micromimic._cli.app import app, interruptible
-from micromimic._cli.records import Data, DatabaseUrl
+from micromimic._cli.records import Data
+from micromimic._cli.secrets import (
+    DatabaseFile,
+    DatabaseUrl,
+    TokenFile,
+    database_of,
+    token_of,
+)
 
 MINUTE: Final = 60.0
 Host = Annotated[
@@ -18,7 +25,8 @@ Port = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")
 Token = Annotated[
     str | None,
     typer.Option(
-        help="What every request must carry; made up where the address is not loopback.",
+        help="What every request must carry; MICROMIMIC_TOKEN if left out, else made up where the "
+        "address is not loopback. --token-file keeps it out of the list of processes.",
         show_default=False,
     ),
 ]
@@ -31,7 +39,9 @@ def serve(
     port: Port = 8420,
     data: Data = None,
     database: DatabaseUrl = None,
+    database_file: DatabaseFile = None,
     token: Token = None,
+    token_file: TokenFile = None,
     max_gb: Annotated[float, typer.Option(min=0.001, help="Largest upload, in GiB.")] = 4.0,
     max_minutes: Annotated[float, typer.Option(min=0.1, help="Longest video.")] = 60.0,
     retention_days: Annotated[
@@ -50,12 +60,13 @@ def serve(
     from micromimic.store.database import default_data_dir
     from micromimic.web.settings import GIB, Settings, is_loopback
 
+    token = token_of(token, token_file)
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(24)
     try:
         settings = Settings(
             data=default_data_dir() if data is None else data,
-            url=database,
+            url=database_of(database, database_file),
             host=host,
             port=port,
             token=token,

@@ -148,7 +148,7 @@ class Publisher(Closing):
     def __init__(self, host: str = "127.0.0.1", port: int = 0, token: str | None = None) -> None:
         if token is None and not is_loopback(host):
             raise InputError(
-                f"expected a token for the open address {host}, got none; pass --token"
+                f"expected a token for the open address {host}, got none; pass --token-file"
             )
         if token is not None:
             try:

@@ -19,11 +19,19 @@ import uvicorn
 from micromimic.errors import InputError, UnavailableError
 from micromimic.store.database import open_store
 from micromimic.web.app import create_app
+from micromimic.web.connections import (
+    ACCEPTED_AT_ONCE,
+    HEAD_BYTES,
+    bounded_protocol,
+    limits,
+)
 from micromimic.web.jobs import JobRunner
 from micromimic.web.live_socket import HEAD, MAX_PIXELS
 from micromimic.web.settings import Settings, is_loopback
 
 LOCK_NAME: Final = "server.lock"
+KNOCKING: Final = 1024
+"""Connections that the system holds until they are accepted."""
 GRACE_S: Final = 10
 """Seconds that requests under way have when the server is asked to stop."""
 SAFE_TOKEN: Final = 20
@@ -118,12 +126,19 @@ class _Server(uvicorn.Server):
         finally:
             log.setLevel(logging.WARNING)
         if self.started:
+            for listening in sockets or ():
+                listening.listen(KNOCKING)  # asyncio has set it to what it accepts at once
             self._ready()
 
 
 def _config(app: object) -> uvicorn.Config:
+    waiting, busy = limits()
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
+        http=bounded_protocol(waiting),  # type: ignore[arg-type]
+        h11_max_incomplete_event_size=HEAD_BYTES,
+        backlog=ACCEPTED_AT_ONCE,
+        limit_concurrency=waiting + busy,
         lifespan="on",
         log_config=None,
         access_log=False,  # it would hold tokens and names
@@ -149,7 +164,7 @@ def _listen(host: str, port: int) -> socket.socket:
             if os.name == "posix":  # elsewhere it would share the port with another program
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(place)
-            listening.listen(2048)
+            listening.listen(KNOCKING)
         except BaseException:
             listening.close()
             raise

@@ -36,7 +36,7 @@ class Settings:
     >>> Settings(Path("data"), host="0.0.0.0")
     Traceback (most recent call last):
     ...
-    ValueError: expected a token for the open address 0.0.0.0, got none; pass --token
+    ValueError: expected a token for the open address 0.0.0.0, got none; pass --token-file
     """
 
     data: Path
@@ -66,7 +66,7 @@ class Settings:
                 raise ValueError(f"expected {name} from {low} to {high}, got {value}")
         if self.token is None and not is_loopback(self.host):
             raise ValueError(
-                f"expected a token for the open address {self.host}, got none; pass --token"
+                f"expected a token for the open address {self.host}, got none; pass --token-file"
             )
         if self.token is not None:
             check_token(self.token)
