@@ -100,7 +100,8 @@ def outcome(kind: str, path: Path) -> dict[str, str]:
     try:
         return {"result": "done", "message": READERS[kind](path)}
     except MicromimicError as error:
-        one_line = "\n" not in str(error) and ", got" in str(error)
+        text = str(error)
+        one_line = "\n" not in text and (text.startswith("expected ") or ", got" in text)
         return {"result": "refused" if one_line else "raised", "message": str(error)}
     except Exception:  # noqa: BLE001 - the finding itself
         return {"result": "raised", "message": traceback.format_exc()}

@@ -164,6 +164,36 @@ def test_every_orientation_of_pictures(tmp_path: Path, kind: str, mode: str) -> 
                 assert is_like(frame.rgb(), expected), exif
 
 
+def cine(pictures: Sequence[NDArray[np.unsignedinteger]]) -> bytes:
+    """A high-speed camera's file, whose rows lie from bottom to top as in a bitmap."""
+    height, width = pictures[0].shape
+    count, bits = len(pictures), 8 * pictures[0].itemsize
+    size = pictures[0].nbytes
+    bitmap = struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, 0, size, 0, 0, 0, 0)
+    setup = b"ST".rjust(142, b"\0").ljust(5820, b"\0")
+    offsets_at = 44 + len(bitmap) + len(setup)
+    head = (b"CI", 44, 0, 1, 0, count, 0, count, 44, 44 + len(bitmap), offsets_at, b"\0" * 8)
+    offsets = [offsets_at + 8 * count + n * (size + 8) for n in range(count)]
+    images = b"".join(struct.pack("<II", 8, size) + picture[::-1].tobytes() for picture in pictures)
+    return (
+        struct.pack("<2sHHHiIiIIII8s", *head)
+        + bitmap
+        + setup
+        + struct.pack(f"<{count}q", *offsets)
+        + images
+    )
+
+
+@pytest.mark.parametrize(("kind", "factor"), [("u1", 1), ("<u2", 16), ("<u2", 257)])
+def test_rows_from_bottom_to_top(tmp_path: Path, kind: str, factor: int) -> None:
+    path = tmp_path / "v.cine"
+    path.write_bytes(cine([(quarters().astype("u2") * factor).astype(kind)] * 4))
+    with open_source(path) as source:
+        for frame in (*source, *source.frames_at([2])):
+            assert np.array_equal(frame.gray, quarters())
+            assert is_like(frame.rgb(), quarters())
+
+
 # ------------------------------------------------------------------------- shape of the pixels
 
 
@@ -459,3 +489,38 @@ def test_live_says_what_it_chose(
     assert capfd.readouterr().err == ""
     assert main(["live", str(path), "--track", "1"]) == 1
     assert "expected a face" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("bits", [24, 8])
+def test_pictures_stored_from_below(tmp_path: Path, bits: int) -> None:
+    """Uncompressed AVI: FFmpeg hands such pictures out with lines that run backwards."""
+    path = tmp_path / "raw.avi"
+    first = np.tile((np.arange(48, dtype=np.uint8) * 5)[:, None], (1, 64))
+    path.write_bytes(bottom_up_avi([first, 255 - first], bits))
+    with open_source(path) as source:
+        frames = list(source)
+    assert [np.abs(frame.gray.astype(int) - want).max() for frame, want in zip(
+        frames, (first, 255 - first), strict=True)] == [0, 0]  # fmt: skip
+    assert np.array_equal(frames[0].rgb(), np.repeat(first[..., None], 3, 2))
+
+
+def bottom_up_avi(pictures: list[np.ndarray], bits: int) -> bytes:
+    """Device-independent bitmaps in an AVI, as Video for Windows defines it."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
+
+    height, width = pictures[0].shape
+    size, count = width * height * bits // 8, len(pictures)
+    greys = b"".join(bytes([i, i, i, 0]) for i in range(256)) if bits == 8 else b""
+    bitmap = struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, 0, size, 0, 0, 0, 0) + greys
+    stream = struct.pack(
+        "<4s4sIHHIIIIIIIIhhhh",
+        *(b"vids", b"DIB ", 0, 0, 0, 0, 1, 25, 0, count, size, 0, 0, 0, 0, width, height),
+    )
+    head = struct.pack("<14I", 40000, 0, 0, 16, count, 0, 1, size, width, height, 0, 0, 0, 0)
+    rows = [np.repeat(p[..., None], bits // 8, 2)[::-1].tobytes() for p in pictures]
+    strl = chunk(b"LIST", b"strl" + chunk(b"strh", stream) + chunk(b"strf", bitmap))
+    hdrl = chunk(b"LIST", b"hdrl" + chunk(b"avih", head) + strl)
+    movi = chunk(b"LIST", b"movi" + b"".join(chunk(b"00db", row) for row in rows))
+    return chunk(b"RIFF", b"AVI " + hdrl + movi)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 from typing import Final
 
@@ -58,8 +59,30 @@ def largest_of(picture: av.VideoFrame) -> int:
 
 def _deep(picture: av.VideoFrame) -> NDArray[np.uint16]:
     """(H, W) or (H, W, 3) with all 16 bits."""
-    gray = picture.format.name.startswith(("gray", "ya"))
+    picture = _downward(picture)
+    if picture.format.name.startswith("gray"):
+        return np.asarray(_rows(picture, "<u2" if picture.format.name.endswith("le") else ">u2"))
+    gray = picture.format.name.startswith("ya")
     return np.asarray(picture.to_ndarray(format="gray16le" if gray else "rgb48le"), np.uint16)
+
+
+def _rows(picture: av.VideoFrame, kind: str) -> NDArray[np.unsignedinteger]:
+    """(H, W) of the first plane in the decoder's own memory, which ends with the picture."""
+    plane, dtype = picture.planes[0], np.dtype(kind)
+    stride = abs(plane.line_size)
+    size = stride * picture.height
+    upward = plane.line_size < 0  # the plane is said to begin with the last row in memory
+    first = plane.buffer_ptr - (size - stride if upward else 0)
+    buffer = memoryview((ctypes.c_uint8 * size).from_address(first))
+    rows = np.frombuffer(buffer, dtype, count=size // dtype.itemsize).reshape(picture.height, -1)
+    return rows[:: -1 if upward else 1, : picture.width]
+
+
+def _downward(picture: av.VideoFrame) -> av.VideoFrame:
+    """The picture with its first line first: some cameras' files store them from below."""
+    if picture.planes[0].line_size >= 0:
+        return picture
+    return picture.reformat(format="rgb48le" if stores_16_bits(picture.format.name) else "rgb24")
 
 
 def gray_of(picture: av.VideoFrame, geometry: Geometry, bits: int = 16) -> NDArray[np.uint8]:
@@ -73,18 +96,13 @@ def gray_of(picture: av.VideoFrame, geometry: Geometry, bits: int = 16) -> NDArr
         deep = to_8_bits(_deep(picture), bits)
         gray = deep if deep.ndim == 2 else cv2.cvtColor(deep, cv2.COLOR_RGB2GRAY)
         return geometry.apply(np.asarray(gray, np.uint8))
+    picture = _downward(picture)
     layout = luma_layout(picture.format.name)
     if layout is None:
         picture = picture.reformat(format="gray")
         layout = ("u1", 0)
-    dtype, shift = np.dtype(layout[0]), layout[1]
-    plane = picture.planes[0]
-    stride = plane.line_size // dtype.itemsize
-    rows = np.frombuffer(memoryview(plane), dtype, count=stride * picture.height).reshape(
-        -1, stride
-    )
-    gray = rows[:, : picture.width]
-    return geometry.apply((gray >> shift).astype(np.uint8) if shift else gray)
+    gray = _rows(picture, layout[0])
+    return geometry.apply((gray >> layout[1]).astype(np.uint8) if layout[1] else gray)
 
 
 def rgb_of(picture: av.VideoFrame, geometry: Geometry, bits: int = 16) -> NDArray[np.uint8]:
@@ -92,4 +110,4 @@ def rgb_of(picture: av.VideoFrame, geometry: Geometry, bits: int = 16) -> NDArra
     if bits < 16 and stores_16_bits(picture.format.name):
         rgb = to_8_bits(_deep(picture), bits)
         return geometry.apply(rgb if rgb.ndim == 3 else np.repeat(rgb[..., None], 3, axis=2))
-    return geometry.apply(np.asarray(picture.to_ndarray(format="rgb24"), np.uint8))
+    return geometry.apply(np.asarray(_downward(picture).to_ndarray(format="rgb24"), np.uint8))
