@@ -158,6 +158,20 @@ def test_the_shipped_model_applies(databases: Path, command, tmp_path: Path) -> 
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     # planted with the fields that it was trained on: far above the chance of 1/3
     assert metrics["composite"]["uf1"] > 0.6
+
+
+def test_a_trained_model_is_applied_to_one_subject_and_one_clip(
+    databases: Path, command, tmp_path: Path
+) -> None:
+    manifest = write_rows(databases / "one.csv", rows_of(databases / "composite.csv")[:1])
+    words = ("evaluate", manifest, "--protocol", "apply", "--out", tmp_path / "run")
+    code, _, err = command(*words)
+    assert code == 0, err
+    assert len(read_predictions(tmp_path / "run" / "predictions.csv")) == 1
+    assert "no controls" in (tmp_path / "run" / "tables.md").read_text()
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["controls"] == {}
+    # what trains still needs somebody to test
+    assert "two subjects" in error_of(command("evaluate", manifest, "--out", tmp_path / "loso"))
     said = command("evaluate", manifest, "--protocol", "apply", "--model", "lbp-top-svm")
     assert "flow-capsnet, flow-template, which work as installed" in error_of(said)
 

@@ -112,10 +112,10 @@ def evaluate(
     workers = workers or Workers()
     known = entry(config.model)
     clips = read_manifest(manifest)
-    check_learnable([clip.who for clip in clips], [clip.label for clip in clips])
     place = cache or cache_of(manifest)
     if config.protocol == "apply":
         return _apply(clips, config, out, workers, place, report)
+    check_learnable([clip.who for clip in clips], [clip.label for clip in clips])
     learner = known.learner()
     if text := learner.warning(config.init):
         warnings.warn(text, RandomWeightsWarning, stacklevel=2)
@@ -204,16 +204,20 @@ def _apply(
     probabilities = reader.probabilities(samples.inputs)
     rows = predictions_of(samples, probabilities, fold=0, seed=config.seed)
     # the controls are trained leave-one-subject-out on the same clips: more than the model had
-    splits = [(f.train, f.test) for f in folds_of(samples, replace(config, protocol="loso"))]
+    controls, note = {}, "no controls: of one subject none can be left out to fit them"
+    if len(set(samples.subjects.tolist())) > 1:
+        splits = [(f.train, f.test) for f in folds_of(samples, replace(config, protocol="loso"))]
+        controls = all_controls(samples, splits, loaded.maps, config.seed)
+        note = "the controls are fitted leave-one-subject-out on these clips"
     summary = RunSummary(
         name=config.model,
         predictions=rows,
         protocol="apply",
         init=str(config.init),
         seed=config.seed,
-        controls=all_controls(samples, splits, loaded.maps, config.seed),
+        controls=controls,
         leaky=None,
-        notes=("the controls are fitted leave-one-subject-out on these clips",),
+        notes=(note,),
         synthetic=any(is_marked(clip) for clip in clips),
     )
     return _write(folder.path, summary, loaded.left_out, 0, 0.0)
