@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, cast, get_args
 
+from micromimic.datasets.cells import row_text, text_cells
+from micromimic.datasets.columns import check_columns
 from micromimic.errors import InputError
 from micromimic.files import write_whole
 from micromimic.labels import EMOTIONS, Emotion
@@ -92,13 +94,8 @@ def read_manifest(path: Path, *, check_files: bool = True) -> tuple[Clip, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"expected a manifest as UTF-8 text, got {error}; check {path}") from None
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    missing = [name for name in REQUIRED if name not in (reader.fieldnames or ())]
-    if missing:
-        raise InputError(
-            f"expected columns {', '.join(REQUIRED)} in {path}, "
-            f"got none named {', '.join(missing)}; add them"
-        )
-    clips = tuple(_clip(row, path, reader.line_num) for row in reader)
+    check_columns(reader.fieldnames, REQUIRED, path, "add them")
+    clips = tuple(_clip(row_text(row), path, reader.line_num) for row in reader)
     if not clips:
         raise InputError(f"expected clips in {path}, got only a header; list some")
     _check_names(clips, path)
@@ -117,15 +114,15 @@ def write_manifest(path: Path, clips: Iterable[Clip]) -> None:
     extra = sorted({name for clip in rows for name in clip.extra})
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*REQUIRED, *OPTIONAL, *extra])
+    writer.writerow([*REQUIRED, *OPTIONAL, *text_cells(extra)])
     base = path.absolute().parent
     for clip in rows:
         place = Path(os.path.relpath(clip.path.absolute(), base)).as_posix()
         numbers = (clip.onset, clip.apex, clip.offset, clip.fps)
         writer.writerow(
-            [clip.dataset, clip.subject, clip.clip, clip.label, clip.kind, place]
+            text_cells([clip.dataset, clip.subject, clip.clip, clip.label, clip.kind, place])
             + ["" if n is None else f"{n:g}" if isinstance(n, float) else str(n) for n in numbers]
-            + [clip.extra.get(name, "") for name in extra]
+            + text_cells(clip.extra.get(name, "") for name in extra)
         )
     write_whole(path, out.getvalue())
 

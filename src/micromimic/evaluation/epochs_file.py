@@ -16,6 +16,8 @@ from typing import Final
 
 import numpy as np
 
+from micromimic.datasets.cells import row_text, text_cells
+from micromimic.datasets.columns import check_commas
 from micromimic.errors import InputError
 from micromimic.evaluation.epochs import EpochRun
 from micromimic.evaluation.predictions import ClipKey
@@ -72,7 +74,7 @@ def write_epochs(path: Path, runs: Sequence[EpochRun]) -> None:
             chances: tuple[str, ...] = ()
             if known and run.probabilities is not None:
                 chances = tuple(f"{p:.6f}" for p in run.probabilities[at, row])
-            writer.writerow([*names, *classes, *chances])
+            writer.writerow([*text_cells(names), *classes, *chances])
     write_whole(path, out.getvalue())
 
 
@@ -94,7 +96,7 @@ def read_epochs(path: Path) -> tuple[EpochRun, ...]:
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         _check_header(reader.fieldnames or (), path)
         for fields in reader:
-            row = _Row(fields, f"line {reader.line_num} of {path}")
+            row = _Row(row_text(fields), f"line {reader.line_num} of {path}")
             key = (row.whole(SHUFFLE) if SHUFFLE in fields else 0, row.whole("seed"))
             runs.setdefault(key, _Gathered(*key)).take(row)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -118,6 +120,7 @@ def _check_header(header: Sequence[str], path: Path) -> None:
     if GUESS not in header and not set(CHANCES) <= set(header):
         missing.append(f"{GUESS} (or {', '.join(CHANCES)})")
     if missing:
+        check_commas(header, REQUIRED, path)
         raise InputError(
             f"expected columns {','.join(REQUIRED)},{GUESS} in {path}, got none named "
             f"{', '.join(missing)}; write one row a clip and epoch"

@@ -18,6 +18,8 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.datasets.cells import row_text, text_cells
+from micromimic.datasets.columns import check_columns
 from micromimic.errors import InputError
 from micromimic.files import write_whole
 from micromimic.labels import EMOTIONS, Emotion
@@ -175,7 +177,7 @@ def write_predictions(path: Path, rows: Iterable[Prediction]) -> None:
     for row in chosen:
         names = (row.dataset, row.subject, row.clip, row.fold, row.seed, row.y_true, row.y_pred)
         # repr is the shortest text that gives the same float back
-        writer.writerow([*names, *(repr(float(p)) for p in row.probabilities)])
+        writer.writerow([*text_cells(names), *(repr(float(p)) for p in row.probabilities)])
     write_whole(path, out.getvalue())
 
 
@@ -191,13 +193,8 @@ def read_predictions(path: Path) -> list[Prediction]:
         reader = csv.DictReader(
             io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""), strict=True
         )
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            raise InputError(
-                f"expected columns {','.join(COLUMNS)} in {path}, got none named "
-                f"{', '.join(missing)}; pass a predictions.csv"
-            )
-        rows = [_row(fields, f"line {reader.line_num} of {path}") for fields in reader]
+        check_columns(reader.fieldnames, COLUMNS, path, "pass a predictions.csv")
+        rows = [_row(row_text(fields), f"line {reader.line_num} of {path}") for fields in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             f"expected predictions as a CSV table in UTF-8, got {error}; check {path}"

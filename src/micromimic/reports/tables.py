@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from micromimic.datasets.cells import text_cell, text_cells
 from micromimic.labels import CELLS, EMOTIONS
 from micromimic.results import TABLE_COLUMNS, Analysis, event_to_dict, unit_names
 from micromimic.types import MotionCurve
@@ -76,7 +77,7 @@ def events_csv(entries: Iterable[Mapping[str, Any]], extra: Sequence[str] = ()) 
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*TABLE_COLUMNS, *extra])
+    writer.writerow([*TABLE_COLUMNS, *text_cells(extra)])
     for entry in entries:
         probabilities, regions = entry["probabilities"] or {}, entry["regions"] or {}
         derived = {f"p_{name}": probabilities.get(name) for name in EMOTIONS}
@@ -88,7 +89,7 @@ def events_csv(entries: Iterable[Mapping[str, Any]], extra: Sequence[str] = ()) 
 
 
 def _cell(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value
+    return str(value).lower() if isinstance(value, bool) else text_cell(value)
 
 
 def write_events_json(analysis: Analysis, path: Path) -> None:
