@@ -616,3 +616,29 @@ def test_the_commands_load_nothing_heavy():
     check = "import sys, micromimic._cli.commands; print('sqlalchemy' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
+
+
+def test_exports_that_link_to_the_video_play_on_its_timeline(store, tmp_path):
+    """Stored at a quarter of its speed, half a second after a sound."""
+    _, payload, review = sample()
+    media = {"start_s": 0.5, "fps": review["fps"] / 4, "frame_times": None}
+    recording_id = put(store, payload, review | {"media": media})
+    plain_id = put(store, payload, review)
+    tiers = {}
+    for key in (recording_id, plain_id):
+        say(store, key, "kim", "add", label="positive", onset_frame=2000, apex_frame=2020,
+            offset_frame=2050)  # fmt: skip
+        path = tmp_path / f"{key}.eaf"
+        path.write_bytes(export_events(store, key, coder="kim", format="eaf"))
+        tiers[key] = check_eaf(path)[1]
+    for name, spans in tiers[plain_id].items():
+        for (start, end, _), found in zip(spans, tiers[recording_id][name], strict=True):
+            middle, width = (start + end) / 2, abs(found[1] - found[0])
+            assert (found[0] + found[1]) / 2 == pytest.approx(500 + 4 * middle, abs=5), name
+            assert name == "rejected" or width == pytest.approx(4 * (end - start), abs=5)
+    events = json.loads(export_events(store, recording_id, coder="kim", format="json"))["events"]
+    added = next(e for e in events if e["review"]["key"].startswith("c"))
+    for name in ("onset", "apex", "offset"):
+        assert added[f"media_{name}_s"] == pytest.approx(0.5 + 4 * added[f"{name}_s"])
+    plain = json.loads(export_events(store, plain_id, coder="kim", format="json"))["events"]
+    assert not any(key.startswith("media_") for event in plain for key in event)

@@ -10,6 +10,7 @@ from micromimic.labels import EMOTIONS
 from micromimic.types import (
     AnalysisWarning,
     FaceTrack,
+    MediaTimes,
     MicroExpression,
     MotionCurve,
     SourceInfo,
@@ -122,6 +123,7 @@ class Analysis:
         curve: motion over time.
         track: the face through the video.
         spotting: thresholds, blinks, rejections, gated time.
+        media: where a player of the file shows what; None where its seconds are the analysis's.
     """
 
     source: SourceInfo
@@ -134,6 +136,11 @@ class Analysis:
     curve: MotionCurve
     track: FaceTrack
     spotting: Spotting
+    media: MediaTimes | None = None
+
+    def media_seconds(self, seconds: float) -> float:
+        """Where a player of the file shows a moment of the analysis."""
+        return seconds if self.media is None else self.media.at(seconds)
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``events.json`` (schema ``micromimic.events/1``)."""
@@ -155,7 +162,7 @@ class Analysis:
                 "version": self.model.version,
                 "trained_on": self.model.trained_on,
             },
-            "events": [event_to_dict(event) for event in self.events],
+            "events": [event_to_dict(event, self.media) for event in self.events],
             "indicators": dict(self.indicators),
         }
 
@@ -192,12 +199,19 @@ TABLE_COLUMNS = (
 """Columns of ``events.csv`` and of ``Analysis.to_frame()``."""
 
 
-def event_to_dict(event: MicroExpression) -> dict[str, Any]:
-    """One entry of ``events`` in ``events.json``."""
+def event_to_dict(event: MicroExpression, media: MediaTimes | None = None) -> dict[str, Any]:
+    """One entry of ``events`` in ``events.json``.
+
+    Args:
+        event: what to write down.
+        media: adds the times on the file's own timeline.
+    """
+    interval = event.interval
+    seconds = {"onset_s": interval.onset, "apex_s": interval.apex, "offset_s": interval.offset}
+    if media is not None:
+        seconds |= {f"media_{name}": media.at(value) for name, value in seconds.items()}
     return {
-        "onset_s": round(event.interval.onset, 6),
-        "apex_s": round(event.interval.apex, 6),
-        "offset_s": round(event.interval.offset, 6),
+        **{name: round(value, 6) for name, value in seconds.items()},
         "onset_frame": event.onset_frame,
         "apex_frame": event.apex_frame,
         "offset_frame": event.offset_frame,

@@ -57,7 +57,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """What was read: fps is the median rate of the real timestamps, frames those decoded."""
+    """What was read: fps is the rate of the real timestamps, frames those decoded."""
 
     path: str
     fps: float
@@ -65,6 +65,33 @@ class SourceInfo:
     duration_s: float
     width: int
     height: int
+
+
+@dataclass(frozen=True)
+class MediaTimes:
+    """From the seconds of an analysis to those at which a player of the file is.
+
+    They differ where another track begins before the video, and where a rate was given against the
+    file's own timing.
+
+    Args:
+        times: (T,) of each frame, as everywhere in the analysis.
+        media: (T,) of the same frames, from where a player starts the file.
+
+    >>> MediaTimes(np.array([0.0, 0.1]), np.array([0.5, 0.9])).at(0.05)
+    0.7
+    """
+
+    times: FloatArray
+    media: FloatArray
+
+    def __post_init__(self) -> None:
+        _expect_shape("times", self.times, (None,))
+        _expect_shape("media", self.media, (len(self.times),))
+
+    def at(self, seconds: float) -> float:
+        """Where a player shows a moment of the analysis."""
+        return float(np.interp(seconds, self.times, self.media))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,9 @@ from typing import Final
 JUMP_BACK_S: Final = 0.5
 """A fall of the timestamps by more than this is a new start of the clock, not disorder."""
 
+LONGEST_S: Final = 1e9
+"""No recording spans thirty years: such a time is damage, and too coarse a number to add to."""
+
 
 class Clock:
     """Turns presentation timestamps into seconds from 0 that rise strictly.
@@ -15,6 +18,10 @@ class Clock:
     Good timestamps pass unchanged. A missing one, or one that does not rise, is replaced: the
     first by half a step after the frame before (so that the next good one still fits), further
     ones by whole steps. After a fall of more than half a second the clock goes on from there.
+
+    Attributes:
+        origin: the timestamp that became 0; None as long as there was none.
+        repaired: how many were replaced.
 
     Args:
         time_base: seconds in one tick.
@@ -30,7 +37,7 @@ class Clock:
     def __init__(self, time_base: Fraction, step: float) -> None:
         self._base = time_base
         self._step = step
-        self._origin: int | None = None
+        self.origin: int | None = None
         self._shift = 0.0
         self._last: float | None = None
         self._run = 0
@@ -46,7 +53,9 @@ class Clock:
                 self._shift += self._last + self._step - time
                 time = self._last + self._step
             else:
-                time = self._last + self._step * (0.5 if self._run == 0 else 1.0)
+                # A file without any times is even; elsewhere the next good one must still fit.
+                between = self._run == 0 and self.origin is not None
+                time = self._last + self._step * (0.5 if between else 1.0)
             self._run += 1
             self.repaired += 1
         else:
@@ -57,6 +66,7 @@ class Clock:
     def _honest(self, pts: int | None) -> float | None:
         if pts is None:
             return None
-        if self._origin is None:
-            self._origin = pts
-        return float((pts - self._origin) * self._base) + self._shift
+        if self.origin is None:
+            self.origin = pts
+        time = float((pts - self.origin) * self._base) + self._shift
+        return time if abs(time) <= LONGEST_S else None

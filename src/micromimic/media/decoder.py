@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import av
 import av.container
 import av.error
-import av.stream
 
 from micromimic.errors import InputError
 from micromimic.media.closing import Closing
+from micromimic.media.depth import DEPTH_SAMPLES, bits_in_use
+from micromimic.media.display_order import DisplayOrder
+from micromimic.media.limits import MOST_PIXELS, check_size
+from micromimic.media.pixels import largest_of, stores_16_bits
+from micromimic.media.tracks import choose_track, packets_of, playable
 
 FORMATS: Final = (
     # containers
@@ -32,6 +37,10 @@ FORMATS: Final = (
 
 Playlists and scripts (HLS, concat, SDP, image sequences) are not among them: a file could make
 them read what lies beside it. Nor are text-art formats, which would 'play' any text file."""
+
+
+DECODING: Final = {"max_pixels": str(MOST_PIXELS)}
+"""Keeps FFmpeg, too, from larger pictures: while it looks what a file is, and later in the file."""
 
 
 @dataclass
@@ -64,39 +73,57 @@ class FrameIndex:
 
 
 class Decoder(Closing):
-    """One open container, decoded forward; damage is counted, never raised."""
+    """One open container, decoded forward; damage is counted, never raised.
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
-        self._path = path
-        # The prefix keeps names like "a:b.mp4" from being read as a protocol, the whitelists keep
-        # a hostile file from reaching out.
-        options = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS)}
-        self.container = av.open(f"file:{path}", options=options, metadata_errors="replace")
-        videos = [s for s in self.container.streams.video if _is_playable(s)]
-        if not videos:
-            kind = self.container.format.long_name
-            self.container.close()
-            raise InputError(
-                f"expected a video, got {path} without a video stream ({kind}); pass a video file"
+    Args:
+        path: of the file.
+        threads: of the decoder; None as many as there are cores.
+        track: number of the video track, from 1; None leaves it to ``choose_track``.
+
+    Raises:
+        InputError: there is no such video track, or its pictures are too large.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None, track: int | None = None) -> None:
+        self.container = _open(path)
+        try:
+            self.track, self.choice = choose_track(
+                self.container, path, track, partial(_open, path)
             )
-        self.stream = max(videos, key=lambda s: s.width * s.height)
+            self.stream = playable(self.container)[self.track - 1]
+            check_size(self.stream.width, self.stream.height, path)
+        except InputError:
+            self.container.close()
+            raise
+        self.stream.codec_context.options = dict(DECODING)
         self.stream.thread_type = "AUTO"
         if threads is not None:
             self.stream.codec_context.thread_count = threads
+        self.order = DisplayOrder(self.stream.time_base)
         self.packets = 0
         self.undecodable = 0
         self.corrupt = 0
+        self.interlaced = 0
         self.stopped: str | None = None
 
     def pictures(self) -> Iterator[av.VideoFrame]:
         """All pictures from here to the end."""
+        self.order.restart()
         try:
-            for packet in self.container.demux(self.stream):
+            for packet in packets_of(self.container, self.stream):
                 self.packets += packet.size > 0
-                yield from self._decode(packet)
-        except av.error.FFmpegError as error:
-            self.stopped = error.strerror or str(error)
-            yield from self._decode(None)
+                self.order.note(packet)
+                yield from self._in_order(packet)
+        except (av.error.FFmpegError, IndexError) as error:
+            # IndexError: a stream that shows up only now (SWF) is not among PyAV's.
+            self.stopped = getattr(error, "strerror", None) or str(error)
+            yield from self._in_order(None)
+        yield from self.order.rest()
+
+    def _in_order(self, packet: av.Packet[av.VideoStream] | None) -> Iterator[av.VideoFrame]:
+        # The codec may know only after decoding that it reorders.
+        reorders = bool(self.stream.codec_context.has_b_frames)
+        return self.order.sorted(self._decode(packet), reorders)
 
     def _decode(self, packet: av.Packet[av.VideoStream] | None) -> Iterator[av.VideoFrame]:
         try:
@@ -108,6 +135,7 @@ class Decoder(Closing):
             return
         for picture in pictures:
             self.corrupt += picture.is_corrupt
+            self.interlaced += picture.interlaced_frame
             yield picture
 
     def seek(self, pts: int) -> None:
@@ -119,10 +147,35 @@ class Decoder(Closing):
         self.container.close()
 
 
-def _is_playable(stream: av.VideoStream) -> bool:
-    """Neither a cover picture nor of an unknown codec."""
-    cover = bool(stream.disposition & av.stream.Disposition.attached_pic)
-    return stream.codec_context is not None and not cover
+def _open(path: Path) -> av.container.InputContainer:
+    # The prefix keeps names like "a:b.mp4" from being read as a protocol, the whitelists keep a
+    # hostile file from reaching out.
+    options = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS), **DECODING}
+    return av.open(f"file:{path}", options=options, metadata_errors="replace")
+
+
+def stores_decode_times(decoder: Decoder) -> bool:
+    """Whether the container stores when a packet is decoded, never when its picture is shown."""
+    return decoder.order.decode_times or decoder.container.format.name == "avi"
+
+
+def lead_of(decoder: Decoder, origin: int | None) -> float:
+    """Seconds from the place where a player starts the file to its first picture.
+
+    Players start where the earliest track begins; what lies before 0 is there to be skipped, such
+    as the first samples of some audio codecs.
+
+    Args:
+        decoder: after its pictures were read.
+        origin: presentation timestamp of the first picture, ticks.
+    """
+    start, stream = decoder.container.start_time, decoder.stream
+    first = decoder.order.first if stores_decode_times(decoder) else origin
+    if start is None or first is None or not stream.time_base:
+        return 0.0
+    shown = float(first * stream.time_base)
+    lead = shown - max(start / av.time_base, min(0.0, shown))
+    return lead if lead >= 0.001 else 0.0
 
 
 def stated_seconds(decoder: Decoder) -> float | None:
@@ -130,7 +183,7 @@ def stated_seconds(decoder: Decoder) -> float | None:
     stream, container = decoder.stream, decoder.container
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
-    if container.duration and not container.streams.audio:
+    if container.duration and len(playable(container)) + len(container.streams.audio) == 1:
         # Matroska counts from 0 even where the first frame comes later.
         return float((container.duration - max(0, container.start_time or 0)) / av.time_base)
     return None
@@ -145,3 +198,33 @@ def duration_slack(decoder: Decoder, stated_s: float) -> float:
     if "matroska" in decoder.container.format.name and rate:
         return 3.0 / float(rate)
     return 0.5 + 0.02 * stated_s
+
+
+def bits_of_video(decoder: Decoder, seen: Sequence[av.VideoFrame]) -> int:
+    """Bits in use of a video whose pictures store 16, by pictures from all over it.
+
+    Args:
+        decoder: of its own; it is moved about.
+        seen: its first pictures.
+
+    Returns:
+        16 for any other video: its format says how many there are.
+    """
+    if not seen or not stores_16_bits(seen[0].format.name):
+        return 16
+    largest = [largest_of(picture) for picture in seen]
+    stream = decoder.stream
+    ticks = round((stated_seconds(decoder) or 0.0) / (stream.time_base or 1))
+    pictures = decoder.pictures()
+    for sample in range(1, DEPTH_SAMPLES):
+        if ticks:
+            try:
+                decoder.seek((stream.start_time or 0) + ticks * sample // DEPTH_SAMPLES)
+            except av.error.FFmpegError:
+                ticks = 0  # the next ones then
+            pictures = decoder.pictures()
+        picture = next(pictures, None)
+        if picture is None:
+            break
+        largest.append(largest_of(picture))
+    return bits_in_use(max(largest))

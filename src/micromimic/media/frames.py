@@ -86,6 +86,11 @@ class FrameSource(Protocol):
         """What was chosen or noticed, and weakens the result; complete after the iteration."""
         ...
 
+    @property
+    def media_times(self) -> Sequence[float] | None:
+        """Where a player of the file shows each frame; None where that is the frame's time."""
+        ...
+
     def __iter__(self) -> Iterator[Frame]:
         """All frames, times rising strictly from 0."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -30,6 +30,21 @@ def playable(container: av.container.InputContainer) -> list[av.VideoStream]:
         for stream in container.streams.video
         if stream.codec_context is not None and not stream.disposition & _PICTURES
     ]
+
+
+def packets_of(
+    container: av.container.InputContainer, *streams: av.VideoStream
+) -> Iterator[av.Packet[av.VideoStream]]:
+    """Packets of some tracks, to the end."""
+    packets = container.demux(streams)
+    while True:
+        try:
+            packet = next(packets, None)
+        except IndexError:  # PyAV's, at the end, of a track that began after the file was opened
+            return
+        if packet is None:
+            return
+        yield packet
 
 
 def is_default(stream: av.VideoStream) -> bool:
@@ -100,8 +115,9 @@ def _frames(
         return stated
     counted: Counter[int] = Counter()
     with contextlib.suppress(av.error.FFmpegError), reopen() as container:
-        same = [container.streams[stream.index] for stream in streams]
-        for packet in islice(container.demux(*same), _PACKETS):
+        known = {stream.index: stream for stream in container.streams.video}
+        same = [known[stream.index] for stream in streams if stream.index in known]
+        for packet in islice(packets_of(container, *same), _PACKETS):
             counted[packet.stream_index] += packet.size > 0
     return [counted[stream.index] for stream in streams]
 

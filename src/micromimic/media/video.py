@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -20,13 +19,27 @@ import av
 import av.error
 
 from micromimic.errors import InputError
+from micromimic.media.capture import capture_notice, captured_fps
 from micromimic.media.clock import Clock
 from micromimic.media.closing import Closing
-from micromimic.media.decoder import Decoder, FrameIndex, duration_slack, stated_seconds
+from micromimic.media.decoder import (
+    Decoder,
+    FrameIndex,
+    bits_of_video,
+    duration_slack,
+    lead_of,
+    stated_seconds,
+    stores_decode_times,
+)
+from micromimic.media.depth import depth_notices
 from micromimic.media.folder import FolderSource
 from micromimic.media.frames import Frame, FrameSource, Notice, check_ascending
-from micromimic.media.pixels import gray_of, rgb_of
+from micromimic.media.geometry import geometry_of, picture_notices
+from micromimic.media.limits import MOST_PIXELS, check_rate, check_size
+from micromimic.media.pixels import gray_of, largest_of, rgb_of
 from micromimic.media.prefetch import Prefetch
+from micromimic.media.repeats import RepeatWatch
+from micromimic.media.stack import StackSource, is_stack
 from micromimic.media.writer import VideoWriter
 
 __all__ = ["Frame", "FrameSource", "VideoSource", "VideoWriter", "open_source"]
@@ -44,6 +57,7 @@ def open_source(
     read_ahead: int = 64,
     *,
     threads: int | None = None,
+    track: int | None = None,
 ) -> FrameSource:
     """Open a video file, or a folder of frames.
 
@@ -53,22 +67,29 @@ def open_source(
             camera's 200 frames a second are often stored to play at 25).
         read_ahead: frames decoded in advance by a background thread.
         threads: of the decoder; None as many as there are cores.
+        track: which of a file's video tracks, from 1; None leaves it to ``choose_track``.
 
     Raises:
         InputError: when the path is missing, unreadable, or holds no frames, with the remedy.
     """
-    if fps is not None and not (math.isfinite(fps) and fps > 0):
-        raise InputError(f"expected a frame rate above 0, got {fps}; pass a positive --fps")
+    check_rate(fps)
     path = Path(path)
     try:
-        if path.is_dir():
-            return FolderSource(path, fps, read_ahead)
-        _check_file(path)
+        folder = path.is_dir()
+        if not folder:
+            _check_file(path)
+        if folder or is_stack(path):
+            if track is not None:
+                raise InputError(
+                    f"expected a video file to choose track {track} of, got pictures at {path}; "
+                    "leave --track out"
+                )
+            return (FolderSource if folder else StackSource)(path, fps, read_ahead)
     except OSError as error:
         raise InputError(
             f"expected to read {path}, got {error.strerror or error}; check its permissions"
         ) from None
-    return VideoSource(path, fps, read_ahead, threads=threads)
+    return VideoSource(path, fps, read_ahead, threads=threads, track=track)
 
 
 def _check_file(path: Path) -> None:
@@ -98,14 +119,21 @@ class VideoSource(Closing):
         read_ahead: int = 64,
         *,
         threads: int | None = None,
+        track: int | None = None,
     ) -> None:
         self.path = str(path)
         self._threads = threads
+        self._track = track
         self._file = Path(path)
         self._fps = fps
         self._index: FrameIndex | None = None
         self._damage: tuple[str, ...] = ()
         self._notices: tuple[Notice, ...] = ()
+        self._cut: set[int] = set()
+        self._interlaced = 0
+        self._repeats: Notice | None = None
+        self._played = array("d")
+        self._lead = 0.0
         self._live: set[Prefetch[Frame]] = set()
         self._closed = False
         self._probe()
@@ -115,7 +143,7 @@ class VideoSource(Closing):
         if self._closed:
             raise ValueError(f"expected an open source, got {self.path} after close()")
         try:
-            return Decoder(self._file, self._threads)
+            return Decoder(self._file, self._threads, self._track)
         except av.error.FFmpegError as error:
             raise InputError(
                 f"expected a video, got {self.path}, which cannot be opened as one "
@@ -134,15 +162,29 @@ class VideoSource(Closing):
             self._stated_frames = stream.frames or None
             self._stated_s = stated_seconds(decoder)
             self._slack_s = duration_slack(decoder, self._stated_s or 0.0)
+            self._track = decoder.track
+            self._pixel_shape = stream.sample_aspect_ratio
+            captured = captured_fps(decoder.container, stream, self._file)
+            sized = bool(stream.width)
+            bits = bits_of_video(decoder, [p for p in (first, second) if p is not None])
+        if first is None and not sized:
+            raise InputError(
+                f"expected pictures of a known size of at most {MOST_PIXELS // 10**6} megapixels, "
+                f"got none that can be decoded in {self.path}; scale them down"
+            )
         if first is None or second is None:
             got = "none that can be decoded" if first is None else "a single picture"
             raise InputError(
                 f"expected at least two frames in {self.path}, got {got}; pass a whole video"
             )
-        self._turns = round(first.rotation / 90) % 4
-        self._coded_size = first.width, first.height
-        turned = self._turns % 2 == 1
-        self.width, self.height = self._coded_size[::-1] if turned else self._coded_size
+        self._bits = bits
+        self._geometry = geometry_of(first, self._pixel_shape)
+        self.width, self.height = self._geometry.size
+        check_size(self.width, self.height, self.path)
+        self._notices = () if decoder.choice is None else (decoder.choice,)
+        if self._fps is None and captured and self._container_fps:
+            self._fps = captured
+            self._notices += (capture_notice(captured, self._container_fps),)
         self.nominal_fps = self._fps or self._container_fps
         self.expected_frames = self._stated_frames
         if self.expected_frames is None and self._stated_s and self._container_fps:
@@ -156,7 +198,19 @@ class VideoSource(Closing):
     @property
     def notices(self) -> tuple[Notice, ...]:
         """What was chosen or noticed, and weakens the result; complete after the iteration."""
-        return self._notices
+        return (
+            *self._notices,
+            *picture_notices(self._pixel_shape, self._interlaced),
+            *depth_notices(self._bits, len(self._cut)),
+            *(() if self._repeats is None else (self._repeats,)),
+        )
+
+    @property
+    def media_times(self) -> Sequence[float] | None:
+        """Where a player of the file shows each frame; None where that is the frame's time."""
+        if self._lead == 0 and not self._fps:
+            return None
+        return [self._lead + time for time in self._played]
 
     def __iter__(self) -> Iterator[Frame]:
         """All frames in order, decoded and made grey in a background thread."""
@@ -170,35 +224,49 @@ class VideoSource(Closing):
                 self._live.discard(frames)
 
     def _produce(self) -> Iterator[Frame]:
-        index = FrameIndex()
+        index, repeats = FrameIndex(), RepeatWatch()
         step = 1.0 / (self._container_fps or 25.0)
         resized = 0
-        last, length = 0.0, step
+        played, length = array("d"), step
         with self._open() as decoder:
             clock = Clock(self._time_base, step)
             for number, picture in enumerate(decoder.pictures()):
                 index.add(picture)
-                last = clock.seconds(picture.pts)
+                played.append(clock.seconds(picture.pts))
                 length = max(step, float((picture.duration or 0) * self._time_base))
-                resized += (picture.width, picture.height) != self._coded_size
-                yield self._frame(number, number / self._fps if self._fps else last, picture)
-        index.exact &= not (decoder.undecodable or decoder.stopped)
-        self._index = index
+                resized += (picture.width, picture.height) != self._geometry.stored
+                frame = self._frame(number, self._time(number, played[-1]), picture)
+                repeats.add(frame.gray, picture)
+                yield frame
+            lead = lead_of(decoder, clock.origin)
+        index.exact &= not (decoder.undecodable or decoder.stopped or decoder.order.decode_times)
+        self._index, self._played, self._lead = index, played, lead
+        self._interlaced = decoder.interlaced
         repaired = 0 if self._fps else clock.repaired
+        last = played[-1] if played else 0.0
+        self._repeats = repeats.notice(self._time(len(played) - 1, last))
         self._damage = tuple(self._damage_lines(decoder, last + length, repaired, resized))
 
+    def _time(self, number: int, played: float) -> float:
+        return number / self._fps if self._fps else played
+
     def _frame(self, number: int, time: float, picture: av.VideoFrame) -> Frame:
-        if (picture.width, picture.height) != self._coded_size:
-            picture = picture.reformat(*self._coded_size)
-        gray = gray_of(picture, self._turns)
-        return Frame(number, time, gray, partial(rgb_of, picture, self._turns))
+        if (picture.width, picture.height) != self._geometry.stored:
+            picture = picture.reformat(*self._geometry.stored)
+        if self._bits < 16 and largest_of(picture) >> self._bits:
+            self._cut.add(number)
+        gray = gray_of(picture, self._geometry, self._bits)
+        return Frame(number, time, gray, partial(rgb_of, picture, self._geometry, self._bits))
 
     def _damage_lines(
         self, decoder: Decoder, seconds: float, repaired: int, resized: int
     ) -> Iterator[str]:
-        stated = self._stated_frames
-        if stated and decoder.packets < stated:
-            yield f"the file ends early: {decoder.packets} of {stated} stated frames are there"
+        stated, there = self._stated_frames, decoder.packets
+        if stores_decode_times(decoder) and self._container_fps:
+            # It counts skipped frames as well, for which there is no packet.
+            there = max(there, round((self._lead + seconds) * self._container_fps))
+        if stated and there < stated:
+            yield f"the file ends early: {there} of {stated} stated frames are there"
         elif self._stated_s and seconds < self._stated_s - self._slack_s:
             yield f"the file ends early: {seconds:.2f} of {self._stated_s:.2f} s are there"
         elif decoder.stopped:
@@ -240,13 +308,16 @@ class VideoSource(Closing):
     def _seek_frames(self, index: FrameIndex, wanted: list[int]) -> Iterator[Frame]:
         """Frames found by seeking; ends early where the file does not keep to the index."""
         with self._open() as decoder:
+            decoder.order.honest = True  # or the index would not be exact
             pictures = decoder.pictures()
             at, picture = -1, None
-            times = self._times(index)
             for target in wanted:
                 key = index.keyframe_before(target)
                 if key - at > _SEEK_GAIN and target > at:
-                    decoder.seek(index.pts[key])
+                    try:
+                        decoder.seek(index.pts[key])
+                    except av.error.FFmpegError:  # a file without an index
+                        return
                     pictures = decoder.pictures()
                     at = -1
                 while at < target or picture is None:
@@ -255,13 +326,7 @@ class VideoSource(Closing):
                     if picture is None or found is None or found > target:
                         return
                     at = found
-                yield self._frame(target, times[target], picture)
-
-    def _times(self, index: FrameIndex) -> array[float]:
-        if self._fps:
-            return array("d", (i / self._fps for i in range(len(index.pts))))
-        clock = Clock(self._time_base, 1.0 / (self._container_fps or 25.0))
-        return array("d", (clock.seconds(pts) for pts in index.pts))
+                yield self._frame(target, self._time(target, self._played[target]), picture)
 
     def _scan_frames(self, wanted: list[int]) -> Iterator[Frame]:
         clock = Clock(self._time_base, 1.0 / (self._container_fps or 25.0))
@@ -271,7 +336,7 @@ class VideoSource(Closing):
             for number, picture in enumerate(decoder.pictures()):
                 time = clock.seconds(picture.pts)
                 while place < len(wanted) and wanted[place] == number:
-                    yield self._frame(number, number / self._fps if self._fps else time, picture)
+                    yield self._frame(number, self._time(number, time), picture)
                     place += 1
                 if place == len(wanted):
                     return

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from micromimic.canonical import UNITS, apply_affine
 from micromimic.errors import InputError, NoFaceError
 from micromimic.face.landmarks import LandmarkBackend
 from micromimic.face.regions import cell_boxes
@@ -23,15 +25,18 @@ from micromimic.models.onnx import RecognitionModel, load_model, region_shares
 from micromimic.motion.flow import FlowConfig
 from micromimic.motion.gates import head_speed
 from micromimic.motion.spotting import Spotted, SpottingConfig, SpottingResult, spot
-from micromimic.motion.stretches import frame_rate
+from micromimic.motion.stretches import frame_rate, grid_rate
 from micromimic.pipelines.indicators import indicators
-from micromimic.pipelines.quality import blockiness, input_warnings
+from micromimic.pipelines.looks import blockiness, grey_levels
+from micromimic.pipelines.quality import input_warnings
 from micromimic.pipelines.shots import Progress, Shot, ShotConfig, take_shots
 from micromimic.results import Analysis
-from micromimic.types import Evidence, Interval, MicroExpression, SourceInfo
+from micromimic.types import Evidence, Interval, MediaTimes, MicroExpression, SourceInfo
 
 SAMPLE_INTERVAL = 1.7
 """Seconds between frames sampled for compression; encoders place key frames at whole seconds."""
+SAME_MOMENT = 0.001
+"""Times on two clocks that are no further apart are one, seconds; ELAN counts milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,19 @@ class AnalyzeConfig:
     crop_resolution: float = 8.0
 
 
+@dataclass(frozen=True)
+class Looks:
+    """How sampled frames look.
+
+    Args:
+        blockiness: mean of what compression leaves.
+        grey_levels: median number of levels in the face; None without a face.
+    """
+
+    blockiness: float
+    grey_levels: float | None
+
+
 def analyze(
     source: str | Path,
     *,
@@ -65,6 +83,7 @@ def analyze(
     config: AnalyzeConfig | None = None,
     progress: Progress | None = None,
     backend: LandmarkBackend | None = None,
+    track: int | None = None,
 ) -> Analysis:
     """Find and name the micro-expressions in one video.
 
@@ -74,6 +93,8 @@ def analyze(
         config: settings; the defaults are what the benchmarks measure.
         progress: called now and then.
         backend: landmark library; dlib when None.
+        track: which of a file's video tracks, from 1; None leaves it to the file's default, then to
+            the number of frames.
 
     Returns:
         The analysis; ``.events`` are candidates for a person to judge.
@@ -88,7 +109,7 @@ def analyze(
         >>> result = micromimic.analyze("interview.mp4")  # doctest: +SKIP
         >>> result.to_frame()[["onset_s", "apex_s", "label"]]  # doctest: +SKIP
     """
-    with open_source(source, fps) as frames:
+    with open_source(source, fps, track=track) as frames:
         return analyze_frames(frames, config=config, progress=progress, backend=backend)
 
 
@@ -114,7 +135,7 @@ def analyze_frames(
     config = config or AnalyzeConfig()
     report = progress or (lambda done, total, stage: None)
     model, units = load_model(config.model), load_unit_model()
-    signals, blocks = track(frames, config.tracking, report, backend, each)
+    signals, looks = track(frames, config.tracking, report, backend, each)
     if len(signals.times) < 2:
         raise InputError(
             f"expected a video of at least 2 frames, got {len(signals.times)}: {frames.path}; "
@@ -139,7 +160,7 @@ def analyze_frames(
         event_of(item, shot, signals, model, units, config.evidence)
         for item, shot in zip(spotted.events, shots, strict=True)
     )
-    return _assemble(frames, signals, spotted, events, model, blocks)
+    return _assemble(frames, signals, spotted, events, model, looks)
 
 
 def track(
@@ -148,28 +169,44 @@ def track(
     progress: Progress,
     backend: LandmarkBackend | None = None,
     each: Callable[[Frame], None] | None = None,
-) -> tuple[FaceSignals, float]:
+) -> tuple[FaceSignals, Looks]:
     """First pass: follow the face through all frames, showing each to ``each`` first.
 
     Returns:
-        The measurements, and the mean compression measure of sampled frames.
+        The measurements, and how sampled frames look.
     """
     tracker = FaceTracker(config, backend)
     blocks: list[float] = []
+    levels: list[int] = []
     sampled = -np.inf
     count = 0
     for frame in frames:
         if each is not None:
             each(frame)
-        tracker.update(frame.gray, frame.time)
+        row = tracker.update(frame.gray, frame.time)
         count += 1
         if frame.time - sampled >= SAMPLE_INTERVAL:
             sampled = frame.time
             blocks.append(blockiness(frame.gray))
+            if row is not None:
+                levels.append(grey_levels(_face_of(frame.gray, row.transform)))
         if count % 20 == 0:
             progress(count, frames.expected_frames, "tracking")
     progress(count, count, "tracking")
-    return tracker.finish(), float(np.mean(blocks)) if blocks else 0.0
+    looks = Looks(
+        float(np.mean(blocks)) if blocks else 0.0, float(np.median(levels)) if levels else None
+    )
+    return tracker.finish(), looks
+
+
+def _face_of(gray: NDArray[np.uint8], transform: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """The part of a picture that the canonical face lies in; all of it where that is nothing."""
+    corners = apply_affine(transform, np.array([[0, 0], [UNITS, 0], [0, UNITS], [UNITS, UNITS]]))
+    high, wide = gray.shape
+    left, top = np.clip(corners.min(0), 0, (wide, high)).astype(int)
+    right, bottom = np.clip(corners.max(0), 0, (wide, high)).astype(int)
+    face = gray[top:bottom, left:right]
+    return face if face.size else gray
 
 
 def event_of(
@@ -229,7 +266,7 @@ def event_of(
 
 
 def _source_info(frames: FrameSource, signals: FaceSignals) -> SourceInfo:
-    rate = frame_rate(signals.times)
+    rate = frame_rate(signals.times, frames.nominal_fps)
     duration = float(signals.times[-1] - signals.times[0]) + 1.0 / rate
     return SourceInfo(
         str(frames.path),
@@ -241,23 +278,33 @@ def _source_info(frames: FrameSource, signals: FaceSignals) -> SourceInfo:
     )
 
 
+def _media_times(frames: FrameSource, signals: FaceSignals) -> MediaTimes | None:
+    if frames.media_times is None:
+        return None
+    media = np.asarray(frames.media_times, np.float64)
+    if np.abs(media - signals.times).max() < SAME_MOMENT:
+        return None
+    return MediaTimes(signals.times, media)
+
+
 def _assemble(
     frames: FrameSource,
     signals: FaceSignals,
     spotted: SpottingResult,
     events: tuple[MicroExpression, ...],
     model: RecognitionModel,
-    blocks: float,
+    looks: Looks,
 ) -> Analysis:
     info = _source_info(frames, signals)
     found_ratio = round(float(signals.found.mean()), 4)
     spotting = spotted.spotting
     track_ = signals.track()
+    rate = grid_rate(signals.times)
     speed = np.full(len(signals.times), np.nan)
     for segment in np.unique(signals.segments[signals.found]):
         rows = np.flatnonzero(signals.segments == segment)
         if len(rows) > 2:
-            speed[rows] = head_speed(signals.transform[rows], info.fps)
+            speed[rows] = head_speed(signals.transform[rows], rate)
     warnings = input_warnings(
         times=signals.times,
         width=info.width,
@@ -265,7 +312,8 @@ def _assemble(
         interocular_px=signals.interocular(),
         brightness=signals.brightness.astype(np.float64),
         head_speed=speed,
-        blockiness=blocks,
+        blockiness=looks.blockiness,
+        grey_levels=looks.grey_levels,
         damage=frames.damage,
         notices=frames.notices,
         found_ratio=found_ratio,
@@ -284,4 +332,5 @@ def _assemble(
         curve=spotted.curve,
         track=track_,
         spotting=spotting,
+        media=_media_times(frames, signals),
     )

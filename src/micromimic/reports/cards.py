@@ -79,9 +79,20 @@ def _card(
         f"<div><dt>Rise</dt><dd>{1000 * (span.apex - span.onset):.0f} ms</dd></div>"
         f"<div><dt>Strength</dt><dd>{event.strength:.1f} × noise</dd></div>"
         f"{_peak_motion(event)}"
-        f"<div><dt>Frames</dt><dd>{frames}</dd></div></dl>"
+        f"<div><dt>Frames</dt><dd>{frames}</dd></div>{_in_the_file(analysis, event)}</dl>"
         f"{_regions(event)}</div></div></article>"
     )
+
+
+def _in_the_file(analysis: Analysis, event: MicroExpression) -> str:
+    """Where a player of the video finds the event, if not at the analysis's times."""
+    if analysis.media is None:
+        return ""
+    span = event.interval
+    times = " – ".join(
+        clock(analysis.media_seconds(t)) for t in (span.onset, span.apex, span.offset)
+    )
+    return f"<div><dt>In a player</dt><dd>{times}</dd></div>"
 
 
 def _peak_motion(event: MicroExpression) -> str:

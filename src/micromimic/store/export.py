@@ -16,8 +16,16 @@ from micromimic.results import Analysis as Result
 from micromimic.results import Blink, ModelInfo, Rejected, Spotting, unit_from_dict
 from micromimic.store.manifest_export import export_manifest, manifest_zip
 from micromimic.store.records import Analysis, Review, ReviewedEvent
+from micromimic.store.review import FrameTimes
 from micromimic.store.values import RESERVED_CODERS
-from micromimic.types import FaceTrack, Interval, MicroExpression, MotionCurve, SourceInfo
+from micromimic.types import (
+    FaceTrack,
+    Interval,
+    MediaTimes,
+    MicroExpression,
+    MotionCurve,
+    SourceInfo,
+)
 
 if TYPE_CHECKING:
     from micromimic.store.store import Store
@@ -34,6 +42,7 @@ def export_events(
     recording_id: str,
     *,
     coder: str | None = None,
+    reader: str | None = None,
     format: Format = "json",  # noqa: A002 - as the request says it
 ) -> bytes:
     """One recording's events as a file.
@@ -42,13 +51,15 @@ def export_events(
         store: the records.
         recording_id: which recording.
         coder: as this person sees them, with the status of each; None for the machine's own.
+        reader: who asks, where it is another coder; nobody sees others' decisions before the own
+            review is marked done.
         format: ``json`` and ``csv`` as ``analyze`` writes them, a coder's with further keys and
-            columns; ``eaf`` with the machine's tiers, and where a coder is named a tier for each
-            coder of the recording, that one's first.
+            columns; ``eaf`` with the machine's tiers, and where a coder is named that one's, and
+            then, once the reader is done, those of the recording's other coders.
 
     Raises:
         NotFoundError: no such recording.
-        ConflictError: the machine has not answered yet.
+        ConflictError: the machine has not answered yet, or the reader is not done.
         RefusedError: another format.
     """
     found = store.analysis(recording_id)
@@ -58,8 +69,11 @@ def export_events(
         )
     if coder is not None and coder.casefold() in RESERVED_CODERS:
         coder = None
+    reader = coder if reader is None else reader
+    if coder is not None:
+        store.check_open(recording_id, reader, coder)
     if format == "eaf":
-        return _eaf(store, found, coder)
+        return _eaf(store, found, coder, reader)
     if format not in ("json", "csv"):
         raise RefusedError(f"expected the format json, csv or eaf, got {format!r}; use one of them")
     review = None if coder is None else store.review(recording_id, coder)
@@ -67,19 +81,21 @@ def export_events(
         return events_json(found.payload if review is None else _reviewed(found, review)).encode()
     if review is None:
         return events_csv(found.payload["events"]).encode()
-    rows = [{**_entry(event), **_said(event)} for event in review.events]
+    rows = [{**_entry(event, None), **_said(event)} for event in review.events]
     return events_csv(rows, REVIEW_COLUMNS).encode()
 
 
 def _reviewed(found: Analysis, review: Review) -> dict[str, Any]:
     """The content of ``events.json`` with a coder's events in place of the machine's."""
+    media = _media(found)
     return {
         **found.payload,
-        "events": [{**_entry(event), "review": _said(event)} for event in review.events],
+        "events": [{**_entry(event, media), "review": _said(event)} for event in review.events],
         "review": {
             "coder": review.coder,
             "decisions": review.number,
             "complete": review.complete,
+            "done": review.done,
             "note": "Events are the coder's, rejected and undecided ones included (see status). "
             "Probabilities, strength, warnings and indicators are the machine's; null where an "
             "event was added.",
@@ -87,16 +103,17 @@ def _reviewed(found: Analysis, review: Review) -> dict[str, Any]:
     }
 
 
-def _entry(event: ReviewedEvent) -> dict[str, Any]:
+def _entry(event: ReviewedEvent, media: MediaTimes | None) -> dict[str, Any]:
     """One entry of ``events``: times and class as the coder has them, the rest the machine's."""
+    seconds = {"onset_s": event.onset_s, "apex_s": event.apex_s, "offset_s": event.offset_s}
+    if media is not None:
+        seconds |= {f"media_{name}": media.at(value) for name, value in seconds.items()}
     unknown = dict.fromkeys(
         ("probabilities", "uncertain", "strength", "regions", "action_units"), None
     )
     return {
         **(event.machine or unknown),
-        "onset_s": event.onset_s,
-        "apex_s": event.apex_s,
-        "offset_s": event.offset_s,
+        **seconds,
         "onset_frame": event.onset_frame,
         "apex_frame": event.apex_frame,
         "offset_frame": event.offset_frame,
@@ -114,21 +131,39 @@ def _said(event: ReviewedEvent) -> dict[str, Any]:
     }
 
 
-def _eaf(store: Store, found: Analysis, coder: str | None) -> bytes:
+def _eaf(store: Store, found: Analysis, coder: str | None, reader: str | None) -> bytes:
     names: Sequence[str] = ()
     if coder is not None:
         own = store.review(found.recording_id, coder).coder
-        names = (own, *(name for name in store.coders(found.recording_id) if name != own))
-    tiers = [_tiers(store.review(found.recording_id, name)) for name in names]
+        others = store.coders(found.recording_id)
+        if not store.open_to(found.recording_id, reader):
+            others = ()
+        names = (own, *(name for name in others if name != own))
+    media = _media(found)
+    tiers = [_tiers(store.review(found.recording_id, name), media) for name in names]
     # The video lies wherever the reader keeps it: linked by its name, beside the file.
-    document = eaf_document(_result(found), Path("/"), coders=tiers)
+    document = eaf_document(_result(found, media), Path("/"), coders=tiers)
     return eaf_bytes(document)
 
 
-def _tiers(review: Review) -> CoderTiers:
+def _media(found: Analysis) -> MediaTimes | None:
+    """The video's own timeline, where it is another than the analysis's."""
+    played = FrameTimes.of_media(found.review)
+    if played is None:
+        return None
+    own, every = FrameTimes.of(found.review), range(int(found.review["frames"]))
+    return MediaTimes(
+        np.array([own.seconds(n) for n in every]), np.array([played.seconds(n) for n in every])
+    )
+
+
+def _tiers(review: Review, media: MediaTimes | None) -> CoderTiers:
+    def at(seconds: float) -> float:
+        return seconds if media is None else media.at(seconds)
+
     def spans(status: str) -> list[Any]:
         return [
-            span_of(event.onset_s, event.offset_s, event.label, event.apex_s)
+            span_of(at(event.onset_s), at(event.offset_s), event.label, at(event.apex_s))
             for event in review.events
             if event.status == status
         ]
@@ -136,7 +171,7 @@ def _tiers(review: Review) -> CoderTiers:
     return CoderTiers(review.coder, spans("accepted"), spans("rejected"))
 
 
-def _result(found: Analysis) -> Result:
+def _result(found: Analysis, media: MediaTimes | None) -> Result:
     """What ELAN's tiers need of an analysis; curve and track are empty."""
     payload, review = found.payload, found.review
     source = dict(payload["source"])
@@ -168,6 +203,7 @@ def _result(found: Analysis) -> Result:
             np.zeros(0, int),
         ),
         spotting=spotting,
+        media=media,
     )
 
 

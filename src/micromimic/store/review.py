@@ -65,6 +65,12 @@ class FrameTimes:
             review.get("frame_times"),
         )
 
+    @classmethod
+    def of_media(cls, review: Mapping[str, Any]) -> FrameTimes | None:
+        """Where a player of the video shows them; None where that is no other time."""
+        media = review.get("media")
+        return cls.of({**media, "frames": review["frames"]}) if media else None
+
     def seconds(self, frame: int) -> float:
         """Time of one frame, seconds to the microsecond.
 
@@ -98,6 +104,12 @@ class Entry:
 def effective(decisions: Iterable[Decision]) -> tuple[Decision, ...]:
     """Those that count now: neither undone nor an undo or redo themselves, in their order."""
     return tuple(_stacks(decisions)[0])
+
+
+def is_done(decisions: Iterable[Decision]) -> bool:
+    """Whether the coder has marked the review done, and no decision in force came after."""
+    done, _ = _stacks(decisions)
+    return bool(done) and done[-1].action == "done"
 
 
 def undoable(decisions: Iterable[Decision]) -> int | None:
@@ -162,6 +174,7 @@ def make_review(
         undoable=undoable(decisions),
         redoable=redoable(decisions),
         complete=all(event.status != "pending" for event in events),
+        done=is_done(decisions),
     )
 
 
@@ -179,7 +192,8 @@ def check(
     Args:
         machine, decisions, times: as of ``reviewed``.
         action: one of ``payloads.ACTIONS``.
-        event: the event concerned; empty for ``add``, ``undo`` and ``redo``.
+        event: the event concerned; empty for ``add``, ``done``, ``undo``
+            and ``redo``.
         payload: ``label``, ``onset_frame``, ``apex_frame``, ``offset_frame``, ``note`` as the
             action needs; values that are None count as left out.
 
@@ -200,6 +214,9 @@ def check(
             raise RefusedError(f"expected a decision to {action}, got {got}; nothing was changed")
         return Entry(cast("Action", action), "", {}, target)
     events = {item.key: item for item in reviewed(machine, decisions, times)}
+    if action == "done":
+        _check_done(events.values(), event, decisions)
+        return Entry("done", "")
     if action == "add":
         if event:
             raise RefusedError(
@@ -272,6 +289,8 @@ _STATUS: Final[Mapping[str, EventStatus]] = {
 def _apply(events: dict[str, ReviewedEvent], decision: Decision, times: FrameTimes) -> None:
     """Put one decision into effect."""
     payload = decision.payload
+    if decision.action == "done":
+        return
     if decision.action == "add":
         key = f"c{decision.number}"
         frames = _frames_of(payload, None, times)
@@ -356,6 +375,22 @@ def _known(events: Mapping[str, ReviewedEvent], key: str) -> ReviewedEvent:
         listed = ", ".join(sorted(events)[:8]) or "none there"
         raise RefusedError(f"expected an event of this review ({listed}), got {key!r}; reload it")
     return events[key]
+
+
+def _check_done(events: Iterable[ReviewedEvent], event: str, decisions: Sequence[Decision]) -> None:
+    pending = sum(item.status == "pending" for item in events)
+    if event or pending or is_done(decisions):
+        got = (
+            f"event {event!r}"
+            if event
+            else f"{pending} undecided"
+            if pending
+            else "one marked done already"
+        )
+        raise RefusedError(
+            f"expected a review with every event decided to mark done, got {got}; nothing was "
+            "changed"
+        )
 
 
 def _check_removable(event: ReviewedEvent) -> None:
