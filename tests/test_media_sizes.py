@@ -23,7 +23,8 @@ from micromimic.media.video import open_source
 from micromimic.motion.live_spotting import LiveSpotter
 from micromimic.motion.spotting import spot
 from micromimic.motion.stretches import grid_rate, stretches
-from micromimic.pipelines.quality import flicker, grey_levels
+from micromimic.pipelines.looks import grey_levels
+from micromimic.pipelines.quality import flicker
 from micromimic.preparation.sources import read_picture
 from micromimic.web.worker_watch import Patience
 

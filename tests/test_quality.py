@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from skimage import data
 
-from micromimic.pipelines.quality import blockiness, flicker, input_warnings
+from micromimic.pipelines.looks import blockiness
+from micromimic.pipelines.quality import flicker, input_warnings
 
 
 def check(times=None, **changes):
