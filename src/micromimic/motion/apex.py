@@ -97,7 +97,7 @@ def to_gray(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if picture.dtype != np.uint8 or picture.ndim not in (2, 3):
         raise InputError(
             f"expected uint8 pictures (H, W) or (H, W, 3), got {picture.dtype} {picture.shape}; "
-            "convert them first"
+            "convert them first, 16 bits by those in use: 12 with >> 4"
         )
     if picture.ndim == 2:
         return np.ascontiguousarray(picture)
