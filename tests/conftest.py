@@ -2,7 +2,8 @@
 
 ``MICROMIMIC_REQUIRE=browser,train,cluster,faces3d,weights,web,playwright,postgres,cc,strace`` (as
 CI sets it) turns a skip for a missing browser, extra, database server, package of ImageNet weights,
-C compiler or strace into a failure. Tests say what they need with ``@pytest.mark.needs("browser")``.
+C compiler or strace into a failure. Tests say what they need with
+``@pytest.mark.needs("browser")``.
 ``MICROMIMIC_SHARED`` names the folder of evaluation data; without it, ``shared`` beside the
 repository is used, and tests skip where neither exists.
 """
