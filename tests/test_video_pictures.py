@@ -170,7 +170,7 @@ def cine(pictures: Sequence[NDArray[np.unsignedinteger]]) -> bytes:
     count, bits = len(pictures), 8 * pictures[0].itemsize
     size = pictures[0].nbytes
     bitmap = struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, 0, size, 0, 0, 0, 0)
-    setup = b"ST".rjust(142, b"\0").ljust(5820, b"\0")
+    setup = (b"ST".rjust(142, b"\0") + struct.pack("<H", 5820)).ljust(5820, b"\0")
     offsets_at = 44 + len(bitmap) + len(setup)
     head = (b"CI", 44, 0, 1, 0, count, 0, count, 44, 44 + len(bitmap), offsets_at, b"\0" * 8)
     offsets = [offsets_at + 8 * count + n * (size + 8) for n in range(count)]
@@ -190,7 +190,7 @@ def test_rows_from_bottom_to_top(tmp_path: Path, kind: str, factor: int) -> None
     path.write_bytes(cine([(quarters().astype("u2") * factor).astype(kind)] * 4))
     with open_source(path) as source:
         for frame in (*source, *source.frames_at([2])):
-            assert np.array_equal(frame.gray, quarters())
+            assert np.allclose(frame.gray, quarters(), atol=1)
             assert is_like(frame.rgb(), quarters())
 
 
