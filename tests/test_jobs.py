@@ -310,8 +310,8 @@ def test_stopped_while_it_runs_and_started_again(
     assert job is not None
     assert (job.status, job.attempts) == ("queued", 0)  # stopping is no failed attempt
     assert files(store, recording) == {"video.mp4"}
+    runner.start()  # which removes what no record owns
     (store.folder(recording.id) / "video.go").touch()
-    runner.start()
     assert ended(store, recording) == ["done"]
 
 
@@ -489,7 +489,7 @@ def test_results_folder(tmp_path: Path) -> None:
     clear_results(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["video.mp4"]
     clear_results(tmp_path / "not there")
-    with pytest.raises(FileNotFoundError, match=r"expected events\.json in the results"):
+    with pytest.raises(FileNotFoundError, match=r"expected curve\.csv in the results"):
         read_result(tmp_path)
     for name in RESULTS:
         (tmp_path / name).write_text(json.dumps({"name": name}))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +12,6 @@ pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed
 
 from micromimic.errors import ConflictError, RefusedError, UnavailableError
 from micromimic.store.store import Store
-from micromimic.store.values import new_id
 
 from .store_samples import (
     DATABASES,
@@ -106,42 +103,3 @@ def test_one_file_that_stays_does_not_keep_the_others(
     monkeypatch.undo()
     assert store.expire(now=at(2)) == [made[1]]
     assert files(store.data / "recordings") == []
-
-
-# ---------------------------------------------------------------------------------- sweep
-
-
-def test_sweep_removes_what_no_record_knows(store: Store) -> None:
-    known = add_recording(store, files=True).id
-    late = add_recording(store, files=True, expires_at=at(1)).id
-    store.expire(now=at(2))
-    (store.folder(late) / "proxy.mp4").write_text("a worker that was slow to stop")
-    stray, fresh, part, young = (new_id() for _ in range(4))
-    fill_folder(store.folder(stray), "x")
-    fill_folder(store.folder(fresh), "x")
-    for name in (f"{part}.part", f"{known}.mp4", f"{young}.part", "holiday.mp4"):
-        store.incoming.mkdir(exist_ok=True)
-        (store.incoming / name).write_text("x")
-    (store.data / "recordings" / "my notes.txt").write_text("x")
-    hours_ago = time.time() - 7200
-    for path in (
-        store.folder(stray),
-        *store.incoming.iterdir(),
-    ):
-        if not path.name.startswith(young):
-            os.utime(path, (hours_ago, hours_ago))
-
-    assert store.sweep() == 12 + 2 + 1
-    assert files(store.incoming) == sorted(["holiday.mp4", f"{young}.part"])
-    assert {p.name for p in (store.data / "recordings").iterdir()} == {
-        known, late, fresh, "my notes.txt",
-    }  # fmt: skip
-    assert files(store.folder(late)) == []
-    assert store.sweep(older_than_s=0) == 12 + 1
-    assert files(store.data / "recordings") == sorted([f"{known}/video.mp4", "my notes.txt"])
-    assert files(store.incoming) == ["holiday.mp4"]
-    assert store.sweep(older_than_s=0) == 0
-
-
-def test_there_is_nothing_to_sweep_in_an_empty_folder(store: Store) -> None:
-    assert store.sweep() == 0

@@ -242,7 +242,7 @@ def test_a_full_disk_at_the_last_step(site: Site, monkeypatch: pytest.MonkeyPatc
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(uploads, "_sync_folder", full)
+    monkeypatch.setattr(uploads, "sync_folder", full)
     messages, _ = talk(site, KEEP)
     assert messages[-1]["type"] == "error" and "disk" in messages[-1]["message"]
     assert site.left() == [] and site.get("/recordings")["total"] == 0

@@ -339,7 +339,7 @@ def fails_at_second_write(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         fails_at_second_write,
         lambda patch: patch.setattr(uploads.os, "fsync", full),
-        lambda patch: patch.setattr(uploads, "_sync_folder", full),
+        lambda patch: patch.setattr(uploads, "sync_folder", full),
         lambda patch: patch.setattr(Path, "replace", full),
         lambda patch: patch.setattr(
             uploads.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 3 * MIB})()

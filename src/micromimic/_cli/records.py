@@ -49,8 +49,11 @@ def forget(
             say("nothing was removed")
             raise typer.Exit(1)
         counts = store.forget_subject(known.code)
+        foreign = store.foreign()
     removed = ", ".join(f"{kind} {count}" for kind, count in counts.items() if count)
     say(f"removed every trace of {known.code} here ({removed})")
+    for path in foreign:
+        note(f"{path} is not micromimic's and stays; look whether it shows the person")
     note("exports and backups made earlier are not touched; remove them yourself")
 
 
@@ -67,10 +70,10 @@ def export(
     ] = None,
     data: Data = None,
     database: DatabaseUrl = None,
+    database_file: DatabaseFile = None,
 ) -> None:
     """Write what a coder decided as training data.
 
-    database_file: DatabaseFile = None,
     Writes a manifest, which `micromimic train` and `micromimic evaluate` read, and copies of its
     videos.
     """

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import quote
@@ -165,15 +165,18 @@ def _file_id(path: Path) -> tuple[int, int] | None:
 
 
 def _sqlite(path: Path, busy_s: float) -> Engine:
-    place = f"file:{quote(str(path.absolute()))}?mode=rw"  # never makes an empty file by mistake
+    alone = _no_room_to_share(path, busy_s)
 
     def connect() -> sqlite3.Connection:
         # isolation_level None: transactions begin where `_on_begin` says, not where Python guesses
         connection = sqlite3.connect(
-            place, uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False
+            _place(path), uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False
         )
         try:
-            for rule in ("foreign_keys=ON", "secure_delete=ON", "synchronous=FULL"):
+            if alone:
+                connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+            # VACUUM would leave a copy of everything in the system's temporary folder.
+            for rule in ("foreign_keys=ON", "secure_delete=ON", "synchronous=FULL", "temp_store=2"):
                 connection.execute(f"PRAGMA {rule}")
             connection.execute("PRAGMA journal_mode=WAL")
         except BaseException:
@@ -187,8 +190,25 @@ def _sqlite(path: Path, busy_s: float) -> Engine:
         poolclass=QueuePool,
         json_serializer=_dumps,
         pool_timeout=busy_s,
-        **_POOL,
+        **(_POOL if not alone else {"pool_size": 1, "max_overflow": 0}),
     )
+
+
+def _no_room_to_share(path: Path, busy_s: float) -> bool:
+    """Whether the disk has no room for the memory that SQLite's connections share.
+
+    One connection needs none: by it what fills the disk can still be removed.
+    """
+    try:
+        with closing(sqlite3.connect(_place(path), uri=True, timeout=busy_s)) as connection:
+            connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+    except sqlite3.Error as error:
+        return getattr(error, "sqlite_errorname", "") in ("SQLITE_IOERR_SHMSIZE", "SQLITE_FULL")
+    return False
+
+
+def _place(path: Path) -> str:
+    return f"file:{quote(str(path.absolute()))}?mode=rw"  # never makes an empty file by mistake
 
 
 def _postgres(url: str, busy_s: float) -> Engine:

@@ -1,22 +1,27 @@
 """Removing for good: a recording, a session, a person's every trace.
 
-Files go first, rows last: a crash in between leaves rows, so the same call can be made again and
-finishes. Then free pages are overwritten and the write-ahead log is emptied.
+Files go first, rows last: a full disk refuses every change of the rows until there is room, and
+what ends in between leaves rows, so the same call can be made again and finishes. A file without
+content says what was begun, so that the next start finishes it too. Then free pages are overwritten
+and the write-ahead log is emptied.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+import contextlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
 from sqlalchemy import Connection, Select, Table, delete, func, select
 
-from micromimic.errors import NotFoundError
+from micromimic.errors import NotFoundError, UnavailableError
 from micromimic.store import rows, values
 from micromimic.store.jobs import cancel_active
 from micromimic.store.people import find_subject
 from micromimic.store.removal import remove_paths
-from micromimic.store.scrub import ScrubRecords
+from micromimic.store.sweep import SweepRecords
 from micromimic.store.tables import (
     analyses,
     decisions,
@@ -26,8 +31,11 @@ from micromimic.store.tables import (
     subjects,
 )
 
+_REMOVABLE: Final = {table.name: table for table in (recordings, sessions, subjects)}
+_BEGUN: Final = re.compile(rf"remove-({'|'.join(_REMOVABLE)})-([0-9a-f]{{32}})\.due")
 
-class ForgetRecords(ScrubRecords):
+
+class ForgetRecords(SweepRecords):
     """What is to be gone."""
 
     def remove_recording(self, recording_id: str) -> dict[str, int]:
@@ -61,7 +69,8 @@ class ForgetRecords(ScrubRecords):
     def forget_subject(self, code: str) -> dict[str, int]:
         """A person's every trace: sessions, recordings, files, decisions, and their free pages.
 
-        On PostgreSQL its write-ahead log and backups are left to who runs it.
+        Whatever no record owns goes too, for it may show this person (see ``sweep``). On PostgreSQL
+        its write-ahead log and backups are left to who runs it.
 
         Args:
             code: the pseudonym.
@@ -80,24 +89,69 @@ class ForgetRecords(ScrubRecords):
         except NotFoundError:
             self._overwrite_if_due()
             raise
-        self._mark_due()
         counts = self._remove(subjects, subject.id)
+        self.sweep()
         self._overwrite()
         return counts
 
+    def finish_removals(self) -> int:
+        """Finish what was to be removed when a process ended or a disk was full.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            UnavailableError: files or rows could not be removed.
+        """
+        found = self.data.iterdir() if self.data.is_dir() else ()
+        begun = [match for path in found if (match := _BEGUN.fullmatch(path.name))]
+        for match in begun:
+            # Rows that are gone already leave nothing but the mark.
+            with contextlib.suppress(NotFoundError):
+                self._remove(_REMOVABLE[match[1]], match[2])
+        self._overwrite_if_due()
+        return len(begun)
+
     def _remove(self, table: Table, key: str) -> dict[str, int]:
         held = _recordings_of(table, key)
-        with self.database.write() as connection:
-            cancel_active(connection, held, "its recording is being removed", self.clock())
+        with self.database.read() as connection:
             ids = _ids(connection, held)
-        files = self._remove_files(ids)
-        with self.database.write() as connection:
-            counts = _counts(connection, held)
-            late = _ids(connection, held)
-            counts |= _delete(connection, table, key)
-        # A worker that was still writing, or an upload that came in between.
-        files += self._remove_files(ids | late)
+        with self._begun(table, key) as mark:
+            # Who runs writes into these folders; where the disk is full it hears later.
+            with contextlib.suppress(UnavailableError), self.database.write() as connection:
+                cancel_active(connection, held, "its recording is being removed", self.clock())
+            files = self._remove_files(ids)
+            mark()
+            with self.database.write() as connection:
+                counts = _counts(connection, held)
+                late = _ids(connection, held)
+                counts |= _delete(connection, table, key)
+            # A worker that was still writing, or an upload that came in between.
+            files += self._remove_files(ids | late)
         return {**counts, "files": files}
+
+    @contextmanager
+    def _begun(self, table: Table, key: str) -> Iterator[Callable[[], None]]:
+        """Note on the disk that a removal has begun, and that it is done.
+
+        Yields:
+            Makes the note once more, for where the disk had no room for its name before.
+        """
+        due = self.data / f"remove-{table.name}-{key}.due"
+
+        def mark() -> None:
+            with contextlib.suppress(OSError):  # the rows are a note of their own
+                due.touch()
+                if table is subjects:
+                    self._due.touch()
+
+        mark()
+        try:
+            yield mark
+        except NotFoundError:
+            remove_paths([due])
+            raise
+        remove_paths([due])
 
     def _remove_files(self, ids: Iterable[str]) -> int:
         return remove_paths(self.folder(recording_id) for recording_id in sorted(ids))

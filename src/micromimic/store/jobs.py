@@ -11,8 +11,9 @@ from sqlalchemy import Connection, Select, func, insert, or_, select, update
 from micromimic.errors import ConflictError, RefusedError
 from micromimic.store import rows, values
 from micromimic.store.base import Records
-from micromimic.store.records import Job, JobStatus, Recording
-from micromimic.store.tables import analyses, jobs
+from micromimic.store.records import Analysis, Job, JobStatus, Recording
+from micromimic.store.sweep import results_lost
+from micromimic.store.tables import analyses, jobs, recordings
 
 ACTIVE: tuple[JobStatus, ...] = ("queued", "running")
 
@@ -93,6 +94,8 @@ class JobRecords(Records):
     ) -> Recording:
         """The machine's answer, written once, and the job done: both or neither.
 
+        Where the answer is there already (its files were lost and made again) it stays as it is.
+
         Args:
             job_id: which; it must be running.
             payload: the content of ``events.json``.
@@ -100,27 +103,26 @@ class JobRecords(Records):
             worker: who asks; where given, the job must still be its.
 
         Raises:
-            ConflictError: it no longer runs, or the recording has an answer already.
+            ConflictError: it no longer runs, or the recording has an answer of other events.
             NotFoundError: no such job.
             RefusedError: a number that JSON does not know, such as NaN.
         """
         now = self.clock()
         with self.database.write() as connection:
             job = _lock_running(connection, job_id, worker)
-            if rows.read_analysis(connection, job.recording_id) is not None:
-                raise ConflictError(
-                    "expected a recording without an answer, got one that has its answer; it is "
-                    "never overwritten"
+            stored = rows.read_analysis(connection, job.recording_id)
+            if stored is None:
+                connection.execute(
+                    insert(analyses).values(
+                        recording_id=job.recording_id,
+                        payload=dict(payload),
+                        review=dict(review),
+                        events=len(payload["events"]),
+                        created_at=now,
+                    )
                 )
-            connection.execute(
-                insert(analyses).values(
-                    recording_id=job.recording_id,
-                    payload=dict(payload),
-                    review=dict(review),
-                    events=len(payload["events"]),
-                    created_at=now,
-                )
-            )
+            else:
+                check_same(stored, payload)
             _set(connection, job_id, status="done", error="", finished_at=now, beat_at=now)
             return rows.read_recording(connection, job.recording_id)
 
@@ -173,17 +175,19 @@ class JobRecords(Records):
             return rows.read_job(connection, job_id)
 
     def requeue_job(self, recording_id: str) -> Job:
-        """A new job for a recording whose last one failed or was cancelled.
+        """A new job for a recording whose last one failed or was cancelled, or lost its files.
 
         Raises:
-            ConflictError: one waits or runs, or the answer is there.
+            ConflictError: one waits or runs, or the answer and its files are there.
             NotFoundError: no such recording.
             RefusedError: the video is gone, or consent was withdrawn.
         """
         with self.database.write() as connection:
             recording = rows.read_recording(connection, recording_id)
             status = recording.job.status if recording.job else "failed"
-            if recording.events is not None or status not in ("failed", "cancelled"):
+            lost = recording.events is not None and self._lost(recording)
+            ended = ("failed", "cancelled", "done") if lost else ("failed", "cancelled")
+            if (recording.events is not None and not lost) or status not in ended:
                 raise ConflictError(
                     f"expected an analysis that failed or was cancelled, got one that is {status}; "
                     "the machine answers once"
@@ -195,6 +199,31 @@ class JobRecords(Records):
                 )
             job_id = insert_job(connection, recording_id, self.clock())
             return rows.read_job(connection, job_id)
+
+    def redo_lost(self) -> tuple[Job, ...]:
+        """Queue what is done but has lost files, as by a power cut; the answers stay.
+
+        Returns:
+            The new jobs.
+        """
+        done = select(jobs.c.recording_id).where(jobs.c.status == "done")
+        query = rows.select_recordings().where(recordings.c.media == "kept")
+        with self.database.read() as connection:
+            found = rows.read_recordings(connection, query.where(recordings.c.id.in_(done)))
+        lost = [
+            recording
+            for recording in found
+            if recording.job is not None
+            and recording.job.status == "done"
+            and recording.consent.given
+            and self._lost(recording)
+        ]
+        return tuple(self.requeue_job(recording.id) for recording in lost)
+
+    def _lost(self, recording: Recording) -> bool:
+        return recording.media == "kept" and results_lost(
+            self.folder(recording.id), recording.extension
+        )
 
     def recover_jobs(
         self, worker: str, *, stale_s: float = 120.0, max_attempts: int = 3
@@ -281,6 +310,19 @@ def insert_job(connection: Connection, recording_id: str, now: datetime) -> str:
         )
     )
     return job_id
+
+
+def check_same(stored: Analysis, payload: Mapping[str, Any]) -> None:
+    """Files made again belong to the answer that is kept, or to none.
+
+    Raises:
+        ConflictError: other events were found.
+    """
+    if stored.payload["events"] != payload["events"]:
+        raise ConflictError(
+            "expected the events of the answer that is kept, got others, as another version of "
+            "micromimic may find; decisions on them stay, upload the video again for the new ones"
+        )
 
 
 def cancel_active(

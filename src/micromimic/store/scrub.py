@@ -26,14 +26,6 @@ class ScrubRecords(Records):
     def _due(self) -> Path:
         return self.data / "overwrite.due"
 
-    def _mark_due(self) -> None:
-        try:
-            self._due.touch()
-        except OSError as error:
-            raise UnavailableError(
-                f"expected to write {self._due}, got: {error.strerror}; nothing was removed"
-            ) from error
-
     def _overwrite_if_due(self) -> None:
         if self._due.exists():
             self._overwrite()

@@ -20,7 +20,9 @@ from itertools import count
 from pathlib import Path
 from typing import Final, TypeVar
 
-from micromimic.errors import NotFoundError, StoreError, UnavailableError
+from micromimic.errors import ConflictError, NotFoundError, StoreError, UnavailableError
+from micromimic.store.held import holding
+from micromimic.store.jobs import check_same
 from micromimic.store.records import Job, Recording
 from micromimic.store.store import Store
 from micromimic.web.results_folder import clear_results, place_results, read_result
@@ -89,14 +91,18 @@ class JobRunner:
             UnavailableError: the records cannot be read.
         """
         self._stopping.clear()
-        for left in self._settings.data.glob(f"recordings/*/{WORK_PREFIX}*"):
-            shutil.rmtree(left, ignore_errors=True)
+        for path in self._store.restrict_access():
+            log.warning("%s can be read by others: it belongs to another user", path)
+        for path in self._store.foreign():
+            log.warning("%s is not micromimic's: neither forgetting nor retention removes it", path)
+        self._clear_up()  # first of all, for it makes room on a full disk
         for job in self._store.recover_jobs(self.name):
             log.info("job %s was running when the server ended: %s", job.id, job.status)
         try:
-            self._store.sweep(older_than_s=0.0)
-        except UnavailableError as error:
-            log.warning("some left-over files stay: %s", error)
+            for job in self._store.redo_lost():
+                log.warning("recording %s has lost files: analysed again", job.recording_id)
+        except StoreError as error:
+            log.warning("recordings that have lost files wait: %s", error)
         self._inboxes = [queue.Queue() for _ in range(self._settings.jobs)]
         self._threads = [
             threading.Thread(target=self._serve, args=(inbox,), name="micromimic-job", daemon=True)
@@ -121,10 +127,20 @@ class JobRunner:
         for inbox in self._inboxes:
             inbox.put(Wake())
 
+    def _clear_up(self) -> None:
+        """Finish removals that were begun, and remove what no record owns."""
+        try:
+            self._store.finish_removals()
+            self._store.sweep()
+        except (StoreError, OSError) as error:
+            log.warning("some left-over files stay: %s", error)
+
     def _look_after(self) -> None:
-        """Remove what has expired: at once, then every hour."""
+        """Remove what has expired and what is left over: at once, then every hour."""
         wait = 0.0
         while not self._stopping.wait(wait):
+            if wait == _EXPIRE_EVERY_S:  # else it was just done
+                self._clear_up()
             wait = _EXPIRE_EVERY_S
             try:
                 for gone in self._store.expire():
@@ -162,7 +178,8 @@ class JobRunner:
             self._turn.wait_for(lambda: recording_id not in self._busy)
             self._busy.add(recording_id)
         try:
-            yield
+            with holding(recording_id):
+                yield
         finally:
             with self._turn:
                 self._busy.discard(recording_id)
@@ -245,7 +262,14 @@ class JobRunner:
         """Files into place, then the answer into the records, however long that takes."""
         try:
             payload, review = read_result(out)
+            stored = self._insist(job, lambda: (self._store.analysis(job.recording_id),))
+            if stored is None:
+                return End("dropped")
+            if stored[0] is not None:
+                check_same(stored[0], payload)
             place_results(out, folder)
+        except ConflictError as error:
+            return End("failed", str(error))
         except (OSError, ValueError) as error:
             log.warning("job %s: %s", job.id, error)
             return End("failed", "expected complete results, got a part; make room and try again")

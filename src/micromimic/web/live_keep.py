@@ -41,9 +41,20 @@ class Keeper:
     def __init__(self, settings: Settings, width: int, height: int, fps: float) -> None:
         self._settings = settings
         self._incoming = Incoming(settings.data, ".mp4")
-        self._writer = VideoWriter(
-            self._incoming.path, fps, width, height, False, crf=CRF, preset="ultrafast", timed=True
-        )
+        try:
+            self._writer = VideoWriter(
+                self._incoming.path,
+                fps,
+                width,
+                height,
+                False,
+                crf=CRF,
+                preset="ultrafast",
+                timed=True,
+            )
+        except BaseException:
+            self._incoming.discard()
+            raise
         length = max(4, min(256, QUEUE_BYTES // (width * height)))
         self._queue: queue.Queue[tuple[float, NDArray[np.uint8]] | None] = queue.Queue(length)
         self._origin: float | None = None

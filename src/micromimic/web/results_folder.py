@@ -6,12 +6,12 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from micromimic.reports.write import FILES
+from micromimic.files import sync_folder, sync_tree
+from micromimic.store import sweep
 
-RESULTS = (*FILES, "frames.bin", "review.json", "proxy.mp4")
-"""Files of a complete analysis; folder ``events`` holds the pictures, if there are any."""
+RESULTS: Final = tuple(sorted(sweep.RESULTS))
 
 
 def made_here(folder: Path) -> Iterator[Path]:
@@ -55,13 +55,15 @@ def read_result(out: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def place_results(out: Path, folder: Path) -> None:
-    """Move complete results beside the video, in place of an earlier attempt's.
+    """Move complete results beside the video, in place of an earlier attempt's; on the disk then.
 
     Raises:
         OSError: a file cannot be moved.
     """
+    sync_tree(out)
     for item in sorted(out.iterdir()):
         target = folder / item.name
         if target.is_dir():
             shutil.rmtree(target)
         item.replace(target)
+    sync_folder(folder)

@@ -7,17 +7,17 @@ import logging
 import os
 import signal
 import socket
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import uvicorn
 
 from micromimic.errors import InputError, UnavailableError
 from micromimic.store.database import open_store
+from micromimic.store.folder_lock import folder_lock
 from micromimic.web.app import create_app
 from micromimic.web.connections import (
     ACCEPTED_AT_ONCE,
@@ -29,7 +29,6 @@ from micromimic.web.jobs import JobRunner
 from micromimic.web.live_socket import HEAD, MAX_PIXELS
 from micromimic.web.settings import Settings, is_loopback
 
-LOCK_NAME: Final = "server.lock"
 KNOCKING: Final = 1024
 """Connections that the system holds until they are accepted."""
 GRACE_S: Final = 10
@@ -58,7 +57,7 @@ def serve(
     """
     with closing(_listen(settings.host, settings.port)) as listening:
         settings = replace(settings, port=listening.getsockname()[1])
-        with _only_one(settings.data):
+        with _private_files(), _only_one(settings.data):
             store = open_store(settings.data, settings.url)
             try:
                 runner = JobRunner(store, settings)
@@ -178,41 +177,37 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
+def _private_files() -> Iterator[None]:
+    """Whatever is made while the server runs is its user's alone."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@contextmanager
 def _only_one(data: Path) -> Iterator[None]:
-    """Hold the data folder's lock; the system gives it back however the process ends.
+    """Hold the data folder's lock.
 
     Raises:
         UnavailableError: another server holds it, or the folder cannot be written.
     """
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (data / LOCK_NAME).open("a+")
-    except OSError as error:
-        raise UnavailableError(
-            f"expected a data folder that can be written, got {data}: {error.strerror}; choose "
-            "another --data"
-        ) from None
-    with lock:
+    with ExitStack() as stack:
         try:
-            _take(lock)
-        except OSError:
+            data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            ours = stack.enter_context(folder_lock(data))
+        except OSError as error:
+            raise UnavailableError(
+                f"expected a data folder that can be written, got {data}: {error.strerror}; choose "
+                "another --data"
+            ) from None
+        if not ours:
             raise UnavailableError(
                 f"expected the data folder {data} to be free, got one that another server uses; "
                 "stop that one or choose another --data"
-            ) from None
+            )
         yield
-
-
-def _take(lock: IO[str]) -> None:
-    if sys.platform == "win32":
-        import msvcrt  # noqa: PLC0415 - of one system only
-
-        lock.seek(0)
-        msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl  # noqa: PLC0415 - of the other systems only
-
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Videos that come in: streamed to disk, limited, checked, and kept whole or not at all.
 
-A file grows in ``incoming/`` under its future id, is flushed to the disk, moved into its
+A file grows in a folder of its future id in ``incoming/``, is flushed to the disk, moved into its
 recording's folder, and only then recorded together with its job. A server that dies between the
 steps leaves files without a record, which the next start sweeps away.
 """
@@ -13,6 +13,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,13 +25,15 @@ from anyio import to_thread
 from starlette.requests import ClientDisconnect, Request
 
 from micromimic.errors import RefusedError
+from micromimic.files import sync_folder
+from micromimic.store.base import INCOMING
+from micromimic.store.held import holding
 from micromimic.store.records import Consent, Recording
 from micromimic.store.store import Store
 from micromimic.web.errors import DISK_FULL, ApiError
 from micromimic.web.kinds import HEAD_BYTES, ending_for, no_video, shown_name
 from micromimic.web.settings import Settings
 
-INCOMING: Final = "incoming"
 PIECE_BYTES: Final = 1 << 20
 """Written at once."""
 RESERVE_BYTES: Final = 64 << 20
@@ -62,7 +65,7 @@ class Upload:
 
 
 class Incoming:
-    """A file that grows in ``incoming/`` and is gone unless it is kept.
+    """A file that grows in ``incoming/`` and is gone unless it is kept; ends with ``discard``.
 
     Args:
         data: the data folder.
@@ -71,9 +74,13 @@ class Incoming:
 
     def __init__(self, data: Path, suffix: str = ".part") -> None:
         self.id = uuid4().hex
-        folder = data / INCOMING
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.path = folder / f"{self.id}{suffix}"
+        folder = data / INCOMING / self.id
+        with ExitStack() as stack:
+            stack.enter_context(holding(self.id))
+            for place in (folder.parent, folder):
+                place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._held = stack.pop_all()
+        self.path = folder / f"video{suffix}"
         self.size = 0
         self.head = b""
         self._hash = hashlib.sha256()
@@ -97,6 +104,7 @@ class Incoming:
 
     def adopt(self) -> None:
         """Take up a file that something else wrote under ``path``."""
+        self.path.chmod(0o600)
         with self.path.open("rb") as file:
             self._hash = hashlib.file_digest(file, "sha256")
         self.size = self.path.stat().st_size
@@ -111,16 +119,17 @@ class Incoming:
         folder.mkdir(mode=0o700, parents=True)
         placed = folder / f"video{extension}"
         self.path.replace(placed)
-        for changed in (folder, folder.parent):
-            _sync_folder(changed)
+        for changed in (folder, folder.parent, folder.parent.parent):
+            sync_folder(changed)
         return placed
 
     def discard(self) -> None:
-        """Remove what is there; nothing happens once it was placed."""
+        """Remove what is still in ``incoming/``, and hold its id no longer."""
         if self._file is not None:
             with contextlib.suppress(OSError):  # a full disk may refuse the last buffered bytes
                 self._file.close()
-        self.path.unlink(missing_ok=True)
+        shutil.rmtree(self.path.parent, ignore_errors=True)
+        self._held.close()
 
 
 def keep(
@@ -157,7 +166,6 @@ def keep(
             expires_at=datetime.now(UTC) + timedelta(days=days) if days else None,
         )
     except BaseException:
-        incoming.discard()
         shutil.rmtree(folder, ignore_errors=True)
         raise
 
@@ -335,14 +343,3 @@ def _too_large(max_bytes: int) -> ApiError:
         "or start the server with a larger --max-gb",
         headers={"Connection": "close"},
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable; where folders cannot be opened (Windows) the system does it."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
