@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from micromimic.datasets.base import DATASETS, ClipKey, loose, subject_number
+from micromimic.datasets.columns import check_columns
 from micromimic.errors import InputError
 from micromimic.labels import EMOTIONS
 
@@ -97,12 +98,7 @@ def for_dataset(
 
 def _parse(text: str, path: str) -> tuple[Correction, ...]:
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    absent = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-    if absent:
-        raise InputError(
-            f"expected columns {', '.join(COLUMNS)} in {path}, "
-            f"got none named {', '.join(absent)}; add them"
-        )
+    check_columns(reader.fieldnames, COLUMNS, path, "add them")
     found: dict[tuple[str, ClipKey, str], Correction] = {}
     for row in reader:
         values = {name: (row.get(name) or "").strip() for name in COLUMNS}

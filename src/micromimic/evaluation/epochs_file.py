@@ -93,6 +93,7 @@ def read_epochs(path: Path) -> tuple[EpochRun, ...]:
     runs: dict[tuple[int, int], _Gathered] = {}
     try:
         text = path.read_text(encoding="utf-8-sig")
+        check_commas(text.splitlines()[:1], REQUIRED, path)
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         _check_header(reader.fieldnames or (), path)
         for fields in reader:
@@ -120,7 +121,6 @@ def _check_header(header: Sequence[str], path: Path) -> None:
     if GUESS not in header and not set(CHANCES) <= set(header):
         missing.append(f"{GUESS} (or {', '.join(CHANCES)})")
     if missing:
-        check_commas(header, REQUIRED, path)
         raise InputError(
             f"expected columns {','.join(REQUIRED)},{GUESS} in {path}, got none named "
             f"{', '.join(missing)}; write one row a clip and epoch"

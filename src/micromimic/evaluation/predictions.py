@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.datasets.cells import row_text, text_cells
-from micromimic.datasets.columns import check_columns
+from micromimic.datasets.columns import check_columns, check_commas
 from micromimic.errors import InputError
 from micromimic.files import write_whole
 from micromimic.labels import EMOTIONS, Emotion
@@ -190,9 +190,9 @@ def read_predictions(path: Path) -> list[Prediction]:
     if not path.is_file():
         raise InputError(f"expected predictions at {path}, found no file; check the path")
     try:
-        reader = csv.DictReader(
-            io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""), strict=True
-        )
+        text = path.read_text(encoding="utf-8-sig")
+        check_commas(text.splitlines()[:1], COLUMNS, path)
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         check_columns(reader.fieldnames, COLUMNS, path, "pass a predictions.csv")
         rows = [_row(row_text(fields), f"line {reader.line_num} of {path}") for fields in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
