@@ -38,7 +38,7 @@ VIDEOS, MODELS, TABLES = (
     int(os.environ.get(f"MICROMIMIC_FUZZ_{kind}", few))
     for kind, few in (("VIDEOS", "120"), ("MODELS", "30"), ("TABLES", "80"))
 )
-FOUND_VIDEOS = (1099, 1448, 3093, 3170, 3392, 4016)
+FOUND_VIDEOS = (1099, 1448, 3093, 3170, 4016)
 FOUND_MODELS = (621, 928)
 """Runs that once ended otherwise than they should: read every day."""
 PATIENCE_S = 120.0
@@ -122,7 +122,7 @@ def written_by_hand() -> dict[str, bytes]:
     ser = ser.ljust(178, b"\0") + b"".join(pixels)
     bitmap = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 0, width * height, 0, 0, 0, 0)
     at = 44 + len(bitmap)
-    setup = b"ST".rjust(142, b"\0").ljust(5820, b"\0")
+    setup = (b"ST".rjust(142, b"\0") + struct.pack("<H", 5820)).ljust(5820, b"\0")
     offsets_at = at + len(setup)
     images_at = offsets_at + 8 * count
     size = width * height + 8
