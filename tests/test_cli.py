@@ -23,6 +23,7 @@ from micromimic._cli.summary import analysis_text, text_table
 from micromimic.cli import main
 from micromimic.media.video import VideoWriter
 from micromimic.pipelines.inputs import NameClashError, expand_inputs
+from micromimic.results import Analysis
 
 from .sample_analysis import empty_analysis, sample_analysis
 
@@ -374,8 +375,8 @@ def test_full_disk_keeps_what_is_complete(
     other.write_bytes(clip.read_bytes())
     whole = module.write_report
 
-    def full(analysis: object, path: Path) -> None:
-        if "other" in str(path):
+    def full(analysis: Analysis, path: Path) -> None:
+        if "other" in analysis.source.path:
             path.write_text("half")
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         whole(analysis, path)

@@ -303,6 +303,7 @@ def test_a_whole_review_by_keyboard(desk: Desk, station: Station) -> None:
     events = saved(station.store, "finn", 3)
     assert [event.status for event in events] == ["accepted", "rejected", "accepted"]
     assert events[2].label == "positive"
+    page.click("#done")
     page.wait_for_selector("#compare:visible")
     page.wait_for_selector("#agreement .figure")
     assert page.locator("#progress").inner_text() == "all 3 events decided"
@@ -319,7 +320,7 @@ def test_a_whole_review_by_keyboard(desk: Desk, station: Station) -> None:
     before = int(knob.get_attribute("aria-valuenow") or -1)
     knob.focus()
     press(page, "ArrowLeft", "ArrowLeft", "Enter")
-    assert saved(station.store, "finn", 4)[2].onset_frame == before - 2
+    assert saved(station.store, "finn", 5)[2].onset_frame == before - 2
 
 
 def test_exports(desk: Desk, station: Station) -> None:

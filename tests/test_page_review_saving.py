@@ -219,6 +219,10 @@ def test_other_coders_stay_hidden_until_ones_own_review_is_complete(
     assert histories and all("coder=finn" in url for url in histories)
     assert not [url for url in asked if "zoe" in url or "/agreement" in url]
     press(page, "n", "a")
+    saved(station.store, "finn", 3)
+    settled(page)
+    assert page.locator("#compare").is_hidden()
+    press(page, "d")
     page.wait_for_selector("#compare:visible")
     page.select_option("#compare-with", "coder zoe")
     until(page, "document.querySelector('#agreement').textContent.includes('theirs 3')")

@@ -147,7 +147,7 @@ def test_progress_of_an_upload_and_its_end(station: Station, chromium: Browser, 
         line = desk.context.new_cdp_session(page)
         slow = {"offline": False, "latency": 0, "downloadThroughput": -1}
         page.wait_for_selector("#empty:visible")
-        line.send("Network.emulateNetworkConditions", {**slow, "uploadThroughput": 60_000})
+        line.send("Network.emulateNetworkConditions", {**slow, "uploadThroughput": 20_000})
         choose(page, clip)
         agree(page)
         page.click("#start")

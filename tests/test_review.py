@@ -355,6 +355,15 @@ def test_undo_gives_back_the_very_same_events_and_redo_brings_them_again(recordi
 
 
 def test_every_action_is_covered_by_the_model():
-    assert {"accept", "reject", "relabel", "move", "add", "remove", "comment", "undo", "redo"} == (
-        set(ACTIONS)
-    )
+    assert {
+        "accept",
+        "reject",
+        "relabel",
+        "move",
+        "add",
+        "remove",
+        "comment",
+        "done",
+        "undo",
+        "redo",
+    } == (set(ACTIONS))

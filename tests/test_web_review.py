@@ -113,6 +113,7 @@ def test_agreement_of_two_coders_and_with_the_machine(site: Site) -> None:
         for k, action in enumerate(actions):
             body = {"coder": coder, "expected": k, "action": action, "event": f"m{k}"}
             site.post(f"{path}/decisions", body)
+        site.post(f"{path}/decisions", {"coder": coder, "expected": 6, "action": "done"})
     both = site.get(f"{path}/agreement", coder="kim", other="lee")
     assert both["n"] == 6 and both["observed"] == pytest.approx(5 / 6)
     assert both["events_first"] == 6 and both["events_second"] == 5

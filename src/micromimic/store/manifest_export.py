@@ -55,13 +55,20 @@ class Gathered:
 
 
 def gather(
-    store: Store, *, coder: str, subject_id: str | None = None, session_id: str | None = None
+    store: Store,
+    *,
+    coder: str,
+    reader: str | None = None,
+    subject_id: str | None = None,
+    session_id: str | None = None,
 ) -> Gathered:
     """Look for what one coder accepted or added, in videos that are still there.
 
     Args:
         store: the records.
         coder: whose decisions.
+        reader: who asks, where it is another coder: recordings that this one has not marked done
+            are left out.
         subject_id, session_id: only of these; None for all.
 
     Raises:
@@ -69,6 +76,7 @@ def gather(
         RefusedError: there is nothing to export, or the name can be no coder's.
     """
     coder = values.coder(coder)
+    reader = coder if reader is None else values.coder(reader)
     if subject_id is not None:
         store.subject(subject_id)
     if session_id is not None:
@@ -78,6 +86,9 @@ def gather(
     left_out: list[str] = []
     for recording in all_recordings(store, subject_id=subject_id, session_id=session_id):
         if coder not in recording.coders:
+            continue
+        if reader != coder and not store.open_to(recording.id, reader):
+            left_out.append(f"recording {recording.id}: {reader} has not marked it done")
             continue
         video = store.folder(recording.id) / f"video{recording.extension}"
         if reason := _no_use(recording, video):
@@ -155,20 +166,26 @@ def write_gathered(found: Gathered, folder: Path) -> None:
 
 
 def manifest_zip(
-    store: Store, *, coder: str, subject_id: str | None = None, session_id: str | None = None
+    store: Store,
+    *,
+    coder: str,
+    reader: str | None = None,
+    subject_id: str | None = None,
+    session_id: str | None = None,
 ) -> Iterator[bytes]:
     """The same as a zip archive, piece by piece: no second copy of the videos is made.
 
     What is to be exported is looked up at once; videos are read as the pieces are taken.
 
     Args:
-        store, coder, subject_id, session_id: as of ``gather``.
+        store, coder, reader, subject_id, session_id: as of ``gather``.
 
     Raises:
         NotFoundError, RefusedError: as of ``gather``, before the first piece.
         OSError: a video goes while it is read; the archive then ends early.
     """
-    return _zipped(gather(store, coder=coder, subject_id=subject_id, session_id=session_id))
+    found = gather(store, coder=coder, reader=reader, subject_id=subject_id, session_id=session_id)
+    return _zipped(found)
 
 
 def _zipped(found: Gathered) -> Iterator[bytes]:

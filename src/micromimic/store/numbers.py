@@ -20,7 +20,9 @@ PAGE = 200
 """Recordings asked for at once."""
 
 
-def subject_trends(store: Store, subject_id: str, *, coder: str | None = None) -> dict[str, Any]:
+def subject_trends(
+    store: Store, subject_id: str, *, coder: str | None = None, reader: str | None = None
+) -> dict[str, Any]:
     """One person's indicators session by session, schema ``micromimic.trends/1``.
 
     Args:
@@ -28,16 +30,19 @@ def subject_trends(store: Store, subject_id: str, *, coder: str | None = None) -
         subject_id: the person.
         coder: whose reviews count; None for whoever has been at most of the recordings, since two
             coders' counts are never mixed.
+        reader: who asks; of recordings that are not open to this one (see ``Store.open_to``)
+            others' reviews do not count. None is the coder, or nobody in particular.
 
     Raises:
         NotFoundError: there is no such subject.
     """
     store.subject(subject_id)
     recordings = all_recordings(store, subject_id=subject_id)
+    reader = reader or coder
     coder = coder or _main_coder(recordings)
     of_session: dict[str | None, list[RecordingNumbers]] = {}
     for recording in reversed(recordings):
-        if (found := _numbers(store, recording, coder)) is not None:
+        if (found := _numbers(store, recording, coder, reader)) is not None:
             of_session.setdefault(recording.session_id, []).append(found)
     sessions = [
         SessionNumbers(
@@ -71,14 +76,17 @@ def _main_coder(recordings: list[Recording]) -> str | None:
     return min(counts, key=lambda name: (-counts[name], name)) if counts else None
 
 
-def _numbers(store: Store, recording: Recording, coder: str | None) -> RecordingNumbers | None:
+def _numbers(
+    store: Store, recording: Recording, coder: str | None, reader: str | None
+) -> RecordingNumbers | None:
     """None before the machine has answered."""
     found = store.analysis(recording.id)
     if found is None:
         return None
     coded = None
     # Without candidates there is nothing to decide: left out, such recordings would raise the rate.
-    if coder is not None and (coder in recording.coders or not found.payload["events"]):
+    decided = coder is not None and (coder in recording.coders or not found.payload["events"])
+    if coder is not None and decided and (coder == reader or store.open_to(recording.id, reader)):
         events = store.review(recording.id, coder).events
         coded = [(event.status, event.label) for event in events]
     return recording_numbers(found.payload, found.review, coded)

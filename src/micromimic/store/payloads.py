@@ -27,6 +27,7 @@ _ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
     "add": ("label", *FRAMES, "note"),
     "remove": ("note",),
     "comment": ("note",),
+    "done": (),
     "undo": (),
     "redo": (),
 }

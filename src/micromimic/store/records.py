@@ -11,7 +11,9 @@ JobStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 MediaState = Literal["kept", "expired", "none"]
 """``kept``: video and pictures are there; ``expired``: retention removed them, numbers stay;
 ``none``: there never was a video."""
-Action = Literal["accept", "reject", "relabel", "move", "add", "remove", "comment", "undo", "redo"]
+Action = Literal[
+    "accept", "reject", "relabel", "move", "add", "remove", "comment", "done", "undo", "redo"
+]
 EventStatus = Literal["pending", "accepted", "rejected"]
 
 
@@ -157,7 +159,7 @@ class Decision:
     Args:
         number: 1, 2, ... within one recording and coder.
         event: ``m0`` is the machine's first event, ``c3`` the one that decision 3 added; empty for
-            ``undo`` and ``redo``.
+            ``done``, ``undo`` and ``redo``.
         payload: what the action needs: ``label``, ``onset_frame``, ``apex_frame``,
             ``offset_frame``, ``note``.
         target: the decision that ``undo`` or ``redo`` concerns.
@@ -212,6 +214,8 @@ class Review:
         events: by onset; removed ones are left out.
         undoable, redoable: number of the decision that undo or redo would concern, or None.
         complete: no event is pending.
+        done: the coder has marked it done, and decided nothing since; until then the others'
+            decisions are hidden from this coder.
     """
 
     recording_id: str
@@ -221,3 +225,4 @@ class Review:
     undoable: int | None
     redoable: int | None
     complete: bool
+    done: bool

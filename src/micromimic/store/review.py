@@ -380,13 +380,8 @@ def _known(events: Mapping[str, ReviewedEvent], key: str) -> ReviewedEvent:
 def _check_done(events: Iterable[ReviewedEvent], event: str, decisions: Sequence[Decision]) -> None:
     pending = sum(item.status == "pending" for item in events)
     if event or pending or is_done(decisions):
-        got = (
-            f"event {event!r}"
-            if event
-            else f"{pending} undecided"
-            if pending
-            else "one marked done already"
-        )
+        left = f"{pending} undecided" if pending else "one marked done already"
+        got = f"event {event!r}" if event else left
         raise RefusedError(
             f"expected a review with every event decided to mark done, got {got}; nothing was "
             "changed"

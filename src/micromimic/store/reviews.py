@@ -10,7 +10,7 @@ from micromimic.errors import ConflictError, NotFoundError
 from micromimic.store import rows, values
 from micromimic.store.base import Records
 from micromimic.store.records import Analysis, Decision, Review
-from micromimic.store.review import FrameTimes, check, make_review
+from micromimic.store.review import FrameTimes, check, is_done, make_review
 from micromimic.store.tables import decisions
 
 
@@ -107,6 +107,50 @@ class ReviewRecords(Records):
         with self.database.read() as connection:
             rows.read_recording(connection, recording_id)
             return rows.read_decisions(connection, recording_id, name)
+
+    def open_to(self, recording_id: str, reader: str | None) -> bool:
+        """Whether this reader may see what the coders of a recording decided.
+
+        Args:
+            recording_id: which recording.
+            reader: the coder who reads; None for somebody unnamed, who may once all who began are
+                done, or where there is but one coder.
+
+        Raises:
+            NotFoundError: no such recording.
+            RefusedError: a name that cannot be a coder's.
+        """
+        name = None if reader is None else values.coder(reader)
+        with self.database.read() as connection:
+            rows.read_recording(connection, recording_id)
+            made: dict[str, list[Decision]] = {}
+            for decision in rows.read_decisions(connection, recording_id, None):
+                made.setdefault(decision.coder, []).append(decision)
+        ordered = {who: sorted(own, key=lambda d: d.number) for who, own in made.items()}
+        if name is not None:
+            return is_done(ordered.get(name, ()))
+        return len(ordered) <= 1 or all(is_done(own) for own in ordered.values())
+
+    def check_open(self, recording_id: str, reader: str | None, *coders: str) -> None:
+        """Refuse to show a reader what others decided on a recording before the reader is done.
+
+        Args:
+            recording_id, reader: as of `open_to`.
+            coders: whose decisions are asked for; one's own, and the machine's, are always open.
+
+        Raises:
+            ConflictError: the reader, or for an unnamed one somebody, is not done.
+            NotFoundError, RefusedError: as of `open_to`.
+        """
+        own = None if reader is None else values.coder(reader)
+        others = {
+            name for name in coders if name != own and name.casefold() not in values.RESERVED_CODERS
+        }
+        if others and not self.open_to(recording_id, own):
+            raise ConflictError(
+                f"expected {own or 'every coder who began'} to have marked this recording done "
+                "before the decisions of others are shown, got a review that is not; mark it done"
+            )
 
     def coders(self, recording_id: str) -> tuple[str, ...]:
         """Who has decided anything here, by name.

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect, text
 from micromimic.errors import UnavailableError
 from micromimic.store.engine import Database
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The newest revision in ``migrations/versions``; a test holds the two together."""
 VERSION_TABLE: Final = "micromimic_version"
 MIGRATIONS: Final = Path(__file__).parent / "migrations"

@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from micromimic.store.export import export_events, manifest_zip
 from micromimic.web.context import Here
 from micromimic.web.errors import answers, file_content
-from micromimic.web.schemas import Coder, CoderQuery, Id, IdQuery
+from micromimic.web.schemas import Coder, CoderQuery, Id, IdQuery, Reader
 
 router = APIRouter(tags=["export"])
 
@@ -37,10 +37,12 @@ def _attachment(*types: str) -> dict[int | str, dict[str, Any]]:
     responses=_attachment(*_TYPES.values()),
     response_class=Response,
 )
-def export(recording_id: Id, kind: Format, here: Here, coder: CoderQuery = None) -> Response:
+def export(
+    recording_id: Id, kind: Format, here: Here, coder: CoderQuery = None, reader: Reader = None
+) -> Response:
     """One recording's events: the machine's, or as one coder sees them."""
     recording = here.store.recording(recording_id)
-    content = export_events(here.store, recording_id, coder=coder, format=kind)
+    content = export_events(here.store, recording_id, coder=coder, reader=reader, format=kind)
     stem = _plain(recording.name.rsplit(".", 1)[0])
     who = f".{_plain(coder)}" if coder else ""
     name = f"{stem}{who}.events.{kind}"
@@ -57,6 +59,7 @@ def export(recording_id: Id, kind: Format, here: Here, coder: CoderQuery = None)
 def export_manifest(
     coder: Coder,
     here: Here,
+    reader: Reader = None,
     subject_id: IdQuery = None,
     session_id: IdQuery = None,
 ) -> Response:
@@ -64,7 +67,9 @@ def export_manifest(
 
     Only events that the coder accepted or added, in videos that are still kept.
     """
-    pieces = manifest_zip(here.store, coder=coder, subject_id=subject_id, session_id=session_id)
+    pieces = manifest_zip(
+        here.store, coder=coder, reader=reader, subject_id=subject_id, session_id=session_id
+    )
     return StreamingResponse(
         pieces,
         media_type="application/zip",

@@ -17,6 +17,7 @@ from micromimic.web.schemas import (
     DecisionIn,
     DecisionList,
     Id,
+    Reader,
     ReviewView,
     StepIn,
 )
@@ -26,10 +27,11 @@ MACHINE = "machine"
 router = APIRouter(prefix="/recordings/{recording_id}", tags=["review"])
 
 
-@router.get("/review", responses=answers(404))
-def get_review(recording_id: Id, coder: Coder, here: Here) -> ReviewView:
+@router.get("/review", responses=answers(404, 409))
+def get_review(recording_id: Id, coder: Coder, here: Here, reader: Reader = None) -> ReviewView:
     """Everything the review page shows; nulls until the machine has answered."""
     recording = here.store.recording(recording_id)
+    here.store.check_open(recording_id, coder if reader is None else reader, coder)
     found = here.store.analysis(recording_id)
     if found is None:
         return ReviewView(recording=recording, analysis=None, review=None, shown=None)
@@ -67,19 +69,23 @@ def redo(recording_id: Id, body: StepIn, here: Here) -> Review:
     return here.store.redo(recording_id, coder=body.coder, expected=body.expected)
 
 
-@router.get("/history", responses=answers(404))
+@router.get("/history", responses=answers(404, 409))
 def get_history(
     recording_id: Id,
     here: Here,
     coder: CoderQuery = None,
+    reader: Reader = None,
 ) -> DecisionList:
-    """The audit trail: of one coder, or of all."""
-    here.store.recording(recording_id)
+    """The audit trail: of one coder, or of all once who asks is done (see ``reader``)."""
+    of = here.store.coders(recording_id) if coder is None else (coder,)
+    here.store.check_open(recording_id, coder if reader is None else reader, *of)
     return DecisionList(decisions=list(here.store.history(recording_id, coder)))
 
 
 @router.get("/agreement", responses=answers(404, 409))
-def get_agreement(recording_id: Id, coder: Coder, other: Coder, here: Here) -> Agreement:
+def get_agreement(
+    recording_id: Id, coder: Coder, other: Coder, here: Here, reader: Reader = None
+) -> Agreement:
     """Cohen's kappa and event-wise F1 of two coders; either may be ``machine``."""
     here.store.recording(recording_id)
     found = here.store.analysis(recording_id)
@@ -87,6 +93,9 @@ def get_agreement(recording_id: Id, coder: Coder, other: Coder, here: Here) -> A
         raise ApiError(
             409, "expected an analysed recording, got one whose analysis is not done; wait for it"
         )
+    if reader is None and coder != MACHINE:
+        reader = coder
+    here.store.check_open(recording_id, reader, coder, other)
     first, second = (_coded(here.store, found, name) for name in (coder, other))
     return event_agreement(first, second)
 

@@ -16,6 +16,7 @@ from micromimic.web.schemas import (
     Forgotten,
     Id,
     IdQuery,
+    Reader,
     SessionChange,
     SessionIn,
     SessionList,
@@ -60,12 +61,14 @@ def forget_subject(subject_id: Id, here: Here) -> Forgotten:
 
 
 @router.get("/subjects/{subject_id}/trends", responses=answers(404))
-def get_trends(subject_id: Id, here: Here, coder: CoderQuery = None) -> dict[str, Any]:
+def get_trends(
+    subject_id: Id, here: Here, coder: CoderQuery = None, reader: Reader = None
+) -> dict[str, Any]:
     """The person's indicators session by session, and their change from the own baseline.
 
     ``coder``: whose finished reviews are shown beside; left out, whoever has reviewed most.
     """
-    return subject_trends(here.store, subject_id, coder=coder)
+    return subject_trends(here.store, subject_id, coder=coder, reader=reader)
 
 
 @router.get("/sessions", responses=answers(404))

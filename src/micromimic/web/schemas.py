@@ -55,6 +55,16 @@ Coder = Annotated[
     ),
 ]
 CoderQuery = Annotated[str | None, Query(pattern=PRINTABLE, min_length=1, max_length=64)]
+Reader = Annotated[
+    str | None,
+    Query(
+        pattern=PRINTABLE,
+        min_length=1,
+        max_length=64,
+        description="Who asks, where it is another coder: nobody is shown what others decided on "
+        "a recording before the own review is marked done.",
+    ),
+]
 Frame = Annotated[int, Field(ge=0, le=LAST_FRAME), BeforeValidator(_whole)]
 Expected = Annotated[
     int,
@@ -123,7 +133,7 @@ class RecordingChange(Body):
     expires_at: Moment | None = None
 
 
-DecisionAction = Literal["accept", "reject", "relabel", "move", "add", "remove", "comment"]
+DecisionAction = Literal["accept", "reject", "relabel", "move", "add", "remove", "comment", "done"]
 
 
 class DecisionIn(Body):

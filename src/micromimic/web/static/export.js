@@ -1,6 +1,6 @@
 // Events for other tools, agreement of two coders, training data.
 
-import { apiUrl, api, byId, el, errorFrom, fill, formatDate, header, notice, offline, plural } from "./app.js";
+import { apiUrl, api, byId, coder as ownName, el, errorFrom, fill, formatDate, header, notice, offline, plural } from "./app.js";
 import { fillSelect, loadRecordings, loadSessions, loadSubjects, sessionOptions } from "./lib/records.js";
 import { agreementView } from "./export/agreement.js";
 
@@ -71,7 +71,7 @@ async function download(format) {
   trouble("one-problem", "");
   try {
     const who = byId("one-coder").value;
-    const response = await open(`/recordings/${recording.id}/export/${format}`, { coder: who });
+    const response = await open(`/recordings/${recording.id}/export/${format}`, { coder: who, reader: ownName() });
     const given = /filename\*?=(?:UTF-8'')?"?([^";]+)"?/i.exec(response.headers.get("Content-Disposition") ?? "");
     const name = given ? decodeURIComponent(given[1]) : `${recording.name.replace(/\.[^.]*$/, "")}.${format}`;
     save(await response.blob(), name);
@@ -92,7 +92,7 @@ async function compare(event) {
     return;
   }
   try {
-    const found = await api(`/recordings/${chosen().id}/agreement`, { query: { coder, other } });
+    const found = await api(`/recordings/${chosen().id}/agreement`, { query: { coder, other, reader: ownName() } });
     fill(byId("agreement"), agreementView(found, coder, other));
   } catch (error) {
     trouble("agree-problem", error.message);
@@ -102,7 +102,7 @@ async function compare(event) {
 /* Training data */
 
 function trainingQuery() {
-  return { coder: byId("train-coder").value, subject_id: byId("train-subject").value, session_id: byId("train-session").value };
+  return { coder: byId("train-coder").value, reader: ownName(), subject_id: byId("train-subject").value, session_id: byId("train-session").value };
 }
 
 function showTraining() {

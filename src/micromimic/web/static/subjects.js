@@ -1,7 +1,7 @@
 // Subjects, their sessions, and how a person's indicators change.
 
 import {
-  api, byId, el, fill, formatDate, header, notice, plural, showError,
+  api, byId, coder, el, fill, formatDate, header, notice, plural, showError,
 } from "./app.js";
 import { consentLine, loadSessions, loadSubjects } from "./lib/records.js";
 import { editSession, editSubject, forgetSubject, removeSession } from "./subjects/forms.js";
@@ -116,7 +116,7 @@ function sessionsPanel(subject, sessions) {
 }
 
 async function showTrends(place, run) {
-  const found = await api(`/subjects/${encodeURIComponent(state.chosen)}/trends`);
+  const found = await api(`/subjects/${encodeURIComponent(state.chosen)}/trends`, { query: { reader: coder() } });
   if (run !== state.run) return;
   const { statements } = await api("/info");
   const measured = found.indicators.some((i) => i.sessions.some((s) => s.value !== null));

@@ -78,10 +78,10 @@ export class Rows {
 }
 
 /** Recording, machine's answer, this coder's review, and what to draw. */
-export const fetchReview = (id, coder) => api(`/recordings/${id}/review`, { query: { coder } });
+export const fetchReview = (id, coder, reader = coder) => api(`/recordings/${id}/review`, { query: { coder, reader } });
 
-export async function fetchHistory(id, coder) {
-  const answer = await api(`/recordings/${id}/history`, { query: { coder } });
+export async function fetchHistory(id, coder, reader = coder) {
+  const answer = await api(`/recordings/${id}/history`, { query: { coder, reader } });
   return answer.history ?? answer.decisions ?? answer;
 }
 

@@ -130,7 +130,7 @@ export class Desk {
       play: () => this.playPause(), back: () => this.player.step(-1), on: () => this.player.step(1),
       loop: () => this.toggleLoop(), magnified: () => this.toggleMagnified(), add: () => this.addHere(),
       cells: () => this.toggleLayer("cells"), flow: () => this.toggleLayer("flow"), votes: () => this.toggleLayer("votes"),
-      undo: () => this.model.undo(), redo: () => this.model.redo(), help: () => this.help(),
+      undo: () => this.model.undo(), redo: () => this.model.redo(), done: () => this.model.finish(), help: () => this.help(),
       "zoom-in": () => this.zoom("+"), "zoom-out": () => this.zoom("-"), "zoom-all": () => this.zoom("0"),
     };
     const act = (button, run) => button.addEventListener("click", (event) => {

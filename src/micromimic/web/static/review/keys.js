@@ -38,6 +38,7 @@ function table(desk) {
       [["e"], "add an event with its apex here", () => desk.addHere()],
       [["Delete", "Backspace"], "remove an event that you added", () => model.decide("remove")],
       [["w"], "write a comment", () => desk.inspector.focusNote()],
+      [["d"], "done with this recording", () => model.finish()],
       [["z", "Shift+Z"], "undo, redo", (key) => (key === "z" ? model.undo() : model.redo())],
       [["?"], "this list", () => desk.help()],
     ]],

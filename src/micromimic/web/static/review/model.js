@@ -34,6 +34,18 @@ export class Model extends EventTarget {
     return this.events.every((event) => event.status !== "pending") && !this.saver.queue.length;
   }
 
+  /** Marked done, with nothing decided since: the server then shows what others decided. */
+  get done() {
+    return this.review.done && !this.saver.queue.length;
+  }
+
+  finish() {
+    const open = this.events.filter((event) => event.status === "pending").length;
+    if (open) return this.say(`decide every event first: ${open} open`);
+    if (this.done) return this.say("marked done already; undo takes it back");
+    return this.#push({ action: "done" });
+  }
+
   event(key = this.selected) {
     return this.events.find((event) => event.key === key) ?? null;
   }

@@ -27,6 +27,8 @@ export class SavingLine {
     const { undoable, redoable } = saver.review;
     undo.disabled = undoable === null && !saver.queue.length;
     redo.disabled = redoable === null && !this.model.redoable.length;
+    byId("done").disabled = this.model.done || !this.model.complete;
+    byId("done").firstChild.data = this.model.done ? "Done " : "Done with this recording ";
     byId("saved").textContent = { idle: "saved", saving: "saving", waiting: "not saved", conflict: "not saved" }[saver.state];
     byId("saved").dataset.state = saver.state;
     if (saver.state === "waiting") this.#waiting(saver);

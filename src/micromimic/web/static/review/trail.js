@@ -1,5 +1,5 @@
-// Who decided what and when; and, once one's own review is complete, how far two agree. Until then
-// nothing that another coder decided is shown or asked for: coding stays blind.
+// Who decided what and when; and, once one's own review is marked done, how far two agree. Until then
+// the server answers nothing that another coder decided, and nothing is asked for: coding stays blind.
 
 import { api, byId, el, fill, formatMoment, plural, showError } from "/static/app.js";
 import { fetchHistory, fetchReview } from "./data.js";
@@ -16,7 +16,7 @@ export class Trail {
     this.history = byId("history");
     this.everyone = byId("history-all");
     this.everyone.addEventListener("change", () => this.#load());
-    this.wasComplete = null;
+    this.wasDone = null;
     this.comparison = 0;
     model.addEventListener("saved", () => this.#soon());
     model.addEventListener("events", () => this.#gate());
@@ -32,9 +32,9 @@ export class Trail {
   async #load() {
     const { model } = this;
     const turn = (this.#asked += 1);
-    const all = model.complete && this.everyone.checked;
+    const all = model.done && this.everyone.checked;
     try {
-      const entries = await fetchHistory(model.recording.id, all ? null : model.coder);
+      const entries = await fetchHistory(model.recording.id, all ? null : model.coder, model.coder);
       if (turn === this.#asked) this.#show(entries, all);
     } catch (error) {
       if (error.name !== "ApiError") throw error;
@@ -60,13 +60,13 @@ export class Trail {
     fill(this.history, lines.reverse());
   }
 
-  /** Other coders: a line until one's own review is complete, then a choice of whom to compare with. */
+  /** Other coders: a line until one's own review is done, then a choice of whom to compare with. */
   #gate() {
     const { model } = this;
-    if (model.complete === this.wasComplete) return;
-    this.wasComplete = model.complete;
-    byId("history-all-label").hidden = !model.complete;
-    if (model.complete) this.#open();
+    if (model.done === this.wasDone) return;
+    this.wasDone = model.done;
+    byId("history-all-label").hidden = !model.done;
+    if (model.done) this.#open();
     else {
       byId("compare").hidden = true;
       model.others = [];
@@ -78,7 +78,7 @@ export class Trail {
   #blindWords() {
     const others = this.model.recording.coders.filter((name) => name !== this.model.coder).length;
     const who = others ? `${plural(others, "other coder")} decided here too. ` : "";
-    return `${who}Agreement with the machine${others ? " and with others" : ""} is shown when every event is decided, so that your own view comes first.`;
+    return `${who}Agreement with the machine${others ? " and with others" : ""} is shown when you are done with this recording, so that your own view comes first.`;
   }
 
   async #open() {
@@ -105,9 +105,9 @@ export class Trail {
     try {
       const [found, theirs] = await Promise.all([
         api(`/recordings/${model.recording.id}/agreement`, { query: { coder: model.coder, other } }),
-        choice === "machine" ? null : fetchReview(model.recording.id, other),
+        choice === "machine" ? null : fetchReview(model.recording.id, other, model.coder),
       ]);
-      if (turn !== this.comparison || !model.complete) return;
+      if (turn !== this.comparison || !model.done) return;
       fill(byId("agreement"), agreementCard(found));
       model.othersName = other;
       model.showOthers(theirs ? theirs.review.events : []);

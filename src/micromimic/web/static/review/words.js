@@ -39,6 +39,7 @@ export function actionWords({ action, event, payload = {}, target = null }) {
     case "add": return `added ${name} as ${payload.label}, ${frames.join(", ").replaceAll(" to ", " ")}`;
     case "remove": return `removed ${name}`;
     case "comment": return payload.note ? `noted on ${name}: “${payload.note}”` : `cleared the note on ${name}`;
+    case "done": return "marked the review done";
     case "undo": return target ? `took back decision ${target}` : "took back the last decision";
     case "redo": return target ? `brought back decision ${target}` : "brought back the last decision";
     default: return `${action} ${name}`;
