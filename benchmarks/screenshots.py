@@ -116,12 +116,14 @@ def finished(server: Server, recordings: list[str]) -> None:
 
 
 def decide(server: Server, recording: str, coder: str, refused: int) -> None:
-    """Accept all candidates but one."""
+    """Accept all candidates but one, and mark the review done."""
     events = server.ask("GET", f"/recordings/{recording}/review", coder=coder)["review"]["events"]
     for number, event in enumerate(events):
         action = "reject" if number == refused else "accept"
         decision = {"coder": coder, "expected": number, "action": action, "event": event["key"]}
         server.ask("POST", f"/recordings/{recording}/decisions", decision)
+    done = {"coder": coder, "expected": len(events), "action": "done", "event": ""}
+    server.ask("POST", f"/recordings/{recording}/decisions", done)
 
 
 def write_camera(path: Path) -> None:
