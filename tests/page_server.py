@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,6 +106,57 @@ def until(page: Page, expression: str) -> None:
     while not page.evaluate(expression):
         assert time.monotonic() < end, f"waited in vain for {expression}"
         page.wait_for_timeout(20)
+
+
+@contextmanager
+def held_up(station: Station, after: int) -> Iterator[tuple[Station, threading.Event]]:
+    """The station through a line that carries so many bytes of a connection towards it, no more.
+
+    Yields the station at the line's address, and what lets the rest through. It is a proxy's, since
+    what a browser calls a slow network slows it only when the machine has time for that.
+    """
+    released = threading.Event()
+    port = int(station.url.rsplit(":", 1)[1])
+    threads: list[threading.Thread] = []
+
+    def carry(source: socket.socket, target: socket.socket, most: float) -> None:
+        carried = 0
+        with suppress(OSError):
+            while piece := source.recv(1 << 16):
+                carried += len(piece)
+                if carried > most:
+                    released.wait()
+                target.sendall(piece)
+        for end in (source, target):  # the other direction hears of it too
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def join(browser: socket.socket) -> None:
+        with browser, socket.create_connection(("127.0.0.1", port)) as server:
+            back = threading.Thread(target=carry, args=(server, browser, math.inf))
+            back.start()
+            carry(browser, server, after)
+            back.join()
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                threads.append(threading.Thread(target=join, args=(listening.accept()[0],)))
+                threads[-1].start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        accepting = threading.Thread(target=accept)
+        accepting.start()
+        try:
+            at = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            yield replace(station, url=at), released
+        finally:
+            released.set()
+            with suppress(OSError):
+                listening.shutdown(socket.SHUT_RDWR)
+            accepting.join()
+            for thread in threads:
+                thread.join()
 
 
 @contextmanager

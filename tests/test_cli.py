@@ -11,13 +11,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
+from micromimic._cli import progress as progress_module
 from micromimic._cli.progress import show_progress
 from micromimic._cli.summary import analysis_text, text_table
 from micromimic.cli import main
@@ -432,11 +432,10 @@ def test_ctrl_c_keeps_what_is_complete(
         text=True,
         start_new_session=True,
     )
-    while process.poll() is None and not (out / "face").exists():
-        time.sleep(0.05)
-    time.sleep(0.3)
+    assert process.stdout is not None
+    said = process.stdout.readline()  # one is complete, and the other has only begun
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the whole group
-    said, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert "Traceback" not in err
     assert err.splitlines()[-1] == (f"micromimic: interrupted; 1 of 2 inputs are complete in {out}")
@@ -493,11 +492,11 @@ def test_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(progress_module, "_REFRESH_S", 0.0)
     with show_progress("talk") as progress:
         if stage == "evidence":
             progress(1, 1, "tracking")
         for done in range(1, 6):
-            time.sleep(0.11)
             progress(done * 1000, 5000, stage)
     last = screen.getvalue().rsplit("talk: ", 1)[1]  # what stood there in the end
     assert last.startswith(stage)

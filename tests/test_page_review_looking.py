@@ -219,10 +219,18 @@ def test_nothing_is_drawn_while_nothing_changes(desk: Desk) -> None:
         };
       }
     }"""
-    page.wait_for_timeout(500)
     page.evaluate(count)
-    page.wait_for_timeout(500)
-    assert page.evaluate("window.drawn") == 0
+    quiet = """async () => {
+      const frame = () => new Promise(requestAnimationFrame);
+      for (let tries = 0, still = 0; tries < 2000; tries += 1) {
+        window.drawn = 0;
+        await frame();
+        still = window.drawn ? 0 : still + 1;
+        if (still === 60) return true;
+      }
+      return false;
+    }"""
+    assert page.evaluate(quiet)
     press(page, "ArrowRight")
     until(page, "window.drawn > 0")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +14,14 @@ import pytest
 
 from micromimic.pipelines.demo import DEMO_CLIP
 from micromimic.synthesis.clips import write_clip
+from micromimic.web import worker_process
 
 from .page_server import (
     Station,
     add_recording,
     add_series,
     desk_at,
+    held_up,
     running_browser,
     running_station,
     until,
@@ -65,8 +69,20 @@ def row(page: Page, name: str) -> str:
     return f'#recordings .row:has(b:text-is("{name}"))'
 
 
-def test_upload_to_result(tmp_path: Path, chromium: Browser, clip: Path) -> None:
+GATED = (
+    "import runpy, sys; open(sys.argv.pop()).close(); "
+    "runpy.run_module('micromimic.web.worker', run_name='__main__')"
+)
+"""A worker that begins when somebody opens its gate."""
+
+
+def test_upload_to_result(
+    tmp_path: Path, chromium: Browser, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Consent is asked for; the job outlives a reload; what the page shows is what is stored."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    monkeypatch.setattr(worker_process, "command", lambda: [sys.executable, "-c", GATED, str(gate)])
     with (
         running_station(tmp_path / "data", jobs=True) as station,
         desk_at(station, chromium) as desk,
@@ -86,6 +102,7 @@ def test_upload_to_result(tmp_path: Path, chromium: Browser, clip: Path) -> None
         (recording,) = station.store.recordings()
         page.reload()
         page.wait_for_selector(f'{row(page, clip.name)}[data-status="running"] progress')
+        gate.open("w").close()
         page.wait_for_selector(f'{row(page, clip.name)}[data-status="done"]')
         recording = station.store.recording(recording.id)
         assert recording.sha256 and recording.size_bytes == clip.stat().st_size
@@ -140,25 +157,32 @@ def test_too_large_is_not_even_sent(tmp_path: Path, chromium: Browser) -> None:
         assert page.is_disabled("#start")
 
 
-def test_progress_of_an_upload_and_its_end(station: Station, chromium: Browser, clip: Path) -> None:
-    """On a slow line the share grows; cancelling leaves nothing behind."""
-    with desk_at(station, chromium) as desk:
+def test_progress_of_an_upload_and_its_end(
+    station: Station, chromium: Browser, clip: Path, tmp_path: Path
+) -> None:
+    """While a part of it has gone out, a share is shown; cancelling leaves nothing behind."""
+    large = tmp_path / "large.mp4"  # more than the system holds back for a line that is full
+    large.write_bytes(clip.read_bytes())
+    with large.open("r+b") as file:
+        file.truncate(40 << 20)
+    incoming = station.data / "incoming"
+    with held_up(station, 1 << 20) as (line, released), desk_at(line, chromium) as desk:
         page = desk.page("/")
-        line = desk.context.new_cdp_session(page)
-        slow = {"offline": False, "latency": 0, "downloadThroughput": -1}
         page.wait_for_selector("#empty:visible")
-        line.send("Network.emulateNetworkConditions", {**slow, "uploadThroughput": 20_000})
-        choose(page, clip)
+        choose(page, large)
         agree(page)
         page.click("#start")
         bars = "[...document.querySelectorAll('#uploads progress')]"
         until(page, f"{bars}.some((bar) => bar.value > 0 && bar.value < 1)")
         assert re.search(r"sending, .* of .*B", page.inner_text("#uploads .state"))
+        wait_for(lambda: list(incoming.glob("*")))
         page.click("#uploads >> text=Cancel")
         assert page.query_selector("#uploads .row") is None
         page.close()
-    wait_for(lambda: not list((station.data / "incoming").glob("*")))
+        released.set()
+        wait_for(lambda: not list(incoming.glob("*")))
     assert station.store.count_recordings() == 0
+    assert list((station.data / "recordings").glob("*")) == []
 
 
 def test_the_list(station: Station, chromium: Browser) -> None:
