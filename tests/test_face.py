@@ -239,6 +239,18 @@ def test_threads_may_share_a_backend(backend, portrait):
         assert list(pool.map(look, sides)) == [look(side) for side in sides]
 
 
+def test_nothing_is_made_at_the_first_search_of_a_thread(backend, portrait, monkeypatch):
+    import dlib
+
+    gray, _ = portrait
+    made = []
+    real = dlib.get_frontal_face_detector
+    monkeypatch.setattr(dlib, "get_frontal_face_detector", lambda: made.append(1) or real())
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(backend.detect, gray, 420).result()
+    assert made == []
+
+
 def test_no_face_gives_no_found_frames(backend):
     tracker = FaceTracker(backend=backend)
     rng = np.random.default_rng(0)

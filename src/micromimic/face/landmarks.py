@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Protocol
 
@@ -16,7 +19,8 @@ Box = tuple[float, float, float, float]
 
 
 _LOADING = threading.Lock()
-_OF_THREAD = threading.local()
+_IDLE: deque[Any] = deque()
+"""Face detectors that no thread is searching with."""
 
 
 class LandmarkBackend(Protocol):
@@ -38,8 +42,8 @@ class DlibLandmarks:
     integers with about half a pixel of jitter: they locate a face, they do not measure motion.
     The 68-point model was trained on 300-W, whose licence excludes commercial use.
 
-    Any number of these costs one model: all share the process's predictor, and each thread has a
-    detector, whose scanner is changed by a search. So one may be used by several threads.
+    Any number of these costs one model: all share the process's predictor and its detectors, of
+    which there are as many as ever searched at once. So one may be used by several threads.
 
     Source: Kazemi & Sullivan, CVPR 2014, doi 10.1109/CVPR.2014.241.
     """
@@ -47,6 +51,8 @@ class DlibLandmarks:
     def __init__(self) -> None:
         with _LOADING:
             self._predictor = _predictor()
+            with _detector():  # made now, so that no first frame waits for it
+                pass
 
     def detect(self, gray: Gray, long_side: int) -> list[Box]:
         """Boxes of all faces, largest first."""
@@ -55,9 +61,11 @@ class DlibLandmarks:
         small = (
             gray if scale == 1 else cv2.resize(gray, None, fx=scale, fy=scale, interpolation=method)
         )
+        with _detector() as search:
+            rectangles = search(np.ascontiguousarray(small), 0)
         found = [
             (r.left() / scale, r.top() / scale, (r.right() + 1) / scale, (r.bottom() + 1) / scale)
-            for r in _detector()(np.ascontiguousarray(small), 0)
+            for r in rectangles
         ]
         return sorted(found, key=box_area, reverse=True)
 
@@ -79,13 +87,19 @@ def _predictor() -> Any:
     return dlib.shape_predictor(models.pose_predictor_model_location())
 
 
-def _detector() -> Any:
-    """This thread's face detector, a few kilobytes."""
+@contextmanager
+def _detector() -> Iterator[Any]:
+    """A face detector of one's own for a search, which changes it; making one takes 0.2 s."""
     import dlib  # noqa: PLC0415 - as above
 
-    if not hasattr(_OF_THREAD, "detector"):
-        _OF_THREAD.detector = dlib.get_frontal_face_detector()
-    return _OF_THREAD.detector
+    try:
+        found = _IDLE.pop()
+    except IndexError:
+        found = dlib.get_frontal_face_detector()
+    try:
+        yield found
+    finally:
+        _IDLE.append(found)
 
 
 def box_area(box: Box) -> float:
