@@ -2,12 +2,14 @@
 
 Three witnesses: a library loaded before all else stands for the resolver and for connections
 (`outgoing_watch.c`), an audit hook in every Python process, and `strace` for what goes past both.
-Each command has a new home, in which nothing but folders of our own may appear.
+Each command has a new home, in which nothing but folders of our own may appear, and a folder for
+temporary files, in which nothing may be written: others can see what lies there.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import shutil
@@ -15,9 +17,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -34,8 +37,8 @@ OURS = (".cache/micromimic", ".local/share/micromimic")
 """What may appear in a home: the cache, and the data folder of `serve`."""
 
 HOOK = '''
-"""Report every name looked up and every address beyond this machine that is spoken to."""
-import ipaddress, os, sys
+"""Report names looked up, addresses beyond this machine, and files in the temporary folder."""
+import ipaddress, os, re, sys
 
 library, log = os.environ.get("PYTHON_WATCH_LIBRARY"), os.environ["PYTHON_WATCH_LOG"]
 if library and os.environ.get("LD_PRELOAD") != library:  # an environment that was cut short
@@ -52,17 +55,37 @@ def outside(name):
         return True
     return not (address.is_loopback or address.is_unspecified)
 
+def temporary(event, path, *more):
+    """The file that would be written, where it is one of the system's temporary folder."""
+    if event == "open" and not (more[1] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+        return None
+    if not isinstance(path, (str, bytes)):
+        return None
+    folder, name = os.path.split(os.path.abspath(os.fsdecode(path)))
+    if not (folder + "/").startswith(os.environ.get("TMPDIR", "/tmp") + "/"):
+        return None
+    # The tempfile module's trial of the folder; where torch would put compiled code.
+    return None if re.fullmatch(r"[a-z0-9_]{8}|torchinductor_\\w+", name) else os.fsdecode(path)
+
+def report(line):
+    file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.write(file, line.encode() + b"\\n")
+    os.close(file)
+
 def hook(event, what):
     if event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"):
         name = what[0]
     elif event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
         name = what[1][0] if isinstance(what[1], tuple) else None
+    elif event in ("open", "os.mkdir"):
+        written = temporary(event, *what)
+        if written:
+            report(f"hook {event} {written}")
+        return
     else:
         return
     if outside(name):
-        file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        os.write(file, f"hook {event} {name}\\n".encode())
-        os.close(file)
+        report(f"hook {event} {name}")
         raise OSError(f"{event} {name}: not from here")
 
 sys.addaudithook(hook)
@@ -143,13 +166,16 @@ def fullest(watch: Watch) -> Watch:
 @contextmanager
 def started(watch: Watch, folder: Path, *words: object) -> Iterator[Seen]:
     """A Python program, watched; it has ended when the block has."""
-    (folder / "home").mkdir(parents=True)
+    for name in ("home", "temporary"):
+        (folder / name).mkdir(parents=True)
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder / "home"),
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(watch.hooks),
         "PYTHON_WATCH_LOG": str(folder / "log"),
+        "TMPDIR": str(folder / "temporary"),
+        "JOBLIB_TEMP_FOLDER": str(folder / "temporary"),
     }
     if watch.library:
         environment["PYTHON_WATCH_LIBRARY"] = str(watch.library)
@@ -211,6 +237,13 @@ def test_the_hook_reports_what_python_sends(
     assert seen.process.returncode == 1
     assert len(seen.reports) == 1 and seen.reports[0].startswith("hook ")
     assert seen.reports[0].endswith(name)
+
+
+def test_the_hook_reports_what_is_written_for_a_while(watch: Watch, tmp_path: Path) -> None:
+    seen = ran(watch, tmp_path, "-c", "import tempfile; tempfile.TemporaryDirectory().cleanup()")
+    assert seen.process.returncode == 0
+    (line,) = seen.reports
+    assert line.startswith(f"hook os.mkdir {tmp_path / 'temporary' / 'tmp'}")
 
 
 @pytest.mark.parametrize("code", [IN_C.format("gethostbyname"), HIDDEN])
@@ -308,6 +341,44 @@ def test_evaluate_compare_and_figures(watch: Watch, maps: Path, tmp_path: Path) 
         assert (tmp_path / name / "run" / "confusion.png").is_file()
     runs = (tmp_path / name / "run" for name in ("flow-capsnet", "flow-template"))
     command(watch, tmp_path / "compare", "compare", *runs).assert_nothing_left()
+
+
+@pytest.mark.needs("cluster")
+def test_evaluate_on_a_cluster(watch: Watch, maps: Path, tmp_path: Path) -> None:
+    """Scheduler and worker are whoever's runs them; the command speaks to no other address."""
+    file = tmp_path / "scheduler.json"
+    common = ("--scheduler-file", str(file), "--no-dashboard", "--host", "127.0.0.1")
+    more = ("--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path))
+    with ExitStack() as stack:
+
+        def start(name: str, *words: str) -> subprocess.Popen[bytes]:
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-m", f"distributed.cli.{name}", *common, *words],
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+            )
+            stack.callback(process.kill)
+            return process
+
+        scheduler = start("dask_scheduler", "--port", "0")
+        wait_for(lambda: file.exists() or scheduler.poll() is not None)
+        address = json.loads(file.read_text())["address"]
+        start("dask_worker", *more)
+        with distributed_client(address) as client:
+            client.wait_for_workers(1)
+        words = ("evaluate", maps, "--model", "flow-template", "--groups", 2, "--backend", "dask")
+        out = tmp_path / "run"
+        seen = command(watch, tmp_path / "it", *words, "--scheduler", address, "--out", out)
+    seen.assert_nothing_left()
+    assert (out / "confusion.png").is_file()
+
+
+def distributed_client(address: str) -> Any:
+    from distributed import Client
+
+    return Client(address, set_as_default=False)
 
 
 @pytest.mark.needs("train")

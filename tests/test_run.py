@@ -204,6 +204,19 @@ def test_contradicting_workers() -> None:
         Workers(backend="slurm")  # type: ignore[arg-type]
 
 
+def test_large_samples_reach_workers_without_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """joblib would write arrays of a megabyte and more to a temporary folder."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("JOBLIB_TEMP_FOLDER", str(tmp_path / "file" / "none can be"))
+    samples = make_samples(subjects=4, each=36)
+    assert samples.inputs.nbytes > 1 << 20
+    config = RunConfig(model="flow-template", groups=2)
+    result = run_protocol(samples, config, tmp_path / "run", workers=Workers(2))
+    assert len(result.predictions) == len(samples)
+
+
 def joblib_workers() -> list[int]:
     """Worker processes that this one started."""
     lists = Path("/proc/self/task").glob("*/children")

@@ -117,6 +117,7 @@ def _parallel(inputs: Sequence[Input], job: Job, jobs: int) -> Iterator[Outcome]
         return_as="generator_unordered",
         batch_size=1,
         pre_dispatch="n_jobs",
+        max_nbytes=None,  # else large arrays go through the system's temporary folder
     )
     try:
         for outcome in work(delayed(_in_worker)(item, job) for item in inputs):

@@ -110,21 +110,32 @@ def write_manifest(path: Path, clips: Iterable[Clip]) -> None:
     Raises:
         OutputError: if it cannot be written.
     """
+    write_whole(path, manifest_text(clips, path.absolute().parent))
+
+
+def manifest_text(clips: Iterable[Clip], folder: Path | None = None) -> str:
+    """The content of a manifest.
+
+    Args:
+        clips: its rows.
+        folder: where it will lie, for paths relative to it; None where they are that already.
+    """
     rows = list(clips)
     extra = sorted({name for clip in rows for name in clip.extra})
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*REQUIRED, *OPTIONAL, *text_cells(extra)])
-    base = path.absolute().parent
     for clip in rows:
-        place = Path(os.path.relpath(clip.path.absolute(), base)).as_posix()
+        place = clip.path if folder is None else Path(os.path.relpath(clip.path.absolute(), folder))
         numbers = (clip.onset, clip.apex, clip.offset, clip.fps)
         writer.writerow(
-            text_cells([clip.dataset, clip.subject, clip.clip, clip.label, clip.kind, place])
+            text_cells(
+                [clip.dataset, clip.subject, clip.clip, clip.label, clip.kind, place.as_posix()]
+            )
             + ["" if n is None else f"{n:g}" if isinstance(n, float) else str(n) for n in numbers]
             + text_cells(clip.extra.get(name, "") for name in extra)
         )
-    write_whole(path, out.getvalue())
+    return out.getvalue()
 
 
 def frame_number(name: str) -> int | None:

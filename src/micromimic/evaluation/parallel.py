@@ -62,7 +62,8 @@ def on_workers(workers: Workers) -> Iterator[None]:
     if workers.backend == "loky":
         # one thread a process: more of them compete for the same cores, and a fold's figures
         # would depend on how many there are
-        with parallel_config("loky", n_jobs=workers.jobs, inner_max_num_threads=1):
+        # max_nbytes: joblib would write large arrays, faces among them, to the temporary folder
+        with parallel_config("loky", n_jobs=workers.jobs, inner_max_num_threads=1, max_nbytes=None):
             yield
         return
     if find_spec("distributed") is None:

@@ -81,7 +81,20 @@ def load_model(path: Path | None = None) -> RecognitionModel:
             f"expected a model at {file}, found no file; "
             + ("reinstall micromimic" if path is None else "check the path")
         )
-    session = open_session(file.read_bytes(), file)
+    return open_model(file.read_bytes(), file)
+
+
+def open_model(content: bytes, file: Path) -> RecognitionModel:
+    """Open a model that is at hand.
+
+    Args:
+        content: of an ONNX file.
+        file: its name, for errors.
+
+    Raises:
+        ModelError: if it is no ONNX, or not a micromimic model.
+    """
+    session = open_session(content, file)
     about = _description(session, file)
     ends = _ends(session, about.view, file)
     if about.view == "flow":

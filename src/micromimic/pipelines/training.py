@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
@@ -18,8 +17,8 @@ from micromimic.evaluation.splits import check_learnable, grouped
 from micromimic.files import write_whole
 from micromimic.labels import EMOTIONS
 from micromimic.models.learner import FitOptions, Learner, Samples, View
-from micromimic.models.onnx import load_model
-from micromimic.models.recognizers import VolumeModel
+from micromimic.models.onnx import open_model
+from micromimic.models.recognizers import RecognitionModel, VolumeModel
 from micromimic.models.registry import entry
 from micromimic.pipelines.experiment import cache_of, load
 from micromimic.training.calibrate import calibrate
@@ -111,7 +110,7 @@ def train(
     }
     content = fitted.to_onnx(metadata)
     some = samples.take(np.arange(min(8, len(samples))))
-    _check(content, some, fitted.scores(some.inputs), learner.view)
+    _check(open_model(content, out), some, fitted.scores(some.inputs), learner.view)
     write_whole(out, content)
     weights = None
     if hasattr(fitted, "state"):
@@ -155,16 +154,14 @@ def _held_out(
     return np.concatenate(scores), np.concatenate(rows)
 
 
-def _check(content: bytes, samples: Samples, scores: NDArray[np.float64], view: View) -> None:
+def _check(
+    model: RecognitionModel, samples: Samples, scores: NDArray[np.float64], view: View
+) -> None:
     """The file must say what the model says.
 
     Raises:
         ModelError: if it does not.
     """
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        path.write_bytes(content)
-        model = load_model(path)
     if isinstance(model, VolumeModel):  # volumes themselves are not at hand, their descriptors are
         features = np.asarray(samples.inputs, np.float32)
         said = model.calibration.probabilities(model.scores_of_features(features))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, cast
 
-from micromimic.datasets.manifest import Clip, write_manifest
+from micromimic.datasets.manifest import Clip, manifest_text
 from micromimic.errors import OutputError, RefusedError
 from micromimic.files import begun
 from micromimic.labels import Emotion
@@ -155,7 +154,8 @@ def write_gathered(found: Gathered, folder: Path) -> None:
             (staging / VIDEOS).mkdir()
             for place, video in found.videos.items():
                 shutil.copyfile(video, staging / place)
-            _write_lists(found, staging)
+            for name, text in _lists(found).items():
+                (staging / name).write_text(text, encoding="utf-8", newline="")
             if folder.exists():
                 folder.rmdir()
             staging.rename(folder)
@@ -191,10 +191,8 @@ def manifest_zip(
 def _zipped(found: Gathered) -> Iterator[bytes]:
     sink = _Sink()
     with zipfile.ZipFile(cast("IO[bytes]", sink), "w", zipfile.ZIP_STORED) as archive:
-        with tempfile.TemporaryDirectory() as scratch:
-            _write_lists(found, Path(scratch))
-            for file in sorted(Path(scratch).iterdir()):
-                archive.writestr(file.name, file.read_bytes())
+        for name, text in _lists(found).items():
+            archive.writestr(name, text)
         yield sink.take()
         for place, video in found.videos.items():
             with video.open("rb") as source, archive.open(place, "w", force_zip64=True) as target:
@@ -222,14 +220,10 @@ class _Sink:
         return b"".join(pieces)
 
 
-def _write_lists(found: Gathered, folder: Path) -> None:
-    write_manifest(folder / MANIFEST, (_moved(clip, folder) for clip in found.clips))
-    if found.left_out:
-        (folder / LEFT_OUT).write_text("\n".join(found.left_out) + "\n", encoding="utf-8")
-
-
-def _moved(clip: Clip, folder: Path) -> Clip:
-    return Clip(**{**vars(clip), "path": folder / clip.path})
+def _lists(found: Gathered) -> dict[str, str]:
+    """The files beside the videos: in memory only, for they say who was filmed."""
+    lists = {LEFT_OUT: "".join(f"{line}\n" for line in found.left_out)} if found.left_out else {}
+    return {**lists, MANIFEST: manifest_text(found.clips)}
 
 
 def _no_use(recording: Recording, video: Path) -> str:
