@@ -21,17 +21,22 @@ pytest.importorskip("websockets")
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from micromimic.web import connections, publish, security
+from micromimic.web import connections, live_socket, publish, security
 from micromimic.web import server as running
 from micromimic.web.context import MAX_LIVE_STARTING
 from micromimic.web.publish import Publisher
 
-from .live_talk import START, Echo, watch
+from .live_talk import START, Echo, Said, watch
 from .web_site import API, Site, running_site
 
 pytestmark = pytest.mark.needs("web")
 HANG_S = 60
 """Only ends a hang."""
+UPGRADE = (
+    f"GET {API}/live HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+    "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    "Sec-WebSocket-Version: 13\r\n\r\n"
+).encode()
 HEALTH = f"GET {API}/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
 
 
@@ -185,6 +190,44 @@ def test_who_takes_nothing_of_an_answer_is_given_up(
             while True:
                 with contextlib.suppress(TimeoutError):  # it takes no more, and waits for us
                     there.send(asked)
+
+
+def frame(text: str) -> bytes:
+    """A client's message; masked, as it must be, by nothing."""
+    content = text.encode()
+    assert len(content) < 126
+    return bytes([0x81, 0x80 | len(content), 0, 0, 0, 0]) + content
+
+
+class Loud(Echo):
+    """Says more than any buffer on the way holds."""
+
+    def __iter__(self) -> Iterator[Said]:
+        for _ in range(16):
+            yield Said({"type": "event", "text": "x" * (1 << 20)})
+
+
+def test_a_socket_whose_client_reads_nothing_is_gone_in_the_end(
+    place: tuple[Site, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, port = place
+    watch(site, Loud)
+    monkeypatch.setattr(live_socket, "SILENCE_S", 0.2)
+    monkeypatch.setattr(connections, "GOODBYE_S", 0.2)
+    lost = threading.Event()
+    real = connections.BoundedSocket.connection_lost
+
+    def gone(self: connections.BoundedSocket, exc: Exception | None) -> None:
+        real(self, exc)
+        if not self.connections:
+            lost.set()
+
+    monkeypatch.setattr(connections.BoundedSocket, "connection_lost", gone)
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", port))
+        deaf.sendall(UPGRADE + frame(json.dumps(START)))
+        assert lost.wait(HANG_S)
 
 
 def test_silent_live_sockets_take_no_session(place: tuple[Site, int]) -> None:

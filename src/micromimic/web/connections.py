@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from micromimic.web.lobby import Lobby
 
@@ -21,6 +22,8 @@ HEAD_S: Final = 10.0
 """Seconds that the head of a request may take, from the connection or the last answer on."""
 STALL_S: Final = 120.0
 """Seconds for which a client may take nothing of an answer; a paused player asks again later."""
+GOODBYE_S: Final = 30.0
+"""Seconds that a WebSocket has to take its last messages, from the end of its conversation on."""
 HEAD_BYTES: Final = 32 * 1024
 _FILES_OTHERWISE: Final = 4
 """A fourth of the files that this process may open is for each kind of connection at most."""
@@ -121,6 +124,29 @@ class BoundedProtocol(H11Protocol):
         if self._head is not None:
             self._head.cancel()
             self._head = None
+
+
+class BoundedSocket(WebSocketsSansIOProtocol):
+    """A WebSocket that is gone soon after its conversation, though its client reads nothing.
+
+    A transport that is closed waits until all is taken: for a client that takes nothing, for ever.
+    """
+
+    _goodbye: asyncio.TimerHandle | None = None
+
+    async def run_asgi(self) -> None:
+        """The conversation."""
+        try:
+            await super().run_asgi()
+        finally:
+            if not self.disconnected:
+                self._goodbye = self.loop.call_later(GOODBYE_S, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        if self._goodbye is not None:
+            self._goodbye.cancel()
+        super().connection_lost(exc)
 
 
 def bounded_protocol(most_waiting: int) -> Callable[..., asyncio.Protocol]:

@@ -22,6 +22,7 @@ from micromimic.web.app import create_app
 from micromimic.web.connections import (
     ACCEPTED_AT_ONCE,
     HEAD_BYTES,
+    BoundedSocket,
     bounded_protocol,
     limits,
 )
@@ -135,6 +136,7 @@ def _config(app: object) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         http=bounded_protocol(waiting),  # type: ignore[arg-type]
+        ws=BoundedSocket,
         h11_max_incomplete_event_size=HEAD_BYTES,
         backlog=ACCEPTED_AT_ONCE,
         limit_concurrency=waiting + busy,
