@@ -24,7 +24,7 @@ from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
-from micromimic.errors import UnavailableError
+from micromimic.errors import RefusedError, UnavailableError
 from micromimic.store.database import DATABASE_NAME, open_store
 from micromimic.store.engine import Database
 from micromimic.store.schema import HEAD, MIGRATIONS, VERSION_TABLE, migrate, version
@@ -152,6 +152,33 @@ def test_records_of_the_first_version_are_read_by_the_newest(
         assert [e.status for e in review.events] == ["pending", "rejected"]
         assert store.decide(C, coder="kim", expected=1, action="accept", event="m0").complete
         assert store.forget_subject("P1")["decisions"] == 2
+
+
+@pytest.mark.parametrize(("action", "target"), [("undo", 7), ("redo", 2), ("undo", None)], ids=str)
+def test_one_damaged_trail_keeps_no_database_from_its_new_version(
+    action: str, target: int | None, database: Database, url: str | None, tmp_path: Path
+) -> None:
+    """The coder whose trail it is is told when the review is opened; others' are as they were."""
+    add = "INSERT INTO decisions VALUES (:id, :who, :n, :action, :event, '{}', :target, :at)"
+    at = "2024-01-03 03:04:05"
+    migrate(database, "0001")
+    with database.write() as connection:
+        for statement in FIRST_RECORDS:
+            values = {"payload": json.dumps({"events": machine_events()})}
+            connection.execute(text(statement), values if ":payload" in statement else {})
+        for who, n, what, event, of in (
+            ("kim", 2, "accept", "m0", None),
+            ("lee", 1, "accept", "m0", None),
+            ("lee", 2, "accept", "m1", None),
+            ("lee", 3, action, "", target),
+        ):
+            row = {"id": C, "who": who, "n": n, "action": what, "event": event, "target": of}
+            connection.execute(text(add), {**row, "at": at})
+    with open_store(tmp_path, url) as store:
+        assert store.review(C, "kim").done
+        assert [d.action for d in store.history(C, "lee")] == ["accept", "accept", action]
+        with pytest.raises(RefusedError, match="the trail is damaged, restore a backup"):
+            store.review(C, "lee")
 
 
 def test_a_newer_version_is_refused_in_one_line(url: str | None, tmp_path: Path) -> None:

@@ -49,7 +49,8 @@ def upgrade() -> None:
             "decided_at": trail[-1].decided_at,
         }
         for (recording_id, coder), trail in trails.items()
-        if {f"m{k}" for k in range(events.get(recording_id, 0))} <= _decided(trail)
+        if (decided := _decided(trail)) is not None
+        and {f"m{k}" for k in range(events.get(recording_id, 0))} <= decided
     ]
     if added:
         connection.execute(sa.insert(decisions), added)
@@ -59,15 +60,19 @@ def downgrade() -> None:
     """Nothing: what is in the trail stays there."""
 
 
-def _decided(trail: list[Any]) -> set[str]:
-    """The events that decisions in force have accepted or rejected."""
+def _decided(trail: list[Any]) -> set[str] | None:
+    """The events that decisions in force have accepted or rejected.
+
+    None where the trail is damaged: whoever opens that review is told so, all others go on.
+    """
     made: list[Any] = []
     undone: list[Any] = []
     for row in trail:
-        if row.action == "undo":
-            undone.append(made.pop())
-        elif row.action == "redo":
-            made.append(undone.pop())
+        if row.action in ("undo", "redo"):
+            source, target = (made, undone) if row.action == "undo" else (undone, made)
+            if not source or source[-1].number != row.target:
+                return None
+            target.append(source.pop())
         else:
             made.append(row)
             undone.clear()
