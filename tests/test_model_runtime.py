@@ -145,12 +145,20 @@ def failing_to_fit(model: onnx.ModelProto) -> None:
 
 
 def failing_as_it_runs(model: onnx.ModelProto) -> None:
-    """Reshape the output to what it cannot have."""
+    """Look up what is not there, by an index that only the input tells."""
     place = next(n for n in model.graph.node if "lengths" in n.output)
     place.output[list(place.output).index("lengths")] = "inner"
-    shape = onnx.numpy_helper.from_array(np.array([7, 5], np.int64), "shape")
-    model.graph.initializer.append(shape)
-    model.graph.node.append(onnx.helper.make_node("Reshape", ["inner", "shape"], ["lengths"]))
+    far = onnx.numpy_helper.from_array(np.array([100, 101, 102], np.int64), "far")
+    model.graph.initializer.append(far)
+    node = onnx.helper.make_node
+    model.graph.node.extend(
+        [
+            node("ReduceMax", [model.graph.input[0].name], ["most"], keepdims=0),
+            node("Cast", ["most"], ["whole"], to=onnx.TensorProto.INT64),
+            node("Add", ["far", "whole"], ["index"]),
+            node("Gather", ["inner", "index"], ["lengths"], axis=1),
+        ]
+    )
 
 
 USE = """
