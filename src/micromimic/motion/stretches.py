@@ -68,18 +68,27 @@ def frame_rate(times: Array, stated: float | None = None) -> float:
     """
     if len(times) < 2:
         raise ValueError(f"a rate needs at least 2 timestamps, got {len(times)}")
+    regular, steady = regular_steps(times)
+    if not steady:
+        return 1.0 / float(np.median(np.diff(times)))
+    off = CLOCK_S * (len(times) - len(regular))  # what rounding can do to the pieces between gaps
+    if stated is not None and abs(len(regular) / stated - regular.sum()) <= off:
+        return stated
+    return 1.0 / float(regular.mean())
+
+
+def regular_steps(times: Array) -> tuple[Array, bool]:
+    """Steps of timestamps in which no frames are missing, and whether the clock is steady.
+
+    >>> regular_steps(np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.9]))[1]
+    True
+    """
     steps = np.diff(times)
-    median = float(np.median(steps))
-    regular = steps[steps <= GAP_FACTOR * median]
+    regular = steps[steps <= GAP_FACTOR * np.median(steps)]
     step = float(regular.mean())
     uneven = np.abs(regular - step) > max(0.1 * step, CLOCK_S)
     gaps = len(steps) - len(regular)
-    if gaps > 0.2 * len(steps) or uneven.sum() > 0.05 * len(steps):
-        return 1.0 / median
-    off = CLOCK_S * (1 + gaps)  # what rounding can do to the ends of the pieces between gaps
-    if stated is not None and abs(len(regular) / stated - regular.sum()) <= off:
-        return stated
-    return 1.0 / step
+    return regular, bool(gaps <= 0.2 * len(steps) and uneven.sum() <= 0.05 * len(steps))
 
 
 def grid_rate(times: Array) -> float:

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from micromimic.media.frames import Notice
 from micromimic.motion.stretches import (
     BRIDGE,
-    CLOCK_S,
-    GAP_FACTOR,
     LONGEST_STEPS,
     highest_rate,
+    regular_steps,
 )
 from micromimic.types import AnalysisWarning, FloatArray
 
@@ -41,18 +40,13 @@ SHORT_S: Final = 20.0
 FEW_LEVELS: Final = 32  # of 256 in the face; a lit one has a hundred
 
 
-def _grid_rate(times: NDArray[np.float64]) -> float:
+def _rate(times: NDArray[np.float64]) -> float:
     """Frames a second outside gaps; 0 for less than two frames."""
-    step = np.diff(times)
-    step = step[step > 0]
-    if not len(step):
-        return 0.0
-    regular = step[step <= GAP_FACTOR * np.median(step)]
-    return float(1 / regular.mean())
+    return 1 / float(regular_steps(times)[0].mean()) if len(times) > 1 else 0.0
 
 
 def _frame_rate(times: NDArray[np.float64]) -> str | None:
-    fps = _grid_rate(times)
+    fps = _rate(times)
     if fps == 0 or fps >= 0.97 * GOOD_FPS:
         return None
     shortest = FRAMES_PER_MOVEMENT / fps
@@ -77,24 +71,22 @@ def _frame_rate(times: NDArray[np.float64]) -> str | None:
 def _timing(times: NDArray[np.float64]) -> dict[str, str]:
     """Gaps in a steady clock are dropped frames; a clock that is never steady is variable."""
     step = np.diff(times)
-    step = step[step > 0]
     if len(step) < 4:
         return {}
-    typical = 1 / _grid_rate(times)
-    wide = step > GAP_FACTOR * typical
-    uneven = np.abs(step - typical) > max(0.1 * typical, CLOCK_S)
+    regular, steady = regular_steps(times)
+    wide = step[step > regular.max()]
     found = {}
-    if wide.mean() > 0.2 or (uneven & ~wide).mean() > 0.05:
+    if not steady:
         low, high = np.percentile(step, [5, 95])
         found["variable_frame_rate"] = (
             f"expected a constant frame rate, got {1 / high:.1f} to {1 / low:.1f} frames/s; real "
             "timestamps are used, yet onset and offset are only as exact as the frames around "
             "them; record at a fixed rate"
         )
-    elif wide.any():
-        missing = int(np.round(step[wide] / typical - 1).sum())
+    elif len(wide):
+        missing = int(np.round(wide / regular.mean() - 1).sum())
         found["dropped_frames"] = (
-            f"expected evenly spaced frames, got {int(wide.sum())} gaps with about {missing} "
+            f"expected evenly spaced frames, got {len(wide)} gaps with about {missing} "
             f"frames missing, the longest {1000 * step.max():.0f} ms; movements in a gap are lost; "
             "record to a faster disk or at a lower resolution"
         )
@@ -132,7 +124,7 @@ def flicker(times: FloatArray, brightness: FloatArray) -> tuple[float, float] | 
     """
     t, grey = np.asarray(times, np.float64), np.asarray(brightness, np.float64)
     known = np.isfinite(grey)
-    rate = min(_grid_rate(t), highest_rate(np.diff(t))) if len(t) > 1 else 0.0
+    rate = min(_rate(t), highest_rate(np.diff(t))) if len(t) > 1 else 0.0
     if rate == 0 or known.sum() < rate * FLICKER_WINDOW_S / 2:
         return None
     # Nothing is laid over a long pause: it would take memory by its length.
@@ -186,7 +178,7 @@ def _flicker_warning(times: NDArray[np.float64], brightness: NDArray[np.float64]
     if found is None:
         return None
     hertz, share = found
-    rate, source = _grid_rate(times), ""
+    rate, source = _rate(times), ""
     for mains in (50, 60):
         folded = abs(2 * mains - rate * round(2 * mains / rate))
         if abs(folded - hertz) <= max(0.6, 0.01 * rate):
