@@ -308,7 +308,7 @@ def test_index_of_no_folder(tmp_path: Path) -> None:
 
 def test_index_where_it_cannot_write(tmp_path: Path) -> None:
     samm = small_samm(tmp_path / "samm")
-    with pytest.raises(OutputError, match="expected a file to write the manifest to, got the fold"):
+    with pytest.raises(OutputError, match="expected a file to write to, got the folder"):
         run_index(None, None, samm, tmp_path)
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match="expected to write"):

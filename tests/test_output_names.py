@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree as ET
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -17,10 +22,17 @@ from hypothesis import strategies as st
 
 from micromimic import files
 from micromimic._cli.analyze import Job, analyse_one, run
-from micromimic.errors import OutputError
+from micromimic.cli import main
+from micromimic.datasets.manifest import Clip, write_manifest
+from micromimic.errors import InputError, OutputError
+from micromimic.evaluation.run import RunConfig
 from micromimic.files import begun, sweep_left, write_whole
+from micromimic.labels import EMOTIONS
 from micromimic.media.writer import VideoWriter
+from micromimic.models.onnx import SHIPPED
+from micromimic.pipelines.experiment import evaluate
 from micromimic.pipelines.inputs import Input, expand_inputs
+from micromimic.preparation.cache import prepare_all
 from micromimic.reports.write import FILES, write_analysis
 from micromimic.synthesis.databases import synth_databases
 
@@ -219,3 +231,124 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="expected to write"):
         write_whole(tmp_path / "folder", "x")
     assert names(tmp_path) == {"file", "folder"}
+
+
+# ------------------------------------------------------------- other commands' outputs
+
+TOO_LONG = "n" * 256
+
+
+def said(*words: object) -> str:
+    """The last line of a command that fails, run in this process."""
+    errors = io.StringIO()
+    with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
+        assert main(list(map(str, words))) == 1
+    return errors.getvalue().splitlines()[-1]
+
+
+def flow_manifest(folder: Path) -> Path:
+    """Twelve flow maps of four people."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(12):
+        assert cv2.imwrite(
+            str(folder / f"{number}.png"), rng.integers(90, 160, (28, 28, 3), np.uint8)
+        )
+        label = EMOTIONS[number % 3]
+        rows.append(f"smic,s{number // 3},{number},{label},flow_map,{number}.png")
+    path = folder / "m.csv"
+    path.write_text("\n".join(["dataset,subject,clip,label,kind,path", *rows]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("synth", "clips", "--count", 1, "--out"),
+        ("synth", "databases", "--out"),
+        ("demo", "--out"),
+        ("evaluate", "m.csv", "--out"),
+        ("audit", "m.csv", "--model", "flow-template", "--out"),
+        ("train", "m.csv", "--model", "flow-template", "--out"),
+        ("train", "m.csv", "--model", "flow-template", "--out", "m.onnx", "--tensorboard"),
+        ("export", "--data", "d", "--coder", "kim", "--out"),
+        ("datasets", "figures", "m.csv", "--out"),
+        ("datasets", "prepare", "m.csv", "--cache"),
+        ("datasets", "index", "--smic", ".", "--out"),
+    ],
+    ids=lambda words: " ".join(map(str, words[:2])),
+)
+@pytest.mark.parametrize("place", ["", "deeper/"])
+@POSIX
+def test_a_name_too_long_is_refused_before_the_work(
+    words: tuple[object, ...], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    flow_manifest(tmp_path)
+    before = names(tmp_path)
+    line = said(*words, place + TOO_LONG)
+    assert line.startswith("micromimic: error: expected to write results to ")
+    assert "File name too long" in line
+    assert names(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["n" * 250 + ".onnx", "n" * 253, "m.pt", "there"])
+@POSIX
+def test_a_model_and_what_lies_beside_it_have_names(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too long with what is added to it; its weights in its own place; a folder's."""
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    flow_manifest(tmp_path)
+    (tmp_path / "there").mkdir()
+    before = names(tmp_path)
+    line = said("train", "m.csv", "--model", "flow-capsnet", "--init", "none", "--out", name)
+    assert line.startswith("micromimic: error: expected ") and line.endswith("m.onnx") == (
+        name == "m.pt"
+    )
+    assert "unexpected" not in line and names(tmp_path) == before
+
+
+@POSIX
+def test_prepared_clips_are_refused_a_place_before_the_first(tmp_path: Path) -> None:
+    (tmp_path / "f").mkdir()
+    assert cv2.imwrite(str(tmp_path / "f" / "1.png"), np.zeros((64, 64), np.uint8))
+    clip = Clip("smic", "s", "c", "negative", "frames", tmp_path / "f", fps=100.0)
+
+    def never(**_: object) -> None:
+        raise AssertionError("work has begun")
+
+    with pytest.raises(OutputError, match="File name too long"):
+        prepare_all([clip], ["flow"], tmp_path / TOO_LONG, parallel=never)
+
+
+@POSIX
+def test_a_manifest_names_what_is_no_utf8(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    clip = Clip("smic", "s", "c", "negative", "frames", folder, fps=100.0)
+    with pytest.raises(InputError, match=r"UTF-8 in a manifest, got 'smic,s,c,.*caf\\udce9.*'"):
+        write_manifest(tmp_path / "m.csv", [clip])
+    assert names(tmp_path) == set()
+
+
+@POSIX
+def test_a_run_tells_where_weights_started_under_any_name(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    manifest = flow_manifest(tmp_path)
+    start = tmp_path / os.fsdecode(b"caf\xe9.onnx")
+    shutil.copyfile(SHIPPED, start)
+    config = RunConfig(protocol="apply", init=start)
+    evaluate(manifest, config, tmp_path / os.fsdecode(b"r\xfcn"))
+    assert "caf\ufffd.onnx" in (tmp_path / os.fsdecode(b"r\xfcn") / "tables.md").read_text("utf-8")
+
+
+def test_names_of_downloads_fit_a_header_and_a_disk() -> None:
+    pytest.importorskip("fastapi")
+    from micromimic.web.kinds import shown_name
+    from micromimic.web.routes_export import _plain
+
+    for name in ("..", ".", ".mp4", "...mp4", "a/../b", "\u202e", "%2e%2e", "caf\udce9", "x" * 300,
+                 'a"; filename="b', "a\r\nSet-Cookie: b"):  # fmt: skip
+        given = _plain(shown_name(name).rsplit(".", 1)[0])
+        assert re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}", given), (name, given)

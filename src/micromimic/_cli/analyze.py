@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -168,24 +169,50 @@ def analyse_one(item: Input, job: Job, progress: ProgressCallback | None) -> Out
         )
 
 
-def check_writable(out: Path) -> None:
+def check_writable(out: Path, *names: str) -> None:
     """Fail before hours of work, not after; leaves nothing behind.
 
+    Args:
+        out: a folder.
+        names: of files that will lie in it.
+
     Raises:
-        OutputError: if no folder can be made at or in ``out``.
+        OutputError: if no folder can be made at or in ``out``, or a name cannot be a file's.
     """
-    place = out.absolute()
-    while not place.exists() and place != place.parent:
+    place, missing = out.absolute(), list(names)
+    while not os.path.exists(place) and place != place.parent:  # noqa: PTH110 - never raises
+        missing.append(place.name)
         place = place.parent
     try:
         if not place.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         os.rmdir(tempfile.mkdtemp(prefix=".micromimic-", dir=place))  # noqa: PTH106
+        for name in missing:
+            with contextlib.suppress(FileNotFoundError):
+                (place / name).lstat()  # too long, say
     except OSError as error:
         raise OutputError(
             f"expected to write results to {out}, got {error.strerror or error} at {place}; "
             "choose another folder with --out"
         ) from None
+
+
+def check_file(out: Path, *beside: Path) -> None:
+    """Fail on a file that cannot be written before hours of work.
+
+    Args:
+        out: the file.
+        beside: others in its folder, whose names are made from its own.
+
+    Raises:
+        OutputError: its folder or one of the names cannot be, or there is a folder in its place.
+    """
+    check_writable(out.parent, out.name, *(path.name for path in beside))
+    for path in (out, *beside):
+        if path.is_dir():
+            raise OutputError(
+                f"expected a file to write to, got the folder {path}; choose another --out"
+            )
 
 
 def check_folder(folder: Path) -> None:

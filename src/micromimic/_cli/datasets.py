@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from micromimic._cli.analyze import check_writable
+from micromimic._cli.analyze import check_file
 from micromimic._cli.console import say
-from micromimic.errors import InputError, OutputError
+from micromimic.errors import InputError
 
 if TYPE_CHECKING:
     from micromimic.datasets.base import LeftOut, Note
@@ -34,12 +34,7 @@ def run_index(
     from micromimic.datasets.composite import composite, table1
     from micromimic.datasets.manifest import write_manifest
 
-    if out.is_dir():
-        raise OutputError(
-            f"expected a file to write the manifest to, got the folder {out}; "
-            f"use --out {out / 'manifest.csv'}"
-        )
-    check_writable(out.parent)
+    check_file(out)
     found = composite(smic, casme2, samm, corrections)
     if not found.clips:
         first = next(iter(found.left_out), None)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from micromimic._cli.analyze import check_writable
+from micromimic._cli.analyze import check_file, check_writable
 from micromimic._cli.console import Interrupted, note, say
 from micromimic._cli.progress import show_progress
 from micromimic._cli.summary import text_table
@@ -119,9 +119,12 @@ def run_train(
     cache: Path | None,
 ) -> int:
     """Train one model and say what was written."""
-    check_writable(out.parent)
     from micromimic.models.registry import entry
-    from micromimic.pipelines.training import train
+    from micromimic.pipelines.training import train, written_beside
+
+    check_file(out, *written_beside(out))
+    if options.log_dir is not None:
+        check_writable(options.log_dir)
 
     _warn(entry(model).learner().warning(options.init))
 

@@ -77,8 +77,10 @@ def export(
     Writes a manifest, which `micromimic train` and `micromimic evaluate` read, and copies of its
     videos.
     """
+    from micromimic._cli.analyze import check_writable
     from micromimic.store.manifest_export import LEFT_OUT, MANIFEST, gather, write_gathered
 
+    check_writable(out)
     with _open_records(data, database_of(database, database_file)) as store:
         subject_id = None if subject is None else store.subject_by_code(subject).id
         found = gather(store, coder=coder, subject_id=subject_id)

@@ -108,6 +108,7 @@ def write_manifest(path: Path, clips: Iterable[Clip]) -> None:
     """Write a manifest; paths become relative to it.
 
     Raises:
+        InputError: a path or a name that is no UTF-8.
         OutputError: if it cannot be written.
     """
     write_whole(path, manifest_text(clips, path.absolute().parent))
@@ -119,6 +120,9 @@ def manifest_text(clips: Iterable[Clip], folder: Path | None = None) -> str:
     Args:
         clips: its rows.
         folder: where it will lie, for paths relative to it; None where they are that already.
+
+    Raises:
+        InputError: a path or a name that is no UTF-8.
     """
     rows = list(clips)
     extra = sorted({name for clip in rows for name in clip.extra})
@@ -135,7 +139,16 @@ def manifest_text(clips: Iterable[Clip], folder: Path | None = None) -> str:
             + ["" if n is None else f"{n:g}" if isinstance(n, float) else str(n) for n in numbers]
             + text_cells(clip.extra.get(name, "") for name in extra)
         )
-    return out.getvalue()
+    text = out.getvalue()
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        start = text.rfind("\n", 0, error.start) + 1
+        line = text[start : text.find("\n", error.start)]
+        raise InputError(
+            f"expected names that are UTF-8 in a manifest, got {line!r}; rename the file or folder"
+        ) from None
+    return text
 
 
 def frame_number(name: str) -> int | None:

@@ -30,6 +30,7 @@ from micromimic.models.registry import create, entry
 from micromimic.preparation.cache import load_samples, prepare_all
 from micromimic.reports.figures import confusion_figure, coverage_figure, reliability_figure
 from micromimic.reports.recognition_tables import RunSummary, tables_md
+from micromimic.reports.tables import printable
 from micromimic.training.extra import require_extra
 
 FLOW_KINDS = ("flow_map", "frames", "video")
@@ -134,7 +135,7 @@ def evaluate(
         name=config.model,
         predictions=list(result.predictions),
         protocol=config.protocol if config.groups is None else f"loso, {config.groups} groups",
-        init=str(config.init),
+        init=printable(str(config.init)),
         seed=config.seed,
         controls=all_controls(samples, splits, loaded.maps, config.seed),
         leaky=None if result.leaky is None else list(result.leaky),
@@ -213,7 +214,7 @@ def _apply(
         name=config.model,
         predictions=rows,
         protocol="apply",
-        init=str(config.init),
+        init=printable(str(config.init)),
         seed=config.seed,
         controls=controls,
         leaky=None,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.datasets.manifest import read_manifest
-from micromimic.errors import InputError, ModelError
+from micromimic.errors import InputError, ModelError, OutputError
 from micromimic.evaluation.metrics import uar, uf1
 from micromimic.evaluation.parallel import Workers
 from micromimic.evaluation.splits import check_learnable, grouped
@@ -81,10 +81,11 @@ def train(
     Raises:
         InputError: the manifest is wrong, or there is nothing to learn.
         ModelError: the model is unknown, or the file would not say what the model says.
-        OutputError: if the file cannot be written.
+        OutputError: if the file cannot be written, or has the ending of its weights.
         MissingExtraError: without the ``train`` extra.
     """
     require_extra()
+    beside, checkpoint = written_beside(out)
     learner = entry(model).learner()
     clips = read_manifest(manifest)
     check_learnable([clip.who for clip in clips], [clip.label for clip in clips])
@@ -93,7 +94,7 @@ def train(
     check_learnable(samples.subjects, samples.labels)
     scores, rows = _held_out(learner, samples, options)
     calibration = calibrate(scores, samples.targets[rows])
-    fitted = learner.fit(samples, replace(options, checkpoint=_checkpoint(out)))
+    fitted = learner.fit(samples, replace(options, checkpoint=checkpoint))
     people = len(set(samples.subjects.tolist()))
     databases = ", ".join(sorted(set(samples.datasets.tolist())))
     metadata = {
@@ -114,9 +115,9 @@ def train(
     write_whole(out, content)
     weights = None
     if hasattr(fitted, "state"):
-        weights = out.with_suffix(".pt")
+        weights = beside
         write_whole(weights, fitted.state())
-    _checkpoint(out).unlink(missing_ok=True)
+    checkpoint.unlink(missing_ok=True)
     truth = samples.labels[rows]
     guess = np.asarray(EMOTIONS)[scores.argmax(1)]
     return Trained(
@@ -175,8 +176,19 @@ def _check(
         )
 
 
-def _checkpoint(out: Path) -> Path:
-    return out.with_name(f".{out.name}.ckpt")
+def written_beside(out: Path) -> tuple[Path, Path]:
+    """The weights to fine-tune from, and the fit's checkpoint, beside a model's file.
+
+    Raises:
+        OutputError: the weights would take the model's own place.
+    """
+    weights = out.with_suffix(".pt")
+    if weights == out:
+        raise OutputError(
+            f"expected a name for an ONNX file, got {out}, where its weights would be written; use "
+            f"--out {out.with_suffix('.onnx')}"
+        )
+    return weights, out.with_name(f".{out.name}.ckpt")
 
 
 def _init_name(options: FitOptions) -> str:

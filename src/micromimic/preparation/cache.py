@@ -133,6 +133,14 @@ def prepare_all(
             failed[number] = str(error)
             continue
         tasks += [task] if task else []
+    if tasks:  # told before the first clip's work, not after it
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"expected to write prepared clips to {cache}, got: {error.strerror or error}; "
+                "choose another --cache"
+            ) from None
     done = len(rows) - len(tasks)
     report(done, len(rows), STAGE)
     for number, reason in _run(tasks, jobs, parallel):
