@@ -1,0 +1,240 @@
+"""Injection and recovery: what of the movements planted in a recording the pipeline finds again.
+
+The rule of a match is that of a search, not of a measurement: a candidate that overlaps a planted
+movement by 30 % of their union, or whose apex lies within .12 s of its apex, has found it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.evaluation.agreement import binomial_interval
+from micromimic.evaluation.metrics import confusion, uf1
+from micromimic.evaluation.spotting import interval_iou
+from micromimic.labels import Emotion
+from micromimic.results import ModelInfo
+from micromimic.types import AnalysisWarning, Interval, SourceInfo
+
+MIN_IOU: Final = 0.3
+NEAR_APEX_S: Final = 0.12
+RATIO_EDGES: Final = (0.0, 0.5, 0.8, 1.25, 2.0, math.inf)
+"""Size over detection limit: the third bin is where half should be found."""
+AT_LIMIT: Final = 2
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What the pipeline reports."""
+
+    interval: Interval
+    label: Emotion
+    strength: float
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One movement planted at one size.
+
+    Args:
+        copy: number of the copy of the recording, from 0.
+        interval: when, seconds.
+        size: largest displacement, canonical units.
+        size_px: the same at the apex, image pixels.
+        label, region, units: what: class, the part that moves most, FACS notation.
+        found: the candidate that found it; None where none did.
+        chance: the unplanted recording has a candidate there, too.
+        limit: size of which the analysis says that half of such movements would be found there and
+            then; None where it says that none would, or says nothing.
+    """
+
+    copy: int
+    interval: Interval
+    size: float
+    size_px: float
+    label: Emotion
+    region: str
+    units: tuple[str, ...]
+    found: Candidate | None = None
+    chance: bool = False
+    limit: float | None = None
+
+    @property
+    def ratio(self) -> float:
+        """Size over limit; 0 without one."""
+        return self.size / self.limit if self.limit else 0.0
+
+    @property
+    def distance_s(self) -> float | None:
+        """From the planted apex to the found, seconds."""
+        return None if self.found is None else self.found.interval.apex - self.interval.apex
+
+
+@dataclass(frozen=True)
+class Share:
+    """So many found of so many; exact 95 % interval, from 0 to 1 where nothing was planted."""
+
+    found: int
+    planted: int
+
+    @property
+    def value(self) -> float:
+        """The share; NaN where nothing was planted."""
+        return self.found / self.planted if self.planted else math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Clopper and Pearson's."""
+        return binomial_interval(self.found, self.planted) if self.planted else (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What came back of one recording.
+
+    Args:
+        source: the recording, as far as it was read.
+        warnings: what weakens every result on it.
+        model: which named the candidates.
+        trials: every movement at every size.
+        sizes: canonical units, rising.
+        plain: candidates of the unplanted recording.
+        plain_per_minute: 95 % interval of their rate.
+        others: by size, candidates of all planted copies that are neither planted nor in the
+            unplanted recording.
+        eyes_px: between the eyes, the median, image pixels.
+        seed: of what is planted.
+        limited: the analysis gives detection limits.
+    """
+
+    source: SourceInfo
+    warnings: tuple[AnalysisWarning, ...]
+    model: ModelInfo
+    trials: tuple[Trial, ...]
+    sizes: tuple[float, ...]
+    plain: tuple[Candidate, ...]
+    plain_per_minute: tuple[float, float]
+    others: Mapping[float, int]
+    eyes_px: float
+    seed: int
+    limited: bool = False
+
+    @property
+    def copies(self) -> int:
+        """How many copies of the recording were planted at each size."""
+        return 1 + max(trial.copy for trial in self.trials)
+
+    @property
+    def scale(self) -> float:
+        """Image pixels a canonical unit, the median of the planted movements."""
+        return float(np.median([trial.size_px / trial.size for trial in self.trials]))
+
+    def at(self, size: float) -> list[Trial]:
+        """The trials of one size."""
+        return [trial for trial in self.trials if trial.size == size]
+
+    def chance(self) -> Share:
+        """The same moments with movements of size zero: what is found there by chance."""
+        trials = self.at(self.sizes[0])
+        return Share(sum(trial.chance for trial in trials), len(trials))
+
+
+def matching(planted: Interval, candidates: Iterable[Candidate]) -> Candidate | None:
+    """The candidate that finds a movement, the best of several; None where none does.
+
+    >>> late = Candidate(Interval(2.0, 2.1, 2.3), "negative", 6.0)
+    >>> matching(Interval(1.7, 1.9, 2.05), [late])
+    >>> matching(Interval(1.8, 2.0, 2.1), [late]) is late
+    True
+    """
+    best, rank = None, (0.0, -math.inf)
+    for candidate in candidates:
+        overlap = interval_iou(planted, candidate.interval)
+        distance = abs(candidate.interval.apex - planted.apex)
+        if (overlap > MIN_IOU or distance < NEAR_APEX_S) and (overlap, -distance) > rank:
+            best, rank = candidate, (overlap, -distance)
+    return best
+
+
+def share_of(trials: Iterable[Trial]) -> Share:
+    """How many of some trials were found."""
+    hits = [trial.found is not None for trial in trials]
+    return Share(sum(hits), len(hits))
+
+
+def shares_by(trials: Iterable[Trial], key: Callable[[Trial], str]) -> dict[str, Share]:
+    """How many were found, by a property of the planted movement."""
+    groups: dict[str, list[Trial]] = {}
+    for trial in trials:
+        groups.setdefault(key(trial), []).append(trial)
+    return {name: share_of(group) for name, group in groups.items()}
+
+
+def classes_of(trials: Iterable[Trial]) -> tuple[NDArray[np.int64], float | None]:
+    """Planted (rows) against found classes of what was found, and its UF1.
+
+    Args:
+        trials: any; those not found count nowhere.
+
+    Returns:
+        (3, 3) counts, order ``labels.EMOTIONS``; UF1, None where nothing was found.
+    """
+    pairs = [(trial.label, trial.found.label) for trial in trials if trial.found is not None]
+    truth = np.array([label for label, _ in pairs], dtype=np.str_)
+    guess = np.array([label for _, label in pairs], dtype=np.str_)
+    if not pairs:
+        return np.zeros((3, 3), np.int64), None
+    return confusion(truth, guess), uf1(truth, guess)
+
+
+def half_size(sizes: Sequence[float], shares: Sequence[float]) -> float | None:
+    """The size of which half are found, between the sizes tried; None where it lies outside.
+
+    The shares are made to rise (pooling neighbours that fall) and read between on a scale of
+    logarithms.
+
+    >>> round(half_size([0.15, 0.3, 0.6], [0.1, 0.3, 0.9]), 3)
+    0.378
+    >>> half_size([0.15, 0.3], [0.6, 0.7]) is None
+    True
+    """
+    rising = _rising(shares)
+    for k in range(1, len(rising)):
+        low, high = rising[k - 1], rising[k]
+        if low < 0.5 <= high:
+            part = (0.5 - low) / (high - low)
+            return float(sizes[k - 1] * (sizes[k] / sizes[k - 1]) ** part)
+    return None
+
+
+def _rising(values: Sequence[float]) -> list[float]:
+    """The nearest sequence that never falls, each value of equal weight."""
+    pools: list[tuple[float, int]] = []
+    for value in values:
+        pools.append((value, 1))
+        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
+            (a, n), (b, m) = pools[-2:]
+            pools[-2:] = [((a * n + b * m) / (n + m), n + m)]
+    return [value for value, count in pools for _ in range(count)]
+
+
+def calibration(trials: Iterable[Trial]) -> list[Share]:
+    """How many were found where the analysis promised little, half, or much.
+
+    Args:
+        trials: of any sizes.
+
+    Returns:
+        A share for each bin of ``RATIO_EDGES``; the first holds those without a limit, too.
+    """
+    hits = np.zeros((2, len(RATIO_EDGES) - 1), np.int64)
+    for trial in trials:
+        place = int(np.searchsorted(RATIO_EDGES, trial.ratio, "right")) - 1
+        hits[0, place] += trial.found is not None
+        hits[1, place] += 1
+    return [Share(int(found), int(planted)) for found, planted in hits.T]
