@@ -30,7 +30,8 @@ from micromimic.preparation.clip import prepare_clip
 from micromimic.reports.tables import write_events_csv, write_events_json
 from micromimic.results import TABLE_COLUMNS
 from micromimic.store.database import open_store
-from micromimic.store.export import REVIEW_COLUMNS, export_events, export_manifest, manifest_zip
+from micromimic.store.export import REVIEW_COLUMNS, export_events
+from micromimic.store.manifest_export import gather, write_gathered, zipped
 from micromimic.store.numbers import all_recordings, subject_trends
 from micromimic.store.records import Consent
 from micromimic.store.values import new_id
@@ -87,6 +88,12 @@ def put(store, payload, review, video=b"film", session_id=None, name="interview 
     assert job.recording_id == recording_id
     store.finish_job(job.id, payload=payload, review=review)
     return recording_id
+
+
+def export_manifest(store, folder, **which):
+    found = gather(store, **which)
+    write_gathered(found, folder)
+    return len(found.clips)
 
 
 def say(store, recording_id, coder, action, event="", **payload):
@@ -386,7 +393,7 @@ def test_train_takes_the_manifest_and_apply_its_model(exported, cache_words, tmp
 def test_the_zip_holds_the_same(desk, exported, tmp_path, monkeypatch):
     # Who was filmed is nothing for the system's temporary folder.
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
-    pieces = list(manifest_zip(desk.store, coder="kim"))
+    pieces = list(zipped(gather(desk.store, coder="kim")))
     assert max(map(len, pieces)) < 2_000_000  # in pieces, however long a video is
     with zipfile.ZipFile(io.BytesIO(b"".join(pieces))) as archive:
         assert archive.testzip() is None
@@ -408,7 +415,7 @@ def test_one_person_or_session_only(desk, tmp_path):
 
 
 def test_nothing_to_export_is_said_and_nothing_written(desk, tmp_path):
-    for call in (export_manifest, lambda store, _, **more: manifest_zip(store, **more)):
+    for call in (export_manifest, lambda store, _, **more: gather(store, **more)):
         with pytest.raises(RefusedError, match="accepted or added, got none"):
             call(desk.store, tmp_path / "x", coder="lee")
         with pytest.raises(RefusedError, match="person's name"):

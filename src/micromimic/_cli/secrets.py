@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -22,22 +22,17 @@ DatabaseUrl = Annotated[
         show_default=False,
     ),
 ]
-DatabaseFile = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Holds the URL of --database; nobody else may read it.",
-        show_default=False,
-    ),
-]
-TokenFile = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Holds what --token says; nobody else may read it.",
-        show_default=False,
-    ),
-]
+
+
+def _file(content: str) -> Any:
+    """An option that names the file of a secret."""
+    return typer.Option(
+        metavar="FILE", help=f"Holds {content}; nobody else may read it.", show_default=False
+    )
+
+
+DatabaseFile = Annotated[Path | None, _file("the URL of --database")]
+TokenFile = Annotated[Path | None, _file("what --token says")]
 
 
 def token_of(given: str | None, file: Path | None) -> str | None:

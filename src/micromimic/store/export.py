@@ -14,7 +14,6 @@ from micromimic.reports.elan import CoderTiers, eaf_bytes, eaf_document, span_of
 from micromimic.reports.tables import events_csv, events_json
 from micromimic.results import Analysis as Result
 from micromimic.results import Blink, ModelInfo, Rejected, Spotting, unit_from_dict
-from micromimic.store.manifest_export import export_manifest, manifest_zip
 from micromimic.store.records import Analysis, Review, ReviewedEvent
 from micromimic.store.review import FrameTimes
 from micromimic.store.values import RESERVED_CODERS
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
 Format = Literal["json", "csv", "eaf"]
 REVIEW_COLUMNS: Final = ("key", "status", "changed", "note")
 """What a coder's table has beside the columns of ``events.csv``."""
-
-__all__ = ["REVIEW_COLUMNS", "Format", "export_events", "export_manifest", "manifest_zip"]
 
 
 def export_events(

@@ -110,33 +110,6 @@ def gather(
     return Gathered(tuple(clips), videos, tuple(left_out))
 
 
-def export_manifest(
-    store: Store,
-    folder: Path,
-    *,
-    coder: str,
-    subject_id: str | None = None,
-    session_id: str | None = None,
-) -> int:
-    """Write a manifest and copies of its videos, for ``train`` and ``evaluate``.
-
-    Args:
-        store: the records.
-        folder: a new or empty folder; it appears whole or not at all.
-        coder, subject_id, session_id: as of ``gather``.
-
-    Returns:
-        How many events there are.
-
-    Raises:
-        NotFoundError, RefusedError: as of ``gather``.
-        OutputError: the folder is in use, cannot be written, or its disk is full.
-    """
-    found = gather(store, coder=coder, subject_id=subject_id, session_id=session_id)
-    write_gathered(found, folder)
-    return len(found.clips)
-
-
 def write_gathered(found: Gathered, folder: Path) -> None:
     """Write an export into a new or empty folder, whole or not at all.
 
@@ -165,30 +138,14 @@ def write_gathered(found: Gathered, folder: Path) -> None:
         ) from error
 
 
-def manifest_zip(
-    store: Store,
-    *,
-    coder: str,
-    reader: str | None = None,
-    subject_id: str | None = None,
-    session_id: str | None = None,
-) -> Iterator[bytes]:
+def zipped(found: Gathered) -> Iterator[bytes]:
     """The same as a zip archive, piece by piece: no second copy of the videos is made.
 
-    What is to be exported is looked up at once; videos are read as the pieces are taken.
-
-    Args:
-        store, coder, reader, subject_id, session_id: as of ``gather``.
+    Videos are read as the pieces are taken.
 
     Raises:
-        NotFoundError, RefusedError: as of ``gather``, before the first piece.
         OSError: a video goes while it is read; the archive then ends early.
     """
-    found = gather(store, coder=coder, reader=reader, subject_id=subject_id, session_id=session_id)
-    return _zipped(found)
-
-
-def _zipped(found: Gathered) -> Iterator[bytes]:
     sink = _Sink()
     with zipfile.ZipFile(cast("IO[bytes]", sink), "w", zipfile.ZIP_STORED) as archive:
         for name, text in _lists(found).items():

@@ -121,15 +121,12 @@ class ReviewRecords(Records):
             RefusedError: a name that cannot be a coder's.
         """
         name = None if reader is None else values.coder(reader)
-        with self.database.read() as connection:
-            rows.read_recording(connection, recording_id)
-            made: dict[str, list[Decision]] = {}
-            for decision in rows.read_decisions(connection, recording_id, None):
-                made.setdefault(decision.coder, []).append(decision)
-        ordered = {who: sorted(own, key=lambda d: d.number) for who, own in made.items()}
         if name is not None:
-            return is_done(ordered.get(name, ()))
-        return len(ordered) <= 1 or all(is_done(own) for own in ordered.values())
+            return is_done(self.history(recording_id, name))
+        made: dict[str, list[Decision]] = {}
+        for decision in sorted(self.history(recording_id), key=lambda d: d.number):
+            made.setdefault(decision.coder, []).append(decision)
+        return len(made) <= 1 or all(is_done(own) for own in made.values())
 
     def check_open(self, recording_id: str, reader: str | None, *coders: str) -> None:
         """Refuse to show a reader what others decided on a recording before the reader is done.

@@ -8,7 +8,8 @@ from typing import Any, Final, Literal
 from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 
-from micromimic.store.export import export_events, manifest_zip
+from micromimic.store.export import export_events
+from micromimic.store.manifest_export import gather, zipped
 from micromimic.web.context import Here
 from micromimic.web.errors import answers, file_content
 from micromimic.web.schemas import Coder, CoderQuery, Id, IdQuery, Reader
@@ -67,11 +68,11 @@ def export_manifest(
 
     Only events that the coder accepted or added, in videos that are still kept.
     """
-    pieces = manifest_zip(
+    found = gather(
         here.store, coder=coder, reader=reader, subject_id=subject_id, session_id=session_id
     )
     return StreamingResponse(
-        pieces,
+        zipped(found),
         media_type="application/zip",
         headers={"Content-Disposition": 'attachment; filename="manifest.zip"'},
     )
