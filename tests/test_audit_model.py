@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -24,7 +25,7 @@ from micromimic.evaluation.scores import metrics_of
 from micromimic.models.learner import Samples
 from micromimic.pipelines.audit import audited_runs
 
-from .test_run import make_samples, wait_for
+from .test_run import KILLED, make_samples
 
 pytestmark = pytest.mark.needs("train")
 
@@ -151,13 +152,9 @@ def test_a_trained_start_is_told(manifest: Path, tmp_path: Path, capfd) -> None:
 
 def test_a_killed_audit_goes_on_and_says_the_same(manifest: Path, tmp_path: Path) -> None:
     out = tmp_path / "audit"
-    call = [sys.executable, "-m", "micromimic", *arguments(manifest, out)]
-    process = subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_for(lambda: any(out.glob("runs/*/folds/*.npz")), process)
-    finally:
-        process.kill()
-        process.wait()
+    driver = KILLED + "from micromimic.cli import main; sys.exit(main())"
+    call = [sys.executable, "-c", driver, *arguments(manifest, out)]
+    assert subprocess.run(call, check=False, capture_output=True).returncode == -signal.SIGKILL
     assert not (out / "audit.json").exists()  # nothing half-written
     assert main(arguments(manifest, out)) == 0
     assert main(arguments(manifest, tmp_path / "whole")) == 0

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from micromimic.evaluation.predictions import COLUMNS, read_predictions
 from micromimic.models.onnx import load_model
 from micromimic.models.registry import list_models
 
-from .test_run import wait_for
+from .test_run import KILLED
 
 pytestmark = pytest.mark.needs("train")
 
@@ -212,18 +213,11 @@ def test_a_killed_command_goes_on(databases: Path, command, tmp_path: Path) -> N
         "--out",
     ]
     out = tmp_path / "run"
-    driver = "import sys; from micromimic.cli import main; sys.exit(main())"
-    process = subprocess.Popen(
-        [sys.executable, "-c", driver, *words, str(out)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    try:
-        wait_for(lambda: any((out / "folds").glob("*.npz")), process)
-    finally:
-        process.kill()
-        process.wait()
+    driver = KILLED + "from micromimic.cli import main; sys.exit(main())"
+    call = [sys.executable, "-c", driver, *words, str(out)]
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+    killed = subprocess.run(call, check=False, capture_output=True, env=one_thread)
+    assert killed.returncode == -signal.SIGKILL
     assert not (out / "predictions.csv").exists()
     code, said, _ = command(*words, out)
     assert code == 0

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -230,23 +229,26 @@ def test_a_killed_worker_is_said_and_its_fold_done_later(tmp_path: Path) -> None
     config = RunConfig(init="none", epochs=6)
     out = tmp_path / "run"
 
-    def kill_all() -> None:
-        wait_for(lambda: any((out / "folds").glob("*.npz")))
-        for number in joblib_workers():
-            os.kill(number, signal.SIGKILL)
+    def kill_all(stage: str, done: int, total: int | None) -> None:
+        if done == 1:  # while others are in hand or wait
+            for number in joblib_workers():
+                os.kill(number, signal.SIGKILL)
 
-    killer = threading.Thread(target=kill_all)
-    killer.start()
     with pytest.raises(WorkerLostError, match="run the same command again"):
-        run_protocol(samples, config, out, workers=Workers(2))
-    killer.join()
+        run_protocol(samples, config, out, workers=Workers(2), report=kill_all)
     again = run_protocol(samples, config, out)
     assert again.resumed >= 1
     assert again.predictions == run_protocol(samples, config, tmp_path / "whole").predictions
 
 
+KILLED = """
+import os, signal, sys
+from micromimic.evaluation.folder import RunFolder
+kept = RunFolder.save
+RunFolder.save = lambda *given: (kept(*given), os.kill(os.getpid(), signal.SIGKILL))
+"""
+"""In a process that is to be gone when it has kept one fold."""
 SCRIPT = """
-import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_run import QUICK, make_samples
@@ -258,16 +260,12 @@ run_protocol(make_samples(), QUICK, Path(sys.argv[1]))
 def test_a_killed_run_goes_on_and_says_the_same(tmp_path: Path) -> None:
     out = tmp_path / "run"
     here = str(Path(__file__).parent)
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(out), here])
-    try:
-        wait_for(lambda: any((out / "folds").glob("*.npz")), process)
-    finally:
-        process.kill()
-        process.wait()
-    done = len(list((out / "folds").glob("*.npz")))
+    call = [sys.executable, "-c", KILLED + SCRIPT, str(out), here]
+    assert subprocess.run(call, check=False).returncode == -signal.SIGKILL
+    assert len(list((out / "folds").glob("*.npz"))) == 1
     samples = make_samples()
     resumed = run_protocol(samples, QUICK, out)
-    assert 1 <= done <= resumed.resumed + 1
+    assert resumed.resumed == 1
     unbroken = run_protocol(samples, QUICK, tmp_path / "unbroken")
     assert resumed.predictions == unbroken.predictions
 
@@ -309,16 +307,12 @@ def test_a_cluster_loses_a_worker_and_no_fold(tmp_path: Path) -> None:
         address = json.loads(address_file.read_text())["address"]
         wait_for_workers(address, 2)
 
-        def kill_one() -> None:
-            wait_for(lambda: any((out / "folds").glob("*.npz")))
-            workers[0].send_signal(signal.SIGKILL)
+        def kill_one(stage: str, done: int, total: int | None) -> None:
+            if done == 1:
+                workers[0].send_signal(signal.SIGKILL)
 
-        killer = threading.Thread(target=kill_one)
-        killer.start()
-        result = run_protocol(
-            samples, config, out, workers=Workers(backend="dask", scheduler=address)
-        )
-        killer.join()
+        where = Workers(backend="dask", scheduler=address)
+        result = run_protocol(samples, config, out, workers=where, report=kill_one)
         assert workers[0].wait() == -signal.SIGKILL
     finally:
         for process in (*workers, scheduler):
