@@ -200,6 +200,24 @@ def test_damaged_pages_are_noticed(sqlite: Store) -> None:
         open_store(sqlite.data)
 
 
+def test_damaged_text_is_told_in_one_line(tmp_path: Path) -> None:
+    """SQLite names the table whose definition is broken, and that name is no text any more."""
+    with open_store(tmp_path):
+        pass
+    with closing(sqlite3.connect(tmp_path / DATABASE_NAME)) as alone:
+        alone.execute("PRAGMA journal_mode=DELETE")
+    content = (tmp_path / DATABASE_NAME).read_bytes()
+    for sound, broken in (
+        (b"tablesubjectssubjects", b"table\x9b\x9b\x9bjectssubjects"),
+        (b"CREATE TABLE subjects", b"CREATE TABBE subjects"),
+    ):
+        assert content.count(sound) == 1
+        content = content.replace(sound, broken)
+    (tmp_path / DATABASE_NAME).write_bytes(content)
+    with one_line("got a damaged or other file", "restore a backup"):
+        open_store(tmp_path)
+
+
 # ---------------------------------------------------------------------------------- full
 
 

@@ -202,7 +202,7 @@ def _no_room_to_share(path: Path, busy_s: float) -> bool:
     try:
         with closing(sqlite3.connect(_place(path), uri=True, timeout=busy_s)) as connection:
             connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # what else is wrong is told later
         return getattr(error, "sqlite_errorname", "") in ("SQLITE_IOERR_SHMSIZE", "SQLITE_FULL")
     return False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from json import JSONDecodeError
 from typing import Final
 
 from sqlalchemy import exc
@@ -39,6 +40,8 @@ def translated(name: str, busy_s: float) -> Iterator[None]:
         raise UnavailableError(
             f"expected a free connection to {name} within {busy_s:g} s, got none; try again"
         ) from error
+    except (UnicodeDecodeError, JSONDecodeError) as error:  # of a value, or where SQLite quotes it
+        raise _damaged(name, str(error)) from error
     except exc.DBAPIError as error:
         told = _told(error, name, busy_s)
         if told is None:
@@ -58,6 +61,13 @@ def locked(busy_s: float) -> UnavailableError:
     )
 
 
+def _damaged(name: str, said: str) -> UnavailableError:
+    return UnavailableError(
+        f"expected a database of micromimic at {name}, got a damaged or other file: {said}; "
+        "restore a backup or choose another --data"
+    )
+
+
 def _told(error: exc.DBAPIError, name: str, busy_s: float) -> StoreError | None:
     code = _code(error)
     if code.startswith(_LOCKED):
@@ -68,10 +78,7 @@ def _told(error: exc.DBAPIError, name: str, busy_s: float) -> StoreError | None:
             "room and try again"
         )
     if code.startswith(_DAMAGED):
-        return UnavailableError(
-            f"expected a database of micromimic at {name}, got a damaged or other file: "
-            f"{_said(error)}; restore a backup or choose another --data"
-        )
+        return _damaged(name, _said(error))
     if code.startswith(_FORBIDDEN):
         return UnavailableError(
             f"expected to be allowed to change {name}, got: {_said(error)}; check its permissions"
