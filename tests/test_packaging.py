@@ -71,3 +71,13 @@ def test_links_in_documents_lead_somewhere() -> None:
     for document in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text("utf-8")):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+@pytest.mark.needs("web")
+def test_who_develops_has_the_client_that_starlette_asks_for() -> None:
+    needed = {re.split(r"[<>=~;\[ ]", line)[0] for line in PROJECT["optional-dependencies"]["dev"]}
+    code = "import starlette.testclient as t; print(t.httpx.__name__)"
+    words = [sys.executable, "-W", "error", "-c", code]
+    said = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.strip() in needed
