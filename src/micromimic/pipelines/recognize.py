@@ -13,7 +13,7 @@ from micromimic.canonical import follow, scale_of
 from micromimic.errors import ModelError
 from micromimic.face.crops import face_crop
 from micromimic.face.landmarks import LandmarkBackend
-from micromimic.models.action_units import UnitModel, load_unit_model
+from micromimic.models.action_units import load_unit_model
 from micromimic.models.onnx import load_model
 from micromimic.models.recognizers import RecognitionModel
 from micromimic.motion.apex import to_gray
@@ -84,6 +84,4 @@ def _open(path: Path | None, _state: tuple[int, int, int] | None) -> Recognition
     return load_model(path)
 
 
-@cache
-def _units() -> UnitModel:
-    return load_unit_model()
+_units = cache(load_unit_model)
