@@ -146,7 +146,8 @@ def displacement(move, transform: np.ndarray, points: np.ndarray) -> np.ndarray:
     units = apply_affine(invert_affine(transform), points)
     canvas = apply_affine(invert_affine(canvas_to_unit(samples_a_unit(move.field))), units)
     at = canvas.astype(np.float32).reshape(-1, 1, 2)
-    field = np.stack([cv2.remap(c, at, None, cv2.INTER_LINEAR) for c in move.field], -1)
+    channels = move.field.astype(np.float32)
+    field = np.stack([cv2.remap(c, at, None, cv2.INTER_LINEAR) for c in channels], -1)
     return field.reshape(points.shape) @ transform[:, :2].T
 
 

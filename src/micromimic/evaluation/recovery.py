@@ -203,7 +203,7 @@ def half_size(sizes: Sequence[float], shares: Sequence[float]) -> float | None:
     >>> half_size([0.15, 0.3], [0.6, 0.7]) is None
     True
     """
-    rising = _rising(shares)
+    rising = rising_shares(shares)
     for k in range(1, len(rising)):
         low, high = rising[k - 1], rising[k]
         if low < 0.5 <= high:
@@ -212,8 +212,12 @@ def half_size(sizes: Sequence[float], shares: Sequence[float]) -> float | None:
     return None
 
 
-def _rising(values: Sequence[float]) -> list[float]:
-    """The nearest sequence that never falls, each value of equal weight."""
+def rising_shares(values: Sequence[float]) -> list[float]:
+    """The nearest sequence that never falls, each value of equal weight.
+
+    >>> rising_shares([0.25, 0.75, 0.25])
+    [0.25, 0.5, 0.5]
+    """
     pools: list[tuple[float, int]] = []
     for value in values:
         pools.append((value, 1))

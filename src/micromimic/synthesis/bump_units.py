@@ -114,7 +114,7 @@ class BumpUnits:
         side = {"L": 1.0, "R": -1.0}.get(name[-1])
         pulls = MIDLINE[name] if side is None else PAIRED[name[:-1]]
         rng = np.random.default_rng([self._seed, *name.encode()])
-        total = sum(self._moved(pull, side or 1.0, rng) for pull in pulls)
+        total = np.sum([self._moved(pull, side or 1.0, rng) for pull in pulls], axis=0)
         return np.asarray(total / np.hypot(*total).max(), np.float32)
 
     def _moved(self, pull: Pull, side: float, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -130,10 +130,10 @@ class BumpUnits:
         return np.stack([to_x * size * bump, to_y * size * bump])
 
 
-def samples_a_unit(field: Field) -> float:
+def samples_a_unit(field: NDArray[np.floating]) -> float:
     """Samples a canonical unit of a field's canvas, whose margin is the usual one.
 
     >>> samples_a_unit(np.zeros((2, 84, 84), np.float32))
     2.0
     """
-    return field.shape[-1] / (canvas_size(1.0, MARGIN))
+    return float(field.shape[-1] / canvas_size(1.0, MARGIN))

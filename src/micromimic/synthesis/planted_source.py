@@ -90,7 +90,8 @@ class Warp:
         transform = self._ground.transforms[source]
         if not (amount > 0 and np.isfinite(transform).all()):
             return None
-        return _moved(self._planted[number].field, transform, amount, width, height)
+        field = self._planted[number].field.astype(np.float32)
+        return _moved(field, transform, amount, width, height)
 
     def apply(self, frame: Frame) -> Frame:
         """The frame as the source has it, or with its skin moved: grey and colour alike."""
@@ -192,6 +193,11 @@ class PlantedSource(Closing):
     def notices(self) -> tuple[Notice, ...]:
         """What was noticed, and weakens the result; complete after the iteration."""
         return self._source.notices
+
+    @property
+    def picture_share(self) -> float:
+        """How many of the frames show a new picture; complete after the iteration."""
+        return self._source.picture_share
 
     @property
     def media_times(self) -> Sequence[float] | None:

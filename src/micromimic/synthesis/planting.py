@@ -13,7 +13,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import scale_of
 from micromimic.labels import EMOTIONS, Emotion
 from micromimic.synthesis.bump_units import Field
 from micromimic.types import Interval
@@ -68,15 +67,16 @@ class Planted:
         interval: seconds.
         label: class.
         units: FACS notation: ``("6", "12")``, ``("L12",)``.
-        field: (2, S, S) displacement, its largest 1, on a canonical canvas.
+        field: (2, S, S) float16 displacement, its largest 1, on a canonical canvas: an hour holds
+            some 1,400 movements.
         shares: by region, the largest displacement by its units, the field's largest being 1.
-        scale: image pixels a canonical unit, at the apex.
+        scale: largest displacement at the apex in image pixels, for one canonical unit.
     """
 
     interval: Interval
     label: Emotion
     units: tuple[str, ...]
-    field: Field
+    field: NDArray[np.float16]
     shares: Mapping[str, float]
     scale: float
 
@@ -198,7 +198,8 @@ def plan_copy(
             label, units = next(cards)
             field, shares = movement_field(units, fields, rng)
             apex = int(np.abs(times - span.apex).argmin())
-            scale = float(scale_of(ground.transforms[apex]))
-            planted.append(Planted(span, label, units, field, shares, scale))
+            in_pixels = np.tensordot(ground.transforms[apex, :, :2], field, 1)
+            scale = float(np.hypot(*in_pixels).max())
+            planted.append(Planted(span, label, units, field.astype(np.float16), shares, scale))
         at += spacing + rng.uniform(-SPACING_JITTER_S, SPACING_JITTER_S)
     return tuple(planted)
