@@ -16,6 +16,7 @@ from micromimic.canonical import (
     invert_affine,
 )
 from micromimic.face.align import Template, face_layout, warp_to_canvas
+from micromimic.face.cuts import CutWatch
 from micromimic.face.geometry import reduce_face
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.face.regions import cell_boxes, cell_pixels
@@ -210,6 +211,55 @@ def test_the_larger_of_two_faces_is_followed_and_the_other_counted(backend):
     assert signals.others_seen == 1
     # 300 px of face crop put the eyes 86 px apart.
     assert 72 < np.median(signals.interocular()) < 100
+
+
+def framed(frame, zoom, right):
+    """The same scene by another camera."""
+    import cv2
+
+    height, width = frame.shape
+    away = [(1 - zoom) * width / 2 + right, (1 - zoom) * height / 2]
+    matrix = np.array([[zoom, 0, away[0]], [0, zoom, away[1]]])
+    return cv2.warpAffine(frame, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [lambda g: framed(g, 1.4, 30), lambda g: framed(g, 1.1, 20), lambda g: g[:, ::-1].copy()],
+    ids=["closer", "beside", "mirrored"],
+)
+def test_a_cut_ends_a_stretch(backend, other):
+    """A jump that registration could follow, too, and one after which it coasted."""
+    frames = list(render(plan_clip(ClipConfig(**CALM), 4)))
+    tracker = FaceTracker(backend=backend)
+    for i, frame in enumerate(frames):
+        tracker.update(other(frame) if 50 <= i < 100 else frame, i / 50)
+    signals = tracker.finish()
+    assert signals.found.all(), "looked up anew at once"
+    assert np.flatnonzero(np.diff(signals.segments)).tolist() == [49, 99]
+    assert signals.others_seen == 0
+
+
+def test_what_is_no_cut(backend, portrait):
+    """Light that comes and goes, a quick turn, a hand: they are in one scene."""
+    config = ClipConfig(**{**CALM, "head_moves_per_minute": 20.0})
+    watch = CutWatch()
+    for i, frame in enumerate(render(plan_clip(config, 4))):
+        dim = 0.6 if 30 <= i < 60 else 1.0
+        assert not watch.add((dim * frame).astype(np.uint8)), i
+    rng = np.random.default_rng(1)
+    watch = CutWatch()
+    for i in range(60):
+        shaken = framed(portrait[0], 1.0, rng.normal(0, 6))
+        assert not watch.add(shaken) or i < 3, "a camera that shakes"
+
+
+def test_a_video_of_cuts_only():
+    rng = np.random.default_rng(3)
+    watch = CutWatch()
+    found = [watch.add(rng.integers(0, 255, (6, 8), np.uint8).repeat(20, 0).repeat(20, 1))
+             for _ in range(30)]  # fmt: skip
+    assert found == [False] + [True] * 29
 
 
 def resident_mb() -> float:

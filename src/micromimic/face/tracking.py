@@ -28,6 +28,7 @@ from micromimic.face.align import (
     face_layout,
     warp_to_canvas,
 )
+from micromimic.face.cuts import CutWatch
 from micromimic.face.geometry import fit_affine, reduce_face
 from micromimic.face.identity import FaceIdentity
 from micromimic.face.landmarks import (
@@ -115,6 +116,7 @@ class FaceTracker:
     ) -> None:
         self.config = config or TrackingConfig()
         self._backend: LandmarkBackend = backend or DlibLandmarks()
+        self._cuts = CutWatch()
         self._identity = FaceIdentity()
         self._log = SignalLog(keep_s)
         self._row: FaceRow | None = None
@@ -148,6 +150,8 @@ class FaceTracker:
         self._row = None
         step = 0.0 if self._previous_time is None else time - self._previous_time
         self._previous_time = time
+        if self._cuts.add(gray):
+            self._release()  # who is in the other picture is looked up at once
         lock = self._lock
         if lock is None or not self._follow(lock, gray, time, step):
             self._search(gray, time)
@@ -191,8 +195,7 @@ class FaceTracker:
             if time - lock.matched <= self.config.coast:
                 self._log.lost(time)
                 return True
-            self._lock = None
-            self._searched = -np.inf
+            self._release()
             return False
         lock.matched = time
         lock.canvas_to_image = result.canvas_to_image
@@ -200,6 +203,11 @@ class FaceTracker:
         if time - lock.checked >= self.config.check_interval:
             self._check(lock, gray, time)
         return True
+
+    def _release(self) -> None:
+        """Give the face up, and search in the next picture that is looked at."""
+        self._lock = None
+        self._searched = -np.inf
 
     def _register(
         self, lock: _Lock, gray: Gray, step: float, *, affine: bool = False
@@ -283,8 +291,7 @@ class FaceTracker:
         error = np.linalg.norm(seen[RIGID] - lock.layout.landmarks[RIGID], axis=1).mean()
         larger = [box for box in others if box_area(box) > 2 * box_area(mine[0])]
         if error > self.config.max_landmark_error or larger:
-            self._lock = None
-            self._searched = -np.inf
+            self._release()
         elif error > self.config.anchor_error:
             # Turns of the head add up to a misplaced face: put it back, displacement goes on.
             moved = compose(transform, fit_affine(lock.layout.landmarks[RIGID], seen[RIGID]))
@@ -315,23 +322,16 @@ class FaceTracker:
             return
         self._searched = time
         boxes = self._detect(gray)
-        self._searches += 1
-        if not boxes:
-            self._log.lost(time)
-            return
-        self._searches = 0
-        landmarks = self._backend.landmarks(gray, boxes[0])
-        lock = self._lock_on(gray, landmarks, time)
-        if lock is None:
-            self._log.lost(time)
-            return
-        self._lock = lock
-        result = self._register(lock, gray, 0.0)
-        if result is None:
+        self._searches = 0 if boxes else self._searches + 1
+        landmarks = self._backend.landmarks(gray, boxes[0]) if boxes else None
+        lock = None if landmarks is None else self._lock_on(gray, landmarks, time)
+        result = None if lock is None else self._register(lock, gray, 0.0)
+        if lock is None or result is None:
             self._lock = None
             self._log.lost(time)
-            return
-        self._measure(lock, result, gray, time, 0.0)
+        else:
+            self._lock = lock
+            self._measure(lock, result, gray, time, 0.0)
 
     def _lock_on(self, gray: Gray, landmarks: NDArray[np.float64], time: float) -> _Lock | None:
         try:
