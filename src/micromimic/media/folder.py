@@ -22,6 +22,7 @@ from micromimic.media.frames import Frame, Notice, check_ascending
 from micromimic.media.headers import pages_of, read_header
 from micromimic.media.numbering import places
 from micromimic.media.prefetch import Prefetch
+from micromimic.media.repeats import RepeatWatch
 
 _AHEAD_BYTES: Final = 192 * 2**20
 
@@ -39,6 +40,8 @@ class PictureSequence(Closing):
         self._bits = 8
         self._cut: set[int] = set()
         self._gaps: tuple[Notice, ...] = ()
+        self._repeats: Notice | None = None
+        self._picture_share = 1.0
         self.width = self.height = 0
         self.nominal_fps: float | None = None
         self.expected_frames: int | None = None
@@ -51,7 +54,13 @@ class PictureSequence(Closing):
     @property
     def notices(self) -> tuple[Notice, ...]:
         """What weakens the result although nothing is damaged; complete after the iteration."""
-        return (*self._gaps, *depth_notices(self._bits, len(self._cut)))
+        repeats = () if self._repeats is None else (self._repeats,)
+        return (*self._gaps, *depth_notices(self._bits, len(self._cut)), *repeats)
+
+    @property
+    def picture_share(self) -> float:
+        """How many of the frames show a new picture; complete after the iteration."""
+        return self._picture_share
 
     @property
     def media_times(self) -> Sequence[float] | None:
@@ -67,15 +76,22 @@ class PictureSequence(Closing):
     def __iter__(self) -> Iterator[Frame]:
         """All frames in order, read in a background thread."""
         self._check_open()
-        everything = range(self.expected_frames or 0)
         pixels = max(1, self.width * self.height)
         ahead = max(2, min(self._read_ahead, _AHEAD_BYTES // (4 * pixels)))
-        with Prefetch(lambda: self._frames(everything), ahead) as frames:
+        with Prefetch(self._produce, ahead) as frames:
             self._live.add(frames)
             try:
                 yield from frames
             finally:
                 self._live.discard(frames)
+
+    def _produce(self) -> Iterator[Frame]:
+        repeats, last = RepeatWatch(), 0.0
+        for frame in self._frames(range(self.expected_frames or 0)):
+            repeats.add(frame.gray)
+            last = frame.time
+            yield frame
+        self._repeats, self._picture_share = repeats.notice(last), repeats.pictures()
 
     def _frames(self, indices: Iterable[int]) -> Iterator[Frame]:
         raise NotImplementedError

@@ -68,6 +68,8 @@ class FrameSource(Protocol):
         nominal_fps: the rate the container states (or the caller); None where nobody says.
         damage: one line for each kind of damage seen; complete when the iteration has ended.
         notices: what a reader of the result must know besides; complete at the same time.
+        picture_share: how many of the frames show a new picture: times the rate of the frames, it
+            is the rate of the pictures; complete at the same time, 1 until then.
     """
 
     path: str
@@ -84,6 +86,11 @@ class FrameSource(Protocol):
     @property
     def notices(self) -> tuple[Notice, ...]:
         """What was chosen or noticed, and weakens the result; complete after the iteration."""
+        ...
+
+    @property
+    def picture_share(self) -> float:
+        """How many of the frames show a new picture; complete after the iteration."""
         ...
 
     @property

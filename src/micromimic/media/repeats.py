@@ -5,55 +5,80 @@ from __future__ import annotations
 from array import array
 from typing import Final
 
-import av
+import cv2
 import numpy as np
-from av.video.frame import PictureType
 from numpy.typing import NDArray
 
 from micromimic.media.frames import GrayImage, Notice
 
+Pixels = NDArray[np.float32]
+
 SAMPLES: Final = 4096
 """Pixels that are compared of each picture."""
-LONGEST_RUN: Final = 8
-"""More pictures in a row that are the same are a still, not a repetition."""
+SIDE: Final = 16
+"""Blocks a side, whose changes are compared."""
+MOVES: Final = 5.0
+"""Grey levels: a block that changes less shows noise, and what an encoder made of it."""
+REPEATS: Final = 0.15
+"""A repeated frame changes less than this share of what the frame before or after changes..."""
+CLEARLY: Final = 0.5
+"""...or than this one, where there is hardly any frame in between: most new ones change most."""
+LONGEST: Final = 8
+"""Frames from one new picture to the next; more are a face that rests."""
+LEAST: Final = 8
+"""New pictures in movement that are needed, and half as many of them shown more than once."""
 MIN_SHARE: Final = 0.1
 """Fewer repeated frames than this are no matter of the rate."""
-_BLOCK: Final = 24
-_OFF_PLACE: Final = 1.5
-_NEAR: Final = 1 / 6
-_WINDOW: Final = 25
-_LEVEL: Final = 90
-_LEAST_LEVEL: Final = 0.02
 
 
 class RepeatWatch:
-    """Looks for frames that show the picture before again, in a regular pattern.
+    """Looks for frames that show the picture before again.
 
-    A copy is the same bit by bit, or, where it went through a lossy encoder as predicted frame
-    after predicted frame, far nearer to its predecessor than its neighbours are to theirs. It
-    counts only where the new pictures in between come at an even rate: a still face in a strongly
-    compressed video does not repeat itself regularly.
+    Only where something moves can a repetition be told from rest: there a new picture changes
+    about as much as the next, and a repeated one next to nothing, whatever a lossy encoder of
+    predicted frames has left in the background. So each frame's change is compared with that of
+    the frames beside it, in the blocks that move in one of the three, and what counts is how many
+    frames lie between one new picture and the next.
     """
 
     def __init__(self) -> None:
-        self._change = array("f")
-        self._near = bytearray()
-        self._before: tuple[GrayImage, NDArray[np.int16], int] | None = None
+        self._sample: tuple[Pixels, float] | None = None  # of the frame before, and its mean
+        self._changes: list[Pixels] = []  # of blocks, in the last two frames
+        self._shares = array("f")
 
-    def add(self, gray: GrayImage, picture: av.VideoFrame) -> None:
-        """Look at the next frame; its grey picture is kept until the next call."""
+    def add(self, gray: GrayImage) -> None:
+        """Look at the next frame."""
         apart = max(1, int((gray.size / SAMPLES) ** 0.5))
-        sample = gray[apart // 2 :: apart, apart // 2 :: apart].astype(np.int16)
-        kind = picture.pict_type
-        if self._before is not None:
-            gray_before, sample_before, kind_before = self._before
-            change = float(np.abs(sample - sample_before).mean())
-            if change == 0 and not np.array_equal(gray, gray_before):
-                change = 0.5 / SAMPLES
-            self._change.append(change)
-            # Frames of other kinds differ by how they are encoded, too.
-            self._near.append(kind == kind_before and kind != PictureType.B)
-        self._before = gray, sample, kind
+        sample = gray[apart // 2 :: apart, apart // 2 :: apart].astype(np.float32)
+        light = cv2.mean(sample)[0] + 1.0
+        before, self._sample = self._sample, (sample, light)
+        if before is None:
+            return
+        # A lamp's flicker is no movement, and beats with the rate of the frames.
+        change = cv2.absdiff(before[0], sample * np.float32(before[1] / light))
+        blocks = cv2.resize(change, (SIDE, SIDE), interpolation=cv2.INTER_AREA).ravel()
+        if self._changes:
+            self._shares.append(_share(self._changes[-1], *self._changes[:-1], blocks))
+        self._changes = [*self._changes[-1:], blocks]
+
+    def pictures(self) -> float:
+        """New pictures a frame, 1 where nothing shows that there are fewer."""
+        shares = np.frombuffer(self._shares, np.float32)
+        least, little, between, most = np.histogram(shares, (0, 0.1, 0.2, 0.4, 0.8, 1.01))[0][
+            [0, 1, 3, 4]
+        ]
+        clear = between < 0.15 * most
+        if not clear and least < 1.5 * little:
+            return 1.0  # a few changes are small, none is next to nothing
+        steps = np.diff(np.flatnonzero(shares >= (CLEARLY if clear else REPEATS)))
+        steps = steps[steps <= LONGEST]
+        if len(steps) < LEAST:
+            return 1.0
+        # Where movement pauses, a new picture changes as little as a repeated one.
+        steps = steps[steps <= np.median(steps) + 1]
+        found = len(steps) / float(steps.sum())
+        enough = found <= 1 - MIN_SHARE and 2 * (steps > 1).sum() >= LEAST
+        return found if enough else 1.0
 
     def notice(self, seconds: float) -> Notice | None:
         """What to tell of the frames seen.
@@ -61,47 +86,24 @@ class RepeatWatch:
         Args:
             seconds: from the first frame to the last.
         """
-        if len(self._change) < _BLOCK:
+        pictures = self.pictures()
+        if pictures == 1:
             return None
-        repeated, regular = self._repeats()
-        counted, frames = int((repeated & regular).sum()), len(repeated) + 1
-        if counted < MIN_SHARE * frames:
-            return None
-        rate = len(repeated) / seconds
-        new = rate * (1 - counted / int(regular.sum()))
+        rate = (len(self._shares) + 1) / seconds
         return Notice(
             "repeated_frames",
-            f"expected a new picture in each frame, got {counted} of {frames} frames that "
-            f"repeat the one before; the recording shows about {new:.3g} pictures a second, not "
-            f"{rate:.3g}, and times are no finer than that; record at a rate that the camera "
+            f"expected a new picture in each frame, got {1 - pictures:.0%} of frames that repeat "
+            f"the one before; the recording shows about {pictures * rate:.3g} pictures a second, "
+            f"not {rate:.3g}, and times are no finer than that; record at a rate that the camera "
             "keeps, or use the original file",
         )
 
-    def _repeats(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Of all frames but the first: which repeat, and where they do so regularly."""
-        change = np.frombuffer(self._change, np.float32)
-        near = np.frombuffer(self._near, np.bool_)
-        repeated = change == 0
-        if near.sum() >= _WINDOW:
-            level = _levels(change[near])
-            repeated[near] |= (change[near] < _NEAR * level) & (level >= _LEAST_LEVEL)
-        places = np.flatnonzero(np.concatenate([[True], ~repeated, [True]]))
-        runs = np.diff(places)  # frames for each new picture
-        regular = np.zeros(len(repeated), bool)
-        for start in range(0, len(runs) if len(runs) >= _BLOCK else 0, _BLOCK):
-            # the last block begins earlier, so that it is as long as the others
-            first = min(start, len(runs) - _BLOCK)
-            block, ends = runs[first : first + _BLOCK], places[first : first + _BLOCK + 1]
-            off = ends - np.linspace(ends[0], ends[-1], len(ends))
-            if 1 < block.max() <= LONGEST_RUN and np.ptp(off) <= 2 * _OFF_PLACE:
-                regular[max(0, ends[0] - 1) : ends[-1] - 1] = True
-        return repeated, regular
 
-
-def _levels(change: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much changes around each frame where a picture is new."""
-    padded = np.pad(change, _WINDOW // 2, mode="reflect")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)
-    return np.percentile(windows[:: _WINDOW // 2], _LEVEL, axis=1).astype(np.float32)[
-        np.arange(len(change)) // (_WINDOW // 2)
-    ]
+def _share(change: Pixels, *beside: Pixels) -> float:
+    """Of what moves in a frame or beside it, how much changes in it; NaN where nothing moves."""
+    most = change
+    for other in beside:
+        most = np.maximum(most, other)
+    moving = np.asarray(most >= MOVES, np.float32)
+    whole = float(most @ moving)
+    return float(change @ moving) / whole if whole else np.nan

@@ -132,6 +132,7 @@ class VideoSource(Closing):
         self._cut: set[int] = set()
         self._interlaced = 0
         self._repeats: Notice | None = None
+        self._picture_share = 1.0
         self._played = array("d")
         self._lead = 0.0
         self._live: set[Prefetch[Frame]] = set()
@@ -206,6 +207,11 @@ class VideoSource(Closing):
         )
 
     @property
+    def picture_share(self) -> float:
+        """How many of the frames show a new picture; complete after the iteration."""
+        return self._picture_share
+
+    @property
     def media_times(self) -> Sequence[float] | None:
         """Where a player of the file shows each frame; None where that is the frame's time."""
         if self._lead == 0 and not self._fps:
@@ -236,7 +242,7 @@ class VideoSource(Closing):
                 length = max(step, float((picture.duration or 0) * self._time_base))
                 resized += (picture.width, picture.height) != self._geometry.stored
                 frame = self._frame(number, self._time(number, played[-1]), picture)
-                repeats.add(frame.gray, picture)
+                repeats.add(frame.gray)
                 yield frame
             lead = lead_of(decoder, clock.origin)
         index.exact &= not (decoder.undecodable or decoder.stopped or decoder.order.decode_times)
@@ -245,6 +251,7 @@ class VideoSource(Closing):
         repaired = 0 if self._fps else clock.repaired
         last = played[-1] if played else 0.0
         self._repeats = repeats.notice(self._time(len(played) - 1, last))
+        self._picture_share = repeats.pictures()
         self._damage = tuple(self._damage_lines(decoder, last + length, repaired, resized))
 
     def _time(self, number: int, played: float) -> float:
