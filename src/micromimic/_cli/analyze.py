@@ -40,12 +40,14 @@ class Job:
         fps: frames a second, as the user says; None leaves it to the files.
         model: an ONNX file; None is the shipped one.
         track: number of a video track in the files; None leaves it to them.
+        inject: sizes to plant in copies of each input after its analysis, canonical units.
     """
 
     out: Path
     fps: float | None = None
     model: Path | None = None
     track: int | None = None
+    inject: tuple[float, ...] = ()
 
 
 def run(
@@ -55,6 +57,7 @@ def run(
     jobs: int,
     model: Path | None = None,
     track: int | None = None,
+    inject: tuple[float, ...] = (),
 ) -> int:
     """Analyse all inputs, say results as they come, and return the exit code.
 
@@ -69,7 +72,11 @@ def run(
         from micromimic.models.onnx import load_model
 
         load_model(model)  # an unusable file is told once, before any video is read
-    job = Job(out, fps, model, track)
+    if inject:
+        from micromimic.pipelines.sensitivity import SensitivityConfig
+
+        SensitivityConfig(sizes=inject)  # sizes that make no sense are told before, too
+    job = Job(out, fps, model, track, inject)
     ended: list[Outcome] = []
     outcomes = _parallel if min(jobs, len(inputs)) > 1 else _in_turn
     try:
@@ -159,6 +166,10 @@ def analyse_one(item: Input, job: Job, progress: ProgressCallback | None) -> Out
         )
         write_analysis(analysis, folder)
         summary = analysis_text(item.name, analysis, folder)
+        if job.inject:
+            from micromimic._cli.sensitivity import injected
+
+            summary += "\n" + injected(item, job, folder, progress)
         return Outcome(item.name, summary, seconds=time.monotonic() - began)
     except Exception as error:  # noqa: BLE001 - one input's failure must not end the others
         return Outcome(

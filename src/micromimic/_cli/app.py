@@ -119,6 +119,15 @@ def analyze(
             show_default=False,
         ),
     ] = None,
+    inject: Annotated[
+        str,
+        typer.Option(
+            metavar="SIZES",
+            help="Then plant movements of these sizes in copies of each input, as `sensitivity` "
+            "does.",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
     """Find candidate micro-expressions in videos.
 
@@ -127,13 +136,15 @@ def analyze(
     130 interrupted.
     """
     from micromimic._cli.analyze import run
+    from micromimic._cli.sensitivity import sizes_of
     from micromimic.pipelines.inputs import NameClashError, expand_inputs
 
+    sizes = sizes_of(inject)
     try:
         expanded = expand_inputs(inputs)
     except NameClashError as error:
         raise typer.BadParameter(str(error)) from None
-    raise typer.Exit(run(expanded, out, fps, jobs, model, track))
+    raise typer.Exit(run(expanded, out, fps, jobs, model, track, sizes))
 
 
 @app.command()

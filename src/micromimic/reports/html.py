@@ -20,7 +20,7 @@ from micromimic.reports.sections import (
     rejected_block,
     text,
     timeline,
-    warnings_block,
+    warning_list,
 )
 from micromimic.reports.tables import printable, tidy
 from micromimic.results import Analysis
@@ -58,7 +58,7 @@ def report_html(analysis: Analysis) -> str:
     body = "".join(
         (
             brand(),
-            warnings_block(analysis),
+            warning_list(analysis.warnings),
             header(analysis),
             timeline(analysis),
             cards(analysis),
@@ -70,15 +70,28 @@ def report_html(analysis: Analysis) -> str:
         )
     )
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>{name} – micromimic</title><style>{_style()}</style></head><body>"
+        f"{head(name)}<body>"
         f'<main>{body}</main><dialog id="lightbox"><img alt=""><p></p></dialog>'
         f'<script type="application/json" id="data">{embedded_json(timeline_data(analysis))}'
         f"</script><script>{get_plotlyjs()}</script><script>{_template('report.js')}</script>"
         "</body></html>\n"
+    )
+
+
+def head(title: str, extra_style: str = "") -> str:
+    """A page up to its body: the policy, the title and the style of all reports.
+
+    Args:
+        title: escaped.
+        extra_style: name of a further style sheet among the templates.
+    """
+    more = _template(extra_style) if extra_style else ""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>{title} – micromimic</title><style>{_style()}{more}</style></head>"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import PurePath
 from typing import Any, Final
@@ -14,6 +14,7 @@ from micromimic.reports.evidence import CELL_WORDS
 from micromimic.reports.limits import CANNOT_TELL
 from micromimic.reports.tables import printable
 from micromimic.results import Analysis
+from micromimic.types import AnalysisWarning
 
 REASONS: Final = {
     "blink": ("Blink", "coincides with an eyelid closing"),
@@ -88,15 +89,14 @@ def brand() -> str:
     )
 
 
-def warnings_block(analysis: Analysis) -> str:
+def warning_list(warnings: Sequence[AnalysisWarning]) -> str:
     """Limits of the input, above everything else."""
-    if not analysis.warnings:
+    if not warnings:
         return ""
     items = "".join(
-        f"<li><code>{text(w.code)}</code><span>{text(w.message)}</span></li>"
-        for w in analysis.warnings
+        f"<li><code>{text(w.code)}</code><span>{text(w.message)}</span></li>" for w in warnings
     )
-    count = len(analysis.warnings)
+    count = len(warnings)
     noun = "limit" if count == 1 else "limits"
     return (
         f'<section class="warnings" aria-labelledby="warnings-title"><h2 id="warnings-title">'
