@@ -16,6 +16,7 @@ from starlette.testclient import WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
 from micromimic.media.live import LiveSource
+from micromimic.media.live_mailbox import Mailbox
 
 from .web_site import SOCKET, Site, running_site
 
@@ -53,18 +54,47 @@ class Said:
         return self.content
 
 
-class Echo:
-    """Tells of each frame that it takes, and when there are no more."""
+class Played:
+    """A live session whose messages are what `__iter__` yields, in a thread of its own."""
 
     def __init__(self, source: LiveSource) -> None:
         self.source = source
         self.stopped = threading.Event()
+        self.mailbox = Mailbox[Any](400, passes=lambda said: said.to_dict()["type"] == "curve")
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="micromimic-live-played")
 
-    def __enter__(self) -> Echo:
-        return self
+    @property
+    def curve_dropped(self) -> int:
+        return self.mailbox.dropped.total()
 
-    def __exit__(self, *_: object) -> None:
+    def __iter__(self) -> Iterator[Any]:
+        raise NotImplementedError
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            for said in self:
+                self.mailbox.put(said)
+        except Exception as error:  # noqa: BLE001 - asked for later
+            self._error = error
+        finally:
+            self.mailbox.end()
+
+    def close(self) -> None:
+        self.stopped.set()
         self.source.close()
+        self._thread.join()
+
+    def take_error(self) -> BaseException | None:
+        error, self._error = self._error, None
+        return error
+
+
+class Echo(Played):
+    """Tells of each frame that it takes, and when there are no more."""
 
     def __iter__(self) -> Iterator[Said]:
         yield Said({"type": "start"})
@@ -77,9 +107,6 @@ class Echo:
                     time, first = arrival.frame.time, int(arrival.frame.gray[0, 0])
                     yield Said({"type": "curve", "time_s": time, "score": first})
         yield Said({"type": "end", "received": taken})
-
-    def stop(self) -> None:
-        self.stopped.set()
 
 
 def frame(number: int, size: int = WIDTH * HEIGHT) -> bytes:

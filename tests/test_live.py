@@ -17,6 +17,7 @@ from micromimic.media.live import Arrival
 from micromimic.media.video import VideoWriter
 from micromimic.motion.live_spotting import LiveSpotter
 from micromimic.pipelines import live as live_module
+from micromimic.pipelines import live_buffer
 from micromimic.pipelines.analyze import analyze
 from micromimic.pipelines.live import LiveConfig, LiveSession
 from micromimic.pipelines.live_messages import (
@@ -307,7 +308,7 @@ def test_a_session_that_was_never_started_needs_no_end(clip, start):
 
 
 def test_a_lost_source_is_tried_again_and_its_gap_is_none_of_the_face(clip, start, monkeypatch):
-    monkeypatch.setattr(live_module, "RETRY_S", (0.02,))
+    monkeypatch.setattr(live_buffer, "RETRY_S", (0.02,))
     source = Vanishing(clip[:400], lost_at=300)
     with start(source, config=WAITING) as session:
         told = list(session)
@@ -318,7 +319,7 @@ def test_a_lost_source_is_tried_again_and_its_gap_is_none_of_the_face(clip, star
 
 
 def test_a_source_that_stays_lost_is_said_and_can_be_stopped(clip, start, monkeypatch):
-    monkeypatch.setattr(live_module, "RETRY_S", (0.02,))
+    monkeypatch.setattr(live_buffer, "RETRY_S", (0.02,))
     monkeypatch.setattr(live_module, "STATUS_S", 0.05)
     source = Vanishing(clip, lost_at=20)
     source.reopen = lambda: False

@@ -1,6 +1,7 @@
 """The parts of a live session, one by one: buffer, outbox, meter, ring, follower, tracker."""
 
 import pickle
+from collections import deque
 from dataclasses import replace
 
 import numpy as np
@@ -17,10 +18,10 @@ from micromimic.motion.flow import FlowConfig
 from micromimic.motion.live_spotting import LiveSpotter, Sighting
 from micromimic.motion.spotting import Spotted
 from micromimic.pipelines.live_buffer import FrameBuffer, Gap, Thinning
-from micromimic.pipelines.live_follow import FollowConfig, Follower, smaller, to_whole
+from micromimic.pipelines.live_follow import Follower, smaller, to_whole
+from micromimic.pipelines.live_listeners import MOST_PASSING, Listeners
 from micromimic.pipelines.live_messages import CurvePoint, FaceShape, Settled
 from micromimic.pipelines.live_meter import Meter, shortest_movement
-from micromimic.pipelines.live_outbox import MOST_PASSING, Outbox
 from micromimic.pipelines.live_ring import FaceRing, face_box
 from micromimic.pipelines.shots import ShotConfig, take_shots
 from micromimic.synthesis.clips import ClipConfig, plan_clip, planted_poses, render
@@ -43,7 +44,7 @@ def test_a_buffer_refuses_what_waits_too_long_and_takes_evenly_spaced_frames():
         if index % 5 in {0, 2} and (item := buffer.take(0.0)) is not None:
             taken.append(item.frame.index)
     assert buffer.thinning == 3
-    assert buffer.dropped + len(taken) + len(buffer._items) == buffer.received == 400
+    assert buffer.dropped + len(taken) + len(buffer) == buffer.received == 400
     last = np.diff(taken[-30:])
     assert set(last) == {3}
 
@@ -97,21 +98,24 @@ def test_a_buffer_bounds_memory_and_ends(monkeypatch):
 
 
 def test_a_slow_reader_loses_points_of_the_curve_and_no_event():
-    box = Outbox()
+    listeners = Listeners()
+    box, other = listeners.add(), listeners.add(20, curve=False)
     settled = [Settled(n, True) for n in range(100)]
+    shape = FaceShape(0, np.zeros((68, 2)), np.zeros((10, 4)))
+    listeners.put(shape)
     for n in range(20 * MOST_PASSING):
-        box.put(CurvePoint(n, n / FPS, False))
+        listeners.put(CurvePoint(n, n / FPS, False))
         if n % 800 == 0:
-            box.put(settled[n // 800])
-    box.end()
-    told = []
-    while (message := box.take()) is not None:
-        told.append(message)
+            listeners.put(settled[n // 800])
+    listeners.end()
+    told = list(box)
+    assert shape in told, "the latest shape stays"
+    assert list(other) == settled, "who wants no curve has none, and loses none"
     assert [item for item in told if isinstance(item, Settled)] == settled
     points = [item.frame for item in told if isinstance(item, CurvePoint)]
     assert len(points) <= MOST_PASSING
     assert points == sorted(points) and points[-1] == 20 * MOST_PASSING - 1, "the newest stay"
-    assert box.curve_dropped == 20 * MOST_PASSING - len(points)
+    assert box.dropped[CurvePoint] == 20 * MOST_PASSING - len(points)
 
 
 def test_the_claim_is_lowered_with_the_rate():
@@ -238,8 +242,8 @@ class FakeTracker:
 def follow(tracker, frames, spotter=None, ring=None):
     told = []
     follower = Follower(
-        tracker, spotter or LiveSpotter(), ring or FaceRing(10**7), FollowConfig(True, False),
-        told.append, told.append,
+        tracker, spotter or LiveSpotter(), ring or FaceRing(10**7), told.append, told.append,
+        colour=False,
     )  # fmt: skip
     gray = np.zeros((64, 64), np.uint8)
     for number in range(frames):
@@ -263,10 +267,9 @@ def test_hours_of_frames_do_not_fill_the_memory():
     spotter, ring = LiveSpotter(), FaceRing(10**7)
     tracker = FakeTracker(lambda n: None if n % 700 < 30 else 0)
     gray = np.zeros((64, 64), np.uint8)
-    told = []
-    follower = Follower(
-        tracker, spotter, ring, FollowConfig(False, False), told.append, told.append
-    )
+    told = deque(maxlen=10)
+    named = []
+    follower = Follower(tracker, spotter, ring, told.append, named.append, colour=False)
     sizes = []
     for number in range(15_000):
         follower.track(Frame(number, number / 25.0, gray), lambda: 0.0)
@@ -277,7 +280,7 @@ def test_hours_of_frames_do_not_fill_the_memory():
     spotter_sizes, ring_sizes = zip(*sizes, strict=True)
     assert max(spotter_sizes[1:]) < 1.5 * spotter_sizes[1]
     assert max(ring_sizes) <= 10**7
-    assert told == []
+    assert named == []
 
 
 def test_the_tracker_forgets_what_is_old_and_keeps_the_sums(monkeypatch):

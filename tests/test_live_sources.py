@@ -21,9 +21,9 @@ from micromimic.errors import InputError, SourceLostError
 from micromimic.media.live import Arrival
 from micromimic.media.live_camera import CameraOptions, CameraSource, open_camera
 from micromimic.media.live_file import FileSource
+from micromimic.media.live_mailbox import Mailbox
 from micromimic.media.live_open import open_live
 from micromimic.media.live_push import PushSource
-from micromimic.media.live_queue import LiveQueue
 from micromimic.media.video import open_source
 
 from .live_servers import (
@@ -176,20 +176,20 @@ def test_a_queue_gives_what_came_before_its_failure() -> None:
 
 
 def test_a_full_queue_makes_the_maker_wait() -> None:
-    queue = LiveQueue(2)
+    queue = Mailbox[Arrival](2)
     source = PushSource()
     for number in range(3):
         source.put(numbered(number))
     items = take(source, 3)
-    assert queue.put(items[0]) and queue.put(items[1]) and not queue.put(items[2])
+    assert queue.offer(items[0]) and queue.offer(items[1]) and not queue.offer(items[2])
     done: list[bool] = []
-    thread = threading.Thread(target=lambda: done.append(queue.put_waiting(items[2])))
+    thread = threading.Thread(target=lambda: done.append(queue.offer(items[2], wait=True)))
     thread.start()
     assert queue.take(1.0) is items[0]
     thread.join(HANG_S)
     assert done == [True]
     queue.close()
-    assert not queue.put_waiting(items[0])
+    assert not queue.offer(items[0], wait=True)
 
 
 # ---- cameras --------------------------------------------------------------------------------

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -32,6 +30,7 @@ from micromimic.results import ModelInfo
 from micromimic.synthesis.clips import render
 from micromimic.synthesis.schedule import plan_clip
 
+from .live_talk import Played
 from .page_server import (
     NARROW,
     PATIENCE_MS,
@@ -74,29 +73,14 @@ def chromium(browser: str, film: Path) -> Iterator[Browser]:
         yield one
 
 
-class Scripted:
+class Scripted(Played):
     """A live session that says known things about the frames that it is given."""
 
     def __init__(self, source: LiveSource) -> None:
-        self.source = source
+        super().__init__(source)
         self.frames: list[NDArray[np.uint8]] = []
         self.times: list[float] = []
-        self.stopped = threading.Event()
         self.events = sample_analysis().events
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.source.close()
-
-    def stop(self) -> None:
-        self.stopped.set()
 
     def __iter__(self) -> Iterator[LiveMessage]:
         yield Started("browser", ModelInfo("scripted", "1", "nothing"), "Every frame is taken.")

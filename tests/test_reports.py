@@ -12,9 +12,10 @@ import pytest
 
 from micromimic.errors import OutputError
 from micromimic.labels import CELLS
+from micromimic.plain import tidy
 from micromimic.reports import write as writing
 from micromimic.reports.curves import minmax, packed, packed_times, timeline_data
-from micromimic.reports.tables import CURVE_COLUMNS, tidy, write_curve_csv
+from micromimic.reports.tables import CURVE_COLUMNS, write_curve_csv
 from micromimic.reports.write import FILES, write_analysis
 from micromimic.types import MotionCurve
 

@@ -16,6 +16,7 @@ import httpx
 
 from micromimic._cli import live as live_command
 from micromimic.cli import main
+from micromimic.errors import NoFaceError
 from micromimic.web import server as running
 from micromimic.web.settings import Settings
 
@@ -71,15 +72,15 @@ def test_serve_takes_them_from_the_environment_last(
 def test_live_takes_its_token_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str | None] = []
 
-    def run(options: live_command.LiveOptions) -> int:
-        seen.append(options.token)
-        return 0
+    def access_of(websocket: str, token: str | None) -> None:
+        seen.append(token)
+        raise NoFaceError("nothing is watched here")
 
-    monkeypatch.setattr(live_command, "run", run)
+    monkeypatch.setattr(live_command, "access_of", access_of)
     file = held(tmp_path, SECRET)
     monkeypatch.setenv("MICROMIMIC_TOKEN", "of-the-environment")
     for options in ([], ["--token-file", str(file)], ["--token", "mine"]):
-        assert main(["live", "0", "--websocket", "0", *options]) == 0
+        assert main(["live", "0", "--websocket", "0", *options]) == 1
     assert seen == ["of-the-environment", SECRET, "mine"]
 
 

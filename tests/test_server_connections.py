@@ -21,10 +21,12 @@ pytest.importorskip("websockets")
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from micromimic.web import connections, live_socket, publish, security
+from micromimic.pipelines.live_listeners import Listeners
+from micromimic.web import connections, live_wire, security
 from micromimic.web import server as running
 from micromimic.web.context import MAX_LIVE_STARTING
-from micromimic.web.publish import Publisher
+from micromimic.web.live_feed import Feed
+from micromimic.web.settings import Access
 
 from .live_talk import START, Echo, Said, watch
 from .web_site import API, Site, running_site
@@ -45,9 +47,9 @@ def place(tmp_path: Path) -> Iterator[tuple[Site, int]]:
     """A site behind a real socket, and its port."""
     with running_site(tmp_path / "data") as site:
         watch(site, Echo)
-        listening = running._listen("127.0.0.1", 0)
+        listening = running.listen_on("127.0.0.1", 0)
         ready = threading.Event()
-        server = running._Server(running._config(site.app), ready.set)
+        server = running.Server(running.server_config(site.app), ready.set)
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
         try:
@@ -212,7 +214,7 @@ def test_a_socket_whose_client_reads_nothing_is_gone_in_the_end(
 ) -> None:
     site, port = place
     watch(site, Loud)
-    monkeypatch.setattr(live_socket, "SILENCE_S", 0.2)
+    monkeypatch.setattr(live_wire, "SILENCE_S", 0.2)
     monkeypatch.setattr(connections, "GOODBYE_S", 0.2)
     lost = threading.Event()
     real = connections.BoundedSocket.connection_lost
@@ -245,20 +247,19 @@ def test_silent_live_sockets_take_no_session(place: tuple[Site, int]) -> None:
             assert gone.value.rcvd is not None and gone.value.rcvd.code == 1008
 
 
-def test_silent_connections_keep_no_client_from_a_publisher() -> None:
-    with Publisher() as publisher, contextlib.ExitStack() as open_ends:
-        port = int(publisher.address.rpartition(":")[2])
-        silent = [open_ends.enter_context(knock(port)) for _ in range(publish.MAX_KNOCKING)]
-        with connect(publisher.address):
+def test_silent_connections_keep_no_client_from_a_feed() -> None:
+    most, _ = connections.limits()
+    with Feed(Access(port=0), Listeners().listening) as feed, contextlib.ExitStack() as open_ends:
+        port = int(feed.address.rpartition(":")[2])
+        silent = [open_ends.enter_context(knock(port)) for _ in range(most)]
+        with connect(feed.address):
             assert ended(silent[0])
 
 
-def test_a_publisher_does_not_wait_for_a_head_without_end(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(publish, "HEAD_S", 0.2)
-    with Publisher() as publisher:
-        port = int(publisher.address.rpartition(":")[2])
+def test_a_feed_does_not_wait_for_a_head_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HEAD_S", 0.2)
+    with Feed(Access(port=0), Listeners().listening) as feed:
+        port = int(feed.address.rpartition(":")[2])
         there = knock(port, b"GET / HTTP/1.1\r\nX: ")
         assert ended(there)
         there.close()

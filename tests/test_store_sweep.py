@@ -140,7 +140,7 @@ def test_what_this_process_writes_stays(store: Store) -> None:
         assert len(list(store.incoming.iterdir())) == 2
     upload.discard()
     keeper._incoming.discard()
-    keeper._queue.put(None)
+    keeper._mailbox.end()
     keeper._thread.join()
     store.sweep()
     assert files(store.data / "recordings") == [f"{recording}/video.mp4"]
@@ -183,7 +183,7 @@ from micromimic.web.settings import Settings
 keeper = Keeper(Settings(Path(sys.argv[1])), 64, 48, 25.0)
 for number in range(20):
     keeper.put(np.full((48, 64), number, np.uint8), number / 25)
-keeper._queue.put(None)
+keeper._mailbox.end()
 keeper._thread.join()
 os.kill(os.getpid(), signal.SIGKILL)
 """

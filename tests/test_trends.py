@@ -26,7 +26,7 @@ from micromimic.pipelines.session_numbers import (
     recording_numbers,
 )
 from micromimic.pipelines.trends import trends
-from micromimic.reports.tables import tidy
+from micromimic.plain import tidy
 
 from .sample_analysis import empty_analysis, sample_analysis
 

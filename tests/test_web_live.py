@@ -19,7 +19,7 @@ from starlette.testclient import WebSocketTestSession
 from micromimic.errors import InputError
 from micromimic.synthesis.clips import render
 from micromimic.synthesis.schedule import ClipConfig, plan_clip
-from micromimic.web import live_socket
+from micromimic.web import live_socket, live_wire
 from micromimic.web.context import open_session
 
 from .live_talk import MARK, START, Broken, Echo, connected, frame, live_site, rest, talk, watch
@@ -136,7 +136,7 @@ def test_rubbish_ends_a_session_with_a_reason(
 def test_a_client_that_sends_nothing(
     site: Site, monkeypatch: pytest.MonkeyPatch, start: dict[str, Any] | None
 ) -> None:
-    monkeypatch.setattr(live_socket, "SILENCE_S", 0.1)
+    monkeypatch.setattr(live_wire, "SILENCE_S", 0.1)
     monkeypatch.setattr(live_socket, "START_S", 0.1)
     with connected(site, start) as socket:
         messages, code = rest(socket)
@@ -171,7 +171,7 @@ def test_a_client_that_vanishes_leaves_no_thread(site: Site) -> None:
 class Unopened(Echo):
     """Cannot be opened."""
 
-    def __enter__(self) -> Echo:
+    def start(self) -> None:
         raise InputError("expected a model, got none; reinstall micromimic")
 
 
@@ -191,9 +191,9 @@ def test_the_server_answers_others_while_a_pipeline_is_busy(site: Site) -> None:
     busy = threading.Event()
 
     class Slow(Echo):
-        def __enter__(self) -> Echo:
+        def start(self) -> None:
             assert busy.wait(30)
-            return self
+            super().start()
 
     watch(site, Slow)
     with connected(site, START) as socket:

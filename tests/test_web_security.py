@@ -10,8 +10,7 @@ import pytest
 pytest.importorskip("fastapi")
 pytest.importorskip("sqlalchemy")
 
-from starlette.testclient import TestClient
-from starlette.websockets import WebSocketDisconnect
+from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from micromimic.web import security
 from micromimic.web.security import MAX_JSON_BYTES
@@ -119,11 +118,11 @@ def test_websockets_of_other_pages_are_refused(site: Site) -> None:
         {"Host": "evil.example", "Origin": "http://evil.example"},
     ):
         with (
-            pytest.raises(WebSocketDisconnect) as refused,
+            pytest.raises(WebSocketDenialResponse) as refused,
             site.client.websocket_connect(SOCKET, headers=headers),
         ):
             pass
-        assert refused.value.code == 1008
+        assert refused.value.status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -218,8 +217,9 @@ def test_wrong_links_set_nothing(guarded: Site) -> None:
 
 def test_the_socket_wants_the_token(guarded: Site) -> None:
     browser = fresh(guarded)
-    with pytest.raises(WebSocketDisconnect), browser.websocket_connect(SOCKET):
+    with pytest.raises(WebSocketDenialResponse) as refused, browser.websocket_connect(SOCKET):
         pass
+    assert refused.value.status_code == 401
     headers = {"Authorization": f"Bearer {TOKEN}"}
     with browser.websocket_connect(SOCKET, headers=headers) as socket:
         socket.send_text("nonsense")

@@ -27,7 +27,6 @@ from websockets.sync.client import connect
 
 from micromimic.cli import main
 from micromimic.web import server as running
-from micromimic.web.live_outbox import Outbox
 from micromimic.web.settings import Settings
 
 from .live_talk import KEEP, START, Echo, Said, frame, watch
@@ -169,9 +168,9 @@ def test_options_reach_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @contextlib.contextmanager
 def serving(site: Site) -> Iterator[tuple[str, Callable[[], None]]]:
     """The site behind a real socket: its place, and what stops it and waits."""
-    listening = running._listen("127.0.0.1", 0)
+    listening = running.listen_on("127.0.0.1", 0)
     ready = threading.Event()
-    server = running._Server(running._config(site.app), ready.set)
+    server = running.Server(running.server_config(site.app), ready.set)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
 
@@ -226,7 +225,8 @@ def test_a_slow_client_loses_points_and_no_event(site: Site) -> None:
     ended = threading.Event()
 
     class Told(Chatter):
-        def __exit__(self, *_: object) -> None:
+        def __iter__(self) -> Iterator[Said]:
+            yield from super().__iter__()
             ended.set()
 
     watch(site, Told)
@@ -248,7 +248,7 @@ def test_a_slow_client_loses_points_and_no_event(site: Site) -> None:
 def test_a_client_that_takes_nothing_at_all_is_given_up(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("micromimic.web.live_socket.SILENCE_S", 1.0)
+    monkeypatch.setattr("micromimic.web.live_wire.SILENCE_S", 1.0)
 
     class Endless(Chatter):
         points = 10**9
@@ -318,22 +318,3 @@ def test_stopping_with_sessions_and_uploads_under_way(
     assert [p for p in site.left() if p.startswith("incoming")] == []
     (recording,) = site.store.recordings()
     assert recording.origin == "live"  # what was to be kept is kept, the half upload is not
-
-
-def test_the_outbox_drops_the_oldest_points_first() -> None:
-    class Loop:
-        """An event loop that is never run."""
-
-        def call_soon_threadsafe(self, call: Callable[[], None]) -> None:
-            pass
-
-    box = Outbox(Loop(), most_points=3)  # type: ignore[arg-type]
-    for number in range(10):
-        box.put({"type": "curve", "n": number})
-        box.put({"type": "event", "n": number, "x": float("nan")})
-    box.close()
-    taken = [json.loads(text) for _, text in box._waiting]
-    assert [m["n"] for m in taken if m["type"] == "event"] == list(range(10))
-    assert [m["n"] for m in taken if m["type"] == "curve"] == [7, 8, 9]
-    assert taken[0]["x"] is None
-    assert box.lost_points == 7

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from micromimic.media.proxy import ProxyWriter
-from micromimic.reports.tables import tidy
+from micromimic.plain import tidy
 from micromimic.reports.write import write_analysis
 from micromimic.store.database import open_store
 from micromimic.store.store import Store

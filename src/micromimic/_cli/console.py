@@ -6,10 +6,11 @@ import contextlib
 import os
 import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from micromimic.errors import MicromimicError
+from micromimic.errors import MicromimicError, MissingExtraError
 
 DEBUG_VARIABLE: Final = "MICROMIMIC_DEBUG"
 
@@ -96,3 +97,16 @@ def _silence() -> None:
     sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - lives to the end
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(sys.stdout.fileno(), sys.__stdout__.fileno())  # type: ignore[union-attr]
+
+
+@contextlib.contextmanager
+def needs_web() -> Iterator[None]:
+    """Say which extra is missing where an import fails."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("micromimic"):
+            raise
+        raise MissingExtraError(
+            f"expected the package {error.name}, got none; pip install 'micromimic[web]'"
+        ) from None

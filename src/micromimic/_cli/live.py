@@ -6,41 +6,24 @@ import contextlib
 import re
 import signal
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from micromimic._cli.app import app, interruptible, positive
-from micromimic._cli.console import note
+from micromimic._cli.console import needs_web, note
 from micromimic._cli.secrets import TokenFile, token_of
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from micromimic._cli.live_status import StatusLine, Stopper
+    from micromimic._cli.live_status import StatusLine
     from micromimic.media.live import LiveSource
     from micromimic.pipelines.live import LiveSession
-    from micromimic.pipelines.live_messages import Ended
-    from micromimic.web.publish import Publisher
-
-
-@dataclass(frozen=True)
-class LiveOptions:
-    """What the command line asks for; see the command's help."""
-
-    source: str = "0"
-    curve: bool = False
-    model: Path | None = None
-    websocket: str | None = None
-    token: str | None = None
-    seconds: float | None = None
-    size: tuple[int, int] | None = None
-    fps: float | None = None
-    track: int | None = None
-    quiet: bool = False
+    from micromimic.web.live_feed import Feed
+    from micromimic.web.settings import Access
 
 
 def _size(text: str | None) -> str | None:
@@ -51,12 +34,11 @@ def _size(text: str | None) -> str | None:
 
 def _address(text: str | None) -> str | None:
     if text is not None:
-        from micromimic.errors import InputError
-        from micromimic.web.publish import parse_address
+        from micromimic.web.settings import parse_address
 
         try:
             parse_address(text)
-        except InputError as error:
+        except ValueError as error:
             raise typer.BadParameter(str(error)) from None
     return text
 
@@ -150,121 +132,95 @@ def live(
     Ctrl-C ends it. Frames are kept nowhere. Exit code: 0 ended or stopped, 1 the source cannot be
     opened or read, or showed no face to its end, 2 wrong usage.
     """
-    pixels = None if size is None else size.split("x")
-    options = LiveOptions(
-        source=source,
-        curve=curve,
-        model=model,
-        websocket=websocket,
-        token=token_of(token, token_file) if websocket is not None else None,
-        seconds=seconds,
-        size=None if pixels is None else (int(pixels[0]), int(pixels[1])),
-        fps=fps,
-        track=track,
-        quiet=quiet,
-    )
-    raise typer.Exit(run(options))
-
-
-def run(options: LiveOptions) -> int:
-    """Watch until the source ends, or somebody stops it; returns the exit code.
-
-    Raises:
-        InputError: the source cannot be opened, or the address not be listened on.
-        ModelError: the model file is unusable.
-    """
-    from micromimic._cli.live_status import StatusLine, Stopper
+    from micromimic._cli.live_status import StatusLine
     from micromimic.pipelines.live import LiveConfig
     from micromimic.pipelines.live import live as start
 
+    access = None if websocket is None else access_of(websocket, token_of(token, token_file))
     with contextlib.ExitStack() as stack:
-        source = _open(options)
-        stack.callback(source.close)
-        if not options.quiet:
-            for notice in getattr(source, "notices", ()):  # of a file
+        opened = _open(source, size, fps, track)
+        stack.callback(opened.close)
+        if not quiet:
+            for notice in getattr(opened, "notices", ()):  # of a file
                 note(f"micromimic: {notice.message}")
-        publisher = _publisher(options)
-        if publisher is not None:
-            stack.enter_context(publisher)
-            note(f"micromimic: messages at {publisher.address}")
-        session = stack.enter_context(start(source, config=LiveConfig(model=options.model)))
-        stopper = stack.enter_context(Stopper(session.stop))
-        stack.enter_context(_signals(stopper))
-        status = stack.enter_context(StatusLine(source.name, options.quiet))
-        return _Watch(options, session, stopper, status, publisher).run(source)
+        session = start(opened, config=LiveConfig(model=model, curve=curve))
+        stack.callback(session.close)
+        if access is not None:
+            stack.enter_context(_feed(access, session))
+        stack.enter_context(session)
+        stack.enter_context(_signals(session.stop))
+        if seconds is not None:
+            timer = threading.Timer(seconds, session.stop)
+            timer.daemon = True
+            stack.callback(timer.cancel)
+            timer.start()
+        _watch(session, opened, stack.enter_context(StatusLine(opened.name, quiet)))
 
 
-def _open(options: LiveOptions) -> LiveSource:
+def _open(source: str, size: str | None, fps: float | None, track: int | None) -> LiveSource:
     from micromimic.media.live_camera import CameraOptions
     from micromimic.media.live_open import open_live
 
-    width, height = options.size or (CameraOptions.width, CameraOptions.height)
-    camera = CameraOptions(width, height, options.fps)
-    return open_live(options.source, fps=options.fps, camera=camera, track=options.track)
+    width, height = map(int, (size or "640x480").split("x"))
+    return open_live(source, fps=fps, camera=CameraOptions(width, height, fps), track=track)
 
 
-def _publisher(options: LiveOptions) -> Publisher | None:
-    if options.websocket is None:
-        return None
-    from micromimic.web.publish import Publisher, parse_address
+def access_of(websocket: str, token: str | None) -> Access:
+    """Where WebSocket clients may listen.
 
-    host, port = parse_address(options.websocket)
-    return Publisher(host, port, options.token)
+    Raises:
+        InputError: an open address without a token, or no usable token.
+    """
+    from micromimic.errors import InputError
+    from micromimic.web.settings import Access, parse_address
+
+    host, port = parse_address(websocket)
+    try:
+        return Access(host=host, port=port, token=token)
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
-class _Watch:
-    """One run: hands messages on, and notes what the exit code depends on."""
+def _feed(access: Access, session: LiveSession) -> Feed:
+    with needs_web():
+        from micromimic.web.live_feed import Feed
+    feed = Feed(access, session.listen)
+    note(f"micromimic: messages at {feed.address}")
+    return feed
 
-    def __init__(
-        self,
-        options: LiveOptions,
-        session: LiveSession,
-        stopper: Stopper,
-        status: StatusLine,
-        publisher: Publisher | None,
-    ) -> None:
-        self._options = options
-        self._session = session
-        self._stopper = stopper
-        self._status = status
-        self._publisher = publisher
-        self._face = False
 
-    def run(self, source: LiveSource) -> int:
-        """Hand every message on; the exit code."""
-        from micromimic._cli.live_print import Printer
-        from micromimic.pipelines.live_messages import Ended, FaceShape, Started
+def _watch(session: LiveSession, source: LiveSource, status: StatusLine) -> None:
+    """Hand every message on.
 
-        ended: Ended | None = None
-        with Printer(self._status, self._stopper, curve=self._options.curve) as printer:
-            for message in self._session:
-                if isinstance(message, Started) and self._options.seconds is not None:
-                    self._stopper.after(self._options.seconds)
-                self._face |= isinstance(message, FaceShape)
-                if self._publisher is not None:
-                    self._publisher.publish(message)
-                printer.put(message)
-                if isinstance(message, Ended):
-                    ended = message
-        if printer.curve_dropped:
-            note(f"{printer.curve_dropped} points of the curve were not read in time on stdout")
-        return self._outcome(source, ended)
+    Raises:
+        NoFaceError: a recording showed none.
+    """
+    from micromimic._cli.live_print import write_line
+    from micromimic.errors import NoFaceError
+    from micromimic.pipelines.live_messages import Ended, Status, json_line
 
-    def _outcome(self, source: LiveSource, ended: Ended | None) -> int:
-        from micromimic.errors import NoFaceError
-
-        if ended is not None:
-            self._status.end(ended)
-        if source.finite and not self._face and not self._stopper.asked:
-            raise NoFaceError(
-                f"expected a face in {source.name}, got none to its end; "
-                "use a video with a face that is frontal, lit and at least 60 pixels wide"
-            )
-        return 0
+    reason = ""
+    for message in session:
+        with status.aside():
+            heard = write_line(json_line(message))
+        if not heard:
+            session.stop()  # whoever read has gone
+        if isinstance(message, Status):
+            status.show(message)
+        elif isinstance(message, Ended):
+            reason = message.reason
+            status.end(message)
+    if session.curve_dropped:
+        note(f"{session.curve_dropped} points of the curve were not read in time on stdout")
+    if source.finite and not session.face_seen and reason != "stopped":
+        raise NoFaceError(
+            f"expected a face in {source.name}, got none to its end; "
+            "use a video with a face that is frontal, lit and at least 60 pixels wide"
+        )
 
 
 @contextlib.contextmanager
-def _signals(stopper: Stopper) -> Iterator[None]:
+def _signals(end: Callable[[], None]) -> Iterator[None]:
     """Ctrl-C and a polite kill stop the session; a second Ctrl-C is not waited for."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -272,7 +228,7 @@ def _signals(stopper: Stopper) -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.default_int_handler)
-        stopper.now()
+        end()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -1,4 +1,4 @@
-"""What a person sees beside the lines of JSON, and what stops a session."""
+"""What a person sees beside the lines of JSON."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import contextlib
 import re
 import shutil
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from queue import Empty, SimpleQueue
+from collections.abc import Iterator
 from typing import Final
 
 from micromimic._cli.console import note
@@ -126,53 +123,3 @@ class StatusLine(Closing):
         with contextlib.suppress(OSError):
             sys.stderr.write(_CLEAR + line[: max(0, width - 1)])
             sys.stderr.flush()
-
-
-class Stopper(Closing):
-    """Calls ``stop`` from a thread of its own, when asked or after some time.
-
-    A signal's handler interrupts the main thread wherever it is, perhaps while it holds the very
-    lock that ``stop`` needs; ``now`` only leaves a word for the thread.
-
-    >>> called = threading.Event()
-    >>> with Stopper(called.set) as stopper:
-    ...     stopper.after(0.01)
-    ...     called.wait(10), stopper.asked
-    (True, True)
-    """
-
-    def __init__(self, stop: Callable[[], None]) -> None:
-        self.asked = False
-        self._stop = stop
-        self._words: SimpleQueue[float | None] = SimpleQueue()  # may be used in a signal's handler
-        self._thread = threading.Thread(target=self._run, name="micromimic-stop", daemon=True)
-        self._thread.start()
-
-    def now(self) -> None:
-        """Stop."""
-        self._words.put(0.0)
-
-    def after(self, seconds: float) -> None:
-        """Stop in so many seconds."""
-        self._words.put(seconds)
-
-    def close(self) -> None:
-        """End the thread."""
-        self._words.put(None)
-        self._thread.join()
-
-    def _run(self) -> None:
-        ends: float | None = None
-        while True:
-            try:
-                word = self._words.get(
-                    timeout=None if ends is None else max(0.0, ends - time.monotonic())
-                )
-            except Empty:
-                ends = None
-                self.asked = True
-                self._stop()
-                continue
-            if word is None:
-                return
-            ends = min(time.monotonic() + word, ends if ends is not None else float("inf"))

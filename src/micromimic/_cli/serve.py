@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from micromimic._cli.app import app, interruptible
+from micromimic._cli.console import needs_web
 from micromimic._cli.records import Data
 from micromimic._cli.secrets import (
     DatabaseFile,
@@ -56,7 +57,7 @@ def serve(
     the next start.
     """
     from micromimic._cli.console import note, say
-    from micromimic.errors import InputError, MissingExtraError
+    from micromimic.errors import InputError
     from micromimic.store.database import default_data_dir
     from micromimic.web.settings import GIB, Settings, is_loopback
 
@@ -77,12 +78,6 @@ def serve(
         )
     except ValueError as error:
         raise InputError(str(error)) from None
-    try:
+    with needs_web():
         from micromimic.web.server import serve as run
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("micromimic"):
-            raise
-        raise MissingExtraError(
-            f"expected the package {error.name}, got none; pip install 'micromimic[web]'"
-        ) from None
     run(settings, say=say, warn=note)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from micromimic.media.frames import Frame
+
+QUEUE_BYTES: Final = 48 * 2**20
+_BYTES_PER_PIXEL: Final = 4  # grey, and what colour is made from
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,3 +50,12 @@ class LiveSource(Protocol):
 
     def close(self) -> None:
         """Give the camera or file back; may be called twice, and from another thread."""
+
+
+def queue_length(width: int, height: int, wanted: int = 64) -> int:
+    """Frames that may wait in a source: ``wanted``, or as many as 48 MiB hold, but at least 4.
+
+    >>> queue_length(640, 480), queue_length(3840, 2160)
+    (40, 4)
+    """
+    return max(4, min(wanted, QUEUE_BYTES // (_BYTES_PER_PIXEL * max(1, width * height))))

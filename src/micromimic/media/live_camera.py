@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from micromimic.errors import InputError, SourceLostError
 from micromimic.media.frames import Frame
-from micromimic.media.live import Arrival
-from micromimic.media.live_queue import Clock, queue_length
+from micromimic.media.live import Arrival, queue_length
+from micromimic.media.live_mailbox import Clock
 from micromimic.media.live_reader import ReaderSource
 
 HIGHEST_FPS: Final = 1000.0

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from micromimic.media.frames import Notice
-from micromimic.media.live import Arrival
-from micromimic.media.live_queue import Clock, queue_length
+from micromimic.media.live import Arrival, queue_length
+from micromimic.media.live_mailbox import Clock
 from micromimic.media.live_reader import ReaderSource
 from micromimic.media.video import open_source
 

@@ -15,8 +15,8 @@ from micromimic.errors import InputError
 from micromimic.media.closing import Closing
 from micromimic.media.frames import Frame
 from micromimic.media.limits import check_size
-from micromimic.media.live import Arrival
-from micromimic.media.live_queue import Clock, LiveQueue, queue_length
+from micromimic.media.live import Arrival, queue_length
+from micromimic.media.live_mailbox import Clock, Mailbox
 
 MIN_SIDE: Final = 32
 """Smaller pictures can hold no face."""
@@ -55,7 +55,7 @@ class PushSource(Closing):
         self.finite = True
         self._length = length
         self._clock = clock
-        self._queue = LiveQueue(length or 1, clock)
+        self._queue = Mailbox[Arrival](length or 1, clock=clock)
         self._lock = threading.Lock()
         self._shape: tuple[int, ...] | None = None
         self._timed: bool | None = None
@@ -92,9 +92,9 @@ class PushSource(Closing):
             seconds = self._seconds(time, arrived)
             if self._shape is None:
                 self._shape = shape
-                self._queue.length = self._length or queue_length(shape[1], shape[0])
+                self._queue.most = self._length or queue_length(shape[1], shape[0])
             number, self._count = self._count, self._count + 1
-            taken = self._queue.put(Arrival(_frame(number, seconds, picture), arrived))
+            taken = self._queue.offer(Arrival(_frame(number, seconds, picture), arrived))
             self._dropped += not taken
             return taken
 
@@ -124,7 +124,7 @@ class PushSource(Closing):
 
     def end(self) -> None:
         """No more frames come; those that wait are still taken, then the source ends."""
-        self._queue.fail(EOFError("no more frames are pushed"))
+        self._queue.end()
 
     def next(self, timeout: float) -> Arrival | None:
         """The next frame; None if none was pushed within ``timeout`` seconds.

@@ -9,7 +9,7 @@ from typing import Final
 from micromimic.errors import InputError, SourceLostError
 from micromimic.media.closing import Closing
 from micromimic.media.live import Arrival
-from micromimic.media.live_queue import Clock, LiveQueue
+from micromimic.media.live_mailbox import Clock, Mailbox
 
 JOIN_S: Final = 30.0
 """Longer than any read may last; a thread that is still there then hangs in a driver."""
@@ -37,7 +37,7 @@ class ReaderSource(Closing):
         self.finite = finite
         self._patient = patient
         self._clock = clock
-        self._queue = LiveQueue(length, clock)
+        self._queue = Mailbox[Arrival](length, clock=clock)
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._wanted = threading.Event()
@@ -100,14 +100,11 @@ class ReaderSource(Closing):
             for arrival in self._arrivals():
                 if self._stop.is_set():
                     break
-                if self._patient:
-                    self._queue.put_waiting(arrival)
-                else:
-                    self._queue.put(arrival)
+                self._queue.offer(arrival, wait=self._patient)
             else:
-                self._queue.fail(EOFError(f"{self.name} has ended"))
+                self._queue.end()
         except Exception as error:  # noqa: BLE001 - handed to the thread that takes the frames
-            self._queue.fail(error)
+            self._queue.end(error)
         finally:
             self._release()
 

@@ -21,9 +21,9 @@ from micromimic.media.decoder import DECODING
 from micromimic.media.frames import Frame
 from micromimic.media.geometry import Geometry, geometry_of
 from micromimic.media.limits import MOST_PIXELS
-from micromimic.media.live import Arrival
+from micromimic.media.live import Arrival, queue_length
 from micromimic.media.live_clock import CATCH_UP, Pacer, StreamClock
-from micromimic.media.live_queue import Clock, queue_length
+from micromimic.media.live_mailbox import Clock
 from micromimic.media.live_reader import ReaderSource
 from micromimic.media.pixels import gray_of, rgb_of
 from micromimic.media.tracks import is_default, playable
@@ -93,7 +93,7 @@ class StreamSource(ReaderSource):
             with contextlib.suppress(av.error.FFmpegError):
                 container.seek(container.start_time or 0)
         self._pixel_shape = stream.sample_aspect_ratio
-        self._queue.length = queue_length(stream.width, stream.height)
+        self._queue.most = queue_length(stream.width, stream.height)
         self._times = StreamClock(live=not self.finite)
         self._pacer = Pacer(1.0 if self.finite else CATCH_UP)
 

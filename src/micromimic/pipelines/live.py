@@ -2,17 +2,17 @@
 
 A thread each for reading, tracking and naming, with bounded queues between them::
 
-    source -> FrameBuffer -> Follower (track, curve, spot) -> Namer (flow, class) -> Outbox
+    source -> FrameBuffer -> Follower (track, curve, spot) -> Namer (flow, class) -> Listeners
 
 Whatever happens in one of them, all end; what went wrong is raised where messages are read.
 """
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
@@ -25,13 +25,16 @@ from micromimic.face.landmarks import LandmarkBackend
 from micromimic.face.tracking import FaceTracker
 from micromimic.media.closing import Closing
 from micromimic.media.live import LiveSource
+from micromimic.media.live_mailbox import Mailbox
 from micromimic.media.live_open import open_live
 from micromimic.models.onnx import load_model
 from micromimic.motion.live_spotting import LiveSpotter, Verdict
-from micromimic.pipelines.live_buffer import FrameBuffer, Gap
+from micromimic.pipelines.live_buffer import POLL_S, FrameBuffer, Gap, Reader
 from micromimic.pipelines.live_config import LiveConfig
-from micromimic.pipelines.live_follow import FollowConfig, Follower
+from micromimic.pipelines.live_follow import Follower
+from micromimic.pipelines.live_listeners import Listeners
 from micromimic.pipelines.live_messages import (
+    CurvePoint,
     Ended,
     LiveMessage,
     Started,
@@ -40,16 +43,14 @@ from micromimic.pipelines.live_messages import (
 )
 from micromimic.pipelines.live_meter import Meter, shortest_movement
 from micromimic.pipelines.live_naming import Namer, Naming
-from micromimic.pipelines.live_outbox import Outbox
 from micromimic.pipelines.live_ring import FaceRing
 
 __all__ = ["LiveConfig", "LiveSession", "live"]
 
-POLL_S: Final = 0.1
 STATUS_S: Final = 1.0
-RETRY_S: Final = (0.5, 1.0, 2.0, 5.0)
-"""Seconds between attempts to open a lost source again; the last is repeated."""
 JOIN_S: Final = 30.0
+MOST_UNNAMED: Final = 64
+"""Movements that may wait to be named; then tracking waits, and frames are thinned."""
 REMEMBER_S: Final = 30.0
 """Seconds of measurements that tracking keeps."""
 
@@ -116,9 +117,10 @@ class LiveSession(Closing):
         self._source = source
         model = load_model(config.model)
         self._buffer = FrameBuffer(config.buffer_s, may_drop=config.may_drop)
-        self._outbox = Outbox()
-        self._jobs: queue.SimpleQueue[Naming | Verdict | None] = queue.SimpleQueue()
+        self._listeners = Listeners()
+        self._jobs = Mailbox[Naming | Verdict](MOST_UNNAMED)
         self._meter = Meter()
+        self._reader = Reader(source, self._buffer, self._meter.receive)
         coloured = config.evidence or model.view == "faces"
         tracker = FaceTracker(config.tracking, backend, keep_s=REMEMBER_S)
         tracker.prepare()
@@ -126,36 +128,33 @@ class LiveSession(Closing):
             tracker,
             LiveSpotter(config.spotting, config.timing),
             FaceRing(config.ring_bytes, max(7.0, config.crop_margin, config.flow.margin)),
-            FollowConfig(config.curve, coloured),
-            self._outbox.put,
-            self._jobs.put,
+            self._listeners.put,
+            partial(self._jobs.offer, wait=True),
+            colour=coloured,
         )
         self._namer = Namer(model, config.shots(model.view))
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._abort = threading.Event()
+        self._aborted = False
         self._error: BaseException | None = None
-        self._reason = ""
-        self._lost_since: float | None = None
-        self._lost_why = ""
         self._status_at = 0.0
-        self._outbox.put(Started(source.name, model.info, config.policy))
+        self._listeners.put(Started(source.name, model.info, config.policy))
+        self.mailbox = self._listeners.add(config.waiting, curve=config.curve)
+        """What iteration reads; it may be awaited instead, once the session has started."""
 
     def __enter__(self) -> Self:
-        self._start()
+        self.start()
         return self
 
     def __iter__(self) -> Iterator[LiveMessage]:
         return self
 
     def __next__(self) -> LiveMessage:
-        self._start()
-        message = self._outbox.take()
-        if message is not None:
+        self.start()
+        for message in self.mailbox:
             return message
         self.close()
-        error, self._error = self._error, None
+        error = self.take_error()
         if error is None:
             raise StopIteration
         try:
@@ -166,7 +165,28 @@ class LiveSession(Closing):
     @property
     def curve_dropped(self) -> int:
         """Points of the curve that nobody read in time."""
-        return self._outbox.curve_dropped
+        return self.mailbox.dropped[CurvePoint]
+
+    @property
+    def face_seen(self) -> bool:
+        """Whether there was a face so far."""
+        return self._follower.segment >= 0
+
+    def listen(self, waiting: int) -> AbstractContextManager[Mailbox[LiveMessage]]:
+        """A mailbox of one's own, with everything from now on; any number may listen.
+
+        Args:
+            waiting: messages of passing interest that may wait to be read.
+        """
+        return self._listeners.listening(waiting)
+
+    def take_error(self) -> BaseException | None:
+        """What ended the session if it was no regular end, once.
+
+        It is not kept: its traceback holds the threads' frames, and they hold the session.
+        """
+        error, self._error = self._error, None
+        return error
 
     def push(self, picture: NDArray[np.uint8], time: float | None = None) -> bool:
         """Hand in a frame, for a session with source None.
@@ -187,12 +207,12 @@ class LiveSession(Closing):
                 f"expected a session without a source of its own, got {self._source.name}; "
                 "call micromimic.live() without a source to push frames"
             )
-        self._start()
+        self.start()
         return bool(put(picture, time))
 
     def stop(self) -> None:
         """End soon: what was received is finished, ``Ended`` follows. Safe in a signal handler."""
-        self._stop.set()
+        self._reader.stopping = True  # no lock: a handler may interrupt who holds it
 
     def close(self) -> None:
         """End now, and wait until no thread is left; may be called twice.
@@ -200,15 +220,13 @@ class LiveSession(Closing):
         Raises:
             SourceLostError: the source does not let go.
         """
-        self._abort.set()
-        self._stop.set()
-        self._buffer.end(discard=True)
+        self._abort()
         try:
             # It may be what a thread waits for; closing it wakes that.
             self._source.close()
         finally:
             self._join()
-            self._outbox.end()
+            self._listeners.end()
             self._follower.let_go()
 
     def status(self) -> Status:
@@ -230,7 +248,7 @@ class LiveSession(Closing):
         )
 
     def _state(self) -> State:
-        if self._lost_since is not None:
+        if self._reader.lost:
             return "lost_source"
         if not self._meter.processed:
             return "waiting"
@@ -239,10 +257,7 @@ class LiveSession(Closing):
         return "learning" if self._follower.learning else "watching"
 
     def _detail(self) -> str:
-        lines = []
-        if self._lost_since is not None:
-            gone = time.monotonic() - self._lost_since
-            lines.append(f"gone for {gone:.0f} s, trying again: {self._lost_why}")
+        lines = [self._reader.lost] if self._reader.lost else []
         if self._buffer.thinning > 1:
             lines.append(
                 f"the machine cannot keep up: one frame of {self._buffer.thinning} is taken"
@@ -258,11 +273,12 @@ class LiveSession(Closing):
             lines.append(f"{self.curve_dropped} points of the curve were not read in time")
         return "; ".join(lines)
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Begin, unless that was done before."""
         with self._lock:
-            if self._threads or self._stop.is_set():
+            if self._threads or self._reader.stopping:
                 if not self._threads:
-                    self._outbox.end()
+                    self._listeners.end()
                 return
             self._status_at = time.monotonic()
             for name, work in (("name", self._name), ("track", self._track), ("read", self._read)):
@@ -283,50 +299,26 @@ class LiveSession(Closing):
     def _fail(self, error: BaseException, *, drain: bool = False) -> None:
         """Note the first error; end everything, or only what comes in."""
         with self._lock:
-            if self._error is None and not self._abort.is_set():
+            if self._error is None and not self._aborted:
                 self._error = error
-        self._stop.set()
+        self._reader.stopping = True
         if not drain:
-            self._abort.set()
-            self._buffer.end(discard=True)
+            self._abort()
+
+    def _abort(self) -> None:
+        """End without finishing what was received."""
+        self._aborted = self._reader.stopping = True
+        self._buffer.end(discard=True)
+        self._jobs.close()
 
     def _read(self) -> None:
         """The reading thread: from the source to the buffer."""
         try:
-            while not self._stop.is_set():
-                try:
-                    arrival = self._source.next(POLL_S)
-                except SourceLostError as error:
-                    self._buffer.gap()
-                    if self._source.finite or not self._regain(error):
-                        raise
-                    continue
-                if arrival is not None:
-                    self._meter.receive(arrival)
-                    self._buffer.put(arrival)
-            self._reason = "stopped"
-        except EOFError:
-            self._reason = "stopped" if self._stop.is_set() else "the source has ended"
-        except SourceLostError as error:
-            if self._stop.is_set():
-                self._reason = "stopped"
-            else:
-                self._fail(error, drain=True)
+            self._reader.run()
         except BaseException as error:  # noqa: BLE001 - raised where messages are read
             self._fail(error, drain=True)
         finally:
             self._buffer.end()
-
-    def _regain(self, error: SourceLostError) -> bool:
-        """Try to open the source again until it works (True) or the session ends."""
-        self._lost_since, self._lost_why = time.monotonic(), str(error)
-        attempt = 0
-        while not self._stop.wait(RETRY_S[min(attempt, len(RETRY_S) - 1)]):
-            if self._source.reopen():
-                self._lost_since = None
-                return True
-            attempt += 1
-        return False
 
     def _track(self) -> None:
         """The tracking thread: from the buffer to messages and movements."""
@@ -344,39 +336,39 @@ class LiveSession(Closing):
                     self._follower.spot()
                 if time.monotonic() - self._status_at >= STATUS_S:
                     self._status_at = time.monotonic()
-                    self._outbox.put(self.status())
-            if not self._abort.is_set():
+                    self._listeners.put(self.status())
+            if not self._aborted:
                 self._follower.finish()
         except BaseException as error:  # noqa: BLE001 - raised where messages are read
             self._fail(error)
         finally:
-            self._jobs.put(None)
+            self._jobs.end()
 
     def _name(self) -> None:
         """The naming thread: from movements to events; it says the last word."""
         try:
-            while (job := self._jobs.get()) is not None:
-                if self._abort.is_set():
-                    continue
-                if isinstance(job, Verdict):
-                    settled = self._namer.settled(job)
-                    if settled is not None:
-                        self._outbox.put(settled)
-                else:
-                    event = self._namer.name(job)
-                    now = self._meter.source_time()
-                    self._outbox.put(self._namer.event(job, event, now))
+            for job in self._jobs:
+                self._name_one(job)
         except BaseException as error:  # noqa: BLE001 - raised where messages are read
             self._fail(error)
         finally:
-            self._outbox.put(self._last_word())
-            self._outbox.end()
+            self._listeners.put(self._last_word())
+            self._listeners.end()
+
+    def _name_one(self, job: Naming | Verdict) -> None:
+        if isinstance(job, Verdict):
+            settled = self._namer.settled(job)
+            if settled is not None:
+                self._listeners.put(settled)
+        else:
+            event = self._namer.name(job)
+            self._listeners.put(self._namer.event(job, event, self._meter.source_time()))
 
     def _last_word(self) -> Ended:
         error = self._error
         failed = "" if error is None else (str(error) or type(error).__name__)
         return Ended(
-            reason=" ".join(failed.split()) or self._reason or "stopped",
+            reason=" ".join(failed.split()) or self._reader.reason,
             received=self._buffer.received,
             processed=self._meter.processed,
             dropped=self._buffer.dropped,

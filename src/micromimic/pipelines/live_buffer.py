@@ -1,4 +1,4 @@
-"""Frames between the thread that reads the source and the one that tracks; what is dropped, how.
+"""From the source to the thread that tracks: lost and found again; what is dropped, and how.
 
 While the machine keeps up nothing is. When it does not, every 2nd, 3rd, ... frame is taken, so that
 those that remain are evenly spaced: the spotter needs an even rate more than a high one.
@@ -6,19 +6,24 @@ those that remain are evenly spaced: the spotter needs an even rate more than a 
 
 from __future__ import annotations
 
+import itertools
 import math
-import threading
 import time
-from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
-from micromimic.media.live import Arrival
+from micromimic.errors import SourceLostError
+from micromimic.media.live import Arrival, LiveSource
+from micromimic.media.live_mailbox import Clock, Mailbox
 
 MOST_FRAMES: Final = 1024
 MOST_BYTES: Final = 192 * 2**20
 WAITING_FRAMES: Final = 8
 """Frames that wait where none may be dropped."""
+POLL_S: Final = 0.1
+RETRY_S: Final = (0.5, 1.0, 2.0, 5.0)
+"""Seconds between attempts to open a lost source again; the last is repeated."""
 
 
 class Thinning:
@@ -86,8 +91,11 @@ class Thinning:
         self.every = min(self.every + 1, self.MOST)
 
 
+@dataclass(frozen=True, slots=True)
 class Gap:
-    """In place of a frame: the source was gone for a while."""
+    """In place of a frame: the source was gone for a while, from ``arrived`` on."""
+
+    arrived: float
 
 
 class FrameBuffer:
@@ -100,19 +108,19 @@ class FrameBuffer:
     """
 
     def __init__(
-        self, seconds: float, *, may_drop: bool = True, clock: Callable[[], float] = time.monotonic
+        self, seconds: float, *, may_drop: bool = True, clock: Clock = time.monotonic
     ) -> None:
         self._seconds = seconds
         self._may_drop = may_drop
         self._clock = clock
         self._thinning = Thinning(seconds)
-        self._items: deque[Arrival | Gap] = deque()
-        self._bytes = 0
-        self._ended = False
-        self._changed = threading.Condition()
+        self._box = Mailbox[Arrival | Gap](MOST_FRAMES if may_drop else WAITING_FRAMES)
         self.received = 0
         """Frames so far, those included that the source itself has dropped."""
         self.dropped = 0
+
+    def __len__(self) -> int:
+        return len(self._box)
 
     @property
     def thinning(self) -> int:
@@ -121,51 +129,27 @@ class FrameBuffer:
 
     def put(self, arrival: Arrival) -> None:
         """Add a frame, or drop it; waits only where none may be dropped."""
-        with self._changed:
-            number = arrival.frame.index
-            self.dropped += max(0, number - self.received)
-            self.received = max(self.received, number) + 1
-            if not self._may_drop:
-                self._changed.wait_for(lambda: self._ended or len(self._items) < WAITING_FRAMES)
-            elif self._refuse(number):
-                self.dropped += 1
-                return
-            if self._ended:
-                self.dropped += 1
-                return
-            self._items.append(arrival)
-            self._bytes += arrival.frame.gray.nbytes
-            self._changed.notify_all()
+        number = arrival.frame.index
+        self.dropped += max(0, number - self.received)
+        self.received = max(self.received, number) + 1
+        refused = self._may_drop and self._refuse(arrival)
+        self.dropped += refused or not self._box.offer(arrival, wait=not self._may_drop)
 
-    def _refuse(self, number: int) -> bool:
+    def _refuse(self, arrival: Arrival) -> bool:
         now = self._clock()
-        oldest = next((item for item in self._items if isinstance(item, Arrival)), None)
+        oldest = self._box.oldest()
         waiting = 0.0 if oldest is None else now - oldest.arrived
         before = self._thinning.every
         every = self._thinning.step(now, waiting)
-        if every > before:
-            self._halve()
-        full = len(self._items) >= MOST_FRAMES or self._bytes >= MOST_BYTES
-        return full or waiting > self._seconds or number % every != 0
-
-    def _halve(self) -> None:
-        """Let every second waiting frame go: what came too densely is what the backlog is."""
-        kept: deque[Arrival | Gap] = deque()
-        go = False
-        for item in self._items:
-            if isinstance(item, Arrival) and go:
-                self._bytes -= item.frame.gray.nbytes
-                self.dropped += 1
-            else:
-                kept.append(item)
-            go = not go
-        self._items = kept
+        if every > before:  # what came too densely is what the backlog is: every second one goes
+            turns = itertools.cycle((True, False))
+            self.dropped += self._box.sift(lambda item: next(turns) or isinstance(item, Gap))
+        full = len(self._box) * arrival.frame.gray.nbytes >= MOST_BYTES
+        return full or waiting > self._seconds or arrival.frame.index % every != 0
 
     def gap(self) -> None:
         """The source is gone; what comes later does not follow what came before."""
-        with self._changed:
-            self._items.append(Gap())
-            self._changed.notify_all()
+        self._box.put(Gap(self._clock()))
 
     def take(self, timeout: float) -> Arrival | Gap | None:
         """The oldest, or None after ``timeout`` seconds without one.
@@ -173,23 +157,75 @@ class FrameBuffer:
         Raises:
             EOFError: nothing is left and nothing will come.
         """
-        with self._changed:
-            self._changed.wait_for(lambda: self._items or self._ended, timeout)
-            if self._items:
-                item = self._items.popleft()
-                if isinstance(item, Arrival):
-                    self._bytes -= item.frame.gray.nbytes
-                self._changed.notify_all()
-                return item
-            if self._ended:
-                raise EOFError
-            return None
+        return self._box.take(timeout)
 
     def end(self, *, discard: bool = False) -> None:
         """Nothing more will come; what waits is still taken, unless it is to be discarded."""
-        with self._changed:
-            self._ended = True
-            if discard:
-                self.dropped += sum(isinstance(item, Arrival) for item in self._items)
-                self._items.clear()
-            self._changed.notify_all()
+        self._box.end()
+        if discard:
+            self.dropped += self._box.sift(lambda item: isinstance(item, Gap))
+
+
+class Reader:
+    """Reads a source until it ends, it is lost for good, or somebody sets ``stopping``.
+
+    Args:
+        source: what is read.
+        buffer: takes the frames.
+        receive: is told of each as well.
+    """
+
+    def __init__(
+        self, source: LiveSource, buffer: FrameBuffer, receive: Callable[[Arrival], None]
+    ) -> None:
+        self._source, self._buffer, self._receive = source, buffer, receive
+        self._lost: tuple[float, str] | None = None
+        self.stopping = False
+        self.reason = "stopped"
+        """Why it ended, where that was no error."""
+
+    @property
+    def lost(self) -> str:
+        """For how long the source is gone and why, in one line; empty while it is there."""
+        lost = self._lost
+        if lost is None:
+            return ""
+        return f"gone for {time.monotonic() - lost[0]:.0f} s, trying again: {lost[1]}"
+
+    def run(self) -> None:
+        """Read on, in a thread of its own.
+
+        Raises:
+            SourceLostError: the source is lost for good.
+            Exception: what the source raises.
+        """
+        while not self.stopping:
+            try:
+                arrival = self._source.next(POLL_S)
+            except EOFError:
+                self.reason = "stopped" if self.stopping else "the source has ended"
+                return
+            except SourceLostError as error:
+                self._buffer.gap()
+                if self._source.finite or not self._regain(error):
+                    if self.stopping:
+                        return
+                    raise
+                continue
+            if arrival is not None:
+                self._receive(arrival)
+                self._buffer.put(arrival)
+
+    def _regain(self, error: SourceLostError) -> bool:
+        """Try to open the source again until it works (True) or the session ends."""
+        self._lost = time.monotonic(), str(error)
+        for pause in itertools.chain(RETRY_S, itertools.repeat(RETRY_S[-1])):
+            ends = time.monotonic() + pause
+            while not self.stopping and time.monotonic() < ends:
+                time.sleep(min(pause, POLL_S))
+            if self.stopping:
+                return False
+            if self._source.reopen():
+                self._lost = None
+                return True
+        return False

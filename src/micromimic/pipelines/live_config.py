@@ -11,6 +11,7 @@ from micromimic.motion.flow import FlowConfig
 from micromimic.motion.live_spotting import LiveTiming
 from micromimic.motion.spotting_config import SpottingConfig
 from micromimic.pipelines.live_follow import LONGEST_SIDE
+from micromimic.pipelines.live_listeners import MOST_PASSING
 from micromimic.pipelines.shots import ShotConfig
 
 
@@ -23,9 +24,10 @@ class LiveConfig:
         model: an ONNX file that ``micromimic train`` wrote; None is the shipped flow-capsnet.
         average: seconds either side of onset and apex averaged before flow is computed.
         evidence: keep pictures of each event.
-        curve: tell the motion of each frame and the face's shape.
+        curve: who iterates over the session gets the motion of each frame and the face's shape.
         may_drop: False makes the source wait where the machine cannot keep up: for a source that
             need not keep a pace.
+        waiting: messages of passing interest (curve, shape, status) that may wait to be read.
         buffer_s: seconds for which a frame may wait.
         ring_bytes: memory for the recent frames that events are named from.
         crop_margin, crop_resolution: of the pictures, as for ``analyze``.
@@ -40,6 +42,7 @@ class LiveConfig:
     evidence: bool = False
     curve: bool = True
     may_drop: bool = True
+    waiting: int = MOST_PASSING
     buffer_s: float = 0.5
     ring_bytes: int = 256 * 2**20
     crop_margin: float = 5.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -24,27 +23,14 @@ LONGEST_SIDE = 1280
 """Pixels; larger pictures are made smaller before anything else."""
 
 
-@dataclass(frozen=True)
-class FollowConfig:
-    """What is made of a frame.
-
-    Args:
-        curve: tell the motion and the face's shape of each frame.
-        colour: keep colour for the pictures.
-    """
-
-    curve: bool
-    colour: bool
-
-
 class Follower:
     """Follows one face and spots its movements, a frame at a time; used by one thread.
 
     Args:
         tracker, spotter, ring: its tools.
-        config: what is made of a frame.
         tell: takes messages; must not wait.
-        name: takes movements to be named, and second looks at them; must not wait.
+        name: takes movements to be named, and second looks at them.
+        colour: keep colour for the pictures.
     """
 
     def __init__(
@@ -52,16 +38,18 @@ class Follower:
         tracker: FaceTracker,
         spotter: LiveSpotter,
         ring: FaceRing,
-        config: FollowConfig,
         tell: Callable[[LiveMessage], None],
-        name: Callable[[Naming | Verdict], None],
+        name: Callable[[Naming | Verdict], object],
+        *,
+        colour: bool,
     ) -> None:
         self._tracker, self._spotter, self._ring = tracker, spotter, ring
-        self._config = config
         self._tell, self._name = tell, name
+        self._keep_colour = colour
         self._curve = LiveCurve(spotter.config)
         self._person = -1
-        self._segment = -1
+        self.segment = -1
+        """Stretch of tracking; -1 before a face was seen."""
         self._last: tuple[int, float, FaceRow | None] = (-1, 0.0, None)
         self.found = False
         """The last frame showed the person who is watched."""
@@ -86,12 +74,11 @@ class Follower:
         row = self._tracker.update(gray, frame.time)
         row = None if row is None else self._watched(row)
         self.found = row is not None
-        if row is not None and row.segment != self._segment:
+        if row is not None and row.segment != self.segment:
             self._lock_on(row.segment)
-        if self._config.curve:
-            self._tell(self._point(frame, row, shrink, latency))
+        self._tell(self._point(frame, row, shrink, latency))
         if row is not None:
-            colour = self._colour(frame, shrink) if self._config.colour else None
+            colour = self._colour(frame, shrink) if self._keep_colour else None
             self._ring.add(frame.index, gray, row, colour)
         self._last = (frame.index, frame.time, row)
 
@@ -128,11 +115,10 @@ class Follower:
         return row
 
     def _lock_on(self, segment: int) -> None:
-        self._segment = segment
+        self.segment = segment
         self._curve.start_stretch()
-        if self._config.curve:
-            landmarks = self._tracker.shape_of(segment)
-            self._tell(FaceShape(segment, landmarks, cell_boxes(landmarks)))
+        landmarks = self._tracker.shape_of(segment)
+        self._tell(FaceShape(segment, landmarks, cell_boxes(landmarks)))
 
     def _point(
         self, frame: Frame, row: FaceRow | None, shrink: float, latency: Callable[[], float]

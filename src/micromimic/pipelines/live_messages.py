@@ -6,14 +6,11 @@ dropped ones included.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-import numpy as np
-
+from micromimic.plain import json_text, tidy
 from micromimic.results import ModelInfo, event_to_dict
 from micromimic.types import FloatArray, MicroExpression
 
@@ -40,18 +37,9 @@ class Started:
 
     def to_dict(self) -> dict[str, Any]:
         """One line of JSON."""
-        model = {
-            "name": self.model.name,
-            "version": self.model.version,
-            "trained_on": self.model.trained_on,
-        }
-        return {
-            "type": "start",
-            "schema": LIVE_SCHEMA,
-            "source": self.source,
-            "model": model,
-            "policy": self.policy,
-        }
+        model = {name: getattr(self.model, name) for name in ("name", "version", "trained_on")}
+        about = {"source": self.source, "model": model, "policy": self.policy}
+        return {"type": "start", "schema": LIVE_SCHEMA, **about}
 
 
 @dataclass(frozen=True)
@@ -70,12 +58,7 @@ class FaceShape:
 
     def to_dict(self) -> dict[str, Any]:
         """One line of JSON."""
-        return {
-            "type": "face",
-            "segment": self.segment,
-            "landmarks": np.round(self.landmarks, 3).tolist(),
-            "cells": np.round(self.cells, 3).tolist(),
-        }
+        return {"type": "face", **tidy(vars(self), 3)}
 
 
 @dataclass(frozen=True)
@@ -104,17 +87,15 @@ class CurvePoint:
 
     def to_dict(self) -> dict[str, Any]:
         """One line of JSON."""
-        cells = None if self.cells is None else np.round(self.cells, 5).tolist()
-        transform = None if self.transform is None else np.round(self.transform, 4).tolist()
         return {
             "type": "curve",
             "frame": self.frame,
             "time_s": round(self.time, 6),
             "found": self.found,
             "segment": self.segment,
-            "score": None if self.score is None else round(self.score, 4),
-            "cells": cells,
-            "transform": transform,
+            "score": tidy(self.score, 4),
+            "cells": tidy(self.cells, 5),
+            "transform": tidy(self.transform, 4),
             "latency_ms": round(1000 * self.latency_s, 3),
         }
 
@@ -202,22 +183,13 @@ class Status:
 
     def to_dict(self) -> dict[str, Any]:
         """One line of JSON."""
-        shortest = None if self.shortest_s is None else round(self.shortest_s, 4)
-        return {
-            "type": "status",
-            "time_s": round(self.time, 6),
-            "state": self.state,
+        content = vars(self) | {
             "fps": round(self.fps, 2),
             "source_fps": round(self.source_fps, 2),
-            "received": self.received,
-            "processed": self.processed,
-            "dropped": self.dropped,
-            "thinning": self.thinning,
-            "shortest_s": shortest,
-            "latency_ms": {name: round(value, 3) for name, value in self.latency_ms.items()},
-            "events": self.events,
-            "detail": self.detail,
+            "shortest_s": tidy(self.shortest_s, 4),
+            "latency_ms": tidy(self.latency_ms, 3),
         }
+        return {"type": "status", "time_s": round(content.pop("time"), 6), **content}
 
 
 @dataclass(frozen=True)
@@ -233,15 +205,7 @@ class Ended:
 
     def to_dict(self) -> dict[str, Any]:
         """One line of JSON."""
-        return {
-            "type": "end",
-            "reason": self.reason,
-            "received": self.received,
-            "processed": self.processed,
-            "dropped": self.dropped,
-            "events": self.events,
-            "withdrawn": self.withdrawn,
-        }
+        return {"type": "end", **vars(self)}
 
 
 LiveMessage = Started | FaceShape | CurvePoint | LiveEvent | Settled | Status | Ended
@@ -253,16 +217,4 @@ def json_line(message: LiveMessage) -> str:
     >>> json_line(Settled(3, kept=True))
     '{"type": "confirmed", "id": 3, "reason": ""}'
     """
-    content = message.to_dict()
-    try:
-        return json.dumps(content, allow_nan=False)
-    except ValueError:
-        return json.dumps(_finite(content), allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return json_text(message.to_dict())

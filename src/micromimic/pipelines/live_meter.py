@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 
 from micromimic.media.live import Arrival
+from micromimic.media.live_mailbox import Clock
 from micromimic.pipelines.quality import FRAMES_PER_MOVEMENT, LONGEST_S, SHORTEST_S
 
 RATE_S: Final = 2.0
@@ -24,7 +24,7 @@ class Meter:
         clock: as the arrivals'.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._received: deque[float] = deque()

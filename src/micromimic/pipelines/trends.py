@@ -20,7 +20,7 @@ from micromimic.pipelines.changes import (
 )
 from micromimic.pipelines.indicators import balance_interval, poisson_interval
 from micromimic.pipelines.session_numbers import RecordingNumbers, SessionNumbers
-from micromimic.reports.tables import tidy
+from micromimic.plain import tidy
 
 Counts = Callable[[RecordingNumbers], tuple[int, float] | None]
 """Of one recording: a count and its seconds, or positive and negative; None where unknown."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from importlib.resources import files
 from pathlib import Path, PurePath
 from typing import Final
 
 from micromimic import __version__
+from micromimic.plain import json_text
 from micromimic.reports.cards import cards
 from micromimic.reports.curves import timeline_data
 from micromimic.reports.sections import (
@@ -22,7 +22,7 @@ from micromimic.reports.sections import (
     timeline,
     warning_list,
 )
-from micromimic.reports.tables import printable, tidy
+from micromimic.reports.tables import printable
 from micromimic.results import Analysis
 
 # The browser itself refuses everything that would leave the page.
@@ -42,7 +42,7 @@ def embedded_json(value: object) -> str:
     >>> embedded_json({"a": "</script>"})
     '{"a":"\\\\u003c/script\\\\u003e"}'
     """
-    raw = json.dumps(tidy(value, digits=9), separators=(",", ":"), allow_nan=False)
+    raw = json_text(value, digits=9, separators=(",", ":"))
     return raw.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

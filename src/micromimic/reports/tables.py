@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import numpy as np
 
 from micromimic.datasets.cells import text_cell, text_cells
 from micromimic.labels import CELLS, EMOTIONS
+from micromimic.plain import json_text, tidy
 from micromimic.results import TABLE_COLUMNS, Analysis, event_to_dict, unit_names
 from micromimic.types import MotionCurve
 
@@ -21,26 +20,6 @@ CURVE_COLUMNS = ("time_s", "score", *CELLS)
 """Columns of ``curve.csv``: seconds, multiples of the noise, then canonical units by cell."""
 
 _CHUNK = 20_000
-
-
-def tidy(value: Any, digits: int = 6) -> Any:
-    """The same value with plain types that strict JSON can carry.
-
-    Floats are rounded, NaN and infinities become None, numpy scalars and arrays become Python
-    numbers and lists.
-
-    >>> tidy({"a": np.float32(0.1), "b": float("nan"), "c": (np.int64(3), True)})
-    {'a': 0.1, 'b': None, 'c': [3, True]}
-    """
-    if isinstance(value, np.generic | np.ndarray):
-        value = value.tolist()
-    if isinstance(value, float):
-        return round(value, digits) if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): tidy(item, digits) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [tidy(item, digits) for item in value]
-    return value
 
 
 def printable(text: str) -> str:
@@ -65,7 +44,7 @@ def events_json(content: Mapping[str, Any]) -> str:
     """
     plain = tidy(content)
     plain["source"]["path"] = printable(plain["source"]["path"])
-    return json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(plain, indent=2, ensure_ascii=False) + "\n"
 
 
 def events_csv(entries: Iterable[Mapping[str, Any]], extra: Sequence[str] = ()) -> str:

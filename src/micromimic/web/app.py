@@ -26,7 +26,7 @@ from micromimic.web.context import Runner, Workstation
 from micromimic.web.errors import install_handlers
 from micromimic.web.pages import add_pages
 from micromimic.web.security import API, Guard, cookie_name
-from micromimic.web.settings import Settings
+from micromimic.web.settings import Access, Settings
 
 _ABOUT: Final = (
     "Candidate micro-expressions in video: upload, review, export. Candidates, not verdicts; no "
@@ -60,20 +60,16 @@ def create_app(settings: Settings, store: Store, *, runner: Runner | None = None
             if runner is not None:
                 await to_thread.run_sync(runner.stop)
 
-    app = FastAPI(
+    app = guarded(
+        settings,
         title="micromimic workstation",
         version=micromimic.__version__,
         description=_ABOUT,
         openapi_url=f"{API}/openapi.json",
-        docs_url=None,  # they would load scripts from the network
-        redoc_url=None,
         lifespan=lifespan,
-        middleware=[Middleware(Guard, settings=settings)],
         generate_unique_id_function=lambda route: route.name,
-        redirect_slashes=False,
     )
     app.state.workstation = here
-    install_handlers(app)
     for part in (
         routes_info,
         routes_subjects,
@@ -85,6 +81,25 @@ def create_app(settings: Settings, store: Store, *, runner: Runner | None = None
         app.include_router(part.router, prefix=API, dependencies=_credentials(settings))
     app.include_router(live_socket.router, prefix=API)
     add_pages(app)
+    return app
+
+
+def guarded(access: Access, *, read_only: bool = False, **options: Any) -> FastAPI:
+    """An application without routes, behind the guard.
+
+    Args:
+        access: who may enter.
+        read_only: nothing can be changed by it; see `security.Guard`.
+        options: of FastAPI.
+    """
+    app = FastAPI(
+        docs_url=None,  # they would load scripts from the network
+        redoc_url=None,
+        middleware=[Middleware(Guard, access=access, read_only=read_only)],
+        redirect_slashes=False,
+        **options,
+    )
+    install_handlers(app)
     return app
 
 

@@ -26,8 +26,8 @@ from micromimic.media.proxy import ProxyWriter, proxy_size
 from micromimic.media.video import Frame, FrameSource, open_source
 from micromimic.pipelines.analyze import AnalyzeConfig, analyze_frames
 from micromimic.pipelines.session_numbers import movement_levels
+from micromimic.plain import tidy
 from micromimic.reports.elan import write_eaf
-from micromimic.reports.tables import tidy
 from micromimic.reports.write import write_analysis
 from micromimic.results import Analysis
 from micromimic.types import FaceTrack, MicroExpression

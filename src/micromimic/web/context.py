@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Final, Protocol
+from typing import Annotated, Any, Final, Protocol
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from micromimic.media.live import LiveSource
+from micromimic.media.live_mailbox import Mailbox
 from micromimic.models.onnx import load_model
 from micromimic.results import ModelInfo
 from micromimic.store.store import Store
-from micromimic.web.live_outbox import Watched
+from micromimic.web.live_wire import WAITING
 from micromimic.web.lobby import Lobby
 from micromimic.web.settings import Settings
 
@@ -36,11 +37,32 @@ class Runner(Protocol):
         """Look at the queue now: something was added, cancelled or removed."""
 
 
+class Watched(Protocol):
+    """What is needed of `pipelines.live.LiveSession`, which says what each does."""
+
+    @property
+    def mailbox(self) -> Mailbox[Any]:
+        """Its messages."""
+
+    @property
+    def curve_dropped(self) -> int:
+        """Points of the curve that were not read in time."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def close(self) -> None:
+        """End now, and wait until no thread is left."""
+
+    def take_error(self) -> BaseException | None:
+        """What ended it if it was no regular end, once."""
+
+
 def open_session(source: LiveSource) -> Watched:
     """A live session with the shipped model."""
-    from micromimic.pipelines.live import live  # noqa: PLC0415 - loads the whole pipeline
+    from micromimic.pipelines.live import LiveConfig, live  # noqa: PLC0415 - the whole pipeline
 
-    return live(source)
+    return live(source, config=LiveConfig(waiting=WAITING))
 
 
 @dataclass

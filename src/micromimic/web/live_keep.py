@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import shutil
 import threading
 from typing import Final
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.errors import MicromimicError, OutputError
+from micromimic.media.live_mailbox import Mailbox
 from micromimic.media.writer import VideoWriter
 from micromimic.store.records import Recording
 from micromimic.store.store import Store
@@ -56,7 +56,7 @@ class Keeper:
             self._incoming.discard()
             raise
         length = max(4, min(256, QUEUE_BYTES // (width * height)))
-        self._queue: queue.Queue[tuple[float, NDArray[np.uint8]] | None] = queue.Queue(length)
+        self._mailbox = Mailbox[tuple[float, NDArray[np.uint8]]](length)
         self._origin: float | None = None
         self._ended = threading.Event()
         self._failure: Exception | None = None
@@ -68,23 +68,18 @@ class Keeper:
 
     def put(self, picture: NDArray[np.uint8], time: float) -> None:
         """Hand in a frame; never waits. The picture must not change afterwards."""
-        if self._ended.is_set():
-            return
-        try:
-            self._queue.put_nowait((time, picture))
-        except queue.Full:
-            self.left_out += 1
+        if not self._ended.is_set():
+            self.left_out += not self._mailbox.offer((time, picture))
 
     def _work(self) -> None:
         try:
-            while (item := self._queue.get()) is not None:
+            for time, picture in self._mailbox:
                 if not self._ended.is_set():
-                    self._write(*item)
+                    self._write(time, picture)
         except (MicromimicError, OSError, ValueError) as error:
             self._failure = error
             self._end(f"the video could not be written: {error}")
-            while self._queue.get() is not None:
-                pass
+            self._mailbox.close()
 
     def _write(self, time: float, picture: NDArray[np.uint8]) -> None:
         if self._origin is None:
@@ -117,7 +112,7 @@ class Keeper:
             StoreError: the store refuses; nothing is left then.
             OutputError, OSError: the disk; nothing is left then.
         """
-        self._queue.put(None)
+        self._mailbox.end()
         self._thread.join()
         try:
             if self._failure is not None:

@@ -15,31 +15,32 @@ import logging
 import struct
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import anyio
 import numpy as np
 from fastapi import APIRouter, WebSocket
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.websockets import WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocketDisconnect
 
 from micromimic.errors import InputError, MicromimicError
 from micromimic.media.live_push import MIN_SIDE, PushSource
-from micromimic.web.context import MAX_LIVE_SESSIONS, Workstation, workstation
+from micromimic.plain import json_text
+from micromimic.web import live_wire
+from micromimic.web.context import MAX_LIVE_SESSIONS, Watched, Workstation, workstation
 from micromimic.web.errors import ApiError, response_for
 from micromimic.web.live_keep import Keeper
-from micromimic.web.live_outbox import Outbox, Pump
+from micromimic.web.live_wire import BROKEN, NOT_ALLOWED, NOT_UNDERSTOOD, TRY_LATER, close, send
 from micromimic.web.schemas import ID_PATTERN, PRINTABLE, WRITTEN
 from micromimic.web.uploads import Upload, check_consent
 
 MAX_PIXELS: Final = 1280 * 960
-SILENCE_S: Final = 20.0
-"""A client that sends nothing, or takes nothing, for longer is given up."""
 START_S: Final = 5.0
 """Seconds that the start message may take."""
 HEAD: Final = struct.Struct("<d")
-NOT_UNDERSTOOD, NOT_ALLOWED, BROKEN, TRY_LATER = 1003, 1008, 1011, 1013
 _LOG: Final = logging.getLogger("micromimic.web")
+
+T = TypeVar("T")
 
 router = APIRouter()
 
@@ -104,10 +105,11 @@ async def live(socket: WebSocket) -> None:
             )
         here.live.add(slot)
         await conversation.run(start)
-        await _close(socket, 1000)
+        await close(socket, 1000)
     except Refused as refusal:
-        await _say_error(socket, str(refusal))
-        await _close(socket, refusal.code)
+        with contextlib.suppress(WebSocketDisconnect):
+            await send(socket, json_text(_error(str(refusal))))
+        await close(socket, refusal.code)
     except WebSocketDisconnect:
         pass  # the client has gone; there is nobody to tell
     finally:
@@ -115,12 +117,11 @@ async def live(socket: WebSocket) -> None:
 
 
 class _Conversation:
-    """From start to kept: a reader and a writer on the event loop, the pipeline in its threads."""
+    """From start to kept: a reader and a writer on the event loop, the session in its threads."""
 
     def __init__(self, socket: WebSocket, here: Workstation) -> None:
         self._socket = socket
         self._here = here
-        self._outbox = Outbox(asyncio.get_running_loop())
         self._source = PushSource("browser")
         self._keeper: Keeper | None = None
         self._told = False
@@ -129,9 +130,21 @@ class _Conversation:
         """From the start on; raises Refused where the client must be told why it ends."""
         if start.keep == "video":
             await self._open_keeper(start)
-        pump = Pump(self._here.watch, self._source, self._outbox)
-        pump.start()
-        writer = asyncio.create_task(self._write())
+        error, kept = await self._watch(start)
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # its traceback holds this frame: a circle otherwise
+        if kept is not None:
+            if kept["type"] == "kept":  # the last frames may have met a limit after the last word
+                await self._tell_problem()
+            await send(self._socket, json_text(kept))
+
+    async def _watch(self, start: LiveStart) -> tuple[Exception | None, dict[str, Any] | None]:
+        """From the first frame to the last word; what went wrong, what is kept."""
+        opening = asyncio.create_task(asyncio.to_thread(self._open_session))
+        writer = asyncio.create_task(self._write(opening))
         reader = asyncio.create_task(self._read(start))
         try:
             await asyncio.wait({writer, reader}, return_when=asyncio.FIRST_COMPLETED)
@@ -140,31 +153,34 @@ class _Conversation:
                 await asyncio.wait({writer})
         finally:
             # Threads and files are put in order even while this task is being cancelled.
-            ending = asyncio.create_task(self._finish(start, pump, reader, writer))
-            error, kept = await _settled(ending)
-        if error is not None:
-            raise error
-        if kept is not None:
-            if kept["type"] == "kept":  # the last frames may have met a limit after the last word
-                await self._tell_problem()
-            await self._send(json.dumps(kept))
+            ending = asyncio.create_task(self._finish(start, opening, reader, writer))
+            ended = await _settled(ending)
+        return ended
+
+    def _open_session(self) -> Watched:
+        session = self._here.watch(self._source)
+        session.start()
+        return session
 
     async def _finish(
-        self, start: LiveStart, pump: Pump, *tasks: asyncio.Task[None]
+        self, start: LiveStart, opening: asyncio.Task[Watched], *tasks: asyncio.Task[None]
     ) -> tuple[Exception | None, dict[str, Any] | None]:
-        """End the pipeline's threads, both tasks and the video's file; what went wrong, what is
-        kept."""
-        pump.stop()
-        await asyncio.to_thread(pump.join)
+        """End both tasks, the session and the video's file; what went wrong, what is kept."""
         for task in tasks:
             task.cancel()
         endings = await asyncio.gather(*tasks, return_exceptions=True)
+        broken: BaseException | None = None
+        try:
+            session = await opening
+            await asyncio.to_thread(session.close)
+            broken = session.take_error()
+        except Exception as error:  # noqa: BLE001 - told to the client and logged below
+            broken = error
         kept = await self._keep(start)
-        broken = pump.take_error()
-        error = next((item for item in endings if isinstance(item, Exception)), None)
-        if error is None and broken is not None:
-            error = _broken(broken)
-        return error, kept
+        told = [item for item in endings if isinstance(item, Exception) and item is not broken]
+        if broken is not None:
+            told.append(_broken(broken))
+        return (told[0] if told else None), kept
 
     async def start(self) -> LiveStart:
         """What the client wants; raises Refused where it is not to be had.
@@ -230,7 +246,7 @@ class _Conversation:
         """Take frames until the client asks to stop."""
         size = HEAD.size + start.width * start.height
         while True:
-            async with self._silence("frames", SILENCE_S):
+            async with self._silence("frames", live_wire.SILENCE_S):
                 message = await self._receive()
             data = message.get("bytes")
             if data is None:
@@ -255,26 +271,22 @@ class _Conversation:
             if self._keeper is not None:
                 self._keeper.put(picture, time)
 
-    async def _write(self) -> None:
-        """Send messages until the pipeline has ended."""
-        while (text := await self._outbox.take()) is not None:
-            await self._send(text)
-            await self._tell_problem()
+    async def _write(self, opening: asyncio.Task[Watched]) -> None:
+        """Send messages until the session has ended."""
+        session = await asyncio.shield(opening)
+        with contextlib.suppress(EOFError):
+            while True:
+                content = (await session.mailbox.receive()).to_dict()
+                if content["type"] == "status":
+                    content["lost_points"] = session.curve_dropped
+                await send(self._socket, json_text(content))
+                await self._tell_problem()
 
     async def _tell_problem(self) -> None:
         """Say once why the video ends before the session does."""
         if self._keeper is not None and self._keeper.problem and not self._told:
             self._told = True
-            await self._send(json.dumps(_error(self._keeper.problem)))
-
-    async def _send(self, text: str) -> None:
-        try:
-            async with asyncio.timeout(SILENCE_S):
-                await self._socket.send_text(text)
-        except TimeoutError:
-            raise WebSocketDisconnect(1006) from None
-        except RuntimeError:  # it was closed while this was on its way
-            raise WebSocketDisconnect(1006) from None
+            await send(self._socket, json_text(_error(self._keeper.problem)))
 
     async def _keep(self, start: LiveStart) -> dict[str, Any] | None:
         """Make the video a recording; the message about it, None where nothing was to keep."""
@@ -300,7 +312,7 @@ class _Conversation:
         }
 
 
-async def _settled(task: asyncio.Task[Any]) -> Any:
+async def _settled(task: asyncio.Task[T]) -> T:
     """Wait for a task that must finish, however often this one is being cancelled meanwhile."""
     cancelled = False
     with anyio.CancelScope(shield=True):
@@ -332,21 +344,8 @@ def _line(error: Exception) -> str:
     return str(told["error"]["message"])
 
 
-def _broken(error: Exception) -> Refused:
+def _broken(error: BaseException) -> Refused:
     if isinstance(error, MicromimicError | ApiError):
         return Refused(BROKEN, str(error))
     _LOG.error("a live session broke", exc_info=error)
     return Refused(BROKEN, "unexpected error in the server; see its log")
-
-
-async def _say_error(socket: WebSocket, message: str) -> None:
-    with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
-        async with asyncio.timeout(SILENCE_S):
-            await socket.send_text(json.dumps(_error(message)))
-
-
-async def _close(socket: WebSocket, code: int) -> None:
-    if socket.application_state is WebSocketState.CONNECTED:
-        with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
-            async with asyncio.timeout(SILENCE_S):
-                await socket.close(code)

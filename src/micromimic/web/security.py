@@ -21,7 +21,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from micromimic.web.errors import error_response
-from micromimic.web.settings import Settings, is_loopback
+from micromimic.web.settings import Access, is_loopback
 
 API: Final = "/api/v1"
 UPLOAD_PATH: Final = f"{API}/recordings"
@@ -51,9 +51,9 @@ def same(given: str, wanted: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode())
 
 
-def cookie_name(settings: Settings) -> str:
+def cookie_name(access: Access) -> str:
     """One name a port: browsers share cookies between the ports of a host."""
-    return f"micromimic_{settings.port}"
+    return f"micromimic_{access.port}"
 
 
 def cookie_value(token: str) -> str:
@@ -66,14 +66,16 @@ class Guard:
 
     Args:
         app: what it guards.
-        settings: ``token``.
+        access: ``token``.
+        read_only: a WebSocket changes nothing here: pages of this machine may open one, and with
+            the token any page.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, access: Access, *, read_only: bool = False) -> None:
         self._app = app
-        self._settings = settings
-        self._token = settings.token
-        self._cookie = cookie_name(settings)
+        self._token = access.token
+        self._cookie = cookie_name(access)
+        self._read_only = read_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -82,10 +84,7 @@ class Guard:
             return
         refusal = self._refusal(scope)
         if scope["type"] == "websocket":
-            if refusal is None:
-                await self._app(scope, receive, send)
-            else:
-                await send({"type": "websocket.close", "code": 1008, "reason": "not allowed"})
+            await (refusal or self._app)(scope, receive, send)
             return
         answer = refusal or self._login(scope) or _too_long(scope)
         if answer is not None:
@@ -103,7 +102,7 @@ class Guard:
                 "that the server printed",
             )
         changes = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
-        if changes and not _own_origin(headers, host):
+        if changes and not self._from_where_it_may(headers, host):
             return error_response(
                 403, "expected a request from this server's own pages, got one from another site"
             )
@@ -119,6 +118,14 @@ class Guard:
             "This server needs its token: open the link that it printed when it started.\n",
             401,
             {"WWW-Authenticate": "Bearer"},
+        )
+
+    def _from_where_it_may(self, headers: Headers, host: str) -> bool:
+        if not self._read_only:
+            return _own_origin(headers, host)
+        page = headers.get("origin", "").partition("://")[2]
+        return (
+            self._token is not None or is_loopback(_host_name(page)) or _own_origin(headers, host)
         )
 
     def _may_enter(self, scope: Scope, headers: Headers) -> bool:

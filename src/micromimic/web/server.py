@@ -56,14 +56,14 @@ def serve(
         InputError: the address is taken or not this machine's.
         UnavailableError: another server has the data folder, or the database cannot be opened.
     """
-    with closing(_listen(settings.host, settings.port)) as listening:
+    with closing(listen_on(settings.host, settings.port)) as listening:
         settings = replace(settings, port=listening.getsockname()[1])
         with _private_files(), _only_one(settings.data):
             store = open_store(settings.data, settings.url)
             try:
                 runner = JobRunner(store, settings)
                 app = create_app(settings, store, runner=runner)
-                server = _Server(_config(app), lambda: _announce(settings, say, warn))
+                server = Server(server_config(app), lambda: _announce(settings, say, warn))
                 with _quiet_signals():
                     server.run([listening])
                 if server.failure is not None:
@@ -102,15 +102,19 @@ def _announce(
         )
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Says when it is ready, and keeps what kept it from starting."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], log_level: int = logging.WARNING
+    ) -> None:
         super().__init__(config)
         self._ready = ready
+        self._log_level = log_level
         self.failure: Exception | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept connections."""
         log = logging.getLogger("uvicorn.error")
         log.setLevel(logging.CRITICAL + 1)  # a failure to start is told by us, in one line
         try:
@@ -124,14 +128,23 @@ class _Server(uvicorn.Server):
             self.should_exit = True
             return
         finally:
-            log.setLevel(logging.WARNING)
+            log.setLevel(self._log_level)
         if self.started:
             for listening in sockets or ():
                 listening.listen(KNOCKING)  # asyncio has set it to what it accepts at once
             self._ready()
 
 
-def _config(app: object) -> uvicorn.Config:
+def server_config(
+    app: object, *, message_bytes: int = HEAD.size + MAX_PIXELS, grace_s: int | None = None
+) -> uvicorn.Config:
+    """How a server runs that is open to whoever comes.
+
+    Args:
+        app: what it serves.
+        message_bytes: largest message of a WebSocket.
+        grace_s: seconds that requests under way have when it is asked to stop.
+    """
     waiting, busy = limits()
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
@@ -144,13 +157,13 @@ def _config(app: object) -> uvicorn.Config:
         log_config=None,
         access_log=False,  # it would hold tokens and names
         server_header=False,
-        ws_max_size=HEAD.size + MAX_PIXELS,
+        ws_max_size=message_bytes,
         ws_per_message_deflate=False,
-        timeout_graceful_shutdown=GRACE_S,
+        timeout_graceful_shutdown=GRACE_S if grace_s is None else grace_s,
     )
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen_on(host: str, port: int, option: str = "--port") -> socket.socket:
     """A socket on the address.
 
     Raises:
@@ -171,7 +184,7 @@ def _listen(host: str, port: int) -> socket.socket:
             raise
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
-        remedy = "stop the other server or choose another --port" if taken else "choose another"
+        remedy = f"stop the other server or choose another {option}" if taken else "choose another"
         raise InputError(
             f"expected to listen on {host} port {port}, got: {error.strerror or error}; {remedy}"
         ) from None

@@ -1,4 +1,4 @@
-"""What the workstation's server is told when it starts: checked once, never changed."""
+"""What a server is told when it starts: checked once, never changed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,40 @@ GIB: Final = 1024**3
 DEFAULT_PORT: Final = 8420
 
 
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """Where a server listens, and who may enter.
+
+    Args:
+        host: address to listen on; anything but loopback needs a ``token``.
+        port: 0 takes a free one.
+        token: what every request must carry; None on loopback, where none is needed.
+
+    Raises:
+        ValueError: no such port or token, or an open address without a token.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    token: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_range("port", self.port, 0, 65535)
+        if self.token is None and not is_loopback(self.host):
+            raise ValueError(
+                f"expected a token for the open address {self.host}, got none; pass --token-file"
+            )
+        if self.token is not None:
+            check_token(self.token)
+
+
 @dataclass(frozen=True)
-class Settings:
-    """How one server runs.
+class Settings(Access):
+    """How one workstation runs.
 
     Args:
         data: the data folder: videos, pictures, and the database unless ``url`` names another.
         url: of the database; None is SQLite in the data folder.
-        host: address to listen on; anything but loopback needs a ``token``.
-        port: 0 takes a free one.
-        token: what every request must carry; None on loopback, where none is needed.
         max_bytes: largest upload.
         max_seconds: longest video.
         retention_days: days until an uploaded video and its pictures are removed, where the
@@ -41,9 +65,6 @@ class Settings:
 
     data: Path
     url: str | None = None
-    host: str = "127.0.0.1"
-    port: int = DEFAULT_PORT
-    token: str | None = None
     max_bytes: int = 4 * GIB
     max_seconds: float = 3600.0
     retention_days: int = 30
@@ -51,25 +72,42 @@ class Settings:
     memory_mb: int = 4096
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         # Workers run elsewhere: a path relative to this folder would mean another there.
         object.__setattr__(self, "data", Path(self.data).expanduser().absolute())
         for name, low, high in (
-            ("port", 0, 65535),
             ("max_bytes", 1, 1 << 50),
             ("max_seconds", 1, 30 * 86400),
             ("retention_days", 0, 36500),
             ("jobs", 1, 256),
             ("memory_mb", 256, 1 << 24),
         ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"expected {name} from {low} to {high}, got {value}")
-        if self.token is None and not is_loopback(self.host):
-            raise ValueError(
-                f"expected a token for the open address {self.host}, got none; pass --token-file"
-            )
-        if self.token is not None:
-            check_token(self.token)
+            _check_range(name, getattr(self, name), low, high)
+
+
+def _check_range(name: str, value: float, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"expected {name} from {low} to {high}, got {value}")
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Host and port of ``[HOST:]PORT``; the host is this machine where it is left out.
+
+    Raises:
+        ValueError: no port, or one that does not exist.
+
+    >>> parse_address("8421"), parse_address("0.0.0.0:80"), parse_address("[::1]:9000")
+    (('127.0.0.1', 8421), ('0.0.0.0', 80), ('::1', 9000))
+    """
+    host, _, port = text.rpartition(":")
+    number = int(port) if port.isascii() and port.isdigit() and len(port) < 6 else -1
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not 0 <= number <= 65535 or (":" in bare and bare == host):
+        raise ValueError(
+            f"expected PORT or HOST:PORT with a port from 0 to 65535, got {text!r}; "
+            "pass for example 8421"
+        )
+    return bare or "127.0.0.1", number
 
 
 def is_loopback(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""Live messages over WebSockets, to real clients: good, late, slow and rude ones."""
+"""A live session's feed over WebSockets, to real clients: good, late, slow and rude ones."""
 
 from __future__ import annotations
 
@@ -25,17 +25,16 @@ from micromimic.pipelines.live_messages import (
 )
 from micromimic.results import ModelInfo
 
+pytest.importorskip("fastapi")
 pytest.importorskip("websockets")
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from micromimic.web.publish import (
-    MAX_INCOMING,
-    MAX_INCOMING_BYTES,
-    Publisher,
-    parse_address,
-)
+from micromimic.pipelines.live_listeners import Listeners
+from micromimic.web import live_feed, live_wire
+from micromimic.web.live_feed import MAX_INCOMING, MAX_INCOMING_BYTES, Feed
+from micromimic.web.settings import Access, parse_address
 
 pytestmark = pytest.mark.needs("web")
 
@@ -49,11 +48,40 @@ HELLO = (
 ENDED = Ended("stopped", 10, 10, 0, 0, 0)
 
 
+class Published:
+    """A feed, and what it listens to in place of a session."""
+
+    def __init__(self, **access: Any) -> None:
+        self.listeners = Listeners()
+        self.feed = Feed(Access(**{"port": 0, **access}), self.listeners.listening)
+        self.address = self.feed.address
+        self.publish = self.listeners.put
+
+    @property
+    def clients(self) -> int:
+        return len(self.feed.clients)
+
+    @property
+    def lost(self) -> int:
+        return sum(box.dropped[CurvePoint] for box in list(self.feed.clients))
+
+    def close(self) -> None:
+        """As the command does: first the session, then the feed."""
+        self.listeners.end()
+        self.feed.close()
+
+    def __enter__(self) -> Published:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        assert not [t for t in threading.enumerate() if t.name == "micromimic-feed"]
+
+
 @pytest.fixture
-def publisher() -> Iterator[Publisher]:
-    with Publisher() as made:
+def publisher() -> Iterator[Published]:
+    with Published() as made:
         yield made
-    assert not [t for t in threading.enumerate() if t.name == "micromimic-publish"]
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -64,7 +92,7 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 
 @contextlib.contextmanager
-def join(publisher: Publisher, **options: Any) -> Iterator[ClientConnection]:
+def join(publisher: Published, **options: Any) -> Iterator[ClientConnection]:
     """A client that the publisher knows of."""
     before = publisher.clients
     with connect(publisher.address, compression=None, **options) as client:
@@ -95,7 +123,7 @@ def read_to_end(client: ClientConnection) -> tuple[list[dict[str, object]], int 
         return got, closed.rcvd.code if closed.rcvd else None
 
 
-def test_every_client_gets_every_message_in_order(publisher: Publisher) -> None:
+def test_every_client_gets_every_message_in_order(publisher: Published) -> None:
     sent: list[LiveMessage] = [STARTED, FACE, *map(curve, range(50)), Settled(1, True), ENDED]
     wanted = [message.to_dict() for message in sent]
     with join(publisher) as first, join(publisher) as second, join(publisher) as third:
@@ -105,7 +133,7 @@ def test_every_client_gets_every_message_in_order(publisher: Publisher) -> None:
             assert read(client, len(sent)) == json.loads(json.dumps(wanted))
 
 
-def test_who_comes_late_can_read_the_rest(publisher: Publisher) -> None:
+def test_who_comes_late_can_read_the_rest(publisher: Published) -> None:
     for message in (STARTED, status("no_face"), FACE, curve(1), Settled(1, True), status()):
         publisher.publish(message)
     with join(publisher) as client:
@@ -116,7 +144,7 @@ def test_who_comes_late_can_read_the_rest(publisher: Publisher) -> None:
 
 
 def test_the_end_reaches_clients_before_the_goodbye() -> None:
-    publisher = Publisher()
+    publisher = Published()
     with socket.socket() as narrow:
         narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         narrow.connect(parse_address(publisher.address.removeprefix("ws://")))
@@ -134,12 +162,11 @@ def test_the_end_reaches_clients_before_the_goodbye() -> None:
     assert got[-1]["type"] == "end"
     assert got[-2]["frame"] == sent - 1
     assert code == 1001
-    publisher.close()
     publisher.publish(curve(0))  # nobody minds
 
 
 @contextlib.contextmanager
-def deaf(publisher: Publisher) -> Iterator[None]:
+def deaf(publisher: Published) -> Iterator[None]:
     """A client that connects and never reads."""
     before = publisher.clients
     host, port = parse_address(publisher.address.removeprefix("ws://"))
@@ -151,7 +178,7 @@ def deaf(publisher: Publisher) -> Iterator[None]:
         yield
 
 
-def test_a_deaf_client_loses_curve_points_and_nobody_else_does(publisher: Publisher) -> None:
+def test_a_deaf_client_loses_curve_points_and_nobody_else_does(publisher: Published) -> None:
     sent, heard = 0, []
     with deaf(publisher), join(publisher) as good:
         ends = time.monotonic() + HANG_S
@@ -165,21 +192,33 @@ def test_a_deaf_client_loses_curve_points_and_nobody_else_does(publisher: Publis
     assert heard == list(range(sent))
 
 
-def test_a_client_that_leaves_more_than_curve_points_is_closed(publisher: Publisher) -> None:
+def test_a_client_that_takes_nothing_is_given_up(
+    publisher: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_wire, "SILENCE_S", 0.5)
     with deaf(publisher), join(publisher) as good:
         ends = time.monotonic() + HANG_S
         while publisher.clients == 2:
             publisher.publish(FACE)
             publisher.publish(curve(0))
             read(good, 2)
-            assert time.monotonic() < ends, "the deaf client was never closed"
+            assert time.monotonic() < ends, "the deaf client was never given up"
         assert publisher.clients == 1
         publisher.publish(ENDED)
         assert read(good, 1)[0]["type"] == "end"
 
 
+def test_no_more_clients_than_there_is_room_for(
+    publisher: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_feed, "MAX_CLIENTS", 1)
+    with join(publisher), pytest.raises(InvalidStatus) as refused, connect(publisher.address):
+        pass
+    assert refused.value.response.status_code == 503
+
+
 def test_rubbish_from_clients_is_ignored_within_limits(
-    publisher: Publisher, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    publisher: Published, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with contextlib.ExitStack() as stack:
         good, rude, huge, flood = (stack.enter_context(join(publisher)) for _ in range(4))
@@ -202,7 +241,7 @@ def test_rubbish_from_clients_is_ignored_within_limits(
     assert not caplog.records
 
 
-def test_other_sites_pages_may_not_listen(publisher: Publisher) -> None:
+def test_other_sites_pages_may_not_listen(publisher: Published) -> None:
     for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}):
         with (
             pytest.raises(InvalidStatus) as refused,
@@ -216,7 +255,7 @@ def test_other_sites_pages_may_not_listen(publisher: Publisher) -> None:
         wait_until(lambda: publisher.clients == 0)
 
 
-def test_a_host_name_that_points_here_is_refused(publisher: Publisher) -> None:
+def test_a_host_name_that_points_here_is_refused(publisher: Published) -> None:
     host, port = parse_address(publisher.address.removeprefix("ws://"))
     with socket.create_connection((host, port)) as raw:  # DNS rebinding
         raw.sendall(HELLO % b"evil.example")
@@ -224,7 +263,7 @@ def test_a_host_name_that_points_here_is_refused(publisher: Publisher) -> None:
 
 
 def test_with_a_token_everyone_must_say_it() -> None:
-    with Publisher("0.0.0.0", 0, "s3cret-token") as publisher:
+    with Published(host="0.0.0.0", token="s3cret-token") as publisher:
         port = publisher.address.rpartition(":")[2]
         address = f"ws://127.0.0.1:{port}"
         for url, headers in (
@@ -256,19 +295,19 @@ def test_with_a_token_everyone_must_say_it() -> None:
     ],
 )
 def test_an_address_that_cannot_be_is_told(host: str, token: str | None, said: str) -> None:
-    with pytest.raises(InputError, match=said) as error:
-        Publisher(host, 0, token)
+    with pytest.raises((InputError, ValueError), match=said) as error:
+        Published(host=host, token=token)
     assert "\n" not in str(error.value)
-    assert not [t for t in threading.enumerate() if t.name == "micromimic-publish"]
+    assert not [t for t in threading.enumerate() if t.name == "micromimic-feed"]
 
 
-def test_a_taken_port_is_told(publisher: Publisher) -> None:
+def test_a_taken_port_is_told(publisher: Published) -> None:
     _, port = parse_address(publisher.address.removeprefix("ws://"))
     with pytest.raises(InputError, match="choose another --websocket port"):
-        Publisher("127.0.0.1", port)
+        Published(port=port)
 
 
 @pytest.mark.parametrize("text", ["", "x", "70000", "-1", "localhost", "::1:80", "host:", "1.5"])
 def test_an_address_without_a_port_is_told(text: str) -> None:
-    with pytest.raises(InputError, match="expected PORT or HOST:PORT"):
+    with pytest.raises(ValueError, match="expected PORT or HOST:PORT"):
         parse_address(text)

@@ -1,0 +1,135 @@
+"""A live session to any number of WebSocket clients, who only listen; none can slow it down."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Final
+
+import uvicorn
+from fastapi import APIRouter, WebSocket
+from starlette.responses import PlainTextResponse
+from starlette.websockets import WebSocketDisconnect
+
+from micromimic.media.closing import Closing
+from micromimic.media.live_mailbox import Mailbox
+from micromimic.pipelines.live_messages import LiveMessage, json_line
+from micromimic.web.app import guarded
+from micromimic.web.live_wire import GONE_AWAY, NOT_ALLOWED, WAITING, close, send
+from micromimic.web.server import Server, listen_on, server_config
+from micromimic.web.settings import Access
+
+MAX_CLIENTS: Final = 32
+MAX_INCOMING_BYTES: Final = 4096
+MAX_INCOMING: Final = 50
+"""Messages a client may send in ten seconds; nothing of what it says is used."""
+_INCOMING_S: Final = 10.0
+_FLUSH_S: Final = 2.0
+
+router = APIRouter()
+
+Listen = Callable[[int], AbstractContextManager[Mailbox[LiveMessage]]]
+
+
+class Feed(Closing):
+    """A server in a thread of its own that sends every message of a session to every client.
+
+    A new client first gets the last ``start``, ``face`` and ``status``, so that it can read the
+    rest. On loopback no token is needed, but pages of other sites are refused; with a token,
+    clients say it as ``Authorization: Bearer TOKEN`` or ``?token=TOKEN``. Close the session first:
+    its clients get what waits for them then, for two seconds at most.
+
+    Args:
+        access: where to listen, and who may.
+        listen: ``LiveSession.listen``.
+
+    Raises:
+        InputError: the port is taken, or not this machine's.
+
+    Attributes:
+        clients: connected now.
+    """
+
+    def __init__(self, access: Access, listen: Listen) -> None:
+        self.listen = listen
+        self.clients: set[Mailbox[LiveMessage]] = set()
+        self._listening = listen_on(access.host, access.port, "--websocket port")
+        port = self._listening.getsockname()[1]
+        host = f"[{access.host}]" if ":" in access.host else access.host
+        self.address = f"ws://{host}:{port}"
+        app = guarded(access, read_only=True, openapi_url=None)
+        app.state.feed = self
+        app.include_router(router)
+        ready = threading.Event()
+        config: uvicorn.Config = server_config(app, message_bytes=MAX_INCOMING_BYTES, grace_s=1)
+        # What a client did wrong is no news for the one who runs the session.
+        self._server = Server(config, ready.set, log_level=logging.CRITICAL + 1)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._listening],), name="micromimic-feed", daemon=True
+        )
+        self._thread.start()
+        while not ready.wait(0.1):
+            if not self._thread.is_alive():
+                self._listening.close()
+                assert self._server.failure is not None
+                raise self._server.failure
+
+    def close(self) -> None:
+        """Wait until every client has what it waits for, or for two seconds; end the thread."""
+        ends = time.monotonic() + _FLUSH_S
+        while self.clients and time.monotonic() < ends:
+            time.sleep(0.01)
+        self._server.should_exit = True
+        self._thread.join()
+        self._listening.close()
+
+
+@router.websocket("/")
+async def follow(socket: WebSocket) -> None:
+    """Everything that the session says."""
+    feed = socket.app.state.feed
+    assert isinstance(feed, Feed)
+    if len(feed.clients) >= MAX_CLIENTS:
+        await socket.send_denial_response(PlainTextResponse("too many clients\n", 503))
+        return
+    await socket.accept()
+    with feed.listen(WAITING) as box:
+        feed.clients.add(box)
+        telling = asyncio.create_task(_tell(socket, box))
+        hearing = asyncio.create_task(_ignore(socket))
+        try:
+            await asyncio.wait({telling, hearing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            telling.cancel()
+            hearing.cancel()
+            await asyncio.gather(telling, hearing, return_exceptions=True)
+            feed.clients.discard(box)
+
+
+async def _tell(socket: WebSocket, box: Mailbox[LiveMessage]) -> None:
+    """Send until the session has ended, or the client takes nothing any more."""
+    with contextlib.suppress(WebSocketDisconnect):
+        try:
+            while True:
+                await send(socket, json_line(await box.receive()))
+        except EOFError:
+            await close(socket, GONE_AWAY, "the session has ended")
+
+
+async def _ignore(socket: WebSocket) -> None:
+    """Take what a client says and forget it; one that does not stop is closed."""
+    clock = asyncio.get_running_loop().time
+    since, count = clock(), 0
+    while count < MAX_INCOMING:
+        if (await socket.receive())["type"] == "websocket.disconnect":
+            return
+        count += 1
+        if clock() - since > _INCOMING_S:
+            since, count = clock(), 0
+    reason = "expected a client that listens, got too many messages"
+    await close(socket, NOT_ALLOWED, reason)
