@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -31,8 +32,10 @@ from micromimic.evaluation.recovery import (
 )
 from micromimic.labels import EMOTIONS
 from micromimic.media.video import VideoWriter
+from micromimic.pipelines import sensitivity_copies
 from micromimic.pipelines.sensitivity import (
     SensitivityConfig,
+    analyse_plain,
     plan,
     record_of,
     recover,
@@ -43,7 +46,7 @@ from micromimic.reports.sensitivity import COLUMNS, SCHEMA, sensitivity_json
 from micromimic.reports.sensitivity_page import answer, sensitivity_html
 from micromimic.results import ModelInfo
 from micromimic.synthesis.bump_units import BumpUnits
-from micromimic.synthesis.clips import ClipConfig, write_clip
+from micromimic.synthesis.clips import ClipConfig, plan_clip, render, write_clip
 from micromimic.synthesis.planting import REGIONS, Ground
 from micromimic.types import AnalysisWarning, Interval, SourceInfo
 
@@ -221,6 +224,44 @@ def test_a_changed_input_has_another_digest(tmp_path: Path) -> None:
 
 
 # --- what is planted
+
+
+def test_repeated_frames_are_told_even_after_a_lossy_encoder(tmp_path: Path) -> None:
+    """Else a planted movement would go on while the recording stands still."""
+    path = tmp_path / "twice.mp4"
+    config = replace(CLIP, seconds=4.0, fps=15.0, events_per_minute=15)
+    with VideoWriter(path, 30.0, 320, 240, lossless=False, crf=28, preset="veryfast") as writer:
+        for frame in render(plan_clip(config, 3)):
+            writer.write(frame)
+            writer.write(frame)
+    first = analyse_plain(path, CONFIG, lambda *told: None).ground.first
+    assert first.tolist() == [k // 2 * 2 for k in range(120)]
+
+
+def test_every_frame_of_an_ordinary_recording_is_its_own(result) -> None:
+    (kept,) = result[0].folder.rglob("unplanted.npz")
+    with np.load(kept) as arrays:
+        assert arrays["first"].tolist() == list(range(210))
+
+
+def test_limits_are_read_at_the_nearest_time(clip: Path, monkeypatch) -> None:
+    class Limits:
+        times = np.array([0.0, 1.0, 7.0])
+        regions: ClassVar = {"mouth": np.array([0.1, 0.2, np.nan])}
+
+    analysed = sensitivity_copies.analyze_frames
+
+    def with_limits(frames, **settings):
+        analysis = analysed(frames, **settings)
+        object.__setattr__(analysis, "limits", Limits())
+        return analysis
+
+    monkeypatch.setattr(sensitivity_copies, "analyze_frames", with_limits)
+    plain = analyse_plain(clip, CONFIG, lambda *told: None)
+    mouth = plain.limits["mouth"]
+    assert len(mouth) == len(plain.ground.times) == 210
+    assert mouth[[0, 14, 16, 100]].tolist() == [0.1, 0.1, 0.2, 0.2]
+    assert np.isnan(mouth[[125, 209]]).all()
 
 
 def test_what_is_planted_does_not_depend_on_what_was_found() -> None:

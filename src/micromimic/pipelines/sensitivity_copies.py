@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +25,8 @@ from micromimic.synthesis.planting import RECIPES, FieldSource, Ground, Planted,
 SIZES: Final = (0.15, 0.3, 0.6)
 """Canonical units; published maps of real micro-expressions peak at .14 to .42."""
 PER_SIZE: Final = 30
+_NEAR: Final = 0.4
+"""A frame that changes so much less than one beside it repeats the one before, where any do."""
 _ALL_PLAIN: Final = "unplanted copy"
 _ALL_PLANTED: Final = "planted copies"
 
@@ -65,16 +68,31 @@ class SensitivityConfig:
 
 
 class _Repeats:
-    """Notes which frames show the picture before again, bit by bit."""
+    """Notes how much each frame changes, to tell which show the picture before again."""
 
     def __init__(self) -> None:
-        self.first: list[int] = []
+        self._changes: list[float] = []
         self._before: NDArray[np.uint8] | None = None
 
     def look(self, frame: Frame) -> None:
-        again = self._before is not None and np.array_equal(self._before, frame.gray)
-        self.first.append(self.first[-1] if again else len(self.first))
+        if self._before is not None:
+            change = cv2.absdiff(frame.gray, self._before)
+            self._changes.append(float(change.mean()))
         self._before = frame.gray
+
+    def first(self, picture_share: float) -> NDArray[np.int_]:
+        """(T,) the frame whose picture each shows; as of `Ground`.
+
+        Args:
+            picture_share: of the source: below 1 some frames repeat one, if not bit by bit.
+        """
+        changes = np.array([np.inf, *self._changes])
+        again = changes == 0
+        if picture_share < 1:
+            padded = np.pad(changes[1:], 1)
+            beside = np.maximum(padded[:-2], padded[2:])
+            again[1:] |= changes[1:] < _NEAR * beside
+        return np.maximum.accumulate(np.where(again, 0, np.arange(len(changes))))
 
 
 def analyse_plain(source: str | Path, config: SensitivityConfig, report: Progress) -> Plain:
@@ -98,12 +116,13 @@ def analyse_plain(source: str | Path, config: SensitivityConfig, report: Progres
             progress=_tracking(report, 0, None, _ALL_PLAIN),
             each=repeats.look,
         )
+        share = frames.picture_share
     track = analysis.track
     ground = Ground(
         np.asarray(track.times, np.float64),
         track.segments,
         smoothed(track.transforms, track.segments, track.times),
-        np.array(repeats.first, np.int_),
+        repeats.first(share),
     )
     # Only spotters that measure their own limit give one.
     limits = getattr(analysis, "limits", None)
@@ -114,8 +133,19 @@ def analyse_plain(source: str | Path, config: SensitivityConfig, report: Progres
         found=analysis.found_ratio,
         candidates=candidates_of(analysis),
         ground=ground,
-        limits=None if limits is None else dict(limits.regions),
+        limits=None if limits is None else _at(ground.times, limits.times, limits.regions),
     )
+
+
+def _at(
+    times: NDArray[np.floating],
+    known: NDArray[np.floating],
+    regions: Mapping[str, NDArray[np.floating]],
+) -> dict[str, NDArray[np.floating]]:
+    """Limits at other times than they are known at: the nearest."""
+    later = np.searchsorted(known, times).clip(1, len(known) - 1)
+    nearest = later - (times - known[later - 1] < known[later] - times)
+    return {name: np.asarray(values)[nearest] for name, values in regions.items()}
 
 
 @dataclass(frozen=True)
