@@ -314,6 +314,7 @@ def test_repeated_pictures_of_a_folder_are_noticed(tmp_path: Path) -> None:
         ("libx264", {}),
         ("libx264", {"crf": "30"}),
         ("libx264", {"crf": "30", "preset": "superfast"}),
+        ("libx264", {"crf": "34", "g": "6"}),
         ("mpeg4", {"bf": "2", "g": "12", "b": "2M"}),
         ("mpeg2video", {"bf": "2", "g": "12", "b": "2M"}),
     ],

@@ -26,7 +26,8 @@ CLEARLY: Final = 0.5
 LONGEST: Final = 8
 """Frames from one new picture to the next; more are a face that rests."""
 LEAST: Final = 8
-"""New pictures in movement that are needed, and half as many of them shown more than once."""
+"""New pictures in movement that are needed, and half as many of them shown more than once; half of
+both where repeated and new are clearly apart."""
 MIN_SHARE: Final = 0.1
 """Fewer repeated frames than this are no matter of the rate."""
 
@@ -43,41 +44,50 @@ class RepeatWatch:
 
     def __init__(self) -> None:
         self._sample: tuple[Pixels, float] | None = None  # of the frame before, and its mean
-        self._changes: list[Pixels] = []  # of blocks, in the last two frames
+        self._key = False
+        self._changes: list[Pixels | None] = []  # of blocks, in the last two frames
         self._shares = array("f")
 
-    def add(self, gray: GrayImage) -> None:
-        """Look at the next frame."""
+    def add(self, gray: GrayImage, key: bool = False) -> None:
+        """Look at the next frame.
+
+        Args:
+            gray: its grey picture.
+            key: whether it was encoded without the frame before. Then it differs from that for
+                this reason, too, unless all are encoded so.
+        """
         apart = max(1, int((gray.size / SAMPLES) ** 0.5))
         sample = gray[apart // 2 :: apart, apart // 2 :: apart].astype(np.float32)
         light = cv2.mean(sample)[0] + 1.0
         before, self._sample = self._sample, (sample, light)
+        anew, self._key = key and not self._key, key
         if before is None:
             return
         # A lamp's flicker is no movement, and beats with the rate of the frames.
         change = cv2.absdiff(before[0], sample * np.float32(before[1] / light))
         blocks = cv2.resize(change, (SIDE, SIDE), interpolation=cv2.INTER_AREA).ravel()
         if self._changes:
-            self._shares.append(_share(self._changes[-1], *self._changes[:-1], blocks))
-        self._changes = [*self._changes[-1:], blocks]
+            beside = [*self._changes[:-1], None if anew else blocks]
+            self._shares.append(_share(self._changes[-1], beside))
+        self._changes = [*self._changes[-1:], None if anew else blocks]
 
     def pictures(self) -> float:
         """New pictures a frame, 1 where nothing shows that there are fewer."""
         shares = np.frombuffer(self._shares, np.float32)
-        least, little, between, most = np.histogram(shares, (0, 0.1, 0.2, 0.4, 0.8, 1.01))[0][
-            [0, 1, 3, 4]
-        ]
+        least, little, _, between, most = np.histogram(shares, (0, 0.1, 0.2, 0.4, 0.8, 1.01))[0]
         clear = between < 0.15 * most
         if not clear and least < 1.5 * little:
             return 1.0  # a few changes are small, none is next to nothing
-        steps = np.diff(np.flatnonzero(shares >= (CLEARLY if clear else REPEATS)))
+        new = np.flatnonzero(shares >= (CLEARLY if clear else REPEATS))
+        steps = np.diff(new)[np.isfinite(shares[new[:-1]] + shares[new[1:]])]
         steps = steps[steps <= LONGEST]
-        if len(steps) < LEAST:
+        need = LEAST // 2 if clear else LEAST
+        if len(steps) < need:
             return 1.0
         # Where movement pauses, a new picture changes as little as a repeated one.
         steps = steps[steps <= np.median(steps) + 1]
         found = len(steps) / float(steps.sum())
-        enough = found <= 1 - MIN_SHARE and 2 * (steps > 1).sum() >= LEAST
+        enough = found <= 1 - MIN_SHARE and 2 * (steps > 1).sum() >= need
         return found if enough else 1.0
 
     def notice(self, seconds: float) -> Notice | None:
@@ -99,11 +109,18 @@ class RepeatWatch:
         )
 
 
-def _share(change: Pixels, *beside: Pixels) -> float:
-    """Of what moves in a frame or beside it, how much changes in it; NaN where nothing moves."""
+def _share(change: Pixels | None, beside: list[Pixels | None]) -> float:
+    """Of what moves in a frame or beside it, how much changes in it.
+
+    Returns:
+        0 to 1; NaN where nothing moves, infinity where it is not known.
+    """
+    if change is None:
+        return np.inf
     most = change
     for other in beside:
-        most = np.maximum(most, other)
+        if other is not None:
+            most = np.maximum(most, other)
     moving = np.asarray(most >= MOVES, np.float32)
     whole = float(most @ moving)
     return float(change @ moving) / whole if whole else np.nan

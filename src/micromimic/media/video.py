@@ -242,7 +242,7 @@ class VideoSource(Closing):
                 length = max(step, float((picture.duration or 0) * self._time_base))
                 resized += (picture.width, picture.height) != self._geometry.stored
                 frame = self._frame(number, self._time(number, played[-1]), picture)
-                repeats.add(frame.gray)
+                repeats.add(frame.gray, picture.key_frame)
                 yield frame
             lead = lead_of(decoder, clock.origin)
         index.exact &= not (decoder.undecodable or decoder.stopped or decoder.order.decode_times)
