@@ -16,7 +16,7 @@ from starlette.testclient import WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
 from micromimic.media.live import LiveSource
-from micromimic.media.live_mailbox import Mailbox
+from micromimic.media.mailbox import Mailbox
 
 from .web_site import SOCKET, Site, running_site
 

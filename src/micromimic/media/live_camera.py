@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from micromimic.errors import InputError, SourceLostError
 from micromimic.media.frames import Frame
 from micromimic.media.live import Arrival, queue_length
-from micromimic.media.live_mailbox import Clock
 from micromimic.media.live_reader import ReaderSource
+from micromimic.media.mailbox import Clock
 
 HIGHEST_FPS: Final = 1000.0
 """Asked for where the caller names no rate: a driver takes the nearest that it has."""

@@ -10,8 +10,8 @@ from typing import Final
 
 from micromimic.media.frames import Notice
 from micromimic.media.live import Arrival, queue_length
-from micromimic.media.live_mailbox import Clock
 from micromimic.media.live_reader import ReaderSource
+from micromimic.media.mailbox import Clock
 from micromimic.media.video import open_source
 
 _DECODED_AHEAD: Final = 8

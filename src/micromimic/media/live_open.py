@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from micromimic.errors import InputError
 from micromimic.media.live import LiveSource
-from micromimic.media.live_mailbox import Clock
+from micromimic.media.mailbox import Clock
 
 if TYPE_CHECKING:
     from micromimic.media.live_camera import CameraOptions

@@ -16,7 +16,7 @@ from micromimic.media.closing import Closing
 from micromimic.media.frames import Frame
 from micromimic.media.limits import check_size
 from micromimic.media.live import Arrival, queue_length
-from micromimic.media.live_mailbox import Clock, Mailbox
+from micromimic.media.mailbox import Clock, Mailbox
 
 MIN_SIDE: Final = 32
 """Smaller pictures can hold no face."""

@@ -9,7 +9,7 @@ from typing import Final
 from micromimic.errors import InputError, SourceLostError
 from micromimic.media.closing import Closing
 from micromimic.media.live import Arrival
-from micromimic.media.live_mailbox import Clock, Mailbox
+from micromimic.media.mailbox import Clock, Mailbox
 
 JOIN_S: Final = 30.0
 """Longer than any read may last; a thread that is still there then hangs in a driver."""

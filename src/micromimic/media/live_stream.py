@@ -23,8 +23,8 @@ from micromimic.media.geometry import Geometry, geometry_of
 from micromimic.media.limits import MOST_PIXELS
 from micromimic.media.live import Arrival, queue_length
 from micromimic.media.live_clock import CATCH_UP, Pacer, StreamClock
-from micromimic.media.live_mailbox import Clock
 from micromimic.media.live_reader import ReaderSource
+from micromimic.media.mailbox import Clock
 from micromimic.media.pixels import gray_of, rgb_of
 from micromimic.media.tracks import is_default, playable
 

@@ -25,8 +25,8 @@ from micromimic.face.landmarks import LandmarkBackend
 from micromimic.face.tracking import FaceTracker
 from micromimic.media.closing import Closing
 from micromimic.media.live import LiveSource
-from micromimic.media.live_mailbox import Mailbox
 from micromimic.media.live_open import open_live
+from micromimic.media.mailbox import Mailbox
 from micromimic.models.onnx import load_model
 from micromimic.motion.live_spotting import LiveSpotter, Verdict
 from micromimic.pipelines.live_buffer import POLL_S, FrameBuffer, Gap, Reader

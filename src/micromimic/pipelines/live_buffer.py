@@ -15,7 +15,7 @@ from typing import Final
 
 from micromimic.errors import SourceLostError
 from micromimic.media.live import Arrival, LiveSource
-from micromimic.media.live_mailbox import Clock, Mailbox
+from micromimic.media.mailbox import Clock, Mailbox
 
 MOST_FRAMES: Final = 1024
 MOST_BYTES: Final = 192 * 2**20

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from typing import Final
 
-from micromimic.media.live_mailbox import Mailbox
+from micromimic.media.mailbox import Mailbox
 from micromimic.pipelines.live_messages import (
     CurvePoint,
     FaceShape,

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from micromimic.media.live import Arrival
-from micromimic.media.live_mailbox import Clock
+from micromimic.media.mailbox import Clock
 from micromimic.pipelines.quality import FRAMES_PER_MOVEMENT, LONGEST_S, SHORTEST_S
 
 RATE_S: Final = 2.0

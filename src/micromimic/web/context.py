@@ -11,7 +11,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from micromimic.media.live import LiveSource
-from micromimic.media.live_mailbox import Mailbox
+from micromimic.media.mailbox import Mailbox
 from micromimic.models.onnx import load_model
 from micromimic.results import ModelInfo
 from micromimic.store.store import Store

@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocketDisconnect
 
 from micromimic.media.closing import Closing
-from micromimic.media.live_mailbox import Mailbox
+from micromimic.media.mailbox import Mailbox
 from micromimic.pipelines.live_messages import LiveMessage, json_line
 from micromimic.web.app import guarded
 from micromimic.web.live_wire import GONE_AWAY, NOT_ALLOWED, WAITING, close, send

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.errors import MicromimicError, OutputError
-from micromimic.media.live_mailbox import Mailbox
+from micromimic.media.mailbox import Mailbox
 from micromimic.media.writer import VideoWriter
 from micromimic.store.records import Recording
 from micromimic.store.store import Store

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from micromimic.media.live_mailbox import Mailbox
+from micromimic.media.mailbox import Mailbox
 
 HANG_S = 30.0
 

@@ -57,7 +57,7 @@ class Mailbox(Generic[T]):
         self._passing = 0
         self._ended = False
         self._closed = False
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._changed = threading.Condition()
         self._ring: Callable[[], object] | None = None
 
@@ -160,7 +160,7 @@ class Mailbox(Generic[T]):
                 self._ring = partial(loop.call_soon_threadsafe, news.set)
             await news.wait()
 
-    def end(self, error: Exception | None = None) -> None:
+    def end(self, error: BaseException | None = None) -> None:
         """Nothing more comes; what waits is still taken, then the error is raised, or EOFError."""
         with self._changed:
             if not self._ended:
@@ -188,7 +188,7 @@ class Mailbox(Generic[T]):
         self._changed.notify_all()
         return item
 
-    def _ending(self) -> Exception:
+    def _ending(self) -> BaseException:
         return self._error or EOFError("nothing more comes")
 
     def _let_go(self) -> None:
