@@ -150,7 +150,7 @@ class FaceTracker:
         self._row = None
         step = 0.0 if self._previous_time is None else time - self._previous_time
         self._previous_time = time
-        if self._cuts.add(gray):
+        if self._cuts.add(gray) and self._lock is not None:
             self._release()  # who is in the other picture is looked up at once
         lock = self._lock
         if lock is None or not self._follow(lock, gray, time, step):
