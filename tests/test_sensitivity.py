@@ -528,7 +528,8 @@ def test_too_short_a_recording_is_one_line(tmp_path: Path, capfd) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("--sizes", "big"), ("--per-size", 0), ("--jobs", 0), ("--max-seconds", -1)]
+    "words",
+    [("--sizes", "big"), ("--sizes", ","), ("--per-size", 0), ("--jobs", 0), ("--max-seconds", -1)],
 )
 def test_wrong_usage(words: tuple[object, ...], clip: Path, capfd, tmp_path: Path) -> None:
     code, _, err = command(capfd, "sensitivity", clip, "--out", tmp_path / "out", *words)

@@ -55,6 +55,35 @@ def positive(value: float | None) -> float | None:
     return value
 
 
+Fps = Annotated[
+    float | None,
+    typer.Option(
+        callback=positive,
+        help="Frames a second: needed for folders of frames; for a video file it overrides the "
+        "file's own times.",
+        show_default=False,
+    ),
+]
+Track = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Which video track of a file that has several, from 1; if left out, the file's "
+        "default, then the one with the most frames.",
+        show_default=False,
+    ),
+]
+Model = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="A model that `micromimic train` wrote; the shipped one if left out.",
+        show_default=False,
+    ),
+]
+
+
 @app.callback()
 def _root(
     version: Annotated[
@@ -91,34 +120,10 @@ def analyze(
     out: Annotated[Path, typer.Option(help="Results go to OUT/<name of the input>/.")] = Path(
         "micromimic-results"
     ),
-    fps: Annotated[
-        float | None,
-        typer.Option(
-            callback=positive,
-            help="Frames a second: needed for folders of frames; for a video file it overrides "
-            "the file's own times.",
-            show_default=False,
-        ),
-    ] = None,
-    track: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Which video track of a file that has several, from 1; if left out, the file's "
-            "default, then the one with the most frames.",
-            show_default=False,
-        ),
-    ] = None,
+    fps: Fps = None,
+    track: Track = None,
     jobs: Annotated[int, typer.Option(min=1, help="Inputs analysed at the same time.")] = 1,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="A model that `micromimic train` wrote; the shipped one if left out.",
-            show_default=False,
-        ),
-    ] = None,
+    model: Model = None,
     inject: Annotated[
         str,
         typer.Option(

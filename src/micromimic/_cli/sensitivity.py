@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from micromimic._cli.app import app, interruptible, positive
+from micromimic._cli.app import Fps, Model, Track, app, interruptible, positive
 from micromimic._cli.console import Interrupted, note, say
 
 if TYPE_CHECKING:
@@ -28,9 +28,12 @@ def sizes_of(text: str) -> tuple[float, ...]:
     (0.15, 0.3, 0.6)
     """
     try:
-        return tuple(float(word) for word in text.replace(",", " ").split())
+        sizes = tuple(float(word) for word in text.replace(",", " ").split())
     except ValueError:
-        raise typer.BadParameter(f"expected numbers as .15,.3,.6, got {text!r}") from None
+        sizes = ()
+    if text and not sizes:
+        raise typer.BadParameter(f"expected numbers as .15,.3,.6, got {text!r}")
+    return sizes
 
 
 @app.command()
@@ -68,18 +71,9 @@ def sensitivity(
             callback=positive, help="Use only the beginning of the recording.", show_default=False
         ),
     ] = None,
-    fps: Annotated[
-        float | None,
-        typer.Option(callback=positive, help="As of `analyze`.", show_default=False),
-    ] = None,
-    track: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="As of `analyze`.", show_default=False),
-    ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="As of `analyze`.", show_default=False),
-    ] = None,
+    fps: Fps = None,
+    track: Track = None,
+    model: Model = None,
 ) -> None:
     """Plant movements of known size in copies of a recording, and see how many are found.
 
