@@ -31,7 +31,7 @@ from micromimic.synthesis.anny_units import load_anny_units
 from micromimic.synthesis.database_plans import DESIGNS, plan_databases
 from micromimic.synthesis.maps import MapConfig, draw_maps
 from micromimic.synthesis.measured import MeasuredConfig, measured_maps
-from micromimic.synthesis.units import UNIT_NAMES, unit_fields
+from micromimic.face.units import UNIT_NAMES, unit_fields
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

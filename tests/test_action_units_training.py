@@ -14,7 +14,7 @@ from sklearn.metrics import f1_score, precision_recall_fscore_support, roc_auc_s
 
 from micromimic.models.action_units import NEVER, UnitCalibration, UnitScores, load_unit_model
 from micromimic.synthesis.maps import MapConfig, draw_maps
-from micromimic.synthesis.units import UNIT_NAMES
+from micromimic.face.units import UNIT_NAMES
 from micromimic.training import units
 from micromimic.training.units_export import build_units_onnx
 from micromimic.training.units_fit import (

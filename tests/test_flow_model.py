@@ -27,7 +27,7 @@ from micromimic.models.registry import (
 )
 from micromimic.motion.flow import strain_of as strain
 from micromimic.synthesis.maps import MapConfig, generate_maps
-from micromimic.synthesis.units import UNIT_NAMES, sample_field, unit_fields
+from micromimic.face.units import UNIT_NAMES, sample_field, unit_fields
 
 LABELS = [EMOTIONS[k % 3] for k in range(240)]
 

@@ -24,7 +24,7 @@ from micromimic.synthesis.planting import (
     movement_field,
     plan_copy,
 )
-from micromimic.synthesis.units import UNIT_NAMES, unit_fields
+from micromimic.face.units import UNIT_NAMES, unit_fields
 
 FPS = 25.0
 STILL = ClipConfig(

@@ -18,7 +18,7 @@ from micromimic.synthesis.schedule import BlinkEvent, ClipConfig, clip_of_kind, 
 from micromimic.synthesis.speech import SpeechSpan, Viseme
 from micromimic.synthesis.tracks import Tracks, load_tracks, photo_tracks
 from micromimic.synthesis.truth import read_truth
-from micromimic.synthesis.units import UNIT_NAMES
+from micromimic.face.units import UNIT_NAMES
 from micromimic.synthesis.write import PEOPLE, ClipOptions, clip_options, synth_clips
 
 STILL = ClipConfig(

@@ -19,7 +19,7 @@ from micromimic.synthesis.clips import ClipConfig, plan_clip, planted_poses, ren
 from micromimic.synthesis.schedule import CLIP_KINDS, clip_of_kind
 from micromimic.synthesis.speech import SPEECH_UNITS, SpeechSpan, Viseme, draw_speech
 from micromimic.synthesis.truth import truth_of
-from micromimic.synthesis.units import UNIT_NAMES, sample_field, unit_fields
+from micromimic.face.units import UNIT_NAMES, sample_field, unit_fields
 
 from .test_live_spotting import sightings, verdicts, watch
 from .test_spotting import BROWS, MOUTH, plant, raised_cosine, still

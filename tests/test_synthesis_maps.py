@@ -18,7 +18,7 @@ from micromimic.synthesis import anny_derive
 from micromimic.synthesis.anny_units import load_anny_units
 from micromimic.synthesis.maps import MapConfig, draw_maps, generate_maps, maps_of_units
 from micromimic.synthesis.recipes import COMBINATIONS, Recipe, sample_recipe
-from micromimic.synthesis.units import (
+from micromimic.face.units import (
     MIDLINE,
     UNIT_NAMES,
     canvas_grid,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from micromimic.canonical import canvas_size
 from micromimic.errors import ModelError
-from micromimic.synthesis.units import CANVAS, UNIT_NAMES
+from micromimic.face.units import CANVAS, UNIT_NAMES
 
 PACKED: Final = canvas_size(1.0)
 """Side of a packed field: one sample a unit."""

@@ -1,6 +1,6 @@
 """Action units as pulls on the skin: a second source of fields, for judging what finds the first.
 
-`synthesis.units` derives its fields from head models, and what searches with them must not be
+`face.units` derives its fields from head models, and what searches with them must not be
 judged by them alone. Here each unit is a few pulls written down from where its muscle lies: a
 Gaussian patch of skin that is longer along the muscle than across it, and moves along it. Places,
 widths and directions vary with the seed, as faces do.

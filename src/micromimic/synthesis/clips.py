@@ -31,7 +31,7 @@ from micromimic.synthesis.nuisance import Pose, Sensor
 from micromimic.synthesis.schedule import ClipConfig, ClipPlan, plan_clip, stream
 from micromimic.synthesis.speech import SPEECH_UNITS
 from micromimic.synthesis.truth import ClipTruth, truth_of
-from micromimic.synthesis.units import RESOLUTION, UNIT_NAMES, depth_field, unit_fields
+from micromimic.face.units import RESOLUTION, UNIT_NAMES, depth_field, unit_fields
 
 __all__ = [
     "Actor",

@@ -27,7 +27,7 @@ from micromimic.synthesis.database_names import (
 from micromimic.synthesis.identities import FaceKind, Portrait, make_actor
 from micromimic.synthesis.recipes import Recipe, sample_recipe
 from micromimic.synthesis.schedule import BlinkEvent, ClipConfig, ClipPlan, Movement
-from micromimic.synthesis.units import UNIT_NAMES
+from micromimic.face.units import UNIT_NAMES
 
 _FACE_PX: Final = 15.0 / 0.287
 """Pixels of `ClipConfig.face_px` for one pixel a canonical unit."""

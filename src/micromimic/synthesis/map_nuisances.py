@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.canonical import MARGIN, UNITS
-from micromimic.synthesis.units import MIDLINE, RESOLUTION
+from micromimic.face.units import MIDLINE, RESOLUTION
 
 Array = NDArray[np.float32]
 

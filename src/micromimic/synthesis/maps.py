@@ -34,7 +34,7 @@ from micromimic.synthesis.map_nuisances import (
     see,
 )
 from micromimic.synthesis.recipes import Recipes, sample_recipe
-from micromimic.synthesis.units import CANVAS, RESOLUTION, UNIT_NAMES, depth_field, unit_fields
+from micromimic.face.units import CANVAS, RESOLUTION, UNIT_NAMES, depth_field, unit_fields
 
 Array = NDArray[np.float32]
 Faces = Literal["own", "mesh", "both"]
@@ -51,7 +51,7 @@ class MapConfig:
     the whole map to the size of real micro-expressions.
 
     Args:
-        faces: where the fields of the action units come from: ``own`` (`synthesis.units`), ``mesh``
+        faces: where the fields of the action units come from: ``own`` (`face.units`), ``mesh``
             (`synthesis.anny_units`, 16 faces), or ``both``, each map drawing from either.
         identities: different own faces drawn for one call.
         recipes: which combinations make a class (`synthesis.recipes`).

@@ -30,7 +30,7 @@ from micromimic.synthesis.maps import DrawnMaps, Faces, MapConfig, draw_movement
 from micromimic.synthesis.nuisance import Pose
 from micromimic.synthesis.recipes import Recipe
 from micromimic.synthesis.schedule import ClipConfig, ClipPlan, Movement
-from micromimic.synthesis.units import UNIT_NAMES, unit_fields
+from micromimic.face.units import UNIT_NAMES, unit_fields
 
 Pictures = Literal["mesh", "warped", "both"]
 

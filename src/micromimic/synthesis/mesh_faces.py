@@ -34,7 +34,7 @@ from micromimic.synthesis.identities import (
 )
 from micromimic.synthesis.mesh_paint import Canvas, Looks, draw_looks, paint
 from micromimic.synthesis.mesh_render import look
-from micromimic.synthesis.units import MIDLINE
+from micromimic.face.units import MIDLINE
 
 Array = NDArray[np.float64]
 

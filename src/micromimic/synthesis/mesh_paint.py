@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from micromimic.canonical import EYE_LEFT, INTEROCULAR
 from micromimic.synthesis.mesh_render import Array, Seen, occlusion, shade
-from micromimic.synthesis.units import MIDLINE
+from micromimic.face.units import MIDLINE
 
 Picture = NDArray[np.float32]
 Plane = NDArray[np.float32]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.labels import Emotion
-from micromimic.synthesis.units import UNIT_NAMES
+from micromimic.face.units import UNIT_NAMES
 
 
 class Combination(NamedTuple):

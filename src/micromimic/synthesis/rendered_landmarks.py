@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from micromimic.synthesis.mesh_render import Seen, look
 from micromimic.synthesis.rendered_mesh import Part, head_mesh
-from micromimic.synthesis.units import MIDLINE, UNIT_NAMES
+from micromimic.face.units import MIDLINE, UNIT_NAMES
 
 Array = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from micromimic.synthesis.mesh_paint import long_hair
 from micromimic.synthesis.rendered_camera import Window
 from micromimic.synthesis.rendered_mesh import MIDDLE, Part
 from micromimic.synthesis.schedule import ClipConfig
-from micromimic.synthesis.units import MIDLINE
+from micromimic.face.units import MIDLINE
 
 if TYPE_CHECKING:
     from micromimic.synthesis.rendered import Head

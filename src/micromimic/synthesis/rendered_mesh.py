@@ -25,7 +25,7 @@ from micromimic.synthesis.anny_derive import unit_motion
 from micromimic.synthesis.mesh_faces import HeadData, data_folder, head_data, sample_mask
 from micromimic.synthesis.mesh_render import look
 from micromimic.synthesis.rendered_camera import Camera, Window, rasterise
-from micromimic.synthesis.units import MIDLINE, UNIT_NAMES
+from micromimic.face.units import MIDLINE, UNIT_NAMES
 
 Array = NDArray[np.float64]
 Numbers = NDArray[np.intp]

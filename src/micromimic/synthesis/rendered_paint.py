@@ -28,7 +28,7 @@ from micromimic.synthesis.mesh_paint import (
 )
 from micromimic.synthesis.mesh_render import look, occlusion
 from micromimic.synthesis.rendered_mesh import HeadMesh, Part
-from micromimic.synthesis.units import MIDLINE
+from micromimic.face.units import MIDLINE
 
 Array = NDArray[np.float64]
 Picture = NDArray[np.float32]

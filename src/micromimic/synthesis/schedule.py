@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from micromimic.labels import EMOTIONS
 from micromimic.synthesis.recipes import Recipe, sample_recipe
 from micromimic.synthesis.speech import SpeechSpan, draw_speech
-from micromimic.synthesis.units import UNIT_NAMES
+from micromimic.face.units import UNIT_NAMES
 
 MovementKind = Literal["micro", "macro"]
 ClipKind = Literal["mixed", "neutral", "speaking", "blinking", "macro"]

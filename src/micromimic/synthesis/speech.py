@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.synthesis.units import UNIT_NAMES
+from micromimic.face.units import UNIT_NAMES
 
 _INDEX: Final = {name: index for index, name in enumerate(UNIT_NAMES)}
 

@@ -25,7 +25,7 @@ from micromimic.synthesis.identities import ANCHORS
 from micromimic.synthesis.rendered import Head, HeadScene
 from micromimic.synthesis.rendered_landmarks import head_landmarks
 from micromimic.synthesis.schedule import ClipPlan
-from micromimic.synthesis.units import UNIT_NAMES
+from micromimic.face.units import UNIT_NAMES
 
 Array = NDArray[np.float64]
 

@@ -18,7 +18,7 @@ from micromimic.models.action_units import UnitScores
 from micromimic.models.preprocess import center, mirror
 from micromimic.synthesis.maps import Faces, MapConfig, draw_maps
 from micromimic.synthesis.recipes import COMBINATIONS
-from micromimic.synthesis.units import UNIT_NAMES
+from micromimic.face.units import UNIT_NAMES
 from micromimic.training.fit import Progress
 
 _BLINK: Final = "45"  # tracking sees blinks, and lids differ in half of all maps
