@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from micromimic.labels import EMOTIONS
 from micromimic.types import (
     AnalysisWarning,
+    DetectionLimits,
     FaceTrack,
     MediaTimes,
     MicroExpression,
@@ -124,6 +125,7 @@ class Analysis:
         track: the face through the video.
         spotting: thresholds, blinks, rejections, gated time.
         media: where a player of the file shows what; None where its seconds are the analysis's.
+        limits: how small a movement would have been found, moment by moment and by region.
     """
 
     source: SourceInfo
@@ -137,6 +139,7 @@ class Analysis:
     track: FaceTrack
     spotting: Spotting
     media: MediaTimes | None = None
+    limits: DetectionLimits | None = None
 
     def media_seconds(self, seconds: float) -> float:
         """Where a player of the file shows a moment of the analysis."""

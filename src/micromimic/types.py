@@ -162,6 +162,41 @@ class MotionCurve:
 
 
 @dataclass(frozen=True)
+class DetectionLimits:
+    """The smallest movement that would have been found with probability one half.
+
+    Args:
+        times: (T,) seconds; at some 25 moments a second.
+        regions: by name (``forehead``, ``eyes``, ``nose``, ``mouth``, ``chin``), (T,) canonical
+            units of the largest displacement; inf where the region is closed, NaN where nothing is
+            known.
+    """
+
+    times: FloatArray
+    regions: Mapping[str, FloatArray]
+
+    def __post_init__(self) -> None:
+        _expect_shape("times", self.times, (None,))
+        for name, values in self.regions.items():
+            _expect_shape(name, values, (len(self.times),))
+
+
+@dataclass(frozen=True)
+class Amplitude:
+    """How far the skin moved.
+
+    Args:
+        units: canonical units, 15 between the eyes.
+        deviation: its standard deviation, by the face's own movement around.
+        pixels: the same movement in pixels of the picture.
+    """
+
+    units: float
+    deviation: float
+    pixels: float
+
+
+@dataclass(frozen=True)
 class FlowMap:
     """Onset-to-apex motion of the canonical face.
 
@@ -202,6 +237,8 @@ class Recognition:
     uncertain: bool
     votes: FloatArray | None = None
     action_units: tuple[UnitEvidence, ...] = ()
+    amplitude: Amplitude | None = None
+    false_alarms_per_hour: float | None = None
 
     def __post_init__(self) -> None:
         if set(self.probabilities) != set(EMOTIONS):
@@ -295,6 +332,9 @@ class MicroExpression:
         regions: share of each cell's place in the winning class, by name, summing to 1.
         evidence: pictures and maps, for reports; None when not asked for.
         action_units: which it looks like, the largest share first; empty where none stands out.
+        amplitude: how far it goes; None where the dense flow did not see it.
+        false_alarms_per_hour: how many as strong chance makes in an hour of this recording; None
+            where that is not known.
     """
 
     interval: Interval
