@@ -237,8 +237,6 @@ class Recognition:
     uncertain: bool
     votes: FloatArray | None = None
     action_units: tuple[UnitEvidence, ...] = ()
-    amplitude: Amplitude | None = None
-    false_alarms_per_hour: float | None = None
 
     def __post_init__(self) -> None:
         if set(self.probabilities) != set(EMOTIONS):
@@ -348,3 +346,5 @@ class MicroExpression:
     regions: Mapping[str, float] = field(default_factory=dict)
     evidence: Evidence | None = None
     action_units: tuple[UnitEvidence, ...] = ()
+    amplitude: Amplitude | None = None
+    false_alarms_per_hour: float | None = None
