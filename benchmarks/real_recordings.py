@@ -36,11 +36,12 @@ from micromimic.evaluation.recovery import (
     classes_of,
     share_of,
 )
+from micromimic.labels import REGIONS
 from micromimic.media.formats import video_files
 from micromimic.pipelines.sensitivity import SensitivityConfig, analyse_plain, recover
 from micromimic.reports.markdown import grid
 from micromimic.synthesis.bump_units import Field
-from micromimic.synthesis.planting import REGIONS, FieldSource, Recipes
+from micromimic.synthesis.planting import FieldSource, Recipes
 
 SHARED: Final = Path(__file__).resolve().parents[1].parent / "shared"
 RECIPES: Final[Recipes] = {

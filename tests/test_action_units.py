@@ -214,9 +214,8 @@ def test_every_file_names_them(tmp_path: Path):
     wanted = ["L12+6", "", "1+2", "", "L12+6", ""]
     assert [unit_names(entry["action_units"]) for entry in content["events"]] == wanted
     with (tmp_path / "out" / "events.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))
-    assert rows[0][-1] == "action_units"
-    assert [row[-1] for row in rows[1:]] == wanted
+        rows = list(csv.DictReader(file))
+    assert [row["action_units"] for row in rows] == wanted
     assert analysis.to_frame()["action_units"].tolist() == wanted
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert page.count("AU12 left</b> lip corner puller") == 2

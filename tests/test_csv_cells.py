@@ -94,4 +94,6 @@ def test_every_writer_of_csv_makes_its_text_plain() -> None:
         if {"DictWriter", "writerow", "writerows", "to_csv"} & set(calls):
             writers.append(path.name)
             assert "from micromimic.datasets.cells import" in text, path
-    assert sorted(writers) == ["epochs_file.py", "manifest.py", "predictions.py", "tables.py"]
+    assert sorted(writers) == [
+        "epochs_file.py", "manifest.py", "predictions.py", "sensitivity.py", "tables.py",
+    ]  # fmt: skip

@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 
 from micromimic.canonical import apply_affine, canvas_to_unit, invert_affine, scale_of
-from micromimic.labels import EMOTIONS
+from micromimic.labels import EMOTIONS, REGIONS
 from micromimic.media.video import VideoWriter, open_source
 from micromimic.synthesis.bump_units import MIDLINE, PAIRED, BumpUnits, samples_a_unit
 from micromimic.synthesis.clips import ClipConfig, plan_clip, planted_poses, render
 from micromimic.synthesis.planted_source import PlantedSource, Warp, smoothed
 from micromimic.synthesis.planting import (
     LEAD_S,
-    REGIONS,
     Ground,
     deal,
     movement_field,

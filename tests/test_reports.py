@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,13 +12,13 @@ import numpy as np
 import pytest
 
 from micromimic.errors import OutputError
-from micromimic.labels import CELLS
+from micromimic.labels import CELLS, REGIONS
 from micromimic.plain import tidy
 from micromimic.reports import write as writing
 from micromimic.reports.curves import minmax, packed, packed_times, timeline_data
-from micromimic.reports.tables import CURVE_COLUMNS, write_curve_csv
+from micromimic.reports.tables import CURVE_COLUMNS, events_csv, events_json, write_curve_csv
 from micromimic.reports.write import FILES, write_analysis
-from micromimic.types import MotionCurve
+from micromimic.types import DetectionLimits, MotionCurve
 
 from .sample_analysis import (
     PLANTED,
@@ -53,14 +54,61 @@ def test_json_follows_the_contract(folder, analysis):
     content = json.loads(text, parse_constant=no_nan)
     assert content["schema"] == "micromimic.events/1"
     assert set(content) == {
-        "schema", "source", "face", "warnings", "model", "events", "indicators",
+        "schema", "source", "face", "warnings", "model", "events", "indicators", "limits",
     }  # fmt: skip
     assert len(content["events"]) == 6
     for entry, planted in zip(content["events"], PLANTED, strict=True):
         assert (entry["onset_s"], entry["apex_s"], entry["offset_s"]) == planted[:3]
         assert entry["label"] == planted[3]
         assert set(entry["probabilities"]) == {"negative", "positive", "surprise"}
+    first, third = content["events"][0], content["events"][2]
+    assert first["amplitude"] == {"units": 0.41, "deviation": 0.05, "px": 4.1}
+    assert first["false_alarm_rate_per_hour"] == 0.002
+    assert (third["amplitude"], third["false_alarm_rate_per_hour"]) == (None, None)
+    assert list(content["limits"]) == list(REGIONS)
     assert content["warnings"][0]["code"] == "face_lost"
+
+
+def test_limits_are_summed_up_over_the_faces_time():
+    times = np.arange(100) * 0.04 + np.where(np.arange(100) >= 60, 5.0, 0.0)  # 5 s without the face
+    chin = np.full(100, 0.1)
+    chin[20:60], chin[60:90], chin[90:] = 0.25, np.inf, np.nan
+    mouth = np.where(np.arange(100) < 40, 0.3, np.inf)
+    limits = DetectionLimits(times, {"mouth": mouth, "chin": chin})
+    analysis = replace(sample_analysis(evidence=False), limits=limits)
+    found = analysis.region_limits()
+    assert found["chin"].units == (0.1, 0.25, np.inf)
+    assert found["chin"].pixels == pytest.approx((1.0, 2.5, np.inf))  # 10 px a unit
+    assert found["chin"].seconds == pytest.approx(60 * 0.04, abs=0.021)
+    assert found["chin"].share == pytest.approx(0.6, abs=0.003)
+    written = analysis.to_dict()["limits"]
+    assert written["mouth"] == {
+        "median_units": None, "median_px": None, "p10_units": 0.3, "p10_px": 3.0,
+        "p90_units": None, "p90_px": None, "open_share": pytest.approx(0.398, abs=1e-3),
+        "seconds": pytest.approx(1.6),
+    }  # fmt: skip
+    events_json(analysis.to_dict())  # strict, or ValueError
+
+
+@pytest.mark.parametrize("moments", [0, 1])
+def test_no_limits_are_none(moments, tmp_path):
+    limits = DetectionLimits(np.zeros(moments), {name: np.ones(moments) for name in REGIONS})
+    for found in (None, limits):
+        analysis = replace(sample_analysis(evidence=False), limits=found)
+        assert analysis.to_dict()["limits"] is None
+        write_curve_csv(analysis.curve, tmp_path / "curve.csv", found)
+        assert all(line.endswith("," * len(REGIONS)) for line in
+                   (tmp_path / "curve.csv").read_text().splitlines()[1:50])  # fmt: skip
+
+
+def test_tables_of_answers_from_before_amplitudes():
+    entry = sample_analysis(evidence=False).to_dict()["events"][0]
+    del entry["amplitude"], entry["false_alarm_rate_per_hour"]
+    (row,) = csv.DictReader(events_csv([entry]).splitlines())
+    assert list(row)[-4:] == [
+        "amplitude_units", "amplitude_sd", "amplitude_px", "false_alarm_rate_per_hour",
+    ]  # fmt: skip
+    assert set(list(row.values())[-4:]) == {""}
 
 
 def test_tidy_leaves_only_what_json_can_carry():
@@ -74,16 +122,27 @@ def test_events_csv_agrees_with_to_frame(folder, analysis):
     read = pd.read_csv(folder / "events.csv", keep_default_na=False)
     expected = analysis.to_frame()
     assert list(read.columns) == list(expected.columns)
+    numbers = list(expected.columns)[-4:]
+    read[numbers] = read[numbers].apply(pd.to_numeric)
     pd.testing.assert_frame_equal(read, expected, check_dtype=False)
+    assert read["amplitude_sd"].tolist()[:2] == [0.05, 0.06]
+    assert np.isnan(read["amplitude_units"][2])
 
 
 def test_curve_csv_is_the_curve_with_empty_cells_where_lost(folder, analysis):
     with (folder / "curve.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
-    assert tuple(rows[0]) == CURVE_COLUMNS == ("time_s", "score", *CELLS)
+    limits = [f"limit_{name}" for name in ("forehead", "eyes", "nose", "mouth", "chin")]
+    assert tuple(rows[0]) == CURVE_COLUMNS == ("time_s", "score", *CELLS, *limits)
     assert len(rows) == 12001
     values = np.array([[float(x) if x else np.nan for x in row] for row in rows[1:]])
-    expected = np.column_stack([analysis.curve.times, analysis.curve.score, analysis.curve.cells])
+    known = analysis.limits.at(analysis.curve.times)
+    expected = np.column_stack(
+        [analysis.curve.times, analysis.curve.score, analysis.curve.cells, *known.values()]
+    )
+    assert np.isinf(expected).any() and np.isnan(expected[:20, -1]).all()
+    expected[np.isinf(expected)] = np.nan  # closed
+    expected[~analysis.track.found, 1:] = np.nan
     np.testing.assert_allclose(values, expected, atol=6e-5, equal_nan=True)
     lost = ~analysis.track.found
     assert all(set(rows[1 + k][1:]) == {""} for k in np.flatnonzero(lost)[:5])

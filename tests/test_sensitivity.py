@@ -10,7 +10,6 @@ import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -30,7 +29,7 @@ from micromimic.evaluation.recovery import (
     matching,
     share_of,
 )
-from micromimic.labels import EMOTIONS
+from micromimic.labels import EMOTIONS, REGIONS
 from micromimic.media.video import VideoWriter
 from micromimic.pipelines import sensitivity_copies
 from micromimic.pipelines.sensitivity import (
@@ -47,8 +46,8 @@ from micromimic.reports.sensitivity_page import answer, sensitivity_html
 from micromimic.results import ModelInfo
 from micromimic.synthesis.bump_units import BumpUnits
 from micromimic.synthesis.clips import ClipConfig, plan_clip, render, write_clip
-from micromimic.synthesis.planting import REGIONS, Ground
-from micromimic.types import AnalysisWarning, Interval, SourceInfo
+from micromimic.synthesis.planting import Ground
+from micromimic.types import AnalysisWarning, DetectionLimits, Interval, SourceInfo
 
 CLIP = ClipConfig(
     seconds=7.0, fps=30.0, width=320, height=240, face_px=220.0, events_per_minute=8,
@@ -109,7 +108,7 @@ def test_the_files_say_what_was_measured(result) -> None:
         "schema", "source", "warnings", "model", "seed", "copies", "eyes_px", "pixels_per_unit",
         "classes", "match", "control", "sizes", "half_size", "limits",
     }  # fmt: skip
-    assert document["limits"] is None, "today's spotter has none"
+    assert set(document["limits"]) == {"ratio", "at_limit", "without_limit"}
     assert document["source"]["frames"] == 210
     assert [entry["size"] for entry in document["sizes"]] == [0.05, 0.7]
     with (made.folder / "sensitivity.csv").open(encoding="utf-8", newline="") as file:
@@ -245,16 +244,11 @@ def test_every_frame_of_an_ordinary_recording_is_its_own(result) -> None:
 
 
 def test_limits_are_read_at_the_nearest_time(clip: Path, monkeypatch) -> None:
-    class Limits:
-        times = np.array([0.0, 1.0, 7.0])
-        regions: ClassVar = {"mouth": np.array([0.1, 0.2, np.nan])}
-
+    limits = DetectionLimits(np.array([0.0, 1.0, 7.0]), {"mouth": np.array([0.1, 0.2, np.nan])})
     analysed = sensitivity_copies.analyze_frames
 
     def with_limits(frames, **settings):
-        analysis = analysed(frames, **settings)
-        object.__setattr__(analysis, "limits", Limits())
-        return analysis
+        return replace(analysed(frames, **settings), limits=limits)
 
     monkeypatch.setattr(sensitivity_copies, "analyze_frames", with_limits)
     plain = analyse_plain(clip, CONFIG, lambda *told: None)

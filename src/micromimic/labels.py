@@ -1,4 +1,4 @@
-"""The three classes and the ten facial cells, by name and in their fixed order."""
+"""The three classes, the ten facial cells and the face's parts, by name and in a fixed order."""
 
 from __future__ import annotations
 
@@ -22,3 +22,6 @@ CELLS: tuple[str, ...] = (
     "brow_left",
 )
 """The article's ten cells; right and left are the person's own, so *right* is image-left."""
+
+REGIONS: tuple[str, ...] = ("forehead", "eyes", "nose", "mouth", "chin")
+"""Parts of the face, from above."""

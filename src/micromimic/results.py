@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.canonical import scale_of
 from micromimic.labels import EMOTIONS
 from micromimic.types import (
+    Amplitude,
     AnalysisWarning,
     DetectionLimits,
     FaceTrack,
@@ -23,20 +28,28 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EVENTS_SCHEMA",
+    "STATED_UNITS",
     "TABLE_COLUMNS",
     "Analysis",
     "Blink",
     "GatedSpan",
     "ModelInfo",
+    "RegionLimit",
     "Rejected",
     "Spotting",
     "UnitEvidence",
+    "amplitude_columns",
     "event_to_dict",
     "unit_from_dict",
     "unit_names",
 ]
 
 EVENTS_SCHEMA = "micromimic.events/1"
+
+STATED_UNITS: Final = 0.3
+"""The size in canonical units of which results say in how much of the time it would be found: that
+of a real micro-expression (published maps peak at .14 to .42)."""
+_PERCENT: Final = (10, 50, 90)
 
 
 @dataclass(frozen=True)
@@ -109,6 +122,24 @@ class Spotting:
 
 
 @dataclass(frozen=True)
+class RegionLimit:
+    """How small a movement of one part of the face would have been found half the time.
+
+    Args:
+        units: canonical units, at the best tenth of the face's time, at half and at nine tenths of
+            it; inf where the region is closed by then.
+        pixels: the same in pixels of the picture.
+        seconds: in which a movement of ``STATED_UNITS`` would have been found half the time...
+        share: ...and their share of the face's time.
+    """
+
+    units: tuple[float, float, float]
+    pixels: tuple[float, float, float]
+    seconds: float
+    share: float
+
+
+@dataclass(frozen=True)
 class Analysis:
     """Everything that one video gave.
 
@@ -145,6 +176,21 @@ class Analysis:
         """Where a player of the file shows a moment of the analysis."""
         return seconds if self.media is None else self.media.at(seconds)
 
+    def region_limits(self) -> dict[str, RegionLimit]:
+        """The detection limits by region, summed up; empty where there are none."""
+        limits = self.limits
+        if limits is None or len(limits.times) < 2:
+            return {}
+        scales = scale_of(self.track.transforms[self.track.found])
+        scale = float(np.median(scales)) if len(scales) else np.nan
+        steps = np.diff(limits.times)
+        typical = float(np.median(steps))
+        seconds = np.append(np.minimum(steps, 1.5 * typical), typical)
+        return {
+            name: _region_limit(np.asarray(values, np.float64), seconds, scale)
+            for name, values in limits.regions.items()
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """The content of ``events.json`` (schema ``micromimic.events/1``)."""
         source = self.source
@@ -167,6 +213,7 @@ class Analysis:
             },
             "events": [event_to_dict(event, self.media) for event in self.events],
             "indicators": dict(self.indicators),
+            "limits": _limits_to_dict(self.region_limits()),
         }
 
     def to_frame(self) -> pd.DataFrame:
@@ -181,6 +228,7 @@ class Analysis:
             row.update({f"p_{name}": probabilities[name] for name in EMOTIONS})
             row["top_region"] = max(regions, key=lambda cell: regions[cell]) if regions else ""
             row["action_units"] = unit_names(row["action_units"])
+            row |= amplitude_columns(row.pop("amplitude"))
             rows.append(row)
         return pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
 
@@ -198,6 +246,10 @@ TABLE_COLUMNS = (
     "strength",
     "top_region",
     "action_units",
+    "amplitude_units",
+    "amplitude_sd",
+    "amplitude_px",
+    "false_alarm_rate_per_hour",
 )
 """Columns of ``events.csv`` and of ``Analysis.to_frame()``."""
 
@@ -224,7 +276,67 @@ def event_to_dict(event: MicroExpression, media: MediaTimes | None = None) -> di
         "strength": round(event.strength, 3),
         "regions": {cell: round(share, 4) for cell, share in event.regions.items()},
         "action_units": [_unit_to_dict(found) for found in event.action_units],
+        "amplitude": _amplitude_to_dict(event.amplitude),
+        "false_alarm_rate_per_hour": _rounded(event.false_alarms_per_hour),
     }
+
+
+def _amplitude_to_dict(amplitude: Amplitude | None) -> dict[str, float | None] | None:
+    if amplitude is None:
+        return None
+    return {
+        "units": _rounded(amplitude.units),
+        "deviation": _rounded(amplitude.deviation),
+        "px": _rounded(amplitude.pixels),
+    }
+
+
+def amplitude_columns(entry: Mapping[str, Any] | None) -> dict[str, float | None]:
+    """``amplitude`` of an event of ``events.json`` as columns of ``events.csv``.
+
+    >>> amplitude_columns({"units": 0.3, "deviation": 0.05, "px": 1.4})["amplitude_sd"]
+    0.05
+    """
+    found = entry or {}
+    names = {"units": "units", "sd": "deviation", "px": "px"}
+    return {f"amplitude_{name}": found.get(key) for name, key in names.items()}
+
+
+def _region_limit(
+    values: NDArray[np.float64], seconds: NDArray[np.float64], scale: float
+) -> RegionLimit:
+    """Of one region: (n,) limits, each for so many seconds; what is unknown counts as not found."""
+    order = np.argsort(values)  # closed moments last, and unknown ones after them
+    passed = np.cumsum(seconds[order])
+    at = np.searchsorted(passed, np.array(_PERCENT) / 100 * passed[-1])
+    low, half, high = np.nan_to_num(values[order][at], nan=np.inf, posinf=np.inf).tolist()
+    found = float(seconds[values <= STATED_UNITS].sum())
+    pixels = (low * scale, half * scale, high * scale)
+    return RegionLimit((low, half, high), pixels, found, found / float(passed[-1]))
+
+
+def _limits_to_dict(regions: Mapping[str, RegionLimit]) -> dict[str, Any] | None:
+    """``limits`` of ``events.json``; sizes are None where the region is closed by then."""
+    if not regions:
+        return None
+    return {
+        name: {
+            "median_units": _rounded(limit.units[1]),
+            "median_px": _rounded(limit.pixels[1]),
+            "p10_units": _rounded(limit.units[0]),
+            "p10_px": _rounded(limit.pixels[0]),
+            "p90_units": _rounded(limit.units[2]),
+            "p90_px": _rounded(limit.pixels[2]),
+            "open_share": _rounded(limit.share),
+            "seconds": _rounded(limit.seconds),
+        }
+        for name, limit in regions.items()
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    """Four decimals; None for what strict JSON cannot carry."""
+    return None if value is None or not np.isfinite(value) else round(float(value), 4)
 
 
 def _unit_to_dict(found: UnitEvidence) -> dict[str, Any]:

@@ -180,6 +180,27 @@ class DetectionLimits:
         for name, values in self.regions.items():
             _expect_shape(name, values, (len(self.times),))
 
+    def at(self, times: FloatArray) -> dict[str, FloatArray]:
+        """The limits at other times: of the nearest moment, NaN where none is near.
+
+        Args:
+            times: (N,) seconds.
+
+        >>> limits = DetectionLimits(np.array([0.0, 0.04]), {"chin": np.array([0.2, np.inf])})
+        >>> limits.at(np.array([0.01, 0.05, 3.0]))["chin"]
+        array([0.2, inf, nan])
+        """
+        own = np.asarray(self.times, np.float64)
+        if len(own) < 2:
+            return {name: np.full(len(times), np.nan) for name in self.regions}
+        later = np.searchsorted(own, times).clip(1, len(own) - 1)
+        nearest = later - (times - own[later - 1] < own[later] - times)
+        known = np.abs(own[nearest] - times) <= 1.5 * np.median(np.diff(own))
+        return {
+            name: np.where(known, np.asarray(values)[nearest], np.nan)
+            for name, values in self.regions.items()
+        }
+
 
 @dataclass(frozen=True)
 class Amplitude:

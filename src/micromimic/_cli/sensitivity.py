@@ -147,8 +147,8 @@ def sensitivity_text(result: Sensitivity, name: str) -> str:
     """What is printed: the table, the controls, warnings, and where the page lies."""
     from micromimic._cli.summary import text_table
     from micromimic.evaluation.recovery import share_of
+    from micromimic.labels import REGIONS
     from micromimic.reports.sensitivity_page import answer
-    from micromimic.synthesis.planting import REGIONS
 
     recovery = result.recovery
     source = recovery.source

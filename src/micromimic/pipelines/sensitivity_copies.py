@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -124,8 +124,6 @@ def analyse_plain(source: str | Path, config: SensitivityConfig, report: Progres
         smoothed(track.transforms, track.segments, track.times),
         repeats.first(share),
     )
-    # Only spotters that measure their own limit give one.
-    limits = getattr(analysis, "limits", None)
     return Plain(
         source=analysis.source,
         warnings=analysis.warnings,
@@ -133,19 +131,8 @@ def analyse_plain(source: str | Path, config: SensitivityConfig, report: Progres
         found=analysis.found_ratio,
         candidates=candidates_of(analysis),
         ground=ground,
-        limits=None if limits is None else _at(ground.times, limits.times, limits.regions),
+        limits=None if analysis.limits is None else analysis.limits.at(ground.times),
     )
-
-
-def _at(
-    times: NDArray[np.floating],
-    known: NDArray[np.floating],
-    regions: Mapping[str, NDArray[np.floating]],
-) -> dict[str, NDArray[np.floating]]:
-    """Limits at other times than they are known at: the nearest."""
-    later = np.searchsorted(known, times).clip(1, len(known) - 1)
-    nearest = later - (times - known[later - 1] < known[later] - times)
-    return {name: np.asarray(values)[nearest] for name, values in regions.items()}
 
 
 @dataclass(frozen=True)

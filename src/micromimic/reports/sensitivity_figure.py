@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from micromimic.evaluation.recovery import Recovery, Share, share_of
+from micromimic.labels import REGIONS
 from micromimic.reports.plotting import BLUE, GREY, INK, drawing, save, small_print
-from micromimic.synthesis.planting import REGIONS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

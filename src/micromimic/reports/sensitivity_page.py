@@ -23,11 +23,10 @@ from micromimic.evaluation.recovery import (
     rising_shares,
     share_of,
 )
-from micromimic.labels import EMOTIONS
+from micromimic.labels import EMOTIONS, REGIONS
 from micromimic.reports.html import head
 from micromimic.reports.sections import brand, short_duration, text, warning_list
 from micromimic.reports.tables import printable
-from micromimic.synthesis.planting import REGIONS
 
 LIMITS: Final = (
     (

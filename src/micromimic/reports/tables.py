@@ -11,13 +11,20 @@ from typing import Any
 import numpy as np
 
 from micromimic.datasets.cells import text_cell, text_cells
-from micromimic.labels import CELLS, EMOTIONS
+from micromimic.labels import CELLS, EMOTIONS, REGIONS
 from micromimic.plain import json_text, tidy
-from micromimic.results import TABLE_COLUMNS, Analysis, event_to_dict, unit_names
-from micromimic.types import MotionCurve
+from micromimic.results import (
+    TABLE_COLUMNS,
+    Analysis,
+    amplitude_columns,
+    event_to_dict,
+    unit_names,
+)
+from micromimic.types import DetectionLimits, MotionCurve
 
-CURVE_COLUMNS = ("time_s", "score", *CELLS)
-"""Columns of ``curve.csv``: seconds, multiples of the noise, then canonical units by cell."""
+CURVE_COLUMNS = ("time_s", "score", *CELLS, *(f"limit_{name}" for name in REGIONS))
+"""Columns of ``curve.csv``: seconds, multiples of the noise, then canonical units: displacement by
+cell, and the detection limit by region."""
 
 _CHUNK = 20_000
 
@@ -62,6 +69,8 @@ def events_csv(entries: Iterable[Mapping[str, Any]], extra: Sequence[str] = ()) 
         derived = {f"p_{name}": probabilities.get(name) for name in EMOTIONS}
         derived["top_region"] = max(regions, key=lambda cell: regions[cell]) if regions else ""
         derived["action_units"] = unit_names(entry.get("action_units") or ())
+        derived |= amplitude_columns(entry.get("amplitude"))
+        derived["false_alarm_rate_per_hour"] = entry.get("false_alarm_rate_per_hour")
         row = {**entry, **derived}
         writer.writerow([_cell(row[name]) for name in (*TABLE_COLUMNS, *extra)])
     return text.getvalue()
@@ -90,14 +99,20 @@ def write_events_csv(analysis: Analysis, path: Path) -> None:
     path.write_text(text, encoding="utf-8", newline="")
 
 
-def write_curve_csv(curve: MotionCurve, path: Path) -> None:
-    """Write ``curve.csv``: time, score and the ten cells; empty where the face is lost.
+def write_curve_csv(curve: MotionCurve, path: Path, limits: DetectionLimits | None = None) -> None:
+    """Write ``curve.csv``: time, score, the ten cells, and the detection limit of each region.
+
+    A field is empty where the face is lost, where a limit is not known, and where its region is
+    closed.
 
     Raises:
         OSError: if the file cannot be written.
     """
-    line = ",".join(["%.6f", "%.4f"] + ["%.5f"] * len(CELLS))
-    table = np.column_stack([curve.times, curve.score, curve.cells]).astype(np.float64)
+    line = ",".join(["%.6f", "%.4f"] + ["%.5f"] * len(CELLS) + ["%.4f"] * len(REGIONS))
+    known = {} if limits is None else limits.at(curve.times)
+    unknown, lost = np.full(len(curve.times), np.nan), np.isnan(curve.cells).all(1)
+    columns = [np.where(lost, np.nan, known.get(name, unknown)) for name in REGIONS]
+    table = np.column_stack([curve.times, curve.score, curve.cells, *columns]).astype(np.float64)
     table[~np.isfinite(table)] = np.nan
     with path.open("w", newline="", encoding="utf-8") as file:
         file.write(",".join(CURVE_COLUMNS) + "\n")

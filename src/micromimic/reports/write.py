@@ -50,7 +50,7 @@ def _write_all(analysis: Analysis, staging: Path, folder: Path) -> None:
     write_events_json(analysis, staging / "events.json")
     write_events_csv(analysis, staging / "events.csv")
     write_eaf(analysis, staging / "events.eaf", folder=folder)
-    write_curve_csv(analysis.curve, staging / "curve.csv")
+    write_curve_csv(analysis.curve, staging / "curve.csv", analysis.limits)
     write_report(analysis, staging / "report.html")
     sync_tree(staging)  # before the old files go: a disk may accept what it cannot keep
 

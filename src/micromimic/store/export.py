@@ -30,6 +30,16 @@ if TYPE_CHECKING:
     from micromimic.store.store import Store
 
 Format = Literal["json", "csv", "eaf"]
+_MACHINES: Final = (
+    "probabilities",
+    "uncertain",
+    "strength",
+    "regions",
+    "action_units",
+    "amplitude",
+    "false_alarm_rate_per_hour",
+)
+"""What only the machine says of an event."""
 REVIEW_COLUMNS: Final = ("key", "status", "changed", "note")
 """What a coder's table has beside the columns of ``events.csv``."""
 
@@ -105,11 +115,8 @@ def _entry(event: ReviewedEvent, media: MediaTimes | None) -> dict[str, Any]:
     seconds = {"onset_s": event.onset_s, "apex_s": event.apex_s, "offset_s": event.offset_s}
     if media is not None:
         seconds |= {f"media_{name}": media.at(value) for name, value in seconds.items()}
-    unknown = dict.fromkeys(
-        ("probabilities", "uncertain", "strength", "regions", "action_units"), None
-    )
     return {
-        **(event.machine or unknown),
+        **(event.machine or dict.fromkeys(_MACHINES)),
         **seconds,
         "onset_frame": event.onset_frame,
         "apex_frame": event.apex_frame,

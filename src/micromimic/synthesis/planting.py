@@ -20,8 +20,6 @@ from micromimic.types import Interval
 FieldSource = Callable[[str], Field]
 """From a unit's name (``12L``, ``17``) to its (2, S, S) displacement, as of `bump_units`."""
 
-REGIONS: Final = ("forehead", "eyes", "nose", "mouth", "chin")
-"""Parts of the face, from above."""
 REGION_OF_UNIT: Final[Mapping[str, str]] = {
     "1": "forehead", "2": "forehead", "4": "forehead",
     "5": "eyes", "6": "eyes", "7": "eyes",
