@@ -38,6 +38,8 @@ const style = () => getComputedStyle(document.body).backgroundColor;
   document.getElementById("cells").open = true;
   await wait(800);
   out.cells = paths("#cells-plot");
+  out.limits = paths("#limits-plot");
+  out.closed = document.querySelectorAll("#limits-plot .scatterlayer .fills path.js-fill").length;
   out.traces = document.querySelectorAll("#cells-plot .scatterlayer .trace").length;
   const zoom = document.querySelector("button.zoom[data-event='2']");
   if (zoom) {
@@ -47,6 +49,9 @@ const style = () => getComputedStyle(document.body).backgroundColor;
     out.cellRange = document.getElementById("cells-plot").layout.xaxis.range.map(Number);
     document.getElementById("timeline").emit("plotly_click", { points: [{ customdata: 4 }] });
     await wait(100);
+    const limits = document.getElementById("limits-plot");
+    out.limitRange = limits.layout.xaxis.range.map(Number);
+    out.scales = [limits.layout.yaxis.type, ...limits.layout.yaxis.range.map(Number)];
     out.lit = [...document.querySelectorAll(".card.lit")].map((c) => c.id);
     document.getElementById("reset").click();
     await wait(300);
@@ -108,6 +113,9 @@ def test_report_is_drawn_and_works(browser, tmp_path, width):
     assert len(found["cells"]) == 20  # each cut in two where the face is lost
     assert min(found["cells"]) > 200
     assert found["range"] == pytest.approx([19.115, 23.115])
+    assert found["limitRange"] == pytest.approx(found["range"])
+    assert found["scales"] == ["log", pytest.approx(-0.1, abs=0.3), pytest.approx(1.1, abs=0.3)]
+    assert len(found["limits"]) >= 2 * 5 and found["closed"] == 2  # brows and lids close
     assert found["cellRange"] == pytest.approx(found["range"])
     assert found["whole"] == pytest.approx([0, 59.995])
     assert found["lit"] == ["event-5"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -7,13 +8,14 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from micromimic.labels import CELLS
+from micromimic.labels import CELLS, REGIONS
 from micromimic.media import draw
+from micromimic.reports.detection import REGION_WORDS, limits_data, sentence
 from micromimic.reports.evidence import cell_moves, picture_width, pictures, what_moved
 from micromimic.reports.html import report_html
 from micromimic.reports.write import write_analysis
-from micromimic.results import Rejected
-from micromimic.types import AnalysisWarning, FlowMap, Interval
+from micromimic.results import RegionLimit, Rejected
+from micromimic.types import AnalysisWarning, DetectionLimits, FlowMap, Interval
 
 from .sample_analysis import (
     CELL_CENTRES,
@@ -94,8 +96,6 @@ def test_difference_shows_change_and_not_light():
 
 
 def test_pictures_are_jpegs_of_one_size(analysis):
-    import base64
-
     import cv2
 
     shots = pictures(analysis.events[0].evidence, 300)
@@ -190,6 +190,47 @@ def test_page_says_what_it_must(page):
         assert phrase in words, phrase
 
 
+def test_page_says_how_small_a_movement_would_have_been_found(page, analysis):
+    _, words = page
+    assert "here 3.0 px (a unit is 1/15 of the distance between the eyes)" in words
+    found = analysis.region_limits()
+    for name, word in REGION_WORDS.items():
+        half, share = found[name].pixels[1], found[name].share
+        percent = "over 99" if share > 0.99 else f"{100 * share:.0f}"
+        assert (
+            f"{word} movements of {half:.1f} px found half the time at a typical moment; of 3.0 "
+            f"px, in {percent} % of the time." in words
+        )
+    shut = RegionLimit((0.2, np.inf, np.inf), (1.0, np.inf, np.inf), 0.5, 0.004)
+    assert sentence(shut, "1.5") == (
+        "nothing found at a typical moment, whatever its size; of 1.5 px, in under 1 % of the time."
+    )
+
+
+def test_page_without_limits_says_nothing_of_them(analysis):
+    without = [replace(e, amplitude=None, false_alarms_per_hour=None) for e in analysis.events]
+    _, words = parse(report_html(replace(analysis, events=tuple(without), limits=None)))
+    for phrase in ("would have been found", "Chance makes", "By chance", "Amplitude"):
+        assert phrase not in words
+
+
+def test_cards_and_table_say_amplitude_and_chance(page):
+    _, words = page
+    assert words.count("Chance makes") == 5  # of the third event nothing is known
+    assert "Amplitude 0.19 ± 0.07 units (1.9 px)" in words
+    assert "Chance makes 38 movements as strong in an hour of this recording." in words
+    assert "Chance makes fewer than 0.1 movements" in words
+    assert "By chance an hour" in words and "0.41 ± 0.05 fewer than 0.1" in words
+    assert "stay below their threshold" not in words
+
+
+def test_an_event_that_the_cells_do_not_show_is_explained(analysis):
+    flat = replace(analysis.curve, score=np.minimum(analysis.curve.score, 9.0))
+    spotting = replace(analysis.spotting, threshold=9.5)
+    _, words = parse(report_html(replace(analysis, curve=flat, spotting=spotting)))
+    assert words.count("the ten cells alone stay below their threshold") == 5
+
+
 def test_page_has_a_card_and_pictures_for_every_event(page):
     parsed, _ = page
     ids = [a["id"] for _, a in parsed.tags if "id" in a]
@@ -271,3 +312,23 @@ def test_ten_minutes_at_200_fps_stay_under_12_megabytes(analysis):
     size = len(report_html(long).encode())
     assert 5e6 < size < 12e6
     assert picture_width(70) < picture_width(24)
+
+
+def test_drawn_limits_are_in_pixels_with_closed_and_lost_time():
+    times = np.concatenate([np.arange(0, 4, 0.04), np.arange(10, 14, 0.04)])
+    chin = np.full(200, 0.2)
+    chin[25:50], chin[:5] = np.inf, np.nan
+    limits = DetectionLimits(times, dict.fromkeys(REGIONS, chin))
+    drawn = limits_data(replace(sample_analysis(evidence=False), limits=limits))
+    assert (drawn["stated"], drawn["scale"]) == (pytest.approx(3.0), pytest.approx(10.0))
+    assert [row["name"] for row in drawn["rows"]] == list(REGION_WORDS.values())
+    row = drawn["rows"][-1]
+    assert row["closed"] == [(1.0, 2.0)]
+    codes = np.frombuffer(base64.b64decode(row["y"]["b"]), "<i2").astype(float)
+    seconds = row["first"] + np.frombuffer(base64.b64decode(row["t"]), "<u4") / 1e5
+    known = codes != -32768
+    np.testing.assert_allclose(codes[known] / row["y"]["k"], 2.0)
+    assert not known[(seconds < 0.18) | (abs(seconds - 1.5) < 0.48)].any()
+    assert not known[(seconds > 4.1) & (seconds < 9.9)].any()
+    assert known[(seconds > 2.02) & (seconds < 3.9)].all()
+    assert drawn["low"] <= 1.5 and drawn["high"] >= 6.0

@@ -176,13 +176,17 @@ class Analysis:
         """Where a player of the file shows a moment of the analysis."""
         return seconds if self.media is None else self.media.at(seconds)
 
+    def pixels_per_unit(self) -> float:
+        """Pixels of the picture in a canonical unit, at the middle of all frames with the face."""
+        scales = scale_of(self.track.transforms[self.track.found])
+        return float(np.median(scales)) if len(scales) else float("nan")
+
     def region_limits(self) -> dict[str, RegionLimit]:
         """The detection limits by region, summed up; empty where there are none."""
         limits = self.limits
         if limits is None or len(limits.times) < 2:
             return {}
-        scales = scale_of(self.track.transforms[self.track.found])
-        scale = float(np.median(scales)) if len(scales) else np.nan
+        scale = self.pixels_per_unit()
         steps = np.diff(limits.times)
         typical = float(np.median(steps))
         seconds = np.append(np.minimum(steps, 1.5 * typical), typical)

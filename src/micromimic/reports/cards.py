@@ -6,6 +6,7 @@ from micromimic.labels import EMOTIONS
 from micromimic.media.draw import flow_peak
 from micromimic.reports.action_units import units_block
 from micromimic.reports.curves import event_cells, event_curve
+from micromimic.reports.detection import amplitude_text, chance_text
 from micromimic.reports.evidence import (
     CELL_WORDS,
     MOST_EVENTS,
@@ -74,13 +75,14 @@ def _card(
         f'</button></div><div class="card-body">{gallery}<div class="reading">'
         f"{_probabilities(event)}{units_block(event)}{moved}"
         f"{event_curve(analysis.curve, span, analysis.spotting.threshold)}"
+        f"{_below_threshold(analysis, event)}"
         f"{event_cells(analysis.curve, span) if short or position in shown else ''}"
         f'<dl class="numbers"><div><dt>Length</dt><dd>{1000 * span.duration:.0f} ms</dd></div>'
         f"<div><dt>Rise</dt><dd>{1000 * (span.apex - span.onset):.0f} ms</dd></div>"
         f"<div><dt>Strength</dt><dd>{event.strength:.1f} × noise</dd></div>"
-        f"{_peak_motion(event)}"
+        f"{_size(event)}"
         f"<div><dt>Frames</dt><dd>{frames}</dd></div>{_in_the_file(analysis, event)}</dl>"
-        f"{_regions(event)}</div></div></article>"
+        f"{_chance(event)}{_regions(event)}</div></div></article>"
     )
 
 
@@ -95,7 +97,30 @@ def _in_the_file(analysis: Analysis, event: MicroExpression) -> str:
     return f"<div><dt>In a player</dt><dd>{times}</dd></div>"
 
 
-def _peak_motion(event: MicroExpression) -> str:
+def _below_threshold(analysis: Analysis, event: MicroExpression) -> str:
+    """Why it is reported where the curve above does not show it."""
+    span, curve = event.interval, analysis.curve
+    score = curve.score[(curve.times >= span.onset) & (curve.times <= span.offset)]
+    if event.amplitude is None or (score >= analysis.spotting.threshold).any():
+        return ""
+    return (
+        '<p class="hint">Found in the dense flow of the whole face; the ten cells alone stay below '
+        "their threshold.</p>"
+    )
+
+
+def _chance(event: MicroExpression) -> str:
+    if event.false_alarms_per_hour is None:
+        return ""
+    return (
+        f'<p class="chance">Chance makes <b>{chance_text(event.false_alarms_per_hour)}</b> '
+        "movements as strong in an hour of this recording.</p>"
+    )
+
+
+def _size(event: MicroExpression) -> str:
+    if event.amplitude is not None:
+        return f"<div><dt>Amplitude</dt><dd>{amplitude_text(event)}</dd></div>"
     if event.evidence is None:
         return ""
     units, scale = flow_peak(event.evidence.flow), event.evidence.flow.scale

@@ -10,6 +10,7 @@ from micromimic import __version__
 from micromimic.plain import json_text
 from micromimic.reports.cards import cards
 from micromimic.reports.curves import timeline_data
+from micromimic.reports.detection import limits_data
 from micromimic.reports.sections import (
     brand,
     events_table,
@@ -69,10 +70,11 @@ def report_html(analysis: Analysis) -> str:
             provenance(analysis, __version__),
         )
     )
+    drawn = {**timeline_data(analysis), "limits": limits_data(analysis)}
     return (
         f"{head(name)}<body>"
         f'<main>{body}</main><dialog id="lightbox"><img alt=""><p></p></dialog>'
-        f'<script type="application/json" id="data">{embedded_json(timeline_data(analysis))}'
+        f'<script type="application/json" id="data">{embedded_json(drawn)}'
         f"</script><script>{get_plotlyjs()}</script><script>{_template('report.js')}</script>"
         "</body></html>\n"
     )

@@ -7,8 +7,9 @@ from typing import Final
 CANNOT_TELL: Final[tuple[tuple[str, str], ...]] = (
     (
         "Candidates, not verdicts",
-        "Each event is a brief facial movement that stands out from this person's own noise. "
-        "A trained coder confirms or discards it with the pictures beside it.",
+        "Each event is a brief facial movement that stands out from this person's own noise; "
+        "chance makes some of them. A trained coder confirms or discards it with the pictures "
+        "beside it.",
     ),
     (
         "A movement is not a feeling",
@@ -22,8 +23,9 @@ CANNOT_TELL: Final[tuple[tuple[str, str], ...]] = (
     ),
     (
         "What is missing was not ruled out",
-        "Movements during blinks, head turns, changes of light or a lost face are not reported, "
-        "nor those smaller or shorter than the recording resolves.",
+        "Nothing is found while the face is lost or, about brows and lids, during a blink. Beside "
+        "speech, turns of the head and unsteady light only larger movements stand out, and small "
+        "or very short ones are missed everywhere.",
     ),
     (
         "Where this must not be used",

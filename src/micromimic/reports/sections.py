@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from micromimic.labels import EMOTIONS
 from micromimic.reports.curves import lost_spans
+from micromimic.reports.detection import chance_text, limits_section
 from micromimic.reports.evidence import CELL_WORDS
 from micromimic.reports.limits import CANNOT_TELL
 from micromimic.reports.tables import printable
 from micromimic.results import Analysis
-from micromimic.types import AnalysisWarning
+from micromimic.types import AnalysisWarning, MicroExpression
 
 REASONS: Final = {
     "blink": ("Blink", "coincides with an eyelid closing"),
@@ -172,7 +173,7 @@ def timeline(analysis: Analysis) -> str:
         'id="zoom-hint">Drag to zoom, double-click for the whole; choose an event to go to its '
         "card.</span></p>"
         '<div id="timeline" class="plot"><noscript>The timeline needs JavaScript; the events '
-        f'below do not.</noscript></div><ul class="legend">{legend}</ul>'
+        f'below do not.</noscript></div><ul class="legend">{legend}</ul>{limits_section(analysis)}'
         '<details id="cells"><summary>Curves of the ten cells</summary>'
         '<p class="hint">Displacement of each cell from its own past and future, in units of 1/15 '
         "of the eye distance. Right and left are the person's own.</p>"
@@ -186,6 +187,7 @@ def events_table(analysis: Analysis) -> str:
         return ""
     rows = []
     located = any(event.regions for event in analysis.events)
+    judged = any(event.amplitude is not None for event in analysis.events)
     for k, event in enumerate(analysis.events, start=1):
         span = event.interval
         regions = event.regions
@@ -198,25 +200,33 @@ def events_table(analysis: Analysis) -> str:
             f'<td class="word"><span class="swatch dot {text(event.label)}"></span>'
             f"{text(event.label)}</td><td>{event.probabilities[event.label]:.2f}</td>"
             f'<td class="word">{unsure}</td><td>{event.strength:.1f}</td>'
+            + (_seen_cells(event) if judged else "")
             + (f'<td class="word">{text(CELL_WORDS.get(top, top))}</td>' if located else "")
             + "</tr>"
         )
-    heads: tuple[tuple[str, str], ...] = (
+    heads: list[tuple[str, str]] = [
         ("#", ""), ("Onset", "min:s"), ("Apex", "min:s"), ("Offset", "min:s"), ("Length", "ms"),
         ("Class", ""), ("Probability", ""), ("Uncertain", ""), ("Strength", "× noise"),
-        ("Top cell", ""),
-    )  # fmt: skip
+    ]  # fmt: skip
+    heads += [("Amplitude", "units"), ("By chance", "an hour")] if judged else []
+    heads += [("Top cell", "")] if located else []
     words = ("Class", "Uncertain", "Top cell")
     head = "".join(
         f'<th scope="col" class="{"word" if name in words else "figure"}">{name}'
         f"<small>{unit}</small></th>"
-        for name, unit in heads[: None if located else -1]
+        for name, unit in heads
     )
     return (
         '<section class="panel" aria-labelledby="table-title"><h2 id="table-title">All events</h2>'
         f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div></section>"
     )
+
+
+def _seen_cells(event: MicroExpression) -> str:
+    seen, chance = event.amplitude, event.false_alarms_per_hour
+    size = "–" if seen is None else f"{seen.units:.2f} ± {seen.deviation:.2f}"
+    return f"<td>{size}</td><td>{'–' if chance is None else chance_text(chance)}</td>"
 
 
 def _indicator(entry: Mapping[str, Any]) -> str:

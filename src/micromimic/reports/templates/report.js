@@ -5,6 +5,7 @@
   const coarse = matchMedia("(pointer: coarse)").matches;
   const timeline = document.getElementById("timeline");
   const cellsPlot = document.getElementById("cells-plot");
+  const limitsPlot = document.getElementById("limits-plot");
   const cellsBox = document.getElementById("cells");
   const resetButton = document.getElementById("reset");
   const names = ["negative", "positive", "surprise"];
@@ -17,9 +18,9 @@
     for (let i = 0; i < raw.length; i++) out[i] = raw.charCodeAt(i);
     return out;
   }
-  function readTimes(text) {
+  function readTimes(text, first = data.start) {
     const steps = new Uint32Array(bytes(text).buffer);
-    return Float64Array.from(steps, (v) => data.start + v / 1e5);
+    return Float64Array.from(steps, (v) => first + v / 1e5);
   }
   function readValues(pack) {
     const codes = new Int16Array(bytes(pack.b).buffer);
@@ -151,7 +152,7 @@
     let top = data.threshold * 1.6;
     for (const v of score) if (v > top) top = v;
     return Object.assign(common(c), {
-      margin: { l: 46, r: 10, t: 22, b: 40 },
+      margin: { l: 62, r: 10, t: 22, b: 40 },
       xaxis: axis(c, { range: range.slice(), title: { text: "time (s)", font: { size: 12 }, standoff: 6 } }),
       yaxis: axis(c, {
         range: [0, top * 1.12], fixedrange: true, nticks: 6,
@@ -214,9 +215,72 @@
     return out;
   }
 
+  // The detection limits: a row a region, the higher the coarser; a closed stretch is a grey block.
+  const limits = data.limits && data.limits.rows.map((row) => ({
+    name: row.name, closed: row.closed, t: readTimes(row.t, row.first), y: readValues(row.y),
+  }));
+  function limitTraces(c) {
+    return limits.flatMap((row, k) => {
+      const suffix = k === 0 ? "" : String(k + 1);
+      const axes = { xaxis: "x" + suffix, yaxis: "y" + suffix, mode: "lines" };
+      const [t, y] = visible(row.t, row.y, range[0], range[1], Math.max(300, limitsPlot.clientWidth));
+      const low = data.limits.low, high = data.limits.high, shut = { x: [], y: [] };
+      for (const [from, to] of row.closed) {
+        if (to < range[0] || from > range[1]) continue;
+        shut.x.push(from, from, to, to, null);
+        shut.y.push(low, high, high, low, null);
+      }
+      return [
+        { ...axes, ...shut, fill: "toself", fillcolor: c.gate, line: { width: 0 }, hoverinfo: "skip" },
+        {
+          ...axes, x: t, y: y, line: { color: c.curve, width: 1.2 }, connectgaps: false,
+          text: y.map((v) => (v === null ? "" : (v / data.limits.scale).toFixed(2))),
+          hovertemplate: row.name + ", %{x:.2f} s<br>limit %{y:.2f} px (%{text} units)<extra></extra>",
+        },
+      ];
+    });
+  }
+  function limitLayout(c) {
+    const { low, high, stated } = data.limits, rows = limits.length;
+    const out = Object.assign(common(c), { margin: { l: 62, r: 10, t: 4, b: 40 }, annotations: [], shapes: [] });
+    out.height = 62 * rows + 44;
+    limitsPlot.style.height = out.height + "px";
+    const decade = Math.floor(Math.log10(low));
+    let marks = [0, 1, 2, 3].flatMap((n) => [1, 2, 5].map((m) => m * Math.pow(10, decade + n)));
+    marks = marks.filter((v) => v >= low * 1.15 && v <= high / 1.15);
+    if (marks.length > 3) marks = [marks[0], marks[marks.length - 1]];
+    limits.forEach((row, k) => {
+      const suffix = k === 0 ? "" : String(k + 1);
+      const top = 1 - (k + 0.06) / rows, bottom = 1 - (k + 0.94) / rows;
+      out["xaxis" + suffix] = axis(c, {
+        anchor: "y" + suffix, range: range.slice(), showticklabels: k === rows - 1,
+        matches: k ? "x" : undefined, nticks: 9,
+        title: k === rows - 1 ? { text: "time (s)", font: { size: 12 }, standoff: 6 } : undefined,
+      });
+      out["yaxis" + suffix] = axis(c, {
+        domain: [bottom, top], anchor: "x" + suffix, type: "log", fixedrange: true, automargin: false,
+        range: [Math.log10(low), Math.log10(high)], tickvals: marks, ticktext: marks.map((v) => String(+v.toPrecision(2))),
+      });
+      out.annotations.push({
+        text: row.name, xref: "paper", yref: "y" + suffix + " domain", x: 0, xshift: -60, y: 0.5,
+        xanchor: "left", yanchor: "middle", showarrow: false, font: { size: 12, color: c.ink },
+      });
+      out.shapes.push({
+        type: "line", xref: "x" + suffix + " domain", yref: "y" + suffix, x0: 0, x1: 1, y0: stated, y1: stated,
+        line: { color: c.muted, width: 1, dash: "dash" },
+      });
+      for (const s of data.lost) out.shapes.push({
+        type: "rect", xref: "x" + suffix, yref: "y" + suffix + " domain", x0: s[0], x1: s[1], y0: 0, y1: 1,
+        layer: "below", fillcolor: c.lost, line: { width: 0 },
+      });
+    });
+    return out;
+  }
+
   function draw() {
     const c = colours();
     Plotly.react(timeline, traces(c), layout(c), CONFIG);
+    if (limits) Plotly.react(limitsPlot, limitTraces(c), limitLayout(c), CONFIG);
     resetButton.hidden = range[0] <= data.start && range[1] >= data.stop;
     if (cellsBox.open) drawCells();
   }
@@ -256,6 +320,7 @@
   timeline.textContent = "";
   draw();
   wire(timeline);
+  if (limits) wire(limitsPlot);
   timeline.on("plotly_click", (hit) => {
     const point = hit.points.find((p) => p.customdata !== undefined);
     if (point) { goTo(point.customdata); return; }
