@@ -76,7 +76,7 @@ def test_analyze_sees_what_training_saw(tmp_path: Path) -> None:
     pictures = list(render(plan, frames=range(lead, offset + 20)))
     source: Any = _FrameList(pictures)
     config = AnalyzeConfig()
-    signals, _ = track(source, config.tracking, lambda *_: None, backend)
+    signals, _, _ = track(source, config.tracking, lambda *_: None, backend)
     event = Spotted(onset - lead, apex - lead, offset - lead, 9.0)
     for number in range(event.onset, event.offset + 1):
         cv2.imwrite(str(tmp_path / f"img{number}.png"), pictures[number][..., ::-1])

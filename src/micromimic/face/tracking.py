@@ -120,6 +120,8 @@ class FaceTracker:
         self._identity = FaceIdentity()
         self._log = SignalLog(keep_s)
         self._row: FaceRow | None = None
+        self.canvas: Gray | None = None
+        """The stabilised face of the last frame, with its full margin; None where there is none."""
         self._segments = 0
         self._past: dict[int, float] = {}
         self._lock: _Lock | None = None
@@ -147,7 +149,7 @@ class FaceTracker:
         Returns:
             What was measured; None where there is no face.
         """
-        self._row = None
+        self._row = self.canvas = None
         step = 0.0 if self._previous_time is None else time - self._previous_time
         self._previous_time = time
         if self._cuts.add(gray) and self._lock is not None:
@@ -237,6 +239,7 @@ class FaceTracker:
         to_canvas = invert_affine(canvas_to_unit(lock.layout.resolution))
         transform = compose(result.canvas_to_image, to_canvas)
         light, match = result.brightness, result.similarity
+        self.canvas = result.canvas
         self._row = FaceRow(time, lock.segment, displacement, eye, light, match, transform)
         self._log.found(time, lock.segment, **self._row.columns())
         width = float(scale_of(result.canvas_to_image)) * lock.layout.size

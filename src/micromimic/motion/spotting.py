@@ -26,6 +26,7 @@ from micromimic.motion.bumps import (
     strengths,
 )
 from micromimic.motion.candidates import Candidate, Scene, peaks_of, read_peaks
+from micromimic.motion.dense.candidates import DenseCandidate
 from micromimic.motion.gates import (
     CAUSES,
     Gates,
@@ -45,12 +46,19 @@ __all__ = ["Spotted", "SpottingConfig", "SpottingResult", "bridged", "bump_respo
 
 @dataclass(frozen=True)
 class Spotted:
-    """One movement that passed: frame indices and its score."""
+    """One movement that passed.
+
+    Args:
+        onset, apex, offset: frame indices.
+        score: multiples of the noise.
+        dense: what the dense flow saw of it; None where it saw nothing.
+    """
 
     onset: int
     apex: int
     offset: int
     score: float
+    dense: DenseCandidate | None = None
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ class SpottingConfig:
             measured over the whole video, and there are stretches with more of it.
         gates: limits for blinks, head and light.
         speech: limits for speech.
+        false_alarms: movements of the dense flow that chance may make, a minute.
     """
 
     durations: tuple[float, ...] = (0.06, 0.085, 0.12, 0.17, 0.24, 0.34, 0.48)
@@ -60,6 +61,7 @@ class SpottingConfig:
     stand_out: float = 2.4
     gates: GateConfig = field(default_factory=GateConfig)
     speech: SpeechConfig = field(default_factory=SpeechConfig)
+    false_alarms: float = 1.0
 
     @property
     def reach(self) -> float:

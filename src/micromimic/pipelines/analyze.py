@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import UNITS, apply_affine
+from micromimic.canonical import UNITS, apply_affine, scale_of
 from micromimic.errors import InputError, NoFaceError
 from micromimic.face.landmarks import LandmarkBackend
 from micromimic.face.regions import cell_boxes
@@ -22,16 +22,19 @@ from micromimic.face.tracking import FaceTracker, TrackingConfig
 from micromimic.media.video import Frame, FrameSource, open_source
 from micromimic.models.action_units import UnitModel, load_unit_model
 from micromimic.models.onnx import RecognitionModel, load_model, region_shares
+from micromimic.motion.dense.candidates import DenseCandidate
+from micromimic.motion.dense.measure import DenseMeter, DenseSignals
 from micromimic.motion.flow import FlowConfig
 from micromimic.motion.gates import head_speed
-from micromimic.motion.spotting import Spotted, SpottingConfig, SpottingResult, spot
+from micromimic.motion.joined import Found, find
+from micromimic.motion.spotting import Spotted, SpottingConfig
 from micromimic.motion.stretches import frame_rate, grid_rate
 from micromimic.pipelines.indicators import indicators
 from micromimic.pipelines.looks import blockiness, grey_levels
 from micromimic.pipelines.quality import input_warnings
 from micromimic.pipelines.shots import Progress, Shot, ShotConfig, take_shots
 from micromimic.results import Analysis
-from micromimic.types import Evidence, Interval, MediaTimes, MicroExpression, SourceInfo
+from micromimic.types import Amplitude, Evidence, Interval, MediaTimes, MicroExpression, SourceInfo
 
 SAMPLE_INTERVAL = 1.7
 """Seconds between frames sampled for compression; encoders place key frames at whole seconds."""
@@ -135,7 +138,7 @@ def analyze_frames(
     config = config or AnalyzeConfig()
     report = progress or (lambda done, total, stage: None)
     model, units = load_model(config.model), load_unit_model()
-    signals, looks = track(frames, config.tracking, report, backend, each)
+    signals, dense, looks = track(frames, config.tracking, report, backend, each)
     if len(signals.times) < 2:
         raise InputError(
             f"expected a video of at least 2 frames, got {len(signals.times)}: {frames.path}; "
@@ -146,7 +149,7 @@ def analyze_frames(
             f"expected a face in the video, found none in {len(signals.times)} frames: "
             f"{frames.path}; show one person frontal, at least 40 pixels between the eyes"
         )
-    spotted = spot(signals, config.spotting)
+    found = find(signals, dense, frames, config.spotting)
     wanted = ShotConfig(
         flow=config.flow,
         average=config.average,
@@ -155,12 +158,12 @@ def analyze_frames(
         crop_margin=config.crop_margin,
         crop_resolution=config.crop_resolution,
     )
-    shots = take_shots(frames, signals, spotted.events, wanted, report)
+    shots = take_shots(frames, signals, found.spotted.events, wanted, report)
     events = tuple(
         event_of(item, shot, signals, model, units, config.evidence)
-        for item, shot in zip(spotted.events, shots, strict=True)
+        for item, shot in zip(found.spotted.events, shots, strict=True)
     )
-    return _assemble(frames, signals, spotted, events, model, looks)
+    return _assemble(frames, signals, found, events, model, looks)
 
 
 def track(
@@ -169,13 +172,28 @@ def track(
     progress: Progress,
     backend: LandmarkBackend | None = None,
     each: Callable[[Frame], None] | None = None,
-) -> tuple[FaceSignals, Looks]:
+) -> tuple[FaceSignals, DenseSignals, Looks]:
     """First pass: follow the face through all frames, showing each to ``each`` first.
 
     Returns:
-        The measurements, and how sampled frames look.
+        The measurements, those of the dense flow, and how sampled frames look.
     """
     tracker = FaceTracker(config, backend)
+    meter = DenseMeter()
+    try:
+        looks = _follow(frames, tracker, meter, progress, each)
+        return tracker.finish(), meter.finish(), looks
+    finally:
+        meter.close()
+
+
+def _follow(
+    frames: FrameSource,
+    tracker: FaceTracker,
+    meter: DenseMeter,
+    progress: Progress,
+    each: Callable[[Frame], None] | None,
+) -> Looks:
     blocks: list[float] = []
     levels: list[int] = []
     sampled = -np.inf
@@ -184,6 +202,8 @@ def track(
         if each is not None:
             each(frame)
         row = tracker.update(frame.gray, frame.time)
+        if row is not None and tracker.canvas is not None:
+            meter.add(frame.index, frame.time, row.segment, tracker.canvas)
         count += 1
         if frame.time - sampled >= SAMPLE_INTERVAL:
             sampled = frame.time
@@ -193,10 +213,9 @@ def track(
         if count % 20 == 0:
             progress(count, frames.expected_frames, "tracking")
     progress(count, count, "tracking")
-    looks = Looks(
+    return Looks(
         float(np.mean(blocks)) if blocks else 0.0, float(np.median(levels)) if levels else None
     )
-    return tracker.finish(), looks
 
 
 def _face_of(gray: NDArray[np.uint8], transform: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -262,7 +281,16 @@ def event_of(
         regions=regions,
         evidence=proof,
         action_units=units.evidence(shot.flow.channels()[None])[0],
+        amplitude=_amplitude(item.dense, signals.transform[item.apex]),
+        false_alarms_per_hour=None if item.dense is None else 60 * item.dense.false_alarms,
     )
+
+
+def _amplitude(seen: DenseCandidate | None, transform: NDArray[np.float64]) -> Amplitude | None:
+    if seen is None:
+        return None
+    pixels = seen.amplitude * float(scale_of(transform))
+    return Amplitude(seen.amplitude, seen.deviation, pixels)
 
 
 def _source_info(frames: FrameSource, signals: FaceSignals) -> SourceInfo:
@@ -290,14 +318,14 @@ def _media_times(frames: FrameSource, signals: FaceSignals) -> MediaTimes | None
 def _assemble(
     frames: FrameSource,
     signals: FaceSignals,
-    spotted: SpottingResult,
+    found: Found,
     events: tuple[MicroExpression, ...],
     model: RecognitionModel,
     looks: Looks,
 ) -> Analysis:
     info = _source_info(frames, signals)
     found_ratio = round(float(signals.found.mean()), 4)
-    spotting = spotted.spotting
+    spotted, spotting = found.spotted, found.spotted.spotting
     track_ = signals.track()
     rate = grid_rate(signals.times)
     speed = np.full(len(signals.times), np.nan)
@@ -333,4 +361,5 @@ def _assemble(
         track=track_,
         spotting=spotting,
         media=_media_times(frames, signals),
+        limits=found.limits,
     )

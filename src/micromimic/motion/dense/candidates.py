@@ -1,0 +1,144 @@
+"""Movements that stand out of a face's own movement, how often chance makes such, and the limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import find_peaks
+
+from micromimic.motion.dense.measure import DenseSignals
+from micromimic.motion.dense.noise import Judged, moments_a_second
+
+Array = NDArray[np.float64]
+
+GAIN: Final = 0.65
+"""What the flow shows of a movement's largest displacement."""
+HALF: Final = 0.32
+"""The same for the score: a field is never quite a pattern, and what is not counts against it."""
+APART_S: Final = 0.5
+"""Seconds between movements that are told apart."""
+KEPT: Final = 0.5
+"""Share of what chance makes that passes the second look."""
+_TAIL: Final = 2.0
+"""Score from which on the tail of what chance makes is fitted."""
+_TAIL_PRIOR: Final = (13.4, 2.0, 0.53)
+"""What other recordings add to a recording's own tail: peaks, in minutes, and their mean excess."""
+
+
+@dataclass(frozen=True)
+class Tail:
+    """How often chance makes a peak of at least some score.
+
+    Args:
+        per_minute: peaks above the fitted tail's beginning.
+        scale: mean excess over it.
+    """
+
+    per_minute: float
+    scale: float
+
+    def rate(self, score: float) -> float:
+        """Movements a minute that are at least as strong and pass the second look.
+
+        >>> round(Tail(10.0, 0.75).rate(2.0), 3)
+        5.0
+        """
+        return KEPT * self.per_minute * float(np.exp(-(score - _TAIL) / self.scale))
+
+    def threshold(self, per_minute: float) -> float:
+        """The score that chance reaches so often.
+
+        >>> round(Tail(10.0, 0.5).threshold(5.0), 3)
+        2.0
+        """
+        return _TAIL + self.scale * float(np.log(KEPT * self.per_minute / per_minute))
+
+
+@dataclass(frozen=True)
+class DenseCandidate:
+    """One movement before it is looked at again.
+
+    Args:
+        moment: row of the signals.
+        frame: its frame's number.
+        score: as in `noise`.
+        pattern: which looked most like it.
+        amplitude, deviation: canonical units, of the largest displacement.
+        false_alarms: how many as strong chance makes in a minute of this recording.
+    """
+
+    moment: int
+    frame: int
+    score: float
+    pattern: int
+    amplitude: float
+    deviation: float
+    false_alarms: float
+
+
+def tail_of(signals: DenseSignals, judged: Judged) -> Tail:
+    """Fit the tail of what movements look like whose direction no action unit has.
+
+    A face's noise knows no direction: the opposite of each pattern answers to it as often.
+    """
+    peaks = _peaks(signals, judged.null)
+    excess = judged.null[peaks] - _TAIL
+    excess = excess[excess > 0]
+    count, minutes, scale = _TAIL_PRIOR
+    known = np.isfinite(judged.score).sum()
+    rate = moments_a_second(signals.times) if len(signals.times) > 1 else 1.0
+    return Tail(
+        (len(excess) + count) / (known / rate / 60 + minutes),
+        (float(excess.sum()) + count * scale) / (len(excess) + count),
+    )
+
+
+def find_candidates(
+    signals: DenseSignals, judged: Judged, tail: Tail, per_minute: float
+) -> list[DenseCandidate]:
+    """Movements of which chance makes at most ``per_minute``, the strongest first.
+
+    Args:
+        signals, judged: of one person.
+        tail: as ``tail_of`` gives it.
+        per_minute: false alarms.
+    """
+    threshold = tail.threshold(per_minute)
+    peaks = [i for i in _peaks(signals, judged.score) if judged.score[i] > threshold]
+    return [
+        candidate_at(i, signals, judged, tail)
+        for i in sorted(peaks, key=lambda i: -judged.score[i])
+    ]
+
+
+def candidate_at(i: int, signals: DenseSignals, judged: Judged, tail: Tail) -> DenseCandidate:
+    """What is known of one moment's movement."""
+    score = float(judged.score[i])
+    return DenseCandidate(
+        i,
+        int(signals.frames[i]),
+        score,
+        int(judged.best[i]),
+        float(judged.amplitude[i]) / GAIN,
+        float(judged.deviation[i]) / GAIN,
+        tail.rate(score),
+    )
+
+
+def detection_limits(judged: Judged, tail: Tail, per_minute: float) -> Array:
+    """(n, regions) canonical units: the movement that is found with probability one half.
+
+    Order ``patterns.REGIONS``; inf where a region is closed, NaN where nothing is known.
+    """
+    return np.asarray(judged.limits * tail.threshold(per_minute) / HALF)
+
+
+def _peaks(signals: DenseSignals, score: Array) -> NDArray[np.intp]:
+    if len(score) < 2:
+        return np.zeros(0, np.intp)
+    apart = max(1, int(APART_S * moments_a_second(signals.times)))
+    peaks, _ = find_peaks(np.nan_to_num(score, nan=-1.0), height=1e-9, distance=apart)
+    return np.asarray(peaks)

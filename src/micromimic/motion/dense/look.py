@@ -1,0 +1,177 @@
+"""The second look: does a movement come, and does it go?
+
+The frames around a candidate are read again at the recording's full rate, and flow from its apex to
+each of them is projected on the pattern that it looks like. To that curve raised cosines of all
+widths are fitted, each half with its own, over a line; the best is onset, apex and offset. It has
+to explain a good part of the curve, and a lasting change must not explain it better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.errors import InputError
+from micromimic.face.align import face_canvas
+from micromimic.face.signals import FaceSignals
+from micromimic.media.frames import Frame
+from micromimic.motion.dense.candidates import DenseCandidate
+from micromimic.motion.dense.measure import FlowMeter, Gray, project, small_face
+from micromimic.motion.dense.patterns import bank
+from micromimic.motion.spotting_config import SpottingConfig
+
+Array = NDArray[np.float64]
+
+RESOLUTION: Final = 4.0
+"""Canvas pixels a unit, as in tracking."""
+_APEXES: Final = (-0.08, -0.04, 0.0, 0.04, 0.08)
+"""Seconds from the candidate at which its apex may lie."""
+_HALVES: Final = (0.04, 0.08, 0.12, 0.17, 0.23, 0.3)
+"""Seconds from onset to apex, and from apex to offset."""
+_STEPS: Final = (0.06, 0.15, 0.3)
+"""Seconds that a lasting change takes, about half of it."""
+_LEAST_SHARE: Final = 0.4
+"""Of the curve's spread about a line that the movement explains."""
+_LARGEST_RATIO: Final = 1.2
+"""Of what the movement leaves unexplained to what a lasting change does."""
+_LEAST_S: Final = 0.2
+"""Seconds before and after the apex without which nothing is seen to come or to go."""
+
+
+class Frames(Protocol):
+    """Single frames, asked for again after a first pass."""
+
+    def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
+        """Frames by ascending index."""
+        ...
+
+
+@dataclass(frozen=True)
+class Movement:
+    """A candidate at the second look.
+
+    Args:
+        candidate: what was found first.
+        onset, apex, offset: numbers of frames.
+        reason: why it is no event, as in ``results.Rejected``; '' where it is one.
+    """
+
+    candidate: DenseCandidate
+    onset: int
+    apex: int
+    offset: int
+    reason: str
+
+
+def look_again(
+    frames: Frames,
+    signals: FaceSignals,
+    candidates: Sequence[DenseCandidate],
+    filters: Array,
+    rate: float,
+    config: SpottingConfig,
+) -> list[Movement]:
+    """Look at each candidate again, by time.
+
+    Args:
+        frames: the recording.
+        signals: what tracking measured.
+        candidates: of the same recording.
+        filters: (p, d) as in ``noise.Judged``.
+        rate: frames a second.
+        config: limits, as for the ten cells.
+
+    Raises:
+        InputError: the file is no longer what it was in the first pass.
+    """
+    ordered = sorted(candidates, key=lambda item: item.frame)
+    spans = [_span(item, signals, config) for item in ordered]
+    reader = frames.frames_at(sorted({int(row) for span in spans for row in span}))
+    meter = FlowMeter()
+    faces: dict[int, Gray] = {}
+    movements = []
+    for item, span in zip(ordered, spans, strict=True):
+        faces = {row: face for row, face in faces.items() if row >= span[0]}
+        while not faces or max(faces) < span[-1]:
+            frame = next(reader, None)
+            if frame is None:
+                raise InputError(
+                    f"expected frame {span[-1]} again in the second pass, the file ended before; "
+                    "the file changed while it was read - analyse a copy"
+                )
+            canvas = face_canvas(frame.gray, signals.transform[frame.index], RESOLUTION)
+            faces[frame.index] = small_face(canvas)
+        flows = [meter(faces[item.frame], faces[int(row)]) for row in span]
+        curve = project(np.stack(flows), bank()) @ filters[item.pattern]
+        movements.append(_read(item, span, curve, signals.times, rate, config))
+    return movements
+
+
+def _span(item: DenseCandidate, signals: FaceSignals, config: SpottingConfig) -> NDArray[np.intp]:
+    """Frames of the same stretch that the movement is judged by."""
+    times = signals.times
+    near = np.abs(times - times[item.frame]) <= config.reach
+    rows = np.flatnonzero(near & signals.found & (signals.segments == signals.segments[item.frame]))
+    return np.asarray(rows)
+
+
+def _read(
+    item: DenseCandidate,
+    span: NDArray[np.intp],
+    curve: Array,
+    times: Array,
+    rate: float,
+    config: SpottingConfig,
+) -> Movement:
+    at = times[item.frame]
+    if min(at - times[span[0]], times[span[-1]] - at) < _LEAST_S:
+        return Movement(item, item.frame, item.frame, item.frame, "lost")
+    even = np.arange(times[span[0]], times[span[-1]] + 0.5 / rate, 1 / rate)
+    level = np.interp(even, times[span], curve)
+    shape, share, ratio = _fit(even - at, level)
+    frames = [int(span[np.argmin(np.abs(times[span] - at - moment))]) for moment in shape]
+    if share < _LEAST_SHARE or ratio > _LARGEST_RATIO or shape[2] - shape[0] > config.longest:
+        reason = "macro"
+    else:
+        reason = "" if frames[0] < frames[1] < frames[2] else "short"
+    return Movement(item, frames[0], frames[1], frames[2], reason)
+
+
+def _fit(t: Array, level: Array) -> tuple[tuple[float, float, float], float, float]:
+    """Onset, apex and offset of the best movement; its share of the spread; against the best step.
+
+    Args:
+        t: (n,) seconds from the candidate.
+        level: (n,) the curve.
+    """
+    line = np.stack([np.ones_like(t), t], axis=1)
+    basis = np.linalg.qr(line)[0]
+    level = level - basis @ (basis.T @ level)
+
+    def gains(shapes: Array) -> tuple[Array, Array]:
+        """(m,) signed height of each shape, and how much of the spread it explains."""
+        left = shapes - (shapes @ basis) @ basis.T
+        power = (left**2).sum(1) + 1e-9
+        height = left @ level / power
+        return height, height**2 * power
+
+    movements = [(a - rise, a, a + fall) for a, rise, fall in product(_APEXES, _HALVES, _HALVES)]
+    height, explained = gains(np.array([_cosine(t, *movement) for movement in movements]))
+    explained = np.where(height > 0, explained, -1.0)
+    best = int(explained.argmax())
+    moments = np.arange(-0.3, 0.31, 0.06)
+    steps = np.array([np.tanh((t - moment) / width) for moment in moments for width in _STEPS])
+    whole = float((level**2).sum()) + 1e-12
+    unexplained = whole - float(gains(steps)[1].max())
+    share = float(explained[best]) / whole
+    return movements[best], share, (1 - share) * whole / (unexplained + 1e-12)
+
+
+def _cosine(t: Array, onset: float, apex: float, offset: float) -> Array:
+    x = np.where(t < apex, (t - apex) / (apex - onset), (t - apex) / (offset - apex))
+    return np.asarray(np.where(np.abs(x) < 1, 0.5 + 0.5 * np.cos(np.pi * x), 0.0))

@@ -1,0 +1,225 @@
+"""What came and went around each moment, over the whole face.
+
+Half of (flow from ``lag`` seconds before) minus (flow to ``lag`` seconds after) is what a movement
+there and back leaves and steady movement does not. The rigid part of a turning head is fitted away,
+and what is left is kept as its coordinates in the space of action units: some hundred numbers a
+second and no picture.
+
+Source of the flow: Kroeger et al., ECCV 2016, doi 10.1007/978-3-319-46493-0_29 (DIS).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.canonical import EYE_LEFT, EYE_RIGHT
+from micromimic.canonical import MARGIN as CANVAS_MARGIN
+from micromimic.motion.dense.patterns import GRID, MARGIN, Bank, bank, without_rigid
+
+Gray = NDArray[np.uint8]
+Array = NDArray[np.float64]
+
+LAGS: Final = (0.12, 0.2)
+"""Seconds before and after a moment that it is compared with."""
+RATE: Final = 27.0
+"""Moments a second that are looked at, about; faster recordings are thinned out."""
+PIXELS: Final = 2
+"""Of the pictures that flow is computed of, a canonical unit."""
+_OFF: Final = 0.25
+"""Share of a lag by which a frame may lie beside it."""
+_AHEAD: Final = 8
+"""Frames that may wait for their flow."""
+_BATCH: Final = 64
+_EYE_BOX: Final = (3.0, 2.0)
+"""Half width and half height of an eye's box, canonical units."""
+
+
+@dataclass(frozen=True)
+class DenseSignals:
+    """What came and went, moment by moment.
+
+    Args:
+        frames: (n,) numbers of the frames looked at.
+        times: (n,) their seconds.
+        segments: (n,) stretch of tracking.
+        response: (n, lags, d) coordinates in the space of `patterns.bank`, canonical units; NaN
+            where a frame before or after is missing.
+        lids: (n,) how much the eyes' boxes came and went, in shares of their contrast.
+    """
+
+    frames: NDArray[np.intp]
+    times: Array
+    segments: NDArray[np.intp]
+    response: NDArray[np.float32]
+    lids: Array
+
+
+@dataclass
+class _Moment:
+    frame: int
+    time: float
+    segment: int
+    face: Gray
+    before: list[NDArray[np.float32] | None]
+    back: list[Gray | None]
+    row: int
+
+
+class FlowMeter:
+    """Dense flow between two small faces; not for two threads at once."""
+
+    def __init__(self) -> None:
+        self._solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._solver.setFinestScale(0)
+        self._solver.setVariationalRefinementIterations(3)
+
+    def __call__(self, first: Gray, second: Gray) -> NDArray[np.float32]:
+        """(2 * G * G,) canonical units from the first face to the second."""
+        flow = self._solver.calc(first, second, None)
+        pooled = cv2.resize(flow, (GRID, GRID), interpolation=cv2.INTER_AREA)
+        return np.asarray(np.moveaxis(pooled, -1, 0).ravel() / PIXELS, np.float32)
+
+
+def small_face(canvas: Gray) -> Gray:
+    """The face as flow sees it.
+
+    Args:
+        canvas: (S, S) the stabilised face with its full margin, as tracking leaves it.
+    """
+    cut = round(len(canvas) * (CANVAS_MARGIN - MARGIN) / (GRID + 2 * (CANVAS_MARGIN - MARGIN)))
+    side = GRID * PIXELS
+    face = canvas[cut : len(canvas) - cut, cut : len(canvas) - cut]
+    return np.asarray(cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+class DenseMeter:
+    """Measures as frames come; a thread of its own computes the flow.
+
+    >>> meter = DenseMeter()
+    >>> for frame in range(20):
+    ...     meter.add(frame, frame / 25.0, 0, np.full((168, 168), 90, np.uint8))
+    >>> meter.finish().response.shape
+    (20, 2, 20)
+    """
+
+    def __init__(self) -> None:
+        self._bank = bank()
+        self._flow = FlowMeter()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="micromimic-flow")
+        self._waiting: deque[Future[None]] = deque()
+        self._kept: deque[_Moment] = deque()
+        self._step: float | None = None
+        self._last: float | None = None
+        self._taken = -np.inf
+        self._columns: list[tuple[int, float, int]] = []
+        self._response: list[NDArray[np.float32]] = []
+        self._lids: list[float] = []
+        self._raw: list[tuple[int, int, NDArray[np.float32]]] = []
+
+    def add(self, frame: int, time: float, segment: int, canvas: Gray) -> None:
+        """Take the next frame that shows the face.
+
+        Args:
+            frame: its number.
+            time: seconds, rising.
+            segment: stretch of tracking.
+            canvas: (S, S) the stabilised face.
+        """
+        if self._last is not None:
+            step = time - self._last
+            self._step = step if self._step is None else min(1.2 * self._step, step)
+        self._last = time
+        stride = 1 if self._step is None else max(1, round(1 / (RATE * self._step)))
+        if self._step is not None and time - self._taken < (stride - 0.5) * self._step:
+            return
+        self._taken = time
+        while len(self._waiting) >= _AHEAD:
+            self._waiting.popleft().result()
+        face = small_face(canvas)
+        self._waiting.append(self._pool.submit(self._take, frame, time, segment, face))
+
+    def finish(self) -> DenseSignals:
+        """All that was measured."""
+        while self._waiting:
+            self._waiting.popleft().result()
+        self._pool.shutdown()
+        self._project()
+        frames, times, segments = zip(*self._columns, strict=True) if self._columns else ((),) * 3
+        empty = np.zeros((0, len(LAGS), len(self._bank.basis)), np.float32)
+        return DenseSignals(
+            np.array(frames, np.intp),
+            np.array(times, np.float64),
+            np.array(segments, np.intp),
+            np.stack(self._response) if self._response else empty,
+            np.array(self._lids, np.float64),
+        )
+
+    def close(self) -> None:
+        """Let go of the thread; what was measured is lost."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _take(self, frame: int, time: float, segment: int, face: Gray) -> None:
+        if self._kept and self._kept[-1].segment != segment:
+            self._kept.clear()
+        shape = (len(LAGS), len(self._bank.basis))
+        now = _Moment(
+            frame, time, segment, face, [None] * len(LAGS), [None] * len(LAGS), len(self._columns)
+        )
+        self._columns.append((frame, time, segment))
+        self._response.append(np.full(shape, np.nan, np.float32))
+        self._lids.append(0.0)
+        for place, lag in enumerate(LAGS):
+            then = min(self._kept, key=lambda m: abs(time - lag - m.time), default=None)
+            if then is None or abs(time - lag - then.time) > _OFF * lag:
+                continue
+            flow = self._flow(then.face, face)
+            now.before[place], now.back[place] = flow, then.face
+            before, back = then.before[place], then.back[place]
+            if before is not None and back is not None:
+                self._raw.append((then.row, place, np.float32(0.5) * (before - flow)))
+                change = _lid_change(back, then.face, face)
+                self._lids[then.row] = max(self._lids[then.row], change)
+        self._kept.append(now)
+        while time - self._kept[0].time > LAGS[-1] * (1 + _OFF):
+            self._kept.popleft()
+        if len(self._raw) >= _BATCH:
+            self._project()
+
+    def _project(self) -> None:
+        if not self._raw:
+            return
+        rows = project(np.stack([flow for _, _, flow in self._raw]), self._bank)
+        for (row, place, _), coordinates in zip(self._raw, rows, strict=True):
+            self._response[row][place] = coordinates
+        self._raw.clear()
+
+
+def project(flows: NDArray[np.floating], bank: Bank) -> Array:
+    """(n, d) coordinates of (n, 2 * G * G) flows, without what head movement explains."""
+    left = without_rigid(np.asarray(flows, np.float32), bank.rigid, bank.weight)
+    return np.asarray((left * bank.weight) @ bank.basis.T)
+
+
+def _lid_change(before: Gray, now: Gray, after: Gray) -> float:
+    """How much more the eyes differ from both neighbours than these differ from each other."""
+    shares = []
+    for x, y in (EYE_RIGHT, EYE_LEFT):
+        columns = slice(
+            int((x + MARGIN - _EYE_BOX[0]) * PIXELS), int((x + MARGIN + _EYE_BOX[0]) * PIXELS)
+        )
+        rows = slice(
+            int((y + MARGIN - _EYE_BOX[1]) * PIXELS), int((y + MARGIN + _EYE_BOX[1]) * PIXELS)
+        )
+        boxes = [picture[rows, columns].astype(np.float32) for picture in (before, now, after)]
+        past, here, future = (box - np.median(box) for box in boxes)
+        apart = np.abs(here - past).mean() + np.abs(here - future).mean()
+        contrast = (float(past.std()) + float(future.std())) / 2 + 5.0
+        shares.append((float(apart) - float(np.abs(future - past).mean())) / 2 / contrast)
+    return float(np.mean(shares))

@@ -1,0 +1,263 @@
+"""A face's movement judged against its own movement in the seconds around.
+
+Under the local covariance S each moment's response r is matched with the patterns p of action
+units; what no pattern explains counts against it (Kelly's test):
+
+    score = p' S^-1 r / sqrt(p' S^-1 p) / sqrt(1 + e / k)
+    e = r' S^-1 r - (p' S^-1 r)^2 / p' S^-1 p
+
+and 1 / sqrt(p' S^-1 p) is the standard deviation of the amplitude at that moment: speech, turns and
+compression are noise that is measured, not time that is closed.
+
+Source: Kelly, IEEE Trans. AES 1986, doi 10.1109/TAES.1986.310745; the adaptive matched filter,
+Robey et al., IEEE Trans. AES 1992, doi 10.1109/7.135446.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, gaussian_filter1d, minimum_filter1d, percentile_filter
+
+from micromimic.motion.dense.measure import LAGS, DenseSignals
+from micromimic.motion.dense.patterns import REGIONS, bank
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+BLOCK_S: Final = 0.2
+"""Seconds that share one covariance."""
+
+
+@dataclass(frozen=True)
+class NoiseConfig:
+    """How noise is learnt, and what counts against a movement.
+
+    Args:
+        local: seconds before and after from which a moment's covariance is learnt...
+        gap: ...but for these nearest ones, which hold the movement itself.
+        whole: share of the whole recording's covariance in it.
+        shrink: share of its diagonal in it.
+        floor: variance added, canonical units squared: a frozen picture raises no alarm.
+        kelly: k above; smaller counts more against what no pattern explains.
+        largest: canonical units; what moves further is no micro-expression.
+        lids: change of the eyes' boxes from which on the lids move...
+        lid_margin: ...and the seconds by which that is widened.
+        upper: patterns with this share of their energy about brows and lids are closed then.
+        opposite: a movement counts only if no opposite one within ``opposite_s`` seconds reaches
+            this share of it: beside each movement there and back lies its mirror image.
+        opposite_s: seconds.
+        level_s: seconds before and after from which each pattern's own level is learnt.
+        level_floor: the least level, standard deviations.
+        smooth_s: seconds, low-pass of the score.
+    """
+
+    local: float = 1.5
+    gap: float = 0.4
+    whole: float = 0.35
+    shrink: float = 0.2
+    floor: float = 1e-4
+    kelly: float = 25.0
+    largest: float = 0.8
+    lids: float = 0.25
+    lid_margin: float = 0.1
+    upper: float = 0.3
+    opposite: float = 0.77
+    opposite_s: float = 0.3
+    level_s: float = 3.0
+    level_floor: float = 1.0
+    smooth_s: float = 0.024
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Each moment against its noise.
+
+    Args:
+        score: (n,) the best pattern's; NaN where unknown.
+        null: (n,) that of the opposite patterns: what chance makes of this face.
+        best: (n,) the best pattern.
+        amplitude, deviation: (n,) of it, canonical units, as the flow shows them.
+        limits: (n, regions) canonical units that a movement must have in the flow for a score of
+            one, the median of a region's patterns; inf where it is closed, NaN where unknown.
+        filters: (p, d) how coordinates are projected on each pattern's amplitude, by the noise of
+            the whole recording.
+        lids: (n,) True where the lids move.
+    """
+
+    score: Array
+    null: Array
+    best: NDArray[np.intp]
+    amplitude: Array
+    deviation: Array
+    limits: Array
+    filters: Array
+    lids: Mask
+
+
+@dataclass(frozen=True)
+class _Lag:
+    """One lag's (m, p) scores, opposite scores, amplitudes, deviations and (m, p) limits."""
+
+    score: Array
+    null: Array
+    amplitude: Array
+    deviation: Array
+    limit: Array
+
+
+def judge(signals: DenseSignals, config: NoiseConfig | None = None) -> Judged:
+    """Judge every moment of a recording.
+
+    Args:
+        signals: of one person.
+        config: how.
+    """
+    config = config or NoiseConfig()
+    n, dimensions = len(signals.times), signals.response.shape[2]
+    known = np.flatnonzero(np.isfinite(signals.response).all((1, 2)))
+    score, null, amplitude, deviation = (np.full(n, np.nan) for _ in range(4))
+    best = np.zeros(n, np.intp)
+    limits = np.full((n, len(REGIONS)), np.nan)
+    filters = np.zeros((len(bank().patterns), dimensions))
+    lids = np.zeros(n, bool)
+    if len(known) >= 2:
+        rate = moments_a_second(signals.times)
+        lids = signals.lids > config.lids
+        priors = [_prior(signals.response[known, lag], lids[known]) for lag in range(len(LAGS))]
+        filters = _filters(_regular(priors[-1].calm, config))
+        for run in _runs(known, signals, rate):
+            closed = [_widened(lids[run], config.lid_margin + lag, rate) for lag in LAGS]
+            lags = [
+                _judge_lag(signals.response[run, i].astype(np.float64), shut, prior, rate, config)
+                for i, (shut, prior) in enumerate(zip(closed, priors, strict=True))
+            ]
+            mean = np.mean([lag.score for lag in lags], axis=0)
+            best[run] = mean.argmax(1)
+            picked = (np.arange(len(run)), best[run])
+            score[run] = mean[picked]
+            null[run] = np.mean([lag.null for lag in lags], axis=0).max(1)
+            amplitude[run] = lags[-1].amplitude[picked]
+            deviation[run] = lags[-1].deviation[picked]
+            limits[run] = _by_region(np.mean([1 / lag.limit for lag in lags], axis=0))
+    return Judged(score, null, best, amplitude, deviation, limits, filters, lids)
+
+
+def _filters(covariance: Array) -> Array:
+    patterns = bank().patterns
+    matched = patterns @ np.linalg.inv(covariance)
+    return np.asarray(matched / (matched * patterns).sum(1, keepdims=True))
+
+
+def moments_a_second(times: Array) -> float:
+    """Of a row of moments; the median's."""
+    return 1.0 / float(np.median(np.diff(times)))
+
+
+def _runs(known: NDArray[np.intp], signals: DenseSignals, rate: float) -> list[NDArray[np.intp]]:
+    """Unbroken runs of moments."""
+    broken = (np.diff(signals.times[known]) > 2.5 / rate) | (np.diff(signals.segments[known]) != 0)
+    return np.split(known, np.flatnonzero(broken) + 1)
+
+
+def _widened(mask: Mask, seconds: float, rate: float) -> Mask:
+    width = 2 * max(1, round(seconds * rate)) + 1
+    return np.asarray(binary_dilation(mask, np.ones(width, bool)))
+
+
+@dataclass(frozen=True)
+class _Prior:
+    """What the whole recording says: (d, d) at rest and while lids move; (d,) spread."""
+
+    calm: Array
+    blinks: Array
+    spread: Array
+
+
+def _prior(rows: NDArray[np.floating], lids: Mask) -> _Prior:
+    rows = rows.astype(np.float64)
+    calm = rows[~lids] if (~lids).sum() > len(lids) // 4 else rows
+    spread = 1.4826 * np.median(np.abs(calm), axis=0) + 1e-3
+    weight = 1 / (1 + ((calm / spread) ** 2).mean(1) / 4)
+    moving = rows[lids]
+    blinks = moving.T @ moving / max(1, len(moving))
+    return _Prior((calm * weight[:, None]).T @ calm / weight.sum(), blinks, spread)
+
+
+def _judge_lag(rows: Array, closed: Mask, prior: _Prior, rate: float, config: NoiseConfig) -> _Lag:
+    """(m, d) rows of one unbroken run."""
+    patterns = bank().patterns
+    m, size = len(rows), len(patterns)
+    matched, deviation, energy = np.zeros((m, size)), np.zeros((m, size)), np.zeros(m)
+    block = max(1, round(BLOCK_S * rate))
+    reach, gap = int(config.local * rate), int(config.gap * rate)
+    for start in range(0, m, block):
+        stop = min(m, start + block)
+        around = np.r_[max(0, start - reach) : max(0, start - gap), stop + gap : stop + reach]
+        around = around[around < m]
+        local = _local(rows[around[~closed[around]]], prior)
+        share = min(1.0, len(around) / (2 * reach)) * (1 - config.whole)
+        calm = _regular(share * local + (1 - share) * prior.calm, config)
+        here = np.arange(start, stop)
+        for shut in np.unique(closed[here]):
+            at = here[closed[here] == shut]
+            inverse = np.linalg.inv(calm + 3 * prior.blinks if shut else calm)
+            filters = patterns @ inverse
+            power = (filters * patterns).sum(1)
+            matched[at] = rows[at] @ filters.T / np.sqrt(power)
+            deviation[at] = 1 / np.sqrt(power)
+            energy[at] = ((rows[at] @ inverse) * rows[at]).sum(1)
+    rest = np.maximum(energy[:, None] - matched**2, 0.0)
+    tested = matched / np.sqrt(1 + rest / config.kelly)
+    window = min(int(2 * config.level_s * rate) | 1, 2 * m - 1)
+    level = percentile_filter(np.abs(tested), 80, size=(window, 1), mode="nearest") / 1.28
+    level = np.maximum(level, config.level_floor)
+    shut = closed[:, None] & (bank().upper > config.upper)[None]
+    amplitude = matched * deviation
+    # With nothing but noise beside it, a movement of one standard deviation has this score.
+    expected = np.sqrt(1 + (rows.shape[1] - 1) / config.kelly)
+    limit = np.where(shut, np.inf, deviation * expected * level)
+    score = _single(tested, amplitude, shut, rate, config) / level
+    null = _single(-tested, -amplitude, shut, rate, config) / level
+    return _Lag(
+        _smooth(score, rate, config), _smooth(null, rate, config), amplitude, deviation, limit
+    )
+
+
+def _local(rows: Array, prior: _Prior) -> Array:
+    """Covariance of some moments, strong ones counting less; the recording's for few moments."""
+    if len(rows) <= 5:
+        return prior.calm
+    energy = ((rows / prior.spread) ** 2).mean(1)
+    weight = 1 / (1 + energy / (3 * np.median(energy) + 1e-9))
+    return np.asarray((rows * weight[:, None]).T @ rows / weight.sum())
+
+
+def _regular(covariance: Array, config: NoiseConfig) -> Array:
+    diagonal = np.diag(np.diag(covariance))
+    shrunk = (1 - config.shrink) * covariance + config.shrink * diagonal
+    return np.asarray(shrunk + config.floor * np.eye(len(covariance)))
+
+
+def _single(tested: Array, amplitude: Array, shut: Mask, rate: float, config: NoiseConfig) -> Array:
+    """Scores of what can be a movement of its own; 0 elsewhere."""
+    width = 2 * round(config.opposite_s * rate) + 1
+    mirror = -minimum_filter1d(amplitude, width, axis=0)
+    no = shut | (amplitude > config.largest) | (mirror > config.opposite * amplitude)
+    return np.where(no, 0.0, np.maximum(tested, 0.0))
+
+
+def _smooth(score: Array, rate: float, config: NoiseConfig) -> Array:
+    sigma = config.smooth_s * rate
+    return np.asarray(gaussian_filter1d(score, sigma, axis=0)) if sigma > 0.3 else score
+
+
+def _by_region(inverse: Array) -> Array:
+    """(m, regions) median over each region's patterns; ``inverse``: (m, p) one over the limits."""
+    regions = bank().regions
+    columns = [np.median(inverse[:, regions == i], axis=1) for i in range(len(REGIONS))]
+    with np.errstate(divide="ignore"):
+        return np.asarray(1 / np.stack(columns, axis=1))

@@ -1,0 +1,143 @@
+"""What action units look like to the dense flow, and what a turning head looks like.
+
+All fields lie on a grid of one sample a canonical unit, ``MARGIN`` units wider than the face's
+square on each side, as one row: first all of u, then all of v.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.canonical import MARGIN as CANVAS_MARGIN
+from micromimic.canonical import MOUTH, UNITS
+from micromimic.face.units import RESOLUTION, UNIT_NAMES, depth_field, unit_fields
+
+Array = NDArray[np.float64]
+
+MARGIN: Final = 4
+GRID: Final = UNITS + 2 * MARGIN
+DIMENSIONS: Final = 20
+"""Of the space that is looked at: what the fields of all action units span, by and large."""
+UNITS_SEEN: Final = ("1", "2", "4", "5", "6", "7", "9", "10", "12", "14", "15", "17")
+"""Action units that are looked for, each side alone and both together."""
+TOGETHER: Final = (
+    ("1", "2"), ("4", "7"), ("6", "12"), ("4", "9"), ("1", "2", "5"), ("4", "6"), ("9", "10"),
+)  # fmt: skip
+"""Combinations that micro-expressions are made of."""
+UNITS_SPANNING: Final = (*UNITS_SEEN, "20", "23", "24")
+"""Action units whose fields span the space; the last ones are mouths that speak."""
+REGION_OF: Final = {
+    "1": "forehead", "2": "forehead", "4": "forehead", "5": "eyes", "6": "eyes", "7": "eyes",
+    "9": "nose", "10": "mouth", "12": "mouth", "14": "mouth", "15": "mouth", "17": "chin",
+}  # fmt: skip
+REGIONS: Final = ("forehead", "eyes", "nose", "mouth", "chin")
+_BELOW_EYES: Final = 10.0
+"""Row of the canonical face; what lies above is pulled along by a blink."""
+
+
+@dataclass(frozen=True)
+class Bank:
+    """The fields that are looked for, in the space that they span.
+
+    Args:
+        basis: (d, 2 * G * G) orthonormal rows.
+        patterns: (p, d) fields of one unit's largest displacement, without their rigid part.
+        upper: (p,) share of each field's energy about brows and lids.
+        regions: (p,) each field's place in ``REGIONS``; -1 for combinations.
+        rigid: (2 * G * G, 8) what head movement does: an affine map, and the same by depth.
+        weight: (2 * G * G,) where the face is.
+    """
+
+    basis: Array
+    patterns: Array
+    upper: Array
+    regions: NDArray[np.intp]
+    rigid: Array
+    weight: Array
+
+
+@lru_cache(maxsize=1)
+def bank() -> Bank:
+    """The fields of `face.units` on the grid."""
+    rows, columns = (np.mgrid[:GRID, :GRID] + 0.5 - GRID / 2) / GRID
+    zero, one = np.zeros_like(columns), np.ones_like(columns)
+    depth = _on_grid(depth_field())
+    depth = depth / np.abs(depth).max()
+    pairs = [(a, b) for f in (one, columns, rows, depth) for a, b in ((f, zero), (zero, f))]
+    rigid = np.stack([np.stack(pair).ravel() for pair in pairs], axis=1)
+    x, y = columns * GRID + UNITS / 2, rows * GRID + UNITS / 2
+    face = np.exp(-((((x - MOUTH[0]) / 13) ** 4) + (((y - 12) / 15) ** 4)))
+    weight = np.tile(face.ravel(), 2)
+    spanning = np.array([field for unit in UNITS_SPANNING for _, field in _forms(unit)])
+    basis = _span(without_rigid(spanning, rigid, weight) * weight)
+    named = [(unit, field) for unit in UNITS_SEEN for _, field in _forms(unit)]
+    joint = [("", _joined([_forms(unit)[-1][1] for unit in units])) for units in TOGETHER]
+    fields = np.array([field for _, field in named + joint])
+    energy = (fields.reshape(len(fields), 2, GRID, GRID) ** 2).sum(1)
+    regions = [REGIONS.index(REGION_OF[unit]) if unit else -1 for unit, _ in named + joint]
+    return Bank(
+        basis,
+        (without_rigid(fields, rigid, weight) * weight) @ basis.T,
+        (energy * (y < _BELOW_EYES)).sum((1, 2)) / energy.sum((1, 2)),
+        np.array(regions),
+        rigid,
+        weight,
+    )
+
+
+def without_rigid(rows: Array, rigid: Array, weight: Array, rounds: int = 3) -> Array:
+    """What is left of each field once head movement is fitted away, outliers counting little.
+
+    Args:
+        rows: (n, 2 * G * G).
+        rigid, weight: as in ``Bank``.
+        rounds: of the robust fit.
+    """
+    left, weights = rows, np.broadcast_to(weight, rows.shape)
+    products = rigid[:, :, None] * rigid[:, None, :]
+    flat = products.reshape(len(rigid), -1)
+    size = rigid.shape[1]
+    for _ in range(rounds):
+        normal = (weights @ flat).reshape(-1, size, size) + 1e-6 * np.eye(size)
+        fitted = np.linalg.solve(normal, ((weights * rows) @ rigid)[..., None])[..., 0]
+        left = rows - fitted @ rigid.T
+        scale = 1.48 * np.median(np.abs(left), axis=1, keepdims=True) + 1e-3
+        weights = weight / (1 + (left / (2 * scale)) ** 2)
+    return left
+
+
+def _on_grid(canvas: NDArray[np.floating]) -> Array:
+    """A field of `face.units` (its last two axes) at one sample a unit."""
+    step = int(RESOLUTION)
+    cut = int(CANVAS_MARGIN) - MARGIN
+    side = canvas.shape[-1] // step
+    pooled = canvas.reshape(*canvas.shape[:-2], side, step, side, step).mean((-3, -1))
+    return np.asarray(pooled[..., cut : cut + GRID, cut : cut + GRID], np.float64)
+
+
+def _forms(unit: str) -> list[tuple[str, Array]]:
+    """An action unit as it is looked for: left, right and both sides, or the one in the middle."""
+    fields = unit_fields()
+    names = [unit] if unit in UNIT_NAMES else [f"{unit}L", f"{unit}R"]
+    sides = [_scaled(_on_grid(fields[UNIT_NAMES.index(name)]).ravel()) for name in names]
+    forms = list(zip(names, sides, strict=True))
+    return [*forms, (unit, _joined(sides))] if len(sides) == 2 else forms
+
+
+def _joined(fields: Sequence[Array]) -> Array:
+    return _scaled(np.sum(fields, axis=0))
+
+
+def _scaled(field: Array) -> Array:
+    return np.asarray(field / np.hypot(*field.reshape(2, -1)).max())
+
+
+def _span(fields: Array) -> Array:
+    even = fields / np.linalg.norm(fields, axis=1, keepdims=True)
+    return np.asarray(np.linalg.svd(even, full_matrices=False)[2][:DIMENSIONS])

@@ -1,0 +1,177 @@
+"""What the ten cells and the dense flow say together.
+
+The cells see the shortest movements of a face that is otherwise quiet, at the recording's full
+rate; the dense flow sees movements that stand out of whatever else the face does. An event of
+either is an event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.face.signals import FaceSignals
+from micromimic.motion.dense.candidates import (
+    DenseCandidate,
+    Tail,
+    candidate_at,
+    detection_limits,
+    find_candidates,
+    tail_of,
+)
+from micromimic.motion.dense.look import Frames, Movement, look_again
+from micromimic.motion.dense.measure import DenseSignals
+from micromimic.motion.dense.noise import Judged, judge
+from micromimic.motion.dense.patterns import REGIONS
+from micromimic.motion.spotting import Spotted, SpottingResult, spot
+from micromimic.motion.spotting_config import SpottingConfig
+from micromimic.motion.stretches import grid_rate
+from micromimic.results import GatedSpan, Rejected, Spotting
+from micromimic.types import DetectionLimits
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+OPEN_UNITS: Final = 0.6
+"""A moment is open if a movement of so many units somewhere on the face is found half the time."""
+_SAME_S: Final = 0.12
+"""Seconds about an apex in which the dense flow's answer is the same movement's."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Both instruments' events, and how small a movement would have been found."""
+
+    spotted: SpottingResult
+    limits: DetectionLimits
+
+
+def find(
+    signals: FaceSignals, dense: DenseSignals, frames: Frames, config: SpottingConfig
+) -> Found:
+    """Find the micro-expressions of one recording.
+
+    Args:
+        signals: what tracking measured.
+        dense: what the dense flow measured in the same pass.
+        frames: the recording, to look at candidates again.
+        config: limits.
+
+    Raises:
+        InputError: the file is no longer what it was in the first pass.
+    """
+    cells = spot(signals, config)
+    dense = _of_one(dense, signals)
+    judged = judge(dense)
+    tail = tail_of(dense, judged)
+    candidates = find_candidates(dense, judged, tail, config.false_alarms)
+    looked = look_again(
+        frames, signals, candidates, judged.filters, grid_rate(signals.times), config
+    )
+    limits = detection_limits(judged, tail, config.false_alarms)
+    events = _events(cells.events, looked, signals, (dense, judged, tail))
+    spotting = replace(
+        _opened(cells.spotting, dense.times, np.asarray((limits <= OPEN_UNITS).any(1))),
+        rejected=_rejected(cells.spotting.rejected, looked, events, signals.times),
+    )
+    by_region = {name: limits[:, i] for i, name in enumerate(REGIONS)}
+    return Found(
+        replace(cells, events=events, spotting=spotting), DetectionLimits(dense.times, by_region)
+    )
+
+
+def _of_one(dense: DenseSignals, signals: FaceSignals) -> DenseSignals:
+    """The moments that show the person who was chosen."""
+    mine = signals.segments[dense.frames] == dense.segments
+    return DenseSignals(
+        dense.frames[mine],
+        dense.times[mine],
+        dense.segments[mine],
+        dense.response[mine],
+        dense.lids[mine],
+    )
+
+
+def _events(
+    cells: Sequence[Spotted],
+    looked: Sequence[Movement],
+    signals: FaceSignals,
+    measured: tuple[DenseSignals, Judged, Tail],
+) -> tuple[Spotted, ...]:
+    events = [replace(e, dense=_seen_at(signals.times[e.apex], *measured)) for e in cells]
+    for item in sorted(looked, key=lambda m: -m.candidate.score):
+        beside = any(item.onset <= e.offset and e.onset <= item.offset for e in events)
+        if not item.reason and not beside:
+            score = item.candidate.score
+            events.append(Spotted(item.onset, item.apex, item.offset, score, item.candidate))
+    return tuple(sorted(events, key=lambda e: e.onset))
+
+
+def _seen_at(time: float, dense: DenseSignals, judged: Judged, tail: Tail) -> DenseCandidate | None:
+    near = np.flatnonzero(np.abs(dense.times - time) <= _SAME_S)
+    near = near[np.nan_to_num(judged.score[near], nan=0.0) > 0]
+    if not len(near):
+        return None
+    return candidate_at(int(near[np.argmax(judged.score[near])]), dense, judged, tail)
+
+
+def _rejected(
+    cells: Sequence[Rejected],
+    looked: Sequence[Movement],
+    events: Sequence[Spotted],
+    times: Array,
+) -> tuple[Rejected, ...]:
+    """Movements of either that are no events of the other."""
+    spans = [(times[e.onset], times[e.offset]) for e in events]
+    rejected = [r for r in cells if not any(start <= r.peak <= end for start, end in spans)]
+    peaks = [r.peak for r in rejected]
+    for item in looked:
+        peak = float(times[item.apex])
+        known = any(abs(peak - other) <= _SAME_S for other in peaks)
+        if item.reason and not known and not any(s <= peak <= e for s, e in spans):
+            rejected.append(Rejected(peak, item.reason))
+    return tuple(sorted(rejected, key=lambda r: r.peak))
+
+
+def _opened(spotting: Spotting, times: Array, seen: Mask) -> Spotting:
+    """Gated time without that in which the dense flow would have found a movement."""
+    starts, ends = _spans(times, seen)
+    spans: list[GatedSpan] = []
+    gated = dict(spotting.gated_s)
+    opened = 0.0
+    for span in spotting.gated_spans:
+        inside = [
+            (max(span.start, start), min(span.end, end))
+            for start, end in zip(starts, ends, strict=True)
+            if start < span.end and end > span.start
+        ]
+        seconds = sum(end - start for start, end in inside)
+        opened += seconds
+        gated[span.cause] = max(0.0, gated[span.cause] - seconds)
+        edges = [span.start, *(edge for pair in inside for edge in pair), span.end]
+        spans += [
+            GatedSpan(edges[i], edges[i + 1], span.cause)
+            for i in range(0, len(edges), 2)
+            if edges[i + 1] > edges[i]
+        ]
+    return replace(
+        spotting,
+        gated_s={cause: round(seconds, 3) for cause, seconds in gated.items()},
+        observed_s=round(spotting.observed_s + opened, 3),
+        gated_spans=tuple(spans),
+    )
+
+
+def _spans(times: Array, mask: Mask) -> tuple[Array, Array]:
+    """Where each run of True begins and ends, seconds; each moment counts to the next one."""
+    if len(times) < 2:
+        return np.zeros(0), np.zeros(0)
+    step = float(np.median(np.diff(times)))
+    lasts = np.minimum(np.append(np.diff(times), step), 1.5 * step)
+    change = np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8))
+    first, stop = np.flatnonzero(change == 1), np.flatnonzero(change == -1) - 1
+    return times[first], times[stop] + lasts[stop]
