@@ -1,4 +1,4 @@
-"""The one direction of imports, as docs/architecture.md states it, and the sizes we keep to."""
+"""The one direction of imports, as docs/architecture.md states it, and how long functions may be."""
 
 from __future__ import annotations
 
@@ -103,10 +103,8 @@ def test_torch_stays_in_training(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
-def test_files_and_functions_stay_small(file: Path) -> None:
-    text = file.read_text(encoding="utf-8")
-    assert text.count("\n") < 400
-    for node in ast.walk(ast.parse(text)):
+def test_functions_stay_small(file: Path) -> None:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0]
             told = first.end_lineno - first.lineno + 1 if ast.get_docstring(node) else 0

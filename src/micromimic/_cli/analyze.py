@@ -12,12 +12,16 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from micromimic._cli.console import Interrupted, complain, describe, note, say, trace_of
 from micromimic._cli.progress import ProgressCallback, show_progress
 from micromimic.errors import OutputError
 from micromimic.files import sweep_left
 from micromimic.pipelines.inputs import Input
+
+if TYPE_CHECKING:
+    from micromimic.pipelines.analyze import AnalyzeConfig
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Job:
         model: an ONNX file; None is the shipped one.
         track: number of a video track in the files; None leaves it to them.
         inject: sizes to plant in copies of each input after its analysis, canonical units.
+        sensitivity: a name of ``spotting_config.SENSITIVITY``.
     """
 
     out: Path
@@ -48,17 +53,18 @@ class Job:
     model: Path | None = None
     track: int | None = None
     inject: tuple[float, ...] = ()
+    sensitivity: str = "normal"
+
+    def config(self, *, evidence: bool = True) -> AnalyzeConfig:
+        """Settings of an analysis."""
+        from micromimic.motion.spotting_config import SENSITIVITY, SpottingConfig
+        from micromimic.pipelines.analyze import AnalyzeConfig
+
+        spotting = SpottingConfig(false_alarms=SENSITIVITY[self.sensitivity])
+        return AnalyzeConfig(model=self.model, spotting=spotting, evidence=evidence)
 
 
-def run(
-    inputs: Sequence[Input],
-    out: Path,
-    fps: float | None,
-    jobs: int,
-    model: Path | None = None,
-    track: int | None = None,
-    inject: tuple[float, ...] = (),
-) -> int:
+def run(inputs: Sequence[Input], job: Job, jobs: int) -> int:
     """Analyse all inputs, say results as they come, and return the exit code.
 
     Raises:
@@ -66,17 +72,17 @@ def run(
         ModelError: when the model file is unusable.
         Interrupted: on Ctrl-C; what is complete stays.
     """
+    out = job.out
     check_writable(out)
     sweep_left(out)
-    if model is not None:
+    if job.model is not None:
         from micromimic.models.onnx import load_model
 
-        load_model(model)  # an unusable file is told once, before any video is read
-    if inject:
+        load_model(job.model)  # an unusable file is told once, before any video is read
+    if job.inject:
         from micromimic.pipelines.sensitivity import SensitivityConfig
 
-        SensitivityConfig(sizes=inject)  # sizes that make no sense are told before, too
-    job = Job(out, fps, model, track, inject)
+        SensitivityConfig(sizes=job.inject)  # sizes that make no sense are told before, too
     ended: list[Outcome] = []
     outcomes = _parallel if min(jobs, len(inputs)) > 1 else _in_turn
     try:
@@ -151,7 +157,7 @@ def _in_worker(item: Input, job: Job) -> Outcome:
 def analyse_one(item: Input, job: Job, progress: ProgressCallback | None) -> Outcome:
     """Analyse one input and write its results; an error becomes part of the outcome."""
     from micromimic._cli.summary import analysis_text
-    from micromimic.pipelines.analyze import AnalyzeConfig, analyze
+    from micromimic.pipelines.analyze import analyze
     from micromimic.reports.write import write_analysis
 
     folder = job.out / item.name
@@ -160,9 +166,8 @@ def analyse_one(item: Input, job: Job, progress: ProgressCallback | None) -> Out
         if item.problem is not None:
             raise item.problem
         check_folder(folder)
-        config = AnalyzeConfig(model=job.model)
         analysis = analyze(
-            item.path, fps=job.fps, config=config, progress=progress, track=job.track
+            item.path, fps=job.fps, config=job.config(), progress=progress, track=job.track
         )
         write_analysis(analysis, folder)
         summary = analysis_text(item.name, analysis, folder)

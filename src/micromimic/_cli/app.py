@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, ParamSpec
+from typing import Annotated, Literal, ParamSpec
 
 import typer
 
@@ -74,6 +74,7 @@ Track = Annotated[
         show_default=False,
     ),
 ]
+Sensitivity = Literal["low", "normal", "high"]
 Model = Annotated[
     Path | None,
     typer.Option(
@@ -124,6 +125,13 @@ def analyze(
     track: Track = None,
     jobs: Annotated[int, typer.Option(min=1, help="Inputs analysed at the same time.")] = 1,
     model: Model = None,
+    sensitivity: Annotated[
+        Sensitivity,
+        typer.Option(
+            help="How many movements chance may make of a face's own movement: at most .2, 1 or 4 "
+            "a minute."
+        ),
+    ] = "normal",
     inject: Annotated[
         str,
         typer.Option(
@@ -140,7 +148,7 @@ def analyze(
     Exit code: 0 all done, 1 some inputs failed (the others are complete), 2 wrong usage,
     130 interrupted.
     """
-    from micromimic._cli.analyze import run
+    from micromimic._cli.analyze import Job, run
     from micromimic._cli.sensitivity import sizes_of
     from micromimic.pipelines.inputs import NameClashError, expand_inputs
 
@@ -149,7 +157,7 @@ def analyze(
         expanded = expand_inputs(inputs)
     except NameClashError as error:
         raise typer.BadParameter(str(error)) from None
-    raise typer.Exit(run(expanded, out, fps, jobs, model, track, sizes))
+    raise typer.Exit(run(expanded, Job(out, fps, model, track, sizes, sensitivity), jobs))
 
 
 @app.command()

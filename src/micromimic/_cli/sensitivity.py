@@ -130,7 +130,6 @@ def injected(item: Input, job: Job, folder: Path, progress: ProgressCallback | N
     Raises:
         MicromimicError: as of ``pipelines.sensitivity``.
     """
-    from micromimic.pipelines.analyze import AnalyzeConfig
     from micromimic.pipelines.sensitivity import SensitivityConfig
     from micromimic.pipelines.sensitivity import sensitivity as measure
 
@@ -138,7 +137,7 @@ def injected(item: Input, job: Job, folder: Path, progress: ProgressCallback | N
         sizes=job.inject,
         fps=job.fps,
         track=job.track,
-        analysis=AnalyzeConfig(model=job.model, evidence=False),
+        analysis=job.config(evidence=False),
     )
     return sensitivity_text(measure(item.path, folder, config, progress=progress), item.name)
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.face.signals import FaceSignals
+from micromimic.labels import REGIONS
 from micromimic.motion.dense.candidates import (
     DenseCandidate,
     Tail,
@@ -26,7 +27,6 @@ from micromimic.motion.dense.candidates import (
 from micromimic.motion.dense.look import Frames, Movement, look_again
 from micromimic.motion.dense.measure import DenseSignals
 from micromimic.motion.dense.noise import Judged, judge
-from micromimic.motion.dense.patterns import REGIONS
 from micromimic.motion.spotting import Spotted, SpottingResult, spot
 from micromimic.motion.spotting_config import SpottingConfig
 from micromimic.motion.stretches import grid_rate

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from micromimic.motion.gates import GateConfig
 from micromimic.motion.speech import SpeechConfig
+
+SENSITIVITY: Final = {"low": 0.2, "normal": 1.0, "high": 4.0}
+"""False alarms a minute, by name."""
 
 
 @dataclass(frozen=True)

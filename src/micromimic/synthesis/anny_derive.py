@@ -33,8 +33,8 @@ from scipy.spatial import cKDTree
 
 from micromimic.canonical import EYE_LEFT, EYE_RIGHT, MARGIN, MOUTH
 from micromimic.errors import InputError, MicromimicError, MissingExtraError, OutputError
-from micromimic.synthesis.anny_units import DEPTH_STEPS, PACKED, pack_fields
 from micromimic.face.units import UNIT_NAMES
+from micromimic.synthesis.anny_units import DEPTH_STEPS, PACKED, pack_fields
 
 Array = NDArray[np.float64]
 

@@ -25,13 +25,13 @@ from micromimic.canonical import (
     invert_affine,
     scale_of,
 )
+from micromimic.face.units import RESOLUTION, UNIT_NAMES, depth_field, unit_fields
 from micromimic.media.video import VideoWriter
 from micromimic.synthesis.faces import SUPERSAMPLING, Face, astronaut_face, backdrop
 from micromimic.synthesis.nuisance import Pose, Sensor
 from micromimic.synthesis.schedule import ClipConfig, ClipPlan, plan_clip, stream
 from micromimic.synthesis.speech import SPEECH_UNITS
 from micromimic.synthesis.truth import ClipTruth, truth_of
-from micromimic.face.units import RESOLUTION, UNIT_NAMES, depth_field, unit_fields
 
 __all__ = [
     "Actor",

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from micromimic.face.units import UNIT_NAMES
 from micromimic.labels import EMOTIONS, Emotion
 from micromimic.synthesis.clips import Actor
 from micromimic.synthesis.database_names import (
@@ -27,7 +28,6 @@ from micromimic.synthesis.database_names import (
 from micromimic.synthesis.identities import FaceKind, Portrait, make_actor
 from micromimic.synthesis.recipes import Recipe, sample_recipe
 from micromimic.synthesis.schedule import BlinkEvent, ClipConfig, ClipPlan, Movement
-from micromimic.face.units import UNIT_NAMES
 
 _FACE_PX: Final = 15.0 / 0.287
 """Pixels of `ClipConfig.face_px` for one pixel a canonical unit."""

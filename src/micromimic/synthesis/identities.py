@@ -27,10 +27,10 @@ from micromimic.canonical import (
     scale_of,
 )
 from micromimic.face.geometry import fit_affine
+from micromimic.face.units import MIDLINE, unit_fields
 from micromimic.synthesis.anny_units import load_anny_units
 from micromimic.synthesis.clips import Actor
 from micromimic.synthesis.faces import SUPERSAMPLING, Face
-from micromimic.face.units import MIDLINE, unit_fields
 
 FaceKind = Literal["mesh", "warped"]
 Picture = NDArray[np.float32]

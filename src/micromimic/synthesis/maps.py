@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.canonical import UNITS
+from micromimic.face.units import CANVAS, RESOLUTION, UNIT_NAMES, depth_field, unit_fields
 from micromimic.labels import Emotion
 from micromimic.motion.flow import strain_of
 from micromimic.synthesis.anny_units import load_anny_units
@@ -34,7 +35,6 @@ from micromimic.synthesis.map_nuisances import (
     see,
 )
 from micromimic.synthesis.recipes import Recipes, sample_recipe
-from micromimic.face.units import CANVAS, RESOLUTION, UNIT_NAMES, depth_field, unit_fields
 
 Array = NDArray[np.float32]
 Faces = Literal["own", "mesh", "both"]

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.canonical import UNITS, apply_affine, compose
+from micromimic.face.units import UNIT_NAMES, unit_fields
 from micromimic.labels import Emotion
 from micromimic.motion.flow import FlowConfig
 from micromimic.motion.pair import flow_of_spans
@@ -30,7 +31,6 @@ from micromimic.synthesis.maps import DrawnMaps, Faces, MapConfig, draw_movement
 from micromimic.synthesis.nuisance import Pose
 from micromimic.synthesis.recipes import Recipe
 from micromimic.synthesis.schedule import ClipConfig, ClipPlan, Movement
-from micromimic.face.units import UNIT_NAMES, unit_fields
 
 Pictures = Literal["mesh", "warped", "both"]
 

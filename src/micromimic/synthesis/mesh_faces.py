@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from micromimic.canonical import EYE_LEFT, INTEROCULAR, UNITS, apply_affine, invert_affine
 from micromimic.errors import InputError, MissingExtraError
 from micromimic.face.geometry import fit_affine
+from micromimic.face.units import MIDLINE
 from micromimic.synthesis.anny_derive import Mesh, read_mesh
 from micromimic.synthesis.faces import Face
 from micromimic.synthesis.identities import (
@@ -34,7 +35,6 @@ from micromimic.synthesis.identities import (
 )
 from micromimic.synthesis.mesh_paint import Canvas, Looks, draw_looks, paint
 from micromimic.synthesis.mesh_render import look
-from micromimic.face.units import MIDLINE
 
 Array = NDArray[np.float64]
 

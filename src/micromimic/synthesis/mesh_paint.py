@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.canonical import EYE_LEFT, INTEROCULAR
-from micromimic.synthesis.mesh_render import Array, Seen, occlusion, shade
 from micromimic.face.units import MIDLINE
+from micromimic.synthesis.mesh_render import Array, Seen, occlusion, shade
 
 Picture = NDArray[np.float32]
 Plane = NDArray[np.float32]

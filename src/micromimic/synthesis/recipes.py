@@ -15,8 +15,8 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.labels import Emotion
 from micromimic.face.units import UNIT_NAMES
+from micromimic.labels import Emotion
 
 
 class Combination(NamedTuple):

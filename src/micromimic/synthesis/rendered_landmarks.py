@@ -14,9 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.face.units import MIDLINE, UNIT_NAMES
 from micromimic.synthesis.mesh_render import Seen, look
 from micromimic.synthesis.rendered_mesh import Part, head_mesh
-from micromimic.face.units import MIDLINE, UNIT_NAMES
 
 Array = NDArray[np.float64]
 

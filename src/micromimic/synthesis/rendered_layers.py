@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.face.units import MIDLINE
 from micromimic.synthesis.identities import GRAY_WEIGHTS
 from micromimic.synthesis.mesh_paint import long_hair
 from micromimic.synthesis.rendered_camera import Window
 from micromimic.synthesis.rendered_mesh import MIDDLE, Part
 from micromimic.synthesis.schedule import ClipConfig
-from micromimic.face.units import MIDLINE
 
 if TYPE_CHECKING:
     from micromimic.synthesis.rendered import Head

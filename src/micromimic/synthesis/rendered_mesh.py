@@ -21,11 +21,11 @@ from scipy.sparse import csr_array
 
 from micromimic.canonical import EYE_LEFT, INTEROCULAR
 from micromimic.errors import InputError
+from micromimic.face.units import MIDLINE, UNIT_NAMES
 from micromimic.synthesis.anny_derive import unit_motion
 from micromimic.synthesis.mesh_faces import HeadData, data_folder, head_data, sample_mask
 from micromimic.synthesis.mesh_render import look
 from micromimic.synthesis.rendered_camera import Camera, Window, rasterise
-from micromimic.face.units import MIDLINE, UNIT_NAMES
 
 Array = NDArray[np.float64]
 Numbers = NDArray[np.intp]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.canonical import EYE_LEFT, INTEROCULAR
+from micromimic.face.units import MIDLINE
 from micromimic.synthesis.identities import GRAY_WEIGHTS
 from micromimic.synthesis.mesh_faces import data_folder, head_data, sample_mask
 from micromimic.synthesis.mesh_paint import (
@@ -28,7 +29,6 @@ from micromimic.synthesis.mesh_paint import (
 )
 from micromimic.synthesis.mesh_render import look, occlusion
 from micromimic.synthesis.rendered_mesh import HeadMesh, Part
-from micromimic.face.units import MIDLINE
 
 Array = NDArray[np.float64]
 Picture = NDArray[np.float32]

@@ -8,10 +8,10 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.face.units import UNIT_NAMES
 from micromimic.labels import EMOTIONS
 from micromimic.synthesis.recipes import Recipe, sample_recipe
 from micromimic.synthesis.speech import SpeechSpan, draw_speech
-from micromimic.face.units import UNIT_NAMES
 
 MovementKind = Literal["micro", "macro"]
 ClipKind = Literal["mixed", "neutral", "speaking", "blinking", "macro"]

@@ -19,13 +19,13 @@ from micromimic.canonical import anchor_points, apply_affine, compose
 from micromimic.errors import InputError
 from micromimic.face.geometry import fit_affine
 from micromimic.face.landmarks import DlibLandmarks, LandmarkBackend, box_area
+from micromimic.face.units import UNIT_NAMES
 from micromimic.synthesis.clips import Actor, Scene
 from micromimic.synthesis.faces import SUPERSAMPLING
 from micromimic.synthesis.identities import ANCHORS
 from micromimic.synthesis.rendered import Head, HeadScene
 from micromimic.synthesis.rendered_landmarks import head_landmarks
 from micromimic.synthesis.schedule import ClipPlan
-from micromimic.face.units import UNIT_NAMES
 
 Array = NDArray[np.float64]
 

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from micromimic.canonical import UNITS
+from micromimic.face.units import UNIT_NAMES
 from micromimic.labels import EMOTIONS
 from micromimic.models.action_units import UnitScores
 from micromimic.models.preprocess import center, mirror
 from micromimic.synthesis.maps import Faces, MapConfig, draw_maps
 from micromimic.synthesis.recipes import COMBINATIONS
-from micromimic.face.units import UNIT_NAMES
 from micromimic.training.fit import Progress
 
 _BLINK: Final = "45"  # tracking sees blinks, and lids differ in half of all maps

@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, gaussian_filter1d, minimum_filter1d, percentile_filter
 
+from micromimic.labels import REGIONS
 from micromimic.motion.dense.measure import LAGS, DenseSignals
-from micromimic.motion.dense.patterns import REGIONS, bank
+from micromimic.motion.dense.patterns import bank
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

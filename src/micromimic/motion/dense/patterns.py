@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from micromimic.canonical import MARGIN as CANVAS_MARGIN
 from micromimic.canonical import MOUTH, UNITS
 from micromimic.face.units import RESOLUTION, UNIT_NAMES, depth_field, unit_fields
+from micromimic.labels import REGIONS
 
 Array = NDArray[np.float64]
 
@@ -36,7 +37,6 @@ REGION_OF: Final = {
     "1": "forehead", "2": "forehead", "4": "forehead", "5": "eyes", "6": "eyes", "7": "eyes",
     "9": "nose", "10": "mouth", "12": "mouth", "14": "mouth", "15": "mouth", "17": "chin",
 }  # fmt: skip
-REGIONS: Final = ("forehead", "eyes", "nose", "mouth", "chin")
 _BELOW_EYES: Final = 10.0
 """Row of the canonical face; what lies above is pulled along by a blink."""
 
