@@ -18,7 +18,7 @@ import pytest
 from micromimic.canonical import apply_affine, canvas_size
 from micromimic.errors import InputError, OutputError
 from micromimic.face.regions import cell_boxes
-from micromimic.labels import CELLS
+from micromimic.labels import CELLS, REGIONS
 from micromimic.media.proxy import KEY_EVERY, ProxyWriter, proxy_size
 from micromimic.media.video import open_source
 from micromimic.motion.magnify import Magnifier, MagnifyConfig, magnified
@@ -361,6 +361,10 @@ def test_numbers_are_those_of_the_analysis(recording: Path) -> None:
 
     assert np.allclose(column("time"), analysis.track.times, atol=1e-5)
     assert np.allclose(column("score"), analysis.curve.score, rtol=1e-5, equal_nan=True)
+    limits = analysis.limits.at(analysis.track.times)
+    for name in REGIONS:
+        expected = np.where(analysis.track.found, limits[name], np.nan)
+        assert np.allclose(column(f"limit_{name}"), expected, rtol=1e-5, equal_nan=True)
     assert np.array_equal(column("segment"), analysis.track.segments)
     transform = np.stack([column(f"t{k}") for k in range(6)], axis=1)
     assert np.allclose(

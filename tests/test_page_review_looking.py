@@ -279,3 +279,55 @@ def test_files_are_short_and_ask_nobody(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     assert len(text.splitlines()) < 400
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)|innerHTML|\beval\(", text)
+
+
+def test_the_timeline_says_what_would_have_been_missed(desk: Desk, station: Station) -> None:
+    found = station.store.analysis(RECORDING)
+    assert found is not None
+    rows, columns = found.review["frames_bin"]["rows"], found.review["frames_bin"]["columns"]
+    path = station.store.folder(RECORDING) / "frames.bin"
+    table = np.fromfile(path, dtype="<f4").reshape(len(columns), rows)
+    limits = {"forehead": 0.2, "eyes": np.inf, "nose": 0.1, "mouth": 0.5, "chin": np.nan}
+    for name, value in limits.items():
+        table[columns.index(f"limit_{name}")] = value
+    table[columns.index("limit_mouth"), : rows // 2] = 0.1
+    path.write_bytes(table.tobytes())
+    page = open_review(desk, "ada")
+    assert page.locator("#legend-missed").is_visible()
+    place = page.evaluate(
+        """() => {
+          const canvas = document.querySelector("#timeline canvas.curve");
+          const { left, top, width, height } = canvas.getBoundingClientRect();
+          return [left, top, width, height, canvas.width / width];
+        }"""
+    )
+    left, top, width, height, ratio = place
+    lanes = height - 24 - 2 * 24  # above the axis and both lanes
+    strip = lanes - 6 - 5 * 5
+    values = page.evaluate(
+        """([x, y]) => {
+          const canvas = document.querySelector("#timeline canvas.curve");
+          const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+          copy.drawImage(canvas, 0, 0);
+          const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+          return x.map((a) => y.map((b) => data[4 * (b * canvas.width + a) + 1]));
+        }""",
+        [
+            [round(ratio * (62 + share * (width - 74))) for share in (0.25, 0.75)],
+            [round(ratio * (strip + 5 * row + 2)) for row in range(5)],
+        ],
+    )
+    early, late = np.array(values)
+    assert early[0] - early[1] > 60  # lids are closed, brows open
+    assert list(early[[0, 2, 3, 4]]) == [early[0]] * 4
+    assert late[3] == early[1] and late[0] == early[0]  # the mouth's second half
+    page.mouse.move(left + 62 + 0.75 * (width - 74), top + strip + 10)
+    frame = round(0.75 * rows)
+    t = [float(table[columns.index(f"t{k}"), frame]) for k in range(6)]
+    scale = np.sqrt(abs(t[0] * t[4] - t[1] * t[3]))
+    until(page, "document.querySelector('#timeline .plot').title.includes('found half the time')")
+    title = page.locator("#timeline .plot").get_attribute("title") or ""
+    assert "lids closed" in title and "chin not known" in title
+    for name, value in (("brows", 0.2), ("nose", 0.1), ("mouth", 0.5)):
+        said = re.search(rf"{name} ([\d.]+)", title)
+        assert said and float(said[1]) == pytest.approx(value * scale, abs=0.08), title

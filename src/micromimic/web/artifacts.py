@@ -21,7 +21,7 @@ from micromimic.errors import InputError
 from micromimic.face.landmarks import LandmarkBackend
 from micromimic.face.regions import cell_boxes
 from micromimic.files import write_whole
-from micromimic.labels import CELLS
+from micromimic.labels import CELLS, REGIONS
 from micromimic.media.proxy import ProxyWriter, proxy_size
 from micromimic.media.video import Frame, FrameSource, open_source
 from micromimic.pipelines.analyze import AnalyzeConfig, analyze_frames
@@ -29,13 +29,17 @@ from micromimic.pipelines.session_numbers import movement_levels
 from micromimic.plain import tidy
 from micromimic.reports.elan import write_eaf
 from micromimic.reports.write import write_analysis
-from micromimic.results import Analysis
+from micromimic.results import STATED_UNITS, Analysis
 from micromimic.types import FaceTrack, MicroExpression
 from micromimic.web.event_clips import clip_range, proof_of, write_clips
 
 REVIEW_SCHEMA: Final = "micromimic.review/1"
-COLUMNS: Final = ("time", "score", "segment", "t0", "t1", "t2", "t3", "t4", "t5", *CELLS)
-"""Columns of ``frames.bin``."""
+COLUMNS: Final = (
+    *("time", "score", "segment", "t0", "t1", "t2", "t3", "t4", "t5"),
+    *CELLS,
+    *(f"limit_{name}" for name in REGIONS),
+)
+"""Columns of ``frames.bin``; limits are in canonical units, infinite where a region is closed."""
 MOST_PIXELS_A_SECOND: Final = 1920 * 1080 * 90
 """Of the longest video allowed: how much its frames may show, all together."""
 MOST_PIXELS_A_BYTE: Final = 100_000
@@ -181,6 +185,7 @@ def review_document(analysis: Analysis) -> dict[str, Any]:
         "duration_s": source.duration_s,
         "proxy": {"width": width, "height": height},
         "threshold": spotting.threshold,
+        "stated_units": None if analysis.limits is None else STATED_UNITS,
         "frames_bin": {"dtype": "<f4", "rows": source.frames, "columns": list(COLUMNS)},
         "segments": _segments(analysis.track),
         "cell_names": list(CELLS),
@@ -238,11 +243,14 @@ def _event_document(index: int, event: MicroExpression, analysis: Analysis) -> d
 def frames_bin(analysis: Analysis) -> bytes:
     """``COLUMNS`` of all frames as little-endian float32, one column after the other."""
     track, curve = analysis.track, analysis.curve
+    known = {} if analysis.limits is None else analysis.limits.at(track.times)
+    unknown = np.full(len(track.times), np.nan)
     columns = [
         track.times,
         curve.score,
         track.segments,
         *np.asarray(track.transforms).reshape(-1, 6).T,
         *curve.cells.T,
+        *(np.where(track.found, known.get(name, unknown), np.nan) for name in REGIONS),
     ]
     return b"".join(np.ascontiguousarray(column, dtype="<f4").tobytes() for column in columns)

@@ -3,7 +3,7 @@
 import { formatTime } from "/static/app.js";
 import { CLASSES, STATUS, eventName } from "./words.js";
 
-export const SIZES = { left: 62, right: 12, top: 20, axis: 24, lane: 24, gap: 6 };
+export const SIZES = { left: 62, right: 12, top: 20, axis: 24, lane: 24, gap: 6, strip: 5 };
 const NAMES = ["ink", "muted", "line", "panel", "soft", "curve", "blink", "gate", "lost", "accent", ...CLASSES];
 const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif';
 

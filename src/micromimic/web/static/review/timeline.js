@@ -16,6 +16,8 @@ export class Timeline {
     Object.assign(this, { root, model, player });
     this.view = new View(model.clock);
     this.score = model.rows?.get("score") ?? null;
+    this.limits = readLimits(model.rows, model.shown.stated_units);
+    document.getElementById("legend-missed").hidden = !this.limits;
     this.lost = model.rows ? lostStretches(model.rows, model.clock) : [];
     this.scale = this.score ? ceiling(this.score, model.shown.threshold, model.clock, model.review.events) : 10;
     this.colour = colours();
@@ -60,8 +62,10 @@ export class Timeline {
   layout() {
     const { height } = this;
     const lanes = 2 + (this.model.others.length ? 1 : 0);
-    const bottom = height - SIZES.axis - lanes * SIZES.lane - SIZES.gap;
-    return { top: SIZES.top, bottom, lanes: bottom + SIZES.gap, axis: height - SIZES.axis };
+    const strip = this.limits ? SIZES.strip * this.limits.length + SIZES.gap : 0;
+    const bottom = height - SIZES.axis - lanes * SIZES.lane - SIZES.gap - strip;
+    const limits = bottom + SIZES.gap;
+    return { top: SIZES.top, bottom, limits, lanes: limits + strip, axis: height - SIZES.axis };
   }
 
   /** The event under a point, or null: lanes first, then the shaded stretch of the curve. */
@@ -124,13 +128,14 @@ export class Timeline {
     const ratio = this.canvas.width / this.width;
     c.setTransform(ratio, 0, 0, ratio, 0, 0);
     c.clearRect(0, 0, this.width, this.height);
-    const { top, bottom, lanes } = this.layout();
+    const { top, bottom, limits, lanes } = this.layout();
     const y = (value) => bottom - (Math.min(value, this.scale) / this.scale) * (bottom - top);
     this.#bands(c, top, bottom);
     axes(c, { view, colour, top, bottom, height: this.height, scale: this.scale, y, fps: model.clock.fps, start: model.clock.start });
     this.#threshold(c, y);
     if (this.score) this.#curve(c, y);
     crosses(c, view, colour, model.shown.rejected, (t) => y(this.#peak(t)) - 8);
+    if (this.limits) this.#limits(c, limits);
     this.#lanes(c, lanes);
     this.#placePlayhead();
     this.handles.place();
@@ -174,6 +179,44 @@ export class Timeline {
     c.restore();
   }
 
+  /** A row a region: darker where more of the time is closed to movements of the stated size. */
+  #limits(c, top) {
+    const { view, colour, model, limits } = this;
+    c.fillStyle = colour.muted;
+    c.textAlign = "right";
+    c.textBaseline = "middle";
+    c.fillText("missed", view.left - 7, top + (SIZES.strip * limits.length) / 2);
+    const columns = Math.max(1, Math.round(view.width));
+    limits.forEach(({ missed }, row) => {
+      const y = top + row * SIZES.strip;
+      c.fillStyle = colour.soft;
+      c.fillRect(view.left, y, view.width, SIZES.strip - 1);
+      c.fillStyle = colour.muted;
+      for (let column = 0; column < columns; column += 1) {
+        const from = model.clock.nearest(view.from + (column / columns) * view.span);
+        const to = Math.max(from + 1, model.clock.nearest(view.from + ((column + 1) / columns) * view.span));
+        const share = (missed[to] - missed[from]) / (to - from);
+        if (share === 0) continue;
+        c.globalAlpha = 0.75 * share;
+        c.fillRect(view.left + (column / columns) * view.width, y, view.width / columns, SIZES.strip - 1);
+      }
+      c.globalAlpha = 1;
+    });
+  }
+
+  /** The limits at a frame in words, pixels of the picture. */
+  #limitWords(frame) {
+    const t = this.model.rows.transform(frame);
+    if (!t) return "";
+    const scale = Math.sqrt(Math.abs(t[0] * t[4] - t[1] * t[3]));
+    const words = this.limits.map(({ name, values }) => {
+      const value = values[frame];
+      if (Number.isNaN(value)) return `${name} not known`;
+      return `${name} ${value === Infinity ? "closed" : (value * scale).toFixed(1)}`;
+    });
+    return `found half the time from, px: ${words.join(", ")}`;
+  }
+
   #peak(time) {
     if (!this.score) return 0;
     const k = this.model.clock.nearest(time);
@@ -205,6 +248,8 @@ export class Timeline {
     const words = [`frame ${frame} · ${formatTime(this.time(frame))}`];
     const score = this.score?.[frame];
     if (Number.isFinite(score)) words.push(`${score.toFixed(1)} × noise`);
+    const { limits: strip, lanes } = this.layout();
+    if (this.limits && y >= strip && y < lanes) words.push(this.#limitWords(frame));
     const time = this.time(frame);
     const near = 6 / this.view.width * this.view.span;
     const cross = this.model.shown.rejected.find(({ peak }) => Math.abs(peak - time) < near);
@@ -216,6 +261,22 @@ export class Timeline {
     if (key) words.push(`event ${eventName(key)}: ${this.model.event(key).label}`);
     return words.join(" · ");
   }
+}
+
+const REGIONS = { forehead: "brows", eyes: "lids", nose: "nose", mouth: "mouth", chin: "chin" };
+
+/**
+ * Each region's detection limit, and in how many frames before each a movement of the stated size
+ * would have been missed more often than not; null where the analysis gives no limits.
+ */
+function readLimits(rows, stated) {
+  if (!rows || !stated) return null;
+  return Object.entries(REGIONS).map(([region, name]) => {
+    const values = rows.get(`limit_${region}`);
+    const missed = new Uint32Array(values.length + 1);
+    for (let k = 0; k < values.length; k += 1) missed[k + 1] = missed[k] + (values[k] > stated ? 1 : 0);
+    return { name, values, missed };
+  });
 }
 
 function lostStretches(rows, clock) {
