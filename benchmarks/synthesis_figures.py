@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from ablations import OFF, default_manifest, development_half
 from micromimic.canonical import EYE_LEFT, EYE_RIGHT, MOUTH
 from micromimic.errors import MicromimicError
+from micromimic.face.units import UNIT_NAMES, unit_fields
 from micromimic.files import write_whole
 from micromimic.labels import EMOTIONS, Emotion
 from micromimic.models.preprocess import center
@@ -31,7 +32,6 @@ from micromimic.synthesis.anny_units import load_anny_units
 from micromimic.synthesis.database_plans import DESIGNS, plan_databases
 from micromimic.synthesis.maps import MapConfig, draw_maps
 from micromimic.synthesis.measured import MeasuredConfig, measured_maps
-from micromimic.face.units import UNIT_NAMES, unit_fields
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from micromimic.errors import ModelError
+from micromimic.face.units import UNIT_NAMES
 from micromimic.models.action_units import (
     SHIPPED_UNITS,
     SIDES,
@@ -24,7 +25,6 @@ from micromimic.reports.write import write_analysis
 from micromimic.results import event_to_dict, unit_from_dict, unit_names
 from micromimic.synthesis.maps import MapConfig, draw_maps, maps_of_units
 from micromimic.synthesis.recipes import COMBINATIONS
-from micromimic.face.units import UNIT_NAMES
 from micromimic.types import UnitEvidence
 
 from .model_files import describe, write_model

@@ -12,9 +12,9 @@ pytest.importorskip("sklearn", reason="scikit-learn is in the train extra")
 import torch
 from sklearn.metrics import f1_score, precision_recall_fscore_support, roc_auc_score
 
+from micromimic.face.units import UNIT_NAMES
 from micromimic.models.action_units import NEVER, UnitCalibration, UnitScores, load_unit_model
 from micromimic.synthesis.maps import MapConfig, draw_maps
-from micromimic.face.units import UNIT_NAMES
 from micromimic.training import units
 from micromimic.training.units_export import build_units_onnx
 from micromimic.training.units_fit import (

@@ -1,4 +1,4 @@
-"""The one direction of imports, as docs/architecture.md states it, and how long functions may be."""
+"""The one direction of imports, as docs/architecture.md has it, and how long functions may be."""
 
 from __future__ import annotations
 

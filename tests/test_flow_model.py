@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter
 from micromimic.errors import InputError, ModelError
 from micromimic.evaluation.flow_maps import majority_per_database, measure, read_flow_maps
 from micromimic.evaluation.metrics import uf1
+from micromimic.face.units import UNIT_NAMES, sample_field, unit_fields
 from micromimic.labels import EMOTIONS
 from micromimic.models import registry
 from micromimic.models.onnx import FlowModel, load_model
@@ -27,7 +28,6 @@ from micromimic.models.registry import (
 )
 from micromimic.motion.flow import strain_of as strain
 from micromimic.synthesis.maps import MapConfig, generate_maps
-from micromimic.face.units import UNIT_NAMES, sample_field, unit_fields
 
 LABELS = [EMOTIONS[k % 3] for k in range(240)]
 

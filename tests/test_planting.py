@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from micromimic.canonical import apply_affine, canvas_to_unit, invert_affine, scale_of
+from micromimic.face.units import UNIT_NAMES, unit_fields
 from micromimic.labels import EMOTIONS, REGIONS
 from micromimic.media.video import VideoWriter, open_source
 from micromimic.synthesis.bump_units import MIDLINE, PAIRED, BumpUnits, samples_a_unit
@@ -23,7 +24,6 @@ from micromimic.synthesis.planting import (
     movement_field,
     plan_copy,
 )
-from micromimic.face.units import UNIT_NAMES, unit_fields
 
 FPS = 25.0
 STILL = ClipConfig(

@@ -11,6 +11,7 @@ from scipy.ndimage import shift as spline_shift
 from micromimic.canonical import apply_affine
 from micromimic.errors import InputError, MissingExtraError
 from micromimic.face.landmarks import DlibLandmarks, box_area
+from micromimic.face.units import UNIT_NAMES
 from micromimic.synthesis.recipes import Recipe
 from micromimic.synthesis.rendered_camera import Camera, Points, Window, is_seen, rasterise
 from micromimic.synthesis.rendered_landmarks import head_landmarks
@@ -18,7 +19,6 @@ from micromimic.synthesis.schedule import BlinkEvent, ClipConfig, clip_of_kind, 
 from micromimic.synthesis.speech import SpeechSpan, Viseme
 from micromimic.synthesis.tracks import Tracks, load_tracks, photo_tracks
 from micromimic.synthesis.truth import read_truth
-from micromimic.face.units import UNIT_NAMES
 from micromimic.synthesis.write import PEOPLE, ClipOptions, clip_options, synth_clips
 
 STILL = ClipConfig(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from micromimic.canonical import apply_affine
+from micromimic.face.units import UNIT_NAMES, sample_field, unit_fields
 from micromimic.motion.speech import (
     SpeechConfig,
     mouth_steps,
@@ -19,7 +20,6 @@ from micromimic.synthesis.clips import ClipConfig, plan_clip, planted_poses, ren
 from micromimic.synthesis.schedule import CLIP_KINDS, clip_of_kind
 from micromimic.synthesis.speech import SPEECH_UNITS, SpeechSpan, Viseme, draw_speech
 from micromimic.synthesis.truth import truth_of
-from micromimic.face.units import UNIT_NAMES, sample_field, unit_fields
 
 from .test_live_spotting import sightings, verdicts, watch
 from .test_spotting import BROWS, MOUTH, plant, raised_cosine, still

@@ -12,12 +12,6 @@ import pytest
 from scipy.ndimage import map_coordinates
 
 from micromimic.errors import InputError
-from micromimic.labels import EMOTIONS
-from micromimic.motion.flow import strain_of as strain
-from micromimic.synthesis import anny_derive
-from micromimic.synthesis.anny_units import load_anny_units
-from micromimic.synthesis.maps import MapConfig, draw_maps, generate_maps, maps_of_units
-from micromimic.synthesis.recipes import COMBINATIONS, Recipe, sample_recipe
 from micromimic.face.units import (
     MIDLINE,
     UNIT_NAMES,
@@ -26,6 +20,12 @@ from micromimic.face.units import (
     sample_field,
     unit_fields,
 )
+from micromimic.labels import EMOTIONS
+from micromimic.motion.flow import strain_of as strain
+from micromimic.synthesis import anny_derive
+from micromimic.synthesis.anny_units import load_anny_units
+from micromimic.synthesis.maps import MapConfig, draw_maps, generate_maps, maps_of_units
+from micromimic.synthesis.recipes import COMBINATIONS, Recipe, sample_recipe
 
 # a generator without any nuisance
 CLEAN = MapConfig(
