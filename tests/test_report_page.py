@@ -205,6 +205,7 @@ def test_page_says_how_small_a_movement_would_have_been_found(page, analysis):
     assert sentence(shut, "1.5") == (
         "nothing found at a typical moment, whatever its size; of 1.5 px, in under 1 % of the time."
     )
+    assert sentence(replace(shut, share=0.0), "1.5").endswith("; of 1.5 px, never.")
 
 
 def test_page_without_limits_says_nothing_of_them(analysis):

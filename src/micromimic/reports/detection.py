@@ -115,7 +115,8 @@ def sentence(limit: RegionLimit, size: str) -> str:
         if np.isfinite(half)
         else "nothing found at a typical moment, whatever its size"
     )
-    return f"{typical}; of {size} px, in {_percent(limit.share)} of the time."
+    when = f"in {_percent(limit.share)} of the time" if limit.share else "never"
+    return f"{typical}; of {size} px, {when}."
 
 
 def chance_text(per_hour: float) -> str:
