@@ -101,8 +101,9 @@ class Spotting:
         threshold: the score above which a movement counts.
         blinks: eyelid closures found.
         rejected: movements not reported, each with its reason.
-        gated_s: seconds of found face in which no event could have been reported, by cause.
-        observed_s: seconds in which the face was found and nothing was gated.
+        gated_s: seconds of found face in which the ten cells report nothing and the dense flow
+            only large movements, by cause.
+        observed_s: all other seconds in which the face was found.
         gated_spans: where the gated time lies, by start; may be empty where only sums are known.
     """
 

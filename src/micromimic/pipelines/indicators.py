@@ -204,7 +204,7 @@ def _quality(
             "Observed time",
             float(spotting.observed_s),
             f"s of {source.duration_s:.1f} s",
-            "Face found and nothing gated: only here can an event be reported.",
+            "Face found, and the ten cells not gated or movements of 0.6 units found half the time.",
         ),
         "found_ratio": _entry(
             "Frames with the face", ratio, "share of frames", "Lost frames are gaps, never guessed."
@@ -214,7 +214,7 @@ def _quality(
             "Gated time",
             gated,
             "s by cause",
-            "Events in these stretches are lost; causes can overlap.",
+            "Here only movements above 0.6 units are found, if any; causes can overlap.",
         ),
         "rejected": _entry(
             "Rejected movements",
