@@ -15,6 +15,7 @@ Robey et al., IEEE Trans. AES 1992, doi 10.1109/7.135446.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +32,10 @@ Mask = NDArray[np.bool_]
 
 BLOCK_S: Final = 0.2
 """Seconds that share one covariance."""
+_AT_ONCE: Final = 300
+"""Blocks that are judged at once: memory stays the same however long the recording."""
+_TRUNCATE: Final = 4.0
+"""Where the low-pass ends, its standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -132,18 +137,20 @@ def judge(signals: DenseSignals, config: NoiseConfig | None = None) -> Judged:
         filters = _filters(_regular(priors[-1].calm, config))
         for run in _runs(known, signals, rate):
             closed = [_widened(lids[run], config.lid_margin + lag, rate) for lag in LAGS]
-            lags = [
-                _judge_lag(signals.response[run, i].astype(np.float64), shut, prior, rate, config)
-                for i, (shut, prior) in enumerate(zip(closed, priors, strict=True))
-            ]
-            mean = np.mean([lag.score for lag in lags], axis=0)
-            best[run] = mean.argmax(1)
-            picked = (np.arange(len(run)), best[run])
-            score[run] = mean[picked]
-            null[run] = np.mean([lag.null for lag in lags], axis=0).max(1)
-            amplitude[run] = lags[-1].amplitude[picked]
-            deviation[run] = lags[-1].deviation[picked]
-            limits[run] = _by_region(np.mean([1 / lag.limit for lag in lags], axis=0))
+            for first, last in _parts(len(run), rate):
+                lags = [
+                    _judge_lag(signals.response[run, i], (first, last), shut, prior, rate, config)
+                    for i, (shut, prior) in enumerate(zip(closed, priors, strict=True))
+                ]
+                part = run[first:last]
+                mean = np.mean([lag.score for lag in lags], axis=0)
+                best[part] = mean.argmax(1)
+                picked = (np.arange(len(part)), best[part])
+                score[part] = mean[picked]
+                null[part] = np.mean([lag.null for lag in lags], axis=0).max(1)
+                amplitude[part] = lags[-1].amplitude[picked]
+                deviation[part] = lags[-1].deviation[picked]
+                limits[part] = _by_region(np.mean([1 / lag.limit for lag in lags], axis=0))
     return Judged(score, null, best, amplitude, deviation, limits, filters, lids)
 
 
@@ -162,6 +169,17 @@ def _runs(known: NDArray[np.intp], signals: DenseSignals, rate: float) -> list[N
     """Unbroken runs of moments."""
     broken = (np.diff(signals.times[known]) > 2.5 / rate) | (np.diff(signals.segments[known]) != 0)
     return np.split(known, np.flatnonzero(broken) + 1)
+
+
+def _parts(count: int, rate: float) -> Iterator[tuple[int, int]]:
+    """Whole blocks together, as many as are judged at once."""
+    step = _AT_ONCE * _block(rate)
+    return ((first, min(first + step, count)) for first in range(0, count, step))
+
+
+def _block(rate: float) -> int:
+    """Moments that share one covariance."""
+    return max(1, round(BLOCK_S * rate))
 
 
 def _widened(mask: Mask, seconds: float, rate: float) -> Mask:
@@ -188,18 +206,70 @@ def _prior(rows: NDArray[np.floating], lids: Mask) -> _Prior:
     return _Prior((calm * weight[:, None]).T @ calm / weight.sum(), blinks, spread)
 
 
-def _judge_lag(rows: Array, closed: Mask, prior: _Prior, rate: float, config: NoiseConfig) -> _Lag:
-    """(m, d) rows of one unbroken run."""
+def _judge_lag(
+    rows: NDArray[np.floating],
+    part: tuple[int, int],
+    closed: Mask,
+    prior: _Prior,
+    rate: float,
+    config: NoiseConfig,
+) -> _Lag:
+    """Judge moments ``part`` of the (m, d) rows of one unbroken run."""
+    m = len(rows)
+    block = _block(rate)
+    window = min(int(2 * config.level_s * rate) | 1, 2 * m - 1)
+    sigma = config.smooth_s * rate
+    # Moments beside the part that level, mirror image and low-pass are taken from, in whole blocks.
+    beside = max(window // 2, round(config.opposite_s * rate)) + int(_TRUNCATE * sigma + 1)
+    beside = -(-beside // block) * block
+    first, last = max(0, part[0] - beside), min(m, part[1] + beside)
+    matched, deviation, energy = _matched(rows, (first, last), closed, prior, rate, config)
+    rest = np.maximum(energy[:, None] - matched**2, 0.0)
+    tested = matched / np.sqrt(1 + rest / config.kelly)
+    level = np.maximum(_level(tested, window), config.level_floor)
+    shut = closed[first:last, None] & (bank().upper > config.upper)[None]
+    amplitude = matched * deviation
+    # With nothing but noise beside it, a movement of one standard deviation has this score.
+    expected = np.sqrt(1 + (rows.shape[1] - 1) / config.kelly)
+    limit = np.where(shut, np.inf, deviation * expected * level)
+    score = _single(tested, amplitude, shut, rate, config) / level
+    null = _single(-tested, -amplitude, shut, rate, config) / level
+    inner = slice(part[0] - first, part[1] - first)
+    return _Lag(
+        _smooth(score, sigma)[inner],
+        _smooth(null, sigma)[inner],
+        amplitude[inner],
+        deviation[inner],
+        limit[inner],
+    )
+
+
+def _matched(
+    rows: NDArray[np.floating],
+    part: tuple[int, int],
+    closed: Mask,
+    prior: _Prior,
+    rate: float,
+    config: NoiseConfig,
+) -> tuple[Array, Array, Array]:
+    """Of the moments ``part``, which begins with a block.
+
+    Returns:
+        (k, p) each pattern's response and (k, p) the standard deviation of its amplitude; (k,) what
+        all responses together come to.
+    """
     patterns = bank().patterns
-    m, size = len(rows), len(patterns)
-    matched, deviation, energy = np.zeros((m, size)), np.zeros((m, size)), np.zeros(m)
-    block = max(1, round(BLOCK_S * rate))
+    first, last = part
+    shape = (last - first, len(patterns))
+    matched, deviation, energy = np.zeros(shape), np.zeros(shape), np.zeros(last - first)
+    block = _block(rate)
     reach, gap = int(config.local * rate), int(config.gap * rate)
-    for start in range(0, m, block):
-        stop = min(m, start + block)
-        around = np.r_[max(0, start - reach) : max(0, start - gap), stop + gap : stop + reach]
-        around = around[around < m]
-        local = _local(rows[around[~closed[around]]], prior)
+    for start in range(first, last, block):
+        stop = min(last, start + block)
+        past = np.arange(max(0, start - reach), max(0, start - gap))
+        future = np.arange(stop + gap, min(len(rows), stop + reach))
+        around = np.concatenate([past, future])
+        local = _local(rows[around[~closed[around]]].astype(np.float64), prior)
         share = min(1.0, len(around) / (2 * reach)) * (1 - config.whole)
         calm = _regular(share * local + (1 - share) * prior.calm, config)
         here = np.arange(start, stop)
@@ -208,24 +278,21 @@ def _judge_lag(rows: Array, closed: Mask, prior: _Prior, rate: float, config: No
             inverse = np.linalg.inv(calm + 3 * prior.blinks if shut else calm)
             filters = patterns @ inverse
             power = (filters * patterns).sum(1)
-            matched[at] = rows[at] @ filters.T / np.sqrt(power)
-            deviation[at] = 1 / np.sqrt(power)
-            energy[at] = ((rows[at] @ inverse) * rows[at]).sum(1)
-    rest = np.maximum(energy[:, None] - matched**2, 0.0)
-    tested = matched / np.sqrt(1 + rest / config.kelly)
-    window = min(int(2 * config.level_s * rate) | 1, 2 * m - 1)
-    level = percentile_filter(np.abs(tested), 80, size=(window, 1), mode="nearest") / 1.28
-    level = np.maximum(level, config.level_floor)
-    shut = closed[:, None] & (bank().upper > config.upper)[None]
-    amplitude = matched * deviation
-    # With nothing but noise beside it, a movement of one standard deviation has this score.
-    expected = np.sqrt(1 + (rows.shape[1] - 1) / config.kelly)
-    limit = np.where(shut, np.inf, deviation * expected * level)
-    score = _single(tested, amplitude, shut, rate, config) / level
-    null = _single(-tested, -amplitude, shut, rate, config) / level
-    return _Lag(
-        _smooth(score, rate, config), _smooth(null, rate, config), amplitude, deviation, limit
-    )
+            own = rows[at].astype(np.float64)
+            matched[at - first] = own @ filters.T / np.sqrt(power)
+            deviation[at - first] = 1 / np.sqrt(power)
+            energy[at - first] = ((own @ inverse) * own).sum(1)
+    return matched, deviation, energy
+
+
+def _level(tested: Array, window: int) -> Array:
+    """Each pattern's own spread over the moments around, standard deviations."""
+    half = window // 2
+    level = np.empty_like(tested)
+    for column, own in zip(np.abs(tested).T, level.T, strict=True):
+        padded = np.pad(column, half, mode="edge")
+        own[:] = percentile_filter(padded, 80, size=window)[half : half + len(column)]
+    return level / 1.28
 
 
 def _local(rows: Array, prior: _Prior) -> Array:
@@ -251,9 +318,10 @@ def _single(tested: Array, amplitude: Array, shut: Mask, rate: float, config: No
     return np.where(no, 0.0, np.maximum(tested, 0.0))
 
 
-def _smooth(score: Array, rate: float, config: NoiseConfig) -> Array:
-    sigma = config.smooth_s * rate
-    return np.asarray(gaussian_filter1d(score, sigma, axis=0)) if sigma > 0.3 else score
+def _smooth(score: Array, sigma: float) -> Array:
+    if sigma <= 0.3:
+        return score
+    return np.asarray(gaussian_filter1d(score, sigma, axis=0, truncate=_TRUNCATE))
 
 
 def _by_region(inverse: Array) -> Array:
