@@ -49,7 +49,7 @@ def test_the_json_is_the_contract(result):
     analysis, _ = result
     document = json.loads(json.dumps(analysis.to_dict(), allow_nan=False))
     assert set(document) == {
-        "schema", "source", "face", "warnings", "model", "events", "indicators"
+        "schema", "source", "face", "warnings", "model", "events", "indicators", "limits",
     }  # fmt: skip
     assert document["schema"] == EVENTS_SCHEMA
     assert set(document["source"]) == {"path", "fps", "frames", "duration_s", "width", "height"}
@@ -61,13 +61,17 @@ def test_the_json_is_the_contract(result):
         assert set(event) == {
             "onset_s", "apex_s", "offset_s", "onset_frame", "apex_frame", "offset_frame",
             "label", "probabilities", "uncertain", "strength", "regions",
-            "action_units",
+            "action_units", "amplitude", "false_alarm_rate_per_hour",
         }  # fmt: skip
         assert event["onset_frame"] < event["apex_frame"] < event["offset_frame"]
         assert event["apex_s"] == pytest.approx(event["apex_frame"] / 100, abs=1e-6)
         assert sum(event["probabilities"].values()) == pytest.approx(1, abs=1e-3)
         assert sum(event["regions"].values()) == pytest.approx(1, abs=1e-2)
         assert set(event["regions"]) == set(micromimic.CELLS)
+    assert any(event["amplitude"] for event in document["events"])
+    for limit in document["limits"].values():
+        assert 0 < limit["p10_units"] <= limit["median_units"]
+        assert 0 < limit["open_share"] <= 1 and 0 < limit["seconds"] <= CONFIG.seconds
 
 
 def test_evidence_shows_the_face_at_onset_and_apex(result):

@@ -204,7 +204,7 @@ def _quality(
             "Observed time",
             float(spotting.observed_s),
             f"s of {source.duration_s:.1f} s",
-            "Face found, and the ten cells not gated or movements of 0.6 units found half the time.",
+            "Face found; the ten cells not gated, or movements of 0.6 units found half the time.",
         ),
         "found_ratio": _entry(
             "Frames with the face", ratio, "share of frames", "Lost frames are gaps, never guessed."
