@@ -333,3 +333,14 @@ def test_drawn_limits_are_in_pixels_with_closed_and_lost_time():
     assert not known[(seconds > 4.1) & (seconds < 9.9)].any()
     assert known[(seconds > 2.02) & (seconds < 3.9)].all()
     assert drawn["low"] <= 1.5 and drawn["high"] >= 6.0
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
+def test_limits_of_one_kind_can_be_drawn(value):
+    limits = DetectionLimits(np.array([0.0, 0.04]), dict.fromkeys(REGIONS, np.full(2, value)))
+    analysis = replace(sample_analysis(evidence=False), limits=limits)
+    drawn = limits_data(analysis)
+    assert 0 < drawn["low"] < drawn["stated"] < drawn["high"]
+    _, words = parse(report_html(analysis))
+    known = "movements of 0.00 px found half the time" if value == 0 else "nothing found"
+    assert words.count(f"{known} at a typical moment") == 5

@@ -20,6 +20,8 @@ REGION_WORDS: Final = {
     "chin": "Chin",
 }
 BINS: Final = 4_000
+_LEAST: Final = 0.01
+"""Of the stated size: what is drawn is not smaller."""
 _SHOWN: Final = (1, 99)
 """Per cent of all limits that lie on the scale."""
 
@@ -29,11 +31,12 @@ def limits_data(analysis: Analysis) -> dict[str, Any] | None:
     if analysis.limits is None or not analysis.region_limits():
         return None
     times, scale = np.asarray(analysis.limits.times, np.float64), analysis.pixels_per_unit()
+    least = _LEAST * STATED_UNITS * scale  # a scale of logarithms has no zero
     step = float(np.median(np.diff(times)))
     grid = np.arange(times[0], times[-1] + step / 2, step)  # with the moments without the face
     rows, finite = [], [np.array([STATED_UNITS * scale])]
     for name, values in analysis.limits.at(grid).items():
-        pixels = np.where(np.isfinite(values), values * scale, np.nan)
+        pixels = np.where(np.isfinite(values), np.maximum(values * scale, least), np.nan)
         t, y = minmax(grid, pixels, BINS)
         finite.append(pixels[np.isfinite(pixels)])
         rows.append(
