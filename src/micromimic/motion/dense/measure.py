@@ -1,7 +1,8 @@
 """What came and went around each moment, over the whole face.
 
 Half of (flow from ``lag`` seconds before) minus (flow to ``lag`` seconds after) is what a movement
-there and back leaves and steady movement does not. The rigid part of a turning head is fitted away,
+there and back leaves and steady movement does not; where frames come unevenly, the nearer of the
+two counts more, for the same end. The rigid part of a turning head is fitted away,
 and what is left is kept as its coordinates in the space of action units: some hundred numbers a
 second and no picture.
 
@@ -33,7 +34,10 @@ RATE: Final = 27.0
 PIXELS: Final = 2
 """Of the pictures that flow is computed of, a canonical unit."""
 _OFF: Final = 0.25
-"""Share of a lag by which a frame may lie beside it."""
+"""Share of a lag by which a frame may lie beside it, or half a step between frames if that is more:
+at 12 frames/s there is none nearer."""
+_STEPS: Final = 15
+"""Steps between frames whose median says how many frames are passed over."""
 _AHEAD: Final = 8
 """Frames that may wait for their flow."""
 _BATCH: Final = 64
@@ -62,14 +66,22 @@ class DenseSignals:
 
 
 @dataclass
+class _Before:
+    """What lies a lag before a moment: the flow from there, its seconds, and the face there."""
+
+    flow: NDArray[np.float32]
+    seconds: float
+    face: Gray
+
+
+@dataclass
 class _Moment:
-    frame: int
     time: float
     segment: int
     face: Gray
-    before: list[NDArray[np.float32] | None]
-    back: list[Gray | None]
     row: int
+    before: list[_Before | None]
+    """For each lag; None where there is none, and once the moment has been measured."""
 
 
 class FlowMeter:
@@ -115,7 +127,7 @@ class DenseMeter:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="micromimic-flow")
         self._waiting: deque[Future[None]] = deque()
         self._kept: deque[_Moment] = deque()
-        self._step: float | None = None
+        self._steps: deque[float] = deque(maxlen=_STEPS)
         self._last: float | None = None
         self._taken = -np.inf
         self._columns: list[tuple[int, float, int]] = []
@@ -133,12 +145,12 @@ class DenseMeter:
             canvas: (S, S) the stabilised face.
         """
         if self._last is not None:
-            step = time - self._last
-            self._step = step if self._step is None else min(1.2 * self._step, step)
+            self._steps.append(time - self._last)
+            step = float(np.median(self._steps))
+            if time - self._taken < (max(1, round(1 / (RATE * step))) - 0.5) * step:
+                self._last = time
+                return
         self._last = time
-        stride = 1 if self._step is None else max(1, round(1 / (RATE * self._step)))
-        if self._step is not None and time - self._taken < (stride - 0.5) * self._step:
-            return
         self._taken = time
         while len(self._waiting) >= _AHEAD:
             self._waiting.popleft().result()
@@ -168,29 +180,42 @@ class DenseMeter:
     def _take(self, frame: int, time: float, segment: int, face: Gray) -> None:
         if self._kept and self._kept[-1].segment != segment:
             self._kept.clear()
+        now = _Moment(time, segment, face, len(self._columns), [None] * len(LAGS))
         shape = (len(LAGS), len(self._bank.basis))
-        now = _Moment(
-            frame, time, segment, face, [None] * len(LAGS), [None] * len(LAGS), len(self._columns)
-        )
         self._columns.append((frame, time, segment))
         self._response.append(np.full(shape, np.nan, np.float32))
         self._lids.append(0.0)
-        for place, lag in enumerate(LAGS):
-            then = min(self._kept, key=lambda m: abs(time - lag - m.time), default=None)
-            if then is None or abs(time - lag - then.time) > _OFF * lag:
-                continue
-            flow = self._flow(then.face, face)
-            now.before[place], now.back[place] = flow, then.face
-            before, back = then.before[place], then.back[place]
-            if before is not None and back is not None:
-                self._raw.append((then.row, place, np.float32(0.5) * (before - flow)))
-                change = _lid_change(back, then.face, face)
-                self._lids[then.row] = max(self._lids[then.row], change)
+        step = (time - self._kept[0].time) / len(self._kept) if self._kept else 0.0
+        for place, lag in enumerate(LAGS if self._kept else ()):
+            off = max(_OFF * lag, 0.501 * step)
+            then = min(self._kept, key=lambda m: abs(time - lag - m.time))
+            if abs(time - lag - then.time) <= off:
+                flow = self._flow(then.face, face)
+                now.before[place] = _Before(flow, time - then.time, then.face)
+                self._measure(then, place, now, flow)
+            # Where frames come unevenly, some are nobody's nearest.
+            for passed in self._kept:
+                waits = passed.time < then.time and passed.before[place] is not None
+                if waits and abs(time - lag - passed.time) <= off:
+                    self._measure(passed, place, now, self._flow(passed.face, face))
         self._kept.append(now)
         while time - self._kept[0].time > LAGS[-1] * (1 + _OFF):
             self._kept.popleft()
         if len(self._raw) >= _BATCH:
             self._project()
+
+    def _measure(
+        self, moment: _Moment, place: int, now: _Moment, after: NDArray[np.float32]
+    ) -> None:
+        """What came and went about a moment, by the flow from it to ``now``."""
+        before, moment.before[place] = moment.before[place], None
+        if before is None:
+            return
+        seconds = now.time - moment.time
+        share = np.float32(seconds / (before.seconds + seconds))
+        self._raw.append((moment.row, place, share * before.flow - (1 - share) * after))
+        change = _lid_change(before.face, moment.face, now.face)
+        self._lids[moment.row] = max(self._lids[moment.row], change)
 
     def _project(self) -> None:
         if not self._raw:
