@@ -68,7 +68,11 @@ def find(
     dense = _of_one(dense, signals)
     judged = judge(dense)
     tail = tail_of(dense, judged)
-    candidates = find_candidates(dense, judged, tail, config.false_alarms)
+    candidates = [
+        item
+        for item in find_candidates(dense, judged, tail, config.false_alarms)
+        if not any(e.onset <= item.frame <= e.offset for e in cells.events)
+    ]
     looked = look_again(
         frames, signals, candidates, judged.filters, grid_rate(signals.times), config
     )

@@ -39,6 +39,8 @@ _LEAST_SHARE: Final = 0.4
 """Of the curve's spread about a line that the movement explains."""
 _LARGEST_RATIO: Final = 1.2
 """Of what the movement leaves unexplained to what a lasting change does."""
+_RATE: Final = 60.0
+"""Frames a second that are looked at, about."""
 _LEAST_S: Final = 0.2
 """Seconds before and after the apex without which nothing is seen to come or to go."""
 
@@ -117,7 +119,9 @@ def _span(item: DenseCandidate, signals: FaceSignals, config: SpottingConfig) ->
     times = signals.times
     near = np.abs(times - times[item.frame]) <= config.reach
     rows = np.flatnonzero(near & signals.found & (signals.segments == signals.segments[item.frame]))
-    return np.asarray(rows)
+    step = (times[rows[-1]] - times[rows[0]]) / max(1, len(rows) - 1)
+    apart = max(1, round(1 / (_RATE * step))) if step > 0 else 1
+    return np.asarray(rows[int(np.searchsorted(rows, item.frame)) % apart :: apart])
 
 
 def _read(

@@ -40,7 +40,7 @@ _STEPS: Final = 15
 """Steps between frames whose median says how many frames are passed over."""
 _AHEAD: Final = 8
 """Frames that may wait for their flow."""
-_BATCH: Final = 64
+_BATCH: Final = 256
 _EYE_BOX: Final = (3.0, 2.0)
 """Half width and half height of an eye's box, canonical units."""
 
@@ -228,8 +228,9 @@ class DenseMeter:
 
 def project(flows: NDArray[np.floating], bank: Bank) -> Array:
     """(n, d) coordinates of (n, 2 * G * G) flows, without what head movement explains."""
-    left = without_rigid(np.asarray(flows, np.float32), bank.rigid, bank.weight)
-    return np.asarray((left * bank.weight) @ bank.basis.T)
+    rigid, weight = bank.rigid.astype(np.float32), bank.weight.astype(np.float32)
+    left = without_rigid(np.asarray(flows, np.float32), rigid, weight)
+    return np.asarray((left * weight) @ bank.basis.astype(np.float32).T)
 
 
 def _lid_change(before: Gray, now: Gray, after: Gray) -> float:

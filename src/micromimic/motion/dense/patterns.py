@@ -20,6 +20,7 @@ from micromimic.face.units import RESOLUTION, UNIT_NAMES, depth_field, unit_fiel
 from micromimic.labels import REGIONS
 
 Array = NDArray[np.float64]
+Floats = NDArray[np.floating]
 
 MARGIN: Final = 4
 GRID: Final = UNITS + 2 * MARGIN
@@ -37,6 +38,8 @@ REGION_OF: Final = {
     "1": "forehead", "2": "forehead", "4": "forehead", "5": "eyes", "6": "eyes", "7": "eyes",
     "9": "nose", "10": "mouth", "12": "mouth", "14": "mouth", "15": "mouth", "17": "chin",
 }  # fmt: skip
+_APART: Final = 3
+"""Every so many samples give the spread of all."""
 _BELOW_EYES: Final = 10.0
 """Row of the canonical face; what lies above is pulled along by a blink."""
 
@@ -91,7 +94,7 @@ def bank() -> Bank:
     )
 
 
-def without_rigid(rows: Array, rigid: Array, weight: Array, rounds: int = 3) -> Array:
+def without_rigid(rows: Floats, rigid: Floats, weight: Floats, rounds: int = 3) -> Floats:
     """What is left of each field once head movement is fitted away, outliers counting little.
 
     Args:
@@ -104,10 +107,10 @@ def without_rigid(rows: Array, rigid: Array, weight: Array, rounds: int = 3) -> 
     flat = products.reshape(len(rigid), -1)
     size = rigid.shape[1]
     for _ in range(rounds):
-        normal = (weights @ flat).reshape(-1, size, size) + 1e-6 * np.eye(size)
+        normal = (weights @ flat).reshape(-1, size, size) + 1e-6 * np.eye(size, dtype=rows.dtype)
         fitted = np.linalg.solve(normal, ((weights * rows) @ rigid)[..., None])[..., 0]
         left = rows - fitted @ rigid.T
-        scale = 1.48 * np.median(np.abs(left), axis=1, keepdims=True) + 1e-3
+        scale = 1.48 * np.median(np.abs(left[:, ::_APART]), axis=1, keepdims=True) + 1e-3
         weights = weight / (1 + (left / (2 * scale)) ** 2)
     return left
 
