@@ -110,8 +110,9 @@ def _events(
     for item in sorted(looked, key=lambda m: -m.candidate.score):
         beside = any(item.onset <= e.offset and e.onset <= item.offset for e in events)
         if not item.reason and not beside:
-            score = item.candidate.score
-            events.append(Spotted(item.onset, item.apex, item.offset, score, item.candidate))
+            seen = item.candidate
+            times_noise = seen.amplitude / seen.deviation
+            events.append(Spotted(item.onset, item.apex, item.offset, times_noise, seen))
     return tuple(sorted(events, key=lambda e: e.onset))
 
 

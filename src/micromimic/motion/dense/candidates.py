@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
 from micromimic.motion.dense.measure import DenseSignals
-from micromimic.motion.dense.noise import Judged, moments_a_second
+from micromimic.motion.dense.noise import Judged, NoiseConfig, moments_a_second
 
 Array = NDArray[np.float64]
 
@@ -131,9 +131,11 @@ def candidate_at(i: int, signals: DenseSignals, judged: Judged, tail: Tail) -> D
 def detection_limits(judged: Judged, tail: Tail, per_minute: float) -> Array:
     """(n, regions) canonical units: the movement that is found with probability one half.
 
-    Order ``patterns.REGIONS``; inf where a region is closed, NaN where nothing is known.
+    Order ``labels.REGIONS``; inf where a region is closed or only what is larger than any
+    micro-expression would be found, NaN where nothing is known.
     """
-    return np.asarray(judged.limits * tail.threshold(per_minute) / HALF)
+    limits = judged.limits * tail.threshold(per_minute) / HALF
+    return np.where(limits > NoiseConfig().largest / GAIN, np.inf, limits)
 
 
 def _peaks(signals: DenseSignals, score: Array) -> NDArray[np.intp]:
