@@ -73,13 +73,13 @@ def find(
         for item in find_candidates(dense, judged, tail, config.false_alarms)
         if not any(e.onset <= item.frame <= e.offset for e in cells.events)
     ]
-    looked = look_again(
-        frames, signals, candidates, judged.filters, grid_rate(signals.times), config
-    )
+    rate = grid_rate(signals.times)
+    looked = look_again(frames, signals, candidates, judged.filters, rate, config)
     limits = detection_limits(judged, tail, config.false_alarms)
     events = _events(cells.events, looked, signals, (dense, judged, tail))
+    seen = np.asarray((limits <= OPEN_UNITS).any(1))
     spotting = replace(
-        _opened(cells.spotting, dense.times, np.asarray((limits <= OPEN_UNITS).any(1))),
+        _opened(cells.spotting, _spans(dense.times, seen), 1 / rate),
         rejected=_rejected(cells.spotting.rejected, looked, events, signals.times),
     )
     by_region = {name: limits[:, i] for i, name in enumerate(REGIONS)}
@@ -142,26 +142,30 @@ def _rejected(
     return tuple(sorted(rejected, key=lambda r: r.peak))
 
 
-def _opened(spotting: Spotting, times: Array, seen: Mask) -> Spotting:
-    """Gated time without that in which the dense flow would have found a movement."""
-    starts, ends = _spans(times, seen)
+def _opened(spotting: Spotting, seen: tuple[Array, Array], step: float) -> Spotting:
+    """Gated time without that in which the dense flow would have found a movement.
+
+    Args:
+        spotting: what the cells say; each of their spans ends with a sample, which lasts a step.
+        seen: where the dense flow sees, beginnings and ends.
+        step: seconds.
+    """
+    starts, ends = seen
     spans: list[GatedSpan] = []
     gated = dict(spotting.gated_s)
     opened = 0.0
     for span in spotting.gated_spans:
-        inside = [
-            (max(span.start, start), min(span.end, end))
-            for start, end in zip(starts, ends, strict=True)
-            if start < span.end and end > span.start
-        ]
-        seconds = sum(end - start for start, end in inside)
+        stop = span.end + step
+        some = slice(np.searchsorted(ends, span.start, "right"), np.searchsorted(starts, stop))
+        inside = np.stack([starts[some], ends[some]], axis=1).clip(span.start, stop)
+        seconds = min(float((inside[:, 1] - inside[:, 0]).sum()), gated[span.cause])
         opened += seconds
-        gated[span.cause] = max(0.0, gated[span.cause] - seconds)
-        edges = [span.start, *(edge for pair in inside for edge in pair), span.end]
+        gated[span.cause] -= seconds
+        edges = [span.start, *inside.ravel().tolist(), stop]
         spans += [
-            GatedSpan(edges[i], edges[i + 1], span.cause)
-            for i in range(0, len(edges), 2)
-            if edges[i + 1] > edges[i]
+            GatedSpan(first, max(first, last - step), span.cause)
+            for first, last in zip(edges[::2], edges[1::2], strict=True)
+            if last - first > step / 2
         ]
     return replace(
         spotting,

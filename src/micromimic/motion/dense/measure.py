@@ -2,9 +2,9 @@
 
 Half of (flow from ``lag`` seconds before) minus (flow to ``lag`` seconds after) is what a movement
 there and back leaves and steady movement does not; where frames come unevenly, the nearer of the
-two counts more, for the same end. The rigid part of a turning head is fitted away,
-and what is left is kept as its coordinates in the space of action units: some hundred numbers a
-second and no picture.
+two counts more, for the same end. The rigid part of a turning head is fitted away, and what is left
+is kept as its coordinates in the space of action units: some hundred numbers a second and no
+picture.
 
 Source of the flow: Kroeger et al., ECCV 2016, doi 10.1007/978-3-319-46493-0_29 (DIS).
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from statistics import median
 from typing import Final
 
 import cv2
@@ -146,7 +147,7 @@ class DenseMeter:
         """
         if self._last is not None:
             self._steps.append(time - self._last)
-            step = float(np.median(self._steps))
+            step = median(self._steps)
             if time - self._taken < (max(1, round(1 / (RATE * step))) - 0.5) * step:
                 self._last = time
                 return
@@ -185,7 +186,8 @@ class DenseMeter:
         self._columns.append((frame, time, segment))
         self._response.append(np.full(shape, np.nan, np.float32))
         self._lids.append(0.0)
-        step = (time - self._kept[0].time) / len(self._kept) if self._kept else 0.0
+        span = self._kept[-1].time - self._kept[0].time if self._kept else 0.0
+        step = span / max(1, len(self._kept) - 1)
         for place, lag in enumerate(LAGS if self._kept else ()):
             off = max(_OFF * lag, 0.501 * step)
             then = min(self._kept, key=lambda m: abs(time - lag - m.time))
@@ -195,9 +197,12 @@ class DenseMeter:
                 self._measure(then, place, now, flow)
             # Where frames come unevenly, some are nobody's nearest.
             for passed in self._kept:
-                waits = passed.time < then.time and passed.before[place] is not None
-                if waits and abs(time - lag - passed.time) <= off:
-                    self._measure(passed, place, now, self._flow(passed.face, face))
+                if passed.time < then.time and passed.before[place] is not None:
+                    due = passed.time + lag
+                    after = min(self._kept[-1], now, key=lambda m: abs(m.time - due))
+                    if abs(after.time - due) <= off:
+                        flow = self._flow(passed.face, after.face)
+                        self._measure(passed, place, after, flow)
         self._kept.append(now)
         while time - self._kept[0].time > LAGS[-1] * (1 + _OFF):
             self._kept.popleft()
@@ -205,16 +210,16 @@ class DenseMeter:
             self._project()
 
     def _measure(
-        self, moment: _Moment, place: int, now: _Moment, after: NDArray[np.float32]
+        self, moment: _Moment, place: int, after: _Moment, flow: NDArray[np.float32]
     ) -> None:
-        """What came and went about a moment, by the flow from it to ``now``."""
+        """What came and went about a moment, by the flow from it to one a lag after."""
         before, moment.before[place] = moment.before[place], None
         if before is None:
             return
-        seconds = now.time - moment.time
+        seconds = after.time - moment.time
         share = np.float32(seconds / (before.seconds + seconds))
-        self._raw.append((moment.row, place, share * before.flow - (1 - share) * after))
-        change = _lid_change(before.face, moment.face, now.face)
+        self._raw.append((moment.row, place, share * before.flow - (1 - share) * flow))
+        change = _lid_change(before.face, moment.face, after.face)
         self._lids[moment.row] = max(self._lids[moment.row], change)
 
     def _project(self) -> None:
