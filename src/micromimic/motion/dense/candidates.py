@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 
 GAIN: Final = 0.65
 """What the flow shows of a movement's largest displacement."""
-HALF: Final = 0.32
+HALF: Final = 0.29
 """The same for the score: a field is never quite a pattern, and what is not counts against it."""
 APART_S: Final = 0.5
 """Seconds between movements that are told apart."""
@@ -88,7 +88,7 @@ def tail_of(signals: DenseSignals, judged: Judged) -> Tail:
     excess = judged.null[peaks] - _TAIL
     excess = excess[excess > 0]
     count, minutes, scale = _TAIL_PRIOR
-    known = np.isfinite(judged.score).sum()
+    known = int(np.isfinite(judged.score).sum())
     rate = moments_a_second(signals.times) if len(signals.times) > 1 else 1.0
     return Tail(
         (len(excess) + count) / (known / rate / 60 + minutes),
@@ -107,7 +107,7 @@ def find_candidates(
         per_minute: false alarms.
     """
     threshold = tail.threshold(per_minute)
-    peaks = [i for i in _peaks(signals, judged.score) if judged.score[i] > threshold]
+    peaks = [int(i) for i in _peaks(signals, judged.score) if judged.score[i] > threshold]
     return [
         candidate_at(i, signals, judged, tail)
         for i in sorted(peaks, key=lambda i: -judged.score[i])
