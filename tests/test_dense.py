@@ -166,8 +166,11 @@ def test_one_round_with_even_weights_is_least_squares() -> None:
 # --- measure
 
 
-@pytest.mark.parametrize("rate", [25.0, 30.0, 60.0, 100.0, 200.0, None])
-@pytest.mark.parametrize("name", ["1", "12"])
+@pytest.mark.parametrize(
+    ("name", "rate"),
+    [("1", 25.0), ("12", 25.0), ("12", 30.0), ("1", 60.0), ("12", 100.0), ("1", 200.0), ("1", None),
+     ("12", None)],
+)  # fmt: skip
 def test_a_planted_movement_is_seen(name: str, rate: float | None) -> None:
     times = np.arange(0, 4.0, 1 / rate) if rate else uneven(4.0)
     signals = measured(times, unit(name), lambda t: SIZE * bump(t))
@@ -251,9 +254,9 @@ def test_fast_recordings_are_thinned(rate: float, jitter: float) -> None:
     meter = DenseMeter()
     rng = np.random.default_rng(0)
     grey = np.full((SIDE, SIDE), 90, np.uint8)
-    for i in range(int(2 * rate)):
+    for i in range(int(1.2 * rate)):
         meter.add(i, (i + jitter * rng.uniform(-1, 1)) / rate, 0, grey)
-    count = len(meter.finish().times) / 2
+    count = len(meter.finish().times) / 1.2
     assert 20 < count < 36
 
 
@@ -273,11 +276,11 @@ def test_memory_is_that_of_a_few_faces() -> None:
     tracemalloc.start()
     try:
         before = add(range(200))
-        grown = add(range(200, 1200)) - before
+        grown = add(range(200, 800)) - before
     finally:
         tracemalloc.stop()
         meter.close()
-    assert grown < 250 * 1500, "a moment leaves numbers, no picture"
+    assert grown < 150 * 1500, "a moment leaves numbers, no picture"
 
 
 def test_closing_while_flow_is_computed() -> None:
@@ -478,7 +481,7 @@ def test_parts_are_judged_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_memory_does_not_grow_with_the_recording() -> None:
-    signals = noisy(6.0, 0)
+    signals = noisy(4.0, 0)
     judge(noisy(0.1, 0))
     tracemalloc.start()
     try:
@@ -486,7 +489,7 @@ def test_memory_does_not_grow_with_the_recording() -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 30 * 2**20, "six minutes; an hour came to 570 MiB when it was judged at once"
+    assert peak < 20 * 2**20, "four minutes; an hour came to 570 MiB when it was judged at once"
 
 
 # --- candidates
@@ -522,7 +525,7 @@ def test_movements_of_the_limits_size_are_found_half_the_time() -> None:
     share = {0.7: 0.0, 1.4: 0.0, 2.8: 0.0}
     for size in share:
         found = []
-        for seed in range(3):
+        for seed in range(2):
             quiet = noisy(1.6, 20 + seed)
             judged = judge(quiet)
             limits = detection_limits(judged, tail_of(quiet, judged), 1.0)
