@@ -156,7 +156,7 @@ def test_what_a_killed_run_left_is_gone_after_the_next_into_that_folder(tmp_path
     (out / ".hidden.part").write_text("somebody else's")
     (out / "notes.part").write_text("somebody else's")
     missing = Input(tmp_path / "no video.mp4", "x")
-    assert run([missing], out, None, 1) == 1
+    assert run([missing], Job(out), 1) == 1
     assert names(out) == {".hidden.part", "notes.part"}
 
 

@@ -29,7 +29,7 @@ class Listeners:
 
     >>> listeners = Listeners()
     >>> box = listeners.add()
-    >>> listeners.put(CurvePoint(0, 0.0, False)); listeners.end(); box.take().frame
+    >>> listeners.put(CurvePoint(0, 0.0, False)); listeners.end(); box.take(1.0).frame
     0
     """
 
