@@ -314,6 +314,16 @@ def test_analyze(watch: Watch, clip: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "clip" / "report.html").is_file()
 
 
+def test_sensitivity(watch: Watch, tmp_path: Path) -> None:
+    path = tmp_path / "longer.mp4"
+    write_clip(path, ClipConfig(seconds=4.0, fps=50.0), 1)
+    out = tmp_path / "out"
+    planted = ("--sizes", ".3", "--per-size", 1, "--jobs", 2)
+    seen = command(watch, tmp_path / "run", "sensitivity", path, "--out", out, *planted)
+    seen.assert_nothing_left()
+    assert (out / "sensitivity.html").is_file()
+
+
 def test_recognize(watch: Watch, tmp_path: Path) -> None:
     plan = plan_clip(ClipConfig(seconds=2.0, fps=50.0), 1)
     onset, apex = (round(time * 50) for time in (plan.micro[0].onset, plan.micro[0].apex))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from micromimic._cli.app import app, interruptible, positive
+from micromimic._cli.app import Track, app, interruptible, positive
 from micromimic._cli.console import needs_web, note
 from micromimic._cli.secrets import TokenFile, token_of
 
@@ -97,15 +97,6 @@ Rate = Annotated[
         callback=positive,
         help="Frames a second: asked of a camera (the highest if left out); for a file it "
         "overrides the file's own times.",
-        show_default=False,
-    ),
-]
-Track = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        metavar="N",
-        help="Which video track of a file that has several, from 1.",
         show_default=False,
     ),
 ]

@@ -57,6 +57,14 @@ class Notice:
     message: str
 
 
+class Frames(Protocol):
+    """Single frames, asked for again after a first pass."""
+
+    def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
+        """Frames by ascending index."""
+        ...
+
+
 class FrameSource(Protocol):
     """Frames in order, any number of times, and single frames again later.
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from micromimic.face.signals import FaceSignals
 from micromimic.labels import REGIONS
+from micromimic.media.frames import Frames
 from micromimic.motion.dense.candidates import (
     DenseCandidate,
     Tail,
@@ -24,7 +25,7 @@ from micromimic.motion.dense.candidates import (
     find_candidates,
     tail_of,
 )
-from micromimic.motion.dense.look import Frames, Movement, look_again
+from micromimic.motion.dense.look import Movement, look_again
 from micromimic.motion.dense.measure import DenseSignals
 from micromimic.motion.dense.noise import Judged, judge
 from micromimic.motion.spotting import Spotted, SpottingResult, spot

@@ -50,11 +50,9 @@ class Plain:
 
 
 def candidates_of(analysis: Analysis) -> tuple[Candidate, ...]:
-    """The micro-expressions of an analysis; longer expressions are none."""
+    """The events of an analysis."""
     return tuple(
-        Candidate(event.interval, event.label, float(event.strength))
-        for event in analysis.events
-        if getattr(event, "kind", "micro") == "micro"
+        Candidate(event.interval, event.label, float(event.strength)) for event in analysis.events
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from micromimic.errors import InputError
 from micromimic.face.align import face_canvas
 from micromimic.face.crops import FaceFollower, face_crop, volume_frame
 from micromimic.face.signals import FaceSignals
-from micromimic.media.frames import Frame
+from micromimic.media.frames import Frame, Frames
 from micromimic.models.learner import View
 from micromimic.motion.flow import FlowConfig
 from micromimic.motion.pair import average_reach, flow_of_spans
@@ -28,14 +27,6 @@ from micromimic.types import FlowMap
 
 Progress = Callable[[int, int | None, str], None]
 """Called with frames done, frames in all (None = unknown), and the stage's name."""
-
-
-class Frames(Protocol):
-    """Single frames, asked for again after a first pass."""
-
-    def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
-        """Frames by ascending index."""
-        ...
 
 
 @dataclass(frozen=True)

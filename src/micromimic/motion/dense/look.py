@@ -8,10 +8,10 @@ to explain a good part of the curve, and a lasting change must not explain it be
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from micromimic.errors import InputError
 from micromimic.face.align import face_canvas
 from micromimic.face.signals import FaceSignals
-from micromimic.media.frames import Frame
+from micromimic.media.frames import Frames
 from micromimic.motion.dense.candidates import DenseCandidate
 from micromimic.motion.dense.measure import FlowMeter, Gray, project, small_face
 from micromimic.motion.dense.patterns import bank
@@ -43,14 +43,6 @@ _RATE: Final = 60.0
 """Frames a second that are looked at, about."""
 _LEAST_S: Final = 0.2
 """Seconds before and after the apex without which nothing is seen to come or to go."""
-
-
-class Frames(Protocol):
-    """Single frames, asked for again after a first pass."""
-
-    def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
-        """Frames by ascending index."""
-        ...
 
 
 @dataclass(frozen=True)
