@@ -60,13 +60,15 @@ def talk(client, ending):
 
 def watch(source):
     session = open_session(source)
-    sessions.append(weakref.ref(session))
+    # A worker's thread may hold its last job for a moment after the client was answered.
+    sessions.append(weakref.ref(session, lambda gone: freed.release()))
     if len(sessions) % 5 == 0:  # one of five breaks in its own threads
         session._meter.finish = lambda item: 1 / 0
     return session
 
 
 sessions = []
+freed = threading.Semaphore(0)
 store = open_store(Path(sys.argv[1]), None)
 app = create_app(Settings(Path(sys.argv[1])), store)
 app.state.workstation.watch = watch
@@ -77,6 +79,10 @@ with TestClient(app, base_url="http://127.0.0.1:8420") as client:
     before = resident()
     for number in range(int(sys.argv[2])):
         talk(client, ("stop", "vanish", "rubbish")[number % 3])
+    for thread in [t for t in threading.enumerate() if "live" in t.name]:
+        thread.join(30)
+    for _ in sessions:
+        freed.acquire(timeout=30)
     told = {"grown": resident() - before, "sessions": len(sessions) - 1}
     told["alive"] = [number for number, session in enumerate(sessions) if session() is not None]
     told["threads"] = [t.name for t in threading.enumerate() if "live" in t.name]
