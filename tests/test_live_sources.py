@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,8 @@ def test_a_file_is_not_read_faster_than_it_plays(clip: Path) -> None:
 
 def test_frames_of_a_slow_reader_are_late_and_not_lost(clip: Path) -> None:
     class Slow(FileSource):
-        def _arrivals(self) -> Iterator[Arrival]:
-            for arrival in super()._arrivals():
+        def _open(self, device: ExitStack) -> Iterator[Arrival]:
+            for arrival in super()._open(device):
                 time.sleep(0.04)  # twice as slow as the clip plays
                 yield Arrival(arrival.frame, time.monotonic())
 

@@ -117,6 +117,11 @@ def test_what_came_before_anybody_asked_is_let_go() -> None:
         assert first.frame.index == 0 and first.frame.time == 0.0
 
 
+def test_a_stream_that_nobody_asked_for_a_frame_closes() -> None:
+    with StreamServer("mpegts", fps=50) as server:
+        StreamSource(server.url).close()
+
+
 def test_a_recording_on_a_server_plays_and_ends(clip: Path) -> None:
     with StreamServer("file", body=clip.read_bytes()) as server, StreamSource(server.url) as source:
         assert source.finite

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Final
 
@@ -11,6 +12,9 @@ JUMP_BACK_S: Final = 0.5
 JUMP_AHEAD_S: Final = 10.0
 """Timestamps this far ahead of the arrivals have jumped; no frame came that late."""
 
+SAME_TICK_S: Final = 1e-9
+"""Between frames that arrive within one tick of the computer's clock."""
+
 CATCH_UP: Final = 1.25
 """A live stream that comes in bursts (HLS) is handed out at most this much faster than it ran."""
 
@@ -18,7 +22,7 @@ CATCH_UP: Final = 1.25
 class StreamClock:
     """Turns a stream's timestamps into seconds from 0 that rise strictly, over reconnections too.
 
-    Args:
+    Attributes:
         live: the stream cannot run ahead of real time by more than its own buffers; False for a
             recording, whose gaps are believed.
 
@@ -32,12 +36,10 @@ class StreamClock:
     """
 
     def __init__(self, live: bool = True) -> None:
-        self._live = live
-        self._base = Fraction(1, 1000)
-        self._step = 0.04
-        self._origin: float | None = None
+        self.live = live
         self._last: float | None = None
         self._arrived = 0.0
+        self.connect(Fraction(1), SAME_TICK_S)
 
     def connect(self, time_base: Fraction, step: float) -> None:
         """A connection begins, with a clock of its own.
@@ -46,9 +48,8 @@ class StreamClock:
             time_base: seconds in one tick.
             step: seconds from frame to frame where nothing says more.
         """
-        self._base = time_base
-        self._step = step
-        self._origin = None
+        self._base, self._step = time_base, step
+        self._origin: float | None = None
 
     def seconds(self, pts: int | None, arrived: float) -> float:
         """Time of the next frame.
@@ -59,12 +60,10 @@ class StreamClock:
         """
         ticks = None if pts is None else float(pts * self._base)
         time = None if ticks is None or self._origin is None else ticks - self._origin
-        waited = arrived - self._arrived
-        self._arrived = arrived
+        waited, self._arrived = arrived - self._arrived, arrived
         if self._last is None:
-            time = 0.0
-            self._origin = ticks
-        elif time is None or self._jumped(time, waited):
+            time, self._origin = 0.0, ticks
+        elif time is None or self._jumped(time - self._last, waited):
             # Without a time of its own, or with one of another clock: as long as it was waited for.
             time = self._last + (waited if waited > 0 else self._step)
             self._origin = self._origin if ticks is None else ticks - time
@@ -73,9 +72,8 @@ class StreamClock:
         self._last = time
         return time
 
-    def _jumped(self, time: float, waited: float) -> bool:
-        ahead = time - (self._last or 0.0)
-        return ahead < -JUMP_BACK_S or (self._live and ahead - waited > JUMP_AHEAD_S)
+    def _jumped(self, ahead: float, waited: float) -> bool:
+        return ahead < -JUMP_BACK_S or (self.live and ahead - waited > JUMP_AHEAD_S)
 
 
 class Pacer:
@@ -90,15 +88,11 @@ class Pacer:
     """
 
     def __init__(self, speed: float = CATCH_UP) -> None:
-        self._speed = speed
-        self._time: float | None = None
-        self._out = 0.0
+        self.speed = speed
+        self._time, self._due = 0.0, -math.inf
 
     def due(self, time: float, arrived: float) -> float:
-        """When a frame may be handed out; asked again for the same frame, the same answer."""
-        if self._time is None:
-            self._time, self._out = time, arrived
-        elif time != self._time:
-            self._out = max(arrived, self._out + (time - self._time) / self._speed)
-            self._time = time
-        return self._out
+        """When the next frame may be handed out."""
+        self._due = max(arrived, self._due + (time - self._time) / self.speed)
+        self._time = time
+        return self._due

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 import time as clocks
@@ -12,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.errors import InputError
-from micromimic.media.closing import Closing
 from micromimic.media.frames import Frame
 from micromimic.media.limits import check_size
-from micromimic.media.live import Arrival, queue_length
-from micromimic.media.mailbox import Clock, Mailbox
+from micromimic.media.live import Arrival, QueuedSource, queue_length
+from micromimic.media.live_clock import StreamClock
+from micromimic.media.mailbox import Clock
 
 MIN_SIDE: Final = 32
 """Smaller pictures can hold no face."""
 
 
-class PushSource(Closing):
+class PushSource(QueuedSource):
     """A live source whose frames a caller hands in, from any thread; see ``LiveSource``.
 
     A frame that finds the queue full is dropped, and its number stays unused: ``Frame.index``
@@ -33,6 +34,9 @@ class PushSource(Closing):
         name: for people.
         length: frames that may wait; None takes 64, fewer where they are large.
         clock: arrival times.
+
+    Attributes:
+        dropped: frames that nobody took in time, or that came after the end.
 
     >>> source = PushSource()
     >>> source.put(np.zeros((48, 64), np.uint8), time=7.0)
@@ -51,24 +55,15 @@ class PushSource(Closing):
         length: int | None = None,
         clock: Clock = clocks.monotonic,
     ) -> None:
-        self.name = name
-        self.finite = True
+        super().__init__(name, finite=True, length=length or 1, clock=clock)
+        self.dropped = 0
         self._length = length
-        self._clock = clock
-        self._queue = Mailbox[Arrival](length or 1, clock=clock)
         self._lock = threading.Lock()
         self._shape: tuple[int, ...] | None = None
         self._timed: bool | None = None
-        self._origin = 0.0
-        self._last = -math.inf
-        self._count = 0
-        self._dropped = 0
-
-    @property
-    def dropped(self) -> int:
-        """Frames dropped because nobody took them in time, or after the end."""
-        with self._lock:
-            return self._dropped
+        self._times = StreamClock()
+        self._origin, self._last = 0.0, -math.inf
+        self._numbers = itertools.count()
 
     def put(self, picture: NDArray[np.uint8], time: float | None = None) -> bool:
         """Hand in one frame; never waits. The picture is copied.
@@ -83,68 +78,49 @@ class PushSource(Closing):
         Raises:
             InputError: another type, shape or size than expected, or a time that does not rise.
         """
-        shape = _check_picture(picture, self._shape)
         # All of it within the lock: frames of two threads must not overtake each other.
         with self._lock:
             arrived = self._clock()
-            if self._shape is not None and shape != self._shape:  # two first frames at once
-                _check_picture(picture, self._shape)
+            _check_picture(picture, self._shape)
             seconds = self._seconds(time, arrived)
             if self._shape is None:
-                self._shape = shape
-                self._queue.most = self._length or queue_length(shape[1], shape[0])
-            number, self._count = self._count, self._count + 1
-            taken = self._queue.offer(Arrival(_frame(number, seconds, picture), arrived))
-            self._dropped += not taken
+                self._shape = picture.shape
+                self._queue.most = self._length or queue_length(*picture.shape[1::-1])
+            frame = _frame(next(self._numbers), seconds, picture)
+            taken = self._queue.offer(Arrival(frame, arrived))
+            self.dropped += not taken
             return taken
 
     def _seconds(self, time: float | None, arrived: float) -> float:
         timed = time is not None
-        if self._timed is not None and timed != self._timed:
+        if self._timed not in (None, timed):
             first, now = ("a time", "none") if self._timed else ("none", "a time")
             raise InputError(
                 f"expected every frame with {first} as the first, got {now}; "
                 "pass times for all frames or for none"
             )
-        value = arrived if time is None else float(time)
-        if not math.isfinite(value):
-            raise InputError(f"expected a time in seconds, got {value}; pass a finite number")
-        if self._timed is None:
-            self._timed, self._origin = timed, value
-        seconds = value - self._origin
-        if seconds <= self._last:
-            if timed:
+        if time is None:
+            seconds = self._times.seconds(None, arrived)
+        elif not math.isfinite(time):
+            raise InputError(f"expected a time in seconds, got {time}; pass a finite number")
+        else:
+            origin = time if self._timed is None else self._origin
+            if time - origin <= self._last:
                 raise InputError(
-                    f"expected a time after {self._last + self._origin:g} s, got {value:g}; "
+                    f"expected a time after {self._last + origin:g} s, got {time:g}; "
                     "push frames in order, each with its own time"
                 )
-            seconds = math.nextafter(self._last, math.inf)  # two within one tick of the clock
-        self._last = seconds
+            seconds = self._last = float(time - origin)
+            self._origin = origin
+        self._timed = timed
         return seconds
 
     def end(self) -> None:
         """No more frames come; those that wait are still taken, then the source ends."""
         self._queue.end()
 
-    def next(self, timeout: float) -> Arrival | None:
-        """The next frame; None if none was pushed within ``timeout`` seconds.
 
-        Raises:
-            EOFError: after ``end`` or ``close``.
-        """
-        return self._queue.take(timeout)
-
-    def reopen(self) -> bool:
-        """False: there is nothing to open."""
-        return False
-
-    def close(self) -> None:
-        """Drop what waits; frames pushed later are dropped too."""
-        self._queue.close()
-
-
-def _check_picture(picture: Any, shape: tuple[int, ...] | None) -> tuple[int, ...]:
-    """The shape of a picture that fits the ones before it."""
+def _check_picture(picture: Any, shape: tuple[int, ...] | None) -> None:
     wanted = "expected a picture (H, W) grey or (H, W, 3) RGB of uint8"
     if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8:
         got = picture.dtype if isinstance(picture, np.ndarray) else type(picture).__name__
@@ -162,7 +138,6 @@ def _check_picture(picture: Any, shape: tuple[int, ...] | None) -> tuple[int, ..
             f"expected every frame to be {shape} as the first, got {picture.shape}; "
             "start another session for another size"
         )
-    return tuple(picture.shape)
 
 
 def _frame(index: int, seconds: float, picture: NDArray[np.uint8]) -> Frame:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from typing import Final
@@ -21,9 +21,8 @@ from micromimic.media.decoder import DECODING
 from micromimic.media.frames import Frame
 from micromimic.media.geometry import Geometry, geometry_of
 from micromimic.media.limits import MOST_PIXELS
-from micromimic.media.live import Arrival, queue_length
-from micromimic.media.live_clock import CATCH_UP, Pacer, StreamClock
-from micromimic.media.live_reader import ReaderSource
+from micromimic.media.live import Arrival, ReaderSource, queue_length
+from micromimic.media.live_clock import CATCH_UP, StreamClock
 from micromimic.media.mailbox import Clock
 from micromimic.media.pixels import gray_of, rgb_of
 from micromimic.media.tracks import is_default, playable
@@ -70,34 +69,16 @@ class StreamSource(ReaderSource):
     ) -> None:
         self._url = url
         self._timeout = open_timeout, read_timeout
-        self._container: av.container.InputContainer | None = None
+        self._times = StreamClock()
+        self._numbers = itertools.count()
         self._geometry: Geometry | None = None
-        self._count = 0
-        self._ended_s = 0.0  # how far a recording was read, by its own timestamps
         # Patient: what is held back waits, still compressed, in the sender's buffers.
-        super().__init__(shown(url), finite=False, length=64, patient=True, clock=clock)
-        self._open()
-        self._settle()
+        super().__init__(shown(url), length=64, clock=clock)
         if not self.finite:
             # What comes until somebody asks is read and let go: it would be old by then.
             self._start()
 
-    def _settle(self) -> None:
-        """What the first connection tells once and for all."""
-        container = self._container
-        assert container is not None
-        stream = _video(container)
-        self._length_s = (container.duration or 0) / av.time_base
-        self.finite = self._length_s > 0
-        if self.finite:  # what was read to see what it is must not be missing
-            with contextlib.suppress(av.error.FFmpegError):
-                container.seek(container.start_time or 0)
-        self._pixel_shape = stream.sample_aspect_ratio
-        self._queue.most = queue_length(stream.width, stream.height)
-        self._times = StreamClock(live=not self.finite)
-        self._pacer = Pacer(1.0 if self.finite else CATCH_UP)
-
-    def _open(self) -> None:
+    def _open(self, device: contextlib.ExitStack) -> Iterator[Arrival]:
         try:
             container = av.open(
                 self._url,
@@ -111,80 +92,60 @@ class StreamSource(ReaderSource):
                 "check the address and the network"
             ) from None
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            said = getattr(error, "strerror", None) or str(error)
             raise InputError(
-                f"expected a video stream at {self.name}, got {said}; check the address"
+                f"expected a video stream at {self.name}, got {_reason(error)}; check the address"
             ) from None
+        device.callback(container.close)
         try:
-            _video(container)
+            stream = _video(container)
         except InputError as error:
-            container.close()
             raise InputError(f"expected a video stream at {self.name}, {error}") from None
-        self._container = container
+        self.finite = (container.duration or 0) > 0
+        if self.finite:  # what was read to see what it is must not be missing
+            with contextlib.suppress(av.error.FFmpegError):
+                container.seek(container.start_time or 0)
+        self._queue.most = queue_length(stream.width, stream.height)
+        self._times.live = not self.finite
+        self._pacer.speed = 1.0 if self.finite else CATCH_UP
+        return self._read(container, stream)
 
-    def next(self, timeout: float) -> Arrival | None:
-        """The next frame; see ``LiveSource``."""
-        arrival = super().next(timeout)
-        return arrival and replace(arrival, arrived=self._due(arrival))
-
-    def _due(self, arrival: Arrival) -> float:
-        return self._pacer.due(arrival.frame.time, arrival.arrived)
-
-    def _arrivals(self) -> Iterator[Arrival]:
-        container = self._container
-        if container is None:
-            return
-        stream = _video(container)
+    def _read(
+        self, container: av.container.InputContainer, stream: av.VideoStream
+    ) -> Iterator[Arrival]:
         base = stream.time_base or Fraction(1, 1000)
         rate = stream.average_rate or stream.guessed_rate or 25
         timed = not _UNTIMED_FORMATS & set(container.format.name.split(","))
         self._times.connect(base, 1.0 / float(rate))
-        for picture in self._pictures(container, stream):
-            if self._stop.is_set():
-                return
-            if not (self._wanted.is_set() or self.finite):
-                continue
-            arrived = self._clock()
-            pts = picture.pts if timed else None
-            if pts is not None:
-                self._ended_s = float(pts * base)
-            yield Arrival(self._frame(picture, self._times.seconds(pts, arrived)), arrived)
-
-    def _pictures(
-        self, container: av.container.InputContainer, stream: av.VideoStream
-    ) -> Iterator[av.VideoFrame]:
+        played = 0.0  # how far a recording was read, by its own timestamps
         reason = "its end"
         try:
-            for packet in container.demux(stream):
-                yield from _decode(stream, packet)
+            for picture in _pictures(container, stream):
+                if self._stop.is_set():
+                    return
+                if self._wanted or self.finite:
+                    arrived = self._clock()
+                    pts = picture.pts if timed else None
+                    played = played if pts is None else float(pts * base)
+                    seconds = self._times.seconds(pts, arrived)
+                    frame = self._frame(picture, seconds, stream.sample_aspect_ratio)
+                    yield Arrival(frame, arrived)
         except av.error.ExitError:
             reason = f"nothing for {self._timeout[1]:g} s"
         except (av.error.FFmpegError, OSError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-        start = (container.start_time or 0) / av.time_base
-        if self.finite and self._ended_s - start >= self._length_s - _END_SLACK_S:
+            reason = _reason(error)
+        ends = ((container.start_time or 0) + (container.duration or 0)) / av.time_base
+        if self.finite and played >= ends - _END_SLACK_S:
             return
         remedy = "check the connection and begin again" if self.finite else "it is tried again"
         raise SourceLostError(f"expected more frames from {self.name}, got {reason}; {remedy}")
 
-    def reopen(self) -> bool:
-        """Connect once more; never for a recording, which would begin anew."""
-        return not self.finite and super().reopen()
-
-    def _frame(self, picture: av.VideoFrame, seconds: float) -> Frame:
+    def _frame(self, picture: av.VideoFrame, seconds: float, shape: Fraction | None) -> Frame:
         if self._geometry is None:
-            self._geometry = geometry_of(picture, self._pixel_shape)
+            self._geometry = geometry_of(picture, shape)
         elif (picture.width, picture.height) != self._geometry.stored:  # the sender changed it
             picture = picture.reformat(*self._geometry.stored)
-        number, self._count = self._count, self._count + 1
         gray = gray_of(picture, self._geometry)
-        return Frame(number, seconds, gray, partial(rgb_of, picture, self._geometry))
-
-    def _release(self) -> None:
-        with self._state:
-            container, self._container = self._container, None
-        if container is not None:
-            container.close()
+        return Frame(next(self._numbers), seconds, gray, partial(rgb_of, picture, self._geometry))
 
 
 def _options(url: str) -> dict[str, str]:
@@ -217,16 +178,17 @@ def _video(container: av.container.InputContainer) -> av.VideoStream:
     return stream
 
 
-def _decode(stream: av.VideoStream, packet: av.Packet[av.VideoStream]) -> Iterator[av.VideoFrame]:
-    try:
-        pictures = stream.codec_context.decode(packet)
-    except av.error.EOFError:
-        return
-    except av.error.FFmpegError:
-        return  # a damaged packet: the next key frame mends it
-    for picture in pictures:
-        if not picture.is_corrupt:
-            yield picture
+def _pictures(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> Iterator[av.VideoFrame]:
+    for packet in container.demux(stream):
+        # A damaged packet gives none: the next key frame mends it.
+        with contextlib.suppress(av.error.FFmpegError):
+            yield from (p for p in stream.codec_context.decode(packet) if not p.is_corrupt)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def shown(url: str) -> str:
