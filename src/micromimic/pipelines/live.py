@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -20,11 +20,11 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import InputError, SourceLostError
+from micromimic.errors import InputError
 from micromimic.face.landmarks import LandmarkBackend
 from micromimic.face.tracking import FaceTracker
 from micromimic.media.closing import Closing
-from micromimic.media.live import LiveSource
+from micromimic.media.live import LiveSource, join_reader
 from micromimic.media.live_open import open_live
 from micromimic.media.mailbox import Mailbox
 from micromimic.models.onnx import load_model
@@ -48,7 +48,6 @@ from micromimic.pipelines.live_ring import FaceRing
 __all__ = ["LiveConfig", "LiveSession", "live"]
 
 STATUS_S: Final = 1.0
-JOIN_S: Final = 30.0
 MOST_UNNAMED: Final = 64
 """Movements that may wait to be named; then tracking waits, and frames are thinned."""
 REMEMBER_S: Final = 30.0
@@ -105,6 +104,9 @@ class LiveSession(Closing):
 
     Raises:
         ModelError: the model file is unusable.
+
+    Attributes:
+        mailbox: what iteration reads; it may be awaited instead, once the session has started.
     """
 
     def __init__(
@@ -120,8 +122,7 @@ class LiveSession(Closing):
         self._listeners = Listeners()
         self._jobs = Mailbox[Naming | Verdict](MOST_UNNAMED)
         self._meter = Meter()
-        self._reader = Reader(source, self._buffer, self._meter.receive)
-        coloured = config.evidence or model.view == "faces"
+        self._reader = Reader(source, self._buffer, self._meter)
         tracker = FaceTracker(config.tracking, backend, keep_s=REMEMBER_S)
         tracker.prepare()
         self._follower = Follower(
@@ -130,23 +131,21 @@ class LiveSession(Closing):
             FaceRing(config.ring_bytes, max(7.0, config.crop_margin, config.flow.margin)),
             self._listeners.put,
             partial(self._jobs.offer, wait=True),
-            colour=coloured,
+            colour=config.evidence or model.view == "faces",
         )
         self._namer = Namer(model, config.shots(model.view))
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._aborted = False
         self._error: BaseException | None = None
-        self._status_at = 0.0
         self._listeners.put(Started(source.name, model.info, config.policy))
         self.mailbox = self._listeners.add(config.waiting, curve=config.curve)
-        """What iteration reads; it may be awaited instead, once the session has started."""
 
     def __enter__(self) -> Self:
         self.start()
         return self
 
-    def __iter__(self) -> Iterator[LiveMessage]:
+    def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> LiveMessage:
@@ -155,10 +154,8 @@ class LiveSession(Closing):
             return message
         self.close()
         error = self.take_error()
-        if error is None:
-            raise StopIteration
         try:
-            raise error
+            raise error or StopIteration
         finally:
             del error  # its traceback holds this frame, and so would the frame hold it: a circle
 
@@ -210,9 +207,46 @@ class LiveSession(Closing):
         self.start()
         return bool(put(picture, time))
 
+    def start(self) -> None:
+        """Begin, unless that was done before."""
+        with self._lock:
+            if self._threads:
+                return
+            if self._reader.stopping:
+                self._listeners.end()
+                return
+            # What each thread does, what ends with it, and what it does to the rest if it fails.
+            for name, *work in (
+                ("micromimic-live-name", self._name, self._say_goodbye, self._abort),
+                ("micromimic-live-track", self._track, self._jobs.end, self._abort),
+                ("micromimic-live-read", self._reader.run, self._buffer.end, self.stop),
+            ):
+                thread = threading.Thread(target=self._work, args=work, name=name, daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def _work(
+        self, work: Callable[[], None], end: Callable[[], None], fail: Callable[[], None]
+    ) -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - raised where messages are read
+            with self._lock:
+                if self._error is None and not self._aborted:
+                    self._error = error
+            fail()
+        finally:
+            end()
+
     def stop(self) -> None:
         """End soon: what was received is finished, ``Ended`` follows. Safe in a signal handler."""
         self._reader.stopping = True  # no lock: a handler may interrupt who holds it
+
+    def _abort(self) -> None:
+        """End without finishing what was received."""
+        self._aborted = self._reader.stopping = True
+        self._buffer.end(discard=True)
+        self._jobs.close()
 
     def close(self) -> None:
         """End now, and wait until no thread is left; may be called twice.
@@ -225,15 +259,62 @@ class LiveSession(Closing):
             # It may be what a thread waits for; closing it wakes that.
             self._source.close()
         finally:
-            self._join()
+            for thread in self._threads:
+                join_reader(thread, self._source.name)
             self._listeners.end()
             self._follower.let_go()
+
+    def _track(self) -> None:
+        """From the buffer to messages and movements."""
+        status_at = time.monotonic()
+        while True:
+            try:
+                item = self._buffer.take(POLL_S)
+            except EOFError:
+                break
+            if isinstance(item, Gap):
+                self._follower.gap()
+            elif item is not None:
+                self._follower.track(item.frame, partial(_since, item.arrived))
+                self._meter.finish(item)
+                self._follower.spot()
+            if time.monotonic() - status_at >= STATUS_S:
+                status_at = time.monotonic()
+                self._listeners.put(self.status())
+        if not self._aborted:
+            self._follower.finish()
+
+    def _name(self) -> None:
+        """From movements to events, and to what a second look says of them."""
+        for job in self._jobs:
+            message: LiveMessage | None
+            if isinstance(job, Verdict):
+                message = self._namer.settled(job)
+            else:
+                event = self._namer.name(job)
+                message = self._namer.event(job, event, self._meter.source_time())
+            if message is not None:
+                self._listeners.put(message)
+
+    def _say_goodbye(self) -> None:
+        error = self._error
+        failed = "" if error is None else (str(error) or type(error).__name__)
+        ended = Ended(
+            reason=" ".join(failed.split()) or self._reader.reason,
+            received=self._buffer.received,
+            processed=self._meter.processed,
+            dropped=self._buffer.dropped,
+            events=self._namer.events,
+            withdrawn=self._namer.withdrawn,
+        )
+        self._listeners.put(ended)
+        self._listeners.end()
 
     def status(self) -> Status:
         """How the session is doing now."""
         fps, source_fps = self._meter.rates()
         return Status(
-            time=self._meter.last_time(),
+            time=self._meter.last_time,
             state=self._state(),
             fps=fps,
             source_fps=source_fps,
@@ -257,124 +338,16 @@ class LiveSession(Closing):
         return "learning" if self._follower.learning else "watching"
 
     def _detail(self) -> str:
-        lines = [self._reader.lost] if self._reader.lost else []
-        if self._buffer.thinning > 1:
-            lines.append(
-                f"the machine cannot keep up: one frame of {self._buffer.thinning} is taken"
-            )
-        if self._follower.other:
-            lines.append("another person than the one watched so far is in the picture")
-        if self._follower.unnamed:
-            lines.append(
-                f"{self._follower.unnamed} movements could not be named: their frames were no "
-                "longer held; allow more memory for the ring"
-            )
-        if self.curve_dropped:
-            lines.append(f"{self.curve_dropped} points of the curve were not read in time")
-        return "; ".join(lines)
-
-    def start(self) -> None:
-        """Begin, unless that was done before."""
-        with self._lock:
-            if self._threads or self._reader.stopping:
-                if not self._threads:
-                    self._listeners.end()
-                return
-            self._status_at = time.monotonic()
-            for name, work in (("name", self._name), ("track", self._track), ("read", self._read)):
-                thread = threading.Thread(target=work, name=f"micromimic-live-{name}", daemon=True)
-                self._threads.append(thread)
-                thread.start()
-
-    def _join(self) -> None:
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join(JOIN_S)
-            if thread.is_alive():
-                raise SourceLostError(
-                    f"expected {self._source.name} to let go, got no answer in {JOIN_S:.0f} s; "
-                    "unplug it or end the program"
-                )
-
-    def _fail(self, error: BaseException, *, drain: bool = False) -> None:
-        """Note the first error; end everything, or only what comes in."""
-        with self._lock:
-            if self._error is None and not self._aborted:
-                self._error = error
-        self._reader.stopping = True
-        if not drain:
-            self._abort()
-
-    def _abort(self) -> None:
-        """End without finishing what was received."""
-        self._aborted = self._reader.stopping = True
-        self._buffer.end(discard=True)
-        self._jobs.close()
-
-    def _read(self) -> None:
-        """The reading thread: from the source to the buffer."""
-        try:
-            self._reader.run()
-        except BaseException as error:  # noqa: BLE001 - raised where messages are read
-            self._fail(error, drain=True)
-        finally:
-            self._buffer.end()
-
-    def _track(self) -> None:
-        """The tracking thread: from the buffer to messages and movements."""
-        try:
-            while True:
-                try:
-                    item = self._buffer.take(POLL_S)
-                except EOFError:
-                    break
-                if isinstance(item, Gap):
-                    self._follower.gap()
-                elif item is not None:
-                    self._follower.track(item.frame, partial(_since, item.arrived))
-                    self._meter.finish(item)
-                    self._follower.spot()
-                if time.monotonic() - self._status_at >= STATUS_S:
-                    self._status_at = time.monotonic()
-                    self._listeners.put(self.status())
-            if not self._aborted:
-                self._follower.finish()
-        except BaseException as error:  # noqa: BLE001 - raised where messages are read
-            self._fail(error)
-        finally:
-            self._jobs.end()
-
-    def _name(self) -> None:
-        """The naming thread: from movements to events; it says the last word."""
-        try:
-            for job in self._jobs:
-                self._name_one(job)
-        except BaseException as error:  # noqa: BLE001 - raised where messages are read
-            self._fail(error)
-        finally:
-            self._listeners.put(self._last_word())
-            self._listeners.end()
-
-    def _name_one(self, job: Naming | Verdict) -> None:
-        if isinstance(job, Verdict):
-            settled = self._namer.settled(job)
-            if settled is not None:
-                self._listeners.put(settled)
-        else:
-            event = self._namer.name(job)
-            self._listeners.put(self._namer.event(job, event, self._meter.source_time()))
-
-    def _last_word(self) -> Ended:
-        error = self._error
-        failed = "" if error is None else (str(error) or type(error).__name__)
-        return Ended(
-            reason=" ".join(failed.split()) or self._reader.reason,
-            received=self._buffer.received,
-            processed=self._meter.processed,
-            dropped=self._buffer.dropped,
-            events=self._namer.events,
-            withdrawn=self._namer.withdrawn,
-        )
+        thinning, unnamed = self._buffer.thinning, self._follower.unnamed
+        lines = {
+            self._reader.lost: True,
+            f"the machine cannot keep up: one frame of {thinning} is taken": thinning > 1,
+            "another person than the one watched so far is in the picture": self._follower.other,
+            f"{unnamed} movements could not be named: their frames were no longer held; allow more "
+            "memory for the ring": unnamed,
+            f"{self.curve_dropped} points of the curve were not read in time": self.curve_dropped,
+        }
+        return "; ".join(line for line, holds in lines.items() if line and holds)
 
 
 def _since(moment: float) -> float:

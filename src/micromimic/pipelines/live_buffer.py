@@ -9,13 +9,13 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from micromimic.errors import SourceLostError
 from micromimic.media.live import Arrival, LiveSource
 from micromimic.media.mailbox import Clock, Mailbox
+from micromimic.pipelines.live_meter import Meter
 
 MOST_FRAMES: Final = 1024
 MOST_BYTES: Final = 192 * 2**20
@@ -27,10 +27,7 @@ RETRY_S: Final = (0.5, 1.0, 2.0, 5.0)
 
 
 class Thinning:
-    """Every how many-th frame is taken.
-
-    Args:
-        limit_s: seconds for which a frame may wait.
+    """Every how many-th frame is taken, where a frame may wait for ``limit_s`` seconds.
 
     >>> thinning = Thinning(0.5)
     >>> [thinning.step(now, waiting_s=0.3) for now in (1.0, 1.1, 1.3, 1.4, 1.7)]
@@ -47,14 +44,13 @@ class Thinning:
     LONGEST_CALM_S: Final = 80.0
 
     def __init__(self, limit_s: float) -> None:
+        self.every = 1
         self._limit = limit_s
         self._calm_s = self.CALM_S
         self._calm_since: float | None = None
         self._high_since: float | None = None
-        self._judged = -math.inf
+        self._judged = self._lowered = -math.inf
         self._waited = 0.0
-        self._lowered = -math.inf
-        self.every = 1
 
     def step(self, now: float, waiting_s: float) -> int:
         """Every how many-th frame is to be taken now.
@@ -63,32 +59,30 @@ class Thinning:
             now: seconds of any clock that rises.
             waiting_s: how long the oldest frame has waited.
         """
-        if waiting_s > 0.5 * self._limit:
-            self._calm_since = None
-            if self._high_since is None:
-                self._high_since, self._waited = now, waiting_s
-            sustained = now - self._high_since >= self.SUSTAINED_S
-            if sustained and now - self._judged >= self.RAISE_S:
-                if waiting_s > self._waited - 0.02 * self._limit:
-                    self._raise(now)
-                self._judged, self._waited = now, waiting_s
-            return self.every
-        self._high_since = None
         if waiting_s > 0.2 * self._limit:
             self._calm_since = None
-        elif self.every > 1:
+        if waiting_s > 0.5 * self._limit:
+            self._high(now, waiting_s)
+            return self.every
+        self._high_since = None
+        if self.every > 1 and waiting_s <= 0.2 * self._limit:
             self._calm_since = now if self._calm_since is None else self._calm_since
             if now - self._calm_since >= self._calm_s:
                 self.every -= 1
-                self._lowered, self._calm_since = now, now
+                self._lowered = self._calm_since = now
         return self.every
 
-    def _raise(self, now: float) -> None:
-        """The backlog does not fall: take fewer frames."""
-        # Too early back means back again and again: wait longer each time.
-        soon = now - self._lowered < 2 * self._calm_s
-        self._calm_s = min(2 * self._calm_s, self.LONGEST_CALM_S) if soon else self.CALM_S
-        self.every = min(self.every + 1, self.MOST)
+    def _high(self, now: float, waiting_s: float) -> None:
+        if self._high_since is None:
+            self._high_since, self._waited = now, waiting_s
+        if now - self._high_since < self.SUSTAINED_S or now - self._judged < self.RAISE_S:
+            return
+        if waiting_s > self._waited - 0.02 * self._limit:  # it does not fall: take fewer frames
+            # Too early back means back again and again: wait longer each time.
+            soon = now - self._lowered < 2 * self._calm_s
+            self._calm_s = min(2 * self._calm_s, self.LONGEST_CALM_S) if soon else self.CALM_S
+            self.every = min(self.every + 1, self.MOST)
+        self._judged, self._waited = now, waiting_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +99,10 @@ class FrameBuffer:
         seconds: for which a frame may wait; then new ones are refused.
         may_drop: False makes the source wait instead: for files that need not keep a pace.
         clock: as the arrivals'.
+
+    Attributes:
+        received: frames so far, those included that the source itself has dropped.
+        dropped: those that nobody will take.
     """
 
     def __init__(
@@ -115,9 +113,7 @@ class FrameBuffer:
         self._clock = clock
         self._thinning = Thinning(seconds)
         self._box = Mailbox[Arrival | Gap](MOST_FRAMES if may_drop else WAITING_FRAMES)
-        self.received = 0
-        """Frames so far, those included that the source itself has dropped."""
-        self.dropped = 0
+        self.received = self.dropped = 0
 
     def __len__(self) -> int:
         return len(self._box)
@@ -152,11 +148,7 @@ class FrameBuffer:
         self._box.put(Gap(self._clock()))
 
     def take(self, timeout: float) -> Arrival | Gap | None:
-        """The oldest, or None after ``timeout`` seconds without one.
-
-        Raises:
-            EOFError: nothing is left and nothing will come.
-        """
+        """The oldest, None after ``timeout`` seconds without one, EOFError after the last."""
         return self._box.take(timeout)
 
     def end(self, *, discard: bool = False) -> None:
@@ -167,22 +159,17 @@ class FrameBuffer:
 
 
 class Reader:
-    """Reads a source until it ends, it is lost for good, or somebody sets ``stopping``.
+    """Reads a source into a buffer until it ends, is lost for good, or ``stopping`` is set.
 
-    Args:
-        source: what is read.
-        buffer: takes the frames.
-        receive: is told of each as well.
+    Attributes:
+        reason: why it ended, where that was no error.
     """
 
-    def __init__(
-        self, source: LiveSource, buffer: FrameBuffer, receive: Callable[[Arrival], None]
-    ) -> None:
-        self._source, self._buffer, self._receive = source, buffer, receive
+    def __init__(self, source: LiveSource, buffer: FrameBuffer, meter: Meter) -> None:
+        self._source, self._buffer, self._meter = source, buffer, meter
         self._lost: tuple[float, str] | None = None
         self.stopping = False
         self.reason = "stopped"
-        """Why it ended, where that was no error."""
 
     @property
     def lost(self) -> str:
@@ -193,12 +180,7 @@ class Reader:
         return f"gone for {time.monotonic() - lost[0]:.0f} s, trying again: {lost[1]}"
 
     def run(self) -> None:
-        """Read on, in a thread of its own.
-
-        Raises:
-            SourceLostError: the source is lost for good.
-            Exception: what the source raises.
-        """
+        """Read on, in a thread of its own; raises what the source raises."""
         while not self.stopping:
             try:
                 arrival = self._source.next(POLL_S)
@@ -207,25 +189,23 @@ class Reader:
                 return
             except SourceLostError as error:
                 self._buffer.gap()
-                if self._source.finite or not self._regain(error):
-                    if self.stopping:
-                        return
+                if self._source.finite and not self.stopping:
                     raise
+                self._regain(str(error))
                 continue
             if arrival is not None:
-                self._receive(arrival)
+                self._meter.receive(arrival)
                 self._buffer.put(arrival)
 
-    def _regain(self, error: SourceLostError) -> bool:
-        """Try to open the source again until it works (True) or the session ends."""
-        self._lost = time.monotonic(), str(error)
+    def _regain(self, reason: str) -> None:
+        """Try to open the source again until it works or the session ends."""
+        self._lost = time.monotonic(), reason
         for pause in itertools.chain(RETRY_S, itertools.repeat(RETRY_S[-1])):
             ends = time.monotonic() + pause
             while not self.stopping and time.monotonic() < ends:
                 time.sleep(min(pause, POLL_S))
             if self.stopping:
-                return False
+                return
             if self._source.reopen():
                 self._lost = None
-                return True
-        return False
+                return

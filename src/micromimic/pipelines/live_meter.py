@@ -1,4 +1,4 @@
-"""How a live session is doing: rates, latency, counts; filled by several threads."""
+"""How a live session is doing: rates and latency, measured by several threads."""
 
 from __future__ import annotations
 
@@ -18,19 +18,16 @@ LATENCIES: Final = 1000
 
 
 class Meter:
-    """Counts frames.
-
-    Args:
-        clock: as the arrivals'.
-    """
+    """Counts frames as they come and as they are done; the clock is the arrivals'."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._received: deque[float] = deque()
-        self._processed: deque[float] = deque()
-        self._latencies: deque[float] = deque(maxlen=LATENCIES)
-        self._newest = (0.0, 0.0)
+        self._received, self._processed = deque[float](), deque[float]()
+        self._latencies = deque[float](maxlen=LATENCIES)
+        self._arrived = 0.0
+        self.last_time = 0.0
+        """Of the last tracked frame."""
         self.processed = 0
 
     def receive(self, arrival: Arrival) -> None:
@@ -44,17 +41,13 @@ class Meter:
             self.processed += 1
             _remember(self._processed, arrival.frame.time)
             self._latencies.append(self._clock() - arrival.arrived)
-            self._newest = (arrival.frame.time, arrival.arrived)
+            self.last_time, self._arrived = arrival.frame.time, arrival.arrived
 
     def source_time(self) -> float:
         """The source's time now: of the last tracked frame, and what has passed since."""
         with self._lock:
-            at, arrived = self._newest
-            return at + max(0.0, self._clock() - arrived) if self.processed else 0.0
-
-    def last_time(self) -> float:
-        """Time of the last tracked frame."""
-        return self._newest[0]
+            since = max(0.0, self._clock() - self._arrived) if self.processed else 0.0
+            return self.last_time + since
 
     def rates(self) -> tuple[float, float]:
         """Frames a second that were tracked and that came, over the last seconds."""
@@ -65,9 +58,8 @@ class Meter:
         """``median`` and ``p95`` from arrival to point; empty before the first."""
         with self._lock:
             values = 1000 * np.array(self._latencies)
-        if not len(values):
-            return {}
-        return {"median": float(np.median(values)), "p95": float(np.percentile(values, 95))}
+        shares = {"median": 50, "p95": 95} if len(values) else {}
+        return {name: float(np.percentile(values, share)) for name, share in shares.items()}
 
 
 def shortest_movement(fps: float) -> float | None:
