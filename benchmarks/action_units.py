@@ -151,12 +151,12 @@ def clips_table(folder: Path) -> None:
         planted += len(clip.events)
         score = match_events(
             clip.intervals(),
-            [event.interval for event in analysis.events],
+            [event.interval for event in analysis.micro],
             duration_s=clip.frames / clip.fps,
             fps=clip.fps,
         )
         for pair in score.pairs:
-            event = analysis.events[pair.found]
+            event = analysis.micro[pair.found]
             names.append(clip.events[pair.truth].action_units)
             found.append(event.action_units)
             common.append(usual[event.label])

@@ -85,7 +85,7 @@ def run_job(job: Job, cache: Path, keep: bool) -> Outcome:
     spotting = analysis.spotting
     return Outcome(
         job,
-        tuple(event.interval.apex for event in analysis.events),
+        tuple(event.interval.apex for event in analysis.micro),
         sum(span.end - span.start for span in plan.speech),
         dict(spotting.gated_s),
         spotting.observed_s,

@@ -130,7 +130,7 @@ def compare(watched: Watched, offline: Analysis) -> dict[str, object]:
     window = MATCH_S * offline.source.fps
     left = watched.confirmed()
     differences, labels, missing = [], 0, []
-    for event in offline.events:
+    for event in offline.micro:
         near = [item for item in left if abs(item.apex_frame - event.apex_frame) <= window]
         if not near:
             missing.append(event.apex_frame)
@@ -146,7 +146,7 @@ def compare(watched: Watched, offline: Analysis) -> dict[str, object]:
         )
     table = np.array(differences).reshape(-1, 3)
     return {
-        "offline": len(offline.events),
+        "offline": len(offline.micro),
         "matched": len(table),
         "same class": labels,
         "missing": missing,

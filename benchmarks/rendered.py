@@ -120,18 +120,18 @@ def run_job(job: Job, cache: Path, keep: bool, model: Path | None) -> Outcome:
         path.unlink()
     score = match_events(
         truth.intervals(),
-        [event.interval for event in analysis.events],
+        [event.interval for event in analysis.micro],
         duration_s=job.seconds,
         fps=job.fps,
     )
-    found = {pair.truth: analysis.events[pair.found].label for pair in score.pairs}
+    found = {pair.truth: analysis.micro[pair.found].label for pair in score.pairs}
     hits = {pair.found for pair in score.pairs}
     return Outcome(
         job,
         score,
         tuple((event.label, found.get(i)) for i, event in enumerate(truth.events)),
         tuple("+".join(e.action_units) for i, e in enumerate(truth.events) if i not in found),
-        tuple(e.label for i, e in enumerate(analysis.events) if i not in hits),
+        tuple(e.label for i, e in enumerate(analysis.micro) if i not in hits),
         analysis.spotting.rejected_counts(),
     )
 

@@ -93,7 +93,7 @@ def score_clip(job: Job, truth: ClipTruth, analysis: Analysis, speed: float) -> 
     """Compare one analysis with the truth."""
     score = match_events(
         truth.intervals(),
-        [event.interval for event in analysis.events],
+        [event.interval for event in analysis.micro],
         duration_s=truth.frames / truth.fps,
         fps=truth.fps,
     )
@@ -104,13 +104,13 @@ def score_clip(job: Job, truth: ClipTruth, analysis: Analysis, speed: float) -> 
         if not any(a <= event.offset_frame and event.onset_frame <= b for a, b in truth.blinks)
     ]
     hits = {pair.found for pair in score.pairs}
-    false = [event.apex_frame for i, event in enumerate(analysis.events) if i not in hits]
+    false = [event.apex_frame for i, event in enumerate(analysis.micro) if i not in hits]
     return Outcome(
         job,
         score,
         (len(matched.intersection(clear)), len(clear)),
         tuple(
-            (truth.events[pair.truth].label, analysis.events[pair.found].label)
+            (truth.events[pair.truth].label, analysis.micro[pair.found].label)
             for pair in score.pairs
         ),
         analysis.spotting.rejected_counts(),

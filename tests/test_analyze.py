@@ -49,7 +49,8 @@ def test_the_json_is_the_contract(result):
     analysis, _ = result
     document = json.loads(json.dumps(analysis.to_dict(), allow_nan=False))
     assert set(document) == {
-        "schema", "source", "face", "warnings", "model", "events", "indicators", "limits",
+        "schema", "source", "face", "warnings", "model", "events", "counts",
+        "indicators", "limits",
     }  # fmt: skip
     assert document["schema"] == EVENTS_SCHEMA
     assert set(document["source"]) == {"path", "fps", "frames", "duration_s", "width", "height"}
@@ -61,7 +62,7 @@ def test_the_json_is_the_contract(result):
         assert set(event) == {
             "onset_s", "apex_s", "offset_s", "onset_frame", "apex_frame", "offset_frame",
             "label", "probabilities", "uncertain", "strength", "regions",
-            "action_units", "amplitude", "false_alarm_rate_per_hour",
+            "action_units", "amplitude", "false_alarm_rate_per_hour", "kind",
         }  # fmt: skip
         assert event["onset_frame"] < event["apex_frame"] < event["offset_frame"]
         assert event["apex_s"] == pytest.approx(event["apex_frame"] / 100, abs=1e-6)

@@ -184,9 +184,12 @@ def test_elan_has_tiers_for_the_machine_and_each_coder(store, coded, tmp_path):
     path.write_bytes(export_events(store, coded, coder="kim", reader="lee", format="eaf"))
     root, tiers = check_eaf(path)  # what EAF 3.0 asks for, the order of slots included
     assert list(tiers) == [
-        "micro-expression", "phase", "action units", "blink", "rejected",
-        "micro-expression kim", "phase kim", "rejected kim",
-        "micro-expression lee", "phase lee", "rejected lee",
+        "micro-expression", "phase", "macro-expression", "macro-phase", "action units", "blink",
+        "rejected",
+        *("micro-expression kim", "phase kim", "macro-expression kim", "macro-phase kim"),
+        "rejected kim",
+        *("micro-expression lee", "phase lee", "macro-expression lee", "macro-phase lee"),
+        "rejected lee",
     ]  # fmt: skip
     assert len(tiers["micro-expression"]) == 6
     assert tiers["micro-expression kim"] == [
@@ -209,7 +212,7 @@ def test_elan_takes_any_coders_name(store, coded, tmp_path):
     names = ['A "b" <c> & d', "kim-2", "Ольга"]
     for name in names:
         for key in ("m0", "m1"):
-            say(store, coded, name, "move", key, onset_frame=100, apex_frame=900, offset_frame=3000)
+            say(store, coded, name, "move", key, onset_frame=900, apex_frame=950, offset_frame=1020)
     path = tmp_path / "x.eaf"
     path.write_bytes(export_events(store, coded, coder=names[0], format="eaf"))
     _, tiers = check_eaf(path)  # no two tiers of one name, none with overlapping spans
@@ -220,7 +223,10 @@ def test_elan_of_the_machine_is_as_analyze_writes_it(store, coded, tmp_path):
     path = tmp_path / "x.eaf"
     path.write_bytes(export_events(store, coded, format="eaf"))
     _, tiers = check_eaf(path)
-    assert list(tiers) == ["micro-expression", "phase", "action units", "blink", "rejected"]
+    assert list(tiers) == [
+        "micro-expression", "phase", "macro-expression", "macro-phase", "action units", "blink",
+        "rejected",
+    ]  # fmt: skip
     assert tiers["micro-expression"][3] == (33400, 33655, "negative 0.44 uncertain")
     assert (len(tiers["blink"]), len(tiers["rejected"])) == (8, 13)
 

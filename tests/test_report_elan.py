@@ -104,7 +104,10 @@ def check_eaf(path):
 
 def test_eaf_of_the_sample(folder):
     _, tiers = check_eaf(folder / "events.eaf")
-    assert list(tiers) == ["micro-expression", "phase", "action units", "blink", "rejected"]
+    assert list(tiers) == [
+        "micro-expression", "phase", "macro-expression", "macro-phase", "action units", "blink",
+        "rejected",
+    ]  # fmt: skip
     assert tiers["micro-expression"][0] == (4210, 4600, "positive 0.90")
     assert tiers["micro-expression"][3] == (33400, 33655, "negative 0.44 uncertain")
     assert tiers["phase"][:2] == [(4210, 4365, "onset-apex"), (4365, 4600, "apex-offset")]

@@ -273,7 +273,7 @@ def test_user_text_is_escaped_everywhere():
 def test_page_without_events():
     _, words = parse(report_html(empty_analysis()))
     assert "No candidate micro-expression in 0.0 s of observed face" in words
-    assert "No events" in words
+    assert "No micro-expressions" in words
     assert "No time was observed" in words
 
 

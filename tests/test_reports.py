@@ -54,7 +54,8 @@ def test_json_follows_the_contract(folder, analysis):
     content = json.loads(text, parse_constant=no_nan)
     assert content["schema"] == "micromimic.events/1"
     assert set(content) == {
-        "schema", "source", "face", "warnings", "model", "events", "indicators", "limits",
+        "schema", "source", "face", "warnings", "model", "events", "counts",
+        "indicators", "limits",
     }  # fmt: skip
     assert len(content["events"]) == 6
     for entry, planted in zip(content["events"], PLANTED, strict=True):
@@ -105,10 +106,10 @@ def test_tables_of_answers_from_before_amplitudes():
     entry = sample_analysis(evidence=False).to_dict()["events"][0]
     del entry["amplitude"], entry["false_alarm_rate_per_hour"]
     (row,) = csv.DictReader(events_csv([entry]).splitlines())
-    assert list(row)[-4:] == [
-        "amplitude_units", "amplitude_sd", "amplitude_px", "false_alarm_rate_per_hour",
+    assert list(row)[-5:] == [
+        "amplitude_units", "amplitude_sd", "amplitude_px", "false_alarm_rate_per_hour", "kind",
     ]  # fmt: skip
-    assert set(list(row.values())[-4:]) == {""}
+    assert set(list(row.values())[-5:-1]) == {""}
 
 
 def test_tidy_leaves_only_what_json_can_carry():
@@ -122,7 +123,7 @@ def test_events_csv_agrees_with_to_frame(folder, analysis):
     read = pd.read_csv(folder / "events.csv", keep_default_na=False)
     expected = analysis.to_frame()
     assert list(read.columns) == list(expected.columns)
-    numbers = list(expected.columns)[-4:]
+    numbers = list(expected.columns)[-5:-1]
     read[numbers] = read[numbers].apply(pd.to_numeric)
     pd.testing.assert_frame_equal(read, expected, check_dtype=False)
     assert read["amplitude_sd"].tolist()[:2] == [0.05, 0.06]

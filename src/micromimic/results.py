@@ -15,6 +15,7 @@ from micromimic.types import (
     Amplitude,
     AnalysisWarning,
     DetectionLimits,
+    ExpressionKind,
     FaceTrack,
     MediaTimes,
     MicroExpression,
@@ -40,6 +41,8 @@ __all__ = [
     "UnitEvidence",
     "amplitude_columns",
     "event_to_dict",
+    "kind_counts",
+    "kind_of",
     "unit_from_dict",
     "unit_names",
 ]
@@ -150,7 +153,7 @@ class Analysis:
         others_seen: further people counted.
         warnings: limits of the input.
         model: which model named the events.
-        events: candidates by onset.
+        events: candidates and longer expressions by onset; see ``micro`` and ``macro``.
         indicators: plain numbers with intervals and caveats, ready for JSON
             (``pipelines.indicators``).
         curve: motion over time.
@@ -172,6 +175,16 @@ class Analysis:
     spotting: Spotting
     media: MediaTimes | None = None
     limits: DetectionLimits | None = None
+
+    @property
+    def micro(self) -> tuple[MicroExpression, ...]:
+        """The candidates: micro-expressions, the only events that are counted."""
+        return tuple(event for event in self.events if event.kind == "micro")
+
+    @property
+    def macro(self) -> tuple[MicroExpression, ...]:
+        """The longer expressions."""
+        return tuple(event for event in self.events if event.kind == "macro")
 
     def media_seconds(self, seconds: float) -> float:
         """Where a player of the file shows a moment of the analysis."""
@@ -199,6 +212,7 @@ class Analysis:
     def to_dict(self) -> dict[str, Any]:
         """The content of ``events.json`` (schema ``micromimic.events/1``)."""
         source = self.source
+        events = [event_to_dict(event, self.media) for event in self.events]
         return {
             "schema": EVENTS_SCHEMA,
             "source": {
@@ -216,7 +230,8 @@ class Analysis:
                 "version": self.model.version,
                 "trained_on": self.model.trained_on,
             },
-            "events": [event_to_dict(event, self.media) for event in self.events],
+            "events": events,
+            "counts": kind_counts(events),
             "indicators": dict(self.indicators),
             "limits": _limits_to_dict(self.region_limits()),
         }
@@ -255,6 +270,7 @@ TABLE_COLUMNS = (
     "amplitude_sd",
     "amplitude_px",
     "false_alarm_rate_per_hour",
+    "kind",
 )
 """Columns of ``events.csv`` and of ``Analysis.to_frame()``."""
 
@@ -271,6 +287,7 @@ def event_to_dict(event: MicroExpression, media: MediaTimes | None = None) -> di
     if media is not None:
         seconds |= {f"media_{name}": media.at(value) for name, value in seconds.items()}
     return {
+        "kind": event.kind,
         **{name: round(value, 6) for name, value in seconds.items()},
         "onset_frame": event.onset_frame,
         "apex_frame": event.apex_frame,
@@ -284,6 +301,21 @@ def event_to_dict(event: MicroExpression, media: MediaTimes | None = None) -> di
         "amplitude": _amplitude_to_dict(event.amplitude),
         "false_alarm_rate_per_hour": _rounded(event.false_alarms_per_hour),
     }
+
+
+def kind_of(entry: Mapping[str, Any]) -> ExpressionKind:
+    """Of an event of ``events.json``; those of 0.1 have none and are micro-expressions.
+
+    >>> kind_of({"label": "positive"})
+    'micro'
+    """
+    return "macro" if entry.get("kind") == "macro" else "micro"
+
+
+def kind_counts(entries: Iterable[Mapping[str, Any]]) -> dict[ExpressionKind, int]:
+    """How many events of ``events.json`` are micro-expressions, and how many longer ones."""
+    kinds = [kind_of(entry) for entry in entries]
+    return {"micro": kinds.count("micro"), "macro": kinds.count("macro")}
 
 
 def _amplitude_to_dict(amplitude: Amplitude | None) -> dict[str, float | None] | None:

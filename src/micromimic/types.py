@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,13 @@ FloatArray = NDArray[np.float32] | NDArray[np.float64]
 
 Side = Literal["left", "right", "both"]
 """Of a face, the person's own."""
+
+ExpressionKind = Literal["micro", "macro"]
+"""Of an event: a micro-expression, or a longer one."""
+
+LONGEST_MICRO_S: Final = 0.62
+"""Seconds from onset to offset of what may be a micro-expression: half a second, and what measuring
+adds to it."""
 
 
 def _expect_shape(name: str, array: NDArray[np.generic], shape: tuple[int | None, ...]) -> None:
@@ -341,7 +348,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class MicroExpression:
-    """One candidate: when, what, how sure, and why.
+    """One candidate, or one longer expression: when, what, how sure, and why.
 
     Args:
         interval: seconds.
@@ -354,6 +361,8 @@ class MicroExpression:
         amplitude: how far it goes; None where the dense flow did not see it.
         false_alarms_per_hour: how many as strong chance makes in an hour of this recording; None
             where that is not known.
+        kind: ``micro``, or ``macro`` for a longer expression: listed, and part of no count or rate;
+            no model was made for naming those.
     """
 
     interval: Interval
@@ -369,3 +378,4 @@ class MicroExpression:
     action_units: tuple[UnitEvidence, ...] = ()
     amplitude: Amplitude | None = None
     false_alarms_per_hour: float | None = None
+    kind: ExpressionKind = "micro"

@@ -39,13 +39,14 @@ def _numeric(cell: str) -> bool:
 def analysis_text(name: str, analysis: Analysis, folder: Path) -> str:
     """What `analyze` prints for one input: candidates, warnings, where the report lies."""
     source = analysis.source
-    count = len(analysis.events)
+    count, longer = len(analysis.micro), len(analysis.macro)
+    more = f" and {longer} longer expression{'' if longer == 1 else 's'}" if longer else ""
     lines = [
-        f"{name}: {count or 'no'} candidate{'' if count == 1 else 's'} in "
+        f"{name}: {count or 'no'} candidate{'' if count == 1 else 's'}{more} in "
         f"{source.duration_s:.1f} s of {source.width}x{source.height} at {source.fps:.4g} fps; "
         f"face in {analysis.found_ratio:.0%} of {source.frames} frames"
     ]
-    if count:
+    if analysis.events:
         rows = [_row(event) for event in analysis.events]
         # models without capsules do not say where a class comes from
         told = [k for k in range(len(_HEADER)) if any(row[k] for row in rows)]
@@ -59,7 +60,10 @@ def analysis_text(name: str, analysis: Analysis, folder: Path) -> str:
     return "\n".join(lines)
 
 
-_HEADER = ("onset s", "apex s", "offset s", "class", "p", "sure", "strength", "where", "looks like")
+_HEADER = (
+    *("onset s", "apex s", "offset s", "class", "p", "sure", "strength", "where", "looks like"),
+    "kind",
+)
 
 
 def _row(event: MicroExpression) -> list[str]:
@@ -73,4 +77,5 @@ def _row(event: MicroExpression) -> list[str]:
         f"{event.strength:.1f}",
         where.replace("_", " "),
         ", ".join(str(found) for found in event.action_units),
+        "longer" if event.kind == "macro" else "",
     ]

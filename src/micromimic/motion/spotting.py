@@ -39,7 +39,7 @@ from micromimic.motion.speech import mouth_steps, quiet_rows, speech_mask, step_
 from micromimic.motion.spotting_config import SpottingConfig
 from micromimic.motion.stretches import Stretch, grid_rate, stretches
 from micromimic.results import Blink, GatedSpan, Rejected, Spotting
-from micromimic.types import MotionCurve
+from micromimic.types import ExpressionKind, MotionCurve
 
 __all__ = ["Spotted", "SpottingConfig", "SpottingResult", "bridged", "bump_responses", "spot"]
 
@@ -52,6 +52,7 @@ class Spotted:
         onset, apex, offset: frame indices.
         score: multiples of the noise.
         dense: what the dense flow saw of it; None where it saw nothing.
+        kind: ``macro`` for longer expressions (`motion.macro`).
     """
 
     onset: int
@@ -59,6 +60,7 @@ class Spotted:
     offset: int
     score: float
     dense: DenseCandidate | None = None
+    kind: ExpressionKind = "micro"
 
 
 @dataclass(frozen=True)

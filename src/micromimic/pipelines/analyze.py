@@ -7,7 +7,7 @@ few frames around each onset and apex again, for flow, pictures and what the mod
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from micromimic.motion.dense.measure import DenseMeter, DenseSignals
 from micromimic.motion.flow import FlowConfig
 from micromimic.motion.gates import head_speed
 from micromimic.motion.joined import Found, find
+from micromimic.motion.macro import with_longer
 from micromimic.motion.spotting import Spotted, SpottingConfig
 from micromimic.motion.stretches import frame_rate, grid_rate
 from micromimic.pipelines.indicators import indicators
@@ -100,7 +101,8 @@ def analyze(
             the number of frames.
 
     Returns:
-        The analysis; ``.events`` are candidates for a person to judge.
+        The analysis; ``.micro`` are candidates for a person to judge, ``.macro`` longer
+        expressions, ``.events`` both.
 
     Raises:
         InputError: the input cannot be read.
@@ -150,6 +152,7 @@ def analyze_frames(
             f"{frames.path}; show one person frontal, at least 40 pixels between the eyes"
         )
     found = find(signals, dense, frames, config.spotting)
+    found = replace(found, spotted=with_longer(found.spotted, signals, config.spotting))
     wanted = ShotConfig(
         flow=config.flow,
         average=config.average,
@@ -283,6 +286,7 @@ def event_of(
         action_units=units.evidence(shot.flow.channels()[None])[0],
         amplitude=_amplitude(item.dense, signals.transform[item.apex]),
         false_alarms_per_hour=None if item.dense is None else 60 * item.dense.false_alarms,
+        kind=item.kind,
     )
 
 

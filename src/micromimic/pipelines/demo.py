@@ -157,11 +157,11 @@ def compare(path: Path, folder: Path, truth: ClipTruth, analysis: Analysis) -> D
     """Put planted and found side by side."""
     score = match_events(
         truth.intervals(),
-        [event.interval for event in analysis.events],
+        [event.interval for event in analysis.micro],
         duration_s=truth.frames / truth.fps,
         fps=truth.fps,
     )
-    return DemoResult(path, folder, truth, analysis, score, _rows(truth, analysis.events, score))
+    return DemoResult(path, folder, truth, analysis, score, _rows(truth, analysis.micro, score))
 
 
 def demo_table(result: DemoResult) -> Table:

@@ -237,7 +237,7 @@ def indicators(
     """Indicators of one recording, ready for JSON.
 
     Args:
-        events: the candidates reported.
+        events: what is reported; longer expressions among it do not count.
         spotting: observed and gated time, blinks, rejections.
         curve: motion over time, for the comparison with the person's own baseline.
         source: what was read.
@@ -249,6 +249,7 @@ def indicators(
         ``low`` and ``high`` (95 % interval, or None), ``unit``, ``caveat``; and ``cannot_tell``,
         a list of sentences.
     """
+    events = [event for event in events if event.kind == "micro"]
     found = np.asarray(track.found, dtype=bool)
     found_s = float(_frame_seconds(track.times)[found].sum())
     return {

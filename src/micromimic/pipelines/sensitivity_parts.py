@@ -50,9 +50,9 @@ class Plain:
 
 
 def candidates_of(analysis: Analysis) -> tuple[Candidate, ...]:
-    """The events of an analysis."""
+    """The micro-expressions of an analysis."""
     return tuple(
-        Candidate(event.interval, event.label, float(event.strength)) for event in analysis.events
+        Candidate(event.interval, event.label, float(event.strength)) for event in analysis.micro
     )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from micromimic.canonical import INTEROCULAR
 from micromimic.pipelines.indicators import block_levels, poisson_interval
-from micromimic.results import Blink
+from micromimic.results import Blink, kind_of
 from micromimic.types import MotionCurve
 
 
@@ -87,13 +87,14 @@ def recording_numbers(
     Args:
         payload: the content of ``events.json``.
         review: the content of ``review.json``; ``blinks`` and ``movement_levels`` are read.
-        coded: (status, label) of each event of a coder; None where no coder has been at it. A
-            review with an event still pending does not count.
+        coded: (status, label) of each micro-expression of a coder; None where no coder has been at
+            it. A review with one still pending does not count.
     """
-    sure = [event["label"] for event in payload["events"] if not event["uncertain"]]
+    events = [event for event in payload["events"] if kind_of(event) == "micro"]
+    sure = [event["label"] for event in events if not event["uncertain"]]
     blinks = review.get("blinks")
     return RecordingNumbers(
-        candidates=len(payload["events"]),
+        candidates=len(events),
         observed_s=float(payload["indicators"]["observed_s"]["value"] or 0.0),
         positive=sure.count("positive"),
         negative=sure.count("negative"),

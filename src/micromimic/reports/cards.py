@@ -22,12 +22,13 @@ from micromimic.types import MicroExpression
 
 
 def cards(analysis: Analysis) -> str:
-    """All events' cards, or a word on why there are none."""
-    if not analysis.events:
+    """The micro-expressions' cards, or a word on why there are none."""
+    micro = {k: event for k, event in enumerate(analysis.events) if event.kind == "micro"}
+    if not micro:
         return _no_events(len(analysis.spotting.rejected))
-    shown, width = pictured(analysis.events), picture_width(len(analysis.events))
-    parts = [_card(analysis, k, event, shown, width) for k, event in enumerate(analysis.events)]
-    bare = sum(event.evidence is not None for event in analysis.events) - len(shown)
+    shown, width = pictured(micro), picture_width(len(micro))
+    parts = [_card(analysis, k, event, shown, width) for k, event in micro.items()]
+    bare = sum(event.evidence is not None for event in micro.values()) - len(shown)
     hint = (
         f'<p class="hint">Pictures are shown for the {len(shown)} strongest events only.</p>'
         if bare > 0
@@ -46,8 +47,8 @@ def _no_events(rejected: int) -> str:
         many = "1 movement" if rejected == 1 else f"{rejected} movements"
         why = f"{many} rose above the threshold and none was reported, for the reasons below."
     return (
-        f'<section class="panel empty"><h2>No events</h2><p>{why} That does not show that there '
-        "was no micro-expression: see what this report cannot tell.</p></section>"
+        f'<section class="panel empty"><h2>No micro-expressions</h2><p>{why} That does not show '
+        "that there was none: see what this report cannot tell.</p></section>"
     )
 
 
@@ -60,7 +61,7 @@ def _card(
     frames = f"{event.onset_frame} – {event.apex_frame} – {event.offset_frame}"
     evidence = event.evidence
     gallery, moved = "", ""
-    short = len(analysis.events) <= MOST_EVENTS
+    short = len(analysis.micro) <= MOST_EVENTS
     if evidence is not None and position in shown:
         gallery = _gallery(pictures(evidence, width), number)
     if evidence is not None:

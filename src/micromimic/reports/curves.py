@@ -113,6 +113,7 @@ def timeline_data(analysis: Analysis) -> dict[str, Any]:
                 "label": e.label,
                 "p": round(float(e.probabilities[e.label]), 3),
                 "uncertain": bool(e.uncertain),
+                "kind": e.kind,
             }
             for e in analysis.events
         ],

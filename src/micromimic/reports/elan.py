@@ -5,6 +5,8 @@ for: times in whole milliseconds in one ordered list of slots, no two annotation
 overlapping, none shorter than a millisecond. Colliding annotations go to a second tier
 (``blink-2``), so none is lost. The action units that an event looks like stand in a tier of their
 own, as coders write them (``L12+6``); an event that looks like none has no annotation there.
+Longer expressions have tiers of their own (``macro-expression``), so that what is counted in
+``micro-expression`` is micro-expressions.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from xml.etree import ElementTree as ET
 
 from micromimic.reports.tables import printable
 from micromimic.results import Analysis, Rejected
-from micromimic.types import MicroExpression
+from micromimic.types import ExpressionKind, MicroExpression
 
 MIME_TYPES: Final = {
     ".mp4": "video/mp4",
@@ -73,11 +75,13 @@ class CoderTiers:
         name: of the coder; different for each.
         events: those that the coder holds to be there; times as a player of the video has them.
         rejected: the machine's that the coder does not.
+        longer: longer expressions that the coder holds to be there.
     """
 
     name: str
     events: Sequence[Span]
     rejected: Sequence[Span] = ()
+    longer: Sequence[Span] = ()
 
 
 @dataclass
@@ -231,13 +235,16 @@ class _Writer:
             tiers.append(tier)
         return tiers
 
-    def events(self, spans: Sequence[Span], coder: str | None = None) -> list[ET.Element]:
+    def events(
+        self, spans: Sequence[Span], coder: str | None = None, kind: ExpressionKind = "micro"
+    ) -> list[ET.Element]:
         tiers = []
         for number, lane in enumerate(lanes(spans), start=1):
             suffix = "" if number == 1 else f"-{number}"
-            name = f"micro-expression{suffix}"
+            name = f"{kind}-expression{suffix}"
+            phase = f"{'' if kind == 'micro' else 'macro-'}phase{suffix}"
             parent = self.tier(name, "default-lt", coder=coder)
-            child = self.tier(f"phase{suffix}", "phase-lt", name, coder)
+            child = self.tier(phase, "phase-lt", name, coder)
             for span in lane:
                 first, last = self.slots.add(span.start), self.slots.add(span.end)
                 self.annotate(parent, first, last, span.text)
@@ -317,7 +324,10 @@ def eaf_document(
     """
     writer = _Writer()
     spotting = analysis.spotting
-    spans = [_event_span(analysis, e, event_text(e), apex=True) for e in analysis.events]
+    spans, longer = (
+        [_event_span(analysis, e, event_text(e), apex=True) for e in events]
+        for events in (analysis.micro, analysis.macro)
+    )
     units = [
         _event_span(analysis, e, "+".join(u.name for u in e.action_units))
         for e in analysis.events
@@ -328,12 +338,14 @@ def eaf_document(
     rejected = [replace(r, peak=media(r.peak)) for r in spotting.rejected]
     tiers = [
         *writer.events(spans),
+        *writer.events(longer, kind="macro"),
         *writer.plain("action units", units),
         *writer.plain("blink", blinks),
         *writer.plain("rejected", rejected_spans(rejected)),
     ]
     for coder in coders:
         tiers += writer.events(coder.events, coder.name)
+        tiers += writer.events(coder.longer, coder.name, "macro")
         tiers += writer.plain("rejected", coder.rejected, coder.name)
     date = (written or datetime.now(UTC)).isoformat(timespec="seconds")
     root = ET.Element(

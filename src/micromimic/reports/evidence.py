@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -79,9 +79,9 @@ def picture_width(events: int) -> int:
     return max(SMALLEST_WIDTH, round(FULL_WIDTH * math.pow(FULL_EVENTS / events, 0.65)))
 
 
-def pictured(events: Iterable[MicroExpression]) -> set[int]:
+def pictured(events: Mapping[int, MicroExpression]) -> set[int]:
     """Which events (by position) get pictures: those with evidence, at most the 80 strongest."""
-    known = [(e.strength, k) for k, e in enumerate(events) if e.evidence is not None]
+    known = [(e.strength, k) for k, e in events.items() if e.evidence is not None]
     return {k for _, k in sorted(known, reverse=True)[:MOST_EVENTS]}
 
 

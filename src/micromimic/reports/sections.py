@@ -15,7 +15,7 @@ from micromimic.reports.evidence import CELL_WORDS
 from micromimic.reports.limits import CANNOT_TELL
 from micromimic.reports.tables import printable
 from micromimic.results import Analysis
-from micromimic.types import AnalysisWarning, MicroExpression
+from micromimic.types import LONGEST_MICRO_S, AnalysisWarning, MicroExpression
 
 REASONS: Final = {
     "blink": ("Blink", "coincides with an eyelid closing"),
@@ -40,6 +40,13 @@ INDICATOR_ORDER: Final = (
     "movement_vs_baseline",
     "noise_px",
     "found_ratio",
+)
+
+
+_LONGER: Final = (
+    f'<p class="hint">Longer expressions last from {LONGEST_MICRO_S:g} s to 4 s. They are listed, '
+    "and count in no number of this report. Their class is the same model's, which was made for "
+    "micro-expressions.</p>"
 )
 
 
@@ -107,12 +114,14 @@ def warning_list(warnings: Sequence[AnalysisWarning]) -> str:
 
 def summary(analysis: Analysis) -> str:
     """One sentence: how many, in how much observed time, of which classes, how sure."""
-    events, observed = analysis.events, analysis.spotting.observed_s
+    events, observed = analysis.micro, analysis.spotting.observed_s
     whole = short_duration(analysis.source.duration_s)
+    longer = len(analysis.macro)
+    more = f" {longer} longer expression{'' if longer == 1 else 's'} beside." if longer else ""
     if not events:
         return (
             f"<p class='lead'>No candidate micro-expression in {short_duration(observed)} of "
-            f"observed face ({whole} of recording).</p>"
+            f"observed face ({whole} of recording).{more}</p>"
         )
     counts = Counter(e.label for e in events)
     kinds = ", ".join(f"{counts[name]}&nbsp;{name}" for name in EMOTIONS if counts[name])
@@ -121,7 +130,8 @@ def summary(analysis: Analysis) -> str:
     unsure = f"; {uncertain} of them uncertain" if uncertain else ""
     return (
         f"<p class='lead'><strong>{len(events)} candidate {noun}</strong> in "
-        f"{short_duration(observed)} of observed face ({whole} of recording): {kinds}{unsure}.</p>"
+        f"{short_duration(observed)} of observed face ({whole} of recording): {kinds}{unsure}."
+        f"{more}</p>"
     )
 
 
@@ -151,9 +161,10 @@ def header(analysis: Analysis) -> str:
 def timeline(analysis: Analysis) -> str:
     """Where the script draws the score, with its legend."""
     spotting = analysis.spotting
-    shown = {event.label for event in analysis.events}
+    shown = {event.label for event in analysis.micro}
     known = [
         *((f"dot {name}", name, name in shown) for name in EMOTIONS),
+        ("box longer", "longer expression", bool(analysis.macro)),
         ("box blink", "blink", bool(spotting.blinks)),
         ("box gated", "gated", any(g.cause != "blink" for g in spotting.gated_spans)),
         ("box lost", "face lost", not bool(analysis.track.found.all())),
@@ -182,19 +193,26 @@ def timeline(analysis: Analysis) -> str:
 
 
 def events_table(analysis: Analysis) -> str:
-    """All events in a table, each linked to its card."""
+    """All events in a table, longer expressions marked, the others linked to their cards."""
     if not analysis.events:
         return ""
     rows = []
     located = any(event.regions for event in analysis.events)
     judged = any(event.amplitude is not None for event in analysis.events)
+    mixed = bool(analysis.macro)
     for k, event in enumerate(analysis.events, start=1):
         span = event.interval
         regions = event.regions
         top = max(regions, key=lambda cell: regions[cell]) if regions else ""
         unsure = "yes" if event.uncertain else ""
+        longer = event.kind == "macro"
+        opened = (
+            f'<tr class="longer" id="event-{k}"><td>{k}'
+            if longer
+            else (f'<tr><td><a href="#event-{k}">{k}</a>')
+        )
         rows.append(
-            f'<tr><td><a href="#event-{k}">{k}</a></td><td>{clock(span.onset)}</td>'
+            f"{opened}</td><td>{clock(span.onset)}</td>"
             f"<td>{clock(span.apex)}</td><td>{clock(span.offset)}</td>"
             f"<td>{1000 * span.duration:.0f}</td>"
             f'<td class="word"><span class="swatch dot {text(event.label)}"></span>'
@@ -202,6 +220,7 @@ def events_table(analysis: Analysis) -> str:
             f'<td class="word">{unsure}</td><td>{event.strength:.1f}</td>'
             + (_seen_cells(event) if judged else "")
             + (f'<td class="word">{text(CELL_WORDS.get(top, top))}</td>' if located else "")
+            + (f'<td class="word">{"longer" if longer else "micro"}</td>' if mixed else "")
             + "</tr>"
         )
     heads: list[tuple[str, str]] = [
@@ -210,7 +229,8 @@ def events_table(analysis: Analysis) -> str:
     ]  # fmt: skip
     heads += [("Amplitude", "units"), ("By chance", "an hour")] if judged else []
     heads += [("Top cell", "")] if located else []
-    words = ("Class", "Uncertain", "Top cell")
+    heads += [("Kind", "")] if mixed else []
+    words = ("Class", "Uncertain", "Top cell", "Kind")
     head = "".join(
         f'<th scope="col" class="{"word" if name in words else "figure"}">{name}'
         f"<small>{unit}</small></th>"
@@ -219,7 +239,7 @@ def events_table(analysis: Analysis) -> str:
     return (
         '<section class="panel" aria-labelledby="table-title"><h2 id="table-title">All events</h2>'
         f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div></section>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>{_LONGER if mixed else ''}</section>"
     )
 
 

@@ -18,6 +18,7 @@ from micromimic.results import (
     Analysis,
     amplitude_columns,
     event_to_dict,
+    kind_of,
     unit_names,
 )
 from micromimic.types import DetectionLimits, MotionCurve
@@ -71,6 +72,7 @@ def events_csv(entries: Iterable[Mapping[str, Any]], extra: Sequence[str] = ()) 
         derived["action_units"] = unit_names(entry.get("action_units") or ())
         derived |= amplitude_columns(entry.get("amplitude"))
         derived["false_alarm_rate_per_hour"] = entry.get("false_alarm_rate_per_hour")
+        derived["kind"] = kind_of(entry)
         row = {**entry, **derived}
         writer.writerow([_cell(row[name]) for name in (*TABLE_COLUMNS, *extra)])
     return text.getvalue()

@@ -10,14 +10,23 @@ import numpy as np
 
 from micromimic.errors import ConflictError, RefusedError
 from micromimic.labels import CELLS
-from micromimic.reports.elan import CoderTiers, eaf_bytes, eaf_document, span_of
+from micromimic.reports.elan import CoderTiers, Span, eaf_bytes, eaf_document, span_of
 from micromimic.reports.tables import events_csv, events_json
 from micromimic.results import Analysis as Result
-from micromimic.results import Blink, ModelInfo, Rejected, Spotting, unit_from_dict
+from micromimic.results import (
+    Blink,
+    ModelInfo,
+    Rejected,
+    Spotting,
+    kind_counts,
+    kind_of,
+    unit_from_dict,
+)
 from micromimic.store.records import Analysis, Review, ReviewedEvent
 from micromimic.store.review import FrameTimes
 from micromimic.store.values import RESERVED_CODERS
 from micromimic.types import (
+    ExpressionKind,
     FaceTrack,
     Interval,
     MediaTimes,
@@ -95,9 +104,11 @@ def export_events(
 def _reviewed(found: Analysis, review: Review) -> dict[str, Any]:
     """The content of ``events.json`` with a coder's events in place of the machine's."""
     media = _media(found)
+    events = [{**_entry(event, media), "review": _said(event)} for event in review.events]
     return {
         **found.payload,
-        "events": [{**_entry(event, media), "review": _said(event)} for event in review.events],
+        "events": events,
+        "counts": kind_counts(events),
         "review": {
             "coder": review.coder,
             "decisions": review.number,
@@ -118,6 +129,7 @@ def _entry(event: ReviewedEvent, media: MediaTimes | None) -> dict[str, Any]:
     return {
         **(event.machine or dict.fromkeys(_MACHINES)),
         **seconds,
+        "kind": event.kind,
         "onset_frame": event.onset_frame,
         "apex_frame": event.apex_frame,
         "offset_frame": event.offset_frame,
@@ -165,14 +177,17 @@ def _tiers(review: Review, media: MediaTimes | None) -> CoderTiers:
     def at(seconds: float) -> float:
         return seconds if media is None else media.at(seconds)
 
-    def spans(status: str) -> list[Any]:
+    def spans(status: str, *kinds: ExpressionKind) -> list[Span]:
         return [
             span_of(at(event.onset_s), at(event.offset_s), event.label, at(event.apex_s))
             for event in review.events
-            if event.status == status
+            if event.status == status and event.kind in kinds
         ]
 
-    return CoderTiers(review.coder, spans("accepted"), spans("rejected"))
+    rejected = spans("rejected", "micro", "macro")
+    return CoderTiers(
+        review.coder, spans("accepted", "micro"), rejected, spans("accepted", "macro")
+    )
 
 
 def _result(found: Analysis, media: MediaTimes | None) -> Result:
@@ -224,4 +239,5 @@ def _micro_expression(entry: Mapping[str, Any]) -> MicroExpression:
         regions=entry["regions"],
         # answers from before action units were told have none
         action_units=tuple(unit_from_dict(found) for found in entry.get("action_units", ())),
+        kind=kind_of(entry),
     )

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from sqlalchemy import Connection, Select, func, insert, or_, select, update
 
 from micromimic.errors import ConflictError, RefusedError
+from micromimic.results import kind_counts, kind_of
 from micromimic.store import rows, values
 from micromimic.store.base import Records
 from micromimic.store.records import Analysis, Job, JobStatus, Recording
@@ -117,7 +118,7 @@ class JobRecords(Records):
                         recording_id=job.recording_id,
                         payload=dict(payload),
                         review=dict(review),
-                        events=len(payload["events"]),
+                        events=kind_counts(payload["events"])["micro"],
                         created_at=now,
                     )
                 )
@@ -318,11 +319,15 @@ def check_same(stored: Analysis, payload: Mapping[str, Any]) -> None:
     Raises:
         ConflictError: other events were found.
     """
-    if stored.payload["events"] != payload["events"]:
+    if _of_any_version(stored.payload) != _of_any_version(payload):
         raise ConflictError(
             "expected the events of the answer that is kept, got others, as another version of "
             "micromimic may find; decisions on them stay, upload the video again for the new ones"
         )
+
+
+def _of_any_version(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{**event, "kind": kind_of(event)} for event in payload["events"]]
 
 
 def cancel_active(

@@ -204,18 +204,20 @@ def _clips(
             reasons.append(f"recording {recording.id}, event {event.key}: {reason}")
             continue
         clips.append(_clip(recording, review.coder, event, place, rate))
-    pending = Counter(event.status for event in review.events)["pending"]
+    pending = Counter(e.status for e in review.events if e.kind == "micro")["pending"]
     if pending:
         reasons.append(f"recording {recording.id}: {pending} not decided yet")
     return clips, reasons
 
 
 def _untrainable(event: ReviewedEvent) -> str:
-    """Why motion cannot be measured from onset to apex; empty where it can."""
+    """Why an event is no use to a model of micro-expressions; empty where it is."""
     length = event.offset_frame - event.onset_frame + 1
     most = PrepareConfig().most_frames
     if length > most:
         return f"{length} frames from onset to offset, more than {most}"
+    if event.kind == "macro":
+        return "a longer expression, and models are made for micro-expressions"
     if event.apex_frame == event.onset_frame and length < 3:
         return "onset and apex are one frame, and no other could be the apex"
     return ""

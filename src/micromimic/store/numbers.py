@@ -11,6 +11,7 @@ from micromimic.pipelines.session_numbers import (
     recording_numbers,
 )
 from micromimic.pipelines.trends import trends
+from micromimic.results import kind_counts
 from micromimic.store.records import Recording
 
 if TYPE_CHECKING:
@@ -85,8 +86,9 @@ def _numbers(
         return None
     coded = None
     # Without candidates there is nothing to decide: left out, such recordings would raise the rate.
-    decided = coder is not None and (coder in recording.coders or not found.payload["events"])
+    candidates = kind_counts(found.payload["events"])["micro"]
+    decided = coder is not None and (coder in recording.coders or not candidates)
     if coder is not None and decided and (coder == reader or store.open_to(recording.id, reader)):
         events = store.review(recording.id, coder).events
-        coded = [(event.status, event.label) for event in events]
+        coded = [(e.status, e.label) for e in events if e.kind == "micro"]
     return recording_numbers(found.payload, found.review, coded)

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
+from micromimic.types import ExpressionKind
+
 JobStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 MediaState = Literal["kept", "expired", "none"]
 """``kept``: video and pictures are there; ``expired``: retention removed them, numbers stay;
@@ -114,7 +116,7 @@ class Recording:
         consent: of its session, or its own where it has none.
         expires_at: when video and pictures are removed; None keeps them.
         job: its latest.
-        events: candidates the machine found; None before it has answered.
+        events: candidates the machine found, longer expressions aside; None before it has answered.
         coders: who has decided anything here.
     """
 
@@ -188,6 +190,8 @@ class ReviewedEvent:
         changed: label or times differ from the machine's.
         decided_at: of the last decision on it.
         machine: the machine's own entry of ``events.json``; None for an added event.
+        kind: the machine's where onset and offset are; else by the coder's: ``macro`` from
+            ``types.LONGEST_MICRO_S`` on.
     """
 
     key: str
@@ -203,6 +207,7 @@ class ReviewedEvent:
     changed: bool
     decided_at: datetime | None
     machine: Mapping[str, Any] | None
+    kind: ExpressionKind = "micro"
 
 
 @dataclass(frozen=True)
@@ -213,7 +218,7 @@ class Review:
         number: of the coder's last decision, 0 before the first; a new decision must name it.
         events: by onset; removed ones are left out.
         undoable, redoable: number of the decision that undo or redo would concern, or None.
-        complete: no event is pending.
+        complete: no micro-expression is pending.
         done: the coder has marked it done, and decided nothing since; until then the others'
             decisions are hidden from this coder.
     """

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 from micromimic.errors import RefusedError
+from micromimic.results import kind_of
 from micromimic.store.payloads import ACTIONS, FRAMES, check_payload
 from micromimic.store.records import Action, Decision, EventStatus, Review, ReviewedEvent
+from micromimic.types import LONGEST_MICRO_S, ExpressionKind
 
 _SECONDS: Final = ("onset_s", "apex_s", "offset_s")
 
@@ -173,7 +175,7 @@ def make_review(
         events=events,
         undoable=undoable(decisions),
         redoable=redoable(decisions),
-        complete=all(event.status != "pending" for event in events),
+        complete=not any(map(_open, events)),
         done=is_done(decisions),
     )
 
@@ -275,6 +277,7 @@ def _of_machine(index: int, entry: Mapping[str, Any]) -> ReviewedEvent:
         changed=False,
         decided_at=None,
         machine=entry,
+        kind=kind_of(entry),
     )
 
 
@@ -331,9 +334,11 @@ def _placed(
     seconds = [own[n] if n in own else times.seconds(n) for n in frames]
     if seconds != sorted(seconds):  # rates are rounded in files; never mix two clocks out of order
         seconds = [times.seconds(n) for n in frames]
-    changed = machine is not None and (
-        label != machine["label"] or frames != tuple(int(machine[f]) for f in FRAMES)
-    )
+    moved = machine is None or frames != tuple(int(machine[f]) for f in FRAMES)
+    changed = machine is not None and (moved or label != machine["label"])
+    kind: ExpressionKind = "macro" if seconds[2] - seconds[0] > LONGEST_MICRO_S else "micro"
+    if machine is not None and not moved:
+        kind = kind_of(machine)
     return ReviewedEvent(
         key=key,
         status=before.status if before else "accepted",
@@ -348,6 +353,7 @@ def _placed(
         changed=changed,
         decided_at=before.decided_at if before else None,
         machine=machine,
+        kind=kind,
     )
 
 
@@ -378,14 +384,19 @@ def _known(events: Mapping[str, ReviewedEvent], key: str) -> ReviewedEvent:
 
 
 def _check_done(events: Iterable[ReviewedEvent], event: str, decisions: Sequence[Decision]) -> None:
-    pending = sum(item.status == "pending" for item in events)
+    pending = sum(map(_open, events))
     if event or pending or is_done(decisions):
         left = f"{pending} undecided" if pending else "one marked done already"
         got = f"event {event!r}" if event else left
         raise RefusedError(
-            f"expected a review with every event decided to mark done, got {got}; nothing was "
-            "changed"
+            f"expected a review with every micro-expression decided to mark done, got {got}; "
+            "nothing was changed"
         )
+
+
+def _open(event: ReviewedEvent) -> bool:
+    """Whether it must be decided before a review is done: longer expressions need not."""
+    return event.status == "pending" and event.kind == "micro"
 
 
 def _check_removable(event: ReviewedEvent) -> None:

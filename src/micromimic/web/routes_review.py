@@ -86,7 +86,7 @@ def get_history(
 def get_agreement(
     recording_id: Id, coder: Coder, other: Coder, here: Here, reader: Reader = None
 ) -> Agreement:
-    """Cohen's kappa and event-wise F1 of two coders; either may be ``machine``."""
+    """Cohen's kappa and event-wise F1 of two coders on micro-expressions; or of ``machine``."""
     here.store.recording(recording_id)
     found = here.store.analysis(recording_id)
     if found is None:
@@ -101,7 +101,7 @@ def get_agreement(
 
 
 def _coded(store: Store, found: Analysis, coder: str) -> list[CodedEvent]:
-    """Events as a coder sees them; the machine holds all of its own to be there."""
+    """Micro-expressions as a coder sees them; the machine holds all of its own to be there."""
     if coder == MACHINE:
         events = reviewed(found.payload["events"], (), FrameTimes.of(found.review))
     else:
@@ -115,4 +115,5 @@ def _coded(store: Store, found: Analysis, coder: str) -> list[CodedEvent]:
             added=event.machine is None,
         )
         for event in events
+        if event.kind == "micro"
     ]

@@ -28,6 +28,9 @@
   }
   const times = readTimes(data.t);
   const score = readValues(data.score);
+  const numbered = data.events.map((e, k) => [e, k]);
+  const micro = numbered.filter(([e]) => e.kind !== "macro");
+  const longer = numbered.filter(([e]) => e.kind === "macro");
   let range = [data.start, data.stop];
 
   function before(array, value) {
@@ -106,7 +109,7 @@
   function eventBands(c) {
     return data.events.map((e) => ({
       type: "rect", xref: "x", yref: "paper", x0: e.on, x1: e.off, y0: 0, y1: 1, layer: "below",
-      fillcolor: c[e.label], opacity: 0.22, line: { width: 0 },
+      fillcolor: c[e.label], opacity: e.kind === "macro" ? 0.09 : 0.22, line: { width: 0 },
     }));
   }
   function traces(c) {
@@ -123,14 +126,14 @@
     });
     for (const [key, symbol] of [["on", "line-ns"], ["off", "line-ns"]]) {
       list.push({
-        x: data.events.map((e) => e[key]), y: data.events.map((e) => at(e[key])), mode: "markers",
-        marker: { symbol: symbol, size: 11, line: { width: 2, color: data.events.map((e) => c[e.label]) } },
-        customdata: data.events.map((e, k) => k),
+        x: micro.map(([e]) => e[key]), y: micro.map(([e]) => at(e[key])), mode: "markers",
+        marker: { symbol: symbol, size: 11, line: { width: 2, color: micro.map(([e]) => c[e.label]) } },
+        customdata: micro.map(([, k]) => k),
         hovertemplate: (key === "on" ? "onset" : "offset") + " %{x:.3f} s<extra></extra>",
       });
     }
     for (const name of names) {
-      const chosen = data.events.map((e, k) => [e, k]).filter((pair) => pair[0].label === name);
+      const chosen = micro.filter(([e]) => e.label === name);
       list.push({
         x: chosen.map((p) => p[0].apex), y: chosen.map((p) => at(p[0].apex)),
         mode: "markers+text", text: chosen.map((p) => String(p[1] + 1)), textposition: "top center",
@@ -144,6 +147,15 @@
         hovertext: chosen.map((p) => "event " + (p[1] + 1) + ": " + name + " " + p[0].p.toFixed(2) +
           (p[0].uncertain ? ", uncertain" : "") + "<br>apex " + minutes(p[0].apex)),
         hovertemplate: "%{hovertext}<extra></extra>",
+      });
+    }
+    // A longer expression is a bar on the floor, thin before its apex: the score is none of its own.
+    for (const [e, k] of longer) {
+      const words = "longer expression " + (k + 1) + ": " + e.label + " " + e.p.toFixed(2) +
+        (e.uncertain ? ", uncertain" : "") + "<br>" + minutes(e.on) + " to " + minutes(e.off);
+      for (const [from, to, width] of [[e.on, e.apex, 3], [e.apex, e.off, 7]]) list.push({
+        x: [from, to], y: [0, 0], mode: "lines", line: { color: c[e.label], width: width }, cliponaxis: false,
+        customdata: [k, k], hovertext: words, hovertemplate: "%{hovertext}<extra></extra>",
       });
     }
     return list;
@@ -209,7 +221,7 @@
       });
       for (const e of data.events) out.shapes.push({
         type: "rect", xref: "x" + suffix, yref: "y" + suffix + " domain", x0: e.on, x1: e.off,
-        y0: 0, y1: 1, layer: "below", fillcolor: c[e.label], opacity: 0.22, line: { width: 0 },
+        y0: 0, y1: 1, layer: "below", fillcolor: c[e.label], opacity: e.kind === "macro" ? 0.09 : 0.22, line: { width: 0 },
       });
     });
     return out;
@@ -309,7 +321,7 @@
     const card = document.getElementById("event-" + (index + 1));
     if (!card) return;
     card.scrollIntoView({ block: "start" });
-    for (const lit of document.querySelectorAll(".card.lit")) lit.classList.remove("lit");
+    for (const lit of document.querySelectorAll(".lit")) lit.classList.remove("lit");
     card.classList.add("lit");
   }
 
