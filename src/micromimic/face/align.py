@@ -12,6 +12,7 @@ Source: Baker & Matthews, IJCV 2004, doi 10.1023/B:VISI.0000011205.11775.fd.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import TypeVar
 
 import cv2
@@ -182,16 +183,23 @@ class _Jacobian:
     def __init__(self, rows: NDArray[np.floating]) -> None:
         self._rows = np.ascontiguousarray(rows, dtype=np.float32)
         self._columns = np.ascontiguousarray(self._rows.T)
+        self._diagonal = np.diag_indices(len(rows))
 
-    def solve(self, error: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(m,) parameters that explain most of the (r,) error; outliers count little."""
-        centred = error - np.median(error)
-        scale = 1.4826 * float(np.median(np.abs(centred))) + 0.5
-        weighted = self._rows / (1.0 + (centred / (2.5 * scale)) ** 2)
+    def solve(self, error: NDArray[np.float32]) -> list[float]:
+        """The m parameters that explain most of the (r,) error; outliers count little."""
+        centred = error - _middle(error)
+        centred /= np.float32(2.5 * (1.4826 * _middle(np.abs(centred)) + 0.5))
+        weighted = self._rows / (1.0 + centred * centred)
         normal = (weighted @ self._columns).astype(np.float64)
-        diagonal = np.diag_indices(len(normal))
-        normal[diagonal] = 1.001 * normal[diagonal] + 1e-6
-        return np.asarray(np.linalg.solve(normal, (weighted @ error).astype(np.float64)))
+        normal[self._diagonal] = 1.001 * normal[self._diagonal] + 1e-6
+        target = (weighted @ error).astype(np.float64)
+        return list(cv2.solve(normal, target[:, None])[1].ravel().tolist())
+
+
+def _middle(values: NDArray[np.float32]) -> np.float32:
+    """The median but for the mean of two where the number is even."""
+    half = len(values) // 2
+    return np.float32(np.partition(values, half)[half])
 
 
 class Template:
@@ -215,6 +223,9 @@ class Template:
         # Coordinates are centred and scaled to keep the normal matrix well conditioned.
         x, y = (column - size / 2) / size, (row - size / 2) / size
         fx, fy = gx.ravel()[rigid], gy.ravel()[rigid]
+        self._corner = (int(column.min()), int(row.min()))
+        self._extent = (int(np.ptp(column)) + 1, int(np.ptp(row)) + 1)
+        self._within = (row - self._corner[1]) * self._extent[0] + column - self._corner[0]
         self._rigid = flat[rigid]
         centred = self._rigid - self._rigid.mean()
         self._norm = float(np.linalg.norm(centred)) + 1e-6
@@ -249,21 +260,33 @@ class Template:
             affine: let the face stretch and shear too. Raised cheeks look like that: leave it to
                 slow changes of pose, and measure brief movement without it.
         """
-        canvas = warp_to_canvas(gray, canvas_to_image, self._size)
         for _ in range(iterations):
-            error = canvas.ravel()[self.layout.rigid] - self._rigid
+            error = self._rigid_pixels(gray, canvas_to_image) - self._rigid
             step = self._step(error, affine)
             canvas_to_image = compose(canvas_to_image, _inverse_step(step, self._size))
-            canvas = warp_to_canvas(gray, canvas_to_image, self._size)
-            if abs(step[2]) + abs(step[5]) < tolerance and np.abs(step[[0, 1, 3, 4]]).sum() < 0.06:
+            a, b, c, d, e, f = map(abs, step)
+            if c + f < tolerance and a + b + d + e < 0.06:
                 break
-        pixels = canvas.ravel()[self.layout.rigid].astype(np.float32)
+        canvas = warp_to_canvas(gray, canvas_to_image, self._size)
+        pixels = canvas.take(self.layout.rigid).astype(np.float32)
         brightness = float(pixels.mean())
         pixels -= brightness
-        product = float(pixels @ self._rigid)
-        spread = float(np.linalg.norm(pixels)) + 1e-6
-        similarity = product / (spread * self._norm)
+        spread = sqrt(float(pixels @ pixels)) + 1e-6
+        similarity = float(pixels @ self._rigid) / (spread * self._norm)
         return Registration(canvas, canvas_to_image, similarity, brightness)
+
+    def _rigid_pixels(self, gray: Gray, canvas_to_image: Affine) -> Gray:
+        """(r,) what a full canvas would have there."""
+        moved = canvas_to_image.copy()
+        moved[:, 2] += moved[:, :2] @ self._corner
+        part = cv2.warpAffine(
+            gray,
+            moved,
+            self._extent,
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return np.asarray(part.take(self._within))
 
     def find(
         self,
@@ -301,12 +324,12 @@ class Template:
         (x, y), _ = cv2.phaseCorrelate(self._picture, canvas.astype(np.float32), window)
         return np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
 
-    def _step(self, error: NDArray[np.float32], affine: bool) -> NDArray[np.float64]:
+    def _step(self, error: NDArray[np.float32], affine: bool) -> list[float]:
         """The six parameters of an affine Gauss-Newton step."""
         if affine:
             return self._affine.solve(error)[:6]
         a, b, c, f = self._similarity.solve(error)[:4]
-        return np.array([a, -b, c, b, a, f])
+        return [a, -b, c, b, a, f]
 
     def cell_motion(self, canvas: Gray) -> NDArray[np.float32]:
         """Displacement of the ten cells from the template.
@@ -317,7 +340,7 @@ class Template:
         Returns:
             (10, 2) canvas pixels, right and down.
         """
-        error = canvas.ravel()[self.layout.cells] - self._cells
+        error = canvas.take(self.layout.cells) - self._cells
         solution = np.matmul(self._cell_solver, error[..., None])[..., 0]
         return np.asarray(-solution[:, :2])
 
@@ -326,8 +349,8 @@ class Template:
 
         A closing lid changes some .3 to 1, a widened eye .1.
         """
-        error = canvas.ravel()[self.layout.eyes] - self._eyes
-        return float(np.abs(error - np.median(error)).mean()) / self._eye_contrast
+        error = canvas.take(self.layout.eyes) - self._eyes
+        return float(np.abs(error - _middle(error)).mean()) / self._eye_contrast
 
 
 def _cell_solver(
@@ -344,9 +367,9 @@ def _cell_solver(
     return np.asarray(solver, dtype=np.float32)
 
 
-def _inverse_step(step: NDArray[np.float64], size: int) -> Affine:
+def _inverse_step(step: list[float], size: int) -> Affine:
     """The canvas-to-canvas map that undoes a Gauss-Newton step."""
-    a, b, c, d, e, f = step[:6]
+    a, b, c, d, e, f = step
     forward = np.array(
         [
             [1 + a / size, b / size, c - (a + b) / 2],

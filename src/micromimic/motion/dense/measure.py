@@ -15,7 +15,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from micromimic.canonical import EYE_LEFT, EYE_RIGHT
 from micromimic.canonical import MARGIN as CANVAS_MARGIN
-from micromimic.motion.dense.patterns import GRID, MARGIN, Bank, bank, without_rigid
+from micromimic.motion.dense.patterns import FEW, GRID, MARGIN, Bank, bank, without_rigid
 
 Gray = NDArray[np.uint8]
 Array = NDArray[np.float64]
@@ -41,7 +41,6 @@ _STEPS: Final = 15
 """Steps between frames whose median says how many frames are passed over."""
 _AHEAD: Final = 8
 """Frames that may wait for their flow."""
-_BATCH: Final = 256
 _EYE_BOX: Final = (3.0, 2.0)
 """Half width and half height of an eye's box, canonical units."""
 
@@ -66,13 +65,20 @@ class DenseSignals:
     lids: Array
 
 
+class _Eyes(NamedTuple):
+    """Both eyes' boxes: (2, k) grey levels about their median, and (2,) their spread."""
+
+    levels: NDArray[np.float32]
+    contrast: NDArray[np.float32]
+
+
 @dataclass
 class _Before:
-    """What lies a lag before a moment: the flow from there, its seconds, and the face there."""
+    """What lies a lag before a moment: the flow from there, its seconds, and the eyes there."""
 
     flow: NDArray[np.float32]
     seconds: float
-    face: Gray
+    eyes: _Eyes
 
 
 @dataclass
@@ -80,6 +86,7 @@ class _Moment:
     time: float
     segment: int
     face: Gray
+    eyes: _Eyes
     row: int
     before: list[_Before | None]
     """For each lag; None where there is none, and once the moment has been measured."""
@@ -181,7 +188,7 @@ class DenseMeter:
     def _take(self, frame: int, time: float, segment: int, face: Gray) -> None:
         if self._kept and self._kept[-1].segment != segment:
             self._kept.clear()
-        now = _Moment(time, segment, face, len(self._columns), [None] * len(LAGS))
+        now = _Moment(time, segment, face, _eyes_of(face), len(self._columns), [None] * len(LAGS))
         shape = (len(LAGS), len(self._bank.basis))
         self._columns.append((frame, time, segment))
         self._response.append(np.full(shape, np.nan, np.float32))
@@ -193,7 +200,7 @@ class DenseMeter:
             then = min(self._kept, key=lambda m: abs(time - lag - m.time))
             if abs(time - lag - then.time) <= off:
                 flow = self._flow(then.face, face)
-                now.before[place] = _Before(flow, time - then.time, then.face)
+                now.before[place] = _Before(flow, time - then.time, then.eyes)
                 self._measure(then, place, now, flow)
             # Where frames come unevenly, some are nobody's nearest.
             for passed in self._kept:
@@ -206,7 +213,7 @@ class DenseMeter:
         self._kept.append(now)
         while time - self._kept[0].time > LAGS[-1] * (1 + _OFF):
             self._kept.popleft()
-        if len(self._raw) >= _BATCH:
+        if len(self._raw) >= FEW:
             self._project()
 
     def _measure(
@@ -219,7 +226,7 @@ class DenseMeter:
         seconds = after.time - moment.time
         share = np.float32(seconds / (before.seconds + seconds))
         self._raw.append((moment.row, place, share * before.flow - (1 - share) * flow))
-        change = _lid_change(before.face, moment.face, after.face)
+        change = _lid_change(before.eyes, moment.eyes, after.eyes)
         self._lids[moment.row] = max(self._lids[moment.row], change)
 
     def _project(self) -> None:
@@ -234,23 +241,28 @@ class DenseMeter:
 def project(flows: NDArray[np.floating], bank: Bank) -> Array:
     """(n, d) coordinates of (n, 2 * G * G) flows, without what head movement explains."""
     rigid, weight = bank.rigid.astype(np.float32), bank.weight.astype(np.float32)
+    seen = (bank.basis * np.tile(bank.weight, 2)).astype(np.float32).T
     left = without_rigid(np.asarray(flows, np.float32), rigid, weight)
-    return np.asarray((left * weight) @ bank.basis.astype(np.float32).T)
+    parts = [left[i : i + FEW] @ seen for i in range(0, len(left), FEW)]
+    return np.concatenate(parts)
 
 
-def _lid_change(before: Gray, now: Gray, after: Gray) -> float:
-    """How much more the eyes differ from both neighbours than these differ from each other."""
-    shares = []
+def _eyes_of(face: Gray) -> _Eyes:
+    boxes = []
     for x, y in (EYE_RIGHT, EYE_LEFT):
-        columns = slice(
-            int((x + MARGIN - _EYE_BOX[0]) * PIXELS), int((x + MARGIN + _EYE_BOX[0]) * PIXELS)
+        columns, rows = (
+            slice(int((at + MARGIN - half) * PIXELS), int((at + MARGIN + half) * PIXELS))
+            for at, half in zip((x, y), _EYE_BOX, strict=True)
         )
-        rows = slice(
-            int((y + MARGIN - _EYE_BOX[1]) * PIXELS), int((y + MARGIN + _EYE_BOX[1]) * PIXELS)
-        )
-        boxes = [picture[rows, columns].astype(np.float32) for picture in (before, now, after)]
-        past, here, future = (box - np.median(box) for box in boxes)
-        apart = np.abs(here - past).mean() + np.abs(here - future).mean()
-        contrast = (float(past.std()) + float(future.std())) / 2 + 5.0
-        shares.append((float(apart) - float(np.abs(future - past).mean())) / 2 / contrast)
-    return float(np.mean(shares))
+        boxes.append(face[rows, columns])
+    levels = np.reshape(boxes, (2, -1)).astype(np.float32)
+    levels -= np.median(levels, axis=1, keepdims=True)
+    return _Eyes(levels, levels.std(axis=1))
+
+
+def _lid_change(before: _Eyes, now: _Eyes, after: _Eyes) -> float:
+    """How much more the eyes differ from both neighbours than these differ from each other."""
+    apart = np.abs(now.levels - before.levels) + np.abs(now.levels - after.levels)
+    apart -= np.abs(after.levels - before.levels)
+    contrast = (before.contrast + after.contrast) / 2 + 5.0
+    return float((apart.mean(axis=1) / 2 / contrast).mean())

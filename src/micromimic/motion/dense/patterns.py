@@ -38,6 +38,9 @@ REGION_OF: Final = {
     "1": "forehead", "2": "forehead", "4": "forehead", "5": "eyes", "6": "eyes", "7": "eyes",
     "9": "nose", "10": "mouth", "12": "mouth", "14": "mouth", "15": "mouth", "17": "chin",
 }  # fmt: skip
+FEW: Final = 8
+"""Fields that are fitted at once: BLAS takes a second thread for larger products, which then waits
+at full speed for more of them, ten times as long as they take."""
 _APART: Final = 3
 """Every so many samples give the spread of all."""
 _BELOW_EYES: Final = 10.0
@@ -53,8 +56,8 @@ class Bank:
         patterns: (p, d) fields of one unit's largest displacement, without their rigid part.
         upper: (p,) share of each field's energy about brows and lids.
         regions: (p,) each field's place in ``REGIONS``; -1 for combinations.
-        rigid: (2 * G * G, 8) what head movement does: an affine map, and the same by depth.
-        weight: (2 * G * G,) where the face is.
+        rigid: (G * G, 4) what head movement does to u, and to v alike: an affine map, by depth too.
+        weight: (G * G,) where the face is.
     """
 
     basis: Array
@@ -69,24 +72,24 @@ class Bank:
 def bank() -> Bank:
     """The fields of `face.units` on the grid."""
     rows, columns = (np.mgrid[:GRID, :GRID] + 0.5 - GRID / 2) / GRID
-    zero, one = np.zeros_like(columns), np.ones_like(columns)
     depth = _on_grid(depth_field())
-    depth = depth / np.abs(depth).max()
-    pairs = [(a, b) for f in (one, columns, rows, depth) for a, b in ((f, zero), (zero, f))]
-    rigid = np.stack([np.stack(pair).ravel() for pair in pairs], axis=1)
+    head = (np.ones_like(columns), columns, rows, depth / np.abs(depth).max())
+    rigid = np.stack([field.ravel() for field in head], axis=1)
     x, y = columns * GRID + UNITS / 2, rows * GRID + UNITS / 2
     face = np.exp(-((((x - MOUTH[0]) / 13) ** 4) + (((y - 12) / 15) ** 4)))
-    weight = np.tile(face.ravel(), 2)
-    spanning = np.array([field for unit in UNITS_SPANNING for _, field in _forms(unit)])
-    basis = _span(without_rigid(spanning, rigid, weight) * weight)
-    named = [(unit, field) for unit in UNITS_SEEN for _, field in _forms(unit)]
-    joint = [("", _joined([_forms(unit)[-1][1] for unit in units])) for units in TOGETHER]
+    weight = face.ravel()
+    forms = {unit: _forms(unit, unit_fields()) for unit in UNITS_SPANNING}
+    spanning = np.array([field for unit in UNITS_SPANNING for field in forms[unit]])
+    both = np.tile(weight, 2)
+    basis = _span(without_rigid(spanning, rigid, weight) * both)
+    named = [(unit, field) for unit in UNITS_SEEN for field in forms[unit]]
+    joint = [("", _joined([forms[unit][-1] for unit in units])) for units in TOGETHER]
     fields = np.array([field for _, field in named + joint])
     energy = (fields.reshape(len(fields), 2, GRID, GRID) ** 2).sum(1)
     regions = [REGIONS.index(REGION_OF[unit]) if unit else -1 for unit, _ in named + joint]
     return Bank(
         basis,
-        (without_rigid(fields, rigid, weight) * weight) @ basis.T,
+        _products(without_rigid(fields, rigid, weight) * both, basis),
         (energy * (y < _BELOW_EYES)).sum((1, 2)) / energy.sum((1, 2)),
         np.array(regions),
         rigid,
@@ -102,17 +105,22 @@ def without_rigid(rows: Floats, rigid: Floats, weight: Floats, rounds: int = 3) 
         rigid, weight: as in ``Bank``.
         rounds: of the robust fit.
     """
-    left, weights = rows, np.broadcast_to(weight, rows.shape)
-    products = rigid[:, :, None] * rigid[:, None, :]
-    flat = products.reshape(len(rigid), -1)
     size = rigid.shape[1]
-    for _ in range(rounds):
-        normal = (weights @ flat).reshape(-1, size, size) + 1e-6 * np.eye(size, dtype=rows.dtype)
-        fitted = np.linalg.solve(normal, ((weights * rows) @ rigid)[..., None])[..., 0]
-        left = rows - fitted @ rigid.T
-        scale = 1.48 * np.median(np.abs(left[:, ::_APART]), axis=1, keepdims=True) + 1e-3
-        weights = weight / (1 + (left / (2 * scale)) ** 2)
-    return left
+    products = (rigid[:, :, None] * rigid[:, None, :]).reshape(len(rigid), -1)
+    ridge = 1e-6 * np.eye(size, dtype=rows.dtype)
+    parts = [rows[i : i + FEW].reshape(-1, len(rigid)) for i in range(0, len(rows), FEW)]
+    results = []
+    for part in parts:
+        left, weights = part, np.broadcast_to(weight, part.shape)
+        for _ in range(rounds):
+            normal = (weights @ products).reshape(-1, size, size) + ridge
+            fitted = np.linalg.solve(normal, ((weights * part) @ rigid)[..., None])[..., 0]
+            left = part - fitted @ rigid.T
+            spread = np.abs(left.reshape(-1, rows.shape[1])[:, ::_APART])
+            scale = 1.48 * np.median(spread, axis=1, keepdims=True) + 1e-3
+            weights = weight / (1 + (left / (2 * np.repeat(scale, 2, axis=0))) ** 2)
+        results.append(left.reshape(-1, rows.shape[1]))
+    return np.concatenate(results)
 
 
 def _on_grid(canvas: NDArray[np.floating]) -> Array:
@@ -124,13 +132,11 @@ def _on_grid(canvas: NDArray[np.floating]) -> Array:
     return np.asarray(pooled[..., cut : cut + GRID, cut : cut + GRID], np.float64)
 
 
-def _forms(unit: str) -> list[tuple[str, Array]]:
+def _forms(unit: str, fields: NDArray[np.floating]) -> list[Array]:
     """An action unit as it is looked for: left, right and both sides, or the one in the middle."""
-    fields = unit_fields()
     names = [unit] if unit in UNIT_NAMES else [f"{unit}L", f"{unit}R"]
     sides = [_scaled(_on_grid(fields[UNIT_NAMES.index(name)]).ravel()) for name in names]
-    forms = list(zip(names, sides, strict=True))
-    return [*forms, (unit, _joined(sides))] if len(sides) == 2 else forms
+    return [*sides, _joined(sides)] if len(sides) == 2 else sides
 
 
 def _joined(fields: Sequence[Array]) -> Array:
@@ -142,5 +148,13 @@ def _scaled(field: Array) -> Array:
 
 
 def _span(fields: Array) -> Array:
+    """(d, 2 * G * G) their first principal directions."""
     even = fields / np.linalg.norm(fields, axis=1, keepdims=True)
-    return np.asarray(np.linalg.svd(even, full_matrices=False)[2][:DIMENSIONS])
+    power, directions = np.linalg.eigh(_products(even, even))
+    strongest = directions[:, : -DIMENSIONS - 1 : -1] / np.sqrt(power[: -DIMENSIONS - 1 : -1])
+    return np.asarray(np.einsum("nd,ni->di", strongest, even))
+
+
+def _products(a: Array, b: Array) -> Array:
+    """``a @ b.T`` on one thread."""
+    return np.asarray(np.einsum("ai,bi->ab", a, b))
