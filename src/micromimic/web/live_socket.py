@@ -13,7 +13,7 @@ import contextlib
 import json
 import logging
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, MutableMapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -76,12 +76,7 @@ class LiveStart(BaseModel):
 
 
 class Refused(Exception):  # noqa: N818 - the end of a conversation, not a fault of ours
-    """The conversation ends here.
-
-    Args:
-        code: of the WebSocket's close.
-        message: one line for people.
-    """
+    """The conversation ends here, with the WebSocket's closing code and one line for people."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -95,8 +90,7 @@ async def live(socket: WebSocket) -> None:
     await socket.accept()
     slot = object()
     try:
-        conversation = _Conversation(socket, here)
-        start = await conversation.start()
+        start = await _start(socket, here)
         if len(here.live) >= MAX_LIVE_SESSIONS:
             raise Refused(
                 TRY_LATER,
@@ -104,166 +98,183 @@ async def live(socket: WebSocket) -> None:
                 "another first",
             )
         here.live.add(slot)
-        await conversation.run(start)
-        await close(socket, 1000)
-    except Refused as refusal:
-        with contextlib.suppress(WebSocketDisconnect):
-            await send(socket, json_text(_error(str(refusal))))
-        await close(socket, refusal.code)
-    except WebSocketDisconnect:
-        pass  # the client has gone; there is nobody to tell
+        await _goodbye(socket, await _Conversation(socket, here, start).run())
+    except (Refused, WebSocketDisconnect) as error:
+        await _goodbye(socket, error)
     finally:
         here.live.discard(slot)
+
+
+async def _goodbye(socket: WebSocket, error: BaseException | None) -> None:
+    """Say why it ends to a client that is still there.
+
+    The error is handed on and never raised again: its traceback would hold the frames that hold it.
+    """
+    code = 1000
+    if error is not None and not isinstance(error, WebSocketDisconnect):
+        refused = error if isinstance(error, Refused) else _broken(error)
+        code = refused.code
+        with contextlib.suppress(WebSocketDisconnect):
+            await send(socket, json_text(_error(str(refused))))
+    await close(socket, code)
+
+
+async def _start(socket: WebSocket, here: Workstation) -> LiveStart:
+    """What the client wants; raises Refused where it is not to be had.
+
+    Until then it has no session, only a place to wait, which the next one may need.
+    """
+    async with _silence("a start message", START_S) as limit:
+        now = asyncio.get_running_loop().time
+        here.starting.enter(socket, lambda: limit.reschedule(now()))
+        try:
+            message = await _receive(socket)
+        finally:
+            here.starting.leave(socket)
+    text = message.get("text")
+    if text is None:
+        raise Refused(NOT_UNDERSTOOD, "expected a start message, got a frame; send start first")
+    try:
+        start = LiveStart.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "message"
+        raise Refused(
+            NOT_UNDERSTOOD,
+            f"expected a start message, got one whose {where} is wrong: {first['msg'].lower()}",
+        ) from None
+    if start.width * start.height > MAX_PIXELS:
+        raise Refused(
+            NOT_ALLOWED,
+            f"expected frames of at most {MAX_PIXELS} pixels, got {start.width} x "
+            f"{start.height}; scale them down",
+        )
+    return start
+
+
+@contextlib.asynccontextmanager
+async def _silence(wanted: str, seconds: float) -> AsyncIterator[asyncio.Timeout]:
+    """Give a client up that does not send what it should."""
+    try:
+        # Not wait_for: in Python 3.11 that may swallow a cancellation.
+        async with asyncio.timeout(seconds) as limit:
+            yield limit
+    except TimeoutError:
+        raise Refused(
+            NOT_ALLOWED, f"expected {wanted}, got nothing for {seconds:g} s; start again"
+        ) from None
+
+
+async def _receive(socket: WebSocket) -> MutableMapping[str, Any]:
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1005))
+    return message
 
 
 class _Conversation:
     """From start to kept: a reader and a writer on the event loop, the session in its threads."""
 
-    def __init__(self, socket: WebSocket, here: Workstation) -> None:
-        self._socket = socket
-        self._here = here
+    def __init__(self, socket: WebSocket, here: Workstation, start: LiveStart) -> None:
+        self._socket, self._here, self._start = socket, here, start
         self._source = PushSource("browser")
+        self._session: Watched | None = None
         self._keeper: Keeper | None = None
         self._told = False
 
-    async def run(self, start: LiveStart) -> None:
-        """From the start on; raises Refused where the client must be told why it ends."""
-        if start.keep == "video":
-            await self._open_keeper(start)
-        error, kept = await self._watch(start)
-        if error is not None:
-            try:
-                raise error
-            finally:
-                del error  # its traceback holds this frame: a circle otherwise
-        if kept is not None:
+    async def run(self) -> BaseException | None:
+        """From the start on; what went wrong."""
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            await _whole(asyncio.to_thread(self._open_keeper))
+            tasks += map(asyncio.create_task, (self._write(), self._read()))
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if tasks[1].done() and tasks[1].exception() is None:  # asked to stop: let it finish
+                await asyncio.wait(tasks[:1])
+        finally:
+            error, kept = await _whole(self._end(tasks))
+        if error is None and kept is not None:
             if kept["type"] == "kept":  # the last frames may have met a limit after the last word
                 await self._tell_problem()
             await send(self._socket, json_text(kept))
+        return error
 
-    async def _watch(self, start: LiveStart) -> tuple[Exception | None, dict[str, Any] | None]:
-        """From the first frame to the last word; what went wrong, what is kept."""
-        opening = asyncio.create_task(asyncio.to_thread(self._open_session))
-        writer = asyncio.create_task(self._write(opening))
-        reader = asyncio.create_task(self._read(start))
-        try:
-            await asyncio.wait({writer, reader}, return_when=asyncio.FIRST_COMPLETED)
-            if reader.done() and reader.exception() is None:  # asked to stop: let it finish
-                self._source.end()
-                await asyncio.wait({writer})
-        finally:
-            # Threads and files are put in order even while this task is being cancelled.
-            ending = asyncio.create_task(self._finish(start, opening, reader, writer))
-            ended = await _settled(ending)
-        return ended
+    async def _end(
+        self, tasks: list[asyncio.Task[None]]
+    ) -> tuple[BaseException | None, dict[str, Any] | None]:
+        """End both tasks, the session and the video's file; what went wrong, what is kept."""
+        for task in tasks:
+            task.cancel()
+        endings = await asyncio.gather(*reversed(tasks), return_exceptions=True)
+        kept = await asyncio.to_thread(self._close)
+        if self._session is not None:
+            endings.append(self._session.take_error())
+        return next((error for error in endings if isinstance(error, Exception)), None), kept
+
+    def _open_keeper(self) -> None:
+        start = self._start
+        if start.keep == "video":
+            try:
+                check_consent(start.about(), self._here.store)
+                self._keeper = Keeper(self._here.settings, start.width, start.height, start.fps)
+            except (MicromimicError, OSError) as error:
+                raise Refused(NOT_ALLOWED, _line(error)) from None
 
     def _open_session(self) -> Watched:
         session = self._here.watch(self._source)
         session.start()
+        self._session = session
         return session
 
-    async def _finish(
-        self, start: LiveStart, opening: asyncio.Task[Watched], *tasks: asyncio.Task[None]
-    ) -> tuple[Exception | None, dict[str, Any] | None]:
-        """End both tasks, the session and the video's file; what went wrong, what is kept."""
-        for task in tasks:
-            task.cancel()
-        endings = await asyncio.gather(*tasks, return_exceptions=True)
-        broken: BaseException | None = None
+    def _close(self) -> dict[str, Any] | None:
         try:
-            session = await opening
-            await asyncio.to_thread(session.close)
-            broken = session.take_error()
-        except Exception as error:  # noqa: BLE001 - told to the client and logged below
-            broken = error
-        kept = await self._keep(start)
-        told = [item for item in endings if isinstance(item, Exception) and item is not broken]
-        if broken is not None:
-            told.append(_broken(broken))
-        return (told[0] if told else None), kept
+            if self._session is not None:
+                self._session.close()
+        finally:
+            kept = self._keep()
+        return kept
 
-    async def start(self) -> LiveStart:
-        """What the client wants; raises Refused where it is not to be had.
-
-        Until then it has no session, only a place to wait, which the next one may need.
-        """
-        async with self._silence("a start message", START_S) as limit:
-            now = asyncio.get_running_loop().time
-            self._here.starting.enter(self, lambda: limit.reschedule(now()))
-            try:
-                message = await self._receive()
-            finally:
-                self._here.starting.leave(self)
-        text = message.get("text")
-        if text is None:
-            raise Refused(NOT_UNDERSTOOD, "expected a start message, got a frame; send start first")
+    def _keep(self) -> dict[str, Any] | None:
+        """Make the video a recording; the message about it, None where nothing was to keep."""
+        keeper = self._keeper
+        if keeper is None:
+            return None
+        now = datetime.now(UTC).strftime("%Y-%m-%d %H.%M.%S")
         try:
-            start = LiveStart.model_validate_json(text)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "message"
-            raise Refused(
-                NOT_UNDERSTOOD,
-                f"expected a start message, got one whose {where} is wrong: {first['msg'].lower()}",
-            ) from None
-        if start.width * start.height > MAX_PIXELS:
-            raise Refused(
-                NOT_ALLOWED,
-                f"expected frames of at most {MAX_PIXELS} pixels, got {start.width} x "
-                f"{start.height}; scale them down",
-            )
-        return start
-
-    async def _open_keeper(self, start: LiveStart) -> None:
-        def opened() -> Keeper:
-            check_consent(start.about(), self._here.store)
-            return Keeper(self._here.settings, start.width, start.height, start.fps)
-
-        try:
-            self._keeper = await asyncio.to_thread(opened)
+            about = self._start.about()
+            recording = keeper.finish(about, self._here.store, f"live {now}.mp4")
         except (MicromimicError, OSError) as error:
-            raise Refused(NOT_ALLOWED, _line(error)) from None
+            _LOG.warning("a live video was not kept: %s", error)
+            return _error(_line(error))
+        if recording is None:
+            return _error("expected frames to keep, got none; nothing was kept")
+        self._here.wake()
+        counts = {"frames": keeper.frames, "left_out": keeper.left_out}
+        return {"type": "kept", "recording_id": recording.id, **counts}
 
-    @contextlib.asynccontextmanager
-    async def _silence(self, wanted: str, seconds: float) -> AsyncIterator[asyncio.Timeout]:
-        """Give a client up that does not send what it should."""
-        try:
-            # Not wait_for: in Python 3.11 that may swallow a cancellation.
-            async with asyncio.timeout(seconds) as limit:
-                yield limit
-        except TimeoutError:
-            raise Refused(
-                NOT_ALLOWED, f"expected {wanted}, got nothing for {seconds:g} s; start again"
-            ) from None
-
-    async def _receive(self) -> dict[str, Any]:
-        message = await self._socket.receive()
-        if message["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(message.get("code", 1005))
-        return dict(message)
-
-    async def _read(self, start: LiveStart) -> None:
+    async def _read(self) -> None:
         """Take frames until the client asks to stop."""
-        size = HEAD.size + start.width * start.height
+        width, height = self._start.width, self._start.height
+        size = HEAD.size + width * height
         while True:
-            async with self._silence("frames", live_wire.SILENCE_S):
-                message = await self._receive()
+            async with _silence("frames", live_wire.SILENCE_S):
+                message = await _receive(self._socket)
             data = message.get("bytes")
+            if data is None and _is_stop(message.get("text")):
+                self._source.end()
+                return
             if data is None:
-                if _is_stop(message.get("text")):
-                    return
                 raise Refused(
                     NOT_UNDERSTOOD, 'expected a frame or {"type": "stop"}, got other text'
                 )
             if len(data) != size:
                 raise Refused(
                     NOT_UNDERSTOOD,
-                    f"expected frames of {size} bytes (8 of time, {start.width} x {start.height} "
-                    f"of grey), got {len(data)}; start another session for another size",
+                    f"expected frames of {size} bytes (8 of time, {width} x {height} of grey), "
+                    f"got {len(data)}; start another session for another size",
                 )
             (time,) = HEAD.unpack_from(data)
-            picture = np.frombuffer(data, np.uint8, offset=HEAD.size)
-            picture = picture.reshape(start.height, start.width)
+            picture = np.frombuffer(data, np.uint8, offset=HEAD.size).reshape(height, width)
             try:
                 self._source.put(picture, time)
             except InputError as error:
@@ -271,9 +282,9 @@ class _Conversation:
             if self._keeper is not None:
                 self._keeper.put(picture, time)
 
-    async def _write(self, opening: asyncio.Task[Watched]) -> None:
+    async def _write(self) -> None:
         """Send messages until the session has ended."""
-        session = await asyncio.shield(opening)
+        session = await _whole(asyncio.to_thread(self._open_session))
         with contextlib.suppress(EOFError):
             while True:
                 content = (await session.mailbox.receive()).to_dict()
@@ -288,33 +299,10 @@ class _Conversation:
             self._told = True
             await send(self._socket, json_text(_error(self._keeper.problem)))
 
-    async def _keep(self, start: LiveStart) -> dict[str, Any] | None:
-        """Make the video a recording; the message about it, None where nothing was to keep."""
-        keeper = self._keeper
-        if keeper is None:
-            return None
-        now = datetime.now(UTC).strftime("%Y-%m-%d %H.%M.%S")
-        try:
-            recording = await asyncio.to_thread(
-                keeper.finish, start.about(), self._here.store, f"live {now}.mp4"
-            )
-        except (MicromimicError, OSError) as error:
-            _LOG.warning("a live video was not kept: %s", error)
-            return _error(_line(error))
-        if recording is None:
-            return _error("expected frames to keep, got none; nothing was kept")
-        self._here.wake()
-        return {
-            "type": "kept",
-            "recording_id": recording.id,
-            "frames": keeper.frames,
-            "left_out": keeper.left_out,
-        }
 
-
-async def _settled(task: asyncio.Task[T]) -> T:
-    """Wait for a task that must finish, however often this one is being cancelled meanwhile."""
-    cancelled = False
+async def _whole(work: Coroutine[Any, Any, T]) -> T:
+    """Await what must be done to its end, however often this task is being cancelled meanwhile."""
+    task, cancelled = asyncio.create_task(work), False
     with anyio.CancelScope(shield=True):
         while not task.done():
             try:
@@ -328,10 +316,9 @@ async def _settled(task: asyncio.Task[T]) -> T:
 
 def _is_stop(text: str | None) -> bool:
     try:
-        message = json.loads(text or "")
-    except (ValueError, RecursionError):
+        return bool(json.loads(text or "").get("type") == "stop")
+    except (ValueError, AttributeError, RecursionError):
         return False
-    return isinstance(message, dict) and message.get("type") == "stop"
 
 
 def _error(message: str) -> dict[str, Any]:
@@ -340,8 +327,7 @@ def _error(message: str) -> dict[str, Any]:
 
 def _line(error: Exception) -> str:
     """An error as the API would tell it."""
-    told = json.loads(bytes(response_for(error).body))
-    return str(told["error"]["message"])
+    return str(json.loads(bytes(response_for(error).body))["error"]["message"])
 
 
 def _broken(error: BaseException) -> Refused:
