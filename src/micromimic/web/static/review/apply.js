@@ -20,7 +20,7 @@ function added({ event, payload }) {
   const frames = Object.fromEntries(FRAMES.map((name) => [name, payload[name]]));
   return {
     key: event, status: "accepted", label: payload.label, ...frames, note: payload.note ?? "",
-    changed: false, decided_at: null, machine: null, unsaved: true,
+    changed: false, decided_at: null, machine: null, kind: "micro", unsaved: true,
   };
 }
 

@@ -1,7 +1,7 @@
 // The chosen event: what the machine said beside what the coder says, and every decision as a button.
 
 import { byId, el, fill, formatTime } from "/static/app.js";
-import { CLASSES, POINTS, STATUS, eventName, share } from "./words.js";
+import { CLASSES, POINTS, STATUS, eventName, isLonger, share } from "./words.js";
 
 const KEYS = { onset: "i", apex: "k", offset: "o" };
 
@@ -55,6 +55,7 @@ export class Inspector {
       event.changed && el("span", { class: "badge accent" }, "✎ differs from the machine’s"),
       !event.machine && el("span", { class: "badge accent" }, "+ added by you"),
       event.machine?.uncertain && el("span", { class: "badge warn" }, "machine unsure"),
+      isLonger(event) && el("span", { class: "badge", title: "Longer than a micro-expression: it is listed and exported, and counts in no number. The model that names it was made for micro-expressions." }, "longer expression"),
       event.unsaved && el("span", { class: "badge warn" }, "not saved yet"));
     this.#row("class", event.machine && [classMark(event.machine.label), `${event.machine.label} ${share(event.machine.probabilities?.[event.machine.label])}`],
       [classMark(event.label), event.label], event.machine && event.label !== event.machine.label);

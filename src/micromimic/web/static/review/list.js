@@ -1,14 +1,16 @@
 // All events by onset: one button each, its state as colour, sign and word.
 
-import { byId, el, fill, formatTime, plural } from "/static/app.js";
+import { byId, el, fill, formatTime } from "/static/app.js";
 import { classMark, statusBadge } from "./inspector.js";
-import { eventName, progressWords, share } from "./words.js";
+import { countWords, eventName, isLonger, progressWords, share } from "./words.js";
 
 export class EventList {
   constructor(model) {
     this.model = model;
     this.root = byId("events");
     this.buttons = new Map();
+    this.kinds = [...document.querySelectorAll("[data-kinds]")];
+    for (const button of this.kinds) button.addEventListener("click", () => model.list(button.dataset.kinds));
     model.addEventListener("events", () => this.show());
     model.addEventListener("select", () => this.#mark());
     this.show();
@@ -17,11 +19,14 @@ export class EventList {
   show() {
     const { model } = this;
     const focused = document.activeElement?.closest?.("#events button")?.dataset.key;
-    this.buttons = new Map(model.events.map((event) => [event.key, this.#button(event)]));
+    const { events, listed } = model;
+    this.buttons = new Map(listed.map((event) => [event.key, this.#button(event)]));
     fill(this.root, [...this.buttons.values()].map((button) => el("li", {}, button)));
     byId("progress").textContent = progressWords(model.events);
-    byId("events-none").hidden = model.events.length > 0;
-    byId("events-count").textContent = model.events.length ? plural(model.events.length, "event") : "";
+    byId("events-none").hidden = listed.length > 0;
+    byId("events-count").textContent = events.length ? countWords(events) : "";
+    byId("events-kinds").hidden = !events.some(isLonger) && model.kinds === "all";
+    for (const button of this.kinds) button.setAttribute("aria-pressed", String(button.dataset.kinds === model.kinds));
     this.#mark();
     this.buttons.get(focused)?.focus();
   }
@@ -32,7 +37,7 @@ export class EventList {
     return el("button", { type: "button", class: ["event", event.status, event.label], dataset: { key: event.key }, onclick: (click) => this.#choose(event.key, click) },
       el("span", { class: "count" }, eventName(event.key)),
       el("span", { class: "what" }, classMark(event.label), " ", event.label,
-        differs && el("small", {}, ` machine: ${machine.label}`)),
+        isLonger(event) && el("small", {}, " longer"), differs && el("small", {}, ` machine: ${machine.label}`)),
       el("span", { class: "sure" }, machine ? [share(machine.probabilities?.[machine.label]), el("small", {}, machine.uncertain ? " unsure" : " sure")] : el("small", {}, "added")),
       el("span", { class: "when" }, formatTime(this.model.clock.time(event.apex_frame))),
       statusBadge(event), event.note && el("span", { class: "has-note", title: event.note }, "“”"));

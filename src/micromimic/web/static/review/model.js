@@ -2,13 +2,13 @@
 
 import { withChanges, refusal } from "./apply.js";
 import { Saver } from "./saver.js";
-import { POINTS, actionWords, eventName } from "./words.js";
+import { POINTS, actionWords, eventName, isLonger, isOpen } from "./words.js";
 
 const NEW_EVENT_S = { before: 0.1, after: 0.15 };
 let fresh = 0;
 
 /**
- * Fires "events" (what is decided changed), "select", "layers", "say" (detail: a line for the live
+ * Fires "events" (what is decided, or what is listed, changed), "select", "layers", "say" (detail: a line for the live
  * region), "moved" (a place to look at: detail frame).
  */
 export class Model extends EventTarget {
@@ -19,6 +19,7 @@ export class Model extends EventTarget {
     this.selected = null;
     this.redoable = [];
     this.layers = { cells: false, flow: false, votes: false };
+    this.kinds = "all"; // which events are listed: all, micro, macro
     this.others = []; // another coder's events beside one's own, once that is open
     this.#recount();
     this.saver.addEventListener("change", () => this.#recount());
@@ -31,7 +32,7 @@ export class Model extends EventTarget {
   }
 
   get complete() {
-    return this.events.every((event) => event.status !== "pending") && !this.saver.queue.length;
+    return !this.events.some(isOpen) && !this.saver.queue.length;
   }
 
   /** Marked done, with nothing decided since: the server then shows what others decided. */
@@ -40,7 +41,7 @@ export class Model extends EventTarget {
   }
 
   finish() {
-    const open = this.events.filter((event) => event.status === "pending").length;
+    const open = this.events.filter(isOpen).length;
     if (open) return this.say(`decide every event first: ${open} open`);
     if (this.done) return this.say("marked done already; undo takes it back");
     return this.#push({ action: "done" });
@@ -48,6 +49,16 @@ export class Model extends EventTarget {
 
   event(key = this.selected) {
     return this.events.find((event) => event.key === key) ?? null;
+  }
+
+  /** The events of the kinds that are listed. */
+  get listed() {
+    return this.kinds === "all" ? this.events : this.events.filter((event) => isLonger(event) === (this.kinds === "macro"));
+  }
+
+  list(kinds) {
+    this.kinds = kinds;
+    this.#fire("events");
   }
 
   /** What review.json holds for an event of the machine's: pictures, flow, votes. */
@@ -67,9 +78,10 @@ export class Model extends EventTarget {
 
   /** The next or the previous event, from the one selected or else from a frame. */
   neighbour(step, frame) {
-    const at = this.events.findIndex((event) => event.key === this.selected);
-    if (at >= 0) return this.events[at + step]?.key ?? null;
-    const ahead = this.events.filter((e) => (step > 0 ? e.apex_frame > frame : e.apex_frame < frame));
+    const { listed } = this;
+    const at = listed.findIndex((event) => event.key === this.selected);
+    if (at >= 0) return listed[at + step]?.key ?? null;
+    const ahead = listed.filter((e) => (step > 0 ? e.apex_frame > frame : e.apex_frame < frame));
     return (step > 0 ? ahead[0] : ahead.at(-1))?.key ?? null;
   }
 
@@ -159,7 +171,7 @@ export class Model extends EventTarget {
       this.#recount();
       this.#fire("select", { look: false });
     }
-    const left = review.events.filter((event) => event.status === "pending").length;
+    const left = review.events.filter(isOpen).length;
     const words = actionWords({ ...change, event: change.action === "add" ? "" : change.event });
     this.say(`Saved: ${words}. ${left ? `${left} open` : "Every event is decided"}.`);
     this.#fire("saved");

@@ -2,6 +2,7 @@
 
 import { el } from "/static/app.js";
 import { stroke, thin } from "./paint.js";
+import { isLonger } from "./words.js";
 
 const EDGE = 9;
 
@@ -44,7 +45,8 @@ export class Overview {
       const a = this.x(this.timeline.time(event.onset_frame)), b = this.x(this.timeline.time(event.offset_frame));
       c.globalAlpha = event.status === "rejected" ? 0.3 : 0.85;
       c.fillStyle = colour[event.label];
-      c.fillRect(a, this.height - 5, Math.max(2, b - a), 5);
+      const tall = isLonger(event) ? 2 : 5;
+      c.fillRect(a, this.height - tall, Math.max(2, b - a), tall);
     }
     c.globalAlpha = 1;
     if (!score) return;

@@ -1,7 +1,7 @@
 // The timeline's picture. Pure drawing: a context, a view, what there is; nothing is kept.
 
 import { formatTime } from "/static/app.js";
-import { CLASSES, STATUS, eventName } from "./words.js";
+import { CLASSES, STATUS, eventName, isLonger } from "./words.js";
 
 export const SIZES = { left: 62, right: 12, top: 20, axis: 24, lane: 24, gap: 6, strip: 5 };
 const NAMES = ["ink", "muted", "line", "panel", "soft", "curve", "blink", "gate", "lost", "accent", ...CLASSES];
@@ -131,7 +131,7 @@ export function mark(c, label, x, y, size, fill) {
   c.fill();
 }
 
-/** One lane of bars with the apex marked, and the state's sign below where there is one. */
+/** One lane of bars, thin for longer expressions, with the apex marked, and the state's sign below where there is one. */
 export function lane(c, { view, colour, time, y, height, events, selected = null, signs = false }) {
   c.textAlign = "center";
   c.textBaseline = "middle";
@@ -139,7 +139,7 @@ export function lane(c, { view, colour, time, y, height, events, selected = null
   for (const event of events) {
     const from = time(event.onset_frame), to = time(event.offset_frame);
     if (to < view.from || from > view.to) continue;
-    const shade = colour[event.label], thick = signs ? 9 : 7;
+    const shade = colour[event.label], thick = isLonger(event) ? 4 : signs ? 9 : 7;
     const a = Math.max(view.left, view.x(from)), b = Math.min(view.left + view.width, view.x(to));
     const wide = Math.max(3, b - a);
     c.globalAlpha = event.status === "rejected" ? 0.35 : 1;

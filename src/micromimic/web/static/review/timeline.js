@@ -7,7 +7,7 @@ import { Overview } from "./overview.js";
 import { SIZES, axes, band, ceiling, colours, crosses, lane, stroke, thin } from "./paint.js";
 import { listen } from "./gestures.js";
 import { View } from "./view.js";
-import { eventName } from "./words.js";
+import { eventName, isLonger } from "./words.js";
 
 export class Timeline {
   #asked = false;
@@ -18,6 +18,7 @@ export class Timeline {
     this.score = model.rows?.get("score") ?? null;
     this.limits = readLimits(model.rows, model.shown.stated_units);
     document.getElementById("legend-missed").hidden = !this.limits;
+    document.getElementById("legend-longer").hidden = !model.analysis.events.some(isLonger);
     this.lost = model.rows ? lostStretches(model.rows, model.clock) : [];
     this.scale = this.score ? ceiling(this.score, model.shown.threshold, model.clock, model.review.events) : 10;
     this.colour = colours();
@@ -148,7 +149,7 @@ export class Timeline {
     for (const { start, end } of model.shown.gated) band(c, view, start, end, top, bottom, colour.gate);
     for (const { start, end } of model.shown.blinks) band(c, view, start, end, top, bottom, colour.blink);
     for (const event of model.events) {
-      c.globalAlpha = event.key === model.selected ? 0.26 : event.status === "rejected" ? 0.05 : 0.13;
+      c.globalAlpha = event.key === model.selected ? 0.26 : event.status === "rejected" || isLonger(event) ? 0.05 : 0.13;
       band(c, view, this.time(event.onset_frame), this.time(event.offset_frame), top, bottom, colour[event.label], 2);
       c.globalAlpha = 1;
     }

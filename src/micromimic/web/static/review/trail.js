@@ -3,7 +3,7 @@
 
 import { api, byId, el, fill, formatMoment, plural, showError } from "/static/app.js";
 import { fetchHistory, fetchReview } from "./data.js";
-import { actionWords, clockTime, share } from "./words.js";
+import { actionWords, clockTime, countWords, share } from "./words.js";
 
 const PAUSE_MS = 250;
 
@@ -56,7 +56,7 @@ export class Trail {
       el("time", { datetime: entry.decided_at, title: formatMoment(entry.decided_at) }, clockTime(entry.decided_at))));
     const { name, version } = analysis.model;
     lines.unshift(el("li", {}, el("span", { class: "number" }, "–"),
-      el("span", {}, `the machine (${name} ${version}) reported ${plural(analysis.events.length, "candidate")}; its answer never changes`)));
+      el("span", {}, `the machine (${name} ${version}) reported ${countWords(analysis.events).replace("event", "candidate")}; its answer never changes`)));
     fill(this.history, lines.reverse());
   }
 

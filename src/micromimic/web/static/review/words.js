@@ -46,10 +46,23 @@ export function actionWords({ action, event, payload = {}, target = null }) {
   }
 }
 
-/** "3 of 5 decided", or "all 5 decided". */
-export function progressWords(events) {
-  const open = events.filter((event) => event.status === "pending").length;
-  if (!events.length) return "no event here";
+/** Lasts longer than a micro-expression: listed, and counted nowhere. */
+export const isLonger = (event) => event.kind === "macro";
+
+/** Waits for a decision; longer expressions need none. */
+export const isOpen = (event) => event.status === "pending" && !isLonger(event);
+
+/** "5 events", "5 events, 2 longer expressions". */
+export function countWords(events) {
+  const longer = events.filter(isLonger).length;
+  return [plural(events.length - longer, "event"), longer && plural(longer, "longer expression")].filter(Boolean).join(", ");
+}
+
+/** "3 of 5 decided", or "all 5 decided", of micro-expressions. */
+export function progressWords(all) {
+  const events = all.filter((event) => !isLonger(event));
+  const open = events.filter(isOpen).length;
+  if (!events.length) return all.length ? "nothing to decide" : "no event here";
   return open ? `${events.length - open} of ${plural(events.length, "event")} decided` : `all ${plural(events.length, "event")} decided`;
 }
 
