@@ -98,27 +98,19 @@ async def follow(socket: WebSocket) -> None:
         await socket.send_denial_response(PlainTextResponse("too many clients\n", 503))
         return
     await socket.accept()
-    with feed.listen(WAITING) as box:
+    with feed.listen(WAITING) as box, contextlib.suppress(WebSocketDisconnect):
         feed.clients.add(box)
-        telling = asyncio.create_task(_tell(socket, box))
         hearing = asyncio.create_task(_ignore(socket))
-        try:
-            await asyncio.wait({telling, hearing}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            telling.cancel()
-            hearing.cancel()
-            await asyncio.gather(telling, hearing, return_exceptions=True)
-            feed.clients.discard(box)
-
-
-async def _tell(socket: WebSocket, box: Mailbox[LiveMessage]) -> None:
-    """Send until the session has ended, or the client takes nothing any more."""
-    with contextlib.suppress(WebSocketDisconnect):
+        # Whoever leaves, or does not stop talking, is told nothing more.
+        hearing.add_done_callback(lambda _: box.close())
         try:
             while True:
                 await send(socket, json_line(await box.receive()))
         except EOFError:
             await close(socket, GONE_AWAY, "the session has ended")
+        finally:
+            feed.clients.discard(box)
+            hearing.cancel()
 
 
 async def _ignore(socket: WebSocket) -> None:

@@ -41,16 +41,10 @@ class Keeper:
     def __init__(self, settings: Settings, width: int, height: int, fps: float) -> None:
         self._settings = settings
         self._incoming = Incoming(settings.data, ".mp4")
+        path = self._incoming.path
         try:
             self._writer = VideoWriter(
-                self._incoming.path,
-                fps,
-                width,
-                height,
-                False,
-                crf=CRF,
-                preset="ultrafast",
-                timed=True,
+                path, fps, width, height, False, crf=CRF, preset="ultrafast", timed=True
             )
         except BaseException:
             self._incoming.discard()
@@ -58,52 +52,44 @@ class Keeper:
         length = max(4, min(256, QUEUE_BYTES // (width * height)))
         self._mailbox = Mailbox[tuple[float, NDArray[np.uint8]]](length)
         self._origin: float | None = None
-        self._ended = threading.Event()
         self._failure: Exception | None = None
-        self.frames = 0
-        self.left_out = 0
+        self.frames = self.left_out = 0
         self.problem = ""
         self._thread = threading.Thread(target=self._work, name="micromimic-live-keep")
         self._thread.start()
 
     def put(self, picture: NDArray[np.uint8], time: float) -> None:
         """Hand in a frame; never waits. The picture must not change afterwards."""
-        if not self._ended.is_set():
+        if not self.problem:
             self.left_out += not self._mailbox.offer((time, picture))
 
     def _work(self) -> None:
         try:
             for time, picture in self._mailbox:
-                if not self._ended.is_set():
+                if not self.problem:
                     self._write(time, picture)
         except (MicromimicError, OSError, ValueError) as error:
             self._failure = error
-            self._end(f"the video could not be written: {error}")
+            self.problem = f"the video could not be written: {error}"
             self._mailbox.close()
 
     def _write(self, time: float, picture: NDArray[np.uint8]) -> None:
         if self._origin is None:
             self._origin = time
         if time - self._origin > self._settings.max_seconds:
-            self._end(f"the video is kept up to {self._settings.max_seconds:g} s, the longest")
-            return
-        if self.frames % CHECK_EVERY == 0 and not self._room():
-            return
-        self._writer.write(picture, time - self._origin)
-        self.frames += 1
+            self.problem = f"the video is kept up to {self._settings.max_seconds:g} s, the longest"
+        elif self.frames % CHECK_EVERY or self._room():
+            self._writer.write(picture, time - self._origin)
+            self.frames += 1
 
     def _room(self) -> bool:
         part = self._writer.temporary
         written = part.stat().st_size if part.exists() else 0
         if written > self._settings.max_bytes - RESERVE_BYTES // 8:
-            self._end(f"the video is kept up to {written} bytes, the largest")
+            self.problem = f"the video is kept up to {written} bytes, the largest"
         elif shutil.disk_usage(self._incoming.path.parent).free < 2 * RESERVE_BYTES:
-            self._end("the video is kept up to here: the server's disk is nearly full")
-        return not self._ended.is_set()
-
-    def _end(self, problem: str) -> None:
-        self.problem = problem
-        self._ended.set()
+            self.problem = "the video is kept up to here: the server's disk is nearly full"
+        return not self.problem
 
     def finish(self, about: Upload, store: Store, name: str) -> Recording | None:
         """Close the file and make it a recording; None where no frame came.
@@ -121,15 +107,8 @@ class Keeper:
                 return None
             self._writer.close()
             self._incoming.adopt()
-            return keep(
-                self._incoming,
-                about,
-                store,
-                self._settings,
-                name=name,
-                extension=".mp4",
-                origin="live",
-            )
+            what = {"name": name, "extension": ".mp4", "origin": "live"}
+            return keep(self._incoming, about, store, self._settings, **what)
         finally:
             self._writer.discard()
             self._incoming.discard()
