@@ -15,7 +15,7 @@ from micromimic.media.frames import Frame
 from micromimic.media.live import Arrival
 from micromimic.motion.apex import locate
 from micromimic.motion.flow import FlowConfig
-from micromimic.motion.live_spotting import LiveSpotter, Sighting
+from micromimic.motion.live_spotting import LiveSpotter
 from micromimic.motion.spotting import Spotted
 from micromimic.pipelines.live_buffer import FrameBuffer, Gap, Thinning
 from micromimic.pipelines.live_follow import Follower, smaller, to_whole
@@ -25,7 +25,6 @@ from micromimic.pipelines.live_meter import Meter, shortest_movement
 from micromimic.pipelines.live_ring import FaceRing, face_box
 from micromimic.pipelines.shots import ShotConfig, take_shots
 from micromimic.synthesis.clips import ClipConfig, plan_clip, planted_poses, render
-from micromimic.types import Interval
 
 FPS = 100.0
 
@@ -172,11 +171,12 @@ def test_what_is_cut_from_the_ring_is_what_whole_frames_give(moving, view):
     for number, gray in enumerate(clip):
         ring.add(number, gray, row_at(number / FPS, poses[number]), coloured(gray))
     frames = (20, 32, 45)
-    interval = Interval(*(number / FPS for number in frames))
-    cut = ring.cut(Sighting(1, frames, interval, 9.0, 0, False))
-    signals = cut.signals(shape)
+    cut = ring.cut(frames[0] / FPS - 0.05, frames[2] / FPS + 0.05, 0)
+    signals = replace(cut.signals(), landmarks={0: shape})
+    places = [cut.place_of(number) for number in frames]
+    assert cut.numbers[places].tolist() == list(frames)
     config = ShotConfig(FlowConfig(), 0.01, view, True, 5.0, 8.0)
-    (shot,) = take_shots(cut, signals, [cut.spotted()], config, lambda *_: None)
+    (shot,) = take_shots(cut, signals, [Spotted(*places, 9.0)], config, lambda *_: None)
     whole = replace(signals, times=np.arange(60) / FPS, segments=np.zeros(60, int), transform=poses)
     spotted = [Spotted(*frames, 9.0)]
     (expected,) = take_shots(Whole(clip), whole, spotted, config, lambda *_: None)
@@ -199,8 +199,10 @@ def test_a_ring_holds_only_the_face_and_only_so_much():
     for number in range(100):
         ring.add(number, gray, row_at(number / FPS, place), None)
     assert ring.nbytes <= 200_000 and 1 < len(ring) < 10
-    seen = Sighting(1, (90, 92, 99), Interval(0.9, 0.92, 0.99), 5.0, 0, False)
-    assert ring.cut(seen) is None, "its onset is gone"
+    held = ring.cut(0.0, 9.0, 0).numbers.tolist()
+    assert held == list(range(100 - len(ring), 100))
+    assert ring.cut(0.0, 9.0, 1) is None, "another stretch"
+    assert ring.cut(0.0, (held[0] - 1) / FPS, 0) is None, "what was let go is gone"
     ring.trim(2.0)
     assert len(ring) == 0 and ring.nbytes == 0
 
@@ -215,6 +217,8 @@ def test_a_face_at_the_border_is_cut_at_the_border():
 
 class FakeTracker:
     """Finds two people by turns, as planned: person 0, then 1, then nobody."""
+
+    canvas = None
 
     def __init__(self, plan):
         self.plan = plan

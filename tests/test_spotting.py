@@ -7,10 +7,10 @@ import pytest
 
 from micromimic.face.signals import FaceSignals, SignalLog
 from micromimic.labels import CELLS
-from micromimic.motion.bumps import bump_kernel, filter_columns, mad
+from micromimic.motion.bumps import BumpResponse, bump_kernel, filter_columns, mad, strengths
 from micromimic.motion.candidates import Scene, read_peak
 from micromimic.motion.gates import GateConfig, Gates, find_blinks, head_speed, light_change
-from micromimic.motion.spotting import SpottingConfig, bump_responses, spot
+from micromimic.motion.spotting import SpottingConfig, spot
 from micromimic.motion.stretches import frame_rate, stretches
 
 MOUTH = [CELLS.index("mouth_corner_left"), CELLS.index("mouth_corner_right")]
@@ -196,9 +196,14 @@ def test_a_starved_camera_gives_no_broken_numbers():
     config = SpottingConfig()
     x = np.random.default_rng(0).normal(0, 0.01, (60, 10, 2))
     x[30, MOUTH] += 0.5
-    (response,) = bump_responses([x], 0.8, config)
+    kernels = [bump_kernel(duration, 0.8) for duration in config.durations_at(0.8)]
+    answers = np.array([filter_columns(x.reshape(60, 20), kernel) for kernel in kernels])
+    noise = mad(answers[0]).reshape(1, 10, 2)
+    answers = answers.reshape(1, 60, 10, 2)
+    score = strengths(answers, noise, 3)[0]
+    response = BumpResponse(np.array([0.48]), answers, noise, score, np.zeros(60, int))
     shut = np.zeros(60, bool)
-    scene = Scene(x, lambda at: np.zeros((10, 2)), response, Gates(shut, shut, shut, []), 0.8)
+    scene = Scene(x, response, Gates(shut, shut, shut, []), 0.8)
     item = read_peak(30, scene, config)
     assert item is not None
     assert item.reason

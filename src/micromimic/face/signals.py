@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ _FIELDS: dict[str, tuple[int, ...]] = {
     "similarity": (),
     "transform": (2, 3),
 }
+_TYPES = {name: np.float64 if name == "transform" else np.float32 for name in _FIELDS}
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,30 @@ class FaceRow:
         return {name: getattr(self, name) for name in _FIELDS}
 
 
+def signals_of(rows: Sequence[tuple[float, FaceRow | None]]) -> FaceSignals:
+    """Rows of one person, put together.
+
+    Args:
+        rows: seconds and what was measured then; None where the face is lost.
+
+    >>> signals_of([(0.0, None)]).found
+    array([False])
+    """
+    n = len(rows)
+    places = [i for i, (_, row) in enumerate(rows) if row is not None]
+    measured = [row for _, row in rows if row is not None]
+    columns: dict[str, Any] = {}
+    for name, shape in _FIELDS.items():
+        column = np.full((n, *shape), np.nan, _TYPES[name])
+        if measured:
+            column[places] = [getattr(row, name) for row in measured]
+        columns[name] = column
+    segments = np.full(n, -1, np.int_)
+    segments[places] = [row.segment for row in measured]
+    times = np.array([time for time, _ in rows], np.float64)
+    return FaceSignals(times=times, segments=segments, landmarks={}, **columns)
+
+
 class SignalLog:
     """Collects rows; blocks of arrays, so that ten minutes at 200 fps are some 40 MB.
 
@@ -142,11 +168,7 @@ class SignalLog:
             self._forget(time)
             self._blocks.append(
                 {
-                    name: np.full(
-                        (self.BLOCK, *shape),
-                        np.nan,
-                        np.float64 if name == "transform" else np.float32,
-                    )
+                    name: np.full((self.BLOCK, *shape), np.nan, _TYPES[name])
                     for name, shape in _FIELDS.items()
                 }
             )

@@ -8,12 +8,10 @@ noise (the median absolute deviation), and the strongest cells make the score.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len, rfft
 from scipy.ndimage import gaussian_filter1d, median_filter
 from scipy.signal import fftconvolve
 
@@ -102,47 +100,6 @@ def strengths(
     """
     energy = np.sort(((response / noise[:, None]) ** 2).sum(-1), axis=2)
     return np.asarray(np.sqrt(energy[:, :, -top:].mean(-1)))
-
-
-class BumpBank:
-    """All bump filters at once, for a stream: one transform of the data serves every duration.
-
-    Args:
-        durations: seconds.
-        rate: samples a second.
-
-    >>> bank = BumpBank([0.1, 0.2], 100.0)
-    >>> bank.reach, bank(np.ones((50, 3))).shape
-    (20, (2, 10, 3))
-    """
-
-    def __init__(self, durations: Sequence[float], rate: float) -> None:
-        kernels = [bump_kernel(duration, rate) for duration in durations]
-        self.halves = np.array([len(kernel) // 2 for kernel in kernels])
-        """(k,) samples that each filter looks ahead and back."""
-        self.reach = int(self.halves.max())
-        """Samples that the longest filter looks ahead and back."""
-        self._kernels = np.stack([np.pad(k, self.reach - len(k) // 2) for k in kernels])
-        self._spectra: dict[int, NDArray[np.complex128]] = {}
-
-    def __call__(self, padded: Array) -> NDArray[np.float32]:
-        """Filter each column.
-
-        Args:
-            padded: (n + 2 * reach, c), ``reach`` samples more on either side.
-
-        Returns:
-            (k, n, c).
-        """
-        size = int(next_fast_len(len(padded), real=True))
-        if size not in self._spectra:
-            if len(self._spectra) > 32:
-                self._spectra.clear()
-            self._spectra[size] = rfft(self._kernels, size, axis=1)
-        # The circular product is right wherever the kernel lies within the data.
-        product = rfft(padded, size, axis=0) * self._spectra[size][..., None]
-        whole = irfft(product, size, axis=1)
-        return np.asarray(whole[:, 2 * self.reach : len(padded)], dtype=np.float32)
 
 
 def smooth(x: Array, seconds: float, rate: float) -> Array:

@@ -1,12 +1,10 @@
 """Single movements, read from the displacement: apex, onset, offset, and the gate each fails.
 
-Shared by the spotter of whole videos (`motion.spotting`) and the live one
-(`motion.live_spotting`), so that both say the same of the same movement.
+The same for whole recordings and for one that goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,7 +27,6 @@ class Scene:
 
     Args:
         x: (n, 10, 2) displacement, bridged and smoothed.
-        rest: gives the (10, 2) local rest at a sample.
         response: the bump filters' answer to ``x``.
         gates: where the stretch is closed.
         rate: samples a second.
@@ -37,7 +34,6 @@ class Scene:
     """
 
     x: Array
-    rest: Callable[[int], Array]
     response: BumpResponse
     gates: Gates
     rate: float
@@ -114,7 +110,8 @@ def read_peak(peak: int, scene: Scene, config: SpottingConfig) -> Candidate | No
     width = max(1, round(0.4 * response.durations[j] * rate))
     near = slice(max(0, peak - first - width), peak - first + width + 1)
     apex = near.start + int(np.argmax(curve[near]))
-    height = float(((x[first + apex] - scene.rest(first + apex)) * weights).sum())
+    rest = _rest(x, first + apex, config.rest_window, rate)
+    height = float(((x[first + apex] - rest) * weights).sum())
     if height < config.min_height * float((weights**2).sum()):
         return None
     # The rest is looked for as near to a short movement as its own length allows: drift is less.
@@ -135,6 +132,14 @@ def read_peak(peak: int, scene: Scene, config: SpottingConfig) -> Candidate | No
         mouth = float(energy[list(MOUTH_CELLS)].sum() / energy.sum())
         reason = _judge(item, largest, mouth, scene, config)
     return replace(item, reason=reason)
+
+
+def _rest(x: Array, at: int, window: float, rate: float) -> Array:
+    """(10, 2) where the face rests about a sample: the median, at 40 samples a second."""
+    step = max(1, round(rate / 40.0))
+    half = round(window * rate / step) // 2
+    places = np.clip(at + step * np.arange(-half, half + 1), 0, len(x) - 1)
+    return np.asarray(np.median(x[places], axis=0))
 
 
 def _judge(

@@ -18,11 +18,11 @@ from micromimic.face.signals import FaceSignals
 from micromimic.labels import REGIONS
 from micromimic.media.frames import Frames
 from micromimic.motion.dense.candidates import (
-    DenseCandidate,
+    SAME_S,
     Tail,
-    candidate_at,
     detection_limits,
     find_candidates,
+    seen_at,
     tail_of,
 )
 from micromimic.motion.dense.look import Movement, look_again
@@ -39,8 +39,6 @@ Mask = NDArray[np.bool_]
 
 OPEN_UNITS: Final = 0.6
 """A moment is open if a movement of so many units somewhere on the face is found half the time."""
-_SAME_S: Final = 0.12
-"""Seconds about an apex in which the dense flow's answer is the same movement's."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def find(
         InputError: the file is no longer what it was in the first pass.
     """
     cells = spot(signals, config)
-    dense = _of_one(dense, signals)
+    dense = dense.only(signals.segments[dense.frames] == dense.segments)  # of who was chosen
     judged = judge(dense)
     tail = tail_of(dense, judged)
     candidates = [
@@ -89,25 +87,13 @@ def find(
     )
 
 
-def _of_one(dense: DenseSignals, signals: FaceSignals) -> DenseSignals:
-    """The moments that show the person who was chosen."""
-    mine = signals.segments[dense.frames] == dense.segments
-    return DenseSignals(
-        dense.frames[mine],
-        dense.times[mine],
-        dense.segments[mine],
-        dense.response[mine],
-        dense.lids[mine],
-    )
-
-
 def _events(
     cells: Sequence[Spotted],
     looked: Sequence[Movement],
     signals: FaceSignals,
     measured: tuple[DenseSignals, Judged, Tail],
 ) -> tuple[Spotted, ...]:
-    events = [replace(e, dense=_seen_at(signals.times[e.apex], *measured)) for e in cells]
+    events = [replace(e, dense=seen_at(signals.times[e.apex], *measured)) for e in cells]
     for item in sorted(looked, key=lambda m: -m.candidate.score):
         beside = any(item.onset <= e.offset and e.onset <= item.offset for e in events)
         if not item.reason and not beside:
@@ -115,14 +101,6 @@ def _events(
             times_noise = seen.amplitude / seen.deviation
             events.append(Spotted(item.onset, item.apex, item.offset, times_noise, seen))
     return tuple(sorted(events, key=lambda e: e.onset))
-
-
-def _seen_at(time: float, dense: DenseSignals, judged: Judged, tail: Tail) -> DenseCandidate | None:
-    near = np.flatnonzero(np.abs(dense.times - time) <= _SAME_S)
-    near = near[np.nan_to_num(judged.score[near], nan=0.0) > 0]
-    if not len(near):
-        return None
-    return candidate_at(int(near[np.argmax(judged.score[near])]), dense, judged, tail)
 
 
 def _rejected(
@@ -137,7 +115,7 @@ def _rejected(
     peaks = [r.peak for r in rejected]
     for item in looked:
         peak = float(times[item.apex])
-        known = any(abs(peak - other) <= _SAME_S for other in peaks)
+        known = any(abs(peak - other) <= SAME_S for other in peaks)
         if item.reason and not known and not any(s <= peak <= e for s, e in spans):
             rejected.append(Rejected(peak, item.reason))
     return tuple(sorted(rejected, key=lambda r: r.peak))

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from micromimic.labels import CELLS
 from micromimic.motion.bumps import Array, mad
-from micromimic.motion.rolling import Rolling
 from micromimic.motion.spotting_config import SpottingConfig
 
 REST_S: Final = 1.4
@@ -41,7 +40,7 @@ class LiveCurve:
 
     def forget_noise(self) -> None:
         """Another person: learn the noise anew."""
-        self._off_rest = Rolling((len(CELLS), 2), np.float32)
+        self._off_rest: deque[Array] = deque(maxlen=round(NOISE_S * NOISE_RATE))
         self._sampled = -np.inf
         self._learnt = -np.inf
         self._noise: Array | None = None
@@ -81,9 +80,8 @@ class LiveCurve:
 
     def _remember(self, time: float, off: Array) -> None:
         self._sampled = time
-        self._off_rest.extend(off[None])
-        self._off_rest.drop(max(0, len(self._off_rest) - round(NOISE_S * NOISE_RATE)))
+        self._off_rest.append(off)
         enough = len(self._off_rest) >= LEARN_S * NOISE_RATE
         if enough and time - self._learnt >= 1.0:
             self._learnt = time
-            self._noise = mad(self._off_rest.view) + self._config.noise_floor
+            self._noise = mad(np.array(self._off_rest)) + self._config.noise_floor

@@ -1,9 +1,10 @@
-"""The spotter of `motion.spotting` on a stream: each movement is told as soon as it can be.
+"""Spotting while the face is being filmed: each movement is told as soon as it can be.
 
-A movement is read when its own future is there (the rest after it, the filter's width), at the
-latest ``deadline`` seconds after its offset; it is looked at again when all of the future that the
-offline spotter would use is known, and then confirmed or withdrawn. The noise that scores are
-multiples of is that of the last half minute; while it is being learnt nothing is told.
+What `motion.spotting` and the dense flow say of a recording is said here of the last seconds, again
+and again. A movement is told when its own future is there (the rest after it, the filter's width),
+at the latest ``deadline`` seconds after its offset; it is looked at again when all of the future
+that an analysis of the recording would use is known, and then confirmed or withdrawn. Noise is that
+of the last half minute; while it is being learnt nothing is told.
 """
 
 from __future__ import annotations
@@ -15,23 +16,31 @@ from typing import Final
 
 import numpy as np
 
-from micromimic.face.signals import FaceRow
-from micromimic.motion.bumps import Array
-from micromimic.motion.candidates import Candidate, peaks_of, read_peaks
-from micromimic.motion.live_stretch import LiveStretch
-from micromimic.motion.live_window import NoiseMemory, StretchWindow
+from micromimic.face.align import Gray
+from micromimic.face.signals import FaceRow, FaceSignals, signals_of
+from micromimic.motion.candidates import Candidate
+from micromimic.motion.dense.candidates import DenseCandidate
+from micromimic.motion.dense.stream import DenseStream, Recent
+from micromimic.motion.spotting import Noise, Part, measure, noise_of, read, weigh
 from micromimic.motion.spotting_config import SpottingConfig
+from micromimic.motion.stretches import BRIDGE, grid_rate
 from micromimic.types import Interval
 
 NEIGHBOURS_S: Final = 0.7
 """Seconds before the undecided time whose movements still stand against those in it."""
 SAME_APEX_S: Final = 0.06
 """Two readings with apexes no further apart are one movement's."""
+_SAME_RATE: Final = 0.03
+"""Rates no further apart than this share are one."""
+_PAUSE_S: Final = 1.0
+"""After so many seconds without a frame what was before is over."""
+_RENEW_S: Final = 2.0
+"""Seconds between two measurements of the noise."""
 
 
 @dataclass(frozen=True)
 class LiveTiming:
-    """When the live spotter looks and speaks; all in seconds of the source.
+    """When the spotter looks and speaks; all in seconds of the source.
 
     Args:
         hop: between two looks.
@@ -40,15 +49,15 @@ class LiveTiming:
         late: after its offset; what is told later is marked.
         learn: of a face from which its noise is learnt before anything is told.
         remember: how far back the noise reaches.
-        window: of past that is kept.
+        window: of past that is looked at.
     """
 
-    hop: float = 0.05
+    hop: float = 0.1
     deadline: float = 0.32
     late: float = 0.45
     learn: float = 4.0
     remember: float = 30.0
-    window: float = 6.0
+    window: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,7 @@ class Sighting:
         score: multiples of the noise.
         segment: stretch of tracking.
         late: told more than ``LiveTiming.late`` seconds after its offset.
+        dense: what the dense flow saw of it; None where it saw nothing.
     """
 
     number: int
@@ -70,6 +80,7 @@ class Sighting:
     score: float
     segment: int
     late: bool
+    dense: DenseCandidate | None = None
 
 
 @dataclass(frozen=True)
@@ -90,30 +101,50 @@ class Verdict:
 Finding = Sighting | Verdict
 
 
+@dataclass(frozen=True)
+class _Reading:
+    """A movement as it is read now.
+
+    Args:
+        seen: what would be told of it.
+        reason: why it is no event; '' where it is one.
+        ready: its own future is there, or it may not wait for more.
+    """
+
+    seen: Sighting
+    reason: str
+    ready: bool
+
+
 class LiveSpotter:
     """Finds the micro-expressions of one person while they are being filmed.
 
     Args:
-        config: what counts, as offline.
+        config: what counts, as for a recording.
         timing: when to look and speak.
+        recent: gives the last seconds' frames again, for the dense flow; None: the ten cells only.
 
     >>> LiveSpotter().add(0, 0.0, None)
     []
     """
 
     def __init__(
-        self, config: SpottingConfig | None = None, timing: LiveTiming | None = None
+        self,
+        config: SpottingConfig | None = None,
+        timing: LiveTiming | None = None,
+        recent: Recent | None = None,
     ) -> None:
         self.config = config or SpottingConfig()
         self.timing = timing or LiveTiming()
         self.settle = self.config.crowd_window[1] + max(self.config.durations) + 0.1
         """Seconds after its apex at which a movement is looked at again."""
-        self._found: list[Finding] = []
+        remember = self.timing.remember
+        self._dense = None if recent is None else DenseStream(recent, self.config, remember)
+        self._found: float | None = None
+        """When the face was last seen in this stretch."""
         self._told = 0
         self._open: list[Sighting] = []
         self._kept: deque[Sighting] = deque(maxlen=16)
-        self._looked = -np.inf
-        self._stretch: LiveStretch | None = None
         self._start_learning()
 
     @property
@@ -124,190 +155,205 @@ class LiveSpotter:
     def keep_from(self, now: float) -> float:
         """The earliest time of which frames may still be asked for."""
         if self._noise is not None:
-            return now - self.settle - self.config.longest - 4 * self.timing.hop
-        waiting = [*self._waiting, *([self._stretch] if self._stretch else [])]
-        return min((stretch.began for stretch in waiting), default=now)
+            longest = max(self.config.longest, self.config.reach)
+            return now - self.settle - longest - 4 * self.timing.hop
+        return next((time for _, time, row in self._rows if row is not None), now)
 
-    def add(self, frame: int, time: float, row: FaceRow | None) -> list[Finding]:
+    def add(
+        self, frame: int, time: float, row: FaceRow | None, canvas: Gray | None = None
+    ) -> list[Finding]:
         """Take the next frame.
 
         Args:
             frame: its number, rising.
             time: seconds, rising.
             row: what was measured; None where the face is lost.
+            canvas: the stabilised face.
 
         Returns:
             What can be told now; mostly nothing.
         """
-        stretch = self._stretch
+        if self._found is not None and time - self._found > _PAUSE_S:
+            return self.close() + self.add(frame, time, row, canvas)
+        self._rows.append((frame, time, row))
+        while time - self._rows[0][1] > self.timing.remember:
+            self._rows.popleft()
         if row is None:
-            if stretch is not None and stretch.lost_at(time):
-                self._close()
-            return self._tell()
-        if stretch is not None and not stretch.goes_on_with(row):
-            self._close()
-            stretch = None
-        if stretch is None:
-            stretch = self._stretch = LiveStretch(row.segment, time, self.timing.window)
+            lost = self._found is not None and time - self._found > BRIDGE
+            return self.close() if lost else []
+        if self._dense is not None and canvas is not None:
+            self._dense.add(frame, time, row.segment, canvas)
+        if self._found is not None:
+            self._observed += min(time - self._found, BRIDGE)
+        else:
             self._looked = time
-        stretch.add(frame, row)
-        if time - self._looked >= self.timing.hop - 1e-6:
-            self._looked = time
-            self._look(stretch, time)
-        return self._tell()
+        self._found = time
+        if time - self._looked < self.timing.hop - 1e-6:
+            return []
+        self._looked = time
+        return self._look(time, ends=False)
 
     def close(self) -> list[Finding]:
         """The stretch is over (the face or the source is gone): tell what can be told of it."""
-        self._close()
-        return self._tell()
+        if self._found is None:
+            return []
+        now, self._found = self._found, None
+        return self._look(now, ends=True)
 
     def finish(self) -> list[Finding]:
         """The source has ended: as ``close``, and with the noise as far as it is known."""
-        self._close()
-        if self._noise is None:
-            self._learn()
-        return self._tell()
+        self._observed = np.inf
+        found = self.close()
+        if self._noise is None and self._rows:
+            found += self._look(self._rows[-1][1], ends=True)
+        return found
 
     def change_person(self) -> list[Finding]:
         """From here on another face is watched: close this one's stretch, forget its noise."""
         found = self.finish()
+        if self._dense is not None and self._rows:
+            self._dense.forget(self._rows[-1][1])
         self._start_learning()
         return found
 
-    def _tell(self) -> list[Finding]:
-        found, self._found = self._found, []
-        return found
+    def let_go(self) -> None:
+        """End the thread that computes flow."""
+        if self._dense is not None:
+            self._dense.close()
 
     def _start_learning(self) -> None:
-        self._noise: Array | None = None
-        self._memory: NoiseMemory | None = None
-        self._learnt_at = -np.inf
+        self._rows: deque[tuple[int, float, FaceRow | None]] = deque()
+        self._noise: Noise | None = None
+        self._renewed = -np.inf
         self._observed = 0.0
-        self._waiting: list[LiveStretch] = []
+        self._found = None
+        self._looked = -np.inf
+        self._decided = -np.inf
+        """Movements with apexes up to here had their second look."""
 
-    def _look(self, stretch: LiveStretch, now: float) -> None:
-        window = self._refresh(stretch, ends=False)
-        if window is None:
-            return
-        due = self._observed >= self.timing.learn if self.learning else now >= self._learnt_at + 1
-        if due:
-            self._learnt_at = now
-            self._learn()
-            self._use_noise(window)
-        if self._noise is not None:
-            self._judge(stretch, window, now - self.settle)
+    def _look(self, now: float, *, ends: bool) -> list[Finding]:
+        """Read the last seconds, or all that has waited for the noise to be learnt."""
+        if self._noise is None and self._observed < self.timing.learn:
+            return []
+        first = now - self.timing.window if self._noise is not None else -np.inf
+        rows = self._since(first)
+        signals = signals_of([(time, row) for _, time, row in rows])
+        if signals.found.sum() < 4:
+            return []
+        noise = self._noise_at(grid_rate(signals.times[signals.found]), now)
+        parts = measure(signals, noise.rate, self.config, noise.steps)
+        numbers = np.array([number for number, _, _ in rows])
+        told: list[Finding] = []
+        for part in parts:
+            over = ends or part is not parts[-1]
+            settled = np.inf if over else now - self.settle
+            last = float(part.stretch.times[-1])
+            if last > self._decided:
+                told += self._judge(self._readings(part, signals, numbers, over, settled), settled)
+                self._decided = max(self._decided, min(settled, last))
+        return told
 
-    def _close(self) -> None:
-        stretch, self._stretch = self._stretch, None
-        window = self._refresh(stretch, ends=True) if stretch is not None else None
-        if stretch is None or window is None:
-            return
-        if self._noise is None:
-            self._waiting.append(stretch)
-            if self._observed >= self.timing.learn:
-                self._learn()
-        else:
-            self._judge(stretch, window, np.inf)
+    def _since(self, first: float) -> list[tuple[int, float, FaceRow | None]]:
+        rows = []
+        for item in reversed(self._rows):
+            if item[1] < first:
+                break
+            rows.append(item)
+        return rows[::-1]
 
-    def _refresh(self, stretch: LiveStretch, *, ends: bool) -> StretchWindow | None:
-        """Filter what has come; None while there is too little of it."""
-        grid = stretch.better_grid(self._memory.rate if self._memory else None)
-        if grid is not None:
-            self._regrid(stretch, *grid)
-        window = stretch.window
-        if window is None or self._memory is None:
-            return None
-        self._observed += window.append(stretch.take())
-        window.refresh(self._memory, ends=ends)
-        return window
+    def _noise_at(self, rate: float, now: float) -> Noise:
+        """The noise of the last half minute, measured now and then and at a new rate."""
+        known = self._noise
+        same = known is not None and abs(rate / known.rate - 1) < _SAME_RATE
+        if known is None or not same or now - self._renewed >= _RENEW_S:
+            self._renewed = now
+            rate = known.rate if known is not None and same else rate
+            rows = [(time, row) for _, time, row in self._rows]
+            known = noise_of(measure(signals_of(rows), rate, self.config), rate, self.config)
+            self._noise = known
+        return known
 
-    def _regrid(self, stretch: LiveStretch, rate: float, even: bool) -> None:
-        """Put a stretch on another grid, with what is kept of its past."""
-        if self._memory is None or self._memory.rate != rate:
-            # Other filters, other noise: what is kept of the past is learnt from again.
-            if self._noise is None and self._waiting:
-                self._learn()
-            self._start_learning()
-            self._memory = NoiseMemory(
-                self.timing.remember, rate, len(self.config.durations_at(rate))
+    def _readings(
+        self, part: Part, signals: FaceSignals, numbers: np.ndarray, over: bool, settled: float
+    ) -> list[_Reading]:
+        """All movements of a stretch as they look now, those of the ten cells first."""
+        assert self._noise is not None
+        response = weigh(part, self._noise, self.config, ends=over)
+        since = self._decided - NEIGHBOURS_S
+        cells = [
+            self._of_cells(item, part, signals, numbers)
+            for item in read(part, response, self._noise.rate, self.config, ends=over, since=since)
+        ]
+        return cells + self._of_dense(cells, part, settled)
+
+    def _of_cells(
+        self, item: Candidate, part: Part, signals: FaceSignals, numbers: np.ndarray
+    ) -> _Reading:
+        times, places = part.stretch.times, [item.onset, item.apex, item.offset]
+        rows = part.stretch.frames[places]
+        first, middle, end = (int(number) for number in numbers[rows])
+        interval = Interval(*(float(time) for time in signals.times[rows]))
+        now = float(times[-1])
+        waited = now - float(times[item.offset]) + self.timing.hop
+        ready = item.needs < len(times) or (item.closed and waited > self.timing.deadline)
+        late = now - interval.offset > self.timing.late
+        segment = int(signals.segments[rows[1]])
+        dense = None if self._dense is None else self._dense.seen_at(interval.apex)
+        seen = Sighting(0, (first, middle, end), interval, item.score, segment, late, dense)
+        return _Reading(seen, item.reason, ready)
+
+    def _of_dense(self, cells: Sequence[_Reading], part: Part, settled: float) -> list[_Reading]:
+        if self._dense is None:
+            return []
+        start, now = float(part.stretch.times[0]), float(part.stretch.times[-1])
+        readings = []
+        for item in self._dense.read(max(start, self._decided), settled, now):
+            times_noise = item.candidate.amplitude / item.candidate.deviation
+            late = now - item.interval.offset > self.timing.late
+            seen = Sighting(
+                0, item.frames, item.interval, times_noise, item.segment, late, item.candidate
             )
-            stretch.window = None
-        remembered = stretch.window is not None
-        stretch.window = StretchWindow(rate, self.config, even=even, seconds=self.timing.window)
-        stretch.window.noise = self._noise
-        if remembered:
-            stretch.window.append(stretch.past(), remembered=True)
-        else:
-            stretch.start_again()
+            of_cells = any(not c.reason and _overlap(c.seen, seen) > 0 for c in cells)
+            within = start <= item.interval.apex <= now
+            if within and not of_cells:
+                readings.append(_Reading(seen, item.reason, item.complete))
+        return readings
 
-    def _learn(self) -> None:
-        """Measure the noise; what has waited for it is told."""
-        if self._memory is None or not self._memory.seconds:
-            return
-        self._noise = self._memory.noise(self.config)
-        waiting, self._waiting = self._waiting, []
-        for stretch in waiting:
-            if stretch.window is not None:
-                self._use_noise(stretch.window)
-                self._judge(stretch, stretch.window, np.inf)
-
-    def _use_noise(self, window: StretchWindow) -> None:
-        window.noise = self._noise
-        window.score()
-
-    def _judge(self, stretch: LiveStretch, window: StretchWindow, settled: float) -> None:
-        """Read all movements that are not yet decided; those with apexes to ``settled`` are."""
-        times = window.column("times")
-        first = int(np.searchsorted(times, stretch.decided - NEIGHBOURS_S))
-        peaks = first + peaks_of(window.column("score")[first:], window.rate, self.config)
-        read = read_peaks(window.scene(), peaks, self.config)
-        candidates = [(item, self._sighting(item, stretch, window)) for item in read]
-        self._look_again(candidates, settled)
-        for item, seen in sorted(candidates, key=lambda pair: pair[1].interval.onset):
-            apex = float(times[item.apex])
-            if item.reason or apex <= stretch.decided:
+    def _judge(self, readings: Sequence[_Reading], settled: float) -> list[Finding]:
+        """Tell what is ready and not yet known; look again at what is settled."""
+        told = self._look_again(readings, settled)
+        for item in sorted(readings, key=lambda reading: reading.seen.interval.onset):
+            seen = item.seen
+            if item.reason or seen.interval.apex <= self._decided:
                 continue
-            final = apex <= settled
-            if final and not any(_same(seen, other) for other in self._known()):
-                self._report(seen)
-                self._look_again([(item, seen)], settled)
-            elif self._ready(item, window) and all(_apart(seen, o) for o in self._known()):
-                self._report(seen)
-        stretch.decided = max(stretch.decided, min(settled, float(times[-1])))
+            if not all(_apart(seen, other) for other in self._kept):
+                continue
+            if seen.interval.apex <= settled and not any(_same(seen, o) for o in self._open):
+                told.append(self._report(seen))
+                told += self._look_again([item], settled)
+            elif item.ready and all(_apart(seen, other) for other in self._open):
+                told.append(self._report(seen))
+        return told
 
-    def _known(self) -> list[Sighting]:
-        return [*self._open, *self._kept]
-
-    def _ready(self, item: Candidate, window: StretchWindow) -> bool:
-        """All of its own future is there, or it may not wait for more."""
-        times = window.column("times")
-        waited = float(times[-1] - times[item.offset]) + self.timing.hop
-        return item.needs < len(window) or (item.closed and waited > self.timing.deadline)
-
-    def _sighting(self, item: Candidate, stretch: LiveStretch, window: StretchWindow) -> Sighting:
-        places = [item.onset, item.apex, item.offset]
-        frames, times = window.column("frames")[places], window.column("frame_times")[places]
-        late = float(window.column("times")[-1]) - float(times[2]) > self.timing.late
-        first, middle, last = (int(frame) for frame in frames)
-        interval = Interval(*(float(time) for time in times))
-        return Sighting(0, (first, middle, last), interval, item.score, stretch.segment, late)
-
-    def _report(self, seen: Sighting) -> None:
+    def _report(self, seen: Sighting) -> Sighting:
         self._told += 1
         seen = replace(seen, number=self._told)
         self._open.append(seen)
-        self._found.append(seen)
+        return seen
 
-    def _look_again(self, candidates: Sequence[tuple[Candidate, Sighting]], settled: float) -> None:
+    def _look_again(self, readings: Sequence[_Reading], settled: float) -> list[Finding]:
         """Confirm or withdraw what was told, once all of its future is known."""
-        due = [seen for seen in self._open if seen.interval.apex <= settled]
-        for told in due:
+        verdicts: list[Finding] = []
+        for told in [seen for seen in self._open if seen.interval.apex <= settled]:
             self._open.remove(told)
-            reasons = [item.reason for item, seen in candidates if _same(told, seen)]
-            reason = reasons[0] if reasons else "gone"
-            self._found.append(Verdict(told.number, not reason, reason))
+            reasons = [item.reason for item in readings if _same(told, item.seen)]
+            # The ten cells may read longer or shorter what the flow saw first.
+            over = [i for i in readings if not i.reason and _overlap(told, i.seen) > 0]
+            reason = reasons[0] if reasons else "" if over else "gone"
+            verdicts.append(Verdict(told.number, not reason, reason))
             if not reason:
                 self._kept.append(told)
+        return verdicts
 
 
 def _overlap(a: Sighting, b: Sighting) -> float:

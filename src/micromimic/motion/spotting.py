@@ -8,6 +8,7 @@ lighting, speech, longer (macro) expressions, crowds of movements.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -41,7 +42,7 @@ from micromimic.motion.stretches import Stretch, grid_rate, stretches
 from micromimic.results import Blink, GatedSpan, Rejected, Spotting
 from micromimic.types import ExpressionKind, MotionCurve
 
-__all__ = ["Spotted", "SpottingConfig", "SpottingResult", "bridged", "bump_responses", "spot"]
+__all__ = ["Noise", "Part", "Spotted", "SpottingConfig", "SpottingResult", "spot"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,127 @@ class SpottingResult:
     spotting: Spotting
 
 
+@dataclass(frozen=True)
+class Part:
+    """One unbroken stretch and the bump filters' answer to it.
+
+    Args:
+        stretch: what tracking measured, at even times.
+        gates: where it is closed.
+        x: (n, 10, 2) displacement without the pull of blinks, smoothed.
+        filtered: (k, n, 10, 2) answers, by duration.
+    """
+
+    stretch: Stretch
+    gates: Gates
+    x: Array
+    filtered: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What a face does of itself.
+
+    Args:
+        rate: samples a second at which it was measured.
+        cells: (k, 10, 2) robust standard deviation of the filters' answers, with the floor.
+        steps: what a still mouth's steps seldom exceed.
+    """
+
+    rate: float
+    cells: Array
+    steps: float
+
+
+def measure(
+    signals: FaceSignals, rate: float, config: SpottingConfig, steps: float | None = None
+) -> list[Part]:
+    """Cut into stretches, find what closes each, and filter them.
+
+    Args:
+        signals: one person's face, a recording or the last seconds of one.
+        rate: samples a second of the even grid.
+        config: limits.
+        steps: a still mouth's steps, where they are known; None measures them here.
+    """
+    pieces = stretches(signals, rate)
+    gates = [find_gates(piece, rate, config.gates) for piece in pieces]
+    smoothed = [
+        smooth(bridge_blinks(p.displacement, dilate(g.blink, 0.03, rate)), config.lowpass, rate)
+        for p, g in zip(pieces, gates, strict=True)
+    ]
+    mouths = [mouth_steps(x, rate) for x in smoothed]
+    still = step_noise([s for _, s in mouths], config.speech) if steps is None else steps
+    kernels = [bump_kernel(duration, rate) for duration in config.durations_at(rate)]
+    parts = []
+    for piece, gate, x, mouth in zip(pieces, gates, smoothed, mouths, strict=True):
+        closed = replace(gate, speech=speech_mask(*mouth, still, rate, config.speech))
+        flat = x.reshape(len(x), -1)
+        answers = np.stack([filter_columns(flat, k).astype(np.float32) for k in kernels])
+        parts.append(Part(piece, closed, x, answers.reshape(len(kernels), *x.shape)))
+    return parts
+
+
+def noise_of(parts: Sequence[Part], rate: float, config: SpottingConfig) -> Noise:
+    """The noise that all stretches have in common: where the mouth does not speak.
+
+    Args:
+        parts: stretches.
+        rate: samples a second.
+        config: the floors.
+    """
+    speech = [part.gates.speech for part in parts if part.gates.speech is not None]
+    quiet = quiet_rows(speech, rate, config.speech)
+    durations = range(len(config.durations_at(rate)))
+    answers = (np.concatenate([part.filtered[k] for part in parts])[quiet] for k in durations)
+    cells = [mad(column) for column in answers] if parts else [np.zeros((len(CELLS), 2))]
+    steps = step_noise([mouth_steps(part.x, rate)[1] for part in parts], config.speech)
+    return Noise(rate, np.stack(cells) + config.noise_floor, steps)
+
+
+def weigh(part: Part, noise: Noise, config: SpottingConfig, *, ends: bool = True) -> BumpResponse:
+    """The filters' answers in multiples of the noise.
+
+    Args:
+        part: a stretch.
+        noise: of the face.
+        config: how many cells count.
+        ends: nothing follows; else a filter answers only once all of its future is there.
+    """
+    durations = np.array(config.durations_at(noise.rate))
+    strength = strengths(part.filtered, noise.cells, config.top_cells)
+    if not ends:
+        ahead = np.arange(strength.shape[1] - 1, -1, -1)
+        strength = np.where(ahead >= np.rint(durations * noise.rate)[:, None], strength, 0.0)
+    best = strength.argmax(0)
+    score = strength.max(0).astype(np.float64)
+    return BumpResponse(durations, part.filtered, noise.cells, score, best)
+
+
+def read(
+    part: Part,
+    response: BumpResponse,
+    rate: float,
+    config: SpottingConfig,
+    *,
+    ends: bool = True,
+    since: float = -np.inf,
+) -> list[Candidate]:
+    """Peaks of the score, strongest first, each read and judged; overlapping ones dropped.
+
+    Args:
+        part, response: as ``measure`` and ``weigh`` give them.
+        rate: samples a second.
+        config: limits.
+        ends: nothing follows the stretch.
+        since: seconds; peaks before are of no interest.
+    """
+    scene = Scene(part.x, response, part.gates, rate, ends)
+    first = int(np.searchsorted(part.stretch.times, since))
+    peaks = first + peaks_of(response.score[first:], rate, config)
+    return read_peaks(scene, peaks, config)
+
+
 def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> SpottingResult:
     """Find the micro-expressions in what tracking measured.
 
@@ -87,14 +209,8 @@ def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> Spotting
     """
     config = config or SpottingConfig()
     rate = grid_rate(signals.times)
-    pieces = stretches(signals, rate)
-    gates = [find_gates(piece, rate, config.gates) for piece in pieces]
-    smoothed = [
-        bridged(p.displacement, g.blink, rate, config) for p, g in zip(pieces, gates, strict=True)
-    ]
-    gates = with_speech(gates, smoothed, rate, config)
-    quiet = quiet_rows([g.speech for g in gates if g.speech is not None], rate, config.speech)
-    responses = bump_responses(smoothed, rate, config, quiet)
+    parts = measure(signals, rate, config)
+    noise = noise_of(parts, rate, config)
     score = np.full(len(signals.times), np.nan)
     cells = np.full((len(signals.times), len(CELLS)), np.nan)
     events: list[Spotted] = []
@@ -103,22 +219,23 @@ def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> Spotting
     gated = dict.fromkeys(CAUSES, 0.0)
     spans: list[GatedSpan] = []
     observed = 0.0
-    for piece, gate, x, response in zip(pieces, gates, smoothed, responses, strict=True):
-        candidates = _candidates(x, response, gate, rate, config)
-        for item in candidates:
+    for part in parts:
+        piece, response = part.stretch, weigh(part, noise, config)
+        for item in read(part, response, rate, config):
             if item.reason:
                 rejected.append(Rejected(float(piece.times[item.apex]), item.reason))
             else:
-                onset, apex, offset = (
-                    int(piece.frames[i]) for i in (item.onset, item.apex, item.offset)
-                )
-                events.append(Spotted(onset, apex, offset, item.score))
-        blinks.extend(gate.blinks)
-        closed, seconds, free = closed_spans(piece, gate, rate, edge=config.reach)
+                onset, apex, offset = piece.frames[[item.onset, item.apex, item.offset]]
+                events.append(Spotted(int(onset), int(apex), int(offset), item.score))
+        blinks.extend(part.gates.blinks)
+        closed, seconds, free = closed_spans(piece, part.gates, rate, edge=config.reach)
         spans += closed
         gated = {cause: gated[cause] + seconds[cause] for cause in gated}
         observed += free
-        _fill_curve(piece, x, response, rate, score, cells)
+        keep = piece.found
+        score[piece.frames[keep]] = response.score[keep]
+        off_rest = np.linalg.norm(part.x - local_rest(part.x, rate), axis=-1)
+        cells[piece.frames[keep]] = off_rest[keep]
     return SpottingResult(
         tuple(sorted(events, key=lambda e: e.onset)),
         MotionCurve(signals.times, score, cells),
@@ -131,98 +248,3 @@ def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> Spotting
             gated_spans=tuple(sorted(spans, key=lambda span: span.start)),
         ),
     )
-
-
-def bridged(
-    displacement: Array, blink: NDArray[np.bool_], rate: float, config: SpottingConfig
-) -> Array:
-    """(n, 10, 2) displacement without the pull of blinks, smoothed.
-
-    Args:
-        displacement: (n, 10, 2).
-        blink: (n,) True while the lids move.
-        rate: samples a second.
-        config: the low-pass.
-    """
-    return smooth(bridge_blinks(displacement, dilate(blink, 0.03, rate)), config.lowpass, rate)
-
-
-def with_speech(
-    gates: list[Gates], smoothed: list[Array], rate: float, config: SpottingConfig
-) -> list[Gates]:
-    """The gates of all stretches, closed for speech too; the mouth's noise is common to them.
-
-    Args:
-        gates: of each stretch.
-        smoothed: of each stretch, (n, 10, 2) displacement without the pull of blinks.
-        rate: samples a second.
-        config: limits.
-    """
-    mouths = [mouth_steps(x, rate) for x in smoothed]
-    noise = step_noise([steps for _, steps in mouths], config.speech)
-    masks = [speech_mask(*mouth, noise, rate, config.speech) for mouth in mouths]
-    return [replace(g, speech=mask) for g, mask in zip(gates, masks, strict=True)]
-
-
-def bump_responses(
-    smoothed: list[Array],
-    rate: float,
-    config: SpottingConfig,
-    quiet: NDArray[np.bool_] | None = None,
-) -> list[BumpResponse]:
-    """Filter each stretch; the noise is common to all of them.
-
-    Args:
-        smoothed: per stretch, (n, c, 2) displacement.
-        rate: samples a second.
-        config: durations and noise floor.
-        quiet: True for the samples, stretch after stretch, that the noise is measured in; None
-            for all.
-    """
-    if not smoothed:
-        return []
-    channels = smoothed[0].shape[1:]
-    lengths = np.cumsum([len(x) for x in smoothed])[:-1]
-    within = slice(None) if quiet is None or quiet.all() else quiet
-    durations = config.durations_at(rate)
-    stacked, noises = [], []
-    for duration in durations:
-        kernel = bump_kernel(duration, rate)
-        rows = [filter_columns(x.reshape(len(x), -1), kernel) for x in smoothed]
-        filtered = np.concatenate(rows).astype(np.float32)
-        noises.append(mad(filtered[within]).reshape(channels) + config.noise_floor)
-        stacked.append(filtered.reshape(-1, *channels))
-    noise = np.stack(noises)
-    parts = [np.split(filtered, lengths) for filtered in stacked]
-    results = []
-    for i in range(len(smoothed)):
-        response = np.stack([part[i] for part in parts])
-        strength = strengths(response, noise, config.top_cells)
-        results.append(
-            BumpResponse(
-                np.array(durations),
-                response,
-                noise,
-                strength.max(0).astype(np.float64),
-                strength.argmax(0),
-            )
-        )
-    return results
-
-
-def _candidates(
-    x: Array, response: BumpResponse, gates: Gates, rate: float, config: SpottingConfig
-) -> list[Candidate]:
-    """Peaks of the score, strongest first, each read and judged; overlapping ones dropped."""
-    rest = local_rest(x, rate, config.rest_window)
-    scene = Scene(x, lambda at: np.asarray(rest[at]), response, gates, rate)
-    return read_peaks(scene, peaks_of(response.score, rate, config), config)
-
-
-def _fill_curve(
-    piece: Stretch, x: Array, response: BumpResponse, rate: float, score: Array, cells: Array
-) -> None:
-    """Write a stretch's score and its cells' displacement into the whole video's curve."""
-    keep = piece.found
-    score[piece.frames[keep]] = response.score[keep]
-    cells[piece.frames[keep]] = np.linalg.norm(x - local_rest(x, rate), axis=-1)[keep]

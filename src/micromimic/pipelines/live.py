@@ -125,10 +125,11 @@ class LiveSession(Closing):
         self._reader = Reader(source, self._buffer, self._meter)
         tracker = FaceTracker(config.tracking, backend, keep_s=REMEMBER_S)
         tracker.prepare()
+        ring = FaceRing(config.ring_bytes, max(7.0, config.crop_margin, config.flow.margin))
         self._follower = Follower(
             tracker,
-            LiveSpotter(config.spotting, config.timing),
-            FaceRing(config.ring_bytes, max(7.0, config.crop_margin, config.flow.margin)),
+            LiveSpotter(config.spotting, config.timing, ring),
+            ring,
             self._listeners.put,
             partial(self._jobs.offer, wait=True),
             colour=config.evidence or model.view == "faces",

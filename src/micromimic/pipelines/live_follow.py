@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import cv2
 import numpy as np
@@ -19,8 +20,10 @@ from micromimic.pipelines.live_messages import CurvePoint, FaceShape, LiveMessag
 from micromimic.pipelines.live_naming import Naming
 from micromimic.pipelines.live_ring import FaceRing
 
-LONGEST_SIDE = 1280
+LONGEST_SIDE: Final = 1280
 """Pixels; larger pictures are made smaller before anything else."""
+AROUND_S: Final = 0.05
+"""Seconds before the onset and after the offset that averaging may reach into."""
 
 
 class Follower:
@@ -50,7 +53,7 @@ class Follower:
         self._person = -1
         self.segment = -1
         """Stretch of tracking; -1 before a face was seen."""
-        self._last: tuple[int, float, FaceRow | None] = (-1, 0.0, None)
+        self._last: tuple[int, float, FaceRow | None, GrayImage | None] = (-1, 0.0, None, None)
         self.found = False
         """The last frame showed the person who is watched."""
         self.other = False
@@ -80,13 +83,12 @@ class Follower:
         if row is not None:
             colour = self._colour(frame, shrink) if self._keep_colour else None
             self._ring.add(frame.index, gray, row, colour)
-        self._last = (frame.index, frame.time, row)
+        self._last = (frame.index, frame.time, row, self._tracker.canvas)
 
     def spot(self) -> None:
         """Look for movements, up to the frame that was tracked last."""
-        number, time, row = self._last
-        self._hand_on(self._spotter.add(number, time, row))
-        self._ring.trim(self._spotter.keep_from(time))
+        self._hand_on(self._spotter.add(*self._last))
+        self._ring.trim(self._spotter.keep_from(self._last[1]))
 
     def gap(self) -> None:
         """The source is gone for a while: no more future for what was seen."""
@@ -97,7 +99,8 @@ class Follower:
         self._hand_on(self._spotter.finish())
 
     def let_go(self) -> None:
-        """Give the recent frames' memory back, however long the session itself is held."""
+        """Give memory and threads back, however long the session itself is held."""
+        self._spotter.let_go()
         self._ring.clear()
 
     def _watched(self, row: FaceRow) -> FaceRow | None:
@@ -143,11 +146,13 @@ class Follower:
             if not isinstance(item, Sighting):
                 self._name(item)
                 continue
-            cut = self._ring.cut(item)
-            if cut is None:
+            span = item.interval
+            cut = self._ring.cut(span.onset - AROUND_S, span.offset + AROUND_S, item.segment)
+            # The offset is looked at only by models of whole volumes; late frames stand in for it.
+            if cut is None or not set(item.frames[:2]) <= set(cut.numbers.tolist()):
                 self.unnamed += 1
             else:
-                self._name(Naming(cut, self._tracker.shape_of(item.segment)))
+                self._name(Naming(item, cut, self._tracker.shape_of(item.segment)))
 
 
 def smaller(gray: GrayImage) -> tuple[GrayImage, float]:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from micromimic.models.action_units import load_unit_model
 from micromimic.models.recognizers import RecognitionModel
-from micromimic.motion.live_spotting import Verdict
+from micromimic.motion.live_spotting import Sighting, Verdict
+from micromimic.motion.spotting import Spotted
 from micromimic.pipelines.analyze import event_of
 from micromimic.pipelines.live_messages import LiveEvent, Settled
 from micromimic.pipelines.live_ring import Cut
@@ -22,10 +23,12 @@ class Naming:
     """A movement to be named.
 
     Args:
+        seen: the movement.
         cut: its frames.
         landmarks: (68, 2) of its stretch, canonical units.
     """
 
+    seen: Sighting
     cut: Cut
     landmarks: NDArray[np.float64]
 
@@ -52,8 +55,10 @@ class Namer:
         Raises:
             ModelError: the model fails on it.
         """
-        signals = job.cut.signals(job.landmarks)
-        spotted = job.cut.spotted()
+        seen = job.seen
+        signals = replace(job.cut.signals(), landmarks={seen.segment: job.landmarks})
+        onset, apex, offset = (job.cut.place_of(number) for number in seen.frames)
+        spotted = Spotted(onset, apex, offset, seen.score, seen.dense)
         shots = take_shots(job.cut, signals, [spotted], self._config, lambda *_: None)
         event = event_of(
             spotted,
@@ -63,10 +68,10 @@ class Namer:
             self._units,
             self._config.evidence,
         )
-        onset, apex, offset = job.cut.seen.frames
+        onset, apex, offset = seen.frames
         return replace(
             event,
-            interval=job.cut.seen.interval,
+            interval=seen.interval,
             onset_frame=onset,
             apex_frame=apex,
             offset_frame=offset,
@@ -74,7 +79,7 @@ class Namer:
 
     def event(self, job: Naming, event: MicroExpression, now: float) -> LiveEvent:
         """The message for a named movement; ``now`` is the source's time."""
-        seen = job.cut.seen
+        seen = job.seen
         self.events += 1
         self._numbers[seen.number] = self.events
         delay = max(0.0, now - seen.interval.offset)

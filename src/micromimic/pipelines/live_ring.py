@@ -12,15 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.canonical import MARGIN, UNITS, apply_affine
-from micromimic.face.signals import N_CELLS, FaceRow, FaceSignals
+from micromimic.face.signals import FaceRow, FaceSignals, signals_of
 from micromimic.media.frames import ColourImage, Frame, GrayImage
-from micromimic.motion.live_spotting import Sighting
-from micromimic.motion.spotting import Spotted
 
 SLACK: Final = 2.0
 """Canonical units more than any picture of the face shows: it moves within an event."""
-AROUND_S: Final = 0.05
-"""Seconds before the onset and after the offset that averaging may reach into."""
 
 Colour = Callable[[], ColourImage]
 
@@ -88,19 +84,14 @@ class FaceRing:
         self._items.clear()
         self._bytes = 0
 
-    def cut(self, seen: Sighting) -> Cut | None:
-        """The frames of one movement; None where its onset or apex is no longer held."""
-        first = seen.interval.onset - AROUND_S
-        last = seen.interval.offset + AROUND_S
+    def cut(self, first: float, last: float, segment: int) -> Cut | None:
+        """The frames of one stretch between two times; None where there are fewer than two."""
         items = [
             item
             for item in self._items
-            if first <= item.row.time <= last and item.row.segment == seen.segment
+            if first <= item.row.time <= last and item.row.segment == segment
         ]
-        numbers = {item.number for item in items}
-        # The offset is looked at only by models of whole volumes; late frames stand in for it.
-        held = len(items) > 1 and numbers.issuperset(seen.frames[:2])
-        return Cut(items, seen) if held else None
+        return Cut(items) if len(items) > 1 else None
 
     def _drop(self) -> None:
         self._bytes -= self._items.popleft().nbytes
@@ -130,24 +121,19 @@ def face_box(
 
 
 class Cut:
-    """The frames of one movement, as the second pass over a video reads them.
+    """Frames in a row, as the second pass over a video reads them.
 
     Args:
         items: the face, frame by frame.
-        seen: the movement.
     """
 
-    def __init__(self, items: Sequence[Kept], seen: Sighting) -> None:
+    def __init__(self, items: Sequence[Kept]) -> None:
         self._items = list(items)
+        self.numbers = np.array([item.number for item in items], np.intp)
+        """(n,) of the frames; they rise."""
         corners = np.array([item.corner for item in items])
         ends = corners + [item.gray.shape[::-1] for item in items]
         self._low, self._high = corners.min(0), ends.max(0)
-        self.seen = seen
-
-    @property
-    def segment(self) -> int:
-        """Stretch of tracking."""
-        return self.seen.segment
 
     def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
         """Frames by their place in this cut, all of one size."""
@@ -156,35 +142,15 @@ class Cut:
             colour = None if item.colour is None else self._coloured(item.colour)
             yield Frame(index, item.row.time, self._whole(item), colour)
 
-    def signals(self, landmarks: NDArray[np.float64]) -> FaceSignals:
-        """What was measured in them, a row a frame, in the cut's own pixels.
+    def signals(self) -> FaceSignals:
+        """What was measured in them, a row a frame, in the cut's own pixels."""
+        signals = signals_of([(item.row.time, item.row) for item in self._items])
+        signals.transform[:, :, 2] -= self._low
+        return signals
 
-        Args:
-            landmarks: (68, 2) of the stretch, canonical units.
-        """
-        rows = [item.row for item in self._items]
-        transform = np.array([row.transform for row in rows])
-        transform[:, :, 2] -= self._low
-        return FaceSignals(
-            times=np.array([row.time for row in rows]),
-            segments=np.array([row.segment for row in rows], np.int_),
-            displacement=np.array([row.displacement for row in rows], np.float32).reshape(
-                -1, N_CELLS, 2
-            ),
-            eye_change=np.array([row.eye_change for row in rows], np.float32),
-            brightness=np.array([row.brightness for row in rows], np.float32),
-            similarity=np.array([row.similarity for row in rows], np.float32),
-            transform=transform,
-            landmarks={self.segment: landmarks},
-        )
-
-    def spotted(self) -> Spotted:
-        """The movement, its frames counted within the cut."""
-        numbers = np.array([item.number for item in self._items])
-        onset, apex, offset = (
-            int(np.abs(numbers - number).argmin()) for number in self.seen.frames
-        )
-        return Spotted(onset, apex, offset, self.seen.score)
+    def place_of(self, number: int) -> int:
+        """Where a frame is, or the one nearest to it."""
+        return int(np.abs(self.numbers - number).argmin())
 
     def _whole(self, item: Kept) -> GrayImage:
         """One frame's cut on the place that all of them share; its edges repeat."""

@@ -18,6 +18,8 @@ GAIN: Final = 0.65
 """What the flow shows of a movement's largest displacement."""
 HALF: Final = 0.29
 """The same for the score: a field is never quite a pattern, and what is not counts against it."""
+SAME_S: Final = 0.12
+"""Seconds about an apex in which the flow's answer is the same movement's."""
 APART_S: Final = 0.5
 """Seconds between movements that are told apart."""
 KEPT: Final = 0.5
@@ -126,6 +128,17 @@ def candidate_at(i: int, signals: DenseSignals, judged: Judged, tail: Tail) -> D
         float(judged.deviation[i]) / GAIN,
         tail.rate(score),
     )
+
+
+def seen_at(
+    time: float, signals: DenseSignals, judged: Judged, tail: Tail
+) -> DenseCandidate | None:
+    """What the flow saw about a time; None where nothing stands out there."""
+    near = np.flatnonzero(np.abs(signals.times - time) <= SAME_S)
+    near = near[np.nan_to_num(judged.score[near], nan=0.0) > 0]
+    if not len(near):
+        return None
+    return candidate_at(int(near[np.argmax(judged.score[near])]), signals, judged, tail)
 
 
 def detection_limits(judged: Judged, tail: Tail, per_minute: float) -> Array:

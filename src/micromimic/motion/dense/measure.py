@@ -64,6 +64,16 @@ class DenseSignals:
     response: NDArray[np.float32]
     lids: Array
 
+    def only(self, rows: NDArray[np.bool_]) -> DenseSignals:
+        """Some of the moments."""
+        return DenseSignals(
+            self.frames[rows],
+            self.times[rows],
+            self.segments[rows],
+            self.response[rows],
+            self.lids[rows],
+        )
+
 
 class _Eyes(NamedTuple):
     """Both eyes' boxes: (2, k) grey levels about their median, and (2,) their spread."""
@@ -81,13 +91,24 @@ class _Before:
     eyes: _Eyes
 
 
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """One row of `DenseSignals`; its response and lids come later."""
+
+    frame: int
+    time: float
+    segment: int
+    response: NDArray[np.float32]
+    lids: list[float]
+
+
 @dataclass
 class _Moment:
     time: float
     segment: int
     face: Gray
     eyes: _Eyes
-    row: int
+    row: _Row
     before: list[_Before | None]
     """For each lag; None where there is none, and once the moment has been measured."""
 
@@ -122,6 +143,9 @@ def small_face(canvas: Gray) -> Gray:
 class DenseMeter:
     """Measures as frames come; a thread of its own computes the flow.
 
+    Args:
+        keep_s: seconds of moments that are kept, for sessions without an end; None keeps all.
+
     >>> meter = DenseMeter()
     >>> for frame in range(20):
     ...     meter.add(frame, frame / 25.0, 0, np.full((168, 168), 90, np.uint8))
@@ -129,7 +153,8 @@ class DenseMeter:
     (20, 2, 20)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keep_s: float | None = None) -> None:
+        self._keep_s = keep_s
         self._bank = bank()
         self._flow = FlowMeter()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="micromimic-flow")
@@ -138,10 +163,8 @@ class DenseMeter:
         self._steps: deque[float] = deque(maxlen=_STEPS)
         self._last: float | None = None
         self._taken = -np.inf
-        self._columns: list[tuple[int, float, int]] = []
-        self._response: list[NDArray[np.float32]] = []
-        self._lids: list[float] = []
-        self._raw: list[tuple[int, int, NDArray[np.float32]]] = []
+        self._rows: deque[_Row] = deque()
+        self._raw: list[tuple[_Row, int, NDArray[np.float32]]] = []
 
     def add(self, frame: int, time: float, segment: int, canvas: Gray) -> None:
         """Take the next frame that shows the face.
@@ -165,21 +188,26 @@ class DenseMeter:
         face = small_face(canvas)
         self._waiting.append(self._pool.submit(self._take, frame, time, segment, face))
 
-    def finish(self) -> DenseSignals:
-        """All that was measured."""
+    def signals(self) -> DenseSignals:
+        """All that was measured and is kept, up to the frame that was taken last."""
         while self._waiting:
             self._waiting.popleft().result()
-        self._pool.shutdown()
         self._project()
-        frames, times, segments = zip(*self._columns, strict=True) if self._columns else ((),) * 3
+        rows = self._rows
         empty = np.zeros((0, len(LAGS), len(self._bank.basis)), np.float32)
         return DenseSignals(
-            np.array(frames, np.intp),
-            np.array(times, np.float64),
-            np.array(segments, np.intp),
-            np.stack(self._response) if self._response else empty,
-            np.array(self._lids, np.float64),
+            np.array([row.frame for row in rows], np.intp),
+            np.array([row.time for row in rows], np.float64),
+            np.array([row.segment for row in rows], np.intp),
+            np.stack([row.response for row in rows]) if rows else empty,
+            np.array([max(row.lids, default=0.0) for row in rows], np.float64),
         )
+
+    def finish(self) -> DenseSignals:
+        """``signals``, and the thread is let go."""
+        measured = self.signals()
+        self._pool.shutdown()
+        return measured
 
     def close(self) -> None:
         """Let go of the thread; what was measured is lost."""
@@ -188,11 +216,12 @@ class DenseMeter:
     def _take(self, frame: int, time: float, segment: int, face: Gray) -> None:
         if self._kept and self._kept[-1].segment != segment:
             self._kept.clear()
-        now = _Moment(time, segment, face, _eyes_of(face), len(self._columns), [None] * len(LAGS))
-        shape = (len(LAGS), len(self._bank.basis))
-        self._columns.append((frame, time, segment))
-        self._response.append(np.full(shape, np.nan, np.float32))
-        self._lids.append(0.0)
+        response = np.full((len(LAGS), len(self._bank.basis)), np.nan, np.float32)
+        row = _Row(frame, time, segment, response, [])
+        now = _Moment(time, segment, face, _eyes_of(face), row, [None] * len(LAGS))
+        self._rows.append(row)
+        while self._keep_s is not None and time - self._rows[0].time > self._keep_s:
+            self._rows.popleft()
         span = self._kept[-1].time - self._kept[0].time if self._kept else 0.0
         step = span / max(1, len(self._kept) - 1)
         for place, lag in enumerate(LAGS if self._kept else ()):
@@ -226,15 +255,14 @@ class DenseMeter:
         seconds = after.time - moment.time
         share = np.float32(seconds / (before.seconds + seconds))
         self._raw.append((moment.row, place, share * before.flow - (1 - share) * flow))
-        change = _lid_change(before.eyes, moment.eyes, after.eyes)
-        self._lids[moment.row] = max(self._lids[moment.row], change)
+        moment.row.lids.append(_lid_change(before.eyes, moment.eyes, after.eyes))
 
     def _project(self) -> None:
         if not self._raw:
             return
         rows = project(np.stack([flow for _, _, flow in self._raw]), self._bank)
         for (row, place, _), coordinates in zip(self._raw, rows, strict=True):
-            self._response[row][place] = coordinates
+            row.response[place] = coordinates
         self._raw.clear()
 
 

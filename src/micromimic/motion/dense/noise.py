@@ -115,12 +115,15 @@ class _Lag:
     limit: Array
 
 
-def judge(signals: DenseSignals, config: NoiseConfig | None = None) -> Judged:
-    """Judge every moment of a recording.
+def judge(
+    signals: DenseSignals, config: NoiseConfig | None = None, *, since: float = -np.inf
+) -> Judged:
+    """Judge every moment of a recording, or of the last seconds.
 
     Args:
         signals: of one person.
         config: how.
+        since: seconds; what lies before is learnt from, and not judged.
     """
     config = config or NoiseConfig()
     n, dimensions = len(signals.times), signals.response.shape[2]
@@ -137,7 +140,8 @@ def judge(signals: DenseSignals, config: NoiseConfig | None = None) -> Judged:
         filters = _filters(_regular(priors[-1].calm, config))
         for run in _runs(known, signals, rate):
             closed = [_widened(lids[run], config.lid_margin + lag, rate) for lag in LAGS]
-            for first, last in _parts(len(run), rate):
+            begin = int(np.searchsorted(signals.times[run], since))
+            for first, last in _parts(begin, len(run), rate):
                 lags = [
                     _judge_lag(signals.response[run, i], (first, last), shut, prior, rate, config)
                     for i, (shut, prior) in enumerate(zip(closed, priors, strict=True))
@@ -171,10 +175,12 @@ def _runs(known: NDArray[np.intp], signals: DenseSignals, rate: float) -> list[N
     return np.split(known, np.flatnonzero(broken) + 1)
 
 
-def _parts(count: int, rate: float) -> Iterator[tuple[int, int]]:
+def _parts(begin: int, count: int, rate: float) -> Iterator[tuple[int, int]]:
     """Whole blocks together, as many as are judged at once."""
-    step = _AT_ONCE * _block(rate)
-    return ((first, min(first + step, count)) for first in range(0, count, step))
+    block = _block(rate)
+    step = _AT_ONCE * block
+    starts = range(begin // block * block, count, step)
+    return ((first, min(first + step, count)) for first in starts)
 
 
 def _block(rate: float) -> int:
