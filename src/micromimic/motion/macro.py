@@ -47,6 +47,8 @@ _TURNING: Final = (2.35, 3.0)
 """Path over range, of mouths and of other movements; there and back makes 2."""
 _BESIDE_S: Final = 0.6
 """Seconds on either side that the path is looked at in."""
+_EDGE_S: Final = 0.2
+"""Seconds from its ends in which a rise or a fall that was rejected is the expression's own."""
 _HEAD: Final = (3.0, 0.2)
 """Median speed of the head in multiples of the micro-expressions' limit, and how far it goes in
 distances between the eyes: a turned head looks like an expression for as long as it is turned."""
@@ -78,7 +80,8 @@ def with_longer(
 ) -> SpottingResult:
     """The same result with longer expressions among its events, and not among what is rejected."""
     longer = longer_expressions(signals, found.events, config)
-    spans = [(signals.times[e.onset], signals.times[e.offset]) for e in longer]
+    ends = [(signals.times[e.onset], signals.times[e.offset]) for e in longer]
+    spans = [(onset - _EDGE_S, offset + _EDGE_S) for onset, offset in ends]
     rejected = tuple(
         item
         for item in found.spotting.rejected

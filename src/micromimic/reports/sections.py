@@ -161,7 +161,7 @@ def header(analysis: Analysis) -> str:
 def timeline(analysis: Analysis) -> str:
     """Where the script draws the score, with its legend."""
     spotting = analysis.spotting
-    shown = {event.label for event in analysis.micro}
+    shown = {event.label for event in analysis.events}
     known = [
         *((f"dot {name}", name, name in shown) for name in EMOTIONS),
         ("box longer", "longer expression", bool(analysis.macro)),
@@ -199,28 +199,25 @@ def events_table(analysis: Analysis) -> str:
     rows = []
     located = any(event.regions for event in analysis.events)
     judged = any(event.amplitude is not None for event in analysis.events)
-    mixed = bool(analysis.macro)
     for k, event in enumerate(analysis.events, start=1):
         span = event.interval
         regions = event.regions
         top = max(regions, key=lambda cell: regions[cell]) if regions else ""
         unsure = "yes" if event.uncertain else ""
         longer = event.kind == "macro"
-        opened = (
-            f'<tr class="longer" id="event-{k}"><td>{k}'
-            if longer
-            else (f'<tr><td><a href="#event-{k}">{k}</a>')
-        )
+        start = f'<tr><td><a href="#event-{k}">{k}</a>'
+        if longer:  # has no card to go to: whoever chooses it on the timeline comes here
+            start = f'<tr class="longer" id="event-{k}"><td>{k}'
         rows.append(
-            f"{opened}</td><td>{clock(span.onset)}</td>"
+            f"{start}</td><td>{clock(span.onset)}</td>"
             f"<td>{clock(span.apex)}</td><td>{clock(span.offset)}</td>"
             f"<td>{1000 * span.duration:.0f}</td>"
             f'<td class="word"><span class="swatch dot {text(event.label)}"></span>'
-            f"{text(event.label)}</td><td>{event.probabilities[event.label]:.2f}</td>"
+            f"{text(event.label)}{' <small>longer</small>' if longer else ''}</td>"
+            f"<td>{event.probabilities[event.label]:.2f}</td>"
             f'<td class="word">{unsure}</td><td>{event.strength:.1f}</td>'
             + (_seen_cells(event) if judged else "")
             + (f'<td class="word">{text(CELL_WORDS.get(top, top))}</td>' if located else "")
-            + (f'<td class="word">{"longer" if longer else "micro"}</td>' if mixed else "")
             + "</tr>"
         )
     heads: list[tuple[str, str]] = [
@@ -229,8 +226,7 @@ def events_table(analysis: Analysis) -> str:
     ]  # fmt: skip
     heads += [("Amplitude", "units"), ("By chance", "an hour")] if judged else []
     heads += [("Top cell", "")] if located else []
-    heads += [("Kind", "")] if mixed else []
-    words = ("Class", "Uncertain", "Top cell", "Kind")
+    words = ("Class", "Uncertain", "Top cell")
     head = "".join(
         f'<th scope="col" class="{"word" if name in words else "figure"}">{name}'
         f"<small>{unit}</small></th>"
@@ -239,7 +235,7 @@ def events_table(analysis: Analysis) -> str:
     return (
         '<section class="panel" aria-labelledby="table-title"><h2 id="table-title">All events</h2>'
         f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>{_LONGER if mixed else ''}</section>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>{_LONGER if analysis.macro else ''}</section>"
     )
 
 

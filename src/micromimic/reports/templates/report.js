@@ -157,6 +157,10 @@
         x: [from, to], y: [0, 0], mode: "lines", line: { color: c[e.label], width: width }, cliponaxis: false,
         customdata: [k, k], hovertext: words, hovertemplate: "%{hovertext}<extra></extra>",
       });
+      list.push({
+        x: [e.apex], y: [data.threshold / 2], mode: "text", text: [String(k + 1)], hoverinfo: "skip",
+        textfont: { color: c.ink, size: 12 }, customdata: [k],
+      });
     }
     return list;
   }
