@@ -7,22 +7,20 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from micromimic._cli.app import Track, app, interruptible, positive
+from micromimic._cli.app import Model, Track, app, interruptible, positive
 from micromimic._cli.console import needs_web, note
 from micromimic._cli.secrets import TokenFile, token_of
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from micromimic._cli.live_status import StatusLine
+    from micromimic._cli.live_output import Output
     from micromimic.media.live import LiveSource
     from micromimic.pipelines.live import LiveSession
-    from micromimic.web.live_feed import Feed
     from micromimic.web.settings import Access
 
 
@@ -43,6 +41,11 @@ def _address(text: str | None) -> str | None:
     return text
 
 
+def _option(says: str, **how: Any) -> Any:
+    """An option that is left out unless it is given."""
+    return typer.Option(help=says, show_default=False, **how)
+
+
 Source = Annotated[
     str,
     typer.Argument(
@@ -53,51 +56,34 @@ Source = Annotated[
 Curve = Annotated[
     bool, typer.Option("--curve", help="Also a line for each frame: the motion curve.")
 ]
-ModelFile = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="A model that `micromimic train` wrote; the shipped one if left out.",
-        show_default=False,
-    ),
-]
 WebSocket = Annotated[
     str | None,
-    typer.Option(
+    _option(
+        "Also send every message to WebSocket clients.",
         metavar="[HOST:]PORT",
         callback=_address,
-        help="Also send every message to WebSocket clients.",
-        show_default=False,
     ),
 ]
 Token = Annotated[
     str | None,
-    typer.Option(
-        help="What WebSocket clients must say, needed where HOST is not this machine; "
-        "MICROMIMIC_TOKEN if left out. --token-file keeps it out of the list of processes.",
-        show_default=False,
+    _option(
+        "What WebSocket clients must say, needed where HOST is not this machine; "
+        "MICROMIMIC_TOKEN if left out. --token-file keeps it out of the list of processes."
     ),
 ]
-Seconds = Annotated[
-    float | None,
-    typer.Option(callback=positive, help="Stop after this long.", show_default=False),
-]
+Seconds = Annotated[float | None, _option("Stop after this long.", callback=positive)]
 Size = Annotated[
     str | None,
-    typer.Option(
-        metavar="WxH",
-        callback=_size,
-        help="Picture size to ask a camera for; 640x480 if left out.",
-        show_default=False,
+    _option(
+        "Picture size to ask a camera for; 640x480 if left out.", metavar="WxH", callback=_size
     ),
 ]
 Rate = Annotated[
     float | None,
-    typer.Option(
-        callback=positive,
-        help="Frames a second: asked of a camera (the highest if left out); for a file it "
+    _option(
+        "Frames a second: asked of a camera (the highest if left out); for a file it "
         "overrides the file's own times.",
-        show_default=False,
+        callback=positive,
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Nothing on stderr but errors.")]
@@ -108,7 +94,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Nothing on stderr but erro
 def live(
     source: Source = "0",
     curve: Curve = False,
-    model: ModelFile = None,
+    model: Model = None,
     websocket: WebSocket = None,
     token: Token = None,
     token_file: TokenFile = None,
@@ -123,13 +109,16 @@ def live(
     Ctrl-C ends it. Frames are kept nowhere. Exit code: 0 ended or stopped, 1 the source cannot be
     opened or read, or showed no face to its end, 2 wrong usage.
     """
-    from micromimic._cli.live_status import StatusLine
+    from micromimic._cli.live_output import Output
+    from micromimic.media.live_camera import CameraOptions
+    from micromimic.media.live_open import open_live
     from micromimic.pipelines.live import LiveConfig
     from micromimic.pipelines.live import live as start
 
     access = None if websocket is None else access_of(websocket, token_of(token, token_file))
+    width, height = map(int, (size or "640x480").split("x"))
     with contextlib.ExitStack() as stack:
-        opened = _open(source, size, fps, track)
+        opened = open_live(source, fps=fps, camera=CameraOptions(width, height, fps), track=track)
         stack.callback(opened.close)
         if not quiet:
             for notice in getattr(opened, "notices", ()):  # of a file
@@ -137,7 +126,10 @@ def live(
         session = start(opened, config=LiveConfig(model=model, curve=curve))
         stack.callback(session.close)
         if access is not None:
-            stack.enter_context(_feed(access, session))
+            with needs_web():
+                from micromimic.web.live_feed import Feed
+            feed = stack.enter_context(Feed(access, session.listen))
+            note(f"micromimic: messages at {feed.address}")
         stack.enter_context(session)
         stack.enter_context(_signals(session.stop))
         if seconds is not None:
@@ -145,15 +137,7 @@ def live(
             timer.daemon = True
             stack.callback(timer.cancel)
             timer.start()
-        _watch(session, opened, stack.enter_context(StatusLine(opened.name, quiet)))
-
-
-def _open(source: str, size: str | None, fps: float | None, track: int | None) -> LiveSource:
-    from micromimic.media.live_camera import CameraOptions
-    from micromimic.media.live_open import open_live
-
-    width, height = map(int, (size or "640x480").split("x"))
-    return open_live(source, fps=fps, camera=CameraOptions(width, height, fps), track=track)
+        _watch(session, opened, stack.enter_context(Output(opened.name, quiet)))
 
 
 def access_of(websocket: str, token: str | None) -> Access:
@@ -172,38 +156,22 @@ def access_of(websocket: str, token: str | None) -> Access:
         raise InputError(str(error)) from None
 
 
-def _feed(access: Access, session: LiveSession) -> Feed:
-    with needs_web():
-        from micromimic.web.live_feed import Feed
-    feed = Feed(access, session.listen)
-    note(f"micromimic: messages at {feed.address}")
-    return feed
-
-
-def _watch(session: LiveSession, source: LiveSource, status: StatusLine) -> None:
+def _watch(session: LiveSession, source: LiveSource, output: Output) -> None:
     """Hand every message on.
 
     Raises:
         NoFaceError: a recording showed none.
     """
-    from micromimic._cli.live_print import write_line
     from micromimic.errors import NoFaceError
-    from micromimic.pipelines.live_messages import Ended, Status, json_line
+    from micromimic.pipelines.live_messages import Ended
 
-    reason = ""
     for message in session:
-        with status.aside():
-            heard = write_line(json_line(message))
-        if not heard:
+        if not output.write(message):
             session.stop()  # whoever read has gone
-        if isinstance(message, Status):
-            status.show(message)
-        elif isinstance(message, Ended):
-            reason = message.reason
-            status.end(message)
     if session.curve_dropped:
         note(f"{session.curve_dropped} points of the curve were not read in time on stdout")
-    if source.finite and not session.face_seen and reason != "stopped":
+    stopped = isinstance(message, Ended) and message.reason == "stopped"
+    if source.finite and not session.face_seen and not stopped:
         raise NoFaceError(
             f"expected a face in {source.name}, got none to its end; "
             "use a video with a face that is frontal, lit and at least 60 pixels wide"
@@ -213,9 +181,6 @@ def _watch(session: LiveSession, source: LiveSource, status: StatusLine) -> None
 @contextlib.contextmanager
 def _signals(end: Callable[[], None]) -> Iterator[None]:
     """Ctrl-C and a polite kill stop the session; a second Ctrl-C is not waited for."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def stop(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.default_int_handler)
