@@ -57,7 +57,8 @@ class Outcome:
 
     Args:
         job: which.
-        score: spotting.
+        score: spotting of micro-expressions.
+        longer: spotting of longer expressions.
         clear: recall's parts for events that no blink touches: (found, planted).
         classes: (planted, found) label of each matched event.
         rejected: movements not reported, by reason.
@@ -67,6 +68,7 @@ class Outcome:
 
     job: Job
     score: SpottingScore
+    longer: SpottingScore
     clear: tuple[int, int]
     classes: tuple[tuple[str, str], ...]
     rejected: dict[str, int]
@@ -91,11 +93,18 @@ def run_job(job: Job, cache: Path, keep: bool) -> Outcome:
 
 def score_clip(job: Job, truth: ClipTruth, analysis: Analysis, speed: float) -> Outcome:
     """Compare one analysis with the truth."""
-    score = match_events(
-        truth.intervals(),
-        [event.interval for event in analysis.micro],
-        duration_s=truth.frames / truth.fps,
-        fps=truth.fps,
+    seconds = truth.frames / truth.fps
+    score, longer = (
+        match_events(
+            [event.interval(truth.fps) for event in planted],
+            [event.interval for event in found],
+            duration_s=seconds,
+            fps=truth.fps,
+        )
+        for planted, found in (
+            (truth.events, analysis.micro),
+            (truth.expressions, analysis.macro),
+        )
     )
     matched = {pair.truth for pair in score.pairs}
     clear = [
@@ -108,6 +117,7 @@ def score_clip(job: Job, truth: ClipTruth, analysis: Analysis, speed: float) -> 
     return Outcome(
         job,
         score,
+        longer,
         (len(matched.intersection(clear)), len(clear)),
         tuple(
             (truth.events[pair.truth].label, analysis.micro[pair.found].label)
@@ -222,6 +232,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for peak in args.peaks:
             chosen = [o for o in outcomes if (o.job.fps, o.job.peak) == (fps, peak)]
             print(table_row(chosen))
+    longer = pool(outcome.longer for outcome in outcomes)
+    print(
+        f"\nLonger expressions: {longer.planted} planted, recall {longer.recall:.2f}, "
+        f"precision {longer.precision:.2f}"
+    )
     return 0
 
 
