@@ -156,10 +156,14 @@ def _in_worker(item: Input, job: Job) -> Outcome:
 
 def analyse_one(item: Input, job: Job, progress: ProgressCallback | None) -> Outcome:
     """Analyse one input and write its results; an error becomes part of the outcome."""
+    import cv2
+
     from micromimic._cli.summary import analysis_text
     from micromimic.pipelines.analyze import analyze
     from micromimic.reports.write import write_analysis
 
+    # Reading, tracking and flow have a thread each: more of them for each picture only wait.
+    cv2.setNumThreads(1)
     folder = job.out / item.name
     began = time.monotonic()
     try:

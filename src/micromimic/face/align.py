@@ -182,18 +182,19 @@ class _Jacobian:
 
     def __init__(self, rows: NDArray[np.floating]) -> None:
         self._rows = np.ascontiguousarray(rows, dtype=np.float32)
-        self._columns = np.ascontiguousarray(self._rows.T)
-        self._diagonal = np.diag_indices(len(rows))
+        self._products = (self._rows[:, None] * self._rows).reshape(-1, rows.shape[1])
 
     def solve(self, error: NDArray[np.float32]) -> list[float]:
         """The m parameters that explain most of the (r,) error; outliers count little."""
         centred = error - _middle(error)
         centred /= np.float32(2.5 * (1.4826 * _middle(np.abs(centred)) + 0.5))
-        weighted = self._rows / (1.0 + centred * centred)
-        normal = (weighted @ self._columns).astype(np.float64)
-        normal[self._diagonal] = 1.001 * normal[self._diagonal] + 1e-6
-        target = (weighted @ error).astype(np.float64)
-        return list(cv2.solve(normal, target[:, None])[1].ravel().tolist())
+        weight = 1.0 / (1.0 + centred * centred)
+        normal = (self._products @ weight).astype(np.float64)
+        normal[:: len(self._rows) + 1] *= 1.001
+        normal[:: len(self._rows) + 1] += 1e-6
+        target = (self._rows @ (weight * error)).astype(np.float64)
+        solved = cv2.solve(normal.reshape(len(self._rows), -1), target[:, None])[1]
+        return list(solved.ravel().tolist())
 
 
 def _middle(values: NDArray[np.float32]) -> np.float32:
@@ -269,7 +270,7 @@ class Template:
                 break
         canvas = warp_to_canvas(gray, canvas_to_image, self._size)
         pixels = canvas.take(self.layout.rigid).astype(np.float32)
-        brightness = float(pixels.mean())
+        brightness = float(pixels.sum()) / len(pixels)
         pixels -= brightness
         spread = sqrt(float(pixels @ pixels)) + 1e-6
         similarity = float(pixels @ self._rigid) / (spread * self._norm)

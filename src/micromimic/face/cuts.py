@@ -50,7 +50,7 @@ class CutWatch:
         sample = gray[apart // 2 :: apart, apart // 2 :: apart].copy()
         blocks = cv2.resize(sample, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
         centred = np.asarray(blocks, np.float32).ravel()
-        centred -= centred.mean()
+        centred -= centred.sum() / centred.size
         before, self._blocks = self._blocks, centred
         if before is None:
             return False

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from math import ceil, floor
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-from micromimic.canonical import apply_affine
 
 Gray = NDArray[np.uint8]
 
@@ -47,26 +47,26 @@ def reduce_face(
         The picture (None where the face lies outside the frame) and the (2, 3) map from image
         pixels to its pixels.
     """
-    edge = float(size - 1)
-    corners = np.array([[0.0, 0.0], [edge, 0.0], [0.0, edge], [edge, edge]])
-    corners = apply_affine(canvas_to_image, corners)
-    height, width = gray.shape
-    centre = corners.mean(0)
-    if not (0 <= centre[0] < width and 0 <= centre[1] < height):
-        return None, np.eye(2, 3)
+    # Plain numbers: this is done for every frame, and numpy takes longer than the picture.
+    edge = size - 1.0
+    spans = []
+    for (a, b, first), pixels in zip(canvas_to_image.tolist(), gray.shape[::-1], strict=True):
+        if not 0 <= first + (a + b) * edge / 2 < pixels:
+            return None, np.eye(2, 3)
+        corners = (first, first + a * edge, first + b * edge, first + (a + b) * edge)
+        spans.append((min(corners), max(corners), pixels))
     if factor == 1:
         return gray, np.eye(2, 3)
-    pad = 0.05 * (corners.max(0) - corners.min(0)).max()
-    low = np.maximum(0, np.floor(corners.min(0) - pad)).astype(int) // factor * factor
-    high = np.minimum([width, height], np.ceil(corners.max(0) + pad)).astype(int)
-    count = (high - low) // factor
-    if (count < 8).any():
+    pad = 0.05 * max(high - low for low, high, _ in spans)
+    starts, counts = [], []
+    for low, high, pixels in spans:
+        starts.append(max(0, floor(low - pad)) // factor * factor)
+        counts.append((min(pixels, ceil(high + pad)) - starts[-1]) // factor)
+    if min(counts) < 8:
         return None, np.eye(2, 3)
-    high = low + count * factor
-    part = gray[low[1] : high[1], low[0] : high[0]]
-    small = cv2.resize(part, (int(count[0]), int(count[1])), interpolation=cv2.INTER_AREA)
+    (left, top), (wide, high) = starts, counts
+    part = gray[top : top + high * factor, left : left + wide * factor]
+    small = cv2.resize(part, (wide, high), interpolation=cv2.INTER_AREA)
     scale = 1.0 / factor
     shift = 0.5 * scale - 0.5
-    return small, np.array(
-        [[scale, 0.0, shift - low[0] * scale], [0.0, scale, shift - low[1] * scale]]
-    )
+    return small, np.array([[scale, 0.0, shift - left * scale], [0.0, scale, shift - top * scale]])

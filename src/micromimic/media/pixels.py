@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+from functools import cache
 from typing import Final
 
 import av
@@ -19,6 +20,7 @@ _LUMA_FIRST: Final = re.compile(
 )
 
 
+@cache
 def luma_layout(pixel_format: str) -> tuple[str, int] | None:
     """How the first plane of a format holds luma: numpy dtype and the shift down to 8 bits.
 
@@ -41,6 +43,7 @@ def luma_layout(pixel_format: str) -> tuple[str, int] | None:
 _DEEP: Final = re.compile(r"(?:gray|ya|rgb|bgr|rgba|bgra|gbrp|gbrap)(?:16|48|64)(?:le|be)$")
 
 
+@cache
 def stores_16_bits(pixel_format: str) -> bool:
     """Whether a format's 16 bits may hold fewer, without a word; YUV's levels are fixed.
 

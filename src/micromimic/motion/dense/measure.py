@@ -30,8 +30,8 @@ Array = NDArray[np.float64]
 
 LAGS: Final = (0.12, 0.2)
 """Seconds before and after a moment that it is compared with."""
-RATE: Final = 27.0
-"""Moments a second that are looked at, about; faster recordings are thinned out."""
+RATE: Final = 24.0
+"""Moments a second that are looked at, or as few more as frames come; others are passed over."""
 PIXELS: Final = 2
 """Of the pictures that flow is computed of, a canonical unit."""
 _OFF: Final = 0.25
@@ -178,7 +178,7 @@ class DenseMeter:
         if self._last is not None:
             self._steps.append(time - self._last)
             step = median(self._steps)
-            if time - self._taken < (max(1, round(1 / (RATE * step))) - 0.5) * step:
+            if time - self._taken < (max(1, int(1 / (RATE * step) + 0.05)) - 0.5) * step:
                 self._last = time
                 return
         self._last = time

@@ -78,18 +78,19 @@ def bank() -> Bank:
     x, y = columns * GRID + UNITS / 2, rows * GRID + UNITS / 2
     face = np.exp(-((((x - MOUTH[0]) / 13) ** 4) + (((y - 12) / 15) ** 4)))
     weight = face.ravel()
-    forms = {unit: _forms(unit, unit_fields()) for unit in UNITS_SPANNING}
+    fields = unit_fields()
+    forms = {unit: _forms(unit, fields) for unit in UNITS_SPANNING}
     spanning = np.array([field for unit in UNITS_SPANNING for field in forms[unit]])
     both = np.tile(weight, 2)
     basis = _span(without_rigid(spanning, rigid, weight) * both)
     named = [(unit, field) for unit in UNITS_SEEN for field in forms[unit]]
     joint = [("", _joined([forms[unit][-1] for unit in units])) for units in TOGETHER]
-    fields = np.array([field for _, field in named + joint])
-    energy = (fields.reshape(len(fields), 2, GRID, GRID) ** 2).sum(1)
+    sought = np.array([field for _, field in named + joint])
+    energy = (sought.reshape(len(sought), 2, GRID, GRID) ** 2).sum(1)
     regions = [REGIONS.index(REGION_OF[unit]) if unit else -1 for unit, _ in named + joint]
     return Bank(
         basis,
-        _products(without_rigid(fields, rigid, weight) * both, basis),
+        _products(without_rigid(sought, rigid, weight) * both, basis),
         (energy * (y < _BELOW_EYES)).sum((1, 2)) / energy.sum((1, 2)),
         np.array(regions),
         rigid,
