@@ -4,10 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.signal import find_peaks
 
 from micromimic.face.signals import FaceSignals, SignalLog
 from micromimic.labels import CELLS
-from micromimic.motion.bumps import BumpResponse, bump_kernel, filter_columns, mad, strengths
+from micromimic.motion.bumps import (
+    BumpResponse,
+    bump_kernel,
+    filter_columns,
+    mad,
+    peaks,
+    strengths,
+)
 from micromimic.motion.candidates import Scene, read_peak
 from micromimic.motion.gates import GateConfig, Gates, find_blinks, head_speed, light_change
 from micromimic.motion.spotting import SpottingConfig, spot
@@ -320,3 +328,14 @@ def test_signal_log_keeps_rows_across_blocks():
     assert signals.brightness[4] == 4.0 and signals.segments[4] == 0
     assert np.isnan(signals.brightness[2]) and signals.segments[2] == -1
     assert set(signals.landmarks) == {0} and signals.others_seen == 3
+
+
+def test_peaks_are_scipys() -> None:
+    rng = np.random.default_rng(3)
+    for count in (0, 1, 2, 3, 40, 400):
+        for apart in (1, 2, 7):
+            score = rng.normal(size=count)
+            expected, _ = find_peaks(score, height=0.2, distance=apart)
+            found = peaks(score, 0.2, apart)
+            assert sorted(found) == sorted(expected)
+            assert (np.diff(score[found]) <= 0).all()

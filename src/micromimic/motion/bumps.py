@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import irfft, next_fast_len, rfft
 from scipy.ndimage import gaussian_filter1d, median_filter
-from scipy.signal import fftconvolve
 
 Array = NDArray[np.float64]
 
@@ -51,7 +51,36 @@ def filter_columns(x: Array, kernel: Array) -> Array:
     """
     half = len(kernel) // 2
     padded = np.pad(x, ((half, half), (0, 0)), mode="edge")
-    return np.asarray(fftconvolve(padded, kernel[:, None], mode="valid", axes=0))
+    size = next_fast_len(len(padded), real=True)
+    product = rfft(padded, size, axis=0) * rfft(kernel, size)[:, None]
+    # The circular product is right wherever the kernel lies within the data.
+    return np.asarray(irfft(product, size, axis=0)[2 * half : len(padded)])
+
+
+def peaks(score: Array, least: float, apart: int) -> NDArray[np.intp]:
+    """Where a score peaks, the highest first; a plateau counts in its middle.
+
+    `scipy.signal` has the same, and takes .4 s to import.
+
+    Args:
+        score: (n,).
+        least: lower peaks do not count.
+        apart: samples; of peaks that lie nearer the higher counts.
+
+    >>> peaks(np.array([0.0, 3, 0, 5, 5, 5, 0, 2, 9]), 1.0, 3)
+    array([4, 1])
+    """
+    starts = np.flatnonzero(np.diff(score, prepend=np.nan) != 0)
+    middles = (starts + np.append(starts[1:], len(score)) - 1) // 2
+    level = score[starts]
+    higher = level[1:-1] > np.maximum(level[:-2], level[2:])
+    found = middles[1:-1][higher & (level[1:-1] >= least)]
+    free, kept = np.ones(len(score), bool), []
+    for place in found[np.argsort(-score[found], kind="stable")]:
+        if free[place]:
+            kept.append(place)
+            free[max(0, place - apart + 1) : place + apart] = False
+    return np.array(kept, np.intp)
 
 
 def mad(x: NDArray[np.floating], axis: int = 0) -> Array:

@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import find_peaks
 
-from micromimic.motion.bumps import Array, BumpResponse
+from micromimic.motion.bumps import Array, BumpResponse, peaks
 from micromimic.motion.gates import MOUTH_CELLS, Gates
 from micromimic.motion.spotting_config import SpottingConfig
 
@@ -64,21 +63,19 @@ class Candidate:
 
 def peaks_of(score: Array, rate: float, config: SpottingConfig) -> NDArray[np.intp]:
     """Samples at which the score peaks above the threshold, the highest first."""
-    distance = max(1, round(PEAKS_APART * rate))
-    peaks, _ = find_peaks(score, height=config.threshold, distance=distance)
-    return np.asarray(peaks[np.argsort(-score[peaks], kind="stable")])
+    return peaks(score, config.threshold, max(1, round(PEAKS_APART * rate)))
 
 
-def read_peaks(scene: Scene, peaks: NDArray[np.intp], config: SpottingConfig) -> list[Candidate]:
+def read_peaks(scene: Scene, places: NDArray[np.intp], config: SpottingConfig) -> list[Candidate]:
     """Each peak read and judged, in the given order; one that overlaps an earlier one is dropped.
 
     Args:
         scene: what they are read from.
-        peaks: samples, as ``peaks_of`` gives them.
+        places: samples, as ``peaks_of`` gives them.
         config: limits.
     """
     kept: list[Candidate] = []
-    for peak in peaks:
+    for peak in places:
         item = read_peak(int(peak), scene, config)
         if item is not None and all(apart(item, other, scene.rate) for other in kept):
             kept.append(item)

@@ -15,11 +15,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import find_peaks
 
 from micromimic.canonical import INTEROCULAR, scale_of
 from micromimic.face.signals import FaceSignals
-from micromimic.motion.bumps import Array, local_rest, mad, smooth
+from micromimic.motion.bumps import Array, local_rest, mad, peaks, smooth
 from micromimic.motion.gates import MOUTH_CELLS, bridge_blinks, dilate, find_blinks, head_speed
 from micromimic.motion.spotting import Spotted, SpottingConfig, SpottingResult
 from micromimic.motion.stretches import Stretch, grid_rate, stretches
@@ -138,10 +137,9 @@ def _of_part(part: _Part, noise: Array, config: SpottingConfig) -> list[Spotted]
     """The strongest first; what overlaps a stronger one, accepted or not, is a part of it."""
     energy = ((part.moved / noise) ** 2).sum(-1)
     score = np.sqrt(np.sort(energy, axis=1)[:, -config.top_cells :].mean(1))
-    peaks, _ = find_peaks(score, height=_THRESHOLD, distance=max(1, round(0.3 * part.rate)))
     taken = np.zeros(len(score), bool)
     found = []
-    for peak in sorted(peaks.tolist(), key=lambda i: -score[i]):
+    for peak in peaks(score, _THRESHOLD, max(1, round(0.3 * part.rate))).tolist():
         if taken[peak]:
             continue
         strong = energy[peak] >= 0.25 * energy[peak].max()

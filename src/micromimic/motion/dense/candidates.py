@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import find_peaks
 
+from micromimic.motion.bumps import peaks
 from micromimic.motion.dense.measure import DenseSignals
 from micromimic.motion.dense.noise import Judged, NoiseConfig, moments_a_second
 
@@ -86,8 +86,7 @@ def tail_of(signals: DenseSignals, judged: Judged) -> Tail:
 
     A face's noise knows no direction: the opposite of each pattern answers to it as often.
     """
-    peaks = _peaks(signals, judged.null)
-    excess = judged.null[peaks] - _TAIL
+    excess = judged.null[_peaks(signals, judged.null)] - _TAIL
     excess = excess[excess > 0]
     count, minutes, scale = _TAIL_PRIOR
     known = int(np.isfinite(judged.score).sum())
@@ -109,10 +108,10 @@ def find_candidates(
         per_minute: false alarms.
     """
     threshold = tail.threshold(per_minute)
-    peaks = [int(i) for i in _peaks(signals, judged.score) if judged.score[i] > threshold]
     return [
-        candidate_at(i, signals, judged, tail)
-        for i in sorted(peaks, key=lambda i: -judged.score[i])
+        candidate_at(int(i), signals, judged, tail)
+        for i in _peaks(signals, judged.score)
+        if judged.score[i] > threshold
     ]
 
 
@@ -155,5 +154,4 @@ def _peaks(signals: DenseSignals, score: Array) -> NDArray[np.intp]:
     if len(score) < 2:
         return np.zeros(0, np.intp)
     apart = max(1, int(APART_S * moments_a_second(signals.times)))
-    peaks, _ = find_peaks(np.nan_to_num(score, nan=-1.0), height=1e-9, distance=apart)
-    return np.asarray(peaks)
+    return peaks(np.nan_to_num(score, nan=-1.0), 1e-9, apart)
