@@ -14,7 +14,7 @@ from micromimic.errors import InputError, SourceLostError
 from micromimic.media.closing import Closing
 from micromimic.media.frames import Frame
 from micromimic.media.live_clock import Pacer
-from micromimic.media.mailbox import Clock, Mailbox
+from micromimic.media.prefetch import Prefetch
 
 QUEUE_BYTES: Final = 48 * 2**20
 JOIN_S: Final = 30.0
@@ -63,54 +63,22 @@ class LiveSource(Protocol):
         """Give the camera or file back; may be called twice, and from another thread."""
 
 
-class QueuedSource(Closing):
-    """Base of our sources: frames wait in a bounded queue until they are due and taken."""
-
-    def __init__(self, name: str, *, finite: bool, length: int, clock: Clock) -> None:
-        self.name, self.finite = name, finite
-        self._clock = clock
-        self._queue = Mailbox[Arrival](length, clock=clock)
-
-    def next(self, timeout: float) -> Arrival | None:
-        """The next frame; see ``LiveSource``."""
-        return self._queue.take(timeout, attrgetter("arrived"))
-
-    def reopen(self) -> bool:
-        """False: there is nothing to open."""
-        return False
-
-    def close(self) -> None:
-        """Drop what waits, and end."""
-        self._queue.close()
-
-
-class ReaderSource(QueuedSource):
+class ReaderSource(Closing):
     """Base of camera, file and stream: a thread of its own reads, so ``next`` keeps its timeout.
 
-    The thread starts with the first ``next``. The device is the constructor's until then, and the
-    thread's from then on.
-
-    Args:
-        name, finite, length, clock: as said above; ``length`` arrivals may wait.
-        speed: arrivals are handed out at most this much faster than the frames' own times.
-        patient: the thread waits where the queue is full; else the newest frame is dropped.
+    It begins with the first ``next``, and from then on the device is its own. A subclass sets what
+    its ``_open`` needs, and there what is not as here, before and while it opens its device.
     """
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        finite: bool = False,
-        length: int,
-        clock: Clock,
-        speed: float = math.inf,
-        patient: bool = True,
-    ) -> None:
-        super().__init__(name, finite=finite, length=length, clock=clock)
-        self._patient = patient
+    finite = False
+    _length = 64  # frames that may wait; see queue_length
+    _patient = True  # the thread waits where they do; else the newest is dropped
+    _wanted = False  # somebody has asked for a frame
+
+    def __init__(self, name: str, speed: float = math.inf) -> None:
+        self.name = name
         self._pacer = Pacer(speed)
-        self._wanted = False  # somebody has asked for a frame
-        self._thread: threading.Thread | None = None
+        self._reading: Prefetch[Arrival] | None = None
         self._stop = threading.Event()
         self._state = threading.RLock()
         self._connect()
@@ -128,15 +96,31 @@ class ReaderSource(QueuedSource):
             self._arrivals = self._open(device)
             self._device = device.pop_all()
 
+    def _start(self) -> Prefetch[Arrival]:
+        with self._state:
+            if self._reading is None:
+                if self._stop.is_set():
+                    raise EOFError("closed")
+                self._reading = Prefetch(self._paced, self._length, patient=self._patient)
+            return self._reading
+
+    def _paced(self) -> Iterator[Arrival]:
+        with self._device:
+            for arrival in self._arrivals:
+                if self._stop.is_set():
+                    return
+                due = self._pacer.due(arrival.frame.time, arrival.arrived)
+                yield replace(arrival, arrived=due)
+
     def next(self, timeout: float) -> Arrival | None:
         """The next frame; see ``LiveSource``."""
         self._wanted = True
-        self._start()
-        return super().next(timeout)
+        return self._start().items.take(timeout, attrgetter("arrived"))
 
     def reopen(self) -> bool:
         """Try once to open a lost source again; a recording would begin anew, and is not."""
-        join_reader(self._thread, self.name)
+        if self._reading is not None:
+            join_reader(self._reading.thread, self.name)
         if self.finite or self._stop.is_set():
             return False
         try:
@@ -147,48 +131,28 @@ class ReaderSource(QueuedSource):
             if self._stop.is_set():
                 self._device.close()
                 return False
-            self._thread = None
-            self._queue.reset()
+            self._reading = None
         return True
 
     def close(self) -> None:
         """Stop reading and wait until the thread is gone; may be called twice, from any thread."""
         with self._state:
             self._stop.set()
-            self._queue.close()
-            if self._thread is None:
+            reading = self._reading
+            if reading is None:
                 self._device.close()
-        join_reader(self._thread, self.name)
-
-    def _start(self) -> None:
-        with self._state:
-            if self._thread is None and not self._stop.is_set():
-                self._thread = threading.Thread(
-                    target=self._run, name="micromimic-source", daemon=True
-                )
-                self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            for arrival in self._arrivals:
-                if self._stop.is_set():
-                    return
-                due = self._pacer.due(arrival.frame.time, arrival.arrived)
-                self._queue.offer(replace(arrival, arrived=due), wait=self._patient)
-            self._queue.end()
-        except Exception as error:  # noqa: BLE001 - handed to the thread that takes the frames
-            self._queue.end(error)
-        finally:
-            self._device.close()
+                return
+        reading.items.close()
+        join_reader(reading.thread, self.name)
 
 
-def join_reader(thread: threading.Thread | None, name: str) -> None:
+def join_reader(thread: threading.Thread, name: str) -> None:
     """Wait until a thread that reads a source is gone; it may be the caller's own.
 
     Raises:
         SourceLostError: the source does not let go.
     """
-    if thread is None or thread is threading.current_thread():
+    if thread is threading.current_thread():
         return
     thread.join(JOIN_S)
     if thread.is_alive():

@@ -22,7 +22,6 @@ from micromimic.errors import InputError, SourceLostError
 from micromimic.media.frames import Frame
 from micromimic.media.live import Arrival, ReaderSource, queue_length
 from micromimic.media.live_clock import StreamClock
-from micromimic.media.mailbox import Clock
 
 HIGHEST_FPS: Final = 1000.0
 """Asked for where the caller names no rate: a driver takes the nearest that it has."""
@@ -96,11 +95,12 @@ class CameraSource(ReaderSource):
         device: number from 0, or a device path such as ``/dev/video0``.
         options: size and rate to ask for.
         open_capture: opens the device: what it gives is used as a ``cv2.VideoCapture``.
-        clock: arrival times.
 
     Raises:
         InputError: no such camera, it is in use, or it gives no picture.
     """
+
+    _patient = False
 
     def __init__(
         self,
@@ -108,7 +108,6 @@ class CameraSource(ReaderSource):
         options: CameraOptions | None = None,
         *,
         open_capture: Callable[[int | str], Any] = open_camera,
-        clock: Clock = time.monotonic,
     ) -> None:
         self._camera = device
         self._options = options or CameraOptions()
@@ -116,9 +115,8 @@ class CameraSource(ReaderSource):
         self._times = StreamClock()
         self._numbers = itertools.count()
         self._size: tuple[int, int] | None = None
-        name = f"camera {device}" if isinstance(device, int) else device
-        length = queue_length(self._options.width, self._options.height)
-        super().__init__(name, length=length, clock=clock, patient=False)
+        self._length = queue_length(self._options.width, self._options.height)
+        super().__init__(f"camera {device}" if isinstance(device, int) else device)
 
     def _open(self, device: ExitStack) -> Iterator[Arrival]:
         capture = self._open_capture(self._camera)
@@ -143,7 +141,7 @@ class CameraSource(ReaderSource):
                 there, picture = capture.read()
             except cv2.error as error:
                 reason = " ".join(str(error).split())
-            arrived = self._clock()
+            arrived = time.monotonic()
             if not there or picture is None:
                 raise SourceLostError(
                     f"expected a picture from {self.name}, got {reason}; it is tried again"

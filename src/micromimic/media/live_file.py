@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 from micromimic.media.live import Arrival, ReaderSource, queue_length
-from micromimic.media.mailbox import Clock
 from micromimic.media.video import open_source
 
 _DECODED_AHEAD: Final = 8
@@ -24,7 +23,6 @@ class FileSource(ReaderSource):
     Args:
         path: a video file, or a folder of pictures with ``fps``.
         fps: overrides the file's timestamps; needed for a folder.
-        clock: what the speed is measured by.
         track: which of a file's video tracks, from 1; None leaves it to ``choose_track``.
 
     Raises:
@@ -34,19 +32,20 @@ class FileSource(ReaderSource):
         notices: what was chosen or noticed when the file was opened.
     """
 
+    finite = True
+
     def __init__(
         self,
         path: str | Path,
         fps: float | None = None,
         *,
-        clock: Clock = time.monotonic,
         track: int | None = None,
     ) -> None:
         self._source = open_source(path, fps, read_ahead=_DECODED_AHEAD, track=track)
         self.notices = self._source.notices
-        length = queue_length(self._source.width, self._source.height)
-        super().__init__(str(path), finite=True, length=length, clock=clock, speed=1.0)
+        self._length = queue_length(self._source.width, self._source.height)
+        super().__init__(str(path), speed=1.0)
 
     def _open(self, device: ExitStack) -> Iterator[Arrival]:
         frames = device.enter_context(self._source)
-        return (Arrival(frame, self._clock()) for frame in frames)
+        return (Arrival(frame, time.monotonic()) for frame in frames)

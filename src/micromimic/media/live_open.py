@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from micromimic.errors import InputError
 from micromimic.media.live import LiveSource
-from micromimic.media.mailbox import Clock
 
 if TYPE_CHECKING:
     from micromimic.media.live_camera import CameraOptions
@@ -26,7 +24,6 @@ def open_live(
     *,
     fps: float | None = None,
     camera: CameraOptions | None = None,
-    clock: Clock = time.monotonic,
     track: int | None = None,
 ) -> LiveSource:
     """Open a live source.
@@ -38,7 +35,6 @@ def open_live(
             is returned as it is.
         fps: for a file it overrides the timestamps, for a folder it is needed.
         camera: size and rate to ask a camera for.
-        clock: arrival times.
         track: which of a file's video tracks, from 1; nothing else has a choice.
 
     Raises:
@@ -55,7 +51,7 @@ def open_live(
     if source is None:
         from micromimic.media.live_push import PushSource  # noqa: PLC0415
 
-        return PushSource(clock=clock)
+        return PushSource()
     if isinstance(source, str) and source.isascii() and source.isdigit():
         source = int(source)
     device = isinstance(source, str) and _DEVICE.fullmatch(source) is not None
@@ -63,7 +59,7 @@ def open_live(
     if isinstance(source, Path) or (isinstance(source, str) and not device and scheme is None):
         from micromimic.media.live_file import FileSource  # noqa: PLC0415
 
-        return FileSource(Path(source), fps, clock=clock, track=track)
+        return FileSource(Path(source), fps, track=track)
     if track is not None:
         raise InputError(
             f"expected a video file to choose track {track} of, got another source; leave --track "
@@ -78,11 +74,11 @@ def open_live(
             )
         from micromimic.media.live_stream import StreamSource  # noqa: PLC0415
 
-        return StreamSource(source, clock=clock)
+        return StreamSource(source)
     if isinstance(source, str | int) and not isinstance(source, bool):
         from micromimic.media.live_camera import CameraSource  # noqa: PLC0415
 
-        return CameraSource(source, camera, clock=clock)
+        return CameraSource(source, camera)
     if all(callable(getattr(source, name, None)) for name in ("next", "reopen", "close")):
         return cast(LiveSource, source)
     raise InputError(

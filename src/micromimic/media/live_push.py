@@ -13,17 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.errors import InputError
+from micromimic.media.closing import Closing
 from micromimic.media.frames import Frame
 from micromimic.media.limits import check_size
-from micromimic.media.live import Arrival, QueuedSource, queue_length
+from micromimic.media.live import Arrival, queue_length
 from micromimic.media.live_clock import StreamClock
-from micromimic.media.mailbox import Clock
+from micromimic.media.mailbox import Clock, Mailbox
 
 MIN_SIDE: Final = 32
 """Smaller pictures can hold no face."""
 
 
-class PushSource(QueuedSource):
+class PushSource(Closing):
     """A live source whose frames a caller hands in, from any thread; see ``LiveSource``.
 
     A frame that finds the queue full is dropped, and its number stays unused: ``Frame.index``
@@ -55,9 +56,11 @@ class PushSource(QueuedSource):
         length: int | None = None,
         clock: Clock = clocks.monotonic,
     ) -> None:
-        super().__init__(name, finite=True, length=length or 1, clock=clock)
+        self.name, self.finite = name, True
         self.dropped = 0
         self._length = length
+        self._clock = clock
+        self._queue = Mailbox[Arrival](length or 1)
         self._lock = threading.Lock()
         self._shape: tuple[int, ...] | None = None
         self._timed: bool | None = None
@@ -118,6 +121,18 @@ class PushSource(QueuedSource):
     def end(self) -> None:
         """No more frames come; those that wait are still taken, then the source ends."""
         self._queue.end()
+
+    def next(self, timeout: float) -> Arrival | None:
+        """The next frame; EOFError after ``end`` or ``close``."""
+        return self._queue.take(timeout)
+
+    def reopen(self) -> bool:
+        """False: there is nothing to open."""
+        return False
+
+    def close(self) -> None:
+        """Drop what waits; frames pushed later are dropped too."""
+        self._queue.close()
 
 
 def _check_picture(picture: Any, shape: tuple[int, ...] | None) -> None:

@@ -23,7 +23,6 @@ from micromimic.media.geometry import Geometry, geometry_of
 from micromimic.media.limits import MOST_PIXELS
 from micromimic.media.live import Arrival, ReaderSource, queue_length
 from micromimic.media.live_clock import CATCH_UP, StreamClock
-from micromimic.media.mailbox import Clock
 from micromimic.media.pixels import gray_of, rgb_of
 from micromimic.media.tracks import is_default, playable
 
@@ -53,7 +52,6 @@ class StreamSource(ReaderSource):
         url: ``rtsp://``, ``rtsps://``, ``http://`` or ``https://``; a name and password in it are
             used and never shown.
         open_timeout, read_timeout: seconds without an answer, or without data, until it is lost.
-        clock: arrival times.
 
     Raises:
         InputError: no answer, no such stream, or no video in it.
@@ -65,7 +63,6 @@ class StreamSource(ReaderSource):
         *,
         open_timeout: float = OPEN_TIMEOUT_S,
         read_timeout: float = READ_TIMEOUT_S,
-        clock: Clock = time.monotonic,
     ) -> None:
         self._url = url
         self._timeout = open_timeout, read_timeout
@@ -73,7 +70,7 @@ class StreamSource(ReaderSource):
         self._numbers = itertools.count()
         self._geometry: Geometry | None = None
         # Patient: what is held back waits, still compressed, in the sender's buffers.
-        super().__init__(shown(url), length=64, clock=clock)
+        super().__init__(shown(url))
         if not self.finite:
             # What comes until somebody asks is read and let go: it would be old by then.
             self._start()
@@ -104,7 +101,7 @@ class StreamSource(ReaderSource):
         if self.finite:  # what was read to see what it is must not be missing
             with contextlib.suppress(av.error.FFmpegError):
                 container.seek(container.start_time or 0)
-        self._queue.most = queue_length(stream.width, stream.height)
+        self._length = queue_length(stream.width, stream.height)
         self._times.live = not self.finite
         self._pacer.speed = 1.0 if self.finite else CATCH_UP
         return self._read(container, stream)
@@ -123,7 +120,7 @@ class StreamSource(ReaderSource):
                 if self._stop.is_set():
                     return
                 if self._wanted or self.finite:
-                    arrived = self._clock()
+                    arrived = time.monotonic()
                     pts = picture.pts if timed else None
                     played = played if pts is None else float(pts * base)
                     seconds = self._times.seconds(pts, arrived)

@@ -20,26 +20,34 @@ class Prefetch(Closing, Generic[T]):
     The thread starts with the object and ends with ``close``, at the end of the items, or with an
     error, which is raised where the items are taken. Use it as a context manager.
 
+    Args:
+        make: begins.
+        ahead: items that may wait.
+        patient: the thread waits where as many do; else the newest is dropped.
+
     >>> with Prefetch(lambda: iter(range(3)), ahead=2) as items:
     ...     list(items)
     [0, 1, 2]
     """
 
-    def __init__(self, make: Callable[[], Iterator[T]], ahead: int) -> None:
+    def __init__(
+        self, make: Callable[[], Iterator[T]], ahead: int, *, patient: bool = True
+    ) -> None:
         self._make = make
-        self._items = Mailbox[T](max(1, ahead))
-        self._thread = threading.Thread(target=self._work, name="micromimic-read", daemon=True)
-        self._thread.start()
+        self._patient = patient
+        self.items = Mailbox[T](max(1, ahead))
+        self.thread = threading.Thread(target=self._work, name="micromimic-read", daemon=True)
+        self.thread.start()
 
     def _work(self) -> None:
         source = self._make()
         try:
             for item in source:
-                if not self._items.offer(item, wait=True):
+                if not self.items.offer(item, wait=self._patient) and self._patient:
                     return
-            self._items.end()
+            self.items.end()
         except BaseException as error:  # noqa: BLE001 - handed to the thread that reads
-            self._items.end(error)
+            self.items.end(error)
         finally:
             close = getattr(source, "close", None)
             if close is not None:
@@ -49,10 +57,10 @@ class Prefetch(Closing, Generic[T]):
         return self
 
     def __next__(self) -> T:
-        return next(self._items)
+        return next(self.items)
 
     def close(self) -> None:
         """Stop the thread and wait until it is gone; may be called twice."""
-        self._items.close()
-        while self._thread.is_alive():
-            self._thread.join(_POLL_S)
+        self.items.close()
+        while self.thread.is_alive():
+            self.thread.join(_POLL_S)
