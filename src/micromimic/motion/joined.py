@@ -7,7 +7,7 @@ either is an event.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,7 +19,7 @@ from micromimic.labels import REGIONS
 from micromimic.media.frames import Frames
 from micromimic.motion.dense.candidates import (
     SAME_S,
-    Tail,
+    DenseCandidate,
     detection_limits,
     find_candidates,
     seen_at,
@@ -27,7 +27,7 @@ from micromimic.motion.dense.candidates import (
 )
 from micromimic.motion.dense.look import Movement, look_again
 from micromimic.motion.dense.measure import DenseSignals
-from micromimic.motion.dense.noise import Judged, judge
+from micromimic.motion.dense.noise import judge
 from micromimic.motion.spotting import Spotted, SpottingResult, spot
 from micromimic.motion.spotting_config import SpottingConfig
 from micromimic.motion.stretches import grid_rate
@@ -37,6 +37,10 @@ from micromimic.types import DetectionLimits
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+SURE: Final = 7.0
+"""Multiples of the cells' noise from which on a movement needs no confirmation by the flow..."""
+COMMON: Final = 20.0
+"""...and how often a minute chance may make, in the flow, what a weaker one looks like there."""
 OPEN_UNITS: Final = 0.6
 """A moment is open if a movement of so many units somewhere on the face is found half the time."""
 
@@ -67,6 +71,7 @@ def find(
     dense = dense.only(signals.segments[dense.frames] == dense.segments)  # of who was chosen
     judged = judge(dense)
     tail = tail_of(dense, judged)
+    cells = _confirmed(cells, signals.times, lambda time: seen_at(time, dense, judged, tail))
     candidates = [
         item
         for item in find_candidates(dense, judged, tail, config.false_alarms)
@@ -75,7 +80,7 @@ def find(
     rate = grid_rate(signals.times)
     looked = look_again(frames, signals, candidates, judged.filters, rate, config)
     limits = detection_limits(judged, tail, config.false_alarms)
-    events = _events(cells.events, looked, signals, (dense, judged, tail))
+    events = _events(cells.events, looked)
     seen = np.asarray((limits <= OPEN_UNITS).any(1))
     spotting = replace(
         _opened(cells.spotting, _spans(dense.times, seen), 1 / rate),
@@ -87,13 +92,29 @@ def find(
     )
 
 
-def _events(
-    cells: Sequence[Spotted],
-    looked: Sequence[Movement],
-    signals: FaceSignals,
-    measured: tuple[DenseSignals, Judged, Tail],
-) -> tuple[Spotted, ...]:
-    events = [replace(e, dense=seen_at(signals.times[e.apex], *measured)) for e in cells]
+def confirmed(score: float, seen: DenseCandidate | None) -> bool:
+    """Whether a movement of the cells stands out of what the whole face does.
+
+    Args:
+        score: multiples of the cells' noise.
+        seen: what the dense flow saw of it.
+    """
+    return score >= SURE or (seen is not None and seen.false_alarms <= COMMON)
+
+
+def _confirmed(
+    cells: SpottingResult, times: Array, see: Callable[[float], DenseCandidate | None]
+) -> SpottingResult:
+    """The cells' events with what the dense flow saw of them; others are rejected."""
+    events = [replace(e, dense=see(float(times[e.apex]))) for e in cells.events]
+    kept = tuple(e for e in events if confirmed(e.score, e.dense))
+    gone = [Rejected(float(times[e.apex]), "crowded") for e in events if e not in kept]
+    rejected = tuple(sorted([*cells.spotting.rejected, *gone], key=lambda r: r.peak))
+    return replace(cells, events=kept, spotting=replace(cells.spotting, rejected=rejected))
+
+
+def _events(cells: Sequence[Spotted], looked: Sequence[Movement]) -> tuple[Spotted, ...]:
+    events = list(cells)
     for item in sorted(looked, key=lambda m: -m.candidate.score):
         beside = any(item.onset <= e.offset and e.onset <= item.offset for e in events)
         if not item.reason and not beside:

@@ -21,6 +21,7 @@ from micromimic.face.signals import FaceRow, FaceSignals, signals_of
 from micromimic.motion.candidates import Candidate
 from micromimic.motion.dense.candidates import DenseCandidate
 from micromimic.motion.dense.stream import DenseStream, Recent
+from micromimic.motion.joined import confirmed
 from micromimic.motion.spotting import Noise, Part, measure, noise_of, read, weigh
 from micromimic.motion.spotting_config import SpottingConfig
 from micromimic.motion.stretches import BRIDGE, grid_rate
@@ -280,11 +281,13 @@ class LiveSpotter:
         assert self._noise is not None
         response = weigh(part, self._noise, self.config, ends=over)
         since = self._decided - NEIGHBOURS_S
+        dense = [] if self._dense is None else self._of_dense(self._dense, part, settled)
         cells = [
             self._of_cells(item, part, signals, numbers)
             for item in read(part, response, self._noise.rate, self.config, ends=over, since=since)
         ]
-        return cells + self._of_dense(cells, part, settled)
+        of_cells = [item.seen for item in cells if not item.reason]
+        return cells + [d for d in dense if all(_overlap(d.seen, seen) <= 0 for seen in of_cells)]
 
     def _of_cells(
         self, item: Candidate, part: Part, signals: FaceSignals, numbers: np.ndarray
@@ -299,23 +302,21 @@ class LiveSpotter:
         late = now - interval.offset > self.timing.late
         segment = int(signals.segments[rows[1]])
         dense = None if self._dense is None else self._dense.seen_at(interval.apex)
+        alone = self._dense is not None and not confirmed(item.score, dense)
+        reason = item.reason or ("crowded" if alone else "")
         seen = Sighting(0, (first, middle, end), interval, item.score, segment, late, dense)
-        return _Reading(seen, item.reason, ready)
+        return _Reading(seen, reason, ready)
 
-    def _of_dense(self, cells: Sequence[_Reading], part: Part, settled: float) -> list[_Reading]:
-        if self._dense is None:
-            return []
+    def _of_dense(self, dense: DenseStream, part: Part, settled: float) -> list[_Reading]:
         start, now = float(part.stretch.times[0]), float(part.stretch.times[-1])
         readings = []
-        for item in self._dense.read(max(start, self._decided), settled, now):
+        for item in dense.read(max(start, self._decided), settled, now):
             times_noise = item.candidate.amplitude / item.candidate.deviation
             late = now - item.interval.offset > self.timing.late
             seen = Sighting(
                 0, item.frames, item.interval, times_noise, item.segment, late, item.candidate
             )
-            of_cells = any(not c.reason and _overlap(c.seen, seen) > 0 for c in cells)
-            within = start <= item.interval.apex <= now
-            if within and not of_cells:
+            if start <= item.interval.apex <= now:
                 readings.append(_Reading(seen, item.reason, item.complete))
         return readings
 
