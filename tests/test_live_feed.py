@@ -53,7 +53,7 @@ class Published:
 
     def __init__(self, **access: Any) -> None:
         self.listeners = Listeners()
-        self.feed = Feed(Access(**{"port": 0, **access}), self.listeners.listening)
+        self.feed = Feed(Access(**{"port": 0, **access}), self.listeners.add)
         self.address = self.feed.address
         self.publish = self.listeners.put
 

@@ -249,7 +249,7 @@ def test_silent_live_sockets_take_no_session(place: tuple[Site, int]) -> None:
 
 def test_silent_connections_keep_no_client_from_a_feed() -> None:
     most, _ = connections.limits()
-    with Feed(Access(port=0), Listeners().listening) as feed, contextlib.ExitStack() as open_ends:
+    with Feed(Access(port=0), Listeners().add) as feed, contextlib.ExitStack() as open_ends:
         port = int(feed.address.rpartition(":")[2])
         silent = [open_ends.enter_context(knock(port)) for _ in range(most)]
         with connect(feed.address):
@@ -258,7 +258,7 @@ def test_silent_connections_keep_no_client_from_a_feed() -> None:
 
 def test_a_feed_does_not_wait_for_a_head_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "HEAD_S", 0.2)
-    with Feed(Access(port=0), Listeners().listening) as feed:
+    with Feed(Access(port=0), Listeners().add) as feed:
         port = int(feed.address.rpartition(":")[2])
         there = knock(port, b"GET / HTTP/1.1\r\nX: ")
         assert ended(there)

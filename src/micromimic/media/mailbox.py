@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, Generic, Self, TypeVar
 
+from micromimic.media.closing import Closing
+
 Clock = Callable[[], float]
 """Seconds that only rise, as ``time.monotonic``."""
 
@@ -19,7 +21,7 @@ _SLICE_S: Final = 0.5
 """A wait without a limit could not be interrupted everywhere."""
 
 
-class Mailbox(Generic[T]):
+class Mailbox(Closing, Generic[T]):
     """A bounded queue of any number of writers and one reader; it can end, fail and be closed.
 
     What happens when it is full is the writer's choice: ``put`` never waits and never refuses, but

@@ -12,7 +12,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
@@ -170,13 +169,13 @@ class LiveSession(Closing):
         """Whether there was a face so far."""
         return self._follower.segment >= 0
 
-    def listen(self, waiting: int) -> AbstractContextManager[Mailbox[LiveMessage]]:
-        """A mailbox of one's own, with everything from now on; any number may listen.
+    def listen(self, waiting: int) -> Mailbox[LiveMessage]:
+        """A mailbox of one's own until it is closed, with everything from now on; any number may.
 
         Args:
             waiting: messages of passing interest that may wait to be read.
         """
-        return self._listeners.listening(waiting)
+        return self._listeners.add(waiting)
 
     def take_error(self) -> BaseException | None:
         """What ended the session if it was no regular end, once.

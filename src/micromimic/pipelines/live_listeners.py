@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Iterator
 from typing import Final
 
 from micromimic.media.mailbox import Mailbox
-from micromimic.pipelines.live_messages import (
-    CurvePoint,
-    FaceShape,
-    LiveMessage,
-    Started,
-    Status,
-)
+from micromimic.pipelines.live_messages import CurvePoint, FaceShape, LiveMessage, Started, Status
 
 MOST_PASSING: Final = 4000
 """Messages of passing interest that wait for a slow listener."""
 _REPLAYED: Final = (Started, FaceShape, Status)
+_DRAWN: Final = (CurvePoint, FaceShape)
+_PASSING: Final = (*_DRAWN, Status)
 
 
 class Listeners:
@@ -40,42 +34,35 @@ class Listeners:
         self._ended = False
 
     def add(self, most: int = MOST_PASSING, *, curve: bool = True) -> Mailbox[LiveMessage]:
-        """Begin to listen: the last start, shape and status come first.
+        """Begin to listen, until the mailbox is closed: first the last start, shape and status.
 
         Args:
             most: messages of passing interest that may wait.
             curve: also the motion of each frame, and the face's shape.
         """
-        box = Mailbox[LiveMessage](most, passes=_passes)
+        box = Mailbox[LiveMessage](most, passes=lambda item: isinstance(item, _PASSING))
         with self._lock:
             for kind in _REPLAYED:
-                if kind in self._last and (curve or kind is not FaceShape):
+                if kind in self._last and (curve or kind not in _DRAWN):
                     box.put(self._last[kind])
+            self._boxes[box] = curve
             if self._ended:
                 box.end()
-            else:
-                self._boxes[box] = curve
         return box
-
-    @contextlib.contextmanager
-    def listening(self, most: int) -> Iterator[Mailbox[LiveMessage]]:
-        """Listen within ``with``."""
-        box = self.add(most)
-        try:
-            yield box
-        finally:
-            with self._lock:
-                self._boxes.pop(box, None)
 
     def put(self, message: LiveMessage) -> None:
         """Hand a message to everyone; after the end it is let go."""
-        drawn = isinstance(message, CurvePoint | FaceShape)
+        drawn = isinstance(message, _DRAWN)
         with self._lock:
             if isinstance(message, _REPLAYED):
                 self._last[type(message)] = message
-            for box, curve in self._boxes.items():
-                if curve or not drawn:
-                    box.put(message)
+            gone = [
+                box
+                for box, curve in self._boxes.items()
+                if (curve or not drawn) and not box.put(message)
+            ]
+            for box in gone:
+                del self._boxes[box]
 
     def end(self) -> None:
         """Nothing more comes; what waits is still taken."""
@@ -83,7 +70,3 @@ class Listeners:
             self._ended = True
             for box in self._boxes:
                 box.end()
-
-
-def _passes(message: LiveMessage) -> bool:
-    return isinstance(message, CurvePoint | FaceShape | Status)

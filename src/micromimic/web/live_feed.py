@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Final
 
 import uvicorn
@@ -33,8 +32,6 @@ _FLUSH_S: Final = 2.0
 
 router = APIRouter()
 
-Listen = Callable[[int], AbstractContextManager[Mailbox[LiveMessage]]]
-
 
 class Feed(Closing):
     """A server in a thread of its own that sends every message of a session to every client.
@@ -55,7 +52,7 @@ class Feed(Closing):
         clients: connected now.
     """
 
-    def __init__(self, access: Access, listen: Listen) -> None:
+    def __init__(self, access: Access, listen: Callable[[int], Mailbox[LiveMessage]]) -> None:
         self.listen = listen
         self.clients: set[Mailbox[LiveMessage]] = set()
         self._listening = listen_on(access.host, access.port, "--websocket port")

@@ -28,7 +28,7 @@ from micromimic.media.live_push import MIN_SIDE, PushSource
 from micromimic.plain import json_text
 from micromimic.web import live_wire
 from micromimic.web.context import MAX_LIVE_SESSIONS, Watched, Workstation, workstation
-from micromimic.web.errors import ApiError, response_for
+from micromimic.web.errors import response_for
 from micromimic.web.live_keep import Keeper
 from micromimic.web.live_wire import BROKEN, NOT_ALLOWED, NOT_UNDERSTOOD, TRY_LATER, close, send
 from micromimic.web.schemas import ID_PATTERN, PRINTABLE, WRITTEN
@@ -105,17 +105,17 @@ async def live(socket: WebSocket) -> None:
         here.live.discard(slot)
 
 
-async def _goodbye(socket: WebSocket, error: BaseException | None) -> None:
+async def _goodbye(socket: WebSocket, error: Exception | None) -> None:
     """Say why it ends to a client that is still there.
 
     The error is handed on and never raised again: its traceback would hold the frames that hold it.
     """
     code = 1000
     if error is not None and not isinstance(error, WebSocketDisconnect):
-        refused = error if isinstance(error, Refused) else _broken(error)
-        code = refused.code
+        known = isinstance(error, Refused | MicromimicError)
+        code = error.code if isinstance(error, Refused) else BROKEN
         with contextlib.suppress(WebSocketDisconnect):
-            await send(socket, json_text(_error(str(refused))))
+            await send(socket, _error(str(error) if known else _line(error)))
     await close(socket, code)
 
 
@@ -182,7 +182,7 @@ class _Conversation:
         self._keeper: Keeper | None = None
         self._told = False
 
-    async def run(self) -> BaseException | None:
+    async def run(self) -> Exception | None:
         """From the start on; what went wrong."""
         tasks: list[asyncio.Task[None]] = []
         try:
@@ -194,14 +194,11 @@ class _Conversation:
         finally:
             error, kept = await _whole(self._end(tasks))
         if error is None and kept is not None:
-            if kept["type"] == "kept":  # the last frames may have met a limit after the last word
-                await self._tell_problem()
-            await send(self._socket, json_text(kept))
+            await self._tell_problem()  # the last frames may have met a limit after the last word
+            await send(self._socket, kept)
         return error
 
-    async def _end(
-        self, tasks: list[asyncio.Task[None]]
-    ) -> tuple[BaseException | None, dict[str, Any] | None]:
+    async def _end(self, tasks: list[asyncio.Task[None]]) -> tuple[Exception | None, str | None]:
         """End both tasks, the session and the video's file; what went wrong, what is kept."""
         for task in tasks:
             task.cancel()
@@ -226,7 +223,7 @@ class _Conversation:
         self._session = session
         return session
 
-    def _close(self) -> dict[str, Any] | None:
+    def _close(self) -> str | None:
         try:
             if self._session is not None:
                 self._session.close()
@@ -234,7 +231,7 @@ class _Conversation:
             kept = self._keep()
         return kept
 
-    def _keep(self) -> dict[str, Any] | None:
+    def _keep(self) -> str | None:
         """Make the video a recording; the message about it, None where nothing was to keep."""
         keeper = self._keeper
         if keeper is None:
@@ -250,7 +247,7 @@ class _Conversation:
             return _error("expected frames to keep, got none; nothing was kept")
         self._here.wake()
         counts = {"frames": keeper.frames, "left_out": keeper.left_out}
-        return {"type": "kept", "recording_id": recording.id, **counts}
+        return json_text({"type": "kept", "recording_id": recording.id, **counts})
 
     async def _read(self) -> None:
         """Take frames until the client asks to stop."""
@@ -297,7 +294,7 @@ class _Conversation:
         """Say once why the video ends before the session does."""
         if self._keeper is not None and self._keeper.problem and not self._told:
             self._told = True
-            await send(self._socket, json_text(_error(self._keeper.problem)))
+            await send(self._socket, _error(self._keeper.problem))
 
 
 async def _whole(work: Coroutine[Any, Any, T]) -> T:
@@ -321,17 +318,10 @@ def _is_stop(text: str | None) -> bool:
         return False
 
 
-def _error(message: str) -> dict[str, Any]:
-    return {"type": "error", "message": " ".join(message.split())}
+def _error(message: str) -> str:
+    return json_text({"type": "error", "message": " ".join(message.split())})
 
 
 def _line(error: Exception) -> str:
-    """An error as the API would tell it."""
+    """An error as the API would tell it, which logs what is unexpected."""
     return str(json.loads(bytes(response_for(error).body))["error"]["message"])
-
-
-def _broken(error: BaseException) -> Refused:
-    if isinstance(error, MicromimicError | ApiError):
-        return Refused(BROKEN, str(error))
-    _LOG.error("a live session broke", exc_info=error)
-    return Refused(BROKEN, "unexpected error in the server; see its log")
