@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import betaincinv
 
 from micromimic.evaluation.spotting import match_events
 from micromimic.labels import EMOTIONS
@@ -178,12 +179,10 @@ def binomial_interval(
     """
     if not 0 <= successes <= trials or trials == 0:
         raise ValueError(f"expected 0 <= successes <= trials, got {successes} of {trials}")
-    from scipy.stats import beta  # noqa: PLC0415 - scipy.stats takes 0.5 s to import
-
     tail = (1 - confidence) / 2
     missed = trials - successes
-    low = float(beta.ppf(tail, successes, missed + 1)) if successes else 0.0
-    high = float(beta.ppf(1 - tail, successes + 1, missed)) if missed else 1.0
+    low = float(betaincinv(successes, missed + 1, tail)) if successes else 0.0
+    high = float(betaincinv(successes + 1, missed, 1 - tail)) if missed else 1.0
     return low, high
 
 

@@ -57,7 +57,7 @@ class RepeatWatch:
                 this reason, too, unless all are encoded so.
         """
         apart = max(1, int((gray.size / SAMPLES) ** 0.5))
-        sample = gray[apart // 2 :: apart, apart // 2 :: apart].astype(np.float32)
+        sample = gray[apart // 2 :: apart, apart // 2 :: apart].copy().astype(np.float32)
         light = cv2.mean(sample)[0] + 1.0
         before, self._sample = self._sample, (sample, light)
         anew, self._key = key and not self._key, key
