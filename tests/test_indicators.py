@@ -9,7 +9,7 @@ from scipy import stats
 
 from micromimic.pipelines.indicators import balance_interval, indicators, poisson_interval
 from micromimic.results import Spotting
-from micromimic.types import MotionCurve, SourceInfo
+from micromimic.types import Amplitude, DetectionLimits, MotionCurve, SourceInfo
 
 from .sample_analysis import (
     empty_analysis,
@@ -155,3 +155,27 @@ def test_no_frames_at_all():
     json.dumps(found, allow_nan=False)
     assert found["found_ratio"]["value"] is None
     assert found["blinks_per_minute"]["value"] is None
+
+
+def test_the_rate_of_a_stated_size_is_over_the_time_that_shows_it():
+    """Ten minutes, of which two show movements of .3 units; two of three events are so large."""
+    times = np.arange(0, 600, 0.04)
+    brows, mouth = np.full(len(times), 0.5), np.full(len(times), np.inf)
+    brows[(times >= 60) & (times < 120)] = 0.25
+    mouth[(times >= 300) & (times < 360)] = 0.3
+    limits = DetectionLimits(times, {"forehead": brows, "mouth": mouth})
+    sizes = (0.35, 0.29, 0.3)
+    events = [
+        replace(event, amplitude=Amplitude(size, 0.05, 10 * size))
+        for event, size in zip(sample_events(evidence=False)[:3], sizes, strict=True)
+    ]
+    curve = sample_curve()
+    entry = indicators(
+        events, sample_spotting(), curve, SOURCE, sample_track(curve), limits=limits
+    )["stated_size_per_minute"]
+    low, high = poisson_interval(2)
+    assert entry["value"] == pytest.approx(1.0, rel=1e-3)
+    assert (entry["low"], entry["high"]) == pytest.approx((low / 2, high / 2), rel=1e-3)
+    assert "2 in 120.0 s" in entry["caveat"]
+    unknown = indicators((), sample_spotting(), curve, SOURCE, sample_track(curve))
+    assert "stated_size_per_minute" not in unknown

@@ -9,7 +9,7 @@ import pytest
 from micromimic.face.signals import FaceRow
 from micromimic.motion.live_curve import LiveCurve
 from micromimic.motion.live_spotting import LiveSpotter, LiveTiming, Sighting, Verdict
-from micromimic.motion.spotting import SpottingConfig, spot
+from micromimic.motion.spotting import spot
 
 from .test_spotting import BROWS, MOUTH, blink, plant, raised_cosine, still
 

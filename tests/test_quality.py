@@ -53,6 +53,9 @@ def test_frame_rate_says_what_it_resolves():
     assert "1/25 s movement falls between two frames and cannot be seen" in slow
     assert "cannot be seen" not in check(np.arange(900) / 30)["frame_rate"]
     assert "none can be resolved" in check(np.arange(150) / 5)["frame_rate"]
+    doubled = check(np.arange(3000) / 100, picture_share=0.3)["frame_rate"]
+    assert "got 30.0 new pictures a second" in doubled
+    assert "movements shorter than 0.13 s" in doubled
 
 
 def test_millisecond_timestamps_are_not_variable():

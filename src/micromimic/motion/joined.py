@@ -54,7 +54,11 @@ class Found:
 
 
 def find(
-    signals: FaceSignals, dense: DenseSignals, frames: Frames, config: SpottingConfig
+    signals: FaceSignals,
+    dense: DenseSignals,
+    frames: Frames,
+    config: SpottingConfig,
+    picture_share: float = 1.0,
 ) -> Found:
     """Find the micro-expressions of one recording.
 
@@ -63,11 +67,15 @@ def find(
         dense: what the dense flow measured in the same pass.
         frames: the recording, to look at candidates again.
         config: limits.
+        picture_share: how many of the frames show a new picture; what is too short for these is
+            not looked for.
 
     Raises:
         InputError: the file is no longer what it was in the first pass.
     """
-    cells = spot(signals, config)
+    rate = grid_rate(signals.times)
+    durations = tuple(config.durations_at(picture_share * rate))
+    cells = spot(signals, replace(config, durations=durations))
     dense = dense.only(signals.segments[dense.frames] == dense.segments)  # of who was chosen
     judged = judge(dense)
     tail = tail_of(dense, judged)
@@ -77,7 +85,6 @@ def find(
         for item in find_candidates(dense, judged, tail, config.false_alarms)
         if not any(e.onset <= item.frame <= e.offset for e in cells.events)
     ]
-    rate = grid_rate(signals.times)
     looked = look_again(frames, signals, candidates, judged.filters, rate, config)
     limits = detection_limits(judged, tail, config.false_alarms)
     events = _events(cells.events, looked)

@@ -151,7 +151,7 @@ def analyze_frames(
             f"expected a face in the video, found none in {len(signals.times)} frames: "
             f"{frames.path}; show one person frontal, at least 40 pixels between the eyes"
         )
-    found = find(signals, dense, frames, config.spotting)
+    found = find(signals, dense, frames, config.spotting, frames.picture_share)
     found = replace(found, spotted=with_longer(found.spotted, signals, config.spotting))
     wanted = ShotConfig(
         flow=config.flow,
@@ -339,6 +339,7 @@ def _assemble(
             speed[rows] = head_speed(signals.transform[rows], rate)
     warnings = input_warnings(
         times=signals.times,
+        picture_share=frames.picture_share,
         width=info.width,
         height=info.height,
         interocular_px=signals.interocular(),
@@ -360,7 +361,7 @@ def _assemble(
         warnings=warnings,
         model=model.info,
         events=events,
-        indicators=indicators(events, spotting, spotted.curve, info, track_),
+        indicators=indicators(events, spotting, spotted.curve, info, track_, limits=found.limits),
         curve=spotted.curve,
         track=track_,
         spotting=spotting,

@@ -16,8 +16,14 @@ from scipy.special import betaincinv, gammaincinv
 
 from micromimic.canonical import scale_of
 from micromimic.reports.limits import CANNOT_TELL
-from micromimic.results import Blink, Spotting
-from micromimic.types import FaceTrack, MicroExpression, MotionCurve, SourceInfo
+from micromimic.results import STATED_UNITS, Blink, Spotting
+from micromimic.types import (
+    DetectionLimits,
+    FaceTrack,
+    MicroExpression,
+    MotionCurve,
+    SourceInfo,
+)
 
 CONFIDENCE: Final = 0.95
 BLOCK_SECONDS: Final = 2.0
@@ -192,6 +198,24 @@ def _noise(curve: MotionCurve, track: FaceTrack) -> Entry:
     return _entry(label, float(spread) * float(np.nanmedian(scales)), "px", caveat)
 
 
+def _stated(events: Sequence[MicroExpression], limits: DetectionLimits) -> Entry:
+    """The rate of movements of at least the stated size, over the time that shows such."""
+    size = f"{STATED_UNITS:g} units"
+    seen = np.zeros(0)
+    if len(limits.times) > 1:
+        smallest = np.min([np.nan_to_num(v, nan=np.inf) for v in limits.regions.values()], axis=0)
+        seen = _frame_seconds(limits.times)[smallest <= STATED_UNITS]
+    seconds = float(seen.sum())
+    large = [e for e in events if e.amplitude is not None and e.amplitude.units >= STATED_UNITS]
+    caveat = (
+        f"{len(large)} in {seconds:.1f} s in which half of the movements of {size} would have been "
+        "found somewhere on the face; exact Poisson interval. Counts candidates, false ones "
+        "included, and none that was missed."
+    )
+    label = f"Candidates of {size} and more a minute"
+    return _rate(len(large), seconds, label, f"per minute that shows {size}", caveat)
+
+
 def _quality(
     spotting: Spotting, curve: MotionCurve, source: SourceInfo, track: FaceTrack
 ) -> dict[str, Entry]:
@@ -230,6 +254,7 @@ def indicators(
     source: SourceInfo,
     track: FaceTrack,
     *,
+    limits: DetectionLimits | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Indicators of one recording, ready for JSON.
@@ -240,6 +265,7 @@ def indicators(
         curve: motion over time, for the comparison with the person's own baseline.
         source: what was read.
         track: where the face was found.
+        limits: how small a movement would have been found; None where that is not known.
         seed: of the block bootstrap.
 
     Returns:
@@ -257,8 +283,9 @@ def indicators(
             "Candidates a minute",
             "per minute of observed time",
             f"{len(events)} in {spotting.observed_s:.1f} s; exact Poisson interval. Counts "
-            "candidates, false ones included.",
+            "candidates, false ones included; in some of this time only large movements are found.",
         ),
+        **({} if limits is None else {"stated_size_per_minute": _stated(events, limits)}),
         "valence_balance": _valence(events),
         "blinks_per_minute": _rate(
             len(spotting.blinks),

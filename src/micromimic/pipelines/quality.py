@@ -45,12 +45,14 @@ def _rate(times: NDArray[np.float64]) -> float:
     return 1 / float(regular_steps(times)[0].mean()) if len(times) > 1 else 0.0
 
 
-def _frame_rate(times: NDArray[np.float64]) -> str | None:
-    fps = _rate(times)
+def _frame_rate(times: NDArray[np.float64], picture_share: float) -> str | None:
+    fps = picture_share * _rate(times)
     if fps == 0 or fps >= 0.97 * GOOD_FPS:
         return None
     shortest = FRAMES_PER_MOVEMENT / fps
     lead = f"expected at least {GOOD_FPS:.0f} frames/s for movements of 1/25 s, got {fps:.1f}"
+    if picture_share < 1:
+        lead += " new pictures a second"
     remedy = "record at 100 to 200 frames/s"
     if shortest >= LONGEST_S:
         return (
@@ -269,6 +271,7 @@ def _short(times: NDArray[np.float64], observed_s: float) -> str | None:
 def input_warnings(
     *,
     times: FloatArray,
+    picture_share: float = 1.0,
     width: int,
     height: int,
     interocular_px: FloatArray,
@@ -287,6 +290,7 @@ def input_warnings(
 
     Args:
         times: (T,) real timestamps, seconds.
+        picture_share: how many of the frames show a new picture.
         width, height: of the picture, pixels.
         interocular_px: (T,) distance between the eyes, pixels; NaN where the face is lost.
         brightness: (T,) mean grey level of the face; NaN where lost.
@@ -320,7 +324,7 @@ def input_warnings(
         )
     found: list[tuple[str, str | None]] = [_damaged(line) for line in damage]
     found += [(notice.code, notice.message) for notice in notices]
-    found.append(("frame_rate", _frame_rate(clock)))
+    found.append(("frame_rate", _frame_rate(clock, picture_share)))
     told = {notice.code for notice in notices}
     found += [(code, line) for code, line in _timing(clock).items() if code not in told]
     small = _small_face(eyes)

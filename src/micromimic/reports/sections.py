@@ -35,6 +35,7 @@ REASONS: Final = {
 
 INDICATOR_ORDER: Final = (
     "candidates_per_minute",
+    "stated_size_per_minute",
     "valence_balance",
     "blinks_per_minute",
     "movement_vs_baseline",
