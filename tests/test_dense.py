@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from micromimic.canonical import INTEROCULAR
 from micromimic.errors import InputError
 from micromimic.face.signals import FaceSignals
+from micromimic.face.tracking import FaceTracker, TrackingConfig
 from micromimic.media.frames import Frame
-from micromimic.media.video import VideoWriter
+from micromimic.media.video import VideoWriter, open_source
 from micromimic.motion.dense import measure, noise
 from micromimic.motion.dense.candidates import (
     HALF,
@@ -36,11 +37,13 @@ from micromimic.motion.dense.measure import LAGS, DenseMeter, DenseSignals, proj
 from micromimic.motion.dense.noise import NoiseConfig, judge, moments_a_second
 from micromimic.motion.dense.patterns import DIMENSIONS, GRID, REGIONS, bank, without_rigid
 from micromimic.motion.joined import find
+from micromimic.motion.live_spotting import Finding, LiveSpotter, Sighting, Verdict
 from micromimic.motion.spotting import SpottingConfig, spot
-from micromimic.pipelines.analyze import analyze
+from micromimic.pipelines.analyze import analyze, track
+from micromimic.pipelines.live_ring import FaceRing
 from micromimic.results import Analysis
 from micromimic.synthesis.bump_units import BumpUnits
-from micromimic.synthesis.clips import ClipConfig, plan_clip, render
+from micromimic.synthesis.clips import ClipConfig, plan_clip, render, write_clip
 
 SIDE = 168
 MIDDLE = 2.0
@@ -291,6 +294,7 @@ def test_closing_while_flow_is_computed() -> None:
     meter.close()
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # a picture without eyes
 def test_what_the_thread_raises_is_raised() -> None:
     def add() -> DenseMeter:
         meter = DenseMeter()
@@ -699,6 +703,46 @@ def test_other_people_do_not_count() -> None:
     )
     assert found.spotted.events == ()
     assert len(found.limits.times) == 0
+
+
+def test_live_the_dense_flow_says_what_it_says_of_the_recording(tmp_path) -> None:
+    """A head that sways on and on: the cells see nothing, the flow does, half a second later."""
+    path = tmp_path / "sway.mp4"
+    config = ClipConfig(
+        seconds=20.0, fps=30.0, width=320, height=240, face_px=225.0, events_per_minute=15.0,
+        macros_per_minute=0.0, blinks_per_minute=0.0, head_moves_per_minute=0.0, peak_px=2.5,
+        noise_sd=1.0, sway_px=(1.5, 1.0),
+    )  # fmt: skip
+    write_clip(path, config, 3)
+    with open_source(path) as frames:
+        signals, dense, _ = track(frames, TrackingConfig(), lambda *_: None)
+        offline = find(signals, dense, frames, SpottingConfig()).spotted.events
+        assert spot(signals).events == ()
+        ring, tracker = FaceRing(2**28), FaceTracker()
+        spotter = LiveSpotter(recent=ring)
+        told: list[tuple[float, Finding]] = []
+        try:
+            for frame in frames:
+                row = tracker.update(frame.gray, frame.time)
+                if row is not None:
+                    ring.add(frame.index, frame.gray, row, None)
+                found = spotter.add(frame.index, frame.time, row, tracker.canvas)
+                told += [(frame.time, item) for item in found]
+                ring.trim(spotter.keep_from(frame.time))
+            told += [(frame.time, item) for item in spotter.finish()]
+        finally:
+            spotter.let_go()
+    gone = {item.number for _, item in told if isinstance(item, Verdict) and not item.kept}
+    seen = [(t, item) for t, item in told if isinstance(item, Sighting)]
+    kept = [item for _, item in seen if item.number not in gone]
+    apexes = [float(signals.times[e.apex]) for e in offline]
+    assert len(apexes) >= 4
+    assert [item.interval.apex for item in kept] == pytest.approx(apexes, abs=0.07)
+    assert all(item.dense is not None for item in kept)
+    assert gone == set()
+    delays = [t - item.interval.offset for t, item in seen if not item.late]
+    assert len(delays) >= 3
+    assert max(delays) <= 0.5
 
 
 # --- bad input, through everything

@@ -347,10 +347,10 @@ class LiveSpotter:
         verdicts: list[Finding] = []
         for told in [seen for seen in self._open if seen.interval.apex <= settled]:
             self._open.remove(told)
+            # Of one movement cells and flow may see different parts; either will do.
+            seen = [i for i in readings if not i.reason and _overlap(told, i.seen) > 0]
             reasons = [item.reason for item in readings if _same(told, item.seen)]
-            # The ten cells may read longer or shorter what the flow saw first.
-            over = [i for i in readings if not i.reason and _overlap(told, i.seen) > 0]
-            reason = reasons[0] if reasons else "" if over else "gone"
+            reason = "" if seen else reasons[0] if reasons else "gone"
             verdicts.append(Verdict(told.number, not reason, reason))
             if not reason:
                 self._kept.append(told)
