@@ -221,7 +221,7 @@ def test_cards_and_table_say_amplitude_and_chance(page):
     assert "Amplitude 0.19 ± 0.07 units (1.9 px)" in words
     assert "Chance makes 38 movements as strong in an hour of this recording." in words
     assert "Chance makes fewer than 0.1 movements" in words
-    assert "By chance an hour" in words and "0.41 ± 0.05 fewer than 0.1" in words
+    assert "By chance /h" in words and "0.41 ± 0.05 fewer than 0.1" in words
     assert "stay below their threshold" not in words
 
 

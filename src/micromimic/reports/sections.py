@@ -225,7 +225,7 @@ def events_table(analysis: Analysis) -> str:
         ("#", ""), ("Onset", "min:s"), ("Apex", "min:s"), ("Offset", "min:s"), ("Length", "ms"),
         ("Class", ""), ("Probability", ""), ("Uncertain", ""), ("Strength", "× noise"),
     ]  # fmt: skip
-    heads += [("Amplitude", "units"), ("By chance", "an hour")] if judged else []
+    heads += [("Amplitude", "units"), ("By chance", "/h")] if judged else []
     heads += [("Top cell", "")] if located else []
     words = ("Class", "Uncertain", "Top cell")
     head = "".join(
