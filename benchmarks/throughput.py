@@ -1,10 +1,15 @@
 """Frames a second of each stage and of the whole of ``analyze``, with peak memory.
 
     python benchmarks/throughput.py [--seconds 30] [--fps 200] [--video FILE] [--repeat 2]
+    python benchmarks/throughput.py --against ../other/src --repeat 5
 
 A synthetic 640x480 clip is rendered first (not measured) and stored as a camera would, H.264 at
 quality 18; ``--video`` measures your own. Stages are timed alone, in one process;
 the whole runs in a process of its own, from a cold start, so that its peak memory is its own.
+
+``--against`` compares ``micromimic analyze`` of another checkout (``git worktree add``) with this
+one's, whole processes in turn: medians of processor time, wall time and peak memory, and this one's
+over the other's. On a machine with other work the processor time is the one to trust.
 """
 
 from __future__ import annotations
@@ -110,6 +115,29 @@ def whole(video: Path, out: Path) -> dict[str, float]:
     return dict(json.loads(done.stdout))
 
 
+def compared(video: Path, other: Path, out: Path, repeat: int) -> None:
+    """Print what this checkout and another take for a whole analysis."""
+    sources = [other.resolve(), Path(__file__).resolve().parents[1] / "src"]
+    spent: dict[Path, list[tuple[float, float, float]]] = {source: [] for source in sources}
+    command = [sys.executable, "-m", "micromimic", "analyze", str(video), "--out", str(out)]
+    for source in sources * repeat:
+        start = time.perf_counter()
+        environment = {**os.environ, "PYTHONPATH": str(source)}
+        running = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)  # fmt: skip
+        _, status, used = os.wait4(running.pid, 0)
+        running.returncode = os.waitstatus_to_exitcode(status)
+        if running.returncode:
+            raise SystemExit(f"expected an analysis by {source}, got exit {running.returncode}")
+        wall = time.perf_counter() - start
+        spent[source].append((used.ru_utime + used.ru_stime, wall, used.ru_maxrss / 1024))
+    medians = [np.median(spent[source], axis=0) for source in sources]
+    print("| | processor s | wall s | MiB |\n|---|---|---|---|")
+    rows = zip(("other", "this", "ratio"), (*medians, medians[1] / medians[0]), strict=True)
+    for name, (cpu, wall, mib) in rows:
+        print(f"| {name} | {cpu:.2f} | {wall:.2f} | {mib:.{2 if name == 'ratio' else 0}f} |")
+
+
 def help_seconds(repeat: int) -> float:
     """Fastest start of ``micromimic --help``."""
     command = [sys.executable, "-m", "micromimic", "--help"]
@@ -123,6 +151,7 @@ def main() -> None:
     parser.add_argument("--fps", type=float, default=200.0)
     parser.add_argument("--video", type=Path)
     parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--against", type=Path, metavar="SRC", help="of another checkout")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         video = options.video or Path(folder) / "clip.mp4"
@@ -130,6 +159,9 @@ def main() -> None:
             render(video, ClipConfig(seconds=options.seconds, fps=options.fps))
         print(f"machine: {platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
               f"load {os.getloadavg()[0]:.1f}\n")  # fmt: skip
+        if options.against:
+            compared(video, options.against, Path(folder) / "out", options.repeat)
+            return
         # First, while this process is small: a child's peak memory starts at its parent's.
         runs = [whole(video, Path(folder) / f"out{i}") for i in range(options.repeat)]
         print("| stage | ms | a second |\n|---|---|---|")

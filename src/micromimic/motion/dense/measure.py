@@ -118,7 +118,10 @@ class FlowMeter:
 
     def __init__(self) -> None:
         self._solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        # More scales and steps take half as long again and find nothing more (docs/benchmarks.md).
         self._solver.setFinestScale(0)
+        self._solver.setCoarsestScale(0)
+        self._solver.setGradientDescentIterations(8)
         self._solver.setVariationalRefinementIterations(3)
 
     def __call__(self, first: Gray, second: Gray) -> NDArray[np.float32]:
