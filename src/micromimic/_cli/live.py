@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from micromimic.web.settings import Access
 
 
-def _size(text: str | None) -> str | None:
-    if text is not None and re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", text) is None:
+def _size(text: str) -> str:
+    if re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", text) is None:
         raise typer.BadParameter(f"expected WIDTHxHEIGHT, for example 1280x720, got {text}")
     return text
 
@@ -46,63 +46,51 @@ def _option(says: str, **how: Any) -> Any:
     return typer.Option(help=says, show_default=False, **how)
 
 
-Source = Annotated[
-    str,
-    typer.Argument(
-        help="A camera's number or device (0, /dev/video0), a video file at its own speed, "
-        "or an rtsp:// or http(s):// stream.",
-    ),
-]
-Curve = Annotated[
-    bool, typer.Option("--curve", help="Also a line for each frame: the motion curve.")
-]
-WebSocket = Annotated[
-    str | None,
-    _option(
-        "Also send every message to WebSocket clients.",
-        metavar="[HOST:]PORT",
-        callback=_address,
-    ),
-]
-Token = Annotated[
-    str | None,
-    _option(
-        "What WebSocket clients must say, needed where HOST is not this machine; "
-        "MICROMIMIC_TOKEN if left out. --token-file keeps it out of the list of processes."
-    ),
-]
-Seconds = Annotated[float | None, _option("Stop after this long.", callback=positive)]
-Size = Annotated[
-    str | None,
-    _option(
-        "Picture size to ask a camera for; 640x480 if left out.", metavar="WxH", callback=_size
-    ),
-]
-Rate = Annotated[
-    float | None,
-    _option(
-        "Frames a second: asked of a camera (the highest if left out); for a file it "
-        "overrides the file's own times.",
-        callback=positive,
-    ),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Nothing on stderr but errors.")]
-
-
 @app.command()
 @interruptible
 def live(
-    source: Source = "0",
-    curve: Curve = False,
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A camera's number or device (0, /dev/video0), a video file at its own speed, "
+            "or an rtsp:// or http(s):// stream.",
+        ),
+    ] = "0",
+    curve: Annotated[
+        bool, typer.Option("--curve", help="Also a line for each frame: the motion curve.")
+    ] = False,
     model: Model = None,
-    websocket: WebSocket = None,
-    token: Token = None,
+    websocket: Annotated[
+        str | None,
+        _option(
+            "Also send every message to WebSocket clients.",
+            metavar="[HOST:]PORT",
+            callback=_address,
+        ),
+    ] = None,
+    token: Annotated[
+        str | None,
+        _option(
+            "What WebSocket clients must say, needed where HOST is not this machine; "
+            "MICROMIMIC_TOKEN if left out. --token-file keeps it out of the list of processes."
+        ),
+    ] = None,
     token_file: TokenFile = None,
-    seconds: Seconds = None,
-    size: Size = None,
-    fps: Rate = None,
+    seconds: Annotated[float | None, _option("Stop after this long.", callback=positive)] = None,
+    size: Annotated[
+        str,
+        typer.Option(metavar="WxH", callback=_size, help="Picture size to ask a camera for."),
+    ] = "640x480",
+    fps: Annotated[
+        float | None,
+        _option(
+            "Frames a second: asked of a camera (the highest if left out); for a file it "
+            "overrides the file's own times.",
+            callback=positive,
+        ),
+    ] = None,
     track: Track = None,
-    quiet: Quiet = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Nothing on stderr but errors.")] = False,
 ) -> None:
     """Watch a face live: events as lines of JSON, at most half a second after they end.
 
@@ -116,7 +104,7 @@ def live(
     from micromimic.pipelines.live import live as start
 
     access = None if websocket is None else access_of(websocket, token_of(token, token_file))
-    width, height = map(int, (size or "640x480").split("x"))
+    width, height = map(int, size.split("x"))
     with contextlib.ExitStack() as stack:
         opened = open_live(source, fps=fps, camera=CameraOptions(width, height, fps), track=track)
         stack.callback(opened.close)

@@ -25,14 +25,6 @@ class StreamClock:
     Attributes:
         live: the stream cannot run ahead of real time by more than its own buffers; False for a
             recording, whose gaps are believed.
-
-    >>> clock = StreamClock()
-    >>> clock.connect(Fraction(1, 10), step=0.1)
-    >>> [round(clock.seconds(pts, 5.0 + n / 10), 3) for n, pts in enumerate((40, 41, None))]
-    [0.0, 0.1, 0.2]
-    >>> clock.connect(Fraction(1, 10), step=0.1)  # lost for two seconds, and begins at 0 again
-    >>> [round(clock.seconds(pts, 7.2 + pts / 10), 3) for pts in (0, 1)]
-    [2.2, 2.3]
     """
 
     def __init__(self, live: bool = True) -> None:
@@ -42,22 +34,12 @@ class StreamClock:
         self.connect(Fraction(1), SAME_TICK_S)
 
     def connect(self, time_base: Fraction, step: float) -> None:
-        """A connection begins, with a clock of its own.
-
-        Args:
-            time_base: seconds in one tick.
-            step: seconds from frame to frame where nothing says more.
-        """
+        """A connection begins, with a clock of its own: seconds a tick, and a frame if in doubt."""
         self._base, self._step = time_base, step
         self._origin: float | None = None
 
     def seconds(self, pts: int | None, arrived: float) -> float:
-        """Time of the next frame.
-
-        Args:
-            pts: ticks; None where the stream says none.
-            arrived: when it came, by any clock that rises.
-        """
+        """Time of the next frame: by its ticks, where it has any, and by when it came."""
         ticks = None if pts is None else float(pts * self._base)
         time = None if ticks is None or self._origin is None else ticks - self._origin
         waited, self._arrived = arrived - self._arrived, arrived

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from micromimic.errors import InputError
 from micromimic.media.live import LiveSource
-
-if TYPE_CHECKING:
-    from micromimic.media.live_camera import CameraOptions
+from micromimic.media.live_camera import CameraOptions, CameraSource
+from micromimic.media.live_file import FileSource
+from micromimic.media.live_push import PushSource
+from micromimic.media.live_stream import StreamSource
 
 STREAM_SCHEMES: Final = ("rtsp", "rtsps", "http", "https")
 """Addresses that are read as streams."""
@@ -39,46 +40,33 @@ def open_live(
 
     Raises:
         InputError: it cannot be opened, with the remedy.
-
-    >>> open_live(None).name
-    'pushed frames'
-    >>> open_live("ftp://here/film.mp4")
-    Traceback (most recent call last):
-    ...
-    micromimic.errors.InputError: expected rtsp://, rtsps://, http:// or https://, got ftp://; ...
     """
-    # Each kind is imported when it is asked for: cv2 and av take their time.
     if source is None:
-        from micromimic.media.live_push import PushSource  # noqa: PLC0415
-
         return PushSource()
     if isinstance(source, str) and source.isascii() and source.isdigit():
         source = int(source)
-    device = isinstance(source, str) and _DEVICE.fullmatch(source) is not None
-    scheme = _SCHEME.match(source) if isinstance(source, str) else None
-    if isinstance(source, Path) or (isinstance(source, str) and not device and scheme is None):
-        from micromimic.media.live_file import FileSource  # noqa: PLC0415
-
-        return FileSource(Path(source), fps, track=track)
+    device = isinstance(source, int) and not isinstance(source, bool)
+    scheme = None
+    if isinstance(source, str):
+        device = _DEVICE.fullmatch(source) is not None
+        scheme = _SCHEME.match(source)
+    if isinstance(source, Path | str) and not device and scheme is None:
+        return FileSource(source, fps, track=track)
     if track is not None:
         raise InputError(
             f"expected a video file to choose track {track} of, got another source; leave --track "
             "out"
         )
-    if isinstance(source, str) and scheme is not None:
-        if scheme[1].lower() not in STREAM_SCHEMES:
-            known = ", ".join(f"{name}://" for name in STREAM_SCHEMES[:-1])
-            raise InputError(
-                f"expected {known} or {STREAM_SCHEMES[-1]}://, got {scheme[0].lower()}; "
-                "pass the address of a stream of these kinds, or a file"
-            )
-        from micromimic.media.live_stream import StreamSource  # noqa: PLC0415
-
-        return StreamSource(source)
-    if isinstance(source, str | int) and not isinstance(source, bool):
-        from micromimic.media.live_camera import CameraSource  # noqa: PLC0415
-
-        return CameraSource(source, camera)
+    if scheme is not None and scheme[1].lower() not in STREAM_SCHEMES:
+        known = ", ".join(f"{name}://" for name in STREAM_SCHEMES[:-1])
+        raise InputError(
+            f"expected {known} or {STREAM_SCHEMES[-1]}://, got {scheme[0].lower()}; "
+            "pass the address of a stream of these kinds, or a file"
+        )
+    if scheme is not None:
+        return StreamSource(cast(str, source))
+    if device:
+        return CameraSource(cast(int | str, source), camera)
     if all(callable(getattr(source, name, None)) for name in ("next", "reopen", "close")):
         return cast(LiveSource, source)
     raise InputError(

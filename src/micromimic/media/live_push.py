@@ -38,15 +38,6 @@ class PushSource(Closing):
 
     Attributes:
         dropped: frames that nobody took in time, or that came after the end.
-
-    >>> source = PushSource()
-    >>> source.put(np.zeros((48, 64), np.uint8), time=7.0)
-    True
-    >>> source.put(np.zeros((48, 64), np.uint8), time=7.01)
-    True
-    >>> source.next(0.0).frame.time, round(source.next(0.0).frame.time, 3)
-    (0.0, 0.01)
-    >>> source.close()
     """
 
     def __init__(

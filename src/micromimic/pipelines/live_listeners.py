@@ -20,11 +20,6 @@ class Listeners:
 
     Who reads too slowly loses points of the curve, shapes and statuses, the oldest half at once;
     events, confirmations and the end never.
-
-    >>> listeners = Listeners()
-    >>> box = listeners.add()
-    >>> listeners.put(CurvePoint(0, 0.0, False)); listeners.end(); box.take(1.0).frame
-    0
     """
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ import contextlib
 import json
 import logging
 import struct
-from collections.abc import AsyncIterator, Coroutine, MutableMapping
+from collections.abc import Coroutine, MutableMapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -99,7 +99,7 @@ async def live(socket: WebSocket) -> None:
             )
         here.live.add(slot)
         await _goodbye(socket, await _Conversation(socket, here, start).run())
-    except (Refused, WebSocketDisconnect) as error:
+    except (Refused, MicromimicError, WebSocketDisconnect) as error:
         await _goodbye(socket, error)
     finally:
         here.live.discard(slot)
@@ -122,15 +122,14 @@ async def _goodbye(socket: WebSocket, error: Exception | None) -> None:
 async def _start(socket: WebSocket, here: Workstation) -> LiveStart:
     """What the client wants; raises Refused where it is not to be had.
 
-    Until then it has no session, only a place to wait, which the next one may need.
+    Until then it has no session, only a place to wait, which the next one may need: its time is up.
     """
-    async with _silence("a start message", START_S) as limit:
-        now = asyncio.get_running_loop().time
-        here.starting.enter(socket, lambda: limit.reschedule(now()))
-        try:
-            message = await _receive(socket)
-        finally:
-            here.starting.leave(socket)
+    limit = asyncio.timeout(START_S)
+    here.starting.enter(socket, lambda: limit.reschedule(0))
+    try:
+        message = await _receive(socket, limit, f"a start message, got nothing for {START_S:g} s")
+    finally:
+        here.starting.leave(socket)
     text = message.get("text")
     if text is None:
         raise Refused(NOT_UNDERSTOOD, "expected a start message, got a frame; send start first")
@@ -152,21 +151,17 @@ async def _start(socket: WebSocket, here: Workstation) -> LiveStart:
     return start
 
 
-@contextlib.asynccontextmanager
-async def _silence(wanted: str, seconds: float) -> AsyncIterator[asyncio.Timeout]:
-    """Give a client up that does not send what it should."""
+async def _receive(
+    socket: WebSocket, limit: asyncio.Timeout, wanted: str
+) -> MutableMapping[str, Any]:
+    """The next message; a client that does not send what it should is given up."""
     try:
-        # Not wait_for: in Python 3.11 that may swallow a cancellation.
-        async with asyncio.timeout(seconds) as limit:
-            yield limit
+        async with limit:  # not wait_for: in Python 3.11 that may swallow a cancellation
+            message = await socket.receive()
     except TimeoutError:
-        raise Refused(
-            NOT_ALLOWED, f"expected {wanted}, got nothing for {seconds:g} s; start again"
-        ) from None
-
-
-async def _receive(socket: WebSocket) -> MutableMapping[str, Any]:
-    message = await socket.receive()
+        raise Refused(NOT_ALLOWED, f"expected {wanted}; start again") from None
+    finally:
+        del limit  # it holds the task, and that what is raised here: a circle
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1005))
     return message
@@ -253,9 +248,10 @@ class _Conversation:
         """Take frames until the client asks to stop."""
         width, height = self._start.width, self._start.height
         size = HEAD.size + width * height
+        silence = live_wire.SILENCE_S
+        wanted = f"frames, got nothing for {silence:g} s"
         while True:
-            async with _silence("frames", live_wire.SILENCE_S):
-                message = await _receive(self._socket)
+            message = await _receive(self._socket, asyncio.timeout(silence), wanted)
             data = message.get("bytes")
             if data is None and _is_stop(message.get("text")):
                 self._source.end()
