@@ -243,7 +243,10 @@ def _change(onset: Picture, apex: Picture) -> NDArray[np.float64]:
         if np.ptp(x[still]) < 1:
             slope, level = 1.0, float(np.median(y - x))
             break
-        slope, level = np.polyfit(x[still], y[still], 1).tolist()
+        centre = float(x[still].mean())
+        apart = x[still] - centre
+        slope = float(np.einsum("i,i", apart, y[still]) / np.einsum("i,i", apart, apart))
+        level = float(y[still].mean()) - slope * centre
         rest = np.abs(y - slope * x - level)
         still = rest <= 3 * np.median(rest) + 1e-6
     return after - slope * before - level

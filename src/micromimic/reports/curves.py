@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -43,14 +42,14 @@ def minmax(
     if len(t) <= 2 * bins:
         return t, y
     edges = np.linspace(0, len(t), bins + 1).astype(int)
-    keep: list[int] = []
-    for start, stop in pairwise(edges.tolist()):
-        part = y[start:stop]
-        if np.isnan(part).all():
-            keep.append(start)
-        else:
-            keep += sorted({start + int(np.nanargmin(part)), start + int(np.nanargmax(part))})
-    return t[keep], y[keep]
+    starts, lengths = edges[:-1], np.diff(edges)
+    gap = np.repeat(np.logical_and.reduceat(np.isnan(y), starts), lengths)
+    keep = []
+    for most in (np.fmin, np.fmax):
+        places = np.flatnonzero(gap | (y == np.repeat(most.reduceat(y, starts), lengths)))
+        keep.append(places[np.searchsorted(places, starts)])  # the first of each bin
+    rows = np.unique(keep)
+    return t[rows], y[rows]
 
 
 def packed(values: NDArray[np.floating]) -> dict[str, Any]:
