@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from micromimic.media.live import Arrival, LiveSource
-from micromimic.media.live_file import FileSource
+from micromimic.media.live_open import FileSource
 from micromimic.media.video import VideoWriter, open_source
 from micromimic.pipelines.analyze import AnalyzeConfig, analyze
 from micromimic.pipelines.live import LiveConfig, live

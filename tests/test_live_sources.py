@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 from micromimic.errors import InputError, SourceLostError
 from micromimic.media.live import Arrival
 from micromimic.media.live_camera import CameraOptions, CameraSource, open_camera
-from micromimic.media.live_file import FileSource
-from micromimic.media.live_open import open_live
+from micromimic.media.live_open import FileSource, open_live
 from micromimic.media.live_push import PushSource
 from micromimic.media.mailbox import Mailbox
 from micromimic.media.video import open_source

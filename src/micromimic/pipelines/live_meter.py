@@ -15,6 +15,7 @@ from micromimic.pipelines.quality import FRAMES_PER_MOVEMENT, LONGEST_S, SHORTES
 
 RATE_S: Final = 2.0
 LATENCIES: Final = 1000
+_MOST: Final = 4096  # frames in RATE_S, at any camera's rate
 
 
 class Meter:
@@ -23,7 +24,7 @@ class Meter:
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._received, self._processed = deque[float](), deque[float]()
+        self._received, self._processed = deque[float](maxlen=_MOST), deque[float](maxlen=_MOST)
         self._latencies = deque[float](maxlen=LATENCIES)
         self._arrived = 0.0
         self.last_time = 0.0
@@ -33,13 +34,13 @@ class Meter:
     def receive(self, arrival: Arrival) -> None:
         """A frame came from the source."""
         with self._lock:
-            _remember(self._received, arrival.frame.time)
+            self._received.append(arrival.frame.time)
 
     def finish(self, arrival: Arrival) -> None:
         """A frame was tracked, its point of the curve told."""
         with self._lock:
             self.processed += 1
-            _remember(self._processed, arrival.frame.time)
+            self._processed.append(arrival.frame.time)
             self._latencies.append(self._clock() - arrival.arrived)
             self.last_time, self._arrived = arrival.frame.time, arrival.arrived
 
@@ -73,12 +74,7 @@ def shortest_movement(fps: float) -> float | None:
     return max(SHORTEST_S, FRAMES_PER_MOVEMENT / fps)
 
 
-def _remember(times: deque[float], now: float) -> None:
-    times.append(now)
-    while now - times[0] > RATE_S:
-        times.popleft()
-
-
 def _rate(times: deque[float]) -> float:
-    span = times[-1] - times[0] if len(times) > 1 else 0.0
-    return (len(times) - 1) / span if span > 0 else 0.0
+    recent = [time for time in times if times[-1] - time <= RATE_S]
+    span = recent[-1] - recent[0] if len(recent) > 1 else 0.0
+    return (len(recent) - 1) / span if span > 0 else 0.0

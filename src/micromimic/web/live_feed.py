@@ -7,6 +7,7 @@ import contextlib
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -112,13 +113,9 @@ async def follow(socket: WebSocket) -> None:
 
 async def _ignore(socket: WebSocket) -> None:
     """Take what a client says and forget it; one that does not stop is closed."""
-    clock = asyncio.get_running_loop().time
-    since, count = clock(), 0
-    while count < MAX_INCOMING:
+    times = deque[float](maxlen=MAX_INCOMING)
+    while len(times) < MAX_INCOMING or time.monotonic() - times[0] > _INCOMING_S:
         if (await socket.receive())["type"] == "websocket.disconnect":
             return
-        count += 1
-        if clock() - since > _INCOMING_S:
-            since, count = clock(), 0
-    reason = "expected a client that listens, got too many messages"
-    await close(socket, NOT_ALLOWED, reason)
+        times.append(time.monotonic())
+    await close(socket, NOT_ALLOWED, "expected a client that listens, got too many messages")

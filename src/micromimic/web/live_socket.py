@@ -67,12 +67,7 @@ class LiveStart(BaseModel):
 
     def about(self) -> Upload:
         """As an upload says it; every frame's time is its own, so ``fps`` stays out."""
-        return Upload(
-            session_id=self.session_id,
-            consent=self.consent,
-            noted_by=self.noted_by,
-            note=self.note,
-        )
+        return Upload(**self.model_dump(include={"session_id", "consent", "noted_by", "note"}))
 
 
 class Refused(Exception):  # noqa: N818 - the end of a conversation, not a fault of ours
