@@ -24,23 +24,6 @@ if TYPE_CHECKING:
     from micromimic.web.settings import Access
 
 
-def _size(text: str) -> str:
-    if re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", text) is None:
-        raise typer.BadParameter(f"expected WIDTHxHEIGHT, for example 1280x720, got {text}")
-    return text
-
-
-def _address(text: str | None) -> str | None:
-    if text is not None:
-        from micromimic.web.settings import parse_address
-
-        try:
-            parse_address(text)
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from None
-    return text
-
-
 def _option(says: str, **how: Any) -> Any:
     """An option that is left out unless it is given."""
     return typer.Option(help=says, show_default=False, **how)
@@ -62,11 +45,7 @@ def live(
     model: Model = None,
     websocket: Annotated[
         str | None,
-        _option(
-            "Also send every message to WebSocket clients.",
-            metavar="[HOST:]PORT",
-            callback=_address,
-        ),
+        _option("Also send every message to WebSocket clients.", metavar="[HOST:]PORT"),
     ] = None,
     token: Annotated[
         str | None,
@@ -79,7 +58,7 @@ def live(
     seconds: Annotated[float | None, _option("Stop after this long.", callback=positive)] = None,
     size: Annotated[
         str,
-        typer.Option(metavar="WxH", callback=_size, help="Picture size to ask a camera for."),
+        typer.Option(metavar="WxH", help="Picture size to ask a camera for."),
     ] = "640x480",
     fps: Annotated[
         float | None,
@@ -104,9 +83,12 @@ def live(
     from micromimic.pipelines.live import live as start
 
     access = None if websocket is None else access_of(websocket, token_of(token, token_file))
-    width, height = map(int, size.split("x"))
+    asked = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", size)
+    if asked is None:
+        raise typer.BadParameter(f"expected WIDTHxHEIGHT, for example 1280x720, got {size}")
+    camera = CameraOptions(int(asked[1]), int(asked[2]), fps)
     with contextlib.ExitStack() as stack:
-        opened = open_live(source, fps=fps, camera=CameraOptions(width, height, fps), track=track)
+        opened = open_live(source, fps=fps, camera=camera, track=track)
         stack.callback(opened.close)
         if not quiet:
             for notice in getattr(opened, "notices", ()):  # of a file
@@ -132,12 +114,16 @@ def access_of(websocket: str, token: str | None) -> Access:
     """Where WebSocket clients may listen.
 
     Raises:
+        typer.BadParameter: no address.
         InputError: an open address without a token, or no usable token.
     """
     from micromimic.errors import InputError
     from micromimic.web.settings import Access, parse_address
 
-    host, port = parse_address(websocket)
+    try:
+        host, port = parse_address(websocket)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
     try:
         return Access(host=host, port=port, token=token)
     except ValueError as error:

@@ -27,12 +27,7 @@ _CLEAR: Final = "\r\x1b[K"
 
 
 class Output(Closing):
-    """Messages to stdout, the state to stderr: on a terminal a line that renews itself.
-
-    Args:
-        name: of the source.
-        quiet: no state.
-    """
+    """A source's messages to stdout, its state to stderr: on a terminal one line that renews."""
 
     def __init__(self, name: str, quiet: bool = False) -> None:
         self._name = name

@@ -93,10 +93,7 @@ class StreamSource(ReaderSource):
                 f"expected a video stream at {self.name}, got {_reason(error)}; check the address"
             ) from None
         device.callback(container.close)
-        try:
-            stream = _video(container)
-        except InputError as error:
-            raise InputError(f"expected a video stream at {self.name}, {error}") from None
+        stream = _video(container, self.name)
         self.finite = (container.duration or 0) > 0
         if self.finite:  # what was read to see what it is must not be missing
             with contextlib.suppress(av.error.FFmpegError):
@@ -158,15 +155,17 @@ def _options(url: str) -> dict[str, str]:
     return options
 
 
-def _video(container: av.container.InputContainer) -> av.VideoStream:
+def _video(container: av.container.InputContainer, name: str) -> av.VideoStream:
     videos = [s for s in playable(container) if s.width]
     if not videos:
-        raise InputError("got no video in it; pass the address of a video stream")
+        raise InputError(
+            f"expected a video stream at {name}, got no video in it; pass the address of one"
+        )
     stream = max(videos, key=lambda s: (is_default(s), s.width * s.height))
     if stream.width * stream.height > MOST_PIXELS:
         raise InputError(
-            f"got pictures of {stream.width} x {stream.height}; pass a stream of at most "
-            f"{MOST_PIXELS // 10**6} megapixels"
+            f"expected a stream of at most {MOST_PIXELS // 10**6} megapixels at {name}, got "
+            f"pictures of {stream.width} x {stream.height}; let the camera send smaller ones"
         )
     stream.codec_context.options = dict(DECODING)
     # Threads over frames would hold back as many frames as there are threads.

@@ -275,7 +275,7 @@ class LiveSession(Closing):
             if isinstance(item, Gap):
                 self._follower.gap()
             elif item is not None:
-                self._follower.track(item.frame, partial(_since, item.arrived))
+                self._follower.track(item.frame, partial(self._meter.age, item))
                 self._meter.finish(item)
                 self._follower.spot()
             if time.monotonic() - status_at >= STATUS_S:
@@ -348,8 +348,3 @@ class LiveSession(Closing):
             f"{self.curve_dropped} points of the curve were not read in time": self.curve_dropped,
         }
         return "; ".join(line for line, holds in lines.items() if line and holds)
-
-
-def _since(moment: float) -> float:
-    """Seconds from a moment of the monotonic clock to now."""
-    return time.monotonic() - moment

@@ -53,12 +53,7 @@ class Thinning:
         self._waited = 0.0
 
     def step(self, now: float, waiting_s: float) -> int:
-        """Every how many-th frame is to be taken now.
-
-        Args:
-            now: seconds of any clock that rises.
-            waiting_s: how long the oldest frame has waited.
-        """
+        """Every how many-th frame is to be taken now, where the oldest has waited so long."""
         if waiting_s > 0.2 * self._limit:
             self._calm_since = None
         if waiting_s > 0.5 * self._limit:
@@ -95,10 +90,8 @@ class Gap:
 class FrameBuffer:
     """A bounded queue of arrivals that thins out what it cannot hold, and counts it.
 
-    Args:
-        seconds: for which a frame may wait; then new ones are refused.
-        may_drop: False makes the source wait instead: for files that need not keep a pace.
-        clock: as the arrivals'.
+    A frame may wait for so many seconds, then new ones are refused; where none may be dropped the
+    source waits instead: files need not keep a pace.
 
     Attributes:
         received: frames so far, those included that the source itself has dropped.

@@ -36,12 +36,16 @@ class Meter:
         with self._lock:
             self._received.append(arrival.frame.time)
 
+    def age(self, arrival: Arrival) -> float:
+        """Seconds since a frame came."""
+        return self._clock() - arrival.arrived
+
     def finish(self, arrival: Arrival) -> None:
         """A frame was tracked, its point of the curve told."""
         with self._lock:
             self.processed += 1
             self._processed.append(arrival.frame.time)
-            self._latencies.append(self._clock() - arrival.arrived)
+            self._latencies.append(self.age(arrival))
             self.last_time, self._arrived = arrival.frame.time, arrival.arrived
 
     def source_time(self) -> float:

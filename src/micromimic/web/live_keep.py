@@ -25,12 +25,7 @@ CRF: Final = 12
 
 
 class Keeper:
-    """Writes grey frames with their own times into ``incoming/``, in a thread.
-
-    Args:
-        settings: limits of size and duration hold here too.
-        width, height: pixels.
-        fps: a hint for the encoder.
+    """Writes grey frames with their own times into ``incoming/``, in a thread; fps is a hint.
 
     Attributes:
         frames: written.
