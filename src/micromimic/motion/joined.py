@@ -7,7 +7,7 @@ either is an event.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,7 +19,6 @@ from micromimic.labels import REGIONS
 from micromimic.media.frames import Frames
 from micromimic.motion.dense.candidates import (
     SAME_S,
-    DenseCandidate,
     detection_limits,
     find_candidates,
     seen_at,
@@ -38,9 +37,7 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 SURE: Final = 7.0
-"""Multiples of the cells' noise from which on a movement needs no confirmation by the flow..."""
-COMMON: Final = 20.0
-"""...and how often a minute chance may make, in the flow, what a weaker one looks like there."""
+"""Multiples of the cells' noise from which on a movement needs no second look by the flow."""
 OPEN_UNITS: Final = 0.6
 """A moment is open if a movement of so many units somewhere on the face is found half the time."""
 
@@ -79,45 +76,38 @@ def find(
     dense = dense.only(signals.segments[dense.frames] == dense.segments)  # of who was chosen
     judged = judge(dense)
     tail = tail_of(dense, judged)
-    cells = _confirmed(cells, signals.times, lambda time: seen_at(time, dense, judged, tail))
+    of_cells = [
+        replace(e, dense=seen_at(float(signals.times[e.apex]), dense, judged, tail))
+        for e in cells.events
+    ]
+    weak = [e.dense for e in of_cells if e.score < SURE and e.dense is not None]
     candidates = [
         item
         for item in find_candidates(dense, judged, tail, config.false_alarms)
-        if not any(e.onset <= item.frame <= e.offset for e in cells.events)
+        if not any(e.onset <= item.frame <= e.offset for e in of_cells)
     ]
-    looked = look_again(frames, signals, candidates, judged.filters, rate, config)
+    looked = look_again(frames, signals, [*weak, *candidates], judged.filters, rate, config)
+    passed = {id(item.candidate) for item in looked if not item.reason}
     limits = detection_limits(judged, tail, config.false_alarms)
-    events = _events(cells.events, looked)
+    kept = [e for e in of_cells if e.score >= SURE or id(e.dense) in passed]
+    events = _events(kept, looked)
     seen = np.asarray((limits <= OPEN_UNITS).any(1))
     spotting = replace(
         _opened(cells.spotting, _spans(dense.times, seen), 1 / rate),
-        rejected=_rejected(cells.spotting.rejected, looked, events, signals.times),
+        rejected=_rejected(
+            [
+                *cells.spotting.rejected,
+                *(Rejected(float(signals.times[e.apex]), "crowded") for e in of_cells),
+            ],
+            looked,
+            events,
+            signals.times,
+        ),
     )
     by_region = {name: limits[:, i] for i, name in enumerate(REGIONS)}
     return Found(
         replace(cells, events=events, spotting=spotting), DetectionLimits(dense.times, by_region)
     )
-
-
-def confirmed(score: float, seen: DenseCandidate | None) -> bool:
-    """Whether a movement of the cells stands out of what the whole face does.
-
-    Args:
-        score: multiples of the cells' noise.
-        seen: what the dense flow saw of it.
-    """
-    return score >= SURE or (seen is not None and seen.false_alarms <= COMMON)
-
-
-def _confirmed(
-    cells: SpottingResult, times: Array, see: Callable[[float], DenseCandidate | None]
-) -> SpottingResult:
-    """The cells' events with what the dense flow saw of them; others are rejected."""
-    events = [replace(e, dense=see(float(times[e.apex]))) for e in cells.events]
-    kept = tuple(e for e in events if confirmed(e.score, e.dense))
-    gone = [Rejected(float(times[e.apex]), "crowded") for e in events if e not in kept]
-    rejected = tuple(sorted([*cells.spotting.rejected, *gone], key=lambda r: r.peak))
-    return replace(cells, events=kept, spotting=replace(cells.spotting, rejected=rejected))
 
 
 def _events(cells: Sequence[Spotted], looked: Sequence[Movement]) -> tuple[Spotted, ...]:

@@ -21,7 +21,7 @@ from micromimic.face.signals import FaceRow, FaceSignals, signals_of
 from micromimic.motion.candidates import Candidate
 from micromimic.motion.dense.candidates import DenseCandidate
 from micromimic.motion.dense.stream import DenseStream, Recent
-from micromimic.motion.joined import confirmed
+from micromimic.motion.joined import SURE
 from micromimic.motion.spotting import Noise, Part, measure, noise_of, read, weigh
 from micromimic.motion.spotting_config import SpottingConfig
 from micromimic.motion.stretches import BRIDGE, grid_rate
@@ -283,14 +283,19 @@ class LiveSpotter:
         since = self._decided - NEIGHBOURS_S
         dense = [] if self._dense is None else self._of_dense(self._dense, part, settled)
         cells = [
-            self._of_cells(item, part, signals, numbers)
+            self._of_cells(item, part, signals, numbers, settled)
             for item in read(part, response, self._noise.rate, self.config, ends=over, since=since)
         ]
         of_cells = [item.seen for item in cells if not item.reason]
         return cells + [d for d in dense if all(_overlap(d.seen, seen) <= 0 for seen in of_cells)]
 
     def _of_cells(
-        self, item: Candidate, part: Part, signals: FaceSignals, numbers: np.ndarray
+        self,
+        item: Candidate,
+        part: Part,
+        signals: FaceSignals,
+        numbers: np.ndarray,
+        settled: float,
     ) -> _Reading:
         times, places = part.stretch.times, [item.onset, item.apex, item.offset]
         rows = part.stretch.frames[places]
@@ -302,8 +307,10 @@ class LiveSpotter:
         late = now - interval.offset > self.timing.late
         segment = int(signals.segments[rows[1]])
         dense = None if self._dense is None else self._dense.seen_at(interval.apex)
-        alone = self._dense is not None and not confirmed(item.score, dense)
-        reason = item.reason or ("crowded" if alone else "")
+        reason = item.reason
+        if self._dense is not None and not reason and item.score < SURE:
+            looked = self._dense.look_at(interval.apex, settled, now)
+            reason = "crowded" if looked is None else looked.reason
         seen = Sighting(0, (first, middle, end), interval, item.score, segment, late, dense)
         return _Reading(seen, reason, ready)
 

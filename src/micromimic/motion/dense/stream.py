@@ -144,6 +144,20 @@ class DenseStream:
             return None
         return seen_at(time, *self._state, self._tail)
 
+    def look_at(self, time: float, settled: float, now: float) -> Looked | None:
+        """The second look at a movement with its apex there; None where the flow saw none.
+
+        Args:
+            time: of the apex.
+            settled, now: as for ``read``.
+        """
+        item = self.seen_at(time)
+        if item is None or self._state is None:
+            return None
+        signals = self._state[0]
+        moment = float(signals.times[item.moment])
+        return self._look(item, moment, int(signals.segments[item.moment]), settled, now)
+
     def _judge(self, undecided: float, now: float) -> None:
         self._judged_at = now
         signals = self._meter.signals()
