@@ -29,45 +29,51 @@ def _option(says: str, **how: Any) -> Any:
     return typer.Option(help=says, show_default=False, **how)
 
 
+Source = Annotated[
+    str,
+    typer.Argument(
+        help="A camera's number or device (0, /dev/video0), a video file at its own speed, "
+        "or an rtsp:// or http(s):// stream.",
+    ),
+]
+WebSocket = Annotated[
+    str | None,
+    _option("Also send every message to WebSocket clients.", metavar="[HOST:]PORT"),
+]
+Token = Annotated[
+    str | None,
+    _option(
+        "What WebSocket clients must say, needed where HOST is not this machine; "
+        "MICROMIMIC_TOKEN if left out. --token-file keeps it out of the list of processes."
+    ),
+]
+Rate = Annotated[
+    float | None,
+    _option(
+        "Frames a second: asked of a camera (the highest if left out); for a file it "
+        "overrides the file's own times.",
+        callback=positive,
+    ),
+]
+
+
 @app.command()
 @interruptible
 def live(
-    source: Annotated[
-        str,
-        typer.Argument(
-            help="A camera's number or device (0, /dev/video0), a video file at its own speed, "
-            "or an rtsp:// or http(s):// stream.",
-        ),
-    ] = "0",
+    source: Source = "0",
     curve: Annotated[
         bool, typer.Option("--curve", help="Also a line for each frame: the motion curve.")
     ] = False,
     model: Model = None,
-    websocket: Annotated[
-        str | None,
-        _option("Also send every message to WebSocket clients.", metavar="[HOST:]PORT"),
-    ] = None,
-    token: Annotated[
-        str | None,
-        _option(
-            "What WebSocket clients must say, needed where HOST is not this machine; "
-            "MICROMIMIC_TOKEN if left out. --token-file keeps it out of the list of processes."
-        ),
-    ] = None,
+    websocket: WebSocket = None,
+    token: Token = None,
     token_file: TokenFile = None,
     seconds: Annotated[float | None, _option("Stop after this long.", callback=positive)] = None,
     size: Annotated[
         str,
         typer.Option(metavar="WxH", help="Picture size to ask a camera for."),
     ] = "640x480",
-    fps: Annotated[
-        float | None,
-        _option(
-            "Frames a second: asked of a camera (the highest if left out); for a file it "
-            "overrides the file's own times.",
-            callback=positive,
-        ),
-    ] = None,
+    fps: Rate = None,
     track: Track = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Nothing on stderr but errors.")] = False,
 ) -> None:
@@ -76,16 +82,17 @@ def live(
     Ctrl-C ends it. Frames are kept nowhere. Exit code: 0 ended or stopped, 1 the source cannot be
     opened or read, or showed no face to its end, 2 wrong usage.
     """
+    access = None if websocket is None else access_of(websocket, token_of(token, token_file))
+    asked = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", size)
+    if asked is None:
+        raise typer.BadParameter(f"expected WIDTHxHEIGHT, for example 1280x720, got {size}")
+
     from micromimic._cli.live_output import Output
     from micromimic.media.live_camera import CameraOptions
     from micromimic.media.live_open import open_live
     from micromimic.pipelines.live import LiveConfig
     from micromimic.pipelines.live import live as start
 
-    access = None if websocket is None else access_of(websocket, token_of(token, token_file))
-    asked = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", size)
-    if asked is None:
-        raise typer.BadParameter(f"expected WIDTHxHEIGHT, for example 1280x720, got {size}")
     camera = CameraOptions(int(asked[1]), int(asked[2]), fps)
     with contextlib.ExitStack() as stack:
         opened = open_live(source, fps=fps, camera=camera, track=track)
