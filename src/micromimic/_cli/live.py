@@ -37,8 +37,7 @@ Source = Annotated[
     ),
 ]
 WebSocket = Annotated[
-    str | None,
-    _option("Also send every message to WebSocket clients.", metavar="[HOST:]PORT"),
+    str | None, _option("Also send every message to WebSocket clients.", metavar="[HOST:]PORT")
 ]
 Token = Annotated[
     str | None,
@@ -70,8 +69,7 @@ def live(
     token_file: TokenFile = None,
     seconds: Annotated[float | None, _option("Stop after this long.", callback=positive)] = None,
     size: Annotated[
-        str,
-        typer.Option(metavar="WxH", help="Picture size to ask a camera for."),
+        str, typer.Option(metavar="WxH", help="Picture size to ask a camera for.")
     ] = "640x480",
     fps: Rate = None,
     track: Track = None,

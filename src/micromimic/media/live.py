@@ -110,7 +110,7 @@ class ReaderSource(Closing):
                 if self._stop.is_set():
                     return
                 due = self._pacer.due(arrival.frame.time, arrival.arrived)
-                yield replace(arrival, arrived=due)
+                yield arrival if due == arrival.arrived else replace(arrival, arrived=due)
 
     def next(self, timeout: float) -> Arrival | None:
         """The next frame; see ``LiveSource``."""
