@@ -19,6 +19,7 @@ from typing import IO, Any
 import numpy as np
 import pytest
 
+from micromimic._cli.live_output import write_line
 from micromimic.cli import main
 from micromimic.media.video import VideoWriter
 
@@ -274,6 +275,21 @@ def test_a_closed_pipe_ends_it(face_clip: Path) -> None:
     assert "Traceback" not in said and "error" not in said.lower()
     ended = re.search(r"(\d+) frames received", said)
     assert ended is None or int(ended[1]) < 150  # it did not play on for nobody
+
+
+def test_a_pipe_that_never_waits_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)  # as some parents leave it
+    heard: list[str] = []
+    with os.fdopen(ours) as end, os.fdopen(theirs, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        reader = threading.Thread(target=lambda: heard.append(end.readline()))
+        reader.start()
+        assert write_line("x" * 10**6)  # more than a pipe holds
+        reader.join(HANG_S)
+        end.close()
+        assert not write_line("to nobody")
+    assert heard == ["x" * 10**6 + "\n"]
 
 
 def test_a_stream_that_breaks_is_tried_again() -> None:

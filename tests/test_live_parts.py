@@ -1,6 +1,7 @@
 """The parts of a live session, one by one: buffer, outbox, meter, ring, follower, tracker."""
 
 import pickle
+import weakref
 from collections import deque
 from dataclasses import replace
 
@@ -115,6 +116,17 @@ def test_a_slow_reader_loses_points_of_the_curve_and_no_event():
     assert len(points) <= MOST_PASSING
     assert points == sorted(points) and points[-1] == 20 * MOST_PASSING - 1, "the newest stay"
     assert box.dropped[CurvePoint] == 20 * MOST_PASSING - len(points)
+
+
+def test_who_has_closed_a_mailbox_is_let_go():
+    listeners = Listeners()
+    with listeners.add() as box:
+        listeners.put(Settled(1, True))
+        assert box.take(0.0) == Settled(1, True)
+    gone = weakref.ref(box)
+    del box
+    listeners.put(Settled(2, True))
+    assert gone() is None
 
 
 def test_the_claim_is_lowered_with_the_rate():
