@@ -139,6 +139,15 @@ CALM = {
 }  # fmt: skip
 
 
+def test_rigid_parts_alone_are_what_the_canvas_shows_there(portrait):
+    gray, layout, matrix, template = _locked(portrait)
+    turned = matrix + np.array([[0.011, -0.02, 1.3], [0.02, 0.011, -2.7]])
+    whole = warp_to_canvas(gray, turned, layout.size).take(layout.rigid).astype(int)
+    apart = np.abs(template._rigid_pixels(gray, turned) - whole)
+    assert apart.max() <= 1  # rounded the other way
+    assert (apart > 0).mean() < 0.001
+
+
 def test_tracking_follows_the_drifting_head(backend):
     config = ClipConfig(**CALM)
     signals = _track(config, 4, backend)

@@ -36,6 +36,15 @@ def test_the_command_line_loads_nothing_heavy(load: str) -> None:
     assert not loaded & HEAVY
 
 
+def test_an_analysis_loads_no_statistics() -> None:
+    """What .7 s of each start went to."""
+    code = "import sys, micromimic.pipelines.analyze; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "micromimic.pipelines.indicators" in loaded
+    assert not loaded & {"scipy.signal", "scipy.stats", "scipy.optimize"}
+
+
 def test_the_runtime_needs_no_torch() -> None:
     assert not [d for d in PROJECT["dependencies"] if d.startswith(("torch", "onnx>"))]
     assert any(d.startswith("torch") for d in PROJECT["optional-dependencies"]["train"])
