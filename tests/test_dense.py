@@ -23,8 +23,9 @@ from micromimic.face.signals import FaceSignals
 from micromimic.face.tracking import FaceTracker, TrackingConfig
 from micromimic.media.frames import Frame
 from micromimic.media.video import VideoWriter, open_source
-from micromimic.motion.dense import measure, noise
-from micromimic.motion.dense.candidates import (
+from micromimic.motion.spotting.cells import SpottingConfig, spot
+from micromimic.motion.spotting.dense import measure, noise
+from micromimic.motion.spotting.dense.candidates import (
     HALF,
     DenseCandidate,
     Tail,
@@ -32,13 +33,12 @@ from micromimic.motion.dense.candidates import (
     find_candidates,
     tail_of,
 )
-from micromimic.motion.dense.look import look_again
-from micromimic.motion.dense.measure import LAGS, DenseMeter, DenseSignals, project
-from micromimic.motion.dense.noise import NoiseConfig, judge, moments_a_second
-from micromimic.motion.dense.patterns import DIMENSIONS, GRID, REGIONS, bank, without_rigid
-from micromimic.motion.joined import find
-from micromimic.motion.live_spotting import Finding, LiveSpotter, Sighting, Verdict
-from micromimic.motion.spotting import SpottingConfig, spot
+from micromimic.motion.spotting.dense.look import look_again
+from micromimic.motion.spotting.dense.measure import LAGS, DenseMeter, DenseSignals, project
+from micromimic.motion.spotting.dense.noise import NoiseConfig, judge, moments_a_second
+from micromimic.motion.spotting.dense.patterns import DIMENSIONS, GRID, REGIONS, bank, without_rigid
+from micromimic.motion.spotting.joined import find
+from micromimic.motion.spotting.live import Finding, LiveSpotter, Sighting, Verdict
 from micromimic.pipelines.analyze import analyze, track
 from micromimic.pipelines.live_ring import FaceRing
 from micromimic.results import Analysis

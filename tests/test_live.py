@@ -15,7 +15,7 @@ from micromimic.face.tracking import FaceTracker
 from micromimic.media.frames import Frame
 from micromimic.media.live import Arrival
 from micromimic.media.video import VideoWriter
-from micromimic.motion.live_spotting import LiveSpotter
+from micromimic.motion.spotting.live import LiveSpotter
 from micromimic.pipelines import live as live_module
 from micromimic.pipelines import live_buffer
 from micromimic.pipelines.analyze import analyze

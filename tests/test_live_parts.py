@@ -16,8 +16,8 @@ from micromimic.media.frames import Frame
 from micromimic.media.live import Arrival
 from micromimic.motion.apex import locate
 from micromimic.motion.flow import FlowConfig
-from micromimic.motion.live_spotting import LiveSpotter
-from micromimic.motion.spotting import Spotted
+from micromimic.motion.spotting.cells import Spotted
+from micromimic.motion.spotting.live import LiveSpotter
 from micromimic.pipelines.live_buffer import FrameBuffer, Gap, Thinning
 from micromimic.pipelines.live_follow import Follower, smaller, to_whole
 from micromimic.pipelines.live_listeners import MOST_PASSING, Listeners

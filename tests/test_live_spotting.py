@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from micromimic.face.signals import FaceRow
-from micromimic.motion.live_curve import LiveCurve
-from micromimic.motion.live_spotting import LiveSpotter, LiveTiming, Sighting, Verdict
-from micromimic.motion.spotting import spot
+from micromimic.motion.spotting.cells import spot
+from micromimic.motion.spotting.live import LiveSpotter, LiveTiming, Sighting, Verdict
+from micromimic.motion.spotting.live_curve import LiveCurve
 
 from .test_spotting import BROWS, MOUTH, blink, plant, raised_cosine, still
 

@@ -13,8 +13,8 @@ import pytest
 from micromimic._cli.summary import analysis_text
 from micromimic.face.signals import FaceSignals
 from micromimic.labels import CELLS
-from micromimic.motion.macro import LONGEST_S, longer_expressions, with_longer
-from micromimic.motion.spotting import Spotted, SpottingConfig, spot
+from micromimic.motion.spotting.cells import Spotted, SpottingConfig, spot
+from micromimic.motion.spotting.macro import LONGEST_S, longer_expressions, with_longer
 from micromimic.pipelines.indicators import indicators
 from micromimic.pipelines.sensitivity_parts import candidates_of
 from micromimic.pipelines.session_numbers import recording_numbers

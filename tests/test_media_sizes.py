@@ -20,9 +20,9 @@ from micromimic.media.decoder import Decoder
 from micromimic.media.limits import MOST_PIXELS
 from micromimic.media.live_push import PushSource
 from micromimic.media.video import open_source
-from micromimic.motion.live_spotting import LiveSpotter
-from micromimic.motion.spotting import spot
-from micromimic.motion.stretches import grid_rate, stretches
+from micromimic.motion.spotting.cells import spot
+from micromimic.motion.spotting.live import LiveSpotter
+from micromimic.motion.spotting.stretches import grid_rate, stretches
 from micromimic.pipelines.looks import grey_levels
 from micromimic.pipelines.quality import flicker
 from micromimic.preparation.sources import read_picture

@@ -8,14 +8,14 @@ import pytest
 
 from micromimic.canonical import apply_affine
 from micromimic.face.units import UNIT_NAMES, sample_field, unit_fields
-from micromimic.motion.speech import (
+from micromimic.motion.spotting.cells import SpottingConfig, spot
+from micromimic.motion.spotting.speech import (
     SpeechConfig,
     mouth_steps,
     quiet_rows,
     speech_mask,
     step_noise,
 )
-from micromimic.motion.spotting import SpottingConfig, spot
 from micromimic.synthesis.clips import ClipConfig, plan_clip, planted_poses, render
 from micromimic.synthesis.schedule import CLIP_KINDS, clip_of_kind
 from micromimic.synthesis.speech import SPEECH_UNITS, SpeechSpan, Viseme, draw_speech

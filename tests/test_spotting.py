@@ -8,7 +8,7 @@ from scipy.signal import find_peaks
 
 from micromimic.face.signals import FaceSignals, SignalLog
 from micromimic.labels import CELLS
-from micromimic.motion.bumps import (
+from micromimic.motion.spotting.bumps import (
     BumpResponse,
     bump_kernel,
     filter_columns,
@@ -16,10 +16,16 @@ from micromimic.motion.bumps import (
     peaks,
     strengths,
 )
-from micromimic.motion.candidates import Scene, read_peak
-from micromimic.motion.gates import GateConfig, Gates, find_blinks, head_speed, light_change
-from micromimic.motion.spotting import SpottingConfig, spot
-from micromimic.motion.stretches import frame_rate, stretches
+from micromimic.motion.spotting.cells import SpottingConfig, spot
+from micromimic.motion.spotting.gates import (
+    GateConfig,
+    Gates,
+    find_blinks,
+    head_speed,
+    light_change,
+)
+from micromimic.motion.spotting.reading import Scene, read_peak
+from micromimic.motion.spotting.stretches import frame_rate, stretches
 
 MOUTH = [CELLS.index("mouth_corner_left"), CELLS.index("mouth_corner_right")]
 BROWS = [CELLS.index(name) for name in ("brow_left", "brow_centre", "brow_right")]

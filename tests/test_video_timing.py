@@ -14,7 +14,7 @@ import pytest
 
 from micromimic.media.clock import Clock
 from micromimic.media.video import open_source
-from micromimic.motion.stretches import frame_rate
+from micromimic.motion.spotting.stretches import frame_rate
 from micromimic.pipelines.analyze import AnalyzeConfig, analyze
 from micromimic.reports.write import write_analysis
 from micromimic.synthesis.clips import plan_clip, render, write_clip

@@ -57,7 +57,7 @@ class Job:
 
     def config(self, *, evidence: bool = True) -> AnalyzeConfig:
         """Settings of an analysis."""
-        from micromimic.motion.spotting_config import SENSITIVITY, SpottingConfig
+        from micromimic.motion.spotting.config import SENSITIVITY, SpottingConfig
         from micromimic.pipelines.analyze import AnalyzeConfig
 
         spotting = SpottingConfig(false_alarms=SENSITIVITY[self.sensitivity])

@@ -22,14 +22,14 @@ from micromimic.face.tracking import FaceTracker, TrackingConfig
 from micromimic.media.video import Frame, FrameSource, open_source
 from micromimic.models.action_units import UnitModel, load_unit_model
 from micromimic.models.onnx import RecognitionModel, load_model, region_shares
-from micromimic.motion.dense.candidates import DenseCandidate
-from micromimic.motion.dense.measure import DenseMeter, DenseSignals
 from micromimic.motion.flow import FlowConfig
-from micromimic.motion.gates import head_speed
-from micromimic.motion.joined import Found, find
-from micromimic.motion.macro import with_longer
-from micromimic.motion.spotting import Spotted, SpottingConfig
-from micromimic.motion.stretches import frame_rate, grid_rate
+from micromimic.motion.spotting.cells import Spotted, SpottingConfig
+from micromimic.motion.spotting.dense.candidates import DenseCandidate
+from micromimic.motion.spotting.dense.measure import DenseMeter, DenseSignals
+from micromimic.motion.spotting.gates import head_speed
+from micromimic.motion.spotting.joined import Found, find
+from micromimic.motion.spotting.macro import with_longer
+from micromimic.motion.spotting.stretches import frame_rate, grid_rate
 from micromimic.pipelines.indicators import indicators
 from micromimic.pipelines.looks import blockiness, grey_levels
 from micromimic.pipelines.quality import input_warnings

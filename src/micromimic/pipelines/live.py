@@ -27,7 +27,7 @@ from micromimic.media.live import LiveSource, join_reader
 from micromimic.media.live_open import open_live
 from micromimic.media.mailbox import Mailbox
 from micromimic.models.onnx import load_model
-from micromimic.motion.live_spotting import LiveSpotter, Verdict
+from micromimic.motion.spotting.live import LiveSpotter, Verdict
 from micromimic.pipelines.live_buffer import POLL_S, FrameBuffer, Gap, Reader
 from micromimic.pipelines.live_config import LiveConfig
 from micromimic.pipelines.live_follow import Follower

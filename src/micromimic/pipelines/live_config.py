@@ -8,8 +8,8 @@ from pathlib import Path
 from micromimic.face.tracking import TrackingConfig
 from micromimic.models.learner import View
 from micromimic.motion.flow import FlowConfig
-from micromimic.motion.live_spotting import LiveTiming
-from micromimic.motion.spotting_config import SpottingConfig
+from micromimic.motion.spotting.config import SpottingConfig
+from micromimic.motion.spotting.live import LiveTiming
 from micromimic.pipelines.live_follow import LONGEST_SIDE
 from micromimic.pipelines.live_listeners import MOST_PASSING
 from micromimic.pipelines.shots import ShotConfig

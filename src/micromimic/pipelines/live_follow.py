@@ -14,8 +14,8 @@ from micromimic.face.regions import cell_boxes
 from micromimic.face.signals import FaceRow
 from micromimic.face.tracking import FaceTracker
 from micromimic.media.frames import Frame, GrayImage
-from micromimic.motion.live_curve import LiveCurve
-from micromimic.motion.live_spotting import Finding, LiveSpotter, Sighting, Verdict
+from micromimic.motion.spotting.live import Finding, LiveSpotter, Sighting, Verdict
+from micromimic.motion.spotting.live_curve import LiveCurve
 from micromimic.pipelines.live_messages import CurvePoint, FaceShape, LiveMessage
 from micromimic.pipelines.live_naming import Naming
 from micromimic.pipelines.live_ring import FaceRing

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from micromimic.models.action_units import load_unit_model
 from micromimic.models.recognizers import RecognitionModel
-from micromimic.motion.live_spotting import Sighting, Verdict
-from micromimic.motion.spotting import Spotted
+from micromimic.motion.spotting.cells import Spotted
+from micromimic.motion.spotting.live import Sighting, Verdict
 from micromimic.pipelines.analyze import event_of
 from micromimic.pipelines.live_messages import LiveEvent, Settled
 from micromimic.pipelines.live_ring import Cut

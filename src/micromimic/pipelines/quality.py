@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.media.frames import Notice
-from micromimic.motion.stretches import (
+from micromimic.motion.spotting.stretches import (
     BRIDGE,
     LONGEST_STEPS,
     highest_rate,

@@ -21,8 +21,8 @@ from micromimic.media.frames import Frame, Frames
 from micromimic.models.learner import View
 from micromimic.motion.flow import FlowConfig
 from micromimic.motion.pair import average_reach, flow_of_spans
-from micromimic.motion.spotting import Spotted
-from micromimic.motion.stretches import frame_rate
+from micromimic.motion.spotting.cells import Spotted
+from micromimic.motion.spotting.stretches import frame_rate
 from micromimic.types import FlowMap
 
 Progress = Callable[[int, int | None, str], None]

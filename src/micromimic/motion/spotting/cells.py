@@ -1,6 +1,6 @@
 """Onset, apex and offset of every brief movement in a long video, and what was held back.
 
-The ten cells' displacement is searched for bumps of 0.04-0.5 s (`motion.bumps`). Each peak of the
+The ten cells' displacement is searched for bumps of 0.04-0.5 s (`spotting.bumps`). Each peak of the
 score becomes a candidate: its cells' displacement is projected on the direction of the movement,
 and apex, onset and offset are read from that single curve. Then the gates: blinks, head movement,
 lighting, speech, longer (macro) expressions, crowds of movements.
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from micromimic.face.signals import FaceSignals
 from micromimic.labels import CELLS
-from micromimic.motion.bumps import (
+from micromimic.motion.spotting.bumps import (
     Array,
     BumpResponse,
     bump_kernel,
@@ -26,9 +26,9 @@ from micromimic.motion.bumps import (
     smooth,
     strengths,
 )
-from micromimic.motion.candidates import Candidate, Scene, peaks_of, read_peaks
-from micromimic.motion.dense.candidates import DenseCandidate
-from micromimic.motion.gates import (
+from micromimic.motion.spotting.config import SpottingConfig
+from micromimic.motion.spotting.dense.candidates import DenseCandidate
+from micromimic.motion.spotting.gates import (
     CAUSES,
     Gates,
     bridge_blinks,
@@ -36,9 +36,9 @@ from micromimic.motion.gates import (
     dilate,
     find_gates,
 )
-from micromimic.motion.speech import mouth_steps, quiet_rows, speech_mask, step_noise
-from micromimic.motion.spotting_config import SpottingConfig
-from micromimic.motion.stretches import Stretch, grid_rate, stretches
+from micromimic.motion.spotting.reading import Candidate, Scene, peaks_of, read_peaks
+from micromimic.motion.spotting.speech import mouth_steps, quiet_rows, speech_mask, step_noise
+from micromimic.motion.spotting.stretches import Stretch, grid_rate, stretches
 from micromimic.results import Blink, GatedSpan, Rejected, Spotting
 from micromimic.types import ExpressionKind, MotionCurve
 
@@ -53,7 +53,7 @@ class Spotted:
         onset, apex, offset: frame indices.
         score: multiples of the noise.
         dense: what the dense flow saw of it; None where it saw nothing.
-        kind: ``macro`` for longer expressions (`motion.macro`).
+        kind: ``macro`` for longer expressions (`spotting.macro`).
     """
 
     onset: int

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.motion.bumps import Array, BumpResponse, peaks
-from micromimic.motion.gates import MOUTH_CELLS, Gates
-from micromimic.motion.spotting_config import SpottingConfig
+from micromimic.motion.spotting.bumps import Array, BumpResponse, peaks
+from micromimic.motion.spotting.config import SpottingConfig
+from micromimic.motion.spotting.gates import MOUTH_CELLS, Gates
 
 PEAKS_APART = 0.1
 """Seconds between peaks of the score that are looked at on their own."""

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.labels import CELLS
-from micromimic.motion.bumps import Array, mad
-from micromimic.motion.spotting_config import SpottingConfig
+from micromimic.motion.spotting.bumps import Array, mad
+from micromimic.motion.spotting.config import SpottingConfig
 
 REST_S: Final = 1.4
-"""Seconds whose median is the rest, as `motion.bumps.local_rest`; here they all lie in the past."""
+"""Seconds whose median is the rest, as `bumps.local_rest`; here they all lie in the past."""
 REST_RATE: Final = 40.0
 NOISE_RATE: Final = 20.0
 NOISE_S: Final = 30.0

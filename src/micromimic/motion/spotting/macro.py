@@ -18,10 +18,16 @@ from numpy.typing import NDArray
 
 from micromimic.canonical import INTEROCULAR, scale_of
 from micromimic.face.signals import FaceSignals
-from micromimic.motion.bumps import Array, local_rest, mad, peaks, smooth
-from micromimic.motion.gates import MOUTH_CELLS, bridge_blinks, dilate, find_blinks, head_speed
-from micromimic.motion.spotting import Spotted, SpottingConfig, SpottingResult
-from micromimic.motion.stretches import Stretch, grid_rate, stretches
+from micromimic.motion.spotting.bumps import Array, local_rest, mad, peaks, smooth
+from micromimic.motion.spotting.cells import Spotted, SpottingConfig, SpottingResult
+from micromimic.motion.spotting.gates import (
+    MOUTH_CELLS,
+    bridge_blinks,
+    dilate,
+    find_blinks,
+    head_speed,
+)
+from micromimic.motion.spotting.stretches import Stretch, grid_rate, stretches
 
 LONGEST_S: Final = 4.25
 """From onset to offset: four seconds, and what measuring adds; what stays longer is a pose."""

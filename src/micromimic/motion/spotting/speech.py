@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
 
-from micromimic.motion.bumps import Array, smooth
-from micromimic.motion.gates import MOUTH_CELLS, Mask, dilate
+from micromimic.motion.spotting.bumps import Array, smooth
+from micromimic.motion.spotting.gates import MOUTH_CELLS, Mask, dilate
 
 _SMOOTHING: Final = 0.03
 """Seconds; the mouth's shapes follow each other some 12 times a second at most."""

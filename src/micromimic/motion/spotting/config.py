@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from micromimic.motion.gates import GateConfig
-from micromimic.motion.speech import SpeechConfig
+from micromimic.motion.spotting.gates import GateConfig
+from micromimic.motion.spotting.speech import SpeechConfig
 
 SENSITIVITY: Final = {"low": 0.2, "normal": 1.0, "high": 4.0}
 """False alarms a minute, by name."""

@@ -10,8 +10,8 @@ from scipy.ndimage import binary_dilation, median_filter
 
 from micromimic.canonical import INTEROCULAR, scale_of
 from micromimic.labels import CELLS
-from micromimic.motion.bumps import mad, smooth
-from micromimic.motion.stretches import Stretch
+from micromimic.motion.spotting.bumps import mad, smooth
+from micromimic.motion.spotting.stretches import Stretch
 from micromimic.results import Blink, GatedSpan
 
 Array = NDArray[np.float64]
@@ -133,7 +133,7 @@ class Gates:
     Args:
         head, light, blink: (n,) masks.
         blinks: the eyelid closures in it.
-        speech: (n,) mask (`motion.speech`); None before the displacement is looked at.
+        speech: (n,) mask (`spotting.speech`); None before the displacement is looked at.
     """
 
     head: Mask

@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.motion.bumps import peaks
-from micromimic.motion.dense.measure import DenseSignals
-from micromimic.motion.dense.noise import Judged, NoiseConfig, moments_a_second
+from micromimic.motion.spotting.bumps import peaks
+from micromimic.motion.spotting.dense.measure import DenseSignals
+from micromimic.motion.spotting.dense.noise import Judged, NoiseConfig, moments_a_second
 
 Array = NDArray[np.float64]
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from micromimic.face.align import Gray
 from micromimic.face.signals import FaceSignals
 from micromimic.media.frames import Frames
-from micromimic.motion.dense.candidates import (
+from micromimic.motion.spotting.config import SpottingConfig
+from micromimic.motion.spotting.dense.candidates import (
     SAME_S,
     DenseCandidate,
     Tail,
@@ -23,10 +24,9 @@ from micromimic.motion.dense.candidates import (
     seen_at,
     tail_of,
 )
-from micromimic.motion.dense.look import look_again
-from micromimic.motion.dense.measure import DenseMeter, DenseSignals
-from micromimic.motion.dense.noise import Judged, judge
-from micromimic.motion.spotting_config import SpottingConfig
+from micromimic.motion.spotting.dense.look import look_again
+from micromimic.motion.spotting.dense.measure import DenseMeter, DenseSignals
+from micromimic.motion.spotting.dense.noise import Judged, judge
 from micromimic.types import Interval
 
 _SURE_S: Final = 0.1

@@ -1,6 +1,6 @@
 """Spotting while the face is being filmed: each movement is told as soon as it can be.
 
-What `motion.spotting` and the dense flow say of a recording is said here of the last seconds, again
+What `spotting.cells` and the dense flow say of a recording is said here of the last seconds, again
 and again. A movement is told when its own future is there (the rest after it, the filter's width),
 at the latest ``deadline`` seconds after its offset; it is looked at again when all of the future
 that an analysis of the recording would use is known, and then confirmed or withdrawn. Noise is that
@@ -18,13 +18,13 @@ import numpy as np
 
 from micromimic.face.align import Gray
 from micromimic.face.signals import FaceRow, FaceSignals, signals_of
-from micromimic.motion.candidates import Candidate
-from micromimic.motion.dense.candidates import DenseCandidate
-from micromimic.motion.dense.stream import DenseStream, Recent
-from micromimic.motion.joined import SURE
-from micromimic.motion.spotting import Noise, Part, measure, noise_of, read, weigh
-from micromimic.motion.spotting_config import SpottingConfig
-from micromimic.motion.stretches import BRIDGE, grid_rate
+from micromimic.motion.spotting.cells import Noise, Part, measure, noise_of, read, weigh
+from micromimic.motion.spotting.config import SpottingConfig
+from micromimic.motion.spotting.dense.candidates import DenseCandidate
+from micromimic.motion.spotting.dense.stream import DenseStream, Recent
+from micromimic.motion.spotting.joined import SURE
+from micromimic.motion.spotting.reading import Candidate
+from micromimic.motion.spotting.stretches import BRIDGE, grid_rate
 from micromimic.types import Interval
 
 NEIGHBOURS_S: Final = 0.7
@@ -380,6 +380,6 @@ def _same(a: Sighting, b: Sighting) -> bool:
 
 
 def _apart(a: Sighting, b: Sighting) -> bool:
-    """Whether two readings can be movements of their own; as `motion.candidates.apart`."""
+    """Whether two readings can be movements of their own; as `spotting.reading.apart`."""
     shorter = min(a.interval.duration, b.interval.duration)
     return _overlap(a, b) <= 0.2 * shorter and _apex_distance(a, b) > 0.3

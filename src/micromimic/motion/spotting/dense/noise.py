@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, gaussian_filter1d, minimum_filter1d, percentile_filter
 
 from micromimic.labels import REGIONS
-from micromimic.motion.dense.measure import LAGS, DenseSignals
-from micromimic.motion.dense.patterns import bank
+from micromimic.motion.spotting.dense.measure import LAGS, DenseSignals
+from micromimic.motion.spotting.dense.patterns import bank
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -17,19 +17,19 @@ from numpy.typing import NDArray
 from micromimic.face.signals import FaceSignals
 from micromimic.labels import REGIONS
 from micromimic.media.frames import Frames
-from micromimic.motion.dense.candidates import (
+from micromimic.motion.spotting.cells import Spotted, SpottingResult, spot
+from micromimic.motion.spotting.config import SpottingConfig
+from micromimic.motion.spotting.dense.candidates import (
     SAME_S,
     detection_limits,
     find_candidates,
     seen_at,
     tail_of,
 )
-from micromimic.motion.dense.look import Movement, look_again
-from micromimic.motion.dense.measure import DenseSignals
-from micromimic.motion.dense.noise import judge
-from micromimic.motion.spotting import Spotted, SpottingResult, spot
-from micromimic.motion.spotting_config import SpottingConfig
-from micromimic.motion.stretches import grid_rate
+from micromimic.motion.spotting.dense.look import Movement, look_again
+from micromimic.motion.spotting.dense.measure import DenseSignals
+from micromimic.motion.spotting.dense.noise import judge
+from micromimic.motion.spotting.stretches import grid_rate
 from micromimic.results import GatedSpan, Rejected, Spotting
 from micromimic.types import DetectionLimits
 

@@ -20,10 +20,10 @@ from micromimic.errors import InputError
 from micromimic.face.align import face_canvas
 from micromimic.face.signals import FaceSignals
 from micromimic.media.frames import Frames
-from micromimic.motion.dense.candidates import DenseCandidate
-from micromimic.motion.dense.measure import FlowMeter, Gray, project, small_face
-from micromimic.motion.dense.patterns import bank
-from micromimic.motion.spotting_config import SpottingConfig
+from micromimic.motion.spotting.config import SpottingConfig
+from micromimic.motion.spotting.dense.candidates import DenseCandidate
+from micromimic.motion.spotting.dense.measure import FlowMeter, Gray, project, small_face
+from micromimic.motion.spotting.dense.patterns import bank
 
 Array = NDArray[np.float64]
 

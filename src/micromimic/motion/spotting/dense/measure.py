@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from micromimic.canonical import EYE_LEFT, EYE_RIGHT
 from micromimic.canonical import MARGIN as CANVAS_MARGIN
-from micromimic.motion.dense.patterns import FEW, GRID, MARGIN, Bank, bank, without_rigid
+from micromimic.motion.spotting.dense.patterns import FEW, GRID, MARGIN, Bank, bank, without_rigid
 
 Gray = NDArray[np.uint8]
 Array = NDArray[np.float64]
