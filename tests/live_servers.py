@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -133,6 +134,15 @@ class _Pipe:
         return len(data)
 
 
+def hold_port(port: int = 0) -> socket.socket:
+    """A socket that keeps a port for us while nobody listens there; whoever connects is refused."""
+    place = socket.socket()
+    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    place.bind(("127.0.0.1", port))
+    return place
+
+
 class StreamServer:
     """HTTP server of one stream; ``kill`` cuts every connection.
 
@@ -179,10 +189,13 @@ class StreamServer:
         class Server(ThreadingHTTPServer):
             daemon_threads = True
             allow_reuse_address = True
+            allow_reuse_port = True
 
         self._stopped = threading.Event()
-        self._server = Server(("127.0.0.1", port), Handler)
-        self.port = self._server.server_address[1]
+        self._place = hold_port(port)  # another server may come here when this one is gone
+        weakref.finalize(self, self._place.close)
+        self.port = self._place.getsockname()[1]
+        self._server = Server(("127.0.0.1", self.port), Handler)
         self.url = f"http://127.0.0.1:{self.port}{path}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()

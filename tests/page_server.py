@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from micromimic.results import event_to_dict
 
+from .live_servers import hold_port
 from .sample_analysis import sample_analysis
 
 if TYPE_CHECKING:
@@ -63,9 +64,11 @@ def running_station(
     from micromimic.web.jobs import JobRunner
     from micromimic.web.settings import Settings
 
-    listening = socket.create_server(("127.0.0.1", port), backlog=64)
+    # Held until the end, though the server may go before: another may come in its place.
+    place = hold_port(port)
+    listening = socket.create_server(place.getsockname(), backlog=64, reuse_port=True)
     settings = Settings(data=data, port=listening.getsockname()[1], **limits)
-    with open_store(data) as store:
+    with place, open_store(data) as store:
         runner = JobRunner(store, settings) if jobs else None
         app = create_app(settings, store, runner=runner)
         if watch is not None:

@@ -71,18 +71,16 @@ def test_a_file_plays_at_its_own_speed(clip: Path) -> None:
     assert [a.frame.time for a in got] == wanted
     played = np.array([a.arrived for a in got]) - got[0].arrived
     assert (played >= np.array(wanted) - 1e-6).all()  # never before its time
-    assert np.median(played - wanted) < 0.3
+    # Nor slower: where the machine was late for a frame, those after it keep their distance.
+    assert np.median(np.diff(played) - np.diff(wanted)) == pytest.approx(0.0, abs=1e-6)
 
 
 def test_a_file_is_not_read_faster_than_it_plays(clip: Path) -> None:
     with FileSource(clip) as live:
         first = take(live, 1)[0]
-        began = time.monotonic()
-        assert live.next(0.0) is None  # the second is due 0.02 s later
-        while (second := live.next(0.001)) is None:
+        while (second := live.next(0.0)) is None:
             pass
-        assert second.arrived == pytest.approx(first.arrived + 0.02, abs=1e-6)
-        assert time.monotonic() - began >= 0.01
+        assert first.arrived + 0.02 - 1e-6 <= second.arrived <= time.monotonic()
 
 
 def test_frames_of_a_slow_reader_are_late_and_not_lost(clip: Path) -> None:
@@ -99,14 +97,23 @@ def test_frames_of_a_slow_reader_are_late_and_not_lost(clip: Path) -> None:
     assert late[14] > 0.2  # 15 frames, 0.02 s late each
 
 
-def test_a_reader_waits_for_a_consumer_that_sleeps(clip: Path) -> None:
+def test_a_reader_does_not_wait_for_its_consumer(clip: Path) -> None:
     with FileSource(clip) as live:
         take(live, 1)
-        time.sleep(0.9)  # longer than all of it plays
+        assert live._reading is not None
+        waiting = live._reading.items
+        ends = time.monotonic() + HANG_S
+        while (
+            len(waiting) < 29
+            or (oldest := waiting.oldest()) is None
+            or (time.monotonic() <= oldest.arrived)
+        ):
+            assert time.monotonic() < ends, "it does not read on"
+        asked = time.monotonic()
         got = take_all(live)
     assert numbers(got) == list(range(1, 30))
-    # They were there when they were due: the consumer's sleep shows as its own delay.
-    assert max(a.arrived for a in got) < time.monotonic() - 0.05
+    # The first was there when it was due: that nobody asked for it shows as the consumer's delay.
+    assert got[0].arrived < asked
 
 
 def test_an_uneven_reader_catches_up(clip: Path) -> None:

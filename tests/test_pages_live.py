@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -209,13 +210,16 @@ def test_frames_are_the_camera_s(
         if way == "canvas":
             desk.context.add_init_script("delete window.MediaStreamTrackProcessor")
         page = desk.page("/live")
+        began = time.monotonic()
         start(page)
         frames, times = script.frames(45)
+        took = time.monotonic() - began
         page.click("#stop")
         page.wait_for_selector("html[data-live=off]")
     assert frames[0].shape == (480, 640)
     step = np.diff(times)
-    assert (step > 0).all() and abs(np.median(step) - 1 / FPS) < 0.01
+    # In seconds: a busy machine leaves frames out, but none comes before it is there.
+    assert (step > 0).all() and np.median(step) > 0.7 / FPS and step.sum() < took
     played = np.fromfile(film, np.uint8)[len(b"YUV4MPEG2 W640 H480 F30:1 Ip A1:1 C420jpeg\n") :]
     played = played.reshape(-1, 6 + 640 * 480 * 3 // 2)[:, 6 : 6 + 640 * 480].reshape(-1, 480, 640)
     small = played[:, ::8, ::8].astype(float)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -220,7 +220,12 @@ def joblib_workers() -> list[int]:
     """Worker processes that this one started."""
     lists = Path("/proc/self/task").glob("*/children")
     numbers = [int(number) for file in lists for number in file.read_text().split()]
-    return [n for n in numbers if b"LokyProcess" in Path(f"/proc/{n}/cmdline").read_bytes()]
+    found = []
+    for number in numbers:
+        with suppress(FileNotFoundError):  # it has ended meanwhile
+            if b"LokyProcess" in Path(f"/proc/{number}/cmdline").read_bytes():
+                found.append(number)
+    return found
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
@@ -232,7 +237,8 @@ def test_a_killed_worker_is_said_and_its_fold_done_later(tmp_path: Path) -> None
     def kill_all(stage: str, done: int, total: int | None) -> None:
         if done == 1:  # while others are in hand or wait
             for number in joblib_workers():
-                os.kill(number, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(number, signal.SIGKILL)
 
     with pytest.raises(WorkerLostError, match="run the same command again"):
         run_protocol(samples, config, out, workers=Workers(2), report=kill_all)
@@ -281,6 +287,8 @@ def wait_for(ready, *processes: subprocess.Popen[bytes], patience: float = 120.0
 
 @pytest.mark.needs("cluster")
 def test_a_cluster_loses_a_worker_and_no_fold(tmp_path: Path) -> None:
+    from .scheduler_file import address_in  # here: other processes import this module by itself
+
     samples = make_samples(subjects=8)
     config = RunConfig(init="none", epochs=6)
     out = tmp_path / "run"
@@ -300,11 +308,12 @@ def test_a_cluster_loses_a_worker_and_no_fold(tmp_path: Path) -> None:
                       "--no-dashboard")  # fmt: skip
     workers: list[subprocess.Popen[bytes]] = []
     try:
-        wait_for(address_file.exists, scheduler)
+        wait_for(lambda: address_in(address_file), scheduler)
         worker = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1",
                   "--local-directory", str(tmp_path))  # fmt: skip
         workers = [start("dask_worker", *common, *worker) for _ in range(2)]
-        address = json.loads(address_file.read_text())["address"]
+        address = address_in(address_file)
+        assert address is not None
         wait_for_workers(address, 2)
 
         def kill_one(stage: str, done: int, total: int | None) -> None:
