@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,11 +47,16 @@ COMPLAINT = r"Failed to load resource"
 
 def analysed(factory: pytest.TempPathFactory, name: str) -> Path:
     """A data folder of its own with one recording; it is analysed once a run of the tests."""
-    first = factory.getbasetemp() / "analysed"
-    if not first.exists():
-        making = factory.mktemp("analysing")
-        analyse(making)
-        making.rename(first)
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # what the processes of one run have in common
+    first = base / "analysed"
+    with (base / "analysing.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not first.exists():
+            making = factory.mktemp("analysing")
+            analyse(making)
+            making.rename(first)
     data = factory.mktemp(name)
     shutil.copytree(first, data, dirs_exist_ok=True)
     return data

@@ -416,7 +416,7 @@ def test_unexpected_errors_are_one_line_too(
 def long_clip(tmp_path_factory: pytest.TempPathFactory, photograph: np.ndarray) -> Path:
     """Long enough that Ctrl-C always comes first."""
     path = tmp_path_factory.mktemp("long") / "long.mp4"
-    return write_clip(path, noisy(photograph, 8) * 700, fps=200)
+    return write_clip(path, noisy(photograph, 8) * 250, fps=200)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -12,8 +12,10 @@ from micromimic.reports.write import FILES
 from micromimic.synthesis.schedule import plan_clip
 from micromimic.synthesis.truth import read_truth
 
-SHORT = replace(DEMO_CLIP, seconds=6.6, fps=100.0)
-"""The demo's clip with three events and half the frames."""
+SHORT = replace(
+    DEMO_CLIP, seconds=6.6, fps=100.0, width=320, height=240, face_px=225.0, peak_px=1.5
+)
+"""The demo's clip with three events, half the frames, and a quarter of their pixels."""
 
 
 @pytest.fixture(scope="module")

@@ -709,7 +709,7 @@ def test_live_the_dense_flow_says_what_it_says_of_the_recording(tmp_path) -> Non
     """A head that sways on and on: the cells see nothing, the flow does, half a second later."""
     path = tmp_path / "sway.mp4"
     config = ClipConfig(
-        seconds=20.0, fps=30.0, width=320, height=240, face_px=225.0, events_per_minute=15.0,
+        seconds=14.0, fps=30.0, width=320, height=240, face_px=225.0, events_per_minute=22.0,
         macros_per_minute=0.0, blinks_per_minute=0.0, head_moves_per_minute=0.0, peak_px=2.5,
         noise_sd=1.0, sway_px=(1.5, 1.0),
     )  # fmt: skip

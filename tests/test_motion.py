@@ -84,8 +84,8 @@ def clips():
         plan = plan_clip(config, seed)
         move = plan.micro[0]
         onset, apex, offset = (round(t * 200) for t in (move.onset, move.apex, move.offset))
-        frames = list(render(plan))
-        made.append((plan, frames[onset : offset + 1], apex - onset))
+        frames = list(render(plan, frames=range(onset, offset + 1)))
+        made.append((plan, frames, apex - onset))
     return made
 
 

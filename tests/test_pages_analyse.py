@@ -50,7 +50,10 @@ def station(tmp_path: Path) -> Iterator[Station]:
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four seconds with a planted movement, at 60 frames a second."""
     path = tmp_path_factory.mktemp("clips") / "one movement.mp4"
-    config = replace(DEMO_CLIP, seconds=4.0, fps=60.0, colour=False, events_per_minute=15.0)
+    config = replace(
+        DEMO_CLIP, seconds=4.0, fps=60.0, width=320, height=240, face_px=225.0, peak_px=1.5,
+        colour=False, events_per_minute=15.0,
+    )  # fmt: skip
     write_clip(path, config, 18, crf=18, preset="superfast")
     return path
 

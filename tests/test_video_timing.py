@@ -155,7 +155,10 @@ def test_results_lead_to_the_place_where_a_player_shows_it(tmp_path: Path) -> No
     config = ClipConfig(
         seconds=3.0,
         fps=100.0,
-        peak_px=2.0,
+        width=320,
+        height=240,
+        face_px=225.0,
+        peak_px=1.5,
         events_per_minute=20,
         macros_per_minute=0,
         blinks_per_minute=0,
@@ -280,7 +283,10 @@ def test_repeated_frames_are_noticed(
 @pytest.fixture(scope="module")
 def filmed() -> list[np.ndarray]:
     """Nothing but some blinks and what the head does: most of the picture rests."""
-    return list(render(plan_clip(ClipConfig(seconds=4.0, fps=50.0, blinks_per_minute=40.0), 2)))
+    config = ClipConfig(
+        seconds=4.0, fps=50.0, width=320, height=240, face_px=225.0, blinks_per_minute=40.0
+    )
+    return list(render(plan_clip(config, 2)))
 
 
 @pytest.mark.parametrize("options", [{}, {"crf": "28"}])
