@@ -192,15 +192,15 @@ def test_the_file_says_what_the_network_says(few, network, tmp_path):
 def test_the_command_writes_a_model_and_its_card(tmp_path, capsys):
     out = tmp_path / "units.onnx"
     assert (
-        units.main(["--out", str(out), "--maps", "900", "--validation", "2000", "--epochs", "1"])
+        units.main(["--out", str(out), "--maps", "600", "--validation", "2000", "--epochs", "1"])
         == 0
     )
     assert capsys.readouterr().out.split() == [str(out), str(out.with_suffix(".md"))]
     card = out.with_suffix(".md").read_text(encoding="utf-8")
     assert "--seed 0" in card
-    assert "--maps 900" in card
+    assert "--maps 600" in card
     assert card.count("| AU ") == len(TOLD)
-    assert load_unit_model(out).info.trained_on.startswith("synthetic motion only (900 maps")
+    assert load_unit_model(out).info.trained_on.startswith("synthetic motion only (600 maps")
 
 
 def test_the_command_refuses_too_little(tmp_path):

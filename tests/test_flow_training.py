@@ -75,13 +75,15 @@ def test_margin_is_none_when_all_is_right_and_one_when_nothing_is() -> None:
 # --- training and the file ---
 
 
-def test_training_is_deterministic_to_the_byte(tiny: Path, tmp_path: Path) -> None:
+def test_training_is_deterministic_to_the_byte(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torch is in the train extra")
+    pytest.importorskip("onnx", reason="onnx is in the train extra")
     from micromimic.training.fit import TrainConfig
     from micromimic.training.flow import train_flow
 
-    config = TrainConfig(**TINY)
-    again = train_flow(tmp_path / "again.onnx", config)
-    assert again.read_bytes() == tiny.read_bytes()
+    config = TrainConfig(**TINY | {"maps": 96, "epochs": 1, "lessons": 1, "validation": 60})
+    first, again = (train_flow(tmp_path / f"{name}.onnx", config) for name in ("first", "again"))
+    assert again.read_bytes() == first.read_bytes()
 
 
 def test_a_tiny_training_learns_and_writes_its_card(tiny: Path, maps: np.ndarray) -> None:

@@ -9,7 +9,6 @@ temporary files, in which nothing may be written: others can see what lies there
 from __future__ import annotations
 
 import csv
-import json
 import os
 import re
 import shutil
@@ -18,7 +17,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from micromimic.labels import EMOTIONS
 from micromimic.synthesis.clips import ClipConfig, plan_clip, render, write_clip
 
 from .page_server import wait_for
+from .scheduler_file import address_in
 
 PATIENCE_S = 300
 """Only ends a hang."""
@@ -155,14 +155,17 @@ def watch(tmp_path_factory: pytest.TempPathFactory) -> Watch:
     return Watch(folder, library)
 
 
+STRACE = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=connect,sendto,sendmsg,sendmmsg"]
+"""Other system calls go past it unstopped: a program makes thousands a second."""
+
+
 @pytest.fixture(scope="module")
 def fullest(watch: Watch) -> Watch:
     """All witnesses, strace included where it is there and may be used: it is slow."""
     tracer = shutil.which("strace")
-    usable = (
-        tracer and not subprocess.run([tracer, "-o", os.devnull, "true"], check=False).returncode
-    )
-    return Watch(watch.hooks, watch.library, strace=bool(usable))
+    trial = [*STRACE, "-o", os.devnull, "true"]
+    usable = bool(tracer and not subprocess.run(trial, check=False).returncode)
+    return Watch(watch.hooks, watch.library, strace=usable)
 
 
 @contextmanager
@@ -181,8 +184,7 @@ def started(watch: Watch, folder: Path, *words: object) -> Iterator[Seen]:
     }
     if watch.library:
         environment["PYTHON_WATCH_LIBRARY"] = str(watch.library)
-    calls = "connect,sendto,sendmsg,sendmmsg"
-    tracer = ["strace", "-f", "-qq", "-e", f"trace={calls}", "-o", str(folder / "strace")]
+    tracer = [*STRACE, "-o", str(folder / "strace")]
     with subprocess.Popen(
         [*(tracer if watch.strace else []), sys.executable, *map(str, words)],
         env=environment,
@@ -281,11 +283,14 @@ def test_loopback_and_our_own_folders_are_free(watch: Watch, tmp_path: Path) -> 
 # ---- the commands ---------------------------------------------------------------------------
 
 
+SMALL = ClipConfig(seconds=2.0, fps=25.0, width=320, height=240, face_px=225.0)
+
+
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two seconds with a movement in them."""
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
-    write_clip(path, ClipConfig(seconds=2.0, fps=50.0), 1)
+    write_clip(path, SMALL, 1)
     return path
 
 
@@ -316,7 +321,7 @@ def test_analyze(watch: Watch, clip: Path, tmp_path: Path) -> None:
 
 def test_sensitivity(watch: Watch, tmp_path: Path) -> None:
     path = tmp_path / "longer.mp4"
-    write_clip(path, ClipConfig(seconds=4.0, fps=50.0), 1)
+    write_clip(path, replace(SMALL, seconds=4.0), 1)
     out = tmp_path / "out"
     planted = ("--sizes", ".3", "--per-size", 1, "--jobs", 2)
     seen = command(watch, tmp_path / "run", "sensitivity", path, "--out", out, *planted)
@@ -325,8 +330,8 @@ def test_sensitivity(watch: Watch, tmp_path: Path) -> None:
 
 
 def test_recognize(watch: Watch, tmp_path: Path) -> None:
-    plan = plan_clip(ClipConfig(seconds=2.0, fps=50.0), 1)
-    onset, apex = (round(time * 50) for time in (plan.micro[0].onset, plan.micro[0].apex))
+    plan = plan_clip(SMALL, 1)
+    onset, apex = (round(time * 25) for time in (plan.micro[0].onset, plan.micro[0].apex))
     frames = list(render(plan, frames=range(onset, apex + 1)))
     np.savez(tmp_path / "pair.npz", onset=frames[0], apex=frames[-1])
     code = (
@@ -375,8 +380,9 @@ def test_evaluate_on_a_cluster(watch: Watch, maps: Path, tmp_path: Path) -> None
             return process
 
         scheduler = start("dask_scheduler", "--port", "0")
-        wait_for(lambda: file.exists() or scheduler.poll() is not None)
-        address = json.loads(file.read_text())["address"]
+        wait_for(lambda: address_in(file) or scheduler.poll() is not None)
+        address = address_in(file)
+        assert address is not None
         start("dask_worker", *more)
         with distributed_client(address) as client:
             client.wait_for_workers(1)
@@ -407,7 +413,7 @@ def test_train_and_audit(watch: Watch, maps: Path, tmp_path: Path) -> None:
 @pytest.mark.needs("train")
 def test_synth_and_datasets(watch: Watch, tmp_path: Path) -> None:
     data, manifest = tmp_path / "data", tmp_path / "m.csv"
-    clips = ("--count", 1, "--seconds", 2, "--fps", 50, "--out", tmp_path / "clips")
+    clips = ("--count", 1, "--seconds", 2, "--fps", 25, "--out", tmp_path / "clips")
     databases = [f"--{name}={data / name}" for name in ("smic", "casme2", "samm")]
     for number, words in enumerate(
         (
@@ -426,7 +432,7 @@ def test_demo(watch: Watch, tmp_path: Path) -> None:
     code = (
         "import sys; from micromimic.pipelines.demo import run_demo;"
         "from micromimic.synthesis.clips import ClipConfig;"
-        "print(run_demo(sys.argv[1], clip=ClipConfig(seconds=2.0, fps=50.0)))"
+        f"print(run_demo(sys.argv[1], clip={SMALL!r}))"
     )
     seen = ran(watch, tmp_path, "-c", code, tmp_path / "demo")
     seen.assert_nothing_left()

@@ -207,9 +207,9 @@ def test_a_killed_command_goes_on(databases: Path, command, tmp_path: Path) -> N
         "evaluate",
         str(databases / "composite.csv"),
         "--epochs",
-        "3",
+        "1",
         "--groups",
-        "6",
+        "3",
         "--out",
     ]
     out = tmp_path / "run"
