@@ -87,7 +87,7 @@ def find(
         if not any(e.onset <= item.frame <= e.offset for e in of_cells)
     ]
     looked = look_again(frames, signals, [*weak, *candidates], judged.filters, rate, config)
-    passed = {id(item.candidate) for item in looked if not item.reason}
+    passed = {id(item.candidate) for item in looked if item.clear}
     limits = detection_limits(judged, tail, config.false_alarms)
     kept = [e for e in of_cells if e.score >= SURE or id(e.dense) in passed]
     events = _events(kept, looked)

@@ -3,7 +3,8 @@
 The frames around a candidate are read again at the recording's full rate, and flow from its apex to
 each of them is projected on the pattern that it looks like. To that curve raised cosines of all
 widths are fitted, each half with its own, over a line; the best is onset, apex and offset. It has
-to explain a good part of the curve, and a lasting change must not explain it better.
+to explain a good part of the curve, and a lasting change must not explain it better - or a
+good part of what the best lasting change leaves.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ _STEPS: Final = (0.06, 0.15, 0.3)
 """Seconds that a lasting change takes, about half of it."""
 _LEAST_SHARE: Final = 0.4
 """Of the curve's spread about a line that the movement explains."""
+_LEAST_BEYOND: Final = (0.3, 0.03)
+"""Of what a lasting change leaves of it, and of all of it."""
 _LARGEST_RATIO: Final = 1.2
 """Of what the movement leaves unexplained to what a lasting change does."""
 _RATE: Final = 60.0
@@ -53,6 +56,7 @@ class Movement:
         candidate: what was found first.
         onset, apex, offset: numbers of frames.
         reason: why it is no event, as in ``results.Rejected``; '' where it is one.
+        beyond: it stands out of a lasting change only.
     """
 
     candidate: DenseCandidate
@@ -60,6 +64,12 @@ class Movement:
     apex: int
     offset: int
     reason: str
+    beyond: bool = False
+
+    @property
+    def clear(self) -> bool:
+        """It comes and goes, and nothing else goes on."""
+        return not self.reason and not self.beyond
 
 
 def look_again(
@@ -129,43 +139,53 @@ def _read(
         return Movement(item, item.frame, item.frame, item.frame, "lost")
     even = np.arange(times[span[0]], times[span[-1]] + 0.5 / rate, 1 / rate)
     level = np.interp(even, times[span], curve)
-    shape, share, ratio = _fit(even - at, level)
+    shape, stands_out, beyond = _fit(even - at, level)
     frames = [int(span[np.argmin(np.abs(times[span] - at - moment))]) for moment in shape]
-    if share < _LEAST_SHARE or ratio > _LARGEST_RATIO or shape[2] - shape[0] > config.longest:
+    if not stands_out or shape[2] - shape[0] > config.longest:
         reason = "macro"
     else:
         reason = "" if frames[0] < frames[1] < frames[2] else "short"
-    return Movement(item, frames[0], frames[1], frames[2], reason)
+    return Movement(item, frames[0], frames[1], frames[2], reason, beyond)
 
 
-def _fit(t: Array, level: Array) -> tuple[tuple[float, float, float], float, float]:
-    """Onset, apex and offset of the best movement; its share of the spread; against the best step.
+def _fit(t: Array, level: Array) -> tuple[tuple[float, float, float], bool, bool]:
+    """Onset, apex and offset of the best movement, whether it is one, and beyond a lasting change.
 
     Args:
         t: (n,) seconds from the candidate.
         level: (n,) the curve.
     """
-    line = np.stack([np.ones_like(t), t], axis=1)
-    basis = np.linalg.qr(line)[0]
-    level = level - basis @ (basis.T @ level)
-
-    def gains(shapes: Array) -> tuple[Array, Array]:
-        """(m,) signed height of each shape, and how much of the spread it explains."""
-        left = shapes - (shapes @ basis) @ basis.T
-        power = (left**2).sum(1) + 1e-9
-        height = left @ level / power
-        return height, height**2 * power
-
+    line = np.linalg.qr(np.stack([np.ones_like(t), t], axis=1))[0]
     movements = [(a - rise, a, a + fall) for a, rise, fall in product(_APEXES, _HALVES, _HALVES)]
-    height, explained = gains(np.array([_cosine(t, *movement) for movement in movements]))
-    explained = np.where(height > 0, explained, -1.0)
-    best = int(explained.argmax())
+    shapes = np.array([_cosine(t, *movement) for movement in movements])
     moments = np.arange(-0.3, 0.31, 0.06)
     steps = np.array([np.tanh((t - moment) / width) for moment in moments for width in _STEPS])
-    whole = float((level**2).sum()) + 1e-12
-    unexplained = whole - float(gains(steps)[1].max())
-    share = float(explained[best]) / whole
-    return movements[best], share, (1 - share) * whole / (unexplained + 1e-12)
+    best, share = _best(shapes, level, line, rising=True)
+    step, lasting = _best(steps, level, line, rising=False)
+    if share >= _LEAST_SHARE and 1 - share <= _LARGEST_RATIO * (1 - lasting):
+        return movements[best], True, False
+    beyond, left = _best(shapes, level, np.linalg.qr(np.c_[line, steps[step]])[0], rising=True)
+    if left >= _LEAST_BEYOND[0] and left * (1 - lasting) >= _LEAST_BEYOND[1]:
+        return movements[beyond], True, True
+    return movements[best], False, False
+
+
+def _best(shapes: Array, level: Array, basis: Array, *, rising: bool) -> tuple[int, float]:
+    """Which of (m, n) shapes explains most of what the basis leaves of a curve, and the share.
+
+    Args:
+        shapes: to be tried.
+        level: (n,) the curve.
+        basis: (n, k) orthonormal; fitted to both first.
+        rising: only shapes that stand out upwards count.
+    """
+    left = level - basis @ (basis.T @ level)
+    own = shapes - (shapes @ basis) @ basis.T
+    power = (own**2).sum(1) + 1e-9
+    height = own @ left / power
+    explained = np.where((height > 0) | (not rising), height**2 * power, -1.0)
+    best = int(explained.argmax())
+    return best, float(explained[best] / ((left**2).sum() + 1e-12))
 
 
 def _cosine(t: Array, onset: float, apex: float, offset: float) -> Array:

@@ -67,6 +67,7 @@ class Looked:
         interval: their times.
         segment: stretch of tracking.
         reason: why it is no event; '' where it is one.
+        clear: as in ``look.Movement``.
         until: time up to which frames were there.
     """
 
@@ -75,6 +76,7 @@ class Looked:
     interval: Interval
     segment: int
     reason: str
+    clear: bool
     until: float
 
     @property
@@ -145,7 +147,7 @@ class DenseStream:
         return seen_at(time, *self._state, self._tail)
 
     def look_at(self, time: float, settled: float, now: float) -> Looked | None:
-        """The second look at a movement with its apex there; None where the flow saw none.
+        """The second look at a weak movement of the cells; None where the flow saw none.
 
         Args:
             time: of the apex.
@@ -156,7 +158,10 @@ class DenseStream:
             return None
         signals = self._state[0]
         moment = float(signals.times[item.moment])
-        return self._look(item, moment, int(signals.segments[item.moment]), settled, now)
+        looked = self._look(item, moment, int(signals.segments[item.moment]), settled, now)
+        if looked is None or looked.clear:
+            return looked
+        return replace(looked, reason=looked.reason or "crowded")
 
     def _judge(self, undecided: float, now: float) -> None:
         self._judged_at = now
@@ -199,6 +204,8 @@ class DenseStream:
         first, middle, end = (int(number) for number in cut.numbers[places])
         interval = Interval(*(float(t) for t in signals.times[places]))
         until = float(signals.times[-1])
-        looked = Looked(item, (first, middle, end), interval, segment, seen.reason, until)
+        looked = Looked(
+            item, (first, middle, end), interval, segment, seen.reason, seen.clear, until
+        )
         self._looked[item.frame] = looked
         return looked
