@@ -180,6 +180,34 @@ def test_noise_outlives_a_short_absence():
     assert len(sightings(told)) == 1 and not sightings(told)[0].late
 
 
+@pytest.mark.parametrize("frames_go_on", [True, False])
+def test_after_a_long_absence_the_noise_is_learnt_anew(frames_go_on):
+    """Of the half minute that noise reaches back, nothing is left then."""
+    signals = plant(still(60.0, rate=50.0, seed=8), MOUTH, 8.0, 8.1, 8.25)
+    signals = plant(signals, MOUTH, 50.0, 50.1, 50.25)
+    away = (signals.times > 12.0) & (signals.times < 45.0)
+    segments = np.where(away, -1, np.where(signals.times < 20.0, 0, 1))
+    spotter, told = LiveSpotter(), []
+    for number, time, row in rows_of(replace(signals, segments=segments)):
+        if row is not None or frames_go_on:
+            told += [(time, item) for item in spotter.add(number, time, row)]
+        if 45.5 < time < 48.5:
+            assert spotter.learning
+    told += [(60.0, item) for item in spotter.finish()]
+    assert [s.interval.apex for s in kept(told)] == pytest.approx([8.1, 50.1], abs=0.03)
+    assert not any(s.late for s in sightings(told))
+
+
+def test_noise_is_not_learnt_from_pieces_too_short_to_be_looked_at():
+    """A face that is lost and found again all the time, and then stays."""
+    signals = plant(still(20.0, rate=50.0, seed=9), MOUTH, 16.0, 16.1, 16.25)
+    k = np.arange(len(signals.times))
+    flickers = signals.times < 10.0
+    segments = np.where(flickers & (k % 20 >= 12), -1, np.where(flickers, k // 20, 100))
+    told = watch(replace(signals, segments=segments))
+    assert [s.interval.apex for s in sightings(told)] == pytest.approx([16.1], abs=0.03)
+
+
 def test_a_pause_of_the_source_ends_a_stretch_though_the_face_is_still_locked():
     signals = still(14.0, rate=100.0)
     moved = signals.displacement.copy()

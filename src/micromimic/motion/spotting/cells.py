@@ -144,11 +144,11 @@ def noise_of(parts: Sequence[Part], rate: float, config: SpottingConfig) -> Nois
     """
     speech = [part.gates.speech for part in parts if part.gates.speech is not None]
     quiet = quiet_rows(speech, rate, config.speech)
-    durations = range(len(config.durations_at(rate)))
-    answers = (np.concatenate([part.filtered[k] for part in parts])[quiet] for k in durations)
-    cells = [mad(column) for column in answers] if parts else [np.zeros((len(CELLS), 2))]
+    cells = np.zeros((len(config.durations_at(rate)), len(CELLS), 2))
+    for k in range(len(cells) if parts else 0):
+        cells[k] = mad(np.concatenate([part.filtered[k] for part in parts])[quiet])
     steps = step_noise([mouth_steps(part.x, rate)[1] for part in parts], config.speech)
-    return Noise(rate, np.stack(cells) + config.noise_floor, steps)
+    return Noise(rate, cells + config.noise_floor, steps)
 
 
 def weigh(part: Part, noise: Noise, config: SpottingConfig, *, ends: bool = True) -> BumpResponse:

@@ -4,7 +4,7 @@ What `spotting.cells` and the dense flow say of a recording is said here of the 
 and again. A movement is told when its own future is there (the rest after it, the filter's width),
 at the latest ``deadline`` seconds after its offset; it is looked at again when all of the future
 that an analysis of the recording would use is known, and then confirmed or withdrawn. Noise is that
-of the last half minute; while it is being learnt nothing is told.
+of the last half minute; while that holds too little of the face, it is learnt and nothing is told.
 """
 
 from __future__ import annotations
@@ -184,9 +184,7 @@ class LiveSpotter:
             return self.close() if lost else []
         if self._dense is not None and canvas is not None:
             self._dense.add(frame, time, row.segment, canvas)
-        if self._found is not None:
-            self._observed += min(time - self._found, BRIDGE)
-        else:
+        if self._found is None:
             self._looked = time
         self._found = time
         if time - self._looked < self.timing.hop - 1e-6:
@@ -203,7 +201,7 @@ class LiveSpotter:
 
     def finish(self) -> list[Finding]:
         """The source has ended: as ``close``, and with the noise as far as it is known."""
-        self._observed = np.inf
+        self._enough = 0.0
         found = self.close()
         if self._noise is None and self._rows:
             found += self._look(self._rows[-1][1], ends=True)
@@ -226,7 +224,8 @@ class LiveSpotter:
         self._rows: deque[tuple[int, float, FaceRow | None]] = deque()
         self._noise: Noise | None = None
         self._renewed = -np.inf
-        self._observed = 0.0
+        self._enough = self.timing.learn
+        """Seconds of the face that tell its noise."""
         self._found = None
         self._looked = -np.inf
         self._decided = -np.inf
@@ -234,14 +233,14 @@ class LiveSpotter:
 
     def _look(self, now: float, *, ends: bool) -> list[Finding]:
         """Read the last seconds, or all that has waited for the noise to be learnt."""
-        if self._noise is None and self._observed < self.timing.learn:
-            return []
         first = now - self.timing.window if self._noise is not None else -np.inf
         rows = self._since(first)
         signals = signals_of([(time, row) for _, time, row in rows])
         if signals.found.sum() < 4:
             return []
         noise = self._noise_at(grid_rate(signals.times[signals.found]), now)
+        if noise is None:
+            return []
         parts = measure(signals, noise.rate, self.config, noise.steps)
         numbers = np.array([number for number, _, _ in rows])
         told: list[Finding] = []
@@ -262,17 +261,22 @@ class LiveSpotter:
             rows.append(item)
         return rows[::-1]
 
-    def _noise_at(self, rate: float, now: float) -> Noise:
-        """The noise of the last half minute, measured now and then and at a new rate."""
+    def _noise_at(self, rate: float, now: float) -> Noise | None:
+        """The noise of the last half minute, measured now and then and at a new rate.
+
+        None where that half minute holds too little of the face, as after a long absence; what
+        was told is still settled under the noise of what there is.
+        """
         known = self._noise
         same = known is not None and abs(rate / known.rate - 1) < _SAME_RATE
         if known is None or not same or now - self._renewed >= _RENEW_S:
             self._renewed = now
             rate = known.rate if known is not None and same else rate
             rows = [(time, row) for _, time, row in self._rows]
-            known = noise_of(measure(signals_of(rows), rate, self.config), rate, self.config)
-            self._noise = known
-        return known
+            parts = measure(signals_of(rows), rate, self.config)
+            enough = sum(len(part.x) for part in parts) >= self._enough * rate or self._open
+            self._noise = noise_of(parts, rate, self.config) if enough else None
+        return self._noise
 
     def _readings(
         self, part: Part, signals: FaceSignals, numbers: np.ndarray, over: bool, settled: float
