@@ -90,7 +90,8 @@ def find(
     passed = {id(item.candidate) for item in looked if item.clear}
     limits = detection_limits(judged, tail, config.false_alarms)
     kept = [e for e in of_cells if e.score >= SURE or id(e.dense) in passed]
-    events = _events(kept, looked)
+    strong = {id(item) for item in candidates}
+    events = _events(kept, [item for item in looked if id(item.candidate) in strong])
     seen = np.asarray((limits <= OPEN_UNITS).any(1))
     spotting = replace(
         _opened(cells.spotting, _spans(dense.times, seen), 1 / rate),
