@@ -484,6 +484,18 @@ def test_parts_are_judged_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
         np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
 
 
+def test_stretches_that_are_over_are_not_judged_again() -> None:
+    """A face that is often lost leaves many."""
+    signals = noisy(0.3, 6, rate=27.0)
+    broken = np.arange(100, 300, 37)
+    signals.response[broken] = np.nan
+    signals = replace(signals, times=signals.times + np.searchsorted(broken, signals.frames) * 0.5)
+    recent = judge(signals, since=float(signals.times[400]))
+    assert np.isnan(recent.score[: broken[-1]]).all()
+    whole = judge(signals)
+    np.testing.assert_array_equal(recent.score[400:], whole.score[400:])
+
+
 def test_memory_does_not_grow_with_the_recording() -> None:
     signals = noisy(4.0, 0)
     judge(noisy(0.1, 0))

@@ -141,7 +141,7 @@ def judge(
         for run in _runs(known, signals, rate):
             closed = [_widened(lids[run], config.lid_margin + lag, rate) for lag in LAGS]
             begin = int(np.searchsorted(signals.times[run], since))
-            for first, last in _parts(begin, len(run), rate):
+            for first, last in _parts(begin, len(run), rate) if begin < len(run) else ():
                 lags = [
                     _judge_lag(signals.response[run, i], (first, last), shut, prior, rate, config)
                     for i, (shut, prior) in enumerate(zip(closed, priors, strict=True))
