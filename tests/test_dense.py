@@ -629,6 +629,16 @@ def test_what_does_not_go_again_is_a_longer_expression() -> None:
     assert (step.reason, long.reason) == ("macro", "macro")
 
 
+def test_a_movement_on_top_of_a_lasting_change_is_one() -> None:
+    def moved(t: float) -> float:
+        lasting = 2.8 * SIZE * float(np.clip((t - 1.6) / 0.3, 0, 1))
+        return lasting + SIZE * float(bump(t, MIDDLE, 0.3))
+
+    found = looked(50.0, moved)
+    assert not found.reason and found.beyond
+    assert abs(found.apex / 50.0 - MIDDLE) <= 0.06
+
+
 @pytest.mark.parametrize("at", [0.12, 3.88])
 def test_at_an_end_nothing_is_seen_to_come_or_go(at: float) -> None:
     assert looked(25.0, lambda t: SIZE * float(bump(t, at)), at).reason == "lost"
