@@ -229,6 +229,21 @@ def test_uneven_times_are_put_on_a_grid():
     assert max(delays(told)) <= 0.46
 
 
+def test_a_movement_is_told_once_where_every_second_frame_is_lost() -> None:
+    """By the rate of the last seconds some gaps part two stretches now, and do not soon after."""
+    rng = np.random.default_rng(9)
+    signals = still(24.0, rate=30.0, seed=10)
+    for onset in np.arange(6.0, 22.0, 3.0):
+        signals = plant(signals, MOUTH, onset, onset + 0.2, onset + 0.45, peak=0.4)
+    segments = np.where(rng.random(len(signals.times)) < 0.5, 0, -1)
+    rows = [item for item in rows_of(replace(signals, segments=segments)) if item[2] is not None]
+    spotter = LiveSpotter()
+    told = [(row[1], item) for row in rows for item in spotter.add(*row)]
+    apexes = [item.interval.apex for item in sightings(told)]
+    assert len(apexes) >= 5
+    assert min(np.diff(apexes)) > 1.0
+
+
 @pytest.mark.parametrize("slow_first", [False, True])
 def test_a_change_of_rate_keeps_the_past_and_the_noise(slow_first):
     """As when frames are thinned out, or no longer."""

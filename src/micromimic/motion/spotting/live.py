@@ -245,9 +245,11 @@ class LiveSpotter:
         numbers = np.array([number for number, _, _ in rows])
         told: list[Finding] = []
         for part in parts:
-            over = ends or part is not parts[-1]
-            settled = np.inf if over else now - self.settle
+            newest = part is parts[-1]
+            over = ends or not newest
             last = float(part.stretch.times[-1])
+            # What was told of a later stretch is not this one's to settle.
+            settled = last if not newest else np.inf if ends else now - self.settle
             if last > self._decided:
                 told += self._judge(self._readings(part, signals, numbers, over, settled), settled)
                 self._decided = max(self._decided, min(settled, last))

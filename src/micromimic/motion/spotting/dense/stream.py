@@ -125,7 +125,7 @@ class DenseStream:
             settled: those up to here are looked at for the last time.
             now: time of the newest frame.
         """
-        if now - self._judged_at >= _HOP_S - 1e-6 or settled == np.inf:
+        if now - self._judged_at >= _HOP_S - 1e-6 or settled >= now:
             self._judge(undecided, now)
         if self._state is None or self._tail is None:
             return []
