@@ -75,7 +75,7 @@ def live(
     track: Track = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Nothing on stderr but errors.")] = False,
 ) -> None:
-    """Watch a face live: events as lines of JSON, at most half a second after they end.
+    """Watch a face live: events as lines of JSON, most within half a second of their end.
 
     Ctrl-C ends it. Frames are kept nowhere. Exit code: 0 ended or stopped, 1 the source cannot be
     opened or read, or showed no face to its end, 2 wrong usage.
