@@ -1,4 +1,4 @@
-"""Live analysis: frames in, candidate micro-expressions out, at most half a second after they end.
+"""Live analysis: frames in, candidate micro-expressions out, most half a second after they end.
 
 A thread each for reading, tracking and naming, with bounded queues between them::
 

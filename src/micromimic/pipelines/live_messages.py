@@ -102,7 +102,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class LiveEvent:
-    """A candidate, at most half a second after its offset.
+    """A candidate, within half a second of its offset or, late, at a second look.
 
     Args:
         number: from 1, in order of reporting.

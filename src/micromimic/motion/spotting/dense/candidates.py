@@ -22,7 +22,7 @@ SAME_S: Final = 0.12
 """Seconds about an apex in which the flow's answer is the same movement's."""
 APART_S: Final = 0.5
 """Seconds between movements that are told apart."""
-KEPT: Final = 0.5
+KEPT: Final = 0.6
 """Share of what chance makes that passes the second look."""
 _TAIL: Final = 2.0
 """Score from which on the tail of what chance makes is fitted."""
@@ -46,14 +46,14 @@ class Tail:
         """Movements a minute that are at least as strong and pass the second look.
 
         >>> round(Tail(10.0, 0.75).rate(2.0), 3)
-        5.0
+        6.0
         """
         return KEPT * self.per_minute * float(np.exp(-(score - _TAIL) / self.scale))
 
     def threshold(self, per_minute: float) -> float:
         """The score that chance reaches so often.
 
-        >>> round(Tail(10.0, 0.5).threshold(5.0), 3)
+        >>> round(Tail(10.0, 0.5).threshold(6.0), 3)
         2.0
         """
         return _TAIL + self.scale * float(np.log(KEPT * self.per_minute / per_minute))
