@@ -232,10 +232,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for peak in args.peaks:
             chosen = [o for o in outcomes if (o.job.fps, o.job.peak) == (fps, peak)]
             print(table_row(chosen))
-    longer = pool(outcome.longer for outcome in outcomes)
+    longer = [outcome.longer for outcome in outcomes]
+    planted, found = sum(part.planted for part in longer), sum(part.found for part in longer)
     print(
-        f"\nLonger expressions: {longer.planted} planted, recall {longer.recall:.2f}, "
-        f"precision {longer.precision:.2f}"
+        f"\nLonger expressions: {planted} planted, {found} found, "
+        f"{sum(len(part.pairs) for part in longer)} of them planted"
     )
     return 0
 

@@ -199,7 +199,7 @@ def test_a_weak_movement_must_stand_out_of_an_unquiet_stretch():
     unquiet = replace(signals, displacement=signals.displacement + wobble)
     found = spot(unquiet)
     assert [round(float(signals.times[e.apex]), 1) for e in found.events] == [9.9]
-    blind = spot(unquiet, SpottingConfig(stand_out=0.0))
+    blind = spot(unquiet, SpottingConfig(stand_out=0.0, crowd_share=1.1, crowd_one_side=1.1))
     assert len(blind.events) >= 3
     assert found.spotting.rejected_counts().get("crowded", 0) >= len(blind.events) - 1
 

@@ -45,7 +45,7 @@ class SpottingConfig:
     """
 
     durations: tuple[float, ...] = (0.06, 0.085, 0.12, 0.17, 0.24, 0.34, 0.48)
-    threshold: float = 4.5
+    threshold: float = 3.5
     top_cells: int = 3
     noise_floor: float = 0.001
     lowpass: float = 0.012
