@@ -81,12 +81,14 @@ class Part:
         stretch: what tracking measured, at even times.
         gates: where it is closed.
         x: (n, 10, 2) displacement without the pull of blinks, smoothed.
+        steps: (n,) of the mouth, as ``mouth_steps`` gives them.
         filtered: (k, n, 10, 2) answers, by duration.
     """
 
     stretch: Stretch
     gates: Gates
     x: Array
+    steps: Array
     filtered: NDArray[np.float32]
 
 
@@ -130,7 +132,7 @@ def measure(
         closed = replace(gate, speech=speech_mask(*mouth, still, rate, config.speech))
         flat = x.reshape(len(x), -1)
         answers = np.stack([filter_columns(flat, k).astype(np.float32) for k in kernels])
-        parts.append(Part(piece, closed, x, answers.reshape(len(kernels), *x.shape)))
+        parts.append(Part(piece, closed, x, mouth[1], answers.reshape(len(kernels), *x.shape)))
     return parts
 
 
@@ -147,7 +149,7 @@ def noise_of(parts: Sequence[Part], rate: float, config: SpottingConfig) -> Nois
     cells = np.zeros((len(config.durations_at(rate)), len(CELLS), 2))
     for k in range(len(cells) if parts else 0):
         cells[k] = mad(np.concatenate([part.filtered[k] for part in parts])[quiet])
-    steps = step_noise([mouth_steps(part.x, rate)[1] for part in parts], config.speech)
+    steps = step_noise([part.steps for part in parts], config.speech)
     return Noise(rate, cells + config.noise_floor, steps)
 
 

@@ -171,7 +171,7 @@ class DenseStream:
             return
         whole = self._tail is None or now - self._renewed >= _RENEW_S
         judged = judge(signals, since=-np.inf if whole else undecided - 1.0)
-        if self._tail is None or whole:
+        if whole:
             self._tail, self._renewed = tail_of(signals, judged), now
         self._state = signals, judged
         self._looked = {f: m for f, m in self._looked.items() if m.until > now - 10}
