@@ -33,6 +33,10 @@ class ModelError(MicromimicError):
     """A model file is missing, unreadable, or does not have the expected inputs and outputs."""
 
 
+class LabelError(MicromimicError, ValueError):
+    """A label is none of the set, or a set of labels is none."""
+
+
 class MissingExtraError(MicromimicError):
     """A feature needs an optional dependency that is not installed."""
 

@@ -206,7 +206,7 @@ def _correct(row: Annotation, fixes: Sequence[Correction]) -> tuple[Annotation, 
         if before == fix.value:
             continue
         if fix.field == "label":
-            row = replace(row, label=cast("Emotion", fix.value), problem="", notes=())
+            row = replace(row, label=fix.value, problem="", notes=())
         else:
             row = replace(row, **{fix.field: fix.value})  # type: ignore[arg-type]
         said.append(
@@ -248,7 +248,7 @@ def _clip(
         dataset=layout.dataset,
         subject=row.subject,
         clip=row.clip,
-        label=cast("Emotion", row.label),
+        label=cast("str", row.label),
         kind="frames",
         path=folders[0].path,
         onset=onset,

@@ -188,7 +188,7 @@ def _clip(row: Mapping[str, str | None], path: Path, line: int) -> Clip:
             dataset=text("dataset"),
             subject=text("subject"),
             clip=text("clip"),
-            label=cast("Emotion", text("label")),
+            label=text("label"),
             kind=cast("Kind", text("kind")),
             path=path.parent / text("path"),
             onset=_whole(numbers["onset"], "onset", where),

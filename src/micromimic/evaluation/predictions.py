@@ -240,8 +240,8 @@ def _row(fields: Mapping[str, str | None], where: str) -> Prediction:
             text("clip"),
             whole("fold"),
             whole("seed"),
-            cast("Emotion", text("y_true")),
-            cast("Emotion", text("y_pred")),
+            text("y_true"),
+            text("y_pred"),
             (negative, positive, surprise),
         )
     except ValueError as error:

@@ -13,7 +13,6 @@ from typing import IO, TYPE_CHECKING, Final, cast
 from micromimic.datasets.manifest import Clip, manifest_text
 from micromimic.errors import OutputError, RefusedError
 from micromimic.files import begun
-from micromimic.labels import Emotion
 from micromimic.preparation.clip import PrepareConfig
 from micromimic.store import values
 from micromimic.store.numbers import all_recordings
@@ -230,7 +229,7 @@ def _clip(
         dataset=DATASET,
         subject=recording.subject_code or NOBODY,
         clip=f"{recording.id}_{event.key}",
-        label=cast("Emotion", event.label),
+        label=event.label,
         kind="video",
         path=Path(place),
         onset=event.onset_frame,
