@@ -8,9 +8,6 @@ from typing import Any
 
 import pytest
 
-from micromimic.datasets.corrections import COLUMNS as CORRECTED
-from micromimic.datasets.corrections import read_corrections
-from micromimic.datasets.manifest import OPTIONAL, REQUIRED, read_manifest
 from micromimic.errors import InputError
 from micromimic.evaluation.epochs_file import REQUIRED as LOGGED
 from micromimic.evaluation.epochs_file import read_epochs
@@ -18,8 +15,6 @@ from micromimic.evaluation.predictions import COLUMNS as PREDICTED
 from micromimic.evaluation.predictions import read_predictions
 
 TABLES = [
-    (read_manifest, (*REQUIRED, *OPTIONAL)),
-    (read_corrections, CORRECTED),
     (read_epochs, (*LOGGED, "y_pred")),
     (read_predictions, PREDICTED),
 ]

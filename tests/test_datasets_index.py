@@ -165,8 +165,8 @@ def test_a_file_of_corrections_that_is_none(tmp_path: Path) -> None:
         read_corrections(tmp_path / "gone.csv")
     with pytest.raises(InputError, match="got none named field, value; add them"):
         read_corrections(sheet(tmp_path / "a.csv", [["dataset", "subject", "clip", "reason"]]))
-    (tmp_path / "b.csv").write_bytes(b"\xff\xfe")
-    with pytest.raises(InputError, match="expected corrections as UTF-8 text, got"):
+    (tmp_path / "b.csv").write_bytes(b"\x81\x00")
+    with pytest.raises(InputError, match="expected corrections as text, got"):
         read_corrections(tmp_path / "b.csv")
     row = ["samm", "006", "006_1_2", "apex", "7", "x"]
     with pytest.raises(InputError, match="expected one apex for each clip, got a second"):

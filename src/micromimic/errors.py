@@ -45,6 +45,10 @@ class RandomWeightsWarning(UserWarning):
     """Training starts from random weights because no ImageNet weights were found."""
 
 
+class ManifestWarning(UserWarning):
+    """Rows of a manifest may not be what they seem: a lost leading zero, one person twice."""
+
+
 class StoreError(MicromimicError):
     """The records cannot do what was asked; base of the four below."""
 

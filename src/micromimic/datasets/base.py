@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from micromimic.datasets.manifest import Clip
+from micromimic.datasets.clip import Clip
 
 ClipKey = tuple[int, str]
 """Number of the subject, and the clip's name as `loose` gives it."""

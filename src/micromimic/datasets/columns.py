@@ -1,4 +1,4 @@
-"""The header of a CSV table: are its columns there, and are they told apart by commas?"""
+"""Moved into `datasets.table`: the header of a CSV table.  # until issue 14 is whole"""
 
 from __future__ import annotations
 

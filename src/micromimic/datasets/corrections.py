@@ -7,18 +7,19 @@ to take back an exclusion). The package's own are in ``corrections.csv`` beside 
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from micromimic.datasets.base import DATASETS, ClipKey, loose, subject_number
-from micromimic.datasets.columns import check_columns
+from micromimic.datasets.table import parse_table, read_table
 from micromimic.errors import InputError
 from micromimic.labels import EMOTIONS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS: Final = ("dataset", "subject", "clip", "field", "value", "reason")
 FIELDS: Final = ("label", "onset", "apex", "offset", "exclude")
@@ -55,7 +56,7 @@ def builtin_corrections() -> tuple[Correction, ...]:
     ['s18_sur_03']
     """
     text = files("micromimic.datasets").joinpath("corrections.csv").read_text(encoding="utf-8")
-    return _parse(text, "")
+    return _parse(parse_table(text, COLUMNS), "")
 
 
 def read_corrections(path: Path) -> tuple[Correction, ...]:
@@ -63,14 +64,9 @@ def read_corrections(path: Path) -> tuple[Correction, ...]:
 
     Raises:
         InputError: if it cannot be read, lacks a column, or has a row that says nothing sensible.
+        MissingExtraError: for a workbook without the package openpyxl.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"expected corrections at {path}, found no file; check the path") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"expected corrections as UTF-8 text, got {error}; check {path}") from None
-    return _parse(text, str(path))
+    return _parse(read_table(path, COLUMNS, what="corrections"), str(path))
 
 
 def corrections_with(path: Path | None) -> tuple[Correction, ...]:
@@ -96,15 +92,11 @@ def for_dataset(
     return chosen
 
 
-def _parse(text: str, path: str) -> tuple[Correction, ...]:
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    check_columns(reader.fieldnames, COLUMNS, path, "add them")
+def _parse(frame: pd.DataFrame, path: str) -> tuple[Correction, ...]:
     found: dict[tuple[str, ClipKey, str], Correction] = {}
-    for row in reader:
-        values = {name: (row.get(name) or "").strip() for name in COLUMNS}
-        if not any(values.values()):
-            continue
-        correction = _correction(values, f"line {reader.line_num} of {path}" if path else "")
+    for line, values in zip(frame.index, frame.to_dict("records"), strict=True):
+        texts = {str(name): str(text) for name, text in values.items()}
+        correction = _correction(texts, f"line {line} of {path}" if path else "")
         place = (correction.dataset, correction.key, correction.field)
         if place in found:
             raise InputError(

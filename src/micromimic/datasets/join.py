@@ -33,8 +33,8 @@ from micromimic.datasets.base import (
     spans,
     subject_number,
 )
+from micromimic.datasets.clip import Clip, frame_number
 from micromimic.datasets.corrections import Correction, builtin_corrections, for_dataset
-from micromimic.datasets.manifest import Clip, frame_number
 from micromimic.datasets.tables import TableSpec, find_table
 from micromimic.datasets.tree import ClipFolder, choose_copy, scan, strangers_note
 from micromimic.errors import InputError

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from micromimic.datasets.manifest import Clip
+from micromimic.datasets.clip import Clip
 
 COLUMN: Final = "synthetic"
 """Of the manifest: ``yes`` for clips that `micromimic synth databases` made."""

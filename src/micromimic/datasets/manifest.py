@@ -1,117 +1,112 @@
 """The manifest: one CSV row a clip, the only thing that preparation and evaluation read.
 
 Columns ``dataset,subject,clip,label,kind,path`` and, where they exist, ``onset,apex,offset,fps``.
-Paths are relative to the manifest; subjects and clips are text (006 stays 006); further columns are
-kept and ignored. Frame numbers are those in the pictures' names (``img46.jpg`` is 46) for kind
-``frames``, and count decoded frames from 0 for kind ``video``.
+Labels of other schemes have columns of their own (``label5``...); a cell without a label leaves the
+clip out of that scheme. Paths are relative to the manifest, with slashes or backslashes; subjects
+and clips are text (006 stays 006); further columns are kept and ignored. Frame numbers are those in
+the pictures' names (``img46.jpg`` is 46) for kind ``frames``, and count decoded frames from 0 for
+kind ``video``. How the table may be written: `datasets.table`.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import re
+import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, cast, get_args
+from typing import TYPE_CHECKING, Final, cast
 
-from micromimic.datasets.cells import row_text, text_cells
-from micromimic.datasets.columns import check_columns
-from micromimic.errors import InputError
+from micromimic.datasets.base import loose
+from micromimic.datasets.clip import KINDS, Clip, Kind, frame_number
+from micromimic.datasets.schemes import scheme
+from micromimic.datasets.table import number, plain_name, read_table, table_text
+from micromimic.errors import InputError, ManifestWarning
 from micromimic.files import write_whole
-from micromimic.labels import EMOTIONS, Emotion
+from micromimic.labels import LabelSet
 
-Kind = Literal["frames", "video", "image", "flow_map"]
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "KINDS", "OPTIONAL", "REQUIRED", "Clip", "Kind", "frame_number", "labels_of_manifest",
+    "manifest_notes", "manifest_text", "read_manifest", "write_manifest",
+]  # fmt: skip
+
 REQUIRED: Final = ("dataset", "subject", "clip", "label", "kind", "path")
 OPTIONAL: Final = ("onset", "apex", "offset", "fps")
 
 
-@dataclass(frozen=True)
-class Clip:
-    """One clip that holds one micro-expression.
-
-    Args:
-        dataset, subject, clip: names; a clip's name is unique within its subject.
-        label: class.
-        kind: what ``path`` is: a folder of frames, a video, a picture of the apex, or a flow map.
-        path: absolute, or relative to the working directory.
-        onset, apex, offset: frame numbers; None where unknown.
-        fps: frames a second; None where unknown.
-        extra: further columns.
-
-    Raises:
-        ValueError: if onset, apex and offset are out of order.
-    """
-
-    dataset: str
-    subject: str
-    clip: str
-    label: Emotion
-    kind: Kind
-    path: Path
-    onset: int | None = None
-    apex: int | None = None
-    offset: int | None = None
-    fps: float | None = None
-    extra: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        known = [n for n in (self.onset, self.apex, self.offset) if n is not None]
-        if known != sorted(known):
-            raise ValueError(
-                f"expected onset <= apex <= offset, got {self.onset}, {self.apex}, {self.offset}"
-            )
-
-    @property
-    def who(self) -> str:
-        """The subject, qualified: ``samm/006``."""
-        return f"{self.dataset}/{self.subject}"
-
-    @property
-    def key(self) -> str:
-        """The clip, qualified: ``samm/006/006_1_2``."""
-        return f"{self.who}/{self.clip}"
-
-
-def read_manifest(path: Path, *, check_files: bool = True) -> tuple[Clip, ...]:
+def read_manifest(
+    path: str | Path, labels: str | LabelSet = "three", *, check_files: bool = True
+) -> tuple[Clip, ...]:
     """Read and check a manifest.
 
     Args:
-        path: the CSV file.
+        path: the table.
+        labels: the scheme, as `datasets.schemes.scheme` takes it; clips without a label in its
+            column are left out (`manifest_notes` counts them).
         check_files: look whether each clip's file or folder is there.
 
     Raises:
-        InputError: a missing column, an unknown label or kind, a clip listed twice, a path that is
-            gone, one subject's name in two databases, frame numbers that are none or out of order.
+        InputError: a missing column, an unknown kind, a clip listed twice, a path that is gone, one
+            subject's name in two databases, frame numbers that are none or out of order.
+        LabelError: an unknown label or scheme, or databases whose schemes of one name differ.
+
+    Warns:
+        ManifestWarning: subjects that lost leading zeros, or whose names differ in little.
     """
-    if not path.is_file():
-        raise InputError(f"expected a manifest at {path}, found no file; check the path")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"expected a manifest as UTF-8 text, got {error}; check {path}") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    check_columns(reader.fieldnames, REQUIRED, path, "add them")
-    clips = tuple(_clip(row_text(row), path, reader.line_num) for row in reader)
+    path = Path(path)
+    frame, chosen = _open(path, labels)
+    column = _column(frame, chosen, path)
+    for note in _doubts(frame):
+        warnings.warn(f"{note} in {path}", ManifestWarning, stacklevel=2)
+    rows = [
+        (cast("int", line), row) for line, row in zip(frame.index, _records(frame), strict=True)
+    ]
+    clips = tuple(_clip(row, row[column], chosen, path, line) for line, row in rows if row[column])
     if not clips:
-        raise InputError(f"expected clips in {path}, got only a header; list some")
+        got = f"{len(rows)} without a label in its column {column}" if rows else "only a header"
+        raise InputError(f"expected clips in {path}, got {got}; list some")
     _check_names(clips, path)
     if check_files:
         _check_files(clips, path)
     return clips
 
 
-def write_manifest(path: Path, clips: Iterable[Clip]) -> None:
+def labels_of_manifest(path: str | Path, labels: str | LabelSet = "three") -> LabelSet:
+    """The label set that `read_manifest` reads a manifest by.
+
+    Raises:
+        InputError: if it is no manifest.
+        LabelError: as `read_manifest`.
+    """
+    return _open(Path(path), labels)[1]
+
+
+def manifest_notes(path: str | Path, labels: str | LabelSet = "three") -> tuple[str, ...]:
+    """What to know of a manifest, a line each: clips that the scheme leaves out, doubtful names.
+
+    Raises:
+        InputError: if it is no manifest.
+        LabelError: as `read_manifest`.
+    """
+    frame, chosen = _open(Path(path), labels)
+    column = _column(frame, chosen, path)
+    without = sum(not label for label in frame[column])
+    text = f"{without} of {len(frame)} clips have no label in column {column}: left out"
+    return (*((text,) if without else ()), *_doubts(frame))
+
+
+def write_manifest(path: str | Path, clips: Iterable[Clip]) -> None:
     """Write a manifest; paths become relative to it.
 
     Raises:
         InputError: a path or a name that is no UTF-8.
         OutputError: if it cannot be written.
     """
-    write_whole(path, manifest_text(clips, path.absolute().parent))
+    write_whole(Path(path), manifest_text(clips, Path(path).absolute().parent))
 
 
 def manifest_text(clips: Iterable[Clip], folder: Path | None = None) -> str:
@@ -124,95 +119,121 @@ def manifest_text(clips: Iterable[Clip], folder: Path | None = None) -> str:
     Raises:
         InputError: a path or a name that is no UTF-8.
     """
+    import pandas as pd  # noqa: PLC0415 - slow to load
+
     rows = list(clips)
     extra = sorted({name for clip in rows for name in clip.extra})
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*REQUIRED, *OPTIONAL, *text_cells(extra)])
-    for clip in rows:
-        place = clip.path if folder is None else Path(os.path.relpath(clip.path.absolute(), folder))
-        numbers = (clip.onset, clip.apex, clip.offset, clip.fps)
-        writer.writerow(
-            text_cells(
-                [clip.dataset, clip.subject, clip.clip, clip.label, clip.kind, place.as_posix()]
-            )
-            + ["" if n is None else f"{n:g}" if isinstance(n, float) else str(n) for n in numbers]
-            + text_cells(clip.extra.get(name, "") for name in extra)
-        )
-    text = out.getvalue()
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        start = text.rfind("\n", 0, error.start) + 1
-        line = text[start : text.find("\n", error.start)]
+    columns = [*REQUIRED, *OPTIONAL, *extra]
+    cells = [
+        [clip.dataset, clip.subject, clip.clip, clip.label, clip.kind, _place(clip.path, folder)]
+        + [None if n is None else f"{n:g}" if isinstance(n, float) else str(n)
+           for n in (clip.onset, clip.apex, clip.offset, clip.fps)]
+        + [clip.extra.get(name, "") for name in extra]
+        for clip in rows
+    ]  # fmt: skip
+    return table_text(pd.DataFrame(cells, columns=columns, dtype=object))
+
+
+def _place(path: Path, folder: Path | None) -> str:
+    """A path as a manifest has it; one with a backslash in a name says that it is none."""
+    text = (path if folder is None else Path(os.path.relpath(path.absolute(), folder))).as_posix()
+    return f"./{text}" if "\\" in text and not text.startswith("/") else text
+
+
+def _file(text: str) -> str:
+    """A path as this system has it: backslashes separate, unless it begins with ``./`` or ``/``."""
+    return text if text.startswith(("./", "/")) else text.replace("\\", "/")
+
+
+def _open(path: Path, labels: str | LabelSet) -> tuple[pd.DataFrame, LabelSet]:
+    frame = read_table(path, REQUIRED, known=OPTIONAL, what="a manifest")
+    if isinstance(labels, LabelSet):
+        return frame, labels
+    return frame, scheme(labels, sorted(set(frame["dataset"]) - {""}), found=frame["label"])
+
+
+def _column(frame: pd.DataFrame, labels: LabelSet, path: object) -> str:
+    """The column of a scheme; sets that somebody made up may stand in ``label``."""
+    spelled = {plain_name(name): str(name) for name in frame.columns}
+    if labels.column in spelled:
+        return spelled[labels.column]
+    if labels.merges:
         raise InputError(
-            f"expected names that are UTF-8 in a manifest, got {line!r}; rename the file or folder"
-        ) from None
-    return text
+            f"expected a column {labels.column} in {path} for the labels {labels}, got none; "
+            f"index the databases with --labels {labels.name}"
+        )
+    return "label"
 
 
-def frame_number(name: str) -> int | None:
-    """The last run of digits of a picture's name.
-
-    >>> frame_number("reg_img46.jpg"), frame_number("006_05562.jpg"), frame_number("a.png")
-    (46, 5562, None)
-    """
-    digits = re.findall(r"\d+", Path(name).stem)
-    return int(digits[-1]) if digits else None
+def _records(frame: pd.DataFrame) -> list[dict[str, str]]:
+    names = [str(name) for name in frame.columns]
+    return [dict(zip(names, row, strict=True)) for row in frame.to_numpy().tolist()]
 
 
-def _clip(row: Mapping[str, str | None], path: Path, line: int) -> Clip:
-    def text(name: str) -> str:
-        return (row.get(name) or "").strip()
+def _doubts(frame: pd.DataFrame) -> list[str]:
+    """Subjects whose leading zeros a spreadsheet took, and pairs that may be one person."""
+    lost: Counter[tuple[str, str]] = Counter()
+    near: dict[tuple[str, str], set[str]] = {}
+    for row in _records(frame):
+        subject = row["subject"]
+        near.setdefault((row["dataset"], loose(subject)), set()).add(subject)
+        places = [row["clip"].split("_")[0], *re.split(r"[/\\]", row["path"])]
+        longer = next((p for p in places if p.isdecimal() and p.lstrip("0") == subject != p), None)
+        if longer and subject.isdecimal():
+            lost[subject, longer] += 1
+    doubts = [
+        f"subject {subject} may have lost leading zeros: its clips or folders say {longer} "
+        f"({count} row{'' if count == 1 else 's'})"
+        for (subject, longer), count in lost.items()
+    ]
+    return doubts + [
+        f"subjects {' and '.join(sorted(names))} of {dataset} may be one person"
+        for (dataset, _), names in near.items()
+        if len(names) > 1
+    ]
 
+
+def _clip(row: Mapping[str, str], label: str, labels: LabelSet, path: Path, line: int) -> Clip:
     where = f"line {line} of {path}"
     for name in ("dataset", "subject", "clip", "path"):
-        if not text(name):
+        if not row[name]:
             raise InputError(f"expected a {name} in {where}, got nothing; fill it in")
-    if text("label") not in EMOTIONS:
+    parts = label.split("+") if labels.several else [label]
+    if not set(parts) <= set(labels):
         raise InputError(
-            f"expected a label among {', '.join(EMOTIONS)}, got {text('label')!r} "
-            f"for clip {text('clip')} in {where}; correct it"
+            f"expected a label among {labels}, got {label!r} for clip {row['clip']} in {where}; "
+            "correct it, or name another scheme of labels"
         )
-    if text("kind") not in KINDS:
+    if row["kind"] not in KINDS:
         raise InputError(
-            f"expected a kind among {', '.join(KINDS)}, got {text('kind')!r} "
-            f"for clip {text('clip')} in {where}; correct it"
+            f"expected a kind among {', '.join(KINDS)}, got {row['kind']!r} "
+            f"for clip {row['clip']} in {where}; correct it"
         )
-    numbers = {name: _number(text(name), name, where) for name in OPTIONAL}
+    numbers = {name: _number(row.get(name, ""), name, where) for name in OPTIONAL}
     fps = numbers["fps"]
     if fps is not None and fps <= 0:
         raise InputError(f"expected fps above 0, got {fps:g} in {where}; correct it")
     try:
         return Clip(
-            dataset=text("dataset"),
-            subject=text("subject"),
-            clip=text("clip"),
-            label=text("label"),
-            kind=cast("Kind", text("kind")),
-            path=path.parent / text("path"),
+            dataset=row["dataset"],
+            subject=row["subject"],
+            clip=row["clip"],
+            label="+".join(name for name in labels if name in parts),
+            kind=row["kind"],
+            path=path.parent / _file(row["path"]),
             onset=_whole(numbers["onset"], "onset", where),
             apex=_whole(numbers["apex"], "apex", where),
             offset=_whole(numbers["offset"], "offset", where),
             fps=fps,
-            extra={
-                name: value or ""
-                for name, value in row.items()
-                if isinstance(name, str) and name not in (*REQUIRED, *OPTIONAL)
-            },
+            extra={k: text for k, text in row.items() if k not in (*REQUIRED, *OPTIONAL)},
         )
     except ValueError as error:
         raise InputError(f"{error} in {where}; correct them") from None
 
 
 def _number(text: str, name: str, where: str) -> float | None:
-    if not text:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not abs(value) < float("inf"):
+    value = number(text)
+    if text and value is None:
         raise InputError(f"expected {name} to be a number or empty, got {text!r} in {where}")
     return value
 

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Final
 
 from micromimic.datasets.base import ClipKey, Found, Layout, Note, loose, some, subject_number
+from micromimic.datasets.clip import frame_number
 from micromimic.datasets.corrections import Correction
 from micromimic.datasets.join import Annotation, join, whole
-from micromimic.datasets.manifest import frame_number
 from micromimic.datasets.tables import Table, TableSpec, find_table
 from micromimic.datasets.tree import ClipFolder, Tree, choose_copy, scan, strangers_note
 from micromimic.labels import EMOTIONS, Emotion

@@ -6,23 +6,18 @@ capitals and blanks.
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from micromimic.datasets.base import Layout, Note, some, subject_number
+from micromimic.datasets.table import WORKBOOKS, Grid, csv_grids, excel_grids, plain_name
 from micromimic.datasets.tree import TABLE_ENDINGS
-from micromimic.errors import InputError, MissingExtraError
+from micromimic.errors import InputError
 
 HEADER_ROWS: Final = 60  # rows in which a header is looked for; SAMM's is the 14th
 ABOVE: Final = 2  # folders above the one given in which a table is looked for
-
-Grid = list[list[str]]
 
 
 @dataclass(frozen=True)
@@ -140,17 +135,21 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _read(path: Path, spec: TableSpec, layout: Layout) -> Table:
-    if path.suffix.casefold() == ".csv":
-        grids = _csv_grids(path)
-    elif path.suffix.casefold() in TABLE_ENDINGS:
-        grids = _excel_grids(path, spec.sheet)
-    else:
-        raise _NotThisTable(f"expected a table as .xlsx or .csv, got {path}")
-    wanted = {field: _plain(name) for field, name in spec.columns.items()}
+    try:
+        if path.suffix.casefold() in WORKBOOKS:
+            sheets = excel_grids(path)
+            grids = [sheets[spec.sheet]] if spec.sheet in sheets else list(sheets.values())
+        elif path.suffix.casefold() in TABLE_ENDINGS:
+            grids = csv_grids(path)
+        else:
+            raise _NotThisTable(f"expected a table as .xlsx or .csv, got {path}")
+    except InputError as error:
+        raise _NotThisTable(str(error).split(";")[0]) from None
+    wanted = {field: plain_name(name) for field, name in spec.columns.items()}
     best: list[str] = list(spec.columns.values())
     for grid in grids:
         for number, row in enumerate(grid[:HEADER_ROWS]):
-            names = [_plain(cell) for cell in row]
+            names = [plain_name(cell) for cell in row]
             absent = [spec.columns[field] for field, name in wanted.items() if name not in names]
             if not absent:
                 return _table(path, spec, layout, names, grid[number + 1 :], number + 2)
@@ -171,9 +170,9 @@ def _table(
     first: int,
 ) -> Table:
     fields = {
-        field: names.index(_plain(name))
+        field: names.index(plain_name(name))
         for field, name in {**spec.columns, **spec.optional}.items()
-        if _plain(name) in names
+        if plain_name(name) in names
     }
     rows = []
     odd = []
@@ -193,51 +192,3 @@ def _table(
         raise _NotThisTable(f"expected rows of {layout.title}'s clips in {path}, got {got}")
     notes = [Note(layout.dataset, "", "", f"{path.name}: no clip is named in {some(odd)}")]
     return Table(path, tuple(rows), tuple(notes if odd else ()))
-
-
-def _excel_grids(path: Path, sheet: str | None) -> list[Grid]:
-    """Cells as text, the sheets that may hold the table in their order."""
-    import pandas as pd  # noqa: PLC0415 - slow to load
-
-    try:
-        import openpyxl  # type: ignore[import-untyped]  # noqa: F401, PLC0415
-    except ImportError:
-        raise MissingExtraError(
-            f"expected the package openpyxl to read {path}, got none; "
-            "pip install 'micromimic[train]', or save the sheet as .csv beside it"
-        ) from None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # openpyxl's, on formats that do not matter here
-            sheets = pd.read_excel(
-                path, sheet_name=None, header=None, dtype=str, na_filter=False, engine="openpyxl"
-            )
-    except Exception as error:  # noqa: BLE001 - a damaged file breaks openpyxl in many ways
-        text = " ".join(str(error).split())
-        raise _NotThisTable(
-            f"expected an Excel table in {path}, got {type(error).__name__}: {text}"
-        ) from None
-    if sheet in sheets:
-        sheets = {sheet: sheets[sheet]}
-    return [frame.astype(str).to_numpy().tolist() for frame in sheets.values()]
-
-
-def _csv_grids(path: Path) -> list[Grid]:
-    """Cells with each separator that spreadsheets write; the header tells which it is."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise _NotThisTable(f"expected to read {path}, got: {error.strerror}") from None
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:  # Excel's plain CSV; the columns that count are ASCII in any case
-        text = data.decode("cp1252", errors="replace")
-    return [
-        list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
-        for separator in (",", ";", "\t")
-    ]
-
-
-def _plain(header: str) -> str:
-    """A column's name without capitals, blanks and marks."""
-    return re.sub(r"[^a-z0-9]", "", str(header).casefold())

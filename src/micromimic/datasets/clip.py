@@ -1,0 +1,69 @@
+"""One clip of a manifest, and the number in a picture's name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+Kind = Literal["frames", "video", "image", "flow_map"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip that holds one micro-expression.
+
+    Args:
+        dataset, subject, clip: names; a clip's name is unique within its subject.
+        label: class; several of them, where the scheme has such clips, are joined with ``+``.
+        kind: what ``path`` is: a folder of frames, a video, a picture of the apex, or a flow map.
+        path: absolute, or relative to the working directory.
+        onset, apex, offset: frame numbers; None where unknown.
+        fps: frames a second; None where unknown.
+        extra: further columns.
+
+    Raises:
+        ValueError: if onset, apex and offset are out of order.
+    """
+
+    dataset: str
+    subject: str
+    clip: str
+    label: str
+    kind: Kind
+    path: Path
+    onset: int | None = None
+    apex: int | None = None
+    offset: int | None = None
+    fps: float | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        known = [n for n in (self.onset, self.apex, self.offset) if n is not None]
+        if known != sorted(known):
+            raise ValueError(
+                f"expected onset <= apex <= offset, got {self.onset}, {self.apex}, {self.offset}"
+            )
+
+    @property
+    def who(self) -> str:
+        """The subject, qualified: ``mine/006``."""
+        return f"{self.dataset}/{self.subject}"
+
+    @property
+    def key(self) -> str:
+        """The clip, qualified: ``mine/006/006_1_2``."""
+        return f"{self.who}/{self.clip}"
+
+
+def frame_number(name: str) -> int | None:
+    """The last run of digits of a picture's name.
+
+    >>> frame_number("reg_img46.jpg"), frame_number("006_05562.jpg"), frame_number("a.png")
+    (46, 5562, None)
+    """
+    digits = re.findall(r"\d+", Path(name).stem)
+    return int(digits[-1]) if digits else None

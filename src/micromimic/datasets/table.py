@@ -1,0 +1,310 @@
+"""The one reader and writer of tables: text as spreadsheets write it, and nothing guessed.
+
+A table comes with commas, semicolons or tabs, in UTF-8, UTF-16 or a Western code page, with or
+without a byte order mark, with capitals and blanks in its header and empty rows at its end; or as
+a workbook. Cells are text, stripped: ``006`` stays ``006``.
+
+A spreadsheet runs a cell that begins with ``=``, ``+``, ``-`` or ``@`` (their full-width forms
+too), also after spaces, and may be led to by a tab or a line break. Such text is written behind an
+apostrophe, which spreadsheets take for the sign of plain text (OWASP, "CSV injection"). Numbers are
+no text: they are written as they are.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from micromimic.errors import InputError, MissingExtraError
+from micromimic.files import write_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Grid = list[list[str]]
+"""Rows of cells."""
+
+WORKBOOKS: Final = frozenset({".xlsx", ".xlsm"})
+_RISKY: Final = re.compile(r"'*(?:[\t\r\n]|\s*[=+\-@＝＋－＠])")
+_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16
+
+Value = TypeVar("Value")
+
+
+def read_table(
+    path: str | Path,
+    required: Sequence[str],
+    *,
+    known: Sequence[str] = (),
+    what: str = "a table",
+    remedy: str = "add them",
+) -> pd.DataFrame:
+    """Read a table whose columns are known by name.
+
+    Args:
+        path: a CSV file, or a workbook whose first sheet with these columns is taken.
+        required: columns that must be there.
+        known: further columns whose spelling is set right too (``Onset `` becomes ``onset``).
+        what: for messages, as "a manifest".
+        remedy: for messages, where a column is missing.
+
+    Returns:
+        Text only: one row a line that is not empty, its index the number of the line in the file
+        (of a line's last one, where a cell has several); other columns as they are spelled.
+
+    Raises:
+        InputError: if there is no file, it is no table, or a column is missing or there twice.
+        MissingExtraError: for a workbook without the package openpyxl.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"expected {what} at {path}, found no file; check the path")
+    if path.suffix.casefold() in WORKBOOKS:
+        grids = [list(enumerate(grid, 1)) for grid in excel_grids(path).values()]
+        found = max(grids, key=lambda grid: _fit(grid, required), default=[])
+        return _frame(found, required, known, path, remedy)
+    return parse_table(read_text(path, what), required, known=known, where=path, remedy=remedy)
+
+
+def parse_table(
+    text: str,
+    required: Sequence[str],
+    *,
+    known: Sequence[str] = (),
+    where: object = "the table",
+    remedy: str = "add them",
+) -> pd.DataFrame:
+    """`read_table` of text, with whichever separator tells most of the columns apart.
+
+    Raises:
+        InputError: if it is no table, or a column is missing or there twice.
+
+    >>> parse_table("Clip; Label \\n006;a\\n;\\n", ["clip", "label"]).to_dict("records")
+    [{'clip': '006', 'label': 'a'}]
+    """
+    grids = [_rows(text, separator, where) for separator in ",;\t"]
+    found = max(grids, key=lambda grid: _fit(grid, required))  # the first of equal ones: commas
+    return _frame(found, required, known, where, remedy)
+
+
+def write_table(path: str | Path, frame: pd.DataFrame) -> None:
+    """Write a table as CSV, whole or not at all.
+
+    Raises:
+        InputError: a cell that is no UTF-8.
+        OutputError: if it cannot be written.
+    """
+    write_whole(Path(path), table_text(frame))
+
+
+def table_text(frame: pd.DataFrame) -> str:
+    """A table as CSV: text made plain, missing values empty, numbers as they are.
+
+    Raises:
+        InputError: a cell that is no UTF-8.
+
+    >>> import pandas as pd
+    >>> table_text(pd.DataFrame({"clip": ["=1", "b"], "fps": [-0.5, None]}))
+    "clip,fps\\n'=1,-0.5\\nb,\\n"
+    """
+    plain = frame.astype(object).map(text_cell)
+    plain.columns = [text_cell(str(name)) for name in frame.columns]
+    # quoted as the csv module quotes: a lone empty cell would else be an empty line
+    text = plain.to_csv(index=False, lineterminator="\n")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        start = text.rfind("\n", 0, error.start) + 1
+        line = text[start : text.find("\n", error.start)]
+        raise InputError(
+            f"expected names that are UTF-8 in a table, got {line!r}; rename the file or folder"
+        ) from None
+    return text
+
+
+def text_cell(value: Value) -> Value | str:
+    """What to write for a value: text made plain, anything else as it is.
+
+    >>> text_cell("=1+1"), text_cell("  -2"), text_cell("P-1"), text_cell(-0.5), text_cell("'+")
+    ("'=1+1", "'  -2", 'P-1', -0.5, "''+")
+    """
+    return f"'{value}" if isinstance(value, str) and _RISKY.match(value) else value
+
+
+def cell_text(cell: str) -> str:
+    """The text of a cell; what older versions wrote without apostrophes is read as it stands.
+
+    >>> cell_text("'=1+1"), cell_text("''+"), cell_text("=1+1"), cell_text("'tis")
+    ('=1+1', "'+", '=1+1', "'tis")
+    """
+    return cell[1:] if cell.startswith("'") and _RISKY.match(cell) else cell
+
+
+def text_cells(values: Iterable[Value]) -> list[Value | str]:
+    """`text_cell` of each."""
+    return [text_cell(value) for value in values]
+
+
+def number(text: str) -> float | None:
+    """The number that a cell holds, with a decimal point or comma; None where it holds none.
+
+    >>> number("46.0"), number("29,97"), number("1e-3"), number("/"), number("inf")
+    (46.0, 29.97, 0.001, None, None)
+    """
+    if re.fullmatch(r"[+-]?[0-9]+,[0-9]+", text):
+        text = text.replace(",", ".")
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if abs(value) < float("inf") else None
+
+
+def whole(text: str) -> int | None:
+    """A frame number as a table's cell holds it; None where it is none.
+
+    >>> whole("46"), whole("46.0"), whole("46,0"), whole("/"), whole("-1")
+    (46, 46, 46, None, None)
+    """
+    value = number(text)
+    return int(value) if value is not None and value >= 0 and value == int(value) else None
+
+
+def plain_name(header: str) -> str:
+    """A column's name without capitals, blanks and marks."""
+    return re.sub(r"[^a-z0-9]", "", str(header).casefold())
+
+
+def excel_grids(path: Path) -> dict[str, Grid]:
+    """The cells of each sheet as text.
+
+    Raises:
+        InputError: if it is no workbook.
+        MissingExtraError: without the package openpyxl.
+    """
+    import pandas as pd  # noqa: PLC0415 - slow to load
+
+    try:
+        import openpyxl  # type: ignore[import-untyped]  # noqa: F401, PLC0415
+    except ImportError:
+        raise MissingExtraError(
+            f"expected the package openpyxl to read {path}, got none; "
+            "pip install 'micromimic[train]', or save the sheet as .csv beside it"
+        ) from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # openpyxl's, on formats that do not matter here
+            sheets = pd.read_excel(
+                path, sheet_name=None, header=None, dtype=str, na_filter=False, engine="openpyxl"
+            )
+    except Exception as error:  # noqa: BLE001 - a damaged file breaks openpyxl in many ways
+        text = " ".join(str(error).split())
+        raise InputError(
+            f"expected an Excel table in {path}, got {type(error).__name__}: {text}; save it again"
+        ) from None
+    return {
+        str(name): [[cell.strip() for cell in row] for row in frame.astype(str).to_numpy().tolist()]
+        for name, frame in sheets.items()
+    }
+
+
+def csv_grids(path: Path) -> list[Grid]:
+    """The cells with each separator that spreadsheets write; the header tells which it is.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    text = read_text(path, "a table")
+    return [[row for _, row in _rows(text, separator, path)] for separator in ",;\t"]
+
+
+def read_text(path: Path, what: str) -> str:
+    """A text file in whichever encoding spreadsheets write.
+
+    Raises:
+        InputError: if it cannot be read or is no text.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"expected to read {what} at {path}, got: {error.strerror}; check the path"
+        ) from None
+    try:
+        if data.startswith(_MARKS):
+            text = data.decode("utf-16")
+        else:
+            try:
+                text = data.decode("utf-8-sig")
+            except UnicodeDecodeError:  # what Excel's plain CSV is in the West
+                text = data.decode("cp1252")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"expected {what} as text, got {error.reason} in {path}; save it as CSV in UTF-8"
+        ) from None
+    if "\0" in text:
+        raise InputError(f"expected {what} as text, got binary data in {path}; save it as CSV")
+    return text
+
+
+def _rows(text: str, separator: str, where: object) -> list[tuple[int, list[str]]]:
+    """Lines' numbers and their stripped cells."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        return [(reader.line_num, [cell.strip(" \xa0") for cell in row]) for row in reader]
+    except csv.Error as error:
+        raise InputError(f"expected a table in {where}, got: {error}; save it as CSV") from None
+
+
+def _header(grid: Sequence[tuple[int, list[str]]]) -> int:
+    """Place of the first row with something in it; Excel's ``sep=;`` is none."""
+    for place, (_, row) in enumerate(grid):
+        if any(row) and not re.fullmatch(r"sep=.?", row[0], re.I):
+            return place
+    return len(grid)
+
+
+def _fit(grid: Sequence[tuple[int, list[str]]], required: Sequence[str]) -> tuple[int, int]:
+    """How many wanted columns a header has, and how many columns at all."""
+    place = _header(grid)
+    names = {cell_text(cell).strip().casefold() for cell in grid[place][1]} if grid[place:] else ()
+    return len({name.casefold() for name in required} & set(names)), len(names)
+
+
+def _frame(
+    grid: Sequence[tuple[int, list[str]]],
+    required: Sequence[str],
+    known: Sequence[str],
+    where: object,
+    remedy: str,
+) -> pd.DataFrame:
+    import pandas as pd  # noqa: PLC0415 - slow to load
+
+    place = _header(grid)
+    spelled = {name.casefold(): name for name in (*known, *required)}
+    cells = [cell_text(cell).strip() for cell in grid[place][1]] if grid[place:] else []
+    header = [spelled.get(name.casefold(), name) for name in cells]
+    named = [name for name in header if name]
+    twice = next((name for name in named if named.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(
+            f"expected each column once in {where}, got {twice} twice; remove or rename one"
+        )
+    missing = [name for name in required if name not in named]
+    if missing:
+        raise InputError(
+            f"expected columns {', '.join(required)} in {where}, "
+            f"got none named {', '.join(missing)}; {remedy}"
+        )
+    columns = [number for number, name in enumerate(header) if name]
+    rows = [(line, row) for line, row in grid[place + 1 :] if any(row)]
+    body = [
+        [cell_text(row[number]) if number < len(row) else "" for number in columns]
+        for _, row in rows
+    ]
+    return pd.DataFrame(body, index=[line for line, _ in rows], columns=named, dtype=object)
