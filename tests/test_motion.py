@@ -40,6 +40,14 @@ def slow_curve(cells, onset, offset, eps):
     return np.array(out)
 
 
+def test_the_neighbour_may_be_a_later_frame():
+    """Time turned round, onset and offset change places: the later neighbour is the earlier one."""
+    cells = np.random.default_rng(2).integers(0, 256, (9, 3, 5)).astype(np.uint8)
+    back = cell_curves(cells[::-1], eps=1)[::-1]
+    np.testing.assert_allclose(cell_curves(cells, eps=-1), back, rtol=1e-12)
+    assert not np.allclose(cell_curves(cells, eps=1), back)
+
+
 @pytest.mark.parametrize("eps", [1, 2])
 def test_cell_curves_equal_the_formula(eps):
     rng = np.random.default_rng(0)

@@ -311,16 +311,19 @@ def test_a_model_and_what_lies_beside_it_have_names(
 
 
 @POSIX
-def test_prepared_clips_are_refused_a_place_before_the_first(tmp_path: Path) -> None:
+def test_prepared_clips_are_refused_a_place_before_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "f").mkdir()
     assert cv2.imwrite(str(tmp_path / "f" / "1.png"), np.zeros((64, 64), np.uint8))
     clip = Clip("smic", "s", "c", "negative", "frames", tmp_path / "f", fps=100.0)
 
-    def never(**_: object) -> None:
+    def never(*_: object, **__: object) -> None:
         raise AssertionError("work has begun")
 
+    monkeypatch.setattr("micromimic.preparation.cache.prepare_clip", never)
     with pytest.raises(OutputError, match="File name too long"):
-        prepare_all([clip], ["flow"], tmp_path / TOO_LONG, parallel=never)
+        prepare_all([clip], ["flow"], tmp_path / TOO_LONG)
 
 
 @POSIX

@@ -19,8 +19,16 @@ from micromimic.face.landmarks import DlibLandmarks
 from micromimic.media.video import VideoWriter
 from micromimic.models.learner import View
 from micromimic.models.preprocess import read_flow_png
-from micromimic.motion.apex import locate
-from micromimic.preparation.clip import PrepareConfig, Prepared, prepare_clip, views_of
+from micromimic.motion.apex import apex_of_clip, fixed_cells, locate
+from micromimic.motion.curve import cell_curves
+from micromimic.preparation.clip import (
+    ARTICLE,
+    PrepareConfig,
+    Prepared,
+    prepare_clip,
+    views_of,
+)
+from micromimic.preparation.sources import read_frames
 from micromimic.synthesis.clips import ClipPlan, plan_clip, planted_field, planted_poses, render
 from micromimic.synthesis.schedule import single_movement
 
@@ -205,13 +213,45 @@ def test_views_do_not_depend_on_what_else_is_asked(
 
 
 def test_the_articles_rule_can_be_had(
-    clip: Clip, prepared: Prepared, backend: DlibLandmarks
+    clip: Clip, frames: list[np.ndarray], backend: DlibLandmarks
 ) -> None:
     found = prepare_clip(clip, ("flow",), PrepareConfig(apex="article"), backend=backend)
     assert found.notes == (f"apex spotted: frame {found.apex} (article)",)
-    # its own rule, not the robust one under another name
-    assert prepared.notes != found.notes
-    assert FIRST < found.apex < FIRST + 60
+    assert found.apex == FIRST + apex_of_clip(frames, method="article", backend=backend)
+
+
+@pytest.mark.parametrize(
+    ("apex", "rule"), [("annotated", None), ("article", None), ("robust", "robust")]
+)
+def test_an_annotated_apex_is_taken_but_by_our_own_rule(
+    clip: Clip, prepared: Prepared, backend: DlibLandmarks, apex: Any, rule: str | None
+) -> None:
+    row = replace(clip, apex=FIRST + 3)
+    found = prepare_clip(row, ("faces",), PrepareConfig(apex=apex), backend=backend)
+    assert found.apex == (prepared.apex if rule else FIRST + 3)
+    assert found.notes == (prepared.notes if rule else ())
+
+
+def test_the_articles_way_finds_landmarks_in_every_frame(
+    clip: Clip, frames: list[np.ndarray], backend: DlibLandmarks
+) -> None:
+    gray = read_frames(clip, 1000).gray
+    marks = [locate(picture, backend) for picture in gray]
+    curve = cell_curves(fixed_cells(gray, marks), eps=-1).mean(1)
+    found = prepare_clip(clip, ("faces",), ARTICLE, backend=backend)
+    row = 1 + int(np.argmax(curve[1:]))
+    assert found.apex == FIRST + row
+    assert found.faces is not None
+    for crop, k in zip(
+        found.faces, np.clip([row, row - 1, row + 1], 0, len(gray) - 1), strict=False
+    ):
+        np.testing.assert_array_equal(crop, face_crop(frames[k], canonical_to_image(marks[k])))
+
+
+@pytest.mark.parametrize("wrong", [{"apex": "best"}, {"landmarks": "all"}, {"neighbour": "next"}])
+def test_unknown_ways_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=f"expected {next(iter(wrong))} .* or .*, got"):
+        PrepareConfig(**wrong)
 
 
 def test_an_unknown_rate_is_told(clip: Clip, backend: DlibLandmarks) -> None:

@@ -13,20 +13,22 @@ import numpy as np
 import pytest
 
 from micromimic.datasets.manifest import Clip
-from micromimic.errors import InputError, MicromimicError, OutputError
+from micromimic.errors import InputError, OutputError
 from micromimic.models.learner import View
 from micromimic.preparation import cache as module
 from micromimic.preparation.cache import (
     PrepareConfig,
+    file_of,
     load_samples,
     prepare_all,
     prepared_notes,
     prepared_summary,
+    read_prepared,
 )
-from micromimic.preparation.clip import Prepared
-from micromimic.preparation.store import file_of, read_prepared
+from micromimic.preparation.clip import ARTICLE, Prepared
 from micromimic.synthesis.clips import plan_clip, render
 from micromimic.synthesis.schedule import single_movement
+from micromimic.workers import Workers, on_workers
 
 CONFIG = replace(single_movement(1.6, 100.0), width=240, height=180, face_px=170.0, colour=True)
 FRAMES = 9
@@ -82,9 +84,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[str, ...]]]:
     return seen
 
 
-def arrays(clips: list[Clip], cache: Path, view: View) -> list[np.ndarray]:
-    stored = [read_prepared(file_of(clip, cache), (view,)) for clip in clips]
-    return [np.asarray(s.prepared.view(view)) for s in stored if s]
+def arrays(
+    clips: list[Clip], cache: Path, view: View, config: PrepareConfig | None = None
+) -> list[np.ndarray]:
+    stored = [read_prepared(file_of(clip, view, cache, config)) for clip in clips]
+    return [np.asarray(kept.view) for kept in stored if kept]
 
 
 # --- what is done is not done again, and what is left is ---
@@ -96,7 +100,7 @@ def test_everything_is_prepared_once(clips: list[Clip], cache: Path, calls: list
     assert calls == [(f"s{k}", ("flow", "volume")) for k in range(3)]
     assert told == [(k, 3, "preparation") for k in range(4)]
     before = {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}
-    assert len(before) == 3
+    assert len(before) == 6
     assert all(name.startswith("smic_s") and name.endswith(".npz") for name in before)
     told.clear()
     assert prepare_all(clips, ("flow",), cache, progress=lambda *a: told.append(a)) == []
@@ -116,7 +120,7 @@ def test_views_are_added_without_making_the_others_again(
     for before, after in zip(flow, arrays(rows, cache, "flow"), strict=True):
         np.testing.assert_array_equal(before, after)
     assert [a.shape for a in arrays(rows, cache, "faces")] == [(5, 224, 224, 3)] * 3
-    assert prepared_notes(rows, cache) == notes  # the apex was kept, not spotted again
+    assert prepared_notes(rows, cache) == notes  # the same apex
     assert len(notes) == 3
 
 
@@ -144,7 +148,37 @@ def test_what_changed_is_prepared_again(
     wanted = clips if change == "setting" else clips[:1]
     assert calls == [(clip.subject, ("volume",)) for clip in wanted]
     shorter = change in ("gone frame", "number")
-    assert len(arrays(rows, cache, "volume")[0]) == FRAMES - shorter
+    assert len(arrays(rows, cache, "volume", config)[0]) == FRAMES - shorter
+
+
+def test_clips_prepared_in_several_ways_lie_side_by_side(
+    clips: list[Clip], cache: Path, calls: list[Any]
+) -> None:
+    rows = [replace(clip, apex=None) for clip in clips]
+    ways = [PrepareConfig(), PrepareConfig(apex="article"), ARTICLE]
+    for way in ways:
+        assert prepare_all(rows, ("faces",), cache, config=way) == []
+    kept = {path: path.stat().st_mtime_ns for path in cache.iterdir()}
+    assert len(kept) == 9
+    calls.clear()
+    for way in ways:
+        assert prepare_all(rows, ("faces",), cache, config=way) == []
+        rules = {
+            note.split("(")[1] for n in prepared_notes(rows, cache, way).values() for note in n
+        }
+        assert rules == {"robust)" if way.apex == "annotated" else "article)"}
+    assert calls == []
+    assert {path: path.stat().st_mtime_ns for path in cache.iterdir()} == kept
+    with pytest.raises(InputError, match="to be prepared"):
+        load_samples(rows, Encoder("faces"), cache, PrepareConfig(apex="robust"))
+
+
+def test_clips_that_changed_since_are_not_taken(clips: list[Clip], cache: Path) -> None:
+    prepare_all(clips, ("flow",), cache)
+    os.utime(clips[1].path / "img3.bmp", ns=(1, 1))
+    load_samples(clips[:1], Encoder("flow"), cache)
+    with pytest.raises(InputError, match="smic/s1/s/ur 01 to be prepared"):
+        load_samples(clips, Encoder("flow"), cache)
 
 
 def test_frames_outside_the_clip_do_not_count(
@@ -164,7 +198,7 @@ def test_damaged_files_are_made_again(
 ) -> None:
     prepare_all(clips, ("flow", "volume"), cache)
     wanted = arrays(clips, cache, "volume")
-    path = file_of(clips[1], cache)
+    path = file_of(clips[1], "volume", cache)
     content = bytearray(path.read_bytes())
     if damage == "truncated":
         path.write_bytes(content[: len(content) // 2])
@@ -182,7 +216,7 @@ def test_damaged_files_are_made_again(
         load_samples(clips, Encoder("volume"), cache)
     calls.clear()
     assert prepare_all(clips, ("flow", "volume"), cache) == []
-    assert calls == [("s1", ("flow", "volume"))]
+    assert calls == [("s1", ("volume",))]
     for before, after in zip(wanted, arrays(clips, cache, "volume"), strict=True):
         np.testing.assert_array_equal(before, after)
 
@@ -213,10 +247,12 @@ def test_an_interrupted_run_continues(
 def test_processes_give_the_same_bits(clips: list[Clip], cache: Path, tmp_path: Path) -> None:
     views: tuple[View, ...] = ("flow", "faces", "volume")
     assert prepare_all(clips, views, cache) == []
-    assert prepare_all(clips, views, tmp_path / "other", jobs=2) == []
+    with on_workers(Workers(2)):
+        assert prepare_all(clips, views, tmp_path / "other") == []
     for clip in clips:
-        other = file_of(clip, tmp_path / "other")
-        assert other.read_bytes() == file_of(clip, cache).read_bytes()
+        for view in views:
+            other = file_of(clip, view, tmp_path / "other")
+            assert other.read_bytes() == file_of(clip, view, cache).read_bytes()
 
 
 def test_the_callers_backend_is_used(clips: list[Clip], cache: Path) -> None:
@@ -224,28 +260,7 @@ def test_the_callers_backend_is_used(clips: list[Clip], cache: Path) -> None:
 
     with parallel_config("threading", n_jobs=2):
         assert prepare_all(clips, ("flow",), cache) == []
-    asked: list[dict[str, Any]] = []
-
-    def factory(**settings: Any) -> Callable[[Any], list[Any]]:
-        asked.append(settings)
-        return lambda tasks: [call(*args, **named) for call, args, named in tasks]
-
-    assert prepare_all(clips, ("volume",), cache, jobs=3, parallel=factory) == []
-    assert asked[0]["n_jobs"] == 3
-    assert len(arrays(clips, cache, "volume")) == 3
-
-
-def test_a_killed_worker_is_told(clips: list[Clip], cache: Path) -> None:
-    from joblib.externals.loky.process_executor import BrokenProcessPool
-
-    def factory(**settings: Any) -> Any:
-        def work(tasks: Any) -> Any:
-            raise BrokenProcessPool("a worker died")
-
-        return work
-
-    with pytest.raises(MicromimicError, match="what is prepared is kept"):
-        prepare_all(clips, ("flow",), cache, parallel=factory)
+    assert len(arrays(clips, cache, "flow")) == 3
 
 
 # --- failures ---
@@ -268,7 +283,7 @@ def test_failures_are_collected_with_their_reasons(
     assert "expected the apex, frame 300" in reasons[2]
     assert not any("\n" in reason for reason in reasons)
     # what was made of the frames that are gone is gone too
-    assert not file_of(clips[0], cache).exists()
+    assert not file_of(clips[0], "flow", cache).exists()
     with pytest.raises(InputError, match="to be prepared"):
         load_samples(rows[:1], Encoder("flow"), cache)
     assert len(load_samples([rows[2]], Encoder("flow"), cache)) == 1
@@ -352,7 +367,7 @@ def test_flow_maps_need_no_cache(clips: list[Clip], cache: Path, tmp_path: Path)
 def test_names_that_no_file_may_bear(tmp_path: Path, clips: list[Clip]) -> None:
     names = ["s01_ne_01", "s01/ne:01", "s01 ne 01", "é" * 300, "..", "S01_NE_01"]
     rows = [replace(clips[0], clip=name) for name in names]
-    files = [file_of(row, tmp_path) for row in rows]
+    files = [file_of(row, "flow", tmp_path) for row in rows]
     assert len({file.name.casefold() for file in files}) == len(names)
     for file in files:
         assert file.parent == tmp_path

@@ -66,7 +66,7 @@ def apex_of_clip(
         raise InputError("expected frames of one size, got several; resize them first")
     landmarks = locate(gray[0], backend or DlibLandmarks())
     if method == "article":
-        cells = fixed_cells(gray, landmarks)
+        cells = fixed_cells(gray, [landmarks])
     else:
         follower = FaceFollower.from_landmarks(gray[0], landmarks)
         cells = stable_cells([follower.next(frame) for frame in gray], follower.layout)
@@ -74,7 +74,11 @@ def apex_of_clip(
 
 
 def apex_of_cells(
-    cells: NDArray[np.number], *, method: Method = "robust", smoothing: float = 3.0
+    cells: NDArray[np.number],
+    *,
+    method: Method = "robust",
+    smoothing: float = 3.0,
+    eps: int = 1,
 ) -> int:
     """Frame in which M(t) is largest, the first one (the onset) apart: it has no neighbour before.
 
@@ -82,8 +86,9 @@ def apex_of_cells(
         cells: (T, 10, k) grey levels from onset to offset, of ``fixed_cells`` for ``article`` and
             of ``stable_cells`` for ``robust``.
         method, smoothing: as in ``apex_of_clip``.
+        eps: distance of the neighbour before, in frames; below 0 it is one after.
     """
-    curve = motion_curve(cells, robust=method == "robust", smoothing=smoothing)
+    curve = motion_curve(cells, robust=method == "robust", smoothing=smoothing, eps=eps)
     return 1 + int(np.argmax(curve[1:]))
 
 
@@ -131,23 +136,26 @@ def locate(gray: NDArray[np.uint8], backend: LandmarkBackend) -> NDArray[np.floa
 
 
 def fixed_cells(
-    frames: Sequence[NDArray[np.uint8]], landmarks: NDArray[np.float64]
+    frames: Sequence[NDArray[np.uint8]], landmarks: Sequence[NDArray[np.float64]]
 ) -> NDArray[np.float32]:
-    """(T, 10, k) raw pixels of the cells where the first frame's landmarks put them.
+    """(T, 10, k) raw pixels of the cells where landmarks put them.
 
     Args:
         frames: grey, of one size.
-        landmarks: (68, 2) pixels in the first frame.
+        landmarks: (68, 2) pixels in each frame, or in the first alone, where the cells then stay.
+            The first frame's decide the cells' side.
     """
-    boxes = cell_boxes(landmarks)
-    side = max(4, round(float((boxes[:, 2] - boxes[:, 0]).mean())))
     height, width = frames[0].shape
+    first = cell_boxes(landmarks[0])
+    side = max(4, round(float((first[:, 2] - first[:, 0]).mean())))
     side = min(side, height, width)
     limit = np.array([width - side, height - side])
-    corners = np.clip(np.rint(boxes[:, :2]), 0, limit).astype(int)
-    return np.stack(
-        [[frame[y : y + side, x : x + side].ravel() for x, y in corners] for frame in frames]
-    ).astype(np.float32)
+    marks = list(landmarks) * len(frames) if len(landmarks) == 1 else landmarks
+    rows = []
+    for frame, points in zip(frames, marks, strict=True):
+        corners = np.clip(np.rint(cell_boxes(points)[:, :2]), 0, limit).astype(int)
+        rows.append([frame[y : y + side, x : x + side].ravel() for x, y in corners])
+    return np.array(rows, np.float32)
 
 
 def stable_cells(followed: Sequence[Followed], layout: FaceLayout) -> NDArray[np.float32]:

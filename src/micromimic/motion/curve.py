@@ -25,10 +25,11 @@ def cell_curves(
     Args:
         cells: (T, c, k) grey levels of c cells of k pixels in each frame.
         onset, offset: frames of reference; offset None is the last frame.
-        eps: distance of the neighbour in frames.
+        eps: distance of the neighbour in frames; below 0 it is a later frame.
 
     Returns:
-        (T, c); frames before ``onset + eps`` repeat the first value that has a neighbour.
+        (T, c); frames before ``onset + eps`` repeat the first value that has a neighbour, and the
+        last ones the last.
 
     Raises:
         ValueError: if the frames are too few or out of order.
@@ -41,19 +42,20 @@ def cell_curves(
     last = len(pictures) - 1 if offset is None else offset
     if pictures.ndim != 3:
         raise ValueError(f"cells must be (T, c, k), got {pictures.shape}")
-    if not 0 <= onset < last < len(pictures) or last - onset < eps:
+    if not 0 <= onset < last < len(pictures) or last - onset < abs(eps):
         raise ValueError(
-            f"expected 0 <= onset < offset < {len(pictures)} at least {eps} apart, "
+            f"expected 0 <= onset < offset < {len(pictures)} at least {abs(eps)} apart, "
             f"got {onset} and {last}"
         )
     curve = np.zeros(pictures.shape[:2])
-    for t in range(onset + eps, len(pictures)):
+    first, end = onset + max(eps, 0), len(pictures) + min(eps, 0)
+    for t in range(first, end):
         now = pictures[t]
         noise = np.abs(now - pictures[t - eps]) + 1
         rise = (np.abs(now - pictures[onset]) + 1) / noise
         fall = (np.abs(now - pictures[last]) + 1) / noise
         curve[t] = (rise + fall).mean(-1)
-    curve[: onset + eps] = curve[onset + eps]
+    curve[:first], curve[end:] = curve[first], curve[end - 1]
     return curve
 
 
@@ -82,6 +84,7 @@ def motion_curve(
     *,
     robust: bool = True,
     smoothing: float = 3.0,
+    eps: int = 1,
 ) -> Array:
     """M(t) averaged over the cells.
 
@@ -90,11 +93,12 @@ def motion_curve(
         onset, offset: frames of reference.
         robust: normalise each cell's gain and smooth; False is the curve as published.
         smoothing: frames, Gaussian sigma of the robust curve.
+        eps: as of `cell_curves`.
 
     Returns:
         (T,).
     """
     if not robust:
-        return np.asarray(cell_curves(cells, onset, offset).mean(1))
-    curve = cell_curves(normalise_gain(cells), onset, offset).mean(1)
+        return np.asarray(cell_curves(cells, onset, offset, eps).mean(1))
+    curve = cell_curves(normalise_gain(cells), onset, offset, eps).mean(1)
     return np.asarray(gaussian_filter1d(curve, smoothing)) if smoothing > 0 else curve

@@ -1,19 +1,25 @@
 """All clips of a manifest prepared, in parallel, and kept on disk.
 
-A clip's file holds its views and the *stamp* of what they were made of: the settings, the clip's
-numbers, and names, sizes and times of its frames. What fits is kept, so an interrupted run
-continues; views can be added later without making the others again.
+One file a clip, view and way of preparing (all settings are in its name), so that clips prepared in
+several ways lie side by side. Each holds the *stamp* of what it was made of: the clip's numbers,
+and names, sizes and times of its frames. What fits is kept, so an interrupted run continues.
+(joblib.Memory would do, but for pickles, which run what they hold, and damage, which it reads.)
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 import os
-import signal
-import threading
+import re
+import zipfile
+import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 import cv2
 import numpy as np
@@ -22,23 +28,13 @@ from numpy.typing import NDArray
 from micromimic.datasets.manifest import Clip
 from micromimic.errors import InputError, MicromimicError, OutputError
 from micromimic.face.landmarks import DlibLandmarks
-from micromimic.labels import EMOTIONS
+from micromimic.files import write_whole
+from micromimic.labels import LabelSet, labels_like
 from micromimic.models.learner import Encoder, Samples, View
 from micromimic.models.preprocess import read_flow_png
-from micromimic.preparation.clip import (
-    PrepareConfig,
-    Prepared,
-    check_views,
-    prepare_clip,
-    views_of,
-)
-from micromimic.preparation.store import (
-    file_of,
-    read_prepared,
-    remove,
-    stamp_of,
-    write_prepared,
-)
+from micromimic.preparation.clip import PrepareConfig, check_views, prepare_clip, views_of
+from micromimic.preparation.sources import source_files
+from micromimic.workers import parent_answers_interrupts, run_tasks
 
 __all__ = [
     "PrepareConfig",
@@ -51,6 +47,8 @@ __all__ = [
 ]
 
 STAGE: Final = "preparation"
+FORMAT: Final = 2
+"""Raised when the same source and settings give other views: all files are made again."""
 
 Progress = Callable[[int, int | None, str], None]
 """Called with clips done, of how many, and the stage's name."""
@@ -65,26 +63,12 @@ class PrepareFailure:
 
 
 @dataclass(frozen=True)
-class _Task:
-    """One clip to prepare.
+class Stored:
+    """What a file holds: a view, the stamp of what it was made of, and notes, a line each."""
 
-    Args:
-        number: among the clips.
-        clip: what of.
-        views: what to make.
-        path: the file to write.
-        stamp: what it is made of.
-        config: settings.
-        parent: number of the process that asks.
-    """
-
-    number: int
-    clip: Clip
-    views: tuple[View, ...]
-    path: Path
     stamp: str
-    config: PrepareConfig
-    parent: int
+    notes: tuple[str, ...]
+    view: NDArray[np.generic]
 
 
 def prepare_all(
@@ -92,25 +76,21 @@ def prepare_all(
     views: Collection[View],
     cache: Path,
     *,
-    jobs: int | None = None,
     config: PrepareConfig | None = None,
     progress: Progress | None = None,
-    parallel: Callable[..., Any] | None = None,
 ) -> list[PrepareFailure]:
     """Prepare every clip that is not prepared yet.
 
-    Tasks run where the caller's ``joblib.parallel_config`` says; on other machines ``cache`` and
-    the clips must have the same paths. Clips of kind ``flow_map`` are read where they lie and only
+    Tasks run where the caller's ``workers.on_workers`` says; on other machines ``cache`` and the
+    clips must have the same paths. Clips of kind ``flow_map`` are read where they lie and only
     checked here.
 
     Args:
         clips: rows of a manifest.
         views: what to make of each.
         cache: folder of the prepared clips; made when needed.
-        jobs: processes; None leaves it to the caller's context.
         config: settings.
-        progress: told of every clip.
-        parallel: stands for ``joblib.Parallel``.
+        progress: called after every clip.
 
     Returns:
         The clips that failed, in their order; the others are complete.
@@ -118,32 +98,31 @@ def prepare_all(
     Raises:
         InputError: a clip's kind cannot give a view; nothing was done then.
         OutputError: the cache cannot be written.
-        MicromimicError: a worker process was killed.
+        WorkerLostError: a worker process was killed.
     """
-    rows, wanted = tuple(clips), _in_order(views)
+    from joblib import delayed  # noqa: PLC0415 - slow to import
+
+    rows, config = tuple(clips), config or PrepareConfig()
     for clip in rows:
-        check_views(clip, wanted)
+        check_views(clip, views)
     report = progress or (lambda done, total, stage: None)
     failed: dict[int, str] = {}
-    tasks: list[_Task] = []
+    tasks = []
     for number, clip in enumerate(rows):
         try:
-            task = _task(number, clip, wanted, cache, config or PrepareConfig())
+            left = _left(clip, views, cache, config)
         except InputError as error:
             failed[number] = str(error)
-            continue
-        tasks += [task] if task else []
-    if tasks:  # told before the first clip's work, not after it
-        try:
+        else:
+            there = replace(clip, path=clip.path.absolute())  # workers have folders of their own
+            task = number, there, left, cache.absolute(), config, os.getpid()
+            tasks += [delayed(_prepare)(*task)] if left else []
+    if tasks:  # a cache that cannot be written is an error before the first clip's work
+        with _writing(cache):
             cache.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"expected to write prepared clips to {cache}, got: {error.strerror or error}; "
-                "choose another --cache"
-            ) from None
     done = len(rows) - len(tasks)
     report(done, len(rows), STAGE)
-    for number, reason in _run(tasks, jobs, parallel):
+    for number, reason in run_tasks(tasks) if tasks else ():
         done += 1
         report(done, len(rows), STAGE)
         if reason is not None:
@@ -151,26 +130,34 @@ def prepare_all(
     return [PrepareFailure(rows[number], failed[number]) for number in sorted(failed)]
 
 
-def load_samples(clips: Sequence[Clip], learner: Encoder, cache: Path) -> Samples:
+def load_samples(
+    clips: Sequence[Clip],
+    learner: Encoder,
+    cache: Path,
+    config: PrepareConfig | None = None,
+    *,
+    labels: LabelSet | None = None,
+) -> Samples:
     """Read prepared clips and encode them.
 
     Args:
         clips: rows of a manifest.
         learner: says what of a clip it looks at, and encodes it.
-        cache: as given to ``prepare_all``.
+        cache, config: as given to ``prepare_all``.
+        labels: of the clips; None takes those that they have.
 
     Returns:
         One row a clip, in their order.
 
     Raises:
-        InputError: a clip is not prepared, its kind cannot give what the learner looks at, there
-            are no clips, or their encoded rows differ in shape.
+        InputError: a clip is not prepared in this way or has changed since, its kind cannot give
+            what the learner looks at, there are no clips, or their encoded rows differ in shape.
     """
     if not clips:
         raise InputError("expected clips to load, got none; add some to the manifest")
     inputs: NDArray[np.generic] | None = None
     for number, clip in enumerate(clips):
-        row = learner.encode(_view_of(clip, learner.view, cache))
+        row = learner.encode(_view_of(clip, learner.view, cache, config or PrepareConfig()))
         if inputs is None:
             inputs = np.empty((len(clips), *row.shape), row.dtype)
         if row.shape != inputs.shape[1:]:
@@ -180,27 +167,41 @@ def load_samples(clips: Sequence[Clip], learner: Encoder, cache: Path) -> Sample
             )
         inputs[number] = row
     assert inputs is not None  # there is a first clip
+    known = labels or labels_like(clip.label for clip in clips)
     return Samples(
         inputs,
-        np.array([EMOTIONS.index(clip.label) for clip in clips], np.int64),
+        known.encode(clip.label for clip in clips),
         np.array([clip.dataset for clip in clips]),
         np.array([clip.who for clip in clips]),
         np.array([clip.key for clip in clips]),
+        known,
     )
 
 
-def prepared_notes(clips: Iterable[Clip], cache: Path) -> dict[str, tuple[str, ...]]:
+def prepared_notes(
+    clips: Iterable[Clip], cache: Path, config: PrepareConfig | None = None
+) -> dict[str, tuple[str, ...]]:
     """What should be known of prepared clips, by their qualified names; only those with notes."""
-    stored = ((clip.key, read_prepared(file_of(clip, cache), ())) for clip in clips)
-    return {key: found.prepared.notes for key, found in stored if found and found.prepared.notes}
+    found = {}
+    for clip in clips:
+        files = (file_of(clip, view, cache, config) for view in views_of(clip.kind))
+        stored = [kept for file in files if (kept := read_prepared(file))]
+        found[clip.key] = tuple(dict.fromkeys(note for kept in stored for note in kept.notes))
+    return {key: notes for key, notes in found.items() if notes}
 
 
-def prepared_summary(clips: Sequence[Clip], failures: Sequence[PrepareFailure], cache: Path) -> str:
+def prepared_summary(
+    clips: Sequence[Clip],
+    failures: Sequence[PrepareFailure],
+    cache: Path,
+    config: PrepareConfig | None = None,
+) -> str:
     """One line on what is prepared."""
-    notes = prepared_notes(clips, cache).values()
+    notes = prepared_notes(clips, cache, config).values()
     spotted = sum(any(note.startswith("apex spotted") for note in some) for some in notes)
     other = sum(any(not note.startswith("apex spotted") for note in some) for some in notes)
-    files = [file_of(clip, cache) for clip in clips if clip.kind != "flow_map"]
+    cached = [clip for clip in clips if clip.kind != "flow_map"]
+    files = [file_of(clip, view, cache, config) for clip in cached for view in views_of(clip.kind)]
     size = sum(file.stat().st_size for file in files if file.is_file())
     parts = [f"{len(clips) - len(failures)} of {len(clips)} clips prepared"]
     parts += [f"apex spotted in {spotted}"] if spotted else []
@@ -209,101 +210,117 @@ def prepared_summary(clips: Sequence[Clip], failures: Sequence[PrepareFailure], 
     return ", ".join(parts) + place
 
 
-def _in_order(views: Collection[View]) -> tuple[View, ...]:
-    return tuple(view for view in get_args(View) if view in views)
+def file_of(clip: Clip, view: View, cache: Path, config: PrepareConfig | None = None) -> Path:
+    """Where a view of a clip is kept: named after it as far as every file system allows."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", clip.key)[:100]
+    settings = json.dumps(asdict(config or PrepareConfig()), sort_keys=True)
+    digest = hashlib.sha256(f"{clip.key}\n{settings}".encode()).hexdigest()[:12]
+    return cache / f"{name}-{digest}.{view}.npz"
 
 
-def _view_of(clip: Clip, view: View, cache: Path) -> NDArray[np.generic]:
+def read_prepared(path: Path) -> Stored | None:
+    """A file, checked to the last bit; None if it is missing or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            about = json.loads(str(data["about"]))
+            return Stored(about["stamp"], (*about["notes"],), data["view"])
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+
+
+def _stamp(clip: Clip) -> str:
+    """What a prepared clip is made of, as a hash.
+
+    Raises:
+        InputError: if its source is gone.
+    """
+    try:
+        files = [(file.name, file.stat()) for file in source_files(clip)]
+    except OSError as error:
+        raise InputError(
+            f"expected {error.filename}, got {error.strerror or error}; check the path"
+        ) from None
+    numbers = [FORMAT, clip.kind, clip.onset, clip.apex, clip.offset, clip.fps]
+    source = [numbers, [(name, state.st_size, state.st_mtime_ns) for name, state in files]]
+    return hashlib.sha256(json.dumps(source).encode()).hexdigest()
+
+
+def _left(
+    clip: Clip, views: Collection[View], cache: Path, config: PrepareConfig
+) -> tuple[View, ...]:
+    """Views that are still to be made; what no longer fits is removed.
+
+    Raises:
+        InputError: the clip's source cannot be found.
+        OutputError: a file cannot be removed.
+    """
+    if clip.kind == "flow_map":
+        read_flow_png(clip.path)
+        return ()
+    left = tuple(view for view in get_args(View) if view in views)
+    try:
+        stamp = _stamp(clip)
+        stored = {view: read_prepared(file_of(clip, view, cache, config)) for view in left}
+        left = tuple(view for view, kept in stored.items() if kept is None or kept.stamp != stamp)
+    finally:
+        for view in left:
+            file = file_of(clip, view, cache, config)
+            with _writing(file):
+                file.unlink(missing_ok=True)
+    return left
+
+
+def _view_of(clip: Clip, view: View, cache: Path, config: PrepareConfig) -> NDArray[np.generic]:
     check_views(clip, (view,))
     if clip.kind == "flow_map":
         return read_flow_png(clip.path)
-    stored = read_prepared(file_of(clip, cache), (view,))
-    array = stored.prepared.view(view) if stored else None
-    if array is None:
+    stored = read_prepared(file_of(clip, view, cache, config))
+    if stored is None or stored.stamp != _stamp(clip):
         raise InputError(
             f"expected {clip.key} to be prepared for models that look at {view}, found nothing "
             f"usable in {cache}; run `micromimic datasets prepare` on the manifest"
         )
-    return array
+    return stored.view
 
 
-def _task(
-    number: int, clip: Clip, views: tuple[View, ...], cache: Path, config: PrepareConfig
-) -> _Task | None:
-    """What is left to do for one clip; None when nothing is.
-
-    Raises:
-        InputError: the clip's source cannot be found.
-    """
-    if clip.kind == "flow_map":
-        read_flow_png(clip.path)
-        return None
-    path = file_of(clip, cache)
-    try:
-        stamp = stamp_of(clip, config)
-    except InputError:
-        remove(path)
-        raise
-    stored = read_prepared(path, views)
-    if stored is None or stored.stamp != stamp:
-        remove(path)
-        return _Task(number, clip, views, path, stamp, config, os.getpid())
-    left = tuple(view for view in views if stored.prepared.view(view) is None)
-    return _Task(number, clip, left, path, stamp, config, os.getpid()) if left else None
-
-
-def _run(
-    tasks: Sequence[_Task], jobs: int | None, parallel: Callable[..., Any] | None
-) -> Iterator[tuple[int, str | None]]:
-    """Numbers of clips as they end, with the reason of those that failed.
-
-    Raises:
-        MicromimicError: if a worker was killed.
-    """
-    if not tasks:
-        return
-    from joblib import Parallel, delayed  # noqa: PLC0415 - slow to import
-    from joblib.externals.loky.process_executor import BrokenProcessPool  # noqa: PLC0415
-
-    work = (parallel or Parallel)(
-        n_jobs=jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs"
-    )
-    try:
-        yield from work(delayed(_prepare)(task) for task in tasks)
-    except BrokenProcessPool:
-        raise MicromimicError(
-            "expected every worker to finish, got one killed (memory?); what is prepared is kept: "
-            "run the same command again, with fewer --jobs"
-        ) from None
-
-
-def _prepare(task: _Task) -> tuple[int, str | None]:
-    """Prepare one clip and write it; in a worker."""
-    if os.getpid() != task.parent:
+def _prepare(
+    number: int,
+    clip: Clip,
+    views: tuple[View, ...],
+    cache: Path,
+    config: PrepareConfig,
+    parent: int,
+) -> tuple[int, str | None]:
+    """Prepare one clip and write it; in a worker. Its number, and why where it failed."""
+    if os.getpid() != parent:
         cv2.setNumThreads(1)  # processes share the cores already
-        if threading.current_thread() is threading.main_thread():
-            # Ctrl-C reaches the whole process group: the parent answers it.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        parent_answers_interrupts()
     try:
-        stored = read_prepared(task.path, views_of(task.clip.kind))
-        before = stored.prepared if stored and stored.stamp == task.stamp else Prepared()
-        clip = task.clip if before.apex is None else replace(task.clip, apex=before.apex)
-        made = prepare_clip(clip, task.views, task.config, backend=DlibLandmarks())
-        write_prepared(task.path, task.stamp, _merged(before, made))
+        stamp = _stamp(clip)  # before its frames are read: what changes meanwhile does not fit
+        made = prepare_clip(clip, views, config, backend=DlibLandmarks())
+        for view in views:
+            content = io.BytesIO()
+            about = np.array(json.dumps({"stamp": stamp, "notes": made.notes}))
+            np.savez(content, about=about, view=np.asarray(made.view(view)))
+            file = file_of(clip, view, cache, config)
+            with _writing(file):
+                write_whole(file, content.getvalue())
     except OutputError:
         raise
     except MicromimicError as error:
-        return task.number, str(error)
+        return number, str(error)
     except Exception as error:  # noqa: BLE001 - one clip's failure must not end the others
-        return task.number, f"{type(error).__name__}: {' '.join(str(error).split())}"
-    return task.number, None
+        return number, f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return number, None
 
 
-def _merged(before: Prepared, made: Prepared) -> Prepared:
-    return Prepared(
-        made.apex if made.apex is not None else before.apex,
-        made.flow if made.flow is not None else before.flow,
-        made.faces if made.faces is not None else before.faces,
-        made.volume if made.volume is not None else before.volume,
-        tuple(dict.fromkeys((*before.notes, *made.notes))),
-    )
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, OutputError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        raise OutputError(
+            f"expected to write prepared clips to {path}, got: "
+            f"{getattr(cause, 'strerror', None) or cause}; choose another --cache"
+        ) from None

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import UNITS, canonical_to_image, follow, scale_of
+from micromimic.canonical import (
+    UNITS,
+    apply_affine,
+    canonical_to_image,
+    follow,
+    invert_affine,
+    scale_of,
+)
 from micromimic.datasets.manifest import Clip, Kind
 from micromimic.errors import InputError, NoFaceError
 from micromimic.face.crops import (
@@ -24,7 +31,7 @@ from micromimic.face.crops import (
 from micromimic.face.landmarks import DlibLandmarks, LandmarkBackend
 from micromimic.models.learner import View
 from micromimic.models.preprocess import read_flow_png
-from micromimic.motion.apex import Method, apex_of_cells, fixed_cells, locate, stable_cells
+from micromimic.motion.apex import apex_of_cells, fixed_cells, locate, stable_cells
 from micromimic.motion.flow import FlowConfig
 from micromimic.motion.pair import average_reach, flow_of_spans
 from micromimic.preparation.sources import ClipFrames, read_frames, read_picture
@@ -41,23 +48,50 @@ USUAL_FPS: Final = 200.0
 """Taken where nobody says; CASME II and SAMM have it."""
 
 
+Apex = Literal["annotated", "article", "robust"]
+
+
 @dataclass(frozen=True)
 class PrepareConfig:
     """How clips are prepared.
 
     Args:
-        apex: the rule where no apex is annotated: ``robust`` (stabilised, smoothed) or ``article``.
-        smoothing: seconds, Gaussian sigma of the robust rule's curve.
+        apex: ``annotated`` takes the manifest's apex, and where there is none our own rule
+            (stabilised, normalised, smoothed); ``article`` takes the manifest's too, and where
+            there is none the article's M(t); ``robust`` takes our rule for every clip.
+        neighbour: the frame whose difference divides the article's M(t): the one before, as in the
+            method that the article goes back to, or the one after, as the article's text has it.
+        landmarks: ``onset`` finds them in the onset's frame and follows the face from there;
+            ``each`` finds them again in every frame, for the article's M(t) and for face crops.
+        smoothing: seconds, Gaussian sigma of our rule's curve.
         average: seconds either side of onset and apex averaged before flow is computed.
         flow: how flow is computed.
         most_frames: a clip with more frames from onset to offset is refused.
+
+    Raises:
+        InputError: a word that is none of these.
     """
 
-    apex: Method = "robust"
+    apex: Apex = "annotated"
+    neighbour: Literal["before", "after"] = "before"
+    landmarks: Literal["onset", "each"] = "onset"
     smoothing: float = 0.015
     average: float = 0.01
     flow: FlowConfig = field(default_factory=FlowConfig)
     most_frames: int = 1000
+
+    def __post_init__(self) -> None:
+        wanted = {"apex": get_args(Apex), "neighbour": ("before", "after")}
+        for name, words in {**wanted, "landmarks": ("onset", "each")}.items():
+            if getattr(self, name) not in words:
+                raise InputError(
+                    f"expected {name} {', '.join(words[:-1])} or {words[-1]}, got "
+                    f"{getattr(self, name)!r}; pass one of them"
+                )
+
+
+ARTICLE: Final = PrepareConfig(apex="article", neighbour="after", landmarks="each")
+"""Everything as the article says it, as docs/article.md lists it."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +125,8 @@ class Prepared:
 
     def view(self, name: View) -> NDArray[np.generic] | None:
         """The view of that name."""
-        found: dict[View, NDArray[np.generic] | None] = {
-            "flow": self.flow,
-            "faces": self.faces,
-            "volume": self.volume,
-        }
-        return found[name]
+        found: NDArray[np.generic] | None = getattr(self, name)
+        return found
 
 
 def views_of(kind: Kind) -> tuple[View, ...]:
@@ -176,9 +206,10 @@ class _Tracked:
     def __init__(self, frames: ClipFrames, config: PrepareConfig, backend: LandmarkBackend) -> None:
         self._frames = frames
         self._config = config
+        self._backend = backend
         self._notes = list(frames.notes)
-        self._landmarks = locate(frames.gray[0], backend)
-        follower = FaceFollower.from_landmarks(frames.gray[0], self._landmarks)
+        self._landmarks = {0: locate(frames.gray[0], backend)}
+        follower = FaceFollower.from_landmarks(frames.gray[0], self._landmarks[0])
         self._layout = follower.layout
         self._places: Sequence[Followed] = [follower.next(gray) for gray in frames.gray]
         self._fps = frames.fps or USUAL_FPS
@@ -213,7 +244,7 @@ class _Tracked:
                 not show the onset's face.
         """
         frames, clip = self._frames, self._frames.clip
-        if clip.apex is None:
+        if clip.apex is None or self._config.apex == "robust":
             row = self._spotted()
         else:
             row, note = frames.row_of(clip.apex)
@@ -232,21 +263,40 @@ class _Tracked:
         return row
 
     def _spotted(self) -> int:
-        frames, method = self._frames, self._config.apex
+        frames, config = self._frames, self._config
         if len(frames.gray) < 3:
             raise InputError(
                 f"expected at least 3 frames to spot the apex in, got {len(frames.gray)} in "
                 f"{frames.clip.path}; name the apex in the manifest"
             )
-        if method == "article":
-            cells = fixed_cells(frames.gray, self._landmarks)
+        if config.apex == "article":
+            every = range(len(frames.gray)) if config.landmarks == "each" else range(1)
+            cells = fixed_cells(frames.gray, [self._marks(row) for row in every])
+            eps = 1 if config.neighbour == "before" else -1
+            row, rule = apex_of_cells(cells, method="article", eps=eps), "article"
         else:
             cells = stable_cells(self._places, self._layout)
-        smoothing = self._config.smoothing * self._fps
-        row = apex_of_cells(cells, method=method, smoothing=smoothing)
+            row, rule = apex_of_cells(cells, smoothing=config.smoothing * self._fps), "robust"
         assumed = "" if frames.fps else f", taking {USUAL_FPS:g} frames/s"
-        self._notes.append(f"apex spotted: frame {frames.numbers[row]} ({method}{assumed})")
+        self._notes.append(f"apex spotted: frame {frames.numbers[row]} ({rule}{assumed})")
         return row
+
+    def _marks(self, row: int) -> NDArray[np.float64]:
+        """The frame's own landmarks; where no face is found, the onset's, followed."""
+        if row not in self._landmarks:
+            try:
+                self._landmarks[row] = locate(self._frames.gray[row], self._backend)
+            except NoFaceError:
+                start, here = (self._places[r].transform for r in (0, row))
+                still = apply_affine(invert_affine(start), self._landmarks[0])
+                self._landmarks[row] = apply_affine(here, still)
+        return self._landmarks[row]
+
+    def _place(self, row: int) -> NDArray[np.float64]:
+        """Where a frame's crop lies: canonical units to pixels."""
+        if self._config.landmarks == "each":
+            return canonical_to_image(self._marks(row))
+        return follow(self._places[0].transform, self._places[row].transform)
 
     def _flow(self, apex: int) -> NDArray[np.float32]:
         reach = average_reach(0, apex, self._fps, self._config.average)
@@ -268,11 +318,9 @@ class _Tracked:
         last = len(self._places) - 1
         rows = [int(np.clip(apex + step, 0, last)) for step in NEIGHBOURS]
         rows = [row if self._places[row].found else apex for row in rows]
-        shape = self._places[0].transform
         pictures = self._frames.rgb(rows)
-        return np.stack(
-            [
-                face_crop(picture, follow(shape, self._places[row].transform))
-                for row, picture in zip(rows, pictures, strict=True)
-            ]
-        )
+        crops = [
+            face_crop(picture, self._place(row))
+            for row, picture in zip(rows, pictures, strict=True)
+        ]
+        return np.stack(crops)

@@ -20,7 +20,7 @@ from micromimic.errors import InputError
 from micromimic.face.crops import FaceFollower, Followed, face_crop
 from micromimic.face.landmarks import DlibLandmarks, LandmarkBackend
 from micromimic.face.regions import cell_boxes
-from micromimic.motion.apex import locate, stable_cells, to_gray
+from micromimic.motion.apex import fixed_cells, locate, to_gray
 from micromimic.motion.curve import motion_curve
 from micromimic.motion.pair import average_reach, flow_of_spans
 from micromimic.reports.panels import draw_boxes, draw_curve, draw_flow, join, show
@@ -31,7 +31,6 @@ Picture = NDArray[np.uint8]
 Frames = Sequence[Picture]
 Paths = tuple[Path, Path]
 
-_SMOOTHING_S: Final = 0.015  # of the robust curve: 3 frames at 200 a second
 _BLUR: Final = 1 / 160  # of the picture's width: a pixel's own noise is no movement
 _DIFFERENCES: Final = (
     "Differences of grey levels after the head's motion and the light are taken out; cells as in a."
@@ -53,7 +52,7 @@ class ClipSteps:
         onset: the onset frame, (H, W) grey or (H, W, 3) RGB.
         landmarks: (68, 2) pixels in it.
         place: (2, 3) canonical units to pixels of the onset frame.
-        curve: (T,) M(t) from onset to offset.
+        curve: (T,) M(t) from onset to offset, by the article's rule.
         spotted: frame of the curve where M is largest.
         annotated: frame of the curve that people took for the apex; None where nobody did.
         face: (224, 224, 3) RGB, the crop at the apex.
@@ -101,8 +100,8 @@ def steps_of_clip(
             f"expected one face from onset to offset, lost it in {lost} of {len(gray)} frames; "
             "take a clip in which it stays in view"
         )
-    curve = motion_curve(stable_cells(followed, follower.layout), smoothing=_SMOOTHING_S * fps)
-    spotted = int(np.argmax(curve))
+    curve = motion_curve(fixed_cells(gray, [np.asarray(landmarks, np.float64)]), robust=False)
+    spotted = 1 + int(np.argmax(curve[1:]))  # the onset has no neighbour before it
     annotated = None if apex is None else apex - onset
     shown = spotted if annotated is None else annotated
     return ClipSteps(
