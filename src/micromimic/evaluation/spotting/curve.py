@@ -1,0 +1,148 @@
+"""What a threshold on the candidates' scores changes, and one chosen without the tested subject."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.errors import InputError
+from micromimic.evaluation.spotting.protocol import (
+    Counts,
+    Span,
+    SpottedVideo,
+    count_spans,
+    minutes_of,
+    ratios,
+    subjects_of,
+)
+from micromimic.types import ExpressionKind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class ByThreshold:
+    """Counts of each subject at each threshold.
+
+    Args:
+        subjects: qualified.
+        thresholds: (t,) ascending, the first -inf: nothing is left out. What scores a threshold or
+            more is kept.
+        counts: (subjects, t, 3).
+        own: (subjects, t) whether one of the subject's candidates has this score.
+    """
+
+    subjects: tuple[str, ...]
+    thresholds: NDArray[np.float64]
+    counts: Counts
+    own: NDArray[np.bool_]
+
+
+def have_scores(videos: Sequence[SpottedVideo]) -> bool:
+    """Whether every candidate has a score, and there is one."""
+    scores = [span.score for video in videos for span in video.found]
+    return bool(scores) and None not in scores
+
+
+def by_threshold(videos: Sequence[SpottedVideo], kind: ExpressionKind) -> ByThreshold:
+    """Count at every threshold that changes anything.
+
+    Raises:
+        InputError: if there is no video, one twice, or a candidate has no score.
+    """
+    people = subjects_of(videos)
+    found = [(video, *video.of_kind(kind)) for video in videos]
+    scores = [np.unique([_score(span) for span in spans]) for _, _, spans in found]
+    grid = np.unique(np.concatenate([np.array([-np.inf]), *scores]))
+    counts = np.zeros((len(people), len(grid), 3), np.int64)
+    own = np.zeros((len(people), len(grid)), bool)
+    place = {who: number for number, who in enumerate(people)}
+    for (video, truth, spans), mine in zip(found, scores, strict=True):
+        # Between two scores of its own nothing changes for a video.
+        steps = [
+            count_spans(truth, [span for span in spans if _score(span) >= least])
+            for least in [*mine.tolist(), np.inf]
+        ]
+        row = place[video.who]
+        counts[row] += np.array(steps)[np.searchsorted(mine, grid, side="left")]
+        own[row] |= np.isin(grid, mine)
+    return ByThreshold(tuple(people), grid, counts, own)
+
+
+def threshold_curve(videos: Sequence[SpottedVideo], kind: ExpressionKind) -> pd.DataFrame:
+    """Recall against false ones a minute over all thresholds.
+
+    Args:
+        videos: all of them, each candidate with a score.
+        kind: which events.
+
+    Returns:
+        A row a threshold, ascending: ``threshold``, ``tp``, ``fp``, ``fn``, ``precision``,
+        ``recall``, ``f1``, ``false_per_minute`` (NaN where a video's length is unknown).
+
+    Raises:
+        InputError: as `by_threshold`.
+    """
+    import pandas as pd  # noqa: PLC0415 - slow to import
+
+    steps = by_threshold(videos, kind)
+    total, minutes = steps.counts.sum(0), minutes_of(videos)
+    rate = np.full(len(total), np.nan) if minutes is None else total[:, 1] / minutes.sum()
+    columns = dict(zip(("tp", "fp", "fn"), total.T, strict=True))
+    return pd.DataFrame(
+        {"threshold": steps.thresholds, **columns, **ratios(total), "false_per_minute": rate}
+    )
+
+
+def chosen_thresholds(videos: Sequence[SpottedVideo], kind: ExpressionKind) -> dict[str, float]:
+    """For each subject the threshold with the best F1 of all *other* subjects, pooled.
+
+    Of equal ones it is the lowest. Neither the subject's events nor the scores of its candidates
+    have any part in it.
+
+    Raises:
+        InputError: as `by_threshold`, or there is one subject only.
+    """
+    steps = by_threshold(videos, kind)
+    if len(steps.subjects) < 2:
+        raise InputError(
+            f"expected two subjects or more to choose a threshold, got {steps.subjects[0]} alone; "
+            "score without a chosen threshold"
+        )
+    others = steps.counts.sum(0) - steps.counts
+    # Thresholds between the others' scores would come from the tested subject.
+    allowed = np.array([np.delete(steps.own, k, 0).any(0) for k in range(len(others))])
+    allowed[:, 0] = True
+    best = np.where(allowed, ratios(others)["f1"], -1.0).argmax(1)
+    return dict(zip(steps.subjects, steps.thresholds[best].tolist(), strict=True))
+
+
+def kept(
+    videos: Sequence[SpottedVideo], thresholds: Mapping[ExpressionKind, Mapping[str, float]]
+) -> tuple[SpottedVideo, ...]:
+    """The videos with the candidates that reach their kind's threshold of their subject."""
+    return tuple(
+        replace(
+            video,
+            found=tuple(
+                span
+                for span in video.found
+                if span.kind not in thresholds or _score(span) >= thresholds[span.kind][video.who]
+            ),
+        )
+        for video in videos
+    )
+
+
+def _score(span: Span) -> float:
+    if span.score is None:
+        raise InputError(
+            "expected a score of every candidate for a threshold, got one without; add a column "
+            "score"
+        )
+    return span.score

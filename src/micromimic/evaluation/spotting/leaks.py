@@ -1,0 +1,192 @@
+"""What choosing on the tested subjects claims for spotting, beside the honest figure.
+
+Three ways are common in published code: the epoch, or the threshold, with the best F1 of each test
+subject or of the pooled test results; and leaving out videos without an event, so that what is
+falsely found in them does not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.errors import InputError
+from micromimic.evaluation.spotting.curve import (
+    by_threshold,
+    chosen_thresholds,
+    have_scores,
+    kept,
+)
+from micromimic.evaluation.spotting.protocol import (
+    KINDS,
+    Counts,
+    SpottedVideo,
+    ends,
+    ratios,
+    redrawn,
+    subject_counts,
+    subjects_of,
+)
+from micromimic.types import ExpressionKind
+
+CHOICES: Final = {
+    "everything": "every candidate of the last epoch, nothing chosen",
+    "training": "threshold chosen on training subjects",
+    "threshold_overall": "one threshold for all, best on the test results",
+    "threshold_subject": "best threshold of each test subject",
+    "epoch_overall": "one epoch for all, best on the test results",
+    "epoch_subject": "best epoch of each test subject",
+    "without_empty": "videos without an event left out",
+    "together": "best epoch and threshold of each test subject, videos without an event left out",
+}
+"""In words; the first two are honest."""
+HONEST: Final = ("everything", "training")
+
+
+@dataclass(frozen=True)
+class Leak:
+    """One way of choosing, and what it claims.
+
+    Args:
+        kind: of expressions.
+        choice: a key of `CHOICES`.
+        scores: ``tp``, ``fp``, ``fn``, ``precision``, ``recall``, ``f1``.
+        f1_ci95: over subjects, the choice kept; None with one subject.
+        added: F1 beside the honest line; None for that line itself.
+        added_ci95: its interval.
+    """
+
+    kind: ExpressionKind
+    choice: str
+    scores: Mapping[str, Any]
+    f1_ci95: list[float] | None
+    added: float | None
+    added_ci95: list[float] | None
+
+    @property
+    def honest(self) -> bool:
+        """Whether nothing looked at the tested subject's truth."""
+        return self.choice in HONEST
+
+
+def spotting_leaks(
+    epochs: Mapping[int, Sequence[SpottedVideo]], *, draws: int = 2000, seed: int = 0
+) -> list[Leak]:
+    """Every choice that the candidates allow, by kind of expression.
+
+    Beside the threshold chosen on training subjects, or beside every candidate where there are no
+    scores, stands what each other choice would have claimed. Nobody can tell whether the last
+    epoch was chosen on these subjects.
+
+    Args:
+        epochs: what each epoch found, in the same videos; of one epoch only thresholds are chosen.
+        draws: of the bootstrap over subjects.
+        seed: of the draws.
+
+    Raises:
+        InputError: if there is no epoch, or two have other videos.
+    """
+    if not epochs:
+        raise InputError("expected found events of one epoch or more, got none; log them")
+    ordered = [tuple(epochs[number]) for number in sorted(epochs)]
+    names = [[(video.key, video.truth) for video in videos] for videos in ordered]
+    if any(other != names[0] for other in names[1:]):
+        raise InputError("expected the same videos in every epoch; list all of them in each")
+    leaks: list[Leak] = []
+    for kind in KINDS:
+        if any(span.kind == kind for video in ordered[0] for span in video.truth):
+            leaks += _leaks(ordered, kind, draws, seed)
+    return leaks
+
+
+def _leaks(
+    epochs: Sequence[Sequence[SpottedVideo]], kind: ExpressionKind, draws: int, seed: int
+) -> list[Leak]:
+    """All choices for one kind."""
+    last, number = epochs[-1], KINDS.index(kind)
+    scored = all(have_scores(videos) or not any(v.found for v in videos) for videos in epochs)
+    thresholds = scored and len(subjects_of(last)) > 1
+    honest = last
+    counted: dict[str, Counts] = {"everything": subject_counts(last)[:, number]}
+    if thresholds:
+        honest = kept(last, {kind: chosen_thresholds(last, kind)})
+        counted["training"] = subject_counts(honest)[:, number]
+        steps = by_threshold(last, kind).counts
+        steps = np.concatenate([steps, _none_found(steps)], 1)
+        counted["threshold_overall"] = steps[:, _best(steps.sum(0))]
+        counted["threshold_subject"] = _best_of_each(steps)
+    if len(epochs) > 1:
+        each = np.stack([subject_counts(videos)[:, number] for videos in epochs], 1)
+        counted["epoch_overall"] = each[:, _best(each.sum(0))]
+        counted["epoch_subject"] = _best_of_each(each)
+    counted["without_empty"] = _without_empty(honest, number)
+    if thresholds:
+        counted["together"] = _together(epochs, kind)
+    base = counted["training" if thresholds else "everything"]
+    return [
+        _leak(kind, choice, counts, None if counts is base else base, draws, seed)
+        for choice, counts in counted.items()
+    ]
+
+
+def _leak(
+    kind: ExpressionKind,
+    choice: str,
+    counts: Counts,
+    base: Counts | None,
+    draws: int,
+    seed: int,
+) -> Leak:
+    total = counts.sum(0)
+    scores = dict(zip(("tp", "fp", "fn"), total.tolist(), strict=True))
+    scores |= {name: float(value) for name, value in ratios(total).items()}
+    several = len(counts) > 1
+    drawn = ratios(redrawn(counts, draws, seed))["f1"] if several else None
+    added = added_ends = None
+    if base is not None:
+        added = scores["f1"] - float(ratios(base.sum(0))["f1"])
+        if drawn is not None:
+            added_ends = ends(drawn - ratios(redrawn(base, draws, seed))["f1"])
+    return Leak(kind, choice, scores, None if drawn is None else ends(drawn), added, added_ends)
+
+
+def _best(options: NDArray[np.int64]) -> int:
+    """Place of the best F1 of (k, 3) counts; of equal ones the fewest false, then the first."""
+    return int(np.lexsort((options[:, 1], -ratios(options)["f1"]))[0])
+
+
+def _best_of_each(options: NDArray[np.int64]) -> Counts:
+    """(subjects, 3) of (subjects, k, 3): each subject's own best."""
+    return np.stack([row[_best(row)] for row in options])
+
+
+def _none_found(steps: NDArray[np.int64]) -> Counts:
+    """(subjects, 1, 3) of a threshold above every score."""
+    missed = steps[:, :1, 0] + steps[:, :1, 2]
+    return np.stack([np.zeros_like(missed), np.zeros_like(missed), missed], -1)
+
+
+def _without_empty(videos: Sequence[SpottedVideo], number: int) -> Counts:
+    """(subjects, 3) counts of the videos that have an event of any kind; rows of all subjects."""
+    place = {who: k for k, who in enumerate(subjects_of(videos))}
+    counts = np.zeros((len(place), 3), np.int64)
+    full = [video for video in videos if video.truth]
+    for who, row in zip(subjects_of(full), subject_counts(full)[:, number], strict=True):
+        counts[place[who]] = row
+    return counts
+
+
+def _together(epochs: Sequence[Sequence[SpottedVideo]], kind: ExpressionKind) -> Counts:
+    """(subjects, 3) of everything at once."""
+    place = {who: k for k, who in enumerate(subjects_of(epochs[0]))}
+    options = []
+    for videos in epochs:
+        found = by_threshold([video for video in videos if video.truth], kind)
+        steps = np.zeros((len(place), found.counts.shape[1], 3), np.int64)
+        steps[[place[who] for who in found.subjects]] = found.counts
+        options += [steps, _none_found(steps)]
+    return _best_of_each(np.concatenate(options, 1))

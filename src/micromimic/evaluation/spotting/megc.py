@@ -1,0 +1,110 @@
+"""The files that the micro-expression grand challenges (MEGC) take, written and read.
+
+- **Spotting** (MEGC 2022; 2023 took the same): ``vid,pred_onset,pred_offset,type``, a row a found
+  interval, type ``me`` for a micro- and ``mae`` for a macro-expression, one file a database.
+- **Spot-then-recognise** (input of the published STRS metric, which an entry of 2024 follows too):
+  ``subject,video,onset,offset,emotion``, micro-expressions only.
+
+The challenges' pages of submission are behind a login; columns and codes here are those of public
+entries (2022, 2023, 2024) and of the published metric. Compare with the page of the year that you
+hand in to. Frames are as the database numbers them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from micromimic.datasets.table import read_table
+from micromimic.errors import InputError
+from micromimic.evaluation.spotting.protocol import SpottedVideo
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TYPES: Final[Mapping[str, str]] = {"micro": "me", "macro": "mae"}
+_SPOTTING: Final = ("vid", "pred_onset", "pred_offset", "type")
+_STRS: Final = ("subject", "video", "onset", "offset", "emotion")
+_OURS: Final[Mapping[str, str]] = {
+    "vid": "video",
+    "pred_onset": "onset",
+    "pred_offset": "offset",
+    "type": "kind",
+    "emotion": "label",
+}
+"""Their columns and ours."""
+_KNOWN: Final = ("dataset", "subject", "apex", "score")
+
+
+def submission_csv(videos: Sequence[SpottedVideo]) -> str:
+    """The text of a spotting submission.
+
+    Args:
+        videos: of one database.
+
+    >>> from micromimic.evaluation.spotting import Span
+    >>> print(submission_csv([SpottedVideo("d", "1", "1_1", (), (Span(7, 19),))]), end="")
+    vid,pred_onset,pred_offset,type
+    1_1,7,19,me
+    """
+    return _text(
+        _SPOTTING,
+        (
+            (video.video, span.onset, span.offset, _TYPES[span.kind])
+            for video in videos
+            for span in video.found
+        ),
+    )
+
+
+def strs_csv(videos: Sequence[SpottedVideo]) -> str:
+    """The text of a spot-then-recognise submission.
+
+    Args:
+        videos: of one database.
+    """
+    return _text(
+        _STRS,
+        (
+            (video.subject, video.video, span.onset, span.offset, span.label or "")
+            for video in videos
+            for span in video.found
+            if span.kind == "micro"
+        ),
+    )
+
+
+def read_found(path: str | Path, what: str = "found events") -> pd.DataFrame:
+    """A table of found events with our columns: ours (``events.csv``), or either of theirs.
+
+    Returns:
+        Text: ``video``, ``onset``, ``offset``, and of ``dataset``, ``subject``, ``apex``, ``kind``,
+        ``label`` and ``score`` what is there; its index the line of the file.
+
+    Raises:
+        InputError: if there is no such file, or a column is missing.
+    """
+    table = read_table(path, (), known=(*_OURS, *_OURS.values(), *_KNOWN), what=what)
+    renamed = {old: new for old, new in _OURS.items() if old in table and new not in table}
+    table = table.rename(columns=renamed)
+    missing = [name for name in ("video", "onset", "offset") if name not in table]
+    if missing:
+        raise InputError(
+            f"expected columns video, onset and offset in {path}, or those of a MEGC submission, "
+            f"got none named {', '.join(missing)}; add them"
+        )
+    if "kind" in table:
+        ours = {theirs: kind for kind, theirs in _TYPES.items()}
+        table["kind"] = [ours.get(text.casefold(), text) for text in table["kind"]]
+    return table
+
+
+def _text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return out.getvalue()
