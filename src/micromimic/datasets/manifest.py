@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KINDS", "OPTIONAL", "REQUIRED", "Clip", "Kind", "frame_number", "labels_of_manifest",
-    "manifest_notes", "manifest_text", "read_manifest", "write_manifest",
+    "manifest_clips", "manifest_notes", "manifest_text", "read_manifest", "write_manifest",
 ]  # fmt: skip
 
 REQUIRED: Final = ("dataset", "subject", "clip", "label", "kind", "path")
@@ -69,6 +69,24 @@ def read_manifest(
     if not clips:
         got = f"{len(rows)} without a label in its column {column}" if rows else "only a header"
         raise InputError(f"expected clips in {path}, got {got}; list some")
+    _check_names(clips, path)
+    if check_files:
+        _check_files(clips, path)
+    return clips
+
+
+def manifest_clips(path: str | Path, *, check_files: bool = True) -> tuple[Clip, ...]:
+    """Every row of a manifest, whatever its label: for lists of long videos.
+
+    Raises:
+        InputError: as `read_manifest`, labels aside.
+    """
+    path = Path(path)
+    frame = read_table(path, REQUIRED, known=OPTIONAL, what="a manifest")
+    clips = tuple(
+        _clip(row, row["label"], None, path, cast("int", line))
+        for line, row in zip(frame.index, _records(frame), strict=True)
+    )
     _check_names(clips, path)
     if check_files:
         _check_files(clips, path)
@@ -193,13 +211,15 @@ def _doubts(frame: pd.DataFrame) -> list[str]:
     ]
 
 
-def _clip(row: Mapping[str, str], label: str, labels: LabelSet, path: Path, line: int) -> Clip:
+def _clip(
+    row: Mapping[str, str], label: str, labels: LabelSet | None, path: Path, line: int
+) -> Clip:
     where = f"line {line} of {path}"
     for name in ("dataset", "subject", "clip", "path"):
         if not row[name]:
             raise InputError(f"expected a {name} in {where}, got nothing; fill it in")
-    parts = label.split("+") if labels.several else [label]
-    if not set(parts) <= set(labels):
+    parts = label.split("+") if labels and labels.several else [label]
+    if labels and not set(parts) <= set(labels):
         raise InputError(
             f"expected a label among {labels}, got {label!r} for clip {row['clip']} in {where}; "
             "correct it, or name another scheme of labels"
@@ -218,7 +238,7 @@ def _clip(row: Mapping[str, str], label: str, labels: LabelSet, path: Path, line
             dataset=row["dataset"],
             subject=row["subject"],
             clip=row["clip"],
-            label="+".join(name for name in labels if name in parts),
+            label="+".join(name for name in labels or parts if name in parts),
             kind=row["kind"],
             path=path.parent / _file(row["path"]),
             onset=_whole(numbers["onset"], "onset", where),
