@@ -33,7 +33,6 @@ from micromimic.datasets.manifest import read_manifest
 from micromimic.errors import MicromimicError, ModelError
 from micromimic.evaluation.audit import Audit, audit_runs
 from micromimic.evaluation.epochs import EpochRun
-from micromimic.evaluation.parallel import Workers
 from micromimic.evaluation.run import RunConfig
 from micromimic.evaluation.scores import COMPOSITE
 from micromimic.labels import EMOTIONS
@@ -45,6 +44,7 @@ from micromimic.reports.audit import score_rows, sentences
 from micromimic.training.loop import run_epochs
 from micromimic.training.sampling import balanced_rows, derive_seed, split_batches
 from micromimic.training.threads import threads
+from micromimic.workers import Workers
 
 ROOT = Path(__file__).resolve().parents[1]
 FEATURES = 64

@@ -35,7 +35,6 @@ from micromimic.errors import MicromimicError
 from micromimic.evaluation.controls import COSINE, MAJORITY, all_controls
 from micromimic.evaluation.halves import development_rows
 from micromimic.evaluation.metrics import confusion
-from micromimic.evaluation.parallel import Workers, on_workers, run_tasks
 from micromimic.evaluation.predictions import Prediction, predictions_of
 from micromimic.evaluation.run import RunConfig, run_protocol
 from micromimic.evaluation.scores import metrics_of, scores_of_tables
@@ -44,6 +43,7 @@ from micromimic.labels import EMOTIONS
 from micromimic.models.learner import FitOptions, Init, Samples, softmax
 from micromimic.models.registry import entry
 from micromimic.pipelines.experiment import Loaded, load
+from micromimic.workers import Workers, on_workers, run_tasks
 
 ROOT = Path(__file__).resolve().parents[1]
 STARTS: tuple[Init, ...] = ("none", "default")

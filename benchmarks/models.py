@@ -21,13 +21,13 @@ from pathlib import Path
 from micromimic.datasets.composite import composite, table1
 from micromimic.datasets.manifest import write_manifest
 from micromimic.errors import MicromimicError
-from micromimic.evaluation.parallel import Workers
 from micromimic.evaluation.run import RunConfig
 from micromimic.files import write_whole
 from micromimic.models.registry import entry, list_models
 from micromimic.pipelines.experiment import Evaluation, evaluate
 from micromimic.reports.recognition_tables import tables_md
 from micromimic.synthesis.databases import synth_databases
+from micromimic.workers import Workers
 
 
 def make_manifest(out: Path, clips_per_class: int, seed: int, jobs: int) -> Path:

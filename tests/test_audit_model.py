@@ -19,11 +19,11 @@ from micromimic.errors import InputError
 from micromimic.evaluation.audit import audit_runs, chosen_epochs
 from micromimic.evaluation.epochs import epochs_of_run
 from micromimic.evaluation.epochs_file import read_epochs, write_epochs
-from micromimic.evaluation.parallel import Workers
 from micromimic.evaluation.run import RunConfig, run_protocol
 from micromimic.evaluation.scores import metrics_of
 from micromimic.models.learner import Samples
 from micromimic.pipelines.audit import audited_runs
+from micromimic.workers import Workers
 
 from .test_run import KILLED, make_samples
 

@@ -15,12 +15,12 @@ import pytest
 
 from micromimic.errors import InputError, ModelError
 from micromimic.evaluation.folder import RunFolder
-from micromimic.evaluation.parallel import WorkerLostError, Workers, on_workers
 from micromimic.evaluation.run import RunConfig, folds_of, run_protocol
 from micromimic.labels import EMOTIONS
 from micromimic.models import registry
 from micromimic.models.learner import Samples
 from micromimic.synthesis.maps import generate_maps
+from micromimic.workers import WorkerLostError, Workers, on_workers
 
 pytestmark = pytest.mark.needs("train")
 
@@ -343,7 +343,7 @@ def wait_for_workers(address: str, count: int) -> None:
 
 @pytest.mark.needs("cluster")
 def test_no_scheduler_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("micromimic.evaluation.parallel.CONNECT_S", 1)
+    monkeypatch.setattr("micromimic.workers.CONNECT_S", 1)
     with (
         pytest.raises(InputError, match="expected a dask scheduler at tcp://127.0.0.1:9"),
         on_workers(Workers(backend="dask", scheduler="tcp://127.0.0.1:9")),

@@ -52,8 +52,8 @@ class Workers:
             raise InputError(f"expected at least 1 job, got {self.jobs}; pass --jobs 1")
 
     def side_by_side(self, tasks: int) -> bool:
-        """Whether so many tasks go to other processes: always on a cluster, here two or more."""
-        return self.backend == "dask" or min(self.jobs, tasks) > 1
+        """Whether so many tasks go to other processes: any on a cluster, here two or more."""
+        return min(self.jobs, tasks) > 1 or (self.backend == "dask" and tasks > 0)
 
     def dashboard(self) -> str | None:
         """Address of the cluster's dashboard; None where there is no cluster, or none is served.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
-import signal
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from micromimic.pipelines.inputs import Input
 
 if TYPE_CHECKING:
     from micromimic.pipelines.analyze import AnalyzeConfig
+    from micromimic.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,14 @@ class Job:
         return AnalyzeConfig(model=self.model, spotting=spotting, evidence=evidence)
 
 
-def run(inputs: Sequence[Input], job: Job, jobs: int) -> int:
+def run(inputs: Sequence[Input], job: Job, workers: Workers, *, go_on: bool = False) -> int:
     """Analyse all inputs, say results as they come, and return the exit code.
+
+    Args:
+        inputs: what to analyse.
+        job: how.
+        workers: where.
+        go_on: leave those alone whose results are whole.
 
     Raises:
         OutputError: when nothing can be written to ``out``.
@@ -84,14 +90,17 @@ def run(inputs: Sequence[Input], job: Job, jobs: int) -> int:
 
         SensitivityConfig(sizes=job.inject)  # sizes that make no sense are told before, too
     ended: list[Outcome] = []
-    outcomes = _parallel if min(jobs, len(inputs)) > 1 else _in_turn
+    left = [item for item in inputs if not (go_on and is_whole(item, job))]
+    if len(left) < len(inputs):
+        say(f"{len(inputs) - len(left)} of {len(inputs)} inputs are complete in {out} already")
+    outcomes = _parallel if workers.side_by_side(len(left)) else _in_turn
     try:
-        for outcome in outcomes(inputs, job, jobs):
+        for outcome in outcomes(left, job, workers):
             ended.append(outcome)
             _tell(outcome)
     except KeyboardInterrupt:
         sweep_left(out)
-        done = sum(not outcome.error for outcome in ended)
+        done = len(inputs) - len(left) + sum(not outcome.error for outcome in ended)
         raise Interrupted(
             f"interrupted; {done} of {len(inputs)} inputs are complete in {out}"
         ) from None
@@ -110,7 +119,7 @@ def _tell(outcome: Outcome) -> None:
         say(outcome.summary)
 
 
-def _in_turn(inputs: Sequence[Input], job: Job, jobs: int) -> Iterator[Outcome]:
+def _in_turn(inputs: Sequence[Input], job: Job, workers: Workers) -> Iterator[Outcome]:
     for number, item in enumerate(inputs, 1):
         title = item.name if len(inputs) == 1 else f"[{number}/{len(inputs)}] {item.name}"
         with show_progress(title) as progress:
@@ -119,39 +128,56 @@ def _in_turn(inputs: Sequence[Input], job: Job, jobs: int) -> Iterator[Outcome]:
         yield outcome
 
 
-def _parallel(inputs: Sequence[Input], job: Job, jobs: int) -> Iterator[Outcome]:
-    from joblib import Parallel, delayed
-    from joblib.externals.loky.process_executor import BrokenProcessPool
+def _parallel(inputs: Sequence[Input], job: Job, workers: Workers) -> Iterator[Outcome]:
+    from joblib import delayed
 
-    note(f"{len(inputs)} inputs, {min(jobs, len(inputs))} at a time: started")
+    from micromimic.workers import WorkerLostError, on_workers, run_tasks
+
+    if workers.backend == "dask":  # workers have working directories of their own
+        inputs = [replace(item, path=item.path.absolute()) for item in inputs]
+        model = job.model and job.model.absolute()
+        job = replace(job, out=job.out.absolute(), model=model)
+        note(f"{len(inputs)} inputs on the cluster: started")
+    else:
+        workers = replace(workers, jobs=min(workers.jobs, len(inputs)))
+        note(f"{len(inputs)} inputs, {workers.jobs} at a time: started")
     waiting = {item.name for item in inputs}
-    work = Parallel(
-        n_jobs=min(jobs, len(inputs)),
-        backend="loky",
-        return_as="generator_unordered",
-        batch_size=1,
-        pre_dispatch="n_jobs",
-        max_nbytes=None,  # else large arrays go through the system's temporary folder
-    )
     try:
-        for outcome in work(delayed(_in_worker)(item, job) for item in inputs):
-            waiting.discard(outcome.name)
-            ended = "failed" if outcome.error else "finished"
-            note(f"{outcome.name}: {ended} in {outcome.seconds:.1f} s")
-            yield outcome
-    except BrokenProcessPool:
-        # A worker was killed from outside, nearly always for memory.
+        with on_workers(workers):
+            for outcome in run_tasks(delayed(_in_worker)(item, job) for item in inputs):
+                waiting.discard(outcome.name)
+                ended = "failed" if outcome.error else "finished"
+                note(f"{outcome.name}: {ended} in {outcome.seconds:.1f} s")
+                yield outcome
+    except WorkerLostError:
         lost = "expected a worker to finish, got it killed (memory?); use --jobs 1"
         yield from (Outcome(name, error=lost) for name in sorted(waiting))
         sweep_left(job.out)
 
 
 def _in_worker(item: Input, job: Job) -> Outcome:
-    # Ctrl-C reaches the whole process group: the parent answers it, a worker would only add its
-    # traceback.
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from micromimic.workers import parent_answers_interrupts
+
+    parent_answers_interrupts()
     return analyse_one(item, job, None)
+
+
+def is_whole(item: Input, job: Job) -> bool:
+    """Whether an earlier run left all results of this input, as the input is now."""
+    from micromimic.reports.tables import printable
+    from micromimic.reports.write import FILES
+
+    folder = job.out / item.name
+    wanted = [*FILES, *(["sensitivity.json"] if job.inject else [])]
+    try:
+        made = min((folder / name).stat().st_mtime_ns for name in wanted)
+        parts = item.path.iterdir() if item.path.is_dir() else ()
+        changed = max(path.stat().st_mtime_ns for path in (item.path, *parts))
+        source = json.loads((folder / "events.json").read_text(encoding="utf-8"))["source"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    same = Path(source["path"]).absolute() == Path(printable(str(item.path.absolute())))
+    return same and changed < made
 
 
 def analyse_one(item: Input, job: Job, progress: ProgressCallback | None) -> Outcome:

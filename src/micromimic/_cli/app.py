@@ -6,12 +6,15 @@ import math
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Literal, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Literal, ParamSpec, cast
 
 import typer
 
 import micromimic
-from micromimic._cli.console import Interrupted, say
+from micromimic._cli.console import Interrupted, note, say
+
+if TYPE_CHECKING:
+    from micromimic.workers import Backend, Workers
 
 P = ParamSpec("P")
 
@@ -49,7 +52,21 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def positive(value: float | None) -> float | None:
+def workers_of(jobs: int, backend: str = "loky", scheduler: str | None = None) -> Workers:
+    """Where tasks run; of a cluster, its dashboard's address is printed.
+
+    Raises:
+        InputError, MissingExtraError: as of `workers.on_workers`, before any work.
+    """
+    from micromimic.workers import Workers
+
+    workers = Workers(jobs, cast("Backend", backend), scheduler)
+    if address := workers.dashboard():
+        note(f"dask dashboard: {address}")
+    return workers
+
+
+def above_zero(value: float | None) -> float | None:
     if value is not None and not (math.isfinite(value) and value > 0):
         raise typer.BadParameter(f"expected a number above 0, got {value:g}")
     return value
@@ -58,7 +75,7 @@ def positive(value: float | None) -> float | None:
 Fps = Annotated[
     float | None,
     typer.Option(
-        callback=positive,
+        callback=above_zero,
         help="Frames a second: needed for folders of frames; for a video file it overrides the "
         "file's own times.",
         show_default=False,
@@ -82,6 +99,13 @@ Model = Annotated[
         help="A model that `micromimic train` wrote; the shipped one if left out.",
         show_default=False,
     ),
+]
+
+
+BackendName = Annotated[str, typer.Option(metavar="loky|dask", help="This machine or a cluster.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Of the dask scheduler.", show_default=False),
 ]
 
 
@@ -124,6 +148,16 @@ def analyze(
     fps: Fps = None,
     track: Track = None,
     jobs: Annotated[int, typer.Option(min=1, help="Inputs analysed at the same time.")] = 1,
+    backend: BackendName = "loky",
+    scheduler: Scheduler = None,
+    go_on: Annotated[
+        bool,
+        typer.Option(
+            "--continue",
+            help="Leave inputs alone whose results lie whole in OUT, as after a killed run of the "
+            "same command.",
+        ),
+    ] = False,
     model: Model = None,
     sensitivity: Annotated[
         Sensitivity,
@@ -157,7 +191,9 @@ def analyze(
         expanded = expand_inputs(inputs)
     except NameClashError as error:
         raise typer.BadParameter(str(error)) from None
-    raise typer.Exit(run(expanded, Job(out, fps, model, track, sizes, sensitivity), jobs))
+    workers = workers_of(jobs, backend, scheduler)
+    job = Job(out, fps, model, track, sizes, sensitivity)
+    raise typer.Exit(run(expanded, job, workers, go_on=go_on))
 
 
 @app.command()

@@ -16,10 +16,11 @@ FEW_CLIPS = 30
 """Fewer to calibrate on than this are worth a warning."""
 
 if TYPE_CHECKING:
-    from micromimic.evaluation.parallel import Workers
     from micromimic.evaluation.run import RunConfig
     from micromimic.models.learner import FitOptions
     from micromimic.pipelines.experiment import Evaluation
+    from micromimic.preparation.clip import PrepareConfig
+    from micromimic.workers import Workers
 
 
 def run_evaluate(
@@ -173,20 +174,20 @@ def run_compare(first: Path, second: Path, seed: int) -> int:
     return 0
 
 
-def run_prepare(manifest: Path, cache: Path | None, workers: Workers) -> int:
+def run_prepare(manifest: Path, cache: Path | None, workers: Workers, config: PrepareConfig) -> int:
     """Prepare every clip of a manifest for every kind of model that it allows."""
     from micromimic.datasets.manifest import read_manifest
-    from micromimic.evaluation.parallel import on_workers
     from micromimic.pipelines.experiment import cache_of
     from micromimic.preparation.cache import prepare_all, prepared_summary, views_of
+    from micromimic.workers import on_workers
 
     clips = read_manifest(manifest)
     place = cache or cache_of(manifest)
     check_writable(place)
     views = set.intersection(*(set(views_of(clip.kind)) for clip in clips))
     with show_progress("preparation", unit="clips") as progress, on_workers(workers):
-        failures = prepare_all(clips, views, place, progress=progress)
+        failures = prepare_all(clips, views, place, config=config, progress=progress)
     for failure in failures:
         note(f"left out: {failure.clip.key}: {failure.reason}")
-    say(prepared_summary(clips, failures, place))
+    say(prepared_summary(clips, failures, place, config))
     return 1 if failures else 0

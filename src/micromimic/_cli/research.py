@@ -7,22 +7,34 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from micromimic._cli.app import app, datasets, interruptible, synth
+from micromimic._cli.app import (
+    BackendName,
+    Scheduler,
+    app,
+    datasets,
+    interruptible,
+    synth,
+    workers_of,
+)
 from micromimic._cli.console import say
 
 if TYPE_CHECKING:
-    from micromimic.evaluation.parallel import Backend, Workers
     from micromimic.evaluation.run import Protocol
     from micromimic.models.learner import EarlyStopping, Init
+    from micromimic.preparation.clip import PrepareConfig
 
 Manifest = Annotated[
     Path, typer.Argument(metavar="MANIFEST", help="CSV that lists the clips.", show_default=False)
 ]
 Jobs = Annotated[int, typer.Option(min=1, help="Processes on this machine.")]
-BackendName = Annotated[str, typer.Option(metavar="loky|dask", help="This machine or a cluster.")]
-Scheduler = Annotated[
-    str | None,
-    typer.Option(metavar="ADDRESS", help="Of the dask scheduler.", show_default=False),
+ApexRule = Annotated[
+    str,
+    typer.Option(
+        "--apex",
+        metavar="annotated|article|robust",
+        help="The manifest's apex, and where there is none by our own rule or the article's; or "
+        "by our own rule for every clip.",
+    ),
 ]
 Cache = Annotated[
     Path | None,
@@ -85,10 +97,10 @@ Leaky = Annotated[
 ]
 
 
-def _workers(jobs: int, backend: str, scheduler: str | None) -> Workers:
-    from micromimic.evaluation.parallel import Workers
+def _preparation(apex: str) -> PrepareConfig:
+    from micromimic.preparation.clip import Apex, PrepareConfig
 
-    return Workers(jobs, cast("Backend", backend), scheduler)
+    return PrepareConfig(apex=cast("Apex", apex))
 
 
 def init_of(text: str) -> Init:
@@ -170,11 +182,13 @@ def datasets_prepare(
     jobs: Jobs = 1,
     backend: BackendName = "loky",
     scheduler: Scheduler = None,
+    apex: ApexRule = "annotated",
 ) -> None:
     """Find the apex, crop the face and measure the motion of every clip; kept for later runs."""
     from micromimic._cli.recognition import run_prepare
 
-    raise typer.Exit(run_prepare(manifest, cache, _workers(jobs, backend, scheduler)))
+    workers = workers_of(jobs, backend, scheduler)
+    raise typer.Exit(run_prepare(manifest, cache, workers, _preparation(apex)))
 
 
 @datasets.command("figures")
@@ -214,6 +228,7 @@ def evaluate(
     jobs: Jobs = 1,
     backend: BackendName = "loky",
     scheduler: Scheduler = None,
+    apex: ApexRule = "annotated",
     epochs: Epochs = None,
     early_stopping: Stopping = False,
     groups: Groups = None,
@@ -242,8 +257,9 @@ def evaluate(
         groups=groups,
         leaky=report_leaky,
         device=device,
+        prepare=_preparation(apex),
     )
-    workers = _workers(jobs, backend, scheduler)
+    workers = workers_of(jobs, backend, scheduler)
     raise typer.Exit(run_evaluate(manifest, model, config, out, workers, cache, tensorboard))
 
 
@@ -272,7 +288,7 @@ def train(
     options = FitOptions(
         seed=seed, init=init_of(init), epochs=epochs, log_dir=tensorboard, device=device
     )
-    raise typer.Exit(run_train(manifest, model, out, options, _workers(jobs, "loky", None), cache))
+    raise typer.Exit(run_train(manifest, model, out, options, workers_of(jobs), cache))
 
 
 @app.command()

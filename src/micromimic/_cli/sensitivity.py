@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from micromimic._cli.app import Fps, Model, Track, app, interruptible, positive
+from micromimic._cli.app import (
+    BackendName,
+    Fps,
+    Model,
+    Scheduler,
+    Track,
+    above_zero,
+    app,
+    interruptible,
+    workers_of,
+)
 from micromimic._cli.console import Interrupted, note, say
 
 if TYPE_CHECKING:
@@ -16,6 +26,7 @@ if TYPE_CHECKING:
     from micromimic.evaluation.recovery import Recovery, Share
     from micromimic.pipelines.inputs import Input
     from micromimic.pipelines.sensitivity import Sensitivity, SensitivityConfig
+    from micromimic.workers import Workers
 
 
 def sizes_of(text: str) -> tuple[float, ...]:
@@ -65,10 +76,12 @@ def sensitivity(
     ] = 30,
     seed: Annotated[int, typer.Option(min=0, help="Of what is planted, and when.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Copies analysed at the same time.")] = 1,
+    backend: BackendName = "loky",
+    scheduler: Scheduler = None,
     max_seconds: Annotated[
         float | None,
         typer.Option(
-            callback=positive, help="Use only the beginning of the recording.", show_default=False
+            callback=above_zero, help="Use only the beginning of the recording.", show_default=False
         ),
     ] = None,
     fps: Fps = None,
@@ -93,13 +106,13 @@ def sensitivity(
         track=track,
         analysis=AnalyzeConfig(model=model, evidence=False),
     )
-    result = run(video, out, config, jobs)
+    result = run(video, out, config, workers_of(jobs, backend, scheduler))
     say(sensitivity_text(result, video.name))
     for text in result.notes:
         note(f"note: {text}")
 
 
-def run(video: Path, out: Path, config: SensitivityConfig, jobs: int) -> Sensitivity:
+def run(video: Path, out: Path, config: SensitivityConfig, workers: Workers) -> Sensitivity:
     """Run it with a bar; Ctrl-C says that it can go on.
 
     Raises:
@@ -114,7 +127,7 @@ def run(video: Path, out: Path, config: SensitivityConfig, jobs: int) -> Sensiti
     try:
         with show_progress(f"{video.name}, sensitivity") as progress:
             progress.ended = "failed"
-            result = measure(video, out, config, jobs=jobs, progress=progress)
+            result = measure(video, out, config, workers=workers, progress=progress)
             progress.ended = "finished"
             return result
     except KeyboardInterrupt:

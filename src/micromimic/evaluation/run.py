@@ -3,7 +3,7 @@ subject (or, for ``hde``, its database)."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -16,13 +16,14 @@ from micromimic.errors import InputError
 from micromimic.evaluation.epochs import best_epoch
 from micromimic.evaluation.folder import RunFolder, digest_of_file
 from micromimic.evaluation.folds import Fold, FoldResult, run_fold
-from micromimic.evaluation.parallel import Workers, on_workers, run_tasks
 from micromimic.evaluation.predictions import Prediction, predictions_of
 from micromimic.evaluation.shuffling import ShuffledLearner, shuffled_order
 from micromimic.evaluation.splits import check_learnable, grouped, hde, loso
 from micromimic.labels import EMOTIONS
 from micromimic.models.learner import EarlyStopping, FitOptions, Init, Report, Samples
 from micromimic.models.registry import entry
+from micromimic.preparation.clip import PrepareConfig
+from micromimic.workers import Workers, on_workers, run_tasks
 
 Protocol = Literal["loso", "hde", "apply"]
 
@@ -44,6 +45,7 @@ class RunConfig:
         shuffle: train on labels shuffled within each training part, the shuffle of this number from
             1; what is tested keeps its true class. None trains on the true labels.
         device: of networks; None takes what is there.
+        prepare: how clips are prepared.
 
     Raises:
         InputError: if the protocol is unknown or options contradict each other.
@@ -59,6 +61,7 @@ class RunConfig:
     leaky: bool = False
     shuffle: int | None = None
     device: str | None = None
+    prepare: PrepareConfig = field(default_factory=PrepareConfig)
 
     def __post_init__(self) -> None:
         if self.protocol not in get_args(Protocol):
@@ -207,8 +210,10 @@ def record_of(samples: Samples, config: RunConfig) -> dict[str, object]:
     """Everything that decides a run's outcome, for ``run.json``."""
     learner = entry(config.model).learner()
     init = config.init
+    decides = asdict(config)
     return {
-        **asdict(config),
+        **decides.pop("prepare"),
+        **decides,
         "init": f"{init.name} {digest_of_file(init)}" if isinstance(init, Path) else init,
         "settings": dict(learner.settings),
         # the same --init starts from random weights where ImageNet's are not to be had

@@ -17,7 +17,6 @@ from micromimic.datasets.manifest import Clip, read_manifest
 from micromimic.errors import InputError, RandomWeightsWarning
 from micromimic.evaluation.controls import all_controls
 from micromimic.evaluation.folder import RunFolder
-from micromimic.evaluation.parallel import Workers, on_workers
 from micromimic.evaluation.predictions import predictions_of, write_predictions
 from micromimic.evaluation.reliability import reliability_of
 from micromimic.evaluation.run import RunConfig, folds_of, record_of, run_protocol
@@ -27,11 +26,12 @@ from micromimic.files import write_whole
 from micromimic.models.learner import Encoder, Report, Samples, View
 from micromimic.models.onnx import load_model
 from micromimic.models.registry import create, entry
-from micromimic.preparation.cache import load_samples, prepare_all
+from micromimic.preparation.cache import PrepareConfig, load_samples, prepare_all
 from micromimic.reports.figures import confusion_figure, coverage_figure, reliability_figure
 from micromimic.reports.recognition_tables import RunSummary, tables_md
 from micromimic.reports.tables import printable
 from micromimic.training.extra import require_extra
+from micromimic.workers import Workers, on_workers
 
 FLOW_KINDS = ("flow_map", "frames", "video")
 
@@ -120,7 +120,7 @@ def evaluate(
     learner = known.learner()
     if text := learner.warning(config.init):
         warnings.warn(text, RandomWeightsWarning, stacklevel=2)
-    loaded = load(clips, learner, place, workers, report)
+    loaded = load(clips, learner, place, workers, report, config.prepare)
     samples = loaded.samples
     result = run_protocol(
         samples,
@@ -156,6 +156,7 @@ def load(
     cache: Path,
     workers: Workers | None = None,
     report: Report | None = None,
+    prepare: PrepareConfig | None = None,
 ) -> Loaded:
     """Prepare clips where they are not yet, and encode them.
 
@@ -165,17 +166,17 @@ def load(
     with_flow = all(clip.kind in FLOW_KINDS for clip in clips)
     views: set[View] = {encoder.view} | ({"flow"} if with_flow else set())
     with on_workers(workers or Workers()):
-        failures = prepare_all(clips, views, cache, progress=_turned(report))
+        failures = prepare_all(clips, views, cache, config=prepare, progress=_turned(report))
     lost = {failure.clip.key for failure in failures}
     left = [clip for clip in clips if clip.key not in lost]
     left_out = tuple(f"{failure.clip.key}: {failure.reason}" for failure in failures)
     if not left:
         raise InputError(f"expected clips that can be prepared, got none; the first: {left_out[0]}")
-    samples = load_samples(left, encoder, cache)
+    samples = load_samples(left, encoder, cache, prepare)
     maps = None
     if with_flow:
         same = encoder.view == "flow" and samples.inputs.shape[1:] == (3, 28, 28)
-        flow = samples if same else load_samples(left, _FlowView(), cache)
+        flow = samples if same else load_samples(left, _FlowView(), cache, prepare)
         maps = np.asarray(flow.inputs, np.float32)
     return Loaded(samples, maps, left_out)
 
@@ -199,7 +200,7 @@ def _apply(
     if model is None:
         model = create(config.model)  # says what ships
     reader = _ViewOf(model)
-    loaded = load(clips, reader, cache, workers, report)
+    loaded = load(clips, reader, cache, workers, report, config.prepare)
     samples = loaded.samples
     folder = RunFolder(out, {**record_of(samples, config), "settings": {"view": reader.view}})
     probabilities = reader.probabilities(samples.inputs)
@@ -257,6 +258,8 @@ def _notes(config: RunConfig, loaded: Loaded) -> tuple[str, ...]:
         notes.append("early stopping on subjects held out of the training part")
     if config.epochs is not None:
         notes.append(f"{config.epochs} epochs")
+    if config.prepare.apex != "annotated":
+        notes.append(f"apex by the rule {config.prepare.apex!r}")
     if loaded.left_out:
         notes.append(f"{len(loaded.left_out)} clips could not be prepared and are left out")
     return tuple(notes)

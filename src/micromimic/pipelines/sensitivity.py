@@ -30,6 +30,7 @@ from micromimic.pipelines.sensitivity_parts import Parts, Plain, digest_of_input
 from micromimic.pipelines.shots import Progress
 from micromimic.reports.sensitivity import write_sensitivity
 from micromimic.synthesis.planting import DURATION_S, LEAD_S, Ground, Planted, deal, plan_copy
+from micromimic.workers import Workers
 
 __all__ = [
     "Sensitivity",
@@ -70,6 +71,7 @@ def sensitivity(
     config: SensitivityConfig | None = None,
     *,
     jobs: int = 1,
+    workers: Workers | None = None,
     progress: Progress | None = None,
 ) -> Sensitivity:
     """Plant movements in copies of a recording, find them again, and write how many came back.
@@ -80,6 +82,8 @@ def sensitivity(
             installed; what ended is kept in ``sensitivity.parts``.
         config: what to plant.
         jobs: copies analysed at the same time, each in its own process.
+        workers: where copies are analysed; None is so many jobs on this machine. The recording as
+            it is is always analysed here.
         progress: called with frames done, frames in all, and the stage's name.
 
     Raises:
@@ -96,7 +100,8 @@ def sensitivity(
     if plain is None:
         plain = analyse_plain(source, config, report)
         parts.keep_plain(plain)
-    recovery, copies = recover(source, config, plain, parts=parts, jobs=jobs, progress=report)
+    workers = workers or Workers(jobs)
+    recovery, copies = recover(source, config, plain, parts=parts, workers=workers, progress=report)
     resumed += copies
     figure = find_spec("matplotlib") is not None
     write_sensitivity(recovery, out, figure=figure)
@@ -109,13 +114,13 @@ def recover(
     plain: Plain,
     *,
     parts: Parts | None = None,
-    jobs: int = 1,
+    workers: Workers | None = None,
     progress: Progress | None = None,
 ) -> tuple[Recovery, int]:
     """Plant, analyse the copies, and compare.
 
     Args:
-        source, config, jobs, progress: as of `sensitivity`.
+        source, config, workers, progress: as of `sensitivity`.
         plain: the analysis of the recording as it is.
         parts: which copies an earlier run kept, and where this one keeps them; None keeps nothing.
 
@@ -134,7 +139,7 @@ def recover(
             "use a longer recording"
         )
     tasks = [
-        CopyTask(str(source), config, plain.ground, planted, size, number)
+        CopyTask(str(Path(source).absolute()), config, plain.ground, planted, size, number)
         for size in sorted(config.sizes)
         for number, planted in enumerate(copies)
     ]
@@ -142,7 +147,7 @@ def recover(
     ended = {key: candidates for key, candidates in kept.items() if candidates is not None}
     resumed = len(ended)
     report = progress or (lambda done, total, stage: None)
-    for task, candidates in analyse_copies(tasks, frozenset(ended), jobs, report):
+    for task, candidates in analyse_copies(tasks, frozenset(ended), workers or Workers(), report):
         ended[task.key] = candidates
         if parts:
             parts.keep_copy(*task.key, candidates)

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.errors import InputError
-from micromimic.evaluation.parallel import Workers, on_workers, run_tasks
 from micromimic.evaluation.recovery import Candidate
 from micromimic.media.video import Frame, open_source
 from micromimic.pipelines.analyze import AnalyzeConfig, analyze_frames
@@ -21,6 +20,7 @@ from micromimic.pipelines.shots import Progress
 from micromimic.synthesis.bump_units import BumpUnits
 from micromimic.synthesis.planted_source import PlantedSource, Warp, smoothed
 from micromimic.synthesis.planting import RECIPES, FieldSource, Ground, Planted, Recipes
+from micromimic.workers import Workers, on_workers, parent_answers_interrupts, run_tasks
 
 SIZES: Final = (0.15, 0.3, 0.6)
 """Canonical units; published maps of real micro-expressions peak at .14 to .42."""
@@ -171,13 +171,14 @@ def _analyse_copy(task: CopyTask, progress: Progress | None = None) -> tuple[Can
 
 
 def _in_worker(task: CopyTask) -> tuple[tuple[float, int], tuple[Candidate, ...]]:
+    parent_answers_interrupts()
     return task.key, _analyse_copy(task)
 
 
 def analyse_copies(
     tasks: Sequence[CopyTask],
     ended: frozenset[tuple[float, int]],
-    jobs: int,
+    workers: Workers,
     report: Progress,
 ) -> Iterator[tuple[CopyTask, tuple[Candidate, ...]]]:
     """Analyse what has not ended yet; each as it ends.
@@ -185,7 +186,7 @@ def analyse_copies(
     Args:
         tasks: all of the run.
         ended: keys of those that have.
-        jobs: processes.
+        workers: where.
         report: called with frames done, frames in all, and the stage's name.
 
     Raises:
@@ -195,7 +196,7 @@ def analyse_copies(
     total = frames * len(tasks)
     left = {task.key: task for task in tasks if task.key not in ended}
     done = frames * (len(tasks) - len(left))
-    if min(jobs, len(left)) <= 1:
+    if not workers.side_by_side(len(left)):
         for task in left.values():
             found = _analyse_copy(task, _tracking(report, done, total, _ALL_PLANTED))
             done += frames
@@ -204,7 +205,7 @@ def analyse_copies(
         from joblib import delayed  # noqa: PLC0415 - slow to import
 
         report(done, total, _ALL_PLANTED)
-        with on_workers(Workers(jobs)):
+        with on_workers(workers):
             for key, found in run_tasks(delayed(_in_worker)(task) for task in left.values()):
                 done += frames
                 report(done, total, _ALL_PLANTED)
