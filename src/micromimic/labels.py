@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Final
 
 from micromimic.errors import LabelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class LabelSet:
     several: bool = False
 
     def __post_init__(self) -> None:
-        wrong = [n for n in self.names if not n or n != n.strip() or len(n.splitlines()) > 1]
+        wrong = [n for n in self.names if not n or n != n.strip() or not n.isprintable()]
         if len(self.names) < 2 or len(set(self.names)) != len(self.names) or wrong:
             raise LabelError(
                 f"expected two classes or more, each once and one line of text, got "
@@ -104,6 +105,8 @@ class LabelSet:
         Raises:
             LabelError: if one is none of the set.
         """
+        import numpy as np  # noqa: PLC0415 - importing the package takes a tenth of the time without
+
         place = {name: number for number, name in enumerate(self.names)}
         texts = [str(label) for label in labels]
         unknown = next((text for text in texts if text not in place), None)
@@ -113,6 +116,8 @@ class LabelSet:
 
     def decode(self, numbers: Iterable[int] | NDArray[np.integer]) -> NDArray[np.str_]:
         """(n,) classes of n places."""
+        import numpy as np  # noqa: PLC0415 - as above
+
         return np.asarray(self.names)[np.asarray(numbers, np.int64)]
 
 
