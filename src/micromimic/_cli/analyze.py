@@ -176,7 +176,7 @@ def is_whole(item: Input, job: Job) -> bool:
         source = json.loads((folder / "events.json").read_text(encoding="utf-8"))["source"]
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    same = Path(source["path"]).absolute() == Path(printable(str(item.path.absolute())))
+    same = Path(source["path"]).resolve() == Path(printable(str(item.path.resolve())))
     return same and changed < made
 
 
