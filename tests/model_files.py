@@ -28,11 +28,11 @@ def describe(view: str, encoder: str | None = None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def weights_of(view: str, size: int | None = None, seed: int = 0) -> np.ndarray:
-    """(d, 3) of the linear model; faces are first averaged in squares of 32 pixels."""
+def weights_of(view: str, size: int | None = None, seed: int = 0, classes: int = 3) -> np.ndarray:
+    """(d, k) of the linear model; faces are first averaged in squares of 32 pixels."""
     counts = {"flow": 3 * 28 * 28, "faces": 3 * 7 * 7}
     rng = np.random.default_rng(seed)
-    shape = (size or counts[view], 3)
+    shape = (size or counts[view], classes)
     return (rng.normal(size=shape) / np.sqrt(shape[0])).astype(np.float32)
 
 
@@ -50,7 +50,7 @@ def write_model(
     Args:
         path: the file.
         view: what it looks at.
-        weights: (d, 3); None is ``weights_of``.
+        weights: (d, k); None is ``weights_of``.
         encoder: for volumes.
         details: its description; None is ``describe``.
         changes: ``input`` (name, shape), ``batch`` (first axis), ``kind`` (type of the ends) and
@@ -75,7 +75,7 @@ def write_model(
         nodes,
         view,
         [helper.make_tensor_value_info(name, kind, [batch, *shape])],
-        [helper.make_tensor_value_info(output, kind, [batch, 3])],
+        [helper.make_tensor_value_info(output, kind, [batch, weights.shape[1]])],
         [numpy_helper.from_array(weights.astype(dtype), "w")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.canonical import MARGIN, UNITS, canvas_size, canvas_to_unit, compose
-from micromimic.labels import CELLS, EMOTIONS, REGIONS, Emotion
+from micromimic.labels import CELLS, REGIONS, THREE
 from micromimic.results import (
     Analysis,
     Blink,
@@ -45,7 +45,7 @@ CELL_SIDE = 6.6
 THRESHOLD = 5.0
 # onset, apex, offset (s); class; probabilities; uncertain; strength; {cell: displacement units}
 PLANTED: tuple[
-    tuple[float, float, float, Emotion, tuple[float, float, float], bool, float, dict[str, float]],
+    tuple[float, float, float, str, tuple[float, float, float], bool, float, dict[str, float]],
     ...,
 ] = (
     (4.210, 4.365, 4.600, "positive", (0.05, 0.90, 0.05), False, 14.2,
@@ -155,7 +155,7 @@ def sample_events(
                 round(apex * fps),
                 round(offset * fps),
                 label,
-                dict(zip(EMOTIONS, probabilities, strict=True)),
+                dict(zip(THREE, probabilities, strict=True)),
                 uncertain,
                 strength,
                 dict(zip(CELLS, shares.tolist(), strict=True)),

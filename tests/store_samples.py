@@ -106,7 +106,12 @@ def machine_events(count: int = 2) -> list[dict[str, Any]]:
 
 def answer(count: int = 2) -> dict[str, dict[str, Any]]:
     """What a worker hands to `finish_job`."""
-    payload = {"schema": "micromimic.events/1", "events": machine_events(count), "warnings": []}
+    payload = {
+        "schema": "micromimic.events/1",
+        "model": {"name": "flow-capsnet", "version": "1", "trained_on": "nothing"},
+        "events": machine_events(count),
+        "warnings": [],
+    }
     review = {"schema": "micromimic.review/1", "fps": 200.0, "frames": 1000, "frame_times": None}
     return {"payload": payload, "review": review}
 

@@ -10,7 +10,7 @@ from micromimic.errors import InputError, NoFaceError
 from micromimic.evaluation.spotting import match_events
 from micromimic.media.video import VideoWriter
 from micromimic.pipelines.analyze import AnalyzeConfig, analyze
-from micromimic.results import EVENTS_SCHEMA, TABLE_COLUMNS
+from micromimic.results import EVENTS_SCHEMA, table_columns
 from micromimic.synthesis.clips import ClipConfig, write_clip
 
 CONFIG = ClipConfig(
@@ -92,7 +92,7 @@ def test_evidence_shows_the_face_at_onset_and_apex(result):
 def test_the_frame_is_a_table(result):
     analysis, _ = result
     frame = analysis.to_frame()
-    assert list(frame.columns) == list(TABLE_COLUMNS)
+    assert list(frame.columns) == list(table_columns(analysis.model.labels))
     assert len(frame) == len(analysis.events)
 
 

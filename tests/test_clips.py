@@ -12,7 +12,7 @@ import pytest
 
 from micromimic.canonical import compose, invert_affine
 from micromimic.errors import InputError, OutputError
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 from micromimic.media.video import open_source
 from micromimic.synthesis import clips, faces, write
 from micromimic.synthesis.clips import (
@@ -74,7 +74,7 @@ def test_a_minute_holds_what_the_benchmark_promises():
         truth = truth_of(plan, "clip.mp4")
         assert (len(plan.micro), len(plan.movements) - len(plan.micro)) == (15, 4)
         assert (len(plan.blinks), len(plan.head_moves)) == (12, 2)
-        assert sorted(e.label for e in truth.events) == sorted(EMOTIONS * 5)
+        assert sorted(e.label for e in truth.events) == sorted(THREE.names * 5)
         for move in plan.micro:
             assert 0.1499 <= move.offset - move.onset <= 0.5001
             assert min(move.apex - move.onset, move.offset - move.apex) >= 0.0399

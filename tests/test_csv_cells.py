@@ -16,6 +16,7 @@ import micromimic
 from micromimic.datasets.cells import cell_text, row_text, text_cell
 from micromimic.datasets.manifest import Clip, read_manifest, write_manifest
 from micromimic.evaluation.predictions import Prediction, read_predictions, write_predictions
+from micromimic.labels import THREE
 from micromimic.reports.tables import events_csv
 
 RISKY = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\r=x", "\n=x", "  =1", "＝1", "'=1", "''-"]
@@ -78,7 +79,7 @@ def test_notes_are_plain_and_numbers_are_numbers() -> None:
         "offset_frame": 2, "label": "negative", "probabilities": None, "uncertain": None,
         "strength": None, "regions": None, "action_units": None, "note": '=cmd|" /C calc"!A0',
     }  # fmt: skip
-    (row,) = csv.DictReader(events_csv([entry], ["note"]).splitlines())
+    (row,) = csv.DictReader(events_csv([entry], THREE.names, ["note"]).splitlines())
     assert row["onset_s"] == "-0.5"
     assert row["note"] == '\'=cmd|" /C calc"!A0'
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from micromimic.errors import OutputError
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 from micromimic.pipelines.demo import DEMO_CLIP, DEMO_SEED, run_demo
 from micromimic.reports.write import FILES
 from micromimic.synthesis.schedule import plan_clip
@@ -27,7 +27,7 @@ def demo(tmp_path_factory):
 
 def test_demo_clip_shows_all_classes_and_a_blink():
     plan = plan_clip(DEMO_CLIP, DEMO_SEED)
-    assert {move.recipe.label for move in plan.micro} == set(EMOTIONS)
+    assert {move.recipe.label for move in plan.micro} == set(THREE)
     assert len(plan.blinks) == 1
     assert DEMO_CLIP.fps == 200
 

@@ -23,12 +23,13 @@ from micromimic.cli import main
 from micromimic.datasets.manifest import read_manifest
 from micromimic.errors import ConflictError, NotFoundError, OutputError, RefusedError
 from micromimic.evaluation.predictions import read_predictions
+from micromimic.labels import THREE
 from micromimic.media.video import open_source
 from micromimic.pipelines.session_numbers import movement_levels
 from micromimic.plain import tidy
 from micromimic.preparation.clip import prepare_clip
 from micromimic.reports.tables import write_events_csv, write_events_json
-from micromimic.results import TABLE_COLUMNS
+from micromimic.results import table_columns
 from micromimic.store.database import open_store
 from micromimic.store.export import REVIEW_COLUMNS, export_events
 from micromimic.store.manifest_export import gather, write_gathered, zipped
@@ -161,7 +162,7 @@ def test_a_coders_json_keeps_the_contract_and_says_who(store, coded):
 def test_a_coders_table_has_further_columns(store, coded):
     text = export_events(store, coded, coder="kim", format="csv").decode()
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
-    assert tuple(rows[0]) == (*TABLE_COLUMNS, *REVIEW_COLUMNS)
+    assert tuple(rows[0]) == (*table_columns(THREE), *REVIEW_COLUMNS)
     assert [row["key"] for row in rows] == ["m0", "c5", "m1", "m2", "m3", "m4", "m5"]
     added = rows[1]
     assert (added["label"], added["onset_s"], added["p_negative"]) == ("positive", "10.0", "")

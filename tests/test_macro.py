@@ -12,7 +12,7 @@ import pytest
 
 from micromimic._cli.summary import analysis_text
 from micromimic.face.signals import FaceSignals
-from micromimic.labels import CELLS
+from micromimic.labels import CELLS, THREE
 from micromimic.motion.spotting.cells import Spotted, SpottingConfig, spot
 from micromimic.motion.spotting.macro import LONGEST_S, longer_expressions, with_longer
 from micromimic.pipelines.indicators import indicators
@@ -184,11 +184,11 @@ def test_events_json_and_the_tables_name_the_kind(mixed: Analysis) -> None:
     assert kinds.count("macro") == 2 and kinds.count("micro") == 6
     assert content["counts"] == {"micro": 6, "macro": 2}
     assert mixed.to_frame()["kind"].tolist() == kinds
-    rows = list(csv.DictReader(events_csv(content["events"]).splitlines()))
+    rows = list(csv.DictReader(events_csv(content["events"], THREE.names).splitlines()))
     assert [row["kind"] for row in rows] == kinds
     for entry in content["events"]:
         del entry["kind"]  # as 0.1 wrote them
-    old = csv.DictReader(events_csv(content["events"]).splitlines())
+    old = csv.DictReader(events_csv(content["events"], THREE.names).splitlines())
     assert {row["kind"] for row in old} == {"micro"}
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from micromimic.canonical import apply_affine, canvas_to_unit, invert_affine, scale_of
 from micromimic.face.units import UNIT_NAMES, unit_fields
-from micromimic.labels import EMOTIONS, REGIONS
+from micromimic.labels import REGIONS, THREE
 from micromimic.media.video import VideoWriter, open_source
 from micromimic.synthesis.bump_units import MIDLINE, PAIRED, BumpUnits, samples_a_unit
 from micromimic.synthesis.clips import ClipConfig, plan_clip, planted_poses, render
@@ -124,7 +124,7 @@ def test_nothing_is_planted_without_a_face_or_across_stretches() -> None:
 def test_every_class_in_turn_and_every_part_of_the_face() -> None:
     ground = ground_of(np.arange(0, 200, 0.04), np.eye(2, 3) * 3)
     planted = copy_of(ground)
-    assert [move.label for move in planted[:6]] == [*EMOTIONS, *EMOTIONS]
+    assert [move.label for move in planted[:6]] == [*THREE, *THREE]
     assert {move.region for move in planted} == set(REGIONS)
     assert all(
         later.interval.onset - sooner.interval.offset > 1

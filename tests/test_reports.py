@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from micromimic.errors import OutputError
-from micromimic.labels import CELLS, REGIONS
+from micromimic.labels import CELLS, REGIONS, THREE
 from micromimic.plain import tidy
 from micromimic.reports import write as writing
 from micromimic.reports.curves import minmax, packed, packed_times, timeline_data
@@ -105,7 +105,7 @@ def test_no_limits_are_none(moments, tmp_path):
 def test_tables_of_answers_from_before_amplitudes():
     entry = sample_analysis(evidence=False).to_dict()["events"][0]
     del entry["amplitude"], entry["false_alarm_rate_per_hour"]
-    (row,) = csv.DictReader(events_csv([entry]).splitlines())
+    (row,) = csv.DictReader(events_csv([entry], THREE.names).splitlines())
     assert list(row)[-5:] == [
         "amplitude_units", "amplitude_sd", "amplitude_px", "false_alarm_rate_per_hour", "kind",
     ]  # fmt: skip

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from micromimic.errors import RefusedError
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 from micromimic.store.payloads import ACTIONS, FRAMES, LONGEST_NOTE
 from micromimic.store.records import Decision
 from micromimic.store.review import (
@@ -28,7 +28,7 @@ TIMES = FrameTimes(1000, 200.0)
 def machine_event(onset, apex, offset, label="negative", times=TIMES):
     places = dict(zip(FRAMES, (onset, apex, offset), strict=True))
     seconds = {name.replace("frame", "s"): times.seconds(n) for name, n in places.items()}
-    shares = {name: 1.0 if name == label else 0.0 for name in EMOTIONS}
+    shares = {name: 1.0 if name == label else 0.0 for name in THREE}
     return {
         **seconds,
         **places,
@@ -235,7 +235,7 @@ def recordings(draw):
         clock = [round(sum(steps[: k + 1]), 6) for k in range(frames)]
         times = FrameTimes(frames, 30.0, times=clock)
     placed = st.lists(st.integers(0, frames - 1), min_size=3, max_size=3).map(sorted)
-    labels = st.sampled_from(EMOTIONS)
+    labels = st.sampled_from(THREE.names)
     found = draw(st.lists(st.tuples(placed, labels), max_size=4))
     return [machine_event(*p, label, times) for p, label in found], times
 
@@ -277,7 +277,7 @@ def draw_decision(data, trail):
         return action, "", {}
     last = trail.times.frames - 1
     frames = sorted(data.draw(st.tuples(*[st.integers(0, last)] * 3)))
-    label = data.draw(st.sampled_from(EMOTIONS))
+    label = data.draw(st.sampled_from(THREE.names))
     places = dict(zip(FRAMES, frames, strict=True))
     if action == "add":
         return action, "", {"label": label, **places}

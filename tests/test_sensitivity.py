@@ -29,7 +29,7 @@ from micromimic.evaluation.recovery import (
     matching,
     share_of,
 )
-from micromimic.labels import EMOTIONS, REGIONS
+from micromimic.labels import REGIONS, THREE
 from micromimic.media.video import VideoWriter
 from micromimic.pipelines import sensitivity_copies
 from micromimic.pipelines.sensitivity import (
@@ -126,7 +126,7 @@ def test_the_files_say_what_was_measured(result) -> None:
     control = document["control"]
     assert control["candidates"] == len(made.recovery.plain)
     assert control["size_zero"]["planted"] == document["sizes"][0]["planted"]
-    assert all(row["found_class"] in (*EMOTIONS, "") for row in rows)
+    assert all(row["found_class"] in (*THREE, "") for row in rows)
 
 
 def test_progress_counts_frames_of_all_copies(result) -> None:

@@ -201,7 +201,8 @@ def test_numbers_of_one_recording():
     analysis = sample_analysis(evidence=False)
     found = recording_numbers(*kept(analysis))
     assert (found.candidates, found.observed_s, found.blinks) == (6, 51.3, 8)
-    assert (found.positive, found.negative) == (2, 2)  # one more negative is uncertain
+    assert found.balance == (2, 2)  # one more negative is uncertain
+    assert found.neither == ("surprise",)
     seconds = np.count_nonzero(analysis.track.found) / 200.0
     assert found.found_s == pytest.approx(seconds, rel=1e-4)
     assert found.reviewed is None
@@ -213,9 +214,9 @@ def test_numbers_of_one_recording():
 def test_a_review_counts_once_every_candidate_is_decided():
     payload, review = kept(sample_analysis(evidence=False))
     said = [("accepted", "positive"), ("rejected", "negative"), ("accepted", "surprise")]
-    assert recording_numbers(payload, review, said).reviewed == Reviewed(2, 1, 0)
+    assert recording_numbers(payload, review, said).reviewed == Reviewed(2, (1, 0))
     assert recording_numbers(payload, review, [*said, ("pending", "positive")]).reviewed is None
-    assert recording_numbers(payload, review, []).reviewed == Reviewed(0, 0, 0)
+    assert recording_numbers(payload, review, []).reviewed == Reviewed(0, (0, 0))
 
 
 def test_numbers_of_a_recording_in_which_nothing_was_seen():
@@ -231,7 +232,13 @@ def test_numbers_of_a_recording_in_which_nothing_was_seen():
 
 
 def numbers(candidates=6, minutes=10.0, **more):
-    more = {"positive": 2, "negative": 2, "blinks": 100, "found_s": 60 * minutes, **more}
+    more = {
+        "balance": (2, 2),
+        "neither": ("surprise",),
+        "blinks": 100,
+        "found_s": 60 * minutes,
+        **more,
+    }
     return RecordingNumbers(candidates, 60 * minutes, **more)
 
 
@@ -287,7 +294,7 @@ def test_without_a_mark_the_first_session_with_numbers_is_the_baseline():
 
 
 def test_what_is_unknown_stays_unknown():
-    bare = RecordingNumbers(0, 0.0, 0, 0)
+    bare = RecordingNumbers(0, 0.0, (0, 0))
     found = trends([session("a", 1, numbers()), session("b", 2, bare), session("c", 3)])
     for item in found["indicators"]:
         for value in item["sessions"][1:]:
@@ -313,7 +320,7 @@ def test_reviews_are_shown_where_there_are_any():
     names = [item["name"] for item in plain["indicators"]]
     assert names == ["candidates_per_minute", "blinks_per_minute", "valence_balance", "movement"]
     assert plain["coder"] is None
-    done = numbers(9, reviewed=Reviewed(5, 3, 1))
+    done = numbers(9, reviewed=Reviewed(5, (3, 1)))
     found = trends([session("a", 1, done, numbers(4)), session("b", 2, numbers())], coder="kim")
     reviewed = row(found, "reviewed_per_minute")
     assert reviewed["sessions"][0]["value"] == 0.5  # the recording that is not done stands aside

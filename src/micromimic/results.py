@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.canonical import scale_of
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 from micromimic.types import (
     Amplitude,
     AnalysisWarning,
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = [
     "EVENTS_SCHEMA",
     "STATED_UNITS",
-    "TABLE_COLUMNS",
     "Analysis",
     "Blink",
     "GatedSpan",
@@ -43,6 +42,7 @@ __all__ = [
     "event_to_dict",
     "kind_counts",
     "kind_of",
+    "table_columns",
     "unit_from_dict",
     "unit_names",
 ]
@@ -57,11 +57,28 @@ _PERCENT: Final = (10, 50, 90)
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """Which model answered, and on what it was trained."""
+    """Which model answered, on what it was trained, and the classes that it tells, in its order."""
 
     name: str
     version: str
     trained_on: str
+    labels: tuple[str, ...] = THREE.names
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> ModelInfo:
+        """Of ``model`` in ``events.json``; where no classes stand there, they are the composite's.
+
+        >>> ModelInfo.from_dict({"name": "mine", "version": "1", "trained_on": "x"}) == ModelInfo(
+        ...     "mine", "1", "x")
+        True
+        """
+        labels = tuple(entry.get("labels") or THREE.names)
+        return cls(entry["name"], entry["version"], entry["trained_on"], labels)
+
+    def to_dict(self) -> dict[str, Any]:
+        """``model`` of ``events.json``: classes stand there unless they are the composite's."""
+        own = {} if self.labels == THREE.names else {"labels": list(self.labels)}
+        return {"name": self.name, "version": self.version, "trained_on": self.trained_on, **own}
 
 
 @dataclass(frozen=True)
@@ -225,11 +242,7 @@ class Analysis:
             },
             "face": {"found_ratio": self.found_ratio, "others_seen": self.others_seen},
             "warnings": [{"code": w.code, "message": w.message} for w in self.warnings],
-            "model": {
-                "name": self.model.name,
-                "version": self.model.version,
-                "trained_on": self.model.trained_on,
-            },
+            "model": self.model.to_dict(),
             "events": events,
             "counts": kind_counts(events),
             "indicators": dict(self.indicators),
@@ -237,7 +250,7 @@ class Analysis:
         }
 
     def to_frame(self) -> pd.DataFrame:
-        """One row an event; probabilities as columns ``p_negative``, ``p_positive``, ..."""
+        """One row an event; probabilities as a column ``p_...`` for each class of the model."""
         import pandas as pd  # noqa: PLC0415 - pandas takes 0.3 s; only tables need it
 
         rows = []
@@ -245,34 +258,39 @@ class Analysis:
             row = event_to_dict(event)
             probabilities = row.pop("probabilities")
             regions = row.pop("regions")
-            row.update({f"p_{name}": probabilities[name] for name in EMOTIONS})
+            row.update({f"p_{name}": probabilities[name] for name in self.model.labels})
             row["top_region"] = max(regions, key=lambda cell: regions[cell]) if regions else ""
             row["action_units"] = unit_names(row["action_units"])
             row |= amplitude_columns(row.pop("amplitude"))
             rows.append(row)
-        return pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
+        return pd.DataFrame(rows, columns=list(table_columns(self.model.labels)))
 
 
-TABLE_COLUMNS = (
-    "onset_s",
-    "apex_s",
-    "offset_s",
-    "onset_frame",
-    "apex_frame",
-    "offset_frame",
-    "label",
-    *(f"p_{name}" for name in EMOTIONS),
-    "uncertain",
-    "strength",
-    "top_region",
-    "action_units",
-    "amplitude_units",
-    "amplitude_sd",
-    "amplitude_px",
-    "false_alarm_rate_per_hour",
-    "kind",
-)
-"""Columns of ``events.csv`` and of ``Analysis.to_frame()``."""
+def table_columns(labels: Iterable[str]) -> tuple[str, ...]:
+    """Columns of ``events.csv`` and of ``Analysis.to_frame()``.
+
+    Args:
+        labels: the model's classes.
+    """
+    return (
+        "onset_s",
+        "apex_s",
+        "offset_s",
+        "onset_frame",
+        "apex_frame",
+        "offset_frame",
+        "label",
+        *(f"p_{name}" for name in labels),
+        "uncertain",
+        "strength",
+        "top_region",
+        "action_units",
+        "amplitude_units",
+        "amplitude_sd",
+        "amplitude_px",
+        "false_alarm_rate_per_hour",
+        "kind",
+    )
 
 
 def event_to_dict(event: MicroExpression, media: MediaTimes | None = None) -> dict[str, Any]:
@@ -293,7 +311,7 @@ def event_to_dict(event: MicroExpression, media: MediaTimes | None = None) -> di
         "apex_frame": event.apex_frame,
         "offset_frame": event.offset_frame,
         "label": event.label,
-        "probabilities": {name: round(event.probabilities[name], 4) for name in EMOTIONS},
+        "probabilities": {name: round(value, 4) for name, value in event.probabilities.items()},
         "uncertain": event.uncertain,
         "strength": round(event.strength, 3),
         "regions": {cell: round(share, 4) for cell, share in event.regions.items()},
@@ -306,7 +324,7 @@ def event_to_dict(event: MicroExpression, media: MediaTimes | None = None) -> di
 def kind_of(entry: Mapping[str, Any]) -> ExpressionKind:
     """Of an event of ``events.json``; those of 0.1 have none and are micro-expressions.
 
-    >>> kind_of({"label": "positive"})
+    >>> kind_of({"label": "mine"})
     'micro'
     """
     return "macro" if entry.get("kind") == "macro" else "micro"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.canonical import UNITS
-from micromimic.labels import CELLS, EMOTIONS, Emotion
+from micromimic.labels import CELLS
 
 FloatArray = NDArray[np.float32] | NDArray[np.float64]
 
@@ -253,22 +253,22 @@ class Recognition:
 
     Args:
         label: the most probable class.
-        probabilities: calibrated, by class name, summing to 1.
+        probabilities: calibrated, by class name in the model's order, summing to 1.
         uncertain: the lead of the first class over the second is below the model's margin.
         votes: (g, g) share of each place of the face in the winning class, summing to 1; None
             where the model cannot tell.
         action_units: which the movement looks like; filled by ``recognize``, empty elsewhere.
     """
 
-    label: Emotion
-    probabilities: Mapping[Emotion, float]
+    label: str
+    probabilities: Mapping[str, float]
     uncertain: bool
     votes: FloatArray | None = None
     action_units: tuple[UnitEvidence, ...] = ()
 
     def __post_init__(self) -> None:
-        if set(self.probabilities) != set(EMOTIONS):
-            raise ValueError(f"probabilities must name {EMOTIONS}, got {set(self.probabilities)}")
+        if self.label not in self.probabilities:
+            raise ValueError(f"label must be one of {list(self.probabilities)}, got {self.label!r}")
         total = sum(self.probabilities.values())
         if abs(total - 1.0) > 1e-3:
             raise ValueError(f"probabilities must sum to 1, got {total:.4f}")
@@ -353,7 +353,7 @@ class MicroExpression:
     Args:
         interval: seconds.
         onset_frame, apex_frame, offset_frame: indices of decoded frames, from 0.
-        label, probabilities, uncertain: from the model.
+        label, probabilities, uncertain: from the model, as in ``Recognition``.
         strength: peak movement in multiples of the noise.
         regions: share of each cell's place in the winning class, by name, summing to 1.
         evidence: pictures and maps, for reports; None when not asked for.
@@ -369,8 +369,8 @@ class MicroExpression:
     onset_frame: int
     apex_frame: int
     offset_frame: int
-    label: Emotion
-    probabilities: Mapping[Emotion, float]
+    label: str
+    probabilities: Mapping[str, float]
     uncertain: bool
     strength: float
     regions: Mapping[str, float] = field(default_factory=dict)

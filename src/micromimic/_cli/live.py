@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from micromimic._cli.app import Model, Track, app, interruptible, positive
+from micromimic._cli.app import Model, Track, above_zero, app, interruptible
 from micromimic._cli.console import needs_web, note
 from micromimic._cli.secrets import TokenFile, token_of
 
@@ -51,7 +51,7 @@ Rate = Annotated[
     _option(
         "Frames a second: asked of a camera (the highest if left out); for a file it "
         "overrides the file's own times.",
-        callback=positive,
+        callback=above_zero,
     ),
 ]
 
@@ -67,7 +67,7 @@ def live(
     websocket: WebSocket = None,
     token: Token = None,
     token_file: TokenFile = None,
-    seconds: Annotated[float | None, _option("Stop after this long.", callback=positive)] = None,
+    seconds: Annotated[float | None, _option("Stop after this long.", callback=above_zero)] = None,
     size: Annotated[
         str, typer.Option(metavar="WxH", help="Picture size to ask a camera for.")
     ] = "640x480",

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], indent: int = 2) -> str:
     """Columns aligned; numbers to the right.
 
-    >>> print(text_table(["onset", "class"], [["1.5", "surprise"], ["12.25", "negative"]]))
+    >>> print(text_table(["onset", "class"], [["1.5", "tense"], ["12.25", "calm"]]))
       onset  class
-        1.5  surprise
-      12.25  negative
+        1.5  tense
+      12.25  calm
     """
     columns = list(zip(header, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from micromimic._cli.app import interruptible, positive, synth
+from micromimic._cli.app import above_zero, interruptible, synth
 from micromimic._cli.console import say
 
 Kind = Annotated[
@@ -41,7 +41,7 @@ Crf = Annotated[
     ),
 ]
 Peak = Annotated[
-    float, typer.Option(callback=positive, help="Largest movement at the apex, in pixels.")
+    float, typer.Option(callback=above_zero, help="Largest movement at the apex, in pixels.")
 ]
 
 
@@ -50,8 +50,8 @@ Peak = Annotated[
 def synth_clips(
     out: Annotated[Path, typer.Option(help="Folder for the videos and truth.json.")],
     count: Annotated[int, typer.Option(min=1, help="How many clips.")] = 3,
-    seconds: Annotated[float, typer.Option(callback=positive, help="Length of each.")] = 20.0,
-    fps: Annotated[float, typer.Option(callback=positive, help="Frames a second.")] = 200.0,
+    seconds: Annotated[float, typer.Option(callback=above_zero, help="Length of each.")] = 20.0,
+    fps: Annotated[float, typer.Option(callback=above_zero, help="Frames a second.")] = 200.0,
     peak: Peak = 1.5,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same clips.")] = 0,
     kind: Kind = "mixed",

@@ -129,7 +129,7 @@ class FrameSource(Protocol):
 
 
 def check_ascending(indices: Sequence[int]) -> None:
-    """Raise ValueError unless indices are non-negative and never fall."""
+    """Raise ValueError unless indices are not below 0 and never fall."""
     previous = 0
     for index in indices:
         if index < previous:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 from micromimic.errors import OutputError
 from micromimic.evaluation.spotting import SpottingScore, match_events
 from micromimic.files import write_whole
-from micromimic.labels import Emotion
 from micromimic.pipelines.analyze import analyze
 from micromimic.reports.write import write_analysis
 from micromimic.results import Analysis
@@ -198,7 +197,7 @@ def _cells(row: DemoRow) -> list[str]:
 def _found_cell(row: DemoRow) -> str:
     if row.found is None:
         return "missed"
-    label: Emotion = row.found.label
+    label = row.found.label
     share = f"{row.found.probabilities[label]:.0%}"
     doubt = ", uncertain" if row.found.uncertain else ""
     kind = "false: " if row.planted is None else ""

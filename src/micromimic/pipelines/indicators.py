@@ -7,7 +7,8 @@ which events could be seen, and movement is compared only with the same person's
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv, gammaincinv
 
 from micromimic.canonical import scale_of
-from micromimic.reports.limits import CANNOT_TELL
+from micromimic.errors import LabelError
+from micromimic.labels import THREE
+from micromimic.reports.limits import cannot_tell
 from micromimic.results import STATED_UNITS, Blink, Spotting
 from micromimic.types import (
     DetectionLimits,
@@ -30,6 +33,8 @@ BLOCK_SECONDS: Final = 2.0
 BLINK_MARGIN_S: Final = 0.15
 MIN_BLOCKS: Final = 4
 RESAMPLES: Final = 2000
+BELOW, ABOVE = THREE.names[:2]
+"""The ends of the valence balance."""
 
 Entry = dict[str, Any]
 
@@ -40,7 +45,7 @@ def poisson_interval(count: int, confidence: float = CONFIDENCE) -> tuple[float,
     Garwood, Fiducial limits for the Poisson distribution, Biometrika 1936.
 
     Raises:
-        ValueError: if the count is negative.
+        ValueError: if the count is below 0.
 
     >>> tuple(round(x, 3) for x in poisson_interval(0))
     (0.0, 3.689)
@@ -55,13 +60,11 @@ def poisson_interval(count: int, confidence: float = CONFIDENCE) -> tuple[float,
     return low, float(gammaincinv(count + 1, 1 - tail))
 
 
-def balance_interval(
-    positive: int, negative: int, confidence: float = CONFIDENCE
-) -> tuple[float, float]:
-    """Jeffreys interval of (positive - negative) / (positive + negative), in [-1, 1].
+def balance_interval(above: int, below: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Jeffreys interval of (above - below) / (above + below), in [-1, 1].
 
     Brown, Cai, DasGupta, Interval estimation for a binomial proportion, 2001; the end points are
-    -1 with no positive and 1 with no negative event.
+    -1 with no event above and 1 with none below.
 
     Raises:
         ValueError: if there is no event at all.
@@ -71,13 +74,51 @@ def balance_interval(
     >>> balance_interval(0, 3)[0]
     -1.0
     """
-    if positive < 0 or negative < 0 or positive + negative == 0:
-        raise ValueError(f"expected at least one event, got {positive} and {negative}")
+    if above < 0 or below < 0 or above + below == 0:
+        raise ValueError(f"expected at least one event, got {above} and {below}")
     tail = (1 - confidence) / 2
-    a, b = positive + 0.5, negative + 0.5
-    low = 0.0 if positive == 0 else float(betaincinv(a, b, tail))
-    high = 1.0 if negative == 0 else float(betaincinv(a, b, 1 - tail))
+    a, b = above + 0.5, below + 0.5
+    low = 0.0 if above == 0 else float(betaincinv(a, b, tail))
+    high = 1.0 if below == 0 else float(betaincinv(a, b, 1 - tail))
     return 2 * low - 1, 2 * high - 1
+
+
+@dataclass(frozen=True)
+class Valence:
+    """On which side of the balance each class of a model stands, as the composite merges them.
+
+    Args:
+        above, below: classes of either side.
+        neither: the others.
+
+    >>> sorted(Valence.of(["Disgust", "happiness", "tense"]).neither)
+    ['tense']
+    """
+
+    above: tuple[str, ...]
+    below: tuple[str, ...]
+    neither: tuple[str, ...]
+
+    @classmethod
+    def of(cls, labels: Iterable[str]) -> Valence:
+        """Of a model's classes."""
+        sides: dict[str | None, list[str]] = {ABOVE: [], BELOW: []}
+        rest: list[str] = []
+        for label in labels:
+            try:
+                side = THREE.label_of(label)
+            except LabelError:  # a class that the composite does not know
+                side = None
+            sides.get(side, rest).append(label)
+        return cls(tuple(sides[ABOVE]), tuple(sides[BELOW]), tuple(rest))
+
+    def counts(self, found: Iterable[str]) -> tuple[int, int] | None:
+        """How many labels are above and below; None where the classes have but one side."""
+        if not (self.above and self.below):
+            return None
+        labels = list(found)
+        above, below = (sum(x in side for x in labels) for side in (self.above, self.below))
+        return above, below
 
 
 def _entry(  # one shape for all entries, so that a reader needs no special case
@@ -106,20 +147,31 @@ def _rate(count: int, seconds: float, label: str, unit: str, caveat: str) -> Ent
     return _entry(label, count / minutes, unit, caveat, (low / minutes, high / minutes))
 
 
-def _valence(events: Sequence[MicroExpression]) -> Entry:
-    label, unit = "Valence balance", "-1 all negative to 1 all positive"
+def _valence(events: Sequence[MicroExpression], labels: Sequence[str]) -> Entry:
+    label, unit = "Valence balance", f"-1 all {BELOW} to 1 all {ABOVE}"
+    classes = Valence.of(labels)
     sure = Counter(event.label for event in events if not event.uncertain)
+    counts = classes.counts(sure.elements())
+    if counts is None:
+        known = f"The model's classes ({', '.join(labels)}) do not stand for {BELOW} and {ABOVE}."
+        return _entry(label, None, unit, known)
     uncertain = sum(event.uncertain for event in events)
-    positive, negative = sure["positive"], sure["negative"]
+    left = ", ".join(f"{sure[name]} {name}" for name in classes.neither)
     caveat = (
-        f"(positive - negative) / (positive + negative) from {positive} positive and {negative} "
-        f"negative; {sure['surprise']} surprise and {uncertain} uncertain left out. The interval "
+        f"({ABOVE} - {BELOW}) / ({ABOVE} + {BELOW}) from "
+        f"{_counted(counts[0], ABOVE, classes.above)} and "
+        f"{_counted(counts[1], BELOW, classes.below)}; "
+        f"{f'{left} and ' if left else ''}{uncertain} uncertain left out. The interval "
         "covers chance only, not the model's errors."
     )
-    if positive + negative == 0:
+    if sum(counts) == 0:
         return _entry(label, None, unit, caveat)
-    value = (positive - negative) / (positive + negative)
-    return _entry(label, value, unit, caveat, balance_interval(positive, negative))
+    value = (counts[0] - counts[1]) / sum(counts)
+    return _entry(label, value, unit, caveat, balance_interval(*counts))
+
+
+def _counted(count: int, side: str, classes: tuple[str, ...]) -> str:
+    return f"{count} {side}" + ("" if classes == (side,) else f" ({', '.join(classes)})")
 
 
 def _frame_seconds(times: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -254,6 +306,7 @@ def indicators(
     source: SourceInfo,
     track: FaceTrack,
     *,
+    labels: Sequence[str] = THREE.names,
     limits: DetectionLimits | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -265,6 +318,7 @@ def indicators(
         curve: motion over time, for the comparison with the person's own baseline.
         source: what was read.
         track: where the face was found.
+        labels: the model's classes.
         limits: how small a movement would have been found; None where that is not known.
         seed: of the block bootstrap.
 
@@ -286,7 +340,7 @@ def indicators(
             "candidates, false ones included; in some of this time only large movements are found.",
         ),
         **({} if limits is None else {"stated_size_per_minute": _stated(events, limits)}),
-        "valence_balance": _valence(events),
+        "valence_balance": _valence(events, labels),
         "blinks_per_minute": _rate(
             len(spotting.blinks),
             found_s,
@@ -297,5 +351,5 @@ def indicators(
         ),
         "movement_vs_baseline": _movement(curve, found, spotting.blinks, seed),
         **_quality(spotting, curve, source, track),
-        "cannot_tell": [f"{heading}: {text}" for heading, text in CANNOT_TELL],
+        "cannot_tell": [f"{heading}: {text}" for heading, text in cannot_tell(len(labels))],
     }

@@ -37,8 +37,7 @@ class Started:
 
     def to_dict(self) -> dict[str, Any]:
         """One line of JSON."""
-        model = {name: getattr(self.model, name) for name in ("name", "version", "trained_on")}
-        about = {"source": self.source, "model": model, "policy": self.policy}
+        about = {"source": self.source, "model": self.model.to_dict(), "policy": self.policy}
         return {"type": "start", "schema": LIVE_SCHEMA, **about}
 
 

@@ -55,7 +55,6 @@ def recognize(
     Example:
         >>> import micromimic
         >>> micromimic.recognize(onset, apex).label  # doctest: +SKIP
-        'surprise'
     """
     chosen = _opened(model)
     if chosen.view == "volume":

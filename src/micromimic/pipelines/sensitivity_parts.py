@@ -110,7 +110,7 @@ class Parts:
             return Plain(
                 source=SourceInfo(**facts["source"]),
                 warnings=tuple(AnalysisWarning(**item) for item in facts["warnings"]),
-                model=ModelInfo(**facts["model"]),
+                model=ModelInfo.from_dict(facts["model"]),
                 found=facts["found"],
                 candidates=_candidates(facts["candidates"]),
                 ground=Ground(**arrays),
@@ -128,7 +128,7 @@ class Parts:
         facts = {
             "source": asdict(plain.source),
             "warnings": [asdict(item) for item in plain.warnings],
-            "model": asdict(plain.model),
+            "model": plain.model.to_dict(),
             "found": plain.found,
             "candidates": _listed(plain.candidates),
             "limited": plain.limits is not None,

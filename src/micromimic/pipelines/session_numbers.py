@@ -11,18 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.canonical import INTEROCULAR
-from micromimic.pipelines.indicators import block_levels, poisson_interval
-from micromimic.results import Blink, kind_of
+from micromimic.pipelines.indicators import Valence, block_levels, poisson_interval
+from micromimic.results import Blink, ModelInfo, kind_of
 from micromimic.types import MotionCurve
 
 
 @dataclass(frozen=True)
 class Reviewed:
-    """What one coder, having decided every candidate of a recording, holds to be there."""
+    """What one coder, having decided every candidate of a recording, holds to be there.
+
+    Args:
+        events: how many.
+        balance: how many of them count above and below in the valence balance; None where the
+            classes have but one side.
+    """
 
     events: int
-    positive: int
-    negative: int
+    balance: tuple[int, int] | None
 
 
 @dataclass(frozen=True)
@@ -32,20 +37,22 @@ class RecordingNumbers:
     Args:
         candidates: the machine's.
         observed_s: seconds in which one could be seen.
-        positive, negative: candidates of these classes of which the model is not uncertain.
+        balance: candidates above and below in the valence balance of which the model is not
+            uncertain; None where its classes have but one side.
         blinks, found_s: blinks, and seconds with the face found; None where unknown.
         reviewed: by a coder who has finished; None where nobody has.
         movement: levels of 2 s blocks (``movement_levels``); None where unknown.
+        neither: the model's classes that the balance leaves out.
     """
 
     candidates: int
     observed_s: float
-    positive: int
-    negative: int
+    balance: tuple[int, int] | None
     blinks: int | None = None
     found_s: float | None = None
     reviewed: Reviewed | None = None
     movement: Sequence[float] | None = None
+    neither: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,25 +98,25 @@ def recording_numbers(
             it. A review with one still pending does not count.
     """
     events = [event for event in payload["events"] if kind_of(event) == "micro"]
-    sure = [event["label"] for event in events if not event["uncertain"]]
+    valence = Valence.of(ModelInfo.from_dict(payload["model"]).labels)
     blinks = review.get("blinks")
     return RecordingNumbers(
         candidates=len(events),
         observed_s=float(payload["indicators"]["observed_s"]["value"] or 0.0),
-        positive=sure.count("positive"),
-        negative=sure.count("negative"),
+        balance=valence.counts(event["label"] for event in events if not event["uncertain"]),
         blinks=None if blinks is None else len(blinks),
         found_s=None if blinks is None else _found_seconds(payload, len(blinks)),
-        reviewed=None if coded is None else _reviewed(list(coded)),
+        reviewed=None if coded is None else _reviewed(list(coded), valence),
         movement=review.get("movement_levels"),
+        neither=valence.neither,
     )
 
 
-def _reviewed(coded: Sequence[tuple[str, str]]) -> Reviewed | None:
+def _reviewed(coded: Sequence[tuple[str, str]], valence: Valence) -> Reviewed | None:
     if any(status == "pending" for status, _ in coded):
         return None
     held = [label for status, label in coded if status == "accepted"]
-    return Reviewed(len(held), held.count("positive"), held.count("negative"))
+    return Reviewed(len(held), valence.counts(held))
 
 
 def _found_seconds(payload: Mapping[str, Any], blinks: int) -> float | None:

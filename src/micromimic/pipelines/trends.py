@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from micromimic.labels import THREE
 from micromimic.pipelines.changes import (
     Change,
     balance_difference,
@@ -18,12 +19,18 @@ from micromimic.pipelines.changes import (
     median_interval,
     rate_ratio,
 )
-from micromimic.pipelines.indicators import balance_interval, poisson_interval
+from micromimic.pipelines.indicators import (
+    ABOVE,
+    BELOW,
+    Valence,
+    balance_interval,
+    poisson_interval,
+)
 from micromimic.pipelines.session_numbers import RecordingNumbers, SessionNumbers
 from micromimic.plain import tidy
 
 Counts = Callable[[RecordingNumbers], tuple[int, float] | None]
-"""Of one recording: a count and its seconds, or positive and negative; None where unknown."""
+"""Of one recording: a count and its seconds, or a balance's sides; None where unknown."""
 Rows = Sequence[RecordingNumbers]
 TRENDS_SCHEMA: Final = "micromimic.trends/1"
 
@@ -65,7 +72,7 @@ def trends(sessions: Sequence[SessionNumbers], *, coder: str | None = None) -> d
         are of 95 %; None is unknown, and a ``high`` that alone is None has no upper end.
 
     >>> from datetime import date
-    >>> first, second = RecordingNumbers(6, 600.0, 2, 3), RecordingNumbers(12, 600.0, 4, 4)
+    >>> first, second = (RecordingNumbers(n, 600.0, (2, 3)) for n in (6, 12))
     >>> found = trends([SessionNumbers("a", "intake", date(2024, 1, 8), False, [first]),
     ...                 SessionNumbers("b", "week 4", date(2024, 2, 5), False, [second])])
     >>> found["indicators"][0]["change"][0]["value"], found["baseline"]
@@ -78,7 +85,7 @@ def trends(sessions: Sequence[SessionNumbers], *, coder: str | None = None) -> d
     any_review = any(r.reviewed is not None for s in ordered for r in s.recordings)
     rows = [
         _row(indicator, ordered, others, pooled)
-        for indicator in _indicators(coder)
+        for indicator in _indicators(coder, _left_out(ordered))
         if any_review or not indicator.reviewed
     ]
     made = sum(change["low"] is not None for row in rows for change in row["change"])
@@ -157,7 +164,14 @@ def _note(ordered: Sequence[SessionNumbers], base: Sequence[SessionNumbers], mad
     return " ".join(parts)
 
 
-def _indicators(coder: str | None) -> tuple[_Indicator, ...]:
+def _left_out(sessions: Sequence[SessionNumbers]) -> str:
+    """Names of the classes that the balance leaves out."""
+    held = [recording for session in sessions for recording in session.recordings]
+    names = dict.fromkeys(name for recording in held for name in recording.neither)
+    return ", ".join(names if held else Valence.of(THREE).neither)
+
+
+def _indicators(coder: str | None, left_out: str) -> tuple[_Indicator, ...]:
     who = coder or "the coder"
     return (
         _rate(
@@ -186,15 +200,15 @@ def _indicators(coder: str | None) -> tuple[_Indicator, ...]:
         _balance(
             "valence_balance",
             "Valence balance",
-            "The machine's classes, uncertain ones and surprise left out; intervals cover chance "
-            "only, not the model's errors.",
-            lambda r: (r.positive, r.negative),
+            f"The machine's classes, uncertain ones{left_out and f' and {left_out}'} left out; "
+            "intervals cover chance only, not the model's errors.",
+            lambda r: r.balance,
         ),
         _balance(
             "reviewed_balance",
             "Valence balance, reviewed",
-            f"Classes as {who} sees them, surprise left out.",
-            lambda r: None if r.reviewed is None else (r.reviewed.positive, r.reviewed.negative),
+            f"Classes as {who} sees them{left_out and f', {left_out} left out'}.",
+            lambda r: None if r.reviewed is None else r.reviewed.balance,
             reviewed=True,
         ),
         _Indicator(
@@ -234,21 +248,21 @@ def _balance(
     name: str, label: str, caveat: str, counts: Counts, *, reviewed: bool = False
 ) -> _Indicator:
     def summed(rows: Rows) -> tuple[int, int]:
-        positive, negative = _summed(rows, counts)
-        return int(positive), int(negative)
+        above, below = _summed(rows, counts)
+        return int(above), int(below)
 
     def value(rows: Rows) -> _Value:
-        positive, negative = summed(rows)
-        n = positive + negative
+        above, below = summed(rows)
+        n = above + below
         if n == 0:
             return _Value()
-        return _Value((positive - negative) / n, *balance_interval(positive, negative), n=n)
+        return _Value((above - below) / n, *balance_interval(above, below), n=n)
 
     return _Indicator(
         name,
         label,
-        "-1 all negative to 1 all positive",
-        f"(positive - negative) / (positive + negative). {caveat} Change as a difference.",
+        f"-1 all {BELOW} to 1 all {ABOVE}",
+        f"({ABOVE} - {BELOW}) / ({ABOVE} + {BELOW}). {caveat} Change as a difference.",
         value,
         lambda rows, base: balance_difference(*summed(rows), *summed(base)),
         reviewed,

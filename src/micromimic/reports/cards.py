@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from micromimic.labels import EMOTIONS
 from micromimic.media.draw import flow_peak
 from micromimic.reports.action_units import units_block
 from micromimic.reports.curves import event_cells, event_curve
@@ -16,6 +15,7 @@ from micromimic.reports.evidence import (
     pictures,
     what_moved,
 )
+from micromimic.reports.palette import place_of
 from micromimic.reports.sections import clock, text
 from micromimic.results import Analysis
 from micromimic.types import MicroExpression
@@ -56,7 +56,7 @@ def _card(
     analysis: Analysis, position: int, event: MicroExpression, shown: set[int], width: int
 ) -> str:
     number, span = position + 1, event.interval
-    label = text(event.label)
+    label, place = text(event.label), place_of(event.label, analysis.model.labels)
     badge = '<span class="badge uncertain">uncertain</span>' if event.uncertain else ""
     frames = f"{event.onset_frame} – {event.apex_frame} – {event.offset_frame}"
     evidence = event.evidence
@@ -67,8 +67,8 @@ def _card(
     if evidence is not None:
         moved = f'<p class="moved">{text(what_moved(evidence))}</p>'
     return (
-        f'<article class="card {label}" id="event-{number}"><div class="card-head">'
-        f'<span class="count">{number}</span><h3><span class="swatch dot {label}" '
+        f'<article class="card {place}" id="event-{number}"><div class="card-head">'
+        f'<span class="count">{number}</span><h3><span class="swatch dot {place}" '
         f'aria-hidden="true"></span>{label}</h3>{badge}'
         f'<p class="when">{clock(span.onset)} <i>to</i> <b>{clock(span.apex)}</b> <i>to</i> '
         f"{clock(span.offset)}</p>"
@@ -129,12 +129,13 @@ def _size(event: MicroExpression) -> str:
 
 
 def _probabilities(event: MicroExpression) -> str:
+    names = list(event.probabilities)
     rows = "".join(
-        f'<li class="{"best" if name == event.label else ""}"><span>{name}</span>'
-        f'<span class="track"><span class="fill {name}" style="width:'
-        f'{100 * event.probabilities[name]:.1f}%"></span></span>'
-        f"<b>{event.probabilities[name]:.2f}</b></li>"
-        for name in EMOTIONS
+        f'<li class="{"best" if name == event.label else ""}"><span>{text(name)}</span>'
+        f'<span class="track"><span class="fill {place_of(name, names)}" style="width:'
+        f'{100 * share:.1f}%"></span></span>'
+        f"<b>{share:.2f}</b></li>"
+        for name, share in event.probabilities.items()
     )
     return f'<ul class="probabilities" aria-label="Probabilities">{rows}</ul>'
 

@@ -106,8 +106,8 @@ def _ms(seconds: float) -> int:
 def span_of(start: float, end: float, text: str, apex: float | None = None) -> Span:
     """An annotation of times in seconds; at least a millisecond long.
 
-    >>> span_of(1.0, 1.25, "positive", apex=1.1)
-    Span(start=1000, end=1250, text='positive', apex=1100)
+    >>> span_of(1.0, 1.25, "blink", apex=1.1)
+    Span(start=1000, end=1250, text='blink', apex=1100)
     """
     first = _ms(start)
     last = max(_ms(end), first + 1)
@@ -119,9 +119,9 @@ def event_text(event: MicroExpression) -> str:
     """What stands in the tier: class, its probability, and whether the model is uncertain.
 
     >>> from micromimic.types import Interval
-    >>> share = {"negative": 0.2, "positive": 0.5, "surprise": 0.3}
-    >>> event_text(MicroExpression(Interval(1, 1.1, 1.2), 1, 2, 3, "positive", share, True, 6.0))
-    'positive 0.50 uncertain'
+    >>> share = {"calm": 0.2, "tense": 0.8}
+    >>> event_text(MicroExpression(Interval(1, 1.1, 1.2), 1, 2, 3, "tense", share, True, 6.0))
+    'tense 0.80 uncertain'
     """
     sure = " uncertain" if event.uncertain else ""
     return f"{event.label} {event.probabilities[event.label]:.2f}{sure}"
@@ -222,7 +222,7 @@ class _Writer:
             "ALIGNABLE_ANNOTATION",
             {"ANNOTATION_ID": f"a{self.annotations}"},
         )
-        ET.SubElement(inner, "ANNOTATION_VALUE").text = text
+        ET.SubElement(inner, "ANNOTATION_VALUE").text = printable(text)
         self.pending.append((inner, first, last))
 
     def plain(self, name: str, spans: Sequence[Span], coder: str | None = None) -> list[ET.Element]:

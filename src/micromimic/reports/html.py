@@ -11,6 +11,7 @@ from micromimic.plain import json_text
 from micromimic.reports.cards import cards
 from micromimic.reports.curves import timeline_data
 from micromimic.reports.detection import limits_data
+from micromimic.reports.palette import place_of, rules, tokens
 from micromimic.reports.sections import (
     brand,
     events_table,
@@ -66,11 +67,16 @@ def report_html(analysis: Analysis) -> str:
             events_table(analysis),
             indicators_block(analysis),
             rejected_block(analysis),
-            limits_block(),
+            limits_block(analysis),
             provenance(analysis, __version__),
         )
     )
-    drawn = {**timeline_data(analysis), "limits": limits_data(analysis)}
+    labels = analysis.model.labels
+    drawn = {
+        **timeline_data(analysis),
+        "limits": limits_data(analysis),
+        "classes": [{"name": n, "place": place_of(n, labels)} for n in labels],
+    }
     return (
         f"{head(name)}<body>"
         f'<main>{body}</main><dialog id="lightbox"><img alt=""><p></p></dialog>'
@@ -99,9 +105,10 @@ def head(title: str, extra_style: str = "") -> str:
 
 def _style() -> str:
     """The style sheet; the dark colours serve both the system's wish and the page's button."""
-    dark = _template("dark.css")
+    dark = f"{_template('dark.css')}{tokens(dark=True)}"
     return (
-        _template("report.css")
+        f":root {{ {tokens(dark=False)} }}\n{rules()}\n"
+        + _template("report.css")
         + f"@media (prefers-color-scheme: dark) {{:root:not([data-theme=light]) {{{dark}}}}}"
         + f":root[data-theme=dark] {{{dark}}}"
     )

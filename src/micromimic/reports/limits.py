@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-CANNOT_TELL: Final[tuple[tuple[str, str], ...]] = (
+from micromimic.labels import THREE
+
+Statements = tuple[tuple[str, str], ...]
+_NUMBERS: Final = ("two", "three", "four", "five", "six", "seven", "eight", "nine")
+_STATEMENTS: Final[Statements] = (
     (
         "Candidates, not verdicts",
         "Each event is a brief facial movement that stands out from this person's own noise; "
@@ -13,8 +17,8 @@ CANNOT_TELL: Final[tuple[tuple[str, str], ...]] = (
     ),
     (
         "A movement is not a feeling",
-        "The class says which of three groups of movements the event resembles most. Whether the "
-        "person felt that, and why, is not in the picture.",
+        "The class says which of {groups} groups of movements the event resembles most. Whether "
+        "the person felt that, and why, is not in the picture.",
     ),
     (
         "Not a lie detector, no stress score",
@@ -33,4 +37,17 @@ CANNOT_TELL: Final[tuple[tuple[str, str], ...]] = (
         "emotions of people at work and in education, other than for medical or safety reasons.",
     ),
 )
-"""(heading, sentence) pairs; shown in the report and written with the indicators."""
+
+
+def cannot_tell(classes: int) -> Statements:
+    """(heading, sentence) pairs; shown in the report and written with the indicators.
+
+    Args:
+        classes: of the model that names the events.
+    """
+    word = _NUMBERS[classes - 2] if 0 <= classes - 2 < len(_NUMBERS) else str(classes)
+    return tuple((heading, text.format(groups=word)) for heading, text in _STATEMENTS)
+
+
+CANNOT_TELL: Final = cannot_tell(len(THREE))
+"""Of the composite's classes."""

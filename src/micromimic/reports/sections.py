@@ -8,11 +8,11 @@ from html import escape
 from pathlib import PurePath
 from typing import Any, Final
 
-from micromimic.labels import EMOTIONS
 from micromimic.reports.curves import lost_spans
 from micromimic.reports.detection import chance_text, limits_section
 from micromimic.reports.evidence import CELL_WORDS
-from micromimic.reports.limits import CANNOT_TELL
+from micromimic.reports.limits import cannot_tell
+from micromimic.reports.palette import place_of
 from micromimic.reports.tables import printable
 from micromimic.results import Analysis
 from micromimic.types import LONGEST_MICRO_S, AnalysisWarning, MicroExpression
@@ -125,7 +125,8 @@ def summary(analysis: Analysis) -> str:
             f"observed face ({whole} of recording).{more}</p>"
         )
     counts = Counter(e.label for e in events)
-    kinds = ", ".join(f"{counts[name]}&nbsp;{name}" for name in EMOTIONS if counts[name])
+    names = [name for name in analysis.model.labels if counts[name]]
+    kinds = ", ".join(f"{counts[name]}&nbsp;{text(name)}" for name in names)
     uncertain = sum(e.uncertain for e in events)
     noun = "micro-expression" if len(events) == 1 else "micro-expressions"
     unsure = f"; {uncertain} of them uncertain" if uncertain else ""
@@ -162,9 +163,9 @@ def header(analysis: Analysis) -> str:
 def timeline(analysis: Analysis) -> str:
     """Where the script draws the score, with its legend."""
     spotting = analysis.spotting
-    shown = {event.label for event in analysis.events}
+    shown, names = {event.label for event in analysis.events}, analysis.model.labels
     known = [
-        *((f"dot {name}", name, name in shown) for name in EMOTIONS),
+        *((f"dot {place_of(name, names)}", text(name), name in shown) for name in names),
         ("box longer", "longer expression", bool(analysis.macro)),
         ("box blink", "blink", bool(spotting.blinks)),
         ("box gated", "gated", any(g.cause != "blink" for g in spotting.gated_spans)),
@@ -197,7 +198,7 @@ def events_table(analysis: Analysis) -> str:
     """All events in a table, longer expressions marked, the others linked to their cards."""
     if not analysis.events:
         return ""
-    rows = []
+    rows, labels = [], analysis.model.labels
     located = any(event.regions for event in analysis.events)
     judged = any(event.amplitude is not None for event in analysis.events)
     for k, event in enumerate(analysis.events, start=1):
@@ -213,7 +214,7 @@ def events_table(analysis: Analysis) -> str:
             f"{start}</td><td>{clock(span.onset)}</td>"
             f"<td>{clock(span.apex)}</td><td>{clock(span.offset)}</td>"
             f"<td>{1000 * span.duration:.0f}</td>"
-            f'<td class="word"><span class="swatch dot {text(event.label)}"></span>'
+            f'<td class="word"><span class="swatch dot {place_of(event.label, labels)}"></span>'
             f"{text(event.label)}{' <small>longer</small>' if longer else ''}</td>"
             f"<td>{event.probabilities[event.label]:.2f}</td>"
             f'<td class="word">{unsure}</td><td>{event.strength:.1f}</td>'
@@ -328,11 +329,11 @@ def rejected_block(analysis: Analysis) -> str:
     )
 
 
-def limits_block() -> str:
+def limits_block(analysis: Analysis) -> str:
     """What this report cannot tell."""
     items = "".join(
         f"<div><h3>{text(heading)}</h3><p>{text(sentence)}</p></div>"
-        for heading, sentence in CANNOT_TELL
+        for heading, sentence in cannot_tell(len(analysis.model.labels))
     )
     return (
         '<section class="panel limits" aria-labelledby="limits-title"><h2 id="limits-title">What '

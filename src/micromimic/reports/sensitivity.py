@@ -20,15 +20,14 @@ from micromimic.evaluation.recovery import (
     Share,
     Trial,
     calibration,
-    classes_of,
     half_size,
     share_of,
     shares_by,
 )
 from micromimic.files import write_whole
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 from micromimic.reports.sensitivity_figure import sensitivity_figure
-from micromimic.reports.sensitivity_page import sensitivity_html
+from micromimic.reports.sensitivity_page import named, sensitivity_html
 from micromimic.reports.tables import printable
 
 SCHEMA: Final = "micromimic.sensitivity/1"
@@ -69,7 +68,8 @@ def sensitivity_json(recovery: Recovery) -> dict[str, Any]:
         rule; ``control``: the unplanted recording, with its candidates a minute, and what is found
         there at the planted moments (size zero); ``sizes``: for each size its shares in all,
         ``by_region`` and ``by_class``, the ``confusion`` of what was found (rows planted, columns
-        found, order ``classes``), its ``uf1``, and ``others``: candidates that are neither planted
+        found, order ``classes``, and ``found_classes`` where the model has others), its ``uf1``
+        (null where it has), and ``others``: candidates that are neither planted
         nor in the unplanted recording; ``half_size``: of which half are found, null where it lies
         outside the sizes tried; ``limits``: shares by size over detection limit, null where the
         analysis has none. A share is ``found``, ``planted``, ``share``, ``low`` and ``high``
@@ -78,16 +78,18 @@ def sensitivity_json(recovery: Recovery) -> dict[str, Any]:
     source = asdict(recovery.source)
     source["path"] = printable(source["path"])
     shares = [share_of(recovery.at(size)) for size in recovery.sizes]
+    same = recovery.model.labels == THREE.names
     return {
         "schema": SCHEMA,
         "source": source,
         "warnings": [asdict(item) for item in recovery.warnings],
-        "model": asdict(recovery.model),
+        "model": recovery.model.to_dict(),
         "seed": recovery.seed,
         "copies": recovery.copies,
         "eyes_px": _short(recovery.eyes_px),
         "pixels_per_unit": _short(recovery.scale),
-        "classes": list(EMOTIONS),
+        "classes": list(THREE),
+        **({} if same else {"found_classes": list(recovery.model.labels)}),
         "match": {"overlap_over_union": MIN_IOU, "apex_s": NEAR_APEX_S},
         "control": {
             "candidates": len(recovery.plain),
@@ -117,7 +119,7 @@ def _share(share: Share) -> dict[str, Any]:
 
 def _size(recovery: Recovery, size: float) -> dict[str, Any]:
     trials = recovery.at(size)
-    table, score = classes_of(trials)
+    table, score = named(recovery, size)
     others = recovery.others[size]
     minutes = recovery.copies * recovery.source.duration_s / 60
     return {

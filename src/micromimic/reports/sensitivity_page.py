@@ -8,6 +8,9 @@ from itertools import pairwise
 from pathlib import PurePath
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from micromimic import __version__
 from micromimic.evaluation.recovery import (
     AT_LIMIT,
@@ -23,7 +26,7 @@ from micromimic.evaluation.recovery import (
     rising_shares,
     share_of,
 )
-from micromimic.labels import EMOTIONS, REGIONS
+from micromimic.labels import REGIONS, THREE
 from micromimic.reports.html import head
 from micromimic.reports.sections import brand, short_duration, text, warning_list
 from micromimic.reports.tables import printable
@@ -74,7 +77,7 @@ def sensitivity_html(recovery: Recovery) -> str:
             _top(recovery, name),
             _curve(recovery),
             _parts(recovery, "By part of the face", "regions", REGIONS, lambda t: t.region),
-            _parts(recovery, "By class", "classes", EMOTIONS, lambda t: t.label),
+            _parts(recovery, "By class", "classes", THREE.names, lambda t: t.label),
             _classes(recovery),
             _control(recovery),
             _limits(recovery),
@@ -258,24 +261,46 @@ def _cell(share: Share) -> str:
     )
 
 
+def named(recovery: Recovery, size: float) -> tuple[NDArray[np.int64], float | None]:
+    """What the found movements of a size are called.
+
+    Args:
+        recovery: what came back.
+        size: one of its sizes.
+
+    Returns:
+        (3, n) counts: planted classes against the model's; UF1, None where nothing was found or the
+        model has other classes than are planted.
+    """
+    labels = recovery.model.labels
+    if labels == THREE.names:
+        return classes_of(recovery.at(size))
+    counts = np.zeros((len(THREE), len(labels)), np.int64)
+    for trial in recovery.at(size):
+        if trial.found is not None:
+            counts[THREE.index(trial.label), labels.index(trial.found.label)] += 1
+    return counts, None
+
+
 def _classes(recovery: Recovery) -> str:
-    tables = ""
+    tables, labels = "", recovery.model.labels
     for size in recovery.sizes:
-        counts, score = classes_of(recovery.at(size))
-        if score is None:
+        counts, score = named(recovery, size)
+        if not counts.any():
             continue
-        heads = "".join(f'<th scope="col">{name}</th>' for name in EMOTIONS)
+        heads = "".join(f'<th scope="col">{text(name)}</th>' for name in labels)
         rows = "".join(
             f'<tr><td class="word">{name}</td>'
             + "".join(
-                f'<td class="{"right" if i == j else ""}">{counts[i, j]}</td>'
-                for j in range(len(EMOTIONS))
+                f'<td class="{"right" if name == other else ""}">{count}</td>'
+                for other, count in zip(labels, counts[i], strict=True)
             )
             + "</tr>"
-            for i, name in enumerate(EMOTIONS)
+            for i, name in enumerate(THREE)
         )
+        uf1 = "" if score is None else f": UF1 {score:.2f}"
         tables += (
-            f"<div><h3>{_size(recovery, size)}: UF1 {score:.2f}</h3><table><thead><tr>"
+            f"<div><h3>{_size(recovery, size)}{uf1}</h3><table><thead><tr>"
             f'<th scope="col">planted</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
         )
     if not tables:

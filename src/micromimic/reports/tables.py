@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from micromimic.datasets.cells import text_cell, text_cells
-from micromimic.labels import CELLS, EMOTIONS, REGIONS
+from micromimic.labels import CELLS, REGIONS
 from micromimic.plain import json_text, tidy
 from micromimic.results import (
-    TABLE_COLUMNS,
     Analysis,
     amplitude_columns,
     event_to_dict,
     kind_of,
+    table_columns,
     unit_names,
 )
 from micromimic.types import DetectionLimits, MotionCurve
@@ -55,26 +55,30 @@ def events_json(content: Mapping[str, Any]) -> str:
     return json_text(plain, indent=2, ensure_ascii=False) + "\n"
 
 
-def events_csv(entries: Iterable[Mapping[str, Any]], extra: Sequence[str] = ()) -> str:
-    """The text of ``events.csv``: one row an event, columns ``results.TABLE_COLUMNS``.
+def events_csv(
+    entries: Iterable[Mapping[str, Any]], labels: Sequence[str], extra: Sequence[str] = ()
+) -> str:
+    """The text of ``events.csv``: one row an event, columns ``results.table_columns``.
 
     Args:
         entries: ``events`` of ``events.json``; what is None there is empty here.
+        labels: the model's classes.
         extra: further columns, taken from the entries.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*TABLE_COLUMNS, *text_cells(extra)])
+    columns = table_columns(labels)
+    writer.writerow(text_cells([*columns, *extra]))
     for entry in entries:
         probabilities, regions = entry["probabilities"] or {}, entry["regions"] or {}
-        derived = {f"p_{name}": probabilities.get(name) for name in EMOTIONS}
+        derived = {f"p_{name}": probabilities.get(name) for name in labels}
         derived["top_region"] = max(regions, key=lambda cell: regions[cell]) if regions else ""
         derived["action_units"] = unit_names(entry.get("action_units") or ())
         derived |= amplitude_columns(entry.get("amplitude"))
         derived["false_alarm_rate_per_hour"] = entry.get("false_alarm_rate_per_hour")
         derived["kind"] = kind_of(entry)
         row = {**entry, **derived}
-        writer.writerow([_cell(row[name]) for name in (*TABLE_COLUMNS, *extra)])
+        writer.writerow([_cell(row[name]) for name in (*columns, *extra)])
     return text.getvalue()
 
 
@@ -97,7 +101,8 @@ def write_events_csv(analysis: Analysis, path: Path) -> None:
     Raises:
         OSError: if the file cannot be written.
     """
-    text = events_csv(event_to_dict(event) for event in analysis.events)
+    entries = (event_to_dict(event) for event in analysis.events)
+    text = events_csv(entries, analysis.model.labels)
     path.write_text(text, encoding="utf-8", newline="")
 
 

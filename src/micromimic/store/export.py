@@ -96,9 +96,9 @@ def export_events(
     if format == "json":
         return events_json(found.payload if review is None else _reviewed(found, review)).encode()
     if review is None:
-        return events_csv(found.payload["events"]).encode()
+        return events_csv(found.payload["events"], found.labels).encode()
     rows = [{**_entry(event, None), **_said(event)} for event in review.events]
-    return events_csv(rows, REVIEW_COLUMNS).encode()
+    return events_csv(rows, found.labels, REVIEW_COLUMNS).encode()
 
 
 def _reviewed(found: Analysis, review: Review) -> dict[str, Any]:
@@ -209,7 +209,7 @@ def _result(found: Analysis, media: MediaTimes | None) -> Result:
         found_ratio=0.0,
         others_seen=0,
         warnings=(),
-        model=ModelInfo(**payload["model"]),
+        model=ModelInfo.from_dict(payload["model"]),
         events=tuple(_micro_expression(entry) for entry in payload["events"]),
         indicators={},
         curve=MotionCurve(empty, empty, np.zeros((0, len(CELLS)))),

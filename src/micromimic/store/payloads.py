@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, get_args
 
 from micromimic.errors import RefusedError
-from micromimic.labels import EMOTIONS
 from micromimic.store.records import Action
 
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
@@ -33,14 +32,19 @@ _ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def check_payload(action: Action, given: Mapping[str, Any]) -> None:
+def check_payload(action: Action, given: Mapping[str, Any], labels: Sequence[str]) -> None:
     """Check names and types; whether frames fit the video is not looked at.
+
+    Args:
+        action: what is done.
+        given: what is said with it.
+        labels: the classes to choose from.
 
     Raises:
         RefusedError: something is missing, not asked for, or of the wrong kind.
 
-    >>> check_payload("relabel", {"label": "surprise"})
-    >>> check_payload("accept", {"label": "surprise"})
+    >>> check_payload("relabel", {"label": "tense"}, ["calm", "tense"])
+    >>> check_payload("accept", {"label": "tense"}, ["calm", "tense"])
     Traceback (most recent call last):
     ...
     micromimic.errors.RefusedError: expected note for accept, got label; correct the request
@@ -53,9 +57,9 @@ def check_payload(action: Action, given: Mapping[str, Any]) -> None:
         allowed = ", ".join(_ALLOWED[action]) or "nothing more"
         got = ", ".join(extra) if extra else f"no {', '.join(missing)}"
         raise RefusedError(f"expected {allowed} for {action}, got {got}; correct the request")
-    if "label" in given and given["label"] not in EMOTIONS:
+    if "label" in given and given["label"] not in labels:
         raise RefusedError(
-            f"expected a label among {', '.join(EMOTIONS)}, got {given['label']!r}; use one of them"
+            f"expected a label among {', '.join(labels)}, got {given['label']!r}; use one of them"
         )
     for name in FRAMES:
         if name in given and (isinstance(given[name], bool) or not isinstance(given[name], int)):

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
+from micromimic.results import ModelInfo
 from micromimic.types import ExpressionKind
 
 JobStatus = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -152,6 +153,11 @@ class Analysis:
     payload: Mapping[str, Any]
     review: Mapping[str, Any]
     created_at: datetime
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes of the model that answered, for coders to choose from."""
+        return ModelInfo.from_dict(self.payload["model"]).labels
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 from micromimic.errors import RefusedError
+from micromimic.labels import THREE
 from micromimic.results import kind_of
 from micromimic.store.payloads import ACTIONS, FRAMES, check_payload
 from micromimic.store.records import Action, Decision, EventStatus, Review, ReviewedEvent
@@ -32,7 +33,7 @@ class FrameTimes:
         times: seconds of every frame where the rate varies; None where it is even.
 
     Raises:
-        ValueError: no positive rate, or times that are not one a frame and ascending.
+        ValueError: no rate above 0, or times that are not one a frame and ascending.
 
     >>> FrameTimes(1000, 200.0).seconds(30), FrameTimes(3, 30.0, times=(0.0, 0.03, 0.2)).seconds(2)
     (0.15, 0.2)
@@ -140,13 +141,13 @@ def reviewed(
         RefusedError: a decision does not fit, such as one on an event that is not there.
 
     >>> from datetime import datetime, UTC
-    >>> entry = {"onset_frame": 10, "apex_frame": 15, "offset_frame": 30, "label": "negative",
+    >>> entry = {"onset_frame": 10, "apex_frame": 15, "offset_frame": 30, "label": "calm",
     ...          "onset_s": 0.05, "apex_s": 0.075, "offset_s": 0.15}
-    >>> said = Decision("r", "kim", 1, "relabel", "m0", {"label": "surprise"}, None,
+    >>> said = Decision("r", "kim", 1, "relabel", "m0", {"label": "tense"}, None,
     ...                 datetime(2024, 1, 1, tzinfo=UTC))
     >>> event = reviewed([entry], [said], FrameTimes(100, 200.0))[0]
     >>> event.label, event.status, event.changed, event.machine["label"]
-    ('surprise', 'accepted', True, 'negative')
+    ('tense', 'accepted', True, 'calm')
     """
     events = {f"m{k}": _of_machine(k, entry) for k, entry in enumerate(machine)}
     for decision in effective(decisions):
@@ -188,6 +189,7 @@ def check(
     action: str,
     event: str = "",
     payload: Mapping[str, Any] | None = None,
+    labels: Sequence[str] = THREE.names,
 ) -> Entry:
     """Whether a decision may be added, and what exactly would be.
 
@@ -198,6 +200,7 @@ def check(
             and ``redo``.
         payload: ``label``, ``onset_frame``, ``apex_frame``, ``offset_frame``, ``note`` as the
             action needs; values that are None count as left out.
+        labels: the classes to choose from: the recording's model's.
 
     Raises:
         RefusedError: an unknown action, event or label, frames out of order or outside the video,
@@ -208,7 +211,7 @@ def check(
             f"expected an action among {', '.join(ACTIONS)}, got {action!r}; use one of them"
         )
     given = {name: value for name, value in (payload or {}).items() if value is not None}
-    check_payload(action, given)
+    check_payload(action, given, labels)
     if action in ("undo", "redo"):
         target = undoable(decisions) if action == "undo" else redoable(decisions)
         if target is None or event:

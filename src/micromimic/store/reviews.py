@@ -179,6 +179,7 @@ class ReviewRecords(Records):
                 action=action,
                 event=event,
                 payload=payload,
+                labels=answer.labels,
             )
             new = Decision(
                 recording_id=recording_id,

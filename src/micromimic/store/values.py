@@ -143,7 +143,7 @@ def rate(value: float | None) -> float | None:
     """Frames a second, or None.
 
     Raises:
-        RefusedError: not a positive number.
+        RefusedError: no number above 0.
     """
     if value is None or (math.isfinite(value) and value > 0):
         return value

@@ -158,7 +158,7 @@ def astronaut_face(
         seed: of the skin texture.
 
     Raises:
-        ValueError: if the size is not positive.
+        ValueError: if the size is not above 0.
 
     >>> face = astronaut_face(450)
     >>> face.anchors.round(1).tolist()
@@ -167,7 +167,7 @@ def astronaut_face(
     True
     """
     if face_px <= 0 or width < 16 or height < 16:
-        raise ValueError(f"expected a positive size, got face {face_px} in {width} x {height}")
+        raise ValueError(f"expected a size above 0, got face {face_px} in {width} x {height}")
     scale = face_px / _CROP
     shift = np.array([centre[0] * width, centre[1] * height]) - scale * np.array(_CENTRE)
     anchors = np.array(_ANCHORS) * scale + shift

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from micromimic.canonical import UNITS
 from micromimic.face.units import CANVAS, RESOLUTION, UNIT_NAMES, depth_field, unit_fields
-from micromimic.labels import Emotion
 from micromimic.motion.flow import strain_of
 from micromimic.synthesis.anny_units import load_anny_units
 from micromimic.synthesis.map_nuisances import (
@@ -141,7 +140,7 @@ class DrawnMaps(NamedTuple):
 
 
 def draw_maps(
-    labels: Sequence[Emotion], seed: int, config: MapConfig | None = None, *, first: int = 0
+    labels: Sequence[str], seed: int, config: MapConfig | None = None, *, first: int = 0
 ) -> DrawnMaps:
     """Draw one flow map for each label, with its truth.
 
@@ -152,7 +151,8 @@ def draw_maps(
         first: number of the first map. A map follows from (seed, number, label, config) alone, bit
             for bit on one machine: a set drawn in pieces, or in several processes, is the same set.
 
-    >>> labels = ["negative", "positive", "surprise", "positive"]
+    >>> from micromimic.labels import THREE
+    >>> labels = [*THREE, THREE.names[1]]
     >>> drawn, later = draw_maps(labels, seed=1), draw_maps(labels[2:], seed=1, first=2)
     >>> drawn.maps.shape, drawn.action_units[2:] == later.action_units
     ((4, 3, 28, 28), True)
@@ -175,7 +175,7 @@ def draw_maps(
 
 
 def generate_maps(
-    labels: Sequence[Emotion], seed: int, config: MapConfig | None = None
+    labels: Sequence[str], seed: int, config: MapConfig | None = None
 ) -> NDArray[np.float32]:
     """The maps of `draw_maps` alone.
 
@@ -187,7 +187,8 @@ def generate_maps(
     Returns:
         (n, 3, 28, 28): u right, v down (canonical units), optical strain (per unit).
 
-    >>> maps = generate_maps(["positive", "surprise"], seed=1)
+    >>> from micromimic.labels import THREE
+    >>> maps = generate_maps(THREE.names[1:], seed=1)
     >>> maps.shape, bool(np.isfinite(maps).all())
     ((2, 3, 28, 28), True)
     """
@@ -228,14 +229,15 @@ def maps_of_units(
 
 
 def draw_movement(
-    label: Emotion, rng: np.random.Generator, config: MapConfig
+    label: str, rng: np.random.Generator, config: MapConfig
 ) -> tuple[Array, tuple[str, ...]]:
     """What moves in one map: the recipe, what twitches beside it, and lids that differ.
 
     Returns:
         (n_units,) amplitude of each of ``UNIT_NAMES``, and what the recipe says acts.
 
-    >>> weights, names = draw_movement("positive", np.random.default_rng(1), MapConfig())
+    >>> from micromimic.labels import THREE
+    >>> weights, names = draw_movement(THREE.names[1], np.random.default_rng(1), MapConfig())
     >>> weights.shape == (len(UNIT_NAMES),), names
     (True, ('L12',))
     """

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from micromimic.canonical import UNITS, apply_affine, compose
 from micromimic.face.units import UNIT_NAMES, unit_fields
-from micromimic.labels import Emotion
 from micromimic.motion.flow import FlowConfig
 from micromimic.motion.pair import flow_of_spans
 from micromimic.synthesis.anny_units import load_anny_units
@@ -82,7 +81,7 @@ class MeasuredConfig:
 
 
 def measured_maps(
-    labels: Sequence[Emotion], seed: int, config: MeasuredConfig | None = None, *, first: int = 0
+    labels: Sequence[str], seed: int, config: MeasuredConfig | None = None, *, first: int = 0
 ) -> DrawnMaps:
     """Render and measure one movement for each label.
 
@@ -99,7 +98,8 @@ def measured_maps(
     Raises:
         MissingExtraError: for mesh heads without the ``faces3d`` extra.
 
-    >>> drawn = measured_maps(["surprise"], seed=1, config=MeasuredConfig(people=1))
+    >>> from micromimic.labels import THREE
+    >>> drawn = measured_maps(THREE.names[2:], seed=1, config=MeasuredConfig(people=1))
     >>> drawn.maps.shape, drawn.action_units
     ((1, 3, 28, 28), (('1', '2'),))
     """

@@ -13,8 +13,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.labels import EMOTIONS, Emotion
+from micromimic.labels import THREE
 from micromimic.synthesis.bump_units import Field
+from micromimic.synthesis.recipes import PLANTED
 from micromimic.types import Interval
 
 FieldSource = Callable[[str], Field]
@@ -29,21 +30,11 @@ REGION_OF_UNIT: Final[Mapping[str, str]] = {
 }  # fmt: skip
 """Where each action unit moves the face most."""
 
-Recipes = Mapping[Emotion, tuple[tuple[str, ...], ...]]
+Recipes = Mapping[str, tuple[tuple[str, ...], ...]]
 """By class, which action units act together, FACS notation."""
 
-RECIPES: Final[Recipes] = {
-    "negative": (
-        ("4",), ("4", "7"), ("7",), ("9",), ("9",), ("9",), ("4", "9"), ("10",), ("L14",), ("15",),
-        ("17",), ("17",), ("15", "17"),
-    ),
-    "positive": (("12",), ("6", "12"), ("L12",), ("R12",), ("6",)),
-    "surprise": (("1", "2"), ("1",), ("L2",), ("5",), ("1", "2", "5"), ("26",), ("26",)),
-}  # fmt: skip
-"""What is planted of each class: every recipe once, then again, in an order of chance.
-
-Some stand there more than once, for the parts of the face that few units move.
-"""
+RECIPES: Final[Recipes] = PLANTED
+"""What is planted of each class: every recipe once, then again, in an order of chance."""
 
 LEAD_S: Final = 1.0
 """Nothing is planted so near to the ends of the recording."""
@@ -72,7 +63,7 @@ class Planted:
     """
 
     interval: Interval
-    label: Emotion
+    label: str
     units: tuple[str, ...]
     field: NDArray[np.float16]
     shares: Mapping[str, float]
@@ -143,15 +134,15 @@ def movement_field(
     return total / np.float32(largest), shares
 
 
-def deal(seed: int, recipes: Recipes = RECIPES) -> Iterator[tuple[Emotion, tuple[str, ...]]]:
+def deal(seed: int, recipes: Recipes = RECIPES) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Classes in turn, of each its recipes in an order of chance, without end.
 
     Args:
         seed: of the order.
         recipes: of each class.
     """
-    decks = {label: _shuffled(recipes[label], [seed, k]) for k, label in enumerate(EMOTIONS)}
-    for label in itertools.cycle(EMOTIONS):
+    decks = {label: _shuffled(recipes[label], [seed, k]) for k, label in enumerate(THREE)}
+    for label in itertools.cycle(THREE):
         yield label, next(decks[label])
 
 
@@ -165,7 +156,7 @@ def _shuffled(deck: Sequence[tuple[str, ...]], seed: list[int]) -> Iterator[tupl
 def plan_copy(
     ground: Ground,
     fields: FieldSource,
-    cards: Iterator[tuple[Emotion, tuple[str, ...]]],
+    cards: Iterator[tuple[str, tuple[str, ...]]],
     rng: np.random.Generator,
     spacing: float = SPACING_S,
 ) -> tuple[Planted, ...]:

@@ -8,6 +8,7 @@ so that a model does not take an unseen combination for another class.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
@@ -16,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.face.units import UNIT_NAMES
-from micromimic.labels import Emotion
 
 
 class Combination(NamedTuple):
@@ -33,7 +33,7 @@ class Combination(NamedTuple):
     one_sided: float = 0.05
 
 
-COMBINATIONS: Final[dict[Emotion, tuple[Combination, ...]]] = {
+COMBINATIONS: Final[dict[str, tuple[Combination, ...]]] = {
     "negative": (
         Combination(0.145, ("7",), 0.1),
         Combination(0.13, ("4", "7"), 0.05),
@@ -113,17 +113,74 @@ COMBINATIONS: Final[dict[Emotion, tuple[Combination, ...]]] = {
 }
 """Combinations of each class; one-sided ones are named L12 or R12, as in the tables."""
 
-SIMPLE: Final[dict[Emotion, tuple[Combination, ...]]] = {
+SIMPLE: Final[dict[str, tuple[Combination, ...]]] = {
     "negative": (Combination(0.5, ("4",)), Combination(0.5, ("4", "7"))),
     "positive": (Combination(0.5, ("12",)), Combination(0.5, ("6", "12"))),
     "surprise": (Combination(1.0, ("1", "2")),),
 }
 """What textbooks show, for comparison: nothing rare, nothing one-sided but by chance."""
 
-Recipes = Literal["full", "simple"]
-_BOOKS: Final[dict[Recipes, dict[Emotion, tuple[Combination, ...]]]] = {
+PLANTED: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
+    "negative": (
+        ("4",), ("4", "7"), ("7",), ("9",), ("9",), ("9",), ("4", "9"), ("10",), ("L14",), ("15",),
+        ("17",), ("17",), ("15", "17"),
+    ),
+    "positive": (("12",), ("6", "12"), ("L12",), ("R12",), ("6",)),
+    "surprise": (("1", "2"), ("1",), ("L2",), ("5",), ("1", "2", "5"), ("26",), ("26",)),
+}  # fmt: skip
+"""What is planted in somebody's recording, each class in an order of chance; some stand here more
+than once, for the parts of the face that few units move."""
+
+# What one table says by itself, as units:percent[:percent of these on one side], for recipes that
+# know nothing of the other table; then what neither has, as above.
+_TABLES: Final = {
+    "casme2": {
+        "negative": "4+7:22 17:14 4:13:8 4+10:10:78 4+9:4 15:4 15+17:4 4+7+9:3 4+6+7:2 4+7+10:2 "
+        "4+9+10:2 10:2:100 14:2 2+15:1:100 4+5+7+9:1 4+5+10:1:100 4+6+7+9:1 4+9+14:1:100 4+9+17:1 "
+        "4+15+17:1 7+10:1:100 12+14+17:1 12+15:1 14+15:1",
+        "positive": "12:47:60 6+12:19:17 14:9 1+12:3 4+12:3:100 6+7+12:3 6+12+17:3 12+14:3:100 "
+        "12+15:3 14+15:3:100 15:3",
+        "surprise": "1+2:52:62 1:16 2:12:67 1+2+25:4:100 2+12:4:100 2+14:4:100 2+26:4:100 25:4",
+    },
+    "samm": {
+        "negative": "7:35:3 4:14:8 14:7:83 20:6:60 4+7:5 7+45:5 17:4 1:2 4+7+45:2 10:2:100 "
+        "14+17:2:100 4+6+7+9+45:1 4+6+7+45:1 4+9:1 5+20+25+26:1 7+20+26:1 9:1 9+10:1 9+12:1 "
+        "10+25+26:1:100 12+15:1 14+25+26:1 15+17:1 23:1",
+        "positive": "12:61:29 7+12:13 12+24:9 2+12:4:100 6+12:4:100 10+12:4:100 12+25:4:100",
+        "surprise": "5:53 1+2:20 1+2+14:7:100 5+24:7 25+26:7 26:7",
+    },
+}
+_NEITHER: Final = {
+    "negative": "12+14:1.2:100 1+4:1.2 17+24:1 24:1 7+17:1 6+15:.6:10 1+4+15:.5",
+    "positive": "6:2:20 12+17:1.5:10",
+    "surprise": "1+2+5:6 1+2+25+26:3 5+26:1.5",
+}
+
+
+def _book(*tables: str) -> dict[str, tuple[Combination, ...]]:
+    """The combinations that these tables have, each table counting alike, and the rare ones."""
+
+    def read(text: str, part: float) -> Iterator[Combination]:
+        for units, share, *one_sided in (entry.split(":") for entry in text.split()):
+            sides = float(one_sided[0]) / 100 if one_sided else 0.0
+            yield Combination(part * float(share) / 100, tuple(units.split("+")), sides)
+
+    return {
+        label: (
+            *(one for table in tables for one in read(_TABLES[table][label], 1 / len(tables))),
+            *read(rare, 1.0),
+        )
+        for label, rare in _NEITHER.items()
+    }
+
+
+Recipes = Literal["full", "simple", "casme2", "samm", "tables"]
+_BOOKS: Final[dict[Recipes, dict[str, tuple[Combination, ...]]]] = {
     "full": COMBINATIONS,
     "simple": SIMPLE,
+    "casme2": _book("casme2"),
+    "samm": _book("samm"),
+    "tables": _book("casme2", "samm"),
 }
 
 # the lids and the lips do not act alone on one side in a spontaneous expression
@@ -141,7 +198,7 @@ class Recipe:
         weights: (n_units,) amplitude of each of ``UNIT_NAMES``; 1 is a full movement.
     """
 
-    label: Emotion
+    label: str
     action_units: tuple[str, ...]
     weights: NDArray[np.float32]
 
@@ -151,7 +208,7 @@ class Recipe:
 
 
 def sample_recipe(
-    label: Emotion,
+    label: str,
     rng: np.random.Generator,
     *,
     amplitude: tuple[float, float] = (0.5, 1.2),
@@ -167,7 +224,8 @@ def sample_recipe(
         amplitude: range of each unit's strength.
         asymmetry: standard deviation of the difference between the sides.
         leak: the idle side of a one-sided movement keeps up to this share.
-        recipes: ``full`` draws from ``COMBINATIONS``, ``simple`` from ``SIMPLE``.
+        recipes: ``full`` draws from ``COMBINATIONS``, ``simple`` from ``SIMPLE``; a database's name
+            from what its annotation table alone says, ``tables`` from both tables so.
 
     Raises:
         ValueError: if the class is unknown.
@@ -204,7 +262,7 @@ def sample_recipe(
 
 
 @lru_cache(maxsize=len(_BOOKS) * len(COMBINATIONS))
-def _cumulative(recipes: Recipes, label: Emotion) -> NDArray[np.float64]:
+def _cumulative(recipes: Recipes, label: str) -> NDArray[np.float64]:
     """Where each combination's share of a class ends, from 0 to 1."""
     ends = np.cumsum([option.share for option in _BOOKS[recipes][label]])
     return np.asarray(ends / ends[-1])

@@ -77,7 +77,7 @@ class Studio:
     def __post_init__(self) -> None:
         if self.distance < 100.0 or self.blur <= 0.0 or self.exposure <= 0.0:
             raise ValueError(
-                "expected a distance of at least 100 units and a positive blur and exposure, got "
+                "expected a distance of at least 100 units and a blur and exposure above 0, got "
                 f"{self.distance}, {self.blur} and {self.exposure}"
             )
 

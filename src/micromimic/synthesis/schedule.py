@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.face.units import UNIT_NAMES
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 from micromimic.synthesis.recipes import Recipe, sample_recipe
 from micromimic.synthesis.speech import SpeechSpan, draw_speech
 
@@ -195,7 +195,7 @@ class Movement:
         """Share of the peak at a time: raised cosines up and down.
 
         >>> from micromimic.synthesis.recipes import sample_recipe
-        >>> recipe = sample_recipe("positive", np.random.default_rng(0))
+        >>> recipe = sample_recipe(THREE.names[1], np.random.default_rng(0))
         >>> move = Movement("micro", 1.0, 1.2, 1.2, 1.5, 1.0, recipe)
         >>> [round(move.envelope(t), 3) for t in (1.0, 1.1, 1.2, 1.35, 1.5)]
         [0.0, 0.5, 1.0, 0.5, 0.0]
@@ -301,9 +301,9 @@ def stream(seed: int, name: str) -> np.random.Generator:
 def plan_clip(config: ClipConfig, seed: int) -> ClipPlan:
     """Draw what happens in a clip.
 
-    Micro-expressions last 71 +- 22 frames and rise in 36 +- 15 at 200 frames/s, as in CASME II
-    (clipped to 0.15-0.5 s). The classes take turns in random order. Neither the frame rate nor the
-    peak changes what is drawn.
+    Micro-expressions last 71 +- 22 frames and rise in 36 +- 15 at 200 frames/s, as in the real
+    databases (clipped to 0.15-0.5 s). The classes take turns in random order. Neither the frame
+    rate nor the peak changes what is drawn.
 
     Args:
         config: the settings.
@@ -317,7 +317,7 @@ def plan_clip(config: ClipConfig, seed: int) -> ClipPlan:
     counts = config.counts()
     kinds = [kind for kind, count in counts.items() for _ in range(count)]
     order = [kinds[i] for i in rng.permutation(len(kinds))]
-    turns = [EMOTIONS[i] for _ in range(-(-counts["micro"] // 3)) for i in rng.permutation(3)]
+    turns = [THREE.names[i] for _ in range(-(-counts["micro"] // 3)) for i in rng.permutation(3)]
     movements: list[Movement] = []
     head_moves: list[HeadMove] = []
     for place, kind in enumerate(order):
@@ -326,7 +326,7 @@ def plan_clip(config: ClipConfig, seed: int) -> ClipPlan:
             recipe = sample_recipe(turns.pop(), rng)
             movements.append(_micro(start, config.peak_px, recipe, rng))
         elif kind == "macro":
-            recipe = sample_recipe(EMOTIONS[int(rng.integers(3))], rng)
+            recipe = sample_recipe(THREE.names[int(rng.integers(3))], rng)
             movements.append(_macro(start, config, recipe, rng))
         else:
             angle = rng.uniform(0.0, 2 * np.pi)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from micromimic.errors import InputError
-from micromimic.labels import EMOTIONS, Emotion
+from micromimic.labels import THREE
 from micromimic.synthesis.schedule import ClipPlan, Movement
 from micromimic.types import Interval
 
@@ -32,7 +32,7 @@ class PlantedEvent:
     onset_frame: int
     apex_frame: int
     offset_frame: int
-    label: Emotion
+    label: str
     action_units: tuple[str, ...]
     peak_px: float
 
@@ -201,8 +201,8 @@ def _clip(entry: dict[str, Any]) -> ClipTruth:
 
 
 def _event(event: dict[str, Any]) -> PlantedEvent:
-    if event["label"] not in EMOTIONS:
-        raise ValueError(f"label must be one of {EMOTIONS}, got {event['label']!r}")
+    if event["label"] not in THREE:
+        raise ValueError(f"label must be one of {THREE.names}, got {event['label']!r}")
     return PlantedEvent(
         int(event["onset_frame"]),
         int(event["apex_frame"]),

@@ -10,6 +10,8 @@ from fastapi import FastAPI
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from micromimic.reports.palette import style_sheet
+
 FOLDER: Final = Path(__file__).parent
 PAGES: Final[Mapping[str, str]] = {
     "/": "analyse.html",
@@ -43,7 +45,11 @@ def add_pages(app: FastAPI) -> None:
         kept = {"Cache-Control": "private, max-age=3600"}  # 4 MB that hardly ever change
         return FileResponse(plotly, media_type="text/javascript", headers=kept)
 
+    def serve_palette() -> Response:
+        return Response(style_sheet(), media_type="text/css")
+
     app.add_api_route("/static/plotly.min.js", serve_plotly, include_in_schema=False)
+    app.add_api_route("/static/palette.css", serve_palette, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from fastapi import APIRouter
 
 import micromimic
-from micromimic.reports.limits import CANNOT_TELL
+from micromimic.reports.limits import cannot_tell
 from micromimic.web.context import MAX_LIVE_SESSIONS, Here
 from micromimic.web.errors import answers
 from micromimic.web.live_socket import MAX_PIXELS
@@ -30,13 +30,18 @@ def get_info(here: Here) -> Info:
     settings = here.settings
     return Info(
         version=micromimic.__version__,
-        model=ModelView(name=model.name, version=model.version, trained_on=model.trained_on),
+        model=ModelView(
+            name=model.name,
+            version=model.version,
+            trained_on=model.trained_on,
+            labels=list(model.labels),
+        ),
         limits=Limits(
             max_bytes=settings.max_bytes,
             max_seconds=settings.max_seconds,
             retention_days=settings.retention_days,
         ),
-        statements=list(CANNOT_TELL),
+        statements=list(cannot_tell(len(model.labels))),
         database="sqlite" if settings.url is None else "postgresql",
         live=LiveLimits(max_sessions=MAX_LIVE_SESSIONS, max_pixels=MAX_PIXELS),
     )

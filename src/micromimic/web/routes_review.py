@@ -34,9 +34,10 @@ def get_review(recording_id: Id, coder: Coder, here: Here, reader: Reader = None
     here.store.check_open(recording_id, coder if reader is None else reader, coder)
     found = here.store.analysis(recording_id)
     if found is None:
-        return ReviewView(recording=recording, analysis=None, review=None, shown=None)
+        return ReviewView(recording=recording, labels=None, analysis=None, review=None, shown=None)
     return ReviewView(
         recording=recording,
+        labels=list(found.labels),
         analysis=dict(found.payload),
         review=here.store.review(recording_id, coder),
         shown=dict(found.review),

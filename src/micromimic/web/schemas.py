@@ -10,7 +10,6 @@ from fastapi import Path as PathParameter
 from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from micromimic.labels import Emotion
 from micromimic.store.records import Decision, Job, Recording, Review, Session, Subject
 
 ID_PATTERN: Final = "^[0-9a-f]{32}$"
@@ -143,7 +142,7 @@ class DecisionIn(Body):
     expected: Expected
     action: DecisionAction
     event: Annotated[str, Field(pattern="^([mc](0|[1-9][0-9]{0,8}))?$")] = ""
-    label: Emotion | None = None
+    label: Line | None = None
     onset_frame: Frame | None = None
     apex_frame: Frame | None = None
     offset_frame: Frame | None = None
@@ -197,11 +196,13 @@ class Forgotten(BaseModel):
 class ReviewView(BaseModel):
     """All that the review page needs.
 
-    ``analysis`` is the content of ``events.json``, ``shown`` that of ``review.json``; both and
-    ``review`` are null until the machine has answered.
+    ``analysis`` is the content of ``events.json``, ``shown`` that of ``review.json``, ``labels``
+    the classes to choose from, in the model's order; they and ``review`` are null until the machine
+    has answered.
     """
 
     recording: Recording
+    labels: list[str] | None
     analysis: dict[str, Any] | None
     review: Review | None
     shown: dict[str, Any] | None
@@ -213,6 +214,7 @@ class ModelView(BaseModel):
     name: str
     version: str
     trained_on: str
+    labels: list[str]
 
 
 class Limits(BaseModel):

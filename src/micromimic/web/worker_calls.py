@@ -114,7 +114,7 @@ def ban_calls() -> None:
     libc.syscall.restype = ctypes.c_long
     asked = (machine.seccomp, _SECCOMP_SET_MODE_FILTER, _TSYNC)
     refused = libc.syscall(*map(ctypes.c_long, asked), ctypes.byref(program))
-    if refused:  # negative: an error; else the thread that has a filter of its own
+    if refused:  # below 0: an error; else the thread that has a filter of its own
         raise OSError(ctypes.get_errno() if refused < 0 else errno.EBUSY, "seccomp")
 
 

@@ -26,7 +26,7 @@ def bump_kernel(duration: float, rate: float) -> Array:
         rate: samples a second.
 
     Returns:
-        (2n + 1,) weights; the positive part sums to 1, the whole to 0.
+        (2n + 1,) weights; the part above 0 sums to 1, the whole to 0.
 
     >>> kernel = bump_kernel(0.1, 200.0)
     >>> len(kernel), abs(round(float(kernel.sum()), 12))

@@ -8,8 +8,10 @@
   const limitsPlot = document.getElementById("limits-plot");
   const cellsBox = document.getElementById("cells");
   const resetButton = document.getElementById("reset");
-  const names = ["negative", "positive", "surprise"];
-  const symbols = { negative: "triangle-down", positive: "triangle-up", surprise: "diamond" };
+  // By the class's place in the model's label set, as its colour.
+  const SYMBOLS = [
+    "triangle-down", "triangle-up", "diamond", "circle", "square", "star", "cross", "triangle-left", "triangle-right",
+  ];
   const CONFIG = { displaylogo: false, responsive: true, displayModeBar: false, doubleClick: false };
 
   function bytes(text) {
@@ -73,9 +75,10 @@
     return {
       ink: get("ink"), muted: get("muted"), line: get("line"), panel: get("panel"),
       curve: get("curve"), blink: get("blink"), gate: get("gate"), lost: get("lost"),
-      negative: get("negative"), positive: get("positive"), surprise: get("surprise"),
+      warm: get("warm"), of: (label) => get(data.classes.find((one) => one.name === label).place),
     };
   }
+  function plain(text) { return text.replace(/&/g, "&amp;").replace(/</g, "&lt;"); }
   function minutes(seconds) {
     const whole = Math.round(seconds * 1000);
     const rest = ((whole % 60000) / 1000).toFixed(3).padStart(6, "0");
@@ -101,7 +104,7 @@
       fillcolor: fill, line: line || { width: 0 },
     });
     return [
-      ...data.lost.map((s) => band(s[0], s[1], c.lost, { width: 1, color: c.negative, dash: "dot" })),
+      ...data.lost.map((s) => band(s[0], s[1], c.lost, { width: 1, color: c.warm, dash: "dot" })),
       ...data.gated.map((s) => band(s[0], s[1], c.gate)),
       ...data.blinks.map((s) => band(s[0], s[1], c.blink)),
     ];
@@ -109,7 +112,7 @@
   function eventBands(c) {
     return data.events.map((e) => ({
       type: "rect", xref: "x", yref: "paper", x0: e.on, x1: e.off, y0: 0, y1: 1, layer: "below",
-      fillcolor: c[e.label], opacity: e.kind === "macro" ? 0.09 : 0.22, line: { width: 0 },
+      fillcolor: c.of(e.label), opacity: e.kind === "macro" ? 0.09 : 0.22, line: { width: 0 },
     }));
   }
   function traces(c) {
@@ -127,34 +130,35 @@
     for (const [key, symbol] of [["on", "line-ns"], ["off", "line-ns"]]) {
       list.push({
         x: micro.map(([e]) => e[key]), y: micro.map(([e]) => at(e[key])), mode: "markers",
-        marker: { symbol: symbol, size: 11, line: { width: 2, color: micro.map(([e]) => c[e.label]) } },
+        marker: { symbol: symbol, size: 11, line: { width: 2, color: micro.map(([e]) => c.of(e.label)) } },
         customdata: micro.map(([, k]) => k),
         hovertemplate: (key === "on" ? "onset" : "offset") + " %{x:.3f} s<extra></extra>",
       });
     }
-    for (const name of names) {
+    for (const [place, { name }] of data.classes.entries()) {
+      const symbol = SYMBOLS[place % SYMBOLS.length], shade = c.of(name);
       const chosen = micro.filter(([e]) => e.label === name);
       list.push({
         x: chosen.map((p) => p[0].apex), y: chosen.map((p) => at(p[0].apex)),
         mode: "markers+text", text: chosen.map((p) => String(p[1] + 1)), textposition: "top center",
         textfont: { color: c.ink, size: 12 }, cliponaxis: false,
         marker: {
-          symbol: chosen.map((p) => symbols[name] + (p[0].uncertain ? "-open" : "")), size: 12,
-          color: c[name], line: { width: chosen.map((p) => (p[0].uncertain ? 2 : 1)), color:
-            chosen.map((p) => (p[0].uncertain ? c[name] : c.panel)) },
+          symbol: chosen.map((p) => symbol + (p[0].uncertain ? "-open" : "")), size: 12,
+          color: shade, line: { width: chosen.map((p) => (p[0].uncertain ? 2 : 1)), color:
+            chosen.map((p) => (p[0].uncertain ? shade : c.panel)) },
         },
         customdata: chosen.map((p) => p[1]),
-        hovertext: chosen.map((p) => "event " + (p[1] + 1) + ": " + name + " " + p[0].p.toFixed(2) +
+        hovertext: chosen.map((p) => "event " + (p[1] + 1) + ": " + plain(name) + " " + p[0].p.toFixed(2) +
           (p[0].uncertain ? ", uncertain" : "") + "<br>apex " + minutes(p[0].apex)),
         hovertemplate: "%{hovertext}<extra></extra>",
       });
     }
     // A longer expression is a bar on the floor, thin before its apex: the score is none of its own.
     for (const [e, k] of longer) {
-      const words = "longer expression " + (k + 1) + ": " + e.label + " " + e.p.toFixed(2) +
+      const words = "longer expression " + (k + 1) + ": " + plain(e.label) + " " + e.p.toFixed(2) +
         (e.uncertain ? ", uncertain" : "") + "<br>" + minutes(e.on) + " to " + minutes(e.off);
       for (const [from, to, width] of [[e.on, e.apex, 3], [e.apex, e.off, 7]]) list.push({
-        x: [from, to], y: [0, 0], mode: "lines", line: { color: c[e.label], width: width }, cliponaxis: false,
+        x: [from, to], y: [0, 0], mode: "lines", line: { color: c.of(e.label), width: width }, cliponaxis: false,
         customdata: [k, k], hovertext: words, hovertemplate: "%{hovertext}<extra></extra>",
       });
       list.push({
@@ -225,7 +229,7 @@
       });
       for (const e of data.events) out.shapes.push({
         type: "rect", xref: "x" + suffix, yref: "y" + suffix + " domain", x0: e.on, x1: e.off,
-        y0: 0, y1: 1, layer: "below", fillcolor: c[e.label], opacity: e.kind === "macro" ? 0.09 : 0.22, line: { width: 0 },
+        y0: 0, y1: 1, layer: "below", fillcolor: c.of(e.label), opacity: e.kind === "macro" ? 0.09 : 0.22, line: { width: 0 },
       });
     });
     return out;

@@ -15,7 +15,7 @@ function show(info) {
     ["Live sessions at once", String(live.max_sessions)],
     ["Shortest movement", "four frames: 0.13 s at 30 frames a second, 0.04 s at 100"],
     ["Smallest movement", "about half a pixel; more with noise, compression or flicker"],
-    ["Classes", "negative, positive, surprise; uncertain ones are marked"],
+    ["Classes", `${model.labels.join(", ")}; uncertain ones are marked`],
   ]));
   byId("where").textContent += info.database === "postgresql"
     ? " Records are in a PostgreSQL database, videos and pictures in the server's data folder."

@@ -6,4 +6,5 @@ export {
   byId, cellName, colour, el, fill, formatDate, formatDuration, formatMoment, formatSize, formatTime,
   plural, svg, unitNames,
 } from "./lib/dom.js";
+export { PLACES, markOf, placeOf } from "./lib/places.js";
 export { askCoder, coder, header, remember, remembered, theme } from "./lib/shell.js";

@@ -93,7 +93,7 @@ function logo() {
   return svg("svg", { class: "logo", viewBox: "0 0 20 20", "aria-hidden": "true" },
     svg("defs", {}, svg("linearGradient", { id: "brand", x2: "1", y2: "1" },
       svg("stop", { style: { "stop-color": "var(--accent)" } }),
-      svg("stop", { offset: "1", style: { "stop-color": "var(--surprise)" } }))),
+      svg("stop", { offset: "1", style: { "stop-color": "var(--brand)" } }))),
     svg("rect", { width: "20", height: "20", rx: "5.5", fill: "url(#brand)" }),
     svg("circle", { cx: "10", cy: "9.4", r: "2.5", style: { fill: "var(--panel)" } }));
 }

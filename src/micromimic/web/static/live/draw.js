@@ -1,6 +1,6 @@
 // Canvases of the live page: the ten cells over the picture, the motion curve.
 
-import { colour } from "../app.js";
+import { PLACES, colour, placeOf } from "../app.js";
 
 export const WINDOW_S = 10;
 const LEAST_TOP = 8;
@@ -20,7 +20,8 @@ function prepare(canvas) {
 
 /** Colours as the theme has them now; read once a theme, not once a frame. */
 export function palette() {
-  const names = ["curve", "muted", "line", "ink", "accent", "negative", "positive", "surprise", "soft", "lost", "gate"];
+  const names = ["curve", "muted", "line", "ink", "accent", "warm", "soft", "lost", "gate"];
+  for (let k = 1; k <= PLACES; k += 1) names.push(`place-${k}`);
   return Object.fromEntries(names.map((name) => [name, colour(name)]));
 }
 
@@ -114,7 +115,7 @@ export function drawCurve(canvas, curve, events, colours) {
   for (const { event, withdrawn } of events.values()) {
     if (event.offset_s < first) continue;
     context.globalAlpha = withdrawn ? 0.08 : 0.22;
-    context.fillStyle = withdrawn ? colours.muted : colours[event.label];
+    context.fillStyle = withdrawn ? colours.muted : colours[placeOf(event.label, Object.keys(event.probabilities))];
     context.fillRect(x(event.onset_s), PAD.top, x(event.offset_s) - x(event.onset_s), height - PAD.top - PAD.bottom);
     context.globalAlpha = 1;
   }
@@ -131,7 +132,7 @@ export function drawCurve(canvas, curve, events, colours) {
 
 /** Where there was no face, a band along the axis. */
 function lost(context, curve, first, { x, bottom }, colours) {
-  context.fillStyle = colours.negative;
+  context.fillStyle = colours.warm;
   for (let i = 1; i < curve.times.length; i += 1) {
     if (curve.times[i] < first || curve.found[i]) continue;
     const from = x(curve.times[i - 1]);

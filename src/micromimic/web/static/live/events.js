@@ -1,6 +1,6 @@
 // Candidates as they come, newest first; withdrawn ones stay, struck through.
 
-import { byId, cellName, el, formatTime, plural, unitNames } from "../app.js";
+import { byId, cellName, el, formatTime, placeOf, plural, unitNames } from "../app.js";
 
 const MOST = 200;
 const WHY = {
@@ -9,10 +9,12 @@ const WHY = {
   gone: "no longer stands out",
 };
 
+const place = (event, label) => placeOf(label, Object.keys(event.probabilities));
+
 function bars(event) {
   return el("ul", { class: "probabilities" }, Object.entries(event.probabilities).map(([label, share]) =>
     el("li", { class: label === event.label && "best" }, el("span", {}, label),
-      el("span", { class: "track", "aria-hidden": "true" }, el("span", { class: ["fill", label], style: { width: `${100 * share}%` } })),
+      el("span", { class: "track", "aria-hidden": "true" }, el("span", { class: ["fill", place(event, label)], style: { width: `${100 * share}%` } })),
       el("b", {}, share.toFixed(2)))));
 }
 
@@ -30,7 +32,7 @@ function card(event) {
   const length = Math.round(1000 * (event.offset_s - event.onset_s));
   const delay = `${Math.round(1000 * event.delay_s)} ms after its end${event.late ? " (late)" : ""}`;
   return el("li", { class: "event", dataset: { event: event.id, label: event.label } },
-    el("div", { class: "event-head" }, el("span", { class: ["swatch", event.label] }),
+    el("div", { class: "event-head" }, el("span", { class: ["swatch", place(event, event.label)] }),
       el("b", { class: "named" }, event.label),
       el("span", { class: ["badge", "sure", event.uncertain && "warn"] }, event.uncertain ? "unsure" : "sure"),
       el("span", { class: "when number" }, formatTime(event.apex_s))),

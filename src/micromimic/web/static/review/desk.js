@@ -110,7 +110,7 @@ export class Desk {
   async addHere() {
     this.player.pause();
     const frame = this.player.shown;
-    const label = await askClass(frame, this.model.clock);
+    const label = await askClass(frame, this.model);
     if (label) this.model.add(label, frame);
   }
 

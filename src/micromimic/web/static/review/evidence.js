@@ -3,7 +3,7 @@
 import { byId, cellName, el, fill, unitNames } from "/static/app.js";
 import { pictureUrl } from "./data.js";
 import { cropTransform, drawArrows, drawCells, drawHeat, heatPicture } from "./layers.js";
-import { CLASSES, eventName, share } from "./words.js";
+import { eventName, share } from "./words.js";
 
 const FLICKER_MS = 500;
 const REGIONS = 4;
@@ -110,13 +110,13 @@ export class Faces {
 }
 
 /** Probabilities, where on the face, and a few numbers: the machine's, whatever the coder decided. */
-export function machineCard(event) {
+export function machineCard(event, model) {
   const machine = event.machine;
   if (!machine) return el("p", { class: "hint" }, "You added this event; the machine did not report it.");
   const best = machine.label;
-  const rows = CLASSES.map((name) => {
+  const rows = model.labels.map((name) => {
     const value = machine.probabilities?.[name] ?? 0;
-    return el("li", { class: name === best && "best" }, el("span", {}, name), bar(value, name), el("b", {}, share(value)));
+    return el("li", { class: name === best && "best" }, el("span", {}, name), bar(value, model.place(name)), el("b", {}, share(value)));
   });
   const regions = Object.entries(machine.regions ?? {}).filter(([, value]) => value > 0).sort((a, b) => b[1] - a[1]);
   const most = regions[0]?.[1] ?? 1;
@@ -136,13 +136,13 @@ export function machineCard(event) {
   ];
 }
 
-function bar(value, name) {
-  return el("span", { class: "track" }, el("span", { class: ["fill", name], style: { width: `${Math.max(0, Math.min(1, value)) * 100}%` } }));
+function bar(value, place) {
+  return el("span", { class: "track" }, el("span", { class: ["fill", place], style: { width: `${Math.max(0, Math.min(1, value)) * 100}%` } }));
 }
 
 const number = (term, value) => el("div", {}, el("dt", {}, term), el("dd", {}, value));
 
 export function showMachine(model) {
   const event = model.event();
-  fill(byId("machine"), event ? machineCard(event) : el("p", { class: "hint" }, "Choose an event to see why the machine reported it."));
+  fill(byId("machine"), event ? machineCard(event, model) : el("p", { class: "hint" }, "Choose an event to see why the machine reported it."));
 }

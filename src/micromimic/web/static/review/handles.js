@@ -49,7 +49,7 @@ export class Handles {
     const { top, axis } = this.timeline.layout();
     this.root.style.setProperty("--top", `${top - 14}px`);
     this.root.style.setProperty("--tall", `${axis - top + 14}px`);
-    this.root.dataset.label = event.label;
+    this.root.className = `handles ${model.place(event.label)}`;
     for (const point of POINTS) {
       const knob = this.knobs[point], frame = this.frame(point);
       const x = view.x(this.timeline.time(frame));

@@ -1,13 +1,13 @@
 // The chosen event: what the machine said beside what the coder says, and every decision as a button.
 
-import { byId, el, fill, formatTime } from "/static/app.js";
-import { CLASSES, POINTS, STATUS, eventName, isLonger, share } from "./words.js";
+import { PLACES, byId, el, fill, formatTime, markOf } from "/static/app.js";
+import { POINTS, STATUS, eventName, isLonger, share } from "./words.js";
 
 const KEYS = { onset: "i", apex: "k", offset: "o" };
 
-/** A button with its key. Pressed by mouse it gives the focus back, so that space plays on. */
+/** A button with its key, if it has one. Pressed by mouse it gives the focus back, so that space plays on. */
 export function keyed(label, key, act, props = {}) {
-  const button = el("button", { type: "button", "aria-keyshortcuts": key, title: `${props.title ?? label} (${key})`, ...props }, props.icon, label, el("kbd", {}, key));
+  const button = el("button", { type: "button", "aria-keyshortcuts": key, title: `${props.title ?? label}${key ? ` (${key})` : ""}`, ...props }, props.icon, label, key && el("kbd", {}, key));
   button.addEventListener("click", (event) => {
     if (event.detail) button.blur();
     act();
@@ -15,9 +15,12 @@ export function keyed(label, key, act, props = {}) {
   return button;
 }
 
-export function classMark(label) {
-  const shapes = { negative: "▼", positive: "▲", surprise: "◆" };
-  return el("span", { class: ["mark", label], "aria-hidden": "true" }, shapes[label]);
+/** A class's key: the first nine have one. */
+export const classKey = (k) => (k < PLACES ? String(k + 1) : null);
+
+export function classMark(model, label) {
+  const place = model.place(label);
+  return el("span", { class: ["mark", place], "aria-hidden": "true" }, markOf(place).sign);
 }
 
 export function statusBadge(event) {
@@ -57,10 +60,10 @@ export class Inspector {
       event.machine?.uncertain && el("span", { class: "badge warn" }, "machine unsure"),
       isLonger(event) && el("span", { class: "badge", title: "Longer than a micro-expression: it is listed and exported, and counts in no number. The model that names it was made for micro-expressions." }, "longer expression"),
       event.unsaved && el("span", { class: "badge warn" }, "not saved yet"));
-    this.#row("class", event.machine && [classMark(event.machine.label), `${event.machine.label} ${share(event.machine.probabilities?.[event.machine.label])}`],
-      [classMark(event.label), event.label], event.machine && event.label !== event.machine.label);
+    this.#row("class", event.machine && [classMark(this.model, event.machine.label), `${event.machine.label} ${share(event.machine.probabilities?.[event.machine.label])}`],
+      [classMark(this.model, event.label), event.label], event.machine && event.label !== event.machine.label);
     for (const point of POINTS) this.#points(event, point);
-    for (const name of CLASSES) this.parts[name].setAttribute("aria-pressed", String(event.status === "accepted" && event.label === name));
+    for (const [name, button] of this.choices) button.setAttribute("aria-pressed", String(event.status === "accepted" && event.label === name));
     this.parts.accept.setAttribute("aria-pressed", String(event.status === "accepted"));
     this.parts.reject.setAttribute("aria-pressed", String(event.status === "rejected"));
     this.parts.remove.hidden = Boolean(event.machine);
@@ -93,9 +96,8 @@ export class Inspector {
     parts.badges = el("p", { class: "badges" });
     parts.accept = keyed("Accept", "a", () => model.decide("accept"), { class: "accept", icon: el("b", { "aria-hidden": "true" }, "✓") });
     parts.reject = keyed("Reject", "r", () => model.decide("reject"), { class: "reject", icon: el("b", { "aria-hidden": "true" }, "✕") });
-    CLASSES.forEach((name, k) => {
-      parts[name] = keyed(name, String(k + 1), () => model.decide("relabel", { label: name }), { class: ["class", name], icon: classMark(name), title: `Call it ${name}` });
-    });
+    this.choices = new Map(model.labels.map((name, k) => [name, keyed(name, classKey(k), () => model.decide("relabel", { label: name }),
+      { class: "class", icon: classMark(model, name), title: `Call it ${name}` })]));
     parts.remove = keyed("Remove", "Delete", () => model.decide("remove"), { class: "danger" });
     parts.none = el("p", { class: "empty" }, this.model.events.length
       ? "Choose an event on the timeline or in the list, or press n. Add one that the machine missed with e."
@@ -103,7 +105,7 @@ export class Inspector {
     parts.body = el("div", {},
       el("div", { class: "bar" }, parts.title, parts.badges),
       el("div", { class: "decide", role: "group", "aria-label": "Decide" }, parts.accept, parts.reject, el("span", { class: "rule" }),
-        CLASSES.map((name) => parts[name]), parts.remove),
+        [...this.choices.values()], parts.remove),
       el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, el("td"), el("th", { scope: "col" }, "Machine"), el("th", { scope: "col" }, "You"), el("td"))),
         el("tbody", {}, rows))),
       el("div", { class: "field" }, el("label", { for: "note" }, "Comment ", el("kbd", {}, "w")), this.note));

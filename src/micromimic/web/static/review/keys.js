@@ -1,6 +1,6 @@
 // One key for each thing, listed once: what the keyboard does is what the help dialog says.
 
-import { el } from "/static/app.js";
+import { PLACES, el } from "/static/app.js";
 
 const NO_TYPING = "input:not([type=checkbox]), textarea, select, [contenteditable]";
 const OWN_SPACE = "button, summary, a, input, [role=button]";
@@ -14,7 +14,7 @@ function table(desk) {
     else model.say(step > 0 ? "this is the last event" : "this is the first event");
   };
   const point = (name) => () => model.move({ [name]: player.shown });
-  const relabel = (label) => () => model.decide("relabel", { label });
+  const named = model.labels.slice(0, PLACES);
   return [
     ["Look", [
       [["Space"], "play or pause", () => desk.playPause()],
@@ -33,7 +33,7 @@ function table(desk) {
     ["Decide", [
       [["a"], "accept", () => model.decide("accept")],
       [["r"], "reject", () => model.decide("reject")],
-      [["1", "2", "3"], "negative, positive, surprise", (key) => relabel(["negative", "positive", "surprise"][Number(key) - 1])()],
+      [named.map((_, k) => String(k + 1)), named.join(", "), (key) => model.decide("relabel", { label: named[Number(key) - 1] })],
       [["i", "k", "o"], "onset, apex, offset to this frame", (key) => point({ i: "onset", k: "apex", o: "offset" }[key])()],
       [["e"], "add an event with its apex here", () => desk.addHere()],
       [["Delete", "Backspace"], "remove an event that you added", () => model.decide("remove")],

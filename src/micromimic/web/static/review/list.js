@@ -34,9 +34,9 @@ export class EventList {
   #button(event) {
     const { machine } = event;
     const differs = machine && event.label !== machine.label;
-    return el("button", { type: "button", class: ["event", event.status, event.label], dataset: { key: event.key }, onclick: (click) => this.#choose(event.key, click) },
+    return el("button", { type: "button", class: ["event", event.status], dataset: { key: event.key }, onclick: (click) => this.#choose(event.key, click) },
       el("span", { class: "count" }, eventName(event.key)),
-      el("span", { class: "what" }, classMark(event.label), " ", event.label,
+      el("span", { class: "what" }, classMark(this.model, event.label), " ", event.label,
         isLonger(event) && el("small", {}, " longer"), differs && el("small", {}, ` machine: ${machine.label}`)),
       el("span", { class: "sure" }, machine ? [share(machine.probabilities?.[machine.label]), el("small", {}, machine.uncertain ? " unsure" : " sure")] : el("small", {}, "added")),
       el("span", { class: "when" }, formatTime(this.model.clock.time(event.apex_frame))),

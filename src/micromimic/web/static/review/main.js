@@ -51,12 +51,12 @@ function waitFor({ name, job }) {
   }, POLL_MS);
 }
 
-function open({ recording, analysis, review, shown }, rows) {
+function open({ recording, labels, analysis, review, shown }, rows) {
   const clock = new Clock(shown);
   const kept = recording.media === "kept";
   const video = byId("video");
   const player = kept ? new VideoPlayer(video, clock) : new NumbersPlayer(clock);
-  const model = new Model({ recording, analysis, review, shown, clock, rows, coder: coder() });
+  const model = new Model({ recording, labels, analysis, review, shown, clock, rows, coder: coder() });
   describe(model);
   byId("loading").hidden = true;
   byId("desk").hidden = false;

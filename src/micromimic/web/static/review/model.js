@@ -1,5 +1,6 @@
 // What the page knows and what a person does: one place, which tells the views when something changed.
 
+import { placeOf } from "/static/app.js";
 import { withChanges, refusal } from "./apply.js";
 import { Saver } from "./saver.js";
 import { POINTS, actionWords, eventName, isLonger, isOpen } from "./words.js";
@@ -12,9 +13,9 @@ let fresh = 0;
  * region), "moved" (a place to look at: detail frame).
  */
 export class Model extends EventTarget {
-  constructor({ recording, analysis, review, shown, clock, rows, coder }) {
+  constructor({ recording, labels, analysis, review, shown, clock, rows, coder }) {
     super();
-    Object.assign(this, { recording, analysis, shown, clock, rows, coder });
+    Object.assign(this, { recording, labels, analysis, shown, clock, rows, coder });
     this.saver = new Saver(recording.id, coder, review);
     this.selected = null;
     this.redoable = [];
@@ -25,6 +26,11 @@ export class Model extends EventTarget {
     this.saver.addEventListener("change", () => this.#recount());
     this.saver.addEventListener("saved", ({ detail }) => this.#saved(detail));
     this.saver.addEventListener("refused", ({ detail }) => this.#refused(detail));
+  }
+
+  /** Which of the model's classes a label is, as `placeOf` says it. */
+  place(label) {
+    return placeOf(label, this.labels);
   }
 
   get review() {

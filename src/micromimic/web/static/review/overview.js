@@ -44,7 +44,7 @@ export class Overview {
     for (const event of model.events) {
       const a = this.x(this.timeline.time(event.onset_frame)), b = this.x(this.timeline.time(event.offset_frame));
       c.globalAlpha = event.status === "rejected" ? 0.3 : 0.85;
-      c.fillStyle = colour[event.label];
+      c.fillStyle = colour[model.place(event.label)];
       const tall = isLonger(event) ? 2 : 5;
       c.fillRect(a, this.height - tall, Math.max(2, b - a), tall);
     }

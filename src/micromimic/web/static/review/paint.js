@@ -1,10 +1,11 @@
 // The timeline's picture. Pure drawing: a context, a view, what there is; nothing is kept.
 
-import { formatTime } from "/static/app.js";
-import { CLASSES, STATUS, eventName, isLonger } from "./words.js";
+import { PLACES, formatTime, markOf } from "/static/app.js";
+import { STATUS, eventName, isLonger } from "./words.js";
 
 export const SIZES = { left: 62, right: 12, top: 20, axis: 24, lane: 24, gap: 6, strip: 5 };
-const NAMES = ["ink", "muted", "line", "panel", "soft", "curve", "blink", "gate", "lost", "accent", ...CLASSES];
+const NAMES = ["ink", "muted", "line", "panel", "soft", "curve", "blink", "gate", "lost", "accent"];
+for (let k = 1; k <= PLACES; k += 1) NAMES.push(`place-${k}`);
 const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif';
 
 /** The colours of the page as they are now. */
@@ -16,6 +17,7 @@ export function colours() {
     probe.style.color = `var(--${name})`;
     found[name] = getComputedStyle(probe).color;
   }
+  found["place-0"] = found.muted;
   probe.remove();
   return found;
 }
@@ -118,28 +120,24 @@ export function band(c, view, from, to, top, bottom, fill, least = 1) {
   c.fillRect(a, top, Math.max(least, b - a), bottom - top);
 }
 
-/** ▼ negative, ▲ positive, ◆ surprise: as in the report. */
-export function mark(c, label, x, y, size, fill) {
-  const shapes = {
-    negative: [[-1, -0.8], [1, -0.8], [0, 0.9]], positive: [[-1, 0.8], [1, 0.8], [0, -0.9]],
-    surprise: [[0, -1.1], [1.1, 0], [0, 1.1], [-1.1, 0]],
-  };
+/** The mark of a class by its place, as in the report. */
+export function mark(c, place, x, y, size, fill) {
   c.beginPath();
-  shapes[label].forEach(([dx, dy], k) => c[k ? "lineTo" : "moveTo"](x + dx * size, y + dy * size));
+  markOf(place).corners.forEach(([dx, dy], k) => c[k ? "lineTo" : "moveTo"](x + dx * size, y + dy * size));
   c.closePath();
   c.fillStyle = fill;
   c.fill();
 }
 
 /** One lane of bars, thin for longer expressions, with the apex marked, and the state's sign below where there is one. */
-export function lane(c, { view, colour, time, y, height, events, selected = null, signs = false }) {
+export function lane(c, { view, colour, time, place, y, height, events, selected = null, signs = false }) {
   c.textAlign = "center";
   c.textBaseline = "middle";
   let written = -Infinity; // right edge of the last name: names that would lie on others are left out
   for (const event of events) {
     const from = time(event.onset_frame), to = time(event.offset_frame);
     if (to < view.from || from > view.to) continue;
-    const shade = colour[event.label], thick = isLonger(event) ? 4 : signs ? 9 : 7;
+    const where = place(event.label), shade = colour[where], thick = isLonger(event) ? 4 : signs ? 9 : 7;
     const a = Math.max(view.left, view.x(from)), b = Math.min(view.left + view.width, view.x(to));
     const wide = Math.max(3, b - a);
     c.globalAlpha = event.status === "rejected" ? 0.35 : 1;
@@ -149,8 +147,8 @@ export function lane(c, { view, colour, time, y, height, events, selected = null
     else c.fillRect(a, y, wide, thick);
     const apex = view.x(time(event.apex_frame));
     if (apex >= view.left && apex <= view.left + view.width) {
-      mark(c, event.label, apex, y + thick / 2, 5.6, colour.panel);
-      mark(c, event.label, apex, y + thick / 2, 4.2, shade);
+      mark(c, where, apex, y + thick / 2, 5.6, colour.panel);
+      mark(c, where, apex, y + thick / 2, 4.2, shade);
     }
     c.globalAlpha = 1;
     if (!signs) continue;

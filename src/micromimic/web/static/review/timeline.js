@@ -3,6 +3,7 @@
 
 import { el, formatTime } from "/static/app.js";
 import { Handles } from "./handles.js";
+import { classMark } from "./inspector.js";
 import { Overview } from "./overview.js";
 import { SIZES, axes, band, ceiling, colours, crosses, lane, stroke, thin } from "./paint.js";
 import { listen } from "./gestures.js";
@@ -17,6 +18,7 @@ export class Timeline {
     this.view = new View(model.clock);
     this.score = model.rows?.get("score") ?? null;
     this.limits = readLimits(model.rows, model.shown.stated_units);
+    document.getElementById("legend").prepend(...model.labels.map((name) => el("li", {}, classMark(model, name), name)));
     document.getElementById("legend-missed").hidden = !this.limits;
     document.getElementById("legend-longer").hidden = !model.analysis.events.some(isLonger);
     this.lost = model.rows ? lostStretches(model.rows, model.clock) : [];
@@ -150,7 +152,7 @@ export class Timeline {
     for (const { start, end } of model.shown.blinks) band(c, view, start, end, top, bottom, colour.blink);
     for (const event of model.events) {
       c.globalAlpha = event.key === model.selected ? 0.26 : event.status === "rejected" || isLonger(event) ? 0.05 : 0.13;
-      band(c, view, this.time(event.onset_frame), this.time(event.offset_frame), top, bottom, colour[event.label], 2);
+      band(c, view, this.time(event.onset_frame), this.time(event.offset_frame), top, bottom, colour[model.place(event.label)], 2);
       c.globalAlpha = 1;
     }
   }
@@ -228,7 +230,7 @@ export class Timeline {
 
   #lanes(c, top) {
     const { view, colour, model } = this;
-    const time = (frame) => this.time(frame);
+    const time = (frame) => this.time(frame), classOf = (label) => model.place(label);
     const machine = model.analysis.events.map((entry, k) => ({ ...entry, key: `m${k}`, status: "accepted" }));
     const rows = [["machine", machine, { y: top + 6, height: 14 }]];
     if (model.others.length) rows.push([model.othersName, model.others, { y: top + SIZES.lane + 4, height: 14 }]);
@@ -239,7 +241,7 @@ export class Timeline {
       c.textAlign = "right";
       c.textBaseline = "middle";
       c.fillText(name.length > 9 ? `${name.slice(0, 8)}…` : name, view.left - 7, place.y + 4);
-      lane(c, { view, colour, time, events, ...place });
+      lane(c, { view, colour, time, place: classOf, events, ...place });
     }
   }
 

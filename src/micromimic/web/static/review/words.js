@@ -2,7 +2,6 @@
 
 import { formatTime, plural } from "/static/app.js";
 
-export const CLASSES = ["negative", "positive", "surprise"];
 export const POINTS = ["onset", "apex", "offset"];
 
 export const STATUS = {
@@ -27,7 +26,7 @@ export function frameWords(frame, clock) {
   return `frame ${frame}, ${formatTime(clock.time(frame))}`;
 }
 
-/** "accepted", "relabelled to positive", ... of a decision or of a change that waits. */
+/** "accepted", "called event 2 ...", ... of a decision or of a change that waits. */
 export function actionWords({ action, event, payload = {}, target = null }) {
   const name = event ? `event ${eventName(event)}` : "an event";
   const frames = POINTS.filter((p) => Number.isInteger(payload[`${p}_frame`])).map((p) => `${p} to ${payload[`${p}_frame`]}`);
