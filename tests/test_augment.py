@@ -62,6 +62,18 @@ def test_mirroring_flips_about_half_of_the_faces() -> None:
     assert 70 < int(flipped.sum()) < 130
 
 
+def test_faces_may_all_be_enlarged_alike() -> None:
+    """Each is a window of the one picture, enlarged by the whole factor, wherever it lies."""
+    given = pictures(1, side=64).expand(20, -1, -1, -1)
+    varied = augment_faces(given, generator(), replace(STILL, zoom=2, resized=True))
+    big = nn.functional.interpolate(given[:1] / 255, scale_factor=2, mode="bilinear")
+    windows = big[0].unfold(1, 64, 1).unfold(2, 64, 1)  # (3, rows, columns, 64, 64)
+    for face in varied[:5]:
+        error = (windows - face[:, None, None]).abs().mean((0, 3, 4))
+        assert error.min() < 0.02 < error.median()
+    assert not torch.equal(varied[0], varied[1])
+
+
 def test_grey_faces_stay_grey() -> None:
     grey = pictures()[:, :1].expand(-1, 3, -1, -1)
     strong = FaceAugment(brightness=0.5, contrast=0.5, saturation=0.9)

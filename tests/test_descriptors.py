@@ -10,7 +10,13 @@ from micromimic.features import DESCRIPTORS, higo_top, hog_top, lbp_sip, lbp_top
 from micromimic.features.blocks import block_numbers
 from micromimic.features.reference import slow_gradients, slow_lbp_sip
 
-LENGTHS = {"lbp-top": 1200, "lbp-sip": 500, "hog-top": 1200, "higo-top": 1200}
+LENGTHS = {
+    "lbp-top": 1200,
+    "lbp-top-by-planes": 1200,
+    "lbp-sip": 500,
+    "hog-top": 1200,
+    "higo-top": 1200,
+}
 
 
 def clip(shape, seed=0, levels=256):

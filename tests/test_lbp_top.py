@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from micromimic.errors import InputError
-from micromimic.features import DESCRIPTORS, lbp_top
+from micromimic.features import DESCRIPTORS, lbp_top, lbp_top_by_planes
 from micromimic.features.reference import slow_lbp_top
 from micromimic.motion.tim import interpolate
 
@@ -121,3 +121,12 @@ def test_misuse_is_named():
         lbp_top(clip((10, 20, 20)), blocks=(0, 5))
     with pytest.raises(ValueError, match="1 or more"):
         lbp_top(clip((10, 20, 20)), radii=(1, 1, 0))
+
+
+def test_a_radius_a_plane_runs_along_both_axes_of_the_plane():
+    volume = clip((12, 45, 50), seed=5)
+    found = lbp_top_by_planes(volume, radii=(1, 2, 4)).reshape(25, 3, 16)
+    for plane, radius in enumerate((1, 2, 4)):
+        slow = slow_lbp_top(volume, radii=(radius, radius, radius)).reshape(25, 3, 16)
+        assert np.array_equal(found[:, plane], slow[:, plane])
+    assert not np.array_equal(found.ravel(), lbp_top(volume, radii=(1, 2, 4)))

@@ -22,6 +22,7 @@ class FaceAugment:
     Args:
         zoom: a crop is enlarged by up to this factor and a random window of it cut out: resizing
             and random cropping. 8 / 7 is 256 pixels cropped to 224.
+        resized: every crop is enlarged by the whole factor, as if all were resized to one size.
         rotation: degrees to either side.
         mirror: flip half of the crops left to right.
         brightness, contrast, saturation: factors between 1 - x and 1 + x. Grey crops stay grey.
@@ -33,6 +34,7 @@ class FaceAugment:
     brightness: float = 0.2
     contrast: float = 0.2
     saturation: float = 0.2
+    resized: bool = False
 
     def __post_init__(self) -> None:
         jitter = (self.brightness, self.contrast, self.saturation)
@@ -59,7 +61,7 @@ def augment_faces(
     settings = settings or FaceAugment()
     pictures = unit_range(faces)
     draw = _draws(len(pictures), 8, generator, pictures.device)
-    zoom = 1 + (settings.zoom - 1) * draw[0]
+    zoom = 1 + (settings.zoom - 1) * (torch.ones_like(draw[0]) if settings.resized else draw[0])
     angle = _both_ways(draw[1]) * math.radians(settings.rotation)
     sign = _sign(draw[2], settings.mirror)
     # the window stays within the enlarged picture: it has that much room to either side
