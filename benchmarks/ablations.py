@@ -16,7 +16,6 @@ that the first row trains with, so any other row can only lose there. Needs the 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -31,13 +30,12 @@ from micromimic.errors import MicromimicError
 from micromimic.evaluation.flow_maps import FlowMapSet, read_flow_maps
 from micromimic.evaluation.halves import development_rows
 from micromimic.evaluation.metrics import uar, uf1
-from micromimic.labels import EMOTIONS, Emotion
-from micromimic.models.learner import FitOptions, Samples
+from micromimic.labels import THREE
 from micromimic.models.svm import FlowSvm
 from micromimic.synthesis.maps import Faces, MapConfig, generate_maps
 from micromimic.synthesis.measured import MeasuredConfig, measured_maps
+from recognition import default_manifest  # puts tools/ on the path
 
-ROOT = Path(__file__).resolve().parents[1]
 Maps = NDArray[np.float32]
 Ask = Callable[[Maps], NDArray[np.floating]]
 
@@ -118,14 +116,14 @@ def all_rows() -> dict[str, Row]:
     return rows
 
 
-def draw(row: Row, faces: Faces, count: int, seed: int) -> tuple[Maps, list[Emotion]]:
+def draw(row: Row, faces: Faces, count: int, seed: int) -> tuple[Maps, list[str]]:
     """Training maps of a row: half of the drawn ones with stronger nuisances."""
     config = replace(MapConfig(faces=faces), **row.change)
     seen = round(count * row.measured)
     sizes = (count - seen - (count - seen) // 2, (count - seen) // 2)
     pieces, labels = [], []
     for number, size in enumerate(sizes):
-        part = [EMOTIONS[k % 3] for k in range(size)]
+        part = [THREE.names[k % 3] for k in range(size)]
         labels += part
         settings = config if number == 0 else config.harder()
         pieces.append(generate_maps(part, 2 * seed + number, settings))
@@ -138,50 +136,44 @@ def draw(row: Row, faces: Faces, count: int, seed: int) -> tuple[Maps, list[Emot
 
 
 @lru_cache(maxsize=3)
-def measured_pool(faces: Faces) -> tuple[Maps, list[Emotion]]:
+def measured_pool(faces: Faces) -> tuple[Maps, list[str]]:
     """1200 measured maps of own or mesh fields, or all 2400: minutes, so every row shares them."""
     if faces == "both":
         (maps, names), (more, further) = measured_pool("own"), measured_pool("mesh")
         return np.concatenate([maps, more]), names + further
-    labels: list[Emotion] = [EMOTIONS[k % 3] for k in range(300)]
+    labels: list[str] = [THREE.names[k % 3] for k in range(300)]
     config = MeasuredConfig(maps=MapConfig(faces=faces))
     # in pieces, so that 48 people take part
     pieces = [measured_maps(labels, seed, config).maps for seed in range(100, 104)]
     return np.concatenate(pieces), labels * len(pieces)
 
 
-def train(learner: str, maps: Maps, labels: list[Emotion], seed: int) -> Ask:
+def train(learner: str, maps: Maps, labels: list[str], seed: int) -> Ask:
     """A trained model, as a function of raw maps."""
     if learner == "svm":
-        one = np.full(len(labels), "synthetic")
-        targets = np.array([EMOTIONS.index(label) for label in labels])
-        fitted = FlowSvm().fit(Samples(maps, targets, one, one, one), FitOptions())
-        return fitted.scores
+        return FlowSvm().fit(maps, labels).scores
     # torch is needed for this learner only
     import torch  # noqa: PLC0415
 
-    from micromimic.training.fit import (  # noqa: PLC0415
-        MapSet,
-        TrainConfig,
-        mirrored_lengths,
-        train_network,
-    )
+    from weights.committee import mirrored_lengths, train_network  # noqa: PLC0415
+    from weights.config import FlowConfig  # noqa: PLC0415
+    from weights.flow_maps import MapSet  # noqa: PLC0415
 
     torch.set_num_threads(1)
-    network = train_network(MapSet(maps, tuple(labels)), TrainConfig(), seed)
+    network = train_network(MapSet(maps, tuple(labels)), FlowConfig(), seed)
     return lambda asked: mirrored_lengths(network, asked)
 
 
 def scores(truth: NDArray[np.str_], said: NDArray[np.floating]) -> tuple[float, float]:
     """UF1 and UAR."""
-    guess = np.asarray(EMOTIONS)[said.argmax(1)]
-    return uf1(truth, guess), uar(truth, guess)
+    guess = THREE.decode(said.argmax(1))
+    return uf1(truth, guess, THREE), uar(truth, guess, THREE)
 
 
 def measure_row(row: Row, options: argparse.Namespace, real: FlowMapSet, seed: int) -> list[float]:
     """UF1 own to mesh, mesh to own (not a number where left out); UF1 and UAR on the real half."""
     found = []
-    asked: list[Emotion] = [EMOTIONS[k % 3] for k in range(options.asked)]
+    asked: list[str] = [THREE.names[k % 3] for k in range(options.asked)]
     directions: tuple[tuple[Faces, Faces], ...] = (("own", "mesh"), ("mesh", "own"))
     for known, unknown in directions:
         if options.real_only:
@@ -196,14 +188,8 @@ def measure_row(row: Row, options: argparse.Namespace, real: FlowMapSet, seed: i
 @lru_cache(maxsize=64)
 def _asked_about(faces: Faces, count: int, seed: int) -> Maps:
     """Harder maps in the usual way, the same for every row."""
-    labels: list[Emotion] = [EMOTIONS[k % 3] for k in range(count)]
+    labels: list[str] = [THREE.names[k % 3] for k in range(count)]
     return generate_maps(labels, 900 + seed, MapConfig(faces=faces).harder())
-
-
-def default_manifest() -> Path:
-    """``shared`` beside the repository, or the folder that MICROMIMIC_SHARED names."""
-    shared = Path(os.environ.get("MICROMIMIC_SHARED", ROOT.parent / "shared"))
-    return shared / "data" / "flow_maps" / "manifest.csv"
 
 
 def development_half(manifest: Path) -> FlowMapSet:

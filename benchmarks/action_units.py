@@ -25,13 +25,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.datasets import casme2, samm
+from micromimic.datasets.databases import database
 from micromimic.datasets.tables import find_table
 from micromimic.errors import MicromimicError
 from micromimic.evaluation.flow_maps import read_flow_maps
 from micromimic.evaluation.halves import development_rows
 from micromimic.evaluation.spotting import match_events
-from micromimic.labels import EMOTIONS, Emotion
+from micromimic.labels import THREE
 from micromimic.models.action_units import SIDES, load_unit_model
 from micromimic.models.onnx import load_model
 from micromimic.pipelines.analyze import AnalyzeConfig, analyze
@@ -39,10 +39,10 @@ from micromimic.synthesis.maps import MapConfig
 from micromimic.synthesis.measured import measured_maps
 from micromimic.synthesis.recipes import COMBINATIONS
 from micromimic.synthesis.truth import read_truth
-from micromimic.training.units_fit import SIDED, TOLD, UnitTruth, truth_of, unit_maps
-from micromimic.training.units_score import UnitFigures, score_told
 from micromimic.types import UnitEvidence
-from recognition import default_manifest
+from recognition import default_manifest  # puts tools/ on the path
+from weights.units_maps import SIDED, TOLD, UnitTruth, truth_of, unit_maps
+from weights.units_score import UnitFigures, score_told
 
 SEED = 10_000
 """Faces and maps from here on are used in no training."""
@@ -52,9 +52,9 @@ COMMON = 0.4
 Told = Sequence[Sequence[UnitEvidence]]
 
 
-def usual_units() -> dict[Emotion, list[bool]]:
+def usual_units() -> dict[str, list[bool]]:
     """Which of ``TOLD`` act in at least `COMMON` of a class's recipes."""
-    told: dict[Emotion, list[bool]] = {}
+    told: dict[str, list[bool]] = {}
     for label, options in COMBINATIONS.items():
         total = sum(option.share for option in options)
         told[label] = [
@@ -115,7 +115,7 @@ def compare(
     line(name, len(maps), figures)
     usual = usual_units()
     classes = load_model().probabilities(maps).argmax(1)
-    common = np.array([usual[EMOTIONS[k]] for k in classes])
+    common = np.array([usual[THREE.names[k]] for k in classes])
     line("  control: the class's usual units", len(maps), score_told(truth, common, 0 * sides))
     return figures
 
@@ -131,7 +131,7 @@ def maps_table(count: int, measured: int) -> None:
             drawn = unit_maps(count, SEED, config)
             figures = compare(f"{faces} faces, {name}", drawn.maps, drawn.truth)
     if measured:
-        labels = [EMOTIONS[k % len(EMOTIONS)] for k in range(measured)]
+        labels = [THREE.names[k % len(THREE)] for k in range(measured)]
         rendered = measured_maps(labels, SEED)
         truth = truth_of(rendered.action_units, rendered.weights)
         figures = compare("measured on rendered pairs", rendered.maps, truth)
@@ -197,14 +197,13 @@ def read_codes(text: str) -> tuple[str, ...] | None:
 def codes_of(folder: Path) -> dict[tuple[str, str, str], tuple[str, ...]]:
     """Units by (dataset, subject, clip) of the official tables in a folder."""
     codes = {}
-    for database in (casme2, samm):
-        table = find_table(database.TABLE, database.LAYOUT, folder, sorted(folder.iterdir()))
+    for each in (database("casme2"), database("samm")):
+        table = find_table(each.table, each, folder, sorted(folder.iterdir()))
         for row in table.rows:
             number = int(re.sub(r"\D", "", row["subject"]))
             units = read_codes(row["action_units"])
             if units is not None:
-                subject = database.LAYOUT.subject_name(number)
-                codes[database.LAYOUT.dataset, subject, row["clip"]] = units
+                codes[each.name, each.subject_name(number), row["clip"]] = units
     return codes
 
 

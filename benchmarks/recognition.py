@@ -5,7 +5,7 @@
 Trains the flow model once a seed on synthetic maps only, then measures it on the flow maps of a
 manifest: all of them, each database, the half of the subjects that choices looked at
 (``development``), and the other half. Also the shipped weights, cosine to synthetic mean maps, and
-the majority of each database. ``--files`` takes models that `micromimic.training.flow` has written
+the majority of each database. ``--files`` takes models that `python tools/weights flow` has written
 instead of training (about five minutes a seed). Intervals are 95 % over subjects. Training needs
 the extras ``train`` and ``faces3d``.
 """
@@ -36,6 +36,7 @@ from micromimic.models.onnx import load_model
 from micromimic.models.registry import create
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT / "tools"))  # what trains the weights that ship
 
 
 def default_manifest() -> Path:
@@ -60,12 +61,12 @@ def trained(seeds: int, folder: Path) -> Iterator[Path]:
     # torch is needed for training only
     import torch  # noqa: PLC0415
 
-    from micromimic.training.fit import TrainConfig  # noqa: PLC0415
-    from micromimic.training.flow import train_flow  # noqa: PLC0415
+    from weights.config import FlowConfig  # noqa: PLC0415
+    from weights.flow import train_flow  # noqa: PLC0415
 
     torch.set_num_threads(1)
     for seed in range(seeds):
-        yield train_flow(folder / f"{seed}.onnx", TrainConfig(seed=seed))
+        yield train_flow(folder / f"{seed}.onnx", FlowConfig(seed=seed))
 
 
 def show(name: str, table: list[Scores]) -> None:

@@ -33,24 +33,23 @@ from numpy.typing import NDArray
 from micromimic.errors import MicromimicError, ModelError
 from micromimic.evaluation.flow_maps import FlowMapSet, read_flow_maps
 from micromimic.evaluation.halves import development_rows
-from micromimic.evaluation.predictions import Prediction
-from micromimic.evaluation.reliability import COVERAGE
-from micromimic.evaluation.selective import (
-    calibration_error,
+from micromimic.evaluation.metrics import calibration_error, reliability_bins
+from micromimic.evaluation.predictions import Predictions
+from micromimic.evaluation.reliability import (
+    COVERAGE,
     calibration_interval,
     gain_at,
     lead_of,
-    reliability_bins,
     risk_area,
 )
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 from micromimic.models.learner import softmax
 from micromimic.models.onnx import SHIPPED, FlowModel, load_model
 from micromimic.models.preprocess import center, mirror
 from recognition import default_manifest
 
 if TYPE_CHECKING:
-    from micromimic.training.fit import TrainConfig
+    from weights.config import FlowConfig
 
 Array = NDArray[np.float64]
 Ask = Callable[[NDArray[np.float32]], Array]
@@ -79,7 +78,7 @@ def show(name: str, data: FlowMapSet, model: FlowModel) -> list[float]:
     error = calibration_interval(data.labels, p, data.subjects)
     gain = gain_at(data.labels, p, data.subjects, COVERAGE)
     sure = lead_of(p) >= model.calibration.margin
-    right = np.asarray(EMOTIONS)[p.argmax(1)] == data.labels
+    right = THREE.decode(p.argmax(1)) == data.labels
     held = float(right[sure].mean()) if sure.any() else float("nan")
     print(
         f"{name:22s} {width:.3f} {_range(error, '.3f')}  {mass:.3f}  {sure.mean():4.0%} {held:4.0%}"
@@ -106,9 +105,9 @@ def opened(files: Sequence[Path]) -> Iterator[FlowModel]:
         yield model
 
 
-def trained(config: TrainConfig, seeds: int) -> Iterator[FlowModel]:
+def trained(config: FlowConfig, seeds: int) -> Iterator[FlowModel]:
     """One model a seed."""
-    from micromimic.training.flow import train_flow  # noqa: PLC0415 - needs torch
+    from weights.flow import train_flow  # noqa: PLC0415 - needs torch
 
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(seeds):
@@ -142,24 +141,10 @@ def draw(data: FlowMapSet, model: FlowModel, out: Path) -> None:
     """Write the two figures."""
     from micromimic.reports.figures import coverage_figure, reliability_figure  # noqa: PLC0415
 
-    rows = []
-    for k, chances in enumerate(model.probabilities(data.maps)):
-        dataset = str(data.datasets[k])
-        subject = str(data.subjects[k]).removeprefix(f"{dataset}/")
-        negative, positive, surprise = (float(value) for value in chances)
-        truth = next(name for name in EMOTIONS if name == data.labels[k])
-        rows.append(
-            Prediction(
-                dataset,
-                subject,
-                str(data.clips[k]),
-                0,
-                0,
-                truth,
-                EMOTIONS[int(chances.argmax())],
-                (negative, positive, surprise),
-            )
-        )
+    pairs = zip(data.datasets.tolist(), data.subjects.tolist(), strict=True)
+    subjects = [who.removeprefix(f"{dataset}/") for dataset, who in pairs]
+    p = model.probabilities(data.maps)
+    rows = Predictions.of(data.datasets, subjects, data.clips, data.labels, p, labels=THREE)
     for path in (*reliability_figure(rows, out / "reliability", title=model.info.name),
                  *coverage_figure(rows, out / "coverage", title=model.info.name)):  # fmt: skip
         print(path)
@@ -170,7 +155,7 @@ def orders_of(ask: Ask, maps: NDArray[np.float32]) -> tuple[Array, dict[str, Arr
     data, turned = center(maps), mirror(center(maps))
     one, other = ask(data), ask(turned)
     p = (one + other) / 2
-    named = np.eye(len(EMOTIONS))[p.argmax(1)]
+    named = np.eye(len(THREE))[p.argmax(1)]
     copies = [
         (ask(_shifted(data, dx, dy)) + ask(_shifted(turned, -dx, dy))) / 2
         for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1))
@@ -194,14 +179,14 @@ def _shifted(maps: NDArray[np.float32], dx: int, dy: int) -> NDArray[np.float32]
     return np.ascontiguousarray(wide[:, :, 2 + dy : 2 + dy + side, 2 + dx : 2 + dx + side])
 
 
-def study(data: FlowMapSet, config: TrainConfig) -> None:
+def study(data: FlowMapSet, config: FlowConfig) -> None:
     """Print the area under the risk-coverage curve for each order."""
     import torch  # noqa: PLC0415 - needed here only
 
     from micromimic.synthesis.maps import MapConfig  # noqa: PLC0415
-    from micromimic.training.committee import drawn_lessons, train_model  # noqa: PLC0415
-    from micromimic.training.fit import synthetic_set  # noqa: PLC0415
     from micromimic.training.flow_weights import read_flow_capsnet  # noqa: PLC0415
+    from weights.committee import train_model  # noqa: PLC0415
+    from weights.flow_maps import even_maps, lessons_of  # noqa: PLC0415
 
     temperature = load_model().calibration.temperature
 
@@ -214,8 +199,8 @@ def study(data: FlowMapSet, config: TrainConfig) -> None:
 
     columns: dict[str, dict[str, float]] = {}
     for known, unknown in (("own", "mesh"), ("mesh", "own")):
-        network = train_model(drawn_lessons(config, known), config)  # type: ignore[arg-type]
-        asked = synthetic_set(config.validation, 910_000, MapConfig(faces=unknown).harder())  # type: ignore[arg-type]
+        network = train_model(lessons_of(config, drawn=known), config)  # type: ignore[arg-type]
+        asked = even_maps(config.validation, 910_000, MapConfig(faces=unknown).harder())  # type: ignore[arg-type]
         p, orders = orders_of(asker(network), asked.maps)
         columns[f"{known}, asked {unknown}"] = {
             name: risk_area(asked.labels, p, order) for name, order in orders.items()
@@ -232,14 +217,14 @@ def study(data: FlowMapSet, config: TrainConfig) -> None:
         print(f"{name:26s} " + "  ".join(f"{part[name]:22.3f}" for part in columns.values()))
 
 
-def _config(options: argparse.Namespace) -> TrainConfig:
+def _config(options: argparse.Namespace) -> FlowConfig:
     import torch  # noqa: PLC0415 - training only
 
-    from micromimic.training.fit import TrainConfig  # noqa: PLC0415
+    from weights.config import FlowConfig  # noqa: PLC0415
 
     torch.set_num_threads(1)
     asked = {"maps": options.maps, "epochs": options.epochs}
-    return replace(TrainConfig(), **{name: n for name, n in asked.items() if n is not None})
+    return replace(FlowConfig(), **{name: n for name, n in asked.items() if n is not None})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,32 +12,23 @@ pytest.importorskip("sklearn", reason="scikit-learn is in the train extra")
 import torch
 from sklearn.metrics import f1_score, precision_recall_fscore_support, roc_auc_score
 
+from micromimic.evaluation.metrics import BINS, bins_of, calibration_error
 from micromimic.face.units import UNIT_NAMES
 from micromimic.models.action_units import NEVER, UnitCalibration, UnitScores, load_unit_model
 from micromimic.synthesis.maps import MapConfig, draw_maps
-from micromimic.training import units
-from micromimic.training.units_export import build_units_onnx
-from micromimic.training.units_fit import (
-    SIDED,
-    TOLD,
-    UnitMaps,
-    UnitTrainConfig,
-    UnitTruth,
-    said_of,
-    train_units,
-    truth_of,
-    unit_maps,
-)
-from micromimic.training.units_score import (
+from weights.__main__ import main
+from weights.config import UnitConfig
+from weights.units_maps import SIDED, TOLD, UnitMaps, UnitTruth, truth_of, unit_maps
+from weights.units_network import build_units_onnx, said_of, train_units
+from weights.units_score import (
     Asked,
     calibrate_units,
-    calibration_gap,
     joined,
     score_told,
     score_units,
 )
 
-TINY = UnitTrainConfig(seed=3, maps=384, epochs=2)
+TINY = UnitConfig(seed=3, maps=384, epochs=2)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +118,7 @@ def test_calibration_finds_the_curve_and_the_best_threshold():
     assert found.slope == pytest.approx([0.6] * len(TOLD), abs=0.05)
     assert found.offset == pytest.approx([-0.5] * len(TOLD), abs=0.1)
     p = found.probabilities(logits)
-    assert calibration_gap(p, acts) < 0.01
+    assert calibration_error(bins_of(p.ravel(), acts.ravel(), BINS, "width")) < 0.01
     for k in range(len(TOLD)):
         best = max(f1_score(acts[:, k], p[:, k] >= level) for level in np.arange(0.2, 0.81, 0.05))
         assert f1_score(acts[:, k], p[:, k] >= found.threshold[k]) >= best - 0.002
@@ -192,20 +183,40 @@ def test_the_file_says_what_the_network_says(few, network, tmp_path):
 def test_the_command_writes_a_model_and_its_card(tmp_path, capsys):
     out = tmp_path / "units.onnx"
     assert (
-        units.main(["--out", str(out), "--maps", "600", "--validation", "2000", "--epochs", "1"])
+        main(
+            [
+                "action-units",
+                "--out",
+                str(out),
+                "--maps",
+                "600",
+                "--validation",
+                "2000",
+                "--epochs",
+                "1",
+                "--without",
+                "samm",
+            ]
+        )
         == 0
     )
     assert capsys.readouterr().out.split() == [str(out), str(out.with_suffix(".md"))]
     card = out.with_suffix(".md").read_text(encoding="utf-8")
     assert "--seed 0" in card
     assert "--maps 600" in card
-    assert card.count("| AU ") == len(TOLD)
-    assert load_unit_model(out).info.trained_on.startswith("synthetic motion only (600 maps")
+    assert "--without samm" in card
+    # the other table knows nothing of these two, so they are not told, and cannot be scored
+    assert card.count("| AU ") == len(TOLD) - 2
+    assert {"| AU 20 ", "| AU 23 "}.isdisjoint(line[:8] for line in card.splitlines())
+    model = load_unit_model(out)
+    assert model.info.trained_on == "synthetic motion only (600 maps, seed 0, recipes: casme2)"
+    never = [model.calibration.threshold[TOLD.index(unit)] for unit in ("20", "23")]
+    assert never == [NEVER, NEVER]
 
 
 def test_the_command_refuses_too_little(tmp_path):
     with pytest.raises(SystemExit) as ended:
-        units.main(["--out", str(tmp_path / "u.onnx"), "--maps", "10"])
+        main(["action-units", "--out", str(tmp_path / "u.onnx"), "--maps", "10"])
     assert ended.value.code == 2
 
 

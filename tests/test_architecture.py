@@ -12,6 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "micromimic"
 FILES = sorted(p for p in SOURCE.rglob("*.py"))
+TOOLS = ROOT / "tools"
+TOOL_FILES = sorted(TOOLS.rglob("*.py"))
 TORCH = {"torch", "torchvision"}
 MAY_USE_TORCH = (
     "training/",
@@ -103,6 +105,13 @@ def test_torch_stays_in_training(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_the_package_knows_nothing_of_its_tools(file: Path) -> None:
+    """What makes the shipped weights needs the package, never the other way round."""
+    names = {name.split(".")[0] for name in imported(ast.parse(file.read_text("utf-8")), "")}
+    assert not names & {"tools", *(p.stem for p in TOOLS.iterdir())}
+
+
+@pytest.mark.parametrize("file", [*FILES, *TOOL_FILES], ids=lambda p: str(p.relative_to(ROOT)))
 def test_functions_stay_small(file: Path) -> None:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

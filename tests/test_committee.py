@@ -17,15 +17,15 @@ pytestmark = pytest.mark.needs("train")
 
 @pytest.fixture(scope="module")
 def config():
-    from micromimic.training.fit import TrainConfig
+    from weights.config import FlowConfig
 
-    return TrainConfig(seed=5, maps=300, measured=0, epochs=4, teachers=3, lessons=12)
+    return FlowConfig(seed=5, maps=300, measured=0, epochs=4, teachers=3, lessons=12)
 
 
 def test_each_teacher_has_maps_of_its_own_and_shares_the_rest(config) -> None:
-    from micromimic.training.committee import drawn_lessons
+    from weights.flow_maps import lessons_of
 
-    lessons = drawn_lessons(replace(config, measured=90), "mesh")
+    lessons = lessons_of(replace(config, measured=90), drawn="mesh")
     assert [len(part.maps) for part in lessons.own] == [300, 300, 300]
     assert len(lessons.all().maps) == len(lessons.all().labels) == 990
     every = {row.tobytes() for row in lessons.all().maps}
@@ -38,7 +38,7 @@ def test_each_teacher_has_maps_of_its_own_and_shares_the_rest(config) -> None:
 
 
 def test_maps_follow_from_the_seed(config) -> None:
-    from micromimic.training.committee import lessons_of
+    from weights.flow_maps import lessons_of
 
     one, again = lessons_of(config), lessons_of(config)
     assert np.array_equal(one.all().maps, again.all().maps)
@@ -48,8 +48,8 @@ def test_maps_follow_from_the_seed(config) -> None:
 
 
 def test_the_network_learns_the_mean_of_its_teachers_and_no_class(config) -> None:
-    from micromimic.training.committee import distil, lessons_of
-    from micromimic.training.fit import mirrored_lengths, train_network
+    from weights.committee import distil, mirrored_lengths, train_network
+    from weights.flow_maps import lessons_of
 
     lessons = lessons_of(config)
     teachers = [train_network(lessons.of(k), config, seed=k) for k in range(3)]
@@ -69,9 +69,9 @@ def test_the_network_learns_the_mean_of_its_teachers_and_no_class(config) -> Non
 def test_one_teacher_is_the_network(config) -> None:
     import torch
 
-    from micromimic.training.committee import lessons_of, train_model
-    from micromimic.training.fit import train_network
     from micromimic.training.sampling import derive_seed
+    from weights.committee import train_model, train_network
+    from weights.flow_maps import lessons_of
 
     alone = replace(config, teachers=1)
     lessons = lessons_of(alone)
@@ -84,7 +84,7 @@ def test_one_teacher_is_the_network(config) -> None:
 def test_what_is_seen_of_a_mirrored_map_is_mirrored() -> None:
     import torch
 
-    from micromimic.training.fit import mirrored, seen
+    from weights.committee import mirrored, seen
 
     maps = center(generate_maps(["positive", "surprise"], seed=3))
     torch.testing.assert_close(mirrored(seen(maps)), seen(mirror(maps)), atol=1e-5, rtol=0)

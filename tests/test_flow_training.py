@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from micromimic.models.regions import vote_centres
 from micromimic.synthesis.maps import generate_maps
 from micromimic.training.calibrate import calibrate
 
+TOOLS = Path(__file__).resolve().parents[1] / "tools"
 TINY = {
     "seed": 3,
     "maps": 256,
@@ -41,11 +43,11 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model trained for a few seconds."""
     pytest.importorskip("torch", reason="torch is in the train extra")
     pytest.importorskip("onnx", reason="onnx is in the train extra")
-    from micromimic.training.fit import TrainConfig
-    from micromimic.training.flow import train_flow
+    from weights.config import FlowConfig
+    from weights.flow import train_flow
 
     out = tmp_path_factory.mktemp("tiny") / "model.onnx"
-    return train_flow(out, TrainConfig(**TINY))
+    return train_flow(out, FlowConfig(**TINY))
 
 
 # --- calibration ---
@@ -78,10 +80,10 @@ def test_margin_is_none_when_all_is_right_and_one_when_nothing_is() -> None:
 def test_training_is_deterministic_to_the_byte(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="torch is in the train extra")
     pytest.importorskip("onnx", reason="onnx is in the train extra")
-    from micromimic.training.fit import TrainConfig
-    from micromimic.training.flow import train_flow
+    from weights.config import FlowConfig
+    from weights.flow import train_flow
 
-    config = TrainConfig(**TINY | {"maps": 96, "epochs": 1, "lessons": 1, "validation": 60})
+    config = FlowConfig(**TINY | {"maps": 96, "epochs": 1, "lessons": 1, "validation": 60})
     first, again = (train_flow(tmp_path / f"{name}.onnx", config) for name in ("first", "again"))
     assert again.read_bytes() == first.read_bytes()
 
@@ -184,7 +186,7 @@ def test_foreign_models_are_told(tiny: Path, tmp_path: Path, change: str) -> Non
     onnx.helper.set_model_props(model, keep)
     file = tmp_path / "foreign.onnx"
     file.write_bytes(model.SerializeToString())
-    with pytest.raises(ModelError, match="expected a") as caught:
+    with pytest.raises(ModelError, match="expected (a|input maps)") as caught:
         load_model(file)
     assert "\n" not in str(caught.value)
 
@@ -216,25 +218,27 @@ def test_a_model_of_another_shape_is_told(tmp_path: Path) -> None:
 
 
 def test_training_without_torch_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    from micromimic.training import extra, flow
+    from micromimic.models import registry
+    from weights.__main__ import main
 
-    monkeypatch.setattr(extra, "find_spec", lambda name: None)
+    monkeypatch.setattr(registry, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"micromimic\[train\]"):
-        extra.require_extra()
-    assert flow.main(["--out", "x.onnx"]) == 1
+        registry.require_extra()
+    for model in ("flow", "action-units"):
+        assert main([model, "--out", "x.onnx"]) == 1
 
 
 def test_the_command_imports_without_torch(tmp_path: Path) -> None:
-    """`python -m micromimic.training.flow` must get as far as saying what is missing."""
+    """`python tools/weights` must get as far as saying what is missing."""
     (tmp_path / "torch.py").write_text("raise ImportError('hidden')")
-    code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import micromimic.training.flow as f;"
-        "import micromimic.models.onnx; print('torch' in sys.modules)"
-    )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+        [sys.executable, str(TOOLS / "weights"), "flow", "--help"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert done.stdout.strip() == "False"
+    assert "--without {casme2,samm}" in done.stdout
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
@@ -247,8 +251,9 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 
 def test_usage_errors_exit_2() -> None:
-    from micromimic.training import flow
+    from weights.__main__ import main
 
-    with pytest.raises(SystemExit) as caught:
-        flow.main(["--out", "x.onnx", "--maps", "3"])
-    assert caught.value.code == 2
+    for wrong in (["--maps", "3"], ["--epochs", "x"], ["--without", "smic"]):
+        with pytest.raises(SystemExit) as caught:
+            main(["flow", "--out", "x.onnx", *wrong])
+        assert caught.value.code == 2

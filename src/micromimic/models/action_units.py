@@ -1,7 +1,7 @@
 """Which facial action units (AUs) a movement looks like: a small network on the flow map.
 
 Evidence for a coder, not a coding: it is trained on synthetic motion alone, as the shipped
-flow-capsnet is (`training.units`), and tells the units of the Facial Action Coding System that the
+flow-capsnet is (``tools/weights``), and tells the units of the Facial Action Coding System that the
 annotation tables of micro-expression databases name.
 
 An ONNX file holds the graph and, under ``models.runtime.METADATA_KEY``, its description as JSON:
@@ -40,7 +40,7 @@ SIDES: Final[tuple[Side, ...]] = ("both", "left", "right")
 """Order of the last axis of ``sides``; a mirrored face exchanges the last two."""
 
 _CERTAIN: Final = 1.0 - 1e-9
-_REMEDY: Final = "pass a file that `python -m micromimic.training.units` wrote"
+_REMEDY: Final = "pass a file that `python tools/weights action-units` wrote"
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def load_unit_model(path: Path | None = None) -> UnitModel:
     """Open a model of action units.
 
     Args:
-        path: an ONNX file that ``python -m micromimic.training.units`` wrote; None opens the
+        path: an ONNX file that ``python tools/weights action-units`` wrote; None opens the
             shipped one.
 
     Raises:

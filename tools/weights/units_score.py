@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score, precision_recall_curve, roc_auc_score
+from sklearn.metrics import (
+    f1_score,
+    precision_recall_curve,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
 
 from micromimic.models.action_units import NEVER, UnitCalibration, UnitScores
 from micromimic.synthesis.maps import Faces, MapConfig
-from micromimic.training.progress import Report
-from micromimic.training.units_fit import (
-    SIDED,
-    TOLD,
-    UnitNet,
-    UnitTrainConfig,
-    UnitTruth,
-    said_of,
-    train_units,
-    unit_maps,
-    unit_training_maps,
-)
+from weights.config import UnitConfig
+from weights.loop import Report
+from weights.units_maps import SIDED, TOLD, UnitTruth, unit_maps, unit_training_maps
+from weights.units_network import UnitNet, said_of, train_units
 
 LOWEST: Final = 0.2
 HIGHEST: Final = 0.8
@@ -35,42 +33,29 @@ _ACROSS: Final = 700_000
 _OWN: Final = 800_000
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """What a network said of maps, and what is in them."""
 
     said: UnitScores
     truth: UnitTruth
 
-    def take(self, rows: NDArray[np.bool_]) -> Asked:
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.integer]) -> Asked:
         """These maps only."""
         said = UnitScores(self.said.presence[rows], self.said.sides[rows], self.said.shares[rows])
         return Asked(said, self.truth.take(rows))
 
 
-def ask(network: UnitNet, count: int, seed: int, settings: MapConfig) -> Asked:
-    """Draw maps and hear the network."""
-    maps = unit_maps(count, seed, settings)
-    return Asked(said_of(network, maps.maps), maps.truth)
-
-
-def joined(parts: list[Asked]) -> Asked:
+def joined(parts: Sequence[Asked]) -> Asked:
     """Several sets as one, their maps taking turns if they are of one length."""
-    order = np.argsort(
-        np.concatenate([np.arange(len(p.truth.presence)) for p in parts]), kind="stable"
+    said, truth = (
+        [np.concatenate(column) for column in zip(*columns, strict=True)]
+        for columns in zip(*parts, strict=True)
     )
-
-    def join(arrays: list[NDArray[np.generic]]) -> NDArray[np.generic]:
-        return np.concatenate(arrays)[order]
-
-    said = (join([p.said[k] for p in parts]) for k in range(3))
-    truth = (
-        join([getattr(p.truth, name) for p in parts]) for name in ("presence", "sides", "shares")
-    )
-    return Asked(UnitScores(*said), UnitTruth(*truth))  # type: ignore[arg-type]
+    turns = np.concatenate([np.arange(len(part.truth.presence)) for part in parts])
+    return Asked(UnitScores(*said), UnitTruth(*truth)).take(np.argsort(turns, kind="stable"))
 
 
-def across_sources(config: UnitTrainConfig, report: Report | None = None) -> tuple[Asked, Asked]:
+def across_sources(config: UnitConfig, report: Report | None = None) -> tuple[Asked, Asked]:
     """What networks say about faces of a source that they were not trained on.
 
     Two networks are trained, each on half as many maps of one source, and each is asked about
@@ -81,32 +66,34 @@ def across_sources(config: UnitTrainConfig, report: Report | None = None) -> tup
     """
     half = replace(config, maps=config.maps // 2)
     directions: tuple[tuple[Faces, Faces], ...] = (("own", "mesh"), ("mesh", "own"))
-    parts = []
+    parts: list[Asked] = []
     for known, unknown in directions:
         network = train_units(unit_training_maps(half, known, report), half, report)
-        for number, settings in enumerate((MapConfig(), MapConfig().harder())):
-            seed = _ACROSS + 2 * config.seed + number
-            parts.append(
-                ask(network, config.validation // 2, seed, replace(settings, faces=unknown))
-            )
+        parts += _ask(network, config, _ACROSS, config.validation // 2, unknown).values()
     everything = joined(parts)
     # classes take turns by threes and the four sets by fours: twelve rows hold all kinds
     first = np.arange(len(everything.truth.presence)) // 12 % 2 == 0
     return everything.take(first), everything.take(~first)
 
 
-def own_faces(network: UnitNet, config: UnitTrainConfig) -> dict[str, Asked]:
+def own_faces(network: UnitNet, config: UnitConfig) -> dict[str, Asked]:
     """What the finished network says about new maps of the sources that it was trained on."""
-    return {
-        name: ask(network, config.validation, _OWN + 2 * config.seed + number, settings)
-        for number, (name, settings) in enumerate(
-            (("plain", MapConfig()), ("harder", MapConfig().harder()))
-        )
-    }
+    return _ask(network, config, _OWN, config.validation, "both")
 
 
-@dataclass(frozen=True)
-class UnitRow:
+def _ask(
+    network: UnitNet, config: UnitConfig, first: int, count: int, faces: Faces
+) -> dict[str, Asked]:
+    """What a network says of new maps, plain and harder ones."""
+    plain = MapConfig(faces=faces, recipes=config.recipes)
+    asked = {}
+    for number, (name, maps) in enumerate((("plain", plain), ("harder", plain.harder()))):
+        drawn = unit_maps(count, first + 2 * config.seed + number, maps)
+        asked[name] = Asked(said_of(network, drawn.maps), drawn.truth)
+    return asked
+
+
+class UnitRow(NamedTuple):
     """How well one unit is told; sides is NaN for units of the midline."""
 
     unit: str
@@ -118,8 +105,7 @@ class UnitRow:
     sides: float
 
 
-@dataclass(frozen=True)
-class UnitFigures:
+class UnitFigures(NamedTuple):
     """Scores of one set of maps.
 
     Args:
@@ -141,15 +127,20 @@ class UnitFigures:
 def calibrate_units(asked: Asked) -> UnitCalibration:
     """Probabilities by logistic regression of each unit's logit (Platt), thresholds by F1.
 
-    A unit that is not `WORTH_TELLING` gets the threshold 1, which no probability reaches.
+    A unit that is not `WORTH_TELLING`, or acts nowhere, gets the threshold 1, which no probability
+    reaches.
 
     Args:
-        asked: about faces that were not trained on; every unit must act somewhere, and somewhere
-            not.
+        asked: about faces that were not trained on.
     """
     slopes, offsets, thresholds = [], [], []
     for k in range(len(TOLD)):
         logits, acts = asked.said.presence[:, k], asked.truth.presence[:, k]
+        if not acts.any():
+            slopes.append(1.0)
+            offsets.append(0.0)
+            thresholds.append(NEVER)
+            continue
         fitted = LogisticRegression(C=1e3).fit(logits[:, None], acts)
         slopes.append(round(float(fitted.coef_[0, 0]), 4))
         offsets.append(round(float(fitted.intercept_[0]), 4))
@@ -183,60 +174,27 @@ def score_told(
         sides: (n, sided) 0 both, 1 left, 2 right; counted where the unit acts and is told.
         probabilities: (n, units) for the area under the ROC curve, which is NaN without them.
     """
-    rows, counts = [], np.zeros(3)
-    known = np.zeros(truth.sides.shape, bool)
-    right = sides == truth.sides
-    for k, unit in enumerate(TOLD):
-        acts = truth.presence[:, k]
-        hits, extra = (told[:, k] & acts).sum(), (told[:, k] & ~acts).sum()
-        counts += hits, extra, acts.sum() - hits
-        if not acts.any():
-            continue
-        where = float("nan")
-        if unit in SIDED:
-            s = SIDED.index(unit)
-            known[:, s] = told[:, k] & acts
-            where = float(right[known[:, s], s].mean()) if known[:, s].any() else float("nan")
-        auc = float("nan")
-        if probabilities is not None and not acts.all():
-            auc = float(roc_auc_score(acts, probabilities[:, k]))
-        rows.append(
-            UnitRow(
-                unit=unit,
-                n=int(acts.sum()),
-                precision=float(hits / max(hits + extra, 1)),
-                recall=float(hits / acts.sum()),
-                f1=float(2 * hits / (hits + extra + acts.sum())),
-                auc=auc,
-                sides=where,
-            )
-        )
+    acts, nan = truth.presence, float("nan")
+    where = [TOLD.index(unit) for unit in SIDED]
+    known, right = (told & acts)[:, where], sides == truth.sides
+    each = precision_recall_fscore_support(acts, told, average=None, zero_division=0.0)
+    rows = []
+    for k in np.flatnonzero(acts.any(0)).tolist():
+        precision, recall, f1, n = (score[k] for score in each)
+        column = where.index(k) if k in where else 0
+        seen = right[known[:, column] & (k in where), column]
+        auc = nan
+        if probabilities is not None and not acts[:, k].all():
+            auc = roc_auc_score(acts[:, k], probabilities[:, k])
+        sided = float(seen.mean()) if seen.size else nan
+        rows.append(UnitRow(TOLD[k], int(n), precision, recall, f1, float(auc), sided))
     kinds = [right[known & (truth.sides == side)] for side in range(3)]
     aucs = [row.auc for row in rows if not np.isnan(row.auc)]
     return UnitFigures(
         rows=tuple(rows),
-        micro_f1=float(2 * counts[0] / max(2 * counts[0] + counts[1] + counts[2], 1)),
-        macro_f1=float(np.mean([row.f1 for row in rows])) if rows else float("nan"),
-        macro_auc=float(np.mean(aucs)) if aucs else float("nan"),
-        side_accuracy=float(right[known].mean()) if known.any() else float("nan"),
+        micro_f1=float(f1_score(acts, told, average="micro", zero_division=0.0)),
+        macro_f1=float(np.mean([row.f1 for row in rows])) if rows else nan,
+        macro_auc=float(np.mean(aucs)) if aucs else nan,
+        side_accuracy=float(right[known].mean()) if known.any() else nan,
         side_balanced=float(np.mean([kind.mean() for kind in kinds if kind.size])),
     )
-
-
-def calibration_gap(
-    probabilities: NDArray[np.floating], presence: NDArray[np.bool_], bins: int = 10
-) -> float:
-    """Expected calibration error over all units together, in equal-width bins.
-
-    Args:
-        probabilities: (n, units).
-        presence: (n, units) truth.
-        bins: how many.
-
-    >>> calibration_gap(np.array([[0.8], [0.8]]), np.array([[True], [False]])).__round__(3)
-    0.3
-    """
-    p, acts = probabilities.ravel(), presence.ravel()
-    place = np.minimum((p * bins).astype(int), bins - 1)
-    inside = [place == number for number in np.unique(place)]
-    return float(sum(abs(p[one].mean() - acts[one].mean()) * one.mean() for one in inside))

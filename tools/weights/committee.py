@@ -1,0 +1,184 @@
+"""Several networks learn classes; the one that ships learns what they say together.
+
+Networks that start from other weights and other drawn maps err on other maps, and their mean errs
+less than each. One network of the same size that is fitted to that mean, with no classes to fit,
+keeps what the mean gained: Hinton, Vinyals and Dean, *Distilling the knowledge in a neural network*
+(arXiv:1503.02531).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from micromimic.labels import THREE
+from micromimic.models.balance import Balance
+from micromimic.models.capsules import margin_loss
+from micromimic.models.flow_capsnet import FlowCapsNet
+from micromimic.models.preprocess import center, mirror
+from micromimic.synthesis.maps import Faces, MapConfig
+from micromimic.training.sampling import derive_seed
+from weights.config import FlowConfig
+from weights.flow_maps import Lessons, MapSet, even_maps, lessons_of
+from weights.loop import Report, Steps, fit
+
+
+def train_model(lessons: Lessons, config: FlowConfig, report: Report | None = None) -> FlowCapsNet:
+    """Teachers, and the network that learns from them.
+
+    Args:
+        lessons: a set for each teacher, and what all of them see.
+        config: settings; with a single teacher there is nothing to be learnt from others, and it
+            is the network.
+        report: told of each step.
+
+    Returns:
+        The network in evaluation mode.
+    """
+    count = len(lessons.own)
+    teachers = []
+    for number in range(count):
+
+        def steps(done: int, total: int, number: int = number) -> None:
+            if report:
+                report("teachers", number * total + done, count * total)
+
+        seed = derive_seed(config.seed, number)
+        teachers.append(train_network(lessons.of(number), config, seed, steps))
+    if count == 1:
+        return teachers[0]
+    return distil(teachers, lessons.all().maps, config, report and partial(report, "lessons"))
+
+
+def train_network(
+    data: MapSet, config: FlowConfig, seed: int, report: Steps | None = None
+) -> FlowCapsNet:
+    """Fit a network to classes; the seed decides initial weights and order."""
+    targets = torch.from_numpy(data.targets)
+    return _fit(seen(data.maps), targets, margin_loss, config, seed, config.epochs, report)
+
+
+def distil(
+    teachers: Sequence[FlowCapsNet],
+    maps: NDArray[np.float32],
+    config: FlowConfig,
+    report: Steps | None = None,
+) -> FlowCapsNet:
+    """One network that says of these maps what the teachers say on average.
+
+    Args:
+        teachers: trained on balanced maps.
+        maps: (n, 3, 28, 28) raw; no class is needed.
+        config: settings.
+        report: told (steps done, steps in all).
+
+    Returns:
+        The network in evaluation mode; its loss was the mean squared error of class lengths.
+    """
+    inputs = seen(maps)
+    with torch.inference_mode():
+        said = [_said(teachers, piece) for piece in torch.split(inputs, 1000)]
+    wanted, seed = torch.cat(said).clone(), derive_seed(config.seed, len(teachers))
+    return _fit(inputs, wanted, nn.functional.mse_loss, config, seed, config.lessons, report)
+
+
+def across_faces(
+    config: FlowConfig, seed: int, report: Report | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """What the network says about faces of a kind it was not trained on.
+
+    Two networks are trained as the shipped one is, each on drawn maps of one source of faces, and
+    each is asked about harder maps of the other source: the nearest thing to real faces that
+    synthetic ones allow.
+
+    Args:
+        config: settings.
+        seed: of the maps asked about.
+        report: told of each step.
+
+    Returns:
+        (n, 3) class lengths and (n,) class numbers, the two directions taking turns.
+    """
+    directions: tuple[tuple[Faces, Faces], ...] = (("own", "mesh"), ("mesh", "own"))
+    lengths, targets = [], []
+    for known, unknown in directions:
+        network = train_model(lessons_of(config, report, drawn=known), config, report)
+        settings = MapConfig(faces=unknown, recipes=config.recipes).harder()
+        asked = even_maps(config.validation, seed, settings)
+        lengths.append(mirrored_lengths(network, asked.maps))
+        targets.append(asked.targets)
+    return (
+        np.stack(lengths, axis=1).reshape(-1, len(THREE)),
+        np.stack(targets, axis=1).reshape(-1),
+    )
+
+
+def seen(maps: NDArray[np.float32]) -> Tensor:
+    """(n, 2, 28, 28) what a balanced network sees of raw maps.
+
+    Balancing learns nothing, and a mirrored map's is the mirrored one: once is enough.
+    """
+    balance = Balance()
+    with torch.inference_mode():
+        pieces = [balance(piece) for piece in torch.split(torch.from_numpy(center(maps)), 500)]
+    return torch.cat(pieces).clone()
+
+
+def mirrored(inputs: Tensor) -> Tensor:
+    """The mirror image of what `seen` gives."""
+    return inputs.flip(3) * torch.tensor([-1.0, 1.0]).view(1, 2, 1, 1)
+
+
+def mirrored_lengths(network: FlowCapsNet, maps: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(n, 3) class lengths, averaged over each map and its mirror image, as at run time."""
+    data = center(maps)
+    with torch.inference_mode():
+        parts = [network(torch.from_numpy(view)).numpy() for view in (data, mirror(data))]
+    return np.asarray((parts[0] + parts[1]) / 2, np.float64)
+
+
+class _OfSeen(nn.Module):
+    """A network asked about what `seen` gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = FlowCapsNet(balanced=True)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(B, 3) class lengths."""
+        return self.network.lengths_of(inputs)
+
+
+def _fit(
+    inputs: Tensor,
+    targets: Tensor,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    config: FlowConfig,
+    seed: int,
+    epochs: int,
+    report: Steps | None,
+) -> FlowCapsNet:
+    """Fit class lengths; place, scale and rotation already vary in the generator."""
+    return fit(
+        _OfSeen,
+        inputs,
+        targets,
+        loss=loss,
+        mirror=lambda maps, wanted: (mirrored(maps), wanted),
+        seed=seed,
+        epochs=epochs,
+        config=config,
+        report=report,
+    ).network
+
+
+def _said(teachers: Sequence[FlowCapsNet], inputs: Tensor) -> Tensor:
+    """(B, 3) lengths, averaged over teachers and over each map and its mirror image."""
+    views = (inputs, mirrored(inputs))
+    parts = [teacher.lengths_of(view) for teacher in teachers for view in views]
+    return torch.stack(parts).mean(0)

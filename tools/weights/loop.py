@@ -1,0 +1,92 @@
+"""The one loop: the package's own, fed with maps that are mirrored half of the time.
+
+Everything that a fit draws comes from one stream of chance that starts at its seed (initial
+weights, then order, mirroring and dropout), as when the weights that ship were made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from micromimic.models.base import FitOptions
+from micromimic.training.loop import run_epochs
+from weights.config import TrainConfig
+
+Report = Callable[[str, int, int], None]
+"""Told (stage, done, total)."""
+Steps = Callable[[int, int], None]
+"""Told (steps done, steps in all)."""
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def fit(
+    make: Callable[[], Network],
+    inputs: Tensor,
+    targets: Tensor,
+    *,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    mirror: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    seed: int,
+    epochs: int,
+    config: TrainConfig,
+    report: Steps | None = None,
+) -> Network:
+    """Fit a network by AdamW and a one-cycle schedule.
+
+    Args:
+        make: the network, which starts from torch's global generator.
+        inputs: (n, ...).
+        targets: (n, ...) of any kind that ``loss`` understands.
+        loss: of a batch's outputs and targets.
+        mirror: the mirror images of a batch's inputs and targets.
+        seed: decides everything drawn.
+        epochs: passes over the maps; what is left over of whole batches waits for another pass.
+        config: batch, learning rate, weight decay.
+        report: told of each step.
+
+    Returns:
+        The network in evaluation mode.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = make()
+        chance = torch.get_rng_state()
+    steps = max(1, len(inputs) // config.batch)
+
+    def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        nonlocal chance
+        torch.set_rng_state(chance)
+        order = torch.randperm(len(inputs))
+        for start in range(0, steps * config.batch, config.batch):
+            rows = order[start : start + config.batch]
+            chosen = torch.rand(len(rows)) < 0.5
+            seen = inputs[rows], targets[rows]
+            maps, wanted = (
+                torch.where(chosen.view(-1, *(1,) * (one.ndim - 1)), other, one)
+                for one, other in zip(seen, mirror(*seen), strict=True)
+            )
+            yield maps, wanted
+        chance = torch.get_rng_state()
+
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, config.learning_rate, total_steps=epochs * steps, pct_start=0.2
+    )
+    run_epochs(
+        network,
+        optimizer,
+        epochs=epochs,
+        batches=batches,
+        loss=loss,
+        options=FitOptions(report=report and (lambda _, done, total: report(done, total))),
+        fitted=lambda trained: trained,
+        step_schedule=schedule,
+        steps=steps,
+    )
+    return network

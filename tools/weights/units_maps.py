@@ -1,0 +1,123 @@
+"""What flow-units learns from: maps of action units, and the truth about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.face.units import UNIT_NAMES
+from micromimic.labels import THREE
+from micromimic.synthesis.maps import Faces, MapConfig, draw_maps
+from micromimic.synthesis.recipes import COMBINATIONS
+from weights.config import UnitConfig
+from weights.loop import Report
+
+_BLINK: Final = "45"  # tracking sees blinks, and lids differ in half of all maps
+TOLD: Final = tuple(
+    sorted(
+        {unit for each in COMBINATIONS.values() for one in each for unit in one.units} - {_BLINK},
+        key=int,
+    )
+)
+"""Action units that the network tells: those of the recipes but blinks, by number."""
+SIDED: Final = tuple(unit for unit in TOLD if f"{unit}L" in UNIT_NAMES)
+"""Those with a muscle on each side."""
+_PIECE: Final = 3000
+
+
+class UnitTruth(NamedTuple):
+    """What acts in n maps.
+
+    Args:
+        presence: (n, units) True where the unit acts; order `TOLD`.
+        sides: (n, sided) 0 both, 1 left, 2 right, -1 where the unit does not act; order `SIDED`.
+        shares: (n, units) parts of the movement, a row adding up to 1.
+    """
+
+    presence: NDArray[np.bool_]
+    sides: NDArray[np.int64]
+    shares: NDArray[np.float32]
+
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_] | slice) -> UnitTruth:
+        """The truth of these rows."""
+        return UnitTruth(self.presence[rows], self.sides[rows], self.shares[rows])
+
+
+class UnitMaps(NamedTuple):
+    """Raw maps (n, 3, 28, 28) and their truth."""
+
+    maps: NDArray[np.float32]
+    truth: UnitTruth
+
+
+def truth_of(
+    action_units: Sequence[Sequence[str]], weights: NDArray[np.floating] | None = None
+) -> UnitTruth:
+    """Truth from FACS names and amplitudes.
+
+    Args:
+        action_units: of each map, as ``("6", "L12")``; units that are not told are left out.
+        weights: (n, n_units) amplitudes, order ``UNIT_NAMES``; None takes all for equally strong.
+
+    >>> truth = truth_of([("6", "L12")])
+    >>> [unit for unit, acts in zip(TOLD, truth.presence[0]) if acts]
+    ['6', '12']
+    >>> [truth.sides[0, SIDED.index(unit)].item() for unit in ("6", "12", "4")]
+    [0, 1, -1]
+    """
+    n = len(action_units)
+    presence = np.zeros((n, len(TOLD)), bool)
+    sides = np.full((n, len(SIDED)), -1, np.int64)
+    amounts = np.zeros((n, len(TOLD)), np.float32)
+    index = {name: k for k, name in enumerate(UNIT_NAMES)}
+    for row, names in enumerate(action_units):
+        for name in names:
+            side, unit = (name[0], name[1:]) if name[0] in "LR" else ("", name)
+            if unit not in TOLD:
+                continue
+            k = TOLD.index(unit)
+            presence[row, k] = True
+            if unit in SIDED:
+                sides[row, SIDED.index(unit)] = ("", "L", "R").index(side)
+            if weights is None:
+                amounts[row, k] = 1.0
+            elif unit in SIDED:
+                amounts[row, k] = sum(max(0.0, weights[row, index[unit + s]]) for s in "LR")
+            else:  # a midline unit moves both halves of the face
+                amounts[row, k] = 2 * max(0.0, weights[row, index[unit]])
+    total = amounts.sum(1, keepdims=True)
+    shares = np.divide(amounts, total, out=np.zeros_like(amounts), where=total > 0)
+    return UnitTruth(presence, sides, shares)
+
+
+def unit_maps(count: int, seed: int, config: MapConfig, report: Report | None = None) -> UnitMaps:
+    """Draw classes in equal parts, in pieces so that each has its own faces."""
+    labels = [THREE.names[index % len(THREE)] for index in range(count)]
+    pieces = []
+    for number, start in enumerate(range(0, count, _PIECE)):
+        drawn = draw_maps(labels[start : start + _PIECE], seed * 1009 + number, config)
+        pieces.append(UnitMaps(drawn.maps, truth_of(drawn.action_units, drawn.weights)))
+        if report:
+            report("maps", min(start + _PIECE, count), count)
+    return together(pieces)
+
+
+def unit_training_maps(
+    config: UnitConfig, faces: Faces = "both", report: Report | None = None
+) -> UnitMaps:
+    """The maps that ``config`` trains on: plain ones first, then the harder ones."""
+    harder = round(config.maps * config.harder_share)
+    settings = MapConfig(faces=faces, recipes=config.recipes)
+    plain = unit_maps(config.maps - harder, 2 * config.seed + 100_000, settings, report)
+    rest = unit_maps(harder, 2 * config.seed + 100_001, settings.harder(), report)
+    return together([plain, rest])
+
+
+def together(parts: Sequence[UnitMaps]) -> UnitMaps:
+    """Several sets as one."""
+    columns = zip(*(part.truth for part in parts), strict=True)
+    truth = UnitTruth(*(np.concatenate(column) for column in columns))
+    return UnitMaps(np.concatenate([part.maps for part in parts]), truth)

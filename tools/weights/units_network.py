@@ -1,0 +1,180 @@
+"""The network of action units: what it is, how it is fitted, what it says, and its file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Final
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from micromimic.canonical import UNITS
+from micromimic.errors import ModelError
+from micromimic.models.action_units import SIDES, UnitScores
+from micromimic.models.graph import Graph, finish
+from micromimic.models.preprocess import center, mirror
+from micromimic.models.runtime import open_session
+from micromimic.training.torch_onnx import TOLERANCE, add_layers
+from weights.config import UnitConfig
+from weights.loop import Report, fit
+from weights.units_maps import SIDED, TOLD, UnitMaps
+
+_OUTPUTS: Final = [len(TOLD), 3 * len(SIDED), len(TOLD)]
+_TARGETS: Final = [len(TOLD), len(SIDED), len(TOLD)]
+
+
+class UnitNet(nn.Module):
+    """Presence, sides and shares of action units from centred flow maps.
+
+    Two convolutions as in `models.flow_cnn`, a hidden layer, and a linear layer for each answer.
+
+    >>> presence, sides, shares = answers(UnitNet().eval()(torch.zeros(2, 3, 28, 28)))
+    >>> presence.shape == shares.shape == (2, len(TOLD)), sides.shape == (2, len(SIDED), 3)
+    (True, True)
+    """
+
+    def __init__(self, width: int = 16, hidden: int = 48, dropout: float = 0.2) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, width, 6, stride=2, padding=2),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, 2 * width, 6, stride=2, padding=2),
+            nn.BatchNorm2d(2 * width),
+            nn.ReLU(),
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.hidden = nn.Linear(2 * width * 49, hidden)
+        self.presence = nn.Linear(hidden, len(TOLD))
+        self.sides = nn.Linear(hidden, 3 * len(SIDED))
+        self.shares = nn.Linear(hidden, len(TOLD))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Logits of all three answers beside each other, which `answers` takes apart."""
+        hidden = torch.relu(self.hidden(self.dropout(self.layers(maps).flatten(1))))
+        sides = self.sides(hidden)  # first: gradients are added up in the order of the shipped file
+        return torch.cat([self.presence(hidden), sides, self.shares(hidden)], 1)
+
+
+def answers(outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits of presence (B, units), of sides (B, sided, 3), and of shares (B, units)."""
+    presence, sides, shares = (part.contiguous() for part in torch.split(outputs, _OUTPUTS, 1))
+    return presence, sides.reshape(-1, len(SIDED), 3), shares
+
+
+def train_units(data: UnitMaps, config: UnitConfig, report: Report | None = None) -> UnitNet:
+    """Fit the network.
+
+    Returns:
+        The network in evaluation mode.
+    """
+    weight = torch.tensor([1.0, config.one_sided_weight, config.one_sided_weight])
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        """Cross-entropies of the three answers; sides count where a unit acts."""
+        presence, sides, shares = answers(outputs)
+        wanted, sided, parts = (part.contiguous() for part in torch.split(targets, _TARGETS, 1))
+        acts = functional.binary_cross_entropy_with_logits(presence, wanted)
+        where = functional.cross_entropy(
+            sides.reshape(-1, 3), sided.reshape(-1).long(), weight=weight, ignore_index=-1
+        )
+        split = -(parts * functional.log_softmax(shares, dim=1)).sum(1).mean()
+        # about one unit in four acts at a time: this brings the three to one size
+        return 4.0 * acts + 0.5 * where + 0.2 * split
+
+    truth = (data.truth.presence, data.truth.sides, data.truth.shares)
+    return fit(
+        UnitNet,
+        torch.from_numpy(center(data.maps)),
+        torch.from_numpy(np.concatenate([part.astype(np.float32) for part in truth], 1)),
+        loss=loss,
+        mirror=_mirrored,
+        seed=config.seed,
+        epochs=config.epochs,
+        config=config,
+        report=report and partial(report, "training"),
+    )
+
+
+def _mirrored(maps: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Mirror images; the sides are exchanged."""
+    presence, sides, shares = torch.split(targets, _TARGETS, 1)
+    exchanged = torch.where(sides > 0, 3 - sides, sides)
+    return (
+        maps.flip(3) * torch.tensor([-1.0, 1.0, 1.0]).view(1, 3, 1, 1),
+        torch.cat([presence, exchanged, shares], 1),
+    )
+
+
+def said_of(network: UnitNet, maps: NDArray[np.float32]) -> UnitScores:
+    """What the network says, averaged over each map and its mirror image, as at run time."""
+    data = center(maps)
+    parts = []
+    with torch.inference_mode():
+        for view in (data, mirror(data)):
+            presence, sides, shares = answers(network(torch.from_numpy(view)))
+            parts.append((presence, sides.softmax(2), shares.softmax(1)))
+    (presence, sides, shares), (other, turned, split) = parts
+    return UnitScores(
+        ((presence + other) / 2).double().numpy(),
+        ((sides + turned[..., [0, 2, 1]]) / 2).double().numpy(),
+        ((shares + split) / 2).double().numpy(),
+    )
+
+
+def build_units_onnx(network: UnitNet, metadata: Mapping[str, object]) -> onnx.ModelProto:
+    """The trained network as an ONNX model, node by node, checked against torch.
+
+    Args:
+        network: trained.
+        metadata: what `models.action_units.load_unit_model` reads.
+
+    Returns:
+        A checked model: input ``maps`` (n, 3, 28, 28) centred; outputs ``presence``, ``sides``
+        and ``shares`` as `models.action_units` describes them.
+
+    Raises:
+        ModelError: if the file does not compute what torch does.
+    """
+    graph = Graph()
+    hidden = graph.step("Flatten", add_layers(graph, network.layers, "maps"), axis=1)
+    hidden = graph.step("Relu", add_layers(graph, [network.hidden], hidden))
+    presence = add_layers(graph, [network.presence], hidden)
+    graph.step("Identity", presence, name="presence")
+    sides = add_layers(graph, [network.sides], hidden)
+    shape = graph.integers(-1, len(SIDED), len(SIDES))
+    graph.step("Reshape", sides, shape, name="sides")
+    graph.step("Softmax", add_layers(graph, [network.shares], hidden), name="shares", axis=1)
+    model = finish(
+        graph,
+        "flow-units",
+        {"maps": (3, UNITS, UNITS)},
+        {"presence": (len(TOLD),), "sides": (len(SIDED), len(SIDES)), "shares": (len(TOLD),)},
+        metadata,
+    )
+    _check(model.SerializeToString(deterministic=True), network)
+    return model
+
+
+def _check(content: bytes, network: UnitNet) -> None:
+    """Compare the file with torch, on one row and on several."""
+    session = open_session(content, "what was exported", "report this with your versions")
+    rng = np.random.default_rng(0)
+    for rows in (1, 3):
+        maps = rng.normal(size=(rows, 3, UNITS, UNITS)).astype(np.float32)
+        with torch.inference_mode():
+            presence, sides, shares = answers(network(torch.from_numpy(maps)))
+        wanted = torch.cat([presence, sides.flatten(1), shares.softmax(1)], 1).numpy()
+        found = session.run(["presence", "sides", "shares"], {"maps": maps})
+        gap = float(np.abs(np.concatenate([f.reshape(rows, -1) for f in found], 1) - wanted).max())
+        # written so that NaN fails too
+        if not gap <= TOLERANCE * max(1.0, float(np.abs(wanted).max())):
+            raise ModelError(
+                f"expected an ONNX file equal to torch within {TOLERANCE:g}, got a difference "
+                f"of {gap:.3g}; train again with this version"
+            )
