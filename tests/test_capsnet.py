@@ -54,6 +54,18 @@ def test_asking_for_shapes_changes_nothing(networks: dict[str, CapsNet]) -> None
         assert torch.equal(value, before[name]), name
 
 
+def test_weights_may_start_plainly() -> None:
+    torch.manual_seed(0)
+    plain, ours = (CapsNet(make_stem("mobilenet_v2"), plain=p) for p in (True, False))
+    assert float(plain.transform.detach().std()) == pytest.approx(0.01, rel=0.01)
+    assert float(ours.transform.detach().std()) == pytest.approx(0.03, rel=0.01)
+    # torch draws a convolution's weights within one over the root of what it sums over
+    bound = (256 * 81) ** -0.5
+    for part in (plain.conv, plain.primary):
+        assert 0.99 * bound < float(part.weight.detach().abs().max()) <= bound
+        assert part.bias is not None and bool(part.bias.detach().any())
+
+
 def test_parameters(networks: dict[str, CapsNet]) -> None:
     count = {k: sum(p.numel() for p in net.parameters()) for k, net in networks.items()}
     # stem + two 9 x 9 convolutions of 256 to 256 with bias + 1152 transforms of 8 to 3 x 16
