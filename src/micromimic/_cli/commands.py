@@ -6,6 +6,7 @@ import micromimic._cli.audit
 import micromimic._cli.live
 import micromimic._cli.records
 import micromimic._cli.research
+import micromimic._cli.score
 import micromimic._cli.sensitivity
 import micromimic._cli.serve
 import micromimic._cli.synth  # noqa: F401

@@ -24,6 +24,7 @@ from micromimic.evaluation.spotting.protocol import (
     match_spans,
     spotting_metrics,
 )
+from micromimic.evaluation.spotting.scores import score_spotting
 from micromimic.evaluation.spotting.strs import strs_metrics
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "match_spans",
     "pool",
     "read_found",
+    "score_spotting",
     "spotting_leaks",
     "spotting_metrics",
     "strs_csv",

@@ -1,0 +1,115 @@
+"""All scores of spotting, as ``metrics.json`` has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from micromimic.errors import InputError
+from micromimic.evaluation.spotting.curve import chosen_thresholds, have_scores, kept
+from micromimic.evaluation.spotting.protocol import (
+    KINDS,
+    SpottedVideo,
+    spotting_metrics,
+    subjects_of,
+)
+from micromimic.evaluation.spotting.strs import strs_metrics
+from micromimic.types import ExpressionKind
+
+ALL: Final = "all"
+"""Every database together."""
+
+
+def kinds_of(videos: Sequence[SpottedVideo]) -> list[ExpressionKind]:
+    """The kinds of expression that are annotated; no other is scored.
+
+    Raises:
+        InputError: if none is.
+    """
+    kinds = {span.kind for video in videos for span in video.truth}
+    if not kinds:
+        raise InputError("expected annotated events, got none; pass the table that has them")
+    return [kind for kind in KINDS if kind in kinds]
+
+
+def thresholds_of(
+    videos: Sequence[SpottedVideo],
+) -> dict[ExpressionKind, dict[str, float]] | None:
+    """By kind and subject the threshold chosen on all other subjects.
+
+    None where candidates have no scores, or there is one subject only.
+    """
+    if len(subjects_of(videos)) < 2 or not have_scores(videos):
+        return None
+    return {kind: chosen_thresholds(videos, kind) for kind in kinds_of(videos)}
+
+
+def score_spotting(
+    videos: Sequence[SpottedVideo],
+    labels: Sequence[str] | None = None,
+    *,
+    draws: int = 2000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Everything that the protocol scores.
+
+    Args:
+        videos: all of them, those without an event too.
+        labels: the classes of strict naming; None takes those that occur.
+        draws: of the bootstrap over subjects.
+        seed: of the draws.
+
+    Returns:
+        ``kinds``; ``candidates``: by database and for ``all`` the scores of `spotting_metrics`, and
+        by kind ``strs`` as of `strs_metrics`; ``chosen``: the same with the threshold that was
+        chosen on training subjects, and ``thresholds``: by kind and subject (None: nothing is left
+        out), both None where none can be chosen.
+
+    Raises:
+        InputError: if there is no video, one twice, no event, or a database is named ``all``.
+    """
+    kinds = kinds_of(videos)
+    thresholds = thresholds_of(videos)
+
+    def scored(these: Sequence[SpottedVideo]) -> dict[str, Any]:
+        return {
+            scope: _scope(part, kinds, labels, draws, seed)
+            for scope, part in _scopes(these).items()
+        }
+
+    return {
+        "kinds": list(kinds),
+        "candidates": scored(videos),
+        "chosen": None if thresholds is None else scored(kept(videos, thresholds)),
+        "thresholds": thresholds
+        and {
+            kind: {who: None if value == float("-inf") else value for who, value in found.items()}
+            for kind, found in thresholds.items()
+        },
+    }
+
+
+def _scopes(videos: Sequence[SpottedVideo]) -> dict[str, list[SpottedVideo]]:
+    datasets = sorted({video.dataset for video in videos})
+    if ALL in datasets:
+        raise InputError(f"expected databases by their names, got one named {ALL}; rename it")
+    parts = {name: [video for video in videos if video.dataset == name] for name in datasets}
+    return {ALL: list(videos), **(parts if len(parts) > 1 else {})}
+
+
+def _scope(
+    videos: Sequence[SpottedVideo],
+    kinds: Sequence[ExpressionKind],
+    labels: Sequence[str] | None,
+    draws: int,
+    seed: int,
+) -> dict[str, Any]:
+    found = spotting_metrics(videos, draws=draws, seed=seed)
+    for kind in KINDS:
+        if kind in kinds:
+            found[kind]["strs"] = strs_metrics(videos, labels, kind, draws=draws, seed=seed)
+        else:
+            del found[kind]
+    if len(kinds) < len(KINDS):
+        del found["both"]
+    return found

@@ -1,0 +1,173 @@
+"""Somebody's own predictions of a manifest's clips, scored as ours are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.datasets.manifest import Clip, labels_of_manifest, read_manifest
+from micromimic.datasets.table import number, read_table
+from micromimic.errors import InputError, LabelError
+from micromimic.evaluation.predictions import KEY, Predictions
+from micromimic.evaluation.scores import metrics_of
+from micromimic.files import write_whole
+from micromimic.labels import LabelSet
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MORE: Final = ("y_true", "y_pred", "fold", "seed")
+_CERTAIN: Final = (
+    "There are no probabilities: each answer counts as certain, and its calibration means nothing."
+)
+
+
+@dataclass(frozen=True)
+class OwnPredictions:
+    """Somebody's predictions, scored.
+
+    Args:
+        predictions: as ours.
+        metrics: as of `metrics_of`.
+        notes: what a reader has to know.
+    """
+
+    predictions: Predictions
+    metrics: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def is_predictions(path: str | Path) -> bool:
+    """Whether a table has a column ``clip``: found events have ``video``, or ``vid``.
+
+    Raises:
+        InputError: if it is no table.
+    """
+    return "clip" in read_table(path, (), known=("clip",), what="results")
+
+
+def score_predictions(
+    file: str | Path, manifest: str | Path, *, labels: str = "three", out: str | Path | None = None
+) -> OwnPredictions:
+    """Score somebody's own predictions.
+
+    Args:
+        file: a row a clip: ``dataset``, ``subject``, ``clip``, and ``y_pred`` or a probability
+            ``p_<label>`` of each class; ``y_true``, ``fold`` and ``seed`` where they are there.
+        manifest: the clips and their labels; the files themselves need not be there.
+        labels: the scheme of the labels.
+        out: a folder for predictions.csv, metrics.json and tables.md; None writes nothing.
+
+    Raises:
+        InputError: a column is missing, a clip is not in the manifest or there twice, a row's true
+            class is not the manifest's, a number is none.
+        LabelError: a class is none of the scheme.
+    """
+    chosen = labels_of_manifest(manifest, labels)
+    clips = {
+        (clip.dataset, clip.subject, clip.clip): clip
+        for clip in read_manifest(manifest, chosen, check_files=False)
+    }
+    chances = [f"p_{name}" for name in chosen]
+    table = read_table(file, KEY, known=(*_MORE, *chances), what="predictions")
+    given = [name for name in table if str(name).startswith("p_")]
+    if "y_pred" not in table and not given:
+        raise InputError(
+            f"expected a column y_pred or probabilities {', '.join(chances)} in {file}, got "
+            "neither; add one"
+        )
+    if given and set(given) != set(chances):
+        raise InputError(
+            f"expected probabilities {', '.join(chances)} in {file}, got "
+            f"{', '.join(map(str, given))}; correct them, or name their scheme with --labels"
+        )
+    rows = _rows(table, clips, chosen, file)
+    chance = _chances(table, chances, file) if given else np.eye(len(chosen))[_said(table, chosen)]
+    predictions = Predictions.of(
+        [clip.dataset for clip in rows],
+        [clip.subject for clip in rows],
+        [clip.clip for clip in rows],
+        [clip.label for clip in rows],
+        chance,
+        labels=chosen,
+    )
+    if "y_pred" in table:
+        predictions["y_pred"] = [chosen.names[k] for k in _said(table, chosen)]
+    notes = [] if given else [_CERTAIN]
+    if len(rows) < len(clips):
+        notes.append(
+            f"{len(clips) - len(rows)} of {len(clips)} clips of the manifest are not predicted: "
+            "the scores are of the others."
+        )
+    result = OwnPredictions(predictions, metrics_of(predictions), tuple(notes))
+    if out is not None:
+        folder = Path(out)
+        predictions.write(folder / "predictions.csv")
+        write_whole(folder / "metrics.json", json.dumps(result.metrics, indent=2) + "\n")
+        told = "\n\n".join([f"# {Path(file).name}", *notes, predictions.to_markdown()])
+        write_whole(folder / "tables.md", told + "\n")
+    return result
+
+
+def _rows(
+    table: pd.DataFrame, clips: dict[tuple[str, str, str], Clip], labels: LabelSet, file: object
+) -> list[Clip]:
+    """The manifest's clip of each row."""
+    rows: list[Clip] = []
+    seen: dict[str, object] = {}
+    for line, row in zip(table.index, table.to_dict("records"), strict=True):
+        where = f"line {line} of {file}"
+        clip = clips.get((row["dataset"], row["subject"], row["clip"]))
+        if clip is None:
+            name = "/".join(row[part] for part in KEY)
+            raise InputError(
+                f"expected a clip of the manifest with a label, got {name} in {where}; correct its "
+                "name, or remove the row"
+            )
+        if clip.key in seen:
+            raise InputError(
+                f"expected each clip once, got {clip.key} in line {seen[clip.key]} and in {where}; "
+                "remove one, or score one seed at a time"
+            )
+        seen[clip.key] = line
+        if row.get("y_true") and labels.label_of(row["y_true"]) != clip.label:
+            raise InputError(
+                f"expected the manifest's class {clip.label} of {clip.key}, got {row['y_true']} in "
+                f"{where}; correct one of them"
+            )
+        rows.append(clip)
+    if not rows:
+        raise InputError(f"expected predictions in {file}, got only a header; add some")
+    return rows
+
+
+def _said(table: pd.DataFrame, labels: LabelSet) -> list[int]:
+    """Place of each predicted class."""
+    places = []
+    for line, text in table["y_pred"].items():
+        label = labels.label_of(text)
+        if label is None:
+            raise LabelError(
+                f"expected a label among {labels}, got {text!r} in line {line}; correct it"
+            )
+        places.append(labels.index(label))
+    return places
+
+
+def _chances(table: pd.DataFrame, names: list[str], file: object) -> NDArray[np.float64]:
+    rows = []
+    for line, cells in zip(table.index, table[names].to_numpy().tolist(), strict=True):
+        values = [number(cell) for cell in cells]
+        if None in values:
+            wrong = cells[values.index(None)]
+            raise InputError(
+                f"expected probabilities to be numbers, got {wrong!r} in line {line} of {file}; "
+                "correct it"
+            )
+        rows.append(values)
+    return np.array(rows, np.float64)

@@ -1,0 +1,206 @@
+"""Annotated long videos, and found events as somebody's file has them: what is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+from micromimic.datasets.events import Event, Video, read_events, read_videos, videos_path
+from micromimic.datasets.table import number
+from micromimic.errors import InputError, LabelError
+from micromimic.evaluation.spotting import Span, SpottedVideo, read_found
+from micromimic.labels import LabelSet
+from micromimic.media.video import open_source
+from micromimic.types import ExpressionKind
+
+
+@dataclass(frozen=True)
+class SpottingTruth:
+    """Annotated long videos.
+
+    Args:
+        videos: all that are known, those without an event too.
+        events: annotated ones.
+        complete: whether the videos came from a manifest, not from the events alone.
+    """
+
+    videos: tuple[Video, ...]
+    events: tuple[Event, ...]
+    complete: bool = True
+
+    def spans(self, labels: LabelSet) -> dict[str, tuple[Span, ...]]:
+        """Events by video, each with its class of a label set; None where the set leaves it out.
+
+        Raises:
+            LabelError: if the set does not know a label.
+        """
+        spans: dict[str, list[Span]] = {video.key: [] for video in self.videos}
+        for event in self.events:
+            label = labels.label_of(event.label) if event.label else None
+            spans[event.key].append(
+                Span(event.onset, event.offset, event.kind, label, apex=event.apex)
+            )
+        return {key: tuple(sorted(found, key=lambda s: s.onset)) for key, found in spans.items()}
+
+
+def read_truth(events: str | Path, videos: str | Path | None = None) -> SpottingTruth:
+    """Read annotated events and their videos.
+
+    Args:
+        events: the table, as ``datasets index`` writes it.
+        videos: the manifest of the videos; None looks beside the table, and does without.
+
+    Raises:
+        InputError: a table is wrong, an event ends before it begins or lies outside its video.
+    """
+    manifest = Path(videos or videos_path(events))
+    if videos is None and (not manifest.is_file() or manifest == Path(events)):
+        found = read_events(events)
+        known = {e.key: Video(e.dataset, e.subject, e.video, "video", Path()) for e in found}
+        return SpottingTruth(tuple(known.values()), found, complete=False)
+    listed = tuple(_with_ends(video) for video in read_videos(manifest))
+    return SpottingTruth(listed, read_events(events, listed))
+
+
+def _with_ends(video: Video) -> Video:
+    """A video file with the frames and the rate that its container states."""
+    if video.kind == "frames" or (video.last is not None and video.fps is not None):
+        return video
+    with open_source(video.path, video.fps) as source:
+        stated, fps = source.expected_frames, video.fps or source.nominal_fps
+    last = video.last if video.last is not None or not stated else stated - 1
+    return replace(video, last=last, fps=fps)
+
+
+def _minutes(video: Video) -> float | None:
+    if video.last is None or not video.fps:
+        return None
+    return (video.last - video.first + 1) / video.fps / 60
+
+
+def spotted(
+    truth: SpottingTruth, found: Mapping[str, Iterable[Span]], labels: LabelSet
+) -> tuple[SpottedVideo, ...]:
+    """Truth and found, video by video.
+
+    Raises:
+        LabelError: if the set does not know an annotated label.
+    """
+    spans = truth.spans(labels)
+    return tuple(
+        SpottedVideo(
+            video.dataset,
+            video.subject,
+            video.video,
+            spans[video.key],
+            tuple(sorted(found.get(video.key, ()), key=lambda s: (s.onset, s.offset))),
+            _minutes(video),
+        )
+        for video in truth.videos
+    )
+
+
+def found_events(
+    file: str | Path, truth: SpottingTruth, labels: LabelSet
+) -> tuple[dict[int, dict[str, list[Span]]], tuple[str, ...]]:
+    """Read somebody's found events.
+
+    Args:
+        file: as of `read_found`, with a column ``epoch`` where there are several.
+        truth: the videos that they must lie in.
+        labels: the classes.
+
+    Returns:
+        Events by epoch and video, and what a reader has to know of them.
+
+    Raises:
+        InputError: an event ends before it begins, lies outside its video or in an unknown one.
+        LabelError: a label is none of the set.
+    """
+    table = read_found(file)
+    by_name: dict[str, list[Video]] = {}
+    for video in truth.videos:
+        by_name.setdefault(video.video, []).append(video)
+    epochs: dict[int, dict[str, list[Span]]] = {}
+    rows = cast("list[dict[str, str]]", table.to_dict("records"))
+    for line, row in zip(table.index, rows, strict=True):
+        where = f"line {line} of {file}"
+        video = _video_of(row, by_name, where)
+        epoch = _frame(row, "epoch", where) if row.get("epoch") else 0
+        epochs.setdefault(epoch, {}).setdefault(video.key, []).append(
+            _span(row, video, labels, where)
+        )
+    notes = []
+    if "kind" not in table:
+        notes.append("There is no column kind: every found event counts as a micro-expression.")
+    if "score" not in table:
+        notes.append("There is no column score: no threshold is chosen, and no curve drawn.")
+    if not truth.complete:
+        notes.append(
+            "There is no manifest of the videos: those without an event are not known, and what is "
+            "found in them is not asked for; name it with --videos."
+        )
+    return epochs or {0: {}}, tuple(notes)
+
+
+def _video_of(row: Mapping[str, str], by_name: Mapping[str, list[Video]], where: str) -> Video:
+    """The video of a row, which may leave out database and subject where its name tells it."""
+    fitting = [
+        video
+        for video in by_name.get(row["video"], ())
+        if row.get("dataset", "") in ("", video.dataset)
+        and row.get("subject", "") in ("", video.subject)
+    ]
+    name = "/".join(row[n] for n in ("dataset", "subject", "video") if row.get(n))
+    if not fitting:
+        raise InputError(
+            f"expected a video that is annotated, got {name!r} in {where}; correct its name, or "
+            "list it in the manifest of the videos"
+        )
+    if len(fitting) > 1:
+        raise InputError(
+            f"expected one video of the name {name!r} in {where}, got {fitting[0].key} and "
+            f"{fitting[1].key}; add columns dataset and subject"
+        )
+    return fitting[0]
+
+
+def _span(row: Mapping[str, str], video: Video, labels: LabelSet, where: str) -> Span:
+    onset, offset = (_frame(row, name, where) for name in ("onset", "offset"))
+    if onset > offset:
+        raise InputError(
+            f"expected an event that ends after it begins, got onset {onset} and offset {offset} "
+            f"in {where}; correct them"
+        )
+    if onset < video.first or (video.last is not None and offset > video.last):
+        last = "its end" if video.last is None else str(video.last)
+        raise InputError(
+            f"expected an event within the frames {video.first} to {last} of {video.key}, got "
+            f"{onset} to {offset} in {where}; correct it"
+        )
+    kind = row.get("kind") or "micro"
+    if kind not in ("micro", "macro"):
+        raise InputError(f"expected a kind among micro, macro, got {kind!r} in {where}; correct it")
+    score = None
+    if "score" in row:
+        score = number(row["score"])
+        if score is None:
+            raise InputError(
+                f"expected score to be a number, got {row['score']!r} in {where}; correct it"
+            )
+    try:
+        label = labels.label_of(row["label"]) if row.get("label") else None
+    except LabelError as error:
+        raise LabelError(f"{error}, in {where}") from None
+    return Span(onset, offset, cast("ExpressionKind", kind), label, score)
+
+
+def _frame(row: Mapping[str, str], name: str, where: str) -> int:
+    value = number(row[name])
+    if value is None or value != int(value):
+        raise InputError(
+            f"expected {name} to be a whole number, got {row[name]!r} in {where}; correct it"
+        )
+    return int(value)
