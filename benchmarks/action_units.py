@@ -198,8 +198,9 @@ def codes_of(folder: Path) -> dict[tuple[str, str, str], tuple[str, ...]]:
     """Units by (dataset, subject, clip) of the official tables in a folder."""
     codes = {}
     for each in (database("casme2"), database("samm")):
-        table = find_table(each.table, each, folder, sorted(folder.iterdir()))
-        for row in table.rows:
+        spec = each.table
+        assert spec is not None, "both have a table"
+        for row in find_table(spec, each, folder, sorted(folder.iterdir())).rows:
             number = int(re.sub(r"\D", "", row["subject"]))
             units = read_codes(row["action_units"])
             if units is not None:

@@ -183,7 +183,7 @@ def study(data: FlowMapSet, config: FlowConfig) -> None:
     """Print the area under the risk-coverage curve for each order."""
     import torch  # noqa: PLC0415 - needed here only
 
-    from micromimic.synthesis.maps import MapConfig  # noqa: PLC0415
+    from micromimic.synthesis.maps import Faces, MapConfig  # noqa: PLC0415
     from micromimic.training.flow_weights import read_flow_capsnet  # noqa: PLC0415
     from weights.committee import train_model  # noqa: PLC0415
     from weights.flow_maps import even_maps, lessons_of  # noqa: PLC0415
@@ -198,9 +198,10 @@ def study(data: FlowMapSet, config: FlowConfig) -> None:
         return ask
 
     columns: dict[str, dict[str, float]] = {}
-    for known, unknown in (("own", "mesh"), ("mesh", "own")):
-        network = train_model(lessons_of(config, drawn=known), config)  # type: ignore[arg-type]
-        asked = even_maps(config.validation, 910_000, MapConfig(faces=unknown).harder())  # type: ignore[arg-type]
+    directions: tuple[tuple[Faces, Faces], ...] = (("own", "mesh"), ("mesh", "own"))
+    for known, unknown in directions:
+        network = train_model(lessons_of(config, drawn=known), config)
+        asked = even_maps(config.validation, 910_000, MapConfig(faces=unknown).harder())
         p, orders = orders_of(asker(network), asked.maps)
         columns[f"{known}, asked {unknown}"] = {
             name: risk_area(asked.labels, p, order) for name, order in orders.items()

@@ -20,18 +20,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ablations import OFF, default_manifest, development_half
+from ablations import OFF, development_half
 from micromimic.canonical import EYE_LEFT, EYE_RIGHT, MOUTH
 from micromimic.errors import MicromimicError
 from micromimic.face.units import UNIT_NAMES, unit_fields
 from micromimic.files import write_whole
-from micromimic.labels import EMOTIONS, Emotion
+from micromimic.labels import THREE
 from micromimic.models.preprocess import center
 from micromimic.reports.plotting import BLUE, GREY, INK, ORANGE, SKY, bare, drawing
 from micromimic.synthesis.anny_units import load_anny_units
 from micromimic.synthesis.database_plans import DESIGNS, plan_databases
 from micromimic.synthesis.maps import MapConfig, draw_maps
 from micromimic.synthesis.measured import MeasuredConfig, measured_maps
+from recognition import default_manifest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -140,12 +141,12 @@ def draw_units(out: Path) -> None:
 def class_means(maps: Array, labels: NDArray[np.str_]) -> Array:
     """(3, 2, 28, 28) mean centred u, v of each class."""
     seen = center(maps)[:, :2]
-    return np.stack([seen[labels == name].mean(0) for name in EMOTIONS])
+    return np.stack([seen[labels == name].mean(0) for name in THREE.names])
 
 
 def draw_means(out: Path) -> None:
     """The mean map of each class: drawn from own faces, mesh faces, and measured."""
-    labels: list[Emotion] = [EMOTIONS[k % 3] for k in range(1800)]
+    labels: list[str] = [THREE.names[k % 3] for k in range(1800)]
     few = labels[:180]
     names = np.asarray(labels)
     sources: list[tuple[str, Array]] = [
@@ -154,9 +155,9 @@ def draw_means(out: Path) -> None:
         ("measured", class_means(measured_maps(few, 11, MeasuredConfig()).maps, names[:180])),
     ]
     with drawing(7.5, 8.2) as figure:
-        axes = figure.subplots(len(sources), len(EMOTIONS))
+        axes = figure.subplots(len(sources), len(THREE))
         for row, (source, means) in enumerate(sources):
-            for column, label in enumerate(EMOTIONS):
+            for column, label in enumerate(THREE.names):
                 mean = means[column] / np.hypot(means[column, 0], means[column, 1]).max()
                 show_field(axes[row, column], mean, 1.0, 0.0, length=2.2)
                 if row == 0:
@@ -228,7 +229,7 @@ def tell_agreement(manifest: Path) -> None:
     """How well synthetic class means agree with those of the real development half: numbers."""
     real = development_half(manifest)
     wanted = class_means(real.maps, real.labels)
-    labels: list[Emotion] = [EMOTIONS[k % 3] for k in range(1800)]
+    labels: list[str] = [THREE.names[k % 3] for k in range(1800)]
     names = np.asarray(labels)
     print(f"class means beside those of {len(real.labels)} real maps (development half), r:")
     drawn: list[tuple[str, Array, NDArray[np.str_]]] = [
@@ -239,8 +240,8 @@ def tell_agreement(manifest: Path) -> None:
     for source, maps, told in drawn:
         means = class_means(maps, told)
         table = np.array([[np.corrcoef(a.ravel(), b.ravel())[0, 1] for b in wanted] for a in means])
-        for label, row in zip(EMOTIONS, table, strict=True):
-            cells = ", ".join(f"{name} {r:+.2f}" for name, r in zip(EMOTIONS, row, strict=True))
+        for label, row in zip(THREE.names, table, strict=True):
+            cells = ", ".join(f"{name} {r:+.2f}" for name, r in zip(THREE.names, row, strict=True))
             print(f"  {source:9s} {label:9s} with real {cells}")
 
 
