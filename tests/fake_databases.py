@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
+
+from micromimic.datasets.read import read_database
+
+read_smic, read_casme2, read_samm = (
+    partial(read_database, name) for name in ("smic", "casme2", "samm")
+)
 
 NUMBERS = ["OnsetFrame", "ApexFrame", "OffsetFrame"]
 CASME2_HEADER = ["Subject", "Filename", "", *NUMBERS, "", "Action Units", "Estimated Emotion"]

@@ -65,11 +65,9 @@ def read_units(path: Path) -> str:
 
 def read_table(path: Path) -> str:
     """Whatever reads a table of this name."""
-    from micromimic.datasets.casme2 import read_casme2
     from micromimic.datasets.corrections import read_corrections
     from micromimic.datasets.manifest import read_manifest
-    from micromimic.datasets.samm import read_samm
-    from micromimic.datasets.smic import read_smic
+    from micromimic.datasets.read import read_database
     from micromimic.evaluation.epochs_file import read_epochs
     from micromimic.evaluation.predictions import read_predictions
 
@@ -78,9 +76,9 @@ def read_table(path: Path) -> str:
         "predictions": lambda: read_predictions(path),
         "corrections": lambda: read_corrections(path),
         "epochs": lambda: read_epochs(path),
-        "casme2": lambda: read_casme2(path.parent / "casme2", path),
-        "samm": lambda: read_samm(path.parent / "samm", path),
-        "smic": lambda: read_smic(path.parent / "smic", path),
+        "casme2": lambda: read_database("casme2", path.parent / "casme2", path),
+        "samm": lambda: read_database("samm", path.parent / "samm", path),
+        "smic": lambda: read_database("smic", path.parent / "smic", path),
     }
     readers[path.stem.split("-")[0]]()
     return "read"

@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 
 from micromimic.datasets.base import Found
-from micromimic.datasets.casme2 import read_casme2
+from micromimic.datasets.databases.smic import COUNTS
 from micromimic.datasets.manifest import Clip
-from micromimic.datasets.samm import read_samm
-from micromimic.datasets.smic import COUNTS, read_smic
 from micromimic.errors import InputError
 
 from .fake_databases import (
     casme2_row,
     casme2_table,
     frames,
+    read_casme2,
+    read_samm,
+    read_smic,
     samm_row,
     samm_table,
     small_casme2,

@@ -6,17 +6,17 @@ Skips where the tables are not there, see ``conftest.shared``.
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from micromimic.datasets.casme2 import CLASSES as CASME2_CLASSES
-from micromimic.datasets.composite import ARTICLE, composite, table1
-from micromimic.datasets.samm import CLASSES as SAMM_CLASSES
-from micromimic.datasets.smic import read_smic
+from micromimic.datasets.databases import database
+from micromimic.datasets.databases.composite import ARTICLE, composite, table1
+from micromimic.datasets.read import index, read_database
 
-from .fake_databases import frames
+from .fake_databases import frames, read_smic
 
 pytest.importorskip("openpyxl")
 
@@ -53,13 +53,13 @@ def rows_of(path: Path, sheet: str, header: int, classes: set[str], emotion: str
 def databases(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The three databases as their tables have them, without pictures."""
     root = tmp_path_factory.mktemp("databases")
-    used = {name for name, label in CASME2_CLASSES.items() if label}
+    used = set(database("casme2").words)
     name = "CASME2-coding-20140508.xlsx"
     for row in rows_of(tables / name, "Sheet1", 1, used, "Estimated Emotion"):
         folder = root / "casme2/CASME2_RAW_selected" / f"sub{row['Subject']}" / row["Filename"]
         frames(folder, range(row["OnsetFrame"], row["OffsetFrame"] + 1), "img{}.jpg")
     (root / "casme2" / name).symlink_to(tables / name)
-    used = {name for name, label in SAMM_CLASSES.items() if label}
+    used = set(database("samm").words)
     name = "SAMM_Micro_FACS_Codes_v2.xlsx"
     for row in rows_of(tables / name, "MICRO_ONLY", 14, used, "Estimated Emotion"):
         short = row["Filename"] in SHORT
@@ -94,6 +94,25 @@ def test_the_composite_is_the_articles(databases: Path) -> None:
         "samm": {"other": 26},
     }
     assert len(table1(whole.clips, whole.left_out).splitlines()) == 6
+
+
+def test_five_classes_of_each(databases: Path) -> None:
+    """CASME II's table has 25 surprises: the composite's too, and 246 clips in all."""
+    for name, counts in (
+        (
+            "casme2",
+            {"disgust": 63, "happiness": 32, "others": 99, "repression": 27, "surprise": 25},
+        ),
+        ("samm", {"anger": 57, "contempt": 12, "happiness": 26, "other": 26, "surprise": 15}),
+    ):
+        found = read_database(name, databases / name, labels=["five"])
+        assert Counter(clip.extra["label5"] for clip in found.clips) == counts
+        assert len(found.clips) == sum(counts.values())
+        assert not found.left_out
+    both = index({name: databases / name for name in ("casme2", "samm")}, labels=["three"])
+    assert Counter(clip.label for clip in both.clips) == {
+        "negative": 180, "positive": 58, "surprise": 40,
+    }  # fmt: skip
 
 
 def test_clips_join_with_the_published_flow_maps(databases: Path, shared: Path) -> None:

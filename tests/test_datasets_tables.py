@@ -7,9 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from micromimic.datasets.casme2 import read_casme2
-from micromimic.datasets.samm import read_samm
-from micromimic.datasets.smic import read_smic
 from micromimic.errors import InputError, MissingExtraError
 
 from .fake_databases import (
@@ -20,6 +17,9 @@ from .fake_databases import (
     casme2_table,
     excel,
     frames,
+    read_casme2,
+    read_samm,
+    read_smic,
     samm_row,
     sheet,
     smic_e_row,

@@ -1,28 +1,34 @@
 """Corrections of annotations: a CSV by clip, each with its reason, never a line of code.
 
-Columns ``dataset,subject,clip,field,value,reason``. Fields: ``label`` (negative, positive or
-surprise), ``onset``, ``apex`` (empty: none) and ``offset`` (frame numbers), ``exclude`` (yes, or no
-to take back an exclusion). The package's own are in ``corrections.csv`` beside this file.
+Columns ``dataset,subject,clip,field,value,reason``. Fields: ``label`` (of the three classes),
+``emotion`` (as the coders' words), ``onset``, ``apex`` (empty: none) and ``offset`` (frame
+numbers), ``exclude`` (yes, no to take back an exclusion, or the scheme of labels that leaves the
+clip out). The package's own are in ``corrections.csv`` beside this file. Where its source names
+rows of the official table instead, subject is empty and clip is ``row 40``, counted from 0 below
+the header; such a correction applies only to a table of as many rows as the official one.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from micromimic.datasets.base import DATASETS, ClipKey, loose, subject_number
+from micromimic.datasets.base import ClipKey, loose, subject_number
 from micromimic.datasets.table import parse_table, read_table
 from micromimic.errors import InputError
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS: Final = ("dataset", "subject", "clip", "field", "value", "reason")
-FIELDS: Final = ("label", "onset", "apex", "offset", "exclude")
+FIELDS: Final = ("label", "emotion", "onset", "apex", "offset", "exclude")
+BY_ROW: Final = -1
+"""In place of a subject, in the key of a correction by row."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class Correction:
         dataset, subject, clip: whose, as written.
         key: the clip, for comparing.
         field: one of `FIELDS`.
-        value: the new value; "yes" or "no" for ``exclude``.
+        value: the new value; "yes", "no" or a scheme of labels for ``exclude``.
         reason: why.
         where: the line it stands in; empty for the package's own, which may name clips that a
             copy does not have.
@@ -50,11 +56,7 @@ class Correction:
 
 
 def builtin_corrections() -> tuple[Correction, ...]:
-    """The corrections that come with the package.
-
-    >>> [c.clip for c in builtin_corrections() if c.field == "label"]
-    ['s18_sur_03']
-    """
+    """The corrections that come with the package."""
     text = files("micromimic.datasets").joinpath("corrections.csv").read_text(encoding="utf-8")
     return _parse(parse_table(text, COLUMNS), "")
 
@@ -108,10 +110,13 @@ def _parse(frame: pd.DataFrame, path: str) -> tuple[Correction, ...]:
 
 
 def _correction(values: dict[str, str], where: str) -> Correction:
+    from micromimic.datasets.databases import databases  # noqa: PLC0415 - they are read by this
+
     dataset, field, value = values["dataset"], values["field"], values["value"]
-    _one_of("dataset", dataset, DATASETS, where)
+    _one_of("dataset", dataset, tuple(databases()), where)
     _one_of("field", field, FIELDS, where)
-    number = subject_number(values["subject"])
+    by_row = not values["subject"] and re.fullmatch(r"row \d+", values["clip"])
+    number = BY_ROW if by_row else subject_number(values["subject"])
     if number is None or not values["clip"]:
         raise InputError(
             f"expected a subject and a clip, got {values['subject']!r} and {values['clip']!r} "
@@ -120,9 +125,11 @@ def _correction(values: dict[str, str], where: str) -> Correction:
     if not values["reason"]:
         raise InputError(f"expected a reason, got none in {where}; say why it is corrected")
     if field == "label":
-        _one_of("label", value, EMOTIONS, where)
+        _one_of("label", value, THREE.names, where)
     elif field == "exclude":
-        _one_of("exclude", value, ("yes", "no"), where)
+        _one_of("exclude", value, ("yes", "no", *databases()[dataset].schemes), where)
+    elif field == "emotion":
+        _one_of("emotion", value.casefold(), databases()[dataset].words, where)
     elif not value.isdecimal() and not (field == "apex" and not value):
         raise InputError(f"expected {field} to be a frame number, got {value!r} in {where}")
     key = (number, loose(values["clip"]))

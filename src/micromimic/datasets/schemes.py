@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
+from micromimic.datasets.databases import databases
 from micromimic.errors import LabelError
 from micromimic.labels import THREE, LabelSet, labels_like
 
-ANY = "any"
+ANY: Final = "any"
 """The names that are there."""
 
 
@@ -17,7 +19,7 @@ def scheme(name: str, datasets: Iterable[str] = (), *, found: Iterable[str] = ()
     Args:
         name: of a shipped scheme, ``any`` for the names that are there, or names with commas
             between them.
-        datasets: databases that it must fit.
+        datasets: databases that it must fit; every one that is shipped must have it, and the same.
         found: the labels that are there, for ``any``.
 
     Raises:
@@ -25,6 +27,8 @@ def scheme(name: str, datasets: Iterable[str] = (), *, found: Iterable[str] = ()
 
     >>> scheme("three") is THREE, scheme("b, a").names, scheme("any", found=["b", "a"]).names
     (True, ('b', 'a'), ('a', 'b'))
+    >>> scheme("four", ["casme3"]).column
+    'label4'
     """
     if name == THREE.name:
         return THREE
@@ -32,7 +36,21 @@ def scheme(name: str, datasets: Iterable[str] = (), *, found: Iterable[str] = ()
         return labels_like(label for label in found if label)
     if "," in name:
         return LabelSet(name, tuple(part.strip() for part in name.split(",")))
-    raise LabelError(
-        f"expected labels as {THREE.name}, {ANY} or names with commas between them, got {name!r}; "
-        "name one of them"
-    )
+    named = [each for each in datasets if each in databases()]
+    sets = {each: databases()[each].schemes.get(name) for each in named}
+    lacking = [each for each, labels in sets.items() if labels is None]
+    if lacking or not sets:
+        kinds = [databases()[each].schemes for each in named] or [{THREE.name: THREE}]
+        known = [each for each in kinds[0] if all(each in schemes for schemes in kinds)]
+        raise LabelError(
+            f"expected labels as {', '.join(known)}, {ANY} or names with commas between them"
+            f"{f' for {lacking[0]}' if lacking else ''}, got {name!r}; name one of them"
+        )
+    different = {labels.names: each for each, labels in sets.items() if labels}
+    if len(different) > 1:
+        (one, first), (two, second) = list(different.items())[:2]
+        raise LabelError(
+            f"expected one set of labels named {name}, got {', '.join(one)} ({first}) and "
+            f"{', '.join(two)} ({second}); use one database, or name the labels with commas"
+        )
+    return next(labels for labels in sets.values() if labels)

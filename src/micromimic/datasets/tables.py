@@ -6,53 +6,19 @@ capitals and blanks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from micromimic.datasets.base import Layout, Note, some, subject_number
+from micromimic.datasets.base import Database, Note, Table, TableSpec, some, subject_number
 from micromimic.datasets.table import WORKBOOKS, Grid, csv_grids, excel_grids, plain_name
 from micromimic.datasets.tree import TABLE_ENDINGS
 from micromimic.errors import InputError
 
-HEADER_ROWS: Final = 60  # rows in which a header is looked for; SAMM's is the 14th
+HEADER_ROWS: Final = 60  # rows in which a header is looked for; the farthest known is the 14th
 ABOVE: Final = 2  # folders above the one given in which a table is looked for
-
-
-@dataclass(frozen=True)
-class TableSpec:
-    """An annotation table.
-
-    Args:
-        name: the file's name as distributed.
-        keyword: a word in the names of such files.
-        columns: field to column, as written in the official table.
-        optional: the same for columns that may be absent.
-        sheet: name of the sheet, where the file has several that look alike.
-    """
-
-    name: str
-    keyword: str
-    columns: Mapping[str, str]
-    optional: Mapping[str, str]
-    sheet: str | None = None
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table that was read.
-
-    Args:
-        path: the file.
-        rows: one mapping from field to text a clip, texts stripped; "" where a cell is empty or an
-            optional column absent.
-        notes: on rows that name no clip, and on other tables that were not read.
-    """
-
-    path: Path
-    rows: tuple[Mapping[str, str], ...]
-    notes: tuple[Note, ...] = ()
 
 
 class _NotThisTable(Exception):  # noqa: N818 - a step of the search, no error for users
@@ -61,18 +27,18 @@ class _NotThisTable(Exception):  # noqa: N818 - a step of the search, no error f
 
 def find_table(
     spec: TableSpec,
-    layout: Layout,
+    database: Database,
     folder: Path,
     inside: Iterable[Path],
     given: Path | None = None,
 ) -> Table:
-    """Read the table given, or the first that fits in or above a folder.
+    """Read the table given, or the first that fits in or above a folder; all where it has several.
 
     The official name goes first, then names with the keyword, then the others inside the folder.
 
     Args:
         spec: what to look for.
-        layout: tells a clip's name.
+        database: whose.
         folder: the database's.
         inside: possible tables in it.
         given: the file to read instead of looking.
@@ -85,25 +51,31 @@ def find_table(
         if not given.is_file():
             raise InputError(f"expected a table at {given}, found no file; check the path")
         try:
-            return _read(given, spec, layout)
+            return _read(given, spec, database)
         except _NotThisTable as why:
             raise InputError(f"{why}; pass {spec.name}") from None
-    refused = []
+    refused: list[str] = []
+    found: list[Table] = []
     candidates = _candidates(spec, folder, inside)
     for number, path in enumerate(candidates):
         try:
-            table = _read(path, spec, layout)
+            found.append(_read(path, spec, database))
         except _NotThisTable as why:
             refused.append(str(why))
+            continue
+        if spec.every:
             continue
         # A table that fits and is not read deserves a word; a stranger in the folder does not.
         others = [str(p) for p in candidates[number + 1 :] if spec.keyword in p.name.casefold()]
         unread = f"{path} is read; not read: {some(others)}"
-        more = (Note(layout.dataset, "", "", unread),) if others else ()
-        return Table(table.path, table.rows, table.notes + more)
+        more = (Note(database.name, "", "", unread),) if others else ()
+        return replace(found[0], notes=found[0].notes + more)
+    if found:
+        rows = tuple(row for table in found for row in table.rows)
+        return replace(found[0], rows=rows, notes=tuple(n for t in found for n in t.notes))
     seen = f"; not it: {some(refused, 2)}" if refused else ""
     raise InputError(
-        f"expected {layout.title}'s annotation {spec.name} in {folder} or above it, "
+        f"expected {database.title}'s annotation {spec.name} in {folder} or above it, "
         f"got no such table{seen}; put it into the folder"
     )
 
@@ -134,25 +106,27 @@ def _files(folder: Path) -> list[Path]:
         return []
 
 
-def _read(path: Path, spec: TableSpec, layout: Layout) -> Table:
+def _read(path: Path, spec: TableSpec, database: Database) -> Table:
     try:
         if path.suffix.casefold() in WORKBOOKS:
-            sheets = excel_grids(path)
-            grids = [sheets[spec.sheet]] if spec.sheet in sheets else list(sheets.values())
-        elif path.suffix.casefold() in TABLE_ENDINGS:
-            grids = csv_grids(path)
+            sheets = {name.casefold().strip(): grid for name, grid in excel_grids(path).items()}
+            wanted = sheets.get((spec.sheet or "").casefold())
+            grids = [wanted] if wanted is not None else list(sheets.values())
+        elif path.suffix.casefold() == ".csv":
+            sheets, grids = {}, csv_grids(path)
         else:
             raise _NotThisTable(f"expected a table as .xlsx or .csv, got {path}")
     except InputError as error:
-        raise _NotThisTable(str(error).split(";")[0]) from None
-    wanted = {field: plain_name(name) for field, name in spec.columns.items()}
+        raise _NotThisTable(str(error).rsplit(";", 1)[0]) from None
     best: list[str] = list(spec.columns.values())
     for grid in grids:
+        if all(name.startswith("#") for name in spec.columns.values()):  # no header
+            return _table(path, spec, database, [], grid, 0, sheets)
         for number, row in enumerate(grid[:HEADER_ROWS]):
             names = [plain_name(cell) for cell in row]
-            absent = [spec.columns[field] for field, name in wanted.items() if name not in names]
+            absent = [name for name in spec.columns.values() if _place(name, names) is None]
             if not absent:
-                return _table(path, spec, layout, names, grid[number + 1 :], number + 2)
+                return _table(path, spec, database, names, grid, number + 1, sheets)
             if len(absent) < len(best):
                 best = absent
     raise _NotThisTable(
@@ -161,34 +135,43 @@ def _read(path: Path, spec: TableSpec, layout: Layout) -> Table:
     )
 
 
+def _place(column: str, names: Sequence[str]) -> int | None:
+    """Where a column of a `TableSpec` is."""
+    for name in column.split("|"):
+        if name.startswith("#"):
+            return int(name[1:])
+        if plain_name(name) in names:
+            return names.index(plain_name(name))
+    return None
+
+
 def _table(
     path: Path,
     spec: TableSpec,
-    layout: Layout,
+    database: Database,
     names: Sequence[str],
-    body: Grid,
+    grid: Grid,
     first: int,
+    sheets: dict[str, Grid],
 ) -> Table:
-    fields = {
-        field: names.index(plain_name(name))
-        for field, name in {**spec.columns, **spec.optional}.items()
-        if plain_name(name) in names
-    }
+    places = {f: _place(name, names) for f, name in {**spec.columns, **spec.optional}.items()}
     rows = []
     odd = []
-    for line, cells in enumerate(body, first):
-        values = dict.fromkeys([*spec.columns, *spec.optional], "")
-        values |= {
-            field: cells[place].strip() for field, place in fields.items() if place < len(cells)
+    for number, cells in enumerate(grid[first:]):
+        values = {
+            field: cells[place].strip() if place is not None and place < len(cells) else ""
+            for field, place in places.items()
         }
-        if not values["subject"] and not values["clip"]:
+        subject, clip = values["subject"], values["clip"]
+        if not subject and not clip:
             continue
-        if subject_number(values["subject"]) is None or not layout.clip.fullmatch(values["clip"]):
-            odd.append(f"row {line} ({values['subject']} {values['clip']})")
+        named = re.fullmatch(spec.entry, clip, re.I) if spec.entry else database.is_clip(clip)
+        if subject_number(subject) is None or not named:
+            odd.append(f"row {first + number + 1} ({subject} {clip})")
         else:
-            rows.append(values)
+            rows.append({**values, "row": str(number)})
     if not rows:
         got = f"such as {some(odd, 2)}" if odd else "none"
-        raise _NotThisTable(f"expected rows of {layout.title}'s clips in {path}, got {got}")
-    notes = [Note(layout.dataset, "", "", f"{path.name}: no clip is named in {some(odd)}")]
-    return Table(path, tuple(rows), tuple(notes if odd else ()))
+        raise _NotThisTable(f"expected rows of {database.title}'s clips in {path}, got {got}")
+    notes = [Note(database.name, "", "", f"{path.name}: no clip is named in {some(odd)}")]
+    return Table(path, tuple(rows), tuple(notes if odd else ()), sheets)

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from micromimic.datasets.base import ClipKey, Layout, Note, loose, some
+from micromimic.datasets.base import ClipKey, Database, Note, loose, some
 from micromimic.errors import InputError
 from micromimic.media.formats import IMAGE_ENDINGS, natural_key
 
 DEPTH: Final = 8  # levels of folders looked through: the deepest layout has six
-TABLE_ENDINGS: Final = frozenset({".xlsx", ".xlsm", ".csv"})
+TABLE_ENDINGS: Final = frozenset({".xlsx", ".xlsm", ".xls", ".csv"})
 ARCHIVE_ENDINGS: Final = frozenset({".zip", ".rar", ".7z", ".tar", ".gz", ".tgz"})
 
 
@@ -33,6 +33,7 @@ class ClipFolder:
         pictures: names of the pictures, in natural order.
         above: names of the folders from the one given to this one's parent.
         home: number of the subject whose folder it lies in, if any.
+        name: of the clip's folder.
     """
 
     key: ClipKey
@@ -41,6 +42,7 @@ class ClipFolder:
     pictures: tuple[str, ...]
     above: tuple[str, ...]
     home: int | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Tree:
 
 @dataclass
 class _Walk:
-    layout: Layout
+    database: Database
     clips: list[ClipFolder] = field(default_factory=list)
     tables: list[Path] = field(default_factory=list)
     strangers: list[Path] = field(default_factory=list)
@@ -75,10 +77,13 @@ class _Walk:
             return
         self.seen.add(real)
         pictures, tables, folders = _contents(folder)
-        is_clip = bool(self.layout.clip.fullmatch(folder.name))
-        if not is_clip:
+        is_clip = bool(self.database.is_clip(folder.name))
+        if not is_clip or not pictures:
             self.tables += [folder / name for name in tables]
-        clip = _clip(self.layout, folder, trail, pictures) if is_clip else None
+        inside = next((n for n in folders if n.casefold() == self.database.inside), None)
+        if is_clip and inside:  # other folders beside it show the same in other ways
+            pictures, folders = _contents(folder / inside)[0], []
+        clip = _clip(self.database, folder, trail, pictures, inside) if is_clip else None
         # A clip's folder may be wrapped in another of its name: then the inner one is the clip.
         if clip and (pictures or not folders):
             self.clips.append(clip)
@@ -86,11 +91,11 @@ class _Walk:
         if pictures:
             self.strangers.append(folder)
         for name in folders:
-            if len(trail) < DEPTH and not _words(name) & self.layout.skip:
+            if len(trail) < DEPTH and not _words(name) & self.database.skip:
                 self.visit(folder / name, (*trail, folder))
 
 
-def scan(folder: Path, layout: Layout) -> Tree:
+def scan(folder: Path, database: Database) -> Tree:
     """Look for a database's clips in a folder.
 
     Raises:
@@ -100,24 +105,26 @@ def scan(folder: Path, layout: Layout) -> Tree:
     if not folder.is_dir():
         got = "a file" if folder.exists() else "nothing"
         raise InputError(
-            f"expected a folder with {layout.title} at {folder}, got {got}; "
-            f"pass the folder that holds {layout.example}"
+            f"expected a folder with {database.title} at {folder}, got {got}; "
+            f"pass the folder that holds {database.example}"
         )
-    if word := next(iter(_words(folder.name) & layout.skip), None):
+    if word := next(iter(_words(folder.name) & database.skip), None):
         raise InputError(
-            f"expected {layout.title} in {folder}, got a folder of its other part {word!r}; "
-            f"pass the folder that holds {layout.example}"
+            f"expected {database.title} in {folder}, got a folder of its other part {word!r}; "
+            f"pass the folder that holds {database.example}"
         )
-    walk = _Walk(layout)
+    walk = _Walk(database)
     walk.visit(folder, ())
     if not any(clip.pictures for clip in walk.clips):
         raise InputError(
-            f"expected {layout.title} in {folder}, as {layout.example}, got {_seen(folder)}"
+            f"expected {database.title} in {folder}, as {database.example}, got {_seen(folder)}"
         )
     return Tree(folder, tuple(walk.clips), tuple(walk.tables), tuple(walk.strangers))
 
 
-def choose_copy(clips: Iterable[ClipFolder], layout: Layout) -> tuple[list[ClipFolder], list[Note]]:
+def choose_copy(
+    clips: Iterable[ClipFolder], database: Database
+) -> tuple[list[ClipFolder], list[Note]]:
     """Of several copies of the database under one folder, that with most clips.
 
     Of equally large ones the raw copy goes before the cropped. Parts that share no clip with what
@@ -145,43 +152,49 @@ def choose_copy(clips: Iterable[ClipFolder], layout: Layout) -> tuple[list[ClipF
             keys |= {clip.key: root for clip in found}
         else:
             text = f"{shared} is read; another copy is not: {root} ({len(found)} clips)"
-            notes.append(Note(layout.dataset, "", "", text))
+            notes.append(Note(database.name, "", "", text))
     return taken, notes
 
 
-def strangers_note(tree: Tree, taken: Iterable[ClipFolder], layout: Layout) -> list[Note]:
+def strangers_note(tree: Tree, taken: Iterable[ClipFolder], database: Database) -> list[Note]:
     """One note on folders of pictures, in subjects' folders of what is read, that are no clips."""
     roots = {clip.root for clip in taken}
     names = [
         str(path.relative_to(tree.folder))
         for path in tree.strangers
         for root in path.parents
-        if root in roots and layout.subject.fullmatch(path.relative_to(root).parts[0])
+        if root in roots and database.is_subject(path.relative_to(root).parts[0])
     ]
     if not names:
         return []
     text = f"pictures in folders that are not named as clips: {some(names)}"
-    return [Note(layout.dataset, "", "", text)]
+    return [Note(database.name, "", "", text)]
 
 
 def _clip(
-    layout: Layout, folder: Path, trail: tuple[Path, ...], pictures: list[str]
+    database: Database,
+    folder: Path,
+    trail: tuple[Path, ...],
+    pictures: list[str],
+    inside: str | None,
 ) -> ClipFolder | None:
     """The clip of a folder named as one; None where nothing tells the subject."""
-    names = [(place, layout.subject.fullmatch(place.name)) for place in reversed(trail)]
+    names = [(place, database.is_subject(place.name)) for place in reversed(trail)]
     home, match = next(((place, match) for place, match in names if match), (None, None))
-    own = layout.clip.fullmatch(folder.name)
-    number = own[1] if own and own.re.groups else match[1] if match else None
+    own = database.is_clip(folder.name)
+    groups = own.groupdict() if own else {}
+    number = groups.get("who") or (match[1] if match else None)
     if number is None:
         return None
     root = home.parent if home else folder.parent
     return ClipFolder(
-        key=(int(number), loose(folder.name)),
-        path=folder,
+        key=(int(number), loose(groups.get("name") or folder.name)),
+        path=folder / inside if inside else folder,
         root=root,
         pictures=tuple(pictures),
         above=tuple(place.name for place in trail),
         home=int(match[1]) if match else None,
+        name=folder.name,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
-from micromimic.datasets import smic
+from micromimic.datasets.databases import smic
 from micromimic.labels import EMOTIONS, Emotion
 from micromimic.synthesis.recipes import Recipe
 
