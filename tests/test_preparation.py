@@ -17,8 +17,8 @@ from micromimic.errors import InputError, NoFaceError
 from micromimic.face.crops import face_crop
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.media.video import VideoWriter
-from micromimic.models.learner import View
 from micromimic.models.preprocess import read_flow_png
+from micromimic.models.samples import View
 from micromimic.motion.apex import apex_of_clip, fixed_cells, locate
 from micromimic.motion.curve import cell_curves
 from micromimic.preparation.clip import (

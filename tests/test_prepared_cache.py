@@ -14,7 +14,7 @@ import pytest
 
 from micromimic.datasets.manifest import Clip
 from micromimic.errors import InputError, OutputError
-from micromimic.models.learner import View
+from micromimic.models.samples import View
 from micromimic.preparation import cache as module
 from micromimic.preparation.cache import (
     PrepareConfig,

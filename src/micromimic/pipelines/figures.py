@@ -20,7 +20,7 @@ def clip_figures(manifest: Path, out: Path, name: str | None = None) -> tuple[Pa
     Args:
         manifest: CSV as in `datasets.manifest`.
         out: folder for the pictures.
-        name: a clip, as ``casme2/sub01/EP02_01f`` or its last part; None takes the first clip with
+        name: a clip, as ``lab/sub01/clip03`` or its last part; None takes the first clip with
             an annotated apex, or the first at all.
 
     Returns:

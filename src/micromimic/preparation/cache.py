@@ -30,8 +30,8 @@ from micromimic.errors import InputError, MicromimicError, OutputError
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.files import write_whole
 from micromimic.labels import LabelSet, labels_like
-from micromimic.models.learner import Encoder, Samples, View
 from micromimic.models.preprocess import read_flow_png
+from micromimic.models.samples import Encoder, Samples, View
 from micromimic.preparation.clip import PrepareConfig, check_views, prepare_clip, views_of
 from micromimic.preparation.sources import source_files
 from micromimic.workers import parent_answers_interrupts, run_tasks

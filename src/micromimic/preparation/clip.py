@@ -29,8 +29,8 @@ from micromimic.face.crops import (
     volume_frame,
 )
 from micromimic.face.landmarks import DlibLandmarks, LandmarkBackend
-from micromimic.models.learner import View
 from micromimic.models.preprocess import read_flow_png
+from micromimic.models.samples import View
 from micromimic.motion.apex import apex_of_cells, fixed_cells, locate, stable_cells
 from micromimic.motion.flow import FlowConfig
 from micromimic.motion.pair import average_reach, flow_of_spans
@@ -45,10 +45,11 @@ VIEWS: Final[Mapping[Kind, tuple[View, ...]]] = {
 NEIGHBOURS: Final = (0, -1, 1, -2, 2)
 """Frames from the apex of the face crops, in their order."""
 USUAL_FPS: Final = 200.0
-"""Taken where nobody says; CASME II and SAMM have it."""
-
+"""Taken where nobody says: usual among databases of clips."""
 
 Apex = Literal["annotated", "article", "robust"]
+Neighbour = Literal["before", "after"]
+Landmarks = Literal["onset", "each"]
 
 
 @dataclass(frozen=True)
@@ -73,20 +74,20 @@ class PrepareConfig:
     """
 
     apex: Apex = "annotated"
-    neighbour: Literal["before", "after"] = "before"
-    landmarks: Literal["onset", "each"] = "onset"
+    neighbour: Neighbour = "before"
+    landmarks: Landmarks = "onset"
     smoothing: float = 0.015
     average: float = 0.01
     flow: FlowConfig = field(default_factory=FlowConfig)
     most_frames: int = 1000
 
     def __post_init__(self) -> None:
-        wanted = {"apex": get_args(Apex), "neighbour": ("before", "after")}
-        for name, words in {**wanted, "landmarks": ("onset", "each")}.items():
-            if getattr(self, name) not in words:
+        wanted = {"apex": Apex, "neighbour": Neighbour, "landmarks": Landmarks}
+        for name, words in wanted.items():
+            if (got := getattr(self, name)) not in get_args(words):
+                *some, last = get_args(words)
                 raise InputError(
-                    f"expected {name} {', '.join(words[:-1])} or {words[-1]}, got "
-                    f"{getattr(self, name)!r}; pass one of them"
+                    f"expected {name} {', '.join(some)} or {last}, got {got!r}; pass one of them"
                 )
 
 
