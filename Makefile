@@ -60,4 +60,4 @@ $(VENV)/.tests: pyproject.toml $(VENV)/.python
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache build dist
-	find src tests -name __pycache__ -type d -exec rm -rf {} +
+	find src tests tools benchmarks -name __pycache__ -type d -exec rm -rf {} +

@@ -41,9 +41,12 @@ Score = Callable[[NDArray[np.int64]], float]
 
 def trained(data: FlowMapSet, recipes: Recipes, options: argparse.Namespace, seed: int) -> Guesses:
     """What a network trained on these recipes names the maps; no temperature changes that."""
-    from weights.committee import mirrored_lengths, train_model  # noqa: PLC0415 - needs torch
+    import torch  # noqa: PLC0415 - needed here only
+
+    from weights.committee import mirrored_lengths, train_model  # noqa: PLC0415
     from weights.flow_maps import lessons_of  # noqa: PLC0415
 
+    torch.set_num_threads(1)
     config = FlowConfig(
         seed=seed,
         recipes=recipes,
@@ -66,11 +69,10 @@ def compared(data: FlowMapSet, database: str, named: dict[str, Guesses]) -> None
         for name, score in scores.items():
             low, high = subject_interval(score, data.subjects[rows])
             value = score(np.arange(len(rows)))
-            print(
-                f"| {database} | {scope} | {len(rows)} | {name} | {value:+.3f} "
-                f"| {low:+.3f} to {high:+.3f} |",
-                flush=True,
-            )
+            how = "+.3f" if name.startswith("difference") else ".3f"
+            figures = (f"{value:{how}}", f"{low:{how}} to {high:{how}}")
+            cells = database, scope, len(rows), name, *figures
+            print("|", " | ".join(map(str, cells)), "|", flush=True)
 
 
 def minus(one: Score, other: Score, rows: NDArray[np.int64]) -> float:
