@@ -31,11 +31,9 @@ from torch import Tensor, nn
 
 from micromimic.datasets.manifest import read_manifest
 from micromimic.errors import MicromimicError, ModelError
-from micromimic.evaluation.audit import Audit, audit_runs
-from micromimic.evaluation.epochs import EpochRun
+from micromimic.evaluation.article import COMPOSITE
+from micromimic.evaluation.audit import Audit, EpochRun, audit_runs
 from micromimic.evaluation.run import RunConfig
-from micromimic.evaluation.scores import COMPOSITE
-from micromimic.labels import EMOTIONS
 from micromimic.models.learner import FitOptions, Init, Samples, View
 from micromimic.models.registry import entry, register
 from micromimic.pipelines.audit import audited_runs
@@ -123,7 +121,7 @@ def drawn_answers(samples: Samples, epochs: int, seed: int) -> EpochRun:
     keys = [(str(d), str(s).split("/", 1)[1], str(c).rsplit("/", 1)[1]) for d, s, c in names]
     order = np.array(sorted(range(len(keys)), key=keys.__getitem__))
     _, folds = np.unique(samples.subjects[order], return_inverse=True)
-    shares = np.bincount(samples.targets, minlength=len(EMOTIONS)) / len(samples)
+    shares = np.bincount(samples.targets, minlength=len(samples.label_set)) / len(samples)
     rng = np.random.default_rng(seed)
     return EpochRun(
         seed=seed,
@@ -132,7 +130,9 @@ def drawn_answers(samples: Samples, epochs: int, seed: int) -> EpochRun:
         folds=folds.astype(np.int64),
         truth=samples.targets[order],
         epochs=tuple(range(1, epochs + 1)),
-        guesses=rng.choice(len(EMOTIONS), size=(epochs, len(keys)), p=shares).astype(np.int64),
+        guesses=rng.choice(len(samples.label_set), size=(epochs, len(keys)), p=shares).astype(
+            np.int64
+        ),
         ended=np.full(len(keys), epochs, np.int64),
     )
 

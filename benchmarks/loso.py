@@ -34,10 +34,10 @@ from micromimic.datasets.manifest import read_manifest
 from micromimic.errors import MicromimicError
 from micromimic.evaluation.controls import COSINE, MAJORITY, all_controls
 from micromimic.evaluation.halves import development_rows
-from micromimic.evaluation.metrics import confusion
+from micromimic.evaluation.metrics import confusion, scores_of_tables
 from micromimic.evaluation.predictions import Prediction, predictions_of
 from micromimic.evaluation.run import RunConfig, run_protocol
-from micromimic.evaluation.scores import metrics_of, scores_of_tables
+from micromimic.evaluation.scores import metrics_of
 from micromimic.evaluation.splits import loso
 from micromimic.labels import EMOTIONS
 from micromimic.models.learner import FitOptions, Init, Samples, softmax

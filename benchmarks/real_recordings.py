@@ -26,6 +26,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from micromimic.errors import MicromimicError
+from micromimic.evaluation.markdown import grid
 from micromimic.evaluation.recovery import (
     AT_LIMIT,
     RATIO_EDGES,
@@ -39,7 +40,6 @@ from micromimic.evaluation.recovery import (
 from micromimic.labels import REGIONS
 from micromimic.media.formats import video_files
 from micromimic.pipelines.sensitivity import SensitivityConfig, analyse_plain, recover
-from micromimic.reports.markdown import grid
 from micromimic.synthesis.bump_units import Field
 from micromimic.synthesis.planting import FieldSource, Recipes
 

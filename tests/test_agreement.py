@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from micromimic.evaluation.agreement import (
-    CATEGORIES,
+    REJECTED,
     Agreement,
     CodedEvent,
     binomial_interval,
@@ -20,8 +20,10 @@ from micromimic.evaluation.agreement import (
     kappa_interval,
 )
 from micromimic.evaluation.spotting import match_events
-from micromimic.labels import EMOTIONS
+from micromimic.labels import EMOTIONS, THREE
 from micromimic.types import Interval
+
+CATEGORIES = (REJECTED, *EMOTIONS)
 
 codings = st.lists(
     st.tuples(st.sampled_from(CATEGORIES), st.sampled_from(CATEGORIES)), min_size=1, max_size=40
@@ -276,5 +278,14 @@ def test_what_cannot_be_is_refused():
         event_agreement([event("m0", 1.0), event("m0", 2.0)], [])
     with pytest.raises(ValueError, match="min_iou"):
         event_agreement([], [], min_iou=0.0)
-    with pytest.raises(ValueError, match="expected a label"):
-        event("m0", 1.0, "anger")
+    with pytest.raises(ValueError, match="expected a label among negative.*got 'anger'"):
+        event_agreement([event("m0", 1.0, "anger")], [], labels=THREE)
+
+
+def test_coders_may_use_any_classes():
+    a = [event("m0", 1.0, "anger"), event("m1", 3.0, "fear"), event("m2", 5.0, "fear", "rejected")]
+    b = [event("m0", 1.0, "anger"), event("m1", 3.0, "anger"), event("m2", 5.0, "fear", "rejected")]
+    found = event_agreement(a, b)
+    assert found.categories == (REJECTED, "anger", "fear")
+    assert found.confusion == ((1, 0, 0), (0, 1, 0), (0, 1, 0))
+    assert found.kappa == pytest.approx(slow_kappa(["a", "f", "r"], ["a", "a", "r"]))

@@ -14,18 +14,22 @@ from micromimic.cli import main
 from micromimic.errors import InputError
 from micromimic.evaluation.audit import (
     SELECTIONS,
+    EpochRun,
     audit_runs,
+    best_epoch,
     chosen_epochs,
+    is_epochs_table,
+    read_epochs,
+    shuffled_order,
+    shuffled_within,
     stopped_epoch,
+    write_epochs,
 )
-from micromimic.evaluation.epochs import EpochRun, best_epoch
-from micromimic.evaluation.epochs_file import is_epochs_table, read_epochs, write_epochs
 from micromimic.evaluation.metrics import uar, uf1
 from micromimic.evaluation.predictions import Prediction
 from micromimic.evaluation.scores import metrics_of
-from micromimic.evaluation.shuffling import shuffled_order, shuffled_within
 from micromimic.labels import EMOTIONS
-from micromimic.models.learner import Samples
+from micromimic.models.samples import Samples
 from micromimic.reports.audit import SCHEMA, audit_json, audit_md, sentences
 
 DRAWS = 200
@@ -390,8 +394,8 @@ def test_no_table_at_all(tmp_path: Path) -> None:
         read_epochs(tmp_path / "none.csv")
     with pytest.raises(InputError, match="found no file"):
         is_epochs_table(tmp_path / "none.csv")
-    (tmp_path / "noise.csv").write_bytes(b"\xff\xfe\x00epoch")
-    with pytest.raises(InputError, match="UTF-8"):
+    (tmp_path / "noise.csv").write_bytes(b"\x89PNG\x00epoch")
+    with pytest.raises(InputError, match="binary data"):
         is_epochs_table(tmp_path / "noise.csv")
 
 
@@ -424,7 +428,7 @@ def test_where_nothing_is_added_nothing_is_claimed() -> None:
 
 @pytest.mark.needs("train")
 def test_the_figure_is_drawn_and_always_the_same(tmp_path: Path) -> None:
-    from micromimic.reports.audit_figure import audit_figure
+    from micromimic.reports.audit import audit_figure
 
     audit = audit_runs([make_run(), make_run(shuffle=1), make_run(shuffle=2)], draws=DRAWS)
     png, svg = audit_figure(audit, tmp_path / "a", name="mine")

@@ -16,9 +16,13 @@ import pytest
 
 from micromimic.cli import main
 from micromimic.errors import InputError
-from micromimic.evaluation.audit import audit_runs, chosen_epochs
-from micromimic.evaluation.epochs import epochs_of_run
-from micromimic.evaluation.epochs_file import read_epochs, write_epochs
+from micromimic.evaluation.audit import (
+    audit_runs,
+    chosen_epochs,
+    epochs_of_run,
+    read_epochs,
+    write_epochs,
+)
 from micromimic.evaluation.run import RunConfig, run_protocol
 from micromimic.evaluation.scores import metrics_of
 from micromimic.models.learner import Samples

@@ -1,4 +1,4 @@
-"""Tables that went through a spreadsheet: the message names the separator, not missing columns."""
+"""Tables that went through a spreadsheet: whatever tells columns apart, and what is missing."""
 
 from __future__ import annotations
 
@@ -8,35 +8,54 @@ from typing import Any
 
 import pytest
 
+from micromimic.datasets.corrections import COLUMNS as CORRECTED
+from micromimic.datasets.corrections import read_corrections
+from micromimic.datasets.manifest import OPTIONAL, REQUIRED, read_manifest
 from micromimic.errors import InputError
-from micromimic.evaluation.epochs_file import REQUIRED as LOGGED
-from micromimic.evaluation.epochs_file import read_epochs
+from micromimic.evaluation.audit import REQUIRED as LOGGED
+from micromimic.evaluation.audit import read_epochs
 from micromimic.evaluation.predictions import COLUMNS as PREDICTED
-from micromimic.evaluation.predictions import read_predictions
+from micromimic.evaluation.predictions import Predictions
 
 TABLES = [
+    (read_manifest, (*REQUIRED, *OPTIONAL)),
+    (read_corrections, CORRECTED),
     (read_epochs, (*LOGGED, "y_pred")),
-    (read_predictions, PREDICTED),
+    (Predictions.read, PREDICTED),
 ]
 
 
-@pytest.mark.parametrize(("read", "columns"), TABLES)
-@pytest.mark.parametrize(("separator", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def of_epochs(path: Path) -> Any:
+    return [(run.clips, run.guesses.tolist(), run.labels) for run in read_epochs(path)]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("quote", ["", '"'])
-def test_another_separator_is_named(
-    read: Callable[[Path], Any],
-    columns: tuple[str, ...],
-    separator: str,
-    name: str,
-    quote: str,
-    tmp_path: Path,
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_results_are_read_as_spreadsheets_write_them(
+    separator: str, quote: str, encoding: str, tmp_path: Path
 ) -> None:
-    header = separator.join(quote + column + quote for column in columns)
-    row = separator.join("x" for _ in columns)
-    table = tmp_path / "t.csv"
-    table.write_text(f"\ufeff{header}\n{row}\n", encoding="utf-8")
-    with pytest.raises(InputError, match=rf"commas between the columns of .*t\.csv, got {name};"):
-        read(table)
+    wanted = {
+        "predictions": (
+            lambda path: Predictions.read(path).rows(),
+            ["dataset,subject,clip,fold,seed,y_true,y_pred,p_a,p_b", "d,006,é,0,1,a,b,0.25,0.75"],
+        ),
+        "epochs": (
+            of_epochs,
+            ["dataset,subject,clip,fold,seed,epoch,y_true,y_pred"]
+            + [f"d,006,é,0,0,{k},a,b" for k in range(2)],
+        ),
+    }
+    for name, (read, lines) in wanted.items():
+        plain = tmp_path / f"{name}.csv"
+        plain.write_text("\n".join(lines), encoding="utf-8")
+        cells = [line.split(",") for line in [lines[0].upper().replace("P_A", "p_a"), *lines[1:]]]
+        cells[0] = [cell.replace("P_B", "p_b") for cell in cells[0]]
+        other = tmp_path / f"{name}-other.csv"
+        text = [separator.join(quote + cell + quote for cell in row) for row in cells]
+        more = ["", separator.join("" for _ in cells[0])]
+        other.write_text("\r\n".join([*text, *more]), encoding=encoding, newline="")
+        assert read(other) == read(plain)
 
 
 @pytest.mark.parametrize(("read", "columns"), TABLES)

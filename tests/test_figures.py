@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from micromimic.errors import InputError, MissingExtraError, OutputError
+from micromimic.evaluation.article import RECALLS
 from micromimic.evaluation.predictions import Prediction
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.face.regions import cell_boxes
 from micromimic.labels import CELLS, EMOTIONS
 from micromimic.motion.apex import locate
 from micromimic.reports import clip_figures, figures
-from micromimic.reports.article import RECALLS
 from micromimic.reports.clip_figures import ClipSteps, steps_of_clip
 from micromimic.reports.figures import (
     cells_figure,
@@ -88,7 +88,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list:
 
 
 def composite(share: float = 1.0) -> list[Prediction]:
-    from micromimic.reports.article import TABLE_1
+    from micromimic.evaluation.article import TABLE_1
 
     rows, rng = [], np.random.default_rng(0)
     for dataset in ("smic", "casme2", "samm"):

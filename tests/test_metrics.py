@@ -8,6 +8,7 @@ import pytest
 from micromimic.evaluation.metrics import (
     confusion,
     expected_calibration_error,
+    scores_of_tables,
     subject_bootstrap,
     uar,
     uf1,
@@ -26,7 +27,8 @@ def draw(seed: int, n: int = 200) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_scores_agree_with_scikit_learn(seed: int) -> None:
-    sk = pytest.importorskip("sklearn.metrics", reason="scikit-learn is in the train extra")
+    import sklearn.metrics as sk
+
     truth, guess = draw(seed)
     names = list(EMOTIONS)
     assert (confusion(truth, guess) == sk.confusion_matrix(truth, guess, labels=names)).all()
@@ -41,6 +43,47 @@ def test_the_articles_confusion_matrix_gives_its_scores() -> None:
     guess = [EMOTIONS[j] for i in range(3) for j in range(3) for _ in range(table[i][j])]
     assert uf1(truth, guess) == pytest.approx(0.652, abs=5e-4)
     assert uar(truth, guess) == pytest.approx(0.651, abs=5e-4)
+
+
+@pytest.mark.parametrize("count", range(2, 8))
+@pytest.mark.parametrize("seed", range(4))
+def test_labels_are_scikit_learns_with_classes_that_nobody_has(count: int, seed: int) -> None:
+    import sklearn.metrics as sk
+
+    rng = np.random.default_rng([count, seed])
+    names = [f"class {k}" for k in rng.permutation(count)]
+    there = names[: max(1, count - seed)]  # with each seed one class more is absent
+    truth, guess = rng.choice(there, 40), rng.choice(names, 40)
+    if seed % 2:
+        guess = rng.choice(there, 40)  # neither in the truth nor predicted
+    means = {"labels": names, "average": "macro", "zero_division": 0}
+    assert uf1(truth, guess, names) == sk.f1_score(truth, guess, **means)
+    assert uar(truth, guess, names) == sk.recall_score(truth, guess, **means)
+    table = confusion(truth, guess, names)
+    assert (table == sk.confusion_matrix(truth, guess, labels=names)).all()
+    assert uf1(truth, guess) == sk.f1_score(truth, guess, average="macro", zero_division=0)
+    f1, recall = scores_of_tables(table[None])
+    assert f1[0] == pytest.approx(uf1(truth, guess, names))
+    assert recall[0] == pytest.approx(uar(truth, guess, names))
+    # an interval is over the same classes as its score
+    low, high = subject_bootstrap(truth, guess, ["one"] * 40, uf1, labels=names, draws=5)
+    assert low == high == pytest.approx(uf1(truth, guess, names))
+
+
+def test_a_class_that_nobody_has_counts_nothing() -> None:
+    """MEGC's three classes where the clips have two of them."""
+    truth, guess = ["negative", "negative", "positive"], ["negative", "negative", "negative"]
+    assert uf1(truth, guess, EMOTIONS) == pytest.approx(0.8 / 3)
+    assert uf1(truth, guess) == pytest.approx(0.8 / 2)
+    assert uar(truth, truth, EMOTIONS) == pytest.approx(2 / 3)
+
+
+def test_a_resample_without_a_class_does_not_count_it() -> None:
+    """The only person of a class is drawn in some resamples, and in others is not."""
+    truth = ["negative"] * 4 + ["positive"] * 2
+    low, high = subject_bootstrap(truth, truth, [0, 1, 2, 3, 4, 4], uf1, labels=EMOTIONS)
+    assert (low, high) == (pytest.approx(1 / 2), pytest.approx(2 / 3))
+    assert subject_bootstrap(truth, truth, [0, 1, 2, 3, 4, 4], uf1) == (1.0, 1.0)
 
 
 def test_scores_are_pooled_over_folds_not_averaged() -> None:
@@ -103,12 +146,16 @@ def test_calibration_error_by_hand_and_for_a_calibrated_forecast() -> None:
 
 
 @pytest.mark.parametrize(
-    ("truth", "guess", "message"),
+    ("truth", "guess", "labels", "message"),
     [
-        (["negative"], [], "as many predictions"),
-        (["fear"], ["negative"], "labels must be among"),
+        (["negative"], [], None, "as many predictions"),
+        (["fear"], ["negative"], EMOTIONS, "labels among negative, positive, surprise, got fear"),
+        (["negative"], ["negative"], ["negative", "negative"], "each label once"),
     ],
 )
-def test_wrong_input_is_told(truth: list[str], guess: list[str], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        confusion(truth, guess)
+def test_wrong_input_is_told(
+    truth: list[str], guess: list[str], labels: list[str] | None, message: str
+) -> None:
+    for score in (confusion, uf1, uar):
+        with pytest.raises(ValueError, match=message):
+            score(truth, guess, labels)

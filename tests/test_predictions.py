@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,19 +24,24 @@ from micromimic.evaluation.controls import (
     majority_per_database,
     random_by_prior,
 )
-from micromimic.evaluation.metrics import expected_calibration_error, subject_bootstrap, uar, uf1
+from micromimic.evaluation.metrics import (
+    expected_calibration_error,
+    scores_of_tables,
+    subject_bootstrap,
+    uar,
+    uf1,
+)
 from micromimic.evaluation.predictions import (
     COLUMNS,
+    KEY,
     Prediction,
-    by_clip,
-    predictions_of,
-    read_predictions,
-    write_predictions,
+    Predictions,
+    as_predictions,
 )
-from micromimic.evaluation.scores import metrics_of, scopes_of, scores_of_tables
+from micromimic.evaluation.scores import metrics_of, scopes_of, table_scores
 from micromimic.evaluation.splits import hde, loso
-from micromimic.labels import EMOTIONS
-from micromimic.models.learner import Samples
+from micromimic.labels import EMOTIONS, LabelSet
+from micromimic.models.samples import Samples
 from micromimic.models.templates import TemplateClassifier
 
 ROW = Prediction("samm", "006", "006_1_2", 3, 1, "negative", "surprise", (0.25, 0.25, 0.5))
@@ -56,7 +62,20 @@ def make_rows(seed: int = 0, n: int = 90) -> list[Prediction]:
     samples = make_samples(seed, n)
     chances = np.random.default_rng(seed + 100).dirichlet([1, 1, 1], n)
     chances[np.arange(n), samples.targets] += 0.35
-    return predictions_of(samples, chances / chances.sum(1, keepdims=True), fold=2, seed=seed)
+    chances /= chances.sum(1, keepdims=True)
+    return Predictions.of_samples(samples, chances, fold=2, seed=seed).rows()
+
+
+def write_predictions(path: Path, rows: list[Prediction]) -> None:
+    as_predictions(rows).write(path)
+
+
+def read_predictions(path: Path) -> list[Prediction]:
+    return Predictions.read(path).rows()
+
+
+def by_clip(rows: list[Prediction] | Predictions) -> dict[tuple[str, str, str], Prediction]:
+    return {row.key: row for row in as_predictions(rows).one_run().rows()}
 
 
 def test_a_file_has_the_agreed_columns_and_keeps_names_as_text(tmp_path: Path) -> None:
@@ -122,10 +141,16 @@ def test_other_columns_and_a_byte_order_mark_do_no_harm(tmp_path: Path) -> None:
         (",3,1,", ",-1,1,", "expected fold to be a whole number"),
         ("0.25,0.25,0.5", "0.25,0.25,", "expected p_surprise to be a number, got ''"),
         ("0.25,0.25,0.5", "0.25,0.25", "expected p_surprise to be a number, got ''"),
-        ("0.25,0.25,0.5", "nan,0.25,0.5", "from 0 to 1 that sum to 1"),
+        ("0.25,0.25,0.5", "nan,0.25,0.5", "expected p_negative to be a number, got 'nan'"),
+        ("0.25,0.25,0.5", "1.5,-0.5,0", "from 0 to 1 that sum to 1"),
+        ("p_positive,p_surprise", "positive,surprise", "p_<label> of two classes or more"),
         ("0.25,0.25,0.5", "0.75,0.25,0.5", "from 0 to 1 that sum to 1"),
         ("samm,006,", "samm,,", "subject must be one line of text"),
-        ("samm,006,006_1_2", '"samm,006,006_1_2', "as a CSV table in UTF-8"),
+        (
+            "samm,006,006_1_2",
+            '"samm,006,006_1_2',
+            "expected fold to be a whole number from 0, got ''",
+        ),
         ("samm,006", "samm,006,006_1_2,3,1,negative,surprise,0.25,0.25,0.5\nsamm,006", "twice"),
     ],
 )
@@ -143,13 +168,13 @@ def test_a_wrong_file_is_told_in_one_line(tmp_path: Path, old: str, new: str, me
 def test_no_file_no_text_no_rows(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="found no file"):
         read_predictions(tmp_path / "none.csv")
-    (tmp_path / "picture.csv").write_bytes(b"\x89PNG\xff\xfe")
-    with pytest.raises(InputError, match="in UTF-8"):
+    (tmp_path / "picture.csv").write_bytes(b"\x89PNG\x00\xff\xfe")
+    with pytest.raises(InputError, match="binary data"):
         read_predictions(tmp_path / "picture.csv")
     (tmp_path / "empty.csv").write_text(",".join(COLUMNS) + "\n")
     with pytest.raises(InputError, match="only a header"):
         read_predictions(tmp_path / "empty.csv")
-    with pytest.raises(ValueError, match="got none"):
+    with pytest.raises(InputError, match="to write, got none"):
         write_predictions(tmp_path / "p.csv", [])
 
 
@@ -177,13 +202,13 @@ def test_a_failed_write_leaves_what_was_there(
         ({"subject": "a\nb"}, "one line"),
         ({"seed": -1}, "0 or more"),
         ({"y_pred": "Negative"}, "y_pred must be among"),
-        ({"probabilities": (0.5, 0.5)}, "must be 3"),
+        ({"probabilities": (0.5, 0.5)}, "expected probabilities of negative, positive, surprise"),
         ({"probabilities": (1.5, -0.5, 0.0)}, "from 0 to 1"),
     ],
 )
-def test_rows_are_checked_at_birth(change: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        replace(ROW, **change)
+def test_rows_are_checked_when_they_become_a_table(change: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        as_predictions([ROW, replace(ROW, **change)])
 
 
 def test_rows_of_a_fold_are_unqualified_and_take_the_likeliest_class() -> None:
@@ -194,13 +219,13 @@ def test_rows_of_a_fold_are_unqualified_and_take_the_likeliest_class() -> None:
     assert all("/" not in row.subject + row.clip for row in rows)
     assert all(EMOTIONS[int(np.argmax(row.probabilities))] == row.y_pred for row in rows)
     assert {(row.fold, row.seed) for row in rows} == {(2, 0)}
-    with pytest.raises(ValueError, match="probabilities must be"):
-        predictions_of(samples, np.ones((90, 2)), fold=0, seed=0)
+    with pytest.raises(InputError, match=r"expected probabilities \(90, 3\), got \(90, 2\)"):
+        Predictions.of_samples(samples, np.ones((90, 2)))
 
 
 def test_one_run_has_each_clip_once() -> None:
     rows = make_rows()
-    assert list(by_clip(reversed(rows)).values()) == sorted(rows, key=lambda row: row.key)
+    assert list(by_clip(rows[::-1]).values()) == sorted(rows, key=lambda row: row.key)
     with pytest.raises(InputError, match="seed 3 and seed 1; take one run at a time"):
         by_clip([replace(ROW, seed=3), ROW])
     with pytest.raises(InputError, match="expected predictions, got none"):
@@ -215,8 +240,7 @@ def test_metrics_hold_the_contract_and_agree_with_the_plain_functions() -> None:
     found = metrics_of(rows, draws=200, seed=3)
     assert list(found) == ["composite", "smic", "casme2", "samm"]
     for scope, part in scopes_of(rows).items():
-        truth, guess = [row.y_true for row in part], [row.y_pred for row in part]
-        who = [row.who for row in part]
+        truth, guess, who = part["y_true"], part["y_pred"], part.who.tolist()
         scores = found[scope]
         assert scores["n"] == len(part) == sum(map(sum, scores["confusion"]))
         assert scores["subjects"] == len(set(who))
@@ -231,8 +255,7 @@ def test_metrics_hold_the_contract_and_agree_with_the_plain_functions() -> None:
         interval = subject_bootstrap(truth, guess, who, uar, draws=200, seed=3)
         assert scores["uar_ci95"] == list(interval)
         assert interval[0] < scores["uar"] < interval[1]
-        p = np.array([row.probabilities for row in part])
-        assert scores["ece"] == expected_calibration_error(truth, p)
+        assert scores["ece"] == expected_calibration_error(truth, part.probabilities)
     assert sum(found[name]["n"] for name in ("smic", "casme2", "samm")) == 90
 
 
@@ -265,13 +288,13 @@ def test_same_subject_number_in_two_databases_is_two_people() -> None:
     assert found["smic"]["uf1_ci95"] is None  # of one person nothing is known about people
 
 
-def test_absent_classes_are_left_out_of_means_and_told() -> None:
+def test_absent_classes_count_nothing_and_are_told() -> None:
     rows = [
         Prediction("own", f"s{k}", "c", 0, 0, label, "negative", (1.0, 0.0, 0.0))
         for k, label in enumerate(["negative", "positive"])
     ]
     scores = metrics_of(rows, draws=20)["own"]
-    assert scores["uar"] == 0.5
+    assert scores["uar"] == pytest.approx(1 / 3)
     assert scores["recalls"] == {"negative": 1.0, "positive": 0.0, "surprise": None}
     with pytest.raises(InputError, match="rename it"):
         metrics_of([replace(ROW, dataset="composite")])
@@ -286,7 +309,7 @@ def test_majority_looks_at_the_training_part_of_the_database_only() -> None:
     targets = np.array([0, 0, 1, 1, 0, 2, 2, 2, 1, 1])
     clips = np.array([f"{w}/c" for w in who])
     samples = Samples(np.zeros((10, 1)), targets, datasets, who, clips)
-    rows = {row.key: row for row in majority_per_database(samples, list(loso(who)), seed=4)}
+    rows = by_clip(majority_per_database(samples, list(loso(who)), seed=4))
     assert len(rows) == 10
     # without smic/0 (negative), smic has two of each: the first class in order
     assert rows["smic", "0", "c"].probabilities == (0.5, 0.5, 0.0)
@@ -294,7 +317,7 @@ def test_majority_looks_at_the_training_part_of_the_database_only() -> None:
     assert rows["samm", "3", "c"].y_pred == "surprise"
     assert rows["samm", "0", "c"].probabilities == (0.0, 0.5, 0.5)
     # a database held out gets what the others say: three of five smic clips are negative
-    held = {row.key: row for row in majority_per_database(samples, list(hde(datasets)))}
+    held = by_clip(majority_per_database(samples, list(hde(datasets))))
     assert {held["samm", str(k), "c"].probabilities for k in range(5)} == {(0.6, 0.4, 0.0)}
 
 
@@ -302,10 +325,10 @@ def test_random_by_prior_draws_the_prior() -> None:
     samples = make_samples(n=600)
     folds = list(loso(samples.subjects))
     rows = random_by_prior(samples, folds, seed=1)
-    assert rows == random_by_prior(samples, folds, seed=1)
-    assert rows != random_by_prior(samples, folds, seed=2)
-    drawn = np.array([EMOTIONS.index(row.y_pred) for row in rows])
-    prior = np.mean([row.probabilities for row in rows], axis=0)
+    assert rows.equals(random_by_prior(samples, folds, seed=1))
+    assert not rows["y_pred"].equals(random_by_prior(samples, folds, seed=2)["y_pred"])
+    drawn = rows.labels.encode(rows["y_pred"])
+    prior = rows.probabilities.mean(0)
     assert np.abs(np.bincount(drawn) / 600 - prior).max() < 0.05
     found = expected_scores(rows)
     assert list(found) == ["composite", "smic", "casme2", "samm"]
@@ -319,12 +342,13 @@ def test_cosine_is_fitted_on_the_training_part_of_each_fold() -> None:
     folds = list(loso(samples.subjects))
     rows = cosine_to_means(samples, folds, samples.inputs)
     train, test = folds[4]
-    plain = TemplateClassifier.fit(samples.inputs[train], samples.labels[train].tolist())
+    means = TemplateClassifier.means(samples.inputs[train], samples.labels[train])
+    plain = TemplateClassifier(means)
     chances = plain.probabilities(samples.inputs[test])
-    found = {row.key: row for row in rows if row.fold == 4}
+    found = {row.key: row for row in rows.rows() if row.fold == 4}
     assert len(found) == len(test)
-    for row, p in zip(predictions_of(samples.take(test), chances, fold=4, seed=0), chances,
-                      strict=True):  # fmt: skip
+    expected = Predictions.of_samples(samples.take(test), chances, fold=4).rows()
+    for row, p in zip(expected, chances, strict=True):
         assert found[row.key].probabilities == pytest.approx(tuple(p))
     assert metrics_of(rows, draws=10)["composite"]["uf1"] > 0.8
 
@@ -337,10 +361,10 @@ def test_cosine_never_says_a_class_it_was_not_shown() -> None:
     targets[0] = 2
     samples = Samples(samples.inputs, targets, samples.datasets, samples.subjects, samples.clips)
     rows = cosine_to_means(samples, list(loso(samples.subjects)), samples.inputs)
-    without = [row for row in rows if row.who == only]
+    without = [row for row in rows.rows() if row.who == only]
     assert without
     assert all(row.probabilities[2] == 0 and row.y_pred != "surprise" for row in without)
-    assert any(row.probabilities[2] > 0 for row in rows)
+    assert (rows.probabilities[:, 2] > 0).any()
     with pytest.raises(ValueError, match="one map a row"):
         cosine_to_means(samples, [], samples.inputs[:3])
 
@@ -366,9 +390,9 @@ def test_controls_on_the_published_maps(shared: Path) -> None:
     assert scores[MAJORITY] == pytest.approx(0.241, abs=0.02)  # the full composite's figure
     assert 0.6 < scores[COSINE] < 0.7
     # F1 of a random guess, from the chances themselves: 2 TP / (clips + guesses) of each class
-    rows = list(by_clip(found[PRIOR]).values())
-    p = np.array([row.probabilities for row in rows])
-    truth = np.array([[row.y_true == label for label in EMOTIONS] for row in rows])
+    rows = found[PRIOR]
+    p = rows.probabilities
+    truth = np.array([[true == label for label in EMOTIONS] for true in rows["y_true"]])
     f1 = 2 * (p * truth).sum(0) / (truth.sum(0) + p.sum(0))
     mean, low, high = expected_scores(rows)["composite"]["uf1"]
     assert mean == pytest.approx(f1.mean(), abs=0.01)
@@ -380,9 +404,108 @@ def test_scores_of_many_tables_equal_the_plain_ones() -> None:
     tables = rng.integers(0, 6, (50, 3, 3))
     tables[:10, 2] = 0  # a class that is not there
     tables[:, 0, 0] += 1
+    whole = np.ones((3, 3), np.int64)
     f1, recall = scores_of_tables(tables)
-    for table, one, other in zip(tables, f1, recall, strict=True):
+    left_out, _ = scores_of_tables(tables, whole)
+    for k, table in enumerate(tables):
         pairs = [(i, j) for i in range(3) for j in range(3) for _ in range(table[i, j])]
-        truth, guess = ([EMOTIONS[pair[k]] for pair in pairs] for k in range(2))
-        assert one == pytest.approx(uf1(truth, guess))
-        assert other == pytest.approx(uar(truth, guess))
+        truth, guess = ([EMOTIONS[pair[side]] for pair in pairs] for side in range(2))
+        assert f1[k] == pytest.approx(uf1(truth, guess, EMOTIONS))
+        assert recall[k] == pytest.approx(uar(truth, guess, EMOTIONS))
+        present = int((table.sum(1) > 0).sum())
+        assert left_out[k] == pytest.approx(f1[k] * 3 / present)
+
+
+# --------------------------------------------------------------------------------- the table
+
+
+def make_table(count: int, seed: int = 0, n: int = 80) -> Predictions:
+    """Predictions of any number of classes, of people of one laboratory."""
+    rng = np.random.default_rng(seed)
+    names = [f"e{k}" for k in range(count)]
+    truth = rng.integers(count, size=n)
+    p = rng.dirichlet(np.ones(count), n)
+    p[np.arange(n), truth] += 0.5
+    return Predictions.of(
+        ["lab"] * n,
+        [f"{k % 8:02d}" for k in range(n)],
+        [f"c{k:03d}" for k in range(n)],
+        [names[k] for k in truth],
+        p / p.sum(1, keepdims=True),
+        labels=names,
+        seed=seed,
+    )
+
+
+@pytest.mark.parametrize("count", range(2, 8))
+def test_any_number_of_classes_is_written_read_and_scored(count: int, tmp_path: Path) -> None:
+    rows = make_table(count)
+    rows.write(tmp_path / "p.csv")
+    again = Predictions.read(tmp_path / "p.csv")
+    assert again.rows() == rows.rows()
+    assert again.labels == rows.labels == LabelSet("any", tuple(f"e{k}" for k in range(count)))
+    found = metrics_of(again, draws=20)
+    assert found == metrics_of(rows, draws=20)
+    assert np.shape(found["lab"]["confusion"]) == (count, count)
+    assert list(found["lab"]["recalls"]) == list(rows.labels)
+    assert table_scores(rows, draws=20) == found  # no halves: nobody chose anything on these
+    mean, low, high = expected_scores(rows, draws=50)["lab"]["uar"]
+    assert low < mean < high
+
+
+def test_a_table_is_a_data_frame_that_stays_one() -> None:
+    rows = make_table(4)
+    part = rows[rows["subject"] == "03"]
+    assert isinstance(part, Predictions) and set(part.who) == {"lab/03"}
+    assert isinstance(pd.concat([part, part]), Predictions)
+    with pytest.raises(InputError, match="got lab/03/c003 with seed 0 and seed 0"):
+        pd.concat([part, part]).one_run()
+
+
+def test_scores_of_several_models_and_seeds() -> None:
+    rows = pd.concat([
+        make_table(5, 0).assign(model="mine"), make_table(5, 0).assign(model="theirs"),
+    ])  # fmt: skip
+    rows.loc[rows["model"] == "theirs", "y_pred"] = "e0"
+    found = rows.scores(draws=50).set_index(["model", "scope"])
+    assert list(found.index) == [
+        (model, scope) for model in ("mine", "theirs") for scope in ("composite", "lab")
+    ]
+    plain = metrics_of(make_table(5), draws=50)["lab"]
+    mine = found.loc["mine", "lab"]
+    assert [mine["uf1"], mine["uf1_low"], mine["uf1_high"]] == [plain["uf1"], *plain["uf1_ci95"]]
+    (row,) = rows.compare(draws=200).to_dict("records")
+    assert (row["first"], row["second"]) == ("mine", "theirs")
+    assert row["difference"] == pytest.approx(row["a"] - row["b"]) and row["low"] > 0
+    text = rows.to_markdown(draws=50)
+    assert text.startswith("| Method | Composite UF1 |")
+    assert f"| **mine** | {plain['uf1']:.3f} [" in text and "half" not in text
+    seeds = pd.concat([make_table(3, 0), make_table(3, 1)]).scores(draws=10)
+    assert list(seeds["model"].unique()) == ["seed 0", "seed 1"]
+    one = make_table(3).compare(make_table(3), draws=50)
+    assert one["p"].tolist() == [1.0]
+
+
+def test_halves_stand_where_choices_were_made_and_nowhere_else() -> None:
+    rows = as_predictions(make_rows())
+    found = table_scores(rows, draws=20)
+    assert list(found)[-2:] == ["development half", "other half"]
+    assert found["development half"]["n"] + found["other half"]["n"] == len(rows)
+    assert "Development half UF1" in rows.to_markdown(draws=20)
+    assert "half" not in str(list(table_scores(rows, draws=20, real=False)))
+    rows.attrs["synthetic"] = True
+    assert "half" not in rows.to_markdown(draws=20)
+    other = rows.assign(dataset="lab")[lambda part: ~part.duplicated(list(KEY))]
+    assert "half" not in other.to_markdown(draws=20)
+
+
+@pytest.mark.needs("train")
+def test_the_confusion_is_drawn() -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    rows = make_table(6)
+    axes = rows.plot_confusion()
+    assert [text.get_text() for text in axes.get_xticklabels()] == list(rows.labels)
+    counts = [int(text.get_text()) for text in axes.texts]
+    assert sorted(counts) == sorted(np.ravel(metrics_of(rows, draws=2)["lab"]["confusion"]))

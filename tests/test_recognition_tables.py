@@ -11,12 +11,8 @@ import numpy as np
 import pytest
 
 from micromimic.errors import InputError
-from micromimic.evaluation.controls import COSINE, MAJORITY, PRIOR
-from micromimic.evaluation.metrics import uar, uf1
-from micromimic.evaluation.predictions import Prediction
-from micromimic.evaluation.scores import metrics_of
-from micromimic.labels import EMOTIONS
-from micromimic.reports.article import (
+from micromimic.evaluation.article import (
+    PRIOR_KNOWS,
     RECALLS,
     TABLE_1,
     TABLE_2,
@@ -24,6 +20,11 @@ from micromimic.reports.article import (
     counts_of,
     is_full_composite,
 )
+from micromimic.evaluation.controls import COSINE, MAJORITY, PRIOR
+from micromimic.evaluation.metrics import uar, uf1
+from micromimic.evaluation.predictions import Prediction, Predictions
+from micromimic.evaluation.scores import table_scores
+from micromimic.labels import EMOTIONS
 from micromimic.reports.limits import CANNOT_TELL
 from micromimic.reports.recognition_tables import LEAKY, RunSummary, tables_md
 
@@ -98,10 +99,12 @@ def test_every_score_of_a_run_is_in_its_row() -> None:
     found = table(text, "Table 2")
     assert found["Method"] == [
         f"{name} {score}"
-        for name in ("Composite", "SMIC", "CASME II", "SAMM")
+        for name in (
+            "Composite", "SMIC", "CASME II", "SAMM", "Development half", "Other half",
+        )
         for score in ("UF1", "UAR")
-    ]
-    scores = metrics_of(rows, draws=DRAWS)
+    ]  # fmt: skip
+    scores = table_scores(rows, draws=DRAWS)
     expected = [
         f"{part[key]:.3f} [{part[key + '_ci95'][0]:.2f}, {part[key + '_ci95'][1]:.2f}]"
         for part in scores.values()
@@ -111,9 +114,10 @@ def test_every_score_of_a_run_is_in_its_row() -> None:
     names = list(found)
     assert names.index("article: CapsuleNet") == names.index("capsnet-resnet18") + 1
     for method, columns in TABLE_2.items():
-        assert found[f"article: {method}"] == [
-            f"{v:.4f}" for pair in columns.values() for v in pair
-        ]
+        assert (
+            found[f"article: {method}"]
+            == [f"{v:.4f}" for pair in columns.values() for v in pair] + ["–"] * 4
+        )
     recalls = table(text, "Recall by class")["capsnet-resnet18"]
     for k, label in enumerate(EMOTIONS):
         counts = scores["composite"]["confusion"][k]
@@ -289,10 +293,52 @@ def test_own_databases_and_awkward_names_keep_the_table_whole() -> None:
     rows += [replace(rows[0], dataset="one", clip="c")]
     text = tables_md([RunSummary("my|model", rows)], draws=DRAWS)
     found = table(text, "Table 2")
-    assert found[r"my\|model"][-2:] == ["1.000", "1.000"]  # one subject: no interval
-    assert r"lab\|1 has no clip of class surprise" in text
+    assert found[r"my\|model"][-2:] == ["0.333", "0.333"]  # one subject: no interval
+    assert r"lab\|1 has no clip of class surprise, which counts 0" in text
     assert r"one has no clip of class positive or surprise" in text
-    assert table(text, "Table 1")[r"lab\|1"][-1] == "–"
+    assert table(text, "Table 1")[r"lab\|1"] == ["4", "4", "4", "0", "8"]
+    # nothing of the composite's stands beside clips that are not its
+    assert "he article" not in text and "half" not in text and "Table 3" not in text
+
+
+@pytest.mark.parametrize("count", [2, 5, 7])
+def test_tables_of_any_classes(count: int) -> None:
+    rng = np.random.default_rng(0)
+    names = [f"e{k}" for k in range(count)]
+    rows = Predictions.of(
+        ["lab"] * 60,
+        [f"s{k % 6}" for k in range(60)],
+        [f"c{k}" for k in range(60)],
+        rng.choice(names, 60),
+        rng.dirichlet(np.ones(count), 60),
+        labels=names,
+    )
+    text = tables_md([RunSummary("mine", rows), RunSummary("mine", rows, seed=1)], draws=DRAWS)
+    assert table(text, "Table 1")["Database"] == ["Subjects", *names, "Clips"]
+    assert table(text, "Recall by class")["Method"] == [f"true {name}" for name in names]
+    assert f"{ {2: 'Two', 5: 'Five', 7: 'Seven'}[count] } classes of known clips" in text
+    with pytest.raises(InputError, match="one set of classes in a table"):
+        tables_md([RunSummary("mine", rows), RunSummary("three", composite())], draws=DRAWS)
+
+
+def test_halves_and_what_the_weights_know_are_said_where_they_count() -> None:
+    shipped = RunSummary("flow-capsnet", composite())
+    text = tables_md([shipped], draws=DRAWS)
+    assert "measured on all 442 clips" in text
+    assert PRIOR_KNOWS in section(text, "Runs")
+    for other in (
+        replace(shipped, name="flow-svm"),
+        replace(shipped, init="none"),
+        replace(shipped, synthetic=True),
+    ):
+        assert PRIOR_KNOWS not in tables_md([other], draws=DRAWS)
+    made_up = tables_md([replace(shipped, synthetic=True)], draws=DRAWS)
+    assert "half" not in made_up
+    # the halves are those of the subjects, whole: their clips are all there are
+    found = table_scores(composite(), draws=2)
+    halves = [found[name] for name in ("development half", "other half")]
+    assert sum(half["subjects"] for half in halves) == 68
+    assert sum(half["n"] for half in halves) == 442
 
 
 def test_nothing_to_tabulate_is_told() -> None:

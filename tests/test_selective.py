@@ -8,18 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from micromimic.evaluation.metrics import expected_calibration_error, uar, uf1
-from micromimic.evaluation.predictions import Prediction
-from micromimic.evaluation.reliability import reliability_of
-from micromimic.evaluation.selective import (
-    SHARES,
+from micromimic.evaluation.metrics import (
     calibration_error,
+    expected_calibration_error,
+    reliability_bins,
+    uar,
+    uf1,
+)
+from micromimic.evaluation.predictions import Prediction
+from micromimic.evaluation.reliability import (
+    SHARES,
     calibration_interval,
     coverage_curve,
     gain_at,
     lead_of,
     margin_for,
-    reliability_bins,
+    reliability_of,
     risk_area,
 )
 from micromimic.labels import EMOTIONS
@@ -104,7 +108,25 @@ def test_the_interval_holds_the_error_and_needs_two_subjects():
 def test_what_is_no_prediction_is_refused(truth, p, message):
     for function in (reliability_bins, coverage_curve, risk_area):
         with pytest.raises(ValueError, match=message):
-            function(truth, p)
+            function(truth, p, labels=EMOTIONS)
+
+
+def test_probabilities_of_any_classes_in_any_order():
+    """Columns in another order, with the classes said, give the same; five classes do, too."""
+    truth, p = drawn()
+    order = [2, 0, 1]
+    names = [EMOTIONS[k] for k in order]
+    turned = p[:, order]
+    assert reliability_bins(truth, p) == reliability_bins(truth, turned, labels=names)
+    assert risk_area(truth, p) == risk_area(truth, turned, labels=names)
+    rng = np.random.default_rng(0)
+    five = [f"e{k}" for k in range(5)]
+    p = rng.dirichlet([0.4] * 5, 4000)
+    truth = [five[rng.choice(5, p=row)] for row in p]
+    assert expected_calibration_error(truth, p, labels=five) < 0.03
+    (whole,) = coverage_curve(truth, p, (1.0,), labels=five)
+    guess = [five[k] for k in p.argmax(1)]
+    assert whole.uf1 == pytest.approx(uf1(truth, guess, five))
 
 
 def test_no_bins_and_no_shares_are_refused():
@@ -128,8 +150,8 @@ def test_the_curve_against_a_loop():
         said = NAMES[p[kept].argmax(1)]
         assert point.n == len(kept)
         assert point.lead == min(lead[kept])
-        assert point.uf1 == uf1(truth[kept], said)
-        assert point.uar == uar(truth[kept], said)
+        assert point.uf1 == pytest.approx(uf1(truth[kept], said, EMOTIONS))
+        assert point.uar == pytest.approx(uar(truth[kept], said, EMOTIONS))
         assert point.accuracy == pytest.approx(np.mean(truth[kept] == said))
     assert SHARES[0] == 1.0 and SHARES[-1] == 0.2
 
@@ -177,9 +199,10 @@ def test_resamples_draw_whole_subjects_and_choose_anew():
     p = np.concatenate([sure, lost])
     who = ["a"] * 4 + ["b"] * 4
     found = gain_at(truth, p, who, 0.5, draws=400)
-    assert (found.full, found.part) == (0.5, 1.0)
-    # both drawn: +.5; only one of them drawn: nothing to gain
-    assert found.ci95 == (0.0, 0.5)
+    # of three classes that are in the set two are there
+    assert (found.full, found.part) == pytest.approx((1 / 3, 2 / 3))
+    # both drawn: +1/3; only one of them drawn: nothing to gain
+    assert found.ci95 == pytest.approx((0.0, 1 / 3))
 
 
 # --- the margin ---

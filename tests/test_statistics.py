@@ -10,7 +10,7 @@ import pytest
 
 from micromimic.errors import InputError
 from micromimic.evaluation.metrics import Labels, Score, confusion, uar, uf1
-from micromimic.evaluation.predictions import Prediction
+from micromimic.evaluation.predictions import Prediction, Predictions
 from micromimic.evaluation.statistics import Comparison, compare_runs, p_text
 from micromimic.labels import EMOTIONS
 
@@ -96,7 +96,9 @@ def test_interval_draws_whole_subjects_for_both_runs_together() -> None:
     people = sorted({row.who for row in a})
     tables = {
         (run, who): confusion(
-            [r.y_true for r in rows if r.who == who], [r.y_pred for r in rows if r.who == who]
+            [r.y_true for r in rows if r.who == who],
+            [r.y_pred for r in rows if r.who == who],
+            EMOTIONS,
         )
         for run, rows in enumerate((a, b))
         for who in people
@@ -169,6 +171,14 @@ def test_runs_on_other_clips_are_refused() -> None:
         compare_runs(a, [replace(a[0], y_true=other), *a[1:]])
     with pytest.raises(InputError, match="each clip once"):
         compare_runs(a, [*a, a[0]])
+    five = Predictions.of(
+        *zip(*(row.key for row in a), strict=True),
+        [row.y_true for row in a],
+        np.full((len(a), 4), 0.25),
+        labels=[*EMOTIONS, "fear"],
+    )
+    with pytest.raises(InputError, match="one set of classes in both runs"):
+        compare_runs(a, five)
     with pytest.raises(ValueError, match="at least one draw"):
         compare_runs(a, a, draws=0)
 

@@ -10,7 +10,17 @@ import typer
 
 from micromimic._cli.app import app, interruptible
 from micromimic._cli.console import Interrupted, note, say
-from micromimic._cli.research import Cache, Device, Epochs, Groups, InitName, Jobs, Seed, init_of
+from micromimic._cli.research import (
+    Cache,
+    Device,
+    Epochs,
+    Groups,
+    InitName,
+    Jobs,
+    Seed,
+    init_of,
+)
+from micromimic._cli.score import Labels, Videos, run_spotting_audit
 
 if TYPE_CHECKING:
     from micromimic.evaluation.run import RunConfig
@@ -49,17 +59,33 @@ def audit(
     jobs: Jobs = 1,
     cache: Cache = None,
     device: Device = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="EVENTS",
+            help="Annotated events: FILE holds found ones, and spotting is audited.",
+            show_default=False,
+        ),
+    ] = None,
+    videos: Videos = None,
+    labels: Labels = "three",
 ) -> None:
     """Show what choosing the epoch on test data claims.
 
     Beside it stand the honest figure and the same with shuffled training labels. Reads per-epoch
     predictions (columns dataset, subject, clip, fold, seed, epoch, y_true, y_pred), or trains a
     model with true and with shuffled labels. Writes audit.json, audit.md, audit.png and audit.svg;
-    of a model also epochs.csv.
+    of a model also epochs.csv. With --truth: what choosing the epoch or the threshold of spotting,
+    or leaving out videos without an event, claims; found events as `score` takes them, with a
+    column epoch where there are several. Writes audit.json and audit.md.
     """
     from micromimic._cli.analyze import check_writable
-    from micromimic.evaluation.epochs_file import is_epochs_table
+    from micromimic.evaluation.audit import is_epochs_table
 
+    if truth is not None:
+        check_writable(out)
+        run_spotting_audit(table, truth, videos, labels, out)
+        return
     logged = is_epochs_table(table)
     if logged and model is not None:
         raise typer.BadParameter(
@@ -115,14 +141,15 @@ def _train(
 def _tell(result: Audited) -> None:
     """The table, the sentences, and where the files lie."""
     from micromimic._cli.summary import text_table
-    from micromimic.evaluation.scores import COMPOSITE
+    from micromimic.evaluation.article import COMPOSITE
+    from micromimic.evaluation.markdown import title
+    from micromimic.evaluation.scores import databases_of
     from micromimic.reports.audit import score_rows, sentences
-    from micromimic.reports.markdown import ordered, title
 
     for line in result.left_out:
         note(f"left out: {line}")
     scores = result.audit.rows[0].scores
-    databases = ordered(scores)
+    databases = databases_of(scores)
     people = scores[COMPOSITE]
     resumed = f", {result.resumed} folds from before" if result.resumed else ""
     say(
@@ -145,7 +172,7 @@ def _tell(result: Audited) -> None:
 
 def _cells(scores: Mapping[str, Mapping[str, Any]], databases: list[str]) -> list[str]:
     """Cells of one line."""
-    from micromimic.evaluation.scores import COMPOSITE
+    from micromimic.evaluation.article import COMPOSITE
 
     cells = []
     for score in ("uf1", "uar"):

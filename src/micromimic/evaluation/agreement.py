@@ -1,7 +1,7 @@
 """How far two coders of one video agree: on the machine's candidates, and on events in time.
 
 Two questions, two answers. On candidates that both have decided (rejected, or an event of one of
-three classes) Cohen's kappa is agreement beyond chance (Cohen, A coefficient of agreement for
+the classes) Cohen's kappa is agreement beyond chance (Cohen, A coefficient of agreement for
 nominal scales, 1960). On all events that each holds to be there, those added included, F1 counts
 matches in time (``evaluation.spotting.match_events``).
 """
@@ -14,14 +14,13 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv
 
+from micromimic.evaluation.metrics import confusion, quantiles, subject_tables
 from micromimic.evaluation.spotting import match_events
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE, LabelSet
 from micromimic.types import Interval
 
-CATEGORIES: Final = ("rejected", *EMOTIONS)
-"""What a coder can make of a candidate: order of ``Agreement.confusion``."""
+REJECTED: Final = "rejected"
 CONFIDENCE: Final = 0.95
 RESAMPLES: Final = 2000
 FEW_EVENTS: Final = 20
@@ -40,9 +39,6 @@ class CodedEvent:
         label: a class.
         status: ``accepted`` is one that the coder added, too.
         added: the coder's own, no candidate of the machine.
-
-    Raises:
-        ValueError: an unknown label.
     """
 
     key: str
@@ -51,14 +47,10 @@ class CodedEvent:
     status: Literal["pending", "accepted", "rejected"]
     added: bool = False
 
-    def __post_init__(self) -> None:
-        if self.label not in EMOTIONS:
-            raise ValueError(f"expected a label among {', '.join(EMOTIONS)}, got {self.label!r}")
-
     @property
     def category(self) -> str:
         """``rejected``, or the class."""
-        return "rejected" if self.status == "rejected" else self.label
+        return REJECTED if self.status == "rejected" else self.label
 
 
 @dataclass(frozen=True)
@@ -116,14 +108,15 @@ def cohen_kappa(a: Sequence[str], b: Sequence[str]) -> float | None:
     Raises:
         ValueError: different lengths.
 
-    >>> cohen_kappa(["negative", "rejected", "negative"], ["negative", "rejected", "rejected"])
-    0.4
-    >>> cohen_kappa(["negative", "negative"], ["negative", "negative"]) is None
-    True
+    >>> cohen_kappa(["a", "b", "a"], ["a", "b", "b"]), cohen_kappa(["a", "a"], ["a", "a"])
+    (0.4, None)
     """
-    codes, count = _codes(a, b)
-    value = float(_kappas(_tables(codes[None], count))[0])
-    return None if np.isnan(value) else round(value, 12)
+    _same_length(a, b)
+    if len({*a, *b}) < 2:
+        return None
+    from sklearn.metrics import cohen_kappa_score  # noqa: PLC0415 - slow to load
+
+    return round(float(cohen_kappa_score(a, b)), 12)
 
 
 def kappa_interval(
@@ -149,18 +142,20 @@ def kappa_interval(
     Raises:
         ValueError: different lengths.
     """
-    codes, count = _codes(a, b)
-    n = len(codes)
-    if n < 2 or all(x == y for x, y in zip(a, b, strict=True)):
+    _same_length(a, b)
+    n = len(a)
+    if n < 2 or list(a) == list(b):
         return None
+    place = {name: k for k, name in enumerate(sorted({*a, *b}))}
+    first, second = (np.array([place[x] for x in side]) for side in (a, b))
     picks = np.random.default_rng(seed).integers(n, size=(resamples, n))
-    values = _kappas(_tables(codes[picks], count))
+    draw = np.repeat(np.arange(resamples)[:, None], n, 1)
+    values = _kappas(subject_tables(first[picks], second[picks], draw, len(place)))
     defined = values[~np.isnan(values)]
     if len(defined) < _LEAST_DEFINED * resamples:
         return None
     tail = (1 - confidence) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail])
-    return float(low), float(high)
+    return quantiles(defined, tail, 1 - tail)
 
 
 def binomial_interval(
@@ -179,15 +174,19 @@ def binomial_interval(
     """
     if not 0 <= successes <= trials or trials == 0:
         raise ValueError(f"expected 0 <= successes <= trials, got {successes} of {trials}")
-    tail = (1 - confidence) / 2
-    missed = trials - successes
-    low = float(betaincinv(successes, missed + 1, tail)) if successes else 0.0
-    high = float(betaincinv(successes + 1, missed, 1 - tail)) if missed else 1.0
-    return low, high
+    from scipy.stats import binomtest  # noqa: PLC0415 - slow to load
+
+    interval = binomtest(successes, trials).proportion_ci(confidence, "exact")
+    return float(interval.low), float(interval.high)
 
 
 def event_agreement(
-    a: Iterable[CodedEvent], b: Iterable[CodedEvent], *, min_iou: float = 0.5, seed: int = 0
+    a: Iterable[CodedEvent],
+    b: Iterable[CodedEvent],
+    *,
+    min_iou: float = 0.5,
+    seed: int = 0,
+    labels: LabelSet | None = None,
 ) -> Agreement:
     """Compare two coders of one recording.
 
@@ -195,11 +194,17 @@ def event_agreement(
         a, b: each coder's events, rejected and undecided ones included.
         min_iou: least overlap over union in time of a match (MEGC's rule is 0.5).
         seed: of kappa's interval.
+        labels: the classes; None takes the composite's, or where others are used those.
 
     Raises:
-        ValueError: a key twice, or ``min_iou`` outside (0, 1].
+        ValueError: a key twice, a label that is no class, or ``min_iou`` outside (0, 1].
     """
     first, second = _by_key(a), _by_key(b)
+    used = sorted({event.label for event in (*first.values(), *second.values())})
+    names = THREE.names if set(used) <= set(THREE.names) else tuple(used)
+    categories = (REJECTED, *(names if labels is None else labels))
+    if labels is not None:
+        labels.encode(used)
     shared = [key for key, event in first.items() if not event.added and key in second]
     shared = [key for key in shared if not second[key].added]
     both = [k for k in shared if "pending" not in (first[k].status, second[k].status)]
@@ -216,8 +221,8 @@ def event_agreement(
     return Agreement(
         n=len(both),
         undecided=len(shared) - len(both),
-        categories=CATEGORIES,
-        confusion=_confusion(*said),
+        categories=categories,
+        confusion=tuple(map(tuple, confusion(*said, categories).tolist())),
         observed=same / len(both) if both else None,
         observed_low=observed[0] if observed else None,
         observed_high=observed[1] if observed else None,
@@ -245,21 +250,9 @@ def _by_key(events: Iterable[CodedEvent]) -> dict[str, CodedEvent]:
     return found
 
 
-def _codes(a: Sequence[str], b: Sequence[str]) -> tuple[NDArray[np.int64], int]:
-    """(n,) number of each event's cell in the square table of categories, and its side."""
+def _same_length(a: Sequence[str], b: Sequence[str]) -> None:
     if len(a) != len(b):
         raise ValueError(f"expected one category an event and coder, got {len(a)} and {len(b)}")
-    place = {name: k for k, name in enumerate(sorted({*a, *b}))}
-    count = len(place)
-    pairs = [place[x] * count + place[y] for x, y in zip(a, b, strict=True)]
-    return np.array(pairs, dtype=np.int64), count
-
-
-def _tables(codes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """(m, count, count) tables of (m, n) codes."""
-    tables = np.zeros((len(codes), count * count), dtype=np.int64)
-    np.add.at(tables, (np.arange(len(codes))[:, None], codes), 1)
-    return tables.reshape(len(codes), count, count)
 
 
 def _kappas(tables: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -271,11 +264,6 @@ def _kappas(tables: NDArray[np.int64]) -> NDArray[np.float64]:
     kappas = np.full(len(tables), np.nan)
     np.divide(agreed - chance, open_to_chance, out=kappas, where=open_to_chance > 0)
     return kappas
-
-
-def _confusion(a: Sequence[str], b: Sequence[str]) -> tuple[tuple[int, ...], ...]:
-    pairs = list(zip(a, b, strict=True))
-    return tuple(tuple(pairs.count((x, y)) for y in CATEGORIES) for x in CATEGORIES)
 
 
 def _note(

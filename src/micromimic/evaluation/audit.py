@@ -3,44 +3,386 @@
 Much published code scores the test subject after each epoch and reports the best one. With few
 clips a subject, some epoch is right by luck, even if the network has learned nothing: so the same
 is done with shuffled training labels, and what is still claimed then comes from the choice alone.
+
+An audit is made from `EpochRun`: of `evaluation.run`, or of a table that any training code can
+write, one CSV row a clip and epoch, of one or several runs. Its columns are
+``dataset,subject,clip,fold,seed,epoch,y_true`` and ``y_pred`` (or the probabilities ``p_<label>``,
+whose largest counts). ``shuffle`` numbers the shuffles of training labels; 0, or no such column, is
+the true labels. Classes are words, or 0, 1, 2... for them in their order, as the MEGC 2019
+evaluation code writes them.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from micromimic.datasets.table import number, read_table, read_text, write_table
 from micromimic.errors import InputError
+from micromimic.evaluation.article import COMPOSITE
 from micromimic.evaluation.controls import majority_per_database
-from micromimic.evaluation.epochs import EpochRun, best_epoch
-from micromimic.evaluation.scores import COMPOSITE, DATABASES, metrics_of, scores_of_tables
-from micromimic.labels import EMOTIONS
-from micromimic.models.learner import EarlyStopping, Samples
+from micromimic.evaluation.metrics import (
+    Interval,
+    quantiles,
+    scores_of_tables,
+    subject_numbers,
+    subject_tables,
+    times_drawn,
+)
+from micromimic.evaluation.predictions import KEY, ClipKey
+from micromimic.evaluation.scores import databases_of, metrics_of
+from micromimic.labels import THREE, LabelSet, labels_like
+from micromimic.models.samples import Samples
+
+if TYPE_CHECKING:
+    from micromimic.evaluation.folds import Fold, FoldResult
 
 LabelKind = Literal["real", "shuffled"]
+KINDS: Final[tuple[LabelKind, ...]] = ("real", "shuffled")
 Selection = Literal["last", "overall", "stopped", "subject"]
 SELECTIONS: Final[tuple[Selection, ...]] = ("last", "overall", "stopped", "subject")
 """``last``: the last epoch, honest. The others choose on the test data: ``overall`` one epoch for
-everybody by the composite's UF1, ``stopped`` early stopping on each test subject, ``subject`` the
+everybody by the UF1 of all clips, ``stopped`` early stopping on each test subject, ``subject`` the
 epoch with most of each test subject's clips right."""
 
-PATIENCE: Final = EarlyStopping().patience
+PATIENCE: Final = 5
+"""Epochs without a better score before ``stopped`` ends, as `models.base.EarlyStopping` has it."""
+REQUIRED: Final = (*KEY, "fold", "seed", "epoch", "y_true")
 
-Pair = tuple[float, float]
+_SHUFFLE: Final = "shuffle"
+_GUESS: Final = "y_pred"
+
+
+@dataclass(frozen=True, eq=False)
+class EpochRun:
+    """One training run, seen after each epoch.
+
+    Args:
+        seed: of the run.
+        shuffle: number of the shuffle of its training labels; 0 where they were the true ones.
+        clips: n clips, sorted by (dataset, subject, clip).
+        folds: (n,) which fold tested each.
+        truth: (n,) true class numbers, order of ``labels``.
+        epochs: numbers of the epochs, ascending.
+        guesses: (epochs, n) predicted class numbers. A fold that ended earlier than others keeps
+            its last answer.
+        ended: (n,) how many epochs each clip's fold really had.
+        probabilities: (epochs, n, k), where they are known.
+        labels: the classes.
+
+    Raises:
+        ValueError: if shapes do not fit, or clips are not sorted.
+    """
+
+    seed: int
+    shuffle: int
+    clips: tuple[ClipKey, ...]
+    folds: NDArray[np.int64]
+    truth: NDArray[np.int64]
+    epochs: tuple[int, ...]
+    guesses: NDArray[np.int64]
+    ended: NDArray[np.int64]
+    probabilities: NDArray[np.float64] | None = None
+    labels: LabelSet = THREE
+
+    def __post_init__(self) -> None:
+        count = len(self.clips)
+        columns = {self.folds.shape, self.truth.shape, self.ended.shape}
+        if columns != {(count,)} or self.guesses.shape != (len(self.epochs), count):
+            raise ValueError(
+                f"expected columns of {count} clips and guesses of {len(self.epochs)} epochs, got "
+                f"{sorted(columns)} and {self.guesses.shape}"
+            )
+        if any(a >= b for a, b in zip(self.clips, self.clips[1:], strict=False)):
+            raise ValueError("expected clips sorted and each once")
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """(n,) whose each clip is, qualified by its database."""
+        return tuple(f"{dataset}/{subject}" for dataset, subject, _ in self.clips)
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """(epochs, n) where the predicted class is the true one."""
+        return np.asarray(self.guesses == self.truth, np.bool_)
+
+    def tables(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(subjects, k, k) confusion matrices when these (n,) places of epochs answer."""
+        guess = self.guesses[chosen, np.arange(len(chosen))]
+        return subject_tables(self.truth, guess, subject_numbers(self.subjects), len(self.labels))
+
+    def curve(self) -> NDArray[np.float64]:
+        """(epochs,) UF1 of all clips after each epoch."""
+        places = np.repeat(np.arange(len(self.epochs))[:, None], len(self.clips), 1)
+        truth = np.broadcast_to(self.truth, self.guesses.shape)
+        tables = subject_tables(truth, self.guesses, places, len(self.labels))
+        return scores_of_tables(tables)[0]
+
+
+def epochs_of_run(
+    samples: Samples,
+    folds: Sequence[Fold],
+    results: Sequence[FoldResult],
+    *,
+    seed: int,
+    shuffle: int = 0,
+) -> EpochRun | None:
+    """The epochs of a run of `evaluation.run.run_protocol`, counted from 1.
+
+    Args:
+        samples: all clips, with their true classes.
+        folds, results: of the run, in one order.
+        seed, shuffle: to write down.
+
+    Returns:
+        None where the model has no epochs, or they were not kept.
+    """
+    parts = [result.epochs for result in results if result.epochs is not None]
+    if len(parts) < len(results):
+        return None
+    longest = max(len(part) for part in parts)
+    chances = np.zeros((longest, len(samples), len(samples.label_set)))
+    number_of, ended = (np.zeros(len(samples), np.int64) for _ in range(2))
+    for fold, part in zip(folds, parts, strict=True):
+        last = np.repeat(part[-1:], longest - len(part), axis=0)
+        chances[:, fold.test] = np.concatenate([part, last])
+        number_of[fold.test] = fold.number
+        ended[fold.test] = len(part)
+    names = zip(
+        samples.datasets.tolist(), samples.subjects.tolist(), samples.clips.tolist(), strict=True
+    )
+    keys = [(d, who.removeprefix(f"{d}/"), clip.removeprefix(f"{who}/")) for d, who, clip in names]
+    order = np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64)
+    chances = chances[:, order]
+    return EpochRun(
+        seed=seed,
+        shuffle=shuffle,
+        clips=tuple(keys[row] for row in order),
+        folds=number_of[order],
+        truth=samples.targets[order],
+        epochs=tuple(range(1, longest + 1)),
+        guesses=np.asarray(chances.argmax(2), np.int64),
+        ended=ended[order],
+        probabilities=chances,
+        labels=samples.label_set,
+    )
+
+
+# --- tables of epochs
+
+
+def is_epochs_table(path: str | Path) -> bool:
+    """Whether a file's first line names the columns of such a table, as far as its epochs go.
+
+    Raises:
+        InputError: if there is no file, or it is no text.
+    """
+    what = "a table of epochs or a manifest"
+    if not Path(path).is_file():
+        raise InputError(f"expected {what} at {path}, found no file; check the path")
+    header = read_text(Path(path), what).split("\n", 1)[0]
+    return "epoch" in {cell.strip(' "\r').casefold() for cell in re.split("[,;\t]", header)}
+
+
+def write_epochs(path: str | Path, runs: Sequence[EpochRun]) -> None:
+    """Write runs as one table, whole or not at all; `read_epochs` gives their classes back.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    known = all(run.probabilities is not None for run in runs)
+    parts = []
+    for run in runs:
+        # what was really said, not kept from an earlier epoch
+        at, row = np.nonzero(np.arange(len(run.epochs))[:, None] < run.ended)
+        part = pd.DataFrame([run.clips[k] for k in row.tolist()], columns=list(KEY))
+        part = part.assign(fold=run.folds[row], seed=run.seed, shuffle=run.shuffle)
+        part = part.assign(
+            epoch=np.array(run.epochs)[at],
+            y_true=run.labels.decode(run.truth[row]),
+            y_pred=run.labels.decode(run.guesses[at, row]),
+        )
+        if known and run.probabilities is not None:
+            for k, name in enumerate(run.labels):
+                part[f"p_{name}"] = [f"{p:.6f}" for p in run.probabilities[at, row, k].tolist()]
+        parts.append(part)
+    write_table(path, pd.concat(parts))
+
+
+def read_epochs(path: str | Path, labels: LabelSet | None = None) -> tuple[EpochRun, ...]:
+    """Read such a table; further columns are ignored.
+
+    Args:
+        path: of the table.
+        labels: the classes; None takes those of the probabilities, or else of the words.
+
+    Returns:
+        One run a seed and shuffle, in their order; those on true labels first.
+
+    Raises:
+        InputError: if the file is missing or no such table, a row is wrong or there twice, a clip
+            changes its true class or its fold, or a clip lacks an epoch that its fold has.
+    """
+    text = read_table(
+        path,
+        REQUIRED,
+        known=(_SHUFFLE, _GUESS),
+        what="a table of epochs",
+        remedy="write one row a clip and epoch",
+    )
+    chances = [str(name) for name in text.columns if str(name).startswith("p_")]
+    if _GUESS not in text and len(chances) < 2:
+        raise InputError(
+            f"expected columns {','.join(REQUIRED)},{_GUESS} in {path}, got none named {_GUESS} "
+            "(or p_<label> of each class); write one row a clip and epoch"
+        )
+    if not len(text):
+        raise InputError(f"expected predictions in {path}, got only a header; log some epochs")
+    names = labels or _classes(text, chances)
+    reader = _Cells(text, names, path)
+    frame = pd.DataFrame({name: reader.column(name, reader.text) for name in KEY})
+    for name in ("fold", "seed", "epoch"):
+        frame[name] = reader.column(name, reader.whole)
+    frame[_SHUFFLE] = reader.column(_SHUFFLE, reader.whole) if _SHUFFLE in text else 0
+    frame["y_true"] = reader.column("y_true", reader.known)
+    if _GUESS in text:
+        frame[_GUESS] = reader.column(_GUESS, reader.known)
+    else:
+        p = [reader.column(f"p_{name}", reader.chance) for name in names]
+        frame[_GUESS] = np.argmax(p, axis=0)
+    frame.index = text.index
+    groups = frame.groupby([_SHUFFLE, "seed"])
+    return tuple(_run_of(part, key, names, path) for key, part in groups)
+
+
+def _classes(text: pd.DataFrame, chances: Sequence[str]) -> LabelSet:
+    """The classes of a log."""
+    if len(chances) > 1:
+        names = tuple(name.removeprefix("p_") for name in chances)
+        return THREE if set(names) == set(THREE.names) else LabelSet("any", names)
+    words = {cell for name in ("y_true", _GUESS) for cell in text[name] if cell}
+    words -= {word for word in words if word.isdecimal()}
+    # two of the composite's words: its classes are meant, and a fourth word is a mistake
+    if len(words) < 2 or len(words & set(THREE.names)) > 1:
+        return THREE
+    return labels_like(words)
+
+
+class _Cells:
+    """Cells of a log, read with care."""
+
+    def __init__(self, text: pd.DataFrame, labels: LabelSet, path: object) -> None:
+        self._text, self._labels, self._path = text, labels, path
+        self._places = {str(k): k for k in range(len(labels))}
+        self._places |= {name: k for k, name in enumerate(labels)}
+
+    def column(self, name: str, read: Callable[[str, str, str], Any]) -> list[Any]:
+        """All cells of a column."""
+        if name not in self._text:
+            raise InputError(f"expected a column {name} in {self._path}, got none; add it")
+        cells = self._text[name].items()
+        return [read(name, cell, f"line {at} of {self._path}") for at, cell in cells]
+
+    def text(self, name: str, cell: str, where: str) -> str:
+        """One line of text."""
+        if not cell.strip() or len(cell.splitlines()) > 1:
+            raise InputError(f"expected a {name}, got {cell!r} in {where}; fill it in")
+        return cell.strip()
+
+    def whole(self, name: str, cell: str, where: str) -> int:
+        """A whole number from 0."""
+        if not cell.isdecimal():
+            raise InputError(
+                f"expected {name} to be a whole number from 0, got {cell!r} in {where}; correct it"
+            )
+        return int(cell)
+
+    def known(self, name: str, cell: str, where: str) -> int:
+        """A class."""
+        if cell not in self._places:
+            raise InputError(
+                f"expected {name} to be {self._labels} (or 0, 1... for them), got {cell!r} in "
+                f"{where}; correct it"
+            )
+        return self._places[cell]
+
+    def chance(self, name: str, cell: str, where: str) -> float:
+        """A probability."""
+        value = number(cell)
+        if value is None:
+            raise InputError(f"expected {name} to be a number, got {cell!r} in {where}; correct it")
+        return value
+
+
+def _run_of(part: pd.DataFrame, key: Any, labels: LabelSet, path: object) -> EpochRun:
+    """One run's rows, once all lines are there."""
+    shuffle, seed = key
+    again = part.duplicated([*KEY, "epoch"])
+    if again.any():
+        row = part[again].iloc[0]
+        raise InputError(
+            f"expected one row a clip and epoch, got {_name(row)} twice in epoch {row['epoch']} of "
+            f"seed {seed} in line {row.name} of {path}; remove one, or number seeds and shuffles "
+            "apart"
+        )
+    clips = part.groupby(list(KEY))
+    for column, what in (("y_true", "true class"), ("fold", "fold")):
+        other = part[column] != clips[column].transform("first")
+        if other.any():
+            row = part[other].iloc[0]
+            raise InputError(
+                f"expected {_name(row)} to keep its {what}, got another in line {row.name} of "
+                f"{path}; correct one"
+            )
+    table = part.pivot(index=list(KEY), columns="epoch", values=_GUESS)
+    first = clips[["fold", "y_true"]].first().reindex(table.index)
+    ended = table.notna().sum(axis=1)
+    whole = table.notna().to_numpy() == (np.arange(table.shape[1]) < ended.to_numpy()[:, None])
+    wrong = ~whole.all(1) | (ended != ended.groupby(first["fold"]).transform("max")).to_numpy()
+    if wrong.any():
+        at = int(wrong.argmax())
+        fold = first["fold"].iloc[at]
+        most = ended[first["fold"] == fold].max()
+        raise InputError(
+            f"expected each clip in every epoch of its fold, got {'/'.join(table.index[at])} in "
+            f"{ended.iloc[at]} of the {most} epochs of fold {fold} (seed {seed}) in {path}; log "
+            "every epoch of a fold, from the first"
+        )
+    return EpochRun(
+        seed=int(seed),
+        shuffle=int(shuffle),
+        clips=tuple(table.index),
+        folds=first["fold"].to_numpy(np.int64),
+        truth=first["y_true"].to_numpy(np.int64),
+        epochs=tuple(int(epoch) for epoch in table.columns),
+        guesses=table.ffill(axis=1).to_numpy().T.astype(np.int64),
+        ended=ended.to_numpy(np.int64),
+        labels=labels,
+    )
+
+
+def _name(row: Any) -> str:
+    return "/".join(row[name] for name in KEY)
+
+
+# --- the audit
 
 
 @dataclass(frozen=True)
 class Added:
-    """What a selection adds to the last epoch, composite, with 95 % intervals over subjects."""
+    """What a selection adds to the last epoch, all clips, with 95 % intervals over subjects."""
 
     uf1: float
     uar: float
-    uf1_ci95: Pair | None
-    uar_ci95: Pair | None
+    uf1_ci95: Interval | None
+    uar_ci95: Interval | None
 
 
 @dataclass(frozen=True)
@@ -54,7 +396,7 @@ class AuditRow:
             over the runs; ``uf1_ci95`` and ``uar_ci95``: 95 % when whole subjects are drawn anew,
             None with one subject. The choice of epochs is kept in each draw.
         added: beside the last epoch; None for the last epoch itself.
-        by_run: (seed, shuffle, UF1, UAR) of each run, composite.
+        by_run: (seed, shuffle, UF1, UAR) of each run, all clips.
     """
 
     labels: LabelKind
@@ -73,7 +415,7 @@ class Audit:
         control: scores of the majority of each database; None where the folds do not say who was
             trained on.
         runs: what it was made from.
-        curves: (epochs,) composite UF1 after each epoch, for each run.
+        curves: (epochs,) UF1 of all clips after each epoch, for each run.
         chosen: (epochs,) how many subjects keep that epoch as their best, for each run.
         notes: what a reader has to know.
     """
@@ -111,8 +453,7 @@ def audit_runs(runs: Sequence[EpochRun], *, draws: int = 2000, seed: int = 0) ->
     ordered = sorted(runs, key=lambda run: (run.shuffle, run.seed))
     _check(ordered)
     rows: list[AuditRow] = []
-    kinds: tuple[LabelKind, ...] = ("real", "shuffled")
-    for labels in kinds:
+    for labels in KINDS:
         same = [run for run in ordered if (run.shuffle > 0) == (labels == "shuffled")]
         if same:
             rows += _rows(labels, same, draws, seed)
@@ -120,33 +461,25 @@ def audit_runs(runs: Sequence[EpochRun], *, draws: int = 2000, seed: int = 0) ->
         rows=tuple(rows),
         control=_control(ordered[0], draws, seed),
         runs=tuple(ordered),
-        curves=tuple(_curve(run) for run in ordered),
-        chosen=tuple(_kept(run) for run in ordered),
+        curves=tuple(run.curve() for run in ordered),
+        chosen=tuple(_best_of_subjects(run) for run in ordered),
         notes=tuple(_notes(ordered)),
     )
 
 
-def chosen_epochs(run: EpochRun, selection: Selection) -> NDArray[np.int64]:
-    """(n,) the place in ``run.epochs`` of the epoch that answers for each clip.
+def best_epoch(right: NDArray[np.bool_]) -> int:
+    """The epoch that the published code of the method keeps: most clips of the *test* part right.
 
     Args:
-        run: of one seed.
-        selection: how to choose; all but ``last`` look at the truth of the tested clips.
+        right: (epochs, n) where the predicted class is the true one.
+
+    Returns:
+        Its place, the first of equals.
+
+    >>> best_epoch(np.array([[True, False], [True, True], [True, True]]))
+    1
     """
-    count = len(run.clips)
-    if selection == "last":
-        return np.full(count, len(run.epochs) - 1, np.int64)
-    if selection == "overall":
-        return np.full(count, int(_curve(run).argmax()), np.int64)
-    pick: Callable[[NDArray[np.bool_]], int] = (
-        best_epoch if selection == "subject" else stopped_epoch
-    )
-    chosen = np.empty(count, np.int64)
-    right, who = run.right, np.array(run.subjects)
-    for subject in dict.fromkeys(run.subjects):
-        mine = who == subject
-        chosen[mine] = pick(right[:, mine])
-    return chosen
+    return int(right.sum(1).argmax())
 
 
 def stopped_epoch(right: NDArray[np.bool_], patience: int = PATIENCE) -> int:
@@ -172,21 +505,41 @@ def stopped_epoch(right: NDArray[np.bool_], patience: int = PATIENCE) -> int:
     return best
 
 
+def chosen_epochs(run: EpochRun, selection: Selection) -> NDArray[np.int64]:
+    """(n,) the place in ``run.epochs`` of the epoch that answers for each clip.
+
+    Args:
+        run: of one seed.
+        selection: how to choose; all but ``last`` look at the truth of the tested clips.
+    """
+    count = len(run.clips)
+    if selection in ("last", "overall"):
+        place = len(run.epochs) - 1 if selection == "last" else int(run.curve().argmax())
+        return np.full(count, place, np.int64)
+    pick = best_epoch if selection == "subject" else stopped_epoch
+    chosen = np.empty(count, np.int64)
+    right, who = run.right, subject_numbers(run.subjects)
+    for subject in range(int(who.max()) + 1):
+        chosen[who == subject] = pick(right[:, who == subject])
+    return chosen
+
+
 def _rows(labels: LabelKind, runs: Sequence[EpochRun], draws: int, seed: int) -> Iterator[AuditRow]:
     """One row a selection."""
-    scopes = _scopes(runs[0])
-    honest = np.stack([_tables(run, chosen_epochs(run, "last")) for run in runs])
+    home = np.array([{f"{d}/{s}": d for d, s, _ in runs[0].clips}[w]
+                     for w in dict.fromkeys(runs[0].subjects)])  # fmt: skip
+    scopes = {COMPOSITE: np.arange(len(home))}
+    scopes |= {n: np.flatnonzero(home == n) for n in databases_of(set(home.tolist()))}
+    honest = np.stack([run.tables(chosen_epochs(run, "last")) for run in runs])
     for selection in SELECTIONS:
-        tables = np.stack([_tables(run, chosen_epochs(run, selection)) for run in runs])
-        scores = {
-            scope: _score(tables[:, members], runs[0], members, draws, seed)
-            for scope, members in scopes.items()
-        }
-        each = np.stack(scores_of_tables(_square(tables.sum(1)))).T
+        tables = np.stack([run.tables(chosen_epochs(run, selection)) for run in runs])
+        each = np.stack(scores_of_tables(tables.sum(1))).T
         yield AuditRow(
             labels=labels,
             selection=selection,
-            scores=scores,
+            scores={
+                scope: _score(tables[:, members], draws, seed) for scope, members in scopes.items()
+            },
             added=None if selection == "last" else _added(tables, honest, draws, seed),
             by_run=tuple(
                 (run.seed, run.shuffle, float(f1), float(recall))
@@ -195,88 +548,47 @@ def _rows(labels: LabelKind, runs: Sequence[EpochRun], draws: int, seed: int) ->
         )
 
 
-def _scopes(run: EpochRun) -> dict[str, NDArray[np.int64]]:
-    """Numbers of the subjects of the composite and of each database."""
-    people = list(dict.fromkeys(run.subjects))
-    home = {f"{dataset}/{subject}": dataset for dataset, subject, _ in run.clips}
-    datasets = np.array([home[who] for who in people])
-    names = set(datasets.tolist())
-    known = [name for name in DATABASES if name in names]
-    return {
-        COMPOSITE: np.arange(len(people)),
-        **{n: np.flatnonzero(datasets == n) for n in [*known, *sorted(names - set(known))]},
-    }
-
-
-def _tables(run: EpochRun, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(subjects, 9) counts of true and predicted classes, subjects in the order of the clips."""
-    guess = run.guesses[chosen, np.arange(len(chosen))]
-    number = {who: place for place, who in enumerate(dict.fromkeys(run.subjects))}
-    people = np.array([number[who] for who in run.subjects])
-    tables = np.zeros((len(number), len(EMOTIONS) ** 2), np.int64)
-    np.add.at(tables, (people, run.truth * len(EMOTIONS) + guess), 1)
-    return tables
-
-
-def _square(flat: NDArray[np.int64]) -> NDArray[np.int64]:
-    return flat.reshape(-1, len(EMOTIONS), len(EMOTIONS))
+def _means(tables: NDArray[np.int64]) -> NDArray[np.float64]:
+    """UF1 and UAR, means over runs, of (runs, subjects, k, k) tables."""
+    return np.asarray(np.mean(scores_of_tables(tables.sum(1)), axis=1), np.float64)
 
 
 def _drawn(tables: NDArray[np.int64], draws: int, seed: int) -> NDArray[np.float64]:
-    """(2, draws) mean UF1 and UAR over runs, of (runs, subjects, 9) tables with subjects redrawn.
+    """(2, draws) the same with subjects redrawn.
 
     The draws are those of `metrics.subject_bootstrap`: the same for every selection, so that
     differences are paired.
     """
-    people = tables.shape[1]
-    picks = np.random.default_rng(seed).integers(people, size=(draws, people))
-    times = np.zeros((draws, people), np.int64)
-    np.add.at(times, (np.arange(draws)[:, None], picks), 1)
-    drawn = [scores_of_tables(_square(times @ run)) for run in tables]
+    times = times_drawn(tables.shape[1], draws, np.random.default_rng(seed))
+    drawn = [scores_of_tables(np.tensordot(times, run, 1), run.sum(0)) for run in tables]
     return np.asarray(np.mean(drawn, axis=0), np.float64)
 
 
-def _ends(values: NDArray[np.float64]) -> Pair:
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def _score(
-    tables: NDArray[np.int64], run: EpochRun, members: NDArray[np.int64], draws: int, seed: int
-) -> dict[str, Any]:
+def _score(tables: NDArray[np.int64], draws: int, seed: int) -> dict[str, Any]:
     """Scores of one scope."""
-    f1, recall = np.mean(scores_of_tables(_square(tables.sum(1))), axis=1)
-    alone = len(members) < 2
-    drawn = None if alone else _drawn(tables, draws, seed)
+    f1, recall = _means(tables).tolist()
+    people = tables.shape[1]
+    ends = [None, None] if people < 2 else [list(quantiles(v)) for v in _drawn(tables, draws, seed)]
     return {
         "n": int(tables[0].sum()),
-        "subjects": len(members),
-        "uf1": float(f1),
-        "uar": float(recall),
-        "uf1_ci95": None if drawn is None else list(_ends(drawn[0])),
-        "uar_ci95": None if drawn is None else list(_ends(drawn[1])),
+        "subjects": people,
+        "uf1": f1,
+        "uar": recall,
+        "uf1_ci95": ends[0],
+        "uar_ci95": ends[1],
     }
 
 
 def _added(tables: NDArray[np.int64], honest: NDArray[np.int64], draws: int, seed: int) -> Added:
     """What is added to the last epoch."""
-    now, before = (
-        np.mean(scores_of_tables(_square(part.sum(1))), axis=1) for part in (tables, honest)
-    )
-    f1, recall = (float(value) for value in now - before)
+    f1, recall = (_means(tables) - _means(honest)).tolist()
     if tables.shape[1] < 2:
         return Added(f1, recall, None, None)
     drawn = _drawn(tables, draws, seed) - _drawn(honest, draws, seed)
-    return Added(f1, recall, _ends(drawn[0]), _ends(drawn[1]))
+    return Added(f1, recall, quantiles(drawn[0]), quantiles(drawn[1]))
 
 
-def _curve(run: EpochRun) -> NDArray[np.float64]:
-    """(epochs,) composite UF1 after each epoch."""
-    tables = [_tables(run, np.full(len(run.clips), k)).sum(0) for k in range(len(run.epochs))]
-    return scores_of_tables(_square(np.stack(tables)))[0]
-
-
-def _kept(run: EpochRun) -> NDArray[np.int64]:
+def _best_of_subjects(run: EpochRun) -> NDArray[np.int64]:
     """(epochs,) how many subjects keep that epoch as their best."""
     by_subject = dict(zip(run.subjects, chosen_epochs(run, "subject").tolist(), strict=True))
     return np.bincount(list(by_subject.values()), minlength=len(run.epochs)).astype(np.int64)
@@ -293,6 +605,7 @@ def _control(run: EpochRun, draws: int, seed: int) -> dict[str, Any] | None:
         datasets=np.array([dataset for dataset, _, _ in run.clips]),
         subjects=np.array(run.subjects),
         clips=np.array(["/".join(clip) for clip in run.clips]),
+        label_set=run.labels,
     )
     splits = [(np.flatnonzero(run.folds != k), np.flatnonzero(run.folds == k)) for k in numbers]
     return metrics_of(majority_per_database(samples, splits), draws=draws, seed=seed)
@@ -334,8 +647,7 @@ def _check(runs: Sequence[EpochRun]) -> None:
 def _notes(runs: Sequence[EpochRun]) -> Iterator[str]:
     """What a reader has to know of the runs."""
     first = runs[0]
-    numbers = len(np.unique(first.folds))
-    if numbers < 2:
+    if len(np.unique(first.folds)) < 2:
         yield "There is one fold only: who was trained on is not known, and no control is given."
     apart: dict[str, set[int]] = {}
     for who, fold in zip(first.subjects, first.folds.tolist(), strict=True):
@@ -353,3 +665,55 @@ def _notes(runs: Sequence[EpochRun]) -> Iterator[str]:
             f"Some folds end after {fewest} of {len(first.epochs)} epochs; from there on their "
             "last answer counts."
         )
+
+
+# --- training labels that say nothing
+
+
+def shuffled_order(
+    clips: Sequence[str] | NDArray[np.str_], seed: int, number: int
+) -> dict[str, str]:
+    """For each clip, the clip whose label it takes: one uniform permutation of all clips.
+
+    Args:
+        clips: (n,) unique names; their order does not matter.
+        seed: of the run.
+        number: of the shuffle, so that one run can have several.
+
+    >>> order = shuffled_order(["a", "b", "c", "d"], seed=0, number=1)
+    >>> sorted(order.values()), order == shuffled_order(["d", "b", "a", "c"], 0, 1)
+    (['a', 'b', 'c', 'd'], True)
+    """
+    names = sorted(str(name) for name in clips)
+    places = np.random.default_rng([seed, number]).permutation(len(names))
+    return {name: names[place] for name, place in zip(names, places.tolist(), strict=True)}
+
+
+def shuffled_within(samples: Samples, order: Mapping[str, str]) -> Samples:
+    """The part with its own labels shuffled: each class keeps its clips' number.
+
+    The order is that of all clips, but a label never comes from a clip outside the part: where it
+    would, the chain is followed until it leads back inside. So every training part of a run sees
+    the same shuffle as far as it can, each is shuffled uniformly, and no label of a tested clip is
+    ever trained on.
+
+    Args:
+        samples: a training part.
+        order: of `shuffled_order`, for all clips of the run.
+
+    Raises:
+        KeyError: if a clip of the part is not in the order.
+
+    >>> part = Samples(np.zeros((2, 1)), np.array([0, 2]), np.array(["d"] * 2),
+    ...                np.array(["d/s"] * 2), np.array(["a", "b"]))
+    >>> shuffled_within(part, {"a": "c", "c": "b", "b": "a"}).targets  # c is not in the part
+    array([2, 0])
+    """
+    place = {str(name): row for row, name in enumerate(samples.clips)}
+    rows = []
+    for name in place:
+        source = order[name]
+        while source not in place:
+            source = order[source]
+        rows.append(place[source])
+    return replace(samples, targets=samples.targets[np.array(rows, np.int64)])

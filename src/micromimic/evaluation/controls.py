@@ -5,29 +5,28 @@ Each control sees the training part of each fold only, as a model does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from micromimic.evaluation.predictions import Prediction, by_clip, predictions_of
-from micromimic.evaluation.scores import scopes_of, scores_of_tables
+from micromimic.evaluation.metrics import quantiles, scores_of_tables, subject_tables
+from micromimic.evaluation.predictions import Predictions, Rows, as_predictions
+from micromimic.evaluation.scores import half_rows, scopes_of
 from micromimic.evaluation.splits import Split
-from micromimic.labels import EMOTIONS
-from micromimic.models.learner import Samples
+from micromimic.models.samples import Samples
 from micromimic.models.templates import TemplateClassifier
 
 MAJORITY: Final = "majority of each database"
 PRIOR: Final = "random by database prior"
 COSINE: Final = "cosine to mean maps"
 
-Shares = NDArray[np.float64]
+Model = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]]
 
 
-def majority_per_database(
-    samples: Samples, folds: Sequence[Split], seed: int = 0
-) -> list[Prediction]:
+def majority_per_database(samples: Samples, folds: Sequence[Split], seed: int = 0) -> Predictions:
     """The commonest training class of each clip's database: what knowing the camera is worth.
 
     A database without training clips (as when it is held out) gets that of all training clips.
@@ -38,10 +37,20 @@ def majority_per_database(
         folds: (train, test) rows.
         seed: of the run, to write down.
     """
-    return _from_shares(samples, folds, seed)
+    targets, classes = samples.targets, len(samples.label_set)
+
+    def shares(train: NDArray[np.int64], test: NDArray[np.int64]) -> NDArray[np.float64]:
+        found = np.zeros((len(test), classes))
+        for name in set(samples.datasets[test].tolist()):
+            there = train[samples.datasets[train] == name]
+            counts = np.bincount(targets[there if len(there) else train], minlength=classes)
+            found[samples.datasets[test] == name] = counts / counts.sum()
+        return found
+
+    return _in_folds(samples, folds, shares, seed)
 
 
-def random_by_prior(samples: Samples, folds: Sequence[Split], seed: int = 0) -> list[Prediction]:
+def random_by_prior(samples: Samples, folds: Sequence[Split], seed: int = 0) -> Predictions:
     """A class drawn by the shares among the training clips of the clip's database.
 
     One draw; `expected_scores` of the rows gives what such draws score on average.
@@ -50,33 +59,23 @@ def random_by_prior(samples: Samples, folds: Sequence[Split], seed: int = 0) -> 
         samples, folds: as in `majority_per_database`.
         seed: of the draw.
     """
-    rows = _from_shares(samples, folds, seed)
-    drawn = [EMOTIONS[k] for k in _draw(_reach(rows), np.random.default_rng(seed))]
-    return [
-        Prediction(
-            row.dataset,
-            row.subject,
-            row.clip,
-            row.fold,
-            row.seed,
-            row.y_true,
-            label,
-            row.probabilities,
-        )
-        for row, label in zip(rows, drawn, strict=True)
-    ]
+    rows = majority_per_database(samples, folds, seed)
+    drawn = _draw(rows.probabilities.cumsum(1), np.random.default_rng(seed))
+    return rows.assign(y_pred=rows.labels.decode(drawn))
 
 
 def cosine_to_means(
-    samples: Samples, folds: Sequence[Split], maps: NDArray[np.generic], seed: int = 0
-) -> list[Prediction]:
+    samples: Samples,
+    folds: Sequence[Split],
+    maps: NDArray[np.generic],
+    seed: int = 0,
+) -> Predictions:
     """The class whose mean training map is nearest in direction.
 
     A class without training maps is never predicted.
 
     Args:
-        samples: all clips; ``inputs`` are not looked at.
-        folds: (train, test) rows.
+        samples, folds: as in `majority_per_database`.
         maps: (n, 3, 28, 28) flow maps of the same rows, raw or centred.
         seed: of the run, to write down.
 
@@ -85,14 +84,15 @@ def cosine_to_means(
     """
     if len(maps) != len(samples):
         raise ValueError(f"expected one map a row, got {len(maps)} for {len(samples)}")
-    rows: list[Prediction] = []
-    for number, (train, test) in enumerate(folds):
-        known = np.bincount(samples.targets[train], minlength=len(EMOTIONS)) > 0
-        model = TemplateClassifier(TemplateClassifier.means(maps[train], samples.labels[train]))
-        chances = model.probabilities(maps[test]) * known
-        chances /= chances.sum(1, keepdims=True)
-        rows += predictions_of(samples.take(test), chances, fold=number, seed=seed)
-    return rows
+    truth, names = samples.labels, samples.label_set.names
+
+    def chances(train: NDArray[np.int64], test: NDArray[np.int64]) -> NDArray[np.float64]:
+        known = np.isin(np.array(names), truth[train])
+        model = TemplateClassifier(TemplateClassifier.means(maps[train], truth[train], names))
+        found = model.probabilities(maps[test]) * known
+        return np.asarray(found / found.sum(1, keepdims=True), np.float64)
+
+    return _in_folds(samples, folds, chances, seed)
 
 
 def all_controls(
@@ -100,7 +100,7 @@ def all_controls(
     folds: Sequence[Split],
     maps: NDArray[np.generic] | None = None,
     seed: int = 0,
-) -> dict[str, list[Prediction]]:
+) -> dict[str, Predictions]:
     """Every control by name; cosine only where there are flow maps.
 
     Args:
@@ -116,7 +116,7 @@ def all_controls(
 
 
 def expected_scores(
-    rows: Sequence[Prediction], *, draws: int = 1000, seed: int = 0
+    rows: Rows, *, draws: int = 1000, seed: int = 0, real: bool = False
 ) -> dict[str, dict[str, tuple[float, float, float]]]:
     """UF1 and UAR when each class is drawn anew from the row's own probabilities.
 
@@ -124,53 +124,44 @@ def expected_scores(
         rows: of `random_by_prior`.
         draws: how often.
         seed: of the draws.
+        real: as of `scores.table_scores`: True gives the halves, too.
 
     Returns:
         For ``composite`` and each database, ``uf1`` and ``uar``: mean and 2.5 and 97.5 % quantiles.
     """
-    ordered = list(by_clip(rows).values())
-    truth = np.array([EMOTIONS.index(row.y_true) for row in ordered])
-    reach = _reach(ordered)
+    clips = as_predictions(rows).one_run()
+    names = clips.labels
+    truth, reach = names.encode(clips["y_true"]), clips.probabilities.cumsum(1)
     rng = np.random.default_rng(seed)
     guesses = np.stack([_draw(reach, rng) for _ in range(draws)])
+    number = np.repeat(np.arange(draws)[:, None], len(truth), 1)
     found = {}
-    for scope, part in scopes_of(ordered).items():
-        keys = {row.key for row in part}
-        inside = np.array([row.key in keys for row in ordered])
-        # true and predicted class as one number: a confusion matrix is a histogram of it
-        pairs = truth[inside] * len(EMOTIONS) + guesses[:, inside]
-        size = len(EMOTIONS) ** 2
-        tables = np.stack([np.bincount(row, minlength=size) for row in pairs])
-        uf1, uar = scores_of_tables(tables.reshape(-1, len(EMOTIONS), len(EMOTIONS)))
+    scopes = {scope: part.index.to_numpy() for scope, part in scopes_of(clips).items()}
+    if real:
+        scopes |= half_rows(clips)
+    for scope, inside in scopes.items():
+        true = np.broadcast_to(truth[inside], (draws, len(inside)))
+        tables = subject_tables(true, guesses[:, inside], number[:, inside], len(names))
+        uf1, uar = scores_of_tables(tables)
         found[scope] = {"uf1": _summary(uf1), "uar": _summary(uar)}
     return found
 
 
 def _summary(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(np.mean(values)), float(low), float(high)
-
-
-def _reach(rows: Sequence[Prediction]) -> NDArray[np.float64]:
-    """(n, 3) probabilities summed up to each class."""
-    return np.cumsum([row.probabilities for row in rows], axis=1)
+    return float(np.mean(values)), *quantiles(values)
 
 
 def _draw(reach: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """(n,) classes drawn by those probabilities."""
+    """(n,) classes drawn by (n, k) probabilities that are summed up to each class."""
     number = (rng.random(len(reach))[:, None] * reach[:, -1:] >= reach).sum(1)
-    return np.asarray(np.minimum(number, len(EMOTIONS) - 1), np.int64)
+    return np.asarray(np.minimum(number, reach.shape[1] - 1), np.int64)
 
 
-def _from_shares(samples: Samples, folds: Sequence[Split], seed: int) -> list[Prediction]:
-    rows: list[Prediction] = []
-    for number, (train, test) in enumerate(folds):
-        shares = np.zeros((len(test), len(EMOTIONS)))
-        for name in set(samples.datasets[test].tolist()):
-            there = train[samples.datasets[train] == name]
-            counts = np.bincount(
-                samples.targets[there if len(there) else train], minlength=len(EMOTIONS)
-            )
-            shares[samples.datasets[test] == name] = counts / counts.sum()
-        rows += predictions_of(samples.take(test), shares, fold=number, seed=seed)
-    return rows
+def _in_folds(samples: Samples, folds: Sequence[Split], model: Model, seed: int) -> Predictions:
+    """What a control says of the test part of each fold, fold by fold."""
+    parts = [
+        Predictions.of_samples(samples.take(test), model(train, test), fold=number, seed=seed)
+        for number, (train, test) in enumerate(folds)
+    ]
+    joined: Predictions = pd.concat(parts, ignore_index=True)
+    return joined

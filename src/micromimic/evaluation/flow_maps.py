@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +10,8 @@ from numpy.typing import NDArray
 
 from micromimic.datasets.manifest import read_manifest
 from micromimic.errors import InputError
-from micromimic.evaluation.metrics import (
-    expected_calibration_error,
-    subject_bootstrap,
-    uar,
-    uf1,
-)
-from micromimic.labels import EMOTIONS
+from micromimic.evaluation.metrics import expected_calibration_error, subject_bootstrap, uar, uf1
+from micromimic.labels import LabelSet, labels_like
 from micromimic.models.preprocess import read_flow_png
 
 
@@ -29,7 +23,7 @@ class FlowMapSet:
         maps: (n, 3, 28, 28) u, v, strain, 0 to 255.
         labels: (n,) class names.
         datasets: (n,) database names.
-        subjects: (n,) qualified by database, as ``samm/006``.
+        subjects: (n,) qualified by database.
         clips: (n,) names.
     """
 
@@ -38,6 +32,11 @@ class FlowMapSet:
     datasets: NDArray[np.str_]
     subjects: NDArray[np.str_]
     clips: NDArray[np.str_]
+
+    @property
+    def label_set(self) -> LabelSet:
+        """The classes."""
+        return labels_like(self.labels)
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Scores:
     calibration_error: float
 
 
-def read_flow_maps(manifest: Path) -> FlowMapSet:
+def read_flow_maps(manifest: str | Path) -> FlowMapSet:
     """Read the flow maps that a manifest lists.
 
     Args:
@@ -63,7 +62,7 @@ def read_flow_maps(manifest: Path) -> FlowMapSet:
     Raises:
         InputError: if the manifest or a map is missing or wrong.
     """
-    clips = [clip for clip in read_manifest(manifest) if clip.kind == "flow_map"]
+    clips = [clip for clip in read_manifest(Path(manifest)) if clip.kind == "flow_map"]
     if not clips:
         raise InputError(f"expected rows of kind flow_map in {manifest}, got none; list flow maps")
     return FlowMapSet(
@@ -78,47 +77,36 @@ def read_flow_maps(manifest: Path) -> FlowMapSet:
 def measure(
     data: FlowMapSet, probabilities: NDArray[np.floating], draws: int = 2000
 ) -> list[Scores]:
-    """Scores of the composite and of each database.
+    """Scores of all maps and of each database.
 
     Args:
         data: the truth.
-        probabilities: (n, 3), order ``labels.EMOTIONS``.
+        probabilities: (n, k), order of its classes.
         draws: of the subject bootstrap.
     """
-    predicted = np.asarray(EMOTIONS)[probabilities.argmax(1)]
+    names = data.label_set
+    predicted = names.decode(probabilities.argmax(1))
     scopes = {"composite": np.ones(len(data.labels), bool)}
     scopes |= {name: data.datasets == name for name in sorted(set(data.datasets.tolist()))}
     table = []
     for scope, rows in scopes.items():
         truth, guess, who = data.labels[rows], predicted[rows], data.subjects[rows].tolist()
-
-        def interval(
-            score: Callable[..., float],
-            truth: NDArray[np.str_] = truth,
-            guess: NDArray[np.str_] = guess,
-            who: list[str] = who,
-        ) -> tuple[float, float]:
-            return subject_bootstrap(truth, guess, who, score, draws=draws)
-
-        table.append(
-            Scores(
-                scope=scope,
-                n=len(truth),
-                uf1=uf1(truth, guess),
-                uf1_ci95=interval(uf1),
-                uar=uar(truth, guess),
-                uar_ci95=interval(uar),
-                calibration_error=expected_calibration_error(truth, probabilities[rows]),
-            )
-        )
+        ends = [
+            subject_bootstrap(truth, guess, who, score, labels=names, draws=draws)
+            for score in (uf1, uar)
+        ]
+        error = expected_calibration_error(truth, probabilities[rows], labels=names)
+        values = uf1(truth, guess, names), uar(truth, guess, names)
+        table.append(Scores(scope, len(truth), values[0], ends[0], values[1], ends[1], error))
     return table
 
 
 def majority_per_database(data: FlowMapSet) -> NDArray[np.float64]:
-    """(n, 3) certainty for each database's commonest class: what knowing the database is worth."""
-    out = np.zeros((len(data.labels), len(EMOTIONS)))
+    """(n, k) certainty for each database's commonest class: what knowing the database is worth."""
+    names = data.label_set
+    targets = names.encode(data.labels)
+    out = np.zeros((len(targets), len(names)))
     for name in set(data.datasets.tolist()):
         rows = data.datasets == name
-        counts = [(data.labels[rows] == label).sum() for label in EMOTIONS]
-        out[rows, int(np.argmax(counts))] = 1.0
+        out[rows, np.bincount(targets[rows], minlength=len(names)).argmax()] = 1.0
     return out

@@ -1,19 +1,23 @@
-"""Two halves of the subjects of real data: one to look at while choosing, one for the end."""
+"""Two halves of the composite's subjects: one to look at while choosing, one for the end."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+DEVELOPMENT: Final = "development half"
+OTHER: Final = "other half"
 
 
 def is_development(subject: str) -> bool:
     """Whether a subject belongs to the half that choices may look at.
 
     Args:
-        subject: qualified by its database, as ``samm/006``.
+        subject: qualified by its database, as ``lab/006``.
 
     Returns:
         True where the last bit of the name's BLAKE2b hash is 0. It follows from the name alone, so

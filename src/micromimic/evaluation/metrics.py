@@ -1,63 +1,134 @@
-"""Scores of three-class recognition, pooled over folds, with intervals over subjects.
+"""Scores of recognition, pooled over folds, with intervals over subjects.
 
 Every function takes labels of all clips at once: true and false positives are counted over all
 folds before any ratio is taken, as the MEGC 2019 challenge defines it (See et al., FG 2019).
+``labels`` are the classes that a score is over, as in scikit-learn; None takes those that are seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.labels import EMOTIONS
+from micromimic.errors import LabelError
+from micromimic.labels import LabelSet, check_labels, labels_like
 
 Labels = Sequence[str] | NDArray[np.str_]
+Names = LabelSet | Sequence[str] | None
 Score = Callable[[Labels, Labels], float]
+Rows = NDArray[np.int64]
+Binning = Literal["width", "mass"]
+Interval = tuple[float, float]
+
+BINS: Final = 10
 
 
-def confusion(y_true: Labels, y_pred: Labels) -> NDArray[np.int64]:
-    """Counts: rows are true classes, columns predicted ones, order ``labels.EMOTIONS``.
+def confusion(y_true: Labels, y_pred: Labels, labels: Names = None) -> NDArray[np.int64]:
+    """Counts: rows are true classes, columns predicted ones, in the order of ``labels``.
 
     Raises:
-        ValueError: if the lengths differ or a label is no class.
+        ValueError: if the lengths differ.
+        LabelError: if a label is no class.
 
-    >>> confusion(["negative", "surprise"], ["negative", "positive"])
+    >>> confusion(["a", "c"], ["a", "b"])
     array([[1, 0, 0],
            [0, 0, 0],
            [0, 1, 0]])
     """
-    if len(y_true) != len(y_pred):
-        raise ValueError(
-            f"expected as many predictions as labels, got {len(y_pred)}, {len(y_true)}"
-        )
-    place = {name: index for index, name in enumerate(EMOTIONS)}
-    unknown = sorted({str(label) for label in (*y_true, *y_pred)} - set(place))
-    if unknown:
-        raise ValueError(f"labels must be among {EMOTIONS}, got {unknown}")
-    counts = np.zeros((len(EMOTIONS), len(EMOTIONS)), np.int64)
-    for truth, guess in zip(y_true, y_pred, strict=True):
-        counts[place[truth], place[guess]] += 1
-    return counts
+    from sklearn.metrics import confusion_matrix  # noqa: PLC0415 - slow to load
+
+    names = _checked(y_true, y_pred, labels)
+    if not len(y_true):
+        return np.zeros((len(names), len(names)), np.int64)
+    return np.asarray(confusion_matrix(y_true, y_pred, labels=names), np.int64)
 
 
-def uf1(y_true: Labels, y_pred: Labels) -> float:
-    """Unweighted F1: the mean over the classes present in the truth of 2TP / (2TP + FP + FN).
+def uf1(y_true: Labels, y_pred: Labels, labels: Names = None) -> float:
+    """Unweighted F1: the mean over the classes of 2TP / (2TP + FP + FN).
 
-    >>> uf1(["negative", "negative", "positive"], ["negative", "positive", "positive"])
-    0.6666666666666666
+    A class of ``labels`` that nobody has counts 0, as in scikit-learn and in MEGC's code for its
+    classes: pass the set, and scores of clips that lack a class stay comparable.
+
+    >>> uf1(["a", "a", "b"], ["a", "b", "b"]), uf1(["a", "b"], ["a", "b"], labels=["a", "b", "c"])
+    (0.6666666666666666, 0.6666666666666666)
     """
-    return _uf1(confusion(y_true, y_pred))
+    from sklearn.metrics import f1_score  # noqa: PLC0415 - slow to load
+
+    names = _checked(y_true, y_pred, labels)
+    if not len(y_true):
+        return float("nan")
+    return float(f1_score(y_true, y_pred, labels=names, average="macro", zero_division=0))
 
 
-def uar(y_true: Labels, y_pred: Labels) -> float:
-    """Unweighted average recall over the classes present in the truth.
+def uar(y_true: Labels, y_pred: Labels, labels: Names = None) -> float:
+    """Unweighted average recall; a class of ``labels`` that nobody has counts 0, as in `uf1`.
 
-    >>> uar(["negative", "negative", "positive"], ["negative", "positive", "positive"])
+    >>> uar(["a", "a", "b"], ["a", "b", "b"])
     0.75
     """
-    return _uar(confusion(y_true, y_pred))
+    from sklearn.metrics import recall_score  # noqa: PLC0415 - slow to load
+
+    names = _checked(y_true, y_pred, labels)
+    if not len(y_true):
+        return float("nan")
+    return float(recall_score(y_true, y_pred, labels=names, average="macro", zero_division=0))
+
+
+def scores_of_tables(
+    tables: NDArray[np.int64], whole: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """UF1 and UAR of many confusion matrices at once, for resampling.
+
+    Args:
+        tables: (m, k, k) counts, rows are true classes.
+        whole: (k, k) counts of all clips, where the tables are resamples of them: a class that a
+            resample lacks by the luck of the draw is left out of its means. None: it counts 0.
+
+    >>> [score.round(3).tolist() for score in scores_of_tables(np.array([[[1, 1], [0, 1]]]))]
+    [[0.667], [0.75]]
+    """
+    hits = np.diagonal(tables, axis1=1, axis2=2)
+    true, named = tables.sum(2), tables.sum(1)
+    counts = np.ones(true.shape, bool) if whole is None else (true > 0) | (whole.sum(1) == 0)
+    f1 = 2 * hits / np.maximum(true + named, 1) * counts
+    recall = hits / np.maximum(true, 1) * counts
+    return f1.sum(1) / counts.sum(1), recall.sum(1) / counts.sum(1)
+
+
+def subject_tables(
+    truth: NDArray[np.integer], guess: NDArray[np.integer], who: NDArray[np.integer], classes: int
+) -> NDArray[np.int64]:
+    """(subjects, k, k) confusion matrix of each subject, of (n,) numbers of classes and subjects.
+
+    >>> subject_tables(np.array([0, 1]), np.array([1, 1]), np.array([0, 0]), 2)
+    array([[[0, 1],
+            [0, 1]]])
+    """
+    tables = np.zeros((int(who.max()) + 1, classes, classes), np.int64)
+    np.add.at(tables, (who, truth, guess), 1)
+    return tables
+
+
+def times_drawn(subjects: int, draws: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """(draws, subjects) how often each subject is drawn when as many are drawn with replacement."""
+    picks = rng.integers(subjects, size=(draws, subjects))
+    times = np.zeros((draws, subjects), np.int64)
+    np.add.at(times, (np.arange(draws)[:, None], picks), 1)
+    return times
+
+
+def subject_numbers(subjects: Iterable[Hashable]) -> Rows:
+    """(n,) number of each row's subject, in order of appearance.
+
+    >>> subject_numbers(["b", "a", "b"])
+    array([0, 1, 0])
+    """
+    place: dict[Hashable, int] = {}
+    return np.array([place.setdefault(who, len(place)) for who in subjects], np.int64)
 
 
 def subject_bootstrap(
@@ -66,10 +137,11 @@ def subject_bootstrap(
     subjects: Sequence[Hashable],
     score: Score = uf1,
     *,
+    labels: Names = None,
     draws: int = 2000,
     level: float = 0.95,
     seed: int = 0,
-) -> tuple[float, float]:
+) -> Interval:
     """Percentile interval of a score when whole subjects are drawn with replacement.
 
     Clips of one person resemble each other, so drawing clips would make the interval too narrow.
@@ -78,6 +150,7 @@ def subject_bootstrap(
         y_true, y_pred: (n,) labels.
         subjects: (n,) whose clip each is; qualify names by database.
         score: ``uf1``, ``uar`` or any function of two label sequences.
+        labels: classes of ``uf1`` and ``uar``.
         draws: resamples.
         level: coverage.
         seed: of the draws.
@@ -90,64 +163,176 @@ def subject_bootstrap(
             "expected labels, predictions and subjects of one length above 0, got "
             f"{len(y_true)}, {len(y_pred)}, {len(subjects)}"
         )
+    if score not in (uf1, uar):
+        columns = np.asarray(y_true), np.asarray(y_pred)
+        return subject_interval(
+            lambda rows: score(columns[0][rows], columns[1][rows]),
+            subjects,
+            draws=draws,
+            level=level,
+            seed=seed,
+        )
+    names = _checked(y_true, y_pred, labels)
+    truth, guess = (_places(names, column) for column in (y_true, y_pred))
+    tables = subject_tables(truth, guess, subject_numbers(subjects), len(names))
+    times = times_drawn(len(tables), draws, np.random.default_rng(seed))
+    drawn = scores_of_tables(np.tensordot(times, tables, 1), tables.sum(0))
+    return quantiles(drawn[0 if score is uf1 else 1], (1 - level) / 2, (1 + level) / 2)
+
+
+def subject_interval(
+    value: Callable[[Rows], float],
+    subjects: Sequence[Hashable] | NDArray[np.str_],
+    *,
+    draws: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Percentile interval of any function of row numbers when whole subjects are drawn anew."""
+    who = subject_numbers(subjects)
+    groups = [np.flatnonzero(who == k) for k in range(int(who.max()) + 1)]
     rng = np.random.default_rng(seed)
-    rows: dict[Hashable, list[int]] = {}
-    for index, subject in enumerate(subjects):
-        rows.setdefault(subject, []).append(index)
-    groups = list(rows.values())
-    chosen = rng.integers(len(groups), size=(draws, len(groups)))
-    fast = _uf1 if score is uf1 else _uar if score is uar else None
-    truth, guess = np.asarray(y_true), np.asarray(y_pred)
-    if fast is not None:
-        tables = np.stack([confusion(truth[g], guess[g]) for g in groups])
-        values = [fast(tables[pick].sum(0)) for pick in chosen]
+    picks = rng.integers(len(groups), size=(draws, len(groups)))
+    drawn = [value(np.concatenate([groups[k] for k in pick])) for pick in picks]
+    return quantiles(np.array(drawn), (1 - level) / 2, (1 + level) / 2)
+
+
+def quantiles(values: NDArray[np.float64], low: float = 0.025, high: float = 0.975) -> Interval:
+    """Both ends of the middle part of some values."""
+    a, b = np.quantile(values, [low, high])
+    return float(a), float(b)
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Clips of similar confidence.
+
+    Args:
+        low, high: the confidences that it spans.
+        n: clips.
+        confidence: their mean probability of the class that was named.
+        accuracy: share of them named rightly.
+    """
+
+    low: float
+    high: float
+    n: int
+    confidence: float
+    accuracy: float
+
+
+def reliability_bins(
+    y_true: Labels,
+    probabilities: NDArray[np.floating],
+    bins: int = BINS,
+    by: Binning = "width",
+    *,
+    labels: Names = None,
+) -> tuple[Bin, ...]:
+    """Group clips by confidence; a calibrated model is as accurate in each group as it is sure.
+
+    Args:
+        y_true: (n,) labels.
+        probabilities: (n, k), order of ``labels``.
+        bins: how many at most; empty ones are left out.
+        by: ``width`` cuts 0..1 into equal parts, as Guo et al. (ICML 2017) do; ``mass`` makes bins
+            of equally many clips, whose error is less a matter of luck (Nixon et al., CVPRW 2019).
+        labels: classes of the columns; None where those of ``y_true`` tell.
+
+    Raises:
+        ValueError: if shapes do not fit, or there is no clip or no bin.
+
+    >>> reliability_bins(["a", "b"], np.array([[0.75, 0.25], [0.25, 0.75]]))
+    (Bin(low=0.7, high=0.8, n=2, confidence=0.75, accuracy=1.0),)
+    """
+    truth, p = numbered(y_true, probabilities, labels)
+    if bins < 1:
+        raise ValueError(f"expected at least 1 bin, got {bins}")
+    return bins_of(p.max(1), p.argmax(1) == truth, bins, by)
+
+
+def bins_of(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], bins: int, by: Binning
+) -> tuple[Bin, ...]:
+    """`reliability_bins` of (n,) confidences."""
+    if by == "width":
+        place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+        cut = [(k / bins, (k + 1) / bins, np.flatnonzero(place == k)) for k in np.unique(place)]
     else:
-        picks = (np.concatenate([groups[k] for k in pick]) for pick in chosen)
-        values = [score(truth[pick], guess[pick]) for pick in picks]
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+        order = np.argsort(confidence, kind="stable")
+        parts = np.array_split(order, min(bins, len(confidence)))
+        cut = [(float(confidence[r[0]]), float(confidence[r[-1]]), r) for r in parts]
+    return tuple(
+        Bin(float(a), float(b), len(r), float(confidence[r].mean()), float(right[r].mean()))
+        for a, b, r in cut
+    )
+
+
+def calibration_error(bins: Sequence[Bin]) -> float:
+    """Expected calibration error: the mean gap between confidence and accuracy, over clips.
+
+    >>> round(calibration_error([Bin(0.5, 0.6, 3, 0.55, 0.5), Bin(0.9, 1.0, 1, 0.95, 1.0)]), 3)
+    0.05
+    """
+    total = sum(group.n for group in bins)
+    return float(sum(abs(group.confidence - group.accuracy) * (group.n / total) for group in bins))
 
 
 def expected_calibration_error(
-    y_true: Labels, probabilities: NDArray[np.floating], bins: int = 10
+    y_true: Labels, probabilities: NDArray[np.floating], bins: int = BINS, *, labels: Names = None
 ) -> float:
-    """Mean gap between confidence and accuracy over equal-width bins of the top probability.
+    """`calibration_error` over bins of equal width.
 
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
 
     Args:
-        y_true: (n,) labels.
-        probabilities: (n, 3), order ``labels.EMOTIONS``.
-        bins: how many.
+        y_true, probabilities, bins, labels: as of `reliability_bins`.
 
     Raises:
         ValueError: if the shapes do not fit.
 
-    >>> expected_calibration_error(["negative"], np.array([[0.8, 0.1, 0.1]]))
-    0.19999999999999996
+    >>> round(expected_calibration_error(["a"], np.array([[0.8, 0.2]]), labels=["a", "b"]), 3)
+    0.2
     """
-    if probabilities.shape != (len(y_true), len(EMOTIONS)):
+    return calibration_error(reliability_bins(y_true, probabilities, bins, labels=labels))
+
+
+def numbered(
+    y_true: Labels, probabilities: NDArray[np.floating], labels: Names = None
+) -> tuple[Rows, NDArray[np.float64]]:
+    """(n,) class numbers and (n, k) probabilities, which fit together.
+
+    Raises:
+        ValueError: if they do not.
+    """
+    p = np.asarray(probabilities, np.float64)
+    if not len(y_true):
+        raise ValueError(f"probabilities must be (n, k) for n labels above 0, got {p.shape} for 0")
+    names = tuple(labels_like(y_true) if labels is None else labels)
+    if p.shape != (len(y_true), len(names)):
         raise ValueError(
-            f"probabilities must be ({len(y_true)}, {len(EMOTIONS)}), got {probabilities.shape}"
+            f"probabilities must be ({len(y_true)}, {len(names)}) for {', '.join(names)}, "
+            f"got {p.shape}"
         )
-    confidence = probabilities.max(1)
-    right = np.asarray(EMOTIONS)[probabilities.argmax(1)] == np.asarray(y_true)
-    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
-    gap = 0.0
-    for number in np.unique(bin_of):
-        inside = bin_of == number
-        gap += abs(confidence[inside].mean() - right[inside].mean()) * inside.mean()
-    return float(gap)
+    return _places(_checked(y_true, y_true, names), y_true), p
 
 
-def _uf1(table: NDArray[np.int64]) -> float:
-    present = table.sum(1) > 0
-    hits = np.diag(table)
-    scores = 2 * hits / np.maximum(table.sum(0) + table.sum(1), 1)
-    return float(scores[present].mean()) if present.any() else float("nan")
+def _checked(y_true: Labels, y_pred: Labels, labels: Names) -> tuple[str, ...]:
+    """The classes of a score."""
+    if len(y_true) != len(y_pred):
+        raise ValueError(
+            f"expected as many predictions as labels, got {len(y_pred)}, {len(y_true)}"
+        )
+    names = check_labels(None if labels is None else tuple(labels), y_true, y_pred)
+    unknown = sorted({str(label) for label in (*y_true, *y_pred)} - set(names))
+    if unknown:
+        raise LabelError(
+            f"expected labels among {', '.join(names)}, got {', '.join(unknown)}; correct them"
+        )
+    return names
 
 
-def _uar(table: NDArray[np.int64]) -> float:
-    present = table.sum(1) > 0
-    recalls = np.diag(table) / np.maximum(table.sum(1), 1)
-    return float(recalls[present].mean()) if present.any() else float("nan")
+def _places(names: Sequence[str], labels: Labels) -> Rows:
+    """(n,) numbers of labels."""
+    place = {name: number for number, name in enumerate(names)}
+    return np.array([place[str(label)] for label in labels], np.int64)

@@ -6,36 +6,30 @@ position.
 
 from __future__ import annotations
 
-import csv
-import io
-import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from micromimic.datasets.cells import row_text, text_cells
-from micromimic.datasets.columns import check_columns, check_commas
+from micromimic.datasets.table import number, read_table, write_table
 from micromimic.errors import InputError
-from micromimic.files import write_whole
-from micromimic.labels import EMOTIONS, Emotion
-from micromimic.models.learner import Samples
+from micromimic.labels import THREE, LabelSet
 
-COLUMNS: Final = (
-    "dataset",
-    "subject",
-    "clip",
-    "fold",
-    "seed",
-    "y_true",
-    "y_pred",
-    *(f"p_{name}" for name in EMOTIONS),
-)
-"""Of ``predictions.csv``, in their order."""
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from micromimic.evaluation.metrics import Score
+    from micromimic.models.samples import Samples
+
+KEY: Final = ("dataset", "subject", "clip")
+REQUIRED: Final = (*KEY, "fold", "seed", "y_true", "y_pred")
+COLUMNS: Final = (*REQUIRED, *(f"p_{name}" for name in THREE))
+"""Of ``predictions.csv`` with the composite's classes, in their order."""
 
 ClipKey = tuple[str, str, str]
 """Dataset, subject and clip, as in the manifest."""
@@ -43,63 +37,360 @@ ClipKey = tuple[str, str, str]
 _TOLERANCE: Final = 1e-3  # of the sum of probabilities: float32 and rounded files are welcome
 
 
+class Predictions(pd.DataFrame):
+    """A table of predictions: a pandas DataFrame, whose further methods score it.
+
+    Columns ``dataset``, ``subject``, ``clip`` (names as in the manifest: 006 stays 006), ``fold``
+    (which tested it, from 0), ``seed``, ``y_true``, ``y_pred``, and a probability ``p_<label>`` of
+    each class; ``model`` where there are several. Rows come in any order.
+
+    >>> rows = Predictions.of(["lab"] * 2, ["1", "2"], ["c", "c"], ["a", "b"],
+    ...                       [[0.75, 0.25], [0.5, 0.5]], labels=["a", "b"])
+    >>> rows["y_pred"].tolist(), rows.labels.names, rows.who.tolist()
+    (['a', 'a'], ('a', 'b'), ['lab/1', 'lab/2'])
+    """
+
+    @property
+    def _constructor(self) -> type[Predictions]:
+        return Predictions
+
+    @classmethod
+    def of(
+        cls,
+        datasets: Iterable[str],
+        subjects: Iterable[str],
+        clips: Iterable[str],
+        y_true: Iterable[str],
+        probabilities: Any,
+        *,
+        labels: LabelSet | Iterable[str],
+        fold: int | NDArray[np.int64] = 0,
+        seed: int = 0,
+    ) -> Predictions:
+        """Predictions from their columns: the likeliest class of each clip.
+
+        Raises:
+            InputError: if a name is empty or not one line, a number negative, a class unknown, or
+                the probabilities of a clip are none.
+        """
+        names = list(labels)
+        p = np.asarray(probabilities, np.float64)
+        truth = [str(label) for label in y_true]
+        if p.shape != (len(truth), len(names)):
+            raise InputError(
+                f"expected probabilities ({len(truth)}, {len(names)}), got {p.shape}; give one a "
+                "clip and class"
+            )
+        columns: dict[str, Any] = {
+            "dataset": [str(name) for name in datasets],
+            "subject": [str(name) for name in subjects],
+            "clip": [str(name) for name in clips],
+            "fold": fold,
+            "seed": seed,
+            "y_true": truth,
+            "y_pred": [names[k] for k in p.argmax(1)],
+            **{f"p_{name}": p[:, k] for k, name in enumerate(names)},
+        }
+        return cls(columns).checked()
+
+    @classmethod
+    def of_samples(
+        cls,
+        samples: Samples,
+        probabilities: Any,
+        *,
+        fold: int | NDArray[np.int64] = 0,
+        seed: int = 0,
+    ) -> Predictions:
+        """Predictions of encoded clips, in their order.
+
+        Args:
+            samples: clips whose names are qualified.
+            probabilities: (n, k), order of ``labels``.
+            fold, seed: to write down; (n,) folds where there are several.
+            labels: None takes the classes of the samples.
+
+        Raises:
+            InputError: as `of`.
+        """
+        names = list(zip(samples.datasets.tolist(), samples.subjects.tolist(), strict=True))
+        clips = zip(samples.clips.tolist(), samples.subjects.tolist(), strict=True)
+        return cls.of(
+            samples.datasets,
+            (who.removeprefix(f"{dataset}/") for dataset, who in names),
+            (clip.removeprefix(f"{who}/") for clip, who in clips),
+            samples.labels,
+            probabilities,
+            labels=samples.label_set,
+            fold=fold,
+            seed=seed,
+        )
+
+    @classmethod
+    def read(cls, path: str | Path) -> Predictions:
+        """Read ``predictions.csv``; further columns are kept, several seeds may share a file.
+
+        Raises:
+            InputError: if the file is missing, no such table, or a row is wrong or there twice.
+        """
+        remedy = "pass a predictions.csv"
+        text = read_table(path, REQUIRED, known=COLUMNS, what="predictions", remedy=remedy)
+        if not len(text):
+            raise InputError(f"expected predictions in {path}, got only a header; evaluate again")
+        chances = [name for name in text.columns if str(name).startswith("p_")]
+        if len(chances) < 2:
+            raise InputError(
+                f"expected columns p_<label> of two classes or more in {path}, got "
+                f"{', '.join(chances) or 'none'}; {remedy}"
+            )
+        frame = cls(text)
+        for name in ("fold", "seed"):
+            frame[name] = [_whole(cell, name, at, path) for at, cell in text[name].items()]
+        for name in chances:
+            frame[name] = [_chance(cell, name, at, path) for at, cell in text[name].items()]
+        frame.checked(path)
+        again = frame.duplicated([*KEY, "seed", *(["model"] if "model" in frame else [])])
+        if again.any():
+            row = frame[again].iloc[0]
+            raise InputError(
+                f"expected each clip once a seed, got {'/'.join(row[list(KEY)])} twice with seed "
+                f"{row['seed']} in {path}; remove one row"
+            )
+        return frame.reset_index(drop=True)
+
+    def write(self, path: str | Path) -> None:
+        """Write ``predictions.csv``, whole or not at all; reading gives the same rows back.
+
+        Raises:
+            InputError: if there are no rows.
+            OutputError: if it cannot be written.
+        """
+        if self.empty:
+            raise InputError("expected predictions to write, got none; run an evaluation first")
+        write_table(path, self)
+
+    def checked(self, path: str | Path | None = None) -> Predictions:
+        """Itself, if each row is a prediction.
+
+        Args:
+            path: the file whose lines the index counts; None says the row's number.
+
+        Raises:
+            InputError: which row is none; see `of`.
+        """
+        labels = self.labels
+
+        def place(at: object) -> str:
+            return (
+                f"in row {at}; correct it"
+                if path is None
+                else f"in line {at} of {path}; correct it"
+            )
+
+        for what in KEY:
+            for at, name in self[what].items():
+                if not name or name != name.strip() or len(name.splitlines()) > 1:
+                    raise InputError(
+                        f"{what} must be one line of text without blanks around it, got {name!r} "
+                        f"{place(at)}"
+                    )
+        for what in ("fold", "seed"):
+            for at, value in self[what].items():
+                if value < 0:
+                    raise InputError(f"{what} must be 0 or more, got {value} {place(at)}")
+        for what in ("y_true", "y_pred"):
+            for at, label in self[what].items():
+                if label not in labels:
+                    raise InputError(f"{what} must be among {labels}, got {label!r} {place(at)}")
+        p = self.probabilities
+        wrong = ~((p >= 0) & (p <= 1)).all(1) | ~(np.abs(p.sum(1) - 1) <= _TOLERANCE)
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise InputError(
+                f"probabilities must be {len(labels)} from 0 to 1 that sum to 1, got "
+                f"{tuple(p[row].tolist())} {place(self.index[row])}"
+            )
+        return self
+
+    @property
+    def labels(self) -> LabelSet:
+        """The classes, in the order of the columns of their probabilities."""
+        names = tuple(str(c).removeprefix("p_") for c in self.columns if str(c).startswith("p_"))
+        return THREE if names == THREE.names else LabelSet("any", names)
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """(n, k) in the order of `labels`."""
+        return self[[f"p_{name}" for name in self.labels]].to_numpy(np.float64)
+
+    @property
+    def who(self) -> NDArray[np.str_]:
+        """(n,) whose each clip is, qualified by its database."""
+        pairs = zip(self["dataset"], self["subject"], strict=True)
+        return np.array([f"{dataset}/{subject}" for dataset, subject in pairs], np.str_)
+
+    @property
+    def real(self) -> bool:
+        """Whether the clips are not made-up ones: ``attrs["synthetic"]`` says so."""
+        return not self.attrs.get("synthetic", False)
+
+    @property
+    def clip_keys(self) -> list[ClipKey]:
+        """(n,) what runs are joined by."""
+        return list(zip(*(self[name] for name in KEY), strict=True))
+
+    @property
+    def truth(self) -> NDArray[np.str_]:
+        """(n,) true classes."""
+        return np.array(self["y_true"].tolist(), np.str_)
+
+    @property
+    def guess(self) -> NDArray[np.str_]:
+        """(n,) predicted classes."""
+        return np.array(self["y_pred"].tolist(), np.str_)
+
+    def one_run(self) -> Predictions:
+        """Sorted by clip, so that no result depends on the order of a file.
+
+        Raises:
+            InputError: if there are no rows, or a clip comes twice (as when two seeds are in one
+                file).
+        """
+        if self.empty:
+            raise InputError("expected predictions, got none; run an evaluation first")
+        frame = self.sort_values(list(KEY), kind="stable", ignore_index=True)
+        again = frame.duplicated(list(KEY))
+        if again.any():
+            place = int(again.to_numpy().argmax())
+            raise InputError(
+                f"expected each clip once in a run, got {'/'.join(frame.clip_keys[place])} with "
+                f"seed {frame['seed'][place - 1]} and seed {frame['seed'][place]}; take one run at "
+                "a time"
+            )
+        return frame
+
+    def runs(self) -> Iterator[tuple[str, Predictions]]:
+        """Each model's and seed's rows, by a name."""
+        several = [n for n in ("model", "seed") if n in self and self[n].nunique() > 1]
+        if not several:
+            yield str(self["model"].iloc[0]) if "model" in self else "", self
+            return
+        for names, part in self.groupby(several, sort=False):
+            words = [
+                f"seed {v}" if n == "seed" else str(v) for n, v in zip(several, names, strict=True)
+            ]
+            if several == ["seed"] and "model" in self:
+                words.insert(0, str(part["model"].iloc[0]))
+            yield ", ".join(words), part
+
+    def scores(self, *, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
+        """UF1, UAR and more of each run, all clips and by database.
+
+        Args:
+            draws, seed: of the 95 % intervals over subjects.
+
+        Returns:
+            One row a run and scope: ``model``, ``scope``, ``n``, ``subjects``, ``uf1``,
+            ``uf1_low``, ``uf1_high``, ``uar``, ``uar_low``, ``uar_high``, ``accuracy``, ``ece``.
+        """
+        from micromimic.evaluation.scores import table_scores  # noqa: PLC0415 - it needs this class
+
+        rows = []
+        for name, part in self.runs():
+            found_in = table_scores(part, draws=draws, seed=seed, real=self.real)
+            for scope, found in found_in.items():
+                row: dict[str, Any] = {"model": name, "scope": scope}
+                for key in ("n", "subjects", "uf1", "uar", "accuracy", "ece"):
+                    row[key] = found[key]
+                    if f"{key}_ci95" in found:
+                        ends = found[f"{key}_ci95"] or (math.nan, math.nan)
+                        row[f"{key}_low"], row[f"{key}_high"] = ends
+                rows.append(row)
+        return pd.DataFrame(rows)
+
+    def compare(  # type: ignore[override]
+        self, other: Predictions | None = None, score: Score | None = None, *, draws: int = 10_000
+    ) -> pd.DataFrame:
+        """Paired tests that swap whole subjects: the first run against each other one.
+
+        Args:
+            other: the run to compare with; None takes those of this table.
+            score: ``uf1``, ``uar`` or any; None is UF1.
+            draws: of each test.
+
+        Returns:
+            One row a pair: ``first``, ``second``, ``score``, ``a``, ``b``, ``difference``, ``low``,
+            ``high`` (95 %), ``p``.
+        """
+        from micromimic.evaluation.metrics import uf1  # noqa: PLC0415 - as above
+        from micromimic.evaluation.statistics import compare_runs  # noqa: PLC0415 - as above
+
+        (first, mine), *others = self.runs()
+        rows = []
+        for second, theirs in others if other is None else other.runs():
+            found = compare_runs(mine, theirs, score or uf1, draws=draws)
+            low, high = found.interval or (math.nan, math.nan)
+            rows.append(
+                {"first": first, "second": second, "score": found.score, "a": found.a, "b": found.b,
+                 "difference": found.difference, "low": low, "high": high, "p": found.p}
+            )  # fmt: skip
+        return pd.DataFrame(rows)
+
+    def to_markdown(self, *, draws: int = 2000) -> str:  # type: ignore[override]
+        """Scores of each run by database, in Markdown, as in ``tables.md``.
+
+        Args:
+            draws: of the intervals.
+        """
+        from micromimic.evaluation.markdown import methods_table  # noqa: PLC0415 - as above
+        from micromimic.evaluation.scores import table_scores  # noqa: PLC0415 - as above
+
+        real = self.real
+        return methods_table(
+            {name: table_scores(part, draws=draws, real=real) for name, part in self.runs()}
+        )
+
+    def plot_confusion(self, axes: Axes | None = None) -> Axes:
+        """Counts of true and predicted classes.
+
+        Args:
+            axes: to draw on; None makes a figure.
+
+        Raises:
+            InputError: if there are several runs.
+        """
+        from sklearn.metrics import ConfusionMatrixDisplay  # noqa: PLC0415 - slow to load
+
+        run = self.one_run()
+        shown = ConfusionMatrixDisplay.from_predictions(
+            run.truth, run.guess, labels=list(run.labels), ax=axes, cmap="Blues", colorbar=False
+        )
+        return shown.ax_
+
+    def rows(self) -> list[Prediction]:
+        """One object a row."""
+        values = zip(
+            *(self[name].tolist() for name in REQUIRED), self.probabilities.tolist(), strict=True
+        )
+        return [Prediction(*row[:-1], tuple(row[-1])) for row in values]
+
+
 @dataclass(frozen=True)
 class Prediction:
-    """One clip, predicted once.
-
-    Args:
-        dataset, subject, clip: names as in the manifest, unqualified (006 stays 006).
-        fold: number of the fold that tested it, from 0.
-        seed: of the run.
-        y_true, y_pred: classes.
-        probabilities: order ``labels.EMOTIONS``, summing to 1.
-
-    Raises:
-        ValueError: if a name is empty or not one line, a number negative, a class unknown, or the
-            probabilities are none.
-
-    >>> Prediction("samm", "006", "006_1_2", 0, 0, "negative", "surprise", (0.2, 0.2, 0.6)).who
-    'samm/006'
-    >>> Prediction("samm", "006", "006_1_2", 0, 0, "negative", "fear", (0.2, 0.2, 0.6))
-    Traceback (most recent call last):
-    ...
-    ValueError: y_pred must be among negative, positive, surprise, got 'fear'
-    """
+    """One clip, predicted once; the fields are the columns of `Predictions`."""
 
     dataset: str
     subject: str
     clip: str
     fold: int
     seed: int
-    y_true: Emotion
-    y_pred: Emotion
-    probabilities: tuple[float, float, float]
-
-    def __post_init__(self) -> None:
-        for what in ("dataset", "subject", "clip"):
-            name = getattr(self, what)
-            if not name or name != name.strip() or len(name.splitlines()) > 1:
-                raise ValueError(
-                    f"{what} must be one line of text without blanks around it, got {name!r}"
-                )
-        for what in ("fold", "seed"):
-            if getattr(self, what) < 0:
-                raise ValueError(f"{what} must be 0 or more, got {getattr(self, what)}")
-        for what in ("y_true", "y_pred"):
-            if getattr(self, what) not in EMOTIONS:
-                raise ValueError(
-                    f"{what} must be among {', '.join(EMOTIONS)}, got {getattr(self, what)!r}"
-                )
-        p = self.probabilities
-        fit = len(p) == len(EMOTIONS) and all(0 <= value <= 1 for value in p)
-        if not fit or not math.isclose(sum(p), 1.0, abs_tol=_TOLERANCE):
-            raise ValueError(
-                f"probabilities must be {len(EMOTIONS)} from 0 to 1 that sum to 1, got {p}"
-            )
+    y_true: str
+    y_pred: str
+    probabilities: tuple[float, ...]
 
     @property
     def who(self) -> str:
-        """The subject, qualified: ``samm/006``."""
+        """The subject, qualified by its database."""
         return f"{self.dataset}/{self.subject}"
 
     @property
@@ -108,141 +399,58 @@ class Prediction:
         return self.dataset, self.subject, self.clip
 
 
+Rows = Predictions | Iterable[Prediction]
+
+
+def as_predictions(rows: Rows, labels: LabelSet = THREE) -> Predictions:
+    """A table of rows, checked; a table as it is.
+
+    Raises:
+        InputError: as `Predictions.of`.
+    """
+    if isinstance(rows, Predictions):
+        return rows
+    listed = list(rows)
+    if any(len(row.probabilities) != len(labels) for row in listed):
+        raise InputError(
+            f"expected probabilities of {labels}, got another number; give one a class"
+        )
+    columns = {name: [getattr(row, name) for row in listed] for name in REQUIRED}
+    chances = np.array([row.probabilities for row in listed], np.float64).reshape(-1, len(labels))
+    p = {f"p_{name}": chances[:, k] for k, name in enumerate(labels)}
+    return Predictions({**columns, **p}).checked()
+
+
+def read_predictions(path: str | Path) -> list[Prediction]:  # until issue 14 is whole
+    """`Predictions.read`, row by row."""
+    return Predictions.read(path).rows()
+
+
+def write_predictions(path: str | Path, rows: Rows) -> None:  # until issue 14 is whole
+    """`Predictions.write` of rows."""
+    as_predictions(rows).write(path)
+
+
 def predictions_of(
     samples: Samples, probabilities: NDArray[np.floating], *, fold: int, seed: int
-) -> list[Prediction]:
-    """Rows of one fold: the likeliest class of each sample.
-
-    Args:
-        samples: the fold's test part.
-        probabilities: (n, 3), order ``labels.EMOTIONS``.
-        fold, seed: numbers to write down.
-
-    Raises:
-        ValueError: if the shape does not fit, or a row is no distribution.
-    """
-    if probabilities.shape != (len(samples), len(EMOTIONS)):
-        raise ValueError(
-            f"probabilities must be ({len(samples)}, {len(EMOTIONS)}), got {probabilities.shape}"
-        )
-    rows = []
-    for k, chances in enumerate(np.asarray(probabilities, np.float64).tolist()):
-        dataset, who = str(samples.datasets[k]), str(samples.subjects[k])
-        rows.append(
-            Prediction(
-                dataset=dataset,
-                subject=who.removeprefix(f"{dataset}/"),
-                clip=str(samples.clips[k]).removeprefix(f"{who}/"),
-                fold=fold,
-                seed=seed,
-                y_true=EMOTIONS[samples.targets[k]],
-                y_pred=EMOTIONS[int(np.argmax(chances))],
-                probabilities=cast("tuple[float, float, float]", tuple(chances)),
-            )
-        )
-    return rows
+) -> list[Prediction]:  # until issue 14 is whole
+    """`Predictions.of_samples`, row by row."""
+    return Predictions.of_samples(samples, probabilities, fold=fold, seed=seed).rows()
 
 
-def by_clip(rows: Iterable[Prediction]) -> dict[ClipKey, Prediction]:
-    """One run's rows by clip, sorted, so that no result depends on the order of a file.
-
-    Raises:
-        InputError: if there are none, or a clip comes twice (as when two seeds are in one file).
-    """
-    ordered = sorted(rows, key=lambda row: row.key)
-    if not ordered:
-        raise InputError("expected predictions, got none; run an evaluation first")
-    for before, after in itertools.pairwise(ordered):
-        if before.key == after.key:
-            raise InputError(
-                f"expected each clip once in a run, got {'/'.join(after.key)} with seed "
-                f"{before.seed} and seed {after.seed}; take one run at a time"
-            )
-    return {row.key: row for row in ordered}
-
-
-def write_predictions(path: Path, rows: Iterable[Prediction]) -> None:
-    """Write ``predictions.csv``, whole or not at all; reading gives the same rows back.
-
-    Raises:
-        ValueError: if there are no rows.
-        OutputError: if it cannot be written.
-    """
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    chosen = list(rows)
-    if not chosen:
-        raise ValueError("expected predictions to write, got none")
-    for row in chosen:
-        names = (row.dataset, row.subject, row.clip, row.fold, row.seed, row.y_true, row.y_pred)
-        # repr is the shortest text that gives the same float back
-        writer.writerow([*text_cells(names), *(repr(float(p)) for p in row.probabilities)])
-    write_whole(path, out.getvalue())
-
-
-def read_predictions(path: Path) -> list[Prediction]:
-    """Read ``predictions.csv``; further columns are ignored, several seeds may share a file.
-
-    Raises:
-        InputError: if the file is missing, no such table, or a row is wrong or there twice.
-    """
-    if not path.is_file():
-        raise InputError(f"expected predictions at {path}, found no file; check the path")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        check_commas(text.splitlines()[:1], COLUMNS, path)
-        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        check_columns(reader.fieldnames, COLUMNS, path, "pass a predictions.csv")
-        rows = [_row(row_text(fields), f"line {reader.line_num} of {path}") for fields in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+def _whole(text: str, name: str, at: object, path: object) -> int:
+    if not text.isdecimal():
         raise InputError(
-            f"expected predictions as a CSV table in UTF-8, got {error}; check {path}"
-        ) from None
-    if not rows:
-        raise InputError(f"expected predictions in {path}, got only a header; evaluate again")
-    seen: set[tuple[ClipKey, int]] = set()
-    for row in rows:
-        if (row.key, row.seed) in seen:
-            raise InputError(
-                f"expected each clip once a seed, got {'/'.join(row.key)} twice with seed "
-                f"{row.seed} in {path}; remove one row"
-            )
-        seen.add((row.key, row.seed))
-    return rows
-
-
-def _row(fields: Mapping[str, str | None], where: str) -> Prediction:
-    def text(name: str) -> str:
-        return fields.get(name) or ""
-
-    def whole(name: str) -> int:
-        if not text(name).isdecimal():
-            raise InputError(
-                f"expected {name} to be a whole number from 0, got {text(name)!r} in {where}; "
-                "correct it"
-            )
-        return int(text(name))
-
-    def chance(name: str) -> float:
-        try:
-            return float(text(name))
-        except ValueError:
-            raise InputError(
-                f"expected {name} to be a number, got {text(name)!r} in {where}; correct it"
-            ) from None
-
-    negative, positive, surprise = (chance(f"p_{name}") for name in EMOTIONS)
-    try:
-        return Prediction(
-            text("dataset"),
-            text("subject"),
-            text("clip"),
-            whole("fold"),
-            whole("seed"),
-            text("y_true"),
-            text("y_pred"),
-            (negative, positive, surprise),
+            f"expected {name} to be a whole number from 0, got {text!r} in line {at} of {path}; "
+            "correct it"
         )
-    except ValueError as error:
-        raise InputError(f"{error} in {where}; correct it") from None
+    return int(text)
+
+
+def _chance(text: str, name: str, at: object, path: object) -> float:
+    value = number(text)
+    if value is None:
+        raise InputError(
+            f"expected {name} to be a number, got {text!r} in line {at} of {path}; correct it"
+        )
+    return value

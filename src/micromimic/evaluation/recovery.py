@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from micromimic.evaluation.agreement import binomial_interval
 from micromimic.evaluation.metrics import confusion, uf1
 from micromimic.evaluation.spotting import interval_iou
-from micromimic.labels import Emotion
+from micromimic.labels import THREE, LabelSet
 from micromimic.results import ModelInfo
 from micromimic.types import AnalysisWarning, Interval, SourceInfo
 
@@ -33,7 +33,7 @@ class Candidate:
     """What the pipeline reports."""
 
     interval: Interval
-    label: Emotion
+    label: str
     strength: float
 
 
@@ -57,7 +57,7 @@ class Trial:
     interval: Interval
     size: float
     size_px: float
-    label: Emotion
+    label: str
     region: str
     units: tuple[str, ...]
     found: Candidate | None = None
@@ -147,7 +147,7 @@ class Recovery:
 def matching(planted: Interval, candidates: Iterable[Candidate]) -> Candidate | None:
     """The candidate that finds a movement, the best of several; None where none does.
 
-    >>> late = Candidate(Interval(2.0, 2.1, 2.3), "negative", 6.0)
+    >>> late = Candidate(Interval(2.0, 2.1, 2.3), "a", 6.0)
     >>> matching(Interval(1.7, 1.9, 2.05), [late])
     >>> matching(Interval(1.8, 2.0, 2.1), [late]) is late
     True
@@ -175,21 +175,21 @@ def shares_by(trials: Iterable[Trial], key: Callable[[Trial], str]) -> dict[str,
     return {name: share_of(group) for name, group in groups.items()}
 
 
-def classes_of(trials: Iterable[Trial]) -> tuple[NDArray[np.int64], float | None]:
+def classes_of(
+    trials: Iterable[Trial], labels: LabelSet = THREE
+) -> tuple[NDArray[np.int64], float | None]:
     """Planted (rows) against found classes of what was found, and its UF1.
 
     Args:
         trials: any; those not found count nowhere.
+        labels: the classes.
 
     Returns:
-        (3, 3) counts, order ``labels.EMOTIONS``; UF1, None where nothing was found.
+        (k, k) counts; UF1 over the classes among those found, None where nothing was.
     """
     pairs = [(trial.label, trial.found.label) for trial in trials if trial.found is not None]
-    truth = np.array([label for label, _ in pairs], dtype=np.str_)
-    guess = np.array([label for _, label in pairs], dtype=np.str_)
-    if not pairs:
-        return np.zeros((3, 3), np.int64), None
-    return confusion(truth, guess), uf1(truth, guess)
+    truth, guess = [label for label, _ in pairs], [label for _, label in pairs]
+    return confusion(truth, guess, labels), uf1(truth, guess) if pairs else None
 
 
 def half_size(sizes: Sequence[float], shares: Sequence[float]) -> float | None:

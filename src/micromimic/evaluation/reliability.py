@@ -1,30 +1,85 @@
-"""From rows to the numbers behind a run's reliability diagram and coverage curve."""
+"""How far an answer can be relied on: whether probabilities hold, and what keeping silent gains.
+
+A model that answers only where it is surest is right more often. How much more, by the share of
+clips that it still answers, is the coverage curve (El-Yaniv and Wiener, "On the Foundations of
+Noise-free Selective Classification", JMLR 2010). What orders the clips is the lead: the first
+class's probability over the second's, which `models.recognizers` compares with its margin to call
+an answer uncertain. Entropy, the agreement of a map with its mirror image or with shifted copies of
+itself order maps no better (``benchmarks/reliability.py``), so the simplest is used.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from micromimic.evaluation.predictions import Prediction, by_clip
-from micromimic.evaluation.selective import (
+from micromimic.evaluation.metrics import (
+    BINS,
+    Binning,
+    Interval,
+    Labels,
+    Names,
+    bins_of,
     calibration_error,
-    calibration_interval,
-    coverage_curve,
-    gain_at,
+    numbered,
     reliability_bins,
-    risk_area,
+    scores_of_tables,
+    subject_interval,
+    subject_tables,
 )
+from micromimic.evaluation.predictions import Rows, as_predictions
 
+SHARES: Final = tuple(round(1 - 0.05 * k, 2) for k in range(17))
+"""Coverages of a curve: all clips down to a fifth of them; of fewer a score says little."""
 COVERAGE: Final = 0.7
-"""The share of clips at which a gain is told."""
+"""The share of clips at which `reliability_of` gives a gain."""
+
+Probabilities = NDArray[np.floating]
+Subjects = Sequence[str] | NDArray[np.str_]
 
 
-def reliability_of(
-    rows: Iterable[Prediction], *, draws: int = 1000, seed: int = 0
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class CoveragePoint:
+    """Scores of the surest clips.
+
+    Args:
+        coverage: share of all clips that are answered.
+        n: their number.
+        lead: of the least sure among them.
+        uf1, uar, accuracy: of those clips alone.
+    """
+
+    coverage: float
+    n: int
+    lead: float
+    uf1: float
+    uar: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What answering only a share of the clips adds to UF1.
+
+    Args:
+        coverage: the share.
+        full, part: UF1 of all clips, and of the surest ones.
+        gain: their difference.
+        ci95: of the difference, over subjects; None with one subject.
+    """
+
+    coverage: float
+    full: float
+    part: float
+    gain: float
+    ci95: Interval | None
+
+
+def reliability_of(rows: Rows, *, draws: int = 1000, seed: int = 0) -> dict[str, Any]:
     """The key ``reliability`` of ``metrics.json``.
 
     Args:
@@ -40,19 +95,233 @@ def reliability_of(
     Raises:
         InputError: if there are no rows, or a clip comes twice.
     """
-    ordered = list(by_clip(rows).values())
-    truth = [row.y_true for row in ordered]
-    p = np.array([row.probabilities for row in ordered])
-    who = [row.who for row in ordered]
-    bins = reliability_bins(truth, p)
-    interval = calibration_interval(truth, p, who, draws=draws, seed=seed)
-    gain = asdict(gain_at(truth, p, who, COVERAGE, draws=draws, seed=seed))
+    run = as_predictions(rows).one_run()
+    truth, p, names = run.truth, run.probabilities, run.labels.names
+    bins = reliability_bins(truth, p, labels=names)
+    mass = reliability_bins(truth, p, by="mass", labels=names)
+    interval = calibration_interval(truth, p, run.who, draws=draws, seed=seed, labels=names)
+    gain = gain_at(truth, p, run.who, COVERAGE, draws=draws, seed=seed, labels=names)
+    curve = coverage_curve(truth, p, labels=names)
     return {
         "ece": calibration_error(bins),
         "ece_ci95": None if interval is None else list(interval),
-        "ece_equal_mass": calibration_error(reliability_bins(truth, p, by="mass")),
+        "ece_equal_mass": calibration_error(mass),
         "bins": [asdict(group) for group in bins],
-        "risk_area": risk_area(truth, p),
-        "coverage": [asdict(point) for point in coverage_curve(truth, p)],
-        "gain": {**gain, "ci95": None if gain["ci95"] is None else list(gain["ci95"])},
+        "risk_area": risk_area(truth, p, labels=names),
+        "coverage": [asdict(point) for point in curve],
+        "gain": {**asdict(gain), "ci95": None if gain.ci95 is None else list(gain.ci95)},
     }
+
+
+def lead_of(probabilities: Probabilities) -> NDArray[np.float64]:
+    """(n,) by how much the likeliest class leads the second, of (n, k) probabilities.
+
+    >>> lead_of(np.array([[0.75, 0.25, 0.0], [0.5, 0.5, 0.0]]))
+    array([0.5, 0. ])
+    """
+    ordered = np.sort(np.asarray(probabilities, np.float64), axis=1)
+    return np.asarray(ordered[:, -1] - ordered[:, -2])
+
+
+def calibration_interval(
+    y_true: Labels,
+    probabilities: Probabilities,
+    subjects: Subjects,
+    *,
+    bins: int = BINS,
+    by: Binning = "width",
+    draws: int = 1000,
+    seed: int = 0,
+    labels: Names = None,
+) -> Interval | None:
+    """95 % interval of the calibration error when whole subjects are drawn anew.
+
+    The error of a resample lies above that of the clips themselves: repeated clips make the bins
+    rougher. The interval is therefore a cautious one. None with one subject.
+
+    Args:
+        y_true, probabilities, bins, by, labels: as of `metrics.reliability_bins`.
+        subjects: (n,) qualified by database.
+        draws, seed: of the bootstrap.
+
+    Raises:
+        ValueError: as `metrics.reliability_bins`.
+    """
+    truth, p = numbered(y_true, probabilities, labels)
+    confidence, right = p.max(1), p.argmax(1) == truth
+
+    def error(rows: NDArray[np.int64]) -> float:
+        return calibration_error(bins_of(confidence[rows], right[rows], bins, by))
+
+    if len(set(subjects)) < 2:
+        return None
+    return subject_interval(error, subjects, draws=draws, seed=seed)
+
+
+def coverage_curve(
+    y_true: Labels,
+    probabilities: Probabilities,
+    shares: Sequence[float] = SHARES,
+    order: NDArray[np.floating] | None = None,
+    *,
+    labels: Names = None,
+) -> tuple[CoveragePoint, ...]:
+    """Scores of the surest share of the clips, for each share.
+
+    Args:
+        y_true, probabilities, labels: as of `metrics.reliability_bins`.
+        shares: above 0, at most 1; rounded to whole clips, at least one.
+        order: (n,) what is sure, higher is surer; None takes the lead. Of equals the first come
+            first.
+
+    Returns:
+        One point a share. A class that none of the answered clips has counts 0.
+
+    Raises:
+        ValueError: if shapes do not fit, there is no clip, or a share is none.
+
+    >>> p = np.array([[0.9, 0.1], [0.4, 0.6], [0.0, 1.0], [0.55, 0.45]])
+    >>> points = coverage_curve(["a", "b", "b", "b"], p, (1.0, 0.5))
+    >>> [round(point.accuracy, 2) for point in points]
+    [0.75, 1.0]
+    """
+    truth, p = numbered(y_true, probabilities, labels)
+    if not shares or not all(0 < share <= 1 for share in shares):
+        raise ValueError(f"expected shares above 0 and at most 1, got {tuple(shares)}")
+    guess, lead = p.argmax(1), lead_of(p)
+    surest = _by_surety(lead if order is None else order)
+    parts = [surest[: _answered(share, len(p))] for share in shares]
+    uf1, uar = _scores(truth, guess, parts, p.shape[1])
+    return tuple(
+        CoveragePoint(
+            coverage=share,
+            n=len(rows),
+            lead=float(lead[rows].min()),
+            uf1=float(uf1[k]),
+            uar=float(uar[k]),
+            accuracy=float((truth[rows] == guess[rows]).mean()),
+        )
+        for k, (share, rows) in enumerate(zip(shares, parts, strict=True))
+    )
+
+
+def margin_for(
+    lead: NDArray[np.floating], right: NDArray[np.bool_], accuracy: float, caught: float
+) -> float:
+    """The smallest lead below which an answer is to be called uncertain.
+
+    Args:
+        lead: (n,) of answers whose truth is known.
+        right: (n,) whether each was right.
+        accuracy: share of right answers wanted among those that lead by at least the margin.
+        caught: share of all wrong answers wanted among the others, so that where most answers are
+            right some are still called uncertain.
+
+    Returns:
+        0 to 1: 0 where everything may count as sure, 1 where no margin reaches both.
+
+    Raises:
+        ValueError: if lengths differ or there is no answer.
+
+    >>> margin_for(np.array([0.9, 0.6, 0.3, 0.1]), np.array([True, True, False, True]), 0.8, 0.5)
+    0.6
+    """
+    if len(lead) != len(right) or not len(lead):
+        raise ValueError(f"expected as many leads as answers, got {len(lead)}, {len(right)}")
+    order = _by_surety(lead)
+    hits = np.cumsum(right[order])
+    answered = np.arange(1, len(order) + 1)
+    wrong = answered - hits
+    enough = np.flatnonzero((hits / answered >= accuracy) & (wrong <= (1 - caught) * wrong[-1]))
+    if not len(enough):
+        return 1.0
+    last = int(enough[-1])
+    # everything sure: no margin is needed at all
+    return 0.0 if last == len(order) - 1 else float(lead[order[last]])
+
+
+def risk_area(
+    y_true: Labels,
+    probabilities: Probabilities,
+    order: NDArray[np.floating] | None = None,
+    *,
+    labels: Names = None,
+) -> float:
+    """Area under the risk-coverage curve: the share of wrong answers, averaged over all coverages.
+
+    Lower is better; an order that says nothing gives the error rate itself.
+
+    Args:
+        y_true, probabilities, order, labels: as of `coverage_curve`.
+
+    Raises:
+        ValueError: if shapes do not fit or there is no clip.
+
+    >>> risk_area(["a", "b"], np.array([[0.9, 0.1], [0.6, 0.4]]))
+    0.25
+    """
+    truth, p = numbered(y_true, probabilities, labels)
+    wrong = (p.argmax(1) != truth)[_by_surety(lead_of(p) if order is None else order)]
+    return float((np.cumsum(wrong) / np.arange(1, len(wrong) + 1)).mean())
+
+
+def gain_at(
+    y_true: Labels,
+    probabilities: Probabilities,
+    subjects: Subjects,
+    share: float = COVERAGE,
+    *,
+    order: NDArray[np.floating] | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+    labels: Names = None,
+) -> Gain:
+    """How much higher UF1 is when only the surest share is answered.
+
+    Args:
+        y_true, probabilities, order, labels: as of `coverage_curve`.
+        subjects: (n,) qualified by database; in each resample the surest share is chosen anew.
+        share: the coverage.
+        draws, seed: of the bootstrap.
+
+    Raises:
+        ValueError: as `coverage_curve`.
+    """
+    truth, p = numbered(y_true, probabilities, labels)
+    guess = p.argmax(1)
+    surety = np.asarray(lead_of(p) if order is None else order, np.float64)
+
+    def both(rows: NDArray[np.int64]) -> tuple[float, float]:
+        best = rows[_by_surety(surety[rows])[: _answered(share, len(rows))]]
+        part, full = _scores(truth, guess, [best, rows], p.shape[1])[0].tolist()
+        return part, full
+
+    def difference(rows: NDArray[np.int64]) -> float:
+        part, full = both(rows)
+        return part - full
+
+    part, full = both(np.arange(len(p)))
+    interval = None
+    if len(set(subjects)) > 1:
+        interval = subject_interval(difference, subjects, draws=draws, seed=seed)
+    return Gain(share, full, part, part - full, interval)
+
+
+def _scores(
+    truth: NDArray[np.int64],
+    guess: NDArray[np.int64],
+    parts: Sequence[NDArray[np.int64]],
+    classes: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """UF1 and UAR of several parts of the clips."""
+    rows = np.concatenate(parts)
+    number = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    return scores_of_tables(subject_tables(truth[rows], guess[rows], number, classes))
+
+
+def _by_surety(order: NDArray[np.floating]) -> NDArray[np.int64]:
+    return np.asarray(np.argsort(-np.asarray(order, np.float64), kind="stable"), np.int64)
+
+
+def _answered(share: float, clips: int) -> int:
+    return max(1, round(share * clips))

@@ -8,18 +8,24 @@ whole subjects are swapped between the runs, and the difference is compared with
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.errors import InputError
-from micromimic.evaluation.metrics import Score, confusion, uar, uf1
-from micromimic.evaluation.predictions import Prediction, by_clip
-from micromimic.evaluation.scores import labels_of, scores_of_tables
-from micromimic.labels import EMOTIONS
+from micromimic.evaluation.metrics import (
+    Score,
+    quantiles,
+    scores_of_tables,
+    subject_tables,
+    times_drawn,
+    uar,
+    uf1,
+)
+from micromimic.evaluation.predictions import Predictions, Rows, as_predictions
 
 NOISE: Final = "a difference under .03 on 442 clips is noise"
 """Rule of thumb from the width of the intervals on the composite."""
@@ -27,7 +33,6 @@ NOISE: Final = "a difference under .03 on 442 clips is noise"
 _CHUNK: Final = 1024  # resamples at once
 _TIE: Final = 1e-12  # differences this close are equal: sums in another order
 
-Labels = NDArray[np.str_]
 Mask = NDArray[np.bool_]
 Values = NDArray[np.float64]
 
@@ -85,17 +90,13 @@ class Comparison:
 
 
 def compare_runs(
-    a: Iterable[Prediction],
-    b: Iterable[Prediction],
-    score: Score = uf1,
-    *,
-    draws: int = 10_000,
-    seed: int = 0,
+    a: Rows, b: Rows, score: Score = uf1, *, draws: int = 10_000, seed: int = 0
 ) -> Comparison:
     """Compare two runs on the same clips.
 
     Args:
-        a, b: rows of each run, joined by (dataset, subject, clip); their order does not matter.
+        a, b: predictions of each run, joined by (dataset, subject, clip); their order does not
+            matter.
         score: ``uf1``, ``uar`` or any function of true and predicted labels.
         draws: of the permutation test and of the bootstrap. Where the subjects whose predictions
             differ allow no more swaps than this, all are tried, and p is exact.
@@ -107,37 +108,34 @@ def compare_runs(
     """
     if draws < 1:
         raise ValueError(f"expected at least one draw, got {draws}")
-    truth, guesses, who = _joined(a, b)
+    first, second = _joined(a, b)
+    who = np.unique(first.who, return_inverse=True)[1].astype(np.int64)
     subjects = int(who.max()) + 1
-    runs: _Runs = (
-        _Counted(truth, guesses, who, score is uf1)
-        if score in (uf1, uar)
-        else _Labelled(truth, guesses, who, score)
-    )
-    first, second = (float(score(truth, guess)) for guess in guesses)
-    differing = np.unique(who[guesses[0] != guesses[1]])
+    swapped, drawn = (_counted if score in (uf1, uar) else _labelled)(first, second, who, score)
+    here, there = swapped(np.zeros((1, subjects), bool)), swapped(np.ones((1, subjects), bool))
+    value = float(here[0][0]), float(there[0][0])
+    differing = np.unique(who[first.guess != second.guess])
     exact = 2 ** len(differing) <= draws
     rng = np.random.default_rng([seed, 0])
     tried = as_far = 0
     for mask in _swaps(differing, subjects, None if exact else rng, draws):
         tried += len(mask)
-        as_far += int((np.abs(runs.swapped(mask)) >= abs(first - second) - _TIE).sum())
+        one, other = swapped(mask)
+        as_far += int((np.abs(one - other) >= abs(value[0] - value[1]) - _TIE).sum())
     interval = None
     if subjects > 1:
-        picks = np.random.default_rng([seed, 1]).integers(subjects, size=(draws, subjects))
-        low, high = np.quantile(runs.drawn(picks), [0.025, 0.975])
-        interval = (float(low), float(high))
+        interval = quantiles(drawn(draws, np.random.default_rng([seed, 1])))
     return Comparison(
         score=_NAMES.get(score, getattr(score, "__name__", "score")),
-        a=first,
-        b=second,
-        difference=first - second,
+        a=value[0],
+        b=value[1],
+        difference=value[0] - value[1],
         interval=interval,
         # All swaps hold the observed one; to random ones it is added.
         p=as_far / tried if exact else (as_far + 1) / (tried + 1),
         exact=exact,
         permutations=tried,
-        clips=len(truth),
+        clips=len(first),
         subjects=subjects,
     )
 
@@ -153,98 +151,80 @@ def p_text(p: float) -> str:
     return f"p = {_plain(p, 2 if p >= 0.1 else 3)}"
 
 
-class _Runs(Protocol):
-    """Differences between two runs, resample by resample."""
-
-    def swapped(self, mask: Mask) -> Values:
-        """(m,) differences when the marked subjects' predictions are swapped; mask is (m, s)."""
-        ...
-
-    def drawn(self, picks: NDArray[np.int64]) -> Values:
-        """(m,) differences over these subjects, (m, s) numbers."""
-        ...
+Swapped = Callable[[Mask], tuple[Values, Values]]
+"""Both runs' (m,) scores when the marked subjects' predictions are swapped; the mask is (m, s)."""
+Drawn = Callable[[int, np.random.Generator], Values]
+"""So many differences, whole subjects drawn anew."""
 
 
-class _Counted:
+def _counted(
+    a: Predictions, b: Predictions, who: NDArray[np.int64], score: Score
+) -> tuple[Swapped, Drawn]:
     """UF1 or UAR from each subject's counts: a resample is a sum of tables."""
+    names = a.labels
+    truth = names.encode(a.truth)
+    first, second = (
+        subject_tables(truth, names.encode(run.guess), who, len(names)) for run in (a, b)
+    )
 
-    def __init__(
-        self, truth: Labels, guesses: tuple[Labels, Labels], who: NDArray[np.int64], f1: bool
-    ) -> None:
-        self._f1 = f1
-        self._tables = np.array(
-            [
-                [confusion(truth[who == k], guess[who == k]) for k in range(int(who.max()) + 1)]
-                for guess in guesses
-            ]
-        ).reshape(2, -1, len(EMOTIONS) ** 2)
+    def scores(tables: NDArray[np.int64]) -> Values:
+        return scores_of_tables(tables, first.sum(0))[0 if score is uf1 else 1]
 
-    def swapped(self, mask: Mask) -> Values:
-        first, second = self._tables
-        moved = mask.astype(np.int64) @ (second - first)
-        return self._scores(first.sum(0) + moved) - self._scores(second.sum(0) - moved)
+    def swapped(mask: Mask) -> tuple[Values, Values]:
+        moved = np.tensordot(mask.astype(np.int64), second - first, 1)
+        return scores(first.sum(0) + moved), scores(second.sum(0) - moved)
 
-    def drawn(self, picks: NDArray[np.int64]) -> Values:
-        times = np.zeros(picks.shape, np.int64)
-        np.add.at(times, (np.arange(len(picks))[:, None], picks), 1)
-        first, second = (self._scores(times @ tables) for tables in self._tables)
-        return first - second
+    def drawn(draws: int, rng: np.random.Generator) -> Values:
+        times = times_drawn(len(first), draws, rng)
+        return scores(np.tensordot(times, first, 1)) - scores(np.tensordot(times, second, 1))
 
-    def _scores(self, flat: NDArray[np.int64]) -> Values:
-        """(m,) scores of (m, 9) counts."""
-        both = scores_of_tables(flat.reshape(-1, len(EMOTIONS), len(EMOTIONS)))
-        return both[0] if self._f1 else both[1]
+    return swapped, drawn
 
 
-class _Labelled:
+def _labelled(
+    a: Predictions, b: Predictions, who: NDArray[np.int64], score: Score
+) -> tuple[Swapped, Drawn]:
     """Any score, from the labels themselves."""
+    truth, one, two = a.truth, a.guess, b.guess
 
-    def __init__(
-        self, truth: Labels, guesses: tuple[Labels, Labels], who: NDArray[np.int64], score: Score
-    ) -> None:
-        self._truth, self._guesses, self._who, self._score = truth, guesses, who, score
-
-    def swapped(self, mask: Mask) -> Values:
-        a, b = self._guesses
-        return np.array(
-            [
-                self._difference(self._truth, np.where(row, b, a), np.where(row, a, b))
-                for row in mask[:, self._who]
-            ]
+    def swapped(mask: Mask) -> tuple[Values, Values]:
+        rows = mask[:, who]
+        return (
+            np.array([score(truth, np.where(row, two, one)) for row in rows]),
+            np.array([score(truth, np.where(row, one, two)) for row in rows]),
         )
 
-    def drawn(self, picks: NDArray[np.int64]) -> Values:
-        rows = [np.flatnonzero(self._who == k) for k in range(picks.shape[1])]
-        chosen = (np.concatenate([rows[k] for k in pick]) for pick in picks)
-        a, b = self._guesses
-        return np.array([self._difference(self._truth[c], a[c], b[c]) for c in chosen])
+    def drawn(draws: int, rng: np.random.Generator) -> Values:
+        times = times_drawn(int(who.max()) + 1, draws, rng)[:, who]
+        picks = (np.repeat(np.arange(len(who)), row) for row in times)
+        return np.array([score(truth[c], one[c]) - score(truth[c], two[c]) for c in picks])
 
-    def _difference(self, truth: Labels, a: Labels, b: Labels) -> float:
-        return float(self._score(truth, a) - self._score(truth, b))
+    return swapped, drawn
 
 
-def _joined(
-    a: Iterable[Prediction], b: Iterable[Prediction]
-) -> tuple[Labels, tuple[Labels, Labels], NDArray[np.int64]]:
-    """Truth, both runs' predictions, and the subjects' numbers, clip by clip."""
-    first, second = by_clip(a), by_clip(b)
-    for here, there, name in ((first, second, "second"), (second, first, "first")):
+def _joined(a: Rows, b: Rows) -> tuple[Predictions, Predictions]:
+    """Both runs, sorted by clip: row by row the same clips."""
+    first, second = (as_predictions(run).one_run() for run in (a, b))
+    keys = first.clip_keys, second.clip_keys
+    for here, there, name in ((*keys, "second"), (*reversed(keys), "first")):
         gone = sorted(set(here) - set(there))
         if gone:
             raise InputError(
                 f"expected the same clips in both runs, got {len(gone)} that the {name} lacks, "
                 f"such as {'/'.join(gone[0])}; evaluate both on one manifest"
             )
-    for key, row in first.items():
-        if row.y_true != second[key].y_true:
+    if first.labels.names != second.labels.names:
+        raise InputError(
+            f"expected one set of classes in both runs, got {first.labels} and {second.labels}; "
+            "evaluate both on one manifest"
+        )
+    for place, (one, other) in enumerate(zip(first.truth, second.truth, strict=True)):
+        if one != other:
             raise InputError(
-                f"expected one true class a clip, got {row.y_true} and {second[key].y_true} for "
-                f"{'/'.join(key)}; evaluate both on one manifest"
+                f"expected one true class a clip, got {one} and {other} for "
+                f"{'/'.join(keys[0][place])}; evaluate both on one manifest"
             )
-    truth, guess = labels_of(list(first.values()))
-    _, other = labels_of(list(second.values()))  # by_clip sorts: both are in one order
-    _, who = np.unique([row.who for row in first.values()], return_inverse=True)
-    return truth, (guess, other), who.astype(np.int64)
+    return first, second
 
 
 def _swaps(

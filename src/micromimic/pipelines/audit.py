@@ -13,9 +13,14 @@ from typing import Final
 from micromimic.datasets.made_up import is_marked
 from micromimic.datasets.manifest import read_manifest
 from micromimic.errors import InputError, RandomWeightsWarning
-from micromimic.evaluation.audit import Audit, audit_runs
-from micromimic.evaluation.epochs import EpochRun, epochs_of_run
-from micromimic.evaluation.epochs_file import read_epochs, write_epochs
+from micromimic.evaluation.audit import (
+    Audit,
+    EpochRun,
+    audit_runs,
+    epochs_of_run,
+    read_epochs,
+    write_epochs,
+)
 from micromimic.evaluation.parallel import Workers
 from micromimic.evaluation.run import RunConfig, run_protocol
 from micromimic.evaluation.splits import check_learnable
@@ -23,8 +28,7 @@ from micromimic.files import write_whole
 from micromimic.models.learner import Report, Samples
 from micromimic.models.registry import entry
 from micromimic.pipelines.experiment import cache_of, load
-from micromimic.reports.audit import audit_json, audit_md
-from micromimic.reports.audit_figure import audit_figure
+from micromimic.reports.audit import audit_figure, audit_json, audit_md
 from micromimic.training.extra import require_extra
 
 NO_FIGURE: Final = "no figure: matplotlib is not installed; pip install 'micromimic[train]'"
@@ -60,7 +64,7 @@ def audit_table(file: Path, out: Path) -> Audited:
     """Audit per-epoch predictions that were logged before, by any training code.
 
     Args:
-        file: CSV as in `evaluation.epochs_file`.
+        file: CSV as in `evaluation.audit`.
         out: folder for audit.json, audit.md and the figure (where matplotlib is installed).
 
     Raises:

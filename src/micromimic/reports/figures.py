@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from micromimic.evaluation.article import RECALLS, is_full_composite
 from micromimic.evaluation.metrics import confusion, uar, uf1
-from micromimic.evaluation.predictions import Prediction, by_clip
-from micromimic.evaluation.scores import labels_of
+from micromimic.evaluation.predictions import Rows, as_predictions
 from micromimic.face.landmarks import LandmarkBackend
-from micromimic.labels import EMOTIONS
-from micromimic.reports.article import RECALLS, is_full_composite
+from micromimic.labels import LabelSet
 from micromimic.reports.clip_figures import (
     ClipSteps,
     cells_figure,
@@ -47,7 +46,7 @@ __all__ = [
 
 
 def confusion_figure(
-    rows: Sequence[Prediction],
+    rows: Rows,
     out: Path,
     *,
     title: str | None = None,
@@ -70,28 +69,29 @@ def confusion_figure(
         MissingExtraError: without matplotlib.
         OutputError: if they cannot be written.
     """
-    clips = list(by_clip(rows).values())
-    truth, guess = labels_of(clips)
-    table = confusion(truth, guess)
-    people = len({row.who for row in clips})
+    clips = as_predictions(rows).one_run()
+    truth, guess, labels = clips.truth, clips.guess, clips.labels
+    table = confusion(truth, guess, labels)
+    people = len(set(clips.who))
     lines = [
         f"{len(clips)} clips of {people} {'subject' if people == 1 else 'subjects'}, pooled over "
-        f"folds: UF1 {uf1(truth, guess):.3f}, UAR {uar(truth, guess):.3f}.",
+        f"folds: UF1 {uf1(truth, guess, labels):.3f}, UAR {uar(truth, guess, labels):.3f}.",
         "Shares are of each row; on the diagonal they are recalls.",
     ]
     if is_full_composite(clips) if beside_article is None else beside_article:
-        told = ", ".join(f"{v:.3f} {n}" for v, n in zip(RECALLS, EMOTIONS, strict=True))
+        told = ", ".join(f"{v:.3f} {n}" for v, n in zip(RECALLS, labels, strict=True))
         lines.append(f"The article's recalls: {told}.")
-    with drawing(4.6, 4.5) as figure:
+    more = 0.9 * max(0, len(labels) - 3)  # a cell is as large with seven classes as with three
+    with drawing(4.6 + more, 4.5 + more) as figure:
         axes = figure.add_subplot()
-        _draw_matrix(axes, table)
+        _draw_matrix(axes, table, labels)
         if title:
             axes.set_title(title, pad=10)
         small_print(figure, *lines)
         return save(figure, out)
 
 
-def _draw_matrix(axes: Axes, table: NDArray[np.int64]) -> None:
+def _draw_matrix(axes: Axes, table: NDArray[np.int64], labels: LabelSet) -> None:
     shares = table / np.maximum(table.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="equal")
     for i, j in np.ndindex(*table.shape):
@@ -102,12 +102,12 @@ def _draw_matrix(axes: Axes, table: NDArray[np.int64]) -> None:
         if table[i].sum():
             axes.text(j, i + 0.24, f"{shares[i, j]:.3f}", **text)
     bare(axes)
-    edges = np.arange(len(EMOTIONS) + 1) - 0.5
+    edges = np.arange(len(labels) + 1) - 0.5
     axes.hlines(edges, edges[0], edges[-1], color="white", linewidth=2)
     axes.vlines(edges, edges[0], edges[-1], color="white", linewidth=2)
-    axes.set_xticks(range(len(EMOTIONS)), EMOTIONS)
-    names = [f"{name}\nn = {n}" for name, n in zip(EMOTIONS, table.sum(1), strict=True)]
-    axes.set_yticks(range(len(EMOTIONS)), names)
+    axes.set_xticks(range(len(labels)), labels.names)
+    names = [f"{name}\nn = {n}" for name, n in zip(labels, table.sum(1), strict=True)]
+    axes.set_yticks(range(len(labels)), names)
     axes.tick_params(length=0)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")

@@ -7,26 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from micromimic.evaluation.predictions import Prediction, by_clip
-from micromimic.evaluation.reliability import COVERAGE
-from micromimic.evaluation.selective import (
-    Bin,
-    calibration_error,
-    coverage_curve,
-    gain_at,
-    reliability_bins,
-)
+from micromimic.evaluation.metrics import Bin, calibration_error, reliability_bins
+from micromimic.evaluation.predictions import Rows, as_predictions
+from micromimic.evaluation.reliability import COVERAGE, coverage_curve, gain_at
 from micromimic.reports.plotting import BLUE, GREY, INK, ORANGE, SKY, drawing, save, small_print
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def reliability_figure(
-    rows: Sequence[Prediction], out: Path, *, title: str | None = None
-) -> tuple[Path, Path]:
+def reliability_figure(rows: Rows, out: Path, *, title: str | None = None) -> tuple[Path, Path]:
     """Reliability diagram: accuracy against confidence, and how many clips are how sure.
 
     Args:
@@ -42,9 +33,10 @@ def reliability_figure(
         MissingExtraError: without matplotlib.
         OutputError: if they cannot be written.
     """
-    truth, p, _ = _columns(rows)
-    bins = reliability_bins(truth, p)
-    mass = calibration_error(reliability_bins(truth, p, by="mass"))
+    run = as_predictions(rows).one_run()
+    truth, p, labels = run.truth, run.probabilities, run.labels
+    bins = reliability_bins(truth, p, labels=labels)
+    mass = calibration_error(reliability_bins(truth, p, by="mass", labels=labels))
     with drawing(4.4, 5.0) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
         _draw_bins(upper, bins)
@@ -54,7 +46,7 @@ def reliability_figure(
         lower.bar(centres, [group.n for group in bins], widths, color=GREY, edgecolor="white")
         lower.set_ylabel("clips")
         lower.set_xlabel("probability of the class that was named")
-        lower.set_xlim(0.3, 1.0)
+        lower.set_xlim(1 / len(labels) - 0.1 / 3, 1.0)
         small_print(
             figure,
             f"{len(p)} clips. Expected calibration error {calibration_error(bins):.3f} (equal "
@@ -65,9 +57,7 @@ def reliability_figure(
         return save(figure, out)
 
 
-def coverage_figure(
-    rows: Sequence[Prediction], out: Path, *, title: str | None = None
-) -> tuple[Path, Path]:
+def coverage_figure(rows: Rows, out: Path, *, title: str | None = None) -> tuple[Path, Path]:
     """Coverage curve: UF1, UAR and accuracy of the surest clips against their share.
 
     Args:
@@ -81,9 +71,10 @@ def coverage_figure(
         MissingExtraError: without matplotlib.
         OutputError: if they cannot be written.
     """
-    truth, p, who = _columns(rows)
-    points = coverage_curve(truth, p)
-    gain = gain_at(truth, p, who, COVERAGE)
+    run = as_predictions(rows).one_run()
+    truth, p, labels = run.truth, run.probabilities, run.labels
+    points = coverage_curve(truth, p, labels=labels)
+    gain = gain_at(truth, p, run.who, COVERAGE, labels=labels)
     share = [point.coverage for point in points]
     with drawing(5.4, 3.7) as figure:
         axes = figure.add_subplot()
@@ -110,18 +101,6 @@ def coverage_figure(
             "Sure: the first class leads the second by much. In brackets 95 % over subjects.",
         )
         return save(figure, out)
-
-
-def _columns(
-    rows: Sequence[Prediction],
-) -> tuple[list[str], NDArray[np.float64], list[str]]:
-    """Classes, probabilities and qualified subjects, sorted by clip."""
-    clips = list(by_clip(rows).values())
-    return (
-        [row.y_true for row in clips],
-        np.array([row.probabilities for row in clips], np.float64),
-        [row.who for row in clips],
-    )
 
 
 def _places(bins: Sequence[Bin]) -> tuple[list[float], list[float]]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from micromimic.evaluation.selective import lead_of, margin_for
+from micromimic.evaluation.reliability import lead_of, margin_for
 from micromimic.models.onnx import Calibration
 
 SURE_ACCURACY: Final = 0.8
@@ -26,7 +26,7 @@ def calibrate(lengths: NDArray[np.floating], targets: NDArray[np.integer]) -> Ca
 
     Returns:
         The temperature with the least negative log-likelihood (Guo et al., ICML 2017), and a
-        margin from the coverage curve (`evaluation.selective`): the smallest such that of the maps
+        margin from the coverage curve (`evaluation.reliability`): the smallest such that of the maps
         whose first class leads the second by at least as much, `SURE_ACCURACY` are named rightly,
         and that of those named wrongly, `CAUGHT` lie below it; 1 where no margin reaches both.
 

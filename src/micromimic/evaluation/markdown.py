@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from micromimic.evaluation.scores import COMPOSITE, DATABASES
-from micromimic.reports.article import TITLES
+from micromimic.evaluation.article import COMPOSITE, TITLES
+from micromimic.evaluation.halves import DEVELOPMENT, OTHER
+from micromimic.evaluation.scores import databases_of
 
 NOTHING: Final = "–"
 """In a cell that has no value."""
 
 
-def ordered(scopes: Collection[str]) -> list[str]:
-    """Databases in the article's order, then others by name."""
-    known = [name for name in DATABASES if name in scopes]
-    return [*known, *sorted(set(scopes) - set(known) - {COMPOSITE})]
-
-
 def title(scope: str) -> str:
-    """A database as people write it.
+    r"""A database as people write it.
 
-    >>> title("casme2"), title("own")
-    ('CASME II', 'own')
+    >>> title("composite"), title("own|er")
+    ('Composite', 'own\\|er')
     """
+    if scope in (DEVELOPMENT, OTHER):
+        return scope.capitalize()
     return cell(TITLES.get(scope, scope))
 
 
@@ -71,3 +68,21 @@ def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def columns_of(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Scopes of some runs' scores: all clips, each database, then the halves, where known."""
+    scopes = {scope for found in metrics for scope in found}
+    return [COMPOSITE, *databases_of(scopes), *(n for n in (DEVELOPMENT, OTHER) if n in scopes)]
+
+
+def score_head(first: str, columns: Sequence[str]) -> list[str]:
+    """Header of a table of `score_cells`."""
+    return [first, *(f"{title(c)} {score}" for c in columns for score in ("UF1", "UAR"))]
+
+
+def methods_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
+    """Scores of runs by database, of `scores.table_scores` by the run's name."""
+    columns = columns_of(list(metrics.values()))
+    rows = [[f"**{cell(n)}**", *score_cells(found, columns)] for n, found in metrics.items()]
+    return grid(score_head("Method", columns), rows)
