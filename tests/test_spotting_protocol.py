@@ -350,9 +350,12 @@ def slow_interval(videos, score, draws, seed):
         of[video.who].append(video)
     people = list(of.values())
     rng = np.random.default_rng(seed)
-    values = [
-        score([v for k in pick for v in people[k]])
+    drawn = [
+        [v for k in pick for v in people[k]]
         for pick in rng.integers(len(people), size=(draws, len(people)))
+    ]
+    values = [
+        score(part) for part in drawn if any(s.kind == "micro" for v in part for s in v.truth)
     ]
     return np.quantile(values, [0.025, 0.975])
 
@@ -375,6 +378,16 @@ def test_intervals_equal_drawing_the_subjects_and_counting_again():
         return slow_strs(numbered, LABELS, "micro", published=False)["strs"]
 
     assert strs["strs_ci95"] == pytest.approx(slow_interval(videos, slow_score, 40, 1).tolist())
+
+
+def test_a_draw_without_an_event_is_left_out_of_the_interval():
+    """One of two subjects has all events: half of the other draws would be 0 of 0."""
+    full = SpottedVideo("d", "1", "1", (Span(0, 9),), (Span(0, 9),), 1.0)
+    found = spotting_metrics([full, SpottedVideo("d", "2", "1", (), (), 1.0)], draws=50)["micro"]
+    assert found["f1_ci95"] == [1.0, 1.0]
+    labelled = replace(full, truth=(Span(0, 9, label="a"),), found=(Span(0, 9, label="a"),))
+    strs = strs_metrics([labelled, SpottedVideo("d", "2", "1", (), ())], draws=50)["strict"]
+    assert strs["strs_ci95"] == [1.0, 1.0]
 
 
 def test_leaks_are_at_least_what_they_choose_from():

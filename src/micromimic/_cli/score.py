@@ -36,6 +36,9 @@ ScoreBy = Annotated[
     Literal["strength", "rate"],
     typer.Option(help="Of spotting: what thresholds are set on: strength, or how rare by chance."),
 ]
+_IN_FILE = ("Naming precision", "Naming recall", "UF1", "UAR")
+"""Columns of tables.md that are too many for a terminal."""
+
 Labels = Annotated[str, typer.Option(metavar="SCHEME", help="The scheme of the labels.")]
 
 
@@ -146,7 +149,8 @@ def _tell(result: Spotted) -> None:
     say(text_table(SCORES, list(score_rows(result.metrics))))
     strs = list(strs_rows(result.metrics))
     if strs:
-        say(text_table(STRS, strs))
+        shown = [k for k, name in enumerate(STRS) if name not in _IN_FILE]
+        say(text_table([STRS[k] for k in shown], [[row[k] for k in shown] for row in strs]))
     _note(result.notes)
     if result.folder is not None:
         say(f"  results: {result.folder}")

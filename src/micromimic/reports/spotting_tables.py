@@ -149,8 +149,8 @@ def leak_sentence(leaks: Sequence[Leak], kind: ExpressionKind) -> str:
     if claim <= honest:
         return f"No choice on the tested subjects adds to F1 {honest:.3f} ({kind})."
     return (
-        f"{CHOICES[worst.choice].capitalize()} claims F1 {claim:.3f} ({kind}) where "
-        f"{CHOICES[base.choice]} has {honest:.3f}: {claim - honest:+.3f}, which no new person "
+        f'"{CHOICES[worst.choice].capitalize()}" claims F1 {claim:.3f} ({kind}) where '
+        f'"{CHOICES[base.choice]}" has {honest:.3f}: {claim - honest:+.3f}, which no new person '
         "would show."
     )
 
@@ -169,7 +169,7 @@ def leaks_md(leaks: Sequence[Leak], name: str, notes: Sequence[str] = ()) -> str
         *(leak_sentence(leaks, kind) for kind in kinds),
         *(f"**{note}**" for note in notes),
         grid(LEAKS, list(leak_rows(leaks))),
-        f"- *claim*: {_CLAIM}.",
+        f"- *claim*: {_CLAIM}.\n"
         "- Nobody can tell from a file whether its last epoch was chosen on these subjects.",
     ]
     return "\n\n".join(parts) + "\n"

@@ -30,6 +30,7 @@ from micromimic.evaluation.spotting.protocol import (
     redrawn,
     subject_counts,
     subjects_of,
+    with_events,
 )
 from micromimic.types import ExpressionKind
 
@@ -144,14 +145,15 @@ def _leak(
     total = counts.sum(0)
     scores = dict(zip(("tp", "fp", "fn"), total.tolist(), strict=True))
     scores |= {name: float(value) for name, value in ratios(total).items()}
-    several = len(counts) > 1
-    drawn = ratios(redrawn(counts, draws, seed))["f1"] if several else None
-    added = added_ends = None
-    if base is not None:
-        added = scores["f1"] - float(ratios(base.sum(0))["f1"])
-        if drawn is not None:
-            added_ends = ends(drawn - ratios(redrawn(base, draws, seed))["f1"])
-    return Leak(kind, choice, scores, None if drawn is None else ends(drawn), added, added_ends)
+    added = None if base is None else scores["f1"] - float(ratios(base.sum(0))["f1"])
+    # one draw for both, so that the difference is paired
+    both = counts if base is None else np.concatenate([counts, base], 1)
+    drawn = with_events(redrawn(both, draws, seed) if len(counts) > 1 else None)
+    if drawn is None:
+        return Leak(kind, choice, scores, None, added, None)
+    f1 = ratios(drawn[:, :3])["f1"]
+    more = None if base is None else ends(f1 - ratios(drawn[:, 3:])["f1"])
+    return Leak(kind, choice, scores, ends(f1), added, more)
 
 
 def _best(options: NDArray[np.int64]) -> int:

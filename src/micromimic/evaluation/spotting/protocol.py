@@ -194,9 +194,21 @@ def redrawn(values: NDArray[Any], draws: int, seed: int) -> NDArray[np.float64]:
     return np.asarray(np.tensordot(times, values, 1), np.float64)
 
 
-def ends(values: NDArray[np.floating]) -> list[float]:
+def ends(values: NDArray[np.float64]) -> list[float]:
     """The 95 % interval of resampled values."""
     return [float(end) for end in np.quantile(values, [0.025, 0.975])]
+
+
+def with_events(drawn: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    """The draws that hold an event; of others nothing can be said. None where there are none.
+
+    Args:
+        drawn: (draws, 3 or more), the first three the counts; None of one subject.
+    """
+    if drawn is None:
+        return None
+    left = drawn[drawn[:, 0] + drawn[:, 2] > 0]
+    return left if len(left) else None
 
 
 def with_intervals(
@@ -210,7 +222,9 @@ def with_intervals(
 def spotting_metrics(
     videos: Sequence[SpottedVideo], *, draws: int = 2000, seed: int = 0
 ) -> dict[str, Any]:
-    """Scores by kind, and of both kinds together; intervals draw whole subjects anew.
+    """Scores by kind, and of both kinds together.
+
+    Intervals draw whole subjects anew; a draw without an event of the kind is left out.
 
     Both together adds the counts of the two: a found micro-expression never matches a macro one.
 
@@ -233,8 +247,12 @@ def spotting_metrics(
     counts = np.concatenate([counts, counts.sum(1, keepdims=True)], 1)
     minutes = minutes_of(videos)
     total = counts.sum(0)
-    drawn = redrawn(counts, draws, seed) if len(people) > 1 else None
-    time = None if minutes is None or drawn is None else redrawn(minutes, draws, seed)
+    lengths = np.zeros(len(people)) if minutes is None else minutes
+    # a draw: counts, and the minutes that they are from
+    each = np.concatenate(
+        [counts, np.broadcast_to(lengths[:, None, None], (*counts.shape[:2], 1))], 2
+    )
+    drawn = redrawn(each, draws, seed) if len(people) > 1 else None
     metrics: dict[str, Any] = {
         "videos": len(videos),
         "videos_without_events": sum(not video.truth for video in videos),
@@ -244,11 +262,12 @@ def spotting_metrics(
     for number, scope in enumerate((*KINDS, "both")):
         hit, false, missed = total[number].tolist()
         values = ratios(total[number])
-        again = None if drawn is None else ratios(drawn[:, number])
+        left = with_events(None if drawn is None else drawn[:, number])
+        again = None if left is None else ratios(left[:, :3])
         if minutes is not None:
             values["false_per_minute"] = divide(total[number, 1], minutes.sum())
-            if again is not None and drawn is not None and time is not None:
-                again["false_per_minute"] = divide(drawn[:, number, 1], time)
+            if again is not None and left is not None:
+                again["false_per_minute"] = divide(left[:, 1], left[:, 3])
         metrics[scope] = {
             "events": hit + missed,
             "found": hit + false,

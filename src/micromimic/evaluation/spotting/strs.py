@@ -31,6 +31,7 @@ from micromimic.evaluation.spotting.protocol import (
     ratios,
     redrawn,
     subjects_of,
+    with_events,
     with_intervals,
 )
 from micromimic.types import ExpressionKind
@@ -79,7 +80,7 @@ def strs_metrics(
         names = seen if labels is None or rule == "published" else list(labels)
         tallies = _tallies(videos, names, kind, rule)
         total = tallies.sum(0)
-        drawn = redrawn(tallies, draws, seed) if len(tallies) > 1 else None
+        drawn = with_events(redrawn(tallies, draws, seed) if len(tallies) > 1 else None)
         again = None if drawn is None else _scores(drawn, len(names), rule)
         metrics[rule] = {
             **dict(zip(("tp", "fp", "fn"), total[:3].tolist(), strict=True)),
