@@ -35,6 +35,7 @@ from micromimic.pipelines.inputs import Input, expand_inputs
 from micromimic.preparation.cache import prepare_all
 from micromimic.reports.write import FILES, write_analysis
 from micromimic.synthesis.databases import synth_databases
+from micromimic.workers import Workers
 
 from .sample_analysis import empty_analysis
 
@@ -156,7 +157,7 @@ def test_what_a_killed_run_left_is_gone_after_the_next_into_that_folder(tmp_path
     (out / ".hidden.part").write_text("somebody else's")
     (out / "notes.part").write_text("somebody else's")
     missing = Input(tmp_path / "no video.mp4", "x")
-    assert run([missing], Job(out), 1) == 1
+    assert run([missing], Job(out), Workers()) == 1
     assert names(out) == {".hidden.part", "notes.part"}
 
 
