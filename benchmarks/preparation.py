@@ -24,7 +24,7 @@ import cv2
 
 from micromimic.datasets.manifest import Clip
 from micromimic.face.landmarks import DlibLandmarks
-from micromimic.models.learner import View
+from micromimic.models.samples import View
 from micromimic.preparation.cache import prepare_all
 from micromimic.preparation.clip import prepare_clip
 from micromimic.synthesis.clips import plan_clip, render

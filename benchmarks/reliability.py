@@ -43,9 +43,9 @@ from micromimic.evaluation.reliability import (
     risk_area,
 )
 from micromimic.labels import THREE
-from micromimic.models.learner import softmax
 from micromimic.models.onnx import SHIPPED, FlowModel, load_model
 from micromimic.models.preprocess import center, mirror
+from micromimic.models.samples import softmax
 from recognition import default_manifest
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from micromimic.evaluation.audit import (
 )
 from micromimic.evaluation.run import RunConfig, run_protocol
 from micromimic.evaluation.scores import metrics_of
-from micromimic.models.learner import Samples
+from micromimic.models.samples import Samples
 from micromimic.pipelines.audit import audited_runs
 from micromimic.workers import Workers
 
@@ -60,7 +60,7 @@ def test_shuffled_runs_know_no_true_label_and_test_against_it(tmp_path: Path) ->
     samples = make_samples()
     config = replace(QUICK, leaky=True, shuffle=1)
     first = run_protocol(samples, config, tmp_path / "a")
-    assert [p.y_true for p in first.predictions] == samples.labels.tolist()
+    assert first.predictions["y_true"].tolist() == samples.labels.tolist()
     out = samples.subjects == samples.subjects[0]
     other = Samples(
         samples.inputs,
@@ -74,7 +74,7 @@ def test_shuffled_runs_know_no_true_label_and_test_against_it(tmp_path: Path) ->
         alike = np.array_equal(a.epochs, b.epochs)  # type: ignore[arg-type]
         assert alike == bool(out[fold.test].all())  # only its own fold never saw those labels
     true = run_protocol(samples, replace(config, shuffle=None), tmp_path / "c")
-    assert true.predictions != first.predictions
+    assert not true.predictions.equals(first.predictions)
 
 
 def test_two_processes_and_a_second_call_say_the_same(tmp_path: Path) -> None:

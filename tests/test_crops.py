@@ -14,7 +14,7 @@ from micromimic.datasets.manifest import Clip
 from micromimic.face.crops import face_crop, volume_frame
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.media.video import Frame
-from micromimic.models.learner import View
+from micromimic.models.samples import View
 from micromimic.motion.spotting.cells import Spotted
 from micromimic.pipelines.analyze import AnalyzeConfig, track
 from micromimic.pipelines.shots import ShotConfig, take_shots

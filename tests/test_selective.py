@@ -27,7 +27,7 @@ from micromimic.evaluation.reliability import (
     risk_area,
 )
 from micromimic.labels import EMOTIONS
-from micromimic.models.learner import softmax
+from micromimic.models.samples import softmax
 from micromimic.synthesis.maps import generate_maps
 
 NAMES = np.asarray(EMOTIONS)

@@ -106,19 +106,26 @@ def audit(
     config = RunConfig(
         model=model, init=init_of(init), seed=seed, epochs=epochs, groups=groups, device=device
     )
-    _tell(_train(table, config, out, shuffles, jobs, cache))
+    _tell(_train(table, config, out, labels, shuffles, jobs, cache))
 
 
 def _train(
-    manifest: Path, config: RunConfig, out: Path, shuffles: int, jobs: int, cache: Path | None
+    manifest: Path,
+    config: RunConfig,
+    out: Path,
+    labels: str,
+    shuffles: int,
+    jobs: int,
+    cache: Path | None,
 ) -> Audited:
     """Train and audit; Ctrl-C says that it can go on."""
     from micromimic._cli.progress import show_progress
-    from micromimic.evaluation.parallel import Workers
-    from micromimic.models.registry import entry
+    from micromimic.evaluation.run import model_of
     from micromimic.pipelines.audit import audit_model
+    from micromimic.pipelines.experiment import read_clips, warning_of
+    from micromimic.workers import Workers
 
-    if text := entry(config.model).learner().warning(config.init):
+    if text := warning_of(model_of(config), read_clips(manifest, labels)[1]):
         note(f"warning: {text}")
     try:
         with show_progress(f"{config.model}, audit", unit="folds") as progress:
@@ -126,6 +133,7 @@ def _train(
                 manifest,
                 config,
                 out,
+                labels=labels,
                 shuffles=shuffles,
                 workers=Workers(jobs),
                 cache=cache,

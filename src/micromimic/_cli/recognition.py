@@ -17,7 +17,7 @@ FEW_CLIPS = 30
 
 if TYPE_CHECKING:
     from micromimic.evaluation.run import RunConfig
-    from micromimic.models.learner import FitOptions
+    from micromimic.models.base import EarlyStopping, FitRun, Init
     from micromimic.pipelines.experiment import Evaluation
     from micromimic.preparation.clip import PrepareConfig
     from micromimic.workers import Workers
@@ -31,6 +31,7 @@ def run_evaluate(
     workers: Workers,
     cache: Path | None,
     log: bool,
+    labels: str = "three",
 ) -> int:
     """Evaluate models one after the other; several get a folder each, and one table together.
 
@@ -38,26 +39,40 @@ def run_evaluate(
         Interrupted: on Ctrl-C; folds that ended are kept.
     """
     check_writable(out)
-    from micromimic.files import write_whole
-    from micromimic.models.registry import entry
-    from micromimic.pipelines.experiment import evaluate
-    from micromimic.reports.recognition_tables import tables_md
+    from micromimic.datasets.manifest import manifest_notes
+    from micromimic.evaluation.run import model_of
+    from micromimic.models.registry import entry, make_model
+    from micromimic.pipelines.experiment import (
+        evaluate_run,
+        read_clips,
+        warning_of,
+        write_tables,
+    )
 
-    known = [entry(name) for name in models]  # an unknown name is told before hours of work
-    if config.protocol != "apply":
-        for model in known:
-            _warn(model.learner().warning(config.init))
-    unit = "clips" if config.protocol == "apply" else "folds"
+    # an unknown name, a plug-in that fails, a wrong manifest: told before hours of work
+    applied = config.protocol == "apply"
+    known = [(text, None) if applied else make_model(text) for text in models]
+    if applied and config.init == "default":
+        for text in models:
+            entry(text)
+    chosen = read_clips(manifest, labels)[1]
+    for text in manifest_notes(manifest, labels):
+        note(f"note: {text}")
+    for name, model in known:
+        if model is not None:
+            _warn(warning_of(model_of(replace(config, model=name), model), chosen))
     done: list[Evaluation] = []
-    for name in models:
+    for name, model in known:
         folder = out if len(models) == 1 else out / name
-        title = f"{name}, {config.protocol}"
+        unit = "clips" if applied else "folds"
         try:
-            with show_progress(title, unit=unit) as progress:
-                result = evaluate(
+            with show_progress(f"{name}, {config.protocol}", unit=unit) as progress:
+                result = evaluate_run(
                     manifest,
                     replace(config, model=name),
                     folder,
+                    labels=labels,
+                    model=model,
                     workers=workers,
                     cache=cache,
                     report=lambda stage, now, total: progress(now, total, stage),
@@ -73,8 +88,7 @@ def run_evaluate(
         if config.leaky and result.summary.leaky is None:
             note(f"{name} has no epochs to choose from: nothing leaky to report")
     if len(models) > 1:
-        write_whole(out / "tables.md", tables_md([result.summary for result in done]))
-        say(f"tables: {out / 'tables.md'}")
+        say(f"tables: {write_tables(out, done)}")
     return 0
 
 
@@ -115,23 +129,42 @@ def run_train(
     manifest: Path,
     model: str,
     out: Path,
-    options: FitOptions,
     workers: Workers,
+    *,
+    labels: str,
+    init: Init,
+    seed: int,
+    epochs: int | None,
+    stop: EarlyStopping | None,
+    run: FitRun,
     cache: Path | None,
 ) -> int:
     """Train one model and say what was written."""
-    from micromimic.models.registry import entry
+    from micromimic.models.adapt import configure
+    from micromimic.models.registry import make_model
+    from micromimic.pipelines.experiment import read_clips, warning_of
     from micromimic.pipelines.training import train, written_beside
 
     check_file(out, *written_beside(out))
-    if options.log_dir is not None:
-        check_writable(options.log_dir)
-
-    _warn(entry(model).learner().warning(options.init))
-
-    with show_progress(f"{model}, training", unit="steps") as progress:
-        options = replace(options, report=lambda stage, now, total: progress(now, total, stage))
-        result = train(manifest, model, out, options, workers=workers, cache=cache)
+    if run.log_dir is not None:
+        check_writable(run.log_dir)
+    name, fresh = make_model(model)
+    configured = configure(fresh, name, init=init, epochs=epochs, stop=stop)
+    _warn(warning_of(configured, read_clips(manifest, labels)[1]))
+    with show_progress(f"{name}, training", unit="steps") as progress:
+        result = train(
+            manifest,
+            model,
+            out,
+            labels=labels,
+            init=init,
+            seed=seed,
+            epochs=epochs,
+            stop=stop,
+            run=replace(run, report=lambda stage, now, total: progress(now, total, stage)),
+            workers=workers,
+            cache=cache,
+        )
     _tell_left_out(result.left_out)
     say(
         f"{model}: trained on {result.clips} clips of {result.subjects} subjects; on "

@@ -10,17 +10,18 @@ import typer
 from micromimic._cli.app import (
     BackendName,
     Scheduler,
+    Sensitivity,
     app,
     datasets,
     interruptible,
-    synth,
     workers_of,
 )
 from micromimic._cli.console import say
+from micromimic._cli.score import ScoreBy, Videos
 
 if TYPE_CHECKING:
     from micromimic.evaluation.run import Protocol
-    from micromimic.models.learner import EarlyStopping, Init
+    from micromimic.models.base import EarlyStopping, Init
     from micromimic.preparation.clip import PrepareConfig
 
 Manifest = Annotated[
@@ -34,6 +35,14 @@ ApexRule = Annotated[
         metavar="annotated|article|robust",
         help="The manifest's apex, and where there is none by our own rule or the article's; or "
         "by our own rule for every clip.",
+    ),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        metavar="article",
+        help="Everything as the article has it, the apex rule too (docs/article.md).",
+        show_default=False,
     ),
 ]
 Cache = Annotated[
@@ -72,21 +81,35 @@ Device = Annotated[
 Models = Annotated[
     list[str],
     typer.Option(
-        metavar="NAME",
-        help="A name of `micromimic models`; several times for one table of several.",
+        metavar="NAME|FILE.py:FUNCTION",
+        help="A name of `micromimic models`, or a function that gives a scikit-learn classifier; "
+        "several times for one table of several.",
     ),
 ]
 ProtocolName = Annotated[
     str,
     typer.Option(
-        metavar="loso|hde|apply",
-        help="Leave a subject out, hold a database out, or test a trained model as it is.",
+        metavar="loso|hde|apply|spotting",
+        help="Leave a subject out, hold a database out, or test a trained model as it is; or run "
+        "the spotter on long videos: MANIFEST is then the table of their events.",
     ),
 ]
 Groups = Annotated[
     int | None,
     typer.Option(
         min=2, help="Leave groups of subjects out: fewer folds than LOSO.", show_default=False
+    ),
+]
+Labels = Annotated[
+    str,
+    typer.Option(metavar="SCHEME", help="Of labels: three, five, ..., any, or names by commas."),
+]
+Overlap = Annotated[
+    bool,
+    typer.Option(
+        "--allow-overlap",
+        help="Go on where --init was fitted to clips or people that are tested, and say so in "
+        "every table.",
     ),
 ]
 Leaky = Annotated[
@@ -97,10 +120,12 @@ Leaky = Annotated[
 ]
 
 
-def _preparation(apex: str) -> PrepareConfig:
-    from micromimic.preparation.clip import Apex, PrepareConfig
+def _preparation(apex: str, preset: str | None = None) -> PrepareConfig:
+    from micromimic.preparation.clip import ARTICLE, Apex, PrepareConfig
 
-    return PrepareConfig(apex=cast("Apex", apex))
+    if preset not in (None, "article"):
+        raise typer.BadParameter(f"expected --preset article, got {preset!r}")
+    return ARTICLE if preset else PrepareConfig(apex=cast("Apex", apex))
 
 
 def init_of(text: str) -> Init:
@@ -109,69 +134,9 @@ def init_of(text: str) -> Init:
 
 
 def _stop(wanted: bool) -> EarlyStopping | None:
-    from micromimic.models.learner import EarlyStopping
+    from micromimic.models.base import EarlyStopping
 
     return EarlyStopping() if wanted else None
-
-
-@synth.command("databases")
-@interruptible
-def synth_databases(
-    out: Annotated[Path, typer.Option(help="Folder for smic/, casme2/ and samm/.")],
-    clips_per_class: Annotated[
-        int, typer.Option(min=1, help="Clips of each class in each database.")
-    ] = 10,
-    full: Annotated[
-        bool, typer.Option("--full", help="As many clips as the composite has: 442.")
-    ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same databases.")] = 0,
-    jobs: Jobs = 1,
-) -> None:
-    """Make three databases of synthetic micro-expressions in the layouts of the real ones."""
-    from micromimic._cli.analyze import check_writable
-    from micromimic._cli.progress import show_progress
-    from micromimic.synthesis.databases import synth_databases as write_databases
-
-    check_writable(out)
-    with show_progress("synthetic databases") as progress:
-        result = write_databases(
-            out,
-            clips_per_class=clips_per_class,
-            seed=seed,
-            full=full,
-            jobs=jobs,
-            progress=progress,
-        )
-    used = [clip for clip in result.clips if clip.label is not None]
-    people = len({(clip.dataset, clip.subject) for clip in used})
-    say(
-        f"{len(used)} clips of {people} subjects ({result.faces} faces), and "
-        f"{len(result.clips) - len(used)} of classes that the composite leaves out, in {out}"
-    )
-    say(
-        f"next: micromimic datasets index --smic {out / 'smic'} --casme2 {out / 'casme2'} "
-        f"--samm {out / 'samm'} --out {out / 'composite.csv'}"
-    )
-
-
-@datasets.command("index")
-@interruptible
-def datasets_index(
-    out: Annotated[Path, typer.Option(metavar="MANIFEST", help="The manifest to write.")],
-    smic: Annotated[Path | None, typer.Option(metavar="DIR", help="SMIC (HS or HS-E).")] = None,
-    casme2: Annotated[Path | None, typer.Option(metavar="DIR", help="CASME II.")] = None,
-    samm: Annotated[Path | None, typer.Option(metavar="DIR", help="SAMM.")] = None,
-    corrections: Annotated[
-        Path | None,
-        typer.Option(metavar="CSV", help="Further corrections by clip.", show_default=False),
-    ] = None,
-) -> None:
-    """List the clips of the databases that are there, and print the article's table 1."""
-    from micromimic._cli.datasets import run_index
-
-    if smic is None and casme2 is None and samm is None:
-        raise typer.BadParameter("expected --smic, --casme2 or --samm, got none of them")
-    raise typer.Exit(run_index(smic, casme2, samm, out, corrections))
 
 
 @datasets.command("prepare")
@@ -183,12 +148,13 @@ def datasets_prepare(
     backend: BackendName = "loky",
     scheduler: Scheduler = None,
     apex: ApexRule = "annotated",
+    preset: Preset = None,
 ) -> None:
     """Find the apex, crop the face and measure the motion of every clip; kept for later runs."""
     from micromimic._cli.recognition import run_prepare
 
     workers = workers_of(jobs, backend, scheduler)
-    raise typer.Exit(run_prepare(manifest, cache, workers, _preparation(apex)))
+    raise typer.Exit(run_prepare(manifest, cache, workers, _preparation(apex, preset)))
 
 
 @datasets.command("figures")
@@ -229,21 +195,34 @@ def evaluate(
     backend: BackendName = "loky",
     scheduler: Scheduler = None,
     apex: ApexRule = "annotated",
+    preset: Preset = None,
     epochs: Epochs = None,
     early_stopping: Stopping = False,
     groups: Groups = None,
     report_leaky: Leaky = False,
+    labels: Labels = "three",
+    allow_overlap: Overlap = False,
     cache: Cache = None,
     device: Device = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write curves to OUT/tensorboard.")
     ] = False,
+    videos: Videos = None,
+    sensitivity: Sensitivity = "normal",
+    score_by: ScoreBy = "strength",
 ) -> None:
     """Evaluate models without any leak from the tested subject.
 
     Writes predictions.csv, metrics.json, tables.md, confusion.png and confusion.svg; with several
-    models each into OUT/<name>/, and one tables.md for all.
+    models each into OUT/<name>/, and one tables.md for all. Of spotting: tables.md, metrics.json,
+    events.csv, curve.csv, curve.png and curve.svg, and submissions in megc/.
     """
+    if protocol == "spotting":
+        from micromimic._cli.score import run_spotting
+
+        named, workers = _spotting_model(model, init), workers_of(jobs, backend, scheduler)
+        settings = sensitivity, score_by, workers, allow_overlap
+        raise typer.Exit(run_spotting(manifest, out, videos, named, *settings))
     from micromimic._cli.recognition import run_evaluate
     from micromimic.evaluation.run import RunConfig
 
@@ -257,10 +236,26 @@ def evaluate(
         groups=groups,
         leaky=report_leaky,
         device=device,
-        prepare=_preparation(apex),
+        prepare=_preparation(apex, preset),
+        article=preset == "article",
     )
     workers = workers_of(jobs, backend, scheduler)
-    raise typer.Exit(run_evaluate(manifest, model, config, out, workers, cache, tensorboard))
+    raise typer.Exit(
+        run_evaluate(manifest, model, config, out, workers, cache, tensorboard, labels)
+    )
+
+
+def _spotting_model(models: list[str], init: str) -> Path | None:
+    """What names the events that are spotted; None is the shipped model."""
+    named = init_of(init)
+    if isinstance(named, Path):
+        return named
+    if models != ["flow-capsnet"] or named != "default":
+        raise typer.BadParameter(
+            "expected the shipped model, or --init FILE of another, with protocol spotting, got "
+            f"--model {' --model '.join(models)} --init {init}"
+        )
+    return None
 
 
 @app.command()
@@ -271,6 +266,7 @@ def train(
     model: Annotated[str, typer.Option(metavar="NAME", help="A name of `micromimic models`.")] = (
         "flow-capsnet"
     ),
+    labels: Labels = "three",
     init: InitName = "default",
     seed: Seed = 0,
     epochs: Epochs = None,
@@ -283,12 +279,23 @@ def train(
 ) -> None:
     """Train a model on all clips of a manifest, for `analyze --model` and `evaluate --init`."""
     from micromimic._cli.recognition import run_train
-    from micromimic.models.learner import FitOptions
+    from micromimic.models.base import FitRun
 
-    options = FitOptions(
-        seed=seed, init=init_of(init), epochs=epochs, log_dir=tensorboard, device=device
+    raise typer.Exit(
+        run_train(
+            manifest,
+            model,
+            out,
+            workers_of(jobs),
+            labels=labels,
+            init=init_of(init),
+            seed=seed,
+            epochs=epochs,
+            stop=None,
+            run=FitRun(log_dir=tensorboard, device=device),
+            cache=cache,
+        )
     )
-    raise typer.Exit(run_train(manifest, model, out, options, workers_of(jobs), cache))
 
 
 @app.command()

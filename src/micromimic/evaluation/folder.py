@@ -16,7 +16,7 @@ import numpy as np
 from micromimic.errors import InputError
 from micromimic.evaluation.folds import Fold, FoldResult
 from micromimic.files import write_whole
-from micromimic.models.learner import Samples
+from micromimic.models.samples import Samples
 
 _RECORD: Final = "run.json"
 _FOLDS: Final = "folds"

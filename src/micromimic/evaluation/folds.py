@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 import warnings
 from dataclasses import dataclass, replace
+from typing import Any
 
+import cloudpickle
 import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.errors import RandomWeightsWarning
-from micromimic.models.learner import FitOptions, Fitted, Learner, Samples, softmax
+from micromimic.models.adapt import fit_model, probabilities_of, seeded
+from micromimic.models.base import FitRun
+from micromimic.models.samples import Samples
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,8 @@ class FoldResult:
 
     Args:
         number: the fold's.
-        probabilities: (n, 3) of the test rows.
-        epochs: (e, n, 3) probabilities after each epoch, where they were asked for.
+        probabilities: (n, k) of the test rows, in the order of the samples' label set.
+        epochs: (e, n, k) probabilities after each epoch, where they were asked for.
         seconds: that the fold took.
     """
 
@@ -44,43 +49,69 @@ class FoldResult:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class Packed:
+    """A model on its way to a worker, with the code of a plug-in file or a notebook.
+
+    Args:
+        name: for errors.
+        content: the model, pickled.
+    """
+
+    name: str
+    content: bytes
+
+    @classmethod
+    def of(cls, name: str, model: Any) -> Packed:
+        """A model that is not fitted."""
+        return cls(name, cloudpickle.dumps(model))
+
+    def opened(self) -> Any:
+        """A model of one's own."""
+        return pickle.loads(self.content)  # our own content, from the process that sent it
+
+
 def run_fold(
-    learner: Learner,
+    packed: Packed,
     samples: Samples,
     fold: Fold,
-    options: FitOptions,
+    seed: int,
+    run: FitRun | None = None,
+    *,
     each_epoch: bool = False,
+    labels: NDArray[np.str_] | None = None,
 ) -> FoldResult:
     """Train and test one fold.
 
     Args:
-        learner: what to train; it travels to the worker as it is.
+        packed: what to train.
         samples: all clips.
         fold: its rows.
-        options: of the fit; the fold's own seed is derived from theirs.
+        seed: of the run; the fold's own is derived from it.
+        run: how it is trained.
         each_epoch: score the test part after each epoch, too, for the leaky report. These scores
             decide nothing.
+        labels: what to train the training part on; None takes its own.
 
     Returns:
         Probabilities of the test rows.
     """
     began = time.monotonic()
-    asked = samples.inputs[fold.test]
+    asked, names = samples.inputs[fold.test], samples.label_set.names
     seen: list[NDArray[np.float64]] = []
 
-    def probabilities(fitted: Fitted) -> NDArray[np.float64]:
-        return softmax(fitted.scores(asked), learner.temperature)
+    def probabilities(model: Any) -> NDArray[np.float64]:
+        return probabilities_of(model, packed.name, asked, names)
 
-    own = int(np.random.SeedSequence([options.seed, fold.number]).generate_state(1)[0])
-    options = replace(
-        options,
-        seed=own,
-        threads=1,
-        each_epoch=(lambda _, fitted: seen.append(probabilities(fitted))) if each_epoch else None,
-    )
+    own = int(np.random.SeedSequence([seed, fold.number]).generate_state(1)[0])
+    watch = (lambda _, model: seen.append(probabilities(model))) if each_epoch else None
+    run = replace(run or FitRun(), threads=1, each_epoch=watch)
+    part = samples.take(fold.train)
+    model = seeded(packed.opened(), own)
     with warnings.catch_warnings():
         # whoever started the run has been told once; not again in each fold and process
         warnings.simplefilter("ignore", RandomWeightsWarning)
-        fitted = learner.fit(samples.take(fold.train), options)
+        y = part.labels if labels is None else labels
+        fit_model(model, packed.name, part.inputs, y, part.subjects, run)
     epochs = np.stack(seen) if seen else None
-    return FoldResult(fold.number, probabilities(fitted), epochs, time.monotonic() - began)
+    return FoldResult(fold.number, probabilities(model), epochs, time.monotonic() - began)

@@ -3,9 +3,10 @@ subject (or, for ``hde``, its database)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from joblib import delayed
@@ -13,19 +14,21 @@ from numpy.typing import NDArray
 
 import micromimic
 from micromimic.errors import InputError
-from micromimic.evaluation.epochs import best_epoch
+from micromimic.evaluation.audit import best_epoch, shuffled_order, shuffled_within
 from micromimic.evaluation.folder import RunFolder, digest_of_file
-from micromimic.evaluation.folds import Fold, FoldResult, run_fold
-from micromimic.evaluation.predictions import Prediction, predictions_of
-from micromimic.evaluation.shuffling import ShuffledLearner, shuffled_order
+from micromimic.evaluation.folds import Fold, FoldResult, Packed, run_fold
+from micromimic.evaluation.identity import identity_of, splits_text
+from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.splits import check_learnable, grouped, hde, loso
-from micromimic.labels import EMOTIONS
-from micromimic.models.learner import EarlyStopping, FitOptions, Init, Report, Samples
-from micromimic.models.registry import entry
+from micromimic.models.adapt import configure, parts_of
+from micromimic.models.base import EarlyStopping, FitRun, Init
+from micromimic.models.fitted_to import UNKNOWN, FittedTo
+from micromimic.models.registry import make_model
+from micromimic.models.samples import Report, Samples
 from micromimic.preparation.clip import PrepareConfig
 from micromimic.workers import Workers, on_workers, run_tasks
 
-Protocol = Literal["loso", "hde", "apply"]
+Protocol = Literal["loso", "hde", "cv", "apply"]
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,9 @@ class RunConfig:
     """What decides a run's outcome beside the data.
 
     Args:
-        model: a registered name.
-        protocol: ``loso`` leaves one subject out, ``hde`` one database, ``apply`` tests a trained
-            model without training.
+        model: a name, as `models.registry.make_model` takes it; a model given beside it bears it.
+        protocol: ``loso`` leaves one subject out, ``hde`` one database, ``cv`` splits as a
+            scikit-learn splitter does, ``apply`` tests a trained model without training.
         init: where weights start; for ``apply`` the trained file, or "default" for what ships.
         seed: of everything drawn.
         epochs: None takes the model's own number.
@@ -46,6 +49,8 @@ class RunConfig:
             1; what is tested keeps its true class. None trains on the true labels.
         device: of networks; None takes what is there.
         prepare: how clips are prepared.
+        article: set the model to the article's way (`models.base.ClipClassifier.as_article`).
+        allow_overlap: go on where ``init`` was fitted to some of the clips or subjects.
 
     Raises:
         InputError: if the protocol is unknown or options contradict each other.
@@ -62,11 +67,13 @@ class RunConfig:
     shuffle: int | None = None
     device: str | None = None
     prepare: PrepareConfig = field(default_factory=PrepareConfig)
+    article: bool = False
+    allow_overlap: bool = False
 
     def __post_init__(self) -> None:
         if self.protocol not in get_args(Protocol):
             raise InputError(
-                f"expected protocol loso, hde or apply, got {self.protocol!r}; pass one of them"
+                f"expected protocol loso, hde, cv or apply, got {self.protocol!r}; pass one of them"
             )
         if self.groups is not None and self.protocol != "loso":
             raise InputError(
@@ -98,40 +105,87 @@ class RunResult:
         results: what came of each, in their order.
         seconds: that the folds took, each on its own.
         resumed: folds that an earlier call had ended.
+        doubt: what its starting weights were fitted to of these clips, or that it is not known;
+            empty where all is well. A label for every table.
     """
 
-    predictions: tuple[Prediction, ...]
-    leaky: tuple[Prediction, ...] | None
+    predictions: Predictions
+    leaky: Predictions | None
     folds: tuple[Fold, ...]
     results: tuple[FoldResult, ...]
     seconds: float
     resumed: int
+    doubt: str = ""
 
 
-def folds_of(samples: Samples, config: RunConfig) -> tuple[Fold, ...]:
-    """The folds of a protocol.
+def model_of(config: RunConfig, model: Any = None) -> Any:
+    """The model that a run trains: the given one, or that of the name, with the run's options.
 
     Raises:
-        InputError: if there is one subject, one class, or (for ``hde``) one database only; or a
-            fold would train on a single class.
+        ModelError: the name is unknown, or the model takes no initial weights.
+    """
+    if model is None:
+        _, model = make_model(config.model)
+    options = {"init": config.init, "epochs": config.epochs, "stop": config.stop}
+    made = configure(model, config.model, **options)  # type: ignore[arg-type]
+    return made.as_article() if config.article and hasattr(made, "as_article") else made
+
+
+def folds_of(samples: Samples, config: RunConfig, cv: Any = None) -> tuple[Fold, ...]:
+    """The folds of a protocol.
+
+    Args:
+        samples: all clips.
+        config: protocol, groups, seed.
+        cv: a scikit-learn splitter, for protocol ``cv``.
+
+    Raises:
+        InputError: if there is one subject, one class, or (for ``hde``) one database only; a fold
+            would train on a single class; or the splitter has a subject on both sides, or does not
+            test every clip once.
     """
     check_learnable(samples.subjects, samples.labels)
-    if config.protocol == "hde":
-        splits = hde(samples.datasets)
+    if cv is not None:
+        splits = [(np.sort(a), np.sort(b)) for a, b in
+                  cv.split(samples.inputs, samples.labels, samples.subjects)]  # fmt: skip
+        _check_splits(samples, splits, cv)
+    elif config.protocol == "hde":
+        splits = list(hde(samples.datasets))
     elif config.groups is not None:
-        splits = grouped(samples.subjects, config.groups, config.seed)
+        splits = list(grouped(samples.subjects, config.groups, config.seed))
     else:
-        splits = loso(samples.subjects)
+        splits = list(loso(samples.subjects))
     folds = tuple(Fold(k, train, test) for k, (train, test) in enumerate(splits))
     for fold in folds:
-        classes = np.unique(samples.targets[fold.train])
+        classes = np.unique(samples.labels[fold.train])
         if len(classes) < 2:
             tested = ", ".join(sorted(set(samples.subjects[fold.test].tolist()))[:3])
             raise InputError(
                 f"expected two classes to train on in every fold, got only "
-                f"{EMOTIONS[classes[0]]} where {tested} is tested; add clips of other subjects"
+                f"{classes[0]} where {tested} is tested; add clips of other subjects"
             )
     return folds
+
+
+def _check_splits(
+    samples: Samples, splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]], cv: Any
+) -> None:
+    """Refuse folds that leak, or that do not test every clip once."""
+    times = np.zeros(len(samples), np.int64)
+    for train, test in splits:
+        both = sorted(set(samples.subjects[train]) & set(samples.subjects[test]))
+        if both:
+            raise InputError(
+                f"expected folds that keep subjects together, got {both[0]} trained on and tested "
+                f"by {cv}; use LeaveOneGroupOut, GroupKFold or StratifiedGroupKFold"
+            )
+        times[test] += 1
+    if (times != 1).any():
+        row = int((times != 1).argmax())
+        raise InputError(
+            f"expected folds that test every clip once, got {samples.clips[row]} {times[row]} "
+            f"times by {cv}; use LeaveOneGroupOut, GroupKFold or StratifiedGroupKFold"
+        )
 
 
 def run_protocol(
@@ -139,6 +193,8 @@ def run_protocol(
     config: RunConfig,
     out: Path,
     *,
+    model: Any = None,
+    cv: Any = None,
     workers: Workers | None = None,
     report: Report | None = None,
     log_dir: Path | None = None,
@@ -146,48 +202,49 @@ def run_protocol(
     """Run all folds that are not in ``out`` yet, and put the predictions together.
 
     Args:
-        samples: encoded for ``config.model``.
-        config: what to run; protocol ``loso`` or ``hde``.
+        samples: encoded for the model.
+        config: what to run; a protocol that trains.
         out: the run's folder.
+        model: an estimator; None is that of ``config.model``.
+        cv: a scikit-learn splitter, for protocol ``cv``.
         workers: where folds run; None is this process.
-        report: told ("folds", done, total).
+        report: called with ("folds", done, total).
         log_dir: TensorBoard's folder.
 
     Raises:
         InputError: nothing to learn or nobody to test; ``out`` holds another run.
+        ModelError: the model is none, or fails.
         WorkerLostError: a worker was killed; ended folds are kept.
     """
-    workers = workers or Workers()
-    learner = entry(config.model).learner()
+    model = model_of(config, model)
+    starts = [part.started_from() for _, part in parts_of(model)]
+    doubts = {doubt_of(start, samples, config) for start in starts} - {""}
+    order = None
     if config.shuffle is not None:
         order = shuffled_order(samples.clips, config.seed, config.shuffle)
-        learner = ShuffledLearner(learner, order)
-    folds = folds_of(samples, config)
-    folder = RunFolder(out, record_of(samples, config))
+    folds = folds_of(samples, config, cv)
+    folder = RunFolder(out, record_of(samples, config, model, folds if cv else ()))
     done = {f.number: r for f in folds if (r := folder.load(f, samples)) is not None}
     resumed = len(done)
     if report:
         report("folds", resumed, len(folds))
+    packed = Packed.of(config.model, model)
 
-    def options(fold: Fold) -> FitOptions:
-        return FitOptions(
-            seed=config.seed,
-            init=config.init,
-            epochs=config.epochs,
-            stop=config.stop,
+    def task(fold: Fold) -> Any:
+        run = FitRun(
             # a resumed fold would have lost the scores of its first epochs
             checkpoint=None if config.leaky else folder.checkpoint(fold).absolute(),
             log_dir=log_dir and log_dir / f"fold-{fold.number:03d}",
             device=config.device,
         )
+        labels = order and shuffled_within(samples.take(fold.train), order).labels
+        given = (packed, samples, fold, config.seed, run)
+        return delayed(run_fold)(*given, each_epoch=config.leaky, labels=labels)
 
     left = [fold for fold in folds if fold.number not in done]
-    tasks = (
-        delayed(run_fold)(learner, samples, fold, options(fold), config.leaky) for fold in left
-    )
     try:
-        with on_workers(workers):
-            for result in run_tasks(tasks) if left else ():
+        with on_workers(workers or Workers()):
+            for result in run_tasks(map(task, left)) if left else ():
                 folder.save(result, folds[result.number], samples)
                 done[result.number] = result
                 if report:
@@ -195,30 +252,61 @@ def run_protocol(
     except BaseException:
         folder.abandon_if_empty()
         raise
-    seconds = sum(result.seconds for result in done.values())
     return RunResult(
         _together(samples, folds, {n: r.probabilities for n, r in done.items()}, config.seed),
         _leaky(samples, folds, done, config.seed) if config.leaky else None,
         folds,
         tuple(done[fold.number] for fold in folds),
-        seconds,
+        sum(result.seconds for result in done.values()),
         resumed,
+        ", ".join(sorted(doubts)),
     )
 
 
-def record_of(samples: Samples, config: RunConfig) -> dict[str, object]:
-    """Everything that decides a run's outcome, for ``run.json``."""
-    learner = entry(config.model).learner()
-    init = config.init
+def doubt_of(fitted_to: FittedTo | None, samples: Samples, config: RunConfig) -> str:
+    """What weights were fitted to of the clips tested, in words; empty if nothing.
+
+    Args:
+        fitted_to: as their file says it; None where it does not say.
+        samples: the clips tested.
+        config: which file, and whether to go on.
+
+    Raises:
+        InputError: if they were fitted to a clip or a subject of the samples, and ``config`` does
+            not allow it.
+    """
+    if fitted_to is None:
+        return UNKNOWN
+    overlap = fitted_to.overlap(FittedTo.of(samples)) or ""
+    if overlap and not config.allow_overlap:
+        raise InputError(
+            f"expected weights that never saw the clips and people tested, got {config.init}, "
+            f"{overlap}; test on others, or pass --allow-overlap to have it in every table"
+        )
+    return overlap
+
+
+def record_of(
+    samples: Samples, config: RunConfig, model: Any = None, folds: Sequence[Fold] = ()
+) -> dict[str, object]:
+    """Everything that decides a run's outcome, for ``run.json``.
+
+    Args:
+        samples: all clips.
+        config: of the run.
+        model: that trains, its options set; None where nothing trains.
+        folds: those that the protocol's name does not say.
+    """
     decides = asdict(config)
+    init = config.init
     return {
         **decides.pop("prepare"),
         **decides,
         "init": f"{init.name} {digest_of_file(init)}" if isinstance(init, Path) else init,
-        "settings": dict(learner.settings),
-        # the same --init starts from random weights where ImageNet's are not to be had
-        "fallback_start": learner.warning(init) is not None,
+        **({} if model is None else identity_of(model)),
+        **({"folds": splits_text(folds)} if folds else {}),
         "data": samples.digest(),
+        "labels": str(samples.label_set),
         "clips": len(samples),
         "subjects": len(set(samples.subjects.tolist())),
         "version": micromimic.__version__,
@@ -230,19 +318,18 @@ def _together(
     folds: tuple[Fold, ...],
     probabilities: dict[int, NDArray[np.float64]],
     seed: int,
-) -> tuple[Prediction, ...]:
-    rows: dict[int, Prediction] = {}
+) -> Predictions:
+    found = np.zeros((len(samples), len(samples.label_set)))
+    numbers = np.zeros(len(samples), np.int64)
     for fold in folds:
-        part = predictions_of(
-            samples.take(fold.test), probabilities[fold.number], fold=fold.number, seed=seed
-        )
-        rows |= dict(zip(fold.test.tolist(), part, strict=True))
-    return tuple(rows[row] for row in sorted(rows))
+        found[fold.test] = probabilities[fold.number]
+        numbers[fold.test] = fold.number
+    return Predictions.of_samples(samples, found, fold=numbers, seed=seed)
 
 
 def _leaky(
     samples: Samples, folds: tuple[Fold, ...], done: dict[int, FoldResult], seed: int
-) -> tuple[Prediction, ...] | None:
+) -> Predictions | None:
     """What the published code does: each fold keeps the epoch that is best on its test part."""
     best: dict[int, NDArray[np.float64]] = {}
     for fold in folds:

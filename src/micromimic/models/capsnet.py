@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from micromimic.face.crops import FACE_SIDE
-from micromimic.labels import EMOTIONS
 from micromimic.models.capsules import dynamic_routing, squash
 from micromimic.models.stems import STEM_CHANNELS, Normalise
 
@@ -26,6 +25,7 @@ GRID: Final = 6
 """Places of primary capsules along a side of the face."""
 _KERNEL: Final = 9
 _TRANSFORM_SPREAD: Final = 0.03
+_PLAIN_SPREAD: Final = 0.01
 
 
 class CapsNet(nn.Module):
@@ -34,31 +34,38 @@ class CapsNet(nn.Module):
     Args:
         stem: (B, 3, 224, 224) normalised to (B, 256, 28, 28), as `stems.make_stem` gives it.
         iterations: of routing.
+        classes: how many.
+        plain: start the convolutions as torch does and W with a spread of 0.01.
 
-    Initial weights. Both convolutions keep the size of what they are given (He et al., ICCV 2015;
-    torch's default divides it by 3 and more), and W has a spread of 0.03: so the class capsules of
-    an untrained network are neither near 0, where nothing has a gradient, nor near 1, with ImageNet
-    stems and random ones alike.
+    Initial weights, unless ``plain``. Both convolutions keep the size of what they are given (He et
+    al., ICCV 2015; torch's default divides it by 3 and more), and W has a spread of 0.03: so the
+    class capsules of an untrained network are neither near 0, where nothing has a gradient, nor
+    near 1, with ImageNet stems and random ones alike.
     """
 
-    def __init__(self, stem: nn.Module, iterations: int = 3) -> None:
+    def __init__(
+        self, stem: nn.Module, iterations: int = 3, classes: int = 3, *, plain: bool = False
+    ) -> None:
         super().__init__()
         self.iterations = iterations
+        self.classes = classes
         self.normalise = Normalise()
         self.stem = stem
         self.conv = nn.Conv2d(STEM_CHANNELS, STEM_CHANNELS, _KERNEL)
         self.primary = nn.Conv2d(STEM_CHANNELS, PRIMARY_TYPES * PRIMARY_SIZE, _KERNEL, stride=2)
-        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
-        nn.init.kaiming_normal_(self.primary.weight, nonlinearity="linear")
-        for part in (self.conv, self.primary):
-            nn.init.zeros_(cast(Tensor, part.bias))
+        if not plain:
+            nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
+            nn.init.kaiming_normal_(self.primary.weight, nonlinearity="linear")
+            for part in (self.conv, self.primary):
+                nn.init.zeros_(cast(Tensor, part.bias))
+        spread = _PLAIN_SPREAD if plain else _TRANSFORM_SPREAD
         places = GRID * GRID * PRIMARY_TYPES
         self.transform = nn.Parameter(
-            torch.randn(places, PRIMARY_SIZE, len(EMOTIONS) * CLASS_SIZE) * _TRANSFORM_SPREAD
+            torch.randn(places, PRIMARY_SIZE, classes * CLASS_SIZE) * spread
         )
 
     def forward(self, faces: Tensor) -> Tensor:
-        """(B, 3) lengths of the class capsules, each in [0, 1), of (B, 3, 224, 224) in 0..1."""
+        """(B, k) lengths of the class capsules, each in [0, 1), of (B, 3, 224, 224) in 0..1."""
         *_, (_, upper) = self._stages(faces)
         return torch.sqrt((upper * upper).sum(2) + 1e-12)
 
@@ -83,7 +90,7 @@ class CapsNet(nn.Module):
         return stages
 
     def _stages(self, faces: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """Each step's name and output; the last one is the class capsules (B, 3, 16)."""
+        """Each step's name and output; the last one is the class capsules (B, k, 16)."""
         yield "input", faces
         hidden = self.stem(self.normalise(faces))
         yield "stem", hidden
@@ -96,7 +103,7 @@ class CapsNet(nn.Module):
             capsules = squash(capsules.transpose(2, 3).reshape(-1, len(self.transform), 8))
             yield "primary", capsules
             votes = torch.matmul(capsules.transpose(0, 1), self.transform).transpose(0, 1)
-            votes = votes.reshape(-1, len(self.transform), len(EMOTIONS), CLASS_SIZE)
+            votes = votes.reshape(-1, len(self.transform), self.classes, CLASS_SIZE)
             upper, _ = dynamic_routing(votes, self.iterations)
             yield "classes", upper
 

@@ -10,22 +10,20 @@ about a known mean; the kernel is the mean of two.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import MissingExtraError, ModelError
-from micromimic.labels import EMOTIONS
+from micromimic.errors import ModelError
 from micromimic.models.action_units import SHIPPED_UNITS, load_unit_model
+from micromimic.models.base import Array
 from micromimic.models.onnx import load_model
-from micromimic.models.preprocess import center, mirror
 from micromimic.models.recognizers import FlowModel
 from micromimic.models.svm import RbfMachine
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -35,12 +33,17 @@ class Evidence:
     Args:
         motion: (n, 1568) float32 u and v of the centred map.
         units: (n, units) logits of the network of action units; None without it.
-        start: (n, 3) how far the class network's probabilities are from even ones; 0 without it.
+        start: (n, k) how far the class network's probabilities are from even ones; 0 without it.
     """
 
     motion: NDArray[np.float32]
     units: Array | None
     start: Array
+
+    def take(self, rows: NDArray[np.integer]) -> Evidence:
+        """Some rows, in this order."""
+        units = None if self.units is None else self.units[rows]
+        return Evidence(self.motion[rows], units, self.start[rows])
 
 
 class Synthetic:
@@ -48,12 +51,13 @@ class Synthetic:
 
     Args:
         path: an ONNX file of a model that looks at flow, as the shipped flow-capsnet.
+        labels: the classes wanted; of others than the file's the class network says nothing.
 
     Raises:
         ModelError: if it is none.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, labels: Sequence[str]) -> None:
         model = load_model(path)
         if not isinstance(model, FlowModel):
             raise ModelError(
@@ -61,28 +65,41 @@ class Synthetic:
                 "pass a flow-capsnet"
             )
         self.path = path
+        self.labels = tuple(labels)
         self.classes = model
         self.units = load_unit_model()
+        known = set(self.labels) <= set(model.labels)
+        self.columns = [model.labels.index(label) for label in self.labels] if known else None
+        """Places of the classes among the file's; None where it does not know them all."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Synthetic, (self.path, self.labels)  # sessions stay where they are
 
     @property
     def files(self) -> tuple[bytes, bytes]:
         """The class network's and the unit network's ONNX."""
         return self.path.read_bytes(), SHIPPED_UNITS.read_bytes()
 
+    def start(self, view: NDArray[np.float32]) -> Array:
+        """(n, k) how far the class network's probabilities are from even ones."""
+        if self.columns is None:
+            return np.zeros((len(view), len(self.labels)))
+        scores = self.classes.one_view(view)[:, self.columns]
+        return self.classes.calibration.probabilities(scores) - 1 / len(self.labels)
 
-def evidence_of(view: NDArray[np.float32], synthetic: Synthetic | None) -> Evidence:
+
+def evidence_of(view: NDArray[np.float32], synthetic: Synthetic | None, classes: int) -> Evidence:
     """What the ensemble sees.
 
     Args:
         view: (n, 3, 28, 28) centred maps, or their mirror images.
         synthetic: None leaves its networks out.
+        classes: k.
     """
     motion = view[:, :2].reshape(len(view), -1)
     if synthetic is None:
-        return Evidence(motion, None, np.zeros((len(view), len(EMOTIONS))))
-    classes = synthetic.classes
-    chances = classes.calibration.probabilities(classes.one_view(view))
-    return Evidence(motion, synthetic.units.one_view(view), chances - 1 / len(EMOTIONS))
+        return Evidence(motion, None, np.zeros((len(view), classes)))
+    return Evidence(motion, synthetic.units.one_view(view), synthetic.start(view))
 
 
 @dataclass(frozen=True)
@@ -102,44 +119,8 @@ class Machine:
     lead: float
 
     def scores(self, seen: Evidence) -> Array:
-        """(n, 3)."""
+        """(n, k)."""
         total = self.lead * seen.start + self.motion.scores(seen.motion)
         if self.units is not None and self.spread is not None and seen.units is not None:
             total = total + self.units.scores(seen.units / self.spread)
         return np.asarray(total)
-
-
-class FittedEnsemble:
-    """A trained machine with its networks; `models.learner.Fitted`.
-
-    Args:
-        machine: trained.
-        synthetic: the networks beside it, if any.
-        sharpness: scores are multiplied by, so that ``softmax(scores)`` gives probabilities.
-    """
-
-    def __init__(self, machine: Machine, synthetic: Synthetic | None, sharpness: float) -> None:
-        self.machine = machine
-        self.synthetic = synthetic
-        self.sharpness = sharpness
-
-    def scores(self, inputs: NDArray[np.generic]) -> Array:
-        """(n, 3) of (n, 3, 28, 28) raw maps, averaged over each map and its mirror image."""
-        data = center(inputs)
-        views = (data, mirror(data))
-        said = [self.machine.scores(evidence_of(view, self.synthetic)) for view in views]
-        return self.sharpness * np.asarray(said[0] + said[1]) / 2
-
-    def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
-        """One graph of machine and networks, which `models.onnx.load_model` opens.
-
-        Raises:
-            MissingExtraError: without the package onnx.
-        """
-        try:
-            from micromimic.models.ensemble_onnx import build_onnx  # noqa: PLC0415 - train extra
-        except ImportError as error:
-            raise MissingExtraError(
-                "expected the package onnx, got none; pip install 'micromimic[train]'"
-            ) from error
-        return build_onnx(self, metadata)

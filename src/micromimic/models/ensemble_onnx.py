@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+import numpy as np
 import onnx
 from onnx import TensorProto, compose
 
 from micromimic.canonical import UNITS
 from micromimic.errors import ModelError
-from micromimic.labels import EMOTIONS
-from micromimic.models.ensemble import FittedEnsemble
+from micromimic.models.ensemble import Machine, Synthetic
 from micromimic.models.graph import OPSET, Graph, finish
 from micromimic.models.svm_onnx import double, machine_scores, motion_features, real
 
@@ -19,54 +19,70 @@ _INPUT: Final = "maps"
 _Ends = dict[str, tuple[str, tuple[int, ...]]]
 
 
-def build_onnx(model: FittedEnsemble, metadata: Mapping[str, object]) -> bytes:
+def build_onnx(
+    machine: Machine,
+    synthetic: Synthetic | None,
+    sharpness: float,
+    metadata: Mapping[str, object],
+) -> bytes:
     """One graph.
 
     Args:
-        model: trained.
+        machine: trained.
+        synthetic: the networks beside it, if any.
+        sharpness: scores are multiplied by.
         metadata: stored inside as JSON.
 
     Returns:
-        A checked model: input ``maps`` (n, 3, 28, 28), centred; outputs ``lengths`` (n, 3), the
-        scores of the maps as given, and the class network's ``votes`` (n, 3, g, g); or ``scores``
+        A checked model: input ``maps`` (n, 3, 28, 28), centred; outputs ``lengths`` (n, k), the
+        scores of the maps as given, and the class network's ``votes`` (n, k, g, g); or ``scores``
         alone where no network votes.
 
     Raises:
         ModelError: if a network's file was written with other ONNX operators.
     """
     graph = Graph()
-    machine = model.machine
     parts = [machine_scores(graph, motion_features(graph, _INPUT), machine.motion)]
     votes: tuple[str, tuple[int, ...]] | None = None
-    if model.synthetic is not None and machine.units is not None and machine.spread is not None:
+    if synthetic is not None and machine.units is not None and machine.spread is not None:
         classes, units = (
             _include(graph, file, prefix)
-            for file, prefix in zip(model.synthetic.files, ("classes_", "units_"), strict=True)
+            for file, prefix in zip(synthetic.files, ("classes_", "units_"), strict=True)
         )
-        votes = classes.get("votes")
-        said, _ = classes.get("lengths") or classes["scores"]
-        parts.append(_start(graph, said, model))
+        if synthetic.columns is not None:
+            votes = classes.get("votes")
+            said, _ = classes.get("lengths") or classes["scores"]
+            parts.append(_start(graph, said, synthetic, machine.lead))
         presence = double(graph, units["presence"][0])
         presence = graph.step("Div", presence, graph.constant(machine.spread))
         parts.append(machine_scores(graph, presence, machine.units))
-    total = graph.step("Mul", graph.step("Sum", *parts), real(graph, model.sharpness))
+    total = graph.step("Mul", graph.step("Sum", *parts), real(graph, sharpness))
     graph.step("Cast", total, to=TensorProto.FLOAT, name="lengths" if votes else "scores")
-    outputs: dict[str, tuple[int, ...]] = {"scores": (len(EMOTIONS),)}
-    if votes:
-        graph.step("Identity", votes[0], name="votes")
-        outputs = {"lengths": (len(EMOTIONS),), "votes": votes[1]}
-    inputs = {_INPUT: (3, UNITS, UNITS)}
-    whole = finish(graph, "flow-ensemble", inputs, outputs, metadata)
+    count = len(machine.motion.bias)
+    outputs: dict[str, tuple[int, ...]] = {"scores": (count,)}
+    if votes and synthetic is not None:
+        picked = _picked(graph, votes[0], synthetic)
+        graph.step("Identity", picked, name="votes")
+        outputs = {"lengths": (count,), "votes": (count, *votes[1][1:])}
+    whole = finish(graph, "flow-ensemble", {_INPUT: (3, UNITS, UNITS)}, outputs, metadata)
     return bytes(whole.SerializeToString(deterministic=True))
 
 
-def _start(graph: Graph, said: str, model: FittedEnsemble) -> str:
+def _picked(graph: Graph, value: str, synthetic: Synthetic) -> str:
+    """The columns of our classes, in our order."""
+    columns = synthetic.columns
+    if columns is None or columns == list(range(len(synthetic.classes.labels))):
+        return value
+    return graph.step("Gather", value, graph.constant(np.array(columns, np.int64)), axis=1)
+
+
+def _start(graph: Graph, said: str, synthetic: Synthetic, lead: float) -> str:
     """What is kept of the class network's own answer."""
-    assert model.synthetic is not None
-    temperature = model.synthetic.classes.calibration.temperature
-    sharp = graph.step("Div", double(graph, said), real(graph, temperature))
-    apart = graph.step("Sub", graph.step("Softmax", sharp, axis=1), real(graph, 1 / len(EMOTIONS)))
-    return graph.step("Mul", apart, real(graph, model.machine.lead))
+    temperature = synthetic.classes.calibration.temperature
+    scores = double(graph, _picked(graph, said, synthetic))
+    chances = graph.step("Softmax", graph.step("Div", scores, real(graph, temperature)), axis=1)
+    apart = graph.step("Sub", chances, real(graph, 1 / len(synthetic.labels)))
+    return graph.step("Mul", apart, real(graph, lead))
 
 
 def _include(graph: Graph, content: bytes, prefix: str) -> _Ends:

@@ -1,4 +1,4 @@
-"""The compact capsule network for flow maps: conv, primary capsules, three class capsules.
+"""The compact capsule network for flow maps: conv, primary capsules, class capsules.
 
 Geometry. Both convolutions have kernel 6, stride 2 and padding 2, so a 28-unit map becomes 14 x 14
 and then 7 x 7 places that tile the face: place (row, column) has its receptive field's centre at
@@ -13,7 +13,6 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from micromimic.labels import EMOTIONS
 from micromimic.models.balance import Balance
 from micromimic.models.capsules import dynamic_routing, squash
 
@@ -32,6 +31,7 @@ class FlowCapsNet(nn.Module):
         iterations: of routing.
         balanced: look at u and v on one scale, smoothed, without strain (`models.balance`): what
             carries over from drawn maps to real ones. Else at the three centred channels.
+        classes: how many.
 
     >>> FlowCapsNet()(torch.zeros(2, 3, 28, 28)).shape
     torch.Size([2, 3])
@@ -44,8 +44,10 @@ class FlowCapsNet(nn.Module):
         iterations: int = 3,
         *,
         balanced: bool = False,
+        classes: int = 3,
     ) -> None:
         super().__init__()
+        self.classes = classes
         self.capsule_types = capsule_types
         self.iterations = iterations
         self.balance = Balance() if balanced else None
@@ -53,9 +55,7 @@ class FlowCapsNet(nn.Module):
         self.norm = nn.BatchNorm2d(width)
         self.primary = nn.Conv2d(width, capsule_types * PRIMARY_SIZE, 6, stride=2, padding=2)
         places = GRID * GRID * capsule_types
-        self.transform = nn.Parameter(
-            torch.randn(places, PRIMARY_SIZE, len(EMOTIONS) * CLASS_SIZE) * 0.1
-        )
+        self.transform = nn.Parameter(torch.randn(places, PRIMARY_SIZE, classes * CLASS_SIZE) * 0.1)
 
     def seen(self, maps: Tensor) -> Tensor:
         """What the first convolution sees of (B, 3, 28, 28) centred maps."""
@@ -68,7 +68,7 @@ class FlowCapsNet(nn.Module):
             maps: (B, 3, 28, 28) centred.
 
         Returns:
-            (B, types * 49, 3, 16); primary capsules ordered by type, then row, then column.
+            (B, types * 49, k, 16); primary capsules ordered by type, then row, then column.
         """
         return self._votes(self.seen(maps))
 
@@ -78,14 +78,14 @@ class FlowCapsNet(nn.Module):
         capsules = squash(self.primary(hidden).reshape(shape).transpose(2, 3))
         capsules = capsules.reshape(-1, self.capsule_types * GRID * GRID, PRIMARY_SIZE)
         predicted = torch.matmul(capsules.transpose(0, 1), self.transform).transpose(0, 1)
-        return predicted.reshape(-1, predicted.shape[1], len(EMOTIONS), CLASS_SIZE)
+        return predicted.reshape(-1, predicted.shape[1], self.classes, CLASS_SIZE)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(B, 3) lengths of the class capsules, each in [0, 1)."""
+        """(B, k) lengths of the class capsules, each in [0, 1)."""
         return self.lengths_of(self.seen(maps))
 
     def lengths_of(self, seen: Tensor) -> Tensor:
-        """(B, 3) lengths of maps that ``seen`` has prepared."""
+        """(B, k) lengths of maps that ``seen`` has prepared."""
         upper, _ = dynamic_routing(self._votes(seen), self.iterations)
         return _length(upper)
 
@@ -103,16 +103,18 @@ class WithVotes(nn.Module):
         self.network = network
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3) lengths and (B, 3, 7, 7) shares; where nothing speaks for a class, even ones."""
+        """(B, k) lengths and (B, k, 7, 7) shares; where nothing speaks for a class, even ones."""
         votes = self.network.votes(maps)
         upper, coupling = dynamic_routing(votes, self.network.iterations)
         lengths = _length(upper)
         direction = upper / (lengths.unsqueeze(2) + 1e-9)
         parts = coupling * (votes * direction.unsqueeze(1)).sum(3)
-        parts = parts.reshape(-1, self.network.capsule_types, GRID * GRID, len(EMOTIONS)).sum(1)
+        parts = parts.reshape(
+            -1, self.network.capsule_types, GRID * GRID, self.network.classes
+        ).sum(1)
         shares = torch.relu(parts) + 1e-9
         shares = (shares / shares.sum(1, keepdim=True)).transpose(1, 2)
-        return lengths, shares.reshape(-1, len(EMOTIONS), GRID, GRID)
+        return lengths, shares.reshape(-1, self.network.classes, GRID, GRID)
 
 
 def _length(capsules: Tensor) -> Tensor:

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from micromimic.errors import ModelError
 from micromimic.face.crops import FACE_SIDE
-from micromimic.labels import EMOTIONS
-from micromimic.models.learner import View, softmax
+from micromimic.labels import THREE, LabelSet
+from micromimic.models.fitted_to import FittedTo
 from micromimic.models.preprocess import center, mirror
+from micromimic.models.samples import View, softmax
 from micromimic.results import ModelInfo
 from micromimic.types import Recognition
 
@@ -44,7 +45,7 @@ class Calibration:
             )
 
     def probabilities(self, scores: NDArray[np.floating]) -> Scores:
-        """(n, 3) probabilities of (n, 3) scores, as capsule lengths.
+        """(n, k) probabilities of (n, k) scores, as capsule lengths.
 
         >>> Calibration(0.5, 0.1).probabilities(np.array([[0.9, 0.9, 0.9]])).round(3)
         array([[0.333, 0.333, 0.333]])
@@ -52,30 +53,51 @@ class Calibration:
         return softmax(scores, self.temperature)
 
 
+@dataclass(frozen=True)
+class About:
+    """What a model's file says of itself.
+
+    Args:
+        info: name, version, training data.
+        calibration: scores to probabilities.
+        labels: the classes, in the order of the scores.
+        view: what of a clip it looks at.
+        encoder: the descriptor that makes features of a volume; None for other views.
+        fitted_to: which clips and people; None where the file does not say.
+    """
+
+    info: ModelInfo
+    calibration: Calibration
+    labels: LabelSet = THREE
+    view: View = "flow"
+    encoder: str | None = None
+    fitted_to: FittedTo | None = None
+
+
 class RecognitionModel:
     """What all trained models have in common; the classes below say what they look at.
 
     Args:
         session: an ONNX Runtime session.
-        info: name, version, training data.
-        calibration: scores to probabilities.
+        about: what the file says of itself.
     """
 
     view: View
-    encoder: str | None = None
-    """Name of the descriptor that makes features of a volume; None for other views."""
 
-    def __init__(self, session: Any, info: ModelInfo, calibration: Calibration) -> None:
+    def __init__(self, session: Any, about: About) -> None:
         self._session = session
-        self.info = info
-        self.calibration = calibration
+        self.about = about
+        self.info = about.info
+        self.calibration = about.calibration
+        self.labels = about.labels
+        self.encoder = about.encoder
 
     def scores_and_votes(self, inputs: Inputs) -> tuple[Scores, Scores | None]:
-        """Class scores (n, 3), and votes (n, 3, g, g) of models that have them."""
+        """Class scores (n, k), and votes (n, k, g, g) of models that have them."""
         raise NotImplementedError
 
     def probabilities(self, inputs: Inputs) -> Scores:
-        """(n, 3) calibrated probabilities, order ``labels.EMOTIONS``; inputs as of ``predict``."""
+        """(n, k) calibrated probabilities, order ``labels``; inputs as of ``predict``."""
         return self.calibration.probabilities(self._checked(inputs)[0])
 
     def predict(self, inputs: Inputs) -> list[Recognition]:
@@ -97,13 +119,13 @@ class RecognitionModel:
         if not len(inputs):
             return []
         scores, votes = self._checked(inputs)
-        found = []
+        found, names = [], self.labels.names
         for number, row in enumerate(self.calibration.probabilities(scores)):
             best, second = np.argsort(-row)[:2]
             found.append(
                 Recognition(
-                    label=EMOTIONS[best],
-                    probabilities={name: float(p) for name, p in zip(EMOTIONS, row, strict=True)},
+                    label=names[best],
+                    probabilities={name: float(p) for name, p in zip(names, row, strict=True)},
                     uncertain=bool(row[best] - row[second] < self.calibration.margin),
                     votes=None if votes is None else votes[number, best],
                 )
@@ -112,11 +134,12 @@ class RecognitionModel:
 
     def _checked(self, inputs: Inputs) -> tuple[Scores, Scores | None]:
         scores, votes = self.scores_and_votes(inputs)
-        if scores.shape != (len(inputs), len(EMOTIONS)) or not np.isfinite(scores).all():
+        wanted = (len(inputs), len(self.labels))
+        if scores.shape != wanted or not np.isfinite(scores).all():
             got = scores.shape if np.isfinite(scores).all() else "NaN or infinity"
             raise ModelError(
-                f"expected finite scores ({len(inputs)}, {len(EMOTIONS)}) of model "
-                f"{self.info.name}, got {got}; train it again"
+                f"expected finite scores {wanted} of model {self.info.name}, got {got}; "
+                "train it again"
             )
         return scores, votes
 
@@ -141,12 +164,12 @@ class FlowModel(RecognitionModel):
 
     view: View = "flow"
 
-    def __init__(self, session: Any, info: ModelInfo, calibration: Calibration) -> None:
-        super().__init__(session, info, calibration)
+    def __init__(self, session: Any, about: About) -> None:
+        super().__init__(session, about)
         self._voting = "votes" in {end.name for end in session.get_outputs()}
 
     def lengths_and_votes(self, maps: NDArray[np.generic]) -> tuple[Scores, Scores]:
-        """Class lengths (n, 3) and votes (n, 3, g, g), averaged over each map and its mirror image.
+        """Class lengths (n, k) and votes (n, k, g, g), averaged over each map and its mirror image.
 
         Args:
             maps: (n, 3, 28, 28) raw u, v, strain.
@@ -180,7 +203,7 @@ class FlowModel(RecognitionModel):
         return np.asarray(lengths + other, np.float64) / 2, both
 
     def one_view(self, view: NDArray[np.float32]) -> Scores:
-        """(n, 3) class scores of (n, 3, 28, 28) centred maps as they are, not mirrored."""
+        """(n, k) class scores of (n, 3, 28, 28) centred maps as they are, not mirrored."""
         name = "lengths" if self._voting else "scores"
         return np.asarray(self._run([name], "maps", view)[0], np.float64)
 
@@ -209,7 +232,7 @@ class FaceModel(RecognitionModel):
                 f"{crops.dtype}"
             )
         parts = [self._batch(crops[k : k + self.BATCH]) for k in range(0, len(crops), self.BATCH)]
-        return np.concatenate(parts) if parts else np.zeros((0, len(EMOTIONS))), None
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.labels))), None
 
     def _batch(self, crops: NDArray[np.generic]) -> Scores:
         data = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
@@ -222,8 +245,7 @@ class VolumeModel(RecognitionModel):
     """Looks at the whole clip, through a descriptor.
 
     Args:
-        session, info, calibration: as of ``RecognitionModel``.
-        encoder: the descriptor's name in `features.DESCRIPTORS`.
+        session, about: as of ``RecognitionModel``.
         describe: the descriptor.
         size: of its vectors, as the graph takes them.
     """
@@ -233,14 +255,11 @@ class VolumeModel(RecognitionModel):
     def __init__(
         self,
         session: Any,
-        info: ModelInfo,
-        calibration: Calibration,
-        encoder: str,
+        about: About,
         describe: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
         size: int,
     ) -> None:
-        super().__init__(session, info, calibration)
-        self.encoder = encoder
+        super().__init__(session, about)
         self._describe = describe
         self._size = size
 
@@ -254,12 +273,12 @@ class VolumeModel(RecognitionModel):
             ModelError: if the descriptor gives vectors of another size than the model takes.
         """
         if not len(inputs):
-            return np.zeros((0, len(EMOTIONS))), None
+            return np.zeros((0, len(self.labels))), None
         features = np.stack([self._describe(np.asarray(clip, np.uint8)) for clip in inputs])
         return self.scores_of_features(features), None
 
     def scores_of_features(self, features: NDArray[np.floating]) -> Scores:
-        """(n, 3) scores of (n, d) descriptors.
+        """(n, k) scores of (n, d) descriptors.
 
         Raises:
             ModelError: if they are of another size than the model takes.

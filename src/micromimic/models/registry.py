@@ -1,46 +1,110 @@
-"""Models by name: a dictionary and a decorator.
+"""Models by name: ours, those of installed packages, and a function of a Python file.
 
-Every name has a *learner*, which trains on labelled clips; some have a *shipped* model, which was
-trained on synthetic motion and works without any data of the user's.
+Every name makes an estimator that trains on labelled clips; some have a *shipped* model too, which
+was trained on synthetic motion and works without any data of the user's.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Final, Protocol, TypeVar
+from importlib.metadata import entry_points
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import ModelError
-from micromimic.models.learner import Learner, ModelEntry, View
+from micromimic.errors import MissingExtraError, ModelError
+from micromimic.models.samples import View
+
+GROUP: Final = "micromimic.models"
+"""Entry points of packages that bring models: ``name = "package.module:function"``."""
+TRAINING: Final = ("torch", "torchvision", "onnx", "matplotlib")
+"""Packages of the ``train`` extra that training and its reports need."""
+
+FactoryT = TypeVar("FactoryT", bound=Callable[[], Any])
 
 
 class MapClassifier(Protocol):
     """Anything that names flow maps."""
 
     def probabilities(self, maps: NDArray[np.generic]) -> NDArray[np.float64]:
-        """(n, 3) class probabilities, order ``labels.EMOTIONS``, of (n, 3, 28, 28) raw maps."""
+        """(n, k) class probabilities of (n, 3, 28, 28) raw maps."""
         ...
 
 
-LearnerT = TypeVar("LearnerT", bound=Callable[[], Learner])
-ShippedT = TypeVar("ShippedT", bound=Callable[[], MapClassifier])
+@dataclass(frozen=True)
+class ModelEntry:
+    """A name.
 
-_ENTRIES: dict[str, ModelEntry] = {}
-_SHIPPED: dict[str, Callable[[], MapClassifier]] = {}
-# the modules that register models; imported on the first look-up, not before, and free of torch
-_HOMES: Final = (
-    "micromimic.models.templates",
-    "micromimic.models.onnx",
-    "micromimic.models.catalogue",
-    "micromimic.training.catalogue",
-)
+    Args:
+        name: as users say it.
+        about: one line.
+        view: what of a clip it looks at; empty where only making it would tell.
+        make: makes the estimator; imports what it needs when called.
+        shipped: where the model is that works as installed, as ``module:function``.
+    """
+
+    name: str
+    about: str
+    view: View | str
+    make: Callable[[], Any] = field(repr=False)
+    shipped: str = ""
 
 
-def register(name: str, about: str, view: View) -> Callable[[LearnerT], LearnerT]:
-    """Give a learner's factory (a class or a function without arguments) a name.
+def _our(
+    name: str, about: str, view: View, where: str, shipped: str = "", **settings: str
+) -> ModelEntry:
+    def make() -> Any:
+        if where.startswith("micromimic.training"):
+            require_extra()
+        return _found(where)(**settings)
+
+    return ModelEntry(name, about, view, make, shipped)
+
+
+_NETS, _FACES = "micromimic.training.flow_nets:FlowNet", "micromimic.training.faces:FaceNet"
+_MODELS = "micromimic.models"
+_OURS: Final = (
+    _our("flow-capsnet", "compact capsule network on onset-to-apex flow (default)", "flow", _NETS,
+         f"{_MODELS}.onnx:shipped_model", architecture="flow-capsnet"),
+    _our("flow-cnn", "the same convolutions without capsules", "flow", _NETS,
+         architecture="flow-cnn"),
+    _our("flow-ensemble", "kernel machine about the shipped synthetic networks", "flow",
+         "micromimic.training.ensemble:FlowEnsemble"),
+    _our("flow-template", "cosine to the classes' mean flow maps, the control", "flow",
+         f"{_MODELS}.templates:FlowTemplate", f"{_MODELS}.templates:TemplateClassifier"),
+    _our("flow-svm", "kernel SVM on centred flow maps", "flow", f"{_MODELS}.svm:FlowSvm"),
+    *(
+        _our(f"{name}-svm", about, "volume", f"{_MODELS}.svm:DescriptorSvm", descriptor=name)
+        for name, about in (
+            ("lbp-top", "LBP-TOP and SVM, the article's baseline"),
+            ("lbp-sip", "LBP with six intersection points and SVM"),
+            ("hog-top", "HOG on three orthogonal planes and SVM"),
+            ("higo-top", "histograms of image gradient orientation and SVM"),
+        )
+    ),
+    *(
+        _our(name, about, "faces", _FACES, architecture=name)
+        for name, about in (
+            ("capsnet-resnet18", "the article's CapsuleNet, ResNet18 stem"),
+            ("capsnet-vgg11", "the article's CapsuleNet, VGG11 stem"),
+            ("capsnet-mobilenetv2", "CapsuleNet, MobileNetV2 stem"),
+            ("resnet18", "ResNet18 on the apex, the article's baseline"),
+            ("vgg11", "VGG11 on the apex, the article's baseline"),
+        )
+    ),
+)  # fmt: skip
+_ENTRIES: dict[str, ModelEntry] = {known.name: known for known in _OURS}
+
+
+def register(name: str, about: str, view: View = "flow") -> Callable[[FactoryT], FactoryT]:
+    """Give a class or a function without arguments that makes an estimator a name.
 
     Args:
         name: as users say it.
@@ -51,8 +115,8 @@ def register(name: str, about: str, view: View) -> Callable[[LearnerT], LearnerT
         ModelError: if the name is taken.
     """
 
-    def decorate(factory: LearnerT) -> LearnerT:
-        if name in _ENTRIES:
+    def decorate(factory: FactoryT) -> FactoryT:
+        if name in _entries():
             raise ModelError(f"expected a new model name, got {name!r}, which is taken; rename it")
         _ENTRIES[name] = ModelEntry(name, about, view, factory)
         return factory
@@ -60,24 +124,8 @@ def register(name: str, about: str, view: View) -> Callable[[LearnerT], LearnerT
     return decorate
 
 
-def ship(name: str) -> Callable[[ShippedT], ShippedT]:
-    """Say that a model of this name works as installed.
-
-    Raises:
-        ModelError: if the name is taken.
-    """
-
-    def decorate(factory: ShippedT) -> ShippedT:
-        if name in _SHIPPED:
-            raise ModelError(f"expected a new model name, got {name!r}, which is taken; rename it")
-        _SHIPPED[name] = factory
-        return factory
-
-    return decorate
-
-
 def list_models() -> tuple[str, ...]:
-    """Registered names, sorted.
+    """Names, sorted.
 
     >>> "flow-capsnet" in list_models(), "lbp-top-svm" in list_models()
     (True, True)
@@ -91,8 +139,7 @@ def list_shipped() -> tuple[str, ...]:
     >>> list_shipped()
     ('flow-capsnet', 'flow-template')
     """
-    _entries()
-    return tuple(sorted(_SHIPPED))
+    return tuple(sorted(name for name, known in _entries().items() if known.shipped))
 
 
 def entry(name: str) -> ModelEntry:
@@ -108,7 +155,9 @@ def entry(name: str) -> ModelEntry:
     """
     known = _entries()
     if name not in known:
-        raise ModelError(f"expected one of {', '.join(sorted(known))}; got {name!r}")
+        raise ModelError(
+            f"expected one of {', '.join(sorted(known))}, or FILE.py:FUNCTION; got {name!r}"
+        )
     return known[name]
 
 
@@ -118,16 +167,131 @@ def create(name: str) -> MapClassifier:
     Raises:
         ModelError: if the name is unknown, or nothing is shipped under it.
     """
-    entry(name)
-    if name not in _SHIPPED:
+    where = entry(name).shipped
+    if not where:
         raise ModelError(
-            f"expected one of {', '.join(sorted(_SHIPPED))}, which work as installed; "
+            f"expected one of {', '.join(list_shipped())}, which work as installed; "
             f"got {name!r}; train it, or pass a trained file"
         )
-    return _SHIPPED[name]()
+    found: MapClassifier = _found(where)()
+    return found
+
+
+def make_model(text: str) -> tuple[str, Any]:
+    """The name for tables, and the estimator, of what ``--model`` says.
+
+    Args:
+        text: a registered name, an entry point's, or ``FILE.py:FUNCTION``, a function without
+            arguments (or a class) that gives an estimator.
+
+    Raises:
+        ModelError: the name is unknown, the file cannot be run or has no such function, or what it
+            gives is no classifier with probabilities.
+    """
+    file, colon, function = text.rpartition(":")
+    if not (colon and file.endswith(".py")):
+        return text, check_model(text, _made(text, entry(text).make))
+    module = _module_of(Path(file))
+    factory = getattr(module, function, None)
+    if not callable(factory):
+        known = [
+            n for n, v in vars(module).items() if callable(v) and v.__module__ == module.__name__
+        ]
+        raise ModelError(
+            f"expected a function {function!r} in {file}, found "
+            f"{', '.join(known) or 'none'}; pass {file}:NAME"
+        )
+    return function.replace("_", "-"), check_model(text, _made(text, factory))
+
+
+def check_model(name: str, model: Any) -> Any:
+    """The model, if it is a classifier that can be trained anew and gives probabilities.
+
+    Raises:
+        ModelError: if it is not.
+    """
+    from sklearn.base import clone  # noqa: PLC0415 - slow to import; few need it
+
+    lacks = [what for what in ("fit", "predict_proba", "get_params") if not hasattr(model, what)]
+    if isinstance(model, type) or lacks:
+        got = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+        missing = f" without {lacks[0]}" if lacks else ", not an object of it"
+        raise ModelError(
+            f"expected a scikit-learn classifier from {name}, got {got}{missing}; return an "
+            "estimator with fit and predict_proba (CalibratedClassifierCV gives one to others)"
+        )
+    try:
+        return clone(model)
+    except Exception as error:  # whatever a foreign constructor raises
+        raise ModelError(
+            f"expected a classifier from {name} that scikit-learn can clone, got "
+            f"{_one_line(error)}; let its constructor only keep what it is given"
+        ) from error
+
+
+def require_extra() -> None:
+    """Check that what training needs is installed.
+
+    Raises:
+        MissingExtraError: if a package of the ``train`` extra is missing.
+    """
+    for package in TRAINING:
+        if find_spec(package) is None:
+            raise MissingExtraError(
+                f"expected the package {package}, got none; pip install 'micromimic[train]'"
+            )
 
 
 def _entries() -> dict[str, ModelEntry]:
-    for home in _HOMES:
-        import_module(home)
-    return _ENTRIES
+    """Ours and those of installed packages; a name that is ours stays ours."""
+    others = {
+        point.name: ModelEntry(
+            point.name,
+            f"of the package {point.dist.name if point.dist else point.module}",
+            "",
+            lambda point=point: point.load()(),
+        )
+        for point in entry_points(group=GROUP)
+    }
+    return {**others, **_ENTRIES}
+
+
+def _found(where: str) -> Any:
+    module, _, name = where.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _made(name: str, factory: Callable[[], Any]) -> Any:
+    try:
+        return factory()
+    except (ModelError, MissingExtraError):
+        raise
+    except Exception as error:  # whatever foreign code raises
+        raise ModelError(
+            f"expected a classifier from {name}, got {_one_line(error)}; correct it"
+        ) from error
+
+
+def _module_of(file: Path) -> ModuleType:
+    """Run a file as a module that travels to other processes by its content."""
+    import cloudpickle  # noqa: PLC0415 - slow to import
+
+    if not file.is_file():
+        raise ModelError(f"expected a Python file at {file}, found none; check --model")
+    spec = spec_from_file_location(f"micromimic_plugin_{file.stem}", file)
+    assert spec is not None and spec.loader is not None  # the name ends in .py
+    module = module_from_spec(spec)
+    sys.modules[module.__name__] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # whatever foreign code raises
+        del sys.modules[module.__name__]
+        raise ModelError(
+            f"expected a Python file that runs, got {_one_line(error)} in {file}; correct it"
+        ) from error
+    cloudpickle.register_pickle_by_value(module)
+    return module
+
+
+def _one_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".rstrip(": ")

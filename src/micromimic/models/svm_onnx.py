@@ -12,9 +12,8 @@ import numpy as np
 from onnx import TensorProto
 
 from micromimic.canonical import UNITS
-from micromimic.labels import EMOTIONS
 from micromimic.models.graph import Graph, finish
-from micromimic.models.learner import View
+from micromimic.models.samples import View
 from micromimic.models.svm import HellingerMachine, RbfMachine
 
 
@@ -30,7 +29,7 @@ def build_onnx(
         metadata: stored inside as JSON.
 
     Returns:
-        A checked model; output ``scores`` (n, 3) float32, decision values of the input as given.
+        A checked model; output ``scores`` (n, k) float32, decision values of the input as given.
     """
     graph = Graph()
     size = len(machine.weights) if isinstance(machine, HellingerMachine) else len(machine.support.T)
@@ -43,7 +42,7 @@ def build_onnx(
         features = double(graph, name)
     scores = machine_scores(graph, features, machine)
     graph.step("Cast", scores, to=TensorProto.FLOAT, name="scores")
-    model = finish(graph, "svm", {name: shape}, {"scores": (len(EMOTIONS),)}, metadata)
+    model = finish(graph, "svm", {name: shape}, {"scores": (len(machine.bias),)}, metadata)
     return bytes(model.SerializeToString(deterministic=True))
 
 
@@ -54,7 +53,7 @@ def motion_features(graph: Graph, maps: str) -> str:
 
 
 def machine_scores(graph: Graph, features: str, machine: HellingerMachine | RbfMachine) -> str:
-    """(n, 3) decision values of (n, d) features, both in double precision."""
+    """(n, k) decision values of (n, d) features, both in double precision."""
     if isinstance(machine, HellingerMachine):
         kernel = graph.step("Sqrt", features)
     else:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 from micromimic.datasets.made_up import is_marked
-from micromimic.datasets.manifest import read_manifest
 from micromimic.errors import InputError, RandomWeightsWarning
 from micromimic.evaluation.audit import (
     Audit,
@@ -21,15 +20,15 @@ from micromimic.evaluation.audit import (
     read_epochs,
     write_epochs,
 )
-from micromimic.evaluation.parallel import Workers
-from micromimic.evaluation.run import RunConfig, run_protocol
+from micromimic.evaluation.run import RunConfig, model_of, run_protocol
 from micromimic.evaluation.splits import check_learnable
 from micromimic.files import write_whole
-from micromimic.models.learner import Report, Samples
-from micromimic.models.registry import entry
-from micromimic.pipelines.experiment import cache_of, load
+from micromimic.models.registry import require_extra
+from micromimic.models.samples import Report, Samples
+from micromimic.models.views import encoder_of
+from micromimic.pipelines.experiment import cache_of, load, read_clips, warning_of
 from micromimic.reports.audit import audit_figure, audit_json, audit_md
-from micromimic.training.extra import require_extra
+from micromimic.workers import Workers
 
 NO_FIGURE: Final = "no figure: matplotlib is not installed; pip install 'micromimic[train]'"
 STARTED: Final = (
@@ -60,7 +59,7 @@ class Audited:
     notes: tuple[str, ...] = ()
 
 
-def audit_table(file: Path, out: Path) -> Audited:
+def audit_table(file: str | Path, out: str | Path) -> Audited:
     """Audit per-epoch predictions that were logged before, by any training code.
 
     Args:
@@ -72,7 +71,7 @@ def audit_table(file: Path, out: Path) -> Audited:
         OutputError: if results cannot be written.
     """
     audit = audit_runs(read_epochs(file))
-    result = Audited(out, file.name, audit)
+    result = Audited(Path(out), Path(file).name, audit)
     if find_spec("matplotlib") is None:
         result = replace(result, notes=(NO_FIGURE,))
     _write(result, figure=not result.notes)
@@ -84,6 +83,7 @@ def audit_model(
     config: RunConfig,
     out: Path,
     *,
+    labels: str = "three",
     shuffles: int = 3,
     workers: Workers | None = None,
     cache: Path | None = None,
@@ -96,10 +96,11 @@ def audit_model(
         config: model and what decides the outcome; ``leaky`` and ``shuffle`` are set here.
         out: folder: audit.json, audit.md, epochs.csv, audit.png and .svg; under ``runs`` each fold
             as it ends, so a killed audit goes on there, and more shuffles can be added later.
+        labels: the scheme of labels.
         shuffles: runs on shuffled labels.
         workers: where folds and clips run; None is this process.
         cache: prepared clips; None is ``<manifest's name>.prepared`` beside it.
-        report: told (stage, done, total).
+        report: called with (stage, done, total).
 
     Raises:
         InputError: the manifest is wrong, nothing is left to learn from, the model has no epochs,
@@ -108,12 +109,13 @@ def audit_model(
         MissingExtraError: without the ``train`` extra.
     """
     require_extra()
-    learner = entry(config.model).learner()
-    clips = read_manifest(manifest)
+    clips, known = read_clips(manifest, labels)
+    model = model_of(config)
     check_learnable([clip.who for clip in clips], [clip.label for clip in clips])
-    if text := learner.warning(config.init):
+    if text := warning_of(model, known):
         warnings.warn(text, RandomWeightsWarning, stacklevel=2)
-    loaded = load(clips, learner, cache or cache_of(manifest), workers, report)
+    place = cache or cache_of(manifest)
+    loaded = load(clips, encoder_of(model), place, workers, report, config.prepare, known)
     runs, resumed = audited_runs(
         loaded.samples, config, out / "runs", shuffles=shuffles, workers=workers, report=report
     )
@@ -147,7 +149,7 @@ def audited_runs(
         out: a folder a run goes here.
         shuffles: runs on shuffled labels.
         workers: where folds run; None is this process.
-        report: told (stage, done, total).
+        report: called with (stage, done, total).
 
     Raises:
         InputError: the model has no epochs, or a folder holds another run.

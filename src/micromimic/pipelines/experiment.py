@@ -1,8 +1,9 @@
-"""From a manifest to figures that can be trusted, and from a manifest to a trained model."""
+"""From a manifest to figures that can be trusted: one function, of the command and of Python."""
 
 from __future__ import annotations
 
 import json
+import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,35 +11,51 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from micromimic.datasets.made_up import is_marked
-from micromimic.datasets.manifest import Clip, read_manifest
+from micromimic.datasets.manifest import Clip, labels_of_manifest, read_manifest
 from micromimic.errors import InputError, RandomWeightsWarning
 from micromimic.evaluation.controls import all_controls
 from micromimic.evaluation.folder import RunFolder
-from micromimic.evaluation.predictions import predictions_of, write_predictions
+from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.reliability import reliability_of
-from micromimic.evaluation.run import RunConfig, folds_of, record_of, run_protocol
+from micromimic.evaluation.run import (
+    Protocol,
+    RunConfig,
+    doubt_of,
+    folds_of,
+    model_of,
+    record_of,
+    run_protocol,
+)
 from micromimic.evaluation.scores import metrics_of
 from micromimic.evaluation.splits import check_learnable
 from micromimic.files import write_whole
-from micromimic.models.learner import Encoder, Report, Samples, View
+from micromimic.labels import LabelSet
+from micromimic.models.base import EarlyStopping, Init
+from micromimic.models.fitted_to import UNKNOWN, FittedTo, content_digest
 from micromimic.models.onnx import load_model
-from micromimic.models.registry import create, entry
+from micromimic.models.registry import check_model, create, entry, make_model, require_extra
+from micromimic.models.samples import Encoder, Report, Samples, View
+from micromimic.models.views import AsItIs, encoder_of
 from micromimic.preparation.cache import PrepareConfig, load_samples, prepare_all
-from micromimic.reports.figures import confusion_figure, coverage_figure, reliability_figure
+from micromimic.reports.figures import confusion_figure
 from micromimic.reports.recognition_tables import RunSummary, tables_md
+from micromimic.reports.reliability_figures import coverage_figure, reliability_figure
 from micromimic.reports.tables import printable
-from micromimic.training.extra import require_extra
-from micromimic.workers import Workers, on_workers
+from micromimic.workers import Backend, Workers, on_workers
 
 FLOW_KINDS = ("flow_map", "frames", "video")
+
+Models = str | Sequence[str] | Mapping[str, Any] | Any
+"""A name, several, an estimator, or estimators by name (None: the registered one of that name)."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation wrote and says.
+    """What the evaluation of one model says, and wrote.
 
     Args:
         folder: where it lies.
@@ -72,82 +89,208 @@ class Loaded:
     left_out: tuple[str, ...]
 
 
-class _FlowView:
-    """Flow maps as they are."""
-
-    view: View = "flow"
-
-    def encode(self, clip: NDArray[np.generic]) -> NDArray[np.generic]:
-        return np.asarray(clip, np.float32)
-
-
 def evaluate(
-    manifest: Path,
+    models: Models,
+    data: str | Path | Sequence[Clip],
+    *,
+    labels: str | LabelSet = "three",
+    protocol: Protocol = "loso",
+    cv: Any = None,
+    groups: int | None = None,
+    init: Init = "default",
+    seed: int = 0,
+    epochs: int | None = None,
+    stop: EarlyStopping | None = None,
+    allow_overlap: bool = False,
+    prepare: PrepareConfig | None = None,
+    out: str | Path | None = None,
+    jobs: int = 1,
+    backend: Backend = "loky",
+    scheduler: str | None = None,
+    cache: str | Path | None = None,
+    device: str | None = None,
+    report: Report | None = None,
+) -> Predictions:
+    """Evaluate models on clips, without any leak from the tested subject.
+
+    Args:
+        models: a name of ``micromimic models``, several, a scikit-learn classifier, or classifiers
+            by name, None for the registered one of that name. One that starts with a view
+            (`models.views`) says what it looks at; others are given flow maps (3, 28, 28). Every
+            ``random_state`` that is None is set from ``seed`` and the fold.
+        data: a manifest, or clips.
+        labels: the scheme of labels.
+        protocol: ``loso``, ``hde`` or ``apply``; see `evaluation.run.RunConfig`.
+        cv: a scikit-learn splitter that keeps groups together, in place of a protocol.
+        groups: leave so many groups of subjects out.
+        init, epochs, stop: where weights of our models start, and how long they are trained.
+        seed: of everything drawn.
+        allow_overlap: go on where ``init`` was fitted to clips or subjects of these.
+        prepare: how clips are prepared.
+        out: folder of the results, a subfolder a model where there are several; a killed run
+            continues there. None keeps nothing, and needs no extra for models that need none.
+        jobs, backend, scheduler: where folds and clips run.
+        cache: prepared clips; None is ``<manifest's name>.prepared`` beside it.
+        device: of networks.
+        report: called with (stage, done, total).
+
+    Returns:
+        A pandas DataFrame, one row a clip and model, which scores, compares and draws itself.
+
+    Raises:
+        InputError: the manifest is wrong, nothing is left to learn from, folds leak, or ``out``
+            holds another run.
+        ModelError: a model is unknown, none, or fails; a file is unusable.
+        MissingExtraError: without an extra that a model or a figure needs.
+    """
+    chosen = _chosen(models)
+    clips, known = read_clips(data, labels)
+    config = RunConfig(
+        protocol="cv" if cv is not None else protocol,
+        groups=groups,
+        init=init,
+        seed=seed,
+        epochs=epochs,
+        stop=stop,
+        device=device,
+        prepare=prepare or PrepareConfig(),
+        allow_overlap=allow_overlap,
+    )
+    workers = Workers(jobs, backend, scheduler)
+    place = _cache(data, cache)
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, model in chosen.items():
+            place_of_run = Path(folder if out is None else out)
+            results.append(
+                evaluate_run(
+                    clips,
+                    replace(config, model=name),
+                    place_of_run if len(chosen) == 1 else place_of_run / name,
+                    labels=known,
+                    model=model,
+                    cv=cv,
+                    workers=workers,
+                    cache=place,
+                    report=report,
+                    figures=out is not None,
+                )
+            )
+        if out is not None and len(results) > 1:
+            write_tables(Path(out), results)
+    parts = [as_table(result).assign(model=result.summary.name) for result in results]
+    joined: Predictions = pd.concat(parts, ignore_index=True)
+    return joined
+
+
+def evaluate_run(
+    data: str | Path | Sequence[Clip],
     config: RunConfig,
     out: Path,
     *,
+    labels: str | LabelSet = "three",
+    model: Any = None,
+    cv: Any = None,
     workers: Workers | None = None,
     cache: Path | None = None,
     report: Report | None = None,
     log: bool = False,
+    figures: bool = True,
 ) -> Evaluation:
-    """Evaluate one model on a manifest's clips, leak-free.
+    """Evaluate one model, and write what came of it.
 
     Args:
-        manifest: CSV as in `datasets.manifest`.
-        config: model, protocol and what decides the outcome.
+        data, labels, workers, cache, report, cv: as of `evaluate`.
+        config: what decides the outcome.
         out: the run's folder: predictions.csv, metrics.json, tables.md, and the figures confusion,
             reliability and coverage (.png, .svg). A killed run continues there.
-        workers: where folds and clips run; None is this process.
-        cache: prepared clips; None is ``<manifest's name>.prepared`` beside it.
-        report: told (stage, done, total).
+        model: an estimator; None is that of ``config.model``.
         log: write TensorBoard's files to ``out/tensorboard``.
+        figures: draw them.
 
     Raises:
-        InputError: the manifest is wrong, nothing is left to learn from, or ``out`` holds another
-            run.
-        ModelError: the model is unknown or its file unusable.
-        MissingExtraError: without the ``train`` extra.
+        Error: as `evaluate`.
     """
-    require_extra()  # its figure needs the extra too, and should not be what fails at the end
-    workers = workers or Workers()
-    known = entry(config.model)
-    clips = read_manifest(manifest)
-    place = cache or cache_of(manifest)
+    if figures:
+        require_extra()  # a figure needs it too, and should not be what fails at the end
+    clips, known = read_clips(data, labels)
+    workers, place = workers or Workers(), _cache(data, cache)
     if config.protocol == "apply":
-        return _apply(clips, config, out, workers, place, report)
+        return _apply(clips, known, config, out, workers, place, report, figures)
+    model = model_of(config, model)
     check_learnable([clip.who for clip in clips], [clip.label for clip in clips])
-    learner = known.learner()
-    if text := learner.warning(config.init):
+    if text := warning_of(model, known):
         warnings.warn(text, RandomWeightsWarning, stacklevel=2)
-    loaded = load(clips, learner, place, workers, report, config.prepare)
+    loaded = load(clips, encoder_of(model), place, workers, report, config.prepare, known)
     samples = loaded.samples
     result = run_protocol(
         samples,
         config,
         out,
+        model=model,
+        cv=cv,
         workers=workers,
         report=report,
         log_dir=out / "tensorboard" if log else None,
     )
     splits = [(fold.train, fold.test) for fold in result.folds]
+    protocol = str(cv) if cv is not None else config.protocol
     summary = RunSummary(
-        name=config.model,
-        predictions=list(result.predictions),
-        protocol=config.protocol if config.groups is None else f"loso, {config.groups} groups",
+        name=_labelled(config.model, result.doubt),
+        predictions=result.predictions,
+        protocol=protocol if config.groups is None else f"loso, {config.groups} groups",
         init=printable(str(config.init)),
         seed=config.seed,
         controls=all_controls(samples, splits, loaded.maps, config.seed),
-        leaky=None if result.leaky is None else list(result.leaky),
-        notes=_notes(config, loaded),
+        leaky=result.leaky,
+        notes=_notes(config, loaded, result.doubt),
         synthetic=any(is_marked(clip) for clip in clips),
     )
-    return _write(out, summary, loaded.left_out, result.resumed, result.seconds)
+    done = (loaded.left_out, result.resumed, result.seconds)
+    return _write(out, summary, done, result.doubt, figures)
+
+
+def read_clips(
+    data: str | Path | Sequence[Clip], labels: str | LabelSet = "three"
+) -> tuple[tuple[Clip, ...], LabelSet | None]:
+    """The clips of a manifest, and its label set; of clips None, where no set is given."""
+    if isinstance(data, str | Path):
+        return read_manifest(data, labels), labels_of_manifest(data, labels)
+    return tuple(data), labels if isinstance(labels, LabelSet) else None
+
+
+def warning_of(model: Any, labels: LabelSet | None) -> str | None:
+    """What to say once before a model trains, if anything."""
+    said = getattr(model, "warning", None)
+    return said(list(labels or ())) if said is not None else None
+
+
+def as_table(result: Evaluation) -> Predictions:
+    """A result's predictions."""
+    found = result.summary.predictions
+    assert isinstance(found, Predictions)  # runs give tables
+    return found
+
+
+def write_tables(out: Path, results: Sequence[Evaluation]) -> Path:
+    """Write one ``tables.md`` of several models."""
+    write_whole(out / "tables.md", tables_md([result.summary for result in results]))
+    return out / "tables.md"
 
 
 def cache_of(manifest: Path) -> Path:
     """Where prepared clips are kept: beside the manifest, where who removes one sees the other."""
     return manifest.with_name(f"{manifest.stem}.prepared")
+
+
+def _cache(data: str | Path | Sequence[Clip], cache: str | Path | None) -> Path:
+    if cache is not None:
+        return Path(cache)
+    if isinstance(data, str | Path):
+        return cache_of(Path(data))
+    if all(clip.kind == "flow_map" for clip in data):
+        return Path()  # read where they lie
+    raise InputError("expected a cache for prepared clips beside a list of clips; pass cache=")
 
 
 def load(
@@ -157,11 +300,13 @@ def load(
     workers: Workers | None = None,
     report: Report | None = None,
     prepare: PrepareConfig | None = None,
+    labels: LabelSet | None = None,
 ) -> Loaded:
     """Prepare clips where they are not yet, and encode them.
 
     Raises:
-        InputError: a clip's kind cannot give what the model looks at, or no clip could be prepared.
+        InputError: a clip's kind cannot give what the model looks at, no clip could be prepared, or
+            two clips show the same.
     """
     with_flow = all(clip.kind in FLOW_KINDS for clip in clips)
     views: set[View] = {encoder.view} | ({"flow"} if with_flow else set())
@@ -172,22 +317,59 @@ def load(
     left_out = tuple(f"{failure.clip.key}: {failure.reason}" for failure in failures)
     if not left:
         raise InputError(f"expected clips that can be prepared, got none; the first: {left_out[0]}")
-    samples = load_samples(left, encoder, cache, prepare)
+    watched = _Watched(encoder)
+    samples = load_samples(left, watched, cache, prepare, labels=labels)
+    samples = replace(samples, contents=np.array(watched.contents))
+    _check_contents(samples)
     maps = None
     if with_flow:
         same = encoder.view == "flow" and samples.inputs.shape[1:] == (3, 28, 28)
-        flow = samples if same else load_samples(left, _FlowView(), cache, prepare)
+        flow = samples
+        if not same:
+            flow = load_samples(left, AsItIs("flow"), cache, prepare, labels=labels)
         maps = np.asarray(flow.inputs, np.float32)
     return Loaded(samples, maps, left_out)
 
 
+class _Watched:
+    """An encoder, and the digests of what it was shown."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self.view: View = encoder.view
+        self.contents: list[str] = []
+
+    def encode(self, clip: NDArray[np.generic]) -> NDArray[np.generic]:
+        self.contents.append(content_digest(clip))
+        return self._encoder.encode(clip)
+
+
+def _check_contents(samples: Samples) -> None:
+    """Refuse one picture under two names: it would be trained on and tested.
+
+    Raises:
+        InputError: which two.
+    """
+    assert samples.contents is not None
+    first: dict[str, str] = {}
+    for clip, content in zip(samples.clips.tolist(), samples.contents.tolist(), strict=True):
+        other = first.setdefault(content, clip) if content else clip
+        if other != clip:
+            raise InputError(
+                f"expected each clip once, got {other} and {clip} with the same content; "
+                "remove one, whatever it is named"
+            )
+
+
 def _apply(
     clips: Sequence[Clip],
+    labels: LabelSet | None,
     config: RunConfig,
     out: Path,
     workers: Workers,
     cache: Path,
     report: Report | None,
+    figures: bool,
 ) -> Evaluation:
     """Test a trained model as it is."""
     if config.init in ("none", "download"):
@@ -196,15 +378,20 @@ def _apply(
             "there is nothing to apply"
         )
     file = config.init if isinstance(config.init, Path) else None
+    if file is None:
+        entry(config.model)
     model: Any = load_model(file) if file or config.model == "flow-capsnet" else None
     if model is None:
         model = create(config.model)  # says what ships
     reader = _ViewOf(model)
-    loaded = load(clips, reader, cache, workers, report, config.prepare)
+    _check_labels(model, clips, file)
+    loaded = load(clips, reader, cache, workers, report, config.prepare, labels)
     samples = loaded.samples
+    fitted_to = model.about.fitted_to if hasattr(model, "about") else FittedTo()
+    doubt = doubt_of(fitted_to, samples, config)
     folder = RunFolder(out, {**record_of(samples, config), "settings": {"view": reader.view}})
-    probabilities = reader.probabilities(samples.inputs)
-    rows = predictions_of(samples, probabilities, fold=0, seed=config.seed)
+    found = _in_order(reader.probabilities(samples.inputs), model, samples.label_set)
+    rows = Predictions.of_samples(samples, found, fold=0, seed=config.seed)
     # the controls are trained leave-one-subject-out on the same clips: more than the model had
     controls, note = {}, "no controls: of one subject none can be left out to fit them"
     if len(set(samples.subjects.tolist())) > 1:
@@ -212,17 +399,60 @@ def _apply(
         controls = all_controls(samples, splits, loaded.maps, config.seed)
         note = "the controls are fitted leave-one-subject-out on these clips"
     summary = RunSummary(
-        name=config.model,
+        name=_labelled(config.model, doubt),
         predictions=rows,
-        protocol="apply",
+        protocol=f"apply, {doubt}" if doubt else "apply",
         init=printable(str(config.init)),
         seed=config.seed,
         controls=controls,
         leaky=None,
-        notes=(note,),
+        notes=(note, *([f"{config.init}: {doubt}"] if doubt else [])),
         synthetic=any(is_marked(clip) for clip in clips),
     )
-    return _write(folder.path, summary, loaded.left_out, 0, 0.0)
+    return _write(folder.path, summary, (loaded.left_out, 0, 0.0), doubt, figures)
+
+
+def _check_labels(model: Any, clips: Sequence[Clip], file: Path | None) -> None:
+    """The file must know the clips' labels.
+
+    Raises:
+        InputError: if it does not.
+    """
+    known = getattr(model, "labels", None)
+    strange = sorted({clip.label for clip in clips} - set(known)) if known else []
+    if strange:
+        raise InputError(
+            f"expected clips labelled {', '.join(known)}, which {file or 'the model'} knows, got "
+            f"{', '.join(strange)}; choose the file's --labels"
+        )
+
+
+def _in_order(found: NDArray[np.float64], model: Any, labels: LabelSet) -> NDArray[np.float64]:
+    """Probabilities in the order of the clips' label set; all else that a file knows is wrong."""
+    known = list(getattr(model, "labels", labels))
+    if known == list(labels):
+        return found
+    whole = np.zeros((len(found), len(labels)))
+    for place, label in enumerate(labels):
+        if label in known:
+            whole[:, place] = found[:, known.index(label)]
+    return whole / np.maximum(whole.sum(1, keepdims=True), 1e-12)
+
+
+def _chosen(models: Models) -> dict[str, Any]:
+    """Estimators by name, checked before any work."""
+    if isinstance(models, str):
+        return dict([make_model(models)])
+    if isinstance(models, Mapping):
+        if not models:
+            raise InputError("expected models to evaluate, got none; name one")
+        return {
+            name: make_model(name)[1] if model is None else check_model(name, model)
+            for name, model in models.items()
+        }
+    if isinstance(models, Sequence):
+        return dict(make_model(name) for name in models)
+    return {type(models).__name__: check_model(type(models).__name__, models)}
 
 
 def _turned(report: Report | None) -> Callable[[int, int | None, str], None] | None:
@@ -247,12 +477,17 @@ class _ViewOf:
         return np.asarray(clip if self.view == "flow" else clip[0])
 
     def probabilities(self, inputs: NDArray[np.generic]) -> NDArray[np.float64]:
-        """(n, 3) of encoded rows."""
+        """(n, k) of encoded rows."""
         rows = inputs if self.view == "volume" else self._model.probabilities(inputs)
         return np.asarray(rows, np.float64)
 
 
-def _notes(config: RunConfig, loaded: Loaded) -> tuple[str, ...]:
+def _labelled(name: str, doubt: str) -> str:
+    """A model's name in tables, which says what its weights had seen of the clips."""
+    return f"{name} (OVERLAP: {doubt})" if doubt and doubt != UNKNOWN else name
+
+
+def _notes(config: RunConfig, loaded: Loaded, doubt: str) -> tuple[str, ...]:
     notes = []
     if config.stop is not None:
         notes.append("early stopping on subjects held out of the training part")
@@ -262,31 +497,37 @@ def _notes(config: RunConfig, loaded: Loaded) -> tuple[str, ...]:
         notes.append(f"apex by the rule {config.prepare.apex!r}")
     if loaded.left_out:
         notes.append(f"{len(loaded.left_out)} clips could not be prepared and are left out")
+    if doubt:
+        notes.append(f"starting weights {config.init}: {doubt}")
     return tuple(notes)
 
 
 def _write(
     out: Path,
     summary: RunSummary,
-    left_out: tuple[str, ...],
-    resumed: int,
-    seconds: float,
+    done: tuple[tuple[str, ...], int, float],
+    doubt: str,
+    figures: bool,
 ) -> Evaluation:
     """Write what every protocol writes."""
     metrics = metrics_of(summary.predictions)
     metrics["controls"] = {name: metrics_of(rows) for name, rows in summary.controls.items()}
     metrics["reliability"] = reliability_of(summary.predictions)
-    write_predictions(out / "predictions.csv", summary.predictions)
-    if summary.leaky is not None:
+    if doubt:
+        metrics["doubt"] = doubt
+    result = Evaluation(out, summary, metrics, *done)
+    as_table(result).write(out / "predictions.csv")
+    if isinstance(summary.leaky, Predictions):
         metrics["leaky"] = {
             "not_comparable": "keeps the epoch that is best on the test subject",
             **metrics_of(summary.leaky),
         }
-        write_predictions(out / "predictions-leaky.csv", summary.leaky)
+        summary.leaky.write(out / "predictions-leaky.csv")
     write_whole(out / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     write_whole(out / "tables.md", tables_md([summary]))
-    beside = False if summary.synthetic else None
-    confusion_figure(summary.predictions, out / "confusion", beside_article=beside)
-    reliability_figure(summary.predictions, out / "reliability", title=summary.name)
-    coverage_figure(summary.predictions, out / "coverage", title=summary.name)
-    return Evaluation(out, summary, metrics, left_out, resumed, seconds)
+    if figures:
+        beside = False if summary.synthetic else None
+        confusion_figure(summary.predictions, out / "confusion", beside_article=beside)
+        reliability_figure(summary.predictions, out / "reliability", title=summary.name)
+        coverage_figure(summary.predictions, out / "coverage", title=summary.name)
+    return result

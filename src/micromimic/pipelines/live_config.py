@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from micromimic.face.tracking import TrackingConfig
-from micromimic.models.learner import View
+from micromimic.models.samples import View
 from micromimic.motion.flow import FlowConfig
 from micromimic.motion.spotting.config import SpottingConfig
 from micromimic.motion.spotting.live import LiveTiming

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 
-from micromimic.datasets.manifest import read_manifest
 from micromimic.errors import InputError, ModelError, OutputError
 from micromimic.evaluation.metrics import uar, uf1
-from micromimic.evaluation.parallel import Workers
 from micromimic.evaluation.splits import check_learnable, grouped
 from micromimic.files import write_whole
-from micromimic.labels import EMOTIONS
-from micromimic.models.learner import FitOptions, Learner, Samples, View
+from micromimic.labels import LabelSet
+from micromimic.models.adapt import configure, fit_model, seeded
+from micromimic.models.base import ClipClassifier, EarlyStopping, FitRun, Init
+from micromimic.models.fitted_to import FittedTo
 from micromimic.models.onnx import open_model
 from micromimic.models.recognizers import RecognitionModel, VolumeModel
-from micromimic.models.registry import entry
-from micromimic.pipelines.experiment import cache_of, load
+from micromimic.models.registry import make_model, require_extra
+from micromimic.models.samples import Samples, View
+from micromimic.pipelines.experiment import cache_of, load, read_clips
 from micromimic.training.calibrate import calibrate
-from micromimic.training.extra import require_extra
+from micromimic.workers import Workers
 
 FOLDS: Final = 5
 """Groups of subjects; each is held out once to calibrate on."""
@@ -56,101 +58,127 @@ class Trained:
 
 
 def train(
-    manifest: Path,
+    manifest: str | Path,
     model: str,
-    out: Path,
-    options: FitOptions,
+    out: str | Path,
     *,
+    labels: str | LabelSet = "three",
+    init: Init = "default",
+    seed: int = 0,
+    epochs: int | None = None,
+    stop: EarlyStopping | None = None,
+    run: FitRun | None = None,
     workers: Workers | None = None,
-    cache: Path | None = None,
+    cache: str | Path | None = None,
 ) -> Trained:
     """Train one model on all clips of a manifest, calibrate it, and write it as ONNX.
 
     Temperature and the margin of doubt come from models trained without the subjects that they are
     asked about: five groups of subjects are held out in turn (one group only for networks on face
-    crops, which take long). The file then holds a model trained on everybody.
+    crops, which take long). The file then holds a model trained on everybody, and the digests of
+    the clips and the names of the people that it was fitted to.
 
     Args:
         manifest: CSV as in `datasets.manifest`.
-        model: a registered name.
+        model: a name, as `models.registry.make_model` takes it.
         out: the ONNX file.
-        options: of the fit; its checkpoint is kept beside ``out`` until the end.
+        labels: the scheme of labels.
+        init, seed, epochs, stop: what decides the outcome beside the clips.
+        run: how it is trained; its checkpoint is kept beside ``out`` until the end.
         workers: where clips are prepared.
         cache: prepared clips; None is ``<manifest's name>.prepared`` beside it.
 
     Raises:
         InputError: the manifest is wrong, or there is nothing to learn.
-        ModelError: the model is unknown, or the file would not say what the model says.
+        ModelError: the model is unknown or cannot be written as ONNX, or the file would not say
+            what the model says.
         OutputError: if the file cannot be written, or has the ending of its weights.
         MissingExtraError: without the ``train`` extra.
     """
     require_extra()
+    manifest, out, run = Path(manifest), Path(out), run or FitRun()
     beside, checkpoint = written_beside(out)
-    learner = entry(model).learner()
-    clips = read_manifest(manifest)
+    name, fresh = make_model(model)
+    if not isinstance(fresh, ClipClassifier):
+        raise ModelError(
+            f"expected a model that can be written as ONNX, got {name}, a "
+            f"{type(fresh).__name__}; keep it with joblib, or train one of micromimic models"
+        )
+    fresh = seeded(configure(fresh, name, init=init, epochs=epochs, stop=stop), seed)
+    clips, known = read_clips(manifest, labels)
     check_learnable([clip.who for clip in clips], [clip.label for clip in clips])
-    loaded = load(clips, learner, cache or cache_of(manifest), workers, options.report)
+    place = Path(cache) if cache else cache_of(manifest)
+    loaded = load(clips, fresh, place, workers, run.report, labels=known)
     samples = loaded.samples
     check_learnable(samples.subjects, samples.labels)
-    scores, rows = _held_out(learner, samples, options)
-    calibration = calibrate(scores, samples.targets[rows])
-    fitted = learner.fit(samples, replace(options, checkpoint=checkpoint))
+    started = fresh.started_from()
+    scores, rows = _held_out(fresh, name, samples, seed, run)
+    fitted = _fitted(clone(fresh), name, samples, replace(run, checkpoint=checkpoint))
+    places = np.searchsorted(fitted.classes_, samples.labels[rows])
+    calibration = calibrate(scores, places)
     people = len(set(samples.subjects.tolist()))
     databases = ", ".join(sorted(set(samples.datasets.tolist())))
+    fitted_to = None if started is None else (started | FittedTo.of(samples)).to_json()
     metadata = {
-        "name": model,
+        "name": name,
         "version": VERSION,
         "trained_on": f"{len(samples)} clips of {people} subjects ({databases}), "
-        f"init {_init_name(options)}, seed {options.seed}",
-        "classes": list(EMOTIONS),
-        "view": learner.view,
-        "encoder": learner.encoder,
+        f"init {init.name if isinstance(init, Path) else init}, seed {seed}",
+        "classes": fitted.classes_.tolist(),
+        "view": fitted.view,
+        "encoder": fitted.encoder,
         "temperature": calibration.temperature,
         "margin": calibration.margin,
-        "seed": options.seed,
+        "seed": seed,
+        "fitted_to": fitted_to,
     }
     content = fitted.to_onnx(metadata)
     some = samples.take(np.arange(min(8, len(samples))))
-    _check(open_model(content, out), some, fitted.scores(some.inputs), learner.view)
+    _check(open_model(content, out), some, fitted.scores(some.inputs), fitted.view)
     write_whole(out, content)
     weights = None
     if hasattr(fitted, "state"):
         weights = beside
-        write_whole(weights, fitted.state())
+        write_whole(weights, fitted.state(fitted_to))
     checkpoint.unlink(missing_ok=True)
-    truth = samples.labels[rows]
-    guess = np.asarray(EMOTIONS)[scores.argmax(1)]
+    guess = fitted.classes_[scores.argmax(1)]
     return Trained(
         path=out,
         weights=weights,
         clips=len(samples),
         subjects=people,
         checked=len(rows),
-        uf1=uf1(truth, guess),
-        uar=uar(truth, guess),
+        uf1=uf1(samples.labels[rows], guess),
+        uar=uar(samples.labels[rows], guess),
         left_out=loaded.left_out,
     )
 
 
+def _fitted(model: Any, name: str, samples: Samples, run: FitRun) -> Any:
+    return fit_model(model, name, samples.inputs, samples.labels, samples.subjects, run)
+
+
 def _held_out(
-    learner: Learner, samples: Samples, options: FitOptions
+    model: Any, name: str, samples: Samples, seed: int, run: FitRun
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Scores of clips by models that never saw their subjects, and the clips' row numbers."""
+    classes = np.unique(samples.labels)
     groups = min(FOLDS, len(set(samples.subjects.tolist())))
-    wanted = 1 if learner.view == "faces" else groups
+    wanted = 1 if model.view == "faces" else groups
     scores: list[NDArray[np.float64]] = []
     rows: list[NDArray[np.int64]] = []
-    aside = replace(options, checkpoint=None, log_dir=None, each_epoch=None)
-    for train, test in grouped(samples.subjects, groups, options.seed):
-        if len(rows) == wanted or len(np.unique(samples.targets[train])) < 2:
+    aside = replace(run, checkpoint=None, log_dir=None, each_epoch=None)
+    for train, test in grouped(samples.subjects, groups, seed):
+        # a model that lacks a class gives no score of it to calibrate by
+        if len(rows) == wanted or len(np.unique(samples.labels[train])) < len(classes):
             continue
-        fitted = learner.fit(samples.take(train), aside)
+        fitted = _fitted(clone(model), name, samples.take(train), aside)
         scores.append(fitted.scores(samples.inputs[test]))
         rows.append(test)
     if not rows:
         raise InputError(
-            "expected two classes among the subjects that are left when some are held out, got "
-            "one; add subjects"
+            "expected every class among the subjects that are left when some are held out, got "
+            "one that a single group has; add subjects"
         )
     return np.concatenate(scores), np.concatenate(rows)
 
@@ -189,7 +217,3 @@ def written_beside(out: Path) -> tuple[Path, Path]:
             f"--out {out.with_suffix('.onnx')}"
         )
     return weights, out.with_name(f".{out.name}.ckpt")
-
-
-def _init_name(options: FitOptions) -> str:
-    return options.init.name if isinstance(options.init, Path) else options.init

@@ -7,28 +7,24 @@ that are held out of the training part in turn. Nothing is drawn, so every seed 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from micromimic.errors import ModelError
-from micromimic.evaluation.folder import digest_of_file
 from micromimic.evaluation.splits import Split, grouped
-from micromimic.labels import EMOTIONS
 from micromimic.models.action_units import SHIPPED_UNITS
-from micromimic.models.ensemble import Evidence, FittedEnsemble, Machine, Synthetic, evidence_of
-from micromimic.models.learner import FitOptions, Init, Samples, View, expect_classes
-from micromimic.models.onnx import SHIPPED
+from micromimic.models.base import Array, ClipClassifier, FitRun, Init
+from micromimic.models.ensemble import Evidence, Machine, Synthetic, evidence_of
+from micromimic.models.fitted_to import FittedTo
+from micromimic.models.onnx import SHIPPED, load_model
 from micromimic.models.preprocess import center, mirror
-from micromimic.models.svm import RbfMachine
+from micromimic.models.svm import RbfMachine, spread_of
 from micromimic.training.calibrate import calibrate
-
-Array = NDArray[np.float64]
-_CLASSES: Final = len(EMOTIONS)
 
 
 @dataclass(frozen=True)
@@ -81,9 +77,15 @@ class Views:
     one: Evidence
     other: Evidence
 
+    @classmethod
+    def of(cls, maps: NDArray[np.generic], synthetic: Synthetic | None, classes: int) -> Views:
+        """Both views of (n, 3, 28, 28) raw maps."""
+        data = center(maps)
+        return cls(*(evidence_of(view, synthetic, classes) for view in (data, mirror(data))))
+
     def take(self, rows: NDArray[np.integer]) -> Views:
         """Some clips, in this order."""
-        return Views(_rows(self.one, rows), _rows(self.other, rows))
+        return Views(self.one.take(rows), self.other.take(rows))
 
     def stacked(self) -> Evidence:
         """All views, those of the mirror images last."""
@@ -95,67 +97,94 @@ class Views:
         return Evidence(motion, units, np.concatenate([one.start, other.start]))
 
     def scores(self, machine: Machine) -> Array:
-        """(n, 3), averaged over both."""
+        """(n, k), averaged over both."""
         return (machine.scores(self.one) + machine.scores(self.other)) / 2
 
 
-class FlowEnsemble:
-    """Kernel machine and synthetic networks, as a `models.learner.Learner`.
-
-    ``init`` is the file of the class network, a flow-capsnet: ``default`` the shipped one; ``none``
-    leaves both networks out, so that nothing but the clips given decides. There are no epochs.
+class FlowEnsemble(ClipClassifier):
+    """Kernel machine and synthetic networks. There are no epochs.
 
     Args:
-        recipe: constants.
+        init: the file of the class network, a flow-capsnet: ``default`` the shipped one; ``none``
+            leaves both networks out, so that nothing but the clips given decides.
+        recipe: constants; None takes `EnsembleRecipe`'s.
 
     >>> FlowEnsemble().view
     'flow'
     """
 
-    view: View = "flow"
-    temperature: float = 1.0
-    encoder: str | None = None
+    def __init__(self, *, init: Init = "default", recipe: EnsembleRecipe | None = None) -> None:
+        self.init = init
+        self.recipe = recipe
 
-    def __init__(self, recipe: EnsembleRecipe | None = None) -> None:
-        self.recipe = recipe or EnsembleRecipe()
-        self.settings: Mapping[str, object] = {
-            **asdict(self.recipe),
-            "mirrored": True,
-            "shipped": digest_of_file(SHIPPED),
-            "shipped_units": digest_of_file(SHIPPED_UNITS),
-        }
+    def warning(self, labels: Sequence[str]) -> str | None:
+        """That the class network is of no use for such labels, if so."""
+        files = self.starts_from()
+        if not files or set(labels) <= set(known := load_model(files[0]).labels):
+            return None
+        return (
+            f"expected labels that the class network knows ({', '.join(known)}), got "
+            f"{', '.join(labels)}: it is left out, the network of action units stays"
+        )
 
-    def encode(self, clip: NDArray[np.generic]) -> NDArray[np.float32]:
-        """The raw map itself, (3, 28, 28)."""
-        return np.asarray(clip, np.float32)
+    def starts_from(self) -> tuple[Path, ...]:
+        """The files of the class network and of the unit network.
 
-    def warning(self, init: Init) -> str | None:
-        """Nothing to say."""
-        return None
+        Raises:
+            ModelError: if ``init`` is ``download``.
+        """
+        if self.init == "none":
+            return ()
+        if self.init == "download":
+            raise ModelError(
+                "expected --init default, none or a file for flow-ensemble, got download; there is "
+                "nothing to download"
+            )
+        return SHIPPED if self.init == "default" else Path(self.init), SHIPPED_UNITS
 
-    def fit(self, samples: Samples, options: FitOptions) -> FittedEnsemble:
+    def started_from(self) -> FittedTo | None:
+        """What the file that it starts from was fitted to."""
+        files = self.starts_from()
+        return load_model(files[0]).about.fitted_to if files else FittedTo()
+
+    def fit(
+        self,
+        X: NDArray[np.generic],
+        y: ArrayLike,
+        groups: ArrayLike | None = None,
+        *,
+        run: FitRun | None = None,
+    ) -> Self:
         """Solve for the machine's weights, and measure how sharp its answers may be.
 
         Where the training part has one subject, so that nobody can be held out, sharpness is that
-        of the training clips themselves.
-
-        Raises:
-            InputError: if there are fewer than two classes.
-            ModelError: if ``options.init`` is no file of a flow model, or ``download``.
+        of the training clips themselves. See `models.base.ClipClassifier.fit`.
         """
-        expect_classes(samples)
-        synthetic = _synthetic(options.init)
-        data = center(samples.inputs)
-        views = Views(*(evidence_of(view, synthetic) for view in (data, mirror(data))))
-        splits = inner_splits(samples, self.recipe.inner_folds)
+        targets, people = self.begin(X, y, groups)
+        files, recipe = self.starts_from(), self.recipe or EnsembleRecipe()
+        self.synthetic_ = Synthetic(files[0], self.classes_.tolist()) if files else None
+        views = Views.of(X, self.synthetic_, len(self.classes_))
         said, asked = [], []
-        for train, test in splits:
-            machine = fit_machine(views.take(train), samples.targets[train], self.recipe)
+        for train, test in inner_splits(people, targets, recipe.inner_folds):
+            machine = fit_machine(views.take(train), targets[train], recipe)
             said.append(views.take(test).scores(machine))
-            asked.append(samples.targets[test])
+            asked.append(targets[test])
         temperature = calibrate(np.concatenate(said), np.concatenate(asked)).temperature
-        machine = fit_machine(views, samples.targets, self.recipe)
-        return FittedEnsemble(machine, synthetic, 1 / temperature)
+        self.machine_ = fit_machine(views, targets, recipe)
+        self.sharpness_ = 1 / temperature
+        return self
+
+    def scores(self, X: NDArray[np.generic]) -> Array:
+        """(n, k) of (n, 3, 28, 28) raw maps, averaged over each map and its mirror image."""
+        views = Views.of(X, self.synthetic_, len(self.classes_))
+        said = [self.machine_.scores(view) for view in (views.one, views.other)]
+        return self.sharpness_ * np.asarray(said[0] + said[1]) / 2
+
+    def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
+        """One graph of machine and networks, which `models.onnx.load_model` opens."""
+        from micromimic.models.ensemble_onnx import build_onnx  # noqa: PLC0415 - needs onnx
+
+        return build_onnx(self.machine_, self.synthetic_, self.sharpness_, metadata)
 
 
 def fit_machine(views: Views, targets: NDArray[np.int64], recipe: EnsembleRecipe) -> Machine:
@@ -171,19 +200,20 @@ def fit_machine(views: Views, targets: NDArray[np.int64], recipe: EnsembleRecipe
     """
     seen = views.stacked()
     both = np.tile(targets, 2)
-    counts = np.bincount(both, minlength=_CLASSES)
-    noise = recipe.ridge * _CLASSES * counts[both] / len(both)
-    motion = _untrained(seen.motion, recipe.motion)
+    classes = seen.start.shape[1]
+    counts = np.bincount(both, minlength=classes)
+    noise = recipe.ridge * classes * counts[both] / len(both)
+    motion = _untrained(seen.motion, recipe.motion, classes)
     kernel, share = motion.kernel(seen.motion), 1.0
     units = spread = None
     if seen.units is not None:
         spread = seen.units.std(0)
         spread[spread == 0] = 1.0
         scaled = seen.units / spread
-        units = _untrained(scaled, recipe.units)
+        units = _untrained(scaled, recipe.units, classes)
         kernel, share = (kernel + units.kernel(scaled)) / 2, 0.5
     lead = recipe.lead_of(len(targets))
-    wanted = np.eye(_CLASSES)[both] - 1 / _CLASSES - lead * seen.start
+    wanted = np.eye(classes)[both] - 1 / classes - lead * seen.start
     weights = np.asarray(share * np.linalg.solve(kernel + np.diag(noise), wanted), np.float64)
     return Machine(
         replace(motion, weights=weights),
@@ -193,45 +223,26 @@ def fit_machine(views: Views, targets: NDArray[np.int64], recipe: EnsembleRecipe
     )
 
 
-def inner_splits(samples: Samples, folds: int) -> list[Split]:
+def inner_splits(people: NDArray[np.str_], targets: NDArray[np.int64], folds: int) -> list[Split]:
     """Subjects of a training part held out in turn, wherever two classes are left to train on.
 
     Args:
-        samples: the training part.
+        people, targets: (n,) of the training part.
         folds: groups of subjects, fewer where there are fewer subjects.
 
     Returns:
         Rows to train on, rows to ask about; the training part itself for both where nobody can be
         held out.
     """
-    count = min(folds, len(set(samples.subjects.tolist())))
-    splits = list(grouped(samples.subjects, count)) if count > 1 else []
-    usable = [(a, b) for a, b in splits if len(np.unique(samples.targets[a])) > 1]
-    everyone = np.arange(len(samples), dtype=np.int64)
+    count = min(folds, len(np.unique(people)))
+    splits = list(grouped(people, count)) if count > 1 else []
+    usable = [(a, b) for a, b in splits if len(np.unique(targets[a])) > 1]
+    everyone = np.arange(len(targets), dtype=np.int64)
     return usable or [(everyone, everyone)]
 
 
-def _untrained(rows: NDArray[np.generic], narrowness: float) -> RbfMachine:
+def _untrained(rows: NDArray[np.generic], narrowness: float, classes: int) -> RbfMachine:
     """A machine on these rows that says nothing yet."""
-    spread = float(np.asarray(rows, np.float64).var(0).sum()) or 1.0
+    gamma = narrowness / spread_of(np.asarray(rows, np.float64))
     support = np.asarray(rows, np.float32)
-    return RbfMachine(
-        support, narrowness / spread, np.zeros((len(rows), _CLASSES)), np.zeros(_CLASSES)
-    )
-
-
-def _rows(seen: Evidence, rows: NDArray[np.integer]) -> Evidence:
-    units = None if seen.units is None else seen.units[rows]
-    return Evidence(seen.motion[rows], units, seen.start[rows])
-
-
-def _synthetic(init: Init) -> Synthetic | None:
-    """The networks beside the machine; None where they are left out."""
-    if init == "none":
-        return None
-    if init == "download":
-        raise ModelError(
-            "expected --init default, none or a file for flow-ensemble, got download; there is "
-            "nothing to download"
-        )
-    return Synthetic(SHIPPED if init == "default" else Path(init))
+    return RbfMachine(support, gamma, np.zeros((len(rows), classes)), np.zeros(classes))

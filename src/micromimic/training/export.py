@@ -13,14 +13,13 @@ import numpy as np
 import onnx
 
 from micromimic.canonical import UNITS
-from micromimic.labels import EMOTIONS
 from micromimic.models.balance import FLOOR, RATIOS, SIZE, difference_matrix, smoothing_matrix
 from micromimic.models.flow_capsnet import CLASS_SIZE, GRID, PRIMARY_SIZE, FlowCapsNet
 from micromimic.models.graph import TINY, Graph, finish
 
 
 def _votes(graph: Graph, network: FlowCapsNet) -> tuple[str, int]:
-    """Convolutions, primary capsules and transforms: (B, n_in, 3, 16), and n_in."""
+    """Convolutions, primary capsules and transforms: (B, n_in, k, 16), and n_in."""
     weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
     # batch normalisation is a fixed affine map once trained: fold it into the convolution
     scale = weights["norm.weight"] / np.sqrt(weights["norm.running_var"] + network.norm.eps)
@@ -47,7 +46,7 @@ def _votes(graph: Graph, network: FlowCapsNet) -> tuple[str, int]:
     capsules = graph.step("Transpose", capsules, perm=[1, 0, 2])
     votes = graph.step("MatMul", capsules, graph.constant(weights["transform"]))
     votes = graph.step("Transpose", votes, perm=[1, 0, 2])
-    return graph.shape(votes, -1, types * places, len(EMOTIONS), CLASS_SIZE), types * places
+    return graph.shape(votes, -1, types * places, network.classes, CLASS_SIZE), types * places
 
 
 def balance(graph: Graph, maps: str) -> str:
@@ -97,9 +96,10 @@ def balance(graph: Graph, maps: str) -> str:
     return graph.step("Mul", flow, gain)
 
 
-def route(graph: Graph, votes: str, inputs: int, iterations: int) -> tuple[str, str]:
-    """Class capsules (B, 3, 16) and coupling (B, n_in, 3)."""
-    classes = len(EMOTIONS)
+def route(
+    graph: Graph, votes: str, inputs: int, iterations: int, classes: int = 3
+) -> tuple[str, str]:
+    """Class capsules (B, k, 16) and coupling (B, n_in, k)."""
     # before anything agrees, the coupling is even
     coupling = graph.constant(np.full((1, inputs, classes), 1 / classes, np.float32))
     logits = ""
@@ -122,13 +122,13 @@ def build_onnx(network: FlowCapsNet, metadata: Mapping[str, object]) -> onnx.Mod
         metadata: what `models.onnx` reads: name, version, trained_on, temperature, margin.
 
     Returns:
-        A checked model: input ``maps`` (n, 3, 28, 28) centred; outputs ``lengths`` (n, 3) and
-        ``votes`` (n, 3, 7, 7), as `flow_capsnet.WithVotes` gives them.
+        A checked model: input ``maps`` (n, 3, 28, 28) centred; outputs ``lengths`` (n, k) and
+        ``votes`` (n, k, 7, 7), as `flow_capsnet.WithVotes` gives them.
     """
     graph = Graph()
-    classes, types = len(EMOTIONS), network.capsule_types
+    classes, types = network.classes, network.capsule_types
     votes, inputs = _votes(graph, network)
-    upper, coupling = route(graph, votes, inputs, network.iterations)
+    upper, coupling = route(graph, votes, inputs, network.iterations, classes)
     square = graph.sum(graph.step("Mul", upper, upper), 2)
     lengths = graph.step("Sqrt", graph.step("Add", square, graph.number(TINY)), name="lengths")
     norm = graph.step("Add", graph.expand(lengths, 2), graph.number(1e-9))

@@ -1,20 +1,5 @@
-"""Whether what training needs is installed."""
+"""Names of before issue 14."""  # until issue 14 is whole
 
-from __future__ import annotations
+from micromimic.models.registry import require_extra
 
-from importlib.util import find_spec
-
-from micromimic.errors import MissingExtraError
-
-
-def require_extra() -> None:
-    """Check that what training needs is installed.
-
-    Raises:
-        MissingExtraError: if a package of the ``train`` extra is missing.
-    """
-    for package in ("torch", "torchvision", "onnx", "sklearn", "matplotlib"):
-        if find_spec(package) is None:
-            raise MissingExtraError(
-                f"expected the package {package}, got none; pip install 'micromimic[train]'"
-            )
+__all__ = ["require_extra"]

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Final, cast
+from pathlib import Path
+from typing import Final, Self, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from micromimic.errors import ModelError, RandomWeightsWarning
-from micromimic.evaluation.metrics import uf1
-from micromimic.evaluation.splits import hold_out_subjects
+from micromimic.errors import ModelError
 from micromimic.face.crops import FACE_SIDE
-from micromimic.labels import EMOTIONS
+from micromimic.models.base import Array, ClipClassifier, EarlyStopping, FitRun, Init
 from micromimic.models.capsnet import CapsNet
 from micromimic.models.capsules import margin_loss
 from micromimic.models.cnn import CnnName, FaceCnn
-from micromimic.models.learner import FitOptions, Init, Samples, View, expect_classes
+from micromimic.models.fitted_to import FittedTo
+from micromimic.models.samples import View, digest_of
 from micromimic.models.stems import Backbone, make_stem
 from micromimic.training.augment import FaceAugment, augment_faces, unit_range
 from micromimic.training.config import Recipe
 from micromimic.training.device import Hardware, Precision, choose_hardware
 from micromimic.training.imagenet import (
     Start,
+    local_file,
     missing_weights,
     pack_state,
     starting_weights,
+    state_fitted_to,
 )
-from micromimic.training.loop import run_epochs
+from micromimic.training.loop import held_out, options_of, run_epochs, stopping_score
 from micromimic.training.sampling import balanced_rows, derive_seed, split_batches
 from micromimic.training.threads import threads
 from micromimic.training.workers import ahead
@@ -51,22 +52,33 @@ _SCORED_AT_ONCE: Final = 32
 
 @dataclass(frozen=True)
 class FaceSettings:
-    """How a network is fitted to face crops; the defaults are the article's.
+    """How a network is fitted to face crops; docs/article.md says where the defaults differ from
+    the article.
 
     Args:
         recipe: optimiser and schedule.
         augment: how much the crops vary.
+        mirrored: asked about a clip, average the apex and its mirror image; else the apex alone.
+        plain: of `capsnet.CapsNet`: its initial weights.
         precision, workers: None take what suits the device (`device.choose_hardware`).
     """
 
     recipe: Recipe = field(default_factory=Recipe)
     augment: FaceAugment = field(default_factory=FaceAugment)
+    mirrored: bool = True
+    plain: bool = False
     precision: Precision | None = None
     workers: int | None = None
 
 
-class FaceLearner:
-    """A network on face crops, as a `models.learner.Learner`.
+ARTICLE: Final = FaceSettings(
+    Recipe(batch=32), FaceAugment(zoom=15 / 14, resized=True), mirrored=False, plain=True
+)
+"""The article's way; where it is silent (batch, sizes, initial weights), its published code's."""
+
+
+class FaceNet(ClipClassifier):
+    """A network on face crops.
 
     The apex and its neighbours are training examples of their own; an epoch draws as many as there
     are, the classes in equal parts. Asked about a clip, the network sees the apex only, and its
@@ -74,117 +86,202 @@ class FaceLearner:
 
     Args:
         architecture: one of `BACKBONES`.
-        settings: how it is fitted; None is the article's way.
-
-    Raises:
-        ModelError: if the architecture is unknown.
-
-    >>> FaceLearner("capsnet-resnet18").settings["learning_rate"]
-    0.0001
+        init: where weights start (`imagenet.starting_weights`).
+        epochs: passes; None takes the recipe's.
+        stop: early stopping by groups of the training part; None trains all epochs.
+        settings: how it is fitted; None is `FaceSettings`' defaults, `ARTICLE` the article's way.
+        random_state: of initial weights, order and augmentation; None is 0.
     """
 
     view: View = "faces"
-    encoder: str | None = None
+    network_: nn.Module
 
-    def __init__(self, architecture: str, settings: FaceSettings | None = None) -> None:
-        if architecture not in BACKBONES:
-            raise ModelError(f"expected one of {', '.join(BACKBONES)}, got {architecture!r}")
+    def __init__(
+        self,
+        architecture: str = "capsnet-resnet18",
+        *,
+        init: Init = "default",
+        epochs: int | None = None,
+        stop: EarlyStopping | None = None,
+        settings: FaceSettings | None = None,
+        random_state: int | None = None,
+    ) -> None:
         self.architecture = architecture
-        self.chosen = settings or FaceSettings()
-        self.backbone = BACKBONES[architecture]
-        capsules = architecture.startswith("capsnet-")
-        self.loss: Callable[[Tensor, Tensor], Tensor] = margin_loss if capsules else cross_entropy
-        # capsule lengths lie within 0..1, logits do not
-        self.temperature = 0.2 if capsules else 1.0
-        self.settings: Mapping[str, object] = {
-            "architecture": architecture,
-            "loss": "margin" if capsules else "cross-entropy",
-            **asdict(self.chosen.recipe),
-            **asdict(self.chosen.augment),
-        }
+        self.init = init
+        self.epochs = epochs
+        self.stop = stop
+        self.settings = settings
+        self.random_state = random_state
+
+    @property
+    def capsules(self) -> bool:
+        """Whether classes are capsules, whose lengths lie within 0..1."""
+        return self.architecture.startswith("capsnet-")
+
+    @property
+    def temperature(self) -> float:  # type: ignore[override]
+        """Of lengths or of logits."""
+        return 0.2 if self.capsules else 1.0
+
+    @property
+    def backbone(self) -> Backbone:
+        """The ImageNet network inside.
+
+        Raises:
+            ModelError: if the architecture is unknown.
+        """
+        if self.architecture not in BACKBONES:
+            raise ModelError(f"expected one of {', '.join(BACKBONES)}, got {self.architecture!r}")
+        return BACKBONES[self.architecture]
+
+    def as_article(self) -> Self:
+        """With the settings of `ARTICLE`."""
+        return cast(Self, self.set_params(settings=ARTICLE))
 
     def encode(self, clip: NDArray[np.generic]) -> NDArray[np.uint8]:
         """The crops themselves, (k, 224, 224, 3)."""
         return np.asarray(clip, np.uint8)
 
-    def warning(self, init: Init) -> str | None:
-        """What a runner should say once before training with ``init``, if anything."""
-        return missing_weights(self.backbone, init)
+    def warning(self, labels: Sequence[str]) -> str | None:
+        """That ImageNet weights are wanted and not there, if so."""
+        return missing_weights(self.backbone, self.init)
 
-    def fit(self, samples: Samples, options: FitOptions) -> FittedFaces:
-        """Train; see `models.learner.Learner.fit`.
+    def starts_from(self) -> tuple[Path, ...]:
+        """The file of weights, if there is one."""
+        if self.init == "default":
+            file = local_file(self.backbone)
+            return () if file is None else (file,)
+        return () if self.init in ("none", "download") else (Path(self.init),)
 
-        Raises:
-            InputError: if there is one class only.
-            ModelError: if ``options.init``, ``device`` or ``checkpoint`` do not fit.
+    def started_from(self) -> FittedTo | None:
+        """What the state file that it starts from was fitted to; ImageNet is nobody's face."""
+        return state_fitted_to(self.init) if isinstance(self.init, Path) else FittedTo()
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The margin loss of capsules, the cross-entropy of logits."""
+        return (margin_loss if self.capsules else cross_entropy)(outputs, targets)
+
+    def fit(
+        self,
+        X: NDArray[np.generic],
+        y: ArrayLike,
+        groups: ArrayLike | None = None,
+        *,
+        run: FitRun | None = None,
+    ) -> Self:
+        """Train; see `models.base.ClipClassifier.fit`.
+
+        Args:
+            X: (n, k, 224, 224, 3) uint8, the apex first.
+            y, groups, run: as there.
         """
-        with threads(options.threads):
-            return self._fit(samples, options)
+        targets, people = self.begin(X, y, groups)
+        faces, run = np.asarray(X), run or FitRun()
+        if faces.ndim != 5:
+            raise ValueError(f"faces must be (n, k, height, width, 3), got {faces.shape}")
+        _check_faces(faces[:, 0])
+        with threads(run.threads):
+            self._fit(cast(NDArray[np.uint8], faces), targets, people, run)
+        return self
 
-    def _fit(self, samples: Samples, options: FitOptions) -> FittedFaces:
-        _check(samples)
-        hardware = choose_hardware(options.device, self.chosen.precision, self.chosen.workers)
-        held: Samples | None = None
-        if options.stop is not None:
-            train, rest = hold_out_subjects(
-                samples.subjects, samples.targets, options.stop.share, options.seed
-            )
-            held, samples = samples.take(rest), samples.take(train)
-        network, source = self._network(options, hardware)
-        recipe = self.chosen.recipe
-        optimizer = torch.optim.Adam(
-            network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    def _fit(
+        self,
+        faces: NDArray[np.uint8],
+        targets: NDArray[np.int64],
+        people: NDArray[np.str_],
+        run: FitRun,
+    ) -> None:
+        chosen, options = self.settings or FaceSettings(), options_of(self, run)
+        recipe = chosen.recipe
+        hardware = choose_hardware(run.device, chosen.precision, chosen.workers)
+        train, held = held_out(people, targets, options)
+        start = starting_weights(self.backbone, self.architecture, self.init)
+        network = build_network(
+            self.architecture, start, options.seed, len(self.classes_), plain=chosen.plain
         )
-        examples = FaceBatches(samples, options.seed, self.chosen, hardware)
-
-        def validation(now: nn.Module) -> float:
-            assert held is not None
-            said = self._fitted(now).scores(held.inputs).argmax(1)
-            return uf1(held.labels, np.asarray(EMOTIONS)[said])
-
+        self.network_ = network.to(hardware.device)
+        if hardware.device.type == "cuda":
+            # the order that tensor cores want
+            self.network_ = self.network_.to(memory_format=torch.channels_last)
+        optimizer = torch.optim.Adam(
+            self.network_.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        examples = FaceBatches(faces[train], targets[train], options.seed, chosen, hardware)
         run_epochs(
-            network,
+            self.network_,
             optimizer,
             epochs=recipe.epochs if options.epochs is None else options.epochs,
             batches=examples.batches,
             loss=self.loss,
             options=options,
-            fitted=self._fitted,
+            fitted=lambda now: self,
             settings={
-                **self.settings,
-                "weights": source,
-                "data": samples.digest() if options.checkpoint else "",
+                "architecture": self.architecture,
+                **asdict(recipe),
+                **asdict(chosen.augment),
+                "plain": chosen.plain,
+                "weights": start.source,
+                "data": digest_of(faces[train], targets[train]) if run.checkpoint else "",
             },
             epoch_schedule=torch.optim.lr_scheduler.ExponentialLR(optimizer, recipe.decay),
-            validation=None if held is None else validation,
+            validation=None if held is None else stopping_score(self, faces[held], targets[held]),
             precision=hardware.precision,
             steps=examples.steps,
         )
-        return self._fitted(network)
 
-    def _network(self, options: FitOptions, hardware: Hardware) -> tuple[nn.Module, str]:
-        """The network at its start, and where its weights are from."""
-        text = self.warning(options.init)
-        if text is not None:
-            warnings.warn(text, RandomWeightsWarning, stacklevel=3)
-        start = starting_weights(self.backbone, self.architecture, options.init)
-        network = build_network(self.architecture, start, options.seed).to(hardware.device)
-        if hardware.device.type == "cuda":
-            # the order that tensor cores want
-            network = network.to(memory_format=torch.channels_last)
-        return network, start.source
+    def scores(self, X: NDArray[np.generic]) -> Array:
+        """(n, k) capsule lengths or logits, ``mirrored`` averaged over apex and mirror image.
 
-    def _fitted(self, network: nn.Module) -> FittedFaces:
-        return FittedFaces(self.architecture, network)
+        Args:
+            X: (n, k, 224, 224, 3) uint8, the apex first, or (n, 224, 224, 3), the apex.
+        """
+        mirrored = (self.settings or FaceSettings()).mirrored
+        return face_scores(self.network_, X, len(self.classes_), mirrored=mirrored)
+
+    def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
+        """An ONNX file that `models.onnx.load_model` opens, checked against torch.
+
+        Raises:
+            ModelError: if its scores differ from torch's.
+        """
+        from micromimic.training.torch_onnx import export_network  # noqa: PLC0415 - slow to import
+
+        return export_network(self.network_, "faces", metadata)
+
+    def state(self, fitted_to: Mapping[str, object] | None = None) -> bytes:
+        """A state file: ``--init FILE`` goes on from it."""
+        return pack_state(self.architecture, self.network_.state_dict(), fitted_to)
 
 
-def build_network(architecture: str, start: Start, seed: int) -> nn.Module:
+def face_scores(
+    network: nn.Module, faces: NDArray[np.generic], classes: int, *, mirrored: bool = True
+) -> Array:
+    """(n, classes) outputs for each apex, ``mirrored`` averaged over it and its mirror image."""
+    data = np.asarray(faces)
+    apexes = data[:, 0] if data.ndim == 5 else data
+    _check_faces(apexes)
+    device = next(network.parameters()).device
+    found = [np.empty((0, classes))]
+    with torch.inference_mode():
+        for start in range(0, len(apexes), _SCORED_AT_ONCE):
+            part = np.array(apexes[start : start + _SCORED_AT_ONCE])
+            views = unit_range(_channels_first(part).to(device))
+            said = (network(views) + network(views.flip(3))) / 2 if mirrored else network(views)
+            found.append(said.double().cpu().numpy())
+    return np.concatenate(found)
+
+
+def build_network(
+    architecture: str, start: Start, seed: int, classes: int = 3, *, plain: bool = False
+) -> nn.Module:
     """The network at its start, on the CPU; torch's global generator is left as it was.
 
     Args:
         architecture: one of `BACKBONES`.
         start: given weights.
         seed: decides those that are not given.
+        classes: how many; of a state file with others the last layer starts at random.
+        plain: of `CapsNet`; networks without capsules start as torch has them anyway.
 
     Raises:
         ModelError: if the given weights do not fit.
@@ -195,11 +292,12 @@ def build_network(architecture: str, start: Start, seed: int) -> nn.Module:
         try:
             network: nn.Module
             if architecture.startswith("capsnet-"):
-                network = CapsNet(make_stem(backbone, start.imagenet))
+                stem = make_stem(backbone, start.imagenet)
+                network = CapsNet(stem, classes=classes, plain=plain)
             else:
-                network = FaceCnn(cast(CnnName, backbone), start.imagenet)
+                network = FaceCnn(cast(CnnName, backbone), start.imagenet, classes)
             if start.network is not None:
-                network.load_state_dict(start.network, strict=True)
+                network.load_state_dict(_without_head(start.network, network), strict=True)
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:120]
             raise ModelError(
@@ -208,50 +306,16 @@ def build_network(architecture: str, start: Start, seed: int) -> nn.Module:
     return network
 
 
-class FittedFaces:
-    """A trained network on face crops, as a `models.learner.Fitted`.
-
-    Args:
-        architecture: its name.
-        network: in evaluation mode.
-    """
-
-    def __init__(self, architecture: str, network: nn.Module) -> None:
-        self.architecture = architecture
-        self.network = network
-
-    def scores(self, inputs: NDArray[np.generic]) -> NDArray[np.float64]:
-        """(n, 3) capsule lengths or logits, averaged over each apex and its mirror image.
-
-        Args:
-            inputs: (n, k, 224, 224, 3) uint8, the apex first, or (n, 224, 224, 3), the apex.
-        """
-        faces = np.asarray(inputs)
-        apexes = faces[:, 0] if faces.ndim == 5 else faces
-        _check_faces(apexes)
-        device = next(self.network.parameters()).device
-        found = [np.empty((0, len(EMOTIONS)))]
-        with torch.inference_mode():
-            for start in range(0, len(apexes), _SCORED_AT_ONCE):
-                part = np.array(apexes[start : start + _SCORED_AT_ONCE])
-                views = unit_range(_channels_first(part).to(device))
-                both = self.network(views) + self.network(views.flip(3))
-                found.append(both.double().cpu().numpy() / 2)
-        return np.concatenate(found)
-
-    def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
-        """An ONNX file that `models.onnx.load_model` opens, checked against torch.
-
-        Raises:
-            ModelError: if its scores differ from torch's.
-        """
-        from micromimic.training.torch_onnx import export_network  # noqa: PLC0415 - slow to import
-
-        return export_network(self.network, "faces", metadata)
-
-    def state(self) -> bytes:
-        """A state file: ``--init FILE`` goes on from it."""
-        return pack_state(self.architecture, self.network.state_dict())
+def _without_head(given: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Given weights; those of a last layer for another number of classes are the network's own."""
+    own = network.state_dict()
+    heads = {"transform", "backbone.fc.weight", "backbone.fc.bias"}
+    heads |= {"backbone.classifier.6.weight", "backbone.classifier.6.bias"}
+    return {
+        name: own[name] if name in heads and name in own and own[name].shape != value.shape
+        else value
+        for name, value in given.items()
+    }  # fmt: skip
 
 
 class FaceBatches:
@@ -259,14 +323,15 @@ class FaceBatches:
 
     def __init__(
         self,
-        samples: Samples,
+        faces: NDArray[np.uint8],
+        targets: NDArray[np.int64],
         seed: int,
         settings: FaceSettings,
         hardware: Hardware,
     ) -> None:
-        self.pixels = cast(NDArray[np.uint8], samples.inputs)
+        self.pixels = faces
         self.frames = self.pixels.shape[1]
-        self.targets = np.repeat(samples.targets, self.frames)
+        self.targets = np.repeat(targets, self.frames)
         self.seed = seed
         self.settings = settings
         self.hardware = hardware
@@ -295,13 +360,6 @@ class FaceBatches:
 
 def _channels_first(faces: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(faces).permute(0, 3, 1, 2)
-
-
-def _check(samples: Samples) -> None:
-    expect_classes(samples)
-    if samples.inputs.ndim != 5:
-        raise ValueError(f"faces must be (n, k, height, width, 3), got {samples.inputs.shape}")
-    _check_faces(samples.inputs[:, 0])
 
 
 def _check_faces(faces: NDArray[np.generic]) -> None:

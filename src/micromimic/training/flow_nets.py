@@ -7,34 +7,33 @@ is kept: nothing is selected.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from micromimic.errors import ModelError
-from micromimic.evaluation.metrics import uf1
-from micromimic.evaluation.splits import hold_out_subjects
-from micromimic.labels import EMOTIONS
+from micromimic.models.base import Array, ClipClassifier, EarlyStopping, FitRun, Init
 from micromimic.models.capsules import margin_loss
+from micromimic.models.fitted_to import FittedTo
 from micromimic.models.flow_capsnet import FlowCapsNet
 from micromimic.models.flow_cnn import FlowCnn
-from micromimic.models.learner import FitOptions, Init, Samples, View, expect_classes
-from micromimic.models.onnx import SHIPPED
+from micromimic.models.onnx import SHIPPED, load_model
 from micromimic.models.preprocess import center, mirror
+from micromimic.models.samples import digest_of
 from micromimic.training.augment import augment_maps
 from micromimic.training.export import build_onnx
 from micromimic.training.flow_weights import read_flow_capsnet
-from micromimic.training.loop import run_epochs
+from micromimic.training.loop import held_out, options_of, run_epochs, stopping_score
 from micromimic.training.sampling import balanced_rows, derive_seed, split_batches
 from micromimic.training.threads import threads
 
-NETWORKS: Final[Mapping[str, Callable[[], nn.Module]]] = {
+NETWORKS: Final[Mapping[str, Callable[..., nn.Module]]] = {
     "flow-capsnet": FlowCapsNet,
     "flow-cnn": FlowCnn,
 }
@@ -65,71 +64,126 @@ class FlowRecipe:
     shift: float = 1.5
 
 
-class FlowLearner:
-    """A network on flow maps, as a `models.learner.Learner`.
+class FlowNet(ClipClassifier):
+    """A network on flow maps.
 
     Args:
         architecture: ``flow-capsnet`` or ``flow-cnn``.
-        recipe: how it is fitted.
+        init: where weights start. ``default`` of a flow-capsnet is the shipped file, of which a
+            body with another head is left where the labels are others.
+        epochs: passes; None takes the recipe's.
+        stop: early stopping by groups of the training part; None trains all epochs.
+        recipe: how it is fitted; None takes `FlowRecipe`'s.
+        random_state: of initial weights, order and augmentation; None is 0.
 
-    >>> FlowLearner("flow-capsnet").view
+    >>> FlowNet("flow-capsnet").view
     'flow'
     """
 
-    view: View = "flow"
-    encoder: str | None = None
+    network_: nn.Module
 
-    def __init__(self, architecture: str, recipe: FlowRecipe | None = None) -> None:
-        if architecture not in NETWORKS:
-            raise ModelError(f"expected one of {', '.join(NETWORKS)}, got {architecture!r}")
+    def __init__(
+        self,
+        architecture: str = "flow-capsnet",
+        *,
+        init: Init = "default",
+        epochs: int | None = None,
+        stop: EarlyStopping | None = None,
+        recipe: FlowRecipe | None = None,
+        random_state: int | None = None,
+    ) -> None:
         self.architecture = architecture
-        self.recipe = recipe or FlowRecipe()
-        self.capsules = architecture == "flow-capsnet"
-        # capsule lengths lie within 0..1, logits do not
-        self.temperature = 0.2 if self.capsules else 1.0
-        self.settings: Mapping[str, object] = {
-            "architecture": architecture,
-            **asdict(self.recipe),
-        }
+        self.init = init
+        self.epochs = epochs
+        self.stop = stop
+        self.recipe = recipe
+        self.random_state = random_state
 
-    def encode(self, clip: NDArray[np.generic]) -> NDArray[np.float32]:
-        """The raw map itself, (3, 28, 28)."""
-        return np.asarray(clip, np.float32)
+    @property
+    def capsules(self) -> bool:
+        """Whether classes are capsules, whose lengths lie within 0..1."""
+        return self.architecture == "flow-capsnet"
 
-    def warning(self, init: Init) -> str | None:
-        """Nothing to say."""
-        return None
+    @property
+    def temperature(self) -> float:  # type: ignore[override]
+        """Of lengths or of logits."""
+        return 0.2 if self.capsules else 1.0
 
-    def fit(self, samples: Samples, options: FitOptions) -> FittedFlow:
-        """Train; see `models.learner.Learner.fit`."""
-        with threads(1):
-            return self._fit(samples, options)
-
-    def _fit(self, samples: Samples, options: FitOptions) -> FittedFlow:
-        expect_classes(samples)
-        held: Samples | None = None
-        if options.stop is not None:
-            train, rest = hold_out_subjects(
-                samples.subjects, samples.targets, options.stop.share, options.seed
-            )
-            samples, held = samples.take(train), samples.take(rest)
-        inputs = torch.from_numpy(center(samples.inputs))
-        targets = torch.from_numpy(samples.targets)
-        network, tuned = self._network(options, inputs)
-        recipe = self.recipe
-        rate = recipe.tuning_rate if tuned else recipe.learning_rate
-        epochs = options.epochs or recipe.epochs
-        steps = len(list(split_batches(np.arange(self._drawn(len(samples))), recipe.batch)))
-        optimizer = torch.optim.AdamW(
-            network.parameters(), lr=rate, weight_decay=recipe.weight_decay
+    def warning(self, labels: Sequence[str]) -> str | None:
+        """That its starting weights know other labels, if so."""
+        files = self.starts_from()
+        if not files or set(labels) <= set(known := load_model(files[0]).labels):
+            return None
+        return (
+            f"expected labels that the starting weights know ({', '.join(known)}), got "
+            f"{', '.join(labels)}: THE LAST LAYER STARTS AT RANDOM, the others as they are"
         )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, rate, total_steps=epochs * steps, pct_start=0.2
+
+    def starts_from(self) -> tuple[Path, ...]:
+        """The flow-capsnet that it starts from, if any.
+
+        Raises:
+            ModelError: if the architecture is unknown, or cannot start from what ``init`` says.
+        """
+        if self.architecture not in NETWORKS:
+            raise ModelError(f"expected one of {', '.join(NETWORKS)}, got {self.architecture!r}")
+        if self.init == "download":
+            raise ModelError(
+                f"expected --init default, none or a file for {self.architecture}, got download; "
+                "there is nothing to download"
+            )
+        if self.init not in ("default", "none") and not self.capsules:
+            raise ModelError(
+                f"expected --init default or none for {self.architecture}, got {self.init}; "
+                "only flow-capsnet starts from a file"
+            )
+        if self.init == "none" or not self.capsules:
+            return ()
+        return (SHIPPED if self.init == "default" else Path(self.init),)
+
+    def started_from(self) -> FittedTo | None:
+        """What the file that it starts from was fitted to."""
+        files = self.starts_from()
+        return load_model(files[0]).about.fitted_to if files else FittedTo()
+
+    def fit(
+        self,
+        X: NDArray[np.generic],
+        y: ArrayLike,
+        groups: ArrayLike | None = None,
+        *,
+        run: FitRun | None = None,
+    ) -> Self:
+        """Train; see `models.base.ClipClassifier.fit`."""
+        targets, people = self.begin(X, y, groups)
+        with threads(1):
+            self._fit(np.asarray(X), targets, people, run or FitRun())
+        return self
+
+    def _fit(
+        self,
+        X: NDArray[np.generic],
+        targets: NDArray[np.int64],
+        people: NDArray[np.str_],
+        run: FitRun,
+    ) -> None:
+        options = options_of(self, run)
+        train, held = held_out(people, targets, options)
+        inputs, wanted = torch.from_numpy(center(X[train])), torch.from_numpy(targets[train])
+        files = self.starts_from()
+        self.network_ = self._network(files, inputs, options.seed)
+        recipe = self.recipe or FlowRecipe()
+        rate = recipe.tuning_rate if files else recipe.learning_rate
+        drawn = -(-len(train) // recipe.batch) * recipe.batch  # whole batches
+        steps = len(list(split_batches(np.arange(drawn), recipe.batch)))
+        epochs = options.epochs or recipe.epochs
+        optimizer = torch.optim.AdamW(
+            self.network_.parameters(), lr=rate, weight_decay=recipe.weight_decay
         )
 
         def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
             generator = torch.Generator().manual_seed(derive_seed(options.seed, epoch, 1))
-            rows = balanced_rows(samples.targets, options.seed, epoch, self._drawn(len(samples)))
+            rows = balanced_rows(targets[train], options.seed, epoch, drawn)
             for piece in split_batches(rows, recipe.batch):
                 maps = augment_maps(
                     inputs[piece],
@@ -138,78 +192,48 @@ class FlowLearner:
                     scale=recipe.scale,
                     shift=recipe.shift,
                 )
-                yield maps, targets[piece]
-
-        def validation(now: nn.Module) -> float:
-            assert held is not None
-            said = FittedFlow(self, now).scores(held.inputs).argmax(1)
-            return uf1(held.labels, np.asarray(EMOTIONS)[said])
+                yield maps, wanted[piece]
 
         run_epochs(
-            network,
+            self.network_,
             optimizer,
             epochs=epochs,
             batches=batches,
             loss=margin_loss if self.capsules else nn.functional.cross_entropy,
             options=options,
-            fitted=lambda now: FittedFlow(self, now),
-            settings={**self.settings, "data": samples.digest()},
-            step_schedule=schedule,
-            validation=validation if held is not None else None,
+            fitted=lambda now: self,
+            settings={
+                "architecture": self.architecture,
+                **asdict(recipe),
+                "data": digest_of(X[train], targets[train], *self.classes_),
+            },
+            step_schedule=torch.optim.lr_scheduler.OneCycleLR(
+                optimizer, rate, total_steps=epochs * steps, pct_start=0.2
+            ),
+            validation=None if held is None else stopping_score(self, X[held], targets[held]),
             steps=steps,
         )
-        return FittedFlow(self, network)
 
-    def _drawn(self, count: int) -> int:
-        """Maps drawn an epoch: whole batches."""
-        return -(-count // self.recipe.batch) * self.recipe.batch
-
-    def _network(self, options: FitOptions, inputs: Tensor) -> tuple[nn.Module, bool]:
-        """The network at its start, and whether its weights were trained before."""
-        file: Path | None = options.init if isinstance(options.init, Path) else None
-        if options.init == "download":
-            raise ModelError(
-                f"expected --init default, none or a file for {self.architecture}, got download; "
-                "there is nothing to download"
-            )
-        if options.init == "default" and self.capsules:
-            file = SHIPPED
-        if file is not None:
-            if not self.capsules:
-                raise ModelError(
-                    f"expected --init default or none for {self.architecture}, got {file}; "
-                    "only flow-capsnet starts from a file"
-                )
-            return read_flow_capsnet(file, inputs), True
+    def _network(self, files: tuple[Path, ...], inputs: Tensor, seed: int) -> nn.Module:
+        """The network at its start; torch's global generator is left as it was."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(options.seed))
-            return NETWORKS[self.architecture](), False
+            torch.manual_seed(derive_seed(seed))
+            if files:
+                return read_flow_capsnet(files[0], inputs, self.classes_.tolist())
+            return NETWORKS[self.architecture](classes=len(self.classes_))
 
-
-class FittedFlow:
-    """A trained network on flow maps, as a `models.learner.Fitted`.
-
-    Args:
-        learner: what it was trained by.
-        network: in evaluation mode.
-    """
-
-    def __init__(self, learner: FlowLearner, network: nn.Module) -> None:
-        self.learner = learner
-        self.network = network
-
-    def scores(self, inputs: NDArray[np.generic]) -> NDArray[np.float64]:
-        """(n, 3) class lengths or logits of raw maps, averaged over each map and its mirror."""
-        data = center(inputs)
+    def scores(self, X: NDArray[np.generic]) -> Array:
+        """(n, k) lengths or logits of raw maps, averaged over each map and its mirror image."""
+        data = center(X)
         with threads(1), torch.no_grad():
-            parts = [self.network(torch.from_numpy(view)) for view in (data, mirror(data))]
+            parts = [self.network_(torch.from_numpy(view)) for view in (data, mirror(data))]
         return np.asarray((parts[0] + parts[1]).numpy() / 2, np.float64)
 
     def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
         """An ONNX file that `models.onnx.load_model` opens."""
-        if isinstance(self.network, FlowCapsNet):
-            model = build_onnx(self.network, metadata)
+        if isinstance(self.network_, FlowCapsNet):
+            model = build_onnx(self.network_, metadata)
             return bytes(model.SerializeToString(deterministic=True))
         from micromimic.training.torch_onnx import export_network  # noqa: PLC0415 - slow to import
 
-        return export_network(self.network, "flow", metadata)
+        return export_network(self.network_, "flow", metadata)

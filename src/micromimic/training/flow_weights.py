@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from micromimic.models.flow_capsnet import CLASS_SIZE, PRIMARY_SIZE, FlowCapsNet
 from micromimic.models.onnx import load_model
 
 
-def read_flow_capsnet(path: Path, maps: Tensor) -> FlowCapsNet:
+def read_flow_capsnet(
+    path: Path, maps: Tensor, classes: Sequence[str] | None = None
+) -> FlowCapsNet:
     """A network with the weights of an ONNX file.
 
     Batch normalisation was folded into the first convolution when the file was written. Here it is
@@ -25,6 +28,8 @@ def read_flow_capsnet(path: Path, maps: Tensor) -> FlowCapsNet:
     Args:
         path: written by `training.export.build_onnx`.
         maps: (n, 3, 28, 28) centred, of the training part.
+        classes: their capsules are taken, in this order; all start at random, from torch's global
+            generator, where the file does not know each. None takes the file's.
 
     Raises:
         ModelError: if the file is missing, or no flow-capsnet.
@@ -32,7 +37,8 @@ def read_flow_capsnet(path: Path, maps: Tensor) -> FlowCapsNet:
     import onnx  # noqa: PLC0415 - slow to import
     from onnx import numpy_helper  # noqa: PLC0415
 
-    load_model(path)  # its errors are the right ones
+    known = list(load_model(path).labels)  # its errors are the right ones
+    wanted = known if classes is None else list(classes)
     graph = onnx.load_model(path).graph
     constants = {c.name: numpy_helper.to_array(c) for c in graph.initializer}
     nodes: dict[str, list[Any]] = {}
@@ -45,14 +51,18 @@ def read_flow_capsnet(path: Path, maps: Tensor) -> FlowCapsNet:
         primary, primary_bias = (constants[name] for name in second.input[1:])
         transform = constants[product.input[1]]
         balanced = first.input[0] != "maps"
-        network = FlowCapsNet(len(conv), len(primary) // PRIMARY_SIZE, balanced=balanced)
+        types = len(primary) // PRIMARY_SIZE
+        network = FlowCapsNet(len(conv), types, balanced=balanced, classes=len(wanted))
         state = {
             "conv.weight": conv,
             "conv.bias": conv_bias,
             "primary.weight": primary,
             "primary.bias": primary_bias,
-            "transform": transform,
         }
+        if set(wanted) <= set(known):
+            heads = transform.reshape(*transform.shape[:2], len(known), CLASS_SIZE)
+            heads = heads[:, :, [known.index(name) for name in wanted]]
+            state["transform"] = heads.reshape(*transform.shape[:2], -1)
         own = network.state_dict()
         own |= {name: torch.from_numpy(np.array(value)) for name, value in state.items()}
         network.load_state_dict(own)

@@ -16,7 +16,8 @@ from torch import Tensor
 from torchvision.models import get_model_weights
 
 from micromimic.errors import ModelError
-from micromimic.models.learner import Init
+from micromimic.models.base import Init
+from micromimic.models.fitted_to import FittedTo
 from micromimic.models.stems import Backbone
 from micromimic.training.checkpoint import UNREADABLE
 
@@ -101,17 +102,35 @@ def local_file(backbone: Backbone) -> Path | None:
     return file
 
 
-def pack_state(architecture: str, state: Mapping[str, Tensor]) -> bytes:
+def pack_state(
+    architecture: str, state: Mapping[str, Tensor], fitted_to: Mapping[str, object] | None = None
+) -> bytes:
     """A network's weights as a state file, to go on from with ``--init FILE``.
 
     Args:
         architecture: the registered name.
         state: of the whole network.
+        fitted_to: clips and people, as `models.fitted_to.FittedTo.to_json` gives them.
     """
-    buffer = io.BytesIO()
     weights = {name: tensor.detach().cpu() for name, tensor in state.items()}
-    torch.save({"format": STATE_FORMAT, "architecture": architecture, "weights": weights}, buffer)
+    content = {"format": STATE_FORMAT, "architecture": architecture, "weights": weights}
+    buffer = io.BytesIO()
+    torch.save(content | ({} if fitted_to is None else {"fitted_to": dict(fitted_to)}), buffer)
     return buffer.getvalue()
+
+
+def state_fitted_to(path: Path) -> FittedTo | None:
+    """What a file of weights was fitted to; None where a state file does not say.
+
+    Raises:
+        ModelError: if it is missing or unreadable.
+    """
+    if not path.is_file():
+        raise ModelError(f"expected weights at {path}, found no file; check --init")
+    content = _load(path)
+    if not isinstance(content, dict) or content.get("format") != STATE_FORMAT:
+        return FittedTo()  # ImageNet's, or refused when training begins
+    return FittedTo.from_json(content.get("fitted_to"))
 
 
 def _from_file(backbone: Backbone, architecture: str, path: Path) -> Start:

@@ -12,13 +12,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from sklearn.metrics import f1_score
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from micromimic.errors import MissingExtraError, ModelError
-from micromimic.models.learner import EarlyStopping, FitOptions, Fitted
+from micromimic.evaluation.splits import hold_out_subjects
+from micromimic.models.base import EarlyStopping, FitOptions, FitRun
 from micromimic.training.checkpoint import read_checkpoint, write_checkpoint
 from micromimic.training.device import Precision, autocast
 from micromimic.training.sampling import derive_seed
@@ -35,7 +39,7 @@ def run_epochs(
     batches: Batches,
     loss: Callable[[Tensor, Tensor], Tensor],
     options: FitOptions,
-    fitted: Callable[[nn.Module], Fitted],
+    fitted: Callable[[nn.Module], Any],
     settings: Mapping[str, object] | None = None,
     step_schedule: LRScheduler | None = None,
     epoch_schedule: LRScheduler | None = None,
@@ -103,6 +107,42 @@ def run_epochs(
     trainer.best.restore(network)
     network.eval()
     return epoch
+
+
+def options_of(model: Any, run: FitRun) -> FitOptions:
+    """How an estimator's parameters and a run say that it is trained."""
+    return FitOptions(
+        **vars(run),
+        seed=model.random_state or 0,
+        init=getattr(model, "init", "none"),
+        epochs=model.epochs,
+        stop=model.stop,
+    )
+
+
+def held_out(
+    people: NDArray[np.str_], targets: NDArray[np.int64], options: FitOptions
+) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+    """Rows to train on, and those of subjects held out to stop by; None without early stopping.
+
+    Raises:
+        InputError: if nobody can be held out.
+    """
+    if options.stop is None:
+        return np.arange(len(targets), dtype=np.int64), None
+    return hold_out_subjects(people, targets, options.stop.share, options.seed)
+
+
+def stopping_score(
+    model: Any, X: NDArray[np.generic], targets: NDArray[np.int64]
+) -> Callable[[nn.Module], float]:
+    """UF1 of a model on held-out rows, over the classes that they have."""
+
+    def score(network: nn.Module) -> float:
+        said = model.scores(X).argmax(1)
+        return float(f1_score(targets, said, labels=np.unique(targets), average="macro"))
+
+    return score
 
 
 @dataclass

@@ -22,13 +22,12 @@ from torchvision.ops.misc import Conv2dNormActivation
 from micromimic.canonical import UNITS
 from micromimic.errors import ModelError
 from micromimic.face.crops import FACE_SIDE
-from micromimic.labels import EMOTIONS
 from micromimic.models.capsnet import CLASS_SIZE, GRID, PRIMARY_SIZE, PRIMARY_TYPES, CapsNet
 from micromimic.models.cnn import FaceCnn
 from micromimic.models.flow_cnn import FlowCnn
 from micromimic.models.graph import TINY, Graph, finish
-from micromimic.models.learner import View
 from micromimic.models.runtime import open_session
+from micromimic.models.samples import View
 from micromimic.models.stems import Normalise
 from micromimic.training.export import route
 
@@ -51,7 +50,7 @@ def export_network(network: nn.Module, view: View, metadata: Mapping[str, object
         metadata: name, version, trained_on, classes, temperature, margin; the view is added.
 
     Returns:
-        The file: output ``scores`` (n, 3), opset 17, dropout left out, batch normalisation folded
+        The file: output ``scores`` (n, k), opset 17, dropout left out, batch normalisation folded
         into the convolutions.
 
     Raises:
@@ -65,9 +64,13 @@ def export_network(network: nn.Module, view: View, metadata: Mapping[str, object
     on_cpu = deepcopy(network).cpu().float().eval()
     graph = Graph()
     scores = _write(graph, on_cpu, name)
+    with torch.inference_mode():
+        classes = on_cpu(torch.zeros(1, *shape)).shape[1]
     graph.step("Identity", scores, name="scores")
     details = {"view": view, "encoder": None, **metadata}
-    model = finish(graph, str(type(network).__name__), {name: shape}, {"scores": (3,)}, details)
+    model = finish(
+        graph, str(type(network).__name__), {name: shape}, {"scores": (classes,)}, details
+    )
     content: bytes = model.SerializeToString(deterministic=True)
     _check(content, on_cpu, name, shape)
     return content
@@ -214,8 +217,8 @@ def _capsnet(graph: Graph, network: CapsNet, value: str) -> str:
     capsules = graph.step("Transpose", capsules, perm=[1, 0, 2])
     votes = graph.step("MatMul", capsules, graph.constant(network.transform.detach().numpy()))
     votes = graph.step("Transpose", votes, perm=[1, 0, 2])
-    votes = graph.shape(votes, -1, count, len(EMOTIONS), CLASS_SIZE)
-    upper, _ = route(graph, votes, count, network.iterations)
+    votes = graph.shape(votes, -1, count, network.classes, CLASS_SIZE)
+    upper, _ = route(graph, votes, count, network.iterations, network.classes)
     square = graph.sum(graph.step("Mul", upper, upper), 2)
     return graph.step("Sqrt", graph.step("Add", square, graph.number(TINY)))
 

@@ -1,0 +1,190 @@
+"""What every model that can be trained looks like from outside: a scikit-learn classifier.
+
+A constructor takes only what decides the outcome; how a fit is run (progress, checkpoints, device)
+is a `FitRun`. ``fit`` sees the rows that it is given, so nothing of a held-out subject can leak.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from micromimic.errors import InputError, ModelError, RandomWeightsWarning
+from micromimic.models.fitted_to import FittedTo
+from micromimic.models.samples import Report, View, softmax
+
+Array = NDArray[np.float64]
+Init = Literal["default", "none", "download"] | Path
+"""Where weights start: the model's own default, random, fetched by torchvision, or a file."""
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Stop by subjects held out of the *training* part; the test subject is never seen.
+
+    Args:
+        share: of the training subjects to hold out.
+        patience: epochs without a better UF1 on them before training ends.
+    """
+
+    share: float = 0.2
+    patience: int = 5
+
+
+@dataclass(frozen=True)
+class FitRun:
+    """How one fit is run, never what comes out of it; what a model has no use for, it ignores.
+
+    Args:
+        checkpoint: a file to write now and then and to resume from; None keeps none.
+        each_epoch: called after each epoch with its number (from 0) and the model as it is.
+        report: progress.
+        log_dir: folder for TensorBoard; None logs nothing.
+        device: ``cpu``, ``cuda``...; None takes what is there.
+        threads: of the CPU; None takes what there are. Folds take 1: then their figures do not
+            depend on how many run side by side.
+    """
+
+    checkpoint: Path | None = None
+    each_epoch: Callable[[int, Any], None] | None = None
+    report: Report | None = None
+    log_dir: Path | None = None
+    device: str | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class FitOptions(FitRun):
+    """What a training loop needs: how it is run, and what decides its epochs.
+
+    Args:
+        seed: decides initial weights, order and augmentation.
+        init: where weights start.
+        epochs: passes over the data; None is the model's own number.
+        stop: early stopping; None trains all epochs and keeps the last.
+    """
+
+    seed: int = 0
+    init: Init = "default"
+    epochs: int | None = None
+    stop: EarlyStopping | None = None
+
+
+class ClipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Base of the models: a scikit-learn classifier of encoded clips.
+
+    A subclass gives ``fit``, which begins with `begin`, and ``scores``. Rows are what ``encode``
+    makes of clips; y are labels, groups the subjects (None: nobody can be told from another, so
+    nobody is held out inside the fit).
+
+    Attributes:
+        view: what of a clip it looks at.
+        encoder: name in `features.DESCRIPTORS` of what ``encode`` does; None where it does nothing.
+        temperature: ``softmax(scores / temperature)`` gives probabilities; a constant of the
+            model's kind, not fitted to the data.
+        classes_: the labels of the training rows, in order.
+    """
+
+    view: View = "flow"
+    encoder: str | None = None
+    temperature: float = 1.0
+    classes_: NDArray[np.str_]
+
+    def encode(self, clip: NDArray[np.generic]) -> NDArray[np.generic]:
+        """One clip's view as one row; the map itself, (3, 28, 28), if nothing else is said."""
+        return np.asarray(clip, np.float32)
+
+    def warning(self, labels: Sequence[str]) -> str | None:
+        """What to say once before training on such labels, if anything."""
+        return None
+
+    def as_article(self) -> Self:
+        """Itself, set to the article's way where it has other settings (docs/article.md)."""
+        return self
+
+    def starts_from(self) -> tuple[Path, ...]:
+        """The files that its weights start from."""
+        return ()
+
+    def started_from(self) -> FittedTo | None:
+        """What its starting weights were fitted to; None where that is not known."""
+        return FittedTo()
+
+    def fit(
+        self,
+        X: NDArray[np.generic],
+        y: ArrayLike,
+        groups: ArrayLike | None = None,
+        *,
+        run: FitRun | None = None,
+    ) -> Self:
+        """Train.
+
+        Args:
+            X: (n, ...) encoded clips.
+            y: (n,) labels.
+            groups: (n,) whose each clip is; None holds nobody out inside the fit.
+            run: how it is run.
+
+        Raises:
+            InputError: if there are fewer than two classes.
+            ModelError: if starting weights do not fit.
+            MissingExtraError: without the ``train`` extra where it is needed.
+        """
+        raise NotImplementedError
+
+    def scores(self, X: NDArray[np.generic]) -> Array:
+        """(n, k) of (n, ...) rows, order ``classes_``; higher speaks for the class."""
+        raise NotImplementedError
+
+    def decision_function(self, X: NDArray[np.generic]) -> Array:
+        """The scores; of two classes (n,), the second less the first, as scikit-learn has it."""
+        found = self.scores(X)
+        return found[:, 1] - found[:, 0] if found.shape[1] == 2 else found
+
+    def predict_proba(self, X: NDArray[np.generic]) -> Array:
+        """(n, k) probabilities, order ``classes_``."""
+        return softmax(self.scores(X), self.temperature)
+
+    def predict(self, X: NDArray[np.generic]) -> NDArray[np.str_]:
+        """(n,) labels."""
+        return np.asarray(self.classes_[self.scores(X).argmax(1)])
+
+    def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
+        """An ONNX file that `models.onnx.load_model` opens; metadata is stored inside."""
+        raise ModelError(
+            f"expected a model that can be written as ONNX, got {type(self).__name__}; train "
+            "another, or keep this one with joblib"
+        )
+
+    def begin(
+        self, X: NDArray[np.generic], y: ArrayLike, groups: ArrayLike | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
+        """Take the classes; (n,) places among them, and (n,) groups.
+
+        Raises:
+            InputError: if there are fewer than two classes.
+            ValueError: if lengths differ.
+        """
+        labels = np.asarray(y)
+        people = np.zeros(len(labels), "U1") if groups is None else np.asarray(groups, np.str_)
+        if not len(X) == len(labels) == len(people):
+            raise ValueError(
+                f"expected a label and a group a row, got {len(X)}, {len(labels)}, {len(people)}"
+            )
+        self.classes_, targets = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            got = f"only {self.classes_[0]}" if len(self.classes_) else "no clips"
+            raise InputError(
+                f"expected clips of two classes or more to train on, got {got}; add clips of others"
+            )
+        if text := self.warning(self.classes_.tolist()):
+            warnings.warn(text, RandomWeightsWarning, stacklevel=3)
+        return targets.astype(np.int64), people

@@ -1,0 +1,74 @@
+"""Which clips and people a model was fitted to, as its file says it: what it may not be tested on.
+
+A clip is known by the digest of its content as a model sees it, whatever it is named; a person by
+the qualified name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.models.samples import Samples, digest_of
+
+UNKNOWN: Final = "not known what it was fitted to"
+
+
+@dataclass(frozen=True)
+class FittedTo:
+    """What a model was fitted to, beside synthetic data.
+
+    Args:
+        clips: digests of their content (`content_digest`).
+        subjects: qualified by database.
+    """
+
+    clips: frozenset[str] = frozenset()
+    subjects: frozenset[str] = frozenset()
+
+    def __or__(self, other: FittedTo) -> FittedTo:
+        return FittedTo(self.clips | other.clips, self.subjects | other.subjects)
+
+    def to_json(self) -> dict[str, list[str]]:
+        """For a file's description."""
+        return {"clips": sorted(self.clips), "subjects": sorted(self.subjects)}
+
+    @classmethod
+    def of(cls, samples: Samples) -> FittedTo:
+        """These clips and people."""
+        contents = [] if samples.contents is None else samples.contents.tolist()
+        return cls(frozenset(contents) - {""}, frozenset(samples.subjects.tolist()))
+
+    @classmethod
+    def from_json(cls, value: Any) -> FittedTo | None:
+        """What a file says; None where it says nothing.
+
+        Raises:
+            TypeError, KeyError: if it is broken.
+        """
+        if value is None:
+            return None
+        return cls(frozenset(map(str, value["clips"])), frozenset(map(str, value["subjects"])))
+
+    def overlap(self, other: FittedTo) -> str | None:
+        """What of the other's it was fitted to, in words; None if nothing.
+
+        >>> FittedTo(frozenset({"d1"}), frozenset({"db/a"})).overlap(FittedTo(frozenset({"d1"})))
+        'fitted to 1 of these clips'
+        """
+        seen = self.clips & other.clips
+        people = sorted(self.subjects & other.subjects)
+        parts = [f"{len(seen)} of these clips"] if seen else []
+        if people:
+            more = ", ..." if len(people) > 1 else ""
+            parts.append(f"{len(people)} of these subjects ({people[0]}{more})")
+        return f"fitted to {' and '.join(parts)}" if parts else None
+
+
+def content_digest(clip: NDArray[np.generic]) -> str:
+    """The digest of a clip's view: of face crops the apex counts; empty where nothing is seen."""
+    seen = clip[0] if clip.ndim == 4 else clip
+    return digest_of(seen) if seen.size and (seen != seen.flat[0]).any() else ""
