@@ -25,6 +25,9 @@ TOLD: Final = tuple(
 """Action units that the network tells: those of the recipes but blinks, by number."""
 SIDED: Final = tuple(unit for unit in TOLD if f"{unit}L" in UNIT_NAMES)
 """Those with a muscle on each side."""
+_HALVES: Final = np.array(  # a midline unit moves both halves of the face
+    [[2 * (name == u) + (name in (f"{u}L", f"{u}R")) for u in TOLD] for name in UNIT_NAMES], "f"
+)
 _PIECE: Final = 3000
 
 
@@ -68,26 +71,18 @@ def truth_of(
     >>> [truth.sides[0, SIDED.index(unit)].item() for unit in ("6", "12", "4")]
     [0, 1, -1]
     """
-    n = len(action_units)
-    presence = np.zeros((n, len(TOLD)), bool)
-    sides = np.full((n, len(SIDED)), -1, np.int64)
-    amounts = np.zeros((n, len(TOLD)), np.float32)
-    index = {name: k for k, name in enumerate(UNIT_NAMES)}
+    presence = np.zeros((len(action_units), len(TOLD)), bool)
+    sides = np.full((len(action_units), len(SIDED)), -1, np.int64)
     for row, names in enumerate(action_units):
         for name in names:
             side, unit = (name[0], name[1:]) if name[0] in "LR" else ("", name)
-            if unit not in TOLD:
-                continue
-            k = TOLD.index(unit)
-            presence[row, k] = True
+            if unit in TOLD:
+                presence[row, TOLD.index(unit)] = True
             if unit in SIDED:
                 sides[row, SIDED.index(unit)] = ("", "L", "R").index(side)
-            if weights is None:
-                amounts[row, k] = 1.0
-            elif unit in SIDED:
-                amounts[row, k] = sum(max(0.0, weights[row, index[unit + s]]) for s in "LR")
-            else:  # a midline unit moves both halves of the face
-                amounts[row, k] = 2 * max(0.0, weights[row, index[unit]])
+    amounts = presence.astype(np.float32)
+    if weights is not None:
+        amounts *= np.maximum(weights, 0).astype(np.float32) @ _HALVES
     total = amounts.sum(1, keepdims=True)
     shares = np.divide(amounts, total, out=np.zeros_like(amounts), where=total > 0)
     return UnitTruth(presence, sides, shares)
