@@ -102,7 +102,7 @@ def match_events(
         fps: its rate, for errors in frames.
 
     Raises:
-        ValueError: if ``min_iou`` is outside (0, 1], or duration or rate is not positive.
+        ValueError: if ``min_iou`` is outside (0, 1], or duration or rate is not above 0.
 
     >>> truth = [Interval(1.0, 1.2, 1.4), Interval(3.0, 3.1, 3.4)]
     >>> score = match_events(truth, [Interval(1.0, 1.21, 1.5)], duration_s=60.0, fps=200.0)
@@ -112,7 +112,7 @@ def match_events(
     if not 0.0 < min_iou <= 1.0:
         raise ValueError(f"min_iou must be in (0, 1], got {min_iou}")
     if duration_s <= 0 or fps <= 0:
-        raise ValueError(f"duration and fps must be positive, got {duration_s} and {fps}")
+        raise ValueError(f"duration and fps must be above 0, got {duration_s} and {fps}")
     candidates = sorted(
         ((interval_iou(t, f), i, j) for i, t in enumerate(truth) for j, f in enumerate(found)),
         key=lambda item: (-item[0], item[1], item[2]),

@@ -67,6 +67,12 @@ def score_spotting(
 
     Raises:
         InputError: if there is no video, one twice, no event, or a database is named ``all``.
+
+    >>> from micromimic.evaluation.spotting import Span
+    >>> video = SpottedVideo("lab", "1", "talk", (Span(10, 20),), (Span(11, 21), Span(90, 99)))
+    >>> found = score_spotting([video])["candidates"]["all"]["micro"]
+    >>> found["recall"], found["precision"]
+    (1.0, 0.5)
     """
     kinds = kinds_of(videos)
     thresholds = thresholds_of(videos)

@@ -3,7 +3,7 @@
 Liong, See and Chan, "Spot-then-recognize: A micro-expression analysis network for seamless
 evaluation of long videos", doi 10.1016/j.image.2022.116875; written from that definition and from
 what the metric that its authors published does. F1 of naming is the harmonic mean of macro
-precision and macro recall over the spotted true positives; macro is over all classes that occur.
+precision and macro recall over what was spotted; macro is over all classes that occur.
 
 The published metric is lenient in three ways, and is computed so beside the strict one:
 
