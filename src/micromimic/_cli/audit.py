@@ -27,17 +27,29 @@ if TYPE_CHECKING:
     from micromimic.pipelines.audit import Audited
 
 
+Table = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE|MANIFEST",
+        help="CSV of logged per-epoch predictions, or (with --model) a manifest of clips, or (with "
+        "--truth) found events.",
+        show_default=False,
+    ),
+]
+Events = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="EVENTS",
+        help="Annotated events: spotting is audited.",
+        show_default=False,
+    ),
+]
+
+
 @app.command()
 @interruptible
 def audit(
-    table: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE|MANIFEST",
-            help="CSV of logged per-epoch predictions, or (with --model) a manifest of clips.",
-            show_default=False,
-        ),
-    ],
+    table: Table,
     model: Annotated[
         str | None,
         typer.Option(
@@ -59,14 +71,7 @@ def audit(
     jobs: Jobs = 1,
     cache: Cache = None,
     device: Device = None,
-    truth: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="EVENTS",
-            help="Annotated events: FILE holds found ones, and spotting is audited.",
-            show_default=False,
-        ),
-    ] = None,
+    truth: Events = None,
     videos: Videos = None,
     labels: Labels = "three",
 ) -> None:
