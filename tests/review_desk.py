@@ -62,8 +62,8 @@ def analysed(factory: pytest.TempPathFactory, name: str) -> Path:
     return data
 
 
-def analyse(data: Path) -> None:
-    """Put one recording into a data folder and have a worker analyse it."""
+def analyse(data: Path, clip: ClipConfig = CLIP, **settings: Any) -> None:
+    """Put one recording into a data folder and have a worker analyse it, as settings say."""
     from micromimic.store.database import open_store
     from micromimic.store.records import Consent
 
@@ -72,7 +72,7 @@ def analyse(data: Path) -> None:
         folder = store.folder(RECORDING)
         folder.mkdir(parents=True)
         video = folder / "video.mp4"
-        write_clip(video, CLIP, SEED, crf=16, preset="superfast")
+        write_clip(video, clip, SEED, crf=16, preset="superfast")
         content = video.read_bytes()
         store.add_recording(
             id=RECORDING,
@@ -83,7 +83,7 @@ def analyse(data: Path) -> None:
             consent=Consent(given=True, noted_by="kim"),
             expires_at=datetime.now(UTC) + timedelta(days=30),
         )
-    with running_station(data, jobs=True) as station:
+    with running_station(data, jobs=True, **settings) as station:
 
         def over() -> bool:
             job = station.store.recording(RECORDING).job

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from micromimic._cli.app import app, interruptible
+from micromimic._cli.app import Model, app, interruptible
 from micromimic._cli.console import needs_web
 from micromimic._cli.records import Data
 from micromimic._cli.secrets import (
@@ -49,6 +49,7 @@ def serve(
         int, typer.Option(min=0, help="Days until a video is removed; 0 keeps it.")
     ] = 30,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Videos analysed at a time.")] = 1,
+    model: Model = None,
 ) -> None:
     """Open the workstation: upload, live, review, subjects over time, export.
 
@@ -75,6 +76,7 @@ def serve(
             max_seconds=max_minutes * MINUTE,
             retention_days=retention_days,
             jobs=jobs,
+            model=model,
         )
     except ValueError as error:
         raise InputError(str(error)) from None

@@ -71,7 +71,8 @@ def gather(
 
     Raises:
         NotFoundError: no such subject or session.
-        RefusedError: there is nothing to export, or the name can be no coder's.
+        RefusedError: there is nothing to export, the recordings' models have different classes,
+            or the name can be no coder's.
     """
     coder = values.coder(coder)
     reader = coder if reader is None else values.coder(reader)
@@ -82,6 +83,7 @@ def gather(
     clips: list[Clip] = []
     videos: dict[str, Path] = {}
     left_out: list[str] = []
+    classes: dict[tuple[str, ...], None] = {}
     for recording in all_recordings(store, subject_id=subject_id, session_id=session_id):
         if coder not in recording.coders:
             continue
@@ -100,11 +102,18 @@ def gather(
         clips += made
         if made:
             videos[place] = video
+        if made and found:
+            classes[found.labels] = None
     if not clips:
         why = f" ({left_out[0]})" if left_out else ""
         raise RefusedError(
             f"expected events that {coder} accepted or added, got none to export{why}; "
             "review a recording first"
+        )
+    if len(classes) > 1:
+        raise RefusedError(
+            "expected recordings whose models have the same classes, got "
+            f"{' and '.join(', '.join(labels) for labels in classes)}; export them by session"
         )
     return Gathered(tuple(clips), videos, tuple(left_out))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 from typing import Annotated, Any, Final, Protocol
 
 from fastapi import Depends
@@ -58,11 +59,11 @@ class Watched(Protocol):
         """What ended it if it was no regular end, once."""
 
 
-def open_session(source: LiveSource) -> Watched:
-    """A live session with the shipped model."""
+def open_session(source: LiveSource, model: Path | None = None) -> Watched:
+    """A live session; None is the shipped model."""
     from micromimic.pipelines.live import LiveConfig, live  # noqa: PLC0415 - the whole pipeline
 
-    return live(source, config=LiveConfig(waiting=WAITING))
+    return live(source, config=LiveConfig(waiting=WAITING, model=model))
 
 
 @dataclass
@@ -83,12 +84,15 @@ class Workstation:
     runner: Runner | None
     live: set[object] = field(default_factory=set)
     starting: Lobby = field(default_factory=lambda: Lobby(MAX_LIVE_STARTING))
-    watch: Callable[[LiveSource], Watched] = open_session
+    watch: Callable[[LiveSource], Watched] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = partial(open_session, model=self.settings.model)
 
     @cached_property
     def model(self) -> ModelInfo:
         """Which model names the events; opened when first asked for."""
-        return load_model().info
+        return load_model(self.settings.model).info
 
     def wake(self) -> None:
         """Tell the runner, where there is one, that the queue has changed."""

@@ -208,6 +208,7 @@ class JobRunner:
                 fps=recording.fps,
                 max_seconds=self._settings.max_seconds,
                 limits=self._limits,
+                model=None if self._settings.model is None else str(self._settings.model),
             )
             end = self._run(job, task, work / "log", inbox)
             if end.kind == "finished":

@@ -16,6 +16,7 @@ from typing import Final
 import uvicorn
 
 from micromimic.errors import InputError, UnavailableError
+from micromimic.models.onnx import load_model
 from micromimic.store.database import open_store
 from micromimic.store.folder_lock import folder_lock
 from micromimic.web.app import create_app
@@ -54,8 +55,11 @@ def serve(
 
     Raises:
         InputError: the address is taken or not this machine's.
+        ModelError: the settings' model file is unusable.
         UnavailableError: another server has the data folder, or the database cannot be opened.
     """
+    if settings.model is not None:
+        load_model(settings.model)  # refused here, not at the first recording
     with closing(listen_on(settings.host, settings.port)) as listening:
         settings = replace(settings, port=listening.getsockname()[1])
         with _private_files(), _only_one(settings.data):

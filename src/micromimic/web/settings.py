@@ -51,6 +51,7 @@ class Settings(Access):
             upload names no other; 0 keeps them.
         jobs: videos analysed at the same time.
         memory_mb: what one analysis may take.
+        model: an ONNX file that names the events; None is the shipped one.
 
     Raises:
         ValueError: a value out of range, or an open address without a token.
@@ -70,11 +71,14 @@ class Settings(Access):
     retention_days: int = 30
     jobs: int = 1
     memory_mb: int = 4096
+    model: Path | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         # Workers run elsewhere: a path relative to this folder would mean another there.
         object.__setattr__(self, "data", Path(self.data).expanduser().absolute())
+        if self.model is not None:
+            object.__setattr__(self, "model", Path(self.model).expanduser().absolute())
         for name, low, high in (
             ("max_bytes", 1, 1 << 50),
             ("max_seconds", 1, 30 * 86400),

@@ -42,6 +42,7 @@ class Task:
         fps: frames a second, against the file's own timing.
         max_seconds: a longer video is refused.
         limits: what the worker may take.
+        model: an ONNX file that names the events; None is the shipped one.
     """
 
     video: str
@@ -51,6 +52,7 @@ class Task:
     fps: float | None = None
     max_seconds: float | None = None
     limits: Limits = field(default_factory=Limits)
+    model: str | None = None
 
     def to_line(self) -> bytes:
         """The first line on a worker's stdin."""
@@ -93,11 +95,13 @@ def _prepared(task: Task, say: Callable[[dict[str, object]], None]) -> Callable[
 
     from micromimic.face.landmarks import DlibLandmarks  # noqa: PLC0415 - as above
     from micromimic.models.onnx import load_model  # noqa: PLC0415 - as above
+    from micromimic.pipelines.analyze import AnalyzeConfig  # noqa: PLC0415 - as above
     from micromimic.web.artifacts import write_recording  # noqa: PLC0415 - as above
 
     cv2.setNumThreads(1)
     backend = DlibLandmarks()
-    load_model(None)
+    config = AnalyzeConfig(model=None if task.model is None else Path(task.model))
+    load_model(config.model)
     spoken = ("", 0.0)
 
     def progress(done: int, total: int | None, stage: str) -> None:
@@ -114,6 +118,7 @@ def _prepared(task: Task, say: Callable[[dict[str, object]], None]) -> Callable[
             name=task.name,
             fps=task.fps,
             max_seconds=task.max_seconds,
+            config=config,
             progress=progress,
             stated=lambda frames, pixels: say({"frames": frames, "pixels": pixels}),
             backend=backend,

@@ -21,7 +21,9 @@ export function askClass(frame, model) {
       el("div", { class: "actions" }, cancel, buttons));
     dialog.addEventListener("keydown", (event) => {
       const name = model.labels.find((_, k) => classKey(k) === event.key);
-      if (name && !event.ctrlKey && !event.altKey && !event.metaKey) choose(name);
+      if (!name || event.ctrlKey || event.altKey || event.metaKey) return;
+      event.preventDefault(); // else the desk's own keys would name the chosen event, too
+      choose(name);
     });
     dialog.addEventListener("close", () => {
       dialog.remove();
