@@ -27,7 +27,7 @@ from joblib import Parallel, delayed
 
 from micromimic.evaluation.metrics import uf1
 from micromimic.evaluation.spotting import SpottingScore, match_events, pool
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 from micromimic.pipelines.analyze import AnalyzeConfig, analyze
 from micromimic.synthesis.clips import write_frames
 from micromimic.synthesis.rendered import Studio, make_head, render_head
@@ -146,7 +146,7 @@ def uf1_planted(outcomes: Sequence[Outcome]) -> float:
     """Class UF1 of all planted events: a missed one is found as no class."""
     pairs = [pair for outcome in outcomes for pair in outcome.classes]
     scores = []
-    for label in EMOTIONS:
+    for label in THREE:
         hits = sum(a == b == label for a, b in pairs)
         named = sum(a == label for a, _ in pairs) + sum(b == label for _, b in pairs)
         if any(a == label for a, _ in pairs):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 from micromimic.models.onnx import METADATA_KEY
 
 SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -23,7 +23,7 @@ def describe(view: str, encoder: str | None = None) -> dict[str, Any]:
     """What a file says of itself."""
     return {
         "name": f"linear-{view}", "version": "1.2", "trained_on": "nothing",
-        "classes": list(EMOTIONS), "temperature": TEMPERATURE, "margin": 0.1,
+        "classes": list(THREE), "temperature": TEMPERATURE, "margin": 0.1,
         "view": view, "encoder": encoder,
     }  # fmt: skip
 

@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 import pytest
 
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 from micromimic.synthesis.clips import ClipConfig, plan_clip, render, write_clip
 
 from .page_server import wait_for
@@ -304,7 +304,7 @@ def maps(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(12):
             picture = rng.integers(90, 160, (28, 28, 3), np.uint8)
             assert cv2.imwrite(str(folder / f"{number}.png"), picture)
-            label = EMOTIONS[number % 3]
+            label = THREE.names[number % 3]
             rows.writerow(["smic", f"s{number // 3}", number, label, "flow_map", f"{number}.png"])
     return folder / "m.csv"
 
@@ -340,7 +340,7 @@ def test_recognize(watch: Watch, tmp_path: Path) -> None:
     )
     seen = ran(watch, tmp_path, "-c", code, tmp_path / "pair.npz")
     seen.assert_nothing_left()
-    assert seen.out.strip() in EMOTIONS
+    assert seen.out.strip() in THREE
 
 
 def test_live(fullest: Watch, clip: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from micromimic.datasets.manifest import Clip, write_manifest
 from micromimic.errors import InputError, OutputError
 from micromimic.evaluation.run import RunConfig
 from micromimic.files import begun, sweep_left, write_whole
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 from micromimic.media.writer import VideoWriter
 from micromimic.models.onnx import SHIPPED
 from micromimic.pipelines.experiment import evaluate
@@ -255,7 +255,7 @@ def flow_manifest(folder: Path) -> Path:
         assert cv2.imwrite(
             str(folder / f"{number}.png"), rng.integers(90, 160, (28, 28, 3), np.uint8)
         )
-        label = EMOTIONS[number % 3]
+        label = THREE.names[number % 3]
         rows.append(f"smic,s{number // 3},{number},{label},flow_map,{number}.png")
     path = folder / "m.csv"
     path.write_text("\n".join(["dataset,subject,clip,label,kind,path", *rows]) + "\n")

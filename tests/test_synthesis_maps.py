@@ -20,7 +20,7 @@ from micromimic.face.units import (
     sample_field,
     unit_fields,
 )
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 from micromimic.motion.flow import strain_of as strain
 from micromimic.synthesis import anny_derive
 from micromimic.synthesis.anny_units import load_anny_units
@@ -166,7 +166,7 @@ def test_sampling_equals_scipy() -> None:
         sample_field(np.zeros((28, 28)), points)
 
 
-@pytest.mark.parametrize("label", EMOTIONS)
+@pytest.mark.parametrize("label", THREE.names)
 def test_recipes_keep_their_frequencies(label: str) -> None:
     rng = np.random.default_rng(0)
     drawn = [sample_recipe(label, rng) for _ in range(3000)]
@@ -210,7 +210,7 @@ def test_maps_are_reproducible_and_differ_by_seed() -> None:
 
 def test_a_map_follows_from_its_own_number_alone() -> None:
     """Bit for bit: whatever is drawn with it, in pieces of any size, by either way in."""
-    labels = [EMOTIONS[k % 3] for k in range(70)]
+    labels = [THREE.names[k % 3] for k in range(70)]
     whole = draw_maps(labels, seed=7)
     np.testing.assert_array_equal(whole.maps, generate_maps(labels, seed=7))
     for first, last in ((0, 1), (31, 34), (33, 70)):
@@ -287,7 +287,7 @@ def test_strain_of_known_flows() -> None:
 
 
 def test_harder_maps_are_further_from_the_clean_class_means() -> None:
-    labels = [label for label in EMOTIONS for _ in range(60)]
+    labels = [label for label in THREE for _ in range(60)]
 
     def signal(config: MapConfig) -> float:
         maps = generate_maps(labels, 5, config)[:, :2].reshape(180, -1)
