@@ -34,14 +34,15 @@ from micromimic.datasets.manifest import read_manifest
 from micromimic.errors import MicromimicError
 from micromimic.evaluation.controls import COSINE, MAJORITY, all_controls
 from micromimic.evaluation.halves import development_rows
-from micromimic.evaluation.metrics import confusion, scores_of_tables
-from micromimic.evaluation.predictions import Prediction, predictions_of
-from micromimic.evaluation.run import RunConfig, run_protocol
+from micromimic.evaluation.metrics import quantiles, scores_of_tables, times_drawn
+from micromimic.evaluation.predictions import Predictions
+from micromimic.evaluation.run import RunConfig, model_of, run_protocol
 from micromimic.evaluation.scores import metrics_of
 from micromimic.evaluation.splits import loso
-from micromimic.labels import EMOTIONS
-from micromimic.models.learner import FitOptions, Init, Samples, softmax
-from micromimic.models.registry import entry
+from micromimic.models.adapt import fit_model, probabilities_of, seeded
+from micromimic.models.base import FitRun, Init
+from micromimic.models.samples import Samples
+from micromimic.models.views import encoder_of
 from micromimic.pipelines.experiment import Loaded, load
 from micromimic.workers import Workers, on_workers, run_tasks
 
@@ -78,23 +79,21 @@ def leave_one_out(
     show_mean(f"{model}, init {said}, mean of {len(starts)}", runs)
 
 
-def show_mean(name: str, runs: Sequence[Sequence[Prediction]], draws: int = 2000) -> None:
+def show_mean(name: str, runs: Sequence[Predictions], draws: int = 2000) -> None:
     """One line: means over runs, and what they vary by when subjects are drawn anew."""
-    who = sorted({row.who for rows in runs for row in rows})
-    tables = np.zeros((len(runs), len(who), 3, 3), np.int64)
-    for run, rows in enumerate(runs):
-        for row in rows:
-            tables[run, who.index(row.who)] += confusion([row.y_true], [row.y_pred])
-    means = np.array(scores_of_tables(tables.sum(1))).mean(1)
-    rng = np.random.default_rng(0)
-    picks = [rng.integers(len(who), size=len(who)) for _ in range(draws)]
-    drawn = np.array([
-        np.array(scores_of_tables(tables[:, pick].sum(1))).mean(1) for pick in picks
-    ])  # fmt: skip
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-    found = {"uf1": means[0], "uf1_ci95": (low[0], high[0]),
-             "uar": means[1], "uar_ci95": (low[1], high[1])}  # fmt: skip
-    spread = np.array(scores_of_tables(tables.sum(1))).std(1)
+    who, labels = sorted(set(np.concatenate([run.who for run in runs]))), runs[0].labels
+    tables = np.zeros((len(runs), len(who), len(labels), len(labels)), np.int64)
+    for number, run in enumerate(runs):
+        place = np.searchsorted(who, run.who)
+        cells = labels.encode(run["y_true"]), labels.encode(run["y_pred"])
+        np.add.at(tables[number], (place, *cells), 1)
+    each = np.array(scores_of_tables(tables.sum(1)))
+    times = times_drawn(len(who), draws, np.random.default_rng(0))
+    drawn = np.mean([scores_of_tables(np.tensordot(times, run, 1)) for run in tables], 0)
+    (low, high), (low_recall, high_recall) = (quantiles(values) for values in drawn)
+    found = {"uf1": each[0].mean(), "uf1_ci95": (low, high),
+             "uar": each[1].mean(), "uar_ci95": (low_recall, high_recall)}  # fmt: skip
+    spread = each.std(1)
     show(name, found, f"+- {spread[0]:.3f} and {spread[1]:.3f} over runs")
 
 
@@ -116,20 +115,20 @@ def draw_subjects(samples: Samples, count: int, seed: int) -> NDArray[np.int64]:
     while True:
         chosen = rng.choice(names, count, replace=False)
         rows = np.flatnonzero(np.isin(samples.subjects, chosen))
-        if len(np.unique(samples.targets[rows])) == len(EMOTIONS):
+        if len(np.unique(samples.targets[rows])) == len(samples.label_set):
             return rows
 
 
 def few_task(
     samples: Samples, model: str, init: Init, rows: NDArray[np.int64], seed: int
-) -> tuple[int, Init, list[Prediction]]:
+) -> tuple[int, Init, Predictions]:
     """Train on these rows, test on all others."""
-    learner = entry(model).learner()
     rest = np.setdiff1d(np.arange(len(samples)), rows)
-    options = FitOptions(seed=seed, init=init, threads=1)
-    fitted = learner.fit(samples.take(rows), options)
-    p = softmax(fitted.scores(samples.inputs[rest]), learner.temperature)
-    return seed, init, predictions_of(samples.take(rest), p, fold=0, seed=seed)
+    part, names = samples.take(rows), samples.label_set.names
+    made = seeded(model_of(RunConfig(model=model, init=init)), seed)
+    fit_model(made, model, part.inputs, part.labels, part.subjects, FitRun(threads=1))
+    p = probabilities_of(made, model, samples.inputs[rest], names)
+    return seed, init, Predictions.of_samples(samples.take(rest), p, seed=seed)
 
 
 def few_subjects(
@@ -175,8 +174,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args(arguments)
     try:
-        learner = entry(options.models[0]).learner()
-        loaded = load(read_manifest(options.manifest), learner, Path(tempfile.gettempdir()))
+        first = encoder_of(model_of(RunConfig(model=options.models[0])))
+        loaded = load(read_manifest(options.manifest), first, Path(tempfile.gettempdir()))
         samples, maps = half_of(loaded, options.half)
         print(f"{len(samples)} maps of {len(set(samples.subjects))} subjects, {options.jobs} jobs")
         print(f"{'':52s} UF1 [95 %]             UAR [95 %]")

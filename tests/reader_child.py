@@ -68,12 +68,12 @@ def read_table(path: Path) -> str:
     from micromimic.datasets.corrections import read_corrections
     from micromimic.datasets.manifest import read_manifest
     from micromimic.datasets.read import read_database
-    from micromimic.evaluation.epochs_file import read_epochs
-    from micromimic.evaluation.predictions import read_predictions
+    from micromimic.evaluation.audit import read_epochs
+    from micromimic.evaluation.predictions import Predictions
 
     readers: dict[str, Callable[[], object]] = {
         "manifest": lambda: read_manifest(path, check_files=False),
-        "predictions": lambda: read_predictions(path),
+        "predictions": lambda: Predictions.read(path),
         "corrections": lambda: read_corrections(path),
         "epochs": lambda: read_epochs(path),
         "casme2": lambda: read_database("casme2", path.parent / "casme2", path),

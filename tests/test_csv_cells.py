@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import micromimic
 from micromimic.datasets.cells import cell_text, row_text, text_cell
 from micromimic.datasets.manifest import Clip, read_manifest, write_manifest
-from micromimic.evaluation.predictions import Prediction, read_predictions, write_predictions
+from micromimic.evaluation.predictions import Prediction, Predictions, as_predictions
 from micromimic.labels import THREE
 from micromimic.reports.tables import events_csv
 
@@ -68,9 +68,9 @@ def test_a_manifest_comes_back(tmp_path: Path) -> None:
 def test_predictions_come_back(tmp_path: Path) -> None:
     row = Prediction("=db", "-1", "@c", 3, 1, "negative", "surprise", (0.25, 0.25, 0.5))
     path = tmp_path / "predictions.csv"
-    write_predictions(path, [row, replace(row, clip="+d")])
+    as_predictions([row, replace(row, clip="+d")]).write(path)
     assert not [cell for cell in cells(path) if FORMULA.match(cell)]
-    assert read_predictions(path) == [row, replace(row, clip="+d")]
+    assert Predictions.read(path).rows() == [row, replace(row, clip="+d")]
 
 
 def test_notes_are_plain_and_numbers_are_numbers() -> None:

@@ -22,7 +22,7 @@ pytest.importorskip("alembic")
 from micromimic.cli import main
 from micromimic.datasets.manifest import read_manifest
 from micromimic.errors import ConflictError, NotFoundError, OutputError, RefusedError
-from micromimic.evaluation.predictions import read_predictions
+from micromimic.evaluation.predictions import Predictions
 from micromimic.labels import THREE
 from micromimic.media.video import open_source
 from micromimic.pipelines.session_numbers import movement_levels
@@ -378,7 +378,7 @@ def test_evaluate_takes_the_manifest(exported, cache_words, tmp_path):
     manifest, out = exported / "manifest.csv", tmp_path / "run"
     words = ["evaluate", str(manifest), "--model", "flow-svm", *cache_words]
     assert main([*words, "--out", str(out)]) == 0
-    rows = {row.key: row for row in read_predictions(out / "predictions.csv")}
+    rows = {row.key: row for row in Predictions.read(out / "predictions.csv").rows()}
     assert len(rows) == 9
     for clip in read_manifest(manifest):
         row = rows[(clip.dataset, clip.subject, clip.clip)]

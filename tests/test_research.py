@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from micromimic.cli import main
-from micromimic.evaluation.predictions import COLUMNS, read_predictions
+from micromimic.evaluation.predictions import COLUMNS, Predictions
 from micromimic.models.onnx import load_model
 from micromimic.models.registry import list_models
 
@@ -89,7 +89,7 @@ def test_several_models_one_table(databases: Path, command, tmp_path: Path) -> N
         assert f"| **{name}" in tables
         assert name in out
         folder = tmp_path / "runs" / name
-        rows = read_predictions(folder / "predictions.csv")
+        rows = Predictions.read(folder / "predictions.csv").rows()
         assert len(rows) == 18
         assert (folder / "predictions.csv").read_text().startswith(",".join(COLUMNS) + "\n")
         metrics = json.loads((folder / "metrics.json").read_text())
@@ -118,7 +118,7 @@ def test_train_then_analyze_and_apply(databases: Path, command, tmp_path: Path) 
         "evaluate", manifest, "--protocol", "apply", "--init", model, "--out", tmp_path / "applied"
     )
     assert code == 0
-    rows = read_predictions(tmp_path / "applied" / "predictions.csv")
+    rows = Predictions.read(tmp_path / "applied" / "predictions.csv").rows()
     assert {row.fold for row in rows} == {0}
     clip = databases / rows_of(manifest)[0]["path"]
     results = tmp_path / "results"
@@ -168,7 +168,7 @@ def test_a_trained_model_is_applied_to_one_subject_and_one_clip(
     words = ("evaluate", manifest, "--protocol", "apply", "--out", tmp_path / "run")
     code, _, err = command(*words)
     assert code == 0, err
-    assert len(read_predictions(tmp_path / "run" / "predictions.csv")) == 1
+    assert len(Predictions.read(tmp_path / "run" / "predictions.csv")) == 1
     assert "no controls" in (tmp_path / "run" / "tables.md").read_text()
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["controls"] == {}
     # what trains still needs somebody to test
@@ -187,8 +187,8 @@ def test_leaky_is_told_apart(databases: Path, command, tmp_path: Path) -> None:
     assert "not comparable" in (tmp_path / "run" / "tables.md").read_text()
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert "not_comparable" in metrics["leaky"]
-    honest = read_predictions(tmp_path / "run" / "predictions.csv")
-    assert len(honest) == len(read_predictions(tmp_path / "run" / "predictions-leaky.csv"))
+    honest = Predictions.read(tmp_path / "run" / "predictions.csv")
+    assert len(honest) == len(Predictions.read(tmp_path / "run" / "predictions-leaky.csv"))
 
 
 def test_hold_a_database_out(databases: Path, command, tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_hold_a_database_out(databases: Path, command, tmp_path: Path) -> None:
         "--out", tmp_path / "run",
     )  # fmt: skip
     assert code == 0
-    rows = read_predictions(tmp_path / "run" / "predictions.csv")
+    rows = Predictions.read(tmp_path / "run" / "predictions.csv").rows()
     assert len({row.fold for row in rows}) == 3
     assert all(len({r.dataset for r in rows if r.fold == k}) == 1 for k in range(3))
 
@@ -226,6 +226,28 @@ def test_a_killed_command_goes_on(databases: Path, command, tmp_path: Path) -> N
     assert code == 0
     files = [folder / "predictions.csv" for folder in (out, tmp_path / "unbroken")]
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_the_articles_way_lies_beside_ours(databases: Path, command, tmp_path: Path) -> None:
+    rows = [{**r, "path": str(databases / r["path"])} for r in rows_of(databases / "composite.csv")]
+    few = {(row["dataset"], row["label"]): row for row in rows if row["dataset"] != "samm"}
+    manifest = write_rows(tmp_path / "few.csv", list(few.values()))
+    code, out, _ = command("datasets", "prepare", manifest, "--apex", "robust")
+    assert code == 0
+    assert "6 of 6 clips prepared, apex spotted in 6" in out
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "few.prepared").iterdir()}
+    words = ("evaluate", manifest, "--model", "lbp-top-svm", "--groups", 2, "--out", tmp_path / "r")
+    code, _, err = command(*words, "--preset", "article")
+    assert code == 0, err
+    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "few.prepared").iterdir()}
+    assert made.items() > kept.items()
+    record = json.loads((tmp_path / "r" / "run.json").read_text())
+    assert (record["apex"], record["landmarks"], record["neighbour"]) == ("article", "each", "after")
+    assert record["parameter descriptor"] == "'lbp-top-by-planes'"
+    assert "in the article's way" in (tmp_path / "r" / "tables.md").read_text()
+    assert "another apex, article" in error_of(command(*words))
+    said = command(*words, "--preset", "article", "--apex", "robust")
+    assert "expected --apex article with --preset article" in error_of(said)
 
 
 def test_figures_of_a_clip(databases: Path, command, tmp_path: Path) -> None:

@@ -194,11 +194,11 @@ def _warn(text: str | None) -> None:
 def run_compare(first: Path, second: Path, seed: int) -> int:
     """Say whether two runs differ."""
     from micromimic.evaluation.metrics import uar, uf1
-    from micromimic.evaluation.predictions import read_predictions
+    from micromimic.evaluation.predictions import Predictions
     from micromimic.evaluation.statistics import compare_runs
 
     runs = [
-        read_predictions(path / "predictions.csv" if path.is_dir() else path)
+        Predictions.read(path / "predictions.csv" if path.is_dir() else path)
         for path in (first, second)
     ]
     for score in (uf1, uar):

@@ -421,23 +421,6 @@ def as_predictions(rows: Rows, labels: LabelSet = THREE) -> Predictions:
     return Predictions({**columns, **p}).checked()
 
 
-def read_predictions(path: str | Path) -> list[Prediction]:  # until issue 14 is whole
-    """`Predictions.read`, row by row."""
-    return Predictions.read(path).rows()
-
-
-def write_predictions(path: str | Path, rows: Rows) -> None:  # until issue 14 is whole
-    """`Predictions.write` of rows."""
-    as_predictions(rows).write(path)
-
-
-def predictions_of(
-    samples: Samples, probabilities: NDArray[np.floating], *, fold: int, seed: int
-) -> list[Prediction]:  # until issue 14 is whole
-    """`Predictions.of_samples`, row by row."""
-    return Predictions.of_samples(samples, probabilities, fold=fold, seed=seed).rows()
-
-
 def _whole(text: str, name: str, at: object, path: object) -> int:
     if not text.isdecimal():
         raise InputError(

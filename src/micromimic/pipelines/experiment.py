@@ -180,6 +180,7 @@ def evaluate(
             write_tables(Path(out), results)
     parts = [as_table(result).assign(model=result.summary.name) for result in results]
     joined: Predictions = pd.concat(parts, ignore_index=True)
+    joined.attrs["synthetic"] = any(result.summary.synthetic for result in results)
     return joined
 
 
@@ -495,6 +496,8 @@ def _notes(config: RunConfig, loaded: Loaded, doubt: str) -> tuple[str, ...]:
         notes.append(f"{config.epochs} epochs")
     if config.prepare.apex != "annotated":
         notes.append(f"apex by the rule {config.prepare.apex!r}")
+    if config.article:
+        notes.append("in the article's way")
     if loaded.left_out:
         notes.append(f"{len(loaded.left_out)} clips could not be prepared and are left out")
     if doubt:
