@@ -14,6 +14,7 @@ from micromimic.datasets.corrections import (
     read_corrections,
 )
 from micromimic.datasets.databases.composite import ARTICLE, composite, table1
+from micromimic.datasets.events import events_path, read_events, read_videos
 from micromimic.datasets.manifest import Clip, read_manifest
 from micromimic.datasets.read import Indexed
 from micromimic.errors import InputError, OutputError
@@ -255,7 +256,17 @@ def test_index_writes_the_manifest_and_says_all(
     casme2 = small_casme2(tmp_path / "casme2")
     for frame in (50, 59):
         (casme2 / f"CASME2_RAW_selected/sub01/EP02_01f/img{frame}.jpg").unlink()
-    assert run_index(small_smic(tmp_path / "smic"), casme2, small_samm(tmp_path / "samm"), out) == 0
+    assert (
+        run_index(
+            {
+                "smic": small_smic(tmp_path / "smic"),
+                "casme2": casme2,
+                "samm": small_samm(tmp_path / "samm"),
+            },
+            out,
+        )
+        == 0
+    )
     said = capsys.readouterr().out
     assert "sum              6 (68)    7 (442)" in said
     assert "casme2: 1 clip of classes not used: others 1" in said
@@ -275,7 +286,7 @@ def test_index_writes_the_manifest_and_says_all(
 def test_index_says_nothing_where_all_is_well(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_index(None, None, small_samm(tmp_path / "samm"), tmp_path / "m.csv") == 0
+    assert run_index({"samm": small_samm(tmp_path / "samm")}, tmp_path / "m.csv") == 0
     said = capsys.readouterr()
     assert "Left out" not in said.out
     assert "Notes" not in said.out
@@ -285,7 +296,7 @@ def test_index_says_nothing_where_all_is_well(
 def test_index_takes_corrections(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = fixes(tmp_path, ["samm", "011", "011_6_1", "exclude", "yes", "laughs"])
     out = tmp_path / "m.csv"
-    run_index(None, None, small_samm(tmp_path / "samm"), out, path)
+    run_index({"samm": small_samm(tmp_path / "samm")}, out, path)
     assert "samm/011/011_6_1: excluded by correction: laughs" in capsys.readouterr().out
     assert [clip.clip for clip in read_manifest(out)] == ["006_1_2"]
 
@@ -295,7 +306,7 @@ def test_index_of_nothing_usable(tmp_path: Path) -> None:
     for picture in samm.rglob("*.jpg"):
         picture.write_bytes(b"")
     with pytest.raises(InputError) as error:
-        run_index(None, None, samm, tmp_path / "m.csv")
+        run_index({"samm": samm}, tmp_path / "m.csv")
     assert str(error.value) == (
         "expected clips to list, got none that can be used (2 left out, first samm/006/006_1_2: "
         "none of its frames 5562 to 5632 is there; its folder holds 5562 to 5632); check the "
@@ -306,18 +317,53 @@ def test_index_of_nothing_usable(tmp_path: Path) -> None:
 
 def test_index_of_no_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="got none; pass it as NAME=DIR"):
-        run_index(None, None, None, tmp_path / "m.csv")
+        run_index({}, tmp_path / "m.csv")
 
 
 def test_index_where_it_cannot_write(tmp_path: Path) -> None:
     samm = small_samm(tmp_path / "samm")
     with pytest.raises(OutputError, match="expected a file to write to, got the folder"):
-        run_index(None, None, samm, tmp_path)
+        run_index({"samm": samm}, tmp_path)
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match="expected to write"):
-        run_index(None, None, samm, tmp_path / "file" / "m.csv")
+        run_index({"samm": samm}, tmp_path / "file" / "m.csv")
 
 
 def test_an_empty_composite_has_nothing() -> None:
     nothing = Indexed({"samm": Found(())})
     assert (nothing.clips, nothing.left_out, nothing.notes, nothing.dropped) == ((), (), (), {})
+
+
+def test_index_of_other_databases_and_schemes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "m.csv"
+    run_index({"casme2": small_casme2(tmp_path / "a")}, out, None, ["three", "five"])
+    said = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["CASME", "II", "2", "(24)", "2", "(145)", "0", "(88)", "1", "(32)", "1", "(25)"] in said
+    assert [*"subjects clips disgust happiness others repression surprise".split()] in said
+    assert ["casme2", "2", "3", "0", "1", "1", "0", "1"] in said
+    assert [(clip.clip, clip.label) for clip in read_manifest(out, "five")] == [
+        ("EP02_01f", "happiness"), ("EP03_02", "others"), ("EP11_01", "surprise"),
+    ]  # fmt: skip
+    assert [clip.clip for clip in read_manifest(out)] == ["EP02_01f", "EP11_01"]
+
+
+def test_index_of_long_videos_writes_their_events(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for video in ("006_1", "006_2"):
+        frames(tmp_path / "samm/SAMM_longvideos" / video, range(1, 100), "{:04d}.jpg")
+    header = ["Subject", "Filename", "Onset", "Apex", "Offset", "Type"]
+    rows = [["006", "006_1_2", 10, 20, 30, "Micro - 1/2"], ["006", "006_1_3", 1, 2, 300, "Macro"]]
+    sheet(tmp_path / "samm/SAMM_LongVideos_V3_Release.csv", [header, *rows])
+    out = tmp_path / "long.csv"
+    run_index({"samm-long": tmp_path / "samm"}, out)
+    said = capsys.readouterr().out
+    assert ["samm-long", "1", "2", "1", "0", "1"] in [line.split() for line in said.splitlines()]
+    assert "samm-long/006/006_1_3 (row 1): its frames 1 to 300 lie outside of 1 to 99" in said
+    assert said.endswith(f"2 videos of 1 subject in {out}, 1 event in {events_path(out)}\n")
+    (event,) = read_events(events_path(out), read_videos(out))
+    assert (event.video, event.onset, event.apex, event.offset) == ("006_1", 10, 20, 30)
+    with pytest.raises(InputError, match="got 2 without a label in its column label"):
+        read_manifest(out)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from micromimic.datasets.base import Found
@@ -14,6 +16,10 @@ from micromimic.datasets.events import Event
 from micromimic.datasets.read import index, read_database
 from micromimic.datasets.schemes import scheme
 from micromimic.errors import InputError, LabelError
+from micromimic.synthesis.database_plans import plan_databases
+from micromimic.synthesis.database_tables import annotation_tables
+from micromimic.synthesis.database_videos import plan_videos
+from micromimic.synthesis.databases import read_databases_truth, synth_databases
 
 from .fake_databases import excel, frames, sheet, small_casme2, small_samm, small_smic
 
@@ -356,3 +362,87 @@ def test_another_databases_folder_and_table_are_refused(tmp_path: Path) -> None:
         read_database("casme", tmp_path / "two")
     with pytest.raises(InputError, match=r"expected CAS\(ME\)\^3 part A in .*, as part_A/spNO"):
         read_database("casme3", small_smic(tmp_path / "smic"))
+
+
+# ------------------------------------------------------------------ what we make up
+
+
+def test_every_made_up_database_is_read_back(tmp_path: Path) -> None:
+    """Its folders, names and tables; readers decode no picture, so those are of one byte."""
+    names = [name for name in databases() if not databases()[name].long]
+    clips = plan_databases(5, names=names)
+    for clip in clips:
+        numbers = range(clip.first, clip.last + 1)
+        home = tmp_path / clip.folder
+        home.mkdir(parents=True, exist_ok=True)
+        for number in numbers:
+            (home / clip.file(number)).write_bytes(b"x")
+    for path, content in annotation_tables(clips).items():
+        (tmp_path / path).write_bytes(content)
+    for name in names:
+        found = read_database(name, tmp_path / name)
+        apex = databases()[name].apex
+        assert {(c.subject, c.clip, c.label, c.onset, c.apex, c.offset) for c in found.clips} == {
+            (c.subject, c.clip, c.label, c.onset, c.apex if apex else None, c.offset)
+            for c in clips
+            if c.dataset == name and c.label
+        }
+        assert not found.left_out
+        many = {labels.name: len(read_database(name, tmp_path / name, labels=[labels.name]).clips)
+                for labels in databases()[name].schemes.values()}  # fmt: skip
+        assert all(many.values()), many
+
+
+def test_made_up_long_videos_are_read_back(tmp_path: Path) -> None:
+    names = [name for name in databases() if databases()[name].long]
+    videos = plan_videos(7, 8.0, seed=1, faces="warped", names=names)
+    for video in videos:
+        home = tmp_path / video.folder
+        home.mkdir(parents=True)
+        for number in range(1, video.frames + 1):
+            (home / video.file(number)).write_bytes(b"x")
+    for path, content in annotation_tables((), videos).items():
+        (tmp_path / path).write_bytes(content)
+    found = index({name: tmp_path / name for name in names})
+    assert {v.key for v in found.clips} == {f"{v.dataset}/{v.subject}/{v.video}" for v in videos}
+    assert len(found.clips) == 28
+    planted = [(video, event) for video in videos for event in video.events]
+    assert {(e.key, e.onset, e.offset, e.kind) for e in found.events} == {
+        (f"{v.dataset}/{v.subject}/{v.video}", e.onset, e.offset, e.kind) for v, e in planted
+    }
+    labelled = {(e.key, e.onset): e.label for e in found.events if e.label}
+    assert len(labelled) > len(planted) / 2
+    assert all(
+        labelled.get((f"{v.dataset}/{v.subject}/{v.video}", e.onset), e.label) == e.label
+        for v, e in planted
+    )
+    assert not found.left_out
+    assert sum(video.quiet for video in videos) == 4
+
+
+def test_long_videos_are_rendered_and_said_in_the_truth(tmp_path: Path) -> None:
+    out = tmp_path / "all"
+    made = ["casme-squared", "casme3"]
+    truth = synth_databases(out, names=made, clips_per_class=1, seconds=6.0, faces="warped")
+    assert read_databases_truth(out / "truth.json") == truth
+    (video,) = truth.videos
+    pictures = sorted((out / video.folder).iterdir())
+    assert len(pictures) == 180 == video.frames
+    event = next(event for event in video.events if event.kind == "macro")
+    still, moved = (
+        cv2.imread(str(out / video.folder / video.file(frame)), cv2.IMREAD_GRAYSCALE).astype(float)
+        for frame in (event.onset, event.apex)
+    )
+    quiet = cv2.imread(str(out / video.folder / video.file(event.onset - 4)), cv2.IMREAD_GRAYSCALE)
+    assert np.abs(moved - still).mean() > 1.2 * np.abs(quiet.astype(float) - still).mean()
+    found = index({"casme-squared": out / "casme-squared"})
+    assert len(found.events) == len(video.events)
+    assert all(clip.extra["synthetic"] == "yes" for clip in found.clips)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"names": ["casme9"]}, {"names": ["mmew"], "full": True}, {"seconds": 2.0}]
+)
+def test_databases_that_cannot_be_made(tmp_path: Path, wrong: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="expected databases among smic, casme2, samm"):
+        synth_databases(tmp_path / "out", **wrong)

@@ -49,6 +49,9 @@ def test_videos_and_events_come_back(manifest: Path) -> None:
     )
     path = events_path(manifest)
     write_events(path, EVENTS)
+    assert path.read_text(encoding="utf-8").splitlines()[1:] == [
+        "mine,s1,v1,12,15,20,micro,surprise", "mine,s1,v1,30,,59,macro,",
+    ]  # fmt: skip
     assert read_events(path, videos) == EVENTS == read_events(path)
     assert videos_path(path) == manifest
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import micromimic._cli.audit
+import micromimic._cli.datasets
 import micromimic._cli.live
 import micromimic._cli.records
 import micromimic._cli.research

@@ -1,28 +1,27 @@
 """What the synthetic databases hold: who appears, in which clips, with what movement, and when.
 
-Three databases are imitated (subjects, frame rates, lengths and class counts as in SMIC-HS,
-CASME II and SAMM); nothing of them is contained. Everything follows from a seed, clip by clip, so
+Databases are imitated (subjects, frame rates, lengths; of the composite's three also the counts of
+each class); nothing of them is contained. Everything follows from a seed, clip by clip, so
 that each clip's plan, person and planted field can be had again from its row of ``truth.json``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from micromimic.face.units import UNIT_NAMES
-from micromimic.labels import EMOTIONS, Emotion
+from micromimic.labels import THREE
 from micromimic.synthesis.clips import Actor
 from micromimic.synthesis.database_names import (
-    Dataset,
+    NAMINGS,
     Part,
     clip_name,
     deal,
     emotion_word,
-    folder_of,
     smic_parts,
 )
 from micromimic.synthesis.identities import FaceKind, Portrait, make_actor
@@ -57,11 +56,11 @@ class Design:
         dropped: emotions outside the three classes that a few further clips show.
     """
 
-    name: Dataset
+    name: str
     fps: float
     portrait: Portrait
     subjects: tuple[str, ...]
-    composite: Mapping[Emotion, int]
+    composite: Mapping[str, int]
     length: tuple[float, float]
     rise: tuple[float, float]
     shortest: int
@@ -124,6 +123,38 @@ DESIGNS: Final[tuple[Design, ...]] = (
 )
 
 
+def _other(name: str, fps: float, subjects: Sequence[str], dropped: tuple[str, ...] = ()) -> Design:
+    """A database beside the composite: movements as long in seconds as CASME II's."""
+    scale = fps / 200.0
+    return Design(
+        name,
+        fps,
+        Portrait(),
+        tuple(subjects),
+        {},
+        (71.0 * scale, 22.0 * scale),
+        (36.0 * scale, 15.0 * scale),
+        max(4, round(30 * scale)),
+        round(118 * scale),
+        (2, 5),
+        1.8,
+        0.01,
+        dropped,
+    )
+
+
+OTHERS: Final[tuple[Design, ...]] = (
+    _other("smic-vis", 25.0, [f"s{n:02d}" for n in (11, 12, 13, 14, 15, 18, 19, 20)]),
+    _other("smic-nir", 25.0, [f"s{n:02d}" for n in (11, 12, 13, 14, 15, 18, 19, 20)]),
+    _other("casme", 60.0, [f"casme{n:02d}" for n in range(1, 20)], ("tense",)),
+    _other("casme3", 30.0, [f"spNO.{n}" for n in range(1, 101)], ("others",)),
+    _other("mmew", 90.0, [f"S{n:02d}" for n in range(1, 31)], ("others",)),
+    _other("4dme", 60.0, [f"4dme{n:02d}" for n in range(1, 42)], ("others",)),
+    _other("dfme", 200.0, [f"sub{n:04d}" for n in range(1, 101)]),
+)
+COMPOSITE: Final = tuple(design.name for design in DESIGNS)
+
+
 @dataclass(frozen=True)
 class DatabaseClip:
     """One clip's truth; frame numbers are those in the pictures' names.
@@ -143,11 +174,11 @@ class DatabaseClip:
         seed: decides the clip.
     """
 
-    dataset: Dataset
+    dataset: str
     subject: str
     clip: str
     folder: str
-    label: Emotion | None
+    label: str | None
     emotion: str
     action_units: tuple[str, ...]
     first: int
@@ -169,7 +200,7 @@ class DatabaseClip:
     @property
     def design(self) -> Design:
         """Its database."""
-        return next(design for design in DESIGNS if design.name == self.dataset)
+        return next(each for each in (*DESIGNS, *OTHERS) if each.name == self.dataset)
 
     def file(self, frame: int) -> str:
         """A picture's name.
@@ -177,11 +208,7 @@ class DatabaseClip:
         >>> plan_databases(1, seed=0)[-1].file(62)[3:]
         '_00062.jpg'
         """
-        if self.dataset == "smic":
-            return f"image{frame}.jpg"
-        if self.dataset == "casme2":
-            return f"img{frame}.jpg"
-        return f"{self.subject}_{frame:05d}.jpg"
+        return NAMINGS[self.dataset].file(self.subject, self.clip, frame)
 
     def plan(self) -> ClipPlan:
         """What moves and when; the clip's pictures are its first ``frames`` frames."""
@@ -199,9 +226,14 @@ class DatabaseClip:
 
 
 def plan_databases(
-    clips_per_class: int = 10, *, seed: int = 0, full: bool = False, faces: FaceKind = "warped"
+    clips_per_class: int = 10,
+    *,
+    seed: int = 0,
+    full: bool = False,
+    faces: FaceKind = "warped",
+    names: Collection[str] = COMPOSITE,
 ) -> tuple[DatabaseClip, ...]:
-    """Draw all clips of the three databases.
+    """Draw all clips of the databases.
 
     Each subject gets one clip before any gets a second, so that fewer than the database's subjects
     appear only where there are fewer clips; the rest are dealt unevenly, as in the real ones.
@@ -211,6 +243,7 @@ def plan_databases(
         seed: the same seed gives the same plan.
         full: the composite's own numbers of clips instead.
         faces: kind of face.
+        names: of the databases; the composite's three unless said.
 
     Returns:
         By database, subject, clip.
@@ -225,10 +258,12 @@ def plan_databases(
     if clips_per_class < 1:
         raise ValueError(f"expected at least 1 clip of each class, got {clips_per_class}")
     clips: list[DatabaseClip] = []
-    for number, design in enumerate(DESIGNS):
+    for number, design in enumerate((*DESIGNS, *OTHERS)):
+        if design.name not in names:
+            continue
         rng = np.random.default_rng([seed, number])
-        counts = design.composite if full else dict.fromkeys(EMOTIONS, clips_per_class)
-        labels = [e for e in EMOTIONS for _ in range(counts[e])]
+        counts = design.composite if full else dict.fromkeys(THREE, clips_per_class)
+        labels = [e for e in THREE for _ in range(counts[e])]
         parts = deal(design.subjects, labels, design.dropped, rng)
         if full and design.name == "smic":
             parts = smic_parts()
@@ -238,7 +273,7 @@ def plan_databases(
             name = clip_name(design.name, part, rng, taken)
             clip_seed = int(rng.integers(2**31))
             clips.append(_clip(design, part, name, people[part.subject], clip_seed, faces))
-    order = {design.name: number for number, design in enumerate(DESIGNS)}
+    order = {design.name: number for number, design in enumerate((*DESIGNS, *OTHERS))}
     return tuple(sorted(clips, key=lambda c: (order[c.dataset], c.subject, c.clip)))
 
 
@@ -253,13 +288,17 @@ def _clip(
     before, after = (int(n) for n in rng.integers(design.around[0], design.around[1] + 1, 2))
     # where a recording's numbering stands when the clip begins
     first = {"smic": int(rng.integers(60_000, 18_000_000)), "samm": int(rng.integers(60, 9_000))}
+    first |= {"smic-vis": first["samm"], "smic-nir": first["samm"]}
+    naming = NAMINGS[design.name]
+    if design.name == "casme3":  # one of several in its folder
+        first["casme3"] = 1 + 200 * int(name[1:])
     start = first.get(design.name, 1)
     onset = start + before
     return DatabaseClip(
         dataset=design.name,
         subject=part.subject,
-        clip=name,
-        folder=folder_of(design.name, part, name),
+        clip=naming.place(name, onset) if naming.place else name,
+        folder=naming.folder(part, name),
         label=part.label,
         emotion=part.word or emotion_word(design.name, recipe),
         action_units=recipe.action_units,
@@ -276,7 +315,7 @@ def _clip(
     )
 
 
-def _movement(design: Design, label: Emotion | None, seed: int) -> tuple[Recipe, float]:
+def _movement(design: Design, label: str | None, seed: int) -> tuple[Recipe, float]:
     """What moves, and how far in pixels; other emotions look like negative ones."""
     rng = np.random.default_rng([seed, 0])
     recipe = sample_recipe(label or "negative", rng)

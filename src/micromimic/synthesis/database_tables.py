@@ -8,15 +8,16 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
 from micromimic.errors import MissingExtraError
 from micromimic.synthesis.database_plans import DatabaseClip
+from micromimic.synthesis.database_videos import DatabaseVideo, video_tables
 
-Cell = str | int | None
+Cell = object
 Row = Sequence[Cell]
 
 CASME2_COLUMNS: Final[Row] = (
@@ -99,11 +100,13 @@ def require_openpyxl() -> None:
         ) from None
 
 
-def annotation_tables(clips: Iterable[DatabaseClip]) -> dict[str, bytes]:
-    """The three annotation tables.
+def annotation_tables(
+    clips: Iterable[DatabaseClip], videos: Iterable[DatabaseVideo] = ()
+) -> dict[str, bytes]:
+    """The annotation tables of the databases that are there.
 
     Args:
-        clips: of all databases.
+        clips, videos: of all databases.
 
     Returns:
         Path relative to the databases' folder -> content of the xlsx file.
@@ -113,12 +116,18 @@ def annotation_tables(clips: Iterable[DatabaseClip]) -> dict[str, bytes]:
     """
     require_openpyxl()
     rows = tuple(clips)
-    of = {name: [c for c in rows if c.dataset == name] for name in ("smic", "casme2", "samm")}
-    return {
-        "smic/SMIC-HS-E_annotation.xlsx": _smic(of["smic"]),
-        "casme2/CASME2-coding-20140508.xlsx": _casme2(of["casme2"]),
-        "samm/SAMM_Micro_FACS_Codes_v2.xlsx": _samm(of["samm"]),
+    made = {
+        name: maker([clip for clip in rows if clip.dataset == name])
+        for name, maker in {"smic": _smic, "casme2": _casme2, "samm": _samm}.items()
     }
+    files = {_FILES[name]: book for name, book in made.items()}
+    for (name, file), (sheet, header, cells) in _OTHERS.items():
+        mine = [cells(clip) for clip in rows if clip.dataset == name and file in _file(clip)]
+        if mine:
+            files[f"{name}/{file}"] = _workbook({sheet: [header, *mine]})
+    long = {path: _workbook(sheets) for path, sheets in video_tables(videos).items()}
+    present = {clip.dataset for clip in rows}
+    return {path: book for path, book in files.items() if path.split("/")[0] in present} | long
 
 
 def objective_class(action_units: Iterable[str]) -> int:
@@ -183,7 +192,91 @@ def _smic(clips: Sequence[DatabaseClip]) -> bytes:
     return _workbook({"HS": rows, "VIS": [_SMIC_VIS_COLUMNS], "Sheet2": [], "Sheet3": []})
 
 
-def _workbook(sheets: dict[str, list[Row]]) -> bytes:
+_FILES: Final = {
+    "smic": "smic/SMIC-HS-E_annotation.xlsx",
+    "casme2": "casme2/CASME2-coding-20140508.xlsx",
+    "samm": "samm/SAMM_Micro_FACS_Codes_v2.xlsx",
+}
+
+
+def _times(clip: DatabaseClip) -> tuple[int, int, int]:
+    return clip.onset, clip.apex, clip.offset
+
+
+def _file(clip: DatabaseClip) -> str:
+    """The tables that a clip stands in, by name."""
+    part = "testA" if "testa" in clip.folder else "training"
+    return (
+        f"{part}_full_with_AU.xlsx"
+        if clip.dataset == "dfme"
+        else ", ".join(file for name, file in _OTHERS if name == clip.dataset)
+    )
+
+
+def _flags(clip: DatabaseClip) -> tuple[int, ...]:
+    """4DME's: positive, negative, surprise, repression, others, how many."""
+    words = ("positive", "negative", "surprise", "repression", "others")
+    shown = [int(word == clip.emotion) for word in words]
+    shown[3] |= int(clip.label == "negative" and clip.seed % 3 == 0)  # some show two
+    return (*shown, sum(shown))
+
+
+def _camera(clip: DatabaseClip) -> Row:
+    number = int(clip.subject[1:])
+    return (number, clip.clip, None, clip.onset, clip.offset, None, clip.first, clip.emotion)
+
+
+_VIS: Final[Row] = ("Subject", "Filename", None, "OnsetF", "OffsetF", None, "FirstF", "Emotion")
+_DFME: Final[Row] = ("Subject", "Filename", "Onset", "Apex", "Offset", "Emotion", "AUs")
+_Maker = tuple[str, Row, Callable[[DatabaseClip], Row]]
+
+
+def _dfme(clip: DatabaseClip) -> Row:
+    return (clip.subject, clip.clip, *_times(clip), clip.emotion.capitalize(), _units(clip))
+
+
+_OTHERS: Final[Mapping[tuple[str, str], _Maker]] = {
+    ("smic-vis", "SMIC-VIS-E_annotation.xlsx"): ("VIS", _VIS, _camera),
+    ("smic-nir", "SMIC-NIR-E_annotation.xlsx"): ("NIR", _VIS, _camera),
+    ("casme", "CASME.xlsx"): (
+        "Sheet1",
+        ("Subject", "Filename", None, "OnsetF", "ApexF1", "ApexF2", "OffsetF", "AU", "Emotion"),
+        lambda clip: (
+            *(int(clip.subject[-2:]), clip.clip, None, clip.onset, clip.apex, None, clip.offset),
+            *(_units(clip), clip.emotion),
+        ),
+    ),
+    ("casme3", "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"): (
+        "Sheet1",
+        ("Subject", "Filename", "Onset", "Apex", "Offset", "AU", "Objective class", "emotion"),
+        lambda clip: (
+            *(clip.subject, clip.clip[0], *_times(clip), _units(clip)),
+            *(objective_class(clip.action_units), clip.emotion),
+        ),
+    ),
+    ("mmew", "MMEW_Micro_Exp.xlsx"): (
+        "Sheet1",
+        ("Subject", "Filename", "OnsetFrame", "ApexFrame", "OffsetFrame", "Action Units",
+         "Estimated Emotion", "remarks"),
+        lambda clip: (
+            clip.subject, clip.clip, *_times(clip), _units(clip), clip.emotion, None
+        ),
+    ),
+    ("4dme", "4DME_Labelling_Micro_release v1.xlsx"): (
+        "Sheet1",
+        ("sub_ID", "fold_name", "fold", "Emotion", "Onset", "Apex", "Offset", "AUs", "eye blink",
+         "Positive", "Negative", "Surprise", "Repression", "Others", "Total"),
+        lambda clip: (
+            *(int(clip.subject[4:]), clip.clip, 1, clip.emotion, *_times(clip), _units(clip), 0),
+            *_flags(clip),
+        ),
+    ),
+    ("dfme", "training_full_with_AU.xlsx"): ("Sheet1", _DFME, _dfme),
+    ("dfme", "testA_full_with_AU.xlsx"): ("Sheet1", _DFME, _dfme),
+}  # fmt: skip
+
+
+def _workbook(sheets: Mapping[str, Sequence[Row]]) -> bytes:
     from openpyxl import Workbook  # noqa: PLC0415 - optional, slow to import
 
     book = Workbook()

@@ -1,7 +1,7 @@
-"""Writes the synthetic databases: three folder trees, their annotation tables, and the truth.
+"""Writes the synthetic databases: a folder tree each, their annotation tables, and the truth.
 
-``smic/``, ``casme2/`` and ``samm/`` look as the licensed databases do when unpacked, so that
-everything from the readers to the final tables can be run and tested without them.
+``smic/``, ``casme2/``, ``samm/`` and others look as the licensed databases do when unpacked, so
+that everything from the readers to the final tables can be run and tested without them.
 """
 
 from __future__ import annotations
@@ -21,15 +21,24 @@ from numpy.typing import NDArray
 
 from micromimic.errors import InputError, MissingExtraError, OutputError
 from micromimic.files import begun, sweep_left
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 from micromimic.synthesis.clips import render
-from micromimic.synthesis.database_plans import DESIGNS, DatabaseClip, plan_databases
+from micromimic.synthesis.database_plans import COMPOSITE, OTHERS, DatabaseClip, plan_databases
 from micromimic.synthesis.database_tables import annotation_tables, require_openpyxl
+from micromimic.synthesis.database_videos import (
+    LONG,
+    DatabaseEvent,
+    DatabaseVideo,
+    plan_videos,
+)
 from micromimic.synthesis.identities import FaceKind
 from micromimic.synthesis.truth import load_truth
 from micromimic.synthesis.write import TRUTH_FILE, Progress
 
-__all__ = ["DatabaseClip", "DatabasesTruth", "read_databases_truth", "synth_databases"]
+__all__ = [
+    "COMPOSITE", "DatabaseClip", "DatabaseVideo", "DatabasesTruth", "read_databases_truth",
+    "synth_databases",
+]  # fmt: skip
 
 SCHEMA: Final = "micromimic.databases/1"
 _MOST: Final = 100  # more, and names would no longer be as the databases' are
@@ -37,6 +46,7 @@ _QUALITY: Final = 90  # of the JPEG files
 _BATCH: Final = 8  # clips that one task renders: they share a face
 
 Faces = Literal["auto", "mesh", "warped"]
+Rendered = DatabaseClip | DatabaseVideo
 
 
 @dataclass(frozen=True)
@@ -47,27 +57,33 @@ class DatabasesTruth:
         faces: kind of face that was used.
         seed: of the whole.
         clips: all clips, those with dropped emotions (``label`` None) among them.
+        videos: long videos.
     """
 
     faces: FaceKind
     seed: int
     clips: tuple[DatabaseClip, ...]
+    videos: tuple[DatabaseVideo, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The databases of clips."""
+        return tuple(dict.fromkeys(clip.dataset for clip in self.clips))
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Database -> class -> clips; dropped clips are not counted."""
         return {
-            design.name: {
-                label: sum(c.dataset == design.name and c.label == label for c in self.clips)
-                for label in EMOTIONS
+            name: {
+                label: sum(c.dataset == name and c.label == label for c in self.clips)
+                for label in THREE
             }
-            for design in DESIGNS
+            for name in self.names
         }
 
     def subjects(self) -> dict[str, int]:
         """Database -> subjects that appear: fewer than it has where there are too few clips."""
         return {
-            design.name: len({c.subject for c in self.clips if c.dataset == design.name})
-            for design in DESIGNS
+            name: len({c.subject for c in self.clips if c.dataset == name}) for name in self.names
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -77,27 +93,33 @@ class DatabasesTruth:
             "faces": self.faces,
             "seed": self.seed,
             "clips": [asdict(clip) for clip in self.clips],
+            **({"videos": [asdict(video) for video in self.videos]} if self.videos else {}),
         }
 
 
 def synth_databases(
     out: Path,
     *,
+    names: Sequence[str] = COMPOSITE,
     clips_per_class: int = 10,
+    seconds: float = 30.0,
     seed: int = 0,
     full: bool = False,
     faces: Faces = "auto",
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> DatabasesTruth:
-    """Write ``smic/``, ``casme2/``, ``samm/`` and ``truth.json``: all of it, or nothing.
+    """Write a folder for each database and ``truth.json``: all of it, or nothing.
 
     Heads drift, light and sensor disturb; nobody blinks. Movements peak at 0.17 to 0.5 canonical
     units. CASME II and SAMM also get a few clips of emotions that the composite drops.
 
     Args:
         out: a new or empty folder.
+        names: of the databases; the composite's three unless said.
         clips_per_class: clips of each class in each database; from 10 on all 68 subjects appear.
+            Of long videos, how many there are; every fourth has no event.
+        seconds: length of long videos.
         seed: the same seed gives the same bytes on one machine.
         full: the composite's own 442 clips instead (about 31,000 pictures, 0.6 GB).
         faces: ``mesh`` renders the heads of the ``faces3d`` extra, ``warped`` changes the
@@ -115,16 +137,24 @@ def synth_databases(
             f"expected 1 to {_MOST} clips a class, a seed from 0 and at least 1 job, got "
             f"{clips_per_class}, {seed} and {jobs}; correct them"
         )
+    known = (*COMPOSITE, *(design.name for design in OTHERS), *LONG)
+    strange = [name for name in names if name not in (COMPOSITE if full else known)]
+    if strange or not names or seconds < 6.0:
+        raise InputError(
+            f"expected databases among {', '.join(COMPOSITE if full else known)} and long videos "
+            f"of 6 s or more, got {', '.join(names) or 'none'} and {seconds:g} s; correct them"
+        )
     require_openpyxl()
     kind = choose_faces(faces)
-    clips = plan_databases(clips_per_class, seed=seed, full=full, faces=kind)
-    truth = DatabasesTruth(kind, seed, clips)
+    clips = plan_databases(clips_per_class, seed=seed, full=full, faces=kind, names=names)
+    videos = plan_videos(clips_per_class, seconds, seed=seed, faces=kind, names=names)
+    truth = DatabasesTruth(kind, seed, clips, videos)
     out = Path(out)
     try:
         with ExitStack() as stack:
             staging = _stage(out, stack)
-            _render_all(staging, clips, jobs, progress)
-            for name, content in annotation_tables(clips).items():
+            _render_all(staging, (*clips, *videos), jobs, progress)
+            for name, content in annotation_tables(clips, videos).items():
                 (staging / name).write_bytes(content)
             document = json.dumps(truth.to_dict(), indent=1) + "\n"
             (staging / TRUTH_FILE).write_text(document, encoding="utf-8")
@@ -164,13 +194,24 @@ def read_databases_truth(path: Path) -> DatabasesTruth:
         path,
         SCHEMA,
         lambda content: DatabasesTruth(
-            content["faces"], int(content["seed"]), tuple(map(_read_clip, content["clips"]))
+            content["faces"],
+            int(content["seed"]),
+            tuple(map(_read_clip, content["clips"])),
+            tuple(map(_read_video, content.get("videos", ()))),
         ),
     )
 
 
 def _read_clip(entry: Mapping[str, Any]) -> DatabaseClip:
     return DatabaseClip(**{**entry, "action_units": tuple(entry["action_units"])})
+
+
+def _read_video(entry: Mapping[str, Any]) -> DatabaseVideo:
+    events = (
+        DatabaseEvent(**{**event, "action_units": tuple(event["action_units"])})
+        for event in entry["events"]
+    )
+    return DatabaseVideo(**{**entry, "events": tuple(events)})
 
 
 def _stage(out: Path, stack: ExitStack) -> Path:
@@ -199,7 +240,7 @@ def _publish(staging: Path, out: Path) -> None:
 
 
 def _render_all(
-    root: Path, clips: Sequence[DatabaseClip], jobs: int, progress: Progress | None
+    root: Path, clips: Sequence[Rendered], jobs: int, progress: Progress | None
 ) -> None:
     total, done = sum(clip.frames for clip in clips), 0
     if progress is not None:
@@ -212,7 +253,7 @@ def _render_all(
                 progress(done, total, "render")
 
 
-def _batches(clips: Sequence[DatabaseClip]) -> list[list[DatabaseClip]]:
+def _batches(clips: Sequence[Rendered]) -> list[list[Rendered]]:
     """Clips of one subject together, a few at a time."""
     batches = []
     for _, group in itertools.groupby(clips, key=lambda clip: (clip.dataset, clip.subject)):
@@ -222,7 +263,7 @@ def _batches(clips: Sequence[DatabaseClip]) -> list[list[DatabaseClip]]:
 
 
 def _run(
-    root: Path, batches: Sequence[Sequence[DatabaseClip]], jobs: int
+    root: Path, batches: Sequence[Sequence[Rendered]], jobs: int
 ) -> Generator[int, None, None]:
     """Render all batches; gives the pictures of each as it is done."""
     if jobs == 1:
@@ -234,12 +275,12 @@ def _run(
     return cast("Generator[int, None, None]", parallel(tasks))
 
 
-def _render_in_worker(root: Path, batch: Sequence[DatabaseClip]) -> int:
+def _render_in_worker(root: Path, batch: Sequence[Rendered]) -> int:
     cv2.setNumThreads(1)  # the processes share the cores
     return _render_batch(root, batch)
 
 
-def _render_batch(root: Path, batch: Sequence[DatabaseClip]) -> int:
+def _render_batch(root: Path, batch: Sequence[Rendered]) -> int:
     """Write the pictures of one subject's clips; returns how many."""
     actor = batch[0].actor()
     for clip in batch:
@@ -253,7 +294,8 @@ def _render_batch(root: Path, batch: Sequence[DatabaseClip]) -> int:
 def _write_jpeg(path: Path, frame: NDArray[np.uint8]) -> None:
     """Write (H, W) grey or (H, W, 3) RGB."""
     picture = frame if frame.ndim == 2 else frame[..., ::-1]
-    made, content = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    options = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY] if path.suffix == ".jpg" else []
+    made, content = cv2.imencode(path.suffix, picture, options)
     if not made:
-        raise OSError(f"no JPEG could be made for {path.name}")
+        raise OSError(f"no picture could be made for {path.name}")
     path.write_bytes(content.tobytes())

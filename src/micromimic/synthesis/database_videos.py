@@ -1,0 +1,325 @@
+"""Long videos of the synthetic databases: several micro- and macro-expressions in each, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from micromimic.synthesis.clips import Actor
+from micromimic.synthesis.database_names import emotion_word
+from micromimic.synthesis.identities import FaceKind, Portrait, make_actor
+from micromimic.synthesis.schedule import ClipConfig, ClipPlan, Movement, plan_clip
+
+FACE_PX: Final = 15.0 / 0.287
+"""Pixels of `ClipConfig.face_px` for one pixel a canonical unit."""
+QUIET: Final = 4  # every fourth video has no event: what is found in it is false
+_PEAK_UNITS: Final = (0.3, 0.6)
+
+FILMS: Final = (
+    ("0101", "disgust1", "disgustingteeth"), ("0102", "disgust2", "earwax"),
+    ("0401", "anger1", "girlcrash"), ("0402", "anger2", "beatingchild"),
+    ("0502", "happy2", "funnyerrors"), ("0503", "happy3", "unluckyfilm"),
+)  # fmt: skip
+"""CAS(ME)^2's films: code, name in the table, name in the folder."""
+
+
+class LongDesign(NamedTuple):
+    """One database of long videos.
+
+    Args:
+        fps: frames a second.
+        subjects: as in manifests.
+        video: the name of a subject's nth video, from 0.
+        folder: of a video's pictures.
+        file: of a picture, from the video and the frame number.
+        words: the database whose words for emotions it has.
+        colour: RGB instead of grey.
+    """
+
+    fps: float
+    subjects: tuple[str, ...]
+    video: Callable[[str, int], str]
+    folder: Callable[[str, str], str]
+    file: Callable[[str, int], str]
+    words: str
+    colour: bool = True
+
+
+LONG: Final[Mapping[str, LongDesign]] = {
+    "casme-squared": LongDesign(
+        30.0,
+        ("s15", "s16", "s19", "s20", "s21", "s23"),
+        lambda who, n: f"{who[1:]}_{FILMS[n % 6][0]}{FILMS[n % 6][2]}",
+        lambda who, video: (
+            f"casme-squared/rawpic/{'s19' if video[:7] == '23_0502' else who}/{video}"
+        ),
+        lambda video, frame: f"img{frame:03d}.jpg",
+        "dfme",
+    ),
+    "samm-long": LongDesign(
+        200.0,
+        ("006", "007", "009", "010", "011", "012"),
+        lambda who, n: f"{who}_{n + 1}",
+        lambda who, video: f"samm-long/SAMM_longvideos/{video}",
+        lambda video, frame: f"{video}_{frame:04d}.jpg",
+        "samm",
+        False,
+    ),
+    "casme3-long": LongDesign(
+        30.0,
+        tuple(f"spNO.{n}" for n in range(1, 7)),
+        lambda who, n: "abcdefghijklm"[n % 13],
+        lambda who, video: f"casme3-long/part_A/{who}/{video}/color",
+        lambda video, frame: f"{frame}.jpg",
+        "casme3",
+    ),
+    "casme3-c": LongDesign(
+        30.0,
+        tuple(f"partC-{n:02d}" for n in range(1, 32)),
+        lambda who, n: "a",
+        lambda who, video: f"casme3-c/part_C/{who[-2:]}/{video}/color",
+        lambda video, frame: f"{frame}.jpg",
+        "casme3",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class DatabaseEvent:
+    """One planted expression; frame numbers are those in the pictures' names.
+
+    Args:
+        kind: ``micro`` or ``macro``.
+        onset, apex, offset: frames.
+        label: class.
+        emotion: the annotation table's word for it.
+        action_units: FACS notation.
+        peak_px: largest displacement, image pixels.
+    """
+
+    kind: str
+    onset: int
+    apex: int
+    offset: int
+    label: str
+    emotion: str
+    action_units: tuple[str, ...]
+    peak_px: float
+
+
+@dataclass(frozen=True)
+class DatabaseVideo:
+    """One long video's truth.
+
+    Args:
+        dataset, subject, video: names, as `datasets index` writes them.
+        folder: of the pictures, relative to the databases' folder.
+        frames: pictures, numbered from 1.
+        fps: frames a second.
+        seconds: its length.
+        faces: kind of face.
+        identity: number of the person; one for all videos of a subject.
+        seed: decides the video.
+        quiet: it has no event.
+        events: by onset.
+        first: number of the first picture.
+    """
+
+    dataset: str
+    subject: str
+    video: str
+    folder: str
+    frames: int
+    fps: float
+    seconds: float
+    faces: FaceKind
+    identity: int
+    seed: int
+    quiet: bool
+    events: tuple[DatabaseEvent, ...]
+
+    first: int = 1
+
+    def file(self, frame: int) -> str:
+        """A picture's name."""
+        return LONG[self.dataset].file(self.video, frame)
+
+    @cached_property
+    def portrait(self) -> Portrait:
+        """How the person is filmed."""
+        return Portrait(colour=LONG[self.dataset].colour)
+
+    def plan(self) -> ClipPlan:
+        """What moves and when."""
+        return _plan(LONG[self.dataset], self.portrait, self.seconds, self.seed, self.quiet)
+
+    def actor(self) -> Actor:
+        """Who plays it."""
+        return make_actor(self.faces, self.identity, self.portrait)
+
+
+def plan_videos(
+    count: int, seconds: float, *, seed: int, faces: FaceKind, names: Collection[str]
+) -> tuple[DatabaseVideo, ...]:
+    """Draw the long videos of databases.
+
+    Args:
+        count: videos of each database, a second of a subject only where it has no more subjects.
+        seconds: length of each.
+        seed: the same seed gives the same plan.
+        faces: kind of face.
+        names: of the databases.
+
+    Returns:
+        By database, subject, video.
+    """
+    videos: list[DatabaseVideo] = []
+    for number, (name, design) in enumerate(LONG.items()):
+        if name not in names:
+            continue
+        rng = np.random.default_rng([seed, 100 + number])
+        people = [int(rng.integers(2**31)) for _ in design.subjects]
+        most = len(design.subjects)
+        for place in range(min(count, most * (1 if name == "casme3-c" else 6))):
+            who = design.subjects[place % most]
+            video = design.video(who, place // most + place % 3 * 2)
+            drawn = int(rng.integers(2**31))
+            quiet = place % QUIET == QUIET - 1
+            made = DatabaseVideo(
+                name, who, video, design.folder(who, video), round(seconds * design.fps),
+                design.fps, seconds, faces, people[place % most], drawn, quiet, (),
+            )  # fmt: skip
+            moves = made.plan().movements
+            told = (
+                _event(design, move) for move in moves if name != "casme3-c" or move.kind == "micro"
+            )
+            videos.append(replace(made, events=tuple(told)))
+    order = list(LONG)
+    return tuple(sorted(videos, key=lambda v: (order.index(v.dataset), v.subject, v.video)))
+
+
+def _event(design: LongDesign, move: Movement) -> DatabaseEvent:
+    onset, apex, offset = (round(t * design.fps) + 1 for t in (move.onset, move.apex, move.offset))
+    recipe = move.recipe
+    words = emotion_word(design.words, recipe)
+    units = recipe.action_units
+    return DatabaseEvent(
+        move.kind, onset, apex, offset, recipe.label, words, units, round(move.peak_px, 3)
+    )
+
+
+def _plan(
+    design: LongDesign, portrait: Portrait, seconds: float, seed: int, quiet: bool
+) -> ClipPlan:
+    rng = np.random.default_rng([seed, 0])
+    config = ClipConfig(
+        seconds=seconds,
+        fps=design.fps,
+        width=portrait.width,
+        height=portrait.height,
+        colour=portrait.colour,
+        face_px=FACE_PX * portrait.unit_px,
+        peak_px=round(float(rng.uniform(*_PEAK_UNITS)) * portrait.unit_px, 3),
+        events_per_minute=0.0 if quiet else 12.0,
+        macros_per_minute=0.0 if quiet else 6.0,
+        blinks_per_minute=0.0,
+        head_moves_per_minute=0.0,
+        noise_sd=1.8,
+        drift_px=4.0,
+        flicker=0.01,
+    )
+    return plan_clip(config, seed)
+
+
+def video_tables(videos: Iterable[DatabaseVideo]) -> dict[str, dict[str, list[tuple[object, ...]]]]:
+    """Annotation tables of long videos: path to sheets to rows."""
+    rows = list(videos)
+    return {
+        path: sheets
+        for name, make in _TABLES.items()
+        if (mine := [video for video in rows if video.dataset == name])
+        for path, sheets in make(mine).items()
+    }
+
+
+Sheets = dict[str, dict[str, list[tuple[object, ...]]]]
+
+
+def _units(event: DatabaseEvent) -> str:
+    return "+".join(event.action_units)
+
+
+def _casme_squared(videos: list[DatabaseVideo]) -> Sheets:
+    people = {who: n for n, who in enumerate(LONG["casme-squared"].subjects, 1)}
+    names = {code: name for code, name, _ in FILMS}
+    events: list[tuple[object, ...]] = []
+    for video in videos:
+        for n, event in enumerate(video.events, 1):
+            # where no offset was annotated the official table has 0, and the apex is the end
+            coded = (people[video.subject], f"{names[video.video[3:7]]}_{n}", event.onset)
+            kind = f"{event.kind}-expression"
+            own = (event.apex, event.offset, _units(event), event.emotion, kind, "")
+            events.append((*coded, *own))
+    rules: list[tuple[object, ...]] = [(who[1:], who, n) for who, n in people.items()]
+    films: list[tuple[object, ...]] = [(code, name) for code, name, _ in FILMS]
+    sheets = {"CASFEcode_final": events, "naming rule1": rules, "naming rule2": films}
+    return {"casme-squared/CAS(ME)^2code_final(Updated).xlsx": sheets}
+
+
+def _samm_long(videos: list[DatabaseVideo]) -> Sheets:
+    head = (
+        *("Subject", "Filename", "Inducement Code", "Onset", "Apex", "Offset", "Duration", "Type"),
+        *("Action Units", "Notes"),
+    )
+    rows: list[tuple[object, ...]] = [("Synthetic videos in the layout of SAMM Long Videos",)]
+    rows += [() for _ in range(8)] + [head]
+    clips: list[tuple[object, ...]] = [
+        ("Subject", "Filename", "Onset Frame", "Apex Frame", "Offset Frame", "Action Units",
+         "Estimated Emotion"),
+    ]  # fmt: skip
+    for video in videos:
+        for n, event in enumerate(video.events, 1):
+            name, units = f"{video.video}_{n}", _units(event)
+            ends = (event.onset, event.apex, event.offset)
+            kind = "Macro" if event.kind == "macro" else "Micro - 1/2"
+            span = event.offset - event.onset + 1
+            rows.append((video.subject, name, int(video.video[4:]), *ends, span, kind, units, ""))
+            if event.kind == "micro":
+                clips.append((video.subject, name, *ends, units, event.emotion))
+    return {
+        "samm-long/SAMM_LongVideos_V3_Release.xlsx": {"Sheet1": rows},
+        "samm-long/SAMM_Micro_FACS_Codes_v2.xlsx": {"MICRO_ONLY": clips},
+    }
+
+
+def _casme3_long(videos: list[DatabaseVideo]) -> Sheets:
+    rows: list[tuple[object, ...]] = [
+        ("Subject", "Filename", "Onset", "Apex", "Offset", "AU", "Expression type", "emotion"),
+    ]
+    for video in videos:
+        for event in video.events:
+            kind = f"{event.kind.capitalize()}-expression"
+            ends = (event.onset, event.apex, event.offset)
+            rows.append((video.subject, video.video, *ends, _units(event), kind, event.emotion))
+    return {"casme3-long/CAS(ME)3_part_A_v1.xlsx": {"Sheet1": rows}}
+
+
+def _casme3_c(videos: list[DatabaseVideo]) -> Sheets:
+    rows: list[tuple[object, ...]] = [("sub", "count", "onset", "offset", "au")]
+    for video in videos:
+        for n, event in enumerate(video.events, 1):
+            units = ",".join(event.action_units) if n > 1 else "，".join(event.action_units)
+            rows.append((int(video.subject[-2:]), n, event.onset, event.offset, units))
+    return {"casme3-c/CAS(ME)3_part_C_ME.xlsx": {"Sheet1": rows}}
+
+
+_TABLES: Final[Mapping[str, Callable[[list[DatabaseVideo]], Sheets]]] = {
+    "casme-squared": _casme_squared,
+    "samm-long": _samm_long,
+    "casme3-long": _casme3_long,
+    "casme3-c": _casme3_c,
+}
