@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from micromimic.datasets.composite import composite
+from micromimic.datasets.databases.composite import composite
 from micromimic.errors import InputError, MicromimicError, RandomWeightsWarning
 from micromimic.face.crops import FACE_SIDE
 from micromimic.labels import EMOTIONS

@@ -18,7 +18,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from micromimic.datasets.composite import composite, table1
+from micromimic.datasets.databases.composite import composite, table1
 from micromimic.datasets.manifest import write_manifest
 from micromimic.errors import MicromimicError
 from micromimic.evaluation.run import RunConfig

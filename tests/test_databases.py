@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from micromimic.canonical import anchor_points, apply_affine, invert_affine
-from micromimic.datasets.composite import composite
+from micromimic.datasets.databases.composite import composite
 from micromimic.errors import InputError, MissingExtraError, OutputError
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.labels import EMOTIONS

@@ -6,13 +6,15 @@ import contextlib
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from micromimic.errors import MicromimicError, MissingExtraError
 
 DEBUG_VARIABLE: Final = "MICROMIMIC_DEBUG"
+_PYTHONS: Final = warnings.formatwarning
 
 
 class Interrupted(Exception):  # noqa: N818 - Ctrl-C is no error
@@ -25,10 +27,17 @@ def debugging() -> bool:
 
 
 def prepare_streams() -> None:
-    """Never fail on a character that the terminal cannot show."""
+    """Never fail on a character that the terminal cannot show; our own warnings are one line."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    warnings.formatwarning = _warning  # type: ignore[assignment]
+
+
+def _warning(message: object, category: type[Warning], *where: Any) -> str:
+    ours = category.__module__ == "micromimic.errors"
+    text = one_line(str(message))
+    return f"micromimic: note: {text}\n" if ours else _PYTHONS(text, category, *where)
 
 
 def keep_caches_together() -> None:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from micromimic.datasets.cells import text_cell
+from micromimic.datasets.table import text_cell
 from micromimic.evaluation.recovery import (
     AT_LIMIT,
     MIN_IOU,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from micromimic.datasets.cells import text_cell, text_cells
+from micromimic.datasets.table import text_cell, text_cells
 from micromimic.labels import CELLS, REGIONS
 from micromimic.plain import json_text, tidy
 from micromimic.results import (
