@@ -134,7 +134,7 @@ def run_tasks(tasks: Iterable[Any]) -> Iterator[Any]:
     except killed:
         raise WorkerLostError(
             "expected every worker to finish, got one killed (memory?); what had ended is kept: "
-            "run the same command again, with fewer --jobs"
+            "run the same command again, with fewer --jobs or workers with more memory"
         ) from None
 
 

@@ -150,7 +150,8 @@ def _parallel(inputs: Sequence[Input], job: Job, workers: Workers) -> Iterator[O
                 note(f"{outcome.name}: {ended} in {outcome.seconds:.1f} s")
                 yield outcome
     except WorkerLostError:
-        lost = "expected a worker to finish, got it killed (memory?); use --jobs 1"
+        remedy = "use --jobs 1" if workers.backend == "loky" else "give workers more of it"
+        lost = f"expected a worker to finish, got it killed (memory?); {remedy}"
         yield from (Outcome(name, error=lost) for name in sorted(waiting))
         sweep_left(job.out)
 

@@ -125,6 +125,8 @@ def _preparation(apex: str, preset: str | None = None) -> PrepareConfig:
 
     if preset not in (None, "article"):
         raise typer.BadParameter(f"expected --preset article, got {preset!r}")
+    if preset and apex == "robust":
+        raise typer.BadParameter("expected --apex article with --preset article, got robust")
     return ARTICLE if preset else PrepareConfig(apex=cast("Apex", apex))
 
 
