@@ -161,9 +161,12 @@ def test_a_model_that_knows_the_tested_subjects_is_refused(rendered, tmp_path):
     file = write_model(
         tmp_path / "m.onnx", "flow", details={**describe("flow"), "fitted_to": fitted}
     )
+    video = [["mine", "2", "v2", "", "video", rendered.parent / "still.mp4", ""]]
+    table(tmp_path / "e.csv", VIDEOS[:7], video)
+    events = table(tmp_path / "e.events.csv", EVENTS, [["mine", "2", "v2", 9, "", 20, "micro", ""]])
     with pytest.raises(InputError, match="fitted to 1 of these subjects .mine/2.; train one"):
-        evaluate_spotting(rendered, tmp_path / "out", model=file)
-    result = evaluate_spotting(rendered, tmp_path / "out", model=file, allow_overlap=True)
+        evaluate_spotting(events, tmp_path / "out", model=file)
+    result = evaluate_spotting(events, tmp_path / "out", model=file, allow_overlap=True)
     assert "fitted to 1 of these subjects" in (tmp_path / "out" / "tables.md").read_text("utf-8")
     assert result.name == "linear-flow"
 
@@ -179,6 +182,31 @@ def test_a_model_of_other_classes_than_the_table_s_is_refused(rendered, tmp_path
     with pytest.raises(InputError, match="none.mp4"):
         evaluate_spotting(events, tmp_path / "out", videos=tmp_path / "long.csv")
     assert not (tmp_path / "out").exists()
+
+
+def test_from_synthetic_long_videos_to_scores(tmp_path, capsys):
+    """Made, indexed, spotted, scored again from the table that was written, and audited."""
+    data, manifest, out = tmp_path / "data", tmp_path / "long.csv", tmp_path / "out"
+    events = tmp_path / "long.events.csv"
+    steps = (
+        ["synth", "databases", "--out", data, "--names", "casme3-long", "--clips-per-class", "2",
+         "--seconds", "6"],
+        ["datasets", "index", f"casme3-long={data / 'casme3-long'}", "--out", manifest],
+        ["evaluate", events, "--protocol", "spotting", "--out", out],
+        ["score", out / "events.csv", "--truth", events, "--out", tmp_path / "again"],
+        ["audit", out / "events.csv", "--truth", events, "--out", tmp_path / "audit"],
+    )  # fmt: skip
+    for step in steps:
+        assert main([*map(str, step)]) == 0
+    assert "These videos are synthetic" in capsys.readouterr().err
+    first, again = (
+        json.loads((folder / "metrics.json").read_text("utf-8"))
+        for folder in (out, tmp_path / "again")
+    )
+    assert first["kinds"] == ["micro", "macro"]
+    assert first["candidates"]["all"]["micro"]["tp"] > 0
+    assert all(first[part] == again[part] for part in ("candidates", "chosen", "thresholds"))
+    assert "These videos are synthetic" in (out / "tables.md").read_text("utf-8")
 
 
 # --- somebody's own events, without a video ---
@@ -254,7 +282,21 @@ def test_events_of_a_kind_that_is_not_annotated_do_not_count(annotated, tmp_path
     table(annotated, EVENTS, rows)
     result = score_events(table(tmp_path / "found.csv", FOUND, ROWS), annotated)
     assert set(result.metrics["candidates"]["all"]) & {"macro", "both"} == set()
-    assert any("1 found events are of a kind that is not annotated" in n for n in result.notes)
+    assert any("1 found events are of a kind that their database" in n for n in result.notes)
+
+
+def test_what_a_database_does_not_annotate_does_not_count_there_only(annotated, tmp_path):
+    """Another database has no longer expressions annotated, and one is found in it."""
+    with (tmp_path / "long.csv").open("a", newline="") as file:
+        csv.writer(file).writerow(["e", "5", "5_a", "", "frames", "pictures", "30", "1", "900"])
+    with annotated.open("a", newline="") as file:
+        csv.writer(file).writerow(["e", "5", "5_a", 10, "", 20, "micro", ""])
+    found = [*ROWS, ["e", "5", "5_a", 100, 200, "macro", "positive", 9.0]]
+    result = score_events(table(tmp_path / "found.csv", FOUND, found), annotated)
+    scores = result.metrics["candidates"]
+    assert scores["all"]["macro"]["fp"] == 0 and scores["d"]["macro"]["tp"] == 1
+    assert "macro" not in scores["e"] and scores["e"]["micro"]["fn"] == 1
+    assert any(n.startswith("1 found events are of a kind") for n in result.notes)
 
 
 def test_without_a_manifest_of_the_videos_it_says_what_is_missing(annotated, tmp_path):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.datasets.made_up import is_marked
 from micromimic.datasets.manifest import Clip, labels_of_manifest, read_manifest
 from micromimic.datasets.table import number, read_table
 from micromimic.errors import InputError, LabelError
@@ -99,6 +100,8 @@ def score_predictions(
     if "y_pred" in table:
         predictions["y_pred"] = [chosen.names[k] for k in _said(table, chosen)]
     notes = [] if given else [_CERTAIN]
+    if any(is_marked(clip) for clip in clips.values()):
+        notes.append("These clips are synthetic: nothing here is about real faces.")
     if len(rows) < len(clips):
         notes.append(
             f"{len(clips) - len(rows)} of {len(clips)} clips of the manifest are not predicted: "

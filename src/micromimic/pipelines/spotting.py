@@ -29,7 +29,13 @@ from micromimic.evaluation.spotting import Span, SpottedVideo
 from micromimic.evaluation.spotting.curve import have_scores, threshold_curve
 from micromimic.evaluation.spotting.leaks import Leak, spotting_leaks
 from micromimic.evaluation.spotting.megc import strs_csv, submission_csv
-from micromimic.evaluation.spotting.scores import ALL, kinds_of, score_spotting, thresholds_of
+from micromimic.evaluation.spotting.scores import (
+    ALL,
+    annotated,
+    kinds_of,
+    score_spotting,
+    thresholds_of,
+)
 from micromimic.files import write_whole
 from micromimic.labels import LabelSet
 from micromimic.media.formats import image_files
@@ -125,7 +131,7 @@ def evaluate_spotting(
         )
     opened = load_model(model)
     labels = opened.labels
-    notes = _overlap(opened, truth, allow_overlap)
+    notes = [*truth.notes, *_overlap(opened, truth, allow_overlap)]
     spotted(truth, {}, labels)  # a label that the model does not know is an error before any work
     for video in truth.videos:
         _numbers(video)
@@ -362,7 +368,7 @@ def audit_events(
     """
     truth, chosen = read_truth(events, videos), _scheme(labels, events)
     epochs, notes = found_events(file, truth, chosen)
-    seen = {epoch: spotted(truth, found, chosen) for epoch, found in epochs.items()}
+    seen = {epoch: annotated(spotted(truth, found, chosen)) for epoch, found in epochs.items()}
     kinds_of(seen[min(seen)])  # there is something to find
     leaks = spotting_leaks(seen)
     if out is not None:
@@ -388,24 +394,23 @@ def _scored(
     result: Spotted, labels: LabelSet, entries: Mapping[str, Sequence[Mapping[str, Any]]] | None
 ) -> Spotted:
     """Score, and write where there is a folder."""
-    videos = result.videos
-    kinds = kinds_of(videos)
-    stray = sum(span.kind not in kinds for video in videos for span in video.found)
+    videos = annotated(result.videos)
+    stray = sum(len(v.found) for v in result.videos) - sum(len(v.found) for v in videos)
     notes = [*result.notes]
     if stray:
         notes.append(
-            f"{stray} found events are of a kind that is not annotated here: they do not count."
+            f"{stray} found events are of a kind that their database does not annotate: they do "
+            "not count."
         )
     result = replace(result, metrics=score_spotting(videos, labels.names), notes=tuple(notes))
     if result.folder is not None:
-        _write(result, result.folder, kinds, entries)
+        _write(result, result.folder, entries)
     return result
 
 
 def _write(
     result: Spotted,
     out: Path,
-    kinds: Sequence[ExpressionKind],
     entries: Mapping[str, Sequence[Mapping[str, Any]]] | None,
 ) -> None:
     metrics = {
@@ -415,7 +420,7 @@ def _write(
     write_whole(out / "tables.md", spotting_md(result.metrics, result.name, result.notes))
     write_whole(
         out / "events.csv",
-        table_text(_events_frame(result.videos, thresholds_of(result.videos), entries)),
+        table_text(_events_frame(result.videos, thresholds_of(annotated(result.videos)), entries)),
     )
     for dataset in dict.fromkeys(video.dataset for video in result.videos):
         mine = [video for video in result.videos if video.dataset == dataset]
@@ -424,7 +429,8 @@ def _write(
         write_whole(out / "megc" / f"{name}_strs.csv", strs_csv(mine))
     if not have_scores(result.videos):
         return
-    curves = {kind: threshold_curve(result.videos, kind) for kind in kinds}
+    videos = annotated(result.videos)
+    curves = {kind: threshold_curve(videos, kind) for kind in kinds_of(videos)}
     labelled = [curve.assign(kind=kind) for kind, curve in curves.items()]
     table = pd.concat(labelled, ignore_index=True).replace([-math.inf, math.nan], None)
     write_whole(out / "curve.csv", table_text(table[["kind", *table.columns.drop("kind")]]))

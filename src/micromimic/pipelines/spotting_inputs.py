@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import cast
 
 from micromimic.datasets.events import Event, Video, read_events, read_videos, videos_path
+from micromimic.datasets.made_up import is_marked
+from micromimic.datasets.manifest import manifest_clips
 from micromimic.datasets.table import number
 from micromimic.errors import InputError, LabelError
 from micromimic.evaluation.spotting import Span, SpottedVideo, read_found
@@ -24,11 +26,23 @@ class SpottingTruth:
         videos: all that are known, those without an event too.
         events: annotated ones.
         complete: whether the videos came from a manifest, not from the events alone.
+        synthetic: whether the manifest says that a video is.
     """
 
     videos: tuple[Video, ...]
     events: tuple[Event, ...]
     complete: bool = True
+    synthetic: bool = False
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader has to know of the videos."""
+        incomplete = (
+            "There is no manifest of the videos: those without an event are not known, and what is "
+            "found in them is not asked for; name it with --videos."
+        )
+        synthetic = "These videos are synthetic: nothing here is about real faces."
+        return (synthetic,) * self.synthetic + (incomplete,) * (not self.complete)
 
     def spans(self, labels: LabelSet) -> dict[str, tuple[Span, ...]]:
         """Events by video, each with its class of a label set; None where the set leaves it out.
@@ -61,7 +75,8 @@ def read_truth(events: str | Path, videos: str | Path | None = None) -> Spotting
         known = {e.key: Video(e.dataset, e.subject, e.video, "video", Path()) for e in found}
         return SpottingTruth(tuple(known.values()), found, complete=False)
     listed = tuple(_with_ends(video) for video in read_videos(manifest))
-    return SpottingTruth(listed, read_events(events, listed))
+    synthetic = any(is_marked(clip) for clip in manifest_clips(manifest, check_files=False))
+    return SpottingTruth(listed, read_events(events, listed), synthetic=synthetic)
 
 
 def _with_ends(video: Video) -> Video:
@@ -132,16 +147,11 @@ def found_events(
         epochs.setdefault(epoch, {}).setdefault(video.key, []).append(
             _span(row, video, labels, where)
         )
-    notes = []
+    notes = list(truth.notes)
     if "kind" not in table:
         notes.append("There is no column kind: every found event counts as a micro-expression.")
     if "score" not in table:
         notes.append("There is no column score: no threshold is chosen, and no curve drawn.")
-    if not truth.complete:
-        notes.append(
-            "There is no manifest of the videos: those without an event are not known, and what is "
-            "found in them is not asked for; name it with --videos."
-        )
     return epochs or {0: {}}, tuple(notes)
 
 

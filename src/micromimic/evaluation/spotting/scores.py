@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from micromimic.errors import InputError
@@ -21,7 +22,7 @@ ALL: Final = "all"
 
 
 def kinds_of(videos: Sequence[SpottedVideo]) -> list[ExpressionKind]:
-    """The kinds of expression that are annotated; no other is scored.
+    """The kinds of expression that are annotated.
 
     Raises:
         InputError: if none is.
@@ -30,6 +31,23 @@ def kinds_of(videos: Sequence[SpottedVideo]) -> list[ExpressionKind]:
     if not kinds:
         raise InputError("expected annotated events, got none; pass the table that has them")
     return [kind for kind in KINDS if kind in kinds]
+
+
+def annotated(videos: Sequence[SpottedVideo]) -> tuple[SpottedVideo, ...]:
+    """The videos without found events of a kind that their database does not annotate.
+
+    Nobody knows whether those are false.
+
+    >>> from micromimic.evaluation.spotting import Span
+    >>> video = SpottedVideo("lab", "1", "talk", (Span(10, 20),), (Span(30, 90, "macro"),))
+    >>> annotated([video])[0].found
+    ()
+    """
+    kinds = {(video.dataset, span.kind) for video in videos for span in video.truth}
+    return tuple(
+        replace(video, found=tuple(s for s in video.found if (video.dataset, s.kind) in kinds))
+        for video in videos
+    )
 
 
 def thresholds_of(
@@ -53,6 +71,8 @@ def score_spotting(
 ) -> dict[str, Any]:
     """Everything that the protocol scores.
 
+    What is found of a kind that a database does not annotate does not count (`annotated`).
+
     Args:
         videos: all of them, those without an event too.
         labels: the classes of strict naming; None takes those that occur.
@@ -75,13 +95,11 @@ def score_spotting(
     (1.0, 0.5)
     """
     kinds = kinds_of(videos)
+    videos = annotated(videos)
     thresholds = thresholds_of(videos)
 
     def scored(these: Sequence[SpottedVideo]) -> dict[str, Any]:
-        return {
-            scope: _scope(part, kinds, labels, draws, seed)
-            for scope, part in _scopes(these).items()
-        }
+        return {scope: _scope(part, labels, draws, seed) for scope, part in _scopes(these).items()}
 
     return {
         "kinds": list(kinds),
@@ -104,12 +122,9 @@ def _scopes(videos: Sequence[SpottedVideo]) -> dict[str, list[SpottedVideo]]:
 
 
 def _scope(
-    videos: Sequence[SpottedVideo],
-    kinds: Sequence[ExpressionKind],
-    labels: Sequence[str] | None,
-    draws: int,
-    seed: int,
+    videos: Sequence[SpottedVideo], labels: Sequence[str] | None, draws: int, seed: int
 ) -> dict[str, Any]:
+    kinds = {span.kind for video in videos for span in video.truth}
     found = spotting_metrics(videos, draws=draws, seed=seed)
     for kind in KINDS:
         if kind in kinds:
