@@ -20,22 +20,25 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from micromimic.datasets.manifest import read_manifest
-from micromimic.errors import MicromimicError, ModelError
+from micromimic.errors import MicromimicError
 from micromimic.evaluation.article import COMPOSITE
 from micromimic.evaluation.audit import Audit, EpochRun, audit_runs
 from micromimic.evaluation.run import RunConfig
-from micromimic.models.learner import FitOptions, Init, Samples, View
-from micromimic.models.registry import entry, register
+from micromimic.models.base import ClipClassifier, EarlyStopping, FitOptions, FitRun, Init
+from micromimic.models.registry import make_model
+from micromimic.models.samples import Samples
+from micromimic.models.views import encoder_of
 from micromimic.pipelines.audit import audited_runs
 from micromimic.pipelines.experiment import load
 from micromimic.reports.audit import score_rows, sentences
@@ -55,13 +58,23 @@ def default_manifest() -> Path:
     return shared / "data" / "flow_maps" / "manifest.csv"
 
 
-class RandomFeatures:
-    """A network on numbers that have nothing to do with the clip, as a `Learner`."""
+class RandomFeatures(ClipClassifier):
+    """A network on numbers that have nothing to do with the clip.
 
-    view: View = "flow"
-    encoder: str | None = None
-    temperature = 1.0
-    settings: Mapping[str, object] = {"features": FEATURES, "hidden": 64, "epochs": 30}
+    Args:
+        random_state: of weights and order.
+        epochs: None takes 30.
+        stop: as of the models.
+    """
+
+    def __init__(
+        self,
+        *,
+        random_state: int | None = None,
+        epochs: int | None = None,
+        stop: EarlyStopping | None = None,
+    ) -> None:
+        self.random_state, self.epochs, self.stop = random_state, epochs, stop
 
     def encode(self, clip: NDArray[np.generic]) -> NDArray[np.float32]:
         """(64,) normal numbers; the same clip gives the same ones, and nothing else of it."""
@@ -69,50 +82,46 @@ class RandomFeatures:
         rng = np.random.default_rng(int.from_bytes(digest, "big"))
         return rng.standard_normal(FEATURES).astype(np.float32)
 
-    def warning(self, init: Init) -> str | None:
-        """Nothing to say."""
-        return None
-
-    def fit(self, samples: Samples, options: FitOptions) -> FittedRandom:
-        """Train; see `models.learner.Learner.fit`."""
-        inputs = torch.from_numpy(np.asarray(samples.inputs, np.float32))
-        targets = torch.from_numpy(samples.targets)
+    def fit(
+        self,
+        X: NDArray[np.generic],
+        y: ArrayLike,
+        groups: ArrayLike | None = None,
+        *,
+        run: FitRun | None = None,
+    ) -> Self:
+        """Train; see `models.base.ClipClassifier.fit`."""
+        places, _ = self.begin(X, y, groups)
+        options = FitOptions(**vars(run or FitRun()), seed=self.random_state or 0)
+        inputs, targets = torch.from_numpy(np.asarray(X, np.float32)), torch.from_numpy(places)
         with threads(1), torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(options.seed))
-            network = nn.Sequential(nn.Linear(FEATURES, 64), nn.ReLU(), nn.Linear(64, 3))
+            classes = len(self.classes_)
+            self.network_ = nn.Sequential(
+                nn.Linear(FEATURES, 64), nn.ReLU(), nn.Linear(64, classes)
+            )
 
             def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-                rows = balanced_rows(samples.targets, options.seed, epoch, len(samples))
+                rows = balanced_rows(places, options.seed, epoch, len(places))
                 for piece in split_batches(rows, 16):
                     yield inputs[piece], targets[piece]
 
             run_epochs(
-                network,
-                torch.optim.Adam(network.parameters(), lr=3e-3),
-                epochs=options.epochs or 30,
+                self.network_,
+                torch.optim.Adam(self.network_.parameters(), lr=3e-3),
+                epochs=self.epochs or 30,
                 batches=batches,
                 loss=nn.functional.cross_entropy,
                 options=options,
-                fitted=FittedRandom,
+                fitted=lambda _: self,
             )
-        return FittedRandom(network)
+        return self
 
-
-class FittedRandom:
-    """The trained network, as a `Fitted`."""
-
-    def __init__(self, network: nn.Module) -> None:
-        self._network = network
-
-    def scores(self, inputs: NDArray[np.generic]) -> NDArray[np.float64]:
-        """(n, 3) logits."""
+    def scores(self, X: NDArray[np.generic]) -> NDArray[np.float64]:
+        """(n, k) logits."""
         with threads(1), torch.no_grad():
-            said = self._network(torch.from_numpy(np.asarray(inputs, np.float32)))
-        return np.asarray(said.numpy(), np.float64)
-
-    def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
-        """Nobody wants this one."""
-        raise ModelError("expected a model worth keeping, got random features; train another")
+            found = self.network_(torch.from_numpy(np.asarray(X, np.float32)))
+        return np.asarray(found.numpy(), np.float64)
 
 
 def drawn_answers(samples: Samples, epochs: int, seed: int) -> EpochRun:
@@ -181,22 +190,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args(arguments)
     try:
-        register("random-features", "a network on random numbers", "flow")(RandomFeatures)
         clips = read_manifest(options.manifest)
         for place, name in enumerate(["random-features", *options.models]):
-            learner = entry(name).learner()
-            samples = load(clips, learner, Path(tempfile.gettempdir())).samples
+            model = RandomFeatures() if place == 0 else make_model(name)[1]
+            samples = load(clips, encoder_of(model), Path(tempfile.gettempdir())).samples
             if place == 0:
                 print(f"{len(samples)} clips of {len(set(samples.subjects))} subjects")
                 show_drawn(samples, options.repeats)
-            config = RunConfig(
-                model=name, init=options.init, seed=options.seed, epochs=options.epochs
-            )
+            init: Init = "default" if place == 0 else options.init  # it has weights of no other kind
+            config = RunConfig(model=name, init=init, seed=options.seed, epochs=options.epochs)
             with tempfile.TemporaryDirectory() as folder:
                 runs, _ = audited_runs(
                     samples,
                     config,
                     Path(folder),
+                    model=model,
                     shuffles=options.shuffles,
                     workers=Workers(options.jobs),
                 )

@@ -277,7 +277,7 @@ def test_an_evaluation_writes_them(tmp_path: Path):
     import cv2
 
     from micromimic.evaluation.run import RunConfig
-    from micromimic.pipelines.experiment import evaluate
+    from micromimic.pipelines.experiment import evaluate_run
 
     lines = ["dataset,subject,clip,label,kind,path"]
     labels = [EMOTIONS[k % 3] for k in range(18)]
@@ -289,7 +289,7 @@ def test_an_evaluation_writes_them(tmp_path: Path):
     manifest = tmp_path / "manifest.csv"
     manifest.write_text("\n".join(lines), encoding="utf-8")
     out = tmp_path / "run"
-    found = evaluate(manifest, RunConfig(model="flow-template"), out)
+    found = evaluate_run(manifest, RunConfig(model="flow-template"), out)
     kept = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
     assert kept["reliability"] == found.metrics["reliability"]
     assert kept["reliability"]["ece"] == pytest.approx(kept["composite"]["ece"])

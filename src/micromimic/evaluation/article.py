@@ -51,7 +51,9 @@ TABLE_1: Final[Mapping[str, Counts]] = {
     "samm": Counts(28, (92, 26, 15)),
     COMPOSITE: Counts(68, (250, 109, 83)),
 }
-"""Table 1, with the subjects from its text. It prints 132 as SAMM's sum; its row adds to 133."""
+"""Table 1, with the subjects from its text."""
+
+WRONG_SUM: Final = "The article prints 132 as SAMM's sum; its own row adds to 133."
 
 Pair = tuple[float, float]
 """UF1, UAR."""

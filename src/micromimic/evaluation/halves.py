@@ -23,7 +23,7 @@ def is_development(subject: str) -> bool:
         True where the last bit of the name's BLAKE2b hash is 0. It follows from the name alone, so
         nobody can arrange it, and it stays the same when data are added.
 
-    >>> is_development("samm/006"), is_development("samm/007")
+    >>> is_development("lab/006"), is_development("lab/003")
     (False, True)
     """
     return blake2b(subject.encode(), digest_size=8).digest()[-1] % 2 == 0

@@ -1,7 +1,7 @@
 """Scores of recognition, pooled over folds, with intervals over subjects.
 
-Every function takes labels of all clips at once: true and false positives are counted over all
-folds before any ratio is taken, as the MEGC 2019 challenge defines it (See et al., FG 2019).
+Every function takes labels of all clips at once: hits and errors are counted over all folds before
+any ratio is taken, as the MEGC 2019 challenge defines it (See et al., FG 2019).
 ``labels`` are the classes that a score is over, as in scikit-learn; None takes those that are seen.
 """
 

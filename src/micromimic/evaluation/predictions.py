@@ -70,7 +70,7 @@ class Predictions(pd.DataFrame):
         """Predictions from their columns: the likeliest class of each clip.
 
         Raises:
-            InputError: if a name is empty or not one line, a number negative, a class unknown, or
+            InputError: if a name is empty or not one line, a number below 0, a class unknown, or
                 the probabilities of a clip are none.
         """
         names = list(labels)
@@ -281,7 +281,7 @@ class Predictions(pd.DataFrame):
             ]
             if several == ["seed"] and "model" in self:
                 words.insert(0, str(part["model"].iloc[0]))
-            yield ", ".join(words), part
+            yield ", ".join(words), Predictions(part)
 
     def scores(self, *, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
         """UF1, UAR and more of each run, all clips and by database.
@@ -365,14 +365,13 @@ class Predictions(pd.DataFrame):
         shown = ConfusionMatrixDisplay.from_predictions(
             run.truth, run.guess, labels=list(run.labels), ax=axes, cmap="Blues", colorbar=False
         )
-        return shown.ax_
+        drawn: Axes = shown.ax_
+        return drawn
 
     def rows(self) -> list[Prediction]:
         """One object a row."""
-        values = zip(
-            *(self[name].tolist() for name in REQUIRED), self.probabilities.tolist(), strict=True
-        )
-        return [Prediction(*row[:-1], tuple(row[-1])) for row in values]
+        columns: list[list[Any]] = [self[name].tolist() for name in REQUIRED]
+        return list(map(Prediction, *columns, map(tuple, self.probabilities.tolist())))
 
 
 @dataclass(frozen=True)

@@ -52,10 +52,10 @@ def scopes_of(rows: Rows) -> dict[str, Predictions]:
 def metrics_of(rows: Rows, *, draws: int = 2000, seed: int = 0) -> dict[str, Any]:
     """The content of ``metrics.json``.
 
-    True and false positives are pooled over all folds before any ratio is taken (See et al., MEGC
-    2019). UF1 and UAR are means over all classes of the predictions: one that a database lacks
-    counts 0 there, as in scikit-learn. Intervals draw whole subjects, qualified by database, with
-    replacement; they are None where there is one subject only.
+    Hits and errors are pooled over all folds before any ratio is taken (See et al., MEGC 2019). UF1
+    and UAR are means over all classes of the predictions: one that a database lacks counts 0 there,
+    as in scikit-learn. Intervals draw whole subjects, qualified by database, with replacement; they
+    are None where there is one subject only.
 
     Args:
         rows: of one run, each clip once; their order does not matter.

@@ -25,7 +25,7 @@ from micromimic.evaluation.metrics import (
     uar,
     uf1,
 )
-from micromimic.evaluation.predictions import Predictions, Rows, as_predictions
+from micromimic.evaluation.predictions import ClipKey, Predictions, Rows, as_predictions
 
 NOISE: Final = "a difference under .03 on 442 clips is noise"
 """Rule of thumb from the width of the intervals on the composite."""
@@ -206,8 +206,8 @@ def _joined(a: Rows, b: Rows) -> tuple[Predictions, Predictions]:
     """Both runs, sorted by clip: row by row the same clips."""
     first, second = (as_predictions(run).one_run() for run in (a, b))
     keys = first.clip_keys, second.clip_keys
-    for here, there, name in ((*keys, "second"), (*reversed(keys), "first")):
-        gone = sorted(set(here) - set(there))
+    for here, there, name in ((*keys, "second"), (*keys[::-1], "first")):
+        gone: list[ClipKey] = sorted(set(here) - set(there))
         if gone:
             raise InputError(
                 f"expected the same clips in both runs, got {len(gone)} that the {name} lacks, "
@@ -247,7 +247,7 @@ _NAMES: Final[dict[Score, str]] = {uf1: "UF1", uar: "UAR"}
 
 
 def _plain(value: float, digits: int = 3) -> str:
-    """Not negative, without the zero in front: .740, 1.000."""
+    """From 0, without the zero in front: .740, 1.000."""
     return f"{value:.{digits}f}".removeprefix("0")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from micromimic.datasets.made_up import is_marked
 from micromimic.errors import InputError, RandomWeightsWarning
@@ -137,6 +137,7 @@ def audited_runs(
     config: RunConfig,
     out: Path,
     *,
+    model: Any = None,
     shuffles: int,
     workers: Workers | None = None,
     report: Report | None = None,
@@ -147,6 +148,7 @@ def audited_runs(
         samples: encoded for ``config.model``.
         config: as in `audit_model`.
         out: a folder a run goes here.
+        model: an estimator; None is that of ``config.model``.
         shuffles: runs on shuffled labels.
         workers: where folds run; None is this process.
         report: called with (stage, done, total).
@@ -167,6 +169,7 @@ def audited_runs(
             samples,
             replace(config, leaky=True, shuffle=number or None),
             out / (f"shuffle-{number}" if number else "true-labels"),
+            model=model,
             workers=workers,
             report=tell,
         )

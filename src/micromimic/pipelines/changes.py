@@ -57,7 +57,7 @@ def rate_ratio(count: int, seconds: float, base_count: int, base_seconds: float)
         base_count, base_seconds: of the baseline.
 
     Raises:
-        ValueError: a negative count.
+        ValueError: a count below 0.
 
     >>> change = rate_ratio(12, 600.0, 6, 600.0)
     >>> change.value, round(change.low, 3), round(change.high, 3), change.clear
@@ -77,10 +77,8 @@ def rate_ratio(count: int, seconds: float, base_count: int, base_seconds: float)
     )
 
 
-def balance_difference(
-    positive: int, negative: int, base_positive: int, base_negative: int
-) -> Change:
-    """Difference of two balances (positive - negative) / (positive + negative).
+def balance_difference(above: int, below: int, base_above: int, base_below: int) -> Change:
+    """Difference of two balances (above - below) / (above + below).
 
     The interval joins those of both balances (``indicators.balance_interval``) by the squares of
     their one-sided widths: Newcombe, Interval estimation for the difference between independent
@@ -90,13 +88,11 @@ def balance_difference(
     >>> round(change.value, 6), change.clear
     (1.0, True)
     """
-    if positive + negative == 0 or base_positive + base_negative == 0:
+    if above + below == 0 or base_above + base_below == 0:
         return Change("difference")
-    now, base = (
-        (p - n) / (p + n) for p, n in ((positive, negative), (base_positive, base_negative))
-    )
-    low, high = balance_interval(positive, negative)
-    base_low, base_high = balance_interval(base_positive, base_negative)
+    now, base = ((p - n) / (p + n) for p, n in ((above, below), (base_above, base_below)))
+    low, high = balance_interval(above, below)
+    base_low, base_high = balance_interval(base_above, base_below)
     return Change(
         "difference",
         now - base,

@@ -25,6 +25,7 @@ from micromimic.evaluation.article import (
     TABLE_1,
     TABLE_2,
     TABLE_3,
+    WRONG_SUM,
     Counts,
     counts_of,
     is_full_composite,
@@ -192,7 +193,7 @@ def _table_1(clips: Predictions, beside: bool) -> str:
         return grid(head, rows)
     article = ["*Article: subjects*", f"*{' / '.join(clips.labels)}*", "*clips*"]
     table = grid([*head, *article], rows)
-    return table + f"\n\nThe article prints 132 as {title('samm')}'s sum; its own row adds to 133."
+    return f"{table}\n\n{WRONG_SUM}"
 
 
 def _printed_counts(theirs: Counts | None) -> list[str]:
