@@ -18,11 +18,16 @@ from micromimic.evaluation.predictions import KEY, Predictions
 from micromimic.evaluation.scores import metrics_of
 from micromimic.files import write_whole
 from micromimic.labels import LabelSet
+from micromimic.reports.recognition_tables import RunSummary, tables_md
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_MORE: Final = ("y_true", "y_pred", "fold", "seed")
+_MORE: Final = ("y_true", "y_pred")
+_CHOSEN: Final = (
+    "Somebody's own results: who was trained on, and whether anything was chosen on these clips, is "
+    "not known."
+)
 _CERTAIN: Final = (
     "There are no probabilities: each answer counts as certain, and its calibration means nothing."
 )
@@ -59,7 +64,7 @@ def score_predictions(
 
     Args:
         file: a row a clip: ``dataset``, ``subject``, ``clip``, and ``y_pred`` or a probability
-            ``p_<label>`` of each class; ``y_true``, ``fold`` and ``seed`` where they are there.
+            ``p_<label>`` of each class, or both; ``y_true`` where it is there; others are ignored.
         manifest: the clips and their labels; the files themselves need not be there.
         labels: the scheme of the labels.
         out: a folder for predictions.csv, metrics.json and tables.md; None writes nothing.
@@ -99,8 +104,9 @@ def score_predictions(
     )
     if "y_pred" in table:
         predictions["y_pred"] = [chosen.names[k] for k in _said(table, chosen)]
-    notes = [] if given else [_CERTAIN]
-    if any(is_marked(clip) for clip in clips.values()):
+    notes = [_CHOSEN] if given else [_CHOSEN, _CERTAIN]
+    synthetic = any(is_marked(clip) for clip in clips.values())
+    if synthetic:
         notes.append("These clips are synthetic: nothing here is about real faces.")
     if len(rows) < len(clips):
         notes.append(
@@ -112,8 +118,15 @@ def score_predictions(
         folder = Path(out)
         predictions.write(folder / "predictions.csv")
         write_whole(folder / "metrics.json", json.dumps(result.metrics, indent=2) + "\n")
-        told = "\n\n".join([f"# {Path(file).name}", *notes, predictions.to_markdown()])
-        write_whole(folder / "tables.md", told + "\n")
+        summary = RunSummary(
+            name=Path(file).name,
+            predictions=predictions,
+            protocol="not known",
+            init="not known",
+            notes=notes,
+            synthetic=synthetic,
+        )
+        write_whole(folder / "tables.md", tables_md([summary]))
     return result
 
 
