@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _MORE: Final = ("y_true", "y_pred")
 _CHOSEN: Final = (
-    "Somebody's own results: who was trained on, and whether anything was chosen on these clips, is "
-    "not known."
+    "Somebody's own results: who was trained on, and whether anything was chosen on these clips, "
+    "is not known."
 )
 _CERTAIN: Final = (
     "There are no probabilities: each answer counts as certain, and its calibration means nothing."
