@@ -1,12 +1,15 @@
-"""`micromimic.workers` under its former name."""  # until issue 14 is whole
+"""`micromimic.workers` under its former name, for scripts written before it moved."""
 
-from micromimic.workers import (
-    CONNECT_S,
-    Backend,
-    WorkerLostError,
-    Workers,
-    on_workers,
-    run_tasks,
+from __future__ import annotations
+
+import warnings
+
+from micromimic.workers import Backend, WorkerLostError, Workers, on_workers, run_tasks
+
+__all__ = ["Backend", "WorkerLostError", "Workers", "on_workers", "run_tasks"]
+
+warnings.warn(
+    "micromimic.evaluation.parallel is micromimic.workers now, and its old name will go",
+    DeprecationWarning,
+    stacklevel=2,
 )
-
-__all__ = ["CONNECT_S", "Backend", "WorkerLostError", "Workers", "on_workers", "run_tasks"]
