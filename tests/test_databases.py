@@ -17,7 +17,7 @@ from micromimic.canonical import anchor_points, apply_affine, invert_affine
 from micromimic.datasets.databases.composite import composite
 from micromimic.errors import InputError, MissingExtraError, OutputError
 from micromimic.face.landmarks import DlibLandmarks
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 from micromimic.models.onnx import load_model
 from micromimic.pipelines.recognize import flow_between
 from micromimic.synthesis import databases
@@ -72,7 +72,7 @@ def test_the_full_plan_is_the_composite():
     clips = plan_databases(full=True, seed=3)
     for design in DESIGNS:
         mine = [c for c in clips if c.dataset == design.name and c.label]
-        assert tuple(Counter(c.label for c in mine)[e] for e in EMOTIONS) == COMPOSITE[design.name]
+        assert tuple(Counter(c.label for c in mine)[e] for e in THREE) == COMPOSITE[design.name]
         assert len({c.subject for c in mine}) == SUBJECTS[design.name]
     assert len({(c.dataset, c.subject, c.clip) for c in clips}) == len(clips)
     assert len({c.folder for c in clips}) == len(clips)
@@ -81,7 +81,7 @@ def test_the_full_plan_is_the_composite():
 @pytest.mark.parametrize("count", [1, 5, 10, 100])
 def test_subjects_appear_as_far_as_clips_go(count):
     truth = databases.DatabasesTruth("warped", 0, plan_databases(count))
-    assert truth.counts() == {name: dict.fromkeys(EMOTIONS, count) for name in SUBJECTS}
+    assert truth.counts() == {name: dict.fromkeys(THREE, count) for name in SUBJECTS}
     expected = {name: min(3 * count, most) for name, most in SUBJECTS.items()}
     assert truth.subjects() == expected
     assert len({c.folder for c in truth.clips}) == len(truth.clips)
@@ -368,7 +368,7 @@ def measured(kind):
     """(clip, planted (2, 28, 28), flow map) of nine clips that peak near 1.5 px."""
     clips = [c for c in plan_databases(full=True, faces=kind, seed=2) if 1.3 < c.peak_px < 1.7]
     calm = [c for c in clips if not c.plan().blinks]
-    chosen = [c for e in EMOTIONS for c in [c for c in calm if c.label == e][::3][:3]]
+    chosen = [c for e in THREE for c in [c for c in calm if c.label == e][::3][:3]]
     assert len(chosen) == 9
     return [(clip, *measure(clip)) for clip in chosen]
 

@@ -20,11 +20,9 @@ if TYPE_CHECKING:
     from micromimic.datasets.read import Indexed
     from micromimic.labels import LabelSet
 
-_OLD = ("smic", "casme2", "samm")
-"""Databases that had options of their own."""
 
-
-@datasets.command("index")
+# an unknown option is among the arguments: databases had options of their own once
+@datasets.command("index", context_settings={"ignore_unknown_options": True})
 @interruptible
 def datasets_index(
     out: Annotated[Path, typer.Option(metavar="MANIFEST", help="The manifest to write.")],
@@ -40,28 +38,36 @@ def datasets_index(
         list[str] | None,
         typer.Option(metavar="SCHEME", help="three (default), five, ...; may be repeated."),
     ] = None,
-    smic: Annotated[Path | None, typer.Option(metavar="DIR", hidden=True)] = None,
-    casme2: Annotated[Path | None, typer.Option(metavar="DIR", hidden=True)] = None,
-    samm: Annotated[Path | None, typer.Option(metavar="DIR", hidden=True)] = None,
     corrections: Annotated[
         Path | None,
         typer.Option(metavar="CSV", help="Further corrections by clip.", show_default=False),
     ] = None,
 ) -> None:
     """List the clips or long videos of databases, and print how many of each class there are."""
-    named: dict[str, Path] = {}
-    for text in folders or []:
-        name, found, place = text.partition("=")
-        if not (name and found and place) or name in named:
-            raise typer.BadParameter(f"expected each database once as NAME=DIR, got {text!r}")
-        named[name] = Path(place)
-    for name, folder in zip(_OLD, (smic, casme2, samm), strict=True):
-        if folder is not None:
-            note(f"note: --{name} DIR is written {name}=DIR now, and will go")
-            named.setdefault(name, folder)
+    named = _folders(folders or [])
     if not named:
         raise typer.BadParameter("expected a database as NAME=DIR, got none")
     raise typer.Exit(run_index(named, out, corrections, tuple(labels or ("three",))))
+
+
+def _folders(words: Sequence[str]) -> dict[str, Path]:
+    """Database to folder; ``--NAME DIR``, as versions before 3 had it, is taken and said."""
+    from micromimic.datasets.databases import databases
+
+    named: dict[str, Path] = {}
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        name, found, place = word.removeprefix("--").partition("=")
+        if word.startswith("--"):
+            if name not in databases():
+                raise typer.BadParameter(f"No such option: --{name}")
+            place = place if found or not left else left.pop(0)
+            note(f"note: --{name} DIR is written {name}=DIR now, and will go")
+        if not (name and place) or name in named:
+            raise typer.BadParameter(f"expected each database once as NAME=DIR, got {word!r}")
+        named[name] = Path(place)
+    return named
 
 
 @datasets.command("list")
@@ -144,6 +150,7 @@ def run_index(
     from micromimic.datasets.events import events_path, write_events
     from micromimic.datasets.manifest import write_manifest
     from micromimic.datasets.read import index
+    from micromimic.labels import THREE
 
     check_file(out)
     found = index(folders, corrections, labels)
@@ -161,7 +168,7 @@ def run_index(
     write_manifest(out, found.clips)
     for labelled in () if long else found.labels:
         rest = list(found.clips)
-        if labelled.name == "three" and set(TITLES) & set(found.found):
+        if labelled == THREE and set(TITLES) & set(found.found):
             say(table1(found.clips, found.left_out))
             rest = [clip for clip in found.clips if clip.dataset not in TITLES]
         if rest:

@@ -216,8 +216,8 @@ def three(*words: str, out: Iterable[str] = (), **merges: str | None) -> LabelSe
         out: words that are left out.
         merges: words of the database's own.
 
-    >>> three("happiness", out=["tense"]).merges
-    {'happiness': 'positive', 'tense': None}
+    >>> three("others", out=["tense"]).merges
+    {'others': None, 'tense': None}
     """
     own = {word: THREE.merges.get(word, word) for word in words}
     return LabelSet(THREE.name, THREE.names, {**own, **dict.fromkeys(out), **merges})

@@ -226,7 +226,7 @@ def _contents(folder: Path) -> tuple[list[str], list[str], list[str]]:
 
 
 def _words(name: str) -> set[str]:
-    """Words of a folder's name: ``SMIC_VIS_E`` has smic, vis and e; joined ones count too."""
+    """Words of a folder's name: ``MINE_VIS_E`` has mine, vis and e; joined ones count too."""
     words = re.findall(r"[a-z]+", name.casefold())
     return {*words, "".join(words)}
 
