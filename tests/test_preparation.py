@@ -26,7 +26,9 @@ from micromimic.preparation.clip import (
     PrepareConfig,
     Prepared,
     prepare_clip,
-    views_of,
+)
+from micromimic.preparation.clip import (
+    VIEWS as KINDS,
 )
 from micromimic.preparation.sources import read_frames
 from micromimic.synthesis.clips import ClipPlan, plan_clip, planted_field, planted_poses, render
@@ -362,7 +364,7 @@ def test_a_flow_map_is_read_as_it_is(clip: Clip, tmp_path: Path, backend: DlibLa
 def test_a_view_that_a_kind_cannot_give_is_told(clip: Clip, kind: Any, view: Any) -> None:
     with pytest.raises(InputError, match=f"looks at {view}, got kind {kind} for casme2/sub01/EP02"):
         prepare_clip(replace(clip, kind=kind), (view,))
-    assert view not in views_of(kind)
+    assert view not in KINDS[kind]
 
 
 # --- what is not as the manifest has it ---

@@ -17,7 +17,6 @@ from micromimic.errors import InputError, OutputError
 from micromimic.models.samples import View
 from micromimic.preparation import cache as module
 from micromimic.preparation.cache import (
-    PrepareConfig,
     file_of,
     load_samples,
     prepare_all,
@@ -25,7 +24,7 @@ from micromimic.preparation.cache import (
     prepared_summary,
     read_prepared,
 )
-from micromimic.preparation.clip import ARTICLE, Prepared
+from micromimic.preparation.clip import ARTICLE, PrepareConfig, Prepared
 from micromimic.synthesis.clips import plan_clip, render
 from micromimic.synthesis.schedule import single_movement
 from micromimic.workers import Workers, on_workers
@@ -114,13 +113,13 @@ def test_views_are_added_without_making_the_others_again(
 ) -> None:
     rows = [replace(clip, apex=None) for clip in clips]
     assert prepare_all(rows, ("flow",), cache) == []
-    flow, notes = arrays(rows, cache, "flow"), prepared_notes(rows, cache)
+    flow, notes = arrays(rows, cache, "flow"), [prepared_notes(row, cache) for row in rows]
     assert prepare_all(rows, ("faces", "flow"), cache) == []
     assert calls[3:] == [(f"s{k}", ("faces",)) for k in range(3)]
     for before, after in zip(flow, arrays(rows, cache, "flow"), strict=True):
         np.testing.assert_array_equal(before, after)
     assert [a.shape for a in arrays(rows, cache, "faces")] == [(5, 224, 224, 3)] * 3
-    assert prepared_notes(rows, cache) == notes  # the same apex
+    assert [prepared_notes(row, cache) for row in rows] == notes  # the same apex
     assert len(notes) == 3
 
 
@@ -163,9 +162,7 @@ def test_clips_prepared_in_several_ways_lie_side_by_side(
     calls.clear()
     for way in ways:
         assert prepare_all(rows, ("faces",), cache, config=way) == []
-        rules = {
-            note.split("(")[1] for n in prepared_notes(rows, cache, way).values() for note in n
-        }
+        rules = {note.split("(")[1] for row in rows for note in prepared_notes(row, cache, way)}
         assert rules == {"robust)" if way.apex == "annotated" else "article)"}
     assert calls == []
     assert {path: path.stat().st_mtime_ns for path in cache.iterdir()} == kept

@@ -211,13 +211,14 @@ def run_prepare(manifest: Path, cache: Path | None, workers: Workers, config: Pr
     """Prepare every clip of a manifest for every kind of model that it allows."""
     from micromimic.datasets.manifest import read_manifest
     from micromimic.pipelines.experiment import cache_of
-    from micromimic.preparation.cache import prepare_all, prepared_summary, views_of
+    from micromimic.preparation.cache import prepare_all, prepared_summary
+    from micromimic.preparation.clip import VIEWS
     from micromimic.workers import on_workers
 
     clips = read_manifest(manifest)
     place = cache or cache_of(manifest)
     check_writable(place)
-    views = set.intersection(*(set(views_of(clip.kind)) for clip in clips))
+    views = set.intersection(*(set(VIEWS[clip.kind]) for clip in clips))
     with show_progress("preparation", unit="clips") as progress, on_workers(workers):
         failures = prepare_all(clips, views, place, config=config, progress=progress)
     for failure in failures:

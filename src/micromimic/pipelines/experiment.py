@@ -40,7 +40,8 @@ from micromimic.models.onnx import load_model
 from micromimic.models.registry import check_model, create, entry, make_model, require_extra
 from micromimic.models.samples import Encoder, Report, Samples, View
 from micromimic.models.views import AsItIs, encoder_of
-from micromimic.preparation.cache import PrepareConfig, load_samples, prepare_all
+from micromimic.preparation.cache import load_samples, prepare_all
+from micromimic.preparation.clip import PrepareConfig
 from micromimic.reports.figures import confusion_figure
 from micromimic.reports.recognition_tables import RunSummary, tables_md
 from micromimic.reports.reliability_figures import coverage_figure, reliability_figure

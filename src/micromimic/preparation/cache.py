@@ -32,19 +32,9 @@ from micromimic.files import write_whole
 from micromimic.labels import LabelSet, labels_like
 from micromimic.models.preprocess import read_flow_png
 from micromimic.models.samples import Encoder, Samples, View
-from micromimic.preparation.clip import PrepareConfig, check_views, prepare_clip, views_of
-from micromimic.preparation.sources import source_files
+from micromimic.preparation.clip import VIEWS, PrepareConfig, check_views, prepare_clip
+from micromimic.preparation.sources import numbered_pictures
 from micromimic.workers import parent_answers_interrupts, run_tasks
-
-__all__ = [
-    "PrepareConfig",
-    "PrepareFailure",
-    "load_samples",
-    "prepare_all",
-    "prepared_notes",
-    "prepared_summary",
-    "views_of",
-]
 
 STAGE: Final = "preparation"
 FORMAT: Final = 2
@@ -178,16 +168,11 @@ def load_samples(
     )
 
 
-def prepared_notes(
-    clips: Iterable[Clip], cache: Path, config: PrepareConfig | None = None
-) -> dict[str, tuple[str, ...]]:
-    """What should be known of prepared clips, by their qualified names; only those with notes."""
-    found = {}
-    for clip in clips:
-        files = (file_of(clip, view, cache, config) for view in views_of(clip.kind))
-        stored = [kept for file in files if (kept := read_prepared(file))]
-        found[clip.key] = tuple(dict.fromkeys(note for kept in stored for note in kept.notes))
-    return {key: notes for key, notes in found.items() if notes}
+def prepared_notes(clip: Clip, cache: Path, config: PrepareConfig | None = None) -> tuple[str, ...]:
+    """What should be known of a prepared clip, a line each."""
+    files = (file_of(clip, view, cache, config) for view in VIEWS[clip.kind])
+    stored = [kept for file in files if (kept := read_prepared(file))]
+    return tuple(dict.fromkeys(note for kept in stored for note in kept.notes))
 
 
 def prepared_summary(
@@ -197,11 +182,11 @@ def prepared_summary(
     config: PrepareConfig | None = None,
 ) -> str:
     """One line on what is prepared."""
-    notes = prepared_notes(clips, cache, config).values()
+    notes = [prepared_notes(clip, cache, config) for clip in clips]
     spotted = sum(any(note.startswith("apex spotted") for note in some) for some in notes)
     other = sum(any(not note.startswith("apex spotted") for note in some) for some in notes)
     cached = [clip for clip in clips if clip.kind != "flow_map"]
-    files = [file_of(clip, view, cache, config) for clip in cached for view in views_of(clip.kind)]
+    files = [file_of(clip, view, cache, config) for clip in cached for view in VIEWS[clip.kind]]
     size = sum(file.stat().st_size for file in files if file.is_file())
     parts = [f"{len(clips) - len(failures)} of {len(clips)} clips prepared"]
     parts += [f"apex spotted in {spotted}"] if spotted else []
@@ -235,7 +220,10 @@ def _stamp(clip: Clip) -> str:
         InputError: if its source is gone.
     """
     try:
-        files = [(file.name, file.stat()) for file in source_files(clip)]
+        paths = [clip.path]
+        if clip.kind == "frames":
+            paths = [path for _, (_, path) in sorted(numbered_pictures(clip).items())]
+        files = [(file.name, file.stat()) for file in paths]
     except OSError as error:
         raise InputError(
             f"expected {error.filename}, got {error.strerror or error}; check the path"

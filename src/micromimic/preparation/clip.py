@@ -42,6 +42,7 @@ VIEWS: Final[Mapping[Kind, tuple[View, ...]]] = {
     "frames": ("flow", "faces", "volume"),
     "video": ("flow", "faces", "volume"),
 }
+"""What clips of a kind can give."""
 NEIGHBOURS: Final = (0, -1, 1, -2, 2)
 """Frames from the apex of the face crops, in their order."""
 USUAL_FPS: Final = 200.0
@@ -128,15 +129,6 @@ class Prepared:
         """The view of that name."""
         found: NDArray[np.generic] | None = getattr(self, name)
         return found
-
-
-def views_of(kind: Kind) -> tuple[View, ...]:
-    """What clips of a kind can give.
-
-    >>> views_of("flow_map"), views_of("image")
-    (('flow',), ('faces',))
-    """
-    return VIEWS[kind]
 
 
 def check_views(clip: Clip, views: Collection[View]) -> None:

@@ -82,7 +82,9 @@ def read_frames(clip: Clip, most: int) -> ClipFrames:
     Raises:
         InputError: frames are missing, unreadable, numbered twice, too few or too many.
     """
-    places = picture_places(clip) if clip.kind == "frames" else None
+    places = None
+    if clip.kind == "frames":
+        places = {number: index for number, (index, _) in numbered_pictures(clip).items()}
     _check_many(len(places or ()), clip, most)
     try:
         with open_source(clip.path, clip.fps or (1.0 if places is not None else None)) as source:
@@ -99,19 +101,34 @@ def read_frames(clip: Clip, most: int) -> ClipFrames:
             gray = tuple(frame.gray for frame in frames)
     except IndexError as error:
         raise InputError(f"{error}; correct onset and offset in the manifest") from None
-    _check_few(len(gray), clip)
-    return ClipFrames(clip, tuple(numbers), gray, fps, tuple(_gaps(clip, numbers)), places)
+    if len(gray) < 2:
+        raise InputError(
+            f"expected at least 2 frames from onset to offset in {clip.path}, got {len(gray)}; "
+            "correct the manifest"
+        )
+    low = numbers[0] if clip.onset is None else clip.onset
+    high = numbers[-1] if clip.offset is None else clip.offset
+    count = high - low + 1
+    lost = count - len(numbers)
+    notes = (f"{lost} of {count} frames from onset to offset are missing",) if lost > 0 else ()
+    return ClipFrames(clip, tuple(numbers), gray, fps, notes, places)
 
 
-def picture_places(clip: Clip) -> dict[int, int]:
-    """Number of each picture from onset to offset, and its index among the folder's pictures.
+def numbered_pictures(clip: Clip) -> dict[int, tuple[int, Path]]:
+    """By number, each picture from onset to offset, and its index among the folder's pictures.
 
     Raises:
-        InputError: no picture bears a number, or two bear the same.
+        InputError: no picture bears a number, two bear the same, or the folder cannot be read.
     """
-    files = _pictures(clip)
+    try:
+        files = image_files(clip.path)
+    except OSError as error:
+        raise InputError(
+            f"expected a folder of frames at {clip.path}, got {error.strerror or error}; "
+            "check the path and its permissions"
+        ) from None
     low, high = _ends(clip)
-    places: dict[int, int] = {}
+    places: dict[int, tuple[int, Path]] = {}
     for index, file in enumerate(files):
         number = frame_number(file.name)
         if number is None or not low <= number <= high:
@@ -120,10 +137,10 @@ def picture_places(clip: Clip) -> dict[int, int]:
             continue
         if number in places:
             raise InputError(
-                f"expected each frame once, got {files[places[number]].name} and {file.name} in "
+                f"expected each frame once, got {places[number][1].name} and {file.name} in "
                 f"{clip.path}; remove one"
             )
-        places[number] = index
+        places[number] = index, file
     if not places:
         seen = [n for n in (frame_number(file.name) for file in files) if n is not None]
         got = f"{min(seen)} to {max(seen)}" if seen else f"{len(files)} pictures without numbers"
@@ -132,18 +149,6 @@ def picture_places(clip: Clip) -> dict[int, int]:
             f"expected {wanted} in {clip.path}, got {got}; correct onset and offset in the manifest"
         )
     return places
-
-
-def source_files(clip: Clip) -> list[Path]:
-    """The files that a clip is made of.
-
-    Raises:
-        InputError: as of ``picture_places``, or the folder cannot be read.
-    """
-    if clip.kind != "frames":
-        return [clip.path]
-    files = _pictures(clip)
-    return [files[index] for index in sorted(picture_places(clip).values())]
 
 
 def read_picture(path: Path) -> tuple[Gray, NDArray[np.uint8]]:
@@ -164,16 +169,6 @@ def _ends(clip: Clip) -> tuple[int, int]:
     return clip.onset or 0, _NO_END if clip.offset is None else clip.offset
 
 
-def _pictures(clip: Clip) -> list[Path]:
-    try:
-        return image_files(clip.path)
-    except OSError as error:
-        raise InputError(
-            f"expected a folder of frames at {clip.path}, got {error.strerror or error}; "
-            "check the path and its permissions"
-        ) from None
-
-
 def _of_video(source: FrameSource, clip: Clip, most: int) -> Iterator[Frame]:
     first, last = _ends(clip)
     if last != _NO_END:
@@ -186,26 +181,9 @@ def _of_video(source: FrameSource, clip: Clip, most: int) -> Iterator[Frame]:
             yield frame
 
 
-def _check_few(count: int, clip: Clip) -> None:
-    if count < 2:
-        raise InputError(
-            f"expected at least 2 frames from onset to offset in {clip.path}, got {count}; "
-            "correct the manifest"
-        )
-
-
 def _check_many(count: int, clip: Clip, most: int) -> None:
     if count > most:
         raise InputError(
             f"expected at most {most} frames from onset to offset in {clip.path}, got more; give "
             "onset and offset in the manifest"
         )
-
-
-def _gaps(clip: Clip, numbers: Sequence[int]) -> Iterator[str]:
-    """What is missing between the ends."""
-    low = numbers[0] if clip.onset is None else clip.onset
-    high = numbers[-1] if clip.offset is None else clip.offset
-    missing = high - low + 1 - len(numbers)
-    if missing > 0:
-        yield f"{missing} of {high - low + 1} frames from onset to offset are missing"
