@@ -8,13 +8,14 @@ import shutil
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pandas as pd
 import pytest
 
 from micromimic.cli import main
 from micromimic.errors import InputError, LabelError
 from micromimic.evaluation.spotting import read_found
-from micromimic.media.video import open_source
+from micromimic.media.video import VideoWriter, open_source
 from micromimic.pipelines import spotting
 from micromimic.pipelines.spotting import (
     audit_events,
@@ -129,6 +130,25 @@ def test_a_killed_run_goes_on(run, rendered, tmp_path, monkeypatch):
     assert again.metrics == result.metrics
     with pytest.raises(InputError, match="same run as before"):
         evaluate_spotting(rendered, tmp_path / "out", sensitivity="high")
+
+
+def test_a_video_file_keeps_its_own_times(rendered):
+    """The rate that its container states is for minutes; only the manifest's own overrides it."""
+    truth = spotting.read_truth(rendered)
+    assert [video.fps for video in truth.videos] == [None, 50.0, None]
+    assert [video.last for video in truth.videos] == [299, FIRST + 299, 299]
+    assert list(truth.minutes.values()) == pytest.approx([0.1] * 3)
+
+
+def test_a_video_without_a_face_counts_with_nothing_found(tmp_path):
+    with VideoWriter(tmp_path / "grey.mp4", 30.0, 320, 240, lossless=True) as writer:
+        for _ in range(40):
+            writer.write(np.full((240, 320), 128, np.uint8))
+    table(tmp_path / "e.csv", VIDEOS[:7], [["d", "1", "v", "", "video", "grey.mp4", ""]])
+    events = table(tmp_path / "e.events.csv", EVENTS, [["d", "1", "v", 9, "", 20, "micro", ""]])
+    result = evaluate_spotting(events, tmp_path / "out")
+    assert result.metrics["candidates"]["all"]["micro"]["fn"] == 1
+    assert any("No face, and so nothing, is found in d/1/v" in note for note in result.notes)
 
 
 def test_the_command_says_the_same(run, rendered, tmp_path, capsys):

@@ -153,7 +153,8 @@ def evaluate_spotting(
     answers, resumed = _analysed(truth.videos, config, folder.path / "videos", workers, report)
     found = {key: _spans(answer["events"], score_by) for key, answer in answers.items()}
     faceless = [key for key, answer in answers.items() if answer["problem"]]
-    notes += _counted(len(faceless), "video", "without a face: nothing is found there", faceless)
+    if faceless:
+        notes.append(f"No face, and so nothing, is found in {', '.join(faceless)}.")
     result = Spotted(
         opened.info.name,
         spotted(truth, found, labels),
@@ -465,10 +466,3 @@ def _events_frame(
     columns = list(rows[0]) if rows else [*_NAMES, *_OF_SPAN]
     frame = pd.DataFrame(rows, columns=columns, dtype=object)
     return frame.drop(columns=[name for name in ("score", "label") if frame[name].isna().all()])
-
-
-def _counted(count: int, what: str, words: str, names: Sequence[str]) -> list[str]:
-    if not count:
-        return []
-    more = ", ..." if count > 1 else ""
-    return [f"{count} {what}{'' if count == 1 else 's'} {words} ({names[0]}{more})."]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -25,12 +25,14 @@ class SpottingTruth:
     Args:
         videos: all that are known, those without an event too.
         events: annotated ones.
+        minutes: how long videos are, where it is known.
         complete: whether the videos came from a manifest, not from the events alone.
         synthetic: whether the manifest says that a video is.
     """
 
     videos: tuple[Video, ...]
     events: tuple[Event, ...]
+    minutes: Mapping[str, float | None] = field(default_factory=dict)
     complete: bool = True
     synthetic: bool = False
 
@@ -74,25 +76,26 @@ def read_truth(events: str | Path, videos: str | Path | None = None) -> Spotting
         found = read_events(events)
         known = {e.key: Video(e.dataset, e.subject, e.video, "video", Path()) for e in found}
         return SpottingTruth(tuple(known.values()), found, complete=False)
-    listed = tuple(_with_ends(video) for video in read_videos(manifest))
-    synthetic = any(is_marked(clip) for clip in manifest_clips(manifest, check_files=False))
-    return SpottingTruth(listed, read_events(events, listed), synthetic=synthetic)
+    measured = [_measured(video) for video in read_videos(manifest)]
+    listed = tuple(video for video, _ in measured)
+    return SpottingTruth(
+        listed,
+        read_events(events, listed),
+        minutes={video.key: minutes for video, minutes in measured},
+        synthetic=any(is_marked(clip) for clip in manifest_clips(manifest, check_files=False)),
+    )
 
 
-def _with_ends(video: Video) -> Video:
-    """A video file with the frames and the rate that its container states."""
-    if video.kind == "frames" or (video.last is not None and video.fps is not None):
-        return video
-    with open_source(video.path, video.fps) as source:
-        stated, fps = source.expected_frames, video.fps or source.nominal_fps
-    last = video.last if video.last is not None or not stated else stated - 1
-    return replace(video, last=last, fps=fps)
-
-
-def _minutes(video: Video) -> float | None:
-    if video.last is None or not video.fps:
-        return None
-    return (video.last - video.first + 1) / video.fps / 60
+def _measured(video: Video) -> tuple[Video, float | None]:
+    """A video with its last frame, and its length in minutes, where its container states them."""
+    last, fps = video.last, video.fps
+    if video.kind == "video" and (last is None or fps is None):
+        with open_source(video.path, fps) as source:
+            fps = fps or source.nominal_fps
+            if last is None and source.expected_frames:
+                last = source.expected_frames - 1
+    minutes = None if last is None or not fps else (last - video.first + 1) / fps / 60
+    return replace(video, last=last), minutes
 
 
 def spotted(
@@ -111,7 +114,7 @@ def spotted(
             video.video,
             spans[video.key],
             tuple(sorted(found.get(video.key, ()), key=lambda s: (s.onset, s.offset))),
-            _minutes(video),
+            truth.minutes.get(video.key),
         )
         for video in truth.videos
     )
