@@ -7,24 +7,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import softmax
+from sklearn.base import clone
 
 from micromimic.errors import InputError, ModelError
 from micromimic.evaluation.metrics import uf1
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 from micromimic.models.action_units import load_unit_model
-from micromimic.models.ensemble import FittedEnsemble, Synthetic
-from micromimic.models.learner import FitOptions, Samples, softmax
+from micromimic.models.ensemble import Synthetic
 from micromimic.models.onnx import SHIPPED, load_model
 from micromimic.models.preprocess import center, mirror
+from micromimic.models.recognizers import Calibration
+from micromimic.models.samples import Samples
 from micromimic.synthesis.maps import MapConfig, generate_maps
 
-pytestmark = pytest.mark.needs("train")
+pytest.importorskip("torch", reason="torch is in the train extra")
+
+from micromimic.training.ensemble import FlowEnsemble
 
 META = {
     "name": "flow-ensemble",
     "version": "1",
     "trained_on": "a test",
-    "classes": list(EMOTIONS),
+    "classes": list(THREE),
     "temperature": 1.0,
     "margin": 0.1,
 }
@@ -33,12 +38,16 @@ META = {
 def samples_of(people: int = 6, each: int = 6, seed: int = 0) -> Samples:
     """Synthetic maps on a scale of their own, as published ones are."""
     n = people * each
-    labels = [EMOTIONS[k % 3] for k in range(n)]
+    labels = [THREE.names[k % 3] for k in range(n)]
     maps = 127 + 40 * generate_maps(labels, seed=seed, config=MapConfig(noise=(0.2, 0.5)))
     who = np.array([f"smic/s{k // each:02}" for k in range(n)])
     clips = np.array([f"{name}/c{k:03}" for k, name in enumerate(who)])
-    targets = np.array([EMOTIONS.index(label) for label in labels])
+    targets = np.array([THREE.index(label) for label in labels])
     return Samples(maps, targets, np.full(n, "smic"), who, clips)
+
+
+def fit(data: Samples, **params: object) -> FlowEnsemble:
+    return FlowEnsemble(**params).fit(data.inputs, data.labels, data.subjects)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -47,14 +56,12 @@ def data() -> Samples:
 
 
 @pytest.fixture(scope="module")
-def trained(data: Samples) -> FittedEnsemble:
-    from micromimic.training.ensemble import FlowEnsemble
-
-    return FlowEnsemble().fit(data, FitOptions())
+def trained(data: Samples) -> FlowEnsemble:
+    return fit(data)
 
 
 @pytest.fixture(scope="module")
-def file(trained: FittedEnsemble, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def file(trained: FlowEnsemble, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("ensemble") / "model.onnx"
     path.write_bytes(trained.to_onnx(META))
     return path
@@ -66,8 +73,6 @@ def file(trained: FittedEnsemble, tmp_path_factory: pytest.TempPathFactory) -> P
 def test_without_networks_it_is_scikit_learns_kernel_ridge(data: Samples):
     from sklearn.kernel_ridge import KernelRidge
 
-    from micromimic.training.ensemble import FlowEnsemble
-
     keep = np.flatnonzero((data.targets != 2) | (np.arange(len(data)) % 2 == 0))
     train, test = data.take(keep), samples_of(seed=9)
     rows = np.concatenate(views_of(train))
@@ -77,18 +82,16 @@ def test_without_networks_it_is_scikit_learns_kernel_ridge(data: Samples):
     machine = KernelRidge(alpha=1.0, kernel="rbf", gamma=0.6 / rows.var(0).sum())
     machine.fit(rows, np.eye(3)[targets] - 1 / 3, sample_weight=weight)
     wanted = np.mean([machine.predict(view) for view in views_of(test)], axis=0)
-    fitted = FlowEnsemble().fit(train, FitOptions(init="none"))
-    assert np.allclose(fitted.scores(test.inputs), fitted.sharpness * wanted, atol=1e-4)
+    fitted = fit(train, init="none")
+    assert np.allclose(fitted.scores(test.inputs), fitted.sharpness_ * wanted, atol=1e-4)
 
 
 def test_with_networks_it_is_a_gaussian_process_about_their_answer(data: Samples):
     """The process written down once more, on scikit-learn's kernels; no code shared."""
     from sklearn.metrics.pairwise import rbf_kernel
 
-    from micromimic.training.ensemble import FlowEnsemble
-
     test = samples_of(3, seed=9)
-    fitted = FlowEnsemble().fit(data, FitOptions())
+    fitted = fit(data)
     classes, units = load_model(), load_unit_model()
 
     def networks(samples: Samples) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -121,7 +124,7 @@ def test_with_networks_it_is_a_gaussian_process_about_their_answer(data: Samples
         ],
         axis=0,
     )
-    assert np.allclose(fitted.scores(test.inputs), fitted.sharpness * wanted, atol=1e-3)
+    assert np.allclose(fitted.scores(test.inputs), fitted.sharpness_ * wanted, atol=1e-3)
 
 
 def views_of(samples: Samples) -> tuple[np.ndarray, np.ndarray]:
@@ -131,22 +134,29 @@ def views_of(samples: Samples) -> tuple[np.ndarray, np.ndarray]:
     return one, other
 
 
-def test_a_class_without_maps_is_named_by_the_networks_alone(data: Samples):
-    from micromimic.training.ensemble import FlowEnsemble
-
+def test_a_class_without_maps_is_none_of_its_classes(data: Samples):
     two = data.take(np.flatnonzero(data.targets != 0))
-    alone = FlowEnsemble().fit(two, FitOptions(init="none")).scores(data.inputs)
-    assert np.isfinite(alone).all()
-    assert (alone.argmax(1) != 0).all()
-    assert np.isfinite(FlowEnsemble().fit(two, FitOptions()).scores(data.inputs)).all()
+    for init in ("none", "default"):
+        fitted = fit(two, init=init)
+        assert fitted.classes_.tolist() == ["positive", "surprise"]
+        assert np.isfinite(fitted.scores(data.inputs)).all()
+    # of two of its classes the class network says what it says of them alone
+    said = softmax(load_model().one_view(center(data.inputs))[:, 1:] / 0.25, axis=1)
+    start = Synthetic(SHIPPED, ["positive", "surprise"])
+    start.classes.calibration = Calibration(0.25, 0.0)
+    assert np.allclose(start.start(center(data.inputs)), said - 0.5)
+
+
+def test_of_other_classes_the_class_network_says_nothing(data: Samples):
+    start = Synthetic(SHIPPED, ["positive", "others"])
+    assert not start.start(center(data.inputs)).any()
 
 
 def test_of_what_it_has_never_seen_it_says_what_the_networks_say(data: Samples):
     """Far from every training clip both kernels are 0."""
     from micromimic.models.ensemble import Evidence
-    from micromimic.training.ensemble import FlowEnsemble
 
-    machine = FlowEnsemble().fit(data, FitOptions()).machine
+    machine = fit(data).machine_
     start = np.array([[0.4, -0.1, -0.3]])
     units = 1e3 * np.ones((1, len(machine.spread)))
     far = Evidence(np.full((1, 1568), 1e3, np.float32), units, start)
@@ -157,8 +167,8 @@ def test_a_unit_that_never_changes_divides_nothing(data: Samples):
     from micromimic.training.ensemble import EnsembleRecipe, Views, evidence_of, fit_machine
 
     maps = center(data.inputs)
-    synthetic = Synthetic(SHIPPED)
-    seen = [evidence_of(view, synthetic) for view in (maps, mirror(maps))]
+    synthetic = Synthetic(SHIPPED, THREE.names)
+    seen = [evidence_of(view, synthetic, 3) for view in (maps, mirror(maps))]
     for one in seen:
         one.units[:, 3] = 2.5
     machine = fit_machine(Views(*seen), data.targets, EnsembleRecipe())
@@ -166,18 +176,14 @@ def test_a_unit_that_never_changes_divides_nothing(data: Samples):
     assert np.isfinite(machine.scores(seen[0])).all()
 
 
-def test_every_seed_gives_the_same(data: Samples, trained: FittedEnsemble):
-    from micromimic.training.ensemble import FlowEnsemble
-
-    again = FlowEnsemble().fit(data, FitOptions(seed=5))
+def test_every_seed_gives_the_same(data: Samples, trained: FlowEnsemble):
+    again = fit(data)
     assert np.array_equal(again.scores(data.inputs), trained.scores(data.inputs))
 
 
 def test_no_row_outside_the_training_part_decides_anything(data: Samples):
-    from micromimic.training.ensemble import FlowEnsemble
-
     train = np.flatnonzero(data.subjects != "smic/s05")
-    one = FlowEnsemble().fit(data.take(train), FitOptions())
+    one = fit(data.take(train))
     other = samples_of(seed=77)
     held = data.subjects == "smic/s05"
     changed = replace(
@@ -185,14 +191,14 @@ def test_no_row_outside_the_training_part_decides_anything(data: Samples):
         inputs=np.where(held[:, None, None, None], other.inputs, data.inputs),
         targets=np.where(held, (data.targets + 1) % 3, data.targets),
     )
-    two = FlowEnsemble().fit(changed.take(train), FitOptions())
+    two = fit(changed.take(train))
     assert np.array_equal(one.scores(other.inputs), two.scores(other.inputs))
 
 
 def test_nobody_who_was_trained_on_tells_how_sure_it_may_be(data: Samples):
     from micromimic.training.ensemble import inner_splits
 
-    splits = inner_splits(data, 5)
+    splits = inner_splits(data.subjects, data.targets, 5)
     assert len(splits) == 5
     for train, test in splits:
         assert not set(data.subjects[train]) & set(data.subjects[test])
@@ -200,15 +206,15 @@ def test_nobody_who_was_trained_on_tells_how_sure_it_may_be(data: Samples):
 
 
 def test_one_subject_or_class_is_enough_or_told(data: Samples):
-    from micromimic.training.ensemble import FlowEnsemble, inner_splits
+    from micromimic.training.ensemble import inner_splits
 
     alone = data.take(np.flatnonzero(data.subjects == "smic/s00"))
-    ((train, test),) = inner_splits(alone, 3)
+    ((train, test),) = inner_splits(alone.subjects, alone.targets, 3)
     assert train.tolist() == test.tolist() == list(range(6))
-    fitted = FlowEnsemble().fit(alone, FitOptions())
+    fitted = fit(alone)
     assert np.isfinite(fitted.scores(data.inputs)).all()
     with pytest.raises(InputError, match="two classes"):
-        FlowEnsemble().fit(data.take(np.flatnonzero(data.targets == 0)), FitOptions())
+        fit(data.take(np.flatnonzero(data.targets == 0)))
 
 
 def test_a_fold_that_would_leave_one_class_is_left_out(data: Samples):
@@ -220,7 +226,7 @@ def test_a_fold_that_would_leave_one_class_is_left_out(data: Samples):
         | (np.isin(data.subjects, ["smic/s01", "smic/s02"]) & (data.targets == 0))
     )
     some = data.take(rows)
-    splits = inner_splits(some, 3)
+    splits = inner_splits(some.subjects, some.targets, 3)
     assert len(splits) == 2
     assert all(len(set(some.targets[train])) == 3 for train, _ in splits)
 
@@ -242,13 +248,11 @@ def test_settings_of_a_recipe_are_checked():
 
 
 def test_it_knows_other_peoples_movements_and_how_sure_it_is():
-    from micromimic.training.ensemble import FlowEnsemble
-
     asked = samples_of(20, seed=2)
     for init, least in (("none", 0.5), ("default", 0.75)):
-        fitted = FlowEnsemble().fit(samples_of(10, seed=1), FitOptions(init=init))
-        p = softmax(fitted.scores(asked.inputs), FlowEnsemble().temperature)
-        said = np.asarray(EMOTIONS)[p.argmax(1)]
+        fitted = fit(samples_of(10, seed=1), init=init)
+        p = fitted.predict_proba(asked.inputs)
+        said = THREE.decode(p.argmax(1))
         # the clips of ten people, asked about twenty others: chance is .33
         assert uf1(asked.labels, said) > least
         assert abs(p.max(1).mean() - (said == asked.labels).mean()) < 0.15
@@ -259,15 +263,13 @@ def test_it_knows_other_peoples_movements_and_how_sure_it_is():
 
 @pytest.mark.parametrize("init", ["default", "none"])
 def test_the_file_says_what_the_model_says(data: Samples, tmp_path: Path, init: str):
-    from micromimic.training.ensemble import FlowEnsemble
-
-    fitted = FlowEnsemble().fit(data, FitOptions(init=init))
+    fitted = fit(data, init=init)
     path = tmp_path / "model.onnx"
     path.write_bytes(fitted.to_onnx(META))
     model = load_model(path)
     maps = samples_of(3, seed=4).inputs
     assert model.view == "flow" and model.info.name == "flow-ensemble"
-    assert np.allclose(model.probabilities(maps), softmax(fitted.scores(maps)), atol=1e-4)
+    assert np.allclose(model.probabilities(maps), fitted.predict_proba(maps), atol=1e-4)
 
 
 def test_the_files_votes_are_the_synthetic_networks(file: Path):
@@ -279,57 +281,51 @@ def test_the_files_votes_are_the_synthetic_networks(file: Path):
 
 
 def test_without_networks_nothing_votes(data: Samples, tmp_path: Path):
-    from micromimic.training.ensemble import FlowEnsemble
-
     path = tmp_path / "model.onnx"
-    path.write_bytes(FlowEnsemble().fit(data, FitOptions(init="none")).to_onnx(META))
+    path.write_bytes(fit(data, init="none").to_onnx(META))
     with pytest.raises(ModelError, match="capsules that vote"):
         load_model(path).lengths_and_votes(data.inputs)
 
 
 def test_a_file_of_ones_own_takes_the_class_networks_place(data: Samples, tmp_path: Path):
-    from micromimic.training.ensemble import FlowEnsemble
-
     own = tmp_path / "own.onnx"
-    own.write_bytes(FlowEnsemble().fit(data, FitOptions(init="none")).to_onnx(META))
-    fitted = FlowEnsemble().fit(data, FitOptions(init=own))
-    assert fitted.synthetic is not None and fitted.synthetic.path == own
+    own.write_bytes(fit(data, init="none").to_onnx(META))
+    fitted = fit(data, init=own)
+    assert fitted.synthetic_ is not None and fitted.synthetic_.path == own
     path = tmp_path / "model.onnx"
     path.write_bytes(fitted.to_onnx(META))
     maps = samples_of(1, seed=4).inputs
-    assert np.allclose(
-        load_model(path).probabilities(maps), softmax(fitted.scores(maps)), atol=1e-4
-    )
+    assert np.allclose(load_model(path).probabilities(maps), fitted.predict_proba(maps), atol=1e-4)
 
 
-def test_what_cannot_be_a_network_is_refused(
-    data: Samples, trained: FittedEnsemble, tmp_path: Path
-):
+def test_what_cannot_be_a_network_is_refused(data: Samples, trained: FlowEnsemble, tmp_path: Path):
     import onnx
 
-    from micromimic.training.ensemble import FlowEnsemble
-
     with pytest.raises(ModelError, match="nothing to download"):
-        FlowEnsemble().fit(data, FitOptions(init="download"))
+        fit(data, init="download")
     with pytest.raises(ModelError, match="found no file"):
-        FlowEnsemble().fit(data, FitOptions(init=tmp_path / "none.onnx"))
+        fit(data, init=tmp_path / "none.onnx")
     volume = tmp_path / "volume.onnx"
     volume.write_bytes(_volume_model())
     with pytest.raises(ModelError, match="looks at flow maps"):
-        Synthetic(volume)
+        Synthetic(volume, THREE.names)
     older = onnx.load(SHIPPED)
     older.opset_import[0].version = 15
     onnx.save(older, tmp_path / "older.onnx")
-    old = FittedEnsemble(trained.machine, Synthetic(tmp_path / "older.onnx"), 1.0)
+    old = clone(trained)
+    vars(old).update(
+        vars(trained) | {"synthetic_": Synthetic(tmp_path / "older.onnx", THREE.names)}
+    )
     with pytest.raises(ModelError, match="ONNX operators"):
         old.to_onnx(META)
 
 
 def _volume_model() -> bytes:
-    from micromimic.models.svm import FittedDescriptorSvm, HellingerMachine
+    from micromimic.models.svm import HellingerMachine
+    from micromimic.models.svm_onnx import build_onnx
 
     machine = HellingerMachine(np.ones((4, 3)), np.zeros(3))
-    return FittedDescriptorSvm(machine).to_onnx({**META, "view": "volume", "encoder": "lbp-top"})
+    return build_onnx(machine, "volume", {**META, "view": "volume", "encoder": "lbp-top"})
 
 
 def test_train_and_evaluate_know_it(data: Samples, tmp_path: Path):
@@ -337,7 +333,7 @@ def test_train_and_evaluate_know_it(data: Samples, tmp_path: Path):
     import cv2
 
     from micromimic.evaluation.run import RunConfig
-    from micromimic.pipelines.experiment import evaluate
+    from micromimic.pipelines.experiment import evaluate_run
     from micromimic.pipelines.training import train
 
     lines = ["dataset,subject,clip,label,kind,path"]
@@ -349,11 +345,16 @@ def test_train_and_evaluate_know_it(data: Samples, tmp_path: Path):
     manifest = tmp_path / "manifest.csv"
     manifest.write_text("\n".join(lines), encoding="utf-8")
     config = RunConfig(model="flow-ensemble", groups=2)
-    found = evaluate(manifest, config, tmp_path / "run")
+    found = evaluate_run(manifest, config, tmp_path / "run")
     assert found.metrics["composite"]["n"] == len(data)
     out = tmp_path / "model.onnx"
-    told = train(manifest, "flow-ensemble", out, FitOptions())
+    told = train(manifest, "flow-ensemble", out)
     assert told.clips == len(data) and told.weights is None
+    # its own clips are no test of it
     asked = RunConfig(model="flow-ensemble", protocol="apply", init=out)
-    applied = evaluate(manifest, asked, tmp_path / "applied")
+    with pytest.raises(InputError, match="fitted to 36 of these clips and 6 of these subjects"):
+        evaluate_run(manifest, asked, tmp_path / "applied")
+    asked = replace(asked, allow_overlap=True)
+    applied = evaluate_run(manifest, asked, tmp_path / "applied")
     assert applied.metrics["composite"]["uf1"] > found.metrics["composite"]["uf1"] - 0.2
+    assert "OVERLAP: fitted to 36" in (tmp_path / "applied" / "tables.md").read_text()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,16 +17,18 @@ pytest.importorskip("torchvision", reason="torchvision is in the train extra")
 from torch import Tensor, nn  # noqa: E402
 
 from micromimic.errors import InputError, ModelError, RandomWeightsWarning  # noqa: E402
-from micromimic.models.learner import EarlyStopping, FitOptions, Samples  # noqa: E402
+from micromimic.models.base import EarlyStopping, FitRun  # noqa: E402
+from micromimic.models.capsules import margin_loss  # noqa: E402
+from micromimic.models.samples import Samples  # noqa: E402
 from micromimic.training import faces as faces_module  # noqa: E402
 from micromimic.training.augment import FaceAugment  # noqa: E402
 from micromimic.training.config import Recipe  # noqa: E402
 from micromimic.training.faces import (  # noqa: E402
     BACKBONES,
-    FaceLearner,
+    FaceNet,
     FaceSettings,
-    FittedFaces,
     build_network,
+    face_scores,
 )
 from micromimic.training.imagenet import Start  # noqa: E402
 from micromimic.training.workers import ahead  # noqa: E402
@@ -46,9 +47,9 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 class Small(nn.Module):
     """Stands in for a face network: mean colours of 2 x 2 fields, seen sharply."""
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int = 3) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(12, 3))
+        self.layers = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(12, classes))
         self.seen: list[Tensor] = []
 
     def forward(self, given: Tensor) -> Tensor:
@@ -58,13 +59,13 @@ class Small(nn.Module):
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> list[Small]:
-    """`FaceLearner` trains a small network; every one that it makes is kept."""
+    """`FaceNet` trains a small network; every one that it makes is kept."""
     made: list[Small] = []
 
-    def build(architecture: str, start: Start, seed: int) -> nn.Module:
+    def build(architecture: str, start: Start, seed: int, classes: int, *, plain: bool):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            made.append(Small())
+            made.append(Small(classes))
         return made[-1]
 
     monkeypatch.setattr(faces_module, "build_network", build)
@@ -85,45 +86,48 @@ def coloured(clips: int = 12, frames: int = 2, subjects: int = 6) -> Samples:
     return Samples(inputs, targets, np.array(["smic"] * clips), names, clip)
 
 
-def learner(augment: FaceAugment | None = None, **recipe: Any) -> FaceLearner:
+def model(augment: FaceAugment | None = None, stop: EarlyStopping | None = None, **recipe: Any):
+    """A network that starts at random."""
     given = {"epochs": 3, "batch": 4, "learning_rate": 0.05, "decay": 1.0, **recipe}
     settings = FaceSettings(Recipe(**given), augment or FaceAugment())
-    return FaceLearner("resnet18", settings)
+    return FaceNet("resnet18", init="none", stop=stop, settings=settings)
 
 
-QUIET = FitOptions(init="none", device="cpu")
+def fit(net: FaceNet, samples: Samples, **run: Any) -> FaceNet:
+    run = {"device": "cpu", **run}
+    return net.fit(samples.inputs, samples.labels, samples.subjects, run=FitRun(**run))
 
 
 def test_the_articles_recipe_is_the_default() -> None:
+    recipe = FaceSettings().recipe
+    assert (recipe.epochs, recipe.learning_rate, recipe.decay) == (20, 1e-4, 0.9)
+    logits, targets = torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([0])
     for name, backbone in BACKBONES.items():
-        made = FaceLearner(name)
-        settings = made.settings
-        assert settings["architecture"] == name
-        assert (settings["epochs"], settings["learning_rate"], settings["decay"]) == (20, 1e-4, 0.9)
-        assert settings["loss"] == ("margin" if name.startswith("capsnet") else "cross-entropy")
-        assert made.view == "faces"
-        assert made.backbone == backbone
-        json.dumps(settings)
+        made = FaceNet(name)
+        assert made.view == "faces" and made.backbone == backbone and made.settings is None
+        margin = name.startswith("capsnet")
+        wanted = margin_loss if margin else nn.functional.cross_entropy
+        assert torch.equal(made.loss(logits, targets), wanted(logits, targets))
     with pytest.raises(ModelError, match="expected one of capsnet-resnet18, .* got 'alexnet'"):
-        FaceLearner("alexnet")
+        fit(FaceNet("alexnet"), coloured(6, frames=1))
 
 
 @pytest.mark.parametrize("name", ["capsnet-mobilenetv2", "resnet18"])
 def test_one_step_moves_every_weight(name: str) -> None:
     samples = coloured(6, frames=1)
-    made = FaceLearner(name, FaceSettings(Recipe(epochs=1, batch=6)))
+    made = FaceNet(name, init="none", settings=FaceSettings(Recipe(epochs=1, batch=6)))
     before = build_network(name, Start("random"), seed=0).state_dict()
-    fitted = made.fit(samples, QUIET)
+    fitted = fit(made, samples)
     assert np.isfinite(fitted.scores(samples.inputs[:1])).all()
-    after = fitted.network.state_dict()
-    for weight, _ in fitted.network.named_parameters():
+    after = fitted.network_.state_dict()
+    for weight, _ in fitted.network_.named_parameters():
         assert not torch.equal(before[weight], after[weight]), weight
 
 
 def test_it_learns(small: list[Small]) -> None:
     samples = coloured()
     still = replace(STILL, mirror=True)
-    fitted = learner(still, epochs=30).fit(samples, QUIET)
+    fitted = fit(model(still, epochs=30), samples)
     assert (fitted.scores(samples.inputs).argmax(1) == samples.targets).all()
     # the apex decides; where there are several frames it is the first
     only = fitted.scores(samples.inputs[:, 0])
@@ -139,9 +143,7 @@ def test_every_frame_is_a_training_example_and_classes_come_equally_often(
     samples = coloured(12, frames=5)
     samples = samples.take(np.flatnonzero((samples.targets != 2) | (np.arange(12) < 3)))
     told: list[tuple[str, int, int]] = []
-    learner(STILL, epochs=1, batch=5).fit(
-        samples, replace(QUIET, report=lambda *what: told.append(what))
-    )
+    fit(model(STILL, epochs=1, batch=5), samples, report=lambda *what: told.append(what))
     seen = torch.cat(small[0].seen)
     assert len(seen) == 9 * 5
     assert len(set(seen[:, 2].tolist())) > 20, "frames differ in blue"
@@ -150,43 +152,42 @@ def test_every_frame_is_a_training_example_and_classes_come_equally_often(
 
 
 def test_each_epoch_varies_its_crops_anew(small: list[Small]) -> None:
-    learner(epochs=2, batch=12).fit(coloured(6), QUIET)
+    fit(model(epochs=2, batch=12), coloured(6))
     first, second = small[0].seen
     one, other = ({tuple(row) for row in part.tolist()} for part in (first, second))
     assert not one & other
 
 
 def test_scores_are_averaged_over_the_mirror_image(small: list[Small]) -> None:
-    fitted = FittedFaces("resnet18", Small().eval())
+    network = Small().eval()
     crops = np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3), np.uint8)
     crops[:, :, :100] //= 3
     crops.setflags(write=False)
-    got = fitted.scores(crops)
-    np.testing.assert_allclose(got, fitted.scores(crops[:, :, ::-1]), atol=1e-6)
+    got = face_scores(network, crops, 3)
+    np.testing.assert_allclose(got, face_scores(network, crops[:, :, ::-1], 3), atol=1e-6)
     tensor = torch.from_numpy(crops.transpose(0, 3, 1, 2) / 255).float()
     with torch.no_grad():
-        wanted = (fitted.network(tensor) + fitted.network(tensor.flip(3))).numpy() / 2
-        assert np.abs(fitted.network(tensor).numpy() - wanted).max() > 1e-3
+        wanted = (network(tensor) + network(tensor.flip(3))).numpy() / 2
+        assert np.abs(network(tensor).numpy() - wanted).max() > 1e-3
     np.testing.assert_allclose(got, wanted, atol=1e-6)
-    assert fitted.scores(crops[:0]).shape == (0, 3)
+    assert face_scores(network, crops[:0], 3).shape == (0, 3)
     with pytest.raises(ValueError, match="faces must be"):
-        fitted.scores(crops.astype(np.float32))
+        face_scores(network, crops.astype(np.float32), 3)
 
 
 def test_early_stopping_looks_at_held_out_training_subjects_only(
     small: list[Small], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[np.ndarray] = []
-    real = FittedFaces.scores
+    real = FaceNet.scores
 
-    def spy(self: FittedFaces, inputs: np.ndarray) -> np.ndarray:
+    def spy(self: FaceNet, inputs: np.ndarray) -> np.ndarray:
         asked.append(inputs)
         return real(self, inputs)
 
-    monkeypatch.setattr(FittedFaces, "scores", spy)
+    monkeypatch.setattr(FaceNet, "scores", spy)
     samples = coloured(18)
-    options = replace(QUIET, stop=EarlyStopping(share=0.34, patience=50))
-    learner(STILL, epochs=2).fit(samples, options)
+    fit(model(STILL, EarlyStopping(share=0.34, patience=50), epochs=2), samples)
     held = {int(v) for part in asked for v in np.unique(part[..., 0])}
     seen = torch.cat(small[0].seen)
     asked_about = len(asked) * len(asked[0]) * 2  # each twice: the mirror image
@@ -210,46 +211,45 @@ def test_a_killed_fit_goes_on_as_if_unbroken(
     small: list[Small], tmp_path: Path, stop: EarlyStopping | None
 ) -> None:
     samples = coloured()
-    options = replace(QUIET, stop=stop)
-    whole = learner(epochs=4).fit(samples, options).network.state_dict()
-    options = replace(options, checkpoint=tmp_path / "fold.pt")
+    whole = fit(model(stop=stop, epochs=4), samples).network_.state_dict()
+    file = tmp_path / "fold.pt"
     with pytest.raises(KeyboardInterrupt):
-        learner(epochs=4).fit(samples, replace(options, each_epoch=killing(2)))
-    again = learner(epochs=4).fit(samples, options).network.state_dict()
+        fit(model(stop=stop, epochs=4), samples, checkpoint=file, each_epoch=killing(2))
+    again = fit(model(stop=stop, epochs=4), samples, checkpoint=file).network_.state_dict()
     for name, value in whole.items():
         assert torch.equal(value, again[name]), name
     with pytest.raises(ModelError, match="expected a checkpoint with data"):
-        learner(epochs=4).fit(samples.take(np.arange(9)), options)
+        fit(model(stop=stop, epochs=4), samples.take(np.arange(9)), checkpoint=file)
 
 
 def test_workers_change_nothing(small: list[Small]) -> None:
     samples = coloured()
     states = []
     for workers in (0, 3):
-        made = learner()
-        made.chosen = replace(made.chosen, workers=workers)
-        states.append(made.fit(samples, QUIET).network.state_dict())
+        made = model()
+        made.set_params(settings=replace(made.settings, workers=workers))
+        states.append(fit(made, samples).network_.state_dict())
     for name, value in states[0].items():
         assert torch.equal(value, states[1][name])
 
 
 def test_random_weights_are_warned_of(small: list[Small], hub: Path) -> None:
     with pytest.warns(RandomWeightsWarning, match="RANDOM WEIGHTS"):
-        learner(epochs=1).fit(coloured(), replace(QUIET, init="default"))
+        fit(model(epochs=1).set_params(init="default"), coloured())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        learner(epochs=1).fit(coloured(), QUIET)
+        fit(model(epochs=1), coloured())
 
 
 def test_what_cannot_be_trained_on_is_refused(small: list[Small]) -> None:
     samples = coloured()
     one_class = samples.take(np.flatnonzero(samples.targets == 1))
     with pytest.raises(InputError, match="two classes or more"):
-        learner().fit(one_class, QUIET)
+        fit(model(), one_class)
     with pytest.raises(ValueError, match="faces must be"):
-        learner().fit(replace(samples, inputs=samples.inputs[:, 0]), QUIET)
+        fit(model(), replace(samples, inputs=samples.inputs[:, 0]))
     with pytest.raises(ValueError, match="faces must be"):
-        learner().fit(replace(samples, inputs=samples.inputs[..., :100, :]), QUIET)
+        fit(model(), replace(samples, inputs=samples.inputs[..., :100, :]))
 
 
 def test_work_ahead_keeps_order_and_errors() -> None:

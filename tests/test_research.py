@@ -114,39 +114,103 @@ def test_train_then_analyze_and_apply(databases: Path, command, tmp_path: Path) 
     loaded = load_model(model)
     assert loaded.info.name == "flow-capsnet"
     assert loaded.info.trained_on.startswith("18 clips of")
-    code, out, _ = command(
-        "evaluate", manifest, "--protocol", "apply", "--init", model, "--out", tmp_path / "applied"
-    )
-    assert code == 0
-    rows = Predictions.read(tmp_path / "applied" / "predictions.csv").rows()
-    assert {row.fold for row in rows} == {0}
+    assert list(loaded.labels) == ["negative", "positive", "surprise"]
     clip = databases / rows_of(manifest)[0]["path"]
     results = tmp_path / "results"
     code, _, err = command("analyze", clip, "--fps", 100, "--model", model, "--out", results)
     assert code == 0, err
     events = json.loads((results / clip.name / "events.json").read_text())
     assert events["model"]["trained_on"] == loaded.info.trained_on
-    # the same file starts a fine-tuning
-    code, _, err = command(
-        "evaluate", manifest, "--init", model, "--epochs", 1, "--groups", 2, "--out", tmp_path / "t"
+
+
+def test_what_a_file_was_fitted_to_is_no_test_of_it(
+    databases: Path, command, tmp_path: Path
+) -> None:
+    """Train, then apply: the same clips, the same people, others, and a 0.1 file."""
+    import onnx
+
+    rows = rows_of(databases / "composite.csv")
+    people = sorted({(row["dataset"], row["subject"]) for row in rows})
+    half = [row for row in rows if (row["dataset"], row["subject"]) in people[::2]]
+    rest = [row for row in rows if row not in half]
+    known, others = (
+        write_rows(databases / f"{name}.csv", some) for name, some in (("k", half), ("o", rest))
     )
+    model = tmp_path / "mine.onnx"
+    assert command("train", known, "--model", "flow-svm", "--out", model)[0] == 0
+    fitted_to = load_model(model).about.fitted_to
+    assert fitted_to is not None and len(fitted_to.clips) == len(half)
+    assert fitted_to.subjects == {f"{dataset}/{subject}" for dataset, subject in people[::2]}
+    apply = ("evaluate", "--protocol", "apply", "--init", model, "--out")
+    said = f"fitted to {len(half)} of these clips and {len(people[::2])} of these subjects"
+    assert said in error_of(command(*apply, tmp_path / "refused", known))
+    assert not (tmp_path / "refused" / "predictions.csv").exists()
+    # a clip of the same content under another name and subject is found all the same
+    renamed = [{**row, "subject": f"x{row['subject']}", "clip": f"x{row['clip']}"} for row in half]
+    again = write_rows(databases / "renamed.csv", [*renamed, *rest])
+    assert f"fitted to {len(half)} of these clips;" in error_of(command(*apply, tmp_path, again))
+    code, out, err = command(*apply, tmp_path / "labelled", known, "--allow-overlap")
     assert code == 0, err
+    tables = (tmp_path / "labelled" / "tables.md").read_text()
+    assert said in out and f"OVERLAP: {said}" in tables
+    assert "nothing fitted to these clips" not in tables
+    code, out, err = command(*apply, tmp_path / "others", others)
+    assert code == 0, err
+    assert "OVERLAP" not in out + (tmp_path / "others" / "tables.md").read_text()
+    rows_said = Predictions.read(tmp_path / "others" / "predictions.csv")
+    assert set(rows_said["fold"]) == {0}
+    # 0.1 wrote no digests
+    old = onnx.load(model)
+    details = json.loads(old.metadata_props[0].value)
+    del details["fitted_to"]
+    onnx.helper.set_model_props(old, {old.metadata_props[0].key: json.dumps(details)})
+    onnx.save(old, tmp_path / "old.onnx")
+    words = ("evaluate", known, "--protocol", "apply", "--init", tmp_path / "old.onnx", "--out")
+    assert command(*words, tmp_path / "unknown")[0] == 0
+    assert "not known what it was fitted to" in (tmp_path / "unknown" / "tables.md").read_text()
+
+
+def test_starting_weights_that_saw_the_tested_are_refused(
+    databases: Path, command, tmp_path: Path
+) -> None:
+    manifest, model = databases / "composite.csv", tmp_path / "mine.onnx"
+    assert command("train", manifest, "--out", model, "--epochs", 1)[0] == 0
+    words = ("evaluate", manifest, "--init", model, "--epochs", 1, "--groups", 2, "--out")
+    assert "fitted to 18 of these clips" in error_of(command(*words, tmp_path / "refused"))
+    assert not (tmp_path / "refused").exists()
+    code, _, err = command(*words, tmp_path / "labelled", "--allow-overlap")
+    assert code == 0, err
+    assert "OVERLAP" in (tmp_path / "labelled" / "tables.md").read_text()
+    # what is trained from it saw what it saw, too
+    rows = rows_of(manifest)
+    some = write_rows(databases / "some.csv", [r for r in rows if r["dataset"] != "samm"])
+    tuned = tmp_path / "tuned.onnx"
+    assert command("train", some, "--init", model, "--epochs", 1, "--out", tuned)[0] == 0
+    fitted_to = load_model(tuned).about.fitted_to
+    assert fitted_to is not None and len(fitted_to.clips) == 18
+
+
+def test_one_picture_under_two_names_is_refused(databases: Path, command, tmp_path: Path) -> None:
+    rows = rows_of(databases / "composite.csv")
+    twice = {**rows[0], "subject": rows[0]["subject"].upper() + "b", "clip": "other"}
+    manifest = write_rows(databases / "twice.csv", [*rows, twice])
+    error = error_of(command("evaluate", manifest, "--out", tmp_path / "run"))
+    assert "with the same content" in error and rows[0]["clip"] in error and "other" in error
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_file_that_says_something_else_is_not_written(
     databases: Path, command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from micromimic.models.svm import FittedDescriptorSvm
+    from micromimic.models.svm import DescriptorSvm
 
     manifest, model = databases / "composite.csv", tmp_path / "m.onnx"
     words = ("train", manifest, "--model", "lbp-top-svm", "--out", model)
     code, _, _ = command(*words)
     assert code == 0
     assert load_model(model).view == "volume"
-    honest = FittedDescriptorSvm.scores
-    monkeypatch.setattr(
-        FittedDescriptorSvm, "scores", lambda self, inputs: honest(self, inputs)[:, ::-1]
-    )
+    honest = DescriptorSvm.scores
+    monkeypatch.setattr(DescriptorSvm, "scores", lambda self, inputs: honest(self, inputs)[:, ::-1])
     before = model.read_bytes()
     assert "to say what the model says" in error_of(command(*words))
     assert model.read_bytes() == before
@@ -323,7 +387,7 @@ def test_unknown_names(databases: Path, command) -> None:
     error = error_of(command("evaluate", manifest, "--model", "resnet50"))
     assert all(name in error for name in list_models())
     code, _, err = command("evaluate", manifest, "--protocol", "cde")
-    assert code == 1 and "loso, hde or apply" in err
+    assert code == 1 and "loso, hde, cv or apply" in err
     code, _, err = command("datasets", "index", "--out", "x.csv")
     assert code == 2 and "expected a database as NAME=DIR" in err
 
@@ -331,11 +395,11 @@ def test_unknown_names(databases: Path, command) -> None:
 def test_a_missing_extra_is_told_before_any_work(
     databases: Path, command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from micromimic.training import extra
+    from micromimic.models import registry
 
-    find = extra.find_spec
+    find = registry.find_spec
     monkeypatch.setattr(
-        extra, "find_spec", lambda name: find(name) if name != "matplotlib" else None
+        registry, "find_spec", lambda name: find(name) if name != "matplotlib" else None
     )
     manifest = databases / "composite.csv"
     words = ("evaluate", manifest, "--model", "flow-template", "--out", tmp_path / "run")

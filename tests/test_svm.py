@@ -15,11 +15,12 @@ from micromimic.errors import InputError, MissingExtraError, ModelError
 from micromimic.evaluation.flow_maps import read_flow_maps
 from micromimic.evaluation.metrics import uf1
 from micromimic.features import DESCRIPTORS
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 from micromimic.models import svm
-from micromimic.models.learner import FitOptions, Learner, Samples, softmax
+from micromimic.models.base import FitRun
 from micromimic.models.onnx import METADATA_KEY, load_model
 from micromimic.models.preprocess import center, mirror
+from micromimic.models.samples import Samples, softmax
 from micromimic.models.svm import COSTS, DescriptorSvm, FlowSvm
 
 pytestmark = pytest.mark.needs("train")
@@ -28,7 +29,7 @@ META = {
     "name": "flow-svm",
     "version": "1",
     "trained_on": "a test",
-    "classes": list(EMOTIONS),
+    "classes": list(THREE),
     "temperature": 0.5,
     "margin": 0.1,
 }
@@ -100,6 +101,10 @@ def clip_samples(descriptor, people=6, each=3, seed=0) -> Samples:
     return samples(np.array(inputs), targets, subjects)
 
 
+def given(data: Samples) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return data.inputs, data.labels, data.subjects
+
+
 def rows_of(data: Samples, people) -> np.ndarray:
     return np.flatnonzero(np.isin(data.subjects, [f"synthetic/{s:02}" for s in people]))
 
@@ -124,7 +129,7 @@ def run_onnx(content: bytes, name: str, inputs: np.ndarray) -> np.ndarray:
 
 def test_flow_svm_recognises_other_people():
     train, test = halves(flow_samples())
-    fitted = FlowSvm().fit(train, FitOptions())
+    fitted = FlowSvm().fit(*given(train))
     scores = fitted.scores(test.inputs)
     assert scores.shape == (len(test), 3) and scores.dtype == np.float64
     assert (scores.argmax(1) == test.targets).mean() > 0.9
@@ -133,12 +138,13 @@ def test_flow_svm_recognises_other_people():
 @pytest.mark.parametrize("name", DESCRIPTORS)
 def test_descriptors_tell_movements_of_other_people(name):
     train, test = halves(clip_samples(name))
-    found = DescriptorSvm(name).fit(train, FitOptions()).scores(test.inputs).argmax(1)
+    found = DescriptorSvm(name).fit(*given(train)).scores(test.inputs).argmax(1)
     if name == "lbp-sip":  # no pattern of it joins place and time: it sees that, not where to
         found, truth = found > 0, test.targets > 0
     else:
         truth = test.targets
-    assert (found == truth).mean() > 0.9
+    # each plane's histogram by itself, as the article's text may be read, tells less
+    assert (found == truth).mean() > (0.7 if name.endswith("by-planes") else 0.9)
 
 
 def test_shuffled_labels_teach_nothing():
@@ -147,8 +153,8 @@ def test_shuffled_labels_teach_nothing():
     shuffled = samples(
         train.inputs, rng.permutation(train.targets), [int(s[-2:]) for s in train.subjects]
     )
-    predicted = FlowSvm().fit(shuffled, FitOptions()).scores(test.inputs).argmax(1)
-    assert uf1(test.labels, np.asarray(EMOTIONS)[predicted]) < 0.5
+    predicted = FlowSvm().fit(*given(shuffled)).scores(test.inputs).argmax(1)
+    assert uf1(test.labels, THREE.decode(predicted)) < 0.5
 
 
 @pytest.mark.parametrize("cost", [0.1, 10.0])
@@ -157,7 +163,7 @@ def test_flow_scores_equal_scikit_learns_machines(monkeypatch, cost):
 
     monkeypatch.setattr(svm, "COSTS", (cost,))
     train, test = halves(flow_samples(noise=2.0))
-    found = FlowSvm().fit(train, FitOptions()).scores(test.inputs)
+    found = FlowSvm().fit(*given(train)).scores(test.inputs)
 
     def vectors(maps):
         return center(maps)[:, :2].reshape(len(maps), -1).astype(np.float64)
@@ -180,7 +186,7 @@ def test_descriptor_scores_equal_scikit_learns_machines(monkeypatch, cost):
 
     monkeypatch.setattr(svm, "COSTS", (cost,))
     train, test = halves(histogram_samples())
-    found = DescriptorSvm("lbp-top").fit(train, FitOptions()).scores(test.inputs)
+    found = DescriptorSvm("lbp-top").fit(*given(train)).scores(test.inputs)
     roots = np.sqrt(train.inputs.astype(np.float64))
     spread = np.sqrt(roots.var(0).sum())
     asked = (np.sqrt(test.inputs.astype(np.float64)) - roots.mean(0)) / spread
@@ -192,13 +198,13 @@ def test_descriptor_scores_equal_scikit_learns_machines(monkeypatch, cost):
 
 def test_the_mirror_image_scores_the_same():
     train, test = halves(flow_samples())
-    fitted = FlowSvm().fit(train, FitOptions())
+    fitted = FlowSvm().fit(*given(train))
     assert np.allclose(fitted.scores(test.inputs), fitted.scores(mirror(test.inputs)), atol=1e-9)
 
 
 def test_scale_and_offset_of_a_map_do_not_matter():
     train, test = halves(flow_samples())
-    fitted = FlowSvm().fit(train, FitOptions())
+    fitted = FlowSvm().fit(*given(train))
     assert np.allclose(fitted.scores(test.inputs), fitted.scores(3 * test.inputs - 40), atol=1e-3)
 
 
@@ -220,16 +226,16 @@ def test_cost_is_chosen_across_subjects_of_the_training_part():
                 for label in range(3)
             ]
             predicted[held] = np.argmax(values, axis=0)
-        scores[cost] = uf1(data.labels, np.asarray(EMOTIONS)[predicted])
+        scores[cost] = uf1(data.labels, THREE.decode(predicted))
     assert len(set(scores.values())) > 1  # there is something to choose
     expected = max(COSTS, key=lambda cost: scores[cost])
-    assert svm._choose_cost(rows @ rows.T, data, copies=1, report=None) == expected
+    assert svm.choose_cost(rows @ rows.T, data.targets, data.subjects, copies=1) == expected
 
 
 def test_inner_folds_keep_subjects_together():
     data = flow_samples(people=7)
     seen = np.zeros(len(data), int)
-    for train, held in svm._inner_folds(data):
+    for train, held in svm.inner_folds(data.subjects):
         assert not set(data.subjects[train]) & set(data.subjects[held])
         seen[held] += 1
     assert (seen == 1).all()
@@ -238,9 +244,9 @@ def test_inner_folds_keep_subjects_together():
 def test_mirror_images_of_held_out_clips_are_held_out():
     # scores of a clip that was trained on, even mirrored, would be far above others'
     data = flow_samples(people=4, noise=30.0, seed=2)  # nothing to learn but the clips themselves
-    vectors = np.concatenate(svm._both_ways(data.inputs))
-    gram = np.exp(-svm._square_distances(vectors, vectors) * 20 / svm._spread(vectors))
-    for train, held in svm._inner_folds(data):
+    vectors = np.concatenate(svm.both_ways(data.inputs))
+    gram = np.exp(-svm.square_distances(vectors, vectors) * 20 / svm.spread_of(vectors))
+    for train, held in svm.inner_folds(data.subjects):
         rows = svm._copied(train, len(data), 2)
         asked = gram[np.ix_(svm._copied(held, len(data), 2), rows)]
         assert asked.max() < 0.5
@@ -250,14 +256,14 @@ def test_flow_onnx_equals_the_scores():
     import onnx
 
     train, test = halves(flow_samples(noise=2.0))
-    fitted = FlowSvm().fit(train, FitOptions())
+    fitted = FlowSvm().fit(*given(train))
     content = fitted.to_onnx({**META, "view": "flow"})
     data = center(test.inputs)
     one, other = run_onnx(content, "maps", data), run_onnx(content, "maps", mirror(data))
     assert one.dtype == np.float32
     assert np.allclose((one + other) / 2, fitted.scores(test.inputs), atol=1e-4)
     # the graph gives one view at a time; as it learnt from both, it is nearly symmetric
-    assert np.allclose(one, fitted.machine.scores(svm._both_ways(test.inputs)[0]), atol=1e-4)
+    assert np.allclose(one, fitted.machine_.scores(svm.both_ways(test.inputs)[0]), atol=1e-4)
     assert not np.array_equal(one, other)
     model = onnx.load_from_string(content)
     assert model.ir_version == 8 and model.opset_import[0].version == 17
@@ -270,7 +276,7 @@ def test_flow_onnx_equals_the_scores():
 
 def test_descriptor_onnx_equals_the_scores():
     train, test = halves(clip_samples("lbp-top"))
-    fitted = DescriptorSvm("lbp-top").fit(train, FitOptions())
+    fitted = DescriptorSvm("lbp-top").fit(*given(train))
     content = fitted.to_onnx({**META, "view": "volume", "encoder": "lbp-top"})
     found = run_onnx(content, "features", test.inputs.astype(np.float32))
     assert np.allclose(found, fitted.scores(test.inputs), atol=1e-4)
@@ -279,7 +285,7 @@ def test_descriptor_onnx_equals_the_scores():
 
 def test_exported_files_open_as_models(tmp_path):
     train, test = halves(flow_samples(noise=2.0))
-    fitted = FlowSvm().fit(train, FitOptions())
+    fitted = FlowSvm().fit(*given(train))
     file = tmp_path / "flow.onnx"
     file.write_bytes(fitted.to_onnx({**META, "view": "flow", "encoder": None}))
     expected = softmax(fitted.scores(test.inputs), META["temperature"])
@@ -289,49 +295,45 @@ def test_exported_files_open_as_models(tmp_path):
     clips = [rng.integers(0, 256, (n, 170, 140), dtype=np.uint8) for n in (5, 12, 20, 31)]
     learner = DescriptorSvm("lbp-sip")
     rows = np.array([learner.encode(clip) for clip in clips])
-    described = learner.fit(samples(rows, [0, 1, 2, 0], [0, 1, 2, 3]), FitOptions())
+    described = learner.fit(*given(samples(rows, [0, 1, 2, 0], [0, 1, 2, 3])))
     file = tmp_path / "volume.onnx"
     file.write_bytes(described.to_onnx({**META, "view": "volume", "encoder": "lbp-sip"}))
     expected = softmax(described.scores(rows), META["temperature"])
     assert np.allclose(load_model(file).probabilities(clips), expected, atol=1e-4)
 
 
-def test_a_class_that_is_absent_is_never_named():
-    data = flow_samples()
-    present = data.take(np.flatnonzero(data.targets != 1))
-    fitted = FlowSvm().fit(present, FitOptions())
-    scores = fitted.scores(data.inputs)
-    assert np.isfinite(scores).all() and (scores[:, 1] == svm.ABSENT).all()
-    assert not (scores.argmax(1) == 1).any()
-    assert (scores.argmax(1) == data.targets)[data.targets != 1].mean() > 0.9
-    exported = run_onnx(fitted.to_onnx(META), "maps", center(data.inputs))
-    assert np.allclose(exported[:, 1], svm.ABSENT, atol=1e-3)
+def test_a_class_that_an_inner_part_lacks_is_never_named():
+    data = flow_samples(people=4)
+    rows = svm.both_ways(data.inputs)[0]
+    targets = np.where(data.targets == 1, 0, data.targets)
+    dual = svm._one_vs_rest(rows @ rows.T, targets, 1.0, 3)
+    assert dual.bias[1] == svm.ABSENT and not dual.weights[:, 1].any()
 
 
 def test_a_class_of_one_subject_is_trained_all_the_same():
     data = flow_samples(people=4)
     keep = (data.targets != 2) | (data.subjects == "synthetic/01")
-    fitted = FlowSvm().fit(data.take(np.flatnonzero(keep)), FitOptions())
+    fitted = FlowSvm().fit(*given(data.take(np.flatnonzero(keep))))
     assert (fitted.scores(data.inputs).argmax(1) == 2).any()
 
 
 def test_one_class_or_none_is_refused():
     data = flow_samples()
-    with pytest.raises(InputError, match="two classes or more, got only surprise; add clips"):
-        FlowSvm().fit(data.take(np.flatnonzero(data.targets == 2)), FitOptions())
+    with pytest.raises(InputError, match="two classes or more to train on, got only surprise; add"):
+        FlowSvm().fit(*given(data.take(np.flatnonzero(data.targets == 2))))
     with pytest.raises(InputError, match="got no clips"):
-        DescriptorSvm("lbp-sip").fit(data.take(np.zeros(0, np.int64)), FitOptions())
+        DescriptorSvm("lbp-sip").fit(*given(data.take(np.zeros(0, np.int64))))
 
 
 def test_one_subject_takes_the_default_cost(monkeypatch):
     data = flow_samples(people=1, each=9)
-    assert svm._choose_cost(np.eye(9), data, copies=1, report=None) == svm.DEFAULT_COST
-    assert FlowSvm().fit(data, FitOptions()).scores(data.inputs).shape == (9, 3)
+    assert svm.choose_cost(np.eye(9), data.targets, data.subjects, copies=1) == svm.DEFAULT_COST
+    assert FlowSvm().fit(*given(data)).scores(data.inputs).shape == (9, 3)
 
 
 def test_training_twice_gives_the_same():
     train, test = halves(flow_samples())
-    first, second = (FlowSvm().fit(train, FitOptions(seed=s)) for s in (0, 1))
+    first, second = (FlowSvm().fit(*given(train)) for _ in range(2))
     assert np.array_equal(first.scores(test.inputs), second.scores(test.inputs))
     assert first.to_onnx(META) == second.to_onnx(META)
 
@@ -339,7 +341,7 @@ def test_training_twice_gives_the_same():
 def test_learners_and_models_travel_to_other_processes():
     train, test = halves(histogram_samples())
     learner = pickle.loads(pickle.dumps(DescriptorSvm("higo-top")))
-    fitted = learner.fit(train, FitOptions())
+    fitted = learner.fit(*given(train))
     again = pickle.loads(pickle.dumps(fitted))
     assert np.array_equal(again.scores(test.inputs), fitted.scores(test.inputs))
 
@@ -347,59 +349,34 @@ def test_learners_and_models_travel_to_other_processes():
 def test_progress_is_told_and_ends():
     told = []
     data = flow_samples(people=4)
-    FlowSvm().fit(data, FitOptions(report=lambda *event: told.append(event)))
+    FlowSvm().fit(*given(data), run=FitRun(report=lambda *event: told.append(event)))
     assert told[0] == ("choosing C", 0, len(COSTS)) and told[-1][1:] == (len(COSTS), len(COSTS))
-
-
-def test_a_file_to_start_from_is_refused():
-    with pytest.raises(ModelError, match=r"no initial weights .* got start\.onnx"):
-        FlowSvm().fit(flow_samples(), FitOptions(init=Path("start.onnx")))
 
 
 def test_an_unknown_descriptor_is_refused():
     with pytest.raises(ModelError, match="one of lbp-top, .*; got 'lbp'"):
-        DescriptorSvm("lbp")
+        DescriptorSvm("lbp").encode(np.zeros((5, 170, 140), np.uint8))
 
 
 def test_inputs_of_another_shape_are_refused():
     with pytest.raises(ValueError, match=r"\(3, 28, 28\), got \(28, 28\)"):
         FlowSvm().encode(np.zeros((28, 28)))
-    fitted = DescriptorSvm("lbp-top").fit(histogram_samples(), FitOptions())
+    fitted = DescriptorSvm("lbp-top").fit(*given(histogram_samples()))
     with pytest.raises(ValueError, match=r"features must be \(n, 40\), got \(2, 41\)"):
         fitted.scores(np.zeros((2, 41)))
 
 
-@pytest.mark.parametrize("learner", [FlowSvm(), *map(DescriptorSvm, DESCRIPTORS)])
-def test_learners_keep_to_the_protocol(learner):
-    typed: Learner = learner
-    assert typed.view == ("flow" if isinstance(learner, FlowSvm) else "volume")
-    assert typed.temperature > 0
-    assert json.loads(json.dumps(dict(typed.settings)))["costs"] == list(COSTS)
-
-
-@pytest.mark.parametrize(
-    ("package", "work"),
-    [
-        ("sklearn.svm", lambda: FlowSvm().fit(flow_samples(), FitOptions())),
-        ("sklearn.model_selection", lambda: FlowSvm().fit(flow_samples(), FitOptions())),
-        (
-            "micromimic.models.svm_onnx",
-            lambda: svm.FittedDescriptorSvm(
-                svm.HellingerMachine(np.zeros((4, 3)), np.zeros(3))
-            ).to_onnx(META),
-        ),
-    ],
-)
-def test_a_missing_extra_is_named(monkeypatch, package, work):
-    monkeypatch.setitem(sys.modules, package, None)
+def test_a_missing_extra_is_named(monkeypatch):
+    fitted = DescriptorSvm("lbp-top").fit(*given(histogram_samples()))
+    monkeypatch.setitem(sys.modules, "micromimic.models.svm_onnx", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'micromimic\[train\]'"):
-        work()
+        fitted.to_onnx(META)
 
 
 def test_nothing_heavy_is_imported_before_training():
     code = (
         "import sys; import micromimic.models.svm; "
-        "print([m for m in ('sklearn', 'onnx', 'torch', 'cv2', 'pandas') if m in sys.modules])"
+        "print([m for m in ('onnx', 'torch', 'cv2') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -411,14 +388,14 @@ def test_real_flow_maps_of_unseen_subjects(shared: Path):
     data = read_flow_maps(shared / "data" / "flow_maps" / "manifest.csv")
     every = Samples(
         inputs=data.maps,
-        targets=np.array([EMOTIONS.index(label) for label in data.labels], np.int64),
+        targets=np.array([THREE.index(label) for label in data.labels], np.int64),
         datasets=data.datasets,
         subjects=data.subjects,
         clips=data.clips,
     )
     predicted = np.zeros(len(every), int)
     for train, test in GroupKFold(5).split(every.targets, groups=every.subjects):
-        fitted = FlowSvm().fit(every.take(train), FitOptions())
+        fitted = FlowSvm().fit(*given(every.take(train)))
         predicted[test] = fitted.scores(every.inputs[test]).argmax(1)
     # the majority of each database scores .24, mean maps about .67
-    assert uf1(data.labels, np.asarray(EMOTIONS)[predicted]) > 0.65
+    assert uf1(data.labels, THREE.decode(predicted)) > 0.65

@@ -18,11 +18,11 @@ from micromimic.errors import ModelError  # noqa: E402
 from micromimic.models.capsnet import CapsNet  # noqa: E402
 from micromimic.models.cnn import FaceCnn  # noqa: E402
 from micromimic.models.flow_cnn import FlowCnn  # noqa: E402
-from micromimic.models.learner import softmax  # noqa: E402
 from micromimic.models.onnx import METADATA_KEY, load_model  # noqa: E402
+from micromimic.models.samples import softmax  # noqa: E402
 from micromimic.models.stems import Normalise, make_stem  # noqa: E402
 from micromimic.training import torch_onnx  # noqa: E402
-from micromimic.training.faces import BACKBONES, FittedFaces, build_network  # noqa: E402
+from micromimic.training.faces import BACKBONES, build_network, face_scores  # noqa: E402
 from micromimic.training.imagenet import Start  # noqa: E402
 
 METADATA = {
@@ -101,17 +101,16 @@ def test_onnx_files_say_what_torch_says(name: str) -> None:
 
 def test_a_files_probabilities_are_the_fitted_models(tmp_path: Path) -> None:
     network = lived_in(build_network("capsnet-mobilenetv2", Start("random"), seed=0))
-    fitted = FittedFaces("capsnet-mobilenetv2", network)
     file = tmp_path / "model.onnx"
-    file.write_bytes(fitted.to_onnx(METADATA))
+    file.write_bytes(torch_onnx.export_network(network, "faces", METADATA))
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
     crops = np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3), np.uint8)
     crops[0] //= 4
     model = load_model(file)
     assert model.view == "faces"
-    wanted = softmax(fitted.scores(crops), 0.2)
+    wanted = softmax(face_scores(network, crops, 3), 0.2)
     np.testing.assert_allclose(model.probabilities(crops), wanted, atol=1e-4)
-    assert fitted.to_onnx(METADATA) == file.read_bytes()
+    assert torch_onnx.export_network(network, "faces", METADATA) == file.read_bytes()
 
 
 def test_what_cannot_be_exported_is_told() -> None:

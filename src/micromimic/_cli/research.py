@@ -240,6 +240,7 @@ def evaluate(
         device=device,
         prepare=_preparation(apex, preset),
         article=preset == "article",
+        allow_overlap=allow_overlap,
     )
     workers = workers_of(jobs, backend, scheduler)
     raise typer.Exit(
