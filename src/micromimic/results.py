@@ -42,6 +42,7 @@ __all__ = [
     "event_to_dict",
     "kind_counts",
     "kind_of",
+    "labels_in",
     "table_columns",
     "unit_from_dict",
     "unit_names",
@@ -72,13 +73,23 @@ class ModelInfo:
         ...     "mine", "1", "x")
         True
         """
-        labels = tuple(entry.get("labels") or THREE.names)
-        return cls(entry["name"], entry["version"], entry["trained_on"], labels)
+        return cls(
+            entry["name"], entry["version"], entry["trained_on"], labels_in({"model": entry})
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """``model`` of ``events.json``: classes stand there unless they are the composite's."""
         own = {} if self.labels == THREE.names else {"labels": list(self.labels)}
         return {"name": self.name, "version": self.version, "trained_on": self.trained_on, **own}
+
+
+def labels_in(content: Mapping[str, Any]) -> tuple[str, ...]:
+    """The classes of the model that made an ``events.json``, in its order.
+
+    >>> labels_in({"model": {"labels": ["calm", "tense"]}}), labels_in({}) == THREE.names
+    (('calm', 'tense'), True)
+    """
+    return tuple(content.get("model", {}).get("labels") or THREE.names)
 
 
 @dataclass(frozen=True)

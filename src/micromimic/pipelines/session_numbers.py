@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from micromimic.canonical import INTEROCULAR
 from micromimic.pipelines.indicators import Valence, block_levels, poisson_interval
-from micromimic.results import Blink, ModelInfo, kind_of
+from micromimic.results import Blink, kind_of, labels_in
 from micromimic.types import MotionCurve
 
 
@@ -98,7 +98,7 @@ def recording_numbers(
             it. A review with one still pending does not count.
     """
     events = [event for event in payload["events"] if kind_of(event) == "micro"]
-    valence = Valence.of(ModelInfo.from_dict(payload["model"]).labels)
+    valence = Valence.of(labels_in(payload))
     blinks = review.get("blinks")
     return RecordingNumbers(
         candidates=len(events),

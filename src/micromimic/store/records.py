@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
-from micromimic.results import ModelInfo
+from micromimic.results import labels_in
 from micromimic.types import ExpressionKind
 
 JobStatus = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -157,7 +157,7 @@ class Analysis:
     @property
     def labels(self) -> tuple[str, ...]:
         """The classes of the model that answered, for coders to choose from."""
-        return ModelInfo.from_dict(self.payload["model"]).labels
+        return labels_in(self.payload)
 
 
 @dataclass(frozen=True)
