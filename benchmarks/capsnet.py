@@ -27,13 +27,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from micromimic.datasets.databases.composite import composite
 from micromimic.errors import InputError, MicromimicError, RandomWeightsWarning
 from micromimic.face.crops import FACE_SIDE
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
+from micromimic.models.base import FitRun, Init
 from micromimic.models.capsnet import CapsNet
-from micromimic.models.learner import FitOptions, Fitted, Init, Samples
 from micromimic.preparation.cache import load_samples, prepare_all
 from micromimic.synthesis.databases import synth_databases
 from micromimic.training.augment import FaceAugment
@@ -42,7 +43,7 @@ from micromimic.training.device import Hardware, choose_hardware
 from micromimic.training.faces import (
     BACKBONES,
     FaceBatches,
-    FaceLearner,
+    FaceNet,
     FaceSettings,
     build_network,
 )
@@ -52,18 +53,18 @@ STILL = FaceAugment(zoom=1, rotation=0, mirror=False, brightness=0, contrast=0, 
 FRAMES, FOLD_CLIPS, FOLD_EPOCHS = 5, 442 * 67 / 68, 20
 
 
-def dozen_clips(learner: FaceLearner) -> Samples:
-    """Apex faces of 12 synthetic clips, four of each class."""
+def dozen_clips(model: FaceNet) -> tuple[NDArray[np.generic], NDArray[np.str_], int]:
+    """Apex faces of 12 synthetic clips, four of each class; their labels; how many people."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         synth_databases(out / "databases", clips_per_class=2)
         clips = composite(*(out / "databases" / name for name in ("smic", "casme2", "samm"))).clips
-        few = [clip for name in EMOTIONS for clip in [c for c in clips if c.label == name][:4]]
+        few = [clip for name in THREE for clip in [c for c in clips if c.label == name][:4]]
         for failure in prepare_all(few, ["faces"], out / "cache"):
             raise InputError(f"expected 12 clips, {failure.clip.key} failed: {failure.reason}")
-        samples = load_samples(few, learner, out / "cache")
+        samples = load_samples(few, model, out / "cache", labels=THREE)
     apexes = np.ascontiguousarray(samples.inputs[:, :1])
-    return Samples(apexes, samples.targets, samples.datasets, samples.subjects, samples.clips)
+    return apexes, THREE.decode(samples.targets), len(set(samples.subjects))
 
 
 def show_network(name: str, start: Start) -> None:
@@ -79,20 +80,26 @@ def show_network(name: str, start: Start) -> None:
 def fit_dozen(options: argparse.Namespace) -> bool:
     """Train on the dozen; whether the fit is perfect at the end."""
     recipe = Recipe(options.epochs, batch=12, learning_rate=options.rate, decay=1.0)
-    learner = FaceLearner(options.model, FaceSettings(recipe, STILL))
-    samples = dozen_clips(learner)
-    print(f"{len(samples)} clips of {len(set(samples.subjects))} people", flush=True)
+    model = FaceNet(
+        options.model,
+        init=options.init,
+        settings=FaceSettings(recipe, STILL),
+        random_state=options.seed,
+    )
+    faces, labels, people = dozen_clips(model)
+    targets = THREE.encode(labels)
+    print(f"{len(faces)} clips of {people} people", flush=True)
     right: list[int] = []
     began = time.perf_counter()
     spent = 0.0
 
-    def each_epoch(epoch: int, model: Fitted) -> None:
+    def each_epoch(epoch: int, model: FaceNet) -> None:
         nonlocal spent
         # asking takes as long as a third of a step: left out of the time
         asked = time.perf_counter()
-        scores = model.scores(samples.inputs)
-        right.append(int((scores.argmax(1) == samples.targets).sum()))
-        truth = scores[np.arange(len(scores)), samples.targets]
+        scores = model.scores(faces)
+        right.append(int((scores.argmax(1) == targets).sum()))
+        truth = scores[np.arange(len(scores)), targets]
         others = scores.sum(1) - truth
         print(
             f"  epoch {epoch + 1:3d}: {right[-1]:2d} of 12 right; score of the true class "
@@ -101,26 +108,12 @@ def fit_dozen(options: argparse.Namespace) -> bool:
         )
         spent += time.perf_counter() - asked
 
-    learner.fit(
-        samples,
-        FitOptions(
-            seed=options.seed, init=options.init, device=options.device, each_epoch=each_epoch
-        ),
-    )
+    model.fit(faces, labels, run=FitRun(device=options.device, each_epoch=each_epoch))
     step = (time.perf_counter() - began - spent) / options.epochs
     first = right.index(12) + 1 if 12 in right else None
     print(f"first perfect fit after {first} epochs; {right[-1]} of 12 after {options.epochs}")
     print(f"{step:.2f} s a step of 12 faces, {step / 12:.3f} s a face")
     return right[-1] == 12
-
-
-def random_samples(clips: int) -> Samples:
-    """Clips of random pixels, the classes in turn."""
-    rng = np.random.default_rng(0)
-    inputs = rng.integers(0, 256, (clips, FRAMES, FACE_SIDE, FACE_SIDE, 3), np.uint8)
-    names = np.array([f"smic/s{number % 8}" for number in range(clips)])
-    targets = np.arange(clips, dtype=np.int64) % len(EMOTIONS)
-    return Samples(inputs, targets, names, names, np.array([f"c{n}" for n in range(clips)]))
 
 
 def seconds_of_batches(batches: FaceBatches) -> float:
@@ -133,18 +126,18 @@ def seconds_of_batches(batches: FaceBatches) -> float:
 
 
 def seconds_of_network(
-    learner: FaceLearner, network: torch.nn.Module, hardware: Hardware, batch: int, steps: int
+    model: FaceNet, network: torch.nn.Module, hardware: Hardware, batch: int, steps: int
 ) -> float:
     """That many steps of training on one batch that is there already."""
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-6)
     faces = torch.rand(batch, 3, FACE_SIDE, FACE_SIDE, device=hardware.device)
-    targets = torch.arange(batch, device=hardware.device) % len(EMOTIONS)
+    targets = torch.arange(batch, device=hardware.device) % len(THREE)
     network.train()
 
     def step() -> torch.Tensor:
         with hardware.autocast():
             outputs = network(faces)
-        loss = learner.loss(outputs.float(), targets)
+        loss = model.loss(outputs.float(), targets)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -162,14 +155,17 @@ def measure_speed(options: argparse.Namespace) -> None:
     """Print what a fold takes, and what bounds it."""
     hardware = choose_hardware(options.device, workers=options.workers)
     settings = FaceSettings(Recipe(epochs=2, batch=options.batch), workers=hardware.workers)
-    learner = FaceLearner(options.model, settings)
-    samples = random_samples(options.clips)
-    batches = FaceBatches(samples, 0, settings, hardware)
+    model = FaceNet(options.model, init="none", settings=settings)
+    faces = np.random.default_rng(0).integers(
+        0, 256, (options.clips, FRAMES, FACE_SIDE, FACE_SIDE, 3), np.uint8
+    )
+    targets = np.arange(options.clips, dtype=np.int64) % len(THREE)
+    batches = FaceBatches(faces, targets, 0, settings, hardware)
     times: list[float] = []
-    fitted = learner.fit(
-        samples,
-        FitOptions(
-            init="none",
+    model.fit(
+        faces,
+        THREE.decode(targets),
+        run=FitRun(
             device=options.device,
             each_epoch=lambda epoch, model: times.append(time.perf_counter()),
         ),
@@ -179,7 +175,7 @@ def measure_speed(options: argparse.Namespace) -> None:
     together = images / (times[1] - times[0])
     data = images / seconds_of_batches(batches)
     steps = max(1, images // options.batch)
-    alone = seconds_of_network(learner, fitted.network, hardware, options.batch, steps)
+    alone = seconds_of_network(model, model.network_, hardware, options.batch, steps)
     compute = steps * options.batch / alone
     name = torch.cuda.get_device_name(hardware.device) if hardware.device.type == "cuda" else "CPU"
     print(
@@ -215,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             measure_speed(options)
             return 0
         init: Init = options.init
-        text = FaceLearner(options.model).warning(init)
+        text = FaceNet(options.model, init=init).warning(THREE.names)
         if text is not None:
             print(text)
         warnings.simplefilter("ignore", RandomWeightsWarning)  # said above

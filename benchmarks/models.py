@@ -24,7 +24,7 @@ from micromimic.errors import MicromimicError
 from micromimic.evaluation.run import RunConfig
 from micromimic.files import write_whole
 from micromimic.models.registry import entry, list_models
-from micromimic.pipelines.experiment import Evaluation, evaluate
+from micromimic.pipelines.experiment import Evaluation, evaluate_run
 from micromimic.reports.recognition_tables import tables_md
 from micromimic.synthesis.databases import synth_databases
 from micromimic.workers import Workers
@@ -54,7 +54,7 @@ def run_one(manifest: Path, name: str, out: Path, options: argparse.Namespace) -
         init=options.init,
     )
     began = time.monotonic()
-    result = evaluate(manifest, config, out / name, workers=Workers(options.jobs))
+    result = evaluate_run(manifest, config, out / name, workers=Workers(options.jobs))
     scores = result.metrics["composite"]
     low, high = scores["uf1_ci95"]
     print(
