@@ -39,5 +39,5 @@ def test_regions_refuse_wrong_shapes() -> None:
         region_shares(np.zeros(7))
     with pytest.raises(ValueError, match="cells must be"):
         region_shares(np.ones((7, 7)), np.zeros((9, 4)))
-    with pytest.raises(ValueError, match="not negative"):
+    with pytest.raises(ValueError, match="not below 0"):
         region_shares(-np.ones((7, 7)))

@@ -168,7 +168,7 @@ def datasets_figures(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="As casme2/sub01/EP02_01f; the first if left out.",
+            help="As DATABASE/SUBJECT/CLIP; the first if left out.",
             show_default=False,
         ),
     ] = None,

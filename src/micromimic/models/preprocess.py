@@ -19,7 +19,7 @@ def center(maps: NDArray[np.generic]) -> NDArray[np.float32]:
     """Per map and channel: subtract the median, divide by the spread, clamp, halve.
 
     The median stands for *no motion* (the published 8-bit maps have no fixed code for it), and the
-    spread takes away each channel's unknown scale, so any positive affine change of a channel
+    spread takes away each channel's unknown scale, so any scale above 0 and any shift of a channel
     gives the same output. A channel without any motion becomes zeros.
 
     Args:

@@ -42,7 +42,7 @@ def region_shares(
         Share by cell name, summing to 1; all 0 if there are no votes.
 
     Raises:
-        ValueError: if a shape is wrong or a vote is negative or not finite.
+        ValueError: if a shape is wrong or a vote is below 0 or not finite.
 
     >>> votes = np.zeros((7, 7)); votes[5, 1] = 1.0
     >>> shares = region_shares(votes)
@@ -53,7 +53,7 @@ def region_shares(
     if places.ndim != 2 or places.shape[0] != places.shape[1]:
         raise ValueError(f"votes must be (g, g), got {places.shape}")
     if not (np.isfinite(places).all() and (places >= 0).all()):
-        raise ValueError("votes must be finite and not negative, got others; pass shares")
+        raise ValueError("votes must be finite and not below 0, got others; pass shares")
     centres = np.array(list(CENTRES.values()))
     if cells is not None:
         boxes = np.asarray(cells, np.float64)

@@ -1,6 +1,6 @@
 """Writes the synthetic databases: a folder tree each, their annotation tables, and the truth.
 
-``smic/``, ``casme2/``, ``samm/`` and others look as the licensed databases do when unpacked, so
+The folders, one a database, look as the licensed databases do when unpacked, so
 that everything from the readers to the final tables can be run and tested without them.
 """
 
@@ -112,7 +112,7 @@ def synth_databases(
     """Write a folder for each database and ``truth.json``: all of it, or nothing.
 
     Heads drift, light and sensor disturb; nobody blinks. Movements peak at 0.17 to 0.5 canonical
-    units. CASME II and SAMM also get a few clips of emotions that the composite drops.
+    units. Where a database has emotions that the composite drops, a few clips show them.
 
     Args:
         out: a new or empty folder.

@@ -63,7 +63,7 @@ class Portrait:
     def __post_init__(self) -> None:
         if self.width < 64 or self.height < 64 or self.unit_px <= 0:
             raise ValueError(
-                f"expected a frame of at least 64 x 64 and a positive scale, got {self.width} x "
+                f"expected a frame of at least 64 x 64 and a scale above 0, got {self.width} x "
                 f"{self.height} at {self.unit_px}"
             )
 

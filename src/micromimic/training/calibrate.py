@@ -25,7 +25,7 @@ def calibrate(lengths: NDArray[np.floating], targets: NDArray[np.integer]) -> Ca
         targets: (n,) class numbers.
 
     Returns:
-        The temperature with the least negative log-likelihood (Guo et al., ICML 2017), and a
+        The temperature with the largest likelihood (Guo et al., ICML 2017), and a
         margin from the coverage curve (`evaluation.reliability`): the smallest such that of the maps
         whose first class leads the second by at least as much, `SURE_ACCURACY` are named rightly,
         and that of those named wrongly, `CAUGHT` lie below it; 1 where no margin reaches both.
