@@ -9,12 +9,15 @@ import cv2
 import numpy as np
 import pytest
 
+from micromimic.cli import main
 from micromimic.datasets.base import Found
 from micromimic.datasets.corrections import builtin_corrections
 from micromimic.datasets.databases import database, databases
 from micromimic.datasets.events import Event
+from micromimic.datasets.manifest import Clip, read_manifest, write_manifest
 from micromimic.datasets.read import index, read_database
 from micromimic.datasets.schemes import scheme
+from micromimic.datasets.table import read_table
 from micromimic.errors import InputError, LabelError
 from micromimic.synthesis.database_plans import plan_databases
 from micromimic.synthesis.database_tables import annotation_tables
@@ -446,3 +449,45 @@ def test_long_videos_are_rendered_and_said_in_the_truth(tmp_path: Path) -> None:
 def test_databases_that_cannot_be_made(tmp_path: Path, wrong: dict[str, object]) -> None:
     with pytest.raises(InputError, match="expected databases among smic, casme2, samm"):
         synth_databases(tmp_path / "out", **wrong)
+
+
+def test_what_is_made_goes_through_to_predictions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["smic-vis", "casme3"]
+    synth_databases(tmp_path / "all", names=names, clips_per_class=1, faces="warped")
+    places = [f"{name}={tmp_path / 'all' / name}" for name in names]
+    manifest = tmp_path / "m.csv"
+    words = ["--labels", "three", "--out", str(manifest)]
+    assert main(["datasets", "index", *places, *words]) == 0
+    assert main(["datasets", "prepare", str(manifest)]) == 0
+    out = tmp_path / "runs"
+    assert main(["evaluate", str(manifest), "--model", "flow-template", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "6 of 6 clips prepared, apex spotted in 3" in said
+    (table,) = out.rglob("predictions.csv")
+    assert set(read_table(table, ["dataset"])["dataset"]) == set(names)
+
+
+def test_a_manifest_of_two_databases_is_not_read_by_sets_that_differ(tmp_path: Path) -> None:
+    clips = [
+        Clip(name, name, "c", label, "video", tmp_path / "v.mp4", extra={"label5": word})
+        for name, label, word in (("casme2", "negative", "disgust"), ("samm", "", "other"))
+    ]
+    write_manifest(tmp_path / "m.csv", clips)
+    with pytest.raises(LabelError, match="one set of labels named five, got disgust, .* .casme2."):
+        read_manifest(tmp_path / "m.csv", "five", check_files=False)
+    assert len(read_manifest(tmp_path / "m.csv", check_files=False)) == 1
+    write_manifest(tmp_path / "one.csv", clips[:1])
+    (clip,) = read_manifest(tmp_path / "one.csv", "five", check_files=False)
+    assert clip.label == "disgust"
+    with pytest.raises(LabelError, match="expected labels as three, five, any or names"):
+        read_manifest(tmp_path / "one.csv", "four", check_files=False)
+
+
+def test_the_databases_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["datasets", "list"]) == 0
+    said = capsys.readouterr().out
+    for each in databases().values():
+        assert f"{each.name}: {each.title}, " in said
+        assert each.reference in said

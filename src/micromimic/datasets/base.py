@@ -54,6 +54,16 @@ class TableSpec:
     every: bool = False
 
 
+def columns(names: str, **more: str) -> dict[str, str]:
+    """The columns of a `TableSpec`: the usual fields in their order, then others by name.
+
+    >>> columns("Subject, Filename", apex="ApexF1")
+    {'subject': 'Subject', 'clip': 'Filename', 'apex': 'ApexF1'}
+    """
+    fields = ("subject", "clip", "onset", "apex", "offset", "emotion")
+    return {**dict(zip(fields, names.split(", "), strict=False)), **more}
+
+
 @dataclass(frozen=True)
 class Table:
     """A table that was read.

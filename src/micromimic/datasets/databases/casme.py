@@ -6,7 +6,7 @@ composite does not know (tense) are left out of the three classes.
 
 from typing import Final
 
-from micromimic.datasets.base import NUMBERED, Database, TableSpec, three
+from micromimic.datasets.base import NUMBERED, Database, TableSpec, columns, three
 
 DATABASE: Final = Database(
     name="casme",
@@ -27,14 +27,7 @@ DATABASE: Final = Database(
     table=TableSpec(
         name="CASME.xlsx",
         keyword="casme",
-        columns={
-            "subject": "Subject",
-            "clip": "Filename",
-            "emotion": "Emotion",
-            "onset": "OnsetF",
-            "apex": "ApexF1",
-            "offset": "OffsetF",
-        },
+        columns=columns("Subject, Filename, OnsetF, ApexF1, OffsetF, Emotion"),
         optional={"second_apex": "ApexF2", "action_units": "AU"},
     ),
     official=189,

@@ -5,7 +5,7 @@ The composite also leaves out two clips of disgust whose apex is not annotated (
 
 from typing import Final
 
-from micromimic.datasets.base import NUMBERED, Database, TableSpec, own, three
+from micromimic.datasets.base import NUMBERED, Database, TableSpec, columns, own, three
 
 DATABASE: Final = Database(
     name="casme2",
@@ -29,14 +29,7 @@ DATABASE: Final = Database(
     table=TableSpec(
         name="CASME2-coding-20140508.xlsx",
         keyword="casme",
-        columns={
-            "subject": "Subject",
-            "clip": "Filename",
-            "onset": "OnsetFrame",
-            "apex": "ApexFrame",
-            "offset": "OffsetFrame",
-            "emotion": "Estimated Emotion",
-        },
+        columns=columns("Subject, Filename, OnsetFrame, ApexFrame, OffsetFrame, Estimated Emotion"),
         optional={"action_units": "Action Units"},
     ),
 )  # fmt: skip

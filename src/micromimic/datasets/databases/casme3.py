@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from micromimic.datasets.base import Database, Row, Table, TableSpec, own, three
+from micromimic.datasets.base import Database, Row, Table, TableSpec, columns, own, three
 
 WORDS: Final = ("anger", "disgust", "fear", "happy", "others", "sad", "surprise")
 BAD: Final = dict.fromkeys(("anger", "disgust", "fear", "sad"), "negative")
@@ -35,14 +35,7 @@ PART_A: Final[dict[str, Any]] = {
     "subject_name": "spNO.{}".format,
     "skip": frozenset({"partb", "partc"}),
 }
-COLUMNS: Final = {
-    "subject": "Subject",
-    "clip": "Filename",
-    "onset": "Onset",
-    "apex": "Apex",
-    "offset": "Offset",
-    "emotion": "emotion",
-}
+COLUMNS: Final = columns("Subject, Filename, Onset, Apex, Offset, emotion")
 
 
 def _rows(table: Table, _: Table | None) -> Iterable[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from micromimic.datasets.base import Database, Row, Table, TableSpec
+from micromimic.datasets.base import Database, Row, Table, TableSpec, columns
 from micromimic.datasets.databases.casme3 import ABOUT
 
 
@@ -27,7 +27,7 @@ DATABASE: Final = Database(
     table=TableSpec(
         name="CAS(ME)3_part_C_ME.xlsx",
         keyword="part_c",
-        columns={"subject": "sub", "clip": "count", "onset": "onset", "offset": "offset"},
+        columns=columns("sub, count, onset", offset="offset"),
         optional={"action_units": "au", "emotion": "emotion"},
         entry=r"\d+(?:\.0)?",
     ),

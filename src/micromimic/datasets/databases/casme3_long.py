@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from micromimic.datasets.base import Database, Row, Table, TableSpec
-from micromimic.datasets.databases.casme3 import COLUMNS, PART_A
+from micromimic.datasets.base import Database, Row, Table, TableSpec, columns
+from micromimic.datasets.databases.casme3 import PART_A
 
 
 def _rows(table: Table, _: Table | None) -> Iterable[Row]:
@@ -24,11 +24,10 @@ DATABASE: Final = Database(
     table=TableSpec(
         name="CAS(ME)3_part_A_v1.xlsx",
         keyword="part_a_v",
-        columns={**{f: n for f, n in COLUMNS.items() if f != "emotion"},
-                 "kind": "Expression type|#6"},
+        columns=columns("Subject, Filename, Onset, Apex, Offset", kind="Expression type|#6"),
         optional={"emotion": "emotion"},
         entry=r"[a-m]\d*",
     ),
     rows=_rows,
     long=True,
-)  # fmt: skip
+)

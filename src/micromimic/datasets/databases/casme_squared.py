@@ -16,6 +16,7 @@ from micromimic.datasets.base import (
     Row,
     Table,
     TableSpec,
+    columns,
     subject_number,
     three,
 )
@@ -59,15 +60,7 @@ DATABASE: Final = Database(
     table=TableSpec(
         name="CAS(ME)^2code_final(Updated).xlsx",
         keyword="code_final",
-        columns={
-            "subject": "#0",
-            "clip": "#1",
-            "onset": "#2",
-            "apex": "#3",
-            "offset": "#4",
-            "emotion": "#6",
-            "kind": "#7",
-        },
+        columns=columns("#0, #1, #2, #3, #4, #6", kind="#7"),
         entry=r".+_\d+",
         sheet="CASFEcode_final",
     ),

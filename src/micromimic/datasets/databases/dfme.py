@@ -6,7 +6,7 @@ part, so its rate is left empty.
 
 from typing import Final
 
-from micromimic.datasets.base import NUMBERED, Database, TableSpec, own, three
+from micromimic.datasets.base import NUMBERED, Database, TableSpec, columns, own, three
 
 WORDS: Final = ("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
 DATABASE: Final = Database(
@@ -27,14 +27,9 @@ DATABASE: Final = Database(
     table=TableSpec(
         name="training_full_with_AU.xlsx",
         keyword="with_au",
-        columns={
-            "subject": "Subject",
-            "clip": "Filename",
-            "onset": "Onset|OnsetFrame",
-            "apex": "Apex|ApexFrame",
-            "offset": "Offset|OffsetFrame",
-            "emotion": "Emotion",
-        },
+        columns=columns(
+            "Subject, Filename, Onset|OnsetFrame, Apex|ApexFrame, Offset|OffsetFrame, Emotion"
+        ),
         optional={"action_units": "AUs|AU"},
         sheet="Sheet1",
         every=True,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from micromimic.datasets.base import NUMBERED, Database, Row, Table, TableSpec, three
+from micromimic.datasets.base import NUMBERED, Database, Row, Table, TableSpec, columns, three
 from micromimic.datasets.table import whole
 from micromimic.labels import LabelSet
 
@@ -49,14 +49,9 @@ DATABASE: Final = Database(
     table=TableSpec(
         name="4DME_Labelling_Micro_release v1.xlsx",
         keyword="4dme",
-        columns={
-            "subject": "sub_ID",
-            "clip": "fold_name",
-            "onset": "Onset",
-            "apex": "Apex",
-            "offset": "Offset",
-            **{name: name.capitalize() for name in NAMES},
-        },
+        columns=columns(
+            "sub_ID, fold_name, Onset, Apex, Offset", **{name: name.capitalize() for name in NAMES}
+        ),
         optional={"action_units": "AUs"},
     ),
     rows=_rows,

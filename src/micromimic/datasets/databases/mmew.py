@@ -6,7 +6,7 @@ is the paper's figure; no code of others uses one.
 
 from typing import Final
 
-from micromimic.datasets.base import Database, TableSpec, own, three
+from micromimic.datasets.base import Database, TableSpec, columns, own, three
 
 DATABASE: Final = Database(
     name="mmew",
@@ -30,14 +30,7 @@ DATABASE: Final = Database(
     table=TableSpec(
         name="MMEW_Micro_Exp.xlsx",
         keyword="mmew",
-        columns={
-            "subject": "Subject",
-            "clip": "Filename",
-            "onset": "OnsetFrame",
-            "apex": "ApexFrame",
-            "offset": "OffsetFrame",
-            "emotion": "Estimated Emotion",
-        },
+        columns=columns("Subject, Filename, OnsetFrame, ApexFrame, OffsetFrame, Estimated Emotion"),
         optional={"action_units": "Action Units"},
     ),
     skip=frozenset({"macroexpression"}),

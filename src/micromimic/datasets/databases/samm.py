@@ -6,7 +6,7 @@ Pictures are known by their number, so those whose names lack a digit (of 013_1_
 
 from typing import Final
 
-from micromimic.datasets.base import NUMBERED, Database, TableSpec, own, three
+from micromimic.datasets.base import NUMBERED, Database, TableSpec, columns, own, three
 
 SCHEMES: Final = {
     "three": three(
@@ -20,14 +20,7 @@ SCHEMES: Final = {
 TABLE: Final = TableSpec(
     name="SAMM_Micro_FACS_Codes_v2.xlsx",
     keyword="samm",
-    columns={
-        "subject": "Subject",
-        "clip": "Filename",
-        "onset": "Onset Frame",
-        "apex": "Apex Frame",
-        "offset": "Offset Frame",
-        "emotion": "Estimated Emotion",
-    },
+    columns=columns("Subject, Filename, Onset Frame, Apex Frame, Offset Frame, Estimated Emotion"),
     optional={"action_units": "Action Units"},
     entry=r"\d{1,3}_\d+_\d+",
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from micromimic.datasets.base import NUMBERED, Database, Row, Table, TableSpec, loose
+from micromimic.datasets.base import NUMBERED, Database, Row, Table, TableSpec, columns, loose
 from micromimic.datasets.databases.samm import SCHEMES
 from micromimic.datasets.databases.samm import TABLE as CLIPS
 
@@ -34,14 +34,7 @@ DATABASE: Final = Database(
     table=TableSpec(
         name="SAMM_LongVideos_V3_Release.xlsx",
         keyword="long",
-        columns={
-            "subject": "Subject",
-            "clip": "Filename",
-            "onset": "Onset",
-            "apex": "Apex",
-            "offset": "Offset",
-            "kind": "Type",
-        },
+        columns=columns("Subject, Filename, Onset, Apex, Offset", kind="Type"),
         entry=r"\d{1,3}_\d+_\d+",
     ),
     second=CLIPS,

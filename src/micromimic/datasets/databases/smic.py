@@ -21,6 +21,7 @@ from micromimic.datasets.base import (
     Request,
     Row,
     TableSpec,
+    columns,
     loose,
     some,
     subject_number,
@@ -163,21 +164,9 @@ def _label_above(clip: ClipFolder) -> str | None:
 TABLE: Final = TableSpec(
     name="SMIC-HS-E_annotation.xlsx",
     keyword="smic",
-    columns={
-        "subject": "Subject",
-        "clip": "Filename",
-        "onset": "OnsetF",
-        "offset": "OffsetF",
-        "emotion": "Emotion",
-    },
-    optional={
-        "onset2": "Onset2F",
-        "offset2": "Offset2F",
-        "onset3": "Onset3F",
-        "offset3": "Offset3F",
-        "first": "FirstF",
-        "last": "LastF",
-    },
+    columns=columns("Subject, Filename, OnsetF", offset="OffsetF", emotion="Emotion"),
+    optional={f"{end}{n}": f"{end.capitalize()}{n}F" for end in ("onset", "offset") for n in "23"}
+    | {"first": "FirstF", "last": "LastF"},
     sheet="HS",
 )
 DATABASE: Final = Database(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from micromimic.datasets.base import NUMBERED, Database, TableSpec, three
+from micromimic.datasets.base import NUMBERED, Database, TableSpec, columns, three
 
 REFERENCE: Final = "Li, Pfister, Huang, Zhao, Pietikainen, FG 2013, doi 10.1109/FG.2013.6553717"
 LICENCE: Final = "academic, by agreement with the University of Oulu"
@@ -29,14 +29,9 @@ def _database(camera: str, others: frozenset[str]) -> Database:
         table=TableSpec(
             name=f"SMIC-{camera}-E_annotation.xlsx",
             keyword="smic",
-            columns={
-                "subject": "Subject",
-                "clip": "Filename",
-                "onset": "OnsetF",
-                "offset": "OffsetF",
-                "emotion": "Emotion",
-                "first": "FirstF",
-            },
+            columns=columns(
+                "Subject, Filename, OnsetF", offset="OffsetF", emotion="Emotion", first="FirstF"
+            ),
             sheet=camera,
         ),
         skip=frozenset({"nonmicro"}) | others,
