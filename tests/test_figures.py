@@ -14,7 +14,7 @@ import pytest
 
 from micromimic.errors import InputError, MissingExtraError, OutputError
 from micromimic.evaluation.article import RECALLS
-from micromimic.evaluation.predictions import Prediction
+from micromimic.evaluation.predictions import Prediction, Predictions
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.face.regions import cell_boxes
 from micromimic.labels import CELLS, EMOTIONS
@@ -24,8 +24,10 @@ from micromimic.reports.clip_figures import ClipSteps, steps_of_clip
 from micromimic.reports.figures import (
     cells_figure,
     confusion_figure,
+    coverage_figure,
     curve_figure,
     figures_of_clip,
+    reliability_figure,
     steps_figure,
 )
 from micromimic.reports.plotting import FACE_NOTE, RED
@@ -193,6 +195,27 @@ def test_confusion_without_a_class_and_of_one_subject(tmp_path: Path, drawn: lis
     with pytest.raises(InputError, match="each clip once"):
         confusion_figure([*rows, rows[0]], tmp_path / "d")
     assert not list(tmp_path.glob("d*"))
+
+
+@pytest.mark.parametrize("count", [2, 5, 7])
+def test_figures_of_any_classes_are_tidy(tmp_path: Path, drawn: list, count: int) -> None:
+    names = ["anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise"][:count]
+    rng = np.random.default_rng(0)
+    rows = Predictions.of(
+        ["lab"] * 90,
+        [f"s{k % 9}" for k in range(90)],
+        [f"c{k}" for k in range(90)],
+        rng.choice(names, 90),
+        rng.dirichlet(np.ones(count), 90),
+        labels=names,
+    )
+    confusion_figure(rows, tmp_path / "c", title="mine")
+    told = texts(drawn[0])
+    assert all(told.count(name) == 1 for name in names)  # below; at the side with their number
+    assert not any("article" in text for text in told)
+    expect_tidy(drawn[0])
+    for draw in (reliability_figure, coverage_figure):
+        expect_pictures(draw(rows, tmp_path / draw.__name__, title="mine"))
 
 
 # -------------------------------------------------------------------------------- figure 3

@@ -509,3 +509,35 @@ def test_the_confusion_is_drawn() -> None:
     assert [text.get_text() for text in axes.get_xticklabels()] == list(rows.labels)
     counts = [int(text.get_text()) for text in axes.texts]
     assert sorted(counts) == sorted(np.ravel(metrics_of(rows, draws=2)["lab"]["confusion"]))
+
+
+def test_scores_of_saved_runs_are_what_they_were(tmp_path: Path) -> None:
+    """Files from before classes became data, and what was said of them then."""
+    import json
+
+    from micromimic.evaluation.reliability import reliability_of
+    from micromimic.evaluation.statistics import compare_runs
+
+    def expect(found: object, saved: object) -> None:
+        if isinstance(saved, dict):
+            assert isinstance(found, dict) and list(found) == list(saved)
+            for name in saved:
+                expect(found[name], saved[name])
+        elif isinstance(saved, list):
+            assert isinstance(found, list | tuple) and len(found) == len(saved)
+            for one, other in zip(found, saved, strict=True):
+                expect(one, other)
+        elif isinstance(saved, float):
+            assert found == pytest.approx(saved, rel=1e-13, abs=1e-15)
+        else:
+            assert found == saved
+
+    folder = Path(__file__).parent / "saved"
+    saved = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+    rows, other = (Predictions.read(folder / f"predictions-{k}.csv") for k in range(2))
+    rows.write(tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_bytes() == (folder / "predictions-0.csv").read_bytes()
+    assert metrics_of(rows, draws=200) == saved["metrics"]  # to the bit
+    expect(reliability_of(rows, draws=50), saved["reliability"])
+    expect(expected_scores(rows, draws=50), saved["expected"])
+    expect(vars(compare_runs(rows, other, draws=500)), saved["compared"])

@@ -15,7 +15,7 @@ evaluation code writes them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from micromimic.datasets.table import number, read_table, read_text, write_table
+from micromimic.datasets.table import read_table, read_text, write_table
 from micromimic.errors import InputError
 from micromimic.evaluation.article import COMPOSITE
 from micromimic.evaluation.controls import majority_per_database
@@ -36,7 +36,7 @@ from micromimic.evaluation.metrics import (
     subject_tables,
     times_drawn,
 )
-from micromimic.evaluation.predictions import KEY, ClipKey
+from micromimic.evaluation.predictions import KEY, ClipKey, number_cells, whole_cells
 from micromimic.evaluation.scores import databases_of, metrics_of
 from micromimic.labels import THREE, LabelSet, labels_like
 from micromimic.models.samples import Samples
@@ -246,18 +246,21 @@ def read_epochs(path: str | Path, labels: LabelSet | None = None) -> tuple[Epoch
     if not len(text):
         raise InputError(f"expected predictions in {path}, got only a header; log some epochs")
     names = labels or _classes(text, chances)
-    reader = _Cells(text, names, path)
-    frame = pd.DataFrame({name: reader.column(name, reader.text) for name in KEY})
+    frame = pd.DataFrame({name: _names(text, name, path) for name in KEY}, index=text.index)
     for name in ("fold", "seed", "epoch"):
-        frame[name] = reader.column(name, reader.whole)
-    frame[_SHUFFLE] = reader.column(_SHUFFLE, reader.whole) if _SHUFFLE in text else 0
-    frame["y_true"] = reader.column("y_true", reader.known)
+        frame[name] = whole_cells(text, name, path)
+    frame[_SHUFFLE] = whole_cells(text, _SHUFFLE, path) if _SHUFFLE in text else 0
+    frame["y_true"] = _class_cells(text, "y_true", names, path)
     if _GUESS in text:
-        frame[_GUESS] = reader.column(_GUESS, reader.known)
+        frame[_GUESS] = _class_cells(text, _GUESS, names, path)
     else:
-        p = [reader.column(f"p_{name}", reader.chance) for name in names]
+        missing = [f"p_{name}" for name in names if f"p_{name}" not in text]
+        if missing:
+            raise InputError(
+                f"expected a column {missing[0]} in {path}, got none; write one of each class"
+            )
+        p = [number_cells(text, f"p_{name}", path) for name in names]
         frame[_GUESS] = np.argmax(p, axis=0)
-    frame.index = text.index
     groups = frame.groupby([_SHUFFLE, "seed"])
     return tuple(_run_of(part, key, names, path) for key, part in groups)
 
@@ -275,50 +278,23 @@ def _classes(text: pd.DataFrame, chances: Sequence[str]) -> LabelSet:
     return labels_like(words)
 
 
-class _Cells:
-    """Cells of a log, read with care."""
-
-    def __init__(self, text: pd.DataFrame, labels: LabelSet, path: object) -> None:
-        self._text, self._labels, self._path = text, labels, path
-        self._places = {str(k): k for k in range(len(labels))}
-        self._places |= {name: k for k, name in enumerate(labels)}
-
-    def column(self, name: str, read: Callable[[str, str, str], Any]) -> list[Any]:
-        """All cells of a column."""
-        if name not in self._text:
-            raise InputError(f"expected a column {name} in {self._path}, got none; add it")
-        cells = self._text[name].items()
-        return [read(name, cell, f"line {at} of {self._path}") for at, cell in cells]
-
-    def text(self, name: str, cell: str, where: str) -> str:
-        """One line of text."""
+def _names(text: pd.DataFrame, name: str, path: object) -> list[str]:
+    for at, cell in text[name].items():
         if not cell.strip() or len(cell.splitlines()) > 1:
-            raise InputError(f"expected a {name}, got {cell!r} in {where}; fill it in")
-        return cell.strip()
+            raise InputError(f"expected a {name}, got {cell!r} in line {at} of {path}; fill it in")
+    return [cell.strip() for cell in text[name]]
 
-    def whole(self, name: str, cell: str, where: str) -> int:
-        """A whole number from 0."""
-        if not cell.isdecimal():
+
+def _class_cells(text: pd.DataFrame, name: str, labels: LabelSet, path: object) -> list[int]:
+    """Numbers of classes, which stand there by name or number."""
+    places = {str(k): k for k in range(len(labels))} | {n: k for k, n in enumerate(labels)}
+    for at, cell in text[name].items():
+        if cell not in places:
             raise InputError(
-                f"expected {name} to be a whole number from 0, got {cell!r} in {where}; correct it"
+                f"expected {name} to be {labels} (or 0, 1... for them), got {cell!r} in line {at} "
+                f"of {path}; correct it"
             )
-        return int(cell)
-
-    def known(self, name: str, cell: str, where: str) -> int:
-        """A class."""
-        if cell not in self._places:
-            raise InputError(
-                f"expected {name} to be {self._labels} (or 0, 1... for them), got {cell!r} in "
-                f"{where}; correct it"
-            )
-        return self._places[cell]
-
-    def chance(self, name: str, cell: str, where: str) -> float:
-        """A probability."""
-        value = number(cell)
-        if value is None:
-            raise InputError(f"expected {name} to be a number, got {cell!r} in {where}; correct it")
-        return value
+    return [places[cell] for cell in text[name]]
 
 
 def _run_of(part: pd.DataFrame, key: Any, labels: LabelSet, path: object) -> EpochRun:

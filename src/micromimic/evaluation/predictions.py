@@ -145,9 +145,9 @@ class Predictions(pd.DataFrame):
             )
         frame = cls(text)
         for name in ("fold", "seed"):
-            frame[name] = [_whole(cell, name, at, path) for at, cell in text[name].items()]
+            frame[name] = whole_cells(text, name, path)
         for name in chances:
-            frame[name] = [_chance(cell, name, at, path) for at, cell in text[name].items()]
+            frame[name] = number_cells(text, name, path)
         frame.checked(path)
         again = frame.duplicated([*KEY, "seed", *(["model"] if "model" in frame else [])])
         if again.any():
@@ -420,19 +420,29 @@ def as_predictions(rows: Rows, labels: LabelSet = THREE) -> Predictions:
     return Predictions({**columns, **p}).checked()
 
 
-def _whole(text: str, name: str, at: object, path: object) -> int:
-    if not text.isdecimal():
-        raise InputError(
-            f"expected {name} to be a whole number from 0, got {text!r} in line {at} of {path}; "
-            "correct it"
-        )
-    return int(text)
+def whole_cells(text: pd.DataFrame, name: str, path: object) -> list[int]:
+    """A column of whole numbers from 0, of a table as `datasets.table.read_table` gives it.
+
+    Raises:
+        InputError: which line holds another.
+    """
+    for at, cell in text[name].items():
+        if not cell.isdecimal():
+            raise InputError(
+                f"expected {name} to be a whole number from 0, got {cell!r} in line {at} of "
+                f"{path}; correct it"
+            )
+    return [int(cell) for cell in text[name]]
 
 
-def _chance(text: str, name: str, at: object, path: object) -> float:
-    value = number(text)
-    if value is None:
-        raise InputError(
-            f"expected {name} to be a number, got {text!r} in line {at} of {path}; correct it"
-        )
-    return value
+def number_cells(text: pd.DataFrame, name: str, path: object) -> list[float]:
+    """A column of numbers; see `whole_cells`."""
+    values = []
+    for at, cell in text[name].items():
+        value = number(cell)
+        if value is None:
+            raise InputError(
+                f"expected {name} to be a number, got {cell!r} in line {at} of {path}; correct it"
+            )
+        values.append(value)
+    return values
