@@ -13,9 +13,10 @@ from typing import Final
 
 import numpy as np
 
+from micromimic.datasets.databases import database, fourdme
 from micromimic.errors import MissingExtraError
 from micromimic.synthesis.database_plans import DatabaseClip
-from micromimic.synthesis.database_videos import DatabaseVideo, video_tables
+from micromimic.synthesis.database_videos import FILMS, LONG, DatabaseVideo
 
 Cell = object
 Row = Sequence[Cell]
@@ -115,19 +116,23 @@ def annotation_tables(
         MissingExtraError: without openpyxl.
     """
     require_openpyxl()
-    rows = tuple(clips)
-    made = {
-        name: maker([clip for clip in rows if clip.dataset == name])
-        for name, maker in {"smic": _smic, "casme2": _casme2, "samm": _samm}.items()
-    }
-    files = {_FILES[name]: book for name, book in made.items()}
-    for (name, file), (sheet, header, cells) in _OTHERS.items():
-        mine = [cells(clip) for clip in rows if clip.dataset == name and file in _file(clip)]
-        if mine:
-            files[f"{name}/{file}"] = _workbook({sheet: [header, *mine]})
-    long = {path: _workbook(sheets) for path, sheets in video_tables(videos).items()}
-    present = {clip.dataset for clip in rows}
-    return {path: book for path, book in files.items() if path.split("/")[0] in present} | long
+    by_name: dict[str, list[DatabaseClip]] = {}
+    for clip in clips:
+        by_name.setdefault(clip.dataset, []).append(clip)
+    files: dict[str, bytes] = {}
+    for name, mine in by_name.items():
+        if name in _OFFICIAL:
+            path, make = _OFFICIAL[name]
+            files[path] = make(mine)
+            continue
+        test = [clip for clip in mine if "DFME_test" in clip.folder]
+        train = [_clip_cells(clip) for clip in mine if clip not in test]
+        files |= _declared(name, train)
+        files |= _declared(name, [_clip_cells(clip) for clip in test], "testA_full_with_AU.xlsx")
+    rows = list(videos)
+    for name in dict.fromkeys(video.dataset for video in rows):
+        files |= _videos(name, [video for video in rows if video.dataset == name])
+    return files
 
 
 def objective_class(action_units: Iterable[str]) -> int:
@@ -192,88 +197,72 @@ def _smic(clips: Sequence[DatabaseClip]) -> bytes:
     return _workbook({"HS": rows, "VIS": [_SMIC_VIS_COLUMNS], "Sheet2": [], "Sheet3": []})
 
 
-_FILES: Final = {
-    "smic": "smic/SMIC-HS-E_annotation.xlsx",
-    "casme2": "casme2/CASME2-coding-20140508.xlsx",
-    "samm": "samm/SAMM_Micro_FACS_Codes_v2.xlsx",
-}
-
-
-def _times(clip: DatabaseClip) -> tuple[int, int, int]:
-    return clip.onset, clip.apex, clip.offset
-
-
-def _file(clip: DatabaseClip) -> str:
-    """The tables that a clip stands in, by name."""
-    part = "testA" if "testa" in clip.folder else "training"
-    return (
-        f"{part}_full_with_AU.xlsx"
-        if clip.dataset == "dfme"
-        else ", ".join(file for name, file in _OTHERS if name == clip.dataset)
+def _clip_cells(clip: DatabaseClip) -> dict[str, Cell]:
+    """What a table may say of a clip, by the fields of its database's declaration."""
+    shown = {clip.emotion} | (
+        {"repression"} if clip.label == "negative" and clip.seed % 3 == 0 else set()
     )
+    return {
+        "subject": _number(clip.subject),
+        "clip": clip.clip[0] if clip.dataset == "casme3" else clip.clip,  # its video
+        "onset": clip.onset,
+        "apex": clip.apex,
+        "offset": clip.offset,
+        "emotion": clip.emotion,
+        "action_units": _units(clip),
+        "first": clip.first,
+        **{name: int(name in shown) for name in fourdme.NAMES},
+    }
 
 
-def _flags(clip: DatabaseClip) -> tuple[int, ...]:
-    """4DME's: positive, negative, surprise, repression, others, how many."""
-    words = ("positive", "negative", "surprise", "repression", "others")
-    shown = [int(word == clip.emotion) for word in words]
-    shown[3] |= int(clip.label == "negative" and clip.seed % 3 == 0)  # some show two
-    return (*shown, sum(shown))
+def _number(subject: str) -> int:
+    digits = re.search(r"\d+$", subject)
+    return int(digits[0]) if digits else 0
 
 
-def _camera(clip: DatabaseClip) -> Row:
-    number = int(clip.subject[1:])
-    return (number, clip.clip, None, clip.onset, clip.offset, None, clip.first, clip.emotion)
+def _declared(name: str, rows: Sequence[Mapping[str, Cell]], file: str = "") -> dict[str, bytes]:
+    """A table with the columns of the database's declaration."""
+    spec = database(name).table
+    if spec is None or not rows:
+        return {}
+    fields = {**spec.columns, **spec.optional}
+    header = [column.split("|")[0] for column in fields.values()]
+    sheet: list[Row] = [header, *([row.get(field) for field in fields] for row in rows)]
+    return {f"{name}/{file or spec.name}": _workbook({spec.sheet or "Sheet1": sheet})}
 
 
-_VIS: Final[Row] = ("Subject", "Filename", None, "OnsetF", "OffsetF", None, "FirstF", "Emotion")
-_DFME: Final[Row] = ("Subject", "Filename", "Onset", "Apex", "Offset", "Emotion", "AUs")
-_Maker = tuple[str, Row, Callable[[DatabaseClip], Row]]
-
-
-def _dfme(clip: DatabaseClip) -> Row:
-    return (clip.subject, clip.clip, *_times(clip), clip.emotion.capitalize(), _units(clip))
-
-
-_OTHERS: Final[Mapping[tuple[str, str], _Maker]] = {
-    ("smic-vis", "SMIC-VIS-E_annotation.xlsx"): ("VIS", _VIS, _camera),
-    ("smic-nir", "SMIC-NIR-E_annotation.xlsx"): ("NIR", _VIS, _camera),
-    ("casme", "CASME.xlsx"): (
-        "Sheet1",
-        ("Subject", "Filename", None, "OnsetF", "ApexF1", "ApexF2", "OffsetF", "AU", "Emotion"),
-        lambda clip: (
-            *(int(clip.subject[-2:]), clip.clip, None, clip.onset, clip.apex, None, clip.offset),
-            *(_units(clip), clip.emotion),
-        ),
-    ),
-    ("casme3", "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"): (
-        "Sheet1",
-        ("Subject", "Filename", "Onset", "Apex", "Offset", "AU", "Objective class", "emotion"),
-        lambda clip: (
-            *(clip.subject, clip.clip[0], *_times(clip), _units(clip)),
-            *(objective_class(clip.action_units), clip.emotion),
-        ),
-    ),
-    ("mmew", "MMEW_Micro_Exp.xlsx"): (
-        "Sheet1",
-        ("Subject", "Filename", "OnsetFrame", "ApexFrame", "OffsetFrame", "Action Units",
-         "Estimated Emotion", "remarks"),
-        lambda clip: (
-            clip.subject, clip.clip, *_times(clip), _units(clip), clip.emotion, None
-        ),
-    ),
-    ("4dme", "4DME_Labelling_Micro_release v1.xlsx"): (
-        "Sheet1",
-        ("sub_ID", "fold_name", "fold", "Emotion", "Onset", "Apex", "Offset", "AUs", "eye blink",
-         "Positive", "Negative", "Surprise", "Repression", "Others", "Total"),
-        lambda clip: (
-            *(int(clip.subject[4:]), clip.clip, 1, clip.emotion, *_times(clip), _units(clip), 0),
-            *_flags(clip),
-        ),
-    ),
-    ("dfme", "training_full_with_AU.xlsx"): ("Sheet1", _DFME, _dfme),
-    ("dfme", "testA_full_with_AU.xlsx"): ("Sheet1", _DFME, _dfme),
-}  # fmt: skip
+def _videos(name: str, videos: Sequence[DatabaseVideo]) -> dict[str, bytes]:
+    """The tables of long videos; CAS(ME)^2's has no header, but two sheets of naming rules."""
+    if name == "casme-squared":
+        people = {who: n for n, who in enumerate(LONG[name].subjects, 1)}
+        titles = {code: title for code, title, _ in FILMS}
+        rows: list[Row] = [
+            (people[v.subject], f"{titles[v.video[3:7]]}_{n}", e.onset, e.apex, e.offset,
+             "+".join(e.action_units), e.emotion, f"{e.kind}-expression", None)
+            for v in videos for n, e in enumerate(v.events, 1)
+        ]  # fmt: skip
+        rules: list[Row] = [(who[1:], who, n) for who, n in people.items()]
+        films: list[Row] = [film[:2] for film in FILMS]
+        sheets = {"CASFEcode_final": rows, "naming rule1": rules, "naming rule2": films}
+        return {f"{name}/CAS(ME)^2code_final(Updated).xlsx": _workbook(sheets)}
+    cells: list[dict[str, Cell]] = [
+        {
+            "subject": v.subject if name == "samm-long" else _number(v.subject),
+            "clip": {"samm-long": f"{v.video}_{n}", "casme3-c": n}.get(name, v.video),
+            **{end: getattr(e, end) for end in ("onset", "apex", "offset")},
+            "kind": f"{e.kind.capitalize()}{'-expression' if name == 'casme3-long' else ''}",
+            "emotion": None if name == "casme3-c" else e.emotion,
+            "action_units": ("，" if n == 1 else ",").join(e.action_units),
+        }
+        for v in videos
+        for n, e in enumerate(v.events, 1)
+    ]  # fmt: skip
+    second = {}
+    if name == "samm-long":  # emotions of micro-expressions stand in the table of the clips
+        micro = [row for row in cells if row["kind"] == "Micro"]
+        content = next(iter(_declared("samm", micro).values()), b"")
+        second = {f"{name}/SAMM_Micro_FACS_Codes_v2.xlsx": content} if micro else {}
+    return _declared(name, cells) | second
 
 
 def _workbook(sheets: Mapping[str, Sequence[Row]]) -> bytes:
@@ -307,3 +296,11 @@ def _without_time(content: bytes) -> bytes:
             entry.compress_type = zipfile.ZIP_DEFLATED
             new.writestr(entry, data)
     return out.getvalue()
+
+
+_OFFICIAL: Final[Mapping[str, tuple[str, Callable[[Sequence[DatabaseClip]], bytes]]]] = {
+    "smic": ("smic/SMIC-HS-E_annotation.xlsx", _smic),
+    "casme2": ("casme2/CASME2-coding-20140508.xlsx", _casme2),
+    "samm": ("samm/SAMM_Micro_FACS_Codes_v2.xlsx", _samm),
+}
+"""Tables in every column of the official ones; the others have those that readers need."""

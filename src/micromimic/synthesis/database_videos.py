@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -233,93 +233,3 @@ def _plan(
         flicker=0.01,
     )
     return plan_clip(config, seed)
-
-
-def video_tables(videos: Iterable[DatabaseVideo]) -> dict[str, dict[str, list[tuple[object, ...]]]]:
-    """Annotation tables of long videos: path to sheets to rows."""
-    rows = list(videos)
-    return {
-        path: sheets
-        for name, make in _TABLES.items()
-        if (mine := [video for video in rows if video.dataset == name])
-        for path, sheets in make(mine).items()
-    }
-
-
-Sheets = dict[str, dict[str, list[tuple[object, ...]]]]
-
-
-def _units(event: DatabaseEvent) -> str:
-    return "+".join(event.action_units)
-
-
-def _casme_squared(videos: list[DatabaseVideo]) -> Sheets:
-    people = {who: n for n, who in enumerate(LONG["casme-squared"].subjects, 1)}
-    names = {code: name for code, name, _ in FILMS}
-    events: list[tuple[object, ...]] = []
-    for video in videos:
-        for n, event in enumerate(video.events, 1):
-            # where no offset was annotated the official table has 0, and the apex is the end
-            coded = (people[video.subject], f"{names[video.video[3:7]]}_{n}", event.onset)
-            kind = f"{event.kind}-expression"
-            own = (event.apex, event.offset, _units(event), event.emotion, kind, "")
-            events.append((*coded, *own))
-    rules: list[tuple[object, ...]] = [(who[1:], who, n) for who, n in people.items()]
-    films: list[tuple[object, ...]] = [(code, name) for code, name, _ in FILMS]
-    sheets = {"CASFEcode_final": events, "naming rule1": rules, "naming rule2": films}
-    return {"casme-squared/CAS(ME)^2code_final(Updated).xlsx": sheets}
-
-
-def _samm_long(videos: list[DatabaseVideo]) -> Sheets:
-    head = (
-        *("Subject", "Filename", "Inducement Code", "Onset", "Apex", "Offset", "Duration", "Type"),
-        *("Action Units", "Notes"),
-    )
-    rows: list[tuple[object, ...]] = [("Synthetic videos in the layout of SAMM Long Videos",)]
-    rows += [() for _ in range(8)] + [head]
-    clips: list[tuple[object, ...]] = [
-        ("Subject", "Filename", "Onset Frame", "Apex Frame", "Offset Frame", "Action Units",
-         "Estimated Emotion"),
-    ]  # fmt: skip
-    for video in videos:
-        for n, event in enumerate(video.events, 1):
-            name, units = f"{video.video}_{n}", _units(event)
-            ends = (event.onset, event.apex, event.offset)
-            kind = "Macro" if event.kind == "macro" else "Micro - 1/2"
-            span = event.offset - event.onset + 1
-            rows.append((video.subject, name, int(video.video[4:]), *ends, span, kind, units, ""))
-            if event.kind == "micro":
-                clips.append((video.subject, name, *ends, units, event.emotion))
-    return {
-        "samm-long/SAMM_LongVideos_V3_Release.xlsx": {"Sheet1": rows},
-        "samm-long/SAMM_Micro_FACS_Codes_v2.xlsx": {"MICRO_ONLY": clips},
-    }
-
-
-def _casme3_long(videos: list[DatabaseVideo]) -> Sheets:
-    rows: list[tuple[object, ...]] = [
-        ("Subject", "Filename", "Onset", "Apex", "Offset", "AU", "Expression type", "emotion"),
-    ]
-    for video in videos:
-        for event in video.events:
-            kind = f"{event.kind.capitalize()}-expression"
-            ends = (event.onset, event.apex, event.offset)
-            rows.append((video.subject, video.video, *ends, _units(event), kind, event.emotion))
-    return {"casme3-long/CAS(ME)3_part_A_v1.xlsx": {"Sheet1": rows}}
-
-
-def _casme3_c(videos: list[DatabaseVideo]) -> Sheets:
-    rows: list[tuple[object, ...]] = [("sub", "count", "onset", "offset", "au")]
-    for video in videos:
-        for n, event in enumerate(video.events, 1):
-            units = ",".join(event.action_units) if n > 1 else "，".join(event.action_units)
-            rows.append((int(video.subject[-2:]), n, event.onset, event.offset, units))
-    return {"casme3-c/CAS(ME)3_part_C_ME.xlsx": {"Sheet1": rows}}
-
-
-_TABLES: Final[Mapping[str, Callable[[list[DatabaseVideo]], Sheets]]] = {
-    "casme-squared": _casme_squared,
-    "samm-long": _samm_long,
-    "casme3-long": _casme3_long,
-    "casme3-c": _casme3_c,
-}
