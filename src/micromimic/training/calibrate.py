@@ -25,10 +25,10 @@ def calibrate(lengths: NDArray[np.floating], targets: NDArray[np.integer]) -> Ca
         targets: (n,) class numbers.
 
     Returns:
-        The temperature with the largest likelihood (Guo et al., ICML 2017), and a
-        margin from the coverage curve (`evaluation.reliability`): the smallest such that of the maps
-        whose first class leads the second by at least as much, `SURE_ACCURACY` are named rightly,
-        and that of those named wrongly, `CAUGHT` lie below it; 1 where no margin reaches both.
+        The temperature with the largest likelihood (Guo et al., ICML 2017), and a margin from the
+        coverage curve (`evaluation.reliability`): the smallest such that of the maps whose first
+        class leads the second by at least as much, `SURE_ACCURACY` are named rightly, and that of
+        those named wrongly, `CAUGHT` lie below it; 1 where no margin reaches both.
 
     >>> rng = np.random.default_rng(0); truth = rng.integers(3, size=600)
     >>> found = calibrate(np.eye(3)[truth] * 0.5 + rng.normal(0, 0.3, (600, 3)), truth)
