@@ -1,1 +1,5 @@
 """Databases of micro-expressions: readers, the composite, and the manifest that lists clips."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -45,16 +45,11 @@ def _rows(table: Table, _: Table | None) -> Iterable[Row]:
 
 
 DATABASE: Final = Database(
-    name="casme3",
-    title="CAS(ME)^3 part A",
+    name="casme3", title="CAS(ME)^3 part A",
     **PART_A,
     table=TableSpec(
-        name="cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx",
-        keyword="part_a",
-        columns=COLUMNS,
-        optional={"action_units": "AU", "kind": "Expression type"},
-        entry=r"[a-m]\d*",
+        name="cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx", keyword="part_a", columns=COLUMNS,
+        optional={"action_units": "AU", "kind": "Expression type"}, entry=r"[a-m]\d*",
     ),
-    rows=_rows,
-    official=860,
-)
+    rows=_rows, official=860,
+)  # fmt: skip

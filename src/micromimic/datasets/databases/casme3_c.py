@@ -16,21 +16,14 @@ def _rows(table: Table, _: Table | None) -> Iterable[Row]:
 
 
 DATABASE: Final = Database(
-    name="casme3-c",
-    title="CAS(ME)^3 part C",
+    name="casme3-c", title="CAS(ME)^3 part C",
     **ABOUT,
-    example="part_C/01/a/color/175.jpg",
-    subject=r"(?:spNO\.?|sub|s)?0*(\d+)",
-    clip=r"[a-m]",
-    subject_name="partC-{:02d}".format,
-    skip=frozenset({"parta", "partb"}),
+    example="part_C/01/a/color/175.jpg", subject=r"(?:spNO\.?|sub|s)?0*(\d+)", clip=r"[a-m]",
+    subject_name="partC-{:02d}".format, skip=frozenset({"parta", "partb"}),
     table=TableSpec(
-        name="CAS(ME)3_part_C_ME.xlsx",
-        keyword="part_c",
+        name="CAS(ME)3_part_C_ME.xlsx", keyword="part_c",
         columns=columns("sub, count, onset", offset="offset"),
-        optional={"action_units": "au", "emotion": "emotion"},
-        entry=r"\d+(?:\.0)?",
+        optional={"action_units": "au", "emotion": "emotion"}, entry=r"\d+(?:\.0)?",
     ),
-    rows=_rows,
-    long=True,
-)
+    rows=_rows, long=True,
+)  # fmt: skip

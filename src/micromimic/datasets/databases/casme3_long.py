@@ -18,16 +18,12 @@ def _rows(table: Table, _: Table | None) -> Iterable[Row]:
 
 
 DATABASE: Final = Database(
-    name="casme3-long",
-    title="CAS(ME)^3 part A, long videos",
+    name="casme3-long", title="CAS(ME)^3 part A, long videos",
     **PART_A,
     table=TableSpec(
-        name="CAS(ME)3_part_A_v1.xlsx",
-        keyword="part_a_v",
+        name="CAS(ME)3_part_A_v1.xlsx", keyword="part_a_v",
         columns=columns("Subject, Filename, Onset, Apex, Offset", kind="Expression type|#6"),
-        optional={"emotion": "emotion"},
-        entry=r"[a-m]\d*",
+        optional={"emotion": "emotion"}, entry=r"[a-m]\d*",
     ),
-    rows=_rows,
-    long=True,
-)
+    rows=_rows, long=True,
+)  # fmt: skip

@@ -40,16 +40,12 @@ def _rows(table: Table, _: Table | None) -> Iterable[Row]:
 
 
 DATABASE: Final = Database(
-    name="casme-squared",
-    title="CAS(ME)^2",
+    name="casme-squared", title="CAS(ME)^2",
     reference="Qu, Wang, Yan, Li, Wu, Fu, IEEE Transactions on Affective Computing 2018, "
     "doi 10.1109/TAFFC.2017.2654440",
     licence="academic, by agreement with the Chinese Academy of Sciences' Institute of Psychology",
-    example="rawpic/s15/15_0101disgustingteeth/img001.jpg",
-    subject=NUMBERED,
-    clip=r"(?P<who>\d{1,2})_(?P<name>\d{4}).*",
-    subject_name="s{:02d}".format,
-    fps=30.0,
+    example="rawpic/s15/15_0101disgustingteeth/img001.jpg", subject=NUMBERED,
+    clip=r"(?P<who>\d{1,2})_(?P<name>\d{4}).*", subject_name="s{:02d}".format, fps=30.0,
     schemes={
         "three": three(
             *("positive", "negative", "surprise", "happiness", "anger", "disgust", "fear"),
@@ -58,12 +54,9 @@ DATABASE: Final = Database(
         )
     },
     table=TableSpec(
-        name="CAS(ME)^2code_final(Updated).xlsx",
-        keyword="code_final",
-        columns=columns("#0, #1, #2, #3, #4, #6", kind="#7"),
-        entry=r".+_\d+",
+        name="CAS(ME)^2code_final(Updated).xlsx", keyword="code_final",
+        columns=columns("#0, #1, #2, #3, #4, #6", kind="#7"), entry=r".+_\d+",
         sheet="CASFEcode_final",
     ),
-    rows=_rows,
-    long=True,
-)
+    rows=_rows, long=True,
+)  # fmt: skip

@@ -32,28 +32,22 @@ def _rows(table: Table, _: Table | None) -> Iterable[Row]:
 
 
 DATABASE: Final = Database(
-    name="4dme",
-    title="4DME",
+    name="4dme", title="4DME",
     reference="Li, Cheng, Li, Behzad, Shen, Zafeiriou, Pantic, Zhao, IEEE Transactions on "
     "Affective Computing 2023, doi 10.1109/TAFFC.2022.3182342",
     licence="academic, by agreement with the University of Oulu",
-    example="gray_micro/1/1_01/1826.jpg",
-    subject=NUMBERED,
-    clip=r".+",
-    subject_name="4dme{:02d}".format,
-    fps=60.0,
+    example="gray_micro/1/1_01/1826.jpg", subject=NUMBERED, clip=r".+",
+    subject_name="4dme{:02d}".format, fps=60.0,
     schemes={
         "three": three("positive", "negative", "surprise", "repression", out=("others",)),
         "several": LabelSet("several", NAMES, {name: name for name in NAMES}, several=True),
     },
     table=TableSpec(
-        name="4DME_Labelling_Micro_release v1.xlsx",
-        keyword="4dme",
+        name="4DME_Labelling_Micro_release v1.xlsx", keyword="4dme",
         columns=columns(
             "sub_ID, fold_name, Onset, Apex, Offset", **{name: name.capitalize() for name in NAMES}
         ),
         optional={"action_units": "AUs"},
     ),
-    rows=_rows,
-    official=OFFICIAL,
-)
+    rows=_rows, official=OFFICIAL,
+)  # fmt: skip

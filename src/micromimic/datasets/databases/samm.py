@@ -18,23 +18,15 @@ SCHEMES: Final = {
     ),
 }  # fmt: skip
 TABLE: Final = TableSpec(
-    name="SAMM_Micro_FACS_Codes_v2.xlsx",
-    keyword="samm",
+    name="SAMM_Micro_FACS_Codes_v2.xlsx", keyword="samm",
     columns=columns("Subject, Filename, Onset Frame, Apex Frame, Offset Frame, Estimated Emotion"),
-    optional={"action_units": "Action Units"},
-    entry=r"\d{1,3}_\d+_\d+",
-)
+    optional={"action_units": "Action Units"}, entry=r"\d{1,3}_\d+_\d+",
+)  # fmt: skip
 DATABASE: Final = Database(
-    name="samm",
-    title="SAMM",
+    name="samm", title="SAMM",
     reference="Davison, Lansley, Costen, Tan, Yap, IEEE Transactions on Affective Computing 2018, "
     "doi 10.1109/TAFFC.2016.2573832",
     licence="academic, by agreement with Manchester Metropolitan University",
-    example="SAMM/006/006_1_2/006_05562.jpg",
-    subject=NUMBERED,
-    clip=r"0*(?P<who>\d{1,3})_\d+_\d+",
-    subject_name="{:03d}".format,
-    fps=200.0,
-    schemes=SCHEMES,
-    table=TABLE,
-)
+    example="SAMM/006/006_1_2/006_05562.jpg", subject=NUMBERED, clip=r"0*(?P<who>\d{1,3})_\d+_\d+",
+    subject_name="{:03d}".format, fps=200.0, schemes=SCHEMES, table=TABLE,
+)  # fmt: skip

@@ -21,23 +21,15 @@ def _rows(table: Table, clips: Table | None) -> Iterable[Row]:
 
 
 DATABASE: Final = Database(
-    name="samm-long",
-    title="SAMM Long Videos",
+    name="samm-long", title="SAMM Long Videos",
     reference="Yap, Kendrick, Yap, FG 2020, doi 10.1109/FG47880.2020.00029",
     licence="academic, by agreement with Manchester Metropolitan University",
-    example="SAMM_longvideos/006_1/006_1_0001.jpg",
-    subject=NUMBERED,
-    clip=r"0*(?P<who>\d{1,3})_\d+",
-    subject_name="{:03d}".format,
-    fps=200.0,
-    schemes=SCHEMES,
+    example="SAMM_longvideos/006_1/006_1_0001.jpg", subject=NUMBERED,
+    clip=r"0*(?P<who>\d{1,3})_\d+", subject_name="{:03d}".format, fps=200.0, schemes=SCHEMES,
     table=TableSpec(
-        name="SAMM_LongVideos_V3_Release.xlsx",
-        keyword="long",
+        name="SAMM_LongVideos_V3_Release.xlsx", keyword="long",
         columns=columns("Subject, Filename, Onset, Apex, Offset", kind="Type"),
         entry=r"\d{1,3}_\d+_\d+",
     ),
-    second=CLIPS,
-    rows=_rows,
-    long=True,
-)
+    second=CLIPS, rows=_rows, long=True,
+)  # fmt: skip

@@ -162,25 +162,16 @@ def _label_above(clip: ClipFolder) -> str | None:
 
 
 TABLE: Final = TableSpec(
-    name="SMIC-HS-E_annotation.xlsx",
-    keyword="smic",
+    name="SMIC-HS-E_annotation.xlsx", keyword="smic",
     columns=columns("Subject, Filename, OnsetF", offset="OffsetF", emotion="Emotion"),
     optional={f"{end}{n}": f"{end.capitalize()}{n}F" for end in ("onset", "offset") for n in "23"}
     | {"first": "FirstF", "last": "LastF"},
     sheet="HS",
-)
+)  # fmt: skip
 DATABASE: Final = Database(
-    name="smic",
-    title="SMIC-HS",
-    reference=REFERENCE,
-    licence=LICENCE,
-    example="HS/s01/micro/negative/s1_ne_01/image17581039.jpg",
-    subject=NUMBERED,
-    clip=CLIP,
-    subject_name="s{:02d}".format,
-    fps=100.0,
+    name="smic", title="SMIC-HS", reference=REFERENCE, licence=LICENCE,
+    example="HS/s01/micro/negative/s1_ne_01/image17581039.jpg", subject=NUMBERED, clip=CLIP,
+    subject_name="s{:02d}".format, fps=100.0,
     schemes={"three": three("negative", "positive", "surprise")},
-    skip=frozenset({"vis", "nir", "nonmicro"}),
-    apex=False,
-    reader=_read,
-)
+    skip=frozenset({"vis", "nir", "nonmicro"}), apex=False, reader=_read,
+)  # fmt: skip
