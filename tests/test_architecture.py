@@ -26,7 +26,7 @@ MAY_USE_TORCH = (
     "models/stems.py",
 )
 # The package's face: names its lazy attributes, imports none of them when loaded.
-FACE = {"__init__.py", "__main__.py"}
+FACE = {"__init__.py", "__main__.py", "spotting.py"}
 
 
 def room_levels() -> dict[str, int]:

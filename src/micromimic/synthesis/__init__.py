@@ -1,1 +1,5 @@
 """Synthetic micro-expressions with known truth: action-unit fields, flow maps, clips."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,18 @@
+from .clips import (
+    plan_clip as plan_clip,
+    write_clip as write_clip,
+)
+from .databases import (
+    synth_databases as synth_databases,
+)
+from .maps import (
+    MapConfig as MapConfig,
+    generate_maps as generate_maps,
+)
+from .schedule import (
+    ClipConfig as ClipConfig,
+    clip_of_kind as clip_of_kind,
+)
+from .write import (
+    synth_clips as synth_clips,
+)

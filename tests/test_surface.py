@@ -1,0 +1,34 @@
+"""What is public: every name is there, says what it is, and costs nothing until it is used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+ROOMS = ("", ".datasets", ".evaluation", ".models", ".spotting", ".synthesis")
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_public_names_are_there_and_say_what_they_are(room: str) -> None:
+    module = import_module(f"micromimic{room}")
+    assert len(set(module.__all__)) == len(module.__all__) > 5
+    for name in module.__all__:
+        assert (getattr(module, name).__doc__ or "").strip(), name
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    heavy = {"numpy", "pandas", "sklearn", "cv2", "torch", "onnxruntime"}
+    rooms = "; ".join(f"import micromimic{room}" for room in ROOMS if room != ".spotting")
+    code = f"import sys; {rooms}; print(sorted({heavy!r} & set(sys.modules)))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_names_of_the_first_version_still_work_and_say_what_they_are_now() -> None:
+    import micromimic
+
+    with pytest.warns(DeprecationWarning, match="THREE"):
+        assert micromimic.EMOTIONS == micromimic.THREE.names  # noqa: SIM300
