@@ -41,8 +41,9 @@ def run_evaluate(
     check_writable(out)
     from micromimic.datasets.manifest import manifest_notes
     from micromimic.evaluation.run import model_of
-    from micromimic.models.registry import entry, make_model
+    from micromimic.models.registry import Chosen
     from micromimic.pipelines.experiment import (
+        chosen_models,
         evaluate_run,
         read_clips,
         warning_of,
@@ -51,25 +52,22 @@ def run_evaluate(
 
     # an unknown name, a plug-in that fails, a wrong manifest: told before hours of work
     applied = config.protocol == "apply"
-    known = [(text, None) if applied else make_model(text) for text in models]
-    if applied and config.init == "default":
-        for text in models:
-            entry(text)
+    known = [Chosen(text, None) for text in models] if applied else chosen_models(models)
     chosen = read_clips(manifest, labels)[1]
     for text in manifest_notes(manifest, labels):
         note(f"note: {text}")
-    for name, model in known:
+    for name, model, _ in known:
         if model is not None:
             _warn(warning_of(model_of(replace(config, model=name), model), chosen))
     done: list[Evaluation] = []
-    for name, model in known:
+    for name, model, code in known:
         folder = out if len(models) == 1 else out / name
         unit = "clips" if applied else "folds"
         try:
             with show_progress(f"{name}, {config.protocol}", unit=unit) as progress:
                 result = evaluate_run(
                     manifest,
-                    replace(config, model=name),
+                    replace(config, model=name, code=code),
                     folder,
                     labels=labels,
                     model=model,
@@ -148,7 +146,7 @@ def run_train(
     check_file(out, *written_beside(out))
     if run.log_dir is not None:
         check_writable(run.log_dir)
-    name, fresh = make_model(model)
+    name, fresh, _ = make_model(model)
     configured = configure(fresh, name, init=init, epochs=epochs, stop=stop)
     _warn(warning_of(configured, read_clips(manifest, labels)[1]))
     with show_progress(f"{name}, training", unit="steps") as progress:

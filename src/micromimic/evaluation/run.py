@@ -50,6 +50,7 @@ class RunConfig:
         device: of networks; None takes what is there.
         prepare: how clips are prepared.
         article: set the model to the article's way (`models.base.ClipClassifier.as_article`).
+        code: digest of the plug-in file that the model comes from.
         allow_overlap: go on where ``init`` was fitted to some of the clips or subjects.
 
     Raises:
@@ -68,6 +69,7 @@ class RunConfig:
     device: str | None = None
     prepare: PrepareConfig = field(default_factory=PrepareConfig)
     article: bool = False
+    code: str = ""
     allow_overlap: bool = False
 
     def __post_init__(self) -> None:
@@ -125,7 +127,7 @@ def model_of(config: RunConfig, model: Any = None) -> Any:
         ModelError: the name is unknown, or the model takes no initial weights.
     """
     if model is None:
-        _, model = make_model(config.model)
+        model = make_model(config.model).model
     options = {"init": config.init, "epochs": config.epochs, "stop": config.stop}
     made = configure(model, config.model, **options)  # type: ignore[arg-type]
     return made.as_article() if config.article and hasattr(made, "as_article") else made

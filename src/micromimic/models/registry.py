@@ -9,12 +9,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -177,8 +178,22 @@ def create(name: str) -> MapClassifier:
     return found
 
 
-def make_model(text: str) -> tuple[str, Any]:
-    """The name for tables, and the estimator, of what ``--model`` says.
+class Chosen(NamedTuple):
+    """A model as it was asked for.
+
+    Args:
+        name: for tables and folders.
+        model: an estimator of one's own.
+        code: digest of the plug-in file that it comes from; empty where there is none.
+    """
+
+    name: str
+    model: Any
+    code: str = ""
+
+
+def make_model(text: str) -> Chosen:
+    """What ``--model`` asks for.
 
     Args:
         text: a registered name, an entry point's, or ``FILE.py:FUNCTION``, a function without
@@ -190,7 +205,7 @@ def make_model(text: str) -> tuple[str, Any]:
     """
     file, colon, function = text.rpartition(":")
     if not (colon and file.endswith(".py")):
-        return text, check_model(text, _made(text, entry(text).make))
+        return Chosen(text, check_model(text, _made(text, entry(text).make)))
     module = _module_of(Path(file))
     factory = getattr(module, function, None)
     if not callable(factory):
@@ -201,7 +216,9 @@ def make_model(text: str) -> tuple[str, Any]:
             f"expected a function {function!r} in {file}, found "
             f"{', '.join(known) or 'none'}; pass {file}:NAME"
         )
-    return function.replace("_", "-"), check_model(text, _made(text, factory))
+    name = Path(file).stem if function == "make_model" else f"{Path(file).stem}-{function}"
+    code = blake2b(Path(file).read_bytes(), digest_size=16).hexdigest()
+    return Chosen(name, check_model(text, _made(text, factory)), code)
 
 
 def check_model(name: str, model: Any) -> Any:

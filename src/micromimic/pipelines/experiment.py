@@ -37,7 +37,14 @@ from micromimic.labels import LabelSet
 from micromimic.models.base import EarlyStopping, Init
 from micromimic.models.fitted_to import UNKNOWN, FittedTo, content_digest
 from micromimic.models.onnx import load_model
-from micromimic.models.registry import check_model, create, entry, make_model, require_extra
+from micromimic.models.registry import (
+    Chosen,
+    check_model,
+    create,
+    entry,
+    make_model,
+    require_extra,
+)
 from micromimic.models.samples import Encoder, Report, Samples, View
 from micromimic.models.views import AsItIs, encoder_of
 from micromimic.preparation.cache import load_samples, prepare_all
@@ -144,7 +151,7 @@ def evaluate(
         ModelError: a model is unknown, none, or fails; a file is unusable.
         MissingExtraError: without an extra that a model or a figure needs.
     """
-    chosen = _chosen(models)
+    chosen = chosen_models(models)
     clips, known = read_clips(data, labels)
     config = RunConfig(
         protocol="cv" if cv is not None else protocol,
@@ -161,12 +168,12 @@ def evaluate(
     place = _cache(data, cache)
     results = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, model in chosen.items():
+        for name, model, code in chosen:
             place_of_run = Path(folder if out is None else out)
             results.append(
                 evaluate_run(
                     clips,
-                    replace(config, model=name),
+                    replace(config, model=name, code=code),
                     place_of_run if len(chosen) == 1 else place_of_run / name,
                     labels=known,
                     model=model,
@@ -441,20 +448,31 @@ def _in_order(found: NDArray[np.float64], model: Any, labels: LabelSet) -> NDArr
     return whole / np.maximum(whole.sum(1, keepdims=True), 1e-12)
 
 
-def _chosen(models: Models) -> dict[str, Any]:
-    """Estimators by name, checked before any work."""
+def chosen_models(models: Models) -> tuple[Chosen, ...]:
+    """Estimators with their names, checked before any work.
+
+    Raises:
+        InputError: if there are none, or two have one name.
+        ModelError: as `models.registry.make_model`.
+    """
     if isinstance(models, str):
-        return dict([make_model(models)])
-    if isinstance(models, Mapping):
-        if not models:
-            raise InputError("expected models to evaluate, got none; name one")
-        return {
-            name: make_model(name)[1] if model is None else check_model(name, model)
+        found = [make_model(models)]
+    elif isinstance(models, Mapping):
+        found = [
+            make_model(name) if model is None else Chosen(name, check_model(name, model))
             for name, model in models.items()
-        }
-    if isinstance(models, Sequence):
-        return dict(make_model(name) for name in models)
-    return {type(models).__name__: check_model(type(models).__name__, models)}
+        ]
+    elif isinstance(models, Sequence):
+        found = [make_model(name) for name in models]
+    else:
+        name = type(models).__name__
+        found = [Chosen(name, check_model(name, models))]
+    names = [one.name for one in found]
+    if not names or len(set(names)) < len(names):
+        raise InputError(
+            f"expected models of different names, got {', '.join(names) or 'none'}; name each once"
+        )
+    return tuple(found)
 
 
 def _turned(report: Report | None) -> Callable[[int, int | None, str], None] | None:

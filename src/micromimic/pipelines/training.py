@@ -98,7 +98,7 @@ def train(
     require_extra()
     manifest, out, run = Path(manifest), Path(out), run or FitRun()
     beside, checkpoint = written_beside(out)
-    name, fresh = make_model(model)
+    name, fresh, _ = make_model(model)
     if not isinstance(fresh, ClipClassifier):
         raise ModelError(
             f"expected a model that can be written as ONNX, got {name}, a "
