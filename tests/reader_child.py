@@ -66,6 +66,7 @@ def read_units(path: Path) -> str:
 def read_table(path: Path) -> str:
     """Whatever reads a table of this name."""
     from micromimic.datasets.corrections import read_corrections
+    from micromimic.datasets.events import read_events
     from micromimic.datasets.manifest import read_manifest
     from micromimic.datasets.read import read_database
     from micromimic.evaluation.audit import read_epochs
@@ -75,6 +76,7 @@ def read_table(path: Path) -> str:
         "manifest": lambda: read_manifest(path, check_files=False),
         "predictions": lambda: Predictions.read(path),
         "corrections": lambda: read_corrections(path),
+        "events": lambda: read_events(path),
         "epochs": lambda: read_epochs(path),
         "casme2": lambda: read_database("casme2", path.parent / "casme2", path),
         "samm": lambda: read_database("samm", path.parent / "samm", path),

@@ -73,7 +73,7 @@ def test_kinds_as_databases_write_them(tmp_path: Path) -> None:
         ({"video": "v9"}, "a video of the manifest, got mine/s1/v9 in line 2"),
         ({"onset": "x"}, "onset to be a frame number, got 'x' in line 2"),
         ({"onset": -3}, "onset to be a frame number, got '-3' in line 2"),
-        ({"subject": ""}, "a subject in line 2 of .*, got nothing"),
+        ({"subject": ""}, "a subject of one line in line 2 of .*, got nothing"),
     ],
 )
 def test_events_that_cannot_be(manifest: Path, change: dict[str, object], text: str) -> None:

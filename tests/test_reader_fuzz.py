@@ -322,6 +322,9 @@ def table_originals(folder: Path) -> dict[str, bytes]:
         b"smic,s01,b,1,0,surprise,surprise,0.1,0.1,0.8\n",
         "corrections": b"dataset,subject,clip,field,value,reason\n"
         b"casme2,04,EP12_01f,apex,91,the table has none\n",
+        "events": b"dataset,subject,video,onset,apex,offset,kind,label\n"
+        b"samm-long,006,006_1,46,59,86,micro,negative\n"
+        b"samm-long,006,006_1,100,,400,macro,\n",
         "epochs": b"dataset,subject,clip,fold,seed,epoch,y_true,y_pred\n"
         b"casme2,01,a,0,0,1,positive,negative\n"
         b"casme2,01,a,0,0,2,positive,positive\n",

@@ -188,8 +188,9 @@ def _event(row: dict[str, str], where: str) -> Event:
         return value
 
     for name in ("dataset", "subject", "video"):
-        if not row[name]:
-            raise InputError(f"expected a {name} in {where}, got nothing; fill it in")
+        if len(row[name].splitlines()) != 1:
+            got = repr(row[name]) if row[name] else "nothing"
+            raise InputError(f"expected a {name} of one line in {where}, got {got}; correct it")
     kind = _KINDS.get(row["kind"].casefold())
     if kind is None:
         raise InputError(

@@ -216,8 +216,9 @@ def _clip(
 ) -> Clip:
     where = f"line {line} of {path}"
     for name in ("dataset", "subject", "clip", "path"):
-        if not row[name]:
-            raise InputError(f"expected a {name} in {where}, got nothing; fill it in")
+        if len(row[name].splitlines()) != 1:
+            got = repr(row[name]) if row[name] else "nothing"
+            raise InputError(f"expected a {name} of one line in {where}, got {got}; correct it")
     parts = label.split("+") if labels and labels.several else [label]
     if labels and not set(parts) <= set(labels):
         raise InputError(

@@ -167,7 +167,8 @@ def _table(
             continue
         named = re.fullmatch(spec.entry, clip, re.I) if spec.entry else database.is_clip(clip)
         if subject_number(subject) is None or not named:
-            odd.append(f"row {first + number + 1} ({subject} {clip})")
+            shown = " ".join(f"{subject[:40]} {clip[:40]}".splitlines())
+            odd.append(f"row {first + number + 1} ({shown})")
         else:
             rows.append({**values, "row": str(number)})
     if not rows:

@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from micromimic.datasets.base import NUMBERED, Database, Row, Table, TableSpec, columns, loose
-from micromimic.datasets.databases.samm import SCHEMES
-from micromimic.datasets.databases.samm import TABLE as CLIPS
+from micromimic.datasets.databases.samm import SCHEMES, TABLE as CLIPS
 
 
 def _rows(table: Table, clips: Table | None) -> Iterable[Row]:
