@@ -9,13 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import micromimic
 from micromimic.datasets.manifest import Clip, read_manifest, write_manifest
 from micromimic.datasets.table import cell_text, parse_table, text_cell
-from micromimic.evaluation.predictions import Prediction, Predictions, as_predictions
+from micromimic.evaluation.predictions import Prediction, Predictions
 from micromimic.labels import THREE
 from micromimic.reports.tables import events_csv
 
@@ -68,7 +67,7 @@ def test_a_manifest_comes_back(tmp_path: Path) -> None:
 def test_predictions_come_back(tmp_path: Path) -> None:
     row = Prediction("=db", "-1", "@c", 3, 1, "negative", "surprise", (0.25, 0.25, 0.5))
     path = tmp_path / "predictions.csv"
-    as_predictions([row, replace(row, clip="+d")]).write(path)
+    Predictions.of_rows([row, replace(row, clip="+d")]).write(path)
     assert not [cell for cell in cells(path) if FORMULA.match(cell)]
     assert Predictions.read(path).rows() == [row, replace(row, clip="+d")]
 

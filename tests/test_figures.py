@@ -23,7 +23,6 @@ from micromimic.reports import clip_figures, figures
 from micromimic.reports.clip_figures import ClipSteps, steps_of_clip
 from micromimic.reports.figures import (
     cells_figure,
-    confusion_figure,
     coverage_figure,
     curve_figure,
     figures_of_clip,
@@ -33,9 +32,12 @@ from micromimic.reports.figures import (
 from micromimic.reports.plotting import FACE_NOTE, RED
 from micromimic.synthesis.clips import ClipConfig, plan_clip, render
 
+from .rows import takes_rows
+
 matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is in the train extra")
 
 FPS = 100.0
+confusion_figure = takes_rows(figures.confusion_figure)
 
 
 class Clip:

@@ -10,17 +10,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from micromimic.errors import InputError, OutputError
+from micromimic.evaluation import controls, scores
 from micromimic.evaluation.controls import (
     COSINE,
     MAJORITY,
     PRIOR,
     all_controls,
     cosine_to_means,
-    expected_scores,
     majority_per_database,
     random_by_prior,
 )
@@ -36,13 +35,18 @@ from micromimic.evaluation.predictions import (
     KEY,
     Prediction,
     Predictions,
-    as_predictions,
 )
-from micromimic.evaluation.scores import metrics_of, scopes_of, table_scores
 from micromimic.evaluation.splits import hde, loso
 from micromimic.labels import EMOTIONS, LabelSet
 from micromimic.models.samples import Samples
 from micromimic.models.templates import TemplateClassifier
+
+from .rows import table, takes_rows
+
+metrics_of = takes_rows(scores.metrics_of)
+scopes_of = takes_rows(scores.scopes_of)
+table_scores = takes_rows(scores.table_scores)
+expected_scores = takes_rows(controls.expected_scores)
 
 ROW = Prediction("samm", "006", "006_1_2", 3, 1, "negative", "surprise", (0.25, 0.25, 0.5))
 
@@ -67,7 +71,7 @@ def make_rows(seed: int = 0, n: int = 90) -> list[Prediction]:
 
 
 def write_predictions(path: Path, rows: list[Prediction]) -> None:
-    as_predictions(rows).write(path)
+    Predictions.of_rows(rows).write(path)
 
 
 def read_predictions(path: Path) -> list[Prediction]:
@@ -75,7 +79,7 @@ def read_predictions(path: Path) -> list[Prediction]:
 
 
 def by_clip(rows: list[Prediction] | Predictions) -> dict[tuple[str, str, str], Prediction]:
-    return {row.key: row for row in as_predictions(rows).one_run().rows()}
+    return {row.key: row for row in table(rows).one_run().rows()}
 
 
 def test_a_file_has_the_agreed_columns_and_keeps_names_as_text(tmp_path: Path) -> None:
@@ -208,7 +212,7 @@ def test_a_failed_write_leaves_what_was_there(
 )
 def test_rows_are_checked_when_they_become_a_table(change: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        as_predictions([ROW, replace(ROW, **change)])
+        Predictions.of_rows([ROW, replace(ROW, **change)])
 
 
 def test_rows_of_a_fold_are_unqualified_and_take_the_likeliest_class() -> None:
@@ -229,7 +233,7 @@ def test_one_run_has_each_clip_once() -> None:
     with pytest.raises(InputError, match="seed 3 and seed 1; take one run at a time"):
         by_clip([replace(ROW, seed=3), ROW])
     with pytest.raises(InputError, match="expected predictions, got none"):
-        by_clip([])
+        Predictions.of_rows([]).one_run()
 
 
 # ------------------------------------------------------------------------------------ scores
@@ -407,12 +411,12 @@ def test_scores_of_many_tables_equal_the_plain_ones() -> None:
     whole = np.ones((3, 3), np.int64)
     f1, recall = scores_of_tables(tables)
     left_out, _ = scores_of_tables(tables, whole)
-    for k, table in enumerate(tables):
-        pairs = [(i, j) for i in range(3) for j in range(3) for _ in range(table[i, j])]
+    for k, counts in enumerate(tables):
+        pairs = [(i, j) for i in range(3) for j in range(3) for _ in range(counts[i, j])]
         truth, guess = ([EMOTIONS[pair[side]] for pair in pairs] for side in range(2))
         assert f1[k] == pytest.approx(uf1(truth, guess, EMOTIONS))
         assert recall[k] == pytest.approx(uar(truth, guess, EMOTIONS))
-        present = int((table.sum(1) > 0).sum())
+        present = int((counts.sum(1) > 0).sum())
         assert left_out[k] == pytest.approx(f1[k] * 3 / present)
 
 
@@ -487,7 +491,7 @@ def test_scores_of_several_models_and_seeds() -> None:
 
 
 def test_halves_stand_where_choices_were_made_and_nowhere_else() -> None:
-    rows = as_predictions(make_rows())
+    rows = Predictions.of_rows(make_rows())
     found = table_scores(rows, draws=20)
     assert list(found)[-2:] == ["development half", "other half"]
     assert found["development half"]["n"] + found["other half"]["n"] == len(rows)

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from micromimic.errors import InputError
+from micromimic.evaluation import article, scores
 from micromimic.evaluation.article import (
     PRIOR_KNOWS,
     RECALLS,
     TABLE_1,
     TABLE_2,
     TABLE_3,
-    counts_of,
-    is_full_composite,
 )
 from micromimic.evaluation.controls import COSINE, MAJORITY, PRIOR
 from micromimic.evaluation.metrics import uar, uf1
 from micromimic.evaluation.predictions import Prediction, Predictions
-from micromimic.evaluation.scores import table_scores
 from micromimic.labels import EMOTIONS
+from micromimic.reports import recognition_tables
 from micromimic.reports.limits import CANNOT_TELL
-from micromimic.reports.recognition_tables import LEAKY, RunSummary, tables_md
+from micromimic.reports.recognition_tables import LEAKY, tables_md
+
+from .rows import takes_rows
 
 DRAWS = 60
+RunSummary = takes_rows(recognition_tables.RunSummary)
+counts_of = takes_rows(article.counts_of)
+is_full_composite = takes_rows(article.is_full_composite)
+table_scores = takes_rows(scores.table_scores)
 
 
 def composite(seed: int = 0, right: float = 0.7, people: float = 1.0) -> list[Prediction]:
@@ -223,10 +227,7 @@ def test_seeds_are_averaged() -> None:
         RunSummary("flow-cnn", composite(seed, 0.5 + seed / 10), seed=seed) for seed in (1, 2, 3)
     ]
     found = table(tables_md(runs, draws=DRAWS), "Table 2")
-    values = [
-        uf1([r.y_true for r in run.predictions], [r.y_pred for r in run.predictions])
-        for run in runs
-    ]
+    values = [uf1(run.predictions["y_true"], run.predictions["y_pred"]) for run in runs]
     mean = found["flow-cnn, mean ± sd of seeds 1, 2, 3"]
     assert mean[0] == f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
     assert [name for name in found if name.startswith("flow-cnn")] == [
@@ -350,7 +351,7 @@ def test_nothing_to_tabulate_is_told() -> None:
 
 
 def test_the_text_has_no_empty_cell_and_no_nan() -> None:
-    runs: Sequence[RunSummary] = [RunSummary("vgg11", composite(), controls=controls(0))]
+    runs = [RunSummary("vgg11", composite(), controls=controls(0))]
     text = tables_md(runs, draws=DRAWS)
     assert "nan" not in text
     assert "||" not in text.replace(" ", "")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from micromimic.evaluation import reliability
 from micromimic.evaluation.metrics import (
     calibration_error,
     expected_calibration_error,
@@ -23,14 +24,16 @@ from micromimic.evaluation.reliability import (
     gain_at,
     lead_of,
     margin_for,
-    reliability_of,
     risk_area,
 )
 from micromimic.labels import EMOTIONS
 from micromimic.models.samples import softmax
 from micromimic.synthesis.maps import generate_maps
 
+from .rows import takes_rows
+
 NAMES = np.asarray(EMOTIONS)
+reliability_of = takes_rows(reliability.reliability_of)
 
 
 def drawn(n: int = 400, seed: int = 0, slope: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -257,7 +260,10 @@ def test_one_subject_has_no_intervals():
 
 @pytest.mark.needs("train")
 def test_the_figures_are_written_and_repeat(tmp_path: Path):
-    from micromimic.reports.figures import coverage_figure, reliability_figure
+    from micromimic.reports import reliability_figures
+
+    reliability_figure = takes_rows(reliability_figures.reliability_figure)
+    coverage_figure = takes_rows(reliability_figures.coverage_figure)
 
     rows = rows_of(200)
     first = reliability_figure(rows, tmp_path / "a", title="flow-capsnet")

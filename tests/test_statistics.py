@@ -9,10 +9,15 @@ import numpy as np
 import pytest
 
 from micromimic.errors import InputError
+from micromimic.evaluation import statistics
 from micromimic.evaluation.metrics import Labels, Score, confusion, uar, uf1
 from micromimic.evaluation.predictions import Prediction, Predictions
-from micromimic.evaluation.statistics import Comparison, compare_runs, p_text
+from micromimic.evaluation.statistics import Comparison, p_text
 from micromimic.labels import EMOTIONS
+
+from .rows import takes_rows
+
+compare_runs = takes_rows(statistics.compare_runs)
 
 
 def make_run(seed: int, right: float, people: int = 6, clips: int = 8) -> list[Prediction]:

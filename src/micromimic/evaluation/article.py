@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from micromimic.evaluation.predictions import Predictions, Rows, as_predictions
+from micromimic.evaluation.predictions import Predictions
 from micromimic.labels import THREE
 
 COMPOSITE: Final = "composite"
@@ -110,21 +110,19 @@ STEM_OF: Final = {
 """Our models' names, and the article's in table 3."""
 
 
-def counts_of(rows: Rows) -> dict[str, Counts]:
+def counts_of(rows: Predictions) -> dict[str, Counts]:
     """Subjects and clips of each database and of all together, as table 1 has them."""
     found = {}
-    clips = as_predictions(rows)
-    for scope in [*sorted(set(clips["dataset"])), COMPOSITE]:
-        part = clips if scope == COMPOSITE else clips[clips["dataset"] == scope]
-        by_class = tuple(int((part["y_true"] == name).sum()) for name in clips.labels)
+    for scope in [*sorted(set(rows["dataset"])), COMPOSITE]:
+        part = rows if scope == COMPOSITE else rows[rows["dataset"] == scope]
+        by_class = tuple(int((part["y_true"] == name).sum()) for name in rows.labels)
         found[scope] = Counts(len(set(part.who)), by_class)
     return found
 
 
-def is_full_composite(rows: Rows) -> bool:
+def is_full_composite(rows: Predictions) -> bool:
     """Whether these are the 442 clips of 68 subjects, by number in each database and class."""
-    clips = as_predictions(rows)
-    return clips.labels == THREE and counts_of(clips) == dict(TABLE_1)
+    return rows.labels == THREE and counts_of(rows) == dict(TABLE_1)
 
 
 def of_composite(rows: Predictions) -> bool:

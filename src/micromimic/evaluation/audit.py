@@ -602,22 +602,21 @@ def _check(runs: Sequence[EpochRun]) -> None:
     for run in runs[1:]:
         name = f"seed {run.seed}" + (f", shuffle {run.shuffle}" if run.shuffle else "")
         if run.clips != first.clips:
-            gone = sorted(set(first.clips) ^ set(run.clips))[0]
-            raise InputError(
-                f"expected the same clips in every run, got {'/'.join(gone)} in only one of seed "
-                f"{first.seed} and {name}; audit complete runs"
+            gone = "/".join(sorted(set(first.clips) ^ set(run.clips))[0])
+            wrong = f"the same clips in every run, got {gone} in only one of seed {first.seed}"
+        elif not np.array_equal(run.truth, first.truth):
+            other = "/".join(first.clips[int((run.truth != first.truth).argmax())])
+            wrong = (
+                f"one true class a clip, shuffled or not, got two for {other} in seed {first.seed}"
             )
-        if not np.array_equal(run.truth, first.truth):
-            other = first.clips[int((run.truth != first.truth).argmax())]
-            raise InputError(
-                f"expected one true class a clip, got two for {'/'.join(other)} ({name}); tested "
-                "truth is never shuffled, correct one"
+        elif run.epochs != first.epochs:
+            wrong = (
+                f"the same epochs in every run, got {len(run.epochs)} and {len(first.epochs)} in"
             )
-        if run.epochs != first.epochs:
-            raise InputError(
-                f"expected the same epochs in every run, got {len(first.epochs)} and "
-                f"{len(run.epochs)} ({name}); audit complete runs"
-            )
+            wrong += f" seed {first.seed}"
+        else:
+            continue
+        raise InputError(f"expected {wrong} and {name}; audit complete runs of one data set")
 
 
 def _notes(runs: Sequence[EpochRun]) -> Iterator[str]:

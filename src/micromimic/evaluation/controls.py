@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from micromimic.evaluation.metrics import quantiles, scores_of_tables, subject_tables
-from micromimic.evaluation.predictions import Predictions, Rows, as_predictions
+from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.scores import half_rows, scopes_of
 from micromimic.evaluation.splits import Split
 from micromimic.models.samples import Samples
@@ -116,7 +116,7 @@ def all_controls(
 
 
 def expected_scores(
-    rows: Rows, *, draws: int = 1000, seed: int = 0, real: bool = False
+    rows: Predictions, *, draws: int = 1000, seed: int = 0, real: bool = False
 ) -> dict[str, dict[str, tuple[float, float, float]]]:
     """UF1 and UAR when each class is drawn anew from the row's own probabilities.
 
@@ -129,7 +129,7 @@ def expected_scores(
     Returns:
         For ``composite`` and each database, ``uf1`` and ``uar``: mean and 2.5 and 97.5 % quantiles.
     """
-    clips = as_predictions(rows).one_run()
+    clips = rows.one_run()
     names = clips.labels
     truth, reach = names.encode(clips["y_true"]), clips.probabilities.cumsum(1)
     rng = np.random.default_rng(seed)

@@ -7,7 +7,7 @@ position.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -127,6 +127,22 @@ class Predictions(pd.DataFrame):
         )
 
     @classmethod
+    def of_rows(cls, rows: Iterable[Prediction], labels: LabelSet = THREE) -> Predictions:
+        """Predictions from objects; see `rows`.
+
+        Raises:
+            InputError: as `of`.
+        """
+        listed = list(rows)
+        if any(len(row.probabilities) != len(labels) for row in listed):
+            raise InputError(
+                f"expected probabilities of {labels}, got another number; give one a class"
+            )
+        columns = {name: [getattr(row, name) for row in listed] for name in REQUIRED}
+        p = np.array([row.probabilities for row in listed], np.float64).reshape(-1, len(labels))
+        return cls({**columns, **{f"p_{n}": p[:, k] for k, n in enumerate(labels)}}).checked()
+
+    @classmethod
     def read(cls, path: str | Path) -> Predictions:
         """Read ``predictions.csv``; further columns are kept, several seeds may share a file.
 
@@ -178,38 +194,21 @@ class Predictions(pd.DataFrame):
         Raises:
             InputError: which row is none; see `of`.
         """
-        labels = self.labels
-
-        def place(at: object) -> str:
-            return (
-                f"in row {at}; correct it"
-                if path is None
-                else f"in line {at} of {path}; correct it"
-            )
-
-        for what in KEY:
-            for at, name in self[what].items():
-                if not name or name != name.strip() or len(name.splitlines()) > 1:
-                    raise InputError(
-                        f"{what} must be one line of text without blanks around it, got {name!r} "
-                        f"{place(at)}"
-                    )
-        for what in ("fold", "seed"):
-            for at, value in self[what].items():
-                if value < 0:
-                    raise InputError(f"{what} must be 0 or more, got {value} {place(at)}")
-        for what in ("y_true", "y_pred"):
-            for at, label in self[what].items():
-                if label not in labels:
-                    raise InputError(f"{what} must be among {labels}, got {label!r} {place(at)}")
-        p = self.probabilities
-        wrong = ~((p >= 0) & (p <= 1)).all(1) | ~(np.abs(p.sum(1) - 1) <= _TOLERANCE)
-        if wrong.any():
-            row = int(wrong.argmax())
-            raise InputError(
-                f"probabilities must be {len(labels)} from 0 to 1 that sum to 1, got "
-                f"{tuple(p[row].tolist())} {place(self.index[row])}"
-            )
+        labels, p = self.labels, self.probabilities
+        whole = ((p >= 0) & (p <= 1)).all(1) & (np.abs(p.sum(1) - 1) <= _TOLERANCE)
+        checks: list[tuple[str, Iterable[Any], Callable[[Any], bool], str]] = [
+            *((n, self[n], _is_name, "one line of text without blanks around it") for n in KEY),
+            *((n, self[n], lambda value: value >= 0, "0 or more") for n in ("fold", "seed")),
+            *((n, self[n], labels.__contains__, f"among {labels}") for n in ("y_true", "y_pred")),
+            ("probabilities", zip(whole, p.tolist(), strict=True), lambda pair: bool(pair[0]),
+             f"{len(labels)} from 0 to 1 that sum to 1"),
+        ]  # fmt: skip
+        for what, values, fits, wanted in checks:
+            for at, value in zip(self.index, values, strict=True):
+                if not fits(value):
+                    place = f"row {at}" if path is None else f"line {at} of {path}"
+                    got = tuple(value[1]) if what == "probabilities" else value
+                    raise InputError(f"{what} must be {wanted}, got {got!r} in {place}; correct it")
         return self
 
     @property
@@ -398,26 +397,8 @@ class Prediction:
         return self.dataset, self.subject, self.clip
 
 
-Rows = Predictions | Iterable[Prediction]
-
-
-def as_predictions(rows: Rows, labels: LabelSet = THREE) -> Predictions:
-    """A table of rows, checked; a table as it is.
-
-    Raises:
-        InputError: as `Predictions.of`.
-    """
-    if isinstance(rows, Predictions):
-        return rows
-    listed = list(rows)
-    if any(len(row.probabilities) != len(labels) for row in listed):
-        raise InputError(
-            f"expected probabilities of {labels}, got another number; give one a class"
-        )
-    columns = {name: [getattr(row, name) for row in listed] for name in REQUIRED}
-    chances = np.array([row.probabilities for row in listed], np.float64).reshape(-1, len(labels))
-    p = {f"p_{name}": chances[:, k] for k, name in enumerate(labels)}
-    return Predictions({**columns, **p}).checked()
+def _is_name(value: str) -> bool:
+    return bool(value) and value == value.strip() and len(value.splitlines()) == 1
 
 
 def whole_cells(text: pd.DataFrame, name: str, path: object) -> list[int]:

@@ -31,7 +31,7 @@ from micromimic.evaluation.metrics import (
     subject_interval,
     subject_tables,
 )
-from micromimic.evaluation.predictions import Rows, as_predictions
+from micromimic.evaluation.predictions import Predictions
 
 SHARES: Final = tuple(round(1 - 0.05 * k, 2) for k in range(17))
 """Coverages of a curve: all clips down to a fifth of them; of fewer a score says little."""
@@ -79,7 +79,7 @@ class Gain:
     ci95: Interval | None
 
 
-def reliability_of(rows: Rows, *, draws: int = 1000, seed: int = 0) -> dict[str, Any]:
+def reliability_of(rows: Predictions, *, draws: int = 1000, seed: int = 0) -> dict[str, Any]:
     """The key ``reliability`` of ``metrics.json``.
 
     Args:
@@ -95,7 +95,7 @@ def reliability_of(rows: Rows, *, draws: int = 1000, seed: int = 0) -> dict[str,
     Raises:
         InputError: if there are no rows, or a clip comes twice.
     """
-    run = as_predictions(rows).one_run()
+    run = rows.one_run()
     truth, p, names = run.truth, run.probabilities, run.labels.names
     bins = reliability_bins(truth, p, labels=names)
     mass = reliability_bins(truth, p, by="mass", labels=names)

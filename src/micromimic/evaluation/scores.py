@@ -19,7 +19,7 @@ from micromimic.evaluation.metrics import (
     uar,
     uf1,
 )
-from micromimic.evaluation.predictions import Predictions, Rows, as_predictions
+from micromimic.evaluation.predictions import Predictions
 
 
 def databases_of(scopes: Collection[str]) -> list[str]:
@@ -32,13 +32,13 @@ def databases_of(scopes: Collection[str]) -> list[str]:
     return [*known, *sorted(set(scopes) - set(known) - {COMPOSITE, DEVELOPMENT, OTHER})]
 
 
-def scopes_of(rows: Rows) -> dict[str, Predictions]:
+def scopes_of(rows: Predictions) -> dict[str, Predictions]:
     """The rows of all clips together (``composite``) and of each database, sorted by clip.
 
     Raises:
         InputError: if there are no rows, a clip comes twice, or a database is named ``composite``.
     """
-    everything = as_predictions(rows).one_run()
+    everything = rows.one_run()
     names = set(everything["dataset"])
     if COMPOSITE in names:
         raise InputError(
@@ -49,7 +49,7 @@ def scopes_of(rows: Rows) -> dict[str, Predictions]:
     return {COMPOSITE: everything, **parts}
 
 
-def metrics_of(rows: Rows, *, draws: int = 2000, seed: int = 0) -> dict[str, Any]:
+def metrics_of(rows: Predictions, *, draws: int = 2000, seed: int = 0) -> dict[str, Any]:
     """The content of ``metrics.json``.
 
     Hits and errors are pooled over all folds before any ratio is taken (See et al., MEGC 2019). UF1
@@ -75,7 +75,7 @@ def metrics_of(rows: Rows, *, draws: int = 2000, seed: int = 0) -> dict[str, Any
 
 
 def table_scores(
-    rows: Rows, *, draws: int = 2000, seed: int = 0, real: bool = True
+    rows: Predictions, *, draws: int = 2000, seed: int = 0, real: bool = True
 ) -> dict[str, Any]:
     """`metrics_of` for a table: with the halves of the composite's subjects as further scopes.
 
@@ -83,7 +83,7 @@ def table_scores(
         rows, draws, seed: as of `metrics_of`.
         real: whether clips that carry the composite's names are its clips, not made-up ones.
     """
-    run = as_predictions(rows).one_run()
+    run = rows.one_run()
     found = metrics_of(run, draws=draws, seed=seed)
     for name, inside in half_rows(run).items() if real else ():
         found[name] = _scores(run.take(inside), draws=draws, seed=seed)

@@ -25,7 +25,7 @@ from micromimic.evaluation.metrics import (
     uar,
     uf1,
 )
-from micromimic.evaluation.predictions import ClipKey, Predictions, Rows, as_predictions
+from micromimic.evaluation.predictions import ClipKey, Predictions
 
 NOISE: Final = "a difference under .03 on 442 clips is noise"
 """Rule of thumb from the width of the intervals on the composite."""
@@ -90,7 +90,7 @@ class Comparison:
 
 
 def compare_runs(
-    a: Rows, b: Rows, score: Score = uf1, *, draws: int = 10_000, seed: int = 0
+    a: Predictions, b: Predictions, score: Score = uf1, *, draws: int = 10_000, seed: int = 0
 ) -> Comparison:
     """Compare two runs on the same clips.
 
@@ -202,9 +202,9 @@ def _labelled(
     return swapped, drawn
 
 
-def _joined(a: Rows, b: Rows) -> tuple[Predictions, Predictions]:
+def _joined(a: Predictions, b: Predictions) -> tuple[Predictions, Predictions]:
     """Both runs, sorted by clip: row by row the same clips."""
-    first, second = (as_predictions(run).one_run() for run in (a, b))
+    first, second = (run.one_run() for run in (a, b))
     keys = first.clip_keys, second.clip_keys
     for here, there, name in ((*keys, "second"), (*keys[::-1], "first")):
         gone: list[ClipKey] = sorted(set(here) - set(there))

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from micromimic.evaluation.article import RECALLS, is_full_composite
 from micromimic.evaluation.metrics import confusion, uar, uf1
-from micromimic.evaluation.predictions import Rows, as_predictions
+from micromimic.evaluation.predictions import Predictions
 from micromimic.face.landmarks import LandmarkBackend
 from micromimic.labels import LabelSet
 from micromimic.reports.clip_figures import (
@@ -46,7 +46,7 @@ __all__ = [
 
 
 def confusion_figure(
-    rows: Rows,
+    rows: Predictions,
     out: Path,
     *,
     title: str | None = None,
@@ -69,7 +69,7 @@ def confusion_figure(
         MissingExtraError: without matplotlib.
         OutputError: if they cannot be written.
     """
-    clips = as_predictions(rows).one_run()
+    clips = rows.one_run()
     truth, guess, labels = clips.truth, clips.guess, clips.labels
     table = confusion(truth, guess, labels)
     people = len(set(clips.who))

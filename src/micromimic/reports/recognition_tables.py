@@ -44,7 +44,7 @@ from micromimic.evaluation.markdown import (
     with_range,
 )
 from micromimic.evaluation.metrics import uar, uf1
-from micromimic.evaluation.predictions import KEY, Predictions, Rows, as_predictions
+from micromimic.evaluation.predictions import KEY, Predictions
 from micromimic.evaluation.scores import databases_of, table_scores
 from micromimic.evaluation.statistics import NOISE, compare_runs, p_text
 from micromimic.reports.limits import CANNOT_TELL
@@ -86,12 +86,12 @@ class RunSummary:
     """
 
     name: str
-    predictions: Rows
+    predictions: Predictions
     protocol: str = "loso"
     init: str = "default"
     seed: int = 0
-    controls: Mapping[str, Rows] = field(default_factory=dict)
-    leaky: Rows | None = None
+    controls: Mapping[str, Predictions] = field(default_factory=dict)
+    leaky: Predictions | None = None
     notes: Sequence[str] = ()
     synthetic: bool = False
 
@@ -142,7 +142,7 @@ class _Scored:
 
 
 def _scored(run: RunSummary, name: str, draws: int) -> _Scored:
-    rows = as_predictions(run.predictions)
+    rows = run.predictions
     return _Scored(run, name, rows, table_scores(rows, draws=draws, real=not run.synthetic))
 
 
@@ -246,7 +246,7 @@ def _control_rows(
     seen: dict[tuple[str, frozenset[Any]], list[RunSummary]] = {}
     for run in runs:
         for name, given in run.controls.items():
-            rows = as_predictions(given).one_run()
+            rows = given.one_run()
             # what is shown of the random control comes from its chances, whatever it drew
             shown = map(tuple, rows.probabilities.tolist()) if name == PRIOR else rows.guess
             answers = frozenset(zip(rows.clip_keys, shown, strict=True))
@@ -331,12 +331,9 @@ def _recalls(scored: Sequence[_Scored], comparable: bool) -> str:
 
 
 def _differences(scored: Sequence[_Scored]) -> str:
-    pairs = [
-        (scored[0].name, scored[0].rows, item.name, as_predictions(item.rows))
-        for item in scored[1:]
-    ]
+    pairs = [(scored[0].name, scored[0].rows, item.name, item.rows) for item in scored[1:]]
     pairs += [
-        (item.name, item.rows, f"control: {COSINE}", as_predictions(item.run.controls[COSINE]))
+        (item.name, item.rows, f"control: {COSINE}", item.run.controls[COSINE])
         for item in scored
         if COSINE in item.run.controls
     ]

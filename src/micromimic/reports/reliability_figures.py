@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from micromimic.evaluation.metrics import Bin, calibration_error, reliability_bins
-from micromimic.evaluation.predictions import Rows, as_predictions
+from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.reliability import COVERAGE, coverage_curve, gain_at
 from micromimic.reports.plotting import BLUE, GREY, INK, ORANGE, SKY, drawing, save, small_print
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def reliability_figure(rows: Rows, out: Path, *, title: str | None = None) -> tuple[Path, Path]:
+def reliability_figure(
+    rows: Predictions, out: Path, *, title: str | None = None
+) -> tuple[Path, Path]:
     """Reliability diagram: accuracy against confidence, and how many clips are how sure.
 
     Args:
@@ -33,7 +35,7 @@ def reliability_figure(rows: Rows, out: Path, *, title: str | None = None) -> tu
         MissingExtraError: without matplotlib.
         OutputError: if they cannot be written.
     """
-    run = as_predictions(rows).one_run()
+    run = rows.one_run()
     truth, p, labels = run.truth, run.probabilities, run.labels
     bins = reliability_bins(truth, p, labels=labels)
     mass = calibration_error(reliability_bins(truth, p, by="mass", labels=labels))
@@ -57,7 +59,7 @@ def reliability_figure(rows: Rows, out: Path, *, title: str | None = None) -> tu
         return save(figure, out)
 
 
-def coverage_figure(rows: Rows, out: Path, *, title: str | None = None) -> tuple[Path, Path]:
+def coverage_figure(rows: Predictions, out: Path, *, title: str | None = None) -> tuple[Path, Path]:
     """Coverage curve: UF1, UAR and accuracy of the surest clips against their share.
 
     Args:
@@ -71,7 +73,7 @@ def coverage_figure(rows: Rows, out: Path, *, title: str | None = None) -> tuple
         MissingExtraError: without matplotlib.
         OutputError: if they cannot be written.
     """
-    run = as_predictions(rows).one_run()
+    run = rows.one_run()
     truth, p, labels = run.truth, run.probabilities, run.labels
     points = coverage_curve(truth, p, labels=labels)
     gain = gain_at(truth, p, run.who, COVERAGE, labels=labels)
