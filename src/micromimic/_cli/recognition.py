@@ -207,13 +207,13 @@ def run_compare(first: Path, second: Path, seed: int) -> int:
 
 def run_prepare(manifest: Path, cache: Path | None, workers: Workers, config: PrepareConfig) -> int:
     """Prepare every clip of a manifest for every kind of model that it allows."""
-    from micromimic.datasets.manifest import read_manifest
+    from micromimic.datasets.manifest import manifest_clips
     from micromimic.pipelines.experiment import cache_of
     from micromimic.preparation.cache import prepare_all, prepared_summary
     from micromimic.preparation.clip import VIEWS
     from micromimic.workers import on_workers
 
-    clips = read_manifest(manifest)
+    clips = manifest_clips(manifest, labelled=True)
     place = cache or cache_of(manifest)
     check_writable(place)
     views = set.intersection(*(set(VIEWS[clip.kind]) for clip in clips))

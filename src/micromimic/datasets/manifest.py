@@ -75,8 +75,15 @@ def read_manifest(
     return clips
 
 
-def manifest_clips(path: str | Path, *, check_files: bool = True) -> tuple[Clip, ...]:
-    """Every row of a manifest, whatever its label: for lists of long videos.
+def manifest_clips(
+    path: str | Path, *, labelled: bool = False, check_files: bool = True
+) -> tuple[Clip, ...]:
+    """Every row of a manifest, by whichever scheme it may have a label or by none.
+
+    Args:
+        path: the table.
+        labelled: leave those out that have a label by no scheme.
+        check_files: look whether each clip's file or folder is there.
 
     Raises:
         InputError: as `read_manifest`, labels aside.
@@ -86,7 +93,10 @@ def manifest_clips(path: str | Path, *, check_files: bool = True) -> tuple[Clip,
     clips = tuple(
         _clip(row, row["label"], None, path, cast("int", line))
         for line, row in zip(frame.index, _records(frame), strict=True)
+        if not labelled or any(t for n, t in row.items() if re.fullmatch(r"label\d*", n, re.I))
     )
+    if labelled and not clips:
+        raise InputError(f"expected clips with a label in {path}, got none; list some")
     _check_names(clips, path)
     if check_files:
         _check_files(clips, path)
@@ -104,7 +114,7 @@ def labels_of_manifest(path: str | Path, labels: str | LabelSet = "three") -> La
 
 
 def manifest_notes(path: str | Path, labels: str | LabelSet = "three") -> tuple[str, ...]:
-    """What to know of a manifest, a line each: clips that the scheme leaves out, doubtful names.
+    """What to know of a manifest beside its warnings, a line each: clips that are left out.
 
     Raises:
         InputError: if it is no manifest.
@@ -114,7 +124,7 @@ def manifest_notes(path: str | Path, labels: str | LabelSet = "three") -> tuple[
     column = _column(frame, chosen, path)
     without = sum(not label for label in frame[column])
     text = f"{without} of {len(frame)} clips have no label in column {column}: left out"
-    return (*((text,) if without else ()), *_doubts(frame))
+    return (text,) if without else ()
 
 
 def write_manifest(path: str | Path, clips: Iterable[Clip]) -> None:
