@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
 import micromimic
-from micromimic.models.views import FlowVectors
+from micromimic.models import FlowVectors
 
 
 def make_model() -> Pipeline:

@@ -4,7 +4,7 @@ subject (or, for ``hde``, its database)."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -218,6 +218,9 @@ def run_protocol(
         ModelError: the model is none, or fails.
         WorkerLostError: a worker was killed; ended folds are kept.
     """
+    if model is None:
+        chosen = make_model(config.model)
+        model, config = chosen.model, replace(config, code=chosen.code)
     model = model_of(config, model)
     starts = [part.started_from() for _, part in parts_of(model)]
     doubts = {doubt_of(start, samples, config) for start in starts} - {""}

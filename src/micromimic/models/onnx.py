@@ -107,7 +107,7 @@ def open_model(content: bytes, file: Path) -> RecognitionModel:
         return FaceModel(session, about)
     from micromimic.features import DESCRIPTORS  # noqa: PLC0415 - only these models need it
 
-    if about.encoder not in DESCRIPTORS:
+    if about.encoder is None or about.encoder not in DESCRIPTORS:
         raise ModelError(
             f"expected an encoder among {', '.join(DESCRIPTORS)}, got {about.encoder!r} in {file}; "
             f"{_REMEDY}"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -261,16 +261,13 @@ def require_extra() -> None:
 
 def _entries() -> dict[str, ModelEntry]:
     """Ours and those of installed packages; a name that is ours stays ours."""
-    others = {
-        point.name: ModelEntry(
-            point.name,
-            f"of the package {point.dist.name if point.dist else point.module}",
-            "",
-            lambda point=point: point.load()(),
-        )
-        for point in entry_points(group=GROUP)
-    }
+    others = {point.name: _brought(point) for point in entry_points(group=GROUP)}
     return {**others, **_ENTRIES}
+
+
+def _brought(point: EntryPoint) -> ModelEntry:
+    about = f"of the package {point.dist.name if point.dist else point.module}"
+    return ModelEntry(point.name, about, "", lambda: point.load()())
 
 
 def _found(where: str) -> Any:

@@ -33,7 +33,7 @@ from micromimic.evaluation.run import (
 from micromimic.evaluation.scores import metrics_of
 from micromimic.evaluation.splits import check_learnable
 from micromimic.files import write_whole
-from micromimic.labels import LabelSet
+from micromimic.labels import THREE, LabelSet
 from micromimic.models.base import EarlyStopping, Init
 from micromimic.models.fitted_to import UNKNOWN, FittedTo, content_digest
 from micromimic.models.onnx import load_model
@@ -197,7 +197,7 @@ def evaluate_run(
     config: RunConfig,
     out: Path,
     *,
-    labels: str | LabelSet = "three",
+    labels: str | LabelSet | None = "three",
     model: Any = None,
     cv: Any = None,
     workers: Workers | None = None,
@@ -260,11 +260,12 @@ def evaluate_run(
 
 
 def read_clips(
-    data: str | Path | Sequence[Clip], labels: str | LabelSet = "three"
+    data: str | Path | Sequence[Clip], labels: str | LabelSet | None = "three"
 ) -> tuple[tuple[Clip, ...], LabelSet | None]:
     """The clips of a manifest, and its label set; of clips None, where no set is given."""
     if isinstance(data, str | Path):
-        return read_manifest(data, labels), labels_of_manifest(data, labels)
+        scheme = labels or "three"
+        return read_manifest(data, scheme), labels_of_manifest(data, scheme)
     return tuple(data), labels if isinstance(labels, LabelSet) else None
 
 
@@ -427,8 +428,8 @@ def _check_labels(model: Any, clips: Sequence[Clip], file: Path | None) -> None:
     Raises:
         InputError: if it does not.
     """
-    known = getattr(model, "labels", None)
-    strange = sorted({clip.label for clip in clips} - set(known)) if known else []
+    known = tuple(getattr(model, "labels", THREE))
+    strange = sorted({clip.label for clip in clips} - set(known))
     if strange:
         raise InputError(
             f"expected clips labelled {', '.join(known)}, which {file or 'the model'} knows, got "
@@ -445,7 +446,7 @@ def _in_order(found: NDArray[np.float64], model: Any, labels: LabelSet) -> NDArr
     for place, label in enumerate(labels):
         if label in known:
             whole[:, place] = found[:, known.index(label)]
-    return whole / np.maximum(whole.sum(1, keepdims=True), 1e-12)
+    return np.asarray(whole / np.maximum(whole.sum(1, keepdims=True), 1e-12))
 
 
 def chosen_models(models: Models) -> tuple[Chosen, ...]:
