@@ -392,7 +392,9 @@ def test_train_takes_the_manifest_and_apply_its_model(exported, cache_words, tmp
     words = ["train", manifest, "--model", "flow-svm", "--out", str(model), *cache_words]
     assert main(words) == 0
     words = ["evaluate", manifest, "--model", "flow-svm", "--protocol", "apply", *cache_words]
-    assert main([*words, "--init", str(model), "--out", str(tmp_path / "run")]) == 0
+    words += ["--init", str(model), "--out", str(tmp_path / "run")]
+    assert main(words) == 1  # these clips it was fitted to
+    assert main([*words, "--allow-overlap"]) == 0
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["composite"]["n"] == 9
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.canonical import scale_of
-from micromimic.labels import THREE
+from micromimic.errors import InputError
+from micromimic.labels import CELLS, REGIONS, THREE
 from micromimic.types import (
     Amplitude,
     AnalysisWarning,
     DetectionLimits,
     ExpressionKind,
     FaceTrack,
+    Interval,
     MediaTimes,
     MicroExpression,
     MotionCurve,
@@ -39,6 +43,7 @@ __all__ = [
     "Spotting",
     "UnitEvidence",
     "amplitude_columns",
+    "event_from_dict",
     "event_to_dict",
     "kind_counts",
     "kind_of",
@@ -260,6 +265,78 @@ class Analysis:
             "limits": _limits_to_dict(self.region_limits()),
         }
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Analysis:
+        """What ``to_dict`` gave: events, model, warnings, indicators.
+
+        Curve, track, limits and the file's own timeline are not in it: they are empty, or None.
+        """
+        empty = np.zeros(0)
+        return cls(
+            source=SourceInfo(**content["source"]),
+            found_ratio=content["face"]["found_ratio"],
+            others_seen=content["face"]["others_seen"],
+            warnings=tuple(AnalysisWarning(w["code"], w["message"]) for w in content["warnings"]),
+            model=ModelInfo.from_dict(content["model"]),
+            events=tuple(event_from_dict(entry) for entry in content["events"]),
+            indicators=dict(content["indicators"]),
+            curve=MotionCurve(empty, empty, np.zeros((0, len(CELLS)))),
+            track=FaceTrack(
+                empty,
+                np.zeros((0, 4)),
+                np.zeros((0, 68, 2)),
+                np.zeros(0, bool),
+                np.zeros((0, 2, 3)),
+                np.zeros(0, int),
+            ),
+            spotting=Spotting(
+                float("nan"),
+                (),
+                (),
+                dict(content["indicators"].get("gated_s", {}).get("value", {})),
+                float(content["indicators"].get("observed_s", {}).get("value", 0.0)),
+            ),
+        )
+
+    @classmethod
+    def read(cls, path: str | Path) -> Analysis:
+        """Open a result again.
+
+        Args:
+            path: ``events.json``, or the folder that holds it; the curve and the detection limits
+                come from ``curve.csv`` beside it, where it is there. The track and what was
+                rejected are in no file.
+
+        Raises:
+            InputError: there is no such file, or it is no ``events.json``.
+        """
+        file = Path(path)
+        file = file / "events.json" if file.is_dir() else file
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            schema = content["schema"]
+            if schema != EVENTS_SCHEMA:
+                raise InputError(
+                    f"expected {EVENTS_SCHEMA}, got {schema} in {file}; analyse the video again"
+                )
+            analysis = cls.from_dict(content)
+        except OSError as error:
+            raise InputError(
+                f"expected a result at {file}, got: {error.strerror}; pass an events.json"
+            ) from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                f"expected the result of an analysis in {file}, got another file "
+                f"({type(error).__name__}: {error}); pass an events.json"
+            ) from None
+        beside = file.with_name("curve.csv")
+        if not beside.is_file():
+            return analysis
+        curve, limits = _read_curve(beside)
+        return replace(analysis, curve=curve, limits=limits)
+
     def to_frame(self) -> pd.DataFrame:
         """One row an event; probabilities as a column ``p_...`` for each class of the model."""
         import pandas as pd  # noqa: PLC0415 - pandas takes 0.3 s; only tables need it
@@ -330,6 +407,45 @@ def event_to_dict(event: MicroExpression, media: MediaTimes | None = None) -> di
         "amplitude": _amplitude_to_dict(event.amplitude),
         "false_alarm_rate_per_hour": _rounded(event.false_alarms_per_hour),
     }
+
+
+def event_from_dict(entry: Mapping[str, Any]) -> MicroExpression:
+    """What ``event_to_dict`` gave; what a coder added has nothing of the machine's."""
+    amplitude = entry.get("amplitude")
+    return MicroExpression(
+        interval=Interval(entry["onset_s"], entry["apex_s"], entry["offset_s"]),
+        onset_frame=entry["onset_frame"],
+        apex_frame=entry["apex_frame"],
+        offset_frame=entry["offset_frame"],
+        label=entry["label"],
+        probabilities=entry["probabilities"],
+        uncertain=entry["uncertain"],
+        strength=entry["strength"],
+        regions=entry["regions"],
+        # answers from before action units were named have none
+        action_units=tuple(unit_from_dict(found) for found in entry.get("action_units", ())),
+        amplitude=None
+        if amplitude is None
+        else Amplitude(amplitude["units"], amplitude["deviation"], amplitude["px"]),
+        false_alarms_per_hour=entry.get("false_alarm_rate_per_hour"),
+        kind=kind_of(entry),
+    )
+
+
+def _read_curve(path: Path) -> tuple[MotionCurve, DetectionLimits | None]:
+    """The content of ``curve.csv``; an empty limit is one that is not known, or a closed region."""
+    import pandas as pd  # noqa: PLC0415 - as above
+
+    try:
+        table = pd.read_csv(path, dtype=np.float64)
+        times = table["time_s"].to_numpy()
+        curve = MotionCurve(times, table["score"].to_numpy(), table[list(CELLS)].to_numpy())
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"expected the curve of an analysis in {path}, got another file ({error}); remove it"
+        ) from None
+    regions = {r: table[f"limit_{r}"].to_numpy() for r in REGIONS if f"limit_{r}" in table}
+    return curve, DetectionLimits(times, regions) if regions else None
 
 
 def kind_of(entry: Mapping[str, Any]) -> ExpressionKind:

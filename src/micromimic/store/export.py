@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
 from micromimic.errors import ConflictError, RefusedError
-from micromimic.labels import CELLS
 from micromimic.reports.elan import CoderTiers, Span, eaf_bytes, eaf_document, span_of
 from micromimic.reports.tables import events_csv, events_json
-from micromimic.results import Analysis as Result
 from micromimic.results import (
+    Analysis as Result,
     Blink,
-    ModelInfo,
     Rejected,
     Spotting,
     kind_counts,
-    kind_of,
-    unit_from_dict,
 )
 from micromimic.store.records import Analysis, Review, ReviewedEvent
 from micromimic.store.review import FrameTimes
 from micromimic.store.values import RESERVED_CODERS
 from micromimic.types import (
     ExpressionKind,
-    FaceTrack,
-    Interval,
     MediaTimes,
-    MicroExpression,
-    MotionCurve,
-    SourceInfo,
 )
 
 if TYPE_CHECKING:
@@ -196,7 +188,6 @@ def _result(found: Analysis, media: MediaTimes | None) -> Result:
     source = dict(payload["source"])
     name = str(source["path"]).replace("\\", "/").rsplit("/", 1)[-1]
     source["path"] = f"/{name}"
-    empty = np.zeros(0)
     spotting = Spotting(
         threshold=float(review["threshold"] or 0.0),
         blinks=tuple(Blink(b["start"], b["peak"], b["end"]) for b in review["blinks"]),
@@ -204,40 +195,4 @@ def _result(found: Analysis, media: MediaTimes | None) -> Result:
         gated_s={},
         observed_s=0.0,
     )
-    return Result(
-        source=SourceInfo(**source),
-        found_ratio=0.0,
-        others_seen=0,
-        warnings=(),
-        model=ModelInfo.from_dict(payload["model"]),
-        events=tuple(_micro_expression(entry) for entry in payload["events"]),
-        indicators={},
-        curve=MotionCurve(empty, empty, np.zeros((0, len(CELLS)))),
-        track=FaceTrack(
-            empty,
-            np.zeros((0, 4)),
-            np.zeros((0, 68, 2)),
-            np.zeros(0, bool),
-            np.zeros((0, 2, 3)),
-            np.zeros(0, int),
-        ),
-        spotting=spotting,
-        media=media,
-    )
-
-
-def _micro_expression(entry: Mapping[str, Any]) -> MicroExpression:
-    return MicroExpression(
-        interval=Interval(entry["onset_s"], entry["apex_s"], entry["offset_s"]),
-        onset_frame=entry["onset_frame"],
-        apex_frame=entry["apex_frame"],
-        offset_frame=entry["offset_frame"],
-        label=entry["label"],
-        probabilities=entry["probabilities"],
-        uncertain=entry["uncertain"],
-        strength=entry["strength"],
-        regions=entry["regions"],
-        # answers from before action units were told have none
-        action_units=tuple(unit_from_dict(found) for found in entry.get("action_units", ())),
-        kind=kind_of(entry),
-    )
+    return replace(Result.from_dict({**payload, "source": source}), spotting=spotting, media=media)
