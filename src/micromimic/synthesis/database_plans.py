@@ -7,7 +7,7 @@ that each clip's plan, person and planted field can be had again from its row of
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -76,83 +76,46 @@ _SAMM = (6, 7, *range(9, 25), 26, 28, *range(30, 38))
 
 DESIGNS: Final[tuple[Design, ...]] = (
     Design(
-        "smic",
-        100.0,
-        Portrait(unit_px=4.0),
-        tuple(f"s{n:02d}" for n in _SMIC),
-        {"negative": 70, "positive": 51, "surprise": 43},
-        (34.0, 9.0),
-        (17.0, 7.0),
-        14,
-        50,
-        (0, 0),
-        2.2,
-        0.02,
+        "smic", 100.0, Portrait(unit_px=4.0), tuple(f"s{n:02d}" for n in _SMIC),
+        {"negative": 70, "positive": 51, "surprise": 43}, (34.0, 9.0), (17.0, 7.0), 14, 50, (0, 0),
+        2.2, 0.02,
     ),
     Design(
-        "casme2",
-        200.0,
-        Portrait(unit_px=4.4),
+        "casme2", 200.0, Portrait(unit_px=4.4),
         # the composite has no clip of sub10 and sub18
         tuple(f"sub{n:02d}" for n in range(1, 27) if n not in (10, 18)),
-        {"negative": 88, "positive": 32, "surprise": 25},
-        (71.0, 22.0),
-        (36.0, 15.0),
-        30,
-        118,
-        (8, 18),
-        1.8,
-        0.01,
-        ("others", "others", "sadness"),
+        {"negative": 88, "positive": 32, "surprise": 25}, (71.0, 22.0), (36.0, 15.0), 30, 118,
+        (8, 18), 1.8, 0.01, ("others", "others", "sadness"),
     ),
     Design(
-        "samm",
-        200.0,
-        Portrait(unit_px=4.8, colour=False),
-        tuple(f"{n:03d}" for n in _SAMM),
-        {"negative": 92, "positive": 26, "surprise": 15},
-        (73.0, 19.0),
-        (33.0, 14.0),
-        30,
-        112,
-        (4, 10),
-        1.5,
-        0.01,
-        ("Other", "Other"),
+        "samm", 200.0, Portrait(unit_px=4.8, colour=False), tuple(f"{n:03d}" for n in _SAMM),
+        {"negative": 92, "positive": 26, "surprise": 15}, (73.0, 19.0), (33.0, 14.0), 30, 112,
+        (4, 10), 1.5, 0.01, ("Other", "Other"),
     ),
-)
+)  # fmt: skip
+COMPOSITE: Final = tuple(design.name for design in DESIGNS)
 
 
-def _other(name: str, fps: float, subjects: Sequence[str], dropped: tuple[str, ...] = ()) -> Design:
+def _other(name: str, fps: float, subjects: Iterable[str], *dropped: str) -> Design:
     """A database beside the composite: movements as long in seconds as CASME II's."""
-    scale = fps / 200.0
+    k = fps / 200.0
+    ends = max(4, round(30 * k)), round(118 * k)
+    times = (71.0 * k, 22.0 * k), (36.0 * k, 15.0 * k)
     return Design(
-        name,
-        fps,
-        Portrait(),
-        tuple(subjects),
-        {},
-        (71.0 * scale, 22.0 * scale),
-        (36.0 * scale, 15.0 * scale),
-        max(4, round(30 * scale)),
-        round(118 * scale),
-        (2, 5),
-        1.8,
-        0.01,
-        dropped,
+        name, fps, Portrait(), tuple(subjects), {}, *times, *ends, (2, 5), 1.8, 0.01, dropped
     )
 
 
+_SMIC_LATER: Final = [f"s{n:02d}" for n in (11, 12, 13, 14, 15, 18, 19, 20)]
 OTHERS: Final[tuple[Design, ...]] = (
-    _other("smic-vis", 25.0, [f"s{n:02d}" for n in (11, 12, 13, 14, 15, 18, 19, 20)]),
-    _other("smic-nir", 25.0, [f"s{n:02d}" for n in (11, 12, 13, 14, 15, 18, 19, 20)]),
-    _other("casme", 60.0, [f"casme{n:02d}" for n in range(1, 20)], ("tense",)),
-    _other("casme3", 30.0, [f"spNO.{n}" for n in range(1, 101)], ("others",)),
-    _other("mmew", 90.0, [f"S{n:02d}" for n in range(1, 31)], ("others",)),
-    _other("4dme", 60.0, [f"4dme{n:02d}" for n in range(1, 42)], ("others",)),
-    _other("dfme", 200.0, [f"sub{n:04d}" for n in range(1, 101)]),
+    _other("smic-vis", 25.0, _SMIC_LATER),
+    _other("smic-nir", 25.0, _SMIC_LATER),
+    _other("casme", 60.0, map("casme{:02d}".format, range(1, 20)), "tense"),
+    _other("casme3", 30.0, map("spNO.{}".format, range(1, 101)), "others"),
+    _other("mmew", 90.0, map("S{:02d}".format, range(1, 31)), "others"),
+    _other("4dme", 60.0, map("4dme{:02d}".format, range(1, 42)), "others"),
+    _other("dfme", 200.0, map("sub{:04d}".format, range(1, 101))),
 )
-COMPOSITE: Final = tuple(design.name for design in DESIGNS)
 
 
 @dataclass(frozen=True)

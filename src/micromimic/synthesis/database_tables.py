@@ -22,29 +22,12 @@ Cell = object
 Row = Sequence[Cell]
 
 CASME2_COLUMNS: Final[Row] = (
-    "Subject",
-    "Filename",
-    None,
-    "OnsetFrame",
-    "ApexFrame",
-    "OffsetFrame",
-    None,
-    "Action Units",
-    "Estimated Emotion",
+    *("Subject", "Filename", None, "OnsetFrame", "ApexFrame", "OffsetFrame", None),
+    *("Action Units", "Estimated Emotion"),
 )
 SAMM_COLUMNS: Final[Row] = (
-    "Subject",
-    "Filename",
-    "Inducement Code",
-    "Onset Frame",
-    "Apex Frame",
-    "Offset Frame",
-    "Duration",
-    "Micro",
-    "Action Units",
-    "Estimated Emotion",
-    "Objective Classes",
-    "Notes",
+    *("Subject", "Filename", "Inducement Code", "Onset Frame", "Apex Frame", "Offset Frame"),
+    *("Duration", "Micro", "Action Units", "Estimated Emotion", "Objective Classes", "Notes"),
 )
 SMIC_COLUMNS: Final[Row] = (
     *("Subject", "Filename", None),

@@ -51,41 +51,27 @@ class LongDesign(NamedTuple):
 
 LONG: Final[Mapping[str, LongDesign]] = {
     "casme-squared": LongDesign(
-        30.0,
-        ("s15", "s16", "s19", "s20", "s21", "s23"),
+        30.0, ("s15", "s16", "s19", "s20", "s21", "s23"),
         lambda who, n: f"{who[1:]}_{FILMS[n % 6][0]}{FILMS[n % 6][2]}",
-        lambda who, video: (
-            f"casme-squared/rawpic/{'s19' if video[:7] == '23_0502' else who}/{video}"
-        ),
-        lambda video, frame: f"img{frame:03d}.jpg",
-        "dfme",
+        lambda who, video: f"rawpic/{'s19' if video[:7] == '23_0502' else who}/{video}",
+        lambda video, frame: f"img{frame:03d}.jpg", "dfme",
     ),
     "samm-long": LongDesign(
-        200.0,
-        ("006", "007", "009", "010", "011", "012"),
-        lambda who, n: f"{who}_{n + 1}",
-        lambda who, video: f"samm-long/SAMM_longvideos/{video}",
-        lambda video, frame: f"{video}_{frame:04d}.jpg",
-        "samm",
-        False,
+        200.0, ("006", "007", "009", "010", "011", "012"), lambda who, n: f"{who}_{n + 1}",
+        lambda who, video: f"SAMM_longvideos/{video}",
+        lambda video, frame: f"{video}_{frame:04d}.jpg", "samm", False,
     ),
     "casme3-long": LongDesign(
-        30.0,
-        tuple(f"spNO.{n}" for n in range(1, 7)),
-        lambda who, n: "abcdefghijklm"[n % 13],
-        lambda who, video: f"casme3-long/part_A/{who}/{video}/color",
-        lambda video, frame: f"{frame}.jpg",
-        "casme3",
+        30.0, tuple(f"spNO.{n}" for n in range(1, 7)), lambda who, n: "abcdefghijklm"[n % 13],
+        lambda who, video: f"part_A/{who}/{video}/color",
+        lambda video, frame: f"{frame}.jpg", "casme3",
     ),
     "casme3-c": LongDesign(
-        30.0,
-        tuple(f"partC-{n:02d}" for n in range(1, 32)),
-        lambda who, n: "a",
-        lambda who, video: f"casme3-c/part_C/{who[-2:]}/{video}/color",
-        lambda video, frame: f"{frame}.jpg",
-        "casme3",
+        30.0, tuple(f"partC-{n:02d}" for n in range(1, 32)), lambda who, n: "a",
+        lambda who, video: f"part_C/{who[-2:]}/{video}/color",
+        lambda video, frame: f"{frame}.jpg", "casme3",
     ),
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -155,7 +141,24 @@ class DatabaseVideo:
 
     def plan(self) -> ClipPlan:
         """What moves and when."""
-        return _plan(LONG[self.dataset], self.portrait, self.seconds, self.seed, self.quiet)
+        rng = np.random.default_rng([self.seed, 0])
+        config = ClipConfig(
+            self.seconds,
+            self.fps,
+            self.portrait.width,
+            self.portrait.height,
+            self.portrait.colour,
+            face_px=FACE_PX * self.portrait.unit_px,
+            peak_px=round(float(rng.uniform(*_PEAK_UNITS)) * self.portrait.unit_px, 3),
+            events_per_minute=0.0 if self.quiet else 12.0,
+            macros_per_minute=0.0 if self.quiet else 6.0,
+            blinks_per_minute=0.0,
+            head_moves_per_minute=0.0,
+            noise_sd=1.8,
+            drift_px=4.0,
+            flicker=0.01,
+        )
+        return plan_clip(config, self.seed)
 
     def actor(self) -> Actor:
         """Who plays it."""
@@ -168,7 +171,8 @@ def plan_videos(
     """Draw the long videos of databases.
 
     Args:
-        count: videos of each database, a second of a subject only where it has no more subjects.
+        count: videos of each database, a second of a subject only where it has no more subjects;
+            six of a subject at most, and one in part C of CAS(ME)^3.
         seconds: length of each.
         seed: the same seed gives the same plan.
         faces: kind of face.
@@ -189,9 +193,10 @@ def plan_videos(
             video = design.video(who, place // most + place % 3 * 2)
             drawn = int(rng.integers(2**31))
             quiet = place % QUIET == QUIET - 1
+            folder, frames = f"{name}/{design.folder(who, video)}", round(seconds * design.fps)
             made = DatabaseVideo(
-                name, who, video, design.folder(who, video), round(seconds * design.fps),
-                design.fps, seconds, faces, people[place % most], drawn, quiet, (),
+                name, who, video, folder, frames, design.fps, seconds, faces, people[place % most],
+                drawn, quiet, (),
             )  # fmt: skip
             moves = made.plan().movements
             told = (
@@ -210,26 +215,3 @@ def _event(design: LongDesign, move: Movement) -> DatabaseEvent:
     return DatabaseEvent(
         move.kind, onset, apex, offset, recipe.label, words, units, round(move.peak_px, 3)
     )
-
-
-def _plan(
-    design: LongDesign, portrait: Portrait, seconds: float, seed: int, quiet: bool
-) -> ClipPlan:
-    rng = np.random.default_rng([seed, 0])
-    config = ClipConfig(
-        seconds=seconds,
-        fps=design.fps,
-        width=portrait.width,
-        height=portrait.height,
-        colour=portrait.colour,
-        face_px=FACE_PX * portrait.unit_px,
-        peak_px=round(float(rng.uniform(*_PEAK_UNITS)) * portrait.unit_px, 3),
-        events_per_minute=0.0 if quiet else 12.0,
-        macros_per_minute=0.0 if quiet else 6.0,
-        blinks_per_minute=0.0,
-        head_moves_per_minute=0.0,
-        noise_sd=1.8,
-        drift_px=4.0,
-        flicker=0.01,
-    )
-    return plan_clip(config, seed)
