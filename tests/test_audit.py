@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 from collections import defaultdict
 from pathlib import Path
@@ -397,6 +398,31 @@ def test_no_table_at_all(tmp_path: Path) -> None:
     (tmp_path / "noise.csv").write_bytes(b"\x89PNG\x00epoch")
     with pytest.raises(InputError, match="binary data"):
         is_epochs_table(tmp_path / "noise.csv")
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+@pytest.mark.parametrize("count", [2, 5, 7])
+def test_a_log_of_any_classes(count: int, numbers: bool, tmp_path: Path) -> None:
+    """By words, which are the classes; or by numbers, where probabilities name them."""
+    names = [f"e{k}" for k in range(count)]
+    rng = np.random.default_rng(count)
+    rows = []
+    for who, epoch in itertools.product(range(6), range(3)):
+        for clip in range(count):
+            p = rng.dirichlet(np.ones(count))
+            row = {"dataset": "lab", "subject": who, "clip": clip, "fold": who, "seed": 0,
+                   "epoch": epoch, "y_true": clip if numbers else names[clip]}  # fmt: skip
+            said = {f"p_{name}": value for name, value in zip(names, p.tolist(), strict=True)}
+            rows.append(row | (said if numbers else {"y_pred": names[p.argmax()]}))
+    (run,) = read_epochs(write_rows(tmp_path / "log.csv", rows))
+    assert run.labels.names == tuple(names)
+    audit = audit_runs([run], draws=20)
+    row = audit.row("real", "last")
+    assert row is not None
+    truth, guess = (np.asarray(names)[part] for part in (run.truth, run.guesses[-1]))
+    assert row.scores["composite"]["uf1"] == pytest.approx(uf1(truth, guess, names))
+    write_epochs(tmp_path / "again.csv", [run])
+    assert same(read_epochs(tmp_path / "again.csv", run.labels)[0], run)
 
 
 # --- what is said
