@@ -332,7 +332,8 @@ def test_every_database_declares_what_a_reader_needs() -> None:
     ("labels", "text"),
     [
         (["five"], "expected one set of labels named five, got disgust, .* .casme2. and anger"),
-        (["seven"], "expected labels as three, five, any or names .* for casme2, got 'seven'"),
+        (["seven"], "expected labels that casme2 has .three, five., got 'seven'; name one of them"),
+        (["any"], "expected labels that casme2 has .three, five., got 'any'; name one of them"),
     ],
 )
 def test_schemes_that_do_not_fit(tmp_path: Path, labels: list[str], text: str) -> None:

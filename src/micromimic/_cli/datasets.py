@@ -15,7 +15,7 @@ from micromimic._cli.console import note, say
 from micromimic.errors import InputError
 
 if TYPE_CHECKING:
-    from micromimic.datasets.base import LeftOut, Note
+    from micromimic.datasets.base import Note
     from micromimic.datasets.clip import Clip
     from micromimic.datasets.read import Indexed
     from micromimic.labels import LabelSet
@@ -104,8 +104,7 @@ def synth_databases(
     """Make databases of synthetic micro-expressions in the layouts of the real ones."""
     from micromimic._cli.analyze import check_writable
     from micromimic._cli.progress import show_progress
-    from micromimic.synthesis.databases import COMPOSITE
-    from micromimic.synthesis.databases import synth_databases as write_databases
+    from micromimic.synthesis.databases import COMPOSITE, synth_databases as write_databases
 
     check_writable(out)
     with show_progress("synthetic databases") as progress:
@@ -227,18 +226,18 @@ def _report(found: Indexed) -> Iterable[str]:
         yield f"\n{dataset}: {_many(sum(emotions.values()), 'clip')} of classes not used: {counts}"
     if found.left_out:
         yield f"\nLeft out: {_many(len(found.left_out), 'event' if found.events else 'clip')}"
-        yield from _by_text([(left.reason, left) for left in found.left_out])
+        yield from _by_text(found.left_out)
     if found.notes:
         yield "\nNotes on what is in the manifest"
-        yield from _by_text([(said.text, said) for said in found.notes])
+        yield from _by_text(found.notes)
 
 
-def _by_text(items: Sequence[tuple[str, LeftOut | Note]]) -> Iterable[str]:
+def _by_text(notes: Sequence[Note]) -> Iterable[str]:
     """One line for each text and database, with all the clips that it is said of."""
     groups: dict[tuple[str, str], list[str]] = {}
-    for text, item in items:
-        name = "/".join(filter(None, (item.subject, item.clip)))
-        groups.setdefault((item.dataset, text), []).append(name)
+    for each in notes:
+        name = "/".join(filter(None, (each.subject, each.clip)))
+        groups.setdefault((each.dataset, each.text), []).append(name)
     for (dataset, text), names in groups.items():
         if len(names) == 1:
             yield f"  {'/'.join(filter(None, (dataset, names[0])))}: {text}"

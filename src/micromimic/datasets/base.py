@@ -164,23 +164,6 @@ class Request:
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """A clip that is in the database or in its annotation and not in the result, and why.
-
-    >>> print(LeftOut("mine", "006", "006_1_2", "no folder of frames"))
-    mine/006/006_1_2: no folder of frames
-    """
-
-    dataset: str
-    subject: str
-    clip: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.dataset}/{self.subject}/{self.clip}: {self.reason}"
-
-
-@dataclass(frozen=True)
 class Note:
     """Something to know about a clip that was kept, or (subject and clip empty) a database.
 
@@ -195,6 +178,19 @@ class Note:
 
     def __str__(self) -> str:
         return f"{'/'.join(filter(None, (self.dataset, self.subject, self.clip)))}: {self.text}"
+
+
+class LeftOut(Note):
+    """A clip that is in the database or in its annotation and not in the result; ``text`` is why.
+
+    >>> print(LeftOut("mine", "006", "006_1_2", "no folder of frames"))
+    mine/006/006_1_2: no folder of frames
+    """
+
+    @property
+    def reason(self) -> str:
+        """Why."""
+        return self.text
 
 
 @dataclass(frozen=True)

@@ -218,7 +218,7 @@ def join(
     )
 
 
-def _order(item: Clip | LeftOut | Note) -> tuple[object, ...]:
+def _order(item: Clip | Note) -> tuple[object, ...]:
     return natural_key(item.subject), natural_key(item.clip)
 
 

@@ -127,13 +127,8 @@ def index(
             "expected the folder of at least one database, got none; pass it as NAME=DIR"
         )
     names = [name for name in databases() if name in {database(each).name for each in folders}]
-    sets = tuple(scheme(each, names) for each in dict.fromkeys(labels))
-    columns = {each.column: each.name for each in sets}
-    if len(columns) < len(sets):
-        raise LabelError(
-            f"expected schemes of different sizes, got {' and '.join(s.name for s in sets)}, which "
-            "share a column of the manifest; index them apart"
-        )
+    own = [scheme_of(name, each) for each in dict.fromkeys(labels) for name in names]
+    sets = tuple(scheme(each, names) for each in dict.fromkeys(each.name for each in own))
     long = [name for name in names if databases()[name].long]
     if long and len(long) < len(names):
         short = next(name for name in names if name not in long)
