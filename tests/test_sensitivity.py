@@ -319,7 +319,7 @@ def test_classes_are_those_of_what_was_found() -> None:
         trial(label="surprise", found="surprise"),
     ])  # fmt: skip
     assert table.tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
-    assert score == pytest.approx((2 / 3 + 1) / 2), "of the classes that were planted"
+    assert score == pytest.approx((2 / 3 + 0 + 1) / 3), "a class that is only named counts nothing"
     assert classes_of([trial()])[1] is None
 
 
