@@ -42,9 +42,9 @@ from micromimic.models.views import encoder_of
 from micromimic.pipelines.audit import audited_runs
 from micromimic.pipelines.experiment import load
 from micromimic.reports.audit import score_rows, sentences
+from micromimic.training.device import threads
 from micromimic.training.loop import run_epochs
 from micromimic.training.sampling import balanced_rows, derive_seed, split_batches
-from micromimic.training.threads import threads
 from micromimic.workers import Workers
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -197,7 +197,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if place == 0:
                 print(f"{len(samples)} clips of {len(set(samples.subjects))} subjects")
                 show_drawn(samples, options.repeats)
-            init: Init = "default" if place == 0 else options.init  # it has weights of no other kind
+            init: Init = (
+                "default" if place == 0 else options.init
+            )  # it has weights of no other kind
             config = RunConfig(model=name, init=init, seed=options.seed, epochs=options.epochs)
             with tempfile.TemporaryDirectory() as folder:
                 runs, _ = audited_runs(

@@ -38,13 +38,13 @@ from micromimic.models.capsnet import CapsNet
 from micromimic.preparation.cache import load_samples, prepare_all
 from micromimic.synthesis.databases import synth_databases
 from micromimic.training.augment import FaceAugment
-from micromimic.training.config import Recipe
 from micromimic.training.device import Hardware, choose_hardware
 from micromimic.training.faces import (
     BACKBONES,
     FaceBatches,
     FaceNet,
     FaceSettings,
+    Recipe,
     build_network,
 )
 from micromimic.training.imagenet import Start, starting_weights

@@ -55,9 +55,7 @@ def test_every_row_says_where_it_is_done() -> None:
 @pytest.mark.needs("train")
 def test_every_bold_option_is_the_presets() -> None:
     from micromimic.training.augment import FaceAugment
-    from micromimic.training.config import Recipe
-    from micromimic.training.faces import ARTICLE as FACES
-    from micromimic.training.faces import FaceSettings
+    from micromimic.training.faces import ARTICLE as FACES, FaceSettings, Recipe
 
     words = [w for row in rows() for w in re.findall(r"\*\*`([^`]+\))`\*\*", row[3])]
     assert len(words) == 7

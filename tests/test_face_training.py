@@ -22,16 +22,16 @@ from micromimic.models.capsules import margin_loss  # noqa: E402
 from micromimic.models.samples import Samples  # noqa: E402
 from micromimic.training import faces as faces_module  # noqa: E402
 from micromimic.training.augment import FaceAugment  # noqa: E402
-from micromimic.training.config import Recipe  # noqa: E402
 from micromimic.training.faces import (  # noqa: E402
     BACKBONES,
     FaceNet,
     FaceSettings,
+    Recipe,
+    ahead,
     build_network,
     face_scores,
 )
 from micromimic.training.imagenet import Start  # noqa: E402
-from micromimic.training.workers import ahead  # noqa: E402
 
 STILL = FaceAugment(zoom=1, rotation=0, mirror=False, brightness=0, contrast=0, saturation=0)
 

@@ -17,8 +17,8 @@ from torch import Tensor, nn  # noqa: E402
 from micromimic.errors import ModelError  # noqa: E402
 from micromimic.models.base import EarlyStopping, FitOptions  # noqa: E402
 from micromimic.models.samples import Samples  # noqa: E402
-from micromimic.training.config import Recipe  # noqa: E402
 from micromimic.training.device import Hardware, choose_hardware  # noqa: E402
+from micromimic.training.faces import Recipe  # noqa: E402
 from micromimic.training.loop import run_epochs  # noqa: E402
 from micromimic.training.sampling import (  # noqa: E402
     balanced_rows,

@@ -21,6 +21,7 @@ from micromimic.models.fitted_to import FittedTo
 from micromimic.models.samples import Report, View, softmax
 
 Array = NDArray[np.float64]
+Rows = NDArray[np.generic]
 Init = Literal["default", "none", "download"] | Path
 """Where weights start: the model's own default, random, fetched by torchvision, or a file."""
 
@@ -80,9 +81,9 @@ class FitOptions(FitRun):
 class ClipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Base of the models: a scikit-learn classifier of encoded clips.
 
-    A subclass gives ``fit``, which begins with `begin`, and ``scores``. Rows are what ``encode``
-    makes of clips; y are labels, groups the subjects (None: nobody can be told from another, so
-    nobody is held out inside the fit).
+    A subclass gives ``_fit`` (or ``fit``, which begins with `begin`) and ``scores``. Rows are what
+    ``encode`` makes of clips; y are labels, groups the subjects (None: nobody can be told from
+    another, so nobody is held out inside the fit).
 
     Attributes:
         view: what of a clip it looks at.
@@ -119,7 +120,7 @@ class ClipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(
         self,
-        X: NDArray[np.generic],
+        X: Rows,
         y: ArrayLike,
         groups: ArrayLike | None = None,
         *,
@@ -138,22 +139,30 @@ class ClipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             ModelError: if starting weights do not fit.
             MissingExtraError: without the ``train`` extra where it is needed.
         """
+        targets, people = self.begin(X, y, groups)
+        self._fit(np.asarray(X), targets, people, run or FitRun())
+        return self
+
+    def _fit(
+        self, X: Rows, targets: NDArray[np.int64], people: NDArray[np.str_], run: FitRun
+    ) -> None:
+        """Train on (n, ...) rows, (n,) places among ``classes_`` and (n,) names of people."""
         raise NotImplementedError
 
-    def scores(self, X: NDArray[np.generic]) -> Array:
+    def scores(self, X: Rows) -> Array:
         """(n, k) of (n, ...) rows, order ``classes_``; higher speaks for the class."""
         raise NotImplementedError
 
-    def decision_function(self, X: NDArray[np.generic]) -> Array:
+    def decision_function(self, X: Rows) -> Array:
         """The scores; of two classes (n,), the second less the first, as scikit-learn has it."""
         found = self.scores(X)
         return found[:, 1] - found[:, 0] if found.shape[1] == 2 else found
 
-    def predict_proba(self, X: NDArray[np.generic]) -> Array:
+    def predict_proba(self, X: Rows) -> Array:
         """(n, k) probabilities, order ``classes_``."""
         return softmax(self.scores(X), self.temperature)
 
-    def predict(self, X: NDArray[np.generic]) -> NDArray[np.str_]:
+    def predict(self, X: Rows) -> NDArray[np.str_]:
         """(n,) labels."""
         return np.asarray(self.classes_[self.scores(X).argmax(1)])
 
@@ -165,7 +174,7 @@ class ClipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def begin(
-        self, X: NDArray[np.generic], y: ArrayLike, groups: ArrayLike | None
+        self, X: Rows, y: ArrayLike, groups: ArrayLike | None
     ) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
         """Take the classes; (n,) places among them, and (n,) groups.
 

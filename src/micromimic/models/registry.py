@@ -267,7 +267,7 @@ def _entries() -> dict[str, ModelEntry]:
 
 def _brought(point: EntryPoint) -> ModelEntry:
     about = f"of the package {point.dist.name if point.dist else point.module}"
-    return ModelEntry(point.name, about, "", lambda: point.load()())
+    return ModelEntry(point.name, about, "", lambda: point.load()())  # noqa: PLW0108 - when made
 
 
 def _found(where: str) -> Any:

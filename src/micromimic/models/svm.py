@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Self, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 from sklearn.model_selection import GroupKFold
 from sklearn.svm import SVC
@@ -20,7 +20,7 @@ from sklearn.svm import SVC
 from micromimic.canonical import UNITS
 from micromimic.errors import MissingExtraError, ModelError
 from micromimic.features import DESCRIPTORS
-from micromimic.models.base import Array, ClipClassifier, FitRun
+from micromimic.models.base import Array, ClipClassifier, FitRun, Rows
 from micromimic.models.preprocess import center, mirror
 from micromimic.models.samples import Report, View
 
@@ -124,16 +124,9 @@ class DescriptorSvm(ClipClassifier):
         """
         return DESCRIPTORS[self.encoder](np.asarray(clip))
 
-    def fit(
-        self,
-        X: NDArray[np.generic],
-        y: ArrayLike,
-        groups: ArrayLike | None = None,
-        *,
-        run: FitRun | None = None,
-    ) -> Self:
-        """Train on (n, d) descriptors; see `models.base.ClipClassifier.fit`."""
-        targets, people = self.begin(X, y, groups)
+    def _fit(
+        self, X: Rows, targets: NDArray[np.int64], people: NDArray[np.str_], run: FitRun
+    ) -> None:
         roots = np.sqrt(np.asarray(X, np.float64))
         mean = roots.mean(0)
         shifted = roots - mean
@@ -142,9 +135,8 @@ class DescriptorSvm(ClipClassifier):
         weights = shifted.T @ chosen.weights / spread_of(roots)
         self.machine_ = HellingerMachine(weights, chosen.bias - mean @ weights)
         self.C_ = chosen.cost
-        return self
 
-    def scores(self, X: NDArray[np.generic]) -> Array:
+    def scores(self, X: Rows) -> Array:
         """(n, k) decision values of (n, d) descriptors."""
         return self.machine_.scores(X)
 
@@ -179,16 +171,9 @@ class FlowSvm(ClipClassifier):
             raise ValueError(f"a flow map must be (3, {UNITS}, {UNITS}), got {clip.shape}")
         return np.asarray(clip, np.float32)
 
-    def fit(
-        self,
-        X: NDArray[np.generic],
-        y: ArrayLike,
-        groups: ArrayLike | None = None,
-        *,
-        run: FitRun | None = None,
-    ) -> Self:
-        """Train on (n, 3, 28, 28) raw maps; see `models.base.ClipClassifier.fit`."""
-        targets, people = self.begin(X, y, groups)
+    def _fit(
+        self, X: Rows, targets: NDArray[np.int64], people: NDArray[np.str_], run: FitRun
+    ) -> None:
         vectors = np.concatenate(both_ways(X))
         gamma = 1 / spread_of(vectors.astype(np.float64))
         gram = np.exp(-gamma * square_distances(vectors, vectors))
@@ -196,9 +181,8 @@ class FlowSvm(ClipClassifier):
         used = chosen.weights.any(axis=1)
         self.machine_ = RbfMachine(vectors[used], gamma, chosen.weights[used], chosen.bias)
         self.C_ = chosen.cost
-        return self
 
-    def scores(self, X: NDArray[np.generic]) -> Array:
+    def scores(self, X: Rows) -> Array:
         """(n, k) decision values of (n, 3, 28, 28) raw maps, averaged over map and mirror image."""
         one, other = both_ways(X)
         return (self.machine_.scores(one) + self.machine_.scores(other)) / 2

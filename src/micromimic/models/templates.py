@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from micromimic.canonical import UNITS
 from micromimic.labels import THREE
-from micromimic.models.base import Array, ClipClassifier, FitRun
+from micromimic.models.base import Array, ClipClassifier, FitRun, Rows
 from micromimic.models.preprocess import center, mirror
 from micromimic.models.samples import softmax
 from micromimic.synthesis.maps import generate_maps
@@ -66,21 +66,15 @@ class FlowTemplate(ClipClassifier):
 
     temperature = 1.0 / SHARPNESS
 
-    def fit(
-        self,
-        X: NDArray[np.generic],
-        y: ArrayLike,
-        groups: ArrayLike | None = None,
-        *,
-        run: FitRun | None = None,
-    ) -> Self:
-        """Take the means; see `models.base.ClipClassifier.fit`."""
-        self.begin(X, y, groups)
-        means = TemplateClassifier.means(X, np.asarray(y), self.classes_.tolist())
-        self.templates_ = TemplateClassifier(means)
-        return self
+    def _fit(
+        self, X: Rows, targets: NDArray[np.int64], people: NDArray[np.str_], run: FitRun
+    ) -> None:
+        names = self.classes_.tolist()
+        self.templates_ = TemplateClassifier(
+            TemplateClassifier.means(X, self.classes_[targets], names)
+        )
 
-    def scores(self, X: NDArray[np.generic]) -> Array:
+    def scores(self, X: Rows) -> Array:
         """(n, k) cosines of raw maps, averaged over each map and its mirror image."""
         one, other = (self.templates_.similarities(view) for view in (X, mirror(X)))
         return (one + other) / 2

@@ -1,9 +1,10 @@
-"""What to train on: device, precision and loader workers, chosen by what is there."""
+"""What to train on: device, precision, threads and loader workers, chosen by what is there."""
 
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -81,6 +82,18 @@ def choose_hardware(
     if workers is None:
         workers = min(4, max(0, _cores() - 1)) if chosen.type == "cuda" else 0
     return Hardware(chosen, precision, workers)
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Inside, torch computes on so many threads, None on what there are; then as before."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _device(name: str | None) -> torch.device:

@@ -10,15 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from micromimic.errors import ModelError
 from micromimic.evaluation.splits import Split, grouped
 from micromimic.models.action_units import SHIPPED_UNITS
-from micromimic.models.base import Array, ClipClassifier, FitRun, Init
+from micromimic.models.base import Array, ClipClassifier, FitRun, Init, Rows
 from micromimic.models.ensemble import Evidence, Machine, Synthetic, evidence_of
 from micromimic.models.fitted_to import FittedTo
 from micromimic.models.onnx import SHIPPED, load_model
@@ -104,6 +103,9 @@ class Views:
 class FlowEnsemble(ClipClassifier):
     """Kernel machine and synthetic networks. There are no epochs.
 
+    How sharp its answers may be is measured on people held out inside the training part; where it
+    has one, on the training clips themselves.
+
     Args:
         init: the file of the class network, a flow-capsnet: ``default`` the shipped one; ``none``
             leaves both networks out, so that nothing but the clips given decides.
@@ -147,20 +149,9 @@ class FlowEnsemble(ClipClassifier):
         files = self.starts_from()
         return load_model(files[0]).about.fitted_to if files else FittedTo()
 
-    def fit(
-        self,
-        X: NDArray[np.generic],
-        y: ArrayLike,
-        groups: ArrayLike | None = None,
-        *,
-        run: FitRun | None = None,
-    ) -> Self:
-        """Solve for the machine's weights, and measure how sharp its answers may be.
-
-        Where the training part has one subject, so that nobody can be held out, sharpness is that
-        of the training clips themselves. See `models.base.ClipClassifier.fit`.
-        """
-        targets, people = self.begin(X, y, groups)
+    def _fit(
+        self, X: Rows, targets: NDArray[np.int64], people: NDArray[np.str_], run: FitRun
+    ) -> None:
         files, recipe = self.starts_from(), self.recipe or EnsembleRecipe()
         self.synthetic_ = Synthetic(files[0], self.classes_.tolist()) if files else None
         views = Views.of(X, self.synthetic_, len(self.classes_))
@@ -172,9 +163,8 @@ class FlowEnsemble(ClipClassifier):
         temperature = calibrate(np.concatenate(said), np.concatenate(asked)).temperature
         self.machine_ = fit_machine(views, targets, recipe)
         self.sharpness_ = 1 / temperature
-        return self
 
-    def scores(self, X: NDArray[np.generic]) -> Array:
+    def scores(self, X: Rows) -> Array:
         """(n, k) of (n, 3, 28, 28) raw maps, averaged over each map and its mirror image."""
         views = Views.of(X, self.synthetic_, len(self.classes_))
         said = [self.machine_.scores(view) for view in (views.one, views.other)]

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final, Self, cast
+from typing import Final, Self, TypeVar, cast
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from micromimic.errors import ModelError
 from micromimic.face.crops import FACE_SIDE
-from micromimic.models.base import Array, ClipClassifier, EarlyStopping, FitRun, Init
+from micromimic.models.base import Array, ClipClassifier, EarlyStopping, FitRun, Init, Rows
 from micromimic.models.capsnet import CapsNet
 from micromimic.models.capsules import margin_loss
 from micromimic.models.cnn import CnnName, FaceCnn
@@ -23,7 +25,6 @@ from micromimic.models.fitted_to import FittedTo
 from micromimic.models.samples import View, digest_of
 from micromimic.models.stems import Backbone, make_stem
 from micromimic.training.augment import FaceAugment, augment_faces, unit_range
-from micromimic.training.config import Recipe
 from micromimic.training.device import Hardware, Precision, choose_hardware
 from micromimic.training.imagenet import (
     Start,
@@ -35,8 +36,6 @@ from micromimic.training.imagenet import (
 )
 from micromimic.training.loop import held_out, options_of, run_epochs, stopping_score
 from micromimic.training.sampling import balanced_rows, derive_seed, split_batches
-from micromimic.training.threads import threads
-from micromimic.training.workers import ahead
 
 BACKBONES: Final[Mapping[str, Backbone]] = {
     "capsnet-resnet18": "resnet18",
@@ -48,6 +47,49 @@ BACKBONES: Final[Mapping[str, Backbone]] = {
 """The ImageNet network inside each architecture."""
 
 _SCORED_AT_ONCE: Final = 32
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is fitted.
+
+    The defaults are those of section 5 of Quang, Chun, Tokuyama (FG 2019) and the article that
+    re-tells it: Adam at 1e-4, multiplied by 0.9 after each epoch, 20 epochs.
+
+    Args:
+        epochs: passes over the data.
+        batch: examples a step.
+        learning_rate: at the start.
+        decay: factor on the learning rate after each epoch.
+        weight_decay: of the optimiser.
+
+    >>> Recipe().learning_rate_at(2)
+    8.1e-05
+    """
+
+    epochs: int = 20
+    batch: int = 16
+    learning_rate: float = 1e-4
+    decay: float = 0.9
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 1:
+            raise ValueError(
+                f"expected at least 1 epoch and 1 example a batch, got {self.epochs}, {self.batch}"
+            )
+        if not (self.learning_rate > 0 and 0 < self.decay <= 1 and self.weight_decay >= 0):
+            raise ValueError(
+                "expected learning_rate > 0, decay in (0, 1], weight_decay >= 0, got "
+                f"{self.learning_rate}, {self.decay}, {self.weight_decay}"
+            )
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """Learning rate of an epoch, counted from 0."""
+        return self.learning_rate * self.decay**epoch
 
 
 @dataclass(frozen=True)
@@ -161,36 +203,13 @@ class FaceNet(ClipClassifier):
         """The margin loss of capsules, the cross-entropy of logits."""
         return (margin_loss if self.capsules else cross_entropy)(outputs, targets)
 
-    def fit(
-        self,
-        X: NDArray[np.generic],
-        y: ArrayLike,
-        groups: ArrayLike | None = None,
-        *,
-        run: FitRun | None = None,
-    ) -> Self:
-        """Train; see `models.base.ClipClassifier.fit`.
-
-        Args:
-            X: (n, k, 224, 224, 3) uint8, the apex first.
-            y, groups, run: as there.
-        """
-        targets, people = self.begin(X, y, groups)
-        faces, run = np.asarray(X), run or FitRun()
-        if faces.ndim != 5:
-            raise ValueError(f"faces must be (n, k, height, width, 3), got {faces.shape}")
-        _check_faces(faces[:, 0])
-        with threads(run.threads):
-            self._fit(cast(NDArray[np.uint8], faces), targets, people, run)
-        return self
-
     def _fit(
-        self,
-        faces: NDArray[np.uint8],
-        targets: NDArray[np.int64],
-        people: NDArray[np.str_],
-        run: FitRun,
+        self, X: Rows, targets: NDArray[np.int64], people: NDArray[np.str_], run: FitRun
     ) -> None:
+        if X.ndim != 5:
+            raise ValueError(f"faces must be (n, k, height, width, 3), got {X.shape}")
+        _check_faces(X[:, 0])
+        faces = cast(NDArray[np.uint8], X)
         chosen, options = self.settings or FaceSettings(), options_of(self, run)
         recipe = chosen.recipe
         hardware = choose_hardware(run.device, chosen.precision, chosen.workers)
@@ -229,7 +248,7 @@ class FaceNet(ClipClassifier):
             steps=examples.steps,
         )
 
-    def scores(self, X: NDArray[np.generic]) -> Array:
+    def scores(self, X: Rows) -> Array:
         """(n, k) capsule lengths or logits, ``mirrored`` averaged over apex and mirror image.
 
         Args:
@@ -356,6 +375,37 @@ class FaceBatches:
         if self.hardware.device.type == "cuda":
             return crops.pin_memory(), targets.pin_memory()
         return crops, targets
+
+
+def ahead(make: Callable[[Given], Made], items: Iterable[Given], workers: int) -> Iterator[Made]:
+    """``make(item)`` of each item, in their order; threads work ahead.
+
+    Args:
+        make: called in a thread.
+        items: taken as they are needed.
+        workers: threads; up to twice as many results wait. 0 makes each when it is asked for.
+
+    Yields:
+        Results; an error of ``make`` is raised where its result would have come.
+
+    >>> list(ahead(lambda x: x * x, range(4), workers=2))
+    [0, 1, 4, 9]
+    """
+    if workers == 0:
+        yield from map(make, items)
+        return
+    waiting: deque[Future[Made]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(make, item))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for left in waiting:
+                left.cancel()
 
 
 def _channels_first(faces: NDArray[np.uint8]) -> Tensor:

@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from micromimic.errors import ModelError
-from micromimic.models.base import Array, ClipClassifier, EarlyStopping, FitRun, Init
+from micromimic.models.base import Array, ClipClassifier, EarlyStopping, FitRun, Init, Rows
 from micromimic.models.capsules import margin_loss
 from micromimic.models.fitted_to import FittedTo
 from micromimic.models.flow_capsnet import FlowCapsNet
@@ -27,11 +27,11 @@ from micromimic.models.onnx import SHIPPED, load_model
 from micromimic.models.preprocess import center, mirror
 from micromimic.models.samples import digest_of
 from micromimic.training.augment import augment_maps
+from micromimic.training.device import threads
 from micromimic.training.export import build_onnx
 from micromimic.training.flow_weights import read_flow_capsnet
 from micromimic.training.loop import held_out, options_of, run_epochs, stopping_score
 from micromimic.training.sampling import balanced_rows, derive_seed, split_batches
-from micromimic.training.threads import threads
 
 NETWORKS: Final[Mapping[str, Callable[..., nn.Module]]] = {
     "flow-capsnet": FlowCapsNet,
@@ -146,26 +146,9 @@ class FlowNet(ClipClassifier):
         files = self.starts_from()
         return load_model(files[0]).about.fitted_to if files else FittedTo()
 
-    def fit(
-        self,
-        X: NDArray[np.generic],
-        y: ArrayLike,
-        groups: ArrayLike | None = None,
-        *,
-        run: FitRun | None = None,
-    ) -> Self:
-        """Train; see `models.base.ClipClassifier.fit`."""
-        targets, people = self.begin(X, y, groups)
-        with threads(1):
-            self._fit(np.asarray(X), targets, people, run or FitRun())
-        return self
-
+    @threads(1)
     def _fit(
-        self,
-        X: NDArray[np.generic],
-        targets: NDArray[np.int64],
-        people: NDArray[np.str_],
-        run: FitRun,
+        self, X: Rows, targets: NDArray[np.int64], people: NDArray[np.str_], run: FitRun
     ) -> None:
         options = options_of(self, run)
         train, held = held_out(people, targets, options)
@@ -222,10 +205,11 @@ class FlowNet(ClipClassifier):
                 return read_flow_capsnet(files[0], inputs, self.classes_.tolist())
             return NETWORKS[self.architecture](classes=len(self.classes_))
 
-    def scores(self, X: NDArray[np.generic]) -> Array:
+    @threads(1)
+    def scores(self, X: Rows) -> Array:
         """(n, k) lengths or logits of raw maps, averaged over each map and its mirror image."""
         data = center(X)
-        with threads(1), torch.no_grad():
+        with torch.no_grad():
             parts = [self.network_(torch.from_numpy(view)) for view in (data, mirror(data))]
         return np.asarray((parts[0] + parts[1]).numpy() / 2, np.float64)
 

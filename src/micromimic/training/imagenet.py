@@ -19,7 +19,7 @@ from micromimic.errors import ModelError
 from micromimic.models.base import Init
 from micromimic.models.fitted_to import FittedTo
 from micromimic.models.stems import Backbone
-from micromimic.training.checkpoint import UNREADABLE
+from micromimic.training.loop import UNREADABLE
 
 STATE_FORMAT: Final = "micromimic.state/1"
 _BACKBONES: Final[tuple[Backbone, ...]] = ("resnet18", "vgg11", "mobilenet_v2")

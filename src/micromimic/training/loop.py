@@ -6,11 +6,14 @@ run that was killed and resumed equals an unbroken one, on a CPU to the last bit
 
 from __future__ import annotations
 
+import io
 import math
+import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -22,13 +25,20 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from micromimic.errors import MissingExtraError, ModelError
 from micromimic.evaluation.splits import hold_out_subjects
+from micromimic.files import write_whole
 from micromimic.models.base import EarlyStopping, FitOptions, FitRun
-from micromimic.training.checkpoint import read_checkpoint, write_checkpoint
-from micromimic.training.device import Precision, autocast
+from micromimic.training.device import Precision, autocast, threads
 from micromimic.training.sampling import derive_seed
 
 Batches = Callable[[int], Iterable[tuple[Tensor, Tensor]]]
 """(inputs, targets) of an epoch, on the network's device; decided by the epoch's number alone."""
+
+
+UNREADABLE: Final = (
+    *(OSError, EOFError, RuntimeError, ValueError, TypeError, AttributeError),
+    *(LookupError, ArithmeticError, pickle.UnpicklingError),
+)
+"""What `torch.load` raises at files that are none of its own: anything, as it interprets them."""
 
 
 def run_epochs(
@@ -85,7 +95,7 @@ def run_epochs(
     trainer.settings = _settings(network, epochs, options, settings or {})
     start = trainer.resume()
     epoch = start
-    with _log(options, start) as write:
+    with _log(options, start) as write, threads(options.threads):
         while epoch < epochs and not trainer.best.exhausted(options.stop):
             with _seeded(trainer.device, derive_seed(options.seed, epoch)):
                 mean = trainer.epoch(epoch, batches(epoch), epochs, steps)
@@ -304,3 +314,38 @@ def _log(options: FitOptions, start: int) -> Iterator[Callable[[str, float, int]
         yield writer.add_scalar
     finally:
         writer.close()
+
+
+def write_checkpoint(path: Path, settings: Mapping[str, str], state: Mapping[str, Any]) -> None:
+    """Write a checkpoint whole; the one before it stays until then.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    buffer = io.BytesIO()
+    torch.save({"settings": dict(settings), **state}, buffer)
+    write_whole(path, buffer.getvalue())
+
+
+def read_checkpoint(path: Path, settings: Mapping[str, str]) -> dict[str, Any]:
+    """Read a checkpoint made with the same settings.
+
+    Raises:
+        ModelError: if it is broken or of other settings; the message names a difference.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        found = dict(state["settings"])
+    except UNREADABLE as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(
+            f"expected a checkpoint at {path}, got an unreadable file ({reason}); "
+            "remove it to train anew"
+        ) from error
+    for name in sorted(found.keys() | settings.keys()):
+        if found.get(name) != settings.get(name):
+            raise ModelError(
+                f"expected a checkpoint with {name} {settings.get(name)}, got {found.get(name)} "
+                f"in {path}; remove the file to train anew, or use the settings it was made with"
+            )
+    return dict(state)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Self
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from micromimic.models.base import Array, ClipClassifier, EarlyStopping, FitRun
+from micromimic.models.base import Array, ClipClassifier, EarlyStopping, FitRun, Rows
 from micromimic.models.preprocess import center
 from micromimic.models.samples import View, digest_of
 from micromimic.models.views import AsItIs, Volumes
 from micromimic.training.device import choose_hardware
 from micromimic.training.loop import held_out, options_of, run_epochs, stopping_score
 from micromimic.training.sampling import balanced_rows, derive_seed, shuffled_rows, split_batches
-from micromimic.training.threads import threads
 
 _AT_ONCE = 64
 
@@ -72,27 +70,8 @@ class TorchClassifier(ClipClassifier):
         """One clip's view as one row."""
         return (Volumes() if self.view == "volume" else AsItIs(self.view)).encode(clip)
 
-    def fit(
-        self,
-        X: NDArray[np.generic],
-        y: ArrayLike,
-        groups: ArrayLike | None = None,
-        *,
-        run: FitRun | None = None,
-    ) -> Self:
-        """Train; see `models.base.ClipClassifier.fit`."""
-        targets, people = self.begin(X, y, groups)
-        run = run or FitRun()
-        with threads(run.threads):
-            self._fit(np.asarray(X), targets, people, run)
-        return self
-
     def _fit(
-        self,
-        X: NDArray[np.generic],
-        targets: NDArray[np.int64],
-        people: NDArray[np.str_],
-        run: FitRun,
+        self, X: Rows, targets: NDArray[np.int64], people: NDArray[np.str_], run: FitRun
     ) -> None:
         options, device = options_of(self, run), choose_hardware(run.device).device
         train, held = held_out(people, targets, options)
@@ -124,7 +103,7 @@ class TorchClassifier(ClipClassifier):
             validation=None if held is None else stopping_score(self, X[held], targets[held]),
         )
 
-    def scores(self, X: NDArray[np.generic]) -> Array:
+    def scores(self, X: Rows) -> Array:
         """(n, k) logits."""
         device = next(self.module_.parameters()).device
         found = [np.empty((0, len(self.classes_)))]
@@ -133,7 +112,7 @@ class TorchClassifier(ClipClassifier):
                 found.append(self.module_(piece.to(device)).double().cpu().numpy())
         return np.concatenate(found)
 
-    def _seen(self, X: NDArray[np.generic]) -> Tensor:
+    def _seen(self, X: Rows) -> Tensor:
         """What the module sees of encoded clips."""
         if self.view == "flow":
             return torch.from_numpy(center(X))
