@@ -331,8 +331,11 @@ def test_halves_and_what_the_weights_know_are_said_where_they_count() -> None:
         replace(shipped, name="flow-svm"),
         replace(shipped, init="none"),
         replace(shipped, synthetic=True),
+        replace(shipped, name="flow-template"),
     ):
         assert PRIOR_KNOWS not in tables_md([other], draws=DRAWS)
+    applied = replace(shipped, name="flow-template", protocol="apply")
+    assert PRIOR_KNOWS in tables_md([applied], draws=DRAWS)
     made_up = tables_md([replace(shipped, synthetic=True)], draws=DRAWS)
     assert "half" not in made_up
     # the halves are those of the subjects, whole: their clips are all there are

@@ -270,17 +270,16 @@ class Predictions(pd.DataFrame):
 
     def runs(self) -> Iterator[tuple[str, Predictions]]:
         """Each model's and seed's rows, by a name."""
-        several = [n for n in ("model", "seed") if n in self and self[n].nunique() > 1]
-        if not several:
-            yield str(self["model"].iloc[0]) if "model" in self else "", self
+        apart = [
+            n for n in ("model", "seed") if n in self and (n == "model" or self[n].nunique() > 1)
+        ]
+        if not apart:
+            yield "", self
             return
-        for names, part in self.groupby(several, sort=False):
-            words = [
-                f"seed {v}" if n == "seed" else str(v) for n, v in zip(several, names, strict=True)
-            ]
-            if several == ["seed"] and "model" in self:
-                words.insert(0, str(part["model"].iloc[0]))
-            yield ", ".join(words), Predictions(part)
+        for values, part in self.groupby(apart, sort=False):
+            words = zip(apart, values, strict=True)
+            name = ", ".join(f"seed {value}" if n == "seed" else str(value) for n, value in words)
+            yield name, Predictions(part)
 
     def scores(self, *, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
         """UF1, UAR and more of each run, all clips and by database.
