@@ -15,7 +15,7 @@ import micromimic
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {"av", "cv2", "dlib", "joblib", "numpy", "onnxruntime", "pandas", "plotly", "scipy"}
-HEAVY |= {"skimage", "torch", "rich", "face_recognition_models"}
+HEAVY |= {"skimage", "sklearn", "torch", "rich", "face_recognition_models"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
