@@ -132,6 +132,23 @@ def test_a_corrected_label_settles_an_unknown_emotion(tmp_path: Path) -> None:
     assert clip.label == "positive"
 
 
+def test_an_emotion_can_be_corrected_for_every_scheme(tmp_path: Path) -> None:
+    frames(tmp_path / "sub01/EP02_01f", range(46, 87))
+    casme2_table(tmp_path, casme2_row(emotion="joy"))
+    path = fixes(tmp_path, ["casme2", "sub01", "EP02_01f", "emotion", "Disgust", "seen again"])
+    fixed = corrections_with(path)
+    (clip,) = read_casme2(tmp_path, corrections=fixed, labels=["three", "five"]).clips
+    assert (clip.label, clip.extra["label5"]) == ("negative", "disgust")
+    assert clip.extra["note"] == "emotion corrected from joy to disgust: seen again"
+    path = fixes(tmp_path, ["casme2", "", "row 0", "label", "surprise", "a row of the table"])
+    found = read_casme2(tmp_path, corrections=corrections_with(path))
+    assert not found.clips  # the table has not as many rows as the official one, and that is said
+    assert "known errors in its rows are not corrected" in found.notes[0].text
+    path = fixes(tmp_path, ["casme2", "", "row 9", "label", "surprise", "a row of the table"])
+    with pytest.raises(InputError, match="got /row 9, which is neither in its table nor in its"):
+        read_casme2(tmp_path, corrections=corrections_with(path))
+
+
 def test_a_correction_of_no_clip(tmp_path: Path) -> None:
     folder = small_casme2(tmp_path / "casme2")
     path = fixes(tmp_path, ["casme2", "sub09", "EP02_01f", "label", "positive", "typing error"])
@@ -341,7 +358,9 @@ def test_index_of_other_databases_and_schemes(
     run_index({"casme2": small_casme2(tmp_path / "a")}, out, None, ["three", "five"])
     said = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["CASME", "II", "2", "(24)", "2", "(145)", "0", "(88)", "1", "(32)", "1", "(25)"] in said
-    assert [*"subjects clips disgust happiness others repression surprise".split()] in said
+    assert [
+        *["subjects", "clips", "disgust", "happiness", "others", "repression", "surprise"]
+    ] in said
     assert ["casme2", "2", "3", "0", "1", "1", "0", "1"] in said
     assert [(clip.clip, clip.label) for clip in read_manifest(out, "five")] == [
         ("EP02_01f", "happiness"), ("EP03_02", "others"), ("EP11_01", "surprise"),

@@ -129,7 +129,8 @@ def _correction(values: dict[str, str], where: str) -> Correction:
     elif field == "exclude":
         _one_of("exclude", value, ("yes", "no", *databases()[dataset].schemes), where)
     elif field == "emotion":
-        _one_of("emotion", value.casefold(), databases()[dataset].words, where)
+        value = value.casefold()
+        _one_of("emotion", value, databases()[dataset].words, where)
     elif not value.isdecimal() and not (field == "apex" and not value):
         raise InputError(f"expected {field} to be a frame number, got {value!r} in {where}")
     key = (number, loose(values["clip"]))

@@ -208,7 +208,8 @@ def join(
         clips.append(replace(clip, label=labels[THREE.column], extra={**extra, **note}))
         notes += [Note(*name, text) for text in said]
     left_out += _unannotated(database, homes, {row.home for row in listed}, table)
-    _all_used(fixes, {row.key for row in listed} | set(homes))
+    numbered = {(BY_ROW, f"row {row.row}") for row in listed}
+    _all_used(fixes, {row.key for row in listed} | set(homes) | numbered)
     return Found(
         tuple(sorted(clips, key=_order)),
         tuple(sorted(left_out, key=_order)),
