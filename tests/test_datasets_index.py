@@ -50,6 +50,7 @@ def test_the_packages_own_corrections() -> None:
     }
     assert said == {
         ("smic", "s18", "s18_sur_03", "label", "surprise"),
+        ("smic-vis", "s18", "s18_sur_03", "label", "surprise"),
         ("casme2", "sub04", "EP12_01f", "exclude", "three"),
         ("casme2", "sub05", "EP09_05f", "exclude", "three"),
     }

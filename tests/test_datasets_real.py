@@ -168,3 +168,20 @@ def test_smic_e_as_its_table_has_it(tables: Path, tmp_path: Path) -> None:
         "s20_ne_09": "17678581-17678613",
         "s20_sur_02": "17693037-17693057",
     }
+
+
+def test_smic_vis_as_its_sheet_has_it(tables: Path, tmp_path: Path) -> None:
+    """The high-speed camera's workbook has a sheet of the visible-light camera."""
+    table = tables / "SMIC-HS-E_annotation.xlsx"
+    for row in rows_of(table, "VIS", 1, set(WORDS.values()), "Emotion"):
+        folder = tmp_path / "VIS_long/SMIC-VIS-E/VIS" / f"s{row['Subject']:02d}" / row["Filename"]
+        frames(folder, range(row["TotalVL"]), "image{}.jpg")  # numbered from the clip's beginning
+    found = read_database("smic-vis", tmp_path, table)
+    assert len(found.clips) == 71
+    assert len({clip.subject for clip in found.clips}) == 8
+    assert not found.left_out
+    assert Counter(clip.label for clip in found.clips) == {
+        "negative": 23, "positive": 28, "surprise": 20,
+    }  # fmt: skip
+    (clip,) = (clip for clip in found.clips if clip.clip == "s20_ne_01")
+    assert (clip.onset, clip.offset) == (7750 - 7712, 7754 - 7712)
