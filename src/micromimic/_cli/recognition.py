@@ -42,30 +42,24 @@ def run_evaluate(
     from micromimic.datasets.manifest import manifest_notes
     from micromimic.evaluation.run import model_of
     from micromimic.models.registry import Chosen
-    from micromimic.pipelines.experiment import (
-        chosen_models,
-        evaluate_run,
-        read_clips,
-        warning_of,
-        write_tables,
-    )
+    from micromimic.pipelines import experiment
 
     # an unknown name, a plug-in that fails, a wrong manifest: told before hours of work
     applied = config.protocol == "apply"
-    known = [Chosen(text, None) for text in models] if applied else chosen_models(models)
-    chosen = read_clips(manifest, labels)[1]
+    known = [Chosen(text, None) for text in models] if applied else experiment.chosen_models(models)
+    chosen = experiment.read_clips(manifest, labels)[1]
     for text in manifest_notes(manifest, labels):
         note(f"note: {text}")
     for name, model, _ in known:
         if model is not None:
-            _warn(warning_of(model_of(replace(config, model=name), model), chosen))
+            _warn(experiment.warning_of(model_of(replace(config, model=name), model), chosen))
     done: list[Evaluation] = []
     for name, model, code in known:
         folder = out if len(models) == 1 else out / name
         unit = "clips" if applied else "folds"
         try:
             with show_progress(f"{name}, {config.protocol}", unit=unit) as progress:
-                result = evaluate_run(
+                result = experiment.evaluate_run(
                     manifest,
                     replace(config, model=name, code=code),
                     folder,
@@ -86,7 +80,7 @@ def run_evaluate(
         if config.leaky and result.summary.leaky is None:
             note(f"{name} has no epochs to choose from: nothing leaky to report")
     if len(models) > 1:
-        say(f"tables: {write_tables(out, done)}")
+        say(f"tables: {experiment.write_tables(out, done)}")
     return 0
 
 

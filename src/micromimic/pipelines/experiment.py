@@ -164,31 +164,25 @@ def evaluate(
         prepare=prepare or PrepareConfig(),
         allow_overlap=allow_overlap,
     )
-    workers = Workers(jobs, backend, scheduler)
-    place = _cache(data, cache)
-    results = []
+    given: dict[str, Any] = {
+        "labels": known,
+        "cv": cv,
+        "workers": Workers(jobs, backend, scheduler),
+        "cache": _cache(data, cache),
+        "report": report,
+        "figures": out is not None,
+    }
     with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder if out is None else out)
+        results = []
         for name, model, code in chosen:
-            place_of_run = Path(folder if out is None else out)
-            results.append(
-                evaluate_run(
-                    clips,
-                    replace(config, model=name, code=code),
-                    place_of_run if len(chosen) == 1 else place_of_run / name,
-                    labels=known,
-                    model=model,
-                    cv=cv,
-                    workers=workers,
-                    cache=place,
-                    report=report,
-                    figures=out is not None,
-                )
-            )
+            own = place if len(chosen) == 1 else place / name
+            named = replace(config, model=name, code=code)
+            results.append(evaluate_run(clips, named, own, model=model, **given))
         if out is not None and len(results) > 1:
             write_tables(Path(out), results)
     parts = [as_table(result).assign(model=result.summary.name) for result in results]
     joined: Predictions = pd.concat(parts, ignore_index=True)
-    joined.attrs["synthetic"] = any(result.summary.synthetic for result in results)
     return joined
 
 

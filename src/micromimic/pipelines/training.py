@@ -18,7 +18,7 @@ from micromimic.labels import LabelSet
 from micromimic.models.adapt import configure, fit_model, seeded
 from micromimic.models.base import ClipClassifier, EarlyStopping, FitRun, Init
 from micromimic.models.fitted_to import FittedTo
-from micromimic.models.onnx import open_model
+from micromimic.models.onnx import Calibration, open_model
 from micromimic.models.recognizers import RecognitionModel, VolumeModel
 from micromimic.models.registry import make_model, require_extra
 from micromimic.models.samples import Samples, View
@@ -112,27 +112,12 @@ def train(
     samples = loaded.samples
     check_learnable(samples.subjects, samples.labels)
     started = fresh.started_from()
+    fitted_to = None if started is None else (started | FittedTo.of(samples)).to_json()
     scores, rows = _held_out(fresh, name, samples, seed, run)
     fitted = _fitted(clone(fresh), name, samples, replace(run, checkpoint=checkpoint))
-    places = np.searchsorted(fitted.classes_, samples.labels[rows])
-    calibration = calibrate(scores, places)
-    people = len(set(samples.subjects.tolist()))
-    databases = ", ".join(sorted(set(samples.datasets.tolist())))
-    fitted_to = None if started is None else (started | FittedTo.of(samples)).to_json()
-    metadata = {
-        "name": name,
-        "version": VERSION,
-        "trained_on": f"{len(samples)} clips of {people} subjects ({databases}), "
-        f"init {init.name if isinstance(init, Path) else init}, seed {seed}",
-        "classes": fitted.classes_.tolist(),
-        "view": fitted.view,
-        "encoder": fitted.encoder,
-        "temperature": calibration.temperature,
-        "margin": calibration.margin,
-        "seed": seed,
-        "fitted_to": fitted_to,
-    }
-    content = fitted.to_onnx(metadata)
+    calibration = calibrate(scores, np.searchsorted(fitted.classes_, samples.labels[rows]))
+    about = _about(fitted, name, samples, calibration, init, seed)
+    content = fitted.to_onnx({**about, "fitted_to": fitted_to})
     some = samples.take(np.arange(min(8, len(samples))))
     _check(open_model(content, out), some, fitted.scores(some.inputs), fitted.view)
     write_whole(out, content)
@@ -146,12 +131,32 @@ def train(
         path=out,
         weights=weights,
         clips=len(samples),
-        subjects=people,
+        subjects=len(set(samples.subjects.tolist())),
         checked=len(rows),
         uf1=uf1(samples.labels[rows], guess),
         uar=uar(samples.labels[rows], guess),
         left_out=loaded.left_out,
     )
+
+
+def _about(
+    fitted: Any, name: str, samples: Samples, calibration: Calibration, init: Init, seed: int
+) -> dict[str, object]:
+    """What the file says of itself."""
+    people = len(set(samples.subjects.tolist()))
+    databases = ", ".join(sorted(set(samples.datasets.tolist())))
+    return {
+        "name": name,
+        "version": VERSION,
+        "trained_on": f"{len(samples)} clips of {people} subjects ({databases}), "
+        f"init {init.name if isinstance(init, Path) else init}, seed {seed}",
+        "classes": fitted.classes_.tolist(),
+        "view": fitted.view,
+        "encoder": fitted.encoder,
+        "temperature": calibration.temperature,
+        "margin": calibration.margin,
+        "seed": seed,
+    }
 
 
 def _fitted(model: Any, name: str, samples: Samples, run: FitRun) -> Any:
