@@ -185,3 +185,24 @@ def test_each_scheme_has_its_column(tmp_path: Path) -> None:
     assert len(manifest_clips(empty, check_files=False)) == 1
     with pytest.raises(InputError, match="expected clips with a label in .*, got none; list some"):
         manifest_clips(empty, labelled=True, check_files=False)
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "text"),
+    [
+        ("onset", "x", "onset to be a frame number, got 'x' in line 2 of"),
+        ("apex", "-1", "apex to be a frame number, got '-1' in line 2 of"),
+        ("offset", "8.5", "offset to be a frame number, got '8.5' in line 2 of"),
+        ("fps", "0", "fps above 0 or empty, got '0' in line 2 of"),
+        ("fps", "fast", "fps above 0 or empty, got 'fast' in line 2 of"),
+        ("apex", "99", "onset <= apex <= offset, got 46, 99, 86 in line 2 of"),
+        ("subject", "", "a subject of one line in line 2 of .*, got nothing"),
+        ("kind", "film", "a kind among frames, video, image, flow_map, got 'film'"),
+        ("label", "joy", "a label among negative, positive, surprise, got 'joy' for clip 006_1"),
+    ],
+)
+def test_cells_that_make_no_sense(tmp_path: Path, column: str, cell: str, text: str) -> None:
+    row = [cell if name == column else old for name, old in zip(HEADER, ROW, strict=True)]
+    with pytest.raises(InputError, match=text) as error:
+        read(manifest(tmp_path, row))
+    assert "\n" not in str(error.value)

@@ -15,7 +15,7 @@ from typing import Final, Literal, cast
 
 from micromimic.datasets.clip import Clip, frame_number
 from micromimic.datasets.manifest import manifest_clips
-from micromimic.datasets.table import read_table, whole, write_table
+from micromimic.datasets.table import frame_of, read_table, write_table
 from micromimic.errors import InputError
 from micromimic.media.formats import IMAGE_ENDINGS
 
@@ -179,14 +179,6 @@ def write_events(path: str | Path, events: Iterable[Event]) -> None:
 
 
 def _event(row: dict[str, str], where: str) -> Event:
-    def frame(name: str) -> int:
-        value = whole(row[name])
-        if value is None:
-            raise InputError(
-                f"expected {name} to be a frame number, got {row[name]!r} in {where}; correct it"
-            )
-        return value
-
     for name in ("dataset", "subject", "video"):
         if len(row[name].splitlines()) != 1:
             got = repr(row[name]) if row[name] else "nothing"
@@ -196,8 +188,8 @@ def _event(row: dict[str, str], where: str) -> Event:
         raise InputError(
             f"expected a kind among micro, macro, got {row['kind']!r} in {where}; correct it"
         )
-    onset, offset = frame("onset"), frame("offset")
-    apex = frame("apex") if row.get("apex") else None
+    onset, offset = (frame_of(row[name], name, where) for name in ("onset", "offset"))
+    apex = frame_of(row["apex"], "apex", where) if row.get("apex") else None
     if onset > offset:
         raise InputError(
             f"expected an event that ends after it begins, got onset {onset} and offset {offset} "

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, cast
 from micromimic.datasets.base import loose
 from micromimic.datasets.clip import KINDS, Clip, Kind, frame_number
 from micromimic.datasets.schemes import scheme
-from micromimic.datasets.table import number, plain_name, read_table, table_text
+from micromimic.datasets.table import frame_of, number, plain_name, read_table, table_text
 from micromimic.errors import InputError, ManifestWarning
 from micromimic.files import write_whole
 from micromimic.labels import LabelSet
@@ -240,41 +240,30 @@ def _clip(
             f"expected a kind among {', '.join(KINDS)}, got {row['kind']!r} "
             f"for clip {row['clip']} in {where}; correct it"
         )
-    numbers = {name: _number(row.get(name, ""), name, where) for name in OPTIONAL}
-    fps = numbers["fps"]
-    if fps is not None and fps <= 0:
-        raise InputError(f"expected fps above 0, got {fps:g} in {where}; correct it")
+    onset, apex, offset = (
+        frame_of(row[name], name, where) if row.get(name) else None for name in OPTIONAL[:3]
+    )
+    fps = number(row.get("fps", ""))
+    if row.get("fps") and (fps is None or fps <= 0):
+        raise InputError(
+            f"expected fps above 0 or empty, got {row['fps']!r} in {where}; correct it"
+        )
     try:
         return Clip(
-            dataset=row["dataset"],
-            subject=row["subject"],
-            clip=row["clip"],
-            label="+".join(name for name in labels or parts if name in parts),
-            kind=row["kind"],
-            path=path.parent / _file(row["path"]),
-            onset=_whole(numbers["onset"], "onset", where),
-            apex=_whole(numbers["apex"], "apex", where),
-            offset=_whole(numbers["offset"], "offset", where),
-            fps=fps,
+            row["dataset"],
+            row["subject"],
+            row["clip"],
+            "+".join(name for name in labels or parts if name in parts),
+            row["kind"],
+            path.parent / _file(row["path"]),
+            onset,
+            apex,
+            offset,
+            fps,
             extra={k: text for k, text in row.items() if k not in (*REQUIRED, *OPTIONAL)},
         )
     except ValueError as error:
         raise InputError(f"{error} in {where}; correct them") from None
-
-
-def _number(text: str, name: str, where: str) -> float | None:
-    value = number(text)
-    if text and value is None:
-        raise InputError(f"expected {name} to be a number or empty, got {text!r} in {where}")
-    return value
-
-
-def _whole(value: float | None, name: str, where: str) -> int | None:
-    if value is None:
-        return None
-    if value < 0 or value != int(value):
-        raise InputError(f"expected {name} to be a frame number, got {value:g} in {where}")
-    return int(value)
 
 
 def _check_names(clips: Sequence[Clip], path: Path) -> None:

@@ -177,6 +177,20 @@ def whole(text: str) -> int | None:
     return int(value) if value is not None and value >= 0 and value == int(value) else None
 
 
+def frame_of(text: str, name: str, where: str) -> int:
+    """The frame number of a cell.
+
+    Raises:
+        InputError: if it is none.
+    """
+    value = whole(text)
+    if value is None:
+        raise InputError(
+            f"expected {name} to be a frame number, got {text!r} in {where}; correct it"
+        )
+    return value
+
+
 def plain_name(header: str) -> str:
     """A column's name without capitals, blanks and marks."""
     return re.sub(r"[^a-z0-9]", "", str(header).casefold())
