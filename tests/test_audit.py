@@ -159,7 +159,7 @@ def test_several_runs_are_averaged_and_differences_are_paired() -> None:
             ]
             each.append(both[0] - both[1])
         gains.append(np.mean(each))
-    assert row.added.uf1_ci95 == pytest.approx(tuple(np.quantile(gains, [0.025, 0.975])))
+    assert row.added["uf1_ci95"] == pytest.approx(list(np.quantile(gains, [0.025, 0.975])))
 
 
 def test_no_subject_loses_clips_by_its_best_epoch() -> None:

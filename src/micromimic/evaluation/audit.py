@@ -29,7 +29,6 @@ from micromimic.errors import InputError
 from micromimic.evaluation.article import COMPOSITE
 from micromimic.evaluation.controls import majority_per_database
 from micromimic.evaluation.metrics import (
-    Interval,
     quantiles,
     scores_of_tables,
     subject_numbers,
@@ -352,16 +351,6 @@ def _name(row: Any) -> str:
 
 
 @dataclass(frozen=True)
-class Added:
-    """What a selection adds to the last epoch, all clips, with 95 % intervals over subjects."""
-
-    uf1: float
-    uar: float
-    uf1_ci95: Interval | None
-    uar_ci95: Interval | None
-
-
-@dataclass(frozen=True)
 class AuditRow:
     """One line of the table.
 
@@ -371,14 +360,15 @@ class AuditRow:
         scores: for ``composite`` and each database ``n``, ``subjects``, ``uf1``, ``uar``: means
             over the runs; ``uf1_ci95`` and ``uar_ci95``: 95 % when whole subjects are drawn anew,
             None with one subject. The choice of epochs is kept in each draw.
-        added: beside the last epoch; None for the last epoch itself.
+        added: to the last epoch, all clips: ``uf1``, ``uar``, ``uf1_ci95``, ``uar_ci95``; None for
+            the last epoch itself.
         by_run: (seed, shuffle, UF1, UAR) of each run, all clips.
     """
 
     labels: LabelKind
     selection: Selection
     scores: Mapping[str, Mapping[str, Any]]
-    added: Added | None
+    added: Mapping[str, Any] | None
     by_run: tuple[tuple[int, int, float, float], ...]
 
 
@@ -542,26 +532,26 @@ def _drawn(tables: NDArray[np.int64], draws: int, seed: int) -> NDArray[np.float
 
 def _score(tables: NDArray[np.int64], draws: int, seed: int) -> dict[str, Any]:
     """Scores of one scope."""
-    f1, recall = _means(tables).tolist()
-    people = tables.shape[1]
-    ends = [None, None] if people < 2 else [list(quantiles(v)) for v in _drawn(tables, draws, seed)]
-    return {
-        "n": int(tables[0].sum()),
-        "subjects": people,
-        "uf1": f1,
-        "uar": recall,
-        "uf1_ci95": ends[0],
-        "uar_ci95": ends[1],
-    }
+    drawn = _drawn(tables, draws, seed) if tables.shape[1] > 1 else None
+    counts = {"n": int(tables[0].sum()), "subjects": tables.shape[1]}
+    return counts | _with_ends(_means(tables), drawn)
 
 
-def _added(tables: NDArray[np.int64], honest: NDArray[np.int64], draws: int, seed: int) -> Added:
+def _added(
+    tables: NDArray[np.int64], honest: NDArray[np.int64], draws: int, seed: int
+) -> dict[str, Any]:
     """What is added to the last epoch."""
-    f1, recall = (_means(tables) - _means(honest)).tolist()
-    if tables.shape[1] < 2:
-        return Added(f1, recall, None, None)
-    drawn = _drawn(tables, draws, seed) - _drawn(honest, draws, seed)
-    return Added(f1, recall, quantiles(drawn[0]), quantiles(drawn[1]))
+    drawn = None
+    if tables.shape[1] > 1:
+        drawn = _drawn(tables, draws, seed) - _drawn(honest, draws, seed)
+    return _with_ends(_means(tables) - _means(honest), drawn)
+
+
+def _with_ends(values: NDArray[np.float64], drawn: NDArray[np.float64] | None) -> dict[str, Any]:
+    """UF1 and UAR with their intervals."""
+    f1, recall = values.tolist()
+    ends = [None, None] if drawn is None else [list(quantiles(row)) for row in drawn]
+    return {"uf1": f1, "uar": recall, "uf1_ci95": ends[0], "uar_ci95": ends[1]}
 
 
 def _best_of_subjects(run: EpochRun) -> NDArray[np.int64]:

@@ -8,8 +8,7 @@ any ratio is taken, as the MEGC 2019 challenge defines it (See et al., FG 2019).
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,16 +202,9 @@ def quantiles(values: NDArray[np.float64], low: float = 0.025, high: float = 0.9
     return float(a), float(b)
 
 
-@dataclass(frozen=True)
-class Bin:
-    """Clips of similar confidence.
-
-    Args:
-        low, high: the confidences that it spans.
-        n: clips.
-        confidence: their mean probability of the class that was named.
-        accuracy: share of them named rightly.
-    """
+class Bin(NamedTuple):
+    """Clips of similar confidence: n clips, their mean probability of the class that was named, and
+    the share of them named rightly."""
 
     low: float
     high: float

@@ -11,8 +11,7 @@ itself order maps no better (``benchmarks/reliability.py``), so the simplest is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,16 +41,8 @@ Probabilities = NDArray[np.floating]
 Subjects = Sequence[str] | NDArray[np.str_]
 
 
-@dataclass(frozen=True)
-class CoveragePoint:
-    """Scores of the surest clips.
-
-    Args:
-        coverage: share of all clips that are answered.
-        n: their number.
-        lead: of the least sure among them.
-        uf1, uar, accuracy: of those clips alone.
-    """
+class CoveragePoint(NamedTuple):
+    """Scores of the n surest clips, a share of all; ``lead`` is that of the least sure of them."""
 
     coverage: float
     n: int
@@ -61,16 +52,9 @@ class CoveragePoint:
     accuracy: float
 
 
-@dataclass(frozen=True)
-class Gain:
-    """What answering only a share of the clips adds to UF1.
-
-    Args:
-        coverage: the share.
-        full, part: UF1 of all clips, and of the surest ones.
-        gain: their difference.
-        ci95: of the difference, over subjects; None with one subject.
-    """
+class Gain(NamedTuple):
+    """What answering only a share of the clips adds to UF1: of all, of the surest, the difference
+    and its 95 % interval over subjects, None with one."""
 
     coverage: float
     full: float
@@ -106,10 +90,10 @@ def reliability_of(rows: Predictions, *, draws: int = 1000, seed: int = 0) -> di
         "ece": calibration_error(bins),
         "ece_ci95": None if interval is None else list(interval),
         "ece_equal_mass": calibration_error(mass),
-        "bins": [asdict(group) for group in bins],
+        "bins": [group._asdict() for group in bins],
         "risk_area": risk_area(truth, p, labels=names),
-        "coverage": [asdict(point) for point in curve],
-        "gain": {**asdict(gain), "ci95": None if gain.ci95 is None else list(gain.ci95)},
+        "coverage": [point._asdict() for point in curve],
+        "gain": {**gain._asdict(), "ci95": None if gain.ci95 is None else list(gain.ci95)},
     }
 
 

@@ -34,9 +34,7 @@ def loso(subjects: Names) -> Iterator[Split]:
     >>> [(train.tolist(), test.tolist()) for train, test in loso(["b", "a", "b"])]
     [([0, 2], [1]), ([1], [0, 2])]
     """
-    names, place = _groups(subjects)
-    _expect_two(names, "subjects", "leave one out")
-    return _leave_out(place)
+    return _leave_out(_expect_two(subjects, "subjects", "leave one out"))
 
 
 def hde(datasets: Names) -> Iterator[Split]:
@@ -51,9 +49,7 @@ def hde(datasets: Names) -> Iterator[Split]:
     >>> [test.tolist() for _, test in hde(["b", "a", "b"])]
     [[1], [0, 2]]
     """
-    names, place = _groups(datasets)
-    _expect_two(names, "databases", "hold one out")
-    return _leave_out(place)
+    return _leave_out(_expect_two(datasets, "databases", "hold one out"))
 
 
 def grouped(subjects: Names, groups: int, seed: int = 0) -> Iterator[Split]:
@@ -156,8 +152,7 @@ def check_learnable(subjects: Names, targets: Names | NDArray[np.integer]) -> No
     """
     if len(subjects) != len(targets):
         raise ValueError(f"expected one class a row, got {len(targets)} for {len(subjects)}")
-    names, _ = _groups(subjects)
-    _expect_two(names, "subjects", "train on some and test on others")
+    _expect_two(subjects, "subjects", "train on some and test on others")
     classes = sorted({str(label) for label in targets})
     if len(classes) < 2:
         raise InputError(
@@ -174,12 +169,14 @@ def _groups(names: Names) -> tuple[list[str], Rows]:
     return unique.tolist(), place.astype(np.int64)
 
 
-def _expect_two(names: list[str], what: str, purpose: str) -> None:
+def _expect_two(rows: Names, what: str, purpose: str) -> Rows:
+    names, place = _groups(rows)
     if len(names) < 2:
         raise InputError(
             f"expected two {what} or more to {purpose}, got only {names[0]}; "
             f"add clips of other {what}"
         )
+    return place
 
 
 def _leave_out(group_of: Rows) -> Iterator[Split]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +13,6 @@ from micromimic.evaluation.audit import (
     KINDS,
     PATIENCE,
     SELECTIONS,
-    Added,
     Audit,
     AuditRow,
     LabelKind,
@@ -66,12 +64,12 @@ def sentences(audit: Audit) -> tuple[str, ...]:
     mean = f", mean of {runs} runs" if runs > 1 else ""
     claim, base = (row.scores[COMPOSITE]["uf1"] for row in (best, honest))
     choice = "Keeping the best epoch of each test subject"
-    if best.added is None or best.added.uf1 <= 0:
+    if best.added is None or best.added["uf1"] <= 0:
         first = f"{choice} adds nothing here: UF1 {claim:.3f}, the last epoch's {base:.3f}{mean}."
     else:
         first = (
             f"{choice} claims UF1 {claim:.3f} where the last epoch has {base:.3f}{mean}: choosing "
-            f"on the test data adds {_plus(best.added.uf1, best.added.uf1_ci95)}, which no new "
+            f"on the test data adds {_plus(best.added, 'uf1')}, which no new "
             "person would show."
         )
     if not audit.shuffles:
@@ -162,7 +160,7 @@ def audit_json(audit: Audit, name: str, notes: Sequence[str] = ()) -> dict[str, 
                 "labels": row.labels,
                 "selection": row.selection,
                 "scores": row.scores,
-                "added": None if row.added is None else _listed(row.added),
+                "added": row.added,
                 "runs": [
                     dict(zip(("seed", "shuffle", "uf1", "uar"), run, strict=True))
                     for run in row.by_run
@@ -182,11 +180,6 @@ def audit_json(audit: Audit, name: str, notes: Sequence[str] = ()) -> dict[str, 
     }
 
 
-def _listed(added: Added) -> dict[str, Any]:
-    """As JSON gives it back."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(added).items()}
-
-
 def _two(audit: Audit, labels: LabelKind) -> tuple[AuditRow, AuditRow]:
     """The honest line and that of the best epoch of each subject."""
     honest, best = audit.row(labels, "last"), audit.row(labels, "subject")
@@ -195,14 +188,15 @@ def _two(audit: Audit, labels: LabelKind) -> tuple[AuditRow, AuditRow]:
     return honest, best
 
 
-def _plus(value: float, ends: tuple[float, float] | None) -> str:
+def _plus(added: Mapping[str, Any], score: str) -> str:
     """A difference and its interval.
 
-    >>> _plus(0.0834, (-0.004, 0.111)), _plus(-0.01, None)
-    ('+0.083 [-0.004, +0.111]', '-0.010')
+    >>> _plus({"uf1": 0.0834, "uf1_ci95": [-0.004, 0.111]}, "uf1")
+    '+0.083 [-0.004, +0.111]'
     """
-    told = f"{value:+.3f}"
-    return told if ends is None else f"{told} [{ends[0]:+.3f}, {ends[1]:+.3f}]"
+    ends = added[f"{score}_ci95"]
+    text = f"{added[score]:+.3f}"
+    return text if ends is None else f"{text} [{ends[0]:+.3f}, {ends[1]:+.3f}]"
 
 
 def _runs_told(audit: Audit) -> str:
@@ -219,8 +213,8 @@ def _added_table(rows: Sequence[AuditRow]) -> str:
         [
             LABELS[row.labels],
             CHOICES[row.selection],
-            _plus(row.added.uf1, row.added.uf1_ci95),
-            _plus(row.added.uar, row.added.uar_ci95),
+            _plus(row.added, "uf1"),
+            _plus(row.added, "uar"),
         ]
         for row in rows
         if row.added is not None
