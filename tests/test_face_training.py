@@ -62,10 +62,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> list[Small]:
     """`FaceNet` trains a small network; every one that it makes is kept."""
     made: list[Small] = []
 
-    def build(architecture: str, start: Start, seed: int, classes: int, *, plain: bool):
+    def build(architecture: str, start: Start, seed: int, labels: list[str], *, plain: bool):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            made.append(Small(classes))
+            made.append(Small(len(labels)))
         return made[-1]
 
     monkeypatch.setattr(faces_module, "build_network", build)

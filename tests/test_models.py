@@ -103,7 +103,10 @@ def said_by_file(model: ClipClassifier, name: str, data: Data, file: Path) -> np
     opened = load_model(file)
     assert opened.info.name == name and opened.view == model.view
     assert list(opened.labels) == model.classes_.tolist()
-    return opened.probabilities(data.clips if model.view == "volume" else np.stack(data.clips))
+    inputs = data.clips if model.view == "volume" else np.stack(data.clips)
+    (named,) = opened.predict(inputs[:1])
+    assert list(named.probabilities) == model.classes_.tolist()
+    return opened.probabilities(inputs)
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch", reason="torch is in the train extra")
 pytest.importorskip("torchvision", reason="torchvision is in the train extra")
 
 from micromimic.errors import ModelError  # noqa: E402
+from micromimic.labels import THREE  # noqa: E402
 from micromimic.models.fitted_to import FittedTo  # noqa: E402
 from micromimic.training import imagenet  # noqa: E402
 from micromimic.training.faces import FaceNet, build_network  # noqa: E402
@@ -144,9 +145,14 @@ def test_a_state_file_goes_on(tmp_path: Path) -> None:
     for name, value in first.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
     # of two classes the body is kept, the last layer is another
-    two = build_network("resnet18", start, seed=9, classes=2).state_dict()
-    assert two["backbone.fc.weight"].shape == (2, 512)
-    assert torch.equal(two["backbone.conv1.weight"], first.state_dict()["backbone.conv1.weight"])
+    for labels in (["a", "b"], ["a", "b", "c"]):
+        other = build_network("resnet18", start, seed=9, labels=labels).state_dict()
+        assert other["backbone.fc.weight"].shape == (len(labels), 512)
+        assert torch.equal(other["backbone.conv1.weight"], first.backbone.conv1.weight)
+        assert not torch.equal(other["backbone.fc.weight"], first.backbone.fc.weight)
+        told = FaceNet("resnet18", init=file).warning(labels)
+        assert told is not None and "LAST LAYER STARTS AT RANDOM" in told
+    assert FaceNet("resnet18", init=file).warning(list(THREE)) is None
     file.write_bytes(imagenet.pack_state("resnet18", first.state_dict()))
     assert FaceNet("resnet18", init=file).started_from() is None  # as 0.1 wrote them
     with pytest.raises(ModelError, match="state file of capsnet-resnet18, got one of resnet18"):

@@ -7,7 +7,7 @@ is a `FitRun`. ``fit`` sees the rows that it is given, so nothing of a held-out 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -76,6 +76,14 @@ class FitOptions(FitRun):
     init: Init = "default"
     epochs: int | None = None
     stop: EarlyStopping | None = None
+
+
+def other_head(known: Iterable[str], labels: Iterable[str]) -> str:
+    """What to say of starting weights that know other labels."""
+    return (
+        f"expected labels that the starting weights know ({', '.join(known)}), got "
+        f"{', '.join(labels)}: THE LAST LAYER STARTS AT RANDOM, the others as they are"
+    )
 
 
 class ClipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]

@@ -183,6 +183,7 @@ def evaluate(
             write_tables(Path(out), results)
     parts = [as_table(result).assign(model=result.summary.name) for result in results]
     joined: Predictions = pd.concat(parts, ignore_index=True)
+    joined.attrs["synthetic"] = any(result.summary.synthetic for result in results)
     return joined
 
 

@@ -17,7 +17,16 @@ from torch.nn.functional import cross_entropy
 
 from micromimic.errors import ModelError
 from micromimic.face.crops import FACE_SIDE
-from micromimic.models.base import Array, ClipClassifier, EarlyStopping, FitRun, Init, Rows
+from micromimic.labels import THREE
+from micromimic.models.base import (
+    Array,
+    ClipClassifier,
+    EarlyStopping,
+    FitRun,
+    Init,
+    Rows,
+    other_head,
+)
 from micromimic.models.capsnet import CapsNet
 from micromimic.models.capsules import margin_loss
 from micromimic.models.cnn import CnnName, FaceCnn
@@ -32,7 +41,8 @@ from micromimic.training.imagenet import (
     missing_weights,
     pack_state,
     starting_weights,
-    state_fitted_to,
+    state_labels,
+    state_of,
 )
 from micromimic.training.loop import held_out, options_of, run_epochs, stopping_score
 from micromimic.training.sampling import balanced_rows, derive_seed, split_batches
@@ -47,6 +57,9 @@ BACKBONES: Final[Mapping[str, Backbone]] = {
 """The ImageNet network inside each architecture."""
 
 _SCORED_AT_ONCE: Final = 32
+_HEADS: Final = {"transform", *(f"backbone.{layer}.{part}" for layer in ("fc", "classifier.6")
+                                for part in ("weight", "bias"))}  # fmt: skip
+"""Weights of the last layer, by name."""
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -185,8 +198,11 @@ class FaceNet(ClipClassifier):
         return np.asarray(clip, np.uint8)
 
     def warning(self, labels: Sequence[str]) -> str | None:
-        """That ImageNet weights are wanted and not there, if so."""
-        return missing_weights(self.backbone, self.init)
+        """That ImageNet weights are wanted and not there, or a file has other labels, if so."""
+        state = state_of(self.init) if isinstance(self.init, Path) else None
+        if state is None or (known := state_labels(state)) == tuple(labels):
+            return missing_weights(self.backbone, self.init)
+        return other_head(known, labels)
 
     def starts_from(self) -> tuple[Path, ...]:
         """The file of weights, if there is one."""
@@ -197,7 +213,8 @@ class FaceNet(ClipClassifier):
 
     def started_from(self) -> FittedTo | None:
         """What the state file that it starts from was fitted to; ImageNet is nobody's face."""
-        return state_fitted_to(self.init) if isinstance(self.init, Path) else FittedTo()
+        state = state_of(self.init) if isinstance(self.init, Path) else None
+        return FittedTo() if state is None else FittedTo.from_json(state.get("fitted_to"))
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The margin loss of capsules, the cross-entropy of logits."""
@@ -216,7 +233,7 @@ class FaceNet(ClipClassifier):
         train, held = held_out(people, targets, options)
         start = starting_weights(self.backbone, self.architecture, self.init)
         network = build_network(
-            self.architecture, start, options.seed, len(self.classes_), plain=chosen.plain
+            self.architecture, start, options.seed, self.classes_.tolist(), plain=chosen.plain
         )
         self.network_ = network.to(hardware.device)
         if hardware.device.type == "cuda":
@@ -269,7 +286,8 @@ class FaceNet(ClipClassifier):
 
     def state(self, fitted_to: Mapping[str, object] | None = None) -> bytes:
         """A state file: ``--init FILE`` goes on from it."""
-        return pack_state(self.architecture, self.network_.state_dict(), fitted_to)
+        weights = self.network_.state_dict()
+        return pack_state(self.architecture, weights, fitted_to, self.classes_.tolist())
 
 
 def face_scores(
@@ -291,7 +309,12 @@ def face_scores(
 
 
 def build_network(
-    architecture: str, start: Start, seed: int, classes: int = 3, *, plain: bool = False
+    architecture: str,
+    start: Start,
+    seed: int,
+    labels: Sequence[str] = THREE.names,
+    *,
+    plain: bool = False,
 ) -> nn.Module:
     """The network at its start, on the CPU; torch's global generator is left as it was.
 
@@ -299,7 +322,7 @@ def build_network(
         architecture: one of `BACKBONES`.
         start: given weights.
         seed: decides those that are not given.
-        classes: how many; of a state file with others the last layer starts at random.
+        labels: the classes; of a state file with others the last layer starts at random.
         plain: of `CapsNet`; networks without capsules start as torch has them anyway.
 
     Raises:
@@ -312,29 +335,19 @@ def build_network(
             network: nn.Module
             if architecture.startswith("capsnet-"):
                 stem = make_stem(backbone, start.imagenet)
-                network = CapsNet(stem, classes=classes, plain=plain)
+                network = CapsNet(stem, classes=len(labels), plain=plain)
             else:
-                network = FaceCnn(cast(CnnName, backbone), start.imagenet, classes)
+                network = FaceCnn(cast(CnnName, backbone), start.imagenet, len(labels))
             if start.network is not None:
-                network.load_state_dict(_without_head(start.network, network), strict=True)
+                own = network.state_dict() if start.labels != tuple(labels) else {}
+                head = {name: own[name] for name in _HEADS & own.keys()}
+                network.load_state_dict({**start.network, **head}, strict=True)
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:120]
             raise ModelError(
                 f"expected weights that fit {architecture}, got others ({reason}); check --init"
             ) from error
     return network
-
-
-def _without_head(given: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Given weights; those of a last layer for another number of classes are the network's own."""
-    own = network.state_dict()
-    heads = {"transform", "backbone.fc.weight", "backbone.fc.bias"}
-    heads |= {"backbone.classifier.6.weight", "backbone.classifier.6.bias"}
-    return {
-        name: own[name] if name in heads and name in own and own[name].shape != value.shape
-        else value
-        for name, value in given.items()
-    }  # fmt: skip
 
 
 class FaceBatches:

@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from micromimic.errors import ModelError
-from micromimic.models.base import Array, ClipClassifier, EarlyStopping, FitRun, Init, Rows
+from micromimic.models.base import (
+    Array,
+    ClipClassifier,
+    EarlyStopping,
+    FitRun,
+    Init,
+    Rows,
+    other_head,
+)
 from micromimic.models.capsules import margin_loss
 from micromimic.models.fitted_to import FittedTo
 from micromimic.models.flow_capsnet import FlowCapsNet
@@ -114,10 +122,7 @@ class FlowNet(ClipClassifier):
         files = self.starts_from()
         if not files or set(labels) <= set(known := load_model(files[0]).labels):
             return None
-        return (
-            f"expected labels that the starting weights know ({', '.join(known)}), got "
-            f"{', '.join(labels)}: THE LAST LAYER STARTS AT RANDOM, the others as they are"
-        )
+        return other_head(known, labels)
 
     def starts_from(self) -> tuple[Path, ...]:
         """The flow-capsnet that it starts from, if any.

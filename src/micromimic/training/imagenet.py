@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,8 +16,8 @@ from torch import Tensor
 from torchvision.models import get_model_weights
 
 from micromimic.errors import ModelError
+from micromimic.labels import THREE
 from micromimic.models.base import Init
-from micromimic.models.fitted_to import FittedTo
 from micromimic.models.stems import Backbone
 from micromimic.training.loop import UNREADABLE
 
@@ -35,11 +35,13 @@ class Start:
         source: in words, for the record of a run: ``random``, or which file.
         imagenet: the backbone's whole state, ImageNet's last layer included; or
         network: a whole network's state, written by `pack_state`; or None in both: random.
+        labels: that the network's last layer was trained for.
     """
 
     source: str
     imagenet: Mapping[str, Tensor] | None = None
     network: Mapping[str, Tensor] | None = None
+    labels: tuple[str, ...] = THREE.names
 
 
 def starting_weights(backbone: Backbone, architecture: str, init: Init) -> Start:
@@ -103,7 +105,10 @@ def local_file(backbone: Backbone) -> Path | None:
 
 
 def pack_state(
-    architecture: str, state: Mapping[str, Tensor], fitted_to: Mapping[str, object] | None = None
+    architecture: str,
+    state: Mapping[str, Tensor],
+    fitted_to: Mapping[str, object] | None = None,
+    labels: Iterable[str] = THREE,
 ) -> bytes:
     """A network's weights as a state file, to go on from with ``--init FILE``.
 
@@ -111,16 +116,23 @@ def pack_state(
         architecture: the registered name.
         state: of the whole network.
         fitted_to: clips and people, as `models.fitted_to.FittedTo.to_json` gives them.
+        labels: of the last layer.
     """
     weights = {name: tensor.detach().cpu() for name, tensor in state.items()}
-    content = {"format": STATE_FORMAT, "architecture": architecture, "weights": weights}
+    content = {"format": STATE_FORMAT, "architecture": architecture, "weights": weights,
+               "labels": [str(label) for label in labels], "fitted_to": fitted_to}  # fmt: skip
     buffer = io.BytesIO()
-    torch.save(content | ({} if fitted_to is None else {"fitted_to": dict(fitted_to)}), buffer)
+    torch.save(content, buffer)
     return buffer.getvalue()
 
 
-def state_fitted_to(path: Path) -> FittedTo | None:
-    """What a file of weights was fitted to; None where a state file does not say.
+def state_labels(content: Mapping[str, Any]) -> tuple[str, ...]:
+    """The labels of a state file's last layer; the composite's where it does not say."""
+    return tuple(content.get("labels", THREE.names))
+
+
+def state_of(path: Path) -> Mapping[str, Any] | None:
+    """The content of a state file; None of other weights.
 
     Raises:
         ModelError: if it is missing or unreadable.
@@ -128,14 +140,12 @@ def state_fitted_to(path: Path) -> FittedTo | None:
     if not path.is_file():
         raise ModelError(f"expected weights at {path}, found no file; check --init")
     content = _load(path)
-    if not isinstance(content, dict) or content.get("format") != STATE_FORMAT:
-        return FittedTo()  # ImageNet's, or refused when training begins
-    return FittedTo.from_json(content.get("fitted_to"))
+    ours = isinstance(content, dict) and content.get("format") == STATE_FORMAT
+    return content if ours else None
 
 
 def _from_file(backbone: Backbone, architecture: str, path: Path) -> Start:
-    if not path.is_file():
-        raise ModelError(f"expected weights at {path}, found no file; check --init")
+    content = state_of(path)
     digest = _sha256(path)
     for known in _BACKBONES:
         if any(digest.startswith(start) for start in _hashes(known).values()):
@@ -145,8 +155,7 @@ def _from_file(backbone: Backbone, architecture: str, path: Path) -> Start:
                     f"{path}; pass those of {backbone}"
                 )
             return Start(f"ImageNet, {path.name}", imagenet=_load(path))
-    content = _load(path)
-    if not isinstance(content, dict) or content.get("format") != STATE_FORMAT:
+    if content is None:
         raise ModelError(
             f"expected ImageNet weights of {backbone} as torchvision publishes them "
             f"({' or '.join(_hashes(backbone))}) or a state file of micromimic, got another file "
@@ -157,7 +166,8 @@ def _from_file(backbone: Backbone, architecture: str, path: Path) -> Start:
             f"expected a state file of {architecture}, got one of {content.get('architecture')} "
             f"in {path}; pass the file of the same model"
         )
-    return Start(f"state file, sha256 {digest[:8]}", network=content["weights"])
+    source = f"state file, sha256 {digest[:8]}"
+    return Start(source, network=content["weights"], labels=state_labels(content))
 
 
 def _downloaded(backbone: Backbone) -> Start:
