@@ -168,8 +168,28 @@ def test_folds_that_leak_are_refused(manifest: Path) -> None:
     ):
         with pytest.raises(InputError, match=said):
             micromimic.evaluate(FlowSvm(), manifest, cv=cv)
+    with pytest.raises(InputError, match="a splitter with protocol cv"):
+        micromimic.evaluate(FlowSvm(), manifest, protocol="cv")
     found = micromimic.evaluate(FlowSvm(), manifest, cv=StratifiedGroupKFold(3))
     assert found["fold"].nunique() == 3 and len(found) == 36
+
+
+@pytest.mark.needs("train")
+def test_train_then_apply_in_python(manifest: Path, tmp_path: Path) -> None:
+    """Paths as text; the model's own clips are refused, and labelled where that is wanted."""
+    file = str(tmp_path / "mine.onnx")
+    micromimic.train(str(manifest), "flow-svm", file)
+    asked: dict[str, Any] = {"protocol": "apply", "init": file}
+    with pytest.raises(InputError, match="fitted to 36 of these clips and 6 of these subjects"):
+        micromimic.evaluate("flow-svm", manifest, **asked)
+    found = micromimic.evaluate("flow-svm", manifest, **asked, allow_overlap=True)
+    assert found["model"][0].startswith("flow-svm (OVERLAP: fitted to 36")
+    assert "OVERLAP" in found.to_markdown()
+    others = write_maps(tmp_path, [THREE.names[k % 3] for k in range(12)], seed=5)
+    with pytest.raises(InputError, match=r"fitted to 2 of these subjects \(lab/p0, ...\);"):
+        micromimic.evaluate("flow-svm", others, **asked)
+    others.write_text(others.read_text().replace("lab,p", "other,q"))
+    assert set(micromimic.evaluate("flow-svm", others, **asked)["model"]) == {"flow-svm"}
 
 
 def test_any_labels(tmp_path: Path) -> None:

@@ -387,7 +387,7 @@ def test_unknown_names(databases: Path, command) -> None:
     error = error_of(command("evaluate", manifest, "--model", "resnet50"))
     assert all(name in error for name in list_models())
     code, _, err = command("evaluate", manifest, "--protocol", "cde")
-    assert code == 1 and "loso, hde, cv or apply" in err
+    assert code == 1 and "loso, hde or apply" in err
     code, _, err = command("datasets", "index", "--out", "x.csv")
     assert code == 2 and "expected a database as NAME=DIR" in err
 

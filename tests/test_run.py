@@ -22,7 +22,6 @@ from micromimic.models.base import ClipClassifier
 from micromimic.models.samples import Samples
 from micromimic.synthesis.maps import generate_maps
 from micromimic.workers import WorkerLostError, Workers, on_workers
-from micromimic.workers import WorkerLostError, Workers, on_workers
 
 pytestmark = pytest.mark.needs("train")
 
@@ -173,7 +172,7 @@ def test_nothing_to_learn_is_said_first(kept, match: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"protocol": "cde"}, "loso, hde, cv or apply"),
+        ({"protocol": "cde"}, "loso, hde or apply"),
         ({"protocol": "hde", "groups": 3}, "groups"),
         ({"protocol": "apply", "leaky": True}, "trains nothing"),
         ({"epochs": 0}, "epochs from 1"),

@@ -21,7 +21,7 @@ from micromimic.evaluation.identity import identity_of, splits_text
 from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.splits import check_learnable, grouped, hde, loso
 from micromimic.models.adapt import configure, parts_of
-from micromimic.models.base import EarlyStopping, FitRun, Init
+from micromimic.models.base import EarlyStopping, FitRun, init_of
 from micromimic.models.fitted_to import UNKNOWN, FittedTo
 from micromimic.models.registry import make_model
 from micromimic.models.samples import Report, Samples
@@ -59,7 +59,7 @@ class RunConfig:
 
     model: str = "flow-capsnet"
     protocol: Protocol = "loso"
-    init: Init = "default"
+    init: str | Path = "default"
     seed: int = 0
     epochs: int | None = None
     stop: EarlyStopping | None = None
@@ -73,9 +73,10 @@ class RunConfig:
     allow_overlap: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "init", init_of(self.init))
         if self.protocol not in get_args(Protocol):
             raise InputError(
-                f"expected protocol loso, hde, cv or apply, got {self.protocol!r}; pass one of them"
+                f"expected protocol loso, hde or apply, got {self.protocol!r}; pass one of them"
             )
         if self.groups is not None and self.protocol != "loso":
             raise InputError(
@@ -128,8 +129,7 @@ def model_of(config: RunConfig, model: Any = None) -> Any:
     """
     if model is None:
         model = make_model(config.model).model
-    options = {"init": config.init, "epochs": config.epochs, "stop": config.stop}
-    made = configure(model, config.model, **options)  # type: ignore[arg-type]
+    made = configure(model, config.model, init=config.init, epochs=config.epochs, stop=config.stop)
     return made.as_article() if config.article and hasattr(made, "as_article") else made
 
 
@@ -147,6 +147,8 @@ def folds_of(samples: Samples, config: RunConfig, cv: Any = None) -> tuple[Fold,
             test every clip once.
     """
     check_learnable(samples.subjects, samples.labels)
+    if config.protocol == "cv" and cv is None:
+        raise InputError("expected a splitter with protocol cv, got none; pass cv=GroupKFold(5)")
     if cv is not None:
         splits = [(np.sort(a), np.sort(b)) for a, b in
                   cv.split(samples.inputs, samples.labels, samples.subjects)]  # fmt: skip

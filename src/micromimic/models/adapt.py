@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 
 from micromimic.errors import MicromimicError, ModelError
-from micromimic.models.base import Array, ClipClassifier, EarlyStopping, FitRun, Init
+from micromimic.models.base import Array, ClipClassifier, EarlyStopping, FitRun, init_of
 
 _TOLERANCE = 1e-3
 
@@ -30,7 +31,7 @@ def configure(
     model: Any,
     name: str,
     *,
-    init: Init = "default",
+    init: str | Path = "default",
     epochs: int | None = None,
     stop: EarlyStopping | None = None,
 ) -> Any:
@@ -39,7 +40,7 @@ def configure(
     Raises:
         ModelError: if ``init`` names weights, and nothing in the model takes any.
     """
-    taken = False
+    init, taken = init_of(init), False
     for prefix, part in parts_of(model):
         known = part.get_params(deep=False)
         given = {"init": None if init == "default" else init, "epochs": epochs, "stop": stop}

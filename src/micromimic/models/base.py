@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +24,17 @@ Array = NDArray[np.float64]
 Rows = NDArray[np.generic]
 Init = Literal["default", "none", "download"] | Path
 """Where weights start: the model's own default, random, fetched by torchvision, or a file."""
+
+
+def init_of(init: str | Path) -> Init:
+    """Where weights start, of what somebody says: one of the three words, or else a file.
+
+    >>> init_of("none"), init_of("mine.onnx").name
+    ('none', 'mine.onnx')
+    """
+    if init in ("default", "none", "download"):
+        return cast("Init", init)
+    return Path(init)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +35,7 @@ from micromimic.evaluation.scores import metrics_of
 from micromimic.evaluation.splits import check_learnable
 from micromimic.files import write_whole
 from micromimic.labels import THREE, LabelSet
-from micromimic.models.base import EarlyStopping, Init
+from micromimic.models.base import EarlyStopping
 from micromimic.models.fitted_to import UNKNOWN, FittedTo, content_digest
 from micromimic.models.onnx import load_model
 from micromimic.models.registry import (
@@ -105,7 +106,7 @@ def evaluate(
     protocol: Protocol = "loso",
     cv: Any = None,
     groups: int | None = None,
-    init: Init = "default",
+    init: str | Path = "default",
     seed: int = 0,
     epochs: int | None = None,
     stop: EarlyStopping | None = None,
@@ -176,7 +177,7 @@ def evaluate(
         place = Path(folder if out is None else out)
         results = []
         for name, model, code in chosen:
-            own = place if len(chosen) == 1 else place / name
+            own = place if len(chosen) == 1 else place / re.sub(r"[^\w.-]+", "_", name)
             named = replace(config, model=name, code=code)
             results.append(evaluate_run(clips, named, own, model=model, **given))
         if out is not None and len(results) > 1:

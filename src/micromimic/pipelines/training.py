@@ -16,7 +16,7 @@ from micromimic.evaluation.splits import check_learnable, grouped
 from micromimic.files import write_whole
 from micromimic.labels import LabelSet
 from micromimic.models.adapt import configure, fit_model, seeded
-from micromimic.models.base import ClipClassifier, EarlyStopping, FitRun, Init
+from micromimic.models.base import ClipClassifier, EarlyStopping, FitRun
 from micromimic.models.fitted_to import FittedTo
 from micromimic.models.onnx import Calibration, open_model
 from micromimic.models.recognizers import RecognitionModel, VolumeModel
@@ -63,7 +63,7 @@ def train(
     out: str | Path,
     *,
     labels: str | LabelSet = "three",
-    init: Init = "default",
+    init: str | Path = "default",
     seed: int = 0,
     epochs: int | None = None,
     stop: EarlyStopping | None = None,
@@ -140,7 +140,7 @@ def train(
 
 
 def _about(
-    fitted: Any, name: str, samples: Samples, calibration: Calibration, init: Init, seed: int
+    fitted: Any, name: str, samples: Samples, calibration: Calibration, init: str | Path, seed: int
 ) -> dict[str, object]:
     """What the file says of itself."""
     people = len(set(samples.subjects.tolist()))
@@ -149,7 +149,7 @@ def _about(
         "name": name,
         "version": VERSION,
         "trained_on": f"{len(samples)} clips of {people} subjects ({databases}), "
-        f"init {init.name if isinstance(init, Path) else init}, seed {seed}",
+        f"init {Path(init).name}, seed {seed}",
         "classes": fitted.classes_.tolist(),
         "view": fitted.view,
         "encoder": fitted.encoder,

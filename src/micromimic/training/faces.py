@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final, Self, TypeVar, cast
+from typing import Any, Final, Self, TypeVar, cast
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from micromimic.models.base import (
     FitRun,
     Init,
     Rows,
+    init_of,
     other_head,
 )
 from micromimic.models.capsnet import CapsNet
@@ -199,9 +200,9 @@ class FaceNet(ClipClassifier):
 
     def warning(self, labels: Sequence[str]) -> str | None:
         """That ImageNet weights are wanted and not there, or a file has other labels, if so."""
-        state = state_of(self.init) if isinstance(self.init, Path) else None
+        state = _state_of(self.init)
         if state is None or (known := state_labels(state)) == tuple(labels):
-            return missing_weights(self.backbone, self.init)
+            return missing_weights(self.backbone, init_of(self.init))
         return other_head(known, labels)
 
     def starts_from(self) -> tuple[Path, ...]:
@@ -209,11 +210,12 @@ class FaceNet(ClipClassifier):
         if self.init == "default":
             file = local_file(self.backbone)
             return () if file is None else (file,)
-        return () if self.init in ("none", "download") else (Path(self.init),)
+        init = init_of(self.init)
+        return (init,) if isinstance(init, Path) else ()
 
     def started_from(self) -> FittedTo | None:
         """What the state file that it starts from was fitted to; ImageNet is nobody's face."""
-        state = state_of(self.init) if isinstance(self.init, Path) else None
+        state = _state_of(self.init)
         return FittedTo() if state is None else FittedTo.from_json(state.get("fitted_to"))
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -231,7 +233,7 @@ class FaceNet(ClipClassifier):
         recipe = chosen.recipe
         hardware = choose_hardware(run.device, chosen.precision, chosen.workers)
         train, held = held_out(people, targets, options)
-        start = starting_weights(self.backbone, self.architecture, self.init)
+        start = starting_weights(self.backbone, self.architecture, init_of(self.init))
         network = build_network(
             self.architecture, start, options.seed, self.classes_.tolist(), plain=chosen.plain
         )
@@ -306,6 +308,12 @@ def face_scores(
             said = (network(views) + network(views.flip(3))) / 2 if mirrored else network(views)
             found.append(said.double().cpu().numpy())
     return np.concatenate(found)
+
+
+def _state_of(init: str | Path) -> Mapping[str, Any] | None:
+    """The content of a state file to start from; None of other weights."""
+    file = init_of(init)
+    return state_of(file) if isinstance(file, Path) else None
 
 
 def build_network(
