@@ -178,6 +178,8 @@ def test_folds_that_leak_are_refused(manifest: Path) -> None:
 def test_train_then_apply_in_python(manifest: Path, tmp_path: Path) -> None:
     """Paths as text; the model's own clips are refused, and labelled where that is wanted."""
     file = str(tmp_path / "mine.onnx")
+    with pytest.raises(ModelError, match="written as ONNX, got scikit_learn, a Pipeline"):
+        micromimic.train(manifest, f"{EXAMPLES / 'scikit_learn.py'}:make_model", file)
     micromimic.train(str(manifest), "flow-svm", file)
     asked: dict[str, Any] = {"protocol": "apply", "init": file}
     with pytest.raises(InputError, match="fitted to 36 of these clips and 6 of these subjects"):
@@ -192,14 +194,18 @@ def test_train_then_apply_in_python(manifest: Path, tmp_path: Path) -> None:
     assert set(micromimic.evaluate("flow-svm", others, **asked)["model"]) == {"flow-svm"}
 
 
+@pytest.mark.needs("train")
 def test_any_labels(tmp_path: Path) -> None:
     """Four classes, with our models and with others', in one table."""
     names = ["calm", "fear", "joy", "others"]
     manifest = write_maps(tmp_path, [names[k % 4] for k in range(36)])
     found = micromimic.evaluate(
         {"mine": logistic(), "flow-svm": None, "flow-template": None}, manifest, labels="any",
-        groups=2,
+        groups=2, epochs=3, out=tmp_path / "run",
     )  # fmt: skip
+    tables = (tmp_path / "run" / "tables.md").read_text()
+    assert all(name in tables for name in names)
+    assert "3 epochs" not in tables  # none of them has any
     assert found.labels.names == tuple(names)
     assert set(found["y_pred"]) <= set(names)
     assert np.allclose(found.probabilities.sum(1), 1)

@@ -35,6 +35,7 @@ from micromimic.evaluation.scores import metrics_of
 from micromimic.evaluation.splits import check_learnable
 from micromimic.files import write_whole
 from micromimic.labels import THREE, LabelSet
+from micromimic.models.adapt import parts_of
 from micromimic.models.base import EarlyStopping
 from micromimic.models.fitted_to import UNKNOWN, FittedTo, content_digest
 from micromimic.models.onnx import load_model
@@ -248,7 +249,7 @@ def evaluate_run(
         seed=config.seed,
         controls=all_controls(samples, splits, loaded.maps, config.seed),
         leaky=result.leaky,
-        notes=_notes(config, loaded, result.doubt),
+        notes=_notes(config, model, loaded, result.doubt),
         synthetic=any(is_marked(clip) for clip in clips),
     )
     done = (loaded.left_out, result.resumed, result.seconds)
@@ -504,11 +505,12 @@ def _labelled(name: str, doubt: str) -> str:
     return f"{name} (OVERLAP: {doubt})" if doubt and doubt != UNKNOWN else name
 
 
-def _notes(config: RunConfig, loaded: Loaded, doubt: str) -> tuple[str, ...]:
+def _notes(config: RunConfig, model: Any, loaded: Loaded, doubt: str) -> tuple[str, ...]:
     notes = []
-    if config.stop is not None:
+    taken = {key for _, part in parts_of(model) for key in part.get_params(deep=False)}
+    if config.stop is not None and "stop" in taken:
         notes.append("early stopping on subjects held out of the training part")
-    if config.epochs is not None:
+    if config.epochs is not None and "epochs" in taken:
         notes.append(f"{config.epochs} epochs")
     if config.prepare.apex != "annotated":
         notes.append(f"apex by the rule {config.prepare.apex!r}")
