@@ -306,8 +306,8 @@ def test_a_class_that_an_inner_part_lacks_is_never_named():
     data = flow_samples(people=4)
     rows = svm.both_ways(data.inputs)[0]
     targets = np.where(data.targets == 1, 0, data.targets)
-    dual = svm._one_vs_rest(rows @ rows.T, targets, 1.0, 3)
-    assert dual.bias[1] == svm.ABSENT and not dual.weights[:, 1].any()
+    weights, bias = svm._one_vs_rest(rows @ rows.T, targets, 1.0, 3)
+    assert bias[1] == svm.ABSENT and not weights[:, 1].any()
 
 
 def test_a_class_of_one_subject_is_trained_all_the_same():

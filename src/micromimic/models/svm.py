@@ -32,6 +32,8 @@ INNER_FOLDS: Final = 5
 ABSENT: Final = -100.0
 """Score of a class that an inner training part lacks: never the highest, and finite."""
 
+_Dual = tuple[Array, Array]  # (rows, k) weights and (k,) bias
+
 
 @dataclass(frozen=True)
 class HellingerMachine:
@@ -81,7 +83,37 @@ class RbfMachine:
         return np.asarray(np.exp(-self.gamma * square_distances(features, self.support)))
 
 
-class DescriptorSvm(ClipClassifier):
+class _Svm(ClipClassifier):
+    """One machine a class against the rest, on a kernel matrix of the training rows."""
+
+    temperature = 0.5
+    C: float | None
+    machine_: HellingerMachine | RbfMachine
+
+    def _solve(
+        self,
+        gram: Array,
+        targets: NDArray[np.int64],
+        people: NDArray[np.str_],
+        copies: int,
+        run: FitRun,
+    ) -> _Dual:
+        """Choose C if none is given, then train on everything; arguments as of `choose_cost`."""
+        self.C_ = self.C or choose_cost(gram, targets, people, copies, run.report)
+        return _one_vs_rest(gram, np.tile(targets, copies), self.C_, len(self.classes_))
+
+    def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
+        """A graph from ``features`` (n, d) or centred ``maps`` to their ``scores`` (n, k)."""
+        try:
+            from micromimic.models.svm_onnx import build_onnx  # noqa: PLC0415 - train extra
+        except ImportError as error:
+            raise MissingExtraError(
+                "expected the package onnx, got none; pip install 'micromimic[train]'"
+            ) from error
+        return build_onnx(self.machine_, self.view, metadata)
+
+
+class DescriptorSvm(_Svm):
     """The article's baseline: a descriptor of the whole clip, and a linear support vector machine.
 
     The source of LBP-TOP compares histograms by chi-square, Li et al. (2018) use a linear machine;
@@ -93,7 +125,6 @@ class DescriptorSvm(ClipClassifier):
     """
 
     view: View = "volume"
-    temperature = 0.5
 
     def __init__(self, descriptor: str = "lbp-top", *, C: float | None = None) -> None:
         self.descriptor = descriptor
@@ -131,21 +162,16 @@ class DescriptorSvm(ClipClassifier):
         mean = roots.mean(0)
         shifted = roots - mean
         gram = shifted @ shifted.T / spread_of(roots)
-        chosen = _train(gram, targets, people, copies=1, cost=self.C, run=run)
-        weights = shifted.T @ chosen.weights / spread_of(roots)
-        self.machine_ = HellingerMachine(weights, chosen.bias - mean @ weights)
-        self.C_ = chosen.cost
+        dual, bias = self._solve(gram, targets, people, 1, run)
+        weights = shifted.T @ dual / spread_of(roots)
+        self.machine_ = HellingerMachine(weights, bias - mean @ weights)
 
     def scores(self, X: Rows) -> Array:
         """(n, k) decision values of (n, d) descriptors."""
         return self.machine_.scores(X)
 
-    def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
-        """A graph from ``features`` (n, d) to ``scores`` (n, k)."""
-        return _export(self.machine_, "volume", metadata)
 
-
-class FlowSvm(ClipClassifier):
+class FlowSvm(_Svm):
     """A Gaussian-kernel machine on the motion from onset to apex.
 
     It sees u and v of the centred map (`models.preprocess.center`), not the strain. Each map is
@@ -155,8 +181,6 @@ class FlowSvm(ClipClassifier):
     Args:
         C: cost; None chooses it among `COSTS` across the groups of the training part.
     """
-
-    temperature = 0.5
 
     def __init__(self, *, C: float | None = None) -> None:
         self.C = C
@@ -177,28 +201,14 @@ class FlowSvm(ClipClassifier):
         vectors = np.concatenate(both_ways(X))
         gamma = 1 / spread_of(vectors.astype(np.float64))
         gram = np.exp(-gamma * square_distances(vectors, vectors))
-        chosen = _train(gram, targets, people, copies=2, cost=self.C, run=run)
-        used = chosen.weights.any(axis=1)
-        self.machine_ = RbfMachine(vectors[used], gamma, chosen.weights[used], chosen.bias)
-        self.C_ = chosen.cost
+        dual, bias = self._solve(gram, targets, people, 2, run)
+        used = dual.any(axis=1)
+        self.machine_ = RbfMachine(vectors[used], gamma, dual[used], bias)
 
     def scores(self, X: Rows) -> Array:
         """(n, k) decision values of (n, 3, 28, 28) raw maps, averaged over map and mirror image."""
         one, other = both_ways(X)
         return (self.machine_.scores(one) + self.machine_.scores(other)) / 2
-
-    def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
-        """A graph from centred ``maps`` (n, 3, 28, 28) to their ``scores`` (n, k)."""
-        return _export(self.machine_, "flow", metadata)
-
-
-@dataclass(frozen=True)
-class _Dual:
-    """Machines in terms of training rows: scores are ``kernel(x, rows) @ weights + bias``."""
-
-    weights: Array
-    bias: Array
-    cost: float
 
 
 def both_ways(maps: NDArray[np.generic]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -220,31 +230,6 @@ def square_distances(some: NDArray[np.generic], others: NDArray[np.generic]) -> 
     return np.asarray(np.maximum(squares, 0.0))
 
 
-def _train(
-    gram: Array,
-    targets: NDArray[np.int64],
-    people: NDArray[np.str_],
-    *,
-    copies: int,
-    cost: float | None,
-    run: FitRun | None,
-) -> _Dual:
-    """Choose C if none is given, then train on everything.
-
-    Args:
-        gram: (copies * n, copies * n) kernel of the training rows; the rows of one copy of all
-            clips come after those of another.
-        targets: (n,) places among the classes.
-        people: (n,) whose each clip is.
-        copies: rows of one clip; its scores are their mean.
-        cost: C.
-        run: whose report is called for each value of C.
-    """
-    if cost is None:
-        cost = choose_cost(gram, targets, people, copies, run.report if run else None)
-    return _one_vs_rest(gram, np.tile(targets, copies), cost, int(targets.max()) + 1)
-
-
 def choose_cost(
     gram: Array,
     targets: NDArray[np.int64],
@@ -252,7 +237,16 @@ def choose_cost(
     copies: int,
     report: Report | None = None,
 ) -> float:
-    """The C with the best macro F1 over held-out subjects of the training part."""
+    """The C with the best macro F1 over held-out subjects of the training part.
+
+    Args:
+        gram: (copies * n, copies * n) kernel of the training rows; the rows of one copy of all
+            clips come after those of another.
+        targets: (n,) places among the classes.
+        people: (n,) whose each clip is.
+        copies: rows of one clip; its scores are their mean.
+        report: called for each value of C.
+    """
     n, classes = len(targets), int(targets.max()) + 1
     folds = list(inner_folds(people))
     if not folds:
@@ -265,9 +259,9 @@ def choose_cost(
         for train, held in folds:
             rows = _copied(train, n, copies)
             part = gram[np.ix_(rows, rows)]
-            dual = _one_vs_rest(part, np.tile(targets[train], copies), cost, classes)
+            dual, bias = _one_vs_rest(part, np.tile(targets[train], copies), cost, classes)
             asked = gram[np.ix_(_copied(held, n, copies), rows)]
-            scores = asked @ dual.weights + dual.bias
+            scores = asked @ dual + bias
             predicted[held] = scores.reshape(copies, len(held), -1).mean(0).argmax(1)
         score = float(f1_score(targets, predicted, labels=np.unique(targets), average="macro"))
         if score > best_score:
@@ -289,29 +283,16 @@ def inner_folds(people: NDArray[np.str_]) -> Iterator[tuple[NDArray[np.int64], N
 
 
 def _one_vs_rest(gram: Array, targets: NDArray[np.int64], cost: float, classes: int) -> _Dual:
-    """One machine for each class that is there."""
+    """One machine for each class that is there: scores are ``kernel(x, rows) @ weights + bias``."""
     weights = np.zeros((len(targets), classes))
     bias = np.full(classes, ABSENT)
     present = np.unique(targets)
     if len(present) == 1:  # an inner fold may hold out all others
         bias[present] = 0.0
-        return _Dual(weights, bias, cost)
+        return weights, bias
     for label in present:
         machine = SVC(C=cost, kernel="precomputed", class_weight="balanced")
         machine.fit(gram, (targets == label).astype(np.int64))
         weights[machine.support_, label] = machine.dual_coef_[0]
         bias[label] = machine.intercept_[0]
-    return _Dual(weights, bias, cost)
-
-
-def _export(
-    machine: HellingerMachine | RbfMachine, view: View, metadata: Mapping[str, object]
-) -> bytes:
-    try:
-        from micromimic.models.svm_onnx import build_onnx  # noqa: PLC0415 - train extra
-    except ImportError as error:
-        raise MissingExtraError(
-            "expected the package onnx, got none; pip install 'micromimic[train]'"
-        ) from error
-
-    return build_onnx(machine, view, metadata)
+    return weights, bias

@@ -13,14 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from micromimic.errors import ModelError
 from micromimic.face.crops import FACE_SIDE
 from micromimic.labels import THREE
 from micromimic.models.base import (
     Array,
-    ClipClassifier,
     EarlyStopping,
     FitRun,
     Init,
@@ -29,7 +27,6 @@ from micromimic.models.base import (
     other_head,
 )
 from micromimic.models.capsnet import CapsNet
-from micromimic.models.capsules import margin_loss
 from micromimic.models.cnn import CnnName, FaceCnn
 from micromimic.models.fitted_to import FittedTo
 from micromimic.models.samples import View, digest_of
@@ -45,7 +42,13 @@ from micromimic.training.imagenet import (
     state_labels,
     state_of,
 )
-from micromimic.training.loop import held_out, options_of, run_epochs, stopping_score
+from micromimic.training.loop import (
+    NetworkClassifier,
+    held_out,
+    options_of,
+    run_epochs,
+    stopping_score,
+)
 from micromimic.training.sampling import balanced_rows, derive_seed, split_batches
 
 BACKBONES: Final[Mapping[str, Backbone]] = {
@@ -133,7 +136,7 @@ ARTICLE: Final = FaceSettings(
 """The article's way; where it is silent (batch, sizes, initial weights), its published code's."""
 
 
-class FaceNet(ClipClassifier):
+class FaceNet(NetworkClassifier):
     """A network on face crops.
 
     The apex and its neighbours are training examples of their own; an epoch draws as many as there
@@ -150,7 +153,6 @@ class FaceNet(ClipClassifier):
     """
 
     view: View = "faces"
-    network_: nn.Module
 
     def __init__(
         self,
@@ -168,16 +170,6 @@ class FaceNet(ClipClassifier):
         self.stop = stop
         self.settings = settings
         self.random_state = random_state
-
-    @property
-    def capsules(self) -> bool:
-        """Whether classes are capsules, whose lengths lie within 0..1."""
-        return self.architecture.startswith("capsnet-")
-
-    @property
-    def temperature(self) -> float:  # type: ignore[override]
-        """Of lengths or of logits."""
-        return 0.2 if self.capsules else 1.0
 
     @property
     def backbone(self) -> Backbone:
@@ -217,10 +209,6 @@ class FaceNet(ClipClassifier):
         """What the state file that it starts from was fitted to; ImageNet is nobody's face."""
         state = _state_of(self.init)
         return FittedTo() if state is None else FittedTo.from_json(state.get("fitted_to"))
-
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The margin loss of capsules, the cross-entropy of logits."""
-        return (margin_loss if self.capsules else cross_entropy)(outputs, targets)
 
     def _fit(
         self, X: Rows, targets: NDArray[np.int64], people: NDArray[np.str_], run: FitRun

@@ -20,14 +20,12 @@ from torch import Tensor, nn
 from micromimic.errors import ModelError
 from micromimic.models.base import (
     Array,
-    ClipClassifier,
     EarlyStopping,
     FitRun,
     Init,
     Rows,
     other_head,
 )
-from micromimic.models.capsules import margin_loss
 from micromimic.models.fitted_to import FittedTo
 from micromimic.models.flow_capsnet import FlowCapsNet
 from micromimic.models.flow_cnn import FlowCnn
@@ -38,7 +36,13 @@ from micromimic.training.augment import augment_maps
 from micromimic.training.device import threads
 from micromimic.training.export import build_onnx
 from micromimic.training.flow_weights import read_flow_capsnet
-from micromimic.training.loop import held_out, options_of, run_epochs, stopping_score
+from micromimic.training.loop import (
+    NetworkClassifier,
+    held_out,
+    options_of,
+    run_epochs,
+    stopping_score,
+)
 from micromimic.training.sampling import balanced_rows, derive_seed, split_batches
 
 NETWORKS: Final[Mapping[str, Callable[..., nn.Module]]] = {
@@ -72,7 +76,7 @@ class FlowRecipe:
     shift: float = 1.5
 
 
-class FlowNet(ClipClassifier):
+class FlowNet(NetworkClassifier):
     """A network on flow maps.
 
     Args:
@@ -87,8 +91,6 @@ class FlowNet(ClipClassifier):
     >>> FlowNet("flow-capsnet").view
     'flow'
     """
-
-    network_: nn.Module
 
     def __init__(
         self,
@@ -106,16 +108,6 @@ class FlowNet(ClipClassifier):
         self.stop = stop
         self.recipe = recipe
         self.random_state = random_state
-
-    @property
-    def capsules(self) -> bool:
-        """Whether classes are capsules, whose lengths lie within 0..1."""
-        return self.architecture == "flow-capsnet"
-
-    @property
-    def temperature(self) -> float:  # type: ignore[override]
-        """Of lengths or of logits."""
-        return 0.2 if self.capsules else 1.0
 
     def warning(self, labels: Sequence[str]) -> str | None:
         """That its starting weights know other labels, if so."""
@@ -187,7 +179,7 @@ class FlowNet(ClipClassifier):
             optimizer,
             epochs=epochs,
             batches=batches,
-            loss=margin_loss if self.capsules else nn.functional.cross_entropy,
+            loss=self.loss,
             options=options,
             fitted=lambda now: self,
             settings={

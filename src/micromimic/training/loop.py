@@ -20,13 +20,15 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from micromimic.errors import MissingExtraError, ModelError
 from micromimic.evaluation.splits import hold_out_subjects
 from micromimic.files import write_whole
-from micromimic.models.base import EarlyStopping, FitOptions, FitRun
+from micromimic.models.base import ClipClassifier, EarlyStopping, FitOptions, FitRun
+from micromimic.models.capsules import margin_loss
 from micromimic.training.device import Precision, autocast, threads
 from micromimic.training.sampling import derive_seed
 
@@ -117,6 +119,27 @@ def run_epochs(
     trainer.best.restore(network)
     network.eval()
     return epoch
+
+
+class NetworkClassifier(ClipClassifier):
+    """What our own networks share: capsules or logits, by the architecture's name."""
+
+    architecture: str
+    network_: nn.Module
+
+    @property
+    def capsules(self) -> bool:
+        """Whether classes are capsules, whose lengths lie within 0..1."""
+        return "capsnet" in self.architecture
+
+    @property
+    def temperature(self) -> float:  # type: ignore[override]
+        """Of lengths or of logits."""
+        return 0.2 if self.capsules else 1.0
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The margin loss of capsules, the cross-entropy of logits."""
+        return (margin_loss if self.capsules else cross_entropy)(outputs, targets)
 
 
 def options_of(model: Any, run: FitRun) -> FitOptions:
