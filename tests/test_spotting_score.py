@@ -45,6 +45,13 @@ def test_counts_of_misses_and_false_events():
     assert score.median_error_frames("apex") == pytest.approx(2.5)
 
 
+def test_one_that_fits_two_leaves_the_closer_to_whom_nothing_else_fits():
+    truth = [Interval(0.0, 0.5, 0.9), Interval(0.2, 0.8, 1.4)]
+    found = [Interval(0.0, 0.5, 1.0), Interval(0.0, 0.3, 0.6)]  # the first fits both
+    score = match_events(truth, found, duration_s=60, fps=200)
+    assert [(p.truth, p.found) for p in score.pairs] == [(0, 1), (1, 0)]
+
+
 def test_one_to_one_and_best_first():
     truth = spans(1.0)
     score = match_events(truth, spans(1.1, 1.02, 0.95), duration_s=60, fps=200)
@@ -58,7 +65,7 @@ def test_threshold_is_kept():
     assert match_events(truth, found, 0.51, duration_s=1, fps=1).recall == 0.0
 
 
-def test_greedy_equals_the_best_assignment_where_events_do_not_overlap():
+def test_the_most_events_are_matched():
     rng = np.random.default_rng(1)
     for seed in range(10):
         truth = spans(*np.cumsum(rng.uniform(0.9, 1.5, 4)))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,8 @@ from micromimic.evaluation.spotting.protocol import (
     SpottedVideo,
     count_spans,
     minutes_of,
+    places_of,
     ratios,
-    subjects_of,
 )
 from micromimic.types import ExpressionKind
 
@@ -25,22 +25,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
-class ByThreshold:
-    """Counts of each subject at each threshold.
-
-    Args:
-        subjects: qualified.
-        thresholds: (t,) ascending, the first -inf: nothing is left out. What scores a threshold or
-            more is kept.
-        counts: (subjects, t, 3).
-        own: (subjects, t) whether one of the subject's candidates has this score.
-    """
+class ByThreshold(NamedTuple):
+    """Counts of each subject at each threshold: what scores as much or more is kept."""
 
     subjects: tuple[str, ...]
     thresholds: NDArray[np.float64]
+    """(t,) ascending, from -inf, where all is kept, to inf, where nothing is."""
     counts: Counts
+    """(subjects, t, 3)."""
     own: NDArray[np.bool_]
+    """(subjects, t) whether one of the subject's candidates has this score."""
 
 
 def have_scores(videos: Sequence[SpottedVideo]) -> bool:
@@ -55,13 +49,12 @@ def by_threshold(videos: Sequence[SpottedVideo], kind: ExpressionKind) -> ByThre
     Raises:
         InputError: if there is no video, one twice, or a candidate has no score.
     """
-    people = subjects_of(videos)
+    place = places_of(videos)
     found = [(video, *video.of_kind(kind)) for video in videos]
     scores = [np.unique([_score(span) for span in spans]) for _, _, spans in found]
-    grid = np.unique(np.concatenate([np.array([-np.inf]), *scores]))
-    counts = np.zeros((len(people), len(grid), 3), np.int64)
-    own = np.zeros((len(people), len(grid)), bool)
-    place = {who: number for number, who in enumerate(people)}
+    grid = np.unique(np.concatenate([[-np.inf, np.inf], *scores]))
+    counts = np.zeros((len(place), len(grid), 3), np.int64)
+    own = np.zeros((len(place), len(grid)), bool)
     for (video, truth, spans), mine in zip(found, scores, strict=True):
         # Between two scores of its own nothing changes for a video.
         steps = [
@@ -71,19 +64,16 @@ def by_threshold(videos: Sequence[SpottedVideo], kind: ExpressionKind) -> ByThre
         row = place[video.who]
         counts[row] += np.array(steps)[np.searchsorted(mine, grid, side="left")]
         own[row] |= np.isin(grid, mine)
-    return ByThreshold(tuple(people), grid, counts, own)
+    return ByThreshold(tuple(place), grid, counts, own)
 
 
 def threshold_curve(videos: Sequence[SpottedVideo], kind: ExpressionKind) -> pd.DataFrame:
     """Recall against false ones a minute over all thresholds.
 
-    Args:
-        videos: all of them, each candidate with a score.
-        kind: which events.
-
     Returns:
-        A row a threshold, ascending: ``threshold``, ``tp``, ``fp``, ``fn``, ``precision``,
-        ``recall``, ``f1``, ``false_per_minute`` (NaN where a video's length is unknown).
+        A row a threshold that keeps something, ascending: ``threshold``, ``tp``, ``fp``, ``fn``,
+        ``precision``, ``recall``, ``f1``, ``false_per_minute`` (NaN where a video's length is
+        unknown).
 
     Raises:
         InputError: as `by_threshold`.
@@ -91,11 +81,11 @@ def threshold_curve(videos: Sequence[SpottedVideo], kind: ExpressionKind) -> pd.
     import pandas as pd  # noqa: PLC0415 - slow to import
 
     steps = by_threshold(videos, kind)
-    total, minutes = steps.counts.sum(0), minutes_of(videos)
+    total, minutes = steps.counts.sum(0)[:-1], minutes_of(videos)
     rate = np.full(len(total), np.nan) if minutes is None else total[:, 1] / minutes.sum()
     columns = dict(zip(("tp", "fp", "fn"), total.T, strict=True))
     return pd.DataFrame(
-        {"threshold": steps.thresholds, **columns, **ratios(total), "false_per_minute": rate}
+        {"threshold": steps.thresholds[:-1], **columns, **ratios(total), "false_per_minute": rate}
     )
 
 
@@ -116,7 +106,7 @@ def chosen_thresholds(videos: Sequence[SpottedVideo], kind: ExpressionKind) -> d
         )
     others = steps.counts.sum(0) - steps.counts
     # Thresholds between the others' scores would come from the tested subject.
-    allowed = np.array([np.delete(steps.own, k, 0).any(0) for k in range(len(others))])
+    allowed = steps.own.sum(0) > steps.own
     allowed[:, 0] = True
     best = np.where(allowed, ratios(others)["f1"], -1.0).argmax(1)
     return dict(zip(steps.subjects, steps.thresholds[best].tolist(), strict=True))

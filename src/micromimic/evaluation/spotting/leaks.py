@@ -8,7 +8,7 @@ falsely found in them does not count.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -25,12 +25,10 @@ from micromimic.evaluation.spotting.protocol import (
     KINDS,
     Counts,
     SpottedVideo,
-    ends,
+    places_of,
     ratios,
-    redrawn,
     subject_counts,
-    subjects_of,
-    with_events,
+    with_intervals,
 )
 from micromimic.types import ExpressionKind
 
@@ -110,23 +108,23 @@ def _leaks(
     """All choices for one kind."""
     last, number = epochs[-1], KINDS.index(kind)
     scored = all(have_scores(videos) or not any(v.found for v in videos) for videos in epochs)
-    thresholds = scored and len(subjects_of(last)) > 1
+    thresholds = scored and len(places_of(last)) > 1
     honest = last
     counted: dict[str, Counts] = {"everything": subject_counts(last)[:, number]}
     if thresholds:
         honest = kept(last, {kind: chosen_thresholds(last, kind)})
         counted["training"] = subject_counts(honest)[:, number]
         steps = by_threshold(last, kind).counts
-        steps = np.concatenate([steps, _none_found(steps)], 1)
         counted["threshold_overall"] = steps[:, _best(steps.sum(0))]
         counted["threshold_subject"] = _best_of_each(steps)
     if len(epochs) > 1:
         each = np.stack([subject_counts(videos)[:, number] for videos in epochs], 1)
         counted["epoch_overall"] = each[:, _best(each.sum(0))]
         counted["epoch_subject"] = _best_of_each(each)
-    counted["without_empty"] = _without_empty(honest, number)
+    counted["without_empty"] = subject_counts(_nothing_in_empty(honest))[:, number]
     if thresholds:
-        counted["together"] = _together(epochs, kind)
+        every = [by_threshold(_nothing_in_empty(videos), kind).counts for videos in epochs]
+        counted["together"] = _best_of_each(np.concatenate(every, 1))
     base = counted["training" if thresholds else "everything"]
     return [
         _leak(kind, choice, counts, None if counts is base else base, draws, seed)
@@ -135,60 +133,36 @@ def _leaks(
 
 
 def _leak(
-    kind: ExpressionKind,
-    choice: str,
-    counts: Counts,
-    base: Counts | None,
-    draws: int,
-    seed: int,
+    kind: ExpressionKind, choice: str, counts: Counts, base: Counts | None, draws: int, seed: int
 ) -> Leak:
     total = counts.sum(0)
     scores = dict(zip(("tp", "fp", "fn"), total.tolist(), strict=True))
     scores |= {name: float(value) for name, value in ratios(total).items()}
-    added = None if base is None else scores["f1"] - float(ratios(base.sum(0))["f1"])
+
+    def f1s(tallies: Counts) -> dict[str, NDArray[np.float64]]:
+        f1 = _f1(tallies[..., :3])
+        return {"f1": f1} if base is None else {"f1": f1, "added": f1 - _f1(tallies[..., 3:])}
+
     # one draw for both, so that the difference is paired
     both = counts if base is None else np.concatenate([counts, base], 1)
-    drawn = with_events(redrawn(both, draws, seed) if len(counts) > 1 else None)
-    if drawn is None:
-        return Leak(kind, choice, scores, None, added, None)
-    f1 = ratios(drawn[:, :3])["f1"]
-    more = None if base is None else ends(f1 - ratios(drawn[:, 3:])["f1"])
-    return Leak(kind, choice, scores, ends(f1), added, more)
+    found = with_intervals(both, f1s, draws, seed)
+    return Leak(kind, choice, scores, found["f1_ci95"], found.get("added"), found.get("added_ci95"))
 
 
-def _best(options: NDArray[np.int64]) -> int:
+def _f1(counts: Counts) -> NDArray[np.float64]:
+    return ratios(counts)["f1"]
+
+
+def _best(options: Counts) -> int:
     """Place of the best F1 of (k, 3) counts; of equal ones the fewest false, then the first."""
-    return int(np.lexsort((options[:, 1], -ratios(options)["f1"]))[0])
+    return int(np.lexsort((options[:, 1], -_f1(options)))[0])
 
 
-def _best_of_each(options: NDArray[np.int64]) -> Counts:
+def _best_of_each(options: Counts) -> Counts:
     """(subjects, 3) of (subjects, k, 3): each subject's own best."""
     return np.stack([row[_best(row)] for row in options])
 
 
-def _none_found(steps: NDArray[np.int64]) -> Counts:
-    """(subjects, 1, 3) of a threshold above every score."""
-    missed = steps[:, :1, 0] + steps[:, :1, 2]
-    return np.stack([np.zeros_like(missed), np.zeros_like(missed), missed], -1)
-
-
-def _without_empty(videos: Sequence[SpottedVideo], number: int) -> Counts:
-    """(subjects, 3) counts of the videos that have an event of any kind; rows of all subjects."""
-    place = {who: k for k, who in enumerate(subjects_of(videos))}
-    counts = np.zeros((len(place), 3), np.int64)
-    full = [video for video in videos if video.truth]
-    for who, row in zip(subjects_of(full), subject_counts(full)[:, number], strict=True):
-        counts[place[who]] = row
-    return counts
-
-
-def _together(epochs: Sequence[Sequence[SpottedVideo]], kind: ExpressionKind) -> Counts:
-    """(subjects, 3) of everything at once."""
-    place = {who: k for k, who in enumerate(subjects_of(epochs[0]))}
-    options = []
-    for videos in epochs:
-        found = by_threshold([video for video in videos if video.truth], kind)
-        steps = np.zeros((len(place), found.counts.shape[1], 3), np.int64)
-        steps[[place[who] for who in found.subjects]] = found.counts
-        options += [steps, _none_found(steps)]
-    return _best_of_each(np.concatenate(options, 1))
+def _nothing_in_empty(videos: Sequence[SpottedVideo]) -> list[SpottedVideo]:
+    """What is found in videos without an event left out: as if they were not there."""
+    return [video if video.truth else replace(video, found=()) for video in videos]

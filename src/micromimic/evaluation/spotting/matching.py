@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
+from micromimic.evaluation.spotting.protocol import matched
 from micromimic.types import Interval
+
+POINTS: Final = ("onset", "apex", "offset")
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def match_events(
     duration_s: float,
     fps: float,
 ) -> SpottingScore:
-    """Match one to one, the best overlap first.
+    """Match one to one: the most matches, of those the most overlap.
 
     Args:
         truth: planted or annotated intervals.
@@ -113,23 +117,17 @@ def match_events(
         raise ValueError(f"min_iou must be in (0, 1], got {min_iou}")
     if duration_s <= 0 or fps <= 0:
         raise ValueError(f"duration and fps must be above 0, got {duration_s} and {fps}")
-    candidates = sorted(
-        ((interval_iou(t, f), i, j) for i, t in enumerate(truth) for j, f in enumerate(found)),
-        key=lambda item: (-item[0], item[1], item[2]),
+    overlap = np.array([[interval_iou(t, f) for f in found] for t in truth]).reshape(
+        len(truth), len(found)
     )
-    taken_truth: set[int] = set()
-    taken_found: set[int] = set()
-    pairs = []
-    for iou, i, j in candidates:
-        if iou < min_iou:
-            break
-        if i in taken_truth or j in taken_found:
-            continue
-        taken_truth.add(i)
-        taken_found.add(j)
-        pairs.append(_pair(i, j, iou, truth[i], found[j]))
-    pairs.sort(key=lambda pair: pair.truth)
-    return SpottingScore(len(truth), len(found), tuple(pairs), duration_s, fps)
+    pairs = tuple(
+        Match(
+            i, j, float(overlap[i, j]),
+            *(getattr(found[j], point) - getattr(truth[i], point) for point in POINTS),
+        )
+        for i, j in matched(truth, found, overlap, min_iou)
+    )  # fmt: skip
+    return SpottingScore(len(truth), len(found), pairs, duration_s, fps)
 
 
 def pool(scores: Iterable[SpottingScore]) -> SpottingScore:
@@ -147,14 +145,7 @@ def pool(scores: Iterable[SpottingScore]) -> SpottingScore:
     planted = found = 0
     for score in items:
         pairs += [
-            Match(
-                pair.truth + planted,
-                pair.found + found,
-                pair.iou,
-                pair.onset_error,
-                pair.apex_error,
-                pair.offset_error,
-            )
+            replace(pair, truth=pair.truth + planted, found=pair.found + found)
             for pair in score.pairs
         ]
         planted += score.planted
@@ -193,14 +184,3 @@ class OracleSpotter:
             if not missed:
                 answers.append(Interval(*(float(t) for t in times)))
         return answers
-
-
-def _pair(i: int, j: int, iou: float, truth: Interval, found: Interval) -> Match:
-    return Match(
-        i,
-        j,
-        iou,
-        found.onset - truth.onset,
-        found.apex - truth.apex,
-        found.offset - truth.offset,
-    )

@@ -8,7 +8,7 @@ of nothing is 0, as in scikit-learn's ``zero_division=0``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from micromimic.errors import InputError
-from micromimic.types import ExpressionKind
+from micromimic.evaluation.metrics import quantiles, times_drawn
+from micromimic.types import ExpressionKind, Interval
 
 KINDS: Final[tuple[ExpressionKind, ...]] = ("micro", "macro")
 MIN_IOU: Final = 0.5
@@ -54,6 +55,9 @@ class Span:
     def __post_init__(self) -> None:
         if self.onset > self.offset:
             raise ValueError(f"expected onset <= offset, got {self.onset} and {self.offset}")
+
+
+Event = Span | Interval
 
 
 @dataclass(frozen=True)
@@ -108,16 +112,23 @@ def frame_iou(truth: Sequence[Span], found: Sequence[Span]) -> NDArray[np.float6
 
 
 def match_spans(truth: Sequence[Span], found: Sequence[Span]) -> list[tuple[int, int]]:
-    """Places of truth and found that belong together.
-
-    The most matches, of those the most overlap, and of equal ones the earlier events, so that
-    nothing depends on the order of a file.
+    """Places of truth and found that belong together; see `matched`.
 
     >>> match_spans([Span(0, 9), Span(10, 19)], [Span(11, 20), Span(4, 15)])
     [(1, 0)]
     """
-    overlap = frame_iou(truth, found)
-    fits = overlap >= MIN_IOU
+    return matched(truth, found, frame_iou(truth, found), MIN_IOU)
+
+
+def matched(
+    truth: Sequence[Event], found: Sequence[Event], overlap: NDArray[np.float64], least: float
+) -> list[tuple[int, int]]:
+    """Places of n and m events that belong together, one to one, by their (n, m) overlap.
+
+    The most matches, of those the most overlap, and of equal ones the earlier events, so that
+    nothing depends on the order of a file.
+    """
+    fits = overlap >= least
     if not fits.any():
         return []
     early = -np.add.outer(_ranks(truth), _ranks(found)).astype(np.float64)
@@ -128,9 +139,9 @@ def match_spans(truth: Sequence[Span], found: Sequence[Span]) -> list[tuple[int,
     return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if fits[i, j]]
 
 
-def _ranks(spans: Sequence[Span]) -> NDArray[np.int64]:
+def _ranks(events: Sequence[Event]) -> NDArray[np.int64]:
     """(n,) place of each in the order of time."""
-    order = sorted(range(len(spans)), key=lambda k: (spans[k].onset, spans[k].offset))
+    order = sorted(range(len(events)), key=lambda k: (events[k].onset, events[k].offset))
     return np.argsort(order)
 
 
@@ -140,8 +151,8 @@ def count_spans(truth: Sequence[Span], found: Sequence[Span]) -> tuple[int, int,
     return pairs, len(found) - pairs, len(truth) - pairs
 
 
-def subjects_of(videos: Sequence[SpottedVideo]) -> list[str]:
-    """The subjects, qualified, in the order of the videos.
+def places_of(videos: Sequence[SpottedVideo]) -> dict[str, int]:
+    """Number of each subject, qualified, in the order of the videos.
 
     Raises:
         InputError: if there is no video, or one twice.
@@ -152,12 +163,12 @@ def subjects_of(videos: Sequence[SpottedVideo]) -> list[str]:
     if len(set(keys)) < len(keys):
         twice = next(key for key in keys if keys.count(key) > 1)
         raise InputError(f"expected each video once, got {twice} twice; remove one")
-    return list(dict.fromkeys(video.who for video in videos))
+    return {who: k for k, who in enumerate(dict.fromkeys(video.who for video in videos))}
 
 
 def subject_counts(videos: Sequence[SpottedVideo]) -> Counts:
-    """(subjects, kinds, 3) counts, subjects as in `subjects_of`, kinds as in `KINDS`."""
-    place = {who: number for number, who in enumerate(subjects_of(videos))}
+    """(subjects, kinds, 3) counts, subjects as in `places_of`, kinds as in `KINDS`."""
+    place = places_of(videos)
     counts = np.zeros((len(place), len(KINDS), 3), np.int64)
     for video in videos:
         for number, kind in enumerate(KINDS):
@@ -185,38 +196,27 @@ def divide(over: NDArray[Any], under: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(np.divide(over, under, out=empty, where=under > 0), np.float64)
 
 
-def redrawn(values: NDArray[Any], draws: int, seed: int) -> NDArray[np.float64]:
-    """(draws, ...) sums of (subjects, ...) values over subjects drawn anew with replacement."""
-    people = len(values)
-    picks = np.random.default_rng(seed).integers(people, size=(draws, people))
-    times = np.zeros((draws, people))
-    np.add.at(times, (np.arange(draws)[:, None], picks), 1)
-    return np.asarray(np.tensordot(times, values, 1), np.float64)
-
-
-def ends(values: NDArray[np.float64]) -> list[float]:
-    """The 95 % interval of resampled values."""
-    return [float(end) for end in np.quantile(values, [0.025, 0.975])]
-
-
-def with_events(drawn: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
-    """The draws that hold an event; of others nothing can be said. None where there are none.
+def with_intervals(
+    tallies: NDArray[Any],
+    scores: Callable[[NDArray[Any]], Mapping[str, NDArray[np.float64]]],
+    draws: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Scores of all subjects together, and the ``_ci95`` of each when subjects are drawn anew.
 
     Args:
-        drawn: (draws, 3 or more), the first three the counts; None of one subject.
+        tallies: (subjects, 3 or more), the first three the counts.
+        scores: of the (..., 3 or more) sums of tallies.
+        draws, seed: of the bootstrap. A draw without an event says nothing and is left out; where
+            all are, or there is one subject only, an interval is None.
     """
-    if drawn is None:
-        return None
-    left = drawn[drawn[:, 0] + drawn[:, 2] > 0]
-    return left if len(left) else None
-
-
-def with_intervals(
-    values: Mapping[str, NDArray[np.float64]], drawn: Mapping[str, NDArray[np.float64]] | None
-) -> dict[str, Any]:
-    """Each score and its ``_ci95``; None where there is one subject only."""
-    found: dict[str, Any] = {name: float(value) for name, value in values.items()}
-    return found | {f"{name}_ci95": None if drawn is None else ends(drawn[name]) for name in values}
+    found: dict[str, Any] = {n: float(v) for n, v in scores(tallies.sum(0)).items()}
+    times = times_drawn(len(tallies), draws, np.random.default_rng(seed))
+    drawn = np.tensordot(times, tallies, 1)
+    drawn = drawn[drawn[:, 0] + drawn[:, 2] > 0]
+    if len(tallies) < 2 or not len(drawn):
+        return found | {f"{name}_ci95": None for name in found}
+    return found | {f"{n}_ci95": list(quantiles(v)) for n, v in scores(drawn).items()}
 
 
 def spotting_metrics(
@@ -224,14 +224,11 @@ def spotting_metrics(
 ) -> dict[str, Any]:
     """Scores by kind, and of both kinds together.
 
-    Intervals draw whole subjects anew; a draw without an event of the kind is left out.
-
     Both together adds the counts of the two: a found micro-expression never matches a macro one.
 
     Args:
         videos: all of them, those without an event too.
-        draws: of the bootstrap.
-        seed: of the draws.
+        draws, seed: of the bootstrap, which draws whole subjects.
 
     Returns:
         ``videos``, ``videos_without_events``, ``subjects``, ``minutes`` (None where one is
@@ -242,46 +239,43 @@ def spotting_metrics(
     Raises:
         InputError: if there is no video, or one twice.
     """
-    people = subjects_of(videos)
-    counts = subject_counts(videos)
-    counts = np.concatenate([counts, counts.sum(1, keepdims=True)], 1)
-    minutes = minutes_of(videos)
-    total = counts.sum(0)
-    lengths = np.zeros(len(people)) if minutes is None else minutes
-    # a draw: counts, and the minutes that they are from
-    each = np.concatenate(
-        [counts, np.broadcast_to(lengths[:, None, None], (*counts.shape[:2], 1))], 2
-    )
-    drawn = redrawn(each, draws, seed) if len(people) > 1 else None
+    counts, minutes = subject_counts(videos), minutes_of(videos)
+
+    def scores(tallies: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+        rate = {} if minutes is None else {"false_per_minute": _rate(tallies)}
+        return {**ratios(tallies[..., :3]), **rate}
+
     metrics: dict[str, Any] = {
         "videos": len(videos),
         "videos_without_events": sum(not video.truth for video in videos),
-        "subjects": len(people),
+        "subjects": len(counts),
         "minutes": None if minutes is None else float(minutes.sum()),
     }
-    for number, scope in enumerate((*KINDS, "both")):
-        hit, false, missed = total[number].tolist()
-        values = ratios(total[number])
-        left = with_events(None if drawn is None else drawn[:, number])
-        again = None if left is None else ratios(left[:, :3])
-        if minutes is not None:
-            values["false_per_minute"] = divide(total[number, 1], minutes.sum())
-            if again is not None and left is not None:
-                again["false_per_minute"] = divide(left[:, 1], left[:, 3])
+    by_kind = [counts[:, number] for number in range(len(KINDS))]
+    for scope, mine in zip((*KINDS, "both"), (*by_kind, counts.sum(1)), strict=True):
+        hit, false, missed = mine.sum(0).tolist()
+        tallies = mine if minutes is None else np.column_stack([mine, minutes])
         metrics[scope] = {
             "events": hit + missed,
             "found": hit + false,
-            **dict(zip(("tp", "fp", "fn"), (hit, false, missed), strict=True)),
+            "tp": hit,
+            "fp": false,
+            "fn": missed,
             "false_per_minute": None,
             "false_per_minute_ci95": None,
-            **with_intervals(values, again),
+            **with_intervals(tallies, scores, draws, seed),
         }
     return metrics
 
 
+def _rate(tallies: NDArray[Any]) -> NDArray[np.float64]:
+    """False ones a minute, of (..., 4) counts and minutes."""
+    return divide(tallies[..., 1], tallies[..., 3])
+
+
 def minutes_of(videos: Sequence[SpottedVideo]) -> NDArray[np.float64] | None:
     """(subjects,) minutes of each; None where a video's length is unknown."""
-    place = {who: number for number, who in enumerate(subjects_of(videos))}
+    place = places_of(videos)
     minutes = np.zeros(len(place))
     for video in videos:
         if video.minutes is None:

@@ -11,8 +11,8 @@ from micromimic.evaluation.spotting.curve import chosen_thresholds, have_scores,
 from micromimic.evaluation.spotting.protocol import (
     KINDS,
     SpottedVideo,
+    places_of,
     spotting_metrics,
-    subjects_of,
 )
 from micromimic.evaluation.spotting.strs import strs_metrics
 from micromimic.types import ExpressionKind
@@ -57,7 +57,7 @@ def thresholds_of(
 
     None where candidates have no scores, or there is one subject only.
     """
-    if len(subjects_of(videos)) < 2 or not have_scores(videos):
+    if len(places_of(videos)) < 2 or not have_scores(videos):
         return None
     return {kind: chosen_thresholds(videos, kind) for kind in kinds_of(videos)}
 

@@ -16,7 +16,8 @@ The published metric is lenient in three ways, and is computed so beside the str
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -28,10 +29,8 @@ from micromimic.evaluation.spotting.protocol import (
     divide,
     frame_iou,
     match_spans,
+    places_of,
     ratios,
-    redrawn,
-    subjects_of,
-    with_events,
     with_intervals,
 )
 from micromimic.types import ExpressionKind
@@ -69,7 +68,7 @@ def strs_metrics(
     Raises:
         InputError: if there is no video, or one twice.
     """
-    subjects_of(videos)
+    place = places_of(videos)
     pairs = [video.of_kind(kind) for video in videos]
     seen = sorted({s.label for spans in pairs for side in spans for s in side if s.label})
     if not any(span.label for truth, _ in pairs for span in truth):
@@ -78,26 +77,30 @@ def strs_metrics(
     rules: tuple[Rule, ...] = ("strict", "published")
     for rule in rules:
         names = seen if labels is None or rule == "published" else list(labels)
-        tallies = _tallies(videos, names, kind, rule)
-        total = tallies.sum(0)
-        drawn = with_events(redrawn(tallies, draws, seed) if len(tallies) > 1 else None)
-        again = None if drawn is None else _scores(drawn, len(names), rule)
+        tallies = _tallies(videos, place, names, kind, rule)
+        tp, fp, fn, *named = tallies.sum(0).tolist()
+        scores = partial(_scores, count=len(names), rule=rule)
         metrics[rule] = {
-            **dict(zip(("tp", "fp", "fn"), total[:3].tolist(), strict=True)),
-            "named": int(total[3:].sum()),
-            **with_intervals(_scores(total, len(names), rule), again),
+            "tp": tp,
+            "fp": fp,
+            "fn": fn,
+            "named": sum(named),
+            **with_intervals(tallies, scores, draws, seed),
         }
     return metrics
 
 
 def _tallies(
-    videos: Sequence[SpottedVideo], names: Sequence[str], kind: ExpressionKind, rule: Rule
+    videos: Sequence[SpottedVideo],
+    place: Mapping[str, int],
+    names: Sequence[str],
+    kind: ExpressionKind,
+    rule: Rule,
 ) -> NDArray[np.int64]:
     """(subjects, 3 + L (L + 1)): matched, false, missed, then true by predicted class.
 
     The last predicted class is none of the names.
     """
-    place = {who: number for number, who in enumerate(subjects_of(videos))}
     answered = {video.who for video in videos if video.of_kind(kind)[1]}
     number = {name: k for k, name in enumerate(names)}
     tallies = np.zeros((len(place), 3 + len(names) * (len(names) + 1)), np.int64)
