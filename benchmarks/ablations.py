@@ -27,7 +27,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.errors import MicromimicError
-from micromimic.evaluation.flow_maps import FlowMapSet, read_flow_maps
 from micromimic.evaluation.halves import development_rows
 from micromimic.evaluation.metrics import uar, uf1
 from micromimic.labels import THREE
@@ -35,6 +34,7 @@ from micromimic.models.svm import FlowSvm
 from micromimic.synthesis.maps import Faces, MapConfig, generate_maps
 from micromimic.synthesis.measured import MeasuredConfig, measured_maps
 from recognition import default_manifest  # puts tools/ on the path
+from weights.real_maps import FlowMapSet, read_flow_maps
 
 Maps = NDArray[np.float32]
 Ask = Callable[[Maps], NDArray[np.floating]]

@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 from micromimic.datasets.databases import database
 from micromimic.datasets.tables import find_table
 from micromimic.errors import MicromimicError
-from micromimic.evaluation.flow_maps import read_flow_maps
 from micromimic.evaluation.halves import development_rows
 from micromimic.evaluation.spotting import match_events
 from micromimic.labels import THREE
@@ -41,6 +40,7 @@ from micromimic.synthesis.recipes import COMBINATIONS
 from micromimic.synthesis.truth import read_truth
 from micromimic.types import UnitEvidence
 from recognition import default_manifest  # puts tools/ on the path
+from weights.real_maps import read_flow_maps
 from weights.units_maps import SIDED, TOLD, UnitTruth, truth_of, unit_maps
 from weights.units_score import UnitFigures, score_told
 

@@ -25,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.errors import MicromimicError
-from micromimic.evaluation.flow_maps import FlowMapSet, read_flow_maps
 from micromimic.evaluation.halves import development_rows
 from micromimic.evaluation.metrics import subject_interval, uf1
 from micromimic.labels import THREE
@@ -34,6 +33,7 @@ from micromimic.synthesis.recipes import Recipes
 from recognition import default_manifest  # puts tools/ on the path
 from weights.cards import WITHOUT
 from weights.config import FlowConfig
+from weights.real_maps import FlowMapSet, read_flow_maps
 
 Guesses = NDArray[np.str_]
 Score = Callable[[NDArray[np.int64]], float]

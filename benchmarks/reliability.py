@@ -31,7 +31,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.errors import MicromimicError, ModelError
-from micromimic.evaluation.flow_maps import FlowMapSet, read_flow_maps
 from micromimic.evaluation.halves import development_rows
 from micromimic.evaluation.metrics import calibration_error, reliability_bins
 from micromimic.evaluation.predictions import Predictions
@@ -47,6 +46,7 @@ from micromimic.models.onnx import SHIPPED, FlowModel, load_model
 from micromimic.models.preprocess import center, mirror
 from micromimic.models.samples import softmax
 from recognition import default_manifest
+from weights.real_maps import FlowMapSet, read_flow_maps
 
 if TYPE_CHECKING:
     from weights.config import FlowConfig

@@ -2,11 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
 from functools import wraps
 from typing import Any
 
-from micromimic.evaluation.predictions import Predictions
+import numpy as np
+
+from micromimic.evaluation.predictions import REQUIRED, ClipKey, Predictions
+from micromimic.labels import THREE
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One clip, predicted once; the fields are the columns of `Predictions`."""
+
+    dataset: str
+    subject: str
+    clip: str
+    fold: int
+    seed: int
+    y_true: str
+    y_pred: str
+    probabilities: tuple[float, ...]
+
+    @property
+    def who(self) -> str:
+        return f"{self.dataset}/{self.subject}"
+
+    @property
+    def key(self) -> ClipKey:
+        return self.dataset, self.subject, self.clip
+
+
+def of_rows(rows: Iterable[Prediction]) -> Predictions:
+    """A table of rows with the composite's classes."""
+    listed = list(rows)
+    columns = {f.name: [getattr(row, f.name) for row in listed] for f in fields(Prediction)}
+    p = np.array(columns.pop("probabilities"), np.float64).reshape(-1, len(THREE))
+    return Predictions({**columns, **{f"p_{n}": p[:, k] for k, n in enumerate(THREE)}}).checked()
+
+
+def rows_in(frame: Predictions) -> list[Prediction]:
+    """One object a row."""
+    columns: list[list[Any]] = [frame[name].tolist() for name in REQUIRED]
+    return list(map(Prediction, *columns, map(tuple, frame.probabilities.tolist())))
 
 
 def table(rows: Any) -> Any:
@@ -14,7 +54,7 @@ def table(rows: Any) -> Any:
     if isinstance(rows, dict):
         return {name: table(value) for name, value in rows.items()}
     if isinstance(rows, list | tuple) and rows and hasattr(rows[0], "probabilities"):
-        return Predictions.of_rows(rows)
+        return of_rows(rows)
     return rows
 
 

@@ -27,11 +27,13 @@ from micromimic.evaluation.audit import (
     write_epochs,
 )
 from micromimic.evaluation.metrics import uar, uf1
-from micromimic.evaluation.predictions import Prediction, Predictions
+from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.scores import metrics_of
 from micromimic.labels import EMOTIONS
 from micromimic.models.samples import Samples
 from micromimic.reports.audit import SCHEMA, audit_json, audit_md, sentences
+
+from .rows import Prediction, of_rows
 
 DRAWS = 200
 
@@ -71,7 +73,7 @@ def answers(run: EpochRun, selection) -> Predictions:
     """What the choice says, as rows of a run."""
     guess = run.guesses[chosen_epochs(run, selection), np.arange(len(run.clips))]
     sure = np.eye(3)[guess]
-    return Predictions.of_rows(
+    return of_rows(
         Prediction(*clip, int(fold), run.seed, EMOTIONS[t], EMOTIONS[g], tuple(p))
         for clip, fold, t, g, p in zip(
             run.clips, run.folds, run.truth, guess, sure.tolist(), strict=True

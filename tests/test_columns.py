@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from micromimic.datasets.corrections import COLUMNS as CORRECTED
-from micromimic.datasets.corrections import read_corrections
+from micromimic.datasets.corrections import COLUMNS as CORRECTED, read_corrections
 from micromimic.datasets.manifest import OPTIONAL, REQUIRED, read_manifest
 from micromimic.errors import InputError
-from micromimic.evaluation.audit import REQUIRED as LOGGED
-from micromimic.evaluation.audit import read_epochs
-from micromimic.evaluation.predictions import COLUMNS as PREDICTED
-from micromimic.evaluation.predictions import Predictions
+from micromimic.evaluation.audit import REQUIRED as LOGGED, read_epochs
+from micromimic.evaluation.predictions import COLUMNS as PREDICTED, Predictions
+
+from .rows import rows_in
 
 TABLES = [
     (read_manifest, (*REQUIRED, *OPTIONAL)),
@@ -37,7 +36,7 @@ def test_results_are_read_as_spreadsheets_write_them(
 ) -> None:
     wanted = {
         "predictions": (
-            lambda path: Predictions.read(path).rows(),
+            lambda path: rows_in(Predictions.read(path)),
             ["dataset,subject,clip,fold,seed,y_true,y_pred,p_a,p_b", "d,006,é,0,1,a,b,0.25,0.75"],
         ),
         "epochs": (

@@ -14,9 +14,11 @@ from hypothesis import given, strategies as st
 import micromimic
 from micromimic.datasets.manifest import Clip, read_manifest, write_manifest
 from micromimic.datasets.table import cell_text, parse_table, text_cell
-from micromimic.evaluation.predictions import Prediction, Predictions
+from micromimic.evaluation.predictions import Predictions
 from micromimic.labels import THREE
 from micromimic.reports.tables import events_csv
+
+from .rows import Prediction, of_rows, rows_in
 
 RISKY = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\r=x", "\n=x", "  =1", "＝1", "'=1", "''-"]
 PLAIN = ["P-1", "006", "a=b", "'tis", "", " x", "'"]
@@ -67,9 +69,9 @@ def test_a_manifest_comes_back(tmp_path: Path) -> None:
 def test_predictions_come_back(tmp_path: Path) -> None:
     row = Prediction("=db", "-1", "@c", 3, 1, "negative", "surprise", (0.25, 0.25, 0.5))
     path = tmp_path / "predictions.csv"
-    Predictions.of_rows([row, replace(row, clip="+d")]).write(path)
+    of_rows([row, replace(row, clip="+d")]).write(path)
     assert not [cell for cell in cells(path) if FORMULA.match(cell)]
-    assert Predictions.read(path).rows() == [row, replace(row, clip="+d")]
+    assert rows_in(Predictions.read(path)) == [row, replace(row, clip="+d")]
 
 
 def test_notes_are_plain_and_numbers_are_numbers() -> None:

@@ -39,6 +39,7 @@ from micromimic.store.values import new_id
 from micromimic.synthesis.clips import plan_clip, planted_field, write_clip
 from micromimic.synthesis.schedule import ClipConfig
 
+from .rows import rows_in
 from .sample_analysis import sample_analysis
 from .test_report_elan import check_eaf
 
@@ -378,7 +379,7 @@ def test_evaluate_takes_the_manifest(exported, cache_words, tmp_path):
     manifest, out = exported / "manifest.csv", tmp_path / "run"
     words = ["evaluate", str(manifest), "--model", "flow-svm", *cache_words]
     assert main([*words, "--out", str(out)]) == 0
-    rows = {row.key: row for row in Predictions.read(out / "predictions.csv").rows()}
+    rows = {row.key: row for row in rows_in(Predictions.read(out / "predictions.csv"))}
     assert len(rows) == 9
     for clip in read_manifest(manifest):
         row = rows[(clip.dataset, clip.subject, clip.clip)]

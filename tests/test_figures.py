@@ -14,7 +14,7 @@ import pytest
 
 from micromimic.errors import InputError, MissingExtraError, OutputError
 from micromimic.evaluation.article import RECALLS
-from micromimic.evaluation.predictions import Prediction, Predictions
+from micromimic.evaluation.predictions import Predictions
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.face.regions import cell_boxes
 from micromimic.labels import CELLS, EMOTIONS
@@ -32,7 +32,7 @@ from micromimic.reports.figures import (
 from micromimic.reports.plotting import FACE_NOTE, RED
 from micromimic.synthesis.clips import ClipConfig, plan_clip, render
 
-from .rows import takes_rows
+from .rows import Prediction, takes_rows
 
 matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is in the train extra")
 

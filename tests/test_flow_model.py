@@ -10,7 +10,6 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from micromimic.errors import InputError, ModelError
-from micromimic.evaluation.flow_maps import majority_per_database, measure, read_flow_maps
 from micromimic.evaluation.metrics import uf1
 from micromimic.face.units import UNIT_NAMES, sample_field, unit_fields
 from micromimic.labels import EMOTIONS
@@ -27,6 +26,7 @@ from micromimic.models.registry import (
 )
 from micromimic.motion.flow import strain_of as strain
 from micromimic.synthesis.maps import MapConfig, generate_maps
+from weights.real_maps import majority_per_database, measure, read_flow_maps
 
 LABELS = [EMOTIONS[k % 3] for k in range(240)]
 

@@ -33,7 +33,6 @@ from micromimic.evaluation.metrics import (
 from micromimic.evaluation.predictions import (
     COLUMNS,
     KEY,
-    Prediction,
     Predictions,
 )
 from micromimic.evaluation.splits import hde, loso
@@ -41,7 +40,7 @@ from micromimic.labels import EMOTIONS, LabelSet
 from micromimic.models.samples import Samples
 from micromimic.models.templates import TemplateClassifier
 
-from .rows import table, takes_rows
+from .rows import Prediction, of_rows, rows_in, table, takes_rows
 
 metrics_of = takes_rows(scores.metrics_of)
 scopes_of = takes_rows(scores.scopes_of)
@@ -67,19 +66,19 @@ def make_rows(seed: int = 0, n: int = 90) -> list[Prediction]:
     chances = np.random.default_rng(seed + 100).dirichlet([1, 1, 1], n)
     chances[np.arange(n), samples.targets] += 0.35
     chances /= chances.sum(1, keepdims=True)
-    return Predictions.of_samples(samples, chances, fold=2, seed=seed).rows()
+    return rows_in(Predictions.of_samples(samples, chances, fold=2, seed=seed))
 
 
 def write_predictions(path: Path, rows: list[Prediction]) -> None:
-    Predictions.of_rows(rows).write(path)
+    of_rows(rows).write(path)
 
 
 def read_predictions(path: Path) -> list[Prediction]:
-    return Predictions.read(path).rows()
+    return rows_in(Predictions.read(path))
 
 
 def by_clip(rows: list[Prediction] | Predictions) -> dict[tuple[str, str, str], Prediction]:
-    return {row.key: row for row in table(rows).one_run().rows()}
+    return {row.key: row for row in rows_in(table(rows).one_run())}
 
 
 def test_a_file_has_the_agreed_columns_and_keeps_names_as_text(tmp_path: Path) -> None:
@@ -206,13 +205,12 @@ def test_a_failed_write_leaves_what_was_there(
         ({"subject": "a\nb"}, "one line"),
         ({"seed": -1}, "0 or more"),
         ({"y_pred": "Negative"}, "y_pred must be among"),
-        ({"probabilities": (0.5, 0.5)}, "expected probabilities of negative, positive, surprise"),
         ({"probabilities": (1.5, -0.5, 0.0)}, "from 0 to 1"),
     ],
 )
 def test_rows_are_checked_when_they_become_a_table(change: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        Predictions.of_rows([ROW, replace(ROW, **change)])
+        of_rows([ROW, replace(ROW, **change)])
 
 
 def test_rows_of_a_fold_are_unqualified_and_take_the_likeliest_class() -> None:
@@ -233,7 +231,7 @@ def test_one_run_has_each_clip_once() -> None:
     with pytest.raises(InputError, match="seed 3 and seed 1; take one run at a time"):
         by_clip([replace(ROW, seed=3), ROW])
     with pytest.raises(InputError, match="expected predictions, got none"):
-        Predictions.of_rows([]).one_run()
+        of_rows([]).one_run()
 
 
 # ------------------------------------------------------------------------------------ scores
@@ -349,9 +347,9 @@ def test_cosine_is_fitted_on_the_training_part_of_each_fold() -> None:
     means = TemplateClassifier.means(samples.inputs[train], samples.labels[train])
     plain = TemplateClassifier(means)
     chances = plain.probabilities(samples.inputs[test])
-    found = {row.key: row for row in rows.rows() if row.fold == 4}
+    found = {row.key: row for row in rows_in(rows) if row.fold == 4}
     assert len(found) == len(test)
-    expected = Predictions.of_samples(samples.take(test), chances, fold=4).rows()
+    expected = rows_in(Predictions.of_samples(samples.take(test), chances, fold=4))
     for row, p in zip(expected, chances, strict=True):
         assert found[row.key].probabilities == pytest.approx(tuple(p))
     assert metrics_of(rows, draws=10)["composite"]["uf1"] > 0.8
@@ -365,7 +363,7 @@ def test_cosine_never_says_a_class_it_was_not_shown() -> None:
     targets[0] = 2
     samples = Samples(samples.inputs, targets, samples.datasets, samples.subjects, samples.clips)
     rows = cosine_to_means(samples, list(loso(samples.subjects)), samples.inputs)
-    without = [row for row in rows.rows() if row.who == only]
+    without = [row for row in rows_in(rows) if row.who == only]
     assert without
     assert all(row.probabilities[2] == 0 and row.y_pred != "surprise" for row in without)
     assert (rows.probabilities[:, 2] > 0).any()
@@ -383,7 +381,7 @@ def test_all_controls_cover_every_clip() -> None:
 
 
 def test_controls_on_the_published_maps(shared: Path) -> None:
-    from micromimic.evaluation.flow_maps import read_flow_maps
+    from weights.real_maps import read_flow_maps
 
     data = read_flow_maps(shared / "data" / "flow_maps" / "manifest.csv")
     clips = np.array([f"{w}/{c}" for w, c in zip(data.subjects, data.clips, strict=True)])
@@ -446,7 +444,7 @@ def test_any_number_of_classes_is_written_read_and_scored(count: int, tmp_path: 
     rows = make_table(count)
     rows.write(tmp_path / "p.csv")
     again = Predictions.read(tmp_path / "p.csv")
-    assert again.rows() == rows.rows()
+    assert rows_in(again) == rows_in(rows)
     assert again.labels == rows.labels == LabelSet("any", tuple(f"e{k}" for k in range(count)))
     found = metrics_of(again, draws=20)
     assert found == metrics_of(rows, draws=20)
@@ -491,7 +489,7 @@ def test_scores_of_several_models_and_seeds() -> None:
 
 
 def test_halves_stand_where_choices_were_made_and_nowhere_else() -> None:
-    rows = Predictions.of_rows(make_rows())
+    rows = of_rows(make_rows())
     found = table_scores(rows, draws=20)
     assert list(found)[-2:] == ["development half", "other half"]
     assert found["development half"]["n"] + found["other half"]["n"] == len(rows)

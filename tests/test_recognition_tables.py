@@ -20,13 +20,13 @@ from micromimic.evaluation.article import (
 )
 from micromimic.evaluation.controls import COSINE, MAJORITY, PRIOR
 from micromimic.evaluation.metrics import uar, uf1
-from micromimic.evaluation.predictions import Prediction, Predictions
+from micromimic.evaluation.predictions import Predictions
 from micromimic.labels import EMOTIONS
 from micromimic.reports import recognition_tables
 from micromimic.reports.limits import CANNOT_TELL
 from micromimic.reports.recognition_tables import LEAKY, tables_md
 
-from .rows import takes_rows
+from .rows import Prediction, takes_rows
 
 DRAWS = 60
 RunSummary = takes_rows(recognition_tables.RunSummary)

@@ -19,6 +19,7 @@ from micromimic.evaluation.predictions import COLUMNS, Predictions
 from micromimic.models.onnx import load_model
 from micromimic.models.registry import list_models
 
+from .rows import rows_in
 from .test_run import KILLED
 
 pytestmark = pytest.mark.needs("train")
@@ -89,7 +90,7 @@ def test_several_models_one_table(databases: Path, command, tmp_path: Path) -> N
         assert f"| **{name}" in tables
         assert name in out
         folder = tmp_path / "runs" / name
-        rows = Predictions.read(folder / "predictions.csv").rows()
+        rows = rows_in(Predictions.read(folder / "predictions.csv"))
         assert len(rows) == 18
         assert (folder / "predictions.csv").read_text().startswith(",".join(COLUMNS) + "\n")
         metrics = json.loads((folder / "metrics.json").read_text())
@@ -261,7 +262,7 @@ def test_hold_a_database_out(databases: Path, command, tmp_path: Path) -> None:
         "--out", tmp_path / "run",
     )  # fmt: skip
     assert code == 0
-    rows = Predictions.read(tmp_path / "run" / "predictions.csv").rows()
+    rows = rows_in(Predictions.read(tmp_path / "run" / "predictions.csv"))
     assert len({row.fold for row in rows}) == 3
     assert all(len({r.dataset for r in rows if r.fold == k}) == 1 for k in range(3))
 

@@ -16,7 +16,6 @@ from micromimic.evaluation.metrics import (
     uar,
     uf1,
 )
-from micromimic.evaluation.predictions import Prediction
 from micromimic.evaluation.reliability import (
     SHARES,
     calibration_interval,
@@ -30,7 +29,7 @@ from micromimic.labels import EMOTIONS
 from micromimic.models.samples import softmax
 from micromimic.synthesis.maps import generate_maps
 
-from .rows import takes_rows
+from .rows import Prediction, takes_rows
 
 NAMES = np.asarray(EMOTIONS)
 reliability_of = takes_rows(reliability.reliability_of)

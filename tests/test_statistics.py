@@ -11,11 +11,11 @@ import pytest
 from micromimic.errors import InputError
 from micromimic.evaluation import statistics
 from micromimic.evaluation.metrics import Labels, Score, confusion, uar, uf1
-from micromimic.evaluation.predictions import Prediction, Predictions
+from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.statistics import Comparison, p_text
 from micromimic.labels import EMOTIONS
 
-from .rows import takes_rows
+from .rows import Prediction, takes_rows
 
 compare_runs = takes_rows(statistics.compare_runs)
 

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from micromimic.errors import InputError, MissingExtraError, ModelError
-from micromimic.evaluation.flow_maps import read_flow_maps
 from micromimic.evaluation.metrics import uf1
 from micromimic.features import DESCRIPTORS
 from micromimic.labels import THREE
@@ -22,6 +21,7 @@ from micromimic.models.onnx import METADATA_KEY, load_model
 from micromimic.models.preprocess import center, mirror
 from micromimic.models.samples import Samples, softmax
 from micromimic.models.svm import COSTS, DescriptorSvm, FlowSvm
+from weights.real_maps import read_flow_maps
 
 pytestmark = pytest.mark.needs("train")
 

@@ -17,10 +17,10 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from micromimic.errors import MicromimicError
-from micromimic.evaluation.flow_maps import read_flow_maps
 from micromimic.models.registry import require_extra
 from weights.cards import WITHOUT
 from weights.config import FlowConfig, UnitConfig
+from weights.real_maps import read_flow_maps
 
 if TYPE_CHECKING:
     from weights.loop import Report

@@ -14,7 +14,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.evaluation.flow_maps import FlowMapSet, Scores, measure
 from micromimic.evaluation.metrics import expected_calibration_error, uar, uf1
 from micromimic.files import write_whole
 from micromimic.labels import THREE
@@ -27,6 +26,7 @@ from weights.committee import across_faces, mirrored_lengths, train_model
 from weights.config import FlowConfig
 from weights.flow_maps import even_maps, lessons_of
 from weights.loop import Report
+from weights.real_maps import FlowMapSet, Scores, measure
 
 VERSION: Final = "2.1"
 """Of the model: raised when weights, classes or preprocessing change."""

@@ -7,8 +7,7 @@ position.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -102,13 +101,7 @@ class Predictions(pd.DataFrame):
         fold: int | NDArray[np.int64] = 0,
         seed: int = 0,
     ) -> Predictions:
-        """Predictions of encoded clips, in their order.
-
-        Args:
-            samples: clips whose names are qualified.
-            probabilities: (n, k), order of ``labels``.
-            fold, seed: to write down; (n,) folds where there are several.
-            labels: None takes the classes of the samples.
+        """Predictions of encoded clips, in their order, of (n, k) probabilities.
 
         Raises:
             InputError: as `of`.
@@ -125,22 +118,6 @@ class Predictions(pd.DataFrame):
             fold=fold,
             seed=seed,
         )
-
-    @classmethod
-    def of_rows(cls, rows: Iterable[Prediction], labels: LabelSet = THREE) -> Predictions:
-        """Predictions from objects; see `rows`.
-
-        Raises:
-            InputError: as `of`.
-        """
-        listed = list(rows)
-        if any(len(row.probabilities) != len(labels) for row in listed):
-            raise InputError(
-                f"expected probabilities of {labels}, got another number; give one a class"
-            )
-        columns = {name: [getattr(row, name) for row in listed] for name in REQUIRED}
-        p = np.array([row.probabilities for row in listed], np.float64).reshape(-1, len(labels))
-        return cls({**columns, **{f"p_{n}": p[:, k] for k, n in enumerate(labels)}}).checked()
 
     @classmethod
     def read(cls, path: str | Path) -> Predictions:
@@ -186,29 +163,27 @@ class Predictions(pd.DataFrame):
         write_table(path, self)
 
     def checked(self, path: str | Path | None = None) -> Predictions:
-        """Itself, if each row is a prediction.
-
-        Args:
-            path: the file whose lines the index counts; None says the row's number.
+        """Itself, if each row is a prediction; with a path the index counts the file's lines.
 
         Raises:
             InputError: which row is none; see `of`.
         """
         labels, p = self.labels, self.probabilities
-        whole = ((p >= 0) & (p <= 1)).all(1) & (np.abs(p.sum(1) - 1) <= _TOLERANCE)
-        checks: list[tuple[str, Iterable[Any], Callable[[Any], bool], str]] = [
-            *((n, self[n], _is_name, "one line of text without blanks around it") for n in KEY),
-            *((n, self[n], lambda value: value >= 0, "0 or more") for n in ("fold", "seed")),
-            *((n, self[n], labels.__contains__, f"among {labels}") for n in ("y_true", "y_pred")),
-            ("probabilities", zip(whole, p.tolist(), strict=True), lambda pair: bool(pair[0]),
-             f"{len(labels)} from 0 to 1 that sum to 1"),
-        ]  # fmt: skip
-        for what, values, fits, wanted in checks:
-            for at, value in zip(self.index, values, strict=True):
-                if not fits(value):
-                    place = f"row {at}" if path is None else f"line {at} of {path}"
-                    got = tuple(value[1]) if what == "probabilities" else value
-                    raise InputError(f"{what} must be {wanted}, got {got!r} in {place}; correct it")
+        sums = ((p >= 0) & (p <= 1)).all(1) & (np.abs(p.sum(1) - 1) <= _TOLERANCE)
+        checks: list[tuple[str, Any, str]] = [
+            *((n, self[n].map(_is_name), "one line of text without blanks around it") for n in KEY),
+            *((n, self[n] >= 0, "0 or more") for n in ("fold", "seed")),
+            *((n, self[n].isin(list(labels)), f"among {labels}") for n in ("y_true", "y_pred")),
+            ("probabilities", sums, f"{len(labels)} from 0 to 1 that sum to 1"),
+        ]
+        for what, fits, wanted in checks:
+            wrong = np.flatnonzero(~np.asarray(fits, bool))
+            if len(wrong):
+                at = wrong[0]
+                got = tuple(p[at].tolist()) if what == "probabilities" else self[what].tolist()[at]
+                row = self.index[at]
+                place = f"row {row}" if path is None else f"line {row} of {path}"
+                raise InputError(f"{what} must be {wanted}, got {got!r} in {place}; correct it")
         return self
 
     @property
@@ -282,10 +257,7 @@ class Predictions(pd.DataFrame):
             yield name, Predictions(part)
 
     def scores(self, *, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
-        """UF1, UAR and more of each run, all clips and by database.
-
-        Args:
-            draws, seed: of the 95 % intervals over subjects.
+        """UF1, UAR and more of each run, all clips and by database; 95 % intervals over subjects.
 
         Returns:
             One row a run and scope: ``model``, ``scope``, ``n``, ``subjects``, ``uf1``,
@@ -313,7 +285,7 @@ class Predictions(pd.DataFrame):
 
         Args:
             other: the run to compare with; None takes those of this table.
-            score: ``uf1``, ``uar`` or any; None is UF1.
+            score: as of `statistics.compare_runs`; None is UF1.
             draws: of each test.
 
         Returns:
@@ -335,11 +307,7 @@ class Predictions(pd.DataFrame):
         return pd.DataFrame(rows)
 
     def to_markdown(self, *, draws: int = 2000) -> str:  # type: ignore[override]
-        """Scores of each run by database, in Markdown, as in ``tables.md``.
-
-        Args:
-            draws: of the intervals.
-        """
+        """Scores of each run by database, in Markdown, as in ``tables.md``."""
         from micromimic.evaluation.markdown import methods_table  # noqa: PLC0415 - as above
         from micromimic.evaluation.scores import table_scores  # noqa: PLC0415 - as above
 
@@ -349,10 +317,7 @@ class Predictions(pd.DataFrame):
         )
 
     def plot_confusion(self, axes: Axes | None = None) -> Axes:
-        """Counts of true and predicted classes.
-
-        Args:
-            axes: to draw on; None makes a figure.
+        """Counts of true and predicted classes, on these axes or a new figure.
 
         Raises:
             InputError: if there are several runs.
@@ -365,35 +330,6 @@ class Predictions(pd.DataFrame):
         )
         drawn: Axes = shown.ax_
         return drawn
-
-    def rows(self) -> list[Prediction]:
-        """One object a row."""
-        columns: list[list[Any]] = [self[name].tolist() for name in REQUIRED]
-        return list(map(Prediction, *columns, map(tuple, self.probabilities.tolist())))
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One clip, predicted once; the fields are the columns of `Predictions`."""
-
-    dataset: str
-    subject: str
-    clip: str
-    fold: int
-    seed: int
-    y_true: str
-    y_pred: str
-    probabilities: tuple[float, ...]
-
-    @property
-    def who(self) -> str:
-        """The subject, qualified by its database."""
-        return f"{self.dataset}/{self.subject}"
-
-    @property
-    def key(self) -> ClipKey:
-        """What runs are joined by."""
-        return self.dataset, self.subject, self.clip
 
 
 def _is_name(value: str) -> bool:

@@ -1,4 +1,4 @@
-"""Measure a model on published flow maps: the manifest, and the table of scores."""
+"""Published flow maps: the manifest read, and the table of a model's scores."""
 
 from __future__ import annotations
 
