@@ -35,7 +35,14 @@ from micromimic.evaluation.metrics import (
     subject_tables,
     times_drawn,
 )
-from micromimic.evaluation.predictions import KEY, ClipKey, number_cells, whole_cells
+from micromimic.evaluation.predictions import (
+    KEY,
+    ClipKey,
+    cells,
+    keys_of,
+    number_cells,
+    whole_cells,
+)
 from micromimic.evaluation.scores import databases_of, metrics_of
 from micromimic.labels import THREE, LabelSet, labels_like
 from micromimic.models.samples import Samples
@@ -66,18 +73,15 @@ class EpochRun:
     Args:
         seed: of the run.
         shuffle: number of the shuffle of its training labels; 0 where they were the true ones.
-        clips: n clips, sorted by (dataset, subject, clip).
+        clips: n clips, sorted, each once.
         folds: (n,) which fold tested each.
         truth: (n,) true class numbers, order of ``labels``.
-        epochs: numbers of the epochs, ascending.
+        epochs: their numbers, ascending.
         guesses: (epochs, n) predicted class numbers. A fold that ended earlier than others keeps
             its last answer.
         ended: (n,) how many epochs each clip's fold really had.
         probabilities: (epochs, n, k), where they are known.
         labels: the classes.
-
-    Raises:
-        ValueError: if shapes do not fit, or clips are not sorted.
     """
 
     seed: int
@@ -90,17 +94,6 @@ class EpochRun:
     ended: NDArray[np.int64]
     probabilities: NDArray[np.float64] | None = None
     labels: LabelSet = THREE
-
-    def __post_init__(self) -> None:
-        count = len(self.clips)
-        columns = {self.folds.shape, self.truth.shape, self.ended.shape}
-        if columns != {(count,)} or self.guesses.shape != (len(self.epochs), count):
-            raise ValueError(
-                f"expected columns of {count} clips and guesses of {len(self.epochs)} epochs, got "
-                f"{sorted(columns)} and {self.guesses.shape}"
-            )
-        if any(a >= b for a, b in zip(self.clips, self.clips[1:], strict=False)):
-            raise ValueError("expected clips sorted and each once")
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -135,11 +128,6 @@ def epochs_of_run(
 ) -> EpochRun | None:
     """The epochs of a run of `evaluation.run.run_protocol`, counted from 1.
 
-    Args:
-        samples: all clips, with their true classes.
-        folds, results: of the run, in one order.
-        seed, shuffle: to write down.
-
     Returns:
         None where the model has no epochs, or they were not kept.
     """
@@ -154,11 +142,8 @@ def epochs_of_run(
         chances[:, fold.test] = np.concatenate([part, last])
         number_of[fold.test] = fold.number
         ended[fold.test] = len(part)
-    names = zip(
-        samples.datasets.tolist(), samples.subjects.tolist(), samples.clips.tolist(), strict=True
-    )
-    keys = [(d, who.removeprefix(f"{d}/"), clip.removeprefix(f"{who}/")) for d, who, clip in names]
-    order = np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64)
+    keys = keys_of(samples)
+    order = sorted(range(len(keys)), key=keys.__getitem__)
     chances = chances[:, order]
     return EpochRun(
         seed=seed,
@@ -287,13 +272,7 @@ def _names(text: pd.DataFrame, name: str, path: object) -> list[str]:
 def _class_cells(text: pd.DataFrame, name: str, labels: LabelSet, path: object) -> list[int]:
     """Numbers of classes, which stand there by name or number."""
     places = {str(k): k for k in range(len(labels))} | {n: k for k, n in enumerate(labels)}
-    for at, cell in text[name].items():
-        if cell not in places:
-            raise InputError(
-                f"expected {name} to be {labels} (or 0, 1... for them), got {cell!r} in line {at} "
-                f"of {path}; correct it"
-            )
-    return [places[cell] for cell in text[name]]
+    return cells(text, name, path, places.get, f"{labels} (or 0, 1... for them)")
 
 
 def _run_of(part: pd.DataFrame, key: Any, labels: LabelSet, path: object) -> EpochRun:
@@ -352,11 +331,10 @@ def _name(row: Any) -> str:
 
 @dataclass(frozen=True)
 class AuditRow:
-    """One line of the table.
+    """One line of the table: what was trained on, how the epoch was chosen, what that scores.
 
     Args:
-        labels: what was trained on.
-        selection: how the epoch was chosen.
+        labels, selection: of the line.
         scores: for ``composite`` and each database ``n``, ``subjects``, ``uf1``, ``uar``: means
             over the runs; ``uf1_ci95`` and ``uar_ci95``: 95 % when whole subjects are drawn anew,
             None with one subject. The choice of epochs is kept in each draw.
@@ -409,8 +387,7 @@ def audit_runs(runs: Sequence[EpochRun], *, draws: int = 2000, seed: int = 0) ->
 
     Args:
         runs: any number of seeds, on true and on shuffled training labels.
-        draws: of the bootstrap.
-        seed: of the draws.
+        draws, seed: of the bootstrap.
 
     Raises:
         InputError: if no run trained on true labels, there is one epoch only, or runs differ in
@@ -449,14 +426,7 @@ def best_epoch(right: NDArray[np.bool_]) -> int:
 
 
 def stopped_epoch(right: NDArray[np.bool_], patience: int = PATIENCE) -> int:
-    """The epoch that early stopping keeps when it watches the test part.
-
-    Args:
-        right: (epochs, n) where the predicted class is the true one.
-        patience: epochs without a better score before training ends.
-
-    Returns:
-        The place of the best epoch until then, the first of equals.
+    """The epoch that early stopping keeps when it watches the test part; as `best_epoch`.
 
     >>> stopped_epoch(np.array([[0], [1], [0], [0], [1]], bool), patience=2)
     1
@@ -472,12 +442,7 @@ def stopped_epoch(right: NDArray[np.bool_], patience: int = PATIENCE) -> int:
 
 
 def chosen_epochs(run: EpochRun, selection: Selection) -> NDArray[np.int64]:
-    """(n,) the place in ``run.epochs`` of the epoch that answers for each clip.
-
-    Args:
-        run: of one seed.
-        selection: how to choose; all but ``last`` look at the truth of the tested clips.
-    """
+    """(n,) the place in ``run.epochs`` of the epoch that answers for each clip."""
     count = len(run.clips)
     if selection in ("last", "overall"):
         place = len(run.epochs) - 1 if selection == "last" else int(run.curve().argmax())
@@ -492,65 +457,51 @@ def chosen_epochs(run: EpochRun, selection: Selection) -> NDArray[np.int64]:
 
 def _rows(labels: LabelKind, runs: Sequence[EpochRun], draws: int, seed: int) -> Iterator[AuditRow]:
     """One row a selection."""
-    home = np.array([{f"{d}/{s}": d for d, s, _ in runs[0].clips}[w]
-                     for w in dict.fromkeys(runs[0].subjects)])  # fmt: skip
+    home = dict(zip(runs[0].subjects, (dataset for dataset, _, _ in runs[0].clips), strict=True))
+    home_of = np.array(list(home.values()))
     scopes = {COMPOSITE: np.arange(len(home))}
-    scopes |= {n: np.flatnonzero(home == n) for n in databases_of(set(home.tolist()))}
-    honest = np.stack([run.tables(chosen_epochs(run, "last")) for run in runs])
-    for selection in SELECTIONS:
-        tables = np.stack([run.tables(chosen_epochs(run, selection)) for run in runs])
-        each = np.stack(scores_of_tables(tables.sum(1))).T
+    scopes |= {name: np.flatnonzero(home_of == name) for name in databases_of(set(home.values()))}
+    tables = {
+        selection: np.stack([run.tables(chosen_epochs(run, selection)) for run in runs])
+        for selection in SELECTIONS
+    }
+    honest = _means(tables["last"], draws, seed)
+    for selection, mine in tables.items():
+        scores = {}
+        for scope, members in scopes.items():
+            part = mine[:, members]
+            counts = {"n": int(part[0].sum()), "subjects": len(members)}
+            scores[scope] = counts | _with_ends(*_means(part, draws, seed))
+        more = (a - b for a, b in zip(_means(mine, draws, seed), honest, strict=True))
+        by_run = zip(runs, *scores_of_tables(mine.sum(1)), strict=True)
         yield AuditRow(
             labels=labels,
             selection=selection,
-            scores={
-                scope: _score(tables[:, members], draws, seed) for scope, members in scopes.items()
-            },
-            added=None if selection == "last" else _added(tables, honest, draws, seed),
-            by_run=tuple(
-                (run.seed, run.shuffle, float(f1), float(recall))
-                for run, (f1, recall) in zip(runs, each, strict=True)
-            ),
+            scores=scores,
+            added=None if selection == "last" else _with_ends(*more),
+            by_run=tuple((r.seed, r.shuffle, float(f1), float(recall)) for r, f1, recall in by_run),
         )
 
 
-def _means(tables: NDArray[np.int64]) -> NDArray[np.float64]:
-    """UF1 and UAR, means over runs, of (runs, subjects, k, k) tables."""
-    return np.asarray(np.mean(scores_of_tables(tables.sum(1)), axis=1), np.float64)
-
-
-def _drawn(tables: NDArray[np.int64], draws: int, seed: int) -> NDArray[np.float64]:
-    """(2, draws) the same with subjects redrawn.
+def _means(
+    tables: NDArray[np.int64], draws: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(2,) UF1 and UAR, means over runs, of (runs, subjects, k, k) tables; (2, draws) with subjects
+    redrawn.
 
     The draws are those of `metrics.subject_bootstrap`: the same for every selection, so that
-    differences are paired.
+    differences are paired. None of one subject.
     """
-    times = times_drawn(tables.shape[1], draws, np.random.default_rng(seed))
+    people = tables.shape[1]
+    times = times_drawn(people, draws if people > 1 else 0, np.random.default_rng(seed))
     drawn = [scores_of_tables(np.tensordot(times, run, 1), run.sum(0)) for run in tables]
-    return np.asarray(np.mean(drawn, axis=0), np.float64)
+    return np.mean(scores_of_tables(tables.sum(1)), axis=1), np.mean(drawn, axis=0)
 
 
-def _score(tables: NDArray[np.int64], draws: int, seed: int) -> dict[str, Any]:
-    """Scores of one scope."""
-    drawn = _drawn(tables, draws, seed) if tables.shape[1] > 1 else None
-    counts = {"n": int(tables[0].sum()), "subjects": tables.shape[1]}
-    return counts | _with_ends(_means(tables), drawn)
-
-
-def _added(
-    tables: NDArray[np.int64], honest: NDArray[np.int64], draws: int, seed: int
-) -> dict[str, Any]:
-    """What is added to the last epoch."""
-    drawn = None
-    if tables.shape[1] > 1:
-        drawn = _drawn(tables, draws, seed) - _drawn(honest, draws, seed)
-    return _with_ends(_means(tables) - _means(honest), drawn)
-
-
-def _with_ends(values: NDArray[np.float64], drawn: NDArray[np.float64] | None) -> dict[str, Any]:
+def _with_ends(values: NDArray[np.float64], drawn: NDArray[np.float64]) -> dict[str, Any]:
     """UF1 and UAR with their intervals."""
     f1, recall = values.tolist()
-    ends = [None, None] if drawn is None else [list(quantiles(row)) for row in drawn]
+    ends = [list(quantiles(row)) if row.size else None for row in drawn]
     return {"uf1": f1, "uar": recall, "uf1_ci95": ends[0], "uar_ci95": ends[1]}
 
 
@@ -600,10 +551,8 @@ def _check(runs: Sequence[EpochRun]) -> None:
                 f"one true class a clip, shuffled or not, got two for {other} in seed {first.seed}"
             )
         elif run.epochs != first.epochs:
-            wrong = (
-                f"the same epochs in every run, got {len(run.epochs)} and {len(first.epochs)} in"
-            )
-            wrong += f" seed {first.seed}"
+            counts = f"{len(run.epochs)} and {len(first.epochs)}"
+            wrong = f"the same epochs in every run, got {counts} in seed {first.seed}"
         else:
             continue
         raise InputError(f"expected {wrong} and {name}; audit complete runs of one data set")
@@ -614,11 +563,9 @@ def _notes(runs: Sequence[EpochRun]) -> Iterator[str]:
     first = runs[0]
     if len(np.unique(first.folds)) < 2:
         yield "There is one fold only: who was trained on is not known, and no control is given."
-    apart: dict[str, set[int]] = {}
-    for who, fold in zip(first.subjects, first.folds.tolist(), strict=True):
-        apart.setdefault(who, set()).add(fold)
-    split = [who for who, folds in apart.items() if len(folds) > 1]
-    if split:
+    apart = pd.Series(first.folds).groupby(list(first.subjects), sort=False).nunique()
+    split = apart.index[apart > 1]
+    if len(split):
         yield (
             f"{len(split)} of {len(apart)} subjects are tested in several folds (the first: "
             f"{split[0]}): other clips of theirs were trained on, so no line here, not even the "
@@ -640,10 +587,7 @@ def shuffled_order(
 ) -> dict[str, str]:
     """For each clip, the clip whose label it takes: one uniform permutation of all clips.
 
-    Args:
-        clips: (n,) unique names; their order does not matter.
-        seed: of the run.
-        number: of the shuffle, so that one run can have several.
+    The order of the (n,) names does not matter; a run of one seed can have several, by number.
 
     >>> order = shuffled_order(["a", "b", "c", "d"], seed=0, number=1)
     >>> sorted(order.values()), order == shuffled_order(["d", "b", "a", "c"], 0, 1)
@@ -665,9 +609,6 @@ def shuffled_within(samples: Samples, order: Mapping[str, str]) -> Samples:
     Args:
         samples: a training part.
         order: of `shuffled_order`, for all clips of the run.
-
-    Raises:
-        KeyError: if a clip of the part is not in the order.
 
     >>> part = Samples(np.zeros((2, 1)), np.array([0, 2]), np.array(["d"] * 2),
     ...                np.array(["d/s"] * 2), np.array(["a", "b"]))

@@ -30,12 +30,7 @@ def majority_per_database(samples: Samples, folds: Sequence[Split], seed: int = 
     """The commonest training class of each clip's database: what knowing the camera is worth.
 
     A database without training clips (as when it is held out) gets that of all training clips.
-    Probabilities are the classes' shares.
-
-    Args:
-        samples: all clips; ``inputs`` are not looked at.
-        folds: (train, test) rows.
-        seed: of the run, to write down.
+    Probabilities are the classes' shares. ``inputs`` are not looked at; the seed is written down.
     """
     targets, classes = samples.targets, len(samples.label_set)
 
@@ -54,10 +49,6 @@ def random_by_prior(samples: Samples, folds: Sequence[Split], seed: int = 0) -> 
     """A class drawn by the shares among the training clips of the clip's database.
 
     One draw; `expected_scores` of the rows gives what such draws score on average.
-
-    Args:
-        samples, folds: as in `majority_per_database`.
-        seed: of the draw.
     """
     rows = majority_per_database(samples, folds, seed)
     drawn = _draw(rows.probabilities.cumsum(1), np.random.default_rng(seed))
@@ -70,14 +61,11 @@ def cosine_to_means(
     maps: NDArray[np.generic],
     seed: int = 0,
 ) -> Predictions:
-    """The class whose mean training map is nearest in direction.
-
-    A class without training maps is never predicted.
+    """The class whose mean training map is nearest in direction; one without is never predicted.
 
     Args:
-        samples, folds: as in `majority_per_database`.
+        samples, folds, seed: as in `majority_per_database`.
         maps: (n, 3, 28, 28) flow maps of the same rows, raw or centred.
-        seed: of the run, to write down.
 
     Raises:
         ValueError: if there is not one map a row.
@@ -101,11 +89,7 @@ def all_controls(
     maps: NDArray[np.generic] | None = None,
     seed: int = 0,
 ) -> dict[str, Predictions]:
-    """Every control by name; cosine only where there are flow maps.
-
-    Args:
-        samples, folds, maps, seed: as above.
-    """
+    """Every control by name; cosine only where there are flow maps."""
     controls = {
         MAJORITY: majority_per_database(samples, folds, seed),
         PRIOR: random_by_prior(samples, folds, seed),
@@ -122,9 +106,8 @@ def expected_scores(
 
     Args:
         rows: of `random_by_prior`.
-        draws: how often.
-        seed: of the draws.
-        real: as of `scores.table_scores`: True gives the halves, too.
+        draws, seed: how often, and of the draws.
+        real: as of `scores.table_scores`.
 
     Returns:
         For ``composite`` and each database, ``uf1`` and ``uar``: mean and 2.5 and 97.5 % quantiles.

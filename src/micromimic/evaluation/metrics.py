@@ -31,7 +31,7 @@ def confusion(y_true: Labels, y_pred: Labels, labels: Names = None) -> NDArray[n
 
     Raises:
         ValueError: if the lengths differ.
-        LabelError: if a label is no class.
+        LabelError: if a label is no class. So do the scores below.
 
     >>> confusion(["a", "c"], ["a", "b"])
     array([[1, 0, 0],
@@ -146,13 +146,9 @@ def subject_bootstrap(
     Clips of one person resemble each other, so drawing clips would make the interval too narrow.
 
     Args:
-        y_true, y_pred: (n,) labels.
-        subjects: (n,) whose clip each is; qualify names by database.
-        score: ``uf1``, ``uar`` or any function of two label sequences.
-        labels: classes of ``uf1`` and ``uar``.
-        draws: resamples.
-        level: coverage.
-        seed: of the draws.
+        y_true, y_pred, subjects: (n,); names of subjects qualified by database.
+        score: ``uf1`` or ``uar`` over ``labels``, or any function of two label sequences.
+        draws, level, seed: resamples, coverage, and of the draws.
 
     Raises:
         ValueError: if lengths differ, or there is no clip.
@@ -163,14 +159,12 @@ def subject_bootstrap(
             f"{len(y_true)}, {len(y_pred)}, {len(subjects)}"
         )
     if score not in (uf1, uar):
-        columns = np.asarray(y_true), np.asarray(y_pred)
-        return subject_interval(
-            lambda rows: score(columns[0][rows], columns[1][rows]),
-            subjects,
-            draws=draws,
-            level=level,
-            seed=seed,
-        )
+        true, guessed = np.asarray(y_true), np.asarray(y_pred)
+
+        def value(rows: Rows) -> float:
+            return score(true[rows], guessed[rows])
+
+        return subject_interval(value, subjects, draws=draws, level=level, seed=seed)
     names = _checked(y_true, y_pred, labels)
     truth, guess = (_places(names, column) for column in (y_true, y_pred))
     tables = subject_tables(truth, guess, subject_numbers(subjects), len(names))
@@ -224,8 +218,7 @@ def reliability_bins(
     """Group clips by confidence; a calibrated model is as accurate in each group as it is sure.
 
     Args:
-        y_true: (n,) labels.
-        probabilities: (n, k), order of ``labels``.
+        y_true, probabilities: (n,) labels; (n, k), order of ``labels``.
         bins: how many at most; empty ones are left out.
         by: ``width`` cuts 0..1 into equal parts, as Guo et al. (ICML 2017) do; ``mass`` makes bins
             of equally many clips, whose error is less a matter of luck (Nixon et al., CVPRW 2019).
@@ -273,15 +266,9 @@ def calibration_error(bins: Sequence[Bin]) -> float:
 def expected_calibration_error(
     y_true: Labels, probabilities: NDArray[np.floating], bins: int = BINS, *, labels: Names = None
 ) -> float:
-    """`calibration_error` over bins of equal width.
+    """`calibration_error` over `reliability_bins` of equal width.
 
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
-
-    Args:
-        y_true, probabilities, bins, labels: as of `reliability_bins`.
-
-    Raises:
-        ValueError: if the shapes do not fit.
 
     >>> round(expected_calibration_error(["a"], np.array([[0.8, 0.2]]), labels=["a", "b"]), 3)
     0.2

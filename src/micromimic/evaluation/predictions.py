@@ -7,9 +7,9 @@ position.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,7 @@ COLUMNS: Final = (*REQUIRED, *(f"p_{name}" for name in THREE))
 ClipKey = tuple[str, str, str]
 """Dataset, subject and clip, as in the manifest."""
 
+Value = TypeVar("Value")
 _TOLERANCE: Final = 1e-3  # of the sum of probabilities: float32 and rounded files are welcome
 
 
@@ -106,12 +107,11 @@ class Predictions(pd.DataFrame):
         Raises:
             InputError: as `of`.
         """
-        names = list(zip(samples.datasets.tolist(), samples.subjects.tolist(), strict=True))
-        clips = zip(samples.clips.tolist(), samples.subjects.tolist(), strict=True)
+        keys = pd.DataFrame(keys_of(samples), columns=list(KEY))
         return cls.of(
-            samples.datasets,
-            (who.removeprefix(f"{dataset}/") for dataset, who in names),
-            (clip.removeprefix(f"{who}/") for clip, who in clips),
+            keys["dataset"],
+            keys["subject"],
+            keys["clip"],
             samples.labels,
             probabilities,
             labels=samples.label_set,
@@ -332,33 +332,43 @@ class Predictions(pd.DataFrame):
         return drawn
 
 
+def keys_of(samples: Samples) -> list[ClipKey]:
+    """(n,) names of encoded clips as in the manifest; samples have qualified ones."""
+    columns = (samples.datasets, samples.subjects, samples.clips)
+    names = zip(*(column.tolist() for column in columns), strict=True)
+    return [(d, who.removeprefix(f"{d}/"), clip.removeprefix(f"{who}/")) for d, who, clip in names]
+
+
 def _is_name(value: str) -> bool:
     return bool(value) and value == value.strip() and len(value.splitlines()) == 1
 
 
 def whole_cells(text: pd.DataFrame, name: str, path: object) -> list[int]:
-    """A column of whole numbers from 0, of a table as `datasets.table.read_table` gives it.
-
-    Raises:
-        InputError: which line holds another.
-    """
-    for at, cell in text[name].items():
-        if not cell.isdecimal():
-            raise InputError(
-                f"expected {name} to be a whole number from 0, got {cell!r} in line {at} of "
-                f"{path}; correct it"
-            )
-    return [int(cell) for cell in text[name]]
+    """A column of whole numbers from 0, of a table as `datasets.table.read_table` gives it."""
+    return cells(
+        text, name, path, lambda c: int(c) if c.isdecimal() else None, "a whole number from 0"
+    )
 
 
 def number_cells(text: pd.DataFrame, name: str, path: object) -> list[float]:
     """A column of numbers; see `whole_cells`."""
+    return cells(text, name, path, number, "a number")
+
+
+def cells(
+    text: pd.DataFrame, name: str, path: object, read: Callable[[str], Value | None], wanted: str
+) -> list[Value]:
+    """A column, read cell by cell; None is no value.
+
+    Raises:
+        InputError: which line holds something else than what is wanted.
+    """
     values = []
     for at, cell in text[name].items():
-        value = number(cell)
+        value = read(cell)
         if value is None:
             raise InputError(
-                f"expected {name} to be a number, got {cell!r} in line {at} of {path}; correct it"
+                f"expected {name} to be {wanted}, got {cell!r} in line {at} of {path}; correct it"
             )
         values.append(value)
     return values

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from micromimic.evaluation.metrics import (
     BINS,
-    Binning,
     Interval,
     Labels,
     Names,
@@ -64,11 +63,7 @@ class Gain(NamedTuple):
 
 
 def reliability_of(rows: Predictions, *, draws: int = 1000, seed: int = 0) -> dict[str, Any]:
-    """The key ``reliability`` of ``metrics.json``.
-
-    Args:
-        rows: of one run, each clip once; their order does not matter.
-        draws, seed: of the bootstraps over subjects.
+    """The key ``reliability`` of ``metrics.json``, of one run.
 
     Returns:
         ``ece``, ``ece_ci95`` and ``bins`` (ten of equal width, empty ones left out),
@@ -112,30 +107,20 @@ def calibration_interval(
     probabilities: Probabilities,
     subjects: Subjects,
     *,
-    bins: int = BINS,
-    by: Binning = "width",
     draws: int = 1000,
     seed: int = 0,
     labels: Names = None,
 ) -> Interval | None:
-    """95 % interval of the calibration error when whole subjects are drawn anew.
+    """95 % interval of the calibration error when whole subjects are drawn anew; None with one.
 
     The error of a resample lies above that of the clips themselves: repeated clips make the bins
-    rougher. The interval is therefore a cautious one. None with one subject.
-
-    Args:
-        y_true, probabilities, bins, by, labels: as of `metrics.reliability_bins`.
-        subjects: (n,) qualified by database.
-        draws, seed: of the bootstrap.
-
-    Raises:
-        ValueError: as `metrics.reliability_bins`.
+    rougher. The interval is therefore a cautious one.
     """
     truth, p = numbered(y_true, probabilities, labels)
     confidence, right = p.max(1), p.argmax(1) == truth
 
     def error(rows: NDArray[np.int64]) -> float:
-        return calibration_error(bins_of(confidence[rows], right[rows], bins, by))
+        return calibration_error(bins_of(confidence[rows], right[rows], BINS, "width"))
 
     if len(set(subjects)) < 2:
         return None
@@ -152,14 +137,12 @@ def coverage_curve(
 ) -> tuple[CoveragePoint, ...]:
     """Scores of the surest share of the clips, for each share.
 
+    A class that none of the answered clips has counts 0.
+
     Args:
         y_true, probabilities, labels: as of `metrics.reliability_bins`.
         shares: above 0, at most 1; rounded to whole clips, at least one.
-        order: (n,) what is sure, higher is surer; None takes the lead. Of equals the first come
-            first.
-
-    Returns:
-        One point a share. A class that none of the answered clips has counts 0.
+        order: (n,) higher is surer, of equals the first; None takes the lead.
 
     Raises:
         ValueError: if shapes do not fit, there is no clip, or a share is none.
@@ -195,8 +178,7 @@ def margin_for(
     """The smallest lead below which an answer is to be called uncertain.
 
     Args:
-        lead: (n,) of answers whose truth is known.
-        right: (n,) whether each was right.
+        lead, right: (n,) leads of answers, and whether each was right.
         accuracy: share of right answers wanted among those that lead by at least the margin.
         caught: share of all wrong answers wanted among the others, so that where most answers are
             right some are still called uncertain.
@@ -233,13 +215,7 @@ def risk_area(
 ) -> float:
     """Area under the risk-coverage curve: the share of wrong answers, averaged over all coverages.
 
-    Lower is better; an order that says nothing gives the error rate itself.
-
-    Args:
-        y_true, probabilities, order, labels: as of `coverage_curve`.
-
-    Raises:
-        ValueError: if shapes do not fit or there is no clip.
+    Lower is better; an order (as of `coverage_curve`) that says nothing gives the error rate.
 
     >>> risk_area(["a", "b"], np.array([[0.9, 0.1], [0.6, 0.4]]))
     0.25
@@ -260,31 +236,22 @@ def gain_at(
     seed: int = 0,
     labels: Names = None,
 ) -> Gain:
-    """How much higher UF1 is when only the surest share is answered.
+    """How much higher UF1 is when only the surest share is answered; see `coverage_curve`.
 
-    Args:
-        y_true, probabilities, order, labels: as of `coverage_curve`.
-        subjects: (n,) qualified by database; in each resample the surest share is chosen anew.
-        share: the coverage.
-        draws, seed: of the bootstrap.
-
-    Raises:
-        ValueError: as `coverage_curve`.
+    In each resample of whole subjects the surest share is chosen anew.
     """
     truth, p = numbered(y_true, probabilities, labels)
     guess = p.argmax(1)
     surety = np.asarray(lead_of(p) if order is None else order, np.float64)
 
-    def both(rows: NDArray[np.int64]) -> tuple[float, float]:
+    def both(rows: NDArray[np.int64]) -> NDArray[np.float64]:
         best = rows[_by_surety(surety[rows])[: _answered(share, len(rows))]]
-        part, full = _scores(truth, guess, [best, rows], p.shape[1])[0].tolist()
-        return part, full
+        return _scores(truth, guess, [best, rows], p.shape[1])[0]
 
     def difference(rows: NDArray[np.int64]) -> float:
-        part, full = both(rows)
-        return part - full
+        return float(np.subtract(*both(rows)))
 
-    part, full = both(np.arange(len(p)))
+    part, full = both(np.arange(len(p))).tolist()
     interval = None
     if len(set(subjects)) > 1:
         interval = subject_interval(difference, subjects, draws=draws, seed=seed)

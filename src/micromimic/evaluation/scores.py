@@ -59,8 +59,7 @@ def metrics_of(rows: Predictions, *, draws: int = 2000, seed: int = 0) -> dict[s
 
     Args:
         rows: of one run, each clip once; their order does not matter.
-        draws: of the bootstrap.
-        seed: of the draws.
+        draws, seed: of the bootstrap.
 
     Returns:
         For ``composite`` and each database: ``n``, ``subjects``, ``uf1``, ``uar``, ``uf1_ci95``,
@@ -79,9 +78,7 @@ def table_scores(
 ) -> dict[str, Any]:
     """`metrics_of` for a table: with the halves of the composite's subjects as further scopes.
 
-    Args:
-        rows, draws, seed: as of `metrics_of`.
-        real: whether clips that carry the composite's names are its clips, not made-up ones.
+    Not where ``real`` says that clips which carry the composite's names are made-up ones.
     """
     run = rows.one_run()
     found = metrics_of(run, draws=draws, seed=seed)

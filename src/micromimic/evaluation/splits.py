@@ -25,9 +25,6 @@ _DRAWS: Final = 25  # of held-out subjects, from which one with all classes is t
 def loso(subjects: Names) -> Iterator[Split]:
     """Leave one subject out: one fold a subject, in the order of their sorted names.
 
-    Args:
-        subjects: (n,) whose each row is.
-
     Raises:
         InputError: if there is only one subject.
 
@@ -39,9 +36,6 @@ def loso(subjects: Names) -> Iterator[Split]:
 
 def hde(datasets: Names) -> Iterator[Split]:
     """Hold one database out: train on the others; one fold a database, by sorted name.
-
-    Args:
-        datasets: (n,) which database each row is from.
 
     Raises:
         InputError: if there is only one database.
@@ -57,11 +51,6 @@ def grouped(subjects: Names, groups: int, seed: int = 0) -> Iterator[Split]:
 
     Subjects are shuffled, then the largest first go to the lightest group: no two groups differ by
     more clips than the largest subject has. Folds come in the order of the groups.
-
-    Args:
-        subjects: (n,) whose each row is.
-        groups: how many folds.
-        seed: of the shuffle.
 
     Raises:
         ValueError: if ``groups`` is below 2.
@@ -98,8 +87,7 @@ def hold_out_subjects(
     the first is taken that shows most classes among the held-out rows, too.
 
     Args:
-        subjects: (n,) whose each row is.
-        targets: (n,) class of each row, by number or name.
+        subjects, targets: (n,) whose each row is; its class, by number or name.
         share: of the subjects, rounded, at least one; fewer where classes would be lost.
         seed: of the draws.
 
@@ -136,10 +124,6 @@ def hold_out_subjects(
 
 def check_learnable(subjects: Names, targets: Names | NDArray[np.integer]) -> None:
     """Say before any training starts that there is nothing to learn or nobody to test.
-
-    Args:
-        subjects: (n,) whose each row is.
-        targets: (n,) class of each row, by number or name.
 
     Raises:
         ValueError: if lengths differ.
@@ -187,13 +171,8 @@ def _leave_out(group_of: Rows) -> Iterator[Split]:
 
 
 def _spare(tables: NDArray[np.int64], order: Rows, wanted: int) -> list[int]:
-    """Subjects in this order without whom every class is still there; at least one.
-
-    Args:
-        tables: (subjects, classes) counts.
-        order: subjects' numbers.
-        wanted: how many at most.
-    """
+    """At least one subject, and as many as wanted, in this order, without whom every class is still
+    there; the tables are (subjects, classes) counts."""
     left = tables.sum(0)
     held: list[int] = []
     for who in order.tolist():

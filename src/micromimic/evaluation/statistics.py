@@ -42,14 +42,12 @@ class Comparison:
     """Run a against run b on the same clips.
 
     Args:
-        score: name of the score.
-        a, b: scores of the runs.
-        difference: ``a - b``.
+        score: its name.
+        a, b, difference: scores of the runs, ``a - b``.
         interval: 95 %, of the difference, whole subjects drawn with replacement; None with one
             subject.
         p: two-sided, of the permutation test.
-        exact: every swap was tried; else ``permutations`` random ones.
-        permutations: how many.
+        exact, permutations: whether every swap was tried, or so many random ones.
         clips, subjects: what both runs cover.
     """
 
@@ -65,10 +63,7 @@ class Comparison:
     subjects: int
 
     def text(self, a: str = "first run", b: str = "second run") -> str:
-        """A sentence or two for people.
-
-        Args:
-            a, b: names of the runs.
+        """A sentence or two for people, with the names of the runs.
 
         >>> print(Comparison("UF1", 0.74, 0.72, 0.02, (-0.03, 0.07), 0.4, False, 9999, 442, 68)
         ...       .text("capsules", "templates"))
@@ -92,11 +87,10 @@ class Comparison:
 def compare_runs(
     a: Predictions, b: Predictions, score: Score = uf1, *, draws: int = 10_000, seed: int = 0
 ) -> Comparison:
-    """Compare two runs on the same clips.
+    """Compare two runs on the same clips, joined by (dataset, subject, clip).
 
     Args:
-        a, b: predictions of each run, joined by (dataset, subject, clip); their order does not
-            matter.
+        a, b: predictions of each run.
         score: ``uf1``, ``uar`` or any function of true and predicted labels.
         draws: of the permutation test and of the bootstrap. Where the subjects whose predictions
             differ allow no more swaps than this, all are tried, and p is exact.
