@@ -175,7 +175,7 @@ def test_what_smic_hs_should_hold_and_does_not_is_listed(tmp_path: Path) -> None
     found = read_smic(small_smic(tmp_path))
     missing = {left.clip for left in found.left_out}
     assert len(missing) == 161
-    assert {left.reason for left in found.left_out} == {"no folder of frames"}
+    assert {left.text for left in found.left_out} == {"no folder of frames"}
     assert "s03_ne_22" in missing
     assert "s01_ne_01" not in missing
     counts = [sum(row[place] for row in COUNTS.values()) for place in range(3)]

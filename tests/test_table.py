@@ -17,7 +17,7 @@ from micromimic.datasets.manifest import (
     read_manifest,
     write_manifest,
 )
-from micromimic.datasets.table import parse_table, read_table, table_text
+from micromimic.datasets.table import read_table, table_text
 from micromimic.errors import InputError, LabelError, ManifestWarning
 
 HEADER = ["dataset", "subject", "clip", "label", "kind", "path", "onset", "apex", "offset", "fps"]
@@ -25,6 +25,12 @@ ROW = ["mine", "006", "006_1", "negative", "frames", "a/é", "46", "59.0", "86",
 CLIP = Clip(
     "mine", "006", "006_1", "negative", "frames", Path("a/é"), 46, 59, 86, 29.97
 )  # fmt: skip
+
+
+def parsed(folder: Path, text: str, required: list[str]):
+    path = folder / "t.csv"
+    path.write_bytes(text.encode())
+    return read_table(path, required)
 
 
 def manifest(folder: Path, *rows: list[str], header: list[str] = HEADER) -> Path:
@@ -75,12 +81,13 @@ def test_a_manifest_is_read_from_a_workbook(tmp_path: Path) -> None:
     assert clip == Clip(**{**vars(CLIP), "path": tmp_path / "a/é"})
 
 
-def test_excels_first_line_is_no_header() -> None:
-    assert parse_table("sep=;\nclip;label\na;b\n", ["clip", "label"])["label"].tolist() == ["b"]
+def test_excels_first_line_is_no_header(tmp_path: Path) -> None:
+    text = "sep=;\nclip;label\na;b\n"
+    assert parsed(tmp_path, text, ["clip", "label"])["label"].tolist() == ["b"]
 
 
-def test_lines_are_counted_as_they_stand() -> None:
-    frame = parse_table('clip,label\n"a\nb",c\n\n,\nd,e,f\n', ["clip", "label"])
+def test_lines_are_counted_as_they_stand(tmp_path: Path) -> None:
+    frame = parsed(tmp_path, 'clip,label\n"a\nb",c\n\n,\nd,e,f\n', ["clip", "label"])
     assert frame.index.tolist() == [3, 6]
     assert frame.to_numpy().tolist() == [["a\nb", "c"], ["d", "e"]]
 
@@ -108,12 +115,14 @@ def test_what_is_no_text_is_said(tmp_path: Path, data: bytes) -> None:
 
 
 @given(st.lists(st.text(alphabet="ab01'=+-@\t; ,\"é\\"), min_size=2, max_size=2))
-def test_what_is_written_is_read(cells: list[str]) -> None:
+def test_what_is_written_is_read(tmp_path_factory, cells: list[str]) -> None:
     import pandas as pd
 
     cells = [cell.strip() for cell in cells]
     text = table_text(pd.DataFrame([["x", *cells]], columns=["a", "b", "c"]))
-    assert parse_table(text, ["a", "b", "c"]).to_numpy().tolist() == [["x", *cells]]
+    assert parsed(tmp_path_factory.getbasetemp(), text, ["a", "b", "c"]).to_numpy().tolist() == [
+        ["x", *cells]
+    ]
 
 
 def test_a_backslash_in_a_name_is_kept(tmp_path: Path) -> None:

@@ -18,13 +18,13 @@ from micromimic.labels import THREE, LabelSet
 if TYPE_CHECKING:
     from micromimic.datasets.corrections import Correction
     from micromimic.datasets.events import Event
-    from micromimic.datasets.table import Grid
+    from micromimic.datasets.tables import Table
 
 ClipKey = tuple[int, str]
 """Number of the subject, and the clip's name as `loose` gives it."""
 Row = Mapping[str, str]
 """Field to text: ``subject``, ``clip``, ``onset``, ``apex``, ``offset``, ``emotion``; where they
-differ from the clip's, ``folder``; in tables of long videos, ``kind``."""
+differ from the clip's, ``folder``; in tables of long videos, ``kind``; what is odd, ``odd``."""
 
 NUMBERED: Final = r"(?:sub(?:ject)?|s)?[ _-]?0*(\d{1,3})"
 """A subject's folder in most databases."""
@@ -32,26 +32,17 @@ NUMBERED: Final = r"(?:sub(?:ject)?|s)?[ _-]?0*(\d{1,3})"
 
 @dataclass(frozen=True)
 class TableSpec:
-    """An annotation table.
+    """An annotation table."""
 
-    Args:
-        name: the file's name as distributed.
-        keyword: a word in the names of such files.
-        columns: field to column, as written in the official table; ``A|B`` takes either, ``#3`` is
-            the fourth. A table whose columns are all numbered has no header.
-        optional: the same for columns that may be absent.
-        entry: matches the clip's cell of each row; None where it is the name of its folder.
-        sheet: name of the sheet, where the file has several that look alike.
-        every: the annotation is in several such files, and all are read.
-    """
-
-    name: str
-    keyword: str
+    name: str  # of the file, as distributed
+    keyword: str  # a word in the names of such files
     columns: Mapping[str, str]
-    optional: Mapping[str, str] = field(default_factory=dict)
-    entry: str | None = None
-    sheet: str | None = None
-    every: bool = False
+    """Field to column, as written in the official table; ``A|B`` takes either, ``#3`` is the
+    fourth. A table whose columns are all numbered has no header."""
+    optional: Mapping[str, str] = field(default_factory=dict)  # columns that may be absent
+    entry: str | None = None  # matches a row's clip; None where it is the name of its folder
+    sheet: str | None = None  # where the file has several that look alike
+    every: bool = False  # the annotation is in several such files, and all are read
 
 
 def columns(names: str, **more: str) -> dict[str, str]:
@@ -65,69 +56,31 @@ def columns(names: str, **more: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table that was read.
-
-    Args:
-        path: the file.
-        rows: one mapping from field to text a clip, texts stripped; "" where a cell is empty or an
-            optional column absent; ``row`` counts from 0 below the header.
-        notes: on rows that name no clip, and on other tables that were not read.
-        sheets: all sheets of its file, by name in lower case.
-    """
-
-    path: Path
-    rows: tuple[Row, ...]
-    notes: tuple[Note, ...] = ()
-    sheets: Mapping[str, Grid] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Database:
-    """A database: how it lies on the disk, what its table says, and which labels it has.
+    """A database: how it lies on the disk, what its table says, and which labels it has."""
 
-    Args:
-        name: in manifests and on the command line.
-        title: for people.
-        reference: to cite, with its doi.
-        licence: its terms, and where to apply.
-        example: the path of one picture, as distributed.
-        subject: matches the whole name of a subject's folder; group 1 is the number.
-        clip: matches the whole name of a clip's folder; a group ``who`` is the number of the
-            subject, which is else that of the folder above, a group ``name`` what the table has.
-        subject_name: the subject's name in manifests, from its number.
-        fps: frames a second; None where it is not known of each clip.
-        schemes: label sets by name, in the database's own words.
-        table: the annotation; None where the folders' names tell all.
-        second: a table that adds to it, where it is there.
-        rows: the table's rows in the fields' own form; None where they are.
-        inside: the folder in a clip's folder that holds its pictures.
-        skip: folders whose name has one of these words are not looked at.
-        official: rows of the official table, by which corrections may be named.
-        apex: whether one is annotated.
-        long: clips are long videos, rows events in them.
-        reader: reads it where the engine cannot.
-    """
-
-    name: str
+    name: str  # in manifests and on the command line
     title: str
-    reference: str
-    licence: str
-    example: str
-    subject: str
+    reference: str  # to cite, with its doi
+    licence: str  # its terms, and where to apply
+    example: str  # the path of one picture, as distributed
+    subject: str  # matches the whole name of a subject's folder; group 1 is the number
     clip: str
-    subject_name: Callable[[int], str]
-    fps: float | None
-    schemes: Mapping[str, LabelSet]
-    table: TableSpec | None = None
-    second: TableSpec | None = None
+    """Matches the whole name of a clip's folder; a group ``who`` is the number of the subject,
+    which is else that of the folder above, a group ``name`` what the table has."""
+    subject_name: Callable[[int], str]  # the subject in manifests, from its number
+    fps: float | None  # frames a second; None where it is not known of each clip
+    schemes: Mapping[str, LabelSet]  # by name, in the database's own words
+    table: TableSpec | None = None  # None where the folders' names tell all
+    second: TableSpec | None = None  # a table that adds to it, where it is there
     rows: Callable[[Table, Table | None], Iterable[Row]] | None = None
-    inside: str = ""
-    skip: frozenset[str] = frozenset()
-    official: int = 0
-    apex: bool = True
-    long: bool = False
-    reader: Callable[[Request], Found] | None = None
+    """Rows in the fields' own form, of the table and the second; None where they are."""
+    inside: str = ""  # the folder in a clip's folder that holds its pictures
+    skip: frozenset[str] = frozenset()  # words of folders' names that are not looked at
+    official: int = 0  # rows of the official table, by which corrections may be named
+    apex: bool = True  # whether one is annotated
+    long: bool = False  # clips are long videos, rows events in them
+    reader: Callable[[Request], Found] | None = None  # where the engine cannot read it
 
     def is_subject(self, name: str) -> re.Match[str] | None:
         """Whether a folder is a subject's; group 1 is the number."""
@@ -143,24 +96,20 @@ class Database:
         known = (word for labels in self.schemes.values() for word in labels.merges)
         return tuple(dict.fromkeys(known))
 
+    def note(self, text: str) -> Note:
+        """A note on the whole database."""
+        return Note(self.name, "", "", text)
+
 
 @dataclass(frozen=True)
 class Request:
-    """What to read.
-
-    Args:
-        database: which.
-        folder: the database's, or one above or inside it.
-        table: the annotation; None looks for it in the folder and above.
-        corrections: to apply; None for those of the package.
-        labels: label sets to name clips by, of `Database.schemes`.
-    """
+    """What to read."""
 
     database: Database
-    folder: Path
-    table: Path | None = None
-    corrections: Sequence[Correction] | None = None
-    labels: tuple[LabelSet, ...] = (THREE,)
+    folder: Path  # the database's, or one above or inside it
+    table: Path | None = None  # the annotation; None looks for it in the folder and above
+    corrections: Sequence[Correction] | None = None  # None for those of the package
+    labels: tuple[LabelSet, ...] = (THREE,)  # to name clips by, of `Database.schemes`
 
 
 @dataclass(frozen=True)
@@ -187,46 +136,28 @@ class LeftOut(Note):
     mine/006/006_1_2: no folder of frames
     """
 
-    @property
-    def reason(self) -> str:
-        """Why."""
-        return self.text
-
 
 @dataclass(frozen=True)
 class Found:
-    """What a reader found.
+    """What a reader found."""
 
-    Args:
-        clips: those to use, by subject and clip; long videos of a database of these.
-        left_out: those that could not be used, with reasons.
-        dropped: how many annotated clips have an emotion that no wanted label set uses.
-        notes: about kept clips and about the database.
-        table: the annotation table that was read; None where the folders' names tell all.
-        events: of long videos.
-    """
-
-    clips: tuple[Clip, ...]
+    clips: tuple[Clip, ...]  # to use, by subject and clip; long videos of a database of these
     left_out: tuple[LeftOut, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
-    notes: tuple[Note, ...] = ()
-    table: Path | None = None
-    events: tuple[Event, ...] = ()
+    """How many annotated clips have an emotion that no wanted label set uses."""
+    notes: tuple[Note, ...] = ()  # about kept clips and about the database
+    table: Path | None = None  # the annotation that was read
+    events: tuple[Event, ...] = ()  # of long videos
 
 
 def three(*words: str, out: Iterable[str] = (), **merges: str | None) -> LabelSet:
-    """The composite's three classes of a database's words.
-
-    Args:
-        words: that the composite merges.
-        out: words that are left out.
-        merges: words of the database's own.
+    """The composite's three classes of a database's words: those merged as it does, and others.
 
     >>> three("others", out=["tense"]).merges
     {'others': None, 'tense': None}
     """
-    own = {word: THREE.merges.get(word, word) for word in words}
-    return LabelSet(THREE.name, THREE.names, {**own, **dict.fromkeys(out), **merges})
+    known = {word: THREE.merges.get(word, word) for word in words}
+    return LabelSet(THREE.name, THREE.names, {**known, **dict.fromkeys(out), **merges})
 
 
 def own(name: str, *names: str, out: Iterable[str] = (), **merges: str) -> LabelSet:
@@ -268,22 +199,7 @@ def subject_number(text: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def spans(numbers: list[int]) -> str:
-    """Ascending numbers as ranges.
-
-    >>> spans([4, 5, 6, 9])
-    '4-6, 9'
-    """
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)
-
-
-def some(names: list[str], most: int = 5) -> str:
+def some(names: Sequence[str], most: int = 5) -> str:
     """The first few of many names, and how many more there are.
 
     >>> some(["a", "b", "c"], 2)

@@ -11,54 +11,46 @@ the header; such a correction applies only to a table of as many rows as the off
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.resources import files
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from micromimic.datasets.base import ClipKey, loose, subject_number
-from micromimic.datasets.table import parse_table, read_table
+from micromimic.datasets.table import read_table, records
 from micromimic.errors import InputError
 from micromimic.labels import THREE
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 COLUMNS: Final = ("dataset", "subject", "clip", "field", "value", "reason")
 FIELDS: Final = ("label", "emotion", "onset", "apex", "offset", "exclude")
-BY_ROW: Final = -1
-"""In place of a subject, in the key of a correction by row."""
+_OWN: Final = Path(__file__).with_name("corrections.csv")
+BY_ROW: Final = -1  # in place of a subject, in the key of a correction by row
 
 
 @dataclass(frozen=True)
 class Correction:
-    """One field of one clip, corrected.
-
-    Args:
-        dataset, subject, clip: whose, as written.
-        key: the clip, for comparing.
-        field: one of `FIELDS`.
-        value: the new value; "yes", "no" or a scheme of labels for ``exclude``.
-        reason: why.
-        where: the line it stands in; empty for the package's own, which may name clips that a
-            copy does not have.
-    """
+    """One field of one clip, corrected."""
 
     dataset: str
     subject: str
     clip: str
-    key: ClipKey
-    field: str
-    value: str
+    key: ClipKey  # the clip, for comparing
+    field: str  # one of `FIELDS`
+    value: str  # the new one; "yes", "no" or a scheme of labels for ``exclude``
     reason: str
     where: str = ""
+    """The line it stands in; empty for the package's own, which may name clips that a copy does
+    not have."""
+
+    @property
+    def place(self) -> tuple[str, ClipKey, str]:
+        """What it corrects."""
+        return self.dataset, self.key, self.field
 
 
 def builtin_corrections() -> tuple[Correction, ...]:
     """The corrections that come with the package."""
-    text = files("micromimic.datasets").joinpath("corrections.csv").read_text(encoding="utf-8")
-    return _parse(parse_table(text, COLUMNS), "")
+    return tuple(replace(fix, where="") for fix in read_corrections(_OWN))
 
 
 def read_corrections(path: Path) -> tuple[Correction, ...]:
@@ -66,77 +58,62 @@ def read_corrections(path: Path) -> tuple[Correction, ...]:
 
     Raises:
         InputError: if it cannot be read, lacks a column, or has a row that says nothing sensible.
-        MissingExtraError: for a workbook without the package openpyxl.
     """
-    return _parse(read_table(path, COLUMNS, what="corrections"), str(path))
-
-
-def corrections_with(path: Path | None) -> tuple[Correction, ...]:
-    """The package's corrections and those of a file; the file's go before.
-
-    Raises:
-        InputError: as `read_corrections`.
-    """
-    own = read_corrections(path) if path else ()
-    said = {(c.dataset, c.key, c.field) for c in own}
-    kept = (c for c in builtin_corrections() if (c.dataset, c.key, c.field) not in said)
-    return (*kept, *own)
-
-
-def for_dataset(
-    corrections: Sequence[Correction], dataset: str
-) -> dict[ClipKey, tuple[Correction, ...]]:
-    """Those of one database, by clip."""
-    chosen: dict[ClipKey, tuple[Correction, ...]] = {}
-    for correction in corrections:
-        if correction.dataset == dataset:
-            chosen[correction.key] = (*chosen.get(correction.key, ()), correction)
-    return chosen
-
-
-def _parse(frame: pd.DataFrame, path: str) -> tuple[Correction, ...]:
     found: dict[tuple[str, ClipKey, str], Correction] = {}
-    for line, values in zip(frame.index, frame.to_dict("records"), strict=True):
-        texts = {str(name): str(text) for name, text in values.items()}
-        correction = _correction(texts, f"line {line} of {path}" if path else "")
-        place = (correction.dataset, correction.key, correction.field)
-        if place in found:
+    for where, row in records(read_table(path, COLUMNS, what="corrections"), path):
+        correction = _correction(row, where)
+        if found.setdefault(correction.place, correction) is not correction:
             raise InputError(
                 f"expected one {correction.field} for each clip, got a second for "
-                f"{correction.clip} in {correction.where}; remove one"
+                f"{correction.clip} in {where}; remove one"
             )
-        found[place] = correction
     return tuple(found.values())
 
 
-def _correction(values: dict[str, str], where: str) -> Correction:
+def corrections_with(path: Path | None) -> tuple[Correction, ...]:
+    """The package's corrections and those of a file; the file's go before."""
+    own = read_corrections(path) if path else ()
+    places = {fix.place for fix in own}
+    return (*(fix for fix in builtin_corrections() if fix.place not in places), *own)
+
+
+def by_clip(corrections: Iterable[Correction], dataset: str) -> dict[ClipKey, list[Correction]]:
+    """Those of one database."""
+    chosen: dict[ClipKey, list[Correction]] = {}
+    for correction in corrections:
+        if correction.dataset == dataset:
+            chosen.setdefault(correction.key, []).append(correction)
+    return chosen
+
+
+def _correction(row: dict[str, str], where: str) -> Correction:
     from micromimic.datasets.databases import databases  # noqa: PLC0415 - they are read by this
 
-    dataset, field, value = values["dataset"], values["field"], values["value"]
+    dataset, subject, clip, field, value, reason = (row[name] for name in COLUMNS)
     _one_of("dataset", dataset, tuple(databases()), where)
     _one_of("field", field, FIELDS, where)
-    by_row = not values["subject"] and re.fullmatch(r"row \d+", values["clip"])
-    number = BY_ROW if by_row else subject_number(values["subject"])
-    if number is None or not values["clip"]:
+    by_row = not subject and re.fullmatch(r"row \d+", clip)
+    number = BY_ROW if by_row else subject_number(subject)
+    if number is None or not clip:
         raise InputError(
-            f"expected a subject and a clip, got {values['subject']!r} and {values['clip']!r} "
+            f"expected a subject and a clip, got {subject!r} and {clip!r} "
             f"in {where}; name them as `datasets index` does"
         )
-    if not values["reason"]:
+    if not reason:
         raise InputError(f"expected a reason, got none in {where}; say why it is corrected")
-    if field == "label":
-        _one_of("label", value, THREE.names, where)
-    elif field == "exclude":
-        _one_of("exclude", value, ("yes", "no", *databases()[dataset].schemes), where)
-    elif field == "emotion":
+    database = databases()[dataset]
+    words = {
+        "label": THREE.names,
+        "exclude": ("yes", "no", *database.schemes),
+        "emotion": database.words,
+    }
+    if field == "emotion":
         value = value.casefold()
-        _one_of("emotion", value, databases()[dataset].words, where)
+    if field in words:
+        _one_of(field, value, words[field], where)
     elif not value.isdecimal() and not (field == "apex" and not value):
         raise InputError(f"expected {field} to be a frame number, got {value!r} in {where}")
-    key = (number, loose(values["clip"]))
-    return Correction(
-        dataset, values["subject"], values["clip"], key, field, value, values["reason"], where
-    )
+    return Correction(dataset, subject, clip, (number, loose(clip)), field, value, reason, where)
 
 
 def _one_of(name: str, value: str, allowed: Sequence[str], where: str) -> None:

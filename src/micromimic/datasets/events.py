@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Final, Literal
 
 from micromimic.datasets.clip import Clip, frame_number
 from micromimic.datasets.manifest import manifest_clips
-from micromimic.datasets.table import frame_of, read_table, write_table
+from micromimic.datasets.table import check_names, frame_of, read_table, records, write_table
 from micromimic.errors import InputError
 from micromimic.media.formats import IMAGE_ENDINGS
 
@@ -129,9 +129,9 @@ def _video(clip: Clip) -> Video:
                 "correct the path"
             )
         first, last = min(numbers), max(numbers)
-    kind = cast("Literal['frames', 'video']", clip.kind)
-    names3 = (clip.dataset, clip.subject, clip.clip)
-    return Video(*names3, kind, clip.path, clip.fps, first or 0, last)
+    kind: Literal["frames", "video"] = "frames" if clip.kind == "frames" else "video"
+    names = clip.dataset, clip.subject, clip.clip
+    return Video(*names, kind, clip.path, clip.fps, first or 0, last)
 
 
 def read_events(
@@ -151,18 +151,17 @@ def read_events(
     required = tuple(name for name in COLUMNS if name not in ("apex", "label"))
     frame = read_table(path, required, known=COLUMNS, what=what)
     known = None if videos is None else {video.key: video for video in videos}
-    events: dict[Event, int] = {}
-    for line, values in zip(frame.index, frame.to_dict("records"), strict=True):
-        where = f"line {line} of {path}"
-        event = _event({str(name): str(text) for name, text in values.items()}, where)
+    events: dict[Event, str] = {}
+    for where, row in records(frame, path):
+        event = _event(row, where)
         if event in events:
+            first = events[event].removesuffix(f" of {path}")
             raise InputError(
-                f"expected each event once, got that of line {events[event]} again in {where}; "
-                "remove one"
+                f"expected each event once, got that of {first} again in {where}; remove one"
             )
         if known is not None:
             _check_place(event, known.get(event.key), where)
-        events[event] = line
+        events[event] = where
     return tuple(events)
 
 
@@ -179,10 +178,7 @@ def write_events(path: str | Path, events: Iterable[Event]) -> None:
 
 
 def _event(row: dict[str, str], where: str) -> Event:
-    for name in ("dataset", "subject", "video"):
-        if len(row[name].splitlines()) != 1:
-            got = repr(row[name]) if row[name] else "nothing"
-            raise InputError(f"expected a {name} of one line in {where}, got {got}; correct it")
+    check_names(row, ("dataset", "subject", "video"), where)
     kind = _KINDS.get(row["kind"].casefold())
     if kind is None:
         raise InputError(

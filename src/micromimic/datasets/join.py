@@ -17,8 +17,9 @@ Each of these is said, in `Found.notes` and in the manifest's column ``note``.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -31,59 +32,55 @@ from micromimic.datasets.base import (
     Note,
     Request,
     Row,
-    Table,
     labels_of,
     loose,
     some,
-    spans,
     subject_number,
 )
-from micromimic.datasets.clip import Clip, frame_number
-from micromimic.datasets.corrections import BY_ROW, Correction, builtin_corrections, for_dataset
+from micromimic.datasets.clip import Clip
+from micromimic.datasets.corrections import BY_ROW, Correction, builtin_corrections, by_clip
 from micromimic.datasets.table import whole
-from micromimic.datasets.tables import find_table
-from micromimic.datasets.tree import ClipFolder, Tree, choose_copy, scan, strangers_note
+from micromimic.datasets.tables import Table, find_table
+from micromimic.datasets.tree import ClipFolder, Tree, one_copy, scan
 from micromimic.errors import InputError
-from micromimic.labels import THREE
+from micromimic.labels import THREE, LabelSet
 from micromimic.media.formats import natural_key
 
 _FIELDS: Final = frozenset(
     {"subject", "clip", "folder", "onset", "apex", "offset", "emotion", "first", "kind", "row"}
+    | {"odd"}
 )
 NEAR: Final = 5  # frames: 25 ms at 200 a second, a fifth of the shortest rise
 LEAST_SHARE: Final = 0.5  # of the frames from onset to offset that must be there
 
 
 @dataclass(frozen=True)
+class Source:
+    """A database's folders and its annotation, found and not yet joined."""
+
+    folders: Sequence[ClipFolder]  # of one copy of the database
+    rows: Sequence[Row]  # the annotation, in the fields' own form
+    notes: Sequence[Note]
+    table: Table | None = None  # None where the folders' names tell all
+
+
+@dataclass(frozen=True)
 class Annotation:
-    """What an annotation says of a clip, texts as in the table.
+    """What an annotation says of a clip, texts as in the table."""
 
-    Args:
-        key: the clip, for comparing.
-        home: its folder, for comparing.
-        subject, clip: names for the manifest.
-        emotion: as annotated, lower case; several words are joined with ``+``.
-        onset, apex, offset: frame numbers; apex "" where the database has none.
-        first: what the numbers count from, where that is not in the pictures' names.
-        row: in the table, from 0.
-        extra: further columns for the manifest.
-        notes: what is odd about the label; a corrected one settles it.
-        label: of the three classes, where it is corrected.
-    """
-
-    key: ClipKey
-    home: ClipKey
-    subject: str
-    clip: str
-    emotion: str
+    key: ClipKey  # the clip, for comparing
+    home: ClipKey  # its folder, for comparing
+    subject: str  # as the manifest has it
+    clip: str  # as the manifest has it
+    emotion: str  # lower case; several words are joined with ``+``
     onset: str
-    apex: str
+    apex: str  # "" where the database has none
     offset: str
-    first: str = ""
-    row: str = ""
-    extra: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    label: str = ""
+    first: str  # what the numbers count from, where that is not in the pictures' names
+    row: str = field(compare=False)  # in the table, from 0
+    extra: Mapping[str, str]  # further columns for the manifest
+    odd: str  # about the label; a corrected one settles it
+    label: str = ""  # of the three classes, where it is corrected
 
 
 class _Unusable(Exception):  # noqa: N818 - becomes a LeftOut
@@ -91,52 +88,39 @@ class _Unusable(Exception):  # noqa: N818 - becomes a LeftOut
 
 
 def read_annotated(request: Request) -> Found:
-    """A database of folders of frames and a table with a row a clip.
-
-    Raises:
-        InputError: if the folder holds no such database, there is no annotation, or a user's
-            correction names no clip.
-        MissingExtraError: for an Excel table without the package openpyxl.
-    """
-    tree, sheet, rows = read_rows(request)
-    taken, notes = choose_copy(tree.clips, request.database)
-    found = join(request, [annotation(request.database, row) for row in rows], taken, sheet)
-    more = (*notes, *sheet.notes, *strangers_note(tree, taken, request.database))
-    return replace(found, notes=(*more, *found.notes))
+    """A database of folders of frames and a table with a row a clip."""
+    return join(request, find(request, scan(request.folder, request.database)))
 
 
-def read_rows(request: Request) -> tuple[Tree, Table, list[Row]]:
-    """A database's folders, its table, and that table's rows in the fields' own form.
-
-    Raises:
-        InputError: as `read_annotated`.
-    """
+def find(request: Request, tree: Tree) -> Source:
+    """The folders of a tree, and the database's table where it has one."""
     database = request.database
+    folders, notes = one_copy(tree)
     if database.table is None:
-        raise ValueError(f"{database.name} has no table")
-    tree = scan(request.folder, database)
-    sheet = find_table(database.table, database, tree.folder, tree.tables, request.table)
+        return Source(folders, (), notes)
+    table = find_table(database.table, database, tree.folder, tree.tables, request.table)
     second = None
     if database.second is not None:
         try:
             second = find_table(database.second, database, tree.folder, tree.tables)
         except InputError:  # it only adds to what is read
             text = f"{database.second.name} is not there, and nothing is added from it"
-            sheet = replace(sheet, notes=(*sheet.notes, Note(database.name, "", "", text)))
-    rows = list(database.rows(sheet, second) if database.rows else sheet.rows)
+            notes.append(database.note(text))
+    rows = list(database.rows(table, second) if database.rows else table.rows)
     if not rows:
         raise InputError(
-            f"expected rows of {database.title}'s clips in {sheet.path}, got none that are; "
+            f"expected rows of {database.title}'s clips in {table.path}, got none that are; "
             "look whether it is the right table"
         )
-    return tree, sheet, rows
+    return Source(folders, rows, (*table.notes, *notes), table)
 
 
 def annotation(database: Database, row: Row) -> Annotation:
     """A table's row."""
     number = subject_number(row["subject"]) or 0
-    own = database.is_clip(row.get("folder") or row["clip"])
-    name = (own.groupdict().get("name") if own else None) or row.get("folder") or row["clip"]
+    folder = row.get("folder") or row["clip"]
+    match = database.is_clip(folder)
+    name = (match and match.groupdict().get("name")) or folder
     return Annotation(
         key=(number, loose(row["clip"])),
         home=(number, loose(name)),
@@ -149,72 +133,66 @@ def annotation(database: Database, row: Row) -> Annotation:
         first=row.get("first", ""),
         row=row.get("row", ""),
         extra={name: text for name, text in row.items() if name not in _FIELDS},
+        odd=row.get("odd", ""),
     )
 
 
-def join(
-    request: Request,
-    annotations: Iterable[Annotation],
-    folders: Iterable[ClipFolder],
-    table: Table | None,
-) -> Found:
-    """The clips of a database from its annotations and its folders.
-
-    Args:
-        request: which database, its corrections, and the label sets.
-        annotations: one a row of the table.
-        folders: the clips' folders.
-        table: where the annotations are from; None where they are from the folders.
+def join(request: Request, source: Source) -> Found:
+    """The clips of a database from its annotation and its folders.
 
     Raises:
         InputError: if a user's correction names a clip that does not exist.
     """
-    database = request.database
+    database, table = request.database, source.table
     chosen = builtin_corrections() if request.corrections is None else request.corrections
-    fixes = for_dataset(chosen, database.name)
-    homes: dict[ClipKey, list[ClipFolder]] = {}
-    for folder in folders:
-        homes.setdefault(folder.key, []).append(folder)
-    listed = list(annotations)
+    fixes = by_clip(chosen, database.name)
+    homes: dict[ClipKey, list[ClipFolder]] = defaultdict(list)
+    for folder in source.folders:
+        homes[folder.key].append(folder)
+    rows: dict[ClipKey, list[Annotation]] = defaultdict(list)
+    for made in (annotation(database, row) for row in source.rows):
+        rows[made.key].append(made)
     clips: list[Clip] = []
     left_out: list[LeftOut] = []
-    notes: list[Note] = []
     dropped: Counter[str] = Counter()
-    by_row = {key: fix for key, fix in fixes.items() if key[0] == BY_ROW}
-    if by_row and table and len(listed) != database.official:
-        by_row = {}
-        text = (
-            f"{table.path.name} has {len(listed)} rows, not the official table's "
-            f"{database.official}: known errors in its rows are not corrected"
-        )
-        notes.append(Note(database.name, "", "", text))
-    for rows in _by_clip(listed):
-        mine = (*by_row.get((BY_ROW, f"row {rows[0].row}"), ()), *fixes.get(rows[0].key, ()))
-        row, fixed = _correct(request, rows[0], mine)
+    notes = _other_rows(database, source, fixes)
+    by_row = {} if notes else fixes
+    for key, same in rows.items():
+        mine = [*by_row.get((BY_ROW, f"row {same[0].row}"), ()), *fixes.get(key, ())]
+        row, odd = _correct(database, same[0], mine)
         name = (database.name, row.subject, row.clip)
         try:
-            _refuse(rows, mine, table)
             labels = _labels(request, row, mine)
+            if any(other != same[0] for other in same):
+                sheet = table.path.name if table else "the table"
+                raise _Unusable(f"{len(same)} rows of {sheet} differ")
             if not any(labels.values()):
                 dropped[row.emotion] += 1
                 continue
-            clip, said = _clip(database, row, homes.get(row.home, []))
+            clip, more = _clip(database, row, homes.get(row.home, []))
         except _Unusable as why:
             left_out.append(LeftOut(*name, str(why)))
             continue
-        said = (*fixed, *row.notes, *said)
-        extra = {**clip.extra, **{k: v for k, v in labels.items() if k != THREE.column}}
-        note = {"note": "; ".join(said)} if said else {}
-        clips.append(replace(clip, label=labels[THREE.column], extra={**extra, **note}))
-        notes += [Note(*name, text) for text in said]
-    left_out += _unannotated(database, homes, {row.home for row in listed}, table)
-    numbered = {(BY_ROW, f"row {row.row}") for row in listed}
-    _all_used(fixes, {row.key for row in listed} | set(homes) | numbered)
+        odd = [*odd, *filter(None, [row.odd]), *more]
+        label = labels.pop(THREE.column)
+        extra = {**clip.extra, **labels, **({"note": "; ".join(odd)} if odd else {})}
+        clips.append(replace(clip, label=label, extra=extra))
+        notes += [Note(*name, text) for text in odd]
+    annotated = list(itertools.chain.from_iterable(rows.values()))
+    known = {row.home for row in annotated}
+    where = f"no row in {table.path.name}" if table else "no annotation"
+    left_out += [
+        LeftOut(database.name, database.subject_name(key[0]), folders[0].name, where)
+        for key, folders in homes.items()
+        if key not in known
+    ]
+    numbered = {(BY_ROW, f"row {row.row}") for row in annotated}
+    _check_used(fixes, rows.keys() | homes.keys() | numbered)
     return Found(
         tuple(sorted(clips, key=_order)),
         tuple(sorted(left_out, key=_order)),
-        dict(dropped),
-        tuple(sorted(notes, key=_order)),
+        dropped,
+        (*source.notes, *sorted(notes, key=_order)),
         table.path if table else None,
     )
 
@@ -223,118 +201,107 @@ def _order(item: Clip | Note) -> tuple[object, ...]:
     return natural_key(item.subject), natural_key(item.clip)
 
 
-def _by_clip(annotations: Iterable[Annotation]) -> Iterable[list[Annotation]]:
-    rows: dict[ClipKey, list[Annotation]] = {}
-    for each in annotations:
-        rows.setdefault(each.key, []).append(each)
-    return rows.values()
+def _other_rows(
+    database: Database, source: Source, fixes: Mapping[ClipKey, Sequence[Correction]]
+) -> list[Note]:
+    """A note where corrections name rows of the official table, and this is another."""
+    table, count = source.table, len(source.rows)
+    if table is None or count == database.official or all(key[0] != BY_ROW for key in fixes):
+        return []
+    return [
+        database.note(
+            f"{table.path.name} has {count} rows, not the official table's {database.official}: "
+            "known errors in its rows are not corrected"
+        )
+    ]
+
+
+def _label(database: Database, row: Annotation, labels: LabelSet) -> str:
+    """The class of a row; "" also where its emotion is none of the database's."""
+    known = set(row.emotion.split("+")) <= set(database.words)
+    return labels_of(row.emotion, labels) if known else ""
 
 
 def _correct(
-    request: Request, row: Annotation, fixes: Sequence[Correction]
-) -> tuple[Annotation, tuple[str, ...]]:
+    database: Database, row: Annotation, fixes: Sequence[Correction]
+) -> tuple[Annotation, list[str]]:
     """The row as corrected, and what was changed."""
-    database = request.database
-    said = []
+    changed = []
     for fix in fixes:
         if fix.field == "exclude":
             continue
         before = getattr(row, fix.field)
         if fix.field == "label":
-            known = set(row.emotion.split("+")) <= set(database.words)
-            before = labels_of(row.emotion, database.schemes[THREE.name]) if known else ""
-            if before != fix.value:
-                row = replace(row, label=fix.value, notes=())
-        elif before != fix.value:
-            row = replace(row, **{fix.field: fix.value})  # type: ignore[arg-type]
+            before = _label(database, row, database.schemes[THREE.name])
         if before != fix.value:
-            said.append(
+            settled = {"odd": ""} if fix.field == "label" else {}
+            row = replace(row, **{fix.field: fix.value, **settled})  # type: ignore[arg-type]
+            changed.append(
                 f"{fix.field} corrected from {before or 'none'} to {fix.value or 'none'}: "
                 f"{fix.reason}"
             )
-    return row, tuple(said)
+    return row, changed
 
 
 def _labels(request: Request, row: Annotation, fixes: Sequence[Correction]) -> dict[str, str]:
-    """Column to class, "" where a scheme leaves the clip out; the three are always told.
+    """Column to class, "" where a scheme leaves the clip out; the three are always there.
 
     Raises:
-        _Unusable: where the emotion is none of the database's.
+        _Unusable: where the clip is excluded, or the emotion is none of the database's.
     """
-    words = request.database.words
-    if not row.label and not set(row.emotion.split("+")) <= set(words):
-        raise _Unusable(f"emotion {row.emotion!r} is none of {', '.join(words)}")
+    database = request.database
     out = {fix.value: fix.reason for fix in fixes if fix.field == "exclude"}
-    three = request.database.schemes[THREE.name]
-    wanted = {labels.name for labels in request.labels}
-    found = {}
-    for labels in (three, *(labels for labels in request.labels if labels.name != THREE.name)):
+    if "yes" in out or {labels.name for labels in request.labels} <= out.keys():
+        raise _Unusable(f"excluded by correction: {out.get('yes') or next(iter(out.values()))}")
+    if not row.label and not set(row.emotion.split("+")) <= set(database.words):
+        raise _Unusable(f"emotion {row.emotion!r} is none of {', '.join(database.words)}")
+
+    def label_of(labels: LabelSet) -> str:
+        if labels.name in out:
+            return ""
         corrected = row.label if labels.name == THREE.name else ""
-        known = corrected or set(row.emotion.split("+")) <= set(words)
-        label = corrected or (labels_of(row.emotion, labels) if known else "")
-        found[labels.column] = "" if labels.name in out else label
-    if wanted <= set(out):
-        raise _Unusable(f"excluded by correction: {next(iter(out.values()))}")
-    asked = any(found[labels.column] for labels in request.labels)
-    return found if asked else dict.fromkeys(found, "")
+        return corrected or _label(database, row, labels)
 
-
-def _refuse(rows: Sequence[Annotation], fixes: Sequence[Correction], table: Table | None) -> None:
-    """Say no to clips that are excluded, or annotated twice in two ways."""
-    for fix in fixes:
-        if fix.field == "exclude" and fix.value == "yes":
-            raise _Unusable(f"excluded by correction: {fix.reason}")
-    if any(replace(row, row=rows[0].row) != rows[0] for row in rows):
-        raise _Unusable(f"{len(rows)} rows of {table.path.name if table else 'the table'} differ")
+    three = database.schemes[THREE.name]
+    found = {labels.column: label_of(labels) for labels in (three, *request.labels)}
+    return found if any(found[labels.column] for labels in request.labels) else {}
 
 
 def _clip(
     database: Database, row: Annotation, folders: Sequence[ClipFolder]
-) -> tuple[Clip, tuple[str, ...]]:
+) -> tuple[Clip, list[str]]:
     """The clip of a row, and what is odd about it."""
-    folder = one_folder(folders)
+    if len(folders) != 1:
+        places = " and ".join(str(folder.path) for folder in folders)
+        held = f"{len(folders)} folders hold it: {places}; keep one"
+        raise _Unusable(held if folders else "no folder of frames")
+    folder = folders[0]
     onset, offset = _number(row.onset, "onset"), _number(row.offset, "offset")
     if onset >= offset:
         raise _Unusable(f"its onset {onset} is not before its offset {offset}")
-    apex, said = _apex(row.apex, onset, offset)
-    if (first := whole(row.first)) is not None and folder.pictures:
-        shift = min(_numbers(folder)) - first
+    apex, wrong = _apex(row.apex, onset, offset)
+    odd = [f"{wrong}: left empty, to be spotted"] if wrong else []
+    if not folder.numbers:
+        names = some(folder.pictures, 2)
+        got = f"its pictures have no numbers: {names}" if names else "its folder holds no picture"
+        raise _Unusable(got)
+    if (first := whole(row.first)) is not None:
+        shift = min(folder.numbers) - first
         onset, offset, apex = onset + shift, offset + shift, None if apex is None else apex + shift
     if folder.home not in (None, row.key[0]):
-        said = (*said, f"its folder lies in that of {database.subject_name(folder.home)}")
+        odd.append(f"its folder lies in that of {database.subject_name(folder.home)}")
     there = _pictures(folder, onset, offset)
-    onset, offset, more = _ends(there, onset, offset)
+    onset, offset, missing = _ends(there, onset, offset)
+    odd += missing
     if apex is not None and (apex not in there or apex <= onset):
-        more = (*more, f"the apex {apex} has no picture: left empty, to be spotted")
+        odd.append(f"the apex {apex} has no picture: left empty, to be spotted")
         apex = None
+    extra = {"emotion": row.emotion, **row.extra}
     clip = Clip(
-        dataset=database.name,
-        subject=row.subject,
-        clip=row.clip,
-        label="",
-        kind="frames",
-        path=folder.path,
-        onset=onset,
-        apex=apex,
-        offset=offset,
-        fps=database.fps,
-        extra={"emotion": row.emotion, **row.extra},
-    )
-    return clip, (*said, *more)
-
-
-def one_folder(folders: Sequence[ClipFolder]) -> ClipFolder:
-    """The folder of a clip.
-
-    Raises:
-        _Unusable: if it has none, or two.
-    """
-    if not folders:
-        raise _Unusable("no folder of frames")
-    if len(folders) > 1:
-        places = " and ".join(str(folder.path) for folder in folders)
-        raise _Unusable(f"{len(folders)} folders hold it: {places}; keep one")
-    return folders[0]
+        database.name, row.subject, row.clip, "", "frames", folder.path, onset, apex, offset,
+        database.fps, extra,
+    )  # fmt: skip
+    return clip, odd
 
 
 def _number(text: str, name: str) -> int:
@@ -344,35 +311,18 @@ def _number(text: str, name: str) -> int:
     return number
 
 
-def _apex(text: str, onset: int, offset: int) -> tuple[int | None, tuple[str, ...]]:
+def _apex(text: str, onset: int, offset: int) -> tuple[int | None, str]:
     """The apex where it can be used, and what is wrong where it cannot."""
-    if not text:
-        return None, ()
     apex = whole(text)
-    empty = "left empty, to be spotted"
+    if not text:
+        return None, ""
     if apex is None:
-        return None, (f"the apex is {text!r}: {empty}",)
+        return None, f"the apex is {text!r}"
     if not onset <= apex <= offset:
-        return None, (f"the apex {apex} lies outside of {onset} to {offset}: {empty}",)
+        return None, f"the apex {apex} lies outside of {onset} to {offset}"
     if apex == onset:
-        return None, (f"the apex {apex} is the onset: {empty}",)
-    return apex, ()
-
-
-def _numbers(folder: ClipFolder) -> dict[int, list[str]]:
-    """The pictures' names by number.
-
-    Raises:
-        _Unusable: if there is none.
-    """
-    names: dict[int, list[str]] = {}
-    for name in folder.pictures:
-        if (number := frame_number(name)) is not None:
-            names.setdefault(number, []).append(name)
-    if not names:
-        got = f"its pictures have no numbers: {some(list(folder.pictures), 2)}"
-        raise _Unusable(got if folder.pictures else "its folder holds no picture")
-    return names
+        return None, f"the apex {apex} is the onset"
+    return apex, ""
 
 
 def _pictures(folder: ClipFolder, onset: int, offset: int) -> list[int]:
@@ -381,16 +331,15 @@ def _pictures(folder: ClipFolder, onset: int, offset: int) -> list[int]:
     Raises:
         _Unusable: if there is none, or one number has two pictures.
     """
-    names = _numbers(folder)
-    there = [number for number in sorted(names) if onset <= number <= offset]
-    for number in there:
-        if len(names[number]) > 1:
-            raise _Unusable(f"two pictures have number {number}: {' and '.join(names[number][:2])}")
-    filled = [number for number in there if _filled(folder.path / names[number][0])]
+    there = {n: names for n, names in folder.numbers.items() if onset <= n <= offset}
+    for number, names in there.items():
+        if len(names) > 1:
+            raise _Unusable(f"two pictures have number {number}: {' and '.join(names[:2])}")
+    filled = [number for number, names in there.items() if _filled(folder.path / names[0])]
     if not filled:
         raise _Unusable(
             f"none of its frames {onset} to {offset} is there; "
-            f"its folder holds {min(names)} to {max(names)}"
+            f"its folder holds {min(folder.numbers)} to {max(folder.numbers)}"
         )
     return filled
 
@@ -402,43 +351,38 @@ def _filled(picture: Path) -> bool:
         return False
 
 
-def _ends(there: list[int], onset: int, offset: int) -> tuple[int, int, tuple[str, ...]]:
+def _ends(there: Sequence[int], onset: int, offset: int) -> tuple[int, int, list[str]]:
     """Onset and offset that have pictures, and what is missing."""
     length = offset - onset + 1
     if len(there) <= length * LEAST_SHARE or len(there) < 2:
         raise _Unusable(
             f"only {len(there)} of its {length} frames {onset} to {offset} are there: "
-            f"{spans(there)}"
+            f"{_spans(there)}"
         )
     first, last = there[0], there[-1]
     if first - onset > NEAR:
         raise _Unusable(f"the onset {onset} has no picture, nor any frame before {first}")
-    said = []
+    odd = []
     if first != onset:
-        said.append(f"the onset {onset} has no picture: {first} is used")
+        odd.append(f"the onset {onset} has no picture: {first} is used")
     if last != offset:
-        said.append(f"the offset {offset} has no picture: {last} is used")
+        odd.append(f"the offset {offset} has no picture: {last} is used")
     gaps = sorted(set(range(first, last + 1)) - set(there))
     if gaps:
-        said.append(f"frames missing: {spans(gaps)} ({len(gaps)} of {length})")
-    return first, last, tuple(said)
+        odd.append(f"frames missing: {_spans(gaps)} ({len(gaps)} of {length})")
+    return first, last, odd
 
 
-def _unannotated(
-    database: Database,
-    homes: Mapping[ClipKey, Sequence[ClipFolder]],
-    annotated: set[ClipKey],
-    table: Table | None,
-) -> Iterable[LeftOut]:
-    """Folders of clips that no row names."""
-    for key, folders in homes.items():
-        subject, clip = database.subject_name(key[0]), folders[0].name
-        if key not in annotated:
-            where = f"no row in {table.path.name}" if table else "no annotation"
-            yield LeftOut(database.name, subject, clip, where)
+def _spans(numbers: Iterable[int]) -> str:
+    """Ascending numbers as ranges: ``4-6, 9``."""
+    texts = []
+    for _, run in itertools.groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
+        span = [number for _, number in run]
+        texts.append("-".join(str(number) for number in dict.fromkeys((span[0], span[-1]))))
+    return ", ".join(texts)
 
 
-def _all_used(fixes: Mapping[ClipKey, Sequence[Correction]], known: set[ClipKey]) -> None:
+def _check_used(fixes: Mapping[ClipKey, Sequence[Correction]], known: Set[ClipKey]) -> None:
     for key, corrections in fixes.items():
         for fix in corrections:
             if fix.where and key not in known:

@@ -9,18 +9,20 @@ from typing import Final
 
 from micromimic.datasets.clip import Clip
 
-COLUMN: Final = "synthetic"
-"""Of the manifest: ``yes`` for clips that `micromimic synth databases` made."""
-
-_TRUTH: Final = "truth.json"
-_SCHEMA: Final = "micromimic.databases/"
+COLUMN: Final = "synthetic"  # of the manifest: ``yes`` for clips that `synth databases` made
 _LEVELS: Final = 4  # folders to look up: a user may point anywhere inside the database
 
 
 def made_up(folder: Path) -> bool:
     """Whether a folder lies within what `micromimic synth databases` wrote."""
-    places = [folder.absolute(), *folder.absolute().parents][:_LEVELS]
-    return any(_says_so(place / _TRUTH) for place in places)
+    for place in [folder.absolute(), *folder.absolute().parents][:_LEVELS]:
+        try:
+            content = json.loads((place / "truth.json").read_text(encoding="utf-8"))
+            if content["schema"].startswith("micromimic.databases/"):
+                return True
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            continue
+    return False
 
 
 def marked(clip: Clip) -> Clip:
@@ -31,11 +33,3 @@ def marked(clip: Clip) -> Clip:
 def is_marked(clip: Clip) -> bool:
     """Whether the manifest says that the clip is synthetic."""
     return clip.extra.get(COLUMN) == "yes"
-
-
-def _says_so(file: Path) -> bool:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(content, dict) and str(content.get("schema", "")).startswith(_SCHEMA)

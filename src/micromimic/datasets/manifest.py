@@ -14,14 +14,22 @@ import os
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from micromimic.datasets.base import loose
 from micromimic.datasets.clip import KINDS, Clip, Kind, frame_number
 from micromimic.datasets.schemes import scheme
-from micromimic.datasets.table import frame_of, number, plain_name, read_table, table_text
+from micromimic.datasets.table import (
+    check_names,
+    frame_of,
+    number,
+    plain_name,
+    read_table,
+    records,
+    table_text,
+)
 from micromimic.errors import InputError, ManifestWarning
 from micromimic.files import write_whole
 from micromimic.labels import LabelSet
@@ -62,17 +70,13 @@ def read_manifest(
     column = _column(frame, chosen, path)
     for note in _doubts(frame):
         warnings.warn(f"{note} in {path}", ManifestWarning, stacklevel=2)
-    rows = [
-        (cast("int", line), row) for line, row in zip(frame.index, _records(frame), strict=True)
-    ]
-    clips = tuple(_clip(row, row[column], chosen, path, line) for line, row in rows if row[column])
+    rows = ((where, row) for where, row in records(frame, path) if row[column])
+    clips = tuple(_clip(row, row[column], chosen, path, where) for where, row in rows)
     if not clips:
-        got = f"{len(rows)} without a label in its column {column}" if rows else "only a header"
+        without = f"{len(frame)} without a label in its column {column}"
+        got = "only a header" if frame.empty else without
         raise InputError(f"expected clips in {path}, got {got}; list some")
-    _check_names(clips, path)
-    if check_files:
-        _check_files(clips, path)
-    return clips
+    return _checked(clips, path, check_files)
 
 
 def manifest_clips(
@@ -80,46 +84,27 @@ def manifest_clips(
 ) -> tuple[Clip, ...]:
     """Every row of a manifest, by whichever scheme it may have a label or by none.
 
-    Args:
-        path: the table.
-        labelled: leave those out that have a label by no scheme.
-        check_files: look whether each clip's file or folder is there.
-
-    Raises:
-        InputError: as `read_manifest`, labels aside.
+    ``labelled`` leaves those out that have a label by no scheme; the rest is as `read_manifest`.
     """
     path = Path(path)
     frame = read_table(path, REQUIRED, known=OPTIONAL, what="a manifest")
     clips = tuple(
-        _clip(row, row["label"], None, path, cast("int", line))
-        for line, row in zip(frame.index, _records(frame), strict=True)
+        _clip(row, row["label"], None, path, where)
+        for where, row in records(frame, path)
         if not labelled or any(t for n, t in row.items() if re.fullmatch(r"label\d*", n, re.I))
     )
     if labelled and not clips:
         raise InputError(f"expected clips with a label in {path}, got none; list some")
-    _check_names(clips, path)
-    if check_files:
-        _check_files(clips, path)
-    return clips
+    return _checked(clips, path, check_files)
 
 
 def labels_of_manifest(path: str | Path, labels: str | LabelSet = "three") -> LabelSet:
-    """The label set that `read_manifest` reads a manifest by.
-
-    Raises:
-        InputError: if it is no manifest.
-        LabelError: as `read_manifest`.
-    """
+    """The label set that `read_manifest` reads a manifest by."""
     return _open(Path(path), labels)[1]
 
 
 def manifest_notes(path: str | Path, labels: str | LabelSet = "three") -> tuple[str, ...]:
-    """What to know of a manifest beside its warnings, a line each: clips that are left out.
-
-    Raises:
-        InputError: if it is no manifest.
-        LabelError: as `read_manifest`.
-    """
+    """What to know of a manifest beside its warnings, a line each: clips that are left out."""
     frame, chosen = _open(Path(path), labels)
     column = _column(frame, chosen, path)
     without = sum(not label for label in frame[column])
@@ -138,27 +123,18 @@ def write_manifest(path: str | Path, clips: Iterable[Clip]) -> None:
 
 
 def manifest_text(clips: Iterable[Clip], folder: Path | None = None) -> str:
-    """The content of a manifest.
-
-    Args:
-        clips: its rows.
-        folder: where it will lie, for paths relative to it; None where they are that already.
-
-    Raises:
-        InputError: a path or a name that is no UTF-8.
-    """
+    """The content of a manifest that will lie in ``folder``; None: paths are relative already."""
     import pandas as pd  # noqa: PLC0415 - slow to load
 
     rows = list(clips)
     extra = sorted({name for clip in rows for name in clip.extra})
     columns = [*REQUIRED, *OPTIONAL, *extra]
     cells = [
-        [clip.dataset, clip.subject, clip.clip, clip.label, clip.kind, _place(clip.path, folder)]
-        + [None if n is None else f"{n:g}" if isinstance(n, float) else str(n)
-           for n in (clip.onset, clip.apex, clip.offset, clip.fps)]
-        + [clip.extra.get(name, "") for name in extra]
-        for clip in rows
-    ]  # fmt: skip
+        [c.dataset, c.subject, c.clip, c.label, c.kind, _place(c.path, folder)]
+        + [c.onset, c.apex, c.offset, None if c.fps is None else f"{c.fps:g}"]
+        + [c.extra.get(name, "") for name in extra]
+        for c in rows
+    ]
     return table_text(pd.DataFrame(cells, columns=columns, dtype=object))
 
 
@@ -193,18 +169,11 @@ def _column(frame: pd.DataFrame, labels: LabelSet, path: object) -> str:
     return "label"
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, str]]:
-    names = [str(name) for name in frame.columns]
-    return [dict(zip(names, row, strict=True)) for row in frame.to_numpy().tolist()]
-
-
 def _doubts(frame: pd.DataFrame) -> list[str]:
     """Subjects whose leading zeros a spreadsheet took, and pairs that may be one person."""
     lost: Counter[tuple[str, str]] = Counter()
-    near: dict[tuple[str, str], set[str]] = {}
-    for row in _records(frame):
+    for _, row in records(frame, ""):
         subject = row["subject"]
-        near.setdefault((row["dataset"], loose(subject)), set()).add(subject)
         places = [row["clip"].split("_")[0], *re.split(r"[/\\]", row["path"])]
         longer = next((p for p in places if p.isdecimal() and p.lstrip("0") == subject != p), None)
         if longer and subject.isdecimal():
@@ -214,21 +183,18 @@ def _doubts(frame: pd.DataFrame) -> list[str]:
         f"({count} row{'' if count == 1 else 's'})"
         for (subject, longer), count in lost.items()
     ]
+    same = frame["subject"].groupby([frame["dataset"], frame["subject"].map(loose)], sort=False)
     return doubts + [
-        f"subjects {' and '.join(sorted(names))} of {dataset} may be one person"
-        for (dataset, _), names in near.items()
-        if len(names) > 1
+        f"subjects {' and '.join(sorted(set(subjects)))} of {dataset} may be one person"
+        for (dataset, _), subjects in same
+        if subjects.nunique() > 1
     ]
 
 
 def _clip(
-    row: Mapping[str, str], label: str, labels: LabelSet | None, path: Path, line: int
+    row: Mapping[str, str], label: str, labels: LabelSet | None, path: Path, where: str
 ) -> Clip:
-    where = f"line {line} of {path}"
-    for name in ("dataset", "subject", "clip", "path"):
-        if len(row[name].splitlines()) != 1:
-            got = repr(row[name]) if row[name] else "nothing"
-            raise InputError(f"expected a {name} of one line in {where}, got {got}; correct it")
+    check_names(row, ("dataset", "subject", "clip", "path"), where)
     parts = label.split("+") if labels and labels.several else [label]
     if labels and not set(parts) <= set(labels):
         raise InputError(
@@ -248,25 +214,17 @@ def _clip(
         raise InputError(
             f"expected fps above 0 or empty, got {row['fps']!r} in {where}; correct it"
         )
+    names = row["dataset"], row["subject"], row["clip"]
+    classes = "+".join(name for name in labels or parts if name in parts)
+    file = path.parent / _file(row["path"])
+    extra = {k: text for k, text in row.items() if k not in (*REQUIRED, *OPTIONAL)}
     try:
-        return Clip(
-            row["dataset"],
-            row["subject"],
-            row["clip"],
-            "+".join(name for name in labels or parts if name in parts),
-            row["kind"],
-            path.parent / _file(row["path"]),
-            onset,
-            apex,
-            offset,
-            fps,
-            extra={k: text for k, text in row.items() if k not in (*REQUIRED, *OPTIONAL)},
-        )
+        return Clip(*names, classes, row["kind"], file, onset, apex, offset, fps, extra)
     except ValueError as error:
         raise InputError(f"{error} in {where}; correct them") from None
 
 
-def _check_names(clips: Sequence[Clip], path: Path) -> None:
+def _checked(clips: tuple[Clip, ...], path: Path, files: bool) -> tuple[Clip, ...]:
     seen: set[str] = set()
     homes: dict[str, str] = {}
     for clip in clips:
@@ -282,14 +240,7 @@ def _check_names(clips: Sequence[Clip], path: Path) -> None:
                 f"{clip.dataset} in {path}; if they are two people rename one, if one person give "
                 "their clips one dataset"
             )
-
-
-def _check_files(clips: Sequence[Clip], path: Path) -> None:
-    gone = []
-    for clip in clips:
-        there = clip.path.is_dir() if clip.kind == "frames" else clip.path.is_file()
-        if not there:
-            gone.append(clip)
+    gone = [clip for clip in clips if files and not _is_there(clip)]
     if gone:
         kind = "folder of frames" if gone[0].kind == "frames" else "file"
         rest = f" (and {len(gone) - 1} more)" if len(gone) > 1 else ""
@@ -297,3 +248,8 @@ def _check_files(clips: Sequence[Clip], path: Path) -> None:
             f"expected a {kind} at {gone[0].path} for clip {gone[0].key}, found none{rest}; "
             f"correct the paths in {path}, they are relative to it"
         )
+    return clips
+
+
+def _is_there(clip: Clip) -> bool:
+    return clip.path.is_dir() if clip.kind == "frames" else clip.path.is_file()

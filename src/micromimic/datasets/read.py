@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from micromimic.datasets.base import Found, LeftOut, Note, Request
@@ -14,19 +15,14 @@ from micromimic.datasets.events import Event
 from micromimic.datasets.join import read_annotated
 from micromimic.datasets.long import read_long
 from micromimic.datasets.made_up import made_up, marked
-from micromimic.datasets.schemes import scheme
-from micromimic.errors import InputError, LabelError
+from micromimic.datasets.schemes import scheme, scheme_of
+from micromimic.errors import InputError
 from micromimic.labels import LabelSet
 
 
 @dataclass(frozen=True)
 class Indexed:
-    """Several databases, read.
-
-    Args:
-        found: what each reader found, by name, in the order of `databases`.
-        labels: the label sets of the manifest.
-    """
+    """Several databases, read: `found` by name in the order of `databases`, and label sets."""
 
     found: Mapping[str, Found]
     labels: tuple[LabelSet, ...] = ()
@@ -34,22 +30,22 @@ class Indexed:
     @property
     def clips(self) -> tuple[Clip, ...]:
         """All clips or long videos: by database, then subject, then clip."""
-        return tuple(clip for found in self.found.values() for clip in found.clips)
+        return tuple(chain.from_iterable(found.clips for found in self.found.values()))
 
     @property
     def events(self) -> tuple[Event, ...]:
         """All events of long videos."""
-        return tuple(event for found in self.found.values() for event in found.events)
+        return tuple(chain.from_iterable(found.events for found in self.found.values()))
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
         """Every clip that could not be used."""
-        return tuple(left for found in self.found.values() for left in found.left_out)
+        return tuple(chain.from_iterable(found.left_out for found in self.found.values()))
 
     @property
     def notes(self) -> tuple[Note, ...]:
         """What to know about what was kept."""
-        return tuple(note for found in self.found.values() for note in found.notes)
+        return tuple(chain.from_iterable(found.notes for found in self.found.values()))
 
     @property
     def dropped(self) -> dict[str, Mapping[str, int]]:
@@ -81,27 +77,12 @@ def read_database(
     """
     chosen = database(name)
     sets = tuple(scheme_of(name, each) for each in labels)
-    place = Path(table) if table is not None else None
+    place = None if table is None else Path(table)
     request = Request(chosen, Path(folder), place, corrections, sets)
     found = (chosen.reader or (read_long if chosen.long else read_annotated))(request)
     if not made_up(Path(folder)):
         return found
     return replace(found, clips=tuple(marked(clip) for clip in found.clips))
-
-
-def scheme_of(name: str, labels: str) -> LabelSet:
-    """A database's own label set, with the words that it merges.
-
-    Raises:
-        LabelError: if it has none of that name.
-    """
-    schemes = database(name).schemes
-    if labels not in schemes:
-        raise LabelError(
-            f"expected labels that {name} has ({', '.join(schemes)}), got {labels!r}; "
-            "name one of them, or index the database on its own"
-        )
-    return schemes[labels]
 
 
 def index(
@@ -126,14 +107,14 @@ def index(
         raise InputError(
             "expected the folder of at least one database, got none; pass it as NAME=DIR"
         )
-    names = [name for name in databases() if name in {database(each).name for each in folders}]
+    given = {database(name).name for name in folders}
+    names = [name for name in databases() if name in given]
     own = [scheme_of(name, each) for each in dict.fromkeys(labels) for name in names]
     sets = tuple(scheme(each, names) for each in dict.fromkeys(each.name for each in own))
-    long = [name for name in names if databases()[name].long]
-    if long and len(long) < len(names):
-        short = next(name for name in names if name not in long)
+    long, short = ([n for n in names if databases()[n].long is kind] for kind in (True, False))
+    if long and short:
         raise InputError(
-            f"expected clips or long videos, got clips of {short} and long videos of {long[0]}; "
+            f"expected clips or long videos, got clips of {short[0]} and long videos of {long[0]}; "
             "index them apart"
         )
     people = {databases()[name].subject_name(1): name for name in names}
@@ -144,8 +125,6 @@ def index(
             "same people; index them apart"
         )
     fixes = corrections_with(Path(corrections) if corrections else None)
-    return Indexed(
-        {name: read_database(name, folders[name], None, fixes, [s.name for s in sets])
-         for name in names},
-        sets,
-    )  # fmt: skip
+    schemes = [labels.name for labels in sets]
+    found = {name: read_database(name, folders[name], None, fixes, schemes) for name in names}
+    return Indexed(found, sets)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from micromimic.datasets.databases import databases
+from micromimic.datasets.databases import database, databases
 from micromimic.errors import LabelError
 from micromimic.labels import THREE, LabelSet, labels_like
 
@@ -54,3 +54,18 @@ def scheme(name: str, datasets: Iterable[str] = (), *, found: Iterable[str] = ()
             f"{', '.join(two)} ({second}); use one database, or name the labels with commas"
         )
     return next(labels for labels in sets.values() if labels)
+
+
+def scheme_of(name: str, labels: str) -> LabelSet:
+    """A database's own label set, with the words that it merges.
+
+    Raises:
+        LabelError: if it has none of that name.
+    """
+    schemes = database(name).schemes
+    if labels not in schemes:
+        raise LabelError(
+            f"expected labels that {name} has ({', '.join(schemes)}), got {labels!r}; "
+            "name one of them, or index the database on its own"
+        )
+    return schemes[labels]

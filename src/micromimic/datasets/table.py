@@ -16,7 +16,7 @@ import csv
 import io
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -26,8 +26,8 @@ from micromimic.files import write_whole
 if TYPE_CHECKING:
     import pandas as pd
 
-Grid = list[list[str]]
-"""Rows of cells."""
+Grid = list[tuple[int, list[str]]]
+"""The cells of rows, stripped, and the number of each row in its file, from 1."""
 
 WORKBOOKS: Final = frozenset({".xlsx", ".xlsm"})
 _RISKY: Final = re.compile(r"'*(?:[\t\r\n]|\s*[=+\-@＝＋－＠])")
@@ -50,8 +50,7 @@ def read_table(
         path: a CSV file, or a workbook whose first sheet with these columns is taken.
         required: columns that must be there.
         known: further columns whose spelling is set right too (``Onset `` becomes ``onset``).
-        what: for messages, as "a manifest".
-        remedy: for messages, where a column is missing.
+        what, remedy: for messages, as "a manifest" and "add them".
 
     Returns:
         Text only: one row a line that is not empty, its index the number of the line in the file
@@ -61,35 +60,46 @@ def read_table(
         InputError: if there is no file, it is no table, or a column is missing or there twice.
         MissingExtraError: for a workbook without the package openpyxl.
     """
+    import pandas as pd  # noqa: PLC0415 - slow to load
+
     path = Path(path)
     if not path.is_file():
         raise InputError(f"expected {what} at {path}, found no file; check the path")
-    if path.suffix.casefold() in WORKBOOKS:
-        grids = [list(enumerate(grid, 1)) for grid in excel_grids(path).values()]
-        found = max(grids, key=lambda grid: _fit(grid, required), default=[])
-        return _frame(found, required, known, path, remedy)
-    return parse_table(read_text(path, what), required, known=known, where=path, remedy=remedy)
+    grids = [_from_header(grid) for grid in read_grids(path, what).values()]
+    wanted = {name.casefold() for name in required}
+
+    def fit(grid: Grid) -> tuple[int, int]:
+        names = {cell.casefold() for cell in grid[0][1]}
+        return len(wanted & names), len(names)
+
+    (_, cells), *rows = max(grids, key=fit, default=[(0, [])])
+    spelled = {name.casefold(): name for name in (*known, *required)}
+    header = [spelled.get(name.casefold(), name) for name in cells]
+    named = [name for name in header if name]
+    twice = next((name for name in named if named.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(
+            f"expected each column once in {path}, got {twice} twice; remove or rename one"
+        )
+    missing = [name for name in required if name not in named]
+    if missing:
+        raise InputError(
+            f"expected columns {', '.join(required)} in {path}, "
+            f"got none named {', '.join(missing)}; {remedy}"
+        )
+    body = {}
+    for line, row in rows:
+        if any(row):
+            padded = [*row, *[""] * len(header)]
+            pairs = zip(header, padded, strict=False)
+            body[line] = [cell_text(cell) for name, cell in pairs if name]
+    return pd.DataFrame(list(body.values()), index=list(body), columns=named, dtype=object)
 
 
-def parse_table(
-    text: str,
-    required: Sequence[str],
-    *,
-    known: Sequence[str] = (),
-    where: object = "the table",
-    remedy: str = "add them",
-) -> pd.DataFrame:
-    """`read_table` of text, with whichever separator tells most of the columns apart.
-
-    Raises:
-        InputError: if it is no table, or a column is missing or there twice.
-
-    >>> parse_table("Clip; Label \\n006;a\\n;\\n", ["clip", "label"]).to_dict("records")
-    [{'clip': '006', 'label': 'a'}]
-    """
-    grids = [_rows(text, separator, where) for separator in ",;\t"]
-    found = max(grids, key=lambda grid: _fit(grid, required))  # the first of equal ones: commas
-    return _frame(found, required, known, where, remedy)
+def records(frame: pd.DataFrame, path: object) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each row of what `read_table` gave: where it stands, for messages, and its cells by name."""
+    for line, row in zip(frame.index, frame.to_dict("records"), strict=True):
+        yield f"line {line} of {path}", {str(name): str(text) for name, text in row.items()}
 
 
 def write_table(path: str | Path, frame: pd.DataFrame) -> None:
@@ -191,18 +201,32 @@ def frame_of(text: str, name: str, where: str) -> int:
     return value
 
 
+def check_names(row: Mapping[str, str], names: Iterable[str], where: str) -> None:
+    """Refuse a row one of whose names is empty or has several lines.
+
+    Raises:
+        InputError: if one is.
+    """
+    for name in names:
+        if len(row[name].splitlines()) != 1:
+            got = repr(row[name]) if row[name] else "nothing"
+            raise InputError(f"expected a {name} of one line in {where}, got {got}; correct it")
+
+
 def plain_name(header: str) -> str:
     """A column's name without capitals, blanks and marks."""
     return re.sub(r"[^a-z0-9]", "", str(header).casefold())
 
 
-def excel_grids(path: Path) -> dict[str, Grid]:
-    """The cells of each sheet as text.
+def read_grids(path: Path, what: str = "a table") -> dict[str, Grid]:
+    """The sheets of a workbook by name; a text file with each separator, which may be its.
 
     Raises:
-        InputError: if it is no workbook.
-        MissingExtraError: without the package openpyxl.
+        InputError: if it cannot be read.
+        MissingExtraError: for a workbook without the package openpyxl.
     """
+    if path.suffix.casefold() not in WORKBOOKS:
+        return _separated(read_text(path, what), path)
     import pandas as pd  # noqa: PLC0415 - slow to load
 
     try:
@@ -224,19 +248,12 @@ def excel_grids(path: Path) -> dict[str, Grid]:
             f"expected an Excel table in {path}, got {type(error).__name__}: {text}; save it again"
         ) from None
     return {
-        str(name): [[cell.strip() for cell in row] for row in frame.astype(str).to_numpy().tolist()]
+        str(name): [
+            (line, [str(cell).strip() for cell in row])
+            for line, row in enumerate(frame.to_numpy().tolist(), 1)
+        ]
         for name, frame in sheets.items()
     }
-
-
-def csv_grids(path: Path) -> list[Grid]:
-    """The cells with each separator that spreadsheets write; the header tells which it is.
-
-    Raises:
-        InputError: if it cannot be read.
-    """
-    text = read_text(path, "a table")
-    return [[row for _, row in _rows(text, separator, path)] for separator in ",;\t"]
 
 
 def read_text(path: Path, what: str) -> str:
@@ -251,76 +268,36 @@ def read_text(path: Path, what: str) -> str:
         raise InputError(
             f"expected to read {what} at {path}, got: {error.strerror}; check the path"
         ) from None
-    try:
-        if data.startswith(_MARKS):
-            text = data.decode("utf-16")
-        else:
-            try:
-                text = data.decode("utf-8-sig")
-            except UnicodeDecodeError:  # what Excel's plain CSV is in the West
-                text = data.decode("cp1252")
-    except UnicodeDecodeError as error:
+    encodings = ["utf-16"] if data.startswith(_MARKS) else ["utf-8-sig", "cp1252"]
+    for encoding in encodings:  # the last is what Excel's plain CSV is in the West
+        try:
+            text = data.decode(encoding)
+            break
+        except UnicodeDecodeError as error:
+            reason = error.reason
+    else:
         raise InputError(
-            f"expected {what} as text, got {error.reason} in {path}; save it as CSV in UTF-8"
-        ) from None
+            f"expected {what} as text, got {reason} in {path}; save it as CSV in UTF-8"
+        )
     if "\0" in text:
         raise InputError(f"expected {what} as text, got binary data in {path}; save it as CSV")
     return text
 
 
-def _rows(text: str, separator: str, where: object) -> list[tuple[int, list[str]]]:
-    """Lines' numbers and their stripped cells."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+def _separated(text: str, path: Path) -> dict[str, Grid]:
+    grids = {}
     try:
-        return [(reader.line_num, [cell.strip(" \xa0") for cell in row]) for row in reader]
+        for separator in ",;\t":
+            rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+            grids[separator] = [(rows.line_num, [c.strip(" \xa0") for c in row]) for row in rows]
     except csv.Error as error:
-        raise InputError(f"expected a table in {where}, got: {error}; save it as CSV") from None
+        raise InputError(f"expected a table in {path}, got: {error}; save it as CSV") from None
+    return grids
 
 
-def _header(grid: Sequence[tuple[int, list[str]]]) -> int:
-    """Place of the first row with something in it; Excel's ``sep=;`` is none."""
-    for place, (_, row) in enumerate(grid):
+def _from_header(grid: Grid) -> Grid:
+    """A grid from its first row with something in it; Excel's ``sep=;`` is none."""
+    for place, (line, row) in enumerate(grid):
         if any(row) and not re.fullmatch(r"sep=.?", row[0], re.I):
-            return place
-    return len(grid)
-
-
-def _fit(grid: Sequence[tuple[int, list[str]]], required: Sequence[str]) -> tuple[int, int]:
-    """How many wanted columns a header has, and how many columns at all."""
-    place = _header(grid)
-    names = {cell_text(cell).strip().casefold() for cell in grid[place][1]} if grid[place:] else ()
-    return len({name.casefold() for name in required} & set(names)), len(names)
-
-
-def _frame(
-    grid: Sequence[tuple[int, list[str]]],
-    required: Sequence[str],
-    known: Sequence[str],
-    where: object,
-    remedy: str,
-) -> pd.DataFrame:
-    import pandas as pd  # noqa: PLC0415 - slow to load
-
-    place = _header(grid)
-    spelled = {name.casefold(): name for name in (*known, *required)}
-    cells = [cell_text(cell).strip() for cell in grid[place][1]] if grid[place:] else []
-    header = [spelled.get(name.casefold(), name) for name in cells]
-    named = [name for name in header if name]
-    twice = next((name for name in named if named.count(name) > 1), None)
-    if twice is not None:
-        raise InputError(
-            f"expected each column once in {where}, got {twice} twice; remove or rename one"
-        )
-    missing = [name for name in required if name not in named]
-    if missing:
-        raise InputError(
-            f"expected columns {', '.join(required)} in {where}, "
-            f"got none named {', '.join(missing)}; {remedy}"
-        )
-    columns = [number for number, name in enumerate(header) if name]
-    rows = [(line, row) for line, row in grid[place + 1 :] if any(row)]
-    body = [
-        [cell_text(row[number]) if number < len(row) else "" for number in columns]
-        for _, row in rows
-    ]
-    return pd.DataFrame(body, index=[line for line, _ in rows], columns=named, dtype=object)
+            return [(line, [cell_text(c).strip() for c in row]), *grid[place + 1 :]]
+    return [(0, [])]

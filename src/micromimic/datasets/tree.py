@@ -8,74 +8,61 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from micromimic.datasets.base import ClipKey, Database, Note, loose, some
+from micromimic.datasets.clip import frame_number
 from micromimic.errors import InputError
 from micromimic.media.formats import IMAGE_ENDINGS, natural_key
 
 DEPTH: Final = 8  # levels of folders looked through: the deepest layout has six
 TABLE_ENDINGS: Final = frozenset({".xlsx", ".xlsm", ".xls", ".csv"})
-ARCHIVE_ENDINGS: Final = frozenset({".zip", ".rar", ".7z", ".tar", ".gz", ".tgz"})
+_ARCHIVE_ENDINGS: Final = frozenset({".zip", ".rar", ".7z", ".tar", ".gz", ".tgz"})
 
 
 @dataclass(frozen=True)
 class ClipFolder:
-    """One clip's folder of pictures.
-
-    Args:
-        key: whose clip it is and which.
-        path: the folder.
-        root: the folder that holds the subjects' folders.
-        pictures: names of the pictures, in natural order.
-        above: names of the folders from the one given to this one's parent.
-        home: number of the subject whose folder it lies in, if any.
-        name: of the clip's folder.
-    """
+    """One clip's folder of pictures."""
 
     key: ClipKey
     path: Path
-    root: Path
-    pictures: tuple[str, ...]
-    above: tuple[str, ...]
-    home: int | None = None
-    name: str = ""
+    root: Path  # the folder that holds the subjects' folders
+    pictures: tuple[str, ...]  # their names, in natural order
+    above: tuple[str, ...]  # names of the folders from the one given to this one's parent
+    home: int | None  # number of the subject whose folder it lies in
+    name: str  # of the clip's folder
 
-
-@dataclass(frozen=True)
-class Tree:
-    """What lies under a folder.
-
-    Args:
-        folder: the one given, absolute.
-        clips: folders of clips, in natural order.
-        tables: files that could be annotation tables.
-        strangers: folders with pictures that are no clips of this database.
-    """
-
-    folder: Path
-    clips: tuple[ClipFolder, ...]
-    tables: tuple[Path, ...]
-    strangers: tuple[Path, ...]
+    @cached_property
+    def numbers(self) -> dict[int, list[str]]:
+        """The pictures' names by their number, ascending."""
+        names = defaultdict(list)
+        for name in self.pictures:
+            if (number := frame_number(name)) is not None:
+                names[number].append(name)
+        return dict(sorted(names.items()))
 
 
 @dataclass
-class _Walk:
-    database: Database
-    clips: list[ClipFolder] = field(default_factory=list)
-    tables: list[Path] = field(default_factory=list)
-    strangers: list[Path] = field(default_factory=list)
-    seen: set[Path] = field(default_factory=set)
+class Tree:
+    """What lies under a folder."""
 
-    def visit(self, folder: Path, trail: tuple[Path, ...]) -> None:
+    folder: Path  # the one given, absolute
+    database: Database
+    clips: list[ClipFolder] = field(default_factory=list)  # in natural order
+    tables: list[Path] = field(default_factory=list)  # files that could be annotation tables
+    strangers: list[Path] = field(default_factory=list)  # folders with pictures that are no clips
+    _seen: set[Path] = field(default_factory=set)
+
+    def visit(self, folder: Path, trail: tuple[Path, ...] = ()) -> None:
         """Look at one folder and those in it; ``trail`` are the folders above, from outside."""
         real = folder.resolve()
-        if real in self.seen:  # a link that leads back
+        if real in self._seen:  # a link that leads back
             return
-        self.seen.add(real)
+        self._seen.add(real)
         pictures, tables, folders = _contents(folder)
         is_clip = bool(self.database.is_clip(folder.name))
         if not is_clip or not pictures:
@@ -83,7 +70,7 @@ class _Walk:
         inside = next((n for n in folders if n.casefold() == self.database.inside), None)
         if is_clip and inside:  # other folders beside it show the same in other ways
             pictures, folders = _contents(folder / inside)[0], []
-        clip = _clip(self.database, folder, trail, pictures, inside) if is_clip else None
+        clip = self._clip(folder, trail, pictures, inside) if is_clip else None
         # A clip's folder may be wrapped in another of its name: then the inner one is the clip.
         if clip and (pictures or not folders):
             self.clips.append(clip)
@@ -94,108 +81,85 @@ class _Walk:
             if len(trail) < DEPTH and not _words(name) & self.database.skip:
                 self.visit(folder / name, (*trail, folder))
 
+    def _clip(
+        self, folder: Path, trail: tuple[Path, ...], pictures: list[str], inside: str | None
+    ) -> ClipFolder | None:
+        """The clip of a folder named as one; None where nothing tells the subject."""
+        subjects = ((at, self.database.is_subject(at.name)) for at in reversed(trail))
+        place, match = next(((at, match) for at, match in subjects if match), (folder, None))
+        own = self.database.is_clip(folder.name)
+        groups = own.groupdict() if own else {}
+        number = groups.get("who") or (match and match[1])
+        if number is None:
+            return None
+        return ClipFolder(
+            key=(int(number), loose(groups.get("name") or folder.name)),
+            path=folder / inside if inside else folder,
+            root=place.parent,
+            pictures=tuple(pictures),
+            above=tuple(at.name for at in trail),
+            home=int(match[1]) if match else None,
+            name=folder.name,
+        )
+
 
 def scan(folder: Path, database: Database) -> Tree:
-    """Look for a database's clips in a folder.
-
-    Raises:
-        InputError: if there is no such folder, it cannot be read, or holds no clip of the database.
-    """
+    """Look for a database's clips in a folder."""
     folder = Path(os.path.normpath(folder.absolute()))
+    remedy = f"pass the folder that holds {database.example}"
     if not folder.is_dir():
         got = "a file" if folder.exists() else "nothing"
         raise InputError(
-            f"expected a folder with {database.title} at {folder}, got {got}; "
-            f"pass the folder that holds {database.example}"
+            f"expected a folder with {database.title} at {folder}, got {got}; {remedy}"
         )
     if word := next(iter(_words(folder.name) & database.skip), None):
+        got = f"a folder of its other part {word!r}"
+        raise InputError(f"expected {database.title} in {folder}, got {got}; {remedy}")
+    tree = Tree(folder, database)
+    tree.visit(folder)
+    if not any(clip.pictures for clip in tree.clips):
         raise InputError(
-            f"expected {database.title} in {folder}, got a folder of its other part {word!r}; "
-            f"pass the folder that holds {database.example}"
+            f"expected {database.title} in {folder}, as {database.example}, got {_instead(folder)}"
         )
-    walk = _Walk(database)
-    walk.visit(folder, ())
-    if not any(clip.pictures for clip in walk.clips):
-        raise InputError(
-            f"expected {database.title} in {folder}, as {database.example}, got {_seen(folder)}"
-        )
-    return Tree(folder, tuple(walk.clips), tuple(walk.tables), tuple(walk.strangers))
+    return tree
 
 
-def choose_copy(
-    clips: Iterable[ClipFolder], database: Database
-) -> tuple[list[ClipFolder], list[Note]]:
+def one_copy(tree: Tree) -> tuple[list[ClipFolder], list[Note]]:
     """Of several copies of the database under one folder, that with most clips.
 
     Of equally large ones the raw copy goes before the cropped. Parts that share no clip with what
-    is taken are no copies, and are taken too.
-
-    Returns:
-        The clips to read, and a note for each copy that is not read.
+    is taken are no copies, and are taken too. Copies that are not read are noted, and folders of
+    pictures, in subjects' folders of what is read, that are no clips.
     """
-    roots: dict[Path, list[ClipFolder]] = {}
-    for clip in clips:
-        roots.setdefault(clip.root, []).append(clip)
+    roots: dict[Path, list[ClipFolder]] = defaultdict(list)
+    for clip in tree.clips:
+        roots[clip.root].append(clip)
 
-    def rank(item: tuple[Path, list[ClipFolder]]) -> tuple[int, bool, str]:
-        root, found = item
-        filled = len({clip.key for clip in found if clip.pictures})
+    def rank(root: Path) -> tuple[int, bool, str]:
+        filled = len({clip.key for clip in roots[root] if clip.pictures})
         return -filled, "crop" in str(root).casefold(), str(root)
 
-    taken: list[ClipFolder] = []
+    taken: dict[ClipKey, Path] = {}
     notes = []
-    keys: dict[ClipKey, Path] = {}
-    for root, found in sorted(roots.items(), key=rank):
-        shared = next((keys[clip.key] for clip in found if clip.key in keys), None)
+    for root in sorted(roots, key=rank):
+        found = roots[root]
+        shared = next((taken[clip.key] for clip in found if clip.key in taken), None)
         if shared is None:
-            taken += found
-            keys |= {clip.key: root for clip in found}
+            taken |= {clip.key: root for clip in found}
         else:
             text = f"{shared} is read; another copy is not: {root} ({len(found)} clips)"
-            notes.append(Note(database.name, "", "", text))
-    return taken, notes
-
-
-def strangers_note(tree: Tree, taken: Iterable[ClipFolder], database: Database) -> list[Note]:
-    """One note on folders of pictures, in subjects' folders of what is read, that are no clips."""
-    roots = {clip.root for clip in taken}
-    names = [
+            notes.append(tree.database.note(text))
+    read = dict.fromkeys(taken.values())
+    strange = [
         str(path.relative_to(tree.folder))
         for path in tree.strangers
         for root in path.parents
-        if root in roots and database.is_subject(path.relative_to(root).parts[0])
+        if root in read and tree.database.is_subject(path.relative_to(root).parts[0])
     ]
-    if not names:
-        return []
-    text = f"pictures in folders that are not named as clips: {some(names)}"
-    return [Note(database.name, "", "", text)]
-
-
-def _clip(
-    database: Database,
-    folder: Path,
-    trail: tuple[Path, ...],
-    pictures: list[str],
-    inside: str | None,
-) -> ClipFolder | None:
-    """The clip of a folder named as one; None where nothing tells the subject."""
-    names = [(place, database.is_subject(place.name)) for place in reversed(trail)]
-    home, match = next(((place, match) for place, match in names if match), (None, None))
-    own = database.is_clip(folder.name)
-    groups = own.groupdict() if own else {}
-    number = groups.get("who") or (match[1] if match else None)
-    if number is None:
-        return None
-    root = home.parent if home else folder.parent
-    return ClipFolder(
-        key=(int(number), loose(groups.get("name") or folder.name)),
-        path=folder / inside if inside else folder,
-        root=root,
-        pictures=tuple(pictures),
-        above=tuple(place.name for place in trail),
-        home=int(match[1]) if match else None,
-        name=folder.name,
-    )
+    if strange:
+        text = f"pictures in folders that are not named as clips: {some(strange)}"
+        notes.append(tree.database.note(text))
+    return [clip for root in read for clip in roots[root]], notes
 
 
 def _contents(folder: Path) -> tuple[list[str], list[str], list[str]]:
@@ -206,16 +170,15 @@ def _contents(folder: Path) -> tuple[list[str], list[str], list[str]]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                name = entry.name
-                ending = Path(name).suffix.casefold()
-                if name.startswith((".", "~$", "__MACOSX")):
+                ending = Path(entry.name).suffix.casefold()
+                if entry.name.startswith((".", "~$", "__MACOSX")):
                     continue
                 if entry.is_dir():
-                    folders.append(name)
+                    folders.append(entry.name)
                 elif ending in IMAGE_ENDINGS:
-                    pictures.append(name)
+                    pictures.append(entry.name)
                 elif ending in TABLE_ENDINGS:
-                    tables.append(name)
+                    tables.append(entry.name)
     except OSError as error:
         raise InputError(
             f"expected to read {folder}, got: {error.strerror}; check its permissions"
@@ -231,18 +194,12 @@ def _words(name: str) -> set[str]:
     return {*words, "".join(words)}
 
 
-def _seen(folder: Path) -> str:
+def _instead(folder: Path) -> str:
     """What a folder holds instead, and what to do."""
-    names = sorted(
-        (
-            path.name + ("/" if path.is_dir() else "")
-            for path in folder.iterdir()
-            if not path.name.startswith(".")
-        ),
-        key=natural_key,
-    )
+    there = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    names = sorted((path.name + "/" * path.is_dir() for path in there), key=natural_key)
     if not names:
         return "an empty folder; check the path"
-    if any(Path(name).suffix.casefold() in ARCHIVE_ENDINGS for name in names):
+    if any(path.suffix.casefold() in _ARCHIVE_ENDINGS for path in there):
         return f"{some(names)}; unpack the archives first"
     return f"{some(names)}; pass the folder that holds the subjects' folders"

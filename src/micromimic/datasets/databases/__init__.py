@@ -7,6 +7,16 @@ from functools import cache
 from types import MappingProxyType
 
 from micromimic.datasets.base import Database
+from micromimic.datasets.databases import (
+    casme,
+    casme3,
+    casme_squared,
+    dfme,
+    fourdme,
+    mmew,
+    samm,
+    smic,
+)
 from micromimic.errors import InputError
 
 
@@ -17,26 +27,10 @@ def databases() -> Mapping[str, Database]:
     >>> databases()["casme3"].schemes["four"].names
     ('negative', 'others', 'positive', 'surprise')
     """
-    from micromimic.datasets.databases import (  # noqa: PLC0415 - they import their base from here
-        casme,
-        casme2,
-        casme3,
-        casme3_c,
-        casme3_long,
-        casme_squared,
-        dfme,
-        fourdme,
-        mmew,
-        samm,
-        samm_long,
-        smic,
-        smic_other,
-    )
-
     listed = (
-        smic.DATABASE, casme2.DATABASE, samm.DATABASE, smic_other.VIS, smic_other.NIR,
-        casme.DATABASE, casme3.DATABASE, mmew.DATABASE, fourdme.DATABASE, dfme.DATABASE,
-        casme_squared.DATABASE, samm_long.DATABASE, casme3_long.DATABASE, casme3_c.DATABASE,
+        smic.HS, casme.TWO, samm.CLIPS, smic.VIS, smic.NIR, casme.ONE, casme3.PART_A,
+        mmew.DATABASE, fourdme.DATABASE, dfme.DATABASE,
+        casme_squared.DATABASE, samm.LONG, casme3.LONG, casme3.PART_C,
     )  # fmt: skip
     return MappingProxyType({database.name: database for database in listed})
 

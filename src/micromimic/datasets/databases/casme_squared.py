@@ -14,13 +14,14 @@ from micromimic.datasets.base import (
     NUMBERED,
     Database,
     Row,
-    Table,
     TableSpec,
     columns,
     subject_number,
     three,
 )
+from micromimic.datasets.databases.casme import LICENCE
 from micromimic.datasets.table import whole
+from micromimic.datasets.tables import Table
 from micromimic.errors import InputError
 
 
@@ -31,8 +32,8 @@ def _rows(table: Table, _: Table | None) -> Iterable[Row]:
             f"expected sheets naming rule1 and naming rule2 in {table.path}, got "
             f"{', '.join(table.sheets) or 'none'}; pass the workbook as distributed"
         )
-    numbers = {whole(line[2]): subject_number(line[1]) for line in people if len(line) > 2}
-    names = {line[1].casefold(): line[0].zfill(4) for line in codes if len(line) > 1}
+    numbers = {whole(line[2]): subject_number(line[1]) for _, line in people if len(line) > 2}
+    names = {line[1].casefold(): line[0].zfill(4) for _, line in codes if len(line) > 1}
     for row in table.rows:
         name = row["clip"].rsplit("_", 1)[0].casefold()
         number = numbers.get(whole(row["subject"])) or 0
@@ -40,10 +41,9 @@ def _rows(table: Table, _: Table | None) -> Iterable[Row]:
 
 
 DATABASE: Final = Database(
-    name="casme-squared", title="CAS(ME)^2",
+    name="casme-squared", title="CAS(ME)^2", licence=LICENCE, rows=_rows, long=True,
     reference="Qu, Wang, Yan, Li, Wu, Fu, IEEE Transactions on Affective Computing 2018, "
     "doi 10.1109/TAFFC.2017.2654440",
-    licence="academic, by agreement with the Chinese Academy of Sciences' Institute of Psychology",
     example="rawpic/s15/15_0101disgustingteeth/img001.jpg", subject=NUMBERED,
     clip=r"(?P<who>\d{1,2})_(?P<name>\d{4}).*", subject_name="s{:02d}".format, fps=30.0,
     schemes={
@@ -58,5 +58,4 @@ DATABASE: Final = Database(
         columns=columns("#0, #1, #2, #3, #4, #6", kind="#7"), entry=r".+_\d+",
         sheet="CASFEcode_final",
     ),
-    rows=_rows, long=True,
 )  # fmt: skip

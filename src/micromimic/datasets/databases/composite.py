@@ -48,13 +48,8 @@ def composite(
 def table1(clips: Iterable[Clip], left_out: Sequence[LeftOut] = ()) -> str:
     """The article's table 1 for these clips, the article's own figures in brackets.
 
-    Args:
-        clips: of the composite's databases; others are not counted.
-        left_out: to say how many clips a database is short of because they could not be used.
-
-    Returns:
-        Lines of text: a row for each database that has clips, the sum where there are several, and
-        a line for each database whose figures differ from the article's.
+    A row for each database that has clips, the sum where there are several, and a line for each
+    whose figures differ from the article's, with how many clips were ``left_out``.
 
     >>> clip = Clip("samm", "006", "006_1_2", "negative", "frames", Path("x"))
     >>> print(table1([clip]))
@@ -63,42 +58,33 @@ def table1(clips: Iterable[Clip], left_out: Sequence[LeftOut] = ()) -> str:
     SAMM            1 (28)    1 (133)     1 (92)     0 (26)     0 (15)
     SAMM: 132 clips fewer than the article's 133
     """
-    listed = list(clips)
-    names = [name for name in TITLES if any(clip.dataset == name for clip in listed)]
-    rows = {name: _count(clip for clip in listed if clip.dataset == name) for name in names}
-    lines = [
-        "Table 1: clips by database (in brackets: the article)",
-        " " * 12 + "".join(f"{name:>11}" for name in COLUMNS),
-    ]
-    lines += [_row(TITLES[name], rows[name], ARTICLE[name]) for name in names]
-    if len(names) > 1:
-        lines.append(_row("sum", _sum(rows, names), _sum(ARTICLE, names)))
+    listed = [clip for clip in clips if clip.dataset in TITLES]
+    ours = {
+        name: _count([clip for clip in listed if clip.dataset == name and clip.label])
+        for name in TITLES
+        if any(clip.dataset == name for clip in listed)
+    }
+    rows = {TITLES[n]: list(zip(counts, ARTICLE[n], strict=True)) for n, counts in ours.items()}
+    if len(rows) > 1:
+        pairs = (zip(*cells, strict=True) for cells in zip(*rows.values(), strict=True))
+        rows["sum"] = [(sum(here), sum(article)) for here, article in pairs]
+    lines = ["Table 1: clips by database (in brackets: the article)"]
+    lines.append(" " * 12 + "".join(f"{name:>11}" for name in COLUMNS))
+    for title, cells in rows.items():
+        lines.append(f"{title:<12}" + "".join(f"{f'{a} ({b})':>11}" for a, b in cells))
     unused = Counter(left.dataset for left in left_out)
-    lines += [
-        _difference(name, rows[name], unused[name]) for name in names if rows[name] != ARTICLE[name]
-    ]
-    return "\n".join(lines)
+    differ = (name for name, counts in ours.items() if counts != ARTICLE[name])
+    return "\n".join([*lines, *(_difference(name, ours[name][1], unused[name]) for name in differ)])
 
 
-def _count(clips: Iterable[Clip]) -> tuple[int, ...]:
-    listed = [clip for clip in clips if clip.label]
-    labels = Counter(clip.label for clip in listed)
-    subjects = len({clip.subject for clip in listed})
-    return (subjects, len(listed), *(labels[label] for label in THREE))
+def _count(clips: Sequence[Clip]) -> tuple[int, ...]:
+    labels = Counter(clip.label for clip in clips)
+    return (len({clip.subject for clip in clips}), len(clips), *(labels[label] for label in THREE))
 
 
-def _sum(rows: Mapping[str, Sequence[int]], names: Sequence[str]) -> list[int]:
-    return [sum(rows[name][place] for name in names) for place in range(len(COLUMNS))]
-
-
-def _row(title: str, ours: Sequence[int], article: Sequence[int]) -> str:
-    cells = (f"{a} ({b})" for a, b in zip(ours, article, strict=True))
-    return f"{title:<12}" + "".join(f"{cell:>11}" for cell in cells)
-
-
-def _difference(name: str, ours: Sequence[int], unused: int) -> str:
+def _difference(name: str, clips: int, unused: int) -> str:
     """Why a database's figures are not the article's, as far as the reader knows."""
-    title, clips, wanted = TITLES[name], ours[1], ARTICLE[name][1]
+    title, wanted = TITLES[name], ARTICLE[name][1]
     if clips == wanted:
         return f"{title}: as many clips as in the article, with other subjects or labels"
     apart = abs(clips - wanted)

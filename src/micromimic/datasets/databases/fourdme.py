@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from micromimic.datasets.base import NUMBERED, Database, Row, Table, TableSpec, columns, three
+from micromimic.datasets.base import NUMBERED, Database, Row, TableSpec, columns, three
 from micromimic.datasets.table import whole
+from micromimic.datasets.tables import Table
 from micromimic.labels import LabelSet
 
 OFFICIAL: Final = 267
@@ -20,12 +21,10 @@ _SWAPPED: Final = {"144": "145", "145": "144"}
 
 
 def _rows(table: Table, _: Table | None) -> Iterable[Row]:
+    swapped = _SWAPPED if len(table.rows) == OFFICIAL else {}
     whose = {row["row"]: row for row in table.rows}
     for row in table.rows:
-        number = row["row"]
-        if len(table.rows) == OFFICIAL and number in _SWAPPED:
-            number = _SWAPPED[number]
-        shown = whose.get(number, row)
+        shown = whose.get(swapped.get(row["row"], ""), row)
         kept = {name: text for name, text in row.items() if name not in NAMES}
         emotion = "+".join(name for name in NAMES if whole(shown[name]))
         yield {**kept, "action_units": shown["action_units"], "emotion": emotion}

@@ -1,16 +1,19 @@
-"""SMIC-HS: 164 micro-expressions of 16 people at 100 frames a second, cut from onset to offset.
+"""SMIC: 164 micro-expressions of 16 people by a high-speed camera, of eight of them by two others.
 
-SMIC-HS is labelled by its folders and has no annotation table; nobody annotated an apex. SMIC-E has
-157 of the clips with time around them, and a table of up to three movements a clip: the table's
-first pair of onset and offset is the clip, the others stand in the manifest's column
-``further_pairs``. Where both are there, SMIC-HS is read.
+SMIC-HS (high speed), cut from onset to offset, is labelled by its folders and has no annotation
+table; nobody annotated an apex. SMIC-E has 157 of the clips with time around them, and a table of
+up to three movements a clip: its first pair of onset and offset is the clip, the others stand in
+the manifest's column ``further_pairs``. Where both are there, SMIC-HS is read.
+
+SMIC-VIS and -NIR are 71 micro-expressions each at 25 frames a second. Their tables count frames of
+a longer recording, ``FirstF`` being the clip's first picture.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from micromimic.datasets.base import (
     NUMBERED,
@@ -27,12 +30,10 @@ from micromimic.datasets.base import (
     subject_number,
     three,
 )
-from micromimic.datasets.clip import frame_number
-from micromimic.datasets.databases.smic_other import CLIP, LICENCE, REFERENCE
-from micromimic.datasets.join import Annotation, join
+from micromimic.datasets.join import find, join
 from micromimic.datasets.table import whole
-from micromimic.datasets.tables import find_table
-from micromimic.datasets.tree import ClipFolder, Tree, choose_copy, scan, strangers_note
+from micromimic.datasets.tables import Table
+from micromimic.datasets.tree import ClipFolder, scan
 
 CODES: Final = {"ne": "negative", "po": "positive", "sur": "surprise"}
 COUNTS: Final = {
@@ -48,50 +49,51 @@ def _read(request: Request) -> Found:
     """SMIC-HS, or SMIC-E's high-speed part where that is all there is."""
     tree = scan(request.folder, request.database)
     cut = [clip for clip in tree.clips if _label_above(clip)]
-    if not any(clip.pictures for clip in cut):
-        return _read_long(request, tree)
-    found = _read_cut(request, tree, cut)
-    more = len(tree.clips) - len(cut)
-    if more:
-        folders = "folder" if more == 1 else "folders"
-        text = f"SMIC-HS is read; not read: {more} {folders} outside of it (SMIC-E)"
-        found = replace(found, notes=(*found.notes, Note("smic", "", "", text)))
-    return found
+    notes = []
+    if any(clip.pictures for clip in cut):
+        source = find(request, replace(tree, clips=cut))
+        rows = list({clip.key: _of_folder(clip) for clip in source.folders}.values())
+        if more := len(tree.clips) - len(cut):
+            folders = "folder" if more == 1 else "folders"
+            text = f"SMIC-HS is read; not read: {more} {folders} outside of it (SMIC-E)"
+            notes.append(HS.note(text))
+    else:
+        request = replace(request, database=replace(HS, title="SMIC-E", table=LONG, rows=_of_table))
+        source = find(request, tree)
+        rows = list(source.rows)
+    keys = {(int(row["subject"]), loose(row["clip"])) for row in rows}
+    missing, strange = _compare(keys | {clip.key for clip in source.folders})
+    found = join(request, replace(source, rows=[*rows, *missing]))
+    return replace(found, notes=(*notes, *strange, *found.notes))
 
 
-def _read_cut(request: Request, tree: Tree, clips: Iterable[ClipFolder]) -> Found:
-    """SMIC-HS: each folder holds a clip from onset to offset, under the name of its class."""
-    taken, notes = choose_copy(clips, request.database)
-    annotations: dict[ClipKey, Annotation] = {}
-    for clip in taken:
-        label = _label_above(clip) or _named(clip.key)
-        numbers = [n for name in clip.pictures if (n := frame_number(name)) is not None]
-        ends = (str(min(numbers)), str(max(numbers))) if numbers else ("0", "1")
-        annotations.setdefault(clip.key, _annotation(clip.key, label, *ends))
-    missing, strange = _compare(set(annotations))
-    found = join(request, [*annotations.values(), *missing], taken, None)
-    more = (*notes, *strange, *strangers_note(tree, taken, request.database))
-    return replace(found, notes=(*more, *found.notes))
+def _of_folder(clip: ClipFolder) -> Row:
+    """SMIC-HS: a folder holds a clip from onset to offset, under the name of its class."""
+    ends = (min(clip.numbers), max(clip.numbers)) if clip.numbers else (0, 1)
+    return _row(clip.key, _label_above(clip) or "", *map(str, ends))
 
 
-def _read_long(request: Request, tree: Tree) -> Found:
-    """SMIC-E: each folder holds seconds of video, the table says where the movement is."""
-    named = replace(request.database, title="SMIC-E")
-    sheet = find_table(TABLE, named, tree.folder, tree.tables, request.table)
-    taken, notes = choose_copy(tree.clips, request.database)
-    annotations = [_of_row(row) for row in sheet.rows]
-    known = {annotation.key for annotation in annotations} | {clip.key for clip in taken}
-    missing, strange = _compare(known)
-    found = join(request, [*annotations, *missing], taken, sheet)
-    more = (*notes, *sheet.notes, *strange, *strangers_note(tree, taken, request.database))
-    return replace(found, notes=(*more, *found.notes))
+def _of_table(table: Table, _: Table | None) -> Iterable[Row]:
+    """SMIC-E: a folder holds seconds of video, the table says where the movement is."""
+    for row in table.rows:
+        key = (subject_number(row["subject"]) or 0, loose(row["clip"]))
+        pairs = "; ".join(f"{onset}-{offset}" for onset, offset in _further(row))
+        made = _row(key, row["emotion"].casefold(), row["onset"], row["offset"])
+        yield {**made, **({"further_pairs": pairs} if pairs else {})}
 
 
-def _of_row(row: Row) -> Annotation:
-    key = (subject_number(row["subject"]) or 0, loose(row["clip"]))
-    made = _annotation(key, row["emotion"].casefold(), row["onset"], row["offset"])
-    pairs = "; ".join(f"{onset}-{offset}" for onset, offset in _further(row))
-    return replace(made, extra={"further_pairs": pairs} if pairs else {})
+def _row(key: ClipKey, emotion: str, onset: str, offset: str) -> Row:
+    _, code, number = key[1].split("_")
+    label = CODES[code]
+    odd = f"the clip's name says {label}, its annotation {emotion}"
+    return {
+        "subject": str(key[0]),
+        "clip": f"{HS.subject_name(key[0])}_{code}_{int(number):02d}",
+        "emotion": emotion,
+        "onset": onset,
+        "offset": offset,
+        "odd": "" if emotion == label else odd,
+    }
 
 
 def _further(row: Row) -> Sequence[tuple[int, int]]:
@@ -111,34 +113,12 @@ def _further(row: Row) -> Sequence[tuple[int, int]]:
     return pairs
 
 
-def _annotation(key: ClipKey, emotion: str, onset: str, offset: str) -> Annotation:
-    subject = DATABASE.subject_name(key[0])
-    code, number = key[1].split("_")[1:]
-    odd = f"the clip's name says {_named(key)}, its annotation {emotion}"
-    return Annotation(
-        key=key,
-        home=key,
-        subject=subject,
-        clip=f"{subject}_{code}_{int(number):02d}",
-        emotion=emotion,
-        onset=onset,
-        apex="",
-        offset=offset,
-        notes=() if emotion == _named(key) else (odd,),
-    )
-
-
-def _named(key: ClipKey) -> str:
-    """The class that a clip's name tells."""
-    return CODES[key[1].split("_")[1]]
-
-
-def _compare(known: set[ClipKey]) -> tuple[list[Annotation], list[Note]]:
+def _compare(known: set[ClipKey]) -> tuple[list[Row], list[Note]]:
     """What a copy lacks of SMIC-HS's 164 clips, and what it has beside them.
 
     Returns:
-        An annotation for each clip that is missing: no folder will be found for it, and that is
-        said. None where the clips are mostly others, as in a database that is made up.
+        A row for each clip that is missing: no folder will be found for it, and that is said. None
+        where the clips are mostly others, as in a database that is made up.
     """
     official = {
         (subject, f"s{subject}_{code}_{number}")
@@ -147,12 +127,13 @@ def _compare(known: set[ClipKey]) -> tuple[list[Annotation], list[Note]]:
         for number in range(1, count + 1)
     }
     strange = sorted(known - official)
-    names = [_annotation(key, "", "", "").clip for key in strange]
+    names = [_row(key, "", "", "")["clip"] for key in strange]
     text = f"not in SMIC-HS: {len(strange)} of {len(known)} clips: {some(names)}"
-    notes = [Note("smic", "", "", text)] if strange else []
+    notes = [HS.note(text)] if strange else []
     if len(strange) > len(known) * STRANGE_SHARE:
         return [], notes
-    return [_annotation(key, _named(key), "0", "1") for key in sorted(official - known)], notes
+    missing = sorted(official - known)
+    return [_row(key, CODES[key[1].split("_")[1]], "0", "1") for key in missing], notes
 
 
 def _label_above(clip: ClipFolder) -> str | None:
@@ -161,17 +142,39 @@ def _label_above(clip: ClipFolder) -> str | None:
     return next((name for name in names if name in CODES.values()), None)
 
 
-TABLE: Final = TableSpec(
-    name="SMIC-HS-E_annotation.xlsx", keyword="smic",
+ALL: Final[dict[str, Any]] = {
+    "reference": "Li, Pfister, Huang, Zhao, Pietikainen, FG 2013, doi 10.1109/FG.2013.6553717",
+    "licence": "academic, by agreement with the University of Oulu",
+    "subject": NUMBERED,
+    "clip": r"s0*(?P<who>\d{1,2})_(?:ne|po|sur)_\d{1,2}",
+    "subject_name": "s{:02d}".format,
+    "schemes": {"three": three("negative", "positive", "surprise")},
+    "apex": False,
+}
+LONG: Final = TableSpec(
+    name="SMIC-HS-E_annotation.xlsx", keyword="smic", sheet="HS",
     columns=columns("Subject, Filename, OnsetF", offset="OffsetF", emotion="Emotion"),
     optional={f"{end}{n}": f"{end.capitalize()}{n}F" for end in ("onset", "offset") for n in "23"}
     | {"first": "FirstF", "last": "LastF"},
-    sheet="HS",
 )  # fmt: skip
-DATABASE: Final = Database(
-    name="smic", title="SMIC-HS", reference=REFERENCE, licence=LICENCE,
-    example="HS/s01/micro/negative/s1_ne_01/image17581039.jpg", subject=NUMBERED, clip=CLIP,
-    subject_name="s{:02d}".format, fps=100.0,
-    schemes={"three": three("negative", "positive", "surprise")},
-    skip=frozenset({"vis", "nir", "nonmicro"}), apex=False, reader=_read,
+HS: Final = Database(
+    **ALL, name="smic", title="SMIC-HS", fps=100.0, reader=_read,
+    example="HS/s01/micro/negative/s1_ne_01/image17581039.jpg",
+    skip=frozenset({"vis", "nir", "nonmicro"}),
 )  # fmt: skip
+
+
+def _of_camera(camera: str, *others: str) -> Database:
+    fields = columns(
+        "Subject, Filename, OnsetF", offset="OffsetF", emotion="Emotion", first="FirstF"
+    )
+    return Database(
+        **ALL, name=f"smic-{camera.casefold()}", title=f"SMIC-{camera}", fps=25.0,
+        example=f"{camera}_long/SMIC-{camera}-E/{camera}/s01/s01_ne_01/image7712.jpg",
+        table=TableSpec(f"SMIC-{camera}-E_annotation.xlsx", "smic", fields, sheet=camera),
+        skip=frozenset({"nonmicro", *others}),
+    )  # fmt: skip
+
+
+VIS: Final = _of_camera("VIS", "hs", "nir")
+NIR: Final = _of_camera("NIR", "hs", "vis")
