@@ -21,7 +21,6 @@ from micromimic.labels import THREE, LabelSet
 from micromimic.types import Interval
 
 REJECTED: Final = "rejected"
-CONFIDENCE: Final = 0.95
 RESAMPLES: Final = 2000
 FEW_EVENTS: Final = 20
 """Below this the note says that the figures are weak."""
@@ -96,10 +95,7 @@ class Agreement:
 
 
 def cohen_kappa(a: Sequence[str], b: Sequence[str]) -> float | None:
-    """Agreement beyond chance of two codings of the same events.
-
-    Args:
-        a, b: (n,) categories, event by event.
+    """Agreement beyond chance of two codings, event by event.
 
     Returns:
         1 for full agreement, 0 for chance, below 0 for less; None where it is undefined: without
@@ -120,20 +116,9 @@ def cohen_kappa(a: Sequence[str], b: Sequence[str]) -> float | None:
 
 
 def kappa_interval(
-    a: Sequence[str],
-    b: Sequence[str],
-    *,
-    confidence: float = CONFIDENCE,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    a: Sequence[str], b: Sequence[str], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[float, float] | None:
-    """Percentile interval of kappa, whole events drawn with replacement.
-
-    Args:
-        a, b: (n,) categories, event by event.
-        confidence: of the interval.
-        resamples: how many draws.
-        seed: of the draws.
+    """95 % percentile interval of kappa, whole events drawn with replacement.
 
     Returns:
         Low and high; None where resampling cannot tell: fewer than two events, no disagreement at
@@ -152,16 +137,11 @@ def kappa_interval(
     draw = np.repeat(np.arange(resamples)[:, None], n, 1)
     values = _kappas(subject_tables(first[picks], second[picks], draw, len(place)))
     defined = values[~np.isnan(values)]
-    if len(defined) < _LEAST_DEFINED * resamples:
-        return None
-    tail = (1 - confidence) / 2
-    return quantiles(defined, tail, 1 - tail)
+    return quantiles(defined) if len(defined) >= _LEAST_DEFINED * resamples else None
 
 
-def binomial_interval(
-    successes: int, trials: int, confidence: float = CONFIDENCE
-) -> tuple[float, float]:
-    """Exact interval of a proportion.
+def binomial_interval(successes: int, trials: int) -> tuple[float, float]:
+    """Exact 95 % interval of a proportion.
 
     Clopper and Pearson, The use of confidence or fiducial limits illustrated in the case of the
     binomial, Biometrika 1934.
@@ -176,7 +156,7 @@ def binomial_interval(
         raise ValueError(f"expected 0 <= successes <= trials, got {successes} of {trials}")
     from scipy.stats import binomtest  # noqa: PLC0415 - slow to load
 
-    interval = binomtest(successes, trials).proportion_ci(confidence, "exact")
+    interval = binomtest(successes, trials).proportion_ci(0.95, "exact")
     return float(interval.low), float(interval.high)
 
 
@@ -218,25 +198,27 @@ def event_agreement(
     score = match_events(truth, found, min_iou, duration_s=1.0, fps=1.0)
     pairs = len(score.pairs)
     alike = sum(held[0][p.truth].label == held[1][p.found].label for p in score.pairs)
+    nothing = (None, None)
+    (low, high), (kappa_low, kappa_high) = observed or nothing, interval or nothing
     return Agreement(
         n=len(both),
         undecided=len(shared) - len(both),
         categories=categories,
         confusion=tuple(map(tuple, confusion(*said, categories).tolist())),
-        observed=same / len(both) if both else None,
-        observed_low=observed[0] if observed else None,
-        observed_high=observed[1] if observed else None,
+        observed=_share(same, len(both)),
+        observed_low=low,
+        observed_high=high,
         kappa=kappa,
-        kappa_low=interval[0] if interval else None,
-        kappa_high=interval[1] if interval else None,
+        kappa_low=kappa_low,
+        kappa_high=kappa_high,
         events_first=len(held[0]),
         events_second=len(held[1]),
         matched=pairs,
-        precision=pairs / len(held[1]) if held[1] else None,
-        recall=pairs / len(held[0]) if held[0] else None,
-        f1=2 * pairs / (len(held[0]) + len(held[1])) if held[0] or held[1] else None,
+        precision=_share(pairs, len(held[1])),
+        recall=_share(pairs, len(held[0])),
+        f1=_share(2 * pairs, len(held[0]) + len(held[1])),
         same_label=alike,
-        label_agreement=alike / pairs if pairs else None,
+        label_agreement=_share(alike, pairs),
         min_iou=min_iou,
         note=_note(said, len(shared) - len(both), kappa, interval, any(held)),
     )
@@ -248,6 +230,10 @@ def _by_key(events: Iterable[CodedEvent]) -> dict[str, CodedEvent]:
     if len(found) != len(listed):
         raise ValueError("expected each event's key once, got one twice")
     return found
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
 
 
 def _same_length(a: Sequence[str], b: Sequence[str]) -> None:

@@ -43,10 +43,9 @@ class Trial:
 
     Args:
         copy: number of the copy of the recording, from 0.
-        interval: when, seconds.
-        size: largest displacement, canonical units.
-        size_px: the same at the apex, image pixels.
-        label, region, units: what: class, the part that moves most, FACS notation.
+        interval: seconds.
+        size, size_px: largest displacement, canonical units; the same at the apex, image pixels.
+        label, region, units: class, the part that moves most, FACS notation.
         found: the candidate that found it; None where none did.
         chance: the unplanted recording has a candidate there, too.
         limit: size of which the analysis says that half of such movements would be found there and
@@ -180,10 +179,6 @@ def classes_of(
 ) -> tuple[NDArray[np.int64], float | None]:
     """Planted (rows) against found classes of what was found, and its UF1.
 
-    Args:
-        trials: any; those not found count nowhere.
-        labels: the classes.
-
     Returns:
         (k, k) counts; UF1 over the classes among those found, None where nothing was.
     """
@@ -230,15 +225,10 @@ def rising_shares(values: Sequence[float]) -> list[float]:
 def calibration(trials: Iterable[Trial]) -> list[Share]:
     """How many were found where the analysis promised little, half, or much.
 
-    Args:
-        trials: of any sizes.
-
     Returns:
         A share for each bin of ``RATIO_EDGES``; the first holds those without a limit, too.
     """
-    hits = np.zeros((2, len(RATIO_EDGES) - 1), np.int64)
+    bins: list[list[Trial]] = [[] for _ in RATIO_EDGES[1:]]
     for trial in trials:
-        place = int(np.searchsorted(RATIO_EDGES, trial.ratio, "right")) - 1
-        hits[0, place] += trial.found is not None
-        hits[1, place] += 1
-    return [Share(int(found), int(planted)) for found, planted in hits.T]
+        bins[int(np.searchsorted(RATIO_EDGES, trial.ratio, "right")) - 1].append(trial)
+    return [share_of(group) for group in bins]

@@ -1,23 +1,16 @@
 """How well movements are found in long videos: matching, the challenges' scores, curves, leaks."""
 
-from micromimic.evaluation.spotting.curve import (
-    chosen_thresholds,
-    have_scores,
-    kept,
-    threshold_curve,
-)
-from micromimic.evaluation.spotting.leaks import Leak, spotting_leaks
+from micromimic.evaluation.spotting.curve import chosen_thresholds, kept, threshold_curve
+from micromimic.evaluation.spotting.leaks import spotting_leaks
 from micromimic.evaluation.spotting.matching import (
-    Match,
     OracleSpotter,
     SpottingScore,
     interval_iou,
     match_events,
     pool,
 )
-from micromimic.evaluation.spotting.megc import read_found, strs_csv, submission_csv
+from micromimic.evaluation.spotting.megc import read_found
 from micromimic.evaluation.spotting.protocol import (
-    KINDS,
     Span,
     SpottedVideo,
     frame_iou,
@@ -28,16 +21,12 @@ from micromimic.evaluation.spotting.scores import score_spotting
 from micromimic.evaluation.spotting.strs import strs_metrics
 
 __all__ = [
-    "KINDS",
-    "Leak",
-    "Match",
     "OracleSpotter",
     "Span",
     "SpottedVideo",
     "SpottingScore",
     "chosen_thresholds",
     "frame_iou",
-    "have_scores",
     "interval_iou",
     "kept",
     "match_events",
@@ -47,8 +36,6 @@ __all__ = [
     "score_spotting",
     "spotting_leaks",
     "spotting_metrics",
-    "strs_csv",
     "strs_metrics",
-    "submission_csv",
     "threshold_curve",
 ]

@@ -83,8 +83,7 @@ def spotting_leaks(
 
     Args:
         epochs: what each epoch found, in the same videos; of one epoch only thresholds are chosen.
-        draws: of the bootstrap over subjects.
-        seed: of the draws.
+        draws, seed: of the bootstrap over subjects.
 
     Raises:
         InputError: if there is no epoch, or two have other videos.

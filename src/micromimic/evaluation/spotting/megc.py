@@ -12,9 +12,7 @@ hand in to. Frames are as the database numbers them.
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -40,41 +38,30 @@ _KNOWN: Final = ("dataset", "subject", "apex", "score")
 
 
 def submission_csv(videos: Sequence[SpottedVideo]) -> str:
-    """The text of a spotting submission.
-
-    Args:
-        videos: of one database.
+    """The text of a spotting submission, of the videos of one database.
 
     >>> from micromimic.evaluation.spotting import Span
     >>> print(submission_csv([SpottedVideo("d", "1", "1_1", (), (Span(7, 19),))]), end="")
     vid,pred_onset,pred_offset,type
     1_1,7,19,me
     """
-    return _text(
-        _SPOTTING,
-        (
-            (video.video, span.onset, span.offset, _TYPES[span.kind])
-            for video in videos
-            for span in video.found
-        ),
-    )
+    rows = [
+        (video.video, span.onset, span.offset, _TYPES[span.kind])
+        for video in videos
+        for span in video.found
+    ]
+    return _text(_SPOTTING, rows)
 
 
 def strs_csv(videos: Sequence[SpottedVideo]) -> str:
-    """The text of a spot-then-recognise submission.
-
-    Args:
-        videos: of one database.
-    """
-    return _text(
-        _STRS,
-        (
-            (video.subject, video.video, span.onset, span.offset, span.label or "")
-            for video in videos
-            for span in video.found
-            if span.kind == "micro"
-        ),
-    )
+    """The text of a spot-then-recognise submission, of the videos of one database."""
+    rows = [
+        (video.subject, video.video, span.onset, span.offset, span.label or "")
+        for video in videos
+        for span in video.found
+        if span.kind == "micro"
+    ]
+    return _text(_STRS, rows)
 
 
 def read_found(path: str | Path, what: str = "found events") -> pd.DataFrame:
@@ -102,9 +89,7 @@ def read_found(path: str | Path, what: str = "found events") -> pd.DataFrame:
     return table
 
 
-def _text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return out.getvalue()
+def _text(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    import pandas as pd  # noqa: PLC0415 - slow to import
+
+    return str(pd.DataFrame(rows, columns=list(header)).to_csv(index=False, lineterminator="\n"))

@@ -76,8 +76,7 @@ def score_spotting(
     Args:
         videos: all of them, those without an event too.
         labels: the classes of strict naming; None takes those that occur.
-        draws: of the bootstrap over subjects.
-        seed: of the draws.
+        draws, seed: of the bootstrap over subjects.
 
     Returns:
         ``kinds``; ``candidates``: by database and for ``all`` the scores of `spotting_metrics`, and

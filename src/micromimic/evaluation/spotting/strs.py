@@ -52,12 +52,10 @@ def strs_metrics(
     named wrongly.
 
     Args:
-        videos: all of them.
+        videos, kind: all of them, and which events.
         labels: the classes of the strict score, where one that nobody has counts 0; None takes
             those that occur in truth or predictions, as the published one always does.
-        kind: which events.
-        draws: of the bootstrap over subjects; the classes stay those of all subjects.
-        seed: of the draws.
+        draws, seed: of the bootstrap over subjects; the classes stay those of all subjects.
 
     Returns:
         For ``strict`` and ``published``: ``tp``, ``fp``, ``fn``, ``named`` (pairs that have a
