@@ -153,14 +153,14 @@ def read_events(
     known = None if videos is None else {video.key: video for video in videos}
     events: dict[Event, str] = {}
     for where, row in records(frame, path):
-        event = _event(row, where)
+        event = event_of(row, where)
         if event in events:
             first = events[event].removesuffix(f" of {path}")
             raise InputError(
                 f"expected each event once, got that of {first} again in {where}; remove one"
             )
         if known is not None:
-            _check_place(event, known.get(event.key), where)
+            check_place(event, known.get(event.key), where)
         events[event] = where
     return tuple(events)
 
@@ -177,7 +177,12 @@ def write_events(path: str | Path, events: Iterable[Event]) -> None:
     write_table(path, pd.DataFrame(rows, columns=list(COLUMNS), dtype=object))
 
 
-def _event(row: dict[str, str], where: str) -> Event:
+def event_of(row: dict[str, str], where: str) -> Event:
+    """The event of a table's row.
+
+    Raises:
+        InputError: if it is none.
+    """
     check_names(row, ("dataset", "subject", "video"), where)
     kind = _KINDS.get(row["kind"].casefold())
     if kind is None:
@@ -200,7 +205,12 @@ def _event(row: dict[str, str], where: str) -> Event:
     return Event(*names, onset, apex, offset, kind, row.get("label", ""))
 
 
-def _check_place(event: Event, video: Video | None, where: str) -> None:
+def check_place(event: Event, video: Video | None, where: str) -> None:
+    """Refuse an event that does not lie in its video.
+
+    Raises:
+        InputError: if it lies outside, or there is no video.
+    """
     if video is None:
         raise InputError(
             f"expected a video of the manifest, got {event.key} in {where}; correct its name"

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from micromimic.datasets.made_up import is_marked
 from micromimic.datasets.manifest import Clip, labels_of_manifest, read_manifest
-from micromimic.datasets.table import number, read_table
+from micromimic.datasets.table import read_table, records
 from micromimic.errors import InputError, LabelError
-from micromimic.evaluation.predictions import KEY, Predictions
+from micromimic.evaluation.predictions import KEY, ClipKey, Predictions, number_cells
 from micromimic.evaluation.scores import metrics_of
 from micromimic.files import write_whole
 from micromimic.labels import LabelSet
@@ -35,13 +34,7 @@ _CERTAIN: Final = (
 
 @dataclass(frozen=True)
 class OwnPredictions:
-    """Somebody's predictions, scored.
-
-    Args:
-        predictions: as ours.
-        metrics: as of `metrics_of`.
-        notes: what a reader has to know.
-    """
+    """Somebody's predictions as ours, their `metrics_of`, and what a reader has to know."""
 
     predictions: Predictions
     metrics: dict[str, Any]
@@ -92,8 +85,12 @@ def score_predictions(
             f"expected probabilities {', '.join(chances)} in {file}, got "
             f"{', '.join(map(str, given))}; correct them, or name their scheme with --labels"
         )
-    rows = _rows(table, clips, chosen, file)
-    chance = _chances(table, chances, file) if given else np.eye(len(chosen))[_said(table, chosen)]
+    rows = _clips_of(table, clips, chosen, file)
+    guesses = _guesses(table, chosen) if "y_pred" in table else None
+    if given:
+        chance = np.transpose([number_cells(table, name, file) for name in chances])
+    else:
+        chance = np.eye(len(chosen))[chosen.encode(guesses or ())]
     predictions = Predictions.of(
         [clip.dataset for clip in rows],
         [clip.subject for clip in rows],
@@ -102,8 +99,8 @@ def score_predictions(
         chance,
         labels=chosen,
     )
-    if "y_pred" in table:
-        predictions["y_pred"] = [chosen.names[k] for k in _said(table, chosen)]
+    if guesses is not None:
+        predictions["y_pred"] = guesses
     notes = [_CHOSEN] if given else [_CHOSEN, _CERTAIN]
     synthetic = any(is_marked(clip) for clip in clips.values())
     if synthetic:
@@ -130,60 +127,45 @@ def score_predictions(
     return result
 
 
-def _rows(
-    table: pd.DataFrame, clips: dict[tuple[str, str, str], Clip], labels: LabelSet, file: object
+def _clips_of(
+    table: pd.DataFrame, clips: dict[ClipKey, Clip], labels: LabelSet, file: object
 ) -> list[Clip]:
     """The manifest's clip of each row."""
-    rows: list[Clip] = []
-    seen: dict[str, object] = {}
-    for line, row in zip(table.index, table.to_dict("records"), strict=True):
-        where = f"line {line} of {file}"
-        clip = clips.get((row["dataset"], row["subject"], row["clip"]))
-        if clip is None:
-            name = "/".join(row[part] for part in KEY)
+    found: dict[ClipKey, str] = {}
+    for where, row in records(table, file):
+        key = row["dataset"], row["subject"], row["clip"]
+        name = "/".join(key)
+        if key not in clips:
             raise InputError(
                 f"expected a clip of the manifest with a label, got {name} in {where}; correct its "
                 "name, or remove the row"
             )
-        if clip.key in seen:
+        if key in found:
+            first = found[key].removesuffix(f" of {file}")
             raise InputError(
-                f"expected each clip once, got {clip.key} in line {seen[clip.key]} and in {where}; "
-                "remove one, or score one seed at a time"
+                f"expected each clip once, got {name} in {first} and in {where}; remove one, or "
+                "score one seed at a time"
             )
-        seen[clip.key] = line
-        if row.get("y_true") and labels.label_of(row["y_true"]) != clip.label:
+        found[key] = where
+        label = clips[key].label
+        if row.get("y_true") and labels.label_of(row["y_true"]) != label:
             raise InputError(
-                f"expected the manifest's class {clip.label} of {clip.key}, got {row['y_true']} in "
-                f"{where}; correct one of them"
+                f"expected the manifest's class {label} of {name}, got {row['y_true']} in {where}; "
+                "correct one of them"
             )
-        rows.append(clip)
-    if not rows:
+    if not found:
         raise InputError(f"expected predictions in {file}, got only a header; add some")
-    return rows
+    return [clips[key] for key in found]
 
 
-def _said(table: pd.DataFrame, labels: LabelSet) -> list[int]:
-    """Place of each predicted class."""
-    places = []
+def _guesses(table: pd.DataFrame, labels: LabelSet) -> list[str]:
+    """Each row's predicted class."""
+    guesses = []
     for line, text in table["y_pred"].items():
         label = labels.label_of(text)
         if label is None:
             raise LabelError(
                 f"expected a label among {labels}, got {text!r} in line {line}; correct it"
             )
-        places.append(labels.index(label))
-    return places
-
-
-def _chances(table: pd.DataFrame, names: list[str], file: object) -> NDArray[np.float64]:
-    rows = []
-    for line, cells in zip(table.index, table[names].to_numpy().tolist(), strict=True):
-        values = [number(cell) for cell in cells]
-        if None in values:
-            wrong = cells[values.index(None)]
-            raise InputError(
-                f"expected probabilities to be numbers, got {wrong!r} in line {line} of {file}; "
-                "correct it"
-            )
-        rows.append(values)
-    return np.array(rows, np.float64)
+        guesses.append(label)
+    return guesses

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
 
-from micromimic.datasets.events import Event, Video, read_events, read_videos, videos_path
+from micromimic.datasets.events import (
+    Event,
+    Video,
+    check_place,
+    event_of,
+    read_events,
+    read_videos,
+    videos_path,
+)
 from micromimic.datasets.made_up import is_marked
 from micromimic.datasets.manifest import manifest_clips
-from micromimic.datasets.table import number
+from micromimic.datasets.table import frame_of, records
 from micromimic.errors import InputError, LabelError
+from micromimic.evaluation.predictions import number_cells
 from micromimic.evaluation.spotting import Span, SpottedVideo, read_found
 from micromimic.labels import LabelSet
 from micromimic.media.video import open_source
-from micromimic.types import ExpressionKind
 
 
 @dataclass(frozen=True)
@@ -24,8 +31,7 @@ class SpottingTruth:
 
     Args:
         videos: all that are known, those without an event too.
-        events: annotated ones.
-        minutes: how long videos are, where it is known.
+        minutes: of videos by key, where it is known.
         complete: whether the videos came from a manifest, not from the events alone.
         synthetic: whether the manifest says that a video is.
     """
@@ -127,8 +133,7 @@ def found_events(
 
     Args:
         file: as of `read_found`, with a column ``epoch`` where there are several.
-        truth: the videos that they must lie in.
-        labels: the classes.
+        truth, labels: the videos that they must lie in, and the classes.
 
     Returns:
         Events by epoch and video, and what a reader has to know of them.
@@ -141,15 +146,22 @@ def found_events(
     by_name: dict[str, list[Video]] = {}
     for video in truth.videos:
         by_name.setdefault(video.video, []).append(video)
+    scores: Sequence[float | None] = [None] * len(table)
+    if "score" in table:
+        scores = number_cells(table, "score", file)
     epochs: dict[int, dict[str, list[Span]]] = {}
-    rows = cast("list[dict[str, str]]", table.to_dict("records"))
-    for line, row in zip(table.index, rows, strict=True):
-        where = f"line {line} of {file}"
+    for (where, row), score in zip(records(table, file), scores, strict=True):
         video = _video_of(row, by_name, where)
-        epoch = _frame(row, "epoch", where) if row.get("epoch") else 0
-        epochs.setdefault(epoch, {}).setdefault(video.key, []).append(
-            _span(row, video, labels, where)
-        )
+        names = {"dataset": video.dataset, "subject": video.subject, "apex": ""}
+        event = event_of({**row, **names, "kind": row.get("kind") or "micro"}, where)
+        check_place(event, video, where)
+        try:
+            label = labels.label_of(event.label) if event.label else None
+        except LabelError as error:
+            raise LabelError(f"{error}, in {where}") from None
+        span = Span(event.onset, event.offset, event.kind, label, score)
+        epoch = frame_of(row.get("epoch") or "0", "epoch", where)
+        epochs.setdefault(epoch, {}).setdefault(video.key, []).append(span)
     notes = list(truth.notes)
     if "kind" not in table:
         notes.append("There is no column kind: every found event counts as a micro-expression.")
@@ -178,42 +190,3 @@ def _video_of(row: Mapping[str, str], by_name: Mapping[str, list[Video]], where:
             f"{fitting[1].key}; add columns dataset and subject"
         )
     return fitting[0]
-
-
-def _span(row: Mapping[str, str], video: Video, labels: LabelSet, where: str) -> Span:
-    onset, offset = (_frame(row, name, where) for name in ("onset", "offset"))
-    if onset > offset:
-        raise InputError(
-            f"expected an event that ends after it begins, got onset {onset} and offset {offset} "
-            f"in {where}; correct them"
-        )
-    if onset < video.first or (video.last is not None and offset > video.last):
-        last = "its end" if video.last is None else str(video.last)
-        raise InputError(
-            f"expected an event within the frames {video.first} to {last} of {video.key}, got "
-            f"{onset} to {offset} in {where}; correct it"
-        )
-    kind = row.get("kind") or "micro"
-    if kind not in ("micro", "macro"):
-        raise InputError(f"expected a kind among micro, macro, got {kind!r} in {where}; correct it")
-    score = None
-    if "score" in row:
-        score = number(row["score"])
-        if score is None:
-            raise InputError(
-                f"expected score to be a number, got {row['score']!r} in {where}; correct it"
-            )
-    try:
-        label = labels.label_of(row["label"]) if row.get("label") else None
-    except LabelError as error:
-        raise LabelError(f"{error}, in {where}") from None
-    return Span(onset, offset, cast("ExpressionKind", kind), label, score)
-
-
-def _frame(row: Mapping[str, str], name: str, where: str) -> int:
-    value = number(row[name])
-    if value is None or value != int(value):
-        raise InputError(
-            f"expected {name} to be a whole number, got {row[name]!r} in {where}; correct it"
-        )
-    return int(value)
