@@ -142,13 +142,13 @@ def test_every_frame_is_a_training_example_and_classes_come_equally_often(
 ) -> None:
     samples = coloured(12, frames=5)
     samples = samples.take(np.flatnonzero((samples.targets != 2) | (np.arange(12) < 3)))
-    told: list[tuple[str, int, int]] = []
-    fit(model(STILL, epochs=1, batch=5), samples, report=lambda *what: told.append(what))
+    told: list[tuple[int, int | None, str]] = []
+    fit(model(STILL, epochs=1, batch=5), samples, progress=lambda *what: told.append(what))
     seen = torch.cat(small[0].seen)
     assert len(seen) == 9 * 5
     assert len(set(seen[:, 2].tolist())) > 20, "frames differ in blue"
     assert torch.unique(seen[:, 1], return_counts=True)[1].tolist() == [15, 15, 15]
-    assert told[-1] == ("training", 9, 9)
+    assert told[-1] == (9, 9, "training")
 
 
 def test_each_epoch_varies_its_crops_anew(small: list[Small]) -> None:

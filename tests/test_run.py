@@ -221,14 +221,14 @@ def test_a_killed_worker_is_said_and_its_fold_done_later(tmp_path: Path) -> None
     config = RunConfig(init="none", epochs=6)
     out = tmp_path / "run"
 
-    def kill_all(stage: str, done: int, total: int | None) -> None:
+    def kill_all(done: int, total: int | None, stage: str) -> None:
         if done == 1:  # while others are in hand or wait
             for number in joblib_workers():
                 with suppress(ProcessLookupError):
                     os.kill(number, signal.SIGKILL)
 
     with pytest.raises(WorkerLostError, match="run the same command again"):
-        run_protocol(samples, config, out, workers=Workers(2), report=kill_all)
+        run_protocol(samples, config, out, workers=Workers(2), progress=kill_all)
     again = run_protocol(samples, config, out)
     assert again.resumed >= 1
     assert again.predictions.equals(run_protocol(samples, config, tmp_path / "whole").predictions)
@@ -303,12 +303,12 @@ def test_a_cluster_loses_a_worker_and_no_fold(tmp_path: Path) -> None:
         assert address is not None
         wait_for_workers(address, 2)
 
-        def kill_one(stage: str, done: int, total: int | None) -> None:
+        def kill_one(done: int, total: int | None, stage: str) -> None:
             if done == 1:
                 workers[0].send_signal(signal.SIGKILL)
 
         where = Workers(backend="dask", scheduler=address)
-        result = run_protocol(samples, config, out, workers=where, report=kill_one)
+        result = run_protocol(samples, config, out, workers=where, progress=kill_one)
         assert workers[0].wait() == -signal.SIGKILL
     finally:
         for process in (*workers, scheduler):

@@ -349,8 +349,8 @@ def test_learners_and_models_travel_to_other_processes():
 def test_progress_is_told_and_ends():
     told = []
     data = flow_samples(people=4)
-    FlowSvm().fit(*given(data), run=FitRun(report=lambda *event: told.append(event)))
-    assert told[0] == ("choosing C", 0, len(COSTS)) and told[-1][1:] == (len(COSTS), len(COSTS))
+    FlowSvm().fit(*given(data), run=FitRun(progress=lambda *event: told.append(event)))
+    assert told[0] == (0, len(COSTS), "choosing C") and told[-1][:2] == (len(COSTS), len(COSTS))
 
 
 def test_an_unknown_descriptor_is_refused():

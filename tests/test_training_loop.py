@@ -262,13 +262,13 @@ def test_a_diverged_run_is_told() -> None:
 
 
 def test_progress_by_epochs_and_by_steps() -> None:
-    told: list[tuple[str, int, int]] = []
-    options = replace(PLAIN, report=lambda *what: told.append(what))
+    told: list[tuple[int, int | None, str]] = []
+    options = replace(PLAIN, progress=lambda *what: told.append(what))
     train(options, epochs=2)
-    assert told == [("training", 1, 2), ("training", 2, 2)]
+    assert told == [(1, 2, "training"), (2, 2, "training")]
     told.clear()
     train(options, epochs=2, steps=4)
-    assert told == [("training", done, 8) for done in range(1, 9)]
+    assert told == [(done, 8, "training") for done in range(1, 9)]
 
 
 def test_scalars_for_tensorboard(tmp_path: Path) -> None:

@@ -34,16 +34,16 @@ def test_the_loop_is_the_one_that_made_the_shipped_file() -> None:
     torch.manual_seed(1)
     inputs, targets = torch.randn(50, 2, 8, 8), torch.rand(50, 3)
     config, loss = TrainConfig(batch=16), nn.functional.mse_loss
-    told: list[tuple[int, int]] = []
+    told: list[tuple[int, int | None, str]] = []
     torch.manual_seed(5)
     wanted_next = torch.rand(1)
     torch.manual_seed(5)
     found = fit(
         make, inputs, targets, loss=loss, mirror=mirror, seed=7, epochs=4, config=config,
-        report=lambda *steps: told.append(steps),
+        progress=lambda *steps: told.append(steps),
     )  # fmt: skip
     assert torch.rand(1) == wanted_next
-    assert told == [(step, 12) for step in range(1, 13)]
+    assert told == [(step, 12, "training") for step in range(1, 13)]
     assert not found.training
 
     torch.manual_seed(7)

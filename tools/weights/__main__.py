@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import Progress, TaskID
+from rich.progress import Progress as Bars, TaskID
 
 if __name__ == "__main__":
     # run as a folder, this one is on the path; the modules are those of a package
@@ -23,7 +23,7 @@ from weights.config import FlowConfig, UnitConfig
 from weights.real_maps import read_flow_maps
 
 if TYPE_CHECKING:
-    from weights.loop import Report
+    from micromimic.progress import Progress
 
 _FLOW = {
     "seed": ("decides everything", 0),
@@ -51,8 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import torch  # noqa: PLC0415 - here, so that its absence is told in one line
 
         torch.set_num_threads(1)
-        with _progress() as report:
-            card = options.make(options, report)
+        with _progress() as progress:
+            card = options.make(options, progress)
     except MicromimicError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -63,19 +63,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _flow(options: argparse.Namespace, report: Report) -> Path:
+def _flow(options: argparse.Namespace, progress: Progress) -> Path:
     from weights.flow import train_flow  # noqa: PLC0415 - needs torch
 
     # read before training: a wrong path should not cost a minute
     data = read_flow_maps(options.measure) if options.measure else None
-    out = train_flow(options.out, FlowConfig(**_chosen(options, _FLOW)), data, report)
+    out = train_flow(options.out, FlowConfig(**_chosen(options, _FLOW)), data, progress)
     return out.with_name("MODEL_CARD.md")
 
 
-def _units(options: argparse.Namespace, report: Report) -> Path:
+def _units(options: argparse.Namespace, progress: Progress) -> Path:
     from weights.units import train_unit_model  # noqa: PLC0415 - needs torch
 
-    out = train_unit_model(options.out, UnitConfig(**_chosen(options, _UNITS)), report)
+    out = train_unit_model(options.out, UnitConfig(**_chosen(options, _UNITS)), progress)
     return out.with_suffix(".md")
 
 
@@ -124,17 +124,17 @@ def _from(least: int) -> Callable[[str], int]:
 
 
 @contextmanager
-def _progress() -> Iterator[Report]:
+def _progress() -> Iterator[Progress]:
     """Shows on stderr what it is told."""
     tasks: dict[str, TaskID] = {}
-    with Progress(console=Console(stderr=True)) as bars:
+    with Bars(console=Console(stderr=True)) as bars:
 
-        def report(stage: str, done: int, total: int) -> None:
+        def progress(done: int, total: int | None, stage: str) -> None:
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage, total=total)
             bars.update(tasks[stage], completed=done, total=total)
 
-        yield report
+        yield progress
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ keeps what the mean gained: Hinton, Vinyals and Dean, *Distilling the knowledge 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import numpy as np
 import torch
@@ -21,21 +20,24 @@ from micromimic.models.balance import Balance
 from micromimic.models.capsules import margin_loss
 from micromimic.models.flow_capsnet import FlowCapsNet
 from micromimic.models.preprocess import center, mirror
+from micromimic.progress import Progress
 from micromimic.synthesis.maps import Faces, MapConfig
 from micromimic.training.sampling import derive_seed
 from weights.config import FlowConfig
 from weights.flow_maps import Lessons, MapSet, even_maps, lessons_of
-from weights.loop import Report, Steps, fit
+from weights.loop import fit
 
 
-def train_model(lessons: Lessons, config: FlowConfig, report: Report | None = None) -> FlowCapsNet:
+def train_model(
+    lessons: Lessons, config: FlowConfig, progress: Progress | None = None
+) -> FlowCapsNet:
     """Teachers, and the network that learns from them.
 
     Args:
         lessons: a set for each teacher, and what all of them see.
         config: settings; with a single teacher there is nothing to be learnt from others, and it
             is the network.
-        report: told of each step.
+        progress: told of each step.
 
     Returns:
         The network in evaluation mode.
@@ -44,30 +46,32 @@ def train_model(lessons: Lessons, config: FlowConfig, report: Report | None = No
     teachers = []
     for number in range(count):
 
-        def steps(done: int, total: int, number: int = number) -> None:
-            if report:
-                report("teachers", number * total + done, count * total)
+        def steps(done: int, total: int | None, stage: str, number: int = number) -> None:
+            if progress and total:
+                progress(number * total + done, count * total, stage)
 
         seed = derive_seed(config.seed, number)
         teachers.append(train_network(lessons.of(number), config, seed, steps))
     if count == 1:
         return teachers[0]
-    return distil(teachers, lessons.all().maps, config, report and partial(report, "lessons"))
+    return distil(teachers, lessons.all().maps, config, progress)
 
 
 def train_network(
-    data: MapSet, config: FlowConfig, seed: int, report: Steps | None = None
+    data: MapSet, config: FlowConfig, seed: int, progress: Progress | None = None
 ) -> FlowCapsNet:
     """Fit a network to classes; the seed decides initial weights and order."""
     targets = torch.from_numpy(data.targets)
-    return _fit(seen(data.maps), targets, margin_loss, config, seed, config.epochs, report)
+    return _fit(
+        seen(data.maps), targets, margin_loss, config, seed, config.epochs, progress, "teachers"
+    )
 
 
 def distil(
     teachers: Sequence[FlowCapsNet],
     maps: NDArray[np.float32],
     config: FlowConfig,
-    report: Steps | None = None,
+    progress: Progress | None = None,
 ) -> FlowCapsNet:
     """One network that says of these maps what the teachers say on average.
 
@@ -75,7 +79,7 @@ def distil(
         teachers: trained on balanced maps.
         maps: (n, 3, 28, 28) raw; no class is needed.
         config: settings.
-        report: told (steps done, steps in all).
+        progress: told of each step.
 
     Returns:
         The network in evaluation mode; its loss was the mean squared error of class lengths.
@@ -84,11 +88,13 @@ def distil(
     with torch.inference_mode():
         said = [_said(teachers, piece) for piece in torch.split(inputs, 1000)]
     wanted, seed = torch.cat(said).clone(), derive_seed(config.seed, len(teachers))
-    return _fit(inputs, wanted, nn.functional.mse_loss, config, seed, config.lessons, report)
+    return _fit(
+        inputs, wanted, nn.functional.mse_loss, config, seed, config.lessons, progress, "lessons"
+    )
 
 
 def across_faces(
-    config: FlowConfig, seed: int, report: Report | None = None
+    config: FlowConfig, seed: int, progress: Progress | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """What the network says about faces of a kind it was not trained on.
 
@@ -99,7 +105,7 @@ def across_faces(
     Args:
         config: settings.
         seed: of the maps asked about.
-        report: told of each step.
+        progress: told of each step.
 
     Returns:
         (n, 3) class lengths and (n,) class numbers, the two directions taking turns.
@@ -107,7 +113,7 @@ def across_faces(
     directions: tuple[tuple[Faces, Faces], ...] = (("own", "mesh"), ("mesh", "own"))
     lengths, targets = [], []
     for known, unknown in directions:
-        network = train_model(lessons_of(config, report, drawn=known), config, report)
+        network = train_model(lessons_of(config, progress, drawn=known), config, progress)
         settings = MapConfig(faces=unknown, recipes=config.recipes).harder()
         asked = even_maps(config.validation, seed, settings)
         lengths.append(mirrored_lengths(network, asked.maps))
@@ -161,7 +167,8 @@ def _fit(
     config: FlowConfig,
     seed: int,
     epochs: int,
-    report: Steps | None,
+    progress: Progress | None,
+    stage: str,
 ) -> FlowCapsNet:
     """Fit class lengths; place, scale and rotation already vary in the generator."""
     return fit(
@@ -173,7 +180,8 @@ def _fit(
         seed=seed,
         epochs=epochs,
         config=config,
-        report=report,
+        progress=progress,
+        stage=stage,
     ).network
 
 

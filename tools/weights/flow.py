@@ -18,6 +18,7 @@ from micromimic.evaluation.metrics import expected_calibration_error, uar, uf1
 from micromimic.files import write_whole
 from micromimic.labels import THREE
 from micromimic.models.onnx import Calibration, load_model
+from micromimic.progress import Progress
 from micromimic.synthesis.maps import MapConfig
 from micromimic.training.calibrate import CAUGHT, SURE_ACCURACY, calibrate
 from micromimic.training.export import build_onnx
@@ -25,7 +26,6 @@ from weights.cards import filled, made_from, table
 from weights.committee import across_faces, mirrored_lengths, train_model
 from weights.config import FlowConfig
 from weights.flow_maps import even_maps, lessons_of
-from weights.loop import Report
 from weights.real_maps import FlowMapSet, Scores, measure
 
 VERSION: Final = "2.1"
@@ -36,7 +36,7 @@ _PLAIN, _HARD, _ACROSS = 500_000, 700_000, 900_000
 
 
 def train_flow(
-    out: Path, config: FlowConfig, data: FlowMapSet | None = None, report: Report | None = None
+    out: Path, config: FlowConfig, data: FlowMapSet | None = None, progress: Progress | None = None
 ) -> Path:
     """Train, calibrate, and write the ONNX file with ``MODEL_CARD.md`` beside it.
 
@@ -44,7 +44,7 @@ def train_flow(
         out: the ONNX file.
         config: settings; the same ones give the same file on one machine.
         data: real maps to measure the finished model on; they decide nothing.
-        report: told (stage, done, total).
+        progress: told (done, total, stage).
 
     Returns:
         ``out``.
@@ -52,8 +52,8 @@ def train_flow(
     Raises:
         OutputError: if a file cannot be written.
     """
-    network = train_model(lessons_of(config, report), config, report)
-    lengths, targets = across_faces(config, _ACROSS + config.seed, report)
+    network = train_model(lessons_of(config, progress), config, progress)
+    lengths, targets = across_faces(config, _ACROSS + config.seed, progress)
     # one half sets temperature and margin, the other half tells how well they hold
     half = len(targets) // 2
     calibration = calibrate(lengths[:half], targets[:half])

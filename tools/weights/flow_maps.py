@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.canonical import UNITS
 from micromimic.labels import THREE
+from micromimic.progress import Progress
 from micromimic.synthesis.maps import Faces, MapConfig, generate_maps
 from micromimic.synthesis.measured import MeasuredConfig, measured_maps
 from weights.config import FlowConfig
-from weights.loop import Report, Steps
 
 Labels = tuple[str, ...]
 
@@ -59,13 +58,13 @@ class Lessons:
 
 
 def lessons_of(
-    config: FlowConfig, report: Report | None = None, *, drawn: Faces | None = None
+    config: FlowConfig, progress: Progress | None = None, *, drawn: Faces | None = None
 ) -> Lessons:
     """The maps that ``config`` trains on.
 
     Args:
         config: settings.
-        report: told of each piece.
+        progress: told of each piece.
         drawn: draw the measured maps too, which takes no minutes, all of this source of faces.
     """
     settings = MapConfig(faces=drawn or config.faces, recipes=config.recipes)
@@ -90,8 +89,8 @@ def lessons_of(
     )
     size, more = (_PIECE, draw_more) if drawn else (_PEOPLE_SHARE, measure)
     return Lessons(
-        tuple(_in_pieces(own, config.maps, draw, report and partial(report, "maps"))),
-        _joined(_in_pieces(shared, size, more, report and partial(report, "maps of all"))),
+        tuple(_in_pieces(own, config.maps, draw, progress, "maps")),
+        _joined(_in_pieces(shared, size, more, progress, "maps of all")),
     )
 
 
@@ -107,14 +106,15 @@ def _in_pieces(
     labels: Labels,
     size: int,
     draw: Callable[[Labels, int], NDArray[np.float32]],
-    report: Steps | None = None,
+    progress: Progress | None = None,
+    stage: str = "",
 ) -> Iterator[MapSet]:
     """Maps of all labels, some at a time."""
     for number, start in enumerate(range(0, len(labels), size)):
         piece = labels[start : start + size]
         yield MapSet(draw(piece, number), piece)
-        if report:
-            report(start + len(piece), len(labels))
+        if progress:
+            progress(start + len(piece), len(labels), stage)
 
 
 def _joined(sets: Iterable[MapSet]) -> MapSet:

@@ -13,13 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from micromimic.models.base import FitOptions
+from micromimic.progress import Progress
 from micromimic.training.loop import run_epochs
 from weights.config import TrainConfig
 
-Report = Callable[[str, int, int], None]
-"""Told (stage, done, total)."""
-Steps = Callable[[int, int], None]
-"""Told (steps done, steps in all)."""
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -33,7 +30,8 @@ def fit(
     seed: int,
     epochs: int,
     config: TrainConfig,
-    report: Steps | None = None,
+    progress: Progress | None = None,
+    stage: str = "training",
 ) -> Network:
     """Fit a network by AdamW and a one-cycle schedule.
 
@@ -46,7 +44,8 @@ def fit(
         seed: decides everything drawn.
         epochs: passes over the maps; what is left over of whole batches waits for another pass.
         config: batch, learning rate, weight decay.
-        report: told of each step.
+        progress: told of each step.
+        stage: what it is told that this is.
 
     Returns:
         The network in evaluation mode.
@@ -84,7 +83,9 @@ def fit(
         epochs=epochs,
         batches=batches,
         loss=loss,
-        options=FitOptions(report=report and (lambda _, done, total: report(done, total))),
+        options=FitOptions(
+            progress=progress and (lambda done, total, _: progress(done, total, stage))
+        ),
         fitted=lambda trained: trained,
         step_schedule=schedule,
         steps=steps,

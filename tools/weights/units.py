@@ -16,9 +16,9 @@ import numpy as np
 from micromimic.evaluation.metrics import BINS, bins_of, calibration_error
 from micromimic.files import write_whole
 from micromimic.models.action_units import NEVER, UnitCalibration
+from micromimic.progress import Progress
 from weights.cards import filled, made_from, table
 from weights.config import UnitConfig
-from weights.loop import Report
 from weights.units_maps import SIDED, TOLD, unit_training_maps
 from weights.units_network import build_units_onnx, train_units
 from weights.units_score import (
@@ -37,13 +37,13 @@ VERSION: Final = "1.0"
 """Of the model: raised when weights, units or preprocessing change."""
 
 
-def train_unit_model(out: Path, config: UnitConfig, report: Report | None = None) -> Path:
+def train_unit_model(out: Path, config: UnitConfig, progress: Progress | None = None) -> Path:
     """Train, calibrate, and write the ONNX file with its card beside it.
 
     Args:
         out: the ONNX file; the card bears its name with the ending ``.md``.
         config: settings; the same ones give the same file on one machine.
-        report: told (stage, done, total).
+        progress: told (done, total, stage).
 
     Returns:
         ``out``.
@@ -52,9 +52,9 @@ def train_unit_model(out: Path, config: UnitConfig, report: Report | None = None
         OutputError: if a file cannot be written.
     """
     # one half sets probabilities and thresholds, the other half tells how well they hold
-    calibrating, across = across_sources(config, report)
+    calibrating, across = across_sources(config, progress)
     calibration = calibrate_units(calibrating)
-    network = train_units(unit_training_maps(config, report=report), config, report)
+    network = train_units(unit_training_maps(config, progress=progress), config, progress)
     details = {
         "name": "flow-units",
         "version": VERSION,

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from micromimic.face.units import UNIT_NAMES
 from micromimic.labels import THREE
+from micromimic.progress import Progress
 from micromimic.synthesis.maps import Faces, MapConfig, draw_maps
 from micromimic.synthesis.recipes import COMBINATIONS
 from weights.config import UnitConfig
-from weights.loop import Report
 
 _BLINK: Final = "45"  # tracking sees blinks, and lids differ in half of all maps
 TOLD: Final = tuple(
@@ -88,26 +88,28 @@ def truth_of(
     return UnitTruth(presence, sides, shares)
 
 
-def unit_maps(count: int, seed: int, config: MapConfig, report: Report | None = None) -> UnitMaps:
+def unit_maps(
+    count: int, seed: int, config: MapConfig, progress: Progress | None = None
+) -> UnitMaps:
     """Draw classes in equal parts, in pieces so that each has its own faces."""
     labels = [THREE.names[index % len(THREE)] for index in range(count)]
     pieces = []
     for number, start in enumerate(range(0, count, _PIECE)):
         drawn = draw_maps(labels[start : start + _PIECE], seed * 1009 + number, config)
         pieces.append(UnitMaps(drawn.maps, truth_of(drawn.action_units, drawn.weights)))
-        if report:
-            report("maps", min(start + _PIECE, count), count)
+        if progress:
+            progress(min(start + _PIECE, count), count, "maps")
     return together(pieces)
 
 
 def unit_training_maps(
-    config: UnitConfig, faces: Faces = "both", report: Report | None = None
+    config: UnitConfig, faces: Faces = "both", progress: Progress | None = None
 ) -> UnitMaps:
     """The maps that ``config`` trains on: plain ones first, then the harder ones."""
     harder = round(config.maps * config.harder_share)
     settings = MapConfig(faces=faces, recipes=config.recipes)
-    plain = unit_maps(config.maps - harder, 2 * config.seed + 100_000, settings, report)
-    rest = unit_maps(harder, 2 * config.seed + 100_001, settings.harder(), report)
+    plain = unit_maps(config.maps - harder, 2 * config.seed + 100_000, settings, progress)
+    rest = unit_maps(harder, 2 * config.seed + 100_001, settings.harder(), progress)
     return together([plain, rest])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Final
 
 import numpy as np
@@ -19,9 +18,10 @@ from micromimic.models.action_units import SIDES, UnitScores
 from micromimic.models.graph import Graph, finish
 from micromimic.models.preprocess import center, mirror
 from micromimic.models.runtime import open_session
+from micromimic.progress import Progress
 from micromimic.training.torch_onnx import TOLERANCE, add_layers
 from weights.config import UnitConfig
-from weights.loop import Report, fit
+from weights.loop import fit
 from weights.units_maps import SIDED, TOLD, UnitMaps
 
 _OUTPUTS: Final = [len(TOLD), 3 * len(SIDED), len(TOLD)]
@@ -67,7 +67,7 @@ def answers(outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return presence, sides.reshape(-1, len(SIDED), 3), shares
 
 
-def train_units(data: UnitMaps, config: UnitConfig, report: Report | None = None) -> UnitNet:
+def train_units(data: UnitMaps, config: UnitConfig, progress: Progress | None = None) -> UnitNet:
     """Fit the network.
 
     Returns:
@@ -97,7 +97,7 @@ def train_units(data: UnitMaps, config: UnitConfig, report: Report | None = None
         seed=config.seed,
         epochs=config.epochs,
         config=config,
-        report=report and partial(report, "training"),
+        progress=progress,
     )
 
 

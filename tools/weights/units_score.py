@@ -17,9 +17,9 @@ from sklearn.metrics import (
 )
 
 from micromimic.models.action_units import NEVER, UnitCalibration, UnitScores
+from micromimic.progress import Progress
 from micromimic.synthesis.maps import Faces, MapConfig
 from weights.config import UnitConfig
-from weights.loop import Report
 from weights.units_maps import SIDED, TOLD, UnitTruth, unit_maps, unit_training_maps
 from weights.units_network import UnitNet, said_of, train_units
 
@@ -55,7 +55,7 @@ def joined(parts: Sequence[Asked]) -> Asked:
     return Asked(UnitScores(*said), UnitTruth(*truth)).take(np.argsort(turns, kind="stable"))
 
 
-def across_sources(config: UnitConfig, report: Report | None = None) -> tuple[Asked, Asked]:
+def across_sources(config: UnitConfig, progress: Progress | None = None) -> tuple[Asked, Asked]:
     """What networks say about faces of a source that they were not trained on.
 
     Two networks are trained, each on half as many maps of one source, and each is asked about
@@ -68,7 +68,7 @@ def across_sources(config: UnitConfig, report: Report | None = None) -> tuple[As
     directions: tuple[tuple[Faces, Faces], ...] = (("own", "mesh"), ("mesh", "own"))
     parts: list[Asked] = []
     for known, unknown in directions:
-        network = train_units(unit_training_maps(half, known, report), half, report)
+        network = train_units(unit_training_maps(half, known, progress), half, progress)
         parts += _ask(network, config, _ACROSS, config.validation // 2, unknown).values()
     everything = joined(parts)
     # classes take turns by threes and the four sets by fours: twelve rows hold all kinds

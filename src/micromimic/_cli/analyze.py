@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from micromimic._cli.console import Interrupted, complain, describe, note, say, trace_of
-from micromimic._cli.progress import ProgressCallback, show_progress
+from micromimic._cli.progress import show_progress
 from micromimic.errors import OutputError
 from micromimic.files import sweep_left
 from micromimic.pipelines.inputs import Input
 
 if TYPE_CHECKING:
     from micromimic.pipelines.analyze import AnalyzeConfig
+    from micromimic.progress import Progress
     from micromimic.workers import Workers
 
 
@@ -181,7 +182,7 @@ def is_whole(item: Input, job: Job) -> bool:
     return same and changed < made
 
 
-def analyse_one(item: Input, job: Job, progress: ProgressCallback | None) -> Outcome:
+def analyse_one(item: Input, job: Job, progress: Progress | None) -> Outcome:
     """Analyse one input and write its results; an error becomes part of the outcome."""
     import cv2
 

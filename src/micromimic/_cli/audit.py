@@ -142,7 +142,7 @@ def _train(
                 shuffles=shuffles,
                 workers=Workers(jobs),
                 cache=cache,
-                report=lambda stage, now, total: progress(now, total, stage),
+                progress=progress,
             )
     except KeyboardInterrupt:
         raise Interrupted(

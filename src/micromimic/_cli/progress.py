@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 from micromimic._cli.console import note
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as RichProgress
-    from rich.progress import ProgressColumn, Task, TaskID
+    from rich.progress import Progress as RichProgress, ProgressColumn, Task, TaskID
     from rich.text import Text
-
-ProgressCallback = Callable[[int, int | None, str], None]
-"""Called with what is done, of how many (None: unknown), and the stage's name."""
 
 _REFRESH_S: Final = 0.1
 _OTHER_UNITS: Final = {"evidence": "events"}
 
 
-class Progress(Protocol):
-    """The callback, and how the work ended: set ``ended`` where it is not "finished"."""
+class Shown(Protocol):
+    """A `Progress`, and how the work ended: set ``ended`` where it is not "finished"."""
 
     ended: str
 
@@ -32,7 +28,7 @@ class Progress(Protocol):
 
 
 @contextmanager
-def show_progress(title: str, unit: str = "frames") -> Iterator[Progress]:
+def show_progress(title: str, unit: str = "frames") -> Iterator[Shown]:
     """Show the progress of one piece of work on stderr; yields the callback for it."""
     if sys.stderr.isatty():
         with _bar() as bar:
@@ -68,9 +64,13 @@ class _LineProgress:
 
 def _bar() -> RichProgress:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-    from rich.progress import Progress as RichProgress
-    from rich.progress import TimeRemainingColumn as Remaining
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress as RichProgress,
+        TextColumn,
+        TimeRemainingColumn as Remaining,
+    )
 
     return RichProgress(
         TextColumn("{task.description}", markup=False),

@@ -67,7 +67,7 @@ def run_evaluate(
                     model=model,
                     workers=workers,
                     cache=cache,
-                    report=lambda stage, now, total: progress(now, total, stage),
+                    progress=progress,
                     log=log,
                 )
         except KeyboardInterrupt:
@@ -153,7 +153,7 @@ def run_train(
             seed=seed,
             epochs=epochs,
             stop=stop,
-            run=replace(run, report=lambda stage, now, total: progress(now, total, stage)),
+            run=replace(run, progress=progress),
             workers=workers,
             cache=cache,
         )

@@ -111,7 +111,7 @@ def run_spotting(
                 sensitivity=sensitivity,
                 score_by=score_by,
                 workers=workers,
-                report=lambda stage, now, total: progress(now, total, stage),
+                progress=progress,
                 allow_overlap=allow_overlap,
             )
     except KeyboardInterrupt:

@@ -22,10 +22,10 @@ from micromimic._cli.console import Interrupted, note, say
 
 if TYPE_CHECKING:
     from micromimic._cli.analyze import Job
-    from micromimic._cli.progress import ProgressCallback
     from micromimic.evaluation.recovery import Recovery, Share
     from micromimic.pipelines.inputs import Input
     from micromimic.pipelines.sensitivity import Sensitivity, SensitivityConfig
+    from micromimic.progress import Progress
     from micromimic.workers import Workers
 
 
@@ -137,14 +137,13 @@ def run(video: Path, out: Path, config: SensitivityConfig, workers: Workers) -> 
         ) from None
 
 
-def injected(item: Input, job: Job, folder: Path, progress: ProgressCallback | None) -> str:
+def injected(item: Input, job: Job, folder: Path, progress: Progress | None) -> str:
     """Of `analyze --inject`: run it into the results folder of one input, and say what came back.
 
     Raises:
         MicromimicError: as of ``pipelines.sensitivity``.
     """
-    from micromimic.pipelines.sensitivity import SensitivityConfig
-    from micromimic.pipelines.sensitivity import sensitivity as measure
+    from micromimic.pipelines.sensitivity import SensitivityConfig, sensitivity as measure
 
     config = SensitivityConfig(
         sizes=job.inject,

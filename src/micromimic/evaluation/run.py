@@ -24,8 +24,9 @@ from micromimic.models.adapt import configure, parts_of
 from micromimic.models.base import EarlyStopping, FitRun, init_of
 from micromimic.models.fitted_to import UNKNOWN, FittedTo
 from micromimic.models.registry import make_model
-from micromimic.models.samples import Report, Samples
+from micromimic.models.samples import Samples
 from micromimic.preparation.clip import PrepareConfig
+from micromimic.progress import Progress
 from micromimic.workers import Workers, on_workers, run_tasks
 
 Protocol = Literal["loso", "hde", "cv", "apply"]
@@ -200,7 +201,7 @@ def run_protocol(
     model: Any = None,
     cv: Any = None,
     workers: Workers | None = None,
-    report: Report | None = None,
+    progress: Progress | None = None,
     log_dir: Path | None = None,
 ) -> RunResult:
     """Run all folds that are not in ``out`` yet, and put the predictions together.
@@ -212,7 +213,7 @@ def run_protocol(
         model: an estimator; None is that of ``config.model``.
         cv: a scikit-learn splitter, for protocol ``cv``.
         workers: where folds run; None is this process.
-        report: called with ("folds", done, total).
+        progress: called with (done, total, "folds").
         log_dir: TensorBoard's folder.
 
     Raises:
@@ -233,8 +234,8 @@ def run_protocol(
     folder = RunFolder(out, record_of(samples, config, model, folds if cv else ()))
     done = {f.number: r for f in folds if (r := folder.load(f, samples)) is not None}
     resumed = len(done)
-    if report:
-        report("folds", resumed, len(folds))
+    if progress:
+        progress(resumed, len(folds), "folds")
     packed = Packed.of(config.model, model)
 
     def task(fold: Fold) -> Any:
@@ -254,8 +255,8 @@ def run_protocol(
             for result in run_tasks(map(task, left)) if left else ():
                 folder.save(result, folds[result.number], samples)
                 done[result.number] = result
-                if report:
-                    report("folds", len(done), len(folds))
+                if progress:
+                    progress(len(done), len(folds), "folds")
     except BaseException:
         folder.abandon_if_empty()
         raise

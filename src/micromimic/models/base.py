@@ -18,7 +18,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from micromimic.errors import InputError, ModelError, RandomWeightsWarning
 from micromimic.models.fitted_to import FittedTo
-from micromimic.models.samples import Report, View, softmax
+from micromimic.models.samples import View, softmax
+from micromimic.progress import Progress
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.generic]
@@ -57,7 +58,7 @@ class FitRun:
     Args:
         checkpoint: a file to write now and then and to resume from; None keeps none.
         each_epoch: called after each epoch with its number (from 0) and the model as it is.
-        report: progress.
+        progress: told how far it is.
         log_dir: folder for TensorBoard; None logs nothing.
         device: ``cpu``, ``cuda``...; None takes what is there.
         threads: of the CPU; None takes what there are. Folds take 1: then their figures do not
@@ -66,7 +67,7 @@ class FitRun:
 
     checkpoint: Path | None = None
     each_epoch: Callable[[int, Any], None] | None = None
-    report: Report | None = None
+    progress: Progress | None = None
     log_dir: Path | None = None
     device: str | None = None
     threads: int | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any, Literal, Protocol
@@ -20,9 +19,6 @@ View = Literal["flow", "faces", "volume"]
 only one picture exists, else 5).
 ``volume``: (T, 170, 140) uint8 grey, the face from onset to offset, registered to the onset.
 """
-
-Report = Callable[[str, int, int], None]
-"""Called with (stage, done, total)."""
 
 
 class Encoder(Protocol):

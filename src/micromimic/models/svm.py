@@ -22,7 +22,8 @@ from micromimic.errors import MissingExtraError, ModelError
 from micromimic.features import DESCRIPTORS
 from micromimic.models.base import Array, ClipClassifier, FitRun, Rows
 from micromimic.models.preprocess import center, mirror
-from micromimic.models.samples import Report, View
+from micromimic.models.samples import View
+from micromimic.progress import Progress
 
 COSTS: Final = (0.1, 1.0, 10.0, 100.0)
 """Values of C to choose from, smallest first: of equals the smallest is taken."""
@@ -99,7 +100,7 @@ class _Svm(ClipClassifier):
         run: FitRun,
     ) -> _Dual:
         """Choose C if none is given, then train on everything; arguments as of `choose_cost`."""
-        self.C_ = self.C or choose_cost(gram, targets, people, copies, run.report)
+        self.C_ = self.C or choose_cost(gram, targets, people, copies, run.progress)
         return _one_vs_rest(gram, np.tile(targets, copies), self.C_, len(self.classes_))
 
     def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
@@ -235,7 +236,7 @@ def choose_cost(
     targets: NDArray[np.int64],
     people: NDArray[np.str_],
     copies: int,
-    report: Report | None = None,
+    progress: Progress | None = None,
 ) -> float:
     """The C with the best macro F1 over held-out subjects of the training part.
 
@@ -245,7 +246,7 @@ def choose_cost(
         targets: (n,) places among the classes.
         people: (n,) whose each clip is.
         copies: rows of one clip; its scores are their mean.
-        report: called for each value of C.
+        progress: called for each value of C.
     """
     n, classes = len(targets), int(targets.max()) + 1
     folds = list(inner_folds(people))
@@ -253,8 +254,8 @@ def choose_cost(
         return DEFAULT_COST
     best, best_score = DEFAULT_COST, -1.0
     for number, cost in enumerate(COSTS):
-        if report is not None:
-            report("choosing C", number, len(COSTS))
+        if progress is not None:
+            progress(number, len(COSTS), "choosing C")
         predicted = np.zeros_like(targets)
         for train, held in folds:
             rows = _copied(train, n, copies)
@@ -266,8 +267,8 @@ def choose_cost(
         score = float(f1_score(targets, predicted, labels=np.unique(targets), average="macro"))
         if score > best_score:
             best, best_score = cost, score
-    if report is not None:
-        report("choosing C", len(COSTS), len(COSTS))
+    if progress is not None:
+        progress(len(COSTS), len(COSTS), "choosing C")
     return best
 
 

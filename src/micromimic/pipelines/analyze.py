@@ -33,7 +33,8 @@ from micromimic.motion.spotting.stretches import frame_rate, grid_rate
 from micromimic.pipelines.indicators import indicators
 from micromimic.pipelines.looks import blockiness, grey_levels
 from micromimic.pipelines.quality import input_warnings
-from micromimic.pipelines.shots import Progress, Shot, ShotConfig, take_shots
+from micromimic.pipelines.shots import Shot, ShotConfig, take_shots
+from micromimic.progress import Progress
 from micromimic.results import Analysis
 from micromimic.types import Amplitude, Evidence, Interval, MediaTimes, MicroExpression, SourceInfo
 

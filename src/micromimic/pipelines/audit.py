@@ -24,9 +24,10 @@ from micromimic.evaluation.run import RunConfig, model_of, run_protocol
 from micromimic.evaluation.splits import check_learnable
 from micromimic.files import write_whole
 from micromimic.models.registry import require_extra
-from micromimic.models.samples import Report, Samples
+from micromimic.models.samples import Samples
 from micromimic.models.views import encoder_of
 from micromimic.pipelines.experiment import cache_of, load, read_clips, warning_of
+from micromimic.progress import Progress
 from micromimic.reports.audit import audit_figure, audit_json, audit_md
 from micromimic.workers import Workers
 
@@ -87,7 +88,7 @@ def audit_model(
     shuffles: int = 3,
     workers: Workers | None = None,
     cache: Path | None = None,
-    report: Report | None = None,
+    progress: Progress | None = None,
 ) -> Audited:
     """Train with true and with shuffled labels, leave one subject out, and audit the epochs.
 
@@ -100,7 +101,7 @@ def audit_model(
         shuffles: runs on shuffled labels.
         workers: where folds and clips run; None is this process.
         cache: prepared clips; None is ``<manifest's name>.prepared`` beside it.
-        report: called with (stage, done, total).
+        progress: called with (done, total, stage).
 
     Raises:
         InputError: the manifest is wrong, nothing is left to learn from, the model has no epochs,
@@ -115,9 +116,9 @@ def audit_model(
     if text := warning_of(model, known):
         warnings.warn(text, RandomWeightsWarning, stacklevel=2)
     place = cache or cache_of(manifest)
-    loaded = load(clips, encoder_of(model), place, workers, report, config.prepare, known)
+    loaded = load(clips, encoder_of(model), place, workers, progress, config.prepare, known)
     runs, resumed = audited_runs(
-        loaded.samples, config, out / "runs", shuffles=shuffles, workers=workers, report=report
+        loaded.samples, config, out / "runs", shuffles=shuffles, workers=workers, progress=progress
     )
     result = Audited(
         folder=out,
@@ -140,7 +141,7 @@ def audited_runs(
     model: Any = None,
     shuffles: int,
     workers: Workers | None = None,
-    report: Report | None = None,
+    progress: Progress | None = None,
 ) -> tuple[tuple[EpochRun, ...], int]:
     """The runs of an audit, and how many of their folds an earlier call had ended.
 
@@ -151,7 +152,7 @@ def audited_runs(
         model: an estimator; None is that of ``config.model``.
         shuffles: runs on shuffled labels.
         workers: where folds run; None is this process.
-        report: called with (stage, done, total).
+        progress: called with (done, total, stage).
 
     Raises:
         InputError: the model has no epochs, or a folder holds another run.
@@ -161,9 +162,9 @@ def audited_runs(
     for number in range(shuffles + 1):
         stage = f"folds, shuffle {number} of {shuffles}" if number else "folds, true labels"
 
-        def tell(_: str, done: int, total: int, stage: str = stage) -> None:
-            if report:
-                report(stage, done, total)
+        def tell(done: int, total: int | None, _: str, stage: str = stage) -> None:
+            if progress:
+                progress(done, total, stage)
 
         result = run_protocol(
             samples,
@@ -171,7 +172,7 @@ def audited_runs(
             out / (f"shuffle-{number}" if number else "true-labels"),
             model=model,
             workers=workers,
-            report=tell,
+            progress=tell,
         )
         run = epochs_of_run(samples, result.folds, result.results, seed=config.seed, shuffle=number)
         if run is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,6 +12,7 @@ from micromimic.errors import OutputError
 from micromimic.evaluation.spotting import SpottingScore, match_events
 from micromimic.files import write_whole
 from micromimic.pipelines.analyze import analyze
+from micromimic.progress import Progress
 from micromimic.reports.write import write_analysis
 from micromimic.results import Analysis
 from micromimic.synthesis.clips import ClipConfig, write_clip
@@ -20,8 +21,6 @@ from micromimic.types import MicroExpression
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-Progress = Callable[[int, int | None, str], None]
 
 CLIP_NAME: Final = "demo.mp4"
 TRUTH_NAME: Final = "truth.json"

@@ -6,7 +6,7 @@ import json
 import re
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -47,10 +47,11 @@ from micromimic.models.registry import (
     make_model,
     require_extra,
 )
-from micromimic.models.samples import Encoder, Report, Samples, View
+from micromimic.models.samples import Encoder, Samples, View
 from micromimic.models.views import AsItIs, encoder_of
 from micromimic.preparation.cache import load_samples, prepare_all
 from micromimic.preparation.clip import PrepareConfig
+from micromimic.progress import Progress
 from micromimic.reports.figures import confusion_figure
 from micromimic.reports.recognition_tables import RunSummary, tables_md
 from micromimic.reports.reliability_figures import coverage_figure, reliability_figure
@@ -119,7 +120,7 @@ def evaluate(
     scheduler: str | None = None,
     cache: str | Path | None = None,
     device: str | None = None,
-    report: Report | None = None,
+    progress: Progress | None = None,
 ) -> Predictions:
     """Evaluate models on clips, without any leak from the tested subject.
 
@@ -142,7 +143,7 @@ def evaluate(
         jobs, backend, scheduler: where folds and clips run.
         cache: prepared clips; None is ``<manifest's name>.prepared`` beside it.
         device: of networks.
-        report: called with (stage, done, total).
+        progress: called with (done, total, stage).
 
     Returns:
         A pandas DataFrame, one row a clip and model, which scores, compares and draws itself.
@@ -171,7 +172,7 @@ def evaluate(
         "cv": cv,
         "workers": Workers(jobs, backend, scheduler),
         "cache": _cache(data, cache),
-        "report": report,
+        "progress": progress,
         "figures": out is not None,
     }
     with tempfile.TemporaryDirectory() as folder:
@@ -199,14 +200,14 @@ def evaluate_run(
     cv: Any = None,
     workers: Workers | None = None,
     cache: Path | None = None,
-    report: Report | None = None,
+    progress: Progress | None = None,
     log: bool = False,
     figures: bool = True,
 ) -> Evaluation:
     """Evaluate one model, and write what came of it.
 
     Args:
-        data, labels, workers, cache, report, cv: as of `evaluate`.
+        data, labels, workers, cache, progress, cv: as of `evaluate`.
         config: what decides the outcome.
         out: the run's folder: predictions.csv, metrics.json, tables.md, and the figures confusion,
             reliability and coverage (.png, .svg). A killed run continues there.
@@ -222,12 +223,12 @@ def evaluate_run(
     clips, known = read_clips(data, labels)
     workers, place = workers or Workers(), _cache(data, cache)
     if config.protocol == "apply":
-        return _apply(clips, known, config, out, workers, place, report, figures)
+        return _apply(clips, known, config, out, workers, place, progress, figures)
     model = model_of(config, model)
     check_learnable([clip.who for clip in clips], [clip.label for clip in clips])
     if text := warning_of(model, known):
         warnings.warn(text, RandomWeightsWarning, stacklevel=2)
-    loaded = load(clips, encoder_of(model), place, workers, report, config.prepare, known)
+    loaded = load(clips, encoder_of(model), place, workers, progress, config.prepare, known)
     samples = loaded.samples
     result = run_protocol(
         samples,
@@ -236,7 +237,7 @@ def evaluate_run(
         model=model,
         cv=cv,
         workers=workers,
-        report=report,
+        progress=progress,
         log_dir=out / "tensorboard" if log else None,
     )
     splits = [(fold.train, fold.test) for fold in result.folds]
@@ -305,7 +306,7 @@ def load(
     encoder: Encoder,
     cache: Path,
     workers: Workers | None = None,
-    report: Report | None = None,
+    progress: Progress | None = None,
     prepare: PrepareConfig | None = None,
     labels: LabelSet | None = None,
 ) -> Loaded:
@@ -318,7 +319,7 @@ def load(
     with_flow = all(clip.kind in FLOW_KINDS for clip in clips)
     views: set[View] = {encoder.view} | ({"flow"} if with_flow else set())
     with on_workers(workers or Workers()):
-        failures = prepare_all(clips, views, cache, config=prepare, progress=_turned(report))
+        failures = prepare_all(clips, views, cache, config=prepare, progress=progress)
     lost = {failure.clip.key for failure in failures}
     left = [clip for clip in clips if clip.key not in lost]
     left_out = tuple(f"{failure.clip.key}: {failure.reason}" for failure in failures)
@@ -375,7 +376,7 @@ def _apply(
     out: Path,
     workers: Workers,
     cache: Path,
-    report: Report | None,
+    progress: Progress | None,
     figures: bool,
 ) -> Evaluation:
     """Test a trained model as it is."""
@@ -392,7 +393,7 @@ def _apply(
         model = create(config.model)  # says what ships
     reader = _ViewOf(model)
     _check_labels(model, clips, file)
-    loaded = load(clips, reader, cache, workers, report, config.prepare, labels)
+    loaded = load(clips, reader, cache, workers, progress, config.prepare, labels)
     samples = loaded.samples
     fitted_to = model.about.fitted_to if hasattr(model, "about") else FittedTo()
     doubt = doubt_of(fitted_to, samples, config)
@@ -471,14 +472,6 @@ def chosen_models(models: Models) -> tuple[Chosen, ...]:
             f"expected models of different names, got {', '.join(names) or 'none'}; name each once"
         )
     return tuple(found)
-
-
-def _turned(report: Report | None) -> Callable[[int, int | None, str], None] | None:
-    """A report as preparation calls it: done, total, stage."""
-    if report is None:
-        return None
-    tell = report
-    return lambda done, total, stage: tell(stage, done, total or 0)
 
 
 class _ViewOf:

@@ -27,7 +27,7 @@ from micromimic.pipelines.sensitivity_copies import (
     analyse_plain,
 )
 from micromimic.pipelines.sensitivity_parts import Parts, Plain, digest_of_input
-from micromimic.pipelines.shots import Progress
+from micromimic.progress import Progress
 from micromimic.reports.sensitivity import write_sensitivity
 from micromimic.synthesis.planting import DURATION_S, LEAD_S, Ground, Planted, deal, plan_copy
 from micromimic.workers import Workers

@@ -16,7 +16,7 @@ from micromimic.evaluation.recovery import Candidate
 from micromimic.media.video import Frame, open_source
 from micromimic.pipelines.analyze import AnalyzeConfig, analyze_frames
 from micromimic.pipelines.sensitivity_parts import Plain, candidates_of
-from micromimic.pipelines.shots import Progress
+from micromimic.progress import Progress
 from micromimic.synthesis.bump_units import BumpUnits
 from micromimic.synthesis.planted_source import PlantedSource, Warp, smoothed
 from micromimic.synthesis.planting import RECIPES, FieldSource, Ground, Planted, Recipes

@@ -6,7 +6,7 @@ registered and cut as they come by, so that a long event of a large video is nev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,10 +23,8 @@ from micromimic.motion.flow import FlowConfig
 from micromimic.motion.pair import average_reach, flow_of_spans
 from micromimic.motion.spotting.cells import Spotted
 from micromimic.motion.spotting.stretches import frame_rate
+from micromimic.progress import Progress
 from micromimic.types import FlowMap
-
-Progress = Callable[[int, int | None, str], None]
-"""Called with frames done, frames in all (None = unknown), and the stage's name."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -49,6 +49,7 @@ from micromimic.pipelines.spotting_inputs import (
     read_truth,
     spotted,
 )
+from micromimic.progress import Progress
 from micromimic.reports.spotting_tables import curve_figure, leaks_md, spotting_md
 from micromimic.results import event_to_dict
 from micromimic.types import ExpressionKind
@@ -58,7 +59,6 @@ _NAMES: Final = ("dataset", "subject", "video")
 _OF_SPAN: Final = ("onset", "apex", "offset", "kind", "label", "score")
 _OF_OURS: Final = ("uncertain", "strength", "false_alarm_rate_per_hour")
 
-Report = Callable[[str, int, int], None]
 
 ScoreBy = Literal["strength", "rate"]
 """What a threshold is set on: strength, or how rarely chance makes one as strong."""
@@ -100,7 +100,7 @@ def evaluate_spotting(
     sensitivity: str = "normal",
     score_by: ScoreBy = "strength",
     workers: Workers | None = None,
-    report: Report | None = None,
+    progress: Progress | None = None,
     allow_overlap: bool = False,
 ) -> Spotted:
     """Run the spotter on annotated long videos, and score what it finds and names.
@@ -114,7 +114,7 @@ def evaluate_spotting(
         sensitivity: as of ``analyze``.
         score_by: what thresholds are set on.
         workers: where videos are analysed; None is this process.
-        report: told (stage, done, total).
+        progress: told (done, total, stage).
         allow_overlap: also a model that was fitted to these subjects; the tables then say so.
 
     Raises:
@@ -150,7 +150,7 @@ def evaluate_spotting(
         spotting=SpottingConfig(false_alarms=SENSITIVITY[sensitivity]),
         evidence=False,
     )
-    answers, resumed = _analysed(truth.videos, config, folder.path / "videos", workers, report)
+    answers, resumed = _analysed(truth.videos, config, folder.path / "videos", workers, progress)
     found = {key: _spans(answer["events"], score_by) for key, answer in answers.items()}
     faceless = [key for key, answer in answers.items() if answer["problem"]]
     if faceless:
@@ -186,7 +186,7 @@ def _analysed(
     config: AnalyzeConfig,
     folder: Path,
     workers: Workers | None,
-    report: Report | None,
+    progress: Progress | None,
 ) -> tuple[dict[str, dict[str, Any]], int]:
     """What was found in each video, and in how many an earlier call found it."""
     from joblib import delayed  # noqa: PLC0415 - slow to import
@@ -203,8 +203,8 @@ def _analysed(
             else:
                 write_whole(files[key], json.dumps(answer) + "\n")
                 answers[key] = answer
-            if report:
-                report("videos", len(answers) + len(failed), len(videos))
+            if progress:
+                progress(len(answers) + len(failed), len(videos), "videos")
     if failed:
         raise InputError(
             f"expected videos that can be analysed, {len(failed)} cannot, the first {failed[0]}; "

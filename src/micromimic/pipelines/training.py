@@ -108,7 +108,7 @@ def train(
     clips, known = read_clips(manifest, labels)
     check_learnable([clip.who for clip in clips], [clip.label for clip in clips])
     place = Path(cache) if cache else cache_of(manifest)
-    loaded = load(clips, fresh, place, workers, run.report, labels=known)
+    loaded = load(clips, fresh, place, workers, run.progress, labels=known)
     samples = loaded.samples
     check_learnable(samples.subjects, samples.labels)
     started = fresh.started_from()

@@ -15,7 +15,7 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -34,14 +34,12 @@ from micromimic.models.preprocess import read_flow_png
 from micromimic.models.samples import Encoder, Samples, View
 from micromimic.preparation.clip import VIEWS, PrepareConfig, check_views, prepare_clip
 from micromimic.preparation.sources import numbered_pictures
+from micromimic.progress import Progress
 from micromimic.workers import parent_answers_interrupts, run_tasks
 
 STAGE: Final = "preparation"
 FORMAT: Final = 2
 """Raised when the same source and settings give other views: all files are made again."""
-
-Progress = Callable[[int, int | None, str], None]
-"""Called with clips done, of how many, and the stage's name."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ rigid motion. What the truth says is therefore what the pixels do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -27,6 +27,7 @@ from micromimic.canonical import (
 )
 from micromimic.face.units import RESOLUTION, UNIT_NAMES, depth_field, unit_fields
 from micromimic.media.video import VideoWriter
+from micromimic.progress import Progress
 from micromimic.synthesis.faces import SUPERSAMPLING, Face, astronaut_face, backdrop
 from micromimic.synthesis.nuisance import Pose, Sensor
 from micromimic.synthesis.schedule import ClipConfig, ClipPlan, plan_clip, stream
@@ -257,7 +258,7 @@ def write_clip(
     *,
     crf: int | None = None,
     preset: str = "ultrafast",
-    progress: Callable[[int, int | None, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> ClipTruth:
     """Plan, render and write one clip.
 
@@ -288,7 +289,7 @@ def write_frames(
     *,
     crf: int | None = None,
     preset: str = "ultrafast",
-    progress: Callable[[int, int | None, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Write the frames of a plan, all or none.
 

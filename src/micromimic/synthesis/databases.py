@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Generator, Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 import cv2
 import numpy as np
@@ -21,19 +22,14 @@ from numpy.typing import NDArray
 
 from micromimic.errors import InputError, MissingExtraError, OutputError
 from micromimic.files import begun, sweep_left
-from micromimic.labels import THREE
+from micromimic.progress import Progress
 from micromimic.synthesis.clips import render
-from micromimic.synthesis.database_plans import COMPOSITE, OTHERS, DatabaseClip, plan_databases
+from micromimic.synthesis.database_plans import ALL, COMPOSITE, DatabaseClip, plan_databases
 from micromimic.synthesis.database_tables import annotation_tables, require_openpyxl
-from micromimic.synthesis.database_videos import (
-    LONG,
-    DatabaseEvent,
-    DatabaseVideo,
-    plan_videos,
-)
+from micromimic.synthesis.database_videos import LONG, DatabaseEvent, DatabaseVideo, plan_videos
 from micromimic.synthesis.identities import FaceKind
 from micromimic.synthesis.truth import load_truth
-from micromimic.synthesis.write import TRUTH_FILE, Progress
+from micromimic.synthesis.write import TRUTH_FILE
 
 __all__ = [
     "COMPOSITE", "DatabaseClip", "DatabaseVideo", "DatabasesTruth", "read_databases_truth",
@@ -51,40 +47,12 @@ Rendered = DatabaseClip | DatabaseVideo
 
 @dataclass(frozen=True)
 class DatabasesTruth:
-    """What was written.
+    """What was written."""
 
-    Args:
-        faces: kind of face that was used.
-        seed: of the whole.
-        clips: all clips, those with dropped emotions (``label`` None) among them.
-        videos: long videos.
-    """
-
-    faces: FaceKind
-    seed: int
-    clips: tuple[DatabaseClip, ...]
+    faces: FaceKind  # that was used
+    seed: int  # of the whole
+    clips: tuple[DatabaseClip, ...]  # those with dropped emotions (``label`` None) among them
     videos: tuple[DatabaseVideo, ...] = ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The databases of clips."""
-        return tuple(dict.fromkeys(clip.dataset for clip in self.clips))
-
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Database -> class -> clips; dropped clips are not counted."""
-        return {
-            name: {
-                label: sum(c.dataset == name and c.label == label for c in self.clips)
-                for label in THREE
-            }
-            for name in self.names
-        }
-
-    def subjects(self) -> dict[str, int]:
-        """Database -> subjects that appear: fewer than it has where there are too few clips."""
-        return {
-            name: len({c.subject for c in self.clips if c.dataset == name}) for name in self.names
-        }
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``truth.json``."""
@@ -137,11 +105,10 @@ def synth_databases(
             f"expected 1 to {_MOST} clips a class, a seed from 0 and at least 1 job, got "
             f"{clips_per_class}, {seed} and {jobs}; correct them"
         )
-    known = (*COMPOSITE, *(design.name for design in OTHERS), *LONG)
-    strange = [name for name in names if name not in (COMPOSITE if full else known)]
-    if strange or not names or seconds < 6.0:
+    known = COMPOSITE if full else (*ALL, *LONG)
+    if not names or not set(names) <= set(known) or seconds < 6.0:
         raise InputError(
-            f"expected databases among {', '.join(COMPOSITE if full else known)} and long videos "
+            f"expected databases among {', '.join(known)} and long videos "
             f"of 6 s or more, got {', '.join(names) or 'none'} and {seconds:g} s; correct them"
         )
     require_openpyxl()
@@ -196,21 +163,18 @@ def read_databases_truth(path: Path) -> DatabasesTruth:
         lambda content: DatabasesTruth(
             content["faces"],
             int(content["seed"]),
-            tuple(map(_read_clip, content["clips"])),
+            tuple(DatabaseClip(**_with_units(entry)) for entry in content["clips"]),
             tuple(map(_read_video, content.get("videos", ()))),
         ),
     )
 
 
-def _read_clip(entry: Mapping[str, Any]) -> DatabaseClip:
-    return DatabaseClip(**{**entry, "action_units": tuple(entry["action_units"])})
+def _with_units(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {**entry, "action_units": tuple(entry["action_units"])}
 
 
 def _read_video(entry: Mapping[str, Any]) -> DatabaseVideo:
-    events = (
-        DatabaseEvent(**{**event, "action_units": tuple(event["action_units"])})
-        for event in entry["events"]
-    )
+    events = (DatabaseEvent(**_with_units(event)) for event in entry["events"])
     return DatabaseVideo(**{**entry, "events": tuple(events)})
 
 
@@ -242,56 +206,36 @@ def _publish(staging: Path, out: Path) -> None:
 def _render_all(
     root: Path, clips: Sequence[Rendered], jobs: int, progress: Progress | None
 ) -> None:
+    from joblib import Parallel, delayed  # noqa: PLC0415 - slow to import
+
+    report = progress or (lambda done, total, stage: None)
     total, done = sum(clip.frames for clip in clips), 0
-    if progress is not None:
-        progress(0, total, "render")
-    batches = _batches(clips)
-    with closing(_run(root, batches, jobs)) as finished:
-        for count in finished:
-            done += count
-            if progress is not None:
-                progress(done, total, "render")
-
-
-def _batches(clips: Sequence[Rendered]) -> list[list[Rendered]]:
-    """Clips of one subject together, a few at a time."""
-    batches = []
+    report(0, total, "render")
+    tasks = []
     for _, group in itertools.groupby(clips, key=lambda clip: (clip.dataset, clip.subject)):
         same = list(group)
-        batches += [same[i : i + _BATCH] for i in range(0, len(same), _BATCH)]
-    return batches
+        parts = (same[i : i + _BATCH] for i in range(0, len(same), _BATCH))
+        tasks += [delayed(_render)(root, part, os.getpid()) for part in parts]
+    with closing(Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks)) as finished:
+        for count in finished:
+            done += count
+            report(done, total, "render")
 
 
-def _run(
-    root: Path, batches: Sequence[Sequence[Rendered]], jobs: int
-) -> Generator[int, None, None]:
-    """Render all batches; gives the pictures of each as it is done."""
-    if jobs == 1:
-        return (_render_batch(root, batch) for batch in batches)
-    from joblib import Parallel, delayed  # noqa: PLC0415 - only for several processes
-
-    parallel = Parallel(n_jobs=jobs, return_as="generator_unordered")
-    tasks = (delayed(_render_in_worker)(root, batch) for batch in batches)
-    return cast("Generator[int, None, None]", parallel(tasks))
-
-
-def _render_in_worker(root: Path, batch: Sequence[Rendered]) -> int:
-    cv2.setNumThreads(1)  # the processes share the cores
-    return _render_batch(root, batch)
-
-
-def _render_batch(root: Path, batch: Sequence[Rendered]) -> int:
-    """Write the pictures of one subject's clips; returns how many."""
-    actor = batch[0].actor()
-    for clip in batch:
+def _render(root: Path, clips: Sequence[Rendered], parent: int) -> int:
+    """Write the pictures of some clips of one subject; returns how many."""
+    if os.getpid() != parent:
+        cv2.setNumThreads(1)  # processes share the cores already
+    actor = clips[0].actor()
+    for clip in clips:
         folder = root / clip.folder
         folder.mkdir(parents=True)
         for number, frame in enumerate(render(clip.plan(), actor=actor, frames=range(clip.frames))):
-            _write_jpeg(folder / clip.file(clip.first + number), frame)
-    return sum(clip.frames for clip in batch)
+            _write_picture(folder / clip.file(clip.first + number), frame)
+    return sum(clip.frames for clip in clips)
 
 
-def _write_jpeg(path: Path, frame: NDArray[np.uint8]) -> None:
+def _write_picture(path: Path, frame: NDArray[np.uint8]) -> None:
     """Write (H, W) grey or (H, W, 3) RGB."""
     picture = frame if frame.ndim == 2 else frame[..., ::-1]
     options = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY] if path.suffix == ".jpg" else []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -13,6 +12,7 @@ import numpy as np
 
 from micromimic.errors import InputError, OutputError
 from micromimic.files import begun
+from micromimic.progress import Progress
 from micromimic.synthesis.clips import render, write_frames
 from micromimic.synthesis.schedule import (
     CLIP_KINDS,
@@ -35,8 +35,6 @@ benchmarks."""
 
 ActorKind = Literal["photo", "mesh"]
 ACTORS: Final[tuple[ActorKind, ...]] = ("photo", "mesh")
-
-Progress = Callable[[int, int | None, str], None]
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def run_epochs(
         validation: a score of the network, higher is better, on subjects held out of the training
             part; given exactly when ``options.stop`` is. The best epoch is kept.
         precision: of the forward pass.
-        steps: batches in an epoch, for a finer progress report.
+        steps: batches in an epoch, for finer progress.
 
     Returns:
         Epochs run, those before a resumption counted.
@@ -243,7 +243,7 @@ class _Trainer:
         """One pass; the mean loss of its examples."""
         self.network.train()
         total, count = torch.zeros((), device=self.device), 0
-        report = self.options.report
+        progress = self.options.progress
         for step, (inputs, targets) in enumerate(batches):
             with autocast(self.device, self.precision):
                 outputs = self.network(inputs)
@@ -257,10 +257,10 @@ class _Trainer:
             # summed on the device: asking for the number each step would make it wait
             total += value.detach().float() * len(inputs)
             count += len(inputs)
-            if report is not None and steps is not None:
-                report("training", number * steps + step + 1, epochs * steps)
-        if report is not None and steps is None:
-            report("training", number + 1, epochs)
+            if progress is not None and steps is not None:
+                progress(number * steps + step + 1, epochs * steps, "training")
+        if progress is not None and steps is None:
+            progress(number + 1, epochs, "training")
         mean = float(total) / max(1, count)
         if not math.isfinite(mean):
             raise ModelError(

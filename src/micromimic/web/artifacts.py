@@ -27,6 +27,7 @@ from micromimic.media.video import Frame, FrameSource, open_source
 from micromimic.pipelines.analyze import AnalyzeConfig, analyze_frames
 from micromimic.pipelines.session_numbers import movement_levels
 from micromimic.plain import tidy
+from micromimic.progress import Progress
 from micromimic.reports.elan import write_eaf
 from micromimic.reports.write import write_analysis
 from micromimic.results import STATED_UNITS, Analysis
@@ -48,8 +49,6 @@ FREE_PIXELS: Final = 2_000_000_000
 """So many are a minute's work, in however small a file."""
 _EVEN: Final = 0.25
 """Frames by which a time may miss an even grid that still stands for all of them."""
-
-Progress = Callable[[int, int | None, str], None]
 
 
 @dataclass(frozen=True)

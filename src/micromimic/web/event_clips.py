@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from micromimic.files import write_whole
 from micromimic.media.proxy import ProxyWriter
 from micromimic.media.video import Frame, FrameSource
 from micromimic.motion.magnify import Magnifier
+from micromimic.progress import Progress
 from micromimic.results import Analysis
 from micromimic.types import Evidence, FaceTrack, MicroExpression
 
@@ -26,8 +27,6 @@ MARGIN_S: Final = 0.2
 
 _CRF: Final = 17  # the finest movement is what these clips are for
 _JPEG_QUALITY: Final = 92
-
-Progress = Callable[[int, int | None, str], None]
 
 
 def proof_of(event: MicroExpression) -> Evidence:
