@@ -80,11 +80,12 @@ def test_the_full_plan_is_the_composite():
 
 @pytest.mark.parametrize("count", [1, 5, 10, 100])
 def test_subjects_appear_as_far_as_clips_go(count):
-    truth = databases.DatabasesTruth("warped", 0, plan_databases(count))
-    assert truth.counts() == {name: dict.fromkeys(THREE, count) for name in SUBJECTS}
-    expected = {name: min(3 * count, most) for name, most in SUBJECTS.items()}
-    assert truth.subjects() == expected
-    assert len({c.folder for c in truth.clips}) == len(truth.clips)
+    clips = plan_databases(count)
+    counts = Counter((c.dataset, c.label) for c in clips if c.label)
+    assert counts == {(name, label): count for name in SUBJECTS for label in THREE}
+    for name, most in SUBJECTS.items():
+        assert len({c.subject for c in clips if c.dataset == name}) == min(3 * count, most)
+    assert len({c.folder for c in clips}) == len(clips)
 
 
 def test_one_person_a_subject():
@@ -285,7 +286,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch, there):
             raise OSError(28, "No space left on device")
         path.write_bytes(b"x")
 
-    monkeypatch.setattr(databases, "_write_jpeg", fails)
+    monkeypatch.setattr(databases, "_write_picture", fails)
     with pytest.raises(OutputError, match="No space left"):
         synth_databases(out, clips_per_class=1, faces="warped")
     assert len(written) == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -29,19 +30,12 @@ _SAMM_WORDS: Final = (
 
 
 class Part(NamedTuple):
-    """One clip to be made.
-
-    Args:
-        subject: who.
-        label: class.
-        word: the emotion where it lies outside the classes.
-        number: of SMIC's clip; None draws a name.
-    """
+    """One clip to be made."""
 
     subject: str
     label: str | None
-    word: str = ""
-    number: int | None = None
+    word: str = ""  # the emotion where it lies outside the classes
+    number: int | None = None  # of SMIC's clip; None draws a name
 
 
 def deal(
@@ -72,21 +66,14 @@ def smic_parts() -> list[Part]:
 
 
 class Naming(NamedTuple):
-    """What a database calls its clips, and where they lie.
+    """What a database calls its clips, and where they lie."""
 
-    Args:
-        name: of a clip, from who shows what, a number that its subject has not used, and chance.
-        folder: of its pictures, from the subject and the clip's name.
-        file: of a picture, from subject, clip and frame number.
-        words: of emotions: what this database calls otherwise than `emotion_word` does.
-        place: a clip's name in manifests, from its own and its onset; None for its own.
-    """
-
-    name: Callable[[Part, int, np.random.Generator], str]
-    folder: Callable[[Part, str], str]
-    file: Callable[[str, str, int], str]
-    words: Mapping[str, str] = {}
-    place: Callable[[str, int], str] | None = None
+    clip: Callable[[Part, int, np.random.Generator], str]
+    """From who shows what, a number that its subject has not used, and chance."""
+    folder: str  # of its pictures; `folder_of` fills it in
+    file: str  # of a picture, from subject, clip and frame
+    words: Mapping[str, str] = {}  # of emotions: what it calls otherwise than `emotion_word` does
+    place: str = "{clip}"  # a clip's name in manifests, from its own and its onset
 
 
 def _smic_name(part: Part, number: int, rng: np.random.Generator) -> str:
@@ -94,78 +81,81 @@ def _smic_name(part: Part, number: int, rng: np.random.Generator) -> str:
     return f"{part.subject}_{code}_{part.number or _SMIC_OWN + number:02d}"
 
 
-def _smic_folder(part: Part, name: str) -> str:
-    own = f"s{int(part.subject[1:])}{name[len(part.subject) :]}"  # clips are not zero-padded
-    return f"smic/HS/{part.subject}/micro/{part.label}/{own}"
-
-
 def _film(part: Part, number: int, rng: np.random.Generator) -> str:
     film, take = rng.integers(1, 20), rng.integers(1, 13 + number)
     return f"EP{film:02d}_{take:02d}{'f' if rng.random() < 0.4 else ''}"
 
 
-def _other_smic(camera: str) -> Naming:
-    name = f"smic-{camera.casefold()}"
-    root = f"{name}/SMIC-E_raw image/{camera}_long/SMIC-{camera}-E/{camera}"
-    return Naming(
-        _smic_name,
-        lambda part, clip: f"{root}/{part.subject}/{clip}",
-        lambda who, clip, frame: f"image{frame}.jpg",
-    )
-
-
 _LETTERS: Final = "abcdefghijklm"  # CAS(ME)^3's videos of a person
+_EDITED: Final = "SMIC-E_raw image/{0}_long/SMIC-{0}-E/{0}/{{subject}}/{{clip}}"
 NAMINGS: Final[Mapping[str, Naming]] = {
-    "smic": Naming(_smic_name, _smic_folder, lambda who, clip, frame: f"image{frame}.jpg"),
-    "casme2": Naming(
-        _film,
-        lambda part, name: f"casme2/CASME2_RAW_selected/{part.subject}/{name}",
-        lambda who, clip, frame: f"img{frame}.jpg",
+    "smic": Naming(  # folders of clips are not zero-padded
+        _smic_name, "smic/HS/{subject}/micro/{label}/s{number}{tail}", "image{frame}.jpg"
     ),
+    "casme2": Naming(_film, "casme2/CASME2_RAW_selected/{subject}/{clip}", "img{frame}.jpg"),
     "samm": Naming(
         lambda part, n, rng: f"{part.subject}_{rng.integers(1, 8)}_{rng.integers(1, 13 + n)}",
-        lambda part, name: f"samm/SAMM/{part.subject}/{name}",
-        lambda who, clip, frame: f"{who}_{frame:05d}.jpg",
+        "samm/SAMM/{subject}/{clip}",
+        "{subject}_{frame:05d}.jpg",
     ),
-    "smic-vis": _other_smic("VIS"),
-    "smic-nir": _other_smic("NIR"),
+    "smic-vis": Naming(_smic_name, f"smic-vis/{_EDITED.format('VIS')}", "image{frame}.jpg"),
+    "smic-nir": Naming(_smic_name, f"smic-nir/{_EDITED.format('NIR')}", "image{frame}.jpg"),
     "casme": Naming(
         _film,
-        lambda part, name: f"casme/CASME_raw_selected/sub{part.subject[-2:]}/{name}",
-        lambda who, clip, frame: f"{clip}-{frame}.jpg",
+        "casme/CASME_raw_selected/sub{number:02d}/{clip}",
+        "{clip}-{frame}.jpg",
         {"anger": "disgust"},
     ),
     "casme3": Naming(
         lambda part, n, rng: f"{_LETTERS[(n - 1) % 13]}{(n - 1) // 13}",  # several in a folder
-        lambda part, name: f"casme3/part_A/{part.subject}/{name[0]}/color",
-        lambda who, clip, frame: f"{frame}.jpg",
+        "casme3/part_A/{subject}/{clip[0]}/color",
+        "{frame}.jpg",
         {"happiness": "happy", "sadness": "sad", "contempt": "anger", "other": "others"},
-        lambda name, onset: f"{name[0]}_{onset}",
+        "{clip[0]}_{onset}",
     ),
     "mmew": Naming(
         lambda part, n, rng: f"{part.subject}-{rng.integers(1, 17):02d}-{n:03d}",
-        lambda part, name: f"mmew/Micro_Expression/{part.label or 'others'}/{name}",
-        lambda who, clip, frame: f"{frame}.jpg",
+        "mmew/Micro_Expression/{label}/{clip}",
+        "{frame}.jpg",
         {"contempt": "disgust", "other": "others"},
     ),
     "4dme": Naming(
-        lambda part, n, rng: f"{int(part.subject[4:])}_{n:02d}",
-        lambda part, name: f"4dme/gray_micro/{int(part.subject[4:])}/{name}",
-        lambda who, clip, frame: f"{frame}.jpg",
+        lambda part, n, rng: f"{number_of(part.subject)}_{n:02d}",
+        "4dme/gray_micro/{number}/{clip}",
+        "{frame}.jpg",
     ),
     "dfme": Naming(
         lambda part, n, rng: f"{part.subject}_{n:02d}",
-        lambda part, name: f"dfme/DFME_{('train', 'testa')[int(part.subject[3:]) % 2]}/{name}",
-        lambda who, clip, frame: f"{frame:05d}.png",
+        "dfme/DFME_{half}/{clip}",
+        "{frame:05d}.png",
         {"other": "others"},
     ),
 }
 
 
+def number_of(subject: str) -> int:
+    """The number at the end of a subject's name."""
+    digits = re.search(r"\d+$", subject)
+    return int(digits[0]) if digits else 0
+
+
+def folder_of(dataset: str, part: Part, clip: str) -> str:
+    """Where a clip's pictures lie."""
+    number = number_of(part.subject)
+    return NAMINGS[dataset].folder.format(
+        subject=part.subject,
+        number=number,
+        label=part.label or "others",
+        clip=clip,
+        tail=clip.removeprefix(part.subject),
+        half=("train", "testa")[number % 2],
+    )
+
+
 def clip_name(dataset: str, part: Part, rng: np.random.Generator, taken: set[str]) -> str:
     """A clip's name that its subject has not had, in the database's manner."""
     for number in itertools.count(1):  # few names at first, more where they do not suffice
-        name = NAMINGS[dataset].name(part, number, rng)
+        name = NAMINGS[dataset].clip(part, number, rng)
         if f"{part.subject}/{name}" not in taken | _EXCLUDED:
             break
     taken.add(f"{part.subject}/{name}")

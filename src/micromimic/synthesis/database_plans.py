@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -22,14 +22,14 @@ from micromimic.synthesis.database_names import (
     clip_name,
     deal,
     emotion_word,
+    folder_of,
     smic_parts,
 )
 from micromimic.synthesis.identities import FaceKind, Portrait, make_actor
 from micromimic.synthesis.recipes import Recipe, sample_recipe
 from micromimic.synthesis.schedule import BlinkEvent, ClipConfig, ClipPlan, Movement
 
-_FACE_PX: Final = 15.0 / 0.287
-"""Pixels of `ClipConfig.face_px` for one pixel a canonical unit."""
+_FACE_PX: Final = 15.0 / 0.287  # of `ClipConfig.face_px` for one pixel a canonical unit
 _SECONDS: Final = 2.0  # of the timeline that a clip is a window of
 _PEAK_UNITS: Final = (0.17, 0.5)
 """Planted; what is measured after pooling to a map is a quarter less: 0.11 to 0.35."""
@@ -40,35 +40,21 @@ _LIDS: Final = 0.2  # chance that the lids stir within the clip
 
 @dataclass(frozen=True)
 class Design:
-    """One database.
+    """One database."""
 
-    Args:
-        name: as in manifests.
-        fps: frames a second.
-        portrait: how people are filmed.
-        subjects: as in manifests.
-        composite: clips of each class in the MEGC 2019 composite.
-        length, rise: frames from onset to offset and to apex: mean, standard deviation.
-        shortest, longest: limits of the length.
-        around: (fewest, most) frames before onset and after offset.
-        noise_sd: of the sensor, grey levels.
-        flicker: of the light, share.
-        dropped: emotions outside the three classes that a few further clips show.
-    """
-
-    name: str
+    name: str  # as in manifests
     fps: float
     portrait: Portrait
-    subjects: tuple[str, ...]
-    composite: Mapping[str, int]
-    length: tuple[float, float]
-    rise: tuple[float, float]
-    shortest: int
+    subjects: tuple[str, ...]  # as in manifests
+    composite: Mapping[str, int]  # clips of each class in the MEGC 2019 composite
+    length: tuple[float, float]  # frames from onset to offset: mean, standard deviation
+    rise: tuple[float, float]  # frames from onset to apex, likewise
+    shortest: int  # limits of the length
     longest: int
-    around: tuple[int, int]
-    noise_sd: float
-    flicker: float
-    dropped: tuple[str, ...] = ()
+    around: tuple[int, int]  # fewest and most frames before onset and after offset
+    noise_sd: float  # of the sensor, grey levels
+    flicker: float  # of the light, share
+    dropped: tuple[str, ...] = ()  # emotions outside the classes that a few further clips show
 
 
 _SMIC = (1, 2, 3, 4, 5, 6, 8, 9, 11, 12, 13, 14, 15, 18, 19, 20)
@@ -116,44 +102,30 @@ OTHERS: Final[tuple[Design, ...]] = (
     _other("4dme", 60.0, map("4dme{:02d}".format, range(1, 42)), "others"),
     _other("dfme", 200.0, map("sub{:04d}".format, range(1, 101))),
 )
+ALL: Final = {design.name: design for design in (*DESIGNS, *OTHERS)}
 
 
 @dataclass(frozen=True)
 class DatabaseClip:
-    """One clip's truth; frame numbers are those in the pictures' names.
-
-    Args:
-        dataset, subject, clip: names, as `datasets index` writes them.
-        folder: of the pictures, relative to the databases' folder.
-        label: class; None for an emotion outside the three classes.
-        emotion: the annotation table's word for it.
-        action_units: FACS notation.
-        first, last: first and last picture.
-        onset, apex, offset: of the movement.
-        fps: frames a second.
-        peak_px: largest displacement at the apex, image pixels.
-        faces: kind of face.
-        identity: number of the person; one for all clips of a subject.
-        seed: decides the clip.
-    """
+    """One clip's truth; frame numbers are those in the pictures' names."""
 
     dataset: str
     subject: str
-    clip: str
-    folder: str
-    label: str | None
-    emotion: str
-    action_units: tuple[str, ...]
+    clip: str  # as `datasets index` writes it, like subject
+    folder: str  # of the pictures, relative to the databases' folder
+    label: str | None  # None for an emotion outside the three classes
+    emotion: str  # the annotation table's word for it
+    action_units: tuple[str, ...]  # FACS notation
     first: int
     onset: int
     apex: int
     offset: int
     last: int
     fps: float
-    peak_px: float
+    peak_px: float  # largest displacement at the apex, image pixels
     faces: FaceKind
-    identity: int
-    seed: int
+    identity: int  # number of the person; one for all clips of a subject
+    seed: int  # decides the clip
 
     @property
     def frames(self) -> int:
@@ -163,7 +135,7 @@ class DatabaseClip:
     @property
     def design(self) -> Design:
         """Its database."""
-        return next(each for each in (*DESIGNS, *OTHERS) if each.name == self.dataset)
+        return ALL[self.dataset]
 
     def file(self, frame: int) -> str:
         """A picture's name.
@@ -171,17 +143,22 @@ class DatabaseClip:
         >>> plan_databases(1, seed=0)[-1].file(62)[3:]
         '_00062.jpg'
         """
-        return NAMINGS[self.dataset].file(self.subject, self.clip, frame)
+        file = NAMINGS[self.dataset].file
+        return file.format(subject=self.subject, clip=self.clip, frame=frame)
 
     def plan(self) -> ClipPlan:
         """What moves and when; the clip's pictures are its first ``frames`` frames."""
-        recipe, peak = _movement(self.design, self.label, self.seed)
-        onset, apex, offset = (
-            (frame - self.first) / self.fps for frame in (self.onset, self.apex, self.offset)
-        )
+        design = self.design
+        recipe, peak = _movement(design, self.label, self.seed)
+        ends = (self.onset, self.apex, self.offset)
+        onset, apex, offset = ((frame - self.first) / self.fps for frame in ends)
         movement = Movement("micro", onset, apex, apex, offset, peak, recipe)
         blinks = _blinks(self.frames / self.fps, self.seed)
-        return ClipPlan(_config(self.design, peak), self.seed, (movement,), blinks, ())
+        config = config_of(
+            design.portrait, _SECONDS, design.fps, peak_px=peak, noise_sd=design.noise_sd,
+            drift_px=8.0, drift_deg=2.5, yaw_px=2.5, sway_px=(0.25, 0.2), flicker=design.flicker,
+        )  # fmt: skip
+        return ClipPlan(config, self.seed, (movement,), blinks, ())
 
     def actor(self) -> Actor:
         """Who plays it, and how the action units move that face."""
@@ -202,26 +179,20 @@ def plan_databases(
     appear only where there are fewer clips; the rest are dealt unevenly, as in the real ones.
 
     Args:
-        clips_per_class: of each class in each database.
+        clips_per_class: of each class in each database, from 1; ``full``: the composite's numbers.
         seed: the same seed gives the same plan.
-        full: the composite's own numbers of clips instead.
         faces: kind of face.
-        names: of the databases; the composite's three unless said.
+        names: of the databases.
 
     Returns:
         By database, subject, clip.
-
-    Raises:
-        ValueError: if ``clips_per_class`` is below 1.
 
     >>> clips = plan_databases(full=True)
     >>> len([c for c in clips if c.label]), len({(c.dataset, c.subject) for c in clips})
     (442, 68)
     """
-    if clips_per_class < 1:
-        raise ValueError(f"expected at least 1 clip of each class, got {clips_per_class}")
     clips: list[DatabaseClip] = []
-    for number, design in enumerate((*DESIGNS, *OTHERS)):
+    for number, design in enumerate(ALL.values()):
         if design.name not in names:
             continue
         rng = np.random.default_rng([seed, number])
@@ -232,12 +203,13 @@ def plan_databases(
             parts = smic_parts()
         people = {subject: int(rng.integers(2**31)) for subject in design.subjects}
         taken: set[str] = set()
+        mine = []
         for part in sorted(parts, key=lambda part: part.subject):
             name = clip_name(design.name, part, rng, taken)
             clip_seed = int(rng.integers(2**31))
-            clips.append(_clip(design, part, name, people[part.subject], clip_seed, faces))
-    order = {design.name: number for number, design in enumerate((*DESIGNS, *OTHERS))}
-    return tuple(sorted(clips, key=lambda c: (order[c.dataset], c.subject, c.clip)))
+            mine.append(_clip(design, part, name, people[part.subject], clip_seed, faces))
+        clips += sorted(mine, key=lambda clip: (clip.subject, clip.clip))
+    return tuple(clips)
 
 
 def _clip(
@@ -252,7 +224,6 @@ def _clip(
     # where a recording's numbering stands when the clip begins
     first = {"smic": int(rng.integers(60_000, 18_000_000)), "samm": int(rng.integers(60, 9_000))}
     first |= {"smic-vis": first["samm"], "smic-nir": first["samm"]}
-    naming = NAMINGS[design.name]
     if design.name == "casme3":  # one of several in its folder
         first["casme3"] = 1 + 200 * int(name[1:])
     start = first.get(design.name, 1)
@@ -260,8 +231,8 @@ def _clip(
     return DatabaseClip(
         dataset=design.name,
         subject=part.subject,
-        clip=naming.place(name, onset) if naming.place else name,
-        folder=naming.folder(part, name),
+        clip=NAMINGS[design.name].place.format(clip=name, onset=onset),
+        folder=folder_of(design.name, part, name),
         label=part.label,
         emotion=part.word or emotion_word(design.name, recipe),
         action_units=recipe.action_units,
@@ -298,24 +269,10 @@ def _blinks(seconds: float, seed: int) -> tuple[BlinkEvent, ...]:
     return (blink,) if rng.random() < _LIDS else ()
 
 
-def _config(design: Design, peak: float) -> ClipConfig:
-    portrait = design.portrait
+def config_of(portrait: Portrait, seconds: float, fps: float, **more: Any) -> ClipConfig:
+    """A clip of a person who is filmed so; nothing happens but what ``more`` says."""
+    still = {f"{each}_per_minute": 0.0 for each in ("events", "macros", "blinks", "head_moves")}
     return ClipConfig(
-        seconds=_SECONDS,
-        fps=design.fps,
-        width=portrait.width,
-        height=portrait.height,
-        colour=portrait.colour,
-        face_px=_FACE_PX * portrait.unit_px,
-        peak_px=peak,
-        events_per_minute=0.0,
-        macros_per_minute=0.0,
-        blinks_per_minute=0.0,
-        head_moves_per_minute=0.0,
-        noise_sd=design.noise_sd,
-        drift_px=8.0,
-        drift_deg=2.5,
-        yaw_px=2.5,
-        sway_px=(0.25, 0.2),
-        flicker=design.flicker,
-    )
+        seconds, fps, portrait.width, portrait.height, portrait.colour,
+        face_px=_FACE_PX * portrait.unit_px, **(still | more),
+    )  # fmt: skip

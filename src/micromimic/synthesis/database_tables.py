@@ -8,52 +8,69 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from micromimic.datasets.databases import database, fourdme
+from micromimic.datasets.databases import database, fourdme, smic
 from micromimic.errors import MissingExtraError
+from micromimic.synthesis.database_names import number_of
 from micromimic.synthesis.database_plans import DatabaseClip
 from micromimic.synthesis.database_videos import FILMS, LONG, DatabaseVideo
 
 Cell = object
 Row = Sequence[Cell]
 
-CASME2_COLUMNS: Final[Row] = (
-    *("Subject", "Filename", None, "OnsetFrame", "ApexFrame", "OffsetFrame", None),
-    *("Action Units", "Estimated Emotion"),
-)
-SAMM_COLUMNS: Final[Row] = (
-    *("Subject", "Filename", "Inducement Code", "Onset Frame", "Apex Frame", "Offset Frame"),
-    *("Duration", "Micro", "Action Units", "Estimated Emotion", "Objective Classes", "Notes"),
-)
-SMIC_COLUMNS: Final[Row] = (
-    *("Subject", "Filename", None),
-    *("OnsetF", "OffsetF", "Onset2F", "Offset2F", "Onset3F", "Offset3F", None),
-    *("FirstF", "LastF", "TotalMF1", "TotalMF2", "TotalMF3", "TotalVL", "Emotion", None, None),
-)
-_SMIC_VIS_COLUMNS: Final[Row] = (
-    *("Subject", "Filename", None, "OnsetF", "OffsetF", "Onset2F", "Offset2F", None),
-    *("FirstF", "TotalMF1", "TotalMF2", "TotalVL", "Emotion", None, None),
-)
-# thirteen rows above the header, as in the official table
-_SAMM_PREAMBLE: Final[tuple[Row, ...]] = (
-    ("Synthetic clips in the layout of SAMM",),
-    (),
-    ("Made by micromimic; nothing here was observed in a person.",),
-    ("If you publish results on real clips, cite the real database.",),
-    (),
-    ("How to read the codes:",),
-    ("Units joined by + act together.",),
-    ("Frames are the numbers in the pictures' names.",),
-    (),
-    ("Sides:",),
-    ("L and R mark units on one side only, the person's left or right.",),
-    ("Numbers without a letter act on both sides.",),
-    (),
-)
+
+class _Layout(NamedTuple):
+    """A sheet of a table, and those beside it; cells of its texts are apart by bars."""
+
+    sheet: str
+    columns: str
+    above: str = ""
+    others: Mapping[str, str] = {}
+
+
+_OFFICIAL: Final = {
+    "casme2": _Layout(
+        "Sheet1",
+        "Subject|Filename||OnsetFrame|ApexFrame|OffsetFrame||Action Units|Estimated Emotion",
+        others={"Sheet2": "", "Sheet3": ""},
+    ),
+    "samm": _Layout(
+        "MICRO_ONLY",
+        "Subject|Filename|Inducement Code|Onset Frame|Apex Frame|Offset Frame|Duration|Micro|"
+        "Action Units|Estimated Emotion|Objective Classes|Notes",
+        """Synthetic clips in the layout of SAMM
+
+Made by micromimic; nothing here was observed in a person.
+If you publish results on real clips, cite the real database.
+
+How to read the codes:
+Units joined by + act together.
+Frames are the numbers in the pictures' names.
+
+Sides:
+L and R mark units on one side only, the person's left or right.
+Numbers without a letter act on both sides.
+
+""",
+    ),
+    "smic": _Layout(
+        "HS",
+        "Subject|Filename||OnsetF|OffsetF|Onset2F|Offset2F|Onset3F|Offset3F||FirstF|LastF|TotalMF1|"
+        "TotalMF2|TotalMF3|TotalVL|Emotion",
+        others={
+            "VIS": "Subject|Filename||OnsetF|OffsetF|Onset2F|Offset2F||FirstF|TotalMF1|TotalMF2|"
+            "TotalVL|Emotion",
+            "Sheet2": "",
+            "Sheet3": "",
+        },
+    ),
+}
+"""Tables in every column of the official ones; the others have those that readers need."""
+
 # objective classes I to VI (Davison, Merghani, Yap 2018, doi 10.3390/jimaging4100119), with the
 # combinations that SAMM's table adds; else VII
 _OBJECTIVE: Final = tuple(
@@ -71,11 +88,7 @@ _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 
 def require_openpyxl() -> None:
-    """Fail before anything is rendered where the tables could not be written.
-
-    Raises:
-        MissingExtraError: without openpyxl.
-    """
+    """Fail before anything is rendered where the tables could not be written."""
     try:
         import openpyxl  # type: ignore[import-untyped]  # noqa: F401, PLC0415 - optional, slow to import
     except ImportError:
@@ -87,34 +100,27 @@ def require_openpyxl() -> None:
 def annotation_tables(
     clips: Iterable[DatabaseClip], videos: Iterable[DatabaseVideo] = ()
 ) -> dict[str, bytes]:
-    """The annotation tables of the databases that are there.
-
-    Args:
-        clips, videos: of all databases.
-
-    Returns:
-        Path relative to the databases' folder -> content of the xlsx file.
+    """The xlsx files of the databases that are there, by path relative to the databases' folder.
 
     Raises:
         MissingExtraError: without openpyxl.
     """
     require_openpyxl()
-    by_name: dict[str, list[DatabaseClip]] = {}
+    by_name: dict[str, list[dict[str, Cell]]] = {}
     for clip in clips:
-        by_name.setdefault(clip.dataset, []).append(clip)
-    files: dict[str, bytes] = {}
-    for name, mine in by_name.items():
-        if name in _OFFICIAL:
-            path, make = _OFFICIAL[name]
-            files[path] = make(mine)
-            continue
-        test = [clip for clip in mine if "DFME_test" in clip.folder]
-        train = [_clip_cells(clip) for clip in mine if clip not in test]
-        files |= _declared(name, train)
-        files |= _declared(name, [_clip_cells(clip) for clip in test], "testA_full_with_AU.xlsx")
-    rows = list(videos)
-    for name in dict.fromkeys(video.dataset for video in rows):
-        files |= _videos(name, [video for video in rows if video.dataset == name])
+        part = "dfme test" if "DFME_test" in clip.folder else clip.dataset
+        by_name.setdefault(part, []).append(_clip_cells(clip))
+    # one clip that is dropped anyway has no apex, as one has in the official table
+    for cells in [row for row in by_name.get("casme2", ()) if row["label"] is None][:1]:
+        cells["apex"] = "/"
+    files = _declared("dfme", by_name.pop("dfme test", []), "testA_full_with_AU.xlsx")
+    for name, rows in by_name.items():
+        files |= _declared(name, rows, official=True)
+    by_video: dict[str, list[DatabaseVideo]] = {}
+    for video in videos:
+        by_video.setdefault(video.dataset, []).append(video)
+    for name, mine in by_video.items():
+        files |= _videos(name, mine)
     return files
 
 
@@ -134,60 +140,16 @@ def _units(clip: DatabaseClip) -> Cell:
     return int(text) if text.isdigit() else text
 
 
-def _casme2(clips: Sequence[DatabaseClip]) -> bytes:
-    rows: list[Row] = [CASME2_COLUMNS]
-    unclear = next((c for c in clips if c.label is None), None)
-    for clip in clips:
-        # one clip that is dropped anyway has no apex, as one has in the official table
-        apex: Cell = "/" if clip is unclear else clip.apex
-        rows.append(
-            (
-                *(clip.subject.removeprefix("sub"), clip.clip, None),
-                *(clip.onset, apex, clip.offset, None, _units(clip), clip.emotion),
-            )
-        )
-    return _workbook({"Sheet1": rows, "Sheet2": [], "Sheet3": []})
-
-
-def _samm(clips: Sequence[DatabaseClip]) -> bytes:
-    rows: list[Row] = [*_SAMM_PREAMBLE, SAMM_COLUMNS]
-    for clip in clips:
-        code = int(clip.clip.split("_")[1])
-        rows.append(
-            (
-                *(clip.subject, clip.clip, code, clip.onset, clip.apex, clip.offset),
-                *(clip.offset - clip.onset + 1, "Micro - 1/2", _units(clip), clip.emotion),
-                *(objective_class(clip.action_units), None),
-            )
-        )
-    return _workbook({"MICRO_ONLY": rows})
-
-
-def _smic(clips: Sequence[DatabaseClip]) -> bytes:
-    rows: list[Row] = [SMIC_COLUMNS]
-    for clip in clips:
-        number = int(clip.subject.removeprefix("s"))
-        length = clip.offset - clip.onset + 1
-        # the longer recording that the clip was cut from
-        before, after = (int(n) for n in np.random.default_rng([clip.seed, 2]).integers(80, 400, 2))
-        rows.append(
-            (
-                *(number, clip.folder.rsplit("/", 1)[1], None, clip.onset, clip.offset),
-                *(None, None, None, None, None, clip.onset - before, clip.offset + after),
-                *(length, None, None, before + length + after, clip.emotion, None, None),
-            )
-        )
-    return _workbook({"HS": rows, "VIS": [_SMIC_VIS_COLUMNS], "Sheet2": [], "Sheet3": []})
-
-
 def _clip_cells(clip: DatabaseClip) -> dict[str, Cell]:
-    """What a table may say of a clip, by the fields of its database's declaration."""
-    shown = {clip.emotion} | (
-        {"repression"} if clip.label == "negative" and clip.seed % 3 == 0 else set()
-    )
-    return {
-        "subject": _number(clip.subject),
-        "clip": clip.clip[0] if clip.dataset == "casme3" else clip.clip,  # its video
+    """What a table may say of a clip, by the fields of its database's declaration or by column."""
+    shown = {clip.emotion}
+    if clip.label == "negative" and clip.seed % 3 == 0:
+        shown.add("repression")
+    length = clip.offset - clip.onset + 1
+    cells: dict[str, Cell] = {
+        "subject": number_of(clip.subject),
+        "clip": clip.clip,
+        "label": clip.label,
         "onset": clip.onset,
         "apex": clip.apex,
         "offset": clip.offset,
@@ -196,22 +158,50 @@ def _clip_cells(clip: DatabaseClip) -> dict[str, Cell]:
         "first": clip.first,
         **{name: int(name in shown) for name in fourdme.NAMES},
     }
+    if clip.dataset == "casme3":
+        cells["clip"] = clip.clip[0]  # its video
+    elif clip.dataset == "casme2":
+        cells["subject"] = clip.subject.removeprefix("sub")
+    elif clip.dataset == "samm":
+        cells |= {
+            "subject": clip.subject,
+            "Inducement Code": int(clip.clip.split("_")[1]),
+            "Duration": length,
+            "Micro": "Micro - 1/2",
+            "Objective Classes": objective_class(clip.action_units),
+        }
+    elif clip.dataset == "smic":  # cut from a longer recording
+        before, after = (int(n) for n in np.random.default_rng([clip.seed, 2]).integers(80, 400, 2))
+        cells |= {
+            "clip": clip.folder.rsplit("/", 1)[1],
+            "first": clip.onset - before,
+            "last": clip.offset + after,
+            "TotalMF1": length,
+            "TotalVL": before + length + after,
+        }
+    return cells
 
 
-def _number(subject: str) -> int:
-    digits = re.search(r"\d+$", subject)
-    return int(digits[0]) if digits else 0
-
-
-def _declared(name: str, rows: Sequence[Mapping[str, Cell]], file: str = "") -> dict[str, bytes]:
-    """A table with the columns of the database's declaration."""
-    spec = database(name).table
+def _declared(
+    name: str, rows: Sequence[Mapping[str, Cell]], file: str = "", *, official: bool = False
+) -> dict[str, bytes]:
+    """A table with the columns of the database's declaration, or with those of the official one."""
+    spec = smic.LONG if name == "smic" else database(name).table
     if spec is None or not rows:
         return {}
-    fields = {**spec.columns, **spec.optional}
-    header = [column.split("|")[0] for column in fields.values()]
-    sheet: list[Row] = [header, *([row.get(field) for field in fields] for row in rows)]
-    return {f"{name}/{file or spec.name}": _workbook({spec.sheet or "Sheet1": sheet})}
+    every = {**spec.columns, **spec.optional}
+    fields = {column.split("|")[0]: field for field, column in every.items()}
+    layout = _Layout(spec.sheet or "Sheet1", "|".join(fields))
+    layout = _OFFICIAL.get(name, layout) if official else layout
+    titles = layout.columns.split("|")
+    body = [[row.get(fields.get(title, title)) for title in titles] for row in rows]
+    sheets = {layout.sheet: [*_texts(layout.above), *_texts(layout.columns), *body]}
+    sheets |= {title: _texts(text) for title, text in layout.others.items()}
+    return {f"{name}/{file or spec.name}": _workbook(sheets)}
+
+
+def _texts(lines: str) -> list[Row]:
+    return [[cell or None for cell in line.split("|")] for line in lines.splitlines()]
 
 
 def _videos(name: str, videos: Sequence[DatabaseVideo]) -> dict[str, bytes]:
@@ -228,24 +218,24 @@ def _videos(name: str, videos: Sequence[DatabaseVideo]) -> dict[str, bytes]:
         films: list[Row] = [film[:2] for film in FILMS]
         sheets = {"CASFEcode_final": rows, "naming rule1": rules, "naming rule2": films}
         return {f"{name}/CAS(ME)^2code_final(Updated).xlsx": _workbook(sheets)}
+    is_samm, is_part_c = name == "samm-long", name == "casme3-c"
     cells: list[dict[str, Cell]] = [
         {
-            "subject": v.subject if name == "samm-long" else _number(v.subject),
-            "clip": {"samm-long": f"{v.video}_{n}", "casme3-c": n}.get(name, v.video),
+            "subject": v.subject if is_samm else number_of(v.subject),
+            "clip": f"{v.video}_{n}" if is_samm else n if is_part_c else v.video,
             **{end: getattr(e, end) for end in ("onset", "apex", "offset")},
             "kind": f"{e.kind.capitalize()}{'-expression' if name == 'casme3-long' else ''}",
-            "emotion": None if name == "casme3-c" else e.emotion,
+            "emotion": None if is_part_c else e.emotion,
             "action_units": ("，" if n == 1 else ",").join(e.action_units),
         }
         for v in videos
         for n, e in enumerate(v.events, 1)
-    ]  # fmt: skip
-    second = {}
-    if name == "samm-long":  # emotions of micro-expressions stand in the table of the clips
-        micro = [row for row in cells if row["kind"] == "Micro"]
-        content = next(iter(_declared("samm", micro).values()), b"")
-        second = {f"{name}/SAMM_Micro_FACS_Codes_v2.xlsx": content} if micro else {}
-    return _declared(name, cells) | second
+    ]
+    files = _declared(name, cells)
+    if is_samm:  # emotions of micro-expressions stand in the table of the clips
+        of_clips = _declared("samm", [row for row in cells if row["kind"] == "Micro"])
+        files |= {path.replace("samm/", f"{name}/"): data for path, data in of_clips.items()}
+    return files
 
 
 def _workbook(sheets: Mapping[str, Sequence[Row]]) -> bytes:
@@ -279,11 +269,3 @@ def _without_time(content: bytes) -> bytes:
             entry.compress_type = zipfile.ZIP_DEFLATED
             new.writestr(entry, data)
     return out.getvalue()
-
-
-_OFFICIAL: Final[Mapping[str, tuple[str, Callable[[Sequence[DatabaseClip]], bytes]]]] = {
-    "smic": ("smic/SMIC-HS-E_annotation.xlsx", _smic),
-    "casme2": ("casme2/CASME2-coding-20140508.xlsx", _casme2),
-    "samm": ("samm/SAMM_Micro_FACS_Codes_v2.xlsx", _samm),
-}
-"""Tables in every column of the official ones; the others have those that readers need."""
