@@ -101,6 +101,11 @@ class EpochRun:
         return tuple(f"{dataset}/{subject}" for dataset, subject, _ in self.clips)
 
     @property
+    def trained_on(self) -> LabelKind:
+        """Which training labels."""
+        return "shuffled" if self.shuffle else "real"
+
+    @property
     def right(self) -> NDArray[np.bool_]:
         """(epochs, n) where the predicted class is the true one."""
         return np.asarray(self.guesses == self.truth, np.bool_)
@@ -397,7 +402,7 @@ def audit_runs(runs: Sequence[EpochRun], *, draws: int = 2000, seed: int = 0) ->
     _check(ordered)
     rows: list[AuditRow] = []
     for labels in KINDS:
-        same = [run for run in ordered if (run.shuffle > 0) == (labels == "shuffled")]
+        same = [run for run in ordered if run.trained_on == labels]
         if same:
             rows += _rows(labels, same, draws, seed)
     return Audit(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from micromimic.evaluation.article import COMPOSITE, TITLES
@@ -28,16 +28,24 @@ def score_cells(
     metrics: Mapping[str, Any], columns: Sequence[str], *, interval: bool = True
 ) -> list[str]:
     """UF1 and UAR of each column."""
-    cells = []
-    for scope in columns:
-        for score in ("uf1", "uar"):
-            if scope not in metrics:
-                cells.append(NOTHING)
-                continue
-            ends = metrics[scope][f"{score}_ci95"] if interval else None
-            value = metrics[scope][score]
-            cells.append(f"{value:.3f}" if ends is None else with_range(value, *ends))
-    return cells
+
+    def text(scope: str, score: str) -> str:
+        ends = metrics[scope][f"{score}_ci95"] if interval else None
+        value = metrics[scope][score]
+        return f"{value:.3f}" if ends is None else with_range(value, *ends)
+
+    return pairs_of_cells(columns, metrics, text)
+
+
+def pairs_of_cells(
+    columns: Sequence[str], known: Collection[str], text: Callable[[str, str], str]
+) -> list[str]:
+    """Cells of (scope, ``uf1``) and (scope, ``uar``) of each column; dashes where it is not known."""
+    return [
+        text(scope, score) if scope in known else NOTHING
+        for scope in columns
+        for score in ("uf1", "uar")
+    ]
 
 
 def with_range(value: float, low: float, high: float) -> str:
@@ -47,6 +55,16 @@ def with_range(value: float, low: float, high: float) -> str:
     '0.740 [0.66, 0.81]'
     """
     return f"{value:.3f} [{low:.2f}, {high:.2f}]"
+
+
+def with_sign(difference: float, interval: Sequence[float] | None) -> str:
+    """A difference and its interval.
+
+    >>> with_sign(0.0834, [-0.004, 0.111]), with_sign(-0.02, None)
+    ('+0.083 [-0.004, +0.111]', '-0.020')
+    """
+    ends = "" if interval is None else f" [{interval[0]:+.3f}, {interval[1]:+.3f}]"
+    return f"{difference:+.3f}{ends}"
 
 
 def cell(text: str) -> str:

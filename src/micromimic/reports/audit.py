@@ -19,7 +19,14 @@ from micromimic.evaluation.audit import (
     Selection,
 )
 from micromimic.evaluation.controls import MAJORITY
-from micromimic.evaluation.markdown import NOTHING, cell, columns_of, grid, score_cells, score_head
+from micromimic.evaluation.markdown import (
+    cell,
+    columns_of,
+    grid,
+    score_cells,
+    score_head,
+    with_sign,
+)
 from micromimic.reports.plotting import BLUE, GREY, INK, ORANGE, drawing, save, small_print
 
 if TYPE_CHECKING:
@@ -54,11 +61,7 @@ _HOW: Final = (
 
 
 def sentences(audit: Audit) -> tuple[str, ...]:
-    """What selection adds, in plain words: one sentence, and one on shuffled labels if there are.
-
-    Args:
-        audit: of one model.
-    """
+    """What selection adds, in plain words: a sentence, and one on shuffled labels if there are."""
     honest, best = _two(audit, "real")
     runs = len(honest.by_run)
     mean = f", mean of {runs} runs" if runs > 1 else ""
@@ -69,8 +72,7 @@ def sentences(audit: Audit) -> tuple[str, ...]:
     else:
         first = (
             f"{choice} claims UF1 {claim:.3f} where the last epoch has {base:.3f}{mean}: choosing "
-            f"on the test data adds {_plus(best.added, 'uf1')}, which no new "
-            "person would show."
+            f"on the test data adds {_plus(best.added, 'uf1')}, which no new person would show."
         )
     if not audit.shuffles:
         return (first,)
@@ -88,11 +90,7 @@ def sentences(audit: Audit) -> tuple[str, ...]:
 
 
 def score_rows(audit: Audit) -> Iterator[tuple[str, str, Mapping[str, Mapping[str, Any]]]]:
-    """Lines of the table: labels, choice, scores by scope; the control last.
-
-    Args:
-        audit: of one model.
-    """
+    """Lines of the table: labels, choice, scores by scope; the control last."""
     for row in audit.rows:
         yield LABELS[row.labels], CHOICES[row.selection], row.scores
     if audit.control is not None:
@@ -100,13 +98,7 @@ def score_rows(audit: Audit) -> Iterator[tuple[str, str, Mapping[str, Mapping[st
 
 
 def audit_md(audit: Audit, name: str, notes: Sequence[str] = ()) -> str:
-    """The content of ``audit.md``.
-
-    Args:
-        audit: of one model.
-        name: of the model, or of the file.
-        notes: further sentences to print.
-    """
+    """The content of ``audit.md``, with the name of the model or file, and further sentences."""
     scores = audit.rows[0].scores
     columns = columns_of([scores])
     head = ["Trained on", *score_head("Epoch chosen", columns)]
@@ -133,12 +125,7 @@ def audit_md(audit: Audit, name: str, notes: Sequence[str] = ()) -> str:
 
 
 def audit_json(audit: Audit, name: str, notes: Sequence[str] = ()) -> dict[str, Any]:
-    """The content of ``audit.json``.
-
-    Args:
-        audit: of one model.
-        name: of the model, or of the file.
-        notes: further sentences to keep.
+    """The content of ``audit.json``, with the name of the model or file, and further sentences.
 
     Returns:
         ``schema``, ``name``, ``clips``, ``subjects``, ``epochs`` (their numbers), ``summary`` and
@@ -189,14 +176,7 @@ def _two(audit: Audit, labels: LabelKind) -> tuple[AuditRow, AuditRow]:
 
 
 def _plus(added: Mapping[str, Any], score: str) -> str:
-    """A difference and its interval.
-
-    >>> _plus({"uf1": 0.0834, "uf1_ci95": [-0.004, 0.111]}, "uf1")
-    '+0.083 [-0.004, +0.111]'
-    """
-    ends = added[f"{score}_ci95"]
-    text = f"{added[score]:+.3f}"
-    return text if ends is None else f"{text} [{ends[0]:+.3f}, {ends[1]:+.3f}]"
+    return with_sign(added[score], added[f"{score}_ci95"])
 
 
 def _runs_told(audit: Audit) -> str:
@@ -210,12 +190,7 @@ def _runs_told(audit: Audit) -> str:
 
 def _added_table(rows: Sequence[AuditRow]) -> str:
     lines = [
-        [
-            LABELS[row.labels],
-            CHOICES[row.selection],
-            _plus(row.added, "uf1"),
-            _plus(row.added, "uar"),
-        ]
+        [LABELS[row.labels], CHOICES[row.selection], *(_plus(row.added, s) for s in ("uf1", "uar"))]
         for row in rows
         if row.added is not None
     ]
@@ -223,16 +198,12 @@ def _added_table(rows: Sequence[AuditRow]) -> str:
 
 
 def _run_table(rows: Sequence[AuditRow]) -> str:
-    found: dict[tuple[int, int], dict[str, str]] = {}
-    for row in rows:
+    found: dict[tuple[int, int], list[str]] = {}
+    for row in rows:  # selection by selection, each of the same runs
         for seed, shuffle, f1, recall in row.by_run:
-            found.setdefault((shuffle, seed), {})[row.selection] = f"{f1:.3f}/{recall:.3f}"
+            found.setdefault((shuffle, seed), []).append(f"{f1:.3f}/{recall:.3f}")
     lines = [
-        [
-            f"shuffle {shuffle}" if shuffle else "true labels",
-            str(seed),
-            *(cells.get(selection, NOTHING) for selection in SELECTIONS),
-        ]
+        [f"shuffle {shuffle}" if shuffle else "true labels", str(seed), *cells]
         for (shuffle, seed), cells in found.items()
     ]
     return grid(["Run", "Seed", *(f"{CHOICES[s]}, UF1/UAR" for s in SELECTIONS)], lines)
@@ -242,16 +213,11 @@ def audit_figure(audit: Audit, out: Path, *, name: str | None = None) -> tuple[P
     """Composite UF1 by epoch above, which epoch each test subject would keep below.
 
     Args:
-        audit: of one model.
+        audit, name: of one model; the name stands above.
         out: path without an ending.
-        name: of the model, for the title.
-
-    Returns:
-        The PNG and the SVG.
 
     Raises:
-        MissingExtraError: without matplotlib.
-        OutputError: if they cannot be written.
+        MissingExtraError, OutputError: as `plotting.drawing` and `plotting.save`.
     """
     people = audit.rows[0].scores[COMPOSITE]
     with drawing(6.4, 5.2) as figure:
@@ -281,9 +247,9 @@ def audit_figure(audit: Audit, out: Path, *, name: str | None = None) -> tuple[P
 def _draw_scores(axes: Axes, audit: Audit, labels: LabelKind) -> None:
     """Curves of runs and their mean, the chosen points, and what the best epochs claim."""
     colour = _COLOURS[labels]
-    same = [k for k, run in enumerate(audit.runs) if (run.shuffle > 0) == (labels == "shuffled")]
     epochs = audit.runs[0].epochs
-    curves = [audit.curves[k] for k in same]
+    same = zip(audit.runs, audit.curves, strict=True)
+    curves = [curve for run, curve in same if run.trained_on == labels]
     if len(curves) > 1:
         for curve in curves:
             axes.plot(epochs, curve, color=colour, linewidth=0.7, alpha=0.45)
@@ -349,11 +315,8 @@ def _draw_chosen(axes: Axes, audit: Audit) -> None:
     kinds = [k for k in _COLOURS if audit.row(k, "last") is not None]
     width = 0.8 * step / len(kinds)
     for place, labels in enumerate(kinds):
-        counts = [
-            chosen
-            for run, chosen in zip(audit.runs, audit.chosen, strict=True)
-            if (run.shuffle > 0) == (labels == "shuffled")
-        ]
+        same = zip(audit.runs, audit.chosen, strict=True)
+        counts = [chosen for run, chosen in same if run.trained_on == labels]
         shift = (place - (len(kinds) - 1) / 2) * width
         axes.bar(epochs + shift, np.mean(counts, axis=0), width, color=_COLOURS[labels])
     axes.set_ylabel("subjects with\nthis best epoch")

@@ -55,19 +55,14 @@ def confusion_figure(
     """Figure 5: counts, and recalls on the diagonal.
 
     Args:
-        rows: of one run, each clip once.
+        rows, title: of one run, each clip once; as the model's name.
         out: path without an ending.
-        title: above the matrix, as the model's name.
         beside_article: whether to print the article's recalls below; None does where the clips are
             those of the full composite by number (pass False for synthetic ones).
 
-    Returns:
-        The PNG and the SVG.
-
     Raises:
         InputError: if there are no rows, or a clip comes twice.
-        MissingExtraError: without matplotlib.
-        OutputError: if they cannot be written.
+        MissingExtraError, OutputError: as `plotting.drawing` and `plotting.save`.
     """
     clips = rows.one_run()
     truth, guess, labels = clips.truth, clips.guess, clips.labels
@@ -131,13 +126,9 @@ def curve_figure(
         out: path without an ending.
         title: above the curve.
 
-    Returns:
-        The PNG and the SVG.
-
     Raises:
         ValueError: if the curve is not (T,) finite numbers, or an apex lies outside it.
-        MissingExtraError: without matplotlib.
-        OutputError: if they cannot be written.
+        MissingExtraError, OutputError: as `plotting.drawing` and `plotting.save`.
     """
     with drawing(6.4, 3.2) as figure:
         axes = figure.add_subplot()
@@ -190,8 +181,7 @@ def figures_of_clip(
             face that cannot be followed.
         NoFaceError: no face in the onset frame.
         ValueError: onset, apex and offset out of order.
-        MissingExtraError: without matplotlib.
-        OutputError: if they cannot be written.
+        MissingExtraError, OutputError: as `plotting.drawing` and `plotting.save`.
     """
     steps = steps_of_clip(frames, onset, apex, offset, fps, landmarks=landmarks, backend=backend)
     shown = onset + steps.apex

@@ -38,10 +38,12 @@ from micromimic.evaluation.markdown import (
     cell,
     columns_of,
     grid,
+    pairs_of_cells,
     score_cells,
     score_head,
     title,
     with_range,
+    with_sign,
 )
 from micromimic.evaluation.metrics import uar, uf1
 from micromimic.evaluation.predictions import KEY, Predictions
@@ -76,9 +78,7 @@ class RunSummary:
     Args:
         name: of the model, as registered.
         predictions: each clip once.
-        protocol: ``loso``, ``hde``, ``apply`` or any word.
-        init: where weights started, in a word or two.
-        seed: of the run.
+        protocol, init: in a word or two.
         controls: rows of each control on the same clips, by name.
         leaky: rows of the epoch that scored best on each test subject; None where not asked for.
         notes: sentences to print below the tables.
@@ -98,10 +98,6 @@ class RunSummary:
 
 def tables_md(runs: Sequence[RunSummary], *, draws: int = 2000) -> str:
     """Tables 1, 2 and 3 of the article, what differs between the runs, and what limits them.
-
-    Args:
-        runs: one or more models, in the order of their rows.
-        draws: of the bootstrap of each interval.
 
     Raises:
         InputError: if there is no run, or one holds no clip or a clip twice.
@@ -235,13 +231,15 @@ def _mean_row(same: Sequence[_Scored], columns: Sequence[str]) -> list[list[str]
     if len(same) < 2:
         return []
     seeds = ", ".join(str(item.run.seed) for item in same)
-    cells = []
-    for scope in columns:
-        for score in ("uf1", "uar"):
-            values = [item.metrics[scope][score] for item in same if scope in item.metrics]
-            spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-            cells.append(f"{np.mean(values):.3f} ± {spread:.3f}" if values else NOTHING)
-    return [[f"**{cell(same[0].run.name)}**, mean ± sd of seeds {seeds}", *cells]]
+
+    def text(scope: str, score: str) -> str:
+        values = [item.metrics[scope][score] for item in same if scope in item.metrics]
+        spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+        return f"{np.mean(values):.3f} ± {spread:.3f}"
+
+    known = {scope for item in same for scope in item.metrics}
+    name = f"**{cell(same[0].run.name)}**, mean ± sd of seeds {seeds}"
+    return [[name, *pairs_of_cells(columns, known, text)]]
 
 
 def _control_rows(
@@ -263,12 +261,10 @@ def _control_rows(
         beside = ", ".join(f"{run.name} {run.protocol}" for run in owners)
         label = f"control: {name}" + (f" (beside {beside})" if often[name] > 1 else "")
         if name == PRIOR:
-            expected = expected_scores(control, real=not owners[0].synthetic)
-            cells = [
-                NOTHING if c not in expected else with_range(*expected[c][score])
-                for c in columns
-                for score in ("uf1", "uar")
-            ]
+            found = expected_scores(control, real=not owners[0].synthetic)
+            cells = pairs_of_cells(
+                columns, found, lambda c, s, found=found: with_range(*found[c][s])
+            )
             table.append([cell(f"{label} (mean and 95 % range of draws)"), *cells])
         else:
             scores = table_scores(control, draws=draws, real=not owners[0].synthetic)
@@ -352,13 +348,11 @@ def _differences(scored: Sequence[_Scored]) -> str:
         except InputError as error:
             apart.append(f"{label}: not compared, {error}.")
             continue
-        cells = []
-        for item in found:
-            interval = ""
-            if item.interval is not None:
-                interval = f" [{item.interval[0]:+.3f}, {item.interval[1]:+.3f}]"
-            cells += [f"{item.difference:+.3f}{interval}", p_text(item.p).removeprefix("p = ")]
-        rows.append([label, *cells])
+        for_f1, for_recall = (
+            (with_sign(item.difference, item.interval), p_text(item.p).removeprefix("p = "))
+            for item in found
+        )
+        rows.append([label, *for_f1, *for_recall])
     head = ["Runs", "UF1 difference", "p", "UAR difference", "p"]
     text = (
         "Paired permutation tests that swap whole subjects between two runs, and the 95 % interval "

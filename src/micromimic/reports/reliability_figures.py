@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from micromimic.evaluation.markdown import with_sign
 from micromimic.evaluation.metrics import Bin, calibration_error, reliability_bins
 from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.reliability import COVERAGE, coverage_curve, gain_at
@@ -23,17 +24,12 @@ def reliability_figure(
     """Reliability diagram: accuracy against confidence, and how many clips are how sure.
 
     Args:
-        rows: of one run, each clip once.
+        rows, title: of one run, each clip once; as the model's name.
         out: path without an ending.
-        title: above the diagram, as the model's name.
-
-    Returns:
-        The PNG and the SVG.
 
     Raises:
         InputError: if there are no rows, or a clip comes twice.
-        MissingExtraError: without matplotlib.
-        OutputError: if they cannot be written.
+        MissingExtraError, OutputError: as `plotting.drawing` and `plotting.save`.
     """
     run = rows.one_run()
     truth, p, labels = run.truth, run.probabilities, run.labels
@@ -62,16 +58,7 @@ def reliability_figure(
 def coverage_figure(rows: Predictions, out: Path, *, title: str | None = None) -> tuple[Path, Path]:
     """Coverage curve: UF1, UAR and accuracy of the surest clips against their share.
 
-    Args:
-        rows, out, title: as of `reliability_figure`.
-
-    Returns:
-        The PNG and the SVG.
-
-    Raises:
-        InputError: if there are no rows, or a clip comes twice.
-        MissingExtraError: without matplotlib.
-        OutputError: if they cannot be written.
+    Args, Raises: as of `reliability_figure`.
     """
     run = rows.one_run()
     truth, p, labels = run.truth, run.probabilities, run.labels
@@ -95,11 +82,10 @@ def coverage_figure(rows: Predictions, out: Path, *, title: str | None = None) -
         axes.legend(loc="lower right", ncols=3)
         if title:
             axes.set_title(title, pad=10)
-        more = "" if gain.ci95 is None else f" [{gain.ci95[0]:+.3f}, {gain.ci95[1]:+.3f}]"
         small_print(
             figure,
             f"{len(p)} clips. At {100 * gain.coverage:.0f} % coverage UF1 is {gain.part:.3f}, "
-            f"{gain.gain:+.3f}{more} against all clips ({gain.full:.3f}).",
+            f"{with_sign(gain.gain, gain.ci95)} against all clips ({gain.full:.3f}).",
             "Sure: the first class leads the second by much. In brackets 95 % over subjects.",
         )
         return save(figure, out)

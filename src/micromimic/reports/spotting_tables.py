@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from micromimic.evaluation.markdown import NOTHING, cell, grid, title, with_range
+from micromimic.evaluation.markdown import NOTHING, cell, grid, title, with_range, with_sign
 from micromimic.evaluation.spotting.leaks import CHOICES, Leak
 from micromimic.evaluation.spotting.scores import ALL
 from micromimic.reports.plotting import BLUE, GREY, INK, ORANGE, drawing, save, small_print
@@ -37,11 +37,7 @@ _CLAIM: Final = "looks at the truth of tested subjects: a claim, no result"
 
 
 def score_rows(metrics: Mapping[str, Any]) -> Iterator[list[str]]:
-    """Lines of the table of spotting: database, kind, candidates, then the scores.
-
-    Args:
-        metrics: as of `score_spotting`.
-    """
+    """Lines of the table of spotting, of `score_spotting`: database, kind, candidates, scores."""
     for scope, kind, which, found in _parts(metrics, (*metrics["kinds"], "both")):
         yield [
             scope,
@@ -61,11 +57,7 @@ SCORES: Final = (
 
 
 def strs_rows(metrics: Mapping[str, Any]) -> Iterator[list[str]]:
-    """Lines of the table of STRS; none where no event has a class.
-
-    Args:
-        metrics: as of `score_spotting`.
-    """
+    """Lines of the table of STRS, of `score_spotting`; none where no event has a class."""
     names = ("spotting_f1", "naming_precision", "naming_recall", "naming_f1", "uf1", "uar", "strs")
     for scope, kind, which, found in _parts(metrics, metrics["kinds"]):
         for rule, words in (("strict", "strict"), ("published", "as published")):
@@ -85,13 +77,7 @@ STRS: Final = (
 
 
 def spotting_md(metrics: Mapping[str, Any], name: str, notes: Sequence[str] = ()) -> str:
-    """The content of ``tables.md``.
-
-    Args:
-        metrics: as of `score_spotting`.
-        name: of the model, or of the file.
-        notes: further sentences.
-    """
+    """The content of ``tables.md``, of `score_spotting`, with the model's or file's name."""
     strs = list(strs_rows(metrics))
     parts = [
         f"# Spotting in long videos: {cell(name)}",
@@ -125,9 +111,7 @@ LEAKS: Final = ("Kind", "What is chosen, and how", "", "Precision", "Recall", "F
 def leak_rows(leaks: Sequence[Leak]) -> Iterator[list[str]]:
     """Lines of the table of an audit."""
     for leak in leaks:
-        added = NOTHING if leak.added is None else f"{leak.added:+.3f}"
-        if leak.added_ci95 is not None:
-            added += f" [{leak.added_ci95[0]:+.3f}, {leak.added_ci95[1]:+.3f}]"
+        added = NOTHING if leak.added is None else with_sign(leak.added, leak.added_ci95)
         f1 = f"{leak.scores['f1']:.3f}"
         yield [
             leak.kind,
@@ -156,13 +140,7 @@ def leak_sentence(leaks: Sequence[Leak], kind: ExpressionKind) -> str:
 
 
 def leaks_md(leaks: Sequence[Leak], name: str, notes: Sequence[str] = ()) -> str:
-    """The content of ``audit.md``.
-
-    Args:
-        leaks: as of `spotting_leaks`.
-        name: of the file.
-        notes: further sentences.
-    """
+    """The content of ``audit.md``, of `spotting_leaks` and the file's name."""
     kinds = list(dict.fromkeys(leak.kind for leak in leaks))
     parts = [
         f"# Audit of {cell(name)}: what choosing on the tested subjects claims",
@@ -187,13 +165,6 @@ def curve_figure(
         curves: by kind, as of `threshold_curve`.
         out: path without an ending.
         chosen: scores by kind with the threshold of training subjects.
-
-    Returns:
-        The PNG and the SVG.
-
-    Raises:
-        MissingExtraError: without matplotlib.
-        OutputError: if they cannot be written.
     """
     with drawing(4.6, 3.8) as figure:
         axes = figure.subplots()
