@@ -40,7 +40,7 @@ def score_cells(
 def pairs_of_cells(
     columns: Sequence[str], known: Collection[str], text: Callable[[str, str], str]
 ) -> list[str]:
-    """Cells of (scope, ``uf1``) and (scope, ``uar``) of each column; dashes where it is not known."""
+    """Cells of (scope, ``uf1``) and (scope, ``uar``) of each column; dashes where not known."""
     return [
         text(scope, score) if scope in known else NOTHING
         for scope in columns

@@ -51,6 +51,9 @@ from micromimic.evaluation.scores import databases_of, table_scores
 from micromimic.evaluation.statistics import NOISE, compare_runs, p_text
 from micromimic.reports.limits import CANNOT_TELL
 
+Range = tuple[float, float, float]
+"""A mean, and between which 95 % of the draws lie."""
+
 LEAKY: Final = "best epoch on the test subject (not comparable: selects on the test subject)"
 
 PROTOCOLS: Final = {
@@ -261,15 +264,16 @@ def _control_rows(
         beside = ", ".join(f"{run.name} {run.protocol}" for run in owners)
         label = f"control: {name}" + (f" (beside {beside})" if often[name] > 1 else "")
         if name == PRIOR:
-            found = expected_scores(control, real=not owners[0].synthetic)
-            cells = pairs_of_cells(
-                columns, found, lambda c, s, found=found: with_range(*found[c][s])
-            )
+            cells = _expected(expected_scores(control, real=not owners[0].synthetic), columns)
             table.append([cell(f"{label} (mean and 95 % range of draws)"), *cells])
         else:
             scores = table_scores(control, draws=draws, real=not owners[0].synthetic)
             table.append([cell(label), *score_cells(scores, columns)])
     return table
+
+
+def _expected(found: Mapping[str, Mapping[str, Range]], columns: Sequence[str]) -> list[str]:
+    return pairs_of_cells(columns, found, lambda scope, score: with_range(*found[scope][score]))
 
 
 def _article_row(method: str, columns: Sequence[str]) -> list[str]:
