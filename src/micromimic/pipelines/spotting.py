@@ -18,12 +18,7 @@ from micromimic.datasets.clip import frame_number
 from micromimic.datasets.events import Video, read_events, videos_path
 from micromimic.datasets.schemes import scheme
 from micromimic.datasets.table import table_text
-from micromimic.errors import (
-    InputError,
-    MicromimicError,
-    MissingExtraError,
-    NoFaceError,
-)
+from micromimic.errors import InputError, MicromimicError, MissingExtraError, NoFaceError
 from micromimic.evaluation.folder import RunFolder, digest_of_file
 from micromimic.evaluation.spotting import Span, SpottedVideo
 from micromimic.evaluation.spotting.curve import have_scores, threshold_curve
@@ -34,7 +29,6 @@ from micromimic.evaluation.spotting.scores import (
     annotated,
     kinds_of,
     score_spotting,
-    thresholds_of,
 )
 from micromimic.files import write_whole
 from micromimic.labels import LabelSet
@@ -52,13 +46,11 @@ from micromimic.pipelines.spotting_inputs import (
 from micromimic.progress import Progress
 from micromimic.reports.spotting_tables import curve_figure, leaks_md, spotting_md
 from micromimic.results import event_to_dict
-from micromimic.types import ExpressionKind
 from micromimic.workers import Workers, on_workers, run_tasks
 
 _NAMES: Final = ("dataset", "subject", "video")
 _OF_SPAN: Final = ("onset", "apex", "offset", "kind", "label", "score")
 _OF_OURS: Final = ("uncertain", "strength", "false_alarm_rate_per_hour")
-
 
 ScoreBy = Literal["strength", "rate"]
 """What a threshold is set on: strength, or how rarely chance makes one as strong."""
@@ -76,8 +68,7 @@ class Spotted:
 
     Args:
         name: of the model, or of the file.
-        videos: with truth and found.
-        metrics: as of `score_spotting`.
+        videos, metrics: with truth and found; as of `score_spotting`.
         notes: what a reader has to know.
         folder: where it was written; None where it was not.
         resumed: videos that an earlier call had analysed.
@@ -155,15 +146,10 @@ def evaluate_spotting(
     faceless = [key for key, answer in answers.items() if answer["problem"]]
     if faceless:
         notes.append(f"No face, and so nothing, is found in {', '.join(faceless)}.")
-    result = Spotted(
-        opened.info.name,
-        spotted(truth, found, labels),
-        {},
-        tuple(notes),
-        out,
-        resumed,
-    )
     entries = {key: answer["events"] for key, answer in answers.items()}
+    result = Spotted(
+        opened.info.name, spotted(truth, found, labels), {}, tuple(notes), out, resumed
+    )
     return _scored(result, labels, entries)
 
 
@@ -283,25 +269,15 @@ def _code_digest() -> str:
 
 def _spans(entries: Iterable[Mapping[str, Any]], score_by: ScoreBy) -> list[Span]:
     """Events of JSON as spans."""
-    return [
-        Span(
-            entry["onset"],
-            entry["offset"],
-            entry["kind"],
-            entry["label"],
-            _score_of(entry, score_by),
-            entry["apex"],
-        )
-        for entry in entries
-    ]
 
+    def score(entry: Mapping[str, Any]) -> float:
+        rate = entry["false_alarm_rate_per_hour"]
+        if score_by == "strength":
+            return float(entry["strength"])
+        return -_UNKNOWN_RATE if rate is None else -float(rate)
 
-def _score_of(entry: Mapping[str, Any], score_by: ScoreBy) -> float:
-    """More is surer."""
-    if score_by == "strength":
-        return float(entry["strength"])
-    rate = entry["false_alarm_rate_per_hour"]
-    return -_UNKNOWN_RATE if rate is None else -float(rate)
+    names = ("onset", "offset", "kind", "label", "apex")
+    return [Span(**{name: e[name] for name in names}, score=score(e)) for e in entries]
 
 
 def score_events(
@@ -336,14 +312,9 @@ def score_events(
             "see what choosing one would claim with `micromimic audit`"
         )
     (found,) = epochs.values()
-    result = Spotted(
-        Path(file).name,
-        spotted(truth, found, chosen),
-        {},
-        notes,
-        None if out is None else Path(out),
-    )
-    return _scored(result, chosen, None)
+    folder = None if out is None else Path(out)
+    result = Spotted(Path(file).name, spotted(truth, found, chosen), {}, notes, folder)
+    return _scored(result, chosen)
 
 
 def audit_events(
@@ -391,74 +362,70 @@ def _scheme(labels: str | LabelSet, events: str | Path) -> LabelSet:
     return scheme(labels, {e.dataset for e in found}, found=(e.label for e in found))
 
 
-def _scored(
-    result: Spotted, labels: LabelSet, entries: Mapping[str, Sequence[Mapping[str, Any]]] | None
-) -> Spotted:
+Entries = Mapping[str, Sequence[Mapping[str, Any]]]
+"""By video what JSON keeps of the events that we found there."""
+
+
+def _scored(result: Spotted, labels: LabelSet, entries: Entries | None = None) -> Spotted:
     """Score, and write where there is a folder."""
     videos = annotated(result.videos)
     stray = sum(len(v.found) for v in result.videos) - sum(len(v.found) for v in videos)
-    notes = [*result.notes]
+    notes = result.notes
     if stray:
-        notes.append(
+        notes += (
             f"{stray} found events are of a kind that their database does not annotate: they do "
-            "not count."
+            "not count.",
         )
-    result = replace(result, metrics=score_spotting(videos, labels.names), notes=tuple(notes))
+    result = replace(result, metrics=score_spotting(videos, labels.names), notes=notes)
     if result.folder is not None:
         _write(result, result.folder, entries)
+        _write_curve(videos, result.metrics["chosen"], result.folder)
     return result
 
 
-def _write(
-    result: Spotted,
-    out: Path,
-    entries: Mapping[str, Sequence[Mapping[str, Any]]] | None,
-) -> None:
-    metrics = {
-        "name": result.name, "protocol": "spotting", **result.metrics, "notes": list(result.notes),
-    }  # fmt: skip
+def _write(result: Spotted, out: Path, entries: Entries | None) -> None:
+    """Write everything but the curve."""
+    metrics = {"name": result.name, "protocol": "spotting", **result.metrics}
+    metrics["notes"] = list(result.notes)
     write_whole(out / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     write_whole(out / "tables.md", spotting_md(result.metrics, result.name, result.notes))
-    write_whole(
-        out / "events.csv",
-        table_text(_events_frame(result.videos, thresholds_of(annotated(result.videos)), entries)),
-    )
+    write_whole(out / "events.csv", table_text(_events_frame(result, entries)))
     for dataset in dict.fromkeys(video.dataset for video in result.videos):
         mine = [video for video in result.videos if video.dataset == dataset]
         name = dataset.replace(os.sep, "_")
         write_whole(out / "megc" / f"{name}_pred.csv", submission_csv(mine))
         write_whole(out / "megc" / f"{name}_strs.csv", strs_csv(mine))
-    if not have_scores(result.videos):
+
+
+def _write_curve(
+    videos: Sequence[SpottedVideo], chosen: Mapping[str, Any] | None, out: Path
+) -> None:
+    """Write what each threshold changes, where there are scores; drawn where minutes are known."""
+    if not have_scores(videos):
         return
-    videos = annotated(result.videos)
     curves = {kind: threshold_curve(videos, kind) for kind in kinds_of(videos)}
-    labelled = [curve.assign(kind=kind) for kind, curve in curves.items()]
-    table = pd.concat(labelled, ignore_index=True).replace([-math.inf, math.nan], None)
-    write_whole(out / "curve.csv", table_text(table[["kind", *table.columns.drop("kind")]]))
-    if any(curve["false_per_minute"].isna().any() for curve in curves.values()):
+    table = pd.concat(curves, names=["kind"]).reset_index("kind")
+    write_whole(out / "curve.csv", table_text(table.replace([-math.inf, math.nan], None)))
+    if table["false_per_minute"].isna().any():
         return
-    chosen = result.metrics["chosen"]
     try:
         curve_figure(curves, out / "curve", chosen=chosen and chosen[ALL])
     except MissingExtraError:
         return  # matplotlib belongs to an extra; the same numbers are in curve.csv
 
 
-def _events_frame(
-    videos: Sequence[SpottedVideo],
-    thresholds: Mapping[ExpressionKind, Mapping[str, float]] | None,
-    entries: Mapping[str, Sequence[Mapping[str, Any]]] | None,
-) -> pd.DataFrame:
+def _events_frame(result: Spotted, entries: Entries | None) -> pd.DataFrame:
     """Found events: what `score_events` reads again, and of ours what else is known."""
+    thresholds = result.metrics["thresholds"]
     rows = []
-    for video in videos:
+    for video in result.videos:
         more = sorted((entries or {}).get(video.key, ()), key=lambda e: (e["onset"], e["offset"]))
         for at, span in enumerate(video.found):
             row = {name: getattr(video, name) for name in _NAMES}
             row |= {name: getattr(span, name) for name in _OF_SPAN}
             if thresholds is not None and span.score is not None:
-                least = thresholds.get(span.kind, {}).get(video.who, -math.inf)
-                row["chosen"] = "yes" if span.score >= least else "no"
+                least = thresholds.get(span.kind, {}).get(video.who)
+                row["chosen"] = "yes" if least is None or span.score >= least else "no"
             if entries is not None:
                 row |= {f"p_{name}": value for name, value in more[at]["probabilities"].items()}
                 row |= {name: more[at][name] for name in _OF_OURS}
