@@ -26,8 +26,7 @@ from micromimic.errors import NotFoundError, UnavailableError
 from micromimic.store.database import DATABASE_NAME, open_store
 from micromimic.store.records import Consent, Recording
 from micromimic.store.store import Store
-from micromimic.web import jobs as jobs_module
-from micromimic.web import worker_process
+from micromimic.web import jobs as jobs_module, worker_process
 from micromimic.web.jobs import WORK_PREFIX, JobRunner
 from micromimic.web.results_folder import RESULTS, clear_results, read_result
 from micromimic.web.settings import Settings

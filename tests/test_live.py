@@ -16,8 +16,7 @@ from micromimic.media.frames import Frame
 from micromimic.media.live import Arrival
 from micromimic.media.video import VideoWriter
 from micromimic.motion.spotting.live import LiveSpotter
-from micromimic.pipelines import live as live_module
-from micromimic.pipelines import live_buffer
+from micromimic.pipelines import live as live_module, live_buffer
 from micromimic.pipelines.analyze import analyze
 from micromimic.pipelines.live import LiveConfig, LiveSession
 from micromimic.pipelines.live_messages import (

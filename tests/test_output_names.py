@@ -17,8 +17,7 @@ from xml.etree import ElementTree as ET
 import cv2
 import numpy as np
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from micromimic import files
 from micromimic._cli.analyze import Job, analyse_one, run

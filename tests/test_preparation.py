@@ -23,12 +23,10 @@ from micromimic.motion.apex import apex_of_clip, fixed_cells, locate
 from micromimic.motion.curve import cell_curves
 from micromimic.preparation.clip import (
     ARTICLE,
+    VIEWS as KINDS,
     PrepareConfig,
     Prepared,
     prepare_clip,
-)
-from micromimic.preparation.clip import (
-    VIEWS as KINDS,
 )
 from micromimic.preparation.sources import read_frames
 from micromimic.synthesis.clips import ClipPlan, plan_clip, planted_field, planted_poses, render

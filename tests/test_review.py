@@ -4,8 +4,7 @@ import copy
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 from micromimic.errors import RefusedError
 from micromimic.labels import THREE

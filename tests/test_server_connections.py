@@ -22,8 +22,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from micromimic.pipelines.live_listeners import Listeners
-from micromimic.web import connections, live_wire, security
-from micromimic.web import server as running
+from micromimic.web import connections, live_wire, security, server as running
 from micromimic.web.context import MAX_LIVE_STARTING
 from micromimic.web.live_feed import Feed
 from micromimic.web.settings import Access

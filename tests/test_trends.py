@@ -6,8 +6,7 @@ from math import comb, exp, factorial
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from micromimic.canonical import INTEROCULAR
 from micromimic.pipelines.changes import (

@@ -88,8 +88,7 @@ def live(
     from micromimic._cli.live_output import Output
     from micromimic.media.live_camera import CameraOptions
     from micromimic.media.live_open import open_live
-    from micromimic.pipelines.live import LiveConfig
-    from micromimic.pipelines.live import live as start
+    from micromimic.pipelines.live import LiveConfig, live as start
 
     camera = CameraOptions(int(asked[1]), int(asked[2]), fps)
     with contextlib.ExitStack() as stack:

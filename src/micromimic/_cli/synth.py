@@ -68,8 +68,7 @@ def synth_clips(
     """Make videos of a face with planted micro-expressions, and the truth about them."""
     from micromimic._cli.analyze import check_writable
     from micromimic._cli.progress import show_progress
-    from micromimic.synthesis.write import clip_options
-    from micromimic.synthesis.write import synth_clips as write_clips
+    from micromimic.synthesis.write import clip_options, synth_clips as write_clips
 
     options = clip_options(
         kind=kind, actor=actor, blinks=blinks, macros=macros, colour=colour, crf=crf, arrays=truth

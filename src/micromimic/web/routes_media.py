@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 
-from fastapi import APIRouter
-from fastapi import Path as PathParameter
+from fastapi import APIRouter, Path as PathParameter
 from starlette.responses import FileResponse, Response
 
 from micromimic.web.context import Here, Workstation

@@ -6,8 +6,7 @@ import re
 from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import Path as PathParameter
-from fastapi import Query
+from fastapi import Path as PathParameter, Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from micromimic.store.records import Decision, Job, Recording, Review, Session, Subject

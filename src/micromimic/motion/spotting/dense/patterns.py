@@ -14,8 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import MARGIN as CANVAS_MARGIN
-from micromimic.canonical import MOUTH, UNITS
+from micromimic.canonical import MARGIN as CANVAS_MARGIN, MOUTH, UNITS
 from micromimic.face.units import RESOLUTION, UNIT_NAMES, depth_field, unit_fields
 from micromimic.labels import REGIONS
 
