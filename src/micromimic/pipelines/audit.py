@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,9 +43,7 @@ class Audited:
     """What an audit wrote and says.
 
     Args:
-        folder: where it lies.
-        name: of the model or file.
-        audit: its figures.
+        folder, name: where it lies; of the model or file.
         left_out: clips that could not be prepared, with reasons.
         resumed: folds that an earlier call had ended.
         notes: what could not be done.
@@ -71,11 +68,10 @@ def audit_table(file: str | Path, out: str | Path) -> Audited:
         InputError: the table is wrong, or has one epoch only.
         OutputError: if results cannot be written.
     """
+    drawn = find_spec("matplotlib") is not None
     audit = audit_runs(read_epochs(file))
-    result = Audited(Path(out), Path(file).name, audit)
-    if find_spec("matplotlib") is None:
-        result = replace(result, notes=(NO_FIGURE,))
-    _write(result, figure=not result.notes)
+    result = Audited(Path(out), Path(file).name, audit, notes=() if drawn else (NO_FIGURE,))
+    _write(result, figure=drawn)
     return result
 
 
@@ -120,13 +116,16 @@ def audit_model(
     runs, resumed = audited_runs(
         loaded.samples, config, out / "runs", shuffles=shuffles, workers=workers, progress=progress
     )
+    notes = [SYNTHETIC] if any(is_marked(clip) for clip in clips) else []
+    if config.init != "none":
+        notes.append(STARTED.format(config.init))
     result = Audited(
         folder=out,
         name=config.model,
         audit=audit_runs(runs),
         left_out=loaded.left_out,
         resumed=resumed,
-        notes=tuple(_notes(config, any(is_marked(clip) for clip in clips))),
+        notes=tuple(notes),
     )
     write_epochs(out / "epochs.csv", runs)
     _write(result, figure=True)
@@ -146,13 +145,10 @@ def audited_runs(
     """The runs of an audit, and how many of their folds an earlier call had ended.
 
     Args:
-        samples: encoded for ``config.model``.
-        config: as in `audit_model`.
+        samples: encoded for the model.
+        config, shuffles, workers, progress: as of `audit_model`.
         out: a folder a run goes here.
         model: an estimator; None is that of ``config.model``.
-        shuffles: runs on shuffled labels.
-        workers: where folds run; None is this process.
-        progress: called with (done, total, stage).
 
     Raises:
         InputError: the model has no epochs, or a folder holds another run.
@@ -183,14 +179,6 @@ def audited_runs(
         runs.append(run)
         resumed += result.resumed
     return tuple(runs), resumed
-
-
-def _notes(config: RunConfig, synthetic: bool) -> Iterator[str]:
-    """What a reader has to know of the clips and of the start."""
-    if synthetic:
-        yield SYNTHETIC
-    if config.init != "none":
-        yield STARTED.format(config.init)
 
 
 def _write(result: Audited, *, figure: bool) -> None:
