@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from micromimic._cli.analyze import check_file
+from micromimic._cli.analyze import check_file, check_writable
 from micromimic._cli.app import datasets, interruptible, synth
 from micromimic._cli.console import note, say
 from micromimic.errors import InputError
 
 if TYPE_CHECKING:
     from micromimic.datasets.base import Note
-    from micromimic.datasets.clip import Clip
     from micromimic.datasets.read import Indexed
-    from micromimic.labels import LabelSet
 
 
 # an unknown option is among the arguments: databases had options of their own once
@@ -30,8 +28,8 @@ def datasets_index(
         list[str] | None,
         typer.Argument(
             metavar="NAME=DIR ...",
-            help="Databases and where they are; `datasets list` names them.",
             show_default=False,
+            help="Databases and where they are; `datasets list` names them.",
         ),
     ] = None,
     labels: Annotated[
@@ -47,7 +45,7 @@ def datasets_index(
     named = _folders(folders or [])
     if not named:
         raise typer.BadParameter("expected a database as NAME=DIR, got none")
-    raise typer.Exit(run_index(named, out, corrections, tuple(labels or ("three",))))
+    run_index(named, out, corrections, tuple(labels or ("three",)))
 
 
 def _folders(words: Sequence[str]) -> dict[str, Path]:
@@ -102,26 +100,18 @@ def synth_databases(
     jobs: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
 ) -> None:
     """Make databases of synthetic micro-expressions in the layouts of the real ones."""
-    from micromimic._cli.analyze import check_writable
     from micromimic._cli.progress import show_progress
     from micromimic.synthesis.databases import COMPOSITE, synth_databases as write_databases
 
     check_writable(out)
     with show_progress("synthetic databases") as progress:
         result = write_databases(
-            out,
-            names=tuple(names or COMPOSITE),
-            clips_per_class=clips_per_class,
-            seconds=seconds,
-            seed=seed,
-            full=full,
-            jobs=jobs,
-            progress=progress,
-        )
-    used = [clip for clip in result.clips if clip.label is not None]
-    people = len({(clip.dataset, clip.subject) for clip in used})
+            out, names=tuple(names or COMPOSITE), clips_per_class=clips_per_class,
+            seconds=seconds, seed=seed, full=full, jobs=jobs, progress=progress,
+        )  # fmt: skip
+    used = [(clip.dataset, clip.subject) for clip in result.clips if clip.label is not None]
     say(
-        f"{len(used)} clips of {people} subjects ({result.faces} faces), and "
+        f"{len(used)} clips of {len(set(used))} subjects ({result.faces} faces), and "
         f"{len(result.clips) - len(used)} of classes that the composite leaves out, in {out}"
     )
     places = " ".join(f"{name}={out / name}" for name in dict.fromkeys(names or COMPOSITE))
@@ -133,90 +123,78 @@ def run_index(
     out: Path,
     corrections: Path | None = None,
     labels: Sequence[str] = ("three",),
-) -> int:
-    """Write the manifest of the databases given and say what is in it, and what is not.
-
-    Returns:
-        The exit code: 0 also where some clips were left out, since each is listed.
-
-    Raises:
-        InputError: if no folder is given, one is not its database, or nothing usable is found.
-        LabelError: if a database has no such labels.
-        OutputError: if the manifest cannot be written.
-    """
+) -> None:
+    """Write the manifest of the databases given and say what is in it, and what is not."""
     from micromimic.datasets.databases import databases
-    from micromimic.datasets.databases.composite import TITLES, table1
     from micromimic.datasets.events import events_path, write_events
     from micromimic.datasets.manifest import write_manifest
     from micromimic.datasets.read import index
-    from micromimic.labels import THREE
 
     check_file(out)
     found = index(folders, corrections, labels)
     if not found.clips:
-        first = next(iter(found.left_out), None)
+        first = "".join(f", first {left}" for left in found.left_out[:1])
         raise InputError(
             f"expected clips to list, got none that can be used ({len(found.left_out)} left out"
-            + (f", first {first})" if first else ")")
-            + "; check the folders and their annotation"
+            f"{first}); check the folders and their annotation"
         )
-    long = any(databases()[name].long for name in found.found)
-    if long:
+    subjects = _many(len({clip.who for clip in found.clips}), "subject")
+    if any(databases()[name].long for name in found.found):
         write_events(events_path(out), found.events)
         say(_events_table(found))
+        events = f"{_many(len(found.events), 'event')} in {events_path(out)}"
+        listed = f"{_many(len(found.clips), 'video')} of {subjects} in {out}, {events}"
+    else:
+        for line in _tables(found):
+            say(line)
+        listed = f"{_many(len(found.clips), 'clip')} of {subjects} in {out}"
     write_manifest(out, found.clips)
-    for labelled in () if long else found.labels:
-        rest = list(found.clips)
-        if labelled == THREE and set(TITLES) & set(found.found):
-            say(table1(found.clips, found.left_out))
-            rest = [clip for clip in found.clips if clip.dataset not in TITLES]
-        if rest:
-            say(_table(rest, labelled))
     for line in _report(found):
         say(line)
-    subjects = len({clip.who for clip in found.clips})
-    noun = "video" if long else "clip"
-    beside = f", {_many(len(found.events), 'event')} in {events_path(out)}" if long else ""
-    say(f"\n{_many(len(found.clips), noun)} of {_many(subjects, 'subject')} in {out}{beside}")
-    return 0
+    say(f"\n{listed}")
 
 
-def _table(clips: Sequence[Clip], labels: LabelSet) -> str:
-    """How many clips of each class each database has."""
-    rows = [["", "subjects", "clips", *labels]]
-    for name in dict.fromkeys(clip.dataset for clip in clips):
-        told = {
-            clip.key: clip.label if labels.column == "label" else clip.extra[labels.column]
-            for clip in clips
-            if clip.dataset == name
-        }
-        there = [key for key, label in told.items() if label]
-        counts = Counter(part for label in told.values() for part in label.split("+"))
-        people = len({key.rsplit("/", 1)[0] for key in there})
-        rows.append([name, str(people), str(len(there)), *(str(counts[each]) for each in labels)])
-    return _aligned(f"Clips by database, labels {labels.name}", rows)
+def _tables(found: Indexed) -> Iterable[str]:
+    """How many clips of each class each database has; the composite's as in its article."""
+    from micromimic.datasets.databases.composite import TITLES, table1
+    from micromimic.labels import THREE
+
+    for labels in found.labels:
+        names = [name for name, each in found.found.items() if each.clips]
+        if labels == THREE and set(TITLES) & set(found.found):
+            yield table1(found.clips, found.left_out)
+            names = [name for name in names if name not in TITLES]
+        rows = {}
+        for name in names:
+            clips = found.found[name].clips
+            texts = [{"label": clip.label, **clip.extra}[labels.column] for clip in clips]
+            people = {clip.who for clip, text in zip(clips, texts, strict=True) if text}
+            counts = Counter(part for text in texts for part in text.split("+"))
+            rows[name] = {"subjects": len(people), "clips": sum(map(bool, texts))}
+            rows[name] |= {each: counts[each] for each in labels}
+        if rows:
+            yield _aligned(f"Clips by database, labels {labels.name}", rows)
 
 
 def _events_table(found: Indexed) -> str:
-    rows = [["", "subjects", "videos", "micro", "macro", "videos without"]]
+    rows = {}
     for name, each in found.found.items():
         kinds = Counter(event.kind for event in each.events)
         busy = {event.key for event in each.events}
-        numbers = (
-            len({video.subject for video in each.clips}), len(each.clips), kinds["micro"],
-            kinds["macro"], sum(video.key not in busy for video in each.clips),
-        )  # fmt: skip
-        rows.append([name, *map(str, numbers)])
+        rows[name] = {
+            "subjects": len({video.subject for video in each.clips}),
+            "videos": len(each.clips),
+            "micro": kinds["micro"],
+            "macro": kinds["macro"],
+            "videos without": sum(video.key not in busy for video in each.clips),
+        }
     return _aligned("Long videos and their events", rows)
 
 
-def _aligned(title: str, rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]
-    lines = [title]
-    for row in rows:
-        cells = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
-        lines.append(row[0].ljust(widths[0]) + "".join(cells))
-    return "\n".join(lines)
+def _aligned(title: str, rows: dict[str, dict[str, int]]) -> str:
+    import pandas as pd
+
+    return f"{title}\n{pd.DataFrame.from_dict(rows, orient='index').to_string()}"
 
 
 def _report(found: Indexed) -> Iterable[str]:
@@ -234,15 +212,15 @@ def _report(found: Indexed) -> Iterable[str]:
 
 def _by_text(notes: Sequence[Note]) -> Iterable[str]:
     """One line for each text and database, with all the clips that it is said of."""
-    groups: dict[tuple[str, str], list[str]] = {}
+    groups: dict[tuple[str, str], list[Note]] = {}
     for each in notes:
-        name = "/".join(filter(None, (each.subject, each.clip)))
-        groups.setdefault((each.dataset, each.text), []).append(name)
-    for (dataset, text), names in groups.items():
-        if len(names) == 1:
-            yield f"  {'/'.join(filter(None, (dataset, names[0])))}: {text}"
+        groups.setdefault((each.dataset, each.text), []).append(each)
+    for (dataset, text), same in groups.items():
+        if len(same) == 1:
+            yield f"  {same[0]}"
         else:
-            yield f"  {dataset}: {text} ({len(names)}): {', '.join(names)}"
+            names = ", ".join("/".join(filter(None, (n.subject, n.clip))) for n in same)
+            yield f"  {dataset}: {text} ({len(same)}): {names}"
 
 
 def _many(count: int, noun: str) -> str:

@@ -38,8 +38,7 @@ from micromimic.progress import Progress
 from micromimic.workers import parent_answers_interrupts, run_tasks
 
 STAGE: Final = "preparation"
-FORMAT: Final = 2
-"""Raised when the same source and settings give other views: all files are made again."""
+FORMAT: Final = 2  # raised when the same source and settings give other views: all is made again
 
 
 @dataclass(frozen=True)
@@ -69,16 +68,9 @@ def prepare_all(
 ) -> list[PrepareFailure]:
     """Prepare every clip that is not prepared yet.
 
-    Tasks run where the caller's ``workers.on_workers`` says; on other machines ``cache`` and the
-    clips must have the same paths. Clips of kind ``flow_map`` are read where they lie and only
-    checked here.
-
-    Args:
-        clips: rows of a manifest.
-        views: what to make of each.
-        cache: folder of the prepared clips; made when needed.
-        config: settings.
-        progress: called after every clip.
+    Tasks run where the caller's ``workers.on_workers`` says; on other machines the clips and the
+    folder ``cache`` must have the same paths. Clips of kind ``flow_map`` are read where they lie
+    and only checked here.
 
     Returns:
         The clips that failed, in their order; the others are complete.
@@ -129,9 +121,8 @@ def load_samples(
     """Read prepared clips and encode them.
 
     Args:
-        clips: rows of a manifest.
+        clips, cache, config: as given to ``prepare_all``.
         learner: says what of a clip it looks at, and encodes it.
-        cache, config: as given to ``prepare_all``.
         labels: of the clips; None takes those that they have.
 
     Returns:
@@ -143,18 +134,17 @@ def load_samples(
     """
     if not clips:
         raise InputError("expected clips to load, got none; add some to the manifest")
-    inputs: NDArray[np.generic] | None = None
-    for number, clip in enumerate(clips):
-        row = learner.encode(_view_of(clip, learner.view, cache, config or PrepareConfig()))
-        if inputs is None:
+    config = config or PrepareConfig()
+    encoded = (learner.encode(_view_of(clip, learner.view, cache, config)) for clip in clips)
+    for number, row in enumerate(encoded):
+        if number == 0:
             inputs = np.empty((len(clips), *row.shape), row.dtype)
         if row.shape != inputs.shape[1:]:
             raise InputError(
                 f"expected {learner.view} of one shape, got {inputs.shape[1:]} for "
-                f"{clips[0].key} and {row.shape} for {clip.key}; list clips of one kind"
+                f"{clips[0].key} and {row.shape} for {clips[number].key}; list clips of one kind"
             )
         inputs[number] = row
-    assert inputs is not None  # there is a first clip
     known = labels or labels_like(clip.label for clip in clips)
     return Samples(
         inputs,
@@ -180,9 +170,11 @@ def prepared_summary(
     config: PrepareConfig | None = None,
 ) -> str:
     """One line on what is prepared."""
-    notes = [prepared_notes(clip, cache, config) for clip in clips]
-    spotted = sum(any(note.startswith("apex spotted") for note in some) for some in notes)
-    other = sum(any(not note.startswith("apex spotted") for note in some) for some in notes)
+    notes = [
+        {note.startswith("apex spotted") for note in prepared_notes(clip, cache, config)}
+        for clip in clips
+    ]
+    spotted, other = (sum(kind in each for each in notes) for kind in (True, False))
     cached = [clip for clip in clips if clip.kind != "flow_map"]
     files = [file_of(clip, view, cache, config) for clip in cached for view in VIEWS[clip.kind]]
     size = sum(file.stat().st_size for file in files if file.is_file())
@@ -212,11 +204,7 @@ def read_prepared(path: Path) -> Stored | None:
 
 
 def _stamp(clip: Clip) -> str:
-    """What a prepared clip is made of, as a hash.
-
-    Raises:
-        InputError: if its source is gone.
-    """
+    """What a prepared clip is made of, as a hash."""
     try:
         paths = [clip.path]
         if clip.kind == "frames":
@@ -234,12 +222,7 @@ def _stamp(clip: Clip) -> str:
 def _left(
     clip: Clip, views: Collection[View], cache: Path, config: PrepareConfig
 ) -> tuple[View, ...]:
-    """Views that are still to be made; what no longer fits is removed.
-
-    Raises:
-        InputError: the clip's source cannot be found.
-        OutputError: a file cannot be removed.
-    """
+    """Views that are still to be made; what no longer fits is removed."""
     if clip.kind == "flow_map":
         read_flow_png(clip.path)
         return ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.canonical import (
-    UNITS,
     apply_affine,
     canonical_to_image,
     follow,
@@ -20,9 +19,7 @@ from micromimic.canonical import (
 from micromimic.datasets.manifest import Clip, Kind
 from micromimic.errors import InputError, NoFaceError
 from micromimic.face.crops import (
-    FACE_SIDE,
     MIN_SIMILARITY,
-    VOLUME_SHAPE,
     FaceFollower,
     Followed,
     face_crop,
@@ -34,7 +31,7 @@ from micromimic.models.samples import View
 from micromimic.motion.apex import apex_of_cells, fixed_cells, locate, stable_cells
 from micromimic.motion.flow import FlowConfig
 from micromimic.motion.pair import average_reach, flow_of_spans
-from micromimic.preparation.sources import ClipFrames, read_frames, read_picture
+from micromimic.preparation.sources import ClipFrames, Gray, read_frames, read_picture
 
 VIEWS: Final[Mapping[Kind, tuple[View, ...]]] = {
     "flow_map": ("flow",),
@@ -43,10 +40,8 @@ VIEWS: Final[Mapping[Kind, tuple[View, ...]]] = {
     "video": ("flow", "faces", "volume"),
 }
 """What clips of a kind can give."""
-NEIGHBOURS: Final = (0, -1, 1, -2, 2)
-"""Frames from the apex of the face crops, in their order."""
-USUAL_FPS: Final = 200.0
-"""Taken where nobody says: usual among databases of clips."""
+NEIGHBOURS: Final = (0, -1, 1, -2, 2)  # frames from the apex of the face crops, in their order
+USUAL_FPS: Final = 200.0  # taken where nobody says: usual among databases of clips
 
 Apex = Literal["annotated", "article", "robust"]
 Neighbour = Literal["before", "after"]
@@ -98,32 +93,15 @@ ARTICLE: Final = PrepareConfig(apex="article", neighbour="after", landmarks="eac
 
 @dataclass(frozen=True)
 class Prepared:
-    """What was made of one clip; None for views that were not asked for.
-
-    Args:
-        apex: its frame number, as the manifest counts; None where the clip's kind has none.
-        flow: (3, 28, 28) float32 u, v, strain from onset to apex.
-        faces: (k, 224, 224, 3) uint8 RGB: the apex, then one frame before and after, then two.
-        volume: (T, 170, 140) uint8, every frame registered to the onset.
-        notes: what a reader of the results should know, a line each.
-    """
+    """What was made of one clip; None for views that were not asked for."""
 
     apex: int | None = None
-    flow: NDArray[np.float32] | None = None
+    """Its frame number, as the manifest counts; None where the clip's kind has none."""
+    flow: NDArray[np.float32] | None = None  # (3, 28, 28) u, v, strain from onset to apex
     faces: NDArray[np.uint8] | None = None
-    volume: NDArray[np.uint8] | None = None
-    notes: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        wanted = {
-            "flow": (3, UNITS, UNITS),
-            "faces": (FACE_SIDE, FACE_SIDE, 3),
-            "volume": VOLUME_SHAPE,
-        }
-        for name, shape in wanted.items():
-            array = getattr(self, name)
-            if array is not None and array.shape[-len(shape) :] != shape:
-                raise ValueError(f"{name} must end in {shape}, got {array.shape}")
+    """(k, 224, 224, 3) RGB: the apex, then one frame before and after, then two."""
+    volume: NDArray[np.uint8] | None = None  # (T, 170, 140), registered to the onset
+    notes: tuple[str, ...] = ()  # what a reader of the results should know, a line each
 
     def view(self, name: View) -> NDArray[np.generic] | None:
         """The view of that name."""
@@ -132,11 +110,7 @@ class Prepared:
 
 
 def check_views(clip: Clip, views: Collection[View]) -> None:
-    """Check that a clip can give these views.
-
-    Raises:
-        InputError: if it cannot.
-    """
+    """Refuse a clip that cannot give these views."""
     for view in views:
         if view not in VIEWS[clip.kind]:
             kinds = [kind for kind, given in VIEWS.items() if view in given]
@@ -156,14 +130,8 @@ def prepare_clip(
 ) -> Prepared:
     """Make what models see of one clip.
 
-    Landmarks are found in the onset's frame; from there the face is followed to sub-pixel. Where
-    the manifest names no apex it is spotted.
-
-    Args:
-        clip: one row of a manifest.
-        views: what to make.
-        config: settings.
-        backend: landmark library; dlib when None.
+    Landmarks are found in the onset's frame, by dlib unless another ``backend`` is given; from
+    there the face is followed to sub-pixel. Where the manifest names no apex it is spotted.
 
     Raises:
         InputError: the clip's kind cannot give a view, its frames cannot be read, or its face is
@@ -224,18 +192,17 @@ class _Tracked:
             flow = self._flow(row) if "flow" in views else None
             faces = self._faces(row) if "faces" in views else None
         if "volume" in views:
-            pairs = zip(self._frames.gray, self._places, strict=True)
-            cuts = [volume_frame(gray, at.transform) for gray, at in pairs if at.found]
-            volume = np.stack(cuts)
+            shown = self._shown(range(len(self._places)))
+            volume = np.stack([volume_frame(gray, transform) for gray, transform in shown])
         return Prepared(apex, flow, faces, volume, tuple(self._notes))
 
-    def _apex(self) -> int:
-        """Row of the apex: as annotated, or spotted.
+    def _shown(self, rows: Iterable[int]) -> list[tuple[Gray, NDArray[np.float64]]]:
+        """Those of the frames that show the face, each with where it is."""
+        places = ((row, self._places[row]) for row in rows)
+        return [(self._frames.gray[row], at.transform) for row, at in places if at.found]
 
-        Raises:
-            InputError: the apex is the onset, the clip is too short to spot one, or its frame does
-                not show the onset's face.
-        """
+    def _apex(self) -> int:
+        """Row of the apex: as annotated, or spotted."""
         frames, clip = self._frames, self._frames.clip
         if clip.apex is None or self._config.apex == "robust":
             row = self._spotted()
@@ -293,16 +260,11 @@ class _Tracked:
 
     def _flow(self, apex: int) -> NDArray[np.float32]:
         reach = average_reach(0, apex, self._fps, self._config.average)
-        spans = []
-        for centre in (0, apex):
-            rows = range(max(0, centre - reach), min(len(self._places), centre + reach + 1))
-            spans.append(
-                [
-                    (self._frames.gray[row], self._places[row].transform)
-                    for row in rows
-                    if self._places[row].found
-                ]
-            )
+        last = len(self._places)
+        spans = (
+            self._shown(range(max(0, centre - reach), min(last, centre + reach + 1)))
+            for centre in (0, apex)
+        )
         scale = float(scale_of(self._places[apex].transform))
         return flow_of_spans(*spans, scale=scale, config=self._config.flow).channels()
 
@@ -311,9 +273,5 @@ class _Tracked:
         last = len(self._places) - 1
         rows = [int(np.clip(apex + step, 0, last)) for step in NEIGHBOURS]
         rows = [row if self._places[row].found else apex for row in rows]
-        pictures = self._frames.rgb(rows)
-        crops = [
-            face_crop(picture, self._place(row))
-            for row, picture in zip(rows, pictures, strict=True)
-        ]
-        return np.stack(crops)
+        pairs = zip(self._frames.rgb(rows), rows, strict=True)
+        return np.stack([face_crop(picture, self._place(row)) for picture, row in pairs])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -18,37 +19,24 @@ from micromimic.media.formats import image_files
 from micromimic.media.video import Frame, FrameSource, open_source
 from micromimic.motion.apex import to_gray
 
-APEX_SLACK: Final = 3
-"""Frames by which a missing apex frame may be replaced by a neighbour."""
+APEX_SLACK: Final = 3  # frames by which a missing apex may be replaced by a neighbour
 
 Gray = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class ClipFrames:
-    """The frames of one clip from onset to offset.
-
-    Args:
-        numbers: (T,) of the frames, ascending.
-        gray: T pictures (H, W) uint8.
-        fps: frames a second; None where nobody says.
-        notes: what is not as the manifest has it, a line each.
-        places: index of each frame in its source.
-    """
+    """The frames of one clip from onset to offset."""
 
     clip: Clip
-    numbers: tuple[int, ...]
-    gray: tuple[Gray, ...]
-    fps: float | None
-    notes: tuple[str, ...] = ()
-    places: Mapping[int, int] = field(default_factory=dict)
+    numbers: tuple[int, ...]  # T of them, ascending
+    gray: tuple[Gray, ...]  # T pictures (H, W)
+    fps: float | None  # frames a second; None where nobody says
+    notes: tuple[str, ...]  # what is not as the manifest has it, a line each
+    places: Mapping[int, int]  # number of each frame to its index in the source
 
     def rgb(self, rows: Sequence[int]) -> list[NDArray[np.uint8]]:
-        """(H, W, 3) pictures of some frames, read again; grey ones have three equal channels.
-
-        Args:
-            rows: indices into ``numbers``, in any order.
-        """
+        """(H, W, 3) pictures of some rows, read again; grey ones have three equal channels."""
         indices = {row: self.places[self.numbers[row]] for row in rows}
         with open_source(self.clip.path, self.fps or 1.0) as source:
             found = {f.index: f.rgb() for f in source.frames_at(sorted(set(indices.values())))}
@@ -85,33 +73,31 @@ def read_frames(clip: Clip, most: int) -> ClipFrames:
     places = None
     if clip.kind == "frames":
         places = {number: index for number, (index, _) in numbered_pictures(clip).items()}
-    _check_many(len(places or ()), clip, most)
+        _check_many(len(places), clip, most)
     try:
-        with open_source(clip.path, clip.fps or (1.0 if places is not None else None)) as source:
-            if places is None:
-                frames = list(_of_video(source, clip, most))
-                numbers = [frame.index for frame in frames]
-                places = {n: n for n in numbers}
-                fps = clip.fps or source.nominal_fps
-            else:
-                by_place = {f.index: f for f in source.frames_at(sorted(places.values()))}
-                numbers = sorted(places)
-                frames = [by_place[places[number]] for number in numbers]
+        with open_source(clip.path, clip.fps or (1.0 if places else None)) as source:
+            if places:
+                found = list(source.frames_at(sorted(places.values())))
                 fps = clip.fps
-            gray = tuple(frame.gray for frame in frames)
+            else:
+                found = list(_of_video(source, clip, most))
+                places = {frame.index: frame.index for frame in found}
+                fps = clip.fps or source.nominal_fps
+            pictures = {frame.index: frame.gray for frame in found}
     except IndexError as error:
         raise InputError(f"{error}; correct onset and offset in the manifest") from None
-    if len(gray) < 2:
+    if len(found) < 2:
         raise InputError(
-            f"expected at least 2 frames from onset to offset in {clip.path}, got {len(gray)}; "
+            f"expected at least 2 frames from onset to offset in {clip.path}, got {len(found)}; "
             "correct the manifest"
         )
-    low = numbers[0] if clip.onset is None else clip.onset
-    high = numbers[-1] if clip.offset is None else clip.offset
-    count = high - low + 1
+    numbers = tuple(sorted(places))
+    first, last = numbers[0] if clip.onset is None else clip.onset, clip.offset
+    count = (numbers[-1] if last is None else last) - first + 1
     lost = count - len(numbers)
     notes = (f"{lost} of {count} frames from onset to offset are missing",) if lost > 0 else ()
-    return ClipFrames(clip, tuple(numbers), gray, fps, notes, places)
+    gray = tuple(pictures[places[number]] for number in numbers)
+    return ClipFrames(clip, numbers, gray, fps, notes, places)
 
 
 def numbered_pictures(clip: Clip) -> dict[int, tuple[int, Path]]:
@@ -127,13 +113,12 @@ def numbered_pictures(clip: Clip) -> dict[int, tuple[int, Path]]:
             f"expected a folder of frames at {clip.path}, got {error.strerror or error}; "
             "check the path and its permissions"
         ) from None
-    low, high = _ends(clip)
+    low, high = clip.onset or 0, inf if clip.offset is None else clip.offset
+    numbers = [frame_number(file.name) for file in files]
     places: dict[int, tuple[int, Path]] = {}
-    for index, file in enumerate(files):
-        number = frame_number(file.name)
-        if number is None or not low <= number <= high:
-            continue
-        if file.stat().st_size == 0:  # a copy that broke off: as missing as if it were not there
+    for index, (number, file) in enumerate(zip(numbers, files, strict=True)):
+        # an empty file is a copy that broke off: as missing as if it were not there
+        if number is None or not low <= number <= high or file.stat().st_size == 0:
             continue
         if number in places:
             raise InputError(
@@ -142,9 +127,10 @@ def numbered_pictures(clip: Clip) -> dict[int, tuple[int, Path]]:
             )
         places[number] = index, file
     if not places:
-        seen = [n for n in (frame_number(file.name) for file in files) if n is not None]
+        seen = [number for number in numbers if number is not None]
         got = f"{min(seen)} to {max(seen)}" if seen else f"{len(files)} pictures without numbers"
-        wanted = "numbered pictures" if high == _NO_END and low == 0 else f"frames {low} to {high}"
+        any_number = clip.offset is None and low == 0
+        wanted = "numbered pictures" if any_number else f"frames {low} to {high}"
         raise InputError(
             f"expected {wanted} in {clip.path}, got {got}; correct onset and offset in the manifest"
         )
@@ -152,28 +138,16 @@ def numbered_pictures(clip: Clip) -> dict[int, tuple[int, Path]]:
 
 
 def read_picture(path: Path) -> tuple[Gray, NDArray[np.uint8]]:
-    """One picture: (H, W) grey and (H, W, 3) RGB, uint8.
-
-    Raises:
-        InputError: if it cannot be read.
-    """
+    """One picture: (H, W) grey and (H, W, 3) RGB, uint8."""
     rgb = np.ascontiguousarray(read_image(path, cv2.IMREAD_COLOR)[..., ::-1])
     return to_gray(rgb), rgb
 
 
-_NO_END: Final = 10**18
-"""Stands for an unknown offset."""
-
-
-def _ends(clip: Clip) -> tuple[int, int]:
-    return clip.onset or 0, _NO_END if clip.offset is None else clip.offset
-
-
 def _of_video(source: FrameSource, clip: Clip, most: int) -> Iterator[Frame]:
-    first, last = _ends(clip)
-    if last != _NO_END:
-        _check_many(last - first + 1, clip, most)
-        yield from source.frames_at(range(first, last + 1))
+    first = clip.onset or 0
+    if clip.offset is not None:
+        _check_many(clip.offset - first + 1, clip, most)
+        yield from source.frames_at(range(first, clip.offset + 1))
         return
     for frame in source:
         if frame.index >= first:
