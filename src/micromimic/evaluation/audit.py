@@ -14,7 +14,6 @@ evaluation code writes them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from micromimic.datasets.table import read_table, read_text, write_table
+from micromimic.datasets.table import read_table, write_table
 from micromimic.errors import InputError
 from micromimic.evaluation.article import COMPOSITE
 from micromimic.evaluation.controls import majority_per_database
@@ -168,16 +167,12 @@ def epochs_of_run(
 
 
 def is_epochs_table(path: str | Path) -> bool:
-    """Whether a file's first line names the columns of such a table, as far as its epochs go.
+    """Whether a table has a column of epochs.
 
     Raises:
-        InputError: if there is no file, or it is no text.
+        InputError: if there is no file, or it is no table.
     """
-    what = "a table of epochs or a manifest"
-    if not Path(path).is_file():
-        raise InputError(f"expected {what} at {path}, found no file; check the path")
-    header = read_text(Path(path), what).split("\n", 1)[0]
-    return "epoch" in {cell.strip(' "\r').casefold() for cell in re.split("[,;\t]", header)}
+    return "epoch" in read_table(path, (), known=("epoch",), what="a table of epochs or a manifest")
 
 
 def write_epochs(path: str | Path, runs: Sequence[EpochRun]) -> None:

@@ -57,10 +57,7 @@ def uf1(y_true: Labels, y_pred: Labels, labels: Names = None) -> float:
     """
     from sklearn.metrics import f1_score  # noqa: PLC0415 - slow to load
 
-    names = _checked(y_true, y_pred, labels)
-    if not len(y_true):
-        return float("nan")
-    return float(f1_score(y_true, y_pred, labels=names, average="macro", zero_division=0))
+    return _macro(f1_score, y_true, y_pred, labels)
 
 
 def uar(y_true: Labels, y_pred: Labels, labels: Names = None) -> float:
@@ -71,10 +68,14 @@ def uar(y_true: Labels, y_pred: Labels, labels: Names = None) -> float:
     """
     from sklearn.metrics import recall_score  # noqa: PLC0415 - slow to load
 
+    return _macro(recall_score, y_true, y_pred, labels)
+
+
+def _macro(score: Callable[..., float], y_true: Labels, y_pred: Labels, labels: Names) -> float:
     names = _checked(y_true, y_pred, labels)
     if not len(y_true):
         return float("nan")
-    return float(recall_score(y_true, y_pred, labels=names, average="macro", zero_division=0))
+    return float(score(y_true, y_pred, labels=names, average="macro", zero_division=0))
 
 
 def scores_of_tables(

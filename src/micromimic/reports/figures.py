@@ -8,11 +8,12 @@ answers can be relied on: `reliability_figure` and `coverage_figure`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from micromimic.evaluation.article import RECALLS, is_full_composite
 from micromimic.evaluation.metrics import confusion, uar, uf1
@@ -122,9 +123,8 @@ def curve_figure(
     Args:
         curve: (T,) M(t); its first frame is the onset, its last the offset.
         annotated_apex, spotted_apex: frames of the curve; None leaves the line out.
-        fps: frames a second; None counts frames.
+        fps: None counts frames.
         out: path without an ending.
-        title: above the curve.
 
     Raises:
         ValueError: if the curve is not (T,) finite numbers, or an apex lies outside it.
@@ -136,15 +136,8 @@ def curve_figure(
         axes.set_ylabel("M(t), mean over the cells")
         axes.set_xlabel("frames from onset" if fps is None else "time from onset (s)")
         if fps is not None:
-            rate = fps
-
-            def to_frames(seconds: ArrayLike) -> ArrayLike:
-                return np.asarray(seconds) * rate
-
-            def to_seconds(frames: ArrayLike) -> ArrayLike:
-                return np.asarray(frames) / rate
-
-            top = axes.secondary_xaxis("top", functions=(to_frames, to_seconds))
+            both_ways = partial(np.multiply, fps), partial(np.multiply, 1 / fps)
+            top = axes.secondary_xaxis("top", functions=both_ways)
             top.set_xlabel("frames from onset")
         if title:
             axes.set_title(title, pad=10)
@@ -168,10 +161,7 @@ def figures_of_clip(
     Args:
         frames: pictures of one size, (H, W) grey or (H, W, 3) RGB, uint8.
         onset, apex, offset: positions in ``frames``; apex None takes the spotted one.
-        fps: frames a second.
-        out_dir: where to write them.
-        landmarks: (68, 2) pixels in the onset frame; found by ``backend`` when None.
-        backend: landmark library; dlib when None.
+        landmarks: (68, 2) pixels in the onset frame; None finds them by ``backend``, dlib's.
 
     Returns:
         The files, PNG and SVG of each.

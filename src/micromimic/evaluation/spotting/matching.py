@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from micromimic.evaluation.spotting.protocol import matched
+from micromimic.evaluation.spotting.protocol import matched, overlaps
 from micromimic.types import Interval
 
 POINTS: Final = ("onset", "apex", "offset")
@@ -39,7 +39,7 @@ class SpottingScore:
 
     Args:
         planted, found: how many there are.
-        pairs: matches; where scores are pooled their places count through all videos.
+        pairs: matches.
         duration_s: seconds watched.
         fps: for errors in frames.
     """
@@ -83,9 +83,7 @@ def interval_iou(a: Interval, b: Interval) -> float:
     >>> interval_iou(Interval(0.0, 0.1, 0.2), Interval(0.1, 0.2, 0.3))
     0.333...
     """
-    overlap = min(a.offset, b.offset) - max(a.onset, b.onset)
-    union = max(a.offset, b.offset) - min(a.onset, b.onset)
-    return max(0.0, overlap) / union if union > 0 else 0.0
+    return float(overlaps([a], [b])[0, 0])
 
 
 def match_events(
@@ -117,9 +115,7 @@ def match_events(
         raise ValueError(f"min_iou must be in (0, 1], got {min_iou}")
     if duration_s <= 0 or fps <= 0:
         raise ValueError(f"duration and fps must be above 0, got {duration_s} and {fps}")
-    overlap = np.array([[interval_iou(t, f) for f in found] for t in truth]).reshape(
-        len(truth), len(found)
-    )
+    overlap = overlaps(truth, found)
     pairs = tuple(
         Match(
             i, j, float(overlap[i, j]),
@@ -131,7 +127,7 @@ def match_events(
 
 
 def pool(scores: Iterable[SpottingScore]) -> SpottingScore:
-    """One score over several videos of one frame rate: counts are added, pairs put together.
+    """One score over several videos of one frame rate; places of pairs stay those in their video.
 
     Raises:
         ValueError: if there is none, or the rates differ.
@@ -141,17 +137,13 @@ def pool(scores: Iterable[SpottingScore]) -> SpottingScore:
         raise ValueError("expected at least one score, got none")
     if len({score.fps for score in items}) > 1:
         raise ValueError(f"fps must be one, got {sorted({score.fps for score in items})}")
-    pairs: list[Match] = []
-    planted = found = 0
-    for score in items:
-        pairs += [
-            replace(pair, truth=pair.truth + planted, found=pair.found + found)
-            for pair in score.pairs
-        ]
-        planted += score.planted
-        found += score.found
-    duration = sum(score.duration_s for score in items)
-    return SpottingScore(planted, found, tuple(pairs), duration, items[0].fps)
+    return SpottingScore(
+        planted=sum(score.planted for score in items),
+        found=sum(score.found for score in items),
+        pairs=tuple(pair for score in items for pair in score.pairs),
+        duration_s=sum(score.duration_s for score in items),
+        fps=items[0].fps,
+    )
 
 
 @dataclass(frozen=True)

@@ -101,14 +101,23 @@ def frame_iou(truth: Sequence[Span], found: Sequence[Span]) -> NDArray[np.float6
     >>> frame_iou([Span(10, 19)], [Span(15, 19), Span(15, 34), Span(20, 29)])
     array([[0.5, 0.2, 0. ]])
     """
-    a, b = (
-        np.array([(span.onset, span.offset) for span in spans], np.int64).reshape(-1, 2)
-        for spans in (truth, found)
-    )
-    first = np.maximum(a[:, None, 0], b[None, :, 0])
-    shared = np.maximum(np.minimum(a[:, None, 1], b[None, :, 1]) - first + 1, 0)
-    lengths = (np.diff(a) + 1) + (np.diff(b) + 1).T
-    return np.asarray(shared / (lengths - shared), np.float64)
+    return overlaps(truth, found, 1)
+
+
+def overlaps(
+    truth: Sequence[Event], found: Sequence[Event], unit: float = 0
+) -> NDArray[np.float64]:
+    """(n, m) overlap over union in time; an event lasts so much longer than from onset to offset.
+
+    >>> overlaps([Interval(0.0, 0.1, 0.2)], [Interval(0.1, 0.2, 0.3)]).round(3)
+    array([[0.333]])
+    """
+    starts = [[event.onset for event in events] for events in (truth, found)]
+    ends = [[event.offset + unit for event in events] for events in (truth, found)]
+    shared = np.minimum.outer(*ends) - np.maximum.outer(*starts)
+    # where two overlap, this is their union
+    hull = np.maximum.outer(*ends) - np.minimum.outer(*starts)
+    return divide(np.maximum(shared, 0), hull)
 
 
 def match_spans(truth: Sequence[Span], found: Sequence[Span]) -> list[tuple[int, int]]:
