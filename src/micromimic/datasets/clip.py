@@ -21,8 +21,7 @@ class Clip:
         label: class; several of them, where the scheme has such clips, are joined with ``+``.
         kind: what ``path`` is: a folder of frames, a video, a picture of the apex, or a flow map.
         path: absolute, or relative to the working directory.
-        onset, apex, offset: frame numbers; None where unknown.
-        fps: frames a second; None where unknown.
+        onset, apex, offset, fps: frame numbers, frames a second; None where unknown.
         extra: further columns.
 
     Raises:

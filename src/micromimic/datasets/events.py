@@ -96,11 +96,7 @@ def events_path(manifest: str | Path) -> Path:
 
 
 def videos_path(events: str | Path) -> Path:
-    """Where the manifest of an events table lies: the other way round.
-
-    >>> videos_path("data/long.events.csv").name
-    'long.csv'
-    """
+    """Where the manifest of an events table lies: the other way round."""
     path = Path(events)
     return path.with_name(path.name.removesuffix(".csv").removesuffix(".events") + ".csv")
 
@@ -166,11 +162,7 @@ def read_events(
 
 
 def write_events(path: str | Path, events: Iterable[Event]) -> None:
-    """Write a table of events.
-
-    Raises:
-        OutputError: if it cannot be written.
-    """
+    """Write a table of events."""
     import pandas as pd  # noqa: PLC0415 - slow to load
 
     rows = [astuple(event) for event in events]

@@ -113,12 +113,7 @@ def manifest_notes(path: str | Path, labels: str | LabelSet = "three") -> tuple[
 
 
 def write_manifest(path: str | Path, clips: Iterable[Clip]) -> None:
-    """Write a manifest; paths become relative to it.
-
-    Raises:
-        InputError: a path or a name that is no UTF-8.
-        OutputError: if it cannot be written.
-    """
+    """Write a manifest; paths become relative to it."""
     write_whole(Path(path), manifest_text(clips, Path(path).absolute().parent))
 
 

@@ -87,13 +87,10 @@ def read_table(
             f"expected columns {', '.join(required)} in {path}, "
             f"got none named {', '.join(missing)}; {remedy}"
         )
-    body = {}
-    for line, row in rows:
-        if any(row):
-            padded = [*row, *[""] * len(header)]
-            pairs = zip(header, padded, strict=False)
-            body[line] = [cell_text(cell) for name, cell in pairs if name]
-    return pd.DataFrame(list(body.values()), index=list(body), columns=named, dtype=object)
+    width = len(header)
+    filled = [(line, [*row, *[""] * width][:width]) for line, row in rows if any(row)]
+    body = [[cell_text(row[place]) for place in range(width) if header[place]] for _, row in filled]
+    return pd.DataFrame(body, [line for line, _ in filled], named, dtype=object)
 
 
 def records(frame: pd.DataFrame, path: object) -> Iterator[tuple[str, dict[str, str]]]:
@@ -114,9 +111,6 @@ def write_table(path: str | Path, frame: pd.DataFrame) -> None:
 
 def table_text(frame: pd.DataFrame) -> str:
     """A table as CSV: text made plain, missing values empty, numbers as they are.
-
-    Raises:
-        InputError: a cell that is no UTF-8.
 
     >>> import pandas as pd
     >>> table_text(pd.DataFrame({"clip": ["=1", "b"], "n": [-5, None]}, dtype=object))
@@ -188,11 +182,7 @@ def whole(text: str) -> int | None:
 
 
 def frame_of(text: str, name: str, where: str) -> int:
-    """The frame number of a cell.
-
-    Raises:
-        InputError: if it is none.
-    """
+    """The frame number of a cell, which must be one."""
     value = whole(text)
     if value is None:
         raise InputError(
@@ -202,11 +192,7 @@ def frame_of(text: str, name: str, where: str) -> int:
 
 
 def check_names(row: Mapping[str, str], names: Iterable[str], where: str) -> None:
-    """Refuse a row one of whose names is empty or has several lines.
-
-    Raises:
-        InputError: if one is.
-    """
+    """Refuse a row one of whose names is empty or has several lines."""
     for name in names:
         if len(row[name].splitlines()) != 1:
             got = repr(row[name]) if row[name] else "nothing"
@@ -219,12 +205,7 @@ def plain_name(header: str) -> str:
 
 
 def read_grids(path: Path, what: str = "a table") -> dict[str, Grid]:
-    """The sheets of a workbook by name; a text file with each separator, which may be its.
-
-    Raises:
-        InputError: if it cannot be read.
-        MissingExtraError: for a workbook without the package openpyxl.
-    """
+    """The sheets of a workbook by name; a text file with each separator that may be its."""
     if path.suffix.casefold() not in WORKBOOKS:
         return _separated(read_text(path, what), path)
     import pandas as pd  # noqa: PLC0415 - slow to load
@@ -257,11 +238,7 @@ def read_grids(path: Path, what: str = "a table") -> dict[str, Grid]:
 
 
 def read_text(path: Path, what: str) -> str:
-    """A text file in whichever encoding spreadsheets write.
-
-    Raises:
-        InputError: if it cannot be read or is no text.
-    """
+    """A text file in whichever encoding spreadsheets write."""
     try:
         data = path.read_bytes()
     except OSError as error:
