@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from micromimic.datasets.table import read_table, write_table
+from micromimic.datasets.table import check_names, read_table, records, write_table
 from micromimic.errors import InputError
 from micromimic.evaluation.article import COMPOSITE
 from micromimic.evaluation.controls import majority_per_database
@@ -230,7 +230,9 @@ def read_epochs(path: str | Path, labels: LabelSet | None = None) -> tuple[Epoch
     if not len(text):
         raise InputError(f"expected predictions in {path}, got only a header; log some epochs")
     names = labels or _classes(text, chances)
-    frame = pd.DataFrame({name: _names(text, name, path) for name in KEY}, index=text.index)
+    for where, row in records(text, path):
+        check_names(row, KEY, where)
+    frame = text[list(KEY)].copy()
     for name in ("fold", "seed", "epoch"):
         frame[name] = whole_cells(text, name, path)
     frame[_SHUFFLE] = whole_cells(text, _SHUFFLE, path) if _SHUFFLE in text else 0
@@ -260,13 +262,6 @@ def _classes(text: pd.DataFrame, chances: Sequence[str]) -> LabelSet:
     if len(words) < 2 or len(words & set(THREE.names)) > 1:
         return THREE
     return labels_like(words)
-
-
-def _names(text: pd.DataFrame, name: str, path: object) -> list[str]:
-    for at, cell in text[name].items():
-        if not cell.strip() or len(cell.splitlines()) > 1:
-            raise InputError(f"expected a {name}, got {cell!r} in line {at} of {path}; fill it in")
-    return [cell.strip() for cell in text[name]]
 
 
 def _class_cells(text: pd.DataFrame, name: str, labels: LabelSet, path: object) -> list[int]:
@@ -456,7 +451,6 @@ def chosen_epochs(run: EpochRun, selection: Selection) -> NDArray[np.int64]:
 
 
 def _rows(labels: LabelKind, runs: Sequence[EpochRun], draws: int, seed: int) -> Iterator[AuditRow]:
-    """One row a selection."""
     home = dict(zip(runs[0].subjects, (dataset for dataset, _, _ in runs[0].clips), strict=True))
     home_of = np.array(list(home.values()))
     scopes = {COMPOSITE: np.arange(len(home))}
@@ -529,7 +523,6 @@ def _control(run: EpochRun, draws: int, seed: int) -> dict[str, Any] | None:
 
 
 def _check(runs: Sequence[EpochRun]) -> None:
-    """Refuse what does not compare."""
     if not runs or runs[0].shuffle:
         raise InputError(
             "expected a run trained on true labels, got none; log one with shuffle 0 or without "
@@ -559,7 +552,6 @@ def _check(runs: Sequence[EpochRun]) -> None:
 
 
 def _notes(runs: Sequence[EpochRun]) -> Iterator[str]:
-    """What a reader has to know of the runs."""
     first = runs[0]
     if len(np.unique(first.folds)) < 2:
         yield "There is one fold only: who was trained on is not known, and no control is given."
