@@ -13,6 +13,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
@@ -33,7 +34,7 @@ from micromimic.cli import main
 from micromimic.errors import InputError, ModelError
 from micromimic.evaluation import identity
 from micromimic.evaluation.predictions import Predictions
-from micromimic.labels import THREE
+from micromimic.labels import THREE, LabelSet
 from micromimic.models import registry
 from micromimic.models.adapt import seeded
 from micromimic.models.svm import FlowSvm
@@ -190,8 +191,27 @@ def test_train_then_apply_in_python(manifest: Path, tmp_path: Path) -> None:
     others = write_maps(tmp_path, [THREE.names[k % 3] for k in range(12)], seed=5)
     with pytest.raises(InputError, match=r"fitted to 2 of these subjects \(lab/p0, ...\);"):
         micromimic.evaluate("flow-svm", others, **asked)
-    others.write_text(others.read_text().replace("lab,p", "other,q"))
-    assert set(micromimic.evaluate("flow-svm", others, **asked)["model"]) == {"flow-svm"}
+    others.write_text(others.read_text().replace("lab,p", "LAB,P0"))  # spelled in another way
+    with pytest.raises(InputError, match=r"fitted to 2 of these subjects \(LAB/P00, ...\);"):
+        micromimic.evaluate("flow-svm", others, **asked)
+    others.write_text(others.read_text().replace("LAB,P0", "other,q"))
+    # the file says which model it is, whatever is asked for beside it
+    assert set(micromimic.evaluate("flow-capsnet", others, **asked)["model"]) == {"flow-svm"}
+
+
+def test_one_person_under_two_names_is_told_on_the_command_line(
+    manifest: Path, tmp_path: Path
+) -> None:
+    truth, own = tmp_path / "truth.csv", tmp_path / "own.csv"
+    rows = manifest.read_text().splitlines()
+    truth.write_text("\n".join([*rows[:7], *(row.replace(",p1,", ",P00,") for row in rows[7:13])]))
+    rows = truth.read_text().splitlines()
+    said = [f"{row},{'surprise' if k else 'y_pred'}" for k, row in enumerate(rows)]
+    own.write_text("\n".join(said))
+    call = [sys.executable, "-m", "micromimic", "score", str(own), "--truth", str(truth)]
+    ran = subprocess.run(call, capture_output=True, text=True, check=True)
+    wanted = f"micromimic: note: subjects P00 and p0 of lab may be one person in {truth}"
+    assert ran.stderr.splitlines().count(wanted) == 1, ran.stderr
 
 
 @pytest.mark.needs("train")
@@ -218,13 +238,56 @@ def test_any_labels(tmp_path: Path) -> None:
         (SVC(), "SVC without predict_proba"),
         (LogisticRegression, "the class LogisticRegression"),
         (object(), "object without fit"),
-        (LogisticRegression(), r"mine to train on 30 clips \(3, 28, 28\), got ValueError"),
+        (LogisticRegression(), r"train on 30 clips \(3, 28, 28\), got ValueError.*FlowVectors"),
     ],
 )
 def test_what_is_no_model_is_refused_in_one_line(manifest: Path, model: Any, said: str) -> None:
     with pytest.raises(ModelError, match=said) as told:
         micromimic.evaluate({"mine": model}, manifest)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("models", "more", "said"),
+    [
+        ([SVC(probability=True)], {}, "names in a list of models, got a SVC"),
+        ("flow-template", {"cv": 5}, "got cv=5 with protocol loso"),
+        ("flow-template", {"cv": GroupKFold}, "a scikit-learn splitter in place of a protocol"),
+        ("flow-template", {"cv": GroupKFold(3), "protocol": "hde"}, "with protocol hde"),
+        ("flow-template", {"cv": GroupKFold(99)}, "expected folds by GroupKFold"),
+        ("flow-template", {"groups": 1}, "two groups of subjects or more, got 1"),
+        ("flow-template", {"labels": ["a", "b"]}, "a scheme of labels or a LabelSet, got list"),
+        ("flow-template", {"data": pd.DataFrame({"clip": ["a"]})}, "got DataFrame; pass the path"),
+        ("flow-template", {"labels": LabelSet("s", ("a", "b"), several=True)}, "has one, got s;"),
+    ],
+)
+def test_what_is_no_argument_is_refused_in_one_line(
+    manifest: Path, models: Any, more: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InputError) as told:
+        micromimic.evaluate(models, **{"data": manifest, **more})
+    assert said in str(told.value) and "\n" not in str(told.value)
+
+
+def test_a_splitter_may_give_masks(manifest: Path) -> None:
+    class Masks(GroupKFold):
+        def split(self, X, y=None, groups=None):
+            for train, test in super().split(X, y, groups):
+                yield np.isin(np.arange(len(X)), train), np.isin(np.arange(len(X)), test)
+
+    found = [micromimic.evaluate("flow-template", manifest, cv=cv(3)) for cv in (Masks, GroupKFold)]
+    assert found[0].equals(found[1])
+    with pytest.raises(InputError, match="one model's predictions, got flow-template, other; take"):
+        pd.concat([found[0], found[1].assign(model="other")]).plot_confusion()
+
+
+def test_a_model_that_ends_the_process_is_told(manifest: Path) -> None:
+    class Ends(DummyClassifier):
+        def fit(self, X, y, sample_weight=None):
+            sys.exit(0)
+
+    with pytest.raises(ModelError, match=r"train on 30 clips \(3, 28, 28\), got SystemExit: 0;"):
+        micromimic.evaluate({"mine": Ends()}, manifest)
 
 
 def test_probabilities_that_are_none_are_refused(manifest: Path) -> None:
@@ -245,6 +308,7 @@ def test_probabilities_that_are_none_are_refused(manifest: Path) -> None:
         ("def other(): ...", "a function 'make' in"),
         ("def make(): return 5", "got int without fit"),
         ("def make(): return 1 / 0", "got ZeroDivisionError"),
+        ("def make(): raise SystemExit(0)", "got SystemExit: 0"),
         ("from sklearn.svm import SVC\ndef make(): return SVC()", "SVC without predict_proba"),
         ("from sklearn.dummy import DummyClassifier as D\ndef make(): return D", "the class Dummy"),
         (

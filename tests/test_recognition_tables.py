@@ -317,7 +317,9 @@ def test_tables_of_any_classes(count: int) -> None:
     text = tables_md([RunSummary("mine", rows), RunSummary("mine", rows, seed=1)], draws=DRAWS)
     assert table(text, "Table 1")["Database"] == ["Subjects", *names, "Clips"]
     assert table(text, "Recall by class")["Method"] == [f"true {name}" for name in names]
-    assert f"{ {2: 'Two', 5: 'Five', 7: 'Seven'}[count] } classes of known clips" in text
+    number = {2: "Two", 5: "Five", 7: "Seven"}[count]
+    assert f"{number} classes of known clips" in text
+    assert f"which of {number.lower()} groups of movements" in text
     with pytest.raises(InputError, match="one set of classes in a table"):
         tables_md([RunSummary("mine", rows), RunSummary("three", composite())], draws=DRAWS)
 

@@ -319,6 +319,35 @@ def test_what_a_database_does_not_annotate_does_not_count_there_only(annotated, 
     assert any(n.startswith("1 found events are of a kind") for n in result.notes)
 
 
+def test_a_database_without_any_event_counts_its_false_ones(annotated, tmp_path):
+    """People who do nothing, filmed as a control; two of them have a video of one name."""
+    with (tmp_path / "long.csv").open("a", newline="") as file:
+        for who in ("7", "8"):
+            csv.writer(file).writerow(["e", who, "a", "", "frames", "pictures", "30", "1", "900"])
+    found = [*ROWS, ["e", "7", "a", 100, 200, "macro", "positive", 9.0],
+             ["e", "8", "a", 10, 20, "micro", "", 8.0]]  # fmt: skip
+    out = tmp_path / "out"
+    result = score_events(table(tmp_path / "found.csv", FOUND, found), annotated, out=out)
+    everything = result.metrics["candidates"]["all"]
+    assert (everything["micro"]["fp"], everything["macro"]["fp"]) == (2, 1)
+    assert not any("found events are of a kind" in n for n in result.notes)
+    sent = out / "megc" / "e_pred.csv"
+    assert sent.read_text("utf-8").splitlines()[:2] == [
+        "subject,vid,pred_onset,pred_offset,type", "7,a,100,200,mae"
+    ]  # fmt: skip
+    again = score_events(sent, annotated).metrics["candidates"]["all"]
+    assert (again["micro"]["fp"], again["macro"]["fp"]) == (1, 1)
+
+
+@pytest.mark.parametrize("option", [["--groups", "3"], ["--labels", "any"], ["--early-stopping"]])
+def test_options_that_spotting_has_no_use_for_are_refused(annotated, tmp_path, capsys, option):
+    words = ["evaluate", str(annotated), "--protocol", "spotting", "--out", str(tmp_path / "o")]
+    assert main([*words, *option]) == 2
+    assert f"no {option[0]} with protocol spotting" in capsys.readouterr().err
+    assert main(["evaluate", str(tmp_path / "long.csv"), "--score-by", "rate"]) == 2
+    assert "no --score-by with protocol loso" in capsys.readouterr().err
+
+
 def test_without_a_manifest_of_the_videos_it_says_what_is_missing(annotated, tmp_path):
     (tmp_path / "long.csv").unlink()
     result = score_events(table(tmp_path / "found.csv", FOUND, ROWS[:3]), annotated)

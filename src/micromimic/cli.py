@@ -25,6 +25,7 @@ from micromimic._cli.console import (
     one_line,
     prepare_streams,
 )
+from micromimic.errors import ManifestWarning
 
 __all__ = ["main"]
 
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         keep_caches_together()
         if not sys.warnoptions and not debugging():
             warnings.simplefilter("ignore")  # a library's advice to programmers is no user's news
+            warnings.simplefilter("once", ManifestWarning)  # one person under two names is
     try:
         from micromimic._cli.commands import app
 

@@ -2,6 +2,7 @@
 
 from micromimic.evaluation.spotting import (
     OracleSpotter,
+    Span,
     SpottedVideo,
     SpottingScore,
     match_events,
@@ -17,6 +18,7 @@ from micromimic.pipelines.spotting import audit_events, evaluate_spotting, score
 __all__ = [
     "Found",
     "OracleSpotter",
+    "Span",
     "SpottedVideo",
     "SpottingConfig",
     "SpottingScore",

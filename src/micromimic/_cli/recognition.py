@@ -57,8 +57,9 @@ def run_evaluate(
     for name, model, code in known:
         folder = out if len(models) == 1 else out / name
         unit = "clips" if applied else "folds"
+        shown = config.init.name if applied and isinstance(config.init, Path) else name
         try:
-            with show_progress(f"{name}, {config.protocol}", unit=unit) as progress:
+            with show_progress(f"{shown}, {config.protocol}", unit=unit) as progress:
                 result = experiment.evaluate_run(
                     manifest,
                     replace(config, model=name, code=code),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
@@ -120,6 +121,19 @@ Leaky = Annotated[
 ]
 
 
+_SPOTTING: Final[Mapping[str, object]] = {
+    "videos": None,
+    "sensitivity": "normal",
+    "score_by": "strength",
+}
+_RECOGNITION: Final[Mapping[str, object]] = {
+    "seed": 0, "apex": "annotated", "preset": None, "epochs": None, "early_stopping": False,
+    "groups": None, "report_leaky": False, "labels": "three", "cache": None, "device": None,
+    "tensorboard": False,
+}  # fmt: skip
+"""Options of `evaluate` of one kind of protocol, and what they are where nobody gives them."""
+
+
 def _preparation(apex: str, preset: str | None = None) -> PrepareConfig:
     from micromimic.preparation.clip import ARTICLE, Apex, PrepareConfig
 
@@ -219,6 +233,7 @@ def evaluate(
     models each into OUT/<name>/, and one tables.md for all. Of spotting: tables.md, metrics.json,
     events.csv, curve.csv, curve.png and curve.svg, and submissions in megc/.
     """
+    _refuse_useless(locals())
     if protocol == "spotting":
         from micromimic._cli.score import run_spotting
 
@@ -246,6 +261,17 @@ def evaluate(
     raise typer.Exit(
         run_evaluate(manifest, model, config, out, workers, cache, tensorboard, labels)
     )
+
+
+def _refuse_useless(given: Mapping[str, object]) -> None:
+    """Refuse options of `evaluate` that its protocol would pass over in silence."""
+    protocol = given["protocol"]
+    for name, default in (_RECOGNITION if protocol == "spotting" else _SPOTTING).items():
+        if given[name] != default:
+            raise typer.BadParameter(
+                f"expected no --{name.replace('_', '-')} with protocol {protocol}, which has no "
+                "use for it; leave it out"
+            )
 
 
 def _spotting_model(models: list[str], init: str) -> Path | None:

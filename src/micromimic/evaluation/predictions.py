@@ -227,11 +227,17 @@ class Predictions(pd.DataFrame):
         """Sorted by clip, so that no result depends on the order of a file.
 
         Raises:
-            InputError: if there are no rows, or a clip comes twice (as when two seeds are in one
-                file).
+            InputError: if there are no rows, several models, or a clip comes twice (as when two
+                seeds are in one file).
         """
         if self.empty:
             raise InputError("expected predictions, got none; run an evaluation first")
+        models = self["model"].unique().tolist() if "model" in self else []
+        if len(models) > 1:
+            raise InputError(
+                f"expected one model's predictions, got {', '.join(models)}; take one, as "
+                f"found[found['model'] == {models[0]!r}]"
+            )
         frame = self.sort_values(list(KEY), kind="stable", ignore_index=True)
         again = frame.duplicated(list(KEY))
         if again.any():

@@ -84,6 +84,8 @@ class RunConfig:
                 f"expected groups of subjects with protocol loso, got {self.protocol}; "
                 "leave --groups out"
             )
+        if self.groups is not None and self.groups < 2:
+            raise InputError(f"expected two groups of subjects or more, got {self.groups}")
         if self.protocol == "apply" and (self.leaky or self.stop or self.epochs or self.shuffle):
             raise InputError(
                 "expected no training options with protocol apply, which trains nothing; "
@@ -151,8 +153,14 @@ def folds_of(samples: Samples, config: RunConfig, cv: Any = None) -> tuple[Fold,
     if config.protocol == "cv" and cv is None:
         raise InputError("expected a splitter with protocol cv, got none; pass cv=GroupKFold(5)")
     if cv is not None:
-        splits = [(np.sort(a), np.sort(b)) for a, b in
-                  cv.split(samples.inputs, samples.labels, samples.subjects)]  # fmt: skip
+        try:
+            found = list(cv.split(samples.inputs, samples.labels, samples.subjects))
+        except ValueError as error:
+            text = " ".join(str(error).split())
+            raise InputError(
+                f"expected folds by {cv}, got: {text}; pass another splitter"
+            ) from None
+        splits = [(_places(train), _places(test)) for train, test in found]
         _check_splits(samples, splits, cv)
     elif config.protocol == "hde":
         splits = list(hde(samples.datasets))
@@ -170,6 +178,12 @@ def folds_of(samples: Samples, config: RunConfig, cv: Any = None) -> tuple[Fold,
                 f"{classes[0]} where {tested} is tested; add clips of other subjects"
             )
     return folds
+
+
+def _places(rows: Any) -> NDArray[np.int64]:
+    """Row numbers in order, of such or of a mask."""
+    found = np.asarray(rows)
+    return np.flatnonzero(found) if found.dtype == bool else np.sort(found)
 
 
 def _check_splits(

@@ -80,12 +80,13 @@ def fit_model(
         return model.fit(X, y, **_arguments(model, groups, run))
     except MicromimicError:
         raise
-    except Exception as error:  # whatever foreign code raises
+    except (Exception, SystemExit) as error:  # whatever foreign code raises
         if isinstance(model, ClipClassifier):
             raise
         raise ModelError(
             f"expected {name} to train on {len(y)} clips {X.shape[1:]}, got "
             f"{_one_line(error)}; correct the model"
+            f"{', or begin a pipeline with FlowVectors() for rows of numbers' * (X.ndim > 2)}"
         ) from error
 
 
@@ -99,7 +100,7 @@ def probabilities_of(model: Any, name: str, X: NDArray[np.generic], labels: Sequ
         found = np.asarray(model.predict_proba(X), np.float64)
     except MicromimicError:
         raise
-    except Exception as error:  # whatever foreign code raises
+    except (Exception, SystemExit) as error:  # whatever foreign code raises
         if isinstance(model, ClipClassifier):
             raise
         raise ModelError(

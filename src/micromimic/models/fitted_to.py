@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.datasets.base import loose
 from micromimic.models.samples import Samples, digest_of
 
 UNKNOWN: Final = "not known what it was fitted to"
@@ -56,11 +57,14 @@ class FittedTo:
     def overlap(self, other: FittedTo) -> str | None:
         """What of the other's it was fitted to, in words; None if nothing.
 
+        Names that differ in capitals or leading zeros count as one person's.
+
         >>> FittedTo(frozenset({"d1"}), frozenset({"db/a"})).overlap(FittedTo(frozenset({"d1"})))
         'fitted to 1 of these clips'
         """
         seen = self.clips & other.clips
-        people = sorted(self.subjects & other.subjects)
+        own = {loose(who) for who in self.subjects}
+        people = sorted(who for who in other.subjects if loose(who) in own)
         parts = [f"{len(seen)} of these clips"] if seen else []
         if people:
             more = ", ..." if len(people) > 1 else ""

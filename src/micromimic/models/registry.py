@@ -280,7 +280,7 @@ def _made(name: str, factory: Callable[[], Any]) -> Any:
         return factory()
     except (ModelError, MissingExtraError):
         raise
-    except Exception as error:  # whatever foreign code raises
+    except (Exception, SystemExit) as error:  # whatever foreign code raises
         raise ModelError(
             f"expected a classifier from {name}, got {_one_line(error)}; correct it"
         ) from error

@@ -156,6 +156,7 @@ def evaluate(
     """
     chosen = chosen_models(models)
     clips, known = read_clips(data, labels)
+    _check_splitter(cv, protocol)
     config = RunConfig(
         protocol="cv" if cv is not None else protocol,
         groups=groups,
@@ -257,14 +258,45 @@ def evaluate_run(
     return _write(out, summary, done, result.doubt, figures)
 
 
+def _check_splitter(cv: Any, protocol: str) -> None:
+    """Before any work: a splitter, if there is one, and no protocol beside it."""
+    fits = hasattr(cv, "split") and not isinstance(cv, type) and protocol in ("loso", "cv")
+    if cv is not None and not fits:
+        raise InputError(
+            f"expected a scikit-learn splitter in place of a protocol, got cv={cv} with protocol "
+            f"{protocol}; pass cv=GroupKFold(5), or leave one of them out"
+        )
+
+
 def read_clips(
     data: str | Path | Sequence[Clip], labels: str | LabelSet | None = "three"
 ) -> tuple[tuple[Clip, ...], LabelSet | None]:
-    """The clips of a manifest, and its label set; of clips None, where no set is given."""
+    """The clips of a manifest, and its label set; of clips None, where no set is given.
+
+    Raises:
+        InputError: it is no manifest and no clips, or labels of which a clip may have several.
+        LabelError: as `datasets.manifest.read_manifest`.
+    """
+    if labels is not None and not isinstance(labels, str | LabelSet):
+        raise InputError(
+            f"expected a scheme of labels or a LabelSet, got {type(labels).__name__}; pass its "
+            "name, or names with commas between them"
+        )
     if isinstance(data, str | Path):
         scheme = labels or "three"
-        return read_manifest(data, scheme), labels_of_manifest(data, scheme)
-    return tuple(data), labels if isinstance(labels, LabelSet) else None
+        known = labels_of_manifest(data, scheme)
+        if known.several:
+            raise InputError(
+                f"expected labels of which a clip has one, got {known.name}; choose another scheme"
+            )
+        return read_manifest(data, scheme), known
+    clips = tuple(data)
+    if not all(isinstance(clip, Clip) for clip in clips):
+        raise InputError(
+            f"expected a manifest or clips, got {type(data).__name__}; pass the path of the "
+            "manifest, or what micromimic.read_manifest reads of it"
+        )
+    return clips, labels if isinstance(labels, LabelSet) else None
 
 
 def warning_of(model: Any, labels: LabelSet | None) -> str | None:
@@ -391,6 +423,8 @@ def _apply(
     model: Any = load_model(file) if file or config.model == "flow-capsnet" else None
     if model is None:
         model = create(config.model)  # says what ships
+    if file is not None:  # which says what it is
+        config = replace(config, model=printable(model.info.name))
     reader = _ViewOf(model)
     _check_labels(model, clips, file)
     loaded = load(clips, reader, cache, workers, progress, config.prepare, labels)
@@ -462,6 +496,12 @@ def chosen_models(models: Models) -> tuple[Chosen, ...]:
             for name, model in models.items()
         ]
     elif isinstance(models, Sequence):
+        nameless = [model for model in models if not isinstance(model, str)]
+        if nameless:
+            raise InputError(
+                f"expected names in a list of models, got a {type(nameless[0]).__name__}; pass "
+                "classifiers by name, as {'mine': model}"
+            )
         found = [make_model(name) for name in models]
     else:
         name = type(models).__name__

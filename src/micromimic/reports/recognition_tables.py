@@ -49,7 +49,7 @@ from micromimic.evaluation.metrics import uar, uf1
 from micromimic.evaluation.predictions import KEY, Predictions
 from micromimic.evaluation.scores import databases_of, table_scores
 from micromimic.evaluation.statistics import NOISE, compare_runs, p_text
-from micromimic.reports.limits import CANNOT_TELL
+from micromimic.reports.limits import cannot_tell
 
 Range = tuple[float, float, float]
 """A mean, and between which 95 % of the draws lie."""
@@ -393,7 +393,10 @@ def _limits(classes: int) -> str:
         "found in a long video."
     )
     return "\n".join(
-        [f"- {own}", *(f"- **{heading}.** {sentence}" for heading, sentence in CANNOT_TELL)]
+        [
+            f"- {own}",
+            *(f"- **{heading}.** {sentence}" for heading, sentence in cannot_tell(classes)),
+        ]
     )
 
 

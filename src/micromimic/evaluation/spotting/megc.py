@@ -40,17 +40,21 @@ _KNOWN: Final = ("dataset", "subject", "apex", "score")
 def submission_csv(videos: Sequence[SpottedVideo]) -> str:
     """The text of a spotting submission, of the videos of one database.
 
+    Where people have videos of the same name, a column ``subject`` before theirs says whose.
+
     >>> from micromimic.evaluation.spotting import Span
     >>> print(submission_csv([SpottedVideo("d", "1", "1_1", (), (Span(7, 19),))]), end="")
     vid,pred_onset,pred_offset,type
     1_1,7,19,me
     """
     rows = [
-        (video.video, span.onset, span.offset, _TYPES[span.kind])
+        (video.subject, video.video, span.onset, span.offset, _TYPES[span.kind])
         for video in videos
         for span in video.found
     ]
-    return _text(_SPOTTING, rows)
+    if len({video.video for video in videos}) < len(videos):
+        return _text(("subject", *_SPOTTING), rows)
+    return _text(_SPOTTING, [row[1:] for row in rows])
 
 
 def strs_csv(videos: Sequence[SpottedVideo]) -> str:

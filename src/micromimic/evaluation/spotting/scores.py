@@ -36,7 +36,7 @@ def kinds_of(videos: Sequence[SpottedVideo]) -> list[ExpressionKind]:
 def annotated(videos: Sequence[SpottedVideo]) -> tuple[SpottedVideo, ...]:
     """The videos without found events of a kind that their database does not annotate.
 
-    Nobody knows whether those are false.
+    Nobody knows whether those are false. In a database without any event all are.
 
     >>> from micromimic.evaluation.spotting import Span
     >>> video = SpottedVideo("lab", "1", "talk", (Span(10, 20),), (Span(30, 90, "macro"),))
@@ -44,6 +44,8 @@ def annotated(videos: Sequence[SpottedVideo]) -> tuple[SpottedVideo, ...]:
     ()
     """
     kinds = {(video.dataset, span.kind) for video in videos for span in video.truth}
+    neutral = {video.dataset for video in videos} - {dataset for dataset, _ in kinds}
+    kinds |= {(dataset, kind) for dataset in neutral for _, kind in kinds}
     return tuple(
         replace(video, found=tuple(s for s in video.found if (video.dataset, s.kind) in kinds))
         for video in videos
