@@ -35,7 +35,7 @@ from micromimic.errors import MicromimicError
 from micromimic.evaluation.article import COMPOSITE
 from micromimic.evaluation.audit import Audit, EpochRun, audit_runs
 from micromimic.evaluation.run import RunConfig
-from micromimic.models.base import ClipClassifier, EarlyStopping, FitOptions, FitRun, Init
+from micromimic.models.base import ClipClassifier, EarlyStopping, FitRun, Init
 from micromimic.models.registry import make_model
 from micromimic.models.samples import Samples
 from micromimic.models.views import encoder_of
@@ -92,17 +92,17 @@ class RandomFeatures(ClipClassifier):
     ) -> Self:
         """Train; see `models.base.ClipClassifier.fit`."""
         places, _ = self.begin(X, y, groups)
-        options = FitOptions(**vars(run or FitRun()), seed=self.random_state or 0)
+        seed = self.random_state or 0
         inputs, targets = torch.from_numpy(np.asarray(X, np.float32)), torch.from_numpy(places)
         with threads(1), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(options.seed))
+            torch.manual_seed(derive_seed(seed))
             classes = len(self.classes_)
             self.network_ = nn.Sequential(
                 nn.Linear(FEATURES, 64), nn.ReLU(), nn.Linear(64, classes)
             )
 
             def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-                rows = balanced_rows(places, options.seed, epoch, len(places))
+                rows = balanced_rows(places, seed, epoch, len(places))
                 for piece in split_batches(rows, 16):
                     yield inputs[piece], targets[piece]
 
@@ -112,7 +112,8 @@ class RandomFeatures(ClipClassifier):
                 epochs=self.epochs or 30,
                 batches=batches,
                 loss=nn.functional.cross_entropy,
-                options=options,
+                run=run or FitRun(),
+                seed=seed,
                 fitted=lambda _: self,
             )
         return self

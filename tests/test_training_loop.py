@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch", reason="torch is in the train extra")
 from torch import Tensor, nn  # noqa: E402
 
 from micromimic.errors import ModelError  # noqa: E402
-from micromimic.models.base import EarlyStopping, FitOptions  # noqa: E402
+from micromimic.models.base import EarlyStopping, FitRun  # noqa: E402
 from micromimic.models.samples import Samples  # noqa: E402
 from micromimic.training.device import Hardware, choose_hardware  # noqa: E402
 from micromimic.training.faces import Recipe  # noqa: E402
@@ -29,7 +29,7 @@ from micromimic.training.sampling import (  # noqa: E402
 
 DATA = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
 TARGETS = (DATA[:, 0] > 0).long() + (DATA[:, 1] > 1).long()
-PLAIN = FitOptions(seed=3)
+PLAIN = FitRun()
 State = dict[str, Tensor]
 
 
@@ -86,13 +86,14 @@ def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         yield DATA[rows] + 0.1 * torch.randn(len(rows), 6), TARGETS[rows]
 
 
-def train(options: FitOptions = PLAIN, epochs: int = 6, **more: Any) -> tuple[State, int]:
+def train(run: FitRun = PLAIN, epochs: int = 6, **more: Any) -> tuple[State, int]:
     """The trained weights and the number of epochs run."""
-    given = {**parts(epochs), "batches": batches, "options": options, "epochs": epochs, **more}
+    given = {**parts(epochs), "batches": batches, "run": run, "seed": 3, **more}
     network = given.pop("network")
     ran = run_epochs(
         network,
         given.pop("optimizer"),
+        epochs=epochs,
         loss=nn.functional.cross_entropy,
         fitted=Wrapped,
         **given,
@@ -120,16 +121,16 @@ def killing(after: int) -> Callable[[int, Any], None]:
 @pytest.mark.parametrize("after", [1, 2, 5])
 def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path, after: int) -> None:
     whole, _ = train()
-    options = replace(PLAIN, checkpoint=tmp_path / "fold" / "c.pt")
+    run = FitRun(checkpoint=tmp_path / "fold" / "c.pt")
     with pytest.raises(KilledError):
-        train(replace(options, each_epoch=killing(after)))
+        train(replace(run, each_epoch=killing(after)))
     seen: list[int] = []
-    again, ran = train(replace(options, each_epoch=lambda epoch, model: seen.append(epoch)))
+    again, ran = train(replace(run, each_epoch=lambda epoch, model: seen.append(epoch)))
     assert_same(whole, again)
     assert ran == 6
     assert seen == list(range(after, 6))
     # what is finished is not trained again
-    finished, ran = train(options, batches=lambda epoch: pytest.fail("trained again"))
+    finished, ran = train(run, batches=lambda epoch: pytest.fail("trained again"))
     assert_same(whole, finished)
     assert ran == 6
 
@@ -142,38 +143,38 @@ def test_a_kill_in_mid_epoch_costs_that_epoch_only(tmp_path: Path) -> None:
             yield batch
 
     whole, _ = train()
-    options = replace(PLAIN, checkpoint=tmp_path / "c.pt")
+    run = FitRun(checkpoint=tmp_path / "c.pt")
     with pytest.raises(KilledError):
-        train(options, batches=breaking)
-    again, _ = train(options)
+        train(run, batches=breaking)
+    again, _ = train(run)
     assert_same(whole, again)
 
 
 def test_a_resumed_run_remembers_the_best_epoch_of_before(tmp_path: Path) -> None:
     scores = [0.1, 0.8, 0.3, 0.3, 0.2, 0.1]
-    options = replace(PLAIN, stop=EarlyStopping(patience=3))
-    whole, ran = train(options, validation=Scripted(scores))
+    stop = EarlyStopping(patience=3)
+    whole, ran = train(stop=stop, validation=Scripted(scores))
     assert ran == 5
-    options = replace(options, checkpoint=tmp_path / "c.pt")
+    run = FitRun(checkpoint=tmp_path / "c.pt")
     with pytest.raises(KilledError):
-        train(replace(options, each_epoch=killing(3)), validation=Scripted(scores))
-    again, ran = train(options, validation=Scripted(scores[3:]))
+        train(replace(run, each_epoch=killing(3)), stop=stop, validation=Scripted(scores))
+    again, ran = train(run, stop=stop, validation=Scripted(scores[3:]))
     assert ran == 5
     assert_same(whole, again)
-    _, ran = train(options, validation=Scripted([]))
+    _, ran = train(run, stop=stop, validation=Scripted([]))
     assert ran == 5
 
 
 def test_early_stopping_keeps_the_first_of_the_best_epochs() -> None:
     validation = Scripted([0.2, 0.6, 0.6, 0.5, 0.9])
-    weights, ran = train(replace(PLAIN, stop=EarlyStopping(patience=2)), validation=validation)
+    weights, ran = train(stop=EarlyStopping(patience=2), validation=validation)
     assert ran == 4
     assert_same(weights, validation.shown[1])
 
 
 def test_early_stopping_and_validation_come_together() -> None:
     with pytest.raises(ValueError, match="validation exactly when"):
-        train(FitOptions(stop=EarlyStopping()))
+        train(stop=EarlyStopping())
     with pytest.raises(ValueError, match="validation exactly when"):
         train(validation=Scripted([]))
 
@@ -208,7 +209,8 @@ def test_global_generators_are_put_back() -> None:
         epochs=2,
         batches=batches,
         loss=nn.functional.cross_entropy,
-        options=PLAIN,
+        run=PLAIN,
+        seed=3,
         fitted=Wrapped,
     )
     assert torch.equal(torch.get_rng_state(), before)
@@ -229,20 +231,20 @@ def test_epochs_draw_differently() -> None:
 
 
 def test_seeds_differ() -> None:
-    left, _ = train(FitOptions(seed=1), epochs=1)
-    right, _ = train(FitOptions(seed=2), epochs=1)
+    left, _ = train(seed=1, epochs=1)
+    right, _ = train(seed=2, epochs=1)
     assert not torch.equal(left["0.weight"], right["0.weight"])
 
 
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
-    options = replace(PLAIN, checkpoint=tmp_path / "c.pt")
-    train(options, epochs=2, settings={"batch": 10})
+    run = FitRun(checkpoint=tmp_path / "c.pt")
+    train(run, epochs=2, settings={"batch": 10})
     with pytest.raises(ModelError, match=r"with seed 4, got 3 in .*c\.pt"):
-        train(replace(options, seed=4), epochs=2, settings={"batch": 10})
+        train(run, seed=4, epochs=2, settings={"batch": 10})
     with pytest.raises(ModelError, match="with batch 12, got 10"):
-        train(options, epochs=2, settings={"batch": 12})
+        train(run, epochs=2, settings={"batch": 12})
     with pytest.raises(ModelError, match="with epochs 5, got 2"):
-        train(options, epochs=5, settings={"batch": 10})
+        train(run, epochs=5, settings={"batch": 10})
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04cut off"])
@@ -263,11 +265,11 @@ def test_a_diverged_run_is_told() -> None:
 
 def test_progress_by_epochs_and_by_steps() -> None:
     told: list[tuple[int, int | None, str]] = []
-    options = replace(PLAIN, progress=lambda *what: told.append(what))
-    train(options, epochs=2)
+    run = FitRun(progress=lambda *what: told.append(what))
+    train(run, epochs=2)
     assert told == [(1, 2, "training"), (2, 2, "training")]
     told.clear()
-    train(options, epochs=2, steps=4)
+    train(run, epochs=2, steps=4)
     assert told == [(done, 8, "training") for done in range(1, 9)]
 
 
@@ -275,8 +277,8 @@ def test_scalars_for_tensorboard(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    options = replace(PLAIN, stop=EarlyStopping(), log_dir=tmp_path)
-    train(options, epochs=3, validation=Scripted([0.1, 0.2, 0.3]))
+    run = FitRun(log_dir=tmp_path)
+    train(run, epochs=3, stop=EarlyStopping(), validation=Scripted([0.1, 0.2, 0.3]))
     events = EventAccumulator(str(tmp_path))
     events.Reload()
     assert [event.step for event in events.Scalars("train/loss")] == [0, 1, 2]

@@ -75,7 +75,7 @@ def train_flow(
         "margin": calibration.margin,
         "seed": config.seed,
     }
-    write_whole(out, build_onnx(network, details).SerializeToString(deterministic=True))
+    write_whole(out, build_onnx(network, details))
     measured = None if data is None else measure(data, load_model(out).probabilities(data.maps))
     write_whole(out.with_name("MODEL_CARD.md"), _card(config, calibration, figures, measured))
     return out

@@ -12,9 +12,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from micromimic.models.base import FitOptions
+from micromimic.models.base import FitRun
 from micromimic.progress import Progress
-from micromimic.training.loop import run_epochs
+from micromimic.training.loop import Loss, run_epochs, seeded
 from weights.config import TrainConfig
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -25,7 +25,7 @@ def fit(
     inputs: Tensor,
     targets: Tensor,
     *,
-    loss: Callable[[Tensor, Tensor], Tensor],
+    loss: Loss,
     mirror: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
     seed: int,
     epochs: int,
@@ -50,8 +50,7 @@ def fit(
     Returns:
         The network in evaluation mode.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         network = make()
         chance = torch.get_rng_state()
     steps = max(1, len(inputs) // config.batch)
@@ -83,9 +82,7 @@ def fit(
         epochs=epochs,
         batches=batches,
         loss=loss,
-        options=FitOptions(
-            progress=progress and (lambda done, total, _: progress(done, total, stage))
-        ),
+        run=FitRun(progress=progress and (lambda done, total, _: progress(done, total, stage))),
         fitted=lambda trained: trained,
         step_schedule=schedule,
         steps=steps,

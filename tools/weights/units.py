@@ -67,8 +67,7 @@ def train_unit_model(out: Path, config: UnitConfig, progress: Progress | None = 
         "threshold": list(calibration.threshold),
         "seed": config.seed,
     }
-    model = build_units_onnx(network, details)
-    write_whole(out, model.SerializeToString(deterministic=True))
+    write_whole(out, build_units_onnx(network, details))
     sets = {"other faces": across, **own_faces(network, config)}
     write_whole(out.with_suffix(".md"), _card(config, calibration, sets))
     return out

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -127,8 +126,8 @@ def said_of(network: UnitNet, maps: NDArray[np.float32]) -> UnitScores:
     )
 
 
-def build_units_onnx(network: UnitNet, metadata: Mapping[str, object]) -> onnx.ModelProto:
-    """The trained network as an ONNX model, node by node, checked against torch.
+def build_units_onnx(network: UnitNet, metadata: Mapping[str, object]) -> bytes:
+    """The trained network as an ONNX file, node by node, checked against torch.
 
     Args:
         network: trained.
@@ -147,18 +146,17 @@ def build_units_onnx(network: UnitNet, metadata: Mapping[str, object]) -> onnx.M
     presence = add_layers(graph, [network.presence], hidden)
     graph.step("Identity", presence, name="presence")
     sides = add_layers(graph, [network.sides], hidden)
-    shape = graph.integers(-1, len(SIDED), len(SIDES))
-    graph.step("Reshape", sides, shape, name="sides")
+    graph.shape(sides, -1, len(SIDED), len(SIDES), name="sides")
     graph.step("Softmax", add_layers(graph, [network.shares], hidden), name="shares", axis=1)
-    model = finish(
+    content = finish(
         graph,
         "flow-units",
         {"maps": (3, UNITS, UNITS)},
         {"presence": (len(TOLD),), "sides": (len(SIDED), len(SIDES)), "shares": (len(TOLD),)},
         metadata,
     )
-    _check(model.SerializeToString(deterministic=True), network)
-    return model
+    _check(content, network)
+    return content
 
 
 def _check(content: bytes, network: UnitNet) -> None:

@@ -73,23 +73,6 @@ class FitRun:
     threads: int | None = None
 
 
-@dataclass(frozen=True)
-class FitOptions(FitRun):
-    """What a training loop needs: how it is run, and what decides its epochs.
-
-    Args:
-        seed: decides initial weights, order and augmentation.
-        init: where weights start.
-        epochs: passes over the data; None is the model's own number.
-        stop: early stopping; None trains all epochs and keeps the last.
-    """
-
-    seed: int = 0
-    init: Init = "default"
-    epochs: int | None = None
-    stop: EarlyStopping | None = None
-
-
 def other_head(known: Iterable[str], labels: Iterable[str]) -> str:
     """What to say of starting weights that know other labels."""
     return (

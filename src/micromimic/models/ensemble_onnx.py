@@ -13,7 +13,7 @@ from micromimic.canonical import UNITS
 from micromimic.errors import ModelError
 from micromimic.models.ensemble import Machine, Synthetic
 from micromimic.models.graph import OPSET, Graph, finish
-from micromimic.models.svm_onnx import double, machine_scores, motion_features, real
+from micromimic.models.svm_onnx import machine_scores, motion_features
 
 _INPUT: Final = "maps"
 _Ends = dict[str, tuple[str, tuple[int, ...]]]
@@ -25,18 +25,16 @@ def build_onnx(
     sharpness: float,
     metadata: Mapping[str, object],
 ) -> bytes:
-    """One graph.
+    """A checked file of the maps' scores as given, for `models.onnx.load_model`.
+
+    Input ``maps`` (n, 3, 28, 28), centred; outputs ``lengths`` (n, k) and the class network's
+    ``votes`` (n, k, g, g), or ``scores`` alone where no network votes.
 
     Args:
         machine: trained.
         synthetic: the networks beside it, if any.
         sharpness: scores are multiplied by.
         metadata: stored inside as JSON.
-
-    Returns:
-        A checked model: input ``maps`` (n, 3, 28, 28), centred; outputs ``lengths`` (n, k), the
-        scores of the maps as given, and the class network's ``votes`` (n, k, g, g); or ``scores``
-        alone where no network votes.
 
     Raises:
         ModelError: if a network's file was written with other ONNX operators.
@@ -53,10 +51,10 @@ def build_onnx(
             votes = classes.get("votes")
             said, _ = classes.get("lengths") or classes["scores"]
             parts.append(_start(graph, said, synthetic, machine.lead))
-        presence = double(graph, units["presence"][0])
+        presence = graph.double(units["presence"][0])
         presence = graph.step("Div", presence, graph.constant(machine.spread))
         parts.append(machine_scores(graph, presence, machine.units))
-    total = graph.step("Mul", graph.step("Sum", *parts), real(graph, sharpness))
+    total = graph.step("Mul", graph.step("Sum", *parts), graph.real(sharpness))
     graph.step("Cast", total, to=TensorProto.FLOAT, name="lengths" if votes else "scores")
     count = len(machine.motion.bias)
     outputs: dict[str, tuple[int, ...]] = {"scores": (count,)}
@@ -64,12 +62,10 @@ def build_onnx(
         picked = _picked(graph, votes[0], synthetic)
         graph.step("Identity", picked, name="votes")
         outputs = {"lengths": (count,), "votes": (count, *votes[1][1:])}
-    whole = finish(graph, "flow-ensemble", {_INPUT: (3, UNITS, UNITS)}, outputs, metadata)
-    return bytes(whole.SerializeToString(deterministic=True))
+    return finish(graph, "flow-ensemble", {_INPUT: (3, UNITS, UNITS)}, outputs, metadata)
 
 
 def _picked(graph: Graph, value: str, synthetic: Synthetic) -> str:
-    """The columns of our classes, in our order."""
     columns = synthetic.columns
     if columns is None or columns == list(range(len(synthetic.classes.labels))):
         return value
@@ -77,20 +73,15 @@ def _picked(graph: Graph, value: str, synthetic: Synthetic) -> str:
 
 
 def _start(graph: Graph, said: str, synthetic: Synthetic, lead: float) -> str:
-    """What is kept of the class network's own answer."""
     temperature = synthetic.classes.calibration.temperature
-    scores = double(graph, _picked(graph, said, synthetic))
-    chances = graph.step("Softmax", graph.step("Div", scores, real(graph, temperature)), axis=1)
-    apart = graph.step("Sub", chances, real(graph, 1 / len(synthetic.labels)))
-    return graph.step("Mul", apart, real(graph, lead))
+    scores = graph.double(_picked(graph, said, synthetic))
+    chances = graph.step("Softmax", graph.step("Div", scores, graph.real(temperature)), axis=1)
+    apart = graph.step("Sub", chances, graph.real(1 / len(synthetic.labels)))
+    return graph.step("Mul", apart, graph.real(lead))
 
 
 def _include(graph: Graph, content: bytes, prefix: str) -> _Ends:
-    """Take a model's steps in under other names.
-
-    Returns:
-        By the old name of each output, its new name and its shape without the first axis.
-    """
+    """Take a model's steps in; by the name of each output, its new one and its shape without n."""
     model = onnx.load_model_from_string(content)
     versions = {entry.domain: entry.version for entry in model.opset_import}
     if versions != {"": OPSET}:

@@ -14,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from micromimic.models.onnx import METADATA_KEY
+from micromimic.models.runtime import METADATA_KEY
 
 OPSET: Final = 17
 TINY: Final = 1e-12
@@ -27,6 +27,12 @@ class Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
+    def step(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:
+        """A node; its output bears ``name``, if given."""
+        output = name or f"x{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
+        return output
+
     def constant(self, values: NDArray[np.generic]) -> str:
         """A constant."""
         name = f"c{len(self.constants)}"
@@ -34,22 +40,24 @@ class Graph:
         return name
 
     def number(self, value: float) -> str:
-        """A float constant."""
+        """A constant in single precision."""
         return self.constant(np.array(value, np.float32))
 
-    def step(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:
-        """A node; its output bears ``name``, if given."""
-        output = name or f"x{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
-        return output
+    def real(self, value: float) -> str:
+        """A constant in double precision."""
+        return self.constant(np.array(value, np.float64))
 
     def integers(self, *values: int) -> str:
         """A constant vector of whole numbers, as axes and sizes are."""
         return self.constant(np.array(values, np.int64))
 
-    def shape(self, value: str, *sizes: int) -> str:
+    def double(self, value: str) -> str:
+        """In double precision."""
+        return self.step("Cast", value, to=TensorProto.DOUBLE)
+
+    def shape(self, value: str, *sizes: int, name: str = "") -> str:
         """Reshape."""
-        return self.step("Reshape", value, self.integers(*sizes))
+        return self.step("Reshape", value, self.integers(*sizes), name=name)
 
     def sum(self, value: str, axis: int, keep: bool = False) -> str:
         """Sum along an axis."""
@@ -59,12 +67,54 @@ class Graph:
         """Insert an axis of length 1."""
         return self.step("Unsqueeze", value, self.integers(axis))
 
+    def square(self, value: str) -> str:
+        """Each number times itself."""
+        return self.step("Mul", value, value)
+
     def squash(self, value: str, axis: int) -> str:
         """As `models.capsules.squash`."""
-        square = self.sum(self.step("Mul", value, value), axis, keep=True)
+        square = self.sum(self.square(value), axis, keep=True)
         gain = self.step("Div", square, self.step("Add", square, self.number(1.0)))
         norm = self.step("Sqrt", self.step("Add", square, self.number(TINY)))
         return self.step("Div", self.step("Mul", value, gain), norm)
+
+    def lengths(self, capsules: str, name: str = "") -> str:
+        """(B, k) of (B, k, d) capsules."""
+        square = self.sum(self.square(capsules), 2)
+        return self.step("Sqrt", self.step("Add", square, self.number(TINY)), name=name)
+
+    def votes(self, value: str, types: int, transform: NDArray[np.generic], classes: int) -> str:
+        """What primary capsules predict for each class: (B, n_in, k, d) of a convolution's output.
+
+        Args:
+            value: (B, types * size, rows, columns).
+            types: primary capsules at each place.
+            transform: (n_in, size, k * d).
+            classes: k.
+        """
+        count, size, width = transform.shape
+        capsules = self.shape(value, -1, types, size, count // types)
+        capsules = self.squash(self.step("Transpose", capsules, perm=[0, 1, 3, 2]), 3)
+        capsules = self.shape(capsules, -1, count, size)
+        capsules = self.step("Transpose", capsules, perm=[1, 0, 2])
+        votes = self.step("MatMul", capsules, self.constant(transform))
+        votes = self.step("Transpose", votes, perm=[1, 0, 2])
+        return self.shape(votes, -1, count, classes, width // classes)
+
+    def route(self, votes: str, inputs: int, iterations: int, classes: int) -> tuple[str, str]:
+        """As `models.capsules.dynamic_routing`: class capsules (B, k, d), coupling (B, n_in, k)."""
+        # before anything agrees, the coupling is even
+        coupling = self.constant(np.full((1, inputs, classes), 1 / classes, np.float32))
+        logits = ""
+        for number in range(iterations):
+            weighted = self.step("Mul", self.expand(coupling, 3), votes)
+            upper = self.squash(self.sum(weighted, 1), 2)
+            if number == iterations - 1:
+                break
+            agreement = self.sum(self.step("Mul", votes, self.expand(upper, 1)), 3)
+            logits = self.step("Add", logits, agreement) if logits else agreement
+            coupling = self.step("Softmax", logits, axis=2)
+        return upper, coupling
 
 
 def finish(
@@ -73,8 +123,8 @@ def finish(
     inputs: Mapping[str, tuple[int, ...]],
     outputs: Mapping[str, tuple[int, ...]],
     metadata: Mapping[str, object],
-) -> onnx.ModelProto:
-    """A checked model of a graph.
+) -> bytes:
+    """A checked ONNX file of a graph.
 
     Args:
         graph: the steps; those of the outputs bear their names.
@@ -97,4 +147,4 @@ def finish(
     model.ir_version = 8
     helper.set_model_props(model, {METADATA_KEY: json.dumps(dict(metadata), sort_keys=True)})
     onnx.checker.check_model(model, full_check=True)
-    return model
+    return bytes(model.SerializeToString(deterministic=True))

@@ -32,24 +32,21 @@ def build_onnx(
         A checked model; output ``scores`` (n, k) float32, decision values of the input as given.
     """
     graph = Graph()
-    size = len(machine.weights) if isinstance(machine, HellingerMachine) else len(machine.support.T)
-    shape: tuple[int, ...] = (size,)
-    name = "features"
+    inputs: dict[str, tuple[int, ...]]
     if view == "flow":
-        name, shape = "maps", (3, UNITS, UNITS)
-        features = motion_features(graph, name)
+        inputs, features = {"maps": (3, UNITS, UNITS)}, motion_features(graph, "maps")
     else:
-        features = double(graph, name)
+        rows = machine.weights if isinstance(machine, HellingerMachine) else machine.support.T
+        inputs, features = {"features": (len(rows),)}, graph.double("features")
     scores = machine_scores(graph, features, machine)
     graph.step("Cast", scores, to=TensorProto.FLOAT, name="scores")
-    model = finish(graph, "svm", {name: shape}, {"scores": (len(machine.bias),)}, metadata)
-    return bytes(model.SerializeToString(deterministic=True))
+    return finish(graph, "svm", inputs, {"scores": (len(machine.bias),)}, metadata)
 
 
 def motion_features(graph: Graph, maps: str) -> str:
     """(n, 1568) u and v of (n, 3, 28, 28) maps, in double precision."""
     pair = graph.step("Slice", maps, graph.integers(0), graph.integers(2), graph.integers(1))
-    return double(graph, graph.shape(pair, -1, 2 * UNITS * UNITS))
+    return graph.double(graph.shape(pair, -1, 2 * UNITS * UNITS))
 
 
 def machine_scores(graph: Graph, features: str, machine: HellingerMachine | RbfMachine) -> str:
@@ -63,22 +60,11 @@ def machine_scores(graph: Graph, features: str, machine: HellingerMachine | RbfM
 
 
 def _gaussian(graph: Graph, features: str, machine: RbfMachine) -> str:
-    """(n, m) ``exp(-gamma |x - s|^2)``."""
     # the vectors are stored as they came, in single precision: half the file
-    support = double(graph, graph.constant(machine.support.T))
+    support = graph.double(graph.constant(machine.support.T))
     products = graph.step("MatMul", features, support)
-    squares = graph.sum(graph.step("Mul", features, features), 1, keep=True)
+    squares = graph.sum(graph.square(features), 1, keep=True)
     lengths = np.square(machine.support.astype(np.float64)).sum(1)
     distances = graph.step("Add", squares, graph.constant(lengths))
-    distances = graph.step("Sub", distances, graph.step("Mul", products, real(graph, 2.0)))
-    return graph.step("Exp", graph.step("Mul", distances, real(graph, -machine.gamma)))
-
-
-def double(graph: Graph, value: str) -> str:
-    """In double precision."""
-    return graph.step("Cast", value, to=TensorProto.DOUBLE)
-
-
-def real(graph: Graph, value: float) -> str:
-    """A constant in double precision."""
-    return graph.constant(np.array(value, np.float64))
+    distances = graph.step("Sub", distances, graph.step("Mul", products, graph.real(2.0)))
+    return graph.step("Exp", graph.step("Mul", distances, graph.real(-machine.gamma)))

@@ -86,13 +86,12 @@ class FlowTemplate(ClipClassifier):
         graph = Graph()
         axes = (graph.integers(k) for k in (0, 2, 1))
         plain = graph.shape(graph.step("Slice", "maps", *axes), -1, 2 * UNITS * UNITS)
-        square = graph.sum(graph.step("Mul", plain, plain), 1, keep=True)
+        square = graph.sum(graph.square(plain), 1, keep=True)
         norm = graph.step("Sqrt", graph.step("Max", square, graph.number(1e-12)))
         templates = graph.constant(self.templates_.templates.T.astype(np.float32))
         graph.step("MatMul", graph.step("Div", plain, norm), templates, name="scores")
         ends = {"scores": (len(self.classes_),)}
-        model = finish(graph, "flow-template", {"maps": (3, UNITS, UNITS)}, ends, metadata)
-        return bytes(model.SerializeToString(deterministic=True))
+        return finish(graph, "flow-template", {"maps": (3, UNITS, UNITS)}, ends, metadata)
 
 
 def _features(maps: NDArray[np.generic]) -> Array:

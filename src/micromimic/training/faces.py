@@ -17,15 +17,7 @@ from torch import Tensor, nn
 from micromimic.errors import ModelError
 from micromimic.face.crops import FACE_SIDE
 from micromimic.labels import THREE
-from micromimic.models.base import (
-    Array,
-    EarlyStopping,
-    FitRun,
-    Init,
-    Rows,
-    init_of,
-    other_head,
-)
+from micromimic.models.base import Array, EarlyStopping, FitRun, Init, Rows, init_of, other_head
 from micromimic.models.capsnet import CapsNet
 from micromimic.models.cnn import CnnName, FaceCnn
 from micromimic.models.fitted_to import FittedTo
@@ -42,13 +34,7 @@ from micromimic.training.imagenet import (
     state_labels,
     state_of,
 )
-from micromimic.training.loop import (
-    NetworkClassifier,
-    held_out,
-    options_of,
-    run_epochs,
-    stopping_score,
-)
+from micromimic.training.loop import NetworkClassifier, Plan, seeded
 from micromimic.training.sampling import balanced_rows, derive_seed, split_batches
 
 BACKBONES: Final[Mapping[str, Backbone]] = {
@@ -210,20 +196,21 @@ class FaceNet(NetworkClassifier):
         state = _state_of(self.init)
         return FittedTo() if state is None else FittedTo.from_json(state.get("fitted_to"))
 
-    def _fit(
-        self, X: Rows, targets: NDArray[np.int64], people: NDArray[np.str_], run: FitRun
-    ) -> None:
+    def plan(self, X: Rows, targets: NDArray[np.int64], run: FitRun) -> Plan:
+        """Adam, and batches of varied crops.
+
+        Raises:
+            ValueError: if the rows are no faces.
+        """
         if X.ndim != 5:
             raise ValueError(f"faces must be (n, k, height, width, 3), got {X.shape}")
         _check_faces(X[:, 0])
-        faces = cast(NDArray[np.uint8], X)
-        chosen, options = self.settings or FaceSettings(), options_of(self, run)
+        chosen = self.settings or FaceSettings()
         recipe = chosen.recipe
         hardware = choose_hardware(run.device, chosen.precision, chosen.workers)
-        train, held = held_out(people, targets, options)
         start = starting_weights(self.backbone, self.architecture, init_of(self.init))
         network = build_network(
-            self.architecture, start, options.seed, self.classes_.tolist(), plain=chosen.plain
+            self.architecture, start, self.seed, self.classes_.tolist(), plain=chosen.plain
         )
         self.network_ = network.to(hardware.device)
         if hardware.device.type == "cuda":
@@ -232,25 +219,23 @@ class FaceNet(NetworkClassifier):
         optimizer = torch.optim.Adam(
             self.network_.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
-        examples = FaceBatches(faces[train], targets[train], options.seed, chosen, hardware)
-        run_epochs(
-            self.network_,
+        faces = cast(NDArray[np.uint8], X)
+        examples = FaceBatches(faces, targets, self.seed, chosen, hardware)
+        return Plan(
             optimizer,
-            epochs=recipe.epochs if options.epochs is None else options.epochs,
-            batches=examples.batches,
-            loss=self.loss,
-            options=options,
-            fitted=lambda now: self,
+            recipe.epochs if self.epochs is None else self.epochs,
+            examples.batches,
+            self.loss,
             settings={
                 "architecture": self.architecture,
+                "init": self.init,
                 **asdict(recipe),
                 **asdict(chosen.augment),
                 "plain": chosen.plain,
                 "weights": start.source,
-                "data": digest_of(faces[train], targets[train]) if run.checkpoint else "",
+                "data": digest_of(faces, targets) if run.checkpoint else "",
             },
             epoch_schedule=torch.optim.lr_scheduler.ExponentialLR(optimizer, recipe.decay),
-            validation=None if held is None else stopping_score(self, faces[held], targets[held]),
             precision=hardware.precision,
             steps=examples.steps,
         )
@@ -325,8 +310,7 @@ def build_network(
         ModelError: if the given weights do not fit.
     """
     backbone = BACKBONES[architecture]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed))
+    with seeded(derive_seed(seed)):
         try:
             network: nn.Module
             if architecture.startswith("capsnet-"):

@@ -18,14 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from micromimic.errors import ModelError
-from micromimic.models.base import (
-    Array,
-    EarlyStopping,
-    FitRun,
-    Init,
-    Rows,
-    other_head,
-)
+from micromimic.models.base import Array, EarlyStopping, FitRun, Init, Rows, other_head
 from micromimic.models.fitted_to import FittedTo
 from micromimic.models.flow_capsnet import FlowCapsNet
 from micromimic.models.flow_cnn import FlowCnn
@@ -36,13 +29,7 @@ from micromimic.training.augment import augment_maps
 from micromimic.training.device import threads
 from micromimic.training.export import build_onnx
 from micromimic.training.flow_weights import read_flow_capsnet
-from micromimic.training.loop import (
-    NetworkClassifier,
-    held_out,
-    options_of,
-    run_epochs,
-    stopping_score,
-)
+from micromimic.training.loop import NetworkClassifier, Plan, seeded
 from micromimic.training.sampling import balanced_rows, derive_seed, split_batches
 
 NETWORKS: Final[Mapping[str, Callable[..., nn.Module]]] = {
@@ -147,23 +134,25 @@ class FlowNet(NetworkClassifier):
     def _fit(
         self, X: Rows, targets: NDArray[np.int64], people: NDArray[np.str_], run: FitRun
     ) -> None:
-        options = options_of(self, run)
-        train, held = held_out(people, targets, options)
-        inputs, wanted = torch.from_numpy(center(X[train])), torch.from_numpy(targets[train])
-        files = self.starts_from()
-        self.network_ = self._network(files, inputs, options.seed)
-        recipe = self.recipe or FlowRecipe()
+        super()._fit(X, targets, people, run)
+
+    def plan(self, X: Rows, targets: NDArray[np.int64], run: FitRun) -> Plan:
+        """AdamW on one cycle, and batches of varied maps."""
+        inputs, wanted = torch.from_numpy(center(X)), torch.from_numpy(targets)
+        files, recipe, seed = self.starts_from(), self.recipe or FlowRecipe(), self.seed
+        with seeded(derive_seed(seed)):
+            if files:
+                self.network_ = read_flow_capsnet(files[0], inputs, self.classes_.tolist())
+            else:
+                self.network_ = NETWORKS[self.architecture](classes=len(self.classes_))
         rate = recipe.tuning_rate if files else recipe.learning_rate
-        drawn = -(-len(train) // recipe.batch) * recipe.batch  # whole batches
-        steps = len(list(split_batches(np.arange(drawn), recipe.batch)))
-        epochs = options.epochs or recipe.epochs
-        optimizer = torch.optim.AdamW(
-            self.network_.parameters(), lr=rate, weight_decay=recipe.weight_decay
-        )
+        steps = -(-len(targets) // recipe.batch)
+        drawn = steps * recipe.batch  # whole batches
+        epochs = self.epochs or recipe.epochs
 
         def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-            generator = torch.Generator().manual_seed(derive_seed(options.seed, epoch, 1))
-            rows = balanced_rows(targets[train], options.seed, epoch, drawn)
+            generator = torch.Generator().manual_seed(derive_seed(seed, epoch, 1))
+            rows = balanced_rows(targets, seed, epoch, drawn)
             for piece in split_batches(rows, recipe.batch):
                 maps = augment_maps(
                     inputs[piece],
@@ -174,33 +163,25 @@ class FlowNet(NetworkClassifier):
                 )
                 yield maps, wanted[piece]
 
-        run_epochs(
-            self.network_,
+        optimizer = torch.optim.AdamW(
+            self.network_.parameters(), lr=rate, weight_decay=recipe.weight_decay
+        )
+        return Plan(
             optimizer,
-            epochs=epochs,
-            batches=batches,
-            loss=self.loss,
-            options=options,
-            fitted=lambda now: self,
+            epochs,
+            batches,
+            self.loss,
             settings={
                 "architecture": self.architecture,
+                "init": self.init,
                 **asdict(recipe),
-                "data": digest_of(X[train], targets[train], *self.classes_),
+                "data": digest_of(X, targets, *self.classes_),
             },
             step_schedule=torch.optim.lr_scheduler.OneCycleLR(
                 optimizer, rate, total_steps=epochs * steps, pct_start=0.2
             ),
-            validation=None if held is None else stopping_score(self, X[held], targets[held]),
             steps=steps,
         )
-
-    def _network(self, files: tuple[Path, ...], inputs: Tensor, seed: int) -> nn.Module:
-        """The network at its start; torch's global generator is left as it was."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(seed))
-            if files:
-                return read_flow_capsnet(files[0], inputs, self.classes_.tolist())
-            return NETWORKS[self.architecture](classes=len(self.classes_))
 
     @threads(1)
     def scores(self, X: Rows) -> Array:
@@ -213,8 +194,7 @@ class FlowNet(NetworkClassifier):
     def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
         """An ONNX file that `models.onnx.load_model` opens."""
         if isinstance(self.network_, FlowCapsNet):
-            model = build_onnx(self.network_, metadata)
-            return bytes(model.SerializeToString(deterministic=True))
+            return build_onnx(self.network_, metadata)
         from micromimic.training.torch_onnx import export_network  # noqa: PLC0415 - slow to import
 
         return export_network(self.network_, "flow", metadata)

@@ -27,14 +27,14 @@ from torch.optim.lr_scheduler import LRScheduler
 from micromimic.errors import MissingExtraError, ModelError
 from micromimic.evaluation.splits import hold_out_subjects
 from micromimic.files import write_whole
-from micromimic.models.base import ClipClassifier, EarlyStopping, FitOptions, FitRun
+from micromimic.models.base import ClipClassifier, EarlyStopping, FitRun, Rows
 from micromimic.models.capsules import margin_loss
 from micromimic.training.device import Precision, autocast, threads
 from micromimic.training.sampling import derive_seed
 
 Batches = Callable[[int], Iterable[tuple[Tensor, Tensor]]]
 """(inputs, targets) of an epoch, on the network's device; decided by the epoch's number alone."""
-
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 UNREADABLE: Final = (
     *(OSError, EOFError, RuntimeError, ValueError, TypeError, AttributeError),
@@ -49,9 +49,11 @@ def run_epochs(
     *,
     epochs: int,
     batches: Batches,
-    loss: Callable[[Tensor, Tensor], Tensor],
-    options: FitOptions,
+    loss: Loss,
+    run: FitRun,
     fitted: Callable[[nn.Module], Any],
+    seed: int = 0,
+    stop: EarlyStopping | None = None,
     settings: Mapping[str, object] | None = None,
     step_schedule: LRScheduler | None = None,
     epoch_schedule: LRScheduler | None = None,
@@ -61,26 +63,27 @@ def run_epochs(
 ) -> int:
     """Train.
 
-    With ``options.checkpoint``, everything needed to go on is written there after each epoch and
+    With ``run.checkpoint``, everything needed to go on is written there after each epoch and
     read from there at the start. The file is left at the end: whoever named it removes it once the
     outcome is safe; until then, calling again gives the finished network without training.
 
     Args:
         network: trained in place, left in evaluation mode; its device is where training happens.
         optimizer: of its parameters.
-        epochs: passes, `FitOptions.epochs` already heeded.
+        epochs: passes.
         batches: of an epoch. It may draw from torch's global generator, which is seeded with
             (seed, epoch) before each epoch and put back after it.
         loss: of the network's outputs (float32) and targets.
-        options: seed, checkpoint, early stopping, callbacks.
-        fitted: wraps the network for ``options.each_epoch``; what it gives is the network as it
+        run: checkpoint, callbacks, threads.
+        fitted: wraps the network for ``run.each_epoch``; what it gives is the network as it
             trains, so it holds during the callback only.
-        settings: what decides the outcome beside seed, epochs, initial weights and early stopping;
-            a checkpoint made with others is refused.
-        step_schedule: stepped after each batch.
-        epoch_schedule: stepped after each epoch.
+        seed: of what epochs draw.
+        stop: early stopping; None trains all epochs and keeps the last.
+        settings: what else decides the outcome (initial weights, data, rates); a checkpoint made
+            with others is refused.
+        step_schedule, epoch_schedule: stepped after each batch, after each epoch.
         validation: a score of the network, higher is better, on subjects held out of the training
-            part; given exactly when ``options.stop`` is. The best epoch is kept.
+            part; given exactly when ``stop`` is. The best epoch is kept.
         precision: of the forward pass.
         steps: batches in an epoch, for finer progress.
 
@@ -89,17 +92,25 @@ def run_epochs(
 
     Raises:
         ModelError: if the checkpoint is of other settings or broken, or the loss is not finite.
-        ValueError: if only one of ``validation`` and ``options.stop`` is given.
+        ValueError: if only one of ``validation`` and ``stop`` is given.
     """
-    if (validation is None) != (options.stop is None):
-        raise ValueError("expected validation exactly when options.stop is given, got one of them")
-    trainer = _Trainer(network, optimizer, loss, options, precision, step_schedule, epoch_schedule)
-    trainer.settings = _settings(network, epochs, options, settings or {})
-    start = trainer.resume()
-    epoch = start
-    with _log(options, start) as write, threads(options.threads):
-        while epoch < epochs and not trainer.best.exhausted(options.stop):
-            with _seeded(trainer.device, derive_seed(options.seed, epoch)):
+    if (validation is None) != (stop is None):
+        raise ValueError("expected validation exactly when stop is given, got one of them")
+    own = {
+        "network": type(network).__name__,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "seed": seed,
+        "epochs": epochs,
+        "early stopping": stop,
+    }
+    decides = {name: str(value) for name, value in {**(settings or {}), **own}.items()}
+    trainer = _Trainer(
+        network, optimizer, loss, run, precision, decides, step_schedule, epoch_schedule
+    )
+    epoch = trainer.resume()
+    with _log(run.log_dir, epoch) as write, threads(run.threads):
+        while epoch < epochs and not trainer.best.exhausted(stop):
+            with seeded(derive_seed(seed, epoch), trainer.device):
                 mean = trainer.epoch(epoch, batches(epoch), epochs, steps)
             write("train/loss", mean, epoch)
             write("train/learning_rate", optimizer.param_groups[0]["lr"], epoch)
@@ -111,8 +122,8 @@ def run_epochs(
                 value = validation(network.eval())
                 write("validation/score", value, epoch)
                 trainer.best.offer(value, epoch, network)
-            if options.each_epoch is not None:
-                options.each_epoch(epoch, fitted(network.eval()))
+            if run.each_epoch is not None:
+                run.each_epoch(epoch, fitted(network.eval()))
             epoch += 1
             # the callback comes first: a kill between the two repeats it, and loses nothing
             trainer.save(epoch)
@@ -121,11 +132,68 @@ def run_epochs(
     return epoch
 
 
-class NetworkClassifier(ClipClassifier):
+@dataclass(frozen=True)
+class Plan:
+    """How a network is trained on given rows; fields as of `run_epochs`."""
+
+    optimizer: Optimizer
+    epochs: int
+    batches: Batches
+    loss: Loss
+    settings: Mapping[str, object]
+    step_schedule: LRScheduler | None = None
+    epoch_schedule: LRScheduler | None = None
+    precision: Precision = "full"
+    steps: int | None = None
+
+
+class EpochClassifier(ClipClassifier):
+    """A network that is trained epoch by epoch: its ``plan`` makes it and says how."""
+
+    network_: nn.Module
+    stop: EarlyStopping | None
+    random_state: int | None
+
+    @property
+    def seed(self) -> int:
+        """Of everything drawn."""
+        return self.random_state or 0
+
+    def plan(self, X: Rows, targets: NDArray[np.int64], run: FitRun) -> Plan:
+        """Set ``network_`` to its start; how it is trained on these rows."""
+        raise NotImplementedError
+
+    def _fit(
+        self, X: Rows, targets: NDArray[np.int64], people: NDArray[np.str_], run: FitRun
+    ) -> None:
+        train, held = np.arange(len(targets), dtype=np.int64), None
+        if self.stop is not None:
+            train, held = hold_out_subjects(people, targets, self.stop.share, self.seed)
+        plan = self.plan(X[train], targets[train], run)
+        run_epochs(
+            self.network_,
+            run=run,
+            fitted=lambda now: self,
+            seed=self.seed,
+            stop=self.stop,
+            validation=None if held is None else self._validation(X[held], targets[held]),
+            **vars(plan),
+        )
+
+    def _validation(self, X: Rows, targets: NDArray[np.int64]) -> Callable[[nn.Module], float]:
+        """UF1 of held-out rows, over the classes that they have."""
+
+        def score(network: nn.Module) -> float:
+            said = self.scores(X).argmax(1)
+            return float(f1_score(targets, said, labels=np.unique(targets), average="macro"))
+
+        return score
+
+
+class NetworkClassifier(EpochClassifier):
     """What our own networks share: capsules or logits, by the architecture's name."""
 
     architecture: str
-    network_: nn.Module
 
     @property
     def capsules(self) -> bool:
@@ -137,45 +205,10 @@ class NetworkClassifier(ClipClassifier):
         """Of lengths or of logits."""
         return 0.2 if self.capsules else 1.0
 
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    @property
+    def loss(self) -> Loss:
         """The margin loss of capsules, the cross-entropy of logits."""
-        return (margin_loss if self.capsules else cross_entropy)(outputs, targets)
-
-
-def options_of(model: Any, run: FitRun) -> FitOptions:
-    """How an estimator's parameters and a run say that it is trained."""
-    return FitOptions(
-        **vars(run),
-        seed=model.random_state or 0,
-        init=getattr(model, "init", "none"),
-        epochs=model.epochs,
-        stop=model.stop,
-    )
-
-
-def held_out(
-    people: NDArray[np.str_], targets: NDArray[np.int64], options: FitOptions
-) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
-    """Rows to train on, and those of subjects held out to stop by; None without early stopping.
-
-    Raises:
-        InputError: if nobody can be held out.
-    """
-    if options.stop is None:
-        return np.arange(len(targets), dtype=np.int64), None
-    return hold_out_subjects(people, targets, options.stop.share, options.seed)
-
-
-def stopping_score(
-    model: Any, X: NDArray[np.generic], targets: NDArray[np.int64]
-) -> Callable[[nn.Module], float]:
-    """UF1 of a model on held-out rows, over the classes that they have."""
-
-    def score(network: nn.Module) -> float:
-        said = model.scores(X).argmax(1)
-        return float(f1_score(targets, said, labels=np.unique(targets), average="macro"))
-
-    return score
+        return margin_loss if self.capsules else cross_entropy
 
 
 @dataclass
@@ -204,34 +237,27 @@ class _Best:
             network.load_state_dict(self.weights)
 
 
+@dataclass
 class _Trainer:
     """The parts of one run that change while it runs."""
 
+    network: nn.Module
+    optimizer: Optimizer
+    loss: Loss
+    run: FitRun
+    precision: Precision
     settings: Mapping[str, str]
+    step_schedule: LRScheduler | None
+    epoch_schedule: LRScheduler | None
 
-    def __init__(
-        self,
-        network: nn.Module,
-        optimizer: Optimizer,
-        loss: Callable[[Tensor, Tensor], Tensor],
-        options: FitOptions,
-        precision: Precision,
-        step_schedule: LRScheduler | None,
-        epoch_schedule: LRScheduler | None,
-    ) -> None:
-        self.network = network
-        self.optimizer = optimizer
-        self.loss = loss
-        self.options = options
-        self.precision = precision
-        self.step_schedule = step_schedule
-        self.device = next(network.parameters()).device
+    def __post_init__(self) -> None:
+        self.device = next(self.network.parameters()).device
         self.best = _Best()
         # float16 gradients vanish without scaling; for the other formats this does nothing
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
-        parts = {"network": network, "optimizer": optimizer, "scaler": self.scaler}
-        parts |= {"step_schedule": step_schedule, "epoch_schedule": epoch_schedule}
-        self.parts: dict[str, Any] = {k: part for k, part in parts.items() if part is not None}
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+        names = ("network", "optimizer", "scaler", "step_schedule", "epoch_schedule")
+        parts = {name: getattr(self, name) for name in names}
+        self.parts = {name: part for name, part in parts.items() if part is not None}
 
     def epoch(
         self,
@@ -243,7 +269,7 @@ class _Trainer:
         """One pass; the mean loss of its examples."""
         self.network.train()
         total, count = torch.zeros((), device=self.device), 0
-        progress = self.options.progress
+        progress = self.run.progress
         for step, (inputs, targets) in enumerate(batches):
             with autocast(self.device, self.precision):
                 outputs = self.network(inputs)
@@ -270,16 +296,15 @@ class _Trainer:
         return mean
 
     def save(self, epoch: int) -> None:
-        """Write the checkpoint, if one is wanted."""
-        if self.options.checkpoint is None:
+        if self.run.checkpoint is None:
             return
         state = {name: part.state_dict() for name, part in self.parts.items()}
         state |= {"epoch": epoch, "best": vars(self.best)}
-        write_checkpoint(self.options.checkpoint, self.settings, state)
+        write_checkpoint(self.run.checkpoint, self.settings, state)
 
     def resume(self) -> int:
-        """Go back to the checkpoint, if there is one; the epoch to go on with."""
-        path = self.options.checkpoint
+        """The epoch to go on with, everything as the checkpoint has it."""
+        path = self.run.checkpoint
         if path is None or not path.is_file():
             return 0
         state = read_checkpoint(path, self.settings)
@@ -296,33 +321,18 @@ class _Trainer:
             ) from error
 
 
-def _settings(
-    network: nn.Module, epochs: int, options: FitOptions, settings: Mapping[str, object]
-) -> dict[str, str]:
-    """Everything that decides the outcome, as text."""
-    own = {
-        "network": type(network).__name__,
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "seed": options.seed,
-        "epochs": epochs,
-        "init": options.init,
-        "early stopping": options.stop,
-    }
-    return {name: str(value) for name, value in {**settings, **own}.items()}
-
-
 @contextmanager
-def _seeded(device: torch.device, seed: int) -> Iterator[None]:
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
     """Torch's global generators start from the seed, and are put back afterwards."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with torch.random.fork_rng(devices=[device] if device and device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
 
 
 @contextmanager
-def _log(options: FitOptions, start: int) -> Iterator[Callable[[str, float, int], None]]:
+def _log(folder: Path | None, start: int) -> Iterator[Callable[[str, float, int], None]]:
     """A function that notes one number of an epoch for TensorBoard, if that is wanted."""
-    if options.log_dir is None:
+    if folder is None:
         yield lambda name, value, epoch: None
         return
     try:
@@ -332,7 +342,7 @@ def _log(options: FitOptions, start: int) -> Iterator[Callable[[str, float, int]
             "expected the package tensorboard, got none; pip install 'micromimic[train]'"
         ) from error
     # a resumed run overwrites what the killed one noted of the epoch that it did not finish
-    writer = SummaryWriter(str(options.log_dir), purge_step=start or None)
+    writer = SummaryWriter(str(folder), purge_step=start or None)
     try:
         yield writer.add_scalar
     finally:

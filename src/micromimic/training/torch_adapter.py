@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from micromimic.models.base import Array, ClipClassifier, EarlyStopping, FitRun, Rows
+from micromimic.models.base import Array, EarlyStopping, FitRun, Rows
 from micromimic.models.preprocess import center
 from micromimic.models.samples import View, digest_of
 from micromimic.models.views import AsItIs, Volumes
 from micromimic.training.device import choose_hardware
-from micromimic.training.loop import held_out, options_of, run_epochs, stopping_score
+from micromimic.training.loop import EpochClassifier, Loss, Plan, seeded
 from micromimic.training.sampling import balanced_rows, derive_seed, shuffled_rows, split_batches
 
 _AT_ONCE = 64
 
 
-class TorchClassifier(ClipClassifier):
+class TorchClassifier(EpochClassifier):
     """A module that gives logits, as a scikit-learn classifier.
 
     Args:
@@ -39,8 +39,6 @@ class TorchClassifier(ClipClassifier):
         random_state: of initial weights and order; None is 0.
     """
 
-    module_: nn.Module
-
     def __init__(
         self,
         module: Callable[[int], nn.Module],
@@ -51,7 +49,7 @@ class TorchClassifier(ClipClassifier):
         batch: int = 32,
         weight_decay: float = 0.01,
         balanced: bool = True,
-        loss: Callable[[Tensor, Tensor], Tensor] = cross_entropy,
+        loss: Loss = cross_entropy,
         stop: EarlyStopping | None = None,
         random_state: int | None = None,
     ) -> None:
@@ -70,46 +68,38 @@ class TorchClassifier(ClipClassifier):
         """One clip's view as one row."""
         return (Volumes() if self.view == "volume" else AsItIs(self.view)).encode(clip)
 
-    def _fit(
-        self, X: Rows, targets: NDArray[np.int64], people: NDArray[np.str_], run: FitRun
-    ) -> None:
-        options, device = options_of(self, run), choose_hardware(run.device).device
-        train, held = held_out(people, targets, options)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(options.seed))
-            self.module_ = self.module(len(self.classes_)).to(device)
-        inputs, wanted = self._seen(X[train]), torch.from_numpy(targets[train])
+    def plan(self, X: Rows, targets: NDArray[np.int64], run: FitRun) -> Plan:
+        """The module at its start, AdamW, and batches of these rows."""
+        device = choose_hardware(run.device).device
+        with seeded(derive_seed(self.seed)):
+            self.network_ = self.module(len(self.classes_)).to(device)
+        inputs, wanted = self._seen(X), torch.from_numpy(targets)
 
         def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
             if self.balanced:
-                rows = balanced_rows(targets[train], options.seed, epoch)
+                rows = balanced_rows(targets, self.seed, epoch)
             else:
-                rows = shuffled_rows(len(train), options.seed, epoch)
+                rows = shuffled_rows(len(targets), self.seed, epoch)
             for piece in split_batches(rows, self.batch):
                 yield inputs[piece].to(device), wanted[piece].to(device)
 
+        weights = self.network_.parameters()
         params = {k: repr(v) for k, v in self.get_params().items() if not callable(v)}
-        run_epochs(
-            self.module_,
-            torch.optim.AdamW(
-                self.module_.parameters(), lr=self.lr, weight_decay=self.weight_decay
-            ),
-            epochs=self.epochs,
-            batches=batches,
-            loss=self.loss,
-            options=options,
-            fitted=lambda now: self,
-            settings={**params, "data": digest_of(X[train], targets[train], *self.classes_)},
-            validation=None if held is None else stopping_score(self, X[held], targets[held]),
+        return Plan(
+            torch.optim.AdamW(weights, lr=self.lr, weight_decay=self.weight_decay),
+            self.epochs,
+            batches,
+            self.loss,
+            settings={**params, "data": digest_of(X, targets, *self.classes_)},
         )
 
     def scores(self, X: Rows) -> Array:
         """(n, k) logits."""
-        device = next(self.module_.parameters()).device
+        device = next(self.network_.parameters()).device
         found = [np.empty((0, len(self.classes_)))]
         with torch.inference_mode():
             for piece in torch.split(self._seen(np.asarray(X)), _AT_ONCE):
-                found.append(self.module_(piece.to(device)).double().cpu().numpy())
+                found.append(self.network_(piece.to(device)).double().cpu().numpy())
         return np.concatenate(found)
 
     def _seen(self, X: Rows) -> Tensor:
