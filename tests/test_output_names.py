@@ -330,7 +330,7 @@ def test_prepared_clips_are_refused_a_place_before_the_first(
 def test_a_manifest_names_what_is_no_utf8(tmp_path: Path) -> None:
     folder = tmp_path / os.fsdecode(b"caf\xe9")
     clip = Clip("smic", "s", "c", "negative", "frames", folder, fps=100.0)
-    with pytest.raises(InputError, match=r"UTF-8 in a manifest, got 'smic,s,c,.*caf\\udce9.*'"):
+    with pytest.raises(InputError, match=r"UTF-8 in a table, got 'smic,s,c,.*caf\\udce9.*'"):
         write_manifest(tmp_path / "m.csv", [clip])
     assert names(tmp_path) == set()
 

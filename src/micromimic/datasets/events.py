@@ -29,24 +29,16 @@ _KINDS: Final[dict[str, EventKind]] = {
 
 @dataclass(frozen=True)
 class Video:
-    """A long video.
-
-    Args:
-        dataset, subject, video: names.
-        kind: ``frames`` for a folder of pictures, or ``video``.
-        path: of the folder or file.
-        fps: frames a second; None where the manifest does not say.
-        first, last: numbers of its first and last frame; last is None where nothing says it.
-    """
+    """A long video."""
 
     dataset: str
     subject: str
     video: str
-    kind: Literal["frames", "video"]
+    kind: Literal["frames", "video"]  # ``frames`` for a folder of pictures
     path: Path
-    fps: float | None = None
-    first: int = 0
-    last: int | None = None
+    fps: float | None = None  # frames a second; None where the manifest does not say
+    first: int = 0  # number of its first frame
+    last: int | None = None  # and of its last; None where nothing says it
 
     @property
     def who(self) -> str:
@@ -61,24 +53,16 @@ class Video:
 
 @dataclass(frozen=True)
 class Event:
-    """An expression in a long video.
-
-    Args:
-        dataset, subject, video: where.
-        onset, offset: numbers of its first and last frame.
-        apex: frame number; None where it is not coded.
-        kind: ``micro`` or ``macro``.
-        label: class; empty where unknown.
-    """
+    """An expression in a long video, from its onset's frame to its offset's."""
 
     dataset: str
     subject: str
     video: str
     onset: int
-    apex: int | None
+    apex: int | None  # None where it is not coded
     offset: int
     kind: EventKind
-    label: str = ""
+    label: str = ""  # class; empty where unknown
 
     @property
     def key(self) -> str:
@@ -170,11 +154,7 @@ def write_events(path: str | Path, events: Iterable[Event]) -> None:
 
 
 def event_of(row: dict[str, str], where: str) -> Event:
-    """The event of a table's row.
-
-    Raises:
-        InputError: if it is none.
-    """
+    """The event of a table's row."""
     check_names(row, ("dataset", "subject", "video"), where)
     kind = _KINDS.get(row["kind"].casefold())
     if kind is None:
@@ -198,11 +178,7 @@ def event_of(row: dict[str, str], where: str) -> Event:
 
 
 def check_place(event: Event, video: Video | None, where: str) -> None:
-    """Refuse an event that does not lie in its video.
-
-    Raises:
-        InputError: if it lies outside, or there is no video.
-    """
+    """Refuse an event that does not lie in its video, or whose video is not there."""
     if video is None:
         raise InputError(
             f"expected a video of the manifest, got {event.key} in {where}; correct its name"

@@ -46,10 +46,9 @@ from micromimic.errors import InputError
 from micromimic.labels import THREE, LabelSet
 from micromimic.media.formats import natural_key
 
-_FIELDS: Final = frozenset(
-    {"subject", "clip", "folder", "onset", "apex", "offset", "emotion", "first", "kind", "row"}
-    | {"odd"}
-)
+_FIELDS: Final = frozenset((
+    "subject", "clip", "folder", "onset", "apex", "offset", "emotion", "first", "kind", "row", "odd"
+))  # fmt: skip
 NEAR: Final = 5  # frames: 25 ms at 200 a second, a fifth of the shortest rise
 LEAST_SHARE: Final = 0.5  # of the frames from onset to offset that must be there
 
@@ -138,11 +137,7 @@ def annotation(database: Database, row: Row) -> Annotation:
 
 
 def join(request: Request, source: Source) -> Found:
-    """The clips of a database from its annotation and its folders.
-
-    Raises:
-        InputError: if a user's correction names a clip that does not exist.
-    """
+    """The clips of a database from its annotation and its folders."""
     database, table = request.database, source.table
     chosen = builtin_corrections() if request.corrections is None else request.corrections
     fixes = by_clip(chosen, database.name)
@@ -244,11 +239,7 @@ def _correct(
 
 
 def _labels(request: Request, row: Annotation, fixes: Sequence[Correction]) -> dict[str, str]:
-    """Column to class, "" where a scheme leaves the clip out; the three are always there.
-
-    Raises:
-        _Unusable: where the clip is excluded, or the emotion is none of the database's.
-    """
+    """Column to class, "" where a scheme leaves the clip out; the three are always there."""
     database = request.database
     out = {fix.value: fix.reason for fix in fixes if fix.field == "exclude"}
     if "yes" in out or {labels.name for labels in request.labels} <= out.keys():
@@ -326,11 +317,7 @@ def _apex(text: str, onset: int, offset: int) -> tuple[int | None, str]:
 
 
 def _pictures(folder: ClipFolder, onset: int, offset: int) -> list[int]:
-    """Numbers of the pictures from onset to offset, ascending.
-
-    Raises:
-        _Unusable: if there is none, or one number has two pictures.
-    """
+    """Numbers of the pictures from onset to offset, ascending."""
     there = {n: names for n, names in folder.numbers.items() if onset <= n <= offset}
     for number, names in there.items():
         if len(names) > 1:

@@ -52,30 +52,24 @@ Landmarks = Literal["onset", "each"]
 class PrepareConfig:
     """How clips are prepared.
 
-    Args:
-        apex: ``annotated`` takes the manifest's apex, and where there is none our own rule
-            (stabilised, normalised, smoothed); ``article`` takes the manifest's too, and where
-            there is none the article's M(t); ``robust`` takes our rule for every clip.
-        neighbour: the frame whose difference divides the article's M(t): the one before, as in the
-            method that the article goes back to, or the one after, as the article's text has it.
-        landmarks: ``onset`` finds them in the onset's frame and follows the face from there;
-            ``each`` finds them again in every frame, for the article's M(t) and for face crops.
-        smoothing: seconds, Gaussian sigma of our rule's curve.
-        average: seconds either side of onset and apex averaged before flow is computed.
-        flow: how flow is computed.
-        most_frames: a clip with more frames from onset to offset is refused.
-
     Raises:
-        InputError: a word that is none of these.
+        InputError: a word that is none of those that a setting may be.
     """
 
     apex: Apex = "annotated"
+    """``annotated`` takes the manifest's apex, and where there is none our own rule (stabilised,
+    normalised, smoothed); ``article`` takes the manifest's too, and where there is none the
+    article's M(t); ``robust`` takes our rule for every clip."""
     neighbour: Neighbour = "before"
+    """The frame whose difference divides the article's M(t): the one before, as in the method that
+    the article goes back to, or the one after, as the article's text has it."""
     landmarks: Landmarks = "onset"
-    smoothing: float = 0.015
-    average: float = 0.01
+    """``onset`` finds them in the onset's frame and follows the face from there; ``each`` finds
+    them again in every frame, for the article's M(t) and for face crops."""
+    smoothing: float = 0.015  # seconds, Gaussian sigma of our rule's curve
+    average: float = 0.01  # seconds either side of onset and apex, averaged before flow is computed
     flow: FlowConfig = field(default_factory=FlowConfig)
-    most_frames: int = 1000
+    most_frames: int = 1000  # from onset to offset: a longer clip is refused
 
     def __post_init__(self) -> None:
         wanted = {"apex": Apex, "neighbour": Neighbour, "landmarks": Landmarks}

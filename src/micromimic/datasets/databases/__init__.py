@@ -7,16 +7,7 @@ from functools import cache
 from types import MappingProxyType
 
 from micromimic.datasets.base import Database
-from micromimic.datasets.databases import (
-    casme,
-    casme3,
-    casme_squared,
-    dfme,
-    fourdme,
-    mmew,
-    samm,
-    smic,
-)
+from micromimic.datasets.databases import casme, casme3, dfme, fourdme, mmew, samm, smic
 from micromimic.errors import InputError
 
 
@@ -29,8 +20,8 @@ def databases() -> Mapping[str, Database]:
     """
     listed = (
         smic.HS, casme.TWO, samm.CLIPS, smic.VIS, smic.NIR, casme.ONE, casme3.PART_A,
-        mmew.DATABASE, fourdme.DATABASE, dfme.DATABASE,
-        casme_squared.DATABASE, samm.LONG, casme3.LONG, casme3.PART_C,
+        mmew.DATABASE, fourdme.DATABASE, dfme.DATABASE, casme.SQUARED, samm.LONG, casme3.LONG,
+        casme3.PART_C,
     )  # fmt: skip
     return MappingProxyType({database.name: database for database in listed})
 

@@ -116,9 +116,7 @@ def _further(row: Row) -> Sequence[tuple[int, int]]:
 def _compare(known: set[ClipKey]) -> tuple[list[Row], list[Note]]:
     """What a copy lacks of SMIC-HS's 164 clips, and what it has beside them.
 
-    Returns:
-        A row for each clip that is missing: no folder will be found for it, and that is said. None
-        where the clips are mostly others, as in a database that is made up.
+    Where the clips are mostly others, as in a database that is made up, nothing is lacking.
     """
     official = {
         (subject, f"s{subject}_{code}_{number}")
