@@ -112,19 +112,22 @@ def score_predictions(
         )
     result = OwnPredictions(predictions, metrics_of(predictions), tuple(notes))
     if out is not None:
-        folder = Path(out)
-        predictions.write(folder / "predictions.csv")
-        write_whole(folder / "metrics.json", json.dumps(result.metrics, indent=2) + "\n")
-        summary = RunSummary(
-            name=Path(file).name,
-            predictions=predictions,
-            protocol="not known",
-            init="not known",
-            notes=notes,
-            synthetic=synthetic,
-        )
-        write_whole(folder / "tables.md", tables_md([summary]))
+        _write(result, Path(out), Path(file).name, synthetic)
     return result
+
+
+def _write(result: OwnPredictions, out: Path, name: str, synthetic: bool) -> None:
+    result.predictions.write(out / "predictions.csv")
+    write_whole(out / "metrics.json", json.dumps(result.metrics, indent=2) + "\n")
+    summary = RunSummary(
+        name=name,
+        predictions=result.predictions,
+        protocol="not known",
+        init="not known",
+        notes=result.notes,
+        synthetic=synthetic,
+    )
+    write_whole(out / "tables.md", tables_md([summary]))
 
 
 def _clips_of(
