@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from micromimic._cli.datasets import run_index
+from micromimic._cli.datasets import _tell_next, run_index
 from micromimic.datasets.base import Found, LeftOut
 from micromimic.datasets.corrections import (
     builtin_corrections,
     corrections_with,
     read_corrections,
 )
+from micromimic.datasets.databases import databases
 from micromimic.datasets.databases.composite import ARTICLE, composite, table1
 from micromimic.datasets.events import events_path, read_events, read_videos
 from micromimic.datasets.manifest import Clip, read_manifest
@@ -378,3 +380,18 @@ def test_index_of_long_videos_writes_their_events(
     assert (event.video, event.onset, event.apex, event.offset) == ("006_1", 10, 20, 30)
     with pytest.raises(InputError, match="got 2 without a label in its column label"):
         read_manifest(out)
+
+
+def test_what_is_to_be_indexed_next_can_be(capsys: pytest.CaptureFixture[str]) -> None:
+    """Clips and long videos apart, and nobody in two databases of a manifest."""
+    _tell_next(Path("out"), list(databases()))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in lines] == [
+        f"out{os.sep}composite.csv",
+        f"out{os.sep}long.csv",
+    ]
+    told = [[word.split("=")[0] for word in line.split() if "=" in word] for line in lines]
+    assert set(told[0]) == {n for n, each in databases().items() if not each.long} - {
+        "smic-vis", "smic-nir"
+    }  # fmt: skip
+    assert set(told[1]) == {n for n, each in databases().items() if each.long}

@@ -114,8 +114,22 @@ def synth_databases(
         f"{len(used)} clips of {len(set(used))} subjects ({result.faces} faces), and "
         f"{len(result.clips) - len(used)} of classes that the composite leaves out, in {out}"
     )
-    places = " ".join(f"{name}={out / name}" for name in dict.fromkeys(names or COMPOSITE))
-    say(f"next: micromimic datasets index {places} --out {out / 'composite.csv'}")
+    _tell_next(out, names or COMPOSITE)
+
+
+def _tell_next(out: Path, names: Sequence[str]) -> None:
+    """How to index databases: clips and long videos apart, and each person once."""
+    from micromimic.datasets.databases import databases
+
+    places: dict[str, dict[str, str]] = {"composite.csv": {}, "long.csv": {}}
+    for name in names:
+        each = databases()[name]
+        same = places["long.csv" if each.long else "composite.csv"]
+        same.setdefault(each.subject_name(1), f"{name}={out / name}")
+    for manifest, found in places.items():
+        if found:
+            words = " ".join(found.values())
+            say(f"next: micromimic datasets index {words} --out {out / manifest}")
 
 
 def run_index(

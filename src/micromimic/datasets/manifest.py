@@ -75,7 +75,8 @@ def read_manifest(
     if not clips:
         without = f"{len(frame)} without a label in its column {column}"
         got = "only a header" if frame.empty else without
-        raise InputError(f"expected clips in {path}, got {got}; list some")
+        remedy = "list some, or spot in long videos: evaluate EVENTS --protocol spotting"
+        raise InputError(f"expected clips in {path}, got {got}; {remedy}")
     return _checked(clips, path, check_files)
 
 

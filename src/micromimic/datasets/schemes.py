@@ -51,7 +51,7 @@ def scheme(name: str, datasets: Iterable[str] = (), *, found: Iterable[str] = ()
         (one, first), (two, second) = list(different.items())[:2]
         raise LabelError(
             f"expected one set of labels named {name}, got {', '.join(one)} ({first}) and "
-            f"{', '.join(two)} ({second}); use one database, or name the labels with commas"
+            f"{', '.join(two)} ({second}); take one, or in a manifest names with commas"
         )
     return next(labels for labels in sets.values() if labels)
 
