@@ -189,7 +189,7 @@ def test_each_scheme_has_its_column(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="got 'seventeen'; name one of them"):
         read(path, "seventeen")
     empty = manifest(tmp_path, ["mine", "s", "c", "", "frames", "x"], header=HEADER[:6])
-    with pytest.raises(InputError, match="got 1 without a label in its column label; list some, or spot"):
+    with pytest.raises(InputError, match="got 1 without a label in its .* list some, or spot"):
         read(empty)
     assert len(manifest_clips(empty, check_files=False)) == 1
     with pytest.raises(InputError, match="expected clips with a label in .*, got none; list some"):
