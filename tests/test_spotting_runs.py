@@ -186,7 +186,7 @@ def test_a_model_that_knows_the_tested_subjects_is_refused(rendered, tmp_path):
     events = table(tmp_path / "e.events.csv", EVENTS, [["mine", "2", "v2", 9, "", 20, "micro", ""]])
     with pytest.raises(InputError, match="fitted to 1 of these subjects .mine/2.; train one"):
         evaluate_spotting(events, tmp_path / "out", model=file)
-    result = evaluate_spotting(events, tmp_path / "out", model=file, allow_overlap=True)
+    result = evaluate_spotting(events, tmp_path / "out", model=str(file), allow_overlap=True)
     assert "fitted to 1 of these subjects" in (tmp_path / "out" / "tables.md").read_text("utf-8")
     assert result.name == "linear-flow"
 
@@ -204,6 +204,11 @@ def test_a_model_of_other_classes_than_the_table_s_is_refused(rendered, tmp_path
     assert not (tmp_path / "out").exists()
 
 
+def test_what_is_no_sensitivity_is_refused(tmp_path):
+    with pytest.raises(InputError, match="expected sensitivity low, normal, high, got 'hihg'"):
+        evaluate_spotting(tmp_path / "e.csv", tmp_path / "out", sensitivity="hihg")
+
+
 def test_from_synthetic_long_videos_to_scores(tmp_path, capsys):
     """Made, indexed, spotted, scored again from the table that was written, and audited."""
     data, manifest, out = tmp_path / "data", tmp_path / "long.csv", tmp_path / "out"
@@ -218,7 +223,9 @@ def test_from_synthetic_long_videos_to_scores(tmp_path, capsys):
     )  # fmt: skip
     for step in steps:
         assert main([*map(str, step)]) == 0
-    assert "These videos are synthetic" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "These videos are synthetic" in said
+    assert "Frame rate of 2 of 2 videos: expected at least 100 frames/s" in said
     first, again = (
         json.loads((folder / "metrics.json").read_text("utf-8"))
         for folder in (out, tmp_path / "again")

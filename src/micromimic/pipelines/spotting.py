@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -87,7 +88,7 @@ def evaluate_spotting(
     out: str | Path,
     *,
     videos: str | Path | None = None,
-    model: Path | None = None,
+    model: str | Path | None = None,
     sensitivity: str = "normal",
     score_by: ScoreBy = "strength",
     workers: Workers | None = None,
@@ -113,7 +114,9 @@ def evaluate_spotting(
             read, ``out`` holds another run, or the model was fitted to a tested subject.
         LabelError: the model's classes do not cover a label.
     """
-    out = Path(out)
+    out, model = Path(out), None if model is None else Path(model)
+    if sensitivity not in SENSITIVITY:
+        raise InputError(f"expected sensitivity {', '.join(SENSITIVITY)}, got {sensitivity!r}")
     truth = read_truth(events, videos)
     if not truth.complete:
         raise InputError(
@@ -143,14 +146,23 @@ def evaluate_spotting(
     )
     answers, resumed = _analysed(truth.videos, config, folder.path / "videos", workers, progress)
     found = {key: _spans(answer["events"], score_by) for key, answer in answers.items()}
-    faceless = [key for key, answer in answers.items() if answer["problem"]]
-    if faceless:
-        notes.append(f"No face, and so nothing, is found in {', '.join(faceless)}.")
+    notes += _problems(answers)
     entries = {key: answer["events"] for key, answer in answers.items()}
     result = Spotted(
         opened.info.name, spotted(truth, found, labels), {}, tuple(notes), out, resumed
     )
     return _scored(result, labels, entries)
+
+
+def _problems(answers: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Videos that nothing could be found in, or nothing short."""
+    faceless = [key for key, answer in answers.items() if answer["problem"]]
+    slow = Counter(answer.get("frame_rate") for answer in answers.values())
+    slow.pop(None, 0)
+    return [
+        *(f"No face, and so nothing, is found in {', '.join(faceless)}." for _ in faceless[:1]),
+        *(f"Frame rate of {n} of {len(answers)} videos: {text}." for text, n in slow.items()),
+    ]
 
 
 def _overlap(model: RecognitionModel, truth: SpottingTruth, allowed: bool) -> list[str]:
@@ -222,7 +234,8 @@ def _analyse(video: Video, config: AnalyzeConfig) -> tuple[str, dict[str, Any]]:
             entry["onset"] = max(entry["onset"], video.first)
             entry["offset"] = int(min(entry["offset"], last))
             entries.append(entry)
-    return video.key, {"events": entries, "problem": None}
+    slow = next((w.message for w in analysis.warnings if w.code == "frame_rate"), None)
+    return video.key, {"events": entries, "problem": None, "frame_rate": slow}
 
 
 def _numbers(video: Video) -> list[int] | None:
