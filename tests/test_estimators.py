@@ -252,6 +252,7 @@ def test_what_is_no_model_is_refused_in_one_line(manifest: Path, model: Any, sai
     [
         ([SVC(probability=True)], {}, "names in a list of models, got a SVC"),
         ("flow-template", {"cv": 5}, "got cv=5 with protocol loso"),
+        ("flow-template", {"cv": [(np.arange(99), np.arange(9))]}, "got cv=[(array(["),
         ("flow-template", {"cv": GroupKFold}, "a scikit-learn splitter in place of a protocol"),
         ("flow-template", {"cv": GroupKFold(3), "protocol": "hde"}, "with protocol hde"),
         ("flow-template", {"cv": GroupKFold(99)}, "expected folds by GroupKFold"),

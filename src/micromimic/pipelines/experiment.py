@@ -262,8 +262,9 @@ def _check_splitter(cv: Any, protocol: str) -> None:
     """Before any work: a splitter, if there is one, and no protocol beside it."""
     fits = hasattr(cv, "split") and not isinstance(cv, type) and protocol in ("loso", "cv")
     if cv is not None and not fits:
+        got = " ".join(f"cv={cv}".split())[:60]
         raise InputError(
-            f"expected a scikit-learn splitter in place of a protocol, got cv={cv} with protocol "
+            f"expected a scikit-learn splitter in place of a protocol, got {got} with protocol "
             f"{protocol}; pass cv=GroupKFold(5), or leave one of them out"
         )
 
