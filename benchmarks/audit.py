@@ -43,7 +43,7 @@ from micromimic.pipelines.audit import audited_runs
 from micromimic.pipelines.experiment import load
 from micromimic.reports.audit import score_rows, sentences
 from micromimic.training.device import threads
-from micromimic.training.loop import run_epochs
+from micromimic.training.loop import Plan, run_epochs
 from micromimic.training.sampling import balanced_rows, derive_seed, split_batches
 from micromimic.workers import Workers
 
@@ -108,11 +108,13 @@ class RandomFeatures(ClipClassifier):
 
             run_epochs(
                 self.network_,
-                torch.optim.Adam(self.network_.parameters(), lr=3e-3),
-                epochs=self.epochs or 30,
-                batches=batches,
-                loss=nn.functional.cross_entropy,
-                run=run or FitRun(),
+                Plan(
+                    torch.optim.Adam(self.network_.parameters(), lr=3e-3),
+                    self.epochs or 30,
+                    batches,
+                    nn.functional.cross_entropy,
+                ),
+                run or FitRun(),
                 seed=seed,
                 fitted=lambda _: self,
             )

@@ -38,7 +38,7 @@ from micromimic.models.capsnet import CapsNet
 from micromimic.preparation.cache import load_samples, prepare_all
 from micromimic.synthesis.databases import synth_databases
 from micromimic.training.augment import FaceAugment
-from micromimic.training.device import Hardware, choose_hardware
+from micromimic.training.device import Hardware, autocast, choose_hardware
 from micromimic.training.faces import (
     BACKBONES,
     FaceBatches,
@@ -135,7 +135,7 @@ def seconds_of_network(
     network.train()
 
     def step() -> torch.Tensor:
-        with hardware.autocast():
+        with autocast(hardware.device, hardware.precision):
             outputs = network(faces)
         loss = model.loss(outputs.float(), targets)
         optimizer.zero_grad()

@@ -64,8 +64,6 @@ def test_flow_scores_are_the_mean_of_map_and_mirror_image(files: dict[str, Path]
     assert isinstance(model, FlowModel)
     assert (model.view, model.encoder) == ("flow", None)
     assert model.predict(maps)[0].votes is None
-    with pytest.raises(ModelError, match="capsules that vote"):
-        model.lengths_and_votes(maps)
 
 
 def test_face_scores_are_the_mean_of_crop_and_mirror_image(files: dict[str, Path]) -> None:

@@ -57,7 +57,7 @@ def test_the_network_learns_the_mean_of_its_teachers_and_no_class(config) -> Non
     asked = generate_maps(labels, seed=99, config=MapConfig(faces="mesh"))
     told = []
     pupil = distil(teachers, lessons.all().maps, config, lambda *steps: told.append(steps))
-    assert told[-1] == (12 * (900 // 64),) * 2
+    assert told[-1] == (12 * (900 // 64), 12 * (900 // 64), "lessons")
     said = np.stack([mirrored_lengths(teacher, asked) for teacher in teachers])
     wanted, found = said.mean(0), mirrored_lengths(pupil, asked)
     # nearer to the mean than the teachers are to it, on maps that nobody has seen

@@ -169,8 +169,8 @@ def test_scale_of_the_flow_does_not_matter(shipped: FlowModel, maps: np.ndarray)
 def test_mirror_image_keeps_the_answer_and_mirrors_the_votes(
     shipped: FlowModel, maps: np.ndarray
 ) -> None:
-    lengths, votes = shipped.lengths_and_votes(maps[:9])
-    other, turned = shipped.lengths_and_votes(mirror(maps[:9]))
+    lengths, votes = shipped.scores_and_votes(maps[:9])
+    other, turned = shipped.scores_and_votes(mirror(maps[:9]))
     np.testing.assert_allclose(lengths, other, atol=1e-5)
     np.testing.assert_allclose(votes, turned[..., ::-1], atol=1e-5)
 
@@ -200,7 +200,7 @@ def test_votes_concentrate_where_motion_was_planted(
 
 def test_hiding_what_was_voted_for_costs_most(shipped: FlowModel, maps: np.ndarray) -> None:
     """Erasing motion around the top places must shorten the class more than around the lowest."""
-    lengths, votes = shipped.lengths_and_votes(maps)
+    lengths, votes = shipped.scores_and_votes(maps)
     best = lengths.argmax(1)
     median = np.median(maps, axis=(2, 3), keepdims=True)
     drops = {}
@@ -212,7 +212,7 @@ def test_hiding_what_was_voted_for_costs_most(shipped: FlowModel, maps: np.ndarr
                 row, column = divmod(int(place), 7)
                 part = (k, slice(None), slice(4 * row, 4 * row + 4))
                 hidden[(*part, slice(4 * column, 4 * column + 4))] = median[k]
-        after = shipped.lengths_and_votes(hidden)[0]
+        after = shipped.scores_and_votes(hidden)[0]
         rows = np.arange(len(maps))
         drops[kind] = (lengths[rows, best] - after[rows, best]).mean()
     assert drops["top"] > 0.05

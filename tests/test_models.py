@@ -215,7 +215,7 @@ def test_the_shipped_weights_survive_the_way_back() -> None:
     maps = generate_maps(list(THREE) * 8, seed=6)
     data = torch.from_numpy(center(maps))
     network = read_flow_capsnet(SHIPPED, data)
-    lengths, _ = load_model().lengths_and_votes(maps)
+    lengths, _ = load_model().scores_and_votes(maps)
     with torch.no_grad():
         plain = network(data).numpy()
         mirrored = network(data.flip(3) * torch.tensor([-1.0, 1, 1]).view(1, 3, 1, 1)).numpy()

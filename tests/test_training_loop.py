@@ -19,7 +19,7 @@ from micromimic.models.base import EarlyStopping, FitRun  # noqa: E402
 from micromimic.models.samples import Samples  # noqa: E402
 from micromimic.training.device import Hardware, choose_hardware  # noqa: E402
 from micromimic.training.faces import Recipe  # noqa: E402
-from micromimic.training.loop import run_epochs  # noqa: E402
+from micromimic.training.loop import Plan, run_epochs  # noqa: E402
 from micromimic.training.sampling import (  # noqa: E402
     balanced_rows,
     derive_seed,
@@ -88,16 +88,12 @@ def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
 
 def train(run: FitRun = PLAIN, epochs: int = 6, **more: Any) -> tuple[State, int]:
     """The trained weights and the number of epochs run."""
-    given = {**parts(epochs), "batches": batches, "run": run, "seed": 3, **more}
+    given = {**parts(epochs), "batches": batches, "epochs": epochs, **more}
     network = given.pop("network")
-    ran = run_epochs(
-        network,
-        given.pop("optimizer"),
-        epochs=epochs,
-        loss=nn.functional.cross_entropy,
-        fitted=Wrapped,
-        **given,
-    )
+    others = {name: given.pop(name, None) for name in ("stop", "validation")}
+    seed = given.pop("seed", 3)
+    plan = Plan(loss=nn.functional.cross_entropy, **given)
+    ran = run_epochs(network, plan, run, fitted=Wrapped, seed=seed, **others)
     assert not network.training
     return state_of(network), ran
 
@@ -203,16 +199,8 @@ def test_global_generators_are_put_back() -> None:
     torch.manual_seed(11)
     np.random.seed(11)
     before, before_numpy = torch.get_rng_state(), np.random.get_state()[1]
-    run_epochs(
-        made["network"],
-        made["optimizer"],
-        epochs=2,
-        batches=batches,
-        loss=nn.functional.cross_entropy,
-        run=PLAIN,
-        seed=3,
-        fitted=Wrapped,
-    )
+    plan = Plan(made["optimizer"], 2, batches, nn.functional.cross_entropy)
+    run_epochs(made["network"], plan, PLAIN, fitted=Wrapped, seed=3)
     assert torch.equal(torch.get_rng_state(), before)
     assert (np.random.get_state()[1] == before_numpy).all()
 
@@ -341,7 +329,6 @@ def test_derived_seeds_differ() -> None:
 
 
 def test_recipe_and_hardware_refuse_nonsense() -> None:
-    assert Recipe().learning_rate_at(19) == pytest.approx(1e-4 * 0.9**19)
     for wrong in ({"epochs": 0}, {"batch": 0}, {"learning_rate": 0.0}, {"decay": 1.1}):
         with pytest.raises(ValueError, match="expected"):
             Recipe(**wrong)  # type: ignore[arg-type]

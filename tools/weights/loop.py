@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from micromimic.models.base import FitRun
 from micromimic.progress import Progress
-from micromimic.training.loop import Loss, run_epochs, seeded
+from micromimic.training.loop import Loss, Plan, run_epochs, seeded
 from weights.config import TrainConfig
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -78,13 +78,8 @@ def fit(
     )
     run_epochs(
         network,
-        optimizer,
-        epochs=epochs,
-        batches=batches,
-        loss=loss,
-        run=FitRun(progress=progress and (lambda done, total, _: progress(done, total, stage))),
+        Plan(optimizer, epochs, batches, loss, step_schedule=schedule, steps=steps),
+        FitRun(progress=progress and (lambda done, total, _: progress(done, total, stage))),
         fitted=lambda trained: trained,
-        step_schedule=schedule,
-        steps=steps,
     )
     return network

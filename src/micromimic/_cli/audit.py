@@ -18,7 +18,6 @@ from micromimic._cli.research import (
     InitName,
     Jobs,
     Seed,
-    init_of,
 )
 from micromimic._cli.score import Labels, Videos, run_spotting_audit
 
@@ -109,7 +108,7 @@ def audit(
     from micromimic.evaluation.run import RunConfig
 
     config = RunConfig(
-        model=model, init=init_of(init), seed=seed, epochs=epochs, groups=groups, device=device
+        model=model, init=init, seed=seed, epochs=epochs, groups=groups, device=device
     )
     _tell(_train(table, config, out, labels, shuffles, jobs, cache))
 

@@ -17,7 +17,7 @@ FEW_CLIPS = 30
 
 if TYPE_CHECKING:
     from micromimic.evaluation.run import RunConfig
-    from micromimic.models.base import EarlyStopping, FitRun, Init
+    from micromimic.models.base import EarlyStopping, FitRun
     from micromimic.pipelines.experiment import Evaluation
     from micromimic.preparation.clip import PrepareConfig
     from micromimic.workers import Workers
@@ -125,7 +125,7 @@ def run_train(
     workers: Workers,
     *,
     labels: str,
-    init: Init,
+    init: str | Path,
     seed: int,
     epochs: int | None,
     stop: EarlyStopping | None,

@@ -22,7 +22,7 @@ from micromimic._cli.score import ScoreBy, Videos
 
 if TYPE_CHECKING:
     from micromimic.evaluation.run import Protocol
-    from micromimic.models.base import EarlyStopping, Init
+    from micromimic.models.base import EarlyStopping
     from micromimic.preparation.clip import PrepareConfig
 
 Manifest = Annotated[
@@ -144,11 +144,6 @@ def _preparation(apex: str, preset: str | None = None) -> PrepareConfig:
     return ARTICLE if preset else PrepareConfig(apex=cast("Apex", apex))
 
 
-def init_of(text: str) -> Init:
-    """What --init says."""
-    return cast("Init", text if text in ("default", "none", "download") else Path(text))
-
-
 def _stop(wanted: bool) -> EarlyStopping | None:
     from micromimic.models.base import EarlyStopping
 
@@ -246,7 +241,7 @@ def evaluate(
     config = RunConfig(
         model=model[0],
         protocol=cast("Protocol", protocol),
-        init=init_of(init),
+        init=init,
         seed=seed,
         epochs=epochs,
         stop=_stop(early_stopping),
@@ -276,10 +271,9 @@ def _refuse_useless(given: Mapping[str, object]) -> None:
 
 def _spotting_model(models: list[str], init: str) -> Path | None:
     """What names the events that are spotted; None is the shipped model."""
-    named = init_of(init)
-    if isinstance(named, Path):
-        return named
-    if models != ["flow-capsnet"] or named != "default":
+    if init not in ("default", "none", "download"):
+        return Path(init)
+    if models != ["flow-capsnet"] or init != "default":
         raise typer.BadParameter(
             "expected the shipped model, or --init FILE of another, with protocol spotting, got "
             f"--model {' --model '.join(models)} --init {init}"
@@ -317,7 +311,7 @@ def train(
             out,
             workers_of(jobs),
             labels=labels,
-            init=init_of(init),
+            init=init,
             seed=seed,
             epochs=epochs,
             stop=None,

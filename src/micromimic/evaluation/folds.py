@@ -51,14 +51,9 @@ class FoldResult:
 
 @dataclass(frozen=True)
 class Packed:
-    """A model on its way to a worker, with the code of a plug-in file or a notebook.
+    """A model on its way to a worker, with the code of a plug-in file or a notebook."""
 
-    Args:
-        name: for errors.
-        content: the model, pickled.
-    """
-
-    name: str
+    name: str  # for errors
     content: bytes
 
     @classmethod
@@ -92,9 +87,6 @@ def run_fold(
         each_epoch: score the test part after each epoch, too, for the leaky report. These scores
             decide nothing.
         labels: what to train the training part on; None takes its own.
-
-    Returns:
-        Probabilities of the test rows.
     """
     began = time.monotonic()
     asked, names = samples.inputs[fold.test], samples.label_set.names

@@ -107,8 +107,7 @@ class RunResult:
         predictions: one a clip, in the order of the samples.
         leaky: the same, had each fold kept the epoch that is best on its test part; None where not
             asked for, or the model has no epochs.
-        folds: of the run.
-        results: what came of each, in their order.
+        folds, results: what was trained and tested, and what came of each.
         seconds: that the folds took, each on its own.
         resumed: folds that an earlier call had ended.
         doubt: what its starting weights were fitted to of these clips, or that it is not known;
@@ -189,7 +188,6 @@ def _places(rows: Any) -> NDArray[np.int64]:
 def _check_splits(
     samples: Samples, splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]], cv: Any
 ) -> None:
-    """Refuse folds that leak, or that do not test every clip once."""
     times = np.zeros(len(samples), np.int64)
     for train, test in splits:
         both = sorted(set(samples.subjects[train]) & set(samples.subjects[test]))
@@ -288,10 +286,7 @@ def run_protocol(
 def doubt_of(fitted_to: FittedTo | None, samples: Samples, config: RunConfig) -> str:
     """What weights were fitted to of the clips tested, in words; empty if nothing.
 
-    Args:
-        fitted_to: as their file says it; None where it does not say.
-        samples: the clips tested.
-        config: which file, and whether to go on.
+    ``fitted_to`` is None where their file does not say.
 
     Raises:
         InputError: if they were fitted to a clip or a subject of the samples, and ``config`` does
@@ -313,11 +308,8 @@ def record_of(
 ) -> dict[str, object]:
     """Everything that decides a run's outcome, for ``run.json``.
 
-    Args:
-        samples: all clips.
-        config: of the run.
-        model: that trains, its options set; None where nothing trains.
-        folds: those that the protocol's name does not say.
+    ``model`` is None where nothing trains; ``folds`` are those that the protocol's name does not
+    say.
     """
     decides = asdict(config)
     init = config.init

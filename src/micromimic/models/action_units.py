@@ -29,7 +29,7 @@ from scipy.special import expit, softmax
 from micromimic.canonical import UNITS
 from micromimic.errors import ModelError
 from micromimic.models.preprocess import center, mirror
-from micromimic.models.runtime import open_session, read_description
+from micromimic.models.runtime import model_file, open_session, read_description, run_graph
 from micromimic.results import ModelInfo
 from micromimic.types import Side, UnitEvidence
 
@@ -89,13 +89,7 @@ class UnitScores(NamedTuple):
 
 
 class UnitModel:
-    """Tells action units; get one from `load_unit_model`.
-
-    Args:
-        session: an ONNX Runtime session.
-        info: name, version, training data.
-        calibration: logits to probabilities, and what is told.
-    """
+    """Tells action units; get one from `load_unit_model`."""
 
     def __init__(self, session: Any, info: ModelInfo, calibration: UnitCalibration) -> None:
         self._session = session
@@ -103,10 +97,7 @@ class UnitModel:
         self.calibration = calibration
 
     def scores(self, maps: NDArray[np.generic]) -> UnitScores:
-        """Averages over each map and its mirror image.
-
-        Args:
-            maps: (n, 3, 28, 28) raw u, v, strain.
+        """Of (n, 3, 28, 28) raw u, v, strain, averaged over each map and its mirror image.
 
         Raises:
             ValueError: if the shape is wrong or a value is not finite.
@@ -133,14 +124,10 @@ class UnitModel:
         """The units that each map looks like, the largest share of the movement first.
 
         Args:
-            maps: (n, 3, 28, 28) raw u, v, strain, as `types.FlowMap.channels` gives them.
+            maps: as of `scores`; so are the errors.
 
         Returns:
             One tuple a map, empty where no unit reaches its threshold.
-
-        Raises:
-            ValueError: if the shape is wrong or a value is not finite.
-            ModelError: if the graph fails.
 
         >>> load_unit_model().evidence(np.zeros((0, 3, 28, 28)))
         []
@@ -172,14 +159,8 @@ class UnitModel:
         return tuple(sorted(found, key=lambda one: (-one.share, about.units.index(one.unit))))
 
     def _run(self, data: NDArray[np.float32]) -> list[NDArray[np.float64]]:
-        try:
-            outputs = self._session.run(["presence", "sides", "shares"], {"maps": data})
-        except Exception as error:  # the runtime raises many types, and all mean one thing
-            reason = " ".join(str(error).split())
-            raise ModelError(
-                f"expected model {self.info.name} to run on maps {data.shape}, got an error "
-                f"({reason}); {_REMEDY}"
-            ) from error
+        ends, name = ("presence", "sides", "shares"), self.info.name
+        outputs = run_graph(self._session, ends, "maps", data, model=name, remedy=_REMEDY)
         return [np.asarray(output, np.float64) for output in outputs]
 
 
@@ -196,12 +177,7 @@ def load_unit_model(path: Path | None = None) -> UnitModel:
     >>> load_unit_model().info.name
     'flow-units'
     """
-    file = SHIPPED_UNITS if path is None else Path(path)
-    if not file.is_file():
-        raise ModelError(
-            f"expected a model of action units at {file}, found no file; "
-            + ("reinstall micromimic" if path is None else "check the path")
-        )
+    file = model_file(path, SHIPPED_UNITS, "a model of action units")
     session = open_session(file.read_bytes(), file, _REMEDY)
     details = read_description(session, file, _REMEDY)
     try:
@@ -221,7 +197,6 @@ def load_unit_model(path: Path | None = None) -> UnitModel:
 
 
 def _check_ends(session: Any, calibration: UnitCalibration, file: Path) -> None:
-    """Raises ModelError if the graph's ends are not as the module says."""
     units, sided = len(calibration.units), len(calibration.sided)
     wanted = {
         "maps": [3, UNITS, UNITS],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 
-from micromimic.errors import MicromimicError, ModelError
+from micromimic.errors import ModelError
 from micromimic.models.base import Array, ClipClassifier, EarlyStopping, FitRun, init_of
+from micromimic.models.registry import foreign_code
 
 _TOLERANCE = 1e-3
 
@@ -76,18 +78,9 @@ def fit_model(
     Raises:
         ModelError: if a model that is not ours fails.
     """
-    try:
+    vectors = ", or begin a pipeline with FlowVectors() for rows of numbers" * (X.ndim > 2)
+    with _theirs(model, f"{name} to train on {len(y)} clips {X.shape[1:]}", vectors):
         return model.fit(X, y, **_arguments(model, groups, run))
-    except MicromimicError:
-        raise
-    except (Exception, SystemExit) as error:  # whatever foreign code raises
-        if isinstance(model, ClipClassifier):
-            raise
-        raise ModelError(
-            f"expected {name} to train on {len(y)} clips {X.shape[1:]}, got "
-            f"{_one_line(error)}; correct the model"
-            f"{', or begin a pipeline with FlowVectors() for rows of numbers' * (X.ndim > 2)}"
-        ) from error
 
 
 def probabilities_of(model: Any, name: str, X: NDArray[np.generic], labels: Sequence[str]) -> Array:
@@ -96,16 +89,8 @@ def probabilities_of(model: Any, name: str, X: NDArray[np.generic], labels: Sequ
     Raises:
         ModelError: if it gives none.
     """
-    try:
+    with _theirs(model, f"probabilities of {name}"):
         found = np.asarray(model.predict_proba(X), np.float64)
-    except MicromimicError:
-        raise
-    except (Exception, SystemExit) as error:  # whatever foreign code raises
-        if isinstance(model, ClipClassifier):
-            raise
-        raise ModelError(
-            f"expected probabilities of {name}, got {_one_line(error)}; correct the model"
-        ) from error
     classes = [str(label) for label in model.classes_]
     fits = found.shape == (len(X), len(classes)) and bool((found >= 0).all())
     if not fits or not np.allclose(found.sum(1), 1, atol=_TOLERANCE) or set(classes) - set(labels):
@@ -130,5 +115,7 @@ def _arguments(model: Any, groups: NDArray[np.str_], run: FitRun) -> dict[str, A
     return {key: value for key, value in (("groups", groups), ("run", run)) if key in known}
 
 
-def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".rstrip(": ")
+def _theirs(model: Any, expected: str, hint: str = "") -> AbstractContextManager[None]:
+    """What a model that is not ours raises becomes one line."""
+    ours = isinstance(model, ClipClassifier)
+    return nullcontext() if ours else foreign_code(expected, f"correct the model{hint}")

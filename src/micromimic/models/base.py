@@ -119,7 +119,10 @@ class ClipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def started_from(self) -> FittedTo | None:
         """What its starting weights were fitted to; None where that is not known."""
-        return FittedTo()
+        from micromimic.models.onnx import load_model  # noqa: PLC0415 - slow to import; few need it
+
+        files = self.starts_from()
+        return load_model(files[0]).about.fitted_to if files else FittedTo()
 
     def fit(
         self,

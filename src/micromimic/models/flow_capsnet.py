@@ -90,32 +90,5 @@ class FlowCapsNet(nn.Module):
         return _length(upper)
 
 
-class WithVotes(nn.Module):
-    """The network for export: lengths, and where on the face each class comes from.
-
-    The share of a place in class j is the sum over its capsules of
-    ``c_ij <W_ij u_i, v_j> / |v_j|``, cut at 0 and divided by its sum over the places. Before the
-    cut these add up to ``|x_j|``, so they split what the class capsule is made of.
-    """
-
-    def __init__(self, network: FlowCapsNet) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, k) lengths and (B, k, 7, 7) shares; where nothing speaks for a class, even ones."""
-        votes = self.network.votes(maps)
-        upper, coupling = dynamic_routing(votes, self.network.iterations)
-        lengths = _length(upper)
-        direction = upper / (lengths.unsqueeze(2) + 1e-9)
-        parts = coupling * (votes * direction.unsqueeze(1)).sum(3)
-        parts = parts.reshape(
-            -1, self.network.capsule_types, GRID * GRID, self.network.classes
-        ).sum(1)
-        shares = torch.relu(parts) + 1e-9
-        shares = (shares / shares.sum(1, keepdim=True)).transpose(1, 2)
-        return lengths, shares.reshape(-1, self.network.classes, GRID, GRID)
-
-
 def _length(capsules: Tensor) -> Tensor:
     return torch.sqrt((capsules * capsules).sum(2) + 1e-12)

@@ -33,7 +33,7 @@ from micromimic.models.recognizers import (
     VolumeModel,
 )
 from micromimic.models.regions import region_shares, vote_centres
-from micromimic.models.runtime import METADATA_KEY, open_session, read_description
+from micromimic.models.runtime import METADATA_KEY, model_file, open_session, read_description
 from micromimic.models.samples import View
 from micromimic.results import ModelInfo
 
@@ -79,21 +79,12 @@ def load_model(path: str | Path | None = None) -> RecognitionModel:
     >>> load_model().info.name
     'flow-capsnet'
     """
-    file = SHIPPED if path is None else Path(path)
-    if not file.is_file():
-        raise ModelError(
-            f"expected a model at {file}, found no file; "
-            + ("reinstall micromimic" if path is None else "check the path")
-        )
+    file = model_file(path, SHIPPED)
     return open_model(file.read_bytes(), file)
 
 
 def open_model(content: bytes, file: Path) -> RecognitionModel:
-    """Open a model that is at hand.
-
-    Args:
-        content: of an ONNX file.
-        file: its name, for errors.
+    """Open the content of an ONNX file, whose name is for errors.
 
     Raises:
         ModelError: if it is no ONNX, or not a micromimic model.
@@ -149,11 +140,7 @@ def _description(session: Any, file: Path) -> About:
 
 
 def _ends(session: Any, about: About, file: Path) -> tuple[int, ...]:
-    """Shape of the input without its first axis, after checking all ends.
-
-    Raises:
-        ModelError: if they are not as the module says.
-    """
+    """Shape of the input without its first axis, after checking that all ends are as said above."""
     view, classes = about.view, len(about.labels)
     name, wanted = _INPUTS[view]
     inputs = {end.name: list(end.shape) for end in session.get_inputs()}

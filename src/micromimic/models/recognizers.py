@@ -17,6 +17,7 @@ from micromimic.face.crops import FACE_SIDE
 from micromimic.labels import THREE, LabelSet
 from micromimic.models.fitted_to import FittedTo
 from micromimic.models.preprocess import center, mirror
+from micromimic.models.runtime import run_graph
 from micromimic.models.samples import View, softmax
 from micromimic.results import ModelInfo
 from micromimic.types import Recognition
@@ -75,12 +76,7 @@ class About:
 
 
 class RecognitionModel:
-    """What all trained models have in common; the classes below say what they look at.
-
-    Args:
-        session: an ONNX Runtime session.
-        about: what the file says of itself.
-    """
+    """What all trained models have in common; the classes below say what they look at."""
 
     view: View
 
@@ -143,20 +139,15 @@ class RecognitionModel:
             )
         return scores, votes
 
-    def _run(self, outputs: list[str], name: str, data: NDArray[np.float32]) -> list[Any]:
-        """Outputs of one run.
-
-        Raises:
-            ModelError: if the graph fails on a correct input.
-        """
-        try:
-            return list(self._session.run(outputs, {name: data}))
-        except Exception as error:  # the runtime raises many types, and all mean one thing
-            reason = " ".join(str(error).split())
-            raise ModelError(
-                f"expected model {self.info.name} to run on {name} {data.shape}, got an error "
-                f"({reason}); train it again"
-            ) from error
+    def _run(self, name: str, data: NDArray[np.float32], *outputs: str) -> list[Any]:
+        return run_graph(
+            self._session,
+            outputs or ("scores",),
+            name,
+            data,
+            model=self.info.name,
+            remedy="train it again",
+        )
 
 
 class FlowModel(RecognitionModel):
@@ -166,46 +157,24 @@ class FlowModel(RecognitionModel):
 
     def __init__(self, session: Any, about: About) -> None:
         super().__init__(session, about)
-        self._voting = "votes" in {end.name for end in session.get_outputs()}
-
-    def lengths_and_votes(self, maps: NDArray[np.generic]) -> tuple[Scores, Scores]:
-        """Class lengths (n, k) and votes (n, k, g, g), averaged over each map and its mirror image.
-
-        Args:
-            maps: (n, 3, 28, 28) raw u, v, strain.
-
-        Raises:
-            ModelError: if this model has no capsules that vote.
-        """
-        scores, votes = self.scores_and_votes(maps)
-        if votes is None:
-            raise ModelError(
-                f"expected a model with capsules that vote, got {self.info.name}; use a "
-                "flow-capsnet"
-            )
-        return scores, votes
+        voting = "votes" in {end.name for end in session.get_outputs()}
+        self._outputs = ("lengths", "votes") if voting else ("scores",)
 
     def scores_and_votes(self, inputs: Inputs) -> tuple[Scores, Scores | None]:
-        """Class scores and votes (None if it has none), averaged over map and mirror image.
-
-        Args:
-            inputs: (n, 3, 28, 28) raw u, v, strain.
-        """
+        """Averages over each raw map, (n, 3, 28, 28), and its mirror image."""
         data = center(np.asarray(inputs))
-        if not self._voting:
-            one = self._run(["scores"], "maps", data)[0]
-            other = self._run(["scores"], "maps", mirror(data))[0]
-            return np.asarray(one + other, np.float64) / 2, None
-        lengths, votes = self._run(["lengths", "votes"], "maps", data)
-        other, turned = self._run(["lengths", "votes"], "maps", mirror(data))
-        both = np.asarray(votes + turned[..., ::-1], np.float64)
-        both /= np.maximum(both.sum((2, 3), keepdims=True), 1e-12)
-        return np.asarray(lengths + other, np.float64) / 2, both
+        one = self._run("maps", data, *self._outputs)
+        other = self._run("maps", mirror(data), *self._outputs)
+        scores = np.asarray(one[0] + other[0], np.float64) / 2
+        if len(self._outputs) == 1:
+            return scores, None
+        votes = np.asarray(one[1] + other[1][..., ::-1], np.float64)
+        votes /= np.maximum(votes.sum((2, 3), keepdims=True), 1e-12)
+        return scores, votes
 
     def one_view(self, view: NDArray[np.float32]) -> Scores:
         """(n, k) class scores of (n, 3, 28, 28) centred maps as they are, not mirrored."""
-        name = "lengths" if self._voting else "scores"
-        return np.asarray(self._run([name], "maps", view)[0], np.float64)
+        return np.asarray(self._run("maps", view, self._outputs[0])[0], np.float64)
 
 
 class FaceModel(RecognitionModel):
@@ -216,13 +185,10 @@ class FaceModel(RecognitionModel):
     """Faces run at once: the networks' inner layers are large."""
 
     def scores_and_votes(self, inputs: Inputs) -> tuple[Scores, Scores | None]:
-        """Class scores, averaged over each crop and its mirror image, and None.
-
-        Args:
-            inputs: (n, 224, 224, 3) uint8 RGB.
+        """Averages over each crop, (n, 224, 224, 3) uint8 RGB, and its mirror image; no votes.
 
         Raises:
-            ValueError: if they are not.
+            ValueError: if they are none.
         """
         crops = np.asarray(inputs)
         wanted = (FACE_SIDE, FACE_SIDE, 3)
@@ -236,19 +202,13 @@ class FaceModel(RecognitionModel):
 
     def _batch(self, crops: NDArray[np.generic]) -> Scores:
         data = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
-        one = self._run(["scores"], "faces", data)[0]
-        other = self._run(["scores"], "faces", np.ascontiguousarray(data[..., ::-1]))[0]
+        one = self._run("faces", data)[0]
+        other = self._run("faces", np.ascontiguousarray(data[..., ::-1]))[0]
         return np.asarray(one + other, np.float64) / 2
 
 
 class VolumeModel(RecognitionModel):
-    """Looks at the whole clip, through a descriptor.
-
-    Args:
-        session, about: as of ``RecognitionModel``.
-        describe: the descriptor.
-        size: of its vectors, as the graph takes them.
-    """
+    """Looks at the whole clip, through a descriptor that gives vectors of ``size``."""
 
     view: View = "volume"
 
@@ -264,14 +224,7 @@ class VolumeModel(RecognitionModel):
         self._size = size
 
     def scores_and_votes(self, inputs: Inputs) -> tuple[Scores, Scores | None]:
-        """Class scores, and None.
-
-        Args:
-            inputs: n arrays (T, 170, 140) uint8.
-
-        Raises:
-            ModelError: if the descriptor gives vectors of another size than the model takes.
-        """
+        """Of n arrays (T, 170, 140) uint8; no votes. Errors as of `scores_of_features`."""
         if not len(inputs):
             return np.zeros((0, len(self.labels))), None
         features = np.stack([self._describe(np.asarray(clip, np.uint8)) for clip in inputs])
@@ -288,5 +241,4 @@ class VolumeModel(RecognitionModel):
                 f"expected {self.encoder} to give {self._size} numbers for model "
                 f"{self.info.name}, got {features.shape[1:]}; train it again with this version"
             )
-        scores = self._run(["scores"], "features", features.astype(np.float32))[0]
-        return np.asarray(scores, np.float64)
+        return np.asarray(self._run("features", features.astype(np.float32))[0], np.float64)

@@ -7,7 +7,8 @@ was trained on synthetic motion and works without any data of the user's.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from importlib import import_module
@@ -20,7 +21,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import MissingExtraError, ModelError
+from micromimic.errors import MicromimicError, MissingExtraError, ModelError
 from micromimic.models.samples import View
 
 GROUP: Final = "micromimic.models"
@@ -41,21 +42,13 @@ class MapClassifier(Protocol):
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A name.
-
-    Args:
-        name: as users say it.
-        about: one line.
-        view: what of a clip it looks at; empty where only making it would tell.
-        make: makes the estimator; imports what it needs when called.
-        shipped: where the model is that works as installed, as ``module:function``.
-    """
+    """What is known of a name."""
 
     name: str
-    about: str
-    view: View | str
-    make: Callable[[], Any] = field(repr=False)
-    shipped: str = ""
+    about: str  # one line
+    view: View | str  # what of a clip it looks at; empty where only making it would tell
+    make: Callable[[], Any] = field(repr=False)  # imports what it needs when called
+    shipped: str = ""  # where the model is that works as installed, as module:function
 
 
 def _our(
@@ -179,25 +172,16 @@ def create(name: str) -> MapClassifier:
 
 
 class Chosen(NamedTuple):
-    """A model as it was asked for.
+    """A model as it was asked for."""
 
-    Args:
-        name: for tables and folders.
-        model: an estimator of one's own.
-        code: digest of the plug-in file that it comes from; empty where there is none.
-    """
-
-    name: str
-    model: Any
-    code: str = ""
+    name: str  # for tables and folders
+    model: Any  # an estimator of one's own
+    code: str = ""  # digest of the plug-in file that it comes from
 
 
 def make_model(text: str) -> Chosen:
-    """What ``--model`` asks for.
-
-    Args:
-        text: a registered name, an entry point's, or ``FILE.py:FUNCTION``, a function without
-            arguments (or a class) that gives an estimator.
+    """What ``--model`` asks for: a registered name, an entry point's, or ``FILE.py:FUNCTION``, a
+    function without arguments (or a class) that gives an estimator.
 
     Raises:
         ModelError: the name is unknown, the file cannot be run or has no such function, or what it
@@ -237,13 +221,11 @@ def check_model(name: str, model: Any) -> Any:
             f"expected a scikit-learn classifier from {name}, got {got}{missing}; return an "
             "estimator with fit and predict_proba (CalibratedClassifierCV gives one to others)"
         )
-    try:
+    with foreign_code(
+        f"a classifier from {name} that scikit-learn can clone",
+        "let its constructor only keep what it is given",
+    ):
         return clone(model)
-    except Exception as error:  # whatever a foreign constructor raises
-        raise ModelError(
-            f"expected a classifier from {name} that scikit-learn can clone, got "
-            f"{_one_line(error)}; let its constructor only keep what it is given"
-        ) from error
 
 
 def require_extra() -> None:
@@ -275,15 +257,24 @@ def _found(where: str) -> Any:
     return getattr(import_module(module), name)
 
 
-def _made(name: str, factory: Callable[[], Any]) -> Any:
+@contextmanager
+def foreign_code(expected: str, remedy: str = "correct it") -> Iterator[None]:
+    """What somebody else's code raises becomes one line.
+
+    Raises:
+        ModelError: if it raises anything but our own errors, which pass.
+    """
     try:
-        return factory()
-    except (ModelError, MissingExtraError):
+        yield
+    except MicromimicError:
         raise
-    except (Exception, SystemExit) as error:  # whatever foreign code raises
-        raise ModelError(
-            f"expected a classifier from {name}, got {_one_line(error)}; correct it"
-        ) from error
+    except (Exception, SystemExit) as error:
+        raise ModelError(f"expected {expected}, got {_one_line(error)}; {remedy}") from error
+
+
+def _made(name: str, factory: Callable[[], Any]) -> Any:
+    with foreign_code(f"a classifier from {name}"):
+        return factory()
 
 
 def _module_of(file: Path) -> ModuleType:

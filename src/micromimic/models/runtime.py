@@ -8,8 +8,12 @@ read. The graph is walked as the protocol buffer that it is, which takes no furt
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from micromimic.errors import ModelError
 
@@ -19,12 +23,7 @@ _REMEDY: Final = "pass a file that `micromimic train` wrote"
 
 
 def open_session(content: bytes, name: object, remedy: str = _REMEDY) -> Any:
-    """A session of a model that runs on one thread of the CPU.
-
-    Args:
-        content: an ONNX file's.
-        name: of the file, for errors.
-        remedy: what to do about a file that cannot be opened.
+    """A session, on one thread of the CPU, of an ONNX file's content; ``name`` is for errors.
 
     Raises:
         ModelError: if it is no ONNX model, or keeps weights in further files.
@@ -58,13 +57,45 @@ def open_session(content: bytes, name: object, remedy: str = _REMEDY) -> Any:
         ) from error
 
 
+def model_file(path: str | Path | None, shipped: Path, what: str = "a model") -> Path:
+    """The file at ``path``, or the one that ships.
+
+    Raises:
+        ModelError: if there is none.
+    """
+    file = shipped if path is None else Path(path)
+    if not file.is_file():
+        remedy = "reinstall micromimic" if path is None else "check the path"
+        raise ModelError(f"expected {what} at {file}, found no file; {remedy}")
+    return file
+
+
+def run_graph(
+    session: Any,
+    outputs: Sequence[str],
+    name: str,
+    data: NDArray[np.float32],
+    *,
+    model: str,
+    remedy: str,
+) -> list[Any]:
+    """Outputs of one run on the input ``name``; ``model`` and ``remedy`` are for errors.
+
+    Raises:
+        ModelError: if the graph fails on a correct input.
+    """
+    try:
+        return list(session.run(list(outputs), {name: data}))
+    except Exception as error:  # the runtime raises many types, and all mean one thing
+        reason = " ".join(str(error).split())
+        raise ModelError(
+            f"expected model {model} to run on {name} {data.shape}, got an error ({reason}); "
+            f"{remedy}"
+        ) from error
+
+
 def read_description(session: Any, name: object, remedy: str = _REMEDY) -> Any:
     """What a model file says of itself: the JSON under ``METADATA_KEY``.
-
-    Args:
-        session: an open one.
-        name: of the file, for errors.
-        remedy: what to do about a file without it.
 
     Raises:
         ModelError: if there is none, or it is no JSON text.

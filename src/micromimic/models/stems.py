@@ -11,19 +11,12 @@ from typing import Any, Final, Literal
 
 import torch
 from torch import Tensor, nn
-from torchvision import models
+from torchvision.models import get_model
 
 Backbone = Literal["resnet18", "vgg11", "mobilenet_v2"]
 """torchvision's name of the network that a stem is cut from."""
 
 STEM_CHANNELS: Final = 256
-STEM_SIZE: Final = 28
-
-_BACKBONES: Final[Mapping[Backbone, Callable[[], nn.Module]]] = {
-    "resnet18": models.resnet18,
-    "vgg11": models.vgg11,
-    "mobilenet_v2": models.mobilenet_v2,
-}
 
 
 class Normalise(nn.Module):
@@ -48,16 +41,12 @@ class Normalise(nn.Module):
 
 
 def make_backbone(name: Backbone, state: Mapping[str, Tensor] | None = None) -> Any:
-    """torchvision's network.
-
-    Args:
-        name: which.
-        state: its ImageNet weights; None draws random ones from torch's global generator.
+    """torchvision's network; without a state, random weights from torch's global generator.
 
     Raises:
         RuntimeError: if the weights are of another network.
     """
-    network = _BACKBONES[name]()
+    network = get_model(name)
     if state is not None:
         network.load_state_dict(state, strict=True)
     return network
@@ -65,14 +54,8 @@ def make_backbone(name: Backbone, state: Mapping[str, Tensor] | None = None) -> 
 
 def resnet18_stem(backbone: Any) -> nn.Sequential:
     """conv1, bn1, ReLU, layer1 to layer3, without the max-pool: with it the output is 14 x 14."""
-    return nn.Sequential(
-        backbone.conv1,
-        backbone.bn1,
-        backbone.relu,
-        backbone.layer1,
-        backbone.layer2,
-        backbone.layer3,
-    )
+    first = backbone.conv1, backbone.bn1, backbone.relu
+    return nn.Sequential(*first, backbone.layer1, backbone.layer2, backbone.layer3)
 
 
 def vgg11_stem(backbone: Any) -> nn.Sequential:
@@ -100,11 +83,7 @@ _STEMS: Final[Mapping[Backbone, Callable[[Any], nn.Sequential]]] = {
 
 
 def make_stem(name: Backbone, state: Mapping[str, Tensor] | None = None) -> nn.Sequential:
-    """(B, 3, 224, 224) normalised faces to (B, 256, 28, 28).
-
-    Args:
-        name: the network that the stem is cut from.
-        state: ImageNet weights of that whole network; None draws random ones.
+    """(B, 3, 224, 224) normalised faces to (B, 256, 28, 28); arguments as of `make_backbone`.
 
     Raises:
         RuntimeError: if the weights are of another network.

@@ -242,11 +242,10 @@ def choose_cost(
 
     Args:
         gram: (copies * n, copies * n) kernel of the training rows; the rows of one copy of all
-            clips come after those of another.
-        targets: (n,) places among the classes.
-        people: (n,) whose each clip is.
-        copies: rows of one clip; its scores are their mean.
-        progress: called for each value of C.
+            clips come after those of another, and a clip's scores are the mean of its copies'.
+        targets, people: (n,) places among the classes, and whose each clip is.
+        copies: rows of one clip.
+        progress: told of each value of C.
     """
     n, classes = len(targets), int(targets.max()) + 1
     folds = list(inner_folds(people))

@@ -66,38 +66,23 @@ Models = str | Sequence[str] | Mapping[str, Any] | Any
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the evaluation of one model says, and wrote.
-
-    Args:
-        folder: where it lies.
-        summary: for the tables.
-        metrics: as in ``metrics.json``.
-        left_out: clips that could not be prepared, with reasons.
-        resumed: folds that an earlier call had ended.
-        seconds: that the folds took, each on its own.
-    """
+    """What the evaluation of one model says, and wrote into its folder."""
 
     folder: Path
     summary: RunSummary
-    metrics: Mapping[str, Any]
-    left_out: tuple[str, ...]
-    resumed: int
-    seconds: float
+    metrics: Mapping[str, Any]  # as in metrics.json
+    left_out: tuple[str, ...]  # clips that could not be prepared, with reasons
+    resumed: int  # folds that an earlier call had ended
+    seconds: float  # that the folds took, each on its own
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """Clips made ready for a model.
-
-    Args:
-        samples: encoded.
-        maps: (n, 3, 28, 28) their flow maps, for the control; None where clips have none.
-        left_out: clips that could not be prepared, with reasons.
-    """
+    """Clips made ready for a model."""
 
     samples: Samples
-    maps: NDArray[np.float32] | None
-    left_out: tuple[str, ...]
+    maps: NDArray[np.float32] | None  # (n, 3, 28, 28), for the controls; None where there are none
+    left_out: tuple[str, ...]  # clips that could not be prepared, with reasons
 
 
 def evaluate(
@@ -365,9 +350,9 @@ def load(
     maps = None
     if with_flow:
         same = encoder.view == "flow" and samples.inputs.shape[1:] == (3, 28, 28)
-        flow = samples
-        if not same:
-            flow = load_samples(left, AsItIs("flow"), cache, prepare, labels=labels)
+        flow = (
+            samples if same else load_samples(left, AsItIs("flow"), cache, prepare, labels=labels)
+        )
         maps = np.asarray(flow.inputs, np.float32)
     return Loaded(samples, maps, left_out)
 
@@ -386,11 +371,7 @@ class _Watched:
 
 
 def _check_contents(samples: Samples) -> None:
-    """Refuse one picture under two names: it would be trained on and tested.
-
-    Raises:
-        InputError: which two.
-    """
+    """Refuse one picture under two names: it would be trained on and tested."""
     assert samples.contents is not None
     first: dict[str, str] = {}
     for clip, content in zip(samples.clips.tolist(), samples.contents.tolist(), strict=True):
@@ -412,7 +393,6 @@ def _apply(
     progress: Progress | None,
     figures: bool,
 ) -> Evaluation:
-    """Test a trained model as it is."""
     if config.init in ("none", "download"):
         raise InputError(
             f"expected --init default or a trained file with protocol apply, got {config.init}; "
@@ -456,11 +436,6 @@ def _apply(
 
 
 def _check_labels(model: Any, clips: Sequence[Clip], file: Path | None) -> None:
-    """The file must know the clips' labels.
-
-    Raises:
-        InputError: if it does not.
-    """
     known = tuple(getattr(model, "labels", THREE))
     strange = sorted({clip.label for clip in clips} - set(known))
     if strange:
@@ -564,7 +539,6 @@ def _write(
     doubt: str,
     figures: bool,
 ) -> Evaluation:
-    """Write what every protocol writes."""
     metrics = metrics_of(summary.predictions)
     metrics["controls"] = {name: metrics_of(rows) for name, rows in summary.controls.items()}
     metrics["reliability"] = reliability_of(summary.predictions)

@@ -35,26 +35,16 @@ TOLERANCE: Final = 1e-3
 
 @dataclass(frozen=True)
 class Trained:
-    """What training wrote and says.
+    """What training wrote and says."""
 
-    Args:
-        path: the ONNX file.
-        weights: a file to fine-tune from with ``--init``; None where the ONNX file itself is, or
-            the model has none.
-        clips, subjects: trained on.
-        checked: clips of subjects held out to calibrate on.
-        uf1, uar: on those, by models that never saw them.
-        left_out: clips that could not be prepared, with reasons.
-    """
-
-    path: Path
-    weights: Path | None
-    clips: int
+    path: Path  # the ONNX file
+    weights: Path | None  # to fine-tune from with --init; None where the ONNX file itself is
+    clips: int  # trained on
     subjects: int
-    checked: int
-    uf1: float
+    checked: int  # clips of subjects held out to calibrate on
+    uf1: float  # on those, by models that never saw them
     uar: float
-    left_out: tuple[str, ...]
+    left_out: tuple[str, ...]  # clips that could not be prepared, with reasons
 
 
 def train(
@@ -191,11 +181,7 @@ def _held_out(
 def _check(
     model: RecognitionModel, samples: Samples, scores: NDArray[np.float64], view: View
 ) -> None:
-    """The file must say what the model says.
-
-    Raises:
-        ModelError: if it does not.
-    """
+    """The file must say what the model says."""
     if isinstance(model, VolumeModel):  # volumes themselves are not at hand, their descriptors are
         features = np.asarray(samples.inputs, np.float32)
         said = model.calibration.probabilities(model.scores_of_features(features))

@@ -39,10 +39,6 @@ class Hardware:
         if self.workers < 0:
             raise ModelError(f"expected 0 or more workers, got {self.workers}; pass 0 or more")
 
-    def autocast(self) -> AbstractContextManager[Any]:
-        """The context of a forward pass."""
-        return autocast(self.device, self.precision)
-
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
     """The context of a forward pass in that precision; does nothing in full precision."""
@@ -60,11 +56,6 @@ def choose_hardware(
     CUDA if there is a device, else the CPU. On CUDA bfloat16, or float16 where the device has no
     bfloat16; on a CPU full precision, where mixed is slower. Workers: up to 4 beside the main
     thread on CUDA; none on a CPU, where they would compete with the network.
-
-    Args:
-        device: ``cpu``, ``cuda``, ``cuda:1``...
-        precision: number format.
-        workers: threads preparing batches.
 
     Raises:
         ModelError: if the device is unknown or not there, or cannot do the precision.

@@ -19,7 +19,6 @@ from micromimic.evaluation.splits import Split, grouped
 from micromimic.models.action_units import SHIPPED_UNITS
 from micromimic.models.base import Array, ClipClassifier, FitRun, Init, Rows
 from micromimic.models.ensemble import Evidence, Machine, Synthetic, evidence_of
-from micromimic.models.fitted_to import FittedTo
 from micromimic.models.onnx import SHIPPED, load_model
 from micromimic.models.preprocess import center, mirror
 from micromimic.models.svm import RbfMachine, spread_of
@@ -78,7 +77,7 @@ class Views:
 
     @classmethod
     def of(cls, maps: NDArray[np.generic], synthetic: Synthetic | None, classes: int) -> Views:
-        """Both views of (n, 3, 28, 28) raw maps."""
+        """Of (n, 3, 28, 28) raw maps."""
         data = center(maps)
         return cls(*(evidence_of(view, synthetic, classes) for view in (data, mirror(data))))
 
@@ -144,11 +143,6 @@ class FlowEnsemble(ClipClassifier):
             )
         return SHIPPED if self.init == "default" else Path(self.init), SHIPPED_UNITS
 
-    def started_from(self) -> FittedTo | None:
-        """What the file that it starts from was fitted to."""
-        files = self.starts_from()
-        return load_model(files[0]).about.fitted_to if files else FittedTo()
-
     def _fit(
         self, X: Rows, targets: NDArray[np.int64], people: NDArray[np.str_], run: FitRun
     ) -> None:
@@ -167,8 +161,7 @@ class FlowEnsemble(ClipClassifier):
     def scores(self, X: Rows) -> Array:
         """(n, k) of (n, 3, 28, 28) raw maps, averaged over each map and its mirror image."""
         views = Views.of(X, self.synthetic_, len(self.classes_))
-        said = [self.machine_.scores(view) for view in (views.one, views.other)]
-        return self.sharpness_ * np.asarray(said[0] + said[1]) / 2
+        return self.sharpness_ * views.scores(self.machine_)
 
     def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
         """One graph of machine and networks, which `models.onnx.load_model` opens."""
@@ -216,13 +209,9 @@ def fit_machine(views: Views, targets: NDArray[np.int64], recipe: EnsembleRecipe
 def inner_splits(people: NDArray[np.str_], targets: NDArray[np.int64], folds: int) -> list[Split]:
     """Subjects of a training part held out in turn, wherever two classes are left to train on.
 
-    Args:
-        people, targets: (n,) of the training part.
-        folds: groups of subjects, fewer where there are fewer subjects.
-
     Returns:
         Rows to train on, rows to ask about; the training part itself for both where nobody can be
-        held out.
+        held out. Folds are fewer than asked where there are fewer subjects.
     """
     count = min(folds, len(np.unique(people)))
     splits = list(grouped(people, count)) if count > 1 else []
@@ -232,7 +221,6 @@ def inner_splits(people: NDArray[np.str_], targets: NDArray[np.int64], folds: in
 
 
 def _untrained(rows: NDArray[np.generic], narrowness: float, classes: int) -> RbfMachine:
-    """A machine on these rows that says nothing yet."""
     gamma = narrowness / spread_of(np.asarray(rows, np.float64))
     support = np.asarray(rows, np.float32)
     return RbfMachine(support, gamma, np.zeros((len(rows), classes)), np.zeros(classes))

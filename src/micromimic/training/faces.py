@@ -68,9 +68,6 @@ class Recipe:
         learning_rate: at the start.
         decay: factor on the learning rate after each epoch.
         weight_decay: of the optimiser.
-
-    >>> Recipe().learning_rate_at(2)
-    8.1e-05
     """
 
     epochs: int = 20
@@ -89,10 +86,6 @@ class Recipe:
                 "expected learning_rate > 0, decay in (0, 1], weight_decay >= 0, got "
                 f"{self.learning_rate}, {self.decay}, {self.weight_decay}"
             )
-
-    def learning_rate_at(self, epoch: int) -> float:
-        """Learning rate of an epoch, counted from 0."""
-        return self.learning_rate * self.decay**epoch
 
 
 @dataclass(frozen=True)
@@ -250,11 +243,7 @@ class FaceNet(NetworkClassifier):
         return face_scores(self.network_, X, len(self.classes_), mirrored=mirrored)
 
     def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
-        """An ONNX file that `models.onnx.load_model` opens, checked against torch.
-
-        Raises:
-            ModelError: if its scores differ from torch's.
-        """
+        """As of `torch_onnx.export_network`."""
         from micromimic.training.torch_onnx import export_network  # noqa: PLC0415 - slow to import
 
         return export_network(self.network_, "faces", metadata)
@@ -301,10 +290,9 @@ def build_network(
 
     Args:
         architecture: one of `BACKBONES`.
-        start: given weights.
-        seed: decides those that are not given.
+        start: given weights; those that are not given come from the seed.
         labels: the classes; of a state file with others the last layer starts at random.
-        plain: of `CapsNet`; networks without capsules start as torch has them anyway.
+        plain: of `CapsNet`.
 
     Raises:
         ModelError: if the given weights do not fit.
@@ -371,15 +359,10 @@ class FaceBatches:
 
 
 def ahead(make: Callable[[Given], Made], items: Iterable[Given], workers: int) -> Iterator[Made]:
-    """``make(item)`` of each item, in their order; threads work ahead.
+    """``make(item)`` of each item, in their order; so many threads work ahead.
 
-    Args:
-        make: called in a thread.
-        items: taken as they are needed.
-        workers: threads; up to twice as many results wait. 0 makes each when it is asked for.
-
-    Yields:
-        Results; an error of ``make`` is raised where its result would have come.
+    Up to twice as many results wait; without threads each is made when it is asked for. An error of
+    ``make`` is raised where its result would have come.
 
     >>> list(ahead(lambda x: x * x, range(4), workers=2))
     [0, 1, 4, 9]

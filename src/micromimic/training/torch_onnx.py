@@ -90,11 +90,11 @@ def _check(content: bytes, network: nn.Module, name: str, shape: tuple[int, ...]
 
 
 def _write(graph: Graph, module: nn.Module, value: str) -> str:
-    """Add a module's steps; the name of its output."""
-    for kind, writer in _WRITERS.items():
-        if type(module) is kind:
-            return writer(graph, module, value)
-    known = ", ".join(sorted(kind.__name__ for kind in _WRITERS))
+    if (layers := _LAYERS.get(type(module))) is not None:
+        return add_layers(graph, layers(module), value)
+    if (writer := _WRITERS.get(type(module))) is not None:
+        return writer(graph, module, value)
+    known = ", ".join(sorted(kind.__name__ for kind in (*_LAYERS, *_WRITERS)))
     raise ModelError(
         f"expected layers that can be exported ({known}), got {type(module).__name__}; "
         "add a writer for it to micromimic.training.torch_onnx"
@@ -102,9 +102,9 @@ def _write(graph: Graph, module: nn.Module, value: str) -> str:
 
 
 def add_layers(graph: Graph, modules: Iterable[nn.Module], value: str) -> str:
-    """Add modules one after the other; the name of the last one's output.
+    """Add modules one after the other, batch normalisation folded into the convolution before it.
 
-    Batch normalisation after a convolution is folded into it.
+    Returns the name of the last one's output.
 
     Raises:
         ModelError: if a layer cannot be exported.
@@ -183,22 +183,10 @@ def _inverted_residual(graph: Graph, block: InvertedResidual, value: str) -> str
     return graph.step("Add", value, inside) if block.use_res_connect else inside
 
 
-def _resnet(graph: Graph, network: ResNet, value: str) -> str:
-    first = (network.conv1, network.bn1, network.relu, network.maxpool)
-    layers = (network.layer1, network.layer2, network.layer3, network.layer4)
-    pooled = graph.step("GlobalAveragePool", add_layers(graph, (*first, *layers), value))
-    return _write(graph, network.fc, graph.step("Flatten", pooled, axis=1))
-
-
-def _vgg(graph: Graph, network: VGG, value: str) -> str:
-    # its average pool to 7 x 7 changes nothing: at 224 pixels the features are 7 x 7
-    hidden = graph.step("Flatten", _write(graph, network.features, value), axis=1)
-    return _write(graph, network.classifier, hidden)
-
-
-def _flow_cnn(graph: Graph, network: FlowCnn, value: str) -> str:
-    hidden = graph.step("Flatten", _write(graph, network.features, value), axis=1)
-    return _write(graph, network.last, hidden)
+def _mean_pool(graph: Graph, layer: nn.AdaptiveAvgPool2d, value: str) -> str:
+    if layer.output_size not in (1, (1, 1)):
+        raise ModelError("expected average pools to a single place, got another")
+    return graph.step("GlobalAveragePool", value)
 
 
 def _capsnet(graph: Graph, network: CapsNet, value: str) -> str:
@@ -210,25 +198,32 @@ def _capsnet(graph: Graph, network: CapsNet, value: str) -> str:
 
 
 # the exact types: a subclass may compute something else
+_LAYERS: Final[Mapping[type[nn.Module], Callable[[Any], Iterable[nn.Module]]]] = {
+    nn.Sequential: list,
+    Conv2dNormActivation: list,
+    ResNet: lambda net: (
+        *(net.conv1, net.bn1, net.relu, net.maxpool, net.layer1, net.layer2, net.layer3),
+        *(net.layer4, net.avgpool, nn.Flatten(), net.fc),
+    ),
+    # its average pool to 7 x 7 changes nothing: at 224 pixels the features are 7 x 7
+    VGG: lambda net: (net.features, nn.Flatten(), net.classifier),
+    FaceCnn: lambda net: (net.normalise, net.backbone),
+    FlowCnn: lambda net: (net.features, nn.Flatten(), net.last),
+}
+"""What is no more than layers one after the other."""
 _WRITERS: Final[Mapping[type[nn.Module], Callable[[Graph, Any, str], str]]] = {
-    nn.Sequential: add_layers,
-    Conv2dNormActivation: add_layers,
     nn.Conv2d: _convolution,
     nn.ReLU: lambda graph, layer, value: graph.step("Relu", value),
     nn.ReLU6: lambda graph, layer, value: graph.step(
         "Clip", value, graph.number(0.0), graph.number(6.0)
     ),
     nn.MaxPool2d: _max_pool,
+    nn.AdaptiveAvgPool2d: _mean_pool,
+    nn.Flatten: lambda graph, layer, value: graph.step("Flatten", value, axis=1),
     nn.Linear: _linear,
     nn.Dropout: lambda graph, layer, value: value,
     Normalise: _normalise,
     BasicBlock: _basic_block,
     InvertedResidual: _inverted_residual,
-    ResNet: _resnet,
-    VGG: _vgg,
     CapsNet: _capsnet,
-    FaceCnn: lambda graph, network, value: add_layers(
-        graph, (network.normalise, network.backbone), value
-    ),
-    FlowCnn: _flow_cnn,
 }
