@@ -15,6 +15,7 @@ from micromimic.errors import MicromimicError, MissingExtraError
 
 DEBUG_VARIABLE: Final = "MICROMIMIC_DEBUG"
 _PYTHONS: Final = warnings.formatwarning
+_TOLD: Final[dict[str, None]] = {}
 
 
 class Interrupted(Exception):  # noqa: N818 - Ctrl-C is no error
@@ -35,9 +36,11 @@ def prepare_streams() -> None:
 
 
 def _warning(message: object, category: type[Warning], *where: Any) -> str:
-    ours = category.__module__ == "micromimic.errors"
     text = one_line(str(message))
-    return f"micromimic: note: {text}\n" if ours else _PYTHONS(text, category, *where)
+    if category.__module__ != "micromimic.errors":
+        return _PYTHONS(text, category, *where)
+    told, _TOLD[text] = text in _TOLD, None  # Python forgets what it said when a filter changes
+    return "" if told else f"micromimic: note: {text}\n"
 
 
 def keep_caches_together() -> None:
