@@ -468,14 +468,18 @@ def test_own_probabilities_are_scored(manifest, tmp_path):
     result = score_predictions(table(tmp_path / "m.csv", header, rows), manifest)
     assert result.predictions["y_pred"].tolist() == ["negative", "surprise"]
     assert result.metrics["composite"]["accuracy"] == 1.0
-    assert not any("probabilities" in text for text in result.notes)
+    assert not any("probabilit" in text for text in result.notes)
+    edited = table(tmp_path / "e.csv", [*header, "y_pred"], [[*row, "surprise"] for row in rows])
+    noted = score_predictions(edited, manifest)
+    assert noted.metrics["composite"]["accuracy"] == 0.5
+    assert any(text.startswith("In 1 rows y_pred is not the class") for text in noted.notes)
 
 
 @pytest.mark.parametrize(
     ("header", "row", "words"),
     [
         (["y_pred"], ["d", "1", "z", "negative"], "a clip of the manifest .* got d/1/z in line 2"),
-        (["y_pred"], ["d", "1", "a", "joyful"], "got 'joyful'"),
+        (["y_pred"], ["d", "1", "a", "joyful"], "a label among .* got 'joyful' in line 2"),
         (["y_pred"], ["d", "1", "a", "others"], "a label among .* got 'others' in line 2"),
         (["y_pred", "y_true"], ["d", "1", "a", "positive", "positive"], "the manifest's class"),
         (["fold"], ["d", "1", "a", "0"], "a column y_pred or probabilities"),

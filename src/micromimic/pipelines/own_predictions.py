@@ -27,6 +27,10 @@ _CHOSEN: Final = (
     "Somebody's own results: who was trained on, and whether anything was chosen on these clips, "
     "is not known."
 )
+_ODD: Final = (
+    "In {} rows y_pred is not the class of the highest probability: the scores are of y_pred, "
+    "calibration is of the probabilities."
+)
 _CERTAIN: Final = (
     "There are no probabilities: each answer counts as certain, and its calibration means nothing."
 )
@@ -86,7 +90,7 @@ def score_predictions(
             f"{', '.join(map(str, given))}; correct them, or name their scheme with --labels"
         )
     rows = _clips_of(table, clips, chosen, file)
-    guesses = _guesses(table, chosen) if "y_pred" in table else None
+    guesses = _guesses(table, chosen, file) if "y_pred" in table else None
     if given:
         chance = np.transpose([number_cells(table, name, file) for name in chances])
     else:
@@ -99,9 +103,11 @@ def score_predictions(
         chance,
         labels=chosen,
     )
-    if guesses is not None:
-        predictions["y_pred"] = guesses
     notes = [_CHOSEN] if given else [_CHOSEN, _CERTAIN]
+    if guesses is not None:
+        odd = int((predictions["y_pred"] != guesses).sum())
+        notes += [_ODD.format(odd)] * (odd > 0)
+        predictions["y_pred"] = guesses
     synthetic = any(is_marked(clip) for clip in clips.values())
     if synthetic:
         notes.append("These clips are synthetic: nothing here is about real faces.")
@@ -161,14 +167,18 @@ def _clips_of(
     return [clips[key] for key in found]
 
 
-def _guesses(table: pd.DataFrame, labels: LabelSet) -> list[str]:
+def _guesses(table: pd.DataFrame, labels: LabelSet, file: object) -> list[str]:
     """Each row's predicted class."""
     guesses = []
     for line, text in table["y_pred"].items():
-        label = labels.label_of(text)
+        try:
+            label = labels.label_of(text)
+        except LabelError:
+            label = None
         if label is None:
             raise LabelError(
-                f"expected a label among {labels}, got {text!r} in line {line}; correct it"
+                f"expected a label among {labels}, got {text!r} in line {line} of {file}; correct "
+                "it, or name another scheme with --labels"
             )
         guesses.append(label)
     return guesses
