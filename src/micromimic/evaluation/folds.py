@@ -20,15 +20,10 @@ from micromimic.models.samples import Samples
 
 @dataclass(frozen=True)
 class Fold:
-    """Row numbers of one fold.
+    """Row numbers of one fold."""
 
-    Args:
-        number: from 0.
-        train, test: (k,) ascending.
-    """
-
-    number: int
-    train: NDArray[np.int64]
+    number: int  # from 0
+    train: NDArray[np.int64]  # (k,) ascending
     test: NDArray[np.int64]
 
 

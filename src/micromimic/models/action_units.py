@@ -75,17 +75,11 @@ class UnitCalibration:
 
 
 class UnitScores(NamedTuple):
-    """What the network says of n maps.
+    """What the network says of n maps."""
 
-    Args:
-        presence: (n, units) logits.
-        sides: (n, sided, 3) probabilities of both, left, right, if the unit acts.
-        shares: (n, units) parts of the movement.
-    """
-
-    presence: NDArray[np.float64]
-    sides: NDArray[np.float64]
-    shares: NDArray[np.float64]
+    presence: NDArray[np.float64]  # (n, units) logits
+    sides: NDArray[np.float64]  # (n, sided, 3) chances of both, left, right, if the unit acts
+    shares: NDArray[np.float64]  # (n, units) parts of the movement
 
 
 class UnitModel:

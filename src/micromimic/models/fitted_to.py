@@ -20,15 +20,10 @@ UNKNOWN: Final = "not known what it was fitted to"
 
 @dataclass(frozen=True)
 class FittedTo:
-    """What a model was fitted to, beside synthetic data.
+    """What a model was fitted to, beside synthetic data."""
 
-    Args:
-        clips: digests of their content (`content_digest`).
-        subjects: qualified by database.
-    """
-
-    clips: frozenset[str] = frozenset()
-    subjects: frozenset[str] = frozenset()
+    clips: frozenset[str] = frozenset()  # digests of their content (`content_digest`)
+    subjects: frozenset[str] = frozenset()  # qualified by database
 
     def __or__(self, other: FittedTo) -> FittedTo:
         return FittedTo(self.clips | other.clips, self.subjects | other.subjects)

@@ -28,15 +28,10 @@ Scores = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Calibration:
-    """How scores become probabilities: ``softmax(scores / temperature)``.
+    """How scores become probabilities: ``softmax(scores / temperature)``."""
 
-    Args:
-        temperature: above 0.
-        margin: a lead of the first class over the second below this is ``uncertain``.
-    """
-
-    temperature: float
-    margin: float
+    temperature: float  # above 0
+    margin: float  # a lead of the first class over the second below this is ``uncertain``
 
     def __post_init__(self) -> None:
         if not (self.temperature > 0 and 0 <= self.margin <= 1):
@@ -56,23 +51,14 @@ class Calibration:
 
 @dataclass(frozen=True)
 class About:
-    """What a model's file says of itself.
-
-    Args:
-        info: name, version, training data.
-        calibration: scores to probabilities.
-        labels: the classes, in the order of the scores.
-        view: what of a clip it looks at.
-        encoder: the descriptor that makes features of a volume; None for other views.
-        fitted_to: which clips and people; None where the file does not say.
-    """
+    """What a model's file says of itself."""
 
     info: ModelInfo
     calibration: Calibration
-    labels: LabelSet = THREE
+    labels: LabelSet = THREE  # in the order of the scores
     view: View = "flow"
-    encoder: str | None = None
-    fitted_to: FittedTo | None = None
+    encoder: str | None = None  # the descriptor of a volume; None for other views
+    fitted_to: FittedTo | None = None  # None where the file does not say
 
 
 class RecognitionModel:

@@ -42,14 +42,10 @@ class HellingerMachine:
 
     The inner product of roots is the Hellinger (Bhattacharyya) kernel; like chi-square, which
     LBP-TOP's authors compare histograms with, it makes the noise of full and empty bins alike.
-
-    Args:
-        weights: (d, k).
-        bias: (k,).
     """
 
-    weights: Array
-    bias: Array
+    weights: Array  # (d, k)
+    bias: Array  # (k,)
 
     def scores(self, features: NDArray[np.generic]) -> Array:
         """(n, k) of (n, d) features, none below 0."""
@@ -61,19 +57,12 @@ class HellingerMachine:
 
 @dataclass(frozen=True)
 class RbfMachine:
-    """``exp(-gamma |x - s|^2) @ weights + bias``.
+    """``exp(-gamma |x - s|^2) @ weights + bias``."""
 
-    Args:
-        support: (m, d) float32 vectors s.
-        gamma: above 0.
-        weights: (m, k).
-        bias: (k,).
-    """
-
-    support: NDArray[np.float32]
-    gamma: float
-    weights: Array
-    bias: Array
+    support: NDArray[np.float32]  # (m, d) float32 vectors s
+    gamma: float  # above 0
+    weights: Array  # (m, k)
+    bias: Array  # (k,)
 
     def scores(self, features: NDArray[np.generic]) -> Array:
         """(n, k) of (n, d)."""

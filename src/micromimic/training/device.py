@@ -18,17 +18,11 @@ Precision = Literal["full", "bf16", "fp16"]
 
 @dataclass(frozen=True)
 class Hardware:
-    """Where a network trains.
-
-    Args:
-        device: of weights and batches.
-        precision: ``bf16`` and ``fp16`` are mixed precision, on accelerators only.
-        workers: threads that prepare batches ahead of the network; 0 prepares them in line.
-    """
+    """Where a network trains."""
 
     device: torch.device
-    precision: Precision = "full"
-    workers: int = 0
+    precision: Precision = "full"  # others are mixed precision, on accelerators only
+    workers: int = 0  # threads that prepare batches ahead of the network; 0 prepares them in line
 
     def __post_init__(self) -> None:
         if self.precision != "full" and self.device.type == "cpu":

@@ -61,20 +61,13 @@ class Recipe:
 
     The defaults are those of section 5 of Quang, Chun, Tokuyama (FG 2019) and the article that
     re-tells it: Adam at 1e-4, multiplied by 0.9 after each epoch, 20 epochs.
-
-    Args:
-        epochs: passes over the data.
-        batch: examples a step.
-        learning_rate: at the start.
-        decay: factor on the learning rate after each epoch.
-        weight_decay: of the optimiser.
     """
 
-    epochs: int = 20
-    batch: int = 16
-    learning_rate: float = 1e-4
-    decay: float = 0.9
-    weight_decay: float = 0.0
+    epochs: int = 20  # passes over the data
+    batch: int = 16  # examples a step
+    learning_rate: float = 1e-4  # at the start
+    decay: float = 0.9  # factor on the learning rate after each epoch
+    weight_decay: float = 0.0  # of the optimiser
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 1:

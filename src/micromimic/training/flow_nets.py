@@ -39,27 +39,16 @@ NETWORKS: Final[Mapping[str, Callable[..., nn.Module]]] = {
 
 @dataclass(frozen=True)
 class FlowRecipe:
-    """How a network is fitted to flow maps.
+    """How a network is fitted to flow maps."""
 
-    Args:
-        epochs: passes over the maps.
-        batch: maps a step.
-        learning_rate: peak of the one-cycle schedule, from random weights.
-        tuning_rate: the same, from given weights.
-        weight_decay: of AdamW.
-        rotation: degrees either way.
-        scale: share either way.
-        shift: canonical units either way.
-    """
-
-    epochs: int = 30
-    batch: int = 64
-    learning_rate: float = 3e-3
-    tuning_rate: float = 1e-3
-    weight_decay: float = 1e-3
-    rotation: float = 8.0
-    scale: float = 0.05
-    shift: float = 1.5
+    epochs: int = 30  # passes over the maps
+    batch: int = 64  # maps a step
+    learning_rate: float = 3e-3  # peak of the one-cycle schedule, from random weights
+    tuning_rate: float = 1e-3  # the same, from given weights
+    weight_decay: float = 1e-3  # of AdamW
+    rotation: float = 8.0  # degrees either way
+    scale: float = 0.05  # share either way
+    shift: float = 1.5  # canonical units either way
 
 
 class FlowNet(NetworkClassifier):

