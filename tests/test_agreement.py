@@ -19,10 +19,10 @@ from micromimic.evaluation.agreement import (
     kappa_interval,
 )
 from micromimic.evaluation.spotting import match_events
-from micromimic.labels import EMOTIONS, THREE
+from micromimic.labels import THREE
 from micromimic.types import Interval
 
-CATEGORIES = (REJECTED, *EMOTIONS)
+CATEGORIES = (REJECTED, *THREE.names)
 
 codings = st.lists(
     st.tuples(st.sampled_from(CATEGORIES), st.sampled_from(CATEGORIES)), min_size=1, max_size=40
@@ -187,7 +187,7 @@ spans = st.lists(
     st.tuples(
         st.integers(0, 60),
         st.integers(2, 12),
-        st.sampled_from(EMOTIONS),
+        st.sampled_from(THREE.names),
         st.sampled_from(["pending", "accepted", "rejected"]),
     ),
     max_size=8,
@@ -260,7 +260,9 @@ def test_it_is_plain_json_and_the_same_each_time():
     rng = np.random.default_rng(3)
     coders = [
         [
-            event(f"m{k}", k, str(rng.choice(EMOTIONS)), str(rng.choice(["accepted", "rejected"])))
+            event(
+                f"m{k}", k, str(rng.choice(THREE.names)), str(rng.choice(["accepted", "rejected"]))
+            )
             for k in range(12)
         ]
         for _ in range(2)

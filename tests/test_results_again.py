@@ -32,6 +32,11 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     assert np.allclose(found, np.where(seen, wanted, np.nan), atol=1e-3, equal_nan=True)
 
 
+def test_a_result_says_in_three_lines_what_it_is() -> None:
+    text = repr(sample_analysis(evidence=False))
+    assert len(text.splitlines()) == 3 and "candidates" in text and len(text) < 400
+
+
 def test_without_its_curve_and_without_events(tmp_path: Path) -> None:
     write_analysis(empty_analysis(), tmp_path / "out")
     (tmp_path / "out" / "curve.csv").unlink()

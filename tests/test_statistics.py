@@ -13,7 +13,7 @@ from micromimic.evaluation import statistics
 from micromimic.evaluation.metrics import Labels, Score, confusion, uar, uf1
 from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.statistics import Comparison, p_text
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 
 from .rows import Prediction, takes_rows
 
@@ -25,8 +25,8 @@ def make_run(seed: int, right: float, people: int = 6, clips: int = 8) -> list[P
     truth, rng = np.random.default_rng(99), np.random.default_rng(seed)
     rows = []
     for who, clip in itertools.product(range(people), range(clips)):
-        label = EMOTIONS[truth.choice(3, p=[0.5, 0.3, 0.2])]
-        guess = label if rng.random() < right else EMOTIONS[rng.integers(3)]
+        label = THREE.names[truth.choice(3, p=[0.5, 0.3, 0.2])]
+        guess = label if rng.random() < right else THREE.names[rng.integers(3)]
         rows.append(
             Prediction("samm", f"{who:03d}", f"c{clip}", who, seed, label, guess, (0.2, 0.3, 0.5))
         )
@@ -103,7 +103,7 @@ def test_interval_draws_whole_subjects_for_both_runs_together() -> None:
         (run, who): confusion(
             [r.y_true for r in rows if r.who == who],
             [r.y_pred for r in rows if r.who == who],
-            EMOTIONS,
+            THREE.names,
         )
         for run, rows in enumerate((a, b))
         for who in people
@@ -180,7 +180,7 @@ def test_runs_on_other_clips_are_refused() -> None:
         *zip(*(row.key for row in a), strict=True),
         [row.y_true for row in a],
         np.full((len(a), 4), 0.25),
-        labels=[*EMOTIONS, "fear"],
+        labels=[*THREE.names, "fear"],
     )
     with pytest.raises(InputError, match="one set of classes in both runs"):
         compare_runs(a, five)

@@ -171,9 +171,6 @@ def check_labels(labels: Sequence[str] | None, *columns: Iterable[str]) -> tuple
     return tuple(labels)
 
 
-Emotion = str
-EMOTIONS: Final = THREE.names
-
 CELLS: tuple[str, ...] = (
     "mouth_corner_right",
     "mouth_corner_left",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -176,7 +177,7 @@ class RegionLimit:
     share: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Analysis:
     """Everything that one video gave.
 
@@ -208,6 +209,17 @@ class Analysis:
     spotting: Spotting
     media: MediaTimes | None = None
     limits: DetectionLimits | None = None
+
+    def __repr__(self) -> str:
+        source, counts = self.source, Counter(event.label for event in self.micro)
+        named = ", ".join(f"{label} {count}" for label, count in sorted(counts.items()))
+        return (
+            f"<Analysis of {source.path}: {source.duration_s:.1f} s, {source.frames} frames at "
+            f"{source.fps:.4g} frames/s, face in {self.found_ratio:.0%}\n"
+            f" {len(self.micro)} candidates{f' ({named})' if named else ''}, "
+            f"{len(self.macro)} longer expressions, {len(self.warnings)} warnings\n"
+            f" by {self.model.name} {self.model.version}; see events, indicators, to_frame()>"
+        )
 
     @property
     def micro(self) -> tuple[MicroExpression, ...]:

@@ -61,7 +61,7 @@ class AnalyzeConfig:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     spotting: SpottingConfig = field(default_factory=SpottingConfig)
     flow: FlowConfig = field(default_factory=FlowConfig)
-    model: Path | None = None
+    model: str | Path | None = None
     average: float = 0.01
     evidence: bool = True
     crop_margin: float = 5.0

@@ -37,7 +37,7 @@ class LiveConfig:
     spotting: SpottingConfig = field(default_factory=SpottingConfig)
     flow: FlowConfig = field(default_factory=FlowConfig)
     timing: LiveTiming = field(default_factory=LiveTiming)
-    model: Path | None = None
+    model: str | Path | None = None
     average: float = 0.01
     evidence: bool = False
     curve: bool = True

@@ -28,7 +28,7 @@ def recognize(
     apex_frame: NDArray[np.uint8],
     *,
     landmarks: NDArray[np.floating] | None = None,
-    model: Path | None = None,
+    model: str | Path | None = None,
     backend: LandmarkBackend | None = None,
 ) -> Recognition:
     """What the movement from onset to apex shows.
@@ -70,7 +70,7 @@ def recognize(
     return replace(named, action_units=_units().evidence(maps)[0])
 
 
-def _opened(path: Path | None) -> RecognitionModel:
+def _opened(path: str | Path | None) -> RecognitionModel:
     """The model, opened once a process for each content of the file."""
     if path is None or not Path(path).is_file():
         return _open(path, None)
@@ -79,7 +79,7 @@ def _opened(path: Path | None) -> RecognitionModel:
 
 
 @lru_cache(maxsize=4)
-def _open(path: Path | None, _state: tuple[int, int, int] | None) -> RecognitionModel:
+def _open(path: str | Path | None, _state: tuple[int, int, int] | None) -> RecognitionModel:
     return load_model(path)
 
 

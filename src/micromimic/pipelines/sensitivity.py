@@ -67,7 +67,7 @@ NO_FIGURE: Final = "no plot: matplotlib is not installed; pip install 'micromimi
 
 def sensitivity(
     source: str | Path,
-    out: Path,
+    out: str | Path,
     config: SensitivityConfig | None = None,
     *,
     jobs: int = 1,
@@ -92,7 +92,7 @@ def sensitivity(
         OutputError: results cannot be written.
         WorkerLostError: a worker was killed.
     """
-    config = config or SensitivityConfig()
+    config, out = config or SensitivityConfig(), Path(out)
     parts = Parts(out / "sensitivity.parts", record_of(Path(source), config))
     report = progress or (lambda done, total, stage: None)
     plain = parts.plain()
@@ -194,7 +194,7 @@ def record_of(source: Path, config: SensitivityConfig) -> Mapping[str, Any]:
         "fps": config.fps,
         "track": config.track,
         "analysis": repr(config.analysis),
-        "model": digest_of_input(config.analysis.model) if config.analysis.model else None,
+        "model": digest_of_input(Path(config.analysis.model)) if config.analysis.model else None,
     }
 
 

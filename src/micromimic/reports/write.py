@@ -17,7 +17,7 @@ FILES = ("events.json", "events.csv", "events.eaf", "curve.csv", "report.html")
 """What a results folder holds."""
 
 
-def write_analysis(analysis: Analysis, folder: Path) -> None:
+def write_analysis(analysis: Analysis, folder: str | Path) -> None:
     """Write the five files of one analysis into a folder.
 
     They are written into a hidden folder beside it and moved when all are complete; earlier

@@ -66,7 +66,7 @@ class DatabasesTruth:
 
 
 def synth_databases(
-    out: Path,
+    out: str | Path,
     *,
     names: Sequence[str] = COMPOSITE,
     clips_per_class: int = 10,
