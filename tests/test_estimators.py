@@ -48,6 +48,7 @@ from micromimic.models.views import (
 )
 from micromimic.synthesis.maps import generate_maps
 
+from .remembering_model import Drawing, Remembering
 from .test_run import KILLED
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -332,6 +333,21 @@ def test_plug_ins_that_fail_are_told_before_any_work(
     error = capfd.readouterr().err.strip().splitlines()
     assert len(error) == 1 and said in error[0], error
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("model", [Remembering(), Drawing()], ids=["remembers", "draws"])
+def test_a_model_that_says_otherwise_the_second_time_is_labelled(
+    manifest: Path, tmp_path: Path, model: Any
+) -> None:
+    for _ in range(2):  # the second call finds all folds done, and says the same
+        found = micromimic.evaluate({"mine": model}, manifest, out=tmp_path / "run")
+        tables = (tmp_path / "run" / "tables.md").read_text(encoding="utf-8")
+        assert "mine (NOT REPEATABLE)" in tables and "run again at the end" in tables
+    honest = micromimic.evaluate(
+        {"mine": make_pipeline(FlowVectors(), LogisticRegression())}, manifest
+    )
+    assert "REPEATABLE" not in honest.to_markdown()
+    assert "REPEATABLE" in found.to_markdown()
 
 
 @pytest.mark.needs("train")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 from joblib import delayed
@@ -112,6 +112,8 @@ class RunResult:
         resumed: folds that an earlier call had ended.
         doubt: what its starting weights were fitted to of these clips, or that it is not known;
             empty where all is well. A label for every table.
+        unsteady: that a model which is not ours says something else of the first fold once it has
+            seen the others; empty where it does not. A label, too.
     """
 
     predictions: Predictions
@@ -121,6 +123,7 @@ class RunResult:
     seconds: float
     resumed: int
     doubt: str = ""
+    unsteady: str = ""
 
 
 def model_of(config: RunConfig, model: Any = None) -> Any:
@@ -237,8 +240,7 @@ def run_protocol(
         chosen = make_model(config.model)
         model, config = chosen.model, replace(config, code=chosen.code)
     model = model_of(config, model)
-    starts = [part.started_from() for _, part in parts_of(model)]
-    doubts = {doubt_of(start, samples, config) for start in starts} - {""}
+    doubt = _doubts(model, samples, config)
     order = None
     if config.shuffle is not None:
         order = shuffled_order(samples.clips, config.seed, config.shuffle)
@@ -250,11 +252,11 @@ def run_protocol(
         progress(resumed, len(folds), "folds")
     packed = Packed.of(config.model, model)
 
-    def task(fold: Fold) -> Any:
+    def task(fold: Fold, *, keep: bool = True) -> Any:
         run = FitRun(
             # a resumed fold would have lost the scores of its first epochs
-            checkpoint=None if config.leaky else folder.checkpoint(fold).absolute(),
-            log_dir=log_dir and log_dir / f"fold-{fold.number:03d}",
+            checkpoint=folder.checkpoint(fold).absolute() if keep and not config.leaky else None,
+            log_dir=log_dir / f"fold-{fold.number:03d}" if log_dir and keep else None,
             device=config.device,
         )
         labels = order and shuffled_within(samples.take(fold.train), order).labels
@@ -269,6 +271,10 @@ def run_protocol(
                 done[result.number] = result
                 if progress:
                     progress(len(done), len(folds), "folds")
+            again = replace(folds[0], number=len(folds))  # kept beside the folds
+            if not _ours(model) and folder.load(again, samples) is None:
+                for result in run_tasks([task(folds[0], keep=False)]):
+                    folder.save(replace(result, number=again.number), again, samples)
     except BaseException:
         folder.abandon_if_empty()
         raise
@@ -279,8 +285,35 @@ def run_protocol(
         tuple(done[fold.number] for fold in folds),
         sum(result.seconds for result in done.values()),
         resumed,
-        ", ".join(sorted(doubts)),
+        doubt,
+        _steadiness(done[0], folder.load(again, samples)),
     )
+
+
+def _doubts(model: Any, samples: Samples, config: RunConfig) -> str:
+    starts = [part.started_from() for _, part in parts_of(model)]
+    return ", ".join(sorted({doubt_of(start, samples, config) for start in starts} - {""}))
+
+
+UNSTEADY: Final = (
+    "The first fold, run again at the end, came out otherwise for {} of {} clips: the model draws "
+    "at random beyond random_state, or it remembers from fold to fold what it was trained on."
+)
+
+
+def _ours(model: Any) -> bool:
+    """A model, and all that it was given, that is known to begin each fold anew."""
+    given = (v for v in model.get_params(deep=True).values() if callable(v) or hasattr(v, "fit"))
+    homes = [type(model).__module__, *(str(getattr(v, "__module__", "")) for v in given)]
+    return all(home.startswith("micromimic.") for home in homes)
+
+
+def _steadiness(first: FoldResult, again: FoldResult | None) -> str:
+    """Whether the model says the same of the first fold once it has seen the others."""
+    if again is None:
+        return ""
+    apart = np.abs(first.probabilities - again.probabilities).max(1) > 1e-3
+    return UNSTEADY.format(np.count_nonzero(apart), len(apart)) if apart.any() else ""
 
 
 def doubt_of(fitted_to: FittedTo | None, samples: Samples, config: RunConfig) -> str:

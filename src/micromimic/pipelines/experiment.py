@@ -25,6 +25,7 @@ from micromimic.evaluation.reliability import reliability_of
 from micromimic.evaluation.run import (
     Protocol,
     RunConfig,
+    RunResult,
     doubt_of,
     folds_of,
     model_of,
@@ -229,18 +230,19 @@ def evaluate_run(
     splits = [(fold.train, fold.test) for fold in result.folds]
     protocol = str(cv) if cv is not None else config.protocol
     summary = RunSummary(
-        name=_labelled(config.model, result.doubt),
+        name=_labelled(config.model, result.doubt, result.unsteady),
         predictions=result.predictions,
         protocol=protocol if config.groups is None else f"loso, {config.groups} groups",
         init=printable(str(config.init)),
         seed=config.seed,
         controls=all_controls(samples, splits, loaded.maps, config.seed),
         leaky=result.leaky,
-        notes=_notes(config, model, loaded, result.doubt),
+        notes=_notes(config, model, loaded, result),
         synthetic=any(is_marked(clip) for clip in clips),
     )
     done = (loaded.left_out, result.resumed, result.seconds)
-    return _write(out, summary, done, result.doubt, figures)
+    doubt = " ".join(filter(None, (result.doubt, result.unsteady)))
+    return _write(out, summary, done, doubt, figures)
 
 
 def _check_splitter(cv: Any, protocol: str) -> None:
@@ -509,12 +511,13 @@ class _ViewOf:
         return np.asarray(rows, np.float64)
 
 
-def _labelled(name: str, doubt: str) -> str:
+def _labelled(name: str, doubt: str, unsteady: str = "") -> str:
     """A model's name in tables, which says what its weights had seen of the clips."""
-    return f"{name} (OVERLAP: {doubt})" if doubt and doubt != UNKNOWN else name
+    overlap = f" (OVERLAP: {doubt})" if doubt and doubt != UNKNOWN else ""
+    return name + overlap + (" (NOT REPEATABLE)" if unsteady else "")
 
 
-def _notes(config: RunConfig, model: Any, loaded: Loaded, doubt: str) -> tuple[str, ...]:
+def _notes(config: RunConfig, model: Any, loaded: Loaded, result: RunResult) -> tuple[str, ...]:
     notes = []
     taken = {key for _, part in parts_of(model) for key in part.get_params(deep=False)}
     if config.stop is not None and "stop" in taken:
@@ -527,8 +530,10 @@ def _notes(config: RunConfig, model: Any, loaded: Loaded, doubt: str) -> tuple[s
         notes.append("in the article's way")
     if loaded.left_out:
         notes.append(f"{len(loaded.left_out)} clips could not be prepared and are left out")
-    if doubt:
-        notes.append(f"starting weights {config.init}: {doubt}")
+    if result.doubt:
+        notes.append(f"starting weights {config.init}: {result.doubt}")
+    if result.unsteady:
+        notes.append(result.unsteady)
     return tuple(notes)
 
 
