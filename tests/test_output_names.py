@@ -24,7 +24,6 @@ from micromimic._cli.analyze import Job, analyse_one, run
 from micromimic.cli import main
 from micromimic.datasets.manifest import Clip, write_manifest
 from micromimic.errors import InputError, OutputError
-from micromimic.evaluation.run import RunConfig
 from micromimic.files import begun, sweep_left, write_whole
 from micromimic.labels import THREE
 from micromimic.media.writer import VideoWriter
@@ -341,8 +340,8 @@ def test_a_run_tells_where_weights_started_under_any_name(tmp_path: Path) -> Non
     manifest = flow_manifest(tmp_path)
     start = tmp_path / os.fsdecode(b"caf\xe9.onnx")
     shutil.copyfile(SHIPPED, start)
-    config = RunConfig(protocol="apply", init=start)
-    evaluate(manifest, config, tmp_path / os.fsdecode(b"r\xfcn"))
+    out = tmp_path / os.fsdecode(b"r\xfcn")
+    evaluate("flow-capsnet", manifest, protocol="apply", init=start, out=out)
     assert "caf\ufffd.onnx" in (tmp_path / os.fsdecode(b"r\xfcn") / "tables.md").read_text("utf-8")
 
 

@@ -236,14 +236,9 @@ def run_protocol(
         ModelError: the model is none, or fails.
         WorkerLostError: a worker was killed; ended folds are kept.
     """
-    if model is None:
-        chosen = make_model(config.model)
-        model, config = chosen.model, replace(config, code=chosen.code)
-    model = model_of(config, model)
+    model, config = _chosen(model, config)
     doubt = _doubts(model, samples, config)
-    order = None
-    if config.shuffle is not None:
-        order = shuffled_order(samples.clips, config.seed, config.shuffle)
+    order = config.shuffle and shuffled_order(samples.clips, config.seed, config.shuffle)
     folds = folds_of(samples, config, cv)
     folder = RunFolder(out, record_of(samples, config, model, folds if cv else ()))
     done = {f.number: r for f in folds if (r := folder.load(f, samples)) is not None}
@@ -288,6 +283,14 @@ def run_protocol(
         doubt,
         _steadiness(done[0], folder.load(again, samples)),
     )
+
+
+def _chosen(model: Any, config: RunConfig) -> tuple[Any, RunConfig]:
+    """The model with the run's options, and what its plug-in file holds."""
+    if model is None:
+        named = make_model(config.model)
+        model, config = named.model, replace(config, code=named.code)
+    return model_of(config, model), config
 
 
 def _doubts(model: Any, samples: Samples, config: RunConfig) -> str:
