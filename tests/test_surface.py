@@ -5,8 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
+
+from micromimic.labels import THREE
+
+from .test_estimators import write_maps
 
 ROOMS = ("", ".datasets", ".evaluation", ".models", ".spotting", ".synthesis")
 
@@ -32,3 +37,21 @@ def test_names_of_the_first_version_still_work_and_say_what_they_are_now() -> No
 
     with pytest.warns(DeprecationWarning, match="THREE"):
         assert micromimic.EMOTIONS == micromimic.THREE.names  # noqa: SIM300
+
+
+def test_evaluate_and_train_as_the_first_version_called_them(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    from micromimic.evaluation.run import RunConfig
+    from micromimic.pipelines.experiment import evaluate
+    from micromimic.pipelines.training import train
+
+    with pytest.warns(DeprecationWarning, match="scikit-learn classifiers"):
+        learner = import_module("micromimic.models.learner")
+    manifest = write_maps(tmp_path, [THREE.names[k % 3] for k in range(18)])
+    config = RunConfig(model="flow-template", protocol="loso", init="none", seed=0)
+    with pytest.warns(DeprecationWarning, match="evaluate_run"):
+        run = evaluate(manifest, config, tmp_path / "run")
+    assert run.metrics["composite"]["n"] == len(run.summary.predictions) == 18
+    with pytest.warns(DeprecationWarning, match="FitOptions"):
+        train(manifest, "flow-template", tmp_path / "mine.onnx", learner.FitOptions(seed=0))
+    assert (tmp_path / "mine.onnx").is_file()

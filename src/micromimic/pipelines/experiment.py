@@ -50,6 +50,7 @@ from micromimic.models.registry import (
 )
 from micromimic.models.samples import Encoder, Samples, View
 from micromimic.models.views import AsItIs, encoder_of
+from micromimic.pipelines.former import former_call
 from micromimic.preparation.cache import load_samples, prepare_all
 from micromimic.preparation.clip import PrepareConfig
 from micromimic.progress import Progress
@@ -86,6 +87,11 @@ class Loaded:
     left_out: tuple[str, ...]  # clips that could not be prepared, with reasons
 
 
+@former_call(
+    lambda args: len(args) > 1 and isinstance(args[1], RunConfig),
+    lambda *args, **given: evaluate_run(*args, **given),  # noqa: PLW0108 - it comes later
+    "evaluate(models, data, protocol=..., out=...) gives predictions; evaluate_run is what it was",
+)
 def evaluate(
     models: Models,
     data: str | Path | Sequence[Clip],

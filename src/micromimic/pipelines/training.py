@@ -23,6 +23,7 @@ from micromimic.models.recognizers import RecognitionModel, VolumeModel
 from micromimic.models.registry import make_model, require_extra
 from micromimic.models.samples import Samples, View
 from micromimic.pipelines.experiment import cache_of, load, read_clips
+from micromimic.pipelines.former import former_call
 from micromimic.training.calibrate import calibrate
 from micromimic.workers import Workers
 
@@ -47,6 +48,17 @@ class Trained:
     left_out: tuple[str, ...]  # clips that could not be prepared, with reasons
 
 
+def _with_options(
+    manifest: str | Path, model: str, out: str | Path, options: Any, **given: Any
+) -> Trained:
+    return train(manifest, model, out, **options.by_name(), **given)
+
+
+@former_call(
+    lambda args: len(args) > 3,
+    _with_options,
+    "train(manifest, model, out, seed=..., init=...) takes by name what FitOptions held",
+)
 def train(
     manifest: str | Path,
     model: str,
