@@ -17,7 +17,7 @@ from micromimic.errors import ModelError
 from micromimic.face.crops import face_crop
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.features import DESCRIPTORS
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 from micromimic.media.video import open_source
 from micromimic.models.action_units import load_unit_model
 from micromimic.models.onnx import FaceModel, FlowModel, VolumeModel, load_model
@@ -103,7 +103,7 @@ def test_predictions_are_the_probabilities(files: dict[str, Path], view: str) ->
     rows = model.probabilities(inputs)
     for row, found in zip(rows, model.predict(inputs), strict=True):
         assert list(found.probabilities.values()) == pytest.approx(row.tolist())
-        assert found.label == EMOTIONS[int(row.argmax())]
+        assert found.label == THREE.names[int(row.argmax())]
         ordered = np.sort(row)
         assert found.uncertain == (ordered[-1] - ordered[-2] < 0.1)
     assert model.predict(inputs[:0]) == []

@@ -29,7 +29,7 @@ from micromimic.evaluation.audit import (
 from micromimic.evaluation.metrics import uar, uf1
 from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.scores import metrics_of
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 from micromimic.models.samples import Samples
 from micromimic.reports.audit import SCHEMA, audit_json, audit_md, sentences
 
@@ -74,7 +74,7 @@ def answers(run: EpochRun, selection) -> Predictions:
     guess = run.guesses[chosen_epochs(run, selection), np.arange(len(run.clips))]
     sure = np.eye(3)[guess]
     return of_rows(
-        Prediction(*clip, int(fold), run.seed, EMOTIONS[t], EMOTIONS[g], tuple(p))
+        Prediction(*clip, int(fold), run.seed, THREE.names[t], THREE.names[g], tuple(p))
         for clip, fold, t, g, p in zip(
             run.clips, run.folds, run.truth, guess, sure.tolist(), strict=True
         )
@@ -87,7 +87,7 @@ def answers(run: EpochRun, selection) -> Predictions:
 @pytest.mark.parametrize("seed", range(5))
 def test_choices_equal_a_loop(seed: int) -> None:
     run = make_run(seed, epochs=12)
-    names = np.asarray(EMOTIONS)
+    names = np.asarray(THREE.names)
     overall = max(range(12), key=lambda k: (uf1(names[run.truth], names[run.guesses[k]]), -k))
     hits: dict[str, list[int]] = defaultdict(lambda: [0] * 12)
     for column, who in enumerate(run.subjects):
@@ -146,7 +146,7 @@ def test_several_runs_are_averaged_and_differences_are_paired() -> None:
     who = np.array(runs[0].subjects)
     people = list(dict.fromkeys(who.tolist()))
     picks = np.random.default_rng(0).integers(len(people), size=(DRAWS, len(people)))
-    names = np.asarray(EMOTIONS)
+    names = np.asarray(THREE.names)
     gains = []
     for pick in picks:
         rows = np.concatenate([np.flatnonzero(who == people[k]) for k in pick])
@@ -184,7 +184,7 @@ def test_no_subject_loses_clips_by_its_best_epoch() -> None:
 def test_curves_and_what_is_kept() -> None:
     run = make_run()
     audit = audit_runs([run], draws=DRAWS)
-    names = np.asarray(EMOTIONS)
+    names = np.asarray(THREE.names)
     curve = [uf1(names[run.truth], names[guess]) for guess in run.guesses]
     assert audit.curves[0] == pytest.approx(curve)
     assert audit.chosen[0].sum() == len(set(run.subjects))
@@ -304,8 +304,8 @@ def rows_of(run: EpochRun, **more: object) -> list[dict[str, object]]:
             "fold": run.folds[column],
             "seed": run.seed,
             "epoch": epoch,
-            "y_true": EMOTIONS[run.truth[column]],
-            "y_pred": EMOTIONS[run.guesses[k, column]],
+            "y_true": THREE.names[run.truth[column]],
+            "y_pred": THREE.names[run.guesses[k, column]],
             **more,
         }
         for k, epoch in enumerate(run.epochs)
@@ -339,9 +339,9 @@ def test_any_order_numbers_and_probabilities_are_read(tmp_path: Path) -> None:
     order = np.random.default_rng(0).permutation(len(rows))
     mixed = [rows[k] for k in order]
     for row in mixed:  # as MEGC's evaluation code numbers them
-        row["y_true"] = EMOTIONS.index(str(row["y_true"]))  # type: ignore[arg-type]
-        guess = EMOTIONS.index(str(row.pop("y_pred")))  # type: ignore[arg-type]
-        for k, name in enumerate(EMOTIONS):
+        row["y_true"] = THREE.names.index(str(row["y_true"]))  # type: ignore[arg-type]
+        guess = THREE.names.index(str(row.pop("y_pred")))  # type: ignore[arg-type]
+        for k, name in enumerate(THREE.names):
             row[f"p_{name}"] = 0.6 if k == guess else 0.2
     assert same(read_epochs(write_rows(tmp_path / "mixed.csv", mixed))[0], run)
 
@@ -370,7 +370,7 @@ def test_a_fold_that_ended_keeps_its_last_answer(tmp_path: Path) -> None:
         (lambda rows: rows[-1].update(clip=" "), "expected a clip"),
         (
             lambda rows: rows[-1].update(
-                y_true=next(e for e in EMOTIONS if e != rows[-1]["y_true"])
+                y_true=next(e for e in THREE.names if e != rows[-1]["y_true"])
             ),
             "keep its true class",
         ),

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is in the train extra")
 
-from micromimic.labels import EMOTIONS  # noqa: E402
+from micromimic.labels import THREE  # noqa: E402
 from micromimic.models.balance import RATIOS, SIZE, Balance, smoothing_matrix  # noqa: E402
 from micromimic.models.flow_capsnet import FlowCapsNet  # noqa: E402
 from micromimic.models.preprocess import center, mirror  # noqa: E402
@@ -16,7 +16,7 @@ from micromimic.synthesis.maps import generate_maps  # noqa: E402
 
 @pytest.fixture(scope="module")
 def maps() -> np.ndarray:
-    return generate_maps([EMOTIONS[k % 3] for k in range(60)], seed=77)
+    return generate_maps([THREE.names[k % 3] for k in range(60)], seed=77)
 
 
 def balanced(maps: np.ndarray) -> np.ndarray:

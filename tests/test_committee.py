@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from micromimic.evaluation.metrics import uf1
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 from micromimic.models.preprocess import center, mirror
 from micromimic.synthesis.maps import MapConfig, generate_maps
 
@@ -53,7 +53,7 @@ def test_the_network_learns_the_mean_of_its_teachers_and_no_class(config) -> Non
 
     lessons = lessons_of(config)
     teachers = [train_network(lessons.of(k), config, seed=k) for k in range(3)]
-    labels = [EMOTIONS[k % 3] for k in range(240)]
+    labels = [THREE.names[k % 3] for k in range(240)]
     asked = generate_maps(labels, seed=99, config=MapConfig(faces="mesh"))
     told = []
     pupil = distil(teachers, lessons.all().maps, config, lambda *steps: told.append(steps))
@@ -63,7 +63,7 @@ def test_the_network_learns_the_mean_of_its_teachers_and_no_class(config) -> Non
     # nearer to the mean than the teachers are to it, on maps that nobody has seen
     apart = np.square(said - wanted).mean((1, 2))
     assert np.square(found - wanted).mean() < 0.5 * apart.min()
-    assert uf1(labels, np.asarray(EMOTIONS)[found.argmax(1)]) > 0.7
+    assert uf1(labels, np.asarray(THREE.names)[found.argmax(1)]) > 0.7
 
 
 def test_one_teacher_is_the_network(config) -> None:

@@ -17,7 +17,7 @@ from micromimic.evaluation.article import RECALLS
 from micromimic.evaluation.predictions import Predictions
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.face.regions import cell_boxes
-from micromimic.labels import CELLS, EMOTIONS
+from micromimic.labels import CELLS, THREE
 from micromimic.motion.apex import locate
 from micromimic.reports import clip_figures, figures
 from micromimic.reports.clip_figures import ClipSteps, steps_of_clip
@@ -97,9 +97,9 @@ def composite(share: float = 1.0) -> list[Prediction]:
     rows, rng = [], np.random.default_rng(0)
     for dataset in ("smic", "casme2", "samm"):
         counts = TABLE_1[dataset]
-        labels = [name for name, n in zip(EMOTIONS, counts.clips, strict=True) for _ in range(n)]
+        labels = [name for name, n in zip(THREE.names, counts.clips, strict=True) for _ in range(n)]
         for k, label in enumerate(labels):
-            guess = label if rng.random() < 0.7 else EMOTIONS[rng.integers(3)]
+            guess = label if rng.random() < 0.7 else THREE.names[rng.integers(3)]
             if k % counts.subjects < share * counts.subjects:
                 who = f"{k % counts.subjects:03d}"
                 rows.append(Prediction(dataset, who, f"c{k}", 0, 0, label, guess, (0.3, 0.3, 0.4)))
@@ -159,7 +159,7 @@ def test_confusion_shows_counts_and_recalls(tmp_path: Path, drawn: list) -> None
     assert [path.name for path in paths] == ["v1.0.png", "v1.0.svg"]
     expect_pictures(paths)
     told = texts(drawn[0])
-    for true, said in itertools.product(EMOTIONS, EMOTIONS):
+    for true, said in itertools.product(THREE.names, THREE.names):
         count = sum(r.y_true == true and r.y_pred == said for r in rows)
         total = sum(r.y_true == true for r in rows)
         assert str(count) in told
@@ -168,7 +168,9 @@ def test_confusion_shows_counts_and_recalls(tmp_path: Path, drawn: list) -> None
     assert "flow-capsnet" in told
     note = next(text for text in told if "UF1" in text)
     assert "442 clips of 68 subjects" in note
-    assert all(f"{value:.3f} {name}" in note for value, name in zip(RECALLS, EMOTIONS, strict=True))
+    assert all(
+        f"{value:.3f} {name}" in note for value, name in zip(RECALLS, THREE.names, strict=True)
+    )
     expect_tidy(drawn[0])
 
 
@@ -185,7 +187,7 @@ def test_the_articles_recalls_stand_only_beside_its_clips(
 
 def test_confusion_without_a_class_and_of_one_subject(tmp_path: Path, drawn: list) -> None:
     rows = [
-        Prediction("own", "s", f"c{k}", 0, 0, EMOTIONS[k % 2], "negative", (1.0, 0.0, 0.0))
+        Prediction("own", "s", f"c{k}", 0, 0, THREE.names[k % 2], "negative", (1.0, 0.0, 0.0))
         for k in range(4)
     ]
     confusion_figure(rows, tmp_path / "c")

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from micromimic.errors import InputError, ModelError
 from micromimic.evaluation.metrics import uf1
 from micromimic.face.units import UNIT_NAMES, sample_field, unit_fields
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 from micromimic.models import registry
 from micromimic.models.onnx import FlowModel, load_model
 from micromimic.models.preprocess import center, mirror, read_flow_png
@@ -28,7 +28,7 @@ from micromimic.motion.flow import strain_of as strain
 from micromimic.synthesis.maps import MapConfig, generate_maps
 from weights.real_maps import majority_per_database, measure, read_flow_maps
 
-LABELS = [EMOTIONS[k % 3] for k in range(240)]
+LABELS = [THREE.names[k % 3] for k in range(240)]
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_every_shipped_model_gives_probabilities_and_beats_chance(
     p = model.probabilities(maps)
     assert p.shape == (240, 3)
     np.testing.assert_allclose(p.sum(1), 1, atol=1e-6)
-    assert uf1(LABELS, np.asarray(EMOTIONS)[p.argmax(1)]) > 0.7
+    assert uf1(LABELS, np.asarray(THREE.names)[p.argmax(1)]) > 0.7
 
 
 # --- the shipped model ---

@@ -14,7 +14,7 @@ import pytest
 
 from micromimic.errors import MissingExtraError, ModelError
 from micromimic.evaluation.metrics import uf1
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 from micromimic.models.onnx import Calibration, load_model
 from micromimic.models.preprocess import center
 from micromimic.models.regions import vote_centres
@@ -31,7 +31,7 @@ TINY = {
     "lessons": 4,
     "validation": 300,
 }
-LABELS = [EMOTIONS[k % 3] for k in range(240)]
+LABELS = [THREE.names[k % 3] for k in range(240)]
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_training_is_deterministic_to_the_byte(tmp_path: Path) -> None:
 
 def test_a_tiny_training_learns_and_writes_its_card(tiny: Path, maps: np.ndarray) -> None:
     model = load_model(tiny)
-    assert uf1(LABELS, np.asarray(EMOTIONS)[model.probabilities(maps).argmax(1)]) > 0.6
+    assert uf1(LABELS, np.asarray(THREE.names)[model.probabilities(maps).argmax(1)]) > 0.6
     card = tiny.with_name("MODEL_CARD.md").read_text(encoding="utf-8")
     for part in ("--seed 3", "512 drawn maps", "AI Act", "MIT", "## Limits", "harder"):
         assert part in card
@@ -223,7 +223,7 @@ def test_a_model_of_another_shape_is_told(tmp_path: Path) -> None:
         "name": "x",
         "version": "1",
         "trained_on": "y",
-        "classes": list(EMOTIONS),
+        "classes": list(THREE.names),
         "temperature": 1,
         "margin": 0,
     }

@@ -13,9 +13,9 @@ from micromimic.evaluation.metrics import (
     uar,
     uf1,
 )
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 
-NAMES = np.asarray(EMOTIONS)
+NAMES = np.asarray(THREE.names)
 
 
 def draw(seed: int, n: int = 200) -> tuple[np.ndarray, np.ndarray]:
@@ -30,7 +30,7 @@ def test_scores_agree_with_scikit_learn(seed: int) -> None:
     import sklearn.metrics as sk
 
     truth, guess = draw(seed)
-    names = list(EMOTIONS)
+    names = list(THREE.names)
     assert (confusion(truth, guess) == sk.confusion_matrix(truth, guess, labels=names)).all()
     assert uf1(truth, guess) == pytest.approx(sk.f1_score(truth, guess, average="macro"))
     assert uar(truth, guess) == pytest.approx(sk.balanced_accuracy_score(truth, guess))
@@ -39,8 +39,8 @@ def test_scores_agree_with_scikit_learn(seed: int) -> None:
 def test_the_articles_confusion_matrix_gives_its_scores() -> None:
     """The published log of the method recomputes to UF1 .652 and UAR .651."""
     table = [[192, 30, 24], [33, 65, 11], [25, 9, 46]]
-    truth = [EMOTIONS[i] for i in range(3) for j in range(3) for _ in range(table[i][j])]
-    guess = [EMOTIONS[j] for i in range(3) for j in range(3) for _ in range(table[i][j])]
+    truth = [THREE.names[i] for i in range(3) for j in range(3) for _ in range(table[i][j])]
+    guess = [THREE.names[j] for i in range(3) for j in range(3) for _ in range(table[i][j])]
     assert uf1(truth, guess) == pytest.approx(0.652, abs=5e-4)
     assert uar(truth, guess) == pytest.approx(0.651, abs=5e-4)
 
@@ -73,15 +73,15 @@ def test_labels_are_scikit_learns_with_classes_that_nobody_has(count: int, seed:
 def test_a_class_that_nobody_has_counts_nothing() -> None:
     """MEGC's three classes where the clips have two of them."""
     truth, guess = ["negative", "negative", "positive"], ["negative", "negative", "negative"]
-    assert uf1(truth, guess, EMOTIONS) == pytest.approx(0.8 / 3)
+    assert uf1(truth, guess, THREE.names) == pytest.approx(0.8 / 3)
     assert uf1(truth, guess) == pytest.approx(0.8 / 2)
-    assert uar(truth, truth, EMOTIONS) == pytest.approx(2 / 3)
+    assert uar(truth, truth, THREE.names) == pytest.approx(2 / 3)
 
 
 def test_a_resample_without_a_class_does_not_count_it() -> None:
     """The only person of a class is drawn in some resamples, and in others is not."""
     truth = ["negative"] * 4 + ["positive"] * 2
-    low, high = subject_bootstrap(truth, truth, [0, 1, 2, 3, 4, 4], uf1, labels=EMOTIONS)
+    low, high = subject_bootstrap(truth, truth, [0, 1, 2, 3, 4, 4], uf1, labels=THREE.names)
     assert (low, high) == (pytest.approx(1 / 2), pytest.approx(2 / 3))
     assert subject_bootstrap(truth, truth, [0, 1, 2, 3, 4, 4], uf1) == (1.0, 1.0)
 
@@ -115,7 +115,7 @@ def test_bootstrap_draws_subjects_not_clips() -> None:
 
 
 def confusion_index(labels: np.ndarray) -> np.ndarray:
-    return np.array([EMOTIONS.index(label) for label in labels])
+    return np.array([THREE.names.index(label) for label in labels])
 
 
 def test_bootstrap_fast_and_plain_paths_agree_and_repeat() -> None:
@@ -149,7 +149,12 @@ def test_calibration_error_by_hand_and_for_a_calibrated_forecast() -> None:
     ("truth", "guess", "labels", "message"),
     [
         (["negative"], [], None, "as many predictions"),
-        (["fear"], ["negative"], EMOTIONS, "labels among negative, positive, surprise, got fear"),
+        (
+            ["fear"],
+            ["negative"],
+            THREE.names,
+            "labels among negative, positive, surprise, got fear",
+        ),
         (["negative"], ["negative"], ["negative", "negative"], "each label once"),
     ],
 )

@@ -36,7 +36,7 @@ from micromimic.evaluation.predictions import (
     Predictions,
 )
 from micromimic.evaluation.splits import hde, loso
-from micromimic.labels import EMOTIONS, LabelSet
+from micromimic.labels import THREE, LabelSet
 from micromimic.models.samples import Samples
 from micromimic.models.templates import TemplateClassifier
 
@@ -100,7 +100,7 @@ chances = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(
 )
 
 
-@given(names, names, names, st.integers(0, 10**12), st.sampled_from(EMOTIONS), chances)
+@given(names, names, names, st.integers(0, 10**12), st.sampled_from(THREE.names), chances)
 def test_whatever_is_written_is_read_back(
     tmp_path_factory: pytest.TempPathFactory,
     dataset: str,
@@ -219,7 +219,7 @@ def test_rows_of_a_fold_are_unqualified_and_take_the_likeliest_class() -> None:
     assert [row.who for row in rows] == samples.subjects.tolist()
     assert ["/".join(row.key) for row in rows] == samples.clips.tolist()
     assert all("/" not in row.subject + row.clip for row in rows)
-    assert all(EMOTIONS[int(np.argmax(row.probabilities))] == row.y_pred for row in rows)
+    assert all(THREE.names[int(np.argmax(row.probabilities))] == row.y_pred for row in rows)
     assert {(row.fold, row.seed) for row in rows} == {(2, 0)}
     with pytest.raises(InputError, match=r"expected probabilities \(90, 3\), got \(90, 2\)"):
         Predictions.of_samples(samples, np.ones((90, 2)))
@@ -280,7 +280,7 @@ def test_counts_are_pooled_over_folds_and_joined_by_name() -> None:
 
 def test_same_subject_number_in_two_databases_is_two_people() -> None:
     rows = [
-        Prediction(name, "001", f"c{k}", 0, 0, EMOTIONS[k], EMOTIONS[k], (1.0, 0.0, 0.0))
+        Prediction(name, "001", f"c{k}", 0, 0, THREE.names[k], THREE.names[k], (1.0, 0.0, 0.0))
         for name in ("smic", "samm")
         for k in range(3)
     ]
@@ -385,7 +385,7 @@ def test_controls_on_the_published_maps(shared: Path) -> None:
 
     data = read_flow_maps(shared / "data" / "flow_maps" / "manifest.csv")
     clips = np.array([f"{w}/{c}" for w, c in zip(data.subjects, data.clips, strict=True)])
-    targets = np.array([EMOTIONS.index(label) for label in data.labels])
+    targets = np.array([THREE.names.index(label) for label in data.labels])
     samples = Samples(data.maps, targets, data.datasets, data.subjects, clips)
     found = all_controls(samples, list(loso(data.subjects)), data.maps)
     scores = {name: metrics_of(rows, draws=10)["composite"]["uf1"] for name, rows in found.items()}
@@ -394,7 +394,7 @@ def test_controls_on_the_published_maps(shared: Path) -> None:
     # F1 of a random guess, from the chances themselves: 2 TP / (clips + guesses) of each class
     rows = found[PRIOR]
     p = rows.probabilities
-    truth = np.array([[true == label for label in EMOTIONS] for true in rows["y_true"]])
+    truth = np.array([[true == label for label in THREE.names] for true in rows["y_true"]])
     f1 = 2 * (p * truth).sum(0) / (truth.sum(0) + p.sum(0))
     mean, low, high = expected_scores(rows)["composite"]["uf1"]
     assert mean == pytest.approx(f1.mean(), abs=0.01)
@@ -411,9 +411,9 @@ def test_scores_of_many_tables_equal_the_plain_ones() -> None:
     left_out, _ = scores_of_tables(tables, whole)
     for k, counts in enumerate(tables):
         pairs = [(i, j) for i in range(3) for j in range(3) for _ in range(counts[i, j])]
-        truth, guess = ([EMOTIONS[pair[side]] for pair in pairs] for side in range(2))
-        assert f1[k] == pytest.approx(uf1(truth, guess, EMOTIONS))
-        assert recall[k] == pytest.approx(uar(truth, guess, EMOTIONS))
+        truth, guess = ([THREE.names[pair[side]] for pair in pairs] for side in range(2))
+        assert f1[k] == pytest.approx(uf1(truth, guess, THREE.names))
+        assert recall[k] == pytest.approx(uar(truth, guess, THREE.names))
         present = int((counts.sum(1) > 0).sum())
         assert left_out[k] == pytest.approx(f1[k] * 3 / present)
 

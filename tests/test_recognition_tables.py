@@ -21,7 +21,7 @@ from micromimic.evaluation.article import (
 from micromimic.evaluation.controls import COSINE, MAJORITY, PRIOR
 from micromimic.evaluation.metrics import uar, uf1
 from micromimic.evaluation.predictions import Predictions
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 from micromimic.reports import recognition_tables
 from micromimic.reports.limits import CANNOT_TELL
 from micromimic.reports.recognition_tables import LEAKY, tables_md
@@ -41,12 +41,12 @@ def composite(seed: int = 0, right: float = 0.7, people: float = 1.0) -> list[Pr
     rows = []
     for dataset in ("smic", "casme2", "samm"):
         counts = TABLE_1[dataset]
-        labels = [name for name, n in zip(EMOTIONS, counts.clips, strict=True) for _ in range(n)]
+        labels = [name for name, n in zip(THREE.names, counts.clips, strict=True) for _ in range(n)]
         for k, label in enumerate(labels):
-            guess = label if rng.random() < right else EMOTIONS[rng.integers(3)]
+            guess = label if rng.random() < right else THREE.names[rng.integers(3)]
             who = k % counts.subjects
             p = [0.2, 0.2, 0.2]
-            p[EMOTIONS.index(guess)] = 0.6
+            p[THREE.names.index(guess)] = 0.6
             if who < people * counts.subjects:
                 rows.append(
                     Prediction(dataset, f"{who:03d}", f"c{k}", who, seed, label, guess, tuple(p))
@@ -123,7 +123,7 @@ def test_every_score_of_a_run_is_in_its_row() -> None:
             == [f"{v:.4f}" for pair in columns.values() for v in pair] + ["–"] * 4
         )
     recalls = table(text, "Recall by class")["capsnet-resnet18"]
-    for k, label in enumerate(EMOTIONS):
+    for k, label in enumerate(THREE.names):
         counts = scores["composite"]["confusion"][k]
         assert recalls[k] == "{:.3f} ({} / {} / {})".format(
             scores["composite"]["recalls"][label], *counts
@@ -135,7 +135,7 @@ def test_table_1_counts_clips_and_subjects_beside_the_articles() -> None:
     found = table(tables_md([RunSummary("vgg11", rows)], draws=DRAWS), "Table 1")
     for name, dataset in (("SMIC", "smic"), ("CASME II", "casme2"), ("SAMM", "samm")):
         part = [row for row in rows if row.dataset == dataset]
-        counts = [sum(row.y_true == label for row in part) for label in EMOTIONS]
+        counts = [sum(row.y_true == label for row in part) for label in THREE.names]
         people = len({row.subject for row in part})
         article = TABLE_1[dataset]
         assert found[name] == [
@@ -187,7 +187,7 @@ def controls(seed: int) -> dict[str, list[Prediction]]:
     majority = [replace(row, y_pred="negative", seed=seed) for row in rows]
     rng = np.random.default_rng(seed)
     prior = [
-        replace(row, y_pred=EMOTIONS[rng.integers(3)], probabilities=(0.5, 0.3, 0.2))
+        replace(row, y_pred=THREE.names[rng.integers(3)], probabilities=(0.5, 0.3, 0.2))
         for row in rows
     ]
     return {MAJORITY: majority, PRIOR: prior, COSINE: composite(seed=10, right=0.6)}
@@ -287,7 +287,7 @@ def test_runs_tell_how_they_were_made_and_limits_are_there() -> None:
 
 def test_own_databases_and_awkward_names_keep_the_table_whole() -> None:
     rows = [
-        Prediction("lab|1", f"s{k % 4}", f"c{k}", 0, 0, EMOTIONS[k % 2], EMOTIONS[k % 2],
+        Prediction("lab|1", f"s{k % 4}", f"c{k}", 0, 0, THREE.names[k % 2], THREE.names[k % 2],
                    (0.5, 0.3, 0.2))
         for k in range(8)
     ]  # fmt: skip

@@ -25,13 +25,13 @@ from micromimic.evaluation.reliability import (
     margin_for,
     risk_area,
 )
-from micromimic.labels import EMOTIONS
+from micromimic.labels import THREE
 from micromimic.models.samples import softmax
 from micromimic.synthesis.maps import generate_maps
 
 from .rows import Prediction, takes_rows
 
-NAMES = np.asarray(EMOTIONS)
+NAMES = np.asarray(THREE.names)
 reliability_of = takes_rows(reliability.reliability_of)
 
 
@@ -47,7 +47,7 @@ def rows_of(n: int = 60, seed: int = 0, people: int = 6) -> list[Prediction]:
     truth, p = drawn(n, seed)
     return [
         Prediction(
-            "smic", f"s{k % people:02}", f"c{k:03}", 0, 0, truth[k], EMOTIONS[p[k].argmax()],
+            "smic", f"s{k % people:02}", f"c{k:03}", 0, 0, truth[k], THREE.names[p[k].argmax()],
             tuple(p[k].tolist()),
         )
         for k in range(n)
@@ -73,7 +73,7 @@ def test_bins_of_equal_mass_against_a_loop():
         size = 203 // 10 + (k < 203 % 10)
         part = order[start : start + size]
         start += size
-        hits = sum(EMOTIONS[int(p[row].argmax())] == truth[row] for row in part)
+        hits = sum(THREE.names[int(p[row].argmax())] == truth[row] for row in part)
         total += abs(sum(p[row].max() for row in part) - hits) / 203
     groups = reliability_bins(truth, p, by="mass")
     assert calibration_error(groups) == pytest.approx(total)
@@ -110,14 +110,14 @@ def test_the_interval_holds_the_error_and_needs_two_subjects():
 def test_what_is_no_prediction_is_refused(truth, p, message):
     for function in (reliability_bins, coverage_curve, risk_area):
         with pytest.raises(ValueError, match=message):
-            function(truth, p, labels=EMOTIONS)
+            function(truth, p, labels=THREE.names)
 
 
 def test_probabilities_of_any_classes_in_any_order():
     """Columns in another order, with the classes said, give the same; five classes do, too."""
     truth, p = drawn()
     order = [2, 0, 1]
-    names = [EMOTIONS[k] for k in order]
+    names = [THREE.names[k] for k in order]
     turned = p[:, order]
     assert reliability_bins(truth, p) == reliability_bins(truth, turned, labels=names)
     assert risk_area(truth, p) == risk_area(truth, turned, labels=names)
@@ -152,8 +152,8 @@ def test_the_curve_against_a_loop():
         said = NAMES[p[kept].argmax(1)]
         assert point.n == len(kept)
         assert point.lead == min(lead[kept])
-        assert point.uf1 == pytest.approx(uf1(truth[kept], said, EMOTIONS))
-        assert point.uar == pytest.approx(uar(truth[kept], said, EMOTIONS))
+        assert point.uf1 == pytest.approx(uf1(truth[kept], said, THREE.names))
+        assert point.uar == pytest.approx(uar(truth[kept], said, THREE.names))
         assert point.accuracy == pytest.approx(np.mean(truth[kept] == said))
     assert SHARES[0] == 1.0 and SHARES[-1] == 0.2
 
@@ -285,7 +285,7 @@ def test_an_evaluation_writes_them(tmp_path: Path):
     from micromimic.pipelines.experiment import evaluate_run
 
     lines = ["dataset,subject,clip,label,kind,path"]
-    labels = [EMOTIONS[k % 3] for k in range(18)]
+    labels = [THREE.names[k % 3] for k in range(18)]
     for k, flow in enumerate(generate_maps(labels, seed=8)):
         low, high = flow.min((1, 2), keepdims=True), flow.max((1, 2), keepdims=True)
         picture = np.rint(255 * (flow - low) / (high - low)).astype(np.uint8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
+from micromimic.datasets.databases import databases
 from micromimic.evaluation.article import COMPOSITE, TITLES
 from micromimic.evaluation.halves import DEVELOPMENT, OTHER
 from micromimic.evaluation.scores import databases_of
@@ -21,7 +22,8 @@ def title(scope: str) -> str:
     """
     if scope in (DEVELOPMENT, OTHER):
         return scope.capitalize()
-    return cell(TITLES.get(scope, scope))
+    own = databases().get(scope)
+    return cell(TITLES.get(scope) or (own.title if own else scope))
 
 
 def score_cells(
