@@ -39,12 +39,16 @@ def test_names_of_the_first_version_still_work_and_say_what_they_are_now() -> No
         assert micromimic.EMOTIONS == micromimic.THREE.names  # noqa: SIM300
 
 
-def test_evaluate_and_train_as_the_first_version_called_them(tmp_path: Path) -> None:
+def test_evaluate_and_train_as_the_first_version_called_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("onnx")
     from micromimic.evaluation.run import RunConfig
     from micromimic.pipelines.experiment import evaluate
     from micromimic.pipelines.training import train
 
+    # it warns when it is first imported, which another test may have done
+    monkeypatch.delitem(sys.modules, "micromimic.models.learner", raising=False)
     with pytest.warns(DeprecationWarning, match="scikit-learn classifiers"):
         learner = import_module("micromimic.models.learner")
     manifest = write_maps(tmp_path, [THREE.names[k % 3] for k in range(18)])
