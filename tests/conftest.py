@@ -13,10 +13,16 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from .page_server import Desk, Station
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 EXTRAS = {
@@ -146,3 +152,21 @@ def browser() -> str:
     if path is None:
         pytest.skip("needs a browser: no chromium found")
     return path
+
+
+@pytest.fixture(scope="module")
+def chromium(browser: str) -> Iterator[Browser]:
+    """A running browser; one for a file of tests."""
+    from .page_server import running_browser
+
+    with running_browser(browser) as started:
+        yield started
+
+
+@pytest.fixture()
+def desk(station: Station, chromium: Browser) -> Iterator[Desk]:
+    """A page at the file's own ``station``, watched for complaints."""
+    from .page_server import desk_at
+
+    with desk_at(station, chromium) as desk:
+        yield desk

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("fastapi", reason="fastapi is in the web extra")
 pytest.importorskip("playwright", reason="playwright is needed for page tests")
 
-from .page_server import Station, desk_at, running_browser, running_station
+from .page_server import Station, desk_at, running_station
 from .review_desk import RECORDING, analysed, open_review, press
 
 if TYPE_CHECKING:
@@ -23,12 +23,6 @@ pytestmark = pytest.mark.needs("browser", "playwright", "web")
 def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
     with running_station(analysed(tmp_path_factory, "units")) as station:
         yield station
-
-
-@pytest.fixture(scope="module")
-def chromium(browser: str) -> Iterator[Browser]:
-    with running_browser(browser) as started:
-        yield started
 
 
 def in_words(entry: dict[str, str]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .page_server import NARROW, WIDE, Desk, Station, desk_at, running_browser, running_station
+from .page_server import NARROW, WIDE, Desk, Station, desk_at, running_station
 from .review_desk import CLIP, RECORDING, analyse, open_review, press, saved
 
 if TYPE_CHECKING:
@@ -43,18 +43,6 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
     analyse(data, SMALL, model=model)
     with running_station(data, model=model) as station:
         yield station
-
-
-@pytest.fixture(scope="module")
-def chromium(browser: str) -> Iterator[Browser]:
-    with running_browser(browser) as started:
-        yield started
-
-
-@pytest.fixture()
-def desk(station: Station, chromium: Browser) -> Iterator[Desk]:
-    with desk_at(station, chromium) as desk:
-        yield desk
 
 
 @pytest.fixture(scope="module")

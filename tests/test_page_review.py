@@ -19,7 +19,6 @@ from .page_server import (
     Desk,
     Station,
     desk_at,
-    running_browser,
     running_station,
     until,
 )
@@ -47,18 +46,6 @@ AUDIT = Path(__file__).with_name("page_audit.js").read_text(encoding="utf-8")
 def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
     with running_station(analysed(tmp_path_factory, "review")) as station:
         yield station
-
-
-@pytest.fixture(scope="module")
-def chromium(browser: str) -> Iterator[Browser]:
-    with running_browser(browser) as started:
-        yield started
-
-
-@pytest.fixture()
-def desk(station: Station, chromium: Browser) -> Iterator[Desk]:
-    with desk_at(station, chromium) as desk:
-        yield desk
 
 
 @pytest.fixture(scope="module")

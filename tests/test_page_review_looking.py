@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import micromimic.web.pages
 
-from .page_server import Desk, Station, desk_at, running_browser, running_station, until
+from .page_server import Desk, Station, desk_at, running_station, until
 from .review_desk import RECORDING, analysed, at_frame, open_review, press
 
 if TYPE_CHECKING:
@@ -30,18 +30,6 @@ STATIC = Path(micromimic.web.pages.__file__).parent / "static" / "review"
 def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
     with running_station(analysed(tmp_path_factory, "looking")) as station:
         yield station
-
-
-@pytest.fixture(scope="module")
-def chromium(browser: str) -> Iterator[Browser]:
-    with running_browser(browser) as started:
-        yield started
-
-
-@pytest.fixture()
-def desk(station: Station, chromium: Browser) -> Iterator[Desk]:
-    with desk_at(station, chromium) as desk:
-        yield desk
 
 
 def painted(page: Page, canvas: str) -> list[float]:

@@ -13,7 +13,6 @@ from .page_server import (
     Station,
     add_recording,
     desk_at,
-    running_browser,
     running_station,
     until,
 )
@@ -41,18 +40,6 @@ DECISIONS = "**/api/v1/recordings/*/decisions"
 def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
     with running_station(analysed(tmp_path_factory, "saving")) as station:
         yield station
-
-
-@pytest.fixture(scope="module")
-def chromium(browser: str) -> Iterator[Browser]:
-    with running_browser(browser) as started:
-        yield started
-
-
-@pytest.fixture()
-def desk(station: Station, chromium: Browser) -> Iterator[Desk]:
-    with desk_at(station, chromium) as desk:
-        yield desk
 
 
 def test_two_windows_decide_on_one_event(desk: Desk, station: Station) -> None:

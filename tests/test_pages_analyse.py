@@ -22,7 +22,6 @@ from .page_server import (
     add_series,
     desk_at,
     held_up,
-    running_browser,
     running_station,
     until,
     wait_for,
@@ -32,12 +31,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.needs("browser", "playwright", "web")
-
-
-@pytest.fixture(scope="module")
-def chromium(browser: str) -> Iterator[Browser]:
-    with running_browser(browser) as started:
-        yield started
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from .page_server import (
     add_recording,
     add_series,
     desk_at,
-    running_browser,
     running_station,
     until,
 )
@@ -25,12 +24,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.needs("browser", "playwright", "web")
-
-
-@pytest.fixture(scope="module")
-def chromium(browser: str) -> Iterator[Browser]:
-    with running_browser(browser) as started:
-        yield started
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from .page_server import (
     add_recording,
     add_series,
     desk_at,
-    running_browser,
     running_station,
 )
 
@@ -61,12 +60,6 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
         )
         add_recording(station.store, "hallway.mov", status="running")
         yield station
-
-
-@pytest.fixture(scope="module")
-def chromium(browser: str) -> Iterator[Browser]:
-    with running_browser(browser) as started:
-        yield started
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
