@@ -26,10 +26,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import MicromimicError
+from micromimic.core.errors import MicromimicError
+from micromimic.core.labels import THREE
 from micromimic.evaluation.halves import development_rows
 from micromimic.evaluation.metrics import uar, uf1
-from micromimic.labels import THREE
 from micromimic.models.svm import FlowSvm
 from micromimic.synthesis.maps import Faces, MapConfig, generate_maps
 from micromimic.synthesis.measured import MeasuredConfig, measured_maps

@@ -25,20 +25,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.analysis.analyze import AnalyzeConfig, analyze
+from micromimic.core.errors import MicromimicError
+from micromimic.core.labels import THREE
+from micromimic.core.types import UnitEvidence
 from micromimic.datasets.databases import database
 from micromimic.datasets.tables import find_table
-from micromimic.errors import MicromimicError
 from micromimic.evaluation.halves import development_rows
 from micromimic.evaluation.spotting import match_events
-from micromimic.labels import THREE
 from micromimic.models.action_units import SIDES, load_unit_model
 from micromimic.models.onnx import load_model
-from micromimic.pipelines.analyze import AnalyzeConfig, analyze
 from micromimic.synthesis.maps import MapConfig
 from micromimic.synthesis.measured import measured_maps
 from micromimic.synthesis.recipes import COMBINATIONS
 from micromimic.synthesis.truth import read_truth
-from micromimic.types import UnitEvidence
 from recognition import default_manifest  # puts tools/ on the path
 from weights.real_maps import read_flow_maps
 from weights.units_maps import SIDED, TOLD, UnitTruth, truth_of, unit_maps

@@ -30,22 +30,22 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from micromimic.core.errors import MicromimicError
+from micromimic.core.workers import Workers
 from micromimic.datasets.manifest import read_manifest
-from micromimic.errors import MicromimicError
 from micromimic.evaluation.article import COMPOSITE
-from micromimic.evaluation.audit import Audit, EpochRun, audit_runs
+from micromimic.evaluation.audit.epochs import Audit, EpochRun, audit_runs
+from micromimic.evaluation.audit.report import score_rows, sentences
+from micromimic.evaluation.audit.runs import audited_runs
+from micromimic.evaluation.experiment import load
 from micromimic.evaluation.run import RunConfig
 from micromimic.models.base import ClipClassifier, EarlyStopping, FitRun, Init
 from micromimic.models.registry import make_model
 from micromimic.models.samples import Samples
+from micromimic.models.training.device import threads
+from micromimic.models.training.loop import Plan, run_epochs
+from micromimic.models.training.sampling import balanced_rows, derive_seed, split_batches
 from micromimic.models.views import encoder_of
-from micromimic.pipelines.audit import audited_runs
-from micromimic.pipelines.experiment import load
-from micromimic.reports.audit import score_rows, sentences
-from micromimic.training.device import threads
-from micromimic.training.loop import Plan, run_epochs
-from micromimic.training.sampling import balanced_rows, derive_seed, split_batches
-from micromimic.workers import Workers
 
 ROOT = Path(__file__).resolve().parents[1]
 FEATURES = 64

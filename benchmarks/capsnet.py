@@ -29,17 +29,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from micromimic.core.errors import InputError, MicromimicError, RandomWeightsWarning
+from micromimic.core.labels import THREE
 from micromimic.datasets.databases.composite import composite
-from micromimic.errors import InputError, MicromimicError, RandomWeightsWarning
 from micromimic.face.crops import FACE_SIDE
-from micromimic.labels import THREE
 from micromimic.models.base import FitRun, Init
-from micromimic.models.capsnet import CapsNet
-from micromimic.preparation.cache import load_samples, prepare_all
-from micromimic.synthesis.databases import synth_databases
-from micromimic.training.augment import FaceAugment
-from micromimic.training.device import Hardware, autocast, choose_hardware
-from micromimic.training.faces import (
+from micromimic.models.networks.capsnet import CapsNet
+from micromimic.models.training.augment import FaceAugment
+from micromimic.models.training.device import Hardware, autocast, choose_hardware
+from micromimic.models.training.faces import (
     BACKBONES,
     FaceBatches,
     FaceNet,
@@ -47,7 +45,9 @@ from micromimic.training.faces import (
     Recipe,
     build_network,
 )
-from micromimic.training.imagenet import Start, starting_weights
+from micromimic.models.training.imagenet import Start, starting_weights
+from micromimic.preparation.cache import load_samples, prepare_all
+from micromimic.synthesis.databases.write import synth_databases
 
 STILL = FaceAugment(zoom=1, rotation=0, mirror=False, brightness=0, contrast=0, saturation=0)
 FRAMES, FOLD_CLIPS, FOLD_EPOCHS = 5, 442 * 67 / 68, 20

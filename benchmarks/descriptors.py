@@ -21,8 +21,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic import features
-from micromimic.features.reference import (
+from micromimic.motion import features
+from micromimic.motion.features.reference import (
     slow_gradients,
     slow_lbp_sip,
     slow_lbp_top,

@@ -22,7 +22,7 @@ import cv2
 from joblib import Parallel, delayed
 from scipy.stats import chi2
 
-from micromimic.pipelines.analyze import AnalyzeConfig, analyze
+from micromimic.analysis.analyze import AnalyzeConfig, analyze
 from micromimic.synthesis.clips import plan_clip, write_clip
 from micromimic.synthesis.schedule import CLIP_KINDS, ClipConfig, ClipKind, clip_of_kind
 

@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import apply_affine
+from micromimic.analysis.recognize import flow_between
+from micromimic.core.canonical import apply_affine
 from micromimic.face.landmarks import DlibLandmarks
-from micromimic.pipelines.recognize import flow_between
+from micromimic.synthesis.actors.photo import astronaut_face
 from micromimic.synthesis.clips import plan_clip, planted_field, render
-from micromimic.synthesis.faces import astronaut_face
 from micromimic.synthesis.schedule import ClipPlan, single_movement
 
 FPS = 200.0

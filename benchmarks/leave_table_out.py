@@ -24,10 +24,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import MicromimicError
+from micromimic.core.errors import MicromimicError
+from micromimic.core.labels import THREE
 from micromimic.evaluation.halves import development_rows
 from micromimic.evaluation.metrics import subject_interval, uf1
-from micromimic.labels import THREE
 from micromimic.models.onnx import load_model
 from micromimic.synthesis.recipes import Recipes
 from recognition import default_manifest  # puts tools/ on the path

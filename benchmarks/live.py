@@ -22,22 +22,22 @@ from pathlib import Path
 
 import numpy as np
 
-from micromimic.media.live import Arrival, LiveSource
-from micromimic.media.live_open import FileSource
-from micromimic.media.video import VideoWriter, open_source
-from micromimic.pipelines.analyze import AnalyzeConfig, analyze
-from micromimic.pipelines.live import LiveConfig, live
-from micromimic.pipelines.live_messages import (
+from micromimic.analysis.analyze import AnalyzeConfig, analyze
+from micromimic.analysis.live.messages import (
     CurvePoint,
     Ended,
     LiveEvent,
     Settled,
     Status,
 )
-from micromimic.results import Analysis
+from micromimic.analysis.live.session import LiveConfig, live
+from micromimic.core.results import Analysis
+from micromimic.core.types import MicroExpression
+from micromimic.media.live.open import FileSource
+from micromimic.media.live.source import Arrival, LiveSource
+from micromimic.media.video import VideoWriter, open_source
 from micromimic.synthesis import clips
 from micromimic.synthesis.clips import ClipConfig
-from micromimic.types import MicroExpression
 
 TOLERANCE = 2
 """Frames by which times may differ from offline analysis."""

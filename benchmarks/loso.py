@@ -30,21 +30,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.core.errors import MicromimicError
+from micromimic.core.splits import loso
+from micromimic.core.workers import Workers, on_workers, run_tasks
 from micromimic.datasets.manifest import read_manifest
-from micromimic.errors import MicromimicError
 from micromimic.evaluation.controls import COSINE, MAJORITY, all_controls
+from micromimic.evaluation.experiment import Loaded, load
 from micromimic.evaluation.halves import development_rows
 from micromimic.evaluation.metrics import quantiles, scores_of_tables, times_drawn
 from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.run import RunConfig, model_of, run_protocol
 from micromimic.evaluation.scores import metrics_of
-from micromimic.evaluation.splits import loso
 from micromimic.models.adapt import fit_model, probabilities_of, seeded
 from micromimic.models.base import FitRun, Init
 from micromimic.models.samples import Samples
 from micromimic.models.views import encoder_of
-from micromimic.pipelines.experiment import Loaded, load
-from micromimic.workers import Workers, on_workers, run_tasks
 
 ROOT = Path(__file__).resolve().parents[1]
 STARTS: tuple[Init, ...] = ("none", "default")

@@ -18,16 +18,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from micromimic.core.errors import MicromimicError
+from micromimic.core.files import write_whole
+from micromimic.core.workers import Workers
 from micromimic.datasets.databases.composite import composite, table1
 from micromimic.datasets.manifest import write_manifest
-from micromimic.errors import MicromimicError
+from micromimic.evaluation.experiment import Evaluation, evaluate_run
+from micromimic.evaluation.report.tables import tables_md
 from micromimic.evaluation.run import RunConfig
-from micromimic.files import write_whole
 from micromimic.models.registry import entry, list_models
-from micromimic.pipelines.experiment import Evaluation, evaluate_run
-from micromimic.reports.recognition_tables import tables_md
-from micromimic.synthesis.databases import synth_databases
-from micromimic.workers import Workers
+from micromimic.synthesis.databases.write import synth_databases
 
 
 def make_manifest(out: Path, clips_per_class: int, seed: int, jobs: int) -> Path:

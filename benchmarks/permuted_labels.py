@@ -19,13 +19,13 @@ from pathlib import Path
 import numpy as np
 
 from loso import default_manifest, show_mean
+from micromimic.core.errors import MicromimicError
+from micromimic.core.workers import Workers
 from micromimic.datasets.manifest import read_manifest
-from micromimic.errors import MicromimicError
+from micromimic.evaluation.experiment import load
 from micromimic.evaluation.run import RunConfig, model_of, run_protocol
 from micromimic.models.registry import entry, list_models
 from micromimic.models.views import encoder_of
-from micromimic.pipelines.experiment import load
-from micromimic.workers import Workers
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

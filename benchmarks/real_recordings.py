@@ -25,7 +25,9 @@ import cv2
 import numpy as np
 from joblib import Parallel, delayed
 
-from micromimic.errors import MicromimicError
+from micromimic.analysis.sensitivity.run import SensitivityConfig, analyse_plain, recover
+from micromimic.core.errors import MicromimicError
+from micromimic.core.labels import REGIONS
 from micromimic.evaluation.markdown import grid
 from micromimic.evaluation.recovery import (
     AT_LIMIT,
@@ -37,9 +39,7 @@ from micromimic.evaluation.recovery import (
     classes_of,
     share_of,
 )
-from micromimic.labels import REGIONS
 from micromimic.media.formats import video_files
-from micromimic.pipelines.sensitivity import SensitivityConfig, analyse_plain, recover
 from micromimic.synthesis.bump_units import Field
 from micromimic.synthesis.planting import FieldSource, Recipes
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import MicromimicError
+from micromimic.core.errors import MicromimicError
 from micromimic.evaluation.halves import development_rows
 from micromimic.models.onnx import load_model
 from micromimic.models.registry import create

@@ -30,7 +30,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import MicromimicError, ModelError
+from micromimic.core.errors import MicromimicError, ModelError
+from micromimic.core.labels import THREE
 from micromimic.evaluation.halves import development_rows
 from micromimic.evaluation.metrics import calibration_error, reliability_bins
 from micromimic.evaluation.predictions import Predictions
@@ -38,10 +39,9 @@ from micromimic.evaluation.reliability import (
     COVERAGE,
     calibration_interval,
     gain_at,
-    lead_of,
     risk_area,
 )
-from micromimic.labels import THREE
+from micromimic.models.calibrate import lead_of
 from micromimic.models.onnx import SHIPPED, FlowModel, load_model
 from micromimic.models.preprocess import center, mirror
 from micromimic.models.samples import softmax
@@ -139,7 +139,7 @@ def table(data: FlowMapSet, options: argparse.Namespace) -> None:
 
 def draw(data: FlowMapSet, model: FlowModel, out: Path) -> None:
     """Write the two figures."""
-    from micromimic.reports.figures import coverage_figure, reliability_figure  # noqa: PLC0415
+    from micromimic.evaluation.report.figures import coverage_figure, reliability_figure  # noqa: PLC0415
 
     pairs = zip(data.datasets.tolist(), data.subjects.tolist(), strict=True)
     subjects = [who.removeprefix(f"{dataset}/") for dataset, who in pairs]
@@ -183,8 +183,8 @@ def study(data: FlowMapSet, config: FlowConfig) -> None:
     """Print the area under the risk-coverage curve for each order."""
     import torch  # noqa: PLC0415 - needed here only
 
+    from micromimic.models.training.flow_weights import read_flow_capsnet  # noqa: PLC0415
     from micromimic.synthesis.maps import Faces, MapConfig  # noqa: PLC0415
-    from micromimic.training.flow_weights import read_flow_capsnet  # noqa: PLC0415
     from weights.committee import train_model  # noqa: PLC0415
     from weights.flow_maps import even_maps, lessons_of  # noqa: PLC0415
 

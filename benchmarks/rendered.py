@@ -25,12 +25,12 @@ import cv2
 import numpy as np
 from joblib import Parallel, delayed
 
+from micromimic.analysis.analyze import AnalyzeConfig, analyze
+from micromimic.core.labels import THREE
 from micromimic.evaluation.metrics import uf1
 from micromimic.evaluation.spotting import SpottingScore, match_events, pool
-from micromimic.labels import THREE
-from micromimic.pipelines.analyze import AnalyzeConfig, analyze
+from micromimic.synthesis.actors.head.moving import Studio, make_head, render_head
 from micromimic.synthesis.clips import write_frames
-from micromimic.synthesis.rendered import Studio, make_head, render_head
 from micromimic.synthesis.schedule import CLIP_KINDS, ClipConfig, ClipKind, clip_of_kind, plan_clip
 from micromimic.synthesis.truth import truth_of
 
@@ -94,7 +94,7 @@ class Outcome:
 
 
 def studio_of(person: int) -> Studio:
-    """Camera and light outside the ranges of `synthesis.rendered.draw_studio`."""
+    """Camera and light outside the ranges of `synthesis.actors.head.moving.draw_studio`."""
     rng = np.random.default_rng([person, 11])
     return Studio(
         distance=float(rng.uniform(120.0, 170.0)),

@@ -21,7 +21,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.media.repeats import RepeatWatch
+from micromimic.media.decoding.repeats import RepeatWatch
 from micromimic.media.video import open_source
 from micromimic.synthesis.clips import plan_clip, render
 from micromimic.synthesis.schedule import ClipConfig

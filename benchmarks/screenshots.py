@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from micromimic.pipelines.demo import DEMO_CLIP
+from micromimic.analysis.demo import DEMO_CLIP
 from micromimic.synthesis.clips import render, write_clip
 from micromimic.synthesis.schedule import plan_clip
 
@@ -38,7 +38,7 @@ SECONDS = 14.0
 CAMERA_FPS = 30
 WIDTHS = {1440: 900, 390: 844}
 THEMES = ("light", "dark")
-SERVE = "from micromimic.cli import main; main()"
+SERVE = "from micromimic.cli.main import main; main()"
 TITLES = ("intake", "week 2", "week 4, after the holidays", "week 6", "week 8")
 
 

@@ -21,10 +21,10 @@ from pathlib import Path
 import cv2
 from joblib import Parallel, delayed
 
+from micromimic.analysis.analyze import AnalyzeConfig, analyze
+from micromimic.core.results import Analysis
 from micromimic.evaluation.metrics import uf1
 from micromimic.evaluation.spotting import SpottingScore, match_events, pool
-from micromimic.pipelines.analyze import AnalyzeConfig, analyze
-from micromimic.results import Analysis
 from micromimic.synthesis.clips import ClipConfig, plan_clip, write_clip
 from micromimic.synthesis.truth import ClipTruth, truth_of
 

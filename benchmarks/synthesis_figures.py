@@ -21,15 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablations import OFF, development_half
-from micromimic.canonical import EYE_LEFT, EYE_RIGHT, MOUTH
-from micromimic.errors import MicromimicError
+from micromimic.core.canonical import EYE_LEFT, EYE_RIGHT, MOUTH
+from micromimic.core.errors import MicromimicError
+from micromimic.core.files import write_whole
+from micromimic.core.labels import THREE
+from micromimic.evaluation.report.plotting import BLUE, GREY, INK, ORANGE, SKY, bare, drawing
 from micromimic.face.units import UNIT_NAMES, unit_fields
-from micromimic.files import write_whole
-from micromimic.labels import THREE
 from micromimic.models.preprocess import center
-from micromimic.reports.plotting import BLUE, GREY, INK, ORANGE, SKY, bare, drawing
 from micromimic.synthesis.anny_units import load_anny_units
-from micromimic.synthesis.database_plans import DESIGNS, plan_databases
+from micromimic.synthesis.databases.plans import DESIGNS, plan_databases
 from micromimic.synthesis.maps import MapConfig, draw_maps
 from micromimic.synthesis.measured import MeasuredConfig, measured_maps
 from recognition import default_manifest

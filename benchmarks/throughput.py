@@ -39,11 +39,11 @@ from micromimic.synthesis.clips import ClipConfig
 WHOLE = """
 import json, resource, sys, time
 start = time.perf_counter()
-from micromimic.pipelines.analyze import analyze
+from micromimic.analysis.analyze import analyze
 result = analyze(sys.argv[1])
 middle = time.perf_counter()
 from pathlib import Path
-from micromimic.reports.write import write_analysis
+from micromimic.report.write import write_analysis
 write_analysis(result, Path(sys.argv[2]))
 end = time.perf_counter()
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

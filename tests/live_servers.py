@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from micromimic.errors import SourceLostError
-from micromimic.media.live import Arrival, LiveSource
+from micromimic.core.errors import SourceLostError
+from micromimic.media.live.source import Arrival, LiveSource
 
 WIDTH, HEIGHT, BITS = 160, 64, 10
 HANG_S = 30.0

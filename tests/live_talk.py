@@ -15,8 +15,8 @@ import pytest
 from starlette.testclient import WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
-from micromimic.media.live import LiveSource
-from micromimic.media.mailbox import Mailbox
+from micromimic.core.mailbox import Mailbox
+from micromimic.media.live.source import LiveSource
 
 from .web_site import SOCKET, Site, running_site
 

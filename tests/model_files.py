@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from micromimic.labels import THREE
+from micromimic.core.labels import THREE
 from micromimic.models.onnx import METADATA_KEY
 
 SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {

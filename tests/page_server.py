@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.results import event_to_dict
+from micromimic.core.results import event_to_dict
 
 from .live_servers import hold_port
 from .sample_analysis import sample_analysis
@@ -25,8 +25,8 @@ from .sample_analysis import sample_analysis
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
-    from micromimic.store.records import Recording
-    from micromimic.store.store import Store
+    from micromimic.workstation.records.records import Recording
+    from micromimic.workstation.records.store import Store
 
 PATIENCE_MS = 120_000
 """Ends a test that hangs; nothing is expected to take this long."""
@@ -59,10 +59,10 @@ def running_station(
     """
     import uvicorn
 
-    from micromimic.store.database import open_store
-    from micromimic.web.app import create_app
-    from micromimic.web.jobs import JobRunner
-    from micromimic.web.settings import Settings
+    from micromimic.workstation.app import create_app
+    from micromimic.workstation.jobs.queue import JobRunner
+    from micromimic.workstation.records.database import open_store
+    from micromimic.workstation.settings import Settings
 
     # Held until the end, though the server may go before: another may come in its place.
     place = hold_port(port)
@@ -233,8 +233,8 @@ def add_recording(
     days: int = 30,
 ) -> Recording:
     """A recording with a made-up answer of the machine, and a few bytes for a video."""
-    from micromimic.store.records import Consent
-    from micromimic.store.values import new_id
+    from micromimic.workstation.records.records import Consent
+    from micromimic.workstation.records.values import new_id
 
     new = new_id()
     folder = store.folder(new)
@@ -288,7 +288,7 @@ def _review() -> dict[str, Any]:
 
 def add_series(store: Store, code: str, counts: tuple[int, ...]) -> list[str]:
     """A subject with a session every two weeks, the first the baseline; ids of the sessions."""
-    from micromimic.store.records import Consent
+    from micromimic.workstation.records.records import Consent
 
     subject = store.add_subject(code, note="wears glasses")
     ids = []

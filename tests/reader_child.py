@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from micromimic.errors import MicromimicError
+from micromimic.core.errors import MicromimicError
 
 MEMORY_MB = 2000
 FRAMES = 400
@@ -69,7 +69,7 @@ def read_table(path: Path) -> str:
     from micromimic.datasets.events import read_events
     from micromimic.datasets.manifest import read_manifest
     from micromimic.datasets.read import read_database
-    from micromimic.evaluation.audit import read_epochs
+    from micromimic.evaluation.audit.epochs import read_epochs
     from micromimic.evaluation.predictions import Predictions
 
     readers: dict[str, Callable[[], object]] = {

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import pytest
     from playwright.sync_api import Page
 
-    from micromimic.store.records import ReviewedEvent
-    from micromimic.store.store import Store
+    from micromimic.workstation.records.records import ReviewedEvent
+    from micromimic.workstation.records.store import Store
 
 CLIP = ClipConfig(
     seconds=7.0,
@@ -64,8 +64,8 @@ def analysed(factory: pytest.TempPathFactory, name: str) -> Path:
 
 def analyse(data: Path, clip: ClipConfig = CLIP, **settings: Any) -> None:
     """Put one recording into a data folder and have a worker analyse it, as settings say."""
-    from micromimic.store.database import open_store
-    from micromimic.store.records import Consent
+    from micromimic.workstation.records.database import open_store
+    from micromimic.workstation.records.records import Consent
 
     cv2.setNumThreads(1)
     with open_store(data) as store:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from micromimic.core.labels import THREE
 from micromimic.evaluation.predictions import REQUIRED, ClipKey, Predictions
-from micromimic.labels import THREE
 
 
 @dataclass(frozen=True)

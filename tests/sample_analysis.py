@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import MARGIN, UNITS, canvas_size, canvas_to_unit, compose
-from micromimic.labels import CELLS, REGIONS, THREE
-from micromimic.results import (
+from micromimic.core.canonical import MARGIN, UNITS, canvas_size, canvas_to_unit, compose
+from micromimic.core.labels import CELLS, REGIONS, THREE
+from micromimic.core.results import (
     Analysis,
     Blink,
     GatedSpan,
@@ -19,7 +19,7 @@ from micromimic.results import (
     Rejected,
     Spotting,
 )
-from micromimic.types import (
+from micromimic.core.types import (
     Amplitude,
     AnalysisWarning,
     DetectionLimits,
@@ -245,7 +245,7 @@ def sample_analysis(
     path: str = "interview 07.mp4", *, evidence: bool = True, resolution: float = 8.0
 ) -> Analysis:
     """Six events in a minute at 200 fps, with blinks, a lost face, rejections and warnings."""
-    from micromimic.pipelines.indicators import indicators
+    from micromimic.analysis.indicators import indicators
 
     curve = sample_curve()
     track = sample_track(curve)
@@ -281,7 +281,7 @@ def sample_analysis(
 
 def empty_analysis(path: str = "nothing.mp4") -> Analysis:
     """No event, no blink, no second observed."""
-    from micromimic.pipelines.indicators import indicators
+    from micromimic.analysis.indicators import indicators
 
     sample = sample_analysis(path, evidence=False)
     spotting = Spotting(THRESHOLD, (), (), {}, 0.0)

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
-from micromimic.errors import UnavailableError
-from micromimic.store.database import DATABASE_NAME, open_store
-from micromimic.store.records import Consent, Recording
-from micromimic.store.store import Store
-from micromimic.store.tables import recordings, subjects
-from micromimic.store.values import new_id
+from micromimic.core.errors import UnavailableError
+from micromimic.workstation.records.database import DATABASE_NAME, open_store
+from micromimic.workstation.records.records import Consent, Recording
+from micromimic.workstation.records.store import Store
+from micromimic.workstation.records.tables import recordings, subjects
+from micromimic.workstation.records.values import new_id
 
 from .postgres_server import running_postgres
 

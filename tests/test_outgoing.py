@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 import pytest
 
-from micromimic.labels import THREE
+from micromimic.core.labels import THREE
 from micromimic.synthesis.clips import ClipConfig, plan_clip, render, write_clip
 
 from .page_server import wait_for
@@ -430,7 +430,7 @@ def test_synth_and_datasets(watch: Watch, tmp_path: Path) -> None:
 
 def test_demo(watch: Watch, tmp_path: Path) -> None:
     code = (
-        "import sys; from micromimic.pipelines.demo import run_demo;"
+        "import sys; from micromimic.analysis.demo import run_demo;"
         "from micromimic.synthesis.clips import ClipConfig;"
         f"print(run_demo(sys.argv[1], clip={SMALL!r}))"
     )

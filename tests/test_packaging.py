@@ -22,10 +22,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 @pytest.mark.parametrize(
     "load",
     [
-        "import micromimic.cli",
-        "from micromimic.cli import main; main(['--help'])",
-        "from micromimic.cli import main; main(['analyze', '--help'])",
-        "from micromimic.cli import main; main(['--version'])",
+        "import micromimic.cli.main",
+        "from micromimic.cli.main import main; main(['--help'])",
+        "from micromimic.cli.main import main; main(['analyze', '--help'])",
+        "from micromimic.cli.main import main; main(['--version'])",
     ],
 )
 def test_the_command_line_loads_nothing_heavy(load: str) -> None:
@@ -38,10 +38,10 @@ def test_the_command_line_loads_nothing_heavy(load: str) -> None:
 
 def test_an_analysis_loads_no_statistics() -> None:
     """What .7 s of each start went to."""
-    code = "import sys, micromimic.pipelines.analyze; print(*sys.modules)"
+    code = "import sys, micromimic.analysis.analyze; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert "micromimic.pipelines.indicators" in loaded
+    assert "micromimic.analysis.indicators" in loaded
     assert not loaded & {"scipy.signal", "scipy.stats", "scipy.optimize"}
 
 
@@ -56,7 +56,7 @@ def test_one_version() -> None:
     assert f"## {micromimic.__version__}" in changes
 
 
-@pytest.mark.parametrize("name", ["py.typed", "reports/templates", "models/weights"])
+@pytest.mark.parametrize("name", ["py.typed", "report/templates", "models/weights"])
 def test_package_data_is_there(name: str) -> None:
     place = resources.files("micromimic").joinpath(name)
     assert place.is_file() or any(place.iterdir())

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from micromimic.labels import THREE
+from micromimic.core.labels import THREE
 
-from .test_estimators import write_maps
+from .models.test_estimators import write_maps
 
 ROOMS = ("", ".datasets", ".evaluation", ".models", ".spotting", ".synthesis")
 
@@ -43,9 +43,9 @@ def test_evaluate_and_train_as_the_first_version_called_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("onnx")
+    from micromimic.evaluation.experiment import evaluate
     from micromimic.evaluation.run import RunConfig
-    from micromimic.pipelines.experiment import evaluate
-    from micromimic.pipelines.training import train
+    from micromimic.evaluation.train import train
 
     # it warns when it is first imported, which another test may have done
     monkeypatch.delitem(sys.modules, "micromimic.models.learner", raising=False)

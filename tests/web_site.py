@@ -17,14 +17,14 @@ import numpy as np
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from micromimic.core.strict_json import tidy
 from micromimic.media.proxy import ProxyWriter
-from micromimic.plain import tidy
-from micromimic.reports.write import write_analysis
-from micromimic.store.database import open_store
-from micromimic.store.store import Store
-from micromimic.web.app import create_app
-from micromimic.web.artifacts import frames_bin, review_document
-from micromimic.web.settings import Settings
+from micromimic.report.write import write_analysis
+from micromimic.workstation.app import create_app
+from micromimic.workstation.jobs.artifacts import frames_bin, review_document
+from micromimic.workstation.records.database import open_store
+from micromimic.workstation.records.store import Store
+from micromimic.workstation.settings import Settings
 
 from .sample_analysis import sample_analysis
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from micromimic.cli import main
+from micromimic.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

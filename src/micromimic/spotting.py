@@ -1,5 +1,6 @@
 """Finding movements in video, and how well that is done: what is public of both."""
 
+from micromimic.analysis.long_videos.run import audit_events, evaluate_spotting, score_events
 from micromimic.evaluation.spotting import (
     OracleSpotter,
     Span,
@@ -13,7 +14,6 @@ from micromimic.evaluation.spotting import (
 )
 from micromimic.motion.spotting.config import SpottingConfig
 from micromimic.motion.spotting.joined import Found, find
-from micromimic.pipelines.spotting import audit_events, evaluate_spotting, score_events
 
 __all__ = [
     "Found",

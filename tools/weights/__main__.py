@@ -16,14 +16,14 @@ if __name__ == "__main__":
     # run as a folder, this one is on the path; the modules are those of a package
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from micromimic.errors import MicromimicError
+from micromimic.core.errors import MicromimicError
 from micromimic.models.registry import require_extra
 from weights.cards import WITHOUT
 from weights.config import FlowConfig, UnitConfig
 from weights.real_maps import read_flow_maps
 
 if TYPE_CHECKING:
-    from micromimic.progress import Progress
+    from micromimic.core.progress import Progress
 
 _FLOW = {
     "seed": ("decides everything", 0),

@@ -15,14 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from micromimic.labels import THREE
-from micromimic.models.balance import Balance
-from micromimic.models.capsules import margin_loss
-from micromimic.models.flow_capsnet import FlowCapsNet
+from micromimic.core.labels import THREE
+from micromimic.core.progress import Progress
+from micromimic.models.networks.balance import Balance
+from micromimic.models.networks.capsules import margin_loss
+from micromimic.models.networks.flow_capsnet import FlowCapsNet
 from micromimic.models.preprocess import center, mirror
-from micromimic.progress import Progress
+from micromimic.models.training.sampling import derive_seed
 from micromimic.synthesis.maps import Faces, MapConfig
-from micromimic.training.sampling import derive_seed
 from weights.config import FlowConfig
 from weights.flow_maps import Lessons, MapSet, even_maps, lessons_of
 from weights.loop import fit

@@ -14,14 +14,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.core.files import write_whole
+from micromimic.core.labels import THREE
+from micromimic.core.progress import Progress
 from micromimic.evaluation.metrics import expected_calibration_error, uar, uf1
-from micromimic.files import write_whole
-from micromimic.labels import THREE
+from micromimic.models.calibrate import CAUGHT, SURE_ACCURACY, calibrate
 from micromimic.models.onnx import Calibration, load_model
-from micromimic.progress import Progress
+from micromimic.models.training.export import build_onnx
 from micromimic.synthesis.maps import MapConfig
-from micromimic.training.calibrate import CAUGHT, SURE_ACCURACY, calibrate
-from micromimic.training.export import build_onnx
 from weights.cards import filled, made_from, table
 from weights.committee import across_faces, mirrored_lengths, train_model
 from weights.config import FlowConfig

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import UNITS
-from micromimic.labels import THREE
-from micromimic.progress import Progress
+from micromimic.core.canonical import UNITS
+from micromimic.core.labels import THREE
+from micromimic.core.progress import Progress
 from micromimic.synthesis.maps import Faces, MapConfig, generate_maps
 from micromimic.synthesis.measured import MeasuredConfig, measured_maps
 from weights.config import FlowConfig

@@ -12,9 +12,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from micromimic.core.progress import Progress
 from micromimic.models.base import FitRun
-from micromimic.progress import Progress
-from micromimic.training.loop import Loss, Plan, run_epochs, seeded
+from micromimic.models.training.loop import Loss, Plan, run_epochs, seeded
 from weights.config import TrainConfig
 
 Network = TypeVar("Network", bound=nn.Module)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.core.errors import InputError
+from micromimic.core.labels import LabelSet, labels_like
 from micromimic.datasets.manifest import read_manifest
-from micromimic.errors import InputError
 from micromimic.evaluation.metrics import expected_calibration_error, subject_bootstrap, uar, uf1
-from micromimic.labels import LabelSet, labels_like
 from micromimic.models.preprocess import read_flow_png
 
 

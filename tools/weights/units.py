@@ -13,10 +13,10 @@ from typing import Final
 
 import numpy as np
 
+from micromimic.core.files import write_whole
+from micromimic.core.progress import Progress
 from micromimic.evaluation.metrics import BINS, bins_of, calibration_error
-from micromimic.files import write_whole
 from micromimic.models.action_units import NEVER, UnitCalibration
-from micromimic.progress import Progress
 from weights.cards import filled, made_from, table
 from weights.config import UnitConfig
 from weights.units_maps import SIDED, TOLD, unit_training_maps

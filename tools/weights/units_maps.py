@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.core.labels import THREE
+from micromimic.core.progress import Progress
 from micromimic.face.units import UNIT_NAMES
-from micromimic.labels import THREE
-from micromimic.progress import Progress
 from micromimic.synthesis.maps import Faces, MapConfig, draw_maps
 from micromimic.synthesis.recipes import COMBINATIONS
 from weights.config import UnitConfig

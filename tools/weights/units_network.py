@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from micromimic.canonical import UNITS
-from micromimic.errors import ModelError
+from micromimic.core.canonical import UNITS
+from micromimic.core.errors import ModelError
+from micromimic.core.progress import Progress
 from micromimic.models.action_units import SIDES, UnitScores
 from micromimic.models.graph import Graph, finish
 from micromimic.models.preprocess import center, mirror
 from micromimic.models.runtime import open_session
-from micromimic.progress import Progress
-from micromimic.training.torch_onnx import TOLERANCE, add_layers
+from micromimic.models.training.torch_onnx import TOLERANCE, add_layers
 from weights.config import UnitConfig
 from weights.loop import fit
 from weights.units_maps import SIDED, TOLD, UnitMaps
@@ -30,7 +30,7 @@ _TARGETS: Final = [len(TOLD), len(SIDED), len(TOLD)]
 class UnitNet(nn.Module):
     """Presence, sides and shares of action units from centred flow maps.
 
-    Two convolutions as in `models.flow_cnn`, a hidden layer, and a linear layer for each answer.
+    Two convolutions as in `flow_cnn`, a hidden layer, and a linear layer for each answer.
 
     >>> presence, sides, shares = answers(UnitNet().eval()(torch.zeros(2, 3, 28, 28)))
     >>> presence.shape == shares.shape == (2, len(TOLD)), sides.shape == (2, len(SIDED), 3)

@@ -16,8 +16,8 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from micromimic.core.progress import Progress
 from micromimic.models.action_units import NEVER, UnitCalibration, UnitScores
-from micromimic.progress import Progress
 from micromimic.synthesis.maps import Faces, MapConfig
 from weights.config import UnitConfig
 from weights.units_maps import SIDED, TOLD, UnitTruth, unit_maps, unit_training_maps

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from micromimic.core.labels import THREE, LabelSet
 from micromimic.datasets.clip import Clip
-from micromimic.labels import THREE, LabelSet
 
 if TYPE_CHECKING:
     from micromimic.datasets.corrections import Correction

@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from micromimic.core.errors import InputError
+from micromimic.core.labels import THREE
 from micromimic.datasets.base import ClipKey, loose, subject_number
 from micromimic.datasets.table import read_table, records
-from micromimic.errors import InputError
-from micromimic.labels import THREE
 
 COLUMNS: Final = ("dataset", "subject", "clip", "field", "value", "reason")
 FIELDS: Final = ("label", "emotion", "onset", "apex", "offset", "exclude")

@@ -13,10 +13,10 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from micromimic.core.errors import InputError
 from micromimic.datasets.clip import Clip, frame_number
 from micromimic.datasets.manifest import manifest_clips
 from micromimic.datasets.table import check_names, frame_of, read_table, records, write_table
-from micromimic.errors import InputError
 from micromimic.media.formats import IMAGE_ENDINGS
 
 EventKind = Literal["micro", "macro"]

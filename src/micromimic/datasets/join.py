@@ -24,6 +24,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from micromimic.core.errors import InputError
+from micromimic.core.labels import THREE, LabelSet
 from micromimic.datasets.base import (
     ClipKey,
     Database,
@@ -42,8 +44,6 @@ from micromimic.datasets.corrections import BY_ROW, Correction, builtin_correcti
 from micromimic.datasets.table import whole
 from micromimic.datasets.tables import Table, find_table
 from micromimic.datasets.tree import ClipFolder, Tree, one_copy, scan
-from micromimic.errors import InputError
-from micromimic.labels import THREE, LabelSet
 from micromimic.media.formats import natural_key
 
 _FIELDS: Final = frozenset((

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import get_args
 
+from micromimic.core.errors import InputError
+from micromimic.core.labels import LabelSet
 from micromimic.datasets.base import (
     ClipKey,
     Database,
@@ -27,8 +29,6 @@ from micromimic.datasets.events import Event, EventKind
 from micromimic.datasets.join import annotation, find
 from micromimic.datasets.table import number
 from micromimic.datasets.tree import scan
-from micromimic.errors import InputError
-from micromimic.labels import LabelSet
 from micromimic.media.formats import natural_key
 
 

@@ -18,6 +18,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from micromimic.core.errors import InputError, ManifestWarning
+from micromimic.core.files import write_whole
+from micromimic.core.labels import LabelSet
 from micromimic.datasets.base import loose
 from micromimic.datasets.clip import KINDS, Clip, Kind, frame_number
 from micromimic.datasets.schemes import scheme
@@ -30,9 +33,6 @@ from micromimic.datasets.table import (
     records,
     table_text,
 )
-from micromimic.errors import InputError, ManifestWarning
-from micromimic.files import write_whole
-from micromimic.labels import LabelSet
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
+from micromimic.core.errors import InputError
+from micromimic.core.labels import LabelSet
 from micromimic.datasets.base import Found, LeftOut, Note, Request
 from micromimic.datasets.clip import Clip
 from micromimic.datasets.corrections import Correction, corrections_with
@@ -16,8 +18,6 @@ from micromimic.datasets.join import read_annotated
 from micromimic.datasets.long import read_long
 from micromimic.datasets.made_up import made_up, marked
 from micromimic.datasets.schemes import scheme, scheme_of
-from micromimic.errors import InputError
-from micromimic.labels import LabelSet
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from micromimic.core.errors import LabelError
+from micromimic.core.labels import THREE, LabelSet, labels_like
 from micromimic.datasets.databases import database, databases
-from micromimic.errors import LabelError
-from micromimic.labels import THREE, LabelSet, labels_like
 
 ANY: Final = "any"
 """The names that are there."""

@@ -20,8 +20,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from micromimic.errors import InputError, MissingExtraError
-from micromimic.files import write_whole
+from micromimic.core.errors import InputError, MissingExtraError
+from micromimic.core.files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd

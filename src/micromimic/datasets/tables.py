@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from micromimic.core.errors import InputError
 from micromimic.datasets.base import Database, Note, Row, TableSpec, some, subject_number
 from micromimic.datasets.table import WORKBOOKS, Grid, plain_name, read_grids
 from micromimic.datasets.tree import TABLE_ENDINGS
-from micromimic.errors import InputError
 
 HEADER_ROWS: Final = 60  # rows in which a header is looked for; the farthest known is the 14th
 ABOVE: Final = 2  # folders above the one given in which a table is looked for

@@ -14,9 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from micromimic.core.errors import InputError
 from micromimic.datasets.base import ClipKey, Database, Note, loose, some
 from micromimic.datasets.clip import frame_number
-from micromimic.errors import InputError
 from micromimic.media.formats import IMAGE_ENDINGS, natural_key
 
 DEPTH: Final = 8  # levels of folders looked through: the deepest layout has six

@@ -1,4 +1,4 @@
-from .audit import (
+from .audit.epochs import (
     audit_runs as audit_runs,
     read_epochs as read_epochs,
     write_epochs as write_epochs,

@@ -15,10 +15,10 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.core.labels import THREE, LabelSet
+from micromimic.core.types import Interval
 from micromimic.evaluation.metrics import confusion, quantiles, subject_tables
 from micromimic.evaluation.spotting import match_events
-from micromimic.labels import THREE, LabelSet
-from micromimic.types import Interval
 
 REJECTED: Final = "rejected"
 RESAMPLES: Final = 2000

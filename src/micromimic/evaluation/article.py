@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from micromimic.core.labels import THREE
 from micromimic.evaluation.predictions import Predictions
-from micromimic.labels import THREE
 
 COMPOSITE: Final = "composite"
 """All clips of a run together."""

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from micromimic.core.splits import Split
 from micromimic.evaluation.metrics import quantiles, scores_of_tables, subject_tables
 from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.scores import half_rows, scopes_of
-from micromimic.evaluation.splits import Split
 from micromimic.models.samples import Samples
 from micromimic.models.templates import TemplateClassifier
 

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from micromimic.errors import InputError
+from micromimic.core.errors import InputError
+from micromimic.core.files import write_whole
 from micromimic.evaluation.folds import Fold, FoldResult
-from micromimic.files import write_whole
 from micromimic.models.samples import Samples
 
 _RECORD: Final = "run.json"

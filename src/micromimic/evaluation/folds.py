@@ -12,7 +12,7 @@ import cloudpickle
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import RandomWeightsWarning
+from micromimic.core.errors import RandomWeightsWarning
 from micromimic.models.adapt import fit_model, probabilities_of, seeded
 from micromimic.models.base import FitRun
 from micromimic.models.samples import Samples

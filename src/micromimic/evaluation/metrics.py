@@ -13,8 +13,8 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import LabelError
-from micromimic.labels import LabelSet, check_labels, labels_like
+from micromimic.core.errors import LabelError
+from micromimic.core.labels import LabelSet, check_labels, labels_like
 
 Labels = Sequence[str] | NDArray[np.str_]
 Names = LabelSet | Sequence[str] | None

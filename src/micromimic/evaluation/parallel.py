@@ -1,15 +1,15 @@
-"""`micromimic.workers` under its former name, for scripts written before it moved."""
+"""`micromimic.core.workers` under its former name, for scripts written before it moved."""
 
 from __future__ import annotations
 
 import warnings
 
-from micromimic.workers import Backend, WorkerLostError, Workers, on_workers, run_tasks
+from micromimic.core.workers import Backend, WorkerLostError, Workers, on_workers, run_tasks
 
 __all__ = ["Backend", "WorkerLostError", "Workers", "on_workers", "run_tasks"]
 
 warnings.warn(
-    "micromimic.evaluation.parallel is micromimic.workers now, and its old name will go",
+    "micromimic.evaluation.parallel is micromimic.core.workers now, and its old name will go",
     DeprecationWarning,
     stacklevel=2,
 )

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from micromimic.core.errors import InputError
+from micromimic.core.labels import THREE, LabelSet
 from micromimic.datasets.table import number, read_table, write_table
-from micromimic.errors import InputError
-from micromimic.labels import THREE, LabelSet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,12 +14,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.core.labels import THREE, LabelSet
+from micromimic.core.results import ModelInfo
+from micromimic.core.types import AnalysisWarning, Interval, SourceInfo
 from micromimic.evaluation.agreement import binomial_interval
 from micromimic.evaluation.metrics import confusion, uf1
 from micromimic.evaluation.spotting import interval_iou
-from micromimic.labels import THREE, LabelSet
-from micromimic.results import ModelInfo
-from micromimic.types import AnalysisWarning, Interval, SourceInfo
 
 MIN_IOU: Final = 0.3
 NEAR_APEX_S: Final = 0.12

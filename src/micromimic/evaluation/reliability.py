@@ -30,6 +30,7 @@ from micromimic.evaluation.metrics import (
     subject_tables,
 )
 from micromimic.evaluation.predictions import Predictions
+from micromimic.models.calibrate import by_surety, lead_of
 
 SHARES: Final = tuple(round(1 - 0.05 * k, 2) for k in range(17))
 """Coverages of a curve: all clips down to a fifth of them; of fewer a score says little."""
@@ -92,16 +93,6 @@ def reliability_of(rows: Predictions, *, draws: int = 1000, seed: int = 0) -> di
     }
 
 
-def lead_of(probabilities: Probabilities) -> NDArray[np.float64]:
-    """(n,) by how much the likeliest class leads the second, of (n, k) probabilities.
-
-    >>> lead_of(np.array([[0.75, 0.25, 0.0], [0.5, 0.5, 0.0]]))
-    array([0.5, 0. ])
-    """
-    ordered = np.sort(np.asarray(probabilities, np.float64), axis=1)
-    return np.asarray(ordered[:, -1] - ordered[:, -2])
-
-
 def calibration_interval(
     y_true: Labels,
     probabilities: Probabilities,
@@ -156,7 +147,7 @@ def coverage_curve(
     if not shares or not all(0 < share <= 1 for share in shares):
         raise ValueError(f"expected shares above 0 and at most 1, got {tuple(shares)}")
     guess, lead = p.argmax(1), lead_of(p)
-    surest = _by_surety(lead if order is None else order)
+    surest = by_surety(lead if order is None else order)
     parts = [surest[: _answered(share, len(p))] for share in shares]
     uf1, uar = _scores(truth, guess, parts, p.shape[1])
     return tuple(
@@ -170,40 +161,6 @@ def coverage_curve(
         )
         for k, (share, rows) in enumerate(zip(shares, parts, strict=True))
     )
-
-
-def margin_for(
-    lead: NDArray[np.floating], right: NDArray[np.bool_], accuracy: float, caught: float
-) -> float:
-    """The smallest lead below which an answer is to be called uncertain.
-
-    Args:
-        lead, right: (n,) leads of answers, and whether each was right.
-        accuracy: share of right answers wanted among those that lead by at least the margin.
-        caught: share of all wrong answers wanted among the others, so that where most answers are
-            right some are still called uncertain.
-
-    Returns:
-        0 to 1: 0 where everything may count as sure, 1 where no margin reaches both.
-
-    Raises:
-        ValueError: if lengths differ or there is no answer.
-
-    >>> margin_for(np.array([0.9, 0.6, 0.3, 0.1]), np.array([True, True, False, True]), 0.8, 0.5)
-    0.6
-    """
-    if len(lead) != len(right) or not len(lead):
-        raise ValueError(f"expected as many leads as answers, got {len(lead)}, {len(right)}")
-    order = _by_surety(lead)
-    hits = np.cumsum(right[order])
-    answered = np.arange(1, len(order) + 1)
-    wrong = answered - hits
-    enough = np.flatnonzero((hits / answered >= accuracy) & (wrong <= (1 - caught) * wrong[-1]))
-    if not len(enough):
-        return 1.0
-    last = int(enough[-1])
-    # everything sure: no margin is needed at all
-    return 0.0 if last == len(order) - 1 else float(lead[order[last]])
 
 
 def risk_area(
@@ -221,7 +178,7 @@ def risk_area(
     0.25
     """
     truth, p = numbered(y_true, probabilities, labels)
-    wrong = (p.argmax(1) != truth)[_by_surety(lead_of(p) if order is None else order)]
+    wrong = (p.argmax(1) != truth)[by_surety(lead_of(p) if order is None else order)]
     return float((np.cumsum(wrong) / np.arange(1, len(wrong) + 1)).mean())
 
 
@@ -245,7 +202,7 @@ def gain_at(
     surety = np.asarray(lead_of(p) if order is None else order, np.float64)
 
     def both(rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        best = rows[_by_surety(surety[rows])[: _answered(share, len(rows))]]
+        best = rows[by_surety(surety[rows])[: _answered(share, len(rows))]]
         return _scores(truth, guess, [best, rows], p.shape[1])[0]
 
     def difference(rows: NDArray[np.int64]) -> float:
@@ -268,10 +225,6 @@ def _scores(
     rows = np.concatenate(parts)
     number = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     return scores_of_tables(subject_tables(truth[rows], guess[rows], number, classes))
-
-
-def _by_surety(order: NDArray[np.floating]) -> NDArray[np.int64]:
-    return np.asarray(np.argsort(-np.asarray(order, np.float64), kind="stable"), np.int64)
 
 
 def _answered(share: float, clips: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import InputError
+from micromimic.core.errors import InputError
 from micromimic.evaluation.article import COMPOSITE, TABLE_1, of_composite
 from micromimic.evaluation.halves import DEVELOPMENT, OTHER, development_rows
 from micromimic.evaluation.metrics import (

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import InputError
+from micromimic.core.errors import InputError
 from micromimic.evaluation.metrics import (
     Score,
     quantiles,

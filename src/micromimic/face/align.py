@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import (
+from micromimic.core.canonical import (
     MARGIN,
     MOUTH,
     canvas_size,

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import (
+from micromimic.core.canonical import (
     apply_affine,
     canonical_to_image,
     canvas_to_unit,
@@ -21,7 +21,7 @@ from micromimic.canonical import (
     invert_affine,
     scale_of,
 )
-from micromimic.errors import InputError
+from micromimic.core.errors import InputError
 from micromimic.face.align import Template, face_layout
 from micromimic.face.geometry import reduce_face
 

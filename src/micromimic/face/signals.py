@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import INTEROCULAR, scale_of
-from micromimic.labels import CELLS
-from micromimic.types import FaceTrack
+from micromimic.core.canonical import INTEROCULAR, scale_of
+from micromimic.core.labels import CELLS
+from micromimic.core.types import FaceTrack
 
 N_CELLS = len(CELLS)
 _FIELDS: dict[str, tuple[int, ...]] = {

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import (
+from micromimic.core.canonical import (
     apply_affine,
     canonical_to_image,
     canvas_to_unit,

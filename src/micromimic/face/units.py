@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import MARGIN, MOUTH, canvas_size
+from micromimic.core.canonical import MARGIN, MOUTH, canvas_size
 
 RESOLUTION: Final = 2.0
 """Samples of a canvas in one canonical unit."""

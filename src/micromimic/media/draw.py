@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import UNITS
-from micromimic.types import FloatArray, FlowMap
+from micromimic.core.canonical import UNITS
+from micromimic.core.types import FloatArray, FlowMap
 
 Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]

@@ -14,15 +14,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import InputError
-from micromimic.media.closing import Closing
-from micromimic.media.depth import DEPTH_SAMPLES, bits_in_use, depth_notices, to_8_bits
+from micromimic.core.closing import Closing
+from micromimic.core.errors import InputError
+from micromimic.core.numbering import places
+from micromimic.media.decoding.depth import DEPTH_SAMPLES, bits_in_use, depth_notices, to_8_bits
+from micromimic.media.decoding.prefetch import Prefetch
+from micromimic.media.decoding.repeats import RepeatWatch
 from micromimic.media.formats import image_files
 from micromimic.media.frames import Frame, Notice, check_ascending
 from micromimic.media.headers import pages_of, read_header
-from micromimic.media.numbering import places
-from micromimic.media.prefetch import Prefetch
-from micromimic.media.repeats import RepeatWatch
 
 _AHEAD_BYTES: Final = 192 * 2**20
 

@@ -19,7 +19,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from micromimic.errors import InputError
+from micromimic.core.errors import InputError
 from micromimic.media.limits import check_size
 
 _FORMATS: Final = tuple(

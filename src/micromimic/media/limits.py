@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from micromimic.errors import InputError
+from micromimic.core.errors import InputError
 
 MOST_PIXELS: Final = 40_000_000
 """Of one picture: 8K is 33 million."""

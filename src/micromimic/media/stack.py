@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageFile
 
-from micromimic.errors import InputError
-from micromimic.media.clock import Clock
-from micromimic.media.depth import DEPTH_SAMPLES, bits_in_use
+from micromimic.core.errors import InputError
+from micromimic.media.decoding.clock import Clock
+from micromimic.media.decoding.depth import DEPTH_SAMPLES, bits_in_use
 from micromimic.media.folder import Picture, PictureSequence
 from micromimic.media.frames import Frame
 from micromimic.media.headers import BROKEN, pages_of, read_header

@@ -18,11 +18,11 @@ from typing import Final
 import av
 import av.error
 
-from micromimic.errors import InputError
-from micromimic.media.capture import capture_notice, captured_fps
-from micromimic.media.clock import Clock
-from micromimic.media.closing import Closing
-from micromimic.media.decoder import (
+from micromimic.core.closing import Closing
+from micromimic.core.errors import InputError
+from micromimic.media.decoding.capture import capture_notice, captured_fps
+from micromimic.media.decoding.clock import Clock
+from micromimic.media.decoding.decoder import (
     Decoder,
     FrameIndex,
     bits_of_video,
@@ -31,14 +31,14 @@ from micromimic.media.decoder import (
     stated_seconds,
     stores_decode_times,
 )
-from micromimic.media.depth import depth_notices
+from micromimic.media.decoding.depth import depth_notices
+from micromimic.media.decoding.geometry import geometry_of, picture_notices
+from micromimic.media.decoding.pixels import gray_of, largest_of, rgb_of
+from micromimic.media.decoding.prefetch import Prefetch
+from micromimic.media.decoding.repeats import RepeatWatch
 from micromimic.media.folder import FolderSource
 from micromimic.media.frames import Frame, FrameSource, Notice, check_ascending
-from micromimic.media.geometry import geometry_of, picture_notices
 from micromimic.media.limits import MOST_PIXELS, check_rate, check_size
-from micromimic.media.pixels import gray_of, largest_of, rgb_of
-from micromimic.media.prefetch import Prefetch
-from micromimic.media.repeats import RepeatWatch
 from micromimic.media.stack import StackSource, is_stack
 from micromimic.media.writer import VideoWriter
 

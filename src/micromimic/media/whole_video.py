@@ -10,8 +10,8 @@ from typing import Any, Self
 
 import av
 
-from micromimic.errors import OutputError
-from micromimic.files import begun
+from micromimic.core.errors import OutputError
+from micromimic.core.files import begun
 
 
 class WholeVideo:

@@ -26,12 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from micromimic.canonical import UNITS
-from micromimic.errors import ModelError
+from micromimic.core.canonical import UNITS
+from micromimic.core.errors import ModelError
+from micromimic.core.results import ModelInfo
+from micromimic.core.types import Side, UnitEvidence
 from micromimic.models.preprocess import center, mirror
 from micromimic.models.runtime import model_file, open_session, read_description, run_graph
-from micromimic.results import ModelInfo
-from micromimic.types import Side, UnitEvidence
 
 SHIPPED_UNITS: Final = Path(__file__).parent / "weights" / "flow-units.onnx"
 NEVER: Final = 1.0

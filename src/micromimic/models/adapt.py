@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 
-from micromimic.errors import ModelError
+from micromimic.core.errors import ModelError
 from micromimic.models.base import Array, ClipClassifier, EarlyStopping, FitRun, init_of
 from micromimic.models.registry import foreign_code
 

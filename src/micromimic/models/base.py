@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from micromimic.errors import InputError, ModelError, RandomWeightsWarning
+from micromimic.core.errors import InputError, ModelError, RandomWeightsWarning
+from micromimic.core.progress import Progress
 from micromimic.models.fitted_to import FittedTo
 from micromimic.models.samples import View, softmax
-from micromimic.progress import Progress
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.generic]

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import ModelError
+from micromimic.core.errors import ModelError
 from micromimic.models.action_units import SHIPPED_UNITS, load_unit_model
 from micromimic.models.base import Array
 from micromimic.models.onnx import load_model

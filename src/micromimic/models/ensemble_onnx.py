@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, compose
 
-from micromimic.canonical import UNITS
-from micromimic.errors import ModelError
+from micromimic.core.canonical import UNITS
+from micromimic.core.errors import ModelError
 from micromimic.models.ensemble import Machine, Synthetic
 from micromimic.models.graph import OPSET, Graph, finish
 from micromimic.models.svm_onnx import machine_scores, motion_features

@@ -72,7 +72,7 @@ class Graph:
         return self.step("Mul", value, value)
 
     def squash(self, value: str, axis: int) -> str:
-        """As `models.capsules.squash`."""
+        """As `models.networks.capsules.squash`."""
         square = self.sum(self.square(value), axis, keep=True)
         gain = self.step("Div", square, self.step("Add", square, self.number(1.0)))
         norm = self.step("Sqrt", self.step("Add", square, self.number(TINY)))
@@ -102,7 +102,7 @@ class Graph:
         return self.shape(votes, -1, count, classes, width // classes)
 
     def route(self, votes: str, inputs: int, iterations: int, classes: int) -> tuple[str, str]:
-        """As `models.capsules.dynamic_routing`: class capsules (B, k, d), coupling (B, n_in, k)."""
+        """As `capsules.dynamic_routing`: class capsules (B, k, d), coupling (B, n_in, k)."""
         # before anything agrees, the coupling is even
         coupling = self.constant(np.full((1, inputs, classes), 1 / classes, np.float32))
         logits = ""

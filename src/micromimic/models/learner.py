@@ -22,7 +22,7 @@ warnings.warn(
 
 @dataclass(frozen=True)
 class FitOptions:
-    """What ``train`` took as its fourth argument; see `pipelines.training.train`."""
+    """What ``train`` took as its fourth argument; see `evaluation.train.train`."""
 
     seed: int = 0
     init: str | Path = "default"

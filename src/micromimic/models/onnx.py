@@ -19,10 +19,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, get_args, overload
 
-from micromimic.canonical import UNITS
-from micromimic.errors import ModelError
+from micromimic.core.canonical import UNITS
+from micromimic.core.errors import ModelError
+from micromimic.core.labels import THREE, LabelSet
+from micromimic.core.results import ModelInfo
 from micromimic.face.crops import FACE_SIDE
-from micromimic.labels import THREE, LabelSet
 from micromimic.models.fitted_to import FittedTo
 from micromimic.models.recognizers import (
     About,
@@ -35,7 +36,6 @@ from micromimic.models.recognizers import (
 from micromimic.models.regions import region_shares, vote_centres
 from micromimic.models.runtime import METADATA_KEY, model_file, open_session, read_description
 from micromimic.models.samples import View
-from micromimic.results import ModelInfo
 
 __all__ = [
     "METADATA_KEY",
@@ -96,7 +96,7 @@ def open_model(content: bytes, file: Path) -> RecognitionModel:
         return FlowModel(session, about)
     if about.view == "faces":
         return FaceModel(session, about)
-    from micromimic.features import DESCRIPTORS  # noqa: PLC0415 - only these models need it
+    from micromimic.motion.features import DESCRIPTORS  # noqa: PLC0415 - only these models need it
 
     if about.encoder is None or about.encoder not in DESCRIPTORS:
         raise ModelError(

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import UNITS
-from micromimic.errors import InputError
+from micromimic.core.canonical import UNITS
+from micromimic.core.errors import InputError
 
 CLAMP: Final = 4.0
 """Standard deviations beyond which a value is cut."""

@@ -12,15 +12,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import ModelError
+from micromimic.core.errors import ModelError
+from micromimic.core.labels import THREE, LabelSet
+from micromimic.core.results import ModelInfo
+from micromimic.core.types import Recognition
 from micromimic.face.crops import FACE_SIDE
-from micromimic.labels import THREE, LabelSet
 from micromimic.models.fitted_to import FittedTo
 from micromimic.models.preprocess import center, mirror
 from micromimic.models.runtime import run_graph
 from micromimic.models.samples import View, softmax
-from micromimic.results import ModelInfo
-from micromimic.types import Recognition
 
 Inputs = NDArray[np.generic] | Sequence[NDArray[np.generic]]
 Scores = NDArray[np.float64]

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import UNITS
-from micromimic.labels import CELLS
+from micromimic.core.canonical import UNITS
+from micromimic.core.labels import CELLS
 
 _W: Final = 5.7
 CENTRES: Final[Mapping[str, tuple[float, float]]] = {

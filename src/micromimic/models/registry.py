@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import MicromimicError, MissingExtraError, ModelError
+from micromimic.core.errors import MicromimicError, MissingExtraError, ModelError
 from micromimic.models.samples import View
 
 GROUP: Final = "micromimic.models"
@@ -55,14 +55,17 @@ def _our(
     name: str, about: str, view: View, where: str, shipped: str = "", **settings: str
 ) -> ModelEntry:
     def make() -> Any:
-        if where.startswith("micromimic.training"):
+        if where.startswith("micromimic.models.training"):
             require_extra()
         return _found(where)(**settings)
 
     return ModelEntry(name, about, view, make, shipped)
 
 
-_NETS, _FACES = "micromimic.training.flow_nets:FlowNet", "micromimic.training.faces:FaceNet"
+_NETS, _FACES = (
+    "micromimic.models.training.flow_nets:FlowNet",
+    "micromimic.models.training.faces:FaceNet",
+)
 _MODELS = "micromimic.models"
 _OURS: Final = (
     _our("flow-capsnet", "compact capsule network on onset-to-apex flow (default)", "flow", _NETS,
@@ -70,7 +73,7 @@ _OURS: Final = (
     _our("flow-cnn", "the same convolutions without capsules", "flow", _NETS,
          architecture="flow-cnn"),
     _our("flow-ensemble", "kernel machine about the shipped synthetic networks", "flow",
-         "micromimic.training.ensemble:FlowEnsemble"),
+         "micromimic.models.training.ensemble:FlowEnsemble"),
     _our("flow-template", "cosine to the classes' mean flow maps, the control", "flow",
          f"{_MODELS}.templates:FlowTemplate", f"{_MODELS}.templates:TemplateClassifier"),
     _our("flow-svm", "kernel SVM on centred flow maps", "flow", f"{_MODELS}.svm:FlowSvm"),
@@ -145,7 +148,7 @@ def entry(name: str) -> ModelEntry:
     >>> entry("resnet")
     Traceback (most recent call last):
     ...
-    micromimic.errors.ModelError: expected one of ...; got 'resnet'
+    micromimic.core.errors.ModelError: expected one of ...; got 'resnet'
     """
     known = _entries()
     if name not in known:

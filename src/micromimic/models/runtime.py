@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import ModelError
+from micromimic.core.errors import ModelError
 
 METADATA_KEY: Final = "micromimic.model"
 """Where a file keeps its description, as JSON."""

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.labels import THREE, LabelSet
+from micromimic.core.labels import THREE, LabelSet
 
 View = Literal["flow", "faces", "volume"]
 """What of a clip a model looks at.

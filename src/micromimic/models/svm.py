@@ -17,13 +17,13 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import GroupKFold
 from sklearn.svm import SVC
 
-from micromimic.canonical import UNITS
-from micromimic.errors import MissingExtraError, ModelError
-from micromimic.features import DESCRIPTORS
+from micromimic.core.canonical import UNITS
+from micromimic.core.errors import MissingExtraError, ModelError
+from micromimic.core.progress import Progress
 from micromimic.models.base import Array, ClipClassifier, FitRun, Rows
 from micromimic.models.preprocess import center, mirror
 from micromimic.models.samples import View
-from micromimic.progress import Progress
+from micromimic.motion.features import DESCRIPTORS
 
 COSTS: Final = (0.1, 1.0, 10.0, 100.0)
 """Values of C to choose from, smallest first: of equals the smallest is taken."""

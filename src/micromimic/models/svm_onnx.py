@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from onnx import TensorProto
 
-from micromimic.canonical import UNITS
+from micromimic.core.canonical import UNITS
 from micromimic.models.graph import Graph, finish
 from micromimic.models.samples import View
 from micromimic.models.svm import HellingerMachine, RbfMachine

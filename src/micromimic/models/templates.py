@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import UNITS
-from micromimic.labels import THREE
+from micromimic.core.canonical import UNITS
+from micromimic.core.labels import THREE
 from micromimic.models.base import Array, ClipClassifier, FitRun, Rows
 from micromimic.models.preprocess import center, mirror
 from micromimic.models.samples import softmax

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from micromimic.errors import ModelError
-from micromimic.features import DESCRIPTORS
+from micromimic.core.errors import ModelError
 from micromimic.models.preprocess import center
 from micromimic.models.samples import Encoder, View
+from micromimic.motion.features import DESCRIPTORS
 from micromimic.motion.tim import interpolate
 
 Rows = NDArray[np.generic]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import InputError, NoFaceError
+from micromimic.core.errors import InputError, NoFaceError
 from micromimic.face.align import FaceLayout
 from micromimic.face.crops import FaceFollower, Followed
 from micromimic.face.landmarks import DlibLandmarks, LandmarkBackend

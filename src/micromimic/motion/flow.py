@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import UNITS, canvas_to_unit
-from micromimic.types import FlowMap
+from micromimic.core.canonical import UNITS, canvas_to_unit
+from micromimic.core.types import FlowMap
 
 Image = NDArray[np.float32]
 

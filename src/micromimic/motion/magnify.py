@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import MOUTH, UNITS, canvas_to_unit
+from micromimic.core.canonical import MOUTH, UNITS, canvas_to_unit
 from micromimic.motion.flow import remove_rigid, rigid_units
 
 Rgb = NDArray[np.uint8]

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import follow, scale_of
-from micromimic.errors import InputError
+from micromimic.core.canonical import follow, scale_of
+from micromimic.core.errors import InputError
+from micromimic.core.types import FlowMap
 from micromimic.face.align import face_canvas
 from micromimic.face.crops import FaceFollower
 from micromimic.face.landmarks import DlibLandmarks, LandmarkBackend
 from micromimic.motion.apex import locate, to_gray
 from micromimic.motion.flow import FlowConfig, flow_map
-from micromimic.types import FlowMap
 
 Shown = tuple[NDArray[np.uint8], NDArray[np.float64]]
 """A grey frame (H, W), and the (2, 3) map from canonical units to its pixels."""

@@ -23,7 +23,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import InputError
+from micromimic.core.errors import InputError
 
 
 def interpolation_matrix(length: int, frames: int) -> NDArray[np.float64]:

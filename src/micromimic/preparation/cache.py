@@ -25,17 +25,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.core.errors import InputError, MicromimicError, OutputError
+from micromimic.core.files import write_whole
+from micromimic.core.labels import LabelSet, labels_like
+from micromimic.core.progress import Progress
+from micromimic.core.workers import parent_answers_interrupts, run_tasks
 from micromimic.datasets.manifest import Clip
-from micromimic.errors import InputError, MicromimicError, OutputError
 from micromimic.face.landmarks import DlibLandmarks
-from micromimic.files import write_whole
-from micromimic.labels import LabelSet, labels_like
 from micromimic.models.preprocess import read_flow_png
 from micromimic.models.samples import Encoder, Samples, View
 from micromimic.preparation.clip import VIEWS, PrepareConfig, check_views, prepare_clip
 from micromimic.preparation.sources import numbered_pictures
-from micromimic.progress import Progress
-from micromimic.workers import parent_answers_interrupts, run_tasks
 
 STAGE: Final = "preparation"
 FORMAT: Final = 2  # raised when the same source and settings give other views: all is made again

@@ -9,15 +9,15 @@ from typing import Final, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import (
+from micromimic.core.canonical import (
     apply_affine,
     canonical_to_image,
     follow,
     invert_affine,
     scale_of,
 )
+from micromimic.core.errors import InputError, NoFaceError
 from micromimic.datasets.manifest import Clip, Kind
-from micromimic.errors import InputError, NoFaceError
 from micromimic.face.crops import (
     MIN_SIMILARITY,
     FaceFollower,

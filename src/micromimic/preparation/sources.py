@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.core.errors import InputError
 from micromimic.datasets.manifest import Clip, frame_number
-from micromimic.errors import InputError
 from micromimic.media.folder import read_image
 from micromimic.media.formats import image_files
 from micromimic.media.video import Frame, FrameSource, open_source

@@ -2,7 +2,7 @@ from .clips import (
     plan_clip as plan_clip,
     write_clip as write_clip,
 )
-from .databases import (
+from .databases.write import (
     synth_databases as synth_databases,
 )
 from .maps import (

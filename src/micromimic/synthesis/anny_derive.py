@@ -31,8 +31,8 @@ from scipy.interpolate import LinearNDInterpolator
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
-from micromimic.canonical import EYE_LEFT, EYE_RIGHT, MARGIN, MOUTH
-from micromimic.errors import InputError, MicromimicError, MissingExtraError, OutputError
+from micromimic.core.canonical import EYE_LEFT, EYE_RIGHT, MARGIN, MOUTH
+from micromimic.core.errors import InputError, MicromimicError, MissingExtraError, OutputError
 from micromimic.face.units import UNIT_NAMES
 from micromimic.synthesis.anny_units import DEPTH_STEPS, PACKED, pack_fields
 

@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import canvas_size
-from micromimic.errors import ModelError
+from micromimic.core.canonical import canvas_size
+from micromimic.core.errors import ModelError
 from micromimic.face.units import CANVAS, UNIT_NAMES
 
 PACKED: Final = canvas_size(1.0)

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import MARGIN, MOUTH, canvas_size, canvas_to_unit
+from micromimic.core.canonical import MARGIN, MOUTH, canvas_size, canvas_to_unit
 
 Field = NDArray[np.float32]
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import (
+from micromimic.core.canonical import (
     MARGIN,
     UNITS,
     apply_affine,
@@ -25,10 +25,10 @@ from micromimic.canonical import (
     invert_affine,
     scale_of,
 )
+from micromimic.core.progress import Progress
 from micromimic.face.units import RESOLUTION, UNIT_NAMES, depth_field, unit_fields
 from micromimic.media.video import VideoWriter
-from micromimic.progress import Progress
-from micromimic.synthesis.faces import SUPERSAMPLING, Face, astronaut_face, backdrop
+from micromimic.synthesis.actors.photo import SUPERSAMPLING, Face, astronaut_face, backdrop
 from micromimic.synthesis.nuisance import Pose, Sensor
 from micromimic.synthesis.schedule import ClipConfig, ClipPlan, plan_clip, stream
 from micromimic.synthesis.speech import SPEECH_UNITS

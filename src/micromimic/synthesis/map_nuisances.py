@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import MARGIN, UNITS
+from micromimic.core.canonical import MARGIN, UNITS
 from micromimic.face.units import MIDLINE, RESOLUTION
 
 Array = NDArray[np.float32]

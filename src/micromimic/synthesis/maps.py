@@ -18,7 +18,7 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import UNITS
+from micromimic.core.canonical import UNITS
 from micromimic.face.units import CANVAS, RESOLUTION, UNIT_NAMES, depth_field, unit_fields
 from micromimic.motion.flow import strain_of
 from micromimic.synthesis.anny_units import load_anny_units
@@ -151,7 +151,7 @@ def draw_maps(
         first: number of the first map. A map follows from (seed, number, label, config) alone, bit
             for bit on one machine: a set drawn in pieces, or in several processes, is the same set.
 
-    >>> from micromimic.labels import THREE
+    >>> from micromimic.core.labels import THREE
     >>> labels = [*THREE, THREE.names[1]]
     >>> drawn, later = draw_maps(labels, seed=1), draw_maps(labels[2:], seed=1, first=2)
     >>> drawn.maps.shape, drawn.action_units[2:] == later.action_units
@@ -187,7 +187,7 @@ def generate_maps(
     Returns:
         (n, 3, 28, 28): u right, v down (canonical units), optical strain (per unit).
 
-    >>> from micromimic.labels import THREE
+    >>> from micromimic.core.labels import THREE
     >>> maps = generate_maps(THREE.names[1:], seed=1)
     >>> maps.shape, bool(np.isfinite(maps).all())
     ((2, 3, 28, 28), True)
@@ -236,7 +236,7 @@ def draw_movement(
     Returns:
         (n_units,) amplitude of each of ``UNIT_NAMES``, and what the recipe says acts.
 
-    >>> from micromimic.labels import THREE
+    >>> from micromimic.core.labels import THREE
     >>> weights, names = draw_movement(THREE.names[1], np.random.default_rng(1), MapConfig())
     >>> weights.shape == (len(UNIT_NAMES),), names
     (True, ('L12',))

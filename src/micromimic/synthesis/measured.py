@@ -18,13 +18,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import UNITS, apply_affine, compose
+from micromimic.core.canonical import UNITS, apply_affine, compose
 from micromimic.face.units import UNIT_NAMES, unit_fields
 from micromimic.motion.flow import FlowConfig
 from micromimic.motion.pair import flow_of_spans
 from micromimic.synthesis.anny_units import load_anny_units
 from micromimic.synthesis.clips import Actor, render
-from micromimic.synthesis.identities import FaceKind, Portrait, warped_face
+from micromimic.synthesis.databases.identities import FaceKind, Portrait, warped_face
 from micromimic.synthesis.map_nuisances import CENTRE, Dice, crop
 from micromimic.synthesis.maps import DrawnMaps, Faces, MapConfig, draw_movement
 from micromimic.synthesis.nuisance import Pose
@@ -98,7 +98,7 @@ def measured_maps(
     Raises:
         MissingExtraError: for mesh heads without the ``faces3d`` extra.
 
-    >>> from micromimic.labels import THREE
+    >>> from micromimic.core.labels import THREE
     >>> drawn = measured_maps(THREE.names[2:], seed=1, config=MeasuredConfig(people=1))
     >>> drawn.maps.shape, drawn.action_units
     ((1, 3, 28, 28), (('1', '2'),))
@@ -138,7 +138,7 @@ def _actor(kind: FaceKind, rng: np.random.Generator, settings: MeasuredConfig) -
     portrait = Portrait(width=side, height=side, unit_px=unit_px, colour=False)
     who = int(rng.integers(10_000))
     if kind == "mesh":
-        from micromimic.synthesis.mesh_faces import mesh_face  # noqa: PLC0415 - optional
+        from micromimic.synthesis.actors.head.still_faces import mesh_face  # noqa: PLC0415 - optional
 
         face = mesh_face(who, portrait)
     else:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import compose
+from micromimic.core.canonical import compose
 from micromimic.synthesis.schedule import ClipPlan, stream
 
 _FLICKER_HZ: Final = 100.3

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
-from micromimic.canonical import apply_affine, canvas_to_unit, compose, invert_affine, scale_of
-from micromimic.media.closing import Closing
+from micromimic.core.canonical import apply_affine, canvas_to_unit, compose, invert_affine, scale_of
+from micromimic.core.closing import Closing
 from micromimic.media.frames import Frame, FrameSource, Notice
 from micromimic.synthesis.bump_units import Field, samples_a_unit
 from micromimic.synthesis.planting import Ground, Planted

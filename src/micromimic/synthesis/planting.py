@@ -13,10 +13,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.labels import THREE
+from micromimic.core.labels import THREE
+from micromimic.core.types import Interval
 from micromimic.synthesis.bump_units import Field
 from micromimic.synthesis.recipes import PLANTED
-from micromimic.types import Interval
 
 FieldSource = Callable[[str], Field]
 """From a unit's name (``12L``, ``17``) to its (2, S, S) displacement, as of `bump_units`."""

@@ -8,8 +8,8 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.core.labels import THREE
 from micromimic.face.units import UNIT_NAMES
-from micromimic.labels import THREE
 from micromimic.synthesis.recipes import Recipe, sample_recipe
 from micromimic.synthesis.speech import SpeechSpan, draw_speech
 

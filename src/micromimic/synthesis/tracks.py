@@ -15,16 +15,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import anchor_points, apply_affine, compose
-from micromimic.errors import InputError
+from micromimic.core.canonical import anchor_points, apply_affine, compose
+from micromimic.core.errors import InputError
 from micromimic.face.geometry import fit_affine
 from micromimic.face.landmarks import DlibLandmarks, LandmarkBackend, box_area
 from micromimic.face.units import UNIT_NAMES
+from micromimic.synthesis.actors.head.landmarks import head_landmarks
+from micromimic.synthesis.actors.head.moving import Head, HeadScene
+from micromimic.synthesis.actors.photo import SUPERSAMPLING
 from micromimic.synthesis.clips import Actor, Scene
-from micromimic.synthesis.faces import SUPERSAMPLING
-from micromimic.synthesis.identities import ANCHORS
-from micromimic.synthesis.rendered import Head, HeadScene
-from micromimic.synthesis.rendered_landmarks import head_landmarks
+from micromimic.synthesis.databases.identities import ANCHORS
 from micromimic.synthesis.schedule import ClipPlan
 
 Array = NDArray[np.float64]

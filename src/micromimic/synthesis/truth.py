@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from micromimic.errors import InputError
-from micromimic.labels import THREE
+from micromimic.core.errors import InputError
+from micromimic.core.labels import THREE
+from micromimic.core.types import Interval
 from micromimic.synthesis.schedule import ClipPlan, Movement
-from micromimic.types import Interval
 
 T = TypeVar("T")
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from micromimic.errors import InputError, OutputError
-from micromimic.files import begun
-from micromimic.progress import Progress
+from micromimic.core.errors import InputError, OutputError
+from micromimic.core.files import begun
+from micromimic.core.progress import Progress
 from micromimic.synthesis.clips import render, write_frames
 from micromimic.synthesis.schedule import (
     CLIP_KINDS,
@@ -25,7 +25,7 @@ from micromimic.synthesis.schedule import (
 from micromimic.synthesis.truth import ClipTruth, truth_document, truth_of
 
 if TYPE_CHECKING:
-    from micromimic.synthesis.rendered import Head
+    from micromimic.synthesis.actors.head.moving import Head
     from micromimic.synthesis.tracks import Tracks
 
 TRUTH_FILE = "truth.json"
@@ -197,7 +197,7 @@ def write_clip(
     if head is None:
         frames = render(plan)
     else:
-        from micromimic.synthesis.rendered import render_head  # noqa: PLC0415 - optional
+        from micromimic.synthesis.actors.head.moving import render_head  # noqa: PLC0415 - optional
 
         frames = render_head(plan, head)
         truth = replace(truth, actor="mesh", identity=head.seed)
@@ -211,7 +211,7 @@ def write_clip(
 
 def _head(plan: ClipPlan) -> Head:
     """Another person, camera and light for each clip."""
-    from micromimic.synthesis.rendered import draw_studio, make_head  # noqa: PLC0415 - optional
+    from micromimic.synthesis.actors.head.moving import draw_studio, make_head  # noqa: PLC0415 - optional
 
     identity = plan.seed % PEOPLE
     return make_head(identity, plan.config, draw_studio(identity))

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 
+from micromimic.core.errors import InputError
 from micromimic.datasets.base import Database
 from micromimic.datasets.databases import casme, casme3, dfme, fourdme, mmew, samm, smic
-from micromimic.errors import InputError
 
 
 @cache

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from micromimic.core.errors import InputError
 from micromimic.datasets.base import (
     NUMBERED,
     Database,
@@ -30,7 +31,6 @@ from micromimic.datasets.base import (
 )
 from micromimic.datasets.table import whole
 from micromimic.datasets.tables import Table
-from micromimic.errors import InputError
 
 LICENCE: Final = (
     "academic, by agreement with the Chinese Academy of Sciences' Institute of Psychology"

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from micromimic.core.labels import THREE
 from micromimic.datasets.base import LeftOut
 from micromimic.datasets.clip import Clip
 from micromimic.datasets.read import Indexed, index
-from micromimic.labels import THREE
 
 TITLES: Final = {"smic": "SMIC", "casme2": "CASME II", "samm": "SAMM"}
 COLUMNS: Final = ("subjects", "clips", *THREE)

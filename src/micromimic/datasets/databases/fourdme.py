@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from micromimic.core.labels import LabelSet
 from micromimic.datasets.base import NUMBERED, Database, Row, TableSpec, columns, three
 from micromimic.datasets.table import whole
 from micromimic.datasets.tables import Table
-from micromimic.labels import LabelSet
 
 OFFICIAL: Final = 267
 NAMES: Final = ("negative", "others", "positive", "repression", "surprise")

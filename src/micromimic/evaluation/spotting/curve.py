@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import InputError
+from micromimic.core.errors import InputError
+from micromimic.core.types import ExpressionKind
 from micromimic.evaluation.spotting.protocol import (
     Counts,
     Span,
@@ -19,7 +20,6 @@ from micromimic.evaluation.spotting.protocol import (
     places_of,
     ratios,
 )
-from micromimic.types import ExpressionKind
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import InputError
+from micromimic.core.errors import InputError
+from micromimic.core.types import ExpressionKind
 from micromimic.evaluation.spotting.curve import (
     by_threshold,
     chosen_thresholds,
@@ -30,7 +31,6 @@ from micromimic.evaluation.spotting.protocol import (
     subject_counts,
     with_intervals,
 )
-from micromimic.types import ExpressionKind
 
 CHOICES: Final = {
     "everything": "every candidate of the last epoch, nothing chosen",

@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 
+from micromimic.core.types import Interval
 from micromimic.evaluation.spotting.protocol import matched, overlaps
-from micromimic.types import Interval
 
 POINTS: Final = ("onset", "apex", "offset")
 

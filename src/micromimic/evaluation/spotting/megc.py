@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from micromimic.core.errors import InputError
 from micromimic.datasets.table import read_table
-from micromimic.errors import InputError
 from micromimic.evaluation.spotting.protocol import SpottedVideo
 
 if TYPE_CHECKING:

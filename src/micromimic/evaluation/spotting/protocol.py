@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from micromimic.errors import InputError
+from micromimic.core.errors import InputError
+from micromimic.core.types import ExpressionKind, Interval
 from micromimic.evaluation.metrics import quantiles, times_drawn
-from micromimic.types import ExpressionKind, Interval
 
 KINDS: Final[tuple[ExpressionKind, ...]] = ("micro", "macro")
 MIN_IOU: Final = 0.5

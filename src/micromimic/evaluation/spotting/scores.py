@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from micromimic.errors import InputError
+from micromimic.core.errors import InputError
+from micromimic.core.types import ExpressionKind
 from micromimic.evaluation.spotting.curve import chosen_thresholds, have_scores, kept
 from micromimic.evaluation.spotting.protocol import (
     KINDS,
@@ -15,7 +16,6 @@ from micromimic.evaluation.spotting.protocol import (
     spotting_metrics,
 )
 from micromimic.evaluation.spotting.strs import strs_metrics
-from micromimic.types import ExpressionKind
 
 ALL: Final = "all"
 """Every database together."""

@@ -23,6 +23,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.core.types import ExpressionKind
 from micromimic.evaluation.spotting.protocol import (
     MIN_IOU,
     SpottedVideo,
@@ -33,7 +34,6 @@ from micromimic.evaluation.spotting.protocol import (
     ratios,
     with_intervals,
 )
-from micromimic.types import ExpressionKind
 
 Rule = Literal["strict", "published"]
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.core.labels import CELLS
+from micromimic.core.results import Blink, GatedSpan, Rejected, Spotting
+from micromimic.core.types import ExpressionKind, MotionCurve
 from micromimic.face.signals import FaceSignals
-from micromimic.labels import CELLS
 from micromimic.motion.spotting.bumps import (
     Array,
     BumpResponse,
@@ -39,8 +41,6 @@ from micromimic.motion.spotting.gates import (
 from micromimic.motion.spotting.reading import Candidate, Scene, peaks_of, read_peaks
 from micromimic.motion.spotting.speech import mouth_steps, quiet_rows, speech_mask, step_noise
 from micromimic.motion.spotting.stretches import Stretch, grid_rate, stretches
-from micromimic.results import Blink, GatedSpan, Rejected, Spotting
-from micromimic.types import ExpressionKind, MotionCurve
 
 __all__ = ["Noise", "Part", "Spotted", "SpottingConfig", "SpottingResult", "spot"]
 

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, median_filter
 
-from micromimic.canonical import INTEROCULAR, scale_of
-from micromimic.labels import CELLS
+from micromimic.core.canonical import INTEROCULAR, scale_of
+from micromimic.core.labels import CELLS
+from micromimic.core.results import Blink, GatedSpan
 from micromimic.motion.spotting.bumps import mad, smooth
 from micromimic.motion.spotting.stretches import Stretch
-from micromimic.results import Blink, GatedSpan
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

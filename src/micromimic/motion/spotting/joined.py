@@ -14,8 +14,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.core.labels import REGIONS
+from micromimic.core.results import GatedSpan, Rejected, Spotting
+from micromimic.core.types import DetectionLimits
 from micromimic.face.signals import FaceSignals
-from micromimic.labels import REGIONS
 from micromimic.media.frames import Frames
 from micromimic.motion.spotting.cells import Spotted, SpottingResult, spot
 from micromimic.motion.spotting.config import SpottingConfig
@@ -30,8 +32,6 @@ from micromimic.motion.spotting.dense.look import Movement, look_again
 from micromimic.motion.spotting.dense.measure import DenseSignals
 from micromimic.motion.spotting.dense.noise import judge
 from micromimic.motion.spotting.stretches import grid_rate
-from micromimic.results import GatedSpan, Rejected, Spotting
-from micromimic.types import DetectionLimits
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -16,6 +16,7 @@ from typing import Final
 
 import numpy as np
 
+from micromimic.core.types import Interval
 from micromimic.face.align import Gray
 from micromimic.face.signals import FaceRow, FaceSignals, signals_of
 from micromimic.motion.spotting.cells import Noise, Part, measure, noise_of, read, weigh
@@ -25,7 +26,6 @@ from micromimic.motion.spotting.dense.stream import DenseStream, Recent
 from micromimic.motion.spotting.joined import SURE
 from micromimic.motion.spotting.reading import Candidate
 from micromimic.motion.spotting.stretches import BRIDGE, grid_rate
-from micromimic.types import Interval
 
 NEIGHBOURS_S: Final = 0.7
 """Seconds before the undecided time whose movements still stand against those in it."""

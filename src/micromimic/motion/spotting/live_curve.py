@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.labels import CELLS
+from micromimic.core.labels import CELLS
 from micromimic.motion.spotting.bumps import Array, mad
 from micromimic.motion.spotting.config import SpottingConfig
 

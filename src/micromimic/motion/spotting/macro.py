@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import INTEROCULAR, scale_of
+from micromimic.core.canonical import INTEROCULAR, scale_of
 from micromimic.face.signals import FaceSignals
 from micromimic.motion.spotting.bumps import Array, local_rest, mad, peaks, smooth
 from micromimic.motion.spotting.cells import Spotted, SpottingConfig, SpottingResult

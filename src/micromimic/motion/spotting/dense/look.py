@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.errors import InputError
+from micromimic.core.errors import InputError
 from micromimic.face.align import face_canvas
 from micromimic.face.signals import FaceSignals
 from micromimic.media.frames import Frames

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import EYE_LEFT, EYE_RIGHT, MARGIN as CANVAS_MARGIN
+from micromimic.core.canonical import EYE_LEFT, EYE_RIGHT, MARGIN as CANVAS_MARGIN
 from micromimic.motion.spotting.dense.patterns import FEW, GRID, MARGIN, Bank, bank, without_rigid
 
 Gray = NDArray[np.uint8]

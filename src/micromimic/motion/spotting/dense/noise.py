@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, gaussian_filter1d, minimum_filter1d, percentile_filter
 
-from micromimic.labels import REGIONS
+from micromimic.core.labels import REGIONS
 from micromimic.motion.spotting.dense.measure import LAGS, DenseSignals
 from micromimic.motion.spotting.dense.patterns import bank
 

@@ -14,9 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.canonical import MARGIN as CANVAS_MARGIN, MOUTH, UNITS
+from micromimic.core.canonical import MARGIN as CANVAS_MARGIN, MOUTH, UNITS
+from micromimic.core.labels import REGIONS
 from micromimic.face.units import RESOLUTION, UNIT_NAMES, depth_field, unit_fields
-from micromimic.labels import REGIONS
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.floating]

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.core.types import Interval
 from micromimic.face.align import Gray
 from micromimic.face.signals import FaceSignals
 from micromimic.media.frames import Frames
@@ -27,7 +28,6 @@ from micromimic.motion.spotting.dense.candidates import (
 from micromimic.motion.spotting.dense.look import look_again
 from micromimic.motion.spotting.dense.measure import DenseMeter, DenseSignals
 from micromimic.motion.spotting.dense.noise import Judged, judge
-from micromimic.types import Interval
 
 _SURE_S: Final = 0.1
 """Seconds of the score after a peak that show that it is one."""

@@ -1,1 +1,0 @@
-"""The command line in parts; `micromimic.cli` is its door."""

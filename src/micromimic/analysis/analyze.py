@@ -1,0 +1,386 @@
+"""The main job: from a video to candidate micro-expressions with their evidence.
+
+Two passes: the first tracks and measures every frame and keeps numbers only; the second decodes
+few frames around each onset and apex again, for flow, pictures and what the model looks at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.analysis.indicators import indicators
+from micromimic.analysis.looks import blockiness, grey_levels
+from micromimic.analysis.quality import input_warnings
+from micromimic.analysis.second_pass import Shot, ShotConfig, take_shots
+from micromimic.core.canonical import UNITS, apply_affine, scale_of
+from micromimic.core.errors import InputError, NoFaceError
+from micromimic.core.progress import Progress
+from micromimic.core.results import Analysis
+from micromimic.core.types import (
+    Amplitude,
+    Evidence,
+    Interval,
+    MediaTimes,
+    MicroExpression,
+    SourceInfo,
+)
+from micromimic.face.landmarks import LandmarkBackend
+from micromimic.face.regions import cell_boxes
+from micromimic.face.signals import FaceSignals
+from micromimic.face.tracking import FaceTracker, TrackingConfig
+from micromimic.media.video import Frame, FrameSource, open_source
+from micromimic.models.action_units import UnitModel, load_unit_model
+from micromimic.models.onnx import RecognitionModel, load_model, region_shares
+from micromimic.motion.flow import FlowConfig
+from micromimic.motion.spotting.cells import Spotted, SpottingConfig
+from micromimic.motion.spotting.dense.candidates import DenseCandidate
+from micromimic.motion.spotting.dense.measure import DenseMeter, DenseSignals
+from micromimic.motion.spotting.gates import head_speed
+from micromimic.motion.spotting.joined import Found, find
+from micromimic.motion.spotting.macro import with_longer
+from micromimic.motion.spotting.stretches import frame_rate, grid_rate
+
+SAMPLE_INTERVAL = 1.7
+"""Seconds between frames sampled for compression; encoders place key frames at whole seconds."""
+SAME_MOMENT = 0.001
+"""Times on two clocks that are no further apart are one, seconds; ELAN counts milliseconds."""
+
+
+@dataclass(frozen=True)
+class AnalyzeConfig:
+    """Everything that can be set.
+
+    Args:
+        tracking, spotting, flow: the stages' settings.
+        model: an ONNX file of any model that ``micromimic train`` writes; None is the shipped
+            flow-capsnet.
+        average: seconds either side of onset and apex averaged before flow is computed.
+        evidence: keep pictures of each event; False saves memory where only numbers are wanted.
+        crop_margin: canonical units around the face in the pictures.
+        crop_resolution: at most this many picture pixels a unit.
+    """
+
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    spotting: SpottingConfig = field(default_factory=SpottingConfig)
+    flow: FlowConfig = field(default_factory=FlowConfig)
+    model: str | Path | None = None
+    average: float = 0.01
+    evidence: bool = True
+    crop_margin: float = 5.0
+    crop_resolution: float = 8.0
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How sampled frames look.
+
+    Args:
+        blockiness: mean of what compression leaves.
+        grey_levels: median number of levels in the face; None without a face.
+    """
+
+    blockiness: float
+    grey_levels: float | None
+
+
+def analyze(
+    source: str | Path,
+    *,
+    fps: float | None = None,
+    config: AnalyzeConfig | None = None,
+    progress: Progress | None = None,
+    backend: LandmarkBackend | None = None,
+    track: int | None = None,
+) -> Analysis:
+    """Find and name the micro-expressions in one video.
+
+    Args:
+        source: a video file, or a folder of frames (then ``fps`` is needed).
+        fps: frames a second of a folder; for a file it overrides the stored timing.
+        config: settings; the defaults are what the benchmarks measure.
+        progress: called now and then.
+        backend: landmark library; dlib when None.
+        track: which of a file's video tracks, from 1; None leaves it to the file's default, then to
+            the number of frames.
+
+    Returns:
+        The analysis; ``.micro`` are candidates for a person to judge, ``.macro`` longer
+        expressions, ``.events`` both.
+
+    Raises:
+        InputError: the input cannot be read.
+        NoFaceError: there is no face in it.
+        ModelError: the model file is unusable.
+
+    Example:
+        >>> import micromimic
+        >>> result = micromimic.analyze("interview.mp4")  # doctest: +SKIP
+        >>> result.to_frame()[["onset_s", "apex_s", "label"]]  # doctest: +SKIP
+    """
+    with open_source(source, fps, track=track) as frames:
+        return analyze_frames(frames, config=config, progress=progress, backend=backend)
+
+
+def analyze_frames(
+    frames: FrameSource,
+    *,
+    config: AnalyzeConfig | None = None,
+    progress: Progress | None = None,
+    backend: LandmarkBackend | None = None,
+    each: Callable[[Frame], None] | None = None,
+) -> Analysis:
+    """``analyze`` on an open source, which stays open: its frames can be asked for again.
+
+    Args:
+        frames: an open source.
+        config, progress, backend: as for ``analyze``.
+        each: shown every frame of the first pass, in order, before it is tracked; what it raises
+            ends the analysis.
+
+    Raises:
+        InputError, NoFaceError, ModelError: as ``analyze``.
+    """
+    config = config or AnalyzeConfig()
+    report = progress or (lambda done, total, stage: None)
+    model, units = load_model(config.model), load_unit_model()
+    signals, dense, looks = track(frames, config.tracking, report, backend, each)
+    if len(signals.times) < 2:
+        raise InputError(
+            f"expected a video of at least 2 frames, got {len(signals.times)}: {frames.path}; "
+            "movement needs more than one picture"
+        )
+    if not signals.found.any():
+        raise NoFaceError(
+            f"expected a face in the video, found none in {len(signals.times)} frames: "
+            f"{frames.path}; show one person frontal, at least 40 pixels between the eyes"
+        )
+    found = find(signals, dense, frames, config.spotting, frames.picture_share)
+    found = replace(found, spotted=with_longer(found.spotted, signals, config.spotting))
+    wanted = ShotConfig(
+        flow=config.flow,
+        average=config.average,
+        view=model.view,
+        evidence=config.evidence,
+        crop_margin=config.crop_margin,
+        crop_resolution=config.crop_resolution,
+    )
+    shots = take_shots(frames, signals, found.spotted.events, wanted, report)
+    events = tuple(
+        event_of(item, shot, signals, model, units, config.evidence)
+        for item, shot in zip(found.spotted.events, shots, strict=True)
+    )
+    return _assemble(frames, signals, found, events, model, looks)
+
+
+def track(
+    frames: FrameSource,
+    config: TrackingConfig,
+    progress: Progress,
+    backend: LandmarkBackend | None = None,
+    each: Callable[[Frame], None] | None = None,
+) -> tuple[FaceSignals, DenseSignals, Looks]:
+    """First pass: follow the face through all frames, showing each to ``each`` first.
+
+    Returns:
+        The measurements, those of the dense flow, and how sampled frames look.
+    """
+    tracker = FaceTracker(config, backend)
+    meter = DenseMeter()
+    try:
+        looks = _follow(frames, tracker, meter, progress, each)
+        return tracker.finish(), meter.finish(), looks
+    finally:
+        meter.close()
+
+
+def _follow(
+    frames: FrameSource,
+    tracker: FaceTracker,
+    meter: DenseMeter,
+    progress: Progress,
+    each: Callable[[Frame], None] | None,
+) -> Looks:
+    blocks: list[float] = []
+    levels: list[int] = []
+    sampled = -np.inf
+    count = 0
+    for frame in frames:
+        if each is not None:
+            each(frame)
+        row = tracker.update(frame.gray, frame.time)
+        if row is not None and tracker.canvas is not None:
+            meter.add(frame.index, frame.time, row.segment, tracker.canvas)
+        count += 1
+        if frame.time - sampled >= SAMPLE_INTERVAL:
+            sampled = frame.time
+            blocks.append(blockiness(frame.gray))
+            if row is not None:
+                levels.append(grey_levels(_face_of(frame.gray, row.transform)))
+        if count % 20 == 0:
+            progress(count, frames.expected_frames, "tracking")
+    progress(count, count, "tracking")
+    return Looks(
+        float(np.mean(blocks)) if blocks else 0.0, float(np.median(levels)) if levels else None
+    )
+
+
+def _face_of(gray: NDArray[np.uint8], transform: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """The part of a picture that the canonical face lies in; all of it where that is nothing."""
+    corners = apply_affine(transform, np.array([[0, 0], [UNITS, 0], [0, UNITS], [UNITS, UNITS]]))
+    high, wide = gray.shape
+    left, top = np.clip(corners.min(0), 0, (wide, high)).astype(int)
+    right, bottom = np.clip(corners.max(0), 0, (wide, high)).astype(int)
+    face = gray[top:bottom, left:right]
+    return face if face.size else gray
+
+
+def event_of(
+    item: Spotted,
+    shot: Shot,
+    signals: FaceSignals,
+    model: RecognitionModel,
+    units: UnitModel,
+    evidence: bool,
+) -> MicroExpression:
+    """Name one movement.
+
+    Args:
+        item: its frames, as rows of ``signals``.
+        shot: what the second pass kept of it.
+        signals: what tracking measured.
+        model: names it.
+        units: tells the action units that its flow looks like, whatever the model looks at.
+        evidence: keep the pictures.
+
+    Raises:
+        ModelError: the model fails on it.
+    """
+    recognition = model.predict([shot.view])[0]
+    segment = int(signals.segments[item.apex])
+    cells = cell_boxes(signals.landmarks[segment])
+    regions = (
+        region_shares(np.asarray(recognition.votes), cells) if recognition.votes is not None else {}
+    )
+    proof = None
+    if evidence and shot.onset_face is not None and shot.apex_face is not None:
+        proof = Evidence(
+            shot.onset_face,
+            shot.apex_face,
+            shot.pixels_per_unit,
+            shot.margin,
+            cells,
+            shot.flow,
+            recognition.votes,
+        )
+    times = signals.times
+    return MicroExpression(
+        interval=Interval(
+            float(times[item.onset]), float(times[item.apex]), float(times[item.offset])
+        ),
+        onset_frame=item.onset,
+        apex_frame=item.apex,
+        offset_frame=item.offset,
+        label=recognition.label,
+        probabilities=recognition.probabilities,
+        uncertain=recognition.uncertain,
+        strength=item.score,
+        regions=regions,
+        evidence=proof,
+        action_units=units.evidence(shot.flow.channels()[None])[0],
+        amplitude=_amplitude(item.dense, signals.transform[item.apex]),
+        false_alarms_per_hour=None if item.dense is None else 60 * item.dense.false_alarms,
+        kind=item.kind,
+    )
+
+
+def _amplitude(seen: DenseCandidate | None, transform: NDArray[np.float64]) -> Amplitude | None:
+    if seen is None:
+        return None
+    pixels = seen.amplitude * float(scale_of(transform))
+    return Amplitude(seen.amplitude, seen.deviation, pixels)
+
+
+def _source_info(frames: FrameSource, signals: FaceSignals) -> SourceInfo:
+    rate = frame_rate(signals.times, frames.nominal_fps)
+    duration = float(signals.times[-1] - signals.times[0]) + 1.0 / rate
+    return SourceInfo(
+        str(frames.path),
+        round(rate, 4),
+        len(signals.times),
+        round(duration, 6),
+        frames.width,
+        frames.height,
+    )
+
+
+def _media_times(frames: FrameSource, signals: FaceSignals) -> MediaTimes | None:
+    if frames.media_times is None:
+        return None
+    media = np.asarray(frames.media_times, np.float64)
+    if np.abs(media - signals.times).max() < SAME_MOMENT:
+        return None
+    return MediaTimes(signals.times, media)
+
+
+def _assemble(
+    frames: FrameSource,
+    signals: FaceSignals,
+    found: Found,
+    events: tuple[MicroExpression, ...],
+    model: RecognitionModel,
+    looks: Looks,
+) -> Analysis:
+    info = _source_info(frames, signals)
+    found_ratio = round(float(signals.found.mean()), 4)
+    spotted, spotting = found.spotted, found.spotted.spotting
+    track_ = signals.track()
+    rate = grid_rate(signals.times)
+    speed = np.full(len(signals.times), np.nan)
+    for segment in np.unique(signals.segments[signals.found]):
+        rows = np.flatnonzero(signals.segments == segment)
+        if len(rows) > 2:
+            speed[rows] = head_speed(signals.transform[rows], rate)
+    warnings = input_warnings(
+        times=signals.times,
+        picture_share=frames.picture_share,
+        width=info.width,
+        height=info.height,
+        interocular_px=signals.interocular(),
+        brightness=signals.brightness.astype(np.float64),
+        head_speed=speed,
+        blockiness=looks.blockiness,
+        grey_levels=looks.grey_levels,
+        damage=frames.damage,
+        notices=frames.notices,
+        found_ratio=found_ratio,
+        others_seen=signals.others_seen,
+        gated_s=spotting.gated_s,
+        observed_s=spotting.observed_s,
+    )
+    return Analysis(
+        source=info,
+        found_ratio=found_ratio,
+        others_seen=signals.others_seen,
+        warnings=warnings,
+        model=model.info,
+        events=events,
+        indicators=indicators(
+            events,
+            spotting,
+            spotted.curve,
+            info,
+            track_,
+            labels=model.info.labels,
+            limits=found.limits,
+        ),
+        curve=spotted.curve,
+        track=track_,
+        spotting=spotting,
+        media=_media_times(frames, signals),
+        limits=found.limits,
+    )

@@ -1,0 +1,219 @@
+"""What a live session says, message by message; each becomes one line of JSON.
+
+Times are seconds from the session's first frame; frame numbers count received frames from 0,
+dropped ones included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from micromimic.core.results import ModelInfo, event_to_dict
+from micromimic.core.strict_json import json_text, tidy
+from micromimic.core.types import FloatArray, MicroExpression
+
+LIVE_SCHEMA: Final = "micromimic.live/1"
+
+State = Literal["waiting", "no_face", "learning", "watching", "lost_source"]
+"""``waiting`` for a first frame; ``no_face``; ``learning`` this face's noise; ``watching``;
+``lost_source``: the camera or stream is gone and is being retried."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """The first message.
+
+    Args:
+        source: what is watched, for people.
+        model: which model names the events.
+        policy: what happens when the machine cannot keep up, in one sentence.
+    """
+
+    source: str
+    model: ModelInfo
+    policy: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """One line of JSON."""
+        about = {"source": self.source, "model": self.model.to_dict(), "policy": self.policy}
+        return {"type": "start", "schema": LIVE_SCHEMA, **about}
+
+
+@dataclass(frozen=True)
+class FaceShape:
+    """A face was locked on: its shape in canonical units, valid until the next such message.
+
+    Args:
+        segment: number of the unbroken stretch of tracking.
+        landmarks: (68, 2) canonical units.
+        cells: (10, 4) left, top, right, bottom, canonical units, order ``labels.CELLS``.
+    """
+
+    segment: int
+    landmarks: FloatArray
+    cells: FloatArray
+
+    def to_dict(self) -> dict[str, Any]:
+        """One line of JSON."""
+        return {"type": "face", **tidy(vars(self), 3)}
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """The motion at one frame, known at once: displacement from the last seconds' rest.
+
+    Args:
+        frame, time: of the frame.
+        found: the face was tracked; else the rest is None.
+        segment: stretch of tracking, as in ``FaceShape``.
+        score: root mean square of the three strongest cells' displacement from their local rest,
+            in multiples of its own noise; None while that noise is being learnt.
+        cells: (10,) each cell's displacement from its local rest, canonical units.
+        transform: (2, 3) canonical units to image pixels.
+        latency_s: from the frame's arrival to this message.
+    """
+
+    frame: int
+    time: float
+    found: bool
+    segment: int = -1
+    score: float | None = None
+    cells: FloatArray | None = None
+    transform: FloatArray | None = None
+    latency_s: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """One line of JSON."""
+        return {
+            "type": "curve",
+            "frame": self.frame,
+            "time_s": round(self.time, 6),
+            "found": self.found,
+            "segment": self.segment,
+            "score": tidy(self.score, 4),
+            "cells": tidy(self.cells, 5),
+            "transform": tidy(self.transform, 4),
+            "latency_ms": round(1000 * self.latency_s, 3),
+        }
+
+
+@dataclass(frozen=True)
+class LiveEvent:
+    """A candidate, within half a second of its offset or, late, at a second look.
+
+    Args:
+        number: from 1, in order of reporting.
+        event: as in an analysis; ``evidence`` where pictures are wanted.
+        delay_s: from the offset to this message, in the source's time.
+        late: found while this face's noise was being learnt, or only at the second look: the half
+            second does not hold.
+        segment: stretch of tracking.
+    """
+
+    number: int
+    event: MicroExpression
+    delay_s: float
+    late: bool
+    segment: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """One line of JSON: the fields of ``events.json``, with ``id``, ``delay_s``, ``late``."""
+        return {
+            "type": "event",
+            "id": self.number,
+            "delay_s": round(self.delay_s, 4),
+            "late": self.late,
+            "segment": self.segment,
+            **event_to_dict(self.event),
+        }
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The second look at an event, with all of its future known.
+
+    Args:
+        number: of the event.
+        kept: confirmed, or withdrawn.
+        reason: why it was withdrawn, as ``results.Rejected``; ``gone`` if it no longer stands out.
+    """
+
+    number: int
+    kept: bool
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """One line of JSON."""
+        kind = "confirmed" if self.kept else "withdrawn"
+        return {"type": kind, "id": self.number, "reason": self.reason}
+
+
+@dataclass(frozen=True)
+class Status:
+    """How the session is doing, once a second.
+
+    Args:
+        time: of the last frame.
+        state: what it is doing.
+        fps: rate of the processed frames over the last seconds.
+        source_fps: rate at which frames arrived.
+        received, processed, dropped: frames since the start.
+        thinning: every how many-th frame is taken now; 1 means all of them.
+        shortest_s: the shortest movement that the processed rate can still resolve.
+        latency_ms: ``median`` and ``p95`` from a frame's arrival to its point of the curve.
+        events: reported so far.
+        detail: one line where something is wrong, else empty.
+    """
+
+    time: float
+    state: State
+    fps: float
+    source_fps: float
+    received: int
+    processed: int
+    dropped: int
+    thinning: int
+    shortest_s: float | None
+    latency_ms: Mapping[str, float]
+    events: int
+    detail: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """One line of JSON."""
+        content = vars(self) | {
+            "fps": round(self.fps, 2),
+            "source_fps": round(self.source_fps, 2),
+            "shortest_s": tidy(self.shortest_s, 4),
+            "latency_ms": tidy(self.latency_ms, 3),
+        }
+        return {"type": "status", "time_s": round(content.pop("time"), 6), **content}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The last message: why it ended, and the counts."""
+
+    reason: str
+    received: int
+    processed: int
+    dropped: int
+    events: int
+    withdrawn: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """One line of JSON."""
+        return {"type": "end", **vars(self)}
+
+
+LiveMessage = Started | FaceShape | CurvePoint | LiveEvent | Settled | Status | Ended
+
+
+def json_line(message: LiveMessage) -> str:
+    """A message as one line of strict JSON; numbers that are not finite become null.
+
+    >>> json_line(Settled(3, kept=True))
+    '{"type": "confirmed", "id": 3, "reason": ""}'
+    """
+    return json_text(message.to_dict())

@@ -1,0 +1,1 @@
+"""Spotting in long videos, against what is annotated."""

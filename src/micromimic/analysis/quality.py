@@ -1,0 +1,361 @@
+"""What in the input weakens the result: warnings with a stable code and one line for people.
+
+Each message says what was expected, what came, what that means for the result, and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.core.types import AnalysisWarning, FloatArray
+from micromimic.media.frames import Notice
+from micromimic.motion.spotting.stretches import (
+    BRIDGE,
+    LONGEST_STEPS,
+    highest_rate,
+    regular_steps,
+)
+
+FRAMES_PER_MOVEMENT: Final = 4
+SHORTEST_S: Final = 0.04
+LONGEST_S: Final = 0.5
+GOOD_FPS: Final = FRAMES_PER_MOVEMENT / SHORTEST_S
+MIN_INTEROCULAR_PX: Final = 60.0
+RESOLVED_PX: Final = 0.5  # the smallest planted movement that spotting finds more often than not
+TYPICAL_MOVEMENT: Final = (0.010, 0.028)  # peaks of real flow maps, in interocular distances
+FLICKER_AMPLITUDE: Final = 0.004
+FLICKER_PROMINENCE: Final = 8.0
+FLICKER_MIN_HZ: Final = 1.5  # below lie breathing, pulse and slow light
+FLICKER_WINDOW_S: Final = 4.0
+BLOCKY: Final = 0.12
+HEAD_SHARE: Final = 0.25
+SPEECH_SHARE: Final = 0.25
+FAST_HEAD: Final = 1.0
+FOUND_ENOUGH: Final = 0.97
+SHORT_S: Final = 20.0
+FEW_LEVELS: Final = 32  # of 256 in the face; a lit one has a hundred
+
+
+def _rate(times: NDArray[np.float64]) -> float:
+    """Frames a second outside gaps; 0 for less than two frames."""
+    return 1 / float(regular_steps(times)[0].mean()) if len(times) > 1 else 0.0
+
+
+def _frame_rate(times: NDArray[np.float64], picture_share: float) -> str | None:
+    fps = picture_share * _rate(times)
+    if fps == 0 or fps >= 0.97 * GOOD_FPS:
+        return None
+    shortest = FRAMES_PER_MOVEMENT / fps
+    lead = f"expected at least {GOOD_FPS:.0f} frames/s for movements of 1/25 s, got {fps:.1f}"
+    if picture_share < 1:
+        lead += " new pictures a second"
+    remedy = "record at 100 to 200 frames/s"
+    if shortest >= LONGEST_S:
+        return (
+            f"{lead}; {FRAMES_PER_MOVEMENT} frames take {shortest:.2f} s here, longer than any "
+            f"micro-expression, so none can be resolved; {remedy}"
+        )
+    unseen = (
+        " and a 1/25 s movement falls between two frames and cannot be seen"
+        if 1 / fps >= SHORTEST_S
+        else ""
+    )
+    return (
+        f"{lead}; movements shorter than {shortest:.2f} s ({FRAMES_PER_MOVEMENT} frames) are "
+        f"missed or mistimed{unseen}; {remedy}"
+    )
+
+
+def _timing(times: NDArray[np.float64]) -> dict[str, str]:
+    """Gaps in a steady clock are dropped frames; a clock that is never steady is variable."""
+    step = np.diff(times)
+    if len(step) < 4:
+        return {}
+    regular, steady = regular_steps(times)
+    wide = step[step > regular.max()]
+    found = {}
+    if not steady:
+        low, high = np.percentile(step, [5, 95])
+        found["variable_frame_rate"] = (
+            f"expected a constant frame rate, got {1 / high:.1f} to {1 / low:.1f} frames/s; real "
+            "timestamps are used, yet onset and offset are only as exact as the frames around "
+            "them; record at a fixed rate"
+        )
+    elif len(wide):
+        missing = int(np.round(wide / regular.mean() - 1).sum())
+        found["dropped_frames"] = (
+            f"expected evenly spaced frames, got {len(wide)} gaps with about {missing} "
+            f"frames missing, the longest {1000 * step.max():.0f} ms; movements in a gap are lost; "
+            "record to a faster disk or at a lower resolution"
+        )
+    return found
+
+
+def _small_face(interocular_px: NDArray[np.float64]) -> str | None:
+    known = interocular_px[np.isfinite(interocular_px)]
+    if not len(known) or (distance := float(np.median(known))) >= MIN_INTEROCULAR_PX:
+        return None
+    smallest = 100 * RESOLVED_PX / distance
+    low, high = (100 * share for share in TYPICAL_MOVEMENT)
+    return (
+        f"expected eyes at least {MIN_INTEROCULAR_PX:.0f} px apart, got {distance:.0f} px; the "
+        f"smallest movement found reliably, about {RESOLVED_PX:g} px, is {smallest:.1f} % of the "
+        f"eye distance here, where micro-expressions peak at about {low:.0f} to {high:.0f} %; film "
+        "closer or at a higher resolution"
+    )
+
+
+def flicker(times: FloatArray, brightness: FloatArray) -> tuple[float, float] | None:
+    """The strongest periodic part of a brightness, if it stands out.
+
+    Args:
+        times: (T,) seconds.
+        brightness: (T,) mean grey level; NaN where unknown.
+
+    Returns:
+        frequency in Hz (as sampled: light faster than half the frame rate appears folded) and
+        amplitude as a share of the mean; None where nothing periodic stands out.
+
+    >>> t = np.arange(2000) / 200
+    >>> [round(x, 3) for x in flicker(t, 100 + np.sin(2 * np.pi * 20 * t))]
+    [20.0, 0.01]
+    """
+    t, grey = np.asarray(times, np.float64), np.asarray(brightness, np.float64)
+    known = np.isfinite(grey)
+    rate = min(_rate(t), highest_rate(np.diff(t))) if len(t) > 1 else 0.0
+    if rate == 0 or known.sum() < rate * FLICKER_WINDOW_S / 2:
+        return None
+    # Nothing is laid over a long pause: it would take memory by its length.
+    cuts = np.flatnonzero(np.diff(t) > max(BRIDGE, LONGEST_STEPS / rate)) + 1
+    pieces = list(zip(np.split(t, cuts), np.split(grey, cuts), strict=True))
+    longest = max(float(times[-1] - times[0]) for times, _ in pieces)
+    length = min(max(16, round(FLICKER_WINDOW_S * rate)), int(longest * rate))
+    if length < 16:
+        return None
+    window = np.hanning(length)
+    spectra = [spectrum for piece in pieces for spectrum in _spectra(*piece, rate, window)]
+    if not spectra:
+        return None
+    amplitude = 2 * np.median(spectra, axis=0) / window.sum()
+    hertz = np.fft.rfftfreq(len(window), 1 / rate)
+    high = hertz >= FLICKER_MIN_HZ
+    if high.sum() < 8:
+        return None
+    peak = int(np.flatnonzero(high)[np.argmax(amplitude[high])])
+    share = float(amplitude[peak] / grey[known].mean()) if grey[known].mean() > 0 else 0.0
+    if share < FLICKER_AMPLITUDE or amplitude[peak] < FLICKER_PROMINENCE * np.median(
+        amplitude[high]
+    ):
+        return None
+    return float(hertz[peak]), share
+
+
+def _spectra(
+    times: NDArray[np.float64],
+    grey: NDArray[np.float64],
+    rate: float,
+    window: NDArray[np.float64],
+) -> Iterator[NDArray[np.float64]]:
+    """Of overlapping windows of a piece without pauses, where the face is nearly always there."""
+    known = np.isfinite(grey)
+    if not known.any():
+        return
+    grid = np.arange(times[0], times[-1], 1 / rate)
+    nearest = np.clip(np.searchsorted(times, grid - 0.5 / rate), 0, len(times) - 1)
+    even = np.interp(grid, times[known], grey[known])
+    x = np.arange(len(window))
+    for start in range(0, len(even) - len(window) + 1, max(1, len(window) // 2)):
+        part = slice(start, start + len(window))
+        if known[nearest][part].mean() > 0.9:
+            rest = even[part] - np.polyval(np.polyfit(x, even[part], 2), x)
+            yield np.abs(np.fft.rfft(rest * window))
+
+
+def _flicker_warning(times: NDArray[np.float64], brightness: NDArray[np.float64]) -> str | None:
+    found = flicker(times, brightness)
+    if found is None:
+        return None
+    hertz, share = found
+    rate, source = _rate(times), ""
+    for mains in (50, 60):
+        folded = abs(2 * mains - rate * round(2 * mains / rate))
+        if abs(folded - hertz) <= max(0.6, 0.01 * rate):
+            source = f", as lamps on {mains} Hz mains do at {rate:.0f} frames/s"
+    return (
+        f"expected steady light, got brightness pulsing by {100 * share:.1f} % at {hertz:.1f} Hz"
+        f"{source}; it adds noise in which small movements drown; use daylight or "
+        "flicker-free lamps, or match the shutter to the mains"
+    )
+
+
+def _few_levels(levels: float | None) -> str | None:
+    if levels is None or levels >= FEW_LEVELS:
+        return None
+    return (
+        f"expected a face in at least {FEW_LEVELS} grey levels of 256, got {levels:.0f}; what lies "
+        "between two levels is not seen, so small movements are missed; light the face, open the "
+        "aperture, or record all bits of the camera's range"
+    )
+
+
+def _compression(value: float) -> str | None:
+    if not value >= BLOCKY:
+        return None
+    return (
+        f"expected a blockiness below {BLOCKY:.2f}, got {value:.3f}; block edges move with the "
+        "compression and cover small movements; use the original recording or a higher bit rate"
+    )
+
+
+def _head_motion(
+    head_speed: NDArray[np.float64], gated_s: Mapping[str, float], observed_s: float
+) -> str | None:
+    gated = float(gated_s.get("head", 0.0))
+    total = observed_s + float(sum(gated_s.values()))
+    share = gated / total if total > 0 else 0.0
+    known = head_speed[np.isfinite(head_speed)]
+    fast = float(np.percentile(known, 90)) if len(known) else 0.0
+    if share < HEAD_SHARE and fast < FAST_HEAD:
+        return None
+    return (
+        f"expected a calm head, got {100 * share:.0f} % of the time gated for head movement (one "
+        f"tenth of the frames faster than {fast:.2f} eye distances/s); movements in that time are "
+        "not reported; film a seated person facing the camera, and read rates per observed minute"
+    )
+
+
+def _speech(gated_s: Mapping[str, float], observed_s: float) -> str | None:
+    gated = float(gated_s.get("speech", 0.0))
+    total = observed_s + float(sum(gated_s.values()))
+    if gated == 0.0 or gated < SPEECH_SHARE * total:
+        return None
+    return (
+        f"expected a face that mostly keeps silent, got {100 * gated / total:.0f} % of the time "
+        "gated for speech; movements in that time are not reported; look at the pauses, and read "
+        "rates per observed minute"
+    )
+
+
+def _face(found_ratio: float, others_seen: int, times: NDArray[np.float64]) -> dict[str, str]:
+    found = {}
+    if found_ratio < FOUND_ENOUGH:
+        duration = float(times[-1] - times[0]) if len(times) else 0.0
+        found["face_lost"] = (
+            f"expected the face in every frame, got it in {100 * found_ratio:.1f} %; nothing can "
+            f"be reported in the {(1 - found_ratio) * duration:.1f} s without it; keep the face "
+            "in view and lit"
+        )
+    if others_seen > 0:
+        people = "person" if others_seen == 1 else "people"
+        found["other_faces"] = (
+            f"expected one face, got {others_seen} other {people}; only the one seen largest and "
+            "longest is reported; crop the video to the person you mean"
+        )
+    return found
+
+
+def _short(times: NDArray[np.float64], observed_s: float) -> str | None:
+    if observed_s >= SHORT_S or len(times) == 0:
+        return None
+    return (
+        f"expected at least {SHORT_S:.0f} s of observed face, got {observed_s:.1f} s; the noise "
+        "that thresholds rest on, and every rate a minute, are poorly known; analyse a longer "
+        "recording"
+    )
+
+
+def input_warnings(
+    *,
+    times: FloatArray,
+    picture_share: float = 1.0,
+    width: int,
+    height: int,
+    interocular_px: FloatArray,
+    brightness: FloatArray,
+    head_speed: FloatArray,
+    blockiness: float,
+    grey_levels: float | None,
+    damage: Sequence[str],
+    notices: Sequence[Notice],
+    found_ratio: float,
+    others_seen: int,
+    gated_s: Mapping[str, float],
+    observed_s: float,
+) -> tuple[AnalysisWarning, ...]:
+    """Limits of one recording, the most fundamental first.
+
+    Args:
+        times: (T,) real timestamps, seconds.
+        picture_share: how many of the frames show a new picture.
+        width, height: of the picture, pixels.
+        interocular_px: (T,) distance between the eyes, pixels; NaN where the face is lost.
+        brightness: (T,) mean grey level of the face; NaN where lost.
+        head_speed: (T,) interocular distances per second; NaN where lost.
+        blockiness: of typical frames, as ``looks.blockiness`` measures it.
+        grey_levels: of the face in typical frames, as ``looks.grey_levels`` counts them; None where
+            there is none.
+        damage: what the decoder said of parts it could not read, one line each.
+        notices: what the source chose or noticed.
+        found_ratio: frames with the face over all frames.
+        others_seen: further people counted.
+        gated_s: seconds gated, by cause.
+        observed_s: seconds in which an event could have been reported.
+
+    Returns:
+        Warnings with the codes ``truncated``, ``repaired_timestamps``, ``resized_frames``, those
+        of the notices, ``frame_rate``, ``variable_frame_rate``, ``dropped_frames``,
+        ``small_face``, ``face_lost``, ``other_faces``, ``head_motion``, ``speech``, ``flicker``,
+        ``compression``, ``few_grey_levels``, ``short_recording``, in this order.
+
+    Raises:
+        ValueError: if the arrays differ in length.
+    """
+    clock, eyes, grey, speed = (
+        np.asarray(a, dtype=np.float64) for a in (times, interocular_px, brightness, head_speed)
+    )
+    if not len(clock) == len(eyes) == len(grey) == len(speed):
+        raise ValueError(
+            f"expected arrays of one length, got {len(clock)}, {len(eyes)}, {len(grey)}, "
+            f"{len(speed)}"
+        )
+    found: list[tuple[str, str | None]] = [_damaged(line) for line in damage]
+    found += [(notice.code, notice.message) for notice in notices]
+    found.append(("frame_rate", _frame_rate(clock, picture_share)))
+    told = {notice.code for notice in notices}
+    found += [(code, line) for code, line in _timing(clock).items() if code not in told]
+    small = _small_face(eyes)
+    found.append(("small_face", f"{small} ({width} x {height} now)" if small else None))
+    found += _face(found_ratio, others_seen, clock).items()
+    late: tuple[tuple[str, Callable[[], str | None]], ...] = (
+        ("head_motion", lambda: _head_motion(speed, gated_s, observed_s)),
+        ("speech", lambda: _speech(gated_s, observed_s)),
+        ("flicker", lambda: _flicker_warning(clock, grey)),
+        ("compression", lambda: _compression(blockiness)),
+        ("few_grey_levels", lambda: _few_levels(grey_levels)),
+        ("short_recording", lambda: _short(clock, observed_s)),
+    )
+    found += [(code, check()) for code, check in late]
+    return tuple(AnalysisWarning(code, message) for code, message in found if message)
+
+
+def _damaged(damage: str) -> tuple[str, str]:
+    """Code and message of one line of `FrameSource.damage`."""
+    line = " ".join(damage.split())
+    if "timestamps" in line:
+        return "repaired_timestamps", (
+            f"expected rising timestamps, got a file in which {line}; times there are estimates; "
+            "use the camera's own file"
+        )
+    if "another size" in line:
+        return "resized_frames", (
+            f"expected frames of one size, got a file in which {line}; motion across the change is "
+            "lost; analyse each part on its own"
+        )
+    return "truncated", (
+        f"expected a whole file, got damage ({line}); only what could be decoded is analysed; copy "
+        "the file again from the camera"
+    )

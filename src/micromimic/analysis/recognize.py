@@ -1,0 +1,86 @@
+"""Name the movement between two frames, for those who spot by other means."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache, lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.core.canonical import follow, scale_of
+from micromimic.core.errors import ModelError
+from micromimic.core.types import Recognition
+from micromimic.face.crops import face_crop
+from micromimic.face.landmarks import LandmarkBackend
+from micromimic.models.action_units import load_unit_model
+from micromimic.models.onnx import load_model
+from micromimic.models.recognizers import RecognitionModel
+from micromimic.motion.apex import to_gray
+from micromimic.motion.pair import flow_between, flow_of_spans, places_in_pair
+
+__all__ = ["flow_between", "recognize"]
+
+
+def recognize(
+    onset_frame: NDArray[np.uint8],
+    apex_frame: NDArray[np.uint8],
+    *,
+    landmarks: NDArray[np.floating] | None = None,
+    model: str | Path | None = None,
+    backend: LandmarkBackend | None = None,
+) -> Recognition:
+    """What the movement from onset to apex shows.
+
+    Args:
+        onset_frame, apex_frame: pictures of one size, (H, W) grey or (H, W, 3) RGB, uint8.
+        landmarks: (68, 2) pixels in the onset frame; found by ``backend`` when None.
+        model: an ONNX file of a model that looks at flow or at face crops; None is the shipped
+            flow-capsnet.
+        backend: landmark library; dlib when None.
+
+    Models are opened once a process, so that many pairs can be named in a loop.
+
+    Returns:
+        Label, calibrated probabilities, whether it is uncertain, the capsules' votes where the
+        model has them, and the action units that the movement looks like.
+
+    Raises:
+        InputError: pictures of different sizes or kinds, or the same face cannot be followed
+            from one to the other.
+        NoFaceError: no face in the onset frame.
+        ModelError: the model file is unusable, or looks at whole clips.
+
+    Example:
+        >>> import micromimic
+        >>> micromimic.recognize(onset, apex).label  # doctest: +SKIP
+    """
+    chosen = _opened(model)
+    if chosen.view == "volume":
+        raise ModelError(
+            f"expected a model that looks at one or two frames, got {chosen.info.name}, which "
+            "needs a whole clip; use analyze, or another model"
+        )
+    first, second = places_in_pair(onset_frame, apex_frame, landmarks=landmarks, backend=backend)
+    shown = [(to_gray(onset_frame), first)], [(to_gray(apex_frame), second)]
+    maps = flow_of_spans(*shown, scale=float(scale_of(first))).channels()[None]
+    seen = maps if chosen.view == "flow" else face_crop(apex_frame, follow(first, second))[None]
+    named = chosen.predict(seen)[0]
+    return replace(named, action_units=_units().evidence(maps)[0])
+
+
+def _opened(path: str | Path | None) -> RecognitionModel:
+    """The model, opened once a process for each content of the file."""
+    if path is None or not Path(path).is_file():
+        return _open(path, None)
+    state = Path(path).stat()
+    return _open(Path(path).resolve(), (state.st_mtime_ns, state.st_size, state.st_ino))
+
+
+@lru_cache(maxsize=4)
+def _open(path: str | Path | None, _state: tuple[int, int, int] | None) -> RecognitionModel:
+    return load_model(path)
+
+
+_units = cache(load_unit_model)

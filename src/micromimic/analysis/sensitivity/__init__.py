@@ -1,0 +1,1 @@
+"""What would have been found in a recording: injection and recovery."""

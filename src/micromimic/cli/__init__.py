@@ -1,0 +1,5 @@
+"""The command line: `micromimic demo | analyze | synth | datasets | evaluate | train...`."""
+
+from micromimic.cli.main import main
+
+__all__ = ["main"]

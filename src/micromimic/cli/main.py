@@ -1,0 +1,79 @@
+"""The command line: `micromimic demo | analyze | synth | datasets | evaluate | train...`.
+
+A thin shell: the commands live in ``micromimic.cli`` and call the Python API. Everything, typer
+included, is imported inside ``main``, so that Ctrl-C and errors give one line from the start.
+
+>>> main(["--version"])
+micromimic ...
+0
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import warnings
+from collections.abc import Sequence
+
+from micromimic.cli.console import (
+    Interrupted,
+    complain,
+    debugging,
+    describe,
+    keep_caches_together,
+    note,
+    one_line,
+    prepare_streams,
+)
+from micromimic.core.errors import ManifestWarning
+
+__all__ = ["main"]
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the entry point of ``micromimic``.
+
+    Args:
+        arguments: as after ``micromimic``; None takes the process's own, and sets its output
+            streams up for a command line.
+
+    Returns:
+        0 all done, 1 something failed, 2 wrong usage, 130 interrupted.
+    """
+    if arguments is None:
+        arguments = sys.argv[1:]
+        prepare_streams()
+        keep_caches_together()
+        if not sys.warnoptions and not debugging():
+            warnings.simplefilter("ignore")  # a library's advice to programmers is no user's news
+            warnings.simplefilter("once", ManifestWarning)  # one person under two names is
+    try:
+        from micromimic.cli.commands import app
+
+        code = app(args=list(arguments), prog_name="micromimic", standalone_mode=False)
+    except (KeyboardInterrupt, Interrupted) as stop:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not spoil the exit
+        note(f"micromimic: {str(stop) or 'interrupted'}")
+        return INTERRUPTED
+    except Exception as error:
+        return _answer(error)
+    return code if isinstance(code, int) else OK
+
+
+def _answer(error: Exception) -> int:
+    usage = getattr(error, "format_message", None)
+    if usage is not None:  # typer's own usage errors
+        context = getattr(error, "ctx", None)
+        if type(error).__name__ == "NoArgsIsHelpError":
+            note(str(usage()))
+            return USAGE
+        where = context.command_path if context else "micromimic"
+        said = one_line(usage()).rstrip(".")
+        complain(f"{said}; try {where} --help")
+        return USAGE
+    if debugging():
+        raise error
+    complain(describe(error))
+    return FAILED

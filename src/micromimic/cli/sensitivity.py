@@ -1,0 +1,213 @@
+"""`micromimic sensitivity`: what would have been found in this recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from micromimic.cli.app import (
+    BackendName,
+    Fps,
+    Model,
+    Scheduler,
+    Track,
+    above_zero,
+    app,
+    interruptible,
+    workers_of,
+)
+from micromimic.cli.console import Interrupted, note, say
+
+if TYPE_CHECKING:
+    from micromimic.analysis.inputs import Input
+    from micromimic.analysis.sensitivity.run import Sensitivity, SensitivityConfig
+    from micromimic.cli.analyze import Job
+    from micromimic.core.progress import Progress
+    from micromimic.core.workers import Workers
+    from micromimic.evaluation.recovery import Recovery, Share
+
+
+def sizes_of(text: str) -> tuple[float, ...]:
+    """Numbers between commas or spaces.
+
+    Raises:
+        typer.BadParameter: they are no numbers.
+
+    >>> sizes_of(".15, .3 .6")
+    (0.15, 0.3, 0.6)
+    """
+    try:
+        sizes = tuple(float(word) for word in text.replace(",", " ").split())
+    except ValueError:
+        sizes = ()
+    if text and not sizes:
+        raise typer.BadParameter(f"expected numbers as .15,.3,.6, got {text!r}")
+    return sizes
+
+
+@app.command()
+@interruptible
+def sensitivity(
+    video: Annotated[
+        Path,
+        typer.Argument(
+            metavar="VIDEO",
+            help="A video file, or a folder of frames (with --fps).",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Results; the same command continues a stopped run there.")
+    ] = Path("micromimic-sensitivity"),
+    sizes: Annotated[
+        str,
+        typer.Option(
+            help="Largest displacements to plant, canonical units (15 between the eyes), between "
+            "commas."
+        ),
+    ] = ".15,.3,.6",
+    per_size: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Plant at least so many at each size, in as many copies as needed."
+        ),
+    ] = 30,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is planted, and when.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Copies analysed at the same time.")] = 1,
+    backend: BackendName = "loky",
+    scheduler: Scheduler = None,
+    max_seconds: Annotated[
+        float | None,
+        typer.Option(
+            callback=above_zero, help="Use only the beginning of the recording.", show_default=False
+        ),
+    ] = None,
+    fps: Fps = None,
+    track: Track = None,
+    model: Model = None,
+) -> None:
+    """Plant movements of known size in copies of a recording, and see how many are found.
+
+    The copies are made while they are read; no picture is written. Writes sensitivity.html, .json,
+    .csv (a row a planted movement), .png and .svg to OUT, and keeps what ended in
+    OUT/sensitivity.parts, so that a stopped run goes on there.
+    """
+    from micromimic.analysis.analyze import AnalyzeConfig
+    from micromimic.analysis.sensitivity.run import SensitivityConfig
+
+    config = SensitivityConfig(
+        sizes=sizes_of(sizes),
+        per_size=per_size,
+        seed=seed,
+        max_seconds=max_seconds,
+        fps=fps,
+        track=track,
+        analysis=AnalyzeConfig(model=model, evidence=False),
+    )
+    result = run(video, out, config, workers_of(jobs, backend, scheduler))
+    say(sensitivity_text(result, video.name))
+    for text in result.notes:
+        note(f"note: {text}")
+
+
+def run(video: Path, out: Path, config: SensitivityConfig, workers: Workers) -> Sensitivity:
+    """Run it with a bar; Ctrl-C says that it can go on.
+
+    Raises:
+        Interrupted: on Ctrl-C.
+        MicromimicError: as of ``analysis.sensitivity.run``.
+    """
+    from micromimic.analysis.sensitivity.run import sensitivity as measure
+    from micromimic.cli.analyze import check_writable
+    from micromimic.cli.progress import show_progress
+
+    check_writable(out, "sensitivity.parts")
+    try:
+        with show_progress(f"{video.name}, sensitivity") as progress:
+            progress.ended = "failed"
+            result = measure(video, out, config, workers=workers, progress=progress)
+            progress.ended = "finished"
+            return result
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"interrupted; the copies that ended are kept in {out}, "
+            "the same command goes on from there"
+        ) from None
+
+
+def injected(item: Input, job: Job, folder: Path, progress: Progress | None) -> str:
+    """Of `analyze --inject`: run it into the results folder of one input, and say what came back.
+
+    Raises:
+        MicromimicError: as of ``analysis.sensitivity.run``.
+    """
+    from micromimic.analysis.sensitivity.run import SensitivityConfig, sensitivity as measure
+
+    config = SensitivityConfig(
+        sizes=job.inject,
+        fps=job.fps,
+        track=job.track,
+        analysis=job.config(evidence=False),
+    )
+    return sensitivity_text(measure(item.path, folder, config, progress=progress), item.name)
+
+
+def sensitivity_text(result: Sensitivity, name: str) -> str:
+    """What is printed: the table, the controls, warnings, and where the page lies."""
+    from micromimic.cli.summary import text_table
+    from micromimic.core.labels import REGIONS
+    from micromimic.evaluation.recovery import share_of
+    from micromimic.report.sensitivity.page import answer
+
+    recovery = result.recovery
+    source = recovery.source
+    resumed = f", {result.resumed} analyses from before" if result.resumed else ""
+    copies = "1 copy" if recovery.copies == 1 else f"{recovery.copies} copies"
+    title = (
+        f"{name}: {len(recovery.at(recovery.sizes[0]))} movements a size planted in "
+        f"{source.duration_s:.1f} s, {copies} a size{resumed}"
+    )
+    header = ("size units", "px", "found", "of", "share", "95 %", *REGIONS)
+    rows = []
+    for size in recovery.sizes:
+        trials = recovery.at(size)
+        share = share_of(trials)
+        regions = [share_of(t for t in trials if t.region == region) for region in REGIONS]
+        rows.append(
+            [
+                f"{size:g}",
+                f"{size * recovery.scale:.2f}",
+                str(share.found),
+                str(share.planted),
+                f"{share.value:.2f}",
+                _range(share),
+                *(f"{part.found}/{part.planted}" if part.planted else "-" for part in regions),
+            ]
+        )
+    return "\n".join(
+        (
+            title,
+            text_table(header, rows),
+            _controls(recovery),
+            f"  {answer(recovery)}",
+            *(f"  warning: {w.message} [{w.code}]" for w in recovery.warnings),
+            f"  page: {result.folder / 'sensitivity.html'}",
+        )
+    )
+
+
+def _controls(recovery: Recovery) -> str:
+    chance, count = recovery.chance(), len(recovery.plain)
+    low, high = recovery.plain_per_minute
+    return (
+        f"  controls: {chance.found} of {chance.planted} found at size 0; "
+        f"{count} candidate{'' if count == 1 else 's'} in the unplanted copy, "
+        f"{60 * count / recovery.source.duration_s:.1f} a minute ({low:.1f} to {high:.1f})"
+    )
+
+
+def _range(share: Share) -> str:
+    low, high = share.interval
+    return f"{low:.2f} to {high:.2f}"

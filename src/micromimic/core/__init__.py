@@ -1,0 +1,1 @@
+"""What every room shares: values, errors, files, labels."""

@@ -1,0 +1,381 @@
+"""Values that flow between the rooms: small, frozen, validated at birth. Times are seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.core.canonical import UNITS
+from micromimic.core.labels import CELLS
+
+FloatArray = NDArray[np.float32] | NDArray[np.float64]
+
+Side = Literal["left", "right", "both"]
+"""Of a face, the person's own."""
+
+ExpressionKind = Literal["micro", "macro"]
+"""Of an event: a micro-expression, or a longer one."""
+
+LONGEST_MICRO_S: Final = 0.62
+"""Seconds from onset to offset of what may be a micro-expression: half a second, and what measuring
+adds to it."""
+
+
+def _expect_shape(name: str, array: NDArray[np.generic], shape: tuple[int | None, ...]) -> None:
+    fits = array.ndim == len(shape) and all(
+        want is None or want == got for want, got in zip(shape, array.shape, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join("T" if n is None else str(n) for n in shape)
+        raise ValueError(f"{name} must be ({wanted}), got {array.shape}")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Onset, apex and offset of one movement, in seconds.
+
+    >>> Interval(1.0, 1.2, 1.5).duration
+    0.5
+    >>> Interval(1.0, 0.9, 1.5)
+    Traceback (most recent call last):
+    ...
+    ValueError: expected onset <= apex <= offset, got 1.0, 0.9, 1.5
+    """
+
+    onset: float
+    apex: float
+    offset: float
+
+    def __post_init__(self) -> None:
+        if not self.onset <= self.apex <= self.offset:
+            raise ValueError(
+                f"expected onset <= apex <= offset, got {self.onset}, {self.apex}, {self.offset}"
+            )
+
+    @property
+    def duration(self) -> float:
+        """Onset to offset, seconds."""
+        return self.offset - self.onset
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """What was read: fps is the rate of the real timestamps, frames those decoded."""
+
+    path: str
+    fps: float
+    frames: int
+    duration_s: float
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class MediaTimes:
+    """From the seconds of an analysis to those at which a player of the file is.
+
+    They differ where another track begins before the video, and where a rate was given against the
+    file's own timing.
+
+    Args:
+        times: (T,) of each frame, as everywhere in the analysis.
+        media: (T,) of the same frames, from where a player starts the file.
+
+    >>> MediaTimes(np.array([0.0, 0.1]), np.array([0.5, 0.9])).at(0.05)
+    0.7
+    """
+
+    times: FloatArray
+    media: FloatArray
+
+    def __post_init__(self) -> None:
+        _expect_shape("times", self.times, (None,))
+        _expect_shape("media", self.media, (len(self.times),))
+
+    def at(self, seconds: float) -> float:
+        """Where a player shows a moment of the analysis."""
+        return float(np.interp(seconds, self.times, self.media))
+
+
+@dataclass(frozen=True)
+class AnalysisWarning:
+    """A limit of the input that weakens the result: a stable code and one line for people."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class FaceTrack:
+    """One person's face through a video.
+
+    Args:
+        times: (T,) seconds.
+        boxes: (T, 4) left, top, right, bottom in pixels; NaN where the face is lost.
+        landmarks: (T, 68, 2) pixels, iBUG order; NaN where lost.
+        found: (T,) bool.
+        transforms: (T, 2, 3) maps from canonical units to image pixels; NaN where lost.
+        segments: (T,) int, the number of the unbroken stretch of tracking; -1 where lost.
+
+    >>> FaceTrack(np.zeros(1), np.zeros((1, 4)), np.zeros((1, 67, 2)), np.ones(1, bool),
+    ...           np.zeros((1, 2, 3)), np.zeros(1, int))
+    Traceback (most recent call last):
+    ...
+    ValueError: landmarks must be (T, 68, 2), got (1, 67, 2)
+    """
+
+    times: FloatArray
+    boxes: FloatArray
+    landmarks: FloatArray
+    found: NDArray[np.bool_]
+    transforms: FloatArray
+    segments: NDArray[np.int_]
+
+    def __post_init__(self) -> None:
+        _expect_shape("times", self.times, (None,))
+        n = len(self.times)
+        _expect_shape("boxes", self.boxes, (n, 4))
+        _expect_shape("landmarks", self.landmarks, (None, 68, 2))
+        _expect_shape("found", self.found, (n,))
+        _expect_shape("transforms", self.transforms, (n, 2, 3))
+        _expect_shape("segments", self.segments, (n,))
+
+
+@dataclass(frozen=True)
+class MotionCurve:
+    """Motion over time.
+
+    Args:
+        times: (T,) seconds.
+        score: (T,) the movement score: bump-shaped displacement of the strongest cells, in
+            multiples of its own noise (MAD); NaN where the face is lost.
+        cells: (T, 10) displacement of each cell (order ``labels.CELLS``) from its own local
+            past and future, canonical units; NaN where lost.
+    """
+
+    times: FloatArray
+    score: FloatArray
+    cells: FloatArray
+
+    def __post_init__(self) -> None:
+        _expect_shape("times", self.times, (None,))
+        n = len(self.times)
+        _expect_shape("score", self.score, (n,))
+        _expect_shape("cells", self.cells, (n, len(CELLS)))
+
+
+@dataclass(frozen=True)
+class DetectionLimits:
+    """The smallest movement that would have been found with probability one half.
+
+    Args:
+        times: (T,) seconds; at some 25 moments a second.
+        regions: by name (``forehead``, ``eyes``, ``nose``, ``mouth``, ``chin``), (T,) canonical
+            units of the largest displacement; inf where the region is closed, NaN where nothing is
+            known.
+    """
+
+    times: FloatArray
+    regions: Mapping[str, FloatArray]
+
+    def __post_init__(self) -> None:
+        _expect_shape("times", self.times, (None,))
+        for name, values in self.regions.items():
+            _expect_shape(name, values, (len(self.times),))
+
+    def at(self, times: FloatArray) -> dict[str, FloatArray]:
+        """The limits at other times: of the nearest moment, NaN where none is near.
+
+        Args:
+            times: (N,) seconds.
+
+        >>> limits = DetectionLimits(np.array([0.0, 0.04]), {"chin": np.array([0.2, np.inf])})
+        >>> limits.at(np.array([0.01, 0.05, 3.0]))["chin"]
+        array([0.2, inf, nan])
+        """
+        own = np.asarray(self.times, np.float64)
+        if len(own) < 2:
+            return {name: np.full(len(times), np.nan) for name in self.regions}
+        later = np.searchsorted(own, times).clip(1, len(own) - 1)
+        nearest = later - (times - own[later - 1] < own[later] - times)
+        known = np.abs(own[nearest] - times) <= 1.5 * np.median(np.diff(own))
+        return {
+            name: np.where(known, np.asarray(values)[nearest], np.nan)
+            for name, values in self.regions.items()
+        }
+
+
+@dataclass(frozen=True)
+class Amplitude:
+    """How far the skin moved.
+
+    Args:
+        units: canonical units, 15 between the eyes.
+        deviation: its standard deviation, by the face's own movement around.
+        pixels: the same movement in pixels of the picture.
+    """
+
+    units: float
+    deviation: float
+    pixels: float
+
+
+@dataclass(frozen=True)
+class FlowMap:
+    """Onset-to-apex motion of the canonical face.
+
+    Args:
+        uv: (2, 28, 28) displacement in canonical units: u right, v down.
+        strain: (28, 28) optical strain magnitude, per unit length.
+        scale: image pixels in one canonical unit, so ``uv * scale`` is pixels.
+    """
+
+    uv: FloatArray
+    strain: FloatArray
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        _expect_shape("uv", self.uv, (2, UNITS, UNITS))
+        _expect_shape("strain", self.strain, (UNITS, UNITS))
+
+    def channels(self) -> NDArray[np.float32]:
+        """(3, 28, 28): u, v, strain."""
+        return np.concatenate([self.uv, self.strain[None]]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What a model makes of one flow map.
+
+    Args:
+        label: the most probable class.
+        probabilities: calibrated, by class name in the model's order, summing to 1.
+        uncertain: the lead of the first class over the second is below the model's margin.
+        votes: (g, g) share of each place of the face in the winning class, summing to 1; None
+            where the model cannot tell.
+        action_units: which the movement looks like; filled by ``recognize``, empty elsewhere.
+    """
+
+    label: str
+    probabilities: Mapping[str, float]
+    uncertain: bool
+    votes: FloatArray | None = None
+    action_units: tuple[UnitEvidence, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.label not in self.probabilities:
+            raise ValueError(f"label must be one of {list(self.probabilities)}, got {self.label!r}")
+        total = sum(self.probabilities.values())
+        if abs(total - 1.0) > 1e-3:
+            raise ValueError(f"probabilities must sum to 1, got {total:.4f}")
+
+
+@dataclass(frozen=True)
+class UnitEvidence:
+    """One facial action unit (AU) that a movement looks like.
+
+    Args:
+        unit: its number in the Facial Action Coding System, as ``12``.
+        side: where it acts, the person's own left or right; units of the midline act on both.
+        share: its part of the movement, 0 to 1; the shares of one event add up to at most 1.
+        probability: that the unit acts at all, on either side.
+
+    >>> found = UnitEvidence("12", "left", share=0.8, probability=0.7)
+    >>> found.name, str(found)
+    ('L12', 'AU12 left')
+    """
+
+    unit: str
+    side: Side
+    share: float
+    probability: float
+
+    def __post_init__(self) -> None:
+        if not self.unit.isdecimal():
+            raise ValueError(f"unit must be a number as 12, got {self.unit!r}")
+        if self.side not in get_args(Side):
+            raise ValueError(f"side must be one of {get_args(Side)}, got {self.side!r}")
+        if not (0 <= self.share <= 1 and 0 <= self.probability <= 1):
+            raise ValueError(
+                "share and probability must be within 0 and 1, got "
+                f"{self.share}, {self.probability}"
+            )
+
+    @property
+    def name(self) -> str:
+        """As coders write it: ``12``, ``L12``, ``R12``."""
+        return {"both": "", "left": "L", "right": "R"}[self.side] + self.unit
+
+    def __str__(self) -> str:
+        return f"AU{self.unit}" + ("" if self.side == "both" else f" {self.side}")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a person looks at to judge one event.
+
+    Args:
+        onset_face: (H, W, 3) uint8 RGB, the face cropped at the onset, stabilised.
+        apex_face: (H, W, 3) uint8 RGB, the same crop at the apex.
+        pixels_per_unit: resolution of both crops; canonical point (x, y) lies at pixel
+            ``(p + margin) * pixels_per_unit - 0.5``.
+        margin: canonical units around the 28 x 28 square in the crops.
+        cells: (10, 4) left, top, right, bottom of the cells, canonical units.
+        flow: the map that was classified.
+        votes: (g, g) as in ``Recognition``.
+    """
+
+    onset_face: NDArray[np.uint8]
+    apex_face: NDArray[np.uint8]
+    pixels_per_unit: float
+    margin: float
+    cells: FloatArray
+    flow: FlowMap
+    votes: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        _expect_shape("cells", self.cells, (len(CELLS), 4))
+        if self.onset_face.shape != self.apex_face.shape:
+            raise ValueError(
+                f"onset and apex faces must have one size, got {self.onset_face.shape} "
+                f"and {self.apex_face.shape}"
+            )
+
+
+@dataclass(frozen=True)
+class MicroExpression:
+    """One candidate, or one longer expression: when, what, how sure, and why.
+
+    Args:
+        interval: seconds.
+        onset_frame, apex_frame, offset_frame: indices of decoded frames, from 0.
+        label, probabilities, uncertain: from the model, as in ``Recognition``.
+        strength: peak movement in multiples of the noise.
+        regions: share of each cell's place in the winning class, by name, summing to 1.
+        evidence: pictures and maps, for reports; None when not asked for.
+        action_units: which it looks like, the largest share first; empty where none stands out.
+        amplitude: how far it goes; None where the dense flow did not see it.
+        false_alarms_per_hour: how many as strong chance makes in an hour of this recording; None
+            where that is not known.
+        kind: ``micro``, or ``macro`` for a longer expression: listed, and part of no count or rate;
+            no model was made for naming those.
+    """
+
+    interval: Interval
+    onset_frame: int
+    apex_frame: int
+    offset_frame: int
+    label: str
+    probabilities: Mapping[str, float]
+    uncertain: bool
+    strength: float
+    regions: Mapping[str, float] = field(default_factory=dict)
+    evidence: Evidence | None = None
+    action_units: tuple[UnitEvidence, ...] = ()
+    amplitude: Amplitude | None = None
+    false_alarms_per_hour: float | None = None
+    kind: ExpressionKind = "micro"

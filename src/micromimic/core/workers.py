@@ -1,0 +1,144 @@
+"""Tasks on this machine's cores or on a cluster, through joblib."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, Final, Literal, get_args
+
+from micromimic.core.errors import InputError, MicromimicError, MissingExtraError
+
+Backend = Literal["loky", "dask"]
+CONNECT_S: Final = 15
+
+
+class WorkerLostError(MicromimicError):
+    """A worker process was killed from outside; what had ended is kept."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Where tasks run.
+
+    Args:
+        jobs: processes on this machine; 1 runs in this process.
+        backend: ``loky`` for this machine, ``dask`` for a cluster.
+        scheduler: address of the dask scheduler, as ``tcp://10.0.0.1:8786``.
+
+    Raises:
+        InputError: dask without a scheduler, a scheduler without dask, no job.
+    """
+
+    jobs: int = 1
+    backend: Backend = "loky"
+    scheduler: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.backend not in get_args(Backend):
+            raise InputError(
+                f"expected backend loky or dask, got {self.backend!r}; pass one of them"
+            )
+        if (self.backend == "dask") != (self.scheduler is not None):
+            raise InputError(
+                "expected --scheduler ADDRESS with --backend dask and only there, got "
+                f"{self.backend} and {self.scheduler}; pass both"
+            )
+        if self.jobs < 1:
+            raise InputError(f"expected at least 1 job, got {self.jobs}; pass --jobs 1")
+
+    def side_by_side(self, tasks: int) -> bool:
+        """Whether so many tasks go to other processes: any on a cluster, here two or more."""
+        return min(self.jobs, tasks) > 1 or (self.backend == "dask" and tasks > 0)
+
+    def dashboard(self) -> str | None:
+        """Address of the cluster's dashboard; None where there is no cluster, or none is served.
+
+        Raises:
+            MissingExtraError, InputError: as of `on_workers`.
+        """
+        if self.backend == "loky":
+            return None
+        with _client(self) as client:
+            served = "dashboard" in client.scheduler_info()["services"]
+            return str(client.dashboard_link) if served else None
+
+
+@contextmanager
+def on_workers(workers: Workers) -> Iterator[None]:
+    """Inside, every ``joblib.Parallel()`` without arguments of its own runs on these workers.
+
+    Raises:
+        MissingExtraError: dask without the ``cluster`` extra.
+        InputError: no scheduler answers at the address, or it has no workers.
+    """
+    from joblib import parallel_config  # noqa: PLC0415 - slow to import
+
+    if workers.backend == "loky":
+        # one thread a process: more of them compete for the same cores, and a fold's figures
+        # would depend on how many there are
+        # max_nbytes: joblib would write large arrays, faces among them, to the temporary folder
+        with parallel_config("loky", n_jobs=workers.jobs, inner_max_num_threads=1, max_nbytes=None):
+            yield
+        return
+    with _client(workers) as client, client.as_current(), parallel_config("dask", n_jobs=-1):
+        yield
+
+
+@contextmanager
+def _client(workers: Workers) -> Iterator[Any]:
+    if find_spec("distributed") is None:
+        raise MissingExtraError(
+            "expected the package distributed, got none; pip install 'micromimic[cluster]'"
+        )
+    from distributed import Client  # noqa: PLC0415
+
+    try:
+        client = Client(  # type: ignore[no-untyped-call]
+            workers.scheduler, timeout=CONNECT_S, set_as_default=False
+        )
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"expected a dask scheduler at {workers.scheduler}, got no answer "
+            f"({type(error).__name__}); start one with `dask scheduler` and check the address"
+        ) from None
+    with client:
+        if not client.scheduler_info()["workers"]:
+            raise InputError(
+                f"expected workers at {workers.scheduler}, got a scheduler without any; "
+                "start some with `dask worker ADDRESS`"
+            )
+        yield client
+
+
+def run_tasks(tasks: Iterable[Any]) -> Iterator[Any]:
+    """Results of ``joblib.delayed`` calls as they end, in any order.
+
+    Raises:
+        WorkerLostError: if a worker process was killed; on a cluster, if a task took several
+            workers with it.
+    """
+    from joblib import Parallel  # noqa: PLC0415
+    from joblib.externals.loky.process_executor import BrokenProcessPool  # noqa: PLC0415
+
+    killed: tuple[type[Exception], ...] = (BrokenProcessPool,)
+    if "distributed" in sys.modules:  # where it is not, no task can be lost there
+        killed += (sys.modules["distributed"].KilledWorker,)
+    work = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
+    try:
+        yield from work(tasks)
+    except killed:
+        raise WorkerLostError(
+            "expected every worker to finish, got one killed (memory?); what had ended is kept: "
+            "run the same command again, with fewer --jobs or workers with more memory"
+        ) from None
+
+
+def parent_answers_interrupts() -> None:
+    """In a worker: Ctrl-C reaches the whole process group, and only the parent is to answer it."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,190 @@
+"""Audit a model, or the log of any training code: what choosing on the test data would claim."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from micromimic.core.errors import InputError, RandomWeightsWarning
+from micromimic.core.files import write_whole
+from micromimic.core.progress import Progress
+from micromimic.core.splits import check_learnable
+from micromimic.core.workers import Workers
+from micromimic.datasets.made_up import is_marked
+from micromimic.evaluation.audit.epochs import (
+    Audit,
+    EpochRun,
+    audit_runs,
+    epochs_of_run,
+    read_epochs,
+    write_epochs,
+)
+from micromimic.evaluation.audit.report import audit_figure, audit_json, audit_md
+from micromimic.evaluation.experiment import cache_of, load, read_clips, warning_of
+from micromimic.evaluation.run import RunConfig, model_of, run_protocol
+from micromimic.models.registry import require_extra
+from micromimic.models.samples import Samples
+from micromimic.models.views import encoder_of
+
+NO_FIGURE: Final = "no figure: matplotlib is not installed; pip install 'micromimic[train]'"
+STARTED: Final = (
+    "Weights start from init {}: what they know before the first epoch shows in every line, in "
+    "those on shuffled labels, too. Start from random weights (none) to see the choice alone."
+)
+SYNTHETIC: Final = "These clips are synthetic: nothing here is about real faces."
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What an audit wrote and says.
+
+    Args:
+        folder, name: where it lies; of the model or file.
+        left_out: clips that could not be prepared, with reasons.
+        resumed: folds that an earlier call had ended.
+        notes: what could not be done.
+    """
+
+    folder: Path
+    name: str
+    audit: Audit
+    left_out: tuple[str, ...] = ()
+    resumed: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def audit_table(file: str | Path, out: str | Path) -> Audited:
+    """Audit per-epoch predictions that were logged before, by any training code.
+
+    Args:
+        file: CSV as in `evaluation.audit.epochs`.
+        out: folder for audit.json, audit.md and the figure (where matplotlib is installed).
+
+    Raises:
+        InputError: the table is wrong, or has one epoch only.
+        OutputError: if results cannot be written.
+    """
+    drawn = find_spec("matplotlib") is not None
+    audit = audit_runs(read_epochs(file))
+    result = Audited(Path(out), Path(file).name, audit, notes=() if drawn else (NO_FIGURE,))
+    _write(result, figure=drawn)
+    return result
+
+
+def audit_model(
+    manifest: Path,
+    config: RunConfig,
+    out: Path,
+    *,
+    labels: str = "three",
+    shuffles: int = 3,
+    workers: Workers | None = None,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> Audited:
+    """Train with true and with shuffled labels, leave one subject out, and audit the epochs.
+
+    Args:
+        manifest: CSV as in `datasets.manifest`.
+        config: model and what decides the outcome; ``leaky`` and ``shuffle`` are set here.
+        out: folder: audit.json, audit.md, epochs.csv, audit.png and .svg; under ``runs`` each fold
+            as it ends, so a killed audit goes on there, and more shuffles can be added later.
+        labels: the scheme of labels.
+        shuffles: runs on shuffled labels.
+        workers: where folds and clips run; None is this process.
+        cache: prepared clips; None is ``<manifest's name>.prepared`` beside it.
+        progress: called with (done, total, stage).
+
+    Raises:
+        InputError: the manifest is wrong, nothing is left to learn from, the model has no epochs,
+            or ``out`` holds runs of other settings.
+        ModelError: the model is unknown or its file unusable.
+        MissingExtraError: without the ``train`` extra.
+    """
+    require_extra()
+    clips, known = read_clips(manifest, labels)
+    model = model_of(config)
+    check_learnable([clip.who for clip in clips], [clip.label for clip in clips])
+    if text := warning_of(model, known):
+        warnings.warn(text, RandomWeightsWarning, stacklevel=2)
+    place = cache or cache_of(manifest)
+    loaded = load(clips, encoder_of(model), place, workers, progress, config.prepare, known)
+    runs, resumed = audited_runs(
+        loaded.samples, config, out / "runs", shuffles=shuffles, workers=workers, progress=progress
+    )
+    notes = [SYNTHETIC] if any(is_marked(clip) for clip in clips) else []
+    if config.init != "none":
+        notes.append(STARTED.format(config.init))
+    result = Audited(
+        folder=out,
+        name=config.model,
+        audit=audit_runs(runs),
+        left_out=loaded.left_out,
+        resumed=resumed,
+        notes=tuple(notes),
+    )
+    write_epochs(out / "epochs.csv", runs)
+    _write(result, figure=True)
+    return result
+
+
+def audited_runs(
+    samples: Samples,
+    config: RunConfig,
+    out: Path,
+    *,
+    model: Any = None,
+    shuffles: int,
+    workers: Workers | None = None,
+    progress: Progress | None = None,
+) -> tuple[tuple[EpochRun, ...], int]:
+    """The runs of an audit, and how many of their folds an earlier call had ended.
+
+    Args:
+        samples: encoded for the model.
+        config, shuffles, workers, progress: as of `audit_model`.
+        out: a folder a run goes here.
+        model: an estimator; None is that of ``config.model``.
+
+    Raises:
+        InputError: the model has no epochs, or a folder holds another run.
+    """
+    runs: list[EpochRun] = []
+    resumed = 0
+    for number in range(shuffles + 1):
+        stage = f"folds, shuffle {number} of {shuffles}" if number else "folds, true labels"
+
+        def tell(done: int, total: int | None, _: str, stage: str = stage) -> None:
+            if progress:
+                progress(done, total, stage)
+
+        result = run_protocol(
+            samples,
+            replace(config, leaky=True, shuffle=number or None),
+            out / (f"shuffle-{number}" if number else "true-labels"),
+            model=model,
+            workers=workers,
+            progress=tell,
+        )
+        run = epochs_of_run(samples, result.folds, result.results, seed=config.seed, shuffle=number)
+        if run is None:
+            raise InputError(
+                f"expected a model that trains in epochs, got {config.model}, which has none to "
+                "choose from; audit a network, such as flow-capsnet"
+            )
+        runs.append(run)
+        resumed += result.resumed
+    return tuple(runs), resumed
+
+
+def _write(result: Audited, *, figure: bool) -> None:
+    """Write what both kinds of audit write."""
+    content = audit_json(result.audit, result.name, result.notes)
+    write_whole(result.folder / "audit.json", json.dumps(content, indent=2) + "\n")
+    write_whole(result.folder / "audit.md", audit_md(result.audit, result.name, result.notes))
+    if figure:
+        audit_figure(result.audit, result.folder / "audit", name=result.name)

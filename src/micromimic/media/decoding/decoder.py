@@ -1,0 +1,230 @@
+"""One open container, decoded forward, and the index of what was decoded."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import av
+import av.container
+import av.error
+
+from micromimic.core.closing import Closing
+from micromimic.core.errors import InputError
+from micromimic.media.decoding.depth import DEPTH_SAMPLES, bits_in_use
+from micromimic.media.decoding.display_order import DisplayOrder
+from micromimic.media.decoding.pixels import largest_of, stores_16_bits
+from micromimic.media.decoding.tracks import choose_track, packets_of, playable
+from micromimic.media.limits import MOST_PIXELS, check_size
+
+FORMATS: Final = (
+    # containers
+    *("mov", "matroska", "webm", "avi", "mpeg", "mpegts", "mpegvideo", "asf", "flv", "mxf", "ogg"),
+    *("gif", "apng", "yuv4mpegpipe", "nut", "wtv", "rm", "gxf", "swf", "cine", "ser", "flic"),
+    # bare streams
+    *("h264", "hevc", "vvc", "av1", "obu", "ivf", "m4v", "mjpeg", "h261", "h263", "vc1", "dv"),
+    *("dirac", "dnxhd", "cavsvideo"),
+    # no videos, but known well enough to say what they are
+    *("wav", "mp3", "flac", "aac", "aiff", "png_pipe", "jpeg_pipe", "bmp_pipe", "webp_pipe"),
+    *("tiff_pipe",),
+)
+"""FFmpeg's formats that are opened, by content and not by name: each reads one file and no other.
+
+Playlists and scripts (HLS, concat, SDP, image sequences) are not among them: a file could make
+them read what lies beside it. Nor are text-art formats, which would 'play' any text file."""
+
+
+DECODING: Final = {"max_pixels": str(MOST_PIXELS)}
+"""Keeps FFmpeg, too, from larger pictures: while it looks what a file is, and later in the file."""
+
+
+@dataclass
+class FrameIndex:
+    """What the first pass learned: where each frame and each keyframe lies."""
+
+    pts: array[int] = field(default_factory=lambda: array("q"))
+    keys: list[int] = field(default_factory=list)
+    exact: bool = True
+
+    def add(self, picture: av.VideoFrame) -> None:
+        """Note the next picture of the first pass."""
+        if picture.key_frame:
+            self.keys.append(len(self.pts))
+        if picture.pts is None or (self.pts and picture.pts <= self.pts[-1]):
+            self.exact = False
+        self.pts.append(picture.pts if picture.pts is not None else 0)
+
+    def find(self, pts: int | None) -> int | None:
+        """Index of the frame with this timestamp."""
+        if pts is None:
+            return None
+        place = bisect_right(self.pts, pts) - 1
+        return place if place >= 0 and self.pts[place] == pts else None
+
+    def keyframe_before(self, index: int) -> int:
+        """The last keyframe at or before a frame; 0 where none is known."""
+        place = bisect_right(self.keys, index) - 1
+        return self.keys[place] if place >= 0 else 0
+
+
+class Decoder(Closing):
+    """One open container, decoded forward; damage is counted, never raised.
+
+    Args:
+        path: of the file.
+        threads: of the decoder; None as many as there are cores.
+        track: number of the video track, from 1; None leaves it to ``choose_track``.
+
+    Raises:
+        InputError: there is no such video track, or its pictures are too large.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None, track: int | None = None) -> None:
+        self.container = _open(path)
+        try:
+            self.track, self.choice = choose_track(
+                self.container, path, track, partial(_open, path)
+            )
+            self.stream = playable(self.container)[self.track - 1]
+            check_size(self.stream.width, self.stream.height, path)
+        except InputError:
+            self.container.close()
+            raise
+        self.stream.codec_context.options = dict(DECODING)
+        self.stream.thread_type = "AUTO"
+        if threads is not None:
+            self.stream.codec_context.thread_count = threads
+        self.order = DisplayOrder(self.stream.time_base)
+        self.packets = 0
+        self.undecodable = 0
+        self.corrupt = 0
+        self.interlaced = 0
+        self.stopped: str | None = None
+
+    def pictures(self) -> Iterator[av.VideoFrame]:
+        """All pictures from here to the end."""
+        self.order.restart()
+        try:
+            for packet in packets_of(self.container, self.stream):
+                self.packets += packet.size > 0
+                self.order.note(packet)
+                yield from self._in_order(packet)
+        except (av.error.FFmpegError, IndexError) as error:
+            # IndexError: a stream that shows up only now (SWF) is not among PyAV's.
+            self.stopped = getattr(error, "strerror", None) or str(error)
+            yield from self._in_order(None)
+        yield from self.order.rest()
+
+    def _in_order(self, packet: av.Packet[av.VideoStream] | None) -> Iterator[av.VideoFrame]:
+        # The codec may know only after decoding that it reorders.
+        reorders = bool(self.stream.codec_context.has_b_frames)
+        return self.order.sorted(self._decode(packet), reorders)
+
+    def _decode(self, packet: av.Packet[av.VideoStream] | None) -> Iterator[av.VideoFrame]:
+        try:
+            pictures = self.stream.codec_context.decode(packet)
+        except av.error.EOFError:
+            return
+        except av.error.FFmpegError:
+            self.undecodable += 1
+            return
+        for picture in pictures:
+            self.corrupt += picture.is_corrupt
+            self.interlaced += picture.interlaced_frame
+            yield picture
+
+    def seek(self, pts: int) -> None:
+        """Go to the keyframe at or before a timestamp."""
+        self.container.seek(pts, stream=self.stream, backward=True)
+
+    def close(self) -> None:
+        """Close the container."""
+        self.container.close()
+
+
+def _open(path: Path) -> av.container.InputContainer:
+    # The prefix keeps names like "a:b.mp4" from being read as a protocol, the whitelists keep a
+    # hostile file from reaching out.
+    options = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS), **DECODING}
+    return av.open(f"file:{path}", options=options, metadata_errors="replace")
+
+
+def stores_decode_times(decoder: Decoder) -> bool:
+    """Whether the container stores when a packet is decoded, never when its picture is shown."""
+    return decoder.order.decode_times or decoder.container.format.name == "avi"
+
+
+def lead_of(decoder: Decoder, origin: int | None) -> float:
+    """Seconds from the place where a player starts the file to its first picture.
+
+    Players start where the earliest track begins; what lies before 0 is there to be skipped, such
+    as the first samples of some audio codecs.
+
+    Args:
+        decoder: after its pictures were read.
+        origin: presentation timestamp of the first picture, ticks.
+    """
+    start, stream = decoder.container.start_time, decoder.stream
+    first = decoder.order.first if stores_decode_times(decoder) else origin
+    if start is None or first is None or not stream.time_base:
+        return 0.0
+    shown = float(first * stream.time_base)
+    lead = shown - max(start / av.time_base, min(0.0, shown))
+    return lead if lead >= 0.001 else 0.0
+
+
+def stated_seconds(decoder: Decoder) -> float | None:
+    """Duration of the pictures as the container states it; None where it does not."""
+    stream, container = decoder.stream, decoder.container
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    if container.duration and len(playable(container)) + len(container.streams.audio) == 1:
+        # Matroska counts from 0 even where the first frame comes later.
+        return float((container.duration - max(0, container.start_time or 0)) / av.time_base)
+    return None
+
+
+def duration_slack(decoder: Decoder, stated_s: float) -> float:
+    """How much shorter a whole file may be than it states, seconds.
+
+    Matroska writes the duration when the file is complete; elsewhere it may be an estimate.
+    """
+    rate = decoder.stream.average_rate or decoder.stream.guessed_rate
+    if "matroska" in decoder.container.format.name and rate:
+        return 3.0 / float(rate)
+    return 0.5 + 0.02 * stated_s
+
+
+def bits_of_video(decoder: Decoder, seen: Sequence[av.VideoFrame]) -> int:
+    """Bits in use of a video whose pictures store 16, by pictures from all over it.
+
+    Args:
+        decoder: of its own; it is moved about.
+        seen: its first pictures.
+
+    Returns:
+        16 for any other video: its format says how many there are.
+    """
+    if not seen or not stores_16_bits(seen[0].format.name):
+        return 16
+    largest = [largest_of(picture) for picture in seen]
+    stream = decoder.stream
+    ticks = round((stated_seconds(decoder) or 0.0) / (stream.time_base or 1))
+    pictures = decoder.pictures()
+    for sample in range(1, DEPTH_SAMPLES):
+        if ticks:
+            try:
+                decoder.seek((stream.start_time or 0) + ticks * sample // DEPTH_SAMPLES)
+            except av.error.FFmpegError:
+                ticks = 0  # the next ones then
+            pictures = decoder.pictures()
+        picture = next(pictures, None)
+        if picture is None:
+            break
+        largest.append(largest_of(picture))
+    return bits_in_use(max(largest))

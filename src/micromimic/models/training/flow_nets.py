@@ -1,0 +1,183 @@
+"""Train a small network on flow maps: the default model's architecture, and its plain counterpart.
+
+Every map is centred, so only the pattern of motion counts; classes are drawn in equal parts; maps
+are turned, scaled, shifted and mirrored a little, with their directions kept right. The last epoch
+is kept: nothing is selected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from micromimic.core.errors import ModelError
+from micromimic.models.base import Array, EarlyStopping, FitRun, Init, Rows, other_head
+from micromimic.models.networks.flow_capsnet import FlowCapsNet
+from micromimic.models.networks.flow_cnn import FlowCnn
+from micromimic.models.onnx import SHIPPED, load_model
+from micromimic.models.preprocess import center, mirror
+from micromimic.models.samples import digest_of
+from micromimic.models.training.augment import augment_maps
+from micromimic.models.training.device import threads
+from micromimic.models.training.export import build_onnx
+from micromimic.models.training.flow_weights import read_flow_capsnet
+from micromimic.models.training.loop import NetworkClassifier, Plan, seeded
+from micromimic.models.training.sampling import balanced_rows, derive_seed, split_batches
+
+NETWORKS: Final[Mapping[str, Callable[..., nn.Module]]] = {
+    "flow-capsnet": FlowCapsNet,
+    "flow-cnn": FlowCnn,
+}
+
+
+@dataclass(frozen=True)
+class FlowRecipe:
+    """How a network is fitted to flow maps."""
+
+    epochs: int = 30  # passes over the maps
+    batch: int = 64  # maps a step
+    learning_rate: float = 3e-3  # peak of the one-cycle schedule, from random weights
+    tuning_rate: float = 1e-3  # the same, from given weights
+    weight_decay: float = 1e-3  # of AdamW
+    rotation: float = 8.0  # degrees either way
+    scale: float = 0.05  # share either way
+    shift: float = 1.5  # canonical units either way
+
+
+class FlowNet(NetworkClassifier):
+    """A network on flow maps.
+
+    Args:
+        architecture: ``flow-capsnet`` or ``flow-cnn``.
+        init: where weights start. ``default`` of a flow-capsnet is the shipped file, of which a
+            body with another head is left where the labels are others.
+        epochs: passes; None takes the recipe's.
+        stop: early stopping by groups of the training part; None trains all epochs.
+        recipe: how it is fitted; None takes `FlowRecipe`'s.
+        random_state: of initial weights, order and augmentation; None is 0.
+
+    >>> FlowNet("flow-capsnet").view
+    'flow'
+    """
+
+    def __init__(
+        self,
+        architecture: str = "flow-capsnet",
+        *,
+        init: Init = "default",
+        epochs: int | None = None,
+        stop: EarlyStopping | None = None,
+        recipe: FlowRecipe | None = None,
+        random_state: int | None = None,
+    ) -> None:
+        self.architecture = architecture
+        self.init = init
+        self.epochs = epochs
+        self.stop = stop
+        self.recipe = recipe
+        self.random_state = random_state
+
+    def warning(self, labels: Sequence[str]) -> str | None:
+        """That its starting weights know other labels, if so."""
+        files = self.starts_from()
+        if not files or set(labels) <= set(known := load_model(files[0]).labels):
+            return None
+        return other_head(known, labels)
+
+    def starts_from(self) -> tuple[Path, ...]:
+        """The flow-capsnet that it starts from, if any.
+
+        Raises:
+            ModelError: if the architecture is unknown, or cannot start from what ``init`` says.
+        """
+        if self.architecture not in NETWORKS:
+            raise ModelError(f"expected one of {', '.join(NETWORKS)}, got {self.architecture!r}")
+        if self.init == "download":
+            raise ModelError(
+                f"expected --init default, none or a file for {self.architecture}, got download; "
+                "there is nothing to download"
+            )
+        if self.init not in ("default", "none") and not self.capsules:
+            raise ModelError(
+                f"expected --init default or none for {self.architecture}, got {self.init}; "
+                "only flow-capsnet starts from a file"
+            )
+        if self.init == "none" or not self.capsules:
+            return ()
+        return (SHIPPED if self.init == "default" else Path(self.init),)
+
+    @threads(1)
+    def _fit(
+        self, X: Rows, targets: NDArray[np.int64], people: NDArray[np.str_], run: FitRun
+    ) -> None:
+        super()._fit(X, targets, people, run)
+
+    def plan(self, X: Rows, targets: NDArray[np.int64], run: FitRun) -> Plan:
+        """AdamW on one cycle, and batches of varied maps."""
+        inputs, wanted = torch.from_numpy(center(X)), torch.from_numpy(targets)
+        files, recipe, seed = self.starts_from(), self.recipe or FlowRecipe(), self.seed
+        with seeded(derive_seed(seed)):
+            if files:
+                self.network_ = read_flow_capsnet(files[0], inputs, self.classes_.tolist())
+            else:
+                self.network_ = NETWORKS[self.architecture](classes=len(self.classes_))
+        rate = recipe.tuning_rate if files else recipe.learning_rate
+        steps = -(-len(targets) // recipe.batch)
+        drawn = steps * recipe.batch  # whole batches
+        epochs = self.epochs or recipe.epochs
+
+        def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+            generator = torch.Generator().manual_seed(derive_seed(seed, epoch, 1))
+            rows = balanced_rows(targets, seed, epoch, drawn)
+            for piece in split_batches(rows, recipe.batch):
+                maps = augment_maps(
+                    inputs[piece],
+                    generator,
+                    rotation=recipe.rotation,
+                    scale=recipe.scale,
+                    shift=recipe.shift,
+                )
+                yield maps, wanted[piece]
+
+        optimizer = torch.optim.AdamW(
+            self.network_.parameters(), lr=rate, weight_decay=recipe.weight_decay
+        )
+        return Plan(
+            optimizer,
+            epochs,
+            batches,
+            self.loss,
+            settings={
+                "architecture": self.architecture,
+                "init": self.init,
+                **asdict(recipe),
+                "data": digest_of(X, targets, *self.classes_),
+            },
+            step_schedule=torch.optim.lr_scheduler.OneCycleLR(
+                optimizer, rate, total_steps=epochs * steps, pct_start=0.2
+            ),
+            steps=steps,
+        )
+
+    @threads(1)
+    def scores(self, X: Rows) -> Array:
+        """(n, k) lengths or logits of raw maps, averaged over each map and its mirror image."""
+        data = center(X)
+        with torch.no_grad():
+            parts = [self.network_(torch.from_numpy(view)) for view in (data, mirror(data))]
+        return np.asarray((parts[0] + parts[1]).numpy() / 2, np.float64)
+
+    def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
+        """An ONNX file that `models.onnx.load_model` opens."""
+        if isinstance(self.network_, FlowCapsNet):
+            return build_onnx(self.network_, metadata)
+        from micromimic.models.training.torch_onnx import export_network  # noqa: PLC0415 - slow to import
+
+        return export_network(self.network_, "flow", metadata)

@@ -1,0 +1,203 @@
+"""What a person looks at to judge one event: pictures as data URIs, and what moved in words."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+
+from micromimic.core.canonical import INTEROCULAR, UNITS
+from micromimic.core.errors import OutputError
+from micromimic.core.labels import CELLS
+from micromimic.core.types import Evidence, MicroExpression
+from micromimic.media.draw import (
+    Picture,
+    difference_gain,
+    draw_arrows,
+    draw_cells,
+    draw_difference,
+    draw_heat,
+    magnification,
+    scaled,
+)
+
+CELL_WORDS: Final = {
+    "mouth_corner_right": "right mouth corner",
+    "mouth_corner_left": "left mouth corner",
+    "chin": "chin",
+    "nose_wing_right": "right nose wing",
+    "nose_wing_left": "left nose wing",
+    "outer_eye_right": "right outer eye",
+    "outer_eye_left": "left outer eye",
+    "brow_right": "right brow",
+    "brow_centre": "centre of the brows",
+    "brow_left": "left brow",
+}
+"""Cells in words; right and left are the person's own."""
+
+_PAIRS: Final = {
+    "mouth_corner": "both mouth corners",
+    "nose_wing": "both nose wings",
+    "outer_eye": "both outer eyes",
+    "brow": "both brows",
+}
+_OTHER: Final = {"right": "left", "left": "right"}
+FULL_WIDTH: Final = 420
+SMALLEST_WIDTH: Final = 160
+FULL_EVENTS: Final = 24
+MOST_EVENTS: Final = 80
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Data URIs of one event, all of one size, and the factors to print beside them."""
+
+    onset: str
+    apex: str
+    movement: str
+    difference: str
+    votes: str | None
+    width: int
+    height: int
+    arrow_gain: float
+    difference_gain: float
+
+
+def picture_width(events: int) -> int:
+    """Width of each picture, smaller with many events so that a report stays easy to send.
+
+    >>> picture_width(3), picture_width(96), picture_width(1000)
+    (420, 171, 160)
+    """
+    if events <= FULL_EVENTS:
+        return FULL_WIDTH
+    return max(SMALLEST_WIDTH, round(FULL_WIDTH * math.pow(FULL_EVENTS / events, 0.65)))
+
+
+def pictured(events: Mapping[int, MicroExpression]) -> set[int]:
+    """Which events (by position) get pictures: those with evidence, at most the 80 strongest."""
+    known = [(e.strength, k) for k, e in events.items() if e.evidence is not None]
+    return {k for _, k in sorted(known, reverse=True)[:MOST_EVENTS]}
+
+
+def data_uri(image: Picture, quality: int = 84) -> str:
+    """A picture (H, W, 3) RGB as a JPEG data URI.
+
+    Raises:
+        OutputError: if the picture cannot be encoded.
+    """
+    done, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise OutputError(
+            f"expected a picture that JPEG can hold, got {image.shape}; analyse without evidence"
+        )
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
+
+
+def pictures(evidence: Evidence, width: int = FULL_WIDTH) -> Pictures:
+    """All pictures of one event at one width.
+
+    The onset and the apex are bare, to be looked at in turn; the movement is the apex with the
+    cells and the flow as magnified arrows.
+    """
+    onset, apex = scaled(evidence.onset_face, width), scaled(evidence.apex_face, width)
+    per_unit = evidence.pixels_per_unit * width / evidence.onset_face.shape[1]
+    margin, gain = evidence.margin, magnification(evidence.flow)
+    change = difference_gain(onset, apex)
+    with_cells = draw_cells(apex, evidence.cells, per_unit, margin)
+    votes = None
+    if evidence.votes is not None:
+        votes = data_uri(draw_heat(apex, evidence.votes, per_unit, margin))
+    return Pictures(
+        onset=data_uri(onset),
+        apex=data_uri(apex),
+        movement=data_uri(draw_arrows(with_cells, evidence.flow, per_unit, margin, gain)),
+        difference=data_uri(draw_difference(onset, apex, change)),
+        votes=votes,
+        width=width,
+        height=onset.shape[0],
+        arrow_gain=gain,
+        difference_gain=change,
+    )
+
+
+@dataclass(frozen=True)
+class CellMove:
+    """How one cell moved: units right and down, and its size."""
+
+    cell: str
+    right: float
+    down: float
+
+    @property
+    def size(self) -> float:
+        """Length in canonical units."""
+        return float(np.hypot(self.right, self.down))
+
+
+def cell_moves(evidence: Evidence) -> list[CellMove]:
+    """Mean flow of each cell, the strongest first; cells outside the square are left out."""
+    uv = np.asarray(evidence.flow.uv, dtype=np.float64)
+    moves = []
+    for cell, (left, top, right, bottom) in zip(CELLS, evidence.cells.tolist(), strict=True):
+        columns = slice(max(0, round(left)), min(UNITS, round(right)))
+        rows = slice(max(0, round(top)), min(UNITS, round(bottom)))
+        part = uv[:, rows, columns]
+        if part.size:
+            u, v = part.reshape(2, -1).mean(axis=1).tolist()
+            moves.append(CellMove(cell, u, v))
+    return sorted(moves, key=lambda move: -move.size)
+
+
+def direction(move: CellMove) -> str:
+    """In words, seen from the person: up or down, outwards or inwards from the face's midline.
+
+    >>> direction(CellMove("mouth_corner_left", 0.3, -0.3)), direction(CellMove("chin", 0.0, 0.2))
+    ('up and outwards', 'down')
+    """
+    words = []
+    if abs(move.down) >= 0.38 * move.size:
+        words.append("down" if move.down > 0 else "up")
+    if abs(move.right) >= 0.38 * move.size:
+        side = 1 if move.cell.endswith("_left") else -1 if move.cell.endswith("_right") else 0
+        if side:
+            words.append("outwards" if move.right * side > 0 else "inwards")
+        else:
+            words.append("to the person's left" if move.right > 0 else "to the person's right")
+    return " and ".join(words)
+
+
+def what_moved(evidence: Evidence, most: int = 3) -> str:
+    """One sentence: the cells that moved most from onset to apex, where to and how far.
+
+    Movements are means over a cell, in per cent of the distance between the eyes.
+    """
+    moves = [m for m in cell_moves(evidence) if m.size > 0]
+    if not moves:
+        return "No cell moved measurably between onset and apex."
+    strong = [m for m in moves if m.size >= 0.5 * moves[0].size][:most]
+    parts: list[str] = []
+    done: set[str] = set()
+    for move in strong:
+        if move.cell in done:
+            continue
+        stem, _, side = move.cell.rpartition("_")
+        mirror = f"{stem}_{_OTHER.get(side, side)}"
+        twin = next((m for m in strong if m.cell == mirror and m is not move), None)
+        if twin is not None and direction(twin) == direction(move):
+            done.add(mirror)
+            name, size = _PAIRS[stem], (move.size + twin.size) / 2
+        else:
+            name, size = f"the {CELL_WORDS[move.cell]}", move.size
+        parts.append(f"{name} {direction(move)} by {_percent(size)}")
+    listed = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+    return f"From onset to apex: {listed} of the eye distance (means over the cells)."
+
+
+def _percent(units: float) -> str:
+    return f"{100 * units / INTEROCULAR:.1f} %"

@@ -1,0 +1,1 @@
+"""Tables, figure and page of a recording's sensitivity."""

@@ -1,0 +1,115 @@
+"""Events and curves as JSON and CSV: strict JSON without NaN, short decimals, empty for unknown."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from micromimic.core.labels import CELLS, REGIONS
+from micromimic.core.results import (
+    Analysis,
+    amplitude_columns,
+    event_to_dict,
+    kind_of,
+    table_columns,
+    unit_names,
+)
+from micromimic.core.strict_json import json_text, printable, tidy
+from micromimic.core.types import DetectionLimits, MotionCurve
+from micromimic.datasets.table import text_cell, text_cells
+
+CURVE_COLUMNS = ("time_s", "score", *CELLS, *(f"limit_{name}" for name in REGIONS))
+"""Columns of ``curve.csv``: seconds, multiples of the noise, then canonical units: displacement by
+cell, and the detection limit by region."""
+
+_CHUNK = 20_000
+
+
+def events_json(content: Mapping[str, Any]) -> str:
+    """The text of ``events.json``.
+
+    Args:
+        content: as of ``Analysis.to_dict``, with or without further keys.
+    """
+    plain = tidy(content)
+    plain["source"]["path"] = printable(plain["source"]["path"])
+    return json_text(plain, indent=2, ensure_ascii=False) + "\n"
+
+
+def events_csv(
+    entries: Iterable[Mapping[str, Any]], labels: Sequence[str], extra: Sequence[str] = ()
+) -> str:
+    """The text of ``events.csv``: one row an event, columns ``results.table_columns``.
+
+    Args:
+        entries: ``events`` of ``events.json``; what is None there is empty here.
+        labels: the model's classes.
+        extra: further columns, taken from the entries.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    columns = table_columns(labels)
+    writer.writerow(text_cells([*columns, *extra]))
+    for entry in entries:
+        probabilities, regions = entry["probabilities"] or {}, entry["regions"] or {}
+        derived = {f"p_{name}": probabilities.get(name) for name in labels}
+        derived["top_region"] = max(regions, key=lambda cell: regions[cell]) if regions else ""
+        derived["action_units"] = unit_names(entry.get("action_units") or ())
+        derived |= amplitude_columns(entry.get("amplitude"))
+        derived["false_alarm_rate_per_hour"] = entry.get("false_alarm_rate_per_hour")
+        derived["kind"] = kind_of(entry)
+        row = {**entry, **derived}
+        writer.writerow([_cell(row[name]) for name in (*columns, *extra)])
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else text_cell(value)
+
+
+def write_events_json(analysis: Analysis, path: Path) -> None:
+    """Write ``events.json``, schema ``micromimic.events/1``.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    path.write_text(events_json(analysis.to_dict()), encoding="utf-8")
+
+
+def write_events_csv(analysis: Analysis, path: Path) -> None:
+    """Write ``events.csv``.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    entries = (event_to_dict(event) for event in analysis.events)
+    text = events_csv(entries, analysis.model.labels)
+    path.write_text(text, encoding="utf-8", newline="")
+
+
+def write_curve_csv(curve: MotionCurve, path: Path, limits: DetectionLimits | None = None) -> None:
+    """Write ``curve.csv``: time, score, the ten cells, and the detection limit of each region.
+
+    A field is empty where the face is lost, where a limit is not known, and where its region is
+    closed.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    line = ",".join(["%.6f", "%.4f"] + ["%.5f"] * len(CELLS) + ["%.4f"] * len(REGIONS))
+    known = {} if limits is None else limits.at(curve.times)
+    unknown, lost = np.full(len(curve.times), np.nan), np.isnan(curve.cells).all(1)
+    columns = [np.where(lost, np.nan, known.get(name, unknown)) for name in REGIONS]
+    table = np.column_stack([curve.times, curve.score, curve.cells, *columns]).astype(np.float64)
+    table[~np.isfinite(table)] = np.nan
+    with path.open("w", newline="", encoding="utf-8") as file:
+        file.write(",".join(CURVE_COLUMNS) + "\n")
+        for start in range(0, len(table), _CHUNK):
+            rows = table[start : start + _CHUNK].tolist()
+            text = "\n".join([line % tuple(row) for row in rows])
+            file.write(text.replace("nan", "") + "\n")

@@ -1,0 +1,126 @@
+"""Writes the results of one input: all files, or none."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+from micromimic.core.errors import OutputError
+from micromimic.core.files import begun, sync_folder, sync_tree
+from micromimic.core.results import Analysis
+from micromimic.report.elan import write_eaf
+from micromimic.report.html import write_report
+from micromimic.report.tables import write_curve_csv, write_events_csv, write_events_json
+
+FILES = ("events.json", "events.csv", "events.eaf", "curve.csv", "report.html")
+"""What a results folder holds."""
+
+
+def write_analysis(analysis: Analysis, folder: str | Path) -> None:
+    """Write the five files of one analysis into a folder.
+
+    They are written into a hidden folder beside it and moved when all are complete; earlier
+    results stay until then, and come back if moving fails. Other files in the folder stay.
+
+    Args:
+        analysis: what to write.
+        folder: created with its parents if it does not exist.
+
+    Raises:
+        OutputError: if the folder cannot be written or the disk is full.
+    """
+    folder = Path(folder).absolute()
+    missing = _missing(folder.parent)
+    done = False
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with begun(folder.parent, as_folder=True) as staging:
+            _write_all(analysis, staging, folder)
+            _move(staging, folder)
+        done = True
+    except OSError as error:
+        raise _explain(error, folder) from error
+    finally:
+        if not done:
+            _remove_empty(missing)
+
+
+def _write_all(analysis: Analysis, staging: Path, folder: Path) -> None:
+    write_events_json(analysis, staging / "events.json")
+    write_events_csv(analysis, staging / "events.csv")
+    write_eaf(analysis, staging / "events.eaf", folder=folder)
+    write_curve_csv(analysis.curve, staging / "curve.csv", analysis.limits)
+    write_report(analysis, staging / "report.html")
+    sync_tree(staging)  # before the old files go: a disk may accept what it cannot keep
+
+
+def _move(staging: Path, folder: Path) -> None:
+    """Put complete files in place: one rename for a new folder, else file by file with undo."""
+    if not folder.exists():
+        staging.rename(folder)
+        sync_folder(folder.parent)
+        return
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "not a folder", str(folder))
+    earlier = staging / "earlier"
+    earlier.mkdir()
+    undo: list[Callable[[], object]] = []
+    try:
+        for name in FILES:
+            if (folder / name).exists():
+                _set_aside(folder / name, earlier / name)
+                undo.append(_mover(earlier / name, folder / name))
+        for name in FILES:
+            undo.append(_remover(folder / name))
+            (staging / name).replace(folder / name)
+        sync_folder(folder)
+    except BaseException:  # Ctrl-C too: the earlier results come back
+        for step in reversed(undo):
+            step()
+        raise
+
+
+def _set_aside(path: Path, earlier: Path) -> None:
+    """Keep a file to come back to; it also stays in its place, in case this process is killed."""
+    try:
+        earlier.hardlink_to(path)
+    except OSError:  # a disk without links
+        path.replace(earlier)
+
+
+def _mover(source: Path, target: Path) -> Callable[[], object]:
+    return lambda: source.replace(target)
+
+
+def _remover(path: Path) -> Callable[[], object]:
+    return lambda: path.unlink(missing_ok=True)
+
+
+def _missing(folder: Path) -> list[Path]:
+    """Folders that would have to be created, the innermost first."""
+    missing = []
+    while not folder.exists() and folder != folder.parent:
+        missing.append(folder)
+        folder = folder.parent
+    return missing
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:  # never created, or in use by another run: leave it
+            return
+
+
+def _explain(error: OSError, folder: Path) -> OutputError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        got, remedy = "a full disk", "free some space or choose another --out"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        got, remedy = "no permission to write there", "choose another --out or change its rights"
+    elif error.errno in (errno.ENOTDIR, errno.EEXIST):
+        got, remedy = "a file in its place", "choose another --out or move that file away"
+    else:
+        got, remedy = error.strerror or str(error), "choose another --out"
+    return OutputError(f"expected a folder to write results into, {folder}, got {got}; {remedy}")

@@ -1,0 +1,1 @@
+"""Faces that can be moved: a photograph, heads of a body model."""

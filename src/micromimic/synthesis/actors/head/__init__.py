@@ -1,0 +1,1 @@
+"""Heads of a body model: mesh, skin, camera."""

@@ -1,0 +1,1 @@
+"""Databases as they are distributed, with synthetic people."""

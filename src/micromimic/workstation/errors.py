@@ -1,0 +1,217 @@
+"""Errors as the API tells them: one shape, one status for each kind, nothing of the inside."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from micromimic.core.errors import (
+    ConflictError,
+    InputError,
+    MicromimicError,
+    NotFoundError,
+    OutputError,
+    RefusedError,
+    UnavailableError,
+)
+
+Code = Literal[
+    "invalid",
+    "unauthorized",
+    "forbidden",
+    "not_found",
+    "not_allowed",
+    "timeout",
+    "conflict",
+    "gone",
+    "too_large",
+    "unsupported",
+    "out_of_range",
+    "refused",
+    "internal",
+    "unavailable",
+    "no_space",
+]
+
+RETRY_AFTER_S: Final = 2
+"""Seconds after which a client may ask a locked database again."""
+
+_CODES: Final[Mapping[int, Code]] = {
+    400: "invalid",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "not_allowed",
+    408: "timeout",
+    409: "conflict",
+    410: "gone",
+    413: "too_large",
+    415: "unsupported",
+    416: "out_of_range",
+    422: "invalid",
+    503: "unavailable",
+    507: "no_space",
+}
+_MEANING: Final[Mapping[int, str]] = {
+    401: "The token is missing or wrong.",
+    403: "The request comes from another site, or names another host.",
+    404: "There is no such record or file.",
+    405: "The path knows no such method.",
+    408: "Nothing came for too long.",
+    409: "Somebody changed it in the meantime, or it exists already.",
+    410: "It was there; retention has removed it.",
+    413: "The body is larger than allowed.",
+    415: "This is no video.",
+    416: "The range lies outside the file.",
+    422: "The request is not as described here, or a rule forbids it.",
+    503: "The database is locked or gone; ask again after Retry-After seconds.",
+    507: "The disk is full.",
+}
+_WORDS: Final[Mapping[int, str]] = {
+    404: "expected a path of this server, got an unknown one; see /api/v1/openapi.json",
+    405: "expected a method that this path knows, got another; see /api/v1/openapi.json",
+    400: "expected a body of JSON in UTF-8, got something else; correct the request",
+}
+_LOG: Final = logging.getLogger("micromimic.workstation")
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong: a code for programs, one line for people."""
+
+    code: Code
+    message: str
+
+
+class ErrorBody(BaseModel):
+    """Every answer of 400 and above."""
+
+    error: ErrorDetail
+
+
+class ApiError(Exception):
+    """An answer that is no success.
+
+    Args:
+        status: of HTTP.
+        message: one line: expected, got, remedy.
+        code: where it is not the status's usual one.
+        headers: beside the usual.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: Code | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code: Code = code or _CODES.get(status, "invalid")
+        self.headers = headers
+
+
+def error_response(
+    status: int, message: str, code: Code | None = None, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """An error in the API's shape."""
+    line = " ".join(message.split()).encode("utf-8", "replace").decode()
+    body = {"error": {"code": code or _CODES.get(status, "invalid"), "message": line}}
+    return JSONResponse(body, status, headers=dict(headers or {}))
+
+
+def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a route may answer beside its success, for the OpenAPI description.
+
+    Every route may answer 401, 403, 422 and 503.
+
+    >>> sorted(answers(404))
+    [401, 403, 404, 422, 503]
+    """
+    described: dict[int | str, dict[str, Any]] = {}
+    for status in sorted({*statuses, 401, 403, 422, 503}):
+        described[status] = {"model": ErrorBody, "description": _MEANING[status]}
+    described[503]["headers"] = {
+        "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}
+    }
+    return described
+
+
+def file_content(*types: str) -> dict[str, Any]:
+    """Content of an answer that is a file, by media type, for the OpenAPI description."""
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    document = {"schema": {"type": "object"}}
+    plain = dict.fromkeys(kind.partition(";")[0] for kind in types)
+    return {kind: document if kind == "application/json" else binary for kind in plain}
+
+
+def no_space(error: OSError) -> bool:
+    """Whether the disk, or what this user may use of it, is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def response_for(error: Exception) -> JSONResponse:
+    """The answer to an exception; unexpected ones are logged and told as such."""
+    if isinstance(error, ApiError):
+        return error_response(error.status, error.message, error.code, error.headers)
+    if isinstance(error, OSError) and no_space(error):
+        return error_response(507, DISK_FULL)
+    for kind, status, code in _KINDS:
+        if isinstance(error, kind):
+            retry = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
+            return error_response(status, str(error), code, retry)
+    _LOG.error("unexpected %s", type(error).__name__, exc_info=error)
+    return error_response(500, "unexpected error in the server; see its log", "internal")
+
+
+_KINDS: Final[tuple[tuple[type[Exception], int, Code], ...]] = (
+    (NotFoundError, 404, "not_found"),
+    (ConflictError, 409, "conflict"),
+    (RefusedError, 422, "refused"),
+    (InputError, 422, "invalid"),
+    (UnavailableError, 503, "unavailable"),
+    (OutputError, 507, "no_space"),
+)
+DISK_FULL: Final = "expected room on the server's disk, got none left; free some and try again"
+
+
+def install_handlers(app: FastAPI) -> None:
+    """Answer every error in the API's shape."""
+
+    def ours(request: Request, error: Exception) -> JSONResponse:
+        return response_for(error)
+
+    def invalid(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        return error_response(422, _one_line(error.errors()))
+
+    def plain(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        status = 422 if error.status_code == 400 else error.status_code
+        words = _WORDS.get(error.status_code, str(error.detail))
+        return error_response(status, words, headers=error.headers)
+
+    for kind in (ApiError, MicromimicError, OSError, Exception):
+        app.add_exception_handler(kind, ours)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, plain)
+
+
+def _one_line(problems: Sequence[Any]) -> str:
+    """The first problems as one line: where, and what was expected."""
+    told = []
+    for problem in problems[:3]:
+        place = [str(part) for part in problem.get("loc", ())]
+        where = ".".join(place[1:] if len(place) > 1 else place) or "body"
+        told.append(f"{where}: {str(problem.get('msg', 'not as described')).lower()}")
+    return f"expected a request as /api/v1/openapi.json describes it, got {'; '.join(told)}"

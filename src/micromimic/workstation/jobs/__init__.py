@@ -1,0 +1,1 @@
+"""Analyses in the background, each in a confined process."""

@@ -1,0 +1,255 @@
+"""From a video to everything that a review shows, in one folder.
+
+The first pass tracks each frame and writes it to the proxy; the second reads the frames around each
+event again, for flow and pictures; the third those of its clip. Memory does not grow with the
+video but for some hundred bytes a frame.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.analysis.analyze import AnalyzeConfig, analyze_frames
+from micromimic.analysis.session_numbers import movement_levels
+from micromimic.core.canonical import apply_affine, invert_affine
+from micromimic.core.errors import InputError
+from micromimic.core.files import write_whole
+from micromimic.core.labels import CELLS, REGIONS
+from micromimic.core.progress import Progress
+from micromimic.core.results import STATED_UNITS, Analysis
+from micromimic.core.strict_json import tidy
+from micromimic.core.types import FaceTrack, MicroExpression
+from micromimic.face.landmarks import LandmarkBackend
+from micromimic.face.regions import cell_boxes
+from micromimic.media.proxy import ProxyWriter, proxy_size
+from micromimic.media.video import Frame, FrameSource, open_source
+from micromimic.report.elan import write_eaf
+from micromimic.report.write import write_analysis
+from micromimic.workstation.jobs.event_clips import clip_range, proof_of, write_clips
+
+REVIEW_SCHEMA: Final = "micromimic.review/1"
+COLUMNS: Final = (
+    *("time", "score", "segment", "t0", "t1", "t2", "t3", "t4", "t5"),
+    *CELLS,
+    *(f"limit_{name}" for name in REGIONS),
+)
+"""Columns of ``frames.bin``; limits are in canonical units, infinite where a region is closed."""
+MOST_PIXELS_A_SECOND: Final = 1920 * 1080 * 90
+"""Of the longest video allowed: how much its frames may show, all together."""
+MOST_PIXELS_A_BYTE: Final = 100_000
+"""No camera's recording compresses as far: hardly a black one does."""
+FREE_PIXELS: Final = 2_000_000_000
+"""So many are a minute's work, in however small a file."""
+_EVEN: Final = 0.25
+"""Frames by which a time may miss an even grid that still stands for all of them."""
+
+
+@dataclass(frozen=True)
+class Produced:
+    """What the store keeps of a recording: contents of ``events.json`` and ``review.json``."""
+
+    payload: Mapping[str, Any]
+    review: Mapping[str, Any]
+
+
+def write_recording(
+    video: Path,
+    folder: Path,
+    *,
+    name: str | None = None,
+    fps: float | None = None,
+    max_seconds: float | None = None,
+    config: AnalyzeConfig | None = None,
+    progress: Progress | None = None,
+    stated: Callable[[int, int], None] | None = None,
+    backend: LandmarkBackend | None = None,
+    decoder_threads: int | None = None,
+) -> Produced:
+    """Analyse a video and write what a review shows of it.
+
+    Args:
+        video: the file.
+        folder: an existing folder, best an empty one: after an error it holds a part.
+        name: how people call the video; it stands in the results instead of its path.
+        fps: frames a second, against the file's own timing.
+        max_seconds: a longer video is refused.
+        config: of the analysis; its ``evidence`` must be on.
+        progress: called with (done, total, stage).
+        stated: called with the frames and the pixels of each that the file states, if it does.
+        backend: landmark library; dlib when None.
+        decoder_threads: of the decoder; None as many as there are cores.
+
+    Returns:
+        Contents of ``events.json`` and ``review.json``.
+
+    Raises:
+        InputError, NoFaceError, ModelError: as ``analyze``; InputError, too, where the video is too
+            long, or too much for its file.
+        OutputError: if the folder cannot be written.
+    """
+    report = progress or (lambda done, total, stage: None)
+    with open_source(video, fps, threads=decoder_threads) as frames:
+        guard = _guard(frames, video, max_seconds)
+        if stated is not None and frames.expected_frames:
+            stated(frames.expected_frames, frames.width * frames.height)
+        with _proxy(folder, frames) as proxy:
+
+            def each(frame: Frame) -> None:
+                guard(frame.index + 1, frame.time)
+                proxy.write(frame.rgb(), frame.time)
+
+            analysis = analyze_frames(
+                frames, config=config, progress=report, backend=backend, each=each
+            )
+        shown = PurePath(name).name if name else ""
+        named = replace(analysis, source=replace(analysis.source, path=shown or video.name))
+        factors = write_clips(frames, analysis, folder / "events", report)
+    report(0, None, "writing")
+    review = review_document(named)
+    for event, factor in zip(review["events"], factors, strict=True):
+        event["clip"]["factor"] = round(factor, 2)
+    write_analysis(named, folder)
+    # Beside the video, wherever both will lie: not in a folder of this machine.
+    link = Path(named.source.path).absolute().parent
+    write_eaf(named, folder / "events.eaf", folder=link)
+    write_whole(folder / "frames.bin", frames_bin(named))
+    write_whole(folder / "review.json", json.dumps(review, allow_nan=False))
+    return Produced(tidy(named.to_dict()), review)
+
+
+def _proxy(folder: Path, frames: FrameSource) -> ProxyWriter:
+    return ProxyWriter(
+        folder / "proxy.mp4", frames.width, frames.height, rate=frames.nominal_fps or 25.0
+    )
+
+
+def _guard(
+    frames: FrameSource, video: Path, max_seconds: float | None
+) -> Callable[[int, float], None]:
+    """Refuses what is stated to be too long or too much; returns what refuses a frame too many.
+
+    A small file can hold hours of work: pictures that repeat take no room in it.
+    """
+    limit = np.inf if max_seconds is None else max_seconds
+    size = video.stat().st_size
+    work = min(limit * MOST_PIXELS_A_SECOND, max(FREE_PIXELS, size * MOST_PIXELS_A_BYTE))
+    most = work / (frames.width * frames.height)
+
+    def check(count: float, time: float, got: str = "more") -> None:
+        if time > limit:
+            raise InputError(
+                f"expected a video of at most {duration(limit)}, got {got}; cut it into parts"
+            )
+        if count > most:
+            raise InputError(
+                f"expected at most {most:.0f} frames of {frames.width} x {frames.height} in a file "
+                f"of {size} bytes, got more; scale the video down or cut it into parts"
+            )
+
+    if frames.expected_frames and frames.nominal_fps:
+        stated = frames.expected_frames / frames.nominal_fps
+        # A container may round up by a frame or a second; then the frames decide.
+        check(0, stated - 1.0, duration(stated))
+    check(frames.expected_frames or 0, 0.0)
+    return check
+
+
+def duration(seconds: float) -> str:
+    """For people.
+
+    >>> duration(90), duration(3600), duration(14_460)
+    ('90 s', '60 min', '241 min')
+    """
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def review_document(analysis: Analysis) -> dict[str, Any]:
+    """The content of ``review.json``, ready for strict JSON."""
+    source, spotting, times = analysis.source, analysis.spotting, analysis.track.times
+    timing = _timing(times, source.fps)
+    media = None if analysis.media is None else _timing(analysis.media.media, source.fps)
+    width, height = proxy_size(source.width, source.height)
+    content = {
+        "schema": REVIEW_SCHEMA,
+        "frames": source.frames,
+        "width": source.width,
+        "height": source.height,
+        "duration_s": source.duration_s,
+        "proxy": {"width": width, "height": height},
+        "threshold": spotting.threshold,
+        "stated_units": None if analysis.limits is None else STATED_UNITS,
+        "frames_bin": {"dtype": "<f4", "rows": source.frames, "columns": list(COLUMNS)},
+        "segments": _segments(analysis.track),
+        "cell_names": list(CELLS),
+        "blinks": [{"start": b.start, "peak": b.peak, "end": b.end} for b in spotting.blinks],
+        "gated": [{"start": g.start, "end": g.end, "cause": g.cause} for g in spotting.gated_spans],
+        "rejected": [{"peak": r.peak, "reason": r.reason} for r in spotting.rejected],
+        "movement_levels": movement_levels(analysis.curve, analysis.track.found, spotting.blinks),
+        "events": [
+            _event_document(index, event, analysis) for index, event in enumerate(analysis.events)
+        ],
+    }
+    # Rounding a rate would move the last frames of a long video by more than a frame.
+    return {**tidy(content), **timing, "media": media}
+
+
+def _timing(times: NDArray[np.floating], fps: float) -> dict[str, Any]:
+    """Start, rate, and times of all frames where no even grid stands for them."""
+    steps = np.arange(len(times))
+    mean = float((len(times) - 1) / (times[-1] - times[0]))
+    if np.abs(times - times[0] - steps / mean).max() * mean <= _EVEN:
+        return {"start_s": round(float(times[0]), 6), "fps": mean, "frame_times": None}
+    every = [round(float(time), 6) for time in times]
+    return {"start_s": every[0], "fps": fps, "frame_times": every}
+
+
+def _segments(track: FaceTrack) -> dict[str, Any]:
+    """Each stretch's face, canonical units."""
+    document = {}
+    for segment in np.unique(track.segments[track.found]).tolist():
+        row = int(np.flatnonzero(track.segments == segment)[0])
+        points = apply_affine(
+            invert_affine(np.asarray(track.transforms[row], np.float64)), track.landmarks[row]
+        )
+        document[str(segment)] = {
+            "landmarks": np.round(points, 3).tolist(),
+            "cells": np.round(cell_boxes(points), 3).tolist(),
+        }
+    return document
+
+
+def _event_document(index: int, event: MicroExpression, analysis: Analysis) -> dict[str, Any]:
+    proof, clip = proof_of(event), clip_range(event, analysis.track)
+    return {
+        "index": index,
+        "margin": proof.margin,
+        "pixels_per_unit": proof.pixels_per_unit,
+        "size": [proof.onset_face.shape[1], proof.onset_face.shape[0]],
+        "cells": proof.cells,
+        "flow": {"u": proof.flow.uv[0], "v": proof.flow.uv[1], "scale": proof.flow.scale},
+        "votes": proof.votes,
+        "clip": {"first_frame": clip.start, "frames": len(clip), "fps": analysis.source.fps},
+    }
+
+
+def frames_bin(analysis: Analysis) -> bytes:
+    """``COLUMNS`` of all frames as little-endian float32, one column after the other."""
+    track, curve = analysis.track, analysis.curve
+    known = {} if analysis.limits is None else analysis.limits.at(track.times)
+    unknown = np.full(len(track.times), np.nan)
+    columns = [
+        track.times,
+        curve.score,
+        track.segments,
+        *np.asarray(track.transforms).reshape(-1, 6).T,
+        *curve.cells.T,
+        *(np.where(track.found, known.get(name, unknown), np.nan) for name in REGIONS),
+    ]
+    return b"".join(np.ascontiguousarray(column, dtype="<f4").tobytes() for column in columns)

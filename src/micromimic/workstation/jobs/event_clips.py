@@ -1,0 +1,180 @@
+"""Pictures and short clips of each event's face, as it was and with its movement made larger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from micromimic.core.canonical import follow
+from micromimic.core.errors import InputError, OutputError
+from micromimic.core.files import write_whole
+from micromimic.core.progress import Progress
+from micromimic.core.results import Analysis
+from micromimic.core.types import Evidence, FaceTrack, MicroExpression
+from micromimic.face.align import face_canvas
+from micromimic.media.proxy import ProxyWriter
+from micromimic.media.video import Frame, FrameSource
+from micromimic.motion.magnify import Magnifier
+
+MARGIN_S: Final = 0.2
+"""Seconds before the onset and after the offset in a clip."""
+
+_CRF: Final = 17  # the finest movement is what these clips are for
+_JPEG_QUALITY: Final = 92
+
+
+def proof_of(event: MicroExpression) -> Evidence:
+    """An event's evidence.
+
+    Raises:
+        ValueError: if the analysis was made without.
+    """
+    if event.evidence is None:
+        raise ValueError("expected events with evidence, got one without; analyse with evidence")
+    return event.evidence
+
+
+def clip_range(event: MicroExpression, track: FaceTrack) -> range:
+    """The frames of an event's clips: with some rest around, within its stretch of tracking."""
+    times, segments = track.times, track.segments
+    start = int(np.searchsorted(times, event.interval.onset - MARGIN_S - 1e-9))
+    stop = int(np.searchsorted(times, event.interval.offset + MARGIN_S + 1e-9)) - 1
+    first, last = event.onset_frame, event.offset_frame
+    segment = segments[event.apex_frame]
+    while first > start and segments[first - 1] == segment:
+        first -= 1
+    while last < stop and segments[last + 1] == segment:
+        last += 1
+    return range(first, last + 1)
+
+
+class _EventClips:
+    """Both clips of one event, written as its frames come by."""
+
+    def __init__(self, event: MicroExpression, track: FaceTrack, folder: Path, rate: float) -> None:
+        proof = proof_of(event)
+        self.frames = clip_range(event, track)
+        self._track = track
+        self._proof = proof
+        self._shape = np.asarray(track.transforms[event.onset_frame], np.float64)
+        self._place = self._shape
+        self._start = float(track.times[self.frames.start])
+        self._times: list[float] = []
+        self._written = 0
+        side = proof.onset_face.shape[0]
+        self._magnifier = Magnifier(
+            proof.onset_face, proof.apex_face, proof.pixels_per_unit, proof.margin
+        )
+        self.factor = self._magnifier.factor
+        with ExitStack() as stack:
+            self._face, self._large = (
+                stack.enter_context(
+                    ProxyWriter(folder / name, side, side, rate=rate, crf=_CRF, long_side=side)
+                )
+                for name in ("face.mp4", "magnified.mp4")
+            )
+            self._stack = stack.pop_all()
+
+    def take(self, frame: Frame) -> None:
+        """Cut the face out of a frame of the clip."""
+        place = np.asarray(self._track.transforms[frame.index], np.float64)
+        if np.isfinite(place).all():  # within an event single frames may be lost: the last holds
+            self._place = follow(self._shape, place)
+        face = face_canvas(
+            frame.rgb(), self._place, self._proof.pixels_per_unit, self._proof.margin
+        )
+        time = frame.time - self._start
+        self._times.append(time)
+        self._face.write(face, time)
+        self._write_large(self._magnifier.push(face, time))
+
+    def _write_large(self, pictures: Iterable[NDArray[np.uint8]]) -> None:
+        for picture in pictures:
+            self._large.write(picture, self._times[self._written])
+            self._written += 1
+
+    def finish(self) -> None:
+        """Both files are complete."""
+        self._write_large(self._magnifier.finish())
+        self._stack.close()
+
+    def discard(self) -> None:
+        """Leave nothing of clips that were not finished."""
+        self._face.discard()
+        self._large.discard()
+
+
+def write_clips(
+    frames: FrameSource, analysis: Analysis, folder: Path, progress: Progress
+) -> list[float]:
+    """Write ``onset.jpg``, ``apex.jpg``, ``face.mp4`` and ``magnified.mp4`` of each event.
+
+    Args:
+        frames: the open source that was analysed.
+        analysis: with evidence.
+        folder: gets a folder an event, named by its index.
+        progress: called with (events done, events, "pictures").
+
+    Returns:
+        The factor by which each event's movement is magnified.
+
+    Raises:
+        OutputError: if they cannot be written.
+        InputError: if the file is no longer what it was in the first pass.
+    """
+    events, track = analysis.events, analysis.track
+    ranges = [clip_range(event, track) for event in events]
+    wanted = sorted(set().union(*ranges))
+    factors: list[float] = []
+    active: list[_EventClips] = []
+    done = 0
+    try:
+        for frame in _read(frames, wanted):
+            while len(factors) < len(events) and ranges[len(factors)].start <= frame.index:
+                clips = _begin(events[len(factors)], len(factors), analysis, folder)
+                factors.append(clips.factor)
+                active.append(clips)
+            for clips in active:
+                clips.take(frame)
+            for clips in [c for c in active if c.frames[-1] == frame.index]:
+                clips.finish()
+                active.remove(clips)
+                done += 1
+                progress(done, len(events), "pictures")
+    finally:
+        for clips in active:
+            clips.discard()
+    return factors
+
+
+def _read(frames: FrameSource, wanted: list[int]) -> Iterable[Frame]:
+    try:
+        yield from frames.frames_at(wanted)
+    except IndexError:
+        raise InputError(
+            "expected the same frames again in the third pass, the file ended before; the file "
+            "changed while it was read - analyse a copy"
+        ) from None
+
+
+def _begin(event: MicroExpression, index: int, analysis: Analysis, folder: Path) -> _EventClips:
+    place = folder / str(index)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"expected to write pictures to {place}, got {error.strerror}; make room there"
+        ) from error
+    proof = proof_of(event)
+    for name, picture in (("onset", proof.onset_face), ("apex", proof.apex_face)):
+        _, data = cv2.imencode(
+            ".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+        )
+        write_whole(place / f"{name}.jpg", data.tobytes())
+    return _EventClips(event, analysis.track, place, analysis.source.fps)

@@ -1,0 +1,189 @@
+"""The process that opens what somebody sent: one video in, one folder out, and then it ends.
+
+    python -m micromimic.workstation.jobs.worker
+
+The first line on stdin is a `Task` as JSON; stdin then stays open as long as the server lives. On
+stdout come lines of JSON: ``{"missing": [...]}`` once, ``{"frames", "pixels"}`` (of a frame) where
+the file states them, ``{"stage", "done", "total"}`` now and then, and at the end ``{"finished": true}`` or ``{"error": "one line"}``. Results lie in the task's folder.
+"""  # noqa: E501 - a table of messages
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+
+from micromimic.core.errors import MicromimicError, OutputError
+from micromimic.workstation.jobs.limits import Limits, confine, end_with_server
+
+MODULE: Final = "micromimic.workstation.jobs.worker"
+LONGEST_ERROR: Final = 500
+"""Characters of an error's line."""
+_REPORT_EVERY_S: Final = 0.2
+_LONGEST_TASK: Final = 1 << 16
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker is to do.
+
+    Args:
+        video: the file.
+        folder: an existing, empty folder for the results.
+        name: how people call the video.
+        parent: process id of the server.
+        fps: frames a second, against the file's own timing.
+        max_seconds: a longer video is refused.
+        limits: what the worker may take.
+        model: an ONNX file that names the events; None is the shipped one.
+    """
+
+    video: str
+    folder: str
+    name: str
+    parent: int
+    fps: float | None = None
+    max_seconds: float | None = None
+    limits: Limits = field(default_factory=Limits)
+    model: str | None = None
+
+    def to_line(self) -> bytes:
+        """The first line on a worker's stdin."""
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Task:
+        """Back from ``to_line``.
+
+        >>> task = Task("a.mp4", "out", "a", 1)
+        >>> Task.from_line(task.to_line()) == task
+        True
+        """
+        values = json.loads(line)
+        return cls(**{**values, "limits": Limits(**values["limits"])})
+
+
+def main() -> int:
+    """Do the task on stdin; the exit status is 0 when there is a result or an error's line."""
+    os.umask(0o077)  # what it writes shows a face
+    say = _speaker()
+    task = Task.from_line(_first_line())
+    end_with_server(task.parent)
+    try:
+        run = _prepared(task, say)
+        say({"missing": confine(task.limits)})
+        run()
+    except BaseException as error:  # noqa: BLE001 - whatever a file does, the server gets a line
+        if not isinstance(error, MicromimicError):
+            traceback.print_exc()
+        say({"error": error_line(error, task)})
+    else:
+        say({"finished": True})
+    return 0
+
+
+def _prepared(task: Task, say: Callable[[dict[str, object]], None]) -> Callable[[], None]:
+    """Load everything that the work needs, while there are no limits yet."""
+    import cv2  # noqa: PLC0415 - the pipe to the server is watched first
+
+    from micromimic.analysis.analyze import AnalyzeConfig  # noqa: PLC0415 - as above
+    from micromimic.face.landmarks import DlibLandmarks  # noqa: PLC0415 - as above
+    from micromimic.models.onnx import load_model  # noqa: PLC0415 - as above
+    from micromimic.workstation.jobs.artifacts import write_recording  # noqa: PLC0415 - as above
+
+    cv2.setNumThreads(1)
+    backend = DlibLandmarks()
+    config = AnalyzeConfig(model=None if task.model is None else Path(task.model))
+    load_model(config.model)
+    spoken = ("", 0.0)
+
+    def progress(done: int, total: int | None, stage: str) -> None:
+        nonlocal spoken
+        now = time.monotonic()
+        if stage != spoken[0] or now - spoken[1] >= _REPORT_EVERY_S:
+            spoken = (stage, now)
+            say({"stage": stage, "done": done, "total": total})
+
+    def run() -> None:
+        write_recording(
+            Path(task.video),
+            Path(task.folder),
+            name=task.name,
+            fps=task.fps,
+            max_seconds=task.max_seconds,
+            config=config,
+            progress=progress,
+            stated=lambda frames, pixels: say({"frames": frames, "pixels": pixels}),
+            backend=backend,
+            decoder_threads=1,
+        )
+
+    return run
+
+
+def _first_line() -> bytes:
+    """Read unbuffered, so that nothing after the line is swallowed."""
+    line = b""
+    while not line.endswith(b"\n"):
+        piece = os.read(0, 1)
+        if not piece or len(line) > _LONGEST_TASK:
+            raise SystemExit("expected a task in one line on stdin, got none; start it by a server")
+        line += piece
+    return line
+
+
+def _speaker() -> Callable[[dict[str, object]], None]:
+    """Keep stdout for messages: what a library prints goes to stderr."""
+    out = os.dup(1)
+    os.dup2(2, 1)
+
+    def say(message: dict[str, object]) -> None:
+        os.write(out, json.dumps(message).encode() + b"\n")
+
+    return say
+
+
+def error_line(error: BaseException, task: Task) -> str:
+    """One line for people, without the places of this machine.
+
+    >>> from micromimic.core.errors import InputError
+    >>> task = Task("/data/recordings/1f/video.mp4", "/data/w", "talk.mp4", 1)
+    >>> error_line(InputError("expected a video, got /data/recordings/1f/video.mp4; check"), task)
+    'expected a video, got talk.mp4; check'
+    """
+    if _out_of_memory(error):
+        text = (
+            f"expected a video that {task.limits.memory_mb} MB of memory are enough for, got a "
+            "larger one; scale it down or cut it into parts"
+        )
+    elif isinstance(error, OutputError):
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else None
+        got = (cause.strerror if cause else None) or str(error).split(", got", 1)[-1].split(";")[0]
+        text = f"expected to write the results, got {got.strip(' :')}; make room on the server"
+    elif isinstance(error, MicromimicError):
+        text = str(error)
+    else:
+        text = f"expected a video that can be analysed, got {type(error).__name__}: {error}"
+    text = text.replace(task.video, task.name).replace(task.folder, "the server")
+    return " ".join(text.split())[:LONGEST_ERROR]
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Whether a library could not have the memory that it asked for, each in its own words."""
+    if isinstance(error, MicromimicError):
+        return False
+    if isinstance(error, OSError) and error.errno in (errno.ENOMEM, errno.EAGAIN):
+        return True  # no room for another thread's stack is told as "try again"
+    words = ("Insufficient memory", "bad_alloc", "allocate memory", "start new thread")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""A live session to any number of WebSocket clients, who only listen; none can slow it down."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import uvicorn
+from fastapi import APIRouter, WebSocket
+from starlette.responses import PlainTextResponse
+from starlette.websockets import WebSocketDisconnect
+
+from micromimic.analysis.live.messages import LiveMessage, json_line
+from micromimic.core.closing import Closing
+from micromimic.core.mailbox import Mailbox
+from micromimic.workstation.app import guarded
+from micromimic.workstation.live.wire import GONE_AWAY, NOT_ALLOWED, WAITING, close, send
+from micromimic.workstation.server import Server, listen_on, server_config
+from micromimic.workstation.settings import Access
+
+MAX_CLIENTS: Final = 32
+MAX_INCOMING_BYTES: Final = 4096
+MAX_INCOMING: Final = 50
+"""Messages a client may send in ten seconds; nothing of what it says is used."""
+_INCOMING_S: Final = 10.0
+_FLUSH_S: Final = 2.0
+
+router = APIRouter()
+
+
+class Feed(Closing):
+    """A server in a thread of its own that sends every message of a session to every client.
+
+    A new client first gets the last ``start``, ``face`` and ``status``, so that it can read the
+    rest. On loopback no token is needed, but pages of other sites are refused; with a token,
+    clients say it as ``Authorization: Bearer TOKEN`` or ``?token=TOKEN``. Close the session first:
+    its clients get what waits for them then, for two seconds at most.
+
+    Args:
+        access: where to listen, and who may.
+        listen: ``LiveSession.listen``.
+
+    Raises:
+        InputError: the port is taken, or not this machine's.
+
+    Attributes:
+        clients: connected now.
+    """
+
+    def __init__(self, access: Access, listen: Callable[[int], Mailbox[LiveMessage]]) -> None:
+        self.listen = listen
+        self.clients: set[Mailbox[LiveMessage]] = set()
+        self._listening = listen_on(access.host, access.port, "--websocket port")
+        port = self._listening.getsockname()[1]
+        host = f"[{access.host}]" if ":" in access.host else access.host
+        self.address = f"ws://{host}:{port}"
+        app = guarded(access, read_only=True, openapi_url=None)
+        app.state.feed = self
+        app.include_router(router)
+        ready = threading.Event()
+        config: uvicorn.Config = server_config(app, message_bytes=MAX_INCOMING_BYTES, grace_s=1)
+        # What a client did wrong is no news for the one who runs the session.
+        self._server = Server(config, ready.set, log_level=logging.CRITICAL + 1)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._listening],), name="micromimic-feed", daemon=True
+        )
+        self._thread.start()
+        while not ready.wait(0.1):
+            if not self._thread.is_alive():
+                self._listening.close()
+                assert self._server.failure is not None
+                raise self._server.failure
+
+    def close(self) -> None:
+        """Wait until every client has what it waits for, or for two seconds; end the thread."""
+        ends = time.monotonic() + _FLUSH_S
+        while self.clients and time.monotonic() < ends:
+            time.sleep(0.01)
+        self._server.should_exit = True
+        self._thread.join()
+        self._listening.close()
+
+
+@router.websocket("/")
+async def follow(socket: WebSocket) -> None:
+    """Everything that the session says."""
+    feed = socket.app.state.feed
+    assert isinstance(feed, Feed)
+    if len(feed.clients) >= MAX_CLIENTS:
+        await socket.send_denial_response(PlainTextResponse("too many clients\n", 503))
+        return
+    await socket.accept()
+    with feed.listen(WAITING) as box, contextlib.suppress(WebSocketDisconnect):
+        feed.clients.add(box)
+        hearing = asyncio.create_task(_ignore(socket))
+        # Whoever leaves, or does not stop talking, is told nothing more.
+        hearing.add_done_callback(lambda _: box.close())
+        try:
+            while True:
+                await send(socket, json_line(await box.receive()))
+        except EOFError:
+            await close(socket, GONE_AWAY, "the session has ended")
+        finally:
+            feed.clients.discard(box)
+            hearing.cancel()
+
+
+async def _ignore(socket: WebSocket) -> None:
+    """Take what a client says and forget it; one that does not stop is closed."""
+    times = deque[float](maxlen=MAX_INCOMING)
+    while len(times) < MAX_INCOMING or time.monotonic() - times[0] > _INCOMING_S:
+        if (await socket.receive())["type"] == "websocket.disconnect":
+            return
+        times.append(time.monotonic())
+    await close(socket, NOT_ALLOWED, "expected a client that listens, got too many messages")

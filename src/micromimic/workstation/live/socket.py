@@ -1,0 +1,325 @@
+"""The live page's WebSocket: grey frames in, messages out, nothing kept unless it was asked for.
+
+The client sends ``{"type": "start", ...}`` (see `LiveStart`), then frames as binary messages: 8
+bytes of float64, little endian, the capture time in seconds, then ``width * height`` bytes of grey;
+``{"type": "stop"}`` ends it. The server sends the messages of `analysis.live.messages`, one JSON
+object each; where a video is kept, ``{"type": "kept", "recording_id": ...}`` follows the ``end``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import struct
+from collections.abc import Coroutine, MutableMapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import anyio
+import numpy as np
+from fastapi import APIRouter, WebSocket
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.websockets import WebSocketDisconnect
+
+from micromimic.core.errors import InputError, MicromimicError
+from micromimic.core.strict_json import json_text
+from micromimic.media.live.push import MIN_SIDE, PushSource
+from micromimic.workstation.context import MAX_LIVE_SESSIONS, Watched, Workstation, workstation
+from micromimic.workstation.errors import response_for
+from micromimic.workstation.live import wire as live_wire
+from micromimic.workstation.live.keep import Keeper
+from micromimic.workstation.live.wire import (
+    BROKEN,
+    NOT_ALLOWED,
+    NOT_UNDERSTOOD,
+    TRY_LATER,
+    close,
+    send,
+)
+from micromimic.workstation.schemas import ID_PATTERN, PRINTABLE, WRITTEN
+from micromimic.workstation.uploads import Upload, check_consent
+
+MAX_PIXELS: Final = 1280 * 960
+START_S: Final = 5.0
+"""Seconds that the start message may take."""
+HEAD: Final = struct.Struct("<d")
+_LOG: Final = logging.getLogger("micromimic.workstation")
+
+T = TypeVar("T")
+
+router = APIRouter()
+
+Side = Annotated[int, Field(ge=MIN_SIDE, le=8192)]
+
+
+class LiveStart(BaseModel):
+    """The client's first message.
+
+    ``keep``: ``nothing``, or ``video``, which needs consent: of the session named, or said here.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["start"]
+    width: Side
+    height: Side
+    fps: float = Field(30.0, gt=0, le=2000, allow_inf_nan=False)
+    keep: Literal["nothing", "video"] = "nothing"
+    session_id: str | None = Field(None, pattern=ID_PATTERN)
+    consent: bool = False
+    noted_by: str = Field("", pattern=PRINTABLE, max_length=200)
+    note: str = Field("", pattern=WRITTEN, max_length=2000)
+
+    def about(self) -> Upload:
+        """As an upload says it; every frame's time is its own, so ``fps`` stays out."""
+        return Upload(**self.model_dump(include={"session_id", "consent", "noted_by", "note"}))
+
+
+class Refused(Exception):  # noqa: N818 - the end of a conversation, not a fault of ours
+    """The conversation ends here, with the WebSocket's closing code and one line for people."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@router.websocket("/live")
+async def live(socket: WebSocket) -> None:
+    """One live session."""
+    here = workstation(socket)
+    await socket.accept()
+    slot = object()
+    try:
+        start = await _start(socket, here)
+        if len(here.live) >= MAX_LIVE_SESSIONS:
+            raise Refused(
+                TRY_LATER,
+                f"expected at most {MAX_LIVE_SESSIONS} live sessions at once, got one more; end "
+                "another first",
+            )
+        here.live.add(slot)
+        await _goodbye(socket, await _Conversation(socket, here, start).run())
+    except (Refused, MicromimicError, WebSocketDisconnect) as error:
+        await _goodbye(socket, error)
+    finally:
+        here.live.discard(slot)
+
+
+async def _goodbye(socket: WebSocket, error: Exception | None) -> None:
+    """Say why it ends to a client that is still there.
+
+    The error is handed on and never raised again: its traceback would hold the frames that hold it.
+    """
+    code = 1000
+    if error is not None and not isinstance(error, WebSocketDisconnect):
+        known = isinstance(error, Refused | MicromimicError)
+        code = error.code if isinstance(error, Refused) else BROKEN
+        with contextlib.suppress(WebSocketDisconnect):
+            await send(socket, _error(str(error) if known else _line(error)))
+    await close(socket, code)
+
+
+async def _start(socket: WebSocket, here: Workstation) -> LiveStart:
+    """What the client wants; raises Refused where it is not to be had.
+
+    Until then it has no session, only a place to wait, which the next one may need: its time is up.
+    """
+    limit = asyncio.timeout(START_S)
+    here.starting.enter(socket, lambda: limit.reschedule(0))
+    try:
+        message = await _receive(socket, limit, f"a start message, got nothing for {START_S:g} s")
+    finally:
+        here.starting.leave(socket)
+    text = message.get("text")
+    if text is None:
+        raise Refused(NOT_UNDERSTOOD, "expected a start message, got a frame; send start first")
+    try:
+        start = LiveStart.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "message"
+        raise Refused(
+            NOT_UNDERSTOOD,
+            f"expected a start message, got one whose {where} is wrong: {first['msg'].lower()}",
+        ) from None
+    if start.width * start.height > MAX_PIXELS:
+        raise Refused(
+            NOT_ALLOWED,
+            f"expected frames of at most {MAX_PIXELS} pixels, got {start.width} x "
+            f"{start.height}; scale them down",
+        )
+    return start
+
+
+async def _receive(
+    socket: WebSocket, limit: asyncio.Timeout, wanted: str
+) -> MutableMapping[str, Any]:
+    """The next message; a client that does not send what it should is given up."""
+    try:
+        async with limit:  # not wait_for: in Python 3.11 that may swallow a cancellation
+            message = await socket.receive()
+    except TimeoutError:
+        raise Refused(NOT_ALLOWED, f"expected {wanted}; start again") from None
+    finally:
+        del limit  # it holds the task, and that what is raised here: a circle
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1005))
+    return message
+
+
+class _Conversation:
+    """From start to kept: a reader and a writer on the event loop, the session in its threads."""
+
+    def __init__(self, socket: WebSocket, here: Workstation, start: LiveStart) -> None:
+        self._socket, self._here, self._start = socket, here, start
+        self._source = PushSource("browser")
+        self._session: Watched | None = None
+        self._keeper: Keeper | None = None
+        self._told = False
+
+    async def run(self) -> Exception | None:
+        """From the start on; what went wrong."""
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            await _whole(asyncio.to_thread(self._open_keeper))
+            tasks += map(asyncio.create_task, (self._write(), self._read()))
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if tasks[1].done() and tasks[1].exception() is None:  # asked to stop: let it finish
+                await asyncio.wait(tasks[:1])
+        finally:
+            error, kept = await _whole(self._end(tasks))
+        if error is None and kept is not None:
+            await self._tell_problem()  # the last frames may have met a limit after the last word
+            await send(self._socket, kept)
+        return error
+
+    async def _end(self, tasks: list[asyncio.Task[None]]) -> tuple[Exception | None, str | None]:
+        """End both tasks, the session and the video's file; what went wrong, what is kept."""
+        for task in tasks:
+            task.cancel()
+        endings = await asyncio.gather(*reversed(tasks), return_exceptions=True)
+        kept = await asyncio.to_thread(self._close)
+        if self._session is not None:
+            endings.append(self._session.take_error())
+        return next((error for error in endings if isinstance(error, Exception)), None), kept
+
+    def _open_keeper(self) -> None:
+        start = self._start
+        if start.keep == "video":
+            try:
+                check_consent(start.about(), self._here.store)
+                self._keeper = Keeper(self._here.settings, start.width, start.height, start.fps)
+            except (MicromimicError, OSError) as error:
+                raise Refused(NOT_ALLOWED, _line(error)) from None
+
+    def _open_session(self) -> Watched:
+        session = self._here.watch(self._source)
+        session.start()
+        self._session = session
+        return session
+
+    def _close(self) -> str | None:
+        try:
+            if self._session is not None:
+                self._session.close()
+        finally:
+            kept = self._keep()
+        return kept
+
+    def _keep(self) -> str | None:
+        """Make the video a recording; the message about it, None where nothing was to keep."""
+        keeper = self._keeper
+        if keeper is None:
+            return None
+        now = datetime.now(UTC).strftime("%Y-%m-%d %H.%M.%S")
+        try:
+            about = self._start.about()
+            recording = keeper.finish(about, self._here.store, f"live {now}.mp4")
+        except (MicromimicError, OSError) as error:
+            _LOG.warning("a live video was not kept: %s", error)
+            return _error(_line(error))
+        if recording is None:
+            return _error("expected frames to keep, got none; nothing was kept")
+        self._here.wake()
+        counts = {"frames": keeper.frames, "left_out": keeper.left_out}
+        return json_text({"type": "kept", "recording_id": recording.id, **counts})
+
+    async def _read(self) -> None:
+        """Take frames until the client asks to stop."""
+        width, height = self._start.width, self._start.height
+        size = HEAD.size + width * height
+        silence = live_wire.SILENCE_S
+        wanted = f"frames, got nothing for {silence:g} s"
+        while True:
+            message = await _receive(self._socket, asyncio.timeout(silence), wanted)
+            data = message.get("bytes")
+            if data is None and _is_stop(message.get("text")):
+                self._source.end()
+                return
+            if data is None:
+                raise Refused(
+                    NOT_UNDERSTOOD, 'expected a frame or {"type": "stop"}, got other text'
+                )
+            if len(data) != size:
+                raise Refused(
+                    NOT_UNDERSTOOD,
+                    f"expected frames of {size} bytes (8 of time, {width} x {height} of grey), "
+                    f"got {len(data)}; start another session for another size",
+                )
+            (time,) = HEAD.unpack_from(data)
+            picture = np.frombuffer(data, np.uint8, offset=HEAD.size).reshape(height, width)
+            try:
+                self._source.put(picture, time)
+            except InputError as error:
+                raise Refused(NOT_UNDERSTOOD, str(error)) from None
+            if self._keeper is not None:
+                self._keeper.put(picture, time)
+
+    async def _write(self) -> None:
+        """Send messages until the session has ended."""
+        session = await _whole(asyncio.to_thread(self._open_session))
+        with contextlib.suppress(EOFError):
+            while True:
+                content = (await session.mailbox.receive()).to_dict()
+                if content["type"] == "status":
+                    content["lost_points"] = session.curve_dropped
+                await send(self._socket, json_text(content))
+                await self._tell_problem()
+
+    async def _tell_problem(self) -> None:
+        """Say once why the video ends before the session does."""
+        if self._keeper is not None and self._keeper.problem and not self._told:
+            self._told = True
+            await send(self._socket, _error(self._keeper.problem))
+
+
+async def _whole(work: Coroutine[Any, Any, T]) -> T:
+    """Await what must be done to its end, however often this task is being cancelled meanwhile."""
+    task, cancelled = asyncio.create_task(work), False
+    with anyio.CancelScope(shield=True):
+        while not task.done():
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError:
+                cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
+    return task.result()
+
+
+def _is_stop(text: str | None) -> bool:
+    try:
+        return bool(json.loads(text or "").get("type") == "stop")
+    except (ValueError, AttributeError, RecursionError):
+        return False
+
+
+def _error(message: str) -> str:
+    return json_text({"type": "error", "message": " ".join(message.split())})
+
+
+def _line(error: Exception) -> str:
+    """An error as the API would tell it, which logs what is unexpected."""
+    return str(json.loads(bytes(response_for(error).body))["error"]["message"])

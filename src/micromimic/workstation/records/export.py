@@ -1,0 +1,198 @@
+"""Events to take away: one recording's as JSON, CSV or ELAN, as the machine or a coder has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+
+from micromimic.core.errors import ConflictError, RefusedError
+from micromimic.core.results import (
+    Analysis as Result,
+    Blink,
+    Rejected,
+    Spotting,
+    kind_counts,
+)
+from micromimic.core.types import (
+    ExpressionKind,
+    MediaTimes,
+)
+from micromimic.report.elan import CoderTiers, Span, eaf_bytes, eaf_document, span_of
+from micromimic.report.tables import events_csv, events_json
+from micromimic.workstation.records.records import Analysis, Review, ReviewedEvent
+from micromimic.workstation.records.review import FrameTimes
+from micromimic.workstation.records.values import RESERVED_CODERS
+
+if TYPE_CHECKING:
+    from micromimic.workstation.records.store import Store
+
+Format = Literal["json", "csv", "eaf"]
+_MACHINES: Final = (
+    "probabilities",
+    "uncertain",
+    "strength",
+    "regions",
+    "action_units",
+    "amplitude",
+    "false_alarm_rate_per_hour",
+)
+"""What only the machine says of an event."""
+REVIEW_COLUMNS: Final = ("key", "status", "changed", "note")
+"""What a coder's table has beside the columns of ``events.csv``."""
+
+
+def export_events(
+    store: Store,
+    recording_id: str,
+    *,
+    coder: str | None = None,
+    reader: str | None = None,
+    format: Format = "json",  # noqa: A002 - as the request says it
+) -> bytes:
+    """One recording's events as a file.
+
+    Args:
+        store: the records.
+        recording_id: which recording.
+        coder: as this person sees them, with the status of each; None for the machine's own.
+        reader: who asks, where it is another coder; nobody sees others' decisions before the own
+            review is marked done.
+        format: ``json`` and ``csv`` as ``analyze`` writes them, a coder's with further keys and
+            columns; ``eaf`` with the machine's tiers, and where a coder is named that one's, and
+            then, once the reader is done, those of the recording's other coders.
+
+    Raises:
+        NotFoundError: no such recording.
+        ConflictError: the machine has not answered yet, or the reader is not done.
+        RefusedError: another format.
+    """
+    found = store.analysis(recording_id)
+    if found is None:
+        raise ConflictError(
+            "expected an analysed recording, got one whose analysis is not done; wait for it"
+        )
+    if coder is not None and coder.casefold() in RESERVED_CODERS:
+        coder = None
+    reader = coder if reader is None else reader
+    if coder is not None:
+        store.check_open(recording_id, reader, coder)
+    if format == "eaf":
+        return _eaf(store, found, coder, reader)
+    if format not in ("json", "csv"):
+        raise RefusedError(f"expected the format json, csv or eaf, got {format!r}; use one of them")
+    review = None if coder is None else store.review(recording_id, coder)
+    if format == "json":
+        return events_json(found.payload if review is None else _reviewed(found, review)).encode()
+    if review is None:
+        return events_csv(found.payload["events"], found.labels).encode()
+    rows = [{**_entry(event, None), **_said(event)} for event in review.events]
+    return events_csv(rows, found.labels, REVIEW_COLUMNS).encode()
+
+
+def _reviewed(found: Analysis, review: Review) -> dict[str, Any]:
+    """The content of ``events.json`` with a coder's events in place of the machine's."""
+    media = _media(found)
+    events = [{**_entry(event, media), "review": _said(event)} for event in review.events]
+    return {
+        **found.payload,
+        "events": events,
+        "counts": kind_counts(events),
+        "review": {
+            "coder": review.coder,
+            "decisions": review.number,
+            "complete": review.complete,
+            "done": review.done,
+            "note": "Events are the coder's, rejected and undecided ones included (see status). "
+            "Probabilities, strength, warnings and indicators are the machine's; null where an "
+            "event was added.",
+        },
+    }
+
+
+def _entry(event: ReviewedEvent, media: MediaTimes | None) -> dict[str, Any]:
+    """One entry of ``events``: times and class as the coder has them, the rest the machine's."""
+    seconds = {"onset_s": event.onset_s, "apex_s": event.apex_s, "offset_s": event.offset_s}
+    if media is not None:
+        seconds |= {f"media_{name}": media.at(value) for name, value in seconds.items()}
+    return {
+        **(event.machine or dict.fromkeys(_MACHINES)),
+        **seconds,
+        "kind": event.kind,
+        "onset_frame": event.onset_frame,
+        "apex_frame": event.apex_frame,
+        "offset_frame": event.offset_frame,
+        "label": event.label,
+    }
+
+
+def _said(event: ReviewedEvent) -> dict[str, Any]:
+    return {
+        "key": event.key,
+        "status": event.status,
+        "changed": event.changed,
+        "note": event.note,
+        "decided_at": event.decided_at.isoformat() if event.decided_at else None,
+    }
+
+
+def _eaf(store: Store, found: Analysis, coder: str | None, reader: str | None) -> bytes:
+    names: Sequence[str] = ()
+    if coder is not None:
+        own = store.review(found.recording_id, coder).coder
+        others = store.coders(found.recording_id)
+        if not store.open_to(found.recording_id, reader):
+            others = ()
+        names = (own, *(name for name in others if name != own))
+    media = _media(found)
+    tiers = [_tiers(store.review(found.recording_id, name), media) for name in names]
+    # The video lies wherever the reader keeps it: linked by its name, beside the file.
+    document = eaf_document(_result(found, media), Path("/"), coders=tiers)
+    return eaf_bytes(document)
+
+
+def _media(found: Analysis) -> MediaTimes | None:
+    """The video's own timeline, where it is another than the analysis's."""
+    played = FrameTimes.of_media(found.review)
+    if played is None:
+        return None
+    own, every = FrameTimes.of(found.review), range(int(found.review["frames"]))
+    return MediaTimes(
+        np.array([own.seconds(n) for n in every]), np.array([played.seconds(n) for n in every])
+    )
+
+
+def _tiers(review: Review, media: MediaTimes | None) -> CoderTiers:
+    def at(seconds: float) -> float:
+        return seconds if media is None else media.at(seconds)
+
+    def spans(status: str, *kinds: ExpressionKind) -> list[Span]:
+        return [
+            span_of(at(event.onset_s), at(event.offset_s), event.label, at(event.apex_s))
+            for event in review.events
+            if event.status == status and event.kind in kinds
+        ]
+
+    rejected = spans("rejected", "micro", "macro")
+    return CoderTiers(
+        review.coder, spans("accepted", "micro"), rejected, spans("accepted", "macro")
+    )
+
+
+def _result(found: Analysis, media: MediaTimes | None) -> Result:
+    """What ELAN's tiers need of an analysis; curve and track are empty."""
+    payload, review = found.payload, found.review
+    source = dict(payload["source"])
+    name = str(source["path"]).replace("\\", "/").rsplit("/", 1)[-1]
+    source["path"] = f"/{name}"
+    spotting = Spotting(
+        threshold=float(review["threshold"] or 0.0),
+        blinks=tuple(Blink(b["start"], b["peak"], b["end"]) for b in review["blinks"]),
+        rejected=tuple(Rejected(r["peak"], r["reason"]) for r in review["rejected"]),
+        gated_s={},
+        observed_s=0.0,
+    )
+    return replace(Result.from_dict({**payload, "source": source}), spotting=spotting, media=media)

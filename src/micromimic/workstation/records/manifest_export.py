@@ -1,0 +1,258 @@
+"""What coders decided as data for ``train`` and ``evaluate``: a manifest beside its videos."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final, cast
+
+from micromimic.core.errors import OutputError, RefusedError
+from micromimic.core.files import begun
+from micromimic.datasets.manifest import Clip, manifest_text
+from micromimic.preparation.clip import PrepareConfig
+from micromimic.workstation.records import values
+from micromimic.workstation.records.numbers import all_recordings
+from micromimic.workstation.records.records import Recording, Review, ReviewedEvent
+
+if TYPE_CHECKING:
+    from micromimic.workstation.records.store import Store
+
+DATASET: Final = "records"
+MANIFEST: Final = "manifest.csv"
+LEFT_OUT: Final = "left_out.txt"
+VIDEOS: Final = "videos"
+NOBODY: Final = "unassigned"
+"""Subject of recordings that belong to no session: one group, so that no fold tests one of them
+with another in its training part."""
+
+_CHUNK: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What an export holds.
+
+    Args:
+        clips: rows of the manifest; paths relative to it.
+        videos: where each of the export's video files is now.
+        left_out: a line on each event or recording that is not in it, and why.
+    """
+
+    clips: tuple[Clip, ...]
+    videos: Mapping[str, Path]
+    left_out: tuple[str, ...]
+
+    @property
+    def subjects(self) -> int:
+        """How many people."""
+        return len({clip.subject for clip in self.clips})
+
+
+def gather(
+    store: Store,
+    *,
+    coder: str,
+    reader: str | None = None,
+    subject_id: str | None = None,
+    session_id: str | None = None,
+) -> Gathered:
+    """Look for what one coder accepted or added, in videos that are still there.
+
+    Args:
+        store: the records.
+        coder: whose decisions.
+        reader: who asks, where it is another coder: recordings that this one has not marked done
+            are left out.
+        subject_id, session_id: only of these; None for all.
+
+    Raises:
+        NotFoundError: no such subject or session.
+        RefusedError: there is nothing to export, the recordings' models have different classes,
+            or the name can be no coder's.
+    """
+    coder = values.coder(coder)
+    reader = coder if reader is None else values.coder(reader)
+    if subject_id is not None:
+        store.subject(subject_id)
+    if session_id is not None:
+        store.session(session_id)
+    clips: list[Clip] = []
+    videos: dict[str, Path] = {}
+    left_out: list[str] = []
+    classes: dict[tuple[str, ...], None] = {}
+    for recording in all_recordings(store, subject_id=subject_id, session_id=session_id):
+        if coder not in recording.coders:
+            continue
+        if reader != coder and not store.open_to(recording.id, reader):
+            left_out.append(f"recording {recording.id}: {reader} has not marked it done")
+            continue
+        video = store.folder(recording.id) / f"video{recording.extension}"
+        if reason := _no_use(recording, video):
+            left_out.append(f"recording {recording.id}: {reason}")
+            continue
+        found = store.analysis(recording.id)
+        rate = float(found.review["fps"]) if found else None
+        place = f"{VIDEOS}/{recording.id}{recording.extension}"
+        made, reasons = _clips(recording, store.review(recording.id, coder), place, rate)
+        left_out += reasons
+        clips += made
+        if made:
+            videos[place] = video
+        if made and found:
+            classes[found.labels] = None
+    if not clips:
+        why = f" ({left_out[0]})" if left_out else ""
+        raise RefusedError(
+            f"expected events that {coder} accepted or added, got none to export{why}; "
+            "review a recording first"
+        )
+    if len(classes) > 1:
+        raise RefusedError(
+            "expected recordings whose models have the same classes, got "
+            f"{' and '.join(', '.join(labels) for labels in classes)}; export them by session"
+        )
+    return Gathered(tuple(clips), videos, tuple(left_out))
+
+
+def write_gathered(found: Gathered, folder: Path) -> None:
+    """Write an export into a new or empty folder, whole or not at all.
+
+    Raises:
+        OutputError: the folder is in use, cannot be written, or its disk is full.
+    """
+    folder = folder.absolute()
+    try:
+        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            raise OutputError(
+                f"expected a new or empty folder, got {folder}, which is in use; choose another"
+            )
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with begun(folder.parent, as_folder=True) as staging:
+            (staging / VIDEOS).mkdir()
+            for place, video in found.videos.items():
+                shutil.copyfile(video, staging / place)
+            for name, text in _lists(found).items():
+                (staging / name).write_text(text, encoding="utf-8", newline="")
+            if folder.exists():
+                folder.rmdir()
+            staging.rename(folder)
+    except OSError as error:
+        raise OutputError(
+            f"expected to write {folder}, got: {error.strerror or error}; choose another folder"
+        ) from error
+
+
+def zipped(found: Gathered) -> Iterator[bytes]:
+    """The same as a zip archive, piece by piece: no second copy of the videos is made.
+
+    Videos are read as the pieces are taken.
+
+    Raises:
+        OSError: a video goes while it is read; the archive then ends early.
+    """
+    sink = _Sink()
+    with zipfile.ZipFile(cast("IO[bytes]", sink), "w", zipfile.ZIP_STORED) as archive:
+        for name, text in _lists(found).items():
+            archive.writestr(name, text)
+        yield sink.take()
+        for place, video in found.videos.items():
+            with video.open("rb") as source, archive.open(place, "w", force_zip64=True) as target:
+                while piece := source.read(_CHUNK):
+                    target.write(piece)
+                    yield sink.take()
+    yield sink.take()
+
+
+class _Sink:
+    """A file without a place to go back to: what is written waits until it is taken."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self._pieces.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing waits elsewhere."""
+
+    def take(self) -> bytes:
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)
+
+
+def _lists(found: Gathered) -> dict[str, str]:
+    """The files beside the videos: in memory only, for they say who was filmed."""
+    lists = {LEFT_OUT: "".join(f"{line}\n" for line in found.left_out)} if found.left_out else {}
+    return {**lists, MANIFEST: manifest_text(found.clips)}
+
+
+def _no_use(recording: Recording, video: Path) -> str:
+    """Why nothing of a recording can be exported; empty where it can."""
+    if not recording.consent.given:
+        return "no consent is noted"
+    if recording.media != "kept" or not video.is_file():
+        return "its video is no longer kept"
+    return ""
+
+
+def _clips(
+    recording: Recording, review: Review, place: str, rate: float | None
+) -> tuple[list[Clip], list[str]]:
+    """Rows of one recording, and lines on what is no row."""
+    clips, reasons = [], []
+    for event in review.events:
+        if event.status != "accepted":
+            continue
+        if reason := _untrainable(event):
+            reasons.append(f"recording {recording.id}, event {event.key}: {reason}")
+            continue
+        clips.append(_clip(recording, review.coder, event, place, rate))
+    pending = Counter(e.status for e in review.events if e.kind == "micro")["pending"]
+    if pending:
+        reasons.append(f"recording {recording.id}: {pending} not decided yet")
+    return clips, reasons
+
+
+def _untrainable(event: ReviewedEvent) -> str:
+    """Why an event is no use to a model of micro-expressions; empty where it is."""
+    length = event.offset_frame - event.onset_frame + 1
+    most = PrepareConfig().most_frames
+    if length > most:
+        return f"{length} frames from onset to offset, more than {most}"
+    if event.kind == "macro":
+        return "a longer expression, and models are made for micro-expressions"
+    if event.apex_frame == event.onset_frame and length < 3:
+        return "onset and apex are one frame, and no other could be the apex"
+    return ""
+
+
+def _clip(
+    recording: Recording, coder: str, event: ReviewedEvent, place: str, rate: float | None
+) -> Clip:
+    return Clip(
+        dataset=DATASET,
+        subject=recording.subject_code or NOBODY,
+        clip=f"{recording.id}_{event.key}",
+        label=event.label,
+        kind="video",
+        path=Path(place),
+        onset=event.onset_frame,
+        # An apex at the onset shows no movement; left empty, it is looked for.
+        apex=event.apex_frame if event.apex_frame > event.onset_frame else None,
+        offset=event.offset_frame,
+        fps=rate,
+        extra={"coder": coder, "session": recording.session_id or "", **_origin(event)},
+    )
+
+
+def _origin(event: ReviewedEvent) -> dict[str, str]:
+    """Where the row comes from, for people: the machine's word beside the coder's."""
+    if event.machine is None:
+        return {"source": "added", "machine_label": ""}
+    source = "corrected" if event.changed else "accepted"
+    return {"source": source, "machine_label": str(event.machine["label"])}

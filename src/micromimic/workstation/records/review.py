@@ -1,0 +1,419 @@
+"""From the machine's events and one coder's decisions to what that coder sees: pure functions.
+
+Decisions are only ever added. Undo is a decision that names the one it takes back, redo one that
+names the one it brings back; any other decision clears what could be redone. To correct an event,
+its class or its times, is to accept it. The machine's own entries are read, never changed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, cast
+
+from micromimic.core.errors import RefusedError
+from micromimic.core.labels import THREE
+from micromimic.core.results import kind_of
+from micromimic.core.types import LONGEST_MICRO_S, ExpressionKind
+from micromimic.workstation.records.payloads import ACTIONS, FRAMES, check_payload
+from micromimic.workstation.records.records import (
+    Action,
+    Decision,
+    EventStatus,
+    Review,
+    ReviewedEvent,
+)
+
+_SECONDS: Final = ("onset_s", "apex_s", "offset_s")
+
+
+@dataclass(frozen=True)
+class FrameTimes:
+    """When each frame of a recording was taken.
+
+    Args:
+        frames: how many there are.
+        fps: frames a second.
+        start_s: seconds of the first frame.
+        times: seconds of every frame where the rate varies; None where it is even.
+
+    Raises:
+        ValueError: no rate above 0, or times that are not one a frame and ascending.
+
+    >>> FrameTimes(1000, 200.0).seconds(30), FrameTimes(3, 30.0, times=(0.0, 0.03, 0.2)).seconds(2)
+    (0.15, 0.2)
+    """
+
+    frames: int
+    fps: float
+    start_s: float = 0.0
+    times: Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.frames < 0 or not (self.fps > 0 and math.isfinite(self.fps)):
+            raise ValueError(f"expected frames >= 0 and fps > 0, got {self.frames} and {self.fps}")
+        if self.times is None:
+            return
+        if len(self.times) != self.frames:
+            raise ValueError(f"times must be ({self.frames},), got ({len(self.times)},)")
+        if any(b < a for a, b in zip(self.times, self.times[1:], strict=False)):
+            raise ValueError("expected times in ascending order, got one that goes back")
+
+    @classmethod
+    def of(cls, review: Mapping[str, Any]) -> FrameTimes:
+        """From the content of ``review.json``.
+
+        >>> FrameTimes.of({"frames": 10, "fps": 50.0, "start_s": 1.0}).seconds(5)
+        1.1
+        """
+        return cls(
+            int(review["frames"]),
+            float(review["fps"]),
+            float(review.get("start_s") or 0.0),
+            review.get("frame_times"),
+        )
+
+    @classmethod
+    def of_media(cls, review: Mapping[str, Any]) -> FrameTimes | None:
+        """Where a player of the video shows them; None where that is no other time."""
+        media = review.get("media")
+        return cls.of({**media, "frames": review["frames"]}) if media else None
+
+    def seconds(self, frame: int) -> float:
+        """Time of one frame, seconds to the microsecond.
+
+        Raises:
+            ValueError: if there is no such frame.
+        """
+        if not 0 <= frame < self.frames:
+            raise ValueError(f"expected a frame from 0 to {self.frames - 1}, got {frame}")
+        if self.times is not None:
+            return round(float(self.times[frame]), 6)
+        return round(self.start_s + frame / self.fps, 6)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a decision adds to the trail, checked and completed.
+
+    Args:
+        action: what is done.
+        event: the event concerned; the new one's key for ``add``, empty for ``undo`` and ``redo``.
+        payload: only what the action needs.
+        target: the decision that ``undo`` or ``redo`` concerns.
+    """
+
+    action: Action
+    event: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    target: int | None = None
+
+
+def effective(decisions: Iterable[Decision]) -> tuple[Decision, ...]:
+    """Those that count now: neither undone nor an undo or redo themselves, in their order."""
+    return tuple(_stacks(decisions)[0])
+
+
+def is_done(decisions: Iterable[Decision]) -> bool:
+    """Whether the coder has marked the review done, and no decision in force came after."""
+    done, _ = _stacks(decisions)
+    return bool(done) and done[-1].action == "done"
+
+
+def undoable(decisions: Iterable[Decision]) -> int | None:
+    """Number of the decision that an undo would take back, or None."""
+    done, _ = _stacks(decisions)
+    return done[-1].number if done else None
+
+
+def redoable(decisions: Iterable[Decision]) -> int | None:
+    """Number of the decision that a redo would bring back, or None."""
+    _, undone = _stacks(decisions)
+    return undone[-1].number if undone else None
+
+
+def reviewed(
+    machine: Sequence[Mapping[str, Any]], decisions: Sequence[Decision], times: FrameTimes
+) -> tuple[ReviewedEvent, ...]:
+    """The events as one coder sees them, by onset; those removed are left out.
+
+    Args:
+        machine: ``events`` of ``events.json``; never changed.
+        decisions: one coder's, by number.
+        times: of the recording's frames.
+
+    Raises:
+        RefusedError: a decision does not fit, such as one on an event that is not there.
+
+    >>> from datetime import datetime, UTC
+    >>> entry = {"onset_frame": 10, "apex_frame": 15, "offset_frame": 30, "label": "calm",
+    ...          "onset_s": 0.05, "apex_s": 0.075, "offset_s": 0.15}
+    >>> said = Decision("r", "kim", 1, "relabel", "m0", {"label": "tense"}, None,
+    ...                 datetime(2024, 1, 1, tzinfo=UTC))
+    >>> event = reviewed([entry], [said], FrameTimes(100, 200.0))[0]
+    >>> event.label, event.status, event.changed, event.machine["label"]
+    ('tense', 'accepted', True, 'calm')
+    """
+    events = {f"m{k}": _of_machine(k, entry) for k, entry in enumerate(machine)}
+    for decision in effective(decisions):
+        _apply(events, decision, times)
+    return tuple(sorted(events.values(), key=lambda e: (e.onset_frame, e.apex_frame, _rank(e))))
+
+
+def make_review(
+    recording_id: str,
+    coder: str,
+    machine: Sequence[Mapping[str, Any]],
+    decisions: Sequence[Decision],
+    times: FrameTimes,
+) -> Review:
+    """One coder's review as a record.
+
+    Args:
+        recording_id, coder: whose.
+        machine, decisions, times: as of ``reviewed``.
+    """
+    events = reviewed(machine, decisions, times)
+    return Review(
+        recording_id=recording_id,
+        coder=coder,
+        number=decisions[-1].number if decisions else 0,
+        events=events,
+        undoable=undoable(decisions),
+        redoable=redoable(decisions),
+        complete=not any(map(_open, events)),
+        done=is_done(decisions),
+    )
+
+
+def check(
+    machine: Sequence[Mapping[str, Any]],
+    decisions: Sequence[Decision],
+    times: FrameTimes,
+    *,
+    action: str,
+    event: str = "",
+    payload: Mapping[str, Any] | None = None,
+    labels: Sequence[str] = THREE.names,
+) -> Entry:
+    """Whether a decision may be added, and what exactly would be.
+
+    Args:
+        machine, decisions, times: as of ``reviewed``.
+        action: one of ``payloads.ACTIONS``.
+        event: the event concerned; empty for ``add``, ``done``, ``undo``
+            and ``redo``.
+        payload: ``label``, ``onset_frame``, ``apex_frame``, ``offset_frame``, ``note`` as the
+            action needs; values that are None count as left out.
+        labels: the classes to choose from: the recording's model's.
+
+    Raises:
+        RefusedError: an unknown action, event or label, frames out of order or outside the video,
+            something missing or not asked for, nothing to undo or redo.
+    """
+    if action not in ACTIONS:
+        raise RefusedError(
+            f"expected an action among {', '.join(ACTIONS)}, got {action!r}; use one of them"
+        )
+    given = {name: value for name, value in (payload or {}).items() if value is not None}
+    check_payload(action, given, labels)
+    if action in ("undo", "redo"):
+        target = undoable(decisions) if action == "undo" else redoable(decisions)
+        if target is None or event:
+            got = f"event {event!r}" if event else "none"
+            raise RefusedError(f"expected a decision to {action}, got {got}; nothing was changed")
+        return Entry(cast("Action", action), "", {}, target)
+    events = {item.key: item for item in reviewed(machine, decisions, times)}
+    if action == "done":
+        _check_done(events.values(), event, decisions)
+        return Entry("done", "")
+    if action == "add":
+        if event:
+            raise RefusedError(
+                f"expected no event named for a new one, got {event!r}; leave it empty"
+            )
+        event = f"c{decisions[-1].number + 1 if decisions else 1}"
+        _frames_of(given, None, times)
+        return Entry("add", event, given)
+    before = _known(events, event)
+    if action == "remove":
+        _check_removable(before)
+    if action == "move":
+        _frames_of(given, before, times)
+    return Entry(cast("Action", action), event, given)
+
+
+def _stacks(decisions: Iterable[Decision]) -> tuple[list[Decision], list[Decision]]:
+    """Decisions in force, and those undone that can still be brought back; the last is next."""
+    done: list[Decision] = []
+    undone: list[Decision] = []
+    for decision in decisions:
+        if decision.action == "undo":
+            _move_top(done, undone, decision)
+        elif decision.action == "redo":
+            _move_top(undone, done, decision)
+        else:
+            done.append(decision)
+            undone.clear()
+    return done, undone
+
+
+def _move_top(source: list[Decision], target: list[Decision], decision: Decision) -> None:
+    top = source[-1].number if source else None
+    if top is None or top != decision.target:
+        raise RefusedError(
+            f"expected {decision.action} {decision.number} of {decision.coder} to concern "
+            f"decision {top}, got {decision.target}; the trail is damaged, restore a backup"
+        )
+    target.append(source.pop())
+
+
+def _of_machine(index: int, entry: Mapping[str, Any]) -> ReviewedEvent:
+    onset, apex, offset = (int(entry[name]) for name in FRAMES)
+    onset_s, apex_s, offset_s = (float(entry[name]) for name in _SECONDS)
+    return ReviewedEvent(
+        key=f"m{index}",
+        status="pending",
+        label=str(entry["label"]),
+        onset_frame=onset,
+        apex_frame=apex,
+        offset_frame=offset,
+        onset_s=onset_s,
+        apex_s=apex_s,
+        offset_s=offset_s,
+        note="",
+        changed=False,
+        decided_at=None,
+        machine=entry,
+        kind=kind_of(entry),
+    )
+
+
+_STATUS: Final[Mapping[str, EventStatus]] = {
+    "accept": "accepted",
+    "reject": "rejected",
+    "relabel": "accepted",
+    "move": "accepted",
+}
+
+
+def _apply(events: dict[str, ReviewedEvent], decision: Decision, times: FrameTimes) -> None:
+    """Put one decision into effect."""
+    payload = decision.payload
+    if decision.action == "done":
+        return
+    if decision.action == "add":
+        key = f"c{decision.number}"
+        frames = _frames_of(payload, None, times)
+        events[key] = _placed(None, frames, times, key=key, label=str(payload["label"]))
+    else:
+        key = decision.event
+        before = _known(events, key)
+        if decision.action == "remove":
+            _check_removable(before)
+            del events[key]
+            return
+        frames = _frames_of(payload, before, times)
+        label = str(payload.get("label", before.label))
+        events[key] = _placed(before, frames, times, key=key, label=label)
+    events[key] = replace(
+        events[key],
+        status=_STATUS.get(decision.action, events[key].status),
+        note=str(payload.get("note", events[key].note)),
+        decided_at=decision.decided_at,
+    )
+
+
+def _placed(
+    before: ReviewedEvent | None,
+    frames: tuple[int, int, int],
+    times: FrameTimes,
+    *,
+    key: str,
+    label: str,
+) -> ReviewedEvent:
+    """The event with these frames and this class; seconds are the machine's where it has them."""
+    machine = before.machine if before else None
+    own = (
+        {int(machine[f]): float(machine[s]) for f, s in zip(FRAMES, _SECONDS, strict=True)}
+        if machine
+        else {}
+    )
+    seconds = [own[n] if n in own else times.seconds(n) for n in frames]
+    if seconds != sorted(seconds):  # rates are rounded in files; never mix two clocks out of order
+        seconds = [times.seconds(n) for n in frames]
+    moved = machine is None or frames != tuple(int(machine[f]) for f in FRAMES)
+    changed = machine is not None and (moved or label != machine["label"])
+    kind: ExpressionKind = "macro" if seconds[2] - seconds[0] > LONGEST_MICRO_S else "micro"
+    if machine is not None and not moved:
+        kind = kind_of(machine)
+    return ReviewedEvent(
+        key=key,
+        status=before.status if before else "accepted",
+        label=label,
+        onset_frame=frames[0],
+        apex_frame=frames[1],
+        offset_frame=frames[2],
+        onset_s=seconds[0],
+        apex_s=seconds[1],
+        offset_s=seconds[2],
+        note=before.note if before else "",
+        changed=changed,
+        decided_at=before.decided_at if before else None,
+        machine=machine,
+        kind=kind,
+    )
+
+
+def _frames_of(
+    payload: Mapping[str, Any], before: ReviewedEvent | None, times: FrameTimes
+) -> tuple[int, int, int]:
+    """Onset, apex and offset after a decision: those given, else those before.
+
+    Raises:
+        RefusedError: out of order, or outside the video.
+    """
+    onset, apex, offset = (
+        int(payload[name] if name in payload else getattr(before, name)) for name in FRAMES
+    )
+    if not 0 <= onset <= apex <= offset < times.frames:
+        raise RefusedError(
+            f"expected 0 <= onset <= apex <= offset <= {times.frames - 1}, got {onset}, {apex}, "
+            f"{offset}; choose frames in that order"
+        )
+    return onset, apex, offset
+
+
+def _known(events: Mapping[str, ReviewedEvent], key: str) -> ReviewedEvent:
+    if key not in events:
+        listed = ", ".join(sorted(events)[:8]) or "none there"
+        raise RefusedError(f"expected an event of this review ({listed}), got {key!r}; reload it")
+    return events[key]
+
+
+def _check_done(events: Iterable[ReviewedEvent], event: str, decisions: Sequence[Decision]) -> None:
+    pending = sum(map(_open, events))
+    if event or pending or is_done(decisions):
+        left = f"{pending} undecided" if pending else "one marked done already"
+        got = f"event {event!r}" if event else left
+        raise RefusedError(
+            f"expected a review with every micro-expression decided to mark done, got {got}; "
+            "nothing was changed"
+        )
+
+
+def _open(event: ReviewedEvent) -> bool:
+    """Whether it must be decided before a review is done: longer expressions need not."""
+    return event.status == "pending" and event.kind == "micro"
+
+
+def _check_removable(event: ReviewedEvent) -> None:
+    if event.machine is not None:
+        raise RefusedError(
+            f"expected an event that you added, got the machine's {event.key}; reject it instead"
+        )
+
+
+def _rank(event: ReviewedEvent) -> tuple[bool, int]:
+    return event.machine is None, int(event.key[1:])

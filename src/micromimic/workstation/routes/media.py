@@ -1,0 +1,102 @@
+"""What an analysis left in a recording's folder: the proxy video, pictures, result files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_args
+
+from fastapi import APIRouter, Path as PathParameter
+from starlette.responses import FileResponse, Response
+
+from micromimic.workstation.context import Here, Workstation
+from micromimic.workstation.errors import ApiError, answers, file_content
+from micromimic.workstation.schemas import Id
+
+router = APIRouter(prefix="/recordings/{recording_id}", tags=["media"])
+
+FileName = Literal[
+    "events.json",
+    "events.csv",
+    "events.eaf",
+    "curve.csv",
+    "report.html",
+    "review.json",
+    "frames.bin",
+]
+PictureName = Literal["onset.jpg", "apex.jpg", "magnified.mp4", "face.mp4"]
+Index = Annotated[int, PathParameter(ge=0, le=99_999, description="From 0, as in events.json.")]
+
+_TYPES: Final = {
+    ".json": "application/json",
+    ".csv": "text/csv; charset=utf-8",
+    ".eaf": "application/xml",
+    ".html": "text/html; charset=utf-8",
+    ".bin": "application/octet-stream",
+    ".jpg": "image/jpeg",
+    ".mp4": "video/mp4",
+}
+REPORT_POLICY: Final = (
+    "sandbox allow-scripts allow-downloads allow-popups; default-src 'none'; "
+    "script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:; "
+    "media-src data:; frame-ancestors 'none'"
+)
+"""A report carries its own scripts: it may run them, and reach nothing of this server."""
+_BYTES: Final = {"schema": {"type": "string", "format": "binary"}}
+
+
+def _files(*types: str) -> dict[int | str, dict[str, Any]]:
+    """Answers of a route that sends a file, whole or in part."""
+    described = answers(404, 410)
+    described[200] = {"description": "The file.", "content": file_content(*types)}
+    ranges = dict.fromkeys((*file_content(*types), "multipart/byteranges"), _BYTES)
+    described[206] = {"description": "The ranges asked for.", "content": ranges}
+    text = {"text/plain": {"schema": {"type": "string"}}}
+    described[400] = {"description": "A Range header that cannot be read.", "content": text}
+    described[416] = {"description": "A range outside the file.", "content": text}
+    return described
+
+
+@router.get("/video", responses=_files("video/mp4"), response_class=FileResponse)
+def get_video(recording_id: Id, here: Here) -> Response:
+    """The video as the review page plays it: every frame once, at its own time. Takes ranges."""
+    return _send(here, recording_id, "proxy.mp4")
+
+
+@router.get(
+    "/files/{name}",
+    responses=_files(*(_TYPES[Path(name).suffix] for name in get_args(FileName))),
+    response_class=FileResponse,
+)
+def get_file(recording_id: Id, name: FileName, here: Here) -> Response:
+    """One file of the analysis."""
+    return _send(here, recording_id, name)
+
+
+@router.get(
+    "/events/{index}/{picture}",
+    responses=_files("image/jpeg", "video/mp4"),
+    response_class=FileResponse,
+)
+def get_picture(recording_id: Id, index: Index, picture: PictureName, here: Here) -> Response:
+    """The face at onset and apex of a candidate, and its short clips."""
+    return _send(here, recording_id, f"events/{index}/{picture}")
+
+
+def _send(here: Workstation, recording_id: str, name: str) -> Response:
+    """A file by a name of ours; 404 where there is none, 410 where retention removed it."""
+    recording = here.store.recording(recording_id)
+    path = here.store.folder(recording_id) / name
+    if not path.is_file():
+        if recording.media == "expired":
+            raise ApiError(
+                410,
+                f"expected {Path(name).name} of {recording.name}, got none: kept until its "
+                "retention ended, then removed; the events and decisions are still there",
+            )
+        raise ApiError(
+            404,
+            f"expected {Path(name).name} of {recording.name}, got none; wait until its analysis "
+            "is done",
+        )
+    headers = {"Content-Security-Policy": REPORT_POLICY} if path.suffix == ".html" else None
+    return FileResponse(path, media_type=_TYPES[path.suffix], headers=headers)

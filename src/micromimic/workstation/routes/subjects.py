@@ -1,0 +1,121 @@
+"""Subjects, by pseudonym, and their sessions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from micromimic.workstation.context import Here
+from micromimic.workstation.errors import answers
+from micromimic.workstation.records.numbers import subject_trends
+from micromimic.workstation.records.records import Consent, Session, Subject
+from micromimic.workstation.schemas import (
+    CoderQuery,
+    ConsentIn,
+    Forgotten,
+    Id,
+    IdQuery,
+    Reader,
+    SessionChange,
+    SessionIn,
+    SessionList,
+    SubjectChange,
+    SubjectIn,
+    SubjectList,
+)
+
+router = APIRouter(tags=["subjects"])
+
+
+@router.get("/subjects", responses=answers())
+def list_subjects(here: Here) -> SubjectList:
+    """All subjects, by code."""
+    return SubjectList(subjects=list(here.store.subjects()))
+
+
+@router.post("/subjects", status_code=201, responses=answers(409, 413))
+def add_subject(body: SubjectIn, here: Here) -> Subject:
+    """A new subject; 409 if the code is taken."""
+    return here.store.add_subject(body.code, note=body.note)
+
+
+@router.get("/subjects/{subject_id}", responses=answers(404))
+def get_subject(subject_id: Id, here: Here) -> Subject:
+    """One subject."""
+    return here.store.subject(subject_id)
+
+
+@router.patch("/subjects/{subject_id}", responses=answers(404, 409, 413))
+def change_subject(subject_id: Id, body: SubjectChange, here: Here) -> Subject:
+    """Another code or note."""
+    return here.store.change_subject(subject_id, code=body.code, note=body.note)
+
+
+@router.delete("/subjects/{subject_id}", responses=answers(404))
+def forget_subject(subject_id: Id, here: Here) -> Forgotten:
+    """Remove every trace of a person: rows, videos, pictures, decisions. It cannot be undone."""
+    forgotten = here.store.forget_subject(here.store.subject(subject_id).code)
+    here.wake()
+    return Forgotten(forgotten=dict(forgotten))
+
+
+@router.get("/subjects/{subject_id}/trends", responses=answers(404))
+def get_trends(
+    subject_id: Id, here: Here, coder: CoderQuery = None, reader: Reader = None
+) -> dict[str, Any]:
+    """The person's indicators session by session, and their change from the own baseline.
+
+    ``coder``: whose finished reviews are shown beside; left out, whoever has reviewed most.
+    """
+    return subject_trends(here.store, subject_id, coder=coder, reader=reader)
+
+
+@router.get("/sessions", responses=answers(404))
+def list_sessions(here: Here, subject_id: IdQuery = None) -> SessionList:
+    """All sessions, or those of one subject."""
+    return SessionList(sessions=list(here.store.sessions(subject_id)))
+
+
+@router.post("/sessions", status_code=201, responses=answers(404, 409, 413))
+def add_session(body: SessionIn, here: Here) -> Session:
+    """A new session, with its consent."""
+    return here.store.add_session(
+        body.subject_id,
+        title=body.title,
+        held_on=body.held_on,
+        consent=noted(body.consent),
+        baseline=body.baseline,
+    )
+
+
+@router.get("/sessions/{session_id}", responses=answers(404))
+def get_session(session_id: Id, here: Here) -> Session:
+    """One session."""
+    return here.store.session(session_id)
+
+
+@router.patch("/sessions/{session_id}", responses=answers(404, 409, 413))
+def change_session(session_id: Id, body: SessionChange, here: Here) -> Session:
+    """Another title, day or consent, or a baseline or none."""
+    return here.store.change_session(
+        session_id,
+        title=body.title,
+        held_on=body.held_on,
+        consent=None if body.consent is None else noted(body.consent),
+        baseline=body.baseline,
+    )
+
+
+@router.delete(
+    "/sessions/{session_id}", status_code=204, responses=answers(404), response_class=Response
+)
+def remove_session(session_id: Id, here: Here) -> None:
+    """Remove a session with its recordings."""
+    here.store.remove_session(session_id)
+    here.wake()
+
+
+def noted(consent: ConsentIn) -> Consent:
+    """Consent as the store takes it; the store notes the time."""
+    return Consent(given=consent.given, noted_by=consent.noted_by, note=consent.note)

@@ -1,0 +1,516 @@
+"""The command line as people meet it: exit codes, one line an error, nothing half-written."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from micromimic.analysis.inputs import NameClashError, expand_inputs
+from micromimic.cli import progress as progress_module
+from micromimic.cli.main import main
+from micromimic.cli.progress import show_progress
+from micromimic.cli.summary import analysis_text, text_table
+from micromimic.core.results import Analysis
+from micromimic.media.video import VideoWriter
+
+from ..sample_analysis import empty_analysis, sample_analysis
+
+FILES = {"events.json", "events.csv", "events.eaf", "curve.csv", "report.html"}
+# A child that does not take Ctrl-C because its parent ignores it would test nothing.
+DRIVER = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from micromimic.cli.main import main; sys.exit(main())"
+)
+
+
+@pytest.fixture(scope="session")
+def photograph() -> np.ndarray:
+    from skimage.data import astronaut
+
+    return np.ascontiguousarray(astronaut()[:300, 60:400, 1])
+
+
+def write_clip(path: Path, frames: list[np.ndarray], fps: float = 100) -> Path:
+    height, width = frames[0].shape[:2]
+    with VideoWriter(path, fps, width, height) as writer:
+        for frame in frames:
+            writer.write(frame)
+    return path
+
+
+def noisy(photograph: np.ndarray, count: int, seed: int = 0) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    grain = rng.normal(0, 1.5, (8, *photograph.shape))
+    return [np.clip(photograph + grain[i % 8], 0, 255).astype(np.uint8) for i in range(count)]
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory, photograph: np.ndarray) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clips") / "face.mp4", noisy(photograph, 60))
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str], tmp_path: Path):
+    """Run in this process; gives exit code, stdout, stderr, and the results folder."""
+
+    def run(*arguments: object) -> tuple[int, str, str, Path]:
+        out = tmp_path / "out"
+        words = [str(a) for a in arguments]
+        if words[:1] == ["analyze"] and "--out" not in words:
+            words += ["--out", str(out)]
+        code = main(words)
+        said = capfd.readouterr()
+        return code, said.out, said.err, out
+
+    return run
+
+
+def error_lines(stderr: str) -> list[str]:
+    assert "Traceback" not in stderr
+    return [line for line in stderr.splitlines() if line.startswith("micromimic: error: ")]
+
+
+def left_behind(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
+
+
+# --- usage
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["bogus"],
+        ["analyze"],
+        ["analyze", "--fps", "0", "x.mp4"],
+        ["analyze", "--fps", "nan", "x.mp4"],
+        ["analyze", "--fps", "fast", "x.mp4"],
+        ["analyze", "--jobs", "0", "x.mp4"],
+        ["analyze", "--bogus", "x.mp4"],
+        ["synth", "clips"],
+        ["synth", "clips", "--out", "x", "--count", "0"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_one_line_and_2(command, words: list[str]) -> None:
+    code, out, err, _ = command(*words)
+    assert code == 2
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert len(error_lines(err)) == 1
+    assert "; try micromimic" in err
+
+
+def test_help_names_every_command(command) -> None:
+    code, out, err, _ = command("--help")
+    assert (code, err) == (0, "")
+    assert all(word in out for word in ("demo", "analyze", "synth", "models", "--version"))
+    assert command("--version")[1] == "micromimic 0.1.0\n"
+    assert command()[0] == 2
+
+
+def test_models_are_listed(command) -> None:
+    code, out, _, _ = command("models")
+    assert code == 0
+    assert any(line.split()[:3] == ["flow-capsnet", "flow", "yes"] for line in out.splitlines())
+
+
+def test_two_inputs_of_one_name_are_wrong_usage(command, tmp_path: Path) -> None:
+    code, _, err, out = command("analyze", tmp_path / "a.mp4", tmp_path / "a.mov")
+    assert code == 2
+    assert "a.mp4" in err
+    assert "a.mov" in err
+    assert not out.exists()
+
+
+# --- inputs
+
+
+def test_inputs_are_expanded(tmp_path: Path) -> None:
+    videos, frames = tmp_path / "talks", tmp_path / "s1.v2"
+    videos.mkdir()
+    frames.mkdir()
+    for name in ("b10.mp4", "b2.MOV", ".hidden.mp4", "notes.txt"):
+        (videos / name).touch()
+    for name in ("1.png", "2.png"):
+        (frames / name).touch()
+    found = expand_inputs([videos, frames, tmp_path / "gone.avi"])
+    assert [(i.name, i.problem) for i in found] == [
+        ("b2", None),
+        ("b10", None),
+        ("s1.v2", None),
+        ("gone", None),
+    ]
+    (videos / "poster.png").touch()
+    mixed = expand_inputs([videos])
+    assert len(mixed) == 1
+    assert "got both" in str(mixed[0].problem)
+    with pytest.raises(NameClashError, match="got .*b2.MOV and .*b2.mp4"):
+        expand_inputs([videos / "b2.MOV", tmp_path / "b2.mp4"])
+
+
+# --- one input
+
+
+def test_analyze_writes_everything(command, clip: Path) -> None:
+    code, out, err, folder = command("analyze", clip)
+    assert code == 0
+    assert left_behind(folder) == ["face"]
+    assert set(left_behind(folder / "face")) == FILES
+    assert re.search(r"^face: .*candidate.* face in 100% of 60 frames", out)
+    assert f"report: {folder / 'face' / 'report.html'}" in out
+    assert re.fullmatch(r"face: started\nface: finished in \S+ s, \d+ frames/s\n", err)
+    events = json.loads((folder / "face" / "events.json").read_text())
+    assert events["schema"] == "micromimic.events/1"
+    assert events["source"]["frames"] == 60
+
+
+def bad_input(kind: str, folder: Path, photograph: np.ndarray) -> list[object]:
+    path = folder / "bad.mp4"
+    if kind == "not a video":
+        path.write_text("hello\n" * 100)
+    elif kind == "zero bytes":
+        path.touch()
+    elif kind == "zero frames":
+        with av.open(str(path), "w") as out:
+            stream = out.add_stream("libx264", rate=25)
+            stream.width = stream.height = 64
+            stream.pix_fmt = "yuv420p"
+            out.start_encoding()
+    elif kind == "no face":
+        grass = np.random.default_rng(0).integers(0, 255, (20, 120, 160), np.uint8)
+        write_clip(path, list(grass))
+    elif kind in ("one frame", "different sizes", "no rate"):
+        import cv2
+
+        path = folder / "frames"
+        path.mkdir()
+        for i in range(1 if kind == "one frame" else 3):
+            width = 64 if kind == "different sizes" and i == 2 else 60
+            cv2.imwrite(str(path / f"{i}.png"), photograph[:60, :width])
+        return [path] if kind == "no rate" else [path, "--fps", 25]
+    elif kind == "empty folder":
+        path = folder / "nothing"
+        path.mkdir()
+    return [path]
+
+
+BAD = {
+    "missing": "does not exist; check the path",
+    "not a video": "expected a video",
+    "zero bytes": "0 bytes",
+    "zero frames": "frames|cannot be opened|video stream",
+    "no face": "expected a face .* found none",
+    "one frame": "at least two frames",
+    "different sizes": "expected every frame to be 60x60 .* got 64x60 in .*2.png",
+    "no rate": "--fps",
+    "empty folder": "at least two frames .* got none",
+}
+
+
+@pytest.mark.parametrize("kind", list(BAD))
+def test_bad_input_is_one_line_and_1(
+    command, kind: str, tmp_path: Path, photograph: np.ndarray
+) -> None:
+    code, out, err, folder = command("analyze", *bad_input(kind, tmp_path, photograph))
+    assert code == 1
+    assert out == ""
+    lines = error_lines(err)
+    assert len(lines) == 1
+    assert re.search(BAD[kind], lines[0])
+    assert "expected" in lines[0]
+    assert "; " in lines[0]
+    assert "MICROMIMIC_DEBUG" not in lines[0]
+    assert left_behind(folder) == []
+
+
+def test_one_bad_input_spares_the_others(command, clip: Path, tmp_path: Path) -> None:
+    missing = tmp_path / "gone.mp4"
+    code, out, err, folder = command("analyze", missing, clip)
+    assert code == 1
+    assert [line.split(": ")[2] for line in error_lines(err)] == ["gone"]
+    assert "gone: failed in" in err
+    assert left_behind(folder) == ["face"]
+    assert "1 of 2 inputs analysed" in out
+
+
+def test_jobs_do_the_same_as_one_after_the_other(command, clip: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.mp4"
+    other.write_bytes(clip.read_bytes())
+    code, out, err, folder = command("analyze", clip, other, tmp_path / "gone.mp4", "--jobs", 2)
+    assert code == 1
+    assert left_behind(folder) == ["face", "other"]
+    assert len(error_lines(err)) == 1
+    assert "2 of 3 inputs analysed" in out
+    first, second = (
+        json.loads((folder / n / "events.json").read_text()) for n in left_behind(folder)
+    )
+    assert first["events"] == second["events"]
+
+
+# --- inputs that are analysed, with a warning
+
+
+def codes(folder: Path, name: str) -> set[str]:
+    events = json.loads((folder / name / "events.json").read_text())
+    return {warning["code"] for warning in events["warnings"]}
+
+
+def test_truncated_file_is_analysed_with_a_warning(
+    command, tmp_path: Path, photograph: np.ndarray
+) -> None:
+    path = tmp_path / "cut.mkv"
+    write_clip(path, noisy(photograph, 90))
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 7 // 10])
+    code, out, _, folder = command("analyze", path)
+    assert code == 0
+    assert "warning: " in out
+    assert "truncated" in codes(folder, "cut")
+
+
+def test_slow_video_is_analysed_with_a_warning(
+    command, tmp_path: Path, photograph: np.ndarray
+) -> None:
+    path = write_clip(tmp_path / "slow.mp4", noisy(photograph, 30), fps=10)
+    code, _, _, folder = command("analyze", path)
+    assert code == 0
+    assert "frame_rate" in codes(folder, "slow")
+
+
+def test_face_that_leaves_and_returns_is_a_gap(
+    command, tmp_path: Path, photograph: np.ndarray
+) -> None:
+    face = noisy(photograph, 30)
+    empty = noisy(np.full_like(photograph, 90), 30)
+    path = write_clip(tmp_path / "gap.mp4", [*face, *empty, *face])
+    code, _, _, folder = command("analyze", path)
+    assert code == 0
+    events = json.loads((folder / "gap" / "events.json").read_text())
+    assert 0.4 < events["face"]["found_ratio"] < 0.9
+    assert "face_lost" in codes(folder, "gap")
+
+
+def test_two_faces_are_counted(command, tmp_path: Path, photograph: np.ndarray) -> None:
+    import cv2
+
+    smaller = cv2.resize(photograph[:, ::-1], (289, 255), interpolation=cv2.INTER_AREA)
+    both = np.zeros((300, 340 + 289), np.uint8)
+    both[:, :340] = photograph
+    both[:255, 340:] = smaller
+    path = write_clip(tmp_path / "pair.mp4", noisy(both, 80))
+    code, _, _, folder = command("analyze", path)
+    assert code == 0
+    events = json.loads((folder / "pair" / "events.json").read_text())
+    assert events["face"]["found_ratio"] == 1.0
+    assert events["face"]["others_seen"] >= 1
+
+
+def test_folder_of_frames(command, clip: Path, tmp_path: Path) -> None:
+    import cv2
+
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    with av.open(str(clip)) as container:
+        for i, picture in enumerate(container.decode(video=0)):
+            cv2.imwrite(str(frames / f"img{i}.png"), picture.to_ndarray(format="gray"))
+    code, _, _, folder = command("analyze", frames, "--fps", 100)
+    assert code == 0
+    events = json.loads((folder / "frames" / "events.json").read_text())
+    assert events["source"]["fps"] == 100
+    assert events["source"]["frames"] == 60
+
+
+# --- output
+
+
+@pytest.mark.parametrize("arguments", [["analyze", "x.mp4"], ["demo"], ["synth", "clips"]])
+def test_read_only_output(
+    command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> str:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)  # root may write anywhere
+    code, out, err, _ = command(*arguments, "--out", tmp_path / "results")
+    assert (code, out) == (1, "")
+    assert len(err.splitlines()) == 1
+    assert "Permission denied" in err
+    assert "choose another folder with --out" in err
+
+
+@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="needs Linux's read-only /sys")
+def test_output_where_nobody_can_write(command, clip: Path) -> None:
+    code, out, err, _ = command("analyze", clip, "--out", "/sys/kernel/micromimic")
+    assert (code, out) == (1, "")
+    assert len(err.splitlines()) == len(error_lines(err)) == 1
+
+
+def test_output_in_place_of_a_file(command, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("mine")
+    code, _, err, _ = command("analyze", clip, "--out", tmp_path / "taken")
+    assert code == 1
+    assert len(error_lines(err)) == 1
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_full_disk_keeps_what_is_complete(
+    command, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import micromimic.report.write as module
+
+    other = tmp_path / "other.mp4"
+    other.write_bytes(clip.read_bytes())
+    whole = module.write_report
+
+    def full(analysis: Analysis, path: Path) -> None:
+        if "other" in analysis.source.path:
+            path.write_text("half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        whole(analysis, path)
+
+    monkeypatch.setattr(module, "write_report", full)
+    code, _, err, folder = command("analyze", clip, other)
+    assert code == 1
+    assert len(error_lines(err)) == 1
+    assert re.search("other: .*(full disk|No space)", err)
+    assert left_behind(folder) == ["face"]
+    assert set(left_behind(folder / "face")) == FILES
+
+
+def test_unexpected_errors_are_one_line_too(
+    command, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import micromimic.analysis.analyze as module
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("two\nlines")
+
+    monkeypatch.setattr(module, "analyze", fail)
+    code, _, err, _ = command("analyze", clip)
+    assert code == 1
+    assert error_lines(err) == [
+        "micromimic: error: face: unexpected RuntimeError: two lines; "
+        "set MICROMIMIC_DEBUG=1 to see where"
+    ]
+    monkeypatch.setenv("MICROMIMIC_DEBUG", "1")
+    assert "Traceback" in command("analyze", clip)[2]
+
+
+# --- interruption and pipes, in a process of their own
+
+
+@pytest.fixture(scope="session")
+def long_clip(tmp_path_factory: pytest.TempPathFactory, photograph: np.ndarray) -> Path:
+    """Long enough that Ctrl-C always comes first."""
+    path = tmp_path_factory.mktemp("long") / "long.mp4"
+    return write_clip(path, noisy(photograph, 8) * 250, fps=200)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_keeps_what_is_complete(
+    clip: Path, long_clip: Path, tmp_path: Path, jobs: int
+) -> None:
+    out = tmp_path / "out"
+    words = ["analyze", str(clip), str(long_clip), "--out", str(out), "--jobs", str(jobs)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    said = process.stdout.readline()  # one is complete, and the other has only begun
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the whole group
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert err.splitlines()[-1] == (f"micromimic: interrupted; 1 of 2 inputs are complete in {out}")
+    assert left_behind(out) == ["face"]
+    assert set(left_behind(out / "face")) == FILES
+    assert said.startswith("face: ")
+
+
+def test_closed_pipe_does_not_stop_the_work(clip: Path, tmp_path: Path) -> None:
+    words = ["analyze", str(clip), "--out", str(tmp_path / "out")]
+    process = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout
+    assert process.stderr
+    process.stdout.close()
+    err = process.stderr.read().decode()
+    process.stderr.close()
+    assert process.wait() == 0
+    assert "Traceback" not in err
+    assert "BrokenPipe" not in err
+    assert set(left_behind(tmp_path / "out" / "face")) == FILES
+
+
+# --- text
+
+
+def test_summary_names_all_there_is_to_know() -> None:
+    analysis = sample_analysis(evidence=False)
+    text = analysis_text("talk", analysis, Path("out/talk"))
+    assert text.startswith(f"talk: {len(analysis.events)} candidates in ")
+    for event in analysis.events:
+        assert f"{event.interval.apex:.3f}" in text
+    for warning in analysis.warnings:
+        assert warning.message in text
+    assert text.endswith("report: " + str(Path("out/talk/report.html")))
+    nothing = analysis_text("talk", empty_analysis(), Path("out"))
+    assert nothing.startswith("talk: no candidates in ")
+
+
+def test_tables_line_up() -> None:
+    table = text_table(["n", "name"], [["1", "a"], ["100", "bb"]], indent=0)
+    assert table.splitlines() == ["  n  name", "  1  a", "100  bb"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("stage", ["tracking", "evidence"])
+def test_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(progress_module, "_REFRESH_S", 0.0)
+    with show_progress("talk") as progress:
+        if stage == "evidence":
+            progress(1, 1, "tracking")
+        for done in range(1, 6):
+            progress(done * 1000, 5000, stage)
+    last = screen.getvalue().rsplit("talk: ", 1)[1]  # what stood there in the end
+    assert last.startswith(stage)
+    assert "5000/5000" in last
+    assert ("frames/s" if stage == "tracking" else "events/s") in last
+
+
+def test_lines_elsewhere_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with show_progress("talk") as progress:
+        for done in range(5000):
+            progress(done, None, "tracking")
+    lines = screen.getvalue().splitlines()
+    assert len(lines) == 2
+    assert lines[0] == "talk: started"
+    assert re.fullmatch(r"talk: finished in \S+ s, \d+ frames/s", lines[1])

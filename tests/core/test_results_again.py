@@ -1,0 +1,62 @@
+"""A result is opened again from its files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from micromimic import Analysis
+from micromimic.core.errors import InputError
+from micromimic.report.write import write_analysis
+
+from ..sample_analysis import empty_analysis, sample_analysis
+
+
+def test_what_was_written_is_read_again(tmp_path: Path) -> None:
+    first = sample_analysis(evidence=False)
+    write_analysis(first, tmp_path / "out")
+    again = Analysis.read(tmp_path / "out")
+    written = json.loads((tmp_path / "out" / "events.json").read_text())
+    for part in ("source", "face", "warnings", "model", "events", "counts", "indicators"):
+        assert again.to_dict()[part] == written[part]
+    assert again.to_frame().equals(first.to_frame())
+    assert np.allclose(again.curve.cells, first.curve.cells, atol=1e-5, equal_nan=True)
+    assert np.allclose(again.curve.score, first.curve.score, atol=1e-4, equal_nan=True)
+    assert again.limits is not None and first.limits is not None
+    wanted = first.limits.at(first.curve.times)["chin"]
+    seen = np.isfinite(wanted) & np.isfinite(first.curve.cells).any(1)
+    found = again.limits.regions["chin"]
+    assert np.allclose(found, np.where(seen, wanted, np.nan), atol=1e-3, equal_nan=True)
+
+
+def test_a_result_says_in_three_lines_what_it_is() -> None:
+    text = repr(sample_analysis(evidence=False))
+    assert len(text.splitlines()) == 3 and "candidates" in text and len(text) < 400
+
+
+def test_without_its_curve_and_without_events(tmp_path: Path) -> None:
+    write_analysis(empty_analysis(), tmp_path / "out")
+    (tmp_path / "out" / "curve.csv").unlink()
+    again = Analysis.read(str(tmp_path / "out" / "events.json"))
+    assert again.events == () and again.limits is None and len(again.curve.times) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("", "expected the result of an analysis"),
+        ("[]", "expected the result of an analysis"),
+        ('{"schema": "micromimic.truth/1"}', "expected micromimic.events/1"),
+        ('{"schema": "micromimic.events/1"}', "expected the result of an analysis"),
+    ],
+)
+def test_another_file_is_refused_in_one_line(tmp_path: Path, text: str, wanted: str) -> None:
+    (tmp_path / "events.json").write_text(text)
+    with pytest.raises(InputError, match=wanted) as caught:
+        Analysis.read(tmp_path)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match="pass an events"):
+        Analysis.read(tmp_path / "nothing")

@@ -1,0 +1,346 @@
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from micromimic.core.labels import CELLS, REGIONS
+from micromimic.core.results import RegionLimit, Rejected
+from micromimic.core.types import AnalysisWarning, DetectionLimits, FlowMap, Interval
+from micromimic.media import draw
+from micromimic.report.detection import REGION_WORDS, limits_data, sentence
+from micromimic.report.evidence import cell_moves, picture_width, pictures, what_moved
+from micromimic.report.html import report_html
+from micromimic.report.write import write_analysis
+
+from ..sample_analysis import (
+    CELL_CENTRES,
+    empty_analysis,
+    flow_map,
+    sample_analysis,
+    sample_curve,
+    sample_events,
+    sample_track,
+)
+
+NASTY = 'a "b" <script>alert(1)</script> & дзеркало\x07 \udcff.mp4'
+
+
+@pytest.fixture(scope="module")
+def analysis():
+    return sample_analysis()
+
+
+@pytest.fixture(scope="module")
+def folder(analysis, tmp_path_factory):
+    target = tmp_path_factory.mktemp("out") / "deep" / "interview"
+    write_analysis(analysis, target)
+    return target
+
+
+# ---- evidence ---------------------------------------------------------------------------------
+
+
+def test_overlays_lie_where_the_geometry_says():
+    image = np.full((336, 336, 3), 128, np.uint8)
+    boxed = draw.draw_cells(image, np.array([[5.0, 10.0, 12.0, 17.0]]), 8.0, 7.0)
+    rows, columns = np.nonzero((boxed != 128).any(2))
+    assert (columns.min() + columns.max()) / 2 == pytest.approx((8.5 + 7) * 8 - 0.5, abs=1)
+    assert (rows.min() + rows.max()) / 2 == pytest.approx((13.5 + 7) * 8 - 0.5, abs=1)
+    assert np.ptp(columns) == pytest.approx(7 * 8, abs=7)
+    flow = flow_map({"chin": 0.3})
+    arrows = draw.draw_arrows(image, flow, 8.0, 7.0, 10.0)
+    rows, columns = np.nonzero((arrows != 128).any(2))
+    cx = CELL_CENTRES[CELLS.index("chin")][0]
+    assert columns.mean() == pytest.approx((cx + 7) * 8, abs=12)
+    assert rows.max() < (28 + 7) * 8 + 4
+    assert np.all(image == 128)
+    uv = flow.uv.copy()
+    uv[:, 2, 2] = 9.0  # one wild cell neither shrinks the others nor crosses the picture
+    wild = FlowMap(uv, flow.strain)
+    assert draw.magnification(wild) == pytest.approx(draw.magnification(flow))
+    assert not (draw.draw_arrows(image, wild, 8.0, 7.0, 10.0) != arrows)[150:200].any()
+    still = draw.draw_arrows(image, flow_map({}), 8.0, 7.0, 10.0)
+    assert np.array_equal(still, image)
+
+
+def test_heat_is_warm_where_the_votes_are():
+    image = np.full((336, 336, 3), 128, np.uint8)
+    votes = np.full((7, 7), 0.001)
+    votes[5, 1] = 1 - votes.sum()
+    heat = draw.draw_heat(image, votes, 8.0, 7.0).astype(int)
+    change = np.abs(heat - 128).sum(2)
+    row, column = np.unravel_index(change.argmax(), change.shape)
+    assert row == pytest.approx((5.5 * 4 + 7) * 8, abs=8)
+    assert column == pytest.approx((1.5 * 4 + 7) * 8, abs=8)
+    flat = draw.draw_heat(image, np.full((7, 7), 1 / 49), 8.0, 7.0)
+    assert np.abs(flat.astype(int) - 128).max() <= 1
+
+
+def test_difference_shows_change_and_not_light():
+    rng = np.random.default_rng(0)
+    onset = rng.integers(60, 190, (90, 90, 3)).astype(np.uint8)
+    brighter = np.round(1.1 * onset + 12).astype(np.uint8)
+    plain = draw.draw_difference(onset, brighter, 8.0).astype(int)
+    assert np.ptp(plain, axis=2).max() < 12
+    apex = onset.copy()
+    apex[40:50, 40:50] += 30
+    seen = draw.draw_difference(onset, apex, 8.0).astype(int)
+    assert (seen[43:47, 43:47, 0] - seen[43:47, 43:47, 2]).min() > 100
+    with pytest.raises(ValueError, match="one size"):
+        draw.draw_difference(onset, apex[:50], 1.0)
+
+
+def test_pictures_are_jpegs_of_one_size(analysis):
+    import cv2
+
+    shots = pictures(analysis.events[0].evidence, 300)
+    for uri in (shots.onset, shots.apex, shots.movement, shots.votes, shots.difference):
+        raw = base64.b64decode(uri.removeprefix("data:image/jpeg;base64,"))
+        image = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR)
+        assert image.shape == (300, 300, 3)
+    assert (shots.width, shots.height) == (300, 300)
+    without = replace(analysis.events[0].evidence, votes=None)
+    assert pictures(without, 200).votes is None
+
+
+def test_what_moved_names_cells_and_directions(analysis):
+    said = [what_moved(e.evidence) for e in analysis.events]
+    assert "both mouth corners up and outwards by" in said[0]
+    assert "the centre of the brows up by" in said[1] and "both brows up" in said[1]
+    assert "the left mouth corner up and outwards" in said[4]
+    assert "the chin up by" in said[5]
+    all_brows = {"brow_right": 0.3, "brow_centre": 0.3, "brow_left": 0.3}
+    one = what_moved(replace(analysis.events[0].evidence, flow=flow_map(all_brows)))
+    assert one.count("both brows") == 1 and one.count("centre of the brows") == 1
+    still = replace(analysis.events[0].evidence, flow=flow_map({}))
+    assert "No cell moved" in what_moved(still)
+    moves = cell_moves(analysis.events[5].evidence)
+    assert moves[0].cell == "chin"
+    assert moves[0].down == pytest.approx(-0.18, abs=0.03)
+
+
+# ---- the page ---------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """Tags, attributes, ids and visible text."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.words, self.hidden = [], [], 0
+        self.open = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "img", "input"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open[-1] == tag, (tag, self.open[-3:])
+        self.open.pop()
+
+    def handle_data(self, text):
+        if not self.open or self.open[-1] not in ("script", "style"):
+            self.words.append(text)
+
+
+def parse(html):
+    page = Page()
+    page.feed(html)
+    assert page.open == []
+    return page, " ".join(" ".join(page.words).split())
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    return parse((folder / "report.html").read_text(encoding="utf-8"))
+
+
+def test_page_asks_no_network(page):
+    parsed, _ = page
+    for tag, attributes in parsed.tags:
+        for name in ("src", "href", "action", "data", "poster", "srcset", "xlink:href"):
+            target = attributes.get(name)
+            assert target is None or target.startswith(("data:", "#")), (tag, target[:80])
+        assert tag not in ("link", "iframe", "object", "embed", "base")
+    policies = [a["content"] for t, a in parsed.tags if a.get("http-equiv")]
+    assert policies and "default-src 'none'" in policies[0]
+    styles = "".join(re.findall(r"<style>(.*?)</style>", report_html(empty_analysis()), re.S))
+    assert "url(" not in styles and "@import" not in styles
+
+
+def test_page_says_what_it_must(page):
+    _, words = page
+    for phrase in (
+        "interview 07.mp4", "6 candidate micro-expressions", "1 of them uncertain",
+        "expected the face in every frame", "Candidates a minute", "95 %: 2.58 to 15.3",
+        "Not a lie detector, no stress score", "Article 5(1)(f)", "Candidates, not verdicts",
+        "flow-capsnet 1.0.0, trained on synthetic facial motion only", "Rejected movements",
+        "Head movement", "842 – 873 – 920", "0:04.210", "both mouth corners up and outwards",
+        "× longer than the motion",
+    ):  # fmt: skip
+        assert phrase in words, phrase
+
+
+def test_page_says_how_small_a_movement_would_have_been_found(page, analysis):
+    _, words = page
+    assert "here 3.0 px (a unit is 1/15 of the distance between the eyes)" in words
+    found = analysis.region_limits()
+    for name, word in REGION_WORDS.items():
+        half, share = found[name].pixels[1], found[name].share
+        percent = "over 99" if share > 0.99 else f"{100 * share:.0f}"
+        assert (
+            f"{word} movements of {half:.1f} px found half the time at a typical moment; of 3.0 "
+            f"px, in {percent} % of the time." in words
+        )
+    shut = RegionLimit((0.2, np.inf, np.inf), (1.0, np.inf, np.inf), 0.5, 0.004)
+    assert sentence(shut, "1.5") == (
+        "nothing found at a typical moment, whatever its size; of 1.5 px, in under 1 % of the time."
+    )
+    assert sentence(replace(shut, share=0.0), "1.5").endswith("; of 1.5 px, never.")
+
+
+def test_page_without_limits_says_nothing_of_them(analysis):
+    without = [replace(e, amplitude=None, false_alarms_per_hour=None) for e in analysis.events]
+    _, words = parse(report_html(replace(analysis, events=tuple(without), limits=None)))
+    for phrase in ("would have been found", "Chance makes", "By chance", "Amplitude"):
+        assert phrase not in words
+
+
+def test_cards_and_table_say_amplitude_and_chance(page):
+    _, words = page
+    assert words.count("Chance makes") == 5  # of the third event nothing is known
+    assert "Amplitude 0.19 ± 0.07 units (1.9 px)" in words
+    assert "Chance makes 38 movements as strong in an hour of this recording." in words
+    assert "Chance makes fewer than 0.1 movements" in words
+    assert "By chance /h" in words and "0.41 ± 0.05 fewer than 0.1" in words
+    assert "stay below their threshold" not in words
+
+
+def test_an_event_that_the_cells_do_not_show_is_explained(analysis):
+    flat = replace(analysis.curve, score=np.minimum(analysis.curve.score, 9.0))
+    spotting = replace(analysis.spotting, threshold=9.5)
+    _, words = parse(report_html(replace(analysis, curve=flat, spotting=spotting)))
+    assert words.count("the ten cells alone stay below their threshold") == 5
+
+
+def test_page_has_a_card_and_pictures_for_every_event(page):
+    parsed, _ = page
+    ids = [a["id"] for _, a in parsed.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+    assert [i for i in ids if re.fullmatch(r"event-\d+", i)] == [f"event-{k}" for k in range(1, 7)]
+    links = [a["href"][1:] for t, a in parsed.tags if t == "a"]
+    assert links and set(links) <= set(ids)
+    images = [a for t, a in parsed.tags if t == "img" and a.get("src")]
+    assert len(images) == 6 * 5
+    assert all(a["alt"] for a in images)
+
+
+def test_warnings_come_first(page):
+    _, words = page
+    assert words.index("2 limits of this recording") < words.index("interview 07.mp4 60.0 s")
+
+
+def test_user_text_is_escaped_everywhere():
+    nasty = sample_analysis(NASTY, evidence=False)
+    evil = '<img src=x onerror="alert(1)"></script><script>alert(2)</script>'
+    spotting = replace(nasty.spotting, rejected=(Rejected(1.0, evil),), gated_s={evil: 2.0})
+    nasty = replace(
+        nasty,
+        warnings=(AnalysisWarning(evil, evil),),
+        model=replace(nasty.model, name=evil, trained_on=evil),
+        spotting=spotting,
+        indicators={"candidates_per_minute": {"label": evil, "value": 1.0, "unit": evil}},
+    )
+    html = report_html(nasty)
+    parsed, words = parse(html)
+    html.encode("utf-8")
+    scripts = [a for t, a in parsed.tags if t == "script"]
+    assert len(scripts) == 3
+    assert not any(t == "img" and a.get("src") == "x" for t, a in parsed.tags)
+    assert not any(name.startswith("on") for _, a in parsed.tags for name in a)
+    assert "<script>alert(1)</script>" in words
+
+
+def test_page_without_events():
+    _, words = parse(report_html(empty_analysis()))
+    assert "No candidate micro-expression in 0.0 s of observed face" in words
+    assert "No micro-expressions" in words
+    assert "No time was observed" in words
+
+
+def test_page_of_an_event_without_evidence_and_regions(analysis):
+    bare = replace(analysis.events[0], evidence=None, regions={})
+    parsed, _ = parse(report_html(replace(analysis, events=(bare,))))
+    assert not any(t == "img" and a.get("src") for t, a in parsed.tags)
+
+
+def test_many_events_show_the_strongest_pictures_only(analysis, monkeypatch):
+    monkeypatch.setattr("micromimic.report.evidence.MOST_EVENTS", 2)
+    parsed, words = parse(report_html(analysis))
+    assert "Pictures are shown for the 2 strongest events only." in words
+    cards = [a.get("alt") for t, a in parsed.tags if t == "img" and a.get("src")]
+    assert len(cards) == 2 * 5
+    ids = [a["id"] for _, a in parsed.tags if a.get("id", "").startswith("event-")]
+    assert len(ids) == 6
+
+
+def test_ten_minutes_at_200_fps_stay_under_12_megabytes(analysis):
+    curve = sample_curve(600.0)
+    shots = sample_events()
+    events = tuple(
+        replace(
+            shots[k % 6],
+            interval=Interval(*(8.0 * k + 1 + d for d in (0.0, 0.1, 0.25))),
+        )
+        for k in range(70)
+    )
+    long = replace(
+        analysis,
+        source=replace(analysis.source, frames=120_000, duration_s=600.0),
+        curve=curve,
+        track=sample_track(curve),
+        events=events,
+    )
+    size = len(report_html(long).encode())
+    assert 5e6 < size < 12e6
+    assert picture_width(70) < picture_width(24)
+
+
+def test_drawn_limits_are_in_pixels_with_closed_and_lost_time():
+    times = np.concatenate([np.arange(0, 4, 0.04), np.arange(10, 14, 0.04)])
+    chin = np.full(200, 0.2)
+    chin[25:50], chin[:5] = np.inf, np.nan
+    limits = DetectionLimits(times, dict.fromkeys(REGIONS, chin))
+    drawn = limits_data(replace(sample_analysis(evidence=False), limits=limits))
+    assert (drawn["stated"], drawn["scale"]) == (pytest.approx(3.0), pytest.approx(10.0))
+    assert [row["name"] for row in drawn["rows"]] == list(REGION_WORDS.values())
+    row = drawn["rows"][-1]
+    assert row["closed"] == [(1.0, 2.0)]
+    codes = np.frombuffer(base64.b64decode(row["y"]["b"]), "<i2").astype(float)
+    seconds = row["first"] + np.frombuffer(base64.b64decode(row["t"]), "<u4") / 1e5
+    known = codes != -32768
+    np.testing.assert_allclose(codes[known] / row["y"]["k"], 2.0)
+    assert not known[(seconds < 0.18) | (abs(seconds - 1.5) < 0.48)].any()
+    assert not known[(seconds > 4.1) & (seconds < 9.9)].any()
+    assert known[(seconds > 2.02) & (seconds < 3.9)].all()
+    assert drawn["low"] <= 1.5 and drawn["high"] >= 6.0
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
+def test_limits_of_one_kind_can_be_drawn(value):
+    limits = DetectionLimits(np.array([0.0, 0.04]), dict.fromkeys(REGIONS, np.full(2, value)))
+    analysis = replace(sample_analysis(evidence=False), limits=limits)
+    drawn = limits_data(analysis)
+    assert 0 < drawn["low"] < drawn["stated"] < drawn["high"]
+    _, words = parse(report_html(analysis))
+    known = "movements of 0.00 px found half the time" if value == 0 else "nothing found"
+    assert words.count(f"{known} at a typical moment") == 5

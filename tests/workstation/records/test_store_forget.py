@@ -1,0 +1,280 @@
+"""Forgetting a person, and removing what is not wanted any more: no byte is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from itertools import count
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed")
+
+from sqlalchemy import Connection, func, select
+
+from micromimic.core.errors import ConflictError, NotFoundError, UnavailableError
+from micromimic.workstation.records.database import open_store
+from micromimic.workstation.records.records import Consent
+from micromimic.workstation.records.store import Store
+from micromimic.workstation.records.tables import metadata
+
+from ...postgres_server import running_postgres
+from ...store_samples import (
+    DATABASES,
+    add_recording,
+    add_session,
+    analysed,
+    answer,
+    files,
+    fill_folder,
+    opened,
+)
+
+MARK = "Zq7Xv"
+"""In every text that is planted; nothing else has it."""
+
+
+@pytest.fixture(params=DATABASES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    with opened(request, tmp_path) as found:
+        yield found
+
+
+def plant(store: Store, code: str, mark: str, recordings: int = 3) -> set[str]:
+    """A person with everything a person can have; the ids of it all."""
+    person = store.add_subject(code, note=f"{mark} subject note " * 50)
+    ids = {person.id}
+    for k in range(2):
+        session = store.add_session(
+            person.id,
+            title=f"{mark} title {k}",
+            held_on=date(2024, 1, 1 + k),
+            consent=Consent(True, f"{mark} nurse", f"{mark} consent"),
+        )
+        ids.add(session.id)
+        for number in range(recordings):
+            ids |= plant_recording(store, session.id, mark, number)
+    return ids
+
+
+def plant_recording(store: Store, session: str, mark: str, number: int) -> set[str]:
+    made = add_recording(store, session, name=f"{mark} video {number}.mp4")
+    fill_folder(store.folder(made.id), f"{mark} file")
+    job = store.claim_job(f"{mark} worker")
+    assert job is not None
+    if number % 3 == 0:
+        store.fail_job(job.id, f"{mark} error " * 20)
+    if number % 3 == 1:
+        return {made.id, job.id}  # still running
+    if number % 3 == 2:
+        given = answer(3)
+        given["payload"]["source"] = {"path": f"{mark} path"}
+        given["review"]["landmarks"] = [f"{mark} {k}" for k in range(2000)]  # many pages
+        store.finish_job(job.id, **given)
+        for expected in range(12):
+            store.decide(
+                made.id, coder=f"{mark} coder", expected=expected, action="comment", event="m1",
+                note=f"{mark} comment " * 60,
+            )  # fmt: skip
+    return {made.id, job.id}
+
+
+def everything(store: Store) -> bytes:
+    """Every byte of the data folder, and every row of the database."""
+    found = [path.relative_to(store.data).as_posix().encode() for path in store.data.rglob("*")]
+    found.append(every_byte(store.data))
+    with store.database.read() as connection:
+        for table in metadata.sorted_tables:
+            found += [repr(row).encode() for row in connection.execute(table.select())]
+    return b"\n".join(found)
+
+
+def every_byte(folder: Path) -> bytes:
+    return b"\n".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def row_counts(store: Store) -> dict[str, int]:
+    with store.database.read() as connection:
+        return {table.name: _count(connection, table) for table in metadata.sorted_tables}
+
+
+def _count(connection: Connection, table: object) -> int:
+    return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+
+
+# ---------------------------------------------------------------------------------- forget
+
+
+def test_a_forgotten_person_has_left_no_byte(store: Store, request: pytest.FixtureRequest) -> None:
+    kept = plant(store, "P-stays", "other")
+    store.sweep()  # forgetting does so too, and what is owned stays
+    before = row_counts(store), files(store.data / "recordings")
+    ids = plant(store, f"{MARK}-code", MARK)
+    store.change_subject(store.subject_by_code(f"{MARK}-code").id, note=f"{MARK} new note")
+    present = everything(store)
+    needles = {MARK.encode(), *(i.encode() for i in ids)}
+    assert all(needle in present for needle in needles)
+
+    counts = store.forget_subject(f" {MARK}-code ")
+
+    assert counts == {
+        "subjects": 1, "sessions": 2, "recordings": 6, "jobs": 6, "analyses": 2,
+        "decisions": 24, "files": 6 * 12,
+    }  # fmt: skip
+    left = everything(store)
+    assert {needle for needle in needles if needle in left} == set()
+    assert all(i.encode() in left for i in kept)
+    assert (row_counts(store), files(store.data / "recordings")) == before
+    with pytest.raises(NotFoundError, match="expected the code of a subject"):
+        store.forget_subject(f"{MARK}-code")
+    if store.database.kind == "postgresql":
+        with store.database.bare() as connection:
+            connection.exec_driver_sql("CHECKPOINT")  # the server's own log is not looked at
+        tables = running_postgres(request.config).home / "data" / "base"
+        assert b"other title" in every_byte(tables)
+        assert MARK.encode() not in every_byte(tables)
+    store.close()
+    assert MARK.encode() not in every_byte(store.data)
+
+
+def test_an_empty_person_is_forgotten_too(store: Store) -> None:
+    store.add_subject(f"{MARK}-1")
+    assert sum(store.forget_subject(f"{MARK}-1").values()) == 1
+    assert MARK.encode() not in everything(store)
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("then", ["forget_subject", "expire"])
+def test_a_log_in_use_is_said_and_emptied_later(store: Store, then: str) -> None:
+    plant(store, f"{MARK}-code", MARK)
+    with store.database.read() as reader:  # such as a backup in progress
+        assert _count(reader, metadata.tables["subjects"]) == 1
+        with (
+            open_store(store.data, busy_s=0.2) as hasty,
+            pytest.raises(UnavailableError, match=r"the records are gone, .* within the hour"),
+        ):
+            hasty.forget_subject(f"{MARK}-code")
+        assert store.subjects() == ()
+    assert MARK.encode() in every_byte(store.data)  # in the log
+    if then == "forget_subject":
+        with pytest.raises(NotFoundError):
+            store.forget_subject(f"{MARK}-code")
+    else:
+        assert store.expire() == []
+    assert MARK.encode() not in everything(store)
+    assert sorted(p.name for p in store.data.iterdir()) == [
+        "micromimic.db", "micromimic.db-shm", "micromimic.db-wal", "recordings", "server.lock",
+    ]  # fmt: skip
+
+
+def test_forgetting_that_fails_on_a_file_can_be_repeated(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(store, f"{MARK}-code", MARK, recordings=2)
+    stuck = store.folder(store.recordings()[0].id)
+
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        if Path(path) == stuck:
+            raise PermissionError(13, "Permission denied", str(path))
+        real(path)
+
+    from micromimic.workstation.records import removal
+
+    real = removal.shutil.rmtree
+    monkeypatch.setattr(removal.shutil, "rmtree", refuse)
+    with pytest.raises(UnavailableError, match=r"expected to remove .*got: Permission denied; "):
+        store.forget_subject(f"{MARK}-code")
+    assert [p.name for p in (store.data / "recordings").iterdir()] == [stuck.name]
+    assert store.subject_by_code(f"{MARK}-code").recordings == 4  # it is still known what is left
+    assert store.jobs("queued") == store.jobs("running") == ()
+    monkeypatch.undo()
+    store.forget_subject(f"{MARK}-code")
+    assert MARK.encode() not in everything(store)
+
+
+def test_a_job_of_a_forgotten_person_ends_as_not_found(store: Store) -> None:
+    session = add_session(store)
+    add_recording(store, session)
+    job = store.claim_job("w")
+    assert job is not None
+    store.forget_subject("P1")
+    for ask in (
+        lambda: store.beat(job.id, stage="x", done=1, total=2),
+        lambda: store.finish_job(job.id, **answer()),
+    ):
+        with pytest.raises(NotFoundError):
+            ask()
+    assert set(row_counts(store).values()) == {0}
+
+
+# ---------------------------------------------------------------------------------- remove
+
+
+def test_a_removed_recording_takes_its_own_along(store: Store) -> None:
+    session = add_session(store)
+    gone, stays = analysed(store, session, files=True), analysed(store, session, files=True)
+    for recording in (gone, stays):
+        store.decide(recording, coder="kim", expected=0, action="accept", event="m0")
+    counts = store.remove_recording(gone)
+    assert counts == {"recordings": 1, "jobs": 1, "analyses": 1, "decisions": 1, "files": 1}
+    assert not store.folder(gone).exists()
+    assert files(store.data / "recordings") == [f"{stays}/video.mp4"]
+    assert [r.id for r in store.recordings()] == [stays]
+    assert len(store.history(stays)) == 1
+    with pytest.raises(NotFoundError):
+        store.remove_recording(gone)
+
+
+def test_a_removed_session_takes_its_recordings_along(store: Store) -> None:
+    session, other = add_session(store), add_session(store)
+    for where in (session, session, other):
+        analysed(store, where, files=True)
+    assert store.remove_session(session) == {
+        "sessions": 1, "recordings": 2, "jobs": 2, "analyses": 2, "decisions": 0, "files": 2,
+    }  # fmt: skip
+    assert [s.id for s in store.sessions()] == [other]
+    assert store.count_recordings() == len(files(store.data / "recordings")) == 1
+
+
+def test_a_folder_that_is_still_written_to_goes_as_well(store: Store) -> None:
+    recording = add_recording(store, files=True)
+    job = store.claim_job("w")
+    assert job is not None
+    begun = Event()
+
+    def work() -> None:
+        """As a worker does until its server hears, at a beat, that the job is cancelled."""
+        try:
+            for number in count():
+                (store.folder(recording.id) / f"picture {number}.jpg").write_bytes(b"x")
+                if number == 50:
+                    begun.set()
+                if number % 200 == 0:
+                    store.beat(job.id, stage="evidence", done=number, total=None)
+        except (ConflictError, NotFoundError, FileNotFoundError):
+            begun.set()
+
+    worker = Thread(target=work)
+    worker.start()
+    assert begun.wait(60)
+    store.remove_recording(recording.id)
+    worker.join(60)
+    assert not worker.is_alive()
+    assert not store.folder(recording.id).exists()
+    assert set(row_counts(store).values()) == {0}
+
+
+def test_what_lies_outside_is_not_followed(store: Store, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious.txt").write_text("x")
+    recording = analysed(store, files=True)
+    (store.folder(recording) / "link").symlink_to(outside, target_is_directory=True)
+    store.remove_recording(recording)
+    linked = add_recording(store).id
+    store.folder(linked).symlink_to(outside, target_is_directory=True)
+    store.remove_recording(linked)
+    assert files(outside) == ["precious.txt"]
+    assert list((store.data / "recordings").iterdir()) == []

@@ -1,0 +1,528 @@
+"""What a review shows of a video: the proxy frame by frame, pictures, clips, numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from micromimic.analysis.analyze import analyze
+from micromimic.core.canonical import apply_affine, canvas_size
+from micromimic.core.errors import InputError, OutputError
+from micromimic.core.labels import CELLS, REGIONS
+from micromimic.face.regions import cell_boxes
+from micromimic.media.proxy import KEY_EVERY, ProxyWriter, proxy_size
+from micromimic.media.video import open_source
+from micromimic.motion.magnify import Magnifier, MagnifyConfig, magnified
+from micromimic.report.write import FILES
+from micromimic.synthesis.actors.photo import astronaut_face
+from micromimic.synthesis.clips import ClipConfig, write_clip
+from micromimic.workstation.jobs.artifacts import (
+    COLUMNS,
+    duration,
+    frames_bin,
+    review_document,
+    write_recording,
+)
+from micromimic.workstation.jobs.event_clips import MARGIN_S, clip_range
+
+from ..sample_analysis import sample_analysis
+
+# --- the proxy ---------------------------------------------------------------------------------
+
+
+def numbered(count: int, width: int, height: int) -> list[np.ndarray]:
+    """Pictures that say their number in eight large squares, whatever compression does."""
+    shown = []
+    for number in range(count):
+        picture = np.full((height, width, 3), 60, np.uint8)
+        for bit in range(8):
+            left = 4 + bit * (width - 8) // 8
+            tone = 230 if number >> bit & 1 else 20
+            picture[4 : height - 4, left : left + (width - 8) // 8 - 2] = tone
+        shown.append(picture)
+    return shown
+
+
+def number_in(picture: np.ndarray) -> int:
+    height, width = picture.shape[:2]
+    centres = [int(4 + (bit + 0.45) * (width - 8) / 8) for bit in range(8)]
+    return sum((picture[height // 2, x, 1] > 125) << bit for bit, x in enumerate(centres))
+
+
+def encode(path: Path, shown: list[np.ndarray], ticks: list[int], base: Fraction) -> Path:
+    """A video straight through PyAV, with B-frames, as phones and cameras write it."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=30, options={"bf": "2", "crf": "12"})
+        stream.height, stream.width = shown[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = base
+        for picture, at in zip(shown, ticks, strict=True):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = at, base
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return path
+
+
+def jitter(count: int) -> list[int]:
+    """Milliseconds of a telephone's variable rate: steps of 11 to 90."""
+    return np.cumsum(np.random.default_rng(4).integers(11, 91, count)).tolist()
+
+
+RATES: dict[str, tuple[Callable[[int], list[int]], Fraction]] = {
+    "25": (lambda n: list(range(n)), Fraction(1, 25)),
+    "29.97": (lambda n: list(range(n)), Fraction(1001, 30000)),
+    "100": (lambda n: list(range(n)), Fraction(1, 100)),
+    "200": (lambda n: list(range(n)), Fraction(1, 200)),
+    "variable": (jitter, Fraction(1, 1000)),
+}
+
+
+def proxy_of(video: Path, path: Path) -> Path:
+    with open_source(video) as source, ProxyWriter(path, source.width, source.height) as writer:
+        for frame in source:
+            writer.write(frame.rgb(), frame.time)
+    return path
+
+
+@pytest.mark.parametrize("rate", list(RATES))
+def test_each_frame_of_the_proxy_is_that_of_the_source(tmp_path: Path, rate: str) -> None:
+    make, base = RATES[rate]
+    shown, ticks = numbered(70, 160, 96), make(70)
+    video = encode(tmp_path / "a.mp4", shown, ticks, base)
+    proxy = proxy_of(video, tmp_path / "proxy.mp4")
+    want = [float((tick - ticks[0]) * base) for tick in ticks]
+    with av.open(str(proxy)) as container:
+        pictures = list(container.decode(video=0))
+    assert [number_in(p.to_ndarray(format="rgb24")) for p in pictures] == list(range(70))
+    assert np.allclose([p.time for p in pictures], want, rtol=0, atol=0.6 / 90_000)
+
+
+def test_the_proxy_can_be_stepped_through(tmp_path: Path) -> None:
+    shown = numbered(50, 160, 96)
+    video = encode(tmp_path / "a.mp4", shown, list(range(50)), Fraction(1, 100))
+    proxy = proxy_of(video, tmp_path / "proxy.mp4")
+    with av.open(str(proxy)) as container:
+        stream = container.streams.video[0]
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        assert stream.codec_context.name == "h264"
+        assert stream.codec_context.pix_fmt == "yuv420p"
+        assert not stream.codec_context.has_b_frames
+    assert [i for i, p in enumerate(packets) if p.is_keyframe] == list(range(0, 50, KEY_EVERY))
+    assert [p.pts for p in packets] == [p.dts for p in packets]  # nothing is reordered
+    data = proxy.read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")  # plays before it is all there
+    # As a browser steps: any time within a frame shows that frame.
+    with av.open(str(proxy)) as container:
+        stream = container.streams.video[0]
+        for wanted in (31, 12, 49, 0, 23):
+            target = int((wanted + 0.5) / 100 / stream.time_base)
+            container.seek(target, stream=stream, backward=True)
+            shown_then = [p for p in container.decode(video=0) if p.pts <= target][-1]
+            assert number_in(shown_then.to_ndarray(format="rgb24")) == wanted
+
+
+@pytest.mark.parametrize("size", [(1920, 1080), (161, 97), (1080, 1920), (96, 64)])
+def test_proxy_is_even_and_small(tmp_path: Path, size: tuple[int, int]) -> None:
+    width, height = size
+    picture = np.zeros((height, width, 3), np.uint8)
+    picture[height // 2 :, width // 3 :] = 200, 40, 90
+    with ProxyWriter(tmp_path / "p.mp4", width, height) as writer:
+        for number in range(3):
+            writer.write(picture, number / 30)
+    with open_source(tmp_path / "p.mp4") as source:
+        first = next(iter(source)).rgb()
+    across, down = proxy_size(width, height)
+    assert first.shape == (down, across, 3)
+    assert across % 2 == 0 and down % 2 == 0 and max(across, down) <= 960
+    assert abs(across / down - width / height) < 0.02 * width / height
+    smaller = cv2.resize(picture, (across, down), interpolation=cv2.INTER_AREA)
+    inner = (slice(3 * down // 4, down - 4), slice(across // 2, across - 4))
+    assert np.abs(first[inner].astype(int) - smaller[inner]).mean() < 4  # colours, too
+
+
+def test_proxy_keeps_frames_closer_than_a_tick(tmp_path: Path) -> None:
+    shown = numbered(6, 160, 96)
+    with ProxyWriter(tmp_path / "p.mp4", 160, 96) as writer:
+        for number, picture in enumerate(shown):
+            writer.write(picture, number * 1e-6)
+    with open_source(tmp_path / "p.mp4") as source:
+        assert [number_in(frame.rgb()) for frame in source] == list(range(6))
+
+
+def test_proxy_is_whole_or_not_there(tmp_path: Path) -> None:
+    picture = np.zeros((96, 160, 3), np.uint8)
+    with pytest.raises(ValueError, match="frame must be"):  # noqa: SIM117 - the order matters
+        with ProxyWriter(tmp_path / "p.mp4", 160, 96) as writer:
+            writer.write(picture, 0.0)
+            writer.write(picture[:40], 0.1)
+    with pytest.raises(ValueError, match="times must rise"):  # noqa: SIM117 - as above
+        with ProxyWriter(tmp_path / "p.mp4", 160, 96) as writer:
+            writer.write(picture, 1.0)
+            writer.write(picture, 0.5)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(OutputError, match="expected to write"):
+        ProxyWriter(tmp_path / "none" / "p.mp4", 160, 96)
+
+
+# --- magnification -----------------------------------------------------------------------------
+
+RESOLUTION, MARGIN = 8.0, 5.0
+SIZE = canvas_size(RESOLUTION, MARGIN)
+CORNER = (6.4, 20.3)
+
+
+@pytest.fixture(scope="module")
+def portrait() -> np.ndarray:
+    """The runtime's face on an event's canvas, float."""
+    face = astronaut_face(450.0, 640, 480, colour=True, centre=(0.4983, 0.53125))
+    still = cv2.resize(face.blink(0.0), (640, 480), interpolation=cv2.INTER_AREA)
+    y, x = np.mgrid[0:SIZE, 0:SIZE].astype(np.float64)
+    units = np.stack([x + 0.5, y + 0.5], axis=-1) / RESOLUTION - MARGIN
+    places = apply_affine(face.to_image, units).astype(np.float32)
+    return cv2.remap(still, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def moved(
+    portrait: np.ndarray, up_px: float, *, light: float = 1.0, noise: float = 2.0, seed: int = 0
+) -> np.ndarray:
+    """The right mouth corner raised by so many pixels, as a bump 2.5 units wide."""
+    y, x = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32)
+    units = (x + 0.5) / RESOLUTION - MARGIN, (y + 0.5) / RESOLUTION - MARGIN
+    away = (units[0] - CORNER[0]) ** 2 + (units[1] - CORNER[1]) ** 2
+    field = (-up_px * np.exp(-away / (2 * 2.5**2))).astype(np.float32)
+    rest = y.copy()
+    for _ in range(30):  # where in the resting face each pixel comes from
+        rest = y - cv2.remap(field, x, rest, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    picture = cv2.remap(portrait, x, rest, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    grain = np.random.default_rng(seed).normal(0, noise, picture.shape)
+    return np.clip(np.rint(picture * light + grain), 0, 255).astype(np.uint8)
+
+
+def seen_at(onset: np.ndarray, later: np.ndarray, place: tuple[float, float]) -> np.ndarray:
+    """Movement of one point by another method: pyramidal Lucas-Kanade, pixels."""
+    first, second = (
+        cv2.GaussianBlur(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY), (0, 0), 1.0) for p in (onset, later)
+    )
+    at = np.array([[[(v + MARGIN) * RESOLUTION - 0.5 for v in place]]], np.float32)
+    found, _, _ = cv2.calcOpticalFlowPyrLK(first, second, at, None, winSize=(25, 25), maxLevel=3)
+    return (found - at).ravel()
+
+
+@pytest.mark.parametrize("planted", [0.5, 1.0])
+@pytest.mark.parametrize("light", [1.0, 1.03])
+def test_a_planted_movement_is_magnified(
+    portrait: np.ndarray, planted: float, light: float
+) -> None:
+    onset, apex = moved(portrait, 0, seed=1), moved(portrait, planted, light=light, seed=2)
+    magnifier = Magnifier(onset, apex, RESOLUTION, MARGIN)
+    assert 6.0 < magnifier.factor <= 8.0
+    shown = magnifier.warp(apex, magnifier.flow(apex))
+    right, down = seen_at(onset, shown, CORNER)
+    # Against the truth: the same face, moved by that many times as much.
+    want = seen_at(onset, moved(portrait, planted * magnifier.factor, seed=3), CORNER)[1]
+    assert 0.8 * want > down > 1.15 * want  # both point up, that is below zero
+    assert abs(right) < 0.25 * abs(down)
+    # The forehead stays where it is, for noise and light are not movement.
+    assert np.abs(seen_at(onset, shown, (13.4, 1.0))).max() < 1.0
+
+
+def test_a_still_face_stays_still(portrait: np.ndarray) -> None:
+    onset = moved(portrait, 0, seed=1)
+    magnifier = Magnifier(onset, moved(portrait, 1.0, seed=2), RESOLUTION, MARGIN)
+    frames = [(moved(portrait, 0, seed=10 + k), k / 200) for k in range(9)]
+    shown = list(magnified(magnifier, frames))
+    assert len(shown) == len(frames)
+    for picture, (original, _) in zip(shown, frames, strict=True):
+        for place in (CORNER, (13.4, 8.0), (20.4, 20.3), (6.0, 2.0)):
+            assert np.abs(seen_at(original, picture, place)).max() < 0.6
+
+
+def test_magnified_movement_rises_and_falls_with_the_planted_one(portrait: np.ndarray) -> None:
+    share = np.sin(np.linspace(0, np.pi, 13)) ** 2
+    frames = [(moved(portrait, 0.8 * s, seed=20 + k), k / 200) for k, s in enumerate(share)]
+    onset, apex = frames[0][0], frames[6][0]
+    magnifier = Magnifier(onset, apex, RESOLUTION, MARGIN)
+    heights = [-seen_at(onset, p, CORNER)[1] for p in magnified(magnifier, frames)]
+    assert np.corrcoef(heights, share)[0, 1] > 0.97
+    assert abs(int(np.argmax(heights)) - 6) <= 1
+
+
+def test_nothing_tears(portrait: np.ndarray) -> None:
+    # Seven pixels is a wide grin: eight times that would turn the face inside out.
+    onset, apex = moved(portrait, 0, seed=1), moved(portrait, 7.0, seed=2)
+    magnifier = Magnifier(onset, apex, RESOLUTION, MARGIN)
+    assert 1.0 <= magnifier.factor < 4.0
+    # A frame that moves more than the apex did, as in a blink: still no fold.
+    wild = moved(portrait, 12.0, seed=3)
+    uv = magnifier.flow(wild)
+    more = magnifier._more(uv) * magnifier._resolution
+    jacobian = np.stack([np.gradient(more, axis=1), np.gradient(more, axis=0)], axis=-1)
+    area = (1 + jacobian[..., 0, 0]) * (1 + jacobian[..., 1, 1]) - (
+        jacobian[..., 0, 1] * jacobian[..., 1, 0]
+    )
+    assert area.min() > 0.05
+    assert np.hypot(more[..., 0], more[..., 1]).max() / magnifier._resolution < 2 * 2.5
+
+
+def test_magnifier_says_what_it_expects(portrait: np.ndarray) -> None:
+    face = moved(portrait, 0)
+    with pytest.raises(ValueError, match="faces must be square"):
+        Magnifier(face[:-2], face[:-2], RESOLUTION, MARGIN)
+    small = Magnifier(face, face, RESOLUTION, MARGIN, MagnifyConfig(factor=3.0))
+    assert small.factor == 3.0
+
+
+# --- a whole recording -------------------------------------------------------------------------
+
+CLIP = ClipConfig(
+    seconds=4.0, fps=60.0, width=322, height=241, colour=True, face_px=215.0, peak_px=2.0,
+    events_per_minute=15.0, macros_per_minute=0.0, blinks_per_minute=15.0, blinks_apart=True,
+    head_moves_per_minute=0.0,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recording")
+    write_clip(folder / "video.mp4", CLIP, 3, crf=12, preset="superfast")
+    out = folder / "out"
+    out.mkdir()
+    stages: list[str] = []
+    produced = write_recording(
+        folder / "video.mp4",
+        out,
+        name="../../Talk with Kim.mp4",
+        max_seconds=60,
+        progress=lambda done, total, stage: stages.append(stage),
+    )
+    assert list(dict.fromkeys(stages)) == ["tracking", "evidence", "pictures", "writing"]
+    assert produced.payload == json.loads((out / "events.json").read_text())
+    assert produced.review == json.loads((out / "review.json").read_text())
+    return out
+
+
+def review_of(folder: Path) -> dict:
+    return json.loads((folder / "review.json").read_text())
+
+
+def test_recording_is_complete(recording: Path) -> None:
+    review = review_of(recording)
+    names = {p.relative_to(recording).as_posix() for p in recording.rglob("*") if p.is_file()}
+    pictures = {
+        f"events/{event['index']}/{name}"
+        for event in review["events"]
+        for name in ("onset.jpg", "apex.jpg", "face.mp4", "magnified.mp4")
+    }
+    assert len(review["events"]) == 1
+    assert names == {*FILES, "proxy.mp4", "frames.bin", "review.json", *pictures}
+    assert review["schema"] == "micromimic.review/1"
+    assert (review["frames"], review["width"], review["height"]) == (240, 322, 241)
+    assert review["proxy"] == {"width": 322, "height": 240}
+    assert review["fps"] == pytest.approx(60, rel=1e-9)
+    assert review["frame_times"] is None
+    assert review["cell_names"] == list(CELLS)
+    assert len(review["blinks"]) == 1
+
+
+def test_recording_says_the_name_and_no_place(recording: Path) -> None:
+    events = json.loads((recording / "events.json").read_text())
+    assert events["source"]["path"] == "Talk with Kim.mp4"
+    for name in FILES:
+        assert str(recording.parent) not in (recording / name).read_text(encoding="utf-8")
+    assert 'RELATIVE_MEDIA_URL="./Talk with Kim.mp4"' in (recording / "events.eaf").read_text()
+
+
+def test_numbers_are_those_of_the_analysis(recording: Path) -> None:
+    analysis = analyze(recording.parent / "video.mp4")
+    review = review_of(recording)
+    told = json.loads((recording / "events.json").read_text())["events"]
+    assert [e["apex_frame"] for e in told] == [e.apex_frame for e in analysis.events]
+    rows = review["frames_bin"]["rows"]
+    assert review["frames_bin"]["columns"] == list(COLUMNS)
+    data = (recording / "frames.bin").read_bytes()
+    assert len(data) == 4 * rows * len(COLUMNS)
+    # By hand, as a page reads it: column c, row n.
+    values = struct.unpack(f"<{rows * len(COLUMNS)}f", data)
+
+    def column(name: str) -> np.ndarray:
+        first = COLUMNS.index(name) * rows
+        return np.array(values[first : first + rows])
+
+    assert np.allclose(column("time"), analysis.track.times, atol=1e-5)
+    assert np.allclose(column("score"), analysis.curve.score, rtol=1e-5, equal_nan=True)
+    limits = analysis.limits.at(analysis.track.times)
+    for name in REGIONS:
+        expected = np.where(analysis.track.found, limits[name], np.nan)
+        assert np.allclose(column(f"limit_{name}"), expected, rtol=1e-5, equal_nan=True)
+    assert np.array_equal(column("segment"), analysis.track.segments)
+    transform = np.stack([column(f"t{k}") for k in range(6)], axis=1)
+    assert np.allclose(
+        transform, analysis.track.transforms.reshape(-1, 6), rtol=1e-5, equal_nan=True
+    )
+    for k, name in enumerate(CELLS):
+        assert np.allclose(column(name), analysis.curve.cells[:, k], rtol=1e-4, equal_nan=True)
+    # A segment's landmarks, put through a frame's transform, lie where tracking has them.
+    row = int(np.flatnonzero(analysis.track.found)[-1])
+    segment = review["segments"][str(int(analysis.track.segments[row]))]
+    points = apply_affine(transform[row].reshape(2, 3), np.array(segment["landmarks"]))
+    assert np.allclose(points, analysis.track.landmarks[row], atol=0.05)
+    assert np.allclose(segment["cells"], cell_boxes(np.array(segment["landmarks"])), atol=0.01)
+
+
+def largest(before: np.ndarray, after: np.ndarray) -> float:
+    """The largest movement within the face, by another flow than the magnifier's: pixels."""
+    first, second = (
+        cv2.GaussianBlur(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY), (0, 0), 1.0) for p in (before, after)
+    )
+    solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    uv = cv2.GaussianBlur(solver.calc(first, second, None), (0, 0), 4.0)
+    edge = len(uv) // 6
+    size = np.hypot(uv[..., 0], uv[..., 1])[edge:-edge, edge:-edge]
+    return float(size.max() - np.median(size))
+
+
+def test_clips_step_together_and_show_the_event(recording: Path) -> None:
+    review = review_of(recording)
+    told = json.loads((recording / "events.json").read_text())["events"]
+    for event, seen in zip(told, review["events"], strict=True):
+        clip, place = seen["clip"], recording / "events" / str(seen["index"])
+        before = event["onset_frame"] - clip["first_frame"]
+        after = clip["first_frame"] + clip["frames"] - 1 - event["offset_frame"]
+        assert before == after == round(MARGIN_S * 60)
+        assert 1.0 <= clip["factor"] <= 8.0
+        frames = {}
+        for name in ("face", "magnified"):
+            with open_source(place / f"{name}.mp4") as source:
+                frames[name] = [(frame.time, frame.rgb()) for frame in source]
+        times = [[time for time, _ in frames[name]] for name in frames]
+        assert times[0] == times[1] and len(times[0]) == clip["frames"]
+        assert np.allclose(times[0], np.arange(clip["frames"]) / 60, atol=1e-4)
+        onset, apex = (
+            cv2.cvtColor(cv2.imread(str(place / f"{name}.jpg")), cv2.COLOR_BGR2RGB)
+            for name in ("onset", "apex")
+        )
+        assert [onset.shape[1], onset.shape[0]] == seen["size"]
+        # The clip's onset and apex are the pictures' (up to compression), and not each other's.
+        at = event["apex_frame"] - clip["first_frame"]
+        for picture, index in ((onset, before), (apex, at)):
+            shown = cv2.resize(frames["face"][index][1], picture.shape[1::-1])
+            assert cv2.absdiff(shown, picture).mean() < 4
+        plain, large = (largest(frames[n][before][1], frames[n][at][1]) for n in frames)
+        assert large > 2 * plain
+
+
+def test_variable_rate_is_told_frame_by_frame() -> None:
+    analysis = sample_analysis()
+    even = review_document(analysis)
+    assert even["frame_times"] is None
+    n = len(analysis.curve.times)
+    assert np.allclose(
+        even["start_s"] + np.arange(n) / even["fps"], analysis.curve.times, atol=1e-6
+    )
+    times = analysis.curve.times.copy()
+    times[n // 2 :] += 0.05
+    uneven = review_document(replace(analysis, track=replace(analysis.track, times=times)))
+    assert np.allclose(uneven["frame_times"], times, atol=1e-6)
+    # Milliseconds of a container are no variable rate, but an even one that is rounded.
+    rounded = np.round(np.arange(n) / 29.97, 3)
+    mean = review_document(replace(analysis, track=replace(analysis.track, times=rounded)))
+    assert mean["frame_times"] is None
+    assert mean["fps"] == pytest.approx(29.97, rel=1e-6)
+
+
+def test_lost_stretches_are_gaps_and_null() -> None:
+    analysis = sample_analysis()
+    document = review_document(analysis)
+    json.dumps(document, allow_nan=False)
+    table = np.frombuffer(frames_bin(analysis), "<f4").reshape(len(COLUMNS), -1)
+    lost = ~analysis.track.found
+    assert lost.any()
+    assert np.isnan(table[COLUMNS.index("t0")][lost]).all()
+    assert (table[COLUMNS.index("segment")][lost] == -1).all()
+    assert len(document["segments"]) == len(np.unique(analysis.track.segments)) - 1
+
+
+def test_clips_stay_within_their_stretch_of_tracking() -> None:
+    analysis = sample_analysis()
+    event = analysis.events[0]
+    segments = analysis.track.segments.copy()
+    segments[: event.onset_frame - 3] = 7
+    cut = replace(analysis.track, segments=segments)
+    assert clip_range(event, cut).start == event.onset_frame - 3
+    assert clip_range(event, analysis.track).start == event.onset_frame - round(MARGIN_S * 200)
+
+
+def test_without_evidence_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="analyse with evidence"):
+        review_document(sample_analysis(evidence=False))
+
+
+def test_too_long_is_refused_by_what_is_stated_and_by_what_is_there(tmp_path: Path) -> None:
+    shown = numbered(60, 160, 96)
+    video = encode(tmp_path / "a.mp4", shown, list(range(60)), Fraction(1, 10))
+    out = tmp_path / "out"
+    out.mkdir()
+    with pytest.raises(InputError, match=r"at most 4 s, got 6 s; cut it into parts"):
+        write_recording(video, out, max_seconds=4)
+    raw = tmp_path / "a.h264"  # a bare stream states no duration; 25 frames a second are assumed
+    with av.open(str(video)) as source, av.open(str(raw), "w", format="h264") as sink:
+        stream = sink.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                sink.mux(packet)
+    with pytest.raises(InputError, match=r"at most 1 s, got more; cut it into parts"):
+        write_recording(raw, out, max_seconds=1)
+    assert list(out.iterdir()) == []
+    assert (duration(119), duration(120)) == ("119 s", "2 min")
+
+
+def test_huge_pictures_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("micromimic.media.limits.MOST_PIXELS", 10_000)
+    video = encode(tmp_path / "a.mp4", numbered(5, 160, 96), list(range(5)), Fraction(1, 10))
+    with pytest.raises(InputError, match="got 160 x 96 in .*; scale them down"):
+        write_recording(video, tmp_path)
+
+
+def test_much_work_in_a_small_file_is_refused_before_it_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("micromimic.workstation.jobs.artifacts.FREE_PIXELS", 160 * 96 * 7)
+    monkeypatch.setattr("micromimic.workstation.jobs.artifacts.MOST_PIXELS_A_BYTE", 1)
+    shown = []
+    monkeypatch.setattr(ProxyWriter, "write", lambda self, rgb, time: shown.append(time))
+    grays = [np.zeros((96, 160, 3), np.uint8)] * 40
+    stating = encode(tmp_path / "a.mp4", grays, list(range(40)), Fraction(1, 10))
+    with pytest.raises(InputError, match=r"at most 7 frames of 160 x 96 in a file of \d+ bytes"):
+        write_recording(stating, tmp_path)
+    assert shown == []
+    silent = tmp_path / "a.h264"
+    with av.open(str(stating)) as source, av.open(str(silent), "w") as sink:
+        stream = sink.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                sink.mux(packet)
+    with pytest.raises(InputError, match=r"at most 7 frames of 160 x 96"):
+        write_recording(silent, tmp_path)
+    assert len(shown) == 7
+
+
+@pytest.mark.skipif(os.geteuid() == 0 if hasattr(os, "geteuid") else True, reason="not for root")
+def test_a_read_only_folder_is_told(tmp_path: Path) -> None:
+    video = encode(tmp_path / "a.mp4", numbered(5, 160, 96), list(range(5)), Fraction(1, 10))
+    out = tmp_path / "out"
+    out.mkdir(mode=0o500)
+    with pytest.raises(OutputError, match="expected to write"):
+        write_recording(video, out)

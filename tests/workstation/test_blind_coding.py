@@ -1,0 +1,207 @@
+"""Nobody is shown what others decided on a recording before the own review is marked done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi", reason="needs web: fastapi is not installed")
+pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed")
+
+from sqlalchemy import text
+
+from micromimic.core.errors import RefusedError
+from micromimic.workstation.records.database import open_store
+from micromimic.workstation.records.engine import Database
+from micromimic.workstation.records.schema import migrate
+from micromimic.workstation.records.store import Store
+
+from ..store_samples import DATABASES, analysed, database_url
+from ..web_site import API, Site, running_site
+from ..workstation.records.test_store_migrations import FIRST_RECORDS, C, machine_events
+
+pytestmark = pytest.mark.needs("web")
+
+SECRET = "seen by lee alone"
+ADDED = {"action": "add", "label": "surprise", "onset_frame": 111, "apex_frame": 122,
+         "offset_frame": 133, "note": SECRET}  # fmt: skip
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with running_site(tmp_path / "data") as site:
+        yield site
+
+
+@pytest.fixture
+def url(request: pytest.FixtureRequest) -> str | None:
+    return database_url(request)
+
+
+def decide(store: Store, recording_id: str, coder: str, action: str, **more: Any) -> None:
+    number = store.review(recording_id, coder).number
+    store.decide(recording_id, coder=coder, expected=number, action=action, **more)
+
+
+def decide_all(store: Store, recording_id: str, coder: str) -> None:
+    for event in store.review(recording_id, coder).events:
+        if event.status == "pending":
+            decide(store, recording_id, coder, "accept", event=event.key)
+
+
+@pytest.fixture
+def coded(site: Site) -> tuple[str, str]:
+    """Ids of a recording that lee has coded and marked done, and of its subject."""
+    person = site.subject("P01")["id"]
+    recording_id = site.analysed(session_id=site.session(person)["id"])
+    decide_all(site.store, recording_id, "lee")
+    decide(site.store, recording_id, "lee", **ADDED)
+    decide(site.store, recording_id, "lee", "done")
+    return recording_id, person
+
+
+def answers(site: Site, coded: tuple[str, str], reader: str) -> dict[str, tuple[int, bytes]]:
+    """What every GET of the API answers this reader, who asks about each coder there is."""
+    recording_id, person = coded
+    filled = {"recording_id": recording_id, "subject_id": person, "kind": "", "index": "0"}
+    filled["session_id"] = site.store.sessions(person)[0].id
+    job = site.store.recording(recording_id).job
+    assert job is not None
+    filled["job_id"] = job.id
+    queries: list[dict[str, str]] = [
+        {"coder": reader, "other": "lee"},
+        {"coder": reader, "other": "lee", "reader": reader},
+        {"coder": "lee", "other": "machine", "reader": reader},
+        {"other": "lee", "reader": reader},
+        {"coder": "machine", "other": "lee", "reader": reader},
+    ]
+    found = {}
+    for path, methods in site.app.openapi()["paths"].items():
+        if "get" not in methods:
+            continue
+        kinds = ("json", "csv", "eaf") if "{kind}" in path else ("events.csv",)
+        for kind in kinds:
+            place = path.format(**{**filled, "kind": kind, "name": kind, "picture": "apex.jpg"})
+            for query in queries:
+                got = site.client.get(place, params=query)
+                found[f"{place}?{query}"] = (got.status_code, got.content)
+    return found
+
+
+def secret(content: bytes) -> bool:
+    """Whether lee's decisions can be read from an answer: the note, the times, the tier."""
+    return any(
+        mark in content
+        for mark in (SECRET.encode(), b'"coder":"lee"', b'"coder": "lee"', b"micro-expression lee",
+                     b"events_second", b"records,P01")
+    )  # fmt: skip
+
+
+def test_a_fresh_coder_is_shown_nothing_and_one_who_is_done_sees(
+    site: Site, coded: tuple[str, str]
+) -> None:
+    decide(site.store, coded[0], "kim", "accept", event="m0")
+    fresh = answers(site, coded, "kim")
+    assert len(fresh) > 40
+    own = {query for query, (_, content) in fresh.items() if secret(content)}
+    # What kim accepted is kim's to export.
+    leaks = {query for query in own if "manifest.zip" not in query or "'coder': 'lee'" in query}
+    assert leaks == set()
+    blocked = {query.partition("?")[0].rpartition("/")[2] for query, (status, _) in fresh.items()
+               if status == 409}  # fmt: skip
+    assert {"review", "history", "agreement", "json", "csv", "eaf"} <= blocked
+    decide_all(site.store, coded[0], "kim")
+    assert {q for q, (_, c) in answers(site, coded, "kim").items() if secret(c)} == own
+    decide(site.store, coded[0], "kim", "done")
+    done = answers(site, coded, "kim")
+    seen = {query.partition("?")[0].rpartition("/")[2] for query, (_, content) in done.items()
+            if secret(content)}  # fmt: skip
+    assert {"review", "history", "agreement", "json", "csv", "eaf", "manifest.zip"} <= seen
+    number = site.store.review(coded[0], "kim").number
+    assert not site.store.undo(coded[0], coder="kim", expected=number).done
+    assert {q for q, (_, c) in answers(site, coded, "kim").items() if secret(c)} == own
+
+
+def test_trends_leave_out_what_is_not_open(site: Site, coded: tuple[str, str]) -> None:
+    def reviewed(**query: str) -> list[Any]:
+        found = site.get(f"/subjects/{coded[1]}/trends", **query)
+        return [s["value"] for i in found["indicators"] for s in i["sessions"]]
+
+    before = reviewed(coder="lee", reader="kim")
+    after = reviewed(coder="lee")
+    assert before != after
+    decide_all(site.store, coded[0], "kim")
+    assert reviewed(coder="lee", reader="kim") == before
+    decide(site.store, coded[0], "kim", "done")
+    assert reviewed(coder="lee", reader="kim") == after
+
+
+def test_a_recording_without_candidates_is_no_finished_review(site: Site) -> None:
+    recording_id = analysed(site.store, events=0)
+    decide(site.store, recording_id, "lee", **ADDED)
+    assert not site.store.open_to(recording_id, "kim")
+    path = f"{API}/recordings/{recording_id}"
+    query = {"coder": "kim", "other": "lee"}
+    assert site.client.get(f"{path}/agreement", params=query).status_code == 409
+    decide(site.store, recording_id, "kim", "done")
+    assert site.client.get(f"{path}/agreement", params=query).status_code == 200
+
+
+def test_without_a_name_all_who_began_must_be_done(site: Site, coded: tuple[str, str]) -> None:
+    recording_id = coded[0]
+    path = f"{API}/recordings/{recording_id}/history"
+    assert site.client.get(path).status_code == 200  # one coder: nobody else to keep blind
+    decide(site.store, recording_id, "kim", "accept", event="m0")
+    assert site.client.get(path).status_code == 409
+    decide_all(site.store, recording_id, "kim")
+    decide(site.store, recording_id, "kim", "done")
+    assert site.client.get(path).status_code == 200
+
+
+def test_done_needs_every_event_decided_and_any_later_decision_withdraws_it(site: Site) -> None:
+    recording_id = analysed(site.store, events=2)
+    with pytest.raises(RefusedError, match="got 2 undecided"):
+        decide(site.store, recording_id, "kim", "done")
+    decide_all(site.store, recording_id, "kim")
+    decide(site.store, recording_id, "kim", "done")
+    with pytest.raises(RefusedError, match="marked done already"):
+        decide(site.store, recording_id, "kim", "done")
+    decide(site.store, recording_id, "kim", "reject", event="m0")
+    assert not site.store.review(recording_id, "kim").done
+    assert site.store.undo(recording_id, coder="kim", expected=4).done
+    actions = [decision.action for decision in site.store.history(recording_id)]
+    assert actions == ["accept", "accept", "done", "reject", "undo"]
+
+
+@pytest.mark.parametrize("url", DATABASES, indirect=True)
+def test_reviews_that_were_complete_stay_open_after_the_update(
+    url: str | None, tmp_path: Path
+) -> None:
+    driver = url and url.replace("postgresql://", "postgresql+psycopg://")
+    database = Database.open(tmp_path, driver, busy_s=5)
+    migrate(database, "0001")
+    row = (
+        "INSERT INTO decisions VALUES ('{}', '{}', {}, '{}', '{}', '{{}}', {}, "
+        "'2024-01-04 00:00:00')"
+    )
+    more = [
+        row.format(C, "lee", 1, "accept", "m0", "NULL"),
+        row.format(C, "lee", 2, "accept", "m1", "NULL"),
+        row.format(C, "zoe", 1, "accept", "m0", "NULL"),
+        row.format(C, "zoe", 2, "accept", "m1", "NULL"),
+        row.format(C, "zoe", 3, "undo", "", "2"),
+    ]
+    with database.write() as connection:
+        for statement in [*FIRST_RECORDS, *more]:
+            values = {"payload": json.dumps({"events": machine_events()})}
+            connection.execute(text(statement), values if ":payload" in statement else {})
+    database.close()
+    with open_store(tmp_path, url) as store:
+        done = {name: store.review(C, name).done for name in store.coders(C)}
+        assert done == {"kim": False, "lee": True, "zoe": False}
+        assert store.history(C, "lee")[-1].decided_at == store.history(C, "lee")[-2].decided_at
+        assert store.open_to(C, "lee") and not store.open_to(C, None)

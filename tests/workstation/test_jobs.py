@@ -1,0 +1,504 @@
+"""The runner of jobs: whatever a worker does, each job ends, and the runner goes on.
+
+Workers are small scripts here, so that they can be as bad as one likes; `test_decoder_fuzz` and
+`test_server_crash` have real ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+pytest.importorskip("sqlalchemy")
+
+from micromimic.core.errors import NotFoundError, UnavailableError
+from micromimic.workstation.jobs import process as worker_process, queue as jobs_module
+from micromimic.workstation.jobs.limits import Limits
+from micromimic.workstation.jobs.queue import WORK_PREFIX, JobRunner
+from micromimic.workstation.jobs.results_folder import RESULTS, clear_results, read_result
+from micromimic.workstation.jobs.watch import Patience
+from micromimic.workstation.records.database import DATABASE_NAME, open_store
+from micromimic.workstation.records.records import Consent, Recording
+from micromimic.workstation.records.store import Store
+from micromimic.workstation.settings import Settings
+
+pytestmark = pytest.mark.needs("web")
+PATIENCE_S = 120.0
+"""Ends a hang; no test measures time."""
+YES = Consent(given=True, noted_by="kim")
+
+FAKE = """
+import json, os, signal, sys, time
+from pathlib import Path
+task = json.loads(sys.stdin.buffer.readline())
+out, kind = Path(task["folder"]), task["name"]
+Path(task["video"]).with_suffix(".pid").write_text(str(os.getpid()))
+def say(**message):
+    print(json.dumps(message), flush=True)
+def write(**changes):
+    for name in RESULTS:
+        (out / name).write_text("{}")
+    (out / "events").mkdir()
+    (out / "events" / "onset.jpg").write_bytes(b"picture")
+    (out / "events.json").write_text(json.dumps({"schema": "micromimic.events/1", "events": []}))
+    (out / "review.json").write_text(json.dumps({"fps": 25.0, "frames": 2}))
+say(missing=[])
+for k in range(3):
+    say(stage="tracking", done=k, total=3)
+if kind == "ok":
+    write(); say(finished=True)
+elif kind == "slow":
+    while not Path(task["video"]).with_suffix(".go").exists():
+        say(stage="tracking", done=3, total=3); time.sleep(0.05)
+    write(); say(finished=True)
+elif kind == "bad file":
+    say(error="expected a video, got a song; pass a video")
+elif kind == "crash":
+    os.kill(os.getpid(), signal.SIGSEGV)
+elif kind == "exit":
+    print("the reason why", file=sys.stderr); sys.exit(7)
+elif kind == "silent":
+    time.sleep(600)
+elif kind == "little work":
+    say(frames=1, pixels=1)
+    while True:
+        say(stage="tracking", done=1, total=None); time.sleep(0.05)
+elif kind == "endless":
+    while True:
+        say(stage="tracking", done=1, total=None); time.sleep(0.05)
+elif kind == "no results":
+    say(finished=True)
+elif kind == "link":
+    write(); (out / "events.csv").unlink(); (out / "events.csv").symlink_to("/etc/passwd")
+    say(finished=True)
+elif kind == "rubbish":
+    sys.stdout.buffer.write(b"\\xff\\x00 no json\\n[1,2]\\n{\\"stage\\": 5, \\"done\\": \\"x\\"}\\n" + b"y" * 200000 + b"\\n")
+    sys.stdout.flush()
+    say(error="two\\nlines " + "z" * 5000)
+elif kind == "writes on":
+    say(stage="pictures", done=0, total=1)
+    while True:  # as a decoder that is not interrupted while its recording is forgotten
+        out.mkdir(parents=True, exist_ok=True); (out / "face.mp4").write_bytes(b"face"); time.sleep(0.01)
+"""  # noqa: E501 - a script of its own
+
+
+@pytest.fixture(autouse=True)
+def fake_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "worker.py"
+    script.write_text(f"RESULTS = {RESULTS!r}\n{FAKE}")
+    monkeypatch.setattr(worker_process, "command", lambda: [sys.executable, str(script)])
+    # Quick, so that the tests are.
+    monkeypatch.setattr(jobs_module, "_RETRY_S", (0.05,))
+    monkeypatch.setattr(jobs_module, "_IDLE_S", 0.1)
+    monkeypatch.setattr(jobs_module, "_EXPIRE_AGAIN_S", 0.05)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(tmp_path / "data") as store:
+        yield store
+
+
+@pytest.fixture
+def hasty(store: Store) -> Iterator[Store]:
+    """The same records, which are waited for only briefly where another has locked them."""
+    with open_store(store.data, busy_s=0.05) as hasty:
+        yield hasty
+
+
+@pytest.fixture
+def running(store: Store) -> Iterator[Callable[..., JobRunner]]:
+    """Starts runners, and stops them in the end, whatever happened."""
+    started: list[JobRunner] = []
+
+    def start(*, jobs: int = 1, on: Store | None = None, **patience: float) -> JobRunner:
+        runner = JobRunner(
+            on or store,
+            Settings(store.data, jobs=jobs),
+            limits=Limits(),
+            patience=Patience(**{"whole_s": PATIENCE_S, "silence_s": PATIENCE_S, **patience}),
+        )
+        started.append(runner)
+        runner.start()
+        return runner
+
+    yield start
+    for runner in started:
+        runner.stop()
+    assert not [t for t in threading.enumerate() if t.name.startswith("micromimic")]
+
+
+def add(store: Store, kind: str, **changes: object) -> Recording:
+    recording_id = uuid4().hex
+    folder = store.folder(recording_id)
+    folder.mkdir(parents=True)
+    (folder / "video.mp4").write_bytes(b"video")
+    return store.add_recording(
+        id=recording_id,
+        name=kind,
+        extension=".mp4",
+        size_bytes=5,
+        sha256="0" * 64,
+        consent=YES,
+        **{"expires_at": None, **changes},  # type: ignore[arg-type]
+    )
+
+
+def until(true: Callable[[], object], what: str) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < end, f"never came: {what}"
+        time.sleep(0.01)
+
+
+def status(store: Store, recording: Recording) -> str:
+    job = store.recording(recording.id).job
+    assert job is not None
+    return job.status
+
+
+def ended(store: Store, *recordings: Recording) -> list[str]:
+    until(lambda: all(status(store, r) not in ("queued", "running") for r in recordings), "the end")
+    return [status(store, r) for r in recordings]
+
+
+def files(store: Store, recording: Recording) -> set[str]:
+    folder = store.folder(recording.id)
+    return (
+        {p.name for p in folder.iterdir()} - {"video.pid", "video.go"} if folder.exists() else set()
+    )
+
+
+def started(store: Store, recording: Recording) -> int:
+    """The worker's process id, once it is at work."""
+    pid = store.folder(recording.id) / "video.pid"
+    until(lambda: pid.exists() and pid.read_text(), "a worker")
+    until(lambda: (job := store.recording(recording.id).job) and job.stage, "progress")
+    return int(pid.read_text())
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_a_result_is_kept(store: Store, running: Callable[..., JobRunner]) -> None:
+    recording = add(store, "ok")
+    running()
+    assert ended(store, recording) == ["done"]
+    until(lambda: files(store, recording) == {*RESULTS, "events", "video.mp4"}, "a tidy folder")
+    analysis = store.analysis(recording.id)
+    assert analysis is not None
+    assert analysis.payload == {"schema": "micromimic.events/1", "events": []}
+    assert analysis.review == {"fps": 25.0, "frames": 2}
+
+
+BAD = {
+    "bad file": "expected a video, got a song; pass a video",
+    "crash": "SIGSEGV",
+    "exit": "status 7; see the server's log",
+    "no results": "expected complete results, got a part",
+    "link": "expected complete results, got a part",
+    "rubbish": "two lines zzz",
+}
+
+
+def test_each_bad_end_is_one_line_and_the_next_job_runs(
+    store: Store, running: Callable[..., JobRunner], caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = [add(store, kind) for kind in BAD]
+    good = add(store, "ok")
+    running()
+    assert ended(store, *bad, good) == ["failed"] * len(bad) + ["done"]
+    for recording, words in zip(bad, BAD.values(), strict=True):
+        job = store.recording(recording.id).job
+        assert job is not None and words in job.error
+        assert "\n" not in job.error and len(job.error) <= 500
+        assert store.analysis(recording.id) is None
+        until(lambda r=recording: files(store, r) == {"video.mp4"}, "a tidy folder")
+    assert "the reason why" in caplog.text  # for whoever runs the server, not for the page
+
+
+def test_time_is_limited(store: Store, running: Callable[..., JobRunner]) -> None:
+    silent = add(store, "silent")
+    runner = running(silence_s=0.5)
+    assert ended(store, silent) == ["failed"]
+    runner.stop()
+    endless = add(store, "endless")
+    running(whole_s=1.0)
+    assert ended(store, endless) == ["failed"]
+    lines = [job.error for r in (silent, endless) if (job := store.recording(r.id).job)]
+    assert "expected progress within 0 s, got none" in lines[0]
+    assert "expected an analysis within 0 min, got a longer one" in lines[1]
+    said = store.folder(endless.id) / "video.pid"
+    number = said.read_text() if said.exists() else ""  # unless its time was over before
+    until(lambda: not number or gone(int(number)), "the worker's end")
+
+
+def test_patience_goes_by_the_work_that_a_file_states(
+    store: Store, running: Callable[..., JobRunner]
+) -> None:
+    recording = add(store, "little work")
+    running(start_s=0.5)
+    assert ended(store, recording) == ["failed"]
+    job = store.recording(recording.id).job
+    assert job is not None
+    assert "expected an analysis within 0 min, got a longer one" in job.error
+
+
+def test_progress_is_told(store: Store, running: Callable[..., JobRunner]) -> None:
+    recording = add(store, "slow")
+    running()
+    until(
+        lambda: (
+            (job := store.recording(recording.id).job)
+            and (job.stage, job.done, job.total) == ("tracking", 3, 3)
+        ),
+        "the last progress",
+    )
+    (store.folder(recording.id) / "video.go").touch()
+    assert ended(store, recording) == ["done"]
+
+
+def test_cancelled_while_it_runs(store: Store, running: Callable[..., JobRunner]) -> None:
+    recording, after = add(store, "slow"), add(store, "ok")
+    runner = running()
+    pid = started(store, recording)
+    job = store.recording(recording.id).job
+    assert job is not None
+    store.cancel_job(job.id)
+    runner.wake()
+    assert ended(store, recording, after) == ["cancelled", "done"]
+    assert gone(pid)
+    until(lambda: files(store, recording) == {"video.mp4"}, "a tidy folder")
+    # And analysed again, when somebody asks for it.
+    (store.folder(recording.id) / "video.go").touch()
+    store.requeue_job(recording.id)
+    runner.wake()
+    assert ended(store, recording) == ["done"]
+
+
+def test_forgotten_while_its_worker_writes(store: Store, running: Callable[..., JobRunner]) -> None:
+    recording = add(store, "writes on")
+    runner = running()
+    pid = started(store, recording)
+    store.remove_recording(recording.id)
+    runner.wake()
+    until(lambda: gone(pid), "the worker's end")
+    until(lambda: not store.folder(recording.id).exists(), "an empty place")
+    with pytest.raises(NotFoundError):
+        store.recording(recording.id)
+
+
+def test_stopped_while_it_runs_and_started_again(
+    store: Store, running: Callable[..., JobRunner]
+) -> None:
+    recording = add(store, "slow")
+    runner = running()
+    pid = started(store, recording)
+    runner.stop()
+    assert gone(pid)
+    job = store.recording(recording.id).job
+    assert job is not None
+    assert (job.status, job.attempts) == ("queued", 0)  # stopping is no failed attempt
+    assert files(store, recording) == {"video.mp4"}
+    runner.start()  # which removes what no record owns
+    (store.folder(recording.id) / "video.go").touch()
+    assert ended(store, recording) == ["done"]
+
+
+def test_what_a_killed_server_left(store: Store, running: Callable[..., JobRunner]) -> None:
+    recording, waiting = add(store, "ok"), add(store, "ok")
+    name = JobRunner(store, Settings(store.data)).name
+    job = store.claim_job(name)
+    assert job is not None and job.recording_id == recording.id
+    folder = store.folder(recording.id)
+    (folder / f"{WORK_PREFIX}{job.id}" / "out").mkdir(parents=True)
+    (folder / "proxy.mp4").write_bytes(b"a part")
+    (folder / "events").mkdir()
+    (folder / "events" / "old.jpg").touch()
+    running()
+    assert ended(store, recording, waiting) == ["done", "done"]
+    until(lambda: files(store, recording) == {*RESULTS, "events", "video.mp4"}, "a tidy folder")
+    assert [p.name for p in (folder / "events").iterdir()] == ["onset.jpg"]
+    after = store.recording(recording.id).job
+    assert after is not None and after.attempts == 2
+
+
+def test_a_job_that_kills_the_server_again_and_again_is_given_up(
+    store: Store, running: Callable[..., JobRunner]
+) -> None:
+    recording = add(store, "ok")
+    name = JobRunner(store, Settings(store.data)).name
+    for _ in range(3):
+        assert store.claim_job(name) is not None
+        store.recover_jobs(name)
+    running()
+    assert ended(store, recording) == ["failed"]
+
+
+def test_each_job_once_however_many_slots(store: Store, running: Callable[..., JobRunner]) -> None:
+    recordings = [add(store, "ok") for _ in range(9)]
+    running(jobs=3)
+    assert ended(store, *recordings) == ["done"] * 9
+    assert {job.attempts for job in store.jobs()} == {1}
+
+
+def test_a_locked_database_loses_no_result(
+    store: Store, hasty: Store, running: Callable[..., JobRunner]
+) -> None:
+    recording = add(store, "slow")
+    running(on=hasty)
+    pid = started(store, recording)
+    lock = sqlite3.connect(store.data / DATABASE_NAME, isolation_level=None)
+    try:
+        lock.execute("BEGIN IMMEDIATE")
+        (store.folder(recording.id) / "video.go").touch()
+        until(lambda: gone(pid), "the worker's end")
+        until(lambda: "review.json" in files(store, recording), "results in place")
+        assert status(store, recording) == "running"  # and nobody can say otherwise
+        lock.execute("ROLLBACK")
+    finally:
+        lock.close()
+    assert ended(store, recording) == ["done"]
+    assert store.analysis(recording.id) is not None
+
+
+class Flaky:
+    """A store whose database is gone now and then: each call fails a few times first."""
+
+    def __init__(self, store: Store, calls: set[str], failures: int) -> None:
+        self._store = store
+        self._left = dict.fromkeys(calls, failures)
+        self.failed: list[str] = []
+
+    def __getattr__(self, name: str) -> object:
+        if self._left.get(name, 0) > 0:
+            self._left[name] -= 1
+            self.failed.append(name)
+            raise UnavailableError("expected the database, got none; start it")
+        return getattr(self._store, name)
+
+
+def test_a_database_that_is_gone_for_a_while(
+    store: Store, running: Callable[..., JobRunner]
+) -> None:
+    good, bad = add(store, "ok"), add(store, "bad file")
+    calls = {"claim_job", "beat", "finish_job", "fail_job", "expire"}
+    flaky = Flaky(store, calls, 4)
+    running(on=flaky)
+    assert ended(store, good, bad) == ["done", "failed"]
+    assert {"claim_job", "finish_job", "fail_job"} <= set(flaky.failed)
+
+
+def test_a_result_that_was_kept_but_not_confirmed(
+    store: Store, running: Callable[..., JobRunner]
+) -> None:
+    """The connection breaks after the commit: the answer is there, and its files stay."""
+
+    class Unconfirmed(Flaky):
+        def __getattr__(self, name: str) -> object:
+            if name == "finish_job" and not self.failed:
+
+                def kept(*args: object, **named: object) -> None:
+                    self.failed.append(name)
+                    self._store.finish_job(*args, **named)  # type: ignore[arg-type]
+                    raise UnavailableError("expected an answer, got a broken connection; wait")
+
+                return kept
+            return getattr(self._store, name)
+
+    recording, after = add(store, "ok"), add(store, "ok")
+    running(on=Unconfirmed(store, set(), 0))
+    assert ended(store, recording, after) == ["done", "done"]
+    assert files(store, recording) == {*RESULTS, "events", "video.mp4"}
+
+
+def test_a_slot_survives_what_nobody_thought_of(
+    store: Store, running: Callable[..., JobRunner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Odd(Flaky):
+        def __getattr__(self, name: str) -> object:
+            if name == "claim_job" and len(self.failed) < 2:
+                self.failed.append(name)
+                raise RuntimeError("no such thing")
+            return getattr(self._store, name)
+
+    first, second = add(store, "ok"), add(store, "ok")
+    commands = iter([["/no/such/program"], worker_process.command()])
+    monkeypatch.setattr(worker_process, "command", lambda: next(commands))
+    odd = Odd(store, set(), 0)
+    running(on=odd)
+    assert ended(store, first, second) == ["failed", "done"]
+    job = store.recording(first.id).job
+    assert job is not None
+    assert job.error == ("expected to start a worker, got: No such file or directory; try again")
+    assert len(odd.failed) == 2
+
+
+def test_no_room_for_results(
+    store: Store, running: Callable[..., JobRunner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = add(store, "ok")
+
+    def full(*args: object, **named: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(jobs_module, "clear_results", full)
+    running()
+    assert ended(store, recording) == ["failed"]
+    job = store.recording(recording.id).job
+    assert job is not None and "No space left on device" in job.error
+
+
+def test_retention_begins_with_the_server(store: Store, running: Callable[..., JobRunner]) -> None:
+    over = datetime.now(UTC) - timedelta(days=1)
+    recording = add(store, "ok", expires_at=over)
+    running()
+    until(lambda: store.recording(recording.id).media == "expired", "retention")
+    assert ended(store, recording)[0] in ("cancelled", "failed", "done")
+    until(lambda: "video.mp4" not in files(store, recording), "no video")
+
+
+def test_the_name_is_the_same_after_a_restart(tmp_path: Path, store: Store) -> None:
+    first, second = (JobRunner(store, Settings(store.data)).name for _ in range(2))
+    other = JobRunner(store, Settings(tmp_path / "elsewhere")).name
+    assert first == second != other
+
+
+def test_limits_follow_the_settings(store: Store) -> None:
+    settings = Settings(store.data, memory_mb=777, max_seconds=60, max_bytes=10)
+    runner = JobRunner(store, settings)
+    assert runner._limits.memory_mb == 777
+    assert runner._limits.file_mb == 1024
+    longer = JobRunner(store, replace(settings, max_seconds=600))
+    assert longer._patience.whole_s > runner._patience.whole_s
+    assert longer._limits.cpu_s > longer._patience.whole_s
+
+
+def test_results_folder(tmp_path: Path) -> None:
+    (tmp_path / "video.mp4").touch()
+    (tmp_path / "x").touch()
+    (tmp_path / "events" / "0").mkdir(parents=True)
+    clear_results(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["video.mp4"]
+    clear_results(tmp_path / "not there")
+    with pytest.raises(FileNotFoundError, match=r"expected curve\.csv in the results"):
+        read_result(tmp_path)
+    for name in RESULTS:
+        (tmp_path / name).write_text(json.dumps({"name": name}))
+    assert read_result(tmp_path) == ({"name": "events.json"}, {"name": "review.json"})

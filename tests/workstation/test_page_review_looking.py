@@ -1,0 +1,321 @@
+"""What the review page shows beside the video: overlays, pictures, magnified motion, the curve."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import micromimic.workstation.pages
+
+from ..page_server import Desk, Station, desk_at, running_station, until
+from ..review_desk import RECORDING, analysed, at_frame, open_review, press
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.needs("browser", "playwright", "web")
+
+STATIC = Path(micromimic.workstation.pages.__file__).parent / "static" / "review"
+
+
+@pytest.fixture(scope="module")
+def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+    with running_station(analysed(tmp_path_factory, "looking")) as station:
+        yield station
+
+
+def painted(page: Page, canvas: str) -> list[float]:
+    """Left, top, right, bottom of what is drawn, as shares of the canvas; empty for nothing."""
+    found: list[float] = page.evaluate(
+        """(name) => {
+          const canvas = document.querySelector(name), { width, height } = canvas;
+          const copy = new OffscreenCanvas(width, height).getContext("2d");
+          copy.drawImage(canvas, 0, 0);
+          const { data } = copy.getImageData(0, 0, width, height);
+          let [left, top, right, bottom] = [width, height, -1, -1];
+          for (let k = 3, p = 0; k < data.length; k += 4, p += 1) {
+            if (data[k] < 40) continue;
+            const x = p % width, y = (p - x) / width;
+            left = Math.min(left, x); right = Math.max(right, x);
+            top = Math.min(top, y); bottom = Math.max(bottom, y);
+          }
+          if (right < 0) return [];
+          return [left / width, top / height, (right + 1) / width, (bottom + 1) / height];
+        }""",
+        canvas,
+    )
+    return found
+
+
+def test_cells_lie_where_the_face_is(desk: Desk, station: Station) -> None:
+    found = station.store.analysis(RECORDING)
+    assert found is not None
+    shown: Any = found.review
+    page = open_review(desk, "ada")
+    press(page, "n")
+    at_frame(page, 128)
+    assert painted(page, "#overlay") == []
+    press(page, "c")
+    until(page, "document.getElementById('stage-note').textContent.includes('ten cells')")
+    rows, columns = shown["frames_bin"]["rows"], shown["frames_bin"]["columns"]
+    numbers = np.fromfile(station.store.folder(RECORDING) / "frames.bin", dtype="<f4")
+    at = dict(zip(columns, numbers.reshape(len(columns), rows)[:, 128].tolist(), strict=True))
+    transform = np.array([at[f"t{k}"] for k in range(6)]).reshape(2, 3)
+    boxes = np.array(shown["segments"][str(round(at["segment"]))]["cells"]).reshape(-1, 2)
+    corners = np.concatenate([boxes, np.stack([boxes[::2, 0], boxes[1::2, 1]], axis=1)])
+    pixels = corners @ transform[:, :2].T + transform[:, 2] + 0.5
+    expected = [*pixels.min(axis=0), *pixels.max(axis=0)]
+    size = np.array([shown["width"], shown["height"]] * 2)
+    until(page, "document.getElementById('overlay').width > 0")
+    assert np.abs(np.array(painted(page, "#overlay")) - expected / size).max() < 0.02
+    press(page, "c")
+    until(page, "document.getElementById('stage-note').textContent === ''")
+    assert painted(page, "#overlay") == []
+
+
+def test_flow_and_votes_belong_to_the_movement(desk: Desk) -> None:
+    page = open_review(desk, "ada")
+    press(page, "f", "v")
+    until(page, "document.getElementById('stage-note').textContent.includes('choose one')")
+    press(page, "n")
+    at_frame(page, 128)
+    until(page, "/drawn \\d+ × longer/.test(document.getElementById('stage-note').textContent)")
+    assert painted(page, "#overlay") != []
+    press(page, "Home")
+    at_frame(page, 0)
+    until(page, "document.getElementById('stage-note').textContent.includes('between its onset')")
+    assert painted(page, "#overlay") == []
+
+
+def pixels(page: Page, canvas: str) -> NDArray[np.float64]:
+    """Every fifth pixel (green) of a canvas."""
+    values = page.evaluate(
+        """(name) => {
+          const canvas = document.querySelector(name), { width, height } = canvas;
+          const copy = new OffscreenCanvas(width, height).getContext("2d");
+          copy.drawImage(canvas, 0, 0);
+          return [...copy.getImageData(0, 0, width, height).data].filter((_, k) => k % 20 === 1);
+        }""",
+        canvas,
+    )
+    return np.asarray(values, dtype=np.float64)
+
+
+def test_magnified_motion_keeps_in_step(desk: Desk, station: Station) -> None:
+    found = station.store.analysis(RECORDING)
+    assert found is not None
+    clip: dict[str, Any] = found.review["events"][1]["clip"]
+    apex: int = found.payload["events"][1]["apex_frame"]
+    frames = {}
+    for name in ("face", "magnified"):
+        path = station.store.folder(RECORDING) / "events" / "1" / f"{name}.mp4"
+        with av.open(str(path)) as container:
+            frames[name] = [
+                frame.to_ndarray(format="rgb24")[..., 1].ravel()[::5].astype(np.float64)
+                for frame in container.decode(video=0)
+            ]
+        assert len(frames[name]) == clip["frames"]
+    page = open_review(desk, "ada")
+    press(page, "n", "n", "m")
+    page.wait_for_selector("#play[data-playing=true]")
+    assert page.locator("[data-speed='0.1']").get_attribute("aria-pressed") == "true"
+    until(page, "document.getElementById('pair').dataset.frame !== undefined")
+    first = page.evaluate("document.getElementById('pair').dataset.frame")
+    until(page, f"document.getElementById('pair').dataset.frame !== '{first}'")  # it plays
+    press(page, "Space", "p", "n")
+    at_frame(page, apex)
+    for step in (0, 1, 2):
+        number = apex + step - clip["first_frame"]
+        until(page, f"document.getElementById('pair').dataset.frame === '{number}'")
+        for name, known in frames.items():
+            seen = pixels(page, f"[data-clip={name}]")
+            near = range(number - 3, number + 4)
+            best = max(near, key=lambda n: float(np.corrcoef(known[n], seen)[0, 1]))
+            assert best == number, name
+        press(page, "ArrowRight")
+    press(page, "m")
+    assert page.locator("#pair").is_hidden()
+
+
+def test_a_looped_event_does_not_leave_its_stretch(desk: Desk, station: Station) -> None:
+    found = station.store.analysis(RECORDING)
+    assert found is not None
+    event: dict[str, Any] = found.payload["events"][0]
+    page = open_review(desk, "ada")
+    press(page, "n", "l")
+    at_frame(page, event["apex_frame"])
+    page.evaluate(
+        """() => {
+          window.seen = [];
+          const stage = document.getElementById("stage");
+          new MutationObserver(() => window.seen.push(Number(stage.dataset.frame)))
+            .observe(stage, { attributeFilter: ["data-frame"] });
+        }"""
+    )
+    press(page, "Space")
+    until(page, "window.seen.some((frame, k) => k && frame < window.seen[k - 1])")  # once round
+    press(page, "Space")
+    seen = page.evaluate("window.seen")
+    assert min(seen) >= event["onset_frame"] - 10
+    # Pictures after the last one may be up before the jump back: a screen is not a video. How far
+    # they lie behind it depends on the machine's load; that they are few does not.
+    turn = next(k for k in range(1, len(seen)) if seen[k] < seen[k - 1])
+    behind = [frame for frame in seen[:turn] if frame > event["offset_frame"] + 10]
+    assert len(behind) <= 5
+    assert seen[turn] <= event["onset_frame"] + 10
+
+
+def test_onset_against_apex_turns_only_when_asked(station: Station, chromium: Browser) -> None:
+    with desk_at(station, chromium, reduced_motion="reduce") as desk:
+        page = open_review(desk, "ada")
+        press(page, "n")
+        face = page.locator("#face")
+        page.wait_for_selector("#face[aria-label='The face at the apex']")
+        assert page.locator("[data-face=flicker]").is_hidden()
+        press(page, "t")
+        assert face.get_attribute("aria-label") == "The face at the onset"
+    with desk_at(station, chromium, reduced_motion="no-preference") as desk:
+        page = open_review(desk, "ada")
+        press(page, "n")
+        page.click("[data-face=flicker]")
+        turned = "document.getElementById('face').getAttribute('aria-label').endsWith('{}')"
+        for side in ("apex", "onset", "apex"):
+            until(page, turned.format(side))
+        press(page, "t")
+        assert page.locator("[data-face=flicker]").get_attribute("aria-pressed") == "false"
+
+
+def test_nothing_is_drawn_while_nothing_changes(desk: Desk) -> None:
+    page = open_review(desk, "ada")
+    press(page, "n", "c")
+    at_frame(page, 128)
+    count = """() => {
+      window.drawn = 0;
+      for (const name of ["clearRect", "drawImage", "stroke"]) {
+        const own = CanvasRenderingContext2D.prototype[name];
+        CanvasRenderingContext2D.prototype[name] = function (...given) {
+          window.drawn += 1;
+          return own.apply(this, given);
+        };
+      }
+    }"""
+    page.evaluate(count)
+    quiet = """async () => {
+      const frame = () => new Promise(requestAnimationFrame);
+      for (let tries = 0, still = 0; tries < 2000; tries += 1) {
+        window.drawn = 0;
+        await frame();
+        still = window.drawn ? 0 : still + 1;
+        if (still === 60) return true;
+      }
+      return false;
+    }"""
+    assert page.evaluate(quiet)
+    press(page, "ArrowRight")
+    until(page, "window.drawn > 0")
+
+
+def test_a_long_curve_keeps_its_extremes(desk: Desk) -> None:
+    """Ten minutes at 200 frames a second on 700 pixels: each column's least and greatest stay."""
+    page = open_review(desk, "ada")
+    points = page.evaluate(
+        """async () => {
+          const { thin } = await import("/static/review/paint.js");
+          const hash = (_, k) => Math.imul(k, 0x9e3779b1) >>> 8;
+          const values = Float32Array.from({ length: 120000 }, hash);
+          values[77777] = 4e9;
+          values.fill(NaN, 50000, 52000);
+          return thin(values, 0, values.length, 700, (k) => k);
+        }"""
+    )
+    values = ((np.arange(120_000, dtype=np.uint32) * np.uint32(0x9E3779B1)) >> 8).astype(np.float32)
+    values[77_777], values[50_000:52_000] = 4e9, np.nan
+    assert len(points) <= 2 * 701
+    kept = {int(k): v for k, v in filter(None, points)}
+    assert all(values[k] == np.float32(v) for k, v in kept.items())
+    edges = [column * 120_000 // 700 for column in range(701)]
+    for first, last in pairwise(edges):
+        part = values[first:last]
+        if np.isnan(part).all():
+            continue
+        inside = [v for k, v in kept.items() if first <= k < last]
+        assert max(inside) == np.nanmax(part) and min(inside) == np.nanmin(part)
+    assert None in points  # a gap stays a gap
+
+
+def test_the_help_names_every_key(desk: Desk) -> None:
+    page = open_review(desk, "ada")
+    press(page, "?")
+    shown = page.locator("dialog kbd").all_inner_texts()
+    assert set("←→npar123ikoesmtfcvz?") | {"Space", "Delete", "Shift z"} <= set(shown)
+    press(page, "a")  # nothing happens behind the dialog
+    press(page, "Escape")
+    page.wait_for_selector("dialog", state="detached")
+    assert page.locator("#progress").inner_text() == "0 of 3 events decided"
+
+
+@pytest.mark.parametrize("file", sorted(STATIC.iterdir()), ids=lambda file: file.name)
+def test_files_are_short_and_ask_nobody(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 400
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)|innerHTML|\beval\(", text)
+
+
+def test_the_timeline_says_what_would_have_been_missed(desk: Desk, station: Station) -> None:
+    found = station.store.analysis(RECORDING)
+    assert found is not None
+    rows, columns = found.review["frames_bin"]["rows"], found.review["frames_bin"]["columns"]
+    path = station.store.folder(RECORDING) / "frames.bin"
+    table = np.fromfile(path, dtype="<f4").reshape(len(columns), rows)
+    limits = {"forehead": 0.2, "eyes": np.inf, "nose": 0.1, "mouth": 0.5, "chin": np.nan}
+    for name, value in limits.items():
+        table[columns.index(f"limit_{name}")] = value
+    table[columns.index("limit_mouth"), : rows // 2] = 0.1
+    path.write_bytes(table.tobytes())
+    page = open_review(desk, "ada")
+    assert page.locator("#legend-missed").is_visible()
+    place = page.evaluate(
+        """() => {
+          const canvas = document.querySelector("#timeline canvas.curve");
+          const { left, top, width, height } = canvas.getBoundingClientRect();
+          return [left, top, width, height, canvas.width / width];
+        }"""
+    )
+    left, top, width, height, ratio = place
+    lanes = height - 24 - 2 * 24  # above the axis and both lanes
+    strip = lanes - 6 - 5 * 5
+    values = page.evaluate(
+        """([x, y]) => {
+          const canvas = document.querySelector("#timeline canvas.curve");
+          const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+          copy.drawImage(canvas, 0, 0);
+          const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+          return x.map((a) => y.map((b) => data[4 * (b * canvas.width + a) + 1]));
+        }""",
+        [
+            [round(ratio * (62 + share * (width - 74))) for share in (0.25, 0.75)],
+            [round(ratio * (strip + 5 * row + 2)) for row in range(5)],
+        ],
+    )
+    early, late = np.array(values)
+    assert early[0] - early[1] > 60  # lids are closed, brows open
+    assert list(early[[0, 2, 3, 4]]) == [early[0]] * 4
+    assert late[3] == early[1] and late[0] == early[0]  # the mouth's second half
+    page.mouse.move(left + 62 + 0.75 * (width - 74), top + strip + 10)
+    frame = round(0.75 * rows)
+    t = [float(table[columns.index(f"t{k}"), frame]) for k in range(6)]
+    scale = np.sqrt(abs(t[0] * t[4] - t[1] * t[3]))
+    until(page, "document.querySelector('#timeline .plot').title.includes('found half the time')")
+    title = page.locator("#timeline .plot").get_attribute("title") or ""
+    assert "lids closed" in title and "chin not known" in title
+    for name, value in (("brows", 0.2), ("nose", 0.1), ("mouth", 0.5)):
+        said = re.search(rf"{name} ([\d.]+)", title)
+        assert said and float(said[1]) == pytest.approx(value * scale, abs=0.08), title

@@ -1,0 +1,268 @@
+"""The Analyse page in a real browser: uploads, progress, reloads, bad files, the list."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from micromimic.analysis.demo import DEMO_CLIP
+from micromimic.synthesis.clips import write_clip
+from micromimic.workstation.jobs import process as worker_process
+
+from ..page_server import (
+    Station,
+    add_recording,
+    add_series,
+    desk_at,
+    held_up,
+    running_station,
+    until,
+    wait_for,
+)
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.needs("browser", "playwright", "web")
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Iterator[Station]:
+    with running_station(tmp_path / "data") as station:
+        yield station
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four seconds with a planted movement, at 60 frames a second."""
+    path = tmp_path_factory.mktemp("clips") / "one movement.mp4"
+    config = replace(
+        DEMO_CLIP, seconds=4.0, fps=60.0, width=320, height=240, face_px=225.0, peak_px=1.5,
+        colour=False, events_per_minute=15.0,
+    )  # fmt: skip
+    write_clip(path, config, 18, crf=18, preset="superfast")
+    return path
+
+
+def choose(page: Page, *files: Path | dict[str, object]) -> None:
+    page.set_input_files("#files", list(files))
+
+
+def agree(page: Page) -> None:
+    page.check("#agreed")
+    page.fill("#noted-by", "kim")
+
+
+def row(page: Page, name: str) -> str:
+    """Selector of the list's row of a file."""
+    return f'#recordings .row:has(b:text-is("{name}"))'
+
+
+GATED = (
+    "import runpy, sys; open(sys.argv.pop()).close(); "
+    "runpy.run_module('micromimic.workstation.jobs.worker', run_name='__main__')"
+)
+"""A worker that begins when somebody opens its gate."""
+
+
+def test_upload_to_result(
+    tmp_path: Path, chromium: Browser, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Consent is asked for; the job outlives a reload; what the page shows is what is stored."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    monkeypatch.setattr(worker_process, "command", lambda: [sys.executable, "-c", GATED, str(gate)])
+    with (
+        running_station(tmp_path / "data", jobs=True) as station,
+        desk_at(station, chromium) as desk,
+    ):
+        page = desk.page("/")
+        assert page.is_visible("#empty") and page.is_disabled("#start")
+        choose(page, clip)
+        page.click("#start")
+        assert "expected consent" in page.inner_text("#add-problem")
+        page.check("#agreed")
+        page.click("#start")
+        assert "expected who noted" in page.inner_text("#add-problem")
+        agree(page)
+        page.fill("#consent-note", "signed form 12")
+        page.click("#start")
+        page.wait_for_selector(row(page, clip.name))
+        (recording,) = station.store.recordings()
+        page.reload()
+        page.wait_for_selector(f'{row(page, clip.name)}[data-status="running"] progress')
+        gate.open("w").close()
+        page.wait_for_selector(f'{row(page, clip.name)}[data-status="done"]')
+        recording = station.store.recording(recording.id)
+        assert recording.sha256 and recording.size_bytes == clip.stat().st_size
+        assert (recording.consent.noted_by, recording.consent.note) == ("kim", "signed form 12")
+        shown = page.inner_text(row(page, clip.name))
+        assert re.search(rf"\b{recording.events} candidate", shown)
+        assert recording.events and "video kept until" in shown
+        review = page.get_attribute(f"{row(page, clip.name)} a:text-is('Review')", "href")
+        assert review == f"/review?recording={recording.id}"
+        with page.expect_popup() as popup:
+            page.click(f"{row(page, clip.name)} a:text-is('Report')")
+        popup.value.wait_for_selector("h1")
+        assert clip.name in popup.value.inner_text("h1")
+
+
+def test_files_that_are_no_video(station: Station, chromium: Browser, tmp_path: Path) -> None:
+    """Each gets its line beside its name; the good ones go on."""
+    zipped = tmp_path / "archive.mp4"
+    zipped.write_bytes(b"PK\x03\x04" + bytes(5000))
+    empty = tmp_path / "empty.mp4"
+    empty.touch()
+    with desk_at(station, chromium) as desk:
+        page = desk.page("/")
+        choose(page, empty)
+        assert "0 bytes" in page.inner_text('#staged li:has-text("empty.mp4") .problem')
+        assert page.is_disabled("#start")
+        choose(page, zipped)
+        agree(page)
+        page.click("#start")
+        line = page.wait_for_selector('#uploads .row:has-text("archive.mp4") .problem:visible')
+        assert re.search(r"expected a video.*got", line.inner_text())
+        desk.expect("status of 415")
+        page.click("#uploads >> text=Dismiss")
+        assert page.query_selector("#uploads .row") is None
+        page.click("#staged >> text=Remove")
+        assert page.query_selector("#staged li") is None
+    assert station.store.count_recordings() == 0
+
+
+def test_too_large_is_not_even_sent(tmp_path: Path, chromium: Browser) -> None:
+    large = tmp_path / "large.mp4"
+    large.write_bytes(bytes(20_000))
+    with (
+        running_station(tmp_path / "data", max_bytes=10_000) as station,
+        desk_at(station, chromium) as desk,
+    ):
+        page = desk.page("/")
+        page.wait_for_selector("#limits:has-text('10.0 kB')")
+        choose(page, large)
+        line = page.inner_text("#staged .problem")
+        assert line == "expected at most 10.0 kB, got 20.0 kB; cut it into parts"
+        assert page.is_disabled("#start")
+
+
+def test_progress_of_an_upload_and_its_end(
+    station: Station, chromium: Browser, clip: Path, tmp_path: Path
+) -> None:
+    """While a part of it has gone out, a share is shown; cancelling leaves nothing behind."""
+    large = tmp_path / "large.mp4"  # more than the system holds back for a line that is full
+    large.write_bytes(clip.read_bytes())
+    with large.open("r+b") as file:
+        file.truncate(40 << 20)
+    incoming = station.data / "incoming"
+    with held_up(station, 1 << 20) as (line, released), desk_at(line, chromium) as desk:
+        page = desk.page("/")
+        page.wait_for_selector("#empty:visible")
+        choose(page, large)
+        agree(page)
+        page.click("#start")
+        bars = "[...document.querySelectorAll('#uploads progress')]"
+        until(page, f"{bars}.some((bar) => bar.value > 0 && bar.value < 1)")
+        assert re.search(r"sending, .* of .*B", page.inner_text("#uploads .state"))
+        wait_for(lambda: list(incoming.glob("*")))
+        page.click("#uploads >> text=Cancel")
+        assert page.query_selector("#uploads .row") is None
+        page.close()
+        released.set()
+        wait_for(lambda: not list(incoming.glob("*")))
+    assert station.store.count_recordings() == 0
+    assert list((station.data / "recordings").glob("*")) == []
+
+
+def test_the_list(station: Station, chromium: Browser) -> None:
+    """Every state has its words and its buttons; deleting asks first; the filter filters."""
+    add_series(station.store, "P01", (4,))
+    reviewed = station.store.recordings()[0]
+    station.store.decide(reviewed.id, coder="kim", expected=0, action="accept", event="m0")
+    add_recording(station.store, "failed.mp4", status="failed")
+    add_recording(station.store, "running.mp4", status="running")
+    add_recording(station.store, "queued.mp4", status="queued")
+    with desk_at(station, chromium) as desk:
+        page = desk.page("/")
+        page.wait_for_selector(row(page, "queued.mp4"))
+        assert "reviewed by kim" in page.inner_text(row(page, reviewed.name))
+        assert "4 candidates" in page.inner_text(row(page, reviewed.name))
+        assert "record at least a second" in page.inner_text(row(page, "failed.mp4"))
+        assert "following the face, 25 %" in page.inner_text(row(page, "running.mp4"))
+        assert "waiting for its turn" in page.inner_text(row(page, "queued.mp4"))
+
+        page.click(f"{row(page, 'queued.mp4')} >> text=Cancel")
+        page.wait_for_selector(f"{row(page, 'queued.mp4')}[data-status=cancelled]")
+        page.click(f"{row(page, 'failed.mp4')} >> text=Try again")
+        page.wait_for_selector(f"{row(page, 'failed.mp4')}[data-status=queued]")
+
+        page.click(f"{row(page, reviewed.name)} >> text=Delete")
+        assert "decisions of kim" in page.inner_text("dialog")
+        page.click("dialog >> text=Cancel")
+        page.select_option("#filter", label="P01")
+        page.wait_for_selector(row(page, "failed.mp4"), state="detached")
+        assert len(page.query_selector_all("#recordings .row")) == 1
+        page.click(f"{row(page, reviewed.name)} >> text=Delete")
+        page.click("dialog button[type=submit]")
+        page.wait_for_selector(row(page, reviewed.name), state="detached")
+    names = sorted(r.name for r in station.store.recordings())
+    assert names == ["failed.mp4", "queued.mp4", "running.mp4"]
+
+
+def test_a_job_that_ends_is_announced(station: Station, chromium: Browser) -> None:
+    """The row changes by itself, keeps the keyboard's place, and says so to a screen reader."""
+    recording = add_recording(station.store, "soon.mp4", status="running")
+    with desk_at(station, chromium) as desk:
+        page = desk.page("/")
+        page.focus(f"{row(page, 'soon.mp4')} >> text=Delete")
+        station.store.fail_job(recording.job.id, "expected a face, got none; film a face")
+        page.wait_for_selector(f"{row(page, 'soon.mp4')}[data-status=failed]")
+        assert "soon.mp4: failed: expected a face" in page.inner_text("#say")
+        assert page.evaluate("document.activeElement.dataset.act") == "delete"
+
+
+def test_session_carries_its_consent(station: Station, chromium: Browser, clip: Path) -> None:
+    (session,) = add_series(station.store, "P01", (4,))
+    with desk_at(station, chromium) as desk:
+        page = desk.page("/")
+        page.select_option("#session", session)
+        assert "Consent noted by kim" in page.inner_text("#consent")
+        assert not page.is_visible("#agreed")
+        page.click("summary")
+        page.fill("#fps", "sixty")
+        choose(page, clip)
+        page.click("#start")
+        assert "expected frames a second" in page.inner_text("#add-problem")
+        page.fill("#fps", "59,94")
+        page.fill("#days", "7")
+        page.click("#start")
+        page.wait_for_selector(row(page, clip.name))
+    recording = station.store.recordings(session_id=session)[0]
+    assert recording.fps == 59.94
+    assert (recording.expires_at - recording.uploaded_at).days in (6, 7)
+
+
+def test_a_server_that_goes_and_comes_back(tmp_path: Path, chromium: Browser) -> None:
+    data = tmp_path / "data"
+    with running_station(data) as station:
+        add_recording(station.store, "kept.mp4")
+        port = int(station.url.rsplit(":", 1)[1])
+        with desk_at(station, chromium) as desk:
+            page = desk.page("/")
+            page.wait_for_selector(row(page, "kept.mp4"))
+            station.stop()
+            page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+            page.wait_for_selector("#list-problem:visible")
+            assert "does not answer" in page.inner_text("#list-problem")
+            assert page.is_visible(row(page, "kept.mp4"))
+            with running_station(data, port=port):
+                page.wait_for_selector("#list-problem", state="hidden")
+                page.close()
+            desk.expect("ERR_CONNECTION_REFUSED")

@@ -1,0 +1,234 @@
+"""Subjects, sessions, trends, forgetting, export and agreement, in a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ..page_server import (
+    Station,
+    add_recording,
+    add_series,
+    desk_at,
+    running_station,
+    until,
+)
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.needs("browser", "playwright", "web")
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Iterator[Station]:
+    with running_station(tmp_path / "data") as station:
+        yield station
+
+
+def save(page: Page) -> None:
+    page.click("dialog button[type=submit]")
+    page.wait_for_selector("dialog", state="detached")
+
+
+def test_subjects_and_sessions(station: Station, chromium: Browser) -> None:
+    """Added, refused twice, edited, marked, removed; what is typed is never read as HTML."""
+    with desk_at(station, chromium) as desk:
+        page = desk.page("/subjects")
+        page.wait_for_selector("#no-subjects:visible")
+        page.click("#add-subject")
+        page.click("dialog button[type=submit]")
+        assert "expected a code" in page.inner_text("dialog .problem")
+        page.fill("#subject-code", "<i>P01</i>")
+        page.fill("#subject-note", "wears\nglasses")
+        save(page)
+        page.wait_for_selector("#person-title")
+        assert page.inner_text("#person-title") == "<i>P01</i>"
+        page.click("#add-subject")
+        page.fill("#subject-code", "<i>P01</i>")
+        page.click("dialog button[type=submit]")
+        page.wait_for_selector("dialog .problem:visible")
+        desk.expect("status of 409")
+        page.keyboard.press("Escape")
+        page.click("#person >> text=Edit")
+        page.fill("#subject-code", "P01")
+        save(page)
+        page.wait_for_selector("#person-title:text-is('P01')")
+
+        page.click("#add-session")
+        page.fill("#session-title", "intake")
+        page.fill("#session-day", "2026-09-01")
+        page.check("dialog [name=given]")
+        page.click("dialog button[type=submit]")
+        assert "expected who noted" in page.inner_text("dialog .problem")
+        page.fill("#session-by", "kim")
+        page.fill("#session-ground", "form 12")
+        save(page)
+        page.wait_for_selector(".session")
+        (session,) = station.store.sessions()
+        assert (session.title, str(session.held_on)) == ("intake", "2026-09-01")
+        noted = session.consent.noted_at
+        assert session.consent.given and noted is not None
+
+        page.click(".session >> text=Baseline")
+        page.wait_for_selector(".session [aria-pressed=true]")
+        page.click(".session >> text=Edit")
+        page.fill("#session-title", "first interview")
+        save(page)
+        page.wait_for_selector(".session:has-text('first interview')")
+        (session,) = station.store.sessions()
+        assert session.baseline and session.consent.noted_at == noted
+        page.click(".session >> text=Remove")
+        save(page)
+        page.wait_for_selector(".session", state="detached")
+    assert station.store.sessions() == ()
+
+
+def shown(page: Page, indicator: str) -> list[list[str]]:
+    """The table of an indicator: its rows' cells."""
+    cells: list[list[str]] = page.evaluate(
+        """(name) => {
+          const words = (cell) => cell.innerText.replace(/\\s+/g, " ").trim();
+          const rows = document.querySelectorAll(`[data-indicator=${name}] tbody tr`);
+          return [...rows].map((row) => [...row.children].map(words));
+        }""",
+        indicator,
+    )
+    return cells
+
+
+def test_trends(station: Station, chromium: Browser) -> None:
+    """Picture and table tell the server's numbers."""
+    add_series(station.store, "P01", (4, 5, 40))
+    subject = station.store.subject_by_code("P01")
+    with desk_at(station, chromium) as desk:
+        page = desk.page(f"/subjects?subject={subject.id}")
+        page.wait_for_selector("[data-indicator=candidates_per_minute] svg .mark")
+        asked = page.request.get(f"{station.url}/api/v1/subjects/{subject.id}/trends").json()
+        assert page.inner_text("#trends > .hint") == asked["note"]
+        (rate,) = [i for i in asked["indicators"] if i["name"] == "candidates_per_minute"]
+        rows = shown(page, "candidates_per_minute")
+        assert len(rows) == 3 and [row[3] for row in rows] == ["4", "5", "40"]
+        for row, session in zip(rows, rate["sessions"], strict=True):
+            value = float(row[1].split()[0])
+            assert value == pytest.approx(session["value"], rel=0.01)
+        assert rows[0][2] == "baseline"
+        last = rate["change"][-1]
+        assert last["clear"] and "clear of no change" in rows[2][2]
+        factor = float(re.search(r"× ([\d.]+)", rows[2][2])[1])
+        assert factor == pytest.approx(last["value"], rel=0.01)
+        picture = "[data-indicator=candidates_per_minute] svg"
+        assert len(page.query_selector_all(f"{picture} .mark")) == 3
+        assert len(page.query_selector_all(f"{picture} .mark.clear")) == 1
+        heights = [
+            float(circle.get_attribute("cy"))
+            for circle in page.query_selector_all(f"{picture} .mark circle")
+        ]
+        assert heights[0] > heights[1] > heights[2]
+        assert "Not a lie detector" in page.text_content(".cannot")
+
+
+def test_forget(station: Station, chromium: Browser) -> None:
+    """What goes is listed, the code must be typed, and then nothing of it is left."""
+    add_series(station.store, "P01", (4, 5))
+    add_recording(station.store, "of nobody.mp4")
+    recording = next(r for r in station.store.recordings() if r.subject_code == "P01")
+    station.store.decide(recording.id, coder="kim", expected=0, action="accept", event="m0")
+    with desk_at(station, chromium) as desk:
+        page = desk.page("/subjects")
+        page.click("#subjects >> text=P01")
+        page.click("#forget")
+        page.wait_for_selector("dialog")
+        listed = page.inner_text("dialog")
+        for words in ("2 sessions", "2 recordings", "decisions of kim", "cannot be undone"):
+            assert words in listed
+        page.fill("#confirm-typed", "P02")
+        page.click("dialog button[type=submit]")
+        assert "expected P01, got P02" in page.inner_text("dialog .problem")
+        page.fill("#confirm-typed", "P01")
+        save(page)
+        page.wait_for_selector("#no-subjects:visible")
+        assert "P01 is forgotten" in page.inner_text(".messages")
+        assert "subject" not in page.url.partition("?")[2]
+    assert station.store.subjects() == ()
+    assert [r.name for r in station.store.recordings()] == ["of nobody.mp4"]
+
+
+@pytest.fixture
+def decided(station: Station) -> Any:
+    """A recording with two coders: kim rejects the second candidate, lee the third."""
+    add_series(station.store, "P01", (4,))
+    (recording,) = station.store.recordings()
+    for coder, rejected in (("kim", 1), ("lee", 2)):
+        for number in range(4):
+            action = "reject" if number == rejected else "accept"
+            station.store.decide(
+                recording.id, coder=coder, expected=number, action=action, event=f"m{number}"
+            )
+        station.store.decide(recording.id, coder=coder, expected=4, action="done")
+    return recording
+
+
+def test_export_of_events(station: Station, chromium: Browser, decided: Any) -> None:
+    with desk_at(station, chromium, accept_downloads=True) as desk:
+        page = desk.page("/export")
+        page.wait_for_selector("#formats button:enabled")
+        page.select_option("#one-coder", "kim")
+        for kind in ("json", "csv", "eaf"):
+            with page.expect_download() as download:
+                page.click(f"[data-format={kind}]")
+            text = Path(download.value.path()).read_text(encoding="utf-8")
+            assert download.value.suggested_filename.endswith(f".{kind}")
+            asked = f"{station.url}/api/v1/recordings/{decided.id}/export/{kind}?coder=kim"
+            if kind == "json":
+                assert json.loads(text)["schema"] == "micromimic.events/1"
+                assert json.loads(text) == page.request.get(asked).json()
+            else:
+                assert ("kim" in text) if kind == "eaf" else text.startswith("onset_s")
+
+
+def test_agreement(station: Station, chromium: Browser, decided: Any) -> None:
+    with desk_at(station, chromium) as desk:
+        page = desk.page("/export")
+        until(page, "!document.querySelector('#agree button').disabled")
+        page.select_option("#first", "kim")
+        page.select_option("#second", "kim")
+        page.click("#agree >> text=Compare")
+        assert "expected two different answers" in page.inner_text("#agree-problem")
+        page.select_option("#second", "lee")
+        page.click("#agree >> text=Compare")
+        page.wait_for_selector(".figures")
+        asked = page.request.get(
+            f"{station.url}/api/v1/recordings/{decided.id}/agreement?coder=kim&other=lee"
+        ).json()
+        figures = page.inner_text(".figures")
+        assert f"{asked['kappa']:.2f}" in figures and f"{asked['f1']:.2f}" in figures
+        assert f"n = {asked['n']}" in figures
+        cells = [int(cell.inner_text()) for cell in page.query_selector_all(".confusion td")]
+        assert cells == [count for row in asked["confusion"] for count in row]
+        assert sum(cells) == 4
+        assert asked["note"] in page.inner_text("#agreement")
+
+
+def test_training_data(station: Station, chromium: Browser, decided: Any) -> None:
+    with desk_at(station, chromium, accept_downloads=True) as desk:
+        page = desk.page("/export")
+        page.wait_for_selector("#train button:enabled")
+        assert "1 recording with decisions of kim" in page.inner_text("#train-note")
+        with page.expect_download() as download:
+            page.click("#train button")
+        with zipfile.ZipFile(download.value.path()) as archive:
+            manifest = archive.read("manifest.csv").decode()
+            assert f"videos/{decided.id}.mp4" in archive.namelist()
+        assert len(manifest.strip().splitlines()) == 4  # a head and three accepted events
+        station.store.remove_recording(decided.id)
+        page.click("#train button")
+        page.wait_for_selector("#train-problem:visible")
+        assert "expected" in page.inner_text("#train-problem")
+        desk.expect("status of 422")

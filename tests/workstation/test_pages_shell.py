@@ -1,0 +1,146 @@
+"""What every page shares: navigation, theme, names, no network; readable at any width."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from micromimic.core.notices import CANNOT_TELL
+
+from ..page_server import (
+    NARROW,
+    WIDE,
+    Station,
+    add_recording,
+    add_series,
+    desk_at,
+    running_station,
+)
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.needs("browser", "playwright", "web")
+
+AUDIT = (Path(__file__).resolve().parents[1] / "page_audit.js").read_text(encoding="utf-8")
+PAGES = {
+    "analyse": "/",
+    "live": "/live",
+    "subjects": "/subjects",
+    "export": "/export",
+    "about": "/about",
+}
+SHOWN = {
+    "/": "#recordings .row",
+    "/live": "#numbers dd",
+    "/subjects": "#subjects li",
+    "/subjects?subject={person}": ".trend",
+    "/export": "#train button:enabled",
+    "/about": "#version dd",
+}
+"""Each address, and what is there once it has loaded what it shows."""
+
+
+@pytest.fixture(scope="module")
+def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+    with running_station(tmp_path_factory.mktemp("data")) as station:
+        sessions = add_series(station.store, "P01", (4, 5, 14))
+        recording = station.store.recordings(session_id=sessions[2])[0]
+        for number, action in enumerate(("accept", "reject")):
+            station.store.decide(
+                recording.id, coder="kim", expected=number, action=action, event=f"m{number}"
+            )
+        station.store.add_subject("P02")
+        add_recording(
+            station.store, "a name that is long enough to need two lines.mp4", status="failed"
+        )
+        add_recording(station.store, "hallway.mov", status="running")
+        yield station
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["1440", "390"])
+def test_readable(station: Station, chromium: Browser, size: dict[str, int], theme: str) -> None:
+    """Contrast of WCAG AA, nothing wider than the screen, everything named, on every page."""
+    person = station.store.subject_by_code("P01").id
+    with desk_at(station, chromium, viewport=size, color_scheme=theme) as desk:
+        page = desk.page("/about")
+        for path, shown in SHOWN.items():
+            page.goto(station.url + path.format(person=person))
+            page.wait_for_selector("html[data-ready]")
+            page.wait_for_selector(shown)
+            assert page.evaluate(AUDIT) == [], path
+            background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+            assert background == ("rgb(244, 245, 247)" if theme == "light" else "rgb(16, 20, 24)")
+
+
+def test_navigation_and_footer(station: Station, chromium: Browser) -> None:
+    with desk_at(station, chromium) as desk:
+        page = desk.page("/")
+        for name in PAGES:
+            page.click(f"nav >> text={name.title()}")
+            page.wait_for_selector(f"html[data-ready={name}]")
+            assert page.inner_text("nav [aria-current=page]") == name.title()
+            assert "Not a lie detector" in page.inner_text("footer")
+            assert page.get_attribute("footer a", "href") == "/about"
+
+
+def test_theme_is_kept(station: Station, chromium: Browser) -> None:
+    dark = "rgb(16, 20, 24)"
+    with desk_at(station, chromium, color_scheme="light") as desk:
+        page = desk.page("/about")
+        assert page.inner_text("#theme") == "Dark"
+        page.click("#theme")
+        assert page.inner_text("#theme") == "Light"
+        page.goto(station.url + "/export")
+        page.wait_for_selector("html[data-ready]")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark
+        page.emulate_media(color_scheme="dark")
+        page.click("#theme")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
+
+
+def test_name_of_the_coder(station: Station, chromium: Browser) -> None:
+    with desk_at(station, chromium) as desk:
+        page = desk.page("/")
+        assert page.inner_text("#coder") == "Your name"
+        page.click("#coder")
+        page.click("dialog button[type=submit]")
+        assert "expected a name" in page.inner_text("dialog .problem")
+        page.fill("#coder-name", '  <b onclick="x">kim</b> ')
+        page.keyboard.press("Enter")
+        page.wait_for_selector("dialog", state="detached")
+        assert page.inner_text("#coder") == '<b onclick="x">kim</b>'
+        page.reload()
+        page.wait_for_selector("html[data-ready]")
+        assert page.inner_text("#coder") == '<b onclick="x">kim</b>'
+        page.click("#coder")
+        page.keyboard.press("Escape")
+        page.wait_for_selector("dialog", state="detached")
+
+
+def test_about_says_what_the_server_says(station: Station, chromium: Browser) -> None:
+    with desk_at(station, chromium) as desk:
+        page = desk.page("/about")
+        page.wait_for_selector("#version dd")
+        shown = [
+            (box.query_selector("h3").inner_text(), box.query_selector("p").inner_text())
+            for box in page.query_selector_all("#statements > div")
+        ]
+        assert shown == list(CANNOT_TELL)
+        words = page.inner_text("main")
+        assert re.search(r"removed 30 days after", words)
+        assert "300-W" in words
+        assert page.request.get(station.url + page.get_attribute("#version a", "href")).ok
+
+
+def test_unknown_subject_is_a_line(station: Station, chromium: Browser) -> None:
+    with desk_at(station, chromium) as desk:
+        page = desk.page("/subjects?subject=" + "0" * 32)
+        page.wait_for_selector("#person .problem")
+        assert "subject" in page.inner_text("#person .problem")
+        desk.expect("status of 404")

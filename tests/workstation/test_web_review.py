@@ -1,0 +1,173 @@
+"""The review over the API: decisions, their trail, conflicts, agreement, exports, trends."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("fastapi")
+pytest.importorskip("sqlalchemy")
+
+from ..web_site import API, Site, running_site
+
+pytestmark = pytest.mark.needs("web")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with running_site(tmp_path / "data") as site:
+        yield site
+
+
+def test_a_review_before_and_after_the_answer(site: Site) -> None:
+    waiting = site.upload().json()["id"]
+    empty = site.get(f"/recordings/{waiting}/review", coder="kim")
+    assert empty["recording"]["id"] == waiting
+    assert empty["analysis"] is None and empty["review"] is None and empty["shown"] is None
+    site.post(f"/recordings/{waiting}/cancel", status=202)
+    found = site.get(f"/recordings/{site.analysed()}/review", coder="kim")
+    assert found["analysis"]["schema"] == "micromimic.events/1"
+    assert found["shown"]["schema"] == "micromimic.review/1"
+    assert found["review"]["number"] == 0 and len(found["review"]["events"]) == 6
+
+
+def test_decisions_undo_redo_and_the_trail(site: Site) -> None:
+    path = f"/recordings/{site.analysed()}"
+    machine = site.get(f"{path}/review", coder="kim")["analysis"]
+
+    def say(action: str, expected: int, **more: object) -> dict[str, object]:
+        body = {"coder": "kim", "expected": expected, "action": action, **more}
+        return dict(site.post(f"{path}/decisions", body))
+
+    assert say("accept", 0, event="m0")["number"] == 1
+    relabelled = say("relabel", 1, event="m1", label="surprise")
+    assert relabelled["events"][1]["label"] == "surprise"
+    moved = say("move", 2, event="m2", apex_frame=4224)
+    assert moved["events"][2]["apex_frame"] == 4224 and moved["events"][2]["changed"]
+    added = say(
+        "add", 3, label="negative", onset_frame=100, apex_frame=120, offset_frame=150, note="n"
+    )
+    assert added["events"][0]["key"] == "c4"
+    undone = site.post(f"{path}/undo", {"coder": "kim", "expected": 4})
+    assert len(undone["events"]) == 6 and undone["redoable"] == 4
+    redone = site.post(f"{path}/redo", {"coder": "kim", "expected": 5})
+    assert len(redone["events"]) == 7
+    trail = site.get(f"{path}/history")["decisions"]
+    assert [d["action"] for d in trail] == ["accept", "relabel", "move", "add", "undo", "redo"]
+    assert site.get(f"{path}/history", coder="lee")["decisions"] == []
+    assert site.get(f"{path}/review", coder="kim")["analysis"] == machine
+    assert site.get(path)["coders"] == ["kim"]
+
+
+def test_two_tabs_saving_the_same_event(site: Site) -> None:
+    path = f"{API}/recordings/{site.analysed()}/decisions"
+    body = {"coder": "kim", "expected": 0, "action": "accept", "event": "m0"}
+    answers = []
+
+    def save() -> None:
+        answers.append(site.client.post(path, json=body))
+
+    threads = [threading.Thread(target=save) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(a.status_code for a in answers) == [201] + 7 * [409]
+    message = next(a for a in answers if a.status_code == 409).json()["error"]["message"]
+    assert "kim" in message and "20" in message  # who, and when
+    assert len(site.get(path.removeprefix(API).replace("decisions", "history"))["decisions"]) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"action": "accept", "event": "m99"},
+        {"action": "relabel", "event": "m0"},
+        {"action": "relabel", "event": "m0", "label": "joy"},
+        {"action": "move", "event": "m0", "onset_frame": 99_999_999},
+        {"action": "move", "event": "m0", "onset_frame": -1},
+        {"action": "undo"},
+        {"action": "accept", "event": "m0", "coder": ""},
+        {"action": "accept", "event": "m0", "coder": "machine"},
+        {"action": "accept", "event": "m0", "expected": "x"},
+        {"action": "accept", "event": "m0", "more": 1},
+        {"action": "comment", "event": "m0", "note": "a\x00b"},
+    ],
+)
+def test_decisions_that_make_no_sense_are_refused(site: Site, body: dict[str, object]) -> None:
+    path = f"/recordings/{site.analysed()}"
+    answer = site.post(f"{path}/decisions", {"coder": "kim", "expected": 0, **body}, status=422)
+    assert answer["error"]["code"] in ("invalid", "refused")
+    assert site.get(f"{path}/history")["decisions"] == []
+
+
+def test_agreement_of_two_coders_and_with_the_machine(site: Site) -> None:
+    path = f"/recordings/{site.analysed()}"
+    for coder, actions in (("kim", 6 * ["accept"]), ("lee", 5 * ["accept"] + ["reject"])):
+        for k, action in enumerate(actions):
+            body = {"coder": coder, "expected": k, "action": action, "event": f"m{k}"}
+            site.post(f"{path}/decisions", body)
+        site.post(f"{path}/decisions", {"coder": coder, "expected": 6, "action": "done"})
+    both = site.get(f"{path}/agreement", coder="kim", other="lee")
+    assert both["n"] == 6 and both["observed"] == pytest.approx(5 / 6)
+    assert both["events_first"] == 6 and both["events_second"] == 5
+    assert both["f1"] == pytest.approx(10 / 11)
+    machine = site.get(f"{path}/agreement", coder="machine", other="lee")
+    assert machine["n"] == 6 and machine["f1"] == pytest.approx(10 / 11)
+    itself = site.get(f"{path}/agreement", coder="kim", other="kim")
+    assert itself["f1"] == 1.0 and itself["observed"] == 1.0
+    waiting = site.upload().json()["id"]
+    query = {"coder": "kim", "other": "lee"}
+    early = site.client.get(f"{API}/recordings/{waiting}/agreement", params=query)
+    assert early.status_code == 409
+
+
+@pytest.mark.parametrize("kind", ["json", "csv", "eaf"])
+def test_export_of_one_recording(site: Site, kind: str) -> None:
+    recording_id = site.analysed(name='in"ter\nview.mp4')
+    for coder, who in ((None, ""), ("kim lee", ".kim_lee")):
+        answer = site.client.get(
+            f"{API}/recordings/{recording_id}/export/{kind}",
+            params={} if coder is None else {"coder": coder},
+        )
+        assert answer.status_code == 200
+        wanted = f'attachment; filename="in_ter_view{who}.events.{kind}"'
+        assert answer.headers["content-disposition"] == wanted
+    if kind == "json":
+        assert json.loads(answer.content)["review"]["coder"] == "kim lee"
+
+
+def test_the_manifest_as_a_zip(site: Site) -> None:
+    person = site.subject("P01")
+    recording_id = site.analysed(session_id=site.session(person["id"])["id"])
+    nothing = site.client.get(f"{API}/export/manifest.zip", params={"coder": "kim"})
+    assert nothing.status_code == 422 and nothing.json()["error"]["code"] == "refused"
+    body = {"coder": "kim", "expected": 0, "action": "accept", "event": "m0"}
+    site.post(f"/recordings/{recording_id}/decisions", body)
+    answer = site.client.get(
+        f"{API}/export/manifest.zip", params={"coder": "kim", "subject_id": person["id"]}
+    )
+    assert answer.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        assert "manifest.csv" in archive.namelist()
+        assert b"P01" in archive.read("manifest.csv")
+
+
+def test_trends_of_a_person(site: Site) -> None:
+    person = site.subject("P01")
+    first = site.session(person["id"], baseline=True)
+    second = site.session(person["id"], title="week 4", held_on="2026-04-01")
+    for sitting in (first, second):
+        site.analysed(session_id=sitting["id"])
+    found = site.get(f"/subjects/{person['id']}/trends")
+    assert found["schema"] == "micromimic.trends/1"
+    rate = found["indicators"][0]
+    assert [s["session_id"] for s in rate["sessions"]] == [first["id"], second["id"]]
+    assert rate["change"][0]["value"] == pytest.approx(1.0)
