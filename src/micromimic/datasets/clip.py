@@ -16,16 +16,25 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 class Clip:
     """One clip that holds one micro-expression.
 
-    Args:
-        dataset, subject, clip: names; a clip's name is unique within its subject.
-        label: class; several of them, where the scheme has such clips, are joined with ``+``.
-        kind: what ``path`` is: a folder of frames, a video, a picture of the apex, or a flow map.
-        path: absolute, or relative to the working directory.
-        onset, apex, offset, fps: frame numbers, frames a second; None where unknown.
-        extra: further columns.
+    Parameters
+    ----------
+    dataset, subject, clip : str
+        names; a clip's name is unique within its subject.
+    label : str
+        class; several of them, where the scheme has such clips, are joined with ``+``.
+    kind : Kind
+        what ``path`` is: a folder of frames, a video, a picture of the apex, or a flow map.
+    path : Path
+        absolute, or relative to the working directory.
+    onset, apex, offset, fps : int | None, float | None
+        frame numbers, frames a second; None where unknown.
+    extra : Mapping[str, str]
+        further columns.
 
-    Raises:
-        ValueError: if onset, apex and offset are out of order.
+    Raises
+    ------
+    ValueError
+        if onset, apex and offset are out of order.
     """
 
     dataset: str

@@ -54,11 +54,7 @@ def builtin_corrections() -> tuple[Correction, ...]:
 
 
 def read_corrections(path: Path) -> tuple[Correction, ...]:
-    """Read a file of corrections.
-
-    Raises:
-        InputError: if it cannot be read, lacks a column, or has a row that says nothing sensible.
-    """
+    """Read a file of corrections."""
     found: dict[tuple[str, ClipKey, str], Correction] = {}
     for where, row in records(read_table(path, COLUMNS, what="corrections"), path):
         correction = _correction(row, where)

@@ -88,8 +88,10 @@ def videos_path(events: str | Path) -> Path:
 def read_videos(manifest: str | Path) -> tuple[Video, ...]:
     """The long videos of a manifest; columns onset and offset, where filled, are their ends.
 
-    Raises:
-        InputError: if it is no manifest, lists none, or a video is not there.
+    Raises
+    ------
+    InputError
+        if it is no manifest, lists none, or a video is not there.
     """
     clips = manifest_clips(Path(manifest))
     videos = tuple(_video(clip) for clip in clips if clip.kind in ("frames", "video"))
@@ -119,14 +121,20 @@ def read_events(
 ) -> tuple[Event, ...]:
     """Read and check a table of events.
 
-    Args:
-        path: the table; ``apex`` and ``label`` may be absent or empty.
-        videos: those that the events must lie in, as `read_videos` gives them; None does not ask.
-        what: for messages.
+    Parameters
+    ----------
+    path : str | Path
+        the table; ``apex`` and ``label`` may be absent or empty.
+    videos : Sequence[Video] | None
+        those that the events must lie in, as `read_videos` gives them; None does not ask.
+    what : str
+        for messages.
 
-    Raises:
-        InputError: a missing column, an unknown kind or video, an event that ends before it begins
-            or lies outside its video, an apex outside its event, an event listed twice.
+    Raises
+    ------
+    InputError
+        a missing column, an unknown kind or video, an event that ends before it begins or lies
+        outside its video, an apex outside its event, an event listed twice.
     """
     required = tuple(name for name in COLUMNS if name not in ("apex", "label"))
     frame = read_table(path, required, known=COLUMNS, what=what)

@@ -51,19 +51,28 @@ def read_manifest(
 ) -> tuple[Clip, ...]:
     """Read and check a manifest.
 
-    Args:
-        path: the table.
-        labels: the scheme, as `datasets.schemes.scheme` takes it; clips without a label in its
-            column are left out (`manifest_notes` counts them).
-        check_files: look whether each clip's file or folder is there.
+    Parameters
+    ----------
+    path : str | Path
+        the table.
+    labels : str | LabelSet
+        the scheme, as `datasets.schemes.scheme` takes it; clips without a label in its column are
+        left out (`manifest_notes` counts them).
+    check_files : bool
+        look whether each clip's file or folder is there.
 
-    Raises:
-        InputError: a missing column, an unknown kind, a clip listed twice, a path that is gone, one
-            subject's name in two databases, frame numbers that are none or out of order.
-        LabelError: an unknown label or scheme, or databases whose schemes of one name differ.
+    Raises
+    ------
+    InputError
+        a missing column, an unknown kind, a clip listed twice, a path that is gone, one subject's
+        name in two databases, frame numbers that are none or out of order.
+    LabelError
+        an unknown label or scheme, or databases whose schemes of one name differ.
 
-    Warns:
-        ManifestWarning: subjects that lost leading zeros, or whose names differ in little.
+    Warns
+    -----
+    ManifestWarning
+        subjects that lost leading zeros, or whose names differ in little.
     """
     path = Path(path)
     frame, chosen = _open(path, labels)

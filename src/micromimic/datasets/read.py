@@ -62,18 +62,28 @@ def read_database(
 ) -> Found:
     """Read a database.
 
-    Args:
-        name: of `databases`.
-        folder: the database's, or one above or inside it.
-        table: the annotation; None looks for it in the folder and above.
-        corrections: to apply; None for those of the package.
-        labels: schemes to name clips by.
+    Parameters
+    ----------
+    name : str
+        of `databases`.
+    folder : str | Path
+        the database's, or one above or inside it.
+    table : str | Path | None
+        the annotation; None looks for it in the folder and above.
+    corrections : Sequence[Correction] | None
+        to apply; None for those of the package.
+    labels : Iterable[str]
+        schemes to name clips by.
 
-    Raises:
-        InputError: if the folder holds no such database, there is no annotation, or a user's
-            correction names no clip.
-        LabelError: if the database has no such scheme.
-        MissingExtraError: for an Excel table without the package openpyxl.
+    Raises
+    ------
+    InputError
+        if the folder holds no such database, there is no annotation, or a user's correction names
+        no clip.
+    LabelError
+        if the database has no such scheme.
+    MissingExtraError
+        for an Excel table without the package openpyxl.
     """
     chosen = database(name)
     sets = tuple(scheme_of(name, each) for each in labels)
@@ -92,16 +102,24 @@ def index(
 ) -> Indexed:
     """Read databases into one manifest: all clips, or all long videos.
 
-    Args:
-        folders: database to folder.
-        corrections: a CSV of further corrections, see `datasets.corrections`.
-        labels: schemes, each a column of the manifest.
+    Parameters
+    ----------
+    folders : Mapping[str, str | Path]
+        database to folder.
+    corrections : str | Path | None
+        a CSV of further corrections, see `datasets.corrections`.
+    labels : Sequence[str]
+        schemes, each a column of the manifest.
 
-    Raises:
-        InputError: if no folder is given, one is not its database, an annotation is missing, the
-            corrections are wrong, or databases do not belong into one manifest.
-        LabelError: if a database has no such scheme, or two have different ones of one name.
-        MissingExtraError: for an Excel table without the package openpyxl.
+    Raises
+    ------
+    InputError
+        if no folder is given, one is not its database, an annotation is missing, the corrections
+        are wrong, or databases do not belong into one manifest.
+    LabelError
+        if a database has no such scheme, or two have different ones of one name.
+    MissingExtraError
+        for an Excel table without the package openpyxl.
     """
     if not folders:
         raise InputError(

@@ -16,15 +16,23 @@ ANY: Final = "any"
 def scheme(name: str, datasets: Iterable[str] = (), *, found: Iterable[str] = ()) -> LabelSet:
     """The label set of a name.
 
-    Args:
-        name: of a shipped scheme, ``any`` for the names that are there, or names with commas
-            between them.
-        datasets: databases that it must fit; every one that is shipped must have it, and the same.
-        found: the labels that are there, for ``any``.
+    Parameters
+    ----------
+    name : str
+        of a shipped scheme, ``any`` for the names that are there, or names with commas between
+        them.
+    datasets : Iterable[str]
+        databases that it must fit; every one that is shipped must have it, and the same.
+    found : Iterable[str]
+        the labels that are there, for ``any``.
 
-    Raises:
-        LabelError: no such scheme, or it is not the same in all of the databases.
+    Raises
+    ------
+    LabelError
+        no such scheme, or it is not the same in all of the databases.
 
+    Examples
+    --------
     >>> scheme("three") is THREE, scheme("b, a").names, scheme("any", found=["b", "a"]).names
     (True, ('b', 'a'), ('a', 'b'))
     >>> scheme("four", ["casme3"]).column
@@ -57,11 +65,7 @@ def scheme(name: str, datasets: Iterable[str] = (), *, found: Iterable[str] = ()
 
 
 def scheme_of(name: str, labels: str) -> LabelSet:
-    """A database's own label set, with the words that it merges.
-
-    Raises:
-        LabelError: if it has none of that name.
-    """
+    """A database's own label set, with the words that it merges."""
     schemes = database(name).schemes
     if labels not in schemes:
         raise LabelError(

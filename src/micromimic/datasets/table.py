@@ -46,19 +46,8 @@ def read_table(
 ) -> pd.DataFrame:
     """Read a table whose columns are known by name.
 
-    Args:
-        path: a CSV file, or a workbook whose first sheet with these columns is taken.
-        required: columns that must be there.
-        known: further columns whose spelling is set right too (``Onset `` becomes ``onset``).
-        what, remedy: for messages, as "a manifest" and "add them".
-
-    Returns:
-        Text only: one row a line that is not empty, its index the number of the line in the file
-        (of a line's last one, where a cell has several); other columns as they are spelled.
-
-    Raises:
-        InputError: if there is no file, it is no table, or a column is missing or there twice.
-        MissingExtraError: for a workbook without the package openpyxl.
+    Returns text only: one row a line that is not empty, its index the number of the line in the
+    file (of a line's last one, where a cell has several); other columns as they are spelled.
     """
     import pandas as pd  # noqa: PLC0415 - slow to load
 
@@ -100,12 +89,7 @@ def records(frame: pd.DataFrame, path: object) -> Iterator[tuple[str, dict[str, 
 
 
 def write_table(path: str | Path, frame: pd.DataFrame) -> None:
-    """Write a table as CSV, whole or not at all.
-
-    Raises:
-        InputError: a cell that is no UTF-8.
-        OutputError: if it cannot be written.
-    """
+    """Write a table as CSV, whole or not at all."""
     write_whole(Path(path), table_text(frame))
 
 

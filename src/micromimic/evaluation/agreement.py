@@ -30,21 +30,14 @@ _LEAST_DEFINED: Final = 0.9  # share of resamples in which kappa must exist
 
 @dataclass(frozen=True)
 class CodedEvent:
-    """One event as one coder sees it.
+    """One event as one coder sees it."""
 
-    Args:
-        key: the same for both coders where it is the same candidate of the machine.
-        interval: seconds.
-        label: a class.
-        status: ``accepted`` is one that the coder added, too.
-        added: the coder's own, no candidate of the machine.
-    """
-
-    key: str
-    interval: Interval
-    label: str
+    key: str  # the same for both coders where it is the same candidate of the machine
+    interval: Interval  # seconds
+    label: str  # a class
+    # ``accepted`` is one that the coder added, too
     status: Literal["pending", "accepted", "rejected"]
-    added: bool = False
+    added: bool = False  # the coder's own, no candidate of the machine
 
     @property
     def category(self) -> str:
@@ -54,55 +47,40 @@ class CodedEvent:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Two coders compared; None is unknown or undefined, and ``note`` says why.
+    """Two coders compared; None is unknown or undefined, and ``note`` says why."""
 
-    Args:
-        n: candidates that both have decided.
-        undecided: candidates that one or both have not.
-        categories: of the rows (first coder) and columns (second) of ``confusion``.
-        confusion: counts.
-        observed, observed_low, observed_high: share of the ``n`` on which both say the same, with
-            its exact 95 % interval.
-        kappa, kappa_low, kappa_high: Cohen's kappa with its 95 % interval, events resampled.
-        events_first, events_second: events that each holds to be there, added ones included.
-        matched: pairs of them that overlap in time by at least ``min_iou``.
-        precision, recall, f1: of the second coder's events, the first's taken as the truth.
-        same_label, label_agreement: matched pairs of one class, and their share.
-        min_iou: overlap over union that makes a match.
-        note: what a reader must know.
-    """
-
-    n: int
-    undecided: int
-    categories: tuple[str, ...]
-    confusion: tuple[tuple[int, ...], ...]
+    n: int  # candidates that both have decided
+    undecided: int  # candidates that one or both have not
+    categories: tuple[str, ...]  # of the rows (first coder) and columns (second) of ``confusion``
+    confusion: tuple[tuple[int, ...], ...]  # counts
+    # observed, observed_low, observed_high: share of the ``n`` on which both say the same, with its
+    # exact 95 % interval
     observed: float | None
     observed_low: float | None
     observed_high: float | None
+    # kappa, kappa_low, kappa_high: Cohen's kappa with its 95 % interval, events resampled
     kappa: float | None
     kappa_low: float | None
     kappa_high: float | None
+    # events_first, events_second: events that each holds to be there, added ones included
     events_first: int
     events_second: int
-    matched: int
+    matched: int  # pairs of them that overlap in time by at least ``min_iou``
+    # precision, recall, f1: of the second coder's events, the first's taken as the truth
     precision: float | None
     recall: float | None
     f1: float | None
-    same_label: int
+    same_label: int  # same_label, label_agreement: matched pairs of one class, and their share
     label_agreement: float | None
-    min_iou: float
-    note: str
+    min_iou: float  # overlap over union that makes a match
+    note: str  # what a reader must know
 
 
 def cohen_kappa(a: Sequence[str], b: Sequence[str]) -> float | None:
     """Agreement beyond chance of two codings, event by event.
 
-    Returns:
-        1 for full agreement, 0 for chance, below 0 for less; None where it is undefined: without
-        events, or where both put every event into one and the same category.
-
-    Raises:
-        ValueError: different lengths.
+    Returns 1 for full agreement, 0 for chance, below 0 for less; None where it is undefined:
+    without events, or where both put every event into one and the same category.
 
     >>> cohen_kappa(["a", "b", "a"], ["a", "b", "b"]), cohen_kappa(["a", "a"], ["a", "a"])
     (0.4, None)
@@ -120,12 +98,8 @@ def kappa_interval(
 ) -> tuple[float, float] | None:
     """95 % percentile interval of kappa, whole events drawn with replacement.
 
-    Returns:
-        Low and high; None where resampling cannot tell: fewer than two events, no disagreement at
-        all, or a kappa that is undefined in more than a tenth of the resamples.
-
-    Raises:
-        ValueError: different lengths.
+    Returns low and high; None where resampling cannot tell: fewer than two events, no disagreement
+    at all, or a kappa that is undefined in more than a tenth of the resamples.
     """
     _same_length(a, b)
     n = len(a)
@@ -146,9 +120,6 @@ def binomial_interval(successes: int, trials: int) -> tuple[float, float]:
     Clopper and Pearson, The use of confidence or fiducial limits illustrated in the case of the
     binomial, Biometrika 1934.
 
-    Raises:
-        ValueError: no trial, or successes outside 0..trials.
-
     >>> tuple(round(x, 4) for x in binomial_interval(8, 10))
     (0.4439, 0.9748)
     """
@@ -168,17 +139,7 @@ def event_agreement(
     seed: int = 0,
     labels: LabelSet | None = None,
 ) -> Agreement:
-    """Compare two coders of one recording.
-
-    Args:
-        a, b: each coder's events, rejected and undecided ones included.
-        min_iou: least overlap over union in time of a match (MEGC's rule is 0.5).
-        seed: of kappa's interval.
-        labels: the classes; None takes the composite's, or where others are used those.
-
-    Raises:
-        ValueError: a key twice, a label that is no class, or ``min_iou`` outside (0, 1].
-    """
+    """Compare two coders of one recording."""
     first, second = _by_key(a), _by_key(b)
     used = sorted({event.label for event in (*first.values(), *second.values())})
     names = THREE.names if set(used) <= set(THREE.names) else tuple(used)

@@ -63,12 +63,7 @@ def cosine_to_means(
 ) -> Predictions:
     """The class whose mean training map is nearest in direction; one without is never predicted.
 
-    Args:
-        samples, folds, seed: as in `majority_per_database`.
-        maps: (n, 3, 28, 28) flow maps of the same rows, raw or centred.
-
-    Raises:
-        ValueError: if there is not one map a row.
+    ``maps``: (n, 3, 28, 28) flow maps of the same rows, raw or centred.
     """
     if len(maps) != len(samples):
         raise ValueError(f"expected one map a row, got {len(maps)} for {len(samples)}")
@@ -104,13 +99,8 @@ def expected_scores(
 ) -> dict[str, dict[str, tuple[float, float, float]]]:
     """UF1 and UAR when each class is drawn anew from the row's own probabilities.
 
-    Args:
-        rows: of `random_by_prior`.
-        draws, seed: how often, and of the draws.
-        real: as of `scores.table_scores`.
-
-    Returns:
-        For ``composite`` and each database, ``uf1`` and ``uar``: mean and 2.5 and 97.5 % quantiles.
+    Returns for ``composite`` and each database, ``uf1`` and ``uar``: mean and 2.5 and 97.5 %
+    quantiles.
     """
     clips = rows.one_run()
     names = clips.labels

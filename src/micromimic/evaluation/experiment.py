@@ -116,35 +116,57 @@ def evaluate(
 ) -> Predictions:
     """Evaluate models on clips, without any leak from the tested subject.
 
-    Args:
-        models: a name of ``micromimic models``, several, a scikit-learn classifier, or classifiers
-            by name, None for the registered one of that name. One that starts with a view
-            (`models.views`) says what it looks at; others are given flow maps (3, 28, 28). Every
-            ``random_state`` that is None is set from ``seed`` and the fold.
-        data: a manifest, or clips.
-        labels: the scheme of labels.
-        protocol: ``loso``, ``hde`` or ``apply``; see `evaluation.run.RunConfig`.
-        cv: a scikit-learn splitter that keeps groups together, in place of a protocol.
-        groups: leave so many groups of subjects out.
-        init, epochs, stop: where weights of our models start, and how long they are trained.
-        seed: of everything drawn.
-        allow_overlap: go on where ``init`` was fitted to clips or subjects of these.
-        prepare: how clips are prepared.
-        out: folder of the results, a subfolder a model where there are several; a killed run
-            continues there. None keeps nothing, and needs no extra for models that need none.
-        jobs, backend, scheduler: where folds and clips run.
-        cache: prepared clips; None is ``<manifest's name>.prepared`` beside it.
-        device: of networks.
-        progress: called with (done, total, stage).
+    Parameters
+    ----------
+    models : Models
+        a name of ``micromimic models``, several, a scikit-learn classifier, or classifiers by name,
+        None for the registered one of that name. One that starts with a view (`models.views`) says
+        what it looks at; others are given flow maps (3, 28, 28). Every ``random_state`` that is
+        None is set from ``seed`` and the fold.
+    data : str | Path | Sequence[Clip]
+        a manifest, or clips.
+    labels : str | LabelSet
+        the scheme of labels.
+    protocol : Protocol
+        ``loso``, ``hde`` or ``apply``; see `evaluation.run.RunConfig`.
+    cv : Any
+        a scikit-learn splitter that keeps groups together, in place of a protocol.
+    groups : int | None
+        leave so many groups of subjects out.
+    init, epochs, stop : str | Path, int | None, EarlyStopping | None
+        where weights of our models start, and how long they are trained.
+    seed : int
+        of everything drawn.
+    allow_overlap : bool
+        go on where ``init`` was fitted to clips or subjects of these.
+    prepare : PrepareConfig | None
+        how clips are prepared.
+    out : str | Path | None
+        folder of the results, a subfolder a model where there are several; a killed run continues
+        there. None keeps nothing, and needs no extra for models that need none.
+    jobs, backend, scheduler : int, Backend, str | None
+        where folds and clips run.
+    cache : str | Path | None
+        prepared clips; None is ``<manifest's name>.prepared`` beside it.
+    device : str | None
+        of networks.
+    progress : Progress | None
+        called with (done, total, stage).
 
-    Returns:
+    Returns
+    -------
+    Predictions
         A pandas DataFrame, one row a clip and model, which scores, compares and draws itself.
 
-    Raises:
-        InputError: the manifest is wrong, nothing is left to learn from, folds leak, or ``out``
-            holds another run.
-        ModelError: a model is unknown, none, or fails; a file is unusable.
-        MissingExtraError: without an extra that a model or a figure needs.
+    Raises
+    ------
+    InputError
+        the manifest is wrong, nothing is left to learn from, folds leak, or ``out`` holds another
+        run.
+    ModelError
+        a model is unknown, none, or fails; a file is unusable.
+    MissingExtraError
+        without an extra that a model or a figure needs.
     """
     chosen = chosen_models(models)
     clips, known = read_clips(data, labels)
@@ -197,20 +219,7 @@ def evaluate_run(
     log: bool = False,
     figures: bool = True,
 ) -> Evaluation:
-    """Evaluate one model, and write what came of it.
-
-    Args:
-        data, labels, workers, cache, progress, cv: as of `evaluate`.
-        config: what decides the outcome.
-        out: the run's folder: predictions.csv, metrics.json, tables.md, and the figures confusion,
-            reliability and coverage (.png, .svg). A killed run continues there.
-        model: an estimator; None is that of ``config.model``.
-        log: write TensorBoard's files to ``out/tensorboard``.
-        figures: draw them.
-
-    Raises:
-        Error: as `evaluate`.
-    """
+    """Evaluate one model, and write what came of it."""
     if figures:
         require_extra()  # a figure needs it too, and should not be what fails at the end
     clips, known = read_clips(data, labels)
@@ -265,12 +274,7 @@ def _check_splitter(cv: Any, protocol: str) -> None:
 def read_clips(
     data: str | Path | Sequence[Clip], labels: str | LabelSet | None = "three"
 ) -> tuple[tuple[Clip, ...], LabelSet | None]:
-    """The clips of a manifest, and its label set; of clips None, where no set is given.
-
-    Raises:
-        InputError: it is no manifest and no clips, or labels of which a clip may have several.
-        LabelError: as `datasets.manifest.read_manifest`.
-    """
+    """The clips of a manifest, and its label set; of clips None, where no set is given."""
     if labels is not None and not isinstance(labels, str | LabelSet):
         raise InputError(
             f"expected a scheme of labels or a LabelSet, got {type(labels).__name__}; pass its "
@@ -336,12 +340,7 @@ def load(
     prepare: PrepareConfig | None = None,
     labels: LabelSet | None = None,
 ) -> Loaded:
-    """Prepare clips where they are not yet, and encode them.
-
-    Raises:
-        InputError: a clip's kind cannot give what the model looks at, no clip could be prepared, or
-            two clips show the same.
-    """
+    """Prepare clips where they are not yet, and encode them."""
     with_flow = all(clip.kind in FLOW_KINDS for clip in clips)
     views: set[View] = {encoder.view} | ({"flow"} if with_flow else set())
     with on_workers(workers or Workers()):
@@ -466,12 +465,7 @@ def _in_order(found: NDArray[np.float64], model: Any, labels: LabelSet) -> NDArr
 
 
 def chosen_models(models: Models) -> tuple[Chosen, ...]:
-    """Estimators with their names, checked before any work.
-
-    Raises:
-        InputError: if there are none, or two have one name.
-        ModelError: as `models.registry.make_model`.
-    """
+    """Estimators with their names, checked before any work."""
     if isinstance(models, str):
         found = [make_model(models)]
     elif isinstance(models, Mapping):

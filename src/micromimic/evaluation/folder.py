@@ -25,12 +25,8 @@ _FOLDS: Final = "folds"
 class RunFolder:
     """What is kept of one run.
 
-    Args:
-        path: the folder; made when the first thing is written.
-        record: everything that decides the run's outcome.
-
-    Raises:
-        InputError: if the folder holds another run, or other things.
+    ``path``: the folder; made when the first thing is written; ``record``: everything that decides
+    the run's outcome.
     """
 
     def __init__(self, path: Path, record: Mapping[str, Any]) -> None:
@@ -70,11 +66,7 @@ class RunFolder:
         return self._folds / f"{fold.number:04d}.ckpt"
 
     def save(self, result: FoldResult, fold: Fold, samples: Samples) -> None:
-        """Keep one fold; what it kept in hand is removed.
-
-        Raises:
-            OutputError: if it cannot be written.
-        """
+        """Keep one fold; what it kept in hand is removed."""
         content = io.BytesIO()
         none = np.empty((0, *result.probabilities.shape))
         np.savez_compressed(

@@ -29,19 +29,14 @@ class Fold:
 
 @dataclass(frozen=True)
 class FoldResult:
-    """What came of a fold.
+    """What came of a fold."""
 
-    Args:
-        number: the fold's.
-        probabilities: (n, k) of the test rows, in the order of the samples' label set.
-        epochs: (e, n, k) probabilities after each epoch, where they were asked for.
-        seconds: that the fold took.
-    """
-
-    number: int
+    number: int  # the fold's
+    # (n, k) of the test rows, in the order of the samples' label set
     probabilities: NDArray[np.float64]
+    # (e, n, k) probabilities after each epoch, where they were asked for
     epochs: NDArray[np.float64] | None = None
-    seconds: float = 0.0
+    seconds: float = 0.0  # that the fold took
 
 
 @dataclass(frozen=True)
@@ -71,18 +66,7 @@ def run_fold(
     each_epoch: bool = False,
     labels: NDArray[np.str_] | None = None,
 ) -> FoldResult:
-    """Train and test one fold.
-
-    Args:
-        packed: what to train.
-        samples: all clips.
-        fold: its rows.
-        seed: of the run; the fold's own is derived from it.
-        run: how it is trained.
-        each_epoch: score the test part after each epoch, too, for the leaky report. These scores
-            decide nothing.
-        labels: what to train the training part on; None takes its own.
-    """
+    """Train and test one fold."""
     began = time.monotonic()
     asked, names = samples.inputs[fold.test], samples.label_set.names
     seen: list[NDArray[np.float64]] = []

@@ -14,13 +14,7 @@ R = TypeVar("R")
 def former_call(
     is_former: Callable[[tuple[Any, ...]], bool], do: Callable[..., Any], now: str
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Understand a call as the first version had it.
-
-    Args:
-        is_former: tells it by its positional arguments.
-        do: what it meant.
-        now: how the same is said now, for the warning.
-    """
+    """Understand a call as the first version had it."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @wraps(function)

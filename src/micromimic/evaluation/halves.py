@@ -16,12 +16,8 @@ OTHER: Final = "other half"
 def is_development(subject: str) -> bool:
     """Whether a subject belongs to the half that choices may look at.
 
-    Args:
-        subject: qualified by its database, as ``lab/006``.
-
-    Returns:
-        True where the last bit of the name's BLAKE2b hash is 0. It follows from the name alone, so
-        nobody can arrange it, and it stays the same when data are added.
+    True where the last bit of the name's BLAKE2b hash is 0. It follows from the name alone,
+    so nobody can arrange it, and it stays the same when data are added.
 
     >>> is_development("lab/006"), is_development("lab/003")
     (False, True)

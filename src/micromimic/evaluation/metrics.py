@@ -29,10 +29,15 @@ BINS: Final = 10
 def confusion(y_true: Labels, y_pred: Labels, labels: Names = None) -> NDArray[np.int64]:
     """Counts: rows are true classes, columns predicted ones, in the order of ``labels``.
 
-    Raises:
-        ValueError: if the lengths differ.
-        LabelError: if a label is no class. So do the scores below.
+    Raises
+    ------
+    ValueError
+        if the lengths differ.
+    LabelError
+        if a label is no class. So do the scores below.
 
+    Examples
+    --------
     >>> confusion(["a", "c"], ["a", "b"])
     array([[1, 0, 0],
            [0, 0, 0],
@@ -52,6 +57,8 @@ def uf1(y_true: Labels, y_pred: Labels, labels: Names = None) -> float:
     A class of ``labels`` that nobody has counts 0, as in scikit-learn and in MEGC's code for its
     classes: pass the set, and scores of clips that lack a class stay comparable.
 
+    Examples
+    --------
     >>> uf1(["a", "a", "b"], ["a", "b", "b"]), uf1(["a", "b"], ["a", "b"], labels=["a", "b", "c"])
     (0.6666666666666666, 0.6666666666666666)
     """
@@ -63,6 +70,8 @@ def uf1(y_true: Labels, y_pred: Labels, labels: Names = None) -> float:
 def uar(y_true: Labels, y_pred: Labels, labels: Names = None) -> float:
     """Unweighted average recall; a class of ``labels`` that nobody has counts 0, as in `uf1`.
 
+    Examples
+    --------
     >>> uar(["a", "a", "b"], ["a", "b", "b"])
     0.75
     """
@@ -83,10 +92,9 @@ def scores_of_tables(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """UF1 and UAR of many confusion matrices at once, for resampling.
 
-    Args:
-        tables: (m, k, k) counts, rows are true classes.
-        whole: (k, k) counts of all clips, where the tables are resamples of them: a class that a
-            resample lacks by the luck of the draw is left out of its means. None: it counts 0.
+    ``tables``: (m, k, k) counts, rows are true classes; ``whole``: (k, k) counts of all clips,
+    where the tables are resamples of them: a class that a resample lacks by the luck of the draw is
+    left out of its means. None: it counts 0.
 
     >>> [score.round(3).tolist() for score in scores_of_tables(np.array([[[1, 1], [0, 1]]]))]
     [[0.667], [0.75]]
@@ -146,13 +154,19 @@ def subject_bootstrap(
 
     Clips of one person resemble each other, so drawing clips would make the interval too narrow.
 
-    Args:
-        y_true, y_pred, subjects: (n,); names of subjects qualified by database.
-        score: ``uf1`` or ``uar`` over ``labels``, or any function of two label sequences.
-        draws, level, seed: resamples, coverage, and of the draws.
+    Parameters
+    ----------
+    y_true, y_pred, subjects : Labels, Sequence[Hashable]
+        (n,); names of subjects qualified by database.
+    score : Score
+        ``uf1`` or ``uar`` over ``labels``, or any function of two label sequences.
+    draws, level, seed : int, float
+        resamples, coverage, and of the draws.
 
-    Raises:
-        ValueError: if lengths differ, or there is no clip.
+    Raises
+    ------
+    ValueError
+        if lengths differ, or there is no clip.
     """
     if not len(y_true) == len(y_pred) == len(subjects) or not len(y_true):
         raise ValueError(
@@ -199,7 +213,8 @@ def quantiles(values: NDArray[np.float64], low: float = 0.025, high: float = 0.9
 
 class Bin(NamedTuple):
     """Clips of similar confidence: n clips, their mean probability of the class that was named, and
-    the share of them named rightly."""
+    the share of them named rightly.
+    """
 
     low: float
     high: float
@@ -218,15 +233,7 @@ def reliability_bins(
 ) -> tuple[Bin, ...]:
     """Group clips by confidence; a calibrated model is as accurate in each group as it is sure.
 
-    Args:
-        y_true, probabilities: (n,) labels; (n, k), order of ``labels``.
-        bins: how many at most; empty ones are left out.
-        by: ``width`` cuts 0..1 into equal parts, as Guo et al. (ICML 2017) do; ``mass`` makes bins
-            of equally many clips, whose error is less a matter of luck (Nixon et al., CVPRW 2019).
-        labels: classes of the columns; None where those of ``y_true`` tell.
-
-    Raises:
-        ValueError: if shapes do not fit, or there is no clip or no bin.
+    ``y_true, probabilities``: (n,) labels; (n, k), order of ``labels``.
 
     >>> reliability_bins(["a", "b"], np.array([[0.75, 0.25], [0.25, 0.75]]))
     (Bin(low=0.7, high=0.8, n=2, confidence=0.75, accuracy=1.0),)
@@ -271,6 +278,8 @@ def expected_calibration_error(
 
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
 
+    Examples
+    --------
     >>> round(expected_calibration_error(["a"], np.array([[0.8, 0.2]]), labels=["a", "b"]), 3)
     0.2
     """
@@ -280,11 +289,7 @@ def expected_calibration_error(
 def numbered(
     y_true: Labels, probabilities: NDArray[np.floating], labels: Names = None
 ) -> tuple[Rows, NDArray[np.float64]]:
-    """(n,) class numbers and (n, k) probabilities, which fit together.
-
-    Raises:
-        ValueError: if they do not.
-    """
+    """(n,) class numbers and (n, k) probabilities, which fit together."""
     p = np.asarray(probabilities, np.float64)
     if not len(y_true):
         raise ValueError(f"probabilities must be (n, k) for n labels above 0, got {p.shape} for 0")

@@ -46,31 +46,14 @@ class OwnPredictions:
 
 
 def is_predictions(path: str | Path) -> bool:
-    """Whether a table has a column ``clip``: found events have ``video``, or ``vid``.
-
-    Raises:
-        InputError: if it is no table.
-    """
+    """Whether a table has a column ``clip``: found events have ``video``, or ``vid``."""
     return "clip" in read_table(path, (), known=("clip",), what="results")
 
 
 def score_predictions(
     file: str | Path, manifest: str | Path, *, labels: str = "three", out: str | Path | None = None
 ) -> OwnPredictions:
-    """Score somebody's own predictions.
-
-    Args:
-        file: a row a clip: ``dataset``, ``subject``, ``clip``, and ``y_pred`` or a probability
-            ``p_<label>`` of each class, or both; ``y_true`` where it is there; others are ignored.
-        manifest: the clips and their labels; the files themselves need not be there.
-        labels: the scheme of the labels.
-        out: a folder for predictions.csv, metrics.json and tables.md; None writes nothing.
-
-    Raises:
-        InputError: a column is missing, a clip is not in the manifest or there twice, a row's true
-            class is not the manifest's, a number is none.
-        LabelError: a class is none of the scheme.
-    """
+    """Score somebody's own predictions."""
     chosen = labels_of_manifest(manifest, labels)
     clips = {
         (clip.dataset, clip.subject, clip.clip): clip

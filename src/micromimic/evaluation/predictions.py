@@ -44,6 +44,8 @@ class Predictions(pd.DataFrame):
     (which tested it, from 0), ``seed``, ``y_true``, ``y_pred``, and a probability ``p_<label>`` of
     each class; ``model`` where there are several. Rows come in any order.
 
+    Examples
+    --------
     >>> rows = Predictions.of(["lab"] * 2, ["1", "2"], ["c", "c"], ["a", "b"],
     ...                       [[0.75, 0.25], [0.5, 0.5]], labels=["a", "b"])
     >>> rows["y_pred"].tolist(), rows.labels.names, rows.who.tolist()
@@ -69,9 +71,11 @@ class Predictions(pd.DataFrame):
     ) -> Predictions:
         """Predictions from their columns: the likeliest class of each clip.
 
-        Raises:
-            InputError: if a name is empty or not one line, a number below 0, a class unknown, or
-                the probabilities of a clip are none.
+        Raises
+        ------
+        InputError
+            if a name is empty or not one line, a number below 0, a class unknown, or the
+            probabilities of a clip are none.
         """
         names = list(labels)
         p = np.asarray(probabilities, np.float64)
@@ -104,8 +108,10 @@ class Predictions(pd.DataFrame):
     ) -> Predictions:
         """Predictions of encoded clips, in their order, of (n, k) probabilities.
 
-        Raises:
-            InputError: as `of`.
+        Raises
+        ------
+        InputError
+            as `of`.
         """
         keys = pd.DataFrame(keys_of(samples), columns=list(KEY))
         return cls.of(
@@ -123,8 +129,10 @@ class Predictions(pd.DataFrame):
     def read(cls, path: str | Path) -> Predictions:
         """Read ``predictions.csv``; further columns are kept, several seeds may share a file.
 
-        Raises:
-            InputError: if the file is missing, no such table, or a row is wrong or there twice.
+        Raises
+        ------
+        InputError
+            if the file is missing, no such table, or a row is wrong or there twice.
         """
         remedy = "pass a predictions.csv"
         text = read_table(path, REQUIRED, known=COLUMNS, what="predictions", remedy=remedy)
@@ -154,9 +162,12 @@ class Predictions(pd.DataFrame):
     def write(self, path: str | Path) -> None:
         """Write ``predictions.csv``, whole or not at all; reading gives the same rows back.
 
-        Raises:
-            InputError: if there are no rows.
-            OutputError: if it cannot be written.
+        Raises
+        ------
+        InputError
+            if there are no rows.
+        OutputError
+            if it cannot be written.
         """
         if self.empty:
             raise InputError("expected predictions to write, got none; run an evaluation first")
@@ -165,8 +176,10 @@ class Predictions(pd.DataFrame):
     def checked(self, path: str | Path | None = None) -> Predictions:
         """Itself, if each row is a prediction; with a path the index counts the file's lines.
 
-        Raises:
-            InputError: which row is none; see `of`.
+        Raises
+        ------
+        InputError
+            which row is none; see `of`.
         """
         labels, p = self.labels, self.probabilities
         sums = ((p >= 0) & (p <= 1)).all(1) & (np.abs(p.sum(1) - 1) <= _TOLERANCE)
@@ -226,9 +239,11 @@ class Predictions(pd.DataFrame):
     def one_run(self) -> Predictions:
         """Sorted by clip, so that no result depends on the order of a file.
 
-        Raises:
-            InputError: if there are no rows, several models, or a clip comes twice (as when two
-                seeds are in one file).
+        Raises
+        ------
+        InputError
+            if there are no rows, several models, or a clip comes twice (as when two seeds are in
+            one file).
         """
         if self.empty:
             raise InputError("expected predictions, got none; run an evaluation first")
@@ -265,7 +280,9 @@ class Predictions(pd.DataFrame):
     def scores(self, *, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
         """UF1, UAR and more of each run, all clips and by database; 95 % intervals over subjects.
 
-        Returns:
+        Returns
+        -------
+        pd.DataFrame
             One row a run and scope: ``model``, ``scope``, ``n``, ``subjects``, ``uf1``,
             ``uf1_low``, ``uf1_high``, ``uar``, ``uar_low``, ``uar_high``, ``accuracy``, ``ece``.
         """
@@ -289,12 +306,18 @@ class Predictions(pd.DataFrame):
     ) -> pd.DataFrame:
         """Paired tests that swap whole subjects: the first run against each other one.
 
-        Args:
-            other: the run to compare with; None takes those of this table.
-            score: as of `statistics.compare_runs`; None is UF1.
-            draws: of each test.
+        Parameters
+        ----------
+        other : Predictions | None
+            the run to compare with; None takes those of this table.
+        score : Score | None
+            as of `statistics.compare_runs`; None is UF1.
+        draws : int
+            of each test.
 
-        Returns:
+        Returns
+        -------
+        pd.DataFrame
             One row a pair: ``first``, ``second``, ``score``, ``a``, ``b``, ``difference``, ``low``,
             ``high`` (95 %), ``p``.
         """
@@ -325,8 +348,10 @@ class Predictions(pd.DataFrame):
     def plot_confusion(self, axes: Axes | None = None) -> Axes:
         """Counts of true and predicted classes, on these axes or a new figure.
 
-        Raises:
-            InputError: if there are several runs.
+        Raises
+        ------
+        InputError
+            if there are several runs.
         """
         from sklearn.metrics import ConfusionMatrixDisplay  # noqa: PLC0415 - slow to load
 
@@ -364,11 +389,7 @@ def number_cells(text: pd.DataFrame, name: str, path: object) -> list[float]:
 def cells(
     text: pd.DataFrame, name: str, path: object, read: Callable[[str], Value | None], wanted: str
 ) -> list[Value]:
-    """A column, read cell by cell; None is no value.
-
-    Raises:
-        InputError: which line holds something else than what is wanted.
-    """
+    """A column, read cell by cell; None is no value."""
     values = []
     for at, cell in text[name].items():
         value = read(cell)

@@ -39,28 +39,20 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Trial:
-    """One movement planted at one size.
+    """One movement planted at one size."""
 
-    Args:
-        copy: number of the copy of the recording, from 0.
-        interval: seconds.
-        size, size_px: largest displacement, canonical units; the same at the apex, image pixels.
-        label, region, units: class, the part that moves most, FACS notation.
-        found: the candidate that found it; None where none did.
-        chance: the unplanted recording has a candidate there, too.
-        limit: size of which the analysis says that half of such movements would be found there and
-            then; None where it says that none would, or says nothing.
-    """
-
-    copy: int
-    interval: Interval
+    copy: int  # number of the copy of the recording, from 0
+    interval: Interval  # seconds
+    # size, size_px: largest displacement, canonical units; the same at the apex, image pixels
     size: float
     size_px: float
-    label: str
+    label: str  # label, region, units: class, the part that moves most, FACS notation
     region: str
     units: tuple[str, ...]
-    found: Candidate | None = None
-    chance: bool = False
+    found: Candidate | None = None  # the candidate that found it; None where none did
+    chance: bool = False  # the unplanted recording has a candidate there, too
+    # size of which the analysis says that half of such movements would be found there and then;
+    # None where it says that none would, or says nothing
     limit: float | None = None
 
     @property
@@ -94,34 +86,21 @@ class Share:
 
 @dataclass(frozen=True)
 class Recovery:
-    """What came back of one recording.
+    """What came back of one recording."""
 
-    Args:
-        source: the recording, as far as it was read.
-        warnings: what weakens every result on it.
-        model: which named the candidates.
-        trials: every movement at every size.
-        sizes: canonical units, rising.
-        plain: candidates of the unplanted recording.
-        plain_per_minute: 95 % interval of their rate.
-        others: by size, candidates of all planted copies that are neither planted nor in the
-            unplanted recording.
-        eyes_px: between the eyes, the median, image pixels.
-        seed: of what is planted.
-        limited: the analysis gives detection limits.
-    """
-
-    source: SourceInfo
-    warnings: tuple[AnalysisWarning, ...]
-    model: ModelInfo
-    trials: tuple[Trial, ...]
-    sizes: tuple[float, ...]
-    plain: tuple[Candidate, ...]
-    plain_per_minute: tuple[float, float]
+    source: SourceInfo  # the recording, as far as it was read
+    warnings: tuple[AnalysisWarning, ...]  # what weakens every result on it
+    model: ModelInfo  # which named the candidates
+    trials: tuple[Trial, ...]  # every movement at every size
+    sizes: tuple[float, ...]  # canonical units, rising
+    plain: tuple[Candidate, ...]  # candidates of the unplanted recording
+    plain_per_minute: tuple[float, float]  # 95 % interval of their rate
+    # by size, candidates of all planted copies that are neither planted nor in the unplanted
+    # recording
     others: Mapping[float, int]
-    eyes_px: float
-    seed: int
-    limited: bool = False
+    eyes_px: float  # between the eyes, the median, image pixels
+    seed: int  # of what is planted
+    limited: bool = False  # the analysis gives detection limits
 
     @property
     def copies(self) -> int:
@@ -179,8 +158,7 @@ def classes_of(
 ) -> tuple[NDArray[np.int64], float | None]:
     """Planted (rows) against found classes of what was found, and its UF1.
 
-    Returns:
-        (k, k) counts; UF1 over the classes among those found, None where nothing was.
+    Returns (k, k) counts; UF1 over the classes among those found, None where nothing was.
     """
     pairs = [(trial.label, trial.found.label) for trial in trials if trial.found is not None]
     truth, guess = [label for label, _ in pairs], [label for _, label in pairs]
@@ -225,8 +203,7 @@ def rising_shares(values: Sequence[float]) -> list[float]:
 def calibration(trials: Iterable[Trial]) -> list[Share]:
     """How many were found where the analysis promised little, half, or much.
 
-    Returns:
-        A share for each bin of ``RATIO_EDGES``; the first holds those without a limit, too.
+    Returns a share for each bin of ``RATIO_EDGES``; the first holds those without a limit, too.
     """
     bins: list[list[Trial]] = [[] for _ in RATIO_EDGES[1:]]
     for trial in trials:

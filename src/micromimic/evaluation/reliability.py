@@ -54,7 +54,8 @@ class CoveragePoint(NamedTuple):
 
 class Gain(NamedTuple):
     """What answering only a share of the clips adds to UF1: of all, of the surest, the difference
-    and its 95 % interval over subjects, None with one."""
+    and its 95 % interval over subjects, None with one.
+    """
 
     coverage: float
     full: float
@@ -66,14 +67,10 @@ class Gain(NamedTuple):
 def reliability_of(rows: Predictions, *, draws: int = 1000, seed: int = 0) -> dict[str, Any]:
     """The key ``reliability`` of ``metrics.json``, of one run.
 
-    Returns:
-        ``ece``, ``ece_ci95`` and ``bins`` (ten of equal width, empty ones left out),
-        ``ece_equal_mass``, ``risk_area`` (mean error over all coverages), ``coverage`` (a list of
-        points: coverage, n, lead, uf1, uar, accuracy), and ``gain`` (what UF1 gains when 70 % are
-        answered: coverage, full, part, gain, ci95). Intervals are None with one subject.
-
-    Raises:
-        InputError: if there are no rows, or a clip comes twice.
+    Returns ``ece``, ``ece_ci95`` and ``bins`` (ten of equal width, empty ones left out),
+    ``ece_equal_mass``, ``risk_area`` (mean error over all coverages), ``coverage`` (a list of
+    points: coverage, n, lead, uf1, uar, accuracy), and ``gain`` (what UF1 gains when 70 % are
+    answered: coverage, full, part, gain, ci95). Intervals are None with one subject.
     """
     run = rows.one_run()
     truth, p, names = run.truth, run.probabilities, run.labels.names
@@ -130,13 +127,7 @@ def coverage_curve(
 
     A class that none of the answered clips has counts 0.
 
-    Args:
-        y_true, probabilities, labels: as of `metrics.reliability_bins`.
-        shares: above 0, at most 1; rounded to whole clips, at least one.
-        order: (n,) higher is surer, of equals the first; None takes the lead.
-
-    Raises:
-        ValueError: if shapes do not fit, there is no clip, or a share is none.
+    ``order``: (n,) higher is surer, of equals the first; None takes the lead.
 
     >>> p = np.array([[0.9, 0.1], [0.4, 0.6], [0.0, 1.0], [0.55, 0.45]])
     >>> points = coverage_curve(["a", "b", "b", "b"], p, (1.0, 0.5))

@@ -34,44 +34,31 @@ Protocol = Literal["loso", "hde", "cv", "apply"]
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What decides a run's outcome beside the data.
+    """What decides a run's outcome beside the data."""
 
-    Args:
-        model: a name, as `models.registry.make_model` takes it; a model given beside it bears it.
-        protocol: ``loso`` leaves one subject out, ``hde`` one database, ``cv`` splits as a
-            scikit-learn splitter does, ``apply`` tests a trained model without training.
-        init: where weights start; for ``apply`` the trained file, or "default" for what ships.
-        seed: of everything drawn.
-        epochs: None takes the model's own number.
-        stop: early stopping on subjects of the training part; None trains all epochs.
-        groups: leave this many groups of subjects out instead of single ones (``loso`` only).
-        leaky: keep scores of each epoch, for the report of what selection would claim.
-        shuffle: train on labels shuffled within each training part, the shuffle of this number from
-            1; what is tested keeps its true class. None trains on the true labels.
-        device: of networks; None takes what is there.
-        prepare: how clips are prepared.
-        article: set the model to the article's way (`models.base.ClipClassifier.as_article`).
-        code: digest of the plug-in file that the model comes from.
-        allow_overlap: go on where ``init`` was fitted to some of the clips or subjects.
-
-    Raises:
-        InputError: if the protocol is unknown or options contradict each other.
-    """
-
+    # a name, as `models.registry.make_model` takes it; a model given beside it bears it
     model: str = "flow-capsnet"
+    # ``loso`` leaves one subject out, ``hde`` one database, ``cv`` splits as a scikit-learn
+    # splitter does, ``apply`` tests a trained model without training
     protocol: Protocol = "loso"
+    # where weights start; for ``apply`` the trained file, or "default" for what ships
     init: str | Path = "default"
-    seed: int = 0
-    epochs: int | None = None
+    seed: int = 0  # of everything drawn
+    epochs: int | None = None  # None takes the model's own number
+    # early stopping on subjects of the training part; None trains all epochs
     stop: EarlyStopping | None = None
+    # leave this many groups of subjects out instead of single ones (``loso`` only)
     groups: int | None = None
-    leaky: bool = False
+    leaky: bool = False  # keep scores of each epoch, for the report of what selection would claim
+    # train on labels shuffled within each training part, the shuffle of this number from 1; what is
+    # tested keeps its true class. None trains on the true labels
     shuffle: int | None = None
-    device: str | None = None
-    prepare: PrepareConfig = field(default_factory=PrepareConfig)
+    device: str | None = None  # of networks; None takes what is there
+    prepare: PrepareConfig = field(default_factory=PrepareConfig)  # how clips are prepared
+    # set the model to the article's way (`models.base.ClipClassifier.as_article`)
     article: bool = False
-    code: str = ""
-    allow_overlap: bool = False
+    code: str = ""  # digest of the plug-in file that the model comes from
+    allow_overlap: bool = False  # go on where ``init`` was fitted to some of the clips or subjects
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "init", init_of(self.init))
@@ -101,37 +88,26 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run says.
+    """What a run says."""
 
-    Args:
-        predictions: one a clip, in the order of the samples.
-        leaky: the same, had each fold kept the epoch that is best on its test part; None where not
-            asked for, or the model has no epochs.
-        folds, results: what was trained and tested, and what came of each.
-        seconds: that the folds took, each on its own.
-        resumed: folds that an earlier call had ended.
-        doubt: what its starting weights were fitted to of these clips, or that it is not known;
-            empty where all is well. A label for every table.
-        unsteady: that a model which is not ours says something else of the first fold once it has
-            seen the others; empty where it does not. A label, too.
-    """
-
-    predictions: Predictions
+    predictions: Predictions  # one a clip, in the order of the samples
+    # the same, had each fold kept the epoch that is best on its test part; None where not asked
+    # for, or the model has no epochs
     leaky: Predictions | None
-    folds: tuple[Fold, ...]
+    folds: tuple[Fold, ...]  # folds, results: what was trained and tested, and what came of each
     results: tuple[FoldResult, ...]
-    seconds: float
-    resumed: int
+    seconds: float  # that the folds took, each on its own
+    resumed: int  # folds that an earlier call had ended
+    # what its starting weights were fitted to of these clips, or that it is not known; empty where
+    # all is well. A label for every table
     doubt: str = ""
+    # that a model which is not ours says something else of the first fold once it has seen the
+    # others; empty where it does not. A label, too
     unsteady: str = ""
 
 
 def model_of(config: RunConfig, model: Any = None) -> Any:
-    """The model that a run trains: the given one, or that of the name, with the run's options.
-
-    Raises:
-        ModelError: the name is unknown, or the model takes no initial weights.
-    """
+    """The model that a run trains: the given one, or that of the name, with the run's options."""
     if model is None:
         model = make_model(config.model).model
     made = configure(model, config.model, init=config.init, epochs=config.epochs, stop=config.stop)
@@ -139,18 +115,7 @@ def model_of(config: RunConfig, model: Any = None) -> Any:
 
 
 def folds_of(samples: Samples, config: RunConfig, cv: Any = None) -> tuple[Fold, ...]:
-    """The folds of a protocol.
-
-    Args:
-        samples: all clips.
-        config: protocol, groups, seed.
-        cv: a scikit-learn splitter, for protocol ``cv``.
-
-    Raises:
-        InputError: if there is one subject, one class, or (for ``hde``) one database only; a fold
-            would train on a single class; or the splitter has a subject on both sides, or does not
-            test every clip once.
-    """
+    """The folds of a protocol."""
     check_learnable(samples.subjects, samples.labels)
     if config.protocol == "cv" and cv is None:
         raise InputError("expected a splitter with protocol cv, got none; pass cv=GroupKFold(5)")
@@ -219,23 +184,7 @@ def run_protocol(
     progress: Progress | None = None,
     log_dir: Path | None = None,
 ) -> RunResult:
-    """Run all folds that are not in ``out`` yet, and put the predictions together.
-
-    Args:
-        samples: encoded for the model.
-        config: what to run; a protocol that trains.
-        out: the run's folder.
-        model: an estimator; None is that of ``config.model``.
-        cv: a scikit-learn splitter, for protocol ``cv``.
-        workers: where folds run; None is this process.
-        progress: called with (done, total, "folds").
-        log_dir: TensorBoard's folder.
-
-    Raises:
-        InputError: nothing to learn or nobody to test; ``out`` holds another run.
-        ModelError: the model is none, or fails.
-        WorkerLostError: a worker was killed; ended folds are kept.
-    """
+    """Run all folds that are not in ``out`` yet, and put the predictions together."""
     model, config = _chosen(model, config)
     doubt = _doubts(model, samples, config)
     order = config.shuffle and shuffled_order(samples.clips, config.seed, config.shuffle)
@@ -323,10 +272,6 @@ def doubt_of(fitted_to: FittedTo | None, samples: Samples, config: RunConfig) ->
     """What weights were fitted to of the clips tested, in words; empty if nothing.
 
     ``fitted_to`` is None where their file does not say.
-
-    Raises:
-        InputError: if they were fitted to a clip or a subject of the samples, and ``config`` does
-            not allow it.
     """
     if fitted_to is None:
         return UNKNOWN

@@ -33,11 +33,7 @@ def databases_of(scopes: Collection[str]) -> list[str]:
 
 
 def scopes_of(rows: Predictions) -> dict[str, Predictions]:
-    """The rows of all clips together (``composite``) and of each database, sorted by clip.
-
-    Raises:
-        InputError: if there are no rows, a clip comes twice, or a database is named ``composite``.
-    """
+    """The rows of all clips together (``composite``) and of each database, sorted by clip."""
     everything = rows.one_run()
     names = set(everything["dataset"])
     if COMPOSITE in names:
@@ -57,18 +53,10 @@ def metrics_of(rows: Predictions, *, draws: int = 2000, seed: int = 0) -> dict[s
     as in scikit-learn. Intervals draw whole subjects, qualified by database, with replacement; they
     are None where there is one subject only.
 
-    Args:
-        rows: of one run, each clip once; their order does not matter.
-        draws, seed: of the bootstrap.
-
-    Returns:
-        For ``composite`` and each database: ``n``, ``subjects``, ``uf1``, ``uar``, ``uf1_ci95``,
-        ``uar_ci95``, ``confusion`` (rows are true classes, in the order of the probabilities),
-        ``recalls`` and ``f1`` by class (None where the class is absent), ``accuracy``, ``ece``
-        (calibration error of the probabilities).
-
-    Raises:
-        InputError: as ``scopes_of``.
+    Returns for ``composite`` and each database: ``n``, ``subjects``, ``uf1``, ``uar``,
+    ``uf1_ci95``, ``uar_ci95``, ``confusion`` (rows are true classes, in the order of the
+    probabilities), ``recalls`` and ``f1`` by class (None where the class is absent), ``accuracy``,
+    ``ece`` (calibration error of the probabilities).
     """
     return {scope: _scores(part, draws=draws, seed=seed) for scope, part in scopes_of(rows).items()}
 

@@ -39,27 +39,18 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Comparison:
-    """Run a against run b on the same clips.
+    """Run a against run b on the same clips."""
 
-    Args:
-        score: its name.
-        a, b, difference: scores of the runs, ``a - b``.
-        interval: 95 %, of the difference, whole subjects drawn with replacement; None with one
-            subject.
-        p: two-sided, of the permutation test.
-        exact, permutations: whether every swap was tried, or so many random ones.
-        clips, subjects: what both runs cover.
-    """
-
-    score: str
-    a: float
+    score: str  # its name
+    a: float  # a, b, difference: scores of the runs, ``a - b``
     b: float
     difference: float
+    # 95 %, of the difference, whole subjects drawn with replacement; None with one subject
     interval: tuple[float, float] | None
-    p: float
-    exact: bool
+    p: float  # two-sided, of the permutation test
+    exact: bool  # exact, permutations: whether every swap was tried, or so many random ones
     permutations: int
-    clips: int
+    clips: int  # clips, subjects: what both runs cover
     subjects: int
 
     def text(self, a: str = "first run", b: str = "second run") -> str:
@@ -89,16 +80,24 @@ def compare_runs(
 ) -> Comparison:
     """Compare two runs on the same clips, joined by (dataset, subject, clip).
 
-    Args:
-        a, b: predictions of each run.
-        score: ``uf1``, ``uar`` or any function of true and predicted labels.
-        draws: of the permutation test and of the bootstrap. Where the subjects whose predictions
-            differ allow no more swaps than this, all are tried, and p is exact.
-        seed: of both.
+    Parameters
+    ----------
+    a, b : Predictions
+        predictions of each run.
+    score : Score
+        ``uf1``, ``uar`` or any function of true and predicted labels.
+    draws : int
+        of the permutation test and of the bootstrap. Where the subjects whose predictions differ
+        allow no more swaps than this, all are tried, and p is exact.
+    seed : int
+        of both.
 
-    Raises:
-        ValueError: if ``draws`` is below 1.
-        InputError: if the runs cover different clips, or disagree on a clip's true class.
+    Raises
+    ------
+    ValueError
+        if ``draws`` is below 1.
+    InputError
+        if the runs cover different clips, or disagree on a clip's true class.
     """
     if draws < 1:
         raise ValueError(f"expected at least one draw, got {draws}")

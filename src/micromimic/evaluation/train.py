@@ -80,22 +80,36 @@ def train(
     crops, which take long). The file then holds a model trained on everybody, and the digests of
     the clips and the names of the people that it was fitted to.
 
-    Args:
-        manifest: CSV as in `datasets.manifest`.
-        model: a name, as `models.registry.make_model` takes it.
-        out: the ONNX file.
-        labels: the scheme of labels.
-        init, seed, epochs, stop: what decides the outcome beside the clips.
-        run: how it is trained; its checkpoint is kept beside ``out`` until the end.
-        workers: where clips are prepared.
-        cache: prepared clips; None is ``<manifest's name>.prepared`` beside it.
+    Parameters
+    ----------
+    manifest : str | Path
+        CSV as in `datasets.manifest`.
+    model : str
+        a name, as `models.registry.make_model` takes it.
+    out : str | Path
+        the ONNX file.
+    labels : str | LabelSet
+        the scheme of labels.
+    init, seed, epochs, stop : str | Path, int, int | None, EarlyStopping | None
+        what decides the outcome beside the clips.
+    run : FitRun | None
+        how it is trained; its checkpoint is kept beside ``out`` until the end.
+    workers : Workers | None
+        where clips are prepared.
+    cache : str | Path | None
+        prepared clips; None is ``<manifest's name>.prepared`` beside it.
 
-    Raises:
-        InputError: the manifest is wrong, or there is nothing to learn.
-        ModelError: the model is unknown or cannot be written as ONNX, or the file would not say
-            what the model says.
-        OutputError: if the file cannot be written, or has the ending of its weights.
-        MissingExtraError: without the ``train`` extra.
+    Raises
+    ------
+    InputError
+        the manifest is wrong, or there is nothing to learn.
+    ModelError
+        the model is unknown or cannot be written as ONNX, or the file would not say what the model
+        says.
+    OutputError
+        if the file cannot be written, or has the ending of its weights.
+    MissingExtraError
+        without the ``train`` extra.
     """
     require_extra()
     manifest, out, run = Path(manifest), Path(out), run or FitRun()
@@ -208,11 +222,7 @@ def _check(
 
 
 def written_beside(out: Path) -> tuple[Path, Path]:
-    """The weights to fine-tune from, and the fit's checkpoint, beside a model's file.
-
-    Raises:
-        OutputError: the weights would take the model's own place.
-    """
+    """The weights to fine-tune from, and the fit's checkpoint, beside a model's file."""
     weights = out.with_suffix(".pt")
     if weights == out:
         raise OutputError(

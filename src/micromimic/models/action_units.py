@@ -45,19 +45,14 @@ _REMEDY: Final = "pass a file that `python tools/weights action-units` wrote"
 
 @dataclass(frozen=True)
 class UnitCalibration:
-    """What the network's logits mean, unit by unit.
+    """What the network's logits mean, unit by unit."""
 
-    Args:
-        units: numbers, as ``12``.
-        sided: those that can act on one side only.
-        slope, offset: probability is ``1 / (1 + exp(-(slope * logit + offset)))``.
-        threshold: a unit is told from this probability on; `NEVER` where it is not told at all.
-    """
-
-    units: tuple[str, ...]
-    sided: tuple[str, ...]
+    units: tuple[str, ...]  # numbers, as ``12``
+    sided: tuple[str, ...]  # those that can act on one side only
+    # slope, offset: probability is ``1 / (1 + exp(-(slope * logit + offset)))``
     slope: tuple[float, ...]
     offset: tuple[float, ...]
+    # a unit is told from this probability on; `NEVER` where it is not told at all
     threshold: tuple[float, ...]
 
     def __post_init__(self) -> None:
@@ -91,12 +86,7 @@ class UnitModel:
         self.calibration = calibration
 
     def scores(self, maps: NDArray[np.generic]) -> UnitScores:
-        """Of (n, 3, 28, 28) raw u, v, strain, averaged over each map and its mirror image.
-
-        Raises:
-            ValueError: if the shape is wrong or a value is not finite.
-            ModelError: if the graph fails.
-        """
+        """Of (n, 3, 28, 28) raw u, v, strain, averaged over each map and its mirror image."""
         data = center(maps)
         views = [self._run(view) for view in (data, mirror(data))]
         turned = views[1][1][..., [0, 2, 1]]
@@ -117,11 +107,7 @@ class UnitModel:
     def evidence(self, maps: NDArray[np.generic]) -> list[tuple[UnitEvidence, ...]]:
         """The units that each map looks like, the largest share of the movement first.
 
-        Args:
-            maps: as of `scores`; so are the errors.
-
-        Returns:
-            One tuple a map, empty where no unit reaches its threshold.
+        Returns one tuple a map, empty where no unit reaches its threshold.
 
         >>> load_unit_model().evidence(np.zeros((0, 3, 28, 28)))
         []
@@ -161,12 +147,8 @@ class UnitModel:
 def load_unit_model(path: Path | None = None) -> UnitModel:
     """Open a model of action units.
 
-    Args:
-        path: an ONNX file that ``python tools/weights action-units`` wrote; None opens the
-            shipped one.
-
-    Raises:
-        ModelError: if the file is missing, no ONNX, or not such a model.
+    ``path``: an ONNX file that ``python tools/weights action-units`` wrote; None opens the shipped
+    one.
 
     >>> load_unit_model().info.name
     'flow-units'

@@ -37,11 +37,7 @@ def configure(
     epochs: int | None = None,
     stop: EarlyStopping | None = None,
 ) -> Any:
-    """The model with what a run says of its training; what it has no use for is left out.
-
-    Raises:
-        ModelError: if ``init`` names weights, and nothing in the model takes any.
-    """
+    """The model with what a run says of its training; what it has no use for is left out."""
     init, taken = init_of(init), False
     for prefix, part in parts_of(model):
         known = part.get_params(deep=False)
@@ -73,22 +69,14 @@ def fit_model(
     groups: NDArray[np.str_],
     run: FitRun,
 ) -> Any:
-    """Fit a model, and give it groups and the run where it takes them.
-
-    Raises:
-        ModelError: if a model that is not ours fails.
-    """
+    """Fit a model, and give it groups and the run where it takes them."""
     vectors = ", or begin a pipeline with FlowVectors() for rows of numbers" * (X.ndim > 2)
     with _theirs(model, f"{name} to train on {len(y)} clips {X.shape[1:]}", vectors):
         return model.fit(X, y, **_arguments(model, groups, run))
 
 
 def probabilities_of(model: Any, name: str, X: NDArray[np.generic], labels: Sequence[str]) -> Array:
-    """(n, k) probabilities in the order of ``labels``; 0 for a label that it was not trained on.
-
-    Raises:
-        ModelError: if it gives none.
-    """
+    """(n, k) probabilities in the order of ``labels``; 0 for a label that it was not trained on."""
     with _theirs(model, f"probabilities of {name}"):
         found = np.asarray(model.predict_proba(X), np.float64)
     classes = [str(label) for label in model.classes_]

@@ -42,9 +42,12 @@ def init_of(init: str | Path) -> Init:
 class EarlyStopping:
     """Stop by subjects held out of the *training* part; the test subject is never seen.
 
-    Args:
-        share: of the training subjects to hold out.
-        patience: epochs without a better UF1 on them before training ends.
+    Parameters
+    ----------
+    share : float
+        of the training subjects to hold out.
+    patience : int
+        epochs without a better UF1 on them before training ends.
     """
 
     share: float = 0.2
@@ -55,14 +58,21 @@ class EarlyStopping:
 class FitRun:
     """How one fit is run, never what comes out of it; what a model has no use for, it ignores.
 
-    Args:
-        checkpoint: a file to write now and then and to resume from; None keeps none.
-        each_epoch: called after each epoch with its number (from 0) and the model as it is.
-        progress: told how far it is.
-        log_dir: folder for TensorBoard; None logs nothing.
-        device: ``cpu``, ``cuda``...; None takes what is there.
-        threads: of the CPU; None takes what there are. Folds take 1: then their figures do not
-            depend on how many run side by side.
+    Parameters
+    ----------
+    checkpoint : Path | None
+        a file to write now and then and to resume from; None keeps none.
+    each_epoch : Callable[[int, Any], None] | None
+        called after each epoch with its number (from 0) and the model as it is.
+    progress : Progress | None
+        told how far it is.
+    log_dir : Path | None
+        folder for TensorBoard; None logs nothing.
+    device : str | None
+        ``cpu``, ``cuda``...; None takes what is there.
+    threads : int | None
+        of the CPU; None takes what there are. Folds take 1: then their figures do not depend on how
+        many run side by side.
     """
 
     checkpoint: Path | None = None
@@ -88,12 +98,17 @@ class ClipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ``encode`` makes of clips; y are labels, groups the subjects (None: nobody can be told from
     another, so nobody is held out inside the fit).
 
-    Attributes:
-        view: what of a clip it looks at.
-        encoder: name in `features.DESCRIPTORS` of what ``encode`` does; None where it does nothing.
-        temperature: ``softmax(scores / temperature)`` gives probabilities; a constant of the
-            model's kind, not fitted to the data.
-        classes_: the labels of the training rows, in order.
+    Attributes
+    ----------
+    view : View
+        what of a clip it looks at.
+    encoder : str | None
+        name in `features.DESCRIPTORS` of what ``encode`` does; None where it does nothing.
+    temperature : float
+        ``softmax(scores / temperature)`` gives probabilities; a constant of the model's kind, not
+        fitted to the data.
+    classes_ : NDArray[np.str_]
+        the labels of the training rows, in order.
     """
 
     view: View = "flow"
@@ -134,16 +149,25 @@ class ClipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> Self:
         """Train.
 
-        Args:
-            X: (n, ...) encoded clips.
-            y: (n,) labels.
-            groups: (n,) whose each clip is; None holds nobody out inside the fit.
-            run: how it is run.
+        Parameters
+        ----------
+        X : Rows
+            (n, ...) encoded clips.
+        y : ArrayLike
+            (n,) labels.
+        groups : ArrayLike | None
+            (n,) whose each clip is; None holds nobody out inside the fit.
+        run : FitRun | None
+            how it is run.
 
-        Raises:
-            InputError: if there are fewer than two classes.
-            ModelError: if starting weights do not fit.
-            MissingExtraError: without the ``train`` extra where it is needed.
+        Raises
+        ------
+        InputError
+            if there are fewer than two classes.
+        ModelError
+            if starting weights do not fit.
+        MissingExtraError
+            without the ``train`` extra where it is needed.
         """
         targets, people = self.begin(X, y, groups)
         self._fit(np.asarray(X), targets, people, run or FitRun())
@@ -184,9 +208,12 @@ class ClipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
         """Take the classes; (n,) places among them, and (n,) groups.
 
-        Raises:
-            InputError: if there are fewer than two classes.
-            ValueError: if lengths differ.
+        Raises
+        ------
+        InputError
+            if there are fewer than two classes.
+        ValueError
+            if lengths differ.
         """
         labels = np.asarray(y)
         people = np.zeros(len(labels), "U1") if groups is None else np.asarray(groups, np.str_)

@@ -19,15 +19,11 @@ CAUGHT: Final = 0.5
 def calibrate(lengths: NDArray[np.floating], targets: NDArray[np.integer]) -> Calibration:
     """Temperature by likelihood, margin by accuracy.
 
-    Args:
-        lengths: (n, 3) of validation maps that were not trained on.
-        targets: (n,) class numbers.
-
-    Returns:
-        The temperature with the largest likelihood (Guo et al., ICML 2017), and a margin from the
-        coverage curve (`margin_for`): the smallest such that of the maps whose first
-        class leads the second by at least as much, `SURE_ACCURACY` are named rightly, and that of
-        those named wrongly, `CAUGHT` lie below it; 1 where no margin reaches both.
+    ``lengths``: (n, 3) of validation maps that were not trained on; ``targets``: (n,) class
+    numbers. Returns the temperature with the largest likelihood (Guo et al., ICML 2017), and a
+    margin from the coverage curve (`margin_for`): the smallest such that of the maps whose first
+    class leads the second by at least as much, `SURE_ACCURACY` are named rightly, and that of those
+    named wrongly, `CAUGHT` lie below it; 1 where no margin reaches both.
 
     >>> rng = np.random.default_rng(0); truth = rng.integers(3, size=600)
     >>> found = calibrate(np.eye(3)[truth] * 0.5 + rng.normal(0, 0.3, (600, 3)), truth)
@@ -62,17 +58,8 @@ def margin_for(
 ) -> float:
     """The smallest lead below which an answer is to be called uncertain.
 
-    Args:
-        lead, right: (n,) leads of answers, and whether each was right.
-        accuracy: share of right answers wanted among those that lead by at least the margin.
-        caught: share of all wrong answers wanted among the others, so that where most answers are
-            right some are still called uncertain.
-
-    Returns:
-        0 to 1: 0 where everything may count as sure, 1 where no margin reaches both.
-
-    Raises:
-        ValueError: if lengths differ or there is no answer.
+    ``lead, right``: (n,) leads of answers, and whether each was right. Returns 0 to 1: 0 where
+    everything may count as sure, 1 where no margin reaches both.
 
     >>> margin_for(np.array([0.9, 0.6, 0.3, 0.1]), np.array([True, True, False, True]), 0.8, 0.5)
     0.6

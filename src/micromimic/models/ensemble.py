@@ -28,16 +28,11 @@ from micromimic.models.svm import RbfMachine
 
 @dataclass(frozen=True)
 class Evidence:
-    """Views of clips, row by row, as the ensemble looks at them.
+    """Views of clips, row by row, as the ensemble looks at them."""
 
-    Args:
-        motion: (n, 1568) float32 u and v of the centred map.
-        units: (n, units) logits of the network of action units; None without it.
-        start: (n, k) how far the class network's probabilities are from even ones; 0 without it.
-    """
-
-    motion: NDArray[np.float32]
-    units: Array | None
+    motion: NDArray[np.float32]  # (n, 1568) float32 u and v of the centred map
+    units: Array | None  # (n, units) logits of the network of action units; None without it
+    # (n, k) how far the class network's probabilities are from even ones; 0 without it
     start: Array
 
     def take(self, rows: NDArray[np.integer]) -> Evidence:
@@ -49,12 +44,8 @@ class Evidence:
 class Synthetic:
     """The networks that were trained on synthetic motion.
 
-    Args:
-        path: an ONNX file of a model that looks at flow, as the shipped flow-capsnet.
-        labels: the classes wanted; of others than the file's the class network says nothing.
-
-    Raises:
-        ModelError: if it is none.
+    ``path``: an ONNX file of a model that looks at flow, as the shipped flow-capsnet; ``labels``:
+    the classes wanted; of others than the file's the class network says nothing.
     """
 
     def __init__(self, path: Path, labels: Sequence[str]) -> None:
@@ -91,10 +82,7 @@ class Synthetic:
 def evidence_of(view: NDArray[np.float32], synthetic: Synthetic | None, classes: int) -> Evidence:
     """What the ensemble sees.
 
-    Args:
-        view: (n, 3, 28, 28) centred maps, or their mirror images.
-        synthetic: None leaves its networks out.
-        classes: k.
+    ``view``: (n, 3, 28, 28) centred maps, or their mirror images.
     """
     motion = view[:, :2].reshape(len(view), -1)
     if synthetic is None:
@@ -104,19 +92,13 @@ def evidence_of(view: NDArray[np.float32], synthetic: Synthetic | None, classes:
 
 @dataclass(frozen=True)
 class Machine:
-    """``lead * start + motion kernel @ weights + unit kernel @ weights``.
+    """``lead * start + motion kernel @ weights + unit kernel @ weights``."""
 
-    Args:
-        motion: on u and v.
-        units: on the logits of action units, each divided by its ``spread``; None without them.
-        spread: (units,) above 0; None without them.
-        lead: how much of the class network's own answer is kept.
-    """
-
-    motion: RbfMachine
+    motion: RbfMachine  # on u and v
+    # on the logits of action units, each divided by its ``spread``; None without them
     units: RbfMachine | None
-    spread: Array | None
-    lead: float
+    spread: Array | None  # (units,) above 0; None without them
+    lead: float  # how much of the class network's own answer is kept
 
     def scores(self, seen: Evidence) -> Array:
         """(n, k)."""

@@ -29,15 +29,6 @@ def build_onnx(
 
     Input ``maps`` (n, 3, 28, 28), centred; outputs ``lengths`` (n, k) and the class network's
     ``votes`` (n, k, g, g), or ``scores`` alone where no network votes.
-
-    Args:
-        machine: trained.
-        synthetic: the networks beside it, if any.
-        sharpness: scores are multiplied by.
-        metadata: stored inside as JSON.
-
-    Raises:
-        ModelError: if a network's file was written with other ONNX operators.
     """
     graph = Graph()
     parts = [machine_scores(graph, motion_features(graph, _INPUT), machine.motion)]

@@ -40,11 +40,7 @@ class FittedTo:
 
     @classmethod
     def from_json(cls, value: Any) -> FittedTo | None:
-        """What a file says; None where it says nothing.
-
-        Raises:
-            TypeError, KeyError: if it is broken.
-        """
+        """What a file says; None where it says nothing."""
         if value is None:
             return None
         return cls(frozenset(map(str, value["clips"])), frozenset(map(str, value["subjects"])))

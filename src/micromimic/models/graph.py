@@ -86,11 +86,7 @@ class Graph:
     def votes(self, value: str, types: int, transform: NDArray[np.generic], classes: int) -> str:
         """What primary capsules predict for each class: (B, n_in, k, d) of a convolution's output.
 
-        Args:
-            value: (B, types * size, rows, columns).
-            types: primary capsules at each place.
-            transform: (n_in, size, k * d).
-            classes: k.
+        ``value``: (B, types * size, rows, columns).
         """
         count, size, width = transform.shape
         capsules = self.shape(value, -1, types, size, count // types)
@@ -124,14 +120,7 @@ def finish(
     outputs: Mapping[str, tuple[int, ...]],
     metadata: Mapping[str, object],
 ) -> bytes:
-    """A checked ONNX file of a graph.
-
-    Args:
-        graph: the steps; those of the outputs bear their names.
-        name: of the graph.
-        inputs, outputs: float32 ends by name, their shapes without the first axis.
-        metadata: what `models.onnx` reads: name, version, trained_on, temperature, margin...
-    """
+    """A checked ONNX file of a graph."""
 
     def ends(shapes: Mapping[str, tuple[int, ...]]) -> list[onnx.ValueInfoProto]:
         return [

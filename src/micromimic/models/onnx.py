@@ -70,12 +70,18 @@ def load_model(path: str | Path | None) -> RecognitionModel: ...
 def load_model(path: str | Path | None = None) -> RecognitionModel:
     """Open a model; what it looks at is its ``view``.
 
-    Args:
-        path: an ONNX file that ``micromimic train`` wrote; None opens the shipped flow-capsnet.
+    Parameters
+    ----------
+    path : str | Path | None
+        an ONNX file that ``micromimic train`` wrote; None opens the shipped flow-capsnet.
 
-    Raises:
-        ModelError: if the file is missing, no ONNX, or not a micromimic model.
+    Raises
+    ------
+    ModelError
+        if the file is missing, no ONNX, or not a micromimic model.
 
+    Examples
+    --------
     >>> load_model().info.name
     'flow-capsnet'
     """
@@ -84,11 +90,7 @@ def load_model(path: str | Path | None = None) -> RecognitionModel:
 
 
 def open_model(content: bytes, file: Path) -> RecognitionModel:
-    """Open the content of an ONNX file, whose name is for errors.
-
-    Raises:
-        ModelError: if it is no ONNX, or not a micromimic model.
-    """
+    """Open the content of an ONNX file, whose name is for errors."""
     session = open_session(content, file)
     about = _description(session, file)
     ends = _ends(session, about, file)

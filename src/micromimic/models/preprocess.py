@@ -22,14 +22,7 @@ def center(maps: NDArray[np.generic]) -> NDArray[np.float32]:
     spread takes away each channel's unknown scale, so any scale above 0 and any shift of a channel
     gives the same output. A channel without any motion becomes zeros.
 
-    Args:
-        maps: (n, 3, 28, 28) u, v, strain on any scale.
-
-    Returns:
-        (n, 3, 28, 28) within [-2, 2].
-
-    Raises:
-        ValueError: if the shape is wrong or a value is not finite.
+    ``maps``: (n, 3, 28, 28) u, v, strain on any scale. Returns (n, 3, 28, 28) within [-2, 2].
 
     >>> maps = np.random.default_rng(0).normal(size=(1, 3, 28, 28))
     >>> bool(np.allclose(center(maps), center(127 + 40 * maps), atol=1e-5))
@@ -47,8 +40,7 @@ def center(maps: NDArray[np.generic]) -> NDArray[np.float32]:
 def mirror(maps: NDArray[np.generic]) -> NDArray[np.float32]:
     """The same movements on the other side of the face: flipped, u negated.
 
-    Args:
-        maps: (n, 3, 28, 28), raw or centred.
+    ``maps``: (n, 3, 28, 28), raw or centred.
 
     >>> maps = np.random.default_rng(0).normal(size=(1, 3, 28, 28)).astype(np.float32)
     >>> bool((mirror(mirror(maps)) == maps).all())
@@ -62,14 +54,7 @@ def mirror(maps: NDArray[np.generic]) -> NDArray[np.float32]:
 def read_flow_png(path: Path) -> NDArray[np.float32]:
     """Read one published flow map.
 
-    Args:
-        path: 28 x 28 8-bit colour PNG: red u, green v, blue strain, each stretched to 0..255.
-
-    Returns:
-        (3, 28, 28) u, v, strain, 0 to 255.
-
-    Raises:
-        InputError: if the file is missing, no picture, or of another size.
+    Returns (3, 28, 28) u, v, strain, 0 to 255.
     """
     import cv2  # noqa: PLC0415 - a third of the program's start; only the published maps need it
 

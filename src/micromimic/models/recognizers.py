@@ -85,18 +85,11 @@ class RecognitionModel:
     def predict(self, inputs: Inputs) -> list[Recognition]:
         """Name each input.
 
-        Args:
-            inputs: what the view says. ``flow``: (n, 3, 28, 28) raw u, v, strain, as
-                `types.FlowMap.channels` gives them; ``faces``: (n, 224, 224, 3) uint8 RGB, as
-                `face.crops.face_crop` gives them; ``volume``: n arrays (T, 170, 140) uint8 of
-                `face.crops.volume_frame`.
-
-        Returns:
-            One recognition an input, with the votes of its winning class where the model has them.
-
-        Raises:
-            ValueError: if a shape is wrong or a value is not finite.
-            ModelError: if the model answers with what is no number.
+        ``inputs``: what the view says. ``flow``: (n, 3, 28, 28) raw u, v, strain, as
+        `types.FlowMap.channels` gives them; ``faces``: (n, 224, 224, 3) uint8 RGB, as
+        `face.crops.face_crop` gives them; ``volume``: n arrays (T, 170, 140) uint8 of
+        `face.crops.volume_frame`. Returns one recognition an input, with the votes of its winning
+        class where the model has them.
         """
         if not len(inputs):
             return []
@@ -171,11 +164,7 @@ class FaceModel(RecognitionModel):
     """Faces run at once: the networks' inner layers are large."""
 
     def scores_and_votes(self, inputs: Inputs) -> tuple[Scores, Scores | None]:
-        """Averages over each crop, (n, 224, 224, 3) uint8 RGB, and its mirror image; no votes.
-
-        Raises:
-            ValueError: if they are none.
-        """
+        """Averages over each crop, (n, 224, 224, 3) uint8 RGB, and its mirror image; no votes."""
         crops = np.asarray(inputs)
         wanted = (FACE_SIDE, FACE_SIDE, 3)
         if crops.ndim != 4 or crops.shape[1:] != wanted or crops.dtype != np.uint8:
@@ -217,11 +206,7 @@ class VolumeModel(RecognitionModel):
         return self.scores_of_features(features), None
 
     def scores_of_features(self, features: NDArray[np.floating]) -> Scores:
-        """(n, k) scores of (n, d) descriptors.
-
-        Raises:
-            ModelError: if they are of another size than the model takes.
-        """
+        """(n, k) scores of (n, d) descriptors."""
         if features.shape[1:] != (self._size,):
             raise ModelError(
                 f"expected {self.encoder} to give {self._size} numbers for model "

@@ -32,17 +32,10 @@ def region_shares(
 ) -> dict[str, float]:
     """Split the votes among the ten cells: every place goes to the nearest cell's centre.
 
-    Args:
-        votes: (g, g) shares; place (row, column) is centred at ``(column + 0.5) * 28 / g`` units
-            to the right and likewise down.
-        cells: (10, 4) left, top, right, bottom in canonical units, order ``labels.CELLS``; None
-            takes the mean face's.
-
-    Returns:
-        Share by cell name, summing to 1; all 0 if there are no votes.
-
-    Raises:
-        ValueError: if a shape is wrong or a vote is below 0 or not finite.
+    ``votes``: (g, g) shares; place (row, column) is centred at ``(column + 0.5) * 28 / g`` units to
+    the right and likewise down; ``cells``: (10, 4) left, top, right, bottom in canonical units,
+    order ``labels.CELLS``; None takes the mean face's. Returns share by cell name, summing to 1;
+    all 0 if there are no votes.
 
     >>> votes = np.zeros((7, 7)); votes[5, 1] = 1.0
     >>> shares = region_shares(votes)

@@ -103,13 +103,19 @@ _ENTRIES: dict[str, ModelEntry] = {known.name: known for known in _OURS}
 def register(name: str, about: str, view: View = "flow") -> Callable[[FactoryT], FactoryT]:
     """Give a class or a function without arguments that makes an estimator a name.
 
-    Args:
-        name: as users say it.
-        about: one line for ``micromimic models``.
-        view: what of a clip the model looks at.
+    Parameters
+    ----------
+    name : str
+        as users say it.
+    about : str
+        one line for ``micromimic models``.
+    view : View
+        what of a clip the model looks at.
 
-    Raises:
-        ModelError: if the name is taken.
+    Raises
+    ------
+    ModelError
+        if the name is taken.
     """
 
     def decorate(factory: FactoryT) -> FactoryT:
@@ -124,6 +130,8 @@ def register(name: str, about: str, view: View = "flow") -> Callable[[FactoryT],
 def list_models() -> tuple[str, ...]:
     """Names, sorted.
 
+    Examples
+    --------
     >>> "flow-capsnet" in list_models(), "lbp-top-svm" in list_models()
     (True, True)
     """
@@ -133,6 +141,8 @@ def list_models() -> tuple[str, ...]:
 def list_shipped() -> tuple[str, ...]:
     """Names of the models that work as installed, sorted.
 
+    Examples
+    --------
     >>> list_shipped()
     ('flow-capsnet', 'flow-template')
     """
@@ -141,9 +151,6 @@ def list_shipped() -> tuple[str, ...]:
 
 def entry(name: str) -> ModelEntry:
     """What is known of a name.
-
-    Raises:
-        ModelError: if the name is unknown; the message lists the known ones.
 
     >>> entry("resnet")
     Traceback (most recent call last):
@@ -161,8 +168,10 @@ def entry(name: str) -> ModelEntry:
 def create(name: str) -> MapClassifier:
     """The shipped model of that name.
 
-    Raises:
-        ModelError: if the name is unknown, or nothing is shipped under it.
+    Raises
+    ------
+    ModelError
+        if the name is unknown, or nothing is shipped under it.
     """
     where = entry(name).shipped
     if not where:
@@ -186,9 +195,11 @@ def make_model(text: str) -> Chosen:
     """What ``--model`` asks for: a registered name, an entry point's, or ``FILE.py:FUNCTION``, a
     function without arguments (or a class) that gives an estimator.
 
-    Raises:
-        ModelError: the name is unknown, the file cannot be run or has no such function, or what it
-            gives is no classifier with probabilities.
+    Raises
+    ------
+    ModelError
+        the name is unknown, the file cannot be run or has no such function, or what it gives is no
+        classifier with probabilities.
     """
     file, colon, function = text.rpartition(":")
     if not (colon and file.endswith(".py")):
@@ -209,11 +220,7 @@ def make_model(text: str) -> Chosen:
 
 
 def check_model(name: str, model: Any) -> Any:
-    """The model, if it is a classifier that can be trained anew and gives probabilities.
-
-    Raises:
-        ModelError: if it is not.
-    """
+    """The model, if it is a classifier that can be trained anew and gives probabilities."""
     from sklearn.base import clone  # noqa: PLC0415 - slow to import; few need it
 
     lacks = [what for what in ("fit", "predict_proba", "get_params") if not hasattr(model, what)]
@@ -232,11 +239,7 @@ def check_model(name: str, model: Any) -> Any:
 
 
 def require_extra() -> None:
-    """Check that what training needs is installed.
-
-    Raises:
-        MissingExtraError: if a package of the ``train`` extra is missing.
-    """
+    """Check that what training needs is installed."""
     for package in TRAINING:
         if find_spec(package) is None:
             raise MissingExtraError(
@@ -262,11 +265,7 @@ def _found(where: str) -> Any:
 
 @contextmanager
 def foreign_code(expected: str, remedy: str = "correct it") -> Iterator[None]:
-    """What somebody else's code raises becomes one line.
-
-    Raises:
-        ModelError: if it raises anything but our own errors, which pass.
-    """
+    """What somebody else's code raises becomes one line."""
     try:
         yield
     except MicromimicError:

@@ -23,11 +23,7 @@ _REMEDY: Final = "pass a file that `micromimic train` wrote"
 
 
 def open_session(content: bytes, name: object, remedy: str = _REMEDY) -> Any:
-    """A session, on one thread of the CPU, of an ONNX file's content; ``name`` is for errors.
-
-    Raises:
-        ModelError: if it is no ONNX model, or keeps weights in further files.
-    """
+    """A session, on one thread of the CPU, of an ONNX file's content; ``name`` is for errors."""
     try:
         outside = _keeps_weights_outside(content)
     except _UnreadableError as error:
@@ -58,11 +54,7 @@ def open_session(content: bytes, name: object, remedy: str = _REMEDY) -> Any:
 
 
 def model_file(path: str | Path | None, shipped: Path, what: str = "a model") -> Path:
-    """The file at ``path``, or the one that ships.
-
-    Raises:
-        ModelError: if there is none.
-    """
+    """The file at ``path``, or the one that ships."""
     file = shipped if path is None else Path(path)
     if not file.is_file():
         remedy = "reinstall micromimic" if path is None else "check the path"
@@ -79,11 +71,7 @@ def run_graph(
     model: str,
     remedy: str,
 ) -> list[Any]:
-    """Outputs of one run on the input ``name``; ``model`` and ``remedy`` are for errors.
-
-    Raises:
-        ModelError: if the graph fails on a correct input.
-    """
+    """Outputs of one run on the input ``name``; ``model`` and ``remedy`` are for errors."""
     try:
         return list(session.run(list(outputs), {name: data}))
     except Exception as error:  # the runtime raises many types, and all mean one thing
@@ -95,11 +83,7 @@ def run_graph(
 
 
 def read_description(session: Any, name: object, remedy: str = _REMEDY) -> Any:
-    """What a model file says of itself: the JSON under ``METADATA_KEY``.
-
-    Raises:
-        ModelError: if there is none, or it is no JSON text.
-    """
+    """What a model file says of itself: the JSON under ``METADATA_KEY``."""
     try:
         text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if text is not None:
@@ -165,11 +149,7 @@ def _keeps_weights_outside(content: bytes) -> bool:
 def _fields(
     view: memoryview, at: int, end: int
 ) -> Iterator[tuple[int, int, tuple[int, int] | None]]:
-    """Each field's number, its value if that is a number, and where it lies if it is bytes.
-
-    Raises:
-        _UnreadableError: at what is no field.
-    """
+    """Each field's number, its value if that is a number, and where it lies if it is bytes."""
     while at < end:
         key, at = _varint(view, at, end)
         value, inner = 0, None

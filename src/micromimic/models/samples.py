@@ -22,13 +22,9 @@ only one picture exists, else 5).
 
 
 class Encoder(Protocol):
-    """What a model makes of one clip before it looks at any label.
+    """What a model makes of one clip before it looks at any label."""
 
-    Attributes:
-        view: what of a clip it looks at.
-    """
-
-    view: View
+    view: View  # what of a clip it looks at
 
     def encode(self, clip: NDArray[np.generic]) -> NDArray[np.generic]:
         """One clip's view as one row of `Samples.inputs`: no labels, no other clips."""
@@ -37,25 +33,16 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class Samples:
-    """Labelled, encoded clips, row by row.
+    """Labelled, encoded clips, row by row."""
 
-    Args:
-        inputs: (n, ...) what an encoder made of each clip.
-        targets: (n,) int64 places in ``label_set``.
-        datasets: (n,) database names.
-        subjects: (n,) qualified by database, as ``db/006``.
-        clips: (n,) qualified, as ``db/006/006_1_2``.
-        label_set: the classes.
-        contents: (n,) digests of what is seen of each clip (`fitted_to.content_digest`), empty
-            where nothing is; None where they were not taken.
-    """
-
-    inputs: NDArray[np.generic]
-    targets: NDArray[np.int64]
-    datasets: NDArray[np.str_]
-    subjects: NDArray[np.str_]
-    clips: NDArray[np.str_]
-    label_set: LabelSet = THREE
+    inputs: NDArray[np.generic]  # (n, ...) what an encoder made of each clip
+    targets: NDArray[np.int64]  # (n,) int64 places in ``label_set``
+    datasets: NDArray[np.str_]  # (n,) database names
+    subjects: NDArray[np.str_]  # (n,) qualified by database, as ``db/006``
+    clips: NDArray[np.str_]  # (n,) qualified, as ``db/006/006_1_2``
+    label_set: LabelSet = THREE  # the classes
+    # (n,) digests of what is seen of each clip (`fitted_to.content_digest`), empty where nothing
+    # is; None where they were not taken
     contents: NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:

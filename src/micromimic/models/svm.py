@@ -109,9 +109,12 @@ class DescriptorSvm(_Svm):
     The source of LBP-TOP compares histograms by chi-square, Li et al. (2018) use a linear machine;
     a linear machine on square roots is both, near enough.
 
-    Args:
-        descriptor: a name in `features.DESCRIPTORS`.
-        C: cost; None chooses it among `COSTS` across the groups of the training part.
+    Parameters
+    ----------
+    descriptor : str
+        a name in `features.DESCRIPTORS`.
+    C : float | None
+        cost; None chooses it among `COSTS` across the groups of the training part.
     """
 
     view: View = "volume"
@@ -124,8 +127,10 @@ class DescriptorSvm(_Svm):
     def encoder(self) -> str:  # type: ignore[override]
         """The descriptor.
 
-        Raises:
-            ModelError: if it is unknown.
+        Raises
+        ------
+        ModelError
+            if it is unknown.
         """
         if self.descriptor not in DESCRIPTORS:
             raise ModelError(f"expected one of {', '.join(DESCRIPTORS)}; got {self.descriptor!r}")
@@ -139,9 +144,12 @@ class DescriptorSvm(_Svm):
     def encode(self, clip: NDArray[np.generic]) -> NDArray[np.generic]:
         """(d,) float32 descriptor of a (T, 170, 140) uint8 clip.
 
-        Raises:
-            InputError: if the clip has a single frame.
-            ValueError: if it is no (T, H, W) uint8.
+        Raises
+        ------
+        InputError
+            if the clip has a single frame.
+        ValueError
+            if it is no (T, H, W) uint8.
         """
         return DESCRIPTORS[self.encoder](np.asarray(clip))
 
@@ -168,8 +176,10 @@ class FlowSvm(_Svm):
     trained with its mirror image (u negated), and both are asked. The kernel's gamma is one over
     the training maps' total variance, scikit-learn's "scale".
 
-    Args:
-        C: cost; None chooses it among `COSTS` across the groups of the training part.
+    Parameters
+    ----------
+    C : float | None
+        cost; None chooses it among `COSTS` across the groups of the training part.
     """
 
     def __init__(self, *, C: float | None = None) -> None:
@@ -178,8 +188,10 @@ class FlowSvm(_Svm):
     def encode(self, clip: NDArray[np.generic]) -> NDArray[np.generic]:
         """(3, 28, 28) float32: the map as it is.
 
-        Raises:
-            ValueError: if the shape is another.
+        Raises
+        ------
+        ValueError
+            if the shape is another.
         """
         if clip.shape != (3, UNITS, UNITS):
             raise ValueError(f"a flow map must be (3, {UNITS}, {UNITS}), got {clip.shape}")
@@ -229,12 +241,9 @@ def choose_cost(
 ) -> float:
     """The C with the best macro F1 over held-out subjects of the training part.
 
-    Args:
-        gram: (copies * n, copies * n) kernel of the training rows; the rows of one copy of all
-            clips come after those of another, and a clip's scores are the mean of its copies'.
-        targets, people: (n,) places among the classes, and whose each clip is.
-        copies: rows of one clip.
-        progress: told of each value of C.
+    ``gram``: (copies * n, copies * n) kernel of the training rows; the rows of one copy of all
+    clips come after those of another, and a clip's scores are the mean of its copies'; ``targets,
+    people``: (n,) places among the classes, and whose each clip is.
     """
     n, classes = len(targets), int(targets.max()) + 1
     folds = list(inner_folds(people))

@@ -22,14 +22,9 @@ def build_onnx(
 ) -> bytes:
     """The trained machine as an ONNX file.
 
-    Args:
-        machine: trained.
-        view: ``flow``: input ``maps`` (n, 3, 28, 28), centred, of which u and v are used;
-            ``volume``: input ``features`` (n, d).
-        metadata: stored inside as JSON.
-
-    Returns:
-        A checked model; output ``scores`` (n, k) float32, decision values of the input as given.
+    ``view``: ``flow``: input ``maps`` (n, 3, 28, 28), centred, of which u and v are used;
+    ``volume``: input ``features`` (n, d). Returns a checked model; output ``scores`` (n, k)
+    float32, decision values of the input as given.
     """
     graph = Graph()
     inputs: dict[str, tuple[int, ...]]

@@ -22,9 +22,8 @@ SHARPNESS: Final = 8.0
 class TemplateClassifier:
     """Nearest class mean of centred u and v, by cosine.
 
-    Args:
-        templates: (k, 1568) unit vectors; None draws 200 synthetic maps of each of the composite's
-            classes and takes their means, so that the control needs no licensed data either.
+    ``templates``: (k, 1568) unit vectors; None draws 200 synthetic maps of each of the composite's
+    classes and takes their means, so that the control needs no licensed data either.
 
     >>> TemplateClassifier().probabilities(np.random.default_rng(0).normal(size=(2, 3, 28, 28))).shape
     (2, 3)
@@ -42,10 +41,7 @@ class TemplateClassifier:
     ) -> Array:
         """(k, 1568) unit vectors, the classes' means; zeros where a class has no map.
 
-        Args:
-            maps: (n, 3, 28, 28) raw.
-            labels: (n,) classes.
-            names: the k classes.
+        ``maps``: (n, 3, 28, 28) raw; ``labels``: (n,) classes.
         """
         features = _unit(_features(maps))
         picks = [features[labels == name] for name in names]

@@ -24,8 +24,7 @@ Rows = NDArray[np.generic]
 class AsItIs:
     """A view without change, for models that do not say how they look.
 
-    Args:
-        view: which.
+    ``view``: which.
     """
 
     def __init__(self, view: View = "flow") -> None:
@@ -54,8 +53,10 @@ class _ViewStep(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 class FlowMaps(_ViewStep):
     """Flow maps, (n, 3, 28, 28): u, v and strain from onset to apex.
 
-    Args:
-        centred: each channel about its median and by its spread, as our models see them.
+    Parameters
+    ----------
+    centred : bool
+        each channel about its median and by its spread, as our models see them.
     """
 
     def __init__(self, *, centred: bool = True) -> None:
@@ -69,6 +70,8 @@ class FlowMaps(_ViewStep):
 class FlowVectors(_ViewStep):
     """u and v of centred flow maps as vectors, (n, 1568).
 
+    Examples
+    --------
     >>> FlowVectors().fit_transform(np.random.default_rng(0).normal(size=(2, 3, 28, 28))).shape
     (2, 1568)
     """
@@ -91,8 +94,10 @@ class Faces(_ViewStep):
 class Volumes(_ViewStep):
     """Clips as volumes of one length, (n, frames, 170, 140) uint8, interpolated in time.
 
-    Args:
-        frames: of each.
+    Parameters
+    ----------
+    frames : int
+        of each.
     """
 
     view: View = "volume"
@@ -112,8 +117,10 @@ class Volumes(_ViewStep):
 class Descriptors(_ViewStep):
     """A descriptor of each clip, (n, d).
 
-    Args:
-        name: in `features.DESCRIPTORS`, as ``lbp-top``.
+    Parameters
+    ----------
+    name : str
+        in `features.DESCRIPTORS`, as ``lbp-top``.
     """
 
     view: View = "volume"
@@ -124,8 +131,10 @@ class Descriptors(_ViewStep):
     def encode(self, clip: Rows) -> Rows:
         """(d,) of (T, 170, 140) uint8.
 
-        Raises:
-            ModelError: if the descriptor is unknown.
+        Raises
+        ------
+        ModelError
+            if the descriptor is unknown.
         """
         if self.name not in DESCRIPTORS:
             raise ModelError(f"expected one of {', '.join(DESCRIPTORS)}; got {self.name!r}")

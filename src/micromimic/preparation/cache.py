@@ -72,13 +72,7 @@ def prepare_all(
     folder ``cache`` must have the same paths. Clips of kind ``flow_map`` are read where they lie
     and only checked here.
 
-    Returns:
-        The clips that failed, in their order; the others are complete.
-
-    Raises:
-        InputError: a clip's kind cannot give a view; nothing was done then.
-        OutputError: the cache cannot be written.
-        WorkerLostError: a worker process was killed.
+    Returns the clips that failed, in their order; the others are complete.
     """
     from joblib import delayed  # noqa: PLC0415 - slow to import
 
@@ -120,17 +114,7 @@ def load_samples(
 ) -> Samples:
     """Read prepared clips and encode them.
 
-    Args:
-        clips, cache, config: as given to ``prepare_all``.
-        learner: says what of a clip it looks at, and encodes it.
-        labels: of the clips; None takes those that they have.
-
-    Returns:
-        One row a clip, in their order.
-
-    Raises:
-        InputError: a clip is not prepared in this way or has changed since, its kind cannot give
-            what the learner looks at, there are no clips, or their encoded rows differ in shape.
+    Returns one row a clip, in their order.
     """
     if not clips:
         raise InputError("expected clips to load, got none; add some to the manifest")

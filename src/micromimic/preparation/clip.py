@@ -52,8 +52,10 @@ Landmarks = Literal["onset", "each"]
 class PrepareConfig:
     """How clips are prepared.
 
-    Raises:
-        InputError: a word that is none of those that a setting may be.
+    Raises
+    ------
+    InputError
+        a word that is none of those that a setting may be.
     """
 
     apex: Apex = "annotated"
@@ -126,11 +128,6 @@ def prepare_clip(
 
     Landmarks are found in the onset's frame, by dlib unless another ``backend`` is given; from
     there the face is followed to sub-pixel. Where the manifest names no apex it is spotted.
-
-    Raises:
-        InputError: the clip's kind cannot give a view, its frames cannot be read, or its face is
-            lost.
-        NoFaceError: no face in the onset's frame, or in the picture.
     """
     config = config or PrepareConfig()
     check_views(clip, views)

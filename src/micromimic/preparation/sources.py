@@ -43,11 +43,7 @@ class ClipFrames:
         return [found[indices[row]] for row in rows]
 
     def row_of(self, number: int) -> tuple[int, str | None]:
-        """Index of a frame, or of the nearest where it is missing, and then a note on that.
-
-        Raises:
-            InputError: if no frame is near it.
-        """
+        """Index of a frame, or of the nearest where it is missing, and then a note on that."""
         gaps = np.abs(np.array(self.numbers) - number)
         row = int(gaps.argmin())
         if gaps[row] > APEX_SLACK:
@@ -61,15 +57,7 @@ class ClipFrames:
 
 
 def read_frames(clip: Clip, most: int) -> ClipFrames:
-    """Read a clip of kind ``frames`` or ``video``, from onset to offset.
-
-    Args:
-        clip: where onset or offset is None the clip's first or last frame stands for it.
-        most: frames at most: a longer clip is no clip of one micro-expression.
-
-    Raises:
-        InputError: frames are missing, unreadable, numbered twice, too few or too many.
-    """
+    """Read a clip of kind ``frames`` or ``video``, from onset to offset."""
     places = None
     if clip.kind == "frames":
         places = {number: index for number, (index, _) in numbered_pictures(clip).items()}
@@ -101,11 +89,7 @@ def read_frames(clip: Clip, most: int) -> ClipFrames:
 
 
 def numbered_pictures(clip: Clip) -> dict[int, tuple[int, Path]]:
-    """By number, each picture from onset to offset, and its index among the folder's pictures.
-
-    Raises:
-        InputError: no picture bears a number, two bear the same, or the folder cannot be read.
-    """
+    """By number, each picture from onset to offset, and its index among the folder's pictures."""
     try:
         files = image_files(clip.path)
     except OSError as error:

@@ -29,8 +29,10 @@ def databases() -> Mapping[str, Database]:
 def database(name: str) -> Database:
     """A database by name.
 
-    Raises:
-        InputError: if there is none of that name.
+    Raises
+    ------
+    InputError
+        if there is none of that name.
     """
     if name not in databases():
         raise InputError(

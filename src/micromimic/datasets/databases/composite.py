@@ -37,9 +37,12 @@ def composite(
 ) -> Indexed:
     """Read those of the three databases whose folders are given: `index`, for three classes.
 
-    Raises:
-        InputError: as `index`.
-        MissingExtraError: for an Excel table without the package openpyxl.
+    Raises
+    ------
+    InputError
+        as `index`.
+    MissingExtraError
+        for an Excel table without the package openpyxl.
     """
     folders = {"smic": smic, "casme2": casme2, "samm": samm}
     return index({name: folder for name, folder in folders.items() if folder}, corrections)
@@ -51,6 +54,8 @@ def table1(clips: Iterable[Clip], left_out: Sequence[LeftOut] = ()) -> str:
     A row for each database that has clips, the sum where there are several, and a line for each
     whose figures differ from the article's, with how many clips were ``left_out``.
 
+    Examples
+    --------
     >>> clip = Clip("samm", "006", "006_1_2", "negative", "frames", Path("x"))
     >>> print(table1([clip]))
     Table 1: clips by database (in brackets: the article)

@@ -67,32 +67,20 @@ _GUESS: Final = "y_pred"
 
 @dataclass(frozen=True, eq=False)
 class EpochRun:
-    """One training run, seen after each epoch.
+    """One training run, seen after each epoch."""
 
-    Args:
-        seed: of the run.
-        shuffle: number of the shuffle of its training labels; 0 where they were the true ones.
-        clips: n clips, sorted, each once.
-        folds: (n,) which fold tested each.
-        truth: (n,) true class numbers, order of ``labels``.
-        epochs: their numbers, ascending.
-        guesses: (epochs, n) predicted class numbers. A fold that ended earlier than others keeps
-            its last answer.
-        ended: (n,) how many epochs each clip's fold really had.
-        probabilities: (epochs, n, k), where they are known.
-        labels: the classes.
-    """
-
-    seed: int
-    shuffle: int
-    clips: tuple[ClipKey, ...]
-    folds: NDArray[np.int64]
-    truth: NDArray[np.int64]
-    epochs: tuple[int, ...]
+    seed: int  # of the run
+    shuffle: int  # number of the shuffle of its training labels; 0 where they were the true ones
+    clips: tuple[ClipKey, ...]  # n clips, sorted, each once
+    folds: NDArray[np.int64]  # (n,) which fold tested each
+    truth: NDArray[np.int64]  # (n,) true class numbers, order of ``labels``
+    epochs: tuple[int, ...]  # their numbers, ascending
+    # (epochs, n) predicted class numbers. A fold that ended earlier than others keeps its last
+    # answer
     guesses: NDArray[np.int64]
-    ended: NDArray[np.int64]
-    probabilities: NDArray[np.float64] | None = None
-    labels: LabelSet = THREE
+    ended: NDArray[np.int64]  # (n,) how many epochs each clip's fold really had
+    probabilities: NDArray[np.float64] | None = None  # (epochs, n, k), where they are known
+    labels: LabelSet = THREE  # the classes
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -132,8 +120,7 @@ def epochs_of_run(
 ) -> EpochRun | None:
     """The epochs of a run of `evaluation.run.run_protocol`, counted from 1.
 
-    Returns:
-        None where the model has no epochs, or they were not kept.
+    Returns None where the model has no epochs, or they were not kept.
     """
     parts = [result.epochs for result in results if result.epochs is not None]
     if len(parts) < len(results):
@@ -167,19 +154,17 @@ def epochs_of_run(
 
 
 def is_epochs_table(path: str | Path) -> bool:
-    """Whether a table has a column of epochs.
-
-    Raises:
-        InputError: if there is no file, or it is no table.
-    """
+    """Whether a table has a column of epochs."""
     return "epoch" in read_table(path, (), known=("epoch",), what="a table of epochs or a manifest")
 
 
 def write_epochs(path: str | Path, runs: Sequence[EpochRun]) -> None:
     """Write runs as one table, whole or not at all; `read_epochs` gives their classes back.
 
-    Raises:
-        OutputError: if it cannot be written.
+    Raises
+    ------
+    OutputError
+        if it cannot be written.
     """
     known = all(run.probabilities is not None for run in runs)
     parts = []
@@ -203,16 +188,23 @@ def write_epochs(path: str | Path, runs: Sequence[EpochRun]) -> None:
 def read_epochs(path: str | Path, labels: LabelSet | None = None) -> tuple[EpochRun, ...]:
     """Read such a table; further columns are ignored.
 
-    Args:
-        path: of the table.
-        labels: the classes; None takes those of the probabilities, or else of the words.
+    Parameters
+    ----------
+    path : str | Path
+        of the table.
+    labels : LabelSet | None
+        the classes; None takes those of the probabilities, or else of the words.
 
-    Returns:
+    Returns
+    -------
+    tuple[EpochRun, ...]
         One run a seed and shuffle, in their order; those on true labels first.
 
-    Raises:
-        InputError: if the file is missing or no such table, a row is wrong or there twice, a clip
-            changes its true class or its fold, or a clip lacks an epoch that its fold has.
+    Raises
+    ------
+    InputError
+        if the file is missing or no such table, a row is wrong or there twice, a clip changes its
+        true class or its fold, or a clip lacks an epoch that its fold has.
     """
     text = read_table(
         path,
@@ -326,45 +318,34 @@ def _name(row: Any) -> str:
 
 @dataclass(frozen=True)
 class AuditRow:
-    """One line of the table: what was trained on, how the epoch was chosen, what that scores.
+    """One line of the table: what was trained on, how the epoch was chosen, what that scores."""
 
-    Args:
-        labels, selection: of the line.
-        scores: for ``composite`` and each database ``n``, ``subjects``, ``uf1``, ``uar``: means
-            over the runs; ``uf1_ci95`` and ``uar_ci95``: 95 % when whole subjects are drawn anew,
-            None with one subject. The choice of epochs is kept in each draw.
-        added: to the last epoch, all clips: ``uf1``, ``uar``, ``uf1_ci95``, ``uar_ci95``; None for
-            the last epoch itself.
-        by_run: (seed, shuffle, UF1, UAR) of each run, all clips.
-    """
-
-    labels: LabelKind
+    labels: LabelKind  # labels, selection: of the line
     selection: Selection
+    # for ``composite`` and each database ``n``, ``subjects``, ``uf1``, ``uar``: means over the
+    # runs; ``uf1_ci95`` and ``uar_ci95``: 95 % when whole subjects are drawn anew, None with one
+    # subject. The choice of epochs is kept in each draw
     scores: Mapping[str, Mapping[str, Any]]
+    # to the last epoch, all clips: ``uf1``, ``uar``, ``uf1_ci95``, ``uar_ci95``; None for the last
+    # epoch itself
     added: Mapping[str, Any] | None
+    # (seed, shuffle, UF1, UAR) of each run, all clips
     by_run: tuple[tuple[int, int, float, float], ...]
 
 
 @dataclass(frozen=True)
 class Audit:
-    """All that an audit says.
+    """All that an audit says."""
 
-    Args:
-        rows: real labels first, selections in the order of `SELECTIONS`.
-        control: scores of the majority of each database; None where the folds do not say who was
-            trained on.
-        runs: what it was made from.
-        curves: (epochs,) UF1 of all clips after each epoch, for each run.
-        chosen: (epochs,) how many subjects keep that epoch as their best, for each run.
-        notes: what a reader has to know.
-    """
-
-    rows: tuple[AuditRow, ...]
+    rows: tuple[AuditRow, ...]  # real labels first, selections in the order of `SELECTIONS`
+    # scores of the majority of each database; None where the folds do not say who was trained on
     control: Mapping[str, Mapping[str, Any]] | None
-    runs: tuple[EpochRun, ...]
+    runs: tuple[EpochRun, ...]  # what it was made from
+    # (epochs,) UF1 of all clips after each epoch, for each run
     curves: tuple[NDArray[np.float64], ...]
+    # (epochs,) how many subjects keep that epoch as their best, for each run
     chosen: tuple[NDArray[np.int64], ...]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # what a reader has to know
 
     def row(self, labels: LabelKind, selection: Selection) -> AuditRow | None:
         """The line of these labels and this selection, if there is one."""
@@ -380,13 +361,18 @@ class Audit:
 def audit_runs(runs: Sequence[EpochRun], *, draws: int = 2000, seed: int = 0) -> Audit:
     """Audit runs of one model on the same clips.
 
-    Args:
-        runs: any number of seeds, on true and on shuffled training labels.
-        draws, seed: of the bootstrap.
+    Parameters
+    ----------
+    runs : Sequence[EpochRun]
+        any number of seeds, on true and on shuffled training labels.
+    draws, seed : int
+        of the bootstrap.
 
-    Raises:
-        InputError: if no run trained on true labels, there is one epoch only, or runs differ in
-            clips, true classes or epochs.
+    Raises
+    ------
+    InputError
+        if no run trained on true labels, there is one epoch only, or runs differ in clips, true
+        classes or epochs.
     """
     ordered = sorted(runs, key=lambda run: (run.shuffle, run.seed))
     _check(ordered)
@@ -408,11 +394,8 @@ def audit_runs(runs: Sequence[EpochRun], *, draws: int = 2000, seed: int = 0) ->
 def best_epoch(right: NDArray[np.bool_]) -> int:
     """The epoch that the published code of the method keeps: most clips of the *test* part right.
 
-    Args:
-        right: (epochs, n) where the predicted class is the true one.
-
-    Returns:
-        Its place, the first of equals.
+    ``right``: (epochs, n) where the predicted class is the true one. Returns its place, the first
+    of equals.
 
     >>> best_epoch(np.array([[True, False], [True, True], [True, True]]))
     1
@@ -597,10 +580,6 @@ def shuffled_within(samples: Samples, order: Mapping[str, str]) -> Samples:
     would, the chain is followed until it leads back inside. So every training part of a run sees
     the same shuffle as far as it can, each is shuffled uniformly, and no label of a tested clip is
     ever trained on.
-
-    Args:
-        samples: a training part.
-        order: of `shuffled_order`, for all clips of the run.
 
     >>> part = Samples(np.zeros((2, 1)), np.array([0, 2]), np.array(["d"] * 2),
     ...                np.array(["d/s"] * 2), np.array(["a", "b"]))

@@ -135,11 +135,10 @@ def audit_md(audit: Audit, name: str, notes: Sequence[str] = ()) -> str:
 def audit_json(audit: Audit, name: str, notes: Sequence[str] = ()) -> dict[str, Any]:
     """The content of ``audit.json``, with the name of the model or file, and further sentences.
 
-    Returns:
-        ``schema``, ``name``, ``clips``, ``subjects``, ``epochs`` (their numbers), ``summary`` and
-        ``notes`` (sentences), ``rows`` (``labels``, ``selection``, ``scores`` by scope as in
-        metrics.json, ``added``, ``runs``), ``control``, ``curves`` (UF1 after each epoch of each
-        run) and ``chosen`` (how many subjects keep each epoch as their best, by run).
+    Returns ``schema``, ``name``, ``clips``, ``subjects``, ``epochs`` (their numbers), ``summary``
+    and ``notes`` (sentences), ``rows`` (``labels``, ``selection``, ``scores`` by scope as in
+    metrics.json, ``added``, ``runs``), ``control``, ``curves`` (UF1 after each epoch of each run)
+    and ``chosen`` (how many subjects keep each epoch as their best, by run).
     """
     composite = audit.rows[0].scores[COMPOSITE]
     return {
@@ -218,15 +217,7 @@ def _run_table(rows: Sequence[AuditRow]) -> str:
 
 
 def audit_figure(audit: Audit, out: Path, *, name: str | None = None) -> tuple[Path, Path]:
-    """Composite UF1 by epoch above, which epoch each test subject would keep below.
-
-    Args:
-        audit, name: of one model; the name stands above.
-        out: path without an ending.
-
-    Raises:
-        MissingExtraError, OutputError: as `plotting.drawing` and `plotting.save`.
-    """
+    """Composite UF1 by epoch above, which epoch each test subject would keep below."""
     people = audit.rows[0].scores[COMPOSITE]
     with drawing(6.4, 5.2) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))

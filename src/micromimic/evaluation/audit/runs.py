@@ -40,34 +40,18 @@ SYNTHETIC: Final = "These clips are synthetic: nothing here is about real faces.
 
 @dataclass(frozen=True)
 class Audited:
-    """What an audit wrote and says.
+    """What an audit wrote and says."""
 
-    Args:
-        folder, name: where it lies; of the model or file.
-        left_out: clips that could not be prepared, with reasons.
-        resumed: folds that an earlier call had ended.
-        notes: what could not be done.
-    """
-
-    folder: Path
+    folder: Path  # folder, name: where it lies; of the model or file
     name: str
     audit: Audit
-    left_out: tuple[str, ...] = ()
-    resumed: int = 0
-    notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()  # clips that could not be prepared, with reasons
+    resumed: int = 0  # folds that an earlier call had ended
+    notes: tuple[str, ...] = ()  # what could not be done
 
 
 def audit_table(file: str | Path, out: str | Path) -> Audited:
-    """Audit per-epoch predictions that were logged before, by any training code.
-
-    Args:
-        file: CSV as in `evaluation.audit.epochs`.
-        out: folder for audit.json, audit.md and the figure (where matplotlib is installed).
-
-    Raises:
-        InputError: the table is wrong, or has one epoch only.
-        OutputError: if results cannot be written.
-    """
+    """Audit per-epoch predictions that were logged before, by any training code."""
     drawn = find_spec("matplotlib") is not None
     audit = audit_runs(read_epochs(file))
     result = Audited(Path(out), Path(file).name, audit, notes=() if drawn else (NO_FIGURE,))
@@ -86,25 +70,7 @@ def audit_model(
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> Audited:
-    """Train with true and with shuffled labels, leave one subject out, and audit the epochs.
-
-    Args:
-        manifest: CSV as in `datasets.manifest`.
-        config: model and what decides the outcome; ``leaky`` and ``shuffle`` are set here.
-        out: folder: audit.json, audit.md, epochs.csv, audit.png and .svg; under ``runs`` each fold
-            as it ends, so a killed audit goes on there, and more shuffles can be added later.
-        labels: the scheme of labels.
-        shuffles: runs on shuffled labels.
-        workers: where folds and clips run; None is this process.
-        cache: prepared clips; None is ``<manifest's name>.prepared`` beside it.
-        progress: called with (done, total, stage).
-
-    Raises:
-        InputError: the manifest is wrong, nothing is left to learn from, the model has no epochs,
-            or ``out`` holds runs of other settings.
-        ModelError: the model is unknown or its file unusable.
-        MissingExtraError: without the ``train`` extra.
-    """
+    """Train with true and with shuffled labels, leave one subject out, and audit the epochs."""
     require_extra()
     clips, known = read_clips(manifest, labels)
     model = model_of(config)
@@ -142,17 +108,7 @@ def audited_runs(
     workers: Workers | None = None,
     progress: Progress | None = None,
 ) -> tuple[tuple[EpochRun, ...], int]:
-    """The runs of an audit, and how many of their folds an earlier call had ended.
-
-    Args:
-        samples: encoded for the model.
-        config, shuffles, workers, progress: as of `audit_model`.
-        out: a folder a run goes here.
-        model: an estimator; None is that of ``config.model``.
-
-    Raises:
-        InputError: the model has no epochs, or a folder holds another run.
-    """
+    """The runs of an audit, and how many of their folds an earlier call had ended."""
     runs: list[EpochRun] = []
     resumed = 0
     for number in range(shuffles + 1):

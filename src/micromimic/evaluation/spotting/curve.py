@@ -44,11 +44,7 @@ def have_scores(videos: Sequence[SpottedVideo]) -> bool:
 
 
 def by_threshold(videos: Sequence[SpottedVideo], kind: ExpressionKind) -> ByThreshold:
-    """Count at every threshold that changes anything.
-
-    Raises:
-        InputError: if there is no video, one twice, or a candidate has no score.
-    """
+    """Count at every threshold that changes anything."""
     place = places_of(videos)
     found = [(video, *video.of_kind(kind)) for video in videos]
     scores = [np.unique([_score(span) for span in spans]) for _, _, spans in found]
@@ -70,13 +66,9 @@ def by_threshold(videos: Sequence[SpottedVideo], kind: ExpressionKind) -> ByThre
 def threshold_curve(videos: Sequence[SpottedVideo], kind: ExpressionKind) -> pd.DataFrame:
     """Recall against false ones a minute over all thresholds.
 
-    Returns:
-        A row a threshold that keeps something, ascending: ``threshold``, ``tp``, ``fp``, ``fn``,
-        ``precision``, ``recall``, ``f1``, ``false_per_minute`` (NaN where a video's length is
-        unknown).
-
-    Raises:
-        InputError: as `by_threshold`.
+    Returns a row a threshold that keeps something, ascending: ``threshold``, ``tp``, ``fp``,
+    ``fn``, ``precision``, ``recall``, ``f1``, ``false_per_minute`` (NaN where a video's length is
+    unknown).
     """
     import pandas as pd  # noqa: PLC0415 - slow to import
 
@@ -94,9 +86,6 @@ def chosen_thresholds(videos: Sequence[SpottedVideo], kind: ExpressionKind) -> d
 
     Of equal ones it is the lowest. Neither the subject's events nor the scores of its candidates
     have any part in it.
-
-    Raises:
-        InputError: as `by_threshold`, or there is one subject only.
     """
     steps = by_threshold(videos, kind)
     if len(steps.subjects) < 2:

@@ -48,23 +48,14 @@ HONEST: Final = ("everything", "training")
 
 @dataclass(frozen=True)
 class Leak:
-    """One way of choosing, and what it claims.
+    """One way of choosing, and what it claims."""
 
-    Args:
-        kind: of expressions.
-        choice: a key of `CHOICES`.
-        scores: ``tp``, ``fp``, ``fn``, ``precision``, ``recall``, ``f1``.
-        f1_ci95: over subjects, the choice kept; None with one subject.
-        added: F1 beside the honest line; None for that line itself.
-        added_ci95: its interval.
-    """
-
-    kind: ExpressionKind
-    choice: str
-    scores: Mapping[str, Any]
-    f1_ci95: list[float] | None
-    added: float | None
-    added_ci95: list[float] | None
+    kind: ExpressionKind  # of expressions
+    choice: str  # a key of `CHOICES`
+    scores: Mapping[str, Any]  # ``tp``, ``fp``, ``fn``, ``precision``, ``recall``, ``f1``
+    f1_ci95: list[float] | None  # over subjects, the choice kept; None with one subject
+    added: float | None  # F1 beside the honest line; None for that line itself
+    added_ci95: list[float] | None  # its interval
 
     @property
     def honest(self) -> bool:
@@ -80,13 +71,6 @@ def spotting_leaks(
     Beside the threshold chosen on training subjects, or beside every candidate where there are no
     scores, stands what each other choice would have claimed. Nobody can tell whether the last
     epoch was chosen on these subjects.
-
-    Args:
-        epochs: what each epoch found, in the same videos; of one epoch only thresholds are chosen.
-        draws, seed: of the bootstrap over subjects.
-
-    Raises:
-        InputError: if there is no epoch, or two have other videos.
     """
     if not epochs:
         raise InputError("expected found events of one epoch or more, got none; log them")

@@ -17,38 +17,25 @@ POINTS: Final = ("onset", "apex", "offset")
 
 @dataclass(frozen=True)
 class Match:
-    """One truth and one find that belong together.
+    """One truth and one find that belong together."""
 
-    Args:
-        truth, found: places in the sequences that were matched.
-        iou: overlap over union of their time.
-        onset_error, apex_error, offset_error: seconds, found less truth.
-    """
-
-    truth: int
+    truth: int  # truth, found: places in the sequences that were matched
     found: int
-    iou: float
-    onset_error: float
+    iou: float  # overlap over union of their time
+    onset_error: float  # onset_error, apex_error, offset_error: seconds, found less truth
     apex_error: float
     offset_error: float
 
 
 @dataclass(frozen=True)
 class SpottingScore:
-    """Counts and errors of one or more videos.
+    """Counts and errors of one or more videos."""
 
-    Args:
-        planted, found: how many there are.
-        pairs: matches.
-        duration_s: seconds watched.
-        fps: for errors in frames.
-    """
-
-    planted: int
+    planted: int  # planted, found: how many there are
     found: int
-    pairs: tuple[Match, ...]
-    duration_s: float
-    fps: float
+    pairs: tuple[Match, ...]  # matches
+    duration_s: float  # seconds watched
+    fps: float  # for errors in frames
 
     @property
     def recall(self) -> float:
@@ -96,15 +83,7 @@ def match_events(
 ) -> SpottingScore:
     """Match one to one: the most matches, of those the most overlap.
 
-    Args:
-        truth: planted or annotated intervals.
-        found: what the spotter says.
-        min_iou: least overlap over union of a match (MEGC's rule is 0.5).
-        duration_s: length of the video, seconds.
-        fps: its rate, for errors in frames.
-
-    Raises:
-        ValueError: if ``min_iou`` is outside (0, 1], or duration or rate is not above 0.
+    ``duration_s``: length of the video, seconds.
 
     >>> truth = [Interval(1.0, 1.2, 1.4), Interval(3.0, 3.1, 3.4)]
     >>> score = match_events(truth, [Interval(1.0, 1.21, 1.5)], duration_s=60.0, fps=200.0)
@@ -127,11 +106,7 @@ def match_events(
 
 
 def pool(scores: Iterable[SpottingScore]) -> SpottingScore:
-    """One score over several videos of one frame rate; places of pairs stay those in their video.
-
-    Raises:
-        ValueError: if there is none, or the rates differ.
-    """
+    """One score over several videos of one frame rate; places of pairs stay those in their video."""
     items = list(scores)
     if not items:
         raise ValueError("expected at least one score, got none")
@@ -150,20 +125,14 @@ def pool(scores: Iterable[SpottingScore]) -> SpottingScore:
 class OracleSpotter:
     """A spotter that knows the truth: for testing whatever comes after spotting.
 
-    Args:
-        truth: what it answers.
-        jitter: standard deviation by which onset, apex and offset are off, seconds.
-        miss: probability of missing an event.
-        seed: of jitter and misses.
-
     >>> OracleSpotter([Interval(1.0, 1.2, 1.4)])()
     [Interval(onset=1.0, apex=1.2, offset=1.4)]
     """
 
-    truth: Sequence[Interval]
-    jitter: float = 0.0
-    miss: float = 0.0
-    seed: int = 0
+    truth: Sequence[Interval]  # what it answers
+    jitter: float = 0.0  # standard deviation by which onset, apex and offset are off, seconds
+    miss: float = 0.0  # probability of missing an event
+    seed: int = 0  # of jitter and misses
 
     def __call__(self) -> list[Interval]:
         """The truth, jittered and thinned."""

@@ -71,12 +71,8 @@ def strs_csv(videos: Sequence[SpottedVideo]) -> str:
 def read_found(path: str | Path, what: str = "found events") -> pd.DataFrame:
     """A table of found events with our columns: ours (``events.csv``), or either of theirs.
 
-    Returns:
-        Text: ``video``, ``onset``, ``offset``, and of ``dataset``, ``subject``, ``apex``, ``kind``,
-        ``label`` and ``score`` what is there; its index the line of the file.
-
-    Raises:
-        InputError: if there is no such file, or a column is missing.
+    Returns text: ``video``, ``onset``, ``offset``, and of ``dataset``, ``subject``, ``apex``,
+    ``kind``, ``label`` and ``score`` what is there; its index the line of the file.
     """
     table = read_table(path, (), known=(*_OURS, *_OURS.values(), *_KNOWN), what=what)
     renamed = {old: new for old, new in _OURS.items() if old in table and new not in table}

@@ -32,25 +32,15 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Span:
-    """One event, annotated or found, in frames of its video.
+    """One event, annotated or found, in frames of its video."""
 
-    Args:
-        onset, offset: its first and last frame.
-        kind: ``micro``, or ``macro`` for a longer expression.
-        label: its class; None where nobody says.
-        score: how sure the spotter is, more is surer; None of annotated events and where unknown.
-        apex: None where nobody says.
-
-    Raises:
-        ValueError: if it ends before it begins.
-    """
-
-    onset: int
+    onset: int  # onset, offset: its first and last frame
     offset: int
-    kind: ExpressionKind = "micro"
-    label: str | None = None
+    kind: ExpressionKind = "micro"  # ``micro``, or ``macro`` for a longer expression
+    label: str | None = None  # its class; None where nobody says
+    # how sure the spotter is, more is surer; None of annotated events and where unknown
     score: float | None = None
-    apex: int | None = None
+    apex: int | None = None  # None where nobody says
 
     def __post_init__(self) -> None:
         if self.onset > self.offset:
@@ -62,20 +52,14 @@ Event = Span | Interval
 
 @dataclass(frozen=True)
 class SpottedVideo:
-    """What is annotated in one video and what was found in it.
+    """What is annotated in one video and what was found in it."""
 
-    Args:
-        dataset, subject, video: names.
-        truth, found: events; none of either is an answer too.
-        minutes: its length; None where unknown.
-    """
-
-    dataset: str
+    dataset: str  # dataset, subject, video: names
     subject: str
     video: str
-    truth: tuple[Span, ...]
+    truth: tuple[Span, ...]  # truth, found: events; none of either is an answer too
     found: tuple[Span, ...]
-    minutes: float | None = None
+    minutes: float | None = None  # its length; None where unknown
 
     @property
     def who(self) -> str:
@@ -161,11 +145,7 @@ def count_spans(truth: Sequence[Span], found: Sequence[Span]) -> tuple[int, int,
 
 
 def places_of(videos: Sequence[SpottedVideo]) -> dict[str, int]:
-    """Number of each subject, qualified, in the order of the videos.
-
-    Raises:
-        InputError: if there is no video, or one twice.
-    """
+    """Number of each subject, qualified, in the order of the videos."""
     if not videos:
         raise InputError("expected videos to score, got none; list them")
     keys = [video.key for video in videos]
@@ -213,11 +193,7 @@ def with_intervals(
 ) -> dict[str, Any]:
     """Scores of all subjects together, and the ``_ci95`` of each when subjects are drawn anew.
 
-    Args:
-        tallies: (subjects, 3 or more), the first three the counts.
-        scores: of the (..., 3 or more) sums of tallies.
-        draws, seed: of the bootstrap. A draw without an event says nothing and is left out; where
-            all are, or there is one subject only, an interval is None.
+    ``tallies``: (subjects, 3 or more), the first three the counts.
     """
     found: dict[str, Any] = {n: float(v) for n, v in scores(tallies.sum(0)).items()}
     times = times_drawn(len(tallies), draws, np.random.default_rng(seed))
@@ -235,18 +211,10 @@ def spotting_metrics(
 
     Both together adds the counts of the two: a found micro-expression never matches a macro one.
 
-    Args:
-        videos: all of them, those without an event too.
-        draws, seed: of the bootstrap, which draws whole subjects.
-
-    Returns:
-        ``videos``, ``videos_without_events``, ``subjects``, ``minutes`` (None where one is
-        unknown), and for ``micro``, ``macro`` and ``both`` ``events``, ``found``, ``tp``, ``fp``,
-        ``fn``, ``precision``, ``recall``, ``f1``, ``false_per_minute`` (None without minutes), the
-        scores each with ``_ci95``.
-
-    Raises:
-        InputError: if there is no video, or one twice.
+    Returns ``videos``, ``videos_without_events``, ``subjects``, ``minutes`` (None where one is
+    unknown), and for ``micro``, ``macro`` and ``both`` ``events``, ``found``, ``tp``, ``fp``,
+    ``fn``, ``precision``, ``recall``, ``f1``, ``false_per_minute`` (None without minutes), the
+    scores each with ``_ci95``.
     """
     counts, minutes = subject_counts(videos), minutes_of(videos)
 

@@ -22,11 +22,7 @@ ALL: Final = "all"
 
 
 def kinds_of(videos: Sequence[SpottedVideo]) -> list[ExpressionKind]:
-    """The kinds of expression that are annotated.
-
-    Raises:
-        InputError: if none is.
-    """
+    """The kinds of expression that are annotated."""
     kinds = {span.kind for video in videos for span in video.truth}
     if not kinds:
         raise InputError("expected annotated events, got none; pass the table that has them")
@@ -75,19 +71,10 @@ def score_spotting(
 
     What is found of a kind that a database does not annotate does not count (`annotated`).
 
-    Args:
-        videos: all of them, those without an event too.
-        labels: the classes of strict naming; None takes those that occur.
-        draws, seed: of the bootstrap over subjects.
-
-    Returns:
-        ``kinds``; ``candidates``: by database and for ``all`` the scores of `spotting_metrics`, and
-        by kind ``strs`` as of `strs_metrics`; ``chosen``: the same with the threshold that was
-        chosen on training subjects, and ``thresholds``: by kind and subject (None: nothing is left
-        out), both None where none can be chosen.
-
-    Raises:
-        InputError: if there is no video, one twice, no event, or a database is named ``all``.
+    Returns ``kinds``; ``candidates``: by database and for ``all`` the scores of `spotting_metrics`,
+    and by kind ``strs`` as of `strs_metrics`; ``chosen``: the same with the threshold that was
+    chosen on training subjects, and ``thresholds``: by kind and subject (None: nothing is left
+    out), both None where none can be chosen.
 
     >>> from micromimic.evaluation.spotting import Span
     >>> video = SpottedVideo("lab", "1", "talk", (Span(10, 20),), (Span(11, 21), Span(90, 99)))

@@ -51,20 +51,10 @@ def strs_metrics(
     An event without a class is spotted or missed, and never named; a found one without a class is
     named wrongly.
 
-    Args:
-        videos, kind: all of them, and which events.
-        labels: the classes of the strict score, where one that nobody has counts 0; None takes
-            those that occur in truth or predictions, as the published one always does.
-        draws, seed: of the bootstrap over subjects; the classes stay those of all subjects.
-
-    Returns:
-        For ``strict`` and ``published``: ``tp``, ``fp``, ``fn``, ``named`` (pairs that have a
-        class), ``strs``, ``spotting_precision``, ``spotting_recall``, ``spotting_f1``,
-        ``naming_precision``, ``naming_recall``, ``naming_f1``, ``uf1`` and ``uar``, the scores each
-        with ``_ci95``. None where no event has a class.
-
-    Raises:
-        InputError: if there is no video, or one twice.
+    Returns for ``strict`` and ``published``: ``tp``, ``fp``, ``fn``, ``named`` (pairs that have a
+    class), ``strs``, ``spotting_precision``, ``spotting_recall``, ``spotting_f1``,
+    ``naming_precision``, ``naming_recall``, ``naming_f1``, ``uf1`` and ``uar``, the scores each
+    with ``_ci95``. None where no event has a class.
     """
     place = places_of(videos)
     pairs = [video.of_kind(kind) for video in videos]

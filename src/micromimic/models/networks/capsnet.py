@@ -31,16 +31,14 @@ _PLAIN_SPREAD: Final = 0.01
 class CapsNet(nn.Module):
     """Class lengths from face crops.
 
-    Args:
-        stem: (B, 3, 224, 224) normalised to (B, 256, 28, 28), as `stems.make_stem` gives it.
-        iterations: of routing.
-        classes: how many.
-        plain: start the convolutions as torch does and W with a spread of 0.01.
-
     Initial weights, unless ``plain``. Both convolutions keep the size of what they are given (He et
     al., ICCV 2015; torch's default divides it by 3 and more), and W has a spread of 0.03: so the
     class capsules of an untrained network are neither near 0, where nothing has a gradient, nor
     near 1, with ImageNet stems and random ones alike.
+
+    ``stem``: (B, 3, 224, 224) normalised to (B, 256, 28, 28), as `stems.make_stem` gives it;
+    ``iterations``: of routing; ``classes``: how many; ``plain``: start the convolutions as torch
+    does and W with a spread of 0.01.
     """
 
     def __init__(

@@ -16,10 +16,6 @@ def squash(x: Tensor, dim: int = -1) -> Tensor:
 
     ``v = |x|^2 / (1 + |x|^2) * x / |x|``; value and gradient are finite at 0, where both are 0.
 
-    Args:
-        x: capsules along ``dim``.
-        dim: the axis that holds a capsule's entries.
-
     >>> squash(torch.tensor([3.0, 4.0])).norm().item()
     0.9615...
     """
@@ -31,20 +27,13 @@ def squash(x: Tensor, dim: int = -1) -> Tensor:
 def dynamic_routing(votes: Tensor, iterations: int = 3) -> tuple[Tensor, Tensor]:
     """Routing by agreement.
 
-    ``c_ij = softmax_j(b_ij)``, ``x_j = sum_i c_ij votes_ij``, ``v_j = squash(x_j)``,
-    ``b_ij += v_j . votes_ij``, from ``b = 0``. Gradients flow through the last iteration only:
-    the coupling is a decision, not a path to learn along.
+    ``c_ij = softmax_j(b_ij)``, ``x_j = sum_i c_ij votes_ij``, ``v_j = squash(x_j)``, ``b_ij += v_j
+    . votes_ij``, from ``b = 0``. Gradients flow through the last iteration only: the coupling is a
+    decision, not a path to learn along.
 
-    Args:
-        votes: (B, n_in, n_out, d), what each lower capsule predicts for each upper one
-            (``W_ij u_i``).
-        iterations: at least 1.
-
-    Returns:
-        (B, n_out, d) upper capsules, and (B, n_in, n_out) the coupling c of the last iteration.
-
-    Raises:
-        ValueError: if the shape or the number of iterations is wrong.
+    ``votes``: (B, n_in, n_out, d), what each lower capsule predicts for each upper one (``W_ij
+    u_i``). Returns (B, n_out, d) upper capsules, and (B, n_in, n_out) the coupling c of the last
+    iteration.
     """
     if votes.dim() != 4:
         raise ValueError(f"votes must be (B, n_in, n_out, d), got {tuple(votes.shape)}")
@@ -70,12 +59,7 @@ def margin_loss(
 
     ``sum_k T_k max(0, m+ - |v_k|)^2 + lambda (1 - T_k) max(0, |v_k| - m-)^2``.
 
-    Args:
-        lengths: (B, n_classes) capsule lengths.
-        targets: (B,) class numbers.
-        present: m+, the length wanted of the true class.
-        absent: m-, the length allowed to the others.
-        absent_weight: lambda.
+    ``lengths``: (B, n_classes) capsule lengths; ``targets``: (B,) class numbers.
 
     >>> margin_loss(torch.tensor([[0.9, 0.1]]), torch.tensor([0])).item()
     0.0

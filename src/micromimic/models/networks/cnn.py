@@ -15,13 +15,8 @@ CnnName = Literal["resnet18", "vgg11"]
 class FaceCnn(nn.Module):
     """Class logits from face crops.
 
-    Args:
-        name: which network.
-        state: its ImageNet weights, thousand-way last layer included; None draws random ones.
-        classes: how many.
-
-    Raises:
-        RuntimeError: if the weights are of another network.
+    ``name``: which network; ``state``: its ImageNet weights, thousand-way last layer included; None
+    draws random ones; ``classes``: how many.
     """
 
     def __init__(

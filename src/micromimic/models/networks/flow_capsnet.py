@@ -25,13 +25,10 @@ CLASS_SIZE: Final = 16
 class FlowCapsNet(nn.Module):
     """Class lengths from centred flow maps.
 
-    Args:
-        width: channels of the first convolution.
-        capsule_types: primary capsules at each place.
-        iterations: of routing.
-        balanced: look at u and v on one scale, smoothed, without strain (`balance`): what
-            carries over from drawn maps to real ones. Else at the three centred channels.
-        classes: how many.
+    ``width``: channels of the first convolution; ``capsule_types``: primary capsules at each place;
+    ``iterations``: of routing; ``balanced``: look at u and v on one scale, smoothed, without strain
+    (`balance`): what carries over from drawn maps to real ones. Else at the three centred channels;
+    ``classes``: how many.
 
     >>> FlowCapsNet()(torch.zeros(2, 3, 28, 28)).shape
     torch.Size([2, 3])
@@ -64,11 +61,8 @@ class FlowCapsNet(nn.Module):
     def votes(self, maps: Tensor) -> Tensor:
         """What each primary capsule predicts for each class capsule.
 
-        Args:
-            maps: (B, 3, 28, 28) centred.
-
-        Returns:
-            (B, types * 49, k, 16); primary capsules ordered by type, then row, then column.
+        ``maps``: (B, 3, 28, 28) centred. Returns (B, types * 49, k, 16); primary capsules ordered
+        by type, then row, then column.
         """
         return self._votes(self.seen(maps))
 

@@ -10,10 +10,8 @@ _PLACES = 7 * 7
 class FlowCnn(nn.Module):
     """Class logits from centred flow maps.
 
-    Args:
-        width: channels of the first convolution; the second has twice as many.
-        dropout: share of features left out before the last layer.
-        classes: how many.
+    ``width``: channels of the first convolution; the second has twice as many; ``dropout``: share
+    of features left out before the last layer; ``classes``: how many.
 
     >>> import torch
     >>> FlowCnn()(torch.zeros(2, 3, 28, 28)).shape

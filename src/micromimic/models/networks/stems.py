@@ -41,11 +41,7 @@ class Normalise(nn.Module):
 
 
 def make_backbone(name: Backbone, state: Mapping[str, Tensor] | None = None) -> Any:
-    """torchvision's network; without a state, random weights from torch's global generator.
-
-    Raises:
-        RuntimeError: if the weights are of another network.
-    """
+    """torchvision's network; without a state, random weights from torch's global generator."""
     network = get_model(name)
     if state is not None:
         network.load_state_dict(state, strict=True)
@@ -84,9 +80,6 @@ _STEMS: Final[Mapping[Backbone, Callable[[Any], nn.Sequential]]] = {
 
 def make_stem(name: Backbone, state: Mapping[str, Tensor] | None = None) -> nn.Sequential:
     """(B, 3, 224, 224) normalised faces to (B, 256, 28, 28); arguments as of `make_backbone`.
-
-    Raises:
-        RuntimeError: if the weights are of another network.
 
     >>> make_stem("mobilenet_v2")(torch.zeros(2, 3, 224, 224)).shape
     torch.Size([2, 256, 28, 28])

@@ -17,23 +17,18 @@ from torch.nn.functional import affine_grid, grid_sample
 
 @dataclass(frozen=True)
 class FaceAugment:
-    """How much face crops vary.
+    """How much face crops vary."""
 
-    Args:
-        zoom: a crop is enlarged by up to this factor and a random window of it cut out: resizing
-            and random cropping. 8 / 7 is 256 pixels cropped to 224.
-        resized: every crop is enlarged by the whole factor, as if all were resized to one size.
-        rotation: degrees to either side.
-        mirror: flip half of the crops left to right.
-        brightness, contrast, saturation: factors between 1 - x and 1 + x. Grey crops stay grey.
-    """
-
+    # a crop is enlarged by up to this factor and a random window of it cut out: resizing and random
+    # cropping. 8 / 7 is 256 pixels cropped to 224
     zoom: float = 8 / 7
-    rotation: float = 8.0
-    mirror: bool = True
+    rotation: float = 8.0  # degrees to either side
+    mirror: bool = True  # flip half of the crops left to right
+    # brightness, contrast, saturation: factors between 1 - x and 1 + x. Grey crops stay grey
     brightness: float = 0.2
     contrast: float = 0.2
     saturation: float = 0.2
+    # every crop is enlarged by the whole factor, as if all were resized to one size
     resized: bool = False
 
     def __post_init__(self) -> None:
@@ -50,13 +45,7 @@ def augment_faces(
 ) -> Tensor:
     """Resize, crop, mirror, rotate, jitter the colours.
 
-    Args:
-        faces: (B, 3, H, W) uint8, or float within 0..1.
-        generator: on the CPU; the same state gives the same result.
-        settings: how much; None is `FaceAugment`'s defaults.
-
-    Returns:
-        (B, 3, H, W) float32 within 0..1.
+    ``faces``: (B, 3, H, W) uint8, or float within 0..1. Returns (B, 3, H, W) float32 within 0..1.
     """
     settings = settings or FaceAugment()
     pictures = unit_range(faces)
@@ -85,17 +74,10 @@ def augment_maps(
     flow becomes ``f'(p') = s R M f(p)``. Strain is a scalar that these maps leave as it is. What
     comes in from outside the map repeats its border.
 
-    Args:
-        maps: (B, 3, H, W) u, v, strain; u and v in one unit (where each was scaled by itself, as in
-            centred maps, a rotation is right only as far as their scales agree).
-        generator: on the CPU; the same state gives the same result.
-        rotation: degrees to either side, about the centre.
-        scale: largest relative change of size.
-        shift: canonical units to either side, in x and in y.
-        mirror: mirror half of the maps.
-
-    Returns:
-        (B, 3, H, W), float as the maps.
+    ``maps``: (B, 3, H, W) u, v, strain; u and v in one unit (where each was scaled by itself, as in
+    centred maps, a rotation is right only as far as their scales agree); ``rotation``: degrees to
+    either side, about the centre; ``shift``: canonical units to either side, in x and in y. Returns
+    (B, 3, H, W), float as the maps.
     """
     draw = _draws(len(maps), 5, generator, maps.device).to(maps.dtype)
     size = 1 + _both_ways(draw[0]) * scale
@@ -111,12 +93,9 @@ def transform_maps(
 ) -> Tensor:
     """Move flow maps and turn their vectors by given amounts; `augment_maps` draws them.
 
-    Args:
-        maps: (B, 3, H, W) u right, v down, strain.
-        size: (B,) factor.
-        angle: (B,) radians, from x towards y: clockwise on the screen.
-        sign: (B,) -1 mirrors, 1 does not.
-        shift: (B, 2) right, down, in halves of the map's side.
+    ``maps``: (B, 3, H, W) u right, v down, strain; ``size``: (B,) factor; ``angle``: (B,) radians,
+    from x towards y: clockwise on the screen; ``sign``: (B,) -1 mirrors, 1 does not; ``shift``: (B,
+    2) right, down, in halves of the map's side.
     """
     moved = _resample(maps, size, angle, sign, shift, "border")
     u, v, strain = moved.unbind(1)

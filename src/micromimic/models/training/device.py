@@ -51,9 +51,6 @@ def choose_hardware(
     bfloat16; on a CPU full precision, where mixed is slower. Workers: up to 4 beside the main
     thread on CUDA; none on a CPU, where they would compete with the network.
 
-    Raises:
-        ModelError: if the device is unknown or not there, or cannot do the precision.
-
     >>> choose_hardware("cpu")
     Hardware(device=device(type='cpu'), precision='full', workers=0)
     """

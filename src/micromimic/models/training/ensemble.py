@@ -29,27 +29,19 @@ from micromimic.models.svm import RbfMachine, spread_of
 class EnsembleRecipe:
     """Constants of the machine: round numbers near the flat optimum on the development half of the
     published maps (`evaluation.halves`, ``docs/experiments.md``).
-
-    Args:
-        motion: narrowness of the kernel on motion: its gamma in parts of one over the training
-            maps' total variance.
-        units: the same of the kernel on action units, each divided by its spread.
-        ridge: variance of the noise on a label, that of the process being 1; more is smoother.
-        lead: how much of the synthetic network's own answer is kept where clips are many; all of
-            it where there are none.
-        lead_clips: training clips that halve what is kept beyond ``lead``.
-        inner_folds: groups of training subjects that are held out in turn.
-
-    Raises:
-        ValueError: if a number is not above 0, or there are fewer than two folds.
     """
 
+    # narrowness of the kernel on motion: its gamma in parts of one over the training maps' total
+    # variance
     motion: float = 0.6
-    units: float = 1.5
+    units: float = 1.5  # the same of the kernel on action units, each divided by its spread
+    # variance of the noise on a label, that of the process being 1; more is smoother
     ridge: float = 1.0
+    # how much of the synthetic network's own answer is kept where clips are many; all of it where
+    # there are none
     lead: float = 0.5
-    lead_clips: int = 30
-    inner_folds: int = 5
+    lead_clips: int = 30  # training clips that halve what is kept beyond ``lead``
+    inner_folds: int = 5  # groups of training subjects that are held out in turn
 
     def __post_init__(self) -> None:
         numbers = self.motion, self.units, self.ridge, self.lead, self.lead_clips
@@ -105,10 +97,9 @@ class FlowEnsemble(ClipClassifier):
     How sharp its answers may be is measured on people held out inside the training part; where it
     has one, on the training clips themselves.
 
-    Args:
-        init: the file of the class network, a flow-capsnet: ``default`` the shipped one; ``none``
-            leaves both networks out, so that nothing but the clips given decides.
-        recipe: constants; None takes `EnsembleRecipe`'s.
+    ``init``: the file of the class network, a flow-capsnet: ``default`` the shipped one; ``none``
+    leaves both networks out, so that nothing but the clips given decides; ``recipe``: constants;
+    None takes `EnsembleRecipe`'s.
 
     >>> FlowEnsemble().view
     'flow'
@@ -129,11 +120,7 @@ class FlowEnsemble(ClipClassifier):
         )
 
     def starts_from(self) -> tuple[Path, ...]:
-        """The files of the class network and of the unit network.
-
-        Raises:
-            ModelError: if ``init`` is ``download``.
-        """
+        """The files of the class network and of the unit network."""
         if self.init == "none":
             return ()
         if self.init == "download":
@@ -176,10 +163,7 @@ def fit_machine(views: Views, targets: NDArray[np.int64], recipe: EnsembleRecipe
     Maps of a rare class count for more, so that all classes weigh the same; a class without maps
     is regressed to a constant below the others' mean.
 
-    Args:
-        views: of n clips; each is trained with its mirror image.
-        targets: (n,) class numbers.
-        recipe: constants.
+    ``targets``: (n,) class numbers.
     """
     seen = views.stacked()
     both = np.tile(targets, 2)
@@ -209,9 +193,8 @@ def fit_machine(views: Views, targets: NDArray[np.int64], recipe: EnsembleRecipe
 def inner_splits(people: NDArray[np.str_], targets: NDArray[np.int64], folds: int) -> list[Split]:
     """Subjects of a training part held out in turn, wherever two classes are left to train on.
 
-    Returns:
-        Rows to train on, rows to ask about; the training part itself for both where nobody can be
-        held out. Folds are fewer than asked where there are fewer subjects.
+    Returns rows to train on, rows to ask about; the training part itself for both where nobody can
+    be held out. Folds are fewer than asked where there are fewer subjects.
     """
     count = min(folds, len(np.unique(people)))
     splits = list(grouped(people, count)) if count > 1 else []

@@ -27,15 +27,10 @@ from micromimic.models.networks.flow_capsnet import GRID, FlowCapsNet
 def build_onnx(network: FlowCapsNet, metadata: Mapping[str, object]) -> bytes:
     """The trained network as an ONNX file.
 
-    Args:
-        network: trained.
-        metadata: what `models.onnx` reads: name, version, trained_on, temperature, margin.
-
-    Returns:
-        A checked model: input ``maps`` (n, 3, 28, 28) centred; outputs ``lengths`` (n, k) and
-        ``votes`` (n, k, 7, 7): the share of a place in class j is the sum over its capsules of
-        ``c_ij <W_ij u_i, v_j> / |v_j|``, cut at 0 and divided by its sum over the places. Before
-        the cut these add up to ``|x_j|``, so they split what the class capsule is made of.
+    Returns a checked model: input ``maps`` (n, 3, 28, 28) centred; outputs ``lengths`` (n, k) and
+    ``votes`` (n, k, 7, 7): the share of a place in class j is the sum over its capsules of ``c_ij
+    <W_ij u_i, v_j> / |v_j|``, cut at 0 and divided by its sum over the places. Before the cut these
+    add up to ``|x_j|``, so they split what the class capsule is made of.
     """
     graph, classes, types = Graph(), network.classes, network.capsule_types
     weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}

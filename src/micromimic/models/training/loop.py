@@ -45,30 +45,22 @@ UNREADABLE: Final = (
 
 @dataclass(frozen=True)
 class Plan:
-    """How a network is trained on given rows.
+    """How a network is trained on given rows."""
 
-    Args:
-        optimizer: of its parameters.
-        epochs: passes.
-        batches: of an epoch. It may draw from torch's global generator, which is seeded with
-            (seed, epoch) before each epoch and put back after it.
-        loss: of the network's outputs (float32) and targets.
-        settings: what decides the outcome beside these numbers (initial weights, data, rates); a
-            checkpoint made with others is refused.
-        step_schedule, epoch_schedule: stepped after each batch, after each epoch.
-        precision: of the forward pass.
-        steps: batches in an epoch, for finer progress.
-    """
-
-    optimizer: Optimizer
-    epochs: int
+    optimizer: Optimizer  # of its parameters
+    epochs: int  # passes
+    # of an epoch. It may draw from torch's global generator, which is seeded with (seed, epoch)
+    # before each epoch and put back after it
     batches: Batches
-    loss: Loss
+    loss: Loss  # of the network's outputs (float32) and targets
+    # what decides the outcome beside these numbers (initial weights, data, rates); a checkpoint
+    # made with others is refused
     settings: Mapping[str, object] = field(default_factory=dict)
+    # step_schedule, epoch_schedule: stepped after each batch, after each epoch
     step_schedule: LRScheduler | None = None
     epoch_schedule: LRScheduler | None = None
-    precision: Precision = "full"
-    steps: int | None = None
+    precision: Precision = "full"  # of the forward pass
+    steps: int | None = None  # batches in an epoch, for finer progress
 
 
 def run_epochs(
@@ -87,23 +79,7 @@ def run_epochs(
     read from there at the start. The file is left at the end: whoever named it removes it once the
     outcome is safe; until then, calling again gives the finished network without training.
 
-    Args:
-        network: trained in place, left in evaluation mode; its device is where training happens.
-        plan: optimiser, epochs, batches.
-        run: checkpoint, callbacks, threads.
-        fitted: wraps the network for ``run.each_epoch``; what it gives is the network as it
-            trains, so it holds during the callback only.
-        seed: of what epochs draw.
-        stop: early stopping; None trains all epochs and keeps the last.
-        validation: a score of the network, higher is better, on subjects held out of the training
-            part; given exactly when ``stop`` is. The best epoch is kept.
-
-    Returns:
-        Epochs run, those before a resumption counted.
-
-    Raises:
-        ModelError: if the checkpoint is of other settings or broken, or the loss is not finite.
-        ValueError: if only one of ``validation`` and ``stop`` is given.
+    Returns epochs run, those before a resumption counted.
     """
     if (validation is None) != (stop is None):
         raise ValueError("expected validation exactly when stop is given, got one of them")

@@ -32,16 +32,8 @@ def balanced_rows(
     with more rows than its part no row comes twice, and of a rare one all rows come equally often,
     but for one.
 
-    Args:
-        targets: (n,) class numbers.
-        seed, epoch: decide the draw.
-        count: rows drawn; None draws n.
-
-    Returns:
-        (count,) row numbers; the counts of the classes that are there differ by at most 1.
-
-    Raises:
-        ValueError: if there are no rows.
+    ``targets``: (n,) class numbers. Returns (count,) row numbers; the counts of the classes that
+    are there differ by at most 1.
 
     >>> rows = balanced_rows(np.array([0] * 8 + [1] * 2), seed=0, epoch=0)
     >>> np.bincount((rows >= 8).astype(int))

@@ -29,19 +29,30 @@ _AT_ONCE = 64
 class TorchClassifier(EpochClassifier):
     """A module that gives logits, as a scikit-learn classifier.
 
-    Args:
-        module: makes the module for a number of classes. It sees, in float32, centred flow maps
-            (B, 3, 28, 28), faces at the apex (B, 3, 224, 224) in 0..1, or volumes of ten frames
-            (B, 10, 170, 140) in 0..1, and gives (B, classes) logits.
-        view: what of a clip it looks at.
-        epochs: passes; the last one is kept, nothing is selected.
-        lr: learning rate of AdamW, constant.
-        batch: clips a step.
-        weight_decay: of AdamW.
-        balanced: draw the classes in equal parts.
-        loss: of logits and class numbers.
-        stop: early stopping by groups of the training part; None trains all epochs.
-        random_state: of initial weights and order; None is 0.
+    Parameters
+    ----------
+    module : Callable[[int], nn.Module]
+        makes the module for a number of classes. It sees, in float32, centred flow maps (B, 3, 28,
+        28), faces at the apex (B, 3, 224, 224) in 0..1, or volumes of ten frames (B, 10, 170, 140)
+        in 0..1, and gives (B, classes) logits.
+    view : View
+        what of a clip it looks at.
+    epochs : int
+        passes; the last one is kept, nothing is selected.
+    lr : float
+        learning rate of AdamW, constant.
+    batch : int
+        clips a step.
+    weight_decay : float
+        of AdamW.
+    balanced : bool
+        draw the classes in equal parts.
+    loss : Loss
+        of logits and class numbers.
+    stop : EarlyStopping | None
+        early stopping by groups of the training part; None trains all epochs.
+    random_state : int | None
+        of initial weights and order; None is 0.
     """
 
     def __init__(

@@ -42,18 +42,9 @@ _ENDS: Final[Mapping[View, tuple[str, tuple[int, ...]]]] = {
 def export_network(network: nn.Module, view: View, metadata: Mapping[str, object]) -> bytes:
     """A network as an ONNX file that `models.onnx.load_model` opens.
 
-    Args:
-        network: trained; of the kinds in `models` that look at ``view``. It is not changed.
-        view: ``flow``: input ``maps`` (n, 3, 28, 28), centred; ``faces``: input ``faces``
-            (n, 3, 224, 224) in 0..1, normalised inside. Any number n.
-        metadata: name, version, trained_on, classes, temperature, margin; the view is added.
-
-    Returns:
-        The file: output ``scores`` (n, k), opset 17, dropout left out, batch normalisation folded
-        into the convolutions.
-
-    Raises:
-        ModelError: if a layer cannot be exported, or the file's scores differ from torch's.
+    ``view``: ``flow``: input ``maps`` (n, 3, 28, 28), centred; ``faces``: input ``faces`` (n, 3,
+    224, 224) in 0..1, normalised inside. Any number n. Returns the file: output ``scores`` (n, k),
+    opset 17, dropout left out, batch normalisation folded into the convolutions.
     """
     if view not in _ENDS:
         raise ModelError(
@@ -105,9 +96,6 @@ def add_layers(graph: Graph, modules: Iterable[nn.Module], value: str) -> str:
     """Add modules one after the other, batch normalisation folded into the convolution before it.
 
     Returns the name of the last one's output.
-
-    Raises:
-        ModelError: if a layer cannot be exported.
     """
     layers = list(modules)
     for place, layer in enumerate(layers):
