@@ -77,15 +77,10 @@ class AnalyzeConfig:
 
 @dataclass(frozen=True)
 class Looks:
-    """How sampled frames look.
+    """How sampled frames look."""
 
-    Args:
-        blockiness: mean of what compression leaves.
-        grey_levels: median number of levels in the face; None without a face.
-    """
-
-    blockiness: float
-    grey_levels: float | None
+    blockiness: float  # mean of what compression leaves
+    grey_levels: float | None  # median number of levels in the face; None without a face
 
 
 def analyze(
@@ -134,17 +129,7 @@ def analyze_frames(
     backend: LandmarkBackend | None = None,
     each: Callable[[Frame], None] | None = None,
 ) -> Analysis:
-    """``analyze`` on an open source, which stays open: its frames can be asked for again.
-
-    Args:
-        frames: an open source.
-        config, progress, backend: as for ``analyze``.
-        each: shown every frame of the first pass, in order, before it is tracked; what it raises
-            ends the analysis.
-
-    Raises:
-        InputError, NoFaceError, ModelError: as ``analyze``.
-    """
+    """``analyze`` on an open source, which stays open: its frames can be asked for again."""
     config = config or AnalyzeConfig()
     report = progress or (lambda done, total, stage: None)
     model, units = load_model(config.model), load_unit_model()
@@ -184,11 +169,7 @@ def track(
     backend: LandmarkBackend | None = None,
     each: Callable[[Frame], None] | None = None,
 ) -> tuple[FaceSignals, DenseSignals, Looks]:
-    """First pass: follow the face through all frames, showing each to ``each`` first.
-
-    Returns:
-        The measurements, those of the dense flow, and how sampled frames look.
-    """
+    """First pass: follow the face through all frames, showing each to ``each`` first."""
     tracker = FaceTracker(config, backend)
     meter = DenseMeter()
     try:
@@ -247,19 +228,8 @@ def event_of(
     units: UnitModel,
     evidence: bool,
 ) -> MicroExpression:
-    """Name one movement.
-
-    Args:
-        item: its frames, as rows of ``signals``.
-        shot: what the second pass kept of it.
-        signals: what tracking measured.
-        model: names it.
-        units: tells the action units that its flow looks like, whatever the model looks at.
-        evidence: keep the pictures.
-
-    Raises:
-        ModelError: the model fails on it.
-    """
+    """Name one movement. ``shot``: what the second pass kept of it; ``units``: tells the action
+    units that its flow looks like, whatever the model looks at."""
     recognition = model.predict([shot.view])[0]
     segment = int(signals.segments[item.apex])
     cells = cell_boxes(signals.landmarks[segment])

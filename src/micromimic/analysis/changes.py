@@ -19,17 +19,12 @@ _NOTHING: Final[dict[Kind, float]] = {"ratio": 1.0, "difference": 0.0}
 
 @dataclass(frozen=True)
 class Change:
-    """One session against the baseline.
+    """One session against the baseline."""
 
-    Args:
-        kind: ``ratio`` (1: no change) or ``difference`` (0: no change).
-        value: None where it cannot be computed.
-        low, high: 95 % interval. Both None: unknown. Only ``high`` None: nothing bounds it above,
-            as with a baseline in which nothing was counted.
-    """
-
-    kind: Kind
-    value: float | None = None
+    kind: Kind  # ``ratio`` (1: no change) or ``difference`` (0: no change)
+    value: float | None = None  # None where it cannot be computed
+    # 95 % interval. Both None: unknown. Only ``high`` None: nothing bounds it above, as with a
+    # baseline in which nothing was counted
     low: float | None = None
     high: float | None = None
 
@@ -51,13 +46,6 @@ def rate_ratio(count: int, seconds: float, base_count: int, base_seconds: float)
     Given the sum of both counts, the first is binomial, with a probability that the ratio decides
     (Przyborowski and Wilenski, Homogeneity of results in testing samples from Poisson series,
     Biometrika 1940); the interval of that probability is Clopper's and Pearson's (1934).
-
-    Args:
-        count, seconds: of the session.
-        base_count, base_seconds: of the baseline.
-
-    Raises:
-        ValueError: a count below 0.
 
     >>> change = rate_ratio(12, 600.0, 6, 600.0)
     >>> change.value, round(change.low, 3), round(change.high, 3), change.clear
@@ -102,11 +90,7 @@ def balance_difference(above: int, below: int, base_above: int, base_below: int)
 
 
 def median_interval(levels: Sequence[float], *, seed: int = 0) -> Change:
-    """Median of blocks of time with its bootstrap interval; unknown with fewer than four blocks.
-
-    Returns:
-        A ``Change`` of kind ``difference`` (from 0), so that all numbers have one shape.
-    """
+    """Median of blocks of time with its bootstrap interval; unknown with fewer than four blocks."""
     if len(levels) < MIN_BLOCKS:
         return Change("difference")
     values = _medians(np.asarray(levels, dtype=np.float64), np.random.default_rng([seed, 0]))

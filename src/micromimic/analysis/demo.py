@@ -46,17 +46,11 @@ _CRF: Final = 15  # keeps the movement; the lossless clip would take 400 MB
 
 @dataclass(frozen=True)
 class DemoRow:
-    """One planted event, one found event, or both when they match; errors are in frames.
+    """One planted event, one found event, or both when they match; errors are in frames."""
 
-    Args:
-        planted: None for a false event.
-        found: None for a missed one.
-        onset_error, apex_error, offset_error: found less planted; None unless both are there.
-    """
-
-    planted: PlantedEvent | None
-    found: MicroExpression | None
-    onset_error: int | None = None
+    planted: PlantedEvent | None  # None for a false event
+    found: MicroExpression | None  # None for a missed one
+    onset_error: int | None = None  # found less planted; None unless both are there
     apex_error: int | None = None
     offset_error: int | None = None
 
@@ -70,23 +64,14 @@ class DemoRow:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo planted and found.
+    """What the demo planted and found."""
 
-    Args:
-        clip: the video.
-        folder: the results, ``report.html`` among them.
-        truth: what was planted.
-        analysis: what was found.
-        score: how they match.
-        rows: by time.
-    """
-
-    clip: Path
-    folder: Path
-    truth: ClipTruth
-    analysis: Analysis
-    score: SpottingScore
-    rows: tuple[DemoRow, ...]
+    clip: Path  # the video
+    folder: Path  # the results, ``report.html`` among them
+    truth: ClipTruth  # what was planted
+    analysis: Analysis  # what was found
+    score: SpottingScore  # how they match
+    rows: tuple[DemoRow, ...]  # by time
 
     @property
     def right_classes(self) -> int:
@@ -126,17 +111,8 @@ def run_demo(
     clip: ClipConfig = DEMO_CLIP,
     seed: int = DEMO_SEED,
 ) -> DemoResult:
-    """Render a clip with known truth, analyse it like any video, and compare.
-
-    Args:
-        out: gets ``demo.mp4``, ``truth.json`` and the results folder ``demo``; created if missing.
-        progress: called with (done, total, stage).
-        clip: what to render.
-        seed: of the clip.
-
-    Raises:
-        OutputError: if the folder cannot be written.
-    """
+    """Render a clip with known truth, analyse it like any video, and compare. ``progress``: called
+    with (done, total, stage)."""
     out = Path(out)
     try:
         out.mkdir(parents=True, exist_ok=True)

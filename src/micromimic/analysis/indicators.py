@@ -33,8 +33,7 @@ BLOCK_SECONDS: Final = 2.0
 BLINK_MARGIN_S: Final = 0.15
 MIN_BLOCKS: Final = 4
 RESAMPLES: Final = 2000
-BELOW, ABOVE = THREE.names[:2]
-"""The ends of the valence balance."""
+BELOW, ABOVE = THREE.names[:2]  # the ends of the valence balance
 
 Entry = dict[str, Any]
 
@@ -43,9 +42,6 @@ def poisson_interval(count: int, confidence: float = CONFIDENCE) -> tuple[float,
     """Exact (Garwood) interval of a Poisson mean from one count.
 
     Garwood, Fiducial limits for the Poisson distribution, Biometrika 1936.
-
-    Raises:
-        ValueError: if the count is below 0.
 
     >>> tuple(round(x, 3) for x in poisson_interval(0))
     (0.0, 3.689)
@@ -66,9 +62,6 @@ def balance_interval(above: int, below: int, confidence: float = CONFIDENCE) -> 
     Brown, Cai, DasGupta, Interval estimation for a binomial proportion, 2001; the end points are
     -1 with no event above and 1 with none below.
 
-    Raises:
-        ValueError: if there is no event at all.
-
     >>> tuple(round(x, 2) for x in balance_interval(2, 2))
     (-0.75, 0.75)
     >>> balance_interval(0, 3)[0]
@@ -87,17 +80,13 @@ def balance_interval(above: int, below: int, confidence: float = CONFIDENCE) -> 
 class Valence:
     """On which side of the balance each class of a model stands, as the composite merges them.
 
-    Args:
-        above, below: classes of either side.
-        neither: the others.
-
     >>> sorted(Valence.of(["Disgust", "happiness", "tense"]).neither)
     ['tense']
     """
 
-    above: tuple[str, ...]
+    above: tuple[str, ...]  # classes of either side
     below: tuple[str, ...]
-    neither: tuple[str, ...]
+    neither: tuple[str, ...]  # the others
 
     @classmethod
     def of(cls, labels: Iterable[str]) -> Valence:
@@ -187,12 +176,7 @@ def block_levels(
     curve: MotionCurve, found: NDArray[np.bool_], blinks: Sequence[Blink]
 ) -> NDArray[np.float64]:
     """(B,) 90th percentile of the cells' RMS displacement in 2 s blocks of observed time.
-
-    Args:
-        curve: motion over time.
-        found: (T,) where the face was found.
-        blinks: left out, with a margin.
-    """
+    ``found``: (T,) where the face was found."""
     usable = found & np.isfinite(curve.cells).all(1)
     for blink in blinks:
         usable &= ~(
@@ -310,23 +294,10 @@ def indicators(
     limits: DetectionLimits | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Indicators of one recording, ready for JSON.
-
-    Args:
-        events: what is reported; longer expressions among it do not count.
-        spotting: observed and gated time, blinks, rejections.
-        curve: motion over time, for the comparison with the person's own baseline.
-        source: what was read.
-        track: where the face was found.
-        labels: the model's classes.
-        limits: how small a movement would have been found; None where that is not known.
-        seed: of the block bootstrap.
-
-    Returns:
-        By name, entries of one shape: ``label``, ``value`` (None where it cannot be computed),
-        ``low`` and ``high`` (95 % interval, or None), ``unit``, ``caveat``; and ``cannot_tell``,
-        a list of sentences.
-    """
+    """Indicators of one recording, ready for JSON. ``limits``: how small a movement would have been
+    found; None where that is not known. Returns by name, entries of one shape: ``label``, ``value``
+    (None where it cannot be computed), ``low`` and ``high`` (95 % interval, or None), ``unit``,
+    ``caveat``; and ``cannot_tell``, a list of sentences."""
     events = [event for event in events if event.kind == "micro"]
     found = np.asarray(track.found, dtype=bool)
     found_s = float(_frame_seconds(track.times)[found].sum())

@@ -20,31 +20,20 @@ class NameClashError(MicromimicError):
 
 @dataclass(frozen=True)
 class Input:
-    """One video or folder of frames.
+    """One video or folder of frames."""
 
-    Args:
-        path: what to read.
-        name: of its results folder: a file's name without its ending, a folder's name.
-            Never a way to another folder.
-        problem: why it cannot be read, when that is known already.
-    """
-
-    path: Path
+    path: Path  # what to read
+    # of its results folder: a file's name without its ending, a folder's name. Never a way to
+    # another folder
     name: str
-    problem: InputError | None = None
+    problem: InputError | None = None  # why it cannot be read, when that is known already
 
 
 def expand_inputs(paths: Sequence[str | Path]) -> list[Input]:
     """Each file and each folder of frames as one input, each folder of videos as its videos.
 
-    What cannot be read stays in the list (missing, or with its ``problem``), so that the others
-    are analysed.
-
-    Args:
-        paths: as the person named them.
-
-    Raises:
-        NameClashError: if two inputs have one name.
+    What cannot be read stays in the list (missing, or with its ``problem``), so that the others are
+    analysed.
     """
     inputs = [item for path in paths for item in _expand(Path(path))]
     seen: dict[str, Input] = {}

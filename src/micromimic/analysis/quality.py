@@ -110,15 +110,10 @@ def _small_face(interocular_px: NDArray[np.float64]) -> str | None:
 
 
 def flicker(times: FloatArray, brightness: FloatArray) -> tuple[float, float] | None:
-    """The strongest periodic part of a brightness, if it stands out.
-
-    Args:
-        times: (T,) seconds.
-        brightness: (T,) mean grey level; NaN where unknown.
-
-    Returns:
-        frequency in Hz (as sampled: light faster than half the frame rate appears folded) and
-        amplitude as a share of the mean; None where nothing periodic stands out.
+    """The strongest periodic part of a brightness, if it stands out. ``times``: (T,) seconds;
+    ``brightness``: (T,) mean grey level; NaN where unknown. Returns frequency in Hz (as sampled:
+    light faster than half the frame rate appears folded) and amplitude as a share of the mean; None
+    where nothing periodic stands out.
 
     >>> t = np.arange(2000) / 200
     >>> [round(x, 3) for x in flicker(t, 100 + np.sin(2 * np.pi * 20 * t))]
@@ -286,34 +281,13 @@ def input_warnings(
     gated_s: Mapping[str, float],
     observed_s: float,
 ) -> tuple[AnalysisWarning, ...]:
-    """Limits of one recording, the most fundamental first.
-
-    Args:
-        times: (T,) real timestamps, seconds.
-        picture_share: how many of the frames show a new picture.
-        width, height: of the picture, pixels.
-        interocular_px: (T,) distance between the eyes, pixels; NaN where the face is lost.
-        brightness: (T,) mean grey level of the face; NaN where lost.
-        head_speed: (T,) interocular distances per second; NaN where lost.
-        blockiness: of typical frames, as ``looks.blockiness`` measures it.
-        grey_levels: of the face in typical frames, as ``looks.grey_levels`` counts them; None where
-            there is none.
-        damage: what the decoder said of parts it could not read, one line each.
-        notices: what the source chose or noticed.
-        found_ratio: frames with the face over all frames.
-        others_seen: further people counted.
-        gated_s: seconds gated, by cause.
-        observed_s: seconds in which an event could have been reported.
-
-    Returns:
-        Warnings with the codes ``truncated``, ``repaired_timestamps``, ``resized_frames``, those
-        of the notices, ``frame_rate``, ``variable_frame_rate``, ``dropped_frames``,
-        ``small_face``, ``face_lost``, ``other_faces``, ``head_motion``, ``speech``, ``flicker``,
-        ``compression``, ``few_grey_levels``, ``short_recording``, in this order.
-
-    Raises:
-        ValueError: if the arrays differ in length.
-    """
+    """Limits of one recording, the most fundamental first. ``times``: (T,) real timestamps,
+    seconds; ``width, height``: of the picture, pixels; ``interocular_px``: (T,) distance between
+    the eyes, pixels; NaN where the face is lost; ``brightness``: (T,) mean grey level of the face;
+    NaN where lost; ``head_speed``: (T,) interocular distances per second; NaN where lost;
+    ``grey_levels``: of the face in typical frames, as ``looks.grey_levels`` counts them; None where
+    there is none; ``gated_s``: seconds gated, by cause; ``observed_s``: seconds in which an event
+    could have been reported."""
     clock, eyes, grey, speed = (
         np.asarray(a, dtype=np.float64) for a in (times, interocular_px, brightness, head_speed)
     )

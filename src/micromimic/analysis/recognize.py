@@ -15,8 +15,7 @@ from micromimic.core.types import Recognition
 from micromimic.face.crops import face_crop
 from micromimic.face.landmarks import LandmarkBackend
 from micromimic.models.action_units import load_unit_model
-from micromimic.models.onnx import load_model
-from micromimic.models.recognizers import RecognitionModel
+from micromimic.models.onnx import RecognitionModel, load_model
 from micromimic.motion.apex import to_gray
 from micromimic.motion.pair import flow_between, flow_of_spans, places_in_pair
 

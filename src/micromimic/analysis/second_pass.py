@@ -29,41 +29,25 @@ from micromimic.motion.spotting.stretches import frame_rate
 
 @dataclass(frozen=True)
 class ShotConfig:
-    """What to collect.
+    """What to collect."""
 
-    Args:
-        flow: how flow is computed.
-        average: seconds either side of onset and apex averaged before flow is computed.
-        view: what the model looks at.
-        evidence: keep pictures.
-        crop_margin: canonical units around the face in the pictures.
-        crop_resolution: at most this many picture pixels a unit.
-    """
-
-    flow: FlowConfig
-    average: float
-    view: View
-    evidence: bool
-    crop_margin: float
-    crop_resolution: float
+    flow: FlowConfig  # how flow is computed
+    average: float  # seconds either side of onset and apex averaged before flow is computed
+    view: View  # what the model looks at
+    evidence: bool  # keep pictures
+    crop_margin: float  # canonical units around the face in the pictures
+    crop_resolution: float  # at most this many picture pixels a unit
 
 
 @dataclass(frozen=True)
 class Shot:
-    """What the second pass keeps of one event.
+    """What the second pass keeps of one event."""
 
-    Args:
-        flow: onset to apex.
-        view: what the model looks at, one element of its ``predict``'s inputs.
-        onset_face, apex_face: pictures; None without evidence.
-        pixels_per_unit, margin: of the pictures.
-    """
-
-    flow: FlowMap
-    view: NDArray[np.generic]
-    onset_face: NDArray[np.uint8] | None
+    flow: FlowMap  # onset to apex
+    view: NDArray[np.generic]  # what the model looks at, one element of its ``predict``'s inputs
+    onset_face: NDArray[np.uint8] | None  # pictures; None without evidence
     apex_face: NDArray[np.uint8] | None
-    pixels_per_unit: float
+    pixels_per_unit: float  # of the pictures
     margin: float
 
 
@@ -91,11 +75,7 @@ def take_shots(
     config: ShotConfig,
     progress: Progress,
 ) -> Iterator[Shot]:
-    """Read the frames around each event again; a shot an event, in order.
-
-    Raises:
-        InputError: if the file is no longer what it was in the first pass.
-    """
+    """Read the frames around each event again; a shot an event, in order."""
     rate = frame_rate(signals.times)
     spans = [_span(item, signals, rate, config) for item in events]
     pictures = {index for span in spans for rows in (span.onset, span.apex) for index in rows}

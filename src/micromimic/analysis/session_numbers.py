@@ -18,41 +18,29 @@ from micromimic.core.types import MotionCurve
 
 @dataclass(frozen=True)
 class Reviewed:
-    """What one coder, having decided every candidate of a recording, holds to be there.
+    """What one coder, having decided every candidate of a recording, holds to be there."""
 
-    Args:
-        events: how many.
-        balance: how many of them count above and below in the valence balance; None where the
-            classes have but one side.
-    """
-
-    events: int
+    events: int  # how many
+    # how many of them count above and below in the valence balance; None where the classes have but
+    # one side
     balance: tuple[int, int] | None
 
 
 @dataclass(frozen=True)
 class RecordingNumbers:
-    """What one recording adds to its session.
+    """What one recording adds to its session."""
 
-    Args:
-        candidates: the machine's.
-        observed_s: seconds in which one could be seen.
-        balance: candidates above and below in the valence balance of which the model is not
-            uncertain; None where its classes have but one side.
-        blinks, found_s: blinks, and seconds with the face found; None where unknown.
-        reviewed: by a coder who has finished; None where nobody has.
-        movement: levels of 2 s blocks (``movement_levels``); None where unknown.
-        neither: the model's classes that the balance leaves out.
-    """
-
-    candidates: int
-    observed_s: float
+    candidates: int  # the machine's
+    observed_s: float  # seconds in which one could be seen
+    # candidates above and below in the valence balance of which the model is not uncertain; None
+    # where its classes have but one side
     balance: tuple[int, int] | None
-    blinks: int | None = None
+    blinks: int | None = None  # blinks, and seconds with the face found; None where unknown
     found_s: float | None = None
-    reviewed: Reviewed | None = None
+    reviewed: Reviewed | None = None  # by a coder who has finished; None where nobody has
+    # levels of 2 s blocks (``movement_levels``); None where unknown
     movement: Sequence[float] | None = None
-    neither: tuple[str, ...] = ()
+    neither: tuple[str, ...] = ()  # the model's classes that the balance leaves out
 
 
 @dataclass(frozen=True)
@@ -69,17 +57,8 @@ class SessionNumbers:
 def movement_levels(
     curve: MotionCurve, found: NDArray[np.bool_], blinks: Sequence[Blink]
 ) -> tuple[float, ...]:
-    """How much the face moved, block by block, ready to be kept with a recording.
-
-    Args:
-        curve: motion over time.
-        found: (T,) where the face was found.
-        blinks: left out.
-
-    Returns:
-        Per 2 s of usable face, the 90th percentile of the ten cells' displacement from their own
-        local rest, in percent of the distance between the eyes.
-    """
+    """How much the face moved, block by block, ready to be kept with a recording. ``found``: (T,)
+    where the face was found."""
     levels = block_levels(curve, found, blinks) * (100.0 / INTEROCULAR)
     return tuple(round(float(level), 4) for level in levels)
 
@@ -89,14 +68,9 @@ def recording_numbers(
     review: Mapping[str, Any],
     coded: Iterable[tuple[str, str]] | None = None,
 ) -> RecordingNumbers:
-    """The numbers of one recording from what is kept of its analysis.
-
-    Args:
-        payload: the content of ``events.json``.
-        review: the content of ``review.json``; ``blinks`` and ``movement_levels`` are read.
-        coded: (status, label) of each micro-expression of a coder; None where no coder has been at
-            it. A review with one still pending does not count.
-    """
+    """The numbers of one recording from what is kept of its analysis. ``coded``: (status, label) of
+    each micro-expression of a coder; None where no coder has been at it. A review with one still
+    pending does not count."""
     events = [event for event in payload["events"] if kind_of(event) == "micro"]
     valence = Valence.of(labels_in(payload))
     blinks = review.get("blinks")
@@ -122,8 +96,8 @@ def _reviewed(coded: Sequence[tuple[str, str]], valence: Valence) -> Reviewed | 
 def _found_seconds(payload: Mapping[str, Any], blinks: int) -> float | None:
     """Seconds with the face found, from the blink rate and its interval.
 
-    The upper end is that of the count's exact interval over the minutes, so the minutes follow
-    even where no blink was seen.
+    The upper end is that of the count's exact interval over the minutes, so the minutes follow even
+    where no blink was seen.
     """
     high = payload["indicators"]["blinks_per_minute"]["high"]
     return 60.0 * poisson_interval(blinks)[1] / high if high else None

@@ -57,19 +57,13 @@ class _Indicator:
 
 
 def trends(sessions: Sequence[SessionNumbers], *, coder: str | None = None) -> dict[str, Any]:
-    """The indicators of one person over sessions, ready for JSON.
-
-    Args:
-        sessions: of one person, in any order.
-        coder: whose reviews ``RecordingNumbers.reviewed`` holds.
-
-    Returns:
-        Schema ``micromimic.trends/1``: ``indicators``, each with ``name``, ``label``, ``unit``,
-        ``caveat``, ``sessions`` (``session_id``, ``held_on``, ``title``, ``baseline``, ``value``,
-        ``low``, ``high``, ``n``) and ``change`` of every session outside the baseline
-        (``session_id``, ``value``, ``low``, ``high``, ``kind``, ``clear``); ``baseline``, the
-        sessions compared with; ``comparisons``, how many changes were computed; ``note``. Intervals
-        are of 95 %; None is unknown, and a ``high`` that alone is None has no upper end.
+    """The indicators of one person over sessions, ready for JSON. Returns schema
+    ``micromimic.trends/1``: ``indicators``, each with ``name``, ``label``, ``unit``, ``caveat``,
+    ``sessions`` (``session_id``, ``held_on``, ``title``, ``baseline``, ``value``, ``low``,
+    ``high``, ``n``) and ``change`` of every session outside the baseline (``session_id``,
+    ``value``, ``low``, ``high``, ``kind``, ``clear``); ``baseline``, the sessions compared with;
+    ``comparisons``, how many changes were computed; ``note``. Intervals are of 95 %; None is
+    unknown, and a ``high`` that alone is None has no upper end.
 
     >>> from datetime import date
     >>> first, second = (RecordingNumbers(n, 600.0, (2, 3)) for n in (6, 12))

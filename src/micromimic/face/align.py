@@ -38,16 +38,9 @@ _Pixel = TypeVar("_Pixel", np.uint8, np.float32)
 def warp_to_canvas(
     gray: NDArray[_Pixel], canvas_to_image: NDArray[np.floating], size: int
 ) -> NDArray[_Pixel]:
-    """Sample an image on a square canvas.
-
-    Args:
-        gray: (H, W) or (H, W, 3), uint8 or float32.
-        canvas_to_image: (2, 3) map from canvas pixels to image pixels.
-        size: side of the canvas.
-
-    Returns:
-        (size, size) or (size, size, 3) of the same type, bilinear, borders repeated.
-    """
+    """Sample an image on a square canvas. ``gray``: (H, W) or (H, W, 3), uint8 or float32;
+    ``canvas_to_image``: (2, 3) map from canvas pixels to image pixels. Returns (size, size) or
+    (size, size, 3) of the same type, bilinear, borders repeated."""
     warped = cv2.warpAffine(
         gray,
         canvas_to_image,
@@ -64,14 +57,8 @@ def face_canvas(
     resolution: float,
     margin: float = MARGIN,
 ) -> NDArray[np.uint8]:
-    """The face of one frame on a canonical canvas.
-
-    Args:
-        picture: (H, W) or (H, W, 3).
-        transform: (2, 3) canonical units to image pixels.
-        resolution: canvas pixels a unit.
-        margin: canonical units around the face's square.
-    """
+    """The face of one frame on a canonical canvas. ``margin``: canonical units around the face's
+    square."""
     size = canvas_size(resolution, margin)
     matrix = compose(np.asarray(transform, np.float64), canvas_to_unit(resolution, margin))
     shrink = int(scale_of(matrix))
@@ -86,21 +73,13 @@ def face_canvas(
 
 @dataclass(frozen=True)
 class FaceLayout:
-    """Where things lie on the canvas of one face.
+    """Where things lie on the canvas of one face."""
 
-    Args:
-        resolution: canvas pixels a unit.
-        landmarks: (68, 2) canonical units.
-        cells: (10, k) flat indices of the ten cells.
-        rigid: (r,) flat indices of the rigid parts.
-        eyes: (e,) flat indices of both eyes' boxes.
-    """
-
-    resolution: float
-    landmarks: NDArray[np.float64]
-    cells: NDArray[np.intp]
-    rigid: NDArray[np.intp]
-    eyes: NDArray[np.intp]
+    resolution: float  # canvas pixels a unit
+    landmarks: NDArray[np.float64]  # (68, 2) canonical units
+    cells: NDArray[np.intp]  # (10, k) flat indices of the ten cells
+    rigid: NDArray[np.intp]  # (r,) flat indices of the rigid parts
+    eyes: NDArray[np.intp]  # (e,) flat indices of both eyes' boxes
 
     @property
     def size(self) -> int:
@@ -109,12 +88,7 @@ class FaceLayout:
 
 
 def face_layout(landmarks: NDArray[np.floating], resolution: float) -> FaceLayout:
-    """Lay out cells, rigid parts and eyes of a face.
-
-    Args:
-        landmarks: (68, 2) canonical units.
-        resolution: canvas pixels a unit.
-    """
+    """Lay out cells, rigid parts and eyes of a face. ``landmarks``: (68, 2) canonical units."""
     size = canvas_size(resolution)
     to_canvas = invert_affine(canvas_to_unit(resolution))
     points = np.asarray(landmarks, dtype=np.float64) @ to_canvas[:, :2].T + to_canvas[:, 2]
@@ -158,27 +132,17 @@ def _without_cheeks(mask: Gray, resolution: float) -> Gray:
 
 @dataclass(frozen=True)
 class Registration:
-    """One frame against the template.
+    """One frame against the template."""
 
-    Args:
-        canvas: (S, S) uint8, the stabilised face.
-        canvas_to_image: (2, 3) the refined map.
-        similarity: correlation of rigid parts with the template's, -1 to 1.
-        brightness: mean grey level of the rigid parts.
-    """
-
-    canvas: Gray
-    canvas_to_image: Affine
-    similarity: float
-    brightness: float
+    canvas: Gray  # (S, S) uint8, the stabilised face
+    canvas_to_image: Affine  # (2, 3) the refined map
+    similarity: float  # correlation of rigid parts with the template's, -1 to 1
+    brightness: float  # mean grey level of the rigid parts
 
 
 class _Jacobian:
-    """Robust least squares on the rigid pixels.
-
-    Args:
-        rows: (m, r) derivative of each pixel by each parameter.
-    """
+    """Robust least squares on the rigid pixels. ``rows``: (m, r) derivative of each pixel by each
+    parameter."""
 
     def __init__(self, rows: NDArray[np.floating]) -> None:
         self._rows = np.ascontiguousarray(rows, dtype=np.float32)
@@ -204,12 +168,8 @@ def _middle(values: NDArray[np.float32]) -> np.float32:
 
 
 class Template:
-    """A picture of the canonical face, with what registration against it needs.
-
-    Args:
-        picture: (S, S) float32 canvas.
-        layout: where cells, rigid parts and eyes lie.
-    """
+    """A picture of the canonical face, with what registration against it needs. ``picture``: (S, S)
+    float32 canvas."""
 
     def __init__(self, picture: NDArray[np.float32], layout: FaceLayout) -> None:
         self.layout = layout
@@ -251,16 +211,9 @@ class Template:
         tolerance: float = 0.02,
         affine: bool = False,
     ) -> Registration:
-        """Refine the map of the frame before until the rigid parts coincide.
-
-        Args:
-            gray: (H, W) uint8 frame.
-            canvas_to_image: (2, 3) starting map.
-            iterations: at most this many Gauss-Newton steps.
-            tolerance: stop once a step moves less than this many canvas pixels.
-            affine: let the face stretch and shear too. Raised cheeks look like that: leave it to
-                slow changes of pose, and measure brief movement without it.
-        """
+        """Refine the map of the frame before until the rigid parts coincide. ``canvas_to_image``:
+        (2, 3) starting map; ``tolerance``: stop once a step moves less than this many canvas
+        pixels."""
         for _ in range(iterations):
             error = self._rigid_pixels(gray, canvas_to_image) - self._rigid
             step = self._step(error, affine)
@@ -298,12 +251,7 @@ class Template:
         *,
         affine: bool = False,
     ) -> Registration:
-        """Register, and where that fails look for a jump first; the better of both.
-
-        Args:
-            gray, canvas_to_image, iterations, affine: as in ``register``.
-            min_similarity: correlation below which registration failed.
-        """
+        """Register, and where that fails look for a jump first; the better of both."""
         result = self.register(gray, canvas_to_image, iterations, affine=affine)
         if result.similarity >= min_similarity:
             return result
@@ -317,10 +265,7 @@ class Template:
 
     def coarse_shift(self, canvas: Gray) -> Affine:
         """Canvas-to-canvas shift by phase correlation, for jumps that Lucas-Kanade cannot take.
-
-        Args:
-            canvas: (S, S) uint8, the badly registered face.
-        """
+        ``canvas``: (S, S) uint8, the badly registered face."""
         window = cv2.createHanningWindow((self._size, self._size), cv2.CV_32F)
         (x, y), _ = cv2.phaseCorrelate(self._picture, canvas.astype(np.float32), window)
         return np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
@@ -333,14 +278,8 @@ class Template:
         return [a, -b, c, b, a, f]
 
     def cell_motion(self, canvas: Gray) -> NDArray[np.float32]:
-        """Displacement of the ten cells from the template.
-
-        Args:
-            canvas: (S, S) stabilised face.
-
-        Returns:
-            (10, 2) canvas pixels, right and down.
-        """
+        """Displacement of the ten cells from the template. Returns (10, 2) canvas pixels, right and
+        down."""
         error = canvas.take(self.layout.cells) - self._cells
         solution = np.matmul(self._cell_solver, error[..., None])[..., 0]
         return np.asarray(-solution[:, :2])

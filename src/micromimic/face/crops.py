@@ -25,8 +25,7 @@ from micromimic.core.errors import InputError
 from micromimic.face.align import Template, face_layout
 from micromimic.face.geometry import reduce_face
 
-FACE_SIDE: Final = 224
-"""Pixels along a side of a face crop."""
+FACE_SIDE: Final = 224  # pixels along a side of a face crop
 VOLUME_SHAPE: Final = (170, 140)
 """Height and width in pixels of a volume's frames, as of the databases' own cropped copies."""
 FACE_BOX: Final = (-5.0, -3.0, 33.0, 35.0)
@@ -34,19 +33,12 @@ FACE_BOX: Final = (-5.0, -3.0, 33.0, 35.0)
 MIN_SIMILARITY: Final = 0.6
 """Correlation of the rigid parts below which a frame does not show the first one's face."""
 
-_RESOLUTION: Final = 4.0
-"""Canvas pixels a unit at which frames are registered."""
+_RESOLUTION: Final = 4.0  # canvas pixels a unit at which frames are registered
 
 
 def face_crop(picture: NDArray[np.uint8], transform: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """The face as networks on single pictures see it.
-
-    Args:
-        picture: (H, W) grey, which becomes three equal channels, or (H, W, 3) RGB.
-        transform: (2, 3) canonical units to image pixels.
-
-    Returns:
-        (224, 224, 3) uint8 RGB.
+    """The face as networks on single pictures see it. ``picture``: (H, W) grey, which becomes three
+    equal channels, or (H, W, 3) RGB. Returns (224, 224, 3) uint8 RGB.
 
     >>> face_crop(np.full((9, 9), 7, np.uint8), np.eye(2, 3))[100, 100]
     array([7, 7, 7], dtype=uint8)
@@ -56,14 +48,8 @@ def face_crop(picture: NDArray[np.uint8], transform: NDArray[np.floating]) -> ND
 
 
 def volume_frame(gray: NDArray[np.uint8], transform: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """The face as descriptors of volumes see it, one frame.
-
-    Args:
-        gray: (H, W) uint8.
-        transform: (2, 3) canonical units to image pixels.
-
-    Returns:
-        (170, 140) uint8: the canonical square, stretched to about what a face measures.
+    """The face as descriptors of volumes see it, one frame. Returns (170, 140) uint8: the canonical
+    square, stretched to about what a face measures.
 
     >>> volume_frame(np.full((9, 9), 7, np.uint8), np.eye(2, 3)).shape
     (170, 140)
@@ -97,18 +83,13 @@ def _sample(
 
 @dataclass(frozen=True)
 class Followed:
-    """Where one frame shows the face.
+    """Where one frame shows the face."""
 
-    Args:
-        transform: (2, 3) canonical units to image pixels.
-        similarity: correlation of the rigid parts with the first frame's, -1 to 1; below
-            ``MIN_SIMILARITY`` the face was not found, and ``transform`` is the last good one.
-        canvas: (168, 168) uint8, the stabilised face.
-    """
-
-    transform: NDArray[np.float64]
+    transform: NDArray[np.float64]  # (2, 3) canonical units to image pixels
+    # correlation of the rigid parts with the first frame's, -1 to 1; below ``MIN_SIMILARITY`` the
+    # face was not found, and ``transform`` is the last good one
     similarity: float
-    canvas: NDArray[np.uint8]
+    canvas: NDArray[np.uint8]  # (168, 168) uint8, the stabilised face
 
     @property
     def found(self) -> bool:
@@ -119,15 +100,9 @@ class Followed:
 class FaceFollower:
     """Registers the frames of a short clip to its first one, by similarity maps.
 
-    The template is never renewed: this is for clips of one expression, a second or so.
-
-    Args:
-        gray: (H, W) uint8, the first frame.
-        transform: (2, 3) canonical units to image pixels in it.
-        landmarks: (68, 2) canonical units.
-
-    Raises:
-        InputError: if the face lies outside the frame.
+    The template is never renewed: this is for clips of one expression, a second or so. ``gray``:
+    (H, W) uint8, the first frame; ``transform``: (2, 3) canonical units to image pixels in it;
+    ``landmarks``: (68, 2) canonical units.
     """
 
     def __init__(
@@ -149,11 +124,7 @@ class FaceFollower:
     def from_landmarks(
         cls, gray: NDArray[np.uint8], landmarks: NDArray[np.floating]
     ) -> FaceFollower:
-        """Start from (68, 2) landmarks in pixels of the first frame.
-
-        Raises:
-            InputError: if they are no face's, or lie outside the frame.
-        """
+        """Start from (68, 2) landmarks in pixels of the first frame."""
         try:
             transform = canonical_to_image(landmarks)
         except ValueError as error:
@@ -161,15 +132,7 @@ class FaceFollower:
         return cls(gray, transform, apply_affine(invert_affine(transform), landmarks))
 
     def next(self, gray: NDArray[np.uint8], iterations: int = 8) -> Followed:
-        """Register the next frame, starting from where the face was last.
-
-        Args:
-            gray: (H, W) uint8.
-            iterations: at most this many Gauss-Newton steps.
-
-        Raises:
-            InputError: if the face has left the frame.
-        """
+        """Register the next frame, starting from where the face was last."""
         picture, to_reduced = self._reduced(gray)
         start = compose(to_reduced, self._canvas_to_image)
         result = self._template.find(picture, start, iterations, MIN_SIMILARITY)

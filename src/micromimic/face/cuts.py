@@ -9,18 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLES: Final = 4096
-"""Pixels that are looked at of each picture."""
-SIDE: Final = 16
-"""Blocks a side, whose means are compared."""
-LEAST_CHANGE: Final = 1.0
-"""Grey levels: what changes less on average is noise."""
-MOST_ALIKE: Final = 0.96
-"""Neighbouring frames that correlate better show one scene."""
-UNLIKE: Final = 0.5
-"""Those that correlate worse never do, whatever the frames before did."""
-SUDDEN: Final = 4.0
-"""A cut changes so many times more than any of the frames before it."""
+SAMPLES: Final = 4096  # pixels that are looked at of each picture
+SIDE: Final = 16  # blocks a side, whose means are compared
+LEAST_CHANGE: Final = 1.0  # grey levels: what changes less on average is noise
+MOST_ALIKE: Final = 0.96  # neighbouring frames that correlate better show one scene
+UNLIKE: Final = 0.5  # those that correlate worse never do, whatever the frames before did
+SUDDEN: Final = 4.0  # a cut changes so many times more than any of the frames before it
 _BEFORE: Final = 6
 
 
@@ -41,11 +35,7 @@ class CutWatch:
         self._changes: deque[float] = deque(maxlen=_BEFORE)
 
     def add(self, gray: NDArray[np.uint8]) -> bool:
-        """Whether a cut lies between the frame before and this one.
-
-        Args:
-            gray: (H, W), the next frame.
-        """
+        """Whether a cut lies between the frame before and this one."""
         apart = max(1, int((gray.size / SAMPLES) ** 0.5))
         sample = gray[apart // 2 :: apart, apart // 2 :: apart].copy()
         blocks = cv2.resize(sample, (SIDE, SIDE), interpolation=cv2.INTER_AREA)

@@ -12,13 +12,8 @@ Gray = NDArray[np.uint8]
 
 
 def fit_affine(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Least-squares affine map from points to points.
-
-    Args:
-        source, target: (n, 2), n at least 3.
-
-    Returns:
-        (2, 3).
+    """Least-squares affine map from points to points. ``source, target``: (n, 2), n at least 3.
+    Returns (2, 3).
 
     >>> points = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]])
     >>> fit_affine(points, points * [2, 3] + 1).round(6) + 0.0
@@ -34,18 +29,9 @@ def reduce_face(
 ) -> tuple[Gray | None, NDArray[np.float64]]:
     """The face's part of the frame, averaged down by a whole factor.
 
-    Averaging before sampling keeps all of a large face's pixels in the measurement, where
-    bilinear sampling alone would throw most of them away.
-
-    Args:
-        gray: (H, W) uint8.
-        canvas_to_image: (2, 3).
-        size: side of the canvas.
-        factor: 1 leaves the frame as it is.
-
-    Returns:
-        The picture (None where the face lies outside the frame) and the (2, 3) map from image
-        pixels to its pixels.
+    Averaging before sampling keeps all of a large face's pixels in the measurement, where bilinear
+    sampling alone would throw most of them away. ``canvas_to_image``: (2, 3). Returns the picture
+    (None where the face lies outside the frame) and the (2, 3) map from image pixels to its pixels.
     """
     # Plain numbers: this is done for every frame, and numpy takes longer than the picture.
     edge = size - 1.0

@@ -10,8 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-SAME_PERSON = 0.6
-"""Embeddings nearer than this are one person (dlib's published threshold)."""
+SAME_PERSON = 0.6  # embeddings nearer than this are one person (dlib's published threshold)
 
 _TURN = threading.Lock()
 

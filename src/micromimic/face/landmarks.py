@@ -14,13 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Gray = NDArray[np.uint8]
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom in pixels."""
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
 
 _LOADING = threading.Lock()
-_IDLE: deque[Any] = deque()
-"""Face detectors that no thread is searching with."""
+_IDLE: deque[Any] = deque()  # face detectors that no thread is searching with
 
 
 class LandmarkBackend(Protocol):
@@ -39,8 +37,8 @@ class DlibLandmarks:
     """dlib's HOG detector and 68-point shape predictor.
 
     Its detector sees faces of 80 pixels and more at the scale it searches. The landmarks are
-    integers with about half a pixel of jitter: they locate a face, they do not measure motion.
-    The 68-point model was trained on 300-W, whose licence excludes commercial use.
+    integers with about half a pixel of jitter: they locate a face, they do not measure motion. The
+    68-point model was trained on 300-W, whose licence excludes commercial use.
 
     Any number of these costs one model: all share the process's predictor and its detectors, of
     which there are as many as ever searched at once. So one may be used by several threads.

@@ -13,16 +13,10 @@ def cell_boxes(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
     lip-corner cells (beside the nose wings), two outside the outer eye corners, and three on the
     brow line: its centre and one w to either side.
 
-    Args:
-        landmarks: (68, 2) in any upright frame: pixels or canonical units.
-
-    Returns:
-        (10, 4) left, top, right, bottom in the same frame, in the order of ``labels.CELLS``.
-
-    Raises:
-        ValueError: if the shape is not (68, 2).
-
     Source: Li et al. 2018, doi 10.1109/TAFFC.2017.2667642; the article, fig. 2a.
+
+    ``landmarks``: (68, 2) in any upright frame: pixels or canonical units. Returns (10, 4) left,
+    top, right, bottom in the same frame, in the order of ``labels.CELLS``.
 
     >>> marks = np.zeros((68, 2)); marks[48], marks[54], marks[8] = (4, 20), (16, 20), (10, 30)
     >>> cell_boxes(marks)[[0, 2]]
@@ -54,15 +48,9 @@ def cell_boxes(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def cell_pixels(boxes: NDArray[np.floating], size: int) -> NDArray[np.intp]:
-    """Flat pixel indices of each cell on a square canvas, all cells of one shape.
-
-    Args:
-        boxes: (10, 4) in canvas pixels.
-        size: side of the canvas in pixels.
-
-    Returns:
-        (10, k*k) indices into ``canvas.ravel()``; cells at the border are pushed inside.
-    """
+    """Flat pixel indices of each cell on a square canvas, all cells of one shape. ``boxes``: (10,
+    4) in canvas pixels. Returns (10, k*k) indices into ``canvas.ravel()``; cells at the border are
+    pushed inside."""
     side = max(4, round(float((boxes[:, 2] - boxes[:, 0]).mean())))
     side = min(side, size)
     corner = np.clip(np.rint((boxes[:, :2] + boxes[:, 2:]) / 2 - side / 2), 0, size - side)

@@ -26,30 +26,19 @@ _TYPES = {name: np.float64 if name == "transform" else np.float32 for name in _F
 
 @dataclass(frozen=True)
 class FaceSignals:
-    """Measurements of one person's face, a row a frame; NaN where the face is lost.
+    """Measurements of one person's face, a row a frame; NaN where the face is lost."""
 
-    Args:
-        times: (T,) seconds.
-        segments: (T,) number of the unbroken stretch; -1 where lost.
-        displacement: (T, 10, 2) of the cells, canonical units, relative to the stretch's start.
-        eye_change: (T,) change of the eyes' boxes from the current template, in shares of their
-            contrast.
-        brightness: (T,) mean grey level of the face's rigid parts.
-        similarity: (T,) correlation of the rigid parts with the template.
-        transform: (T, 2, 3) canonical units to image pixels.
-        landmarks: by segment, (68, 2) canonical units.
-        others_seen: further people seen.
-    """
-
-    times: NDArray[np.float64]
-    segments: NDArray[np.int_]
+    times: NDArray[np.float64]  # (T,) seconds
+    segments: NDArray[np.int_]  # (T,) number of the unbroken stretch; -1 where lost
+    # (T, 10, 2) of the cells, canonical units, relative to the stretch's start
     displacement: NDArray[np.float32]
+    # (T,) change of the eyes' boxes from the current template, in shares of their contrast
     eye_change: NDArray[np.float32]
-    brightness: NDArray[np.float32]
-    similarity: NDArray[np.float32]
-    transform: NDArray[np.float64]
-    landmarks: dict[int, NDArray[np.float64]]
-    others_seen: int = 0
+    brightness: NDArray[np.float32]  # (T,) mean grey level of the face's rigid parts
+    similarity: NDArray[np.float32]  # (T,) correlation of the rigid parts with the template
+    transform: NDArray[np.float64]  # (T, 2, 3) canonical units to image pixels
+    landmarks: dict[int, NDArray[np.float64]]  # by segment, (68, 2) canonical units
+    others_seen: int = 0  # further people seen
 
     @property
     def found(self) -> NDArray[np.bool_]:
@@ -78,23 +67,15 @@ class FaceSignals:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceRow:
-    """What tracking measured in one frame: one row of ``FaceSignals``.
+    """What tracking measured in one frame: one row of ``FaceSignals``."""
 
-    Args:
-        time: seconds.
-        segment: number of the unbroken stretch.
-        displacement: (10, 2) of the cells, canonical units.
-        eye_change, brightness, similarity: as in ``FaceSignals``.
-        transform: (2, 3) canonical units to image pixels.
-    """
-
-    time: float
-    segment: int
-    displacement: NDArray[np.float32]
-    eye_change: float
+    time: float  # seconds
+    segment: int  # number of the unbroken stretch
+    displacement: NDArray[np.float32]  # (10, 2) of the cells, canonical units
+    eye_change: float  # as in ``FaceSignals``
     brightness: float
     similarity: float
-    transform: NDArray[np.float64]
+    transform: NDArray[np.float64]  # (2, 3) canonical units to image pixels
 
     def columns(self) -> dict[str, Any]:
         """What was measured, by the names of the columns of ``FaceSignals``."""
@@ -102,10 +83,8 @@ class FaceRow:
 
 
 def signals_of(rows: Sequence[tuple[float, FaceRow | None]]) -> FaceSignals:
-    """Rows of one person, put together.
-
-    Args:
-        rows: seconds and what was measured then; None where the face is lost.
+    """Rows of one person, put together. ``rows``: seconds and what was measured then; None where
+    the face is lost.
 
     >>> signals_of([(0.0, None)]).found
     array([False])
@@ -126,10 +105,8 @@ def signals_of(rows: Sequence[tuple[float, FaceRow | None]]) -> FaceSignals:
 
 
 class SignalLog:
-    """Collects rows; blocks of arrays, so that ten minutes at 200 fps are some 40 MB.
-
-    Args:
-        keep_s: seconds of rows to keep (a block more); None keeps all.
+    """Collects rows; blocks of arrays, so that ten minutes at 200 fps are some 40 MB. ``keep_s``:
+    seconds of rows to keep (a block more); None keeps all.
 
     >>> log = SignalLog()
     >>> log.lost(0.0)

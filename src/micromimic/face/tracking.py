@@ -41,37 +41,26 @@ from micromimic.face.landmarks import (
 )
 from micromimic.face.signals import N_CELLS, FaceRow, FaceSignals, SignalLog
 
-RIGID = slice(27, 48)
-"""Landmarks of nose and eyes: what expressions move least."""
+RIGID = slice(27, 48)  # landmarks of nose and eyes: what expressions move least
 
 
 @dataclass(frozen=True)
 class TrackingConfig:
-    """How a face is followed.
+    """How a face is followed."""
 
-    Args:
-        resolution: canvas pixels a canonical unit.
-        check_interval: seconds between checks by the detector.
-        search_interval: seconds between searches while no face is tracked.
-        renew_interval: seconds between renewals of the template.
-        average: seconds of frames averaged into a template.
-        coast: seconds for which a face that no longer matches may come back unsearched.
-        min_similarity: correlation with the template below which a frame does not match.
-        long_sides: sizes to which a frame's long side is scaled for detection, in order.
-        max_landmark_error: canonical units between tracked and detected eyes and nose from which on
-            the face counts as lost.
-        anchor_error: canonical units from which on the tracked face is put back to the detected.
-    """
-
-    resolution: float = 4.0
-    check_interval: float = 2.0
-    search_interval: float = 0.3
-    renew_interval: float = 1.0
-    average: float = 0.06
-    coast: float = 0.1
-    min_similarity: float = 0.6
+    resolution: float = 4.0  # canvas pixels a canonical unit
+    check_interval: float = 2.0  # seconds between checks by the detector
+    search_interval: float = 0.3  # seconds between searches while no face is tracked
+    renew_interval: float = 1.0  # seconds between renewals of the template
+    average: float = 0.06  # seconds of frames averaged into a template
+    coast: float = 0.1  # seconds for which a face that no longer matches may come back unsearched
+    min_similarity: float = 0.6  # correlation with the template below which a frame does not match
+    # sizes to which a frame's long side is scaled for detection, in order
     long_sides: tuple[int, ...] = (320, 640, 1280)
+    # canonical units between tracked and detected eyes and nose from which on the face counts as
+    # lost
     max_landmark_error: float = 2.5
+    # canonical units from which on the tracked face is put back to the detected
     anchor_error: float = 0.8
 
 
@@ -97,14 +86,9 @@ class _Lock:
 class FaceTracker:
     """Follows the largest, most persistent face.
 
-    Feed frames in order with ``update``; ``finish`` returns the measurements of the person with
-    the largest sum of face area over time. Other people are counted, their frames are gaps.
-
-    Args:
-        config: how to follow.
-        backend: landmark library; dlib when None.
-        keep_s: seconds of measurements kept for ``finish``, for sessions without an end; None
-            keeps all.
+    Feed frames in order with ``update``; ``finish`` returns the measurements of the person with the
+    largest sum of face area over time. Other people are counted, their frames are gaps. ``keep_s``:
+    seconds of measurements kept for ``finish``, for sessions without an end; None keeps all.
     """
 
     def __init__(
@@ -140,15 +124,7 @@ class FaceTracker:
         self._identity.embed(np.zeros((64, 64), np.uint8), ring)
 
     def update(self, gray: Gray, time: float) -> FaceRow | None:
-        """Take the next frame.
-
-        Args:
-            gray: (H, W) uint8.
-            time: seconds, rising.
-
-        Returns:
-            What was measured; None where there is no face.
-        """
+        """Take the next frame. Returns what was measured; None where there is no face."""
         self._row = self.canvas = None
         step = 0.0 if self._previous_time is None else time - self._previous_time
         self._previous_time = time
@@ -382,12 +358,7 @@ class FaceTracker:
 
 def _rebuild(lock: _Lock, time: float, canvas_to_image: NDArray[np.float64] | None) -> None:
     """Make the last frames' mean the template; displacement goes on from where it is.
-
-    Args:
-        lock: the stretch of tracking.
-        time: seconds.
-        canvas_to_image: (2, 3) where the face lies from now on; None leaves it.
-    """
+    ``canvas_to_image``: (2, 3) where the face lies from now on; None leaves it."""
     if not lock.recent:
         return
     picture = np.stack([canvas for _, canvas, _ in lock.recent]).mean(0, dtype=np.float32)

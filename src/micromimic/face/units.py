@@ -19,32 +19,21 @@ from numpy.typing import NDArray
 
 from micromimic.core.canonical import MARGIN, MOUTH, canvas_size
 
-RESOLUTION: Final = 2.0
-"""Samples of a canvas in one canonical unit."""
+RESOLUTION: Final = 2.0  # samples of a canvas in one canonical unit
 CANVAS: Final = canvas_size(RESOLUTION)
 MIDLINE: Final = MOUTH[0]
 
 
 class Bump(NamedTuple):
-    """One moving patch of skin, on one half of the face; lengths in canonical units.
+    """One moving patch of skin, on one half of the face; lengths in canonical units."""
 
-    Args:
-        out: centre, outward from the midline.
-        y: centre, downward.
-        toward_out: motion outward.
-        toward_down: motion downward.
-        width: standard deviation along the patch's long axis.
-        height: standard deviation across it.
-        tilt: degrees by which the long axis falls towards the outside.
-    """
-
-    out: float
-    y: float
-    toward_out: float
-    toward_down: float
-    width: float
-    height: float
-    tilt: float = 0.0
+    out: float  # centre, outward from the midline
+    y: float  # centre, downward
+    toward_out: float  # motion outward
+    toward_down: float  # motion downward
+    width: float  # standard deviation along the patch's long axis
+    height: float  # standard deviation across it
+    tilt: float = 0.0  # degrees by which the long axis falls towards the outside
 
 
 _SIDE_UNITS: Final[dict[str, tuple[Bump, ...]]] = {
@@ -151,15 +140,10 @@ class _Shape(NamedTuple):
 
 
 def unit_fields(rng: np.random.Generator | None = None) -> NDArray[np.float32]:
-    """Displacement fields of all units on the canvas.
-
-    Args:
-        rng: draws another identity (places, sizes and directions vary a little, and the two
-            sides differ slightly); None gives the mean face.
-
-    Returns:
-        (n_units, 2, 84, 84) in order ``UNIT_NAMES``: u right, v down; each field's largest
-        displacement is 1.
+    """Displacement fields of all units on the canvas. ``rng``: draws another identity (places,
+    sizes and directions vary a little, and the two sides differ slightly); None gives the mean
+    face. Returns (n_units, 2, 84, 84) in order ``UNIT_NAMES``: u right, v down; each field's
+    largest displacement is 1.
 
     >>> fields = unit_fields()
     >>> fields.shape == (len(UNIT_NAMES), 2, 84, 84)
@@ -185,14 +169,10 @@ def unit_fields(rng: np.random.Generator | None = None) -> NDArray[np.float32]:
 
 
 def depth_field(rng: np.random.Generator | None = None) -> NDArray[np.float32]:
-    """Relief of the face, for the parallax of head rotation.
-
-    Args:
-        rng: draws another identity's relief; None gives the mean face.
-
-    Returns:
-        (84, 84) canonical units towards the camera: an ellipsoidal head with nose, brows, cheeks,
-        lips, chin and eye sockets; its mean over the 28 x 28 square is 0.
+    """Relief of the face, for the parallax of head rotation. ``rng``: draws another identity's
+    relief; None gives the mean face. Returns (84, 84) canonical units towards the camera: an
+    ellipsoidal head with nose, brows, cheeks, lips, chin and eye sockets; its mean over the 28 x 28
+    square is 0.
 
     >>> relief = depth_field()
     >>> nose, cheek = sample_field(relief, np.array([[13.4, 14.0], [3.0, 14.0]]))
@@ -238,17 +218,9 @@ def canvas_grid() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def sample_field(
     field: NDArray[np.floating], units_xy: NDArray[np.floating]
 ) -> NDArray[np.float64]:
-    """Bilinear samples of canvas fields at canonical coordinates.
-
-    Args:
-        field: (..., 84, 84).
-        units_xy: (*points, 2) canonical x, y; outside the canvas its edge is repeated.
-
-    Returns:
-        (..., *points).
-
-    Raises:
-        ValueError: if a shape is wrong.
+    """Bilinear samples of canvas fields at canonical coordinates. ``field``: (..., 84, 84);
+    ``units_xy``: (*points, 2) canonical x, y; outside the canvas its edge is repeated. Returns
+    (..., *points).
 
     >>> x, y = canvas_grid()
     >>> sample_field(np.stack([x, y]), np.array([[13.4, 20.3]])).round(6).ravel()

@@ -44,11 +44,7 @@ def _fixed(point: NDArray[np.float64]) -> tuple[int, int]:
 
 
 def scaled(image: Picture, width: int) -> Picture:
-    """The picture at another width, its proportions kept; sharp lines are drawn after scaling.
-
-    Raises:
-        ValueError: if the picture is not (H, W, 3) uint8 or the width is below 1.
-    """
+    """The picture at another width, its proportions kept; sharp lines are drawn after scaling."""
     _check(image)
     if width < 1:
         raise ValueError(f"width must be at least 1 pixel, got {width}")
@@ -111,18 +107,8 @@ def draw_arrows(
     smallest: float = 0.25,
     colour: Colour = ARROW,
 ) -> Picture:
-    """Draw the flow as arrows, ``magnify`` times longer than the movement.
-
-    Args:
-        image: (H, W, 3) uint8.
-        flow: canonical units.
-        pixels_per_unit: of the picture.
-        margin: units around the 28 x 28 square.
-        magnify: factor on the length; say it beside the picture.
-        spacing: units between arrows.
-        smallest: movements below this share of the largest get no arrow.
-        colour: RGB.
-    """
+    """Draw the flow as arrows, ``magnify`` times longer than the movement. ``flow``: canonical
+    units; ``margin``: units around the 28 x 28 square; ``spacing``: units between arrows."""
     _check(image)
     out = image.copy()
     uv = np.asarray(flow.uv, dtype=np.float64)
@@ -174,8 +160,8 @@ def draw_heat(
 ) -> Picture:
     """Lay a (g, g) map over the 28 x 28 square of a greyed face: brighter and warmer is more.
 
-    The largest value gets the full colour if it is at least twice the uniform share (1 / g^2),
-    and less below, so that a map without any preference colours nothing strongly.
+    The largest value gets the full colour if it is at least twice the uniform share (1 / g^2), and
+    less below, so that a map without any preference colours nothing strongly.
     """
     _check(image)
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
@@ -218,9 +204,6 @@ def draw_difference(onset: Picture, apex: Picture, gain: float) -> Picture:
     """What became brighter (red) and darker (blue) from onset to apex, ``gain`` times magnified.
 
     The face stays faintly visible; a uniform change of light is taken out first.
-
-    Raises:
-        ValueError: if the pictures differ in size.
     """
     _check(onset)
     _check(apex)

@@ -119,10 +119,6 @@ class FolderSource(PictureSequence):
     Where the names are numbered, missing numbers are dropped frames: time goes on without them.
     Colour is read from the disk again when asked for. 16 bits become 8 by what the brightest of
     some pictures needs, one rule for all of them.
-
-    Raises:
-        InputError: no pictures, a single one, no ``fps``, pictures too large; while iterating: an
-            unreadable picture, or one of another size or depth.
     """
 
     def __init__(self, path: str | Path, fps: float | None, read_ahead: int = 16) -> None:
@@ -195,27 +191,14 @@ class FolderSource(PictureSequence):
 
 
 def read_image(file: Path, mode: int, bits: int | None = None) -> NDArray[np.uint8]:
-    """A picture as 8 bits; read by Python because OpenCV fails on some names.
-
-    Args:
-        file: jpg, png, bmp...
-        mode: OpenCV's ``IMREAD_GRAYSCALE`` or ``IMREAD_COLOR``, whose channels are B, G, R.
-        bits: in use of a picture of 16; None takes what its own brightest pixel needs.
-
-    Raises:
-        InputError: if it cannot be read, or is too large.
-    """
+    """A picture as 8 bits; read by Python because OpenCV fails on some names. ``bits``: in use of a
+    picture of 16; None takes what its own brightest pixel needs."""
     picture = _read_deep(file, mode)
     return np.ascontiguousarray(to_8_bits(picture, bits or bits_in_use(int(picture.max()))))
 
 
 def _read_deep(file: Path, mode: int, *, single: bool = False) -> Picture:
-    """A picture of 8 or 16 bits as it is stored; its header is looked at first.
-
-    Args:
-        file, mode: as for ``read_image``.
-        single: refuse a file of several pictures, of which only the first would be read.
-    """
+    """A picture of 8 or 16 bits as it is stored; its header is looked at first."""
     try:
         data = file.read_bytes()
     except OSError as error:

@@ -18,12 +18,6 @@ ColourImage = NDArray[np.uint8]
 class Frame:
     """One decoded frame.
 
-    Args:
-        index: position in the order of decoding, from 0.
-        time: seconds from the first frame.
-        gray: (H, W) uint8, C-contiguous, its own memory.
-        load_rgb: makes the (H, W, 3) picture when asked; None for a grey source.
-
     A frame of a video keeps its decoded picture alive (about 1.5 bytes a pixel beside ``gray``) so
     that colour stays at hand: keep ``gray`` alone where frames are collected.
 
@@ -32,9 +26,10 @@ class Frame:
     (2, 3, 3)
     """
 
-    index: int
-    time: float
-    gray: GrayImage
+    index: int  # position in the order of decoding, from 0
+    time: float  # seconds from the first frame
+    gray: GrayImage  # (H, W) uint8, C-contiguous, its own memory
+    # makes the (H, W, 3) picture when asked; None for a grey source
     load_rgb: Callable[[], ColourImage] | None = field(default=None, repr=False)
 
     def rgb(self) -> ColourImage:
@@ -46,15 +41,10 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What a source did, or found, that weakens a result although nothing is damaged.
+    """What a source did, or found, that weakens a result although nothing is damaged."""
 
-    Args:
-        code: stable, for programs: the code of the warning that it becomes.
-        message: one line for people: "expected X, got Y; what that means; what to do".
-    """
-
-    code: str
-    message: str
+    code: str  # stable, for programs: the code of the warning that it becomes
+    message: str  # one line for people: "expected X, got Y; what that means; what to do"
 
 
 class Frames(Protocol):
@@ -66,19 +56,14 @@ class Frames(Protocol):
 
 
 class FrameSource(Protocol):
-    """Frames in order, any number of times, and single frames again later.
-
-    Attributes:
-        path: as given.
-        width, height: pixels, after rotation.
-        expected_frames: from the container; None where it does not say. The real number is known
-            when the iteration has ended.
-        nominal_fps: the rate the container states (or the caller); None where nobody says.
-        damage: one line for each kind of damage seen; complete when the iteration has ended.
-        notices: what a reader of the result must know besides; complete at the same time.
-        picture_share: how many of the frames show a new picture: times the rate of the frames, it
-            is the rate of the pictures; complete at the same time, 1 until then.
-    """
+    """Frames in order, any number of times, and single frames again later. ``path``: as given;
+    ``width, height``: pixels, after rotation; ``expected_frames``: from the container; None where
+    it does not say. The real number is known when the iteration has ended; ``nominal_fps``: the
+    rate the container states (or the caller); None where nobody says; ``damage``: one line for each
+    kind of damage seen; complete when the iteration has ended; ``notices``: what a reader of the
+    result must know besides; complete at the same time; ``picture_share``: how many of the frames
+    show a new picture: times the rate of the frames, it is the rate of the pictures; complete at
+    the same time, 1 until then."""
 
     path: str
     width: int

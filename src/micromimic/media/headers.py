@@ -44,9 +44,6 @@ def read_header(stream: IO[bytes], path: Path) -> ImageFile.ImageFile:
 
     Not by ``Image.open``, which warns of large pictures, and refuses still larger ones, by a limit
     of its own for the whole process.
-
-    Raises:
-        InputError: no picture, or too large a one.
     """
     start = stream.read(16)
     for name in _FORMATS:

@@ -7,19 +7,14 @@ from typing import Final
 
 from micromimic.core.errors import InputError
 
-MOST_PIXELS: Final = 40_000_000
-"""Of one picture: 8K is 33 million."""
+MOST_PIXELS: Final = 40_000_000  # of one picture: 8K is 33 million
 LEAST_FPS: Final = 0.1
 MOST_FPS: Final = 10_000.0
 """Frames a second: filters reach over half a second and take memory by it."""
 
 
 def check_size(width: int, height: int, path: str | Path) -> None:
-    """Refuse pictures that would fill the memory.
-
-    Raises:
-        InputError: more than ``MOST_PIXELS``.
-    """
+    """Refuse pictures that would fill the memory."""
     if width * height > MOST_PIXELS:
         raise InputError(
             f"expected pictures of at most {MOST_PIXELS // 10**6} megapixels, got "
@@ -28,11 +23,7 @@ def check_size(width: int, height: int, path: str | Path) -> None:
 
 
 def check_rate(fps: float | None) -> None:
-    """Refuse what no camera does; None passes.
-
-    Raises:
-        InputError: below ``LEAST_FPS``, above ``MOST_FPS``, or no number.
-    """
+    """Refuse what no camera does; None passes."""
     if fps is not None and not LEAST_FPS <= fps <= MOST_FPS:
         raise InputError(
             f"expected a frame rate from {LEAST_FPS:g} to {MOST_FPS:g}, got {fps:g}; pass the "

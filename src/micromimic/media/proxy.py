@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 
 from micromimic.media.whole_video import WholeVideo
 
-LONG_SIDE: Final = 960
-"""Pixels along a proxy's longer side, at most."""
+LONG_SIDE: Final = 960  # pixels along a proxy's longer side, at most
 TICKS: Final = 90_000
 """Ticks a second: a whole number a frame at 24, 25, 29.97, 30, 50, 59.94, 60, 100, 200 fps."""
-KEY_EVERY: Final = 12
-"""Frames from key frame to key frame: a step backwards decodes at most these."""
+KEY_EVERY: Final = 12  # frames from key frame to key frame: a step backwards decodes at most these
 
 _BT601: Final = 6  # FFmpeg's number for its matrix: what OpenCV converts with
 _LIMITED_RANGE: Final = 1
@@ -41,19 +39,8 @@ class ProxyWriter(WholeVideo):
 
     Frame n of the proxy shows frame n of the source at the same time, to 1/90,000 s, whatever the
     source's rate. The file appears under its name when the writer is left without an error; until
-    then, and after an error, there is nothing there.
-
-    Args:
-        path: the file to write; its folder must exist.
-        width, height: of the pictures that will come, pixels.
-        long_side: the proxy's, at most.
-        rate: frames a second, a hint for the encoder.
-        crf: 0 (large) to 51 (coarse).
-        preset: x264's.
-
-    Raises:
-        OutputError: when the file cannot be written.
-        ValueError: when a frame has another shape, or its time does not rise.
+    then, and after an error, there is nothing there. ``width, height``: of the pictures that will
+    come, pixels; ``rate``: frames a second, a hint for the encoder.
     """
 
     def __init__(
@@ -88,12 +75,7 @@ class ProxyWriter(WholeVideo):
         self._stream = stream
 
     def write(self, rgb: NDArray[np.uint8], time: float) -> None:
-        """Append one frame.
-
-        Args:
-            rgb: (H, W, 3) uint8 RGB.
-            time: seconds, rising.
-        """
+        """Append one frame. ``rgb``: (H, W, 3) uint8 RGB."""
         if rgb.dtype != np.uint8 or rgb.shape != (*self._source, 3):
             raise ValueError(
                 f"frame must be ({self._source[0]}, {self._source[1]}, 3) uint8, got {rgb.shape} "

@@ -33,17 +33,7 @@ def is_stack(path: Path) -> bool:
 
 
 class StackSource(PictureSequence):
-    """Pages of a TIFF file, ``fps`` a second, or pictures of an animated WebP at its own times.
-
-    Args:
-        path: the file.
-        fps: needed for a TIFF; for a WebP it overrides the file's durations.
-        read_ahead: pictures read in advance by a background thread.
-
-    Raises:
-        InputError: a single picture, no ``fps``, pictures too large; while iterating: a damaged
-            picture, or one of another size or depth.
-    """
+    """Pages of a TIFF file, ``fps`` a second, or pictures of an animated WebP at its own times."""
 
     def __init__(self, path: Path, fps: float | None, read_ahead: int = 64) -> None:
         super().__init__(path, read_ahead)

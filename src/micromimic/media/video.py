@@ -44,8 +44,7 @@ from micromimic.media.writer import VideoWriter
 
 __all__ = ["Frame", "FrameSource", "VideoSource", "VideoWriter", "open_source"]
 
-READ_AHEAD_BYTES: Final = 192 * 2**20
-"""Frames read ahead never hold more than this."""
+READ_AHEAD_BYTES: Final = 192 * 2**20  # frames read ahead never hold more than this
 
 _SEEK_GAIN: Final = 12
 """Seek only where it saves this many frames: a seek restarts the decoder's threads."""
@@ -59,19 +58,10 @@ def open_source(
     threads: int | None = None,
     track: int | None = None,
 ) -> FrameSource:
-    """Open a video file, or a folder of frames.
-
-    Args:
-        path: a video file, or a folder of pictures.
-        fps: needed for a folder; for a file it overrides the file's timestamps (a high-speed
-            camera's 200 frames a second are often stored to play at 25).
-        read_ahead: frames decoded in advance by a background thread.
-        threads: of the decoder; None as many as there are cores.
-        track: which of a file's video tracks, from 1; None leaves it to ``choose_track``.
-
-    Raises:
-        InputError: when the path is missing, unreadable, or holds no frames, with the remedy.
-    """
+    """Open a video file, or a folder of frames. ``fps``: needed for a folder; for a file it
+    overrides the file's timestamps (a high-speed camera's 200 frames a second are often stored to
+    play at 25); ``threads``: of the decoder; None as many as there are cores; ``track``: which of a
+    file's video tracks, from 1; None leaves it to ``choose_track``."""
     check_rate(fps)
     path = Path(path)
     try:
@@ -106,11 +96,7 @@ def _check_file(path: Path) -> None:
 
 
 class VideoSource(Closing):
-    """Frames of a video file; see ``FrameSource``.
-
-    Raises:
-        InputError: not a video, no video stream, fewer than two frames.
-    """
+    """Frames of a video file; see ``FrameSource``."""
 
     def __init__(
         self,
@@ -293,10 +279,6 @@ class VideoSource(Closing):
         After a complete first pass this seeks to the keyframe before each frame, checked by
         timestamp; where timestamps do not identify frames, or no first pass was made, it decodes
         from the start. Frames in between are decoded, not converted.
-
-        Raises:
-            ValueError: if indices do not ascend.
-            IndexError: if the video ends before one of them.
         """
         check_ascending(indices)
         return self._frames_at(list(indices))

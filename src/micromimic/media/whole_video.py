@@ -17,11 +17,8 @@ from micromimic.core.files import begun
 class WholeVideo:
     """Base of what encodes into a temporary file; leaving ``with`` moves it into place.
 
-    Subclasses set the attributes; after an error nothing is left.
-
-    Attributes:
-        path: where the file will be.
-        temporary: where it is until then.
+    Subclasses set the attributes; after an error nothing is left. ``path``: where the file will be;
+    ``temporary``: where it is until then.
     """
 
     path: Path

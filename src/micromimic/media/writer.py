@@ -14,8 +14,7 @@ from micromimic.media.whole_video import WholeVideo
 
 _NEUTRAL: Final = 128
 _FULL_RANGE: Final = 2  # AVCOL_RANGE_JPEG
-TICKS: Final = 90_000
-"""Ticks a second of a timed video."""
+TICKS: Final = 90_000  # ticks a second of a timed video
 _LOSSLESS: Final = {"qp": "0", "preset": "ultrafast"}
 
 
@@ -26,21 +25,8 @@ class VideoWriter(WholeVideo):
     RGB frames are first converted to full-range YUV (4:2:0, or 4:4:4 for odd sizes), so colour
     comes back within rounding. There is a keyframe at least each second, and no frame reordering,
     so that seeking is quick and exact. The file appears under its name when the writer is left
-    without an error; until then, and after an error, there is nothing there.
-
-    Args:
-        path: the file to write; its folder must exist.
-        fps: frames a second.
-        width, height: pixels, any parity.
-        lossless: bit-exact luma; otherwise x264 at ``crf``.
-        crf: 0 (large) to 51 (coarse), for lossy video; 18 looks like the original but loses the
-            sensor's noise, and with it the finest movement.
-        preset: x264's, for lossy video; ``ultrafast`` is quicker and makes larger files.
-        timed: each frame comes with its own time; ``fps`` is a hint then.
-
-    Raises:
-        OutputError: when the file cannot be written (no folder, read-only, full disk).
-        ValueError: when a frame has another shape or type.
+    without an error; until then, and after an error, there is nothing there. ``width, height``:
+    pixels, any parity.
     """
 
     def __init__(

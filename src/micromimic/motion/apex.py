@@ -81,23 +81,14 @@ def apex_of_cells(
     eps: int = 1,
 ) -> int:
     """Frame in which M(t) is largest, the first one (the onset) apart: it has no neighbour before.
-
-    Args:
-        cells: (T, 10, k) grey levels from onset to offset, of ``fixed_cells`` for ``article`` and
-            of ``stable_cells`` for ``robust``.
-        method, smoothing: as in ``apex_of_clip``.
-        eps: distance of the neighbour before, in frames; below 0 it is one after.
-    """
+    ``cells``: (T, 10, k) grey levels from onset to offset, of ``fixed_cells`` for ``article`` and
+    of ``stable_cells`` for ``robust``."""
     curve = motion_curve(cells, robust=method == "robust", smoothing=smoothing, eps=eps)
     return 1 + int(np.argmax(curve[1:]))
 
 
 def to_gray(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H, W) grey of a grey or RGB picture.
-
-    Raises:
-        InputError: if it is neither.
-    """
+    """(H, W) grey of a grey or RGB picture."""
     picture = np.asarray(frame)
     if picture.dtype != np.uint8 or picture.ndim not in (2, 3):
         raise InputError(
@@ -116,9 +107,6 @@ def locate(gray: NDArray[np.uint8], backend: LandmarkBackend) -> NDArray[np.floa
 
     Where there is none, the picture is searched again with its edges drawn out: in the databases'
     cropped copies a face may fill it, and detectors want some room around one.
-
-    Raises:
-        NoFaceError: if there is none.
     """
     for share in (0.0, *_BORDERS):
         pad = round(share * max(gray.shape))
@@ -138,13 +126,9 @@ def locate(gray: NDArray[np.uint8], backend: LandmarkBackend) -> NDArray[np.floa
 def fixed_cells(
     frames: Sequence[NDArray[np.uint8]], landmarks: Sequence[NDArray[np.float64]]
 ) -> NDArray[np.float32]:
-    """(T, 10, k) raw pixels of the cells where landmarks put them.
-
-    Args:
-        frames: grey, of one size.
-        landmarks: (68, 2) pixels in each frame, or in the first alone, where the cells then stay.
-            The first frame's decide the cells' side.
-    """
+    """(T, 10, k) raw pixels of the cells where landmarks put them. ``landmarks``: (68, 2) pixels in
+    each frame, or in the first alone, where the cells then stay. The first frame's decide the
+    cells' side."""
     height, width = frames[0].shape
     first = cell_boxes(landmarks[0])
     side = max(4, round(float((first[:, 2] - first[:, 0]).mean())))
@@ -159,11 +143,6 @@ def fixed_cells(
 
 
 def stable_cells(followed: Sequence[Followed], layout: FaceLayout) -> NDArray[np.float32]:
-    """(T, 10, k) pixels of the cells in the stabilised face.
-
-    Args:
-        followed: the frames, as a `FaceFollower` found them.
-        layout: the follower's.
-    """
+    """(T, 10, k) pixels of the cells in the stabilised face."""
     rows = [frame.canvas.ravel()[layout.cells] for frame in followed]
     return np.stack(rows).astype(np.float32)

@@ -18,21 +18,11 @@ def cell_curves(
 ) -> Array:
     """M(t) of each cell.
 
-    For frame t, onset o, offset f and neighbour t' = t - eps, per pixel
-    ``d(t) = (|I_t - I_o| + 1) / (|I_t - I_t'| + 1) + (|I_t - I_f| + 1) / (|I_t - I_t'| + 1)``,
-    averaged over the cell's pixels.
-
-    Args:
-        cells: (T, c, k) grey levels of c cells of k pixels in each frame.
-        onset, offset: frames of reference; offset None is the last frame.
-        eps: distance of the neighbour in frames; below 0 it is a later frame.
-
-    Returns:
-        (T, c); frames before ``onset + eps`` repeat the first value that has a neighbour, and the
-        last ones the last.
-
-    Raises:
-        ValueError: if the frames are too few or out of order.
+    For frame t, onset o, offset f and neighbour t' = t - eps, per pixel ``d(t) = (|I_t - I_o| + 1)
+    / (|I_t - I_t'| + 1) + (|I_t - I_f| + 1) / (|I_t - I_t'| + 1)``, averaged over the cell's
+    pixels. ``cells``: (T, c, k) grey levels of c cells of k pixels in each frame; ``onset,
+    offset``: frames of reference; offset None is the last frame. Returns (T, c); frames before
+    ``onset + eps`` repeat the first value that has a neighbour, and the last ones the last.
 
     >>> pictures = np.zeros((3, 1, 4)); pictures[1] = 9
     >>> cell_curves(pictures)[:, 0]
@@ -62,13 +52,8 @@ def cell_curves(
 def normalise_gain(cells: NDArray[np.number]) -> Array:
     """Give each cell in each frame the mean and spread that it has on average over time.
 
-    This takes light drift and flicker out of the differences.
-
-    Args:
-        cells: (T, c, k).
-
-    Returns:
-        (T, c, k) float.
+    This takes light drift and flicker out of the differences. ``cells``: (T, c, k). Returns (T, c,
+    k) float.
     """
     pictures = np.asarray(cells, dtype=np.float64)
     mean = pictures.mean(2, keepdims=True)
@@ -86,18 +71,7 @@ def motion_curve(
     smoothing: float = 3.0,
     eps: int = 1,
 ) -> Array:
-    """M(t) averaged over the cells.
-
-    Args:
-        cells: (T, c, k) grey levels.
-        onset, offset: frames of reference.
-        robust: normalise each cell's gain and smooth; False is the curve as published.
-        smoothing: frames, Gaussian sigma of the robust curve.
-        eps: as of `cell_curves`.
-
-    Returns:
-        (T,).
-    """
+    """M(t) averaged over the cells. ``cells``: (T, c, k) grey levels. Returns (T,)."""
     if not robust:
         return np.asarray(cell_curves(cells, onset, offset, eps).mean(1))
     curve = cell_curves(normalise_gain(cells), onset, offset, eps).mean(1)

@@ -21,33 +21,20 @@ Image = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class FlowConfig:
-    """How flow is computed.
+    """How flow is computed."""
 
-    Args:
-        resolution: canvas pixels a unit.
-        margin: canonical units around the face's square that flow is computed on.
-        match_sigma: canonical units, the neighbourhood whose brightness and contrast are matched.
-        data_weight: TV-L1's lambda; larger trusts the pictures more.
-        pool_sigma: canonical units, smoothing before pooling.
-    """
-
-    resolution: float = 4.0
-    margin: float = 2.0
+    resolution: float = 4.0  # canvas pixels a unit
+    margin: float = 2.0  # canonical units around the face's square that flow is computed on
+    # canonical units, the neighbourhood whose brightness and contrast are matched
     match_sigma: float = 4.0
-    data_weight: float = 0.15
-    pool_sigma: float = 0.4
+    data_weight: float = 0.15  # TV-L1's lambda; larger trusts the pictures more
+    pool_sigma: float = 0.4  # canonical units, smoothing before pooling
 
 
 def match_brightness(onset: Image, apex: Image, sigma: float) -> Image:
-    """Give the apex picture the onset's local mean and contrast.
-
-    Args:
-        onset, apex: (H, W) grey levels of the same face.
-        sigma: pixels, Gaussian neighbourhood.
-
-    Returns:
-        (H, W) the matched apex picture.
-    """
+    """Give the apex picture the onset's local mean and contrast. ``onset, apex``: (H, W) grey
+    levels of the same face; ``sigma``: pixels, Gaussian neighbourhood. Returns (H, W) the matched
+    apex picture."""
 
     def local(picture: Image) -> tuple[Image, Image]:
         mean = cv2.GaussianBlur(picture, (0, 0), sigma)
@@ -62,15 +49,8 @@ def match_brightness(onset: Image, apex: Image, sigma: float) -> Image:
 
 
 def tv_l1(onset: Image, apex: Image, data_weight: float = 0.15) -> Image:
-    """Dense flow from onset to apex.
-
-    Args:
-        onset, apex: (H, W) grey levels, 0 to 255.
-        data_weight: lambda.
-
-    Returns:
-        (H, W, 2) pixels, right and down.
-    """
+    """Dense flow from onset to apex. ``onset, apex``: (H, W) grey levels, 0 to 255. Returns (H, W,
+    2) pixels, right and down."""
     solver = cv2.optflow.DualTVL1OpticalFlow.create(
         lambda_=data_weight,
         nscales=3,
@@ -85,14 +65,8 @@ def tv_l1(onset: Image, apex: Image, data_weight: float = 0.15) -> Image:
 
 
 def strain_of(uv: NDArray[np.floating], spacing: float = 1.0) -> NDArray[np.float32]:
-    """Optical strain magnitude of a flow field (Liong et al., 2014).
-
-    Args:
-        uv: (..., 2, H, W) displacement.
-        spacing: distance of neighbouring samples, in the displacement's unit.
-
-    Returns:
-        (..., H, W): ``sqrt(e_xx^2 + e_yy^2 + 2 e_xy^2)``.
+    """Optical strain magnitude of a flow field (Liong et al., 2014). ``uv``: (..., 2, H, W)
+    displacement. Returns (..., H, W): ``sqrt(e_xx^2 + e_yy^2 + 2 e_xy^2)``.
 
     >>> x = np.arange(4.0)[None].repeat(4, 0)
     >>> float(strain_of(np.stack([0.5 * x, 0 * x]), 1.0)[1, 1])
@@ -108,13 +82,8 @@ def remove_rigid(uv: NDArray[np.floating], rigid: NDArray[np.bool_]) -> NDArray[
 
     A head neither grows nor shrinks within a third of a second, so scaling is left alone: it would
     explain raised cheeks by lowered brows (``benchmarks/flow.py`` measures what is recovered).
-
-    Args:
-        uv: (2, H, W) displacement.
-        rigid: (H, W) True where the face is looked at.
-
-    Returns:
-        (2, H, W).
+    ``uv``: (2, H, W) displacement; ``rigid``: (H, W) True where the face is looked at. Returns (2,
+    H, W).
     """
     height, width = uv.shape[1:]
     y, x = np.mgrid[0:height, 0:width].astype(np.float64)
@@ -153,19 +122,9 @@ def flow_map(
     scale: float = 1.0,
     config: FlowConfig | None = None,
 ) -> FlowMap:
-    """The flow map between two stabilised faces.
-
-    Args:
-        onset, apex: (S, S) grey levels on canvases of ``config.resolution`` and ``config.margin``.
-        scale: image pixels a canonical unit, carried into the result.
-        config: how flow is computed.
-
-    Returns:
-        u, v in canonical units and strain, 28 x 28.
-
-    Raises:
-        ValueError: if the canvases do not fit the configuration.
-    """
+    """The flow map between two stabilised faces. ``onset, apex``: (S, S) grey levels on canvases of
+    ``config.resolution`` and ``config.margin``; ``scale``: image pixels a canonical unit, carried
+    into the result. Returns u, v in canonical units and strain, 28 x 28."""
     config = config or FlowConfig()
     size = round((UNITS + 2 * config.margin) * config.resolution)
     if onset.shape != (size, size) or apex.shape != (size, size):
@@ -182,15 +141,8 @@ def flow_map(
 
 
 def pool(planes: NDArray[np.floating], config: FlowConfig) -> NDArray[np.float32]:
-    """Mean over each cell of the 28 x 28 map.
-
-    Args:
-        planes: (c, S, S) on the flow's canvas.
-        config: its resolution and margin.
-
-    Returns:
-        (c, 28, 28).
-    """
+    """Mean over each cell of the 28 x 28 map. ``planes``: (c, S, S) on the flow's canvas. Returns
+    (c, 28, 28)."""
     edge = round(config.margin * config.resolution)
     inner = planes[:, edge : planes.shape[1] - edge, edge : planes.shape[2] - edge]
     shrunk = [

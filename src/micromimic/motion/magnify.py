@@ -32,47 +32,28 @@ _STRIDE: Final = 6
 _WINDOW: Final = 3.0  # canonical units
 _FACE: Final = (16.0, 17.5)  # half width and half height, canonical units
 _SHORTEST_SIDE: Final = 32
-_STEEPEST: Final = 0.7
-"""Largest slope of a displacement that is warped: from 1 on, a picture folds."""
+_STEEPEST: Final = 0.7  # largest slope of a displacement that is warped: from 1 on, a picture folds
 _INVERSIONS: Final = 6  # at slopes of 0.7 the last step is a sixth of the first
 
 
 @dataclass(frozen=True)
 class MagnifyConfig:
-    """How much is made of a movement.
+    """How much is made of a movement."""
 
-    Args:
-        factor: times the movement, at most.
-        largest: canonical units that any point is moved, at most.
-        resolution: canvas pixels a unit for flow; pictures of more are scaled down for it.
-        smooth: canonical units, Gaussian neighbourhood over which flow is averaged.
-        average: seconds either side over which flow is averaged.
-        quiet: canonical units of flow below which nothing moves; noise is not made large.
-    """
-
-    factor: float = 8.0
-    largest: float = 2.5
+    factor: float = 8.0  # times the movement, at most
+    largest: float = 2.5  # canonical units that any point is moved, at most
+    # canvas pixels a unit for flow; pictures of more are scaled down for it
     resolution: float = 4.0
-    smooth: float = 0.6
-    average: float = 0.012
+    smooth: float = 0.6  # canonical units, Gaussian neighbourhood over which flow is averaged
+    average: float = 0.012  # seconds either side over which flow is averaged
+    # canonical units of flow below which nothing moves; noise is not made large
     quiet: float = 0.015
 
 
 class Magnifier:
-    """Magnifies frames of one movement against its onset.
-
-    Args:
-        onset: (S, S, 3) uint8 RGB, the stabilised face at the onset.
-        apex: (S, S, 3) uint8 RGB, the same crop at the apex: it decides the factor.
-        pixels_per_unit, margin: of the crops, as in ``types.Evidence``.
-        config: how much.
-
-    Raises:
-        ValueError: if the crops are not square, of one size and at least 32 pixels.
-
-    Attributes:
-        factor: times the movement that is shown.
-    """
+    """Magnifies frames of one movement against its onset. ``onset``: (S, S, 3) uint8 RGB, the
+    stabilised face at the onset; ``apex``: (S, S, 3) uint8 RGB, the same crop at the apex: it
+    decides the factor; ``factor``: times the movement that is shown."""
 
     def __init__(
         self,
@@ -108,14 +89,8 @@ class Magnifier:
         return np.asarray(gray, dtype=np.uint8)
 
     def flow(self, picture: Rgb) -> Field:
-        """Where each point of the onset's face has gone.
-
-        Args:
-            picture: (S, S, 3) uint8 RGB.
-
-        Returns:
-            (s, s, 2) canonical units, right and down, on the flow's own canvas.
-        """
+        """Where each point of the onset's face has gone. ``picture``: (S, S, 3) uint8 RGB. Returns
+        (s, s, 2) canonical units, right and down, on the flow's own canvas."""
         window = round(_WINDOW * self._resolution)
         uv = cv2.calcOpticalFlowFarneback(
             self._onset,
@@ -157,15 +132,9 @@ class Magnifier:
         return float(max(steepest * self._resolution, 1e-6))
 
     def push(self, picture: Rgb, time: float) -> Iterator[Rgb]:
-        """Take the next frame; out come those whose neighbours are all known.
-
-        Args:
-            picture: (S, S, 3) uint8 RGB, the same crop as the onset's.
-            time: seconds, rising.
-
-        Yields:
-            (S, S, 3) uint8: a frame for each frame that was pushed, in order.
-        """
+        """Take the next frame; out come those whose neighbours are all known. ``picture``: (S, S,
+        3) uint8 RGB, the same crop as the onset's. Returns (S, S, 3) uint8: a frame for each frame
+        that was pushed, in order."""
         self._known.append((time, self.flow(picture)))
         self._waiting.append((time, picture))
         while self._waiting and self._waiting[0][0] + self.config.average < time:
@@ -184,15 +153,8 @@ class Magnifier:
         return self.warp(picture, np.mean(near, axis=0, dtype=np.float32))
 
     def warp(self, picture: Rgb, uv: Field) -> Rgb:
-        """One frame with its movement made larger.
-
-        Args:
-            picture: (S, S, 3) uint8 RGB.
-            uv: (s, s, 2) its flow, canonical units.
-
-        Returns:
-            (S, S, 3) uint8.
-        """
+        """One frame with its movement made larger. ``picture``: (S, S, 3) uint8 RGB; ``uv``: (s, s,
+        2) its flow, canonical units. Returns (S, S, 3) uint8."""
         more = self._more(uv)
         if not more.any():
             return picture.copy()
@@ -252,12 +214,7 @@ def _pixel_grid(side: int) -> Field:
 
 
 def magnified(magnifier: Magnifier, frames: Iterable[tuple[Rgb, float]]) -> Iterator[Rgb]:
-    """All frames of a clip, magnified.
-
-    Args:
-        magnifier: made of the clip's onset and apex.
-        frames: (S, S, 3) uint8 RGB and seconds.
-    """
+    """All frames of a clip, magnified. ``frames``: (S, S, 3) uint8 RGB and seconds."""
     for picture, time in frames:
         yield from magnifier.push(picture, time)
     yield from magnifier.finish()

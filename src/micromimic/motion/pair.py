@@ -28,19 +28,9 @@ def flow_between(
     backend: LandmarkBackend | None = None,
     config: FlowConfig | None = None,
 ) -> FlowMap:
-    """The onset-to-apex flow map of two frames.
-
-    Args:
-        onset_frame, apex_frame: pictures of one size, (H, W) grey or (H, W, 3) RGB, uint8.
-        landmarks: (68, 2) pixels in the onset frame; found by ``backend`` when None.
-        backend: landmark library; dlib when None.
-        config: how flow is computed.
-
-    Raises:
-        InputError: pictures of different sizes or kinds, or the same face cannot be followed
-            from one to the other.
-        NoFaceError: no face in the onset frame.
-    """
+    """The onset-to-apex flow map of two frames. ``onset_frame, apex_frame``: pictures of one size,
+    (H, W) grey or (H, W, 3) RGB, uint8; ``landmarks``: (68, 2) pixels in the onset frame; found by
+    ``backend`` when None."""
     first, second = places_in_pair(onset_frame, apex_frame, landmarks=landmarks, backend=backend)
     return flow_of_spans(
         [(to_gray(onset_frame), first)],
@@ -82,11 +72,6 @@ def places_in_pair(
 def average_reach(onset: int, apex: int, fps: float, seconds: float = 0.01) -> int:
     """Frames either side of onset and apex to average: noise falls, the two stay apart.
 
-    Args:
-        onset, apex: numbers of frames.
-        fps: frames a second.
-        seconds: to average either side, at most.
-
     >>> average_reach(0, 40, 200.0), average_reach(0, 5, 200.0)
     (2, 1)
     """
@@ -103,12 +88,8 @@ def flow_of_spans(
     """The flow map from the mean of the frames around the onset to that around the apex.
 
     The face keeps one shape in all of them, the middle onset frame's: what a tracker changes in it
-    within a movement is as likely the movement.
-
-    Args:
-        onset, apex: frames around each and where the face lies in them.
-        scale: image pixels a canonical unit, carried into the result.
-        config: how flow is computed.
+    within a movement is as likely the movement. ``scale``: image pixels a canonical unit, carried
+    into the result.
     """
     config = config or FlowConfig()
     shape = onset[len(onset) // 2][1]

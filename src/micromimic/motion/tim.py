@@ -29,13 +29,6 @@ from micromimic.core.errors import InputError
 def interpolation_matrix(length: int, frames: int) -> NDArray[np.float64]:
     """(frames, length): new frames as weighted sums of the old ones; each row sums to 1.
 
-    Args:
-        length: T, frames of the clip, 2 or more.
-        frames: wanted, 2 or more; the first and the last are the clip's own.
-
-    Raises:
-        ValueError: if either number is below 2.
-
     >>> interpolation_matrix(3, 5).round(3) + 0.0
     array([[ 1.   ,  0.   ,  0.   ],
            [ 0.455,  0.667, -0.122],
@@ -62,20 +55,11 @@ def interpolate(volume: NDArray[np.floating], frames: int = 10) -> NDArray[np.fl
 def interpolate(
     volume: NDArray[np.uint8] | NDArray[np.floating], frames: int = 10
 ) -> NDArray[np.uint8] | NDArray[np.float64]:
-    """Resample a clip in time with the temporal interpolation model.
-
-    Args:
-        volume: (T, H, W) uint8 or floating, T of 2 or more; fewer frames than wanted will do.
-        frames: how many to make; the first and the last are the clip's own.
-
-    Returns:
-        (frames, H, W). uint8 comes back as uint8, rounded to the nearest and cut to 0..255, as if
-        the frames had been saved as pictures; floating types as float64. With ``frames`` equal to T
-        a uint8 clip comes back unchanged.
-
-    Raises:
-        InputError: if the clip has a single frame: there is no motion to interpolate.
-        ValueError: if the volume has no three dimensions or ``frames`` is below 2.
+    """Resample a clip in time with the temporal interpolation model. ``volume``: (T, H, W) uint8 or
+    floating, T of 2 or more; fewer frames than wanted will do. Returns (frames, H, W). uint8 comes
+    back as uint8, rounded to the nearest and cut to 0..255, as if the frames had been saved as
+    pictures; floating types as float64. With ``frames`` equal to T a uint8 clip comes back
+    unchanged.
 
     >>> clip = np.array([10, 20, 10], np.uint8).reshape(3, 1, 1)
     >>> interpolate(clip, 5).ravel()

@@ -19,8 +19,7 @@ from micromimic.media.live.source import Arrival, LiveSource
 
 MOST_FRAMES: Final = 1024
 MOST_BYTES: Final = 192 * 2**20
-WAITING_FRAMES: Final = 8
-"""Frames that wait where none may be dropped."""
+WAITING_FRAMES: Final = 8  # frames that wait where none may be dropped
 POLL_S: Final = 0.1
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0)
 """Seconds between attempts to open a lost source again; the last is repeated."""
@@ -37,10 +36,8 @@ class Thinning:
     MOST: Final = 16
     SUSTAINED_S: Final = 0.2
     """Seconds of high backlog before a step up: a moment's stall is caught up without."""
-    RAISE_S: Final = 0.3
-    """Seconds until it is seen whether a step has helped."""
-    CALM_S: Final = 5.0
-    """Seconds of low backlog before a step down."""
+    RAISE_S: Final = 0.3  # seconds until it is seen whether a step has helped
+    CALM_S: Final = 5.0  # seconds of low backlog before a step down
     LONGEST_CALM_S: Final = 80.0
 
     def __init__(self, limit_s: float) -> None:
@@ -91,11 +88,8 @@ class FrameBuffer:
     """A bounded queue of arrivals that thins out what it cannot hold, and counts it.
 
     A frame may wait for so many seconds, then new ones are refused; where none may be dropped the
-    source waits instead: files need not keep a pace.
-
-    Attributes:
-        received: frames so far, those included that the source itself has dropped.
-        dropped: those that nobody will take.
+    source waits instead: files need not keep a pace. ``received``: frames so far, those included
+    that the source itself has dropped; ``dropped``: those that nobody will take.
     """
 
     def __init__(
@@ -153,10 +147,7 @@ class FrameBuffer:
 
 class Reader:
     """Reads a source into a buffer until it ends, is lost for good, or ``stopping`` is set.
-
-    Attributes:
-        reason: why it ended, where that was no error.
-    """
+    ``reason``: why it ended, where that was no error."""
 
     def __init__(self, source: LiveSource, buffer: FrameBuffer, meter: Meter) -> None:
         self._source, self._buffer, self._meter = source, buffer, meter

@@ -20,21 +20,14 @@ from micromimic.media.frames import Frame, GrayImage
 from micromimic.motion.spotting.live import Finding, LiveSpotter, Sighting, Verdict
 from micromimic.motion.spotting.live_curve import LiveCurve
 
-LONGEST_SIDE: Final = 1280
-"""Pixels; larger pictures are made smaller before anything else."""
+LONGEST_SIDE: Final = 1280  # pixels; larger pictures are made smaller before anything else
 AROUND_S: Final = 0.05
 """Seconds before the onset and after the offset that averaging may reach into."""
 
 
 class Follower:
-    """Follows one face and spots its movements, a frame at a time; used by one thread.
-
-    Args:
-        tracker, spotter, ring: its tools.
-        tell: takes messages; must not wait.
-        name: takes movements to be named, and second looks at them.
-        colour: keep colour for the pictures.
-    """
+    """Follows one face and spots its movements, a frame at a time; used by one thread. ``name``:
+    takes movements to be named, and second looks at them."""
 
     def __init__(
         self,
@@ -51,15 +44,11 @@ class Follower:
         self._keep_colour = colour
         self._curve = LiveCurve(spotter.config)
         self._person = -1
-        self.segment = -1
-        """Stretch of tracking; -1 before a face was seen."""
+        self.segment = -1  # stretch of tracking; -1 before a face was seen
         self._last: tuple[int, float, FaceRow | None, GrayImage | None] = (-1, 0.0, None, None)
-        self.found = False
-        """The last frame showed the person who is watched."""
-        self.other = False
-        """The last frame showed somebody else."""
-        self.unnamed = 0
-        """Movements whose frames were no longer held."""
+        self.found = False  # the last frame showed the person who is watched
+        self.other = False  # the last frame showed somebody else
+        self.unnamed = 0  # movements whose frames were no longer held
 
     @property
     def learning(self) -> bool:
@@ -67,12 +56,8 @@ class Follower:
         return self._spotter.learning
 
     def track(self, frame: Frame, latency: Callable[[], float]) -> None:
-        """Take the next frame: measure it, and tell the motion at once.
-
-        Args:
-            frame: with its number and time.
-            latency: seconds since it arrived, asked when its point of the curve is ready.
-        """
+        """Take the next frame: measure it, and tell the motion at once. ``latency``: seconds since
+        it arrived, asked when its point of the curve is ready."""
         gray, shrink = smaller(frame.gray)
         row = self._tracker.update(gray, frame.time)
         row = None if row is None else self._watched(row)

@@ -8,8 +8,7 @@ from typing import Final
 from micromimic.analysis.live.messages import CurvePoint, FaceShape, LiveMessage, Started, Status
 from micromimic.core.mailbox import Mailbox
 
-MOST_PASSING: Final = 4000
-"""Messages of passing interest that wait for a slow listener."""
+MOST_PASSING: Final = 4000  # messages of passing interest that wait for a slow listener
 _REPLAYED: Final = (Started, FaceShape, Status)
 _DRAWN: Final = (CurvePoint, FaceShape)
 _PASSING: Final = (*_DRAWN, Status)
@@ -29,12 +28,7 @@ class Listeners:
         self._ended = False
 
     def add(self, most: int = MOST_PASSING, *, curve: bool = True) -> Mailbox[LiveMessage]:
-        """Begin to listen, until the mailbox is closed: first the last start, shape and status.
-
-        Args:
-            most: messages of passing interest that may wait.
-            curve: also the motion of each frame, and the face's shape.
-        """
+        """Begin to listen, until the mailbox is closed: first the last start, shape and status."""
         box = Mailbox[LiveMessage](most, passes=lambda item: isinstance(item, _PASSING))
         with self._lock:
             for kind in _REPLAYED:

@@ -23,17 +23,11 @@ State = Literal["waiting", "no_face", "learning", "watching", "lost_source"]
 
 @dataclass(frozen=True)
 class Started:
-    """The first message.
+    """The first message."""
 
-    Args:
-        source: what is watched, for people.
-        model: which model names the events.
-        policy: what happens when the machine cannot keep up, in one sentence.
-    """
-
-    source: str
-    model: ModelInfo
-    policy: str
+    source: str  # what is watched, for people
+    model: ModelInfo  # which model names the events
+    policy: str  # what happens when the machine cannot keep up, in one sentence
 
     def to_dict(self) -> dict[str, Any]:
         """One line of JSON."""
@@ -43,17 +37,11 @@ class Started:
 
 @dataclass(frozen=True)
 class FaceShape:
-    """A face was locked on: its shape in canonical units, valid until the next such message.
+    """A face was locked on: its shape in canonical units, valid until the next such message."""
 
-    Args:
-        segment: number of the unbroken stretch of tracking.
-        landmarks: (68, 2) canonical units.
-        cells: (10, 4) left, top, right, bottom, canonical units, order ``labels.CELLS``.
-    """
-
-    segment: int
-    landmarks: FloatArray
-    cells: FloatArray
+    segment: int  # number of the unbroken stretch of tracking
+    landmarks: FloatArray  # (68, 2) canonical units
+    cells: FloatArray  # (10, 4) left, top, right, bottom, canonical units, order ``labels.CELLS``
 
     def to_dict(self) -> dict[str, Any]:
         """One line of JSON."""
@@ -62,27 +50,19 @@ class FaceShape:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """The motion at one frame, known at once: displacement from the last seconds' rest.
+    """The motion at one frame, known at once: displacement from the last seconds' rest."""
 
-    Args:
-        frame, time: of the frame.
-        found: the face was tracked; else the rest is None.
-        segment: stretch of tracking, as in ``FaceShape``.
-        score: root mean square of the three strongest cells' displacement from their local rest,
-            in multiples of its own noise; None while that noise is being learnt.
-        cells: (10,) each cell's displacement from its local rest, canonical units.
-        transform: (2, 3) canonical units to image pixels.
-        latency_s: from the frame's arrival to this message.
-    """
-
-    frame: int
+    frame: int  # of the frame
     time: float
-    found: bool
-    segment: int = -1
+    found: bool  # the face was tracked; else the rest is None
+    segment: int = -1  # stretch of tracking, as in ``FaceShape``
+    # root mean square of the three strongest cells' displacement from their local rest, in
+    # multiples of its own noise; None while that noise is being learnt
     score: float | None = None
+    # (10,) each cell's displacement from its local rest, canonical units
     cells: FloatArray | None = None
-    transform: FloatArray | None = None
-    latency_s: float = 0.0
+    transform: FloatArray | None = None  # (2, 3) canonical units to image pixels
+    latency_s: float = 0.0  # from the frame's arrival to this message
 
     def to_dict(self) -> dict[str, Any]:
         """One line of JSON."""
@@ -101,22 +81,15 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class LiveEvent:
-    """A candidate, within half a second of its offset or, late, at a second look.
+    """A candidate, within half a second of its offset or, late, at a second look."""
 
-    Args:
-        number: from 1, in order of reporting.
-        event: as in an analysis; ``evidence`` where pictures are wanted.
-        delay_s: from the offset to this message, in the source's time.
-        late: found while this face's noise was being learnt, or only at the second look: the half
-            second does not hold.
-        segment: stretch of tracking.
-    """
-
-    number: int
-    event: MicroExpression
-    delay_s: float
+    number: int  # from 1, in order of reporting
+    event: MicroExpression  # as in an analysis; ``evidence`` where pictures are wanted
+    delay_s: float  # from the offset to this message, in the source's time
+    # found while this face's noise was being learnt, or only at the second look: the half second
+    # does not hold
     late: bool
-    segment: int
+    segment: int  # stretch of tracking
 
     def to_dict(self) -> dict[str, Any]:
         """One line of JSON: the fields of ``events.json``, with ``id``, ``delay_s``, ``late``."""
@@ -132,16 +105,11 @@ class LiveEvent:
 
 @dataclass(frozen=True)
 class Settled:
-    """The second look at an event, with all of its future known.
+    """The second look at an event, with all of its future known."""
 
-    Args:
-        number: of the event.
-        kept: confirmed, or withdrawn.
-        reason: why it was withdrawn, as ``results.Rejected``; ``gone`` if it no longer stands out.
-    """
-
-    number: int
-    kept: bool
+    number: int  # of the event
+    kept: bool  # confirmed, or withdrawn
+    # why it was withdrawn, as ``results.Rejected``; ``gone`` if it no longer stands out
     reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -152,33 +120,21 @@ class Settled:
 
 @dataclass(frozen=True)
 class Status:
-    """How the session is doing, once a second.
+    """How the session is doing, once a second."""
 
-    Args:
-        time: of the last frame.
-        state: what it is doing.
-        fps: rate of the processed frames over the last seconds.
-        source_fps: rate at which frames arrived.
-        received, processed, dropped: frames since the start.
-        thinning: every how many-th frame is taken now; 1 means all of them.
-        shortest_s: the shortest movement that the processed rate can still resolve.
-        latency_ms: ``median`` and ``p95`` from a frame's arrival to its point of the curve.
-        events: reported so far.
-        detail: one line where something is wrong, else empty.
-    """
-
-    time: float
-    state: State
-    fps: float
-    source_fps: float
-    received: int
+    time: float  # of the last frame
+    state: State  # what it is doing
+    fps: float  # rate of the processed frames over the last seconds
+    source_fps: float  # rate at which frames arrived
+    received: int  # frames since the start
     processed: int
     dropped: int
-    thinning: int
-    shortest_s: float | None
+    thinning: int  # every how many-th frame is taken now; 1 means all of them
+    shortest_s: float | None  # the shortest movement that the processed rate can still resolve
+    # ``median`` and ``p95`` from a frame's arrival to its point of the curve
     latency_ms: Mapping[str, float]
-    events: int
-    detail: str = ""
+    events: int  # reported so far
+    detail: str = ""  # one line where something is wrong, else empty
 
     def to_dict(self) -> dict[str, Any]:
         """One line of JSON."""

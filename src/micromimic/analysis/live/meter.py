@@ -27,8 +27,7 @@ class Meter:
         self._received, self._processed = deque[float](maxlen=_MOST), deque[float](maxlen=_MOST)
         self._latencies = deque[float](maxlen=LATENCIES)
         self._arrived = 0.0
-        self.last_time = 0.0
-        """Of the last tracked frame."""
+        self.last_time = 0.0  # of the last tracked frame
         self.processed = 0
 
     def receive(self, arrival: Arrival) -> None:

@@ -13,33 +13,22 @@ from micromimic.analysis.live.ring import Cut
 from micromimic.analysis.second_pass import ShotConfig, take_shots
 from micromimic.core.types import MicroExpression
 from micromimic.models.action_units import load_unit_model
-from micromimic.models.recognizers import RecognitionModel
+from micromimic.models.onnx import RecognitionModel
 from micromimic.motion.spotting.cells import Spotted
 from micromimic.motion.spotting.live import Sighting, Verdict
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Naming:
-    """A movement to be named.
+    """A movement to be named."""
 
-    Args:
-        seen: the movement.
-        cut: its frames.
-        landmarks: (68, 2) of its stretch, canonical units.
-    """
-
-    seen: Sighting
-    cut: Cut
-    landmarks: NDArray[np.float64]
+    seen: Sighting  # the movement
+    cut: Cut  # its frames
+    landmarks: NDArray[np.float64]  # (68, 2) of its stretch, canonical units
 
 
 class Namer:
-    """Names movements, in order, and counts.
-
-    Args:
-        model: what they are named by.
-        config: what the model looks at, and whether pictures are kept.
-    """
+    """Names movements, in order, and counts."""
 
     def __init__(self, model: RecognitionModel, config: ShotConfig) -> None:
         self._model = model
@@ -50,11 +39,7 @@ class Namer:
         self.withdrawn = 0
 
     def name(self, job: Naming) -> MicroExpression:
-        """Flow, class and pictures of one movement.
-
-        Raises:
-            ModelError: the model fails on it.
-        """
+        """Flow, class and pictures of one movement."""
         seen = job.seen
         signals = replace(job.cut.signals(), landmarks={seen.segment: job.landmarks})
         onset, apex, offset = (job.cut.place_of(number) for number in seen.frames)

@@ -23,32 +23,19 @@ Colour = Callable[[], ColourImage]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kept:
-    """The face in one frame.
+    """The face in one frame."""
 
-    Args:
-        number: of the frame.
-        row: what was measured; its transform is into the whole picture.
-        corner: (left, top) pixel of the cut in the picture.
-        gray: (h, w) uint8, the cut.
-        colour: makes the whole picture in RGB; None where colour is not needed.
-        nbytes: memory that this takes.
-    """
-
-    number: int
-    row: FaceRow
-    corner: tuple[int, int]
-    gray: GrayImage
-    colour: Colour | None
-    nbytes: int
+    number: int  # of the frame
+    row: FaceRow  # what was measured; its transform is into the whole picture
+    corner: tuple[int, int]  # (left, top) pixel of the cut in the picture
+    gray: GrayImage  # (h, w) uint8, the cut
+    colour: Colour | None  # makes the whole picture in RGB; None where colour is not needed
+    nbytes: int  # memory that this takes
 
 
 class FaceRing:
-    """Cuts of recent frames, bounded in bytes.
-
-    Args:
-        most_bytes: the oldest are let go beyond this.
-        margin: canonical units around the face that are kept.
-    """
+    """Cuts of recent frames, bounded in bytes. ``margin``: canonical units around the face that are
+    kept."""
 
     def __init__(self, most_bytes: int, margin: float = MARGIN) -> None:
         self._most_bytes = most_bytes
@@ -101,11 +88,7 @@ def face_box(
     transform: NDArray[np.floating], shape: Sequence[int], margin: float
 ) -> tuple[int, int, int, int]:
     """Left, top, right, bottom pixels of the face's square with a margin, within the picture.
-
-    Args:
-        transform: (2, 3) canonical units to image pixels.
-        shape: height and width of the picture.
-        margin: canonical units.
+    ``margin``: canonical units.
 
     >>> face_box(np.array([[2.0, 0, 50], [0, 2.0, 50]]), (100, 200), 1.0)
     (48, 48, 109, 100)
@@ -121,11 +104,7 @@ def face_box(
 
 
 class Cut:
-    """Frames in a row, as the second pass over a video reads them.
-
-    Args:
-        items: the face, frame by frame.
-    """
+    """Frames in a row, as the second pass over a video reads them."""
 
     def __init__(self, items: Sequence[Kept]) -> None:
         self._items = list(items)

@@ -49,8 +49,7 @@ __all__ = ["LiveConfig", "LiveSession", "live"]
 STATUS_S: Final = 1.0
 MOST_UNNAMED: Final = 64
 """Movements that may wait to be named; then tracking waits, and frames are thinned."""
-REMEMBER_S: Final = 30.0
-"""Seconds of measurements that tracking keeps."""
+REMEMBER_S: Final = 30.0  # seconds of measurements that tracking keeps
 
 
 def live(

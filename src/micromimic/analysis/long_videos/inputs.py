@@ -8,6 +8,7 @@ from pathlib import Path
 
 from micromimic.core.errors import InputError, LabelError
 from micromimic.core.labels import LabelSet
+from micromimic.datasets.clip import is_marked
 from micromimic.datasets.events import (
     Event,
     Video,
@@ -17,7 +18,6 @@ from micromimic.datasets.events import (
     read_videos,
     videos_path,
 )
-from micromimic.datasets.made_up import is_marked
 from micromimic.datasets.manifest import manifest_clips
 from micromimic.datasets.table import frame_of, records
 from micromimic.evaluation.predictions import number_cells
@@ -27,20 +27,14 @@ from micromimic.media.video import open_source
 
 @dataclass(frozen=True)
 class SpottingTruth:
-    """Annotated long videos.
+    """Annotated long videos."""
 
-    Args:
-        videos: all that are known, those without an event too.
-        minutes: of videos by key, where it is known.
-        complete: whether the videos came from a manifest, not from the events alone.
-        synthetic: whether the manifest says that a video is.
-    """
-
-    videos: tuple[Video, ...]
+    videos: tuple[Video, ...]  # all that are known, those without an event too
     events: tuple[Event, ...]
+    # of videos by key, where it is known
     minutes: Mapping[str, float | None] = field(default_factory=dict)
-    complete: bool = True
-    synthetic: bool = False
+    complete: bool = True  # whether the videos came from a manifest, not from the events alone
+    synthetic: bool = False  # whether the manifest says that a video is
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -53,11 +47,7 @@ class SpottingTruth:
         return (synthetic,) * self.synthetic + (incomplete,) * (not self.complete)
 
     def spans(self, labels: LabelSet) -> dict[str, tuple[Span, ...]]:
-        """Events by video, each with its class of a label set; None where the set leaves it out.
-
-        Raises:
-            LabelError: if the set does not know a label.
-        """
+        """Events by video, each with its class of a label set; None where the set leaves it out."""
         spans: dict[str, list[Span]] = {video.key: [] for video in self.videos}
         for event in self.events:
             label = labels.label_of(event.label) if event.label else None
@@ -68,15 +58,8 @@ class SpottingTruth:
 
 
 def read_truth(events: str | Path, videos: str | Path | None = None) -> SpottingTruth:
-    """Read annotated events and their videos.
-
-    Args:
-        events: the table, as ``datasets index`` writes it.
-        videos: the manifest of the videos; None looks beside the table, and does without.
-
-    Raises:
-        InputError: a table is wrong, an event ends before it begins or lies outside its video.
-    """
+    """Read annotated events and their videos. ``videos``: the manifest of the videos; None looks
+    beside the table, and does without."""
     manifest = Path(videos or videos_path(events))
     if videos is None and (not manifest.is_file() or manifest == Path(events)):
         found = read_events(events)
@@ -107,11 +90,7 @@ def _measured(video: Video) -> tuple[Video, float | None]:
 def spotted(
     truth: SpottingTruth, found: Mapping[str, Iterable[Span]], labels: LabelSet
 ) -> tuple[SpottedVideo, ...]:
-    """Truth and found, video by video.
-
-    Raises:
-        LabelError: if the set does not know an annotated label.
-    """
+    """Truth and found, video by video."""
     spans = truth.spans(labels)
     return tuple(
         SpottedVideo(
@@ -129,19 +108,7 @@ def spotted(
 def found_events(
     file: str | Path, truth: SpottingTruth, labels: LabelSet
 ) -> tuple[dict[int, dict[str, list[Span]]], tuple[str, ...]]:
-    """Read somebody's found events.
-
-    Args:
-        file: as of `read_found`, with a column ``epoch`` where there are several.
-        truth, labels: the videos that they must lie in, and the classes.
-
-    Returns:
-        Events by epoch and video, and what a reader has to know of them.
-
-    Raises:
-        InputError: an event ends before it begins, lies outside its video or in an unknown one.
-        LabelError: a label is none of the set.
-    """
+    """Read somebody's found events."""
     table = read_found(file)
     by_name: dict[str, list[Video]] = {}
     for video in truth.videos:

@@ -32,7 +32,7 @@ from micromimic.datasets.clip import frame_number
 from micromimic.datasets.events import Video, read_events, videos_path
 from micromimic.datasets.schemes import scheme
 from micromimic.datasets.table import table_text
-from micromimic.evaluation.folder import RunFolder, digest_of_file
+from micromimic.evaluation.folds import RunFolder, digest_of_file
 from micromimic.evaluation.report.spotting import curve_figure, leaks_md, spotting_md
 from micromimic.evaluation.spotting import Span, SpottedVideo
 from micromimic.evaluation.spotting.curve import have_scores, threshold_curve
@@ -45,8 +45,8 @@ from micromimic.evaluation.spotting.scores import (
     score_spotting,
 )
 from micromimic.media.formats import image_files
-from micromimic.models.fitted_to import UNKNOWN, FittedTo
 from micromimic.models.onnx import SHIPPED, RecognitionModel, load_model
+from micromimic.models.samples import UNKNOWN, FittedTo
 from micromimic.motion.spotting.config import SENSITIVITY, SpottingConfig
 
 _NAMES: Final = ("dataset", "subject", "video")
@@ -59,28 +59,27 @@ ScoreBy = Literal["strength", "rate"]
 _UNKNOWN_RATE: Final = 1e6
 """An hour, where none is known: more than there could be, so that such a candidate goes first."""
 
-_RUN: Final = ("media", "face", "motion", "models", "pipelines/analyze.py", "pipelines/shots.py")
+_RUN: Final = (
+    "media",
+    "face",
+    "motion",
+    "models",
+    "analysis/analyze.py",
+    "analysis/second_pass.py",
+)
 """Whose code decides what is found."""
 
 
 @dataclass(frozen=True)
 class Spotted:
-    """What was scored.
+    """What was scored."""
 
-    Args:
-        name: of the model, or of the file.
-        videos, metrics: with truth and found; as of `score_spotting`.
-        notes: what a reader has to know.
-        folder: where it was written; None where it was not.
-        resumed: videos that an earlier call had analysed.
-    """
-
-    name: str
-    videos: tuple[SpottedVideo, ...]
+    name: str  # of the model, or of the file
+    videos: tuple[SpottedVideo, ...]  # with truth and found; as of `score_spotting`
     metrics: Mapping[str, Any]
-    notes: tuple[str, ...]
-    folder: Path | None = None
-    resumed: int = 0
+    notes: tuple[str, ...]  # what a reader has to know
+    folder: Path | None = None  # where it was written; None where it was not
+    resumed: int = 0  # videos that an earlier call had analysed
 
 
 def evaluate_spotting(
@@ -239,11 +238,7 @@ def _analyse(video: Video, config: AnalyzeConfig) -> tuple[str, dict[str, Any]]:
 
 
 def _numbers(video: Video) -> list[int] | None:
-    """Numbers of a folder's pictures in their order; None of a video file, which counts from 0.
-
-    Raises:
-        InputError: no rate is known, or pictures have no numbers that ascend.
-    """
+    """Numbers of a folder's pictures in their order; None of a video file, which counts from 0."""
     if video.kind == "video":
         return None
     if not video.fps:

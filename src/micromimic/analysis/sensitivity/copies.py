@@ -81,11 +81,7 @@ class _Repeats:
         self._before = frame.gray
 
     def first(self, picture_share: float) -> NDArray[np.int_]:
-        """(T,) the frame whose picture each shows; as of `Ground`.
-
-        Args:
-            picture_share: of the source: below 1 some frames repeat one, if not bit by bit.
-        """
+        """(T,) the frame whose picture each shows; as of `Ground`."""
         changes = np.array([np.inf, *self._changes])
         again = changes == 0
         if picture_share < 1:
@@ -96,16 +92,7 @@ class _Repeats:
 
 
 def analyse_plain(source: str | Path, config: SensitivityConfig, report: Progress) -> Plain:
-    """The recording as it is, with what planting in it needs.
-
-    Args:
-        source, config: as of `sensitivity`.
-        report: called with frames done, frames in all, and the stage's name.
-
-    Raises:
-        InputError: the input cannot be read.
-        NoFaceError: there is no face in it.
-    """
+    """The recording as it is, with what planting in it needs."""
     repeats = _Repeats()
     with PlantedSource(
         open_source(source, config.fps, track=config.track), None, config.max_seconds
@@ -137,22 +124,14 @@ def analyse_plain(source: str | Path, config: SensitivityConfig, report: Progres
 
 @dataclass(frozen=True)
 class CopyTask:
-    """One copy to analyse.
+    """One copy to analyse."""
 
-    Args:
-        source, config: of the run.
-        ground: the recording.
-        planted: what moves.
-        size: how much, canonical units.
-        number: of the copy.
-    """
-
-    source: str
+    source: str  # of the run
     config: SensitivityConfig
-    ground: Ground
-    planted: tuple[Planted, ...]
-    size: float
-    number: int
+    ground: Ground  # the recording
+    planted: tuple[Planted, ...]  # what moves
+    size: float  # how much, canonical units
+    number: int  # of the copy
 
     @property
     def key(self) -> tuple[float, int]:
@@ -181,17 +160,7 @@ def analyse_copies(
     workers: Workers,
     report: Progress,
 ) -> Iterator[tuple[CopyTask, tuple[Candidate, ...]]]:
-    """Analyse what has not ended yet; each as it ends.
-
-    Args:
-        tasks: all of the run.
-        ended: keys of those that have.
-        workers: where.
-        report: called with frames done, frames in all, and the stage's name.
-
-    Raises:
-        WorkerLostError: a worker was killed.
-    """
+    """Analyse what has not ended yet; each as it ends."""
     frames = len(tasks[0].ground.times)
     total = frames * len(tasks)
     left = {task.key: task for task in tasks if task.key not in ended}

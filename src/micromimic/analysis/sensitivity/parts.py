@@ -29,23 +29,16 @@ _LIMIT: Final = "limit_"
 
 @dataclass(frozen=True, eq=False)
 class Plain:
-    """The analysis of the recording as it is, as far as planting needs it.
+    """The analysis of the recording as it is, as far as planting needs it."""
 
-    Args:
-        source, warnings, model: of the analysis.
-        found: share of frames with the face.
-        candidates: its events.
-        ground: where and when movements can be planted.
-        limits: by region, (T,) detection limit in canonical units, NaN where nothing would be
-            found; None where the analysis gives none.
-    """
-
-    source: SourceInfo
+    source: SourceInfo  # of the analysis
     warnings: tuple[AnalysisWarning, ...]
     model: ModelInfo
-    found: float
-    candidates: tuple[Candidate, ...]
-    ground: Ground
+    found: float  # share of frames with the face
+    candidates: tuple[Candidate, ...]  # its events
+    ground: Ground  # where and when movements can be planted
+    # by region, (T,) detection limit in canonical units, NaN where nothing would be found; None
+    # where the analysis gives none
     limits: Mapping[str, NDArray[np.floating]] | None
 
 
@@ -57,11 +50,7 @@ def candidates_of(analysis: Analysis) -> tuple[Candidate, ...]:
 
 
 def digest_of_input(path: Path) -> str:
-    """A fingerprint of a file's content, or of the names and contents in a folder.
-
-    Raises:
-        InputError: it is not there or cannot be read.
-    """
+    """A fingerprint of a file's content, or of the names and contents in a folder."""
     digest = blake2b(digest_size=16)
     try:
         files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
@@ -81,10 +70,6 @@ class Parts:
     """The folder in which analyses are kept as they end.
 
     What another input, or other arguments, left there is removed.
-
-    Args:
-        folder: where; made when the first thing is written.
-        record: everything that decides the outcome of an analysis, but a copy's size and number.
     """
 
     def __init__(self, folder: Path, record: Mapping[str, Any]) -> None:
@@ -120,11 +105,7 @@ class Parts:
             return None  # it is done again
 
     def keep_plain(self, plain: Plain) -> None:
-        """Keep the unplanted analysis.
-
-        Raises:
-            OutputError: if it cannot be written.
-        """
+        """Keep the unplanted analysis."""
         facts = {
             "source": asdict(plain.source),
             "warnings": [asdict(item) for item in plain.warnings],
@@ -148,11 +129,7 @@ class Parts:
             return None
 
     def keep_copy(self, size: float, number: int, candidates: Sequence[Candidate]) -> None:
-        """Keep the candidates of one copy.
-
-        Raises:
-            OutputError: if they cannot be written.
-        """
+        """Keep the candidates of one copy."""
         write_whole(self._file(size, number), json.dumps(_listed(candidates), indent=1) + "\n")
 
     def _file(self, size: float, number: int) -> Path:

@@ -47,19 +47,12 @@ MOST_COPIES: Final = 400
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """What a run gave.
+    """What a run gave."""
 
-    Args:
-        recovery: its figures.
-        folder: where its files lie.
-        resumed: analyses that an earlier run had ended.
-        notes: what could not be done.
-    """
-
-    recovery: Recovery
-    folder: Path
-    resumed: int = 0
-    notes: tuple[str, ...] = ()
+    recovery: Recovery  # its figures
+    folder: Path  # where its files lie
+    resumed: int = 0  # analyses that an earlier run had ended
+    notes: tuple[str, ...] = ()  # what could not be done
 
 
 NO_FIGURE: Final = "no plot: matplotlib is not installed; pip install 'micromimic[train]'"
@@ -117,19 +110,8 @@ def recover(
     workers: Workers | None = None,
     progress: Progress | None = None,
 ) -> tuple[Recovery, int]:
-    """Plant, analyse the copies, and compare.
-
-    Args:
-        source, config, workers, progress: as of `sensitivity`.
-        plain: the analysis of the recording as it is.
-        parts: which copies an earlier run kept, and where this one keeps them; None keeps nothing.
-
-    Returns:
-        The figures, and how many copies an earlier run had ended.
-
-    Raises:
-        InputError: nothing can be planted.
-    """
+    """Plant, analyse the copies, and compare. ``parts``: which copies an earlier run kept, and
+    where this one keeps them; None keeps nothing."""
     copies = plan(plain.ground, config)
     if not copies:
         need = 2 * LEAD_S + DURATION_S[1]
@@ -155,15 +137,7 @@ def recover(
 
 
 def plan(ground: Ground, config: SensitivityConfig) -> list[tuple[Planted, ...]]:
-    """What is planted, copy by copy: the first copies are the same however many there are.
-
-    Args:
-        ground: the recording.
-        config: seed, shapes, and how many movements there must be.
-
-    Returns:
-        As many copies as hold ``per_size`` movements; none where none can be planted.
-    """
+    """What is planted, copy by copy: the first copies are the same however many there are."""
     cards = deal(config.seed, config.recipes)
     copies: list[tuple[Planted, ...]] = []
     count = 0
@@ -179,14 +153,7 @@ def plan(ground: Ground, config: SensitivityConfig) -> list[tuple[Planted, ...]]
 
 
 def record_of(source: Path, config: SensitivityConfig) -> Mapping[str, Any]:
-    """Everything that decides what an analysis of one copy finds, its size and number aside.
-
-    Args:
-        source, config: as of `sensitivity`.
-
-    Raises:
-        InputError: the input cannot be read.
-    """
+    """Everything that decides what an analysis of one copy finds, its size and number aside."""
     return {
         "input": digest_of_input(source),
         "seed": config.seed,

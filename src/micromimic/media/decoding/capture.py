@@ -22,8 +22,7 @@ _CLIP_XML: Final = re.compile(rb"captureFps\s*=\s*[\"'](\d+(?:\.\d+)?)([pi]?)[\"
 
 _MOST_BOXES: Final = 1000
 _MOST_BYTES: Final = 2**20
-_STRETCH: Final = 1.5
-"""Rates closer than this are one rate: clocks drift, and frames are dropped."""
+_STRETCH: Final = 1.5  # rates closer than this are one rate: clocks drift, and frames are dropped
 _LIVELY_FPS: Final = 60.0
 """Up to here a camera may lower its rate by itself, in the dark, while it records sound."""
 
@@ -31,12 +30,7 @@ _LIVELY_FPS: Final = 60.0
 def captured_fps(
     container: av.container.InputContainer, stream: av.VideoStream, path: Path
 ) -> float | None:
-    """Frames a second that the camera took; None where they are played at that speed.
-
-    Args:
-        container, stream: open; nothing is read from them.
-        path: of the same file.
-    """
+    """Frames a second that the camera took; None where they are played at that speed."""
     stated = _stated(container, stream, path)
     played = stream.average_rate or stream.guessed_rate
     if stated is None or not played or not LEAST_FPS <= stated <= MOST_FPS:

@@ -15,17 +15,12 @@ LONGEST_S: Final = 1e9
 class Clock:
     """Turns presentation timestamps into seconds from 0 that rise strictly.
 
-    Good timestamps pass unchanged. A missing one, or one that does not rise, is replaced: the
-    first by half a step after the frame before (so that the next good one still fits), further
-    ones by whole steps. After a fall of more than half a second the clock goes on from there.
-
-    Attributes:
-        origin: the timestamp that became 0; None as long as there was none.
-        repaired: how many were replaced.
-
-    Args:
-        time_base: seconds in one tick.
-        step: seconds from frame to frame where timestamps are of no use.
+    Good timestamps pass unchanged. A missing one, or one that does not rise, is replaced: the first
+    by half a step after the frame before (so that the next good one still fits), further ones by
+    whole steps. After a fall of more than half a second the clock goes on from there.
+    ``time_base``: seconds in one tick; ``step``: seconds from frame to frame where timestamps are
+    of no use; ``origin``: the timestamp that became 0; None as long as there was none;
+    ``repaired``: how many were replaced.
 
     >>> clock = Clock(Fraction(1, 10), step=0.2)
     >>> [round(clock.seconds(pts), 3) for pts in (100, 102, None, 104, 104, 106)]

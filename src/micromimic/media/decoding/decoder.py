@@ -73,16 +73,9 @@ class FrameIndex:
 
 
 class Decoder(Closing):
-    """One open container, decoded forward; damage is counted, never raised.
-
-    Args:
-        path: of the file.
-        threads: of the decoder; None as many as there are cores.
-        track: number of the video track, from 1; None leaves it to ``choose_track``.
-
-    Raises:
-        InputError: there is no such video track, or its pictures are too large.
-    """
+    """One open container, decoded forward; damage is counted, never raised. ``threads``: of the
+    decoder; None as many as there are cores; ``track``: number of the video track, from 1; None
+    leaves it to ``choose_track``."""
 
     def __init__(self, path: Path, threads: int | None = None, track: int | None = None) -> None:
         self.container = _open(path)
@@ -163,11 +156,8 @@ def lead_of(decoder: Decoder, origin: int | None) -> float:
     """Seconds from the place where a player starts the file to its first picture.
 
     Players start where the earliest track begins; what lies before 0 is there to be skipped, such
-    as the first samples of some audio codecs.
-
-    Args:
-        decoder: after its pictures were read.
-        origin: presentation timestamp of the first picture, ticks.
+    as the first samples of some audio codecs. ``origin``: presentation timestamp of the first
+    picture, ticks.
     """
     start, stream = decoder.container.start_time, decoder.stream
     first = decoder.order.first if stores_decode_times(decoder) else origin
@@ -201,15 +191,7 @@ def duration_slack(decoder: Decoder, stated_s: float) -> float:
 
 
 def bits_of_video(decoder: Decoder, seen: Sequence[av.VideoFrame]) -> int:
-    """Bits in use of a video whose pictures store 16, by pictures from all over it.
-
-    Args:
-        decoder: of its own; it is moved about.
-        seen: its first pictures.
-
-    Returns:
-        16 for any other video: its format says how many there are.
-    """
+    """Bits in use of a video whose pictures store 16, by pictures from all over it."""
     if not seen or not stores_16_bits(seen[0].format.name):
         return 16
     largest = [largest_of(picture) for picture in seen]

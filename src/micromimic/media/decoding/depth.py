@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 
 from micromimic.media.frames import Notice
 
-DEPTH_SAMPLES: Final = 16
-"""Pictures that are asked how many bits a recording uses."""
+DEPTH_SAMPLES: Final = 16  # pictures that are asked how many bits a recording uses
 
-_DEPTHS: Final = (8, 10, 12, 14, 16)
-"""Bits that cameras measure with."""
+_DEPTHS: Final = (8, 10, 12, 14, 16)  # bits that cameras measure with
 
 
 def bits_in_use(largest: int) -> int:

@@ -12,8 +12,7 @@ import av
 
 from micromimic.media.decoding.clock import JUMP_BACK_S
 
-DEEPEST: Final = 16
-"""No codec moves a picture by more places than this (H.264 and HEVC allow 16)."""
+DEEPEST: Final = 16  # no codec moves a picture by more places than this (H.264 and HEVC allow 16)
 
 
 class DisplayOrder:
@@ -23,12 +22,9 @@ class DisplayOrder:
     then carries another one's time: the n-th shown has the n-th smallest. So pictures are held
     until their times can be sorted, as long as it is in doubt what the container stores: that is
     only with a codec that reorders, and until a packet's time falls, as times of display must
-    there. An ordinary file is passed on at once.
-
-    Attributes:
-        honest: the container stores times of display.
-        decode_times: times had to be sorted.
-        first: time of the first packet in the order of decoding, ticks; None if there is none.
+    there. An ordinary file is passed on at once. ``honest``: the container stores times of display;
+    ``decode_times``: times had to be sorted; ``first``: time of the first packet in the order of
+    decoding, ticks; None if there is none.
     """
 
     def __init__(self, time_base: Fraction | None) -> None:
@@ -56,12 +52,7 @@ class DisplayOrder:
         self._highest = max(packet.pts, self._highest or packet.pts)
 
     def sorted(self, pictures: Iterable[av.VideoFrame], reorders: bool) -> Iterator[av.VideoFrame]:
-        """Those whose times are known by now.
-
-        Args:
-            pictures: decoded from the packet that was noted last.
-            reorders: whether the codec does.
-        """
+        """Those whose times are known by now."""
         for picture in pictures:
             if self.honest or not reorders or picture.pts is None:
                 yield from self.rest()

@@ -15,29 +15,20 @@ from numpy.typing import NDArray
 
 from micromimic.media.frames import Notice
 
-ODDEST_PIXEL: Final = 4
-"""Pixels stated to be longer than this many times their width are a mistake."""
+ODDEST_PIXEL: Final = 4  # pixels stated to be longer than this many times their width are a mistake
 
 _SQUARE_ENOUGH: Final = 0.01  # 1280:1279 and the like come of rounding a size to even numbers
 
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """How a decoded picture becomes the one to be looked at.
+    """How a decoded picture becomes the one to be looked at."""
 
-    Args:
-        stored: width and height as decoded.
-        stretched: width and height with square pixels: never smaller than ``stored``.
-        transposed: rows become columns, before anything is mirrored.
-        mirrored: left and right change places.
-        upended: top and bottom change places.
-    """
-
-    stored: tuple[int, int]
-    stretched: tuple[int, int]
-    transposed: bool = False
-    mirrored: bool = False
-    upended: bool = False
+    stored: tuple[int, int]  # width and height as decoded
+    stretched: tuple[int, int]  # width and height with square pixels: never smaller than ``stored``
+    transposed: bool = False  # rows become columns, before anything is mirrored
+    mirrored: bool = False  # left and right change places
+    upended: bool = False  # top and bottom change places
 
     @property
     def size(self) -> tuple[int, int]:
@@ -45,11 +36,8 @@ class Geometry:
         return self.stretched[::-1] if self.transposed else self.stretched
 
     def apply(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The picture to be looked at, in memory of its own.
-
-        Args:
-            picture: (H, W) or (H, W, channels) as stored.
-        """
+        """The picture to be looked at, in memory of its own. ``picture``: (H, W) or (H, W,
+        channels) as stored."""
         if self.stretched != self.stored:
             picture = cv2.resize(picture, self.stretched, interpolation=cv2.INTER_LINEAR)
         if self.transposed:
@@ -62,12 +50,8 @@ class Geometry:
 
 
 def geometry_of(picture: av.VideoFrame, pixel_shape: Fraction | None) -> Geometry:
-    """Geometry of a picture, from its display matrix and the shape of its pixels.
-
-    Args:
-        picture: any of the video, as decoded.
-        pixel_shape: width of a pixel over its height; None, 0 or nonsense is square.
-    """
+    """Geometry of a picture, from its display matrix and the shape of its pixels. ``pixel_shape``:
+    width of a pixel over its height; None, 0 or nonsense is square."""
     a, b, c, d = _display_matrix(picture)
     # A point (x, y) is shown at (a x + c y, b x + d y): the nearest of the eight orientations.
     transposed = abs(b) + abs(c) > abs(a) + abs(d)
@@ -86,12 +70,7 @@ def is_odd_shape(pixel_shape: Fraction | None) -> bool:
 
 
 def picture_notices(pixel_shape: Fraction | None, interlaced: int) -> Iterator[Notice]:
-    """What is wrong with the pictures of a video.
-
-    Args:
-        pixel_shape: as for ``geometry_of``.
-        interlaced: frames of the video that are.
-    """
+    """What is wrong with the pictures of a video."""
     if is_odd_shape(pixel_shape):
         yield Notice(
             "pixel_shape",

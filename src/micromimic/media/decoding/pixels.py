@@ -91,9 +91,8 @@ def _downward(picture: av.VideoFrame) -> av.VideoFrame:
 def gray_of(picture: av.VideoFrame, geometry: Geometry, bits: int = 16) -> NDArray[np.uint8]:
     """(H, W) uint8, C-contiguous, a copy of its own.
 
-    Planar YUV and grey give their luma plane as it is (limited or full range makes no difference
-    to motion), anything else is converted. ``bits`` are in use of a picture that
-    ``stores_16_bits``.
+    Planar YUV and grey give their luma plane as it is (limited or full range makes no difference to
+    motion), anything else is converted. ``bits`` are in use of a picture that ``stores_16_bits``.
     """
     if bits < 16 and stores_16_bits(picture.format.name):
         deep = to_8_bits(_deep(picture), bits)

@@ -20,11 +20,6 @@ class Prefetch(Closing, Generic[T]):
     The thread starts with the object and ends with ``close``, at the end of the items, or with an
     error, which is raised where the items are taken. Use it as a context manager.
 
-    Args:
-        make: begins.
-        ahead: items that may wait.
-        patient: the thread waits where as many do; else the newest is dropped.
-
     >>> with Prefetch(lambda: iter(range(3)), ahead=2) as items:
     ...     list(items)
     [0, 1, 2]

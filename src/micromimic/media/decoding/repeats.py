@@ -13,33 +13,29 @@ from micromimic.media.frames import GrayImage, Notice
 
 Pixels = NDArray[np.float32]
 
-SAMPLES: Final = 4096
-"""Pixels that are compared of each picture."""
-SIDE: Final = 16
-"""Blocks a side, whose changes are compared."""
+SAMPLES: Final = 4096  # pixels that are compared of each picture
+SIDE: Final = 16  # blocks a side, whose changes are compared
 MOVES: Final = 5.0
 """Grey levels: a block that changes less shows noise, and what an encoder made of it."""
 REPEATS: Final = 0.15
 """A repeated frame changes less than this share of what the frame before or after changes..."""
 CLEARLY: Final = 0.5
 """...or than this one, where there is hardly any frame in between: most new ones change most."""
-LONGEST: Final = 8
-"""Frames from one new picture to the next; more are a face that rests."""
+LONGEST: Final = 8  # frames from one new picture to the next; more are a face that rests
 LEAST: Final = 8
 """New pictures in movement that are needed, and half as many of them shown more than once; half of
 both where repeated and new are clearly apart."""
-MIN_SHARE: Final = 0.1
-"""Fewer repeated frames than this are no matter of the rate."""
+MIN_SHARE: Final = 0.1  # fewer repeated frames than this are no matter of the rate
 
 
 class RepeatWatch:
     """Looks for frames that show the picture before again.
 
-    Only where something moves can a repetition be told from rest: there a new picture changes
-    about as much as the next, and a repeated one next to nothing, whatever a lossy encoder of
-    predicted frames has left in the background. So each frame's change is compared with that of
-    the frames beside it, in the blocks that move in one of the three, and what counts is how many
-    frames lie between one new picture and the next.
+    Only where something moves can a repetition be told from rest: there a new picture changes about
+    as much as the next, and a repeated one next to nothing, whatever a lossy encoder of predicted
+    frames has left in the background. So each frame's change is compared with that of the frames
+    beside it, in the blocks that move in one of the three, and what counts is how many frames lie
+    between one new picture and the next.
     """
 
     def __init__(self) -> None:
@@ -49,13 +45,7 @@ class RepeatWatch:
         self._shares = array("f")
 
     def add(self, gray: GrayImage, key: bool = False) -> None:
-        """Look at the next frame.
-
-        Args:
-            gray: its grey picture.
-            key: whether it was encoded without the frame before. Then it differs from that for
-                this reason, too, unless all are encoded so.
-        """
+        """Look at the next frame."""
         apart = max(1, int((gray.size / SAMPLES) ** 0.5))
         sample = gray[apart // 2 :: apart, apart // 2 :: apart].copy().astype(np.float32)
         light = cv2.mean(sample)[0] + 1.0
@@ -91,11 +81,7 @@ class RepeatWatch:
         return found if enough else 1.0
 
     def notice(self, seconds: float) -> Notice | None:
-        """What to tell of the frames seen.
-
-        Args:
-            seconds: from the first frame to the last.
-        """
+        """What to tell of the frames seen."""
         pictures = self.pictures()
         if pictures == 1:
             return None
@@ -110,11 +96,7 @@ class RepeatWatch:
 
 
 def _share(change: Pixels | None, beside: list[Pixels | None]) -> float:
-    """Of what moves in a frame or beside it, how much changes in it.
-
-    Returns:
-        0 to 1; NaN where nothing moves, infinity where it is not known.
-    """
+    """Of what moves in a frame or beside it, how much changes in it."""
     if change is None:
         return np.inf
     most = change

@@ -61,19 +61,8 @@ def choose_track(
     """Choose the track to be read.
 
     Tracks of a single picture are no choice. Among the others the file's default goes first, then
-    the one with the most frames, then the larger, then the first.
-
-    Args:
-        container: the open file; it is not read from.
-        path: of the file, for messages.
-        wanted: number of a track, from 1, as the notice counts them; None leaves it to the rule.
-        reopen: opens the file once more, where its packets must be counted.
-
-    Returns:
-        The number of the track, and a notice where there was a choice to be made.
-
-    Raises:
-        InputError: there is no video track, or none of the number that is wanted.
+    the one with the most frames, then the larger, then the first. ``wanted``: number of a track,
+    from 1, as the notice counts them; None leaves it to the rule.
     """
     streams = playable(container)
     if not streams:

@@ -31,19 +31,15 @@ HIGHEST_FPS: Final = 1000.0
 class CameraOptions:
     """What to ask a camera for; it may give something else, and the real rate is measured.
 
-    Args:
-        width, height: pixels. 640x480 is where most cameras have their highest rate.
-        fps: frames a second; None asks for the highest.
-
     >>> CameraOptions(fps=0)
     Traceback (most recent call last):
     ...
     micromimic.core.errors.InputError: expected a camera rate above 0, got 0; ...
     """
 
-    width: int = 640
+    width: int = 640  # pixels. 640x480 is where most cameras have their highest rate
     height: int = 480
-    fps: float | None = None
+    fps: float | None = None  # frames a second; None asks for the highest
 
     def __post_init__(self) -> None:
         if not (self.width > 0 and self.height > 0):
@@ -58,11 +54,7 @@ class CameraOptions:
 
 
 def open_camera(device: int | str) -> Any:
-    """A ``cv2.VideoCapture``, which keeps quiet about cameras that are not there.
-
-    Raises:
-        InputError: there is no such device.
-    """
+    """A ``cv2.VideoCapture``, which keeps quiet about cameras that are not there."""
     linux = sys.platform.startswith("linux")
     path = Path(device if isinstance(device, str) else f"/dev/video{device}")
     if linux and not path.exists():
@@ -89,16 +81,7 @@ def open_camera(device: int | str) -> Any:
 
 
 class CameraSource(ReaderSource):
-    """Frames of a camera, timed by their arrival; see ``LiveSource``.
-
-    Args:
-        device: number from 0, or a device path such as ``/dev/video0``.
-        options: size and rate to ask for.
-        open_capture: opens the device: what it gives is used as a ``cv2.VideoCapture``.
-
-    Raises:
-        InputError: no such camera, it is in use, or it gives no picture.
-    """
+    """Frames of a camera, timed by their arrival; see ``LiveSource``."""
 
     _patient = False
 

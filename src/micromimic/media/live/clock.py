@@ -12,8 +12,7 @@ JUMP_BACK_S: Final = 0.5
 JUMP_AHEAD_S: Final = 10.0
 """Timestamps this far ahead of the arrivals have jumped; no frame came that late."""
 
-SAME_TICK_S: Final = 1e-9
-"""Between frames that arrive within one tick of the computer's clock."""
+SAME_TICK_S: Final = 1e-9  # between frames that arrive within one tick of the computer's clock
 
 CATCH_UP: Final = 1.25
 """A live stream that comes in bursts (HLS) is handed out at most this much faster than it ran."""
@@ -21,11 +20,8 @@ CATCH_UP: Final = 1.25
 
 class StreamClock:
     """Turns a stream's timestamps into seconds from 0 that rise strictly, over reconnections too.
-
-    Attributes:
-        live: the stream cannot run ahead of real time by more than its own buffers; False for a
-            recording, whose gaps are believed.
-    """
+    ``live``: the stream cannot run ahead of real time by more than its own buffers; False for a
+    recording, whose gaps are believed."""
 
     def __init__(self, live: bool = True) -> None:
         self.live = live
@@ -60,9 +56,6 @@ class StreamClock:
 
 class Pacer:
     """When a frame that has arrived is handed out, so that a burst becomes a flow again.
-
-    Args:
-        speed: at most this much faster than the timestamps: 1 for a recording.
 
     >>> pace = Pacer(1.0)
     >>> [pace.due(time, arrived) for time, arrived in ((0.0, 9.0), (0.5, 9.1), (1.0, 11.0))]

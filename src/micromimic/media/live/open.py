@@ -16,8 +16,7 @@ from micromimic.media.live.source import Arrival, LiveSource, ReaderSource, queu
 from micromimic.media.live.stream import StreamSource
 from micromimic.media.video import open_source
 
-STREAM_SCHEMES: Final = ("rtsp", "rtsps", "http", "https")
-"""Addresses that are read as streams."""
+STREAM_SCHEMES: Final = ("rtsp", "rtsps", "http", "https")  # addresses that are read as streams
 DECODED_AHEAD: Final = 8
 
 _DEVICE: Final = re.compile(r"/dev/video\d+")
@@ -28,18 +27,9 @@ class FileSource(ReaderSource):
     """Frames of a file or of a folder, each handed out when it is due; see ``LiveSource``.
 
     The first frame is due when it is asked for, the others after it by their real timestamps. A
-    reader that cannot keep up makes frames late, never fewer.
-
-    Args:
-        path: a video file, or a folder of pictures with ``fps``.
-        fps: overrides the file's timestamps; needed for a folder.
-        track: which of a file's video tracks, from 1; None leaves it to ``choose_track``.
-
-    Raises:
-        InputError: the path is missing, empty, or no video.
-
-    Attributes:
-        notices: what was chosen or noticed when the file was opened.
+    reader that cannot keep up makes frames late, never fewer. ``track``: which of a file's video
+    tracks, from 1; None leaves it to ``choose_track``; ``notices``: what was chosen or noticed when
+    the file was opened.
     """
 
     finite = True
@@ -64,20 +54,11 @@ def open_live(
     camera: CameraOptions | None = None,
     track: int | None = None,
 ) -> LiveSource:
-    """Open a live source.
-
-    Args:
-        source: None: frames are pushed (``PushSource``); a number, digits or ``/dev/video0``: a
-            camera; ``rtsp://`` or ``http(s)://``: a stream; any other text or path: a video file or
-            folder of frames at its own speed (write ``./0`` for a file named 0); a ``LiveSource``
-            is returned as it is.
-        fps: for a file it overrides the timestamps, for a folder it is needed.
-        camera: size and rate to ask a camera for.
-        track: which of a file's video tracks, from 1; nothing else has a choice.
-
-    Raises:
-        InputError: it cannot be opened, with the remedy.
-    """
+    """Open a live source. ``source``: None: frames are pushed (``PushSource``); a number, digits or
+    ``/dev/video0``: a camera; ``rtsp://`` or ``http(s)://``: a stream; any other text or path: a
+    video file or folder of frames at its own speed (write ``./0`` for a file named 0); a
+    ``LiveSource`` is returned as it is; ``track``: which of a file's video tracks, from 1; nothing
+    else has a choice."""
     if source is None:
         return PushSource()
     if isinstance(source, str) and source.isascii() and source.isdigit():

@@ -20,8 +20,7 @@ from micromimic.media.limits import check_size
 from micromimic.media.live.clock import StreamClock
 from micromimic.media.live.source import Arrival, queue_length
 
-MIN_SIDE: Final = 32
-"""Smaller pictures can hold no face."""
+MIN_SIDE: Final = 32  # smaller pictures can hold no face
 
 
 class PushSource(Closing):
@@ -29,15 +28,8 @@ class PushSource(Closing):
 
     A frame that finds the queue full is dropped, and its number stays unused: ``Frame.index``
     counts pushed frames. Times are all the caller's own or all by arrival, as the first frame
-    decides; they start at 0 either way.
-
-    Args:
-        name: for people.
-        length: frames that may wait; None takes 64, fewer where they are large.
-        clock: arrival times.
-
-    Attributes:
-        dropped: frames that nobody took in time, or that came after the end.
+    decides; they start at 0 either way. ``length``: frames that may wait; None takes 64, fewer
+    where they are large; ``dropped``: frames that nobody took in time, or that came after the end.
     """
 
     def __init__(
@@ -60,18 +52,9 @@ class PushSource(Closing):
         self._numbers = itertools.count()
 
     def put(self, picture: NDArray[np.uint8], time: float | None = None) -> bool:
-        """Hand in one frame; never waits. The picture is copied.
-
-        Args:
-            picture: (H, W) grey or (H, W, 3) RGB, uint8; every frame as the first.
-            time: seconds by the caller's clock, rising strictly; None takes the arrival.
-
-        Returns:
-            False if it was dropped: the queue is full, or the source has ended.
-
-        Raises:
-            InputError: another type, shape or size than expected, or a time that does not rise.
-        """
+        """Hand in one frame; never waits. The picture is copied. ``picture``: (H, W) grey or (H, W,
+        3) RGB, uint8; every frame as the first; ``time``: seconds by the caller's clock, rising
+        strictly; None takes the arrival."""
         # All of it within the lock: frames of two threads must not overtake each other.
         with self._lock:
             arrived = self._clock()

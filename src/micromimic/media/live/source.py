@@ -24,37 +24,23 @@ _BYTES_PER_PIXEL: Final = 4  # grey, and what colour is made from
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arrival:
-    """One frame and when it came.
+    """One frame and when it came."""
 
-    Args:
-        frame: ``index`` counts frames received from 0; ``time`` is seconds from the first frame, by
-            the source's own clock where it has one (file, stream), else by arrival.
-        arrived: ``time.monotonic()`` when the frame was there to be taken.
-    """
-
+    # ``index`` counts frames received from 0; ``time`` is seconds from the first frame, by the
+    # source's own clock where it has one (file, stream), else by arrival
     frame: Frame
-    arrived: float
+    arrived: float  # ``time.monotonic()`` when the frame was there to be taken
 
 
 class LiveSource(Protocol):
-    """A source that is read by one thread.
-
-    Attributes:
-        name: for people.
-        finite: it ends by itself (a file), and then that is no error.
-    """
+    """A source that is read by one thread. ``name``: for people; ``finite``: it ends by itself (a
+    file), and then that is no error."""
 
     name: str
     finite: bool
 
     def next(self, timeout: float) -> Arrival | None:
-        """The next frame; None if there was none within ``timeout`` seconds.
-
-        Raises:
-            EOFError: the source has ended.
-            SourceLostError: the camera or stream is gone; ``reopen`` may bring it back.
-            InputError: it can never work (no such file, not a video).
-        """
+        """The next frame; None if there was none within ``timeout`` seconds."""
 
     def reopen(self) -> bool:
         """Try once to open a lost source again; whether it worked. Times go on, with a gap."""
@@ -84,11 +70,7 @@ class ReaderSource(Closing):
         self._connect()
 
     def _open(self, device: contextlib.ExitStack) -> Iterator[Arrival]:
-        """Open the device, which ``device`` will close; frames as they come, for the thread.
-
-        Raises:
-            InputError, SourceLostError: it does not open.
-        """
+        """Open the device, which ``device`` will close; frames as they come, for the thread."""
         raise NotImplementedError
 
     def _connect(self) -> None:
@@ -147,11 +129,7 @@ class ReaderSource(Closing):
 
 
 def join_reader(thread: threading.Thread, name: str) -> None:
-    """Wait until a thread that reads a source is gone; it may be the caller's own.
-
-    Raises:
-        SourceLostError: the source does not let go.
-    """
+    """Wait until a thread that reads a source is gone; it may be the caller's own."""
     if thread is threading.current_thread():
         return
     thread.join(JOIN_S)

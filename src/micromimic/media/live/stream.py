@@ -46,15 +46,8 @@ class StreamSource(ReaderSource):
 
     Formats without times (MJPEG from many web cameras) are timed by arrival. A stream of stated
     length is a recording: it is played at its own speed and may end. Frames that FFmpeg marks as
-    damaged are left out.
-
-    Args:
-        url: ``rtsp://``, ``rtsps://``, ``http://`` or ``https://``; a name and password in it are
-            used and never shown.
-        open_timeout, read_timeout: seconds without an answer, or without data, until it is lost.
-
-    Raises:
-        InputError: no answer, no such stream, or no video in it.
+    damaged are left out. ``open_timeout, read_timeout``: seconds without an answer, or without
+    data, until it is lost.
     """
 
     def __init__(

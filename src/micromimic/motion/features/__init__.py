@@ -28,8 +28,7 @@ __all__ = [
 Descriptor = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """(T, H, W) uint8, T of 2 or more, to (d,) float32."""
 
-FRAMES: Final = 10
-"""Frames that every clip is interpolated to."""
+FRAMES: Final = 10  # frames that every clip is interpolated to
 
 
 def _describe(volume: NDArray[np.uint8], *, descriptor: Descriptor) -> NDArray[np.float32]:

@@ -36,18 +36,7 @@ def checked_volume(
     blocks: tuple[int, ...],
     radii: tuple[int, ...],
 ) -> NDArray[np.uint8]:
-    """The clip, contiguous, if every block has a pixel whose neighbours lie inside the clip.
-
-    Args:
-        volume: (T, H, W) uint8.
-        blocks: rows and columns of blocks, and if given spans of time.
-        radii: distance of the neighbours along x, y and t.
-
-    Raises:
-        InputError: if the clip is too short or too small.
-        ValueError: if the volume is no (T, H, W) uint8, or a number of blocks or a radius is
-            below 1.
-    """
+    """The clip, contiguous, if every block has a pixel whose neighbours lie inside the clip."""
     data = np.asarray(volume)
     if data.ndim != 3 or data.dtype != np.uint8:
         raise ValueError(f"volume must be (T, H, W) uint8, got {data.shape} {data.dtype}")

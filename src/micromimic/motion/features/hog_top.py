@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from micromimic.motion.features.blocks import block_numbers, checked_volume, grid_numbers
 
 BINS: Final = 8
-_LEVELS: Final = 511
-"""A difference of two 8-bit values lies between -255 and 255."""
+_LEVELS: Final = 511  # a difference of two 8-bit values lies between -255 and 255
 _PLANES: Final = ((0, 1), (0, 2), (1, 2))
 """Axes of the planes XY, XT, YT among the derivatives along x, y and t."""
 
@@ -38,18 +37,9 @@ def hog_top(
     Time is cut in two spans, as the source's best settings do: the rise and the fall of a movement
     have opposite orientations on XT and YT, and one histogram would mix them.
 
-    Args:
-        volume: (T, H, W) uint8, T of 2 * spans or more, and 3 or more.
-        blocks: rows and columns of non-overlapping blocks.
-        spans: parts of time.
-
-    Returns:
-        (spans * rows * columns * 3 * 8,): by span; in it by block, row by row; in it the planes XY,
-        XT, YT; in each the bins, summing to 1 (all 0 where nothing has a gradient).
-
-    Raises:
-        InputError: if the clip is too short or too small.
-        ValueError: if the volume is no (T, H, W) uint8 or a number is below 1.
+    ``volume``: (T, H, W) uint8, T of 2 * spans or more, and 3 or more. Returns (spans * rows *
+    columns * 3 * 8,): by span; in it by block, row by row; in it the planes XY, XT, YT; in each the
+    bins, summing to 1 (all 0 where nothing has a gradient).
 
     >>> ramp = np.tile(np.arange(12, dtype=np.uint8), (3, 12, 1))  # brighter to the right
     >>> hog_top(ramp, blocks=(1, 1), spans=1).reshape(3, 8)[:, [0, 4]]
@@ -66,18 +56,8 @@ def higo_top(
     """HIGO-TOP: pixels counted by their gradient's orientation, on the planes XY, XT and YT.
 
     As `hog_top` in everything but the vote: 1 for each pixel that has a gradient on the plane.
-
-    Args:
-        volume: (T, H, W) uint8, T of 2 * spans or more, and 3 or more.
-        blocks: rows and columns of non-overlapping blocks.
-        spans: parts of time.
-
-    Returns:
-        (spans * rows * columns * 3 * 8,), in the order of `hog_top`.
-
-    Raises:
-        InputError: if the clip is too short or too small.
-        ValueError: if the volume is no (T, H, W) uint8 or a number is below 1.
+    ``volume``: (T, H, W) uint8, T of 2 * spans or more, and 3 or more. Returns (spans * rows *
+    columns * 3 * 8,), in the order of `hog_top`.
 
     >>> clip = np.random.default_rng(0).integers(0, 128, (10, 40, 40), dtype=np.uint8)
     >>> bool((higo_top(2 * clip) == higo_top(clip)).all())  # contrast does not matter

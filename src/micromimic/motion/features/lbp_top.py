@@ -34,10 +34,10 @@ def lbp_top(
 ) -> NDArray[np.float32]:
     """LBP-TOP (Zhao and Pietikainen 2007, doi 10.1109/TPAMI.2007.1110).
 
-    ``radii`` are R_X, R_Y, R_T, distances along the axes, as the notation
-    LBP-TOP(P_XY, P_XT, P_YT, R_X, R_Y, R_T) of the source and its authors' program have them. (The
-    baseline of MEGC 2019 writes the same 1, 1, 4 as R_XY, R_XT, R_YT.) Four neighbours of a
-    centre (x, y, t) lie on the axes, so none is interpolated, in this order, bit 0 first:
+    ``radii`` are R_X, R_Y, R_T, distances along the axes, as the notation LBP-TOP(P_XY, P_XT, P_YT,
+    R_X, R_Y, R_T) of the source and its authors' program have them. (The baseline of MEGC 2019
+    writes the same 1, 1, 4 as R_XY, R_XT, R_YT.) Four neighbours of a centre (x, y, t) lie on the
+    axes, so none is interpolated, in this order, bit 0 first:
 
     - XY: (x + R_X, y), (x, y - R_Y), (x - R_X, y), (x, y + R_Y)
     - XT: (x + R_X, t), (x, t + R_T), (x - R_X, t), (x, t - R_T)
@@ -47,20 +47,9 @@ def lbp_top(
     neighbours lie inside the clip, the same for the three planes; neighbours may lie in another
     block than their centre. With ten frames and R_T = 4 the centres are those of frames 4 and 5.
 
-    Args:
-        volume: (T, H, W) uint8, T of 2 R_T + 1 or more.
-        blocks: rows and columns of non-overlapping blocks.
-        radii: R_X, R_Y, R_T in pixels and frames.
-        neighbours: P on every plane; 4 only.
-
-    Returns:
-        (rows * columns * 3 * 16,): by block, row by row; in it the planes XY, XT, YT; in each the
-        16 patterns' shares of the block's centres, summing to 1.
-
-    Raises:
-        InputError: if the clip is too short or too small.
-        ValueError: if the volume is no (T, H, W) uint8, a number is below 1, or ``neighbours`` is
-            not 4.
+    ``volume``: (T, H, W) uint8, T of 2 R_T + 1 or more; ``radii``: R_X, R_Y, R_T in pixels and
+    frames. Returns (rows * columns * 3 * 16,): by block, row by row; in it the planes XY, XT, YT;
+    in each the 16 patterns' shares of the block's centres, summing to 1.
 
     >>> clip = np.random.default_rng(0).integers(0, 256, (12, 40, 40), dtype=np.uint8)
     >>> lbp_top(clip).shape
@@ -106,20 +95,10 @@ def lbp_sip(
 
     The three planes of LBP-TOP share their neighbours two by two: of twelve, six differ. The four
     in the frame make one pattern and the two in time, (t + R_T, t - R_T), another: 20 numbers a
-    block instead of 48. Order of points, bits and centres as in `lbp_top`.
-
-    Args:
-        volume: (T, H, W) uint8, T of 2 R_T + 1 or more.
-        blocks: rows and columns of non-overlapping blocks.
-        radii: R_X, R_Y, R_T in pixels and frames.
-
-    Returns:
-        (rows * columns * 20,): by block, row by row; in it 16 shares of the pattern in the frame,
-        summing to 1, and 4 of the pattern in time, summing to 1.
-
-    Raises:
-        InputError: if the clip is too short or too small.
-        ValueError: if the volume is no (T, H, W) uint8 or a number is below 1.
+    block instead of 48. Order of points, bits and centres as in `lbp_top`. ``volume``: (T, H, W)
+    uint8, T of 2 R_T + 1 or more; ``radii``: R_X, R_Y, R_T in pixels and frames. Returns (rows *
+    columns * 20,): by block, row by row; in it 16 shares of the pattern in the frame, summing to 1,
+    and 4 of the pattern in time, summing to 1.
 
     >>> still = np.zeros((9, 20, 20), np.uint8)
     >>> lbp_sip(still, blocks=(1, 1))[[15, 19]]  # no neighbour is darker

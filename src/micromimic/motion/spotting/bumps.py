@@ -20,13 +20,8 @@ Array = NDArray[np.float64]
 
 def bump_kernel(duration: float, rate: float) -> Array:
     """Zero-mean kernel: a raised cosine, minus the mean of half its width on either side.
-
-    Args:
-        duration: seconds from onset to offset.
-        rate: samples a second.
-
-    Returns:
-        (2n + 1,) weights; the part above 0 sums to 1, the whole to 0.
+    ``duration``: seconds from onset to offset. Returns (2n + 1,) weights; the part above 0 sums to
+    1, the whole to 0.
 
     >>> kernel = bump_kernel(0.1, 200.0)
     >>> len(kernel), abs(round(float(kernel.sum()), 12))
@@ -40,15 +35,8 @@ def bump_kernel(duration: float, rate: float) -> Array:
 
 
 def filter_columns(x: Array, kernel: Array) -> Array:
-    """Correlate each column with a symmetric kernel, edges repeated.
-
-    Args:
-        x: (T, n).
-        kernel: (2m + 1,).
-
-    Returns:
-        (T, n).
-    """
+    """Correlate each column with a symmetric kernel, edges repeated. ``x``: (T, n); ``kernel``: (2m
+    + 1,). Returns (T, n)."""
     half = len(kernel) // 2
     padded = np.pad(x, ((half, half), (0, 0)), mode="edge")
     size = next_fast_len(len(padded), real=True)
@@ -60,12 +48,7 @@ def filter_columns(x: Array, kernel: Array) -> Array:
 def peaks(score: Array, least: float, apart: int) -> NDArray[np.intp]:
     """Where a score peaks, the highest first; a plateau counts in its middle.
 
-    `scipy.signal` has the same, and takes .4 s to import.
-
-    Args:
-        score: (n,).
-        least: lower peaks do not count.
-        apart: samples; of peaks that lie nearer the higher counts.
+    `scipy.signal` has the same, and takes .4 s to import. ``score``: (n,).
 
     >>> peaks(np.array([0.0, 3, 0, 5, 5, 5, 0, 2, 9]), 1.0, 3)
     array([4, 1])
@@ -95,38 +78,25 @@ def mad(x: NDArray[np.floating], axis: int = 0) -> Array:
 
 @dataclass(frozen=True)
 class BumpResponse:
-    """Filter outputs.
+    """Filter outputs."""
 
-    Args:
-        durations: (k,) seconds.
-        response: (k, T, c, 2) displacement of each cell against its past and future, by
-            duration, in the input's unit.
-        noise: (k, c, 2) its robust standard deviation.
-        score: (T,) root mean square of the strongest cells' response in multiples of the noise,
-            largest over durations.
-        best: (T,) index of the duration that made it.
-    """
-
-    durations: Array
+    durations: Array  # (k,) seconds
+    # (k, T, c, 2) displacement of each cell against its past and future, by duration, in the
+    # input's unit
     response: NDArray[np.float32]
-    noise: Array
+    noise: Array  # (k, c, 2) its robust standard deviation
+    # (T,) root mean square of the strongest cells' response in multiples of the noise, largest over
+    # durations
     score: Array
-    best: NDArray[np.intp]
+    best: NDArray[np.intp]  # (T,) index of the duration that made it
 
 
 def strengths(
     response: NDArray[np.float32], noise: NDArray[np.floating], top: int
 ) -> NDArray[np.floating]:
-    """How much the strongest cells stand out of the noise.
-
-    Args:
-        response: (k, T, c, 2) filter outputs.
-        noise: (k, c, 2) their robust standard deviation.
-        top: how many cells.
-
-    Returns:
-        (k, T) root mean square of the strongest cells' response in multiples of the noise.
-    """
+    """How much the strongest cells stand out of the noise. ``response``: (k, T, c, 2) filter
+    outputs; ``noise``: (k, c, 2) their robust standard deviation. Returns (k, T) root mean square
+    of the strongest cells' response in multiples of the noise."""
     energy = np.sort(((response / noise[:, None]) ** 2).sum(-1), axis=2)
     return np.asarray(np.sqrt(energy[:, :, -top:].mean(-1)))
 
@@ -139,15 +109,8 @@ def smooth(x: Array, seconds: float, rate: float) -> Array:
 
 def local_rest(x: Array, rate: float, window: float = 1.4) -> Array:
     """Where each channel rests: its running median, which movements of half a second do not move.
-
-    Args:
-        x: (T, ...) displacement.
-        rate: samples a second.
-        window: seconds.
-
-    Returns:
-        The same shape; computed at 40 samples a second and interpolated.
-    """
+    ``x``: (T, ...) displacement. Returns the same shape; computed at 40 samples a second and
+    interpolated."""
     step = max(1, round(rate / 40.0))
     flat = x.reshape(len(x), -1)
     coarse = flat[::step]

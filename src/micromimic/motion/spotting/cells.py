@@ -47,21 +47,14 @@ __all__ = ["Noise", "Part", "Spotted", "SpottingConfig", "SpottingResult", "spot
 
 @dataclass(frozen=True)
 class Spotted:
-    """One movement that passed.
+    """One movement that passed."""
 
-    Args:
-        onset, apex, offset: frame indices.
-        score: multiples of the noise.
-        dense: what the dense flow saw of it; None where it saw nothing.
-        kind: ``macro`` for longer expressions (`spotting.macro`).
-    """
-
-    onset: int
+    onset: int  # frame indices
     apex: int
     offset: int
-    score: float
-    dense: DenseCandidate | None = None
-    kind: ExpressionKind = "micro"
+    score: float  # multiples of the noise
+    dense: DenseCandidate | None = None  # what the dense flow saw of it; None where it saw nothing
+    kind: ExpressionKind = "micro"  # ``macro`` for longer expressions (`spotting.macro`)
 
 
 @dataclass(frozen=True)
@@ -75,49 +68,30 @@ class SpottingResult:
 
 @dataclass(frozen=True)
 class Part:
-    """One unbroken stretch and the bump filters' answer to it.
+    """One unbroken stretch and the bump filters' answer to it."""
 
-    Args:
-        stretch: what tracking measured, at even times.
-        gates: where it is closed.
-        x: (n, 10, 2) displacement without the pull of blinks, smoothed.
-        steps: (n,) of the mouth, as ``mouth_steps`` gives them.
-        filtered: (k, n, 10, 2) answers, by duration.
-    """
-
-    stretch: Stretch
-    gates: Gates
-    x: Array
-    steps: Array
-    filtered: NDArray[np.float32]
+    stretch: Stretch  # what tracking measured, at even times
+    gates: Gates  # where it is closed
+    x: Array  # (n, 10, 2) displacement without the pull of blinks, smoothed
+    steps: Array  # (n,) of the mouth, as ``mouth_steps`` gives them
+    filtered: NDArray[np.float32]  # (k, n, 10, 2) answers, by duration
 
 
 @dataclass(frozen=True)
 class Noise:
-    """What a face does of itself.
+    """What a face does of itself."""
 
-    Args:
-        rate: samples a second at which it was measured.
-        cells: (k, 10, 2) robust standard deviation of the filters' answers, with the floor.
-        steps: what a still mouth's steps seldom exceed.
-    """
-
-    rate: float
-    cells: Array
-    steps: float
+    rate: float  # samples a second at which it was measured
+    cells: Array  # (k, 10, 2) robust standard deviation of the filters' answers, with the floor
+    steps: float  # what a still mouth's steps seldom exceed
 
 
 def measure(
     signals: FaceSignals, rate: float, config: SpottingConfig, steps: float | None = None
 ) -> list[Part]:
-    """Cut into stretches, find what closes each, and filter them.
-
-    Args:
-        signals: one person's face, a recording or the last seconds of one.
-        rate: samples a second of the even grid.
-        config: limits.
-        steps: a still mouth's steps, where they are known; None measures them here.
-    """
+    """Cut into stretches, find what closes each, and filter them. ``signals``: one person's face, a
+    recording or the last seconds of one; ``rate``: samples a second of the even grid; ``steps``: a
+    still mouth's steps, where they are known; None measures them here."""
     pieces = stretches(signals, rate)
     gates = [find_gates(piece, rate, config.gates) for piece in pieces]
     smoothed = [
@@ -137,13 +111,7 @@ def measure(
 
 
 def noise_of(parts: Sequence[Part], rate: float, config: SpottingConfig) -> Noise:
-    """The noise that all stretches have in common: where the mouth does not speak.
-
-    Args:
-        parts: stretches.
-        rate: samples a second.
-        config: the floors.
-    """
+    """The noise that all stretches have in common: where the mouth does not speak."""
     speech = [part.gates.speech for part in parts if part.gates.speech is not None]
     quiet = quiet_rows(speech, rate, config.speech)
     cells = np.zeros((len(config.durations_at(rate)), len(CELLS), 2))
@@ -154,14 +122,7 @@ def noise_of(parts: Sequence[Part], rate: float, config: SpottingConfig) -> Nois
 
 
 def weigh(part: Part, noise: Noise, config: SpottingConfig, *, ends: bool = True) -> BumpResponse:
-    """The filters' answers in multiples of the noise.
-
-    Args:
-        part: a stretch.
-        noise: of the face.
-        config: how many cells count.
-        ends: nothing follows; else a filter answers only once all of its future is there.
-    """
+    """The filters' answers in multiples of the noise."""
     durations = np.array(config.durations_at(noise.rate))
     strength = strengths(part.filtered, noise.cells, config.top_cells)
     if not ends:
@@ -182,14 +143,7 @@ def read(
     since: float = -np.inf,
 ) -> list[Candidate]:
     """Peaks of the score, strongest first, each read and judged; overlapping ones dropped.
-
-    Args:
-        part, response: as ``measure`` and ``weigh`` give them.
-        rate: samples a second.
-        config: limits.
-        ends: nothing follows the stretch.
-        since: seconds; peaks before are of no interest.
-    """
+    ``since``: seconds; peaks before are of no interest."""
     scene = Scene(part.x, response, part.gates, rate, ends)
     first = int(np.searchsorted(part.stretch.times, since))
     peaks = first + peaks_of(response.score[first:], rate, config)
@@ -199,15 +153,9 @@ def read(
 def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> SpottingResult:
     """Find the micro-expressions in what tracking measured.
 
-    Args:
-        signals: one person's face through the video.
-        config: thresholds; the defaults hold for 100 and 200 frames a second.
-
-    Returns:
-        Events, curve, rejections, gated time.
-
     Source: the bump filter is ours; local past and future as reference follows Moilanen, Zhao,
-    Pietikainen, ICPR 2014, doi 10.1109/ICPR.2014.303.
+    Pietikainen, ICPR 2014, doi 10.1109/ICPR.2014.303. ``config``: thresholds; the defaults hold for
+    100 and 200 frames a second.
     """
     config = config or SpottingConfig()
     rate = grid_rate(signals.times)

@@ -8,8 +8,7 @@ from typing import Final
 from micromimic.motion.spotting.gates import GateConfig
 from micromimic.motion.spotting.speech import SpeechConfig
 
-SENSITIVITY: Final = {"low": 0.2, "normal": 1.0, "high": 4.0}
-"""False alarms a minute, by name."""
+SENSITIVITY: Final = {"low": 0.2, "normal": 1.0, "high": 4.0}  # false alarms a minute, by name
 
 
 @dataclass(frozen=True)

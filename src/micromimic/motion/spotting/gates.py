@@ -29,35 +29,20 @@ CAUSES = ("edge", "head", "light", "blink", "speech")
 
 @dataclass(frozen=True)
 class GateConfig:
-    """Limits of what may pass.
+    """Limits of what may pass."""
 
-    Args:
-        head_speed: interocular distances a second; faster is head movement.
-        light_change: relative change of the face's brightness within a tenth of a second.
-        blink_noise: eyelid signal above this many times its own noise is a blink...
-        blink_floor: ...and above this share of the eyes' contrast.
-        blink_foot: share of a blink's height at which it begins and ends.
-        blink_longest: seconds; longer closures are closed eyes, gated but no blinks.
-    """
-
-    head_speed: float = 0.08
+    head_speed: float = 0.08  # interocular distances a second; faster is head movement
+    # relative change of the face's brightness within a tenth of a second
     light_change: float = 0.05
-    blink_noise: float = 8.0
-    blink_floor: float = 0.2
-    blink_foot: float = 0.15
-    blink_longest: float = 1.0
+    blink_noise: float = 8.0  # eyelid signal above this many times its own noise is a blink...
+    blink_floor: float = 0.2  # ...and above this share of the eyes' contrast
+    blink_foot: float = 0.15  # share of a blink's height at which it begins and ends
+    blink_longest: float = 1.0  # seconds; longer closures are closed eyes, gated but no blinks
 
 
 def head_speed(transform: Array, rate: float) -> Array:
-    """Speed of the face's centre relative to its size.
-
-    Args:
-        transform: (T, 2, 3) canonical units to image pixels.
-        rate: samples a second.
-
-    Returns:
-        (T,) interocular distances a second, over a fifth of a second.
-    """
+    """Speed of the face's centre relative to its size. ``transform``: (T, 2, 3) canonical units to
+    image pixels. Returns (T,) interocular distances a second, over a fifth of a second."""
     centre = transform[:, :, :2] @ np.array([13.4, 13.5]) + transform[:, :, 2]
     size = INTEROCULAR * scale_of(transform)
     path = smooth(centre, 0.02, rate)
@@ -86,17 +71,8 @@ def light_change(brightness: Array, rate: float) -> Array:
 def find_blinks(
     eye_change: Array, times: Array, rate: float, config: GateConfig
 ) -> tuple[list[Blink], Mask]:
-    """Blinks, and where the eyes move too much to tell.
-
-    Args:
-        eye_change: (T,) shares of the eyes' contrast.
-        times: (T,) seconds.
-        rate: samples a second.
-        config: limits.
-
-    Returns:
-        The blinks, and (T,) True while the lids move.
-    """
+    """Blinks, and where the eyes move too much to tell. ``eye_change``: (T,) shares of the eyes'
+    contrast; ``times``: (T,) seconds. Returns the blinks, and (T,) True while the lids move."""
     level = smooth(eye_change.astype(np.float64), 0.01, rate)
     window = round(1.2 * rate) | 1
     raised = level - median_filter(level, window, mode="nearest")
@@ -128,18 +104,13 @@ def dilate(mask: Mask, seconds: float, rate: float) -> Mask:
 
 @dataclass(frozen=True)
 class Gates:
-    """Where one stretch is closed.
+    """Where one stretch is closed."""
 
-    Args:
-        head, light, blink: (n,) masks.
-        blinks: the eyelid closures in it.
-        speech: (n,) mask (`spotting.speech`); None before the displacement is looked at.
-    """
-
-    head: Mask
+    head: Mask  # (n,) masks
     light: Mask
     blink: Mask
-    blinks: list[Blink]
+    blinks: list[Blink]  # the eyelid closures in it
+    # (n,) mask (`spotting.speech`); None before the displacement is looked at
     speech: Mask | None = None
 
 
@@ -174,8 +145,8 @@ def closed_spans(
 ) -> tuple[list[GatedSpan], dict[str, float], float]:
     """Where a stretch is closed to events: the spans, seconds by cause, and the seconds open.
 
-    The first and last ``edge`` seconds of a stretch lack a past or future to compare with. A
-    moment with several causes counts for the first of them.
+    The first and last ``edge`` seconds of a stretch lack a past or future to compare with. A moment
+    with several causes counts for the first of them.
     """
     n = len(piece.times)
     ends = np.zeros(n, bool)

@@ -141,13 +141,7 @@ def _rejected(
 
 
 def _opened(spotting: Spotting, seen: tuple[Array, Array], step: float) -> Spotting:
-    """Gated time without that in which the dense flow would have found a movement.
-
-    Args:
-        spotting: what the cells say; each of their spans ends with a sample, which lasts a step.
-        seen: where the dense flow sees, beginnings and ends.
-        step: seconds.
-    """
+    """Gated time without that in which the dense flow would have found a movement."""
     starts, ends = seen
     spans: list[GatedSpan] = []
     gated = dict(spotting.gated_s)

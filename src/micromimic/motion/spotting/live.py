@@ -29,74 +29,46 @@ from micromimic.motion.spotting.stretches import BRIDGE, grid_rate
 
 NEIGHBOURS_S: Final = 0.7
 """Seconds before the undecided time whose movements still stand against those in it."""
-SAME_APEX_S: Final = 0.06
-"""Two readings with apexes no further apart are one movement's."""
-_SAME_RATE: Final = 0.03
-"""Rates no further apart than this share are one."""
-_PAUSE_S: Final = 1.0
-"""After so many seconds without a frame what was before is over."""
-_RENEW_S: Final = 2.0
-"""Seconds between two measurements of the noise."""
+SAME_APEX_S: Final = 0.06  # two readings with apexes no further apart are one movement's
+_SAME_RATE: Final = 0.03  # rates no further apart than this share are one
+_PAUSE_S: Final = 1.0  # after so many seconds without a frame what was before is over
+_RENEW_S: Final = 2.0  # seconds between two measurements of the noise
 
 
 @dataclass(frozen=True)
 class LiveTiming:
-    """When the spotter looks and speaks; all in seconds of the source.
+    """When the spotter looks and speaks; all in seconds of the source."""
 
-    Args:
-        hop: between two looks.
-        deadline: after a movement's offset at which it is told at the latest, even if the rest
-            after it was not seen in full.
-        late: after its offset; what is told later is marked.
-        learn: of a face from which its noise is learnt before anything is told.
-        remember: how far back the noise reaches.
-        window: of past that is looked at.
-    """
-
-    hop: float = 0.1
+    hop: float = 0.1  # between two looks
+    # after a movement's offset at which it is told at the latest, even if the rest after it was not
+    # seen in full
     deadline: float = 0.32
-    late: float = 0.45
-    learn: float = 4.0
-    remember: float = 30.0
-    window: float = 5.0
+    late: float = 0.45  # after its offset; what is told later is marked
+    learn: float = 4.0  # of a face from which its noise is learnt before anything is told
+    remember: float = 30.0  # how far back the noise reaches
+    window: float = 5.0  # of past that is looked at
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """A movement is told.
+    """A movement is told."""
 
-    Args:
-        number: from 1.
-        frames: numbers of the onset's, apex's and offset's frame.
-        interval: their times.
-        score: multiples of the noise.
-        segment: stretch of tracking.
-        late: told more than ``LiveTiming.late`` seconds after its offset.
-        dense: what the dense flow saw of it; None where it saw nothing.
-    """
-
-    number: int
-    frames: tuple[int, int, int]
-    interval: Interval
-    score: float
-    segment: int
-    late: bool
-    dense: DenseCandidate | None = None
+    number: int  # from 1
+    frames: tuple[int, int, int]  # numbers of the onset's, apex's and offset's frame
+    interval: Interval  # their times
+    score: float  # multiples of the noise
+    segment: int  # stretch of tracking
+    late: bool  # told more than ``LiveTiming.late`` seconds after its offset
+    dense: DenseCandidate | None = None  # what the dense flow saw of it; None where it saw nothing
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The second look at a sighting.
+    """The second look at a sighting."""
 
-    Args:
-        number: of the sighting.
-        kept: confirmed, or withdrawn.
-        reason: as in ``results.Rejected``; ``gone`` if it no longer stands out.
-    """
-
-    number: int
-    kept: bool
-    reason: str = ""
+    number: int  # of the sighting
+    kept: bool  # confirmed, or withdrawn
+    reason: str = ""  # as in ``results.Rejected``; ``gone`` if it no longer stands out
 
 
 Finding = Sighting | Verdict
@@ -104,26 +76,16 @@ Finding = Sighting | Verdict
 
 @dataclass(frozen=True)
 class _Reading:
-    """A movement as it is read now.
+    """A movement as it is read now."""
 
-    Args:
-        seen: what would be told of it.
-        reason: why it is no event; '' where it is one.
-        ready: its own future is there, or it may not wait for more.
-    """
-
-    seen: Sighting
-    reason: str
-    ready: bool
+    seen: Sighting  # what would be told of it
+    reason: str  # why it is no event; '' where it is one
+    ready: bool  # its own future is there, or it may not wait for more
 
 
 class LiveSpotter:
-    """Finds the micro-expressions of one person while they are being filmed.
-
-    Args:
-        config: what counts, as for a recording.
-        timing: when to look and speak.
-        recent: gives the last seconds' frames again, for the dense flow; None: the ten cells only.
+    """Finds the micro-expressions of one person while they are being filmed. ``recent``: gives the
+    last seconds' frames again, for the dense flow; None: the ten cells only.
 
     >>> LiveSpotter().add(0, 0.0, None)
     []
@@ -141,8 +103,7 @@ class LiveSpotter:
         """Seconds after its apex at which a movement is looked at again."""
         remember = self.timing.remember
         self._dense = None if recent is None else DenseStream(recent, self.config, remember)
-        self._found: float | None = None
-        """When the face was last seen in this stretch."""
+        self._found: float | None = None  # when the face was last seen in this stretch
         self._told = 0
         self._open: list[Sighting] = []
         self._kept: deque[Sighting] = deque(maxlen=16)
@@ -163,17 +124,8 @@ class LiveSpotter:
     def add(
         self, frame: int, time: float, row: FaceRow | None, canvas: Gray | None = None
     ) -> list[Finding]:
-        """Take the next frame.
-
-        Args:
-            frame: its number, rising.
-            time: seconds, rising.
-            row: what was measured; None where the face is lost.
-            canvas: the stabilised face.
-
-        Returns:
-            What can be told now; mostly nothing.
-        """
+        """Take the next frame. ``frame``: its number, rising; ``row``: what was measured; None
+        where the face is lost."""
         if self._found is not None and time - self._found > _PAUSE_S:
             return self.close() + self.add(frame, time, row, canvas)
         self._rows.append((frame, time, row))
@@ -224,12 +176,10 @@ class LiveSpotter:
         self._rows: deque[tuple[int, float, FaceRow | None]] = deque()
         self._noise: Noise | None = None
         self._renewed = -np.inf
-        self._enough = self.timing.learn
-        """Seconds of the face that tell its noise."""
+        self._enough = self.timing.learn  # seconds of the face that tell its noise
         self._found = None
         self._looked = -np.inf
-        self._decided = -np.inf
-        """Movements with apexes up to here had their second look."""
+        self._decided = -np.inf  # movements with apexes up to here had their second look
 
     def _look(self, now: float, *, ends: bool) -> list[Finding]:
         """Read the last seconds, or all that has waited for the noise to be learnt."""
@@ -266,8 +216,8 @@ class LiveSpotter:
     def _noise_at(self, rate: float, now: float) -> Noise | None:
         """The noise of the last half minute, measured now and then and at a new rate.
 
-        None where that half minute holds too little of the face, as after a long absence; what
-        was told is still settled under the noise of what there is.
+        None where that half minute holds too little of the face, as after a long absence; what was
+        told is still settled under the noise of what there is.
         """
         known = self._noise
         same = known is not None and abs(rate / known.rate - 1) < _SAME_RATE

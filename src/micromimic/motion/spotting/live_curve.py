@@ -17,15 +17,11 @@ REST_S: Final = 1.4
 REST_RATE: Final = 40.0
 NOISE_RATE: Final = 20.0
 NOISE_S: Final = 30.0
-LEARN_S: Final = 4.0
-"""Seconds of a face from which its noise is learnt."""
+LEARN_S: Final = 4.0  # seconds of a face from which its noise is learnt
 
 
 class LiveCurve:
     """How far the ten cells are from rest, frame by frame.
-
-    Args:
-        config: how many cells make the score, and the floor of the noise.
 
     >>> score, cells = LiveCurve().point(0.0, np.zeros((10, 2), np.float32))
     >>> score, cells.shape
@@ -53,16 +49,9 @@ class LiveCurve:
     def point(
         self, time: float, displacement: NDArray[np.floating]
     ) -> tuple[float | None, NDArray[np.float64]]:
-        """Score and cells of the next frame.
-
-        Args:
-            time: seconds, rising.
-            displacement: (10, 2) canonical units.
-
-        Returns:
-            The root mean square of the strongest cells in multiples of their noise (None while
-            that is being learnt), and (10,) displacements from rest, canonical units.
-        """
+        """Score and cells of the next frame. ``displacement``: (10, 2) canonical units. Returns the
+        root mean square of the strongest cells in multiples of their noise (None while that is
+        being learnt), and (10,) displacements from rest, canonical units."""
         moved = np.asarray(displacement, np.float64)
         if not self._recent or time - self._recent[-1][0] >= 0.98 / REST_RATE:
             self._recent.append((time, moved))

@@ -31,27 +31,20 @@ from micromimic.motion.spotting.stretches import Stretch, grid_rate, stretches
 
 LONGEST_S: Final = 4.25
 """From onset to offset: four seconds, and what measuring adds; what stays longer is a pose."""
-_LEAST_S: Final = 6.0
-"""Seconds of face; from less no rest can be told."""
-_RATE: Final = 25.0
-"""Samples a second that are looked at, or a little more."""
+_LEAST_S: Final = 6.0  # seconds of face; from less no rest can be told
+_RATE: Final = 25.0  # samples a second that are looked at, or a little more
 _LOWPASS_S: Final = 0.06
 _REST_S: Final = 8.0
 """Seconds whose median is the rest: twice the longest, which then do not move it."""
-_THRESHOLD: Final = 4.0
-"""Multiples of the noise that the strongest cells must reach."""
-_FLOOR: Final = 0.01
-"""Canonical units added to the noise of each channel."""
-_LEAST_UNITS: Final = 0.1
-"""Displacement of the strongest cell."""
-_FOOT: Final = 0.33
-"""Share of the peak at which the walk to both sides ends."""
+_THRESHOLD: Final = 4.0  # multiples of the noise that the strongest cells must reach
+_FLOOR: Final = 0.01  # canonical units added to the noise of each channel
+_LEAST_UNITS: Final = 0.1  # displacement of the strongest cell
+_FOOT: Final = 0.33  # share of the peak at which the walk to both sides ends
 _PLATEAU: Final = 0.9
 """Share of the height that is reached at the apex; the fall begins where it is left."""
 _TURNING: Final = (2.35, 3.0)
 """Path over range, of mouths and of other movements; there and back makes 2."""
-_BESIDE_S: Final = 0.6
-"""Seconds on either side that the path is looked at in."""
+_BESIDE_S: Final = 0.6  # seconds on either side that the path is looked at in
 _EDGE_S: Final = 0.2
 """Seconds from its ends in which a rise or a fall that was rejected is the expression's own."""
 _HEAD: Final = (3.0, 0.2)
@@ -61,23 +54,14 @@ distances between the eyes: a turned head looks like an expression for as long a
 
 @dataclass(frozen=True)
 class _Part:
-    """One stretch, thinned.
+    """One stretch, thinned."""
 
-    Args:
-        frames: (n,) of the recording.
-        moved: (n, 10, 2) displacement from the rest.
-        blink: (n,) where the lids move.
-        head: (n, 2) place of the face, distances between the eyes.
-        speed: (n,) of the head.
-        rate: samples a second.
-    """
-
-    frames: NDArray[np.intp]
-    moved: Array
-    blink: NDArray[np.bool_]
-    head: Array
-    speed: Array
-    rate: float
+    frames: NDArray[np.intp]  # (n,) of the recording
+    moved: Array  # (n, 10, 2) displacement from the rest
+    blink: NDArray[np.bool_]  # (n,) where the lids move
+    head: Array  # (n, 2) place of the face, distances between the eyes
+    speed: Array  # (n,) of the head
+    rate: float  # samples a second
 
 
 def with_longer(
@@ -99,16 +83,8 @@ def with_longer(
 def longer_expressions(
     signals: FaceSignals, micro: Sequence[Spotted], config: SpottingConfig
 ) -> tuple[Spotted, ...]:
-    """Find expressions that last longer than a micro-expression, up to ``LONGEST_S``.
-
-    Args:
-        signals: what tracking measured.
-        micro: the micro-expressions of the same recording; what overlaps one is left out.
-        config: the length from which a movement is none, limits for blinks and head.
-
-    Returns:
-        By onset, of kind ``macro``; scores are multiples of the noise.
-    """
+    """Find expressions that last longer than a micro-expression, up to ``LONGEST_S``. Returns by
+    onset, of kind ``macro``; scores are multiples of the noise."""
     rate = grid_rate(signals.times)
     step = max(1, int(rate / _RATE))
     parts = [_part(piece, rate, step, config) for piece in stretches(signals, rate)]
@@ -184,15 +160,8 @@ def _points(curve: Array, peak: int) -> tuple[int, int, int] | None:
 
 
 def _is_face(part: _Part, curve: Array, span: slice, mouth: float, config: SpottingConfig) -> bool:
-    """Whether neither the head, nor the lids, nor speech makes the movement.
-
-    Args:
-        part: the stretch.
-        curve: (n,) the movement along its own direction.
-        span: onset to offset.
-        mouth: share of the movement in the mouth's cells.
-        config: limits.
-    """
+    """Whether neither the head, nor the lids, nor speech makes the movement. ``curve``: (n,) the
+    movement along its own direction."""
     head = part.head[span]
     away = head - np.linspace(head[0], head[-1], len(head))
     fast = np.median(part.speed[span]) > _HEAD[0] * config.gates.head_speed

@@ -14,50 +14,33 @@ from micromimic.motion.spotting.bumps import Array, BumpResponse, peaks
 from micromimic.motion.spotting.config import SpottingConfig
 from micromimic.motion.spotting.gates import MOUTH_CELLS, Gates
 
-PEAKS_APART = 0.1
-"""Seconds between peaks of the score that are looked at on their own."""
-PEAK_SURE = 0.05
-"""Seconds of the score after a peak that show that it is one."""
+PEAKS_APART = 0.1  # seconds between peaks of the score that are looked at on their own
+PEAK_SURE = 0.05  # seconds of the score after a peak that show that it is one
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What movements of one stretch are read from.
+    """What movements of one stretch are read from."""
 
-    Args:
-        x: (n, 10, 2) displacement, bridged and smoothed.
-        response: the bump filters' answer to ``x``.
-        gates: where the stretch is closed.
-        rate: samples a second.
-        ends: the stretch ends with the last sample; False while it still goes on.
-    """
-
-    x: Array
-    response: BumpResponse
-    gates: Gates
-    rate: float
-    ends: bool = True
+    x: Array  # (n, 10, 2) displacement, bridged and smoothed
+    response: BumpResponse  # the bump filters' answer to ``x``
+    gates: Gates  # where the stretch is closed
+    rate: float  # samples a second
+    ends: bool = True  # the stretch ends with the last sample; False while it still goes on
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One movement as it was read.
+    """One movement as it was read."""
 
-    Args:
-        onset, apex, offset: samples of the stretch.
-        score: peak score, multiples of the noise.
-        reason: why it is no event; '' where it is one.
-        closed: it was seen to come back.
-        needs: the sample from which on nothing local is missing: the levels beside it and the
-            filter's own future. What comes later can only show a crowd.
-    """
-
-    onset: int
+    onset: int  # samples of the stretch
     apex: int
     offset: int
-    score: float
-    reason: str
-    closed: bool
+    score: float  # peak score, multiples of the noise
+    reason: str  # why it is no event; '' where it is one
+    closed: bool  # it was seen to come back
+    # the sample from which on nothing local is missing: the levels beside it and the filter's own
+    # future. What comes later can only show a crowd
     needs: int
 
 
@@ -67,13 +50,7 @@ def peaks_of(score: Array, rate: float, config: SpottingConfig) -> NDArray[np.in
 
 
 def read_peaks(scene: Scene, places: NDArray[np.intp], config: SpottingConfig) -> list[Candidate]:
-    """Each peak read and judged, in the given order; one that overlaps an earlier one is dropped.
-
-    Args:
-        scene: what they are read from.
-        places: samples, as ``peaks_of`` gives them.
-        config: limits.
-    """
+    """Each peak read and judged, in order; one that overlaps an earlier one is dropped."""
     kept: list[Candidate] = []
     for peak in places:
         item = read_peak(int(peak), scene, config)
@@ -142,14 +119,8 @@ def _rest(x: Array, at: int, window: float, rate: float) -> Array:
 def _judge(
     item: Candidate, largest: float, mouth: float, scene: Scene, config: SpottingConfig
 ) -> str:
-    """The gate that a movement fails; '' where it passes all.
-
-    Args:
-        item: onset, apex, offset.
-        largest: displacement of the strongest cell, canonical units.
-        mouth: share of the movement's energy in the mouth's cells, which no blink moves.
-        scene, config: gates, score and rate of the stretch; limits.
-    """
+    """The gate that a movement fails; '' where it passes all. ``largest``: displacement of the
+    strongest cell, canonical units."""
     gates, rate = scene.gates, scene.rate
     span = slice(item.onset, item.offset + 1)
     duration = (item.offset - item.onset) / rate

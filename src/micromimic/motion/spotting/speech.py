@@ -21,37 +21,25 @@ from micromimic.motion.spotting.gates import MOUTH_CELLS, Mask, dilate
 
 _SMOOTHING: Final = 0.03
 """Seconds; the mouth's shapes follow each other some 12 times a second at most."""
-_STEP: Final = 0.025
-"""Seconds over which a step of the mouth is measured."""
-_QUIET: Final = 0.05
-"""Share of the time that a mouth is taken to be still, even a talking one's."""
+_STEP: Final = 0.025  # seconds over which a step of the mouth is measured
+_QUIET: Final = 0.05  # share of the time that a mouth is taken to be still, even a talking one's
 _CHANCE: Final = 3.0
 """Steps of a still mouth exceed this multiple of their quantile at ``_QUIET`` 2 % of the time."""
-_SETTLED_S: Final = 0.16
-"""Seconds of past and future that a step depends on."""
+_SETTLED_S: Final = 0.16  # seconds of past and future that a step depends on
 
 
 @dataclass(frozen=True)
 class SpeechConfig:
-    """What counts as speech.
+    """What counts as speech."""
 
-    Args:
-        window: seconds in which path and range are compared.
-        turning: path over range; a movement there and back has 2.
-        part: only channels count whose range is at least this share of all channels'...
-        margin: seconds by which what was found is widened: a phrase's last sounds are no events.
-        least_range: ...and so many canonical units.
-        least_noise: canonical units, floor of the steps' noise.
-        least_quiet: seconds without speech from which a face's noise can be learnt.
-    """
-
-    window: float = 1.2
-    turning: float = 2.35
-    part: float = 0.3
+    window: float = 1.2  # seconds in which path and range are compared
+    turning: float = 2.35  # path over range; a movement there and back has 2
+    part: float = 0.3  # only channels count whose range is at least this share of all channels'...
+    # seconds by which what was found is widened: a phrase's last sounds are no events
     margin: float = 0.5
-    least_range: float = 0.02
-    least_noise: float = 0.0008
-    least_quiet: float = 2.0
+    least_range: float = 0.02  # ...and so many canonical units
+    least_noise: float = 0.0008  # canonical units, floor of the steps' noise
+    least_quiet: float = 2.0  # seconds without speech from which a face's noise can be learnt
 
     @property
     def reach(self) -> float:
@@ -60,16 +48,9 @@ class SpeechConfig:
 
 
 def mouth_steps(x: Array, rate: float) -> tuple[Array, Array]:
-    """Where the mouth is, and how far it goes.
-
-    Args:
-        x: (n, 10, 2) displacement of the cells.
-        rate: samples a second.
-
-    Returns:
-        (n, 6) smoothed displacement of lip corners and chin, and (n,) the length of the step that
-        ends at each sample, over ``_STEP`` seconds.
-    """
+    """Where the mouth is, and how far it goes. ``x``: (n, 10, 2) displacement of the cells. Returns
+    (n, 6) smoothed displacement of lip corners and chin, and (n,) the length of the step that ends
+    at each sample, over ``_STEP`` seconds."""
     mouth = smooth(x[:, list(MOUTH_CELLS)].reshape(len(x), -1), _SMOOTHING, rate)
     return mouth, np.asarray(np.linalg.norm(_moves(mouth, rate), axis=1))
 
@@ -87,12 +68,7 @@ def _moves(mouth: Array, rate: float) -> Array:
 
 
 def step_noise(steps: Sequence[Array], config: SpeechConfig) -> float:
-    """What a still mouth's steps seldom exceed, canonical units.
-
-    Args:
-        steps: of each stretch, as ``mouth_steps`` gives them.
-        config: the floor.
-    """
+    """What a still mouth's steps seldom exceed, canonical units."""
     known = [part for part in steps if len(part)]
     quiet = float(np.quantile(np.concatenate(known), _QUIET)) if known else 0.0
     return max(_CHANCE * quiet, config.least_noise)
@@ -101,16 +77,8 @@ def step_noise(steps: Sequence[Array], config: SpeechConfig) -> float:
 def speech_mask(
     mouth: Array, steps: Array, noise: float, rate: float, config: SpeechConfig
 ) -> Mask:
-    """Where the mouth moves on and on.
-
-    Args:
-        mouth, steps: as ``mouth_steps`` gives them.
-        noise: as ``step_noise`` gives it; shorter steps do not count.
-        rate: samples a second.
-        config: limits.
-
-    Returns:
-        (n,) True while it does; nothing moves before the first sample and after the last.
+    """Where the mouth moves on and on. Returns (n,) True while it does; nothing moves before the
+    first sample and after the last.
 
     >>> t = np.arange(300) / 100.0
     >>> one = np.zeros((300, 10, 2)); one[:, 2, 1] = 0.2 * np.exp(-(((t - 1.5) / 0.1) ** 2))
@@ -134,15 +102,7 @@ def speech_mask(
 
 def quiet_rows(speech: Sequence[Mask], rate: float, config: SpeechConfig) -> NDArray[np.bool_]:
     """From which samples a face's noise is learnt: those without speech, if there are enough.
-
-    Args:
-        speech: (n,) of each stretch.
-        rate: samples a second.
-        config: how many are enough.
-
-    Returns:
-        (sum of n,) True where noise is learnt.
-    """
+    ``speech``: (n,) of each stretch. Returns (sum of n,) True where noise is learnt."""
     silent = ~np.concatenate([*speech, np.zeros(0, bool)])
     if silent.sum() < config.least_quiet * rate:
         return np.ones(len(silent), bool)

@@ -13,52 +13,32 @@ from micromimic.media.limits import MOST_FPS
 
 Array = NDArray[np.float64]
 
-BRIDGE: Final = 0.1
-"""Gaps shorter than this many seconds within one lock are interpolated."""
+BRIDGE: Final = 0.1  # gaps shorter than this many seconds within one lock are interpolated
 LONGEST_STEPS: Final = 2.5
 """A step of so many usual ones, and of more than `BRIDGE` seconds, is a gap."""
-GAP_FACTOR: Final = 1.75
-"""A longer step, in usual ones, is one in which frames are missing."""
-CLOCK_S: Final = 0.0011
-"""Containers round timestamps to a millisecond: that is no jitter."""
-_MOST_SAMPLES: Final = 4
-"""Samples a frame of a grid, at most."""
+GAP_FACTOR: Final = 1.75  # a longer step, in usual ones, is one in which frames are missing
+CLOCK_S: Final = 0.0011  # containers round timestamps to a millisecond: that is no jitter
+_MOST_SAMPLES: Final = 4  # samples a frame of a grid, at most
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """One unbroken stretch.
+    """One unbroken stretch."""
 
-    Args:
-        frames: (n,) index of the frame nearest to each sample.
-        times: (n,) seconds, even.
-        found: (n,) False where a short gap was bridged.
-        displacement: (n, 10, 2) canonical units.
-        eye_change, brightness: (n,).
-        transform: (n, 2, 3).
-    """
-
-    frames: NDArray[np.intp]
-    times: Array
-    found: NDArray[np.bool_]
-    displacement: Array
-    eye_change: Array
+    frames: NDArray[np.intp]  # (n,) index of the frame nearest to each sample
+    times: Array  # (n,) seconds, even
+    found: NDArray[np.bool_]  # (n,) False where a short gap was bridged
+    displacement: Array  # (n, 10, 2) canonical units
+    eye_change: Array  # (n,)
     brightness: Array
-    transform: Array
+    transform: Array  # (n, 2, 3)
 
 
 def frame_rate(times: Array, stated: float | None = None) -> float:
     """Rate of timestamps, frames a second.
 
     A steady clock has the rate of all its steps together, however its times are rounded; one that
-    varies the rate of its median step.
-
-    Args:
-        times: of the frames, rising, seconds.
-        stated: the container's rate, which is taken where the times agree with it.
-
-    Raises:
-        ValueError: with fewer than two frames.
+    varies the rate of its median step. ``times``: of the frames, rising, seconds.
 
     >>> round(frame_rate(np.arange(5) / 29.97), 2)
     29.97
@@ -122,13 +102,8 @@ def highest_rate(steps: Array) -> float:
 
 
 def stretches(signals: FaceSignals, rate: float, shortest: float = 0.3) -> list[Stretch]:
-    """Cut the signals at losses and at gaps in time, and put each piece on an even grid.
-
-    Args:
-        signals: what tracking measured.
-        rate: samples a second of the grid.
-        shortest: pieces below this many seconds are left out.
-    """
+    """Cut the signals at losses and at gaps in time, and put each piece on an even grid. ``rate``:
+    samples a second of the grid; ``shortest``: pieces below this many seconds are left out."""
     pieces = []
     found = np.flatnonzero(signals.found)
     if not len(found):

@@ -14,33 +14,23 @@ from micromimic.motion.spotting.dense.noise import Judged, NoiseConfig, moments_
 
 Array = NDArray[np.float64]
 
-GAIN: Final = 0.65
-"""What the flow shows of a movement's largest displacement."""
+GAIN: Final = 0.65  # what the flow shows of a movement's largest displacement
 HALF: Final = 0.29
 """The same for the score: a field is never quite a pattern, and what is not counts against it."""
-SAME_S: Final = 0.12
-"""Seconds about an apex in which the flow's answer is the same movement's."""
-APART_S: Final = 0.5
-"""Seconds between movements that are told apart."""
-KEPT: Final = 0.6
-"""Share of what chance makes that passes the second look."""
-_TAIL: Final = 2.0
-"""Score from which on the tail of what chance makes is fitted."""
+SAME_S: Final = 0.12  # seconds about an apex in which the flow's answer is the same movement's
+APART_S: Final = 0.5  # seconds between movements that are told apart
+KEPT: Final = 0.6  # share of what chance makes that passes the second look
+_TAIL: Final = 2.0  # score from which on the tail of what chance makes is fitted
 _TAIL_PRIOR: Final = (13.4, 2.0, 0.53)
 """What other recordings add to a recording's own tail: peaks, in minutes, and their mean excess."""
 
 
 @dataclass(frozen=True)
 class Tail:
-    """How often chance makes a peak of at least some score.
+    """How often chance makes a peak of at least some score."""
 
-    Args:
-        per_minute: peaks above the fitted tail's beginning.
-        scale: mean excess over it.
-    """
-
-    per_minute: float
-    scale: float
+    per_minute: float  # peaks above the fitted tail's beginning
+    scale: float  # mean excess over it
 
     def rate(self, score: float) -> float:
         """Movements a minute that are at least as strong and pass the second look.
@@ -61,24 +51,15 @@ class Tail:
 
 @dataclass(frozen=True)
 class DenseCandidate:
-    """One movement before it is looked at again.
+    """One movement before it is looked at again."""
 
-    Args:
-        moment: row of the signals.
-        frame: its frame's number.
-        score: as in `noise`.
-        pattern: which looked most like it.
-        amplitude, deviation: canonical units, of the largest displacement.
-        false_alarms: how many as strong chance makes in a minute of this recording.
-    """
-
-    moment: int
-    frame: int
-    score: float
-    pattern: int
-    amplitude: float
+    moment: int  # row of the signals
+    frame: int  # its frame's number
+    score: float  # as in `noise`
+    pattern: int  # which looked most like it
+    amplitude: float  # canonical units, of the largest displacement
     deviation: float
-    false_alarms: float
+    false_alarms: float  # how many as strong chance makes in a minute of this recording
 
 
 def tail_of(signals: DenseSignals, judged: Judged) -> Tail:
@@ -100,13 +81,7 @@ def tail_of(signals: DenseSignals, judged: Judged) -> Tail:
 def find_candidates(
     signals: DenseSignals, judged: Judged, tail: Tail, per_minute: float
 ) -> list[DenseCandidate]:
-    """Movements of which chance makes at most ``per_minute``, the strongest first.
-
-    Args:
-        signals, judged: of one person.
-        tail: as ``tail_of`` gives it.
-        per_minute: false alarms.
-    """
+    """Movements of which chance makes at most ``per_minute``, the strongest first."""
     threshold = tail.threshold(per_minute)
     return [
         candidate_at(int(i), signals, judged, tail)

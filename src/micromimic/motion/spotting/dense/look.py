@@ -28,43 +28,30 @@ from micromimic.motion.spotting.dense.patterns import bank
 
 Array = NDArray[np.float64]
 
-RESOLUTION: Final = 4.0
-"""Canvas pixels a unit, as in tracking."""
+RESOLUTION: Final = 4.0  # canvas pixels a unit, as in tracking
 _APEXES: Final = (-0.08, -0.04, 0.0, 0.04, 0.08)
 """Seconds from the candidate at which its apex may lie."""
 _HALVES: Final = (0.04, 0.08, 0.12, 0.17, 0.23, 0.3)
 """Seconds from onset to apex, and from apex to offset."""
-_STEPS: Final = (0.06, 0.15, 0.3)
-"""Seconds that a lasting change takes, about half of it."""
-_LEAST_SHARE: Final = 0.4
-"""Of the curve's spread about a line that the movement explains."""
-_LEAST_BEYOND: Final = (0.3, 0.03)
-"""Of what a lasting change leaves of it, and of all of it."""
-_LARGEST_RATIO: Final = 1.2
-"""Of what the movement leaves unexplained to what a lasting change does."""
-_RATE: Final = 60.0
-"""Frames a second that are looked at, about."""
+_STEPS: Final = (0.06, 0.15, 0.3)  # seconds that a lasting change takes, about half of it
+_LEAST_SHARE: Final = 0.4  # of the curve's spread about a line that the movement explains
+_LEAST_BEYOND: Final = (0.3, 0.03)  # of what a lasting change leaves of it, and of all of it
+_LARGEST_RATIO: Final = 1.2  # of what the movement leaves unexplained to what a lasting change does
+_RATE: Final = 60.0  # frames a second that are looked at, about
 _LEAST_S: Final = 0.2
 """Seconds before and after the apex without which nothing is seen to come or to go."""
 
 
 @dataclass(frozen=True)
 class Movement:
-    """A candidate at the second look.
+    """A candidate at the second look."""
 
-    Args:
-        candidate: what was found first.
-        onset, apex, offset: numbers of frames.
-        reason: why it is no event, as in ``results.Rejected``; '' where it is one.
-        beyond: it stands out of a lasting change only.
-    """
-
-    candidate: DenseCandidate
-    onset: int
+    candidate: DenseCandidate  # what was found first
+    onset: int  # numbers of frames
     apex: int
     offset: int
-    reason: str
-    beyond: bool = False
+    reason: str  # why it is no event, as in ``results.Rejected``; '' where it is one
+    beyond: bool = False  # it stands out of a lasting change only
 
     @property
     def clear(self) -> bool:
@@ -80,19 +67,7 @@ def look_again(
     rate: float,
     config: SpottingConfig,
 ) -> list[Movement]:
-    """Look at each candidate again, by time.
-
-    Args:
-        frames: the recording.
-        signals: what tracking measured.
-        candidates: of the same recording.
-        filters: (p, d) as in ``noise.Judged``.
-        rate: frames a second.
-        config: limits, as for the ten cells.
-
-    Raises:
-        InputError: the file is no longer what it was in the first pass.
-    """
+    """Look at each candidate again, by time. ``filters``: (p, d) as in ``noise.Judged``."""
     ordered = sorted(candidates, key=lambda item: item.frame)
     spans = [_span(item, signals, config) for item in ordered]
     reader = frames.frames_at(sorted({int(row) for span in spans for row in span}))
@@ -150,11 +125,7 @@ def _read(
 
 def _fit(t: Array, level: Array) -> tuple[tuple[float, float, float], bool, bool]:
     """Onset, apex and offset of the best movement, whether it is one, and beyond a lasting change.
-
-    Args:
-        t: (n,) seconds from the candidate.
-        level: (n,) the curve.
-    """
+    ``t``: (n,) seconds from the candidate; ``level``: (n,) the curve."""
     line = np.linalg.qr(np.stack([np.ones_like(t), t], axis=1))[0]
     movements = [(a - rise, a, a + fall) for a, rise, fall in product(_APEXES, _HALVES, _HALVES)]
     shapes = np.array([_cosine(t, *movement) for movement in movements])
@@ -172,13 +143,7 @@ def _fit(t: Array, level: Array) -> tuple[tuple[float, float, float], bool, bool
 
 def _best(shapes: Array, level: Array, basis: Array, *, rising: bool) -> tuple[int, float]:
     """Which of (m, n) shapes explains most of what the basis leaves of a curve, and the share.
-
-    Args:
-        shapes: to be tried.
-        level: (n,) the curve.
-        basis: (n, k) orthonormal; fitted to both first.
-        rising: only shapes that stand out upwards count.
-    """
+    ``level``: (n,) the curve; ``basis``: (n, k) orthonormal; fitted to both first."""
     left = level - basis @ (basis.T @ level)
     own = shapes - (shapes @ basis) @ basis.T
     power = (own**2).sum(1) + 1e-9

@@ -27,41 +27,29 @@ from micromimic.motion.spotting.dense.patterns import FEW, GRID, MARGIN, Bank, b
 Gray = NDArray[np.uint8]
 Array = NDArray[np.float64]
 
-LAGS: Final = (0.12, 0.2)
-"""Seconds before and after a moment that it is compared with."""
+LAGS: Final = (0.12, 0.2)  # seconds before and after a moment that it is compared with
 RATE: Final = 24.0
 """Moments a second that are looked at, or as few more as frames come; others are passed over."""
-PIXELS: Final = 2
-"""Of the pictures that flow is computed of, a canonical unit."""
+PIXELS: Final = 2  # of the pictures that flow is computed of, a canonical unit
 _OFF: Final = 0.25
 """Share of a lag by which a frame may lie beside it, or half a step between frames if that is more:
 at 12 frames/s there is none nearer."""
-_STEPS: Final = 15
-"""Steps between frames whose median says how many frames are passed over."""
-_AHEAD: Final = 8
-"""Frames that may wait for their flow."""
-_EYE_BOX: Final = (3.0, 2.0)
-"""Half width and half height of an eye's box, canonical units."""
+_STEPS: Final = 15  # steps between frames whose median says how many frames are passed over
+_AHEAD: Final = 8  # frames that may wait for their flow
+_EYE_BOX: Final = (3.0, 2.0)  # half width and half height of an eye's box, canonical units
 
 
 @dataclass(frozen=True)
 class DenseSignals:
-    """What came and went, moment by moment.
+    """What came and went, moment by moment."""
 
-    Args:
-        frames: (n,) numbers of the frames looked at.
-        times: (n,) their seconds.
-        segments: (n,) stretch of tracking.
-        response: (n, lags, d) coordinates in the space of `patterns.bank`, canonical units; NaN
-            where a frame before or after is missing.
-        lids: (n,) how much the eyes' boxes came and went, in shares of their contrast.
-    """
-
-    frames: NDArray[np.intp]
-    times: Array
-    segments: NDArray[np.intp]
+    frames: NDArray[np.intp]  # (n,) numbers of the frames looked at
+    times: Array  # (n,) their seconds
+    segments: NDArray[np.intp]  # (n,) stretch of tracking
+    # (n, lags, d) coordinates in the space of `patterns.bank`, canonical units; NaN where a frame
+    # before or after is missing
     response: NDArray[np.float32]
-    lids: Array
+    lids: Array  # (n,) how much the eyes' boxes came and went, in shares of their contrast
 
     def only(self, rows: NDArray[np.bool_]) -> DenseSignals:
         """Some of the moments."""
@@ -129,11 +117,8 @@ class FlowMeter:
 
 
 def small_face(canvas: Gray) -> Gray:
-    """The face as flow sees it.
-
-    Args:
-        canvas: (S, S) the stabilised face with its full margin, as tracking leaves it.
-    """
+    """The face as flow sees it. ``canvas``: (S, S) the stabilised face with its full margin, as
+    tracking leaves it."""
     cut = round(len(canvas) * (CANVAS_MARGIN - MARGIN) / (GRID + 2 * (CANVAS_MARGIN - MARGIN)))
     side = GRID * PIXELS
     face = canvas[cut : len(canvas) - cut, cut : len(canvas) - cut]
@@ -141,10 +126,8 @@ def small_face(canvas: Gray) -> Gray:
 
 
 class DenseMeter:
-    """Measures as frames come; a thread of its own computes the flow.
-
-    Args:
-        keep_s: seconds of moments that are kept, for sessions without an end; None keeps all.
+    """Measures as frames come; a thread of its own computes the flow. ``keep_s``: seconds of
+    moments that are kept, for sessions without an end; None keeps all.
 
     >>> meter = DenseMeter()
     >>> for frame in range(20):
@@ -167,14 +150,7 @@ class DenseMeter:
         self._raw: list[tuple[_Row, int, NDArray[np.float32]]] = []
 
     def add(self, frame: int, time: float, segment: int, canvas: Gray) -> None:
-        """Take the next frame that shows the face.
-
-        Args:
-            frame: its number.
-            time: seconds, rising.
-            segment: stretch of tracking.
-            canvas: (S, S) the stabilised face.
-        """
+        """Take the next frame that shows the face. ``canvas``: (S, S) the stabilised face."""
         if self._last is not None:
             self._steps.append(time - self._last)
             step = median(self._steps)

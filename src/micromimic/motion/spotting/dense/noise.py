@@ -30,78 +30,52 @@ from micromimic.motion.spotting.dense.patterns import bank
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-BLOCK_S: Final = 0.2
-"""Seconds that share one covariance."""
+BLOCK_S: Final = 0.2  # seconds that share one covariance
 _AT_ONCE: Final = 300
 """Blocks that are judged at once: memory stays the same however long the recording."""
-_TRUNCATE: Final = 4.0
-"""Where the low-pass ends, its standard deviations."""
+_TRUNCATE: Final = 4.0  # where the low-pass ends, its standard deviations
 
 
 @dataclass(frozen=True)
 class NoiseConfig:
-    """How noise is learnt, and what counts against a movement.
+    """How noise is learnt, and what counts against a movement."""
 
-    Args:
-        local: seconds before and after from which a moment's covariance is learnt...
-        gap: ...but for these nearest ones, which hold the movement itself.
-        whole: share of the whole recording's covariance in it.
-        shrink: share of its diagonal in it.
-        floor: variance added, canonical units squared: a frozen picture raises no alarm.
-        kelly: k above; smaller counts more against what no pattern explains.
-        largest: canonical units; what moves further is no micro-expression.
-        lids: change of the eyes' boxes from which on the lids move...
-        lid_margin: ...and the seconds by which that is widened.
-        upper: patterns with this share of their energy about brows and lids are closed then.
-        opposite: a movement counts only if no opposite one within ``opposite_s`` seconds reaches
-            this share of it: beside each movement there and back lies its mirror image.
-        opposite_s: seconds.
-        level_s: seconds before and after from which each pattern's own level is learnt.
-        level_floor: the least level, standard deviations.
-        smooth_s: seconds, low-pass of the score.
-    """
-
-    local: float = 1.5
-    gap: float = 0.4
-    whole: float = 0.35
-    shrink: float = 0.2
-    floor: float = 1e-4
-    kelly: float = 25.0
-    largest: float = 0.8
-    lids: float = 0.25
-    lid_margin: float = 0.1
+    local: float = 1.5  # seconds before and after from which a moment's covariance is learnt...
+    gap: float = 0.4  # ...but for these nearest ones, which hold the movement itself
+    whole: float = 0.35  # share of the whole recording's covariance in it
+    shrink: float = 0.2  # share of its diagonal in it
+    floor: float = 1e-4  # variance added, canonical units squared: a frozen picture raises no alarm
+    kelly: float = 25.0  # k above; smaller counts more against what no pattern explains
+    largest: float = 0.8  # canonical units; what moves further is no micro-expression
+    lids: float = 0.25  # change of the eyes' boxes from which on the lids move...
+    lid_margin: float = 0.1  # ...and the seconds by which that is widened
+    # patterns with this share of their energy about brows and lids are closed then
     upper: float = 0.3
+    # a movement counts only if no opposite one within ``opposite_s`` seconds reaches this share of
+    # it: beside each movement there and back lies its mirror image
     opposite: float = 0.77
-    opposite_s: float = 0.3
-    level_s: float = 3.0
-    level_floor: float = 1.0
-    smooth_s: float = 0.024
+    opposite_s: float = 0.3  # seconds
+    level_s: float = 3.0  # seconds before and after from which each pattern's own level is learnt
+    level_floor: float = 1.0  # the least level, standard deviations
+    smooth_s: float = 0.024  # seconds, low-pass of the score
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Each moment against its noise.
+    """Each moment against its noise."""
 
-    Args:
-        score: (n,) the best pattern's; NaN where unknown.
-        null: (n,) that of the opposite patterns: what chance makes of this face.
-        best: (n,) the best pattern.
-        amplitude, deviation: (n,) of it, canonical units, as the flow shows them.
-        limits: (n, regions) canonical units that a movement must have in the flow for a score of
-            one, the median of a region's patterns; inf where it is closed, NaN where unknown.
-        filters: (p, d) how coordinates are projected on each pattern's amplitude, by the noise of
-            the whole recording.
-        lids: (n,) True where the lids move.
-    """
-
-    score: Array
-    null: Array
-    best: NDArray[np.intp]
-    amplitude: Array
+    score: Array  # (n,) the best pattern's; NaN where unknown
+    null: Array  # (n,) that of the opposite patterns: what chance makes of this face
+    best: NDArray[np.intp]  # (n,) the best pattern
+    amplitude: Array  # (n,) of it, canonical units, as the flow shows them
     deviation: Array
+    # (n, regions) canonical units that a movement must have in the flow for a score of one, the
+    # median of a region's patterns; inf where it is closed, NaN where unknown
     limits: Array
+    # (p, d) how coordinates are projected on each pattern's amplitude, by the noise of the whole
+    # recording
     filters: Array
-    lids: Mask
+    lids: Mask  # (n,) True where the lids move
 
 
 @dataclass(frozen=True)
@@ -118,13 +92,8 @@ class _Lag:
 def judge(
     signals: DenseSignals, config: NoiseConfig | None = None, *, since: float = -np.inf
 ) -> Judged:
-    """Judge every moment of a recording, or of the last seconds.
-
-    Args:
-        signals: of one person.
-        config: how.
-        since: seconds; what lies before is learnt from, and not judged.
-    """
+    """Judge every moment of a recording, or of the last seconds. ``since``: seconds; what lies
+    before is learnt from, and not judged."""
     config = config or NoiseConfig()
     n, dimensions = len(signals.times), signals.response.shape[2]
     known = np.flatnonzero(np.isfinite(signals.response).all((1, 2)))
@@ -258,12 +227,8 @@ def _matched(
     rate: float,
     config: NoiseConfig,
 ) -> tuple[Array, Array, Array]:
-    """Of the moments ``part``, which begins with a block.
-
-    Returns:
-        (k, p) each pattern's response and (k, p) the standard deviation of its amplitude; (k,) what
-        all responses together come to.
-    """
+    """Of the moments ``part``, which begins with a block. Returns (k, p) each pattern's response
+    and (k, p) the standard deviation of its amplitude; (k,) what all responses together come to."""
     patterns = bank().patterns
     first, last = part
     shape = (last - first, len(patterns))

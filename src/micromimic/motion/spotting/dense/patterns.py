@@ -40,31 +40,21 @@ REGION_OF: Final = {
 FEW: Final = 8
 """Fields that are fitted at once: BLAS takes a second thread for larger products, which then waits
 at full speed for more of them, ten times as long as they take."""
-_APART: Final = 3
-"""Every so many samples give the spread of all."""
-_BELOW_EYES: Final = 10.0
-"""Row of the canonical face; what lies above is pulled along by a blink."""
+_APART: Final = 3  # every so many samples give the spread of all
+_BELOW_EYES: Final = 10.0  # row of the canonical face; what lies above is pulled along by a blink
 
 
 @dataclass(frozen=True)
 class Bank:
-    """The fields that are looked for, in the space that they span.
+    """The fields that are looked for, in the space that they span."""
 
-    Args:
-        basis: (d, 2 * G * G) orthonormal rows.
-        patterns: (p, d) fields of one unit's largest displacement, without their rigid part.
-        upper: (p,) share of each field's energy about brows and lids.
-        regions: (p,) each field's place in ``REGIONS``; -1 for combinations.
-        rigid: (G * G, 4) what head movement does to u, and to v alike: an affine map, by depth too.
-        weight: (G * G,) where the face is.
-    """
-
-    basis: Array
-    patterns: Array
-    upper: Array
-    regions: NDArray[np.intp]
+    basis: Array  # (d, 2 * G * G) orthonormal rows
+    patterns: Array  # (p, d) fields of one unit's largest displacement, without their rigid part
+    upper: Array  # (p,) share of each field's energy about brows and lids
+    regions: NDArray[np.intp]  # (p,) each field's place in ``REGIONS``; -1 for combinations
+    # (G * G, 4) what head movement does to u, and to v alike: an affine map, by depth too
     rigid: Array
-    weight: Array
+    weight: Array  # (G * G,) where the face is
 
 
 @lru_cache(maxsize=1)
@@ -99,12 +89,7 @@ def bank() -> Bank:
 
 def without_rigid(rows: Floats, rigid: Floats, weight: Floats, rounds: int = 3) -> Floats:
     """What is left of each field once head movement is fitted away, outliers counting little.
-
-    Args:
-        rows: (n, 2 * G * G).
-        rigid, weight: as in ``Bank``.
-        rounds: of the robust fit.
-    """
+    ``rows``: (n, 2 * G * G)."""
     size = rigid.shape[1]
     products = (rigid[:, :, None] * rigid[:, None, :]).reshape(len(rigid), -1)
     ridge = 1e-6 * np.eye(size, dtype=rows.dtype)

@@ -29,14 +29,10 @@ from micromimic.motion.spotting.dense.look import look_again
 from micromimic.motion.spotting.dense.measure import DenseMeter, DenseSignals
 from micromimic.motion.spotting.dense.noise import Judged, judge
 
-_SURE_S: Final = 0.1
-"""Seconds of the score after a peak that show that it is one."""
-_AFTER_S: Final = 0.15
-"""Seconds after an offset in which the rest is seen."""
-_HOP_S: Final = 0.2
-"""Seconds between two looks."""
-_RENEW_S: Final = 2.0
-"""Seconds between two looks at the whole half minute."""
+_SURE_S: Final = 0.1  # seconds of the score after a peak that show that it is one
+_AFTER_S: Final = 0.15  # seconds after an offset in which the rest is seen
+_HOP_S: Final = 0.2  # seconds between two looks
+_RENEW_S: Final = 2.0  # seconds between two looks at the whole half minute
 
 
 class RecentFrames(Frames, Protocol):
@@ -59,25 +55,15 @@ class Recent(Protocol):
 
 @dataclass(frozen=True)
 class Looked:
-    """A candidate as it was looked at again.
+    """A candidate as it was looked at again."""
 
-    Args:
-        candidate: what was found.
-        frames: numbers of the onset's, apex's and offset's frame.
-        interval: their times.
-        segment: stretch of tracking.
-        reason: why it is no event; '' where it is one.
-        clear: as in ``look.Movement``.
-        until: time up to which frames were there.
-    """
-
-    candidate: DenseCandidate
-    frames: tuple[int, int, int]
-    interval: Interval
-    segment: int
-    reason: str
-    clear: bool
-    until: float
+    candidate: DenseCandidate  # what was found
+    frames: tuple[int, int, int]  # numbers of the onset's, apex's and offset's frame
+    interval: Interval  # their times
+    segment: int  # stretch of tracking
+    reason: str  # why it is no event; '' where it is one
+    clear: bool  # as in ``look.Movement``
+    until: float  # time up to which frames were there
 
     @property
     def complete(self) -> bool:
@@ -86,13 +72,8 @@ class Looked:
 
 
 class DenseStream:
-    """Measures and finds; used by one thread.
-
-    Args:
-        recent: gives frames of the last seconds again.
-        config: limits.
-        remember: seconds from which noise is learnt.
-    """
+    """Measures and finds; used by one thread. ``recent``: gives frames of the last seconds again;
+    ``remember``: seconds from which noise is learnt."""
 
     def __init__(self, recent: Recent, config: SpottingConfig, remember: float) -> None:
         self._recent, self._config = recent, config
@@ -118,13 +99,7 @@ class DenseStream:
         self._meter.close()
 
     def read(self, undecided: float, settled: float, now: float) -> list[Looked]:
-        """Movements after a time, each looked at again as far as its frames are there.
-
-        Args:
-            undecided: apexes before it are of no interest.
-            settled: those up to here are looked at for the last time.
-            now: time of the newest frame.
-        """
+        """Movements after a time, each looked at again as far as its frames are there."""
         if now - self._judged_at >= _HOP_S - 1e-6 or settled >= now:
             self._judge(undecided, now)
         if self._state is None or self._tail is None:
@@ -147,12 +122,7 @@ class DenseStream:
         return seen_at(time, *self._state, self._tail)
 
     def look_at(self, time: float, settled: float, now: float) -> Looked | None:
-        """The second look at a weak movement of the cells; None where the flow saw none.
-
-        Args:
-            time: of the apex.
-            settled, now: as for ``read``.
-        """
+        """The second look at a weak movement of the cells; None where the flow saw none."""
         item = self.seen_at(time)
         if item is None or self._state is None:
             return None
