@@ -1,0 +1,198 @@
+// The report: curves of the data in the page, the events' cards, and nothing from anywhere else.
+
+import { Chart } from "./chart.js";
+import { byId } from "./dom.js";
+import { Movement, paintSpans, spanAt } from "./movement.js";
+import { Overview } from "./overview.js";
+import { nearest, View } from "./scale.js";
+
+const data = JSON.parse(byId("data").textContent);
+const root = document.documentElement;
+const coarse = matchMedia("(pointer: coarse)").matches;
+
+/** @param {string} text base64 */
+const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
+
+/** Times as steps of 10 microseconds, values as multiples; -32768 is a gap. @param {{t: string, y: {b: string, k: number}, first?: number}} packed */
+function series({ t, y, first = data.start }) {
+  return {
+    times: Float64Array.from(new Uint32Array(bytes(t)), (step) => first + step / 1e5),
+    values: Float64Array.from(new Int16Array(bytes(y.b)), (code) => (code === -32768 ? NaN : code / y.k)),
+  };
+}
+
+const places = new Map(data.classes.map((/** @type {any} */ one) => [one.name, one.place]));
+/** @type {import("./types.d.ts").Span[]} */
+const spans = data.events.map((/** @type {any} */ event, /** @type {number} */ k) => ({
+  key: String(k), from: event.on, apex: event.apex, to: event.off, place: places.get(event.label), label: event.label,
+  longer: event.kind === "macro", open: event.uncertain, name: String(k + 1),
+  words: `${event.kind === "macro" ? "longer expression" : "event"} ${k + 1}: ${event.label} ${event.p.toFixed(2)}${event.uncertain ? ", uncertain" : ""}`,
+}));
+const movement = new Movement({ ...data, series: series({ t: data.t, y: data.score }) });
+const view = new View(data.start, data.stop);
+const high = movement.ceiling(spans);
+
+/** @param {number} time @param {number} reach seconds */
+function eventWords(time, reach) {
+  const span = /** @type {any} */ (spanAt(spans, time, reach));
+  return span ? [span.words] : [];
+}
+
+/** Apexes with their number, onsets and offsets as ticks; longer expressions as bars on the floor. @param {import("./pen.js").Pen} pen */
+function paintMarks(pen) {
+  const { bottom } = pen.panel;
+  for (const { from, apex, to, place, longer, open, name } of spans) {
+    const shade = pen.colour[place];
+    if (longer) {
+      pen.band(from, apex, shade, { top: bottom - 3, bottom });
+      pen.band(apex, to, shade, { top: bottom - 7, bottom });
+    } else {
+      for (const time of [from, to].filter((one) => pen.sees(one))) {
+        const x = pen.x(time), y = pen.y(movement.peak(time));
+        pen.stroke([[x, y - 6], [x, y + 6]], shade, 2);
+      }
+    }
+    if (!pen.sees(apex)) continue;
+    const x = pen.x(apex), y = longer ? bottom - 6 : pen.y(movement.peak(apex));
+    if (!longer) pen.mark(place, x, y, { size: open ? 4.5 : 5.5, open });
+    pen.words(name ?? "", x, y - 15, { colour: pen.colour.ink, font: "12px" });
+  }
+}
+
+/** @param {number} width */
+const reach = (width) => (6 * view.span) / width;
+
+/** Goes to an event's card, or to its row where it has none. @param {number} time @param {import("./pen.js").Pen} pen */
+function goTo(time, pen) {
+  const span = spanAt(spans, time, reach(pen.panel.right - pen.panel.left));
+  const card = span && document.getElementById(`event-${Number(span.key) + 1}`);
+  if (!card) return;
+  card.scrollIntoView({ block: "start" });
+  for (const lit of document.querySelectorAll(".lit")) lit.classList.remove("lit");
+  card.classList.add("lit");
+}
+
+const timeline = new Chart(byId("timeline"), view, {
+  label: "Movement score over the recording, with its events; the table lists them", drag: "zoom", keys: true,
+  left: 46, right: 10,
+  panels: (width, height) => [{
+    top: 24, bottom: height - 26, axis: height - 10, high, title: "movement, × noise",
+    paint: (pen) => {
+      movement.paint(pen, spans);
+      paintMarks(pen);
+    },
+    describe: (time) => [...movement.describe(time, reach(width)), ...eventWords(time, reach(width))],
+  }],
+  press: (x, y, time, pen) => goTo(time, pen),
+});
+const overview = new Overview(timeline, { series: movement.series, high, spans: () => spans });
+byId("timeline").after(overview.root);
+
+/** The detection limits: a row a region, the higher the coarser; a closed stretch is a grey block. */
+function limitsChart() {
+  const { low, high: top, stated, scale, rows } = data.limits;
+  const known = rows.map((/** @type {any} */ row) => ({ ...row, series: series(row) }));
+  byId("limits-plot").style.height = `${62 * rows.length + 30}px`;
+  return new Chart(byId("limits-plot"), view, {
+    label: "Smallest movement found half the time, by region", drag: "zoom", keys: true, left: 84, right: 10,
+    panels: () => known.map((/** @type {any} */ row, /** @type {number} */ k) => ({
+      top: 62 * k + 5, bottom: 62 * k + 57, low, high: top, log: true, name: row.name, axis: k === rows.length - 1 ? 62 * rows.length + 18 : undefined,
+      paint: (/** @type {import("./pen.js").Pen} */ pen) => {
+        for (const [from, to] of data.lost) pen.band(from, to, pen.colour.lost);
+        for (const [from, to] of row.closed) pen.band(from, to, pen.colour.gate);
+        pen.level(stated);
+        pen.curve(row.series, pen.colour.curve, 1.2);
+      },
+      describe: (/** @type {number} */ time) => {
+        const closed = row.closed.some((/** @type {number[]} */ [from, to]) => time >= from && time <= to);
+        const value = row.series.values[nearest(row.series.times, time)];
+        const words = closed ? "closed" : Number.isFinite(value) ? `${value.toFixed(2)} px (${(value / scale).toFixed(2)} units)` : "not known";
+        return [`${row.name}, ${time.toFixed(2)} s`, `limit ${words}`];
+      },
+    })),
+  });
+}
+
+/** The ten cells as small curves of one scale. */
+function cellsChart() {
+  const cells = data.cells.map((/** @type {any} */ cell) => ({ name: cell.name, series: series(cell) }));
+  const values = cells.flatMap((/** @type {any} */ cell) => Array.from(cell.series.values).filter(Number.isFinite));
+  const peak = values.reduce((/** @type {number} */ a, /** @type {number} */ b) => Math.max(a, b), 0.01);
+  const low = values.reduce((/** @type {number} */ a, /** @type {number} */ b) => Math.min(a, b), -0.05 * peak);
+  const place = byId("cells-plot");
+  const columns = () => (place.clientWidth < 640 ? 1 : 2);
+  const resize = () => { place.style.height = `${100 * Math.ceil(cells.length / columns()) + 26}px`; };
+  new ResizeObserver(resize).observe(place);
+  resize();
+  return new Chart(place, view, {
+    label: "Displacement of the ten cells", drag: "zoom", keys: true,
+    panels: (width) => cells.map((/** @type {any} */ { name, series: own }, /** @type {number} */ k) => {
+      const across = columns(), row = Math.floor(k / across), last = row === Math.ceil(cells.length / across) - 1;
+      const left = (width / across) * (k % across);
+      return {
+        left: left + 44, right: left + width / across - 10, top: 100 * row + 24, bottom: 100 * row + 98, low: low * 1.08, high: peak * 1.08, title: name,
+        axis: last ? 100 * row + 114 : undefined,
+        paint: (/** @type {import("./pen.js").Pen} */ pen) => {
+          paintSpans(pen, spans);
+          pen.curve(own, pen.colour.curve, 1);
+        },
+        describe: (/** @type {number} */ time) => [`${name}, ${time.toFixed(3)} s`, own.values[nearest(own.times, time)].toFixed(3)],
+      };
+    }),
+  });
+}
+
+const charts = [timeline];
+if (data.limits) charts.push(limitsChart());
+byId("cells").addEventListener("toggle", () => {
+  if (charts.every((chart) => chart.root.id !== "cells-plot")) charts.push(cellsChart());
+});
+
+view.addEventListener("view", () => { byId("reset").hidden = view.whole; });
+byId("reset").addEventListener("click", () => view.all());
+for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("button.zoom"))) {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const { apex } = spans[Number(button.dataset.event)];
+    view.set(apex - 2, apex + 2);
+    byId("timeline-section").scrollIntoView({ block: "start" });
+  });
+}
+if (coarse && byId("zoom-hint")) byId("zoom-hint").textContent = "Two fingers zoom; choose an event to go to its card, and there its place here.";
+
+const lightbox = byId("lightbox");
+for (const frame of document.querySelectorAll("button.frame")) {
+  frame.addEventListener("click", () => {
+    const picture = /** @type {HTMLImageElement} */ (frame.querySelector("img"));
+    Object.assign(lightbox.querySelector("img"), { src: picture.src, alt: picture.alt });
+    lightbox.querySelector("p").textContent = frame.parentElement?.querySelector("figcaption")?.textContent ?? "";
+    lightbox.showModal();
+  });
+}
+lightbox.addEventListener("click", () => lightbox.close());
+
+const wish = matchMedia("(prefers-color-scheme: dark)");
+const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : wish.matches);
+function retheme() {
+  byId("theme").textContent = isDark() ? "Light" : "Dark";
+  document.dispatchEvent(new Event("theme"));
+}
+byId("theme").hidden = false;
+byId("theme").addEventListener("click", () => {
+  root.dataset.theme = isDark() ? "light" : "dark";
+  retheme();
+});
+wish.addEventListener("change", retheme);
+retheme();
+
+let shown = "";
+addEventListener("beforeprint", () => {
+  shown = root.dataset.theme ?? "";
+  root.dataset.theme = "light"; // paper is
+  for (const chart of charts) chart.recolour().draw();
+});
+addEventListener("afterprint", () => {
+  root.dataset.theme = shown;
+  retheme();
+});
+root.dataset.ready = "true";
