@@ -10,12 +10,13 @@ TEST_JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types pytest clean
+.PHONY: help demo test lint types pytest docs clean
 
 help:
 	@echo "make demo   install the runtime into .venv, plant micro-expressions in a face, find them"
 	@echo "make test   install everything tests need into .venv, run lint, types and all tests"
 	@echo "make lint   ruff only;  make types   mypy only;  make pytest   tests only"
+	@echo "make docs   build the documentation site into build/site, links checked"
 	@echo "make clean  remove .venv and caches"
 	@echo "PYTHON=python3.12 make demo   uses another Python (3.11 or newer)"
 
@@ -27,9 +28,10 @@ test: lint types pytest
 	@echo "== all passed: lint, types, tests"
 
 lint: $(VENV)/.tests
-	@echo "== lint: ruff check, ruff format --check"
+	@echo "== lint: ruff check, ruff format --check, who imports whom"
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/ruff format --check --quiet .
+	@$(VENV)/bin/lint-imports --no-cache >/dev/null || $(VENV)/bin/lint-imports --no-cache
 
 types: $(VENV)/.tests
 	@echo "== types: mypy --strict"
@@ -55,8 +57,12 @@ $(VENV)/.runtime: pyproject.toml $(VENV)/.python
 
 $(VENV)/.tests: pyproject.toml $(VENV)/.python
 	@echo "== installing what tests need into $(VENV) (torch included: several GB, minutes)"
-	@$(PIP) --editable '.[train,cluster,faces3d,web,postgres,dev]'
+	@$(PIP) --editable '.[train,cluster,faces3d,web,postgres,docs,dev]'
 	@touch $@ $(VENV)/.runtime
+
+docs: $(VENV)/.tests
+	@echo "== docs: the site, into build/site"
+	@$(VENV)/bin/mkdocs build --quiet --strict
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache build dist

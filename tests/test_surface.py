@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from micromimic._former import MOVED
 from micromimic.core.labels import THREE
 
 from .models.test_estimators import write_maps
@@ -43,7 +44,7 @@ def test_evaluate_and_train_as_the_first_version_called_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("onnx")
-    from micromimic.evaluation.experiment import evaluate
+    from micromimic.evaluation.evaluate import evaluate
     from micromimic.evaluation.run import RunConfig
     from micromimic.evaluation.train import train
 
@@ -59,3 +60,38 @@ def test_evaluate_and_train_as_the_first_version_called_them(
     with pytest.warns(DeprecationWarning, match="FitOptions"):
         train(manifest, "flow-template", tmp_path / "mine.onnx", learner.FitOptions(seed=0))
     assert (tmp_path / "mine.onnx").is_file()
+
+
+@pytest.mark.parametrize(
+    "old, name",
+    [
+        ("errors", "InputError"),
+        ("evaluation.parallel", "Workers"),
+        ("features", "DESCRIPTORS"),
+        ("media.live_camera", "CameraOptions"),
+        ("media.live_open", "open_live"),
+        ("pipelines.experiment", "evaluate"),
+        ("pipelines.live_messages", "Settled"),
+        ("pipelines.sensitivity", "SensitivityConfig"),
+        ("pipelines.spotting", "evaluate_spotting"),
+        ("pipelines.training", "train"),
+        ("reports.write", "write_analysis"),
+        ("results", "Analysis"),
+        ("training.torch_adapter", "TorchClassifier"),
+        ("types", "MicroExpression"),
+    ],
+)
+def test_modules_are_found_under_the_names_that_scripts_have(
+    old: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if old == "training.torch_adapter":
+        pytest.importorskip("torch")
+    monkeypatch.delitem(sys.modules, f"micromimic.{old}", raising=False)
+    with pytest.warns(DeprecationWarning, match=f"micromimic.{MOVED[old]} now"):
+        former = import_module(f"micromimic.{old}")
+    assert getattr(former, name) is getattr(import_module(f"micromimic.{MOVED[old]}"), name)
+
+
+@pytest.mark.parametrize("new", sorted(set(MOVED.values()) - {"models.training.torch_adapter"}))
+def test_what_has_moved_is_where_it_is_said_to_be(new: str) -> None:
+    assert import_module(f"micromimic.{new}").__name__ == f"micromimic.{new}"

@@ -18,12 +18,15 @@ from typing import Any
 
 import lazy_loader
 
+from micromimic import _former
+
 # Nothing is sent, by no dependency either: ONNX Runtime reads this as it is imported, which the
 # package does in `models.runtime` alone. Processes that are started from here inherit it.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
+_former.install()
 _public, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 

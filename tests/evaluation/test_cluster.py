@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import shutil
@@ -185,10 +184,3 @@ def test_preparation_loses_a_worker_and_no_clip(cluster: Cluster, tmp_path: Path
     for clip in clips:
         kept = file_of(clip, "faces", there)
         assert kept.read_bytes() == file_of(clip, "faces", here).read_bytes()
-
-
-def test_the_former_name_still_works_and_says_the_new_one() -> None:
-    sys.modules.pop("micromimic.evaluation.parallel", None)
-    with pytest.warns(DeprecationWarning, match=r"is micromimic\.workers now"):
-        former = importlib.import_module("micromimic.evaluation.parallel")
-    assert former.Workers is Workers
