@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -222,9 +223,12 @@ def test_pages(site: Site, page: str) -> None:
     assert "/static/base.css" in answer.text
 
 
-def test_plotly_comes_from_its_own_wheel(site: Site) -> None:
-    answer = site.client.get("/static/plotly.min.js")
-    assert answer.status_code == 200 and b"plotly.js v" in answer.content[:100]
+def test_pages_have_one_head_and_titles_of_their_own(site: Site) -> None:
+    pages = [site.client.get(page).text for page in ("/", "/live", "/review", "/about")]
+    titles = [re.search(r"<title>(.*) - micromimic</title>", page)[1] for page in pages]
+    assert titles == ["Analyse", "Live", "Review", "About"]
+    assert [page.split("<title>")[0] for page in pages] == 4 * [pages[0].split("<title>")[0]]
+    assert not any("{%" in page or "{{" in page for page in pages)
 
 
 @pytest.mark.parametrize("path", ["/subjects/", "/recordings/", "/sessions/", "/jobs/"])

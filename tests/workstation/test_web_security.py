@@ -147,7 +147,7 @@ def test_refusals_carry_the_headers_too(site: Site, guarded: Site) -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("path", ["/", "/about", "/static/app.js", "/static/plotly.min.js"])
+@pytest.mark.parametrize("path", ["/", "/about", "/static/app.js", "/static/palette.css"])
 def test_without_the_token_nothing_is_shown(guarded: Site, path: str) -> None:
     answer = fresh(guarded).get(path)
     assert answer.status_code == 401

@@ -1,4 +1,4 @@
-"""The pages: plain files of the package, and plotly from its own wheel."""
+"""The workstation's pages, rendered once from their templates, and the files that they load."""
 
 from __future__ import annotations
 
@@ -7,54 +7,41 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
+import micromimic.report
 from micromimic.report.palette import style_sheet
+from micromimic.report.rendering import environment
 
 FOLDER: Final = Path(__file__).parent
+VIEWER: Final = Path(micromimic.report.__file__).parent / "viewer"
+"""What draws curves, on these pages and in the report."""
 PAGES: Final[Mapping[str, str]] = {
-    "/": "analyse.html",
-    "/live": "live.html",
-    "/review": "review.html",
-    "/subjects": "subjects.html",
-    "/export": "export.html",
-    "/about": "about.html",
+    "/": "analyse.html.jinja",
+    "/live": "live.html.jinja",
+    "/review": "review.html.jinja",
+    "/subjects": "subjects.html.jinja",
+    "/export": "export.html.jinja",
+    "/about": "about.html.jinja",
 }
-"""Address of each page and its file in ``pages/``."""
-
-
-def plotly_file() -> Path:
-    """plotly.min.js, found without loading plotly (half a second)."""
-    from importlib.util import find_spec  # noqa: PLC0415 - needed once
-
-    spec = find_spec("plotly")
-    assert spec is not None and spec.origin is not None, "plotly is a dependency"
-    return Path(spec.origin).parent / "package_data" / "plotly.min.js"
+"""Address of each page and its file in ``templates/``."""
 
 
 def add_pages(app: FastAPI) -> None:
     """Serve the pages and what they load; not part of the API's description."""
+    templates = environment(FOLDER / "templates")
     for address, name in PAGES.items():
-        app.add_api_route(
-            address, _page(FOLDER / "templates" / name), include_in_schema=False, methods=["GET"]
-        )
-    plotly = plotly_file()
-
-    def serve_plotly() -> Response:
-        kept = {"Cache-Control": "private, max-age=3600"}  # 4 MB that hardly ever change
-        return FileResponse(plotly, media_type="text/javascript", headers=kept)
-
-    def serve_palette() -> Response:
-        return Response(style_sheet(), media_type="text/css")
-
-    app.add_api_route("/static/plotly.min.js", serve_plotly, include_in_schema=False)
-    app.add_api_route("/static/palette.css", serve_palette, include_in_schema=False)
+        page = _text(templates.get_template(name).render(), "text/html")
+        app.add_api_route(address, page, include_in_schema=False, methods=["GET"])
+    palette = _text(style_sheet(), "text/css")
+    app.add_api_route("/static/palette.css", palette, include_in_schema=False)
+    app.mount("/static/viewer", StaticFiles(directory=VIEWER, check_dir=False), name="viewer")
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
 
 
-def _page(file: Path) -> Callable[[], Response]:
+def _text(content: str, media_type: str) -> Callable[[], Response]:
     def serve() -> Response:
-        return FileResponse(file, media_type="text/html; charset=utf-8")
+        return Response(content, media_type=media_type)
 
     return serve
