@@ -31,7 +31,7 @@ from micromimic.face.landmarks import DlibLandmarks
 from micromimic.face.tracking import FaceTracker
 from micromimic.media.video import VideoWriter, open_source
 from micromimic.models.onnx import load_model
-from micromimic.motion.pair import flow_of_spans
+from micromimic.motion.flow import flow_of_spans
 from micromimic.motion.spotting.cells import spot
 from micromimic.synthesis import clips
 from micromimic.synthesis.clips import ClipConfig

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from micromimic.core.strict_json import tidy
-from micromimic.media.proxy import ProxyWriter
+from micromimic.media.writer import ProxyWriter
 from micromimic.report.write import write_analysis
 from micromimic.workstation.app import create_app
 from micromimic.workstation.jobs.artifacts import frames_bin, review_document

@@ -196,8 +196,8 @@ def test_exported_machines_say_the_same(tmp_path: Path, descriptor: str | None) 
 def test_an_exported_network_says_the_same(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch", reason="torch is in the train extra")
     pytest.importorskip("torchvision", reason="torchvision is in the train extra")
-    from micromimic.models.networks.cnn import FaceCnn
-    from micromimic.models.training.torch_onnx import export_network
+    from micromimic.models.networks.faces import FaceCnn
+    from micromimic.models.training.export import export_network
 
     torch.manual_seed(0)
     network = FaceCnn("resnet18").eval()

@@ -71,7 +71,7 @@ sessions = []
 freed = threading.Semaphore(0)
 store = open_store(Path(sys.argv[1]), None)
 app = create_app(Settings(Path(sys.argv[1])), store)
-app.state.workstation.watch = watch
+app.state.workstation.open_live = watch
 with TestClient(app, base_url="http://127.0.0.1:8420") as client:
     talk(client, "stop")
     gc.collect()

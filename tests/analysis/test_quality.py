@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from micromimic.analysis.looks import blockiness
-from micromimic.analysis.quality import flicker, input_warnings
+from micromimic.analysis.quality import blockiness, flicker, input_warnings
 
 
 def check(times=None, **changes):

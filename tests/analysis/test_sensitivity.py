@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from micromimic.analysis.sensitivity import copies as sensitivity_copies
+from micromimic.analysis.sensitivity import run as sensitivity_run
 from micromimic.analysis.sensitivity.parts import Parts, Plain, digest_of_input
 from micromimic.analysis.sensitivity.run import (
     SensitivityConfig,
@@ -245,12 +245,12 @@ def test_every_frame_of_an_ordinary_recording_is_its_own(result) -> None:
 
 def test_limits_are_read_at_the_nearest_time(clip: Path, monkeypatch) -> None:
     limits = DetectionLimits(np.array([0.0, 1.0, 7.0]), {"mouth": np.array([0.1, 0.2, np.nan])})
-    analysed = sensitivity_copies.analyze_frames
+    analysed = sensitivity_run.analyze_frames
 
     def with_limits(frames, **settings):
         return replace(analysed(frames, **settings), limits=limits)
 
-    monkeypatch.setattr(sensitivity_copies, "analyze_frames", with_limits)
+    monkeypatch.setattr(sensitivity_run, "analyze_frames", with_limits)
     plain = analyse_plain(clip, CONFIG, lambda *told: None)
     mouth = plain.limits["mouth"]
     assert len(mouth) == len(plain.ground.times) == 210

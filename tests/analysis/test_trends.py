@@ -8,22 +8,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from micromimic.analysis.changes import (
-    Change,
-    balance_difference,
-    level_ratio,
-    median_interval,
-    rate_ratio,
-)
 from micromimic.analysis.indicators import balance_interval, block_levels, poisson_interval
-from micromimic.analysis.session_numbers import (
+from micromimic.analysis.trends import (
+    Change,
     RecordingNumbers,
     Reviewed,
     SessionNumbers,
+    balance_difference,
+    level_ratio,
+    median_interval,
     movement_levels,
+    rate_ratio,
     recording_numbers,
+    trends,
 )
-from micromimic.analysis.trends import trends
 from micromimic.core.canonical import INTEROCULAR
 from micromimic.core.strict_json import tidy
 

@@ -15,7 +15,7 @@ import pytest
 import micromimic
 from micromimic.analysis.indicators import indicators
 from micromimic.analysis.live.messages import Started
-from micromimic.analysis.session_numbers import recording_numbers
+from micromimic.analysis.trends import recording_numbers
 from micromimic.core.errors import LabelError
 from micromimic.core.labels import THREE, LabelSet
 from micromimic.core.results import Analysis, ModelInfo, table_columns
@@ -198,8 +198,7 @@ def test_there_is_no_balance_of_classes_without_two_sides() -> None:
 def test_sessions_add_what_their_models_can_say() -> None:
     from datetime import date
 
-    from micromimic.analysis.session_numbers import SessionNumbers
-    from micromimic.analysis.trends import trends
+    from micromimic.analysis.trends import SessionNumbers, trends
 
     five = recording_numbers(analysis_of(FIVE).to_dict(), {}, [("accepted", "happiness")])
     other = recording_numbers(analysis_of(("calm", "happiness")).to_dict(), {})

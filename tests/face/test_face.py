@@ -16,12 +16,10 @@ from micromimic.core.canonical import (
     invert_affine,
 )
 from micromimic.core.labels import CELLS
-from micromimic.face.align import Template, face_layout, warp_to_canvas
-from micromimic.face.cuts import CutWatch
-from micromimic.face.geometry import reduce_face
+from micromimic.face.align import Template, face_layout, reduce_face, warp_to_canvas
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.face.regions import cell_boxes, cell_pixels
-from micromimic.face.tracking import FaceTracker
+from micromimic.face.tracking import CutWatch, FaceTracker
 from micromimic.motion.apex import to_gray
 from micromimic.synthesis.clips import ClipConfig, plan_clip, render
 

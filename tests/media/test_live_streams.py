@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from micromimic.core.errors import InputError, SourceLostError
-from micromimic.media.live.clock import Pacer, StreamClock
+from micromimic.media.clock import Pacer, StreamClock
 from micromimic.media.live.open import open_live
 from micromimic.media.live.source import Arrival
 from micromimic.media.live.stream import StreamSource

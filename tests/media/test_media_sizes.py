@@ -12,21 +12,20 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from micromimic.workstation.jobs.watch import Patience
 from PIL import Image
 
-from micromimic.analysis.looks import grey_levels
-from micromimic.analysis.quality import flicker
+from micromimic.analysis.quality import flicker, grey_levels
 from micromimic.core.errors import InputError
 from micromimic.face.signals import FaceRow, FaceSignals
 from micromimic.media.decoding.decoder import Decoder
-from micromimic.media.limits import MOST_PIXELS
+from micromimic.media.formats import MOST_PIXELS
 from micromimic.media.live.push import PushSource
 from micromimic.media.video import open_source
 from micromimic.motion.spotting.cells import spot
 from micromimic.motion.spotting.live import LiveSpotter
 from micromimic.motion.spotting.stretches import grid_rate, stretches
 from micromimic.preparation.sources import read_picture
-from micromimic.workstation.jobs.watch import Patience
 
 from ..analysis.test_quality import check
 

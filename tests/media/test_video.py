@@ -16,8 +16,8 @@ import pytest
 
 from micromimic.core.errors import InputError, OutputError
 from micromimic.media import writer as writer_module
-from micromimic.media.decoding.clock import Clock
-from micromimic.media.decoding.prefetch import Prefetch
+from micromimic.media.clock import Clock
+from micromimic.media.prefetch import Prefetch
 from micromimic.media.video import VideoWriter, open_source
 
 W, H = 64, 48

@@ -18,10 +18,10 @@ from skimage.data import astronaut
 
 from micromimic.cli.main import main
 from micromimic.core.errors import InputError
-from micromimic.media.decoding.tracks import choose_track
+from micromimic.media.decoding.decoder import choose_track
 from micromimic.media.live.open import open_live
-from micromimic.media.proxy import ProxyWriter
 from micromimic.media.video import open_source
+from micromimic.media.writer import ProxyWriter
 
 W, H = 64, 48
 ONE = 1 << 16

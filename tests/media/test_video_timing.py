@@ -14,7 +14,7 @@ import pytest
 
 from micromimic.analysis.analyze import AnalyzeConfig, analyze
 from micromimic.core.types import MediaTimes
-from micromimic.media.decoding.clock import Clock
+from micromimic.media.clock import Clock
 from micromimic.media.video import open_source
 from micromimic.motion.spotting.stretches import frame_rate
 from micromimic.report.write import write_analysis

@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from micromimic.analysis.analyze import analyze, track
-from micromimic.analysis.live.ring import FaceRing
+from micromimic.analysis.live.follow import FaceRing
 from micromimic.core.canonical import INTEROCULAR
 from micromimic.core.errors import InputError
 from micromimic.core.results import Analysis
@@ -26,20 +26,32 @@ from micromimic.face.signals import FaceSignals
 from micromimic.face.tracking import FaceTracker, TrackingConfig
 from micromimic.media.frames import Frame
 from micromimic.media.video import VideoWriter, open_source
-from micromimic.motion.spotting.cells import SpottingConfig, spot
-from micromimic.motion.spotting.dense import measure, noise
+from micromimic.motion.spotting.cells import spot
+from micromimic.motion.spotting.config import SpottingConfig
+from micromimic.motion.spotting.dense import candidates as noise, measure
 from micromimic.motion.spotting.dense.candidates import (
     HALF,
     DenseCandidate,
+    NoiseConfig,
     Tail,
     detection_limits,
     find_candidates,
+    judge,
+    moments_a_second,
     tail_of,
 )
 from micromimic.motion.spotting.dense.look import look_again
-from micromimic.motion.spotting.dense.measure import LAGS, DenseMeter, DenseSignals, project
-from micromimic.motion.spotting.dense.noise import NoiseConfig, judge, moments_a_second
-from micromimic.motion.spotting.dense.patterns import DIMENSIONS, GRID, REGIONS, bank, without_rigid
+from micromimic.motion.spotting.dense.measure import (
+    DIMENSIONS,
+    GRID,
+    LAGS,
+    REGIONS,
+    DenseMeter,
+    DenseSignals,
+    bank,
+    project,
+    without_rigid,
+)
 from micromimic.motion.spotting.joined import find
 from micromimic.motion.spotting.live import Finding, LiveSpotter, Sighting, Verdict
 from micromimic.synthesis.bump_units import BumpUnits

@@ -8,12 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from micromimic.analysis.live.buffer import FrameBuffer, Gap, Thinning
-from micromimic.analysis.live.follow import Follower, smaller, to_whole
-from micromimic.analysis.live.listeners import MOST_PASSING, Listeners
-from micromimic.analysis.live.messages import CurvePoint, FaceShape, Settled
-from micromimic.analysis.live.meter import Meter, shortest_movement
-from micromimic.analysis.live.ring import FaceRing, face_box
+from micromimic.analysis.live.buffer import FrameBuffer, Gap, Meter, Thinning, shortest_movement
+from micromimic.analysis.live.follow import FaceRing, Follower, face_box, smaller, to_whole
+from micromimic.analysis.live.messages import (
+    MOST_PASSING,
+    CurvePoint,
+    FaceShape,
+    Listeners,
+    Settled,
+)
 from micromimic.analysis.second_pass import ShotConfig, take_shots
 from micromimic.core.canonical import apply_affine, invert_affine
 from micromimic.face.landmarks import DlibLandmarks

@@ -8,8 +8,7 @@ import pytest
 
 from micromimic.face.signals import FaceRow
 from micromimic.motion.spotting.cells import spot
-from micromimic.motion.spotting.live import LiveSpotter, LiveTiming, Sighting, Verdict
-from micromimic.motion.spotting.live_curve import LiveCurve
+from micromimic.motion.spotting.live import LiveCurve, LiveSpotter, LiveTiming, Sighting, Verdict
 
 from .test_spotting import BROWS, MOUTH, blink, plant, raised_cosine, still
 

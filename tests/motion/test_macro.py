@@ -12,13 +12,14 @@ import pytest
 
 from micromimic.analysis.indicators import indicators
 from micromimic.analysis.sensitivity.parts import candidates_of
-from micromimic.analysis.session_numbers import recording_numbers
+from micromimic.analysis.trends import recording_numbers
 from micromimic.cli.summary import analysis_text
 from micromimic.core.labels import CELLS, THREE
 from micromimic.core.results import Analysis, Rejected
 from micromimic.core.types import LONGEST_MICRO_S, Interval
 from micromimic.face.signals import FaceSignals
-from micromimic.motion.spotting.cells import Spotted, SpottingConfig, spot
+from micromimic.motion.spotting.cells import Spotted, spot
+from micromimic.motion.spotting.config import SpottingConfig
 from micromimic.motion.spotting.macro import LONGEST_S, longer_expressions, with_longer
 from micromimic.report.elan import eaf_document
 from micromimic.report.html import report_html

@@ -7,8 +7,7 @@ from micromimic.analysis.recognize import flow_between, recognize
 from micromimic.core.canonical import apply_affine, canvas_to_unit, compose, invert_affine
 from micromimic.core.errors import InputError, NoFaceError
 from micromimic.face.align import face_canvas
-from micromimic.motion.apex import apex_of_clip
-from micromimic.motion.curve import cell_curves, normalise_gain
+from micromimic.motion.apex import apex_of_clip, cell_curves, normalise_gain
 from micromimic.motion.flow import (
     FlowConfig,
     flow_map,

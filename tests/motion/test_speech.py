@@ -8,8 +8,9 @@ import pytest
 
 from micromimic.core.canonical import apply_affine
 from micromimic.face.units import UNIT_NAMES, sample_field, unit_fields
-from micromimic.motion.spotting.cells import SpottingConfig, spot
-from micromimic.motion.spotting.speech import (
+from micromimic.motion.spotting.cells import spot
+from micromimic.motion.spotting.config import SpottingConfig
+from micromimic.motion.spotting.gates import (
     SpeechConfig,
     mouth_steps,
     quiet_rows,

@@ -16,7 +16,8 @@ from micromimic.motion.spotting.bumps import (
     peaks,
     strengths,
 )
-from micromimic.motion.spotting.cells import SpottingConfig, spot
+from micromimic.motion.spotting.cells import Scene, read_peak, spot
+from micromimic.motion.spotting.config import SpottingConfig
 from micromimic.motion.spotting.gates import (
     GateConfig,
     Gates,
@@ -24,7 +25,6 @@ from micromimic.motion.spotting.gates import (
     head_speed,
     light_change,
 )
-from micromimic.motion.spotting.reading import Scene, read_peak
 from micromimic.motion.spotting.stretches import frame_rate, stretches
 
 MOUTH = [CELLS.index("mouth_corner_left"), CELLS.index("mouth_corner_right")]

@@ -19,8 +19,7 @@ from micromimic.face.landmarks import DlibLandmarks
 from micromimic.media.video import VideoWriter
 from micromimic.models.preprocess import read_flow_png
 from micromimic.models.samples import View
-from micromimic.motion.apex import apex_of_clip, fixed_cells, locate
-from micromimic.motion.curve import cell_curves
+from micromimic.motion.apex import apex_of_clip, cell_curves, fixed_cells, locate
 from micromimic.preparation.clip import (
     ARTICLE,
     VIEWS as KINDS,

@@ -14,14 +14,15 @@ import av
 import cv2
 import numpy as np
 import pytest
+from micromimic.workstation.jobs.event_clips import MARGIN_S, clip_range
 
 from micromimic.analysis.analyze import analyze
 from micromimic.core.canonical import apply_affine, canvas_size
 from micromimic.core.errors import InputError, OutputError
 from micromimic.core.labels import CELLS, REGIONS
 from micromimic.face.regions import cell_boxes
-from micromimic.media.proxy import KEY_EVERY, ProxyWriter, proxy_size
 from micromimic.media.video import open_source
+from micromimic.media.writer import KEY_EVERY, ProxyWriter, proxy_size
 from micromimic.motion.magnify import Magnifier, MagnifyConfig, magnified
 from micromimic.report.write import FILES
 from micromimic.synthesis.actors.photo import astronaut_face
@@ -33,7 +34,6 @@ from micromimic.workstation.jobs.artifacts import (
     review_document,
     write_recording,
 )
-from micromimic.workstation.jobs.event_clips import MARGIN_S, clip_range
 
 from ..sample_analysis import sample_analysis
 

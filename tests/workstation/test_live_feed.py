@@ -31,7 +31,7 @@ pytest.importorskip("websockets")
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from micromimic.analysis.live.listeners import Listeners
+from micromimic.analysis.live.messages import Listeners
 from micromimic.workstation.live import feed as live_feed, wire as live_wire
 from micromimic.workstation.live.feed import MAX_INCOMING, MAX_INCOMING_BYTES, Feed
 from micromimic.workstation.settings import Access, parse_address

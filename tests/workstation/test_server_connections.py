@@ -21,7 +21,7 @@ pytest.importorskip("websockets")
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from micromimic.analysis.live.listeners import Listeners
+from micromimic.analysis.live.messages import Listeners
 from micromimic.workstation import connections, security, server as running
 from micromimic.workstation.context import MAX_LIVE_STARTING
 from micromimic.workstation.live import wire as live_wire

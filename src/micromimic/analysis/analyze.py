@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.analysis.indicators import indicators
-from micromimic.analysis.looks import blockiness, grey_levels
-from micromimic.analysis.quality import input_warnings
+from micromimic.analysis.quality import blockiness, grey_levels, input_warnings
 from micromimic.analysis.second_pass import Shot, ShotConfig, take_shots
 from micromimic.core.canonical import UNITS, apply_affine, scale_of
 from micromimic.core.errors import InputError, NoFaceError
@@ -37,7 +36,8 @@ from micromimic.media.video import Frame, FrameSource, open_source
 from micromimic.models.action_units import UnitModel, load_unit_model
 from micromimic.models.onnx import RecognitionModel, load_model, region_shares
 from micromimic.motion.flow import FlowConfig
-from micromimic.motion.spotting.cells import Spotted, SpottingConfig
+from micromimic.motion.spotting.cells import Spotted
+from micromimic.motion.spotting.config import SpottingConfig
 from micromimic.motion.spotting.dense.candidates import DenseCandidate
 from micromimic.motion.spotting.dense.measure import DenseMeter, DenseSignals
 from micromimic.motion.spotting.gates import head_speed

@@ -17,7 +17,7 @@ from micromimic.face.landmarks import LandmarkBackend
 from micromimic.models.action_units import load_unit_model
 from micromimic.models.onnx import RecognitionModel, load_model
 from micromimic.motion.apex import to_gray
-from micromimic.motion.pair import flow_between, flow_of_spans, places_in_pair
+from micromimic.motion.flow import flow_between, flow_of_spans, places_in_pair
 
 __all__ = ["flow_between", "recognize"]
 

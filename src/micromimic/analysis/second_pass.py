@@ -21,8 +21,7 @@ from micromimic.face.crops import FaceFollower, face_crop, volume_frame
 from micromimic.face.signals import FaceSignals
 from micromimic.media.frames import Frame, Frames
 from micromimic.models.samples import View
-from micromimic.motion.flow import FlowConfig
-from micromimic.motion.pair import average_reach, flow_of_spans
+from micromimic.motion.flow import FlowConfig, average_reach, flow_of_spans
 from micromimic.motion.spotting.cells import Spotted
 from micromimic.motion.spotting.stretches import frame_rate
 

@@ -7,27 +7,230 @@ blinks, movement, each with its interval and with what it cannot tell.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from datetime import date
+from typing import Any, Final, Literal
 
-from micromimic.analysis.changes import (
-    Change,
-    balance_difference,
-    level_ratio,
-    median_interval,
-    rate_ratio,
-)
+import numpy as np
+from numpy.typing import NDArray
+
 from micromimic.analysis.indicators import (
     ABOVE,
     BELOW,
+    MIN_BLOCKS,
+    RESAMPLES,
     Valence,
     balance_interval,
+    block_levels,
     poisson_interval,
 )
-from micromimic.analysis.session_numbers import RecordingNumbers, SessionNumbers
+from micromimic.core.canonical import INTEROCULAR
 from micromimic.core.labels import THREE
+from micromimic.core.results import Blink, kind_of, labels_in
 from micromimic.core.strict_json import tidy
+from micromimic.core.types import MotionCurve
+from micromimic.evaluation.agreement import binomial_interval
+
+Kind = Literal["ratio", "difference"]
+_NOTHING: Final[dict[Kind, float]] = {"ratio": 1.0, "difference": 0.0}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One session against the baseline."""
+
+    kind: Kind  # ``ratio`` (1: no change) or ``difference`` (0: no change)
+    value: float | None = None  # None where it cannot be computed
+    # 95 % interval. Both None: unknown. Only ``high`` None: nothing bounds it above, as with a
+    # baseline in which nothing was counted
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval leaves "no change" out.
+
+        >>> Change("ratio", 1.5, 1.1, 2.0).clear, Change("difference", 0.2, -0.1, 0.5).clear
+        (True, False)
+        """
+        same = _NOTHING[self.kind]
+        above = self.low is not None and self.low > same
+        return above or (self.high is not None and self.high < same)
+
+
+def rate_ratio(count: int, seconds: float, base_count: int, base_seconds: float) -> Change:
+    """Ratio of two Poisson rates with its exact conditional interval.
+
+    Given the sum of both counts, the first is binomial, with a probability that the ratio decides
+    (Przyborowski and Wilenski, Homogeneity of results in testing samples from Poisson series,
+    Biometrika 1940); the interval of that probability is Clopper's and Pearson's (1934).
+
+    >>> change = rate_ratio(12, 600.0, 6, 600.0)
+    >>> change.value, round(change.low, 3), round(change.high, 3), change.clear
+    (2.0, 0.695, 6.495, False)
+    """
+    if count < 0 or base_count < 0:
+        raise ValueError(f"expected counts >= 0, got {count} and {base_count}")
+    if count + base_count == 0 or not (seconds > 0 and base_seconds > 0):
+        return Change("ratio")
+    longer = base_seconds / seconds
+    low, high = binomial_interval(count, count + base_count)
+    return Change(
+        "ratio",
+        count / base_count * longer if base_count else None,
+        low / (1 - low) * longer,
+        high / (1 - high) * longer if base_count else None,
+    )
+
+
+def balance_difference(above: int, below: int, base_above: int, base_below: int) -> Change:
+    """Difference of two balances (above - below) / (above + below).
+
+    The interval joins those of both balances (``indicators.balance_interval``) by the squares of
+    their one-sided widths: Newcombe, Interval estimation for the difference between independent
+    proportions, Statistics in Medicine 1998 (method 10, here with Jeffreys intervals).
+
+    >>> change = balance_difference(8, 2, 3, 7)
+    >>> round(change.value, 6), change.clear
+    (1.0, True)
+    """
+    if above + below == 0 or base_above + base_below == 0:
+        return Change("difference")
+    now, base = ((p - n) / (p + n) for p, n in ((above, below), (base_above, base_below)))
+    low, high = balance_interval(above, below)
+    base_low, base_high = balance_interval(base_above, base_below)
+    return Change(
+        "difference",
+        now - base,
+        max(-2.0, now - base - math.hypot(now - low, base_high - base)),
+        min(2.0, now - base + math.hypot(high - now, base - base_low)),
+    )
+
+
+def median_interval(levels: Sequence[float], *, seed: int = 0) -> Change:
+    """Median of blocks of time with its bootstrap interval; unknown with fewer than four blocks."""
+    if len(levels) < MIN_BLOCKS:
+        return Change("difference")
+    values = _medians(np.asarray(levels, dtype=np.float64), np.random.default_rng([seed, 0]))
+    low, high = np.quantile(values, [0.025, 0.975])
+    return Change("difference", float(np.median(levels)), float(low), float(high))
+
+
+def level_ratio(levels: Sequence[float], base: Sequence[float], *, seed: int = 0) -> Change:
+    """Ratio of the medians of two sets of blocks, each set drawn with replacement.
+
+    Unknown with fewer than four blocks on a side, or a baseline without any movement.
+    """
+    if min(len(levels), len(base)) < MIN_BLOCKS or not np.median(base) > 0:
+        return Change("ratio")
+    rng = np.random.default_rng([seed, 1])
+    top = _medians(np.asarray(levels, dtype=np.float64), rng)
+    bottom = _medians(np.asarray(base, dtype=np.float64), rng)
+    low, high = np.nanquantile(top / np.where(bottom > 0, bottom, np.nan), [0.025, 0.975])
+    return Change("ratio", float(np.median(levels) / np.median(base)), float(low), float(high))
+
+
+def _medians(levels: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """(RESAMPLES,) medians of resampled blocks."""
+    # The median of a resample needs ranks only, so an hour's blocks are drawn in a few chunks.
+    step = max(1, 2_000_000 // len(levels))
+    parts = [
+        np.median(
+            levels[rng.integers(len(levels), size=(min(step, RESAMPLES - s), len(levels)))], 1
+        )
+        for s in range(0, RESAMPLES, step)
+    ]
+    return np.concatenate(parts)
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """What one coder, having decided every candidate of a recording, holds to be there."""
+
+    events: int  # how many
+    # how many of them count above and below in the valence balance; None where the classes have but
+    # one side
+    balance: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class RecordingNumbers:
+    """What one recording adds to its session."""
+
+    candidates: int  # the machine's
+    observed_s: float  # seconds in which one could be seen
+    # candidates above and below in the valence balance of which the model is not uncertain; None
+    # where its classes have but one side
+    balance: tuple[int, int] | None
+    blinks: int | None = None  # blinks, and seconds with the face found; None where unknown
+    found_s: float | None = None
+    reviewed: Reviewed | None = None  # by a coder who has finished; None where nobody has
+    # levels of 2 s blocks (``movement_levels``); None where unknown
+    movement: Sequence[float] | None = None
+    neither: tuple[str, ...] = ()  # the model's classes that the balance leaves out
+
+
+@dataclass(frozen=True)
+class SessionNumbers:
+    """One session: its day, whether it belongs to the baseline, and its analysed recordings."""
+
+    session_id: str
+    title: str
+    held_on: date
+    baseline: bool
+    recordings: Sequence[RecordingNumbers] = ()
+
+
+def movement_levels(
+    curve: MotionCurve, found: NDArray[np.bool_], blinks: Sequence[Blink]
+) -> tuple[float, ...]:
+    """How much the face moved, block by block, ready to be kept with a recording. ``found``: (T,)
+    where the face was found."""
+    levels = block_levels(curve, found, blinks) * (100.0 / INTEROCULAR)
+    return tuple(round(float(level), 4) for level in levels)
+
+
+def recording_numbers(
+    payload: Mapping[str, Any],
+    review: Mapping[str, Any],
+    coded: Iterable[tuple[str, str]] | None = None,
+) -> RecordingNumbers:
+    """The numbers of one recording from what is kept of its analysis. ``coded``: (status, label) of
+    each micro-expression of a coder; None where no coder has been at it. A review with one still
+    pending does not count."""
+    events = [event for event in payload["events"] if kind_of(event) == "micro"]
+    valence = Valence.of(labels_in(payload))
+    blinks = review.get("blinks")
+    return RecordingNumbers(
+        candidates=len(events),
+        observed_s=float(payload["indicators"]["observed_s"]["value"] or 0.0),
+        balance=valence.counts(event["label"] for event in events if not event["uncertain"]),
+        blinks=None if blinks is None else len(blinks),
+        found_s=None if blinks is None else _found_seconds(payload, len(blinks)),
+        reviewed=None if coded is None else _reviewed(list(coded), valence),
+        movement=review.get("movement_levels"),
+        neither=valence.neither,
+    )
+
+
+def _reviewed(coded: Sequence[tuple[str, str]], valence: Valence) -> Reviewed | None:
+    if any(status == "pending" for status, _ in coded):
+        return None
+    held = [label for status, label in coded if status == "accepted"]
+    return Reviewed(len(held), valence.counts(held))
+
+
+def _found_seconds(payload: Mapping[str, Any], blinks: int) -> float | None:
+    """Seconds with the face found, from the blink rate and its interval.
+
+    The upper end is that of the count's exact interval over the minutes, so the minutes follow even
+    where no blink was seen.
+    """
+    high = payload["indicators"]["blinks_per_minute"]["high"]
+    return 60.0 * poisson_interval(blinks)[1] / high if high else None
+
 
 Counts = Callable[[RecordingNumbers], tuple[int, float] | None]
 """Of one recording: a count and its seconds, or a balance's sides; None where unknown."""

@@ -22,8 +22,7 @@ from micromimic.core.canonical import (
     scale_of,
 )
 from micromimic.core.errors import InputError
-from micromimic.face.align import Template, face_layout
-from micromimic.face.geometry import reduce_face
+from micromimic.face.align import Template, face_layout, reduce_face
 
 FACE_SIDE: Final = 224  # pixels along a side of a face crop
 VOLUME_SHAPE: Final = (170, 140)

@@ -1,14 +1,16 @@
 """One person's face through a video: found, locked on, stabilised, lost, found again.
 
 Landmarks locate the face at the start and check it every two seconds; between them the template
-of `face.align` carries it. Nothing of a frame is kept but numbers.
+of `face.align` carries it. A scene cut ends a stretch. Nothing of a frame is kept but numbers.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,10 +28,10 @@ from micromimic.face.align import (
     Registration,
     Template,
     face_layout,
+    fit_affine,
+    reduce_face,
     warp_to_canvas,
 )
-from micromimic.face.cuts import CutWatch
-from micromimic.face.geometry import fit_affine, reduce_face
 from micromimic.face.identity import FaceIdentity
 from micromimic.face.landmarks import (
     Box,
@@ -40,6 +42,51 @@ from micromimic.face.landmarks import (
     overlap,
 )
 from micromimic.face.signals import N_CELLS, FaceRow, FaceSignals, SignalLog
+
+SAMPLES: Final = 4096  # pixels that are looked at of each picture
+SIDE: Final = 16  # blocks a side, whose means are compared
+LEAST_CHANGE: Final = 1.0  # grey levels: what changes less on average is noise
+MOST_ALIKE: Final = 0.96  # neighbouring frames that correlate better show one scene
+UNLIKE: Final = 0.5  # those that correlate worse never do, whatever the frames before did
+SUDDEN: Final = 4.0  # a cut changes so many times more than any of the frames before it
+_BEFORE: Final = 6
+
+
+class CutWatch:
+    """Says where a recording goes on with another picture.
+
+    Light that changes, a moving head and a moving camera leave neighbouring frames alike, or come
+    about over several. Dissolves do, too, and are no cuts here.
+
+    >>> watch = CutWatch()
+    >>> ramp = np.tile(np.arange(64, dtype=np.uint8), (64, 1))
+    >>> [watch.add(picture) for picture in (ramp, ramp + 9, ramp.T.copy(), ramp.T.copy())]
+    [False, False, True, False]
+    """
+
+    def __init__(self) -> None:
+        self._blocks: NDArray[np.float32] | None = None
+        self._changes: deque[float] = deque(maxlen=_BEFORE)
+
+    def add(self, gray: NDArray[np.uint8]) -> bool:
+        """Whether a cut lies between the frame before and this one."""
+        apart = max(1, int((gray.size / SAMPLES) ** 0.5))
+        sample = gray[apart // 2 :: apart, apart // 2 :: apart].copy()
+        blocks = cv2.resize(sample, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+        centred = np.asarray(blocks, np.float32).ravel()
+        centred -= centred.sum() / centred.size
+        before, self._blocks = self._blocks, centred
+        if before is None:
+            return False
+        change = cv2.norm(before, centred, cv2.NORM_L1) / centred.size
+        usual = max(self._changes, default=0.0)
+        self._changes.append(change)
+        if change < LEAST_CHANGE:
+            return False
+        spread = cv2.norm(before) * cv2.norm(centred) + 1e-6
+        alike = float(before @ centred) / spread
+        return alike < UNLIKE or (alike < MOST_ALIKE and change > SUDDEN * usual)
+
 
 RIGID = slice(27, 48)  # landmarks of nose and eyes: what expressions move least
 

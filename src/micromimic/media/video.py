@@ -20,8 +20,8 @@ import av.error
 
 from micromimic.core.closing import Closing
 from micromimic.core.errors import InputError
+from micromimic.media.clock import Clock
 from micromimic.media.decoding.capture import capture_notice, captured_fps
-from micromimic.media.decoding.clock import Clock
 from micromimic.media.decoding.decoder import (
     Decoder,
     FrameIndex,
@@ -31,15 +31,19 @@ from micromimic.media.decoding.decoder import (
     stated_seconds,
     stores_decode_times,
 )
-from micromimic.media.decoding.depth import depth_notices
-from micromimic.media.decoding.geometry import geometry_of, picture_notices
-from micromimic.media.decoding.pixels import gray_of, largest_of, rgb_of
-from micromimic.media.decoding.prefetch import Prefetch
+from micromimic.media.decoding.pixels import (
+    depth_notices,
+    geometry_of,
+    gray_of,
+    largest_of,
+    picture_notices,
+    rgb_of,
+)
 from micromimic.media.decoding.repeats import RepeatWatch
-from micromimic.media.folder import FolderSource
+from micromimic.media.formats import MOST_PIXELS, check_rate, check_size
 from micromimic.media.frames import Frame, FrameSource, Notice, check_ascending
-from micromimic.media.limits import MOST_PIXELS, check_rate, check_size
-from micromimic.media.stack import StackSource, is_stack
+from micromimic.media.pictures import FolderSource, StackSource, is_stack
+from micromimic.media.prefetch import Prefetch
 from micromimic.media.writer import VideoWriter
 
 __all__ = ["Frame", "FrameSource", "VideoSource", "VideoWriter", "open_source"]

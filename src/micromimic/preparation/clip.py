@@ -29,8 +29,7 @@ from micromimic.face.landmarks import DlibLandmarks, LandmarkBackend
 from micromimic.models.preprocess import read_flow_png
 from micromimic.models.samples import View
 from micromimic.motion.apex import apex_of_cells, fixed_cells, locate, stable_cells
-from micromimic.motion.flow import FlowConfig
-from micromimic.motion.pair import average_reach, flow_of_spans
+from micromimic.motion.flow import FlowConfig, average_reach, flow_of_spans
 from micromimic.preparation.sources import ClipFrames, Gray, read_frames, read_picture
 
 VIEWS: Final[Mapping[Kind, tuple[View, ...]]] = {

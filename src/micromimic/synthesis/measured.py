@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 
 from micromimic.core.canonical import UNITS, apply_affine, compose
 from micromimic.face.units import UNIT_NAMES, unit_fields
-from micromimic.motion.flow import FlowConfig
-from micromimic.motion.pair import flow_of_spans
+from micromimic.motion.flow import FlowConfig, flow_of_spans
 from micromimic.synthesis.anny_units import load_anny_units
 from micromimic.synthesis.clips import Actor, render
 from micromimic.synthesis.databases.identities import FaceKind, Portrait, warped_face

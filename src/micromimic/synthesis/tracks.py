@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from micromimic.core.canonical import anchor_points, apply_affine, compose
 from micromimic.core.errors import InputError
-from micromimic.face.geometry import fit_affine
+from micromimic.face.align import fit_affine
 from micromimic.face.landmarks import DlibLandmarks, LandmarkBackend, box_area
 from micromimic.face.units import UNIT_NAMES
 from micromimic.synthesis.actors.head.landmarks import head_landmarks

@@ -19,7 +19,7 @@ import pytest
 pytest.importorskip("sqlalchemy")
 pytest.importorskip("alembic")
 
-from micromimic.analysis.session_numbers import movement_levels
+from micromimic.analysis.trends import movement_levels
 from micromimic.cli.main import main
 from micromimic.core.errors import ConflictError, NotFoundError, OutputError, RefusedError
 from micromimic.core.labels import THREE

@@ -1,15 +1,17 @@
-"""What a live session says, message by message; each becomes one line of JSON.
+"""What a live session says, message by message, and to whom; each becomes one line of JSON.
 
 Times are seconds from the session's first frame; frame numbers count received frames from 0,
-dropped ones included.
+dropped ones included. Every listener has a mailbox of its own, so that none can hold up another.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from micromimic.core.mailbox import Mailbox
 from micromimic.core.results import ModelInfo, event_to_dict
 from micromimic.core.strict_json import json_text, tidy
 from micromimic.core.types import FloatArray, MicroExpression
@@ -173,3 +175,56 @@ def json_line(message: LiveMessage) -> str:
     '{"type": "confirmed", "id": 3, "reason": ""}'
     """
     return json_text(message.to_dict())
+
+
+MOST_PASSING: Final = 4000  # messages of passing interest that wait for a slow listener
+_REPLAYED: Final = (Started, FaceShape, Status)
+_DRAWN: Final = (CurvePoint, FaceShape)
+_PASSING: Final = (*_DRAWN, Status)
+
+
+class Listeners:
+    """Hands every message to every listener, and never waits for one.
+
+    Who reads too slowly loses points of the curve, shapes and statuses, the oldest half at once;
+    events, confirmations and the end never.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._boxes: dict[Mailbox[LiveMessage], bool] = {}
+        self._last: dict[type, LiveMessage] = {}
+        self._ended = False
+
+    def add(self, most: int = MOST_PASSING, *, curve: bool = True) -> Mailbox[LiveMessage]:
+        """Begin to listen, until the mailbox is closed: first the last start, shape and status."""
+        box = Mailbox[LiveMessage](most, passes=lambda item: isinstance(item, _PASSING))
+        with self._lock:
+            for kind in _REPLAYED:
+                if kind in self._last and (curve or kind not in _DRAWN):
+                    box.put(self._last[kind])
+            self._boxes[box] = curve
+            if self._ended:
+                box.end()
+        return box
+
+    def put(self, message: LiveMessage) -> None:
+        """Hand a message to everyone; after the end it is let go."""
+        drawn = isinstance(message, _DRAWN)
+        with self._lock:
+            if isinstance(message, _REPLAYED):
+                self._last[type(message)] = message
+            gone = [
+                box
+                for box, curve in self._boxes.items()
+                if (curve or not drawn) and not box.put(message)
+            ]
+            for box in gone:
+                del self._boxes[box]
+
+    def end(self) -> None:
+        """Nothing more comes; what waits is still taken."""
+        with self._lock:
+            self._ended = True
+            for box in self._boxes:
+                box.end()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
@@ -19,32 +20,96 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.analysis.live.buffer import POLL_S, FrameBuffer, Gap, Reader
-from micromimic.analysis.live.config import LiveConfig
-from micromimic.analysis.live.follow import Follower
-from micromimic.analysis.live.listeners import Listeners
+from micromimic.analysis.live.buffer import (
+    POLL_S,
+    FrameBuffer,
+    Gap,
+    Meter,
+    Reader,
+    shortest_movement,
+)
+from micromimic.analysis.live.follow import LONGEST_SIDE, FaceRing, Follower, Namer, Naming
 from micromimic.analysis.live.messages import (
+    MOST_PASSING,
     CurvePoint,
     Ended,
+    Listeners,
     LiveMessage,
     Started,
     State,
     Status,
 )
-from micromimic.analysis.live.meter import Meter, shortest_movement
-from micromimic.analysis.live.naming import Namer, Naming
-from micromimic.analysis.live.ring import FaceRing
+from micromimic.analysis.second_pass import ShotConfig
 from micromimic.core.closing import Closing
 from micromimic.core.errors import InputError
 from micromimic.core.mailbox import Mailbox
 from micromimic.face.landmarks import LandmarkBackend
-from micromimic.face.tracking import FaceTracker
+from micromimic.face.tracking import FaceTracker, TrackingConfig
 from micromimic.media.live.open import open_live
 from micromimic.media.live.source import LiveSource, join_reader
 from micromimic.models.onnx import load_model
-from micromimic.motion.spotting.live import LiveSpotter, Verdict
+from micromimic.models.samples import View
+from micromimic.motion.flow import FlowConfig
+from micromimic.motion.spotting.config import SpottingConfig
+from micromimic.motion.spotting.live import LiveSpotter, LiveTiming, Verdict
 
-__all__ = ["LiveConfig", "LiveSession", "live"]
+
+@dataclass(frozen=True)
+class LiveConfig:
+    """Everything that can be set.
+
+    Args:
+        tracking, spotting, flow, timing: the stages' settings.
+        model: an ONNX file that ``micromimic train`` wrote; None is the shipped flow-capsnet.
+        average: seconds either side of onset and apex averaged before flow is computed.
+        evidence: keep pictures of each event.
+        curve: who iterates over the session gets the motion of each frame and the face's shape.
+        may_drop: False makes the source wait where the machine cannot keep up: for a source that
+            need not keep a pace.
+        waiting: messages of passing interest (curve, shape, status) that may wait to be read.
+        buffer_s: seconds for which a frame may wait.
+        ring_bytes: memory for the recent frames that events are named from.
+        crop_margin, crop_resolution: of the pictures, as for ``analyze``.
+    """
+
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    spotting: SpottingConfig = field(default_factory=SpottingConfig)
+    flow: FlowConfig = field(default_factory=FlowConfig)
+    timing: LiveTiming = field(default_factory=LiveTiming)
+    model: str | Path | None = None
+    average: float = 0.01
+    evidence: bool = False
+    curve: bool = True
+    may_drop: bool = True
+    waiting: int = MOST_PASSING
+    buffer_s: float = 0.5
+    ring_bytes: int = 256 * 2**20
+    crop_margin: float = 5.0
+    crop_resolution: float = 8.0
+
+    @property
+    def policy(self) -> str:
+        """What happens when the machine cannot keep up, in one sentence."""
+        smaller = f"frames of more than {LONGEST_SIDE} pixels a side are made smaller first"
+        if not self.may_drop:
+            return f"no frame is dropped, the source waits; {smaller}"
+        return (
+            f"a frame waits at most {self.buffer_s:g} s; beyond half of that every 2nd, 3rd, ... "
+            "frame is taken, what finds no room is refused, all are counted, and the shortest "
+            f"movement that can be seen is restated; {smaller}"
+        )
+
+    def shots(self, view: View) -> ShotConfig:
+        """What is kept of each event, for a model that looks at ``view``."""
+        return ShotConfig(
+            flow=self.flow,
+            average=self.average,
+            view=view,
+            evidence=self.evidence,
+            crop_margin=self.crop_margin,
+            crop_resolution=self.crop_resolution,
+        )
+
 
 STATUS_S: Final = 1.0
 MOST_UNNAMED: Final = 64

@@ -31,9 +31,8 @@ from micromimic.evaluation.report.plotting import (
 from micromimic.face.crops import FaceFollower, Followed, face_crop
 from micromimic.face.landmarks import DlibLandmarks, LandmarkBackend
 from micromimic.face.regions import cell_boxes
-from micromimic.motion.apex import fixed_cells, locate, to_gray
-from micromimic.motion.curve import motion_curve
-from micromimic.motion.pair import average_reach, flow_of_spans
+from micromimic.motion.apex import fixed_cells, locate, motion_curve, to_gray
+from micromimic.motion.flow import average_reach, flow_of_spans
 
 Picture = NDArray[np.uint8]
 Frames = Sequence[Picture]

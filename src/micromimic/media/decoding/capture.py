@@ -9,8 +9,8 @@ from typing import BinaryIO, Final
 import av
 import av.container
 
+from micromimic.media.formats import LEAST_FPS, MOST_FPS
 from micromimic.media.frames import Notice
-from micromimic.media.limits import LEAST_FPS, MOST_FPS
 
 _KEY: Final = re.compile(r"(?:^|[^a-z])capture[-_. ]?(?:fps|(?:frame[-_. ]?)?rate)$", re.IGNORECASE)
 """Names under which phones and cameras write it, ``com.android.capture.fps`` before all."""

@@ -1,26 +1,198 @@
-"""One open container, decoded forward, and the index of what was decoded."""
+"""One open container: which track, its pictures in the order of display, and what it states."""
 
 from __future__ import annotations
 
+import contextlib
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import partial
+from heapq import heappop, heappush
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import av
 import av.container
 import av.error
+import av.stream
 
 from micromimic.core.closing import Closing
 from micromimic.core.errors import InputError
-from micromimic.media.decoding.depth import DEPTH_SAMPLES, bits_in_use
-from micromimic.media.decoding.display_order import DisplayOrder
-from micromimic.media.decoding.pixels import largest_of, stores_16_bits
-from micromimic.media.decoding.tracks import choose_track, packets_of, playable
-from micromimic.media.limits import MOST_PIXELS, check_size
+from micromimic.media.clock import JUMP_BACK_S
+from micromimic.media.decoding.pixels import DEPTH_SAMPLES, bits_in_use, largest_of, stores_16_bits
+from micromimic.media.formats import MOST_PIXELS, check_size
+from micromimic.media.frames import Notice
+
+_PACKETS: Final = 2000
+"""Where a file does not say how many frames a track has, this many packets are counted."""
+
+_PICTURES: Final = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
+
+
+def playable(container: av.container.InputContainer) -> list[av.VideoStream]:
+    """Video tracks in the order of the file: no cover, no thumbnails, no unknown codec."""
+    return [
+        stream
+        for stream in container.streams.video
+        if stream.codec_context is not None and not stream.disposition & _PICTURES
+    ]
+
+
+def packets_of(
+    container: av.container.InputContainer, *streams: av.VideoStream
+) -> Iterator[av.Packet[av.VideoStream]]:
+    """Packets of some tracks, to the end."""
+    packets = container.demux(streams)
+    while True:
+        try:
+            packet = next(packets, None)
+        except IndexError:  # PyAV's, at the end, of a track that began after the file was opened
+            return
+        if packet is None:
+            return
+        yield packet
+
+
+def is_default(stream: av.VideoStream) -> bool:
+    """Whether the file says that players show this track."""
+    return bool(stream.disposition & av.stream.Disposition.default)
+
+
+def choose_track(
+    container: av.container.InputContainer,
+    path: Path,
+    wanted: int | None,
+    reopen: Callable[[], av.container.InputContainer],
+) -> tuple[int, Notice | None]:
+    """Choose the track to be read.
+
+    Tracks of a single picture are no choice. Among the others the file's default goes first, then
+    the one with the most frames, then the larger, then the first. ``wanted``: number of a track,
+    from 1, as the notice counts them; None leaves it to the rule.
+    """
+    streams = playable(container)
+    if not streams:
+        raise InputError(
+            f"expected a video, got {path} without a video stream ({container.format.long_name}); "
+            "pass a video file"
+        )
+    if wanted is not None:
+        if not 1 <= wanted <= len(streams):
+            raise InputError(
+                f"expected a video track from 1 to {len(streams)} in {path}, got {wanted}; "
+                "pass one of them with --track"
+            )
+        return wanted, None
+    if len(streams) == 1:
+        return 1, None
+    frames = _frames(streams, reopen)
+    moving = [n for n, count in enumerate(frames) if count > 1]
+    best = max(
+        moving or range(len(streams)),
+        key=lambda n: (is_default(streams[n]), frames[n], streams[n].width * streams[n].height),
+    )
+    if len(moving) < 2:
+        return best + 1, None
+    names = ", ".join(f"{n + 1} of {streams[n].width} x {streams[n].height} pixels" for n in moving)
+    return best + 1, Notice(
+        "several_tracks",
+        f"expected one video track, got {len(moving)} (number {names}); number {best + 1} is "
+        "analysed and the others are not looked at; choose another with --track",
+    )
+
+
+def _frames(
+    streams: Sequence[av.VideoStream], reopen: Callable[[], av.container.InputContainer]
+) -> list[int]:
+    """Frames of each track: as all of them state, else as counted in the file's first part."""
+    stated = [_stated_frames(stream) for stream in streams]
+    if all(stated):
+        return stated
+    counted: Counter[int] = Counter()
+    with contextlib.suppress(av.error.FFmpegError), reopen() as container:
+        known = {stream.index: stream for stream in container.streams.video}
+        same = [known[stream.index] for stream in streams if stream.index in known]
+        for packet in islice(packets_of(container, *same), _PACKETS):
+            counted[packet.stream_index] += packet.size > 0
+    return [counted[stream.index] for stream in streams]
+
+
+def _stated_frames(stream: av.VideoStream) -> int:
+    """0 where the file does not say; Matroska says it in a tag whose name may end in a language."""
+    tags = stream.metadata.items()
+    tagged = [int(v) for k, v in tags if k.startswith("NUMBER_OF_FRAMES") and v.isdecimal()]
+    return stream.frames or max(tagged, default=0)
+
+
+DEEPEST: Final = 16  # no codec moves a picture by more places than this (H.264 and HEVC allow 16)
+
+
+class DisplayOrder:
+    """Gives each picture the time that its place in the order of display has.
+
+    AVI, among others, stores when a packet is to be decoded. Where a codec reorders pictures, each
+    then carries another one's time: the n-th shown has the n-th smallest. So pictures are held
+    until their times can be sorted, as long as it is in doubt what the container stores: that is
+    only with a codec that reorders, and until a packet's time falls, as times of display must
+    there. An ordinary file is passed on at once. ``honest``: the container stores times of display;
+    ``decode_times``: times had to be sorted; ``first``: time of the first packet in the order of
+    decoding, ticks; None if there is none.
+    """
+
+    def __init__(self, time_base: Fraction | None) -> None:
+        self.honest = False
+        self.decode_times = False
+        self.first: int | None = None
+        self._jump = JUMP_BACK_S / float(time_base or 1)
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget pictures that are held: the next come from elsewhere."""
+        self._highest: int | None = None
+        self._held: deque[av.VideoFrame] = deque()
+        self._times: list[int] = []
+        self._last: int | None = None
+
+    def note(self, packet: av.Packet[av.VideoStream]) -> None:
+        """Look at the next packet, before it is decoded."""
+        if self.first is None:
+            self.first = packet.dts
+        if packet.pts is None:
+            return
+        if self._highest is not None and 0 < self._highest - packet.pts <= self._jump:
+            self.honest = True
+        self._highest = max(packet.pts, self._highest or packet.pts)
+
+    def sorted(self, pictures: Iterable[av.VideoFrame], reorders: bool) -> Iterator[av.VideoFrame]:
+        """Those whose times are known by now."""
+        for picture in pictures:
+            if self.honest or not reorders or picture.pts is None:
+                yield from self.rest()
+                yield picture
+                continue
+            if self._last is not None and self._last - picture.pts > self._jump:
+                yield from self.rest()  # the clock starts again
+            self._last = picture.pts
+            self._held.append(picture)
+            heappush(self._times, picture.pts)
+            if len(self._held) > DEEPEST:
+                yield self._next()
+
+    def rest(self) -> Iterator[av.VideoFrame]:
+        """All that are held."""
+        while self._held:
+            yield self._next()
+
+    def _next(self) -> av.VideoFrame:
+        picture, time = self._held.popleft(), heappop(self._times)
+        self.decode_times |= picture.pts != time
+        picture.pts = time
+        return picture
+
 
 FORMATS: Final = (
     # containers

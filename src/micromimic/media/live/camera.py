@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.core.errors import InputError, SourceLostError
+from micromimic.media.clock import StreamClock
 from micromimic.media.frames import Frame
-from micromimic.media.live.clock import StreamClock
 from micromimic.media.live.source import Arrival, ReaderSource, queue_length
 
 HIGHEST_FPS: Final = 1000.0

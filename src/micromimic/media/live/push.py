@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from micromimic.core.closing import Closing
 from micromimic.core.errors import InputError
 from micromimic.core.mailbox import Clock, Mailbox
+from micromimic.media.clock import StreamClock
+from micromimic.media.formats import check_size
 from micromimic.media.frames import Frame
-from micromimic.media.limits import check_size
-from micromimic.media.live.clock import StreamClock
 from micromimic.media.live.source import Arrival, queue_length
 
 MIN_SIDE: Final = 32  # smaller pictures can hold no face

@@ -12,9 +12,9 @@ from typing import Final, Protocol
 
 from micromimic.core.closing import Closing
 from micromimic.core.errors import InputError, SourceLostError
-from micromimic.media.decoding.prefetch import Prefetch
+from micromimic.media.clock import Pacer
 from micromimic.media.frames import Frame
-from micromimic.media.live.clock import Pacer
+from micromimic.media.prefetch import Prefetch
 
 QUEUE_BYTES: Final = 48 * 2**20
 JOIN_S: Final = 30.0

@@ -17,13 +17,11 @@ import av.container
 import av.error
 
 from micromimic.core.errors import InputError, SourceLostError
-from micromimic.media.decoding.decoder import DECODING
-from micromimic.media.decoding.geometry import Geometry, geometry_of
-from micromimic.media.decoding.pixels import gray_of, rgb_of
-from micromimic.media.decoding.tracks import is_default, playable
+from micromimic.media.clock import CATCH_UP, StreamClock
+from micromimic.media.decoding.decoder import DECODING, is_default, playable
+from micromimic.media.decoding.pixels import Geometry, geometry_of, gray_of, rgb_of
+from micromimic.media.formats import MOST_PIXELS
 from micromimic.media.frames import Frame
-from micromimic.media.limits import MOST_PIXELS
-from micromimic.media.live.clock import CATCH_UP, StreamClock
 from micromimic.media.live.source import Arrival, ReaderSource, queue_length
 
 OPEN_TIMEOUT_S: Final = 10.0

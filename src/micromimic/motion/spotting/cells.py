@@ -3,7 +3,8 @@
 The ten cells' displacement is searched for bumps of 0.04-0.5 s (`spotting.bumps`). Each peak of the
 score becomes a candidate: its cells' displacement is projected on the direction of the movement,
 and apex, onset and offset are read from that single curve. Then the gates: blinks, head movement,
-lighting, speech, longer (macro) expressions, crowds of movements.
+lighting, speech, longer (macro) expressions, crowds of movements. The same functions serve whole
+recordings and one that goes on.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from micromimic.motion.spotting.bumps import (
     filter_columns,
     local_rest,
     mad,
+    peaks,
     smooth,
     strengths,
 )
@@ -32,17 +34,210 @@ from micromimic.motion.spotting.config import SpottingConfig
 from micromimic.motion.spotting.dense.candidates import DenseCandidate
 from micromimic.motion.spotting.gates import (
     CAUSES,
+    MOUTH_CELLS,
     Gates,
     bridge_blinks,
     closed_spans,
     dilate,
     find_gates,
+    mouth_steps,
+    quiet_rows,
+    speech_mask,
+    step_noise,
 )
-from micromimic.motion.spotting.reading import Candidate, Scene, peaks_of, read_peaks
-from micromimic.motion.spotting.speech import mouth_steps, quiet_rows, speech_mask, step_noise
 from micromimic.motion.spotting.stretches import Stretch, grid_rate, stretches
 
-__all__ = ["Noise", "Part", "Spotted", "SpottingConfig", "SpottingResult", "spot"]
+PEAKS_APART = 0.1  # seconds between peaks of the score that are looked at on their own
+PEAK_SURE = 0.05  # seconds of the score after a peak that show that it is one
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What movements of one stretch are read from."""
+
+    x: Array  # (n, 10, 2) displacement, bridged and smoothed
+    response: BumpResponse  # the bump filters' answer to ``x``
+    gates: Gates  # where the stretch is closed
+    rate: float  # samples a second
+    ends: bool = True  # the stretch ends with the last sample; False while it still goes on
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One movement as it was read."""
+
+    onset: int  # samples of the stretch
+    apex: int
+    offset: int
+    score: float  # peak score, multiples of the noise
+    reason: str  # why it is no event; '' where it is one
+    closed: bool  # it was seen to come back
+    # the sample from which on nothing local is missing: the levels beside it and the filter's own
+    # future. What comes later can only show a crowd
+    needs: int
+
+
+def peaks_of(score: Array, rate: float, config: SpottingConfig) -> NDArray[np.intp]:
+    """Samples at which the score peaks above the threshold, the highest first."""
+    return peaks(score, config.threshold, max(1, round(PEAKS_APART * rate)))
+
+
+def read_peaks(scene: Scene, places: NDArray[np.intp], config: SpottingConfig) -> list[Candidate]:
+    """Each peak read and judged, in order; one that overlaps an earlier one is dropped."""
+    kept: list[Candidate] = []
+    for peak in places:
+        item = read_peak(int(peak), scene, config)
+        if item is not None and all(apart(item, other, scene.rate) for other in kept):
+            kept.append(item)
+    return kept
+
+
+def apart(a: Candidate, b: Candidate, rate: float) -> bool:
+    """Whether two candidates can both be movements of their own."""
+    shared = min(a.offset, b.offset) - max(a.onset, b.onset)
+    shorter = min(a.offset - a.onset, b.offset - b.onset)
+    return shared <= 0.2 * shorter and abs(a.apex - b.apex) > 0.3 * rate
+
+
+def read_peak(peak: int, scene: Scene, config: SpottingConfig) -> Candidate | None:
+    """Apex, onset and offset of one peak, and the gate it fails; None where nothing moved.
+
+    The filter answers to a movement beside it too, with the opposite sign: there the face is at
+    rest (the displacement from the local rest is small).
+    """
+    x, response, rate = scene.x, scene.response, scene.rate
+    j = int(response.best[peak])
+    moved = response.response[j, peak].astype(np.float64)
+    energy = ((moved / response.noise[j]) ** 2).sum(-1)
+    weights = np.where(energy >= 0.25 * energy.max(), 1.0, 0.0)[:, None] * moved
+    score = float(response.score[peak])
+    reach = round(config.reach * rate)
+    first, last = max(0, peak - reach), min(len(x), peak + reach + 1)
+    curve = np.tensordot(x[first:last], weights, 2) / np.linalg.norm(weights)
+    width = max(1, round(0.4 * response.durations[j] * rate))
+    near = slice(max(0, peak - first - width), peak - first + width + 1)
+    apex = near.start + int(np.argmax(curve[near]))
+    rest = _rest(x, first + apex, config.rest_window, rate)
+    height = float(((x[first + apex] - rest) * weights).sum())
+    if height < config.min_height * float((weights**2).sum()):
+        return None
+    # The rest is looked for as near to a short movement as its own length allows: drift is less.
+    near_s = float(np.clip(response.durations[j], 0.08, config.side_near))
+    far_s = near_s + config.side_width
+    level, step = _local_level(curve, apex, rate, near_s, far_s)
+    onset, offset, closed = _feet(level, apex, config.foot)
+    onset, apex, offset = first + onset, first + apex, first + offset
+    own = response.durations[j] + PEAK_SURE
+    needs = max(apex + round(far_s * rate), peak + round(own * rate))
+    item = Candidate(onset, apex, offset, score, "", closed, needs)
+    if peak - reach < 0 or (scene.ends and peak + reach >= len(x)):
+        reason = "lost"
+    elif not closed or step > config.max_step:
+        reason = "macro"
+    else:
+        largest = float(np.linalg.norm(weights, axis=1).max())
+        mouth = float(energy[list(MOUTH_CELLS)].sum() / energy.sum())
+        reason = _judge(item, largest, mouth, scene, config)
+    return replace(item, reason=reason)
+
+
+def _rest(x: Array, at: int, window: float, rate: float) -> Array:
+    """(10, 2) where the face rests about a sample: the median, at 40 samples a second."""
+    step = max(1, round(rate / 40.0))
+    half = round(window * rate / step) // 2
+    places = np.clip(at + step * np.arange(-half, half + 1), 0, len(x) - 1)
+    return np.asarray(np.median(x[places], axis=0))
+
+
+def _judge(
+    item: Candidate, largest: float, mouth: float, scene: Scene, config: SpottingConfig
+) -> str:
+    """The gate that a movement fails; '' where it passes all. ``largest``: displacement of the
+    strongest cell, canonical units."""
+    gates, rate = scene.gates, scene.rate
+    span = slice(item.onset, item.offset + 1)
+    duration = (item.offset - item.onset) / rate
+    if duration > config.longest:
+        return "macro"
+    if duration < config.shortest or largest < config.min_displacement:
+        return "short"
+    gated = {
+        "head": gates.head[span].any(),
+        "light": gates.light[span].any(),
+        "blink": gates.blink[span].mean() > 0.5 and mouth < 0.5,
+        "speech": gates.speech is not None and gates.speech[item.apex],
+    }
+    cause = next((name for name, closed in gated.items() if closed), "")
+    if cause:
+        return cause
+    return "crowded" if _crowded(item, scene, config) else ""
+
+
+def _local_level(
+    curve: Array, apex: int, rate: float, near_s: float, far_s: float
+) -> tuple[Array, float]:
+    """The curve over the line between the levels before and after, apex = 1; and the step.
+
+    The levels are medians between ``near_s`` and ``far_s`` seconds from the apex.
+    """
+    near = max(1, round(near_s * rate))
+    far = max(near + 1, round(far_s * rate))
+    before, after = curve[max(0, apex - far) : max(1, apex - near)], curve[apex + near : apex + far]
+    low = float(np.median(before)) if len(before) else float(curve[0])
+    high = float(np.median(after)) if len(after) else float(curve[-1])
+    height = curve[apex] - (low + high) / 2
+    centre = (near + far) / 2
+    line = low + (high - low) * (np.arange(len(curve)) - (apex - centre)) / (2 * centre)
+    flat = curve - line
+    # Drift that goes on before and after alike is no step; a macro-expression has a flat side.
+    slopes = [float(np.polyfit(np.arange(len(s)), s, 1)[0]) for s in (before, after) if len(s) > 2]
+    drift = 0.0
+    if len(slopes) == 2 and slopes[0] * slopes[1] > 0:
+        drift = min(slopes, key=abs) * 2 * centre
+    step = min(abs(high - low), abs(high - low - drift)) / (abs(height) + 1e-9)
+    return flat / (flat[apex] + 1e-9), step
+
+
+def _feet(level: Array, apex: int, foot: float) -> tuple[int, int, bool]:
+    """Onset and offset: walk down to the foot, then on to where a raised cosine is zero."""
+    onset = offset = apex
+    while onset > 0 and level[onset] > foot:
+        onset -= 1
+    while offset < len(level) - 1 and level[offset] > foot:
+        offset += 1
+    closed = level[onset] <= foot and level[offset] <= foot
+    # A raised cosine falls to the foot at this share of its way from apex to zero.
+    share = float(np.arccos(2 * foot - 1) / np.pi)
+    onset = max(0, round(apex - (apex - onset) / share))
+    offset = min(len(level) - 1, round(apex + (offset - apex) / share))
+    return onset, offset, closed
+
+
+def _crowded(item: Candidate, scene: Scene, config: SpottingConfig) -> bool:
+    """Whether movement fills the seconds on both sides, or nearly all of one, or is as unquiet.
+
+    Speech beside it does not count: it is closed on its own, with a margin.
+    """
+    near, far = (max(1, round(s * scene.rate)) for s in config.crowd_window)
+    far = max(near + 1, far)
+    limit = max(config.threshold, config.crowd_level * item.score)
+    shares, quiet = [], []
+    for side in (
+        slice(max(0, item.apex - far), max(0, item.apex - near)),
+        slice(item.apex + near, item.apex + far),
+    ):
+        score = scene.response.score[side]
+        speech = np.zeros(len(score), bool)
+        if scene.gates.speech is not None:
+            speech = scene.gates.speech[side]
+        busy = (score > limit) & ~speech
+        shares.append(float(busy.mean()) if len(busy) else 0.0)
+        quiet.append(score[~speech])
+    if min(shares) > config.crowd_share or max(shares) > config.crowd_one_side:
+        return True
+    beside = np.concatenate(quiet)
+    known = len(beside) >= far - near  # of less than one side's length nothing can be said
+    return bool(known and item.score < config.stand_out * np.median(beside))
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from micromimic.motion.spotting.gates import GateConfig
-from micromimic.motion.spotting.speech import SpeechConfig
+from micromimic.motion.spotting.gates import GateConfig, SpeechConfig
 
 SENSITIVITY: Final = {"low": 0.2, "normal": 1.0, "high": 4.0}  # false alarms a minute, by name
 

@@ -25,12 +25,12 @@ from micromimic.motion.spotting.dense.candidates import (
     SAME_S,
     detection_limits,
     find_candidates,
+    judge,
     seen_at,
     tail_of,
 )
 from micromimic.motion.spotting.dense.look import Movement, look_again
 from micromimic.motion.spotting.dense.measure import DenseSignals
-from micromimic.motion.spotting.dense.noise import judge
 from micromimic.motion.spotting.stretches import grid_rate
 
 Array = NDArray[np.float64]

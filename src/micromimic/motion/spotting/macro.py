@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from micromimic.core.canonical import INTEROCULAR, scale_of
 from micromimic.face.signals import FaceSignals
 from micromimic.motion.spotting.bumps import Array, local_rest, mad, peaks, smooth
-from micromimic.motion.spotting.cells import Spotted, SpottingConfig, SpottingResult
+from micromimic.motion.spotting.cells import Spotted, SpottingResult
+from micromimic.motion.spotting.config import SpottingConfig
 from micromimic.motion.spotting.gates import (
     MOUTH_CELLS,
     bridge_blinks,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.face.signals import FaceSignals
-from micromimic.media.limits import MOST_FPS
+from micromimic.media.formats import MOST_FPS
 
 Array = NDArray[np.float64]
 

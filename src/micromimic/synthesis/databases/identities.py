@@ -26,7 +26,7 @@ from micromimic.core.canonical import (
     invert_affine,
     scale_of,
 )
-from micromimic.face.geometry import fit_affine
+from micromimic.face.align import fit_affine
 from micromimic.face.units import MIDLINE, unit_fields
 from micromimic.synthesis.actors.photo import SUPERSAMPLING, Face
 from micromimic.synthesis.anny_units import load_anny_units

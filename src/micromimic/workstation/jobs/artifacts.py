@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.analysis.analyze import AnalyzeConfig, analyze_frames
-from micromimic.analysis.session_numbers import movement_levels
+from micromimic.analysis.trends import movement_levels
 from micromimic.core.canonical import apply_affine, invert_affine
 from micromimic.core.errors import InputError
 from micromimic.core.files import write_whole
@@ -28,8 +28,8 @@ from micromimic.core.strict_json import tidy
 from micromimic.core.types import FaceTrack, MicroExpression
 from micromimic.face.landmarks import LandmarkBackend
 from micromimic.face.regions import cell_boxes
-from micromimic.media.proxy import ProxyWriter, proxy_size
 from micromimic.media.video import Frame, FrameSource, open_source
+from micromimic.media.writer import ProxyWriter, proxy_size
 from micromimic.report.elan import write_eaf
 from micromimic.report.write import write_analysis
 from micromimic.workstation.jobs.event_clips import clip_range, proof_of, write_clips

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from micromimic.analysis.session_numbers import (
+from micromimic.analysis.trends import (
     RecordingNumbers,
     SessionNumbers,
     recording_numbers,
+    trends,
 )
-from micromimic.analysis.trends import trends
 from micromimic.core.results import kind_counts
 from micromimic.workstation.records.records import Recording
 

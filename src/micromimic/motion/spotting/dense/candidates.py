@@ -1,18 +1,307 @@
-"""Movements that stand out of a face's own movement, how often chance makes such, and the limit."""
+"""Movements that stand out of a face's own movement, how often chance makes such, and the limit.
+
+Under the local covariance S each moment's response r is matched with the patterns p of action
+units; what no pattern explains counts against it (Kelly's test):
+
+    score = p' S^-1 r / sqrt(p' S^-1 p) / sqrt(1 + e / k)
+    e = r' S^-1 r - (p' S^-1 r)^2 / p' S^-1 p
+
+and 1 / sqrt(p' S^-1 p) is the standard deviation of the amplitude at that moment: speech, turns and
+compression are noise that is measured, not time that is closed.
+
+Source: Kelly, IEEE Trans. AES 1986, doi 10.1109/TAES.1986.310745; the adaptive matched filter,
+Robey et al., IEEE Trans. AES 1992, doi 10.1109/7.135446.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, gaussian_filter1d, minimum_filter1d, percentile_filter
 
+from micromimic.core.labels import REGIONS
 from micromimic.motion.spotting.bumps import peaks
-from micromimic.motion.spotting.dense.measure import DenseSignals
-from micromimic.motion.spotting.dense.noise import Judged, NoiseConfig, moments_a_second
+from micromimic.motion.spotting.dense.measure import LAGS, DenseSignals, bank
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+BLOCK_S: Final = 0.2  # seconds that share one covariance
+_AT_ONCE: Final = 300
+"""Blocks that are judged at once: memory stays the same however long the recording."""
+_TRUNCATE: Final = 4.0  # where the low-pass ends, its standard deviations
+
+
+@dataclass(frozen=True)
+class NoiseConfig:
+    """How noise is learnt, and what counts against a movement."""
+
+    local: float = 1.5  # seconds before and after from which a moment's covariance is learnt...
+    gap: float = 0.4  # ...but for these nearest ones, which hold the movement itself
+    whole: float = 0.35  # share of the whole recording's covariance in it
+    shrink: float = 0.2  # share of its diagonal in it
+    floor: float = 1e-4  # variance added, canonical units squared: a frozen picture raises no alarm
+    kelly: float = 25.0  # k above; smaller counts more against what no pattern explains
+    largest: float = 0.8  # canonical units; what moves further is no micro-expression
+    lids: float = 0.25  # change of the eyes' boxes from which on the lids move...
+    lid_margin: float = 0.1  # ...and the seconds by which that is widened
+    # patterns with this share of their energy about brows and lids are closed then
+    upper: float = 0.3
+    # a movement counts only if no opposite one within ``opposite_s`` seconds reaches this share of
+    # it: beside each movement there and back lies its mirror image
+    opposite: float = 0.77
+    opposite_s: float = 0.3  # seconds
+    level_s: float = 3.0  # seconds before and after from which each pattern's own level is learnt
+    level_floor: float = 1.0  # the least level, standard deviations
+    smooth_s: float = 0.024  # seconds, low-pass of the score
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Each moment against its noise."""
+
+    score: Array  # (n,) the best pattern's; NaN where unknown
+    null: Array  # (n,) that of the opposite patterns: what chance makes of this face
+    best: NDArray[np.intp]  # (n,) the best pattern
+    amplitude: Array  # (n,) of it, canonical units, as the flow shows them
+    deviation: Array
+    # (n, regions) canonical units that a movement must have in the flow for a score of one, the
+    # median of a region's patterns; inf where it is closed, NaN where unknown
+    limits: Array
+    # (p, d) how coordinates are projected on each pattern's amplitude, by the noise of the whole
+    # recording
+    filters: Array
+    lids: Mask  # (n,) True where the lids move
+
+
+@dataclass(frozen=True)
+class _Lag:
+    """One lag's (m, p) scores, opposite scores, amplitudes, deviations and (m, p) limits."""
+
+    score: Array
+    null: Array
+    amplitude: Array
+    deviation: Array
+    limit: Array
+
+
+def judge(
+    signals: DenseSignals, config: NoiseConfig | None = None, *, since: float = -np.inf
+) -> Judged:
+    """Judge every moment of a recording, or of the last seconds. ``since``: seconds; what lies
+    before is learnt from, and not judged."""
+    config = config or NoiseConfig()
+    n, dimensions = len(signals.times), signals.response.shape[2]
+    known = np.flatnonzero(np.isfinite(signals.response).all((1, 2)))
+    score, null, amplitude, deviation = (np.full(n, np.nan) for _ in range(4))
+    best = np.zeros(n, np.intp)
+    limits = np.full((n, len(REGIONS)), np.nan)
+    filters = np.zeros((len(bank().patterns), dimensions))
+    lids = np.zeros(n, bool)
+    if len(known) >= 2:
+        rate = moments_a_second(signals.times)
+        lids = signals.lids > config.lids
+        priors = [_prior(signals.response[known, lag], lids[known]) for lag in range(len(LAGS))]
+        filters = _filters(_regular(priors[-1].calm, config))
+        for run in _runs(known, signals, rate):
+            closed = [_widened(lids[run], config.lid_margin + lag, rate) for lag in LAGS]
+            begin = int(np.searchsorted(signals.times[run], since))
+            for first, last in _parts(begin, len(run), rate) if begin < len(run) else ():
+                lags = [
+                    _judge_lag(signals.response[run, i], (first, last), shut, prior, rate, config)
+                    for i, (shut, prior) in enumerate(zip(closed, priors, strict=True))
+                ]
+                part = run[first:last]
+                mean = np.mean([lag.score for lag in lags], axis=0)
+                best[part] = mean.argmax(1)
+                picked = (np.arange(len(part)), best[part])
+                score[part] = mean[picked]
+                null[part] = np.mean([lag.null for lag in lags], axis=0).max(1)
+                amplitude[part] = lags[-1].amplitude[picked]
+                deviation[part] = lags[-1].deviation[picked]
+                limits[part] = _by_region(np.mean([1 / lag.limit for lag in lags], axis=0))
+    return Judged(score, null, best, amplitude, deviation, limits, filters, lids)
+
+
+def _filters(covariance: Array) -> Array:
+    patterns = bank().patterns
+    matched = patterns @ np.linalg.inv(covariance)
+    return np.asarray(matched / (matched * patterns).sum(1, keepdims=True))
+
+
+def moments_a_second(times: Array) -> float:
+    """Of a row of moments; the median's."""
+    return 1.0 / float(np.median(np.diff(times)))
+
+
+def _runs(known: NDArray[np.intp], signals: DenseSignals, rate: float) -> list[NDArray[np.intp]]:
+    """Unbroken runs of moments."""
+    broken = (np.diff(signals.times[known]) > 2.5 / rate) | (np.diff(signals.segments[known]) != 0)
+    return np.split(known, np.flatnonzero(broken) + 1)
+
+
+def _parts(begin: int, count: int, rate: float) -> Iterator[tuple[int, int]]:
+    """Whole blocks together, as many as are judged at once."""
+    block = _block(rate)
+    step = _AT_ONCE * block
+    starts = range(begin // block * block, count, step)
+    return ((first, min(first + step, count)) for first in starts)
+
+
+def _block(rate: float) -> int:
+    """Moments that share one covariance."""
+    return max(1, round(BLOCK_S * rate))
+
+
+def _widened(mask: Mask, seconds: float, rate: float) -> Mask:
+    width = 2 * max(1, round(seconds * rate)) + 1
+    return np.asarray(binary_dilation(mask, np.ones(width, bool)))
+
+
+@dataclass(frozen=True)
+class _Prior:
+    """What the whole recording says: (d, d) at rest and while lids move; (d,) spread."""
+
+    calm: Array
+    blinks: Array
+    spread: Array
+
+
+def _prior(rows: NDArray[np.floating], lids: Mask) -> _Prior:
+    rows = rows.astype(np.float64)
+    calm = rows[~lids] if (~lids).sum() > len(lids) // 4 else rows
+    spread = 1.4826 * np.median(np.abs(calm), axis=0) + 1e-3
+    weight = 1 / (1 + ((calm / spread) ** 2).mean(1) / 4)
+    moving = rows[lids]
+    blinks = moving.T @ moving / max(1, len(moving))
+    return _Prior((calm * weight[:, None]).T @ calm / weight.sum(), blinks, spread)
+
+
+def _judge_lag(
+    rows: NDArray[np.floating],
+    part: tuple[int, int],
+    closed: Mask,
+    prior: _Prior,
+    rate: float,
+    config: NoiseConfig,
+) -> _Lag:
+    """Judge moments ``part`` of the (m, d) rows of one unbroken run."""
+    m = len(rows)
+    block = _block(rate)
+    window = min(int(2 * config.level_s * rate) | 1, 2 * m - 1)
+    sigma = config.smooth_s * rate
+    # Moments beside the part that level, mirror image and low-pass are taken from, in whole blocks.
+    beside = max(window // 2, round(config.opposite_s * rate)) + int(_TRUNCATE * sigma + 1)
+    beside = -(-beside // block) * block
+    first, last = max(0, part[0] - beside), min(m, part[1] + beside)
+    matched, deviation, energy = _matched(rows, (first, last), closed, prior, rate, config)
+    rest = np.maximum(energy[:, None] - matched**2, 0.0)
+    tested = matched / np.sqrt(1 + rest / config.kelly)
+    level = np.maximum(_level(tested, window), config.level_floor)
+    shut = closed[first:last, None] & (bank().upper > config.upper)[None]
+    amplitude = matched * deviation
+    # With nothing but noise beside it, a movement of one standard deviation has this score.
+    expected = np.sqrt(1 + (rows.shape[1] - 1) / config.kelly)
+    limit = np.where(shut, np.inf, deviation * expected * level)
+    score = _single(tested, amplitude, shut, rate, config) / level
+    null = _single(-tested, -amplitude, shut, rate, config) / level
+    inner = slice(part[0] - first, part[1] - first)
+    return _Lag(
+        _smooth(score, sigma)[inner],
+        _smooth(null, sigma)[inner],
+        amplitude[inner],
+        deviation[inner],
+        limit[inner],
+    )
+
+
+def _matched(
+    rows: NDArray[np.floating],
+    part: tuple[int, int],
+    closed: Mask,
+    prior: _Prior,
+    rate: float,
+    config: NoiseConfig,
+) -> tuple[Array, Array, Array]:
+    """Of the moments ``part``, which begins with a block. Returns (k, p) each pattern's response
+    and (k, p) the standard deviation of its amplitude; (k,) what all responses together come to."""
+    patterns = bank().patterns
+    first, last = part
+    shape = (last - first, len(patterns))
+    matched, deviation, energy = np.zeros(shape), np.zeros(shape), np.zeros(last - first)
+    block = _block(rate)
+    reach, gap = int(config.local * rate), int(config.gap * rate)
+    for start in range(first, last, block):
+        stop = min(last, start + block)
+        past = np.arange(max(0, start - reach), max(0, start - gap))
+        future = np.arange(stop + gap, min(len(rows), stop + reach))
+        around = np.concatenate([past, future])
+        local = _local(rows[around[~closed[around]]].astype(np.float64), prior)
+        share = min(1.0, len(around) / (2 * reach)) * (1 - config.whole)
+        calm = _regular(share * local + (1 - share) * prior.calm, config)
+        here = np.arange(start, stop)
+        for shut in np.unique(closed[here]):
+            at = here[closed[here] == shut]
+            inverse = np.linalg.inv(calm + 3 * prior.blinks if shut else calm)
+            filters = patterns @ inverse
+            power = (filters * patterns).sum(1)
+            own = rows[at].astype(np.float64)
+            matched[at - first] = own @ filters.T / np.sqrt(power)
+            deviation[at - first] = 1 / np.sqrt(power)
+            energy[at - first] = ((own @ inverse) * own).sum(1)
+    return matched, deviation, energy
+
+
+def _level(tested: Array, window: int) -> Array:
+    """Each pattern's own spread over the moments around, standard deviations."""
+    half = window // 2
+    level = np.empty_like(tested)
+    for column, own in zip(np.abs(tested).T, level.T, strict=True):
+        padded = np.pad(column, half, mode="edge")
+        own[:] = percentile_filter(padded, 80, size=window)[half : half + len(column)]
+    return level / 1.28
+
+
+def _local(rows: Array, prior: _Prior) -> Array:
+    """Covariance of some moments, strong ones counting less; the recording's for few moments."""
+    if len(rows) <= 5:
+        return prior.calm
+    energy = ((rows / prior.spread) ** 2).mean(1)
+    weight = 1 / (1 + energy / (3 * np.median(energy) + 1e-9))
+    return np.asarray((rows * weight[:, None]).T @ rows / weight.sum())
+
+
+def _regular(covariance: Array, config: NoiseConfig) -> Array:
+    diagonal = np.diag(np.diag(covariance))
+    shrunk = (1 - config.shrink) * covariance + config.shrink * diagonal
+    return np.asarray(shrunk + config.floor * np.eye(len(covariance)))
+
+
+def _single(tested: Array, amplitude: Array, shut: Mask, rate: float, config: NoiseConfig) -> Array:
+    """Scores of what can be a movement of its own; 0 elsewhere."""
+    width = 2 * round(config.opposite_s * rate) + 1
+    mirror = -minimum_filter1d(amplitude, width, axis=0)
+    no = shut | (amplitude > config.largest) | (mirror > config.opposite * amplitude)
+    return np.where(no, 0.0, np.maximum(tested, 0.0))
+
+
+def _smooth(score: Array, sigma: float) -> Array:
+    if sigma <= 0.3:
+        return score
+    return np.asarray(gaussian_filter1d(score, sigma, axis=0, truncate=_TRUNCATE))
+
+
+def _by_region(inverse: Array) -> Array:
+    """(m, regions) median over each region's patterns; ``inverse``: (m, p) one over the limits."""
+    regions = bank().regions
+    columns = [np.median(inverse[:, regions == i], axis=1) for i in range(len(REGIONS))]
+    with np.errstate(divide="ignore"):
+        return np.asarray(1 / np.stack(columns, axis=1))
+
 
 GAIN: Final = 0.65  # what the flow shows of a movement's largest displacement
 HALF: Final = 0.29

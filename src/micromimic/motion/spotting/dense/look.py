@@ -23,8 +23,7 @@ from micromimic.face.signals import FaceSignals
 from micromimic.media.frames import Frames
 from micromimic.motion.spotting.config import SpottingConfig
 from micromimic.motion.spotting.dense.candidates import DenseCandidate
-from micromimic.motion.spotting.dense.measure import FlowMeter, Gray, project, small_face
-from micromimic.motion.spotting.dense.patterns import bank
+from micromimic.motion.spotting.dense.measure import FlowMeter, Gray, bank, project, small_face
 
 Array = NDArray[np.float64]
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from micromimic.core.canonical import EYE_LEFT, INTEROCULAR, UNITS, apply_affine, invert_affine
 from micromimic.core.errors import InputError, MissingExtraError
-from micromimic.face.geometry import fit_affine
+from micromimic.face.align import fit_affine
 from micromimic.face.units import MIDLINE
 from micromimic.synthesis.actors.head.still_paint import Canvas, Looks, draw_looks, paint
 from micromimic.synthesis.actors.head.still_render import look

@@ -1,28 +1,92 @@
-"""A folder of pictures as a video."""
+"""A folder of pictures, or a file of several (a TIFF stack, an animated WebP), as a video."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import struct
 from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import IO, Any, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 from micromimic.core.closing import Closing
 from micromimic.core.errors import InputError
 from micromimic.core.numbering import places
-from micromimic.media.decoding.depth import DEPTH_SAMPLES, bits_in_use, depth_notices, to_8_bits
-from micromimic.media.decoding.prefetch import Prefetch
+from micromimic.media.clock import Clock
+from micromimic.media.decoding.pixels import DEPTH_SAMPLES, bits_in_use, depth_notices, to_8_bits
 from micromimic.media.decoding.repeats import RepeatWatch
-from micromimic.media.formats import image_files
+from micromimic.media.formats import check_size, image_files
 from micromimic.media.frames import Frame, Notice, check_ascending
-from micromimic.media.headers import pages_of, read_header
+from micromimic.media.prefetch import Prefetch
+
+_FORMATS: Final = tuple(
+    plugin.format
+    for plugin in (
+        BmpImagePlugin.BmpImageFile,
+        GifImagePlugin.GifImageFile,
+        Jpeg2KImagePlugin.Jpeg2KImageFile,
+        JpegImagePlugin.JpegImageFile,
+        PngImagePlugin.PngImageFile,
+        PpmImagePlugin.PpmImageFile,
+        TiffImagePlugin.TiffImageFile,
+        WebPImagePlugin.WebPImageFile,
+    )
+)
+BROKEN: Final = (SyntaxError, OSError, ValueError, TypeError, LookupError, EOFError, struct.error)
+"""What Pillow raises at a damaged file."""
+
+
+def read_header(stream: IO[bytes], path: Path) -> ImageFile.ImageFile:
+    """A picture whose pixels are still in the file.
+
+    Not by ``Image.open``, which warns of large pictures, and refuses still larger ones, by a limit
+    of its own for the whole process.
+    """
+    start = stream.read(16)
+    for name in _FORMATS:
+        factory, accept = Image.OPEN[name]
+        if accept is not None and accept(start) is not True:
+            continue
+        stream.seek(0)
+        try:
+            picture = factory(stream, path.name)
+        except BROKEN:
+            continue
+        check_size(*picture.size, path)
+        return picture
+    raise InputError(f"expected a picture, got {path}, which cannot be read; replace the file")
+
+
+def pages_of(picture: ImageFile.ImageFile) -> int:
+    """Frames of an animation, or pages of one size: a thumbnail beside a picture is no page."""
+    count = int(getattr(picture, "n_frames", 1))
+    if count > 1 and picture.format == "TIFF":
+        first = picture.size
+        picture.seek(1)
+        same = picture.size == first
+        picture.seek(0)
+        return count if same else 1
+    return count
+
 
 _AHEAD_BYTES: Final = 192 * 2**20
 
@@ -228,3 +292,110 @@ def _read_deep(file: Path, mode: int, *, single: bool = False) -> Picture:
 def _read_rgb(file: Path, bits: int) -> NDArray[np.uint8]:
     picture = read_image(file, cv2.IMREAD_COLOR, bits)
     return np.ascontiguousarray(picture[..., ::-1])
+
+
+_BITS_PER_SAMPLE = 258
+_USUAL_STEP_S = 0.1
+
+
+def is_stack(path: Path) -> bool:
+    """Whether a file is a TIFF or WebP, by its first bytes."""
+    with path.open("rb") as file:
+        start = file.read(12)
+    tiff = start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+    return tiff or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
+
+
+class StackSource(PictureSequence):
+    """Pages of a TIFF file, ``fps`` a second, or pictures of an animated WebP at its own times."""
+
+    def __init__(self, path: Path, fps: float | None, read_ahead: int = 64) -> None:
+        super().__init__(path, read_ahead)
+        self._file = path
+        with path.open("rb") as stream, read_header(stream, path) as pages:
+            count = self._pages(pages)
+            if count < 2:
+                raise InputError(
+                    f"expected at least two frames in {path}, got a single picture; "
+                    "pass a whole video"
+                )
+            timed = pages.format == "WEBP"
+            if fps is None and not timed:
+                raise InputError(
+                    f"expected the frame rate of the {count} pictures in {path}, got none; "
+                    "say it with --fps, for example --fps 200"
+                )
+            self._fps = self.nominal_fps = fps
+            self.expected_frames = count
+            first, _ = self._read(pages, 0)
+            self.height, self.width = first.shape
+            self._dtype = first.dtype
+            if self._dtype == np.uint16:
+                step = max(1, (count - 1) // DEPTH_SAMPLES)
+                others = (self._read(pages, page)[0] for page in range(step, count, step))
+                self._bits = bits_in_use(max(int(picture.max()) for picture in (first, *others)))
+
+    def _pages(self, picture: ImageFile.ImageFile) -> int:
+        try:
+            return pages_of(picture)
+        except BROKEN as error:
+            raise self._broken(error) from None
+
+    def _frames(self, indices: Iterable[int]) -> Iterator[Frame]:
+        clock = Clock(Fraction(1, 1000), _USUAL_STEP_S)
+        times: list[float] = []
+        with self._file.open("rb") as stream, read_header(stream, self._file) as pages:
+            for index in indices:
+                if index >= (self.expected_frames or 0):
+                    raise IndexError(
+                        f"expected frames up to {index}, got {self.expected_frames} in {self.path}"
+                    )
+                if self._fps is None:  # the times of all before it say when it is shown
+                    while len(times) <= index:
+                        self._read(pages, len(times))
+                        times.append(clock.seconds(int(pages.info.get("timestamp", 0))))
+                gray, rgb = self._read(pages, index)
+                if gray.shape != (self.height, self.width) or gray.dtype != self._dtype:
+                    raise InputError(
+                        f"expected every picture to be {self.width}x{self.height} of "
+                        f"{8 * self._dtype.itemsize} bits like the first, got picture {index + 1} "
+                        f"of {gray.shape[1]}x{gray.shape[0]} and {8 * gray.dtype.itemsize} in "
+                        f"{self.path}; keep pictures of one recording in a file"
+                    )
+                time = times[index] if self._fps is None else index / self._fps
+                load = None if rgb is None else (lambda rgb=rgb: rgb)
+                yield Frame(index, time, self._gray(index, gray), load)
+
+    def _read(
+        self, pages: ImageFile.ImageFile, index: int
+    ) -> tuple[Picture, NDArray[np.uint8] | None]:
+        """Grey of 8 or 16 bits, and colour where there is some."""
+        try:
+            pages.seek(index)
+            check_size(*pages.size, self._file)
+            pages.load()
+            return self._arrays(pages)
+        except BROKEN as error:
+            raise self._broken(error) from None
+
+    def _arrays(self, page: ImageFile.ImageFile) -> tuple[Picture, NDArray[np.uint8] | None]:
+        tags: Any = getattr(page, "tag_v2", {})
+        if page.mode == "L":
+            return np.asarray(page, np.uint8), None
+        if page.mode == "1":
+            return np.asarray(page.convert("L"), np.uint8), None
+        if page.mode.startswith("I"):
+            values = np.asarray(page)
+            if int(values.min()) >= 0 and int(values.max()) < 1 << 16:
+                return values.astype(np.uint16), None
+        if page.mode[0] in "IF" or max(tags.get(_BITS_PER_SAMPLE, (8,))) > 8:
+            raise InputError(
+                f"expected grey pictures of 8 or 16 bits or colour of 8 in {self.path}, got "
+                "others; convert them, or export them into a folder"
+            )
+        rgb = np.asarray(page.convert("RGB"), np.uint8)
+        return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8), rgb
+
+    def _broken(self, error: Exception) -> InputError:
+        said = " ".join(str(error).split()) or type(error).__name__
+        return InputError(f"expected pictures in {self.path}, got {said}; replace the file")
