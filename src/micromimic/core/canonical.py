@@ -31,9 +31,6 @@ def anchor_points(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
     Returns:
         (3, 2): the person's right eye (image-left), left eye, mouth (the mean of its outer and
         inner corners, which an opening mouth moves least).
-
-    Raises:
-        ValueError: if the shape is not (68, 2).
     """
     points = np.asarray(landmarks, dtype=np.float64)
     if points.shape != (68, 2):
@@ -50,9 +47,6 @@ def canonical_to_image(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
 
     Returns:
         (2, 3) matrix A with ``image = A[:, :2] @ unit + A[:, 2]``.
-
-    Raises:
-        ValueError: if eyes and mouth lie on a line.
 
     >>> marks = np.zeros((68, 2)); marks[36:42] = 100, 100; marks[42:48] = 250, 100
     >>> marks[48:] = 175, 237

@@ -34,9 +34,6 @@ def write_whole(path: Path, content: bytes | str) -> None:
     Args:
         path: the file.
         content: all of it.
-
-    Raises:
-        OutputError: if it cannot be written.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
     try:
@@ -63,9 +60,6 @@ def begun(folder: Path, ending: str = ".part", *, as_folder: bool = False) -> It
         folder: where.
         ending: of the name.
         as_folder: make a folder instead of an empty file.
-
-    Raises:
-        OSError: it cannot be made.
     """
     place = folder.absolute()
     if place not in _swept:
@@ -108,21 +102,13 @@ def sweep_left(folder: Path) -> int:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in a folder durable; where folders cannot be opened (Windows) the system does.
-
-    Raises:
-        OSError: the disk.
-    """
+    """Make renames in a folder durable; where folders cannot be opened (Windows) the system does."""
     if hasattr(os, "O_DIRECTORY"):
         _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def sync_tree(folder: Path) -> None:
-    """Make everything in a folder durable: a disk may accept data that it cannot keep.
-
-    Raises:
-        OSError: the disk.
-    """
+    """Make everything in a folder durable: a disk may accept data that it cannot keep."""
     for place, _, names in os.walk(folder):
         for name in names:
             # For writing, since Windows flushes no other handle.

@@ -17,17 +17,25 @@ if TYPE_CHECKING:
 class LabelSet:
     """The classes that clips are named by, in the order of every table and array.
 
-    Args:
-        name: of the scheme, as ``--labels`` takes it.
-        names: the classes.
-        merges: for what a coder wrote, in lower case, the class that it counts as; None where the
-            scheme leaves it out. A class stands for itself and need not be listed.
-        several: a clip may have more than one class.
+    Parameters
+    ----------
+    name
+        Of the scheme, as ``--labels`` takes it.
+    names
+        The classes.
+    merges
+        For what a coder wrote, in lower case, the class that it counts as; None where the scheme
+        leaves it out. A class stands for itself and need not be listed.
+    several
+        A clip may have more than one class.
 
-    Raises:
-        LabelError: fewer than two classes, one twice, a name that is no line of text, or a merge to
-            a class that is none.
+    Raises
+    ------
+    LabelError
+        Fewer than two classes, one twice, or merges into none of them.
 
+    Examples
+    --------
     >>> three = LabelSet("mine", ("bad", "good"), {"disgust": "bad", "other": None})
     >>> three.label_of("Disgust"), three.label_of("good"), three.label_of("other")
     ('bad', 'good', None)
@@ -72,11 +80,7 @@ class LabelSet:
         return "label" if self.name in _IN_LABEL else f"label{len(self.names)}"
 
     def index(self, label: str) -> int:
-        """Place of a class.
-
-        Raises:
-            LabelError: if it is none.
-        """
+        """Place of a class."""
         if label not in self.names:
             raise LabelError(
                 f"expected a label among {self}, got {label!r}; correct it, or name another "
@@ -85,11 +89,7 @@ class LabelSet:
         return self.names.index(label)
 
     def label_of(self, emotion: str) -> str | None:
-        """The class of what a coder wrote; None where the scheme leaves it out.
-
-        Raises:
-            LabelError: if the scheme does not know it.
-        """
+        """The class of what a coder wrote; None where the scheme leaves it out."""
         text = emotion.strip().casefold()
         if text in self.merges:
             return self.merges[text]
@@ -100,11 +100,7 @@ class LabelSet:
         return own[text]
 
     def encode(self, labels: Iterable[str]) -> NDArray[np.int64]:
-        """(n,) places of n classes.
-
-        Raises:
-            LabelError: if one is none of the set.
-        """
+        """(n,) places of n classes."""
         import numpy as np  # noqa: PLC0415 - importing the package takes a tenth of the time without
 
         place = {name: number for number, name in enumerate(self.names)}
@@ -145,9 +141,6 @@ _IN_LABEL: Final = frozenset({THREE.name, "any"})
 def labels_like(labels: Iterable[str], name: str = "any") -> LabelSet:
     """The label set of some labels, where nothing else says it: their names in order, or `THREE`.
 
-    Raises:
-        LabelError: fewer than two different ones.
-
     >>> labels_like(["surprise", "positive"]).name, labels_like(["b", "a"]).names
     ('three', ('a', 'b'))
     """
@@ -157,9 +150,6 @@ def labels_like(labels: Iterable[str], name: str = "any") -> LabelSet:
 
 def check_labels(labels: Sequence[str] | None, *columns: Iterable[str]) -> tuple[str, ...]:
     """The classes that a score is over, as scikit-learn's ``labels=``: those given, or all seen.
-
-    Raises:
-        LabelError: if one is given twice.
 
     >>> check_labels(None, ["b"], ["a", "b"]), check_labels(["b"], ["a"])
     (('a', 'b'), ('b',))

@@ -129,10 +129,6 @@ class Mailbox(Closing, Generic[T]):
         Args:
             timeout: seconds.
             due: when an item may be taken, by the clock.
-
-        Raises:
-            EOFError: it has ended and is empty, or was closed.
-            Exception: as EOFError, where it ended with that error.
         """
         limit = self._clock() + timeout
         with self._changed:
@@ -146,11 +142,7 @@ class Mailbox(Closing, Generic[T]):
             raise self._ending()
 
     async def receive(self) -> T:
-        """The oldest item, awaited on an event loop.
-
-        Raises:
-            EOFError, Exception: as ``take``.
-        """
+        """The oldest item, awaited on an event loop."""
         loop = asyncio.get_running_loop()
         while True:
             with self._changed:

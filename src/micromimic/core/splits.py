@@ -25,9 +25,23 @@ _DRAWS: Final = 25  # of held-out subjects, from which one with all classes is t
 def loso(subjects: Names) -> Iterator[Split]:
     """Leave one subject out: one fold a subject, in the order of their sorted names.
 
-    Raises:
-        InputError: if there is only one subject.
+    Parameters
+    ----------
+    subjects
+        (n,) whose each row is.
 
+    Yields
+    ------
+    Split
+        Rows to train on and rows to test, ascending.
+
+    Raises
+    ------
+    InputError
+        There is only one subject.
+
+    Examples
+    --------
     >>> [(train.tolist(), test.tolist()) for train, test in loso(["b", "a", "b"])]
     [([0, 2], [1]), ([1], [0, 2])]
     """
@@ -37,9 +51,23 @@ def loso(subjects: Names) -> Iterator[Split]:
 def hde(datasets: Names) -> Iterator[Split]:
     """Hold one database out: train on the others; one fold a database, by sorted name.
 
-    Raises:
-        InputError: if there is only one database.
+    Parameters
+    ----------
+    datasets
+        (n,) whose each row is.
 
+    Yields
+    ------
+    Split
+        Rows to train on and rows to test, ascending.
+
+    Raises
+    ------
+    InputError
+        There is only one database.
+
+    Examples
+    --------
     >>> [test.tolist() for _, test in hde(["b", "a", "b"])]
     [[1], [0, 2]]
     """
@@ -52,10 +80,29 @@ def grouped(subjects: Names, groups: int, seed: int = 0) -> Iterator[Split]:
     Subjects are shuffled, then the largest first go to the lightest group: no two groups differ by
     more clips than the largest subject has. Folds come in the order of the groups.
 
-    Raises:
-        ValueError: if ``groups`` is below 2.
-        InputError: if there are fewer subjects than groups.
+    Parameters
+    ----------
+    subjects
+        (n,) whose each row is.
+    groups
+        How many, at least 2.
+    seed
+        Of the shuffle.
 
+    Yields
+    ------
+    Split
+        Rows to train on and rows to test, ascending.
+
+    Raises
+    ------
+    ValueError
+        ``groups`` is below 2.
+    InputError
+        There are fewer subjects than groups.
+
+    Examples
+    --------
     >>> [test.tolist() for _, test in grouped(["a", "a", "b", "c"], 2)]
     [[0, 1], [2, 3]]
     """
@@ -86,18 +133,29 @@ def hold_out_subjects(
     Every class stays among the rows to train on, wherever some subject can be spared; of 25 draws
     the first is taken that shows most classes among the held-out rows, too.
 
-    Args:
-        subjects, targets: (n,) whose each row is; its class, by number or name.
-        share: of the subjects, rounded, at least one; fewer where classes would be lost.
-        seed: of the draws.
+    Parameters
+    ----------
+    subjects, targets
+        (n,) whose each row is; its class, by number or name.
+    share
+        Of the subjects, rounded, at least one; fewer where classes would be lost.
+    seed
+        Of the draws.
 
-    Returns:
+    Returns
+    -------
+    Split
         Rows to train on, rows held out.
 
-    Raises:
-        ValueError: if ``share`` is not between 0 and 1, or lengths differ.
-        InputError: if there is one subject or one class only, or only one class would be left.
+    Raises
+    ------
+    ValueError
+        ``share`` is not between 0 and 1, or lengths differ.
+    InputError
+        There is one subject or one class only, or only one class would be left.
 
+    Examples
+    --------
     >>> train, held = hold_out_subjects(["a", "b", "c", "c"], [0, 1, 0, 1], share=0.3)
     >>> len(train) + len(held), len(set(np.array([0, 1, 0, 1])[train].tolist()))
     (4, 2)
@@ -124,10 +182,6 @@ def hold_out_subjects(
 
 def check_learnable(subjects: Names, targets: Names | NDArray[np.integer]) -> None:
     """Say before any training starts that there is nothing to learn or nobody to test.
-
-    Raises:
-        ValueError: if lengths differ.
-        InputError: if there is one subject only, or one class only.
 
     >>> check_learnable(["a", "b"], ["x", "x"])
     Traceback (most recent call last):

@@ -25,13 +25,24 @@ class WorkerLostError(MicromimicError):
 class Workers:
     """Where tasks run.
 
-    Args:
-        jobs: processes on this machine; 1 runs in this process.
-        backend: ``loky`` for this machine, ``dask`` for a cluster.
-        scheduler: address of the dask scheduler, as ``tcp://10.0.0.1:8786``.
+    Parameters
+    ----------
+    jobs
+        Processes on this machine; 1 runs in this process.
+    backend
+        ``loky`` for this machine, ``dask`` for a cluster.
+    scheduler
+        Address of the dask scheduler, as ``tcp://10.0.0.1:8786``.
 
-    Raises:
-        InputError: dask without a scheduler, a scheduler without dask, no job.
+    Raises
+    ------
+    InputError
+        dask without a scheduler, a scheduler without dask, no job.
+
+    Examples
+    --------
+    >>> Workers(jobs=4).side_by_side(tasks=1)
+    False
     """
 
     jobs: int = 1
@@ -56,11 +67,7 @@ class Workers:
         return min(self.jobs, tasks) > 1 or (self.backend == "dask" and tasks > 0)
 
     def dashboard(self) -> str | None:
-        """Address of the cluster's dashboard; None where there is no cluster, or none is served.
-
-        Raises:
-            MissingExtraError, InputError: as of `on_workers`.
-        """
+        """Address of the cluster's dashboard; None where there is no cluster, or none is served."""
         if self.backend == "loky":
             return None
         with _client(self) as client:
@@ -70,12 +77,7 @@ class Workers:
 
 @contextmanager
 def on_workers(workers: Workers) -> Iterator[None]:
-    """Inside, every ``joblib.Parallel()`` without arguments of its own runs on these workers.
-
-    Raises:
-        MissingExtraError: dask without the ``cluster`` extra.
-        InputError: no scheduler answers at the address, or it has no workers.
-    """
+    """Inside, every ``joblib.Parallel()`` without arguments of its own runs on these workers."""
     from joblib import parallel_config  # noqa: PLC0415 - slow to import
 
     if workers.backend == "loky":
@@ -116,12 +118,7 @@ def _client(workers: Workers) -> Iterator[Any]:
 
 
 def run_tasks(tasks: Iterable[Any]) -> Iterator[Any]:
-    """Results of ``joblib.delayed`` calls as they end, in any order.
-
-    Raises:
-        WorkerLostError: if a worker process was killed; on a cluster, if a task took several
-            workers with it.
-    """
+    """Results of ``joblib.delayed`` calls as they end, in any order."""
     from joblib import Parallel  # noqa: PLC0415
     from joblib.externals.loky.process_executor import BrokenProcessPool  # noqa: PLC0415
 
