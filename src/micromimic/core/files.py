@@ -102,7 +102,7 @@ def sweep_left(folder: Path) -> int:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in a folder durable; where folders cannot be opened (Windows) the system does."""
+    """Make renames in a folder durable; where none can be opened (Windows) the system does."""
     if hasattr(os, "O_DIRECTORY"):
         _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
 
