@@ -137,6 +137,16 @@ def write_camera(path: Path) -> None:
             file.write(b"FRAME\n" + frame.tobytes() + b"\x80" * (640 * 480 // 2))
 
 
+def browser_arguments(camera: Path) -> list[str]:
+    """Of a Chromium whose camera plays a file and asks nobody."""
+    return [
+        "--no-sandbox",
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-video-capture={camera}",
+    ]
+
+
 def show_analyse(page: Page, folder: Path) -> None:
     """A file chosen, one being analysed, one failed, several done."""
     page.wait_for_selector("#recordings .row")
@@ -237,12 +247,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
         folder = Path(place)
         write_camera(folder / "camera.y4m")
-        arguments = [
-            "--no-sandbox",
-            "--use-fake-ui-for-media-stream",
-            "--use-fake-device-for-media-stream",
-            f"--use-file-for-fake-video-capture={folder / 'camera.y4m'}",
-        ]
+        arguments = browser_arguments(folder / "camera.y4m")
         with running_server(folder / "data") as server:
             ids = make_records(server, folder, options.sessions)
             browser = playwright.chromium.launch(executable_path=options.browser, args=arguments)
