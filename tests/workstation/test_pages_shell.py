@@ -38,7 +38,7 @@ SHOWN = {
     "/": "#recordings .row",
     "/live": "#numbers dd",
     "/subjects": "#subjects li",
-    "/subjects?subject={person}": ".trend",
+    "/subjects?subject={person}": ".picture[data-from]",
     "/export": "#train button:enabled",
     "/about": "#version dd",
 }

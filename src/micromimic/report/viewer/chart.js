@@ -2,7 +2,7 @@
 // fingers and keys do to it. Drawn once, and again only when the view, its size, the colours or what is
 // shown change.
 
-import { colours, el, sharp } from "./dom.js";
+import { colours, el, inNextFrame, sharp } from "./dom.js";
 import { Pen } from "./pen.js";
 import { PLACES } from "./places.js";
 
@@ -26,14 +26,13 @@ const STILL = 4; // pixels that a click may shake
 const WHEEL = 0.0016;
 
 export class Chart {
-  #asked = false;
-
   /** @param {HTMLElement} root @param {import("./scale.js").View} view @param {Options} options */
   constructor(root, view, options) {
     this.root = root;
     this.view = view;
     this.options = { left: 62, right: 12, drag: "pan", wheel: false, ...options };
     this.colour = colours(PLACES);
+    this.redraw = inNextFrame(() => this.draw());
     this.width = this.height = 0;
     /** @type {Pen[]} one for each panel */
     this.pens = [];
@@ -56,16 +55,6 @@ export class Chart {
     this.colour = colours(PLACES);
     this.redraw();
     return this;
-  }
-
-  /** Draws with the browser's next frame, once, however often it is asked for. */
-  redraw() {
-    if (this.#asked) return;
-    this.#asked = true;
-    requestAnimationFrame(() => {
-      this.#asked = false;
-      this.draw();
-    });
   }
 
   draw() {

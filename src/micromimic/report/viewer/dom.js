@@ -85,3 +85,16 @@ export function sharp(canvas) {
   context.clearRect(0, 0, width, height);
   return { context, width, height };
 }
+
+/** Asks for a drawing with the browser's next frame, once, however often it is called. @param {() => void} draw */
+export function inNextFrame(draw) {
+  let asked = false;
+  return () => {
+    if (asked) return;
+    asked = true;
+    requestAnimationFrame(() => {
+      asked = false;
+      draw();
+    });
+  };
+}

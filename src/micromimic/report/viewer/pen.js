@@ -93,6 +93,16 @@ export class Pen {
     this.stroke([[x - arm, y - arm], [x + arm, y + arm], null, [x - arm, y + arm], [x + arm, y - arm]], colour, 1.4);
   }
 
+  /** @param {number} x @param {number} y @param {string} colour @param {string} fill */
+  dot(x, y, colour, fill) {
+    const { c } = this;
+    c.beginPath();
+    c.arc(x, y, 5, 0, 2 * Math.PI);
+    Object.assign(c, { fillStyle: fill, strokeStyle: colour, lineWidth: 2 });
+    c.fill();
+    c.stroke();
+  }
+
   /** The mark of a class; open: as an outline. @param {string} place @param {number} x @param {number} y */
   mark(place, x, y, { size = 4.2, open = false } = {}) {
     const { c, colour } = this;

@@ -1,8 +1,9 @@
 // The live page: buttons, states and numbers around a LiveSession.
 
-import { byId, el, fill, header, plural, showError } from "./app.js";
+import { byId, el, fill, header, inNextFrame, plural, sharp, showError } from "./app.js";
+import { drawCells, ontoCanvas } from "/static/viewer/face.js";
 import { consentFields } from "./lib/consent.js";
-import { Curve, drawCells, drawCurve, palette } from "./live/draw.js";
+import { LiveCurve } from "./live/curve.js";
 import { Events } from "./live/events.js";
 import { LiveSession } from "./live/session.js";
 
@@ -11,12 +12,12 @@ const STATES = {
   watching: "watching", lost_source: "camera lost",
 };
 
-header("live", { wide: true });
-document.getElementById("main").classList.add("wide");
+header("live");
 const consent = consentFields(byId("consent"));
 const events = new Events();
-const curve = new Curve();
-const now = { session: null, face: null, point: null, size: null, colours: palette(), dirty: true };
+const curve = new LiveCurve(byId("curve"), events.all);
+const now = { session: null, face: null, point: null, size: null };
+const redraw = inNextFrame(drawFace);
 
 function setState(words, kind = "") {
   byId("state").textContent = words;
@@ -79,7 +80,7 @@ function showDetail(line) {
 }
 
 function take(message) {
-  now.dirty = true;
+  redraw();
   if (message.type === "curve") { now.point = message; curve.add(message); }
   else if (message.type === "face") now.face = message;
   else if (message.type === "event") events.add(message);
@@ -93,13 +94,14 @@ function take(message) {
   }
 }
 
-function draw() {
-  if (now.dirty) {
-    now.dirty = false;
-    drawCells(byId("overlay"), byId("cells").checked && now.session ? now : {});
-    drawCurve(byId("curve"), curve, events.all, now.colours);
-  }
-  requestAnimationFrame(draw);
+/** The cells over the picture, those that move just now lit. */
+function drawFace() {
+  const { context, width } = sharp(byId("overlay"));
+  const { session, face, point, size } = now;
+  if (!session || !byId("cells").checked || !face || !size || !point?.found || point.segment !== face.segment || !point.transform) return;
+  const strongest = Math.max(1e-9, ...(point.cells ?? []).map(Math.abs));
+  const lit = (k) => point.cells && point.score > 4 && Math.abs(point.cells[k]) > 0.6 * strongest;
+  drawCells(context, face.cells, ontoCanvas(point.transform.flat(), width / size[0]), lit);
 }
 
 function trouble(line) {
@@ -144,7 +146,7 @@ async function start() {
   }
   now.session = null;
   showDetail("");
-  now.dirty = true;
+  redraw();
   setRunning(false);
 }
 
@@ -166,16 +168,14 @@ byId("start").addEventListener("click", start);
 byId("retry").addEventListener("click", start);
 byId("stop").addEventListener("click", stop);
 byId("mirror").addEventListener("change", (event) => byId("stage").classList.toggle("mirrored", event.target.checked));
-byId("cells").addEventListener("change", () => { now.dirty = true; });
+byId("cells").addEventListener("change", redraw);
 byId("keep").addEventListener("change", () => {
   byId("consent").hidden = new FormData(byId("keep")).get("keep") !== "video";
   byId("keep-problem").hidden = true;
 });
 byId("keep").addEventListener("submit", (event) => event.preventDefault());
-document.addEventListener("theme", () => { now.colours = palette(); now.dirty = true; });
-new ResizeObserver(() => { now.dirty = true; }).observe(byId("stage"));
+new ResizeObserver(redraw).observe(byId("stage"));
 addEventListener("pagehide", () => now.session?.stop());
 clearNumbers();
 setRunning(false);
-requestAnimationFrame(draw);
 consent.refresh().catch(showError);

@@ -1,6 +1,6 @@
 // For whom a video is, and that the person filmed has agreed: chosen session, or a tick of its own.
 
-import { el } from "./dom.js";
+import { el } from "/static/viewer/dom.js";
 import { consentLine, fillSelect, loadSessions, sessionOptions } from "./records.js";
 import { coder, remember, remembered } from "./shell.js";
 

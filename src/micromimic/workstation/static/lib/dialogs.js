@@ -1,6 +1,6 @@
 // Messages in the corner, questions in a dialog.
 
-import { el } from "./dom.js";
+import { el } from "/static/viewer/dom.js";
 
 function corner() {
   let box = document.querySelector(".messages");

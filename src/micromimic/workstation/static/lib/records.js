@@ -1,7 +1,8 @@
 // Subjects, sessions and recordings as pages show them.
 
 import { api } from "./api.js";
-import { el, fill, formatDate, formatMoment } from "./dom.js";
+import { el, fill } from "/static/viewer/dom.js";
+import { formatDate, formatMoment } from "./words.js";
 
 /** All sessions with their subject's code, ordered by code and then newest first. */
 export async function loadSessions(subject = "") {

@@ -1,18 +1,7 @@
 // What surrounds every page: navigation, theme, who sits at the desk.
 
 import { ask } from "./dialogs.js";
-import { byId, el, svg } from "./dom.js";
-
-const PAGES = [
-  ["analyse", "Analyse", "/"],
-  ["live", "Live", "/live"],
-  ["subjects", "Subjects", "/subjects"],
-  ["export", "Export", "/export"],
-  ["about", "About", "/about"],
-];
-const NOT_FOR =
-  "Candidates, not verdicts. Not a lie detector. Inferring emotions at work or in education is " +
-  "prohibited in the EU (AI Act, Article 5(1)(f)) outside medical and safety uses. ";
+import { byId, el } from "/static/viewer/dom.js";
 
 /** A value kept in this browser; "" where there is none or storage is off. */
 export function remembered(key) {
@@ -58,29 +47,26 @@ export async function askCoder() {
     name = values.coder;
     remember("coder", name);
     showCoder();
-    document.dispatchEvent(new CustomEvent("coder", { detail: name }));
+    document.dispatchEvent(new Event("coder"));
   }
   return coder();
 }
 
 function showCoder() {
-  const button = byId("coder");
-  if (!button) return;
-  button.textContent = coder() || "Your name";
-  button.setAttribute("aria-label", coder() ? `Coder: ${coder()}. Change` : "Set your name");
+  byId("coder").textContent = coder() || "Your name";
+  byId("coder").setAttribute("aria-label", coder() ? `Coder: ${coder()}. Change` : "Set your name");
 }
 
-const systemDark = () => matchMedia("(prefers-color-scheme: dark)");
+const systemDark = matchMedia("(prefers-color-scheme: dark)");
 
 /** "light" or "dark", as shown now. */
 export function theme() {
-  return document.documentElement.dataset.theme || (systemDark().matches ? "dark" : "light");
+  return document.documentElement.dataset.theme || (systemDark.matches ? "dark" : "light");
 }
 
 function showTheme() {
-  const button = byId("theme");
-  if (button) button.textContent = theme() === "dark" ? "Light" : "Dark";
-  document.dispatchEvent(new CustomEvent("theme", { detail: theme() }));
+  byId("theme").textContent = theme() === "dark" ? "Light" : "Dark";
+  document.dispatchEvent(new Event("theme"));
 }
 
 function toggleTheme() {
@@ -89,34 +75,12 @@ function toggleTheme() {
   showTheme();
 }
 
-function logo() {
-  return svg("svg", { class: "logo", viewBox: "0 0 20 20", "aria-hidden": "true" },
-    svg("defs", {}, svg("linearGradient", { id: "brand", x2: "1", y2: "1" },
-      svg("stop", { style: { "stop-color": "var(--accent)" } }),
-      svg("stop", { offset: "1", style: { "stop-color": "var(--brand)" } }))),
-    svg("rect", { width: "20", height: "20", rx: "5.5", fill: "url(#brand)" }),
-    svg("circle", { cx: "10", cy: "9.4", r: "2.5", style: { fill: "var(--panel)" } }));
-}
-
-/**
- * Fills <header id="top"> and <footer id="foot">; `current` is "analyse", "live", "review",
- * "subjects", "export" or "about". Fires "theme" and "coder" on document when they change.
- */
-export function header(current, { wide = false } = {}) {
-  const links = PAGES.map(([key, label, href]) =>
-    el("li", {}, el("a", { href, "aria-current": key === current && "page" }, label)));
-  const top = byId("top"), foot = byId("foot");
-  top.className = wide ? "site wide" : "site";
-  top.replaceChildren(el("div", { class: "inner" },
-    el("a", { class: "brand", href: "/" }, logo(), "micromimic"),
-    el("nav", { "aria-label": "Pages" }, el("ul", {}, links)),
-    el("div", { class: "desk" },
-      el("button", { id: "coder", class: "small coder", type: "button", onclick: askCoder }),
-      el("button", { id: "theme", class: "small", type: "button", "aria-label": "Switch between light and dark", onclick: toggleTheme }))));
-  foot.className = wide ? "wide" : "";
-  foot.replaceChildren(el("p", {}, NOT_FOR, el("a", { href: "/about", "aria-label": "More on what this is not for" }, "More")));
-  systemDark().addEventListener("change", showTheme);
+/** Makes the page's head work, and says that the page is ready. Fires "theme" and "coder" on document when they change. */
+export function header(page) {
+  byId("coder").addEventListener("click", askCoder);
+  byId("theme").addEventListener("click", toggleTheme);
+  systemDark.addEventListener("change", showTheme);
   showCoder();
   showTheme();
-  document.documentElement.dataset.ready = current;
+  document.documentElement.dataset.ready = page;
 }

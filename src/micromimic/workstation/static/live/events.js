@@ -1,6 +1,7 @@
 // Candidates as they come, newest first; withdrawn ones stay, struck through.
 
-import { byId, cellName, el, formatTime, placeOf, plural, unitNames } from "../app.js";
+import { byId, el, formatTime, placeOf, plural } from "../app.js";
+import { cellName, shareList, unitNames } from "/static/viewer/evidence.js";
 
 const MOST = 200;
 const WHY = {
@@ -9,14 +10,10 @@ const WHY = {
   gone: "no longer stands out",
 };
 
-const place = (event, label) => placeOf(label, Object.keys(event.probabilities));
+export const placeIn = (event, label = event.label) => placeOf(label, Object.keys(event.probabilities));
 
-function bars(event) {
-  return el("ul", { class: "probabilities" }, Object.entries(event.probabilities).map(([label, share]) =>
-    el("li", { class: label === event.label && "best" }, el("span", {}, label),
-      el("span", { class: "track", "aria-hidden": "true" }, el("span", { class: ["fill", place(event, label)], style: { width: `${100 * share}%` } })),
-      el("b", {}, share.toFixed(2)))));
-}
+const probabilities = (event) => shareList(Object.entries(event.probabilities).map(([name, value]) =>
+  ({ name, value, place: placeIn(event, name), best: name === event.label })), (value) => value.toFixed(2));
 
 function strongest(event) {
   const best = Object.entries(event.regions ?? {}).sort((a, b) => b[1] - a[1])[0];
@@ -32,21 +29,21 @@ function card(event) {
   const length = Math.round(1000 * (event.offset_s - event.onset_s));
   const delay = `${Math.round(1000 * event.delay_s)} ms after its end${event.late ? " (late)" : ""}`;
   return el("li", { class: "event", dataset: { event: event.id, label: event.label } },
-    el("div", { class: "event-head" }, el("span", { class: ["swatch", place(event, event.label)] }),
+    el("div", { class: "event-head" }, el("span", { class: ["swatch", placeIn(event)] }),
       el("b", { class: "named" }, event.label),
       el("span", { class: ["badge", "sure", event.uncertain && "warn"] }, event.uncertain ? "unsure" : "sure"),
       el("span", { class: "when number" }, formatTime(event.apex_s))),
-    bars(event),
+    probabilities(event),
     looksLike(event),
     el("small", { class: "number" }, `${length} ms, ${event.strength.toFixed(1)} × noise${strongest(event)}. Out ${delay}.`));
 }
 
 /** The list in the page; `all` maps ids to {event, withdrawn} for the curve. */
 export class Events {
-  constructor() { this.clear(); }
+  all = new Map();
 
   clear() {
-    this.all = new Map();
+    this.all.clear();
     byId("events").replaceChildren();
     this.#count();
   }

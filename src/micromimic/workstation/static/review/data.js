@@ -1,19 +1,19 @@
 // What the server knows of one recording: the frames' times, what was measured on each, the review.
 
 import { ApiError, api, apiUrl } from "/static/app.js";
+import { nearest } from "/static/viewer/scale.js";
 
-/** Frames and their times: even, or each with its own. Times are seconds of the source. */
+/** Frames and their times, seconds of the source: even, or each with its own. */
 export class Clock {
   constructor({ frames, fps, start_s: start, frame_times: times }) {
     this.frames = frames;
     this.fps = fps;
-    this.start = start ?? 0;
-    this.times = times ? Float64Array.from(times) : null;
+    this.times = Float64Array.from(times ?? { length: frames }, (own, k) => (times ? own : (start ?? 0) + k / fps));
     this.end = this.time(frames - 1) + 1 / fps;
   }
 
   time(frame) {
-    return this.times ? this.times[frame] : this.start + frame / this.fps;
+    return this.times[frame];
   }
 
   clamp(frame) {
@@ -22,30 +22,17 @@ export class Clock {
 
   /** The middle of the time for which a frame is shown: a seek there cannot miss it by rounding. */
   middle(frame) {
-    if (frame + 1 < this.frames) return (this.time(frame) + this.time(frame + 1)) / 2;
-    return this.time(frame) + 0.5 / this.fps;
+    return (this.time(frame) + (this.times[frame + 1] ?? this.end)) / 2;
   }
 
   /** The frame whose own time is nearest. */
   nearest(time) {
-    if (!this.times) return this.clamp((time - this.start) * this.fps);
-    const k = this.#before(time);
-    return k + 1 < this.frames && this.times[k + 1] - time < time - this.times[k] ? k + 1 : k;
+    return nearest(this.times, time);
   }
 
   /** Frames spanned by a length in seconds around a frame: at least one. */
   span(seconds) {
     return Math.max(1, Math.round(seconds * this.fps));
-  }
-
-  #before(time) {
-    let low = 0, high = this.frames - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.times[middle] <= time) low = middle;
-      else high = middle - 1;
-    }
-    return low;
   }
 }
 

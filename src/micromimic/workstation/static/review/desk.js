@@ -18,7 +18,8 @@ const ZOOM = 1.5;
 
 export class Desk {
   constructor(model, player) {
-    Object.assign(this, { model, player });
+    this.model = model;
+    this.player = player;
     this.timeline = new Timeline(byId("timeline"), model, player);
     this.stage = new Stage(model, player);
     this.faces = new Faces(model, player);

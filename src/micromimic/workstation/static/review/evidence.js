@@ -1,8 +1,9 @@
 // The chosen event's faces at the machine's onset and apex, to be looked at in turn, and its numbers.
 
-import { byId, cellName, el, fill, unitNames } from "/static/app.js";
+import { byId, el, fill, sharp } from "/static/app.js";
+import { cellName, shareList, unitNames } from "/static/viewer/evidence.js";
+import { cropTransform, drawArrows, drawCells, drawHeat, heatPicture } from "/static/viewer/face.js";
 import { pictureUrl } from "./data.js";
-import { cropTransform, drawArrows, drawCells, drawHeat, heatPicture } from "./layers.js";
 import { eventName, share } from "./words.js";
 
 const FLICKER_MS = 500;
@@ -15,7 +16,8 @@ export class Faces {
   #heat = null;
 
   constructor(model, player) {
-    Object.assign(this, { model, player });
+    this.model = model;
+    this.player = player;
     this.side = "apex";
     this.canvas = byId("face");
     this.note = byId("face-note");
@@ -90,20 +92,13 @@ export class Faces {
   #draw() {
     const picture = this.#pictures[this.side];
     if (!this.evidence || !picture?.complete || !picture.naturalWidth || !this.canvas.clientWidth) return;
-    const ratio = devicePixelRatio || 1;
-    const width = Math.round(this.canvas.clientWidth * ratio);
-    const [own, tall] = this.evidence.size;
-    if (this.canvas.width !== width) {
-      this.canvas.width = width;
-      this.canvas.height = Math.round((width * tall) / own);
-    }
-    const c = this.canvas.getContext("2d");
+    const { context: c, width, height } = sharp(this.canvas);
     c.imageSmoothingQuality = "high";
-    c.drawImage(picture, 0, 0, this.canvas.width, this.canvas.height);
-    const transform = cropTransform(this.evidence, width / own);
+    c.drawImage(picture, 0, 0, width, height);
+    const transform = cropTransform(this.evidence, width / this.evidence.size[0]);
     const { cells, flow, votes } = this.model.layers;
     if (votes && this.evidence.votes) drawHeat(c, (this.#heat ??= heatPicture(this.evidence.votes)), transform);
-    if (cells) drawCells(c, this.evidence.cells, transform, ratio);
+    if (cells) drawCells(c, this.evidence.cells, transform);
     if (flow) drawArrows(c, this.evidence.flow, transform);
     this.canvas.setAttribute("aria-label", `The face at the ${this.side}`);
   }
@@ -113,31 +108,24 @@ export class Faces {
 export function machineCard(event, model) {
   const machine = event.machine;
   if (!machine) return el("p", { class: "hint" }, "You added this event; the machine did not report it.");
-  const best = machine.label;
-  const rows = model.labels.map((name) => {
-    const value = machine.probabilities?.[name] ?? 0;
-    return el("li", { class: name === best && "best" }, el("span", {}, name), bar(value, model.place(name)), el("b", {}, share(value)));
-  });
+  const shares = model.labels.map((name) => ({
+    name, value: machine.probabilities?.[name] ?? 0, place: model.place(name), best: name === machine.label,
+  }));
   const regions = Object.entries(machine.regions ?? {}).filter(([, value]) => value > 0).sort((a, b) => b[1] - a[1]);
   const most = regions[0]?.[1] ?? 1;
-  // answers from before action units were told have none, and say nothing of them
+  // analyses from before action units were measured have none, and say nothing of them
   const units = machine.action_units && (unitNames(machine) || "no action unit stands out");
   return [
-    el("ul", { class: "shares", "aria-label": "The machine’s probabilities" }, rows),
+    shareList(shares, share, { "aria-label": "The machine’s probabilities" }),
     regions.length > 0 && el("div", { class: "regions" },
-      el("h4", {}, `Where ${best} comes from`),
-      el("ul", { class: "shares" }, regions.slice(0, REGIONS).map(([cell, value]) =>
-        el("li", {}, el("span", {}, cellName(cell)), bar(value / most, ""), el("b", {}, share(value)))))),
+      el("h4", {}, `Where ${machine.label} comes from`),
+      shareList(regions.slice(0, REGIONS).map(([cell, value]) => ({ name: cellName(cell), value, bar: value / most })), share)),
     units && el("p", { class: "units" }, el("b", {}, "Looks like "), units),
     el("dl", { class: "numbers" },
       number("Length", `${Math.round(1000 * (machine.offset_s - machine.onset_s))} ms`),
       number("Rise", `${Math.round(1000 * (machine.apex_s - machine.onset_s))} ms`),
       number("Strength", `${machine.strength.toFixed(1)} × noise`)),
   ];
-}
-
-function bar(value, place) {
-  return el("span", { class: "track" }, el("span", { class: ["fill", place], style: { width: `${Math.max(0, Math.min(1, value)) * 100}%` } }));
 }
 
 const number = (term, value) => el("div", {}, el("dt", {}, term), el("dd", {}, value));

@@ -6,10 +6,11 @@ import { el, formatTime } from "/static/app.js";
 import { POINTS, frameWords } from "./words.js";
 
 const REST_MS = 700; // an arrow key's change is made when the keys rest that long
+const STEPS = { ArrowLeft: -1, ArrowRight: 1, ArrowDown: -1, ArrowUp: 1, PageDown: -10, PageUp: 10 };
 
 export class Handles {
-  #draft = null; // {point, frame, origin}
-  #timer = null;
+  #draft = null; // {point, frame, origin, back, event, lag, last}
+  #timer = 0;
 
   constructor(timeline) {
     this.timeline = timeline;
@@ -29,7 +30,9 @@ export class Handles {
 
   /** Makes a change that is under way: another event was chosen. */
   finish() {
-    this.#commit();
+    const draft = this.#drop();
+    if (draft && draft.frame !== draft.origin) this.timeline.model.move({ [draft.point]: draft.frame }, draft.event);
+    if (draft) this.place();
   }
 
   /** Gives a drag by finger up; its last event, or null where there is none. */
@@ -42,67 +45,60 @@ export class Handles {
 
   /** Puts the sliders where the event is; called with each drawing. */
   place() {
-    const { model, view } = this.timeline;
+    const { model, chart } = this.timeline;
     const event = model.event();
-    this.root.hidden = !event;
-    if (!event) return;
-    const { top, axis } = this.timeline.layout();
+    this.root.hidden = !event || !chart.pens.length;
+    if (this.root.hidden) return;
+    const { top, left, right } = chart.pens[0].panel, axis = chart.pens.at(-1).panel.bottom;
     this.root.style.setProperty("--top", `${top - 14}px`);
     this.root.style.setProperty("--tall", `${axis - top + 14}px`);
     this.root.className = `handles ${model.place(event.label)}`;
     for (const point of POINTS) {
-      const knob = this.knobs[point], frame = this.frame(point);
-      const x = view.x(this.timeline.time(frame));
+      const knob = this.knobs[point], frame = this.frame(point), x = this.timeline.x(frame);
       const [low, high] = this.#range(point);
       knob.style.transform = `translateX(${x}px)`;
-      knob.hidden = x < view.left - 2 || x > view.left + view.width + 2;
-      knob.setAttribute("aria-valuemin", low);
-      knob.setAttribute("aria-valuemax", high);
-      knob.setAttribute("aria-valuenow", frame);
-      knob.setAttribute("aria-valuetext", frameWords(frame, model.clock));
+      knob.hidden = x < left - 2 || x > right + 2;
+      const said = { min: low, max: high, now: frame, text: frameWords(frame, model.clock) };
+      for (const [name, value] of Object.entries(said)) knob.setAttribute(`aria-value${name}`, value);
     }
     this.#showBubble(event);
   }
 
   #showBubble(event) {
-    const { view, model } = this.timeline;
     this.bubble.hidden = !this.#draft;
     if (!this.#draft) return;
     const { point, frame } = this.#draft;
     const machine = event.machine?.[`${point}_frame`];
-    const words = [`${point} · frame ${frame} · ${formatTime(this.timeline.time(frame))}`];
-    if (machine !== undefined && machine !== frame) words.push(` (machine ${machine})`);
-    this.bubble.textContent = words.join("");
+    const differs = machine !== undefined && machine !== frame;
+    this.bubble.textContent = `${point} · frame ${frame} · ${formatTime(this.timeline.time(frame))}${differs ? ` (machine ${machine})` : ""}`;
     const half = this.bubble.offsetWidth / 2;
-    const x = Math.max(half + 2, Math.min(this.timeline.width - half - 2, view.x(this.timeline.time(frame))));
+    const x = Math.max(half + 2, Math.min(this.timeline.chart.width - half - 2, this.timeline.x(frame)));
     this.bubble.style.transform = `translateX(${x - half}px)`;
   }
 
   #range(point) {
-    const event = this.timeline.model.event();
-    const last = this.timeline.model.clock.frames - 1;
-    return {
-      onset: [0, event.apex_frame], apex: [event.onset_frame, event.offset_frame], offset: [event.apex_frame, last],
-    }[point];
+    const { onset_frame: onset, apex_frame: apex, offset_frame: offset } = this.timeline.model.event();
+    return { onset: [0, apex], apex: [onset, offset], offset: [apex, this.timeline.model.clock.frames - 1] }[point];
   }
 
   #knob(point) {
     const knob = el("div", {
       class: ["knob", point], role: "slider", tabindex: "0", "aria-label": point, "aria-orientation": "horizontal",
+      onpointerdown: (event) => this.#grab(event, point), onpointermove: (event) => this.#drag(event),
+      onpointercancel: () => this.#cancel(), onkeydown: (event) => this.#key(event, point), onblur: () => this.finish(),
+      onpointerup: (event) => {
+        if (this.#draft?.lag === undefined) return;
+        event.stopPropagation();
+        this.finish();
+      },
     }, el("span", { class: "flag", "aria-hidden": "true" }));
-    knob.addEventListener("pointerdown", (event) => this.#grab(event, point));
-    knob.addEventListener("pointermove", (event) => this.#drag(event));
-    knob.addEventListener("pointerup", (event) => this.#drop(event));
-    knob.addEventListener("pointercancel", () => this.#cancel());
-    knob.addEventListener("keydown", (event) => this.#key(event, point));
-    knob.addEventListener("blur", () => this.#commit());
     return knob;
   }
 
   #begin(point) {
     clearTimeout(this.#timer);
     if (this.#draft?.point === point) return;
-    this.#commit();
+    this.finish();
     const frame = this.frame(point);
     this.#draft = { point, frame, origin: frame, back: this.timeline.player.shown, event: this.timeline.model.selected };
   }
@@ -117,7 +113,8 @@ export class Handles {
   }
 
   #grab(event, point) {
-    if (event.button || this.timeline.pointers.size) return; // the other finger of a pinch
+    const { chart, player } = this.timeline;
+    if (event.button || chart.pointers.size) return; // the other finger of a pinch
     event.stopPropagation();
     event.preventDefault();
     const knob = this.knobs[point];
@@ -125,57 +122,43 @@ export class Handles {
     knob.setPointerCapture(event.pointerId);
     this.#begin(point);
     // The point stays under the finger where it was taken, not where its middle is.
-    this.#draft.lag = event.clientX - this.#pageX(this.#draft.frame);
+    this.#draft.lag = chart.place(event)[0] - this.timeline.x(this.#draft.frame);
     this.#draft.last = event;
-    this.timeline.player.seek(this.#draft.frame);
+    player.seek(this.#draft.frame);
     this.place();
-  }
-
-  #pageX(frame) {
-    return this.timeline.plot.getBoundingClientRect().left + this.timeline.view.x(this.timeline.time(frame));
   }
 
   #drag(event) {
     if (this.#draft?.lag === undefined) return;
     event.stopPropagation();
     this.#draft.last = event;
-    const x = event.clientX - this.#draft.lag - this.timeline.plot.getBoundingClientRect().left;
-    this.#to(this.timeline.model.clock.nearest(this.timeline.view.time(x)));
-  }
-
-  #drop(event) {
-    if (this.#draft?.lag === undefined) return;
-    event.stopPropagation();
-    this.#commit();
+    const { chart, model } = this.timeline;
+    this.#to(model.clock.nearest(chart.pens[0].time(chart.place(event)[0] - this.#draft.lag)));
   }
 
   #key(event, point) {
-    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowDown: -1, ArrowUp: 1, PageDown: -10, PageUp: 10 };
-    const count = steps[event.key];
+    const count = STEPS[event.key];
     if (count !== undefined && !event.ctrlKey && !event.altKey && !event.metaKey) {
       this.#begin(point);
       this.#to(this.#draft.frame + count * (event.shiftKey ? 10 : 1));
       this.place();
-      this.#timer = setTimeout(() => this.#commit(), REST_MS);
+      this.#timer = setTimeout(() => this.finish(), REST_MS);
     } else if (event.key === "Escape" && this.#draft) this.#cancel();
-    else if (event.key === "Enter" && this.#draft) this.#commit();
+    else if (event.key === "Enter" && this.#draft) this.finish();
     else return;
     event.preventDefault();
     event.stopPropagation();
   }
 
-  #commit() {
+  #drop() {
     clearTimeout(this.#timer);
     const draft = this.#draft;
     this.#draft = null;
-    if (draft && draft.frame !== draft.origin) this.timeline.model.move({ [draft.point]: draft.frame }, draft.event);
-    if (draft) this.place();
+    return draft;
   }
 
   #cancel() {
-    clearTimeout(this.#timer);
-    const draft = this.#draft;
-    this.#draft = null;
+    const draft = this.#drop();
     if (!draft) return;
     this.timeline.player.seek(draft.back);
     this.place();

@@ -30,7 +30,8 @@ export function statusBadge(event) {
 
 export class Inspector {
   constructor(model, player) {
-    Object.assign(this, { model, player });
+    this.model = model;
+    this.player = player;
     this.root = byId("inspector");
     this.note = el("textarea", { id: "note", rows: "1", maxlength: "2000", placeholder: "Why, or what to ask about", "aria-keyshortcuts": "w" });
     this.note.addEventListener("keydown", (event) => this.#noteKey(event));

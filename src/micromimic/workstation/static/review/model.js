@@ -15,7 +15,13 @@ let fresh = 0;
 export class Model extends EventTarget {
   constructor({ recording, labels, analysis, review, shown, clock, rows, coder }) {
     super();
-    Object.assign(this, { recording, labels, analysis, shown, clock, rows, coder });
+    this.recording = recording;
+    this.labels = labels;
+    this.analysis = analysis;
+    this.shown = shown;
+    this.clock = clock;
+    this.rows = rows;
+    this.coder = coder;
     this.saver = new Saver(recording.id, coder, review);
     this.selected = null;
     this.redoable = [];

@@ -48,7 +48,8 @@ export class Pair {
   #turn = 0;
 
   constructor(model, player) {
-    Object.assign(this, { model, player });
+    this.model = model;
+    this.player = player;
     this.root = byId("pair");
     this.note = byId("pair-note");
     this.open = false;

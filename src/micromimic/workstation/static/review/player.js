@@ -4,28 +4,54 @@
 const SETTLE_MS = 400;
 
 /** Fires "frame" (another frame is on the screen), "play" (playing, speed or loop changed), "ready", "gone". */
-export class VideoPlayer extends EventTarget {
+class Player extends EventTarget {
+  constructor(clock) {
+    super();
+    this.clock = clock;
+    this.shown = 0;
+    this.speed = 1;
+    this.loop = null; // [first, last] frame that is played over and over
+  }
+
+  setSpeed(speed) {
+    this.speed = speed;
+    this.fire("play");
+  }
+
+  setLoop(loop) {
+    this.loop = loop;
+    this.fire("play");
+  }
+
+  /** Where playing has to begin, or null where it goes on from the frame that is shown. */
+  get start() {
+    if (this.loop && (this.shown < this.loop[0] || this.shown >= this.loop[1])) return this.loop[0];
+    return !this.loop && this.shown >= this.clock.frames - 1 ? 0 : null;
+  }
+
+  fire(name) {
+    this.dispatchEvent(new Event(name));
+  }
+}
+
+export class VideoPlayer extends Player {
   #shift = 0; // the file's time less the source's time
   #sought = null; // frame that a running seek is after
-  #timer = null;
+  #timer = 0;
   #calibrated = false;
   #reported = false; // whether anything was presented since the last seek began
 
   constructor(video, clock) {
-    super();
+    super(clock);
     this.video = video;
-    this.clock = clock;
-    this.shown = 0;
     this.wanted = 0;
-    this.speed = 1;
-    this.loop = null;
     this.pictures = true;
     this.ready = false;
     video.muted = true;
     video.addEventListener("seeked", () => this.#seeked());
     video.addEventListener("ended", () => this.#ended());
-    for (const name of ["play", "pause"]) video.addEventListener(name, () => this.#fire("play"));
-    video.addEventListener("error", () => this.#fire("gone"));
+    for (const name of ["play", "pause"]) video.addEventListener(name, () => this.fire("play"));
+    video.addEventListener("error", () => this.fire("gone"));
     video.addEventListener("loadeddata", () => this.#firstFrame(), { once: true });
     this.#listen();
   }
@@ -50,14 +76,11 @@ export class VideoPlayer extends EventTarget {
     this.seek((this.#sought === null ? this.shown : this.wanted) + count);
   }
 
-  /** Plays on; within `loop` ([first, last] frame) over and over. */
   play() {
-    const { loop } = this;
-    if (loop && (this.shown < loop[0] || this.shown >= loop[1])) this.#jump(loop[0]);
-    else if (this.shown >= this.clock.frames - 1) this.#jump(0);
+    if (this.start !== null) this.#jump(this.start);
     this.video.playbackRate = this.speed;
     this.video.play().catch((error) => {
-      if (error.name !== "AbortError") this.#fire("gone");
+      if (error.name !== "AbortError") this.fire("gone");
     });
   }
 
@@ -66,14 +89,8 @@ export class VideoPlayer extends EventTarget {
   }
 
   setSpeed(speed) {
-    this.speed = speed;
     this.video.playbackRate = speed;
-    this.#fire("play");
-  }
-
-  setLoop(loop) {
-    this.loop = loop;
-    this.#fire("play");
+    super.setSpeed(speed);
   }
 
   #go() {
@@ -92,11 +109,8 @@ export class VideoPlayer extends EventTarget {
     const sought = this.#sought;
     if (sought === null) return;
     clearTimeout(this.#timer);
-    if (this.playing) {
-      this.#sought = null;
-      return;
-    }
-    if (sought === this.shown) this.#settled();
+    if (this.playing) this.#sought = null;
+    else if (sought === this.shown) this.#settled();
     else this.#timer = setTimeout(() => this.#unreported(sought), SETTLE_MS);
   }
 
@@ -110,11 +124,11 @@ export class VideoPlayer extends EventTarget {
   #settled() {
     clearTimeout(this.#timer);
     this.#sought = null;
-    if (!this.playing && this.wanted !== this.shown) this.#go();
+    if (!this.playing) this.#go();
   }
 
   #listen() {
-    this.video.requestVideoFrameCallback?.((now, { mediaTime }) => {
+    this.video.requestVideoFrameCallback?.((_now, { mediaTime }) => {
       this.#reported = true;
       if (!this.#calibrated) this.#calibrate(mediaTime);
       this.#present(this.clock.nearest(mediaTime - this.#shift));
@@ -128,7 +142,7 @@ export class VideoPlayer extends EventTarget {
       if (!this.#calibrated) this.#calibrate(0);
     }, SETTLE_MS);
     this.#go(); // the picture may have been reported before the data were
-    this.#fire("ready");
+    this.fire("ready");
   }
 
   /** The first frame that is presented is frame 0, whatever time the file gives it. */
@@ -145,35 +159,23 @@ export class VideoPlayer extends EventTarget {
       this.wanted = frame;
       if (this.loop && frame >= this.loop[1] && this.#sought === null) this.#jump(this.loop[0]);
     }
-    if (other) this.#fire("frame");
+    if (other) this.fire("frame");
     if (this.#sought !== null && !this.video.seeking && (frame === this.#sought || this.playing)) this.#settled();
   }
 
   #ended() {
-    if (!this.loop) return this.#fire("play");
+    if (!this.loop) return this.fire("play");
     this.#jump(this.loop[0]); // play() alone would begin at the file's start
     return this.play();
-  }
-
-  #fire(name) {
-    this.dispatchEvent(new Event(name));
   }
 }
 
 /** The same without a video: the frame number runs, curve and numbers follow. */
-export class NumbersPlayer extends EventTarget {
+export class NumbersPlayer extends Player {
   #started = null;
-
-  constructor(clock) {
-    super();
-    this.clock = clock;
-    this.shown = 0;
-    this.speed = 1;
-    this.loop = null;
-    this.pictures = false;
-    this.ready = true;
-    this.playing = false;
-  }
+  pictures = false;
+  ready = true;
+  playing = false;
 
   seek(frame) {
     if (this.playing) this.pause();
@@ -185,29 +187,21 @@ export class NumbersPlayer extends EventTarget {
   }
 
   play() {
-    const { loop, clock } = this;
-    if (loop && (this.shown < loop[0] || this.shown >= loop[1])) this.#show(loop[0]);
-    else if (this.shown >= clock.frames - 1) this.#show(0);
+    if (this.start !== null) this.#show(this.start);
     this.#started = null;
     this.playing = true;
-    this.#fire("play");
+    this.fire("play");
     requestAnimationFrame((now) => this.#tick(now));
   }
 
   pause() {
     this.playing = false;
-    this.#fire("play");
+    this.fire("play");
   }
 
   setSpeed(speed) {
-    this.speed = speed;
     this.#started = null;
-    this.#fire("play");
-  }
-
-  setLoop(loop) {
-    this.loop = loop;
-    this.#fire("play");
+    super.setSpeed(speed);
   }
 
   #tick(now) {
@@ -221,16 +215,11 @@ export class NumbersPlayer extends EventTarget {
       this.#started = { now, time: this.clock.time(this.loop[0]) };
     }
     requestAnimationFrame((next) => this.#tick(next));
-    return undefined;
   }
 
   #show(frame) {
     if (frame === this.shown) return;
     this.shown = frame;
-    this.#fire("frame");
-  }
-
-  #fire(name) {
-    this.dispatchEvent(new Event(name));
+    this.fire("frame");
   }
 }

@@ -1,59 +1,41 @@
 // The video with what is laid over it; the numbers' own drawing where the video is gone.
 
-import { byId } from "/static/app.js";
-import { drawArrows, drawCells, drawHeat, drawLandmarks, flowGain, heatPicture, ontoCanvas } from "./layers.js";
+import { byId, inNextFrame, sharp } from "/static/app.js";
+import { drawArrows, drawCells, drawHeat, drawLandmarks, flowGain, heatPicture, ontoCanvas } from "/static/viewer/face.js";
 import { eventName } from "./words.js";
 
 const LANDMARKS = "rgb(196, 208, 218)"; // the stage is dark in both themes
 
 export class Stage {
-  #asked = false;
   #heat = { key: null, picture: null };
 
   constructor(model, player) {
-    Object.assign(this, { model, player });
+    this.model = model;
+    this.player = player;
     this.box = byId("stage");
     this.canvas = byId("overlay");
     const { proxy, width, height } = model.shown;
     this.box.style.setProperty("--ratio", String((proxy?.width ?? width) / (proxy?.height ?? height)));
-    new ResizeObserver(() => this.#resize()).observe(this.box);
-    for (const name of ["select", "layers", "events"]) model.addEventListener(name, () => this.redraw());
-    player.addEventListener("frame", () => this.redraw());
-  }
-
-  redraw() {
-    if (this.#asked) return;
-    this.#asked = true;
-    requestAnimationFrame(() => {
-      this.#asked = false;
-      this.#draw();
-    });
-  }
-
-  #resize() {
-    const ratio = devicePixelRatio || 1;
-    this.canvas.width = Math.round(this.box.clientWidth * ratio);
-    this.canvas.height = Math.round(this.box.clientHeight * ratio);
-    this.#draw();
+    const redraw = inNextFrame(() => this.#draw());
+    new ResizeObserver(() => this.#draw()).observe(this.box);
+    for (const name of ["select", "layers", "events"]) model.addEventListener(name, redraw);
+    player.addEventListener("frame", redraw);
   }
 
   #draw() {
-    const { model, player, canvas } = this;
-    const c = canvas.getContext("2d");
-    c.setTransform(1, 0, 0, 1, 0, 0);
-    c.clearRect(0, 0, canvas.width, canvas.height);
+    const { model, player } = this;
+    const { context: c, width } = sharp(this.canvas);
     const frame = player.shown;
     const segment = model.shown.segments?.[model.rows?.segment(frame)];
     const own = model.rows?.transform(frame);
     this.#caption(Boolean(own));
     if (!own || !segment) return;
-    const transform = ontoCanvas(own, canvas.width / model.shown.width);
-    const line = Math.max(1, devicePixelRatio);
+    const transform = ontoCanvas(own, width / model.shown.width);
     const { layers } = model;
     if (!player.pictures) drawLandmarks(c, segment.landmarks, transform, LANDMARKS);
     const evidence = this.#within(frame);
     if (layers.votes && evidence?.votes) drawHeat(c, this.#heatOf(evidence), transform);
-    if (layers.cells) drawCells(c, segment.cells, transform, line);
+    if (layers.cells) drawCells(c, segment.cells, transform);
     if (layers.flow && evidence) drawArrows(c, evidence.flow, transform);
   }
 

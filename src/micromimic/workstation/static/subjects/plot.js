@@ -1,8 +1,9 @@
 // One indicator over a person's sessions: a picture, and the same numbers as a table.
 
-import { el, formatDate, svg } from "../app.js";
+import { el, formatDate } from "../app.js";
+import { Chart } from "/static/viewer/chart.js";
+import { View } from "/static/viewer/scale.js";
 
-const HEIGHT = 190;
 const PAD = { left: 46, right: 16, top: 14, bottom: 40 };
 
 /** A number with as many digits as mean something: 0.0123, 1.23, 12.3, 123. */
@@ -21,23 +22,10 @@ export function interval(low, high) {
   return `${short(low)} to ${short(high)}`;
 }
 
-function ticks(low, high) {
-  const rough = (high - low) / 5 || 1;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((k) => k * power).find((s) => s >= rough);
-  const first = Math.ceil(low / step - 1e-9) * step;
-  const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-  const count = Math.floor((high - first) / step + 1e-9) + 1;
-  return Array.from({ length: count }, (_, i) => {
-    const value = Number((first + i * step).toPrecision(6));
-    return { value, words: value.toFixed(digits).replace("-", "−") };
-  });
-}
-
 function range(sessions) {
-  const all = sessions.flatMap((s) => [s.value, s.low, s.high]).filter((v) => v !== null && Number.isFinite(v));
+  const all = sessions.flatMap((s) => [s.value, s.low, s.high]).filter(Number.isFinite);
   const low = Math.min(0, ...all), high = Math.max(0, ...all);
-  return [low < 0 ? low * 1.05 : 0, high > 0 ? high * 1.08 : 1];
+  return { low: low < 0 ? low * 1.05 : 0, high: high > 0 ? high * 1.08 : 1 };
 }
 
 const described = (indicator, session) =>
@@ -45,41 +33,41 @@ const described = (indicator, session) =>
   `, 95 % interval ${interval(session.low, session.high)}${session.baseline ? ", baseline" : ""}`;
 
 /**
- * The picture of one indicator with at least one value, drawn for a width in CSS pixels.
- * Sessions stand side by side in order of their day, baseline sessions as rings; a filled band is
- * the baseline's interval where there is one session of it.
+ * The picture of one indicator with at least one value. Sessions stand side by side in order of their
+ * day, baseline sessions as rings; a filled band is the baseline's interval where there is one session of it.
  */
-export function plot(indicator, baseline, width) {
-  const sessions = indicator.sessions;
-  const [low, high] = range(sessions);
-  const inner = width - PAD.left - PAD.right;
-  const x = (i) => PAD.left + (inner * (i + 0.5)) / sessions.length;
-  const y = (value) => PAD.top + (HEIGHT - PAD.top - PAD.bottom) * (1 - (value - low) / (high - low));
+function plot(root, indicator, baseline) {
+  const { sessions } = indicator;
   const own = new Set(baseline);
   const clear = new Set(indicator.change.filter((c) => c.clear).map((c) => c.session_id));
-  const grid = ticks(low, high).map(({ value, words }) => [
-    svg("line", { class: value === 0 ? "zero" : "grid", x1: PAD.left, x2: width - PAD.right, y1: y(value), y2: y(value) }),
-    svg("text", { class: "tick", x: PAD.left - 7, y: y(value) + 4, "text-anchor": "end" }, words),
-  ]);
-  const every = Math.max(1, Math.ceil((74 * sessions.length) / inner));
-  const days = sessions.map((s, i) => i % every === 0 &&
-    svg("text", { class: "tick", x: x(i), y: HEIGHT - PAD.bottom + 18, "text-anchor": "middle" }, formatDate(s.held_on).replace(/ \d{4}$/, "")));
-  const marks = sessions.map((s, i) => s.value !== null && svg("g",
-    { class: ["mark", own.has(s.session_id) && "own", clear.has(s.session_id) && "clear"] },
-    svg("title", {}, described(indicator, s)),
-    s.low !== null && svg("line", { x1: x(i), x2: x(i), y1: y(s.low), y2: y(s.high ?? high) }),
-    s.low !== null && svg("line", { x1: x(i) - 4, x2: x(i) + 4, y1: y(s.low), y2: y(s.low) }),
-    s.high !== null && svg("line", { x1: x(i) - 4, x2: x(i) + 4, y1: y(s.high), y2: y(s.high) }),
-    svg("circle", { cx: x(i), cy: y(s.value), r: 5 })));
-  return svg("svg", { class: "trend", viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img", "aria-label": `${indicator.label} by session; the table beside it has the numbers` },
-    band(sessions, own, { y, from: PAD.left, to: width - PAD.right }), grid, days, marks);
-}
-
-function band(sessions, own, { y, from, to }) {
   const base = sessions.filter((s) => own.has(s.session_id) && s.low !== null && s.high !== null);
-  if (base.length !== 1) return null;
-  const [{ low, high }] = base;
-  return svg("rect", { class: "band", x: from, width: to - from, y: y(high), height: Math.max(1, y(low) - y(high)) });
+  const paint = (pen) => {
+    const { left, right, high } = pen.panel;
+    if (base.length === 1) pen.band(0, sessions.length, pen.colour.accent, { alpha: 0.09, top: pen.y(base[0].high), bottom: pen.y(base[0].low) });
+    pen.stroke([[left, pen.y(0)], [right, pen.y(0)]], pen.colour.muted);
+    sessions.forEach((session, k) => {
+      if (session.value === null) return;
+      const x = pen.x(k + 0.5), shade = pen.colour[clear.has(session.session_id) ? "accent" : "curve"];
+      if (session.low !== null) pen.stroke([[x, pen.y(session.low)], [x, pen.y(session.high ?? high)]], shade, 1.6);
+      for (const end of [session.low, session.high].filter((one) => one !== null)) pen.stroke([[x - 4, pen.y(end)], [x + 4, pen.y(end)]], shade, 1.6);
+      pen.dot(x, pen.y(session.value), shade, own.has(session.session_id) ? pen.colour.panel : shade);
+    });
+  };
+  return new Chart(root, new View(0, sessions.length), {
+    label: `${indicator.label} by session; the table beside it has the numbers`, drag: null, left: PAD.left, right: PAD.right,
+    panels: (width, height) => {
+      const every = Math.max(1, Math.ceil((74 * sessions.length) / (width - PAD.left - PAD.right)));
+      const days = sessions.map((s, k) => ({ value: k + 0.5, words: formatDate(s.held_on).replace(/ \d{4}$/, "") }));
+      return [{
+        top: PAD.top, bottom: height - PAD.bottom, axis: height - PAD.bottom + 14, ...range(sessions), paint,
+        times: days.filter((_, k) => k % every === 0),
+        describe: (place) => {
+          const session = sessions[Math.min(sessions.length - 1, Math.floor(place))];
+          return session.value === null ? [] : [described(indicator, session)];
+        },
+      }];
+    },
+  });
 }
 
 function changeWords(change) {
@@ -89,7 +77,7 @@ function changeWords(change) {
 }
 
 /** The same numbers as a table. */
-export function table(indicator, baseline) {
+function table(indicator, baseline) {
   const own = new Set(baseline);
   const changes = new Map(indicator.change.map((c) => [c.session_id, c]));
   const rows = indicator.sessions.map((s) => {
@@ -103,27 +91,20 @@ export function table(indicator, baseline) {
   });
   const note = "sessions, values and change from the baseline, each with its 95 % interval";
   return el("table", {}, el("caption", { class: "unseen" }, `${indicator.label}: ${note}`),
-    el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Session"), el("th", { scope: "col" }, "Value"),
-      el("th", { scope: "col" }, "Change"), el("th", { scope: "col" }, "n"))),
+    el("thead", {}, el("tr", {}, ["Session", "Value", "Change", "n"].map((name) => el("th", { scope: "col" }, name)))),
     el("tbody", {}, rows));
 }
 
-/** A card of one indicator; the picture follows the card's width. */
+/** A card of one indicator. */
 export function indicatorCard(indicator, baseline) {
   const head = [el("h3", {}, indicator.label), el("p", { class: "hint" }, indicator.unit)];
   const about = { class: "indicator", dataset: { indicator: indicator.name } };
   if (!indicator.sessions.some((session) => session.value !== null)) {
     return el("article", about, head, el("p", { class: "empty" }, "Not measured in any session yet."));
   }
-  const place = el("div", { class: "picture" });
-  let drawn = 0;
-  new ResizeObserver(([entry]) => {
-    const width = Math.floor(entry.contentRect.width);
-    if (width < 120 || width === drawn) return;
-    drawn = width;
-    place.replaceChildren(plot(indicator, baseline, width));
-  }).observe(place);
+  const picture = el("div", { class: "picture" });
+  plot(picture, indicator, baseline);
   return el("article", about, head,
-    el("div", { class: "both" }, place, el("div", { class: "scroll" }, table(indicator, baseline))),
+    el("div", { class: "both" }, picture, el("div", { class: "scroll" }, table(indicator, baseline))),
     el("p", { class: "hint caveat" }, indicator.caveat));
 }
