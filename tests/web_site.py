@@ -72,10 +72,10 @@ class Runner:
 
     told: list[str] = field(default_factory=list)
 
-    def start(self) -> None:
+    async def start(self) -> None:
         self.told.append("start")
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         self.told.append("stop")
 
     def wake(self) -> None:

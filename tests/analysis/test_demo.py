@@ -61,9 +61,9 @@ def test_demo_table_says_what_happened(demo):
         assert str(shown.apex_frame) in text
     assert f"{len(result.score.pairs)} of 3 planted" in text
     assert str(result.folder / "report.html") in text
-    assert [row.first_frame for row in result.rows] == sorted(r.first_frame for r in result.rows)
+    assert [row.frames[0] for row in result.rows] == sorted(row.frames[0] for row in result.rows)
     both = [row for row in result.rows if row.planted and row.found]
-    assert all(row.apex_error == row.found.apex_frame - row.planted.apex_frame for row in both)
+    assert all(row.errors[1] == row.found.apex_frame - row.planted.apex_frame for row in both)
 
 
 def test_demo_says_when_it_cannot_write(tmp_path):

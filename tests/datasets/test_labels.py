@@ -21,7 +21,7 @@ from micromimic.core.labels import THREE, LabelSet
 from micromimic.core.results import Analysis, ModelInfo, table_columns
 from micromimic.core.types import Recognition
 from micromimic.report.elan import eaf_bytes, eaf_document
-from micromimic.report.html import report_html
+from micromimic.report.page import report_html
 from micromimic.report.palette import COLOURS, place_of, style_sheet
 from micromimic.report.tables import events_csv, events_json
 

@@ -6,10 +6,10 @@ every day; run n is the same on every machine (``MICROMIMIC_FUZZ_FIRST`` starts 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import threading
-import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,10 +20,9 @@ import pytest
 pytest.importorskip("sqlalchemy")
 
 from micromimic.synthesis.clips import ClipConfig, write_clip
-from micromimic.workstation.jobs.limits import Limits
-from micromimic.workstation.jobs.queue import JobRunner
-from micromimic.workstation.jobs.results_folder import RESULTS
-from micromimic.workstation.jobs.watch import Patience
+from micromimic.workstation.jobs.confinement import Limits
+from micromimic.workstation.jobs.results import RESULTS
+from micromimic.workstation.jobs.runner import JobRunner, TimeLimits
 from micromimic.workstation.records.database import open_store
 from micromimic.workstation.records.records import Consent, Recording
 from micromimic.workstation.records.store import Store
@@ -100,22 +99,27 @@ def test_every_damaged_video_ends_its_job(tmp_path: Path, request: pytest.Fixtur
         bad = [add(store, name, data) for name, data in cases.items()]
         good = add(store, "whole", sources[0])
         limits = Limits(memory_mb=1500, cpu_s=240, file_mb=500)
-        runner = JobRunner(store, settings, limits=limits, patience=Patience(300.0, 120.0))
-        runner.start()
-        try:
-            for recording in [*bad, good]:
-                end = time.monotonic() + PATIENCE_S
-                while store.recording(recording.id).job.status in ("queued", "running"):
-                    assert time.monotonic() < end, f"{recording.name} hangs"
-                    time.sleep(0.05)
-        finally:
-            runner.stop()
+        asyncio.run(_work_off(store, settings, limits))
         for recording in bad:
             _check_end(store, recording)
         after = store.recording(good.id).job
         assert (after.status, after.error) == ("done", "")
         assert not list(settings.data.glob("recordings/*/.work-*"))
         assert not [t for t in threading.enumerate() if t.name.startswith("micromimic")]
+
+
+async def _work_off(store: Store, settings: Settings, limits: Limits) -> None:
+    stepped = asyncio.Event()
+    times = TimeLimits(300.0, 120.0)
+    runner = JobRunner(store, settings, limits=limits, times=times, on_step=stepped.set)
+    await runner.start()
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while store.jobs("queued") or store.jobs("running"):
+                stepped.clear()
+                await stepped.wait()
+    finally:
+        await runner.stop()
 
 
 def _check_end(store: Store, recording: Recording) -> None:

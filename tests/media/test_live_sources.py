@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from micromimic.core.errors import InputError, SourceLostError
 from micromimic.core.mailbox import Mailbox
 from micromimic.media.live.camera import CameraOptions, CameraSource, open_camera
-from micromimic.media.live.open import FileSource, open_live
+from micromimic.media.live.open import open_live
 from micromimic.media.live.push import PushSource
-from micromimic.media.live.source import Arrival
+from micromimic.media.live.source import Arrival, FileSource
 from micromimic.media.video import open_source
 
 from ..live_servers import (

@@ -12,7 +12,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from micromimic.workstation.jobs.watch import Patience
 from PIL import Image
 
 from micromimic.analysis.quality import flicker, grey_levels
@@ -26,6 +25,7 @@ from micromimic.motion.spotting.cells import spot
 from micromimic.motion.spotting.live import LiveSpotter
 from micromimic.motion.spotting.stretches import grid_rate, stretches
 from micromimic.preparation.sources import read_picture
+from micromimic.workstation.jobs.runner import TimeLimits
 
 from ..analysis.test_quality import check
 
@@ -226,7 +226,7 @@ def test_flicker_is_found_on_either_side_of_a_pause() -> None:
 
 
 def test_patience_goes_by_frames_and_pixels() -> None:
-    patience = Patience(whole_s=43_800.0)
+    patience = TimeLimits(whole_s=43_800.0)
     assert patience.of(6_000, 640 * 480) < 1_000
     assert patience.of(720_000, 640 * 480) > 40_000  # an hour at 200 frames/s
     assert patience.of(720_000, 64 * 48) == patience.of(720_000, 640 * 480)

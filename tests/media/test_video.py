@@ -17,7 +17,7 @@ import pytest
 from micromimic.core.errors import InputError, OutputError
 from micromimic.media import writer as writer_module
 from micromimic.media.clock import Clock
-from micromimic.media.prefetch import Prefetch
+from micromimic.media.recording import Prefetch
 from micromimic.media.video import VideoWriter, open_source
 
 W, H = 64, 48

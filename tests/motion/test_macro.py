@@ -6,6 +6,7 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -21,8 +22,8 @@ from micromimic.face.signals import FaceSignals
 from micromimic.motion.spotting.cells import Spotted, spot
 from micromimic.motion.spotting.config import SpottingConfig
 from micromimic.motion.spotting.macro import LONGEST_S, longer_expressions, with_longer
-from micromimic.report.elan import eaf_document
-from micromimic.report.html import report_html
+from micromimic.report.elan import eaf_bytes, eaf_document
+from micromimic.report.page import report_html
 from micromimic.report.tables import events_csv
 
 from ..sample_analysis import sample_analysis
@@ -207,7 +208,7 @@ def test_no_number_counts_longer_expressions(mixed: Analysis, tmp_path: Path) ->
 
 
 def test_elan_has_them_in_tiers_of_their_own(mixed: Analysis, tmp_path: Path) -> None:
-    root = eaf_document(mixed, tmp_path).getroot()
+    root = ElementTree.fromstring(eaf_bytes(eaf_document(mixed, tmp_path)))
     tiers = {tier.get("TIER_ID"): tier for tier in root.iter("TIER")}
     count = {name: len(tier.findall("ANNOTATION")) for name, tier in tiers.items()}
     assert (count["micro-expression"], count["macro-expression"], count["macro-phase"]) == (6, 2, 4)

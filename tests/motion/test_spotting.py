@@ -7,7 +7,7 @@ import pytest
 from scipy.signal import find_peaks
 
 from micromimic.core.labels import CELLS
-from micromimic.face.signals import FaceSignals, SignalLog
+from micromimic.face.signals import FaceRow, FaceSignals, SignalLog
 from micromimic.motion.spotting.bumps import (
     BumpResponse,
     bump_kernel,
@@ -324,12 +324,11 @@ def test_blinks_of_closed_eyes_are_gated_but_not_counted():
 
 def test_signal_log_keeps_rows_across_blocks():
     log = SignalLog()
+    moved, place = np.zeros((10, 2), np.float32), np.eye(2, 3)
     for i in range(SignalLog.BLOCK + 10):
-        if i % 2:
-            log.lost(i / 10)
-        else:
-            log.found(i / 10, i % 4, brightness=float(i))
-    signals = log.signals({0}, {0: np.zeros((68, 2)), 2: np.ones((68, 2))}, 3)
+        row = None if i % 2 else FaceRow(i / 10, i % 4, moved, 0.0, float(i), 1.0, place)
+        log.add(i / 10, row)
+    signals = log.signals({0: np.zeros((68, 2))}, 3)
     assert len(signals.times) == SignalLog.BLOCK + 10
     assert signals.brightness[4] == 4.0 and signals.segments[4] == 0
     assert np.isnan(signals.brightness[2]) and signals.segments[2] == -1

@@ -14,7 +14,6 @@ import av
 import cv2
 import numpy as np
 import pytest
-from micromimic.workstation.jobs.event_clips import MARGIN_S, clip_range
 
 from micromimic.analysis.analyze import analyze
 from micromimic.core.canonical import apply_affine, canvas_size
@@ -34,6 +33,7 @@ from micromimic.workstation.jobs.artifacts import (
     review_document,
     write_recording,
 )
+from micromimic.workstation.jobs.clips import MARGIN_S, clip_range
 
 from ..sample_analysis import sample_analysis
 
@@ -299,7 +299,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = folder / "out"
     out.mkdir()
     stages: list[str] = []
-    produced = write_recording(
+    write_recording(
         folder / "video.mp4",
         out,
         name="../../Talk with Kim.mp4",
@@ -307,8 +307,6 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
         progress=lambda done, total, stage: stages.append(stage),
     )
     assert list(dict.fromkeys(stages)) == ["tracking", "evidence", "pictures", "writing"]
-    assert produced.payload == json.loads((out / "events.json").read_text())
-    assert produced.review == json.loads((out / "review.json").read_text())
     return out
 
 

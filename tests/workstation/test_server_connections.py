@@ -22,11 +22,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from micromimic.analysis.live.messages import Listeners
-from micromimic.workstation import connections, security, server as running
+from micromimic.workstation import access, connections, server as running
+from micromimic.workstation.access import Access
 from micromimic.workstation.context import MAX_LIVE_STARTING
 from micromimic.workstation.live import wire as live_wire
 from micromimic.workstation.live.feed import Feed
-from micromimic.workstation.settings import Access
 
 from ..live_talk import START, Echo, Said, watch
 from ..web_site import API, Site, running_site
@@ -118,7 +118,7 @@ def test_three_hundred_silent_connections_keep_nobody_out(tmp_path: Path) -> Non
 
 def test_the_longest_silent_go_first(place: tuple[Site, int]) -> None:
     _, port = place
-    most, _ = connections.limits()
+    most, _ = connections.connection_limits()
     with contextlib.ExitStack() as open_ends:
         silent = [open_ends.enter_context(knock(port)) for _ in range(most)]
         with knock(port, HEALTH) as there:
@@ -170,7 +170,7 @@ def test_a_head_that_is_too_large_is_refused(place: tuple[Site, int]) -> None:
 def test_a_body_that_never_ends_is_not_waited_for(
     place: tuple[Site, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(security, "BODY_S", 0.2)
+    monkeypatch.setattr(access, "BODY_S", 0.2)
     _, port = place
     head = f"POST {API}/subjects HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 20\r\n"
     with knock(port, head.encode() + b'Content-Type: application/json\r\n\r\n{"code"') as there:
@@ -215,7 +215,7 @@ def test_a_socket_whose_client_reads_nothing_is_gone_in_the_end(
     site, port = place
     watch(site, Loud)
     monkeypatch.setattr(live_wire, "SILENCE_S", 0.2)
-    monkeypatch.setattr(connections, "GOODBYE_S", 0.2)
+    monkeypatch.setattr(connections, "CLOSE_S", 0.2)
     lost = threading.Event()
     real = connections.BoundedSocket.connection_lost
 
@@ -248,7 +248,7 @@ def test_silent_live_sockets_take_no_session(place: tuple[Site, int]) -> None:
 
 
 def test_silent_connections_keep_no_client_from_a_feed() -> None:
-    most, _ = connections.limits()
+    most, _ = connections.connection_limits()
     with Feed(Access(port=0), Listeners().add) as feed, contextlib.ExitStack() as open_ends:
         port = int(feed.address.rpartition(":")[2])
         silent = [open_ends.enter_context(knock(port)) for _ in range(most)]

@@ -34,7 +34,8 @@ from micromimic.face.signals import FaceSignals
 from micromimic.face.tracking import FaceTracker, TrackingConfig
 from micromimic.media.video import Frame, FrameSource, open_source
 from micromimic.models.action_units import UnitModel, load_unit_model
-from micromimic.models.onnx import RecognitionModel, load_model, region_shares
+from micromimic.models.onnx import RecognitionModel, load_model
+from micromimic.models.regions import region_shares
 from micromimic.motion.flow import FlowConfig
 from micromimic.motion.spotting.cells import Spotted
 from micromimic.motion.spotting.config import SpottingConfig

@@ -30,11 +30,9 @@ class Input:
 
 
 def expand_inputs(paths: Sequence[str | Path]) -> list[Input]:
-    """Each file and each folder of frames as one input, each folder of videos as its videos.
-
-    What cannot be read stays in the list (missing, or with its ``problem``), so that the others are
-    analysed.
-    """
+    """Each file and each folder of frames as one input, each folder of videos as its videos. What
+    cannot be read stays in the list (missing, or with its ``problem``), so that the others are
+    analysed."""
     inputs = [item for path in paths for item in _expand(Path(path))]
     seen: dict[str, Input] = {}
     for item in inputs:

@@ -35,16 +35,19 @@ from micromimic.evaluation.agreement import binomial_interval
 
 Kind = Literal["ratio", "difference"]
 _NOTHING: Final[dict[Kind, float]] = {"ratio": 1.0, "difference": 0.0}
+TRENDS_SCHEMA: Final = "micromimic.trends/1"
 
 
 @dataclass(frozen=True)
 class Change:
-    """One session against the baseline."""
+    """One session against the baseline: ``ratio`` (1: no change) or ``difference`` (0: no change).
 
-    kind: Kind  # ``ratio`` (1: no change) or ``difference`` (0: no change)
-    value: float | None = None  # None where it cannot be computed
-    # 95 % interval. Both None: unknown. Only ``high`` None: nothing bounds it above, as with a
-    # baseline in which nothing was counted
+    ``value`` is None where it cannot be computed. Both ends of the 95 % interval None: unknown.
+    Only ``high`` None: nothing bounds it above, as with a baseline in which nothing was counted.
+    """
+
+    kind: Kind
+    value: float | None = None
     low: float | None = None
     high: float | None = None
 
@@ -110,7 +113,8 @@ def balance_difference(above: int, below: int, base_above: int, base_below: int)
 
 
 def median_interval(levels: Sequence[float], *, seed: int = 0) -> Change:
-    """Median of blocks of time with its bootstrap interval; unknown with fewer than four blocks."""
+    """Median of blocks of time (as a difference from 0) with its bootstrap interval; unknown with
+    fewer than four blocks."""
     if len(levels) < MIN_BLOCKS:
         return Change("difference")
     values = _medians(np.asarray(levels, dtype=np.float64), np.random.default_rng([seed, 0]))
@@ -119,10 +123,8 @@ def median_interval(levels: Sequence[float], *, seed: int = 0) -> Change:
 
 
 def level_ratio(levels: Sequence[float], base: Sequence[float], *, seed: int = 0) -> Change:
-    """Ratio of the medians of two sets of blocks, each set drawn with replacement.
-
-    Unknown with fewer than four blocks on a side, or a baseline without any movement.
-    """
+    """Ratio of the medians of two sets of blocks, each set drawn with replacement; unknown with
+    fewer than four blocks on a side, or a baseline without any movement."""
     if min(len(levels), len(base)) < MIN_BLOCKS or not np.median(base) > 0:
         return Change("ratio")
     rng = np.random.default_rng([seed, 1])
@@ -135,40 +137,32 @@ def level_ratio(levels: Sequence[float], base: Sequence[float], *, seed: int = 0
 def _medians(levels: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
     """(RESAMPLES,) medians of resampled blocks."""
     # The median of a resample needs ranks only, so an hour's blocks are drawn in a few chunks.
-    step = max(1, 2_000_000 // len(levels))
-    parts = [
-        np.median(
-            levels[rng.integers(len(levels), size=(min(step, RESAMPLES - s), len(levels)))], 1
-        )
-        for s in range(0, RESAMPLES, step)
-    ]
-    return np.concatenate(parts)
+    n, step = len(levels), max(1, 2_000_000 // len(levels))
+    counts = [min(step, RESAMPLES - start) for start in range(0, RESAMPLES, step)]
+    return np.concatenate([np.median(levels[rng.integers(n, size=(k, n))], 1) for k in counts])
 
 
 @dataclass(frozen=True)
 class Reviewed:
     """What one coder, having decided every candidate of a recording, holds to be there."""
 
-    events: int  # how many
-    # how many of them count above and below in the valence balance; None where the classes have but
-    # one side
-    balance: tuple[int, int] | None
+    events: int
+    balance: tuple[int, int] | None  # of them, above and below; None where the classes have no two
 
 
 @dataclass(frozen=True)
 class RecordingNumbers:
-    """What one recording adds to its session."""
+    """What one recording adds to its session; None where it is unknown."""
 
     candidates: int  # the machine's
     observed_s: float  # seconds in which one could be seen
-    # candidates above and below in the valence balance of which the model is not uncertain; None
-    # where its classes have but one side
+    # of which the model is not uncertain, above and below in the valence balance; None where its
+    # classes have but one side
     balance: tuple[int, int] | None
-    blinks: int | None = None  # blinks, and seconds with the face found; None where unknown
-    found_s: float | None = None
-    reviewed: Reviewed | None = None  # by a coder who has finished; None where nobody has
-    # levels of 2 s blocks (``movement_levels``); None where unknown
-    movement: Sequence[float] | None = None
+    blinks: int | None = None
+    found_s: float | None = None  # seconds with the face found
+    reviewed: Reviewed | None = None  # by a coder who has finished
+    movement: Sequence[float] | None = None  # levels of 2 s blocks (``movement_levels``)
     neither: tuple[str, ...] = ()  # the model's classes that the balance leaves out
 
 
@@ -186,8 +180,9 @@ class SessionNumbers:
 def movement_levels(
     curve: MotionCurve, found: NDArray[np.bool_], blinks: Sequence[Blink]
 ) -> tuple[float, ...]:
-    """How much the face moved, block by block, ready to be kept with a recording. ``found``: (T,)
-    where the face was found."""
+    """How much the face moved, ready to be kept with a recording: per 2 s of usable face, the 90th
+    percentile of the ten cells' displacement from their own local rest, in percent of the distance
+    between the eyes. ``found``: (T,) where the face was found."""
     levels = block_levels(curve, found, blinks) * (100.0 / INTEROCULAR)
     return tuple(round(float(level), 4) for level in levels)
 
@@ -197,53 +192,40 @@ def recording_numbers(
     review: Mapping[str, Any],
     coded: Iterable[tuple[str, str]] | None = None,
 ) -> RecordingNumbers:
-    """The numbers of one recording from what is kept of its analysis. ``coded``: (status, label) of
-    each micro-expression of a coder; None where no coder has been at it. A review with one still
-    pending does not count."""
+    """The numbers of one recording from what is kept of its analysis: ``events.json`` and
+    ``review.json``. ``coded``: (status, label) of each micro-expression of a coder; None where no
+    coder has been at it. A review with one still pending does not count."""
     events = [event for event in payload["events"] if kind_of(event) == "micro"]
     valence = Valence.of(labels_in(payload))
     blinks = review.get("blinks")
+    found_s = None
+    if blinks is not None:
+        # From the blink rate: its upper end is that of the count's exact interval over the minutes,
+        # so the minutes follow even where no blink was seen.
+        high = payload["indicators"]["blinks_per_minute"]["high"]
+        found_s = 60.0 * poisson_interval(len(blinks))[1] / high if high else None
+    reviewed, decided = None, list(coded or ())
+    if coded is not None and all(status != "pending" for status, _ in decided):
+        accepted = [label for status, label in decided if status == "accepted"]
+        reviewed = Reviewed(len(accepted), valence.counts(accepted))
     return RecordingNumbers(
         candidates=len(events),
         observed_s=float(payload["indicators"]["observed_s"]["value"] or 0.0),
         balance=valence.counts(event["label"] for event in events if not event["uncertain"]),
         blinks=None if blinks is None else len(blinks),
-        found_s=None if blinks is None else _found_seconds(payload, len(blinks)),
-        reviewed=None if coded is None else _reviewed(list(coded), valence),
+        found_s=found_s,
+        reviewed=reviewed,
         movement=review.get("movement_levels"),
         neither=valence.neither,
     )
 
 
-def _reviewed(coded: Sequence[tuple[str, str]], valence: Valence) -> Reviewed | None:
-    if any(status == "pending" for status, _ in coded):
-        return None
-    held = [label for status, label in coded if status == "accepted"]
-    return Reviewed(len(held), valence.counts(held))
-
-
-def _found_seconds(payload: Mapping[str, Any], blinks: int) -> float | None:
-    """Seconds with the face found, from the blink rate and its interval.
-
-    The upper end is that of the count's exact interval over the minutes, so the minutes follow even
-    where no blink was seen.
-    """
-    high = payload["indicators"]["blinks_per_minute"]["high"]
-    return 60.0 * poisson_interval(blinks)[1] / high if high else None
-
-
 Counts = Callable[[RecordingNumbers], tuple[int, float] | None]
 """Of one recording: a count and its seconds, or a balance's sides; None where unknown."""
 Rows = Sequence[RecordingNumbers]
-TRENDS_SCHEMA: Final = "micromimic.trends/1"
-
-
-@dataclass(frozen=True)
-class _Value:
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
+Value = tuple[float | None, float | None, float | None, int]
+"""Value, low and high end, and how many counts or blocks they rest on."""
+_UNKNOWN: Final[Value] = (None, None, None, 0)
 
 
 @dataclass(frozen=True)
@@ -254,21 +236,20 @@ class _Indicator:
     label: str
     unit: str
     caveat: str
-    value: Callable[[Rows], _Value]
+    value: Callable[[Rows], Value]
     change: Callable[[Rows, Rows], Change]
     reviewed: bool = False
 
 
 def trends(sessions: Sequence[SessionNumbers], *, coder: str | None = None) -> dict[str, Any]:
-    """The indicators of one person over sessions, ready for JSON. Returns schema
-    ``micromimic.trends/1``: ``indicators``, each with ``name``, ``label``, ``unit``, ``caveat``,
-    ``sessions`` (``session_id``, ``held_on``, ``title``, ``baseline``, ``value``, ``low``,
-    ``high``, ``n``) and ``change`` of every session outside the baseline (``session_id``,
-    ``value``, ``low``, ``high``, ``kind``, ``clear``); ``baseline``, the sessions compared with;
-    ``comparisons``, how many changes were computed; ``note``. Intervals are of 95 %; None is
-    unknown, and a ``high`` that alone is None has no upper end.
+    """The indicators of one person over sessions in any order, ready for JSON.
 
-    >>> from datetime import date
+    Schema ``micromimic.trends/1``: ``indicators``, each with ``name``, ``label``, ``unit``,
+    ``caveat``, ``sessions`` and ``change`` of every session outside the baseline; ``baseline``, the
+    sessions compared with; ``comparisons``, how many changes were computed; ``note``. Intervals are
+    of 95 %; None is unknown, and a ``high`` that alone is None has no upper end. ``coder`` is who
+    reviewed.
+
     >>> first, second = (RecordingNumbers(n, 600.0, (2, 3)) for n in (6, 12))
     >>> found = trends([SessionNumbers("a", "intake", date(2024, 1, 8), False, [first]),
     ...                 SessionNumbers("b", "week 4", date(2024, 2, 5), False, [second])])
@@ -276,13 +257,17 @@ def trends(sessions: Sequence[SessionNumbers], *, coder: str | None = None) -> d
     (2.0, ['a'])
     """
     ordered = sorted(sessions, key=lambda session: session.held_on)
-    base = _baseline(ordered)
-    pooled = [recording for session in base for recording in session.recordings]
+    # the marked sessions; else the first that has numbers
+    base = [session for session in ordered if session.baseline]
+    base = base or [session for session in ordered if session.recordings][:1]
     others = [session for session in ordered if session not in base]
-    any_review = any(r.reviewed is not None for s in ordered for r in s.recordings)
+    recordings = [recording for session in ordered for recording in session.recordings]
+    any_review = any(recording.reviewed is not None for recording in recordings)
+    names = dict.fromkeys(name for recording in recordings for name in recording.neither)
+    left_out = ", ".join(names if recordings else Valence.of(THREE).neither)
     rows = [
-        _row(indicator, ordered, others, pooled)
-        for indicator in _indicators(coder, _left_out(ordered))
+        _row(indicator, ordered, others, [r for session in base for r in session.recordings])
+        for indicator in _indicators(coder, left_out)
         if any_review or not indicator.reviewed
     ]
     made = sum(change["low"] is not None for row in rows for change in row["change"])
@@ -292,7 +277,7 @@ def trends(sessions: Sequence[SessionNumbers], *, coder: str | None = None) -> d
         "baseline": [session.session_id for session in base],
         "comparisons": made,
         "coder": coder if any_review else None,
-        "note": _note(ordered, base, made),
+        "note": _note(base, made),
     }
     return dict(tidy(found))
 
@@ -303,47 +288,29 @@ def _row(
     others: Sequence[SessionNumbers],
     base: Rows,
 ) -> dict[str, Any]:
-    values = [(session, indicator.value(session.recordings)) for session in ordered]
-    changes = [(s.session_id, indicator.change(s.recordings, base)) for s in others]
-    return {
-        "name": indicator.name,
-        "label": indicator.label,
-        "unit": indicator.unit,
-        "caveat": indicator.caveat,
-        "sessions": [
-            {
-                "session_id": session.session_id,
-                "held_on": session.held_on.isoformat(),
-                "title": session.title,
-                "baseline": session.baseline,
-                "value": found.value,
-                "low": found.low,
-                "high": found.high,
-                "n": found.n,
-            }
-            for session, found in values
-        ],
-        "change": [
-            {
-                "session_id": session_id,
-                "value": change.value,
-                "low": change.low,
-                "high": change.high,
-                "kind": change.kind,
-                "clear": change.clear,
-            }
-            for session_id, change in changes
-        ],
-    }
+    sessions = [
+        {
+            "session_id": session.session_id,
+            "held_on": session.held_on.isoformat(),
+            "title": session.title,
+            "baseline": session.baseline,
+            **dict(
+                zip(("value", "low", "high", "n"), indicator.value(session.recordings), strict=True)
+            ),
+        }
+        for session in ordered
+    ]
+    changes = []
+    for session in others:
+        change = indicator.change(session.recordings, base)
+        ends = {"value": change.value, "low": change.low, "high": change.high}
+        clear = {"kind": change.kind, "clear": change.clear}
+        changes.append({"session_id": session.session_id, **ends, **clear})
+    about = ("name", "label", "unit", "caveat")
+    return {n: getattr(indicator, n) for n in about} | {"sessions": sessions, "change": changes}
 
 
-def _baseline(ordered: Sequence[SessionNumbers]) -> list[SessionNumbers]:
-    """The marked sessions; else the first that has numbers."""
-    marked = [session for session in ordered if session.baseline]
-    return marked or [session for session in ordered if session.recordings][:1]
-
-
-def _note(ordered: Sequence[SessionNumbers], base: Sequence[SessionNumbers], made: int) -> str:
+def _note(base: Sequence[SessionNumbers], made: int) -> str:
     if not base:
         return "No session has been analysed yet, so there is nothing to compare."
     which = ", ".join(f"{s.title or 'untitled'} ({s.held_on.isoformat()})" for s in base)
@@ -359,13 +326,6 @@ def _note(ordered: Sequence[SessionNumbers], base: Sequence[SessionNumbers], mad
         "movements: they are no measure of stress, honesty or mood."
     )
     return " ".join(parts)
-
-
-def _left_out(sessions: Sequence[SessionNumbers]) -> str:
-    """Names of the classes that the balance leaves out."""
-    held = [recording for session in sessions for recording in session.recordings]
-    names = dict.fromkeys(name for recording in held for name in recording.neither)
-    return ", ".join(names if held else Valence.of(THREE).neither)
 
 
 def _indicators(coder: str | None, left_out: str) -> tuple[_Indicator, ...]:
@@ -424,17 +384,16 @@ def _indicators(coder: str | None, left_out: str) -> tuple[_Indicator, ...]:
 def _rate(
     name: str, label: str, unit: str, caveat: str, counts: Counts, *, reviewed: bool = False
 ) -> _Indicator:
-    def value(rows: Rows) -> _Value:
+    def value(rows: Rows) -> Value:
         count, seconds = _summed(rows, counts)
         if not seconds > 0:
-            return _Value()
+            return _UNKNOWN
         low, high = poisson_interval(int(count))
         minutes = seconds / 60
-        return _Value(count / minutes, low / minutes, high / minutes, int(count))
+        return count / minutes, low / minutes, high / minutes, int(count)
 
     def change(rows: Rows, base: Rows) -> Change:
-        count, seconds = _summed(rows, counts)
-        base_count, base_seconds = _summed(base, counts)
+        (count, seconds), (base_count, base_seconds) = (_summed(r, counts) for r in (rows, base))
         return rate_ratio(int(count), seconds, int(base_count), base_seconds)
 
     exact = "Exact Poisson intervals; change as a ratio of rates, exact given both counts."
@@ -448,22 +407,18 @@ def _balance(
         above, below = _summed(rows, counts)
         return int(above), int(below)
 
-    def value(rows: Rows) -> _Value:
+    def value(rows: Rows) -> Value:
         above, below = summed(rows)
         n = above + below
-        if n == 0:
-            return _Value()
-        return _Value((above - below) / n, *balance_interval(above, below), n=n)
+        return ((above - below) / n, *balance_interval(above, below), n) if n else _UNKNOWN
 
-    return _Indicator(
-        name,
-        label,
-        f"-1 all {BELOW} to 1 all {ABOVE}",
-        f"({ABOVE} - {BELOW}) / ({ABOVE} + {BELOW}). {caveat} Change as a difference.",
-        value,
-        lambda rows, base: balance_difference(*summed(rows), *summed(base)),
-        reviewed,
-    )
+    unit = f"-1 all {BELOW} to 1 all {ABOVE}"
+    how = f"({ABOVE} - {BELOW}) / ({ABOVE} + {BELOW}). {caveat} Change as a difference."
+
+    def change(rows: Rows, base: Rows) -> Change:
+        return balance_difference(*summed(rows), *summed(base))
+
+    return _Indicator(name, label, unit, how, value, change, reviewed)
 
 
 def _summed(rows: Rows, counts: Counts) -> tuple[float, float]:
@@ -472,10 +427,10 @@ def _summed(rows: Rows, counts: Counts) -> tuple[float, float]:
     return sum(first for first, _ in known), sum(second for _, second in known)
 
 
-def _movement(rows: Rows) -> _Value:
+def _movement(rows: Rows) -> Value:
     levels = _levels(rows)
     found = median_interval(levels)
-    return _Value(found.value, found.low, found.high, len(levels))
+    return found.value, found.low, found.high, len(levels)
 
 
 def _levels(rows: Rows) -> list[float]:

@@ -49,12 +49,10 @@ def fit_affine(source: NDArray[np.floating], target: NDArray[np.floating]) -> ND
 def reduce_face(
     gray: Gray, canvas_to_image: NDArray[np.float64], size: int, factor: int
 ) -> tuple[Gray | None, NDArray[np.float64]]:
-    """The face's part of the frame, averaged down by a whole factor.
-
-    Averaging before sampling keeps all of a large face's pixels in the measurement, where bilinear
-    sampling alone would throw most of them away. ``canvas_to_image``: (2, 3). Returns the picture
-    (None where the face lies outside the frame) and the (2, 3) map from image pixels to its pixels.
-    """
+    """The face's part of the frame, averaged down by a whole factor. Averaging before sampling
+    keeps all of a large face's pixels in the measurement, where bilinear sampling alone would throw
+    most of them away. ``canvas_to_image``: (2, 3). Returns the picture (None where the face lies
+    outside the frame) and the (2, 3) map from image pixels to its pixels."""
     # Plain numbers: this is done for every frame, and numpy takes longer than the picture.
     edge = size - 1.0
     spans = []
@@ -334,10 +332,8 @@ class Template:
         return np.asarray(-solution[:, :2])
 
     def eye_change(self, canvas: Gray) -> float:
-        """Mean absolute change of the eyes' boxes from the template, in shares of their contrast.
-
-        A closing lid changes some .3 to 1, a widened eye .1.
-        """
+        """Mean absolute change of the eyes' boxes from the template, in shares of their contrast. A
+        closing lid changes some .3 to 1, a widened eye .1."""
         error = canvas.take(self.layout.eyes) - self._eyes
         return float(np.abs(error - _middle(error)).mean()) / self._eye_contrast
 

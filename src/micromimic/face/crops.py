@@ -97,12 +97,10 @@ class Followed:
 
 
 class FaceFollower:
-    """Registers the frames of a short clip to its first one, by similarity maps.
-
-    The template is never renewed: this is for clips of one expression, a second or so. ``gray``:
-    (H, W) uint8, the first frame; ``transform``: (2, 3) canonical units to image pixels in it;
-    ``landmarks``: (68, 2) canonical units.
-    """
+    """Registers the frames of a short clip to its first one, by similarity maps. The template is
+    never renewed: this is for clips of one expression, a second or so. ``gray``: (H, W) uint8, the
+    first frame; ``transform``: (2, 3) canonical units to image pixels in it; ``landmarks``: (68, 2)
+    canonical units."""
 
     def __init__(
         self,

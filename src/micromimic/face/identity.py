@@ -16,10 +16,8 @@ _TURN = threading.Lock()
 
 
 class FaceIdentity:
-    """Numbers people in order of appearance.
-
-    Source: dlib's face recognition model (ResNet, triplet loss), dlib.net.
-    """
+    """Numbers people in order of appearance. Source: dlib's face recognition model (ResNet, triplet
+    loss), dlib.net."""
 
     def __init__(self) -> None:
         self._people: list[list[NDArray[np.float64]]] = []

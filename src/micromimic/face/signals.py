@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +14,22 @@ from micromimic.core.labels import CELLS
 from micromimic.core.types import FaceTrack
 
 N_CELLS = len(CELLS)
-_FIELDS: dict[str, tuple[int, ...]] = {
-    "displacement": (N_CELLS, 2),
-    "eye_change": (),
-    "brightness": (),
-    "similarity": (),
-    "transform": (2, 3),
-}
-_TYPES = {name: np.float64 if name == "transform" else np.float32 for name in _FIELDS}
+_ROW: Final = np.dtype(
+    [
+        ("time", np.float64),
+        ("segment", np.int_),
+        ("displacement", np.float32, (N_CELLS, 2)),
+        ("eye_change", np.float32),
+        ("brightness", np.float32),
+        ("similarity", np.float32),
+        ("transform", np.float64, (2, 3)),
+    ]
+)
+_MEASURED: Final = ("displacement", "eye_change", "brightness", "similarity", "transform")
+_LOST: Final = np.zeros((), _ROW)
+_LOST["segment"] = -1
+for _name in _MEASURED:
+    _LOST[_name] = np.nan
 
 
 @dataclass(frozen=True)
@@ -77,112 +85,74 @@ class FaceRow:
     similarity: float
     transform: NDArray[np.float64]  # (2, 3) canonical units to image pixels
 
-    def columns(self) -> dict[str, Any]:
-        """What was measured, by the names of the columns of ``FaceSignals``."""
-        return {name: getattr(self, name) for name in _FIELDS}
+
+def _signals(
+    table: NDArray[Any], landmarks: Mapping[int, NDArray[np.float64]], others_seen: int = 0
+) -> FaceSignals:
+    columns = {name: table[name].copy() for name in _MEASURED}
+    times, segments = table["time"].copy(), table["segment"].copy()
+    return FaceSignals(
+        times, segments, **columns, landmarks=dict(landmarks), others_seen=others_seen
+    )
 
 
 def signals_of(rows: Sequence[tuple[float, FaceRow | None]]) -> FaceSignals:
-    """Rows of one person, put together. ``rows``: seconds and what was measured then; None where
-    the face is lost.
+    """Seconds and what was measured then, of one person; None where the face is lost.
 
     >>> signals_of([(0.0, None)]).found
     array([False])
     """
-    n = len(rows)
+    table = np.full(len(rows), _LOST, _ROW)
+    table["time"] = [time for time, _ in rows]
     places = [i for i, (_, row) in enumerate(rows) if row is not None]
-    measured = [row for _, row in rows if row is not None]
-    columns: dict[str, Any] = {}
-    for name, shape in _FIELDS.items():
-        column = np.full((n, *shape), np.nan, _TYPES[name])
-        if measured:
-            column[places] = [getattr(row, name) for row in measured]
-        columns[name] = column
-    segments = np.full(n, -1, np.int_)
-    segments[places] = [row.segment for row in measured]
-    times = np.array([time for time, _ in rows], np.float64)
-    return FaceSignals(times=times, segments=segments, landmarks={}, **columns)
+    if places:
+        for name in ("segment", *_MEASURED):
+            table[name][places] = [getattr(row, name) for _, row in rows if row is not None]
+    return _signals(table, {})
 
 
 class SignalLog:
-    """Collects rows; blocks of arrays, so that ten minutes at 200 fps are some 40 MB. ``keep_s``:
-    seconds of rows to keep (a block more); None keeps all.
-
-    >>> log = SignalLog()
-    >>> log.lost(0.0)
-    >>> len(log)
-    1
-    """
+    """Collects rows; blocks of arrays, so that ten minutes at 200 fps are some 40 MB. Blocks that
+    are older than ``keep_s`` seconds are forgotten; None keeps all."""
 
     BLOCK = 4096
 
     def __init__(self, keep_s: float | None = None) -> None:
         self._keep_s = keep_s
-        self._blocks: list[dict[str, NDArray[np.float64]]] = []
-        self._times: list[float] = []
-        self._segments: list[int] = []
+        self._blocks: list[NDArray[Any]] = []
+        self._count = 0
 
     def __len__(self) -> int:
-        return len(self._times)
+        return self._count
 
     def first_segment(self) -> int:
         """The earliest stretch of tracking that rows are kept of; -1 where there is none."""
-        return min((s for s in self._segments if s >= 0), default=-1)
+        segments = [block["segment"][block["segment"] >= 0] for block in self._blocks]
+        return min((int(found.min()) for found in segments if len(found)), default=-1)
 
-    def lost(self, time: float) -> None:
-        """A frame without the face."""
-        self._row(time, -1)
-
-    def found(self, time: float, segment: int, **values: float | NDArray[np.floating]) -> None:
-        """A frame with the face: one value for each of the columns."""
-        block, row = self._row(time, segment)
-        for name, value in values.items():
-            block[name][row] = value
-
-    def _row(self, time: float, segment: int) -> tuple[dict[str, NDArray[np.float64]], int]:
-        row = len(self._times) % self.BLOCK
-        if row == 0:
-            self._forget(time)
-            self._blocks.append(
-                {
-                    name: np.full((self.BLOCK, *shape), np.nan, _TYPES[name])
-                    for name, shape in _FIELDS.items()
-                }
-            )
-        self._times.append(time)
-        self._segments.append(segment)
-        return self._blocks[-1], row
-
-    def _forget(self, now: float) -> None:
-        """Let whole blocks go that are older than what is to be kept."""
-        if self._keep_s is None:
-            return
-        while self._blocks and self._times[self.BLOCK - 1] < now - self._keep_s:
-            del self._blocks[0], self._times[: self.BLOCK], self._segments[: self.BLOCK]
+    def add(self, time: float, row: FaceRow | None) -> None:
+        """What was measured then; None where the face is lost."""
+        place = self._count % self.BLOCK
+        if place == 0:
+            oldest = -np.inf if self._keep_s is None else time - self._keep_s
+            while self._blocks and self._blocks[0]["time"][-1] < oldest:
+                del self._blocks[0]
+                self._count -= self.BLOCK
+            self._blocks.append(np.full(self.BLOCK, _LOST, _ROW))
+        block = self._blocks[-1]
+        block["time"][place] = time
+        if row is not None:
+            for name in ("segment", *_MEASURED):
+                block[name][place] = getattr(row, name)
+        self._count += 1
 
     def signals(
-        self,
-        keep: set[int],
-        landmarks: dict[int, NDArray[np.float64]],
-        others_seen: int,
+        self, landmarks: Mapping[int, NDArray[np.float64]], others_seen: int
     ) -> FaceSignals:
-        """Everything collected, with only the segments to ``keep`` counted as found."""
-        n = len(self)
-        columns: dict[str, Any] = {
-            name: np.concatenate([block[name] for block in self._blocks])[:n]
-            if self._blocks
-            else np.zeros((0, *shape))
-            for name, shape in _FIELDS.items()
-        }
-        segments = np.array(self._segments, dtype=np.int_)
-        gone = ~np.isin(segments, sorted(keep))
-        segments[gone] = -1
-        for column in columns.values():
-            column[gone] = np.nan
-        return FaceSignals(
-            times=np.array(self._times, dtype=np.float64),
-            segments=segments,
-            landmarks={s: p for s, p in landmarks.items() if s in keep},
-            others_seen=others_seen,
-            **columns,
-        )
+        """Everything collected, with only the stretches that have landmarks counted as found."""
+        table = np.concatenate([np.zeros(0, _ROW), *self._blocks])[: self._count]
+        gone = ~np.isin(table["segment"], sorted(landmarks))
+        times = table["time"][gone]
+        table[gone] = _LOST
+        table["time"][gone] = times
+        return _signals(table, landmarks, others_seen)

@@ -104,11 +104,9 @@ class TrackingConfig:
     min_similarity: float = 0.6  # correlation with the template below which a frame does not match
     # sizes to which a frame's long side is scaled for detection, in order
     long_sides: tuple[int, ...] = (320, 640, 1280)
-    # canonical units between tracked and detected eyes and nose from which on the face counts as
-    # lost
+    # canonical units between tracked and detected eyes and nose: beyond, the face counts as lost...
     max_landmark_error: float = 2.5
-    # canonical units from which on the tracked face is put back to the detected
-    anchor_error: float = 0.8
+    anchor_error: float = 0.8  # ...or the tracked face is put back to the detected
 
 
 @dataclass
@@ -131,12 +129,10 @@ class _Lock:
 
 
 class FaceTracker:
-    """Follows the largest, most persistent face.
-
-    Feed frames in order with ``update``; ``finish`` returns the measurements of the person with the
-    largest sum of face area over time. Other people are counted, their frames are gaps. ``keep_s``:
-    seconds of measurements kept for ``finish``, for sessions without an end; None keeps all.
-    """
+    """Follows the largest, most persistent face. Feed frames in order with ``update``; ``finish``
+    returns the measurements of the person with the largest sum of face area over time. Other people
+    are counted, their frames are gaps. ``keep_s``: seconds of measurements kept for ``finish``, for
+    sessions without an end; None keeps all."""
 
     def __init__(
         self,
@@ -151,8 +147,7 @@ class FaceTracker:
         self._identity = FaceIdentity()
         self._log = SignalLog(keep_s)
         self._row: FaceRow | None = None
-        self.canvas: Gray | None = None
-        """The stabilised face of the last frame, with its full margin; None where there is none."""
+        self.canvas: Gray | None = None  # the last frame's stabilised face, with its full margin
         self._segments = 0
         self._past: dict[int, float] = {}
         self._lock: _Lock | None = None
@@ -180,6 +175,7 @@ class FaceTracker:
         lock = self._lock
         if lock is None or not self._follow(lock, gray, time, step):
             self._search(gray, time)
+        self._log.add(time, self._row)
         return self._row
 
     def chosen(self) -> int:
@@ -204,21 +200,18 @@ class FaceTracker:
 
     def finish(self) -> FaceSignals:
         """All measurements of the chosen person that are kept; others count as gaps."""
-        totals = self._totals()
         chosen = self.chosen()
-        keep = {segment for segment, person in self._person.items() if person == chosen}
+        kept = {s: p for s, p in self._landmarks.items() if self._person[s] == chosen}
         # A face beside the tracked one counts when two checks agree, or the only one saw it.
         beside = self._others
         at_once = beside[min(1, len(beside) - 1)] if beside else 0
-        others = max(at_once, len(totals) - 1, 0)
-        return self._log.signals(keep, self._landmarks, others)
+        return self._log.signals(kept, max(at_once, len(self._totals()) - 1, 0))
 
     def _follow(self, lock: _Lock, gray: Gray, time: float, step: float) -> bool:
-        """Register one frame; False when the lock was given up (the frame is not logged yet)."""
+        """Register one frame; False when the lock was given up."""
         result = self._register(lock, gray, step)
         if result is None or result.similarity < self.config.min_similarity:
             if time - lock.matched <= self.config.coast:
-                self._log.lost(time)
                 return True
             self._release()
             return False
@@ -237,17 +230,15 @@ class FaceTracker:
     def _register(
         self, lock: _Lock, gray: Gray, step: float, *, affine: bool = False
     ) -> Registration | None:
-        image, to_reduced = reduce_face(
-            gray, lock.canvas_to_image, lock.layout.size, lock.reduction
-        )
+        size = lock.layout.size
+        image, to_reduced = reduce_face(gray, lock.canvas_to_image, size, lock.reduction)
         if image is None:
             return None
         # Slow cameras move the face further between frames than two steps can follow.
         iterations = 2 if step < 1 / 60 else 5
         start = compose(to_reduced, lock.canvas_to_image)
-        result = lock.template.find(
-            image, start, iterations, self.config.min_similarity, affine=affine
-        )
+        least = self.config.min_similarity
+        result = lock.template.find(image, start, iterations, least, affine=affine)
         if not 0.5 < scale_of(result.canvas_to_image) / scale_of(start) < 2:
             return None
         back = compose(invert_affine(to_reduced), result.canvas_to_image)
@@ -264,7 +255,6 @@ class FaceTracker:
         light, match = result.brightness, result.similarity
         self.canvas = result.canvas
         self._row = FaceRow(time, lock.segment, displacement, eye, light, match, transform)
-        self._log.found(time, lock.segment, **self._row.columns())
         width = float(scale_of(result.canvas_to_image)) * lock.layout.size
         self._area[lock.segment] += width**2 * max(step, 1e-6)
         lock.eyes.append((time, eye))
@@ -344,7 +334,6 @@ class FaceTracker:
     def _search(self, gray: Gray, time: float) -> None:
         """Look for a face and lock on to the largest."""
         if time - self._searched < self.config.search_interval:
-            self._log.lost(time)
             return
         self._searched = time
         boxes = self._detect(gray)
@@ -352,11 +341,8 @@ class FaceTracker:
         landmarks = self._backend.landmarks(gray, boxes[0]) if boxes else None
         lock = None if landmarks is None else self._lock_on(gray, landmarks, time)
         result = None if lock is None else self._register(lock, gray, 0.0)
-        if lock is None or result is None:
-            self._lock = None
-            self._log.lost(time)
-        else:
-            self._lock = lock
+        self._lock = None if result is None else lock
+        if lock is not None and result is not None:
             self._measure(lock, result, gray, time, 0.0)
 
     def _lock_on(self, gray: Gray, landmarks: NDArray[np.float64], time: float) -> _Lock | None:

@@ -14,14 +14,11 @@ LONGEST_S: Final = 1e9
 
 
 class Clock:
-    """Turns presentation timestamps into seconds from 0 that rise strictly.
+    """Turns a file's timestamps into seconds from 0 that rise strictly.
 
     Good timestamps pass unchanged. A missing one, or one that does not rise, is replaced: the first
-    by half a step after the frame before (so that the next good one still fits), further ones by
-    whole steps. After a fall of more than half a second the clock goes on from there.
-    ``time_base``: seconds in one tick; ``step``: seconds from frame to frame where timestamps are
-    of no use; ``origin``: the timestamp that became 0; None as long as there was none;
-    ``repaired``: how many were replaced.
+    by half a ``step`` after the frame before (so that the next good one still fits), further ones
+    by whole steps. After a fall of more than half a second the clock goes on from there.
 
     >>> clock = Clock(Fraction(1, 10), step=0.2)
     >>> [round(clock.seconds(pts), 3) for pts in (100, 102, None, 104, 104, 106)]
@@ -33,14 +30,13 @@ class Clock:
     def __init__(self, time_base: Fraction, step: float) -> None:
         self._base = time_base
         self._step = step
-        self.origin: int | None = None
+        self.origin: int | None = None  # the timestamp that became 0
         self._shift = 0.0
         self._last: float | None = None
         self._run = 0
-        self.repaired = 0
+        self.repaired = 0  # timestamps that were replaced
 
     def seconds(self, pts: int | None) -> float:
-        """Time of the next frame, seconds."""
         time = self._honest(pts)
         if self._last is None:
             time = 0.0 if time is None else time
@@ -67,8 +63,6 @@ class Clock:
         time = float((pts - self.origin) * self._base) + self._shift
         return time if abs(time) <= LONGEST_S else None
 
-
-"""A fall of the timestamps by more than this is a new start of the stream's clock."""
 
 JUMP_AHEAD_S: Final = 10.0
 """Timestamps this far ahead of the arrivals have jumped; no frame came that late."""
@@ -102,7 +96,10 @@ class StreamClock:
         waited, self._arrived = arrived - self._arrived, arrived
         if self._last is None:
             time, self._origin = 0.0, ticks
-        elif time is None or self._jumped(time - self._last, waited):
+        elif time is None or (
+            time - self._last < -JUMP_BACK_S
+            or (self.live and time - self._last - waited > JUMP_AHEAD_S)
+        ):
             # Without a time of its own, or with one of another clock: as long as it was waited for.
             time = self._last + (waited if waited > 0 else self._step)
             self._origin = self._origin if ticks is None else ticks - time
@@ -110,9 +107,6 @@ class StreamClock:
             time = self._last + self._step / 2  # so that the next good one still fits
         self._last = time
         return time
-
-    def _jumped(self, ahead: float, waited: float) -> bool:
-        return ahead < -JUMP_BACK_S or (self.live and ahead - waited > JUMP_AHEAD_S)
 
 
 class Pacer:
@@ -128,7 +122,6 @@ class Pacer:
         self._time, self._due = 0.0, -math.inf
 
     def due(self, time: float, arrived: float) -> float:
-        """When the next frame may be handed out."""
         self._due = max(arrived, self._due + (time - self._time) / self.speed)
         self._time = time
         return self._due

@@ -57,10 +57,8 @@ def scaled(image: Picture, width: int) -> Picture:
 def draw_cells(
     image: Picture, cells: FloatArray, pixels_per_unit: float, margin: float, colour: Colour = CELL
 ) -> Picture:
-    """Outline cells (N, 4: left, top, right, bottom in units) on the picture.
-
-    A dark line under the light one keeps them visible on any skin and background.
-    """
+    """Outline cells (N, 4: left, top, right, bottom in units) on the picture. A dark line under the
+    light one keeps them visible on any skin and background."""
     _check(image)
     out = image.copy()
     boxes = np.asarray(cells, dtype=np.float64).reshape(-1, 2, 2)
@@ -158,11 +156,9 @@ def _arrow(
 def draw_heat(
     image: Picture, votes: FloatArray, pixels_per_unit: float, margin: float, strength: float = 0.8
 ) -> Picture:
-    """Lay a (g, g) map over the 28 x 28 square of a greyed face: brighter and warmer is more.
-
-    The largest value gets the full colour if it is at least twice the uniform share (1 / g^2), and
-    less below, so that a map without any preference colours nothing strongly.
-    """
+    """Lay a (g, g) map over the 28 x 28 square of a greyed face: brighter and warmer is more. The
+    largest value gets the full colour if it is at least twice the uniform share (1 / g^2), and less
+    below, so that a map without any preference colours nothing strongly."""
     _check(image)
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     level = _heat_level(np.asarray(votes, dtype=np.float32))
@@ -202,9 +198,7 @@ def difference_gain(onset: Picture, apex: Picture) -> float:
 
 def draw_difference(onset: Picture, apex: Picture, gain: float) -> Picture:
     """What became brighter (red) and darker (blue) from onset to apex, ``gain`` times magnified.
-
-    The face stays faintly visible; a uniform change of light is taken out first.
-    """
+    The face stays faintly visible; a uniform change of light is taken out first."""
     _check(onset)
     _check(apex)
     if onset.shape != apex.shape:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,65 +51,46 @@ class Frames(Protocol):
 
     def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
         """Frames by ascending index."""
-        ...
 
 
 class FrameSource(Protocol):
-    """Frames in order, any number of times, and single frames again later. ``path``: as given;
-    ``width, height``: pixels, after rotation; ``expected_frames``: from the container; None where
-    it does not say. The real number is known when the iteration has ended; ``nominal_fps``: the
-    rate the container states (or the caller); None where nobody says; ``damage``: one line for each
-    kind of damage seen; complete when the iteration has ended; ``notices``: what a reader of the
-    result must know besides; complete at the same time; ``picture_share``: how many of the frames
-    show a new picture: times the rate of the frames, it is the rate of the pictures; complete at
-    the same time, 1 until then."""
+    """Frames in order, any number of times, and single frames again later."""
 
-    path: str
-    width: int
+    path: str  # as given
+    width: int  # pixels, after rotation
     height: int
-    expected_frames: int | None
-    nominal_fps: float | None
+    expected_frames: int | None  # as the container states; known when the iteration has ended
+    nominal_fps: float | None  # as the container states, or the caller
 
     @property
     def damage(self) -> tuple[str, ...]:
         """What is wrong with the source, a line each; complete after the iteration."""
-        ...
 
     @property
     def notices(self) -> tuple[Notice, ...]:
         """What was chosen or noticed, and weakens the result; complete after the iteration."""
-        ...
 
     @property
     def picture_share(self) -> float:
-        """How many of the frames show a new picture; complete after the iteration."""
-        ...
+        """How many of the frames show a new picture: times the rate of the frames, it is the rate
+        of the pictures; complete after the iteration, 1 until then."""
 
     @property
     def media_times(self) -> Sequence[float] | None:
         """Where a player of the file shows each frame; None where that is the frame's time."""
-        ...
 
     def __iter__(self) -> Iterator[Frame]:
         """All frames, times rising strictly from 0."""
-        ...
 
     def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
         """Frames by ascending index, after (or without) a first pass."""
-        ...
 
     def close(self) -> None:
         """Stop reading and free everything; iterating again is an error."""
-        ...
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None: ...
 
 
 def check_ascending(indices: Sequence[int]) -> None:

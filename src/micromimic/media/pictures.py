@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, Final
@@ -28,42 +27,35 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from micromimic.core.closing import Closing
 from micromimic.core.errors import InputError
 from micromimic.core.numbering import places
 from micromimic.media.clock import Clock
-from micromimic.media.decoding.pixels import DEPTH_SAMPLES, bits_in_use, depth_notices, to_8_bits
+from micromimic.media.decoding.pixels import DEPTH_SAMPLES, bits_in_use, to_8_bits
 from micromimic.media.decoding.repeats import RepeatWatch
 from micromimic.media.formats import check_size, image_files
-from micromimic.media.frames import Frame, Notice, check_ascending
-from micromimic.media.prefetch import Prefetch
+from micromimic.media.frames import Frame, Notice
+from micromimic.media.recording import Recording
 
-_FORMATS: Final = tuple(
-    plugin.format
-    for plugin in (
-        BmpImagePlugin.BmpImageFile,
-        GifImagePlugin.GifImageFile,
-        Jpeg2KImagePlugin.Jpeg2KImageFile,
-        JpegImagePlugin.JpegImageFile,
-        PngImagePlugin.PngImageFile,
-        PpmImagePlugin.PpmImageFile,
-        TiffImagePlugin.TiffImageFile,
-        WebPImagePlugin.WebPImageFile,
-    )
+_PLUGINS: Final = (
+    BmpImagePlugin.BmpImageFile,
+    GifImagePlugin.GifImageFile,
+    Jpeg2KImagePlugin.Jpeg2KImageFile,
+    JpegImagePlugin.JpegImageFile,
+    PngImagePlugin.PngImageFile,
+    PpmImagePlugin.PpmImageFile,
+    TiffImagePlugin.TiffImageFile,
+    WebPImagePlugin.WebPImageFile,
 )
 BROKEN: Final = (SyntaxError, OSError, ValueError, TypeError, LookupError, EOFError, struct.error)
 """What Pillow raises at a damaged file."""
 
 
 def read_header(stream: IO[bytes], path: Path) -> ImageFile.ImageFile:
-    """A picture whose pixels are still in the file.
-
-    Not by ``Image.open``, which warns of large pictures, and refuses still larger ones, by a limit
-    of its own for the whole process.
-    """
+    """A picture whose pixels are still in the file. Not by ``Image.open``, which warns of large
+    pictures, and refuses still larger ones, by a limit of its own for the whole process."""
     start = stream.read(16)
-    for name in _FORMATS:
-        factory, accept = Image.OPEN[name]
+    for plugin in _PLUGINS:
+        factory, accept = Image.OPEN[plugin.format]
         if accept is not None and accept(start) is not True:
             continue
         stream.seek(0)
@@ -88,66 +80,11 @@ def pages_of(picture: ImageFile.ImageFile) -> int:
     return count
 
 
-_AHEAD_BYTES: Final = 192 * 2**20
-
 Picture = NDArray[np.uint8] | NDArray[np.uint16]
 
 
-class PictureSequence(Closing):
-    """What folders of pictures and files of several have in common; see ``FrameSource``."""
-
-    def __init__(self, path: str | Path, read_ahead: int) -> None:
-        self.path = str(path)
-        self._read_ahead = read_ahead
-        self._live: set[Prefetch[Frame]] = set()
-        self._closed = False
-        self._bits = 8
-        self._cut: set[int] = set()
-        self._gaps: tuple[Notice, ...] = ()
-        self._repeats: Notice | None = None
-        self._picture_share = 1.0
-        self.width = self.height = 0
-        self.nominal_fps: float | None = None
-        self.expected_frames: int | None = None
-
-    @property
-    def damage(self) -> tuple[str, ...]:
-        """Always empty: a damaged picture is an error."""
-        return ()
-
-    @property
-    def notices(self) -> tuple[Notice, ...]:
-        """What weakens the result although nothing is damaged; complete after the iteration."""
-        repeats = () if self._repeats is None else (self._repeats,)
-        return (*self._gaps, *depth_notices(self._bits, len(self._cut)), *repeats)
-
-    @property
-    def picture_share(self) -> float:
-        """How many of the frames show a new picture; complete after the iteration."""
-        return self._picture_share
-
-    @property
-    def media_times(self) -> Sequence[float] | None:
-        """None: no player shows such a recording."""
-        return None
-
-    def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
-        """Frames by ascending index; IndexError beyond the last."""
-        self._check_open()
-        check_ascending(indices)
-        return self._frames(indices)
-
-    def __iter__(self) -> Iterator[Frame]:
-        """All frames in order, read in a background thread."""
-        self._check_open()
-        pixels = max(1, self.width * self.height)
-        ahead = max(2, min(self._read_ahead, _AHEAD_BYTES // (4 * pixels)))
-        with Prefetch(self._produce, ahead) as frames:
-            self._live.add(frames)
-            try:
-                yield from frames
-            finally:
-                self._live.discard(frames)
+class PictureSequence(Recording):
+    """What folders of pictures and files of several have in common; a damaged one is an error."""
 
     def _produce(self) -> Iterator[Frame]:
         repeats, last = RepeatWatch(), 0.0
@@ -155,10 +92,7 @@ class PictureSequence(Closing):
             repeats.add(frame.gray)
             last = frame.time
             yield frame
-        self._repeats, self._picture_share = repeats.notice(last), repeats.pictures()
-
-    def _frames(self, indices: Iterable[int]) -> Iterator[Frame]:
-        raise NotImplementedError
+        self._note_repeats(repeats, last)
 
     def _gray(self, index: int, picture: Picture) -> NDArray[np.uint8]:
         """A grey picture as 8 bits, each by the same rule."""
@@ -166,27 +100,15 @@ class PictureSequence(Closing):
             self._cut.add(index)
         return np.ascontiguousarray(to_8_bits(picture, self._bits))
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ValueError(f"expected an open source, got {self.path} after close()")
-
-    def close(self) -> None:
-        """Stop reading; iterating again is an error."""
-        self._closed = True
-        for frames in list(self._live):
-            frames.close()
-
 
 class FolderSource(PictureSequence):
-    """Pictures of one size in natural order, ``fps`` a second; see ``FrameSource``.
-
-    Where the names are numbered, missing numbers are dropped frames: time goes on without them.
-    Colour is read from the disk again when asked for. 16 bits become 8 by what the brightest of
-    some pictures needs, one rule for all of them.
-    """
+    """Pictures of one size in natural order, ``fps`` a second; see ``FrameSource``. Where the names
+    are numbered, missing numbers are dropped frames: time goes on without them. Colour is read from
+    the disk again when asked for. 16 bits become 8 by what the brightest of some pictures needs,
+    one rule for all of them."""
 
     def __init__(self, path: str | Path, fps: float | None, read_ahead: int = 16) -> None:
-        super().__init__(path, min(read_ahead, 16))
+        super().__init__(path, min(read_ahead, 16), bits=8)
         self._files = image_files(Path(path))
         count = len(self._files)
         if count < 2:
@@ -209,7 +131,7 @@ class FolderSource(PictureSequence):
             self._bits = bits_in_use(max(int(first.max()), *self._largest()))
         numbers = places([file.name for file in self._files])
         self._places: Sequence[int] = range(count) if numbers is None else numbers
-        self._gaps = tuple(self._missing())
+        self._known = tuple(self._missing())
 
     def _largest(self) -> Iterator[int]:
         """Brightest pixels of pictures from all over the folder; a broken one is told later."""
@@ -232,7 +154,7 @@ class FolderSource(PictureSequence):
             "the missing pictures, or number the pictures without gaps",
         )
 
-    def _frames(self, indices: Iterable[int]) -> Iterator[Frame]:
+    def _frames(self, indices: Sequence[int]) -> Iterator[Frame]:
         return map(self._frame, indices)
 
     def _frame(self, index: int) -> Frame:
@@ -251,7 +173,10 @@ class FolderSource(PictureSequence):
                 "keep frames of one recording in a folder"
             )
         time = self._places[index] / self._fps
-        return Frame(index, time, self._gray(index, gray), partial(_read_rgb, file, self._bits))
+        return Frame(index, time, self._gray(index, gray), lambda: self._read_rgb(file))
+
+    def _read_rgb(self, file: Path) -> NDArray[np.uint8]:
+        return np.ascontiguousarray(read_image(file, cv2.IMREAD_COLOR, self._bits)[..., ::-1])
 
 
 def read_image(file: Path, mode: int, bits: int | None = None) -> NDArray[np.uint8]:
@@ -289,11 +214,6 @@ def _read_deep(file: Path, mode: int, *, single: bool = False) -> Picture:
     return np.asarray(picture)
 
 
-def _read_rgb(file: Path, bits: int) -> NDArray[np.uint8]:
-    picture = read_image(file, cv2.IMREAD_COLOR, bits)
-    return np.ascontiguousarray(picture[..., ::-1])
-
-
 _BITS_PER_SAMPLE = 258
 _USUAL_STEP_S = 0.1
 
@@ -310,17 +230,19 @@ class StackSource(PictureSequence):
     """Pages of a TIFF file, ``fps`` a second, or pictures of an animated WebP at its own times."""
 
     def __init__(self, path: Path, fps: float | None, read_ahead: int = 64) -> None:
-        super().__init__(path, read_ahead)
+        super().__init__(path, read_ahead, bits=8)
         self._file = path
         with path.open("rb") as stream, read_header(stream, path) as pages:
-            count = self._pages(pages)
+            try:
+                count = pages_of(pages)
+            except BROKEN as error:
+                raise self._broken(error) from None
             if count < 2:
                 raise InputError(
                     f"expected at least two frames in {path}, got a single picture; "
                     "pass a whole video"
                 )
-            timed = pages.format == "WEBP"
-            if fps is None and not timed:
+            if fps is None and pages.format != "WEBP":
                 raise InputError(
                     f"expected the frame rate of the {count} pictures in {path}, got none; "
                     "say it with --fps, for example --fps 200"
@@ -335,13 +257,7 @@ class StackSource(PictureSequence):
                 others = (self._read(pages, page)[0] for page in range(step, count, step))
                 self._bits = bits_in_use(max(int(picture.max()) for picture in (first, *others)))
 
-    def _pages(self, picture: ImageFile.ImageFile) -> int:
-        try:
-            return pages_of(picture)
-        except BROKEN as error:
-            raise self._broken(error) from None
-
-    def _frames(self, indices: Iterable[int]) -> Iterator[Frame]:
+    def _frames(self, indices: Sequence[int]) -> Iterator[Frame]:
         clock = Clock(Fraction(1, 1000), _USUAL_STEP_S)
         times: list[float] = []
         with self._file.open("rb") as stream, read_header(stream, self._file) as pages:

@@ -18,7 +18,6 @@ from typing import Final
 import av
 import av.error
 
-from micromimic.core.closing import Closing
 from micromimic.core.errors import InputError
 from micromimic.media.clock import Clock
 from micromimic.media.decoding.capture import capture_notice, captured_fps
@@ -32,7 +31,6 @@ from micromimic.media.decoding.decoder import (
     stores_decode_times,
 )
 from micromimic.media.decoding.pixels import (
-    depth_notices,
     geometry_of,
     gray_of,
     largest_of,
@@ -41,14 +39,12 @@ from micromimic.media.decoding.pixels import (
 )
 from micromimic.media.decoding.repeats import RepeatWatch
 from micromimic.media.formats import MOST_PIXELS, check_rate, check_size
-from micromimic.media.frames import Frame, FrameSource, Notice, check_ascending
+from micromimic.media.frames import Frame, FrameSource
 from micromimic.media.pictures import FolderSource, StackSource, is_stack
-from micromimic.media.prefetch import Prefetch
+from micromimic.media.recording import Recording
 from micromimic.media.writer import VideoWriter
 
 __all__ = ["Frame", "FrameSource", "VideoSource", "VideoWriter", "open_source"]
-
-READ_AHEAD_BYTES: Final = 192 * 2**20  # frames read ahead never hold more than this
 
 _SEEK_GAIN: Final = 12
 """Seek only where it saves this many frames: a seek restarts the decoder's threads."""
@@ -99,8 +95,10 @@ def _check_file(path: Path) -> None:
             raise InputError(f"expected a video, got {path} of 0 bytes; record or copy it again")
 
 
-class VideoSource(Closing):
-    """Frames of a video file; see ``FrameSource``."""
+class VideoSource(Recording):
+    """Frames of a video file, decoded and made grey in a background thread; see ``FrameSource``."""
+
+    _bytes_per_pixel = 3
 
     def __init__(
         self,
@@ -111,28 +109,16 @@ class VideoSource(Closing):
         threads: int | None = None,
         track: int | None = None,
     ) -> None:
-        self.path = str(path)
-        self._threads = threads
-        self._track = track
+        super().__init__(path, read_ahead, bits=16)
         self._file = Path(path)
-        self._fps = fps
+        self._fps, self._threads, self._track = fps, threads, track
         self._index: FrameIndex | None = None
-        self._damage: tuple[str, ...] = ()
-        self._notices: tuple[Notice, ...] = ()
-        self._cut: set[int] = set()
-        self._interlaced = 0
-        self._repeats: Notice | None = None
-        self._picture_share = 1.0
         self._played = array("d")
         self._lead = 0.0
-        self._live: set[Prefetch[Frame]] = set()
-        self._closed = False
         self._probe()
-        self._ahead = max(2, min(read_ahead, READ_AHEAD_BYTES // (3 * self.width * self.height)))
 
     def _open(self) -> Decoder:
-        if self._closed:
-            raise ValueError(f"expected an open source, got {self.path} after close()")
+        self._check_open()
         try:
             return Decoder(self._file, self._threads, self._track)
         except av.error.FFmpegError as error:
@@ -172,52 +158,21 @@ class VideoSource(Closing):
         self._geometry = geometry_of(first, self._pixel_shape)
         self.width, self.height = self._geometry.size
         check_size(self.width, self.height, self.path)
-        self._notices = () if decoder.choice is None else (decoder.choice,)
+        self._opened = () if decoder.choice is None else (decoder.choice,)
         if self._fps is None and captured and self._container_fps:
             self._fps = captured
-            self._notices += (capture_notice(captured, self._container_fps),)
+            self._opened += (capture_notice(captured, self._container_fps),)
+        self._known = (*self._opened, *picture_notices(self._pixel_shape, interlaced=0))
         self.nominal_fps = self._fps or self._container_fps
         self.expected_frames = self._stated_frames
         if self.expected_frames is None and self._stated_s and self._container_fps:
             self.expected_frames = round(self._stated_s * self._container_fps)
 
     @property
-    def damage(self) -> tuple[str, ...]:
-        """What is wrong with the file, a line each; complete after the iteration."""
-        return self._damage
-
-    @property
-    def notices(self) -> tuple[Notice, ...]:
-        """What was chosen or noticed, and weakens the result; complete after the iteration."""
-        return (
-            *self._notices,
-            *picture_notices(self._pixel_shape, self._interlaced),
-            *depth_notices(self._bits, len(self._cut)),
-            *(() if self._repeats is None else (self._repeats,)),
-        )
-
-    @property
-    def picture_share(self) -> float:
-        """How many of the frames show a new picture; complete after the iteration."""
-        return self._picture_share
-
-    @property
     def media_times(self) -> Sequence[float] | None:
-        """Where a player of the file shows each frame; None where that is the frame's time."""
         if self._lead == 0 and not self._fps:
             return None
         return [self._lead + time for time in self._played]
-
-    def __iter__(self) -> Iterator[Frame]:
-        """All frames in order, decoded and made grey in a background thread."""
-        if self._closed:
-            raise ValueError(f"expected an open source, got {self.path} after close()")
-        with Prefetch(self._produce, self._ahead) as frames:
-            self._live.add(frames)
-            try:
-                yield from frames
-            finally:
-                self._live.discard(frames)
 
     def _produce(self) -> Iterator[Frame]:
         index, repeats = FrameIndex(), RepeatWatch()
@@ -237,12 +192,11 @@ class VideoSource(Closing):
             lead = lead_of(decoder, clock.origin)
         index.exact &= not (decoder.undecodable or decoder.stopped or decoder.order.decode_times)
         self._index, self._played, self._lead = index, played, lead
-        self._interlaced = decoder.interlaced
+        self._known = (*self._opened, *picture_notices(self._pixel_shape, decoder.interlaced))
         repaired = 0 if self._fps else clock.repaired
         last = played[-1] if played else 0.0
-        self._repeats = repeats.notice(self._time(len(played) - 1, last))
-        self._picture_share = repeats.pictures()
-        self._damage = tuple(self._damage_lines(decoder, last + length, repaired, resized))
+        self._note_repeats(repeats, self._time(len(played) - 1, last))
+        self.damage = tuple(self._damage_lines(decoder, last + length, repaired, resized))
 
     def _time(self, number: int, played: float) -> float:
         return number / self._fps if self._fps else played
@@ -277,17 +231,11 @@ class VideoSource(Closing):
         if resized:
             yield f"{resized} frames have another size than the first and were scaled to it"
 
-    def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
-        """Frames by ascending index (as numbered by iteration).
-
-        After a complete first pass this seeks to the keyframe before each frame, checked by
+    def _frames(self, indices: Sequence[int]) -> Iterator[Frame]:
+        """After a complete first pass this seeks to the keyframe before each frame, checked by
         timestamp; where timestamps do not identify frames, or no first pass was made, it decodes
-        from the start. Frames in between are decoded, not converted.
-        """
-        check_ascending(indices)
-        return self._frames_at(list(indices))
-
-    def _frames_at(self, wanted: list[int]) -> Iterator[Frame]:
+        from the start. Frames in between are decoded, not converted."""
+        wanted = list(indices)
         index = self._index if self._index and self._index.exact else None
         if index is not None:
             done = 0
@@ -334,9 +282,3 @@ class VideoSource(Closing):
                 if place == len(wanted):
                     return
         raise IndexError(f"expected frames up to {wanted[-1]}, got {number + 1} in {self.path}")
-
-    def close(self) -> None:
-        """Stop reading; iterating again is an error."""
-        self._closed = True
-        for frames in list(self._live):
-            frames.close()

@@ -20,14 +20,11 @@ from micromimic.core.files import begun
 
 
 class WholeVideo:
-    """Base of what encodes into a temporary file; leaving ``with`` moves it into place.
+    """Base of what encodes into a temporary file; leaving ``with`` moves it into place, and after
+    an error nothing is left. A subclass calls ``_begin`` and sets ``_stream``."""
 
-    Subclasses set the attributes; after an error nothing is left. ``path``: where the file will be;
-    ``temporary``: where it is until then.
-    """
-
-    path: Path
-    temporary: Path
+    path: Path  # where the file will be
+    temporary: Path  # where it is until then
     _container: Any
     _stream: Any
     _begun: ExitStack
@@ -83,10 +80,7 @@ class WholeVideo:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
+        self.close() if kind is None else self.discard()
 
 
 _NEUTRAL: Final = 128
@@ -98,12 +92,12 @@ _LOSSLESS: Final = {"qp": "0", "preset": "ultrafast"}
 class VideoWriter(WholeVideo):
     """H.264 in the container that the ending names (``.mp4``, ``.mkv``, ``.mov``).
 
-    ``lossless`` keeps every bit of the luma that analysis reads: a grey frame comes back exactly.
-    RGB frames are first converted to full-range YUV (4:2:0, or 4:4:4 for odd sizes), so colour
+    ``lossless`` keeps every bit of the luma that analysis reads: a grey frame comes back exactly;
+    else x264 at ``crf``: 18 looks like the original but loses the sensor's noise, and with it the
+    finest movement. RGB frames become full-range YUV (4:2:0, or 4:4:4 for odd sizes), so colour
     comes back within rounding. There is a keyframe at least each second, and no frame reordering,
-    so that seeking is quick and exact. The file appears under its name when the writer is left
-    without an error; until then, and after an error, there is nothing there. ``width, height``:
-    pixels, any parity.
+    so that seeking is quick and exact. In a ``timed`` video each frame comes with its own time, and
+    ``fps`` is a hint.
     """
 
     def __init__(
@@ -137,10 +131,8 @@ class VideoWriter(WholeVideo):
         self._last = -1
 
     def write(self, frame: NDArray[np.uint8], time: float | None = None) -> None:
-        """Append one frame: (H, W) grey or (H, W, 3) RGB, uint8.
-
-        ``time``: seconds from the first frame, rising; for a ``timed`` video and only there.
-        """
+        """Append one frame: (H, W) grey or (H, W, 3) RGB, uint8. ``time``: seconds from the first
+        frame, rising; for a ``timed`` video and only there."""
         if (time is not None) != self._timed:
             raise ValueError("expected a time for each frame of a timed video, and for no other")
         width, height = self._size
@@ -149,16 +141,18 @@ class VideoWriter(WholeVideo):
                 f"frame must be ({height}, {width}) or ({height}, {width}, 3) uint8, got "
                 f"{frame.shape} {frame.dtype}"
             )
-        picture = self._from_gray(frame) if frame.ndim == 2 else self._from_rgb(frame)
-        picture.pts = self._last = self._place(time)
+        if frame.ndim == 2:
+            picture = self._from_gray(frame)
+        else:
+            rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+            picture = rgb.reformat(format=self._format, dst_color_range=_FULL_RANGE)
+        # Two times within one tick become two ticks.
+        place = self.frames if time is None else max(self._last + 1, round(time * TICKS))
+        picture.pts = self._last = place
         picture.time_base = self._tick
         picture.color_range = _FULL_RANGE
         self.frames += 1
         self._mux(picture)
-
-    def _place(self, time: float | None) -> int:
-        """In ticks; two times within one tick become two ticks."""
-        return self.frames if time is None else max(self._last + 1, round(time * TICKS))
 
     def _from_gray(self, gray: NDArray[np.uint8]) -> av.VideoFrame:
         picture = av.VideoFrame(*self._size, self._format)
@@ -170,15 +164,9 @@ class VideoWriter(WholeVideo):
                 rows[:] = _NEUTRAL
         return picture
 
-    def _from_rgb(self, rgb: NDArray[np.uint8]) -> av.VideoFrame:
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
-        return picture.reformat(format=self._format, dst_color_range=_FULL_RANGE)
-
 
 LONG_SIDE: Final = 960  # pixels along a proxy's longer side, at most
-"""Ticks a second: a whole number a frame at 24, 25, 29.97, 30, 50, 59.94, 60, 100, 200 fps."""
 KEY_EVERY: Final = 12  # frames from key frame to key frame: a step backwards decodes at most these
-
 _BT601: Final = 6  # FFmpeg's number for its matrix: what OpenCV converts with
 _LIMITED_RANGE: Final = 1
 
@@ -198,9 +186,7 @@ class ProxyWriter(WholeVideo):
     """H.264 (MP4, 4:2:0, BT.601) without reordered frames, seekable from any twelfth frame.
 
     Frame n of the proxy shows frame n of the source at the same time, to 1/90,000 s, whatever the
-    source's rate. The file appears under its name when the writer is left without an error; until
-    then, and after an error, there is nothing there. ``width, height``: of the pictures that will
-    come, pixels; ``rate``: frames a second, a hint for the encoder.
+    source's rate (``rate`` is a hint for the encoder).
     """
 
     def __init__(

@@ -60,11 +60,9 @@ def cell_curves(
 
 
 def normalise_gain(cells: NDArray[np.number]) -> Array:
-    """Give each cell in each frame the mean and spread that it has on average over time.
-
-    This takes light drift and flicker out of the differences. ``cells``: (T, c, k). Returns (T, c,
-    k) float.
-    """
+    """Give each cell in each frame the mean and spread that it has on average over time. This takes
+    light drift and flicker out of the differences. ``cells``: (T, c, k). Returns (T, c, k)
+    float."""
     pictures = np.asarray(cells, dtype=np.float64)
     mean = pictures.mean(2, keepdims=True)
     spread = pictures.std(2, keepdims=True) + 1.0
@@ -175,11 +173,9 @@ def to_gray(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def locate(gray: NDArray[np.uint8], backend: LandmarkBackend) -> NDArray[np.float64]:
-    """(68, 2) landmarks of the largest face, in pixels.
-
-    Where there is none, the picture is searched again with its edges drawn out: in the databases'
-    cropped copies a face may fill it, and detectors want some room around one.
-    """
+    """(68, 2) landmarks of the largest face, in pixels. Where there is none, the picture is
+    searched again with its edges drawn out: in the databases' cropped copies a face may fill it,
+    and detectors want some room around one."""
     for share in (0.0, *_BORDERS):
         pad = round(share * max(gray.shape))
         wide = cv2.copyMakeBorder(gray, pad, pad, pad, pad, cv2.BORDER_REPLICATE) if pad else gray

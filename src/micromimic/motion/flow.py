@@ -84,13 +84,10 @@ def strain_of(uv: NDArray[np.floating], spacing: float = 1.0) -> NDArray[np.floa
 
 
 def remove_rigid(uv: NDArray[np.floating], rigid: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Subtract the translation and rotation that most of the face agrees on.
-
-    A head neither grows nor shrinks within a third of a second, so scaling is left alone: it would
-    explain raised cheeks by lowered brows (``benchmarks/flow.py`` measures what is recovered).
-    ``uv``: (2, H, W) displacement; ``rigid``: (H, W) True where the face is looked at. Returns (2,
-    H, W).
-    """
+    """Subtract the translation and rotation that most of the face agrees on. A head neither grows
+    nor shrinks within a third of a second, so scaling is left alone: it would explain raised cheeks
+    by lowered brows (``benchmarks/flow.py`` measures what is recovered). ``uv``: (2, H, W)
+    displacement; ``rigid``: (H, W) True where the face is looked at. Returns (2, H, W)."""
     height, width = uv.shape[1:]
     y, x = np.mgrid[0:height, 0:width].astype(np.float64)
     x, y = (x - width / 2) / width, (y - height / 2) / width
@@ -192,9 +189,7 @@ def places_in_pair(
     backend: LandmarkBackend | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Where the face lies in both frames: (2, 3) maps from canonical units to image pixels.
-
-    Arguments and errors are those of ``flow_between``.
-    """
+    Arguments and errors are those of ``flow_between``."""
     onset, apex = to_gray(onset_frame), to_gray(apex_frame)
     if onset.shape != apex.shape:
         raise InputError(
@@ -229,12 +224,10 @@ def flow_of_spans(
     scale: float = 1.0,
     config: FlowConfig | None = None,
 ) -> FlowMap:
-    """The flow map from the mean of the frames around the onset to that around the apex.
-
-    The face keeps one shape in all of them, the middle onset frame's: what a tracker changes in it
-    within a movement is as likely the movement. ``scale``: image pixels a canonical unit, carried
-    into the result.
-    """
+    """The flow map from the mean of the frames around the onset to that around the apex. The face
+    keeps one shape in all of them, the middle onset frame's: what a tracker changes in it within a
+    movement is as likely the movement. ``scale``: image pixels a canonical unit, carried into the
+    result."""
     config = config or FlowConfig()
     shape = onset[len(onset) // 2][1]
     first, second = (

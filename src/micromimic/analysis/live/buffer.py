@@ -159,12 +159,10 @@ class Gap:
 
 
 class FrameBuffer:
-    """A bounded queue of arrivals that thins out what it cannot hold, and counts it.
-
-    A frame may wait for so many seconds, then new ones are refused; where none may be dropped the
-    source waits instead: files need not keep a pace. ``received``: frames so far, those included
-    that the source itself has dropped; ``dropped``: those that nobody will take.
-    """
+    """A bounded queue of arrivals that thins out what it cannot hold, and counts it. A frame may
+    wait for so many seconds, then new ones are refused; where none may be dropped the source waits
+    instead: files need not keep a pace. ``received``: frames so far, those included that the source
+    itself has dropped; ``dropped``: those that nobody will take."""
 
     def __init__(
         self, seconds: float, *, may_drop: bool = True, clock: Clock = time.monotonic

@@ -184,11 +184,9 @@ _PASSING: Final = (*_DRAWN, Status)
 
 
 class Listeners:
-    """Hands every message to every listener, and never waits for one.
-
-    Who reads too slowly loses points of the curve, shapes and statuses, the oldest half at once;
-    events, confirmations and the end never.
-    """
+    """Hands every message to every listener, and never waits for one. Who reads too slowly loses
+    points of the curve, shapes and statuses, the oldest half at once; events, confirmations and the
+    end never."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from micromimic.core.errors import InputError, LabelError
 from micromimic.core.labels import LabelSet
-from micromimic.datasets.clip import is_marked
+from micromimic.datasets.clip import Event, is_synthetic
 from micromimic.datasets.events import (
-    Event,
     Video,
     check_place,
     event_of,
@@ -71,7 +70,7 @@ def read_truth(events: str | Path, videos: str | Path | None = None) -> Spotting
         listed,
         read_events(events, listed),
         minutes={video.key: minutes for video, minutes in measured},
-        synthetic=any(is_marked(clip) for clip in manifest_clips(manifest, check_files=False)),
+        synthetic=any(is_synthetic(clip) for clip in manifest_clips(manifest, check_files=False)),
     )
 
 

@@ -67,10 +67,8 @@ def digest_of_input(path: Path) -> str:
 
 
 class Parts:
-    """The folder in which analyses are kept as they end.
-
-    What another input, or other arguments, left there is removed.
-    """
+    """The folder in which analyses are kept as they end. What another input, or other arguments,
+    left there is removed."""
 
     def __init__(self, folder: Path, record: Mapping[str, Any]) -> None:
         text = json.dumps({**record, "version": micromimic.__version__}, sort_keys=True)

@@ -382,10 +382,8 @@ def _gathered(
 
 
 def _limit(plain: Plain, move: Planted) -> float | None:
-    """How large this movement would have to be for its clearest region to be found half the time.
-
-    A movement of several regions is found by any of them.
-    """
+    """How large this movement would have to be for its clearest region to be found half the time. A
+    movement of several regions is found by any of them."""
     if plain.limits is None:
         return None
     at = int(np.abs(plain.ground.times - move.interval.apex).argmin())

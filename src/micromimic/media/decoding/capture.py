@@ -20,8 +20,7 @@ _RATE: Final = re.compile(r"\s*(\d+(?:\.\d+)?)(?:/(\d+))?\s*(?:fps)?\s*", re.IGN
 _CLIP_XML: Final = re.compile(rb"captureFps\s*=\s*[\"'](\d+(?:\.\d+)?)([pi]?)[\"']")
 """Where Sony's cameras write it: a description of the clip beside the tracks."""
 
-_MOST_BOXES: Final = 1000
-_MOST_BYTES: Final = 2**20
+_MOST_BOXES, _MOST_BYTES = 1000, 2**20
 _STRETCH: Final = 1.5  # rates closer than this are one rate: clocks drift, and frames are dropped
 _LIVELY_FPS: Final = 60.0
 """Up to here a camera may lower its rate by itself, in the dark, while it records sound."""

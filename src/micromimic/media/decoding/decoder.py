@@ -27,8 +27,7 @@ from micromimic.media.decoding.pixels import DEPTH_SAMPLES, bits_in_use, largest
 from micromimic.media.formats import MOST_PIXELS, check_size
 from micromimic.media.frames import Notice
 
-_PACKETS: Final = 2000
-"""Where a file does not say how many frames a track has, this many packets are counted."""
+_PACKETS: Final = 2000  # counted where a file does not say how many frames a track has
 
 _PICTURES: Final = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
 
@@ -46,15 +45,8 @@ def packets_of(
     container: av.container.InputContainer, *streams: av.VideoStream
 ) -> Iterator[av.Packet[av.VideoStream]]:
     """Packets of some tracks, to the end."""
-    packets = container.demux(streams)
-    while True:
-        try:
-            packet = next(packets, None)
-        except IndexError:  # PyAV's, at the end, of a track that began after the file was opened
-            return
-        if packet is None:
-            return
-        yield packet
+    with contextlib.suppress(IndexError):  # PyAV's, at the end, of a track that began late
+        yield from container.demux(streams)
 
 
 def is_default(stream: av.VideoStream) -> bool:
@@ -68,12 +60,9 @@ def choose_track(
     wanted: int | None,
     reopen: Callable[[], av.container.InputContainer],
 ) -> tuple[int, Notice | None]:
-    """Choose the track to be read.
-
-    Tracks of a single picture are no choice. Among the others the file's default goes first, then
-    the one with the most frames, then the larger, then the first. ``wanted``: number of a track,
-    from 1, as the notice counts them; None leaves it to the rule.
-    """
+    """Choose the track to be read. Tracks of a single picture are no choice. Among the others the
+    file's default goes first, then the one with the most frames, then the larger, then the first.
+    ``wanted``: number of a track, from 1, as the notice counts them; None leaves it to the rule."""
     streams = playable(container)
     if not streams:
         raise InputError(
@@ -109,7 +98,11 @@ def _frames(
     streams: Sequence[av.VideoStream], reopen: Callable[[], av.container.InputContainer]
 ) -> list[int]:
     """Frames of each track: as all of them state, else as counted in the file's first part."""
-    stated = [_stated_frames(stream) for stream in streams]
+    stated = []
+    for stream in streams:  # Matroska says it in a tag whose name may end in a language
+        tags = stream.metadata.items()
+        tagged = [int(v) for k, v in tags if k.startswith("NUMBER_OF_FRAMES") and v.isdecimal()]
+        stated.append(stream.frames or max(tagged, default=0))
     if all(stated):
         return stated
     counted: Counter[int] = Counter()
@@ -119,13 +112,6 @@ def _frames(
         for packet in islice(packets_of(container, *same), _PACKETS):
             counted[packet.stream_index] += packet.size > 0
     return [counted[stream.index] for stream in streams]
-
-
-def _stated_frames(stream: av.VideoStream) -> int:
-    """0 where the file does not say; Matroska says it in a tag whose name may end in a language."""
-    tags = stream.metadata.items()
-    tagged = [int(v) for k, v in tags if k.startswith("NUMBER_OF_FRAMES") and v.isdecimal()]
-    return stream.frames or max(tagged, default=0)
 
 
 DEEPEST: Final = 16  # no codec moves a picture by more places than this (H.264 and HEVC allow 16)
@@ -138,22 +124,20 @@ class DisplayOrder:
     then carries another one's time: the n-th shown has the n-th smallest. So pictures are held
     until their times can be sorted, as long as it is in doubt what the container stores: that is
     only with a codec that reorders, and until a packet's time falls, as times of display must
-    there. An ordinary file is passed on at once. ``honest``: the container stores times of display;
-    ``decode_times``: times had to be sorted; ``first``: time of the first packet in the order of
-    decoding, ticks; None if there is none.
+    there. An ordinary file is passed on at once.
     """
 
     def __init__(self, time_base: Fraction | None) -> None:
-        self.honest = False
-        self.decode_times = False
-        self.first: int | None = None
+        self.honest = False  # the container stores times of display
+        self.decode_times = False  # times had to be sorted
+        self.first: int | None = None  # time of the first packet in the order of decoding, ticks
         self._jump = JUMP_BACK_S / float(time_base or 1)
         self.restart()
 
     def restart(self) -> None:
-        """Forget pictures that are held: the next come from elsewhere."""
+        """Forget pictures that wait: the next come from elsewhere."""
         self._highest: int | None = None
-        self._held: deque[av.VideoFrame] = deque()
+        self._waiting: deque[av.VideoFrame] = deque()
         self._times: list[int] = []
         self._last: int | None = None
 
@@ -177,18 +161,17 @@ class DisplayOrder:
             if self._last is not None and self._last - picture.pts > self._jump:
                 yield from self.rest()  # the clock starts again
             self._last = picture.pts
-            self._held.append(picture)
+            self._waiting.append(picture)
             heappush(self._times, picture.pts)
-            if len(self._held) > DEEPEST:
+            if len(self._waiting) > DEEPEST:
                 yield self._next()
 
     def rest(self) -> Iterator[av.VideoFrame]:
-        """All that are held."""
-        while self._held:
+        while self._waiting:
             yield self._next()
 
     def _next(self) -> av.VideoFrame:
-        picture, time = self._held.popleft(), heappop(self._times)
+        picture, time = self._waiting.popleft(), heappop(self._times)
         self.decode_times |= picture.pts != time
         picture.pts = time
         return picture
@@ -209,8 +192,6 @@ FORMATS: Final = (
 
 Playlists and scripts (HLS, concat, SDP, image sequences) are not among them: a file could make
 them read what lies beside it. Nor are text-art formats, which would 'play' any text file."""
-
-
 DECODING: Final = {"max_pixels": str(MOST_PIXELS)}
 """Keeps FFmpeg, too, from larger pictures: while it looks what a file is, and later in the file."""
 
@@ -224,7 +205,6 @@ class FrameIndex:
     exact: bool = True
 
     def add(self, picture: av.VideoFrame) -> None:
-        """Note the next picture of the first pass."""
         if picture.key_frame:
             self.keys.append(len(self.pts))
         if picture.pts is None or (self.pts and picture.pts <= self.pts[-1]):
@@ -232,7 +212,6 @@ class FrameIndex:
         self.pts.append(picture.pts if picture.pts is not None else 0)
 
     def find(self, pts: int | None) -> int | None:
-        """Index of the frame with this timestamp."""
         if pts is None:
             return None
         place = bisect_right(self.pts, pts) - 1
@@ -252,9 +231,8 @@ class Decoder(Closing):
     def __init__(self, path: Path, threads: int | None = None, track: int | None = None) -> None:
         self.container = _open(path)
         try:
-            self.track, self.choice = choose_track(
-                self.container, path, track, partial(_open, path)
-            )
+            again = partial(_open, path)
+            self.track, self.choice = choose_track(self.container, path, track, again)
             self.stream = playable(self.container)[self.track - 1]
             check_size(self.stream.width, self.stream.height, path)
         except InputError:
@@ -265,10 +243,7 @@ class Decoder(Closing):
         if threads is not None:
             self.stream.codec_context.thread_count = threads
         self.order = DisplayOrder(self.stream.time_base)
-        self.packets = 0
-        self.undecodable = 0
-        self.corrupt = 0
-        self.interlaced = 0
+        self.packets = self.undecodable = self.corrupt = self.interlaced = 0
         self.stopped: str | None = None
 
     def pictures(self) -> Iterator[av.VideoFrame]:
@@ -304,11 +279,9 @@ class Decoder(Closing):
             yield picture
 
     def seek(self, pts: int) -> None:
-        """Go to the keyframe at or before a timestamp."""
         self.container.seek(pts, stream=self.stream, backward=True)
 
     def close(self) -> None:
-        """Close the container."""
         self.container.close()
 
 
@@ -325,12 +298,9 @@ def stores_decode_times(decoder: Decoder) -> bool:
 
 
 def lead_of(decoder: Decoder, origin: int | None) -> float:
-    """Seconds from the place where a player starts the file to its first picture.
-
-    Players start where the earliest track begins; what lies before 0 is there to be skipped, such
-    as the first samples of some audio codecs. ``origin``: presentation timestamp of the first
-    picture, ticks.
-    """
+    """Seconds from the place where a player starts the file to its first picture. Players start
+    where the earliest track begins; what lies before 0 is there to be skipped, such as the first
+    samples of some audio codecs. ``origin``: presentation timestamp of the first picture, ticks."""
     start, stream = decoder.container.start_time, decoder.stream
     first = decoder.order.first if stores_decode_times(decoder) else origin
     if start is None or first is None or not stream.time_base:
@@ -352,10 +322,8 @@ def stated_seconds(decoder: Decoder) -> float | None:
 
 
 def duration_slack(decoder: Decoder, stated_s: float) -> float:
-    """How much shorter a whole file may be than it states, seconds.
-
-    Matroska writes the duration when the file is complete; elsewhere it may be an estimate.
-    """
+    """How much shorter a whole file may be than it states, seconds. Matroska writes the duration
+    when the file is complete; elsewhere it may be an estimate."""
     rate = decoder.stream.average_rate or decoder.stream.guessed_rate
     if "matroska" in decoder.container.format.name and rate:
         return 3.0 / float(rate)

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from micromimic.media.frames import Notice
 
 ODDEST_PIXEL: Final = 4  # pixels stated to be longer than this many times their width are a mistake
-
 _SQUARE_ENOUGH: Final = 0.01  # 1280:1279 and the like come of rounding a size to even numbers
 
 
@@ -55,7 +54,11 @@ class Geometry:
 def geometry_of(picture: av.VideoFrame, pixel_shape: Fraction | None) -> Geometry:
     """Geometry of a picture, from its display matrix and the shape of its pixels. ``pixel_shape``:
     width of a pixel over its height; None, 0 or nonsense is square."""
-    a, b, c, d = _display_matrix(picture)
+    a, b, c, d = 1, 0, 0, 1
+    sides = cast("Mapping[str, Buffer]", picture.side_data)
+    if "DISPLAYMATRIX" in sides:
+        matrix = np.frombuffer(memoryview(sides["DISPLAYMATRIX"]), np.int32, count=9)
+        a, b, _, c, d = matrix[:5].tolist()
     # A point (x, y) is shown at (a x + c y, b x + d y): the nearest of the eight orientations.
     transposed = abs(b) + abs(c) > abs(a) + abs(d)
     across, down = (c, b) if transposed else (a, d)
@@ -87,8 +90,7 @@ def picture_notices(pixel_shape: Fraction | None, interlaced: int) -> Iterator[N
             "interlaced",
             f"expected whole pictures, got {interlaced} interlaced {frames}, two moments in "
             "alternate lines of each; moving edges look like combs, which hides and fakes small "
-            "movements; "
-            "deinterlace to one frame a field first, for example with "
+            "movements; deinterlace to one frame a field first, for example with "
             "`ffmpeg -i IN -vf bwdif -crf 12 OUT.mp4`",
         )
 
@@ -108,17 +110,7 @@ def _stretched(size: tuple[int, int], pixel_shape: Fraction | None) -> tuple[int
     return (round(width * shape), height) if shape > 1 else (width, round(height / shape))
 
 
-def _display_matrix(picture: av.VideoFrame) -> tuple[int, int, int, int]:
-    sides = cast("Mapping[str, Buffer]", picture.side_data)
-    if "DISPLAYMATRIX" not in sides:
-        return 1, 0, 0, 1
-    matrix = np.frombuffer(memoryview(sides["DISPLAYMATRIX"]), np.int32, count=9)
-    a, b, _, c, d = (int(value) for value in matrix[:5])
-    return a, b, c, d
-
-
 DEPTH_SAMPLES: Final = 16  # pictures that are asked how many bits a recording uses
-
 _DEPTHS: Final = (8, 10, 12, 14, 16)  # bits that cameras measure with
 
 
@@ -160,9 +152,8 @@ _LUMA_FIRST: Final = re.compile(
 
 @cache
 def luma_layout(pixel_format: str) -> tuple[str, int] | None:
-    """How the first plane of a format holds luma: numpy dtype and the shift down to 8 bits.
-
-    None for formats whose first plane is not luma alone (RGB, palette, packed).
+    """How the first plane of a format holds luma: numpy dtype and the shift down to 8 bits; None
+    for formats whose first plane is not luma alone (RGB, palette, packed).
 
     >>> luma_layout("yuv420p"), luma_layout("yuv422p10le"), luma_layout("rgb24")
     (('u1', 0), ('<u2', 2), None)
@@ -193,9 +184,7 @@ def stores_16_bits(pixel_format: str) -> bool:
 
 def largest_of(picture: av.VideoFrame) -> int:
     """The largest value of any channel of a picture that ``stores_16_bits``; 0 of others."""
-    if not stores_16_bits(picture.format.name):
-        return 0
-    return int(_deep(picture).max())
+    return int(_deep(picture).max()) if stores_16_bits(picture.format.name) else 0
 
 
 def _deep(picture: av.VideoFrame) -> NDArray[np.uint16]:
@@ -227,11 +216,9 @@ def _downward(picture: av.VideoFrame) -> av.VideoFrame:
 
 
 def gray_of(picture: av.VideoFrame, geometry: Geometry, bits: int = 16) -> NDArray[np.uint8]:
-    """(H, W) uint8, C-contiguous, a copy of its own.
-
-    Planar YUV and grey give their luma plane as it is (limited or full range makes no difference to
-    motion), anything else is converted. ``bits`` are in use of a picture that ``stores_16_bits``.
-    """
+    """(H, W) uint8, C-contiguous, a copy of its own. Planar YUV and grey give their luma plane as
+    it is (limited or full range makes no difference to motion), anything else is converted.
+    ``bits`` are in use of a picture that ``stores_16_bits``."""
     if bits < 16 and stores_16_bits(picture.format.name):
         deep = to_8_bits(_deep(picture), bits)
         gray = deep if deep.ndim == 2 else cv2.cvtColor(deep, cv2.COLOR_RGB2GRAY)

@@ -45,7 +45,8 @@ class RepeatWatch:
         self._shares = array("f")
 
     def add(self, gray: GrayImage, key: bool = False) -> None:
-        """Look at the next frame."""
+        """Look at the next frame. A ``key`` frame was encoded without the frame before: then it
+        differs from that for this reason, too, unless all are encoded so."""
         apart = max(1, int((gray.size / SAMPLES) ** 0.5))
         sample = gray[apart // 2 :: apart, apart // 2 :: apart].copy().astype(np.float32)
         light = cv2.mean(sample)[0] + 1.0
@@ -81,7 +82,6 @@ class RepeatWatch:
         return found if enough else 1.0
 
     def notice(self, seconds: float) -> Notice | None:
-        """What to tell of the frames seen."""
         pictures = self.pictures()
         if pictures == 1:
             return None

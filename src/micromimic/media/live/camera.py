@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,8 +22,7 @@ from micromimic.media.clock import StreamClock
 from micromimic.media.frames import Frame
 from micromimic.media.live.source import Arrival, ReaderSource, queue_length
 
-HIGHEST_FPS: Final = 1000.0
-"""Asked for where the caller names no rate: a driver takes the nearest that it has."""
+HIGHEST_FPS: Final = 1000.0  # asked for by default: a driver takes the nearest that it has
 
 
 @dataclass(frozen=True)
@@ -140,8 +138,4 @@ class CameraSource(ReaderSource):
         if picture.ndim == 2:
             return Frame(number, seconds, np.ascontiguousarray(picture))
         gray = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
-        return Frame(number, seconds, gray, partial(_rgb, picture))
-
-
-def _rgb(bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(bgr[..., ::-1])
+        return Frame(number, seconds, gray, lambda: np.ascontiguousarray(picture[..., ::-1]))

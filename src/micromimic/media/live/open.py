@@ -3,48 +3,19 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, cast
 
 from micromimic.core.errors import InputError
 from micromimic.media.live.camera import CameraOptions, CameraSource
 from micromimic.media.live.push import PushSource
-from micromimic.media.live.source import Arrival, LiveSource, ReaderSource, queue_length
+from micromimic.media.live.source import FileSource, LiveSource
 from micromimic.media.live.stream import StreamSource
-from micromimic.media.video import open_source
 
 STREAM_SCHEMES: Final = ("rtsp", "rtsps", "http", "https")  # addresses that are read as streams
-DECODED_AHEAD: Final = 8
 
 _DEVICE: Final = re.compile(r"/dev/video\d+")
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-
-
-class FileSource(ReaderSource):
-    """Frames of a file or of a folder, each handed out when it is due; see ``LiveSource``.
-
-    The first frame is due when it is asked for, the others after it by their real timestamps. A
-    reader that cannot keep up makes frames late, never fewer. ``track``: which of a file's video
-    tracks, from 1; None leaves it to ``choose_track``; ``notices``: what was chosen or noticed when
-    the file was opened.
-    """
-
-    finite = True
-
-    def __init__(
-        self, path: str | Path, fps: float | None = None, *, track: int | None = None
-    ) -> None:
-        self._source = open_source(path, fps, read_ahead=DECODED_AHEAD, track=track)
-        self.notices = self._source.notices
-        self._length = queue_length(self._source.width, self._source.height)
-        super().__init__(str(path), speed=1.0)
-
-    def _open(self, device: ExitStack) -> Iterator[Arrival]:
-        frames = device.enter_context(self._source)
-        return (Arrival(frame, time.monotonic()) for frame in frames)
 
 
 def open_live(

@@ -28,8 +28,8 @@ class PushSource(Closing):
 
     A frame that finds the queue full is dropped, and its number stays unused: ``Frame.index``
     counts pushed frames. Times are all the caller's own or all by arrival, as the first frame
-    decides; they start at 0 either way. ``length``: frames that may wait; None takes 64, fewer
-    where they are large; ``dropped``: frames that nobody took in time, or that came after the end.
+    decides; they start at 0 either way. At most ``length`` frames wait: 64, fewer where they are
+    large. ``dropped`` are frames that nobody took in time, or that came after the end.
     """
 
     def __init__(
@@ -52,9 +52,9 @@ class PushSource(Closing):
         self._numbers = itertools.count()
 
     def put(self, picture: NDArray[np.uint8], time: float | None = None) -> bool:
-        """Hand in one frame; never waits. The picture is copied. ``picture``: (H, W) grey or (H, W,
-        3) RGB, uint8; every frame as the first; ``time``: seconds by the caller's clock, rising
-        strictly; None takes the arrival."""
+        """Hand in one frame; never waits; False if it was dropped. ``picture``: (H, W) grey or
+        (H, W, 3) RGB, uint8, copied; every frame as the first; ``time``: seconds by the caller's
+        clock, rising strictly; None takes the arrival."""
         # All of it within the lock: frames of two threads must not overtake each other.
         with self._lock:
             arrived = self._clock()
@@ -97,12 +97,10 @@ class PushSource(Closing):
         self._queue.end()
 
     def next(self, timeout: float) -> Arrival | None:
-        """The next frame; EOFError after ``end`` or ``close``."""
         return self._queue.take(timeout)
 
     def reopen(self) -> bool:
-        """False: there is nothing to open."""
-        return False
+        return False  # there is nothing to open
 
     def close(self) -> None:
         """Drop what waits; frames pushed later are dropped too."""

@@ -5,17 +5,21 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from operator import attrgetter
+from pathlib import Path
 from typing import Final, Protocol
 
 from micromimic.core.closing import Closing
 from micromimic.core.errors import InputError, SourceLostError
 from micromimic.media.clock import Pacer
 from micromimic.media.frames import Frame
-from micromimic.media.prefetch import Prefetch
+from micromimic.media.recording import Prefetch
+from micromimic.media.video import open_source
 
+DECODED_AHEAD: Final = 8  # frames
 QUEUE_BYTES: Final = 48 * 2**20
 JOIN_S: Final = 30.0
 """Longer than any read may last; a thread that is still there then hangs in a driver."""
@@ -33,14 +37,15 @@ class Arrival:
 
 
 class LiveSource(Protocol):
-    """A source that is read by one thread. ``name``: for people; ``finite``: it ends by itself (a
-    file), and then that is no error."""
+    """A source that is read by one thread."""
 
-    name: str
-    finite: bool
+    name: str  # for people
+    finite: bool  # it ends by itself (a file), and then that is no error
 
     def next(self, timeout: float) -> Arrival | None:
-        """The next frame; None if there was none within ``timeout`` seconds."""
+        """The next frame; None if there was none within ``timeout`` seconds. EOFError: the source
+        has ended; SourceLostError: it is gone, and ``reopen`` may bring it back; InputError: it can
+        never work."""
 
     def reopen(self) -> bool:
         """Try once to open a lost source again; whether it worked. Times go on, with a gap."""
@@ -50,11 +55,9 @@ class LiveSource(Protocol):
 
 
 class ReaderSource(Closing):
-    """Base of camera, file and stream: a thread of its own reads, so ``next`` keeps its timeout.
-
-    It begins with the first ``next``, and from then on the device is its own. A subclass sets what
-    its ``_open`` needs, and there what is not as here, before and while it opens its device.
-    """
+    """Base of camera, file and stream: a thread of its own reads, so ``next`` keeps its timeout. It
+    begins with the first ``next``, and from then on the device is its own. A subclass sets what its
+    ``_open`` needs, and there what is not as here, before and while it opens its device."""
 
     finite = False
     _length = 64  # frames that may wait; see queue_length
@@ -95,7 +98,6 @@ class ReaderSource(Closing):
                 yield arrival if due == arrival.arrived else replace(arrival, arrived=due)
 
     def next(self, timeout: float) -> Arrival | None:
-        """The next frame; see ``LiveSource``."""
         self._wanted = True
         return self._start().items.take(timeout, attrgetter("arrived"))
 
@@ -126,6 +128,26 @@ class ReaderSource(Closing):
                 return
         reading.items.close()
         join_reader(reading.thread, self.name)
+
+
+class FileSource(ReaderSource):
+    """Frames of a file or of a folder, each handed out when it is due; see ``LiveSource``. The
+    first frame is due when it is asked for, the others after it by their real timestamps. A reader
+    that cannot keep up makes frames late, never fewer."""
+
+    finite = True
+
+    def __init__(
+        self, path: str | Path, fps: float | None = None, *, track: int | None = None
+    ) -> None:
+        self._source = open_source(path, fps, read_ahead=DECODED_AHEAD, track=track)
+        self.notices = self._source.notices
+        self._length = queue_length(self._source.width, self._source.height)
+        super().__init__(str(path), speed=1.0)
+
+    def _open(self, device: contextlib.ExitStack) -> Iterator[Arrival]:
+        frames = device.enter_context(self._source)
+        return (Arrival(frame, time.monotonic()) for frame in frames)
 
 
 def join_reader(thread: threading.Thread, name: str) -> None:

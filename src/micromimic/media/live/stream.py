@@ -40,13 +40,10 @@ _END_SLACK_S: Final = 1.0
 
 
 class StreamSource(ReaderSource):
-    """Frames of an RTSP or HTTP stream, timed by the stream; see ``LiveSource``.
-
-    Formats without times (MJPEG from many web cameras) are timed by arrival. A stream of stated
-    length is a recording: it is played at its own speed and may end. Frames that FFmpeg marks as
-    damaged are left out. ``open_timeout, read_timeout``: seconds without an answer, or without
-    data, until it is lost.
-    """
+    """Frames of an RTSP or HTTP stream, timed by the stream; see ``LiveSource``. Formats without
+    times (MJPEG from many web cameras) are timed by arrival. A stream of stated length is a
+    recording: it is played at its own speed and may end. Frames that FFmpeg marks as damaged are
+    left out. ``open_timeout, read_timeout``: seconds until it is lost."""
 
     def __init__(
         self,

@@ -100,11 +100,9 @@ def apart(a: Candidate, b: Candidate, rate: float) -> bool:
 
 
 def read_peak(peak: int, scene: Scene, config: SpottingConfig) -> Candidate | None:
-    """Apex, onset and offset of one peak, and the gate it fails; None where nothing moved.
-
-    The filter answers to a movement beside it too, with the opposite sign: there the face is at
-    rest (the displacement from the local rest is small).
-    """
+    """Apex, onset and offset of one peak, and the gate it fails; None where nothing moved. The
+    filter answers to a movement beside it too, with the opposite sign: there the face is at rest
+    (the displacement from the local rest is small)."""
     x, response, rate = scene.x, scene.response, scene.rate
     j = int(response.best[peak])
     moved = response.response[j, peak].astype(np.float64)
@@ -176,10 +174,8 @@ def _judge(
 def _local_level(
     curve: Array, apex: int, rate: float, near_s: float, far_s: float
 ) -> tuple[Array, float]:
-    """The curve over the line between the levels before and after, apex = 1; and the step.
-
-    The levels are medians between ``near_s`` and ``far_s`` seconds from the apex.
-    """
+    """The curve over the line between the levels before and after, apex = 1; and the step. The
+    levels are medians between ``near_s`` and ``far_s`` seconds from the apex."""
     near = max(1, round(near_s * rate))
     far = max(near + 1, round(far_s * rate))
     before, after = curve[max(0, apex - far) : max(1, apex - near)], curve[apex + near : apex + far]
@@ -215,9 +211,7 @@ def _feet(level: Array, apex: int, foot: float) -> tuple[int, int, bool]:
 
 def _crowded(item: Candidate, scene: Scene, config: SpottingConfig) -> bool:
     """Whether movement fills the seconds on both sides, or nearly all of one, or is as unquiet.
-
-    Speech beside it does not count: it is closed on its own, with a margin.
-    """
+    Speech beside it does not count: it is closed on its own, with a margin."""
     near, far = (max(1, round(s * scene.rate)) for s in config.crowd_window)
     far = max(near + 1, far)
     limit = max(config.threshold, config.crowd_level * item.score)
@@ -346,12 +340,10 @@ def read(
 
 
 def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> SpottingResult:
-    """Find the micro-expressions in what tracking measured.
-
-    Source: the bump filter is ours; local past and future as reference follows Moilanen, Zhao,
-    Pietikainen, ICPR 2014, doi 10.1109/ICPR.2014.303. ``config``: thresholds; the defaults hold for
-    100 and 200 frames a second.
-    """
+    """Find the micro-expressions in what tracking measured. Source: the bump filter is ours; local
+    past and future as reference follows Moilanen, Zhao, Pietikainen, ICPR 2014, doi
+    10.1109/ICPR.2014.303. ``config``: thresholds; the defaults hold for 100 and 200 frames a
+    second."""
     config = config or SpottingConfig()
     rate = grid_rate(signals.times)
     parts = measure(signals, rate, config)

@@ -69,10 +69,8 @@ def head_speed(transform: Array, rate: float) -> Array:
 
 
 def light_change(brightness: Array, rate: float) -> Array:
-    """(T,) relative change of brightness within a tenth of a second.
-
-    The mean over 20 ms is compared, so mains flicker above 50 Hz does not count.
-    """
+    """(T,) relative change of brightness within a tenth of a second. The mean over 20 ms is
+    compared, so mains flicker above 50 Hz does not count."""
     level = smooth(brightness.astype(np.float64), 0.01, rate)
     half = max(1, round(0.05 * rate))
     change = np.zeros(len(level))
@@ -136,11 +134,8 @@ def find_gates(piece: Stretch, rate: float, config: GateConfig) -> Gates:
 
 
 def bridge_blinks(displacement: Array, blink: Mask) -> Array:
-    """Bridge the upper cells' displacement while the lids move.
-
-    A blink then makes no bump of its own, and a movement of the mouth, or a brow movement that
-    outlasts the blink, is still seen.
-    """
+    """Bridge the upper cells' displacement while the lids move. A blink then makes no bump of its
+    own, and a movement of the mouth, or a brow movement that outlasts the blink, is still seen."""
     moving = np.flatnonzero(blink)
     still = np.flatnonzero(~blink)
     if not len(moving) or not len(still):
@@ -156,11 +151,9 @@ def bridge_blinks(displacement: Array, blink: Mask) -> Array:
 def closed_spans(
     piece: Stretch, gates: Gates, rate: float, edge: float
 ) -> tuple[list[GatedSpan], dict[str, float], float]:
-    """Where a stretch is closed to events: the spans, seconds by cause, and the seconds open.
-
-    The first and last ``edge`` seconds of a stretch lack a past or future to compare with. A moment
-    with several causes counts for the first of them.
-    """
+    """Where a stretch is closed to events: the spans, seconds by cause, and the seconds open. The
+    first and last ``edge`` seconds of a stretch lack a past or future to compare with. A moment
+    with several causes counts for the first of them."""
     n = len(piece.times)
     ends = np.zeros(n, bool)
     reach = round(edge * rate)

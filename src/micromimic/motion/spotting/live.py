@@ -442,11 +442,9 @@ class LiveSpotter:
         return rows[::-1]
 
     def _noise_at(self, rate: float, now: float) -> Noise | None:
-        """The noise of the last half minute, measured now and then and at a new rate.
-
-        None where that half minute holds too little of the face, as after a long absence; what was
-        told is still settled under the noise of what there is.
-        """
+        """The noise of the last half minute, measured now and then and at a new rate. None where
+        that half minute holds too little of the face, as after a long absence; what was told is
+        still settled under the noise of what there is."""
         known = self._noise
         same = known is not None and abs(rate / known.rate - 1) < _SAME_RATE
         if known is None or not same or now - self._renewed >= _RENEW_S:

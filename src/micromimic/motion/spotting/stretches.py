@@ -85,18 +85,13 @@ def grid_rate(times: Array) -> float:
 
 def rounded_rate(rate: float) -> float:
     """To nine digits, and a hair more: whichever few frames a rate was measured in, it is one.
-
-    Widths of half a sample are rounded alike then, offline and live.
-    """
+    Widths of half a sample are rounded alike then, offline and live."""
     return float(f"{rate:.9g}") * (1 + 1e-12)
 
 
 def highest_rate(steps: Array) -> float:
-    """The finest grid for some steps, samples a second.
-
-    Where most frames lie close together and the others far apart, a grid at the median rate would
-    have thousands of samples a frame.
-    """
+    """The finest grid for some steps, samples a second. Where most frames lie close together and
+    the others far apart, a grid at the median rate would have thousands of samples a frame."""
     covered = float(np.minimum(steps, BRIDGE).sum())
     return min(_MOST_SAMPLES * len(steps) / covered, MOST_FPS)
 

@@ -8,8 +8,8 @@ video but for some hundred bytes a frame.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ from micromimic.media.video import Frame, FrameSource, open_source
 from micromimic.media.writer import ProxyWriter, proxy_size
 from micromimic.report.elan import write_eaf
 from micromimic.report.write import write_analysis
-from micromimic.workstation.jobs.event_clips import clip_range, proof_of, write_clips
+from micromimic.workstation.jobs.clips import clip_range, evidence_of, write_clips
 
 REVIEW_SCHEMA: Final = "micromimic.review/1"
 COLUMNS: Final = (
@@ -51,14 +51,6 @@ _EVEN: Final = 0.25
 """Frames by which a time may miss an even grid that still stands for all of them."""
 
 
-@dataclass(frozen=True)
-class Produced:
-    """What the store keeps of a recording: contents of ``events.json`` and ``review.json``."""
-
-    payload: Mapping[str, Any]
-    review: Mapping[str, Any]
-
-
 def write_recording(
     video: Path,
     folder: Path,
@@ -68,41 +60,29 @@ def write_recording(
     max_seconds: float | None = None,
     config: AnalyzeConfig | None = None,
     progress: Progress | None = None,
-    stated: Callable[[int, int], None] | None = None,
+    on_stated: Callable[[int, int], None] | None = None,
     backend: LandmarkBackend | None = None,
     decoder_threads: int | None = None,
-) -> Produced:
-    """Analyse a video and write what a review shows of it.
+) -> None:
+    """Analyse a video and write what a review shows of it to a folder, best an empty one.
 
-    Args:
-        video: the file.
-        folder: an existing folder, best an empty one: after an error it holds a part.
-        name: how people call the video; it stands in the results instead of its path.
-        fps: frames a second, against the file's own timing.
-        max_seconds: a longer video is refused.
-        config: of the analysis; its ``evidence`` must be on.
-        progress: called with (done, total, stage).
-        stated: called with the frames and the pixels of each that the file states, if it does.
-        backend: landmark library; dlib when None.
-        decoder_threads: of the decoder; None as many as there are cores.
-
-    Returns:
-        Contents of ``events.json`` and ``review.json``.
-
-    Raises:
-        InputError, NoFaceError, ModelError: as ``analyze``; InputError, too, where the video is too
-            long, or too much for its file.
-        OutputError: if the folder cannot be written.
+    After an error it holds a part. ``name``, how people call the video, stands in the results
+    instead of its path; ``fps`` stands against the file's own timing; a video of more than
+    ``max_seconds`` is refused; ``config`` must have evidence on; ``on_stated`` is called with the
+    frames and the pixels of each that the file states, if it does. Errors are those of ``analyze``;
+    InputError, too, where the video is too long or too much for its file, OutputError where the
+    folder cannot be written.
     """
     report = progress or (lambda done, total, stage: None)
     with open_source(video, fps, threads=decoder_threads) as frames:
-        guard = _guard(frames, video, max_seconds)
-        if stated is not None and frames.expected_frames:
-            stated(frames.expected_frames, frames.width * frames.height)
-        with _proxy(folder, frames) as proxy:
+        check_work = _work_limit(frames, video, max_seconds)
+        if on_stated is not None and frames.expected_frames:
+            on_stated(frames.expected_frames, frames.width * frames.height)
+        rate = frames.nominal_fps or 25.0
+        with ProxyWriter(folder / "proxy.mp4", frames.width, frames.height, rate=rate) as proxy:
 
             def each(frame: Frame) -> None:
-                guard(frame.index + 1, frame.time)
+                check_work(frame.index + 1, frame.time)
                 proxy.write(frame.rgb(), frame.time)
 
             analysis = analyze_frames(
@@ -121,16 +101,9 @@ def write_recording(
     write_eaf(named, folder / "events.eaf", folder=link)
     write_whole(folder / "frames.bin", frames_bin(named))
     write_whole(folder / "review.json", json.dumps(review, allow_nan=False))
-    return Produced(tidy(named.to_dict()), review)
 
 
-def _proxy(folder: Path, frames: FrameSource) -> ProxyWriter:
-    return ProxyWriter(
-        folder / "proxy.mp4", frames.width, frames.height, rate=frames.nominal_fps or 25.0
-    )
-
-
-def _guard(
+def _work_limit(
     frames: FrameSource, video: Path, max_seconds: float | None
 ) -> Callable[[int, float], None]:
     """Refuses what is stated to be too long or too much; returns what refuses a frame too many.
@@ -226,7 +199,7 @@ def _segments(track: FaceTrack) -> dict[str, Any]:
 
 
 def _event_document(index: int, event: MicroExpression, analysis: Analysis) -> dict[str, Any]:
-    proof, clip = proof_of(event), clip_range(event, analysis.track)
+    proof, clip = evidence_of(event), clip_range(event, analysis.track)
     return {
         "index": index,
         "margin": proof.margin,

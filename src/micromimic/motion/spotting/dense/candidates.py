@@ -352,10 +352,8 @@ class DenseCandidate:
 
 
 def tail_of(signals: DenseSignals, judged: Judged) -> Tail:
-    """Fit the tail of what movements look like whose direction no action unit has.
-
-    A face's noise knows no direction: the opposite of each pattern answers to it as often.
-    """
+    """Fit the tail of what movements look like whose direction no action unit has. A face's noise
+    knows no direction: the opposite of each pattern answers to it as often."""
     excess = judged.null[_peaks(signals, judged.null)] - _TAIL
     excess = excess[excess > 0]
     count, minutes, scale = _TAIL_PRIOR
@@ -405,11 +403,9 @@ def seen_at(
 
 
 def detection_limits(judged: Judged, tail: Tail, per_minute: float) -> Array:
-    """(n, regions) canonical units: the movement that is found with probability one half.
-
-    Order ``labels.REGIONS``; inf where a region is closed or only what is larger than any
-    micro-expression would be found, NaN where nothing is known.
-    """
+    """(n, regions) canonical units: the movement that is found with probability one half. Order
+    ``labels.REGIONS``; inf where a region is closed or only what is larger than any
+    micro-expression would be found, NaN where nothing is known."""
     limits = judged.limits * tail.threshold(per_minute) / HALF
     return np.where(limits > NoiseConfig().largest / GAIN, np.inf, limits)
 

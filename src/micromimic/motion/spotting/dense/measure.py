@@ -40,7 +40,6 @@ UNITS_SEEN: Final = ("1", "2", "4", "5", "6", "7", "9", "10", "12", "14", "15", 
 TOGETHER: Final = (
     ("1", "2"), ("4", "7"), ("6", "12"), ("4", "9"), ("1", "2", "5"), ("4", "6"), ("9", "10"),
 )  # fmt: skip
-"""Combinations that micro-expressions are made of."""
 UNITS_SPANNING: Final = (*UNITS_SEEN, "20", "23", "24")
 """Action units whose fields span the space; the last ones are mouths that speak."""
 REGION_OF: Final = {
