@@ -1,4 +1,4 @@
-"""What is released: the sdist makes the wheel; the wheel, where it is installed, analyses a video."""
+"""What is released: the sdist makes the wheel; the wheel analyses a video where it is installed."""
 
 from __future__ import annotations
 
