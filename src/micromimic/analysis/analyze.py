@@ -56,14 +56,21 @@ SAME_MOMENT = 0.001
 class AnalyzeConfig:
     """Everything that can be set.
 
-    Args:
-        tracking, spotting, flow: the stages' settings.
-        model: an ONNX file of any model that ``micromimic train`` writes; None is the shipped
-            flow-capsnet.
-        average: seconds either side of onset and apex averaged before flow is computed.
-        evidence: keep pictures of each event; False saves memory where only numbers are wanted.
-        crop_margin: canonical units around the face in the pictures.
-        crop_resolution: at most this many picture pixels a unit.
+    Parameters
+    ----------
+    tracking, spotting, flow
+        The stages' settings.
+    model : str or Path or None
+        An ONNX file of any model that ``micromimic train`` writes; None is the shipped
+        flow-capsnet.
+    average : float
+        Seconds either side of onset and apex averaged before flow is computed.
+    evidence : bool
+        Keep pictures of each event; False saves memory where only numbers are wanted.
+    crop_margin : float
+        Canonical units around the face in the pictures.
+    crop_resolution : float
+        At most this many picture pixels a unit.
     """
 
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
@@ -95,28 +102,42 @@ def analyze(
 ) -> Analysis:
     """Find and name the micro-expressions in one video.
 
-    Args:
-        source: a video file, or a folder of frames (then ``fps`` is needed).
-        fps: frames a second of a folder; for a file it overrides the stored timing.
-        config: settings; the defaults are what the benchmarks measure.
-        progress: called now and then.
-        backend: landmark library; dlib when None.
-        track: which of a file's video tracks, from 1; None leaves it to the file's default, then to
-            the number of frames.
+    Parameters
+    ----------
+    source : str or Path
+        A video file, or a folder of frames (then ``fps`` is needed).
+    fps : float or None, optional
+        Frames a second of a folder; for a file it overrides the stored timing.
+    config : AnalyzeConfig or None, optional
+        Settings; the defaults are what the benchmarks measure.
+    progress : Progress or None, optional
+        Called now and then.
+    backend : LandmarkBackend or None, optional
+        Landmark library; dlib when None.
+    track : int or None, optional
+        Which of a file's video tracks, from 1; None leaves it to the file's default, then to
+        the number of frames.
 
-    Returns:
+    Returns
+    -------
+    Analysis
         The analysis; ``.micro`` are candidates for a person to judge, ``.macro`` longer
         expressions, ``.events`` both.
 
-    Raises:
-        InputError: the input cannot be read.
-        NoFaceError: there is no face in it.
-        ModelError: the model file is unusable.
+    Raises
+    ------
+    InputError
+        The input cannot be read.
+    NoFaceError
+        There is no face in it.
+    ModelError
+        The model file is unusable.
 
-    Example:
-        >>> import micromimic
-        >>> result = micromimic.analyze("interview.mp4")  # doctest: +SKIP
-        >>> result.to_frame()[["onset_s", "apex_s", "label"]]  # doctest: +SKIP
+    Examples
+    --------
+    >>> import micromimic
+    >>> result = micromimic.analyze("interview.mp4")  # doctest: +SKIP
+    >>> result.to_frame()[["onset_s", "apex_s", "label"]]  # doctest: +SKIP
     """
     with open_source(source, fps, track=track) as frames:
         return analyze_frames(frames, config=config, progress=progress, backend=backend)

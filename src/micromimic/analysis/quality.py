@@ -5,7 +5,7 @@ Each message says what was expected, what came, what that means for the result, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -244,11 +244,7 @@ def _compression(value: float) -> str | None:
     )
 
 
-def _head_motion(
-    head_speed: NDArray[np.float64], gated_s: Mapping[str, float], observed_s: float
-) -> str | None:
-    gated = float(gated_s.get("head", 0.0))
-    total = observed_s + float(sum(gated_s.values()))
+def _head_motion(head_speed: NDArray[np.float64], gated: float, total: float) -> str | None:
     share = gated / total if total > 0 else 0.0
     known = head_speed[np.isfinite(head_speed)]
     fast = float(np.percentile(known, 90)) if len(known) else 0.0
@@ -261,9 +257,7 @@ def _head_motion(
     )
 
 
-def _speech(gated_s: Mapping[str, float], observed_s: float) -> str | None:
-    gated = float(gated_s.get("speech", 0.0))
-    total = observed_s + float(sum(gated_s.values()))
+def _speech(gated: float, total: float) -> str | None:
     if gated == 0.0 or gated < SPEECH_SHARE * total:
         return None
     return (
@@ -336,21 +330,22 @@ def input_warnings(
         )
     found: list[tuple[str, str | None]] = [_damaged(line) for line in damage]
     found += [(notice.code, notice.message) for notice in notices]
+    noticed = {notice.code for notice in notices}
     found.append(("frame_rate", _frame_rate(clock, picture_share)))
-    told = {notice.code for notice in notices}
-    found += [(code, line) for code, line in _timing(clock).items() if code not in told]
+    found += [(code, line) for code, line in _timing(clock).items() if code not in noticed]
     small = _small_face(eyes)
     found.append(("small_face", f"{small} ({width} x {height} now)" if small else None))
     found += _face(found_ratio, others_seen, clock).items()
-    late: tuple[tuple[str, Callable[[], str | None]], ...] = (
-        ("head_motion", lambda: _head_motion(speed, gated_s, observed_s)),
-        ("speech", lambda: _speech(gated_s, observed_s)),
-        ("flicker", lambda: _flicker_warning(clock, grey)),
-        ("compression", lambda: _compression(blockiness)),
-        ("few_grey_levels", lambda: _few_levels(grey_levels)),
-        ("short_recording", lambda: _short(clock, observed_s)),
-    )
-    found += [(code, check()) for code, check in late]
+    gated = {cause: float(seconds) for cause, seconds in gated_s.items()}
+    total = observed_s + sum(gated.values())
+    found += [
+        ("head_motion", _head_motion(speed, gated.get("head", 0.0), total)),
+        ("speech", _speech(gated.get("speech", 0.0), total)),
+        ("flicker", _flicker_warning(clock, grey)),
+        ("compression", _compression(blockiness)),
+        ("few_grey_levels", _few_levels(grey_levels)),
+        ("short_recording", _short(clock, observed_s)),
+    ]
     return tuple(AnalysisWarning(code, message) for code, message in found if message)
 
 

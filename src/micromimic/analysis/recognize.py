@@ -32,28 +32,40 @@ def recognize(
 ) -> Recognition:
     """What the movement from onset to apex shows.
 
-    Args:
-        onset_frame, apex_frame: pictures of one size, (H, W) grey or (H, W, 3) RGB, uint8.
-        landmarks: (68, 2) pixels in the onset frame; found by ``backend`` when None.
-        model: an ONNX file of a model that looks at flow or at face crops; None is the shipped
-            flow-capsnet.
-        backend: landmark library; dlib when None.
-
     Models are opened once a process, so that many pairs can be named in a loop.
 
-    Returns:
+    Parameters
+    ----------
+    onset_frame, apex_frame : ndarray
+        Pictures of one size, (H, W) grey or (H, W, 3) RGB, uint8.
+    landmarks : ndarray or None, optional
+        (68, 2) pixels in the onset frame; found by ``backend`` when None.
+    model : str or Path or None, optional
+        An ONNX file of a model that looks at flow or at face crops; None is the shipped
+        flow-capsnet.
+    backend : LandmarkBackend or None, optional
+        Landmark library; dlib when None.
+
+    Returns
+    -------
+    Recognition
         Label, calibrated probabilities, whether it is uncertain, the capsules' votes where the
         model has them, and the action units that the movement looks like.
 
-    Raises:
-        InputError: pictures of different sizes or kinds, or the same face cannot be followed
-            from one to the other.
-        NoFaceError: no face in the onset frame.
-        ModelError: the model file is unusable, or looks at whole clips.
+    Raises
+    ------
+    InputError
+        Pictures of different sizes or kinds, or the same face cannot be followed from one to
+        the other.
+    NoFaceError
+        No face in the onset frame.
+    ModelError
+        The model file is unusable, or looks at whole clips.
 
-    Example:
-        >>> import micromimic
-        >>> micromimic.recognize(onset, apex).label  # doctest: +SKIP
+    Examples
+    --------
+    >>> import micromimic
+    >>> micromimic.recognize(onset, apex).label  # doctest: +SKIP
     """
     chosen = _opened(model)
     if chosen.view == "volume":

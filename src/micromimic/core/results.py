@@ -109,15 +109,10 @@ class Blink:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A movement that was seen and not reported.
+    """A movement that was seen and not reported."""
 
-    Args:
-        peak: seconds.
-        reason: ``blink``, ``head``, ``light``, ``speech``, ``macro``, ``short``, ``crowded`` or
-            ``lost``.
-    """
-
-    peak: float
+    peak: float  # seconds
+    # ``blink``, ``head``, ``light``, ``speech``, ``macro``, ``short``, ``crowded`` or ``lost``
     reason: str
 
 
@@ -132,23 +127,16 @@ class GatedSpan:
 
 @dataclass(frozen=True)
 class Spotting:
-    """What the spotter saw beside the events.
+    """What the spotter saw beside the events."""
 
-    Args:
-        threshold: the score above which a movement counts.
-        blinks: eyelid closures found.
-        rejected: movements not reported, each with its reason.
-        gated_s: seconds of found face in which the ten cells report nothing and the dense flow
-            only large movements, by cause.
-        observed_s: all other seconds in which the face was found.
-        gated_spans: where the gated time lies, by start; may be empty where only sums are known.
-    """
-
-    threshold: float
-    blinks: tuple[Blink, ...]
-    rejected: tuple[Rejected, ...]
+    threshold: float  # the score above which a movement counts
+    blinks: tuple[Blink, ...]  # eyelid closures found
+    rejected: tuple[Rejected, ...]  # movements not reported, each with its reason
+    # seconds of found face in which the ten cells report nothing and the dense flow only large
+    # movements, by cause
     gated_s: Mapping[str, float]
-    observed_s: float
+    observed_s: float  # all other seconds in which the face was found
+    # where the gated time lies, by start; may be empty where only sums are known
     gated_spans: tuple[GatedSpan, ...] = ()
 
     def rejected_counts(self) -> dict[str, int]:
@@ -161,40 +149,46 @@ class Spotting:
 
 @dataclass(frozen=True)
 class RegionLimit:
-    """How small a movement of one part of the face would have been found half the time.
+    """How small a movement of one part of the face would have been found half the time."""
 
-    Args:
-        units: canonical units, at the best tenth of the face's time, at half and at nine tenths of
-            it; inf where the region is closed by then.
-        pixels: the same in pixels of the picture.
-        seconds: in which a movement of ``STATED_UNITS`` would have been found half the time...
-        share: ...and their share of the face's time.
-    """
-
+    # canonical units, at the best tenth of the face's time, at half and at nine tenths of it; inf
+    # where the region is closed by then
     units: tuple[float, float, float]
-    pixels: tuple[float, float, float]
-    seconds: float
-    share: float
+    pixels: tuple[float, float, float]  # the same in pixels of the picture
+    seconds: float  # in which a movement of ``STATED_UNITS`` would have been found half the time...
+    share: float  # ...and their share of the face's time
 
 
 @dataclass(frozen=True, repr=False)
 class Analysis:
     """Everything that one video gave.
 
-    Args:
-        source: what was read.
-        found_ratio: frames with the face over all frames.
-        others_seen: further people counted.
-        warnings: limits of the input.
-        model: which model named the events.
-        events: candidates and longer expressions by onset; see ``micro`` and ``macro``.
-        indicators: plain numbers with intervals and caveats, ready for JSON
-            (``analysis.indicators``).
-        curve: motion over time.
-        track: the face through the video.
-        spotting: thresholds, blinks, rejections, gated time.
-        media: where a player of the file shows what; None where its seconds are the analysis's.
-        limits: how small a movement would have been found, moment by moment and by region.
+    Parameters
+    ----------
+    source : SourceInfo
+        What was read.
+    found_ratio : float
+        Frames with the face over all frames.
+    others_seen : int
+        Further people counted.
+    warnings : tuple[AnalysisWarning, ...]
+        Limits of the input.
+    model : ModelInfo
+        Which model named the events.
+    events : tuple[MicroExpression, ...]
+        Candidates and longer expressions by onset; see ``micro`` and ``macro``.
+    indicators : Mapping[str, Any]
+        Plain numbers with intervals and caveats, ready for JSON (``analysis.indicators``).
+    curve : MotionCurve
+        Motion over time.
+    track : FaceTrack
+        The face through the video.
+    spotting : Spotting
+        Thresholds, blinks, rejections, gated time.
+    media : MediaTimes or None
+        Where a player of the file shows what; None where its seconds are the analysis's.
+    limits : DetectionLimits or None
+        How small a movement would have been found, moment by moment and by region.
     """
 
     source: SourceInfo
@@ -314,13 +308,17 @@ class Analysis:
     def read(cls, path: str | Path) -> Analysis:
         """Open a result again.
 
-        Args:
-            path: ``events.json``, or the folder that holds it; the curve and the detection limits
-                come from ``curve.csv`` beside it, where it is there. The track and what was
-                rejected are in no file.
+        Parameters
+        ----------
+        path : str or Path
+            ``events.json``, or the folder that holds it; the curve and the detection limits
+            come from ``curve.csv`` beside it, where it is there. The track and what was
+            rejected are in no file.
 
-        Raises:
-            InputError: there is no such file, or it is no ``events.json``.
+        Raises
+        ------
+        InputError
+            There is no such file, or it is no ``events.json``.
         """
         file = Path(path)
         file = file / "events.json" if file.is_dir() else file
@@ -367,11 +365,7 @@ class Analysis:
 
 
 def table_columns(labels: Iterable[str]) -> tuple[str, ...]:
-    """Columns of ``events.csv`` and of ``Analysis.to_frame()``.
-
-    Args:
-        labels: the model's classes.
-    """
+    """Columns of ``events.csv`` and of ``Analysis.to_frame()``."""
     return (
         "onset_s",
         "apex_s",
@@ -394,12 +388,7 @@ def table_columns(labels: Iterable[str]) -> tuple[str, ...]:
 
 
 def event_to_dict(event: MicroExpression, media: MediaTimes | None = None) -> dict[str, Any]:
-    """One entry of ``events`` in ``events.json``.
-
-    Args:
-        event: what to write down.
-        media: adds the times on the file's own timeline.
-    """
+    """One entry of ``events`` in ``events.json``."""
     interval = event.interval
     seconds = {"onset_s": interval.onset, "apex_s": interval.apex, "offset_s": interval.offset}
     if media is not None:
@@ -550,9 +539,6 @@ def unit_from_dict(entry: Mapping[str, Any]) -> UnitEvidence:
 
 def unit_names(entries: Iterable[Mapping[str, Any]]) -> str:
     """Action units in one cell of a table, joined as the databases' own tables join them.
-
-    Args:
-        entries: ``action_units`` of an event of ``events.json``.
 
     >>> unit_names([{"name": "L12"}, {"name": "6"}])
     'L12+6'

@@ -14,11 +14,9 @@ from micromimic.core.labels import CELLS
 
 FloatArray = NDArray[np.float32] | NDArray[np.float64]
 
-Side = Literal["left", "right", "both"]
-"""Of a face, the person's own."""
+Side = Literal["left", "right", "both"]  # of a face, the person's own
 
-ExpressionKind = Literal["micro", "macro"]
-"""Of an event: a micro-expression, or a longer one."""
+ExpressionKind = Literal["micro", "macro"]  # of an event: a micro-expression, or a longer one
 
 LONGEST_MICRO_S: Final = 0.62
 """Seconds from onset to offset of what may be a micro-expression: half a second, and what measuring
@@ -81,16 +79,12 @@ class MediaTimes:
     They differ where another track begins before the video, and where a rate was given against the
     file's own timing.
 
-    Args:
-        times: (T,) of each frame, as everywhere in the analysis.
-        media: (T,) of the same frames, from where a player starts the file.
-
     >>> MediaTimes(np.array([0.0, 0.1]), np.array([0.5, 0.9])).at(0.05)
     0.7
     """
 
-    times: FloatArray
-    media: FloatArray
+    times: FloatArray  # (T,) of each frame, as everywhere in the analysis
+    media: FloatArray  # (T,) of the same frames, from where a player starts the file
 
     def __post_init__(self) -> None:
         _expect_shape("times", self.times, (None,))
@@ -113,14 +107,6 @@ class AnalysisWarning:
 class FaceTrack:
     """One person's face through a video.
 
-    Args:
-        times: (T,) seconds.
-        boxes: (T, 4) left, top, right, bottom in pixels; NaN where the face is lost.
-        landmarks: (T, 68, 2) pixels, iBUG order; NaN where lost.
-        found: (T,) bool.
-        transforms: (T, 2, 3) maps from canonical units to image pixels; NaN where lost.
-        segments: (T,) int, the number of the unbroken stretch of tracking; -1 where lost.
-
     >>> FaceTrack(np.zeros(1), np.zeros((1, 4)), np.zeros((1, 67, 2)), np.ones(1, bool),
     ...           np.zeros((1, 2, 3)), np.zeros(1, int))
     Traceback (most recent call last):
@@ -128,11 +114,12 @@ class FaceTrack:
     ValueError: landmarks must be (T, 68, 2), got (1, 67, 2)
     """
 
-    times: FloatArray
-    boxes: FloatArray
-    landmarks: FloatArray
-    found: NDArray[np.bool_]
-    transforms: FloatArray
+    times: FloatArray  # (T,) seconds
+    boxes: FloatArray  # (T, 4) left, top, right, bottom in pixels; NaN where the face is lost
+    landmarks: FloatArray  # (T, 68, 2) pixels, iBUG order; NaN where lost
+    found: NDArray[np.bool_]  # (T,) bool
+    transforms: FloatArray  # (T, 2, 3) maps from canonical units to image pixels; NaN where lost
+    # (T,) int, the number of the unbroken stretch of tracking; -1 where lost
     segments: NDArray[np.int_]
 
     def __post_init__(self) -> None:
@@ -147,18 +134,14 @@ class FaceTrack:
 
 @dataclass(frozen=True)
 class MotionCurve:
-    """Motion over time.
+    """Motion over time."""
 
-    Args:
-        times: (T,) seconds.
-        score: (T,) the movement score: bump-shaped displacement of the strongest cells, in
-            multiples of its own noise (MAD); NaN where the face is lost.
-        cells: (T, 10) displacement of each cell (order ``labels.CELLS``) from its own local
-            past and future, canonical units; NaN where lost.
-    """
-
-    times: FloatArray
+    times: FloatArray  # (T,) seconds
+    # (T,) the movement score: bump-shaped displacement of the strongest cells, in multiples of its
+    # own noise (MAD); NaN where the face is lost
     score: FloatArray
+    # (T, 10) displacement of each cell (order ``labels.CELLS``) from its own local past and future,
+    # canonical units; NaN where lost
     cells: FloatArray
 
     def __post_init__(self) -> None:
@@ -170,16 +153,11 @@ class MotionCurve:
 
 @dataclass(frozen=True)
 class DetectionLimits:
-    """The smallest movement that would have been found with probability one half.
+    """The smallest movement that would have been found with probability one half."""
 
-    Args:
-        times: (T,) seconds; at some 25 moments a second.
-        regions: by name (``forehead``, ``eyes``, ``nose``, ``mouth``, ``chin``), (T,) canonical
-            units of the largest displacement; inf where the region is closed, NaN where nothing is
-            known.
-    """
-
-    times: FloatArray
+    times: FloatArray  # (T,) seconds; at some 25 moments a second
+    # by name (``forehead``, ``eyes``, ``nose``, ``mouth``, ``chin``), (T,) canonical units of the
+    # largest displacement; inf where the region is closed, NaN where nothing is known
     regions: Mapping[str, FloatArray]
 
     def __post_init__(self) -> None:
@@ -188,10 +166,8 @@ class DetectionLimits:
             _expect_shape(name, values, (len(self.times),))
 
     def at(self, times: FloatArray) -> dict[str, FloatArray]:
-        """The limits at other times: of the nearest moment, NaN where none is near.
-
-        Args:
-            times: (N,) seconds.
+        """The limits at other times: of the nearest moment, NaN where none is near. ``times``: (N,)
+        seconds.
 
         >>> limits = DetectionLimits(np.array([0.0, 0.04]), {"chin": np.array([0.2, np.inf])})
         >>> limits.at(np.array([0.01, 0.05, 3.0]))["chin"]
@@ -211,32 +187,20 @@ class DetectionLimits:
 
 @dataclass(frozen=True)
 class Amplitude:
-    """How far the skin moved.
+    """How far the skin moved."""
 
-    Args:
-        units: canonical units, 15 between the eyes.
-        deviation: its standard deviation, by the face's own movement around.
-        pixels: the same movement in pixels of the picture.
-    """
-
-    units: float
-    deviation: float
-    pixels: float
+    units: float  # canonical units, 15 between the eyes
+    deviation: float  # its standard deviation, by the face's own movement around
+    pixels: float  # the same movement in pixels of the picture
 
 
 @dataclass(frozen=True)
 class FlowMap:
-    """Onset-to-apex motion of the canonical face.
+    """Onset-to-apex motion of the canonical face."""
 
-    Args:
-        uv: (2, 28, 28) displacement in canonical units: u right, v down.
-        strain: (28, 28) optical strain magnitude, per unit length.
-        scale: image pixels in one canonical unit, so ``uv * scale`` is pixels.
-    """
-
-    uv: FloatArray
-    strain: FloatArray
-    scale: float = 1.0
+    uv: FloatArray  # (2, 28, 28) displacement in canonical units: u right, v down
+    strain: FloatArray  # (28, 28) optical strain magnitude, per unit length
+    scale: float = 1.0  # image pixels in one canonical unit, so ``uv * scale`` is pixels
 
     def __post_init__(self) -> None:
         _expect_shape("uv", self.uv, (2, UNITS, UNITS))
@@ -251,13 +215,19 @@ class FlowMap:
 class Recognition:
     """What a model makes of one flow map.
 
-    Args:
-        label: the most probable class.
-        probabilities: calibrated, by class name in the model's order, summing to 1.
-        uncertain: the lead of the first class over the second is below the model's margin.
-        votes: (g, g) share of each place of the face in the winning class, summing to 1; None
-            where the model cannot tell.
-        action_units: which the movement looks like; filled by ``recognize``, empty elsewhere.
+    Parameters
+    ----------
+    label : str
+        The most probable class.
+    probabilities : Mapping[str, float]
+        Calibrated, by class name in the model's order, summing to 1.
+    uncertain : bool
+        The lead of the first class over the second is below the model's margin.
+    votes : ndarray or None
+        (g, g) share of each place of the face in the winning class, summing to 1; None where
+        the model cannot tell.
+    action_units : tuple[UnitEvidence, ...]
+        Which the movement looks like; filled by ``recognize``, empty elsewhere.
     """
 
     label: str
@@ -278,21 +248,15 @@ class Recognition:
 class UnitEvidence:
     """One facial action unit (AU) that a movement looks like.
 
-    Args:
-        unit: its number in the Facial Action Coding System, as ``12``.
-        side: where it acts, the person's own left or right; units of the midline act on both.
-        share: its part of the movement, 0 to 1; the shares of one event add up to at most 1.
-        probability: that the unit acts at all, on either side.
-
     >>> found = UnitEvidence("12", "left", share=0.8, probability=0.7)
     >>> found.name, str(found)
     ('L12', 'AU12 left')
     """
 
-    unit: str
-    side: Side
-    share: float
-    probability: float
+    unit: str  # its number in the Facial Action Coding System, as ``12``
+    side: Side  # where it acts, the person's own left or right; units of the midline act on both
+    share: float  # its part of the movement, 0 to 1; the shares of one event add up to at most 1
+    probability: float  # that the unit acts at all, on either side
 
     def __post_init__(self) -> None:
         if not self.unit.isdecimal():
@@ -316,26 +280,17 @@ class UnitEvidence:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a person looks at to judge one event.
+    """What a person looks at to judge one event."""
 
-    Args:
-        onset_face: (H, W, 3) uint8 RGB, the face cropped at the onset, stabilised.
-        apex_face: (H, W, 3) uint8 RGB, the same crop at the apex.
-        pixels_per_unit: resolution of both crops; canonical point (x, y) lies at pixel
-            ``(p + margin) * pixels_per_unit - 0.5``.
-        margin: canonical units around the 28 x 28 square in the crops.
-        cells: (10, 4) left, top, right, bottom of the cells, canonical units.
-        flow: the map that was classified.
-        votes: (g, g) as in ``Recognition``.
-    """
-
-    onset_face: NDArray[np.uint8]
-    apex_face: NDArray[np.uint8]
+    onset_face: NDArray[np.uint8]  # (H, W, 3) uint8 RGB, the face cropped at the onset, stabilised
+    apex_face: NDArray[np.uint8]  # (H, W, 3) uint8 RGB, the same crop at the apex
+    # resolution of both crops; canonical point (x, y) lies at pixel ``(p + margin) *
+    # pixels_per_unit - 0.5``
     pixels_per_unit: float
-    margin: float
-    cells: FloatArray
-    flow: FlowMap
-    votes: FloatArray | None = None
+    margin: float  # canonical units around the 28 x 28 square in the crops
+    cells: FloatArray  # (10, 4) left, top, right, bottom of the cells, canonical units
+    flow: FlowMap  # the map that was classified
+    votes: FloatArray | None = None  # (g, g) as in ``Recognition``
 
     def __post_init__(self) -> None:
         _expect_shape("cells", self.cells, (len(CELLS), 4))
@@ -350,19 +305,30 @@ class Evidence:
 class MicroExpression:
     """One candidate, or one longer expression: when, what, how sure, and why.
 
-    Args:
-        interval: seconds.
-        onset_frame, apex_frame, offset_frame: indices of decoded frames, from 0.
-        label, probabilities, uncertain: from the model, as in ``Recognition``.
-        strength: peak movement in multiples of the noise.
-        regions: share of each cell's place in the winning class, by name, summing to 1.
-        evidence: pictures and maps, for reports; None when not asked for.
-        action_units: which it looks like, the largest share first; empty where none stands out.
-        amplitude: how far it goes; None where the dense flow did not see it.
-        false_alarms_per_hour: how many as strong chance makes in an hour of this recording; None
-            where that is not known.
-        kind: ``micro``, or ``macro`` for a longer expression: listed, and part of no count or rate;
-            no model was made for naming those.
+    Parameters
+    ----------
+    interval : Interval
+        Seconds.
+    onset_frame, apex_frame, offset_frame : int
+        Indices of decoded frames, from 0.
+    label, probabilities, uncertain
+        From the model, as in ``Recognition``.
+    strength : float
+        Peak movement in multiples of the noise.
+    regions : Mapping[str, float]
+        Share of each cell's place in the winning class, by name, summing to 1.
+    evidence : Evidence or None
+        Pictures and maps, for reports; None when not asked for.
+    action_units : tuple[UnitEvidence, ...]
+        Which it looks like, the largest share first; empty where none stands out.
+    amplitude : Amplitude or None
+        How far it goes; None where the dense flow did not see it.
+    false_alarms_per_hour : float or None
+        How many as strong chance makes in an hour of this recording; None where that is not
+        known.
+    kind : ExpressionKind
+        ``micro``, or ``macro`` for a longer expression: listed, and part of no count or rate;
+        no model was made for naming those.
     """
 
     interval: Interval

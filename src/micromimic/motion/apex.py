@@ -107,21 +107,32 @@ def apex_of_clip(
     them, and the apex is where M(t) is largest. It breaks under head and light drift. ``robust``
     stabilises the face to sub-pixel first, normalises each cell's brightness and smooths M.
 
-    Args:
-        frames: pictures of one size, (H, W) grey or (H, W, 3) RGB, uint8.
-        onset, offset: indices of the first and last frame of the movement; offset None is the
-            last frame.
-        method: ``robust`` or ``article``.
-        smoothing: frames, Gaussian sigma of the robust curve (3 suits 200 frames a second).
-        backend: landmark library; dlib when None.
+    Parameters
+    ----------
+    frames : Sequence[ndarray]
+        Pictures of one size, (H, W) grey or (H, W, 3) RGB, uint8.
+    onset, offset : int, optional
+        Indices of the first and last frame of the movement; offset None is the last frame.
+    method : Method, optional
+        ``robust`` or ``article``.
+    smoothing : float, optional
+        Frames, Gaussian sigma of the robust curve (3 suits 200 frames a second).
+    backend : LandmarkBackend or None, optional
+        Landmark library; dlib when None.
 
-    Returns:
+    Returns
+    -------
+    int
         Index of the apex in ``frames``.
 
-    Raises:
-        InputError: fewer than three frames, or frames of different sizes.
-        NoFaceError: no face in the onset frame.
-        ValueError: onset and offset out of order.
+    Raises
+    ------
+    InputError
+        Fewer than three frames, or frames of different sizes.
+    NoFaceError
+        No face in the onset frame.
+    ValueError
+        Onset and offset out of order.
     """
     gray = [to_gray(frame) for frame in frames]
     last = len(gray) - 1 if offset is None else offset

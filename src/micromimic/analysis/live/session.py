@@ -58,18 +58,29 @@ from micromimic.motion.spotting.live import LiveSpotter, LiveTiming, Verdict
 class LiveConfig:
     """Everything that can be set.
 
-    Args:
-        tracking, spotting, flow, timing: the stages' settings.
-        model: an ONNX file that ``micromimic train`` wrote; None is the shipped flow-capsnet.
-        average: seconds either side of onset and apex averaged before flow is computed.
-        evidence: keep pictures of each event.
-        curve: who iterates over the session gets the motion of each frame and the face's shape.
-        may_drop: False makes the source wait where the machine cannot keep up: for a source that
-            need not keep a pace.
-        waiting: messages of passing interest (curve, shape, status) that may wait to be read.
-        buffer_s: seconds for which a frame may wait.
-        ring_bytes: memory for the recent frames that events are named from.
-        crop_margin, crop_resolution: of the pictures, as for ``analyze``.
+    Parameters
+    ----------
+    tracking, spotting, flow, timing
+        The stages' settings.
+    model : str or Path or None
+        An ONNX file that ``micromimic train`` wrote; None is the shipped flow-capsnet.
+    average : float
+        Seconds either side of onset and apex averaged before flow is computed.
+    evidence : bool
+        Keep pictures of each event.
+    curve : bool
+        Who iterates over the session gets the motion of each frame and the face's shape.
+    may_drop : bool
+        False makes the source wait where the machine cannot keep up: for a source that need not
+        keep a pace.
+    waiting : int
+        Messages of passing interest (curve, shape, status) that may wait to be read.
+    buffer_s : float
+        Seconds for which a frame may wait.
+    ring_bytes : int
+        Memory for the recent frames that events are named from.
+    crop_margin, crop_resolution : float
+        Of the pictures, as for ``analyze``.
     """
 
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
@@ -125,25 +136,35 @@ def live(
 ) -> LiveSession:
     """Watch a face live.
 
-    Args:
-        source: None: frames are pushed with ``LiveSession.push``; a number or ``/dev/video0``: a
-            camera; a video file, played at its own speed; ``rtsp://`` or ``http(s)://``: a stream;
-            or any ``LiveSource``.
-        config: settings; the defaults are what the benchmarks measure.
-        backend: landmark library; dlib when None.
+    Parameters
+    ----------
+    source : int or str or Path or LiveSource or None, optional
+        None: frames are pushed with ``LiveSession.push``; a number or ``/dev/video0``: a
+        camera; a video file, played at its own speed; ``rtsp://`` or ``http(s)://``: a stream;
+        or any ``LiveSource``.
+    config : LiveConfig or None, optional
+        Settings; the defaults are what the benchmarks measure.
+    backend : LandmarkBackend or None, optional
+        Landmark library; dlib when None.
 
-    Returns:
+    Returns
+    -------
+    LiveSession
         A session: use it with ``with`` and iterate over its messages.
 
-    Raises:
-        InputError: the source cannot be opened.
-        ModelError: the model file is unusable.
+    Raises
+    ------
+    InputError
+        The source cannot be opened.
+    ModelError
+        The model file is unusable.
 
-    Example:
-        >>> import micromimic
-        >>> with micromimic.live("interview.mp4") as session:  # doctest: +SKIP
-        ...     for message in session:
-        ...         print(message.to_dict())
+    Examples
+    --------
+    >>> import micromimic
+    >>> with micromimic.live("interview.mp4") as session:  # doctest: +SKIP
+    ...     for message in session:
+    ...         print(message.to_dict())
     """
     opened = open_live(source)
     try:
@@ -160,16 +181,24 @@ class LiveSession(Closing):
     raised. Threads start with ``with``, the first message asked for, or the first ``push``; after
     ``with`` none is left, whatever happened.
 
-    Args:
-        source: what is watched; it is closed at the end.
-        config: settings.
-        backend: landmark library; dlib when None.
+    Parameters
+    ----------
+    source : LiveSource
+        What is watched; it is closed at the end.
+    config : LiveConfig or None
+        Settings.
+    backend : LandmarkBackend or None
+        Landmark library; dlib when None.
 
-    Raises:
-        ModelError: the model file is unusable.
+    Attributes
+    ----------
+    mailbox
+        What iteration reads; it may be awaited instead, once the session has started.
 
-    Attributes:
-        mailbox: what iteration reads; it may be awaited instead, once the session has started.
+    Raises
+    ------
+    ModelError
+        The model file is unusable.
     """
 
     def __init__(
@@ -236,8 +265,10 @@ class LiveSession(Closing):
     def listen(self, waiting: int) -> Mailbox[LiveMessage]:
         """A mailbox of one's own until it is closed, with everything from now on; any number may.
 
-        Args:
-            waiting: messages of passing interest that may wait to be read.
+        Parameters
+        ----------
+        waiting : int
+            Messages of passing interest that may wait to be read.
         """
         return self._listeners.add(waiting)
 
@@ -252,15 +283,22 @@ class LiveSession(Closing):
     def push(self, picture: NDArray[np.uint8], time: float | None = None) -> bool:
         """Hand in a frame, for a session with source None.
 
-        Args:
-            picture: (H, W) grey or (H, W, 3) RGB, uint8.
-            time: seconds, rising; None: when it comes.
+        Parameters
+        ----------
+        picture : ndarray
+            (H, W) grey or (H, W, 3) RGB, uint8.
+        time : float or None, optional
+            Seconds, rising; None: when it comes.
 
-        Returns:
+        Returns
+        -------
+        bool
             False if it was dropped.
 
-        Raises:
-            InputError: the session has another source, or the picture does not fit.
+        Raises
+        ------
+        InputError
+            The session has another source, or the picture does not fit.
         """
         put: Callable[..., Any] | None = getattr(self._source, "put", None)
         if put is None:
@@ -315,8 +353,10 @@ class LiveSession(Closing):
     def close(self) -> None:
         """End now, and wait until no thread is left; may be called twice.
 
-        Raises:
-            SourceLostError: the source does not let go.
+        Raises
+        ------
+        SourceLostError
+            The source does not let go.
         """
         self._abort()
         try:

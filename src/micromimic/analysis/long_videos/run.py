@@ -96,22 +96,35 @@ def evaluate_spotting(
 ) -> Spotted:
     """Run the spotter on annotated long videos, and score what it finds and names.
 
-    Args:
-        events: the table of annotated events.
-        out: the run's folder: tables.md, metrics.json, events.csv, curve.csv, curve.png and .svg,
-            and a folder megc. A killed run continues there, video by video.
-        videos: the manifest of the videos; None looks beside the table.
-        model: an ONNX file that names what is found; None is the shipped one.
-        sensitivity: as of ``analyze``.
-        score_by: what thresholds are set on.
-        workers: where videos are analysed; None is this process.
-        progress: told (done, total, stage).
-        allow_overlap: also a model that was fitted to these subjects; the tables then say so.
+    Parameters
+    ----------
+    events : str or Path
+        The table of annotated events.
+    out : str or Path
+        The run's folder: tables.md, metrics.json, events.csv, curve.csv, curve.png and .svg,
+        and a folder megc. A killed run continues there, video by video.
+    videos : str or Path or None, optional
+        The manifest of the videos; None looks beside the table.
+    model : str or Path or None, optional
+        An ONNX file that names what is found; None is the shipped one.
+    sensitivity : str, optional
+        As of ``analyze``.
+    score_by : ScoreBy, optional
+        What thresholds are set on.
+    workers : Workers or None, optional
+        Where videos are analysed; None is this process.
+    progress : Progress or None, optional
+        Told (done, total, stage).
+    allow_overlap : bool, optional
+        Also a model that was fitted to these subjects; the tables then say so.
 
-    Raises:
-        InputError: a table is wrong, a folder has no rate or unnumbered pictures, a video cannot be
-            read, ``out`` holds another run, or the model was fitted to a tested subject.
-        LabelError: the model's classes do not cover a label.
+    Raises
+    ------
+    InputError
+        A table is wrong, a folder has no rate or unnumbered pictures, a video cannot be read,
+        ``out`` holds another run, or the model was fitted to a tested subject.
+    LabelError
+        The model's classes do not cover a label.
     """
     out, model = Path(out), None if model is None else Path(model)
     if sensitivity not in SENSITIVITY:
@@ -298,19 +311,28 @@ def score_events(
 ) -> Spotted:
     """Score somebody's own events, as our ``events.csv`` or a MEGC submission has them.
 
-    Args:
-        file: the found events: ``video``, ``onset``, ``offset``, and where they are there
-            ``dataset``, ``subject``, ``kind`` (without it every one is a micro-expression),
-            ``label`` and ``score``.
-        events: the table of annotated events.
-        videos: the manifest of the videos; None looks beside the table, and does without.
-        labels: the scheme of the labels.
-        out: as of `evaluate_spotting`; None writes nothing.
+    Parameters
+    ----------
+    file : str or Path
+        The found events: ``video``, ``onset``, ``offset``, and where they are there
+        ``dataset``, ``subject``, ``kind`` (without it every one is a micro-expression),
+        ``label`` and ``score``.
+    events : str or Path
+        The table of annotated events.
+    videos : str or Path or None, optional
+        The manifest of the videos; None looks beside the table, and does without.
+    labels : str or LabelSet, optional
+        The scheme of the labels.
+    out : str or Path or None, optional
+        As of `evaluate_spotting`; None writes nothing.
 
-    Raises:
-        InputError: a table is wrong, an event ends before it begins, lies outside its video or in
-            an unknown one, or there are several epochs.
-        LabelError: a label is none of the scheme.
+    Raises
+    ------
+    InputError
+        A table is wrong, an event ends before it begins, lies outside its video or in an
+        unknown one, or there are several epochs.
+    LabelError
+        A label is none of the scheme.
     """
     truth, chosen = read_truth(events, videos), _scheme(labels, events)
     epochs, notes = found_events(file, truth, chosen)
@@ -335,16 +357,22 @@ def audit_events(
 ) -> tuple[list[Leak], tuple[str, ...]]:
     """What choosing the epoch or the threshold on the tested subjects would claim.
 
-    Args:
-        file, events, videos, labels: as of `score_events`; with a column ``epoch`` the file has the
-            found events of several.
-        out: a folder for audit.md and audit.json; None writes nothing.
+    Parameters
+    ----------
+    file, events, videos, labels : str or Path
+        As of `score_events`; with a column ``epoch`` the file has the found events of several.
+    out : str or Path or None, optional
+        A folder for audit.md and audit.json; None writes nothing.
 
-    Returns:
+    Returns
+    -------
+    tuple[list[Leak], tuple[str, ...]]
         The choices, and what a reader has to know.
 
-    Raises:
-        InputError, LabelError: as `score_events`.
+    Raises
+    ------
+    InputError, LabelError
+        As `score_events`.
     """
     truth, chosen = read_truth(events, videos), _scheme(labels, events)
     epochs, notes = found_events(file, truth, chosen)

@@ -55,15 +55,24 @@ _ALL_PLANTED: Final = "planted copies"
 class SensitivityConfig:
     """Everything that can be set.
 
-    Args:
-        sizes: largest displacements, canonical units (15 between the eyes).
-        per_size: at least so many movements at each size; a copy holds as many as fit.
-        seed: of what is planted, when.
-        max_seconds: use only the beginning of the recording; None is all.
-        fps, track: as of ``analyze``.
-        analysis: settings of every analysis.
-        fields: shapes of the action units, by a number of each copy.
-        recipes: by class, which units act together.
+    Parameters
+    ----------
+    sizes : tuple[float, ...]
+        Largest displacements, canonical units (15 between the eyes).
+    per_size : int
+        At least so many movements at each size; a copy holds as many as fit.
+    seed : int
+        Of what is planted, when.
+    max_seconds : float or None
+        Use only the beginning of the recording; None is all.
+    fps, track : float or None
+        As of ``analyze``.
+    analysis : AnalyzeConfig
+        Settings of every analysis.
+    fields : Callable[[int], FieldSource]
+        Shapes of the action units, by a number of each copy.
+    recipes : Recipes
+        By class, which units act together.
     """
 
     sizes: tuple[float, ...] = SIZES
@@ -238,21 +247,33 @@ def sensitivity(
 ) -> Sensitivity:
     """Plant movements in copies of a recording, find them again, and write how many came back.
 
-    Args:
-        source: a video file, or a folder of frames.
-        out: folder for sensitivity.json, .csv, .html, and .png and .svg where matplotlib is
-            installed; what ended is kept in ``sensitivity.parts``.
-        config: what to plant.
-        jobs: copies analysed at the same time, each in its own process.
-        workers: where copies are analysed; None is so many jobs on this machine. The recording as
-            it is is always analysed here.
-        progress: called with frames done, frames in all, and the stage's name.
+    Parameters
+    ----------
+    source : str or Path
+        A video file, or a folder of frames.
+    out : str or Path
+        Folder for sensitivity.json, .csv, .html, and .png and .svg where matplotlib is
+        installed; what ended is kept in ``sensitivity.parts``.
+    config : SensitivityConfig or None, optional
+        What to plant.
+    jobs : int, optional
+        Copies analysed at the same time, each in its own process.
+    workers : Workers or None, optional
+        Where copies are analysed; None is so many jobs on this machine. The recording as it is
+        is always analysed here.
+    progress : Progress or None, optional
+        Called with frames done, frames in all, and the stage's name.
 
-    Raises:
-        InputError: the input cannot be read, or is too short to plant anything in.
-        NoFaceError: there is no face in it.
-        OutputError: results cannot be written.
-        WorkerLostError: a worker was killed.
+    Raises
+    ------
+    InputError
+        The input cannot be read, or is too short to plant anything in.
+    NoFaceError
+        There is no face in it.
+    OutputError
+        Results cannot be written.
+    WorkerLostError
+        A worker was killed.
     """
     config, out = config or SensitivityConfig(), Path(out)
     parts = Parts(out / "sensitivity.parts", record_of(Path(source), config))

@@ -14,32 +14,52 @@ SENSITIVITY: Final = {"low": 0.2, "normal": 1.0, "high": 4.0}  # false alarms a 
 class SpottingConfig:
     """How movements are told from noise.
 
-    Args:
-        durations: seconds, the bump filters' widths.
-        threshold: score that a movement must reach, multiples of the noise.
-        top_cells: how many of the strongest cells make the score.
-        noise_floor: canonical units added to each channel's noise, so that a perfectly still
-            (synthetic or frozen) picture raises no alarms.
-        lowpass: seconds, Gaussian smoothing of the displacement.
-        shortest, longest: seconds from onset to offset of what may be a micro-expression.
-        foot: share of the apex at which the walk down to onset and offset ends.
-        side_near, side_width: the level before and after is measured from this many seconds from
-            the apex (nearer for shorter movements) over so many seconds.
-        max_step: difference of those levels over the apex's height; more is a lasting change,
-            the beginning or end of a macro-expression.
-        min_height: displacement at the apex from the local rest, over the filter's answer.
-        rest_window: seconds whose median is the local rest; longer than macro-expressions, so that
-            their rise and fall are seen, rejected and counted.
-        min_displacement: canonical units, smallest peak of the strongest cell.
-        crowd_window: seconds before and after the apex that are looked at for other movement.
-        crowd_level: share of the peak that movement must reach to count.
-        crowd_share, crowd_one_side: a movement is part of a crowd (speech, laughter) if other
-            movement fills this share of both sides, or this share of one.
-        stand_out: a movement must reach this many times the median score of those seconds: noise is
-            measured over the whole video, and there are stretches with more of it.
-        gates: limits for blinks, head and light.
-        speech: limits for speech.
-        false_alarms: movements of the dense flow that chance may make, a minute.
+    Parameters
+    ----------
+    durations : tuple[float, ...]
+        Seconds, the bump filters' widths.
+    threshold : float
+        Score that a movement must reach, multiples of the noise.
+    top_cells : int
+        How many of the strongest cells make the score.
+    noise_floor : float
+        Canonical units added to each channel's noise, so that a perfectly still (synthetic or
+        frozen) picture raises no alarms.
+    lowpass : float
+        Seconds, Gaussian smoothing of the displacement.
+    shortest, longest : float
+        Seconds from onset to offset of what may be a micro-expression.
+    foot : float
+        Share of the apex at which the walk down to onset and offset ends.
+    side_near, side_width : float
+        The level before and after is measured from this many seconds from the apex (nearer for
+        shorter movements) over so many seconds.
+    max_step : float
+        Difference of those levels over the apex's height; more is a lasting change, the
+        beginning or end of a macro-expression.
+    min_height : float
+        Displacement at the apex from the local rest, over the filter's answer.
+    rest_window : float
+        Seconds whose median is the local rest; longer than macro-expressions, so that their
+        rise and fall are seen, rejected and counted.
+    min_displacement : float
+        Canonical units, smallest peak of the strongest cell.
+    crowd_window : tuple[float, float]
+        Seconds before and after the apex that are looked at for other movement.
+    crowd_level : float
+        Share of the peak that movement must reach to count.
+    crowd_share, crowd_one_side : float
+        A movement is part of a crowd (speech, laughter) if other movement fills this share of
+        both sides, or this share of one.
+    stand_out : float
+        A movement must reach this many times the median score of those seconds: noise is
+        measured over the whole video, and there are stretches with more of it.
+    gates : GateConfig
+        Limits for blinks, head and light.
+    speech : SpeechConfig
+        Limits for speech.
+    false_alarms : float
+        Movements of the dense flow that chance may make, a minute.
     """
 
     durations: tuple[float, ...] = (0.06, 0.085, 0.12, 0.17, 0.24, 0.34, 0.48)

@@ -59,16 +59,24 @@ def find(
 ) -> Found:
     """Find the micro-expressions of one recording.
 
-    Args:
-        signals: what tracking measured.
-        dense: what the dense flow measured in the same pass.
-        frames: the recording, to look at candidates again.
-        config: limits.
-        picture_share: how many of the frames show a new picture; what is too short for these is
-            not looked for.
+    Parameters
+    ----------
+    signals : FaceSignals
+        What tracking measured.
+    dense : DenseSignals
+        What the dense flow measured in the same pass.
+    frames : Frames
+        The recording, to look at candidates again.
+    config : SpottingConfig
+        Limits.
+    picture_share : float, optional
+        How many of the frames show a new picture; what is too short for these is not looked
+        for.
 
-    Raises:
-        InputError: the file is no longer what it was in the first pass.
+    Raises
+    ------
+    InputError
+        The file is no longer what it was in the first pass.
     """
     rate = grid_rate(signals.times)
     durations = tuple(config.durations_at(picture_share * rate))
