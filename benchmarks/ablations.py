@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 
 from micromimic.core.errors import MicromimicError
 from micromimic.core.labels import THREE
-from micromimic.evaluation.halves import development_rows
 from micromimic.evaluation.metrics import uar, uf1
+from micromimic.evaluation.scores import development_rows
 from micromimic.models.svm import FlowSvm
 from micromimic.synthesis.maps import Faces, MapConfig, generate_maps
 from micromimic.synthesis.measured import MeasuredConfig, measured_maps

@@ -37,7 +37,7 @@ from micromimic.evaluation.article import COMPOSITE
 from micromimic.evaluation.audit.epochs import Audit, EpochRun, audit_runs
 from micromimic.evaluation.audit.report import score_rows, sentences
 from micromimic.evaluation.audit.runs import audited_runs
-from micromimic.evaluation.experiment import load
+from micromimic.evaluation.evaluate import load
 from micromimic.evaluation.run import RunConfig
 from micromimic.models.base import ClipClassifier, EarlyStopping, FitRun, Init
 from micromimic.models.registry import make_model

@@ -34,7 +34,7 @@ from micromimic.core.labels import THREE
 from micromimic.datasets.databases.composite import composite
 from micromimic.face.crops import FACE_SIDE
 from micromimic.models.base import FitRun, Init
-from micromimic.models.networks.capsnet import CapsNet
+from micromimic.models.networks.faces import CapsNet
 from micromimic.models.training.augment import FaceAugment
 from micromimic.models.training.device import Hardware, autocast, choose_hardware
 from micromimic.models.training.faces import (
@@ -73,8 +73,12 @@ def show_network(name: str, start: Start) -> None:
     count = sum(p.numel() for p in network.parameters())
     print(f"{name}: {count:,} parameters ({count / 1e6:.1f} M), weights: {start.source}")
     if isinstance(network, CapsNet):
-        for stage, shape in network.shapes().items():
-            print(f"  {stage:8s} {' x '.join(map(str, shape))}", flush=True)
+        for stage in ("stem", "conv", "primary"):
+            getattr(network, stage).register_forward_hook(
+                lambda part, given, made, stage=stage: print(f"  {stage:8s} {made.shape[1:]}")
+            )
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, 3, 224, 224))
 
 
 def fit_dozen(options: argparse.Namespace) -> bool:

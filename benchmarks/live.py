@@ -33,8 +33,7 @@ from micromimic.analysis.live.messages import (
 from micromimic.analysis.live.session import LiveConfig, live
 from micromimic.core.results import Analysis
 from micromimic.core.types import MicroExpression
-from micromimic.media.live.open import FileSource
-from micromimic.media.live.source import Arrival, LiveSource
+from micromimic.media.live.source import Arrival, FileSource, LiveSource
 from micromimic.media.video import VideoWriter, open_source
 from micromimic.synthesis import clips
 from micromimic.synthesis.clips import ClipConfig

@@ -35,14 +35,13 @@ from micromimic.core.splits import loso
 from micromimic.core.workers import Workers, on_workers, run_tasks
 from micromimic.datasets.manifest import read_manifest
 from micromimic.evaluation.controls import COSINE, MAJORITY, all_controls
-from micromimic.evaluation.experiment import Loaded, load
-from micromimic.evaluation.halves import development_rows
+from micromimic.evaluation.evaluate import Loaded, load
 from micromimic.evaluation.metrics import quantiles, scores_of_tables, times_drawn
 from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.run import RunConfig, model_of, run_protocol
-from micromimic.evaluation.scores import metrics_of
-from micromimic.models.adapt import fit_model, probabilities_of, seeded
+from micromimic.evaluation.scores import development_rows, metrics_of
 from micromimic.models.base import FitRun, Init
+from micromimic.models.fitting import fit_model, probabilities_of, seeded
 from micromimic.models.samples import Samples
 from micromimic.models.views import encoder_of
 

@@ -23,7 +23,7 @@ from micromimic.core.files import write_whole
 from micromimic.core.workers import Workers
 from micromimic.datasets.databases.composite import composite, table1
 from micromimic.datasets.manifest import write_manifest
-from micromimic.evaluation.experiment import Evaluation, evaluate_run
+from micromimic.evaluation.evaluate import Evaluation, evaluate_run
 from micromimic.evaluation.report.tables import tables_md
 from micromimic.evaluation.run import RunConfig
 from micromimic.models.registry import entry, list_models

@@ -22,7 +22,7 @@ from loso import default_manifest, show_mean
 from micromimic.core.errors import MicromimicError
 from micromimic.core.workers import Workers
 from micromimic.datasets.manifest import read_manifest
-from micromimic.evaluation.experiment import load
+from micromimic.evaluation.evaluate import load
 from micromimic.evaluation.run import RunConfig, model_of, run_protocol
 from micromimic.models.registry import entry, list_models
 from micromimic.models.views import encoder_of

@@ -32,7 +32,6 @@ from numpy.typing import NDArray
 
 from micromimic.core.errors import MicromimicError, ModelError
 from micromimic.core.labels import THREE
-from micromimic.evaluation.halves import development_rows
 from micromimic.evaluation.metrics import calibration_error, reliability_bins
 from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.reliability import (
@@ -41,6 +40,7 @@ from micromimic.evaluation.reliability import (
     gain_at,
     risk_area,
 )
+from micromimic.evaluation.scores import development_rows
 from micromimic.models.calibrate import lead_of
 from micromimic.models.onnx import SHIPPED, FlowModel, load_model
 from micromimic.models.preprocess import center, mirror
@@ -183,7 +183,7 @@ def study(data: FlowMapSet, config: FlowConfig) -> None:
     """Print the area under the risk-coverage curve for each order."""
     import torch  # noqa: PLC0415 - needed here only
 
-    from micromimic.models.training.flow_weights import read_flow_capsnet  # noqa: PLC0415
+    from micromimic.models.training.flow import read_flow_capsnet  # noqa: PLC0415
     from micromimic.synthesis.maps import Faces, MapConfig  # noqa: PLC0415
     from weights.committee import train_model  # noqa: PLC0415
     from weights.flow_maps import even_maps, lessons_of  # noqa: PLC0415

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from micromimic.core.labels import THREE
-from micromimic.models.onnx import METADATA_KEY
+from micromimic.models.runtime import METADATA_KEY
 
 SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
     "flow": ("maps", (3, 28, 28)),

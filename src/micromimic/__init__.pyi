@@ -54,7 +54,7 @@ from .evaluation import (
     uar as uar,
     uf1 as uf1,
 )
-from .evaluation.experiment import (
+from .evaluation.evaluate import (
     evaluate as evaluate,
 )
 from .evaluation.train import (

@@ -28,7 +28,7 @@ from micromimic.core.files import begun, sweep_left, write_whole
 from micromimic.core.labels import THREE
 from micromimic.core.workers import Workers
 from micromimic.datasets.manifest import Clip, write_manifest
-from micromimic.evaluation.experiment import evaluate
+from micromimic.evaluation.evaluate import evaluate
 from micromimic.media.writer import VideoWriter
 from micromimic.models.onnx import SHIPPED
 from micromimic.preparation.cache import prepare_all

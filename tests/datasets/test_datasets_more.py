@@ -12,9 +12,9 @@ import pytest
 from micromimic.cli.main import main
 from micromimic.core.errors import InputError, LabelError
 from micromimic.datasets.base import Found
+from micromimic.datasets.clip import Event
 from micromimic.datasets.corrections import builtin_corrections
 from micromimic.datasets.databases import database, databases
-from micromimic.datasets.events import Event
 from micromimic.datasets.manifest import Clip, read_manifest, write_manifest
 from micromimic.datasets.read import index, read_database
 from micromimic.datasets.schemes import scheme

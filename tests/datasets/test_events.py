@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from micromimic.core.errors import InputError
+from micromimic.datasets.clip import Event
 from micromimic.datasets.events import (
-    Event,
     Video,
     events_path,
     read_events,

@@ -280,7 +280,7 @@ def test_the_figures_are_written_and_repeat(tmp_path: Path):
 def test_an_evaluation_writes_them(tmp_path: Path):
     import cv2
 
-    from micromimic.evaluation.experiment import evaluate_run
+    from micromimic.evaluation.evaluate import evaluate_run
     from micromimic.evaluation.run import RunConfig
 
     lines = ["dataset,subject,clip,label,kind,path"]

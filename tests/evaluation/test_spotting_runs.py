@@ -461,7 +461,7 @@ def test_own_predictions_are_scored(manifest, tmp_path, capsys):
 
 
 def test_own_probabilities_are_scored(manifest, tmp_path):
-    from micromimic.evaluation.own_predictions import score_predictions
+    from micromimic.evaluation.score_file import score_predictions
 
     header = [*KEYS, "p_negative", "p_positive", "p_surprise"]
     rows = [["d", "1", "a", "0.7", "0.2", "0.1"], ["d", "2", "a", "0,1", "0,1", "0,8"]]
@@ -491,7 +491,7 @@ def test_own_probabilities_are_scored(manifest, tmp_path):
     ],
 )  # fmt: skip
 def test_wrong_predictions_are_one_clear_line(manifest, tmp_path, header, row, words, capsys):
-    from micromimic.evaluation.own_predictions import score_predictions
+    from micromimic.evaluation.score_file import score_predictions
 
     file = table(tmp_path / "mine.csv", [*KEYS, *header], [row])
     with pytest.raises((InputError, LabelError), match=words):
@@ -501,7 +501,7 @@ def test_wrong_predictions_are_one_clear_line(manifest, tmp_path, header, row, w
 
 
 def test_a_clip_predicted_twice_is_refused(manifest, tmp_path):
-    from micromimic.evaluation.own_predictions import score_predictions
+    from micromimic.evaluation.score_file import score_predictions
 
     file = table(tmp_path / "mine.csv", [*KEYS, "y_pred"], [ANSWERS[0], ANSWERS[0]])
     with pytest.raises(InputError, match="each clip once, got d/1/a in line 2 and in line 3"):

@@ -15,15 +15,14 @@ from micromimic.core.labels import THREE
 from micromimic.evaluation.metrics import uf1
 from micromimic.models.action_units import load_unit_model
 from micromimic.models.ensemble import Synthetic
-from micromimic.models.onnx import SHIPPED, load_model
+from micromimic.models.onnx import SHIPPED, Calibration, load_model
 from micromimic.models.preprocess import center, mirror
-from micromimic.models.recognizers import Calibration
 from micromimic.models.samples import Samples
 from micromimic.synthesis.maps import MapConfig, generate_maps
 
 pytest.importorskip("torch", reason="torch is in the train extra")
 
-from micromimic.models.training.ensemble import FlowEnsemble
+from micromimic.models.ensemble import FlowEnsemble
 
 META = {
     "name": "flow-ensemble",
@@ -164,7 +163,7 @@ def test_of_what_it_has_never_seen_it_says_what_the_networks_say(data: Samples):
 
 
 def test_a_unit_that_never_changes_divides_nothing(data: Samples):
-    from micromimic.models.training.ensemble import EnsembleRecipe, Views, evidence_of, fit_machine
+    from micromimic.models.ensemble import EnsembleRecipe, Views, evidence_of, fit_machine
 
     maps = center(data.inputs)
     synthetic = Synthetic(SHIPPED, THREE.names)
@@ -196,7 +195,7 @@ def test_no_row_outside_the_training_part_decides_anything(data: Samples):
 
 
 def test_nobody_who_was_trained_on_tells_how_sure_it_may_be(data: Samples):
-    from micromimic.models.training.ensemble import inner_splits
+    from micromimic.models.ensemble import inner_splits
 
     splits = inner_splits(data.subjects, data.targets, 5)
     assert len(splits) == 5
@@ -206,7 +205,7 @@ def test_nobody_who_was_trained_on_tells_how_sure_it_may_be(data: Samples):
 
 
 def test_one_subject_or_class_is_enough_or_told(data: Samples):
-    from micromimic.models.training.ensemble import inner_splits
+    from micromimic.models.ensemble import inner_splits
 
     alone = data.take(np.flatnonzero(data.subjects == "smic/s00"))
     ((train, test),) = inner_splits(alone.subjects, alone.targets, 3)
@@ -218,7 +217,7 @@ def test_one_subject_or_class_is_enough_or_told(data: Samples):
 
 
 def test_a_fold_that_would_leave_one_class_is_left_out(data: Samples):
-    from micromimic.models.training.ensemble import inner_splits
+    from micromimic.models.ensemble import inner_splits
 
     # s00 shows all classes, s01 and s02 only the first
     rows = np.flatnonzero(
@@ -233,14 +232,14 @@ def test_a_fold_that_would_leave_one_class_is_left_out(data: Samples):
 
 def test_the_fewer_the_clips_the_more_of_the_synthetic_answer_is_kept():
     """Half of it kept beside fifteen clips, five subjects got .60 UF1 where it has .71 alone."""
-    from micromimic.models.training.ensemble import EnsembleRecipe
+    from micromimic.models.ensemble import EnsembleRecipe
 
     kept = [EnsembleRecipe().lead_of(clips) for clips in (0, 15, 30, 300)]
     assert kept == pytest.approx([1.0, 0.5 + 0.5 / 2**0.5, 0.75, 0.5], abs=1e-3)
 
 
 def test_settings_of_a_recipe_are_checked():
-    from micromimic.models.training.ensemble import EnsembleRecipe
+    from micromimic.models.ensemble import EnsembleRecipe
 
     for wrong in ({"ridge": 0.0}, {"lead": -1.0}, {"inner_folds": 1}):
         with pytest.raises(ValueError, match="numbers above 0"):
@@ -320,8 +319,7 @@ def test_what_cannot_be_a_network_is_refused(data: Samples, trained: FlowEnsembl
 
 
 def _volume_model() -> bytes:
-    from micromimic.models.svm import HellingerMachine
-    from micromimic.models.svm_onnx import build_onnx
+    from micromimic.models.svm import HellingerMachine, build_onnx
 
     machine = HellingerMachine(np.ones((4, 3)), np.zeros(3))
     return build_onnx(machine, "volume", {**META, "view": "volume", "encoder": "lbp-top"})
@@ -331,7 +329,7 @@ def test_train_and_evaluate_know_it(data: Samples, tmp_path: Path):
     """From a manifest to a file that `analyze --model` opens, and to figures."""
     import cv2
 
-    from micromimic.evaluation.experiment import evaluate_run
+    from micromimic.evaluation.evaluate import evaluate_run
     from micromimic.evaluation.run import RunConfig
     from micromimic.evaluation.train import train
 

@@ -36,7 +36,7 @@ from micromimic.core.labels import THREE, LabelSet
 from micromimic.evaluation import identity
 from micromimic.evaluation.predictions import Predictions
 from micromimic.models import registry
-from micromimic.models.adapt import seeded
+from micromimic.models.fitting import seeded
 from micromimic.models.svm import FlowSvm
 from micromimic.models.views import (
     Descriptors,
@@ -423,7 +423,7 @@ def test_a_run_is_not_continued_by_another_model(
 def test_identity_holds_code_weights_and_versions(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="torch is in the train extra")
     from micromimic.models.onnx import SHIPPED
-    from micromimic.models.training.flow_nets import FlowNet
+    from micromimic.models.training.flow import FlowNet
 
     own = identity.identity_of(FlowNet())
     assert SHIPPED.name in own["starting weights"]

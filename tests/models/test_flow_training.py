@@ -105,14 +105,14 @@ def test_onnx_equals_torch(maps: np.ndarray, balanced: bool) -> None:
     import onnxruntime
 
     from micromimic.models.graph import OPSET
-    from micromimic.models.networks.flow_capsnet import FlowCapsNet
-    from micromimic.models.training.export import build_onnx
+    from micromimic.models.networks.flow import FlowCapsNet
+    from micromimic.models.training.export import export_network
 
     torch.manual_seed(0)
     network = FlowCapsNet(balanced=balanced)
     network(torch.from_numpy(center(maps[:64])))  # gives batch normalisation real statistics
     network.eval()
-    content = build_onnx(network, {"name": "x"})
+    content = export_network(network, "flow", {"name": "x"})
     assert onnx.load_model_from_string(content).opset_import[0].version == OPSET <= 17
     session = onnxruntime.InferenceSession(content)
     data = center(maps[:16])
@@ -143,7 +143,7 @@ def test_votes_split_the_class_capsule() -> None:
     """Before the cut at 0, the parts of all places must add up to |x_j|."""
     torch = pytest.importorskip("torch", reason="torch is in the train extra")
     from micromimic.models.networks.capsules import dynamic_routing
-    from micromimic.models.networks.flow_capsnet import FlowCapsNet
+    from micromimic.models.networks.flow import FlowCapsNet
 
     torch.manual_seed(1)
     network = FlowCapsNet().eval()
@@ -159,7 +159,7 @@ def test_votes_split_the_class_capsule() -> None:
 def test_places_see_the_units_that_the_geometry_says() -> None:
     """The primary capsule at (row, column) depends on the 16 units around (4c + 2, 4r + 2)."""
     torch = pytest.importorskip("torch", reason="torch is in the train extra")
-    from micromimic.models.networks.flow_capsnet import FlowCapsNet
+    from micromimic.models.networks.flow import FlowCapsNet
 
     torch.manual_seed(0)
     network = FlowCapsNet().eval()
@@ -188,7 +188,7 @@ def test_bad_model_files_are_told_in_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("change", ["no metadata", "no temperature", "other classes", "negative"])
 def test_foreign_models_are_told(tiny: Path, tmp_path: Path, change: str) -> None:
     onnx = pytest.importorskip("onnx", reason="onnx is in the train extra")
-    from micromimic.models.onnx import METADATA_KEY
+    from micromimic.models.runtime import METADATA_KEY
 
     model = onnx.load(tiny)
     details = json.loads(model.metadata_props[0].value)
@@ -211,7 +211,7 @@ def test_a_model_of_another_shape_is_told(tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx", reason="onnx is in the train extra")
     from onnx import TensorProto, helper
 
-    from micromimic.models.onnx import METADATA_KEY
+    from micromimic.models.runtime import METADATA_KEY
 
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["n", 5]) for n in ("a", "b")]
     model = helper.make_model(

@@ -12,8 +12,8 @@ from sklearn.base import clone
 
 from micromimic.core.errors import InputError, ModelError, RandomWeightsWarning
 from micromimic.core.labels import THREE
-from micromimic.models.adapt import configure, probabilities_of
 from micromimic.models.base import ClipClassifier, EarlyStopping, FitRun
+from micromimic.models.fitting import configure, probabilities_of
 from micromimic.models.onnx import load_model
 from micromimic.models.registry import create, entry, list_models, list_shipped
 from micromimic.models.samples import softmax
@@ -165,7 +165,7 @@ def test_two_of_the_shipped_classes_keep_their_own_heads() -> None:
 
     from micromimic.models.onnx import SHIPPED
     from micromimic.models.preprocess import center
-    from micromimic.models.training.flow_weights import read_flow_capsnet
+    from micromimic.models.training.flow import read_flow_capsnet
 
     maps = torch.from_numpy(center(generate_maps(list(THREE) * 4, seed=2)))
     with torch.no_grad():
@@ -209,8 +209,8 @@ def test_the_shipped_weights_survive_the_way_back() -> None:
 
     from micromimic.models.onnx import SHIPPED
     from micromimic.models.preprocess import center
-    from micromimic.models.training.export import build_onnx
-    from micromimic.models.training.flow_weights import read_flow_capsnet
+    from micromimic.models.training.export import export_network
+    from micromimic.models.training.flow import read_flow_capsnet
 
     maps = generate_maps(list(THREE) * 8, seed=6)
     data = torch.from_numpy(center(maps))
@@ -223,7 +223,7 @@ def test_the_shipped_weights_survive_the_way_back() -> None:
     # in training mode a batch as large as the data normalises to the same
     with torch.no_grad():
         assert np.allclose(network.train()(data).numpy(), plain, atol=2e-3)
-    assert build_onnx(network.eval(), {"name": "x"})
+    assert export_network(network.eval(), "flow", {"name": "x"})
 
 
 def test_a_file_of_another_kind_starts_nothing(tmp_path: Path) -> None:

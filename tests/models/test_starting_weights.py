@@ -16,7 +16,7 @@ pytest.importorskip("torchvision", reason="torchvision is in the train extra")
 
 from micromimic.core.errors import ModelError  # noqa: E402
 from micromimic.core.labels import THREE  # noqa: E402
-from micromimic.models.fitted_to import FittedTo  # noqa: E402
+from micromimic.models.samples import FittedTo  # noqa: E402
 from micromimic.models.training import imagenet  # noqa: E402
 from micromimic.models.training.faces import FaceNet, build_network  # noqa: E402
 from micromimic.models.training.imagenet import Start  # noqa: E402

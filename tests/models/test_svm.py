@@ -16,8 +16,9 @@ from micromimic.core.labels import THREE
 from micromimic.evaluation.metrics import uf1
 from micromimic.models import svm
 from micromimic.models.base import FitRun
-from micromimic.models.onnx import METADATA_KEY, load_model
+from micromimic.models.onnx import load_model
 from micromimic.models.preprocess import center, mirror
+from micromimic.models.runtime import METADATA_KEY
 from micromimic.models.samples import Samples, softmax
 from micromimic.models.svm import COSTS, DescriptorSvm, FlowSvm
 from micromimic.motion.features import DESCRIPTORS
@@ -368,7 +369,7 @@ def test_inputs_of_another_shape_are_refused():
 
 def test_a_missing_extra_is_named(monkeypatch):
     fitted = DescriptorSvm("lbp-top").fit(*given(histogram_samples()))
-    monkeypatch.setitem(sys.modules, "micromimic.models.svm_onnx", None)
+    monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'micromimic\[train\]'"):
         fitted.to_onnx(META)
 

@@ -17,9 +17,8 @@ from torch import Tensor, nn
 
 from micromimic.core.labels import THREE
 from micromimic.core.progress import Progress
-from micromimic.models.networks.balance import Balance
 from micromimic.models.networks.capsules import margin_loss
-from micromimic.models.networks.flow_capsnet import FlowCapsNet
+from micromimic.models.networks.flow import Balance, FlowCapsNet
 from micromimic.models.preprocess import center, mirror
 from micromimic.models.training.sampling import derive_seed
 from micromimic.synthesis.maps import Faces, MapConfig

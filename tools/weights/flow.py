@@ -20,7 +20,7 @@ from micromimic.core.progress import Progress
 from micromimic.evaluation.metrics import expected_calibration_error, uar, uf1
 from micromimic.models.calibrate import CAUGHT, SURE_ACCURACY, calibrate
 from micromimic.models.onnx import Calibration, load_model
-from micromimic.models.training.export import build_onnx
+from micromimic.models.training.export import export_network
 from micromimic.synthesis.maps import MapConfig
 from weights.cards import filled, made_from, table
 from weights.committee import across_faces, mirrored_lengths, train_model
@@ -75,7 +75,7 @@ def train_flow(
         "margin": calibration.margin,
         "seed": config.seed,
     }
-    write_whole(out, build_onnx(network, details))
+    write_whole(out, export_network(network, "flow", details))
     measured = None if data is None else measure(data, load_model(out).probabilities(data.maps))
     write_whole(out.with_name("MODEL_CARD.md"), _card(config, calibration, figures, measured))
     return out

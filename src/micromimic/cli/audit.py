@@ -126,7 +126,7 @@ def _train(
     from micromimic.cli.progress import show_progress
     from micromimic.core.workers import Workers
     from micromimic.evaluation.audit.runs import audit_model
-    from micromimic.evaluation.experiment import read_clips, warning_of
+    from micromimic.evaluation.evaluate import read_clips, warning_of
     from micromimic.evaluation.run import model_of
 
     if text := warning_of(model_of(config), read_clips(manifest, labels)[1]):

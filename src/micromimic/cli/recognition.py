@@ -17,7 +17,7 @@ FEW_CLIPS = 30
 
 if TYPE_CHECKING:
     from micromimic.core.workers import Workers
-    from micromimic.evaluation.experiment import Evaluation
+    from micromimic.evaluation.evaluate import Evaluation
     from micromimic.evaluation.run import RunConfig
     from micromimic.models.base import EarlyStopping, FitRun
     from micromimic.preparation.clip import PrepareConfig
@@ -40,7 +40,7 @@ def run_evaluate(
     """
     check_writable(out)
     from micromimic.datasets.manifest import manifest_notes
-    from micromimic.evaluation import experiment
+    from micromimic.evaluation import evaluate as experiment
     from micromimic.evaluation.run import model_of
     from micromimic.models.registry import Chosen
 
@@ -133,9 +133,9 @@ def run_train(
     cache: Path | None,
 ) -> int:
     """Train one model and say what was written."""
-    from micromimic.evaluation.experiment import read_clips, warning_of
+    from micromimic.evaluation.evaluate import read_clips, warning_of
     from micromimic.evaluation.train import train, written_beside
-    from micromimic.models.adapt import configure
+    from micromimic.models.fitting import configure
     from micromimic.models.registry import make_model
 
     check_file(out, *written_beside(out))
@@ -204,7 +204,7 @@ def run_prepare(manifest: Path, cache: Path | None, workers: Workers, config: Pr
     """Prepare every clip of a manifest for every kind of model that it allows."""
     from micromimic.core.workers import on_workers
     from micromimic.datasets.manifest import manifest_clips
-    from micromimic.evaluation.experiment import cache_of
+    from micromimic.evaluation.evaluate import cache_of
     from micromimic.preparation.cache import prepare_all, prepared_summary
     from micromimic.preparation.clip import VIEWS
 

@@ -14,7 +14,7 @@ from micromimic.cli.console import Interrupted, note, say
 if TYPE_CHECKING:
     from micromimic.analysis.long_videos.run import Spotted
     from micromimic.core.workers import Workers
-    from micromimic.evaluation.own_predictions import OwnPredictions
+    from micromimic.evaluation.score_file import OwnPredictions
 
 Truth = Annotated[
     Path,
@@ -69,7 +69,7 @@ def score(
     """
     from micromimic.analysis.long_videos.run import score_events
     from micromimic.cli.analyze import check_writable
-    from micromimic.evaluation.own_predictions import is_predictions, score_predictions
+    from micromimic.evaluation.score_file import is_predictions, score_predictions
 
     if out is not None:
         check_writable(out)

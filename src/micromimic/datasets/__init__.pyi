@@ -3,6 +3,7 @@ from .base import (
 )
 from .clip import (
     Clip as Clip,
+    Event as Event,
 )
 from .databases import (
     database as database,
@@ -12,7 +13,6 @@ from .databases.composite import (
     table1 as table1,
 )
 from .events import (
-    Event as Event,
     Video as Video,
     read_events as read_events,
     read_videos as read_videos,

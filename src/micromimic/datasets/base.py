@@ -10,21 +10,19 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from micromimic.core.labels import THREE, LabelSet
-from micromimic.datasets.clip import Clip
-
-if TYPE_CHECKING:
-    from micromimic.datasets.corrections import Correction
-    from micromimic.datasets.events import Event
-    from micromimic.datasets.tables import Table
+from micromimic.datasets.clip import Clip, Event
+from micromimic.datasets.table import Grid
 
 ClipKey = tuple[int, str]
-"""Number of the subject, and the clip's name as `loose` gives it."""
+"""Number of the subject, and the clip's name as `normalized_name` gives it."""
 Row = Mapping[str, str]
 """Field to text: ``subject``, ``clip``, ``onset``, ``apex``, ``offset``, ``emotion``; where they
 differ from the clip's, ``folder``; in tables of long videos, ``kind``; what is odd, ``odd``."""
+
+BY_ROW: Final = -1  # in place of a subject, in the key of a correction by row
 
 NUMBERED: Final = r"(?:sub(?:ject)?|s)?[ _-]?0*(\d{1,3})"
 """A subject's folder in most databases."""
@@ -102,13 +100,43 @@ class Database:
 
 
 @dataclass(frozen=True)
+class Correction:
+    """One field of one clip, corrected."""
+
+    dataset: str
+    subject: str
+    clip: str
+    key: ClipKey  # the clip, for comparing
+    field: str  # one of `FIELDS`
+    value: str  # the new one; "yes", "no" or a scheme of labels for ``exclude``
+    reason: str
+    where: str = ""
+    """The line it stands in; empty for the package's own, which may name clips that a copy does
+    not have."""
+
+    @property
+    def place(self) -> tuple[str, ClipKey, str]:
+        """What it corrects."""
+        return self.dataset, self.key, self.field
+
+
+def by_clip(corrections: Iterable[Correction], dataset: str) -> dict[ClipKey, list[Correction]]:
+    """Those of one database."""
+    chosen: dict[ClipKey, list[Correction]] = {}
+    for correction in corrections:
+        if correction.dataset == dataset:
+            chosen.setdefault(correction.key, []).append(correction)
+    return chosen
+
+
+@dataclass(frozen=True)
 class Request:
     """What to read."""
 
     database: Database
     folder: Path  # the database's, or one above or inside it
     table: Path | None = None  # the annotation; None looks for it in the folder and above
-    corrections: Sequence[Correction] | None = None  # None for those of the package
+    corrections: Sequence[Correction] = ()
     labels: tuple[LabelSet, ...] = (THREE,)  # to name clips by, of `Database.schemes`
 
 
@@ -135,6 +163,18 @@ class LeftOut(Note):
     >>> print(LeftOut("mine", "006", "006_1_2", "no folder of frames"))
     mine/006/006_1_2: no folder of frames
     """
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that was read."""
+
+    path: Path
+    rows: tuple[Row, ...]
+    """Field to text, stripped; "" where a cell is empty or an optional column absent; ``row``
+    counts from 0 below the header."""
+    notes: tuple[Note, ...] = ()  # on rows that name no clip, and on tables that were not read
+    sheets: Mapping[str, Grid] = field(default_factory=dict)  # all of its file, in lower case
 
 
 @dataclass(frozen=True)
@@ -180,10 +220,10 @@ def labels_of(words: str, labels: LabelSet) -> str:
     return "+".join(name for name in labels if name in found)
 
 
-def loose(name: str) -> str:
+def normalized_name(name: str) -> str:
     """A name without capitals and zero-padding, for comparing.
 
-    >>> loose("EP02_01f"), loose("s01_ne_03"), loose("s1_ne_3")
+    >>> normalized_name("EP02_01f"), normalized_name("s01_ne_03"), normalized_name("s1_ne_3")
     ('ep2_1f', 's1_ne_3', 's1_ne_3')
     """
     return re.sub(r"[0-9]+", lambda run: str(int(run[0])), name.strip().casefold())
@@ -199,10 +239,10 @@ def subject_number(text: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def some(names: Sequence[str], most: int = 5) -> str:
+def first_few(names: Sequence[str], most: int = 5) -> str:
     """The first few of many names, and how many more there are.
 
-    >>> some(["a", "b", "c"], 2)
+    >>> first_few(["a", "b", "c"], 2)
     'a, b and 1 more'
     """
     rest = f" and {len(names) - most} more" if len(names) > most else ""

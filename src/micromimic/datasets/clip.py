@@ -1,15 +1,17 @@
-"""One clip of a manifest, and the number in a picture's name."""
+"""One clip of a manifest, the number in a picture's name, and the mark of synthetic clips."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, get_args
 
 Kind = Literal["frames", "video", "image", "flow_map"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+EventKind = Literal["micro", "macro"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,25 @@ class Clip:
         return f"{self.who}/{self.clip}"
 
 
+@dataclass(frozen=True)
+class Event:
+    """An expression in a long video, from its onset's frame to its offset's."""
+
+    dataset: str
+    subject: str
+    video: str
+    onset: int
+    apex: int | None  # None where it is not coded
+    offset: int
+    kind: EventKind
+    label: str = ""  # class; empty where unknown
+
+    @property
+    def key(self) -> str:
+        """The video, qualified: ``mine/006/006_1``."""
+        return f"{self.dataset}/{self.subject}/{self.video}"
+
+
 def frame_number(name: str) -> int | None:
     """The last run of digits of a picture's name.
 
@@ -75,3 +96,29 @@ def frame_number(name: str) -> int | None:
     """
     digits = re.findall(r"\d+", Path(name).stem)
     return int(digits[-1]) if digits else None
+
+
+COLUMN: Final = "synthetic"  # of the manifest: ``yes`` for clips that `synth databases` made
+_LEVELS: Final = 4  # folders to look up: a user may point anywhere inside the database
+
+
+def is_synthetic_folder(folder: Path) -> bool:
+    """Whether a folder lies within what `micromimic synth databases` wrote."""
+    for place in [folder.absolute(), *folder.absolute().parents][:_LEVELS]:
+        try:
+            content = json.loads((place / "truth.json").read_text(encoding="utf-8"))
+            if content["schema"].startswith("micromimic.databases/"):
+                return True
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            continue
+    return False
+
+
+def mark_synthetic(clip: Clip) -> Clip:
+    """The clip, with the manifest's mark that it is synthetic."""
+    return replace(clip, extra={**clip.extra, COLUMN: "yes"})
+
+
+def is_synthetic(clip: Clip) -> bool:
+    """Whether the manifest says that the clip is synthetic."""
+    return clip.extra.get(COLUMN) == "yes"

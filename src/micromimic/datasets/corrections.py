@@ -11,41 +11,20 @@ the header; such a correction applies only to a table of as many rows as the off
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from micromimic.core.errors import InputError
 from micromimic.core.labels import THREE
-from micromimic.datasets.base import ClipKey, loose, subject_number
+from micromimic.datasets.base import BY_ROW, ClipKey, Correction, normalized_name, subject_number
+from micromimic.datasets.databases import databases
 from micromimic.datasets.table import read_table, records
 
 COLUMNS: Final = ("dataset", "subject", "clip", "field", "value", "reason")
 FIELDS: Final = ("label", "emotion", "onset", "apex", "offset", "exclude")
 _OWN: Final = Path(__file__).with_name("corrections.csv")
-BY_ROW: Final = -1  # in place of a subject, in the key of a correction by row
-
-
-@dataclass(frozen=True)
-class Correction:
-    """One field of one clip, corrected."""
-
-    dataset: str
-    subject: str
-    clip: str
-    key: ClipKey  # the clip, for comparing
-    field: str  # one of `FIELDS`
-    value: str  # the new one; "yes", "no" or a scheme of labels for ``exclude``
-    reason: str
-    where: str = ""
-    """The line it stands in; empty for the package's own, which may name clips that a copy does
-    not have."""
-
-    @property
-    def place(self) -> tuple[str, ClipKey, str]:
-        """What it corrects."""
-        return self.dataset, self.key, self.field
 
 
 def builtin_corrections() -> tuple[Correction, ...]:
@@ -73,18 +52,7 @@ def corrections_with(path: Path | None) -> tuple[Correction, ...]:
     return (*(fix for fix in builtin_corrections() if fix.place not in places), *own)
 
 
-def by_clip(corrections: Iterable[Correction], dataset: str) -> dict[ClipKey, list[Correction]]:
-    """Those of one database."""
-    chosen: dict[ClipKey, list[Correction]] = {}
-    for correction in corrections:
-        if correction.dataset == dataset:
-            chosen.setdefault(correction.key, []).append(correction)
-    return chosen
-
-
 def _correction(row: dict[str, str], where: str) -> Correction:
-    from micromimic.datasets.databases import databases  # noqa: PLC0415 - they are read by this
-
     dataset, subject, clip, field, value, reason = (row[name] for name in COLUMNS)
     _one_of("dataset", dataset, tuple(databases()), where)
     _one_of("field", field, FIELDS, where)
@@ -109,7 +77,9 @@ def _correction(row: dict[str, str], where: str) -> Correction:
         _one_of(field, value, words[field], where)
     elif not value.isdecimal() and not (field == "apex" and not value):
         raise InputError(f"expected {field} to be a frame number, got {value!r} in {where}")
-    return Correction(dataset, subject, clip, (number, loose(clip)), field, value, reason, where)
+    return Correction(
+        dataset, subject, clip, (number, normalized_name(clip)), field, value, reason, where
+    )
 
 
 def _one_of(name: str, value: str, allowed: Sequence[str], where: str) -> None:

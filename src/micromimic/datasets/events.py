@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Final, Literal
 
 from micromimic.core.errors import InputError
-from micromimic.datasets.clip import Clip, frame_number
+from micromimic.datasets.clip import Clip, Event, EventKind, frame_number
 from micromimic.datasets.manifest import manifest_clips
 from micromimic.datasets.table import check_names, frame_of, read_table, records, write_table
 from micromimic.media.formats import IMAGE_ENDINGS
-
-EventKind = Literal["micro", "macro"]
 
 COLUMNS: Final = ("dataset", "subject", "video", "onset", "apex", "offset", "kind", "label")
 _KINDS: Final[dict[str, EventKind]] = {
@@ -49,25 +47,6 @@ class Video:
     def key(self) -> str:
         """The video, qualified: ``mine/006/006_1``."""
         return f"{self.who}/{self.video}"
-
-
-@dataclass(frozen=True)
-class Event:
-    """An expression in a long video, from its onset's frame to its offset's."""
-
-    dataset: str
-    subject: str
-    video: str
-    onset: int
-    apex: int | None  # None where it is not coded
-    offset: int
-    kind: EventKind
-    label: str = ""  # class; empty where unknown
-
-    @property
-    def key(self) -> str:
-        """The video, qualified: ``mine/006/006_1``."""
-        return f"{self.dataset}/{self.subject}/{self.video}"
 
 
 def events_path(manifest: str | Path) -> Path:

@@ -26,23 +26,26 @@ from typing import Final
 
 from micromimic.core.errors import InputError
 from micromimic.core.labels import THREE, LabelSet
+from micromimic.datasets.annotations import find_table
 from micromimic.datasets.base import (
+    BY_ROW,
     ClipKey,
+    Correction,
     Database,
     Found,
     LeftOut,
     Note,
     Request,
     Row,
+    Table,
+    by_clip,
+    first_few,
     labels_of,
-    loose,
-    some,
+    normalized_name,
     subject_number,
 )
 from micromimic.datasets.clip import Clip
-from micromimic.datasets.corrections import BY_ROW, Correction, builtin_corrections, by_clip
 from micromimic.datasets.table import whole
-from micromimic.datasets.tables import Table, find_table
 from micromimic.datasets.tree import ClipFolder, Tree, one_copy, scan
 from micromimic.media.formats import natural_key
 
@@ -121,8 +124,8 @@ def annotation(database: Database, row: Row) -> Annotation:
     match = database.is_clip(folder)
     name = (match and match.groupdict().get("name")) or folder
     return Annotation(
-        key=(number, loose(row["clip"])),
-        home=(number, loose(name)),
+        key=(number, normalized_name(row["clip"])),
+        home=(number, normalized_name(name)),
         subject=database.subject_name(number),
         clip=row["clip"],
         emotion=row.get("emotion", "").strip().casefold(),
@@ -139,8 +142,7 @@ def annotation(database: Database, row: Row) -> Annotation:
 def join(request: Request, source: Source) -> Found:
     """The clips of a database from its annotation and its folders."""
     database, table = request.database, source.table
-    chosen = builtin_corrections() if request.corrections is None else request.corrections
-    fixes = by_clip(chosen, database.name)
+    fixes = by_clip(request.corrections, database.name)
     homes: dict[ClipKey, list[ClipFolder]] = defaultdict(list)
     for folder in source.folders:
         homes[folder.key].append(folder)
@@ -273,7 +275,7 @@ def _clip(
     apex, wrong = _apex(row.apex, onset, offset)
     odd = [f"{wrong}: left empty, to be spotted"] if wrong else []
     if not folder.numbers:
-        names = some(folder.pictures, 2)
+        names = first_few(folder.pictures, 2)
         got = f"its pictures have no numbers: {names}" if names else "its folder holds no picture"
         raise _Unusable(got)
     if (first := whole(row.first)) is not None:

@@ -20,12 +20,11 @@ from micromimic.datasets.base import (
     Note,
     Request,
     Row,
+    by_clip,
+    first_few,
     labels_of,
-    some,
 )
-from micromimic.datasets.clip import Clip
-from micromimic.datasets.corrections import by_clip
-from micromimic.datasets.events import Event, EventKind
+from micromimic.datasets.clip import Clip, Event, EventKind
 from micromimic.datasets.join import annotation, find
 from micromimic.datasets.table import number
 from micromimic.datasets.tree import scan
@@ -36,7 +35,7 @@ def read_long(request: Request) -> Found:
     """The videos and events of a database."""
     database = request.database
     source = find(request, scan(request.folder, database))
-    fixes = by_clip(request.corrections or (), database.name).values()
+    fixes = by_clip(request.corrections, database.name).values()
     for fix in (fix for mine in fixes for fix in mine if fix.where):
         raise InputError(
             f"expected corrections of clips, got one of the long videos {fix.dataset} in "
@@ -66,7 +65,7 @@ def read_long(request: Request) -> Found:
             left.append(made)
     emotions = {row.get("emotion", "").casefold() for row in source.rows}
     if unknown := sorted(emotions - {"", *database.words}):
-        notes.append(database.note(f"emotions without a class, left empty: {some(unknown)}"))
+        notes.append(database.note(f"emotions without a class, left empty: {first_few(unknown)}"))
     return Found(
         tuple(sorted(videos.values(), key=lambda v: (natural_key(v.subject), natural_key(v.clip)))),
         tuple(left),

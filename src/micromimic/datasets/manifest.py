@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 from micromimic.core.errors import InputError, ManifestWarning
 from micromimic.core.files import write_whole
 from micromimic.core.labels import LabelSet
-from micromimic.datasets.base import loose
+from micromimic.datasets.base import normalized_name
 from micromimic.datasets.clip import KINDS, Clip, Kind, frame_number
 from micromimic.datasets.schemes import scheme
 from micromimic.datasets.table import (
@@ -188,7 +188,9 @@ def _doubts(frame: pd.DataFrame) -> list[str]:
         f"({count} row{'' if count == 1 else 's'})"
         for (subject, longer), count in lost.items()
     ]
-    same = frame["subject"].groupby([frame["dataset"], frame["subject"].map(loose)], sort=False)
+    same = frame["subject"].groupby(
+        [frame["dataset"], frame["subject"].map(normalized_name)], sort=False
+    )
     return doubts + [
         f"subjects {' and '.join(sorted(set(subjects)))} of {dataset} may be one person"
         for (dataset, _), subjects in same

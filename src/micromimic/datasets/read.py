@@ -9,14 +9,12 @@ from pathlib import Path
 
 from micromimic.core.errors import InputError
 from micromimic.core.labels import LabelSet
-from micromimic.datasets.base import Found, LeftOut, Note, Request
-from micromimic.datasets.clip import Clip
-from micromimic.datasets.corrections import Correction, corrections_with
+from micromimic.datasets.base import Correction, Found, LeftOut, Note, Request
+from micromimic.datasets.clip import Clip, Event, is_synthetic_folder, mark_synthetic
+from micromimic.datasets.corrections import builtin_corrections, corrections_with
 from micromimic.datasets.databases import database, databases
-from micromimic.datasets.events import Event
 from micromimic.datasets.join import read_annotated
 from micromimic.datasets.long import read_long
-from micromimic.datasets.made_up import made_up, marked
 from micromimic.datasets.schemes import scheme, scheme_of
 
 
@@ -88,11 +86,12 @@ def read_database(
     chosen = database(name)
     sets = tuple(scheme_of(name, each) for each in labels)
     place = None if table is None else Path(table)
-    request = Request(chosen, Path(folder), place, corrections, sets)
+    fixes = builtin_corrections() if corrections is None else corrections
+    request = Request(chosen, Path(folder), place, fixes, sets)
     found = (chosen.reader or (read_long if chosen.long else read_annotated))(request)
-    if not made_up(Path(folder)):
+    if not is_synthetic_folder(Path(folder)):
         return found
-    return replace(found, clips=tuple(marked(clip) for clip in found.clips))
+    return replace(found, clips=tuple(mark_synthetic(clip) for clip in found.clips))
 
 
 def index(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from micromimic.core.errors import InputError
-from micromimic.datasets.base import ClipKey, Database, Note, loose, some
+from micromimic.datasets.base import ClipKey, Database, Note, first_few, normalized_name
 from micromimic.datasets.clip import frame_number
 from micromimic.media.formats import IMAGE_ENDINGS, natural_key
 
@@ -93,7 +93,7 @@ class Tree:
         if number is None:
             return None
         return ClipFolder(
-            key=(int(number), loose(groups.get("name") or folder.name)),
+            key=(int(number), normalized_name(groups.get("name") or folder.name)),
             path=folder / inside if inside else folder,
             root=place.parent,
             pictures=tuple(pictures),
@@ -157,7 +157,7 @@ def one_copy(tree: Tree) -> tuple[list[ClipFolder], list[Note]]:
         if root in read and tree.database.is_subject(path.relative_to(root).parts[0])
     ]
     if strange:
-        text = f"pictures in folders that are not named as clips: {some(strange)}"
+        text = f"pictures in folders that are not named as clips: {first_few(strange)}"
         notes.append(tree.database.note(text))
     return [clip for root in read for clip in roots[root]], notes
 
@@ -201,5 +201,5 @@ def _instead(folder: Path) -> str:
     if not names:
         return "an empty folder; check the path"
     if any(path.suffix.casefold() in _ARCHIVE_ENDINGS for path in there):
-        return f"{some(names)}; unpack the archives first"
-    return f"{some(names)}; pass the folder that holds the subjects' folders"
+        return f"{first_few(names)}; unpack the archives first"
+    return f"{first_few(names)}; pass the folder that holds the subjects' folders"

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import micromimic
-from micromimic.evaluation.folder import digest_of_file
-from micromimic.models.adapt import parts_of
+from micromimic.evaluation.folds import digest_of_file
+from micromimic.models.fitting import parts_of
 from micromimic.models.samples import digest_of
 
 _VERSIONED: Final = {"numpy", "scipy", "sklearn", "torch", "torchvision", "pandas", "builtins"}

@@ -7,8 +7,7 @@ from typing import Any, Final
 
 from micromimic.datasets.databases import databases
 from micromimic.evaluation.article import COMPOSITE, TITLES
-from micromimic.evaluation.halves import DEVELOPMENT, OTHER
-from micromimic.evaluation.scores import databases_of
+from micromimic.evaluation.scores import DEVELOPMENT, OTHER, databases_of
 
 NOTHING: Final = "–"
 """In a cell that has no value."""

@@ -18,15 +18,20 @@ from micromimic.core.progress import Progress
 from micromimic.core.splits import check_learnable, grouped, hde, loso
 from micromimic.core.workers import Workers, on_workers, run_tasks
 from micromimic.evaluation.audit.epochs import best_epoch, shuffled_order, shuffled_within
-from micromimic.evaluation.folder import RunFolder, digest_of_file
-from micromimic.evaluation.folds import Fold, FoldResult, Packed, run_fold
+from micromimic.evaluation.folds import (
+    Fold,
+    FoldResult,
+    Packed,
+    RunFolder,
+    digest_of_file,
+    run_fold,
+)
 from micromimic.evaluation.identity import identity_of, splits_text
 from micromimic.evaluation.predictions import Predictions
-from micromimic.models.adapt import configure, parts_of
 from micromimic.models.base import EarlyStopping, FitRun, init_of
-from micromimic.models.fitted_to import UNKNOWN, FittedTo
+from micromimic.models.fitting import configure, parts_of
 from micromimic.models.registry import make_model
-from micromimic.models.samples import Samples
+from micromimic.models.samples import UNKNOWN, FittedTo, Samples
 from micromimic.preparation.clip import PrepareConfig
 
 Protocol = Literal["loso", "hde", "cv", "apply"]

@@ -15,17 +15,15 @@ from micromimic.core.files import write_whole
 from micromimic.core.labels import LabelSet
 from micromimic.core.splits import check_learnable, grouped
 from micromimic.core.workers import Workers
-from micromimic.evaluation.experiment import cache_of, load, read_clips
+from micromimic.evaluation.evaluate import cache_of, load, read_clips
 from micromimic.evaluation.former import former_call
 from micromimic.evaluation.metrics import uar, uf1
-from micromimic.models.adapt import configure, fit_model, seeded
 from micromimic.models.base import ClipClassifier, EarlyStopping, FitRun
 from micromimic.models.calibrate import calibrate
-from micromimic.models.fitted_to import FittedTo
-from micromimic.models.onnx import Calibration, open_model
-from micromimic.models.recognizers import RecognitionModel, VolumeModel
+from micromimic.models.fitting import configure, fit_model, seeded
+from micromimic.models.onnx import Calibration, RecognitionModel, VolumeModel, open_model
 from micromimic.models.registry import make_model, require_extra
-from micromimic.models.samples import Samples, View
+from micromimic.models.samples import FittedTo, Samples, View
 
 FOLDS: Final = 5
 """Groups of subjects; each is held out once to calibrate on."""

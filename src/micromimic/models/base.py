@@ -18,8 +18,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from micromimic.core.errors import InputError, ModelError, RandomWeightsWarning
 from micromimic.core.progress import Progress
-from micromimic.models.fitted_to import FittedTo
-from micromimic.models.samples import View, softmax
+from micromimic.models.samples import FittedTo, View, softmax
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.generic]

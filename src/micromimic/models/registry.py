@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -48,37 +48,74 @@ class ModelEntry:
     about: str  # one line
     view: View | str  # what of a clip it looks at; empty where only making it would tell
     make: Callable[[], Any] = field(repr=False)  # imports what it needs when called
-    shipped: str = ""  # where the model is that works as installed, as module:function
+    shipped: Callable[[], MapClassifier] | None = None  # the model that works as installed
 
 
-def _our(
-    name: str, about: str, view: View, where: str, shipped: str = "", **settings: str
-) -> ModelEntry:
-    def make() -> Any:
-        if where.startswith("micromimic.models.training"):
-            require_extra()
-        return _found(where)(**settings)
-
-    return ModelEntry(name, about, view, make, shipped)
+# Each imports what it needs when it is called: listing names stays quick, and free of torch.
 
 
-_NETS, _FACES = (
-    "micromimic.models.training.flow_nets:FlowNet",
-    "micromimic.models.training.faces:FaceNet",
-)
-_MODELS = "micromimic.models"
+def _flow_network(architecture: str) -> Any:
+    require_extra()
+    from micromimic.models.training.flow import FlowNet  # noqa: PLC0415
+
+    return FlowNet(architecture)
+
+
+def _face_network(architecture: str) -> Any:
+    require_extra()
+    from micromimic.models.training.faces import FaceNet  # noqa: PLC0415
+
+    return FaceNet(architecture)
+
+
+def _flow_ensemble() -> Any:
+    from micromimic.models.ensemble import FlowEnsemble  # noqa: PLC0415
+
+    return FlowEnsemble()
+
+
+def _flow_template() -> Any:
+    from micromimic.models.templates import FlowTemplate  # noqa: PLC0415
+
+    return FlowTemplate()
+
+
+def _flow_svm() -> Any:
+    from micromimic.models.svm import FlowSvm  # noqa: PLC0415
+
+    return FlowSvm()
+
+
+def _descriptor_svm(descriptor: str) -> Any:
+    from micromimic.models.svm import DescriptorSvm  # noqa: PLC0415
+
+    return DescriptorSvm(descriptor)
+
+
+def _shipped_capsnet() -> MapClassifier:
+    from micromimic.models.onnx import load_model  # noqa: PLC0415
+
+    return load_model()
+
+
+def _shipped_template() -> MapClassifier:
+    from micromimic.models.templates import TemplateClassifier  # noqa: PLC0415
+
+    return TemplateClassifier()
+
+
 _OURS: Final = (
-    _our("flow-capsnet", "compact capsule network on onset-to-apex flow (default)", "flow", _NETS,
-         f"{_MODELS}.onnx:shipped_model", architecture="flow-capsnet"),
-    _our("flow-cnn", "the same convolutions without capsules", "flow", _NETS,
-         architecture="flow-cnn"),
-    _our("flow-ensemble", "kernel machine about the shipped synthetic networks", "flow",
-         "micromimic.models.training.ensemble:FlowEnsemble"),
-    _our("flow-template", "cosine to the classes' mean flow maps, the control", "flow",
-         f"{_MODELS}.templates:FlowTemplate", f"{_MODELS}.templates:TemplateClassifier"),
-    _our("flow-svm", "kernel SVM on centred flow maps", "flow", f"{_MODELS}.svm:FlowSvm"),
+    ModelEntry("flow-capsnet", "compact capsule network on onset-to-apex flow (default)", "flow",
+               partial(_flow_network, "flow-capsnet"), _shipped_capsnet),
+    ModelEntry("flow-cnn", "the same convolutions without capsules", "flow",
+               partial(_flow_network, "flow-cnn")),
+    ModelEntry("flow-ensemble", "kernel machine about the shipped synthetic networks", "flow",
+               _flow_ensemble),
+    ModelEntry("flow-template", "cosine to the classes' mean flow maps, the control", "flow",
+               _flow_template, _shipped_template),
+    ModelEntry("flow-svm", "kernel SVM on centred flow maps", "flow", _flow_svm),
     *(
-        _our(f"{name}-svm", about, "volume", f"{_MODELS}.svm:DescriptorSvm", descriptor=name)
+        ModelEntry(f"{name}-svm", about, "volume", partial(_descriptor_svm, name))
         for name, about in (
             ("lbp-top", "LBP-TOP and SVM, the article's baseline"),
             ("lbp-sip", "LBP with six intersection points and SVM"),
@@ -87,7 +124,7 @@ _OURS: Final = (
         )
     ),
     *(
-        _our(name, about, "faces", _FACES, architecture=name)
+        ModelEntry(name, about, "faces", partial(_face_network, name))
         for name, about in (
             ("capsnet-resnet18", "the article's CapsuleNet, ResNet18 stem"),
             ("capsnet-vgg11", "the article's CapsuleNet, VGG11 stem"),
@@ -173,14 +210,13 @@ def create(name: str) -> MapClassifier:
     ModelError
         if the name is unknown, or nothing is shipped under it.
     """
-    where = entry(name).shipped
-    if not where:
+    shipped = entry(name).shipped
+    if shipped is None:
         raise ModelError(
             f"expected one of {', '.join(list_shipped())}, which work as installed; "
             f"got {name!r}; train it, or pass a trained file"
         )
-    found: MapClassifier = _found(where)()
-    return found
+    return shipped()
 
 
 class Chosen(NamedTuple):
@@ -256,11 +292,6 @@ def _entries() -> dict[str, ModelEntry]:
 def _brought(point: EntryPoint) -> ModelEntry:
     about = f"of the package {point.dist.name if point.dist else point.module}"
     return ModelEntry(point.name, about, "", lambda: point.load()())  # noqa: PLW0108 - when made
-
-
-def _found(where: str) -> Any:
-    module, _, name = where.partition(":")
-    return getattr(import_module(module), name)
 
 
 @contextmanager

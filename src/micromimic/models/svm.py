@@ -18,9 +18,10 @@ from sklearn.model_selection import GroupKFold
 from sklearn.svm import SVC
 
 from micromimic.core.canonical import UNITS
-from micromimic.core.errors import MissingExtraError, ModelError
+from micromimic.core.errors import ModelError
 from micromimic.core.progress import Progress
 from micromimic.models.base import Array, ClipClassifier, FitRun, Rows
+from micromimic.models.graph import Graph
 from micromimic.models.preprocess import center, mirror
 from micromimic.models.samples import View
 from micromimic.motion.features import DESCRIPTORS
@@ -94,12 +95,6 @@ class _Svm(ClipClassifier):
 
     def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
         """A graph from ``features`` (n, d) or centred ``maps`` to their ``scores`` (n, k)."""
-        try:
-            from micromimic.models.svm_onnx import build_onnx  # noqa: PLC0415 - train extra
-        except ImportError as error:
-            raise MissingExtraError(
-                "expected the package onnx, got none; pip install 'micromimic[train]'"
-            ) from error
         return build_onnx(self.machine_, self.view, metadata)
 
 
@@ -294,3 +289,42 @@ def _one_vs_rest(gram: Array, targets: NDArray[np.int64], cost: float, classes: 
         weights[machine.support_, label] = machine.dual_coef_[0]
         bias[label] = machine.intercept_[0]
     return weights, bias
+
+
+def build_onnx(
+    machine: HellingerMachine | RbfMachine, view: View, metadata: Mapping[str, object]
+) -> bytes:
+    """The trained machine as an ONNX file: (n, k) decision values of the input as given.
+
+    Inside it computes in double precision as here: distances between support vectors are small
+    differences of large sums, and many signed terms are added up.
+    """
+    graph = Graph()
+    inputs: dict[str, tuple[int, ...]]
+    if view == "flow":
+        inputs, features = {"maps": (3, UNITS, UNITS)}, graph.motion("maps", UNITS * UNITS)
+    else:
+        rows = machine.weights if isinstance(machine, HellingerMachine) else machine.support.T
+        inputs, features = {"features": (len(rows),)}, "features"
+    graph.single(machine_scores(graph, graph.double(features), machine), "scores")
+    return graph.finish("svm", inputs, {"scores": (len(machine.bias),)}, metadata)
+
+
+def machine_scores(graph: Graph, features: str, machine: HellingerMachine | RbfMachine) -> str:
+    """(n, k) decision values of (n, d) features, both in double precision."""
+    if isinstance(machine, HellingerMachine):
+        kernel = graph.step("Sqrt", features)
+    else:
+        kernel = _gaussian(graph, features, machine)
+    scores = graph.step("MatMul", kernel, graph.constant(machine.weights))
+    return graph.step("Add", scores, graph.constant(machine.bias))
+
+
+def _gaussian(graph: Graph, features: str, machine: RbfMachine) -> str:
+    # the vectors are stored as they came, in single precision: half the file
+    support = graph.double(graph.constant(machine.support.T))
+    products = graph.step("MatMul", features, support)
+    lengths = graph.constant(np.square(machine.support.astype(np.float64)).sum(1))
+    distances = graph.step("Add", graph.square_sum(features), lengths)
+    distances = graph.step("Sub", distances, graph.step("Mul", products, graph.number(2.0)))
+    return graph.step("Exp", graph.step("Mul", distances, graph.number(-machine.gamma)))

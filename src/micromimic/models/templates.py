@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from micromimic.core.canonical import UNITS
 from micromimic.core.labels import THREE
 from micromimic.models.base import Array, ClipClassifier, FitRun, Rows
+from micromimic.models.graph import Graph
 from micromimic.models.preprocess import center, mirror
 from micromimic.models.samples import softmax
 from micromimic.synthesis.maps import generate_maps
@@ -20,14 +21,15 @@ SHARPNESS: Final = 8.0
 
 
 class TemplateClassifier:
-    """Nearest class mean of centred u and v, by cosine.
+    """Nearest class mean of centred u and v, by cosine to (k, 1568) unit vectors.
 
-    ``templates``: (k, 1568) unit vectors; None draws 200 synthetic maps of each of the composite's
-    classes and takes their means, so that the control needs no licensed data either.
+    None draws 200 synthetic maps of each of the composite's classes and takes their means, so that
+    the control needs no licensed data either.
 
-    >>> TemplateClassifier().probabilities(np.random.default_rng(0).normal(size=(2, 3, 28, 28))).shape
+    >>> maps = np.random.default_rng(0).normal(size=(2, 3, 28, 28))
+    >>> TemplateClassifier().probabilities(maps).shape
     (2, 3)
-    """  # noqa: E501 - one statement
+    """
 
     def __init__(self, templates: Array | None = None) -> None:
         if templates is None:
@@ -39,10 +41,7 @@ class TemplateClassifier:
     def means(
         maps: NDArray[np.generic], labels: NDArray[np.str_], names: Sequence[str] = THREE.names
     ) -> Array:
-        """(k, 1568) unit vectors, the classes' means; zeros where a class has no map.
-
-        ``maps``: (n, 3, 28, 28) raw; ``labels``: (n,) classes.
-        """
+        """(k, 1568) unit vectors, the means of n raw maps; zeros where a class has no map."""
         features = _unit(_features(maps))
         picks = [features[labels == name] for name in names]
         none = np.zeros(features.shape[1])
@@ -58,7 +57,14 @@ class TemplateClassifier:
 
 
 class FlowTemplate(ClipClassifier):
-    """Cosine to the classes' mean maps; nothing is drawn, and there are no epochs."""
+    """Cosine to the classes' mean maps; nothing is drawn, and there are no epochs.
+
+    Examples
+    --------
+    >>> maps = np.random.default_rng(0).normal(size=(4, 3, 28, 28))
+    >>> FlowTemplate().fit(maps, ["a", "b", "a", "b"]).predict(maps).tolist()
+    ['a', 'b', 'a', 'b']
+    """
 
     temperature = 1.0 / SHARPNESS
 
@@ -66,9 +72,8 @@ class FlowTemplate(ClipClassifier):
         self, X: Rows, targets: NDArray[np.int64], people: NDArray[np.str_], run: FitRun
     ) -> None:
         names = self.classes_.tolist()
-        self.templates_ = TemplateClassifier(
-            TemplateClassifier.means(X, self.classes_[targets], names)
-        )
+        means = TemplateClassifier.means(X, self.classes_[targets], names)
+        self.templates_ = TemplateClassifier(means)
 
     def scores(self, X: Rows) -> Array:
         """(n, k) cosines of raw maps, averaged over each map and its mirror image."""
@@ -77,17 +82,14 @@ class FlowTemplate(ClipClassifier):
 
     def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
         """An ONNX file that `models.onnx.load_model` opens."""
-        from micromimic.models.graph import Graph, finish  # noqa: PLC0415 - needs onnx
-
         graph = Graph()
-        axes = (graph.integers(k) for k in (0, 2, 1))
-        plain = graph.shape(graph.step("Slice", "maps", *axes), -1, 2 * UNITS * UNITS)
-        square = graph.sum(graph.square(plain), 1, keep=True)
-        norm = graph.step("Sqrt", graph.step("Max", square, graph.number(1e-12)))
+        plain = graph.motion("maps", UNITS * UNITS)
+        square = graph.square_sum(plain)
+        norm = graph.step("Sqrt", graph.step("Max", square, graph.number(1e-12, np.float32)))
         templates = graph.constant(self.templates_.templates.T.astype(np.float32))
         graph.step("MatMul", graph.step("Div", plain, norm), templates, name="scores")
         ends = {"scores": (len(self.classes_),)}
-        return finish(graph, "flow-template", {"maps": (3, UNITS, UNITS)}, ends, metadata)
+        return graph.finish("flow-template", {"maps": (3, UNITS, UNITS)}, ends, metadata)
 
 
 def _features(maps: NDArray[np.generic]) -> Array:

@@ -23,6 +23,7 @@ from micromimic.datasets.base import (
     NUMBERED,
     Database,
     Row,
+    Table,
     TableSpec,
     columns,
     own,
@@ -30,7 +31,6 @@ from micromimic.datasets.base import (
     three,
 )
 from micromimic.datasets.table import whole
-from micromimic.datasets.tables import Table
 
 LICENCE: Final = (
     "academic, by agreement with the Chinese Academy of Sciences' Institute of Psychology"

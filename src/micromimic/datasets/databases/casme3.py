@@ -14,9 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from micromimic.datasets.base import Database, Row, TableSpec, columns, own, three
+from micromimic.datasets.base import Database, Row, Table, TableSpec, columns, own, three
 from micromimic.datasets.databases.casme import LICENCE
-from micromimic.datasets.tables import Table
 
 WORDS: Final = ("anger", "disgust", "fear", "happy", "others", "sad", "surprise")
 BAD: Final = dict.fromkeys(("anger", "disgust", "fear", "sad"), "negative")

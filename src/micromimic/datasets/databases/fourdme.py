@@ -11,9 +11,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from micromimic.core.labels import LabelSet
-from micromimic.datasets.base import NUMBERED, Database, Row, TableSpec, columns, three
+from micromimic.datasets.base import NUMBERED, Database, Row, Table, TableSpec, columns, three
 from micromimic.datasets.table import whole
-from micromimic.datasets.tables import Table
 
 OFFICIAL: Final = 267
 NAMES: Final = ("negative", "others", "positive", "repression", "surprise")

@@ -11,8 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from micromimic.datasets.base import NUMBERED, Database, Row, TableSpec, columns, loose, own, three
-from micromimic.datasets.tables import Table
+from micromimic.datasets.base import (
+    NUMBERED,
+    Database,
+    Row,
+    Table,
+    TableSpec,
+    columns,
+    normalized_name,
+    own,
+    three,
+)
 
 BOTH: Final[dict[str, Any]] = {
     "licence": "academic, by agreement with Manchester Metropolitan University",
@@ -38,10 +47,12 @@ TABLE: Final = TableSpec(
 
 
 def _events(table: Table, clips: Table | None) -> Iterable[Row]:
-    emotions = {loose(row["clip"]): row["emotion"] for row in (clips.rows if clips else ())}
+    emotions = {
+        normalized_name(row["clip"]): row["emotion"] for row in (clips.rows if clips else ())
+    }
     for row in table.rows:
         video = "_".join(row["clip"].split("_")[:2])
-        yield {**row, "folder": video, "emotion": emotions.get(loose(row["clip"]), "")}
+        yield {**row, "folder": video, "emotion": emotions.get(normalized_name(row["clip"]), "")}
 
 
 CLIPS: Final = Database(

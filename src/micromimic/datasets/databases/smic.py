@@ -23,16 +23,16 @@ from micromimic.datasets.base import (
     Note,
     Request,
     Row,
+    Table,
     TableSpec,
     columns,
-    loose,
-    some,
+    first_few,
+    normalized_name,
     subject_number,
     three,
 )
 from micromimic.datasets.join import find, join
 from micromimic.datasets.table import whole
-from micromimic.datasets.tables import Table
 from micromimic.datasets.tree import ClipFolder, scan
 
 CODES: Final = {"ne": "negative", "po": "positive", "sur": "surprise"}
@@ -61,7 +61,7 @@ def _read(request: Request) -> Found:
         request = replace(request, database=replace(HS, title="SMIC-E", table=LONG, rows=_of_table))
         source = find(request, tree)
         rows = list(source.rows)
-    keys = {(int(row["subject"]), loose(row["clip"])) for row in rows}
+    keys = {(int(row["subject"]), normalized_name(row["clip"])) for row in rows}
     missing, strange = _compare(keys | {clip.key for clip in source.folders})
     found = join(request, replace(source, rows=[*rows, *missing]))
     return replace(found, notes=(*notes, *strange, *found.notes))
@@ -76,7 +76,7 @@ def _of_folder(clip: ClipFolder) -> Row:
 def _of_table(table: Table, _: Table | None) -> Iterable[Row]:
     """SMIC-E: a folder holds seconds of video, the table says where the movement is."""
     for row in table.rows:
-        key = (subject_number(row["subject"]) or 0, loose(row["clip"]))
+        key = (subject_number(row["subject"]) or 0, normalized_name(row["clip"]))
         pairs = "; ".join(f"{onset}-{offset}" for onset, offset in _further(row))
         made = _row(key, row["emotion"].casefold(), row["onset"], row["offset"])
         yield {**made, **({"further_pairs": pairs} if pairs else {})}
@@ -126,7 +126,7 @@ def _compare(known: set[ClipKey]) -> tuple[list[Row], list[Note]]:
     }
     strange = sorted(known - official)
     names = [_row(key, "", "", "")["clip"] for key in strange]
-    text = f"not in SMIC-HS: {len(strange)} of {len(known)} clips: {some(names)}"
+    text = f"not in SMIC-HS: {len(strange)} of {len(known)} clips: {first_few(names)}"
     notes = [HS.note(text)] if strange else []
     if len(strange) > len(known) * STRANGE_SHARE:
         return [], notes

@@ -14,7 +14,7 @@ from micromimic.core.files import write_whole
 from micromimic.core.progress import Progress
 from micromimic.core.splits import check_learnable
 from micromimic.core.workers import Workers
-from micromimic.datasets.made_up import is_marked
+from micromimic.datasets.clip import is_synthetic
 from micromimic.evaluation.audit.epochs import (
     Audit,
     EpochRun,
@@ -24,7 +24,7 @@ from micromimic.evaluation.audit.epochs import (
     write_epochs,
 )
 from micromimic.evaluation.audit.report import audit_figure, audit_json, audit_md
-from micromimic.evaluation.experiment import cache_of, load, read_clips, warning_of
+from micromimic.evaluation.evaluate import cache_of, load, read_clips, warning_of
 from micromimic.evaluation.run import RunConfig, model_of, run_protocol
 from micromimic.models.registry import require_extra
 from micromimic.models.samples import Samples
@@ -82,7 +82,7 @@ def audit_model(
     runs, resumed = audited_runs(
         loaded.samples, config, out / "runs", shuffles=shuffles, workers=workers, progress=progress
     )
-    notes = [SYNTHETIC] if any(is_marked(clip) for clip in clips) else []
+    notes = [SYNTHETIC] if any(is_synthetic(clip) for clip in clips) else []
     if config.init != "none":
         notes.append(STARTED.format(config.init))
     result = Audited(

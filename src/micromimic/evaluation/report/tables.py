@@ -33,7 +33,6 @@ from micromimic.evaluation.article import (
     of_composite,
 )
 from micromimic.evaluation.controls import COSINE, PRIOR, expected_scores
-from micromimic.evaluation.halves import DEVELOPMENT, OTHER
 from micromimic.evaluation.markdown import (
     NOTHING,
     cell,
@@ -48,7 +47,7 @@ from micromimic.evaluation.markdown import (
 )
 from micromimic.evaluation.metrics import uar, uf1
 from micromimic.evaluation.predictions import KEY, Predictions
-from micromimic.evaluation.scores import databases_of, table_scores
+from micromimic.evaluation.scores import DEVELOPMENT, OTHER, databases_of, table_scores
 from micromimic.evaluation.statistics import NOISE, compare_runs, p_text
 
 Range = tuple[float, float, float]

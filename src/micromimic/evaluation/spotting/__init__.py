@@ -4,19 +4,17 @@ from micromimic.evaluation.spotting.curve import chosen_thresholds, kept, thresh
 from micromimic.evaluation.spotting.leaks import spotting_leaks
 from micromimic.evaluation.spotting.matching import (
     OracleSpotter,
-    SpottingScore,
-    interval_iou,
-    match_events,
-    pool,
-)
-from micromimic.evaluation.spotting.megc import read_found
-from micromimic.evaluation.spotting.protocol import (
     Span,
     SpottedVideo,
+    SpottingScore,
     frame_iou,
+    interval_iou,
+    match_events,
     match_spans,
+    pool,
     spotting_metrics,
 )
+from micromimic.evaluation.spotting.megc import read_found
 from micromimic.evaluation.spotting.scores import score_spotting
 from micromimic.evaluation.spotting.strs import strs_metrics
 

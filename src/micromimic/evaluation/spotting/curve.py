@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from micromimic.core.errors import InputError
 from micromimic.core.types import ExpressionKind
-from micromimic.evaluation.spotting.protocol import (
+from micromimic.evaluation.spotting.matching import (
     Counts,
     Span,
     SpottedVideo,

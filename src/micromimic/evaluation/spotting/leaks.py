@@ -22,7 +22,7 @@ from micromimic.evaluation.spotting.curve import (
     have_scores,
     kept,
 )
-from micromimic.evaluation.spotting.protocol import (
+from micromimic.evaluation.spotting.matching import (
     KINDS,
     Counts,
     SpottedVideo,

@@ -3,14 +3,258 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
-from micromimic.core.types import Interval
-from micromimic.evaluation.spotting.protocol import matched, overlaps
+from micromimic.core.errors import InputError
+from micromimic.core.types import ExpressionKind, Interval
+from micromimic.evaluation.metrics import quantiles, times_drawn
+
+KINDS: Final[tuple[ExpressionKind, ...]] = ("micro", "macro")
+MIN_IOU: Final = 0.5
+"""Least overlap over union of a match: the challenges' rule."""
+
+_TIE: Final = 1e-11
+
+Counts = NDArray[np.int64]
+"""(..., 3): matched, false and missed."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """One event, annotated or found, in frames of its video."""
+
+    onset: int  # onset, offset: its first and last frame
+    offset: int
+    kind: ExpressionKind = "micro"  # ``micro``, or ``macro`` for a longer expression
+    label: str | None = None  # its class; None where nobody says
+    # how sure the spotter is, more is surer; None of annotated events and where unknown
+    score: float | None = None
+    apex: int | None = None  # None where nobody says
+
+    def __post_init__(self) -> None:
+        if self.onset > self.offset:
+            raise ValueError(f"expected onset <= offset, got {self.onset} and {self.offset}")
+
+
+Event = Span | Interval
+
+
+@dataclass(frozen=True)
+class SpottedVideo:
+    """What is annotated in one video and what was found in it."""
+
+    dataset: str  # dataset, subject, video: names
+    subject: str
+    video: str
+    truth: tuple[Span, ...]  # truth, found: events; none of either is an answer too
+    found: tuple[Span, ...]
+    minutes: float | None = None  # its length; None where unknown
+
+    @property
+    def who(self) -> str:
+        """The subject, qualified by the database."""
+        return f"{self.dataset}/{self.subject}"
+
+    @property
+    def key(self) -> str:
+        """The video, qualified by database and subject."""
+        return f"{self.who}/{self.video}"
+
+    def of_kind(self, kind: ExpressionKind) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+        """Truth and found of one kind."""
+        return (
+            tuple(span for span in self.truth if span.kind == kind),
+            tuple(span for span in self.found if span.kind == kind),
+        )
+
+
+def frame_iou(truth: Sequence[Span], found: Sequence[Span]) -> NDArray[np.float64]:
+    """(n, m) overlap over union of the frames of n and m events.
+
+    >>> frame_iou([Span(10, 19)], [Span(15, 19), Span(15, 34), Span(20, 29)])
+    array([[0.5, 0.2, 0. ]])
+    """
+    return overlaps(truth, found, 1)
+
+
+def overlaps(
+    truth: Sequence[Event], found: Sequence[Event], unit: float = 0
+) -> NDArray[np.float64]:
+    """(n, m) overlap over union in time; an event lasts so much longer than from onset to offset.
+
+    >>> overlaps([Interval(0.0, 0.1, 0.2)], [Interval(0.1, 0.2, 0.3)]).round(3)
+    array([[0.333]])
+    """
+    starts = [[event.onset for event in events] for events in (truth, found)]
+    ends = [[event.offset + unit for event in events] for events in (truth, found)]
+    shared = np.minimum.outer(*ends) - np.maximum.outer(*starts)
+    # where two overlap, this is their union
+    hull = np.maximum.outer(*ends) - np.minimum.outer(*starts)
+    return divide(np.maximum(shared, 0), hull)
+
+
+def match_spans(truth: Sequence[Span], found: Sequence[Span]) -> list[tuple[int, int]]:
+    """Places of truth and found that belong together; see `matched`.
+
+    >>> match_spans([Span(0, 9), Span(10, 19)], [Span(11, 20), Span(4, 15)])
+    [(1, 0)]
+    """
+    return matched(truth, found, frame_iou(truth, found), MIN_IOU)
+
+
+def matched(
+    truth: Sequence[Event], found: Sequence[Event], overlap: NDArray[np.float64], least: float
+) -> list[tuple[int, int]]:
+    """Places of n and m events that belong together, one to one, by their (n, m) overlap.
+
+    The most matches, of those the most overlap, and of equal ones the earlier events, so that
+    nothing depends on the order of a file.
+    """
+    fits = overlap >= least
+    if not fits.any():
+        return []
+    early = -np.add.outer(_ranks(truth), _ranks(found)).astype(np.float64)
+    early += np.outer(_ranks(truth), _ranks(found)) / fits.size  # not crossed
+    # A match outweighs all overlap together, and overlap whatever is early.
+    worth = np.where(fits, min(fits.shape) + 1 + overlap + _TIE * early, 0.0)
+    rows, columns = linear_sum_assignment(worth, maximize=True)
+    return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if fits[i, j]]
+
+
+def _ranks(events: Sequence[Event]) -> NDArray[np.int64]:
+    """(n,) place of each in the order of time."""
+    order = sorted(range(len(events)), key=lambda k: (events[k].onset, events[k].offset))
+    return np.argsort(order)
+
+
+def count_spans(truth: Sequence[Span], found: Sequence[Span]) -> tuple[int, int, int]:
+    """Matched, false and missed of one video and kind."""
+    pairs = len(match_spans(truth, found))
+    return pairs, len(found) - pairs, len(truth) - pairs
+
+
+def places_of(videos: Sequence[SpottedVideo]) -> dict[str, int]:
+    """Number of each subject, qualified, in the order of the videos."""
+    if not videos:
+        raise InputError("expected videos to score, got none; list them")
+    keys = [video.key for video in videos]
+    if len(set(keys)) < len(keys):
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise InputError(f"expected each video once, got {twice} twice; remove one")
+    return {who: k for k, who in enumerate(dict.fromkeys(video.who for video in videos))}
+
+
+def subject_counts(videos: Sequence[SpottedVideo]) -> Counts:
+    """(subjects, kinds, 3) counts, subjects as in `places_of`, kinds as in `KINDS`."""
+    place = places_of(videos)
+    counts = np.zeros((len(place), len(KINDS), 3), np.int64)
+    for video in videos:
+        for number, kind in enumerate(KINDS):
+            counts[place[video.who], number] += count_spans(*video.of_kind(kind))
+    return counts
+
+
+def ratios(counts: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """Precision, recall and F1 of (..., 3) counts.
+
+    >>> {name: value.round(3).tolist() for name, value in ratios(np.array([2, 1, 3])).items()}
+    {'precision': 0.667, 'recall': 0.4, 'f1': 0.5}
+    """
+    hit, false, missed = np.moveaxis(np.asarray(counts, np.float64), -1, 0)
+    return {
+        "precision": divide(hit, hit + false),
+        "recall": divide(hit, hit + missed),
+        "f1": divide(2 * hit, 2 * hit + false + missed),
+    }
+
+
+def divide(over: NDArray[Any], under: NDArray[Any]) -> NDArray[np.float64]:
+    """A ratio; of nothing it is 0."""
+    empty = np.zeros(np.broadcast(over, under).shape)
+    return np.asarray(np.divide(over, under, out=empty, where=under > 0), np.float64)
+
+
+def with_intervals(
+    tallies: NDArray[Any],
+    scores: Callable[[NDArray[Any]], Mapping[str, NDArray[np.float64]]],
+    draws: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Scores of all subjects together, and the ``_ci95`` of each when subjects are drawn anew.
+
+    ``tallies``: (subjects, 3 or more), the first three the counts.
+    """
+    found: dict[str, Any] = {n: float(v) for n, v in scores(tallies.sum(0)).items()}
+    times = times_drawn(len(tallies), draws, np.random.default_rng(seed))
+    drawn = np.tensordot(times, tallies, 1)
+    drawn = drawn[drawn[:, 0] + drawn[:, 2] > 0]
+    if len(tallies) < 2 or not len(drawn):
+        return found | {f"{name}_ci95": None for name in found}
+    return found | {f"{n}_ci95": list(quantiles(v)) for n, v in scores(drawn).items()}
+
+
+def spotting_metrics(
+    videos: Sequence[SpottedVideo], *, draws: int = 2000, seed: int = 0
+) -> dict[str, Any]:
+    """Scores by kind, and of both kinds together.
+
+    Both together adds the counts of the two: a found micro-expression never matches a macro one.
+
+    Returns ``videos``, ``videos_without_events``, ``subjects``, ``minutes`` (None where one is
+    unknown), and for ``micro``, ``macro`` and ``both`` ``events``, ``found``, ``tp``, ``fp``,
+    ``fn``, ``precision``, ``recall``, ``f1``, ``false_per_minute`` (None without minutes), the
+    scores each with ``_ci95``.
+    """
+    counts, minutes = subject_counts(videos), minutes_of(videos)
+
+    def scores(tallies: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+        rate = {} if minutes is None else {"false_per_minute": _rate(tallies)}
+        return {**ratios(tallies[..., :3]), **rate}
+
+    metrics: dict[str, Any] = {
+        "videos": len(videos),
+        "videos_without_events": sum(not video.truth for video in videos),
+        "subjects": len(counts),
+        "minutes": None if minutes is None else float(minutes.sum()),
+    }
+    by_kind = [counts[:, number] for number in range(len(KINDS))]
+    for scope, mine in zip((*KINDS, "both"), (*by_kind, counts.sum(1)), strict=True):
+        hit, false, missed = mine.sum(0).tolist()
+        tallies = mine if minutes is None else np.column_stack([mine, minutes])
+        metrics[scope] = {
+            "events": hit + missed,
+            "found": hit + false,
+            "tp": hit,
+            "fp": false,
+            "fn": missed,
+            "false_per_minute": None,
+            "false_per_minute_ci95": None,
+            **with_intervals(tallies, scores, draws, seed),
+        }
+    return metrics
+
+
+def _rate(tallies: NDArray[Any]) -> NDArray[np.float64]:
+    """False ones a minute, of (..., 4) counts and minutes."""
+    return divide(tallies[..., 1], tallies[..., 3])
+
+
+def minutes_of(videos: Sequence[SpottedVideo]) -> NDArray[np.float64] | None:
+    """(subjects,) minutes of each; None where a video's length is unknown."""
+    place = places_of(videos)
+    minutes = np.zeros(len(place))
+    for video in videos:
+        if video.minutes is None:
+            return None
+        minutes[place[video.who]] += video.minutes
+    return minutes
+
 
 POINTS: Final = ("onset", "apex", "offset")
 
@@ -106,7 +350,7 @@ def match_events(
 
 
 def pool(scores: Iterable[SpottingScore]) -> SpottingScore:
-    """One score over several videos of one frame rate; places of pairs stay those in their video."""
+    """One score over several videos of one frame rate; places of pairs stay their video's."""
     items = list(scores)
     if not items:
         raise ValueError("expected at least one score, got none")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from micromimic.core.errors import InputError
 from micromimic.datasets.table import read_table
-from micromimic.evaluation.spotting.protocol import SpottedVideo
+from micromimic.evaluation.spotting.matching import SpottedVideo
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ from typing import Any, Final
 from micromimic.core.errors import InputError
 from micromimic.core.types import ExpressionKind
 from micromimic.evaluation.spotting.curve import chosen_thresholds, have_scores, kept
-from micromimic.evaluation.spotting.protocol import (
+from micromimic.evaluation.spotting.matching import (
     KINDS,
     SpottedVideo,
     places_of,

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.core.types import ExpressionKind
-from micromimic.evaluation.spotting.protocol import (
+from micromimic.evaluation.spotting.matching import (
     MIN_IOU,
     SpottedVideo,
     divide,

@@ -48,6 +48,11 @@ def dynamic_routing(votes: Tensor, iterations: int = 3) -> tuple[Tensor, Tensor]
     return squash((coupling.unsqueeze(3) * votes).sum(1)), coupling
 
 
+def lengths_of(capsules: Tensor) -> Tensor:
+    """(B, k) lengths of (B, k, d) capsules, with a gradient at 0."""
+    return torch.sqrt((capsules * capsules).sum(2) + 1e-12)
+
+
 def margin_loss(
     lengths: Tensor,
     targets: Tensor,

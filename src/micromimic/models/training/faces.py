@@ -18,11 +18,8 @@ from micromimic.core.errors import ModelError
 from micromimic.core.labels import THREE
 from micromimic.face.crops import FACE_SIDE
 from micromimic.models.base import Array, EarlyStopping, FitRun, Init, Rows, init_of, other_head
-from micromimic.models.fitted_to import FittedTo
-from micromimic.models.networks.capsnet import CapsNet
-from micromimic.models.networks.cnn import CnnName, FaceCnn
-from micromimic.models.networks.stems import Backbone, make_stem
-from micromimic.models.samples import View, digest_of
+from micromimic.models.networks.faces import Backbone, CapsNet, CnnName, FaceCnn, make_stem
+from micromimic.models.samples import FittedTo, View, digest_of
 from micromimic.models.training.augment import FaceAugment, augment_faces, unit_range
 from micromimic.models.training.device import Hardware, Precision, choose_hardware
 from micromimic.models.training.imagenet import (
@@ -220,8 +217,8 @@ class FaceNet(NetworkClassifier):
         return face_scores(self.network_, X, len(self.classes_), mirrored=mirrored)
 
     def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
-        """As of `torch_onnx.export_network`."""
-        from micromimic.models.training.torch_onnx import export_network  # noqa: PLC0415 - slow to import
+        """As of `export.export_network`."""
+        from micromimic.models.training.export import export_network  # noqa: PLC0415 - slow to import
 
         return export_network(self.network_, "faces", metadata)
 

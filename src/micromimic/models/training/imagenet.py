@@ -18,7 +18,7 @@ from torchvision.models import get_model_weights
 from micromimic.core.errors import ModelError
 from micromimic.core.labels import THREE
 from micromimic.models.base import Init
-from micromimic.models.networks.stems import Backbone
+from micromimic.models.networks.faces import Backbone
 from micromimic.models.training.loop import UNREADABLE, first_line
 
 STATE_FORMAT: Final = "micromimic.state/1"

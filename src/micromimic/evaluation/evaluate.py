@@ -22,10 +22,10 @@ from micromimic.core.progress import Progress
 from micromimic.core.splits import check_learnable
 from micromimic.core.strict_json import printable
 from micromimic.core.workers import Backend, Workers, on_workers
-from micromimic.datasets.made_up import is_marked
+from micromimic.datasets.clip import is_synthetic
 from micromimic.datasets.manifest import Clip, labels_of_manifest, read_manifest
 from micromimic.evaluation.controls import all_controls
-from micromimic.evaluation.folder import RunFolder
+from micromimic.evaluation.folds import RunFolder
 from micromimic.evaluation.former import former_call
 from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.reliability import reliability_of
@@ -43,9 +43,8 @@ from micromimic.evaluation.run import (
     run_protocol,
 )
 from micromimic.evaluation.scores import metrics_of
-from micromimic.models.adapt import parts_of
 from micromimic.models.base import EarlyStopping
-from micromimic.models.fitted_to import UNKNOWN, FittedTo, content_digest
+from micromimic.models.fitting import parts_of
 from micromimic.models.onnx import load_model
 from micromimic.models.registry import (
     Chosen,
@@ -55,7 +54,7 @@ from micromimic.models.registry import (
     make_model,
     require_extra,
 )
-from micromimic.models.samples import Encoder, Samples, View
+from micromimic.models.samples import UNKNOWN, Encoder, FittedTo, Samples, View, content_digest
 from micromimic.models.views import AsItIs, encoder_of
 from micromimic.preparation.cache import load_samples, prepare_all
 from micromimic.preparation.clip import PrepareConfig
@@ -253,7 +252,7 @@ def evaluate_run(
         controls=all_controls(samples, splits, loaded.maps, config.seed),
         leaky=result.leaky,
         notes=_notes(config, model, loaded, result),
-        synthetic=any(is_marked(clip) for clip in clips),
+        synthetic=any(is_synthetic(clip) for clip in clips),
     )
     done = (loaded.left_out, result.resumed, result.seconds)
     doubt = " ".join(filter(None, (result.doubt, result.unsteady)))
@@ -437,7 +436,7 @@ def _apply(
         controls=controls,
         leaky=None,
         notes=(note, *([f"{config.init}: {doubt}"] if doubt else [])),
-        synthetic=any(is_marked(clip) for clip in clips),
+        synthetic=any(is_synthetic(clip) for clip in clips),
     )
     return _write(folder.path, summary, (loaded.left_out, 0, 0.0), doubt, figures)
 

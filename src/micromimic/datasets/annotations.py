@@ -7,30 +7,24 @@ capitals and blanks.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 from micromimic.core.errors import InputError
-from micromimic.datasets.base import Database, Note, Row, TableSpec, some, subject_number
+from micromimic.datasets.base import (
+    Database,
+    Row,
+    Table,
+    TableSpec,
+    first_few,
+    subject_number,
+)
 from micromimic.datasets.table import WORKBOOKS, Grid, plain_name, read_grids
 from micromimic.datasets.tree import TABLE_ENDINGS
 
 HEADER_ROWS: Final = 60  # rows in which a header is looked for; the farthest known is the 14th
 ABOVE: Final = 2  # folders above the one given in which a table is looked for
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table that was read."""
-
-    path: Path
-    rows: tuple[Row, ...]
-    """Field to text, stripped; "" where a cell is empty or an optional column absent; ``row``
-    counts from 0 below the header."""
-    notes: tuple[Note, ...] = ()  # on rows that name no clip, and on tables that were not read
-    sheets: Mapping[str, Grid] = field(default_factory=dict)  # all of its file, in lower case
 
 
 class _NotThisTable(Exception):  # noqa: N818 - a step of the search, no error for users
@@ -64,7 +58,7 @@ def find_table(
         except _NotThisTable as why:
             refused.append(str(why))
     if not found:
-        seen = f"; not it: {some(refused, 2)}" if refused else ""
+        seen = f"; not it: {first_few(refused, 2)}" if refused else ""
         raise InputError(
             f"expected {database.title}'s annotation {spec.name} in {folder} or above it, "
             f"got no such table{seen}; put it into the folder"
@@ -72,7 +66,7 @@ def find_table(
     notes = [note for table in found for note in table.notes]
     # A table that fits and is not read deserves a word; a stranger in the folder does not.
     if others := [str(path) for path in candidates if spec.keyword in path.name.casefold()]:
-        notes.append(database.note(f"{found[0].path} is read; not read: {some(others)}"))
+        notes.append(database.note(f"{found[0].path} is read; not read: {first_few(others)}"))
     rows = tuple(row for table in found for row in table.rows)
     return Table(found[0].path, rows, tuple(notes), found[0].sheets)
 
@@ -120,9 +114,9 @@ def _read(path: Path, spec: TableSpec, database: Database) -> Table:
         elif subject or clip:
             odd.append(f"row {line} ({' '.join(f'{subject[:40]} {clip[:40]}'.splitlines())})")
     if not rows:
-        got = f"such as {some(odd, 2)}" if odd else "none"
+        got = f"such as {first_few(odd, 2)}" if odd else "none"
         raise _NotThisTable(f"expected rows of {database.title}'s clips in {path}, got {got}")
-    notes = [database.note(f"{path.name}: no clip is named in {some(odd)}")] if odd else []
+    notes = [database.note(f"{path.name}: no clip is named in {first_few(odd)}")] if odd else []
     return Table(path, tuple(rows), tuple(notes), sheets)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from micromimic.core.errors import InputError, LabelError
 from micromimic.core.files import write_whole
 from micromimic.core.labels import LabelSet
-from micromimic.datasets.made_up import is_marked
+from micromimic.datasets.clip import is_synthetic
 from micromimic.datasets.manifest import Clip, labels_of_manifest, read_manifest
 from micromimic.datasets.table import read_table, records
 from micromimic.evaluation.predictions import KEY, ClipKey, Predictions, number_cells
@@ -91,7 +91,7 @@ def score_predictions(
         odd = int((predictions["y_pred"] != guesses).sum())
         notes += [_ODD.format(odd)] * (odd > 0)
         predictions["y_pred"] = guesses
-    synthetic = any(is_marked(clip) for clip in clips.values())
+    synthetic = any(is_synthetic(clip) for clip in clips.values())
     if synthetic:
         notes.append("These clips are synthetic: nothing here is about real faces.")
     if len(rows) < len(clips):
