@@ -2,130 +2,93 @@
 
 from __future__ import annotations
 
-import html
-import json
-import re
-import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from micromimic.report.html import report_html
+from micromimic.report.page import report_html
 
 from ..sample_analysis import empty_analysis, sample_analysis
 
-pytestmark = pytest.mark.needs("browser")
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
-EARS = """<script>
-window.trouble = [];
-addEventListener("error", (e) => trouble.push("error: " + e.message));
-addEventListener("unhandledrejection", (e) => trouble.push("rejected: " + e.reason));
-addEventListener("securitypolicyviolation", (e) => trouble.push("refused: " + e.blockedURI));
-for (const level of ["error", "warn"]) {
-  const say = console[level];
-  console[level] = (...words) => { trouble.push(level + ": " + words.join(" ")); say(...words); };
-}
-</script>"""
-PROBE = """<script>
-const wait = (ms) => new Promise((go) => setTimeout(go, ms));
-const paths = (plot) => [...document.querySelectorAll(plot + " .scatterlayer .trace path.js-line")]
-  .map((p) => (p.getAttribute("d") || "").length);
-const style = () => getComputedStyle(document.body).backgroundColor;
-(async () => {
-  const out = { before: paths("#timeline") };
-  out.points = document.querySelectorAll("#timeline .scatterlayer .points path").length;
-  out.shapes = document.querySelectorAll("#timeline .shapelayer path").length;
-  document.getElementById("cells").open = true;
-  await wait(800);
-  out.cells = paths("#cells-plot");
-  out.limits = paths("#limits-plot");
-  out.closed = document.querySelectorAll("#limits-plot .scatterlayer .fills path.js-fill").length;
-  out.traces = document.querySelectorAll("#cells-plot .scatterlayer .trace").length;
-  const zoom = document.querySelector("button.zoom[data-event='2']");
-  if (zoom) {
-    zoom.click();
-    await wait(300);
-    out.range = document.getElementById("timeline").layout.xaxis.range.map(Number);
-    out.cellRange = document.getElementById("cells-plot").layout.xaxis.range.map(Number);
-    document.getElementById("timeline").emit("plotly_click", { points: [{ customdata: 4 }] });
-    await wait(100);
-    const limits = document.getElementById("limits-plot");
-    out.limitRange = limits.layout.xaxis.range.map(Number);
-    out.scales = [limits.layout.yaxis.type, ...limits.layout.yaxis.range.map(Number)];
-    out.lit = [...document.querySelectorAll(".card.lit")].map((c) => c.id);
-    document.getElementById("reset").click();
-    await wait(300);
-    out.whole = document.getElementById("timeline").layout.xaxis.range.map(Number);
-    const apex = document.querySelector("#event-1 img.apex");
-    out.seen = [getComputedStyle(apex).visibility];
-    document.querySelector("#event-1 input[value=onset]").click();
-    out.seen.push(getComputedStyle(apex).visibility);
-    document.querySelector("#event-1 button.frame").click();
-    out.enlarged = document.getElementById("lightbox").open;
-    document.getElementById("lightbox").close();
-  }
-  const first = style();
-  document.getElementById("theme").click();
-  await wait(300);
-  out.themes = [first, style()];
-  out.wide = document.documentElement.scrollWidth - innerWidth;
-  out.width = innerWidth;
-  out.ready = document.documentElement.dataset.ready;
-  out.trouble = trouble;
-  parent.postMessage(JSON.stringify(out), "*");
-})();
-</script>"""
+pytestmark = pytest.mark.needs("browser", "playwright")
+
+PAINTED = """(id) => {
+  const canvas = document.querySelector(`#${id} canvas`);
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let count = 0;
+  for (let i = 3; i < data.length; i += 4) count += data[i] > 0;
+  return count;
+}"""
 
 
-def probe(browser: str, folder: Path, page: str, width: int) -> dict:
-    """Open the page in a frame of a given width (a window has a least width) and question it."""
-    page = page.replace("<head>", "<head>" + EARS, 1)
-    place = page.rindex("</body>")
-    (folder / "report.html").write_text(page[:place] + PROBE + page[place:], encoding="utf-8")
-    (folder / "frame.html").write_text(
-        f"<iframe src='report.html' style='width:{width}px;height:3000px;border:0'></iframe>"
-        "<pre id='result'></pre><script>addEventListener('message', (e) => "
-        "{ document.getElementById('result').textContent = e.data; });</script>"
-    )
-    command = [
-        browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        f"--user-data-dir={folder / 'profile'}", "--window-size=1500,3000",
-        "--virtual-time-budget=20000", "--dump-dom", (folder / "frame.html").as_uri(),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-    found = re.search(r"<pre id=.result.>(.*?)</pre>", done.stdout, re.S)
-    assert found and found[1], f"no answer from the page\n{done.stderr[-2000:]}"
-    return json.loads(html.unescape(found[1]))
+@contextmanager
+def opened(chromium: Browser, folder: Path, content: str, width: int) -> Iterator[Page]:
+    """A page from the disk; afterwards it has not complained, nor asked for another file."""
+    path = folder / "report.html"
+    path.write_text(content, encoding="utf-8")
+    context = chromium.new_context(viewport={"width": width, "height": 900})
+    page = context.new_page()
+    trouble: list[str] = []
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("console", lambda said: trouble.append(f"{said.type}: {said.text}"))
+    page.on("request", lambda asked: trouble.append(asked.url))
+    page.goto(path.as_uri())
+    page.wait_for_selector("html[data-ready=true]")
+    yield page
+    assert [line for line in trouble if not line.startswith("data:")] == [path.as_uri()]
+    context.close()
+
+
+def seen(page: Page, plot: str) -> list[float]:
+    """From when to when a plot shows."""
+    shown = page.evaluate("(id) => ({ ...document.getElementById(id).dataset })", plot)
+    return [float(shown["from"]), float(shown["to"])]
 
 
 @pytest.mark.parametrize("width", [1440, 390])
-def test_report_is_drawn_and_works(browser, tmp_path, width):
-    found = probe(browser, tmp_path, report_html(sample_analysis()), width)
-    assert found["trouble"] == []
-    assert found["ready"] == "true"
-    assert found["width"] == width
-    assert found["wide"] <= 0
-    assert max(found["before"]) > 1000  # the score's line has points
-    assert found["points"] >= 6 + 2 * 6 + 13  # apexes, feet, rejections
-    assert found["shapes"] >= 6 + 8 + 2 + 1 + 1  # events, blinks, gates, lost, threshold
-    assert found["traces"] == 10
-    assert len(found["cells"]) == 20  # each cut in two where the face is lost
-    assert min(found["cells"]) > 200
-    assert found["range"] == pytest.approx([19.115, 23.115])
-    assert found["limitRange"] == pytest.approx(found["range"])
-    assert found["scales"] == ["log", pytest.approx(-0.1, abs=0.3), pytest.approx(1.1, abs=0.3)]
-    assert len(found["limits"]) >= 2 * 5 and found["closed"] == 2  # brows and lids close
-    assert found["cellRange"] == pytest.approx(found["range"])
-    assert found["whole"] == pytest.approx([0, 59.995])
-    assert found["lit"] == ["event-5"]
-    assert found["seen"] == ["visible", "hidden"]
-    assert found["enlarged"] is True
-    assert found["themes"][0] != found["themes"][1]
+def test_report_is_drawn_and_works(chromium: Browser, tmp_path: Path, width: int) -> None:
+    with opened(chromium, tmp_path, report_html(sample_analysis()), width) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.evaluate("document.getElementById('cells').open = true")
+        page.wait_for_selector("#cells-plot canvas")
+        for plot in ("timeline", "limits-plot", "cells-plot"):
+            assert page.evaluate(PAINTED, plot) > 5000, plot
+            assert seen(page, plot) == pytest.approx([0, 59.995])
+
+        page.click("button.zoom[data-event='2']")
+        for plot in ("timeline", "limits-plot", "cells-plot"):
+            page.wait_for_function(
+                "(id) => +document.getElementById(id).dataset.from > 0", arg=plot
+            )
+            assert seen(page, plot) == pytest.approx([19.115, 23.115])
+        page.locator("#timeline canvas").scroll_into_view_if_needed()
+        box = page.locator("#timeline canvas").bounding_box()
+        assert box is not None
+        page.mouse.click(box["x"] + 46 + (box["width"] - 56) / 2, box["y"] + box["height"] / 2)
+        assert page.evaluate("document.querySelector('.lit').id") == "event-3"
+        page.click("#reset")
+        page.wait_for_selector("#timeline[data-from='0']")
+
+        apex = "getComputedStyle(document.querySelector('#event-1 img.apex')).visibility"
+        assert page.evaluate(apex) == "visible"
+        page.check("#event-1 input[value=onset]", force=True)
+        assert page.evaluate(apex) == "hidden"
+        page.click("#event-1 button.frame")
+        assert page.evaluate("document.getElementById('lightbox').open")
+        page.click("#lightbox")
+        background = "getComputedStyle(document.body).backgroundColor"
+        light = page.evaluate(background)
+        page.click("#theme")
+        assert page.evaluate(background) != light
 
 
-def test_report_without_events_opens(browser, tmp_path):
-    found = probe(browser, tmp_path, report_html(empty_analysis()), 390)
-    assert found["trouble"] == []
-    assert max(found["before"]) > 500
-    assert found["wide"] <= 0
+def test_report_without_events_opens(chromium: Browser, tmp_path: Path) -> None:
+    with opened(chromium, tmp_path, report_html(empty_analysis()), 390) as page:
+        assert page.evaluate(PAINTED, "timeline") > 3000
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390

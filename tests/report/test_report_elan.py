@@ -13,7 +13,7 @@ import pytest
 
 from micromimic.core.results import Blink, Rejected
 from micromimic.core.types import Interval
-from micromimic.report.elan import eaf_document, lanes, rejected_spans, write_eaf
+from micromimic.report.elan import eaf_bytes, eaf_document, lanes, rejected_spans, write_eaf
 from micromimic.report.write import write_analysis
 
 from ..sample_analysis import (
@@ -174,9 +174,22 @@ def test_eaf_with_a_nasty_name_and_without_events(tmp_path):
     assert unquote_to_bytes(link.removeprefix("file://")) == os.fsencode(Path(NASTY).absolute())
 
 
-def test_eaf_date_can_be_given(analysis, tmp_path):
-    document = eaf_document(analysis, tmp_path, written=datetime(2020, 1, 2, tzinfo=UTC))
-    assert document.getroot().get("DATE") == "2020-01-02T00:00:00+00:00"
+def test_the_date_is_the_video_s_so_that_equal_input_gives_equal_bytes(analysis, tmp_path):
+    def date(path, **when):
+        source = replace(analysis.source, path=str(path))
+        content = eaf_bytes(eaf_document(replace(analysis, source=source), tmp_path, **when))
+        return ET.fromstring(content).get("DATE")
+
+    video = tmp_path / "x.mp4"
+    video.write_bytes(b"")
+    os.utime(video, (1_577_923_200.7, 1_577_923_200.7))
+    assert date(video) == "2020-01-02T00:00:00+00:00"
+    assert date(tmp_path / "gone.mp4") == "1970-01-01T00:00:00+00:00"
+    assert date(video, written=datetime(2021, 3, 4, tzinfo=UTC)) == "2021-03-04T00:00:00+00:00"
+    for name in ("a.eaf", "b.eaf"):
+        write_eaf(analysis, tmp_path / name)
+    assert (tmp_path / "a.eaf").read_bytes() == (tmp_path / "b.eaf").read_bytes()
+    assert (tmp_path / "a.eaf").read_bytes().startswith(b"<?xml version='1.0' encoding='UTF-8'?>")
 
 
 def test_rejections_in_any_order_never_overlap():

@@ -1,36 +1,40 @@
-"""Curves for the report: compact data for the timeline, and the small curve on an event's card."""
+"""Curves for the report: compact data for the page's script, and the small charts on the cards."""
 
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.core.labels import CELLS
-from micromimic.core.results import Analysis
+from micromimic.core.results import STATED_UNITS, Analysis
 from micromimic.core.types import Interval, MotionCurve
-from micromimic.report.evidence import CELL_WORDS
+from micromimic.report.palette import place_of
+from micromimic.report.words import CELL_WORDS, REGION_WORDS
 
-SCORE_POINTS: Final = 200_000
-CELL_BINS: Final = 4_000
+Array = NDArray[np.float64]
+
+SCORE_POINTS: Final = 40_000
+"""At most so many of the score's points are in a report: 3 minutes at 200 frames a second."""
+_BINS: Final = 1_000
+"""Of each cell's curve and each region's limit; two points a bin."""
 _GAP: Final = -32768
 _PAD_S: Final = 0.6
+_LEAST: Final = 0.01
+"""Of the stated size: what is drawn of a detection limit is not smaller."""
+_SHOWN: Final = (1, 99)
+"""Per cent of all limits that lie on the scale."""
 
 
 def minmax(
     times: NDArray[np.floating], values: NDArray[np.floating], bins: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Array, Array]:
     """Thin a curve to at most two points a bin, keeping every bin's minimum and maximum.
 
-    Args:
-        times: (T,) seconds.
-        values: (T,); NaN is a gap, and a bin with nothing but NaN stays one.
-        bins: number of equal runs of samples.
-
-    Returns:
-        times and values, both (N,) with N <= 2 * bins; the input itself if it is that short.
+    NaN is a gap, and a bin with nothing but NaN stays one; a curve that is short enough is kept.
 
     >>> t = np.arange(8.0)
     >>> minmax(t, np.array([0.0, 5, 1, 0, 0, -3, 1, 2]), bins=2)
@@ -72,68 +76,167 @@ def packed_times(times: NDArray[np.floating]) -> str:
     return base64.b64encode(steps.astype("<u4").tobytes()).decode("ascii")
 
 
+def _runs(here: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """First places of runs of True, and first places after them."""
+    edges = np.diff(here.astype(int), prepend=0, append=0)
+    return np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+
+
 def lost_spans(found: NDArray[np.bool_], times: NDArray[np.floating]) -> list[tuple[float, float]]:
     """Stretches without the face, in seconds.
 
     >>> lost_spans(np.array([True, False, False, True]), np.array([0.0, 1.0, 2.0, 3.0]))
     [(1.0, 3.0)]
     """
-    turns = np.diff(np.concatenate([[0], (~np.asarray(found, bool)).astype(int), [0]]))
-    starts, stops = np.flatnonzero(turns == 1).tolist(), np.flatnonzero(turns == -1).tolist()
+    starts, stops = _runs(~np.asarray(found, bool))
     last = len(times) - 1
     return [
         (float(times[a]), float(times[min(b, last)])) for a, b in zip(starts, stops, strict=True)
     ]
 
 
+def closed_spans(
+    times: NDArray[np.floating], values: NDArray[np.floating]
+) -> list[tuple[float, float]]:
+    """Where a region's limit is infinite, seconds; the times are in even steps.
+
+    >>> closed_spans(np.arange(4.0), np.array([0.2, np.inf, np.inf, np.nan]))
+    [(1.0, 3.0)]
+    """
+    starts, stops = _runs(np.isposinf(values))
+    ends = np.append(times, 2 * times[-1] - times[-2])
+    return [
+        (round(float(a), 3), round(float(b), 3))
+        for a, b in zip(times[starts], ends[stops], strict=True)
+    ]
+
+
+def drawn_data(analysis: Analysis) -> dict[str, Any]:
+    """Everything that the page's script draws, JSON-ready."""
+    labels = analysis.model.labels
+    return {
+        **timeline_data(analysis),
+        "limits": limits_data(analysis),
+        "classes": [{"name": name, "place": place_of(name, labels)} for name in labels],
+    }
+
+
 def timeline_data(analysis: Analysis) -> dict[str, Any]:
-    """Everything that the report's script draws, JSON-ready."""
+    """The score, the ten cells, and what was found, rejected and not seen over time."""
     curve, spotting = analysis.curve, analysis.spotting
     times, score = minmax(curve.times, curve.score, SCORE_POINTS // 2)
-    start = float(curve.times[0]) if len(curve.times) else 0.0
-    stop = float(curve.times[-1]) if len(curve.times) else 0.0
+    ends = (float(curve.times[0]), float(curve.times[-1])) if len(curve.times) else (0.0, 0.0)
     cells = []
-    for k, name in enumerate(CELLS):
-        t, y = minmax(curve.times, curve.cells[:, k], CELL_BINS)
+    for name, values in zip(CELLS, curve.cells.T, strict=True):
+        t, y = minmax(curve.times, values, _BINS)
         words = CELL_WORDS[name]
         cells.append({"name": words[0].upper() + words[1:], "t": packed_times(t), "y": packed(y)})
+    gated = [span for span in spotting.gated_spans if span.cause != "blink"]
+    lost = lost_spans(analysis.track.found, analysis.track.times)
     return {
-        "start": start,
-        "stop": stop,
+        "start": ends[0],
+        "stop": ends[1],
         "threshold": round(float(spotting.threshold), 4),
         "t": packed_times(times),
         "score": packed(score),
         "cells": cells,
         "events": [
             {
-                "on": round(e.interval.onset, 4),
-                "apex": round(e.interval.apex, 4),
-                "off": round(e.interval.offset, 4),
-                "label": e.label,
-                "p": round(float(e.probabilities[e.label]), 3),
-                "uncertain": bool(e.uncertain),
-                "kind": e.kind,
+                "on": round(event.interval.onset, 4),
+                "apex": round(event.interval.apex, 4),
+                "off": round(event.interval.offset, 4),
+                "label": event.label,
+                "p": round(float(event.probabilities[event.label]), 3),
+                "uncertain": bool(event.uncertain),
+                "kind": event.kind,
             }
-            for e in analysis.events
+            for event in analysis.events
         ],
-        "blinks": [[round(b.start, 3), round(b.end, 3)] for b in spotting.blinks],
-        "gated": [
-            [round(g.start, 3), round(g.end, 3), g.cause]
-            for g in spotting.gated_spans
-            if g.cause != "blink"
-        ],
-        "lost": [
-            [round(a, 3), round(b, 3)]
-            for a, b in lost_spans(analysis.track.found, analysis.track.times)
-        ],
-        "rejected": [[round(r.peak, 3), r.reason] for r in spotting.rejected],
+        "blinks": [[round(blink.start, 3), round(blink.end, 3)] for blink in spotting.blinks],
+        "gated": [[round(span.start, 3), round(span.end, 3), span.cause] for span in gated],
+        "lost": [[round(a, 3), round(b, 3)] for a, b in lost],
+        "rejected": [[round(item.peak, 3), item.reason] for item in spotting.rejected],
     }
 
 
-def _nice_step(span: float, ticks: int) -> float:
-    raw = span / max(1, ticks)
-    power = 10.0 ** np.floor(np.log10(raw))
-    return float(next(power * m for m in (1, 2, 5, 10) if power * m >= raw * 0.999))
+def limits_data(analysis: Analysis) -> dict[str, Any] | None:
+    """The detection limits over time by region, in pixels; None where there are none."""
+    if analysis.limits is None or not analysis.region_limits():
+        return None
+    times, scale = np.asarray(analysis.limits.times, np.float64), analysis.pixels_per_unit()
+    stated = STATED_UNITS * scale
+    step = float(np.median(np.diff(times)))
+    grid = np.arange(times[0], times[-1] + step / 2, step)  # with the moments without the face
+    rows, finite = [], [np.array([stated])]
+    for name, values in analysis.limits.at(grid).items():
+        # a scale of logarithms has no zero
+        drawn = np.where(np.isfinite(values), np.maximum(values * scale, _LEAST * stated), np.nan)
+        t, y = minmax(grid, drawn, _BINS)
+        finite.append(drawn[np.isfinite(drawn)])
+        rows.append(
+            {
+                "name": REGION_WORDS[name],
+                "first": round(float(t[0]), 5),
+                "t": packed_times(t),
+                "y": packed(y),
+                "closed": closed_spans(grid, values),
+            }
+        )
+    low, high = np.percentile(np.concatenate(finite), _SHOWN)
+    return {
+        "stated": stated,
+        "scale": scale,
+        "low": float(min(low, stated / 2)),
+        "high": float(max(high, stated * 2)),
+        "rows": rows,
+    }
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A small chart of one event: SVG paths in a box of 1000 x 300, its texts as HTML beside it."""
+
+    on: float
+    apex: float
+    off: float
+    level: float
+    """The horizontal line's place: the threshold, or zero."""
+    lines: list[tuple[str, str]]
+    """Style class and path data, the hindmost first."""
+    ticks: list[tuple[float, str]]
+    """Per cent of the width, and seconds."""
+    legend: list[str]
+
+
+def score_chart(curve: MotionCurve, interval: Interval, threshold: float) -> Chart:
+    """The score around one event."""
+    start, stop, near = _window(curve, interval)
+    times, score = minmax(curve.times[near], curve.score[near], 150)
+    finite = score[np.isfinite(score)]
+    top = 1.18 * max(float(finite.max()) if len(finite) else 0.0, 1.35 * threshold, 1e-9)
+    path = _path(1000 / (stop - start) * (times - start), 300 * (1 - score / top))
+    return _chart(interval, start, stop, 300 * (1 - threshold / top), [("line", path)])
+
+
+def cells_chart(curve: MotionCurve, interval: Interval, strongest: int = 2) -> Chart | None:
+    """The ten cells around one event, those that moved most drawn in front and named."""
+    start, stop, near = _window(curve, interval)
+    during = (curve.times >= interval.onset) & (curve.times <= interval.offset)
+    inside = np.nan_to_num(np.abs(np.asarray(curve.cells, dtype=np.float64)[during]))
+    if not len(inside):
+        return None
+    order = np.argsort(-inside.max(axis=0), kind="stable").tolist()
+    cells = np.asarray(curve.cells, dtype=np.float64)[near]
+    high = 1.15 * max(float(np.nanmax(cells, initial=0.0)), 1e-6)
+    low = min(float(np.nanmin(cells, initial=0.0)), -0.06 * high)
+    lines = []
+    for rank, k in reversed(list(enumerate(order))):
+        front = rank < strongest
+        times, values = minmax(curve.times[near], cells[:, k], 80 if front else 30)
+        x, y = 1000 / (stop - start) * (times - start), 300 * (high - values) / (high - low)
+        lines.append((f"cell first-{rank + 1}" if front else "cell other", _path(x, y)))
+    names = [CELL_WORDS[CELLS[k]] for k in order[:strongest]]
+    return _chart(interval, start, stop, 300 * high / (high - low), lines, names)
 
 
 def _window(curve: MotionCurve, interval: Interval) -> tuple[float, float, NDArray[np.bool_]]:
@@ -143,8 +246,21 @@ def _window(curve: MotionCurve, interval: Interval) -> tuple[float, float, NDArr
     return start, stop, np.asarray(near, dtype=bool)
 
 
-def _path(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
-    """SVG path data in whole units of a 1000 x 300 box; a NaN lifts the pen."""
+def _chart(
+    interval: Interval,
+    start: float,
+    stop: float,
+    level: float,
+    lines: list[tuple[str, str]],
+    legend: list[str] | None = None,
+) -> Chart:
+    scale = 1000 / (stop - start)
+    on, apex, off = (scale * (t - start) for t in (interval.onset, interval.apex, interval.offset))
+    return Chart(on, apex, off, level, lines, _ticks(start, stop), legend or [])
+
+
+def _path(x: Array, y: Array) -> str:
+    """SVG path data in whole units; a NaN lifts the pen."""
     parts, pen = [], "M"
     for a, b in zip(x.tolist(), y.tolist(), strict=True):
         if np.isfinite(b):
@@ -155,79 +271,13 @@ def _path(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
     return "".join(parts)
 
 
-def _ticks(start: float, stop: float) -> str:
-    step = _nice_step(stop - start, 5)
-    first = int(np.ceil(start / step))
+def _ticks(start: float, stop: float) -> list[tuple[float, str]]:
+    raw = (stop - start) / 5
+    power = 10.0 ** np.floor(np.log10(raw))
+    step = float(next(power * m for m in (1, 2, 5, 10) if power * m >= raw * 0.999))
     digits = 1 if step >= 0.1 else 2
-    labels = []
-    for k in range(first, int(stop / step) + 1):
-        place = 100 * (k * step - start) / (stop - start)
-        if 2 < place < 96:
-            labels.append(
-                f'<span class="tick" style="left:{place:.2f}%">{k * step:.{digits}f}</span>'
-            )
-    return f'<div class="ticks">{"".join(labels)}<span class="unit">s</span></div>'
-
-
-def event_curve(curve: MotionCurve, interval: Interval, threshold: float) -> str:
-    """The score around one event as HTML: an SVG that stretches, its labels as text beside it.
-
-    Text is kept out of the SVG so that it has one size on a wide screen and on a telephone.
-    """
-    start, stop, near = _window(curve, interval)
-    times, score = minmax(curve.times[near], curve.score[near], 300)
-    finite = score[np.isfinite(score)]
-    top = 1.18 * max(float(finite.max()) if len(finite) else 0.0, 1.35 * threshold, 1e-9)
-    scale = 1000 / (stop - start)
-    limit = 300 * (1 - threshold / top)
-    on, apex, off = (scale * (t - start) for t in (interval.onset, interval.apex, interval.offset))
-    marks = "".join(
-        f'<line class="mark-{name}" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="300"/>'
-        for name, x in (("onset", on), ("apex", apex), ("offset", off))
-    )
-    return (
-        '<div class="mini" role="img" aria-label="Movement score around the event">'
-        '<div class="box"><svg viewBox="0 0 1000 300" preserveAspectRatio="none">'
-        f'<rect class="span" x="{on:.1f}" y="0" width="{off - on:.1f}" height="300"/>'
-        f'<line class="limit" x1="0" x2="1000" y1="{limit:.1f}" y2="{limit:.1f}"/>{marks}'
-        f'<path class="line" d="{_path(scale * (times - start), 300 * (1 - score / top))}"/></svg>'
-        f'<span class="limit-label" style="top:{limit / 3:.1f}%">threshold</span>'
-        f'<span class="apex-label" style="left:{apex / 10:.2f}%">apex</span>'
-        f'<span class="name">score, × noise</span></div>{_ticks(start, stop)}</div>'
-    )
-
-
-def event_cells(curve: MotionCurve, interval: Interval, strongest: int = 2) -> str:
-    """The ten cells around one event as HTML, those that moved most drawn in front and named."""
-    start, stop, near = _window(curve, interval)
-    during = (curve.times >= interval.onset) & (curve.times <= interval.offset)
-    inside = np.nan_to_num(np.abs(np.asarray(curve.cells, dtype=np.float64)[during]))
-    if not len(inside):
-        return ""
-    order = np.argsort(-inside.max(axis=0), kind="stable").tolist()
-    cells = np.asarray(curve.cells, dtype=np.float64)[near]
-    high = 1.15 * max(float(np.nanmax(cells, initial=0.0)), 1e-6)
-    low = min(float(np.nanmin(cells, initial=0.0)), -0.06 * high)
-    scale, zero = 1000 / (stop - start), 300 * high / (high - low)
-    lines = []
-    for rank, k in reversed(list(enumerate(order))):
-        front = rank < strongest
-        times, values = minmax(curve.times[near], cells[:, k], 150 if front else 50)
-        kind = f"first-{rank + 1}" if front else "other"
-        path = _path(scale * (times - start), 300 * (high - values) / (high - low))
-        lines.append(f'<path class="cell {kind}" d="{path}"/>')
-    legend = "".join(
-        f'<li><span class="swatch stroke first-{rank + 1}"></span>{CELL_WORDS[CELLS[k]]}</li>'
-        for rank, k in enumerate(order[:strongest])
-    )
-    on, off = scale * (interval.onset - start), scale * (interval.offset - start)
-    return (
-        '<div class="mini" role="img" aria-label="Displacement of the ten cells around the event">'
-        '<div class="box"><svg viewBox="0 0 1000 300" preserveAspectRatio="none">'
-        f'<rect class="span" x="{on:.1f}" y="0" width="{off - on:.1f}" height="300"/>'
-        f'<line class="zero" x1="0" x2="1000" y1="{zero:.0f}" y2="{zero:.0f}"/>'
-        f"{''.join(lines)}</svg>"
-        f'<span class="name">cells, 1/15 eye distance</span></div>{_ticks(start, stop)}'
-        f'<ul class="legend">{legend}<li><span class="swatch stroke other"></span>other cells</li>'
-        "</ul></div>"
-    )
+    numbers = range(int(np.ceil(start / step)), int(stop / step) + 1)
+    places = [
+        (100 * (k * step - start) / (stop - start), f"{k * step:.{digits}f}") for k in numbers
+    ]
+    return [(place, text) for place, text in places if 2 < place < 96]

@@ -11,21 +11,22 @@ Longer expressions have tiers of their own (``macro-expression``), so that what 
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
-from xml.etree import ElementTree as ET
+from xml.etree import ElementTree
+
+from pympi.Elan import Eaf, to_adocument
 
 from micromimic.core.results import Analysis, Rejected
 from micromimic.core.strict_json import printable
 from micromimic.core.types import ExpressionKind, MicroExpression
 
-MIME_TYPES: Final = {
+_MIME_TYPES: Final = {
     ".mp4": "video/mp4",
     ".m4v": "video/mp4",
     ".mov": "video/quicktime",
@@ -35,26 +36,8 @@ MIME_TYPES: Final = {
 }
 """By ending, the names that ELAN knows; anything else is ``video/*``."""
 
-_XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 _SCHEMA: Final = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 _REJECTED_HALF_MS: Final = 40
-_CONSTRAINTS: Final = (
-    (
-        "Time_Subdivision",
-        "Time subdivision of parent annotation's time interval, no time gaps allowed within this "
-        "interval",
-    ),
-    (
-        "Symbolic_Subdivision",
-        "Symbolic subdivision of a parent annotation. Annotations refering to the same parent are "
-        "ordered",
-    ),
-    ("Symbolic_Association", "1-1 association with a parent annotation"),
-    (
-        "Included_In",
-        "Time alignable annotations within the parent annotation's time interval, gaps are allowed",
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -71,32 +54,14 @@ class Span:
 class CoderTiers:
     """What one person says about the same video, in tiers of the person's own.
 
-    Args:
-        name: of the coder; different for each.
-        events: those that the coder holds to be there; times as a player of the video has them.
-        rejected: the machine's that the coder does not.
-        longer: longer expressions that the coder holds to be there.
+    The name is another for each coder; times are those at which a player of the video is.
+    ``rejected`` are the machine's events that the coder does not hold to be there.
     """
 
     name: str
     events: Sequence[Span]
     rejected: Sequence[Span] = ()
     longer: Sequence[Span] = ()
-
-
-@dataclass
-class _Slots:
-    """Time slots in the making: ids are given once all are known, in the order of time."""
-
-    values: list[int] = field(default_factory=list)
-
-    def add(self, milliseconds: int) -> int:
-        self.values.append(milliseconds)
-        return len(self.values) - 1
-
-    def names(self) -> dict[int, str]:
-        order = sorted(range(len(self.values)), key=lambda key: (self.values[key], key))
-        return {key: f"ts{rank}" for rank, key in enumerate(order, start=1)}
 
 
 def _ms(seconds: float) -> int:
@@ -123,8 +88,8 @@ def event_text(event: MicroExpression) -> str:
     >>> event_text(MicroExpression(Interval(1, 1.1, 1.2), 1, 2, 3, "tense", share, True, 6.0))
     'tense 0.80 uncertain'
     """
-    sure = " uncertain" if event.uncertain else ""
-    return f"{event.label} {event.probabilities[event.label]:.2f}{sure}"
+    uncertain = " uncertain" if event.uncertain else ""
+    return f"{event.label} {event.probabilities[event.label]:.2f}{uncertain}"
 
 
 def rejected_spans(rejected: Iterable[Rejected]) -> list[Span]:
@@ -170,7 +135,65 @@ def lanes(spans: Iterable[Span]) -> list[list[Span]]:
     return rows or [[]]
 
 
-def _media(header: ET.Element, source: str, folder: Path) -> None:
+class _Tiers:
+    """Adds tiers to a document; a coder's name comes last, so that no two tiers are the same."""
+
+    def __init__(self, document: Eaf, coder: str | None = None) -> None:
+        self._document = document
+        self._coder = None if coder is None else printable(coder)
+
+    def plain(self, name: str, spans: Iterable[Span]) -> None:
+        for number, lane in enumerate(lanes(spans), start=1):
+            tier = self._tier(name if number == 1 else f"{name}-{number}", "default-lt")
+            for span in lane:
+                self._annotate(tier, self._slot(span.start), self._slot(span.end), span.text)
+
+    def events(self, spans: Iterable[Span], kind: ExpressionKind = "micro") -> None:
+        """A tier of events and one of their two phases, divided at the apex."""
+        for number, lane in enumerate(lanes(spans), start=1):
+            suffix = "" if number == 1 else f"-{number}"
+            parent = self._tier(f"{kind}-expression{suffix}", "default-lt")
+            phases = f"{'' if kind == 'micro' else 'macro-'}phase{suffix}"
+            child = self._tier(phases, "phase-lt", parent)
+            for span in lane:
+                first, last = self._slot(span.start), self._slot(span.end)
+                self._annotate(parent, first, last, span.text)
+                # the outer slots are the parent's, as ELAN expects
+                if span.apex is None or span.apex <= span.start:
+                    self._annotate(child, first, last, "apex-offset")
+                elif span.apex >= span.end:
+                    self._annotate(child, first, last, "onset-apex")
+                else:
+                    middle = self._slot(span.apex)
+                    self._annotate(child, first, middle, "onset-apex")
+                    self._annotate(child, middle, last, "apex-offset")
+
+    def _tier(self, name: str, kind: str, parent: str | None = None) -> str:
+        full = name if self._coder is None else f"{name} {self._coder}"
+        self._document.add_tier(full, kind, parent, ann=self._coder)
+        return full
+
+    def _slot(self, milliseconds: int) -> str:
+        return str(self._document.generate_ts_id(milliseconds))
+
+    def _annotate(self, tier: str, first: str, last: str, text: str) -> None:
+        """Between two slots: the library's own way would give each annotation slots of its own."""
+        name = f"a{len(self._document.annotations) + 1}"
+        self._document.annotations[name] = tier
+        self._document.tiers[tier][0][name] = (first, last, printable(text), None)
+
+
+def _order_slots(document: Eaf) -> None:
+    """Number the slots by time, as the format asks for."""
+    order = sorted(document.timeslots.items(), key=lambda item: item[1])  # stable
+    names = {old: f"ts{rank}" for rank, (old, _) in enumerate(order, start=1)}
+    document.timeslots = {names[old]: time for old, time in order}
+    for aligned, *_ in document.tiers.values():
+        for name, (first, last, text, svg) in aligned.items():
+            aligned[name] = (names[first], names[last], text, svg)
+
+
+def _link_media(document: Eaf, source: str, folder: Path) -> None:
     """Link the video; a folder of frames is nothing that ELAN could play."""
     video = Path(source).absolute()
     if video.is_dir() or not video.suffix:
@@ -181,14 +204,10 @@ def _media(header: ET.Element, source: str, folder: Path) -> None:
         relative = Path(os.path.relpath(video, folder.absolute())).as_posix()
     except ValueError:  # another drive: there is no relative path
         relative = None
-    attributes = {
-        "MEDIA_URL": "file://" + _link(place if place.startswith("/") else f"/{place}"),
-        "MIME_TYPE": MIME_TYPES.get(video.suffix.lower(), "video/*"),
-    }
-    if relative is not None:
-        dotted = relative if relative.startswith("../") else f"./{relative}"
-        attributes["RELATIVE_MEDIA_URL"] = _link(dotted)
-    ET.SubElement(header, "MEDIA_DESCRIPTOR", attributes)
+    else:
+        relative = _link(relative if relative.startswith("../") else f"./{relative}")
+    url = "file://" + _link(place if place.startswith("/") else f"/{place}")
+    document.add_linked_file(url, relative, _MIME_TYPES.get(video.suffix.lower(), "video/*"))
 
 
 def _link(path: str) -> str:
@@ -196,113 +215,37 @@ def _link(path: str) -> str:
     return path if printable(path) == path else quote(os.fsencode(path))
 
 
-@dataclass
-class _Writer:
-    """Collects tiers and slots; element ids count up over the whole document."""
-
-    slots: _Slots = field(default_factory=_Slots)
-    annotations: int = 0
-    pending: list[tuple[ET.Element, int, int]] = field(default_factory=list)
-
-    def tier(
-        self, name: str, kind: str, parent: str | None = None, coder: str | None = None
-    ) -> ET.Element:
-        attributes = {"LINGUISTIC_TYPE_REF": kind, "TIER_ID": _named(name, coder)}
-        if parent is not None:
-            attributes["PARENT_REF"] = _named(parent, coder)
-        if coder is not None:
-            attributes["ANNOTATOR"] = printable(coder)
-        return ET.Element("TIER", attributes)
-
-    def annotate(self, tier: ET.Element, first: int, last: int, text: str) -> None:
-        """Add an annotation between two slots (keys of ``slots``)."""
-        self.annotations += 1
-        inner = ET.SubElement(
-            ET.SubElement(tier, "ANNOTATION"),
-            "ALIGNABLE_ANNOTATION",
-            {"ANNOTATION_ID": f"a{self.annotations}"},
-        )
-        ET.SubElement(inner, "ANNOTATION_VALUE").text = printable(text)
-        self.pending.append((inner, first, last))
-
-    def plain(self, name: str, spans: Sequence[Span], coder: str | None = None) -> list[ET.Element]:
-        tiers = []
-        for number, lane in enumerate(lanes(spans), start=1):
-            tier = self.tier(name if number == 1 else f"{name}-{number}", "default-lt", coder=coder)
-            for span in lane:
-                first = self.slots.add(span.start)
-                self.annotate(tier, first, self.slots.add(span.end), span.text)
-            tiers.append(tier)
-        return tiers
-
-    def events(
-        self, spans: Sequence[Span], coder: str | None = None, kind: ExpressionKind = "micro"
-    ) -> list[ET.Element]:
-        tiers = []
-        for number, lane in enumerate(lanes(spans), start=1):
-            suffix = "" if number == 1 else f"-{number}"
-            name = f"{kind}-expression{suffix}"
-            phase = f"{'' if kind == 'micro' else 'macro-'}phase{suffix}"
-            parent = self.tier(name, "default-lt", coder=coder)
-            child = self.tier(phase, "phase-lt", name, coder)
-            for span in lane:
-                first, last = self.slots.add(span.start), self.slots.add(span.end)
-                self.annotate(parent, first, last, span.text)
-                self._phases(child, span, first, last)
-            tiers += [parent, child]
-        return tiers
-
-    def _phases(self, tier: ET.Element, span: Span, first: int, last: int) -> None:
-        """Divide an event at its apex; the outer slots are the parent's, as ELAN expects."""
-        if span.apex is None or span.apex <= span.start:
-            self.annotate(tier, first, last, "apex-offset")
-        elif span.apex >= span.end:
-            self.annotate(tier, first, last, "onset-apex")
-        else:
-            middle = self.slots.add(span.apex)
-            self.annotate(tier, first, middle, "onset-apex")
-            self.annotate(tier, middle, last, "apex-offset")
-
-    def time_order(self) -> ET.Element:
-        """Name the slots by time and point every annotation at its own."""
-        names = self.slots.names()
-        for element, first, last in self.pending:
-            element.set("TIME_SLOT_REF1", names[first])
-            element.set("TIME_SLOT_REF2", names[last])
-        order = ET.Element("TIME_ORDER")
-        for key, name in names.items():
-            ET.SubElement(
-                order,
-                "TIME_SLOT",
-                {"TIME_SLOT_ID": name, "TIME_VALUE": str(self.slots.values[key])},
-            )
-        return order
+def _written(source: str) -> datetime:
+    """When the video was last changed, so that equal input gives equal bytes."""
+    try:
+        seconds = int(Path(source).stat().st_mtime)
+    except (OSError, ValueError):  # not on this machine, or no name of a file
+        seconds = 0
+    return datetime.fromtimestamp(seconds, UTC)
 
 
-def _named(tier: str, coder: str | None) -> str:
-    """A tier's name: the coder comes last, so that no two can be the same."""
-    return tier if coder is None else f"{tier} {printable(coder)}"
-
-
-def _types(root: ET.Element) -> None:
-    common = {"GRAPHIC_REFERENCES": "false", "TIME_ALIGNABLE": "true"}
-    ET.SubElement(root, "LINGUISTIC_TYPE", {"LINGUISTIC_TYPE_ID": "default-lt", **common})
-    ET.SubElement(
-        root,
-        "LINGUISTIC_TYPE",
-        {"LINGUISTIC_TYPE_ID": "phase-lt", "CONSTRAINTS": "Time_Subdivision", **common},
-    )
-    for stereotype, description in _CONSTRAINTS:
-        ET.SubElement(root, "CONSTRAINT", {"DESCRIPTION": description, "STEREOTYPE": stereotype})
+def _empty_document(written: datetime) -> Eaf:
+    document = Eaf(author="micromimic")
+    document.remove_tier("default")
+    document.properties.clear()
+    document.adocument |= {
+        "DATE": written.isoformat(timespec="seconds"),
+        "FORMAT": "3.0",
+        "VERSION": "3.0",
+        "xsi:noNamespaceSchemaLocation": _SCHEMA,
+    }
+    document.header |= {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"}
+    document.add_linguistic_type("phase-lt", "Time_Subdivision")
+    return document
 
 
 def _event_span(
-    analysis: Analysis, event: MicroExpression, label: str, *, apex: bool = False
+    analysis: Analysis, event: MicroExpression, text: str, *, divided: bool = True
 ) -> Span:
     """An event on the timeline of the video that the document links to."""
     media, interval = analysis.media_seconds, event.interval
-    middle = media(interval.apex) if apex else None
-    return span_of(media(interval.onset), media(interval.offset), label, middle)
+    apex = media(interval.apex) if divided else None
+    return span_of(media(interval.onset), media(interval.offset), text, apex)
 
 
 def eaf_document(
@@ -311,82 +254,44 @@ def eaf_document(
     *,
     written: datetime | None = None,
     coders: Sequence[CoderTiers] = (),
-) -> ET.ElementTree[ET.Element]:
-    """The annotation document of one analysis.
+) -> Eaf:
+    """The annotation document of one analysis; all times are those of a player of the video.
 
-    Args:
-        analysis: what to annotate.
-        folder: where the file will lie, for the relative link to the video.
-        written: the document's date; now by default.
-        coders: people whose tiers follow the machine's.
-
-    All times are those at which a player of the video is.
+    ``folder`` is where the file will lie, for the relative link to the video; ``written`` its date,
+    by default the video's; the coders' tiers follow the machine's.
     """
-    writer = _Writer()
-    spotting = analysis.spotting
-    spans, longer = (
-        [_event_span(analysis, e, event_text(e), apex=True) for e in events]
-        for events in (analysis.micro, analysis.macro)
-    )
+    document = _empty_document(written or _written(analysis.source.path))
+    _link_media(document, analysis.source.path, folder)
+    media, spotting = analysis.media_seconds, analysis.spotting
     units = [
-        _event_span(analysis, e, "+".join(u.name for u in e.action_units))
+        _event_span(analysis, e, "+".join(u.name for u in e.action_units), divided=False)
         for e in analysis.events
         if e.action_units
     ]
-    media = analysis.media_seconds
-    blinks = [span_of(media(b.start), media(b.end), "blink") for b in spotting.blinks]
-    rejected = [replace(r, peak=media(r.peak)) for r in spotting.rejected]
-    tiers = [
-        *writer.events(spans),
-        *writer.events(longer, kind="macro"),
-        *writer.plain("action units", units),
-        *writer.plain("blink", blinks),
-        *writer.plain("rejected", rejected_spans(rejected)),
-    ]
+    tiers = _Tiers(document)
+    tiers.events(_event_span(analysis, e, event_text(e)) for e in analysis.micro)
+    tiers.events((_event_span(analysis, e, event_text(e)) for e in analysis.macro), "macro")
+    tiers.plain("action units", units)
+    tiers.plain("blink", (span_of(media(b.start), media(b.end), "blink") for b in spotting.blinks))
+    rejected = rejected_spans(replace(r, peak=media(r.peak)) for r in spotting.rejected)
+    tiers.plain("rejected", rejected)
     for coder in coders:
-        tiers += writer.events(coder.events, coder.name)
-        tiers += writer.events(coder.longer, coder.name, "macro")
-        tiers += writer.plain("rejected", coder.rejected, coder.name)
-    date = (written or datetime.now(UTC)).isoformat(timespec="seconds")
-    root = ET.Element(
-        "ANNOTATION_DOCUMENT",
-        {
-            "AUTHOR": "micromimic",
-            "DATE": date,
-            "FORMAT": "3.0",
-            "VERSION": "3.0",
-            "xmlns:xsi": _XSI,
-            "xsi:noNamespaceSchemaLocation": _SCHEMA,
-        },
-    )
-    header = ET.SubElement(root, "HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
-    _media(header, analysis.source.path, folder)
-    last = ET.SubElement(header, "PROPERTY", {"NAME": "lastUsedAnnotationId"})
-    last.text = str(writer.annotations)
-    root.append(writer.time_order())
-    root.extend(tiers)
-    _types(root)
-    return ET.ElementTree(root)
+        tiers = _Tiers(document, coder.name)
+        tiers.events(coder.events)
+        tiers.events(coder.longer, "macro")
+        tiers.plain("rejected", coder.rejected)
+    _order_slots(document)
+    document.add_property("lastUsedAnnotationId", len(document.annotations))
+    return document
+
+
+def eaf_bytes(document: Eaf) -> bytes:
+    """The content of an ``.eaf`` file."""
+    root = to_adocument(document)
+    return bytes(ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True))
 
 
 def write_eaf(analysis: Analysis, path: Path, *, folder: Path | None = None) -> None:
-    """Write ``events.eaf``.
-
-    Args:
-        analysis: what to annotate.
-        path: the file to write.
-        folder: where the file will lie in the end, if not beside ``path``.
-
-    Raises:
-        OSError: if the file cannot be written.
-    """
+    """Write ``events.eaf``; ``folder`` is where it will lie in the end, if not beside ``path``."""
     document = eaf_document(analysis, path.parent if folder is None else folder)
     path.write_bytes(eaf_bytes(document))
-
-
-def eaf_bytes(document: ET.ElementTree[ET.Element]) -> bytes:
-    """The content of an ``.eaf`` file."""
-    ET.indent(document, space="    ")
-    text = io.BytesIO()
-    document.write(text, encoding="UTF-8", xml_declaration=True)
-    return text.getvalue()

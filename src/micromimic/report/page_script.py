@@ -1,4 +1,4 @@
-"""The viewer's modules as one script: a report is a single file, and one inline module cannot import another."""
+"""The viewer's modules as one script: inline modules cannot import each other."""
 
 from __future__ import annotations
 

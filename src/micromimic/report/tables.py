@@ -31,11 +31,7 @@ _CHUNK = 20_000
 
 
 def events_json(content: Mapping[str, Any]) -> str:
-    """The text of ``events.json``.
-
-    Args:
-        content: as of ``Analysis.to_dict``, with or without further keys.
-    """
+    """The text of ``events.json``: what ``Analysis.to_dict`` gives, with or without more keys."""
     plain = tidy(content)
     plain["source"]["path"] = printable(plain["source"]["path"])
     return json_text(plain, indent=2, ensure_ascii=False) + "\n"
@@ -44,27 +40,26 @@ def events_json(content: Mapping[str, Any]) -> str:
 def events_csv(
     entries: Iterable[Mapping[str, Any]], labels: Sequence[str], extra: Sequence[str] = ()
 ) -> str:
-    """The text of ``events.csv``: one row an event, columns ``results.table_columns``.
+    """The text of ``events.csv``, columns ``results.table_columns``, of ``events`` of events.json.
 
-    Args:
-        entries: ``events`` of ``events.json``; what is None there is empty here.
-        labels: the model's classes.
-        extra: further columns, taken from the entries.
+    ``extra`` columns are taken from the entries; what is None there is empty here.
     """
     text = io.StringIO(newline="")
+    columns = (*table_columns(labels), *extra)
     writer = csv.writer(text, lineterminator="\n")
-    columns = table_columns(labels)
-    writer.writerow(text_cells([*columns, *extra]))
+    writer.writerow(text_cells(columns))
     for entry in entries:
         probabilities, regions = entry["probabilities"] or {}, entry["regions"] or {}
-        derived = {f"p_{name}": probabilities.get(name) for name in labels}
-        derived["top_region"] = max(regions, key=lambda cell: regions[cell]) if regions else ""
-        derived["action_units"] = unit_names(entry.get("action_units") or ())
-        derived |= amplitude_columns(entry.get("amplitude"))
-        derived["false_alarm_rate_per_hour"] = entry.get("false_alarm_rate_per_hour")
-        derived["kind"] = kind_of(entry)
-        row = {**entry, **derived}
-        writer.writerow([_cell(row[name]) for name in (*columns, *extra)])
+        row = {
+            **entry,
+            **{f"p_{name}": probabilities.get(name) for name in labels},
+            "top_region": max(regions, key=lambda cell: regions[cell]) if regions else "",
+            "action_units": unit_names(entry.get("action_units") or ()),
+            **amplitude_columns(entry.get("amplitude")),
+            "false_alarm_rate_per_hour": entry.get("false_alarm_rate_per_hour"),
+            "kind": kind_of(entry),
+        }
+        writer.writerow([_cell(row[name]) for name in columns])
     return text.getvalue()
 
 
@@ -73,20 +68,12 @@ def _cell(value: Any) -> Any:
 
 
 def write_events_json(analysis: Analysis, path: Path) -> None:
-    """Write ``events.json``, schema ``micromimic.events/1``.
-
-    Raises:
-        OSError: if the file cannot be written.
-    """
+    """Write ``events.json``, schema ``micromimic.events/1``."""
     path.write_text(events_json(analysis.to_dict()), encoding="utf-8")
 
 
 def write_events_csv(analysis: Analysis, path: Path) -> None:
-    """Write ``events.csv``.
-
-    Raises:
-        OSError: if the file cannot be written.
-    """
+    """Write ``events.csv``."""
     entries = (event_to_dict(event) for event in analysis.events)
     text = events_csv(entries, analysis.model.labels)
     path.write_text(text, encoding="utf-8", newline="")
@@ -97,9 +84,6 @@ def write_curve_csv(curve: MotionCurve, path: Path, limits: DetectionLimits | No
 
     A field is empty where the face is lost, where a limit is not known, and where its region is
     closed.
-
-    Raises:
-        OSError: if the file cannot be written.
     """
     line = ",".join(["%.6f", "%.4f"] + ["%.5f"] * len(CELLS) + ["%.4f"] * len(REGIONS))
     known = {} if limits is None else limits.at(curve.times)

@@ -10,7 +10,7 @@ from micromimic.core.errors import OutputError
 from micromimic.core.files import begun, sync_folder, sync_tree
 from micromimic.core.results import Analysis
 from micromimic.report.elan import write_eaf
-from micromimic.report.html import write_report
+from micromimic.report.page import write_report
 from micromimic.report.tables import write_curve_csv, write_events_csv, write_events_json
 
 FILES = ("events.json", "events.csv", "events.eaf", "curve.csv", "report.html")
@@ -23,12 +23,17 @@ def write_analysis(analysis: Analysis, folder: str | Path) -> None:
     They are written into a hidden folder beside it and moved when all are complete; earlier
     results stay until then, and come back if moving fails. Other files in the folder stay.
 
-    Args:
-        analysis: what to write.
-        folder: created with its parents if it does not exist.
+    Parameters
+    ----------
+    analysis : Analysis
+        What to write, as of `micromimic.analyze`.
+    folder : str or Path
+        Created with its parents if it does not exist.
 
-    Raises:
-        OutputError: if the folder cannot be written or the disk is full.
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written or the disk is full.
     """
     folder = Path(folder).absolute()
     missing = _missing(folder.parent)
@@ -36,7 +41,12 @@ def write_analysis(analysis: Analysis, folder: str | Path) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with begun(folder.parent, as_folder=True) as staging:
-            _write_all(analysis, staging, folder)
+            write_events_json(analysis, staging / "events.json")
+            write_events_csv(analysis, staging / "events.csv")
+            write_eaf(analysis, staging / "events.eaf", folder=folder)
+            write_curve_csv(analysis.curve, staging / "curve.csv", analysis.limits)
+            write_report(analysis, staging / "report.html")
+            sync_tree(staging)  # before the old files go: a disk may accept what it cannot keep
             _move(staging, folder)
         done = True
     except OSError as error:
@@ -44,15 +54,6 @@ def write_analysis(analysis: Analysis, folder: str | Path) -> None:
     finally:
         if not done:
             _remove_empty(missing)
-
-
-def _write_all(analysis: Analysis, staging: Path, folder: Path) -> None:
-    write_events_json(analysis, staging / "events.json")
-    write_events_csv(analysis, staging / "events.csv")
-    write_eaf(analysis, staging / "events.eaf", folder=folder)
-    write_curve_csv(analysis.curve, staging / "curve.csv", analysis.limits)
-    write_report(analysis, staging / "report.html")
-    sync_tree(staging)  # before the old files go: a disk may accept what it cannot keep
 
 
 def _move(staging: Path, folder: Path) -> None:

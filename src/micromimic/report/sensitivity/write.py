@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from micromimic.core.files import write_whole
 from micromimic.core.labels import THREE
-from micromimic.core.strict_json import printable
+from micromimic.core.strict_json import json_text, printable
 from micromimic.datasets.table import text_cell
 from micromimic.evaluation.recovery import (
     AT_LIMIT,
@@ -40,18 +39,8 @@ COLUMNS: Final = (
 
 
 def write_sensitivity(recovery: Recovery, folder: Path, *, figure: bool = True) -> None:
-    """Write the files of one run.
-
-    Args:
-        recovery: what came back.
-        folder: made if it does not exist.
-        figure: draw ``sensitivity.png`` and ``.svg``, too; needs matplotlib.
-
-    Raises:
-        MissingExtraError: a figure without matplotlib.
-        OutputError: if they cannot be written.
-    """
-    content = json.dumps(sensitivity_json(recovery), indent=2, ensure_ascii=False, allow_nan=False)
+    """Write the files of one run; ``figure`` (which needs matplotlib) as PNG and SVG, too."""
+    content = json_text(sensitivity_json(recovery), indent=2, ensure_ascii=False)
     write_whole(folder / "sensitivity.json", content + "\n")
     write_whole(folder / "sensitivity.csv", sensitivity_csv(recovery.trials))
     if figure:
@@ -60,25 +49,18 @@ def write_sensitivity(recovery: Recovery, folder: Path, *, figure: bool = True) 
 
 
 def sensitivity_json(recovery: Recovery) -> dict[str, Any]:
-    """The content of ``sensitivity.json``.
+    """The content of ``sensitivity.json``; a share is exact, with its 95 % interval.
 
-    Returns:
-        ``schema``; ``source``, ``warnings`` and ``model`` as in events.json; ``seed``, ``copies``,
-        ``eyes_px`` (between the eyes) and ``pixels_per_unit`` (of displacement); ``match``: the
-        rule; ``control``: the unplanted recording, with its candidates a minute, and what is found
-        there at the planted moments (size zero); ``sizes``: for each size its shares in all,
-        ``by_region`` and ``by_class``, the ``confusion`` of what was found (rows planted, columns
-        found, order ``classes``, and ``found_classes`` where the model has others), its ``uf1``
-        (null where it has), and ``others``: candidates that are neither planted
-        nor in the unplanted recording; ``half_size``: of which half are found, null where it lies
-        outside the sizes tried; ``limits``: shares by size over detection limit, null where the
-        analysis has none. A share is ``found``, ``planted``, ``share``, ``low`` and ``high``
-        (exact, 95 %).
+    ``match`` is the rule; ``control`` the unplanted recording, with what is found there at the
+    planted moments; ``confusion`` has rows planted and columns found, ``uf1`` is null where the
+    model has other classes; ``others`` are candidates that are neither planted nor in the unplanted
+    recording; ``half_size`` is null where it lies outside the sizes tried.
     """
     source = asdict(recovery.source)
     source["path"] = printable(source["path"])
     shares = [share_of(recovery.at(size)) for size in recovery.sizes]
     same = recovery.model.labels == THREE.names
+    low, high = recovery.plain_per_minute
     return {
         "schema": SCHEMA,
         "source": source,
@@ -95,8 +77,8 @@ def sensitivity_json(recovery: Recovery) -> dict[str, Any]:
             "candidates": len(recovery.plain),
             "candidates_per_minute": {
                 "value": _short(60 * len(recovery.plain) / recovery.source.duration_s),
-                "low": _short(recovery.plain_per_minute[0]),
-                "high": _short(recovery.plain_per_minute[1]),
+                "low": _short(low),
+                "high": _short(high),
             },
             "size_zero": _share(recovery.chance()),
         },
@@ -120,14 +102,15 @@ def _share(share: Share) -> dict[str, Any]:
 def _size(recovery: Recovery, size: float) -> dict[str, Any]:
     trials = recovery.at(size)
     table, score = named(recovery, size)
-    others = recovery.others[size]
-    minutes = recovery.copies * recovery.source.duration_s / 60
+    others, minutes = recovery.others[size], recovery.copies * recovery.source.duration_s / 60
+    by_region = shares_by(trials, lambda trial: trial.region)
+    by_class = shares_by(trials, lambda trial: trial.label)
     return {
         "size": size,
         "size_px": _short(size * recovery.scale),
         **_share(share_of(trials)),
-        "by_region": _by(shares_by(trials, lambda trial: trial.region).items()),
-        "by_class": _by(shares_by(trials, lambda trial: trial.label).items()),
+        "by_region": {name: _share(share) for name, share in by_region.items()},
+        "by_class": {name: _share(share) for name, share in by_class.items()},
         "confusion": table.tolist(),
         "uf1": _short(score),
         "others": others,
@@ -135,48 +118,32 @@ def _size(recovery: Recovery, size: float) -> dict[str, Any]:
     }
 
 
-def _by(shares: Iterable[tuple[str, Share]]) -> dict[str, Any]:
-    return {name: _share(share) for name, share in shares}
-
-
 def _limits(recovery: Recovery) -> dict[str, Any]:
+    """Shares by size over detection limit."""
     edges: list[float | None] = [*RATIO_EDGES[:-1], None]
-    bins = [
-        {"from": low, "to": high, **_share(share)}
-        for low, high, share in zip(
-            edges[:-1], edges[1:], calibration(recovery.trials), strict=True
-        )
-    ]
-    at_limit = [
-        {"size": size, **_share(calibration(recovery.at(size))[AT_LIMIT])}
-        for size in recovery.sizes
-    ]
-    without = [trial for trial in recovery.trials if trial.limit is None]
-    return {"ratio": bins, "at_limit": at_limit, "without_limit": _share(share_of(without))}
+    bins = zip(edges[:-1], edges[1:], calibration(recovery.trials), strict=True)
+    return {
+        "ratio": [{"from": low, "to": high, **_share(share)} for low, high, share in bins],
+        "at_limit": [
+            {"size": size, **_share(calibration(recovery.at(size))[AT_LIMIT])}
+            for size in recovery.sizes
+        ],
+        "without_limit": _share(share_of([t for t in recovery.trials if t.limit is None])),
+    }
 
 
-def sensitivity_csv(trials: Sequence[Trial]) -> str:
+def sensitivity_csv(trials: Iterable[Trial]) -> str:
     """The text of ``sensitivity.csv``."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for trial in trials:
-        span = trial.interval
+        span, found = trial.interval, trial.found
         row = (
-            trial.copy,
-            span.onset,
-            span.apex,
-            span.offset,
-            trial.size,
-            trial.size_px,
-            "+".join(trial.units),
-            trial.label,
-            trial.region,
-            str(trial.found is not None).lower(),
-            "" if trial.found is None else trial.found.label,
-            trial.distance_s,
-            str(trial.chance).lower(),
-            trial.limit,
+            *(trial.copy, span.onset, span.apex, span.offset, trial.size, trial.size_px),
+            *("+".join(trial.units), trial.label, trial.region, str(found is not None).lower()),
+            "" if found is None else found.label,
+            *(trial.distance_s, str(trial.chance).lower(), trial.limit),
         )
         writer.writerow([text_cell(_short(value)) for value in row])
     return text.getvalue()

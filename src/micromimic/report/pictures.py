@@ -25,20 +25,7 @@ from micromimic.media.draw import (
     magnification,
     scaled,
 )
-
-CELL_WORDS: Final = {
-    "mouth_corner_right": "right mouth corner",
-    "mouth_corner_left": "left mouth corner",
-    "chin": "chin",
-    "nose_wing_right": "right nose wing",
-    "nose_wing_left": "left nose wing",
-    "outer_eye_right": "right outer eye",
-    "outer_eye_left": "left outer eye",
-    "brow_right": "right brow",
-    "brow_centre": "centre of the brows",
-    "brow_left": "left brow",
-}
-"""Cells in words; right and left are the person's own."""
+from micromimic.report.words import CELL_WORDS
 
 _PAIRS: Final = {
     "mouth_corner": "both mouth corners",
@@ -46,10 +33,11 @@ _PAIRS: Final = {
     "outer_eye": "both outer eyes",
     "brow": "both brows",
 }
-_OTHER: Final = {"right": "left", "left": "right"}
-FULL_WIDTH: Final = 420
-SMALLEST_WIDTH: Final = 160
-FULL_EVENTS: Final = 24
+_OTHER_SIDE: Final = {"right": "left", "left": "right"}
+FULL_WIDTH: Final = 360
+SMALLEST_WIDTH: Final = 140
+FULL_EVENTS: Final = 12
+"""Up to so many events have pictures of full width, about 1 MB together; more share as much."""
 MOST_EVENTS: Final = 80
 
 
@@ -71,12 +59,12 @@ class Pictures:
 def picture_width(events: int) -> int:
     """Width of each picture, smaller with many events so that a report stays easy to send.
 
-    >>> picture_width(3), picture_width(96), picture_width(1000)
-    (420, 171, 160)
+    >>> picture_width(3), picture_width(48), picture_width(1000)
+    (360, 180, 140)
     """
     if events <= FULL_EVENTS:
         return FULL_WIDTH
-    return max(SMALLEST_WIDTH, round(FULL_WIDTH * math.pow(FULL_EVENTS / events, 0.65)))
+    return max(SMALLEST_WIDTH, round(FULL_WIDTH * math.sqrt(FULL_EVENTS / events)))
 
 
 def pictured(events: Mapping[int, MicroExpression]) -> set[int]:
@@ -85,12 +73,8 @@ def pictured(events: Mapping[int, MicroExpression]) -> set[int]:
     return {k for _, k in sorted(known, reverse=True)[:MOST_EVENTS]}
 
 
-def data_uri(image: Picture, quality: int = 84) -> str:
-    """A picture (H, W, 3) RGB as a JPEG data URI.
-
-    Raises:
-        OutputError: if the picture cannot be encoded.
-    """
+def data_uri(image: Picture, quality: int = 78) -> str:
+    """A picture (H, W, 3) RGB as a JPEG data URI."""
     done, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise OutputError(
@@ -128,7 +112,7 @@ def pictures(evidence: Evidence, width: int = FULL_WIDTH) -> Pictures:
 
 @dataclass(frozen=True)
 class CellMove:
-    """How one cell moved: units right and down, and its size."""
+    """How one cell moved: canonical units right and down, and its size."""
 
     cell: str
     right: float
@@ -136,7 +120,6 @@ class CellMove:
 
     @property
     def size(self) -> float:
-        """Length in canonical units."""
         return float(np.hypot(self.right, self.down))
 
 
@@ -187,17 +170,12 @@ def what_moved(evidence: Evidence, most: int = 3) -> str:
         if move.cell in done:
             continue
         stem, _, side = move.cell.rpartition("_")
-        mirror = f"{stem}_{_OTHER.get(side, side)}"
+        mirror = f"{stem}_{_OTHER_SIDE.get(side, side)}"
         twin = next((m for m in strong if m.cell == mirror and m is not move), None)
+        name, size = f"the {CELL_WORDS[move.cell]}", move.size
         if twin is not None and direction(twin) == direction(move):
             done.add(mirror)
             name, size = _PAIRS[stem], (move.size + twin.size) / 2
-        else:
-            name, size = f"the {CELL_WORDS[move.cell]}", move.size
-        parts.append(f"{name} {direction(move)} by {_percent(size)}")
+        parts.append(f"{name} {direction(move)} by {100 * size / INTEROCULAR:.1f} %")
     listed = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
     return f"From onset to apex: {listed} of the eye distance (means over the cells)."
-
-
-def _percent(units: float) -> str:
-    return f"{100 * units / INTEROCULAR:.1f} %"
