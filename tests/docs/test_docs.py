@@ -78,6 +78,9 @@ NAME = re.compile(
 )
 
 
+PATH = re.compile(r"\b((?:benchmarks|docs|examples|tests|tools|motion|synthesis)/[\w./-]*\w)")
+
+
 def resolved(name: str) -> object:
     """The module, class or function of a dotted name below the package."""
     parts = name.split(".")
@@ -103,6 +106,12 @@ def test_names_of_code_in_the_documentation_exist(page: Path) -> None:
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("micromimic"):
                 module = import_module(node.module or "")
                 assert all(hasattr(module, alias.name) for alias in node.names), node.module
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_files_of_the_repository_that_are_named_exist(page: Path) -> None:
+    for name in PATH.findall(page.read_text("utf-8")):
+        assert any((place / name).exists() for place in (ROOT, ROOT / "src" / "micromimic")), name
 
 
 def test_links_lead_somewhere() -> None:
