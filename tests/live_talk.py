@@ -48,7 +48,7 @@ def live_site(data: Path) -> Iterator[Site]:
 
 def watch(site: Site, opened: Callable[[LiveSource], Any]) -> None:
     """Stand something else in for the pipeline."""
-    site.app.state.workstation.watch = opened
+    site.app.state.workstation.open_live = opened
 
 
 @dataclass(frozen=True)

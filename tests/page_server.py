@@ -60,7 +60,7 @@ def running_station(
     import uvicorn
 
     from micromimic.workstation.app import create_app
-    from micromimic.workstation.jobs.queue import JobRunner
+    from micromimic.workstation.jobs.runner import JobRunner
     from micromimic.workstation.records.database import open_store
     from micromimic.workstation.settings import Settings
 
@@ -72,7 +72,7 @@ def running_station(
         runner = JobRunner(store, settings) if jobs else None
         app = create_app(settings, store, runner=runner)
         if watch is not None:
-            app.state.workstation.watch = watch
+            app.state.workstation.open_live = watch
         config = uvicorn.Config(
             app,
             log_level="error",

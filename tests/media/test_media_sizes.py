@@ -23,7 +23,7 @@ from micromimic.media.live.push import PushSource
 from micromimic.media.video import open_source
 from micromimic.motion.spotting.cells import spot
 from micromimic.motion.spotting.live import LiveSpotter
-from micromimic.motion.spotting.stretches import grid_rate, stretches
+from micromimic.motion.spotting.time_grid import grid_rate, stretches
 from micromimic.preparation.sources import read_picture
 from micromimic.workstation.jobs.runner import TimeLimits
 

@@ -24,7 +24,7 @@ from micromimic.media.video import open_source
 from micromimic.media.writer import KEY_EVERY, ProxyWriter, proxy_size
 from micromimic.motion.magnify import Magnifier, MagnifyConfig, magnified
 from micromimic.report.write import FILES
-from micromimic.synthesis.actors.photo import astronaut_face
+from micromimic.synthesis.actors.face import astronaut_face
 from micromimic.synthesis.clips import ClipConfig, write_clip
 from micromimic.workstation.jobs.artifacts import (
     COLUMNS,

@@ -11,23 +11,22 @@ import os
 import sqlite3
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 pytest.importorskip("sqlalchemy")
 
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
 from micromimic.core.errors import NotFoundError, UnavailableError
-from micromimic.workstation.jobs import process as worker_process, queue as jobs_module
-from micromimic.workstation.jobs.limits import Limits
-from micromimic.workstation.jobs.queue import WORK_PREFIX, JobRunner
-from micromimic.workstation.jobs.results_folder import RESULTS, clear_results, read_result
-from micromimic.workstation.jobs.watch import Patience
+from micromimic.workstation.jobs.results import RESULTS, clear_results, read_results
+from micromimic.workstation.jobs.runner import WORK_PREFIX, Intervals, JobRunner, TimeLimits
 from micromimic.workstation.records.database import DATABASE_NAME, open_store
 from micromimic.workstation.records.records import Consent, Recording
 from micromimic.workstation.records.store import Store
@@ -93,17 +92,6 @@ elif kind == "writes on":
 """  # noqa: E501 - a script of its own
 
 
-@pytest.fixture(autouse=True)
-def fake_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = tmp_path / "worker.py"
-    script.write_text(f"RESULTS = {RESULTS!r}\n{FAKE}")
-    monkeypatch.setattr(worker_process, "command", lambda: [sys.executable, str(script)])
-    # Quick, so that the tests are.
-    monkeypatch.setattr(jobs_module, "_RETRY_S", (0.05,))
-    monkeypatch.setattr(jobs_module, "_IDLE_S", 0.1)
-    monkeypatch.setattr(jobs_module, "_EXPIRE_AGAIN_S", 0.05)
-
-
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with open_store(tmp_path / "data") as store:
@@ -117,26 +105,61 @@ def hasty(store: Store) -> Iterator[Store]:
         yield hasty
 
 
-@pytest.fixture
-def running(store: Store) -> Iterator[Callable[..., JobRunner]]:
-    """Starts runners, and stops them in the end, whatever happened."""
-    started: list[JobRunner] = []
+@dataclass
+class Running:
+    """A runner in an event loop of its own, and what waits for its steps."""
 
-    def start(*, jobs: int = 1, on: Store | None = None, **patience: float) -> JobRunner:
+    runner: JobRunner
+    portal: BlockingPortal
+
+    def start(self) -> None:
+        self.portal.call(self.runner.start)
+
+    def stop(self) -> None:
+        self.portal.call(self.runner.stop)
+
+
+STEPPED = threading.Condition()
+
+
+def on_step() -> None:
+    with STEPPED:
+        STEPPED.notify_all()
+
+
+def until(true: Callable[[], object], what: str) -> None:
+    """Wait until something is so after a step of a runner."""
+    with STEPPED:
+        assert STEPPED.wait_for(true, PATIENCE_S), f"never came: {what}"
+
+
+@pytest.fixture
+def running(store: Store, tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """Starts runners, and stops them in the end, whatever happened."""
+    started: list[Running] = []
+    script = tmp_path / "worker.py"
+    script.write_text(f"RESULTS = {RESULTS!r}\n{FAKE}")
+
+    def start(
+        *, jobs: int = 1, on: Any = None, first_command: Sequence[str] = (), **times: float
+    ) -> Running:
+        commands = iter([first_command] if first_command else [])
         runner = JobRunner(
             on or store,
             Settings(store.data, jobs=jobs),
-            limits=Limits(),
-            patience=Patience(**{"whole_s": PATIENCE_S, "silence_s": PATIENCE_S, **patience}),
+            times=TimeLimits(**{"whole_s": PATIENCE_S, "silence_s": PATIENCE_S, **times}),
+            intervals=Intervals(poll_s=0.1, retry_s=0.05, beat_s=0.1, expire_again_s=0.05),
+            command=lambda: next(commands, (sys.executable, str(script))),
+            on_step=on_step,
         )
-        started.append(runner)
-        runner.start()
-        return runner
+        started.append(Running(runner, portal))
+        started[-1].start()
+        return started[-1]
 
-    yield start
-    for runner in started:
-        runner.stop()
-    assert not [t for t in threading.enumerate() if t.name.startswith("micromimic")]
+    with start_blocking_portal() as portal:
+        yield start
+        for each in started:
+            each.stop()
 
 
 def add(store: Store, kind: str, **changes: object) -> Recording:
@@ -153,13 +176,6 @@ def add(store: Store, kind: str, **changes: object) -> Recording:
         consent=YES,
         **{"expires_at": None, **changes},  # type: ignore[arg-type]
     )
-
-
-def until(true: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < end, f"never came: {what}"
-        time.sleep(0.01)
 
 
 def status(store: Store, recording: Recording) -> str:
@@ -196,7 +212,7 @@ def gone(pid: int) -> bool:
     return False
 
 
-def test_a_result_is_kept(store: Store, running: Callable[..., JobRunner]) -> None:
+def test_a_result_is_kept(store: Store, running: Callable[..., Running]) -> None:
     recording = add(store, "ok")
     running()
     assert ended(store, recording) == ["done"]
@@ -218,7 +234,7 @@ BAD = {
 
 
 def test_each_bad_end_is_one_line_and_the_next_job_runs(
-    store: Store, running: Callable[..., JobRunner], caplog: pytest.LogCaptureFixture
+    store: Store, running: Callable[..., Running], caplog: pytest.LogCaptureFixture
 ) -> None:
     bad = [add(store, kind) for kind in BAD]
     good = add(store, "ok")
@@ -233,11 +249,11 @@ def test_each_bad_end_is_one_line_and_the_next_job_runs(
     assert "the reason why" in caplog.text  # for whoever runs the server, not for the page
 
 
-def test_time_is_limited(store: Store, running: Callable[..., JobRunner]) -> None:
+def test_time_is_limited(store: Store, running: Callable[..., Running]) -> None:
     silent = add(store, "silent")
-    runner = running(silence_s=0.5)
+    server = running(silence_s=0.5)
     assert ended(store, silent) == ["failed"]
-    runner.stop()
+    server.stop()
     endless = add(store, "endless")
     running(whole_s=1.0)
     assert ended(store, endless) == ["failed"]
@@ -250,7 +266,7 @@ def test_time_is_limited(store: Store, running: Callable[..., JobRunner]) -> Non
 
 
 def test_patience_goes_by_the_work_that_a_file_states(
-    store: Store, running: Callable[..., JobRunner]
+    store: Store, running: Callable[..., Running]
 ) -> None:
     recording = add(store, "little work")
     running(start_s=0.5)
@@ -260,7 +276,7 @@ def test_patience_goes_by_the_work_that_a_file_states(
     assert "expected an analysis within 0 min, got a longer one" in job.error
 
 
-def test_progress_is_told(store: Store, running: Callable[..., JobRunner]) -> None:
+def test_progress_is_told(store: Store, running: Callable[..., Running]) -> None:
     recording = add(store, "slow")
     running()
     until(
@@ -274,30 +290,30 @@ def test_progress_is_told(store: Store, running: Callable[..., JobRunner]) -> No
     assert ended(store, recording) == ["done"]
 
 
-def test_cancelled_while_it_runs(store: Store, running: Callable[..., JobRunner]) -> None:
+def test_cancelled_while_it_runs(store: Store, running: Callable[..., Running]) -> None:
     recording, after = add(store, "slow"), add(store, "ok")
-    runner = running()
+    server = running()
     pid = started(store, recording)
     job = store.recording(recording.id).job
     assert job is not None
     store.cancel_job(job.id)
-    runner.wake()
+    server.runner.wake()
     assert ended(store, recording, after) == ["cancelled", "done"]
     assert gone(pid)
     until(lambda: files(store, recording) == {"video.mp4"}, "a tidy folder")
     # And analysed again, when somebody asks for it.
     (store.folder(recording.id) / "video.go").touch()
     store.requeue_job(recording.id)
-    runner.wake()
+    server.runner.wake()
     assert ended(store, recording) == ["done"]
 
 
-def test_forgotten_while_its_worker_writes(store: Store, running: Callable[..., JobRunner]) -> None:
+def test_forgotten_while_its_worker_writes(store: Store, running: Callable[..., Running]) -> None:
     recording = add(store, "writes on")
-    runner = running()
+    server = running()
     pid = started(store, recording)
     store.remove_recording(recording.id)
-    runner.wake()
+    server.runner.wake()
     until(lambda: gone(pid), "the worker's end")
     until(lambda: not store.folder(recording.id).exists(), "an empty place")
     with pytest.raises(NotFoundError):
@@ -305,23 +321,23 @@ def test_forgotten_while_its_worker_writes(store: Store, running: Callable[..., 
 
 
 def test_stopped_while_it_runs_and_started_again(
-    store: Store, running: Callable[..., JobRunner]
+    store: Store, running: Callable[..., Running]
 ) -> None:
     recording = add(store, "slow")
-    runner = running()
+    server = running()
     pid = started(store, recording)
-    runner.stop()
+    server.stop()
     assert gone(pid)
     job = store.recording(recording.id).job
     assert job is not None
     assert (job.status, job.attempts) == ("queued", 0)  # stopping is no failed attempt
     assert files(store, recording) == {"video.mp4"}
-    runner.start()  # which removes what no record owns
+    server.start()  # which removes what no record owns
     (store.folder(recording.id) / "video.go").touch()
     assert ended(store, recording) == ["done"]
 
 
-def test_what_a_killed_server_left(store: Store, running: Callable[..., JobRunner]) -> None:
+def test_what_a_killed_server_left(store: Store, running: Callable[..., Running]) -> None:
     recording, waiting = add(store, "ok"), add(store, "ok")
     name = JobRunner(store, Settings(store.data)).name
     job = store.claim_job(name)
@@ -340,7 +356,7 @@ def test_what_a_killed_server_left(store: Store, running: Callable[..., JobRunne
 
 
 def test_a_job_that_kills_the_server_again_and_again_is_given_up(
-    store: Store, running: Callable[..., JobRunner]
+    store: Store, running: Callable[..., Running]
 ) -> None:
     recording = add(store, "ok")
     name = JobRunner(store, Settings(store.data)).name
@@ -351,7 +367,7 @@ def test_a_job_that_kills_the_server_again_and_again_is_given_up(
     assert ended(store, recording) == ["failed"]
 
 
-def test_each_job_once_however_many_slots(store: Store, running: Callable[..., JobRunner]) -> None:
+def test_each_job_once_however_many_slots(store: Store, running: Callable[..., Running]) -> None:
     recordings = [add(store, "ok") for _ in range(9)]
     running(jobs=3)
     assert ended(store, *recordings) == ["done"] * 9
@@ -359,7 +375,7 @@ def test_each_job_once_however_many_slots(store: Store, running: Callable[..., J
 
 
 def test_a_locked_database_loses_no_result(
-    store: Store, hasty: Store, running: Callable[..., JobRunner]
+    store: Store, hasty: Store, running: Callable[..., Running]
 ) -> None:
     recording = add(store, "slow")
     running(on=hasty)
@@ -394,9 +410,7 @@ class Flaky:
         return getattr(self._store, name)
 
 
-def test_a_database_that_is_gone_for_a_while(
-    store: Store, running: Callable[..., JobRunner]
-) -> None:
+def test_a_database_that_is_gone_for_a_while(store: Store, running: Callable[..., Running]) -> None:
     good, bad = add(store, "ok"), add(store, "bad file")
     calls = {"claim_job", "beat", "finish_job", "fail_job", "expire"}
     flaky = Flaky(store, calls, 4)
@@ -406,7 +420,7 @@ def test_a_database_that_is_gone_for_a_while(
 
 
 def test_a_result_that_was_kept_but_not_confirmed(
-    store: Store, running: Callable[..., JobRunner]
+    store: Store, running: Callable[..., Running]
 ) -> None:
     """The connection breaks after the commit: the answer is there, and its files stay."""
 
@@ -428,8 +442,8 @@ def test_a_result_that_was_kept_but_not_confirmed(
     assert files(store, recording) == {*RESULTS, "events", "video.mp4"}
 
 
-def test_a_slot_survives_what_nobody_thought_of(
-    store: Store, running: Callable[..., JobRunner], monkeypatch: pytest.MonkeyPatch
+def test_the_queue_goes_on_after_what_nobody_thought_of(
+    store: Store, running: Callable[..., Running]
 ) -> None:
     class Odd(Flaky):
         def __getattr__(self, name: str) -> object:
@@ -439,10 +453,8 @@ def test_a_slot_survives_what_nobody_thought_of(
             return getattr(self._store, name)
 
     first, second = add(store, "ok"), add(store, "ok")
-    commands = iter([["/no/such/program"], worker_process.command()])
-    monkeypatch.setattr(worker_process, "command", lambda: next(commands))
     odd = Odd(store, set(), 0)
-    running(on=odd)
+    running(on=odd, first_command=("/no/such/program",))
     assert ended(store, first, second) == ["failed", "done"]
     job = store.recording(first.id).job
     assert job is not None
@@ -451,21 +463,21 @@ def test_a_slot_survives_what_nobody_thought_of(
 
 
 def test_no_room_for_results(
-    store: Store, running: Callable[..., JobRunner], monkeypatch: pytest.MonkeyPatch
+    store: Store, running: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recording = add(store, "ok")
 
     def full(*args: object, **named: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(jobs_module, "clear_results", full)
+    monkeypatch.setattr("micromimic.workstation.jobs.runner.clear_results", full)
     running()
     assert ended(store, recording) == ["failed"]
     job = store.recording(recording.id).job
     assert job is not None and "No space left on device" in job.error
 
 
-def test_retention_begins_with_the_server(store: Store, running: Callable[..., JobRunner]) -> None:
+def test_retention_begins_with_the_server(store: Store, running: Callable[..., Running]) -> None:
     over = datetime.now(UTC) - timedelta(days=1)
     recording = add(store, "ok", expires_at=over)
     running()
@@ -483,11 +495,11 @@ def test_the_name_is_the_same_after_a_restart(tmp_path: Path, store: Store) -> N
 def test_limits_follow_the_settings(store: Store) -> None:
     settings = Settings(store.data, memory_mb=777, max_seconds=60, max_bytes=10)
     runner = JobRunner(store, settings)
-    assert runner._limits.memory_mb == 777
-    assert runner._limits.file_mb == 1024
+    assert runner.limits.memory_mb == 777
+    assert runner.limits.file_mb == 1024
     longer = JobRunner(store, replace(settings, max_seconds=600))
-    assert longer._patience.whole_s > runner._patience.whole_s
-    assert longer._limits.cpu_s > longer._patience.whole_s
+    assert longer.times.whole_s > runner.times.whole_s
+    assert longer.limits.cpu_s > longer.times.whole_s
 
 
 def test_results_folder(tmp_path: Path) -> None:
@@ -498,7 +510,7 @@ def test_results_folder(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["video.mp4"]
     clear_results(tmp_path / "not there")
     with pytest.raises(FileNotFoundError, match=r"expected curve\.csv in the results"):
-        read_result(tmp_path)
+        read_results(tmp_path)
     for name in RESULTS:
         (tmp_path / name).write_text(json.dumps({"name": name}))
-    assert read_result(tmp_path) == ({"name": "events.json"}, {"name": "review.json"})
+    assert read_results(tmp_path) == ({"name": "events.json"}, {"name": "review.json"})

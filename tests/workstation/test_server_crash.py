@@ -22,7 +22,7 @@ import pytest
 pytest.importorskip("fastapi")
 
 from micromimic.synthesis.clips import ClipConfig, write_clip
-from micromimic.workstation.jobs.results_folder import RESULTS
+from micromimic.workstation.jobs.results import RESULTS
 
 pytestmark = [
     pytest.mark.needs("web"),

@@ -18,7 +18,7 @@ from micromimic.core.errors import OutputError
 from micromimic.media.video import open_source
 from micromimic.media.writer import VideoWriter
 from micromimic.workstation import uploads
-from micromimic.workstation.live import keep as live_keep
+from micromimic.workstation.live import recorder
 
 from ..live_talk import (
     KEEP,
@@ -146,20 +146,20 @@ def test_limits_end_the_video_and_not_the_session(
     limits = {"max_seconds": 1.0} if what == "duration" else {}
     if what == "size":
         limits = {"max_bytes": 1}
-    monkeypatch.setattr(live_keep, "CHECK_EVERY", 10)
+    monkeypatch.setattr(recorder, "CHECK_EVERY", 10)
     checks = iter([10**12] * 3 + [0] * 1000)
-    real = live_keep.Keeper._room
+    real = recorder.VideoRecorder._has_room
 
-    def room(self: live_keep.Keeper) -> bool:
+    def room(self: recorder.VideoRecorder) -> bool:
         if what != "disk":
             return real(self)
         free = next(checks)
         with monkeypatch.context() as patch:
             usage = type("Usage", (), {"free": free})
-            patch.setattr(live_keep.shutil, "disk_usage", lambda _: usage)
+            patch.setattr(recorder.shutil, "disk_usage", lambda _: usage)
             return real(self)
 
-    monkeypatch.setattr(live_keep.Keeper, "_room", room)
+    monkeypatch.setattr(recorder.VideoRecorder, "_has_room", room)
     with running_site(tmp_path / "data", **limits) as site:
         watch(site, Echo)
         messages, code = talk(site, KEEP, 80)
@@ -178,18 +178,18 @@ def test_a_limit_met_after_the_last_word_is_told_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = threading.Event()
-    work, finish = live_keep.Keeper._work, live_keep.Keeper.finish
+    work, finish = recorder.VideoRecorder._work, recorder.VideoRecorder.finish
 
-    def late(self: live_keep.Keeper) -> None:
+    def late(self: recorder.VideoRecorder) -> None:
         assert ended.wait(60)
         work(self)
 
-    def last(self: live_keep.Keeper, *args: Any) -> Any:
+    def last(self: recorder.VideoRecorder, *args: Any) -> Any:
         ended.set()
         return finish(self, *args)
 
-    monkeypatch.setattr(live_keep.Keeper, "_work", late)
-    monkeypatch.setattr(live_keep.Keeper, "finish", last)
+    monkeypatch.setattr(recorder.VideoRecorder, "_work", late)
+    monkeypatch.setattr(recorder.VideoRecorder, "finish", last)
     with running_site(tmp_path / "data", max_seconds=1.0) as site:
         watch(site, Echo)
         messages, code = talk(site, KEEP, 80)
@@ -218,7 +218,7 @@ def test_a_video_that_cannot_be_written(site: Site, monkeypatch: pytest.MonkeyPa
 def test_frames_that_come_too_fast_to_be_written_are_counted(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_keep, "QUEUE_BYTES", 1)
+    monkeypatch.setattr(recorder, "QUEUE_BYTES", 1)
     go = threading.Event()
     real = VideoWriter.write
 

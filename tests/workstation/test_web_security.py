@@ -12,8 +12,8 @@ pytest.importorskip("sqlalchemy")
 
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
-from micromimic.workstation import security
-from micromimic.workstation.security import MAX_JSON_BYTES
+from micromimic.workstation import access
+from micromimic.workstation.access import MAX_JSON_BYTES
 from micromimic.workstation.settings import Settings
 
 from ..web_site import API, BASE, SOCKET, Site, running_site
@@ -211,7 +211,7 @@ def test_wrong_links_set_nothing(guarded: Site) -> None:
         answer = browser.get(path, follow_redirects=False)
         assert answer.status_code == 401 and "set-cookie" not in answer.headers
     for cookie in ("", "x", TOKEN, '"', "a=b; ="):
-        headers = {"Cookie": f"{security.cookie_name(guarded.settings)}={cookie}"}
+        headers = {"Cookie": f"{guarded.settings.cookie_name}={cookie}"}
         assert browser.get(f"{API}/subjects", headers=headers).status_code == 401
 
 
@@ -230,19 +230,17 @@ def test_secrets_are_compared_in_constant_time(
     guarded: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[bytes, bytes]] = []
-    real = security.hmac.compare_digest
+    real = access.hmac.compare_digest
 
     def compare(a: bytes, b: bytes) -> bool:
         seen.append((a, b))
         return real(a, b)
 
-    monkeypatch.setattr(security.hmac, "compare_digest", compare)
+    monkeypatch.setattr(access.hmac, "compare_digest", compare)
     browser = fresh(guarded)
     browser.get(f"{API}/info", headers={"Authorization": "Bearer first"})
     browser.get("/?token=second")
-    browser.get(
-        f"{API}/info", headers={"Cookie": f"{security.cookie_name(guarded.settings)}=third"}
-    )
+    browser.get(f"{API}/info", headers={"Cookie": f"{guarded.settings.cookie_name}=third"})
     assert [a for a, _ in seen] == [b"first", b"second", b"third"]
 
 

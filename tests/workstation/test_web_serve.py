@@ -108,7 +108,7 @@ def test_what_keeps_it_from_starting_is_one_line(
 def test_a_runner_that_cannot_start_is_one_line(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def start(self: object) -> None:
+    async def start(self: object) -> None:
         raise running.UnavailableError("expected the database, got none; start it")
 
     monkeypatch.setattr(running.JobRunner, "start", start)
@@ -144,13 +144,13 @@ def test_an_open_address_prints_the_link_and_a_warning(tmp_path: Path) -> None:
         settings = Settings(tmp_path, host="0.0.0.0", port=8420, token=token)
         out.clear()
         errors.clear()
-        running._announce(settings, out.append, errors.append)
+        running.announce(settings, out.append, errors.append)
         assert f"http://127.0.0.1:8420/?token={token} " in out[0]
         assert "open to other machines" in errors[0]
         assert [e for e in errors if "can be guessed" in e] == errors[1:]
         assert len(errors) == (2 if token == "abc" else 1)
     out.clear()
-    running._announce(Settings(tmp_path), out.append, errors.append)
+    running.announce(Settings(tmp_path), out.append, errors.append)
     assert len(errors) == 1 and "token" not in out[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.server
 import json
 import os
@@ -11,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,14 @@ from micromimic.core.errors import InputError, OutputError
 from micromimic.media.video import open_source
 from micromimic.report.write import FILES
 from micromimic.synthesis.clips import ClipConfig, write_clip
-from micromimic.workstation.jobs import process as worker_process
-from micromimic.workstation.jobs.limits import ORPHANED, Limits
-from micromimic.workstation.jobs.process import WorkerProcess, how_it_ended
+from micromimic.workstation.jobs.confinement import ORPHANED, Limits
+from micromimic.workstation.jobs.process import (
+    COMMAND,
+    Message,
+    end_of_process,
+    running_worker,
+    worker_environment,
+)
 from micromimic.workstation.jobs.worker import LONGEST_ERROR, Task, error_line
 
 LINUX = sys.platform.startswith("linux")
@@ -57,11 +63,11 @@ def alive(pid: int) -> bool:
 class Heard:
     """What a worker said, and how it ended."""
 
-    messages: list[dict] = field(default_factory=list)
-    status: int = 0
+    messages: list[Message]
+    status: int
 
     @property
-    def last(self) -> dict:
+    def last(self) -> Message:
         return self.messages[-1]
 
 
@@ -74,21 +80,13 @@ def run(video: Path, out: Path, **changes: object) -> Heard:
         parent=os.getpid(),
         **{"max_seconds": 60.0, **changes},  # type: ignore[arg-type]
     )
-    heard, over = Heard(), threading.Event()
 
-    def hear(message: dict | None) -> None:
-        if message is None:
-            over.set()
-        else:
-            heard.messages.append(message)
+    async def supervise() -> Heard:
+        async with running_worker(task, out / "log") as process:
+            messages = [message async for message in process.messages()]
+            return Heard(messages, await process.wait())
 
-    process = WorkerProcess(task, out / "log", hear)
-    try:
-        assert over.wait(PATIENCE_S)
-        heard.status = process.wait()
-    finally:
-        process.end()
-    return heard
+    return asyncio.run(supervise())
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +215,7 @@ def test_the_worker_is_not_led_either(
 def test_limits_hold_before_the_file_is_opened() -> None:
     code = """
 import json, os, resource
-from micromimic.workstation.jobs.limits import Limits, confine
+from micromimic.workstation.jobs.confinement import Limits, confine
 before = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize() >> 20
 missing = confine(Limits(memory_mb=500, cpu_s=77, file_mb=3, open_files=99))
 status = dict(l.split(":", 1) for l in open("/proc/self/status").read().splitlines())
@@ -268,7 +266,7 @@ def test_what_takes_too_much_ends_as_one_line(
         told = heard.last["error"]
     else:
         assert heard.status != 0
-        told = how_it_ended(heard.status, limits.memory_mb)
+        told = end_of_process(heard.status, limits.memory_mb)
     assert line in told
     assert "\n" not in told
 
@@ -276,7 +274,7 @@ def test_what_takes_too_much_ends_as_one_line(
 def test_a_limit_that_is_lower_already_stays() -> None:
     code = (
         "import resource\n"
-        "from micromimic.workstation.jobs.limits import Limits, confine\n"
+        "from micromimic.workstation.jobs.confinement import Limits, confine\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (50, 60))\n"
         "confine(Limits(open_files=99))\n"
         "print(*resource.getrlimit(resource.RLIMIT_NOFILE))\n"
@@ -294,14 +292,14 @@ def test_limits_are_checked(name: str) -> None:
 
 
 def test_what_a_system_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from micromimic.workstation.jobs import limits as worker_limits
+    from micromimic.workstation.jobs import confinement
 
     def lacks(*args: object) -> None:
         raise ImportError
 
     for step in ("_limit_use", "_limit_memory", "_prctl", "_lower_priority", "ban_calls"):
-        monkeypatch.setattr(worker_limits, step, lacks)
-    missing = worker_limits.confine(Limits())
+        monkeypatch.setattr(confinement, step, lacks)
+    missing = confinement.confine(Limits())
     assert len(missing) == 5
     assert "a limit on memory" in missing
 
@@ -310,9 +308,7 @@ def test_what_a_system_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_ends_when_the_server_lets_go(clip: Path, tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        worker_process.command(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
-    )
+    process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     assert process.stdin is not None
     try:
         process.stdin.write(Task(str(clip), str(tmp_path), "x", os.getpid()).to_line())
@@ -327,17 +323,18 @@ def test_it_ends_when_the_server_lets_go(clip: Path, tmp_path: Path) -> None:
 @pytest.mark.skipif(not LINUX, reason="the kernel's signal is Linux's")
 def test_it_dies_with_a_server_that_is_killed(clip: Path, tmp_path: Path) -> None:
     server = f"""
-import os, sys, threading
+import asyncio, os
 from pathlib import Path
+from micromimic.workstation.jobs.process import running_worker
 from micromimic.workstation.jobs.worker import Task
-from micromimic.workstation.jobs.process import WorkerProcess
 Path({str(tmp_path / "out")!r}).mkdir()
-def hear(message):
-    if message and "stage" in message:
-        print(process.pid, flush=True)
 task = Task({str(clip)!r}, {str(tmp_path / "out")!r}, "x", os.getpid())
-process = WorkerProcess(task, Path({str(tmp_path / "log")!r}), hear)
-threading.Event().wait()
+async def main():
+    async with running_worker(task, Path({str(tmp_path / "log")!r})) as process:
+        async for message in process.messages():
+            if "stage" in message:
+                print(process.pid, flush=True)
+asyncio.run(main())
 """
     parent = subprocess.Popen([sys.executable, "-c", server], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
@@ -353,7 +350,7 @@ threading.Event().wait()
 def test_it_knows_no_secret_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSWORD", "secret")
     monkeypatch.setenv("MICROMIMIC_TOKEN", "secret")
-    environment = worker_process._environment()
+    environment = worker_environment()
     assert "secret" not in environment.values()
     assert environment["OMP_NUM_THREADS"] == "1"
     assert environment.get("PATH") == os.environ.get("PATH")
@@ -362,8 +359,8 @@ def test_it_knows_no_secret_of_the_server(monkeypatch: pytest.MonkeyPatch) -> No
 def test_what_libraries_print_is_no_message(tmp_path: Path) -> None:
     code = (
         "import os\n"
-        "from micromimic.workstation.jobs.worker import _speaker\n"
-        "say = _speaker()\n"
+        "from micromimic.workstation.jobs.worker import message_sender\n"
+        "say = message_sender()\n"
         "print('a library says hello')\n"
         "os.system('echo a program says hello')\n"
         "say({'finished': True})\n"
@@ -404,7 +401,7 @@ def test_errors_are_one_line_without_places() -> None:
         (2, "status 2"),
     ],
 )
-def test_how_it_ended_is_told(status: int, words: str) -> None:
-    line = how_it_ended(status, 4096)
+def test_end_of_process_is_told(status: int, words: str) -> None:
+    line = end_of_process(status, 4096)
     assert words in line
     assert line.startswith("expected") and "; " in line

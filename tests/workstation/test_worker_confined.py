@@ -19,7 +19,7 @@ import ctypes, errno, json, os, socket, subprocess, sys, threading
 import numpy as np
 from micromimic.media.video import open_source
 from micromimic.models.onnx import load_model
-from micromimic.workstation.jobs.limits import Limits, confine
+from micromimic.workstation.jobs.confinement import Limits, confine
 
 model = load_model()
 maps = np.random.default_rng(0).normal(size=(2, 3, 28, 28)).astype(np.float32)
@@ -105,7 +105,7 @@ def test_a_worker_starts_nothing_and_reaches_nobody_but_still_works(tmp_path: Pa
 @pytest.mark.skipif(not LINUX, reason="only Linux can say what a process may call")
 def test_a_worker_that_gives_up_can_still_end_itself() -> None:
     script = (
-        "import os; from micromimic.workstation.jobs.limits import Limits, confine; "
+        "import os; from micromimic.workstation.jobs.confinement import Limits, confine; "
         "confine(Limits()); os.abort()"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
@@ -115,8 +115,8 @@ def test_a_worker_that_gives_up_can_still_end_itself() -> None:
 @pytest.mark.skipif(not LINUX, reason="elsewhere other limits are missing, too")
 def test_where_no_filter_is_to_be_had_the_server_is_told() -> None:
     script = (
-        "from micromimic.workstation.jobs import calls, limits; calls._MACHINES = {}; "
-        "print(limits.confine(limits.Limits()))"
+        "from micromimic.workstation.jobs import confinement; confinement._MACHINES = {}; "
+        "print(confinement.confine(confinement.Limits()))"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "['a ban on new processes and sockets']"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from micromimic.analysis.live.session import LiveSession
     from micromimic.cli.live_output import Output
     from micromimic.media.live.source import LiveSource
-    from micromimic.workstation.settings import Access
+    from micromimic.workstation.access import Access
 
 
 def _option(says: str, **how: Any) -> Any:
@@ -122,7 +122,7 @@ def access_of(websocket: str, token: str | None) -> Access:
         InputError: an open address without a token, or no usable token.
     """
     from micromimic.core.errors import InputError
-    from micromimic.workstation.settings import Access, parse_address
+    from micromimic.workstation.access import Access, parse_address
 
     try:
         host, port = parse_address(websocket)

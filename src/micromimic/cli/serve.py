@@ -60,7 +60,8 @@ def serve(
     from micromimic.cli.console import note, say
     from micromimic.core.errors import InputError
     from micromimic.workstation.records.database import default_data_dir
-    from micromimic.workstation.settings import GIB, Settings, is_loopback
+    from micromimic.workstation.access import is_loopback
+    from micromimic.workstation.settings import GIB, Settings
 
     token = token_of(token, token_file)
     if token is None and not is_loopback(host):

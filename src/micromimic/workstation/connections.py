@@ -1,4 +1,4 @@
-"""How many may knock at once, and for how long: nobody who says nothing keeps others out."""
+"""How many may connect at once, and for how long: nobody who says nothing keeps others out."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from typing import Any, Final
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from micromimic.workstation.lobby import Lobby
-
 MOST_WAITING: Final = 64
 """Connections that have not asked for anything yet; one more sends the longest waiting away."""
 MOST_BUSY: Final = 256
@@ -22,17 +20,48 @@ HEAD_S: Final = 10.0
 """Seconds that the head of a request may take, from the connection or the last answer on."""
 STALL_S: Final = 120.0
 """Seconds for which a client may take nothing of an answer; a paused player asks again later."""
-GOODBYE_S: Final = 30.0
+CLOSE_S: Final = 30.0
 """Seconds that a WebSocket has to take its last messages, from the end of its conversation on."""
 HEAD_BYTES: Final = 32 * 1024
-_FILES_OTHERWISE: Final = 4
+_SHARES: Final = 4
 """A fourth of the files that this process may open is for each kind of connection at most."""
 
 
-def limits() -> tuple[int, int]:
+class Backlog:
+    """So many may wait; when one more comes, the longest waiting is dropped.
+
+    Turning the newcomer away instead would let a few silent ones lock everybody out. Used on one
+    event loop.
+
+    >>> dropped = []
+    >>> backlog = Backlog(2)
+    >>> for name in "abc":
+    ...     backlog.add(name, lambda name=name: dropped.append(name))
+    >>> backlog.remove("b")
+    >>> backlog.add("d", lambda: None)
+    >>> dropped
+    ['a']
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._waiting: dict[object, Callable[[], object]] = {}
+
+    def add(self, key: object, drop: Callable[[], object]) -> None:
+        """``drop`` is called at most once, when others need the place."""
+        while len(self._waiting) >= self._most:
+            longest = next(iter(self._waiting))
+            self._waiting.pop(longest)()
+        self._waiting[key] = drop
+
+    def remove(self, key: object) -> None:
+        """It has said what it wants, or is gone; may be called again."""
+        self._waiting.pop(key, None)
+
+
+def connection_limits() -> tuple[int, int]:
     """Connections that may wait and that may be busy, within what the system lets us open."""
-    files = _open_files()
-    share = files // _FILES_OTHERWISE
+    share = _open_files() // _SHARES
     return max(4, min(MOST_WAITING, share)), max(8, min(MOST_BUSY, share))
 
 
@@ -43,7 +72,7 @@ def _open_files() -> int:
     import resource  # noqa: PLC0415 - not on Windows
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _FILES_OTHERWISE * MOST_BUSY
+    wanted = _SHARES * MOST_BUSY
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return wanted
     higher = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
@@ -57,10 +86,10 @@ def _open_files() -> int:
 class BoundedProtocol(H11Protocol):
     """HTTP/1.1 with a limit on the time of a head, on idle connections and on stalled answers.
 
-    The server that makes these gives all of one server the same ``lobby``.
+    All of one server share a ``backlog``.
     """
 
-    lobby: Lobby
+    backlog: Backlog
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -68,25 +97,21 @@ class BoundedProtocol(H11Protocol):
         self._stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Someone is here."""
         super().connection_made(transport)
-        self._watch()
+        self._limit_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Someone has gone."""
-        self._asked()
+        self._head_is_there()
         self.resume_writing()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Part of a head or a body."""
         super().data_received(data)
-        self._watch()
+        self._limit_head()
 
     def on_response_complete(self) -> None:
-        """An answer is on its way, or the next one already asked for."""
         super().on_response_complete()
-        self._watch()
+        self._limit_head()
 
     def pause_writing(self) -> None:
         """The client takes less than we have for it."""
@@ -94,7 +119,6 @@ class BoundedProtocol(H11Protocol):
         self._abort_later()
 
     def resume_writing(self) -> None:
-        """It takes what we have."""
         super().resume_writing()
         if self._stall is not None:
             self._stall.cancel()
@@ -109,21 +133,26 @@ class BoundedProtocol(H11Protocol):
         if self._stall is None:
             self._stall = self.loop.call_later(STALL_S, self.transport.abort)
 
-    def _watch(self) -> None:
-        """Between requests a connection waits in the lobby, and its time runs."""
+    def _limit_head(self) -> None:
+        """Between requests a connection is in the backlog, and its time runs."""
         upgraded = self.transport.get_protocol() is not self
         busy = self.cycle is not None and not self.cycle.response_complete
         if upgraded or busy or self.transport.is_closing():
-            self._asked()
+            self._head_is_there()
         elif self._head is None:
             self._head = self.loop.call_later(HEAD_S, self.transport.abort)
-            self.lobby.enter(self, self.transport.abort)
+            self.backlog.add(self, self.transport.abort)
 
-    def _asked(self) -> None:
-        self.lobby.leave(self)
+    def _head_is_there(self) -> None:
+        self.backlog.remove(self)
         if self._head is not None:
             self._head.cancel()
             self._head = None
+
+
+def bounded_protocol(most_waiting: int) -> Callable[..., asyncio.Protocol]:
+    """The protocol of one server, on which so many connections may wait without a request."""
+    return type("BoundedProtocol", (BoundedProtocol,), {"backlog": Backlog(most_waiting)})
 
 
 class BoundedSocket(WebSocketsSansIOProtocol):
@@ -132,27 +161,16 @@ class BoundedSocket(WebSocketsSansIOProtocol):
     A transport that is closed waits until all is taken: for a client that takes nothing, for ever.
     """
 
-    _goodbye: asyncio.TimerHandle | None = None
+    _closing: asyncio.TimerHandle | None = None
 
     async def run_asgi(self) -> None:
-        """The conversation."""
         try:
             await super().run_asgi()
         finally:
             if not self.disconnected:
-                self._goodbye = self.loop.call_later(GOODBYE_S, self.transport.abort)
+                self._closing = self.loop.call_later(CLOSE_S, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone."""
-        if self._goodbye is not None:
-            self._goodbye.cancel()
+        if self._closing is not None:
+            self._closing.cancel()
         super().connection_lost(exc)
-
-
-def bounded_protocol(most_waiting: int) -> Callable[..., asyncio.Protocol]:
-    """The protocol of one server.
-
-    Args:
-        most_waiting: connections that may wait without a request.
-    """
-    return type("BoundedProtocol", (BoundedProtocol,), {"lobby": Lobby(most_waiting)})

@@ -43,39 +43,34 @@ Code = Literal[
 
 RETRY_AFTER_S: Final = 2
 """Seconds after which a client may ask a locked database again."""
+DISK_FULL: Final = "expected room on the server's disk, got none left; free some and try again"
 
-_CODES: Final[Mapping[int, Code]] = {
-    400: "invalid",
-    401: "unauthorized",
-    403: "forbidden",
-    404: "not_found",
-    405: "not_allowed",
-    408: "timeout",
-    409: "conflict",
-    410: "gone",
-    413: "too_large",
-    415: "unsupported",
-    416: "out_of_range",
-    422: "invalid",
-    503: "unavailable",
-    507: "no_space",
+_STATUSES: Final[Mapping[int, tuple[Code, str]]] = {
+    400: ("invalid", "The request cannot be read."),
+    401: ("unauthorized", "The token is missing or wrong."),
+    403: ("forbidden", "The request comes from another site, or names another host."),
+    404: ("not_found", "There is no such record or file."),
+    405: ("not_allowed", "The path knows no such method."),
+    408: ("timeout", "Nothing came for too long."),
+    409: ("conflict", "Somebody changed it in the meantime, or it exists already."),
+    410: ("gone", "It was there; retention has removed it."),
+    413: ("too_large", "The body is larger than allowed."),
+    415: ("unsupported", "This is no video."),
+    416: ("out_of_range", "The range lies outside the file."),
+    422: ("invalid", "The request is not as described here, or a rule forbids it."),
+    503: ("unavailable", "The database is locked or gone; ask again after Retry-After seconds."),
+    507: ("no_space", "The disk is full."),
 }
-_MEANING: Final[Mapping[int, str]] = {
-    401: "The token is missing or wrong.",
-    403: "The request comes from another site, or names another host.",
-    404: "There is no such record or file.",
-    405: "The path knows no such method.",
-    408: "Nothing came for too long.",
-    409: "Somebody changed it in the meantime, or it exists already.",
-    410: "It was there; retention has removed it.",
-    413: "The body is larger than allowed.",
-    415: "This is no video.",
-    416: "The range lies outside the file.",
-    422: "The request is not as described here, or a rule forbids it.",
-    503: "The database is locked or gone; ask again after Retry-After seconds.",
-    507: "The disk is full.",
-}
-_WORDS: Final[Mapping[int, str]] = {
+"""The usual code of a status, and what it means in the OpenAPI description."""
+_EXCEPTIONS: Final[tuple[tuple[type[Exception], int, Code], ...]] = (
+    (NotFoundError, 404, "not_found"),
+    (ConflictError, 409, "conflict"),
+    (RefusedError, 422, "refused"),
+    (InputError, 422, "invalid"),
+    (UnavailableError, 503, "unavailable"),
+    (OutputError, 507, "no_space"),
+)
+_LINES: Final[Mapping[int, str]] = {
     404: "expected a path of this server, got an unknown one; see /api/v1/openapi.json",
     405: "expected a method that this path knows, got another; see /api/v1/openapi.json",
     400: "expected a body of JSON in UTF-8, got something else; correct the request",
@@ -97,14 +92,7 @@ class ErrorBody(BaseModel):
 
 
 class ApiError(Exception):
-    """An answer that is no success.
-
-    Args:
-        status: of HTTP.
-        message: one line: expected, got, remedy.
-        code: where it is not the status's usual one.
-        headers: beside the usual.
-    """
+    """An answer that is no success; ``code`` where it is not the status's usual one."""
 
     def __init__(
         self,
@@ -115,10 +103,7 @@ class ApiError(Exception):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
-        self.status = status
-        self.message = message
-        self.code: Code = code or _CODES.get(status, "invalid")
-        self.headers = headers
+        self.response = error_response(status, message, code, headers)
 
 
 def error_response(
@@ -126,7 +111,8 @@ def error_response(
 ) -> JSONResponse:
     """An error in the API's shape."""
     line = " ".join(message.split()).encode("utf-8", "replace").decode()
-    body = {"error": {"code": code or _CODES.get(status, "invalid"), "message": line}}
+    usual = _STATUSES.get(status, ("invalid", ""))[0]
+    body = {"error": {"code": code or usual, "message": line}}
     return JSONResponse(body, status, headers=dict(headers or {}))
 
 
@@ -140,7 +126,7 @@ def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """
     described: dict[int | str, dict[str, Any]] = {}
     for status in sorted({*statuses, 401, 403, 422, 503}):
-        described[status] = {"model": ErrorBody, "description": _MEANING[status]}
+        described[status] = {"model": ErrorBody, "description": _STATUSES[status][1]}
     described[503]["headers"] = {
         "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}
     }
@@ -155,18 +141,13 @@ def file_content(*types: str) -> dict[str, Any]:
     return {kind: document if kind == "application/json" else binary for kind in plain}
 
 
-def no_space(error: OSError) -> bool:
-    """Whether the disk, or what this user may use of it, is full."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
 def response_for(error: Exception) -> JSONResponse:
     """The answer to an exception; unexpected ones are logged and told as such."""
     if isinstance(error, ApiError):
-        return error_response(error.status, error.message, error.code, error.headers)
-    if isinstance(error, OSError) and no_space(error):
+        return error.response
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return error_response(507, DISK_FULL)
-    for kind, status, code in _KINDS:
+    for kind, status, code in _EXCEPTIONS:
         if isinstance(error, kind):
             retry = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
             return error_response(status, str(error), code, retry)
@@ -174,44 +155,33 @@ def response_for(error: Exception) -> JSONResponse:
     return error_response(500, "unexpected error in the server; see its log", "internal")
 
 
-_KINDS: Final[tuple[tuple[type[Exception], int, Code], ...]] = (
-    (NotFoundError, 404, "not_found"),
-    (ConflictError, 409, "conflict"),
-    (RefusedError, 422, "refused"),
-    (InputError, 422, "invalid"),
-    (UnavailableError, 503, "unavailable"),
-    (OutputError, 507, "no_space"),
-)
-DISK_FULL: Final = "expected room on the server's disk, got none left; free some and try again"
-
-
 def install_handlers(app: FastAPI) -> None:
     """Answer every error in the API's shape."""
 
-    def ours(request: Request, error: Exception) -> JSONResponse:
+    def raised(request: Request, error: Exception) -> JSONResponse:
         return response_for(error)
 
     def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        return error_response(422, _one_line(error.errors()))
+        return error_response(422, _validation_line(error.errors()))
 
-    def plain(request: Request, error: Exception) -> JSONResponse:
+    def http_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         status = 422 if error.status_code == 400 else error.status_code
-        words = _WORDS.get(error.status_code, str(error.detail))
-        return error_response(status, words, headers=error.headers)
+        line = _LINES.get(error.status_code, str(error.detail))
+        return error_response(status, line, headers=error.headers)
 
     for kind in (ApiError, MicromimicError, OSError, Exception):
-        app.add_exception_handler(kind, ours)
+        app.add_exception_handler(kind, raised)
     app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(HTTPException, plain)
+    app.add_exception_handler(HTTPException, http_error)
 
 
-def _one_line(problems: Sequence[Any]) -> str:
+def _validation_line(problems: Sequence[Any]) -> str:
     """The first problems as one line: where, and what was expected."""
-    told = []
+    parts = []
     for problem in problems[:3]:
         place = [str(part) for part in problem.get("loc", ())]
         where = ".".join(place[1:] if len(place) > 1 else place) or "body"
-        told.append(f"{where}: {str(problem.get('msg', 'not as described')).lower()}")
-    return f"expected a request as /api/v1/openapi.json describes it, got {'; '.join(told)}"
+        parts.append(f"{where}: {str(problem.get('msg', 'not as described')).lower()}")
+    return f"expected a request as /api/v1/openapi.json describes it, got {'; '.join(parts)}"

@@ -1,4 +1,4 @@
-"""What requests say and answers carry, beside the records themselves."""
+"""What requests say and answers carry; the records' views read the records' own classes."""
 
 from __future__ import annotations
 
@@ -9,30 +9,19 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import Path as PathParameter, Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from micromimic.workstation.records.records import (
-    Decision,
-    Job,
-    Recording,
-    Review,
-    Session,
-    Subject,
-)
+from micromimic.workstation.records.records import Action, JobStatus, MediaState, Review
 
 ID_PATTERN: Final = "^[0-9a-f]{32}$"
 PRINTABLE: Final = r"^[^\u0000-\u001f\u007f-\u009f]*$"
 """Text on one line: no control characters."""
 WRITTEN: Final = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$"
 """Text of several lines."""
-LAST_FRAME: Final = 100_000_000
-LAST_NUMBER: Final = 1_000_000_000
-
-
 _ISO: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9:.]{5,20}([Zz]|[+-][0-9]{2}:?[0-9]{2}))?"
 )
 
 
-def _written(value: Any) -> Any:
+def _iso_text(value: Any) -> Any:
     """Dates and times as ISO 8601 writes them; not as numbers, which could be anything."""
     if not isinstance(value, str) or _ISO.fullmatch(value) is None:
         raise ValueError("expected text as 2026-03-04 or 2026-03-04T05:06:07+00:00")
@@ -44,40 +33,35 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _name(description: str | None = None) -> Any:
+    return Query(pattern=PRINTABLE, min_length=1, max_length=64, description=description)
+
+
 Id = Annotated[str, PathParameter(pattern=ID_PATTERN, description="32 hex digits.")]
 IdField = Annotated[str, Field(pattern=ID_PATTERN)]
 IdQuery = Annotated[str | None, Query(pattern=ID_PATTERN)]
 Line = Annotated[str, Field(pattern=PRINTABLE, max_length=200)]
 Text = Annotated[str, Field(pattern=WRITTEN, max_length=2000)]
 Name = Annotated[str, Field(pattern=PRINTABLE, min_length=1, max_length=64)]
-Coder = Annotated[
-    str,
-    Query(
-        pattern=PRINTABLE,
-        min_length=1,
-        max_length=64,
-        description="Who decides or decided.",
-    ),
-]
-CoderQuery = Annotated[str | None, Query(pattern=PRINTABLE, min_length=1, max_length=64)]
+Coder = Annotated[str, _name("Who decides or decided.")]
+CoderQuery = Annotated[str | None, _name()]
 Reader = Annotated[
     str | None,
-    Query(
-        pattern=PRINTABLE,
-        min_length=1,
-        max_length=64,
-        description="Who asks, where it is another coder: nobody is shown what others decided on "
-        "a recording before the own review is marked done.",
+    _name(
+        "Who asks, where it is another coder: nobody is shown what others decided on a recording "
+        "before the own review is marked done."
     ),
 ]
-Frame = Annotated[int, Field(ge=0, le=LAST_FRAME), BeforeValidator(_whole)]
+Frame = Annotated[int, Field(ge=0, le=100_000_000), BeforeValidator(_whole)]
 Expected = Annotated[
     int,
-    Field(ge=0, le=LAST_NUMBER, description="Number of the coder's last decision, 0 for none."),
+    Field(ge=0, le=1_000_000_000, description="Number of the coder's last decision, 0 for none."),
     BeforeValidator(_whole),
 ]
-Day = Annotated[date, Field(strict=False), BeforeValidator(_written)]
-Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_written)]
+Day = Annotated[date, Field(strict=False), BeforeValidator(_iso_text)]
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_iso_text)]
+
+# --- requests ------------------------------------------------------------------------------------
 
 
 class Body(BaseModel):
@@ -138,15 +122,12 @@ class RecordingChange(Body):
     expires_at: Moment | None = None
 
 
-DecisionAction = Literal["accept", "reject", "relabel", "move", "add", "remove", "comment", "done"]
-
-
 class DecisionIn(Body):
     """One decision. ``event``: ``m0`` is the machine's first, ``c3`` what decision 3 added."""
 
     coder: Name
     expected: Expected
-    action: DecisionAction
+    action: Literal["accept", "reject", "relabel", "move", "add", "remove", "comment", "done"]
     event: Annotated[str, Field(pattern="^([mc](0|[1-9][0-9]{0,8}))?$")] = ""
     label: Line | None = None
     onset_frame: Frame | None = None
@@ -160,6 +141,116 @@ class StepIn(Body):
 
     coder: Name
     expected: Expected
+
+
+# --- answers -------------------------------------------------------------------------------------
+
+
+class RecordView(BaseModel):
+    """Reads an object of the same fields."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Consent(RecordView):
+    """Whether the person filmed has agreed, who noted it, when, and on what ground."""
+
+    given: bool
+    noted_by: str = ""
+    note: str = ""
+    noted_at: datetime | None = None
+
+
+class Subject(RecordView):
+    """A person, by pseudonym."""
+
+    id: str
+    code: str
+    note: str
+    created_at: datetime
+    sessions: int = 0
+    recordings: int = 0
+
+
+class Session(RecordView):
+    """One sitting of one person, on a day; a baseline is what later sessions are compared with."""
+
+    id: str
+    subject_id: str
+    subject_code: str
+    title: str
+    held_on: date
+    consent: Consent
+    baseline: bool
+    created_at: datetime
+    recordings: int = 0
+
+
+class Job(RecordView):
+    """The analysis of one recording.
+
+    ``stage``, ``done`` and ``total`` are its progress (total is null while unknown), ``attempts``
+    the times it was started, ``error`` one line where it failed.
+    """
+
+    id: str
+    recording_id: str
+    status: JobStatus
+    stage: str
+    done: int
+    total: int | None
+    attempts: int
+    error: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class Recording(RecordView):
+    """One video, uploaded or kept from a live session (``origin``: ``upload`` or ``live``).
+
+    ``name`` is the uploader's, ``extension`` the stored file's; ``fps`` was given against the
+    file's own timing; ``consent`` is the session's, or its own where it has none; ``expires_at`` is
+    when video and pictures are removed, null keeps them; ``job`` is the latest; ``events`` counts
+    the machine's candidates, longer expressions aside, and is null before it has answered;
+    ``coders`` have decided anything here.
+    """
+
+    id: str
+    session_id: str | None
+    subject_id: str | None
+    subject_code: str | None
+    name: str
+    extension: str
+    size_bytes: int
+    sha256: str
+    fps: float | None
+    origin: str
+    consent: Consent
+    media: MediaState
+    uploaded_at: datetime
+    expires_at: datetime | None
+    job: Job | None
+    events: int | None
+    coders: tuple[str, ...] = ()
+
+
+class Decision(RecordView):
+    """One entry of the audit trail: only ever added, and numbered within recording and coder.
+
+    ``event``: ``m0`` is the machine's first, ``c3`` what decision 3 added; empty for ``done``,
+    ``undo`` and ``redo``, whose ``target`` is the decision they concern. ``payload`` is what the
+    action needs: ``label``, ``onset_frame``, ``apex_frame``, ``offset_frame``, ``note``.
+    """
+
+    recording_id: str
+    coder: str
+    number: int
+    action: Action
+    event: str
+    payload: dict[str, Any]
+    target: int | None
+    decided_at: datetime
 
 
 class SubjectList(BaseModel):
@@ -214,7 +305,7 @@ class ReviewView(BaseModel):
     shown: dict[str, Any] | None
 
 
-class ModelView(BaseModel):
+class ModelView(RecordView):
     """Which model names the events."""
 
     name: str
@@ -223,7 +314,7 @@ class ModelView(BaseModel):
     labels: list[str]
 
 
-class Limits(BaseModel):
+class Limits(RecordView):
     """What an upload may be."""
 
     max_bytes: int

@@ -17,21 +17,22 @@ import uvicorn
 
 from micromimic.core.errors import InputError, UnavailableError
 from micromimic.models.onnx import load_model
+from micromimic.workstation.access import is_loopback
 from micromimic.workstation.app import create_app
 from micromimic.workstation.connections import (
     ACCEPTED_AT_ONCE,
     HEAD_BYTES,
     BoundedSocket,
     bounded_protocol,
-    limits,
+    connection_limits,
 )
-from micromimic.workstation.jobs.queue import JobRunner
+from micromimic.workstation.jobs.runner import JobRunner
 from micromimic.workstation.live.socket import HEAD, MAX_PIXELS
 from micromimic.workstation.records.database import open_store
 from micromimic.workstation.records.folder_lock import folder_lock
-from micromimic.workstation.settings import Settings, is_loopback
+from micromimic.workstation.settings import Settings
 
-KNOCKING: Final = 1024
+UNACCEPTED: Final = 1024
 """Connections that the system holds until they are accepted."""
 GRACE_S: Final = 10
 """Seconds that requests under way have when the server is asked to stop."""
@@ -42,38 +43,32 @@ NOT_FOR: Final = (
     "at work or in education (EU AI Act, Article 5(1)(f))."
 )
 
+Print = Callable[[str], object]
 
-def serve(
-    settings: Settings, *, say: Callable[[str], object], warn: Callable[[str], object]
-) -> None:
+
+def serve(settings: Settings, *, say: Print, warn: Print) -> None:
     """Serve until SIGINT or SIGTERM; running jobs go back to the queue then.
 
-    Args:
-        settings: a port of 0 takes a free one.
-        say: called with the address and with what the tool is not for, once both are true.
-        warn: called with one line where the address is open to others.
-
-    Raises:
-        InputError: the address is taken or not this machine's.
-        ModelError: the settings' model file is unusable.
-        UnavailableError: another server has the data folder, or the database cannot be opened.
+    ``say`` gets the address and what the tool is not for, once both are true, ``warn`` a line where
+    the address is open to others. InputError: the address is taken or not this machine's;
+    ModelError: the settings' model file is unusable; UnavailableError: another server has the data
+    folder, or the database cannot be opened.
     """
     if settings.model is not None:
         load_model(settings.model)  # refused here, not at the first recording
     with closing(listen_on(settings.host, settings.port)) as listening:
         settings = replace(settings, port=listening.getsockname()[1])
-        with _private_files(), _only_one(settings.data):
-            store = open_store(settings.data, settings.url)
-            try:
-                runner = JobRunner(store, settings)
-                app = create_app(settings, store, runner=runner)
-                server = Server(server_config(app), lambda: _announce(settings, say, warn))
-                with _quiet_signals():
-                    server.run([listening])
-                if server.failure is not None:
-                    raise server.failure
-            finally:
-                store.close()
+        with (
+            _private_files(),
+            _only_one(settings.data),
+            closing(open_store(settings.data, settings.url)) as store,
+        ):
+            app = create_app(settings, store, runner=JobRunner(store, settings))
+            server = Server(server_config(app), lambda: announce(settings, say, warn))
+            with _quiet_signals():
+                server.run([listening])
+            if server.failure is not None:
+                raise server.failure
 
 
 def address(settings: Settings) -> str:
@@ -89,9 +84,7 @@ def address(settings: Settings) -> str:
     return f"http://{place}:{settings.port}/{query}"
 
 
-def _announce(
-    settings: Settings, say: Callable[[str], object], warn: Callable[[str], object]
-) -> None:
+def announce(settings: Settings, say: Print, warn: Print) -> None:
     say(f"micromimic is at {address(settings)}  (Ctrl-C stops it)")
     say(NOT_FOR)
     if not is_loopback(settings.host):
@@ -118,7 +111,6 @@ class Server(uvicorn.Server):
         self.failure: Exception | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to accept connections."""
         log = logging.getLogger("uvicorn.error")
         log.setLevel(logging.CRITICAL + 1)  # a failure to start is told by us, in one line
         try:
@@ -135,7 +127,7 @@ class Server(uvicorn.Server):
             log.setLevel(self._log_level)
         if self.started:
             for listening in sockets or ():
-                listening.listen(KNOCKING)  # asyncio has set it to what it accepts at once
+                listening.listen(UNACCEPTED)  # asyncio has set it to what it accepts at once
             self._ready()
 
 
@@ -144,12 +136,10 @@ def server_config(
 ) -> uvicorn.Config:
     """How a server runs that is open to whoever comes.
 
-    Args:
-        app: what it serves.
-        message_bytes: largest message of a WebSocket.
-        grace_s: seconds that requests under way have when it is asked to stop.
+    A WebSocket's message has ``message_bytes`` at most; requests under way have ``grace_s`` when
+    the server is asked to stop.
     """
-    waiting, busy = limits()
+    waiting, busy = connection_limits()
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         http=bounded_protocol(waiting),  # type: ignore[arg-type]
@@ -168,11 +158,7 @@ def server_config(
 
 
 def listen_on(host: str, port: int, option: str = "--port") -> socket.socket:
-    """A socket on the address.
-
-    Raises:
-        InputError: it is taken, not allowed, or not this machine's.
-    """
+    """A socket on the address; InputError where it is taken, not allowed, or not this machine's."""
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -182,7 +168,7 @@ def listen_on(host: str, port: int, option: str = "--port") -> socket.socket:
             if os.name == "posix":  # elsewhere it would share the port with another program
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(place)
-            listening.listen(KNOCKING)
+            listening.listen(UNACCEPTED)
         except BaseException:
             listening.close()
             raise
@@ -207,11 +193,7 @@ def _private_files() -> Iterator[None]:
 
 @contextmanager
 def _only_one(data: Path) -> Iterator[None]:
-    """Hold the data folder's lock.
-
-    Raises:
-        UnavailableError: another server holds it, or the folder cannot be written.
-    """
+    """Hold the data folder's lock."""
     with ExitStack() as stack:
         try:
             data.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -12,27 +12,29 @@ import errno
 import hashlib
 import os
 import shutil
+import unicodedata
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 from uuid import uuid4
 
 import anyio
 from anyio import to_thread
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect, Request
 
 from micromimic.core.errors import RefusedError
 from micromimic.core.files import sync_folder
 from micromimic.workstation.errors import DISK_FULL, ApiError
-from micromimic.workstation.kinds import HEAD_BYTES, ending_for, no_video, shown_name
 from micromimic.workstation.records.base import INCOMING
 from micromimic.workstation.records.held import holding
 from micromimic.workstation.records.records import Consent, Recording
 from micromimic.workstation.records.store import Store
+from micromimic.workstation.schemas import ID_PATTERN, PRINTABLE, WRITTEN
 from micromimic.workstation.settings import Settings
+from micromimic.workstation.sniffing import HEAD_BYTES, ending_for, sniff_not_video
 
 PIECE_BYTES: Final = 1 << 20
 """Written at once."""
@@ -43,34 +45,39 @@ SILENCE_S: Final = 60.0
 DRAIN_BYTES: Final = 64 << 20
 DRAIN_S: Final = 3.0
 """A refused body is read on so far, since many clients look for an answer only after sending."""
+LONGEST_NAME: Final = 120
+_CUT_OFF: Final = "expected the whole file, got a connection that ended early; send it again"
 
 
-@dataclass(frozen=True)
-class Upload:
-    """What is said about a video beside its bytes; see ``routes_recordings.UploadQuery``."""
+class Upload(BaseModel):
+    """What is said about a video beside its bytes.
 
-    name: str = ""
-    session_id: str | None = None
-    consent: bool = False
-    noted_by: str = ""
-    note: str = ""
-    fps: float | None = None
-    retention_days: int | None = None
+    ``consent`` is for a video of no session; with ``session_id``, the session's consent counts.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str = Field("", max_length=1000, description="Of the file, for people; only shown.")
+    session_id: str | None = Field(None, pattern=ID_PATTERN)
+    consent: bool = Field(False, description="The person filmed has agreed.")
+    noted_by: str = Field("", pattern=PRINTABLE, max_length=200)
+    note: str = Field("", pattern=WRITTEN, max_length=2000)
+    fps: float | None = Field(
+        None, gt=0, le=10000, allow_inf_nan=False, description="Against the file's own timing."
+    )
+    retention_days: int | None = Field(
+        None, ge=0, le=36500, description="0 keeps video and pictures until they are removed."
+    )
 
     def own_consent(self) -> Consent | None:
-        """Consent said with the upload; None where a session's counts."""
+        """Consent given with the upload; None where a session's counts."""
         if self.session_id is not None or not self.consent:
             return None
         return Consent(given=True, noted_by=self.noted_by, note=self.note)
 
 
 class Incoming:
-    """A file that grows in ``incoming/`` and is gone unless it is kept; ends with ``discard``.
-
-    Args:
-        data: the data folder.
-        suffix: of the file; writers of videos need theirs.
-    """
+    """A file that grows in ``incoming/`` and is gone unless it is kept; ends with ``discard``."""
 
     def __init__(self, data: Path, suffix: str = ".part") -> None:
         self.id = uuid4().hex
@@ -82,12 +89,11 @@ class Incoming:
             self._held = stack.pop_all()
         self.path = folder / f"video{suffix}"
         self.size = 0
-        self.head = b""
         self._hash = hashlib.sha256()
         self._file: BinaryIO | None = None
 
     def write(self, piece: bytes) -> None:
-        """Append; raises OSError ENOSPC before the disk is entirely full."""
+        """Append; OSError ENOSPC before the disk is entirely full."""
         if self._file is None:
             self._file = self.path.open("xb")
             self.path.chmod(0o600)
@@ -109,7 +115,7 @@ class Incoming:
             self._hash = hashlib.file_digest(file, "sha256")
         self.size = self.path.stat().st_size
 
-    def place(self, folder: Path, extension: str) -> Path:
+    def place(self, folder: Path, extension: str) -> None:
         """Flush to the disk and move into the recording's folder, as ``video<extension>``."""
         if self._file is None:
             self._file = self.path.open("r+b")
@@ -117,11 +123,9 @@ class Incoming:
         os.fsync(self._file.fileno())
         self._file.close()
         folder.mkdir(mode=0o700, parents=True)
-        placed = folder / f"video{extension}"
-        self.path.replace(placed)
+        self.path.replace(folder / f"video{extension}")
         for changed in (folder, folder.parent, folder.parent.parent):
             sync_folder(changed)
-        return placed
 
     def discard(self) -> None:
         """Remove what is still in ``incoming/``, and hold its id no longer."""
@@ -142,13 +146,7 @@ def keep(
     extension: str,
     origin: str = "upload",
 ) -> Recording:
-    """Make a finished file a recording with its job; on any failure nothing of it is left.
-
-    Raises:
-        RefusedError: no consent.
-        StoreError: any other reason of the store.
-        OSError: the disk.
-    """
+    """Make a finished file a recording with its job; on any failure nothing of it is left."""
     folder = store.folder(incoming.id)
     days = settings.retention_days if about.retention_days is None else about.retention_days
     try:
@@ -171,12 +169,7 @@ def keep(
 
 
 def check_consent(about: Upload, store: Store) -> None:
-    """Refuse before a byte is read.
-
-    Raises:
-        RefusedError: neither the session nor the upload says that the person has agreed.
-        NotFoundError: no such session.
-    """
+    """RefusedError, before a byte is read, where neither session nor upload says so."""
     if about.session_id is not None:
         if not store.session(about.session_id).consent.given:
             raise RefusedError(
@@ -189,14 +182,30 @@ def check_consent(about: Upload, store: Store) -> None:
         )
 
 
+def shown_name(name: str) -> str:
+    """A client's name for a file, fit to be shown: no folders, no characters that steer a display.
+
+    Control characters and those that turn the direction of writing are removed; long names are
+    cut, their ending kept.
+
+    >>> shown_name("../a/b\\u202e\\x00 c.mp4"), shown_name(""), len(shown_name("x" * 500 + ".mov"))
+    ('b c.mp4', 'video', 120)
+    """
+    last = name.replace("\\", "/").rsplit("/", 1)[-1]
+    kept = "".join(c if c.isspace() or unicodedata.category(c)[0] != "C" else "" for c in last)
+    clean = " ".join(kept.split())
+    if len(clean) > LONGEST_NAME:
+        ending = PurePosixPath(clean).suffix[:8]
+        clean = clean[: LONGEST_NAME - len(ending)].rstrip() + ending
+    return clean or "video"
+
+
 async def receive_upload(
     request: Request, about: Upload, store: Store, settings: Settings
 ) -> Recording:
     """Stream one request's body to disk and make it a recording.
 
-    Raises:
-        ApiError: 408 cut off or silent, 413 too large, 415 no video, 422 empty, 507 disk full.
-        StoreError: as ``check_consent`` and ``keep``.
+    ApiError: 408 cut off or silent, 413 too large, 415 no video, 422 empty, 507 disk full.
     """
     body = request.stream()
     try:
@@ -232,9 +241,6 @@ async def receive_upload(
         raise
 
 
-_CUT_OFF: Final = "expected the whole file, got a connection that ended early; send it again"
-
-
 def _check_type(request: Request) -> None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind and kind != "application/octet-stream" and not kind.startswith("video/"):
@@ -255,13 +261,10 @@ def _check_length(request: Request, settings: Settings) -> int | None:
         raise _empty()
     if length > settings.max_bytes:
         raise _too_large(settings.max_bytes)
-    if shutil.disk_usage(_existing(settings.data)).free < length + RESERVE_BYTES:
+    existing = next(p for p in (settings.data, *settings.data.parents) if p.exists())
+    if shutil.disk_usage(existing).free < length + RESERVE_BYTES:
         raise ApiError(507, DISK_FULL)
     return length
-
-
-def _existing(folder: Path) -> Path:
-    return next(p for p in (folder, *folder.absolute().parents) if p.exists())
 
 
 async def _stream(body: AsyncIterator[bytes], incoming: Incoming, name: str, max_bytes: int) -> str:
@@ -269,7 +272,7 @@ async def _stream(body: AsyncIterator[bytes], incoming: Incoming, name: str, max
     pending = bytearray()
     extension: str | None = None
     total = 0
-    async for chunk in _patient(body):
+    async for chunk in _until_silence(body):
         total += len(chunk)
         if total > max_bytes:
             raise _too_large(max_bytes)
@@ -287,7 +290,7 @@ async def _stream(body: AsyncIterator[bytes], incoming: Incoming, name: str, max
     return extension
 
 
-async def _patient(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _until_silence(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The body's chunks; gives up on a client that has gone quiet."""
     while True:
         try:
@@ -322,7 +325,7 @@ async def _drain(request: Request, body: AsyncIterator[bytes]) -> None:
 
 
 def _recognise(name: str, head: bytes) -> str:
-    what = no_video(head)
+    what = sniff_not_video(head)
     extension = ending_for(name, head)
     if what is not None or extension is None:
         raise ApiError(

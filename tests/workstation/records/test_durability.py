@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ pytest.importorskip("fastapi", reason="needs web: fastapi is not installed")
 
 from micromimic.core.errors import ConflictError
 from micromimic.core.files import write_whole
-from micromimic.workstation.jobs.queue import JobRunner
+from micromimic.workstation.jobs.runner import JobRunner
 from micromimic.workstation.records.database import open_store
 from micromimic.workstation.records.records import Recording
 from micromimic.workstation.records.store import Store
@@ -91,7 +92,7 @@ def test_files_of_a_job_are_on_the_disk_before_it_is_done(
         return real(*args, **kwargs)
 
     monkeypatch.setattr(store, "finish_job", finish)
-    end = runner._keep(job, out, folder)
+    end = asyncio.run(runner.keep(job, out, folder))
     assert end.kind == "finished"
     before = steps[: steps.index("commit")]
     made = [*RESULTS, "events", "events/0", "events/0/apex.jpg"]
@@ -161,7 +162,7 @@ def test_an_answer_is_never_overwritten_by_another(store: Store, done: str) -> N
     assert job is not None
     out = store.folder(done) / ".work-1" / "out"
     fill(out, answer(3))
-    end = runner._keep(job, out, store.folder(done))
+    end = asyncio.run(runner.keep(job, out, store.folder(done)))
     assert end.kind == "failed"
     assert end.line.startswith("expected the events of the answer that is kept, got others")
     assert (store.folder(done) / "events.json").read_bytes() == b""  # nothing of another answer
@@ -182,8 +183,11 @@ def test_what_has_its_files_is_not_analysed_again(store: Store, done: str) -> No
 
 def test_a_start_looks_for_lost_files(store: Store, done: str) -> None:
     lose(store, done)
-    runner = JobRunner(store, Settings(store.data, jobs=1))
-    runner._serve = lambda inbox: None  # type: ignore[method-assign] - no worker is wanted here
-    runner.start()
-    runner.stop()
+
+    async def start_and_stop() -> None:
+        runner = JobRunner(store, Settings(store.data))
+        await runner.start()
+        await runner.stop()
+
+    asyncio.run(start_and_stop())
     assert [job.recording_id for job in store.jobs("queued")] == [done]

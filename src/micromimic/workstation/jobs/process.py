@@ -1,97 +1,75 @@
-"""The server's end of a worker: starts it, hears what it says, ends it, explains how it ended."""
+"""The server's end of a worker: starts it, reads its messages, ends it, explains how it ended."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from micromimic.workstation.jobs.worker import MODULE, Task
 
+# -P: nothing is imported from the folder that it starts in.
+COMMAND: Final = (sys.executable, "-P", "-m", MODULE)
 _KEPT_VARIABLES: Final = frozenset(
     {"PATH", "HOME", "LANG", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "VIRTUAL_ENV"}
     | {"LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TZ"}
 )
 _THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _LONGEST_LINE: Final = 1 << 16
+_LEAST_BETWEEN_S: Final = 0.001
+"""Between two messages: one that talks without end waits at its own pipe, not we for it."""
 _TAIL_BYTES: Final = 4000
-_GONE_WITHIN_S: Final = 30.0
+_EXIT_WITHIN_S: Final = 30.0
 
 Message = Mapping[str, Any]
 
 
 class WorkerProcess:
-    """One running worker.
+    """One running worker; what it prints beside its messages goes to the file ``log``."""
 
-    Args:
-        task: what it is to do.
-        log: gets what it prints beside its messages.
-        hear: called with each message, from a thread of its own, and with None after the last.
-
-    Raises:
-        OSError: it cannot be started.
-    """
-
-    def __init__(self, task: Task, log: Path, hear: Callable[[Message | None], None]) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+        self._process = process
         self._log = log
-        self._hear = hear
-        with log.open("wb") as errors:
-            self._process = subprocess.Popen(
-                command(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                cwd=Path(task.folder).anchor,
-                env=_environment(),
-                start_new_session=True,  # Ctrl-C is the server's to answer
-            )
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it has ended, and its exit status tells why
-            self._process.stdin.write(task.to_line())
-            self._process.stdin.flush()
-        self._reader = threading.Thread(target=self._read, name="micromimic-worker", daemon=True)
-        self._reader.start()
+        self.pid = process.pid
 
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
-    def _read(self) -> None:
+    async def messages(self) -> AsyncIterator[Message]:
+        """What it says, until it has closed its output."""
         assert self._process.stdout is not None
-        for line in iter(lambda: self._process.stdout.readline(_LONGEST_LINE), b""):  # type: ignore[union-attr]
+        while True:
             try:
+                line = await self._process.stdout.readline()
+                if not line:
+                    return
                 message = json.loads(line)
-            except ValueError:
-                continue  # a line cut off as it died
+            except ValueError:  # too long, or cut off as it died
+                continue
             if isinstance(message, dict):
-                self._hear(message)
-        self._hear(None)
+                yield message
+            await asyncio.sleep(_LEAST_BETWEEN_S)
 
-    def end(self) -> int:
-        """Kill it if it still runs, and wait until it is gone; its exit status."""
-        if self._process.poll() is None:
+    async def wait(self) -> int:
+        """The exit status, once it has ended by itself after its last message."""
+        with contextlib.suppress(TimeoutError):  # it has said all it had to say
+            async with asyncio.timeout(_EXIT_WITHIN_S):
+                await self._process.wait()
+        return await self.end()
+
+    async def end(self) -> int:
+        """Kill it if it still runs, and wait until it is gone; the exit status."""
+        with contextlib.suppress(ProcessLookupError):
             self._process.kill()
-        status = self._process.wait(_GONE_WITHIN_S)
-        self._reader.join(_GONE_WITHIN_S)
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):  # a task that it never read
-                    pipe.close()
-        return status
-
-    def wait(self) -> int:
-        """Wait until it has ended by itself after its last message; its exit status."""
-        with contextlib.suppress(subprocess.TimeoutExpired):  # it has said all it had to say
-            self._process.wait(_GONE_WITHIN_S)
-        return self.end()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        await self._process.communicate()
+        assert self._process.returncode is not None
+        return self._process.returncode
 
     def tail(self) -> str:
         """The last that it printed."""
@@ -101,16 +79,35 @@ class WorkerProcess:
             return ""
 
 
-def command() -> list[str]:
-    """What is run."""
-    # -P: nothing is imported from the folder that it starts in.
-    return [sys.executable, "-P", "-m", MODULE]
+@asynccontextmanager
+async def running_worker(
+    task: Task, log: Path, command: Sequence[str] = COMMAND
+) -> AsyncIterator[WorkerProcess]:
+    """A worker at its task, killed where it still runs at the end; OSError if it cannot start."""
+    with log.open("wb") as errors:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=errors,
+            limit=_LONGEST_LINE,
+            cwd=Path(task.folder).anchor,
+            env=worker_environment(),
+            start_new_session=True,  # Ctrl-C is the server's to answer
+        )
+    worker = WorkerProcess(process, log)
+    try:
+        assert process.stdin is not None
+        process.stdin.write(task.to_line())  # stays open: its end tells that the server has gone
+        yield worker
+    finally:
+        await worker.end()
 
 
-def how_it_ended(status: int, memory_mb: int) -> str:
+def end_of_process(status: int, memory_mb: int) -> str:
     """One line about a worker that ended without a result.
 
-    >>> how_it_ended(1, 4096)
+    >>> end_of_process(1, 4096)
     "expected the analysis to end with a result, got status 1; see the server's log"
     """
     if status >= 0:
@@ -129,7 +126,7 @@ def how_it_ended(status: int, memory_mb: int) -> str:
     )
 
 
-def _environment() -> dict[str, str]:
+def worker_environment() -> dict[str, str]:
     """What a worker may know of the server's: no database's password, no token."""
     kept = {
         name: value

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from micromimic.core.errors import MicromimicError, OutputError
-from micromimic.workstation.jobs.limits import Limits, confine, end_with_server
+from micromimic.workstation.jobs.confinement import Limits, confine, end_with_server
 
 MODULE: Final = "micromimic.workstation.jobs.worker"
 LONGEST_ERROR: Final = 500
@@ -29,20 +29,19 @@ LONGEST_ERROR: Final = 500
 _REPORT_EVERY_S: Final = 0.2
 _LONGEST_TASK: Final = 1 << 16
 
+Send = Callable[[dict[str, object]], None]
+
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker is to do.
+    """What a worker is to do: results of ``video`` go to ``folder``, which is there and empty.
 
-    Args:
-        video: the file.
-        folder: an existing, empty folder for the results.
-        name: how people call the video.
-        parent: process id of the server.
-        fps: frames a second, against the file's own timing.
-        max_seconds: a longer video is refused.
-        limits: what the worker may take.
-        model: an ONNX file that names the events; None is the shipped one.
+    ``name`` is what people call the video, ``parent`` the process id of the server, ``fps`` stands
+    against the file's own timing, ``model`` is an ONNX file in place of the shipped one.
+
+    >>> task = Task("a.mp4", "out", "a", 1)
+    >>> Task.from_line(task.to_line()) == task
+    True
     """
 
     video: str
@@ -55,17 +54,10 @@ class Task:
     model: str | None = None
 
     def to_line(self) -> bytes:
-        """The first line on a worker's stdin."""
         return json.dumps(asdict(self)).encode() + b"\n"
 
     @classmethod
     def from_line(cls, line: bytes) -> Task:
-        """Back from ``to_line``.
-
-        >>> task = Task("a.mp4", "out", "a", 1)
-        >>> Task.from_line(task.to_line()) == task
-        True
-        """
         values = json.loads(line)
         return cls(**{**values, "limits": Limits(**values["limits"])})
 
@@ -73,23 +65,23 @@ class Task:
 def main() -> int:
     """Do the task on stdin; the exit status is 0 when there is a result or an error's line."""
     os.umask(0o077)  # what it writes shows a face
-    say = _speaker()
+    send = message_sender()
     task = Task.from_line(_first_line())
     end_with_server(task.parent)
     try:
-        run = _prepared(task, say)
-        say({"missing": confine(task.limits)})
+        run = _prepare(task, send)
+        send({"missing": confine(task.limits)})
         run()
     except BaseException as error:  # noqa: BLE001 - whatever a file does, the server gets a line
         if not isinstance(error, MicromimicError):
             traceback.print_exc()
-        say({"error": error_line(error, task)})
+        send({"error": error_line(error, task)})
     else:
-        say({"finished": True})
+        send({"finished": True})
     return 0
 
 
-def _prepared(task: Task, say: Callable[[dict[str, object]], None]) -> Callable[[], None]:
+def _prepare(task: Task, send: Send) -> Callable[[], None]:
     """Load everything that the work needs, while there are no limits yet."""
     import cv2  # noqa: PLC0415 - the pipe to the server is watched first
 
@@ -102,14 +94,14 @@ def _prepared(task: Task, say: Callable[[dict[str, object]], None]) -> Callable[
     backend = DlibLandmarks()
     config = AnalyzeConfig(model=None if task.model is None else Path(task.model))
     load_model(config.model)
-    spoken = ("", 0.0)
+    last_sent = ("", 0.0)
 
     def progress(done: int, total: int | None, stage: str) -> None:
-        nonlocal spoken
+        nonlocal last_sent
         now = time.monotonic()
-        if stage != spoken[0] or now - spoken[1] >= _REPORT_EVERY_S:
-            spoken = (stage, now)
-            say({"stage": stage, "done": done, "total": total})
+        if stage != last_sent[0] or now - last_sent[1] >= _REPORT_EVERY_S:
+            last_sent = (stage, now)
+            send({"stage": stage, "done": done, "total": total})
 
     def run() -> None:
         write_recording(
@@ -120,7 +112,7 @@ def _prepared(task: Task, say: Callable[[dict[str, object]], None]) -> Callable[
             max_seconds=task.max_seconds,
             config=config,
             progress=progress,
-            stated=lambda frames, pixels: say({"frames": frames, "pixels": pixels}),
+            on_stated=lambda frames, pixels: send({"frames": frames, "pixels": pixels}),
             backend=backend,
             decoder_threads=1,
         )
@@ -139,15 +131,15 @@ def _first_line() -> bytes:
     return line
 
 
-def _speaker() -> Callable[[dict[str, object]], None]:
+def message_sender() -> Send:
     """Keep stdout for messages: what a library prints goes to stderr."""
     out = os.dup(1)
     os.dup2(2, 1)
 
-    def say(message: dict[str, object]) -> None:
+    def send(message: dict[str, object]) -> None:
         os.write(out, json.dumps(message).encode() + b"\n")
 
-    return say
+    return send
 
 
 def error_line(error: BaseException, task: Task) -> str:
@@ -158,7 +150,7 @@ def error_line(error: BaseException, task: Task) -> str:
     >>> error_line(InputError("expected a video, got /data/recordings/1f/video.mp4; check"), task)
     'expected a video, got talk.mp4; check'
     """
-    if _out_of_memory(error):
+    if _is_out_of_memory(error):
         text = (
             f"expected a video that {task.limits.memory_mb} MB of memory are enough for, got a "
             "larger one; scale it down or cut it into parts"
@@ -175,7 +167,7 @@ def error_line(error: BaseException, task: Task) -> str:
     return " ".join(text.split())[:LONGEST_ERROR]
 
 
-def _out_of_memory(error: BaseException) -> bool:
+def _is_out_of_memory(error: BaseException) -> bool:
     """Whether a library could not have the memory that it asked for, each in its own words."""
     if isinstance(error, MicromimicError):
         return False

@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-import uvicorn
 from fastapi import APIRouter, WebSocket
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocketDisconnect
@@ -19,10 +18,9 @@ from starlette.websockets import WebSocketDisconnect
 from micromimic.analysis.live.messages import LiveMessage, json_line
 from micromimic.core.closing import Closing
 from micromimic.core.mailbox import Mailbox
-from micromimic.workstation.app import guarded
+from micromimic.workstation.access import Access, guarded_app
 from micromimic.workstation.live.wire import GONE_AWAY, NOT_ALLOWED, WAITING, close, send
 from micromimic.workstation.server import Server, listen_on, server_config
-from micromimic.workstation.settings import Access
 
 MAX_CLIENTS: Final = 32
 MAX_INCOMING_BYTES: Final = 4096
@@ -37,20 +35,11 @@ router = APIRouter()
 class Feed(Closing):
     """A server in a thread of its own that sends every message of a session to every client.
 
-    A new client first gets the last ``start``, ``face`` and ``status``, so that it can read the
-    rest. On loopback no token is needed, but pages of other sites are refused; with a token,
-    clients say it as ``Authorization: Bearer TOKEN`` or ``?token=TOKEN``. Close the session first:
-    its clients get what waits for them then, for two seconds at most.
-
-    Args:
-        access: where to listen, and who may.
-        listen: ``LiveSession.listen``.
-
-    Raises:
-        InputError: the port is taken, or not this machine's.
-
-    Attributes:
-        clients: connected now.
+    ``listen`` is ``LiveSession.listen``. A new client first gets the last ``start``, ``face`` and
+    ``status``, so that it can read the rest. On loopback no token is needed, but pages of other
+    sites are refused; with a token, clients say it as ``Authorization: Bearer TOKEN`` or
+    ``?token=TOKEN``. Close the session first: its ``clients`` get what waits for them then, for two
+    seconds at most.
     """
 
     def __init__(self, access: Access, listen: Callable[[int], Mailbox[LiveMessage]]) -> None:
@@ -60,11 +49,11 @@ class Feed(Closing):
         port = self._listening.getsockname()[1]
         host = f"[{access.host}]" if ":" in access.host else access.host
         self.address = f"ws://{host}:{port}"
-        app = guarded(access, read_only=True, openapi_url=None)
+        app = guarded_app(access, read_only=True, openapi_url=None)
         app.state.feed = self
         app.include_router(router)
         ready = threading.Event()
-        config: uvicorn.Config = server_config(app, message_bytes=MAX_INCOMING_BYTES, grace_s=1)
+        config = server_config(app, message_bytes=MAX_INCOMING_BYTES, grace_s=1)
         # What a client did wrong is no news for the one who runs the session.
         self._server = Server(config, ready.set, log_level=logging.CRITICAL + 1)
         self._thread = threading.Thread(
@@ -98,9 +87,9 @@ async def follow(socket: WebSocket) -> None:
     await socket.accept()
     with feed.listen(WAITING) as box, contextlib.suppress(WebSocketDisconnect):
         feed.clients.add(box)
-        hearing = asyncio.create_task(_ignore(socket))
+        incoming = asyncio.create_task(_ignore(socket))
         # Whoever leaves, or does not stop talking, is told nothing more.
-        hearing.add_done_callback(lambda _: box.close())
+        incoming.add_done_callback(lambda _: box.close())
         try:
             while True:
                 await send(socket, json_line(await box.receive()))
@@ -108,7 +97,7 @@ async def follow(socket: WebSocket) -> None:
             await close(socket, GONE_AWAY, "the session has ended")
         finally:
             feed.clients.discard(box)
-            hearing.cancel()
+            incoming.cancel()
 
 
 async def _ignore(socket: WebSocket) -> None:

@@ -15,7 +15,7 @@ import logging
 import struct
 from collections.abc import Coroutine, MutableMapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 import anyio
 import numpy as np
@@ -26,10 +26,10 @@ from starlette.websockets import WebSocketDisconnect
 from micromimic.core.errors import InputError, MicromimicError
 from micromimic.core.strict_json import json_text
 from micromimic.media.live.push import MIN_SIDE, PushSource
-from micromimic.workstation.context import MAX_LIVE_SESSIONS, Watched, Workstation, workstation
+from micromimic.workstation.context import MAX_LIVE_SESSIONS, Workstation, workstation
 from micromimic.workstation.errors import response_for
-from micromimic.workstation.live import wire as live_wire
-from micromimic.workstation.live.keep import Keeper
+from micromimic.workstation.live import wire
+from micromimic.workstation.live.recorder import VideoRecorder
 from micromimic.workstation.live.wire import (
     BROKEN,
     NOT_ALLOWED,
@@ -40,6 +40,9 @@ from micromimic.workstation.live.wire import (
 )
 from micromimic.workstation.schemas import ID_PATTERN, PRINTABLE, WRITTEN
 from micromimic.workstation.uploads import Upload, check_consent
+
+if TYPE_CHECKING:
+    from micromimic.analysis.live.session import LiveSession
 
 MAX_PIXELS: Final = 1280 * 960
 START_S: Final = 5.0
@@ -92,7 +95,7 @@ async def live(socket: WebSocket) -> None:
     await socket.accept()
     slot = object()
     try:
-        start = await _start(socket, here)
+        start = await _receive_start(socket, here)
         if len(here.live) >= MAX_LIVE_SESSIONS:
             raise Refused(
                 TRY_LATER,
@@ -100,14 +103,14 @@ async def live(socket: WebSocket) -> None:
                 "another first",
             )
         here.live.add(slot)
-        await _goodbye(socket, await _Conversation(socket, here, start).run())
+        await _close_with_reason(socket, await _Conversation(socket, here, start).run())
     except (Refused, MicromimicError, WebSocketDisconnect) as error:
-        await _goodbye(socket, error)
+        await _close_with_reason(socket, error)
     finally:
         here.live.discard(slot)
 
 
-async def _goodbye(socket: WebSocket, error: Exception | None) -> None:
+async def _close_with_reason(socket: WebSocket, error: Exception | None) -> None:
     """Say why it ends to a client that is still there.
 
     The error is handed on and never raised again: its traceback would hold the frames that hold it.
@@ -117,21 +120,21 @@ async def _goodbye(socket: WebSocket, error: Exception | None) -> None:
         known = isinstance(error, Refused | MicromimicError)
         code = error.code if isinstance(error, Refused) else BROKEN
         with contextlib.suppress(WebSocketDisconnect):
-            await send(socket, _error(str(error) if known else _line(error)))
+            await send(socket, _error_message(str(error) if known else _api_line(error)))
     await close(socket, code)
 
 
-async def _start(socket: WebSocket, here: Workstation) -> LiveStart:
-    """What the client wants; raises Refused where it is not to be had.
+async def _receive_start(socket: WebSocket, here: Workstation) -> LiveStart:
+    """What the client wants.
 
     Until then it has no session, only a place to wait, which the next one may need: its time is up.
     """
     limit = asyncio.timeout(START_S)
-    here.starting.enter(socket, lambda: limit.reschedule(0))
+    here.starting.add(socket, lambda: limit.reschedule(0))
     try:
         message = await _receive(socket, limit, f"a start message, got nothing for {START_S:g} s")
     finally:
-        here.starting.leave(socket)
+        here.starting.remove(socket)
     text = message.get("text")
     if text is None:
         raise Refused(NOT_UNDERSTOOD, "expected a start message, got a frame; send start first")
@@ -175,23 +178,23 @@ class _Conversation:
     def __init__(self, socket: WebSocket, here: Workstation, start: LiveStart) -> None:
         self._socket, self._here, self._start = socket, here, start
         self._source = PushSource("browser")
-        self._session: Watched | None = None
-        self._keeper: Keeper | None = None
-        self._told = False
+        self._session: LiveSession | None = None
+        self._recorder: VideoRecorder | None = None
+        self._problem_sent = False
 
     async def run(self) -> Exception | None:
         """From the start on; what went wrong."""
         tasks: list[asyncio.Task[None]] = []
         try:
-            await _whole(asyncio.to_thread(self._open_keeper))
+            await _uninterrupted(asyncio.to_thread(self._open_recorder))
             tasks += map(asyncio.create_task, (self._write(), self._read()))
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if tasks[1].done() and tasks[1].exception() is None:  # asked to stop: let it finish
                 await asyncio.wait(tasks[:1])
         finally:
-            error, kept = await _whole(self._end(tasks))
+            error, kept = await _uninterrupted(self._end(tasks))
         if error is None and kept is not None:
-            await self._tell_problem()  # the last frames may have met a limit after the last word
+            await self._send_problem()  # the last frames may have met a limit after the last word
             await send(self._socket, kept)
         return error
 
@@ -205,17 +208,19 @@ class _Conversation:
             endings.append(self._session.take_error())
         return next((error for error in endings if isinstance(error, Exception)), None), kept
 
-    def _open_keeper(self) -> None:
+    def _open_recorder(self) -> None:
         start = self._start
         if start.keep == "video":
             try:
                 check_consent(start.about(), self._here.store)
-                self._keeper = Keeper(self._here.settings, start.width, start.height, start.fps)
+                self._recorder = VideoRecorder(
+                    self._here.settings, start.width, start.height, start.fps
+                )
             except (MicromimicError, OSError) as error:
-                raise Refused(NOT_ALLOWED, _line(error)) from None
+                raise Refused(NOT_ALLOWED, _api_line(error)) from None
 
-    def _open_session(self) -> Watched:
-        session = self._here.watch(self._source)
+    def _open_session(self) -> LiveSession:
+        session = self._here.open_live(self._source)
         session.start()
         self._session = session
         return session
@@ -230,27 +235,27 @@ class _Conversation:
 
     def _keep(self) -> str | None:
         """Make the video a recording; the message about it, None where nothing was to keep."""
-        keeper = self._keeper
-        if keeper is None:
+        recorder = self._recorder
+        if recorder is None:
             return None
         now = datetime.now(UTC).strftime("%Y-%m-%d %H.%M.%S")
         try:
             about = self._start.about()
-            recording = keeper.finish(about, self._here.store, f"live {now}.mp4")
+            recording = recorder.finish(about, self._here.store, f"live {now}.mp4")
         except (MicromimicError, OSError) as error:
             _LOG.warning("a live video was not kept: %s", error)
-            return _error(_line(error))
+            return _error_message(_api_line(error))
         if recording is None:
-            return _error("expected frames to keep, got none; nothing was kept")
+            return _error_message("expected frames to keep, got none; nothing was kept")
         self._here.wake()
-        counts = {"frames": keeper.frames, "left_out": keeper.left_out}
+        counts = {"frames": recorder.frames, "left_out": recorder.left_out}
         return json_text({"type": "kept", "recording_id": recording.id, **counts})
 
     async def _read(self) -> None:
         """Take frames until the client asks to stop."""
         width, height = self._start.width, self._start.height
         size = HEAD.size + width * height
-        silence = live_wire.SILENCE_S
+        silence = wire.SILENCE_S
         wanted = f"frames, got nothing for {silence:g} s"
         while True:
             message = await _receive(self._socket, asyncio.timeout(silence), wanted)
@@ -274,28 +279,28 @@ class _Conversation:
                 self._source.put(picture, time)
             except InputError as error:
                 raise Refused(NOT_UNDERSTOOD, str(error)) from None
-            if self._keeper is not None:
-                self._keeper.put(picture, time)
+            if self._recorder is not None:
+                self._recorder.put(picture, time)
 
     async def _write(self) -> None:
         """Send messages until the session has ended."""
-        session = await _whole(asyncio.to_thread(self._open_session))
+        session = await _uninterrupted(asyncio.to_thread(self._open_session))
         with contextlib.suppress(EOFError):
             while True:
                 content = (await session.mailbox.receive()).to_dict()
                 if content["type"] == "status":
                     content["lost_points"] = session.curve_dropped
                 await send(self._socket, json_text(content))
-                await self._tell_problem()
+                await self._send_problem()
 
-    async def _tell_problem(self) -> None:
+    async def _send_problem(self) -> None:
         """Say once why the video ends before the session does."""
-        if self._keeper is not None and self._keeper.problem and not self._told:
-            self._told = True
-            await send(self._socket, _error(self._keeper.problem))
+        if self._recorder is not None and self._recorder.problem and not self._problem_sent:
+            self._problem_sent = True
+            await send(self._socket, _error_message(self._recorder.problem))
 
 
-async def _whole(work: Coroutine[Any, Any, T]) -> T:
+async def _uninterrupted(work: Coroutine[Any, Any, T]) -> T:
     """Await what must be done to its end, however often this task is being cancelled meanwhile."""
     task, cancelled = asyncio.create_task(work), False
     with anyio.CancelScope(shield=True):
@@ -316,10 +321,10 @@ def _is_stop(text: str | None) -> bool:
         return False
 
 
-def _error(message: str) -> str:
-    return json_text({"type": "error", "message": " ".join(message.split())})
+def _error_message(line: str) -> str:
+    return json_text({"type": "error", "message": " ".join(line.split())})
 
 
-def _line(error: Exception) -> str:
+def _api_line(error: Exception) -> str:
     """An error as the API would tell it, which logs what is unexpected."""
     return str(json.loads(bytes(response_for(error).body))["error"]["message"])

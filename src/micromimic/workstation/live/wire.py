@@ -17,11 +17,7 @@ GONE_AWAY, NOT_UNDERSTOOD, NOT_ALLOWED, BROKEN, TRY_LATER = 1001, 1003, 1008, 10
 
 
 async def send(socket: WebSocket, text: str) -> None:
-    """Send one message.
-
-    Raises:
-        WebSocketDisconnect: the client has gone, or takes nothing.
-    """
+    """Send one message; WebSocketDisconnect where the client has gone, or takes nothing."""
     try:
         async with asyncio.timeout(SILENCE_S):
             await socket.send_text(text)
@@ -30,7 +26,7 @@ async def send(socket: WebSocket, text: str) -> None:
 
 
 async def close(socket: WebSocket, code: int, reason: str = "") -> None:
-    """Say goodbye to a client that is still there."""
+    """Close the socket of a client that is still there."""
     if socket.application_state is WebSocketState.CONNECTED:
         with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
             async with asyncio.timeout(SILENCE_S):

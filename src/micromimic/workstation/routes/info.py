@@ -26,22 +26,11 @@ def get_health(here: Here) -> Health:
 @router.get("/info", responses=answers())
 def get_info(here: Here) -> Info:
     """Version, model, limits, and what the tool is not for."""
-    model = here.model
-    settings = here.settings
     return Info(
         version=micromimic.__version__,
-        model=ModelView(
-            name=model.name,
-            version=model.version,
-            trained_on=model.trained_on,
-            labels=list(model.labels),
-        ),
-        limits=Limits(
-            max_bytes=settings.max_bytes,
-            max_seconds=settings.max_seconds,
-            retention_days=settings.retention_days,
-        ),
-        statements=list(cannot_tell(len(model.labels))),
-        database="sqlite" if settings.url is None else "postgresql",
+        model=ModelView.model_validate(here.model),
+        limits=Limits.model_validate(here.settings),
+        statements=list(cannot_tell(len(here.model.labels))),
+        database="sqlite" if here.settings.url is None else "postgresql",
         live=LiveLimits(max_sessions=MAX_LIVE_SESSIONS, max_pixels=MAX_PIXELS),
     )

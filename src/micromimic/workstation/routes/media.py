@@ -41,14 +41,14 @@ REPORT_POLICY: Final = (
     "media-src data:; frame-ancestors 'none'"
 )
 """A report carries its own scripts: it may run them, and reach nothing of this server."""
-_BYTES: Final = {"schema": {"type": "string", "format": "binary"}}
 
 
 def _files(*types: str) -> dict[int | str, dict[str, Any]]:
     """Answers of a route that sends a file, whole or in part."""
     described = answers(404, 410)
     described[200] = {"description": "The file.", "content": file_content(*types)}
-    ranges = dict.fromkeys((*file_content(*types), "multipart/byteranges"), _BYTES)
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    ranges = dict.fromkeys((*file_content(*types), "multipart/byteranges"), binary)
     described[206] = {"description": "The ranges asked for.", "content": ranges}
     text = {"text/plain": {"schema": {"type": "string"}}}
     described[400] = {"description": "A Range header that cannot be read.", "content": text}

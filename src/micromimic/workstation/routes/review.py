@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fastapi import APIRouter
 
 from micromimic.core.types import Interval
@@ -18,11 +20,12 @@ from micromimic.workstation.schemas import (
     DecisionList,
     Id,
     Reader,
+    Recording,
     ReviewView,
     StepIn,
 )
 
-MACHINE = "machine"
+MACHINE: Final = "machine"
 
 router = APIRouter(prefix="/recordings/{recording_id}", tags=["review"])
 
@@ -30,7 +33,7 @@ router = APIRouter(prefix="/recordings/{recording_id}", tags=["review"])
 @router.get("/review", responses=answers(404, 409))
 def get_review(recording_id: Id, coder: Coder, here: Here, reader: Reader = None) -> ReviewView:
     """Everything the review page shows; nulls until the machine has answered."""
-    recording = here.store.recording(recording_id)
+    recording = Recording.model_validate(here.store.recording(recording_id))
     here.store.check_open(recording_id, coder if reader is None else reader, coder)
     found = here.store.analysis(recording_id)
     if found is None:
@@ -47,15 +50,7 @@ def get_review(recording_id: Id, coder: Coder, here: Here, reader: Reader = None
 @router.post("/decisions", status_code=201, responses=answers(404, 409, 413))
 def decide(recording_id: Id, body: DecisionIn, here: Here) -> Review:
     """Add a decision; 409 if ``expected`` is no longer the coder's last number."""
-    said = body.model_dump(exclude_none=True, exclude={"coder", "expected", "action", "event"})
-    return here.store.decide(
-        recording_id,
-        coder=body.coder,
-        expected=body.expected,
-        action=body.action,
-        event=body.event,
-        **said,
-    )
+    return here.store.decide(recording_id, **body.model_dump(exclude_none=True))
 
 
 @router.post("/undo", status_code=201, responses=answers(404, 409, 413))
@@ -80,7 +75,7 @@ def get_history(
     """The audit trail: of one coder, or of all once who asks is done (see ``reader``)."""
     of = here.store.coders(recording_id) if coder is None else (coder,)
     here.store.check_open(recording_id, coder if reader is None else reader, *of)
-    return DecisionList(decisions=list(here.store.history(recording_id, coder)))
+    return DecisionList.model_validate({"decisions": here.store.history(recording_id, coder)})
 
 
 @router.get("/agreement", responses=answers(404, 409))
@@ -97,11 +92,12 @@ def get_agreement(
     if reader is None and coder != MACHINE:
         reader = coder
     here.store.check_open(recording_id, reader, coder, other)
-    first, second = (_coded(here.store, found, name) for name in (coder, other))
-    return event_agreement(first, second)
+    return event_agreement(
+        coded_events(here.store, found, coder), coded_events(here.store, found, other)
+    )
 
 
-def _coded(store: Store, found: Analysis, coder: str) -> list[CodedEvent]:
+def coded_events(store: Store, found: Analysis, coder: str) -> list[CodedEvent]:
     """Micro-expressions as a coder sees them; the machine holds all of its own to be there."""
     if coder == MACHINE:
         events = reviewed(found.payload["events"], (), FrameTimes.of(found.review))

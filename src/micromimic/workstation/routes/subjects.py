@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from micromimic.workstation.context import Here
 from micromimic.workstation.errors import answers
 from micromimic.workstation.records.numbers import subject_trends
-from micromimic.workstation.records.records import Consent, Session, Subject
+from micromimic.workstation.records.records import Consent
 from micromimic.workstation.schemas import (
     CoderQuery,
     ConsentIn,
@@ -17,9 +17,11 @@ from micromimic.workstation.schemas import (
     Id,
     IdQuery,
     Reader,
+    Session,
     SessionChange,
     SessionIn,
     SessionList,
+    Subject,
     SubjectChange,
     SubjectIn,
     SubjectList,
@@ -31,25 +33,26 @@ router = APIRouter(tags=["subjects"])
 @router.get("/subjects", responses=answers())
 def list_subjects(here: Here) -> SubjectList:
     """All subjects, by code."""
-    return SubjectList(subjects=list(here.store.subjects()))
+    return SubjectList.model_validate({"subjects": here.store.subjects()})
 
 
 @router.post("/subjects", status_code=201, responses=answers(409, 413))
 def add_subject(body: SubjectIn, here: Here) -> Subject:
     """A new subject; 409 if the code is taken."""
-    return here.store.add_subject(body.code, note=body.note)
+    return Subject.model_validate(here.store.add_subject(body.code, note=body.note))
 
 
 @router.get("/subjects/{subject_id}", responses=answers(404))
 def get_subject(subject_id: Id, here: Here) -> Subject:
     """One subject."""
-    return here.store.subject(subject_id)
+    return Subject.model_validate(here.store.subject(subject_id))
 
 
 @router.patch("/subjects/{subject_id}", responses=answers(404, 409, 413))
 def change_subject(subject_id: Id, body: SubjectChange, here: Here) -> Subject:
     """Another code or note."""
-    return here.store.change_subject(subject_id, code=body.code, note=body.note)
+    changed = here.store.change_subject(subject_id, code=body.code, note=body.note)
+    return Subject.model_validate(changed)
 
 
 @router.delete("/subjects/{subject_id}", responses=answers(404))
@@ -74,37 +77,39 @@ def get_trends(
 @router.get("/sessions", responses=answers(404))
 def list_sessions(here: Here, subject_id: IdQuery = None) -> SessionList:
     """All sessions, or those of one subject."""
-    return SessionList(sessions=list(here.store.sessions(subject_id)))
+    return SessionList.model_validate({"sessions": here.store.sessions(subject_id)})
 
 
 @router.post("/sessions", status_code=201, responses=answers(404, 409, 413))
 def add_session(body: SessionIn, here: Here) -> Session:
     """A new session, with its consent."""
-    return here.store.add_session(
+    added = here.store.add_session(
         body.subject_id,
         title=body.title,
         held_on=body.held_on,
-        consent=noted(body.consent),
+        consent=_noted(body.consent),
         baseline=body.baseline,
     )
+    return Session.model_validate(added)
 
 
 @router.get("/sessions/{session_id}", responses=answers(404))
 def get_session(session_id: Id, here: Here) -> Session:
     """One session."""
-    return here.store.session(session_id)
+    return Session.model_validate(here.store.session(session_id))
 
 
 @router.patch("/sessions/{session_id}", responses=answers(404, 409, 413))
 def change_session(session_id: Id, body: SessionChange, here: Here) -> Session:
     """Another title, day or consent, or a baseline or none."""
-    return here.store.change_session(
+    changed = here.store.change_session(
         session_id,
         title=body.title,
         held_on=body.held_on,
-        consent=None if body.consent is None else noted(body.consent),
+        consent=None if body.consent is None else _noted(body.consent),
         baseline=body.baseline,
     )
+    return Session.model_validate(changed)
 
 
 @router.delete(
@@ -116,6 +121,6 @@ def remove_session(session_id: Id, here: Here) -> None:
     here.wake()
 
 
-def noted(consent: ConsentIn) -> Consent:
-    """Consent as the store takes it; the store notes the time."""
+def _noted(consent: ConsentIn) -> Consent:
+    """The store notes the time."""
     return Consent(given=consent.given, noted_by=consent.noted_by, note=consent.note)

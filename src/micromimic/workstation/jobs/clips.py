@@ -18,8 +18,8 @@ from micromimic.core.progress import Progress
 from micromimic.core.results import Analysis
 from micromimic.core.types import Evidence, FaceTrack, MicroExpression
 from micromimic.face.align import face_canvas
-from micromimic.media.proxy import ProxyWriter
 from micromimic.media.video import Frame, FrameSource
+from micromimic.media.writer import ProxyWriter
 from micromimic.motion.magnify import Magnifier
 
 MARGIN_S: Final = 0.2
@@ -29,12 +29,7 @@ _CRF: Final = 17  # the finest movement is what these clips are for
 _JPEG_QUALITY: Final = 92
 
 
-def proof_of(event: MicroExpression) -> Evidence:
-    """An event's evidence.
-
-    Raises:
-        ValueError: if the analysis was made without.
-    """
+def evidence_of(event: MicroExpression) -> Evidence:
     if event.evidence is None:
         raise ValueError("expected events with evidence, got one without; analyse with evidence")
     return event.evidence
@@ -58,7 +53,7 @@ class _EventClips:
     """Both clips of one event, written as its frames come by."""
 
     def __init__(self, event: MicroExpression, track: FaceTrack, folder: Path, rate: float) -> None:
-        proof = proof_of(event)
+        proof = evidence_of(event)
         self.frames = clip_range(event, track)
         self._track = track
         self._proof = proof
@@ -115,18 +110,8 @@ def write_clips(
 ) -> list[float]:
     """Write ``onset.jpg``, ``apex.jpg``, ``face.mp4`` and ``magnified.mp4`` of each event.
 
-    Args:
-        frames: the open source that was analysed.
-        analysis: with evidence.
-        folder: gets a folder an event, named by its index.
-        progress: called with (events done, events, "pictures").
-
-    Returns:
-        The factor by which each event's movement is magnified.
-
-    Raises:
-        OutputError: if they cannot be written.
-        InputError: if the file is no longer what it was in the first pass.
+    Each event, which must have its evidence, gets a folder named by its index; ``frames`` is the
+    open source that was analysed. Returns the factor by which each movement is magnified.
     """
     events, track = analysis.events, analysis.track
     ranges = [clip_range(event, track) for event in events]
@@ -171,7 +156,7 @@ def _begin(event: MicroExpression, index: int, analysis: Analysis, folder: Path)
         raise OutputError(
             f"expected to write pictures to {place}, got {error.strerror}; make room there"
         ) from error
-    proof = proof_of(event)
+    proof = evidence_of(event)
     for name, picture in (("onset", proof.onset_face), ("apex", proof.apex_face)):
         _, data = cv2.imencode(
             ".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]

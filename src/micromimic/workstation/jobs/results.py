@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,31 +13,23 @@ from micromimic.workstation.records import sweep
 RESULTS: Final = tuple(sorted(sweep.RESULTS))
 
 
-def made_here(folder: Path) -> Iterator[Path]:
-    """Everything in a recording's folder but the video itself."""
-    if folder.is_dir():
-        yield from (item for item in folder.iterdir() if item.stem != "video")
-
-
 def clear_results(folder: Path) -> None:
-    """Remove what an earlier attempt left; the video stays.
-
-    Raises:
-        OSError: something cannot be removed.
-    """
-    for item in made_here(folder):
+    """Remove what an earlier attempt left; the video stays."""
+    if not folder.is_dir():
+        return
+    for item in folder.iterdir():
+        if item.stem == "video":
+            continue
         if item.is_dir() and not item.is_symlink():
             shutil.rmtree(item)
         else:
             item.unlink()
 
 
-def read_result(out: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def read_results(out: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The contents of ``events.json`` and ``review.json`` of a worker's complete results.
 
-    Raises:
-        OSError: a file is missing.
-        ValueError: there is something that a worker does not make.
+    OSError where a file is missing, ValueError where there is something that no worker makes.
     """
     for item in out.rglob("*"):
         # A worker that a video has taken over could point at any file of this machine.
@@ -55,11 +46,7 @@ def read_result(out: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def place_results(out: Path, folder: Path) -> None:
-    """Move complete results beside the video, in place of an earlier attempt's; on the disk then.
-
-    Raises:
-        OSError: a file cannot be moved.
-    """
+    """Move complete results beside the video, in place of earlier ones; on the disk then."""
     sync_tree(out)
     for item in sorted(out.iterdir()):
         target = folder / item.name

@@ -1,4 +1,4 @@
-"""Who may ask: host names, origins, the token, sizes of bodies, and headers of every answer.
+"""Who may ask: addresses, host names, origins, the token, sizes of bodies, headers of answers.
 
 A page of another site can make a browser send requests here, to loopback too. So: the ``Host``
 header must name this machine unless a token protects the server (DNS rebinding); a request that
@@ -11,17 +11,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import ipaddress
+from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from fastapi import FastAPI
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from micromimic.workstation.errors import error_response
-from micromimic.workstation.settings import Access, is_loopback
+from micromimic.workstation.errors import error_response, install_handlers
 
 API: Final = "/api/v1"
 UPLOAD_PATH: Final = f"{API}/recordings"
@@ -29,13 +32,12 @@ MAX_JSON_BYTES: Final = 256 * 1024
 """Largest body of a request that is no upload."""
 BODY_S: Final = 30.0
 """Seconds that such a body may take."""
-SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-CONTENT_POLICY: Final = (
-    "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
+COOKIE_SECONDS: Final = 30 * 86400
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS: Final = {
-    "Content-Security-Policy": CONTENT_POLICY,
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; "
+    "media-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
@@ -43,42 +45,108 @@ _HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), display-capture=()",
 }
-COOKIE_SECONDS: Final = 30 * 86400
+_TOO_LONG: Final = f"expected a body of at most {MAX_JSON_BYTES} bytes, got more; send less"
 
 
-def same(given: str, wanted: str) -> bool:
-    """Whether two secrets are equal, in a time that does not tell how far."""
-    return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode())
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """Where a server listens, and who may enter.
+
+    A ``port`` of 0 takes a free one; any ``host`` but loopback needs a ``token``, which every
+    request must carry then. ValueError: no such port or token, or an open address without one.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8420
+    token: str | None = None
+
+    def __post_init__(self) -> None:
+        check_range("port", self.port, 0, 65535)
+        token = self.token
+        if token is None and not is_loopback(self.host):
+            raise ValueError(
+                f"expected a token for the open address {self.host}, got none; pass --token-file"
+            )
+        # What a header and a link can carry.
+        if token is not None and not (
+            1 <= len(token) <= 256
+            and token.isascii()
+            and all(c.isalnum() or c in "._~-" for c in token)
+        ):
+            raise ValueError(
+                "expected a token of 1 to 256 letters, digits, '.', '_', '~' or '-', got another; "
+                "choose a plain one, 20 characters or more"
+            )
+
+    @property
+    def cookie_name(self) -> str:
+        """One name a port: browsers share cookies between the ports of a host."""
+        return f"micromimic_{self.port}"
 
 
-def cookie_name(access: Access) -> str:
-    """One name a port: browsers share cookies between the ports of a host."""
-    return f"micromimic_{access.port}"
+def check_range(name: str, value: float, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"expected {name} from {low} to {high}, got {value}")
 
 
-def cookie_value(token: str) -> str:
-    """What the cookie carries: made from the token, which itself stays out of the browser."""
-    return hmac.new(token.encode(), b"micromimic cookie", hashlib.sha256).hexdigest()
+def parse_address(text: str) -> tuple[str, int]:
+    """Host and port of ``[HOST:]PORT``; the host is this machine where it is left out.
+
+    >>> parse_address("8421"), parse_address("0.0.0.0:80"), parse_address("[::1]:9000")
+    (('127.0.0.1', 8421), ('0.0.0.0', 80), ('::1', 9000))
+    """
+    host, _, port = text.rpartition(":")
+    number = int(port) if port.isascii() and port.isdigit() and len(port) < 6 else -1
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not 0 <= number <= 65535 or (":" in bare and bare == host):
+        raise ValueError(
+            f"expected PORT or HOST:PORT with a port from 0 to 65535, got {text!r}; "
+            "pass for example 8421"
+        )
+    return bare or "127.0.0.1", number
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address can only mean this machine.
+
+    >>> [is_loopback(h) for h in ("::1", "localhost", "0.0.0.0", "localhost.evil.example")]
+    [True, True, False, False]
+    """
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def guarded_app(access: Access, *, read_only: bool = False, **options: Any) -> FastAPI:
+    """An application without routes, behind the guard; ``options`` are FastAPI's."""
+    app = FastAPI(
+        docs_url=None,  # they would load scripts from the network
+        redoc_url=None,
+        middleware=[Middleware(Guard, access=access, read_only=read_only)],
+        redirect_slashes=False,
+        **options,
+    )
+    install_handlers(app)
+    return app
 
 
 class Guard:
     """ASGI middleware: lets in who may, limits bodies, and sets headers on every answer.
 
-    Args:
-        app: what it guards.
-        access: ``token``.
-        read_only: a WebSocket changes nothing here: pages of this machine may open one, and with
-            the token any page.
+    Where it is ``read_only``, a WebSocket changes nothing: pages of this machine may open one, and
+    with the token any page.
     """
 
     def __init__(self, app: ASGIApp, access: Access, *, read_only: bool = False) -> None:
         self._app = app
         self._token = access.token
-        self._cookie = cookie_name(access)
+        self._cookie = access.cookie_name
         self._read_only = read_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -86,7 +154,7 @@ class Guard:
         if scope["type"] == "websocket":
             await (refusal or self._app)(scope, receive, send)
             return
-        answer = refusal or self._login(scope) or _too_long(scope)
+        answer = refusal or self._login(scope) or _refuse_length(scope)
         if answer is not None:
             await answer(scope, receive, _with_headers(scope, send))
             return
@@ -101,12 +169,12 @@ class Guard:
                 "expected a Host header that names this machine, got another; open the address "
                 "that the server printed",
             )
-        changes = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
-        if changes and not self._from_where_it_may(headers, host):
+        changes = scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
+        if changes and not self._is_allowed_origin(headers, host):
             return error_response(
                 403, "expected a request from this server's own pages, got one from another site"
             )
-        if self._token is None or self._may_enter(scope, headers):
+        if self._token is None or self._has_token(scope, headers):
             return None
         if scope["path"].startswith(API) or scope["type"] == "websocket":
             return error_response(
@@ -120,24 +188,24 @@ class Guard:
             {"WWW-Authenticate": "Bearer"},
         )
 
-    def _from_where_it_may(self, headers: Headers, host: str) -> bool:
-        if not self._read_only:
-            return _own_origin(headers, host)
-        page = headers.get("origin", "").partition("://")[2]
-        return (
-            self._token is not None or is_loopback(_host_name(page)) or _own_origin(headers, host)
-        )
+    def _is_allowed_origin(self, headers: Headers, host: str) -> bool:
+        if self._read_only and (
+            self._token is not None
+            or is_loopback(_host_name(headers.get("origin", "").partition("://")[2]))
+        ):
+            return True
+        return _is_own_origin(headers, host)
 
-    def _may_enter(self, scope: Scope, headers: Headers) -> bool:
+    def _has_token(self, scope: Scope, headers: Headers) -> bool:
         assert self._token is not None
-        kind, _, given = headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and same(given.strip(), self._token):
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and _equal(given.strip(), self._token):
             return True
         cookie = _cookie(headers, self._cookie)
-        if cookie is not None and same(cookie, cookie_value(self._token)):
+        if cookie is not None and _equal(cookie, _cookie_value(self._token)):
             return True
         asked = _query_token(scope)
-        return scope["path"] == "/" and asked is not None and same(asked, self._token)
+        return scope["path"] == "/" and asked is not None and _equal(asked, self._token)
 
     def _login(self, scope: Scope) -> Response | None:
         """The link with the token: keep it as a cookie, and take it out of the address."""
@@ -149,13 +217,23 @@ class Guard:
         answer = RedirectResponse("/" + (f"?{urlencode(rest)}" if rest else ""), 303)
         answer.set_cookie(
             self._cookie,
-            cookie_value(self._token),
+            _cookie_value(self._token),
             max_age=COOKIE_SECONDS,
             httponly=True,
             samesite="strict",
             secure=scope["scheme"] in ("https", "wss"),
         )
         return answer
+
+
+def _equal(given: str, wanted: str) -> bool:
+    """Whether two secrets are equal, in a time that does not tell how far."""
+    return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode())
+
+
+def _cookie_value(token: str) -> str:
+    """Made from the token, which itself stays out of the browser."""
+    return hmac.new(token.encode(), b"micromimic cookie", hashlib.sha256).hexdigest()
 
 
 def _host_name(host: str) -> str:
@@ -172,7 +250,7 @@ def _host_name(host: str) -> str:
         return ""
 
 
-def _own_origin(headers: Headers, host: str) -> bool:
+def _is_own_origin(headers: Headers, host: str) -> bool:
     """Whether the browser says nothing of where a request comes from, or that it is from here."""
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return False
@@ -180,10 +258,8 @@ def _own_origin(headers: Headers, host: str) -> bool:
     if origin is None:
         return True
     try:
-        place = urlsplit(origin)
-        return place.scheme in ("http", "https") and _place(place.netloc, place.scheme) == _place(
-            host, place.scheme
-        )
+        scheme, netloc = urlsplit(origin)[:2]
+        return scheme in ("http", "https") and _place(netloc, scheme) == _place(host, scheme)
     except ValueError:
         return False
 
@@ -215,10 +291,7 @@ def _is_upload(scope: Scope) -> bool:
     return bool(scope["method"] == "POST" and scope["path"].rstrip("/") == UPLOAD_PATH)
 
 
-_TOO_LONG: Final = f"expected a body of at most {MAX_JSON_BYTES} bytes, got more; send less"
-
-
-def _too_long(scope: Scope) -> Response | None:
+def _refuse_length(scope: Scope) -> Response | None:
     """Refuse by Content-Length, before anything is read; uploads have their own limit."""
     length = Headers(scope=scope).get("content-length", "0")
     if _is_upload(scope) or not length.isdecimal() or int(length[:20]) <= MAX_JSON_BYTES:
@@ -264,8 +337,8 @@ def _with_headers(scope: Scope, send: Send) -> Send:
             headers = MutableHeaders(scope=message)
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
-            kept = "no-store" if scope["path"].startswith(API) else "no-cache"
-            headers.setdefault("Cache-Control", kept)
+            caching = "no-store" if scope["path"].startswith(API) else "no-cache"
+            headers.setdefault("Cache-Control", caching)
         await send(message)
 
     return sender

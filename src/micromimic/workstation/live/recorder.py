@@ -24,13 +24,11 @@ CRF: Final = 12
 """Close to lossless at a tenth of the size; a camera's own compression is coarser."""
 
 
-class Keeper:
+class VideoRecorder:
     """Writes grey frames with their own times into ``incoming/``, in a thread; fps is a hint.
 
-    Attributes:
-        frames: written.
-        left_out: frames that came faster than they could be written.
-        problem: one line where writing ended before the session did, else empty.
+    ``frames`` were written, ``left_out`` came faster than they could be; ``problem`` is one line
+    where writing ended before the session did, else empty.
     """
 
     def __init__(self, settings: Settings, width: int, height: int, fps: float) -> None:
@@ -73,11 +71,11 @@ class Keeper:
             self._origin = time
         if time - self._origin > self._settings.max_seconds:
             self.problem = f"the video is kept up to {self._settings.max_seconds:g} s, the longest"
-        elif self.frames % CHECK_EVERY or self._room():
+        elif self.frames % CHECK_EVERY or self._has_room():
             self._writer.write(picture, time - self._origin)
             self.frames += 1
 
-    def _room(self) -> bool:
+    def _has_room(self) -> bool:
         part = self._writer.temporary
         written = part.stat().st_size if part.exists() else 0
         if written > self._settings.max_bytes - RESERVE_BYTES // 8:
@@ -89,9 +87,7 @@ class Keeper:
     def finish(self, about: Upload, store: Store, name: str) -> Recording | None:
         """Close the file and make it a recording; None where no frame came.
 
-        Raises:
-            StoreError: the store refuses; nothing is left then.
-            OutputError, OSError: the disk; nothing is left then.
+        On any error, of the store or of the disk, nothing is left.
         """
         self._mailbox.end()
         self._thread.join()
@@ -102,8 +98,15 @@ class Keeper:
                 return None
             self._writer.close()
             self._incoming.adopt()
-            what = {"name": name, "extension": ".mp4", "origin": "live"}
-            return keep(self._incoming, about, store, self._settings, **what)
+            return keep(
+                self._incoming,
+                about,
+                store,
+                self._settings,
+                name=name,
+                extension=".mp4",
+                origin="live",
+            )
         finally:
             self._writer.discard()
             self._incoming.discard()

@@ -1,0 +1,457 @@
+"""Works through the queue: claims a job, runs it in a process of its own, keeps the result.
+
+A task of the server's event loop for each job at a time claims, supervises and finishes; another
+looks after retention. Whatever a video does to its worker ends as one line at its job, and the task
+goes on. A server that dies leaves its jobs running: the next start queues them again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import os
+import platform
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, TypeVar
+from weakref import WeakValueDictionary
+
+from anyio import to_thread
+
+from micromimic.core.errors import ConflictError, NotFoundError, StoreError, UnavailableError
+from micromimic.workstation.jobs.confinement import Limits
+from micromimic.workstation.jobs.process import (
+    COMMAND,
+    Message,
+    WorkerProcess,
+    end_of_process,
+    running_worker,
+)
+from micromimic.workstation.jobs.results import clear_results, place_results, read_results
+from micromimic.workstation.jobs.worker import LONGEST_ERROR, Task
+from micromimic.workstation.records.held import holding
+from micromimic.workstation.records.jobs import check_same
+from micromimic.workstation.records.records import Job
+from micromimic.workstation.records.store import Store
+from micromimic.workstation.settings import Settings
+
+WORK_PREFIX: Final = ".work-"
+"""Folders of unfinished results, inside a recording's."""
+_OWN_FAULT: Final = "expected the analysis to end, got an error of the server's own; see its log"
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TimeLimits:
+    """How long a worker may take, seconds by the clock on the wall.
+
+    ``silence_s`` may pass between two messages of it, ``whole_s`` for any job; one whose file
+    states its work has ``start_s`` and a second for each ``pixels_per_s``, a sixth of what a core
+    of today does.
+    """
+
+    whole_s: float
+    silence_s: float = 300.0
+    start_s: float = 600.0
+    pixels_per_s: float = 5e6
+
+    def for_work(self, frames: int, pixels: int) -> float:
+        """Seconds for so many frames of so many pixels: small frames cost as much as 640 x 480.
+
+        >>> round(TimeLimits(whole_s=43_800).for_work(3000, 640 * 480))
+        784
+        """
+        work = frames * max(pixels, 640 * 480)
+        return min(self.whole_s, self.start_s + work / self.pixels_per_s)
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """How often, in seconds: the queue is looked at unasked, records that cannot be reached are
+    asked again, progress is written, a job without any is marked as alive, retention is applied,
+    and tried again where it failed."""
+
+    poll_s: float = 2.0
+    retry_s: float = 2.0
+    beat_s: float = 0.5
+    alive_s: float = 10.0
+    expire_s: float = 3600.0
+    expire_again_s: float = 30.0
+
+
+@dataclass(frozen=True)
+class End:
+    """How a job ended; ``line`` says why it failed."""
+
+    kind: Literal["finished", "failed", "dropped", "stopped"]
+    line: str = ""
+
+
+class JobRunner:
+    """Runs queued jobs from ``start`` to ``stop``, both awaited in the server's event loop.
+
+    ``limits`` and ``times`` go by the settings where they are None; ``command`` gives what is run
+    as a worker; ``on_step`` is called in the loop after each thing done for a job.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        *,
+        limits: Limits | None = None,
+        times: TimeLimits | None = None,
+        intervals: Intervals = Intervals(),
+        command: Callable[[], Sequence[str]] = lambda: COMMAND,
+        on_step: Callable[[], object] = lambda: None,
+    ) -> None:
+        # 640 x 480 at 200 frames a second takes some twice its length: this ends what is stuck.
+        whole_s = 600.0 + 12.0 * settings.max_seconds
+        self._store = store
+        self._settings = settings
+        self._every = intervals
+        self._command = command
+        self._on_step = on_step
+        self.times = times or TimeLimits(whole_s)
+        self.limits = limits or Limits(
+            memory_mb=settings.memory_mb,
+            cpu_s=round(2 * whole_s),
+            file_mb=max(1024, settings.max_bytes >> 20),
+        )
+        place = hashlib.sha256(str(settings.data.absolute()).encode()).hexdigest()[:12]
+        self.name = f"{platform.node() or 'server'}/{place}"
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._locks = WeakValueDictionary[str, asyncio.Lock]()
+        self._lacks: set[str] = set()
+
+    async def start(self) -> None:
+        """Clear up after an earlier server, and begin to work through the queue.
+
+        `UnavailableError` where the records cannot be read.
+        """
+        await self._in_thread(self._recover)
+        self._loop = asyncio.get_running_loop()
+        self._stopping, self._changed = asyncio.Event(), asyncio.Event()
+        self._tasks = [asyncio.create_task(self._work()) for _ in range(self._settings.jobs)]
+        self._tasks.append(asyncio.create_task(self._expire()))
+
+    async def stop(self) -> None:
+        """End running workers, give their jobs back to the queue, and wait for all of it."""
+        self._stopping.set()
+        self._announce()
+        await asyncio.gather(*self._tasks)
+        self._loop, self._tasks = None, []
+
+    def wake(self) -> None:
+        """Look at the queue now: something was added, cancelled or removed; from any thread."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                self._loop.call_soon_threadsafe(self._announce)
+
+    def _announce(self) -> None:
+        """Whoever waits for the event that was current hears of it."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _in_thread(self, call: Callable[..., T], *args: object) -> T:
+        try:
+            return await to_thread.run_sync(call, *args)
+        finally:
+            self._on_step()
+
+    async def _pause(self, seconds: float, event: asyncio.Event | None = None) -> None:
+        """Until the event, by default the stop, or for so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await (event or self._stopping).wait()
+
+    def _recover(self) -> None:
+        for path in self._store.restrict_access():
+            log.warning("%s can be read by others: it belongs to another user", path)
+        for path in self._store.foreign():
+            log.warning("%s is not micromimic's: neither forgetting nor retention removes it", path)
+        self._clear_up()  # first of all, for it makes room on a full disk
+        for job in self._store.recover_jobs(self.name):
+            log.info("job %s was running when the server ended: %s", job.id, job.status)
+        try:
+            for job in self._store.redo_lost():
+                log.warning("recording %s has lost files: analysed again", job.recording_id)
+        except StoreError as error:
+            log.warning("recordings that have lost files wait: %s", error)
+
+    def _clear_up(self) -> None:
+        """Finish removals that were begun, and remove what no record owns."""
+        try:
+            self._store.finish_removals()
+            self._store.sweep()
+        except (StoreError, OSError) as error:
+            log.warning("some left-over files stay: %s", error)
+
+    async def _expire(self) -> None:
+        """Remove what has expired and what is left over: at once, then every hour."""
+
+        def expire() -> None:
+            for recording_id in self._store.expire():
+                log.info("recording %s has expired: video and pictures removed", recording_id)
+
+        while not self._stopping.is_set():
+            wait = self._every.expire_s
+            try:
+                await self._in_thread(expire)
+            except (StoreError, OSError) as error:
+                log.warning("retention waits: %s", error)
+                wait = self._every.expire_again_s
+            await self._pause(wait)
+            if wait == self._every.expire_s and not self._stopping.is_set():
+                await self._in_thread(self._clear_up)
+
+    async def _work(self) -> None:
+        """Claim and do one job after the other."""
+        problem = ""
+        while not self._stopping.is_set():
+            changed = self._changed  # taken before the look: what comes meanwhile is not missed
+            try:
+                job = await self._in_thread(self._store.claim_job, self.name)
+                problem = ""
+            except Exception as error:  # noqa: BLE001 - a task that ended would be missed by nobody
+                job = None
+                if str(error) != problem:
+                    log.warning("the queue waits: %s", error)
+                problem = str(error)
+            if job is None:
+                await self._pause(self._every.poll_s, changed)
+                continue
+            # One job of a recording at a time: a cancelled one may still be clearing up.
+            lock = self._locks.setdefault(job.recording_id, asyncio.Lock())
+            try:
+                async with lock:
+                    with holding(job.recording_id):
+                        await self._do(job)
+            except Exception:  # one job's failure must not end the others
+                log.exception("job %s failed in the server", job.id)
+                await self._fail(job, _OWN_FAULT)
+
+    async def _do(self, job: Job) -> None:
+        """One job from its claim to its end."""
+        recording = await self._insist(job, lambda: self._store.recording(job.recording_id))
+        if recording is None:
+            return  # removed since it was claimed, and its job with it
+        folder = self._store.folder(recording.id)
+        work = folder / f"{WORK_PREFIX}{job.id}"
+        out = work / "out"
+
+        def prepare() -> None:
+            clear_results(folder)
+            out.mkdir(parents=True, mode=0o700)
+
+        try:
+            try:
+                await self._in_thread(prepare)
+            except OSError as error:
+                end = End(
+                    "failed", f"expected room for the results, got: {error.strerror}; make some"
+                )
+            else:
+                task = Task(
+                    video=str(folder / f"video{recording.extension}"),
+                    folder=str(out),
+                    name=recording.name,
+                    parent=os.getpid(),
+                    fps=recording.fps,
+                    max_seconds=self._settings.max_seconds,
+                    limits=self.limits,
+                    model=None if self._settings.model is None else str(self._settings.model),
+                )
+                end = await self._run(job, task, work / "log")
+            if end.kind == "finished":
+                end = await self.keep(job, out, folder)
+            if end.kind == "failed":
+                await self._fail(job, end.line)
+            elif end.kind == "stopped":
+                await self._in_thread(self._release, job)
+        finally:
+            await self._in_thread(self._tidy, job, folder, work)
+
+    async def _run(self, job: Job, task: Task, printed: Path) -> End:
+        """Start a worker, supervise it to its end, and see that nothing of it is left."""
+        try:
+            async with running_worker(task, printed, self._command()) as process:
+                end = await self._supervise(job, process)
+                if end.kind == "failed" and not end.line:
+                    status = await process.wait()
+                    log.warning("job %s: worker ended with %d: %s", job.id, status, process.tail())
+                    end = End("failed", end_of_process(status, self.limits.memory_mb))
+                return end
+        except OSError as error:
+            return End("failed", f"expected to start a worker, got: {error.strerror}; try again")
+
+    async def _supervise(self, job: Job, process: WorkerProcess) -> End:
+        """Until nothing more comes, the job is not wanted any more, or it takes too long."""
+        clock = asyncio.get_running_loop().time
+        report = _Report(self.times, clock())
+        reading = asyncio.create_task(self._read(process, report))
+        written, written_at, woken = None, -self._every.alive_s, False
+        try:
+            while not reading.done():
+                changed, now = self._changed, clock()
+                if self._stopping.is_set():
+                    return End("stopped")
+                if line := report.overdue(now):
+                    return End("failed", line)
+                age = now - written_at
+                due = self._every.alive_s if report.progress == written else self._every.beat_s
+                if woken or age >= due:
+                    written, written_at = report.progress, now
+                    if not await self._in_thread(self._beat, job, *written):
+                        return End("dropped")
+                waiting = asyncio.create_task(changed.wait())
+                await asyncio.wait(
+                    {reading, waiting},
+                    timeout=self._every.beat_s,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                waiting.cancel()
+                woken = changed.is_set()
+            reading.result()
+            return report.end or End("failed")
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    async def _read(self, process: WorkerProcess, report: _Report) -> None:
+        async for message in process.messages():
+            report.take(message, asyncio.get_running_loop().time())
+            lacks = message.get("missing")
+            for what in lacks if isinstance(lacks, list) else []:
+                if what not in self._lacks:  # said once
+                    self._lacks.add(what)
+                    log.warning("this system has no %s for workers; the time limits hold", what)
+
+    def _beat(self, job: Job, stage: str, done: int, total: int | None) -> bool:
+        """Write how far it is; whether the job is still wanted."""
+        try:
+            self._store.beat(job.id, stage=stage, done=done, total=total, worker=self.name)
+        except UnavailableError:
+            return True  # it may come back before the work is done
+        except (ConflictError, NotFoundError):
+            return False
+        return True
+
+    async def keep(self, job: Job, out: Path, folder: Path) -> End:
+        """Files into place, then the answer into the records, however long that takes."""
+        try:
+            payload, review = await self._in_thread(read_results, out)
+            stored = await self._insist(job, lambda: (self._store.analysis(job.recording_id),))
+            if stored is None:
+                return End("dropped")
+            if stored[0] is not None:
+                check_same(stored[0], payload)
+            await self._in_thread(place_results, out, folder)
+        except ConflictError as error:
+            return End("failed", str(error))
+        except (OSError, ValueError) as error:
+            log.warning("job %s: %s", job.id, error)
+            return End("failed", "expected complete results, got a part; make room and try again")
+        finished = await self._insist(
+            job,
+            lambda: self._store.finish_job(
+                job.id, payload=payload, review=review, worker=self.name
+            ),
+        )
+        return End("finished" if finished else "dropped")
+
+    async def _fail(self, job: Job, line: str) -> None:
+        await self._insist(job, lambda: self._store.fail_job(job.id, line, worker=self.name))
+
+    async def _insist(self, job: Job, call: Callable[[], T]) -> T | None:
+        """Ask the records, again and again while they are locked or gone.
+
+        None where the job is no longer this server's, or the server stops meanwhile: then the next
+        start queues it again.
+        """
+        level = logging.WARNING
+        while True:
+            try:
+                return await self._in_thread(call)
+            except UnavailableError as error:
+                log.log(level, "job %s waits for the records: %s", job.id, error)
+                level = logging.DEBUG  # said once
+            except StoreError as error:
+                log.info("job %s is let go: %s", job.id, error)
+                return None
+            await self._pause(self._every.retry_s)
+            if self._stopping.is_set():
+                return None
+
+    def _release(self, job: Job) -> None:
+        try:
+            self._store.release_job(job.id, worker=self.name)
+        except StoreError as error:
+            log.info("job %s stays as it is until the next start: %s", job.id, error)
+
+    def _tidy(self, job: Job, folder: Path, work: Path) -> None:
+        """Leave nothing behind of a job that came to nothing."""
+        shutil.rmtree(work, ignore_errors=True)
+        try:
+            recording = self._store.recording(job.recording_id)
+        except NotFoundError:
+            # Forgotten while its worker still wrote: no file of it may come back.
+            shutil.rmtree(folder, ignore_errors=True)
+        except StoreError as error:
+            log.info("job %s: left for the next start to clear up: %s", job.id, error)
+        else:
+            if recording.events is None:
+                clear_results(folder)
+
+
+class _Report:
+    """What a worker has said so far; `progress` is its stage, what is done of it, of how many."""
+
+    def __init__(self, times: TimeLimits, now: float) -> None:
+        self.progress: tuple[str, int, int | None] = ("starting", 0, None)
+        self.end: End | None = None
+        self._times = times
+        self._whole_s = times.whole_s
+        self._started = self._heard = now
+
+    def take(self, message: Message, now: float) -> None:
+        self._heard = now
+        if "error" in message:
+            self.end = End("failed", str(message["error"])[:LONGEST_ERROR] or "failed")
+        elif message.get("finished") is True:
+            self.end = End("finished")
+        elif "pixels" in message:
+            frames, pixels = message.get("frames"), message["pixels"]
+            if isinstance(frames, int) and isinstance(pixels, int) and min(frames, pixels) > 0:
+                self._whole_s = self._times.for_work(frames, pixels)
+        elif "stage" in message:
+            done, total = message.get("done"), message.get("total")
+            self.progress = (
+                str(message["stage"])[:100],
+                done if isinstance(done, int) and done >= 0 else 0,
+                total if isinstance(total, int) and total >= 0 else None,
+            )
+
+    def overdue(self, now: float) -> str:
+        """One line where it has taken too long, else nothing."""
+        if now - self._started > self._whole_s:
+            return (
+                f"expected an analysis within {self._whole_s / 60:.0f} min, got a longer one; cut "
+                "the video into parts"
+            )
+        if now - self._heard > self._times.silence_s:
+            return (
+                f"expected progress within {self._times.silence_s:.0f} s, got none; the file may "
+                "be damaged"
+            )
+        return ""
