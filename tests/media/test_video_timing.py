@@ -16,7 +16,7 @@ from micromimic.analysis.analyze import AnalyzeConfig, analyze
 from micromimic.core.types import MediaTimes
 from micromimic.media.clock import Clock
 from micromimic.media.video import open_source
-from micromimic.motion.spotting.stretches import frame_rate
+from micromimic.motion.spotting.time_grid import frame_rate
 from micromimic.report.write import write_analysis
 from micromimic.synthesis.clips import plan_clip, render, write_clip
 from micromimic.synthesis.schedule import ClipConfig

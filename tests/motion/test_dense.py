@@ -40,7 +40,6 @@ from micromimic.motion.spotting.dense.candidates import (
     moments_a_second,
     tail_of,
 )
-from micromimic.motion.spotting.dense.look import look_again
 from micromimic.motion.spotting.dense.measure import (
     DIMENSIONS,
     GRID,
@@ -52,6 +51,7 @@ from micromimic.motion.spotting.dense.measure import (
     project,
     without_rigid,
 )
+from micromimic.motion.spotting.dense.second_look import look_again
 from micromimic.motion.spotting.joined import find
 from micromimic.motion.spotting.live import Finding, LiveSpotter, Sighting, Verdict
 from micromimic.synthesis.bump_units import BumpUnits
@@ -765,7 +765,7 @@ def test_live_the_dense_flow_says_what_it_says_of_the_recording(tmp_path) -> Non
                 ring.trim(spotter.keep_from(frame.time))
             told += [(frame.time, item) for item in spotter.finish()]
         finally:
-            spotter.let_go()
+            spotter.release()
     gone = {item.number for _, item in told if isinstance(item, Verdict) and not item.kept}
     seen = [(t, item) for t, item in told if isinstance(item, Sighting)]
     kept = [item for _, item in seen if item.number not in gone]

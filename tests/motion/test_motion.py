@@ -18,7 +18,7 @@ from micromimic.motion.flow import (
     strain_of,
     tv_l1,
 )
-from micromimic.synthesis.actors.photo import astronaut_face
+from micromimic.synthesis.actors.face import astronaut_face
 from micromimic.synthesis.clips import ClipConfig, plan_clip, planted_field, render
 
 

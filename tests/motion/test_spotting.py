@@ -25,7 +25,7 @@ from micromimic.motion.spotting.gates import (
     head_speed,
     light_change,
 )
-from micromimic.motion.spotting.stretches import frame_rate, stretches
+from micromimic.motion.spotting.time_grid import frame_rate, stretches
 
 MOUTH = [CELLS.index("mouth_corner_left"), CELLS.index("mouth_corner_right")]
 BROWS = [CELLS.index(name) for name in ("brow_left", "brow_centre", "brow_right")]

@@ -1,7 +1,7 @@
 """The main job: from a video to candidate micro-expressions with their evidence.
 
 Two passes: the first tracks and measures every frame and keeps numbers only; the second decodes
-few frames around each onset and apex again, for flow, pictures and what the model looks at.
+few frames around each onset and apex again, for flow, pictures and what the model appearance at.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from micromimic.motion.spotting.dense.measure import DenseMeter, DenseSignals
 from micromimic.motion.spotting.gates import head_speed
 from micromimic.motion.spotting.joined import Found, find
 from micromimic.motion.spotting.macro import with_longer
-from micromimic.motion.spotting.stretches import frame_rate, grid_rate
+from micromimic.motion.spotting.time_grid import frame_rate, grid_rate
 
 SAMPLE_INTERVAL = 1.7
 """Seconds between frames sampled for compression; encoders place key frames at whole seconds."""
@@ -84,7 +84,7 @@ class AnalyzeConfig:
 
 
 @dataclass(frozen=True)
-class Looks:
+class Appearance:
     """How sampled frames look."""
 
     blockiness: float  # mean of what compression leaves
@@ -155,7 +155,7 @@ def analyze_frames(
     config = config or AnalyzeConfig()
     report = progress or (lambda done, total, stage: None)
     model, units = load_model(config.model), load_unit_model()
-    signals, dense, looks = track(frames, config.tracking, report, backend, each)
+    signals, dense, appearance = track(frames, config.tracking, report, backend, each)
     if len(signals.times) < 2:
         raise InputError(
             f"expected a video of at least 2 frames, got {len(signals.times)}: {frames.path}; "
@@ -181,7 +181,7 @@ def analyze_frames(
         event_of(item, shot, signals, model, units, config.evidence)
         for item, shot in zip(found.spotted.events, shots, strict=True)
     )
-    return _assemble(frames, signals, found, events, model, looks)
+    return _assemble(frames, signals, found, events, model, appearance)
 
 
 def track(
@@ -190,13 +190,13 @@ def track(
     progress: Progress,
     backend: LandmarkBackend | None = None,
     each: Callable[[Frame], None] | None = None,
-) -> tuple[FaceSignals, DenseSignals, Looks]:
+) -> tuple[FaceSignals, DenseSignals, Appearance]:
     """First pass: follow the face through all frames, showing each to ``each`` first."""
     tracker = FaceTracker(config, backend)
     meter = DenseMeter()
     try:
-        looks = _follow(frames, tracker, meter, progress, each)
-        return tracker.finish(), meter.finish(), looks
+        appearance = _follow(frames, tracker, meter, progress, each)
+        return tracker.finish(), meter.finish(), appearance
     finally:
         meter.close()
 
@@ -207,7 +207,7 @@ def _follow(
     meter: DenseMeter,
     progress: Progress,
     each: Callable[[Frame], None] | None,
-) -> Looks:
+) -> Appearance:
     blocks: list[float] = []
     levels: list[int] = []
     sampled = -np.inf
@@ -227,7 +227,7 @@ def _follow(
         if count % 20 == 0:
             progress(count, frames.expected_frames, "tracking")
     progress(count, count, "tracking")
-    return Looks(
+    return Appearance(
         float(np.mean(blocks)) if blocks else 0.0, float(np.median(levels)) if levels else None
     )
 
@@ -251,7 +251,7 @@ def event_of(
     evidence: bool,
 ) -> MicroExpression:
     """Name one movement. ``shot``: what the second pass kept of it; ``units``: tells the action
-    units that its flow looks like, whatever the model looks at."""
+    units that its flow appearance like, whatever the model appearance at."""
     recognition = model.predict([shot.view])[0]
     segment = int(signals.segments[item.apex])
     cells = cell_boxes(signals.landmarks[segment])
@@ -325,7 +325,7 @@ def _assemble(
     found: Found,
     events: tuple[MicroExpression, ...],
     model: RecognitionModel,
-    looks: Looks,
+    appearance: Appearance,
 ) -> Analysis:
     info = _source_info(frames, signals)
     found_ratio = round(float(signals.found.mean()), 4)
@@ -345,8 +345,8 @@ def _assemble(
         interocular_px=signals.interocular(),
         brightness=signals.brightness.astype(np.float64),
         head_speed=speed,
-        blockiness=looks.blockiness,
-        grey_levels=looks.grey_levels,
+        blockiness=appearance.blockiness,
+        grey_levels=appearance.grey_levels,
         damage=frames.damage,
         notices=frames.notices,
         found_ratio=found_ratio,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from micromimic.core.types import AnalysisWarning, FloatArray
 from micromimic.media.frames import Notice
-from micromimic.motion.spotting.stretches import (
+from micromimic.motion.spotting.time_grid import (
     BRIDGE,
     LONGEST_STEPS,
     highest_rate,

@@ -23,7 +23,7 @@ from micromimic.media.frames import Frame, Frames
 from micromimic.models.samples import View
 from micromimic.motion.flow import FlowConfig, average_reach, flow_of_spans
 from micromimic.motion.spotting.cells import Spotted
-from micromimic.motion.spotting.stretches import frame_rate
+from micromimic.motion.spotting.time_grid import frame_rate
 
 
 @dataclass(frozen=True)

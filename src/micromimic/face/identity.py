@@ -38,7 +38,7 @@ class FaceIdentity:
         with _TURN:  # the network's layers hold what it computes
             return np.asarray(_encoder().compute_face_descriptor(rgb, shape), dtype=np.float64)
 
-    def who(self, embedding: NDArray[np.float64]) -> int:
+    def identify(self, embedding: NDArray[np.float64]) -> int:
         """Number of the person with this embedding; a new one if nobody known is near."""
         distances = [
             min(float(np.linalg.norm(embedding - known)) for known in views)
@@ -56,7 +56,7 @@ class FaceIdentity:
 @cache
 def _encoder() -> Any:
     """The process's one network of 22 MB."""
-    import dlib  # noqa: PLC0415 - heavy; only when a face must be told from another
+    import dlib  # noqa: PLC0415 - heavy; only when a face must be distinguished from another
     import face_recognition_models as models  # noqa: PLC0415
 
     return dlib.face_recognition_model_v1(models.face_recognition_model_location())

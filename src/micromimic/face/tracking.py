@@ -365,7 +365,7 @@ class FaceTracker:
         segment = self._segments
         self._segments += 1
         self._forget()
-        self._person[segment] = self._identity.who(self._identity.embed(gray, landmarks))
+        self._person[segment] = self._identity.identify(self._identity.embed(gray, landmarks))
         self._area[segment] = 0.0
         self._landmarks[segment] = layout.landmarks
         return _Lock(

@@ -37,7 +37,7 @@ class Clock:
         self.repaired = 0  # timestamps that were replaced
 
     def seconds(self, pts: int | None) -> float:
-        time = self._honest(pts)
+        time = self._valid(pts)
         if self._last is None:
             time = 0.0 if time is None else time
         elif time is None or time <= self._last:
@@ -55,7 +55,7 @@ class Clock:
         self._last = time
         return time
 
-    def _honest(self, pts: int | None) -> float | None:
+    def _valid(self, pts: int | None) -> float | None:
         if pts is None:
             return None
         if self.origin is None:

@@ -134,7 +134,7 @@ class FolderSource(PictureSequence):
         self._known = tuple(self._missing())
 
     def _largest(self) -> Iterator[int]:
-        """Brightest pixels of pictures from all over the folder; a broken one is told later."""
+        """Brightest pixels of pictures from all over the folder; a broken one is an error later."""
         step = max(1, (len(self._files) - 1) // DEPTH_SAMPLES)
         for file in self._files[step::step]:
             with contextlib.suppress(InputError):
@@ -313,5 +313,5 @@ class StackSource(PictureSequence):
         return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8), rgb
 
     def _broken(self, error: Exception) -> InputError:
-        said = " ".join(str(error).split()) or type(error).__name__
-        return InputError(f"expected pictures in {self.path}, got {said}; replace the file")
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return InputError(f"expected pictures in {self.path}, got {reason}; replace the file")

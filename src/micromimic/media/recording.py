@@ -22,19 +22,17 @@ class Prefetch(Closing, Generic[T]):
     """Iterator over ``make()``; a thread computes up to ``ahead`` items in the background.
 
     The thread starts with the object and ends with ``close``, at the end of the items, or with an
-    error, which is raised where the items are taken. Where ``ahead`` items wait, a patient thread
-    waits too; else the newest is dropped.
+    error, which is raised where the items are taken. Where ``ahead`` items wait, it waits too, or
+    drops the newest.
 
     >>> with Prefetch(lambda: iter(range(3)), ahead=2) as items:
     ...     list(items)
     [0, 1, 2]
     """
 
-    def __init__(
-        self, make: Callable[[], Iterator[T]], ahead: int, *, patient: bool = True
-    ) -> None:
+    def __init__(self, make: Callable[[], Iterator[T]], ahead: int, *, waits: bool = True) -> None:
         self._make = make
-        self._patient = patient
+        self._waits = waits
         self.items = Mailbox[T](max(1, ahead))
         self.thread = threading.Thread(target=self._work, name="micromimic-read", daemon=True)
         self.thread.start()
@@ -43,7 +41,7 @@ class Prefetch(Closing, Generic[T]):
         source = self._make()
         try:
             for item in source:
-                if not self.items.offer(item, wait=self._patient) and self._patient:
+                if not self.items.offer(item, wait=self._waits) and self._waits:
                     return
             self.items.end()
         except BaseException as error:  # noqa: BLE001 - handed to the thread that reads

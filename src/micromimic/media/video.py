@@ -39,7 +39,7 @@ from micromimic.media.decoding.pixels import (
 )
 from micromimic.media.decoding.repeats import RepeatWatch
 from micromimic.media.formats import MOST_PIXELS, check_rate, check_size
-from micromimic.media.frames import Frame, FrameSource
+from micromimic.media.frames import Frame, FrameSource, Notice
 from micromimic.media.pictures import FolderSource, StackSource, is_stack
 from micromimic.media.recording import Recording
 from micromimic.media.writer import VideoWriter
@@ -158,7 +158,7 @@ class VideoSource(Recording):
         self._geometry = geometry_of(first, self._pixel_shape)
         self.width, self.height = self._geometry.size
         check_size(self.width, self.height, self.path)
-        self._opened = () if decoder.choice is None else (decoder.choice,)
+        self._opened: tuple[Notice, ...] = () if decoder.choice is None else (decoder.choice,)
         if self._fps is None and captured and self._container_fps:
             self._fps = captured
             self._opened += (capture_notice(captured, self._container_fps),)
@@ -249,7 +249,7 @@ class VideoSource(Recording):
     def _seek_frames(self, index: FrameIndex, wanted: list[int]) -> Iterator[Frame]:
         """Frames found by seeking; ends early where the file does not keep to the index."""
         with self._open() as decoder:
-            decoder.order.honest = True  # or the index would not be exact
+            decoder.order.display_times = True  # or the index would not be exact
             pictures = decoder.pictures()
             at, picture = -1, None
             for target in wanted:

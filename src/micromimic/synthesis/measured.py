@@ -10,7 +10,7 @@ brought to the canonical face with a tracker's error and a crop's, and measured 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -19,13 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.core.canonical import UNITS, apply_affine, compose
-from micromimic.face.units import UNIT_NAMES, unit_fields
+from micromimic.face.units import UNIT_NAMES
 from micromimic.motion.flow import FlowConfig, flow_of_spans
-from micromimic.synthesis.anny_units import load_anny_units
-from micromimic.synthesis.clips import Actor, render
-from micromimic.synthesis.databases.identities import FaceKind, Portrait, warped_face
+from micromimic.synthesis.actors.people import FaceKind, make_face
+from micromimic.synthesis.actors.photo import PhotoActor
+from micromimic.synthesis.actors.portrait import Portrait
+from micromimic.synthesis.anny_units import draw_fields
+from micromimic.synthesis.clips import render
 from micromimic.synthesis.map_nuisances import CENTRE, Dice, crop
-from micromimic.synthesis.maps import DrawnMaps, Faces, MapConfig, draw_movement
+from micromimic.synthesis.maps import DrawnMaps, MapConfig, draw_movement
 from micromimic.synthesis.nuisance import Pose
 from micromimic.synthesis.recipes import Recipe
 from micromimic.synthesis.schedule import ClipConfig, ClipPlan, Movement
@@ -43,38 +45,24 @@ _CENTRE: Final = np.array(CENTRE)
 
 @dataclass(frozen=True)
 class MeasuredConfig:
-    """What is rendered, and how it is filmed and followed.
+    """What is rendered, and how it is filmed and followed; pairs are ranges."""
 
-    Args:
-        maps: movements, crops and the size of the movement (``peak_units``), as for drawn maps; its
-            residues, noise, gain, blur and boundary take no part: the estimator has its own.
-        pictures: whose face: the ``warped`` photograph, rendered ``mesh`` heads (``faces3d``
-            extra), or both in turns.
-        people: different faces drawn for one call; each moves by its own fields.
-        unit_px: range of image pixels a canonical unit, one a person.
-        rise_s: range of the time from onset to apex.
-        noise_sd: range of the sensor's noise, grey levels, after frames have been averaged.
-        flicker: range of the light's change from frame to frame, share of it.
-        drift_px, drift_deg, yaw_px: largest excursions of the head's slow wander, on a face of 4.4
-            pixels a unit.
-        jpeg_probability, jpeg_quality: chance that frames are stored as JPEG, and range of quality.
-        lost_px, lost_deg: standard deviation of the tracker's error between onset and apex.
-        flow: how flow is computed.
-    """
-
+    # movements, crops and the size of the movement (``peak_units``), as for drawn maps; its
+    # residues, noise, gain, blur and boundary take no part: the estimator has its own
     maps: MapConfig = field(default_factory=MapConfig)
+    # whose face: the warped photograph, rendered heads (``faces3d`` extra), or both in turns
     pictures: Pictures = "warped"
-    people: int = 12
-    unit_px: tuple[float, float] = (3.5, 8.0)
-    rise_s: tuple[float, float] = (0.06, 0.3)
-    noise_sd: tuple[float, float] = (0.3, 1.5)
-    flicker: tuple[float, float] = (0.0, 0.03)
-    drift_px: float = 8.0
+    people: int = 12  # different faces drawn for one call; each moves by its own fields
+    unit_px: tuple[float, float] = (3.5, 8.0)  # image pixels a canonical unit, one a person
+    rise_s: tuple[float, float] = (0.06, 0.3)  # from onset to apex
+    noise_sd: tuple[float, float] = (0.3, 1.5)  # of averaged frames, grey levels
+    flicker: tuple[float, float] = (0.0, 0.03)  # of the light from frame to frame, share of it
+    drift_px: float = 8.0  # largest excursions of the head's slow wander, at 4.4 pixels a unit
     drift_deg: float = 2.5
     yaw_px: float = 2.5
-    jpeg_probability: float = 0.4
+    jpeg_probability: float = 0.4  # chance that frames are stored as JPEG
     jpeg_quality: tuple[int, int] = (75, 98)
-    lost_px: float = 0.1
+    lost_px: float = 0.1  # standard deviation of the tracker's error between onset and apex
     lost_deg: float = 0.1
     flow: FlowConfig = field(default_factory=FlowConfig)
 
@@ -82,20 +70,7 @@ class MeasuredConfig:
 def measured_maps(
     labels: Sequence[str], seed: int, config: MeasuredConfig | None = None, *, first: int = 0
 ) -> DrawnMaps:
-    """Render and measure one movement for each label.
-
-    Args:
-        labels: classes, by name.
-        seed: decides the people and, with a map's number, everything else.
-        config: settings; None takes the defaults.
-        first: number of the first map. A map follows from (seed, number, label, config) alone, bit
-            for bit on one machine.
-
-    Returns:
-        Maps and their truth, as `synthesis.maps.draw_maps` returns them.
-
-    Raises:
-        MissingExtraError: for mesh heads without the ``faces3d`` extra.
+    """Render and measure one movement for each label, as `maps.draw_maps` draws them.
 
     >>> from micromimic.core.labels import THREE
     >>> drawn = measured_maps(THREE.names[2:], seed=1, config=MeasuredConfig(people=1))
@@ -119,41 +94,25 @@ def measured_maps(
 
 
 @lru_cache(maxsize=1)
-def _actors(seed: int, settings: MeasuredConfig) -> tuple[Actor, ...]:
+def _actors(seed: int, settings: MeasuredConfig) -> tuple[PhotoActor, ...]:
     """Faces drawn by the seed; whose fields they move by is drawn beside."""
-    kinds: dict[Pictures, tuple[FaceKind, ...]] = {
-        "mesh": ("mesh",),
-        "warped": ("warped",),
-        "both": ("warped", "mesh"),
-    }
-    turns = kinds[settings.pictures]
+    kinds: tuple[FaceKind, ...] = ("warped", "mesh")
+    if settings.pictures != "both":
+        kinds = (settings.pictures,)
     chances = [np.random.default_rng([_STREAM + seed, 0, n]) for n in range(settings.people)]
-    return tuple(_actor(turns[n % len(turns)], rng, settings) for n, rng in enumerate(chances))
+    return tuple(_actor(kinds[n % len(kinds)], rng, settings) for n, rng in enumerate(chances))
 
 
-def _actor(kind: FaceKind, rng: np.random.Generator, settings: MeasuredConfig) -> Actor:
+def _actor(kind: FaceKind, rng: np.random.Generator, settings: MeasuredConfig) -> PhotoActor:
     unit_px = float(rng.uniform(*settings.unit_px))
     side = round(_SPAN_UNITS * unit_px)
     portrait = Portrait(width=side, height=side, unit_px=unit_px, colour=False)
-    who = int(rng.integers(10_000))
-    if kind == "mesh":
-        from micromimic.synthesis.actors.head.still_faces import mesh_face  # noqa: PLC0415 - optional
-
-        face = mesh_face(who, portrait)
-    else:
-        face = warped_face(who, portrait)
-    return Actor(face, _fields(settings.maps.faces, rng))
-
-
-def _fields(source: Faces, rng: np.random.Generator) -> NDArray[np.float32]:
-    if source == "own" or (source == "both" and rng.random() < 0.5):
-        return unit_fields(rng)
-    packed, _ = load_anny_units()
-    return np.asarray(packed[int(rng.integers(len(packed)))])
+    face = make_face(kind, int(rng.integers(10_000)), portrait)
+    return PhotoActor(face, draw_fields(rng, settings.maps.faces))
 
 
 def _plan(
-    recipe: Recipe, actor: Actor, rng: np.random.Generator, settings: MeasuredConfig
+    recipe: Recipe, actor: PhotoActor, rng: np.random.Generator, settings: MeasuredConfig
 ) -> ClipPlan:
     """A clip of one movement; only its onset and its apex will be rendered."""
     height, width = (side // 2 for side in actor.face.picture.shape)
@@ -184,7 +143,7 @@ def _plan(
 
 
 def _measure(
-    plan: ClipPlan, actor: Actor, dice: Dice, settings: MeasuredConfig
+    plan: ClipPlan, actor: PhotoActor, dice: Dice, settings: MeasuredConfig
 ) -> NDArray[np.float32]:
     """(3, 28, 28) what the estimator sees between onset and apex."""
     rng = dice.generators[0]
@@ -195,9 +154,8 @@ def _measure(
         low, high = settings.jpeg_quality
         quality = int(rng.integers(low, high + 1))
         frames = [_as_jpeg(frame, quality) for frame in frames]
-    to_image = actor.face.to_image
-    pose = Pose(plan, apply_affine(to_image, np.array([UNITS / 2, UNITS / 2])))
-    seen = compose(to_image, _misplaced(dice, settings.maps))
+    pose = Pose(plan, apply_affine(actor.face.to_image, np.full(2, UNITS / 2)))
+    seen = compose(actor.face.to_image, _misplaced(dice, settings.maps))
     onset = compose(pose.matrix(move.onset), seen)
     apex = compose(_lost(apply_affine(onset, _CENTRE), rng, settings), pose.matrix(move.apex))
     spans = [(frames[0], onset)], [(frames[1], compose(apex, seen))]
@@ -206,14 +164,7 @@ def _measure(
 
 def _misplaced(dice: Dice, maps: MapConfig) -> NDArray[np.float64]:
     """(2, 3) from a slightly wrong crop's units to canonical ones."""
-    cropped = crop(
-        dice,
-        shift=maps.crop_shift,
-        scale=maps.crop_scale,
-        rotation=maps.crop_rotation,
-        shear=maps.crop_shear,
-        warp=0.0,
-    )
+    cropped = crop(dice, replace(maps, crop_warp=0.0))
     linear = cropped.linear[0]
     return np.column_stack([linear, cropped.middle[0] - linear @ _CENTRE])
 

@@ -32,7 +32,7 @@ Colour = Callable[[], ColourImage]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Kept:
+class RingFrame:
     """The face in one frame."""
 
     number: int  # of the frame
@@ -50,7 +50,7 @@ class FaceRing:
     def __init__(self, most_bytes: int, margin: float = MARGIN) -> None:
         self._most_bytes = most_bytes
         self._margin = margin + SLACK
-        self._items: deque[Kept] = deque()
+        self._items: deque[RingFrame] = deque()
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -66,7 +66,7 @@ class FaceRing:
         left, top, right, bottom = face_box(row.transform, gray.shape, self._margin)
         cut = gray[top:bottom, left:right].copy()
         size = cut.nbytes + (0 if colour is None else 3 * gray.size)
-        self._items.append(Kept(number, row, (left, top), cut, colour, size))
+        self._items.append(RingFrame(number, row, (left, top), cut, colour, size))
         self._bytes += size
         while self._bytes > self._most_bytes and len(self._items) > 1:
             self._drop()
@@ -116,7 +116,7 @@ def face_box(
 class Cut:
     """Frames in a row, as the second pass over a video reads them."""
 
-    def __init__(self, items: Sequence[Kept]) -> None:
+    def __init__(self, items: Sequence[RingFrame]) -> None:
         self._items = list(items)
         self.numbers = np.array([item.number for item in items], np.intp)
         """(n,) of the frames; they rise."""
@@ -141,7 +141,7 @@ class Cut:
         """Where a frame is, or the one nearest to it."""
         return int(np.abs(self.numbers - number).argmin())
 
-    def _whole(self, item: Kept) -> GrayImage:
+    def _whole(self, item: RingFrame) -> GrayImage:
         """One frame's cut on the place that all of them share; its edges repeat."""
         left, top = item.corner - self._low
         right, bottom = self._high - item.corner - item.gray.shape[::-1]
@@ -230,13 +230,13 @@ class Follower:
         tracker: FaceTracker,
         spotter: LiveSpotter,
         ring: FaceRing,
-        tell: Callable[[LiveMessage], None],
+        emit: Callable[[LiveMessage], None],
         name: Callable[[Naming | Verdict], object],
         *,
         colour: bool,
     ) -> None:
         self._tracker, self._spotter, self._ring = tracker, spotter, ring
-        self._tell, self._name = tell, name
+        self._emit, self._name = emit, name
         self._keep_colour = colour
         self._curve = LiveCurve(spotter.config)
         self._person = -1
@@ -252,7 +252,7 @@ class Follower:
         return self._spotter.learning
 
     def track(self, frame: Frame, latency: Callable[[], float]) -> None:
-        """Take the next frame: measure it, and tell the motion at once. ``latency``: seconds since
+        """Take the next frame: measure it, and emit the motion at once. ``latency``: seconds since
         it arrived, asked when its point of the curve is ready."""
         gray, shrink = smaller(frame.gray)
         row = self._tracker.update(gray, frame.time)
@@ -260,7 +260,7 @@ class Follower:
         self.found = row is not None
         if row is not None and row.segment != self.segment:
             self._lock_on(row.segment)
-        self._tell(self._point(frame, row, shrink, latency))
+        self._emit(self._point(frame, row, shrink, latency))
         if row is not None:
             colour = self._colour(frame, shrink) if self._keep_colour else None
             self._ring.add(frame.index, gray, row, colour)
@@ -268,20 +268,20 @@ class Follower:
 
     def spot(self) -> None:
         """Look for movements, up to the frame that was tracked last."""
-        self._hand_on(self._spotter.add(*self._last))
+        self._forward(self._spotter.add(*self._last))
         self._ring.trim(self._spotter.keep_from(self._last[1]))
 
     def gap(self) -> None:
         """The source is gone for a while: no more future for what was seen."""
-        self._hand_on(self._spotter.close())
+        self._forward(self._spotter.close())
 
     def finish(self) -> None:
         """The source has ended."""
-        self._hand_on(self._spotter.finish())
+        self._forward(self._spotter.finish())
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Give memory and threads back, however long the session itself is held."""
-        self._spotter.let_go()
+        self._spotter.release()
         self._ring.clear()
 
     def _watched(self, row: FaceRow) -> FaceRow | None:
@@ -293,7 +293,7 @@ class Follower:
             return None
         if chosen != self._person:
             if self._person >= 0:
-                self._hand_on(self._spotter.change_person())
+                self._forward(self._spotter.change_person())
                 self._curve.forget_noise()
             self._person = chosen
         return row
@@ -302,7 +302,7 @@ class Follower:
         self.segment = segment
         self._curve.start_stretch()
         landmarks = self._tracker.shape_of(segment)
-        self._tell(FaceShape(segment, landmarks, cell_boxes(landmarks)))
+        self._emit(FaceShape(segment, landmarks, cell_boxes(landmarks)))
 
     def _point(
         self, frame: Frame, row: FaceRow | None, shrink: float, latency: Callable[[], float]
@@ -322,7 +322,7 @@ class Follower:
             return lambda: np.repeat(_shrunk(gray, shrink)[..., None], 3, axis=2)
         return lambda: _shrunk(load(), shrink)
 
-    def _hand_on(self, findings: list[Finding]) -> None:
+    def _forward(self, findings: list[Finding]) -> None:
         for item in findings:
             if not isinstance(item, Sighting):
                 self._name(item)

@@ -319,7 +319,7 @@ class LiveSession(Closing):
                 return
             # What each thread does, what ends with it, and what it does to the rest if it fails.
             for name, *work in (
-                ("micromimic-live-name", self._name, self._say_goodbye, self._abort),
+                ("micromimic-live-name", self._name, self._report_end, self._abort),
                 ("micromimic-live-track", self._track, self._jobs.end, self._abort),
                 ("micromimic-live-read", self._reader.run, self._buffer.end, self.stop),
             ):
@@ -366,7 +366,7 @@ class LiveSession(Closing):
             for thread in self._threads:
                 join_reader(thread, self._source.name)
             self._listeners.end()
-            self._follower.let_go()
+            self._follower.release()
 
     def _track(self) -> None:
         """From the buffer to messages and movements."""
@@ -400,7 +400,7 @@ class LiveSession(Closing):
             if message is not None:
                 self._listeners.put(message)
 
-    def _say_goodbye(self) -> None:
+    def _report_end(self) -> None:
         error = self._error
         failed = "" if error is None else (str(error) or type(error).__name__)
         ended = Ended(

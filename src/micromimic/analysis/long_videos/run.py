@@ -273,8 +273,8 @@ def _video_digest(video: Video) -> str:
     """What a video is known by: another path, rate or content is analysed anew."""
     files = image_files(video.path) if video.kind == "frames" else [video.path]
     stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    told = [video.key, str(video.path), video.fps, video.first, video.last, stats]
-    return blake2b(json.dumps(told).encode(), digest_size=16).hexdigest()
+    identity = [video.key, str(video.path), video.fps, video.first, video.last, stats]
+    return blake2b(json.dumps(identity).encode(), digest_size=16).hexdigest()
 
 
 def _code_digest() -> str:

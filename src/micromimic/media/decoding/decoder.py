@@ -128,7 +128,7 @@ class DisplayOrder:
     """
 
     def __init__(self, time_base: Fraction | None) -> None:
-        self.honest = False  # the container stores times of display
+        self.display_times = False  # the container stores times of display
         self.decode_times = False  # times had to be sorted
         self.first: int | None = None  # time of the first packet in the order of decoding, ticks
         self._jump = JUMP_BACK_S / float(time_base or 1)
@@ -148,13 +148,13 @@ class DisplayOrder:
         if packet.pts is None:
             return
         if self._highest is not None and 0 < self._highest - packet.pts <= self._jump:
-            self.honest = True
+            self.display_times = True
         self._highest = max(packet.pts, self._highest or packet.pts)
 
     def sorted(self, pictures: Iterable[av.VideoFrame], reorders: bool) -> Iterator[av.VideoFrame]:
         """Those whose times are known by now."""
         for picture in pictures:
-            if self.honest or not reorders or picture.pts is None:
+            if self.display_times or not reorders or picture.pts is None:
                 yield from self.rest()
                 yield picture
                 continue

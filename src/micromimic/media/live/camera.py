@@ -81,7 +81,7 @@ def open_camera(device: int | str) -> Any:
 class CameraSource(ReaderSource):
     """Frames of a camera, timed by their arrival; see ``LiveSource``."""
 
-    _patient = False
+    _waits = False
 
     def __init__(
         self,

@@ -61,7 +61,7 @@ class ReaderSource(Closing):
 
     finite = False
     _length = 64  # frames that may wait; see queue_length
-    _patient = True  # the thread waits where they do; else the newest is dropped
+    _waits = True  # the thread waits where they do; else the newest is dropped
     _wanted = False  # somebody has asked for a frame
 
     def __init__(self, name: str, speed: float = math.inf) -> None:
@@ -86,7 +86,7 @@ class ReaderSource(Closing):
             if self._reading is None:
                 if self._stop.is_set():
                     raise EOFError("closed")
-                self._reading = Prefetch(self._paced, self._length, patient=self._patient)
+                self._reading = Prefetch(self._paced, self._length, waits=self._waits)
             return self._reading
 
     def _paced(self) -> Iterator[Arrival]:

@@ -57,7 +57,7 @@ class StreamSource(ReaderSource):
         self._times = StreamClock()
         self._numbers = itertools.count()
         self._geometry: Geometry | None = None
-        # Patient: what is held back waits, still compressed, in the sender's buffers.
+        # What is held back waits, still compressed, in the sender's buffers.
         super().__init__(shown(url))
         if not self.finite:
             # What comes until somebody asks is read and let go: it would be old by then.

@@ -45,7 +45,7 @@ from micromimic.motion.spotting.gates import (
     speech_mask,
     step_noise,
 )
-from micromimic.motion.spotting.stretches import Stretch, grid_rate, stretches
+from micromimic.motion.spotting.time_grid import Stretch, grid_rate, stretches
 
 PEAKS_APART = 0.1  # seconds between peaks of the score that are looked at on their own
 PEAK_SURE = 0.05  # seconds of the score after a peak that show that it is one

@@ -26,7 +26,7 @@ from micromimic.core.canonical import INTEROCULAR, scale_of
 from micromimic.core.labels import CELLS
 from micromimic.core.results import Blink, GatedSpan
 from micromimic.motion.spotting.bumps import Array, mad, smooth
-from micromimic.motion.spotting.stretches import Stretch
+from micromimic.motion.spotting.time_grid import Stretch
 
 Mask = NDArray[np.bool_]
 

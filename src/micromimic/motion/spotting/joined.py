@@ -29,9 +29,9 @@ from micromimic.motion.spotting.dense.candidates import (
     seen_at,
     tail_of,
 )
-from micromimic.motion.spotting.dense.look import Movement, look_again
 from micromimic.motion.spotting.dense.measure import DenseSignals
-from micromimic.motion.spotting.stretches import grid_rate
+from micromimic.motion.spotting.dense.second_look import Movement, look_again
+from micromimic.motion.spotting.time_grid import grid_rate
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -1,10 +1,11 @@
-"""Spotting while the face is being filmed: each movement is told as soon as it can be.
+"""Spotting while the face is being filmed: each movement is reported as soon as it can be.
 
-What `spotting.cells` and the dense flow say of a recording is said here of the last seconds, again
-and again. A movement is told when its own future is there (the rest after it, the filter's width),
-at the latest ``deadline`` seconds after its offset; it is looked at again when all of the future
-that an analysis of the recording would use is known, and then confirmed or withdrawn. Noise is that
-of the last half minute; while that holds too little of the face, it is learnt and nothing is told.
+What `spotting.cells` and the dense flow find in a recording is looked for in the last seconds,
+again and again. A movement is reported when its own future is there (the rest after it, the
+filter's width), at the latest ``deadline`` seconds after its offset; it is looked at again when all
+of the future that an analysis of the recording would use is known, and then confirmed or withdrawn.
+Noise is that of the last half minute; while that holds too little of the face, it is learnt and
+nothing is reported.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ from micromimic.motion.spotting.dense.candidates import (
     seen_at,
     tail_of,
 )
-from micromimic.motion.spotting.dense.look import look_again
 from micromimic.motion.spotting.dense.measure import DenseMeter, DenseSignals
+from micromimic.motion.spotting.dense.second_look import look_again
 from micromimic.motion.spotting.joined import SURE
-from micromimic.motion.spotting.stretches import BRIDGE, grid_rate
+from micromimic.motion.spotting.time_grid import BRIDGE, grid_rate
 
 REST_S: Final = 1.4
 """Seconds whose median is the rest, as `bumps.local_rest`; here they all lie in the past."""
@@ -117,7 +118,6 @@ class RecentFrames(Frames, Protocol):
 
     def signals(self) -> FaceSignals:
         """What was measured in them, a row a frame."""
-        ...
 
 
 class Recent(Protocol):
@@ -125,11 +125,10 @@ class Recent(Protocol):
 
     def cut(self, first: float, last: float, segment: int) -> RecentFrames | None:
         """The frames of one stretch between two times; None where there are too few."""
-        ...
 
 
 @dataclass(frozen=True)
-class Looked:
+class SecondLook:
     """A candidate as it was looked at again."""
 
     candidate: DenseCandidate  # what was found
@@ -137,7 +136,7 @@ class Looked:
     interval: Interval  # their times
     segment: int  # stretch of tracking
     reason: str  # why it is no event; '' where it is one
-    clear: bool  # as in ``look.Movement``
+    clear: bool  # as in ``second_look.Movement``
     until: float  # time up to which frames were there
 
     @property
@@ -147,17 +146,15 @@ class Looked:
 
 
 class DenseStream:
-    """Measures and finds; used by one thread. ``recent``: gives frames of the last seconds again;
-    ``remember``: seconds from which noise is learnt."""
+    """The dense flow's movements in the last ``remember`` seconds; used by one thread."""
 
     def __init__(self, recent: Recent, config: SpottingConfig, remember: float) -> None:
         self._recent, self._config = recent, config
         self._meter = DenseMeter(remember)
         self._since = -np.inf
-        self._looked: dict[int, Looked] = {}
+        self._looked: dict[int, SecondLook] = {}
         self._judged_at = self._renewed = -np.inf
-        self._tail: Tail | None = None
-        self._state: tuple[DenseSignals, Judged] | None = None
+        self._state: tuple[DenseSignals, Judged, Tail] | None = None
 
     def add(self, frame: int, time: float, segment: int, canvas: Gray) -> None:
         """Take the next frame that shows the face, as `measure.DenseMeter.add`."""
@@ -166,44 +163,38 @@ class DenseStream:
     def forget(self, now: float) -> None:
         """Another person from here on."""
         self._since, self._renewed = now, -np.inf
-        self._tail = self._state = None
+        self._state = None
         self._looked.clear()
 
     def close(self) -> None:
-        """Let go of the thread."""
+        """End the thread."""
         self._meter.close()
 
-    def read(self, undecided: float, settled: float, now: float) -> list[Looked]:
-        """Movements after a time, each looked at again as far as its frames are there."""
+    def read(self, undecided: float, settled: float, now: float) -> list[SecondLook]:
+        """Movements with apexes after ``undecided``, each looked at again as far as its frames are
+        there; those up to ``settled`` for the last time. ``now``: time of the newest frame."""
         if now - self._judged_at >= _HOP_S - 1e-6 or settled >= now:
             self._judge(undecided, now)
-        if self._state is None or self._tail is None:
+        if self._state is None:
             return []
-        signals, judged = self._state
-        found = []
-        for item in find_candidates(signals, judged, self._tail, self._config.false_alarms):
-            time = float(signals.times[item.moment])
-            if time <= undecided - SAME_S or time + _SURE_S > self._known_to(signals):
-                continue
-            looked = self._look(item, time, int(signals.segments[item.moment]), settled, now)
-            if looked is not None:
-                found.append(looked)
-        return found
+        signals, judged, tail = self._state
+        known = signals.times[np.isfinite(signals.response).all((1, 2))]
+        last = known[-1] if len(known) else -np.inf
+        looked = [
+            self._look(item, settled, now)
+            for item in find_candidates(signals, judged, tail, self._config.false_alarms)
+            if undecided - SAME_S < signals.times[item.moment] <= last - _SURE_S
+        ]
+        return [item for item in looked if item is not None]
 
     def seen_at(self, time: float) -> DenseCandidate | None:
         """What the flow saw of a movement with its apex there."""
-        if self._state is None or self._tail is None:
-            return None
-        return seen_at(time, *self._state, self._tail)
+        return None if self._state is None else seen_at(time, *self._state)
 
-    def look_at(self, time: float, settled: float, now: float) -> Looked | None:
+    def look_at(self, time: float, settled: float, now: float) -> SecondLook | None:
         """The second look at a weak movement of the cells; None where the flow saw none."""
         item = self.seen_at(time)
-        if item is None or self._state is None:
-            return None
-        signals = self._state[0]
-        moment = float(signals.times[item.moment])
-        looked = self._look(item, moment, int(signals.segments[item.moment]), settled, now)
+        looked = None if item is None else self._look(item, settled, now)
         if looked is None or looked.clear:
             return looked
         return replace(looked, reason=looked.reason or "crowded")
@@ -214,20 +205,19 @@ class DenseStream:
         signals = signals.only(signals.times >= self._since)
         if len(signals.times) < 2:
             return
-        whole = self._tail is None or now - self._renewed >= _RENEW_S
-        judged = judge(signals, since=-np.inf if whole else undecided - 1.0)
-        if whole:
-            self._tail, self._renewed = tail_of(signals, judged), now
-        self._state = signals, judged
+        tail = None if self._state is None else self._state[2]
+        if tail is None or now - self._renewed >= _RENEW_S:
+            judged = judge(signals)
+            tail, self._renewed = tail_of(signals, judged), now
+        else:
+            judged = judge(signals, since=undecided - 1.0)
+        self._state = signals, judged, tail
         self._looked = {f: m for f, m in self._looked.items() if m.until > now - 10}
 
-    def _known_to(self, signals: DenseSignals) -> float:
-        known = np.flatnonzero(np.isfinite(signals.response).all((1, 2)))
-        return float(signals.times[known[-1]]) if len(known) else -np.inf
-
-    def _look(
-        self, item: DenseCandidate, time: float, segment: int, settled: float, now: float
-    ) -> Looked | None:
+    def _look(self, item: DenseCandidate, settled: float, now: float) -> SecondLook | None:
+        assert self._state is not None
+        measured, judged, _ = self._state
+        time, segment = float(measured.times[item.moment]), int(measured.segments[item.moment])
         reach = self._config.reach
         before = self._looked.get(item.frame)
         if before is not None:
@@ -238,22 +228,26 @@ class DenseStream:
         cut = self._recent.cut(time - reach, time + reach, segment)
         if cut is None or item.frame not in cut.numbers:
             return None
-        place = int(np.searchsorted(cut.numbers, item.frame))
-        signals, judged = cut.signals(), self._state
-        assert judged is not None
+        here = replace(item, frame=int(np.searchsorted(cut.numbers, item.frame)))
+        signals = cut.signals()
         rate = 1 / float(np.median(np.diff(signals.times)))
-        (seen,) = look_again(
-            cut, signals, [replace(item, frame=place)], judged[1].filters, rate, self._config
-        )
+        (seen,) = look_again(cut, signals, [here], judged.filters, rate, self._config)
         places = [seen.onset, seen.apex, seen.offset]
-        first, middle, end = (int(number) for number in cut.numbers[places])
-        interval = Interval(*(float(t) for t in signals.times[places]))
-        until = float(signals.times[-1])
-        looked = Looked(
-            item, (first, middle, end), interval, segment, seen.reason, seen.clear, until
+        looked = self._looked[item.frame] = SecondLook(
+            candidate=item,
+            frames=_three(cut.numbers[places]),
+            interval=Interval(*signals.times[places].tolist()),
+            segment=segment,
+            reason=seen.reason,
+            clear=seen.clear,
+            until=float(signals.times[-1]),
         )
-        self._looked[item.frame] = looked
         return looked
+
+
+def _three(numbers: NDArray[np.intp]) -> tuple[int, int, int]:
+    onset, apex, offset = numbers.tolist()
+    return onset, apex, offset
 
 
 NEIGHBOURS_S: Final = 0.7
@@ -268,26 +262,27 @@ class LiveTiming:
     """When the spotter looks and speaks; all in seconds of the source."""
 
     hop: float = 0.1  # between two looks
-    # after a movement's offset at which it is told at the latest, even if the rest after it was not
-    # seen in full
+    # after a movement's offset, when it is reported even if the rest after it was not seen in full
     deadline: float = 0.32
-    late: float = 0.45  # after its offset; what is told later is marked
-    learn: float = 4.0  # of a face from which its noise is learnt before anything is told
+    late: float = 0.45  # after its offset; what is reported later is marked
+    learn: float = 4.0  # of a face from which its noise is learnt before anything is reported
     remember: float = 30.0  # how far back the noise reaches
     window: float = 5.0  # of past that is looked at
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """A movement is told."""
+    """A movement as it is read, or reported."""
 
     number: int  # from 1
     frames: tuple[int, int, int]  # numbers of the onset's, apex's and offset's frame
     interval: Interval  # their times
     score: float  # multiples of the noise
     segment: int  # stretch of tracking
-    late: bool  # told more than ``LiveTiming.late`` seconds after its offset
+    late: bool  # reported more than ``LiveTiming.late`` seconds after its offset
     dense: DenseCandidate | None = None  # what the dense flow saw of it; None where it saw nothing
+    reason: str = ""  # why it is no event, while it is read; '' where it is one
+    ready: bool = True  # its own future is there, or it may not wait for more
 
 
 @dataclass(frozen=True)
@@ -300,15 +295,6 @@ class Verdict:
 
 
 Finding = Sighting | Verdict
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """A movement as it is read now."""
-
-    seen: Sighting  # what would be told of it
-    reason: str  # why it is no event; '' where it is one
-    ready: bool  # its own future is there, or it may not wait for more
 
 
 class LiveSpotter:
@@ -332,9 +318,9 @@ class LiveSpotter:
         remember = self.timing.remember
         self._dense = None if recent is None else DenseStream(recent, self.config, remember)
         self._found: float | None = None  # when the face was last seen in this stretch
-        self._told = 0
+        self._reported = 0
         self._open: list[Sighting] = []
-        self._kept: deque[Sighting] = deque(maxlen=16)
+        self._confirmed: deque[Sighting] = deque(maxlen=16)
         self._start_learning()
 
     @property
@@ -365,26 +351,26 @@ class LiveSpotter:
         if self._dense is not None and canvas is not None:
             self._dense.add(frame, time, row.segment, canvas)
         if self._found is None:
-            self._looked = time
+            self._last_read = time
         self._found = time
-        if time - self._looked < self.timing.hop - 1e-6:
+        if time - self._last_read < self.timing.hop - 1e-6:
             return []
-        self._looked = time
-        return self._look(time, ends=False)
+        self._last_read = time
+        return self._read(time, ends=False)
 
     def close(self) -> list[Finding]:
-        """The stretch is over (the face or the source is gone): tell what can be told of it."""
+        """The stretch is over (the face or the source is gone): report what can be."""
         if self._found is None:
             return []
         now, self._found = self._found, None
-        return self._look(now, ends=True)
+        return self._read(now, ends=True)
 
     def finish(self) -> list[Finding]:
         """The source has ended: as ``close``, and with the noise as far as it is known."""
         self._enough = 0.0
         found = self.close()
         if self._noise is None and self._rows:
-            found += self._look(self._rows[-1][1], ends=True)
+            found += self._read(self._rows[-1][1], ends=True)
         return found
 
     def change_person(self) -> list[Finding]:
@@ -395,7 +381,7 @@ class LiveSpotter:
         self._start_learning()
         return found
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """End the thread that computes flow."""
         if self._dense is not None:
             self._dense.close()
@@ -406,10 +392,10 @@ class LiveSpotter:
         self._renewed = -np.inf
         self._enough = self.timing.learn  # seconds of the face that tell its noise
         self._found = None
-        self._looked = -np.inf
+        self._last_read = -np.inf
         self._decided = -np.inf  # movements with apexes up to here had their second look
 
-    def _look(self, now: float, *, ends: bool) -> list[Finding]:
+    def _read(self, now: float, *, ends: bool) -> list[Finding]:
         """Read the last seconds, or all that has waited for the noise to be learnt."""
         first = now - self.timing.window if self._noise is not None else -np.inf
         rows = self._since(first)
@@ -421,17 +407,18 @@ class LiveSpotter:
             return []
         parts = measure(signals, noise.rate, self.config, noise.steps)
         numbers = np.array([number for number, _, _ in rows])
-        told: list[Finding] = []
+        findings: list[Finding] = []
         for part in parts:
             newest = part is parts[-1]
             over = ends or not newest
             last = float(part.stretch.times[-1])
-            # What was told of a later stretch is not this one's to settle.
+            # What was reported of a later stretch is not this one's to settle.
             settled = last if not newest else np.inf if ends else now - self.settle
             if last > self._decided:
-                told += self._judge(self._readings(part, signals, numbers, over, settled), settled)
+                readings = self._readings(part, signals, numbers, over, settled)
+                findings += self._judge(readings, settled)
                 self._decided = max(self._decided, min(settled, last))
-        return told
+        return findings
 
     def _since(self, first: float) -> list[tuple[int, float, FaceRow | None]]:
         rows = []
@@ -443,7 +430,7 @@ class LiveSpotter:
 
     def _noise_at(self, rate: float, now: float) -> Noise | None:
         """The noise of the last half minute, measured now and then and at a new rate. None where
-        that half minute holds too little of the face, as after a long absence; what was told is
+        that half minute holds too little of the face, as after a long absence; what was reported is
         still settled under the noise of what there is."""
         known = self._noise
         same = known is not None and abs(rate / known.rate - 1) < _SAME_RATE
@@ -458,7 +445,7 @@ class LiveSpotter:
 
     def _readings(
         self, part: Part, signals: FaceSignals, numbers: np.ndarray, over: bool, settled: float
-    ) -> list[_Reading]:
+    ) -> list[Sighting]:
         """All movements of a stretch as they look now, those of the ten cells first."""
         assert self._noise is not None
         response = weigh(part, self._noise, self.config, ends=over)
@@ -468,8 +455,8 @@ class LiveSpotter:
             self._of_cells(item, part, signals, numbers, settled)
             for item in read(part, response, self._noise.rate, self.config, ends=over, since=since)
         ]
-        of_cells = [item.seen for item in cells if not item.reason]
-        return cells + [d for d in dense if all(_overlap(d.seen, seen) <= 0 for seen in of_cells)]
+        passed = [item for item in cells if not item.reason]
+        return cells + [d for d in dense if all(_overlap(d, other) <= 0 for other in passed)]
 
     def _of_cells(
         self,
@@ -478,71 +465,81 @@ class LiveSpotter:
         signals: FaceSignals,
         numbers: np.ndarray,
         settled: float,
-    ) -> _Reading:
+    ) -> Sighting:
         times, places = part.stretch.times, [item.onset, item.apex, item.offset]
         rows = part.stretch.frames[places]
-        first, middle, end = (int(number) for number in numbers[rows])
-        interval = Interval(*(float(time) for time in signals.times[rows]))
+        interval = Interval(*signals.times[rows].tolist())
         now = float(times[-1])
         waited = now - float(times[item.offset]) + self.timing.hop
-        ready = item.needs < len(times) or (item.closed and waited > self.timing.deadline)
-        late = now - interval.offset > self.timing.late
-        segment = int(signals.segments[rows[1]])
-        dense = None if self._dense is None else self._dense.seen_at(interval.apex)
-        reason = item.reason
-        if self._dense is not None and not reason and item.score < SURE:
-            looked = self._dense.look_at(interval.apex, settled, now)
-            reason = "crowded" if looked is None else looked.reason
-        seen = Sighting(0, (first, middle, end), interval, item.score, segment, late, dense)
-        return _Reading(seen, reason, ready)
+        reason, dense = item.reason, None
+        if self._dense is not None:
+            dense = self._dense.seen_at(interval.apex)
+            if not reason and item.score < SURE:
+                looked = self._dense.look_at(interval.apex, settled, now)
+                reason = "crowded" if looked is None else looked.reason
+        return Sighting(
+            number=0,
+            frames=_three(numbers[rows]),
+            interval=interval,
+            score=item.score,
+            segment=int(signals.segments[rows[1]]),
+            late=now - interval.offset > self.timing.late,
+            dense=dense,
+            reason=reason,
+            ready=item.needs < len(times) or (item.closed and waited > self.timing.deadline),
+        )
 
-    def _of_dense(self, dense: DenseStream, part: Part, settled: float) -> list[_Reading]:
+    def _of_dense(self, dense: DenseStream, part: Part, settled: float) -> list[Sighting]:
         start, now = float(part.stretch.times[0]), float(part.stretch.times[-1])
-        readings = []
-        for item in dense.read(max(start, self._decided), settled, now):
-            times_noise = item.candidate.amplitude / item.candidate.deviation
-            late = now - item.interval.offset > self.timing.late
-            seen = Sighting(
-                0, item.frames, item.interval, times_noise, item.segment, late, item.candidate
+        return [
+            Sighting(
+                number=0,
+                frames=item.frames,
+                interval=item.interval,
+                score=item.candidate.amplitude / item.candidate.deviation,
+                segment=item.segment,
+                late=now - item.interval.offset > self.timing.late,
+                dense=item.candidate,
+                reason=item.reason,
+                ready=item.complete,
             )
-            if start <= item.interval.apex <= now:
-                readings.append(_Reading(seen, item.reason, item.complete))
-        return readings
+            for item in dense.read(max(start, self._decided), settled, now)
+            if start <= item.interval.apex <= now
+        ]
 
-    def _judge(self, readings: Sequence[_Reading], settled: float) -> list[Finding]:
-        """Tell what is ready and not yet known; look again at what is settled."""
-        told = self._look_again(readings, settled)
-        for item in sorted(readings, key=lambda reading: reading.seen.interval.onset):
-            seen = item.seen
-            if item.reason or seen.interval.apex <= self._decided:
+    def _judge(self, readings: Sequence[Sighting], settled: float) -> list[Finding]:
+        """Report what is ready and not yet known; look again at what is settled."""
+        findings = self._settle(readings, settled)
+        for item in sorted(readings, key=lambda reading: reading.interval.onset):
+            if item.reason or item.interval.apex <= self._decided:
                 continue
-            if not all(_apart(seen, other) for other in self._kept):
+            if not all(_apart(item, other) for other in self._confirmed):
                 continue
-            if seen.interval.apex <= settled and not any(_same(seen, o) for o in self._open):
-                told.append(self._report(seen))
-                told += self._look_again([item], settled)
-            elif item.ready and all(_apart(seen, other) for other in self._open):
-                told.append(self._report(seen))
-        return told
+            if item.interval.apex <= settled and not any(_same(item, o) for o in self._open):
+                findings.append(self._report(item))
+                findings += self._settle([item], settled)
+            elif item.ready and all(_apart(item, other) for other in self._open):
+                findings.append(self._report(item))
+        return findings
 
     def _report(self, seen: Sighting) -> Sighting:
-        self._told += 1
-        seen = replace(seen, number=self._told)
+        self._reported += 1
+        seen = replace(seen, number=self._reported)
         self._open.append(seen)
         return seen
 
-    def _look_again(self, readings: Sequence[_Reading], settled: float) -> list[Finding]:
-        """Confirm or withdraw what was told, once all of its future is known."""
+    def _settle(self, readings: Sequence[Sighting], settled: float) -> list[Finding]:
+        """Confirm or withdraw what was reported, once all of its future is known."""
         verdicts: list[Finding] = []
-        for told in [seen for seen in self._open if seen.interval.apex <= settled]:
-            self._open.remove(told)
+        for reported in [seen for seen in self._open if seen.interval.apex <= settled]:
+            self._open.remove(reported)
             # Of one movement cells and flow may see different parts; either will do.
-            seen = [i for i in readings if not i.reason and _overlap(told, i.seen) > 0]
-            reasons = [item.reason for item in readings if _same(told, item.seen)]
-            reason = "" if seen else reasons[0] if reasons else "gone"
-            verdicts.append(Verdict(told.number, not reason, reason))
+            again = any(not i.reason and _overlap(reported, i) > 0 for i in readings)
+            reasons = [item.reason for item in readings if _same(reported, item)]
+            reason = "" if again else reasons[0] if reasons else "gone"
+            verdicts.append(Verdict(reported.number, not reason, reason))
             if not reason:
-                self._kept.append(told)
+                self._confirmed.append(reported)
         return verdicts
 
 
@@ -550,18 +547,14 @@ def _overlap(a: Sighting, b: Sighting) -> float:
     return min(a.interval.offset, b.interval.offset) - max(a.interval.onset, b.interval.onset)
 
 
-def _apex_distance(a: Sighting, b: Sighting) -> float:
-    return abs(a.interval.apex - b.interval.apex)
-
-
 def _same(a: Sighting, b: Sighting) -> bool:
     """Whether two readings are of one movement."""
     shared = _overlap(a, b)
     union = a.interval.duration + b.interval.duration - shared
-    return _apex_distance(a, b) <= SAME_APEX_S or shared >= 0.5 * union
+    return abs(a.interval.apex - b.interval.apex) <= SAME_APEX_S or shared >= 0.5 * union
 
 
 def _apart(a: Sighting, b: Sighting) -> bool:
     """Whether two readings can be movements of their own; as `spotting.reading.apart`."""
     shorter = min(a.interval.duration, b.interval.duration)
-    return _overlap(a, b) <= 0.2 * shorter and _apex_distance(a, b) > 0.3
+    return _overlap(a, b) <= 0.2 * shorter and abs(a.interval.apex - b.interval.apex) > 0.3

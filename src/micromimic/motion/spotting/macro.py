@@ -28,7 +28,7 @@ from micromimic.motion.spotting.gates import (
     find_blinks,
     head_speed,
 )
-from micromimic.motion.spotting.stretches import Stretch, grid_rate, stretches
+from micromimic.motion.spotting.time_grid import Stretch, grid_rate, stretches
 
 LONGEST_S: Final = 4.25
 """From onset to offset: four seconds, and what measuring adds; what stays longer is a pose."""
