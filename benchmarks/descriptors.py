@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -22,11 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.motion import features
-from micromimic.motion.features.reference import (
-    slow_gradients,
-    slow_lbp_sip,
-    slow_lbp_top,
-)
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tools"))
+from slow_descriptors import slow_gradients, slow_lbp_sip, slow_lbp_top
 
 Volume = NDArray[np.uint8]
 FAST: dict[str, Callable[[Volume], NDArray[np.float32]]] = {
