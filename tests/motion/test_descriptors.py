@@ -8,7 +8,7 @@ import pytest
 from micromimic.core.errors import InputError
 from micromimic.motion.features import DESCRIPTORS, higo_top, hog_top, lbp_sip, lbp_top
 from micromimic.motion.features.blocks import block_numbers
-from micromimic.motion.features.reference import slow_gradients, slow_lbp_sip
+from slow_descriptors import slow_gradients, slow_lbp_sip
 
 LENGTHS = {
     "lbp-top": 1200,

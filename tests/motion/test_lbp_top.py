@@ -7,8 +7,8 @@ import pytest
 
 from micromimic.core.errors import InputError
 from micromimic.motion.features import DESCRIPTORS, lbp_top, lbp_top_by_planes
-from micromimic.motion.features.reference import slow_lbp_top
 from micromimic.motion.tim import interpolate
+from slow_descriptors import slow_lbp_top
 
 DEFAULT = (1, 1, 4)
 

@@ -9,14 +9,13 @@ from scipy.signal import find_peaks
 from micromimic.core.labels import CELLS
 from micromimic.face.signals import FaceRow, FaceSignals, SignalLog
 from micromimic.motion.spotting.bumps import (
-    BumpResponse,
     bump_kernel,
     filter_columns,
     mad,
     peaks,
     strengths,
 )
-from micromimic.motion.spotting.cells import Scene, read_peak, spot
+from micromimic.motion.spotting.cells import Noise, Part, Scene, read_peak, spot
 from micromimic.motion.spotting.config import SpottingConfig
 from micromimic.motion.spotting.gates import (
     GateConfig,
@@ -25,7 +24,7 @@ from micromimic.motion.spotting.gates import (
     head_speed,
     light_change,
 )
-from micromimic.motion.spotting.time_grid import frame_rate, stretches
+from micromimic.motion.spotting.time_grid import Stretch, frame_rate, stretches
 
 MOUTH = [CELLS.index("mouth_corner_left"), CELLS.index("mouth_corner_right")]
 BROWS = [CELLS.index(name) for name in ("brow_left", "brow_centre", "brow_right")]
@@ -215,9 +214,13 @@ def test_a_starved_camera_gives_no_broken_numbers():
     noise = mad(answers[0]).reshape(1, 10, 2)
     answers = answers.reshape(1, 60, 10, 2)
     score = strengths(answers, noise, 3)[0]
-    response = BumpResponse(np.array([0.48]), answers, noise, score, np.zeros(60, int))
-    shut = np.zeros(60, bool)
-    scene = Scene(x, response, Gates(shut, shut, shut, []), 0.8)
+    shut, times = np.zeros(60, bool), np.arange(60) / 0.8
+    gates = Gates(shut, shut, shut, [])
+    stretch = Stretch(np.arange(60), times, ~shut, x, times, times, np.zeros((60, 2, 3)))
+    part = Part(stretch, gates, x, times, answers)
+    scene = Scene(
+        part, Noise(0.8, noise, 1.0), np.array([0.48]), score, np.zeros(60, int), ends=True
+    )
     item = read_peak(30, scene, config)
     assert item is not None
     assert item.reason

@@ -85,8 +85,6 @@ class AnalyzeConfig:
 
 @dataclass(frozen=True)
 class Appearance:
-    """How sampled frames look."""
-
     blockiness: float  # mean of what compression leaves
     grey_levels: float | None  # median number of levels in the face; None without a face
 

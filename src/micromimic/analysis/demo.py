@@ -63,7 +63,6 @@ class DemoRow:
         return tuple(seen - true for seen, true in zip(found, self.frames, strict=True))
 
     def cells(self) -> list[str]:
-        """The row of the table."""
         planted, found = "-", "missed"
         if self.planted is not None:
             planted = f"{self.planted.label} (AU {'+'.join(self.planted.action_units)})"
@@ -78,8 +77,6 @@ class DemoRow:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo planted and found."""
-
     clip: Path  # the video
     folder: Path  # the results, ``report.html`` among them
     truth: ClipTruth

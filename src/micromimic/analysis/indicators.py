@@ -90,7 +90,6 @@ class Valence:
 
     @classmethod
     def of(cls, labels: Iterable[str]) -> Valence:
-        """Of a model's classes."""
         sides: dict[str | None, list[str]] = {ABOVE: [], BELOW: []}
         rest: list[str] = []
         for label in labels:

@@ -20,8 +20,6 @@ class NameClashError(MicromimicError):
 
 @dataclass(frozen=True)
 class Input:
-    """One video or folder of frames."""
-
     path: Path  # what to read
     # of its results folder: a file's name without its ending, a folder's name. Never a way to
     # another folder

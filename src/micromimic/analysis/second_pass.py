@@ -28,8 +28,6 @@ from micromimic.motion.spotting.time_grid import frame_rate
 
 @dataclass(frozen=True)
 class ShotConfig:
-    """What to collect."""
-
     flow: FlowConfig  # how flow is computed
     average: float  # seconds either side of onset and apex averaged before flow is computed
     view: View  # what the model looks at
@@ -112,7 +110,6 @@ class _Volume:
         self.frames: list[NDArray[np.uint8]] = []
 
     def take(self, frame: Frame) -> None:
-        """Cut the face out of a frame, if it is this event's."""
         if frame.index not in self._rows:
             return
         place = self._signals.transform[frame.index]

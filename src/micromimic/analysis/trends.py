@@ -135,7 +135,6 @@ def level_ratio(levels: Sequence[float], base: Sequence[float], *, seed: int = 0
 
 
 def _medians(levels: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """(RESAMPLES,) medians of resampled blocks."""
     # The median of a resample needs ranks only, so an hour's blocks are drawn in a few chunks.
     n, step = len(levels), max(1, 2_000_000 // len(levels))
     counts = [min(step, RESAMPLES - start) for start in range(0, RESAMPLES, step)]

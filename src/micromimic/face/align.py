@@ -120,8 +120,6 @@ def face_canvas(
 
 @dataclass(frozen=True)
 class FaceLayout:
-    """Where things lie on the canvas of one face."""
-
     resolution: float  # canvas pixels a unit
     landmarks: NDArray[np.float64]  # (68, 2) canonical units
     cells: NDArray[np.intp]  # (10, k) flat indices of the ten cells
@@ -130,7 +128,6 @@ class FaceLayout:
 
     @property
     def size(self) -> int:
-        """Side of the canvas in pixels."""
         return canvas_size(self.resolution)
 
 
@@ -179,8 +176,6 @@ def _without_cheeks(mask: Gray, resolution: float) -> Gray:
 
 @dataclass(frozen=True)
 class Registration:
-    """One frame against the template."""
-
     canvas: Gray  # (S, S) uint8, the stabilised face
     canvas_to_image: Affine  # (2, 3) the refined map
     similarity: float  # correlation of rigid parts with the template's, -1 to 1

@@ -82,8 +82,6 @@ def _sample(
 
 @dataclass(frozen=True)
 class Followed:
-    """Where one frame shows the face."""
-
     transform: NDArray[np.float64]  # (2, 3) canonical units to image pixels
     # correlation of the rigid parts with the first frame's, -1 to 1; below ``MIN_SIMILARITY`` the
     # face was not found, and ``transform`` is the last good one
@@ -92,7 +90,6 @@ class Followed:
 
     @property
     def found(self) -> bool:
-        """Whether this is the first frame's face."""
         return self.similarity >= MIN_SIMILARITY
 
 

@@ -68,7 +68,6 @@ class DlibLandmarks:
         return sorted(found, key=box_area, reverse=True)
 
     def landmarks(self, gray: Gray, box: Box) -> NDArray[np.float64]:
-        """(68, 2) landmarks in pixels."""
         import dlib  # noqa: PLC0415 - as below
 
         rectangle = dlib.rectangle(*(round(edge) for edge in box))

@@ -75,8 +75,6 @@ class FaceSignals:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceRow:
-    """What tracking measured in one frame: one row of ``FaceSignals``."""
-
     time: float  # seconds
     segment: int  # number of the unbroken stretch
     displacement: NDArray[np.float32]  # (10, 2) of the cells, canonical units

@@ -93,8 +93,6 @@ RIGID = slice(27, 48)  # landmarks of nose and eyes: what expressions move least
 
 @dataclass(frozen=True)
 class TrackingConfig:
-    """How a face is followed."""
-
     resolution: float = 4.0  # canvas pixels a canonical unit
     check_interval: float = 2.0  # seconds between checks by the detector
     search_interval: float = 0.3  # seconds between searches while no face is tracked
@@ -111,8 +109,6 @@ class TrackingConfig:
 
 @dataclass
 class _Lock:
-    """The state of an unbroken stretch of tracking."""
-
     segment: int
     layout: FaceLayout
     template: Template
@@ -166,7 +162,6 @@ class FaceTracker:
         self._identity.embed(np.zeros((64, 64), np.uint8), ring)
 
     def update(self, gray: Gray, time: float) -> FaceRow | None:
-        """Take the next frame. Returns what was measured; None where there is no face."""
         self._row = self.canvas = None
         step = 0.0 if self._previous_time is None else time - self._previous_time
         self._previous_time = time
@@ -192,7 +187,6 @@ class FaceTracker:
         return self._landmarks[segment]
 
     def _totals(self) -> dict[int, float]:
-        """Sum of face area over time, by person."""
         totals = dict(self._past)
         for segment, person in self._person.items():
             totals[person] = totals.get(person, 0.0) + self._area.get(segment, 0.0)

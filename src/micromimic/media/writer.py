@@ -49,7 +49,6 @@ class WholeVideo:
             raise self._failure(error) from None
 
     def close(self) -> None:
-        """Finish the file and move it into place."""
         self._mux(None)
         try:
             self._container.close()

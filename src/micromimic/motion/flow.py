@@ -27,8 +27,6 @@ Image = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class FlowConfig:
-    """How flow is computed."""
-
     resolution: float = 4.0  # canvas pixels a unit
     margin: float = 2.0  # canonical units around the face's square that flow is computed on
     # canonical units, the neighbourhood whose brightness and contrast are matched

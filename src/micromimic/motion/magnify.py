@@ -38,8 +38,6 @@ _INVERSIONS: Final = 6  # at slopes of 0.7 the last step is a sixth of the first
 
 @dataclass(frozen=True)
 class MagnifyConfig:
-    """How much is made of a movement."""
-
     factor: float = 8.0  # times the movement, at most
     largest: float = 2.5  # canonical units that any point is moved, at most
     # canvas pixels a unit for flow; pictures of more are scaled down for it

@@ -39,12 +39,10 @@ class Meter:
         self.processed = 0
 
     def receive(self, arrival: Arrival) -> None:
-        """A frame came from the source."""
         with self._lock:
             self._received.append(arrival.frame.time)
 
     def age(self, arrival: Arrival) -> float:
-        """Seconds since a frame came."""
         return self._clock() - arrival.arrived
 
     def finish(self, arrival: Arrival) -> None:

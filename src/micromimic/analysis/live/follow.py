@@ -33,8 +33,6 @@ Colour = Callable[[], ColourImage]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RingFrame:
-    """The face in one frame."""
-
     number: int  # of the frame
     row: FaceRow  # what was measured; its transform is into the whole picture
     corner: tuple[int, int]  # (left, top) pixel of the cut in the picture
@@ -62,7 +60,6 @@ class FaceRing:
         return self._bytes
 
     def add(self, number: int, gray: GrayImage, row: FaceRow, colour: Colour | None) -> None:
-        """Keep the face of one frame."""
         left, top, right, bottom = face_box(row.transform, gray.shape, self._margin)
         cut = gray[top:bottom, left:right].copy()
         size = cut.nbytes + (0 if colour is None else 3 * gray.size)
@@ -72,12 +69,10 @@ class FaceRing:
             self._drop()
 
     def trim(self, before: float) -> None:
-        """Let go what is older than a time."""
         while self._items and self._items[0].row.time < before:
             self._drop()
 
     def clear(self) -> None:
-        """Let everything go."""
         self._items.clear()
         self._bytes = 0
 
@@ -125,7 +120,6 @@ class Cut:
         self._low, self._high = corners.min(0), ends.max(0)
 
     def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
-        """Frames by their place in this cut, all of one size."""
         for index in indices:
             item = self._items[index]
             colour = None if item.colour is None else self._coloured(item.colour)
@@ -157,16 +151,12 @@ class Cut:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Naming:
-    """A movement to be named."""
-
     seen: Sighting  # the movement
     cut: Cut  # its frames
     landmarks: NDArray[np.float64]  # (68, 2) of its stretch, canonical units
 
 
 class Namer:
-    """Names movements, in order, and counts."""
-
     def __init__(self, model: RecognitionModel, config: ShotConfig) -> None:
         self._model = model
         self._units = load_unit_model()
@@ -176,7 +166,6 @@ class Namer:
         self.withdrawn = 0
 
     def name(self, job: Naming) -> MicroExpression:
-        """Flow, class and pictures of one movement."""
         seen = job.seen
         signals = replace(job.cut.signals(), landmarks={seen.segment: job.landmarks})
         onset, apex, offset = (job.cut.place_of(number) for number in seen.frames)
@@ -276,7 +265,6 @@ class Follower:
         self._forward(self._spotter.close())
 
     def finish(self) -> None:
-        """The source has ended."""
         self._forward(self._spotter.finish())
 
     def release(self) -> None:

@@ -32,7 +32,6 @@ class Started:
     policy: str  # what happens when the machine cannot keep up, in one sentence
 
     def to_dict(self) -> dict[str, Any]:
-        """One line of JSON."""
         about = {"source": self.source, "model": self.model.to_dict(), "policy": self.policy}
         return {"type": "start", "schema": LIVE_SCHEMA, **about}
 
@@ -46,7 +45,6 @@ class FaceShape:
     cells: FloatArray  # (10, 4) left, top, right, bottom, canonical units, order ``labels.CELLS``
 
     def to_dict(self) -> dict[str, Any]:
-        """One line of JSON."""
         return {"type": "face", **tidy(vars(self), 3)}
 
 
@@ -67,7 +65,6 @@ class CurvePoint:
     latency_s: float = 0.0  # from the frame's arrival to this message
 
     def to_dict(self) -> dict[str, Any]:
-        """One line of JSON."""
         return {
             "type": "curve",
             "frame": self.frame,
@@ -115,7 +112,6 @@ class Settled:
     reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """One line of JSON."""
         kind = "confirmed" if self.kept else "withdrawn"
         return {"type": kind, "id": self.number, "reason": self.reason}
 
@@ -139,7 +135,6 @@ class Status:
     detail: str = ""  # one line where something is wrong, else empty
 
     def to_dict(self) -> dict[str, Any]:
-        """One line of JSON."""
         content = vars(self) | {
             "fps": round(self.fps, 2),
             "source_fps": round(self.source_fps, 2),
@@ -161,7 +156,6 @@ class Ended:
     withdrawn: int
 
     def to_dict(self) -> dict[str, Any]:
-        """One line of JSON."""
         return {"type": "end", **vars(self)}
 
 
@@ -221,7 +215,6 @@ class Listeners:
                 del self._boxes[box]
 
     def end(self) -> None:
-        """Nothing more comes; what waits is still taken."""
         with self._lock:
             self._ended = True
             for box in self._boxes:

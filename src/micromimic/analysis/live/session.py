@@ -111,7 +111,6 @@ class LiveConfig:
         )
 
     def shots(self, view: View) -> ShotConfig:
-        """What is kept of each event, for a model that looks at ``view``."""
         return ShotConfig(
             flow=self.flow,
             average=self.average,
@@ -369,7 +368,6 @@ class LiveSession(Closing):
             self._follower.release()
 
     def _track(self) -> None:
-        """From the buffer to messages and movements."""
         status_at = time.monotonic()
         while True:
             try:

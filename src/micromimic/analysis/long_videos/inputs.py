@@ -26,8 +26,6 @@ from micromimic.media.video import open_source
 
 @dataclass(frozen=True)
 class SpottingTruth:
-    """Annotated long videos."""
-
     videos: tuple[Video, ...]  # all that are known, those without an event too
     events: tuple[Event, ...]
     # of videos by key, where it is known
@@ -89,7 +87,6 @@ def _measured(video: Video) -> tuple[Video, float | None]:
 def spotted(
     truth: SpottingTruth, found: Mapping[str, Iterable[Span]], labels: LabelSet
 ) -> tuple[SpottedVideo, ...]:
-    """Truth and found, video by video."""
     spans = truth.spans(labels)
     return tuple(
         SpottedVideo(
@@ -107,7 +104,6 @@ def spotted(
 def found_events(
     file: str | Path, truth: SpottingTruth, labels: LabelSet
 ) -> tuple[dict[int, dict[str, list[Span]]], tuple[str, ...]]:
-    """Read somebody's found events."""
     table = read_found(file)
     by_name: dict[str, list[Video]] = {}
     for video in truth.videos:

@@ -72,8 +72,6 @@ _RUN: Final = (
 
 @dataclass(frozen=True)
 class Spotted:
-    """What was scored."""
-
     name: str  # of the model, or of the file
     videos: tuple[SpottedVideo, ...]  # with truth and found; as of `score_spotting`
     metrics: Mapping[str, Any]
@@ -178,7 +176,6 @@ def _problems(answers: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _overlap(model: RecognitionModel, truth: SpottingTruth, allowed: bool) -> list[str]:
-    """Whether the model that names knows a tested person."""
     fitted = model.about.fitted_to
     if fitted is None:
         return [f"Of the model it is {UNKNOWN}: naming may be no result."]
@@ -278,7 +275,6 @@ def _video_digest(video: Video) -> str:
 
 
 def _code_digest() -> str:
-    """Of the source that decides what is found."""
     root = Path(micromimic.__file__).parent
     digest = blake2b(digest_size=16)
     for place in _RUN:
@@ -289,7 +285,6 @@ def _code_digest() -> str:
 
 
 def _spans(entries: Iterable[Mapping[str, Any]], score_by: ScoreBy) -> list[Span]:
-    """Events of JSON as spans."""
 
     def score(entry: Mapping[str, Any]) -> float:
         rate = entry["false_alarm_rate_per_hour"]
@@ -403,7 +398,6 @@ Entries = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def _scored(result: Spotted, labels: LabelSet, entries: Entries | None = None) -> Spotted:
-    """Score, and write where there is a folder."""
     videos = annotated(result.videos)
     stray = sum(len(v.found) for v in result.videos) - sum(len(v.found) for v in videos)
     notes = result.notes
@@ -420,7 +414,6 @@ def _scored(result: Spotted, labels: LabelSet, entries: Entries | None = None) -
 
 
 def _write(result: Spotted, out: Path, entries: Entries | None) -> None:
-    """Write everything but the curve."""
     metrics = {"name": result.name, "protocol": "spotting", **result.metrics}
     metrics["notes"] = list(result.notes)
     write_whole(out / "metrics.json", json.dumps(metrics, indent=2) + "\n")

@@ -43,7 +43,6 @@ class Plain:
 
 
 def candidates_of(analysis: Analysis) -> tuple[Candidate, ...]:
-    """The micro-expressions of an analysis."""
     return tuple(
         Candidate(event.interval, event.label, float(event.strength)) for event in analysis.micro
     )
@@ -103,7 +102,6 @@ class Parts:
             return None  # it is done again
 
     def keep_plain(self, plain: Plain) -> None:
-        """Keep the unplanted analysis."""
         facts = {
             "source": asdict(plain.source),
             "warnings": [asdict(item) for item in plain.warnings],
@@ -127,7 +125,6 @@ class Parts:
             return None
 
     def keep_copy(self, size: float, number: int, candidates: Sequence[Candidate]) -> None:
-        """Keep the candidates of one copy."""
         write_whole(self._file(size, number), json.dumps(_listed(candidates), indent=1) + "\n")
 
     def _file(self, size: float, number: int) -> Path:

@@ -153,8 +153,6 @@ def analyse_plain(source: str | Path, config: SensitivityConfig, report: Progres
 
 @dataclass(frozen=True)
 class CopyTask:
-    """One copy to analyse."""
-
     source: str  # of the run
     config: SensitivityConfig
     ground: Ground  # the recording
@@ -211,7 +209,6 @@ def analyse_copies(
 
 
 def _tracking(report: Progress, before: int, total: int | None, stage: str) -> Progress:
-    """Progress of one analysis as part of a whole."""
 
     def tell(done: int, expected: int | None, inner: str) -> None:
         if inner == "tracking":
@@ -225,8 +222,6 @@ MOST_COPIES: Final = 400
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """What a run gave."""
-
     recovery: Recovery  # its figures
     folder: Path  # where its files lie
     resumed: int = 0  # analyses that an earlier run had ended

@@ -44,13 +44,11 @@ def playable(container: av.container.InputContainer) -> list[av.VideoStream]:
 def packets_of(
     container: av.container.InputContainer, *streams: av.VideoStream
 ) -> Iterator[av.Packet[av.VideoStream]]:
-    """Packets of some tracks, to the end."""
     with contextlib.suppress(IndexError):  # PyAV's, at the end, of a track that began late
         yield from container.demux(streams)
 
 
 def is_default(stream: av.VideoStream) -> bool:
-    """Whether the file says that players show this track."""
     return bool(stream.disposition & av.stream.Disposition.default)
 
 
@@ -142,7 +140,6 @@ class DisplayOrder:
         self._last: int | None = None
 
     def note(self, packet: av.Packet[av.VideoStream]) -> None:
-        """Look at the next packet, before it is decoded."""
         if self.first is None:
             self.first = packet.dts
         if packet.pts is None:
@@ -152,7 +149,6 @@ class DisplayOrder:
         self._highest = max(packet.pts, self._highest or packet.pts)
 
     def sorted(self, pictures: Iterable[av.VideoFrame], reorders: bool) -> Iterator[av.VideoFrame]:
-        """Those whose times are known by now."""
         for picture in pictures:
             if self.display_times or not reorders or picture.pts is None:
                 yield from self.rest()
@@ -247,7 +243,6 @@ class Decoder(Closing):
         self.stopped: str | None = None
 
     def pictures(self) -> Iterator[av.VideoFrame]:
-        """All pictures from here to the end."""
         self.order.restart()
         try:
             for packet in packets_of(self.container, self.stream):

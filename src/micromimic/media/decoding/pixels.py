@@ -34,7 +34,6 @@ class Geometry:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the picture to be looked at."""
         return self.stretched[::-1] if self.transposed else self.stretched
 
     def apply(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -76,7 +75,6 @@ def is_odd_shape(pixel_shape: Fraction | None) -> bool:
 
 
 def picture_notices(pixel_shape: Fraction | None, interlaced: int) -> Iterator[Notice]:
-    """What is wrong with the pictures of a video."""
     if is_odd_shape(pixel_shape):
         yield Notice(
             "pixel_shape",

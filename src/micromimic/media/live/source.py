@@ -28,8 +28,6 @@ _BYTES_PER_PIXEL: Final = 4  # grey, and what colour is made from
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arrival:
-    """One frame and when it came."""
-
     # ``index`` counts frames received from 0; ``time`` is seconds from the first frame, by the
     # source's own clock where it has one (file, stream), else by arrival
     frame: Frame

@@ -8,8 +8,6 @@ noise (the median absolute deviation), and the strongest cells make the score.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
@@ -74,21 +72,6 @@ def mad(x: NDArray[np.floating], axis: int = 0) -> Array:
     """
     centre = np.median(x, axis=axis, keepdims=True)
     return np.asarray(1.4826 * np.median(np.abs(x - centre), axis=axis))
-
-
-@dataclass(frozen=True)
-class BumpResponse:
-    """Filter outputs."""
-
-    durations: Array  # (k,) seconds
-    # (k, T, c, 2) displacement of each cell against its past and future, by duration, in the
-    # input's unit
-    response: NDArray[np.float32]
-    noise: Array  # (k, c, 2) its robust standard deviation
-    # (T,) root mean square of the strongest cells' response in multiples of the noise, largest over
-    # durations
-    score: Array
-    best: NDArray[np.intp]  # (T,) index of the duration that made it
 
 
 def strengths(

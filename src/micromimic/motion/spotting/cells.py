@@ -21,7 +21,6 @@ from micromimic.core.types import ExpressionKind, MotionCurve
 from micromimic.face.signals import FaceSignals
 from micromimic.motion.spotting.bumps import (
     Array,
-    BumpResponse,
     bump_kernel,
     filter_columns,
     local_rest,
@@ -52,192 +51,7 @@ PEAK_SURE = 0.05  # seconds of the score after a peak that show that it is one
 
 
 @dataclass(frozen=True)
-class Scene:
-    """What movements of one stretch are read from."""
-
-    x: Array  # (n, 10, 2) displacement, bridged and smoothed
-    response: BumpResponse  # the bump filters' answer to ``x``
-    gates: Gates  # where the stretch is closed
-    rate: float  # samples a second
-    ends: bool = True  # the stretch ends with the last sample; False while it still goes on
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One movement as it was read."""
-
-    onset: int  # samples of the stretch
-    apex: int
-    offset: int
-    score: float  # peak score, multiples of the noise
-    reason: str  # why it is no event; '' where it is one
-    closed: bool  # it was seen to come back
-    # the sample from which on nothing local is missing: the levels beside it and the filter's own
-    # future. What comes later can only show a crowd
-    needs: int
-
-
-def peaks_of(score: Array, rate: float, config: SpottingConfig) -> NDArray[np.intp]:
-    """Samples at which the score peaks above the threshold, the highest first."""
-    return peaks(score, config.threshold, max(1, round(PEAKS_APART * rate)))
-
-
-def read_peaks(scene: Scene, places: NDArray[np.intp], config: SpottingConfig) -> list[Candidate]:
-    """Each peak read and judged, in order; one that overlaps an earlier one is dropped."""
-    kept: list[Candidate] = []
-    for peak in places:
-        item = read_peak(int(peak), scene, config)
-        if item is not None and all(apart(item, other, scene.rate) for other in kept):
-            kept.append(item)
-    return kept
-
-
-def apart(a: Candidate, b: Candidate, rate: float) -> bool:
-    """Whether two candidates can both be movements of their own."""
-    shared = min(a.offset, b.offset) - max(a.onset, b.onset)
-    shorter = min(a.offset - a.onset, b.offset - b.onset)
-    return shared <= 0.2 * shorter and abs(a.apex - b.apex) > 0.3 * rate
-
-
-def read_peak(peak: int, scene: Scene, config: SpottingConfig) -> Candidate | None:
-    """Apex, onset and offset of one peak, and the gate it fails; None where nothing moved. The
-    filter answers to a movement beside it too, with the opposite sign: there the face is at rest
-    (the displacement from the local rest is small)."""
-    x, response, rate = scene.x, scene.response, scene.rate
-    j = int(response.best[peak])
-    moved = response.response[j, peak].astype(np.float64)
-    energy = ((moved / response.noise[j]) ** 2).sum(-1)
-    weights = np.where(energy >= 0.25 * energy.max(), 1.0, 0.0)[:, None] * moved
-    score = float(response.score[peak])
-    reach = round(config.reach * rate)
-    first, last = max(0, peak - reach), min(len(x), peak + reach + 1)
-    curve = np.tensordot(x[first:last], weights, 2) / np.linalg.norm(weights)
-    width = max(1, round(0.4 * response.durations[j] * rate))
-    near = slice(max(0, peak - first - width), peak - first + width + 1)
-    apex = near.start + int(np.argmax(curve[near]))
-    rest = _rest(x, first + apex, config.rest_window, rate)
-    height = float(((x[first + apex] - rest) * weights).sum())
-    if height < config.min_height * float((weights**2).sum()):
-        return None
-    # The rest is looked for as near to a short movement as its own length allows: drift is less.
-    near_s = float(np.clip(response.durations[j], 0.08, config.side_near))
-    far_s = near_s + config.side_width
-    level, step = _local_level(curve, apex, rate, near_s, far_s)
-    onset, offset, closed = _feet(level, apex, config.foot)
-    onset, apex, offset = first + onset, first + apex, first + offset
-    own = response.durations[j] + PEAK_SURE
-    needs = max(apex + round(far_s * rate), peak + round(own * rate))
-    item = Candidate(onset, apex, offset, score, "", closed, needs)
-    if peak - reach < 0 or (scene.ends and peak + reach >= len(x)):
-        reason = "lost"
-    elif not closed or step > config.max_step:
-        reason = "macro"
-    else:
-        largest = float(np.linalg.norm(weights, axis=1).max())
-        mouth = float(energy[list(MOUTH_CELLS)].sum() / energy.sum())
-        reason = _judge(item, largest, mouth, scene, config)
-    return replace(item, reason=reason)
-
-
-def _rest(x: Array, at: int, window: float, rate: float) -> Array:
-    """(10, 2) where the face rests about a sample: the median, at 40 samples a second."""
-    step = max(1, round(rate / 40.0))
-    half = round(window * rate / step) // 2
-    places = np.clip(at + step * np.arange(-half, half + 1), 0, len(x) - 1)
-    return np.asarray(np.median(x[places], axis=0))
-
-
-def _judge(
-    item: Candidate, largest: float, mouth: float, scene: Scene, config: SpottingConfig
-) -> str:
-    """The gate that a movement fails; '' where it passes all. ``largest``: displacement of the
-    strongest cell, canonical units."""
-    gates, rate = scene.gates, scene.rate
-    span = slice(item.onset, item.offset + 1)
-    duration = (item.offset - item.onset) / rate
-    if duration > config.longest:
-        return "macro"
-    if duration < config.shortest or largest < config.min_displacement:
-        return "short"
-    gated = {
-        "head": gates.head[span].any(),
-        "light": gates.light[span].any(),
-        "blink": gates.blink[span].mean() > 0.5 and mouth < 0.5,
-        "speech": gates.speech is not None and gates.speech[item.apex],
-    }
-    cause = next((name for name, closed in gated.items() if closed), "")
-    if cause:
-        return cause
-    return "crowded" if _crowded(item, scene, config) else ""
-
-
-def _local_level(
-    curve: Array, apex: int, rate: float, near_s: float, far_s: float
-) -> tuple[Array, float]:
-    """The curve over the line between the levels before and after, apex = 1; and the step. The
-    levels are medians between ``near_s`` and ``far_s`` seconds from the apex."""
-    near = max(1, round(near_s * rate))
-    far = max(near + 1, round(far_s * rate))
-    before, after = curve[max(0, apex - far) : max(1, apex - near)], curve[apex + near : apex + far]
-    low = float(np.median(before)) if len(before) else float(curve[0])
-    high = float(np.median(after)) if len(after) else float(curve[-1])
-    height = curve[apex] - (low + high) / 2
-    centre = (near + far) / 2
-    line = low + (high - low) * (np.arange(len(curve)) - (apex - centre)) / (2 * centre)
-    flat = curve - line
-    # Drift that goes on before and after alike is no step; a macro-expression has a flat side.
-    slopes = [float(np.polyfit(np.arange(len(s)), s, 1)[0]) for s in (before, after) if len(s) > 2]
-    drift = 0.0
-    if len(slopes) == 2 and slopes[0] * slopes[1] > 0:
-        drift = min(slopes, key=abs) * 2 * centre
-    step = min(abs(high - low), abs(high - low - drift)) / (abs(height) + 1e-9)
-    return flat / (flat[apex] + 1e-9), step
-
-
-def _feet(level: Array, apex: int, foot: float) -> tuple[int, int, bool]:
-    """Onset and offset: walk down to the foot, then on to where a raised cosine is zero."""
-    onset = offset = apex
-    while onset > 0 and level[onset] > foot:
-        onset -= 1
-    while offset < len(level) - 1 and level[offset] > foot:
-        offset += 1
-    closed = level[onset] <= foot and level[offset] <= foot
-    # A raised cosine falls to the foot at this share of its way from apex to zero.
-    share = float(np.arccos(2 * foot - 1) / np.pi)
-    onset = max(0, round(apex - (apex - onset) / share))
-    offset = min(len(level) - 1, round(apex + (offset - apex) / share))
-    return onset, offset, closed
-
-
-def _crowded(item: Candidate, scene: Scene, config: SpottingConfig) -> bool:
-    """Whether movement fills the seconds on both sides, or nearly all of one, or is as unquiet.
-    Speech beside it does not count: it is closed on its own, with a margin."""
-    near, far = (max(1, round(s * scene.rate)) for s in config.crowd_window)
-    far = max(near + 1, far)
-    limit = max(config.threshold, config.crowd_level * item.score)
-    shares, quiet = [], []
-    for side in (
-        slice(max(0, item.apex - far), max(0, item.apex - near)),
-        slice(item.apex + near, item.apex + far),
-    ):
-        score = scene.response.score[side]
-        speech = np.zeros(len(score), bool)
-        if scene.gates.speech is not None:
-            speech = scene.gates.speech[side]
-        busy = (score > limit) & ~speech
-        shares.append(float(busy.mean()) if len(busy) else 0.0)
-        quiet.append(score[~speech])
-    if min(shares) > config.crowd_share or max(shares) > config.crowd_one_side:
-        return True
-    beside = np.concatenate(quiet)
-    known = len(beside) >= far - near  # of less than one side's length nothing can be said
-    return bool(known and item.score < config.stand_out * np.median(beside))
-
-
-@dataclass(frozen=True)
 class Spotted:
-    """One movement that passed."""
-
     onset: int  # frame indices
     apex: int
     offset: int
@@ -257,8 +71,6 @@ class SpottingResult:
 
 @dataclass(frozen=True)
 class Part:
-    """One unbroken stretch and the bump filters' answer to it."""
-
     stretch: Stretch  # what tracking measured, at even times
     gates: Gates  # where it is closed
     x: Array  # (n, 10, 2) displacement without the pull of blinks, smoothed
@@ -310,33 +122,196 @@ def noise_of(parts: Sequence[Part], rate: float, config: SpottingConfig) -> Nois
     return Noise(rate, cells + config.noise_floor, steps)
 
 
-def weigh(part: Part, noise: Noise, config: SpottingConfig, *, ends: bool = True) -> BumpResponse:
-    """The filters' answers in multiples of the noise."""
+@dataclass(frozen=True)
+class Scene:
+    """A stretch in multiples of the face's noise: what single movements are read from."""
+
+    part: Part
+    noise: Noise
+    durations: Array  # (k,) seconds, the filters' widths
+    score: Array  # (n,) of the strongest cells, largest over the filters
+    best: NDArray[np.intp]  # (n,) which filter made it
+    ends: bool  # nothing follows; False while the stretch still goes on
+
+
+@dataclass(frozen=True)
+class Candidate:
+    onset: int  # samples of the stretch
+    apex: int
+    offset: int
+    score: float  # peak score, multiples of the noise
+    reason: str  # why it is no event; '' where it is one
+    closed: bool  # it was seen to come back
+    # the sample from which on nothing local is missing: the levels beside it and the filter's own
+    # future. What comes later can only show a crowd
+    needs: int
+
+
+def weigh(part: Part, noise: Noise, config: SpottingConfig, *, ends: bool = True) -> Scene:
+    """The filters' answers in multiples of the noise. While a stretch goes on, a filter answers
+    only once all of its future is there."""
     durations = np.array(config.durations_at(noise.rate))
     strength = strengths(part.filtered, noise.cells, config.top_cells)
     if not ends:
         ahead = np.arange(strength.shape[1] - 1, -1, -1)
         strength = np.where(ahead >= np.rint(durations * noise.rate)[:, None], strength, 0.0)
-    best = strength.argmax(0)
     score = strength.max(0).astype(np.float64)
-    return BumpResponse(durations, part.filtered, noise.cells, score, best)
+    return Scene(part, noise, durations, score, strength.argmax(0), ends)
 
 
-def read(
-    part: Part,
-    response: BumpResponse,
-    rate: float,
-    config: SpottingConfig,
-    *,
-    ends: bool = True,
-    since: float = -np.inf,
-) -> list[Candidate]:
-    """Peaks of the score, strongest first, each read and judged; overlapping ones dropped.
-    ``since``: seconds; peaks before are of no interest."""
-    scene = Scene(part.x, response, part.gates, rate, ends)
-    first = int(np.searchsorted(part.stretch.times, since))
-    peaks = first + peaks_of(response.score[first:], rate, config)
-    return read_peaks(scene, peaks, config)
+def read(scene: Scene, config: SpottingConfig, *, since: float = -np.inf) -> list[Candidate]:
+    """Peaks of the score after some seconds, strongest first, each read and judged; what overlaps
+    an earlier one is dropped."""
+    rate = scene.noise.rate
+    first = int(np.searchsorted(scene.part.stretch.times, since))
+    apart_by = max(1, round(PEAKS_APART * rate))
+    kept: list[Candidate] = []
+    for peak in first + peaks(scene.score[first:], config.threshold, apart_by):
+        item = read_peak(int(peak), scene, config)
+        if item is not None and all(apart(item, other, rate) for other in kept):
+            kept.append(item)
+    return kept
+
+
+def apart(a: Candidate, b: Candidate, rate: float) -> bool:
+    """Whether two candidates can both be movements of their own."""
+    shared = min(a.offset, b.offset) - max(a.onset, b.onset)
+    shorter = min(a.offset - a.onset, b.offset - b.onset)
+    return shared <= 0.2 * shorter and abs(a.apex - b.apex) > 0.3 * rate
+
+
+def read_peak(peak: int, scene: Scene, config: SpottingConfig) -> Candidate | None:
+    """Apex, onset and offset of one peak, and the gate it fails; None where nothing moved. The
+    filter answers to a movement beside it too, with the opposite sign: there the face is at rest
+    (the displacement from the local rest is small)."""
+    x, rate = scene.part.x, scene.noise.rate
+    j = int(scene.best[peak])
+    moved = scene.part.filtered[j, peak].astype(np.float64)
+    energy = ((moved / scene.noise.cells[j]) ** 2).sum(-1)
+    weights = np.where(energy >= 0.25 * energy.max(), 1.0, 0.0)[:, None] * moved
+    score = float(scene.score[peak])
+    reach = round(config.reach * rate)
+    first, last = max(0, peak - reach), min(len(x), peak + reach + 1)
+    curve = np.tensordot(x[first:last], weights, 2) / np.linalg.norm(weights)
+    width = max(1, round(0.4 * scene.durations[j] * rate))
+    near = slice(max(0, peak - first - width), peak - first + width + 1)
+    apex = near.start + int(np.argmax(curve[near]))
+    rest = _rest(x, first + apex, config.rest_window, rate)
+    height = float(((x[first + apex] - rest) * weights).sum())
+    if height < config.min_height * float((weights**2).sum()):
+        return None
+    # The rest is looked for as near to a short movement as its own length allows: drift is less.
+    near_s = float(np.clip(scene.durations[j], 0.08, config.side_near))
+    far_s = near_s + config.side_width
+    level, step = _local_level(curve, apex, rate, near_s, far_s)
+    onset, offset, closed = _feet(level, apex, config.foot)
+    onset, apex, offset = first + onset, first + apex, first + offset
+    own = scene.durations[j] + PEAK_SURE
+    needs = max(apex + round(far_s * rate), peak + round(own * rate))
+    item = Candidate(onset, apex, offset, score, "", closed, needs)
+    if peak - reach < 0 or (scene.ends and peak + reach >= len(x)):
+        reason = "lost"
+    elif not closed or step > config.max_step:
+        reason = "macro"
+    else:
+        largest = float(np.linalg.norm(weights, axis=1).max())
+        mouth = float(energy[list(MOUTH_CELLS)].sum() / energy.sum())
+        reason = _judge(item, largest, mouth, scene, config)
+    return replace(item, reason=reason)
+
+
+def _rest(x: Array, at: int, window: float, rate: float) -> Array:
+    """(10, 2) where the face rests about a sample: the median, at 40 samples a second."""
+    step = max(1, round(rate / 40.0))
+    half = round(window * rate / step) // 2
+    places = np.clip(at + step * np.arange(-half, half + 1), 0, len(x) - 1)
+    return np.asarray(np.median(x[places], axis=0))
+
+
+def _judge(
+    item: Candidate, largest: float, mouth: float, scene: Scene, config: SpottingConfig
+) -> str:
+    """The gate that a movement fails; '' where it passes all. ``largest``: displacement of the
+    strongest cell, canonical units."""
+    gates, rate = scene.part.gates, scene.noise.rate
+    span = slice(item.onset, item.offset + 1)
+    duration = (item.offset - item.onset) / rate
+    if duration > config.longest:
+        return "macro"
+    if duration < config.shortest or largest < config.min_displacement:
+        return "short"
+    gated = {
+        "head": gates.head[span].any(),
+        "light": gates.light[span].any(),
+        "blink": gates.blink[span].mean() > 0.5 and mouth < 0.5,
+        "speech": gates.speech is not None and gates.speech[item.apex],
+    }
+    cause = next((name for name, closed in gated.items() if closed), "")
+    if cause:
+        return cause
+    return "crowded" if _crowded(item, scene, config) else ""
+
+
+def _local_level(
+    curve: Array, apex: int, rate: float, near_s: float, far_s: float
+) -> tuple[Array, float]:
+    """The curve over the line between the levels before and after, apex = 1; and the step. The
+    levels are medians between ``near_s`` and ``far_s`` seconds from the apex."""
+    near = max(1, round(near_s * rate))
+    far = max(near + 1, round(far_s * rate))
+    before, after = curve[max(0, apex - far) : max(1, apex - near)], curve[apex + near : apex + far]
+    low = float(np.median(before)) if len(before) else float(curve[0])
+    high = float(np.median(after)) if len(after) else float(curve[-1])
+    height = curve[apex] - (low + high) / 2
+    centre = (near + far) / 2
+    line = low + (high - low) * (np.arange(len(curve)) - (apex - centre)) / (2 * centre)
+    flat = curve - line
+    # Drift that goes on before and after alike is no step; a macro-expression has a flat side.
+    slopes = [float(np.polyfit(np.arange(len(s)), s, 1)[0]) for s in (before, after) if len(s) > 2]
+    drift = 0.0
+    if len(slopes) == 2 and slopes[0] * slopes[1] > 0:
+        drift = min(slopes, key=abs) * 2 * centre
+    step = min(abs(high - low), abs(high - low - drift)) / (abs(height) + 1e-9)
+    return flat / (flat[apex] + 1e-9), step
+
+
+def _feet(level: Array, apex: int, foot: float) -> tuple[int, int, bool]:
+    onset = offset = apex
+    while onset > 0 and level[onset] > foot:
+        onset -= 1
+    while offset < len(level) - 1 and level[offset] > foot:
+        offset += 1
+    closed = level[onset] <= foot and level[offset] <= foot
+    # A raised cosine falls to the foot at this share of its way from apex to zero.
+    share = float(np.arccos(2 * foot - 1) / np.pi)
+    onset = max(0, round(apex - (apex - onset) / share))
+    offset = min(len(level) - 1, round(apex + (offset - apex) / share))
+    return onset, offset, closed
+
+
+def _crowded(item: Candidate, scene: Scene, config: SpottingConfig) -> bool:
+    """Whether movement fills the seconds on both sides, or nearly all of one, or is as unquiet.
+    Speech beside it does not count: it is closed on its own, with a margin."""
+    near, far = (max(1, round(s * scene.noise.rate)) for s in config.crowd_window)
+    far = max(near + 1, far)
+    limit = max(config.threshold, config.crowd_level * item.score)
+    shares, quiet = [], []
+    for side in (
+        slice(max(0, item.apex - far), max(0, item.apex - near)),
+        slice(item.apex + near, item.apex + far),
+    ):
+        score = scene.score[side]
+        speech = np.zeros(len(score), bool)
+        if scene.part.gates.speech is not None:
+            speech = scene.part.gates.speech[side]
+        busy = (score > limit) & ~speech
+        shares.append(float(busy.mean()) if len(busy) else 0.0)
+        quiet.append(score[~speech])
+    if min(shares) > config.crowd_share or max(shares) > config.crowd_one_side:
+        return True
+    beside = np.concatenate(quiet)
+    known = len(beside) >= far - near  # of less than one side's length nothing can be said
+    return bool(known and item.score < config.stand_out * np.median(beside))
 
 
 def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> SpottingResult:
@@ -357,8 +332,8 @@ def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> Spotting
     spans: list[GatedSpan] = []
     observed = 0.0
     for part in parts:
-        piece, response = part.stretch, weigh(part, noise, config)
-        for item in read(part, response, rate, config):
+        piece, scene = part.stretch, weigh(part, noise, config)
+        for item in read(scene, config):
             if item.reason:
                 rejected.append(Rejected(float(piece.times[item.apex]), item.reason))
             else:
@@ -370,7 +345,7 @@ def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> Spotting
         gated = {cause: gated[cause] + seconds[cause] for cause in gated}
         observed += free
         keep = piece.found
-        score[piece.frames[keep]] = response.score[keep]
+        score[piece.frames[keep]] = scene.score[keep]
         off_rest = np.linalg.norm(part.x - local_rest(part.x, rate), axis=-1)
         cells[piece.frames[keep]] = off_rest[keep]
     return SpottingResult(

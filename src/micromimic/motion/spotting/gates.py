@@ -42,8 +42,6 @@ CAUSES = ("edge", "head", "light", "blink", "speech")
 
 @dataclass(frozen=True)
 class GateConfig:
-    """Limits of what may pass."""
-
     head_speed: float = 0.08  # interocular distances a second; faster is head movement
     # relative change of the face's brightness within a tenth of a second
     light_change: float = 0.05
@@ -115,8 +113,6 @@ def dilate(mask: Mask, seconds: float, rate: float) -> Mask:
 
 @dataclass(frozen=True)
 class Gates:
-    """Where one stretch is closed."""
-
     head: Mask  # (n,) masks
     light: Mask
     blink: Mask
@@ -187,8 +183,6 @@ _SETTLED_S: Final = 0.16  # seconds of past and future that a step depends on
 
 @dataclass(frozen=True)
 class SpeechConfig:
-    """What counts as speech."""
-
     window: float = 1.2  # seconds in which path and range are compared
     turning: float = 2.35  # path over range; a movement there and back has 2
     part: float = 0.3  # only channels count whose range is at least this share of all channels'...

@@ -129,8 +129,6 @@ class Recent(Protocol):
 
 @dataclass(frozen=True)
 class SecondLook:
-    """A candidate as it was looked at again."""
-
     candidate: DenseCandidate  # what was found
     frames: tuple[int, int, int]  # numbers of the onset's, apex's and offset's frame
     interval: Interval  # their times
@@ -167,7 +165,6 @@ class DenseStream:
         self._looked.clear()
 
     def close(self) -> None:
-        """End the thread."""
         self._meter.close()
 
     def read(self, undecided: float, settled: float, now: float) -> list[SecondLook]:
@@ -448,12 +445,12 @@ class LiveSpotter:
     ) -> list[Sighting]:
         """All movements of a stretch as they look now, those of the ten cells first."""
         assert self._noise is not None
-        response = weigh(part, self._noise, self.config, ends=over)
+        scene = weigh(part, self._noise, self.config, ends=over)
         since = self._decided - NEIGHBOURS_S
         dense = [] if self._dense is None else self._of_dense(self._dense, part, settled)
         cells = [
             self._of_cells(item, part, signals, numbers, settled)
-            for item in read(part, response, self._noise.rate, self.config, ends=over, since=since)
+            for item in read(scene, self.config, since=since)
         ]
         passed = [item for item in cells if not item.reason]
         return cells + [d for d in dense if all(_overlap(d, other) <= 0 for other in passed)]
@@ -508,7 +505,6 @@ class LiveSpotter:
         ]
 
     def _judge(self, readings: Sequence[Sighting], settled: float) -> list[Finding]:
-        """Report what is ready and not yet known; look again at what is settled."""
         findings = self._settle(readings, settled)
         for item in sorted(readings, key=lambda reading: reading.interval.onset):
             if item.reason or item.interval.apex <= self._decided:
@@ -548,7 +544,6 @@ def _overlap(a: Sighting, b: Sighting) -> float:
 
 
 def _same(a: Sighting, b: Sighting) -> bool:
-    """Whether two readings are of one movement."""
     shared = _overlap(a, b)
     union = a.interval.duration + b.interval.duration - shared
     return abs(a.interval.apex - b.interval.apex) <= SAME_APEX_S or shared >= 0.5 * union

@@ -55,8 +55,6 @@ distances between the eyes: a turned head looks like an expression for as long a
 
 @dataclass(frozen=True)
 class _Part:
-    """One stretch, thinned."""
-
     frames: NDArray[np.intp]  # (n,) of the recording
     moved: Array  # (n, 10, 2) displacement from the rest
     blink: NDArray[np.bool_]  # (n,) where the lids move

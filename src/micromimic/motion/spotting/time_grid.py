@@ -23,8 +23,6 @@ _MOST_SAMPLES: Final = 4  # samples a frame of a grid, at most
 
 @dataclass(frozen=True)
 class Stretch:
-    """One unbroken stretch."""
-
     frames: NDArray[np.intp]  # (n,) index of the frame nearest to each sample
     times: Array  # (n,) seconds, even
     found: NDArray[np.bool_]  # (n,) False where a short gap was bridged

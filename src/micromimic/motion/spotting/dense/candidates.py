@@ -62,8 +62,6 @@ class NoiseConfig:
 
 @dataclass(frozen=True)
 class Judged:
-    """Each moment against its noise."""
-
     score: Array  # (n,) the best pattern's; NaN where unknown
     null: Array  # (n,) that of the opposite patterns: what chance makes of this face
     best: NDArray[np.intp]  # (n,) the best pattern
@@ -139,7 +137,6 @@ def moments_a_second(times: Array) -> float:
 
 
 def _runs(known: NDArray[np.intp], signals: DenseSignals, rate: float) -> list[NDArray[np.intp]]:
-    """Unbroken runs of moments."""
     broken = (np.diff(signals.times[known]) > 2.5 / rate) | (np.diff(signals.segments[known]) != 0)
     return np.split(known, np.flatnonzero(broken) + 1)
 
@@ -153,7 +150,6 @@ def _parts(begin: int, count: int, rate: float) -> Iterator[tuple[int, int]]:
 
 
 def _block(rate: float) -> int:
-    """Moments that share one covariance."""
     return max(1, round(BLOCK_S * rate))
 
 

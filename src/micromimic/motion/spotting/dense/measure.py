@@ -181,7 +181,6 @@ class DenseSignals:
     lids: Array  # (n,) how much the eyes' boxes came and went, in shares of their contrast
 
     def only(self, rows: NDArray[np.bool_]) -> DenseSignals:
-        """Some of the moments."""
         return DenseSignals(
             self.frames[rows],
             self.times[rows],
@@ -309,7 +308,6 @@ class DenseMeter:
         )
 
     def finish(self) -> DenseSignals:
-        """``signals``, and the thread is let go."""
         measured = self.signals()
         self._pool.shutdown()
         return measured

@@ -43,8 +43,6 @@ _LEAST_S: Final = 0.2
 
 @dataclass(frozen=True)
 class Movement:
-    """A candidate at the second look."""
-
     candidate: DenseCandidate  # what was found first
     onset: int  # numbers of frames
     apex: int
