@@ -16,16 +16,15 @@ from micromimic.core.errors import InputError, MissingExtraError, OutputError
 from micromimic.core.labels import CELLS, THREE
 from micromimic.evaluation.article import RECALLS
 from micromimic.evaluation.predictions import Predictions
-from micromimic.evaluation.report import clip_figures, figures
-from micromimic.evaluation.report.clip_figures import ClipSteps, steps_of_clip
-from micromimic.evaluation.report.figures import (
+from micromimic.evaluation.report import clips, figures
+from micromimic.evaluation.report.clips import (
+    ClipSteps,
     cells_figure,
-    coverage_figure,
-    curve_figure,
     figures_of_clip,
-    reliability_figure,
     steps_figure,
+    steps_of_clip,
 )
+from micromimic.evaluation.report.figures import coverage_figure, curve_figure, reliability_figure
 from micromimic.evaluation.report.plotting import FACE_NOTE, RED
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.face.regions import cell_boxes
@@ -86,7 +85,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list:
         seen.append(figure)
         return paths
 
-    for module in (figures, clip_figures):
+    for module in (figures, clips):
         monkeypatch.setattr(module, "save", keep)
     return seen
 
@@ -317,7 +316,7 @@ def test_a_change_of_light_alone_is_no_difference() -> None:
     darker = np.round(0.85 * face + 12).astype(np.uint8)
     moved = np.round(face).astype(np.uint8)
     moved[40:60, 40:60] = np.roll(moved, 2, axis=1)[40:60, 40:60]
-    change = clip_figures._change(moved, darker)
+    change = clips._change(moved, darker)
     inside = change[42:58, 42:58].mean()
     change[36:64, 36:64] = 0
     assert change.mean() < 0.5  # rounding

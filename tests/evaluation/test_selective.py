@@ -258,10 +258,10 @@ def test_one_subject_has_no_intervals():
 
 @pytest.mark.needs("train")
 def test_the_figures_are_written_and_repeat(tmp_path: Path):
-    from micromimic.evaluation.report import reliability as reliability_figures
+    from micromimic.evaluation.report import figures
 
-    reliability_figure = takes_rows(reliability_figures.reliability_figure)
-    coverage_figure = takes_rows(reliability_figures.coverage_figure)
+    reliability_figure = takes_rows(figures.reliability_figure)
+    coverage_figure = takes_rows(figures.coverage_figure)
 
     rows = rows_of(200)
     first = reliability_figure(rows, tmp_path / "a", title="flow-capsnet")

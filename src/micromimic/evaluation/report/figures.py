@@ -1,8 +1,7 @@
-"""The article's figures from the data at hand: PNG for documents, SVG for print.
+"""Figures of a run and of a motion curve: PNG for documents, SVG for print.
 
-Figure 5 is `confusion_figure`, figure 3 `curve_figure`, figure 2 `cells_figure`, figure 4
-`steps_figure`; `figures_of_clip` makes the last three from the frames of one clip. How far a run's
-answers can be relied on: `reliability_figure` and `coverage_figure`.
+Figures 5 and 3 of the article, and how far a run's answers can be relied on. Each takes a path
+without an ending and returns the PNG and the SVG; rows are those of one run, each clip once.
 """
 
 from __future__ import annotations
@@ -17,33 +16,33 @@ from numpy.typing import NDArray
 
 from micromimic.core.labels import LabelSet
 from micromimic.evaluation.article import RECALLS, is_full_composite
-from micromimic.evaluation.metrics import confusion, uar, uf1
-from micromimic.evaluation.predictions import Predictions
-from micromimic.evaluation.report.clip_figures import (
-    ClipSteps,
-    cells_figure,
-    steps_figure,
-    steps_of_clip,
+from micromimic.evaluation.markdown import with_sign
+from micromimic.evaluation.metrics import (
+    Bin,
+    calibration_error,
+    confusion,
+    reliability_bins,
+    uar,
+    uf1,
 )
-from micromimic.evaluation.report.panels import draw_curve
-from micromimic.evaluation.report.plotting import INK, bare, drawing, save, small_print
-from micromimic.evaluation.report.reliability import coverage_figure, reliability_figure
-from micromimic.face.landmarks import LandmarkBackend
+from micromimic.evaluation.predictions import Predictions
+from micromimic.evaluation.reliability import COVERAGE, coverage_curve, gain_at
+from micromimic.evaluation.report.plotting import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    RED,
+    SKY,
+    Paths,
+    bare,
+    drawing,
+    save,
+    small_print,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-__all__ = [
-    "ClipSteps",
-    "cells_figure",
-    "confusion_figure",
-    "coverage_figure",
-    "curve_figure",
-    "figures_of_clip",
-    "reliability_figure",
-    "steps_figure",
-    "steps_of_clip",
-]
 
 
 def confusion_figure(
@@ -52,18 +51,11 @@ def confusion_figure(
     *,
     title: str | None = None,
     beside_article: bool | None = None,
-) -> tuple[Path, Path]:
+) -> Paths:
     """Figure 5: counts, and recalls on the diagonal.
 
-    Args:
-        rows, title: of one run, each clip once; as the model's name.
-        out: path without an ending.
-        beside_article: whether to print the article's recalls below; None does where the clips are
-            those of the full composite by number (pass False for synthetic ones).
-
-    Raises:
-        InputError: if there are no rows, or a clip comes twice.
-        MissingExtraError, OutputError: as `plotting.drawing` and `plotting.save`.
+    The article's recalls stand below where the clips are those of the full composite by number;
+    pass ``beside_article=False`` for synthetic ones.
     """
     clips = rows.one_run()
     truth, guess, labels = clips.truth, clips.guess, clips.labels
@@ -75,8 +67,8 @@ def confusion_figure(
         "Shares are of each row; on the diagonal they are recalls.",
     ]
     if is_full_composite(clips) if beside_article is None else beside_article:
-        told = ", ".join(f"{v:.3f} {n}" for v, n in zip(RECALLS, labels, strict=True))
-        lines.append(f"The article's recalls: {told}.")
+        recalls = ", ".join(f"{v:.3f} {n}" for v, n in zip(RECALLS, labels, strict=True))
+        lines.append(f"The article's recalls: {recalls}.")
     more = 0.9 * max(0, len(labels) - 3)  # a cell is as large with seven classes as with three
     with drawing(4.6 + more, 4.5 + more) as figure:
         axes = figure.add_subplot()
@@ -117,18 +109,10 @@ def curve_figure(
     out: Path,
     *,
     title: str | None = None,
-) -> tuple[Path, Path]:
-    """Figure 3: M(t) from onset to offset, with the annotated apex as a red line.
+) -> Paths:
+    """Figure 3: M(t) from onset to offset, (T,), with the annotated apex as a red line.
 
-    Args:
-        curve: (T,) M(t); its first frame is the onset, its last the offset.
-        annotated_apex, spotted_apex: frames of the curve; None leaves the line out.
-        fps: None counts frames.
-        out: path without an ending.
-
-    Raises:
-        ValueError: if the curve is not (T,) finite numbers, or an apex lies outside it.
-        MissingExtraError, OutputError: as `plotting.drawing` and `plotting.save`.
+    Apexes are frames of the curve, None leaves the line out; without ``fps`` frames are counted.
     """
     with drawing(6.4, 3.2) as figure:
         axes = figure.add_subplot()
@@ -145,38 +129,114 @@ def curve_figure(
         return save(figure, out)
 
 
-def figures_of_clip(
-    frames: Sequence[NDArray[np.uint8]],
-    onset: int,
-    apex: int | None,
-    offset: int,
-    fps: float,
-    out_dir: Path,
-    *,
-    landmarks: NDArray[np.floating] | None = None,
-    backend: LandmarkBackend | None = None,
-) -> tuple[Path, ...]:
-    """Figures 2, 3 and 4 of one clip: ``cells``, ``curve`` and ``steps`` in a folder.
+def draw_curve(
+    axes: Axes,
+    curve: NDArray[np.floating],
+    annotated: int | None,
+    spotted: int | None,
+    fps: float | None,
+) -> None:
+    """M(t), the annotated apex as a red line, the spotted one dashed with a dot on the curve."""
+    values = np.asarray(curve, np.float64)
+    if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
+        raise ValueError(f"curve must be (T,) finite numbers, T from 2, got {values.shape}")
+    for apex in (annotated, spotted):
+        if apex is not None and not 0 <= apex < len(values):
+            raise ValueError(f"expected an apex from 0 to {len(values) - 1}, got {apex}")
+    unit = 1.0 if fps is None else 1.0 / fps
+    axes.plot(np.arange(len(values)) * unit, values, color=BLUE, linewidth=1.6, label="M(t)")
+    if annotated is not None:
+        axes.axvline(annotated * unit, color=RED, linewidth=1.8, label="annotated apex")
+    if spotted is not None:
+        axes.axvline(spotted * unit, color=INK, linewidth=1.2, linestyle=(0, (4, 3)),
+                     label="spotted apex")  # fmt: skip
+        axes.plot(spotted * unit, values[spotted], "o", color=ORANGE, markeredgecolor=INK,
+                  markersize=5)  # fmt: skip
+    axes.margins(x=0.012)  # an apex at the onset is not to hide behind the axis
 
-    Args:
-        frames: pictures of one size, (H, W) grey or (H, W, 3) RGB, uint8.
-        onset, apex, offset: positions in ``frames``; apex None takes the spotted one.
-        landmarks: (68, 2) pixels in the onset frame; None finds them by ``backend``, dlib's.
 
-    Returns:
-        The files, PNG and SVG of each.
+def reliability_figure(rows: Predictions, out: Path, *, title: str | None = None) -> Paths:
+    """Reliability diagram: accuracy against confidence, and how many clips are how sure."""
+    run = rows.one_run()
+    truth, p, labels = run.truth, run.probabilities, run.labels
+    bins = reliability_bins(truth, p, labels=labels)
+    mass = calibration_error(reliability_bins(truth, p, by="mass", labels=labels))
+    with drawing(4.4, 5.0) as figure:
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+        _draw_bins(upper, bins)
+        if title:
+            upper.set_title(title, pad=24)
+        centres, widths = _places(bins)
+        lower.bar(centres, [group.n for group in bins], widths, color=GREY, edgecolor="white")
+        lower.set_ylabel("clips")
+        lower.set_xlabel("probability of the class that was named")
+        lower.set_xlim(1 / len(labels) - 0.1 / 3, 1.0)
+        small_print(
+            figure,
+            f"{len(p)} clips. Expected calibration error {calibration_error(bins):.3f} (equal "
+            f"width), {mass:.3f} (equal mass).",
+            "Bars below the line: surer than right. Lines on the bars: 95 % of luck, were the",
+            "model calibrated there.",
+        )
+        return save(figure, out)
 
-    Raises:
-        InputError: fewer than three frames from onset to offset, frames of different sizes, or a
-            face that cannot be followed.
-        NoFaceError: no face in the onset frame.
-        ValueError: onset, apex and offset out of order.
-        MissingExtraError, OutputError: as `plotting.drawing` and `plotting.save`.
-    """
-    steps = steps_of_clip(frames, onset, apex, offset, fps, landmarks=landmarks, backend=backend)
-    shown = onset + steps.apex
-    return (
-        *cells_figure(frames, onset, shown, offset, steps.landmarks, out_dir / "cells"),
-        *curve_figure(steps.curve, steps.annotated, steps.spotted, fps, out_dir / "curve"),
-        *steps_figure(steps, out_dir / "steps"),
+
+def coverage_figure(rows: Predictions, out: Path, *, title: str | None = None) -> Paths:
+    """Coverage curve: UF1, UAR and accuracy of the surest clips against their share."""
+    run = rows.one_run()
+    truth, p, labels = run.truth, run.probabilities, run.labels
+    points = coverage_curve(truth, p, labels=labels)
+    gain = gain_at(truth, p, run.who, COVERAGE, labels=labels)
+    share = [point.coverage for point in points]
+    with drawing(5.4, 3.7) as figure:
+        axes = figure.add_subplot()
+        axes.axvline(gain.coverage, color=GREY, linewidth=0.8, linestyle=":")
+        for name, colour, values in (
+            ("UF1", BLUE, [point.uf1 for point in points]),
+            ("UAR", ORANGE, [point.uar for point in points]),
+            ("accuracy", GREY, [point.accuracy for point in points]),
+        ):
+            axes.plot(share, values, color=colour, label=name, linewidth=1.8)
+        axes.set_xlim(1.0, min(share))
+        low = min(min(point.uf1, point.uar, point.accuracy) for point in points)
+        axes.set_ylim(np.clip(np.floor(low * 10) / 10, 0.0, 0.9), 1.0)
+        axes.set_xlabel("coverage: share of the clips that are answered, the surest first")
+        axes.set_ylabel("score of those clips")
+        axes.legend(loc="lower right", ncols=3)
+        if title:
+            axes.set_title(title, pad=10)
+        small_print(
+            figure,
+            f"{len(p)} clips. At {100 * gain.coverage:.0f} % coverage UF1 is {gain.part:.3f}, "
+            f"{with_sign(gain.gain, gain.ci95)} against all clips ({gain.full:.3f}).",
+            "Sure: the first class leads the second by much. In brackets 95 % over subjects.",
+        )
+        return save(figure, out)
+
+
+def _places(bins: Sequence[Bin]) -> tuple[list[float], list[float]]:
+    """Middle and width of each bin, as drawn."""
+    return [(b.low + b.high) / 2 for b in bins], [0.94 * (b.high - b.low) for b in bins]
+
+
+def _draw_bins(axes: Axes, bins: Sequence[Bin]) -> None:
+    centres, widths = _places(bins)
+    accuracy = np.array([group.accuracy for group in bins])
+    axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle="--", label="calibrated")
+    axes.bar(centres, accuracy, widths, color=SKY, edgecolor=BLUE, label="share named rightly")
+    for group in bins:
+        # how far a calibrated model's share would stray from its confidence by luck alone
+        stray = 1.96 * np.sqrt(group.confidence * (1 - group.confidence) / group.n)
+        ends = np.clip([group.confidence - stray, group.confidence + stray], 0, 1)
+        axes.vlines((group.low + group.high) / 2, *ends, color=INK, linewidth=1.2)
+    axes.plot(
+        centres,
+        [group.confidence for group in bins],
+        "o",
+        color=INK,
+        markersize=4,
+        label="mean probability",
     )
+    axes.set_ylim(0, 1.02)
+    axes.set_ylabel("share of the clips named rightly")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, columnspacing=1.2)

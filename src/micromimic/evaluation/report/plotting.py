@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Paths = tuple[Path, Path]
+"""A PNG and an SVG."""
+
 # Okabe and Ito's palette: told apart with any colour vision.
 BLUE: Final = "#0072B2"
 SKY: Final = "#56B4E9"
@@ -72,7 +75,7 @@ def drawing(width: float, height: float) -> Iterator[Figure]:
         yield Figure(figsize=(width, height), layout="constrained")
 
 
-def save(figure: Figure, out: Path) -> tuple[Path, Path]:
+def save(figure: Figure, out: Path) -> Paths:
     """Write a figure as ``out.png`` and ``out.svg``.
 
     Args:

@@ -46,7 +46,8 @@ from micromimic.evaluation.markdown import (
     with_sign,
 )
 from micromimic.evaluation.metrics import uar, uf1
-from micromimic.evaluation.predictions import KEY, Predictions
+from micromimic.evaluation.prediction_table import KEY
+from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.scores import DEVELOPMENT, OTHER, databases_of, table_scores
 from micromimic.evaluation.statistics import NOISE, compare_runs, p_text
 
