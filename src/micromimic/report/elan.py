@@ -199,13 +199,12 @@ def _link_media(document: Eaf, source: str, folder: Path) -> None:
     if video.is_dir() or not video.suffix:
         return
     # ELAN takes paths as they are: it does not decode %20, so nothing is encoded here.
-    place = video.as_posix()
+    place, relative = video.as_posix(), None
     try:
-        relative = Path(os.path.relpath(video, folder.absolute())).as_posix()
+        path = Path(os.path.relpath(video, folder.absolute())).as_posix()
+        relative = _link(path if path.startswith("../") else f"./{path}")
     except ValueError:  # another drive: there is no relative path
-        relative = None
-    else:
-        relative = _link(relative if relative.startswith("../") else f"./{relative}")
+        pass
     url = "file://" + _link(place if place.startswith("/") else f"/{place}")
     document.add_linked_file(url, relative, _MIME_TYPES.get(video.suffix.lower(), "video/*"))
 
