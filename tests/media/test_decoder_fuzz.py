@@ -23,9 +23,9 @@ from micromimic.synthesis.clips import ClipConfig, write_clip
 from micromimic.workstation.jobs.confinement import Limits
 from micromimic.workstation.jobs.results import RESULTS
 from micromimic.workstation.jobs.runner import JobRunner, TimeLimits
-from micromimic.workstation.records.database import open_store
-from micromimic.workstation.records.records import Consent, Recording
-from micromimic.workstation.records.store import Store
+from micromimic.workstation.records import jobs, recordings, reviews
+from micromimic.workstation.records.database import Store, open_store
+from micromimic.workstation.records.models import Consent, Recording
 from micromimic.workstation.settings import Settings
 
 from ..mutations import mutated
@@ -76,7 +76,8 @@ def add(store: Store, name: str, data: bytes) -> Recording:
     recording_id = uuid4().hex
     store.folder(recording_id).mkdir(parents=True)
     (store.folder(recording_id) / "video.mp4").write_bytes(data)
-    return store.add_recording(
+    return recordings.add_recording(
+        store,
         id=recording_id,
         name=name,
         extension=".mp4",
@@ -102,7 +103,7 @@ def test_every_damaged_video_ends_its_job(tmp_path: Path, request: pytest.Fixtur
         asyncio.run(_work_off(store, settings, limits))
         for recording in bad:
             _check_end(store, recording)
-        after = store.recording(good.id).job
+        after = recordings.get_recording(store, good.id).job
         assert (after.status, after.error) == ("done", "")
         assert not list(settings.data.glob("recordings/*/.work-*"))
         assert not [t for t in threading.enumerate() if t.name.startswith("micromimic")]
@@ -115,7 +116,7 @@ async def _work_off(store: Store, settings: Settings, limits: Limits) -> None:
     await runner.start()
     try:
         async with asyncio.timeout(PATIENCE_S):
-            while store.jobs("queued") or store.jobs("running"):
+            while jobs.list_jobs(store, "queued") or jobs.list_jobs(store, "running"):
                 stepped.clear()
                 await stepped.wait()
     finally:
@@ -123,13 +124,13 @@ async def _work_off(store: Store, settings: Settings, limits: Limits) -> None:
 
 
 def _check_end(store: Store, recording: Recording) -> None:
-    job = store.recording(recording.id).job
+    job = recordings.get_recording(store, recording.id).job
     names = {p.name for p in store.folder(recording.id).iterdir()}
     if "MICROMIMIC_FUZZ_RUNS" in os.environ:  # who asks for more wants to see them
         sys.stderr.write(f"{recording.name}: {job.status} {job.error}\n")
     if job.status == "done":
         assert names >= {*RESULTS, "video.mp4"}
-        assert store.analysis(recording.id) is not None
+        assert reviews.get_analysis(store, recording.id) is not None
     else:
         assert job.status == "failed"
         assert names == {"video.mp4"}

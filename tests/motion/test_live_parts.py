@@ -17,7 +17,7 @@ from micromimic.analysis.live.messages import (
     Listeners,
     Settled,
 )
-from micromimic.analysis.second_pass import ShotConfig, take_shots
+from micromimic.analysis.second_pass import AnalyzeConfig, take_shots
 from micromimic.core.canonical import apply_affine, invert_affine
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.face.signals import FaceRow, SignalLog
@@ -25,7 +25,6 @@ from micromimic.face.tracking import FaceTracker
 from micromimic.media.frames import Frame
 from micromimic.media.live.source import Arrival
 from micromimic.motion.apex import locate
-from micromimic.motion.flow import FlowConfig
 from micromimic.motion.spotting.cells import Spotted
 from micromimic.motion.spotting.live import LiveSpotter
 from micromimic.synthesis.clips import ClipConfig, plan_clip, planted_poses, render
@@ -190,11 +189,11 @@ def test_what_is_cut_from_the_ring_is_what_whole_frames_give(moving, view):
     signals = replace(cut.signals(), landmarks={0: shape})
     places = [cut.place_of(number) for number in frames]
     assert cut.numbers[places].tolist() == list(frames)
-    config = ShotConfig(FlowConfig(), 0.01, view, True, 5.0, 8.0)
-    (shot,) = take_shots(cut, signals, [Spotted(*places, 9.0)], config, lambda *_: None)
+    config = AnalyzeConfig()
+    (shot,) = take_shots(cut, signals, [Spotted(*places, 9.0)], config, view, lambda *_: None)
     whole = replace(signals, times=np.arange(60) / FPS, segments=np.zeros(60, int), transform=poses)
     spotted = [Spotted(*frames, 9.0)]
-    (expected,) = take_shots(Whole(clip), whole, spotted, config, lambda *_: None)
+    (expected,) = take_shots(Whole(clip), whole, spotted, config, view, lambda *_: None)
     assert np.abs(expected.flow.uv).max() > 0.01
     np.testing.assert_allclose(shot.flow.uv, expected.flow.uv, atol=3e-4)
     np.testing.assert_array_equal(shot.onset_face, expected.onset_face)

@@ -7,7 +7,7 @@ few frames around each onset and apex again, for flow, pictures and what the mod
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from micromimic.analysis.indicators import indicators
 from micromimic.analysis.quality import blockiness, grey_levels, input_warnings
-from micromimic.analysis.second_pass import Shot, ShotConfig, take_shots
+from micromimic.analysis.second_pass import AnalyzeConfig, Shot, take_shots
 from micromimic.core.canonical import UNITS, apply_affine, scale_of
 from micromimic.core.errors import InputError, NoFaceError
 from micromimic.core.progress import Progress
@@ -36,51 +36,19 @@ from micromimic.media.video import Frame, FrameSource, open_source
 from micromimic.models.action_units import UnitModel, load_unit_model
 from micromimic.models.onnx import RecognitionModel, load_model
 from micromimic.models.regions import region_shares
-from micromimic.motion.flow import FlowConfig
 from micromimic.motion.spotting.cells import Spotted
-from micromimic.motion.spotting.config import SpottingConfig
-from micromimic.motion.spotting.dense.candidates import DenseCandidate
 from micromimic.motion.spotting.dense.measure import DenseMeter, DenseSignals
 from micromimic.motion.spotting.gates import head_speed
 from micromimic.motion.spotting.joined import Found, find
 from micromimic.motion.spotting.macro import with_longer
 from micromimic.motion.spotting.time_grid import frame_rate, grid_rate
 
+__all__ = ["AnalyzeConfig", "analyze", "analyze_frames", "event_of", "track"]
+
 SAMPLE_INTERVAL = 1.7
 """Seconds between frames sampled for compression; encoders place key frames at whole seconds."""
 SAME_MOMENT = 0.001
 """Times on two clocks that are no further apart are one, seconds; ELAN counts milliseconds."""
-
-
-@dataclass(frozen=True)
-class AnalyzeConfig:
-    """Everything that can be set.
-
-    Parameters
-    ----------
-    tracking, spotting, flow
-        The stages' settings.
-    model : str or Path or None
-        An ONNX file of any model that ``micromimic train`` writes; None is the shipped
-        flow-capsnet.
-    average : float
-        Seconds either side of onset and apex averaged before flow is computed.
-    evidence : bool
-        Keep pictures of each event; False saves memory where only numbers are wanted.
-    crop_margin : float
-        Canonical units around the face in the pictures.
-    crop_resolution : float
-        At most this many picture pixels a unit.
-    """
-
-    tracking: TrackingConfig = field(default_factory=TrackingConfig)
-    spotting: SpottingConfig = field(default_factory=SpottingConfig)
-    flow: FlowConfig = field(default_factory=FlowConfig)
-    model: str | Path | None = None
-    average: float = 0.01
-    evidence: bool = True
-    crop_margin: float = 5.0
-    crop_resolution: float = 8.0
 
 
 @dataclass(frozen=True)
@@ -166,17 +134,9 @@ def analyze_frames(
         )
     found = find(signals, dense, frames, config.spotting, frames.picture_share)
     found = replace(found, spotted=with_longer(found.spotted, signals, config.spotting))
-    wanted = ShotConfig(
-        flow=config.flow,
-        average=config.average,
-        view=model.view,
-        evidence=config.evidence,
-        crop_margin=config.crop_margin,
-        crop_resolution=config.crop_resolution,
-    )
-    shots = take_shots(frames, signals, found.spotted.events, wanted, report)
+    shots = take_shots(frames, signals, found.spotted.events, config, model.view, report)
     events = tuple(
-        event_of(item, shot, signals, model, units, config.evidence)
+        event_of(item, shot, signals, model, units)
         for item, shot in zip(found.spotted.events, shots, strict=True)
     )
     return _assemble(frames, signals, found, events, model, appearance)
@@ -246,7 +206,6 @@ def event_of(
     signals: FaceSignals,
     model: RecognitionModel,
     units: UnitModel,
-    evidence: bool,
 ) -> MicroExpression:
     """Name one movement. ``shot``: what the second pass kept of it; ``units``: tells the action
     units that its flow appearance like, whatever the model appearance at."""
@@ -257,7 +216,7 @@ def event_of(
         region_shares(np.asarray(recognition.votes), cells) if recognition.votes is not None else {}
     )
     proof = None
-    if evidence and shot.onset_face is not None and shot.apex_face is not None:
+    if shot.onset_face is not None and shot.apex_face is not None:
         proof = Evidence(
             shot.onset_face,
             shot.apex_face,
@@ -267,11 +226,12 @@ def event_of(
             shot.flow,
             recognition.votes,
         )
-    times = signals.times
+    amplitude, seen = None, item.dense
+    if seen is not None:
+        pixels = seen.amplitude * float(scale_of(signals.transform[item.apex]))
+        amplitude = Amplitude(seen.amplitude, seen.deviation, pixels)
     return MicroExpression(
-        interval=Interval(
-            float(times[item.onset]), float(times[item.apex]), float(times[item.offset])
-        ),
+        interval=Interval(*signals.times[[item.onset, item.apex, item.offset]].tolist()),
         onset_frame=item.onset,
         apex_frame=item.apex,
         offset_frame=item.offset,
@@ -282,17 +242,10 @@ def event_of(
         regions=regions,
         evidence=proof,
         action_units=units.evidence(shot.flow.channels()[None])[0],
-        amplitude=_amplitude(item.dense, signals.transform[item.apex]),
-        false_alarms_per_hour=None if item.dense is None else 60 * item.dense.false_alarms,
+        amplitude=amplitude,
+        false_alarms_per_hour=None if seen is None else 60 * seen.false_alarms,
         kind=item.kind,
     )
-
-
-def _amplitude(seen: DenseCandidate | None, transform: NDArray[np.float64]) -> Amplitude | None:
-    if seen is None:
-        return None
-    pixels = seen.amplitude * float(scale_of(transform))
-    return Amplitude(seen.amplitude, seen.deviation, pixels)
 
 
 def _source_info(frames: FrameSource, signals: FaceSignals) -> SourceInfo:

@@ -7,7 +7,8 @@ registered and cut as they come by, so that a long event of a large video is nev
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,21 +20,44 @@ from micromimic.core.types import FlowMap
 from micromimic.face.align import face_canvas
 from micromimic.face.crops import FaceFollower, face_crop, volume_frame
 from micromimic.face.signals import FaceSignals
+from micromimic.face.tracking import TrackingConfig
 from micromimic.media.frames import Frame, Frames
 from micromimic.models.samples import View
 from micromimic.motion.flow import FlowConfig, average_reach, flow_of_spans
 from micromimic.motion.spotting.cells import Spotted
+from micromimic.motion.spotting.config import SpottingConfig
 from micromimic.motion.spotting.time_grid import frame_rate
 
 
 @dataclass(frozen=True)
-class ShotConfig:
-    flow: FlowConfig  # how flow is computed
-    average: float  # seconds either side of onset and apex averaged before flow is computed
-    view: View  # what the model looks at
-    evidence: bool  # keep pictures
-    crop_margin: float  # canonical units around the face in the pictures
-    crop_resolution: float  # at most this many picture pixels a unit
+class AnalyzeConfig:
+    """Everything that can be set.
+
+    Parameters
+    ----------
+    tracking, spotting, flow
+        The stages' settings.
+    model : str or Path or None
+        An ONNX file of any model that ``micromimic train`` writes; None is the shipped
+        flow-capsnet.
+    average : float
+        Seconds either side of onset and apex averaged before flow is computed.
+    evidence : bool
+        Keep pictures of each event; False saves memory where only numbers are wanted.
+    crop_margin : float
+        Canonical units around the face in the pictures.
+    crop_resolution : float
+        At most this many picture pixels a unit.
+    """
+
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    spotting: SpottingConfig = field(default_factory=SpottingConfig)
+    flow: FlowConfig = field(default_factory=FlowConfig)
+    model: str | Path | None = None
+    average: float = 0.01
+    evidence: bool = True
+    crop_margin: float = 5.0
+    crop_resolution: float = 8.0
 
 
 @dataclass(frozen=True)
@@ -69,12 +93,13 @@ def take_shots(
     frames: Frames,
     signals: FaceSignals,
     events: Sequence[Spotted],
-    config: ShotConfig,
+    config: AnalyzeConfig,
+    view: View,
     progress: Progress,
 ) -> Iterator[Shot]:
     """Read the frames around each event again; a shot an event, in order."""
     rate = frame_rate(signals.times)
-    spans = [_span(item, signals, rate, config) for item in events]
+    spans = [_span(item, signals, rate, config.average, view) for item in events]
     pictures = {index for span in spans for rows in (span.onset, span.apex) for index in rows}
     volumes = [_Volume(span.volume, signals) for span in spans]
     reader = frames.frames_at(sorted(pictures.union(*(span.volume for span in spans))))
@@ -93,7 +118,7 @@ def take_shots(
                 kept[at] = frame
             for volume in volumes[number:]:
                 volume.take(frame)
-        yield _shot(item, span, kept, signals, config, volumes[number])
+        yield _shot(item, span, kept, signals, config, view, volumes[number])
         volumes[number].frames.clear()
         ahead = spans[number + 1].first if number + 1 < len(spans) else span.last + 1
         kept = {index: frame for index, frame in kept.items() if index >= ahead}
@@ -122,9 +147,9 @@ class _Volume:
         self.frames.append(volume_frame(frame.gray, found))
 
 
-def _span(item: Spotted, signals: FaceSignals, rate: float, config: ShotConfig) -> _Span:
+def _span(item: Spotted, signals: FaceSignals, rate: float, average: float, view: View) -> _Span:
     """Frames to average: tracked, and never reaching into each other; and those of the volume."""
-    reach = average_reach(item.onset, item.apex, rate, config.average)
+    reach = average_reach(item.onset, item.apex, rate, average)
 
     def tracked(rows: range) -> list[int]:
         found = [row for row in rows if signals.segments[row] == signals.segments[item.apex]]
@@ -133,7 +158,7 @@ def _span(item: Spotted, signals: FaceSignals, rate: float, config: ShotConfig) 
     def around(centre: int) -> list[int]:
         return tracked(range(max(0, centre - reach), min(len(signals.times), centre + reach + 1)))
 
-    whole = tracked(range(item.onset, item.offset + 1)) if config.view == "volume" else []
+    whole = tracked(range(item.onset, item.offset + 1)) if view == "volume" else []
     return _Span(around(item.onset), around(item.apex), whole)
 
 
@@ -142,7 +167,8 @@ def _shot(
     span: _Span,
     kept: Mapping[int, Frame],
     signals: FaceSignals,
-    config: ShotConfig,
+    config: AnalyzeConfig,
+    view: View,
     volume: _Volume,
 ) -> Shot:
     scale = float(signals.pixels_per_unit()[item.apex])
@@ -154,20 +180,16 @@ def _shot(
         config=config.flow,
     )
     looked_at: NDArray[np.generic] = flow.channels()
-    if config.view == "faces":
+    if view == "faces":
         looked_at = face_crop(kept[apex].rgb(), follow(shape, signals.transform[apex]))
-    elif config.view == "volume":
+    elif view == "volume":
         looked_at = np.stack(volume.frames)
     resolution = float(np.clip(scale, 3.0, config.crop_resolution))
     faces: list[NDArray[np.uint8] | None] = [None, None]
     if config.evidence:
+        places = {i: follow(shape, signals.transform[i]) for i in (onset, apex)}
         faces = [
-            face_canvas(
-                kept[i].rgb(),
-                follow(shape, signals.transform[i]),
-                resolution,
-                config.crop_margin,
-            )
+            face_canvas(kept[i].rgb(), places[i], resolution, config.crop_margin)
             for i in (onset, apex)
         ]
     return Shot(flow, looked_at, faces[0], faces[1], resolution, config.crop_margin)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from micromimic.analysis.analyze import event_of
 from micromimic.analysis.live.messages import CurvePoint, FaceShape, LiveEvent, LiveMessage, Settled
-from micromimic.analysis.second_pass import ShotConfig, take_shots
+from micromimic.analysis.second_pass import AnalyzeConfig, take_shots
 from micromimic.core.canonical import MARGIN, UNITS, apply_affine, compose
 from micromimic.core.types import MicroExpression
 from micromimic.face.regions import cell_boxes
@@ -157,7 +157,7 @@ class Naming:
 
 
 class Namer:
-    def __init__(self, model: RecognitionModel, config: ShotConfig) -> None:
+    def __init__(self, model: RecognitionModel, config: AnalyzeConfig) -> None:
         self._model = model
         self._units = load_unit_model()
         self._config = config
@@ -170,15 +170,9 @@ class Namer:
         signals = replace(job.cut.signals(), landmarks={seen.segment: job.landmarks})
         onset, apex, offset = (job.cut.place_of(number) for number in seen.frames)
         spotted = Spotted(onset, apex, offset, seen.score, seen.dense)
-        shots = take_shots(job.cut, signals, [spotted], self._config, lambda *_: None)
-        event = event_of(
-            spotted,
-            next(iter(shots)),
-            signals,
-            self._model,
-            self._units,
-            self._config.evidence,
-        )
+        view = self._model.view
+        shots = take_shots(job.cut, signals, [spotted], self._config, view, lambda *_: None)
+        event = event_of(spotted, next(iter(shots)), signals, self._model, self._units)
         onset, apex, offset = seen.frames
         return replace(
             event,

@@ -39,35 +39,26 @@ from micromimic.analysis.live.messages import (
     State,
     Status,
 )
-from micromimic.analysis.second_pass import ShotConfig
+from micromimic.analysis.second_pass import AnalyzeConfig
 from micromimic.core.closing import Closing
 from micromimic.core.errors import InputError
 from micromimic.core.mailbox import Mailbox
 from micromimic.face.landmarks import LandmarkBackend
-from micromimic.face.tracking import FaceTracker, TrackingConfig
+from micromimic.face.tracking import FaceTracker
 from micromimic.media.live.open import open_live
 from micromimic.media.live.source import LiveSource, join_reader
 from micromimic.models.onnx import load_model
-from micromimic.models.samples import View
-from micromimic.motion.flow import FlowConfig
-from micromimic.motion.spotting.config import SpottingConfig
 from micromimic.motion.spotting.live import LiveSpotter, LiveTiming, Verdict
 
 
 @dataclass(frozen=True)
-class LiveConfig:
-    """Everything that can be set.
+class LiveConfig(AnalyzeConfig):
+    """Everything that can be set: as for ``analyze``, without pictures by default, and more.
 
     Parameters
     ----------
-    tracking, spotting, flow, timing
-        The stages' settings.
-    model : str or Path or None
-        An ONNX file that ``micromimic train`` wrote; None is the shipped flow-capsnet.
-    average : float
-        Seconds either side of onset and apex averaged before flow is computed.
-    evidence : bool
-        Keep pictures of each event.
+    timing : LiveTiming
+        When the spotter looks and speaks.
     curve : bool
         Who iterates over the session gets the motion of each frame and the face's shape.
     may_drop : bool
@@ -79,24 +70,15 @@ class LiveConfig:
         Seconds for which a frame may wait.
     ring_bytes : int
         Memory for the recent frames that events are named from.
-    crop_margin, crop_resolution : float
-        Of the pictures, as for ``analyze``.
     """
 
-    tracking: TrackingConfig = field(default_factory=TrackingConfig)
-    spotting: SpottingConfig = field(default_factory=SpottingConfig)
-    flow: FlowConfig = field(default_factory=FlowConfig)
-    timing: LiveTiming = field(default_factory=LiveTiming)
-    model: str | Path | None = None
-    average: float = 0.01
     evidence: bool = False
+    timing: LiveTiming = field(default_factory=LiveTiming)
     curve: bool = True
     may_drop: bool = True
     waiting: int = MOST_PASSING
     buffer_s: float = 0.5
     ring_bytes: int = 256 * 2**20
-    crop_margin: float = 5.0
-    crop_resolution: float = 8.0
 
     @property
     def policy(self) -> str:
@@ -108,16 +90,6 @@ class LiveConfig:
             f"a frame waits at most {self.buffer_s:g} s; beyond half of that every 2nd, 3rd, ... "
             "frame is taken, what finds no room is refused, all are counted, and the shortest "
             f"movement that can be seen is restated; {smaller}"
-        )
-
-    def shots(self, view: View) -> ShotConfig:
-        return ShotConfig(
-            flow=self.flow,
-            average=self.average,
-            view=view,
-            evidence=self.evidence,
-            crop_margin=self.crop_margin,
-            crop_resolution=self.crop_resolution,
         )
 
 
@@ -225,7 +197,7 @@ class LiveSession(Closing):
             partial(self._jobs.offer, wait=True),
             colour=config.evidence or model.view == "faces",
         )
-        self._namer = Namer(model, config.shots(model.view))
+        self._namer = Namer(model, config)
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._aborted = False
