@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from micromimic.analysis.recognize import flow_between
 from micromimic.core.canonical import apply_affine
 from micromimic.face.landmarks import DlibLandmarks
-from micromimic.synthesis.actors.photo import astronaut_face
+from micromimic.synthesis.actors.face import astronaut_face
 from micromimic.synthesis.clips import plan_clip, planted_field, render
 from micromimic.synthesis.schedule import ClipPlan, single_movement
 
@@ -28,9 +28,7 @@ FPS = 200.0
 def true_map(plan: ClipPlan) -> NDArray[np.float64]:
     """(2, 28, 28) the planted field at the apex, canonical units."""
     config = plan.config
-    face = astronaut_face(
-        config.face_px, config.width, config.height, centre=(config.face_x, 0.53125)
-    )
+    face = astronaut_face(config.face_px, config.width, config.height, centre_x=config.face_x)
     centres = np.stack(np.meshgrid(np.arange(28) + 0.5, np.arange(28) + 0.5), -1)
     pixels = apply_affine(face.to_image, centres.reshape(-1, 2)).reshape(28, 28, 2)
     lattice = ((pixels - 0.5) / 2).astype(np.float32)

@@ -29,8 +29,9 @@ from micromimic.analysis.analyze import AnalyzeConfig, analyze
 from micromimic.core.labels import THREE
 from micromimic.evaluation.metrics import uf1
 from micromimic.evaluation.spotting import SpottingScore, match_events, pool
-from micromimic.synthesis.actors.head.moving import Studio, make_head, render_head
-from micromimic.synthesis.clips import write_frames
+from micromimic.synthesis.actors.head.moving import Studio, make_head
+from micromimic.synthesis.actors.head.person import Lamp
+from micromimic.synthesis.clips import render, write_frames
 from micromimic.synthesis.schedule import CLIP_KINDS, ClipConfig, ClipKind, clip_of_kind, plan_clip
 from micromimic.synthesis.truth import truth_of
 
@@ -98,9 +99,11 @@ def studio_of(person: int) -> Studio:
     rng = np.random.default_rng([person, 11])
     return Studio(
         distance=float(rng.uniform(120.0, 170.0)),
-        azimuth=float(rng.choice((-1.0, 1.0)) * rng.uniform(0.8, 1.1)),
-        elevation=float(rng.uniform(0.05, 0.2)),
-        ambient=float(rng.uniform(0.34, 0.43)),
+        lamp=Lamp(
+            azimuth=float(rng.choice((-1.0, 1.0)) * rng.uniform(0.8, 1.1)),
+            elevation=float(rng.uniform(0.05, 0.2)),
+            ambient=float(rng.uniform(0.34, 0.43)),
+        ),
         blur=float(rng.uniform(0.65, 0.85)),
         exposure=float(rng.uniform(1.08, 1.2)),
     )
@@ -113,7 +116,7 @@ def run_job(job: Job, cache: Path, keep: bool, model: Path | None) -> Outcome:
     plan = plan_clip(job.config(), job.seed)
     if not path.exists():
         head = make_head(job.person, plan.config, studio_of(job.person))
-        write_frames(path, plan, render_head(plan, head), crf=job.crf, preset=PRESET)
+        write_frames(path, plan, render(plan, actor=head), crf=job.crf, preset=PRESET)
     truth = truth_of(plan, job.name)
     analysis = analyze(path, config=AnalyzeConfig(evidence=False, model=model))
     if not keep:

@@ -182,9 +182,7 @@ def _true_map(plan, move):
     import cv2
 
     config = plan.config
-    face = astronaut_face(
-        config.face_px, config.width, config.height, centre=(config.face_x, 0.53125)
-    )
+    face = astronaut_face(config.face_px, config.width, config.height, centre_x=config.face_x)
     field = planted_field(plan, move)
     centres = np.stack(np.meshgrid(np.arange(28) + 0.5, np.arange(28) + 0.5), -1)
     pixels = apply_affine(face.to_image, centres.reshape(-1, 2)).reshape(28, 28, 2)

@@ -14,18 +14,19 @@ from micromimic.core.canonical import compose, invert_affine
 from micromimic.core.errors import InputError, OutputError
 from micromimic.core.labels import THREE
 from micromimic.media.video import open_source
-from micromimic.synthesis import clips, write
-from micromimic.synthesis.actors import photo as faces
+from micromimic.synthesis import clips
+from micromimic.synthesis.actors.face import astronaut_face, photograph
+from micromimic.synthesis.actors.photo import undo_displacement
 from micromimic.synthesis.clips import (
     ClipConfig,
     plan_clip,
     planted_field,
     planted_poses,
     render,
+    synth_clips,
     write_clip,
 )
 from micromimic.synthesis.truth import read_truth, truth_of
-from micromimic.synthesis.write import synth_clips
 
 STILL = ClipConfig(
     seconds=4.0,
@@ -122,7 +123,7 @@ def test_inverse_warp_is_exact():
     field = planted_field(plan, 0)
     y, x = np.mgrid[0 : field.shape[0], 0 : field.shape[1]].astype(np.float32)
     points = np.stack([2 * x + 0.5, 2 * y + 0.5], axis=-1)
-    rest = clips._undo_displacement(points, field, clips._ITERATIONS)
+    rest = undo_displacement(points, field, 5)
     places = (rest - 0.5) / 2
     moved = np.stack(
         [
@@ -163,7 +164,7 @@ def test_light_and_noise_have_the_stated_strength():
 
 
 def test_blink_closes_the_eyes_and_nothing_else():
-    face = faces.astronaut_face(450)
+    face = astronaut_face(450)
     closed = face.blink(1.0)
     changed = np.abs(closed - face.picture) > 3.0
     rows, columns = np.nonzero(changed)
@@ -279,14 +280,14 @@ def test_synth_clips_keeps_the_contract(tmp_path):
     [(KeyboardInterrupt(), KeyboardInterrupt), (OSError(28, "No space"), OutputError)],
 )
 def test_synth_clips_is_whole_or_absent(tmp_path, monkeypatch, problem, raised):
-    real = write.write_clip
+    real = clips.write_clip
 
     def failing(path, *args, **kwargs):
         if path.name == "clip_002.mp4":
             raise problem
         return real(path, *args, **kwargs)
 
-    monkeypatch.setattr(write, "write_clip", failing)
+    monkeypatch.setattr(clips, "write_clip", failing)
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "mine.txt").write_text("stays")
     for out in (tmp_path / "fresh", tmp_path / "kept"):
@@ -325,5 +326,5 @@ def test_the_face_needs_no_network(monkeypatch):
         raise AssertionError("the face must come out of the installed package")
 
     monkeypatch.setattr(socket, "socket", refuse)
-    faces._photograph.cache_clear()
-    assert faces.astronaut_face(150, 200, 200).picture.shape == (400, 400)
+    photograph.cache_clear()
+    assert astronaut_face(150, 200, 200).picture.shape == (400, 400)

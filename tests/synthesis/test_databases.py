@@ -21,9 +21,11 @@ from micromimic.core.types import FlowMap
 from micromimic.datasets.databases.composite import composite
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.models.onnx import load_model
+from micromimic.synthesis.actors.base import ANCHORS
+from micromimic.synthesis.actors.people import make_actor
+from micromimic.synthesis.actors.portrait import Portrait
 from micromimic.synthesis.clips import planted_field, render
 from micromimic.synthesis.databases import write as databases
-from micromimic.synthesis.databases.identities import ANCHORS, Portrait, make_actor
 from micromimic.synthesis.databases.plans import DESIGNS, plan_databases
 from micromimic.synthesis.databases.tables import objective_class
 from micromimic.synthesis.databases.write import read_databases_truth, synth_databases

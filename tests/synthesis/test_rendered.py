@@ -9,17 +9,24 @@ import pytest
 from scipy.ndimage import shift as spline_shift
 
 from micromimic.core.canonical import apply_affine
-from micromimic.core.errors import InputError, MissingExtraError
+from micromimic.core.errors import InputError
 from micromimic.face.landmarks import DlibLandmarks, box_area
 from micromimic.face.units import UNIT_NAMES
-from micromimic.synthesis.actors.head.camera import Camera, Points, Window, is_seen, rasterise
 from micromimic.synthesis.actors.head.landmarks import head_landmarks
+from micromimic.synthesis.actors.head.raster import Camera, Points, Window, rasterise
+from micromimic.synthesis.clips import (
+    PEOPLE,
+    ClipOptions,
+    clip_options,
+    render,
+    scene_of,
+    synth_clips,
+)
 from micromimic.synthesis.recipes import Recipe
 from micromimic.synthesis.schedule import BlinkEvent, ClipConfig, clip_of_kind, plan_clip
 from micromimic.synthesis.speech import SpeechSpan, Viseme
-from micromimic.synthesis.tracks import Tracks, load_tracks, photo_tracks
+from micromimic.synthesis.tracks import tracks_of
 from micromimic.synthesis.truth import read_truth
-from micromimic.synthesis.write import PEOPLE, ClipOptions, clip_options, synth_clips
 
 STILL = ClipConfig(
     seconds=4.0,
@@ -53,12 +60,6 @@ def head():
     return make_head(21, STILL)
 
 
-def scene_of(plan, head):
-    from micromimic.synthesis.actors.head.moving import HeadScene
-
-    return HeadScene(plan, head)
-
-
 def showing(plan, *units):
     """The plan with its only movement showing these units."""
     weights = np.array([name.rstrip("LR") in units for name in UNIT_NAMES], np.float32)
@@ -78,11 +79,17 @@ def square(depth, side):
     return corners.astype(float), np.full(4, float(depth))
 
 
-@pytest.mark.parametrize("fine", [(1, 1), (3, 2)])
-def test_raster_puts_samples_where_they_belong(fine):
-    pytest.importorskip("cv2")
-    if not hasattr(cv2, "triangleRasterize"):
+@pytest.fixture(params=["OpenCV 5", "before it"])
+def opencv(request, monkeypatch):
+    """Both ways to fill triangles."""
+    if request.param == "before it":
+        monkeypatch.delattr(cv2, "triangleRasterize", raising=False)
+    elif not hasattr(cv2, "triangleRasterize"):
         pytest.skip("needs OpenCV 5")
+
+
+@pytest.mark.parametrize("fine", [(1, 1), (3, 2)])
+def test_raster_puts_samples_where_they_belong(fine, opencv):
     image, depth = square(50.0, 9.3)
     depth = depth + np.array([0.0, 12.0, 5.0, -8.0])
     values = np.column_stack([image, np.ones(4)]) / 1.0
@@ -92,17 +99,15 @@ def test_raster_puts_samples_where_they_belong(fine):
     found, seen = rasterise(
         Points(image, np.full(4, 50.0)), triangles, values.astype(np.float32), window
     )
-    rows, columns = np.nonzero(is_seen(seen))
+    rows, columns = np.nonzero(seen)
     centres = (np.column_stack([columns, rows]) + 0.5) / fine - 0.5 + (4, 6)
     assert np.abs(found[rows, columns, :2] - centres).max() < 0.02
     inside = np.abs(centres - 20.0).max(1)
-    assert inside.max() < 9.4
+    assert inside.max() < 9.3 + 0.6
     assert len(rows) == pytest.approx(18.6**2 * fine[0] * fine[1], rel=0.05)
 
 
-def test_nearer_triangles_hide_farther_ones():
-    if not hasattr(cv2, "triangleRasterize"):
-        pytest.skip("needs OpenCV 5")
+def test_nearer_triangles_hide_farther_ones(opencv):
     far, near = square(60.0, 10.0), square(40.0, 4.0)
     points = Points(np.concatenate([near[0], far[0]]), np.concatenate([near[1], far[1]]))
     triangles = np.array([[0, 1, 2], [0, 2, 3], [4, 5, 6], [4, 6, 7]], np.int32)
@@ -129,26 +134,27 @@ def test_camera_moves_what_is_near_more():
         assert shifts[1] < 0
 
 
-def test_an_older_opencv_is_told_of(monkeypatch):
+@needs_heads
+def test_an_older_opencv_draws_the_same_head(head, monkeypatch):
+    plan = replace(plan_clip(RESTING, 0), blinks=(BlinkEvent(1.0, 1.4),))
+    times = (0.0, 1.1)
+    new = [scene_of(plan, head).picture(time) for time in times]
     monkeypatch.delattr(cv2, "triangleRasterize", raising=False)
-    image, depth = square(50.0, 9.0)
-    with pytest.raises(MissingExtraError, match="expected OpenCV 5"):
-        rasterise(
-            Points(image, depth),
-            np.array([[0, 1, 2]], np.int32),
-            np.zeros((4, 3), np.float32),
-            Window(0, 0, 40, 40),
-        )
+    old = [scene_of(plan, head).picture(time) for time in times]
+    for one, other in zip(new, old, strict=True):
+        assert np.abs(one - other).mean() < 0.5
+        # but for outlines, which a few more pixels see
+        assert (np.abs(one - other) < 2).mean() > 0.96
 
 
 @needs_heads
 def test_same_plan_same_bytes(head):
-    from micromimic.synthesis.actors.head.moving import make_head, render_head
+    from micromimic.synthesis.actors.head.moving import make_head
 
     plan = plan_clip(replace(STILL, noise_sd=2.0, drift_px=3.0, yaw_px=2.0), 3)
-    first = list(render_head(plan, head, frames=range(20, 23)))
-    again = list(render_head(plan, make_head(21, STILL), frames=range(20, 23)))
-    other = next(render_head(plan, make_head(22, STILL), frames=range(20, 21)))
+    first = list(render(plan, actor=head, frames=range(20, 23)))
+    again = list(render(plan, actor=make_head(21, STILL), frames=range(20, 23)))
+    other = next(render(plan, actor=make_head(22, STILL), frames=range(20, 21)))
     assert first[0].shape == (240, 320) and first[0].dtype == np.uint8
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert np.abs(first[0].astype(float) - other).mean() > 5
@@ -193,7 +199,7 @@ def test_all_of_the_face_moves_by_parts_of_a_pixel(head, move):
     pose = np.column_stack([np.eye(2), move])
     scene.pose.matrix = lambda time: pose
     moved = scene.picture(0.0).astype(np.float64)
-    marks = scene.points(head_landmarks().of(head.person.rest), 0.0).image
+    marks = scene.points(head_landmarks().of(head.shape.rest), 0.0).image
     for places in ([19, 21], [22, 24], [30, 31, 35], [36, 39], [42, 45], [48, 54]):
         (left, top), (right, bottom) = marks[places].min(0) - 10, marks[places].max(0) + 10
         patch = np.s_[round(top) : round(bottom), round(left) : round(right)]
@@ -213,10 +219,8 @@ def test_nothing_moves_but_what_is_planted(head):
 
 @needs_heads
 def test_lids_close_and_open(head):
-    from micromimic.synthesis.tracks import head_tracks
-
     plan = replace(plan_clip(RESTING, 0), blinks=(BlinkEvent(1.0, 1.4),))
-    tracks = head_tracks(plan, head)
+    tracks = tracks_of(scene_of(plan, head))
     eyes = np.array([opening(points[RIGHT_EYE]) for points in tracks.landmarks])
     assert eyes[0] > 0.18
     shut = int(tracks.closure.argmax())
@@ -236,15 +240,13 @@ def test_lids_close_and_open(head):
 
 @needs_heads
 def test_lips_part_and_show_the_inside(head):
-    from micromimic.synthesis.tracks import head_tracks
-
     word = (
         Viseme(1.0, "", ()),
         Viseme(1.4, "a", (("26", 12.0), ("25", 3.0))),
         Viseme(1.8, "", ()),
     )
     plan = replace(plan_clip(RESTING, 0), speech=(SpeechSpan(word),))
-    tracks = head_tracks(plan, head)
+    tracks = tracks_of(scene_of(plan, head))
     spoken = round(1.4 * plan.config.fps)
     gaps = np.ptp(tracks.landmarks[:, INNER_LIPS][:, [2, 6], 1], axis=1)
     assert gaps[0] < 2.5 and gaps[spoken] > 7.0
@@ -260,10 +262,8 @@ def test_lips_part_and_show_the_inside(head):
 
 @needs_heads
 def test_the_head_turns_in_depth(head):
-    from micromimic.synthesis.tracks import head_tracks
-
     plan = plan_clip(replace(RESTING, seconds=8.0, yaw_px=8.0), 4)
-    tracks = head_tracks(plan, head)
+    tracks = tracks_of(scene_of(plan, head))
     nose = tracks.landmarks[:, 30, 0] - tracks.landmarks[:, 27, 0]
     a, b = int(nose.argmin()), int(nose.argmax())
     moved = tracks.landmarks[b] - tracks.landmarks[a]
@@ -281,9 +281,7 @@ def test_the_head_turns_in_depth(head):
 
 @needs_heads
 def test_landmarks_and_pose_agree_with_a_detector(head):
-    from micromimic.synthesis.tracks import head_tracks
-
-    tracks = head_tracks(plan_clip(replace(RESTING, seconds=2.0), 0), head)
+    tracks = tracks_of(scene_of(plan_clip(replace(RESTING, seconds=2.0), 0), head))
     still = np.clip(scene_of(plan_clip(RESTING, 0), head).picture(0.0), 0, 255).astype(np.uint8)
     backend = DlibLandmarks()
     found = backend.landmarks(still, max(backend.detect(still, 320), key=box_area))
@@ -296,32 +294,30 @@ def test_landmarks_and_pose_agree_with_a_detector(head):
 
 @needs_heads
 def test_heads_and_plans_must_go_together(head):
-    from micromimic.synthesis.actors.head.moving import Studio, render_head
+    from micromimic.synthesis.actors.head.moving import Studio
 
     for change in ({"face_px": 300.0}, {"colour": True}, {"second_face": 0.5}):
         plan = plan_clip(replace(STILL, **change), 0)
         with pytest.raises(InputError, match=r"^expected [^\n]*, got [^\n]*; "):
-            next(render_head(plan, head))
+            next(render(plan, actor=head))
     with pytest.raises(ValueError, match="expected a distance"):
         Studio(distance=10.0)
 
 
 @needs_heads
 def test_an_absent_person_is_not_there(head):
-    from micromimic.synthesis.tracks import head_tracks
-
     plan = plan_clip(replace(RESTING, absent=((1.0, 2.0),)), 0)
     scene = scene_of(plan, head)
     there, gone = scene.picture(0.5), scene.picture(1.5)
     assert there.std() > 20 > gone.std()
-    tracks = head_tracks(plan, head)
+    tracks = tracks_of(scene_of(plan, head))
     assert np.isnan(tracks.landmarks[30]).all() and np.isfinite(tracks.landmarks[60]).all()
 
 
 def test_photographed_landmarks_follow_the_pixels():
     config = replace(STILL, width=640, height=480, face_px=450.0, drift_px=4.0, seconds=2.5)
     plan = replace(showing(plan_clip(config, 1), "1", "2"), blinks=(BlinkEvent(0.2, 0.5),))
-    tracks = photo_tracks(plan)
+    tracks = tracks_of(scene_of(plan))
     assert tracks.landmarks.shape == (62, 68, 2) and tracks.flows.shape == (1, 240, 320, 2)
     move = plan.micro[0]
     still = np.round(apply_affine(tracks.poses[0], np.array([[5.9, 6.6], [20.9, 6.6]])), 1)
@@ -341,18 +337,13 @@ def test_photographed_landmarks_follow_the_pixels():
 
 def test_tracks_are_read_as_written(tmp_path):
     plan = plan_clip(replace(RESTING, seconds=2.0, width=640, height=480, face_px=450.0), 0)
-    tracks = photo_tracks(plan)
+    tracks = tracks_of(scene_of(plan))
     assert tracks.flows.shape == (0, 240, 320, 2)
     tracks.save(tmp_path / "clip.npz")
-    again = load_tracks(tmp_path / "clip.npz")
-    for name in ("landmarks", "poses", "closure", "units", "flows"):
-        assert np.array_equal(getattr(again, name), getattr(tracks, name))
-    (tmp_path / "bad.npz").write_bytes(b"PK")
-    for name in ("bad.npz", "none.npz"):
-        with pytest.raises(InputError, match="expected the arrays of a synthetic clip"):
-            load_tracks(tmp_path / name)
-    with pytest.raises(ValueError, match=r"landmarks must be \(50, 68, 2\)"):
-        Tracks(tracks.landmarks[:3], tracks.poses, tracks.closure, tracks.units, tracks.flows)
+    with np.load(tmp_path / "clip.npz") as again:
+        assert tuple(again["names"]) == UNIT_NAMES
+        for name in ("landmarks", "poses", "closure", "units", "flows"):
+            assert np.array_equal(again[name], getattr(tracks, name))
 
 
 @needs_heads
@@ -368,8 +359,8 @@ def test_synth_clips_of_rendered_people(tmp_path):
     assert truth.actor == "mesh" and truth.identity == truth.seed % PEOPLE
     assert not truth.events and len(truth.expressions) == len(truth.macros) == 1
     assert truth.expressions[0].action_units
-    tracks = load_tracks(tmp_path / "out" / truth.arrays)
-    assert len(tracks.landmarks) == truth.frames == 20
+    with np.load(tmp_path / "out" / truth.arrays) as tracks:
+        assert len(tracks["landmarks"]) == truth.frames == 20
     clip = json.loads((tmp_path / "out" / "truth.json").read_text())["clips"][0]
     assert len(clip["blinks"]) == 2 and clip["speech"] == []
 

@@ -185,7 +185,7 @@ CORNER = (6.4, 20.3)
 @pytest.fixture(scope="module")
 def portrait() -> np.ndarray:
     """The runtime's face on an event's canvas, float."""
-    face = astronaut_face(450.0, 640, 480, colour=True, centre=(0.4983, 0.53125))
+    face = astronaut_face(450.0, 640, 480, colour=True)
     still = cv2.resize(face.blink(0.0), (640, 480), interpolation=cv2.INTER_AREA)
     y, x = np.mgrid[0:SIZE, 0:SIZE].astype(np.float64)
     units = np.stack([x + 0.5, y + 0.5], axis=-1) / RESOLUTION - MARGIN

@@ -1,5 +1,6 @@
 from .clips import (
     plan_clip as plan_clip,
+    synth_clips as synth_clips,
     write_clip as write_clip,
 )
 from .databases.write import (
@@ -12,7 +13,4 @@ from .maps import (
 from .schedule import (
     ClipConfig as ClipConfig,
     clip_of_kind as clip_of_kind,
-)
-from .write import (
-    synth_clips as synth_clips,
 )

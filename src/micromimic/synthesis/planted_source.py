@@ -33,14 +33,7 @@ def smoothed(
     times: NDArray[np.floating],
     window_s: float = _SMOOTH_S,
 ) -> NDArray[np.float64]:
-    """Where the face lies, without the tracker's shake: quadratics over a moment, each stretch.
-
-    Args:
-        transforms: (T, 2, 3) canonical units to image pixels.
-        segments: (T,) number of the stretch, -1 where lost.
-        times: (T,) seconds.
-        window_s: the moment.
-    """
+    """Where the face lies, without the tracker's shake: quadratics over a moment, each stretch."""
     result = np.asarray(transforms, np.float64).copy()
     step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
     window = max(5, round(window_s / step) | 1)
@@ -54,13 +47,7 @@ def smoothed(
 
 
 class Warp:
-    """Moves the skin in single frames of a recording.
-
-    Args:
-        ground: the recording.
-        planted: what moves, when; moments do not overlap.
-        size: the largest displacement of each, canonical units.
-    """
+    """Moves the skin in single frames of a recording."""
 
     def __init__(self, ground: Ground, planted: Sequence[Planted], size: float) -> None:
         self._ground = ground
@@ -69,16 +56,7 @@ class Warp:
         self._size = size
 
     def places(self, index: int, width: int, height: int) -> tuple[slice, slice, Field] | None:
-        """Where the pixels of a moved frame come from.
-
-        Args:
-            index: of the frame.
-            width, height: of the picture.
-
-        Returns:
-            Rows and columns that move, and (h, w, 2) their x and y in the source's picture; None
-            where nothing does.
-        """
+        """Where the pixels of a moved frame come from."""
         if index >= len(self._ground.first):
             return None
         source = int(self._ground.first[index])
@@ -158,13 +136,7 @@ def _window(
 
 
 class PlantedSource(Closing):
-    """Frames of another source, each as ``change`` makes it; see ``FrameSource``.
-
-    Args:
-        source: opened by the caller; closed with this.
-        change: makes a frame of a frame, of the same index, time and size; None hands it on.
-        max_seconds: where the recording ends early; None leaves it whole.
-    """
+    """Frames of another source, each as ``change`` makes it; see ``FrameSource``."""
 
     def __init__(
         self,

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from micromimic.core.labels import THREE
 from micromimic.core.types import Interval
 from micromimic.synthesis.bump_units import Field
-from micromimic.synthesis.recipes import PLANTED
 
 FieldSource = Callable[[str], Field]
 """From a unit's name (``12L``, ``17``) to its (2, S, S) displacement, as of `bump_units`."""
@@ -33,41 +32,40 @@ REGION_OF_UNIT: Final[Mapping[str, str]] = {
 Recipes = Mapping[str, tuple[tuple[str, ...], ...]]
 """By class, which action units act together, FACS notation."""
 
-RECIPES: Final[Recipes] = PLANTED
-"""What is planted of each class: every recipe once, then again, in an order of chance."""
+RECIPES: Final[Recipes] = {
+    "negative": (
+        ("4",), ("4", "7"), ("7",), ("9",), ("9",), ("9",), ("4", "9"), ("10",), ("L14",), ("15",),
+        ("17",), ("17",), ("15", "17"),
+    ),
+    "positive": (("12",), ("6", "12"), ("L12",), ("R12",), ("6",)),
+    "surprise": (("1", "2"), ("1",), ("L2",), ("5",), ("1", "2", "5"), ("26",), ("26",)),
+}  # fmt: skip
+"""What is planted of each class: every recipe once, then again, in an order of chance; some stand
+here more than once, for the parts of the face that few units move."""
 
 LEAD_S: Final = 1.0
 """Nothing is planted so near to the ends of the recording."""
 SPACING_S: Final = 2.5
-SPACING_JITTER_S: Final = 0.2
 DURATION_S: Final = (0.2, 0.45)
-RISE: Final = (0.4, 0.55)
-"""Part of a movement from onset to apex."""
-AROUND_S: Final = 0.1
-"""The face must be tracked for so long before and after."""
+_SPACING_JITTER_S: Final = 0.2
+_RISE: Final = (0.4, 0.55)  # part of a movement from onset to apex
+_AROUND_S: Final = 0.1  # the face must be tracked for so long before and after
 _STRENGTH: Final = (0.7, 1.1)
 
 
 @dataclass(frozen=True, eq=False)
 class Planted:
-    """One movement; nothing of it depends on how large it will be.
+    """One movement; nothing of it depends on how large it will be."""
 
-    Args:
-        interval: seconds.
-        label: class.
-        units: FACS notation: ``("6", "12")``, ``("L12",)``.
-        field: (2, S, S) float16 displacement, its largest 1, on a canonical canvas: an hour holds
-            some 1,400 movements.
-        shares: by region, the largest displacement by its units, the field's largest being 1.
-        scale: largest displacement at the apex in image pixels, for one canonical unit.
-    """
-
-    interval: Interval
-    label: str
-    units: tuple[str, ...]
+    interval: Interval  # seconds
+    label: str  # class
+    units: tuple[str, ...]  # FACS notation: ``("6", "12")``, ``("L12",)``
+    # (2, S, S) float16 displacement, its largest 1, on a canonical canvas: an hour holds some 1,400
+    # movements
     field: NDArray[np.float16]
+    # by region, the largest displacement by its units, the field's largest being 1
     shares: Mapping[str, float]
-    scale: float
+    scale: float  # largest displacement at the apex in image pixels, for one canonical unit
 
     @property
     def region(self) -> str:
@@ -90,34 +88,20 @@ class Planted:
 
 @dataclass(frozen=True, eq=False)
 class Ground:
-    """What is known of a recording in which movements are planted: no score, no gate.
+    """What is known of a recording in which movements are planted: no score, no gate."""
 
-    Args:
-        times: (T,) seconds.
-        segments: (T,) number of the unbroken stretch of tracking; -1 without a face.
-        transforms: (T, 2, 3) canonical units to image pixels, smooth in time; NaN where lost.
-        first: (T,) the frame whose picture each frame shows, itself unless it repeats one.
-    """
-
-    times: NDArray[np.float64]
-    segments: NDArray[np.int_]
+    times: NDArray[np.float64]  # (T,) seconds
+    segments: NDArray[np.int_]  # (T,) number of the unbroken stretch of tracking; -1 without a face
+    # (T, 2, 3) canonical units to image pixels, smooth in time; NaN where lost
     transforms: NDArray[np.float64]
+    # (T,) the frame whose picture each frame shows, itself unless it repeats one
     first: NDArray[np.int_]
 
 
 def movement_field(
     units: Sequence[str], fields: FieldSource, rng: np.random.Generator
 ) -> tuple[Field, dict[str, float]]:
-    """Some action units together, each with a strength of its own.
-
-    Args:
-        units: FACS notation; a paired unit without a side acts on both.
-        fields: shapes of single units.
-        rng: source of chance.
-
-    Returns:
-        (2, S, S), its largest displacement 1; and the shares by region, as of `Planted`.
-    """
+    """Some action units together, each with a strength of its own."""
     parts: dict[str, Field] = {}
     for unit in units:
         number = unit.lstrip("LR")
@@ -135,12 +119,7 @@ def movement_field(
 
 
 def deal(seed: int, recipes: Recipes = RECIPES) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Classes in turn, of each its recipes in an order of chance, without end.
-
-    Args:
-        seed: of the order.
-        recipes: of each class.
-    """
+    """Classes in turn, of each its recipes in an order of chance, without end."""
     decks = {label: _shuffled(recipes[label], [seed, k]) for k, label in enumerate(THREE)}
     for label in itertools.cycle(THREE):
         yield label, next(decks[label])
@@ -164,13 +143,6 @@ def plan_copy(
 
     Moments are even in time but for chance, wherever the face is tracked; what the face does then,
     and what a spotter makes of it, is not looked at.
-
-    Args:
-        ground: the recording.
-        fields: shapes of single units.
-        cards: classes and recipes, taken as they are needed.
-        rng: source of chance.
-        spacing: seconds from one movement to the next.
     """
     times, last = ground.times, float(ground.times[-1])
     end = last - LEAD_S
@@ -179,9 +151,9 @@ def plan_copy(
     planted = []
     at = rng.uniform(LEAD_S, min(LEAD_S + spacing, end))
     while at < end:
-        duration, rise = rng.uniform(*DURATION_S), rng.uniform(*RISE)
+        duration, rise = rng.uniform(*DURATION_S), rng.uniform(*_RISE)
         span = Interval(at, at + duration * rise, at + duration)
-        near = (times >= span.onset - AROUND_S) & (times <= span.offset + AROUND_S)
+        near = (times >= span.onset - _AROUND_S) & (times <= span.offset + _AROUND_S)
         here = ground.segments[near]
         if len(here) and here[0] >= 0 and (here == here[0]).all():
             label, units = next(cards)
@@ -190,5 +162,5 @@ def plan_copy(
             in_pixels = np.tensordot(ground.transforms[apex, :, :2], field, 1)
             scale = float(np.hypot(*in_pixels).max())
             planted.append(Planted(span, label, units, field.astype(np.float16), shares, scale))
-        at += spacing + rng.uniform(-SPACING_JITTER_S, SPACING_JITTER_S)
+        at += spacing + rng.uniform(-_SPACING_JITTER_S, _SPACING_JITTER_S)
     return tuple(planted)

@@ -20,120 +20,35 @@ from micromimic.face.units import UNIT_NAMES
 
 
 class Combination(NamedTuple):
-    """Action units that occur together.
+    """Action units that occur together."""
 
-    Args:
-        share: relative frequency within the class.
-        units: FACS numbers.
-        one_sided: probability that the paired units act on one side only.
-    """
-
-    share: float
-    units: tuple[str, ...]
-    one_sided: float = 0.05
+    share: float  # relative frequency within the class
+    units: tuple[str, ...]  # FACS numbers
+    one_sided: float = 0.05  # probability that the paired units act on one side only
 
 
-COMBINATIONS: Final[dict[str, tuple[Combination, ...]]] = {
-    "negative": (
-        Combination(0.145, ("7",), 0.1),
-        Combination(0.13, ("4", "7"), 0.05),
-        Combination(0.125, ("4",), 0.1),
-        Combination(0.085, ("17",), 0.0),
-        Combination(0.05, ("14",), 0.6),
-        Combination(0.04, ("4", "10"), 0.5),
-        Combination(0.035, ("4", "9"), 0.05),
-        Combination(0.035, ("15", "17"), 0.05),
-        Combination(0.03, ("15",), 0.3),
-        Combination(0.03, ("10",), 0.7),
-        Combination(0.03, ("20",), 0.5),
-        Combination(0.025, ("7", "45"), 0.0),
-        Combination(0.02, ("4", "7", "9"), 0.0),
-        Combination(0.02, ("14", "17"), 0.5),
-        Combination(0.015, ("4", "9", "10"), 0.0),
-        Combination(0.015, ("4", "7", "10"), 0.0),
-        Combination(0.015, ("9",), 0.1),
-        Combination(0.012, ("4", "7", "45"), 0.0),
-        Combination(0.012, ("12", "15"), 0.2),
-        Combination(0.012, ("12", "14"), 1.0),
-        Combination(0.012, ("1",), 0.0),
-        Combination(0.012, ("1", "4"), 0.0),
-        Combination(0.01, ("9", "10"), 0.1),
-        Combination(0.01, ("17", "24"), 0.0),
-        Combination(0.01, ("24",), 0.0),
-        Combination(0.01, ("23",), 0.0),
-        Combination(0.01, ("7", "17"), 0.0),
-        Combination(0.008, ("7", "20", "26"), 0.0),
-        Combination(0.006, ("5", "20", "25", "26"), 0.0),
-        Combination(0.006, ("4", "6", "7", "9"), 0.0),
-        Combination(0.006, ("4", "6", "7"), 0.0),
-        Combination(0.006, ("14", "15"), 0.1),
-        Combination(0.006, ("4", "15", "17"), 0.0),
-        Combination(0.006, ("14", "25", "26"), 0.1),
-        Combination(0.006, ("6", "15"), 0.1),
-        Combination(0.006, ("9", "12"), 0.0),
-        Combination(0.006, ("4", "5", "10"), 0.3),
-        Combination(0.006, ("4", "9", "17"), 0.0),
-        Combination(0.006, ("7", "10"), 0.6),
-        Combination(0.005, ("1", "4", "15"), 0.0),
-    ),
-    "positive": (
-        Combination(0.29, ("12",), 0.0),
-        Combination(0.23, ("12",), 1.0),
-        Combination(0.15, ("6", "12"), 0.15),
-        Combination(0.05, ("7", "12"), 0.0),
-        Combination(0.04, ("14",), 0.3),
-        Combination(0.03, ("6", "7", "12"), 0.0),
-        Combination(0.03, ("12", "24"), 0.0),
-        Combination(0.03, ("12", "14"), 0.4),
-        Combination(0.03, ("12", "25"), 0.2),
-        Combination(0.02, ("12", "15"), 0.2),
-        Combination(0.02, ("6",), 0.2),
-        Combination(0.015, ("12", "17"), 0.1),
-        Combination(0.015, ("10", "12"), 0.3),
-        Combination(0.015, ("1", "12"), 0.0),
-        Combination(0.015, ("2", "12"), 0.5),
-    ),
-    "surprise": (
-        Combination(0.22, ("1", "2"), 0.0),
-        Combination(0.19, ("5",), 0.1),
-        Combination(0.15, ("1", "2"), 1.0),
-        Combination(0.1, ("1",), 0.1),
-        Combination(0.08, ("2",), 0.7),
-        Combination(0.06, ("1", "2", "5"), 0.0),
-        Combination(0.03, ("1", "2", "25"), 0.3),
-        Combination(0.03, ("1", "2", "25", "26"), 0.0),
-        Combination(0.03, ("2", "26"), 0.5),
-        Combination(0.03, ("25", "26"), 0.0),
-        Combination(0.02, ("25",), 0.0),
-        Combination(0.02, ("26",), 0.0),
-        Combination(0.02, ("2", "14"), 0.5),
-        Combination(0.015, ("5", "26"), 0.0),
-        Combination(0.01, ("1", "2", "14"), 0.3),
-    ),
-}
-"""Combinations of each class; one-sided ones are named L12 or R12, as in the tables."""
+Book = dict[str, tuple[Combination, ...]]
+"""By class, what may be drawn of it."""
 
-SIMPLE: Final[dict[str, tuple[Combination, ...]]] = {
-    "negative": (Combination(0.5, ("4",)), Combination(0.5, ("4", "7"))),
-    "positive": (Combination(0.5, ("12",)), Combination(0.5, ("6", "12"))),
-    "surprise": (Combination(1.0, ("1", "2")),),
-}
-"""What textbooks show, for comparison: nothing rare, nothing one-sided but by chance."""
-
-PLANTED: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
-    "negative": (
-        ("4",), ("4", "7"), ("7",), ("9",), ("9",), ("9",), ("4", "9"), ("10",), ("L14",), ("15",),
-        ("17",), ("17",), ("15", "17"),
-    ),
-    "positive": (("12",), ("6", "12"), ("L12",), ("R12",), ("6",)),
-    "surprise": (("1", "2"), ("1",), ("L2",), ("5",), ("1", "2", "5"), ("26",), ("26",)),
-}  # fmt: skip
-"""What is planted in somebody's recording, each class in an order of chance; some stand here more
-than once, for the parts of the face that few units move."""
-
-# What one table says by itself, as units:percent[:percent of these on one side], for recipes that
-# know nothing of the other table; then what neither has, as above.
 _TABLES: Final = {
+    "full": {
+        "negative": "7:14.5:10 4+7:13:5 4:12.5:10 17:8.5 14:5:60 4+10:4:50 4+9:3.5:5 15+17:3.5:5 "
+        "15:3:30 10:3:70 20:3:50 7+45:2.5 4+7+9:2 14+17:2:50 4+9+10:1.5 4+7+10:1.5 9:1.5:10 "
+        "4+7+45:1.2 12+15:1.2:20 12+14:1.2:100 1:1.2 1+4:1.2 9+10:1:10 17+24:1 24:1 23:1 7+17:1 "
+        "7+20+26:.8 5+20+25+26:.6 4+6+7+9:.6 4+6+7:.6 14+15:.6:10 4+15+17:.6 14+25+26:.6:10 "
+        "6+15:.6:10 9+12:.6 4+5+10:.6:30 4+9+17:.6 7+10:.6:60 1+4+15:.5",
+        "positive": "12:29 12:23:100 6+12:15:15 7+12:5 14:4:30 6+7+12:3 12+24:3 12+14:3:40 "
+        "12+25:3:20 12+15:2:20 6:2:20 12+17:1.5:10 10+12:1.5:30 1+12:1.5 2+12:1.5:50",
+        "surprise": "1+2:22 5:19:10 1+2:15:100 1:10:10 2:8:70 1+2+5:6 1+2+25:3:30 1+2+25+26:3 "
+        "2+26:3:50 25+26:3 25:2 26:2 2+14:2:50 5+26:1.5 1+2+14:1:30",
+    },
+    # what textbooks show, for comparison: nothing rare, nothing one-sided but by chance
+    "simple": {
+        "negative": "4:50:5 4+7:50:5",
+        "positive": "12:50:5 6+12:50:5",
+        "surprise": "1+2:100:5",
+    },
+    # what one table says by itself, for recipes that know nothing of the other
     "casme2": {
         "negative": "4+7:22 17:14 4:13:8 4+10:10:78 4+9:4 15:4 15+17:4 4+7+9:3 4+6+7:2 4+7+10:2 "
         "4+9+10:2 10:2:100 14:2 2+15:1:100 4+5+7+9:1 4+5+10:1:100 4+6+7+9:1 4+9+14:1:100 4+9+17:1 "
@@ -150,38 +65,43 @@ _TABLES: Final = {
         "surprise": "5:53 1+2:20 1+2+14:7:100 5+24:7 25+26:7 26:7",
     },
 }
+"""Combinations of action units, each as units:percent[:percent of these on one side]."""
 _NEITHER: Final = {
     "negative": "12+14:1.2:100 1+4:1.2 17+24:1 24:1 7+17:1 6+15:.6:10 1+4+15:.5",
     "positive": "6:2:20 12+17:1.5:10",
     "surprise": "1+2+5:6 1+2+25+26:3 5+26:1.5",
 }
+"""What neither database's table has."""
 
 
-def _book(*tables: str) -> dict[str, tuple[Combination, ...]]:
+def _read(text: str, part: float = 1.0) -> Iterator[Combination]:
+    for units, share, *one_sided in (entry.split(":") for entry in text.split()):
+        sides = float(one_sided[0]) / 100 if one_sided else 0.0
+        yield Combination(part * float(share) / 100, tuple(units.split("+")), sides)
+
+
+def _book(*tables: str, rare: Mapping[str, str] = _NEITHER) -> Book:
     """The combinations that these tables have, each table counting alike, and the rare ones."""
-
-    def read(text: str, part: float) -> Iterator[Combination]:
-        for units, share, *one_sided in (entry.split(":") for entry in text.split()):
-            sides = float(one_sided[0]) / 100 if one_sided else 0.0
-            yield Combination(part * float(share) / 100, tuple(units.split("+")), sides)
-
+    part = 1 / len(tables)
     return {
-        label: (
-            *(one for table in tables for one in read(_TABLES[table][label], 1 / len(tables))),
-            *read(rare, 1.0),
+        label: tuple(
+            [one for table in tables for one in _read(_TABLES[table][label], part)]
+            + list(_read(rare.get(label, "")))
         )
-        for label, rare in _NEITHER.items()
+        for label in _NEITHER
     }
 
 
 Recipes = Literal["full", "simple", "casme2", "samm", "tables"]
-_BOOKS: Final[dict[Recipes, dict[str, tuple[Combination, ...]]]] = {
-    "full": COMBINATIONS,
-    "simple": SIMPLE,
+_BOOKS: Final[dict[Recipes, Book]] = {
+    "full": _book("full", rare={}),
+    "simple": _book("simple", rare={}),
     "casme2": _book("casme2"),
     "samm": _book("samm"),
     "tables": _book("casme2", "samm"),
 }
+COMBINATIONS: Final = _BOOKS["full"]
+"""Combinations of each class; one-sided ones are named L12 or R12, as in the tables."""
 
 # the lids and the lips do not act alone on one side in a spontaneous expression
 _CAN_BE_ONE_SIDED: Final = frozenset({"1", "2", "4", "6", "7", "9", "10", "12", "14", "15", "20"})
@@ -190,16 +110,11 @@ _INDEX: Final = {name: index for index, name in enumerate(UNIT_NAMES)}
 
 @dataclass(frozen=True)
 class Recipe:
-    """One drawn expression.
+    """One drawn expression."""
 
-    Args:
-        label: its class.
-        action_units: what acts, in FACS notation: ``("6", "12")``, ``("L12",)``.
-        weights: (n_units,) amplitude of each of ``UNIT_NAMES``; 1 is a full movement.
-    """
-
-    label: str
-    action_units: tuple[str, ...]
+    label: str  # its class
+    action_units: tuple[str, ...]  # what acts, in FACS notation: ``("6", "12")``, ``("L12",)``
+    # (n_units,) amplitude of each of ``UNIT_NAMES``; 1 is a full movement
     weights: NDArray[np.float32]
 
     def __post_init__(self) -> None:
@@ -218,17 +133,10 @@ def sample_recipe(
 ) -> Recipe:
     """Draw one expression of a class.
 
-    Args:
-        label: the class.
-        rng: source of chance.
-        amplitude: range of each unit's strength.
-        asymmetry: standard deviation of the difference between the sides.
-        leak: the idle side of a one-sided movement keeps up to this share.
-        recipes: ``full`` draws from ``COMBINATIONS``, ``simple`` from ``SIMPLE``; a database's name
-            from what its annotation table alone says, ``tables`` from both tables so.
-
-    Raises:
-        ValueError: if the class is unknown.
+    ``amplitude`` is the range of each unit's strength, ``asymmetry`` the standard deviation between
+    the sides; the idle side of a one-sided movement keeps up to ``leak``. ``recipes``: ``full`` for
+    all, ``simple`` for a textbook's, a database's name for what its annotation table alone says,
+    ``tables`` for both tables so.
 
     >>> recipe = sample_recipe("surprise", np.random.default_rng(0))
     >>> recipe.action_units

@@ -18,6 +18,8 @@ ClipKind = Literal["mixed", "neutral", "speaking", "blinking", "macro"]
 CLIP_KINDS: Final[tuple[ClipKind, ...]] = ("mixed", "neutral", "speaking", "blinking", "macro")
 """What a clip is about; all but the first hold no micro-expression."""
 
+FACE_WIDTH: Final = 15.0 / 0.287
+"""Canonical units that ``ClipConfig.face_px`` is the width of."""
 _LEAD: Final = 0.8  # seconds of rest at both ends
 _TIGHTEST: Final = 1.0  # seconds from one movement's place to the next
 _LARGEST_PEAK: Final = 0.02  # share of the face's width; beyond it a field would fold the skin
@@ -39,57 +41,42 @@ class ClipConfig:
     """What a clip looks like and what disturbs it; times in seconds, lengths in image pixels.
 
     The defaults are the benchmark's: change them and its figures are another benchmark's.
-
-    Args:
-        seconds, fps, width, height, colour: of the video.
-        face_px: width of the face crop; 450 puts the eyes 129 px apart.
-        face_x: horizontal place of the crop's centre, share of the width.
-        peak_px: largest displacement of each micro-expression.
-        events_per_minute, macros_per_minute, blinks_per_minute, head_moves_per_minute: how much
-            happens; a rate above 0 gives at least one micro-expression, other kinds round.
-        blinks_apart: keep blinks clear of micro-expressions (else they fall where they fall).
-        noise_sd: sensor noise, grey levels.
-        drift_px, drift_deg: slow wander and roll of the head, largest excursion.
-        yaw_px: slow turn of the head: pixels a point 8 units nearer to the camera moves sideways.
-        sway_px: two quick sways of the head, near 1.1 Hz.
-        head_move_px: a head movement's shift.
-        half_blinks: share of the blinks that do not close the eye.
-        speech_share: share of the time that is spoken.
-        speech_px: least and largest drop of the jaw at an open vowel, on a face of 450 px.
-        nod_px: largest nod of the head while speaking, on a face of 450 px.
-        light_drift: slow change of the light, share of it.
-        flicker: share of the light at 100.3 Hz (mains, aliased by the frame rate).
-        absent: (start, end) spans without the person.
-        second_face: size of a bystander's face, share of the first; 0 for none.
     """
 
+    # seconds, fps, width, height, colour: of the video
     seconds: float = 60.0
     fps: float = 200.0
     width: int = 640
     height: int = 480
     colour: bool = False
-    face_px: float = 450.0
-    face_x: float = 0.4983
-    peak_px: float = 1.0
+    face_px: float = 450.0  # width of the face crop; 450 puts the eyes 129 px apart
+    face_x: float = 0.4983  # horizontal place of the crop's centre, share of the width
+    peak_px: float = 1.0  # largest displacement of each micro-expression
+    # events_per_minute, macros_per_minute, blinks_per_minute, head_moves_per_minute: how much
+    # happens; a rate above 0 gives at least one micro-expression, other kinds round
     events_per_minute: float = 15.0
     macros_per_minute: float = 4.0
     blinks_per_minute: float = 12.0
     head_moves_per_minute: float = 2.0
+    # keep blinks clear of micro-expressions (else they fall where they fall)
     blinks_apart: bool = False
-    noise_sd: float = 2.0
+    noise_sd: float = 2.0  # sensor noise, grey levels
+    # drift_px, drift_deg: slow wander and roll of the head, largest excursion
     drift_px: float = 5.0
     drift_deg: float = 1.5
+    # slow turn of the head: pixels a point 8 units nearer to the camera moves sideways
     yaw_px: float = 1.2
-    sway_px: tuple[float, float] = (0.12, 0.08)
-    head_move_px: float = 3.5
-    half_blinks: float = 0.0
-    speech_share: float = 0.0
+    sway_px: tuple[float, float] = (0.12, 0.08)  # two quick sways of the head, near 1.1 Hz
+    head_move_px: float = 3.5  # a head movement's shift
+    half_blinks: float = 0.0  # share of the blinks that do not close the eye
+    speech_share: float = 0.0  # share of the time that is spoken
+    # least and largest drop of the jaw at an open vowel, on a face of 450 px
     speech_px: tuple[float, float] = (3.0, 8.0)
-    nod_px: float = 3.0
-    light_drift: float = 0.03
-    flicker: float = 0.02
-    absent: tuple[tuple[float, float], ...] = ()
-    second_face: float = 0.0
+    nod_px: float = 3.0  # largest nod of the head while speaking, on a face of 450 px
+    light_drift: float = 0.03  # slow change of the light, share of it
+    flicker: float = 0.02  # share of the light at 100.3 Hz (mains, aliased by the frame rate)
+    absent: tuple[tuple[float, float], ...] = ()  # (start, end) spans without the person
+    second_face: float = 0.0  # size of a bystander's face, share of the first; 0 for none
 
     def __post_init__(self) -> None:
         if self.seconds < 2.0 or self.fps < 5.0:
@@ -141,15 +128,6 @@ class ClipConfig:
 def clip_of_kind(kind: ClipKind, **settings: Any) -> ClipConfig:
     """A clip that is about one thing.
 
-    Args:
-        kind: ``mixed`` is the default clip. The others hold no micro-expression: ``neutral`` (the
-            head moves now and then, nothing else), ``speaking`` (and blinks), ``blinking``
-            (often, and not always fully), ``macro`` (longer, stronger expressions, and blinks).
-        settings: fields of ``ClipConfig``; they go before the kind's.
-
-    Raises:
-        ValueError: if the kind is unknown, or a setting is out of range.
-
     >>> clip_of_kind("speaking", seconds=30.0).speech_share
     0.7
     """
@@ -174,22 +152,16 @@ def single_movement(peak_px: float, fps: float = 200.0) -> ClipConfig:
 
 @dataclass(frozen=True)
 class Movement:
-    """A planted expression; seconds.
+    """A planted expression; seconds."""
 
-    Args:
-        kind: ``micro``, or ``macro`` (longer and stronger, held at its height).
-        onset, apex, hold, offset: rise ends at apex, fall begins at hold.
-        peak_px: largest displacement, image pixels.
-        recipe: class, action units and their weights.
-    """
-
-    kind: MovementKind
+    kind: MovementKind  # ``micro``, or ``macro`` (longer and stronger, held at its height)
+    # onset, apex, hold, offset: rise ends at apex, fall begins at hold
     onset: float
     apex: float
     hold: float
     offset: float
-    peak_px: float
-    recipe: Recipe
+    peak_px: float  # largest displacement, image pixels
+    recipe: Recipe  # class, action units and their weights
 
     def envelope(self, time: float) -> float:
         """Share of the peak at a time: raised cosines up and down.
@@ -211,16 +183,12 @@ class Movement:
 
 @dataclass(frozen=True)
 class BlinkEvent:
-    """Lids close during the first third and open during the last half; seconds.
+    """Lids close during the first third and open during the last half; seconds."""
 
-    Args:
-        start, end: when.
-        depth: how far they close; 1 is shut.
-    """
-
+    # start, end: when
     start: float
     end: float
-    depth: float = 1.0
+    depth: float = 1.0  # how far they close; 1 is shut
 
     def closure(self, time: float) -> float:
         """0 open to 1 closed.
@@ -253,44 +221,41 @@ class HeadMove:
 
 @dataclass(frozen=True)
 class ClipPlan:
-    """Everything that a clip's pixels depend on.
+    """Everything that a clip's pixels depend on."""
 
-    Args:
-        config: the settings.
-        seed: the seed.
-        movements: micro- and macro-expressions by onset.
-        blinks: by start.
-        head_moves: by start.
-        speech: phrases by start.
-    """
-
-    config: ClipConfig
-    seed: int
-    movements: tuple[Movement, ...]
-    blinks: tuple[BlinkEvent, ...]
-    head_moves: tuple[HeadMove, ...]
-    speech: tuple[SpeechSpan, ...] = ()
+    config: ClipConfig  # the settings
+    seed: int  # the seed
+    movements: tuple[Movement, ...]  # micro- and macro-expressions by onset
+    blinks: tuple[BlinkEvent, ...]  # by start
+    head_moves: tuple[HeadMove, ...]  # by start
+    speech: tuple[SpeechSpan, ...] = ()  # phrases by start
 
     @property
     def micro(self) -> tuple[Movement, ...]:
         """The micro-expressions, by onset."""
         return tuple(m for m in self.movements if m.kind == "micro")
 
+    @property
+    def times(self) -> list[float]:
+        """Seconds of each frame."""
+        return [number / self.config.fps for number in range(self.config.frames)]
+
     def closure(self, time: float) -> float:
         """How closed blinks have the lids, 0 to 1."""
         return max((blink.closure(time) for blink in self.blinks), default=0.0)
 
+    def is_absent(self, time: float) -> bool:
+        """Whether the person has left the picture."""
+        return any(start <= time < end for start, end in self.config.absent)
+
     def speech_weights(self, time: float) -> NDArray[np.float32]:
         """(n_units,) how far speech moves each of ``UNIT_NAMES`` at a time, image pixels."""
-        span = self._speaking(time)
+        span = next((span for span in self.speech if span.start < time < span.end), None)
         return span.weights(time) if span else np.zeros(len(UNIT_NAMES), np.float32)
 
     def nod_px(self, time: float) -> float:
         """Image pixels that the head is lower than without the nods that go with speech."""
         return sum(span.nod_px(time) for span in self.speech)
-
-    def _speaking(self, time: float) -> SpeechSpan | None:
-        return next((span for span in self.speech if span.start < time < span.end), None)
 
 
 def stream(seed: int, name: str) -> np.random.Generator:
@@ -304,10 +269,6 @@ def plan_clip(config: ClipConfig, seed: int) -> ClipPlan:
     Micro-expressions last 71 +- 22 frames and rise in 36 +- 15 at 200 frames/s, as in the real
     databases (clipped to 0.15-0.5 s). The classes take turns in random order. Neither the frame
     rate nor the peak changes what is drawn.
-
-    Args:
-        config: the settings.
-        seed: the same seed gives the same plan.
 
     >>> plan = plan_clip(ClipConfig(seconds=60), seed=1)
     >>> len(plan.micro), len(plan.blinks), len(plan.head_moves)

@@ -50,16 +50,11 @@ _NODDED: Final = 0.5  # share of those that the head nods on, where it has time 
 
 @dataclass(frozen=True)
 class Viseme:
-    """The mouth's shape at a time.
+    """The mouth's shape at a time."""
 
-    Args:
-        time: seconds.
-        sound: what is said: a vowel, a consonant's group, or "" for closed lips at rest.
-        shape: action unit, or unit and side ("12L"), and displacement in image pixels.
-    """
-
-    time: float
-    sound: str
+    time: float  # seconds
+    sound: str  # what is said: a vowel, a consonant's group, or "" for closed lips at rest
+    # action unit, or unit and side ("12L"), and displacement in image pixels
     shape: tuple[tuple[str, float], ...]
 
 
@@ -84,18 +79,10 @@ class Nod:
 
 @dataclass(frozen=True)
 class SpeechSpan:
-    """One phrase; seconds.
+    """One phrase; seconds."""
 
-    Args:
-        visemes: shapes by time; the first and last are the mouth at rest.
-        nods: movements of the head that go with it.
-
-    Raises:
-        ValueError: if there are fewer than two shapes, or their times do not rise.
-    """
-
-    visemes: tuple[Viseme, ...]
-    nods: tuple[Nod, ...] = ()
+    visemes: tuple[Viseme, ...]  # shapes by time; the first and last are the mouth at rest
+    nods: tuple[Nod, ...] = ()  # movements of the head that go with it
 
     def __post_init__(self) -> None:
         times = [viseme.time for viseme in self.visemes]
@@ -124,12 +111,6 @@ class SpeechSpan:
     def weights(self, time: float) -> NDArray[np.float32]:
         """How far each action unit moves the skin at a time.
 
-        Args:
-            time: seconds.
-
-        Returns:
-            (n_units,) largest displacement of each of ``UNIT_NAMES``, image pixels.
-
         >>> rest = Viseme(0.0, "", ()), Viseme(0.4, "", ())
         >>> word = SpeechSpan((rest[0], Viseme(0.2, "a", (("26", 5.0),)), rest[1]))
         >>> [round(float(word.weights(t).max()), 3) for t in (0.0, 0.1, 0.2, 0.4)]
@@ -157,17 +138,6 @@ def draw_speech(
     rng: np.random.Generator,
 ) -> tuple[SpeechSpan, ...]:
     """Draw what is said in a clip.
-
-    Args:
-        seconds: of the clip.
-        share: of the time between its ends that is spoken, 0 to 1.
-        jaw_px: least and largest drop of the jaw at an open vowel, phrase by phrase, image
-            pixels; no syllable exceeds the largest.
-        nod_px: largest nod, image pixels; 0 for none.
-        rng: source of chance.
-
-    Returns:
-        Phrases by start, at least a quarter of a second apart.
 
     >>> spans = draw_speech(60.0, 0.7, (3.0, 8.0), 3.0, np.random.default_rng(0))
     >>> 0.5 < sum(span.end - span.start for span in spans) / 58.4 < 0.85

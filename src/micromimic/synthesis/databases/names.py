@@ -39,10 +39,7 @@ class Part(NamedTuple):
 
 
 def deal(
-    subjects: Sequence[str],
-    labels: Sequence[str],
-    dropped: Sequence[str],
-    rng: np.random.Generator,
+    subjects: Sequence[str], labels: Sequence[str], dropped: Sequence[str], rng: np.random.Generator
 ) -> list[Part]:
     """Give each clip to a subject: one each first, the rest to a talkative few."""
     order = rng.permutation(len(subjects))

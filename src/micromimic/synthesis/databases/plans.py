@@ -15,8 +15,9 @@ import numpy as np
 
 from micromimic.core.labels import THREE
 from micromimic.face.units import UNIT_NAMES
-from micromimic.synthesis.clips import Actor
-from micromimic.synthesis.databases.identities import FaceKind, Portrait, make_actor
+from micromimic.synthesis.actors.people import FaceKind, make_actor
+from micromimic.synthesis.actors.photo import PhotoActor
+from micromimic.synthesis.actors.portrait import Portrait
 from micromimic.synthesis.databases.names import (
     NAMINGS,
     Part,
@@ -160,7 +161,7 @@ class DatabaseClip:
         )  # fmt: skip
         return ClipPlan(config, self.seed, (movement,), blinks, ())
 
-    def actor(self) -> Actor:
+    def actor(self) -> PhotoActor:
         """Who plays it, and how the action units move that face."""
         return make_actor(self.faces, self.identity, self.design.portrait)
 
@@ -177,15 +178,6 @@ def plan_databases(
 
     Each subject gets one clip before any gets a second, so that fewer than the database's subjects
     appear only where there are fewer clips; the rest are dealt unevenly, as in the real ones.
-
-    Args:
-        clips_per_class: of each class in each database, from 1; ``full``: the composite's numbers.
-        seed: the same seed gives the same plan.
-        faces: kind of face.
-        names: of the databases.
-
-    Returns:
-        By database, subject, clip.
 
     >>> clips = plan_databases(full=True)
     >>> len([c for c in clips if c.label]), len({(c.dataset, c.subject) for c in clips})

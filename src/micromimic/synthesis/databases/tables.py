@@ -100,11 +100,7 @@ def require_openpyxl() -> None:
 def annotation_tables(
     clips: Iterable[DatabaseClip], videos: Iterable[DatabaseVideo] = ()
 ) -> dict[str, bytes]:
-    """The xlsx files of the databases that are there, by path relative to the databases' folder.
-
-    Raises:
-        MissingExtraError: without openpyxl.
-    """
+    """The xlsx files of the databases that are there, by path relative to the databases' folder."""
     require_openpyxl()
     by_name: dict[str, list[dict[str, Cell]]] = {}
     for clip in clips:

@@ -9,8 +9,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from micromimic.synthesis.clips import Actor
-from micromimic.synthesis.databases.identities import FaceKind, Portrait, make_actor
+from micromimic.synthesis.actors.people import FaceKind, make_actor
+from micromimic.synthesis.actors.photo import PhotoActor
+from micromimic.synthesis.actors.portrait import Portrait
 from micromimic.synthesis.databases.names import emotion_word
 from micromimic.synthesis.databases.plans import config_of
 from micromimic.synthesis.schedule import ClipPlan, Movement, plan_clip
@@ -116,7 +117,7 @@ class DatabaseVideo:
         )  # fmt: skip
         return plan_clip(config, self.seed)
 
-    def actor(self) -> Actor:
+    def actor(self) -> PhotoActor:
         """Who plays it."""
         return make_actor(self.faces, self.identity, self.portrait)
 
@@ -124,18 +125,7 @@ class DatabaseVideo:
 def plan_videos(
     count: int, seconds: float, *, seed: int, faces: FaceKind, names: Collection[str]
 ) -> tuple[DatabaseVideo, ...]:
-    """Draw the long videos of databases.
-
-    Args:
-        count: videos of each database, a second of a subject only where it has no more subjects.
-        seconds: length of each.
-        seed: the same seed gives the same plan.
-        faces: kind of face.
-        names: of the databases.
-
-    Returns:
-        By database, subject, video.
-    """
+    """Draw the long videos of databases."""
     videos: list[DatabaseVideo] = []
     for number, (name, design) in enumerate(LONG.items()):
         if name not in names:

@@ -23,13 +23,12 @@ from numpy.typing import NDArray
 from micromimic.core.errors import InputError, MissingExtraError, OutputError
 from micromimic.core.files import begun, sweep_left
 from micromimic.core.progress import Progress
+from micromimic.synthesis.actors.people import FaceKind
 from micromimic.synthesis.clips import render
-from micromimic.synthesis.databases.identities import FaceKind
 from micromimic.synthesis.databases.plans import ALL, COMPOSITE, DatabaseClip, plan_databases
 from micromimic.synthesis.databases.tables import annotation_tables, require_openpyxl
 from micromimic.synthesis.databases.videos import LONG, DatabaseEvent, DatabaseVideo, plan_videos
-from micromimic.synthesis.truth import load_truth
-from micromimic.synthesis.write import TRUTH_FILE
+from micromimic.synthesis.truth import TRUTH_FILE, load_truth
 
 __all__ = [
     "COMPOSITE", "DatabaseClip", "DatabaseVideo", "DatabasesTruth", "read_databases_truth",
@@ -81,24 +80,6 @@ def synth_databases(
 
     Heads drift, light and sensor disturb; nobody blinks. Movements peak at 0.17 to 0.5 canonical
     units. Where a database has emotions that the composite drops, a few clips show them.
-
-    Args:
-        out: a new or empty folder.
-        names: of the databases; the composite's three unless said.
-        clips_per_class: clips of each class in each database; from 10 on all 68 subjects appear.
-            Of long videos, how many there are; every fourth has no event.
-        seconds: length of long videos.
-        seed: the same seed gives the same bytes on one machine.
-        full: the composite's own 442 clips instead (about 31,000 pictures, 0.6 GB).
-        faces: ``mesh`` renders the heads of the ``faces3d`` extra, ``warped`` changes the
-            runtime's own face, ``auto`` takes meshes where that extra is installed.
-        jobs: processes.
-        progress: called with (pictures done, pictures in all, "render").
-
-    Raises:
-        InputError: if a number is out of range.
-        MissingExtraError: without openpyxl, or for ``mesh`` without the ``faces3d`` extra.
-        OutputError: if the folder is not empty or cannot be written.
     """
     if not 1 <= clips_per_class <= _MOST or seed < 0 or jobs < 1:
         raise InputError(
@@ -135,11 +116,7 @@ def synth_databases(
 
 
 def choose_faces(faces: Faces) -> FaceKind:
-    """The kind of face to draw.
-
-    Raises:
-        MissingExtraError: for ``mesh`` without the ``faces3d`` extra.
-    """
+    """The kind of face to draw."""
     if faces == "warped":
         return "warped"
     there = find_spec("anny") is not None
@@ -152,11 +129,7 @@ def choose_faces(faces: Faces) -> FaceKind:
 
 
 def read_databases_truth(path: Path) -> DatabasesTruth:
-    """Read a ``truth.json`` of synthetic databases.
-
-    Raises:
-        InputError: if the file is missing or holds something else.
-    """
+    """Read a ``truth.json`` of synthetic databases."""
     return load_truth(
         path,
         SCHEMA,

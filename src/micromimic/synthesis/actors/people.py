@@ -1,0 +1,39 @@
+"""The people of the synthetic databases, by number.
+
+``warped`` ones are made of the runtime's photograph, ``mesh`` ones rendered (``faces3d`` extra).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from micromimic.synthesis.actors.face import Face
+from micromimic.synthesis.actors.photo import PhotoActor
+from micromimic.synthesis.actors.portrait import Portrait
+from micromimic.synthesis.actors.warped import warped_face
+from micromimic.synthesis.anny_units import draw_fields
+
+FaceKind = Literal["mesh", "warped"]
+
+
+def make_face(kind: FaceKind, seed: int, portrait: Portrait) -> Face:
+    """A person's face; the same seed gives the same person on one machine."""
+    if kind == "warped":
+        return warped_face(seed, portrait)
+    from micromimic.synthesis.actors.head.portrait import mesh_face  # noqa: PLC0415 - optional
+
+    return mesh_face(seed, portrait)
+
+
+def make_actor(kind: FaceKind, seed: int, portrait: Portrait) -> PhotoActor:
+    """A person: a face and how its action units move it.
+
+    >>> actor = make_actor("warped", 3, Portrait(unit_px=4.0))
+    >>> actor.face.picture.shape, actor.units.shape[1:]
+    ((480, 640, 3), (2, 84, 84))
+    """
+    return PhotoActor(
+        make_face(kind, seed, portrait), draw_fields(np.random.default_rng([seed, 1]))
+    )
