@@ -50,7 +50,7 @@ def test_evaluate_and_train_as_the_first_version_called_them(
 
     # it warns when it is first imported, which another test may have done
     monkeypatch.delitem(sys.modules, "micromimic.models.learner", raising=False)
-    with pytest.warns(DeprecationWarning, match="scikit-learn classifiers"):
+    with pytest.warns(DeprecationWarning, match="evaluation.former now"):
         learner = import_module("micromimic.models.learner")
     manifest = write_maps(tmp_path, [THREE.names[k % 3] for k in range(18)])
     config = RunConfig(model="flow-template", protocol="loso", init="none", seed=0)
@@ -70,6 +70,7 @@ def test_evaluate_and_train_as_the_first_version_called_them(
         ("features", "DESCRIPTORS"),
         ("media.live_camera", "CameraOptions"),
         ("media.live_open", "open_live"),
+        ("models.learner", "FitOptions"),
         ("pipelines.experiment", "evaluate"),
         ("pipelines.live_messages", "Settled"),
         ("pipelines.sensitivity", "SensitivityConfig"),

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from micromimic.cli.datasets import _tell_next, run_index
+from micromimic.cli.datasets import datasets_index
+from micromimic.cli.synth import say_next
 from micromimic.core.errors import InputError, OutputError
 from micromimic.core.labels import THREE
 from micromimic.datasets.base import Found, LeftOut
-from micromimic.datasets.corrections import (
-    builtin_corrections,
-    corrections_with,
-    read_corrections,
-)
+from micromimic.datasets.corrections import builtin_corrections, corrections_with, read_corrections
 from micromimic.datasets.databases import databases
 from micromimic.datasets.databases.composite import ARTICLE, composite, table1
 from micromimic.datasets.events import events_path, read_events, read_videos
 from micromimic.datasets.manifest import Clip, read_manifest
-from micromimic.datasets.read import Indexed
+from micromimic.datasets.read import Indexed, index
 
 from ..fake_databases import (
     casme2_row,
@@ -269,6 +267,10 @@ def test_table_1_of_one_database_has_no_sum() -> None:
 # ------------------------------------------------------------------ the command
 
 
+def run_index(folders: dict[str, Path], out: Path, **options: Any) -> None:
+    datasets_index(out, [f"{name}={folder}" for name, folder in folders.items()], **options)
+
+
 def test_index_writes_the_manifest_and_says_all(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -307,7 +309,7 @@ def test_index_says_nothing_where_all_is_well(
 def test_index_takes_corrections(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = fixes(tmp_path, ["samm", "011", "011_6_1", "exclude", "yes", "laughs"])
     out = tmp_path / "m.csv"
-    run_index({"samm": small_samm(tmp_path / "samm")}, out, path)
+    run_index({"samm": small_samm(tmp_path / "samm")}, out, corrections=path)
     assert "samm/011/011_6_1: excluded by correction: laughs" in capsys.readouterr().out
     assert [clip.clip for clip in read_manifest(out)] == ["006_1_2"]
 
@@ -326,9 +328,9 @@ def test_index_of_nothing_usable(tmp_path: Path) -> None:
     assert not (tmp_path / "m.csv").exists()
 
 
-def test_index_of_no_folder(tmp_path: Path) -> None:
+def test_index_of_no_folder() -> None:
     with pytest.raises(InputError, match="got none; pass it as NAME=DIR"):
-        run_index({}, tmp_path / "m.csv")
+        index({})
 
 
 def test_index_where_it_cannot_write(tmp_path: Path) -> None:
@@ -349,7 +351,7 @@ def test_index_of_other_databases_and_schemes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "m.csv"
-    run_index({"casme2": small_casme2(tmp_path / "a")}, out, None, ["three", "five"])
+    run_index({"casme2": small_casme2(tmp_path / "a")}, out, labels=["three", "five"])
     said = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["CASME", "II", "2", "(24)", "2", "(145)", "0", "(88)", "1", "(32)", "1", "(25)"] in said
     assert [
@@ -384,7 +386,7 @@ def test_index_of_long_videos_writes_their_events(
 
 def test_what_is_to_be_indexed_next_can_be(capsys: pytest.CaptureFixture[str]) -> None:
     """Clips and long videos apart, and nobody in two databases of a manifest."""
-    _tell_next(Path("out"), list(databases()))
+    say_next(Path("out"), list(databases()))
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[-1] for line in lines] == [
         f"out{os.sep}composite.csv",

@@ -24,6 +24,7 @@ from micromimic.report.elan import eaf_bytes, eaf_document
 from micromimic.report.page import report_html
 from micromimic.report.palette import COLOURS, place_of, style_sheet
 from micromimic.report.tables import events_csv, events_json
+from micromimic.workstation.records import jobs, reviews
 
 from ..sample_analysis import sample_analysis
 
@@ -280,8 +281,8 @@ def test_analysis_and_live_name_events_by_the_files_classes(
 def test_coders_choose_among_the_recordings_own_classes(tmp_path: Path) -> None:
     pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed")
     from micromimic.core.errors import RefusedError
+    from micromimic.workstation.export import export_events
     from micromimic.workstation.records.database import open_store
-    from micromimic.workstation.records.export import export_events
 
     from ..store_samples import add_recording, answer
 
@@ -295,14 +296,20 @@ def test_coders_choose_among_the_recordings_own_classes(tmp_path: Path) -> None:
                 event["probabilities"] = dict(zip(names, shares.tolist(), strict=True))
                 event["label"] = names[0]
             recording = add_recording(store)
-            job = store.claim_job("tests")
+            job = jobs.claim_job(store, "tests")
             assert job is not None
-            store.finish_job(job.id, **given)
+            jobs.finish_job(store, job.id, **given)
             ids.append(recording.id)
 
         def say(recording: str, number: int, label: str) -> None:
-            store.decide(
-                recording, coder="kim", expected=number, action="relabel", event="m0", label=label
+            reviews.decide(
+                store,
+                recording,
+                coder="kim",
+                expected=number,
+                action="relabel",
+                event="m0",
+                label=label,
             )
 
         with pytest.raises(RefusedError, match="others, disgust, happiness, repression, surprise"):
@@ -311,7 +318,7 @@ def test_coders_choose_among_the_recordings_own_classes(tmp_path: Path) -> None:
             say(ids[1], 0, "disgust")
         say(ids[0], 0, "repression")
         say(ids[1], 0, "positive")
-        found = [store.analysis(recording) for recording in ids]
+        found = [reviews.get_analysis(store, recording) for recording in ids]
         assert [tuple(answered.labels) for answered in found if answered] == [FIVE, THREE.names]
         head, row, *_ = csv.reader(
             export_events(store, ids[0], coder="kim", format="csv").decode().splitlines()
@@ -324,8 +331,8 @@ def test_a_manifest_holds_the_classes_of_one_model(tmp_path: Path) -> None:
     pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed")
     from micromimic.core.errors import RefusedError
     from micromimic.datasets.manifest import read_manifest
+    from micromimic.workstation.export_manifest import gather, write_gathered
     from micromimic.workstation.records.database import open_store
-    from micromimic.workstation.records.manifest_export import gather, write_gathered
 
     from ..store_samples import add_recording, answer
 
@@ -336,12 +343,12 @@ def test_a_manifest_holds_the_classes_of_one_model(tmp_path: Path) -> None:
             for event, name in zip(given["payload"]["events"], names, strict=False):
                 event |= {"label": name, "probabilities": {n: 1 / len(names) for n in names}}
             recording = add_recording(store, files=True)
-            job = store.claim_job("tests")
+            job = jobs.claim_job(store, "tests")
             assert job is not None
-            store.finish_job(job.id, **given)
+            jobs.finish_job(store, job.id, **given)
             for number, event in enumerate(("m0", "m1")):
-                store.decide(
-                    recording.id, coder="kim", expected=number, action="accept", event=event
+                reviews.decide(
+                    store, recording.id, coder="kim", expected=number, action="accept", event=event
                 )
             if names == FIVE:
                 write_gathered(gather(store, coder="kim"), tmp_path / "five")

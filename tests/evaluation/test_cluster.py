@@ -114,9 +114,7 @@ def test_a_folder_of_videos_goes_on_where_it_was_killed(
     monkeypatch.chdir(tmp_path)  # workers are elsewhere: relative names must reach them whole
     words = ["analyze", os.path.relpath(videos), "--out", "out", *cluster.words, "--continue"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "micromimic", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        [sys.executable, "-m", "micromimic", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert process.stdout is not None
     assert process.stderr is not None

@@ -32,11 +32,8 @@ from micromimic.evaluation.metrics import (
     uar,
     uf1,
 )
-from micromimic.evaluation.predictions import (
-    COLUMNS,
-    KEY,
-    Predictions,
-)
+from micromimic.evaluation.prediction_table import COLUMNS, KEY
+from micromimic.evaluation.predictions import Predictions
 from micromimic.models.samples import Samples
 from micromimic.models.templates import TemplateClassifier
 

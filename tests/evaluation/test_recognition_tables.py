@@ -13,13 +13,7 @@ from micromimic.core.errors import InputError
 from micromimic.core.labels import THREE
 from micromimic.core.notices import CANNOT_TELL
 from micromimic.evaluation import article, scores
-from micromimic.evaluation.article import (
-    PRIOR_KNOWS,
-    RECALLS,
-    TABLE_1,
-    TABLE_2,
-    TABLE_3,
-)
+from micromimic.evaluation.article import PRIOR_KNOWS, RECALLS, TABLE_1, TABLE_2, TABLE_3
 from micromimic.evaluation.controls import COSINE, MAJORITY, PRIOR
 from micromimic.evaluation.metrics import uar, uf1
 from micromimic.evaluation.predictions import Predictions

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from micromimic.cli.main import main
-from micromimic.evaluation.predictions import COLUMNS, Predictions
+from micromimic.evaluation.prediction_table import COLUMNS
+from micromimic.evaluation.predictions import Predictions
 from micromimic.models.onnx import load_model
 from micromimic.models.registry import list_models
 

@@ -13,11 +13,7 @@ import pandas as pd
 import pytest
 
 from micromimic.analysis.long_videos import run as spotting
-from micromimic.analysis.long_videos.run import (
-    audit_events,
-    evaluate_spotting,
-    score_events,
-)
+from micromimic.analysis.long_videos.run import audit_events, evaluate_spotting, score_events
 from micromimic.cli.main import main
 from micromimic.core.errors import InputError, LabelError
 from micromimic.evaluation.spotting import read_found

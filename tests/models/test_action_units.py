@@ -14,12 +14,7 @@ from micromimic.core.errors import ModelError
 from micromimic.core.results import event_to_dict, unit_from_dict, unit_names
 from micromimic.core.types import UnitEvidence
 from micromimic.face.units import UNIT_NAMES
-from micromimic.models.action_units import (
-    SHIPPED_UNITS,
-    SIDES,
-    UnitCalibration,
-    load_unit_model,
-)
+from micromimic.models.action_units import SHIPPED_UNITS, SIDES, UnitCalibration, load_unit_model
 from micromimic.models.onnx import SHIPPED, load_model
 from micromimic.models.preprocess import mirror
 from micromimic.report.words import UNIT_WORDS

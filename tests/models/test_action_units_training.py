@@ -20,13 +20,7 @@ from weights.__main__ import main
 from weights.config import UnitConfig
 from weights.units_maps import SIDED, TOLD, UnitMaps, UnitTruth, truth_of, unit_maps
 from weights.units_network import build_units_onnx, said_of, train_units
-from weights.units_score import (
-    Asked,
-    calibrate_units,
-    joined,
-    score_told,
-    score_units,
-)
+from weights.units_score import Asked, calibrate_units, joined, score_told, score_units
 
 TINY = UnitConfig(seed=3, maps=384, epochs=2)
 

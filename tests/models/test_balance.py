@@ -8,13 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is in the train extra")
 
 from micromimic.core.labels import THREE  # noqa: E402
-from micromimic.models.networks.flow import (  # noqa: E402
-    RATIOS,
-    SIZE,
-    Balance,
-    FlowCapsNet,
-    smoothing_matrix,
-)
+from micromimic.models.networks.flow import RATIOS, SIZE, Balance, FlowCapsNet, smoothing_matrix  # noqa: E402
 from micromimic.models.preprocess import center, mirror  # noqa: E402
 from micromimic.synthesis.maps import generate_maps  # noqa: E402
 

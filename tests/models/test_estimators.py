@@ -38,14 +38,7 @@ from micromimic.evaluation.predictions import Predictions
 from micromimic.models import registry
 from micromimic.models.fitting import seeded
 from micromimic.models.svm import FlowSvm
-from micromimic.models.views import (
-    Descriptors,
-    Faces,
-    FlowMaps,
-    FlowVectors,
-    Volumes,
-    encoder_of,
-)
+from micromimic.models.views import Descriptors, Faces, FlowMaps, FlowVectors, Volumes, encoder_of
 from micromimic.synthesis.maps import generate_maps
 
 from ..evaluation.test_run import KILLED

@@ -17,13 +17,7 @@ from micromimic.models import registry
 from micromimic.models.onnx import FlowModel, load_model
 from micromimic.models.preprocess import center, mirror, read_flow_png
 from micromimic.models.regions import vote_centres
-from micromimic.models.registry import (
-    MapClassifier,
-    create,
-    list_models,
-    list_shipped,
-    register,
-)
+from micromimic.models.registry import MapClassifier, create, list_models, list_shipped, register
 from micromimic.motion.flow import strain_of as strain
 from micromimic.synthesis.maps import MapConfig, generate_maps
 from weights.real_maps import majority_per_database, measure, read_flow_maps

@@ -15,12 +15,7 @@ pytest.importorskip("torchvision", reason="torchvision is in the train extra")
 from torch import nn  # noqa: E402
 
 from micromimic.core.errors import ModelError  # noqa: E402
-from micromimic.models.networks.faces import (  # noqa: E402
-    CapsNet,
-    FaceCnn,
-    Normalise,
-    make_stem,
-)
+from micromimic.models.networks.faces import CapsNet, FaceCnn, Normalise, make_stem  # noqa: E402
 from micromimic.models.networks.flow import FlowCnn  # noqa: E402
 from micromimic.models.onnx import load_model  # noqa: E402
 from micromimic.models.runtime import METADATA_KEY  # noqa: E402

@@ -12,14 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from micromimic.core.errors import InputError
-from micromimic.datasets.base import (
-    Database,
-    Row,
-    Table,
-    TableSpec,
-    first_few,
-    subject_number,
-)
+from micromimic.datasets.base import Database, Row, Table, TableSpec, first_few, subject_number
 from micromimic.datasets.table import WORKBOOKS, Grid, plain_name, read_grids
 from micromimic.datasets.tree import TABLE_ENDINGS
 

@@ -44,11 +44,7 @@ class TableSpec:
 
 
 def columns(names: str, **more: str) -> dict[str, str]:
-    """The columns of a `TableSpec`: the usual fields in their order, then others by name.
-
-    >>> columns("Subject, Filename", apex="ApexF1")
-    {'subject': 'Subject', 'clip': 'Filename', 'apex': 'ApexF1'}
-    """
+    """The columns of a `TableSpec`: the usual fields in their order, then others by name."""
     fields = ("subject", "clip", "onset", "apex", "offset", "emotion")
     return {**dict(zip(fields, names.split(", "), strict=False)), **more}
 
@@ -142,11 +138,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Note:
-    """Something to know about a clip that was kept, or (subject and clip empty) a database.
-
-    >>> print(Note("mine", "", "", "two copies found"))
-    mine: two copies found
-    """
+    """Something to know about a clip that was kept, or (subject and clip empty) a database."""
 
     dataset: str
     subject: str
@@ -158,11 +150,7 @@ class Note:
 
 
 class LeftOut(Note):
-    """A clip that is in the database or in its annotation and not in the result; ``text`` is why.
-
-    >>> print(LeftOut("mine", "006", "006_1_2", "no folder of frames"))
-    mine/006/006_1_2: no folder of frames
-    """
+    """A clip that is in the database or in its annotation and not in the result; ``text`` is why."""
 
 
 @dataclass(frozen=True)

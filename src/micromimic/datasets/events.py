@@ -50,11 +50,7 @@ class Video:
 
 
 def events_path(manifest: str | Path) -> Path:
-    """Where the events of a manifest's videos lie.
-
-    >>> events_path("data/long.csv").name
-    'long.events.csv'
-    """
+    """Where the events of a manifest's videos lie."""
     return Path(manifest).with_suffix(".events.csv")
 
 

@@ -44,10 +44,11 @@ def read_table(
     what: str = "a table",
     remedy: str = "add them",
 ) -> pd.DataFrame:
-    """Read a table whose columns are known by name.
+    """Read a table whose columns are known by name, as text.
 
-    Returns text only: one row a line that is not empty, its index the number of the line in the
-    file (of a line's last one, where a cell has several); other columns as they are spelled.
+    One row a line that is not empty, its index the number of the line in the file (of a line's last
+    one, where a cell has several); other columns as they are spelled. Of a workbook, the first
+    sheet with these columns.
     """
     import pandas as pd  # noqa: PLC0415 - slow to load
 

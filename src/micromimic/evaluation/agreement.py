@@ -79,8 +79,7 @@ class Agreement:
 def cohen_kappa(a: Sequence[str], b: Sequence[str]) -> float | None:
     """Agreement beyond chance of two codings, event by event.
 
-    Returns 1 for full agreement, 0 for chance, below 0 for less; None where it is undefined:
-    without events, or where both put every event into one and the same category.
+    None where it is undefined: without events, or where both put every event into one category.
 
     >>> cohen_kappa(["a", "b", "a"], ["a", "b", "b"]), cohen_kappa(["a", "a"], ["a", "a"])
     (0.4, None)
@@ -98,8 +97,8 @@ def kappa_interval(
 ) -> tuple[float, float] | None:
     """95 % percentile interval of kappa, whole events drawn with replacement.
 
-    Returns low and high; None where resampling cannot tell: fewer than two events, no disagreement
-    at all, or a kappa that is undefined in more than a tenth of the resamples.
+    None with fewer than two events, no disagreement at all, or a kappa that is undefined in more
+    than a tenth of the resamples.
     """
     _same_length(a, b)
     n = len(a)
@@ -115,10 +114,7 @@ def kappa_interval(
 
 
 def binomial_interval(successes: int, trials: int) -> tuple[float, float]:
-    """Exact 95 % interval of a proportion.
-
-    Clopper and Pearson, The use of confidence or fiducial limits illustrated in the case of the
-    binomial, Biometrika 1934.
+    """Exact 95 % interval of a proportion (Clopper and Pearson, Biometrika 1934).
 
     >>> tuple(round(x, 4) for x in binomial_interval(8, 10))
     (0.4439, 0.9748)

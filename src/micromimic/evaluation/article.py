@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from micromimic.core.labels import THREE
-from micromimic.evaluation.predictions import Predictions
+from micromimic.evaluation.prediction_table import PredictionTable
 
 COMPOSITE: Final = "composite"
 """All clips of a run together."""
@@ -23,12 +23,7 @@ CITATION: Final = (
     "CapsuleNet for Micro-Expression Recognition, FG 2019, doi 10.1109/FG.2019.8756544"
 )
 
-TITLES: Final = {
-    COMPOSITE: "Composite",
-    "smic": "SMIC",
-    "casme2": "CASME II",
-    "samm": "SAMM",
-}
+TITLES: Final = {COMPOSITE: "Composite", "smic": "SMIC", "casme2": "CASME II", "samm": "SAMM"}
 """Databases as people write them."""
 
 
@@ -110,7 +105,7 @@ STEM_OF: Final = {
 """Our models' names, and the article's in table 3."""
 
 
-def counts_of(rows: Predictions) -> dict[str, Counts]:
+def counts_of(rows: PredictionTable) -> dict[str, Counts]:
     """Subjects and clips of each database and of all together, as table 1 has them."""
     found = {}
     for scope in [*sorted(set(rows["dataset"])), COMPOSITE]:
@@ -120,12 +115,12 @@ def counts_of(rows: Predictions) -> dict[str, Counts]:
     return found
 
 
-def is_full_composite(rows: Predictions) -> bool:
+def is_full_composite(rows: PredictionTable) -> bool:
     """Whether these are the 442 clips of 68 subjects, by number in each database and class."""
     return rows.labels == THREE and counts_of(rows) == dict(TABLE_1)
 
 
-def of_composite(rows: Predictions) -> bool:
+def of_composite(rows: PredictionTable) -> bool:
     """Whether all clips are of the composite's databases, named by its classes."""
     return rows.labels == THREE and set(rows["dataset"]) <= set(TABLE_1) - {COMPOSITE}
 

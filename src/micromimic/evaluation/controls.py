@@ -56,14 +56,10 @@ def random_by_prior(samples: Samples, folds: Sequence[Split], seed: int = 0) -> 
 
 
 def cosine_to_means(
-    samples: Samples,
-    folds: Sequence[Split],
-    maps: NDArray[np.generic],
-    seed: int = 0,
+    samples: Samples, folds: Sequence[Split], maps: NDArray[np.generic], seed: int = 0
 ) -> Predictions:
-    """The class whose mean training map is nearest in direction; one without is never predicted.
-
-    ``maps``: (n, 3, 28, 28) flow maps of the same rows, raw or centred.
+    """The class whose mean training map, of (n, 3, 28, 28), is nearest; one without is never
+    predicted.
     """
     if len(maps) != len(samples):
         raise ValueError(f"expected one map a row, got {len(maps)} for {len(samples)}")
@@ -79,10 +75,7 @@ def cosine_to_means(
 
 
 def all_controls(
-    samples: Samples,
-    folds: Sequence[Split],
-    maps: NDArray[np.generic] | None = None,
-    seed: int = 0,
+    samples: Samples, folds: Sequence[Split], maps: NDArray[np.generic] | None = None, seed: int = 0
 ) -> dict[str, Predictions]:
     """Every control by name; cosine only where there are flow maps."""
     controls = {
@@ -99,8 +92,7 @@ def expected_scores(
 ) -> dict[str, dict[str, tuple[float, float, float]]]:
     """UF1 and UAR when each class is drawn anew from the row's own probabilities.
 
-    Returns for ``composite`` and each database, ``uf1`` and ``uar``: mean and 2.5 and 97.5 %
-    quantiles.
+    By scope, ``uf1`` and ``uar``: mean and 2.5 and 97.5 % quantiles.
     """
     clips = rows.one_run()
     names = clips.labels

@@ -29,8 +29,11 @@ from micromimic.evaluation.folds import RunFolder
 from micromimic.evaluation.former import former_call
 from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.reliability import reliability_of
-from micromimic.evaluation.report.figures import confusion_figure
-from micromimic.evaluation.report.reliability import coverage_figure, reliability_figure
+from micromimic.evaluation.report.figures import (
+    confusion_figure,
+    coverage_figure,
+    reliability_figure,
+)
 from micromimic.evaluation.report.tables import RunSummary, tables_md
 from micromimic.evaluation.run import (
     Protocol,
@@ -46,15 +49,8 @@ from micromimic.evaluation.scores import metrics_of
 from micromimic.models.base import EarlyStopping
 from micromimic.models.fitting import parts_of
 from micromimic.models.onnx import load_model
-from micromimic.models.registry import (
-    Chosen,
-    check_model,
-    create,
-    entry,
-    make_model,
-    require_extra,
-)
-from micromimic.models.samples import UNKNOWN, Encoder, FittedTo, Samples, View, content_digest
+from micromimic.models.registry import Chosen, check_model, create, entry, make_model, require_extra
+from micromimic.models.samples import UNKNOWN, Encoder, FittedTo, Samples, View
 from micromimic.models.views import AsItIs, encoder_of
 from micromimic.preparation.cache import load_samples, prepare_all
 from micromimic.preparation.clip import PrepareConfig
@@ -298,8 +294,7 @@ def read_clips(
 
 def warning_of(model: Any, labels: LabelSet | None) -> str | None:
     """What to say once before a model trains, if anything."""
-    said = getattr(model, "warning", None)
-    return said(list(labels or ())) if said is not None else None
+    return model.warning(list(labels or ())) if hasattr(model, "warning") else None
 
 
 def as_table(result: Evaluation) -> Predictions:
@@ -349,9 +344,7 @@ def load(
     left_out = tuple(f"{failure.clip.key}: {failure.reason}" for failure in failures)
     if not left:
         raise InputError(f"expected clips that can be prepared, got none; the first: {left_out[0]}")
-    watched = _Watched(encoder)
-    samples = load_samples(left, watched, cache, prepare, labels=labels)
-    samples = replace(samples, contents=np.array(watched.contents))
+    samples = load_samples(left, encoder, cache, prepare, labels=labels)
     _check_contents(samples)
     maps = None
     if with_flow:
@@ -361,19 +354,6 @@ def load(
         )
         maps = np.asarray(flow.inputs, np.float32)
     return Loaded(samples, maps, left_out)
-
-
-class _Watched:
-    """An encoder, and the digests of what it was shown."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
-        self.view: View = encoder.view
-        self.contents: list[str] = []
-
-    def encode(self, clip: NDArray[np.generic]) -> NDArray[np.generic]:
-        self.contents.append(content_digest(clip))
-        return self._encoder.encode(clip)
 
 
 def _check_contents(samples: Samples) -> None:

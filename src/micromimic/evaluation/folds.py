@@ -101,11 +101,7 @@ _FOLDS: Final = "folds"
 
 
 class RunFolder:
-    """What is kept of one run.
-
-    ``path``: the folder; made when the first thing is written; ``record``: everything that decides
-    the run's outcome.
-    """
+    """What is kept of one run; ``record`` is everything that decides its outcome."""
 
     def __init__(self, path: Path, record: Mapping[str, Any]) -> None:
         self.path = path

@@ -14,11 +14,7 @@ NOTHING: Final = "–"
 
 
 def title(scope: str) -> str:
-    r"""A database as people write it.
-
-    >>> title("composite"), title("own|er")
-    ('Composite', 'own\\|er')
-    """
+    """A database as people write it."""
     if scope in (DEVELOPMENT, OTHER):
         return scope.capitalize()
     own = databases().get(scope)
@@ -50,30 +46,18 @@ def pairs_of_cells(
 
 
 def with_range(value: float, low: float, high: float) -> str:
-    """A score and its interval.
-
-    >>> with_range(0.7404, 0.66, 0.811)
-    '0.740 [0.66, 0.81]'
-    """
+    """A score and its interval: ``0.740 [0.66, 0.81]``."""
     return f"{value:.3f} [{low:.2f}, {high:.2f}]"
 
 
 def with_sign(difference: float, interval: Sequence[float] | None) -> str:
-    """A difference and its interval.
-
-    >>> with_sign(0.0834, [-0.004, 0.111]), with_sign(-0.02, None)
-    ('+0.083 [-0.004, +0.111]', '-0.020')
-    """
+    """A difference and its interval: ``+0.083 [-0.004, +0.111]``."""
     ends = "" if interval is None else f" [{interval[0]:+.3f}, {interval[1]:+.3f}]"
     return f"{difference:+.3f}{ends}"
 
 
 def cell(text: str) -> str:
-    r"""Text that cannot end a cell.
-
-    >>> print(cell("a|b"))
-    a\|b
-    """
+    """Text that cannot end a cell."""
     return text.replace("|", "\\|")
 
 

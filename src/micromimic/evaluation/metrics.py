@@ -90,11 +90,10 @@ def _macro(score: Callable[..., float], y_true: Labels, y_pred: Labels, labels: 
 def scores_of_tables(
     tables: NDArray[np.int64], whole: NDArray[np.int64] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """UF1 and UAR of many confusion matrices at once, for resampling.
+    """UF1 and UAR of (m, k, k) confusion matrices at once, for resampling.
 
-    ``tables``: (m, k, k) counts, rows are true classes; ``whole``: (k, k) counts of all clips,
-    where the tables are resamples of them: a class that a resample lacks by the luck of the draw is
-    left out of its means. None: it counts 0.
+    Where they are resamples of the (k, k) ``whole``, a class that a resample lacks by the luck of
+    the draw is left out of its means; else it counts 0.
 
     >>> [score.round(3).tolist() for score in scores_of_tables(np.array([[[1, 1], [0, 1]]]))]
     [[0.667], [0.75]]
@@ -110,12 +109,7 @@ def scores_of_tables(
 def subject_tables(
     truth: NDArray[np.integer], guess: NDArray[np.integer], who: NDArray[np.integer], classes: int
 ) -> NDArray[np.int64]:
-    """(subjects, k, k) confusion matrix of each subject, of (n,) numbers of classes and subjects.
-
-    >>> subject_tables(np.array([0, 1]), np.array([1, 1]), np.array([0, 0]), 2)
-    array([[[0, 1],
-            [0, 1]]])
-    """
+    """(subjects, k, k) confusion matrix of each subject, of (n,) numbers of classes and subjects."""
     tables = np.zeros((int(who.max()) + 1, classes, classes), np.int64)
     np.add.at(tables, (who, truth, guess), 1)
     return tables
@@ -130,11 +124,7 @@ def times_drawn(subjects: int, draws: int, rng: np.random.Generator) -> NDArray[
 
 
 def subject_numbers(subjects: Iterable[Hashable]) -> Rows:
-    """(n,) number of each row's subject, in order of appearance.
-
-    >>> subject_numbers(["b", "a", "b"])
-    array([0, 1, 0])
-    """
+    """(n,) number of each row's subject, in order of appearance."""
     place: dict[Hashable, int] = {}
     return np.array([place.setdefault(who, len(place)) for who in subjects], np.int64)
 
@@ -233,7 +223,9 @@ def reliability_bins(
 ) -> tuple[Bin, ...]:
     """Group clips by confidence; a calibrated model is as accurate in each group as it is sure.
 
-    ``y_true, probabilities``: (n,) labels; (n, k), order of ``labels``.
+    By ``width`` 0..1 is cut into equal parts, as Guo et al. (ICML 2017) do; by ``mass`` bins have
+    equally many clips, whose error is less a matter of luck (Nixon et al., CVPRW 2019). Empty bins
+    are left out.
 
     >>> reliability_bins(["a", "b"], np.array([[0.75, 0.25], [0.25, 0.75]]))
     (Bin(low=0.7, high=0.8, n=2, confidence=0.75, accuracy=1.0),)
@@ -262,11 +254,7 @@ def bins_of(
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:
-    """Expected calibration error: the mean gap between confidence and accuracy, over clips.
-
-    >>> round(calibration_error([Bin(0.5, 0.6, 3, 0.55, 0.5), Bin(0.9, 1.0, 1, 0.95, 1.0)]), 3)
-    0.05
-    """
+    """Expected calibration error: the mean gap between confidence and accuracy, over clips."""
     total = sum(group.n for group in bins)
     return float(sum(abs(group.confidence - group.accuracy) * (group.n / total) for group in bins))
 

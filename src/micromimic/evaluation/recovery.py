@@ -123,13 +123,7 @@ class Recovery:
 
 
 def matching(planted: Interval, candidates: Iterable[Candidate]) -> Candidate | None:
-    """The candidate that finds a movement, the best of several; None where none does.
-
-    >>> late = Candidate(Interval(2.0, 2.1, 2.3), "a", 6.0)
-    >>> matching(Interval(1.7, 1.9, 2.05), [late])
-    >>> matching(Interval(1.8, 2.0, 2.1), [late]) is late
-    True
-    """
+    """The candidate that finds a movement, the best of several; None where none does."""
     best, rank = None, (0.0, -math.inf)
     for candidate in candidates:
         overlap = interval_iou(planted, candidate.interval)
@@ -156,10 +150,7 @@ def shares_by(trials: Iterable[Trial], key: Callable[[Trial], str]) -> dict[str,
 def classes_of(
     trials: Iterable[Trial], labels: LabelSet = THREE
 ) -> tuple[NDArray[np.int64], float | None]:
-    """Planted (rows) against found classes of what was found, and its UF1.
-
-    Returns (k, k) counts; UF1 over the classes among those found, None where nothing was.
-    """
+    """(k, k) planted against found classes, and UF1 over those among them; None where nothing was."""
     pairs = [(trial.label, trial.found.label) for trial in trials if trial.found is not None]
     truth, guess = [label for label, _ in pairs], [label for _, label in pairs]
     return confusion(truth, guess, labels), uf1(truth, guess) if pairs else None
@@ -168,13 +159,10 @@ def classes_of(
 def half_size(sizes: Sequence[float], shares: Sequence[float]) -> float | None:
     """The size of which half are found, between the sizes tried; None where it lies outside.
 
-    The shares are made to rise (pooling neighbours that fall) and read between on a scale of
-    logarithms.
+    The shares are made to rise (pooling neighbours that fall) and read on a scale of logarithms.
 
     >>> round(half_size([0.15, 0.3, 0.6], [0.1, 0.3, 0.9]), 3)
     0.378
-    >>> half_size([0.15, 0.3], [0.6, 0.7]) is None
-    True
     """
     rising = rising_shares(shares)
     for k in range(1, len(rising)):

@@ -65,13 +65,7 @@ class Gain(NamedTuple):
 
 
 def reliability_of(rows: Predictions, *, draws: int = 1000, seed: int = 0) -> dict[str, Any]:
-    """The key ``reliability`` of ``metrics.json``, of one run.
-
-    Returns ``ece``, ``ece_ci95`` and ``bins`` (ten of equal width, empty ones left out),
-    ``ece_equal_mass``, ``risk_area`` (mean error over all coverages), ``coverage`` (a list of
-    points: coverage, n, lead, uf1, uar, accuracy), and ``gain`` (what UF1 gains when 70 % are
-    answered: coverage, full, part, gain, ci95). Intervals are None with one subject.
-    """
+    """The key ``reliability`` of ``metrics.json``, of one run; intervals are None with one subject."""
     run = rows.one_run()
     truth, p, names = run.truth, run.probabilities, run.labels.names
     bins = reliability_bins(truth, p, labels=names)
@@ -162,8 +156,6 @@ def risk_area(
     labels: Names = None,
 ) -> float:
     """Area under the risk-coverage curve: the share of wrong answers, averaged over all coverages.
-
-    Lower is better; an order (as of `coverage_curve`) that says nothing gives the error rate.
 
     >>> risk_area(["a", "b"], np.array([[0.9, 0.1], [0.6, 0.4]]))
     0.25

@@ -292,10 +292,8 @@ def doubt_of(fitted_to: FittedTo | None, samples: Samples, config: RunConfig) ->
 def record_of(
     samples: Samples, config: RunConfig, model: Any = None, folds: Sequence[Fold] = ()
 ) -> dict[str, object]:
-    """Everything that decides a run's outcome, for ``run.json``.
-
-    ``model`` is None where nothing trains; ``folds`` are those that the protocol's name does not
-    say.
+    """Everything that decides a run's outcome, for ``run.json``; ``model`` is None where none
+    trains.
     """
     decides = asdict(config)
     init = config.init

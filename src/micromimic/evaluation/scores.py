@@ -19,17 +19,17 @@ from micromimic.evaluation.metrics import (
     uar,
     uf1,
 )
-from micromimic.evaluation.predictions import Predictions
+from micromimic.evaluation.prediction_table import PredictionTable
 
 DEVELOPMENT: Final = "development half"
 OTHER: Final = "other half"
 
 
 def is_development(subject: str) -> bool:
-    """Whether a subject belongs to the half that choices may look at.
+    """Whether a subject, as ``lab/006``, belongs to the split that choices may look at.
 
-    True where the last bit of the name's BLAKE2b hash is 0. It follows from the name alone,
-    so nobody can arrange it, and it stays the same when data are added.
+    The last bit of the name's BLAKE2b hash is 0. It follows from the name alone, so nobody can
+    arrange it, and it stays the same when data are added.
 
     >>> is_development("lab/006"), is_development("lab/003")
     (False, True)
@@ -43,16 +43,12 @@ def development_rows(subjects: Sequence[str] | NDArray[np.str_]) -> NDArray[np.b
 
 
 def databases_of(scopes: Collection[str]) -> list[str]:
-    """Databases in the order of the challenge's tables, then others by name.
-
-    >>> databases_of({"own", "composite", "another"})
-    ['another', 'own']
-    """
+    """Databases in the order of the challenge's tables, then others by name."""
     known = [name for name in TABLE_1 if name in scopes and name != COMPOSITE]
     return [*known, *sorted(set(scopes) - set(known) - {COMPOSITE, DEVELOPMENT, OTHER})]
 
 
-def scopes_of(rows: Predictions) -> dict[str, Predictions]:
+def scopes_of(rows: PredictionTable) -> dict[str, PredictionTable]:
     """The rows of all clips together (``composite``) and of each database, sorted by clip."""
     everything = rows.one_run()
     names = set(everything["dataset"])
@@ -65,24 +61,19 @@ def scopes_of(rows: Predictions) -> dict[str, Predictions]:
     return {COMPOSITE: everything, **parts}
 
 
-def metrics_of(rows: Predictions, *, draws: int = 2000, seed: int = 0) -> dict[str, Any]:
-    """The content of ``metrics.json``.
+def metrics_of(rows: PredictionTable, *, draws: int = 2000, seed: int = 0) -> dict[str, Any]:
+    """The content of ``metrics.json``, of one run: scores of ``composite`` and of each database.
 
     Hits and errors are pooled over all folds before any ratio is taken (See et al., MEGC 2019). UF1
     and UAR are means over all classes of the predictions: one that a database lacks counts 0 there,
-    as in scikit-learn. Intervals draw whole subjects, qualified by database, with replacement; they
-    are None where there is one subject only.
-
-    Returns for ``composite`` and each database: ``n``, ``subjects``, ``uf1``, ``uar``,
-    ``uf1_ci95``, ``uar_ci95``, ``confusion`` (rows are true classes, in the order of the
-    probabilities), ``recalls`` and ``f1`` by class (None where the class is absent), ``accuracy``,
-    ``ece`` (calibration error of the probabilities).
+    as in scikit-learn; its recall and F1 are None. Intervals draw whole subjects with replacement;
+    they are None where there is one subject only.
     """
     return {scope: _scores(part, draws=draws, seed=seed) for scope, part in scopes_of(rows).items()}
 
 
 def table_scores(
-    rows: Predictions, *, draws: int = 2000, seed: int = 0, real: bool = True
+    rows: PredictionTable, *, draws: int = 2000, seed: int = 0, real: bool = True
 ) -> dict[str, Any]:
     """`metrics_of` for a table: with the halves of the composite's subjects as further scopes.
 
@@ -95,7 +86,7 @@ def table_scores(
     return found
 
 
-def half_rows(run: Predictions) -> dict[str, NDArray[np.int64]]:
+def half_rows(run: PredictionTable) -> dict[str, NDArray[np.int64]]:
     """Places of the clips of each half of the composite's subjects; nothing for other clips."""
     if not of_composite(run):
         return {}
@@ -104,7 +95,7 @@ def half_rows(run: Predictions) -> dict[str, NDArray[np.int64]]:
     return {name: rows for name, rows in halves.items() if len(rows)}
 
 
-def _scores(rows: Predictions, *, draws: int, seed: int) -> dict[str, Any]:
+def _scores(rows: PredictionTable, *, draws: int, seed: int) -> dict[str, Any]:
     truth, guess, who, names = rows.truth, rows.guess, rows.who.tolist(), rows.labels.names
     people = len(set(who))
 

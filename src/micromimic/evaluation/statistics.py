@@ -25,7 +25,7 @@ from micromimic.evaluation.metrics import (
     uar,
     uf1,
 )
-from micromimic.evaluation.predictions import ClipKey, Predictions
+from micromimic.evaluation.prediction_table import ClipKey, PredictionTable
 
 NOISE: Final = "a difference under .03 on 442 clips is noise"
 """Rule of thumb from the width of the intervals on the composite."""
@@ -76,13 +76,18 @@ class Comparison:
 
 
 def compare_runs(
-    a: Predictions, b: Predictions, score: Score = uf1, *, draws: int = 10_000, seed: int = 0
+    a: PredictionTable,
+    b: PredictionTable,
+    score: Score = uf1,
+    *,
+    draws: int = 10_000,
+    seed: int = 0,
 ) -> Comparison:
     """Compare two runs on the same clips, joined by (dataset, subject, clip).
 
     Parameters
     ----------
-    a, b : Predictions
+    a, b : PredictionTable
         predictions of each run.
     score : Score
         ``uf1``, ``uar`` or any function of true and predicted labels.
@@ -151,7 +156,7 @@ Drawn = Callable[[int, np.random.Generator], Values]
 
 
 def _counted(
-    a: Predictions, b: Predictions, who: NDArray[np.int64], score: Score
+    a: PredictionTable, b: PredictionTable, who: NDArray[np.int64], score: Score
 ) -> tuple[Swapped, Drawn]:
     """UF1 or UAR from each subject's counts: a resample is a sum of tables."""
     names = a.labels
@@ -175,7 +180,7 @@ def _counted(
 
 
 def _labelled(
-    a: Predictions, b: Predictions, who: NDArray[np.int64], score: Score
+    a: PredictionTable, b: PredictionTable, who: NDArray[np.int64], score: Score
 ) -> tuple[Swapped, Drawn]:
     """Any score, from the labels themselves."""
     truth, one, two = a.truth, a.guess, b.guess
@@ -195,7 +200,7 @@ def _labelled(
     return swapped, drawn
 
 
-def _joined(a: Predictions, b: Predictions) -> tuple[Predictions, Predictions]:
+def _joined(a: PredictionTable, b: PredictionTable) -> tuple[PredictionTable, PredictionTable]:
     """Both runs, sorted by clip: row by row the same clips."""
     first, second = (run.one_run() for run in (a, b))
     keys = first.clip_keys, second.clip_keys

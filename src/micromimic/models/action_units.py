@@ -105,13 +105,7 @@ class UnitModel:
         return self.calibration.probabilities(self.scores(maps).presence)
 
     def evidence(self, maps: NDArray[np.generic]) -> list[tuple[UnitEvidence, ...]]:
-        """The units that each map looks like, the largest share of the movement first.
-
-        Returns one tuple a map, empty where no unit reaches its threshold.
-
-        >>> load_unit_model().evidence(np.zeros((0, 3, 28, 28)))
-        []
-        """
+        """Of each map the units that it looks like, the largest share of the movement first."""
         if not len(maps):
             return []
         scores = self.scores(maps)
@@ -145,10 +139,7 @@ class UnitModel:
 
 
 def load_unit_model(path: Path | None = None) -> UnitModel:
-    """Open a model of action units.
-
-    ``path``: an ONNX file that ``python tools/weights action-units`` wrote; None opens the shipped
-    one.
+    """Open a model of action units; None opens the shipped one.
 
     >>> load_unit_model().info.name
     'flow-units'

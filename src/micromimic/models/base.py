@@ -27,11 +27,7 @@ Init = Literal["default", "none", "download"] | Path
 
 
 def init_of(init: str | Path) -> Init:
-    """Where weights start, of what somebody says: one of the three words, or else a file.
-
-    >>> init_of("none"), init_of("mine.onnx").name
-    ('none', 'mine.onnx')
-    """
+    """Where weights start: one of the three words, or else a file."""
     if init in ("default", "none", "download"):
         return cast("Init", init)
     return Path(init)
@@ -139,12 +135,7 @@ class ClipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return load_model(files[0]).about.fitted_to if files else FittedTo()
 
     def fit(
-        self,
-        X: Rows,
-        y: ArrayLike,
-        groups: ArrayLike | None = None,
-        *,
-        run: FitRun | None = None,
+        self, X: Rows, y: ArrayLike, groups: ArrayLike | None = None, *, run: FitRun | None = None
     ) -> Self:
         """Train.
 

@@ -17,13 +17,11 @@ CAUGHT: Final = 0.5
 
 
 def calibrate(lengths: NDArray[np.floating], targets: NDArray[np.integer]) -> Calibration:
-    """Temperature by likelihood, margin by accuracy.
+    """Temperature and margin from (n, k) lengths of maps not trained on, and (n,) class numbers.
 
-    ``lengths``: (n, 3) of validation maps that were not trained on; ``targets``: (n,) class
-    numbers. Returns the temperature with the largest likelihood (Guo et al., ICML 2017), and a
-    margin from the coverage curve (`margin_for`): the smallest such that of the maps whose first
-    class leads the second by at least as much, `SURE_ACCURACY` are named rightly, and that of those
-    named wrongly, `CAUGHT` lie below it; 1 where no margin reaches both.
+    The temperature has the largest likelihood (Guo et al., ICML 2017); the margin is the smallest
+    such that of the maps whose first class leads by at least as much, `SURE_ACCURACY` are named
+    rightly, and that of those named wrongly, `CAUGHT` lie below it; 1 where no margin reaches both.
 
     >>> rng = np.random.default_rng(0); truth = rng.integers(3, size=600)
     >>> found = calibrate(np.eye(3)[truth] * 0.5 + rng.normal(0, 0.3, (600, 3)), truth)
@@ -56,10 +54,7 @@ def lead_of(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
 def margin_for(
     lead: NDArray[np.floating], right: NDArray[np.bool_], accuracy: float, caught: float
 ) -> float:
-    """The smallest lead below which an answer is to be called uncertain.
-
-    ``lead, right``: (n,) leads of answers, and whether each was right. Returns 0 to 1: 0 where
-    everything may count as sure, 1 where no margin reaches both.
+    """The smallest lead below which an answer is to be called uncertain: 0 none, 1 every one.
 
     >>> margin_for(np.array([0.9, 0.6, 0.3, 0.1]), np.array([True, True, False, True]), 0.8, 0.5)
     0.6

@@ -138,11 +138,7 @@ class EnsembleRecipe:
             )
 
     def lead_of(self, clips: int) -> float:
-        """How much of the synthetic network's answer is kept beside so many training clips.
-
-        >>> EnsembleRecipe().lead_of(30)
-        0.75
-        """
+        """How much of the synthetic network's answer is kept beside so many training clips."""
         return float(self.lead + (1 - self.lead) * 2 ** (-clips / self.lead_clips))
 
 
@@ -271,8 +267,8 @@ def fit_machine(views: Views, targets: NDArray[np.int64], recipe: EnsembleRecipe
 def inner_splits(people: NDArray[np.str_], targets: NDArray[np.int64], folds: int) -> list[Split]:
     """Subjects of a training part held out in turn, wherever two classes are left to train on.
 
-    Returns rows to train on, rows to ask about; the training part itself for both where nobody can
-    be held out. Folds are fewer than asked where there are fewer subjects.
+    The training part itself for both where nobody can be held out; fewer folds where there are
+    fewer subjects.
     """
     count = min(folds, len(np.unique(people)))
     splits = list(grouped(people, count)) if count > 1 else []
@@ -291,10 +287,7 @@ _Ends = dict[str, tuple[str, tuple[int, ...]]]
 
 
 def build_onnx(
-    machine: Machine,
-    synthetic: Synthetic | None,
-    sharpness: float,
-    metadata: Mapping[str, object],
+    machine: Machine, synthetic: Synthetic | None, sharpness: float, metadata: Mapping[str, object]
 ) -> bytes:
     """The networks' graphs taken in whole, the machine beside them: scores of maps as given.
 

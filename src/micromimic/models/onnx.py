@@ -28,12 +28,7 @@ from micromimic.core.results import ModelInfo
 from micromimic.core.types import Recognition
 from micromimic.face.crops import FACE_SIDE
 from micromimic.models.preprocess import center, mirror
-from micromimic.models.runtime import (
-    model_file,
-    open_session,
-    read_description,
-    run_graph,
-)
+from micromimic.models.runtime import model_file, open_session, read_description, run_graph
 from micromimic.models.samples import FittedTo, View, softmax
 
 Inputs = NDArray[np.generic] | Sequence[NDArray[np.generic]]
@@ -55,11 +50,7 @@ class Calibration:
             )
 
     def probabilities(self, scores: NDArray[np.floating]) -> Scores:
-        """(n, k) probabilities of (n, k) scores, as capsule lengths.
-
-        >>> Calibration(0.5, 0.1).probabilities(np.array([[0.9, 0.9, 0.9]])).round(3)
-        array([[0.333, 0.333, 0.333]])
-        """
+        """(n, k) probabilities of (n, k) scores, as capsule lengths."""
         return softmax(scores, self.temperature)
 
 
@@ -97,13 +88,11 @@ class RecognitionModel:
         return self.calibration.probabilities(self._checked(inputs)[0])
 
     def predict(self, inputs: Inputs) -> list[Recognition]:
-        """Name each input.
+        """Name each input; the votes are of its winning class, where the model has them.
 
-        ``inputs``: what the view says. ``flow``: (n, 3, 28, 28) raw u, v, strain, as
-        `types.FlowMap.channels` gives them; ``faces``: (n, 224, 224, 3) uint8 RGB, as
-        `face.crops.face_crop` gives them; ``volume``: n arrays (T, 170, 140) uint8 of
-        `face.crops.volume_frame`. Returns one recognition an input, with the votes of its winning
-        class where the model has them.
+        ``flow``: (n, 3, 28, 28) raw u, v, strain; ``faces``: (n, 224, 224, 3) uint8 RGB of
+        `face.crops.face_crop`; ``volume``: n arrays (T, 170, 140) uint8 of
+        `face.crops.volume_frame`.
         """
         if not len(inputs):
             return []

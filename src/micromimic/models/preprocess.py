@@ -16,13 +16,11 @@ CLAMP: Final = 4.0
 
 
 def center(maps: NDArray[np.generic]) -> NDArray[np.float32]:
-    """Per map and channel: subtract the median, divide by the spread, clamp, halve.
+    """(n, 3, 28, 28) maps: subtract each channel's median, divide by the spread, clamp, halve.
 
     The median stands for *no motion* (the published 8-bit maps have no fixed code for it), and the
     spread takes away each channel's unknown scale, so any scale above 0 and any shift of a channel
-    gives the same output. A channel without any motion becomes zeros.
-
-    ``maps``: (n, 3, 28, 28) u, v, strain on any scale. Returns (n, 3, 28, 28) within [-2, 2].
+    gives the same output, within [-2, 2]. A channel without any motion becomes zeros.
 
     >>> maps = np.random.default_rng(0).normal(size=(1, 3, 28, 28))
     >>> bool(np.allclose(center(maps), center(127 + 40 * maps), atol=1e-5))
@@ -38,24 +36,14 @@ def center(maps: NDArray[np.generic]) -> NDArray[np.float32]:
 
 
 def mirror(maps: NDArray[np.generic]) -> NDArray[np.float32]:
-    """The same movements on the other side of the face: flipped, u negated.
-
-    ``maps``: (n, 3, 28, 28), raw or centred.
-
-    >>> maps = np.random.default_rng(0).normal(size=(1, 3, 28, 28)).astype(np.float32)
-    >>> bool((mirror(mirror(maps)) == maps).all())
-    True
-    """
+    """The same movements on the other side of the face: (n, 3, 28, 28) maps flipped, u negated."""
     flipped = np.asarray(_checked(maps)[..., ::-1], np.float32).copy()
     flipped[:, 0] *= -1
     return flipped
 
 
 def read_flow_png(path: Path) -> NDArray[np.float32]:
-    """Read one published flow map.
-
-    Returns (3, 28, 28) u, v, strain, 0 to 255.
-    """
+    """(3, 28, 28) u, v, strain, 0 to 255, of a published map: an 8-bit colour PNG."""
     import cv2  # noqa: PLC0415 - a third of the program's start; only the published maps need it
 
     if not path.is_file():

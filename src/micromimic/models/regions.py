@@ -30,12 +30,11 @@ CENTRES: Final[Mapping[str, tuple[float, float]]] = {
 def region_shares(
     votes: NDArray[np.floating], cells: NDArray[np.floating] | None = None
 ) -> dict[str, float]:
-    """Split the votes among the ten cells: every place goes to the nearest cell's centre.
+    """Split (g, g) votes among the ten cells: every place goes to the nearest cell's centre.
 
-    ``votes``: (g, g) shares; place (row, column) is centred at ``(column + 0.5) * 28 / g`` units to
-    the right and likewise down; ``cells``: (10, 4) left, top, right, bottom in canonical units,
-    order ``labels.CELLS``; None takes the mean face's. Returns share by cell name, summing to 1;
-    all 0 if there are no votes.
+    Place (row, column) is centred at ``(column + 0.5) * 28 / g`` units to the right and likewise
+    down; ``cells`` are (10, 4) left, top, right, bottom in canonical units, None the mean face's.
+    The shares sum to 1; all are 0 without votes.
 
     >>> votes = np.zeros((7, 7)); votes[5, 1] = 1.0
     >>> shares = region_shares(votes)
@@ -61,11 +60,7 @@ def region_shares(
 
 
 def vote_centres(grid: int) -> NDArray[np.float64]:
-    """(g, g, 2) canonical x, y of each place of the vote grid, which tiles the 28 x 28 square.
-
-    >>> vote_centres(7)[0, 6]
-    array([26.,  2.])
-    """
+    """(g, g, 2) canonical x, y of each place of the vote grid, which tiles the 28 x 28 square."""
     axis = (np.arange(grid) + 0.5) * UNITS / grid
     x, y = np.meshgrid(axis, axis)
     return np.stack([x, y], axis=2)

@@ -187,13 +187,7 @@ def list_shipped() -> tuple[str, ...]:
 
 
 def entry(name: str) -> ModelEntry:
-    """What is known of a name.
-
-    >>> entry("resnet")
-    Traceback (most recent call last):
-    ...
-    micromimic.core.errors.ModelError: expected one of ...; got 'resnet'
-    """
+    """What is known of a name."""
     known = _entries()
     if name not in known:
         raise ModelError(

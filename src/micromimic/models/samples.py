@@ -62,12 +62,7 @@ class Samples:
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
     def digest(self) -> str:
-        """A fingerprint of names, classes and inputs: a run knows its data by it.
-
-        >>> Samples(np.zeros((1, 2)), np.zeros(1, np.int64), np.array(["db"]),
-        ...         np.array(["db/s01"]), np.array(["db/s01/01"])).digest()
-        '...'
-        """
+        """A fingerprint of names, classes and inputs: a run knows its data by it."""
         return digest_of(self.inputs, self.targets, *self.clips, *self.label_set)
 
     @property
@@ -90,11 +85,7 @@ def digest_of(
 
 
 def softmax(scores: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:
-    """(n, k) probabilities of (n, k) scores.
-
-    >>> softmax(np.array([[1.0, 1.0, 1.0]])).round(3)
-    array([[0.333, 0.333, 0.333]])
-    """
+    """(n, k) probabilities of (n, k) scores."""
     scaled = np.asarray(scores, np.float64) / temperature
     powers = np.exp(scaled - scaled.max(1, keepdims=True))
     return np.asarray(powers / powers.sum(1, keepdims=True))

@@ -236,9 +236,8 @@ def choose_cost(
 ) -> float:
     """The C with the best macro F1 over held-out subjects of the training part.
 
-    ``gram``: (copies * n, copies * n) kernel of the training rows; the rows of one copy of all
-    clips come after those of another, and a clip's scores are the mean of its copies'; ``targets,
-    people``: (n,) places among the classes, and whose each clip is.
+    ``gram`` is the (copies * n, copies * n) kernel: the rows of one copy of all clips come after
+    those of another, and a clip's scores are the mean of its copies'.
     """
     n, classes = len(targets), int(targets.max()) + 1
     folds = list(inner_folds(people))

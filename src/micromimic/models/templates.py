@@ -25,10 +25,6 @@ class TemplateClassifier:
 
     None draws 200 synthetic maps of each of the composite's classes and takes their means, so that
     the control needs no licensed data either.
-
-    >>> maps = np.random.default_rng(0).normal(size=(2, 3, 28, 28))
-    >>> TemplateClassifier().probabilities(maps).shape
-    (2, 3)
     """
 
     def __init__(self, templates: Array | None = None) -> None:

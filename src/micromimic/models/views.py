@@ -22,10 +22,7 @@ Rows = NDArray[np.generic]
 
 
 class AsItIs:
-    """A view without change, for models that do not say how they look.
-
-    ``view``: which.
-    """
+    """A view without change, for models that do not say how they look."""
 
     def __init__(self, view: View = "flow") -> None:
         self.view = view

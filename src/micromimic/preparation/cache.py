@@ -33,7 +33,7 @@ from micromimic.core.workers import parent_answers_interrupts, run_tasks
 from micromimic.datasets.manifest import Clip
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.models.preprocess import read_flow_png
-from micromimic.models.samples import Encoder, Samples, View
+from micromimic.models.samples import Encoder, Samples, View, content_digest
 from micromimic.preparation.clip import VIEWS, PrepareConfig, check_views, prepare_clip
 from micromimic.preparation.sources import numbered_pictures
 
@@ -66,13 +66,11 @@ def prepare_all(
     config: PrepareConfig | None = None,
     progress: Progress | None = None,
 ) -> list[PrepareFailure]:
-    """Prepare every clip that is not prepared yet.
+    """Prepare every clip that is not prepared yet; the clips that failed, in their order.
 
     Tasks run where the caller's ``workers.on_workers`` says; on other machines the clips and the
     folder ``cache`` must have the same paths. Clips of kind ``flow_map`` are read where they lie
     and only checked here.
-
-    Returns the clips that failed, in their order; the others are complete.
     """
     from joblib import delayed  # noqa: PLC0415 - slow to import
 
@@ -106,27 +104,26 @@ def prepare_all(
 
 def load_samples(
     clips: Sequence[Clip],
-    learner: Encoder,
+    encoder: Encoder,
     cache: Path,
     config: PrepareConfig | None = None,
     *,
     labels: LabelSet | None = None,
 ) -> Samples:
-    """Read prepared clips and encode them.
-
-    Returns one row a clip, in their order.
-    """
+    """Read prepared clips and encode them, a row each."""
     if not clips:
         raise InputError("expected clips to load, got none; add some to the manifest")
-    config = config or PrepareConfig()
-    encoded = (learner.encode(_view_of(clip, learner.view, cache, config)) for clip in clips)
-    for number, row in enumerate(encoded):
+    config, contents = config or PrepareConfig(), []
+    for number, clip in enumerate(clips):
+        view = _view_of(clip, encoder.view, cache, config)
+        contents.append(content_digest(view))
+        row = encoder.encode(view)
         if number == 0:
             inputs = np.empty((len(clips), *row.shape), row.dtype)
         if row.shape != inputs.shape[1:]:
             raise InputError(
-                f"expected {learner.view} of one shape, got {inputs.shape[1:]} for "
-                f"{clips[0].key} and {row.shape} for {clips[number].key}; list clips of one kind"
+                f"expected {encoder.view} of one shape, got {inputs.shape[1:]} for "
+                f"{clips[0].key} and {row.shape} for {clip.key}; list clips of one kind"
             )
         inputs[number] = row
     known = labels or labels_like(clip.label for clip in clips)
@@ -137,6 +134,7 @@ def load_samples(
         np.array([clip.who for clip in clips]),
         np.array([clip.key for clip in clips]),
         known,
+        np.array(contents),
     )
 
 

@@ -18,13 +18,7 @@ from micromimic.core.canonical import (
 )
 from micromimic.core.errors import InputError, NoFaceError
 from micromimic.datasets.manifest import Clip, Kind
-from micromimic.face.crops import (
-    MIN_SIMILARITY,
-    FaceFollower,
-    Followed,
-    face_crop,
-    volume_frame,
-)
+from micromimic.face.crops import MIN_SIMILARITY, FaceFollower, Followed, face_crop, volume_frame
 from micromimic.face.landmarks import DlibLandmarks, LandmarkBackend
 from micromimic.models.preprocess import read_flow_png
 from micromimic.models.samples import View

@@ -9,7 +9,9 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import Path as PathParameter, Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from micromimic.workstation.records.records import Action, JobStatus, MediaState, Review
+from micromimic.workstation.records.models import JobStatus, MediaState
+from micromimic.workstation.records.payloads import Action
+from micromimic.workstation.records.review import Review
 
 ID_PATTERN: Final = "^[0-9a-f]{32}$"
 PRINTABLE: Final = r"^[^\u0000-\u001f\u007f-\u009f]*$"

@@ -28,10 +28,11 @@ from starlette.requests import ClientDisconnect, Request
 from micromimic.core.errors import RefusedError
 from micromimic.core.files import sync_folder
 from micromimic.workstation.errors import DISK_FULL, ApiError
-from micromimic.workstation.records.base import INCOMING
-from micromimic.workstation.records.held import holding
-from micromimic.workstation.records.records import Consent, Recording
-from micromimic.workstation.records.store import Store
+from micromimic.workstation.records import people, recordings
+from micromimic.workstation.records.database import Store
+from micromimic.workstation.records.folder import INCOMING
+from micromimic.workstation.records.folder_lock import holding
+from micromimic.workstation.records.models import Consent, Recording
 from micromimic.workstation.schemas import ID_PATTERN, PRINTABLE, WRITTEN
 from micromimic.workstation.settings import Settings
 from micromimic.workstation.sniffing import HEAD_BYTES, ending_for, sniff_not_video
@@ -151,7 +152,8 @@ def keep(
     days = settings.retention_days if about.retention_days is None else about.retention_days
     try:
         incoming.place(folder, extension)
-        return store.add_recording(
+        return recordings.add_recording(
+            store,
             id=incoming.id,
             name=name,
             extension=extension,
@@ -171,7 +173,7 @@ def keep(
 def check_consent(about: Upload, store: Store) -> None:
     """RefusedError, before a byte is read, where neither session nor upload says so."""
     if about.session_id is not None:
-        if not store.session(about.session_id).consent.given:
+        if not people.get_session(store, about.session_id).consent.given:
             raise RefusedError(
                 "expected consent noted in the session, got none; note it before a video is kept"
             )

@@ -114,9 +114,8 @@ def _further(row: Row) -> Sequence[tuple[int, int]]:
 
 
 def _compare(known: set[ClipKey]) -> tuple[list[Row], list[Note]]:
-    """What a copy lacks of SMIC-HS's 164 clips, and what it has beside them.
-
-    Where the clips are mostly others, as in a database that is made up, nothing is lacking.
+    """What a copy lacks of SMIC-HS's 164 clips (nothing, where most are others), and has beside
+    them.
     """
     official = {
         (subject, f"s{subject}_{code}_{number}")

@@ -35,7 +35,7 @@ from micromimic.evaluation.metrics import (
     subject_tables,
     times_drawn,
 )
-from micromimic.evaluation.predictions import (
+from micromimic.evaluation.prediction_table import (
     KEY,
     ClipKey,
     cells,
@@ -118,10 +118,7 @@ def epochs_of_run(
     seed: int,
     shuffle: int = 0,
 ) -> EpochRun | None:
-    """The epochs of a run of `evaluation.run.run_protocol`, counted from 1.
-
-    Returns None where the model has no epochs, or they were not kept.
-    """
+    """The epochs of a run of `evaluation.run.run_protocol`, from 1; None where none were kept."""
     parts = [result.epochs for result in results if result.epochs is not None]
     if len(parts) < len(results):
         return None
@@ -394,21 +391,13 @@ def audit_runs(runs: Sequence[EpochRun], *, draws: int = 2000, seed: int = 0) ->
 def best_epoch(right: NDArray[np.bool_]) -> int:
     """The epoch that the published code of the method keeps: most clips of the *test* part right.
 
-    ``right``: (epochs, n) where the predicted class is the true one. Returns its place, the first
-    of equals.
-
-    >>> best_epoch(np.array([[True, False], [True, True], [True, True]]))
-    1
+    Its place, the first of equals, of (epochs, n) right answers.
     """
     return int(right.sum(1).argmax())
 
 
 def stopped_epoch(right: NDArray[np.bool_], patience: int = PATIENCE) -> int:
-    """The epoch that early stopping keeps when it watches the test part; as `best_epoch`.
-
-    >>> stopped_epoch(np.array([[0], [1], [0], [0], [1]], bool), patience=2)
-    1
-    """
+    """The epoch that early stopping keeps when it watches the test part; as `best_epoch`."""
     hits = right.sum(1)
     best = 0
     for epoch, value in enumerate(hits.tolist()):
@@ -563,10 +552,6 @@ def shuffled_order(
     """For each clip, the clip whose label it takes: one uniform permutation of all clips.
 
     The order of the (n,) names does not matter; a run of one seed can have several, by number.
-
-    >>> order = shuffled_order(["a", "b", "c", "d"], seed=0, number=1)
-    >>> sorted(order.values()), order == shuffled_order(["d", "b", "a", "c"], 0, 1)
-    (['a', 'b', 'c', 'd'], True)
     """
     names = sorted(str(name) for name in clips)
     places = np.random.default_rng([seed, number]).permutation(len(names))

@@ -133,13 +133,7 @@ def audit_md(audit: Audit, name: str, notes: Sequence[str] = ()) -> str:
 
 
 def audit_json(audit: Audit, name: str, notes: Sequence[str] = ()) -> dict[str, Any]:
-    """The content of ``audit.json``, with the name of the model or file, and further sentences.
-
-    Returns ``schema``, ``name``, ``clips``, ``subjects``, ``epochs`` (their numbers), ``summary``
-    and ``notes`` (sentences), ``rows`` (``labels``, ``selection``, ``scores`` by scope as in
-    metrics.json, ``added``, ``runs``), ``control``, ``curves`` (UF1 after each epoch of each run)
-    and ``chosen`` (how many subjects keep each epoch as their best, by run).
-    """
+    """The content of ``audit.json``; scores by scope are as in metrics.json."""
     composite = audit.rows[0].scores[COMPOSITE]
     return {
         "schema": SCHEMA,

@@ -64,11 +64,10 @@ def by_threshold(videos: Sequence[SpottedVideo], kind: ExpressionKind) -> ByThre
 
 
 def threshold_curve(videos: Sequence[SpottedVideo], kind: ExpressionKind) -> pd.DataFrame:
-    """Recall against false ones a minute over all thresholds.
+    """Recall against false ones a minute over all thresholds that keep something, ascending.
 
-    Returns a row a threshold that keeps something, ascending: ``threshold``, ``tp``, ``fp``,
-    ``fn``, ``precision``, ``recall``, ``f1``, ``false_per_minute`` (NaN where a video's length is
-    unknown).
+    ``threshold``, ``tp``, ``fp``, ``fn``, ``precision``, ``recall``, ``f1``, ``false_per_minute``
+    (NaN where a video's length is unknown).
     """
     import pandas as pd  # noqa: PLC0415 - slow to import
 

@@ -16,12 +16,7 @@ from numpy.typing import NDArray
 
 from micromimic.core.errors import InputError
 from micromimic.core.types import ExpressionKind
-from micromimic.evaluation.spotting.curve import (
-    by_threshold,
-    chosen_thresholds,
-    have_scores,
-    kept,
-)
+from micromimic.evaluation.spotting.curve import by_threshold, chosen_thresholds, have_scores, kept
 from micromimic.evaluation.spotting.matching import (
     KINDS,
     Counts,

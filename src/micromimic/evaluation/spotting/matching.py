@@ -86,11 +86,7 @@ def frame_iou(truth: Sequence[Span], found: Sequence[Span]) -> NDArray[np.float6
 def overlaps(
     truth: Sequence[Event], found: Sequence[Event], unit: float = 0
 ) -> NDArray[np.float64]:
-    """(n, m) overlap over union in time; an event lasts so much longer than from onset to offset.
-
-    >>> overlaps([Interval(0.0, 0.1, 0.2)], [Interval(0.1, 0.2, 0.3)]).round(3)
-    array([[0.333]])
-    """
+    """(n, m) overlap over union in time; an event lasts so much longer than from onset to offset."""
     starts = [[event.onset for event in events] for events in (truth, found)]
     ends = [[event.offset + unit for event in events] for events in (truth, found)]
     shared = np.minimum.outer(*ends) - np.maximum.outer(*starts)
@@ -202,14 +198,11 @@ def with_intervals(
 def spotting_metrics(
     videos: Sequence[SpottedVideo], *, draws: int = 2000, seed: int = 0
 ) -> dict[str, Any]:
-    """Scores by kind, and of both kinds together.
+    """Scores by kind, and of ``both``, which adds their counts; subjects are drawn for intervals.
 
-    Both together adds the counts of the two: a found micro-expression never matches a macro one.
-
-    Returns ``videos``, ``videos_without_events``, ``subjects``, ``minutes`` (None where one is
-    unknown), and for ``micro``, ``macro`` and ``both`` ``events``, ``found``, ``tp``, ``fp``,
-    ``fn``, ``precision``, ``recall``, ``f1``, ``false_per_minute`` (None without minutes), the
-    scores each with ``_ci95``.
+    ``videos``, ``videos_without_events``, ``subjects``, ``minutes`` (None where one is unknown),
+    and by kind ``events``, ``found``, ``tp``, ``fp``, ``fn``, ``precision``, ``recall``, ``f1``,
+    ``false_per_minute`` (None without minutes), the scores each with ``_ci95``.
     """
     counts, minutes = subject_counts(videos), minutes_of(videos)
 
@@ -325,9 +318,7 @@ def match_events(
     duration_s: float,
     fps: float,
 ) -> SpottingScore:
-    """Match one to one: the most matches, of those the most overlap.
-
-    ``duration_s``: length of the video, seconds.
+    """Match intervals, in seconds, one to one: the most matches, of those the most overlap.
 
     >>> truth = [Interval(1.0, 1.2, 1.4), Interval(3.0, 3.1, 3.4)]
     >>> score = match_events(truth, [Interval(1.0, 1.21, 1.5)], duration_s=60.0, fps=200.0)

@@ -41,11 +41,6 @@ def submission_csv(videos: Sequence[SpottedVideo]) -> str:
     """The text of a spotting submission, of the videos of one database.
 
     Where people have videos of the same name, a column ``subject`` before theirs says whose.
-
-    >>> from micromimic.evaluation.spotting import Span
-    >>> print(submission_csv([SpottedVideo("d", "1", "1_1", (), (Span(7, 19),))]), end="")
-    vid,pred_onset,pred_offset,type
-    1_1,7,19,me
     """
     rows = [
         (video.subject, video.video, span.onset, span.offset, _TYPES[span.kind])
@@ -69,10 +64,10 @@ def strs_csv(videos: Sequence[SpottedVideo]) -> str:
 
 
 def read_found(path: str | Path, what: str = "found events") -> pd.DataFrame:
-    """A table of found events with our columns: ours (``events.csv``), or either of theirs.
+    """A table of found events, ours (``events.csv``) or either of theirs, as text with our columns.
 
-    Returns text: ``video``, ``onset``, ``offset``, and of ``dataset``, ``subject``, ``apex``,
-    ``kind``, ``label`` and ``score`` what is there; its index the line of the file.
+    ``video``, ``onset``, ``offset``, and of ``dataset``, ``subject``, ``apex``, ``kind``, ``label``
+    and ``score`` what is there; its index the line of the file.
     """
     table = read_table(path, (), known=(*_OURS, *_OURS.values(), *_KNOWN), what=what)
     renamed = {old: new for old, new in _OURS.items() if old in table and new not in table}

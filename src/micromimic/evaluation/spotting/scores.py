@@ -9,12 +9,7 @@ from typing import Any, Final
 from micromimic.core.errors import InputError
 from micromimic.core.types import ExpressionKind
 from micromimic.evaluation.spotting.curve import chosen_thresholds, have_scores, kept
-from micromimic.evaluation.spotting.matching import (
-    KINDS,
-    SpottedVideo,
-    places_of,
-    spotting_metrics,
-)
+from micromimic.evaluation.spotting.matching import KINDS, SpottedVideo, places_of, spotting_metrics
 from micromimic.evaluation.spotting.strs import strs_metrics
 
 ALL: Final = "all"
@@ -33,11 +28,6 @@ def annotated(videos: Sequence[SpottedVideo]) -> tuple[SpottedVideo, ...]:
     """The videos without found events of a kind that their database does not annotate.
 
     Nobody knows whether those are false. In a database without any event all are.
-
-    >>> from micromimic.evaluation.spotting import Span
-    >>> video = SpottedVideo("lab", "1", "talk", (Span(10, 20),), (Span(30, 90, "macro"),))
-    >>> annotated([video])[0].found
-    ()
     """
     kinds = {(video.dataset, span.kind) for video in videos for span in video.truth}
     neutral = {video.dataset for video in videos} - {dataset for dataset, _ in kinds}
@@ -48,9 +38,7 @@ def annotated(videos: Sequence[SpottedVideo]) -> tuple[SpottedVideo, ...]:
     )
 
 
-def thresholds_of(
-    videos: Sequence[SpottedVideo],
-) -> dict[ExpressionKind, dict[str, float]] | None:
+def thresholds_of(videos: Sequence[SpottedVideo]) -> dict[ExpressionKind, dict[str, float]] | None:
     """By kind and subject the threshold chosen on all other subjects.
 
     None where candidates have no scores, or there is one subject only.
@@ -67,14 +55,13 @@ def score_spotting(
     draws: int = 2000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Everything that the protocol scores.
+    """Everything that the protocol scores; of a kind that a database does not annotate nothing
+    counts.
 
-    What is found of a kind that a database does not annotate does not count (`annotated`).
-
-    Returns ``kinds``; ``candidates``: by database and for ``all`` the scores of `spotting_metrics`,
-    and by kind ``strs`` as of `strs_metrics`; ``chosen``: the same with the threshold that was
-    chosen on training subjects, and ``thresholds``: by kind and subject (None: nothing is left
-    out), both None where none can be chosen.
+    ``kinds``; ``candidates``: by database and for ``all`` the scores of `spotting_metrics`, and by
+    kind ``strs`` as of `strs_metrics`; ``chosen``: the same with the threshold that was chosen on
+    training subjects, and ``thresholds`` by kind and subject (None: nothing is left out), both None
+    where none can be chosen.
 
     >>> from micromimic.evaluation.spotting import Span
     >>> video = SpottedVideo("lab", "1", "talk", (Span(10, 20),), (Span(11, 21), Span(90, 99)))

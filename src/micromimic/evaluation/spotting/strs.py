@@ -46,15 +46,13 @@ def strs_metrics(
     draws: int = 2000,
     seed: int = 0,
 ) -> dict[str, dict[str, Any]] | None:
-    """STRS of one kind of expression, as published and strictly.
+    """STRS of one kind of expression, ``strict`` and as ``published``; None where no event has a
+    class.
 
     An event without a class is spotted or missed, and never named; a found one without a class is
-    named wrongly.
-
-    Returns for ``strict`` and ``published``: ``tp``, ``fp``, ``fn``, ``named`` (pairs that have a
-    class), ``strs``, ``spotting_precision``, ``spotting_recall``, ``spotting_f1``,
-    ``naming_precision``, ``naming_recall``, ``naming_f1``, ``uf1`` and ``uar``, the scores each
-    with ``_ci95``. None where no event has a class.
+    named wrongly. Classes are ``labels`` (the published score takes those that occur). Each has
+    ``tp``, ``fp``, ``fn``, ``named`` (pairs that have a class), ``strs``, ``spotting_*`` and
+    ``naming_precision``, ``_recall``, ``_f1``, ``uf1`` and ``uar``, the scores with ``_ci95``.
     """
     place = places_of(videos)
     pairs = [video.of_kind(kind) for video in videos]

@@ -25,15 +25,11 @@ def squash(x: Tensor, dim: int = -1) -> Tensor:
 
 
 def dynamic_routing(votes: Tensor, iterations: int = 3) -> tuple[Tensor, Tensor]:
-    """Routing by agreement.
+    """Routing by agreement: upper capsules (B, n_out, d), and the last coupling (B, n_in, n_out).
 
-    ``c_ij = softmax_j(b_ij)``, ``x_j = sum_i c_ij votes_ij``, ``v_j = squash(x_j)``, ``b_ij += v_j
-    . votes_ij``, from ``b = 0``. Gradients flow through the last iteration only: the coupling is a
-    decision, not a path to learn along.
-
-    ``votes``: (B, n_in, n_out, d), what each lower capsule predicts for each upper one (``W_ij
-    u_i``). Returns (B, n_out, d) upper capsules, and (B, n_in, n_out) the coupling c of the last
-    iteration.
+    Of votes (B, n_in, n_out, d), ``W_ij u_i``: ``c_ij = softmax_j(b_ij)``, ``x_j = sum_i c_ij
+    votes_ij``, ``v_j = squash(x_j)``, ``b_ij += v_j . votes_ij``, from ``b = 0``. Gradients flow
+    through the last iteration only: the coupling is a decision, not a path to learn along.
     """
     if votes.dim() != 4:
         raise ValueError(f"votes must be (B, n_in, n_out, d), got {tuple(votes.shape)}")
@@ -60,11 +56,7 @@ def margin_loss(
     absent: float = 0.1,
     absent_weight: float = 0.5,
 ) -> Tensor:
-    """Mean margin loss.
-
-    ``sum_k T_k max(0, m+ - |v_k|)^2 + lambda (1 - T_k) max(0, |v_k| - m-)^2``.
-
-    ``lengths``: (B, n_classes) capsule lengths; ``targets``: (B,) class numbers.
+    """Mean of ``sum_k T_k max(0, m+ - |v_k|)^2 + lambda (1 - T_k) max(0, |v_k| - m-)^2``.
 
     >>> margin_loss(torch.tensor([[0.9, 0.1]]), torch.tensor([0])).item()
     0.0

@@ -25,11 +25,7 @@ STEM_CHANNELS: Final = 256
 
 
 class Normalise(nn.Module):
-    """From 0..1 to the mean and spread that ImageNet weights expect.
-
-    >>> Normalise()(torch.full((1, 3, 2, 2), 0.5)).mean((0, 2, 3))
-    tensor([0.0655, 0.1964, 0.4178])
-    """
+    """From 0..1 to the mean and spread that ImageNet weights expect."""
 
     mean: Tensor
     spread: Tensor
@@ -67,10 +63,7 @@ def vgg11_stem(backbone: Any) -> nn.Sequential:
 
 
 def mobilenetv2_stem(backbone: Any) -> nn.Sequential:
-    """The features that end at 28 x 28 with 32 channels, widened by a 1 x 1 convolution.
-
-    The convolution is not part of MobileNetV2, so it starts at random.
-    """
+    """The features that end at 28 x 28 with 32 channels, widened by a 1 x 1 convolution of ours."""
     widen = nn.Conv2d(32, STEM_CHANNELS, 1, bias=False)
     nn.init.kaiming_normal_(widen.weight, mode="fan_out", nonlinearity="relu")
     return nn.Sequential(*backbone.features[:7], widen, nn.BatchNorm2d(STEM_CHANNELS), nn.ReLU())
@@ -84,11 +77,7 @@ _STEMS: Final[Mapping[Backbone, Callable[[Any], nn.Sequential]]] = {
 
 
 def make_stem(name: Backbone, state: Mapping[str, Tensor] | None = None) -> nn.Sequential:
-    """(B, 3, 224, 224) normalised faces to (B, 256, 28, 28); arguments as of `make_backbone`.
-
-    >>> make_stem("mobilenet_v2")(torch.zeros(2, 3, 224, 224)).shape
-    torch.Size([2, 256, 28, 28])
-    """
+    """(B, 3, 224, 224) normalised faces to (B, 256, 28, 28); arguments as of `make_backbone`."""
     return _STEMS[name](make_backbone(name, state))
 
 

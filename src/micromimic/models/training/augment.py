@@ -43,9 +43,8 @@ class FaceAugment:
 def augment_faces(
     faces: Tensor, generator: torch.Generator, settings: FaceAugment | None = None
 ) -> Tensor:
-    """Resize, crop, mirror, rotate, jitter the colours.
-
-    ``faces``: (B, 3, H, W) uint8, or float within 0..1. Returns (B, 3, H, W) float32 within 0..1.
+    """(B, 3, H, W) float32 in 0..1 of uint8 or of such: resized, cropped, mirrored, rotated,
+    recoloured.
     """
     settings = settings or FaceAugment()
     pictures = unit_range(faces)
@@ -68,16 +67,12 @@ def augment_maps(
     shift: float = 1.5,
     mirror: bool = True,
 ) -> Tensor:
-    """Flow maps of the same movement seen in another place, size and attitude of the face.
+    """(B, 3, H, W) maps of the same movement seen in another place, size and attitude of the face.
 
     The vectors turn with the picture: under ``p' = s R M p + t`` (M the mirror, R the rotation)
     flow becomes ``f'(p') = s R M f(p)``. Strain is a scalar that these maps leave as it is. What
-    comes in from outside the map repeats its border.
-
-    ``maps``: (B, 3, H, W) u, v, strain; u and v in one unit (where each was scaled by itself, as in
-    centred maps, a rotation is right only as far as their scales agree); ``rotation``: degrees to
-    either side, about the centre; ``shift``: canonical units to either side, in x and in y. Returns
-    (B, 3, H, W), float as the maps.
+    comes in from outside the map repeats its border. Rotation is in degrees, shift in canonical
+    units, to either side.
     """
     draw = _draws(len(maps), 5, generator, maps.device).to(maps.dtype)
     size = 1 + _both_ways(draw[0]) * scale
@@ -91,11 +86,10 @@ def augment_maps(
 def transform_maps(
     maps: Tensor, size: Tensor, angle: Tensor, sign: Tensor, shift: Tensor
 ) -> Tensor:
-    """Move flow maps and turn their vectors by given amounts; `augment_maps` draws them.
+    """Move (B, 3, H, W) maps and turn their vectors by (B,) amounts; `augment_maps` draws them.
 
-    ``maps``: (B, 3, H, W) u right, v down, strain; ``size``: (B,) factor; ``angle``: (B,) radians,
-    from x towards y: clockwise on the screen; ``sign``: (B,) -1 mirrors, 1 does not; ``shift``: (B,
-    2) right, down, in halves of the map's side.
+    Angles are radians, clockwise on the screen; sign -1 mirrors; shift (B, 2) is right and down, in
+    halves of the map's side.
     """
     moved = _resample(maps, size, angle, sign, shift, "border")
     u, v, strain = moved.unbind(1)

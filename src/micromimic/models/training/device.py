@@ -47,12 +47,9 @@ def choose_hardware(
 ) -> Hardware:
     """The best of what is there; what is given is taken as given.
 
-    CUDA if there is a device, else the CPU. On CUDA bfloat16, or float16 where the device has no
-    bfloat16; on a CPU full precision, where mixed is slower. Workers: up to 4 beside the main
-    thread on CUDA; none on a CPU, where they would compete with the network.
-
-    >>> choose_hardware("cpu")
-    Hardware(device=device(type='cpu'), precision='full', workers=0)
+    On CUDA bfloat16, or float16 where the device has no bfloat16; on a CPU full precision, where
+    mixed is slower. Workers: up to 4 beside the main thread on CUDA; none on a CPU, where they
+    would compete with the network.
     """
     chosen = _device(device)
     if precision is None:

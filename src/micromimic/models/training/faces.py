@@ -54,11 +54,7 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is fitted.
-
-    The defaults are those of section 5 of Quang, Chun, Tokuyama (FG 2019) and the article that
-    re-tells it: Adam at 1e-4, multiplied by 0.9 after each epoch, 20 epochs.
-    """
+    """Defaults of section 5 of Quang, Chun, Tokuyama (FG 2019) and the article that re-tells it."""
 
     epochs: int = 20  # passes over the data
     batch: int = 16  # examples a step
@@ -80,9 +76,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class FaceSettings:
-    """How a network is fitted to face crops; docs/article.md says where the defaults differ from
-    the article.
-    """
+    """docs/article.md says where the defaults differ from the article."""
 
     recipe: Recipe = field(default_factory=Recipe)  # optimiser and schedule
     augment: FaceAugment = field(default_factory=FaceAugment)  # how much the crops vary
@@ -101,17 +95,11 @@ ARTICLE: Final = FaceSettings(
 
 
 class FaceNet(NetworkClassifier):
-    """A network on face crops.
+    """A network on face crops, one of `BACKBONES`.
 
     The apex and its neighbours are training examples of their own; an epoch draws as many as there
     are, the classes in equal parts. Asked about a clip, the network sees the apex only, and its
     mirror image.
-
-    ``architecture``: one of `BACKBONES`; ``init``: where weights start
-    (`imagenet.starting_weights`); ``epochs``: passes; None takes the recipe's; ``stop``: early
-    stopping by groups of the training part; None trains all epochs; ``settings``: how it is fitted;
-    None is `FaceSettings`' defaults, `ARTICLE` the article's way; ``random_state``: of initial
-    weights, order and augmentation; None is 0.
     """
 
     view: View = "faces"
@@ -209,10 +197,7 @@ class FaceNet(NetworkClassifier):
         )
 
     def scores(self, X: Rows) -> Array:
-        """(n, k) capsule lengths or logits, ``mirrored`` averaged over apex and mirror image.
-
-        ``X``: (n, k, 224, 224, 3) uint8, the apex first, or (n, 224, 224, 3), the apex.
-        """
+        """(n, k) of (n, k, 224, 224, 3) uint8, the apex first, or of (n, 224, 224, 3), the apex."""
         mirrored = (self.settings or FaceSettings()).mirrored
         return face_scores(self.network_, X, len(self.classes_), mirrored=mirrored)
 

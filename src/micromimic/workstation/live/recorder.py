@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from micromimic.core.errors import MicromimicError, OutputError
 from micromimic.core.mailbox import Mailbox
 from micromimic.media.writer import VideoWriter
-from micromimic.workstation.records.records import Recording
-from micromimic.workstation.records.store import Store
+from micromimic.workstation.records.database import Store
+from micromimic.workstation.records.models import Recording
 from micromimic.workstation.settings import Settings
 from micromimic.workstation.uploads import RESERVE_BYTES, Incoming, Upload, keep
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from alembic import context
 
-from micromimic.workstation.records.schema import VERSION_TABLE
-from micromimic.workstation.records.tables import metadata
+from micromimic.workstation.records.database import VERSION_TABLE
+from micromimic.workstation.records.models import Base
 
 
 def run() -> None:
-    """Run the migrations that `micromimic.workstation.records.schema` asked for."""
+    """Run the migrations that `records.database` asked for."""
     context.configure(
         connection=context.config.attributes["connection"],
-        target_metadata=metadata,
+        target_metadata=Base.metadata,
         version_table=VERSION_TABLE,
         transactional_ddl=True,
         render_as_batch=True,  # SQLite changes a table by copying it
