@@ -104,12 +104,13 @@ def file_name(path: str) -> str:
 
 
 def style(more: Markup) -> Markup:
-    """The style of all reports; the dark colours serve both the system's wish and the button."""
+    """The style of all reports; dark, at the system's wish or the button's, on screens only."""
     dark = f"{_text('dark.css')}{tokens(dark=True)}"
     return Markup(
         f":root {{ {tokens(dark=False)} }}\n{rules()}\n{_text('report.css')}{more}"
-        f"@media (prefers-color-scheme: dark) {{:root:not([data-theme=light]) {{{dark}}}}}"
-        f":root[data-theme=dark] {{{dark}}}"
+        "@media screen and (prefers-color-scheme: dark) "
+        f"{{:root:not([data-theme=light]) {{{dark}}}}}"
+        f"@media screen {{:root[data-theme=dark] {{{dark}}}}}"
     )
 
 
