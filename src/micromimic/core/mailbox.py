@@ -58,7 +58,6 @@ class Mailbox(Closing, Generic[T]):
         self._items: deque[T] = deque()
         self._passing = 0
         self._ended = False
-        self._closed = False
         self._error: BaseException | None = None
         self._changed = threading.Condition()
         self._ring: Callable[[], object] | None = None
@@ -161,20 +160,14 @@ class Mailbox(Closing, Generic[T]):
                 self._ended, self._error = True, error
             self._tell()
 
-    def reset(self) -> None:
-        """Forget items and end, to begin again; what was closed stays closed."""
-        with self._changed:
-            self._items.clear()
-            self._passing = 0
-            self._ended, self._error = self._closed, None
-            self._tell()
-
     def close(self) -> None:
         """Drop what waits, and end; may be called twice, from any thread."""
         with self._changed:
-            self._closed = True
+            self._items.clear()
+            self._passing = 0
             # An error's traceback holds the frames that it went through, and they this: a circle.
-            self.reset()
+            self._ended, self._error = True, None
+            self._tell()
 
     def _pop(self) -> T:
         item = self._items.popleft()
