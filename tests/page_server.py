@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.core.results import event_to_dict
+from micromimic.workstation.records import jobs, people, recordings
 
 from .live_servers import hold_port
 from .sample_analysis import sample_analysis
@@ -25,8 +26,8 @@ from .sample_analysis import sample_analysis
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
-    from micromimic.workstation.records.records import Recording
-    from micromimic.workstation.records.store import Store
+    from micromimic.workstation.records.database import Store
+    from micromimic.workstation.records.models import Recording
 
 PATIENCE_MS = 120_000
 """Ends a test that hangs; nothing is expected to take this long."""
@@ -233,14 +234,15 @@ def add_recording(
     days: int = 30,
 ) -> Recording:
     """A recording with a made-up answer of the machine, and a few bytes for a video."""
-    from micromimic.workstation.records.records import Consent
+    from micromimic.workstation.records.models import Consent
     from micromimic.workstation.records.values import new_id
 
     new = new_id()
     folder = store.folder(new)
     folder.mkdir(parents=True)
     (folder / "video.mp4").write_bytes(b"no video, but bytes" * 50)
-    recording = store.add_recording(
+    recording = recordings.add_recording(
+        store,
         id=new,
         name=name,
         extension=".mp4",
@@ -252,15 +254,15 @@ def add_recording(
     )
     if status == "queued":
         return recording
-    job = store.claim_job("tests")
+    job = jobs.claim_job(store, "tests")
     assert job is not None and job.recording_id == new
     if status == "running":
-        store.beat(job.id, stage="tracking", done=250, total=1000)
+        jobs.beat(store, job.id, stage="tracking", done=250, total=1000)
     elif status == "failed":
-        store.fail_job(job.id, "expected a video, got 3 frames; record at least a second")
+        jobs.fail_job(store, job.id, "expected a video, got 3 frames; record at least a second")
     else:
-        store.finish_job(job.id, payload=_payload(events or 0), review=_review())
-    return store.recording(new)
+        jobs.finish_job(store, job.id, payload=_payload(events or 0), review=_review())
+    return recordings.get_recording(store, new)
 
 
 def _payload(count: int) -> dict[str, Any]:
@@ -288,12 +290,13 @@ def _review() -> dict[str, Any]:
 
 def add_series(store: Store, code: str, counts: tuple[int, ...]) -> list[str]:
     """A subject with a session every two weeks, the first the baseline; ids of the sessions."""
-    from micromimic.workstation.records.records import Consent
+    from micromimic.workstation.records.models import Consent
 
-    subject = store.add_subject(code, note="wears glasses")
+    subject = people.add_subject(store, code, note="wears glasses")
     ids = []
     for number, count in enumerate(counts):
-        session = store.add_session(
+        session = people.add_session(
+            store,
             subject.id,
             title="intake" if number == 0 else f"week {2 * number}",
             held_on=date(2026, 9, 1) + timedelta(days=14 * number),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 
 from micromimic.synthesis.clips import ClipConfig, write_clip
+from micromimic.workstation.records import recordings, reviews
 
 from .page_server import Desk, running_station, until, wait_for
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     import pytest
     from playwright.sync_api import Page
 
-    from micromimic.workstation.records.records import ReviewedEvent
-    from micromimic.workstation.records.store import Store
+    from micromimic.workstation.records.database import Store
+    from micromimic.workstation.records.review import ReviewedEvent
 
 CLIP = ClipConfig(
     seconds=7.0,
@@ -65,7 +66,7 @@ def analysed(factory: pytest.TempPathFactory, name: str) -> Path:
 def analyse(data: Path, clip: ClipConfig = CLIP, **settings: Any) -> None:
     """Put one recording into a data folder and have a worker analyse it, as settings say."""
     from micromimic.workstation.records.database import open_store
-    from micromimic.workstation.records.records import Consent
+    from micromimic.workstation.records.models import Consent
 
     cv2.setNumThreads(1)
     with open_store(data) as store:
@@ -74,7 +75,8 @@ def analyse(data: Path, clip: ClipConfig = CLIP, **settings: Any) -> None:
         video = folder / "video.mp4"
         write_clip(video, clip, SEED, crf=16, preset="superfast")
         content = video.read_bytes()
-        store.add_recording(
+        recordings.add_recording(
+            store,
             id=RECORDING,
             name="interview.mp4",
             extension=".mp4",
@@ -86,7 +88,7 @@ def analyse(data: Path, clip: ClipConfig = CLIP, **settings: Any) -> None:
     with running_station(data, jobs=True, **settings) as station:
 
         def over() -> bool:
-            job = station.store.recording(RECORDING).job
+            job = recordings.get_recording(station.store, RECORDING).job
             assert job is not None and job.status != "failed", job
             return job.status == "done"
 
@@ -126,8 +128,8 @@ def shown_frame(page: Page) -> int:
 
 def saved(store: Store, coder: str, number: int) -> tuple[ReviewedEvent, ...]:
     """The coder's events once so many decisions are stored."""
-    wait_for(lambda: store.review(RECORDING, coder).number >= number)
-    review = store.review(RECORDING, coder)
+    wait_for(lambda: reviews.get_review(store, RECORDING, coder).number >= number)
+    review = reviews.get_review(store, RECORDING, coder)
     assert review.number == number
     return review.events
 

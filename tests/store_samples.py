@@ -12,10 +12,11 @@ import pytest
 from sqlalchemy import delete
 
 from micromimic.core.errors import UnavailableError
-from micromimic.workstation.records.database import DATABASE_NAME, open_store
-from micromimic.workstation.records.records import Consent, Recording
-from micromimic.workstation.records.store import Store
-from micromimic.workstation.records.tables import recordings, subjects
+from micromimic.workstation import schemas
+from micromimic.workstation.records import jobs, people, recordings
+from micromimic.workstation.records.database import Store, open_store
+from micromimic.workstation.records.folder import DATABASE_NAME
+from micromimic.workstation.records.models import AnalysisRecord, Consent, Recording, Subject
 from micromimic.workstation.records.values import new_id
 
 from .postgres_server import running_postgres
@@ -59,9 +60,9 @@ def opened(request: pytest.FixtureRequest, folder: Path) -> Iterator[Store]:
     else:
         url = _postgres_url(request.config)
     with open_store(data, url) as store:
-        with store.database.write() as connection:  # what the test before left on PostgreSQL
-            connection.execute(delete(subjects))
-            connection.execute(delete(recordings))
+        with store.write() as transaction:  # what the test before left on PostgreSQL
+            transaction.execute(delete(Subject))
+            transaction.execute(delete(Recording))
         store.clock = Clock()
         yield store
 
@@ -82,6 +83,16 @@ def _postgres_url(config: pytest.Config) -> str:
     if _POSTGRES not in config.stash:
         config.stash[_POSTGRES] = running_postgres(config).new_database()
     return config.stash[_POSTGRES]
+
+
+def view(records: Any, **changes: Any) -> Any:
+    """Records as the API shows them, with changes: equal where their values are."""
+    if isinstance(records, tuple):
+        return tuple(map(view, records))
+    if isinstance(records, AnalysisRecord):
+        return (records.payload, records.review, records.created_at)
+    found = getattr(schemas, type(records).__name__).model_validate(records)
+    return found.model_copy(update=changes)
 
 
 def machine_events(count: int = 2) -> list[dict[str, Any]]:
@@ -118,9 +129,11 @@ def answer(count: int = 2) -> dict[str, dict[str, Any]]:
 
 def add_session(store: Store, code: str = "P1", consent: Consent = YES) -> str:
     """Id of a session of a person, who is made where missing."""
-    known = {person.code: person.id for person in store.subjects()}
-    person = known.get(code) or store.add_subject(code).id
-    return store.add_session(person, title="first", held_on=date(2024, 5, 1), consent=consent).id
+    known = {person.code: person.id for person in people.list_subjects(store)}
+    person = known.get(code) or people.add_subject(store, code).id
+    return people.add_session(
+        store, person, title="first", held_on=date(2024, 5, 1), consent=consent
+    ).id
 
 
 def add_recording(
@@ -134,16 +147,16 @@ def add_recording(
         folder = store.folder(given["id"])
         folder.mkdir(parents=True)
         (folder / "video.mp4").write_bytes(b"video")
-    return store.add_recording(session_id=session_id, **given)
+    return recordings.add_recording(store, session_id=session_id, **given)
 
 
 def analysed(store: Store, session_id: str | None = None, events: int = 2, **given: Any) -> str:
     """Id of a recording with the machine's answer."""
     recording = add_recording(store, session_id, **given)
-    job = store.claim_job("tests")
+    job = jobs.claim_job(store, "tests")
     assert job is not None
     assert job.recording_id == recording.id
-    store.finish_job(job.id, **answer(events))
+    jobs.finish_job(store, job.id, **answer(events))
     return recording.id
 
 

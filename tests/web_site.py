@@ -22,8 +22,8 @@ from micromimic.media.writer import ProxyWriter
 from micromimic.report.write import write_analysis
 from micromimic.workstation.app import create_app
 from micromimic.workstation.jobs.artifacts import frames_bin, review_document
-from micromimic.workstation.records.database import open_store
-from micromimic.workstation.records.store import Store
+from micromimic.workstation.records import jobs
+from micromimic.workstation.records.database import Store, open_store
 from micromimic.workstation.settings import Settings
 
 from .sample_analysis import sample_analysis
@@ -133,9 +133,9 @@ class Site:
         recording_id = str(answer.json()["id"])
         folder, payload, review = _template()
         shutil.copytree(folder, self.store.folder(recording_id), dirs_exist_ok=True)
-        job = self.store.claim_job("test")
+        job = jobs.claim_job(self.store, "test")
         assert job is not None and job.recording_id == recording_id
-        self.store.finish_job(job.id, payload=payload, review=review)
+        jobs.finish_job(self.store, job.id, payload=payload, review=review)
         return recording_id
 
     def left(self) -> list[str]:

@@ -15,14 +15,12 @@ pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed
 from sqlalchemy import text
 
 from micromimic.core.errors import RefusedError
-from micromimic.workstation.records.database import open_store
-from micromimic.workstation.records.engine import Database
-from micromimic.workstation.records.schema import migrate
-from micromimic.workstation.records.store import Store
+from micromimic.workstation.records import people, recordings, reviews
+from micromimic.workstation.records.database import Store, connect, migrate, open_store
 
 from ..store_samples import DATABASES, analysed, database_url
 from ..web_site import API, Site, running_site
-from ..workstation.records.test_store_migrations import FIRST_RECORDS, C, machine_events
+from .records.test_migrations import FIRST_RECORDS, C, machine_events
 
 pytestmark = pytest.mark.needs("web")
 
@@ -43,12 +41,12 @@ def url(request: pytest.FixtureRequest) -> str | None:
 
 
 def decide(store: Store, recording_id: str, coder: str, action: str, **more: Any) -> None:
-    number = store.review(recording_id, coder).number
-    store.decide(recording_id, coder=coder, expected=number, action=action, **more)
+    number = reviews.get_review(store, recording_id, coder).number
+    reviews.decide(store, recording_id, coder=coder, expected=number, action=action, **more)
 
 
 def decide_all(store: Store, recording_id: str, coder: str) -> None:
-    for event in store.review(recording_id, coder).events:
+    for event in reviews.get_review(store, recording_id, coder).events:
         if event.status == "pending":
             decide(store, recording_id, coder, "accept", event=event.key)
 
@@ -68,8 +66,8 @@ def answers(site: Site, coded: tuple[str, str], reader: str) -> dict[str, tuple[
     """What every GET of the API answers this reader, who asks about each coder there is."""
     recording_id, person = coded
     filled = {"recording_id": recording_id, "subject_id": person, "kind": "", "index": "0"}
-    filled["session_id"] = site.store.sessions(person)[0].id
-    job = site.store.recording(recording_id).job
+    filled["session_id"] = people.list_sessions(site.store, person)[0].id
+    job = recordings.get_recording(site.store, recording_id).job
     assert job is not None
     filled["job_id"] = job.id
     queries: list[dict[str, str]] = [
@@ -121,8 +119,8 @@ def test_a_fresh_coder_is_shown_nothing_and_one_who_is_done_sees(
     seen = {query.partition("?")[0].rpartition("/")[2] for query, (_, content) in done.items()
             if secret(content)}  # fmt: skip
     assert {"review", "history", "agreement", "json", "csv", "eaf", "manifest.zip"} <= seen
-    number = site.store.review(coded[0], "kim").number
-    assert not site.store.undo(coded[0], coder="kim", expected=number).done
+    number = reviews.get_review(site.store, coded[0], "kim").number
+    assert not reviews.undo(site.store, coded[0], coder="kim", expected=number).done
     assert {q for q, (_, c) in answers(site, coded, "kim").items() if secret(c)} == own
 
 
@@ -143,7 +141,7 @@ def test_trends_leave_out_what_is_not_open(site: Site, coded: tuple[str, str]) -
 def test_a_recording_without_candidates_is_no_finished_review(site: Site) -> None:
     recording_id = analysed(site.store, events=0)
     decide(site.store, recording_id, "lee", **ADDED)
-    assert not site.store.open_to(recording_id, "kim")
+    assert not reviews.is_open_to(site.store, recording_id, "kim")
     path = f"{API}/recordings/{recording_id}"
     query = {"coder": "kim", "other": "lee"}
     assert site.client.get(f"{path}/agreement", params=query).status_code == 409
@@ -171,9 +169,9 @@ def test_done_needs_every_event_decided_and_any_later_decision_withdraws_it(site
     with pytest.raises(RefusedError, match="marked done already"):
         decide(site.store, recording_id, "kim", "done")
     decide(site.store, recording_id, "kim", "reject", event="m0")
-    assert not site.store.review(recording_id, "kim").done
-    assert site.store.undo(recording_id, coder="kim", expected=4).done
-    actions = [decision.action for decision in site.store.history(recording_id)]
+    assert not reviews.get_review(site.store, recording_id, "kim").done
+    assert reviews.undo(site.store, recording_id, coder="kim", expected=4).done
+    actions = [decision.action for decision in reviews.history(site.store, recording_id)]
     assert actions == ["accept", "accept", "done", "reject", "undo"]
 
 
@@ -181,8 +179,7 @@ def test_done_needs_every_event_decided_and_any_later_decision_withdraws_it(site
 def test_reviews_that_were_complete_stay_open_after_the_update(
     url: str | None, tmp_path: Path
 ) -> None:
-    driver = url and url.replace("postgresql://", "postgresql+psycopg://")
-    database = Database.open(tmp_path, driver, busy_s=5)
+    database = connect(tmp_path, url, busy_s=5)
     migrate(database, "0001")
     row = (
         "INSERT INTO decisions VALUES ('{}', '{}', {}, '{}', '{}', '{{}}', {}, "
@@ -195,13 +192,16 @@ def test_reviews_that_were_complete_stay_open_after_the_update(
         row.format(C, "zoe", 2, "accept", "m1", "NULL"),
         row.format(C, "zoe", 3, "undo", "", "2"),
     ]
-    with database.write() as connection:
+    with database.write() as transaction:
         for statement in [*FIRST_RECORDS, *more]:
             values = {"payload": json.dumps({"events": machine_events()})}
-            connection.execute(text(statement), values if ":payload" in statement else {})
+            transaction.execute(text(statement), values if ":payload" in statement else {})
     database.close()
     with open_store(tmp_path, url) as store:
-        done = {name: store.review(C, name).done for name in store.coders(C)}
+        done = {name: reviews.get_review(store, C, name).done for name in reviews.coders(store, C)}
         assert done == {"kim": False, "lee": True, "zoe": False}
-        assert store.history(C, "lee")[-1].decided_at == store.history(C, "lee")[-2].decided_at
-        assert store.open_to(C, "lee") and not store.open_to(C, None)
+        assert (
+            reviews.history(store, C, "lee")[-1].decided_at
+            == reviews.history(store, C, "lee")[-2].decided_at
+        )
+        assert reviews.is_open_to(store, C, "lee") and not reviews.is_open_to(store, C, None)

@@ -27,9 +27,10 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from micromimic.core.errors import NotFoundError, UnavailableError
 from micromimic.workstation.jobs.results import RESULTS, clear_results, read_results
 from micromimic.workstation.jobs.runner import WORK_PREFIX, Intervals, JobRunner, TimeLimits
-from micromimic.workstation.records.database import DATABASE_NAME, open_store
-from micromimic.workstation.records.records import Consent, Recording
-from micromimic.workstation.records.store import Store
+from micromimic.workstation.records import jobs, privacy, recordings, reviews
+from micromimic.workstation.records.database import Store, open_store
+from micromimic.workstation.records.folder import DATABASE_NAME
+from micromimic.workstation.records.models import Consent, Recording
 from micromimic.workstation.settings import Settings
 
 pytestmark = pytest.mark.needs("web")
@@ -167,7 +168,8 @@ def add(store: Store, kind: str, **changes: object) -> Recording:
     folder = store.folder(recording_id)
     folder.mkdir(parents=True)
     (folder / "video.mp4").write_bytes(b"video")
-    return store.add_recording(
+    return recordings.add_recording(
+        store,
         id=recording_id,
         name=kind,
         extension=".mp4",
@@ -179,7 +181,7 @@ def add(store: Store, kind: str, **changes: object) -> Recording:
 
 
 def status(store: Store, recording: Recording) -> str:
-    job = store.recording(recording.id).job
+    job = recordings.get_recording(store, recording.id).job
     assert job is not None
     return job.status
 
@@ -200,7 +202,9 @@ def started(store: Store, recording: Recording) -> int:
     """The worker's process id, once it is at work."""
     pid = store.folder(recording.id) / "video.pid"
     until(lambda: pid.exists() and pid.read_text(), "a worker")
-    until(lambda: (job := store.recording(recording.id).job) and job.stage, "progress")
+    until(
+        lambda: (job := recordings.get_recording(store, recording.id).job) and job.stage, "progress"
+    )
     return int(pid.read_text())
 
 
@@ -217,7 +221,7 @@ def test_a_result_is_kept(store: Store, running: Callable[..., Running]) -> None
     running()
     assert ended(store, recording) == ["done"]
     until(lambda: files(store, recording) == {*RESULTS, "events", "video.mp4"}, "a tidy folder")
-    analysis = store.analysis(recording.id)
+    analysis = reviews.get_analysis(store, recording.id)
     assert analysis is not None
     assert analysis.payload == {"schema": "micromimic.events/1", "events": []}
     assert analysis.review == {"fps": 25.0, "frames": 2}
@@ -241,10 +245,10 @@ def test_each_bad_end_is_one_line_and_the_next_job_runs(
     running()
     assert ended(store, *bad, good) == ["failed"] * len(bad) + ["done"]
     for recording, words in zip(bad, BAD.values(), strict=True):
-        job = store.recording(recording.id).job
+        job = recordings.get_recording(store, recording.id).job
         assert job is not None and words in job.error
         assert "\n" not in job.error and len(job.error) <= 500
-        assert store.analysis(recording.id) is None
+        assert reviews.get_analysis(store, recording.id) is None
         until(lambda r=recording: files(store, r) == {"video.mp4"}, "a tidy folder")
     assert "the reason why" in caplog.text  # for whoever runs the server, not for the page
 
@@ -257,7 +261,9 @@ def test_time_is_limited(store: Store, running: Callable[..., Running]) -> None:
     endless = add(store, "endless")
     running(whole_s=1.0)
     assert ended(store, endless) == ["failed"]
-    lines = [job.error for r in (silent, endless) if (job := store.recording(r.id).job)]
+    lines = [
+        job.error for r in (silent, endless) if (job := recordings.get_recording(store, r.id).job)
+    ]
     assert "expected progress within 0 s, got none" in lines[0]
     assert "expected an analysis within 0 min, got a longer one" in lines[1]
     said = store.folder(endless.id) / "video.pid"
@@ -271,7 +277,7 @@ def test_patience_goes_by_the_work_that_a_file_states(
     recording = add(store, "little work")
     running(start_s=0.5)
     assert ended(store, recording) == ["failed"]
-    job = store.recording(recording.id).job
+    job = recordings.get_recording(store, recording.id).job
     assert job is not None
     assert "expected an analysis within 0 min, got a longer one" in job.error
 
@@ -281,7 +287,7 @@ def test_progress_is_told(store: Store, running: Callable[..., Running]) -> None
     running()
     until(
         lambda: (
-            (job := store.recording(recording.id).job)
+            (job := recordings.get_recording(store, recording.id).job)
             and (job.stage, job.done, job.total) == ("tracking", 3, 3)
         ),
         "the last progress",
@@ -294,16 +300,16 @@ def test_cancelled_while_it_runs(store: Store, running: Callable[..., Running]) 
     recording, after = add(store, "slow"), add(store, "ok")
     server = running()
     pid = started(store, recording)
-    job = store.recording(recording.id).job
+    job = recordings.get_recording(store, recording.id).job
     assert job is not None
-    store.cancel_job(job.id)
+    jobs.cancel_job(store, job.id)
     server.runner.wake()
     assert ended(store, recording, after) == ["cancelled", "done"]
     assert gone(pid)
     until(lambda: files(store, recording) == {"video.mp4"}, "a tidy folder")
     # And analysed again, when somebody asks for it.
     (store.folder(recording.id) / "video.go").touch()
-    store.requeue_job(recording.id)
+    jobs.requeue_job(store, recording.id)
     server.runner.wake()
     assert ended(store, recording) == ["done"]
 
@@ -312,12 +318,12 @@ def test_forgotten_while_its_worker_writes(store: Store, running: Callable[..., 
     recording = add(store, "writes on")
     server = running()
     pid = started(store, recording)
-    store.remove_recording(recording.id)
+    privacy.remove_recording(store, recording.id)
     server.runner.wake()
     until(lambda: gone(pid), "the worker's end")
     until(lambda: not store.folder(recording.id).exists(), "an empty place")
     with pytest.raises(NotFoundError):
-        store.recording(recording.id)
+        recordings.get_recording(store, recording.id)
 
 
 def test_stopped_while_it_runs_and_started_again(
@@ -328,7 +334,7 @@ def test_stopped_while_it_runs_and_started_again(
     pid = started(store, recording)
     server.stop()
     assert gone(pid)
-    job = store.recording(recording.id).job
+    job = recordings.get_recording(store, recording.id).job
     assert job is not None
     assert (job.status, job.attempts) == ("queued", 0)  # stopping is no failed attempt
     assert files(store, recording) == {"video.mp4"}
@@ -340,7 +346,7 @@ def test_stopped_while_it_runs_and_started_again(
 def test_what_a_killed_server_left(store: Store, running: Callable[..., Running]) -> None:
     recording, waiting = add(store, "ok"), add(store, "ok")
     name = JobRunner(store, Settings(store.data)).name
-    job = store.claim_job(name)
+    job = jobs.claim_job(store, name)
     assert job is not None and job.recording_id == recording.id
     folder = store.folder(recording.id)
     (folder / f"{WORK_PREFIX}{job.id}" / "out").mkdir(parents=True)
@@ -351,7 +357,7 @@ def test_what_a_killed_server_left(store: Store, running: Callable[..., Running]
     assert ended(store, recording, waiting) == ["done", "done"]
     until(lambda: files(store, recording) == {*RESULTS, "events", "video.mp4"}, "a tidy folder")
     assert [p.name for p in (folder / "events").iterdir()] == ["onset.jpg"]
-    after = store.recording(recording.id).job
+    after = recordings.get_recording(store, recording.id).job
     assert after is not None and after.attempts == 2
 
 
@@ -361,8 +367,8 @@ def test_a_job_that_kills_the_server_again_and_again_is_given_up(
     recording = add(store, "ok")
     name = JobRunner(store, Settings(store.data)).name
     for _ in range(3):
-        assert store.claim_job(name) is not None
-        store.recover_jobs(name)
+        assert jobs.claim_job(store, name) is not None
+        jobs.recover_jobs(store, name)
     running()
     assert ended(store, recording) == ["failed"]
 
@@ -371,7 +377,7 @@ def test_each_job_once_however_many_slots(store: Store, running: Callable[..., R
     recordings = [add(store, "ok") for _ in range(9)]
     running(jobs=3)
     assert ended(store, *recordings) == ["done"] * 9
-    assert {job.attempts for job in store.jobs()} == {1}
+    assert {job.attempts for job in jobs.list_jobs(store)} == {1}
 
 
 def test_a_locked_database_loses_no_result(
@@ -391,7 +397,7 @@ def test_a_locked_database_loses_no_result(
     finally:
         lock.close()
     assert ended(store, recording) == ["done"]
-    assert store.analysis(recording.id) is not None
+    assert reviews.get_analysis(store, recording.id) is not None
 
 
 class Flaky:
@@ -430,7 +436,7 @@ def test_a_result_that_was_kept_but_not_confirmed(
 
                 def kept(*args: object, **named: object) -> None:
                     self.failed.append(name)
-                    self._store.finish_job(*args, **named)  # type: ignore[arg-type]
+                    jobs.finish_job(self._store, *args, **named)  # type: ignore[arg-type]
                     raise UnavailableError("expected an answer, got a broken connection; wait")
 
                 return kept
@@ -456,7 +462,7 @@ def test_the_queue_goes_on_after_what_nobody_thought_of(
     odd = Odd(store, set(), 0)
     running(on=odd, first_command=("/no/such/program",))
     assert ended(store, first, second) == ["failed", "done"]
-    job = store.recording(first.id).job
+    job = recordings.get_recording(store, first.id).job
     assert job is not None
     assert job.error == ("expected to start a worker, got: No such file or directory; try again")
     assert len(odd.failed) == 2
@@ -473,7 +479,7 @@ def test_no_room_for_results(
     monkeypatch.setattr("micromimic.workstation.jobs.runner.clear_results", full)
     running()
     assert ended(store, recording) == ["failed"]
-    job = store.recording(recording.id).job
+    job = recordings.get_recording(store, recording.id).job
     assert job is not None and "No space left on device" in job.error
 
 
@@ -481,7 +487,7 @@ def test_retention_begins_with_the_server(store: Store, running: Callable[..., R
     over = datetime.now(UTC) - timedelta(days=1)
     recording = add(store, "ok", expires_at=over)
     running()
-    until(lambda: store.recording(recording.id).media == "expired", "retention")
+    until(lambda: recordings.get_recording(store, recording.id).media == "expired", "retention")
     assert ended(store, recording)[0] in ("cancelled", "failed", "done")
     until(lambda: "video.mp4" not in files(store, recording), "no video")
 

@@ -17,15 +17,16 @@ pytest.importorskip("fastapi")
 
 from micromimic.core.errors import ConflictError, RefusedError
 from micromimic.core.strict_json import tidy
+from micromimic.workstation.export import export_events
+from micromimic.workstation.export_manifest import gather
 from micromimic.workstation.jobs.artifacts import frames_bin, review_document
+from micromimic.workstation.records import jobs, people, privacy, recordings, reviews
 from micromimic.workstation.records.database import open_store
-from micromimic.workstation.records.export import export_events
 from micromimic.workstation.records.jobs import check_same
-from micromimic.workstation.records.manifest_export import gather
-from micromimic.workstation.records.numbers import subject_trends
-from micromimic.workstation.records.records import Decision
+from micromimic.workstation.records.models import Decision
 from micromimic.workstation.records.review import FrameTimes, reviewed
 from micromimic.workstation.routes.review import get_agreement
+from micromimic.workstation.subject_trends import subject_trends
 
 from ..page_server import desk_at, running_browser, running_station, until
 from ..report.test_report_elan import check_eaf
@@ -33,8 +34,8 @@ from ..sample_analysis import sample_analysis
 from ..store_samples import YES
 
 if TYPE_CHECKING:
-    from micromimic.workstation.records.records import Review
-    from micromimic.workstation.records.store import Store
+    from micromimic.workstation.records.database import Store
+    from micromimic.workstation.records.review import Review
 
 pytestmark = pytest.mark.needs("web")
 
@@ -54,7 +55,8 @@ def add_mixed(store: Store, session_id: str | None = None) -> None:
     folder.mkdir(parents=True)
     (folder / "video.mp4").write_bytes(b"film")
     (folder / "frames.bin").write_bytes(frames_bin(mixed))
-    store.add_recording(
+    recordings.add_recording(
+        store,
         id=RECORDING,
         name="interview.mp4",
         extension=".mp4",
@@ -64,15 +66,15 @@ def add_mixed(store: Store, session_id: str | None = None) -> None:
         consent=None if session_id else YES,
         expires_at=EXPIRES,
     )
-    job = store.claim_job("tests")
+    job = jobs.claim_job(store, "tests")
     assert job is not None
-    store.finish_job(job.id, payload=tidy(mixed.to_dict()), review=review_document(mixed))
+    jobs.finish_job(store, job.id, payload=tidy(mixed.to_dict()), review=review_document(mixed))
 
 
 def say(store: Store, action: str, event: str = "", coder: str = "kim", **payload: Any) -> Review:
-    number = store.review(RECORDING, coder).number
-    return store.decide(
-        RECORDING, coder=coder, expected=number, action=action, event=event, **payload
+    number = reviews.get_review(store, RECORDING, coder).number
+    return reviews.decide(
+        store, RECORDING, coder=coder, expected=number, action=action, event=event, **payload
     )
 
 
@@ -83,13 +85,13 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def test_a_review_is_done_without_them_and_nothing_counts_them(store: Store) -> None:
-    person = store.add_subject("P1").id
-    session = store.add_session(
-        person, title="first", held_on=datetime(2024, 5, 1, tzinfo=UTC).date(), consent=YES
+    person = people.add_subject(store, "P1").id
+    session = people.add_session(
+        store, person, title="first", held_on=datetime(2024, 5, 1, tzinfo=UTC).date(), consent=YES
     )
     add_mixed(store, session.id)
-    assert store.recording(RECORDING).events == 4
-    review = store.review(RECORDING, "kim")
+    assert recordings.get_recording(store, RECORDING).events == 4
+    review = reviews.get_review(store, RECORDING, "kim")
     kinds = {event.key: event.kind for event in review.events}
     assert [key for key, kind in kinds.items() if kind == "macro"] == ["m2", "m5"]
     for key in ("m0", "m1", "m3"):
@@ -144,7 +146,16 @@ def test_a_coders_times_say_what_an_event_is() -> None:
 
     def after(*said: tuple[str, str, dict[str, Any]]) -> list[str]:
         made = [
-            Decision("r", "kim", k, action, event, payload, None, EXPIRES)
+            Decision(
+                recording_id="r",
+                coder="kim",
+                number=k,
+                action=action,
+                event=event,
+                payload=payload,
+                target=None,
+                decided_at=EXPIRES,
+            )
             for k, (action, event, payload) in enumerate(said, start=1)
         ]
         return [event.kind for event in reviewed(machine, made, times)]
@@ -160,7 +171,7 @@ def test_a_coders_times_say_what_an_event_is() -> None:
 
 def test_an_answer_of_0_1_made_again_is_the_same_answer(store: Store) -> None:
     add_mixed(store)
-    stored = store.analysis(RECORDING)
+    stored = reviews.get_analysis(store, RECORDING)
     assert stored is not None
     micro = [entry for entry in stored.payload["events"] if entry["kind"] == "micro"]
     old = [{k: v for k, v in entry.items() if k != "kind"} for entry in micro]
@@ -177,7 +188,9 @@ def test_the_review_lists_them_and_a_filter_chooses(browser: str, tmp_path: Path
         desk_at(station, chromium) as desk,
     ):
         add_mixed(station.store)
-        station.store.expire(EXPIRES + timedelta(days=1))  # numbers only: no player is needed
+        privacy.expire(
+            station.store, EXPIRES + timedelta(days=1)
+        )  # numbers only: no player is needed
         desk.context.add_init_script("localStorage.setItem('micromimic.coder', 'kim')")
         page = desk.page(f"/review?recording={RECORDING}")
         page.wait_for_selector("html[data-open]")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from micromimic.workstation.records import reviews
+
 pytest.importorskip("fastapi", reason="fastapi is in the web extra")
 pytest.importorskip("playwright", reason="playwright is needed for page tests")
 
@@ -31,7 +33,7 @@ def in_words(entry: dict[str, str]) -> str:
 
 
 def test_the_card_of_an_event_names_its_units(station: Station, chromium: Browser) -> None:
-    found = station.store.analysis(RECORDING)
+    found = reviews.get_analysis(station.store, RECORDING)
     assert found is not None
     events = found.payload["events"]
     assert any(event["action_units"] for event in events)

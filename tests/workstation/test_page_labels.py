@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from micromimic.workstation.records import reviews
+
 from ..page_server import NARROW, WIDE, Desk, Station, desk_at, running_station
 from ..review_desk import CLIP, RECORDING, analyse, open_review, press, saved
 
@@ -47,7 +49,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
 
 @pytest.fixture(scope="module")
 def machine(station: Station) -> list[dict[str, Any]]:
-    found = station.store.analysis(RECORDING)
+    found = reviews.get_analysis(station.store, RECORDING)
     assert found is not None and found.labels == FIVE
     events: list[dict[str, Any]] = found.payload["events"]
     assert events and all(tuple(event["probabilities"]) == FIVE for event in events)
@@ -94,7 +96,7 @@ def test_marks_keys_and_shares_are_those_of_the_model(
     press(page, "?")
     keys = page.locator("dialog .keys div", has_text=", ".join(FIVE))
     assert keys.locator("kbd").all_inner_texts() == ["1", "2", "3", "4", "5"]
-    assert station.store.history(RECORDING) == ()
+    assert reviews.history(station.store, RECORDING) == ()
 
 
 def test_keys_by_place_name_and_add_events(

@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 import micromimic.workstation.pages
+from micromimic.workstation.records import reviews
 
 from ..page_server import Desk, Station, desk_at, running_station, until
 from ..review_desk import RECORDING, analysed, at_frame, open_review, press
@@ -56,7 +57,7 @@ def painted(page: Page, canvas: str) -> list[float]:
 
 
 def test_cells_lie_where_the_face_is(desk: Desk, station: Station) -> None:
-    found = station.store.analysis(RECORDING)
+    found = reviews.get_analysis(station.store, RECORDING)
     assert found is not None
     shown: Any = found.review
     page = open_review(desk, "ada")
@@ -110,7 +111,7 @@ def pixels(page: Page, canvas: str) -> NDArray[np.float64]:
 
 
 def test_magnified_motion_keeps_in_step(desk: Desk, station: Station) -> None:
-    found = station.store.analysis(RECORDING)
+    found = reviews.get_analysis(station.store, RECORDING)
     assert found is not None
     clip: dict[str, Any] = found.review["events"][1]["clip"]
     apex: int = found.payload["events"][1]["apex_frame"]
@@ -146,7 +147,7 @@ def test_magnified_motion_keeps_in_step(desk: Desk, station: Station) -> None:
 
 
 def test_a_looped_event_does_not_leave_its_stretch(desk: Desk, station: Station) -> None:
-    found = station.store.analysis(RECORDING)
+    found = reviews.get_analysis(station.store, RECORDING)
     assert found is not None
     event: dict[str, Any] = found.payload["events"][0]
     page = open_review(desk, "ada")
@@ -269,7 +270,7 @@ def test_files_are_short_and_ask_nobody(file: Path) -> None:
 
 
 def test_the_timeline_says_what_would_have_been_missed(desk: Desk, station: Station) -> None:
-    found = station.store.analysis(RECORDING)
+    found = reviews.get_analysis(station.store, RECORDING)
     assert found is not None
     rows, columns = found.review["frames_bin"]["rows"], found.review["frames_bin"]["columns"]
     path = station.store.folder(RECORDING) / "frames.bin"

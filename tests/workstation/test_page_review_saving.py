@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from micromimic.workstation.records import privacy, reviews
+
 from ..page_server import (
     Desk,
     Station,
@@ -47,7 +49,7 @@ def test_two_windows_decide_on_one_event(desk: Desk, station: Station) -> None:
     press(first, "n", "n", "r")
     saved(station.store, "ada", 1)
     press(second, "n", "n", "+", "+")
-    frame = station.store.review(RECORDING, "ada").events[1].apex_frame
+    frame = reviews.get_review(station.store, RECORDING, "ada").events[1].apex_frame
     at_frame(second, frame)
     window = second.locator(".window").get_attribute("style")
     press(second, "1")
@@ -61,7 +63,9 @@ def test_two_windows_decide_on_one_event(desk: Desk, station: Station) -> None:
         frame,
         window,
     )
-    assert station.store.review(RECORDING, "ada").number == 1  # nothing is overwritten unasked
+    assert (
+        reviews.get_review(station.store, RECORDING, "ada").number == 1
+    )  # nothing is overwritten unasked
     line.get_by_role("button", name="Make my change again").click()
     event = saved(station.store, "ada", 2)[1]
     assert (event.status, event.label) == ("accepted", "negative")
@@ -71,7 +75,7 @@ def test_two_windows_decide_on_one_event(desk: Desk, station: Station) -> None:
     first.wait_for_selector("#saving:visible")
     first.get_by_role("button", name="Leave it").click()
     settled(first)
-    assert station.store.review(RECORDING, "ada").number == 2
+    assert reviews.get_review(station.store, RECORDING, "ada").number == 2
     assert first.locator(".event").nth(1).locator(".status").inner_text() == "✓ accepted"
     desk.expect(COMPLAINT)
 
@@ -152,7 +156,7 @@ def test_unsaved_changes_outlive_the_page(desk: Desk, station: Station) -> None:
     page.locator("#name").click()  # Chromium asks before leaving only a page that was touched
     page.goto(station.url + "/about")
     assert asked == ["beforeunload"]
-    assert station.store.review(RECORDING, "dora").number == 0
+    assert reviews.get_review(station.store, RECORDING, "dora").number == 0
     page.unroute(DECISIONS)
     page.goto(f"{station.url}/review?recording={RECORDING}")
     page.wait_for_selector("html[data-open]")
@@ -192,7 +196,7 @@ def test_other_coders_stay_hidden_until_ones_own_review_is_complete(
         },
     ]
     for number, decision in enumerate(decisions):
-        station.store.decide(RECORDING, coder="zoe", expected=number, **decision)
+        reviews.decide(station.store, RECORDING, coder="zoe", expected=number, **decision)
     asked: list[str] = []
     desk.context.on("request", lambda request: asked.append(request.url))
     page = open_review(desk, "finn")
@@ -212,7 +216,7 @@ def test_other_coders_stay_hidden_until_ones_own_review_is_complete(
     press(page, "d")
     page.wait_for_selector("#compare:visible")
     page.select_option("#compare-with", "coder zoe")
-    until(page, "document.querySelector('#agreement').textContent.includes('theirs 3')")
+    until(page, "document.querySelector('#agreement').textContent.includes('columns zoe')")
     page.check("#history-all")
     until(page, "document.querySelector('#history').textContent.includes('zoe added event A4')")
     press(page, "z")  # open again: hidden again
@@ -225,7 +229,7 @@ def test_without_its_video_a_recording_can_still_be_reviewed(
 ) -> None:
     data = analysed(tmp_path_factory, "expired")
     with running_station(data) as station, desk_at(station, chromium) as desk:
-        assert station.store.expire(datetime.now(UTC) + timedelta(days=60)) == [RECORDING]
+        assert privacy.expire(station.store, datetime.now(UTC) + timedelta(days=60)) == [RECORDING]
         page = open_review(desk, "gus")
         assert "removed when its retention ended" in page.locator("#no-video").inner_text()
         press(page, "n", "c")

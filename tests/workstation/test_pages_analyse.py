@@ -15,6 +15,7 @@ import pytest
 from micromimic.analysis.demo import DEMO_CLIP
 from micromimic.synthesis.clips import write_clip
 from micromimic.workstation.jobs import process as worker_process
+from micromimic.workstation.records import jobs, recordings, reviews
 
 from ..page_server import (
     Station,
@@ -95,12 +96,12 @@ def test_upload_to_result(
         page.fill("#consent-note", "signed form 12")
         page.click("#start")
         page.wait_for_selector(row(page, clip.name))
-        (recording,) = station.store.recordings()
+        (recording,) = recordings.list_recordings(station.store)
         page.reload()
         page.wait_for_selector(f'{row(page, clip.name)}[data-status="running"] progress')
         gate.open("w").close()
         page.wait_for_selector(f'{row(page, clip.name)}[data-status="done"]')
-        recording = station.store.recording(recording.id)
+        recording = recordings.get_recording(station.store, recording.id)
         assert recording.sha256 and recording.size_bytes == clip.stat().st_size
         assert (recording.consent.noted_by, recording.consent.note) == ("kim", "signed form 12")
         shown = page.inner_text(row(page, clip.name))
@@ -135,7 +136,7 @@ def test_files_that_are_no_video(station: Station, chromium: Browser, tmp_path: 
         assert page.query_selector("#uploads .row") is None
         page.click("#staged >> text=Remove")
         assert page.query_selector("#staged li") is None
-    assert station.store.count_recordings() == 0
+    assert recordings.count_recordings(station.store) == 0
 
 
 def test_too_large_is_not_even_sent(tmp_path: Path, chromium: Browser) -> None:
@@ -177,15 +178,15 @@ def test_progress_of_an_upload_and_its_end(
         page.close()
         released.set()
         wait_for(lambda: not list(incoming.glob("*")))
-    assert station.store.count_recordings() == 0
+    assert recordings.count_recordings(station.store) == 0
     assert list((station.data / "recordings").glob("*")) == []
 
 
 def test_the_list(station: Station, chromium: Browser) -> None:
     """Every state has its words and its buttons; deleting asks first; the filter filters."""
     add_series(station.store, "P01", (4,))
-    reviewed = station.store.recordings()[0]
-    station.store.decide(reviewed.id, coder="kim", expected=0, action="accept", event="m0")
+    reviewed = recordings.list_recordings(station.store)[0]
+    reviews.decide(station.store, reviewed.id, coder="kim", expected=0, action="accept", event="m0")
     add_recording(station.store, "failed.mp4", status="failed")
     add_recording(station.store, "running.mp4", status="running")
     add_recording(station.store, "queued.mp4", status="queued")
@@ -212,7 +213,7 @@ def test_the_list(station: Station, chromium: Browser) -> None:
         page.click(f"{row(page, reviewed.name)} >> text=Delete")
         page.click("dialog button[type=submit]")
         page.wait_for_selector(row(page, reviewed.name), state="detached")
-    names = sorted(r.name for r in station.store.recordings())
+    names = sorted(r.name for r in recordings.list_recordings(station.store))
     assert names == ["failed.mp4", "queued.mp4", "running.mp4"]
 
 
@@ -222,7 +223,7 @@ def test_a_job_that_ends_is_announced(station: Station, chromium: Browser) -> No
     with desk_at(station, chromium) as desk:
         page = desk.page("/")
         page.focus(f"{row(page, 'soon.mp4')} >> text=Delete")
-        station.store.fail_job(recording.job.id, "expected a face, got none; film a face")
+        jobs.fail_job(station.store, recording.job.id, "expected a face, got none; film a face")
         page.wait_for_selector(f"{row(page, 'soon.mp4')}[data-status=failed]")
         assert "soon.mp4: failed: expected a face" in page.inner_text("#say")
         assert page.evaluate("document.activeElement.dataset.act") == "delete"
@@ -244,7 +245,7 @@ def test_session_carries_its_consent(station: Station, chromium: Browser, clip: 
         page.fill("#days", "7")
         page.click("#start")
         page.wait_for_selector(row(page, clip.name))
-    recording = station.store.recordings(session_id=session)[0]
+    recording = recordings.list_recordings(station.store, session_id=session)[0]
     assert recording.fps == 59.94
     assert (recording.expires_at - recording.uploaded_at).days in (6, 7)
 

@@ -30,6 +30,7 @@ from micromimic.core.results import ModelInfo
 from micromimic.media.live.source import LiveSource
 from micromimic.synthesis.clips import render
 from micromimic.synthesis.schedule import plan_clip
+from micromimic.workstation.records import recordings
 
 from ..live_talk import Played
 from ..page_server import (
@@ -239,7 +240,7 @@ def test_nothing_is_kept_without_consent(tmp_path: Path, chromium: Browser, scri
         desk_at(station, chromium) as desk,
     ):
         (session,) = add_series(station.store, "P01", (4,))
-        before = station.store.count_recordings()
+        before = recordings.count_recordings(station.store)
         page = desk.page("/live")
         page.check("input[value=video]")
         page.click("#start")
@@ -249,8 +250,8 @@ def test_nothing_is_kept_without_consent(tmp_path: Path, chromium: Browser, scri
         script.frames(20)
         page.click("#stop")
         page.wait_for_selector("#kept:visible")
-        kept = station.store.recordings(session_id=session)[0]
-        assert station.store.count_recordings() == before + 1
+        kept = recordings.list_recordings(station.store, session_id=session)[0]
+        assert recordings.count_recordings(station.store) == before + 1
         assert (kept.origin, kept.subject_code, kept.media) == ("live", "P01", "kept")
         assert page.get_attribute("#kept a", "href") == f"/review?recording={kept.id}"
         assert page.is_hidden("#trouble")

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from micromimic.workstation.records import people, privacy, recordings, reviews
+
 from ..page_server import (
     Station,
     add_recording,
@@ -71,7 +73,7 @@ def test_subjects_and_sessions(station: Station, chromium: Browser) -> None:
         page.fill("#session-ground", "form 12")
         save(page)
         page.wait_for_selector(".session")
-        (session,) = station.store.sessions()
+        (session,) = people.list_sessions(station.store)
         assert (session.title, str(session.held_on)) == ("intake", "2026-09-01")
         noted = session.consent.noted_at
         assert session.consent.given and noted is not None
@@ -82,12 +84,12 @@ def test_subjects_and_sessions(station: Station, chromium: Browser) -> None:
         page.fill("#session-title", "first interview")
         save(page)
         page.wait_for_selector(".session:has-text('first interview')")
-        (session,) = station.store.sessions()
+        (session,) = people.list_sessions(station.store)
         assert session.baseline and session.consent.noted_at == noted
         page.click(".session >> text=Remove")
         save(page)
         page.wait_for_selector(".session", state="detached")
-    assert station.store.sessions() == ()
+    assert people.list_sessions(station.store) == ()
 
 
 def shown(page: Page, indicator: str) -> list[list[str]]:
@@ -138,7 +140,7 @@ def hovered(page: Page, picture: str, count: int) -> tuple[list[str], list[bool]
 def test_trends(station: Station, chromium: Browser) -> None:
     """Picture and table tell the server's numbers."""
     add_series(station.store, "P01", (4, 5, 40))
-    subject = station.store.subject_by_code("P01")
+    subject = people.find_subject(station.store, "P01")
     with desk_at(station, chromium) as desk:
         page = desk.page(f"/subjects?subject={subject.id}")
         picture = "[data-indicator=candidates_per_minute] .picture"
@@ -167,8 +169,12 @@ def test_forget(station: Station, chromium: Browser) -> None:
     """What goes is listed, the code must be typed, and then nothing of it is left."""
     add_series(station.store, "P01", (4, 5))
     add_recording(station.store, "of nobody.mp4")
-    recording = next(r for r in station.store.recordings() if r.subject_code == "P01")
-    station.store.decide(recording.id, coder="kim", expected=0, action="accept", event="m0")
+    recording = next(
+        r for r in recordings.list_recordings(station.store) if r.subject_code == "P01"
+    )
+    reviews.decide(
+        station.store, recording.id, coder="kim", expected=0, action="accept", event="m0"
+    )
     with desk_at(station, chromium) as desk:
         page = desk.page("/subjects")
         page.click("#subjects >> text=P01")
@@ -185,22 +191,27 @@ def test_forget(station: Station, chromium: Browser) -> None:
         page.wait_for_selector("#no-subjects:visible")
         assert "P01 is forgotten" in page.inner_text(".messages")
         assert "subject" not in page.url.partition("?")[2]
-    assert station.store.subjects() == ()
-    assert [r.name for r in station.store.recordings()] == ["of nobody.mp4"]
+    assert people.list_subjects(station.store) == ()
+    assert [r.name for r in recordings.list_recordings(station.store)] == ["of nobody.mp4"]
 
 
 @pytest.fixture
 def decided(station: Station) -> Any:
     """A recording with two coders: kim rejects the second candidate, lee the third."""
     add_series(station.store, "P01", (4,))
-    (recording,) = station.store.recordings()
+    (recording,) = recordings.list_recordings(station.store)
     for coder, rejected in (("kim", 1), ("lee", 2)):
         for number in range(4):
             action = "reject" if number == rejected else "accept"
-            station.store.decide(
-                recording.id, coder=coder, expected=number, action=action, event=f"m{number}"
+            reviews.decide(
+                station.store,
+                recording.id,
+                coder=coder,
+                expected=number,
+                action=action,
+                event=f"m{number}",
             )
-        station.store.decide(recording.id, coder=coder, expected=4, action="done")
+        reviews.decide(station.store, recording.id, coder=coder, expected=4, action="done")
     return recording
 
 
@@ -256,7 +267,7 @@ def test_training_data(station: Station, chromium: Browser, decided: Any) -> Non
             manifest = archive.read("manifest.csv").decode()
             assert f"videos/{decided.id}.mp4" in archive.namelist()
         assert len(manifest.strip().splitlines()) == 4  # a head and three accepted events
-        station.store.remove_recording(decided.id)
+        privacy.remove_recording(station.store, decided.id)
         page.click("#train button")
         page.wait_for_selector("#train-problem:visible")
         assert "expected" in page.inner_text("#train-problem")

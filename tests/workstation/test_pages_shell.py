@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from micromimic.core.notices import CANNOT_TELL
+from micromimic.workstation.records import people, recordings, reviews
 
 from ..page_server import (
     NARROW,
@@ -40,7 +41,7 @@ SHOWN = {
     "/subjects": "#subjects li",
     "/subjects?subject={person}": ".picture[data-from]",
     "/export": "#train button:enabled",
-    "/about": "#version dd",
+    "/about": "#statements h3",
 }
 """Each address, and what is there once it has loaded what it shows."""
 
@@ -49,12 +50,17 @@ SHOWN = {
 def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
     with running_station(tmp_path_factory.mktemp("data")) as station:
         sessions = add_series(station.store, "P01", (4, 5, 14))
-        recording = station.store.recordings(session_id=sessions[2])[0]
+        recording = recordings.list_recordings(station.store, session_id=sessions[2])[0]
         for number, action in enumerate(("accept", "reject")):
-            station.store.decide(
-                recording.id, coder="kim", expected=number, action=action, event=f"m{number}"
+            reviews.decide(
+                station.store,
+                recording.id,
+                coder="kim",
+                expected=number,
+                action=action,
+                event=f"m{number}",
             )
-        station.store.add_subject("P02")
+        people.add_subject(station.store, "P02")
         add_recording(
             station.store, "a name that is long enough to need two lines.mp4", status="failed"
         )
@@ -66,7 +72,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["1440", "390"])
 def test_readable(station: Station, chromium: Browser, size: dict[str, int], theme: str) -> None:
     """Contrast of WCAG AA, nothing wider than the screen, everything named, on every page."""
-    person = station.store.subject_by_code("P01").id
+    person = people.find_subject(station.store, "P01").id
     with desk_at(station, chromium, viewport=size, color_scheme=theme) as desk:
         page = desk.page("/about")
         for path, shown in SHOWN.items():
@@ -126,7 +132,7 @@ def test_name_of_the_coder(station: Station, chromium: Browser) -> None:
 def test_about_says_what_the_server_says(station: Station, chromium: Browser) -> None:
     with desk_at(station, chromium) as desk:
         page = desk.page("/about")
-        page.wait_for_selector("#version dd")
+        page.wait_for_selector("#statements h3")
         shown = [
             (box.query_selector("h3").inner_text(), box.query_selector("p").inner_text())
             for box in page.query_selector_all("#statements > div")

@@ -23,6 +23,7 @@ pytest.importorskip("fastapi")
 
 from micromimic.synthesis.clips import ClipConfig, write_clip
 from micromimic.workstation.jobs.results import RESULTS
+from micromimic.workstation.records import jobs
 
 pytestmark = [
     pytest.mark.needs("web"),
@@ -182,7 +183,7 @@ def test_ctrl_c_gives_the_running_job_back(tmp_path: Path) -> None:
     from micromimic.workstation.records.database import open_store
 
     with open_store(data) as store:
-        (job,) = store.jobs()
+        (job,) = jobs.list_jobs(store)
         assert (job.status, job.attempts) == ("queued", 0)
         folder = store.folder(job.recording_id)
     assert [p.name for p in folder.iterdir()] == ["video.mp4"]

@@ -16,6 +16,7 @@ pytest.importorskip("sqlalchemy")
 from sqlalchemy import event
 
 from micromimic.core.notices import CANNOT_TELL
+from micromimic.workstation.records import privacy
 
 from ..web_site import API, Site, running_site
 
@@ -198,7 +199,7 @@ def test_before_the_answer_there_are_no_files_and_after_retention_they_are_gone(
     recording_id = site.analysed()
     past = {"expires_at": "2020-01-01T00:00:00Z"}
     site.client.patch(f"{API}/recordings/{recording_id}", json=past)
-    assert site.store.expire() == [recording_id]
+    assert privacy.expire(site.store) == [recording_id]
     late = site.client.get(f"{API}/recordings/{recording_id}/video")
     assert late.status_code == 410 and late.json()["error"]["code"] == "gone"
     assert site.client.get(f"{API}/recordings/{recording_id}/files/events.json").status_code == 200
@@ -273,7 +274,7 @@ def test_a_database_that_is_gone(site: Site) -> None:
 
 
 def test_a_database_without_room(site: Site) -> None:
-    engine = site.store.database.engine
+    engine = site.store.writer
 
     def limit(connection: sqlite3.Connection, _: object) -> None:
         connection.execute("PRAGMA max_page_count = 1").close()  # no more than there are

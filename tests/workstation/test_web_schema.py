@@ -27,7 +27,8 @@ from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from micromimic.workstation.app import create_app
-from micromimic.workstation.records.store import Store
+from micromimic.workstation.records import recordings
+from micromimic.workstation.records.database import Store
 from micromimic.workstation.settings import Settings
 
 from ..web_site import API, Site, running_site
@@ -52,7 +53,7 @@ def real(site: Site) -> dict[str, str]:
     recording_id = site.analysed(session_id=session_id)
     body = {"coder": "kim", "expected": 0, "action": "accept", "event": "m0"}
     site.post(f"/recordings/{recording_id}/decisions", body)
-    job = site.store.recording(recording_id).job
+    job = recordings.get_recording(site.store, recording_id).job
     assert job is not None
     found = {"subject_id": person["id"], "session_id": session_id, "recording_id": recording_id}
     return {**found, "job_id": job.id}

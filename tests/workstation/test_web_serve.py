@@ -27,6 +27,7 @@ from websockets.sync.client import connect
 
 from micromimic.cli.main import main
 from micromimic.workstation import server as running
+from micromimic.workstation.records import recordings
 from micromimic.workstation.settings import Settings
 
 from ..live_talk import KEEP, START, Echo, Said, frame, watch
@@ -316,5 +317,5 @@ def test_stopping_with_sessions_and_uploads_under_way(
         stop()
     assert ours() == []
     assert [p for p in site.left() if p.startswith("incoming")] == []
-    (recording,) = site.store.recordings()
+    (recording,) = recordings.list_recordings(site.store)
     assert recording.origin == "live"  # what was to be kept is kept, the half upload is not

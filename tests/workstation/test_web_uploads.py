@@ -18,7 +18,8 @@ pytest.importorskip("sqlalchemy")
 
 from micromimic.core.errors import UnavailableError
 from micromimic.workstation import uploads
-from micromimic.workstation.records.store import Store
+from micromimic.workstation.records import recordings
+from micromimic.workstation.records.database import Store
 
 from ..web_site import API, VIDEO, Site, running_site
 
@@ -68,7 +69,7 @@ def test_a_video_is_kept_with_its_job(site: Site) -> None:
 
 def test_retention_is_the_servers_unless_said(site: Site) -> None:
     def days(**query: str) -> int | None:
-        recording = site.store.recording(site.upload(**query).json()["id"])
+        recording = recordings.get_recording(site.store, site.upload(**query).json()["id"])
         if recording.expires_at is None:
             return None
         return round((recording.expires_at - recording.uploaded_at).total_seconds() / 86400)
@@ -369,7 +370,7 @@ def test_a_database_that_fails_at_the_last_step(
         raise UnavailableError("expected the database, got a lock; try again")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "add_recording", add)
+        patch.setattr(recordings, "add_recording", add)
         answer = site.upload(VIDEO + bytes(MIB))
     if what == "crash":
         assert refused(answer, 500, "internal") == "unexpected error in the server; see its log"

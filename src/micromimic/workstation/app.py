@@ -15,7 +15,7 @@ from micromimic.workstation.context import Workstation
 from micromimic.workstation.jobs.runner import JobRunner
 from micromimic.workstation.live import socket
 from micromimic.workstation.pages import add_pages
-from micromimic.workstation.records.store import Store
+from micromimic.workstation.records.database import Store
 from micromimic.workstation.routes import export, info, media, recordings, review, subjects
 from micromimic.workstation.settings import Settings
 

@@ -17,7 +17,7 @@ from micromimic.models.onnx import load_model
 from micromimic.workstation.connections import Backlog
 from micromimic.workstation.jobs.runner import JobRunner
 from micromimic.workstation.live.wire import WAITING
-from micromimic.workstation.records.store import Store
+from micromimic.workstation.records.database import Store
 from micromimic.workstation.settings import Settings
 
 if TYPE_CHECKING:

@@ -16,14 +16,14 @@ pytest.importorskip("fastapi", reason="needs web: fastapi is not installed")
 from micromimic.core.errors import ConflictError
 from micromimic.core.files import write_whole
 from micromimic.workstation.jobs.runner import JobRunner
-from micromimic.workstation.records.database import open_store
-from micromimic.workstation.records.records import Recording
-from micromimic.workstation.records.store import Store
-from micromimic.workstation.records.sweep import RESULTS
+from micromimic.workstation.records import jobs, recordings, reviews
+from micromimic.workstation.records.database import Store, open_store
+from micromimic.workstation.records.folder import RESULTS
+from micromimic.workstation.records.models import Recording
 from micromimic.workstation.settings import Settings
 from micromimic.workstation.uploads import Incoming, Upload, keep
 
-from ...store_samples import add_recording, analysed, answer
+from ...store_samples import add_recording, analysed, answer, view
 
 pytestmark = pytest.mark.needs("web")
 
@@ -81,17 +81,17 @@ def test_files_of_a_job_are_on_the_disk_before_it_is_done(
     recording = add_recording(store, files=True)
     folder = store.folder(recording.id)
     runner = JobRunner(store, Settings(store.data))
-    job = store.claim_job(runner.name)
+    job = jobs.claim_job(store, runner.name)
     assert job is not None
     out = folder / ".work-1" / "out"
     fill(out, answer())
-    real = store.finish_job
+    real = jobs.finish_job
 
     def finish(*args: Any, **kwargs: Any) -> Recording:
         steps.append("commit")
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(store, "finish_job", finish)
+    monkeypatch.setattr(jobs, "finish_job", finish)
     end = asyncio.run(runner.keep(job, out, folder))
     assert end.kind == "finished"
     before = steps[: steps.index("commit")]
@@ -103,13 +103,13 @@ def test_files_of_a_job_are_on_the_disk_before_it_is_done(
 def test_an_upload_is_on_the_disk_before_it_is_recorded(
     store: Store, steps: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = store.add_recording
+    real = recordings.add_recording
 
-    def add(**given: Any) -> Recording:
+    def add(*where: Any, **given: Any) -> Recording:
         steps.append("commit")
-        return real(**given)
+        return real(*where, **given)
 
-    monkeypatch.setattr(store, "add_recording", add)
+    monkeypatch.setattr(recordings, "add_recording", add)
     incoming = Incoming(store.data)
     incoming.write(b"video")
     about = Upload(consent=True)
@@ -138,27 +138,27 @@ def done(store: Store) -> str:
 
 @pytest.mark.parametrize("name", sorted(RESULTS))
 def test_lost_files_are_made_again_and_the_answer_stays(store: Store, done: str, name: str) -> None:
-    assert store.redo_lost() == ()
-    store.decide(done, coder="kim", expected=0, action="accept", event="m0")
-    before = store.analysis(done), store.history(done)
+    assert jobs.requeue_lost(store) == ()
+    reviews.decide(store, done, coder="kim", expected=0, action="accept", event="m0")
+    before = view((reviews.get_analysis(store, done), reviews.history(store, done)))
     lose(store, done, name)
-    (job,) = store.redo_lost()
+    (job,) = jobs.requeue_lost(store)
     assert (job.recording_id, job.status) == (done, "queued")
-    assert store.redo_lost() == ()  # once
-    claimed = store.claim_job("w")
+    assert jobs.requeue_lost(store) == ()  # once
+    claimed = jobs.claim_job(store, "w")
     assert claimed is not None
-    recording = store.finish_job(claimed.id, **answer())
+    recording = jobs.finish_job(store, claimed.id, **answer())
     assert recording.job is not None
     assert recording.job.status == "done"
-    assert (store.analysis(done), store.history(done)) == before
+    assert view((reviews.get_analysis(store, done), reviews.history(store, done))) == before
 
 
 def test_an_answer_is_never_overwritten_by_another(store: Store, done: str) -> None:
-    before = store.analysis(done)
+    before = view(reviews.get_analysis(store, done))
     lose(store, done)
     runner = JobRunner(store, Settings(store.data))
-    store.requeue_job(done)  # as the page asks for
-    job = store.claim_job(runner.name)
+    jobs.requeue_job(store, done)  # as the page asks for
+    job = jobs.claim_job(store, runner.name)
     assert job is not None
     out = store.folder(done) / ".work-1" / "out"
     fill(out, answer(3))
@@ -167,18 +167,18 @@ def test_an_answer_is_never_overwritten_by_another(store: Store, done: str) -> N
     assert end.line.startswith("expected the events of the answer that is kept, got others")
     assert (store.folder(done) / "events.json").read_bytes() == b""  # nothing of another answer
     with pytest.raises(ConflictError, match="got others"):
-        store.finish_job(job.id, **answer(3))
-    assert store.analysis(done) == before
+        jobs.finish_job(store, job.id, **answer(3))
+    assert view(reviews.get_analysis(store, done)) == before
 
 
 def test_what_has_its_files_is_not_analysed_again(store: Store, done: str) -> None:
     with pytest.raises(ConflictError, match="the machine answers once"):
-        store.requeue_job(done)
+        jobs.requeue_job(store, done)
     lose(store, done)
     (store.folder(done) / "video.mp4").unlink()  # nothing to make them of
-    assert store.redo_lost() == ()
+    assert jobs.requeue_lost(store) == ()
     with pytest.raises(ConflictError, match="the machine answers once"):
-        store.requeue_job(done)
+        jobs.requeue_job(store, done)
 
 
 def test_a_start_looks_for_lost_files(store: Store, done: str) -> None:
@@ -190,4 +190,4 @@ def test_a_start_looks_for_lost_files(store: Store, done: str) -> None:
         await runner.stop()
 
     asyncio.run(start_and_stop())
-    assert [job.recording_id for job in store.jobs("queued")] == [done]
+    assert [job.recording_id for job in jobs.list_jobs(store, "queued")] == [done]

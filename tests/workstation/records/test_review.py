@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 from micromimic.core.errors import RefusedError
 from micromimic.core.labels import THREE
+from micromimic.workstation.records.models import Decision
 from micromimic.workstation.records.payloads import ACTIONS, FRAMES, LONGEST_NOTE
-from micromimic.workstation.records.records import Decision
 from micromimic.workstation.records.review import (
     FrameTimes,
     check,
@@ -59,7 +59,16 @@ class Trail:
         number = len(self.decisions) + 1
         at = START + timedelta(minutes=number)
         self.decisions.append(
-            Decision("r", "kim", number, entry.action, entry.event, entry.payload, entry.target, at)
+            Decision(
+                recording_id="r",
+                coder="kim",
+                number=number,
+                action=entry.action,
+                event=entry.event,
+                payload=dict(entry.payload),
+                target=entry.target,
+                decided_at=at,
+            )
         )
         return self
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from micromimic.core.files import sync_folder, sync_tree
-from micromimic.workstation.records import sweep
+from micromimic.workstation.records import folder as data_folder
 
-RESULTS: Final = tuple(sorted(sweep.RESULTS))
+RESULTS: Final = tuple(sorted(data_folder.RESULTS))
 
 
 def clear_results(folder: Path) -> None:

@@ -33,10 +33,10 @@ from micromimic.workstation.jobs.process import (
 )
 from micromimic.workstation.jobs.results import clear_results, place_results, read_results
 from micromimic.workstation.jobs.worker import LONGEST_ERROR, Task
-from micromimic.workstation.records.held import holding
-from micromimic.workstation.records.jobs import check_same
-from micromimic.workstation.records.records import Job
-from micromimic.workstation.records.store import Store
+from micromimic.workstation.records import jobs, privacy, recordings, reviews
+from micromimic.workstation.records.database import Store
+from micromimic.workstation.records.folder_lock import holding
+from micromimic.workstation.records.models import Job
 from micromimic.workstation.settings import Settings
 
 WORK_PREFIX: Final = ".work-"
@@ -176,15 +176,15 @@ class JobRunner:
                 await (event or self._stopping).wait()
 
     def _recover(self) -> None:
-        for path in self._store.restrict_access():
+        for path in privacy.restrict_access(self._store):
             log.warning("%s can be read by others: it belongs to another user", path)
-        for path in self._store.foreign():
+        for path in privacy.foreign_files(self._store):
             log.warning("%s is not micromimic's: neither forgetting nor retention removes it", path)
         self._clear_up()  # first of all, for it makes room on a full disk
-        for job in self._store.recover_jobs(self.name):
+        for job in jobs.recover_jobs(self._store, self.name):
             log.info("job %s was running when the server ended: %s", job.id, job.status)
         try:
-            for job in self._store.redo_lost():
+            for job in jobs.requeue_lost(self._store):
                 log.warning("recording %s has lost files: analysed again", job.recording_id)
         except StoreError as error:
             log.warning("recordings that have lost files wait: %s", error)
@@ -192,8 +192,8 @@ class JobRunner:
     def _clear_up(self) -> None:
         """Finish removals that were begun, and remove what no record owns."""
         try:
-            self._store.finish_removals()
-            self._store.sweep()
+            privacy.finish_removals(self._store)
+            privacy.sweep(self._store)
         except (StoreError, OSError) as error:
             log.warning("some left-over files stay: %s", error)
 
@@ -201,7 +201,7 @@ class JobRunner:
         """Remove what has expired and what is left over: at once, then every hour."""
 
         def expire() -> None:
-            for recording_id in self._store.expire():
+            for recording_id in privacy.expire(self._store):
                 log.info("recording %s has expired: video and pictures removed", recording_id)
 
         while not self._stopping.is_set():
@@ -221,7 +221,7 @@ class JobRunner:
         while not self._stopping.is_set():
             changed = self._changed  # taken before the look: what comes meanwhile is not missed
             try:
-                job = await self._in_thread(self._store.claim_job, self.name)
+                job = await self._in_thread(jobs.claim_job, self._store, self.name)
                 problem = ""
             except Exception as error:  # noqa: BLE001 - a task that ended would be missed by nobody
                 job = None
@@ -243,7 +243,9 @@ class JobRunner:
 
     async def _do(self, job: Job) -> None:
         """One job from its claim to its end."""
-        recording = await self._insist(job, lambda: self._store.recording(job.recording_id))
+        recording = await self._insist(
+            job, lambda: recordings.get_recording(self._store, job.recording_id)
+        )
         if recording is None:
             return  # removed since it was claimed, and its job with it
         folder = self._store.folder(recording.id)
@@ -340,7 +342,7 @@ class JobRunner:
     def _beat(self, job: Job, stage: str, done: int, total: int | None) -> bool:
         """Write how far it is; whether the job is still wanted."""
         try:
-            self._store.beat(job.id, stage=stage, done=done, total=total, worker=self.name)
+            jobs.beat(self._store, job.id, stage=stage, done=done, total=total, worker=self.name)
         except UnavailableError:
             return True  # it may come back before the work is done
         except (ConflictError, NotFoundError):
@@ -351,11 +353,13 @@ class JobRunner:
         """Files into place, then the answer into the records, however long that takes."""
         try:
             payload, review = await self._in_thread(read_results, out)
-            stored = await self._insist(job, lambda: (self._store.analysis(job.recording_id),))
+            stored = await self._insist(
+                job, lambda: (reviews.get_analysis(self._store, job.recording_id),)
+            )
             if stored is None:
                 return End("dropped")
             if stored[0] is not None:
-                check_same(stored[0], payload)
+                jobs.check_same(stored[0], payload)
             await self._in_thread(place_results, out, folder)
         except ConflictError as error:
             return End("failed", str(error))
@@ -364,14 +368,14 @@ class JobRunner:
             return End("failed", "expected complete results, got a part; make room and try again")
         finished = await self._insist(
             job,
-            lambda: self._store.finish_job(
-                job.id, payload=payload, review=review, worker=self.name
+            lambda: jobs.finish_job(
+                self._store, job.id, payload=payload, review=review, worker=self.name
             ),
         )
         return End("finished" if finished else "dropped")
 
     async def _fail(self, job: Job, line: str) -> None:
-        await self._insist(job, lambda: self._store.fail_job(job.id, line, worker=self.name))
+        await self._insist(job, lambda: jobs.fail_job(self._store, job.id, line, worker=self.name))
 
     async def _insist(self, job: Job, call: Callable[[], T]) -> T | None:
         """Ask the records, again and again while they are locked or gone.
@@ -395,7 +399,7 @@ class JobRunner:
 
     def _release(self, job: Job) -> None:
         try:
-            self._store.release_job(job.id, worker=self.name)
+            jobs.release_job(self._store, job.id, worker=self.name)
         except StoreError as error:
             log.info("job %s stays as it is until the next start: %s", job.id, error)
 
@@ -403,7 +407,7 @@ class JobRunner:
         """Leave nothing behind of a job that came to nothing."""
         shutil.rmtree(work, ignore_errors=True)
         try:
-            recording = self._store.recording(job.recording_id)
+            recording = recordings.get_recording(self._store, job.recording_id)
         except NotFoundError:
             # Forgotten while its worker still wrote: no file of it may come back.
             shutil.rmtree(folder, ignore_errors=True)

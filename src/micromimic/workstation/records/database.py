@@ -1,35 +1,230 @@
-"""Where the records are, and opening them; what SQLAlchemy needs is loaded only then."""
+"""Opening the records, and transactions on them, each kept whole or not at all.
+
+SQLite: write-ahead log, foreign keys, deleted content overwritten, a busy timeout. One connection
+writes, and takes the lock when it begins, so that writers wait for each other instead of failing
+halfway; many others read. A file that was removed or exchanged under an open connection is noticed,
+since writes to it would be lost without a word.
+"""
 
 from __future__ import annotations
 
-import os
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from functools import cached_property, partial, wraps
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeVar
+from urllib.parse import quote
 
-from micromimic.core.errors import InputError, MissingExtraError
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    QueuePool,
+    create_engine,
+    event,
+    exc,
+    inspect,
+    select,
+    text,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session as OrmSession, undefer_group
 
-if TYPE_CHECKING:
-    from micromimic.workstation.records.store import Store
+from micromimic.core.closing import Closing
+from micromimic.core.errors import InputError, MissingExtraError, RefusedError, UnavailableError
+from micromimic.workstation.records.failures import translated
+from micromimic.workstation.records.folder import (
+    DATABASE_NAME,
+    INCOMING,
+    RECORDINGS,
+    default_data_dir,
+)
+from micromimic.workstation.records.models import COUNTS, Job, Recording, Session, Subject
+from micromimic.workstation.records.values import known_id, not_found, now_utc
 
-DATABASE_NAME: Final = "micromimic.db"
-ENVIRONMENT: Final = "MICROMIMIC_DATA"
 BUSY_S: Final = 5.0
 """Seconds to wait for a locked database before saying so."""
+HEAD: Final = "0002"
+"""The newest revision in ``migrations/versions``; a test holds the two together."""
+VERSION_TABLE: Final = "micromimic_version"
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+_ADVISORY_LOCK: Final = 0x6D6963726F  # "micro": any number that no other program uses
+_MANY: Final = {"pool_size": 5, "max_overflow": 45}
+"""Connections: as many at once as a web server has threads; five are kept open."""
+_ONE: Final = {"pool_size": 1, "max_overflow": 0}
+_BARE: Final = "micromimic_bare"
+
+P = ParamSpec("P")
+T = TypeVar("T")
+R = TypeVar("R", Subject, Session, Recording, Job)
 
 
-def default_data_dir() -> Path:
-    """The data folder: ``MICROMIMIC_DATA`` where set, else the user's own for applications.
+class Transaction(OrmSession):
+    """What is read as of one moment, or written together; made by `Store.read`, `Store.write`."""
 
-    Raises:
-        MissingExtraError: if the ``web`` extra is not installed.
+    def __init__(self, store: Store, engine: Engine) -> None:
+        super().__init__(engine, expire_on_commit=False)
+        self.store = store
+
+    @cached_property
+    def now(self) -> datetime:
+        """When all of it happens."""
+        return self.store.clock()
+
+    def require(self, kind: type[R], id: str, *, lock: bool = False) -> R:  # noqa: A002
+        """The record of an id as it is now, or `NotFoundError`; locked against other writers."""
+        what = kind.__name__.lower()
+        query = select(kind).where(kind.id == known_id(id, what)).options(undefer_group(COUNTS))
+        if lock:
+            query = query.with_for_update()
+        found = self.scalars(query.execution_options(populate_existing=True)).one_or_none()
+        if found is None:
+            raise not_found(what, id)
+        return found
+
+
+class Store(Closing):
+    """Records and the data folder with their videos; made by `open_store`.
+
+    Safe to use from many threads. Every transaction may raise `UnavailableError` where the database
+    is locked, gone, damaged or its disk full, and `ConflictError` where somebody else wrote the
+    same at the same moment.
     """
-    if named := os.environ.get(ENVIRONMENT):
-        return Path(named).expanduser()
-    _require("platformdirs", "web")
-    from platformdirs import user_data_dir  # noqa: PLC0415 - of the web extra
 
-    return Path(user_data_dir("micromimic", appauthor=False))
+    def __init__(
+        self, data: Path, reader: Engine, writer: Engine, path: Path | None, busy_s: float
+    ) -> None:
+        self.data = data
+        self.reader = reader
+        self.writer = writer
+        self.path = path  # of the SQLite file; None for PostgreSQL
+        self.busy_s = busy_s
+        self.clock: Callable[[], datetime] = now_utc  # tests give their own
+        self._file = _file_id(path) if path else None
+
+    @property
+    def kind(self) -> Literal["sqlite", "postgresql"]:
+        return "postgresql" if self.path is None else "sqlite"
+
+    @property
+    def name(self) -> str:
+        """For messages: the file, or the URL without its password."""
+        return str(self.path or self.writer.url.render_as_string(hide_password=True))
+
+    @property
+    def incoming(self) -> Path:
+        """Where uploads in progress are."""
+        return self.data / INCOMING
+
+    def folder(self, recording_id: str) -> Path:
+        """Where a recording's files are; it need not exist. No path is made of what is no id."""
+        return self.data / RECORDINGS / known_id(recording_id, "recording")
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A transaction that reads: everything in it as of one moment."""
+        with translated(self.name, self.busy_s):
+            self._check_file()
+            with Transaction(self, self.reader) as transaction, transaction.begin():
+                transaction.connection()
+                yield transaction
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """A transaction that writes: all of it is kept, or nothing."""
+        with translated(self.name, self.busy_s, one_writer=self.path is not None):
+            self._check_file()
+            with Transaction(self, self.writer) as transaction, transaction.begin():
+                transaction.connection()  # takes the lock
+                yield transaction
+                transaction.flush()
+                self._check_file()
+
+    @contextmanager
+    def bare(self) -> Iterator[Connection]:
+        """A connection without a transaction, for ``VACUUM`` and the like."""
+        options: dict[str, Any] = {_BARE: True}
+        if self.path is None:
+            options["isolation_level"] = "AUTOCOMMIT"
+        with translated(self.name, self.busy_s, one_writer=self.path is not None):
+            self._check_file()
+            with self.writer.connect() as connection:
+                yield connection.execution_options(**options)
+
+    def close(self) -> None:
+        """Close every connection; the next call opens new ones."""
+        self.reader.dispose()
+        self.writer.dispose()
+
+    def __getattr__(self, name: str) -> Any:  # until issue 15 is whole: the former methods
+        import importlib  # noqa: PLC0415
+
+        former = {
+            "subjects": "list_subjects", "subject": "get_subject",
+            "subject_by_code": "find_subject",
+            "sessions": "list_sessions", "session": "get_session",
+            "recordings": "list_recordings", "recording": "get_recording",
+            "redo_lost": "requeue_lost", "jobs": "list_jobs", "job": "get_job",
+            "analysis": "get_analysis", "review": "get_review", "open_to": "is_open_to",
+            "foreign": "foreign_files",
+        }  # fmt: skip
+        for module in ("people", "recordings", "jobs", "reviews", "privacy"):
+            found = getattr(
+                importlib.import_module(f"micromimic.workstation.records.{module}"),
+                former.get(name, name), None,
+            )  # fmt: skip
+            if callable(found) and not name.startswith("_"):
+                return partial(found, self)
+        raise AttributeError(name)
+
+    def _check_file(self) -> None:
+        if self.path is None:
+            return
+        found = _file_id(self.path)
+        if found != self._file:
+            got = "another file in its place" if found else "none"
+            raise UnavailableError(
+                f"expected the database {self.path} as it was opened, got {got}; put it back or "
+                "start again"
+            )
+
+
+def reading(
+    function: Callable[Concatenate[Transaction, P], T],
+) -> Callable[Concatenate[Store | Transaction, P], T]:
+    """A function over a transaction that takes a `Store` as well: it reads in one of its own then.
+
+    Given a transaction, what it does is part of that one.
+    """
+
+    @wraps(function)
+    def run(where: Store | Transaction, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if isinstance(where, Transaction):
+            return function(where, *args, **kwargs)
+        with where.read() as transaction:
+            return function(transaction, *args, **kwargs)
+
+    return run
+
+
+def writing(
+    function: Callable[Concatenate[Transaction, P], T],
+) -> Callable[Concatenate[Store | Transaction, P], T]:
+    """As `reading`, for what writes."""
+
+    @wraps(function)
+    def run(where: Store | Transaction, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if isinstance(where, Transaction):
+            return function(where, *args, **kwargs)
+        with where.write() as transaction:
+            return function(transaction, *args, **kwargs)
+
+    return run
 
 
 def open_store(
@@ -37,54 +232,209 @@ def open_store(
 ) -> Store:
     """Open the records, making or migrating the database first.
 
-    Args:
-        data: the data folder, made where missing; None for ``default_data_dir()``. Videos are
-            always there, the database is where no URL is given.
-        url: of a PostgreSQL database, such as ``postgresql://user@host/name``; None for SQLite.
-        busy_s: seconds to wait for a locked database.
+    Parameters
+    ----------
+    data
+        The data folder, made where missing; None for `folder.default_data_dir`. Videos are always
+        there, the database is where no URL is given.
+    url
+        Of a PostgreSQL database, such as ``postgresql://user@host/name``; None for SQLite.
+    busy_s
+        Seconds to wait for a locked database.
 
-    Raises:
-        InputError: a URL of another kind.
-        MissingExtraError: the ``web`` extra, or ``postgres`` for a URL, is not installed.
-        UnavailableError: the folder or database cannot be opened, or a newer micromimic made it.
+    Raises
+    ------
+    InputError
+        A URL of another kind, or one that cannot be read.
+    MissingExtraError
+        The ``postgres`` extra, for a URL, is not installed.
+    UnavailableError
+        The folder or database cannot be opened, or a newer micromimic made it.
     """
-    for package in ("sqlalchemy", "alembic"):
-        _require(package, "web")
-    if url is not None:
-        url = _postgres_url(url)
-        _require("psycopg", "postgres")
-    from micromimic.workstation.records.engine import Database  # noqa: PLC0415 - loads SQLAlchemy
-    from micromimic.workstation.records.schema import migrate  # noqa: PLC0415 - loads SQLAlchemy
-    from micromimic.workstation.records.store import Store  # noqa: PLC0415 - loads SQLAlchemy
-
-    folder = default_data_dir() if data is None else Path(data)
-    database = Database.open(folder, url, busy_s=busy_s)
+    store = connect(default_data_dir() if data is None else Path(data), url, busy_s=busy_s)
     try:
-        migrate(database)
+        migrate(store)
     except BaseException:
-        database.close()
+        store.close()
         raise
-    return Store(folder, database)
+    return store
 
 
-def _require(package: str, extra: str) -> None:
-    if find_spec(package) is None:
-        raise MissingExtraError(
-            f"expected the package {package}, got none; pip install 'micromimic[{extra}]'"
-        )
+def connect(folder: Path, url: str | None, *, busy_s: float) -> Store:
+    """As `open_store`, of whatever version the database is."""
+    place = None if url is None else _postgres_url(url)
+    path = folder / DATABASE_NAME
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if place is None:
+            path.touch(mode=0o600, exist_ok=True)
+            with path.open("r+b"):
+                pass  # only to learn now, with the reason, that it cannot be written
+    except OSError as error:
+        raise UnavailableError(
+            f"expected a data folder that can be written, got {folder}: {error.strerror}; "
+            "choose another --data"
+        ) from error
+    if place is None:
+        return Store(folder, *_sqlite(path, busy_s), path, busy_s)
+    return Store(folder, *_postgres(place, busy_s), None, busy_s)
 
 
-def _postgres_url(url: str) -> str:
-    """With the driver that is used here.
+def migrate(store: Store, revision: str = "head") -> None:
+    """Make the tables, or bring them up to a revision, in one transaction.
 
-    >>> _postgres_url("postgresql://kim@localhost/records")
-    'postgresql+psycopg://kim@localhost/records'
+    Nothing is done, and Alembic not loaded, where the version is already the newest.
     """
+    if revision == "head":
+        with store.read() as transaction:
+            if version(transaction.connection()) == HEAD:
+                return
+    with store.write() as transaction:
+        connection = transaction.connection()
+        if store.kind == "postgresql":  # two servers that start at once: one migrates
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        if revision == "head" and version(connection) == HEAD:
+            return
+        _upgrade(connection, revision, store.name)
+
+
+def version(connection: Connection) -> str | None:
+    """The database's revision; None where there are no tables yet."""
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+    return None if found is None else str(found)
+
+
+def _upgrade(connection: Connection, revision: str, name: str) -> None:
+    from alembic import command  # noqa: PLC0415 - 0.2 s, and only a new version needs it
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    script = ScriptDirectory.from_config(config)
+    found = version(connection)
+    if found is not None and found not in {r.revision for r in script.walk_revisions()}:
+        raise UnavailableError(
+            f"expected a database of version {HEAD} or older at {name}, got {found}; update "
+            "micromimic"
+        )
+    command.upgrade(config, revision)
+
+
+def _file_id(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _sqlite(path: Path, busy_s: float) -> tuple[Engine, Engine]:
+    """Who reads and who writes."""
+    alone = _no_room_to_share(path, busy_s)
+
+    def connection() -> sqlite3.Connection:
+        # isolation_level None: transactions begin where `begin` says, not where Python guesses
+        made = sqlite3.connect(
+            _place(path), uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False
+        )
+        try:
+            if alone:
+                made.execute("PRAGMA locking_mode=EXCLUSIVE")
+            # VACUUM would leave a copy of everything in the system's temporary folder.
+            for rule in ("foreign_keys=ON", "secure_delete=ON", "synchronous=FULL", "temp_store=2"):
+                made.execute(f"PRAGMA {rule}")
+            made.execute("PRAGMA journal_mode=WAL")
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    def begin(statement: str, connection: Connection) -> None:
+        if not connection.get_execution_options().get(_BARE):
+            connection.exec_driver_sql(statement)
+
+    engine = partial(create_engine, "sqlite+pysqlite:///", json_serializer=_dumps)
+    pooled = partial(engine, creator=connection, poolclass=QueuePool, pool_timeout=busy_s)
+    writer = pooled(**_ONE)
+    reader = engine(pool=writer.pool) if alone else pooled(**_MANY)
+    event.listen(writer, "begin", partial(begin, "BEGIN IMMEDIATE"))
+    event.listen(reader, "begin", partial(begin, "BEGIN"))
+    return reader, writer
+
+
+def _no_room_to_share(path: Path, busy_s: float) -> bool:
+    """Whether the disk has no room for the memory that SQLite's connections share.
+
+    One connection needs none: by it what fills the disk can still be removed.
+    """
+    try:
+        with closing(sqlite3.connect(_place(path), uri=True, timeout=busy_s)) as connection:
+            connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+    except (
+        sqlite3.Error,
+        UnicodeDecodeError,
+    ) as error:  # what else is wrong shows at the first use
+        return getattr(error, "sqlite_errorname", "") in ("SQLITE_IOERR_SHMSIZE", "SQLITE_FULL")
+    return False
+
+
+def _place(path: Path) -> str:
+    return f"file:{quote(str(path.absolute()))}?mode=rw"  # never makes an empty file by mistake
+
+
+def _postgres_url(url: str) -> URL:
+    """With the driver that is used here; messages never quote it, since it may hold a password."""
     scheme, mark, rest = url.partition("://")
     if not mark or scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
-        # Never the URL itself: it may hold a password.
         raise InputError(
             f"expected a database URL that begins with postgresql://, got {scheme[:20]!r}; "
             "leave it out for SQLite in the data folder"
         )
-    return f"postgresql+psycopg://{rest}"
+    if find_spec("psycopg") is None:
+        raise MissingExtraError(
+            "expected the package psycopg, got none; pip install 'micromimic[postgres]'"
+        )
+    try:
+        return make_url(f"postgresql+psycopg://{rest}")
+    except (exc.ArgumentError, ValueError):
+        raise InputError(
+            "expected a database URL such as postgresql://user@host/name, got one that cannot be "
+            "read; check it"
+        ) from None
+
+
+def _postgres(place: URL, busy_s: float) -> tuple[Engine, Engine]:
+    """Who reads and who writes."""
+    writer = create_engine(
+        place,
+        json_serializer=_dumps,
+        pool_timeout=busy_s,
+        pool_pre_ping=True,  # the server may have been restarted since
+        connect_args={"connect_timeout": max(2, round(busy_s))},
+        isolation_level="READ COMMITTED",
+        **_MANY,
+    )
+
+    def on_connect(connection: Any, _record: object) -> None:
+        before = connection.autocommit
+        connection.autocommit = True
+        connection.execute(f"SET lock_timeout = {round(busy_s * 1000)}")
+        connection.execute("SET timezone = 'UTC'")
+        connection.autocommit = before
+
+    event.listen(writer, "connect", on_connect)
+    return writer.execution_options(isolation_level="REPEATABLE READ"), writer
+
+
+def _dumps(value: Any) -> str:
+    try:
+        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    except ValueError as error:  # NaN: SQLite would keep it, PostgreSQL and browsers would not
+        raise RefusedError(
+            f"expected values that JSON can hold, got: {error}; give null for such numbers"
+        ) from error

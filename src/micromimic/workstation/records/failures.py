@@ -19,75 +19,73 @@ _NO_TABLES: Final = ("42P01", "3F000")
 
 
 @contextmanager
-def translated(name: str, busy_s: float) -> Iterator[None]:
-    """Turn what SQLAlchemy raises into errors of the store; mistakes in our own SQL pass through.
+def translated(name: str, busy_s: float, *, one_writer: bool = False) -> Iterator[None]:
+    """Turn what SQLAlchemy raises into errors of the records; mistakes in our own SQL pass through.
 
-    Args:
-        name: of the database, for the message.
-        busy_s: seconds that were waited for a lock.
-
-    Raises:
-        ConflictError: a constraint: somebody else wrote the same at the same moment.
-        UnavailableError: everything that is wrong with the database itself.
+    ``name`` is the database's, ``busy_s`` the seconds that were waited for a lock; with
+    ``one_writer`` there is but one connection to wait for.
     """
     try:
         yield
     except exc.IntegrityError as error:
         raise ConflictError(
-            f"expected to be the only one to change this, got: {_said(error)}; read it again"
+            f"expected to be the only one to change this, got: {_first_line(error)}; read it again"
         ) from error
     except exc.TimeoutError as error:
+        if one_writer:
+            raise _locked(busy_s) from error
         raise UnavailableError(
             f"expected a free connection to {name} within {busy_s:g} s, got none; try again"
         ) from error
     except (UnicodeDecodeError, JSONDecodeError) as error:  # of a value, or where SQLite quotes it
         raise _damaged(name, str(error)) from error
     except exc.DBAPIError as error:
-        told = _told(error, name, busy_s)
-        if told is None:
+        translation = _translation(error, name, busy_s)
+        if translation is None:
             raise
-        raise told from error
+        raise translation from error
     except exc.StatementError as error:
         if isinstance(error.orig, StoreError):  # raised while a value was made ready
             raise error.orig from error
         raise
 
 
-def locked(busy_s: float) -> UnavailableError:
-    """The error for a database that others keep busy."""
+def _locked(busy_s: float) -> UnavailableError:
     return UnavailableError(
         f"expected the database to be free within {busy_s:g} s, got: it is locked by another "
         "program; try again in a moment"
     )
 
 
-def _damaged(name: str, said: str) -> UnavailableError:
+def _damaged(name: str, details: str) -> UnavailableError:
     return UnavailableError(
-        f"expected a database of micromimic at {name}, got a damaged or other file: {said}; "
+        f"expected a database of micromimic at {name}, got a damaged or other file: {details}; "
         "restore a backup or choose another --data"
     )
 
 
-def _told(error: exc.DBAPIError, name: str, busy_s: float) -> StoreError | None:
+def _translation(error: exc.DBAPIError, name: str, busy_s: float) -> StoreError | None:
     code = _code(error)
     if code.startswith(_LOCKED):
-        return locked(busy_s)
+        return _locked(busy_s)
     if code.startswith(_FULL):
         return UnavailableError(
             f"expected room on the disk for {name}, got: it is full; nothing was changed, make "
             "room and try again"
         )
     if code.startswith(_DAMAGED):
-        return _damaged(name, _said(error))
+        return _damaged(name, _first_line(error))
     if code.startswith(_FORBIDDEN):
         return UnavailableError(
-            f"expected to be allowed to change {name}, got: {_said(error)}; check its permissions"
+            f"expected to be allowed to change {name}, got: {_first_line(error)}; check its "
+            "permissions"
         )
     if code.startswith(_NO_TABLES) or isinstance(
         error, exc.OperationalError | exc.InternalError | exc.InterfaceError
     ):
         return UnavailableError(
-            f"expected the database {name} to answer, got: {_said(error)}; check that it is there"
+            f"expected the database {name} to answer, got: {_first_line(error)}; check that it is "
+            "there"
         )
     return None
 
@@ -98,7 +96,6 @@ def _code(error: exc.DBAPIError) -> str:
     return str(getattr(orig, "sqlite_errorname", None) or getattr(orig, "sqlstate", None) or "")
 
 
-def _said(error: exc.DBAPIError) -> str:
-    """The database's own first line."""
+def _first_line(error: exc.DBAPIError) -> str:
     lines = str(error.orig).strip().splitlines()
     return lines[0] if lines else type(error.orig).__name__

@@ -1,32 +1,31 @@
-"""One process at a time has a data folder: a server while it runs, or who clears it up."""
+"""Who writes in a data folder: one process at a time has it, and of that which ids it holds."""
 
 from __future__ import annotations
 
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-LOCK_NAME: Final = "server.lock"
+from micromimic.workstation.records.folder import LOCK_NAME
+
 _WAIT_S: Final = 1.0
 """Clearing up takes less, so that a server that starts meanwhile waits for it."""
 _PAUSE_S: Final = 0.05
 _guard = threading.Lock()
 _ours: dict[Path, tuple[int, IO[str]]] = {}
+_held: Counter[str] = Counter()
 
 
 @contextmanager
 def folder_lock(data: Path, *, wait_s: float = _WAIT_S) -> Iterator[bool]:
     """Hold a data folder; the system gives it back however the process ends.
 
-    Yields:
-        Whether it is this process's, in this thread or another; False where a server has it.
-
-    Raises:
-        OSError: the folder cannot be written.
+    Yields whether it is this process's, in this thread or another; False where a server has it.
     """
     place = data.absolute()
     end = time.monotonic() + wait_s
@@ -37,6 +36,28 @@ def folder_lock(data: Path, *, wait_s: float = _WAIT_S) -> Iterator[bool]:
     finally:
         if taken:
             _give(place)
+
+
+@contextmanager
+def holding(id: str) -> Iterator[None]:  # noqa: A002 - as in the records
+    """Keep the files of an upload or a recording from being swept away while this process writes
+    them; begin before the first of them is made.
+    """
+    with _guard:
+        _held[id] += 1
+    try:
+        yield
+    finally:
+        with _guard:
+            _held[id] -= 1
+            if not _held[id]:
+                del _held[id]
+
+
+def held_ids() -> frozenset[str]:
+    """Ids that are held now."""
+    with _guard:
+        return frozenset(_held)
 
 
 def _take(place: Path) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, get_args
+from typing import Any, Final, Literal, get_args
 
 from micromimic.core.errors import RefusedError
-from micromimic.workstation.records.records import Action
 
+Action = Literal[
+    "accept", "reject", "relabel", "move", "add", "remove", "comment", "done", "undo", "redo"
+]
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
 FRAMES: Final = ("onset_frame", "apex_frame", "offset_frame")
 LONGEST_NOTE: Final = 2000
@@ -33,15 +35,7 @@ _ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def check_payload(action: Action, given: Mapping[str, Any], labels: Sequence[str]) -> None:
-    """Check names and types; whether frames fit the video is not looked at.
-
-    Args:
-        action: what is done.
-        given: what is said with it.
-        labels: the classes to choose from.
-
-    Raises:
-        RefusedError: something is missing, not asked for, or of the wrong kind.
+    """Check names and types, labels against the classes there are; not whether frames fit.
 
     >>> check_payload("relabel", {"label": "tense"}, ["calm", "tense"])
     >>> check_payload("accept", {"label": "tense"}, ["calm", "tense"])

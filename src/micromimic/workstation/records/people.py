@@ -1,205 +1,135 @@
-"""Subjects and sessions."""
+"""Subjects and sessions: who was filmed, and when."""
 
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import select
+from sqlalchemy.orm import undefer_group
 
 from micromimic.core.errors import ConflictError, NotFoundError
-from micromimic.workstation.records import rows, values
-from micromimic.workstation.records.base import Records
+from micromimic.workstation.records.database import Transaction, reading, writing
 from micromimic.workstation.records.jobs import cancel_active
-from micromimic.workstation.records.records import Consent, Session, Subject
-from micromimic.workstation.records.tables import recordings, sessions, subjects
+from micromimic.workstation.records.models import COUNTS, Consent, Recording, Session, Subject
 
 
-class PeopleRecords(Records):
-    """Who was filmed, and when."""
-
-    def add_subject(self, code: str, *, note: str = "") -> Subject:
-        """A new person.
-
-        Args:
-            code: a pseudonym, 1 to 64 printable characters; nobody else has it.
-            note: for the people who work with it.
-
-        Raises:
-            ConflictError: the code is taken.
-            RefusedError: code or note cannot be stored.
-        """
-        row: dict[str, Any] = {
-            "id": values.new_id(),
-            "code": values.line(code, "a subject's code"),
-            "note": values.note(note),
-            "created_at": self.clock(),
-        }
-        with self.database.write() as connection:
-            _check_free(connection, row["code"])
-            connection.execute(insert(subjects).values(row))
-            return rows.read_subject(connection, row["id"])
-
-    def subjects(self) -> tuple[Subject, ...]:
-        """Everybody, by code."""
-        with self.database.read() as connection:
-            query = rows.select_subjects().order_by(subjects.c.code)
-            return tuple(rows.subject(row) for row in connection.execute(query))
-
-    def subject(self, subject_id: str) -> Subject:
-        """One person.
-
-        Raises:
-            NotFoundError: no such person.
-        """
-        with self.database.read() as connection:
-            return rows.read_subject(connection, subject_id)
-
-    def subject_by_code(self, code: str) -> Subject:
-        """One person, by pseudonym.
-
-        Raises:
-            NotFoundError: nobody has this code.
-        """
-        with self.database.read() as connection:
-            return find_subject(connection, code)
-
-    def change_subject(
-        self, subject_id: str, *, code: str | None = None, note: str | None = None
-    ) -> Subject:
-        """Another code or note; None leaves it.
-
-        Raises:
-            ConflictError: the code is taken.
-            NotFoundError: no such person.
-            RefusedError: code or note cannot be stored.
-        """
-        new: dict[str, Any] = {}
-        if code is not None:
-            new["code"] = values.line(code, "a subject's code")
-        if note is not None:
-            new["note"] = values.note(note)
-        with self.database.write() as connection:
-            rows.read_subject(connection, subject_id)
-            if "code" in new:
-                _check_free(connection, new["code"], but=subject_id)
-            if new:
-                connection.execute(update(subjects).where(subjects.c.id == subject_id).values(new))
-            return rows.read_subject(connection, subject_id)
-
-    def add_session(
-        self,
-        subject_id: str,
-        *,
-        title: str,
-        held_on: date,
-        consent: Consent,
-        baseline: bool = False,
-    ) -> Session:
-        """A new sitting of a person.
-
-        Args:
-            subject_id: who.
-            title: for people; may be empty.
-            held_on: the day.
-            consent: without it the session takes no recordings.
-            baseline: later sessions are compared with it.
-
-        Raises:
-            NotFoundError: no such person.
-            RefusedError: a text cannot be stored.
-        """
-        now = self.clock()
-        row = {
-            "id": values.new_id(),
-            "subject_id": values.known_id(subject_id, "subject"),
-            "title": values.line(title, "a title", values.LONGEST_NAME, empty=True),
-            "held_on": values.day(held_on),
-            "baseline": bool(baseline),
-            "created_at": now,
-            **rows.consent_values(values.consent(consent, now)),
-        }
-        with self.database.write() as connection:
-            rows.read_subject(connection, subject_id)
-            connection.execute(insert(sessions).values(row))
-            return rows.read_session(connection, row["id"])
-
-    def sessions(self, subject_id: str | None = None) -> tuple[Session, ...]:
-        """Sessions by day, of everybody or of one person.
-
-        Raises:
-            NotFoundError: no such person.
-        """
-        query = rows.select_sessions().order_by(
-            sessions.c.held_on, sessions.c.created_at, sessions.c.id
-        )
-        with self.database.read() as connection:
-            if subject_id is not None:
-                rows.read_subject(connection, subject_id)
-                query = query.where(sessions.c.subject_id == subject_id)
-            return tuple(rows.session(row) for row in connection.execute(query))
-
-    def session(self, session_id: str) -> Session:
-        """One session.
-
-        Raises:
-            NotFoundError: no such session.
-        """
-        with self.database.read() as connection:
-            return rows.read_session(connection, session_id)
-
-    def change_session(
-        self,
-        session_id: str,
-        *,
-        title: str | None = None,
-        held_on: date | None = None,
-        consent: Consent | None = None,
-        baseline: bool | None = None,
-    ) -> Session:
-        """What is given changes, None leaves it; withdrawn consent stops its waiting analyses.
-
-        Raises:
-            NotFoundError: no such session.
-            RefusedError: a text cannot be stored.
-        """
-        now = self.clock()
-        new: dict[str, Any] = {}
-        if title is not None:
-            new["title"] = values.line(title, "a title", values.LONGEST_NAME, empty=True)
-        if held_on is not None:
-            new["held_on"] = values.day(held_on)
-        if baseline is not None:
-            new["baseline"] = bool(baseline)
-        if consent is not None:
-            new |= rows.consent_values(values.consent(consent, now))
-        with self.database.write() as connection:
-            rows.read_session(connection, session_id)
-            if new:
-                connection.execute(update(sessions).where(sessions.c.id == session_id).values(new))
-            if consent is not None and not consent.given:
-                held = select(recordings.c.id).where(recordings.c.session_id == session_id)
-                cancel_active(connection, held, "consent was withdrawn", now)
-            return rows.read_session(connection, session_id)
+@reading
+def list_subjects(transaction: Transaction) -> tuple[Subject, ...]:
+    """Everybody, by code."""
+    query = select(Subject).options(undefer_group(COUNTS)).order_by(Subject.code)
+    return tuple(transaction.scalars(query))
 
 
-def find_subject(connection: Connection, code: str) -> Subject:
-    """The person with this code.
+@reading
+def get_subject(transaction: Transaction, subject_id: str) -> Subject:
+    return transaction.require(Subject, subject_id)
 
-    Raises:
-        NotFoundError: nobody has it.
-    """
+
+@reading
+def find_subject(transaction: Transaction, code: str) -> Subject:
+    """The person with this pseudonym."""
     clean = code.strip()
-    query = rows.select_subjects().where(subjects.c.code == clean)
-    row = connection.execute(query).one_or_none() if clean.isprintable() else None
-    if row is None:
+    query = select(Subject).where(Subject.code == clean).options(undefer_group(COUNTS))
+    found = transaction.scalars(query).one_or_none() if clean.isprintable() else None
+    if found is None:
         raise NotFoundError(
             f"expected the code of a subject, got {clean[:70]!r}; see the page Subjects"
         )
-    return rows.subject(row)
+    return found
 
 
-def _check_free(connection: Connection, code: str, but: str = "") -> None:
-    taken = select(subjects.c.id).where(subjects.c.code == code, subjects.c.id != but)
-    if connection.execute(taken).first() is not None:
-        raise ConflictError(f"expected a code that nobody has, got {code!r}; choose another")
+@writing
+def add_subject(transaction: Transaction, code: str, *, note: str = "") -> Subject:
+    """A new person; ``code`` is a pseudonym of 1 to 64 printable characters that nobody has."""
+    made = Subject(code=code, note=note, created_at=transaction.now)
+    _check_free(transaction, made)
+    transaction.add(made)
+    return transaction.require(Subject, made.id)
+
+
+@writing
+def change_subject(
+    transaction: Transaction, subject_id: str, *, code: str | None = None, note: str | None = None
+) -> Subject:
+    """Another code or note; None leaves it."""
+    found = transaction.require(Subject, subject_id)
+    with transaction.no_autoflush:
+        if code is not None:
+            found.code = code
+            _check_free(transaction, found)
+        if note is not None:
+            found.note = note
+    return found
+
+
+@reading
+def list_sessions(transaction: Transaction, subject_id: str | None = None) -> tuple[Session, ...]:
+    """Sessions by day, of everybody or of one person."""
+    query = select(Session).options(undefer_group(COUNTS))
+    if subject_id is not None:
+        transaction.require(Subject, subject_id)
+        query = query.where(Session.subject_id == subject_id)
+    return tuple(
+        transaction.scalars(query.order_by(Session.held_on, Session.created_at, Session.id))
+    )
+
+
+@reading
+def get_session(transaction: Transaction, session_id: str) -> Session:
+    return transaction.require(Session, session_id)
+
+
+@writing
+def add_session(
+    transaction: Transaction,
+    subject_id: str,
+    *,
+    title: str,
+    held_on: date,
+    consent: Consent,
+    baseline: bool = False,
+) -> Session:
+    """A new sitting of a person; without consent it takes no recordings."""
+    now = transaction.now
+    made = Session(
+        subject_id=transaction.require(Subject, subject_id).id,
+        title=title,
+        held_on=held_on,
+        baseline=bool(baseline),
+        created_at=now,
+        **consent.columns(now),
+    )
+    transaction.add(made)
+    return transaction.require(Session, made.id)
+
+
+@writing
+def change_session(
+    transaction: Transaction,
+    session_id: str,
+    *,
+    title: str | None = None,
+    held_on: date | None = None,
+    consent: Consent | None = None,
+    baseline: bool | None = None,
+) -> Session:
+    """What is given changes, None leaves it; withdrawn consent stops its waiting analyses."""
+    now = transaction.now
+    found = transaction.require(Session, session_id)
+    new = {"title": title, "held_on": held_on, "baseline": baseline}
+    new |= {} if consent is None else consent.columns(now)
+    for column, value in new.items():
+        if value is not None:
+            setattr(found, column, value)
+    if consent is not None and not consent.given:
+        recordings = select(Recording.id).where(Recording.session_id == session_id)
+        cancel_active(transaction, recordings, "consent was withdrawn")
+    return found
+
+
+def _check_free(transaction: Transaction, subject: Subject) -> None:
+    taken = select(Subject.id).where(Subject.code == subject.code, Subject.id != subject.id)
+    if transaction.scalars(taken).first() is not None:
+        raise ConflictError(
+            f"expected a code that nobody has, got {subject.code!r}; choose another"
+        )

@@ -10,21 +10,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, cast
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from micromimic.core.errors import RefusedError
 from micromimic.core.labels import THREE
 from micromimic.core.results import kind_of
 from micromimic.core.types import LONGEST_MICRO_S, ExpressionKind
-from micromimic.workstation.records.payloads import ACTIONS, FRAMES, check_payload
-from micromimic.workstation.records.records import (
-    Action,
-    Decision,
-    EventStatus,
-    Review,
-    ReviewedEvent,
-)
+from micromimic.workstation.records.payloads import ACTIONS, FRAMES, Action, check_payload
 
+if TYPE_CHECKING:
+    from micromimic.workstation.records.models import Decision
+
+EventStatus = Literal["pending", "accepted", "rejected"]
 _SECONDS: Final = ("onset_s", "apex_s", "offset_s")
 
 
@@ -32,14 +30,7 @@ _SECONDS: Final = ("onset_s", "apex_s", "offset_s")
 class FrameTimes:
     """When each frame of a recording was taken.
 
-    Args:
-        frames: how many there are.
-        fps: frames a second.
-        start_s: seconds of the first frame.
-        times: seconds of every frame where the rate varies; None where it is even.
-
-    Raises:
-        ValueError: no rate above 0, or times that are not one a frame and ascending.
+    ``times`` are the seconds of every frame where the rate varies, None where it is even.
 
     >>> FrameTimes(1000, 200.0).seconds(30), FrameTimes(3, 30.0, times=(0.0, 0.03, 0.2)).seconds(2)
     (0.15, 0.2)
@@ -81,11 +72,7 @@ class FrameTimes:
         return cls.of({**media, "frames": review["frames"]}) if media else None
 
     def seconds(self, frame: int) -> float:
-        """Time of one frame, seconds to the microsecond.
-
-        Raises:
-            ValueError: if there is no such frame.
-        """
+        """Time of one frame, seconds to the microsecond."""
         if not 0 <= frame < self.frames:
             raise ValueError(f"expected a frame from 0 to {self.frames - 1}, got {frame}")
         if self.times is not None:
@@ -94,14 +81,59 @@ class FrameTimes:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """What a decision adds to the trail, checked and completed.
+class ReviewedEvent:
+    """An event as one coder sees it now.
 
-    Args:
-        action: what is done.
-        event: the event concerned; the new one's key for ``add``, empty for ``undo`` and ``redo``.
-        payload: only what the action needs.
-        target: the decision that ``undo`` or ``redo`` concerns.
+    ``key`` is ``m0`` for the machine's first, ``c3`` for the one that decision 3 added. ``status``
+    is ``pending`` until the coder has decided; an added event is accepted. Label, frames and
+    seconds are the coder's where changed, else the machine's, which ``changed`` tells apart.
+    ``machine`` is the machine's own entry of ``events.json``; None for an added event. ``kind`` is
+    the machine's where onset and offset are; else ``macro`` from ``types.LONGEST_MICRO_S`` on.
+    """
+
+    key: str
+    status: EventStatus
+    label: str
+    onset_frame: int
+    apex_frame: int
+    offset_frame: int
+    onset_s: float
+    apex_s: float
+    offset_s: float
+    note: str
+    changed: bool
+    decided_at: datetime | None
+    machine: Mapping[str, Any] | None
+    kind: ExpressionKind = "micro"
+
+
+@dataclass(frozen=True)
+class Review:
+    """One coder's review of one recording.
+
+    ``number`` is of the coder's last decision, 0 before the first; a new decision must name it.
+    ``events`` are by onset, removed ones left out. ``undoable`` and ``redoable`` are the numbers of
+    the decisions that undo or redo would concern. ``complete``: no micro-expression is pending.
+    ``done``: the coder has marked it done, and decided nothing since; until then the others'
+    decisions are hidden from this coder.
+    """
+
+    recording_id: str
+    coder: str
+    number: int
+    events: tuple[ReviewedEvent, ...]
+    undoable: int | None
+    redoable: int | None
+    complete: bool
+    done: bool
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a decision adds to the trail, checked and completed: only what the action needs.
+
+    ``event`` is the new one's key for ``add``, empty for ``undo`` and ``redo``, which have their
+    ``target``.
     """
 
     action: Action
@@ -138,20 +170,16 @@ def reviewed(
 ) -> tuple[ReviewedEvent, ...]:
     """The events as one coder sees them, by onset; those removed are left out.
 
-    Args:
-        machine: ``events`` of ``events.json``; never changed.
-        decisions: one coder's, by number.
-        times: of the recording's frames.
-
-    Raises:
-        RefusedError: a decision does not fit, such as one on an event that is not there.
+    ``machine`` are the ``events`` of ``events.json``, ``decisions`` one coder's by number.
+    `RefusedError` where a decision does not fit, such as one on an event that is not there.
 
     >>> from datetime import datetime, UTC
     >>> entry = {"onset_frame": 10, "apex_frame": 15, "offset_frame": 30, "label": "calm",
     ...          "onset_s": 0.05, "apex_s": 0.075, "offset_s": 0.15}
-    >>> said = Decision("r", "kim", 1, "relabel", "m0", {"label": "tense"}, None,
-    ...                 datetime(2024, 1, 1, tzinfo=UTC))
-    >>> event = reviewed([entry], [said], FrameTimes(100, 200.0))[0]
+    >>> from types import SimpleNamespace
+    >>> relabelled = SimpleNamespace(coder="kim", number=1, action="relabel", event="m0",
+    ...     target=None, payload={"label": "tense"}, decided_at=datetime(2024, 1, 1, tzinfo=UTC))
+    >>> event = reviewed([entry], [relabelled], FrameTimes(100, 200.0))[0]
     >>> event.label, event.status, event.changed, event.machine["label"]
     ('tense', 'accepted', True, 'calm')
     """
@@ -168,12 +196,7 @@ def make_review(
     decisions: Sequence[Decision],
     times: FrameTimes,
 ) -> Review:
-    """One coder's review as a record.
-
-    Args:
-        recording_id, coder: whose.
-        machine, decisions, times: as of ``reviewed``.
-    """
+    """One coder's review as a record."""
     events = reviewed(machine, decisions, times)
     return Review(
         recording_id=recording_id,
@@ -199,18 +222,10 @@ def check(
 ) -> Entry:
     """Whether a decision may be added, and what exactly would be.
 
-    Args:
-        machine, decisions, times: as of ``reviewed``.
-        action: one of ``payloads.ACTIONS``.
-        event: the event concerned; empty for ``add``, ``done``, ``undo``
-            and ``redo``.
-        payload: ``label``, ``onset_frame``, ``apex_frame``, ``offset_frame``, ``note`` as the
-            action needs; values that are None count as left out.
-        labels: the classes to choose from: the recording's model's.
-
-    Raises:
-        RefusedError: an unknown action, event or label, frames out of order or outside the video,
-            something missing or not asked for, nothing to undo or redo.
+    ``payload`` is ``label``, ``onset_frame``, ``apex_frame``, ``offset_frame``, ``note`` as the
+    action needs; values that are None count as left out. `RefusedError` where an action, event or
+    label is unknown, frames are out of order or outside the video, something is missing or not
+    asked for, or there is nothing to undo or redo.
     """
     if action not in ACTIONS:
         raise RefusedError(
@@ -369,11 +384,7 @@ def _placed(
 def _frames_of(
     payload: Mapping[str, Any], before: ReviewedEvent | None, times: FrameTimes
 ) -> tuple[int, int, int]:
-    """Onset, apex and offset after a decision: those given, else those before.
-
-    Raises:
-        RefusedError: out of order, or outside the video.
-    """
+    """Onset, apex and offset after a decision: those given, else those before."""
     onset, apex, offset = (
         int(payload[name] if name in payload else getattr(before, name)) for name in FRAMES
     )

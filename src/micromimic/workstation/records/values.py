@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 import re
 import uuid
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from micromimic.core.errors import NotFoundError, RefusedError
-from micromimic.workstation.records.records import Consent
 
 LONGEST_LINE: Final = 64
 LONGEST_NAME: Final = 255
 LONGEST_NOTE: Final = 10_000
-LARGEST_INT: Final = 2**31 - 1
 LARGEST_BIGINT: Final = 2**63 - 1
 RESERVED_CODERS: Final = frozenset({"machine"})
 """Not a person: the name under which the machine's own answer is compared and exported."""
+ORIGINS: Final = ("upload", "live")
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _EXTENSION: Final = re.compile(r"\.[a-z0-9]{1,8}")
@@ -25,33 +26,22 @@ _UNWRITABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 def now_utc() -> datetime:
-    """This moment, with its zone."""
     return datetime.now(UTC)
 
 
 def new_id() -> str:
-    """A fresh id of 32 hex digits.
-
-    >>> len(new_id()), is_id(new_id()), is_id("../etc")
-    (32, True, False)
-    """
+    """A fresh id of 32 hex digits."""
     return uuid.uuid4().hex
-
-
-def is_id(text: object) -> bool:
-    """Whether this is an id: 32 hex digits in small letters."""
-    return isinstance(text, str) and _ID.fullmatch(text) is not None
 
 
 def known_id(text: str, what: str) -> str:
     """An id as it came, or `NotFoundError` where it can be none."""
-    if not is_id(text):
-        raise not_found(what, text)
-    return text
+    if isinstance(text, str) and _ID.fullmatch(text):
+        return text
+    raise not_found(what, text)
 
 
 def not_found(what: str, text: object) -> NotFoundError:
-    """The error for an id that nothing has."""
     return NotFoundError(
         f"expected the {what} of a record, got {str(text)[:40]!r}; it may have been removed"
     )
@@ -59,9 +49,6 @@ def not_found(what: str, text: object) -> NotFoundError:
 
 def line(text: str, what: str, longest: int = LONGEST_LINE, *, empty: bool = False) -> str:
     """One line of printable text without space around it.
-
-    Raises:
-        RefusedError: empty (unless allowed), too long, or not printable.
 
     >>> line(" P 014 ", "a code")
     'P 014'
@@ -75,15 +62,11 @@ def line(text: str, what: str, longest: int = LONGEST_LINE, *, empty: bool = Fal
     return clean
 
 
-def note(text: str, what: str = "a note") -> str:
-    """Text of several lines.
-
-    Raises:
-        RefusedError: too long, or with control characters that are no line break or tab.
-    """
+def note(text: str) -> str:
+    """Text of several lines, without control characters."""
     if len(text) > LONGEST_NOTE or _UNWRITABLE.search(text):
         got = f"{len(text)} characters" if len(text) > LONGEST_NOTE else "control characters"
-        raise RefusedError(f"expected {what} of at most {LONGEST_NOTE} characters, got {got}")
+        raise RefusedError(f"expected a note of at most {LONGEST_NOTE} characters, got {got}")
     return text.strip()
 
 
@@ -97,11 +80,7 @@ def one_line(text: str, longest: int = 1000) -> str:
 
 
 def coder(name: str) -> str:
-    """The name of the person who decides.
-
-    Raises:
-        RefusedError: no name, or one that stands for the machine.
-    """
+    """The name of the person who decides; never one that stands for the machine."""
     clean = line(name, "a coder's name")
     if clean.casefold() in RESERVED_CODERS:
         raise RefusedError(f"expected a person's name as coder, got {clean!r}; choose another")
@@ -109,11 +88,7 @@ def coder(name: str) -> str:
 
 
 def moment(value: datetime | None, what: str) -> datetime | None:
-    """A time in UTC.
-
-    Raises:
-        RefusedError: without its zone, or outside the calendar.
-    """
+    """A time in UTC."""
     if value is None:
         return None
     try:
@@ -124,45 +99,25 @@ def moment(value: datetime | None, what: str) -> datetime | None:
     raise RefusedError(f"expected {what} as a time with its zone, got {value}; add one, as +00:00")
 
 
-def consent(value: Consent, at: datetime) -> Consent:
-    """Consent with checked texts, noted now where it does not say when."""
-    return Consent(
-        given=bool(value.given),
-        noted_by=line(value.noted_by, "who noted the consent", LONGEST_NAME, empty=True),
-        note=note(value.note),
-        noted_at=moment(value.noted_at, "when consent was noted") or at,
-    )
-
-
 def day(value: date) -> date:
     """A day; of a date with a time, only the day."""
     return value.date() if isinstance(value, datetime) else value
 
 
 def rate(value: float | None) -> float | None:
-    """Frames a second, or None.
-
-    Raises:
-        RefusedError: no number above 0.
-    """
     if value is None or (math.isfinite(value) and value > 0):
         return value
     raise RefusedError(f"expected a frame rate above 0, got {value}; leave it out if unsure")
 
 
-def count(value: int, what: str, largest: int = LARGEST_BIGINT) -> int:
-    """A whole number from 0.
-
-    Raises:
-        RefusedError: below 0 or too large for the database.
-    """
-    if 0 <= value <= largest:
-        return int(value)
+def count(value: int | None, what: str, largest: int = LARGEST_BIGINT) -> int | None:
+    """A whole number from 0; None stays."""
+    if value is None or 0 <= value <= largest:
+        return None if value is None else int(value)
     raise RefusedError(f"expected {what} from 0 to {largest}, got {value}; choose another")
 
 
 def digest(value: str) -> str:
-    """A SHA-256 as 64 hex digits."""
     if _HASH.fullmatch(value):
         return value
     raise RefusedError(f"expected a SHA-256 of 64 hex digits, got {value[:70]!r}; compute it anew")
@@ -173,3 +128,38 @@ def extension(value: str) -> str:
     if _EXTENSION.fullmatch(value):
         return value
     raise RefusedError(f"expected a file ending such as .mp4, got {value[:40]!r}; rename the file")
+
+
+def origin(value: str) -> str:
+    if value in ORIGINS:
+        return value
+    raise RefusedError(f"expected an origin among {', '.join(ORIGINS)}, got {value!r}")
+
+
+_CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "code": partial(line, what="a subject's code"),
+    "note": note,
+    "title": partial(line, what="a title", longest=LONGEST_NAME, empty=True),
+    "held_on": day,
+    "consent_noted_by": partial(
+        line, what="who noted the consent", longest=LONGEST_NAME, empty=True
+    ),
+    "consent_note": note,
+    "consent_noted_at": partial(moment, what="when consent was noted"),
+    "name": partial(line, what="a name", longest=LONGEST_NAME),
+    "extension": extension,
+    "size_bytes": partial(count, what="a size in bytes"),
+    "sha256": digest,
+    "fps": rate,
+    "origin": origin,
+    "expires_at": partial(moment, what="the end of retention"),
+    "stage": partial(one_line, longest=100),
+    "done": partial(count, what="a count"),
+    "total": partial(count, what="a count"),
+    "error": one_line,
+}
+
+
+def checked(column: str, value: Any) -> Any:
+    """A value as the column of this name takes it, else `RefusedError`; None is left to it."""
+    return None if value is None else _CHECKS[column](value)

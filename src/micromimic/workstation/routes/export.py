@@ -10,8 +10,9 @@ from starlette.responses import Response, StreamingResponse
 
 from micromimic.workstation.context import Here
 from micromimic.workstation.errors import answers, file_content
-from micromimic.workstation.records.export import export_events
-from micromimic.workstation.records.manifest_export import gather, zipped
+from micromimic.workstation.export import export_events
+from micromimic.workstation.export_manifest import gather, zipped
+from micromimic.workstation.records import recordings
 from micromimic.workstation.schemas import Coder, CoderQuery, Id, IdQuery, Reader
 
 router = APIRouter(tags=["export"])
@@ -42,7 +43,7 @@ def export(
     recording_id: Id, kind: Format, here: Here, coder: CoderQuery = None, reader: Reader = None
 ) -> Response:
     """One recording's events: the machine's, or as one coder sees them."""
-    recording = here.store.recording(recording_id)
+    recording = recordings.get_recording(here.store, recording_id)
     content = export_events(here.store, recording_id, coder=coder, reader=reader, format=kind)
     stem = _plain(recording.name.rsplit(".", 1)[0])
     who = f".{_plain(coder)}" if coder else ""

@@ -11,6 +11,7 @@ from micromimic.core.notices import cannot_tell
 from micromimic.workstation.context import MAX_LIVE_SESSIONS, Here
 from micromimic.workstation.errors import answers
 from micromimic.workstation.live.socket import MAX_PIXELS
+from micromimic.workstation.records import recordings
 from micromimic.workstation.schemas import Health, Info, Limits, LiveLimits, ModelView
 
 router = APIRouter(tags=["server"])
@@ -19,7 +20,7 @@ router = APIRouter(tags=["server"])
 @router.get("/health", responses=answers())
 def get_health(here: Here) -> Health:
     """Whether the server and its database answer."""
-    here.store.count_recordings()
+    recordings.count_recordings(here.store)
     return Health(status="ok", time=datetime.now(UTC))
 
 

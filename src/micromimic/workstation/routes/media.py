@@ -10,6 +10,7 @@ from starlette.responses import FileResponse, Response
 
 from micromimic.workstation.context import Here, Workstation
 from micromimic.workstation.errors import ApiError, answers, file_content
+from micromimic.workstation.records import recordings
 from micromimic.workstation.schemas import Id
 
 router = APIRouter(prefix="/recordings/{recording_id}", tags=["media"])
@@ -84,7 +85,7 @@ def get_picture(recording_id: Id, index: Index, picture: PictureName, here: Here
 
 def _send(here: Workstation, recording_id: str, name: str) -> Response:
     """A file by a name of ours; 404 where there is none, 410 where retention removed it."""
-    recording = here.store.recording(recording_id)
+    recording = recordings.get_recording(here.store, recording_id)
     path = here.store.folder(recording_id) / name
     if not path.is_file():
         if recording.media == "expired":

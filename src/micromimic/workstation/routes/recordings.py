@@ -9,7 +9,8 @@ from fastapi import APIRouter, Query, Request, Response
 from micromimic.core.errors import ConflictError
 from micromimic.workstation.context import Here
 from micromimic.workstation.errors import answers
-from micromimic.workstation.records.records import JobStatus
+from micromimic.workstation.records import jobs, privacy, recordings
+from micromimic.workstation.records.models import JobStatus
 from micromimic.workstation.schemas import (
     Id,
     IdQuery,
@@ -42,8 +43,8 @@ def list_recordings(
 ) -> RecordingList:
     """Recordings, newest first."""
     where = {"session_id": session_id, "subject_id": subject_id}
-    found = here.store.recordings(**where, limit=limit, offset=offset)
-    total = here.store.count_recordings(**where)
+    found = recordings.list_recordings(here.store, **where, limit=limit, offset=offset)
+    total = recordings.count_recordings(here.store, **where)
     return RecordingList.model_validate({"recordings": found, "total": total})
 
 
@@ -63,7 +64,7 @@ async def upload(request: Request, about: Annotated[Upload, Query()], here: Here
 @router.get("/recordings/{recording_id}", responses=answers(404))
 def get_recording(recording_id: Id, here: Here) -> Recording:
     """One recording, with its latest job."""
-    return Recording.model_validate(here.store.recording(recording_id))
+    return Recording.model_validate(recordings.get_recording(here.store, recording_id))
 
 
 @router.patch("/recordings/{recording_id}", responses=answers(404, 409, 413))
@@ -72,7 +73,9 @@ def change_recording(recording_id: Id, body: RecordingChange, here: Here) -> Rec
     changes: dict[str, Any] = {"name": body.name, "session_id": body.session_id}
     if "expires_at" in body.model_fields_set:  # null means: keep it
         changes["expires_at"] = body.expires_at
-    return Recording.model_validate(here.store.change_recording(recording_id, **changes))
+    return Recording.model_validate(
+        recordings.change_recording(here.store, recording_id, **changes)
+    )
 
 
 @router.delete(
@@ -80,7 +83,7 @@ def change_recording(recording_id: Id, body: RecordingChange, here: Here) -> Rec
 )
 def remove_recording(recording_id: Id, here: Here) -> None:
     """Remove a recording, its files and every decision on it."""
-    here.store.remove_recording(recording_id)
+    privacy.remove_recording(here.store, recording_id)
     here.wake()
 
 
@@ -89,7 +92,7 @@ def remove_recording(recording_id: Id, here: Here) -> None:
 )
 def analyze_again(recording_id: Id, here: Here) -> Job:
     """Queue a recording again whose job failed or was cancelled."""
-    job = here.store.requeue_job(recording_id)
+    job = jobs.requeue_job(here.store, recording_id)
     here.wake()
     return Job.model_validate(job)
 
@@ -97,10 +100,10 @@ def analyze_again(recording_id: Id, here: Here) -> Job:
 @router.post("/recordings/{recording_id}/cancel", status_code=202, responses=answers(404, 409))
 def cancel(recording_id: Id, here: Here) -> Job:
     """Cancel the recording's queued or running job."""
-    recording = here.store.recording(recording_id)
+    recording = recordings.get_recording(here.store, recording_id)
     if recording.job is None:
         raise ConflictError("expected a job to cancel, got none; there is nothing to do")
-    job = here.store.cancel_job(recording.job.id)
+    job = jobs.cancel_job(here.store, recording.job.id)
     here.wake()
     return Job.model_validate(job)
 
@@ -108,10 +111,10 @@ def cancel(recording_id: Id, here: Here) -> Job:
 @router.get("/jobs", responses=answers())
 def list_jobs(here: Here, status: JobStatus | None = None) -> JobList:
     """Jobs, oldest first."""
-    return JobList.model_validate({"jobs": here.store.jobs(status)})
+    return JobList.model_validate({"jobs": jobs.list_jobs(here.store, status)})
 
 
 @router.get("/jobs/{job_id}", responses=answers(404))
 def get_job(job_id: Id, here: Here) -> Job:
     """One job."""
-    return Job.model_validate(here.store.job(job_id))
+    return Job.model_validate(jobs.get_job(here.store, job_id))

@@ -10,9 +10,10 @@ from micromimic.core.types import Interval
 from micromimic.evaluation.agreement import Agreement, CodedEvent, event_agreement
 from micromimic.workstation.context import Here
 from micromimic.workstation.errors import ApiError, answers
-from micromimic.workstation.records.records import Analysis, Review
-from micromimic.workstation.records.review import FrameTimes, reviewed
-from micromimic.workstation.records.store import Store
+from micromimic.workstation.records import recordings, reviews
+from micromimic.workstation.records.database import Store
+from micromimic.workstation.records.models import AnalysisRecord
+from micromimic.workstation.records.review import FrameTimes, Review, reviewed
 from micromimic.workstation.schemas import (
     Coder,
     CoderQuery,
@@ -33,16 +34,16 @@ router = APIRouter(prefix="/recordings/{recording_id}", tags=["review"])
 @router.get("/review", responses=answers(404, 409))
 def get_review(recording_id: Id, coder: Coder, here: Here, reader: Reader = None) -> ReviewView:
     """Everything the review page shows; nulls until the machine has answered."""
-    recording = Recording.model_validate(here.store.recording(recording_id))
-    here.store.check_open(recording_id, coder if reader is None else reader, coder)
-    found = here.store.analysis(recording_id)
+    recording = Recording.model_validate(recordings.get_recording(here.store, recording_id))
+    reviews.check_open(here.store, recording_id, coder if reader is None else reader, coder)
+    found = reviews.get_analysis(here.store, recording_id)
     if found is None:
         return ReviewView(recording=recording, labels=None, analysis=None, review=None, shown=None)
     return ReviewView(
         recording=recording,
         labels=list(found.labels),
         analysis=dict(found.payload),
-        review=here.store.review(recording_id, coder),
+        review=reviews.get_review(here.store, recording_id, coder),
         shown=dict(found.review),
     )
 
@@ -50,19 +51,19 @@ def get_review(recording_id: Id, coder: Coder, here: Here, reader: Reader = None
 @router.post("/decisions", status_code=201, responses=answers(404, 409, 413))
 def decide(recording_id: Id, body: DecisionIn, here: Here) -> Review:
     """Add a decision; 409 if ``expected`` is no longer the coder's last number."""
-    return here.store.decide(recording_id, **body.model_dump(exclude_none=True))
+    return reviews.decide(here.store, recording_id, **body.model_dump(exclude_none=True))
 
 
 @router.post("/undo", status_code=201, responses=answers(404, 409, 413))
 def undo(recording_id: Id, body: StepIn, here: Here) -> Review:
     """Take the coder's last decision back; the trail keeps both."""
-    return here.store.undo(recording_id, coder=body.coder, expected=body.expected)
+    return reviews.undo(here.store, recording_id, coder=body.coder, expected=body.expected)
 
 
 @router.post("/redo", status_code=201, responses=answers(404, 409, 413))
 def redo(recording_id: Id, body: StepIn, here: Here) -> Review:
     """Bring back what was undone last."""
-    return here.store.redo(recording_id, coder=body.coder, expected=body.expected)
+    return reviews.redo(here.store, recording_id, coder=body.coder, expected=body.expected)
 
 
 @router.get("/history", responses=answers(404, 409))
@@ -73,9 +74,11 @@ def get_history(
     reader: Reader = None,
 ) -> DecisionList:
     """The audit trail: of one coder, or of all once who asks is done (see ``reader``)."""
-    of = here.store.coders(recording_id) if coder is None else (coder,)
-    here.store.check_open(recording_id, coder if reader is None else reader, *of)
-    return DecisionList.model_validate({"decisions": here.store.history(recording_id, coder)})
+    of = reviews.coders(here.store, recording_id) if coder is None else (coder,)
+    reviews.check_open(here.store, recording_id, coder if reader is None else reader, *of)
+    return DecisionList.model_validate(
+        {"decisions": reviews.history(here.store, recording_id, coder)}
+    )
 
 
 @router.get("/agreement", responses=answers(404, 409))
@@ -83,26 +86,26 @@ def get_agreement(
     recording_id: Id, coder: Coder, other: Coder, here: Here, reader: Reader = None
 ) -> Agreement:
     """Cohen's kappa and event-wise F1 of two coders on micro-expressions; or of ``machine``."""
-    here.store.recording(recording_id)
-    found = here.store.analysis(recording_id)
+    recordings.get_recording(here.store, recording_id)
+    found = reviews.get_analysis(here.store, recording_id)
     if found is None:
         raise ApiError(
             409, "expected an analysed recording, got one whose analysis is not done; wait for it"
         )
     if reader is None and coder != MACHINE:
         reader = coder
-    here.store.check_open(recording_id, reader, coder, other)
+    reviews.check_open(here.store, recording_id, reader, coder, other)
     return event_agreement(
         coded_events(here.store, found, coder), coded_events(here.store, found, other)
     )
 
 
-def coded_events(store: Store, found: Analysis, coder: str) -> list[CodedEvent]:
+def coded_events(store: Store, found: AnalysisRecord, coder: str) -> list[CodedEvent]:
     """Micro-expressions as a coder sees them; the machine holds all of its own to be there."""
     if coder == MACHINE:
         events = reviewed(found.payload["events"], (), FrameTimes.of(found.review))
     else:
-        events = store.review(found.recording_id, coder).events
+        events = reviews.get_review(store, found.recording_id, coder).events
     return [
         CodedEvent(
             key=event.key if event.machine is not None else f"{coder} {event.key}",

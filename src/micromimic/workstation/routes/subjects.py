@@ -8,8 +8,8 @@ from fastapi import APIRouter, Response
 
 from micromimic.workstation.context import Here
 from micromimic.workstation.errors import answers
-from micromimic.workstation.records.numbers import subject_trends
-from micromimic.workstation.records.records import Consent
+from micromimic.workstation.records import people, privacy
+from micromimic.workstation.records.models import Consent
 from micromimic.workstation.schemas import (
     CoderQuery,
     ConsentIn,
@@ -26,6 +26,7 @@ from micromimic.workstation.schemas import (
     SubjectIn,
     SubjectList,
 )
+from micromimic.workstation.subject_trends import subject_trends
 
 router = APIRouter(tags=["subjects"])
 
@@ -33,32 +34,32 @@ router = APIRouter(tags=["subjects"])
 @router.get("/subjects", responses=answers())
 def list_subjects(here: Here) -> SubjectList:
     """All subjects, by code."""
-    return SubjectList.model_validate({"subjects": here.store.subjects()})
+    return SubjectList.model_validate({"subjects": people.list_subjects(here.store)})
 
 
 @router.post("/subjects", status_code=201, responses=answers(409, 413))
 def add_subject(body: SubjectIn, here: Here) -> Subject:
     """A new subject; 409 if the code is taken."""
-    return Subject.model_validate(here.store.add_subject(body.code, note=body.note))
+    return Subject.model_validate(people.add_subject(here.store, body.code, note=body.note))
 
 
 @router.get("/subjects/{subject_id}", responses=answers(404))
 def get_subject(subject_id: Id, here: Here) -> Subject:
     """One subject."""
-    return Subject.model_validate(here.store.subject(subject_id))
+    return Subject.model_validate(people.get_subject(here.store, subject_id))
 
 
 @router.patch("/subjects/{subject_id}", responses=answers(404, 409, 413))
 def change_subject(subject_id: Id, body: SubjectChange, here: Here) -> Subject:
     """Another code or note."""
-    changed = here.store.change_subject(subject_id, code=body.code, note=body.note)
+    changed = people.change_subject(here.store, subject_id, code=body.code, note=body.note)
     return Subject.model_validate(changed)
 
 
 @router.delete("/subjects/{subject_id}", responses=answers(404))
 def forget_subject(subject_id: Id, here: Here) -> Forgotten:
     """Remove every trace of a person: rows, videos, pictures, decisions. It cannot be undone."""
-    forgotten = here.store.forget_subject(here.store.subject(subject_id).code)
+    forgotten = privacy.forget_subject(here.store, people.get_subject(here.store, subject_id).code)
     here.wake()
     return Forgotten(forgotten=dict(forgotten))
 
@@ -77,13 +78,14 @@ def get_trends(
 @router.get("/sessions", responses=answers(404))
 def list_sessions(here: Here, subject_id: IdQuery = None) -> SessionList:
     """All sessions, or those of one subject."""
-    return SessionList.model_validate({"sessions": here.store.sessions(subject_id)})
+    return SessionList.model_validate({"sessions": people.list_sessions(here.store, subject_id)})
 
 
 @router.post("/sessions", status_code=201, responses=answers(404, 409, 413))
 def add_session(body: SessionIn, here: Here) -> Session:
     """A new session, with its consent."""
-    added = here.store.add_session(
+    added = people.add_session(
+        here.store,
         body.subject_id,
         title=body.title,
         held_on=body.held_on,
@@ -96,13 +98,14 @@ def add_session(body: SessionIn, here: Here) -> Session:
 @router.get("/sessions/{session_id}", responses=answers(404))
 def get_session(session_id: Id, here: Here) -> Session:
     """One session."""
-    return Session.model_validate(here.store.session(session_id))
+    return Session.model_validate(people.get_session(here.store, session_id))
 
 
 @router.patch("/sessions/{session_id}", responses=answers(404, 409, 413))
 def change_session(session_id: Id, body: SessionChange, here: Here) -> Session:
     """Another title, day or consent, or a baseline or none."""
-    changed = here.store.change_session(
+    changed = people.change_session(
+        here.store,
         session_id,
         title=body.title,
         held_on=body.held_on,
@@ -117,7 +120,7 @@ def change_session(session_id: Id, body: SessionChange, here: Here) -> Session:
 )
 def remove_session(session_id: Id, here: Here) -> None:
     """Remove a session with its recordings."""
-    here.store.remove_session(session_id)
+    privacy.remove_session(here.store, session_id)
     here.wake()
 
 

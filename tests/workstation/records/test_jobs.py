@@ -7,7 +7,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
@@ -18,20 +17,22 @@ import pytest
 pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed")
 
 from micromimic.core.errors import ConflictError, RefusedError
-from micromimic.workstation.records.records import Job
-from micromimic.workstation.records.store import Store
+from micromimic.workstation.records import jobs, people, recordings, reviews
+from micromimic.workstation.records.database import Store
+from micromimic.workstation.records.models import Job
 
-from ...store_samples import DATABASES, NOW, add_recording, analysed, answer, opened
+from ...store_samples import DATABASES, NOW, add_recording, analysed, answer, opened, view
 
 TIMEOUT = 120
 CLAIM_ALL = """
 import sys
 from pathlib import Path
 from micromimic.workstation.records.database import open_store
+from micromimic.workstation.records.jobs import claim_job
 data, url, name = sys.argv[1:]
 with open_store(Path(data), url or None, busy_s=60) as store:
     sys.stdin.readline()  # all begin together
-    while job := store.claim_job(name):
+    while job := claim_job(store, name):
         print(job.id, flush=True)
 """
 
@@ -43,15 +44,15 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 
 def claimed(store: Store, worker: str = "w") -> Job:
-    job = store.claim_job(worker)
+    job = jobs.claim_job(store, worker)
     assert job is not None
     return job
 
 
 def url_of(store: Store) -> str:
-    if store.database.kind == "sqlite":
+    if store.kind == "sqlite":
         return ""
-    return store.database.engine.url.render_as_string(hide_password=False)
+    return store.writer.url.render_as_string(hide_password=False)
 
 
 # ---------------------------------------------------------------------------------- one job
@@ -60,7 +61,7 @@ def url_of(store: Store) -> str:
 def test_the_oldest_waits_the_shortest(store: Store) -> None:
     made = [add_recording(store).id for _ in range(3)]
     assert [claimed(store).recording_id for _ in made] == made
-    assert store.claim_job("w") is None
+    assert jobs.claim_job(store, "w") is None
 
 
 def test_a_job_from_queue_to_answer(store: Store) -> None:
@@ -69,38 +70,38 @@ def test_a_job_from_queue_to_answer(store: Store) -> None:
     assert (job.status, job.attempts, job.stage, job.done, job.total) == ("running", 1, "", 0, None)
     assert job.started_at is not None
     assert job.started_at > job.created_at
-    told = store.beat(job.id, stage="tracking", done=120, total=2200, worker="w")
-    assert told == replace(job, stage="tracking", done=120, total=2200)
-    assert store.beat(job.id, stage="evidence", done=1, total=None).total is None
-    assert store.analysis(recording.id) is None
-    done = store.finish_job(job.id, **answer(3), worker="w")
+    told = jobs.beat(store, job.id, stage="tracking", done=120, total=2200, worker="w")
+    assert view(told) == view(job, stage="tracking", done=120, total=2200)
+    assert jobs.beat(store, job.id, stage="evidence", done=1, total=None).total is None
+    assert reviews.get_analysis(store, recording.id) is None
+    done = jobs.finish_job(store, job.id, **answer(3), worker="w")
     assert done.job is not None
     assert (done.events, done.job.status, done.job.error) == (3, "done", "")
     assert done.job.finished_at is not None
-    kept = store.analysis(recording.id)
+    kept = reviews.get_analysis(store, recording.id)
     assert kept is not None
     assert {"payload": kept.payload, "review": kept.review} == answer(3)
     assert list(kept.payload) == list(answer()["payload"])  # in the order of the file
-    assert store.jobs("done") == (done.job,)
-    assert store.jobs("queued") == ()
+    assert view(jobs.list_jobs(store, "done")) == (view(done.job),)
+    assert jobs.list_jobs(store, "queued") == ()
 
 
 def test_the_machine_answers_once(store: Store) -> None:
     recording = analysed(store, events=1)
-    before = store.analysis(recording)
-    job = store.recording(recording).job
+    before = view(reviews.get_analysis(store, recording))
+    job = recordings.get_recording(store, recording).job
     assert job is not None
     for ask in (
-        lambda: store.finish_job(job.id, **answer(5)),
-        lambda: store.requeue_job(recording),
-        lambda: store.fail_job(job.id, "too late"),
-        lambda: store.cancel_job(job.id),
-        lambda: store.beat(job.id, stage="again", done=0, total=None),
+        lambda: jobs.finish_job(store, job.id, **answer(5)),
+        lambda: jobs.requeue_job(store, recording),
+        lambda: jobs.fail_job(store, job.id, "too late"),
+        lambda: jobs.cancel_job(store, job.id),
+        lambda: jobs.beat(store, job.id, stage="again", done=0, total=None),
     ):
         with pytest.raises(ConflictError, match=r"got one that is done|machine answers once"):
             ask()
-    assert store.analysis(recording) == before
-    assert store.job(job.id) == job
+    assert view(reviews.get_analysis(store, recording)) == before
+    assert view(jobs.get_job(store, job.id)) == view(job)
 
 
 def test_an_answer_that_is_no_json_leaves_the_job_running(store: Store) -> None:
@@ -109,27 +110,27 @@ def test_an_answer_that_is_no_json_leaves_the_job_running(store: Store) -> None:
     wrong = answer()
     wrong["payload"]["indicators"] = {"rate": float("nan")}
     with pytest.raises(RefusedError, match="JSON"):
-        store.finish_job(job.id, **wrong)
-    assert store.job(job.id).status == "running"
-    assert store.finish_job(job.id, **answer()).events == 2
+        jobs.finish_job(store, job.id, **wrong)
+    assert jobs.get_job(store, job.id).status == "running"
+    assert jobs.finish_job(store, job.id, **answer()).events == 2
 
 
 def test_a_job_fails_with_one_line_and_is_tried_again(store: Store) -> None:
     recording = add_recording(store)
     first = claimed(store)
-    failed = store.fail_job(first.id, "line one\n\x00line two " + "x" * 5000)
+    failed = jobs.fail_job(store, first.id, "line one\n\x00line two " + "x" * 5000)
     assert failed.status == "failed"
     assert failed.error.startswith("line one line two x")
     assert len(failed.error) == 1000
     assert failed.finished_at is not None
-    second = store.requeue_job(recording.id)
+    second = jobs.requeue_job(store, recording.id)
     assert (second.status, second.attempts) == ("queued", 0)
     assert second.id != first.id
-    assert store.recording(recording.id).job == second
+    assert view(recordings.get_recording(store, recording.id).job) == view(second)
     with pytest.raises(ConflictError, match="got one that is queued"):
-        store.requeue_job(recording.id)
+        jobs.requeue_job(store, recording.id)
     assert claimed(store).id == second.id
-    assert store.job(first.id) == failed
+    assert view(jobs.get_job(store, first.id)) == view(failed)
 
 
 def test_a_job_is_cancelled_while_it_waits_or_runs(store: Store) -> None:
@@ -137,24 +138,24 @@ def test_a_job_is_cancelled_while_it_waits_or_runs(store: Store) -> None:
     waiting = add_recording(store).job
     assert waiting is not None
     running = claimed(store)
-    assert store.cancel_job(waiting.id).status == "cancelled"
-    assert store.cancel_job(running.id).status == "cancelled"
+    assert jobs.cancel_job(store, waiting.id).status == "cancelled"
+    assert jobs.cancel_job(store, running.id).status == "cancelled"
     for ask in (
-        lambda: store.beat(running.id, stage="x", done=0, total=None),
-        lambda: store.finish_job(running.id, **answer()),
-        lambda: store.release_job(running.id),
-        lambda: store.cancel_job(running.id),
+        lambda: jobs.beat(store, running.id, stage="x", done=0, total=None),
+        lambda: jobs.finish_job(store, running.id, **answer()),
+        lambda: jobs.release_job(store, running.id),
+        lambda: jobs.cancel_job(store, running.id),
     ):
         with pytest.raises(ConflictError, match="got one that is cancelled"):
             ask()
-    assert store.claim_job("w") is None
-    assert store.analysis(running.recording_id) is None
+    assert jobs.claim_job(store, "w") is None
+    assert reviews.get_analysis(store, running.recording_id) is None
 
 
 def test_a_released_job_has_lost_no_attempt(store: Store) -> None:
     job_id = claimed(store, add_recording(store).name).id
     for _ in range(5):
-        assert store.release_job(job_id).attempts == 0
+        assert jobs.release_job(store, job_id).attempts == 0
         again = claimed(store, "other")
         assert (again.id, again.attempts) == (job_id, 1)
 
@@ -163,14 +164,14 @@ def test_a_server_keeps_to_its_own_jobs(store: Store) -> None:
     add_recording(store)
     job = claimed(store, "one")
     for ask in (
-        lambda: store.beat(job.id, stage="x", done=0, total=None, worker="two"),
-        lambda: store.finish_job(job.id, **answer(), worker="two"),
-        lambda: store.fail_job(job.id, "x", worker="two"),
-        lambda: store.release_job(job.id, worker="two"),
+        lambda: jobs.beat(store, job.id, stage="x", done=0, total=None, worker="two"),
+        lambda: jobs.finish_job(store, job.id, **answer(), worker="two"),
+        lambda: jobs.fail_job(store, job.id, "x", worker="two"),
+        lambda: jobs.release_job(store, job.id, worker="two"),
     ):
         with pytest.raises(ConflictError, match="got one of one"):
             ask()
-    assert store.job(job.id) == job
+    assert view(jobs.get_job(store, job.id)) == view(job)
 
 
 @pytest.mark.parametrize("number", [-1, 2**63])
@@ -178,9 +179,9 @@ def test_progress_is_a_count(store: Store, number: int) -> None:
     add_recording(store)
     job = claimed(store)
     with pytest.raises(RefusedError, match="expected a count"):
-        store.beat(job.id, stage="x", done=number, total=None)
+        jobs.beat(store, job.id, stage="x", done=number, total=None)
     with pytest.raises(RefusedError, match="expected a status among queued, running"):
-        store.jobs("asleep")
+        jobs.list_jobs(store, "asleep")
 
 
 # ---------------------------------------------------------------------------------- after a crash
@@ -192,13 +193,13 @@ def test_jobs_of_a_server_that_died_wait_again(store: Store) -> None:
     stale = claimed(store, "gone")
     store.clock = ticking(NOW + timedelta(hours=1))
     alive = claimed(store, "alive")
-    found = store.recover_jobs("me", stale_s=600)
+    found = jobs.recover_jobs(store, "me", stale_s=600)
     assert [(j.id, j.status, j.attempts) for j in found] == [
         (mine.id, "queued", 1),
         (stale.id, "queued", 1),
     ]
-    assert store.job(alive.id).status == "running"
-    assert store.recover_jobs("me", stale_s=600) == ()
+    assert jobs.get_job(store, alive.id).status == "running"
+    assert jobs.recover_jobs(store, "me", stale_s=600) == ()
     assert [claimed(store).recording_id for _ in range(3)] == [made[0], made[1], made[3]]
 
 
@@ -206,25 +207,25 @@ def test_a_beat_keeps_a_job_from_being_stale(store: Store) -> None:
     add_recording(store)
     job = claimed(store, "other")
     store.clock = ticking(NOW + timedelta(seconds=300))
-    store.beat(job.id, stage="x", done=1, total=2)
+    jobs.beat(store, job.id, stage="x", done=1, total=2)
     store.clock = ticking(NOW + timedelta(seconds=410))
-    assert store.recover_jobs("me", stale_s=120) == ()
+    assert jobs.recover_jobs(store, "me", stale_s=120) == ()
     store.clock = ticking(NOW + timedelta(seconds=430))
-    assert [j.id for j in store.recover_jobs("me", stale_s=120)] == [job.id]
+    assert [j.id for j in jobs.recover_jobs(store, "me", stale_s=120)] == [job.id]
 
 
 def test_a_job_that_takes_the_server_down_thrice_is_not_tried_again(store: Store) -> None:
     recording = add_recording(store)
     for attempt in (1, 2):
         claimed(store)
-        (job,) = store.recover_jobs("w")
+        (job,) = jobs.recover_jobs(store, "w")
         assert (job.status, job.attempts) == ("queued", attempt)
     claimed(store)
-    (job,) = store.recover_jobs("w")
+    (job,) = jobs.recover_jobs(store, "w")
     assert (job.status, job.attempts) == ("failed", 3)
     assert "in 3 attempts" in job.error
-    assert store.claim_job("w") is None
-    assert store.requeue_job(recording.id).attempts == 0
+    assert jobs.claim_job(store, "w") is None
+    assert jobs.requeue_job(store, recording.id).attempts == 0
 
 
 def ticking(now: datetime) -> Callable[[], datetime]:
@@ -241,15 +242,15 @@ def test_threads_never_claim_the_same_job(store: Store) -> None:
     def claim_all(name: str) -> list[str]:
         barrier.wait(TIMEOUT)
         found = []
-        while job := store.claim_job(name):
+        while job := jobs.claim_job(store, name):
             found.append(job.recording_id)
         return found
 
     with ThreadPoolExecutor(8) as pool:
         got = [one for part in pool.map(claim_all, "abcdefgh") for one in part]
     assert sorted(got) == sorted(made)
-    assert Counter(job.status for job in store.jobs()) == {"running": 40}
-    assert {job.attempts for job in store.jobs()} == {1}
+    assert Counter(job.status for job in jobs.list_jobs(store)) == {"running": 40}
+    assert {job.attempts for job in jobs.list_jobs(store)} == {1}
 
 
 def test_processes_never_claim_the_same_job(store: Store) -> None:
@@ -275,28 +276,28 @@ def test_two_who_finish_the_same_job(store: Store) -> None:
     recording = add_recording(store)
     job = claimed(store)
     outcomes = at_once(
-        [lambda k=k: store.finish_job(job.id, **answer(k)).events for k in (1, 2, 3, 4)]
+        [lambda k=k: jobs.finish_job(store, job.id, **answer(k)).events for k in (1, 2, 3, 4)]
     )
     (won,) = [o for o in outcomes if isinstance(o, int)]
     assert sum(isinstance(o, ConflictError) for o in outcomes) == 3
-    kept = store.analysis(recording.id)
+    kept = reviews.get_analysis(store, recording.id)
     assert kept is not None
     assert len(kept.payload["events"]) == won
 
 
 def test_two_who_start_the_same_analysis_again(store: Store) -> None:
     recording = add_recording(store)
-    store.fail_job(claimed(store).id, "broken")
-    outcomes = at_once([lambda: store.requeue_job(recording.id)] * 4)
+    jobs.fail_job(store, claimed(store).id, "broken")
+    outcomes = at_once([lambda: jobs.requeue_job(store, recording.id)] * 4)
     assert sum(isinstance(o, Job) for o in outcomes) == 1
     assert sum(isinstance(o, ConflictError) for o in outcomes) == 3
-    assert len(store.jobs()) == 2
+    assert len(jobs.list_jobs(store)) == 2
 
 
 def test_two_who_take_the_same_code(store: Store) -> None:
-    outcomes = at_once([lambda: store.add_subject("P1")] * 4)
+    outcomes = at_once([lambda: people.add_subject(store, "P1")] * 4)
     assert sum(isinstance(o, ConflictError) for o in outcomes) == 3
-    assert [s.code for s in store.subjects()] == ["P1"]
+    assert [s.code for s in people.list_subjects(store)] == ["P1"]
 
 
 def at_once(asks: list[Callable[[], Any]]) -> list[Any]:

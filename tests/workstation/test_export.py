@@ -32,16 +32,17 @@ from micromimic.preparation.clip import prepare_clip
 from micromimic.report.tables import write_events_csv, write_events_json
 from micromimic.synthesis.clips import plan_clip, planted_field, write_clip
 from micromimic.synthesis.schedule import ClipConfig
+from micromimic.workstation.export import REVIEW_COLUMNS, export_events
+from micromimic.workstation.export_manifest import gather, write_gathered, zipped
+from micromimic.workstation.records import jobs, people, recordings, reviews
 from micromimic.workstation.records.database import open_store
-from micromimic.workstation.records.export import REVIEW_COLUMNS, export_events
-from micromimic.workstation.records.manifest_export import gather, write_gathered, zipped
-from micromimic.workstation.records.numbers import all_recordings, subject_trends
-from micromimic.workstation.records.records import Consent
+from micromimic.workstation.records.models import Consent
 from micromimic.workstation.records.values import new_id
+from micromimic.workstation.subject_trends import all_recordings, subject_trends
 
-from ...report.test_report_elan import check_eaf
-from ...rows import rows_in
-from ...sample_analysis import sample_analysis
+from ..report.test_report_elan import check_eaf
+from ..rows import rows_in
+from ..sample_analysis import sample_analysis
 
 pytestmark = pytest.mark.needs("web")
 
@@ -76,7 +77,8 @@ def put(store, payload, review, video=b"film", session_id=None, name="interview 
     folder = store.folder(recording_id)
     folder.mkdir(parents=True)
     (folder / "video.mp4").write_bytes(video)
-    store.add_recording(
+    recordings.add_recording(
+        store,
         id=recording_id,
         name=name,
         extension=".mp4",
@@ -86,9 +88,9 @@ def put(store, payload, review, video=b"film", session_id=None, name="interview 
         consent=None if session_id else YES,
         expires_at=None,
     )
-    job = store.claim_job("test")
+    job = jobs.claim_job(store, "test")
     assert job.recording_id == recording_id
-    store.finish_job(job.id, payload=payload, review=review)
+    jobs.finish_job(store, job.id, payload=payload, review=review)
     return recording_id
 
 
@@ -99,8 +101,10 @@ def export_manifest(store, folder, **which):
 
 
 def say(store, recording_id, coder, action, event="", **payload):
-    number = store.review(recording_id, coder).number
-    store.decide(recording_id, coder=coder, expected=number, action=action, event=event, **payload)
+    number = reviews.get_review(store, recording_id, coder).number
+    reviews.decide(
+        store, recording_id, coder=coder, expected=number, action=action, event=event, **payload
+    )
 
 
 @pytest.fixture
@@ -157,7 +161,7 @@ def test_a_coders_json_keeps_the_contract_and_says_who(store, coded):
     assert events["c5"]["probabilities"] is None and events["c5"]["strength"] is None
     untouched = {k: v for k, v in events["m4"].items() if k != "review"}
     assert untouched == payload["events"][4]
-    assert store.analysis(coded).payload == payload
+    assert reviews.get_analysis(store, coded).payload == payload
 
 
 def test_a_coders_table_has_further_columns(store, coded):
@@ -174,7 +178,7 @@ def test_a_coders_table_has_further_columns(store, coded):
 
 def finish(store, recording_id, coder):
     """Reject what is left, and mark the review done."""
-    for event in store.review(recording_id, coder).events:
+    for event in reviews.get_review(store, recording_id, coder).events:
         if event.status == "pending":
             say(store, recording_id, coder, "reject", event.key)
     say(store, recording_id, coder, "done")
@@ -252,8 +256,16 @@ def test_what_cannot_be_exported_is_said(store, coded):
         export_events(store, coded, format="xlsx")
     waiting = new_id()
     store.folder(waiting).mkdir(parents=True)
-    store.add_recording(id=waiting, name="x.mp4", extension=".mp4", size_bytes=1, sha256="0" * 64,
-                        consent=YES, expires_at=None)  # fmt: skip
+    recordings.add_recording(
+        store,
+        id=waiting,
+        name="x.mp4",
+        extension=".mp4",
+        size_bytes=1,
+        sha256="0" * 64,
+        consent=YES,
+        expires_at=None,
+    )
     with pytest.raises(ConflictError, match="not done"):
         export_events(store, waiting)
 
@@ -301,9 +313,9 @@ def desk(tmp_path_factory):
             video = folder / f"{seed}.mp4"
             truth = write_clip(video, CLIP, seed, crf=16, preset="superfast")
             code = f"P {seed:02}"
-            person = store.add_subject(code)
-            session = store.add_session(
-                person.id, title="intake", held_on=date(2024, 3, 1 + seed), consent=YES
+            person = people.add_subject(store, code)
+            session = people.add_session(
+                store, person.id, title="intake", held_on=date(2024, 3, 1 + seed), consent=YES
             )
             made = put(store, *answer(truth), video.read_bytes(), session.id, "Jane Doe.mp4")
             first, _, third = truth.events
@@ -417,7 +429,7 @@ def test_one_person_or_session_only(desk, tmp_path):
     known = desk.truths["P 01"]
     assert export_manifest(desk.store, tmp_path / "a", coder="kim", subject_id=known.subject) == 3
     assert {c.subject for c in read_manifest(tmp_path / "a" / "manifest.csv")} == {"P 01"}
-    session = desk.store.recording(known.id).session_id
+    session = recordings.get_recording(desk.store, known.id).session_id
     assert export_manifest(desk.store, tmp_path / "b", coder="kim", session_id=session) == 3
     with pytest.raises(NotFoundError):
         export_manifest(desk.store, tmp_path / "c", coder="kim", subject_id=new_id())
@@ -452,7 +464,7 @@ def test_a_full_disk_leaves_nothing(desk, tmp_path, monkeypatch):
         Path(target).write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("micromimic.workstation.records.manifest_export.shutil.copyfile", full)
+    monkeypatch.setattr("micromimic.workstation.export_manifest.shutil.copyfile", full)
     with pytest.raises(OutputError, match="No space left"):
         export_manifest(desk.store, tmp_path / "out", coder="kim")
     assert list(tmp_path.iterdir()) == []
@@ -460,8 +472,8 @@ def test_a_full_disk_leaves_nothing(desk, tmp_path, monkeypatch):
 
 def test_what_is_left_out_is_listed_with_its_reason(store, tmp_path):
     _, payload, review = sample()
-    person = store.add_subject("P1")
-    session = store.add_session(person.id, title="", held_on=date(2024, 1, 1), consent=YES)
+    person = people.add_subject(store, "P1")
+    session = people.add_session(store, person.id, title="", held_on=date(2024, 1, 1), consent=YES)
     good = put(store, payload, review, session_id=session.id)
     gone = put(store, payload, review, session_id=session.id)
     nobody = put(store, payload, review)
@@ -486,11 +498,11 @@ def test_what_is_left_out_is_listed_with_its_reason(store, tmp_path):
 
 def test_no_consent_no_export(store, tmp_path):
     _, payload, review = sample()
-    person = store.add_subject("P1")
-    session = store.add_session(person.id, title="a", held_on=date(2024, 1, 1), consent=YES)
+    person = people.add_subject(store, "P1")
+    session = people.add_session(store, person.id, title="a", held_on=date(2024, 1, 1), consent=YES)
     made = put(store, payload, review, session_id=session.id)
     say(store, made, "kim", "accept", "m0")
-    store.change_session(session.id, consent=Consent(given=False, noted_by="lee"))
+    people.change_session(store, session.id, consent=Consent(given=False, noted_by="lee"))
     with pytest.raises(RefusedError, match="no consent is noted"):
         export_manifest(store, tmp_path / "out", coder="kim")
 
@@ -500,11 +512,11 @@ def test_no_consent_no_export(store, tmp_path):
 
 def test_trends_of_a_person(store):
     _, payload, review = sample()
-    person = store.add_subject("P1")
+    person = people.add_subject(store, "P1")
     made = {}
     for day, title in ((9, "week 2"), (2, "intake")):
         held = date(2024, 1, day)
-        session = store.add_session(person.id, title=title, held_on=held, consent=YES)
+        session = people.add_session(store, person.id, title=title, held_on=held, consent=YES)
         made[title] = put(store, payload, review, session_id=session.id)
     for key in ("m0", "m1", "m2"):
         say(store, made["week 2"], "kim", "accept", key)
@@ -531,8 +543,8 @@ def test_trends_of_a_person(store):
 
 def test_a_recording_without_candidates_counts_as_decided(store):
     _, payload, review = sample()
-    person = store.add_subject("P1")
-    session = store.add_session(person.id, title="a", held_on=date(2024, 1, 2), consent=YES)
+    person = people.add_subject(store, "P1")
+    session = people.add_session(store, person.id, title="a", held_on=date(2024, 1, 2), consent=YES)
     none = put(store, {**payload, "events": []}, review, session_id=session.id)
     one = put(store, {**payload, "events": payload["events"][:1]}, review, session_id=session.id)
     say(store, one, "kim", "accept", "m0")
@@ -545,7 +557,7 @@ def test_a_recording_without_candidates_counts_as_decided(store):
 def test_all_recordings_takes_every_page(store, monkeypatch):
     _, payload, review = sample()
     made = {put(store, payload, review) for _ in range(5)}
-    monkeypatch.setattr("micromimic.workstation.records.numbers.PAGE", 2)
+    monkeypatch.setattr("micromimic.workstation.subject_trends.PAGE", 2)
     assert {recording.id for recording in all_recordings(store)} == made
 
 
@@ -591,15 +603,19 @@ def person(tmp_path):
     data = tmp_path / "data"
     with open_store(data) as store:
         _, payload, review = sample()
-        subject = store.add_subject("P1")
-        session = store.add_session(subject.id, title="a", held_on=date(2024, 1, 2), consent=YES)
+        subject = people.add_subject(store, "P1")
+        session = people.add_session(
+            store, subject.id, title="a", held_on=date(2024, 1, 2), consent=YES
+        )
         put(store, payload, review, session_id=session.id)
     return data
 
 
 def known(data):
     with open_store(data) as store:
-        return [subject.code for subject in store.subjects()], len(store.recordings())
+        return [subject.code for subject in people.list_subjects(store)], len(
+            recordings.list_recordings(store)
+        )
 
 
 def test_forget_with_yes(person, command):
@@ -644,7 +660,7 @@ def terminal(text):
 
 
 def test_the_commands_load_nothing_heavy():
-    check = "import sys, micromimic.cli.commands; print('sqlalchemy' in sys.modules)"
+    check = "import sys, micromimic.cli.app; print('sqlalchemy' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
 

@@ -16,12 +16,11 @@ import pytest
 pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed")
 
 from micromimic.core.errors import NotFoundError
-from micromimic.workstation.live.keep import Keeper
-from micromimic.workstation.records import held
-from micromimic.workstation.records.database import DATABASE_NAME, open_store
-from micromimic.workstation.records.folder_lock import folder_lock
-from micromimic.workstation.records.store import Store
-from micromimic.workstation.records.sweep import NUMBERS, PICTURES, RESULTS
+from micromimic.workstation.live.recorder import VideoRecorder
+from micromimic.workstation.records import people, privacy, recordings
+from micromimic.workstation.records.database import Store, open_store
+from micromimic.workstation.records.folder import DATABASE_NAME, NUMBERS, PICTURES, RESULTS
+from micromimic.workstation.records.folder_lock import folder_lock, held_ids, holding
 from micromimic.workstation.records.values import new_id
 from micromimic.workstation.settings import Settings
 from micromimic.workstation.uploads import Incoming
@@ -82,7 +81,7 @@ def three(store: Store) -> tuple[str, str, str]:
     for recording in (done, expired):
         for name in (*RESULTS, "events/0/apex.jpg", "events/0/face.mp4"):
             plant(store.folder(recording) / name)
-    store.expire(now=store.clock() + timedelta(days=2))
+    privacy.expire(store, now=store.clock() + timedelta(days=2))
     return done, waiting, expired
 
 
@@ -93,15 +92,15 @@ def test_what_no_record_owns_goes(store: Store, way: str) -> None:
     assert {name.split("/")[0] for name in owned} == {done, waiting, expired}
     plant_leftovers(store, done, waiting, expired)
     if way == "forget":
-        store.add_subject("P1")
-        store.forget_subject("P1")
+        people.add_subject(store, "P1")
+        privacy.forget_subject(store, "P1")
     else:
-        assert store.sweep() > 30
+        assert privacy.sweep(store) > 30
     assert files(store.data / "recordings") == owned
     assert list(store.incoming.iterdir()) == []
     assert len(files(store.folder(expired))) == len(NUMBERS)
     assert (store.folder(done) / PICTURES / "0" / "face.mp4").is_file()
-    assert store.sweep() == 0
+    assert privacy.sweep(store) == 0
 
 
 def test_what_was_not_made_here_stays_and_is_named(store: Store) -> None:
@@ -111,8 +110,8 @@ def test_what_was_not_made_here_stays_and_is_named(store: Store) -> None:
     }
     folder = store.data / "recordings" / "my holidays"
     plant(folder / "film.mp4")
-    assert store.sweep() == 0
-    assert set(store.foreign()) == {*mine, folder}
+    assert privacy.sweep(store) == 0
+    assert set(privacy.foreign_files(store)) == {*mine, folder}
 
 
 def test_links_are_not_followed(store: Store, tmp_path: Path) -> None:
@@ -121,7 +120,7 @@ def test_links_are_not_followed(store: Store, tmp_path: Path) -> None:
     for place in (store.folder(known), store.incoming / new_id()):
         place.parent.mkdir(exist_ok=True)
         place.symlink_to(outside.parent, target_is_directory=True)
-    store.sweep()
+    privacy.sweep(store)
     assert outside.is_file()
     assert list(store.incoming.iterdir()) == list((store.data / "recordings").iterdir()) == []
 
@@ -130,22 +129,22 @@ def test_what_this_process_writes_stays(store: Store) -> None:
     settings = Settings(store.data)
     upload = Incoming(store.data)
     upload.write(b"x")
-    keeper = Keeper(settings, 64, 48, 25.0)
+    keeper = VideoRecorder(settings, 64, 48, 25.0)
     keeper.put(np.zeros((48, 64), np.uint8), 0.0)
     recording = add_recording(store, files=True).id
     work = plant(store.folder(recording) / ".work-1" / "out" / "proxy.mp4")
-    with held.holding(recording):
-        store.sweep()
+    with holding(recording):
+        privacy.sweep(store)
         assert work.is_file()
         assert len(list(store.incoming.iterdir())) == 2
     upload.discard()
     keeper._incoming.discard()
     keeper._mailbox.end()
     keeper._thread.join()
-    store.sweep()
+    privacy.sweep(store)
     assert files(store.data / "recordings") == [f"{recording}/video.mp4"]
     assert list(store.incoming.iterdir()) == []
-    assert held.held_ids() == frozenset()
+    assert held_ids() == frozenset()
 
 
 SERVER = """
@@ -159,18 +158,18 @@ with folder_lock(Path(sys.argv[1])) as ours:
 
 
 def test_another_process_s_folder_is_left_to_it(store: Store) -> None:
-    session = store.add_subject("P1")
+    session = people.add_subject(store, "P1")
     part = plant(store.incoming / new_id() / "video.part")
     command = [sys.executable, "-c", SERVER, str(store.data)]
     with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as server:
         assert server.stdout is not None
         assert server.stdout.readline() == "True\n"
-        store.forget_subject(session.code)  # what is the person's own goes all the same
+        privacy.forget_subject(store, session.code)  # what is the person's own goes all the same
         assert part.is_file()
         with folder_lock(store.data, wait_s=0.0) as ours:
             assert not ours
         server.kill()
-    assert store.sweep() == 1
+    assert privacy.sweep(store) == 1
     assert list(store.incoming.iterdir()) == []
 
 
@@ -178,9 +177,9 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from micromimic.workstation.live.keep import Keeper
+from micromimic.workstation.live.recorder import VideoRecorder
 from micromimic.workstation.settings import Settings
-keeper = Keeper(Settings(Path(sys.argv[1])), 64, 48, 25.0)
+keeper = VideoRecorder(Settings(Path(sys.argv[1])), 64, 48, 25.0)
 for number in range(20):
     keeper.put(np.full((48, 64), number, np.uint8), number / 25)
 keeper._mailbox.end()
@@ -194,7 +193,7 @@ def test_a_live_video_whose_server_was_killed_is_gone_at_the_next_start(store: S
     done = subprocess.run([sys.executable, "-c", KILLED, str(store.data)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert any(name.endswith(".mp4") for name in files(store.incoming))
-    store.sweep()
+    privacy.sweep(store)
     assert list(store.incoming.iterdir()) == []
 
 
@@ -215,7 +214,7 @@ def test_what_others_could_read_is_mended(store: Store, tmp_path: Path) -> None:
     (store.folder(done) / "link").symlink_to(outside)
     for path in (store.data, outside, *store.data.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
-    assert store.restrict_access() == []
+    assert privacy.restrict_access(store) == []
     found = modes(store.data)
     assert found.pop(theirs.name) == 0o644
     assert found.pop(f"recordings/{done}/link") == stat.S_IMODE(outside.stat().st_mode) == 0o644
@@ -229,7 +228,7 @@ def test_what_others_could_read_is_mended(store: Store, tmp_path: Path) -> None:
 
 
 def test_a_copy_of_the_records_is_never_in_the_temporary_folder(store: Store) -> None:
-    with store.database.bare() as connection:
+    with store.bare() as connection:
         assert connection.exec_driver_sql("PRAGMA temp_store").scalar() == 2  # memory
 
 
@@ -281,19 +280,19 @@ def test_on_a_full_disk_what_is_to_go_goes(small_disk: Path, way: str, open_befo
         if not open_before:
             store = open_store(data, busy_s=0.5)
         if way == "forget":
-            store.forget_subject("P1")
+            privacy.forget_subject(store, "P1")
         elif way == "expire":
-            assert store.expire(now=until) == [recording]
+            assert privacy.expire(store, now=until) == [recording]
         elif way == "recording":
-            store.remove_recording(recording)
+            privacy.remove_recording(store, recording)
         else:
-            store.remove_session(session)
+            privacy.remove_session(store, session)
         assert not video.exists()
         if way == "expire":
-            assert store.recording(recording).media == "expired"
+            assert recordings.get_recording(store, recording).media == "expired"
         else:
             with pytest.raises(NotFoundError):
-                store.recording(recording)
+                recordings.get_recording(store, recording)
         assert not list(data.glob("*.due"))
     finally:
         store.close()
@@ -312,13 +311,13 @@ def test_a_removal_that_was_begun_is_finished_at_the_next_start(
     def full() -> None:
         raise UnavailableError("expected room on the disk, got: it is full; make room")
 
-    monkeypatch.setattr(store.database, "write", full)
+    monkeypatch.setattr(store, "write", full)
     with pytest.raises(UnavailableError, match="it is full"):
-        store.forget_subject("P1")
+        privacy.forget_subject(store, "P1")
     assert not store.folder(recording).exists()  # the pictures are gone all the same
-    assert [s.code for s in store.subjects()] == ["P1"]
+    assert [s.code for s in people.list_subjects(store)] == ["P1"]
     monkeypatch.undo()
-    assert store.finish_removals() == 1
-    assert store.subjects() == ()
+    assert privacy.finish_removals(store) == 1
+    assert people.list_subjects(store) == ()
     assert not list(store.data.glob("*.due"))
-    assert store.finish_removals() == 0
+    assert privacy.finish_removals(store) == 0

@@ -13,9 +13,10 @@ import pytest
 pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed")
 
 from micromimic.core.errors import ConflictError, InputError, NotFoundError, RefusedError
-from micromimic.workstation.records.database import default_data_dir, open_store
-from micromimic.workstation.records.records import Consent, as_json
-from micromimic.workstation.records.store import Store
+from micromimic.workstation.records import jobs, people, privacy, recordings, reviews
+from micromimic.workstation.records.database import Store, open_store
+from micromimic.workstation.records.folder import default_data_dir
+from micromimic.workstation.records.models import Consent
 from micromimic.workstation.records.values import new_id
 
 from ...store_samples import (
@@ -27,6 +28,7 @@ from ...store_samples import (
     add_session,
     analysed,
     opened,
+    view,
 )
 
 UNKNOWN = ["f" * 32, "", "..", "../../etc/passwd", "F" * 32, "f" * 31, "\x00", "\ud800", "f" * 33]
@@ -42,13 +44,14 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 
 def test_a_subject_is_kept_as_given(store: Store) -> None:
-    made = store.add_subject("  Zoë 014 ", note="left-handed\nsecond line")
+    made = people.add_subject(store, "  Zoë 014 ", note="left-handed\nsecond line")
     assert (made.code, made.note) == ("Zoë 014", "left-handed\nsecond line")
     assert (made.sessions, made.recordings) == (0, 0)
     assert made.created_at == store.clock() - timedelta(seconds=1)
     assert made.created_at.utcoffset() == timedelta(0)
-    assert store.subject(made.id) == made == store.subject_by_code("Zoë 014")
-    assert as_json(made)["created_at"] == "2024-05-06T07:08:10.123456+00:00"
+    assert view(people.get_subject(store, made.id)) == view(made)
+    assert view(people.find_subject(store, "Zoë 014")) == view(made)
+    assert made.created_at.isoformat() == "2024-05-06T07:08:10.123456+00:00"
 
 
 def test_subjects_are_listed_with_their_counts(store: Store) -> None:
@@ -58,99 +61,99 @@ def test_subjects_are_listed_with_their_counts(store: Store) -> None:
     for session in (first, first, second):
         add_recording(store, session)
     add_recording(store)
-    found = [(s.code, s.sessions, s.recordings) for s in store.subjects()]
+    found = [(s.code, s.sessions, s.recordings) for s in people.list_subjects(store)]
     assert found == [("P1", 2, 3), ("P2", 1, 0)]
 
 
 def test_a_code_is_taken_once(store: Store) -> None:
-    one, two = store.add_subject("P1"), store.add_subject("P2")
+    one, two = people.add_subject(store, "P1"), people.add_subject(store, "P2")
     with pytest.raises(ConflictError, match="expected a code that nobody has, got 'P1'"):
-        store.add_subject(" P1")
+        people.add_subject(store, " P1")
     with pytest.raises(ConflictError, match="'P1'"):
-        store.change_subject(two.id, code="P1")
-    assert store.change_subject(one.id, code="P1").code == "P1"
-    assert [s.code for s in store.subjects()] == ["P1", "P2"]
+        people.change_subject(store, two.id, code="P1")
+    assert people.change_subject(store, one.id, code="P1").code == "P1"
+    assert [s.code for s in people.list_subjects(store)] == ["P1", "P2"]
 
 
 def test_a_subject_changes_only_where_told(store: Store) -> None:
-    made = store.add_subject("P1", note="a")
-    assert store.change_subject(made.id) == made
-    assert store.change_subject(made.id, note="b") == replace(made, note="b")
-    assert store.change_subject(made.id, code="P7") == replace(made, code="P7", note="b")
-    assert store.change_subject(made.id, note="").note == ""
+    made = people.add_subject(store, "P1", note="a")
+    assert view(people.change_subject(store, made.id)) == view(made)
+    assert view(people.change_subject(store, made.id, note="b")) == view(made, note="b")
+    assert view(people.change_subject(store, made.id, code="P7")) == view(made, code="P7", note="b")
+    assert people.change_subject(store, made.id, note="").note == ""
 
 
 @pytest.mark.parametrize("code", ["", "  ", "x" * 65, "a\nb", "a\x00b", "\ud800", "\u202eabc"])
 def test_a_code_is_one_printable_line(store: Store, code: str) -> None:
     with pytest.raises(RefusedError, match="expected a subject's code of 1 to 64 printable"):
-        store.add_subject(code)
+        people.add_subject(store, code)
     with pytest.raises(NotFoundError):
-        store.subject_by_code(code)
-    assert not store.subjects()
+        people.find_subject(store, code)
+    assert not people.list_subjects(store)
 
 
 @pytest.mark.parametrize("note", ["\x00", "a\x1bb", "\ud800", "x" * 10_001])
 def test_a_note_can_be_stored_anywhere(store: Store, note: str) -> None:
     with pytest.raises(RefusedError, match="expected a note"):
-        store.add_subject("P1", note=note)
-    kept = store.add_subject("P1", note="emoji 🙂, tab\t, quotes '\" and %s :x {}")
-    assert store.subject(kept.id).note == "emoji 🙂, tab\t, quotes '\" and %s :x {}"
+        people.add_subject(store, "P1", note=note)
+    kept = people.add_subject(store, "P1", note="emoji 🙂, tab\t, quotes '\" and %s :x {}")
+    assert people.get_subject(store, kept.id).note == "emoji 🙂, tab\t, quotes '\" and %s :x {}"
 
 
 # ---------------------------------------------------------------------------------- sessions
 
 
 def test_a_session_is_kept_as_given(store: Store) -> None:
-    person = store.add_subject("P1")
-    made = store.add_session(
-        person.id, title="intake", held_on=date(2023, 12, 31), consent=YES, baseline=True
+    person = people.add_subject(store, "P1")
+    made = people.add_session(
+        store, person.id, title="intake", held_on=date(2023, 12, 31), consent=YES, baseline=True
     )
     assert (made.subject_id, made.subject_code, made.title) == (person.id, "P1", "intake")
     assert (made.held_on, made.baseline, made.recordings) == (date(2023, 12, 31), True, 0)
     assert made.consent == replace(YES, noted_at=made.created_at)
-    assert store.session(made.id) == made
+    assert view(people.get_session(store, made.id)) == view(made)
     given = datetime(2020, 1, 1, 12, tzinfo=timezone(timedelta(hours=2)))
-    other = store.add_session(
-        person.id, title="", held_on=date(2024, 1, 1), consent=replace(YES, noted_at=given)
+    other = people.add_session(
+        store, person.id, title="", held_on=date(2024, 1, 1), consent=replace(YES, noted_at=given)
     )
     assert other.consent.noted_at == datetime(2020, 1, 1, 10, tzinfo=UTC)
 
 
 def test_sessions_are_listed_by_day(store: Store) -> None:
-    one, two = store.add_subject("P1"), store.add_subject("P2")
+    one, two = people.add_subject(store, "P1"), people.add_subject(store, "P2")
     days = [date(2024, 3, 1), date(2024, 1, 1), date(2024, 2, 1)]
     for person, day in zip((one, one, two), days, strict=True):
-        store.add_session(person.id, title=str(day), held_on=day, consent=NO)
-    assert [s.held_on for s in store.sessions()] == sorted(days)
-    assert [s.held_on for s in store.sessions(one.id)] == [days[1], days[0]]
+        people.add_session(store, person.id, title=str(day), held_on=day, consent=NO)
+    assert [s.held_on for s in people.list_sessions(store)] == sorted(days)
+    assert [s.held_on for s in people.list_sessions(store, one.id)] == [days[1], days[0]]
 
 
 def test_a_session_changes_only_where_told(store: Store) -> None:
-    session = store.session(add_session(store))
-    assert store.change_session(session.id) == session
-    new = store.change_session(session.id, title="b", baseline=True)
-    assert new == replace(session, title="b", baseline=True)
-    new = store.change_session(session.id, held_on=date(2000, 2, 29), baseline=False)
-    assert new == replace(session, title="b", held_on=date(2000, 2, 29))
+    session = people.get_session(store, add_session(store))
+    assert view(people.change_session(store, session.id)) == view(session)
+    new = people.change_session(store, session.id, title="b", baseline=True)
+    assert view(new) == view(session, title="b", baseline=True)
+    new = people.change_session(store, session.id, held_on=date(2000, 2, 29), baseline=False)
+    assert view(new) == view(session, title="b", held_on=date(2000, 2, 29))
 
 
 def test_withdrawn_consent_stops_what_waits_and_what_runs(store: Store) -> None:
     session, other = add_session(store), add_session(store, "P2")
     waiting, running = add_recording(store, session), add_recording(store, session)
     free = add_recording(store, other)
-    job = store.claim_job("w")
+    job = jobs.claim_job(store, "w")
     assert job is not None
-    store.change_session(session, consent=NO)
-    assert store.session(session).consent.given is False
+    people.change_session(store, session, consent=NO)
+    assert people.get_session(store, session).consent.given is False
     for recording in (waiting, running):
-        found = store.recording(recording.id).job
+        found = recordings.get_recording(store, recording.id).job
         assert found is not None
         assert (found.status, found.error) == ("cancelled", "consent was withdrawn")
         with pytest.raises(RefusedError, match="got no consent"):
-            store.requeue_job(recording.id)
+            jobs.requeue_job(store, recording.id)
     with pytest.raises(ConflictError):
-        store.beat(job.id, stage="tracking", done=1, total=2)
-    claimed = store.claim_job("w")
+        jobs.beat(store, job.id, stage="tracking", done=1, total=2)
+    claimed = jobs.claim_job(store, "w")
     assert claimed is not None
     assert claimed.recording_id == free.id
 
@@ -159,7 +162,7 @@ def test_withdrawn_consent_stops_what_waits_and_what_runs(store: Store) -> None:
 
 
 def test_a_recording_comes_with_its_job(store: Store) -> None:
-    session = store.session(add_session(store))
+    session = people.get_session(store, add_session(store))
     until = datetime(2024, 6, 1, tzinfo=UTC)
     made = add_recording(
         store, session.id, name="Gespräch 1.MP4", fps=29.97, expires_at=until, size_bytes=5 * 2**30
@@ -173,9 +176,9 @@ def test_a_recording_comes_with_its_job(store: Store) -> None:
     assert made.consent == session.consent
     assert made.job is not None
     assert (made.job.status, made.job.attempts, made.job.recording_id) == ("queued", 0, made.id)
-    assert store.recording(made.id) == made
-    assert store.jobs() == (made.job,)
-    assert store.session(session.id).recordings == 1
+    assert view(recordings.get_recording(store, made.id)) == view(made)
+    assert view(jobs.list_jobs(store)) == (view(made.job),)
+    assert people.get_session(store, session.id).recordings == 1
 
 
 def test_a_recording_may_stand_alone_with_its_own_consent(store: Store) -> None:
@@ -193,39 +196,46 @@ def test_no_recording_without_consent(store: Store, consent: Consent | None) -> 
         add_recording(store, refusing, consent=YES)  # the session's word counts
     moved = add_recording(store)
     with pytest.raises(RefusedError, match="expected the consent"):
-        store.change_recording(moved.id, session_id=refusing)
-    assert store.count_recordings() == 1
-    assert len(store.jobs()) == 1
+        recordings.change_recording(store, moved.id, session_id=refusing)
+    assert recordings.count_recordings(store) == 1
+    assert len(jobs.list_jobs(store)) == 1
 
 
 def test_an_id_is_used_once(store: Store) -> None:
     first = add_recording(store)
     with pytest.raises(ConflictError, match="which is taken"):
         add_recording(store, id=first.id)
-    assert store.count_recordings() == len(store.jobs()) == 1
+    assert recordings.count_recordings(store) == len(jobs.list_jobs(store)) == 1
 
 
 def test_recordings_are_listed_newest_first_in_pages(store: Store) -> None:
     mine, other = add_session(store, "P1"), add_session(store, "P2")
     made = [add_recording(store, session).id for session in (mine, other, mine, None, mine)]
-    assert [r.id for r in store.recordings()] == made[::-1]
-    assert [r.id for r in store.recordings(limit=2, offset=1)] == [made[3], made[2]]
-    assert [r.id for r in store.recordings(session_id=mine)] == [made[4], made[2], made[0]]
-    person = store.subject_by_code("P2").id
-    assert [r.id for r in store.recordings(subject_id=person)] == [made[1]]
-    assert store.recordings(session_id=mine, subject_id=person) == ()
-    assert store.recordings(limit=0) == ()
+    assert [r.id for r in recordings.list_recordings(store)] == made[::-1]
+    assert [r.id for r in recordings.list_recordings(store, limit=2, offset=1)] == [
+        made[3],
+        made[2],
+    ]
+    assert [r.id for r in recordings.list_recordings(store, session_id=mine)] == [
+        made[4],
+        made[2],
+        made[0],
+    ]
+    person = people.find_subject(store, "P2").id
+    assert [r.id for r in recordings.list_recordings(store, subject_id=person)] == [made[1]]
+    assert recordings.list_recordings(store, session_id=mine, subject_id=person) == ()
+    assert recordings.list_recordings(store, limit=0) == ()
     counts = [{}, {"session_id": mine}, {"subject_id": person}]
-    assert [store.count_recordings(**which) for which in counts] == [5, 3, 1]
+    assert [recordings.count_recordings(store, **which) for which in counts] == [5, 3, 1]
 
 
 def test_a_recording_changes_only_where_told(store: Store) -> None:
     made = add_recording(store, expires_at=datetime(2024, 6, 1, tzinfo=UTC))
-    assert store.change_recording(made.id) == made
-    assert store.change_recording(made.id, name="b") == replace(made, name="b")
-    assert store.change_recording(made.id, expires_at=None).expires_at is None
-    session = store.session(add_session(store))
-    moved = store.change_recording(made.id, session_id=session.id)
+    assert view(recordings.change_recording(store, made.id)) == view(made)
+    assert view(recordings.change_recording(store, made.id, name="b")) == view(made, name="b")
+    assert recordings.change_recording(store, made.id, expires_at=None).expires_at is None
+    session = people.get_session(store, add_session(store))
+    moved = recordings.change_recording(store, made.id, session_id=session.id)
     assert (moved.session_id, moved.subject_code) == (session.id, "P1")
     assert moved.consent == session.consent
 
@@ -257,7 +267,7 @@ def test_a_recording_changes_only_where_told(store: Store) -> None:
 def test_a_recording_of_nonsense_is_refused(store: Store, given: dict[str, Any]) -> None:
     with pytest.raises((RefusedError, NotFoundError), match=r"^expected .*got"):
         add_recording(store, **given)
-    assert store.count_recordings() == len(store.jobs()) == 0
+    assert recordings.count_recordings(store) == len(jobs.list_jobs(store)) == 0
 
 
 @pytest.mark.parametrize(
@@ -265,48 +275,49 @@ def test_a_recording_of_nonsense_is_refused(store: Store, given: dict[str, Any])
 )
 def test_pages_that_cannot_be_are_refused(store: Store, given: dict[str, int]) -> None:
     with pytest.raises(RefusedError, match=r"^expected an? (limit|offset) from 0 to"):
-        store.recordings(**given)
+        recordings.list_recordings(store, **given)
 
 
 # ---------------------------------------------------------------------------------- unknown ids
 
 ASKS: list[Callable[[Store, str], object]] = [
-    lambda s, i: s.subject(i),
-    lambda s, i: s.change_subject(i, note="x"),
-    lambda s, i: s.sessions(i),
-    lambda s, i: s.add_session(i, title="", held_on=date(2024, 1, 1), consent=YES),
-    lambda s, i: s.session(i),
-    lambda s, i: s.change_session(i, title="x"),
-    lambda s, i: s.remove_session(i),
-    lambda s, i: s.recordings(session_id=i),
-    lambda s, i: s.recordings(subject_id=i),
-    lambda s, i: s.count_recordings(session_id=i),
+    people.get_subject,
+    lambda s, i: people.change_subject(s, i, note="x"),
+    people.list_sessions,
+    lambda s, i: people.add_session(s, i, title="", held_on=date(2024, 1, 1), consent=YES),
+    people.get_session,
+    lambda s, i: people.change_session(s, i, title="x"),
+    privacy.remove_session,
+    lambda s, i: recordings.list_recordings(s, session_id=i),
+    lambda s, i: recordings.list_recordings(s, subject_id=i),
+    lambda s, i: recordings.count_recordings(s, session_id=i),
     lambda s, i: add_recording(s, i or "x"),
-    lambda s, i: s.recording(i),
-    lambda s, i: s.change_recording(i, name="x"),
-    lambda s, i: s.change_recording(s.recordings()[0].id, session_id=i),
-    lambda s, i: s.remove_recording(i),
-    lambda s, i: s.requeue_job(i),
-    lambda s, i: s.job(i),
-    lambda s, i: s.beat(i, stage="x", done=0, total=None),
-    lambda s, i: s.finish_job(i, payload={"events": []}, review={}),
-    lambda s, i: s.fail_job(i, "x"),
-    lambda s, i: s.release_job(i),
-    lambda s, i: s.cancel_job(i),
-    lambda s, i: s.analysis(i),
-    lambda s, i: s.review(i, "kim"),
-    lambda s, i: s.decide(i, coder="kim", expected=0, action="accept", event="m0"),
-    lambda s, i: s.undo(i, coder="kim", expected=0),
-    lambda s, i: s.history(i),
-    lambda s, i: s.coders(i),
+    recordings.get_recording,
+    lambda s, i: recordings.change_recording(s, i, name="x"),
+    lambda s, i: recordings.change_recording(s, recordings.list_recordings(s)[0].id, session_id=i),
+    privacy.remove_recording,
+    jobs.requeue_job,
+    jobs.get_job,
+    lambda s, i: jobs.beat(s, i, stage="x", done=0, total=None),
+    lambda s, i: jobs.finish_job(s, i, payload={"events": []}, review={}),
+    lambda s, i: jobs.fail_job(s, i, "x"),
+    jobs.release_job,
+    jobs.cancel_job,
+    reviews.get_analysis,
+    lambda s, i: reviews.get_review(s, i, "kim"),
+    lambda s, i: reviews.decide(s, i, coder="kim", expected=0, action="accept", event="m0"),
+    lambda s, i: reviews.undo(s, i, coder="kim", expected=0),
+    reviews.history,
+    reviews.coders,
     lambda s, i: s.folder(i),
-    lambda s, i: s.forget_subject(i),
+    privacy.forget_subject,
 ]  # fmt: skip
 
 
 def test_what_is_not_there_is_said_in_one_line(store: Store) -> None:
     analysed(store)
-    before = (store.recordings(), store.jobs(), store.subjects())
+    lists = (recordings.list_recordings, jobs.list_jobs, people.list_subjects)
+    before = [view(found(store)) for found in lists]
     for ask in ASKS:
         for unknown in UNKNOWN:
             if unknown == "f" * 32 and ask is ASKS[-2]:
@@ -314,7 +325,7 @@ def test_what_is_not_there_is_said_in_one_line(store: Store) -> None:
             with pytest.raises(NotFoundError, match=r"^expected .*, got .*; ") as caught:
                 ask(store, unknown)
             assert "\n" not in str(caught.value)
-    assert (store.recordings(), store.jobs(), store.subjects()) == before
+    assert [view(found(store)) for found in lists] == before
 
 
 # ---------------------------------------------------------------------------------- where it is
@@ -327,12 +338,12 @@ def test_the_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
     assert default_data_dir() == tmp_path / "xdg" / "micromimic"
     with open_store() as store:
-        store.add_subject("P1")
+        people.add_subject(store, "P1")
         folder = store.data
     assert (folder / "micromimic.db").stat().st_mode & 0o077 == 0
     assert folder.stat().st_mode & 0o077 == 0
     with open_store(folder) as again:
-        assert [s.code for s in again.subjects()] == ["P1"]
+        assert [s.code for s in people.list_subjects(again)] == ["P1"]
     assert again.folder("a" * 32) == folder / "recordings" / ("a" * 32)
 
 

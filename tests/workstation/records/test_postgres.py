@@ -11,9 +11,10 @@ pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed
 from sqlalchemy import exc, insert, text
 
 from micromimic.core.errors import InputError, UnavailableError
+from micromimic.workstation.records import people
 from micromimic.workstation.records.database import open_store
 from micromimic.workstation.records.failures import translated
-from micromimic.workstation.records.tables import subjects
+from micromimic.workstation.records.models import Subject
 
 from ...postgres_server import running_postgres
 from ...store_samples import one_line
@@ -26,31 +27,34 @@ def test_a_locked_table_is_waited_for_then_said(
 ) -> None:
     url = running_postgres(request.config).new_database()
     with open_store(tmp_path, url) as other, open_store(tmp_path, url, busy_s=0.1) as store:
-        with other.database.write() as connection:
-            connection.execute(text("LOCK TABLE subjects IN ACCESS EXCLUSIVE MODE"))
+        with other.write() as transaction:
+            transaction.execute(text("LOCK TABLE subjects IN ACCESS EXCLUSIVE MODE"))
             with one_line("within 0.1 s", "locked by another program"):
-                store.add_subject("P2")
-        assert store.add_subject("P2").code == "P2"
+                people.add_subject(store, "P2")
+        assert people.add_subject(store, "P2").code == "P2"
 
 
 def test_a_server_that_falls_and_comes_back(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     server = running_postgres(request.config)
     with open_store(tmp_path, server.new_database(), busy_s=2) as store:
-        store.add_subject("P1")
+        people.add_subject(store, "P1")
         server.stop()
         try:
-            for ask in (store.subjects, lambda: store.add_subject("P2")):
+            for ask in (
+                lambda: people.list_subjects(store),
+                lambda: people.add_subject(store, "P2"),
+            ):
                 with one_line("check that it is there"):
                     ask()
         finally:
             server.start()
-        assert [s.code for s in store.subjects()] == ["P1"]
-        with one_line("to answer"), store.database.write() as connection:
+        assert [s.code for s in people.list_subjects(store)] == ["P1"]
+        with one_line("to answer"), store.write() as transaction:
             row = {"id": "a" * 32, "code": "P2", "note": "", "created_at": store.clock()}
-            connection.execute(insert(subjects).values(row))
+            transaction.execute(insert(Subject).values(row))
             server.stop()
             server.start()
-        assert [s.code for s in store.subjects()] == ["P1"]
+        assert [s.code for s in people.list_subjects(store)] == ["P1"]
 
 
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:

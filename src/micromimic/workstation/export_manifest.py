@@ -8,18 +8,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, cast
+from typing import IO, Final, cast
 
 from micromimic.core.errors import OutputError, RefusedError
 from micromimic.core.files import begun
 from micromimic.datasets.manifest import Clip, manifest_text
 from micromimic.preparation.clip import PrepareConfig
-from micromimic.workstation.records import values
-from micromimic.workstation.records.numbers import all_recordings
-from micromimic.workstation.records.records import Recording, Review, ReviewedEvent
-
-if TYPE_CHECKING:
-    from micromimic.workstation.records.store import Store
+from micromimic.workstation.records import people, reviews, values
+from micromimic.workstation.records.database import Store
+from micromimic.workstation.records.models import Recording
+from micromimic.workstation.records.review import Review, ReviewedEvent
+from micromimic.workstation.subject_trends import all_recordings
 
 DATASET: Final = "records"
 MANIFEST: Final = "manifest.csv"
@@ -34,12 +33,8 @@ _CHUNK: Final = 1 << 20
 
 @dataclass(frozen=True)
 class Gathered:
-    """What an export holds.
-
-    Args:
-        clips: rows of the manifest; paths relative to it.
-        videos: where each of the export's video files is now.
-        left_out: a line on each event or recording that is not in it, and why.
+    """What an export holds: rows of the manifest, with paths relative to it; where each of its
+    video files is now; and a line on each event or recording that is not in it, and why.
     """
 
     clips: tuple[Clip, ...]
@@ -62,24 +57,16 @@ def gather(
 ) -> Gathered:
     """Look for what one coder accepted or added, in videos that are still there.
 
-    Args:
-        store: the records.
-        coder: whose decisions.
-        reader: who asks, where it is another coder: recordings that this one has not marked done
-            are left out.
-        subject_id, session_id: only of these; None for all.
-
-    Raises:
-        NotFoundError: no such subject or session.
-        RefusedError: there is nothing to export, the recordings' models have different classes,
-            or the name can be no coder's.
+    ``reader`` is who asks, where it is another coder: recordings that this one has not marked done
+    are left out. `RefusedError` where there is nothing to export, or the recordings' models have
+    different classes.
     """
     coder = values.coder(coder)
     reader = coder if reader is None else values.coder(reader)
     if subject_id is not None:
-        store.subject(subject_id)
+        people.get_subject(store, subject_id)
     if session_id is not None:
-        store.session(session_id)
+        people.get_session(store, session_id)
     clips: list[Clip] = []
     videos: dict[str, Path] = {}
     left_out: list[str] = []
@@ -87,17 +74,19 @@ def gather(
     for recording in all_recordings(store, subject_id=subject_id, session_id=session_id):
         if coder not in recording.coders:
             continue
-        if reader != coder and not store.open_to(recording.id, reader):
+        if reader != coder and not reviews.is_open_to(store, recording.id, reader):
             left_out.append(f"recording {recording.id}: {reader} has not marked it done")
             continue
         video = store.folder(recording.id) / f"video{recording.extension}"
         if reason := _no_use(recording, video):
             left_out.append(f"recording {recording.id}: {reason}")
             continue
-        found = store.analysis(recording.id)
+        found = reviews.get_analysis(store, recording.id)
         rate = float(found.review["fps"]) if found else None
         place = f"{VIDEOS}/{recording.id}{recording.extension}"
-        made, reasons = _clips(recording, store.review(recording.id, coder), place, rate)
+        made, reasons = _clips(
+            recording, reviews.get_review(store, recording.id, coder), place, rate
+        )
         left_out += reasons
         clips += made
         if made:
@@ -119,11 +108,7 @@ def gather(
 
 
 def write_gathered(found: Gathered, folder: Path) -> None:
-    """Write an export into a new or empty folder, whole or not at all.
-
-    Raises:
-        OutputError: the folder is in use, cannot be written, or its disk is full.
-    """
+    """Write an export into a new or empty folder, whole or not at all."""
     folder = folder.absolute()
     try:
         if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
@@ -149,10 +134,7 @@ def write_gathered(found: Gathered, folder: Path) -> None:
 def zipped(found: Gathered) -> Iterator[bytes]:
     """The same as a zip archive, piece by piece: no second copy of the videos is made.
 
-    Videos are read as the pieces are taken.
-
-    Raises:
-        OSError: a video goes while it is read; the archive then ends early.
+    Videos are read as the pieces are taken; where one goes meanwhile, the archive ends early.
     """
     sink = _Sink()
     with zipfile.ZipFile(cast("IO[bytes]", sink), "w", zipfile.ZIP_STORED) as archive:

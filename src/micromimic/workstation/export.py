@@ -5,30 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from micromimic.core.errors import ConflictError, RefusedError
-from micromimic.core.results import (
-    Analysis as Result,
-    Blink,
-    Rejected,
-    Spotting,
-    kind_counts,
-)
-from micromimic.core.types import (
-    ExpressionKind,
-    MediaTimes,
-)
+from micromimic.core.results import Analysis, Blink, Rejected, Spotting, kind_counts
+from micromimic.core.types import ExpressionKind, MediaTimes
 from micromimic.report.elan import CoderTiers, Span, eaf_bytes, eaf_document, span_of
 from micromimic.report.tables import events_csv, events_json
-from micromimic.workstation.records.records import Analysis, Review, ReviewedEvent
-from micromimic.workstation.records.review import FrameTimes
+from micromimic.workstation.records import reviews
+from micromimic.workstation.records.database import Store
+from micromimic.workstation.records.models import AnalysisRecord
+from micromimic.workstation.records.review import FrameTimes, Review, ReviewedEvent
 from micromimic.workstation.records.values import RESERVED_CODERS
-
-if TYPE_CHECKING:
-    from micromimic.workstation.records.store import Store
 
 Format = Literal["json", "csv", "eaf"]
 _MACHINES: Final = (
@@ -53,24 +43,14 @@ def export_events(
     reader: str | None = None,
     format: Format = "json",  # noqa: A002 - as the request says it
 ) -> bytes:
-    """One recording's events as a file.
+    """One recording's events as a file, as ``coder`` sees them or the machine's own.
 
-    Args:
-        store: the records.
-        recording_id: which recording.
-        coder: as this person sees them, with the status of each; None for the machine's own.
-        reader: who asks, where it is another coder; nobody sees others' decisions before the own
-            review is marked done.
-        format: ``json`` and ``csv`` as ``analyze`` writes them, a coder's with further keys and
-            columns; ``eaf`` with the machine's tiers, and where a coder is named that one's, and
-            then, once the reader is done, those of the recording's other coders.
-
-    Raises:
-        NotFoundError: no such recording.
-        ConflictError: the machine has not answered yet, or the reader is not done.
-        RefusedError: another format.
+    ``json`` and ``csv`` are as ``analyze`` writes them, a coder's with further keys and columns;
+    ``eaf`` has the machine's tiers, and where a coder is named that one's and, once the reader is
+    done, those of the recording's other coders. ``reader`` is who asks, where it is another coder:
+    `ConflictError` before the own review is marked done, as before the machine has answered.
     """
-    found = store.analysis(recording_id)
+    found = reviews.get_analysis(store, recording_id)
     if found is None:
         raise ConflictError(
             "expected an analysed recording, got one whose analysis is not done; wait for it"
@@ -79,24 +59,24 @@ def export_events(
         coder = None
     reader = coder if reader is None else reader
     if coder is not None:
-        store.check_open(recording_id, reader, coder)
+        reviews.check_open(store, recording_id, reader, coder)
     if format == "eaf":
         return _eaf(store, found, coder, reader)
     if format not in ("json", "csv"):
         raise RefusedError(f"expected the format json, csv or eaf, got {format!r}; use one of them")
-    review = None if coder is None else store.review(recording_id, coder)
+    review = None if coder is None else reviews.get_review(store, recording_id, coder)
     if format == "json":
         return events_json(found.payload if review is None else _reviewed(found, review)).encode()
     if review is None:
         return events_csv(found.payload["events"], found.labels).encode()
-    rows = [{**_entry(event, None), **_said(event)} for event in review.events]
+    rows = [{**_entry(event, None), **_coding(event)} for event in review.events]
     return events_csv(rows, found.labels, REVIEW_COLUMNS).encode()
 
 
-def _reviewed(found: Analysis, review: Review) -> dict[str, Any]:
+def _reviewed(found: AnalysisRecord, review: Review) -> dict[str, Any]:
     """The content of ``events.json`` with a coder's events in place of the machine's."""
     media = _media(found)
-    events = [{**_entry(event, media), "review": _said(event)} for event in review.events]
+    events = [{**_entry(event, media), "review": _coding(event)} for event in review.events]
     return {
         **found.payload,
         "events": events,
@@ -129,7 +109,7 @@ def _entry(event: ReviewedEvent, media: MediaTimes | None) -> dict[str, Any]:
     }
 
 
-def _said(event: ReviewedEvent) -> dict[str, Any]:
+def _coding(event: ReviewedEvent) -> dict[str, Any]:
     return {
         "key": event.key,
         "status": event.status,
@@ -139,22 +119,22 @@ def _said(event: ReviewedEvent) -> dict[str, Any]:
     }
 
 
-def _eaf(store: Store, found: Analysis, coder: str | None, reader: str | None) -> bytes:
+def _eaf(store: Store, found: AnalysisRecord, coder: str | None, reader: str | None) -> bytes:
     names: Sequence[str] = ()
     if coder is not None:
-        own = store.review(found.recording_id, coder).coder
-        others = store.coders(found.recording_id)
-        if not store.open_to(found.recording_id, reader):
+        own = reviews.get_review(store, found.recording_id, coder).coder
+        others = reviews.coders(store, found.recording_id)
+        if not reviews.is_open_to(store, found.recording_id, reader):
             others = ()
         names = (own, *(name for name in others if name != own))
     media = _media(found)
-    tiers = [_tiers(store.review(found.recording_id, name), media) for name in names]
+    tiers = [_tiers(reviews.get_review(store, found.recording_id, name), media) for name in names]
     # The video lies wherever the reader keeps it: linked by its name, beside the file.
     document = eaf_document(_result(found, media), Path("/"), coders=tiers)
     return eaf_bytes(document)
 
 
-def _media(found: Analysis) -> MediaTimes | None:
+def _media(found: AnalysisRecord) -> MediaTimes | None:
     """The video's own timeline, where it is another than the analysis's."""
     played = FrameTimes.of_media(found.review)
     if played is None:
@@ -182,7 +162,7 @@ def _tiers(review: Review, media: MediaTimes | None) -> CoderTiers:
     )
 
 
-def _result(found: Analysis, media: MediaTimes | None) -> Result:
+def _result(found: AnalysisRecord, media: MediaTimes | None) -> Analysis:
     """What ELAN's tiers need of an analysis; curve and track are empty."""
     payload, review = found.payload, found.review
     source = dict(payload["source"])
@@ -195,4 +175,6 @@ def _result(found: Analysis, media: MediaTimes | None) -> Result:
         gated_s={},
         observed_s=0.0,
     )
-    return replace(Result.from_dict({**payload, "source": source}), spotting=spotting, media=media)
+    return replace(
+        Analysis.from_dict({**payload, "source": source}), spotting=spotting, media=media
+    )

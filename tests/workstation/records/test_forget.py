@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import date
 from itertools import count
@@ -12,13 +13,12 @@ import pytest
 
 pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed")
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import func, select
 
 from micromimic.core.errors import ConflictError, NotFoundError, UnavailableError
-from micromimic.workstation.records.database import open_store
-from micromimic.workstation.records.records import Consent
-from micromimic.workstation.records.store import Store
-from micromimic.workstation.records.tables import metadata
+from micromimic.workstation.records import jobs, people, privacy, recordings, reviews
+from micromimic.workstation.records.database import Store, open_store
+from micromimic.workstation.records.models import Base, Consent, Subject
 
 from ...postgres_server import running_postgres
 from ...store_samples import (
@@ -44,10 +44,11 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 def plant(store: Store, code: str, mark: str, recordings: int = 3) -> set[str]:
     """A person with everything a person can have; the ids of it all."""
-    person = store.add_subject(code, note=f"{mark} subject note " * 50)
+    person = people.add_subject(store, code, note=f"{mark} subject note " * 50)
     ids = {person.id}
     for k in range(2):
-        session = store.add_session(
+        session = people.add_session(
+            store,
             person.id,
             title=f"{mark} title {k}",
             held_on=date(2024, 1, 1 + k),
@@ -62,19 +63,19 @@ def plant(store: Store, code: str, mark: str, recordings: int = 3) -> set[str]:
 def plant_recording(store: Store, session: str, mark: str, number: int) -> set[str]:
     made = add_recording(store, session, name=f"{mark} video {number}.mp4")
     fill_folder(store.folder(made.id), f"{mark} file")
-    job = store.claim_job(f"{mark} worker")
+    job = jobs.claim_job(store, f"{mark} worker")
     assert job is not None
     if number % 3 == 0:
-        store.fail_job(job.id, f"{mark} error " * 20)
+        jobs.fail_job(store, job.id, f"{mark} error " * 20)
     if number % 3 == 1:
         return {made.id, job.id}  # still running
     if number % 3 == 2:
         given = answer(3)
         given["payload"]["source"] = {"path": f"{mark} path"}
         given["review"]["landmarks"] = [f"{mark} {k}" for k in range(2000)]  # many pages
-        store.finish_job(job.id, **given)
+        jobs.finish_job(store, job.id, **given)
         for expected in range(12):
-            store.decide(
+            reviews.decide(store,
                 made.id, coder=f"{mark} coder", expected=expected, action="comment", event="m1",
                 note=f"{mark} comment " * 60,
             )  # fmt: skip
@@ -85,9 +86,9 @@ def everything(store: Store) -> bytes:
     """Every byte of the data folder, and every row of the database."""
     found = [path.relative_to(store.data).as_posix().encode() for path in store.data.rglob("*")]
     found.append(every_byte(store.data))
-    with store.database.read() as connection:
-        for table in metadata.sorted_tables:
-            found += [repr(row).encode() for row in connection.execute(table.select())]
+    with store.read() as transaction:
+        for table in Base.metadata.sorted_tables:
+            found += [repr(row).encode() for row in transaction.execute(table.select())]
     return b"\n".join(found)
 
 
@@ -96,12 +97,11 @@ def every_byte(folder: Path) -> bytes:
 
 
 def row_counts(store: Store) -> dict[str, int]:
-    with store.database.read() as connection:
-        return {table.name: _count(connection, table) for table in metadata.sorted_tables}
-
-
-def _count(connection: Connection, table: object) -> int:
-    return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+    with store.read() as transaction:
+        return {
+            table.name: transaction.scalars(select(func.count()).select_from(table)).one()
+            for table in Base.metadata.sorted_tables
+        }
 
 
 # ---------------------------------------------------------------------------------- forget
@@ -109,15 +109,17 @@ def _count(connection: Connection, table: object) -> int:
 
 def test_a_forgotten_person_has_left_no_byte(store: Store, request: pytest.FixtureRequest) -> None:
     kept = plant(store, "P-stays", "other")
-    store.sweep()  # forgetting does so too, and what is owned stays
+    privacy.sweep(store)  # forgetting does so too, and what is owned stays
     before = row_counts(store), files(store.data / "recordings")
     ids = plant(store, f"{MARK}-code", MARK)
-    store.change_subject(store.subject_by_code(f"{MARK}-code").id, note=f"{MARK} new note")
+    people.change_subject(
+        store, people.find_subject(store, f"{MARK}-code").id, note=f"{MARK} new note"
+    )
     present = everything(store)
     needles = {MARK.encode(), *(i.encode() for i in ids)}
     assert all(needle in present for needle in needles)
 
-    counts = store.forget_subject(f" {MARK}-code ")
+    counts = privacy.forget_subject(store, f" {MARK}-code ")
 
     assert counts == {
         "subjects": 1, "sessions": 2, "recordings": 6, "jobs": 6, "analyses": 2,
@@ -128,9 +130,9 @@ def test_a_forgotten_person_has_left_no_byte(store: Store, request: pytest.Fixtu
     assert all(i.encode() in left for i in kept)
     assert (row_counts(store), files(store.data / "recordings")) == before
     with pytest.raises(NotFoundError, match="expected the code of a subject"):
-        store.forget_subject(f"{MARK}-code")
-    if store.database.kind == "postgresql":
-        with store.database.bare() as connection:
+        privacy.forget_subject(store, f"{MARK}-code")
+    if store.kind == "postgresql":
+        with store.bare() as connection:
             connection.exec_driver_sql("CHECKPOINT")  # the server's own log is not looked at
         tables = running_postgres(request.config).home / "data" / "base"
         assert b"other title" in every_byte(tables)
@@ -140,8 +142,8 @@ def test_a_forgotten_person_has_left_no_byte(store: Store, request: pytest.Fixtu
 
 
 def test_an_empty_person_is_forgotten_too(store: Store) -> None:
-    store.add_subject(f"{MARK}-1")
-    assert sum(store.forget_subject(f"{MARK}-1").values()) == 1
+    people.add_subject(store, f"{MARK}-1")
+    assert sum(privacy.forget_subject(store, f"{MARK}-1").values()) == 1
     assert MARK.encode() not in everything(store)
 
 
@@ -149,20 +151,20 @@ def test_an_empty_person_is_forgotten_too(store: Store) -> None:
 @pytest.mark.parametrize("then", ["forget_subject", "expire"])
 def test_a_log_in_use_is_said_and_emptied_later(store: Store, then: str) -> None:
     plant(store, f"{MARK}-code", MARK)
-    with store.database.read() as reader:  # such as a backup in progress
-        assert _count(reader, metadata.tables["subjects"]) == 1
+    with store.read() as reader:  # such as a backup in progress
+        assert reader.scalars(select(Subject.code)).one() == f"{MARK}-code"
         with (
             open_store(store.data, busy_s=0.2) as hasty,
             pytest.raises(UnavailableError, match=r"the records are gone, .* within the hour"),
         ):
-            hasty.forget_subject(f"{MARK}-code")
-        assert store.subjects() == ()
+            privacy.forget_subject(hasty, f"{MARK}-code")
+        assert people.list_subjects(store) == ()
     assert MARK.encode() in every_byte(store.data)  # in the log
     if then == "forget_subject":
         with pytest.raises(NotFoundError):
-            store.forget_subject(f"{MARK}-code")
+            privacy.forget_subject(store, f"{MARK}-code")
     else:
-        assert store.expire() == []
+        assert privacy.expire(store) == []
     assert MARK.encode() not in everything(store)
     assert sorted(p.name for p in store.data.iterdir()) == [
         "micromimic.db", "micromimic.db-shm", "micromimic.db-wal", "recordings", "server.lock",
@@ -173,36 +175,36 @@ def test_forgetting_that_fails_on_a_file_can_be_repeated(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(store, f"{MARK}-code", MARK, recordings=2)
-    stuck = store.folder(store.recordings()[0].id)
+    stuck = store.folder(recordings.list_recordings(store)[0].id)
 
     def refuse(path: Path, *_: object, **__: object) -> None:
         if Path(path) == stuck:
             raise PermissionError(13, "Permission denied", str(path))
         real(path)
 
-    from micromimic.workstation.records import removal
-
-    real = removal.shutil.rmtree
-    monkeypatch.setattr(removal.shutil, "rmtree", refuse)
+    real = shutil.rmtree
+    monkeypatch.setattr(shutil, "rmtree", refuse)
     with pytest.raises(UnavailableError, match=r"expected to remove .*got: Permission denied; "):
-        store.forget_subject(f"{MARK}-code")
+        privacy.forget_subject(store, f"{MARK}-code")
     assert [p.name for p in (store.data / "recordings").iterdir()] == [stuck.name]
-    assert store.subject_by_code(f"{MARK}-code").recordings == 4  # it is still known what is left
-    assert store.jobs("queued") == store.jobs("running") == ()
+    assert (
+        people.find_subject(store, f"{MARK}-code").recordings == 4
+    )  # it is still known what is left
+    assert jobs.list_jobs(store, "queued") == jobs.list_jobs(store, "running") == ()
     monkeypatch.undo()
-    store.forget_subject(f"{MARK}-code")
+    privacy.forget_subject(store, f"{MARK}-code")
     assert MARK.encode() not in everything(store)
 
 
 def test_a_job_of_a_forgotten_person_ends_as_not_found(store: Store) -> None:
     session = add_session(store)
     add_recording(store, session)
-    job = store.claim_job("w")
+    job = jobs.claim_job(store, "w")
     assert job is not None
-    store.forget_subject("P1")
+    privacy.forget_subject(store, "P1")
     for ask in (
-        lambda: store.beat(job.id, stage="x", done=1, total=2),
-        lambda: store.finish_job(job.id, **answer()),
+        lambda: jobs.beat(store, job.id, stage="x", done=1, total=2),
+        lambda: jobs.finish_job(store, job.id, **answer()),
     ):
         with pytest.raises(NotFoundError):
             ask()
@@ -216,31 +218,31 @@ def test_a_removed_recording_takes_its_own_along(store: Store) -> None:
     session = add_session(store)
     gone, stays = analysed(store, session, files=True), analysed(store, session, files=True)
     for recording in (gone, stays):
-        store.decide(recording, coder="kim", expected=0, action="accept", event="m0")
-    counts = store.remove_recording(gone)
+        reviews.decide(store, recording, coder="kim", expected=0, action="accept", event="m0")
+    counts = privacy.remove_recording(store, gone)
     assert counts == {"recordings": 1, "jobs": 1, "analyses": 1, "decisions": 1, "files": 1}
     assert not store.folder(gone).exists()
     assert files(store.data / "recordings") == [f"{stays}/video.mp4"]
-    assert [r.id for r in store.recordings()] == [stays]
-    assert len(store.history(stays)) == 1
+    assert [r.id for r in recordings.list_recordings(store)] == [stays]
+    assert len(reviews.history(store, stays)) == 1
     with pytest.raises(NotFoundError):
-        store.remove_recording(gone)
+        privacy.remove_recording(store, gone)
 
 
 def test_a_removed_session_takes_its_recordings_along(store: Store) -> None:
     session, other = add_session(store), add_session(store)
     for where in (session, session, other):
         analysed(store, where, files=True)
-    assert store.remove_session(session) == {
+    assert privacy.remove_session(store, session) == {
         "sessions": 1, "recordings": 2, "jobs": 2, "analyses": 2, "decisions": 0, "files": 2,
     }  # fmt: skip
-    assert [s.id for s in store.sessions()] == [other]
-    assert store.count_recordings() == len(files(store.data / "recordings")) == 1
+    assert [s.id for s in people.list_sessions(store)] == [other]
+    assert recordings.count_recordings(store) == len(files(store.data / "recordings")) == 1
 
 
 def test_a_folder_that_is_still_written_to_goes_as_well(store: Store) -> None:
     recording = add_recording(store, files=True)
-    job = store.claim_job("w")
+    job = jobs.claim_job(store, "w")
     assert job is not None
     begun = Event()
 
@@ -252,14 +254,14 @@ def test_a_folder_that_is_still_written_to_goes_as_well(store: Store) -> None:
                 if number == 50:
                     begun.set()
                 if number % 200 == 0:
-                    store.beat(job.id, stage="evidence", done=number, total=None)
+                    jobs.beat(store, job.id, stage="evidence", done=number, total=None)
         except (ConflictError, NotFoundError, FileNotFoundError):
             begun.set()
 
     worker = Thread(target=work)
     worker.start()
     assert begun.wait(60)
-    store.remove_recording(recording.id)
+    privacy.remove_recording(store, recording.id)
     worker.join(60)
     assert not worker.is_alive()
     assert not store.folder(recording.id).exists()
@@ -272,9 +274,9 @@ def test_what_lies_outside_is_not_followed(store: Store, tmp_path: Path) -> None
     (outside / "precious.txt").write_text("x")
     recording = analysed(store, files=True)
     (store.folder(recording) / "link").symlink_to(outside, target_is_directory=True)
-    store.remove_recording(recording)
+    privacy.remove_recording(store, recording)
     linked = add_recording(store).id
     store.folder(linked).symlink_to(outside, target_is_directory=True)
-    store.remove_recording(linked)
+    privacy.remove_recording(store, linked)
     assert files(outside) == ["precious.txt"]
     assert list((store.data / "recordings").iterdir()) == []

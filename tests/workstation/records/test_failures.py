@@ -20,10 +20,10 @@ pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed
 from sqlalchemy import event, exc, insert
 
 from micromimic.core.errors import MissingExtraError
-from micromimic.workstation.records import database as opening
-from micromimic.workstation.records.database import DATABASE_NAME, open_store
-from micromimic.workstation.records.store import Store
-from micromimic.workstation.records.tables import subjects
+from micromimic.workstation.records import database, jobs, people, recordings, reviews
+from micromimic.workstation.records.database import Store, open_store
+from micromimic.workstation.records.folder import DATABASE_NAME
+from micromimic.workstation.records.models import Subject
 
 from ...store_samples import DATABASES, add_recording, answer, database_url, one_line
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.needs("web")
 @pytest.fixture
 def sqlite(tmp_path: Path) -> Iterator[Store]:
     with open_store(tmp_path / "data", busy_s=0.1) as found:
-        found.add_subject("P1")
+        people.add_subject(found, "P1")
         yield found
 
 
@@ -49,10 +49,12 @@ def test_a_locked_file_is_waited_for_then_said(sqlite: Store) -> None:
     with closing(sqlite3.connect(file_of(sqlite), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with one_line("within 0.1 s", "locked by another program"):
-            sqlite.add_subject("P2")
-        assert [s.code for s in sqlite.subjects()] == ["P1"]  # who only reads is not kept waiting
+            people.add_subject(sqlite, "P2")
+        assert [s.code for s in people.list_subjects(sqlite)] == [
+            "P1"
+        ]  # who only reads is not kept waiting
         other.execute("ROLLBACK")
-    assert sqlite.add_subject("P2").code == "P2"
+    assert people.add_subject(sqlite, "P2").code == "P2"
 
 
 def test_opening_a_locked_file(tmp_path: Path) -> None:
@@ -66,17 +68,17 @@ def test_opening_a_locked_file(tmp_path: Path) -> None:
 
 
 def test_writers_of_one_process_wait_in_turn(sqlite: Store) -> None:
-    with sqlite.database.write(), one_line("locked"):
-        sqlite.add_subject("P2")
+    with sqlite.write(), one_line("locked"):
+        people.add_subject(sqlite, "P2")
 
 
 def test_more_readers_than_connections(sqlite: Store) -> None:
     with ExitStack() as stack:
         for _ in range(50):
-            stack.enter_context(sqlite.database.read())
+            stack.enter_context(sqlite.read())
         with one_line("expected a free connection"):
-            sqlite.subjects()
-    assert len(sqlite.subjects()) == 1
+            people.list_subjects(sqlite)
+    assert len(people.list_subjects(sqlite)) == 1
 
 
 # ---------------------------------------------------------------------------------- gone
@@ -85,18 +87,18 @@ def test_more_readers_than_connections(sqlite: Store) -> None:
 def test_a_file_that_is_gone_is_not_made_anew(sqlite: Store, tmp_path: Path) -> None:
     away = tmp_path / "away.db"
     file_of(sqlite).rename(away)
-    for ask in (sqlite.subjects, lambda: sqlite.add_subject("P2")):
+    for ask in (lambda: people.list_subjects(sqlite), lambda: people.add_subject(sqlite, "P2")):
         with one_line("as it was opened, got none"):
             ask()
     assert not file_of(sqlite).exists()
     away.rename(file_of(sqlite))
-    assert [s.code for s in sqlite.subjects()] == ["P1"]
+    assert [s.code for s in people.list_subjects(sqlite)] == ["P1"]
 
 
 def test_a_file_that_goes_in_the_middle(sqlite: Store, tmp_path: Path) -> None:
-    with one_line("got none"), sqlite.database.write() as connection:
+    with one_line("got none"), sqlite.write() as transaction:
         row = {"id": "a" * 32, "code": "P2", "note": "", "created_at": sqlite.clock()}
-        connection.execute(insert(subjects).values(row))
+        transaction.execute(insert(Subject).values(row))
         file_of(sqlite).rename(tmp_path / "away.db")
 
 
@@ -104,14 +106,14 @@ def test_another_file_in_its_place(sqlite: Store) -> None:
     shutil.copy(file_of(sqlite), sqlite.data / "copy.db")
     (sqlite.data / "copy.db").replace(file_of(sqlite))
     with one_line("another file in its place"):
-        sqlite.add_subject("P2")
+        people.add_subject(sqlite, "P2")
 
 
 def test_a_data_folder_that_is_gone(sqlite: Store) -> None:
     sqlite.close()
     shutil.rmtree(sqlite.data)
     with one_line("got none"):
-        sqlite.subjects()
+        people.list_subjects(sqlite)
     assert not sqlite.data.exists()
 
 
@@ -151,17 +153,17 @@ def readable(folder: Path, mode: int) -> None:
 
 def test_a_folder_that_may_only_be_read(tmp_path: Path) -> None:
     with open_store(tmp_path / "data") as store:
-        store.add_subject("P1")
+        people.add_subject(store, "P1")
     readable(tmp_path / "data", 0o444)
     try:
         with not_root():
             with one_line("a data folder that can be written", "Permission denied"):
                 open_store(tmp_path / "data")
             with one_line("micromimic.db"):  # it was opened while it could be
-                store.add_subject("P2")
+                people.add_subject(store, "P2")
     finally:
         (tmp_path / "data").chmod(0o755)
-    assert [s.code for s in store.subjects()] == ["P1"]
+    assert [s.code for s in people.list_subjects(store)] == ["P1"]
 
 
 # ---------------------------------------------------------------------------------- damaged
@@ -188,14 +190,14 @@ def test_a_database_of_another_program(tmp_path: Path) -> None:
 
 def test_damaged_pages_are_noticed(sqlite: Store) -> None:
     for k in range(20):
-        sqlite.add_subject(f"Q{k}", note="x" * 5000)
+        people.add_subject(sqlite, f"Q{k}", note="x" * 5000)
     sqlite.close()
     content = bytearray(file_of(sqlite).read_bytes())
     content[4096:] = b"\xff" * (len(content) - 4096)
     with file_of(sqlite).open("r+b") as file:  # in place: it is the same file
         file.write(content)
     with one_line("damaged"):
-        sqlite.subjects()
+        people.list_subjects(sqlite)
     with one_line("damaged"):
         open_store(sqlite.data)
 
@@ -232,56 +234,55 @@ def full_disk(store: Store) -> Iterator[None]:
     def unlimit(connection: sqlite3.Connection, *_: Any) -> None:
         connection.execute("PRAGMA max_page_count=1073741823")
 
-    event.listen(store.database.engine, "checkout", limit)
-    event.listen(store.database.engine, "checkin", unlimit)
+    event.listen(store.writer, "checkout", limit)
+    event.listen(store.writer, "checkin", unlimit)
     try:
         yield
     finally:
-        event.remove(store.database.engine, "checkout", limit)
-        event.remove(store.database.engine, "checkin", unlimit)
+        event.remove(store.writer, "checkout", limit)
+        event.remove(store.writer, "checkin", unlimit)
 
 
 def test_a_full_disk_leaves_nothing_half_written(sqlite: Store) -> None:
     recording = add_recording(sqlite)
-    job = sqlite.claim_job("w")
+    job = jobs.claim_job(sqlite, "w")
     assert job is not None
     big = answer()
     big["review"]["landmarks"] = list(range(50_000))
     with full_disk(sqlite):
         with one_line("it is full; nothing was changed"):
-            sqlite.finish_job(job.id, **big)
+            jobs.finish_job(sqlite, job.id, **big)
         made = 0
         with one_line("it is full"):
             for _ in range(1000):
                 add_recording(sqlite, name="x" * 200)
                 made += 1
-        assert sqlite.job(job.id).status == "running"
-        assert sqlite.analysis(recording.id) is None
-    assert sqlite.count_recordings() == len(sqlite.jobs()) == made + 1
-    assert sqlite.finish_job(job.id, **big).events == 2
+        assert jobs.get_job(sqlite, job.id).status == "running"
+        assert reviews.get_analysis(sqlite, recording.id) is None
+    assert recordings.count_recordings(sqlite) == len(jobs.list_jobs(sqlite)) == made + 1
+    assert jobs.finish_job(sqlite, job.id, **big).events == 2
 
 
 # ---------------------------------------------------------------------------------- killed
 
 WRITER = """
-import os, sys
-from datetime import date
+import sys
 from pathlib import Path
 from sqlalchemy import insert
 from micromimic.workstation.records.database import open_store
-from micromimic.workstation.records.records import Consent
-from micromimic.workstation.records.tables import subjects
+from micromimic.workstation.records.models import Consent, Subject
+from micromimic.workstation.records.recordings import add_recording
 from micromimic.workstation.records.values import new_id
 
 store = open_store(Path(sys.argv[1]), sys.argv[2] or None)
 for _ in range(int(sys.argv[3])):
-    made = store.add_recording(id=new_id(), name="a", extension=".mp4", size_bytes=1,
-                               sha256="0" * 64, consent=Consent(True), expires_at=None)
+    made = add_recording(store, id=new_id(), name="a", extension=".mp4", size_bytes=1,
+                         sha256="0" * 64, consent=Consent(True), expires_at=None)
     print(made.id, flush=True)
-with store.database.write() as connection:
+with store.write() as transaction:
     for k in range(500):  # more than fits into a page
         row = {"id": new_id(), "code": f"half {k}", "note": "x" * 500, "created_at": store.clock()}
-        connection.execute(insert(subjects).values(row))
+        transaction.execute(insert(Subject).values(row))
     print("middle", flush=True)
     sys.stdin.read()
 """
@@ -300,14 +301,17 @@ def test_a_kill_in_the_middle_loses_nothing_committed(url: str | None, tmp_path:
     assert process.returncode == -signal.SIGKILL
     assert len(told) == 20
     with open_store(tmp_path, url) as store:
-        found = store.recordings(limit=1000)
+        found = recordings.list_recordings(store, limit=1000)
         assert sorted(r.id for r in found) == sorted(told)
         assert all(r.job and r.job.status == "queued" for r in found)
-        assert store.subjects() == ()
+        assert people.list_subjects(store) == ()
         if url is None:
-            with store.database.read() as connection:
-                assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
-        assert store.add_subject("P1").code == "P1"
+            with store.read() as transaction:
+                assert (
+                    transaction.connection().exec_driver_sql("PRAGMA integrity_check").scalar()
+                    == "ok"
+                )
+        assert people.add_subject(store, "P1").code == "P1"
 
 
 @pytest.fixture
@@ -317,26 +321,16 @@ def url(request: pytest.FixtureRequest) -> str | None:
 
 def test_a_mistake_of_ours_is_not_called_a_failure_of_the_database(sqlite: Store) -> None:
     asks: list[Callable[[Any], Any]] = [
-        lambda connection: connection.exec_driver_sql("SELECT ?", (1, 2)),
-        lambda connection: connection.execute(insert(subjects).values(id=object())),
+        lambda transaction: transaction.connection().exec_driver_sql("SELECT ?", (1, 2)),
+        lambda transaction: transaction.execute(insert(Subject).values(id=object())),
     ]
     for ask in asks:
-        with pytest.raises(exc.StatementError), sqlite.database.write() as connection:
-            ask(connection)
+        with pytest.raises(exc.StatementError), sqlite.write() as transaction:
+            ask(transaction)
 
 
-@pytest.mark.parametrize(
-    ("package", "extra", "url"),
-    [
-        ("sqlalchemy", "web", None),
-        ("alembic", "web", None),
-        ("psycopg", "postgres", "postgresql://"),
-    ],
-)
-def test_a_missing_extra_is_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, package: str, extra: str, url: str | None
-) -> None:
-    monkeypatch.setattr(opening, "find_spec", lambda name: None if name == package else object())
-    with pytest.raises(MissingExtraError, match=rf"pip install 'micromimic\[{extra}\]'"):
-        open_store(tmp_path / "data", url)
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(database, "find_spec", lambda _name: None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'micromimic\[postgres\]'"):
+        open_store(tmp_path / "data", "postgresql://")
     assert not (tmp_path / "data").exists()

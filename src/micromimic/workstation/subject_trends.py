@@ -1,9 +1,9 @@
-"""A person's records as the numbers that ``analysis.trends`` compares."""
+"""A person's records as the numbers that `analysis.trends` compares."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 from micromimic.analysis.trends import (
     RecordingNumbers,
@@ -12,12 +12,11 @@ from micromimic.analysis.trends import (
     trends,
 )
 from micromimic.core.results import kind_counts
-from micromimic.workstation.records.records import Recording
+from micromimic.workstation.records import people, recordings, reviews
+from micromimic.workstation.records.database import Store
+from micromimic.workstation.records.models import Recording
 
-if TYPE_CHECKING:
-    from micromimic.workstation.records.store import Store
-
-PAGE = 200
+PAGE: Final = 200
 """Recordings asked for at once."""
 
 
@@ -26,25 +25,19 @@ def subject_trends(
 ) -> dict[str, Any]:
     """One person's indicators session by session, schema ``micromimic.trends/1``.
 
-    Args:
-        store: the records.
-        subject_id: the person.
-        coder: whose reviews count; None for whoever has been at most of the recordings, since two
-            coders' counts are never mixed.
-        reader: who asks; of recordings that are not open to this one (see ``Store.open_to``)
-            others' reviews do not count. None is the coder, or nobody in particular.
-
-    Raises:
-        NotFoundError: there is no such subject.
+    ``coder`` is whose reviews count; None whoever has been at most of the recordings, since two
+    coders' counts are never mixed. ``reader`` is who asks; None the coder, or nobody in particular.
+    Of recordings that are not open to this one (see `reviews.is_open_to`) others' reviews do not
+    count.
     """
-    store.subject(subject_id)
-    recordings = all_recordings(store, subject_id=subject_id)
+    people.get_subject(store, subject_id)
+    found = all_recordings(store, subject_id=subject_id)
     reader = reader or coder
-    coder = coder or _main_coder(recordings)
+    coder = coder or _main_coder(found)
     of_session: dict[str | None, list[RecordingNumbers]] = {}
-    for recording in reversed(recordings):
-        if (found := _numbers(store, recording, coder, reader)) is not None:
-            of_session.setdefault(recording.session_id, []).append(found)
+    for recording in reversed(found):
+        if (numbers := _numbers(store, recording, coder, reader)) is not None:
+            of_session.setdefault(recording.session_id, []).append(numbers)
     sessions = [
         SessionNumbers(
             session_id=session.id,
@@ -53,7 +46,7 @@ def subject_trends(
             baseline=session.baseline,
             recordings=tuple(of_session.get(session.id, ())),
         )
-        for session in store.sessions(subject_id)
+        for session in people.list_sessions(store, subject_id)
     ]
     return trends(sessions, coder=coder)
 
@@ -64,16 +57,16 @@ def all_recordings(
     """Every recording of a subject or a session, or all there are, newest first."""
     found: list[Recording] = []
     while True:
-        page = store.recordings(
-            subject_id=subject_id, session_id=session_id, limit=PAGE, offset=len(found)
+        page = recordings.list_recordings(
+            store, subject_id=subject_id, session_id=session_id, limit=PAGE, offset=len(found)
         )
         found += page
         if len(page) < PAGE:
             return found
 
 
-def _main_coder(recordings: list[Recording]) -> str | None:
-    counts = Counter(name for recording in recordings for name in recording.coders)
+def _main_coder(found: list[Recording]) -> str | None:
+    counts = Counter(name for recording in found for name in recording.coders)
     return min(counts, key=lambda name: (-counts[name], name)) if counts else None
 
 
@@ -81,14 +74,18 @@ def _numbers(
     store: Store, recording: Recording, coder: str | None, reader: str | None
 ) -> RecordingNumbers | None:
     """None before the machine has answered."""
-    found = store.analysis(recording.id)
+    found = reviews.get_analysis(store, recording.id)
     if found is None:
         return None
     coded = None
     # Without candidates there is nothing to decide: left out, such recordings would raise the rate.
     candidates = kind_counts(found.payload["events"])["micro"]
     decided = coder is not None and (coder in recording.coders or not candidates)
-    if coder is not None and decided and (coder == reader or store.open_to(recording.id, reader)):
-        events = store.review(recording.id, coder).events
+    if (
+        coder is not None
+        and decided
+        and (coder == reader or reviews.is_open_to(store, recording.id, reader))
+    ):
+        events = reviews.get_review(store, recording.id, coder).events
         coded = [(e.status, e.label) for e in events if e.kind == "micro"]
     return recording_numbers(found.payload, found.review, coded)

@@ -11,7 +11,8 @@ import pytest
 pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed")
 
 from micromimic.core.errors import ConflictError, RefusedError, UnavailableError
-from micromimic.workstation.records.store import Store
+from micromimic.workstation.records import jobs, privacy, recordings, reviews
+from micromimic.workstation.records.database import Store
 
 from ...store_samples import (
     DATABASES,
@@ -24,6 +25,7 @@ from ...store_samples import (
     files,
     fill_folder,
     opened,
+    view,
 )
 
 
@@ -44,44 +46,48 @@ def test_videos_go_when_their_time_is_over_and_numbers_stay(store: Store) -> Non
     early, late, kept = (
         analysed(store, expires_at=until) for until in (at(30), at(60), None)
     )  # fmt: skip
-    store.decide(early, coder="kim", expected=0, action="accept", event="m0")
+    reviews.decide(store, early, coder="kim", expected=0, action="accept", event="m0")
     for recording in (early, late, kept):
         fill_folder(store.folder(recording), "x")
-    before = store.analysis(early), store.history(early)
-    assert store.expire(now=at(29.9)) == []
-    assert store.expire(now=at(30)) == [early]
-    assert store.expire(now=at(31)) == []
+    before = view((reviews.get_analysis(store, early), reviews.history(store, early)))
+    assert privacy.expire(store, now=at(29.9)) == []
+    assert privacy.expire(store, now=at(30)) == [early]
+    assert privacy.expire(store, now=at(31)) == []
     assert files(store.folder(early)) == NUMBERS
     assert len(files(store.folder(late))) == len(files(store.folder(kept))) == 12
-    assert [store.recording(r).media for r in (early, late, kept)] == ["expired", "kept", "kept"]
-    assert (store.analysis(early), store.history(early)) == before
-    review = store.decide(early, coder="kim", expected=1, action="reject", event="m1")
+    assert [recordings.get_recording(store, r).media for r in (early, late, kept)] == [
+        "expired",
+        "kept",
+        "kept",
+    ]
+    assert view((reviews.get_analysis(store, early), reviews.history(store, early))) == before
+    review = reviews.decide(store, early, coder="kim", expected=1, action="reject", event="m1")
     assert review.complete
-    assert store.expire(now=at(36500)) == [late]
-    assert store.recording(kept).media == "kept"
+    assert privacy.expire(store, now=at(36500)) == [late]
+    assert recordings.get_recording(store, kept).media == "kept"
 
 
 def test_expire_goes_by_the_clock_of_the_store(store: Store) -> None:
     recording = add_recording(store, files=True, expires_at=at(30))
-    assert store.expire() == []
+    assert privacy.expire(store) == []
     store.clock = Clock(at(30))
-    assert store.expire() == [recording.id]
+    assert privacy.expire(store) == [recording.id]
 
 
 def test_an_analysis_that_runs_when_the_time_is_over_is_cancelled(store: Store) -> None:
     recording = add_recording(store, files=True, expires_at=at(1))
-    job = store.claim_job("w")
+    job = jobs.claim_job(store, "w")
     assert job is not None
-    assert store.expire(now=at(2)) == [recording.id]
-    found = store.recording(recording.id)
+    assert privacy.expire(store, now=at(2)) == [recording.id]
+    found = recordings.get_recording(store, recording.id)
     assert found.job is not None
     assert (found.job.status, found.job.error) == ("cancelled", "the video's retention is over")
     with pytest.raises(ConflictError):
-        store.finish_job(job.id, **answer())
+        jobs.finish_job(store, job.id, **answer())
     with pytest.raises(RefusedError, match="got one that was removed"):
-        store.requeue_job(recording.id)
+        jobs.requeue_job(store, recording.id)
     with pytest.raises(RefusedError, match="video was removed"):
-        store.change_recording(recording.id, expires_at=None)
+        recordings.change_recording(store, recording.id, expires_at=None)
 
 
 def test_one_file_that_stays_does_not_keep_the_others(
@@ -98,8 +104,12 @@ def test_one_file_that_stays_does_not_keep_the_others(
 
     monkeypatch.setattr(Path, "unlink", refuse)
     with pytest.raises(UnavailableError, match="Permission denied"):
-        store.expire(now=at(2))
-    assert [store.recording(r).media for r in made] == ["expired", "kept", "expired"]
+        privacy.expire(store, now=at(2))
+    assert [recordings.get_recording(store, r).media for r in made] == [
+        "expired",
+        "kept",
+        "expired",
+    ]
     monkeypatch.undo()
-    assert store.expire(now=at(2)) == [made[1]]
+    assert privacy.expire(store, now=at(2)) == [made[1]]
     assert files(store.data / "recordings") == []

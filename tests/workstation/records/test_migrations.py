@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,15 +28,25 @@ from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
-from micromimic.core.errors import RefusedError, UnavailableError
-from micromimic.workstation.records.database import DATABASE_NAME, open_store
-from micromimic.workstation.records.engine import Database
-from micromimic.workstation.records.schema import HEAD, MIGRATIONS, VERSION_TABLE, migrate, version
-from micromimic.workstation.records.tables import metadata
+from micromimic.core.errors import RefusedError, StoreError, UnavailableError
+from micromimic.workstation.records import jobs, people, privacy, recordings, reviews
+from micromimic.workstation.records.database import (
+    HEAD,
+    MIGRATIONS,
+    VERSION_TABLE,
+    Store,
+    connect,
+    migrate,
+    open_store,
+    version,
+)
+from micromimic.workstation.records.folder import DATABASE_NAME
+from micromimic.workstation.records.models import Base
 
-from ...store_samples import DATABASES, database_url, machine_events
+from ...store_samples import DATABASES, database_url, machine_events, view
 
 ROOT = Path(__file__).resolve().parents[3]
+SAVED = ROOT / "tests" / "saved"
 A, B, C, D = ("a" * 32, "b" * 32, "c" * 32, "d" * 32)
 FIRST_RECORDS = [
     f"INSERT INTO subjects VALUES ('{A}', 'P1', 'note', '2024-01-02 03:04:05.000006')",
@@ -56,24 +70,25 @@ def url(request: pytest.FixtureRequest) -> str | None:
 
 
 @pytest.fixture
-def database(url: str | None, tmp_path: Path) -> Iterator[Database]:
+def database(url: str | None, tmp_path: Path) -> Iterator[Store]:
     """A database without tables."""
-    driver = url and url.replace("postgresql://", "postgresql+psycopg://")
-    found = Database.open(tmp_path, driver, busy_s=5)
+    found = connect(tmp_path, url, busy_s=5)
     yield found
     found.close()
 
 
-def found_version(database: Database) -> str | None:
-    with database.read() as connection:
+def found_version(database: Store) -> str | None:
+    with database.read() as transaction:
+        connection = transaction.connection()
         return version(connection)
 
 
-def test_tables_from_nothing_are_those_the_code_expects(database: Database) -> None:
+def test_tables_from_nothing_are_those_the_code_expects(database: Store) -> None:
     assert found_version(database) is None
     migrate(database)
     assert found_version(database) == HEAD
-    with database.read() as connection:
+    with database.read() as transaction:
+        connection = transaction.connection()
         # Our own version table is not of the metadata, and nothing else may differ.
         context = MigrationContext.configure(
             connection,
@@ -81,13 +96,13 @@ def test_tables_from_nothing_are_those_the_code_expects(database: Database) -> N
                 "compare_type": True,
                 "compare_server_default": True,
                 "version_table": VERSION_TABLE,
-                "target_metadata": metadata,
+                "target_metadata": Base.metadata,
             },
         )
-        assert compare_metadata(context, metadata) == []
+        assert compare_metadata(context, Base.metadata) == []
         # What Alembic does not compare.
         looked = inspect(connection)
-        for table in metadata.sorted_tables:
+        for table in Base.metadata.sorted_tables:
             names = {check["name"] for check in looked.get_check_constraints(table.name)}
             expected = {c.name for c in table.constraints if type(c).__name__ == "CheckConstraint"}
             assert names == expected
@@ -96,27 +111,31 @@ def test_tables_from_nothing_are_those_the_code_expects(database: Database) -> N
             assert looked.get_pk_constraint(table.name)["name"] == table.primary_key.name
 
 
-def test_the_comparison_sees_a_difference(database: Database) -> None:
+def test_the_comparison_sees_a_difference(database: Store) -> None:
     migrate(database)
-    with database.write() as connection:
+    with database.write() as transaction:
+        connection = transaction.connection()
         connection.execute(text("ALTER TABLE jobs ADD COLUMN more TEXT"))
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-        assert [change[0] for change in compare_metadata(context, metadata)] == ["remove_column"]
+        assert [change[0] for change in compare_metadata(context, Base.metadata)] == [
+            "remove_column"
+        ]
 
 
 def test_migrating_again_changes_nothing(url: str | None, tmp_path: Path) -> None:
     with open_store(tmp_path, url) as store:
-        made = store.add_subject("P1")
-        before = schema_of(store.database)
-        migrate(store.database)
-        migrate(store.database, "head")
+        made = people.add_subject(store, "P1")
+        before = schema_of(store)
+        migrate(store)
+        migrate(store, "head")
     with open_store(tmp_path, url) as again:
-        assert again.subjects() == (made,)
-        assert schema_of(again.database) == before
+        assert view(people.list_subjects(again)) == (view(made),)
+        assert schema_of(again) == before
 
 
-def schema_of(database: Database) -> list[tuple[str, str]]:
-    with database.read() as connection:
+def schema_of(database: Store) -> list[tuple[str, str]]:
+    with database.read() as transaction:
+        connection = transaction.connection()
         if database.kind == "sqlite":
             query = "SELECT name, sql FROM sqlite_master ORDER BY name"
         else:
@@ -128,41 +147,94 @@ def schema_of(database: Database) -> list[tuple[str, str]]:
 
 
 def test_records_of_the_first_version_are_read_by_the_newest(
-    database: Database, url: str | None, tmp_path: Path
+    database: Store, url: str | None, tmp_path: Path
 ) -> None:
     migrate(database, "0001")
     assert found_version(database) == "0001"
-    with database.write() as connection:
+    with database.write() as transaction:
+        connection = transaction.connection()
         for statement in FIRST_RECORDS:
             values = {"payload": json.dumps({"events": machine_events()})}
             connection.execute(text(statement), values if ":payload" in statement else {})
     with open_store(tmp_path, url) as store:
-        assert found_version(store.database) == HEAD
-        (person,) = store.subjects()
+        assert found_version(store) == HEAD
+        (person,) = people.list_subjects(store)
         assert (person.code, person.sessions, person.recordings) == ("P1", 1, 1)
         assert person.created_at.isoformat() == "2024-01-02T03:04:05.000006+00:00"
-        (session,) = store.sessions(A)
+        (session,) = people.list_sessions(store, A)
         assert (session.held_on.isoformat(), session.baseline) == ("2024-01-02", True)
         assert (session.consent.given, session.consent.noted_by) == (True, "kim")
-        recording = store.recording(C)
+        recording = recordings.get_recording(store, C)
         assert (recording.fps, recording.events, recording.coders) == (29.97, 2, ("kim",))
         assert recording.job is not None
         assert (recording.job.id, recording.job.status) == (D, "done")
-        review = store.review(C, "kim")
+        review = reviews.get_review(store, C, "kim")
         assert [e.status for e in review.events] == ["pending", "rejected"]
-        assert store.decide(C, coder="kim", expected=1, action="accept", event="m0").complete
-        assert store.forget_subject("P1")["decisions"] == 2
+        assert reviews.decide(
+            store, C, coder="kim", expected=1, action="accept", event="m0"
+        ).complete
+        assert privacy.forget_subject(store, "P1")["decisions"] == 2
+
+
+def test_a_database_made_before_the_mapped_classes_is_whole(tmp_path: Path) -> None:
+    """``records-0002.sql`` was written by the code before, and the ``.json`` what it returned."""
+    with closing(sqlite3.connect(tmp_path / DATABASE_NAME)) as saved:
+        saved.executescript((SAVED / "records-0002.sql").read_text(encoding="utf-8"))
+    expected = json.loads((SAVED / "records-0002.json").read_text(encoding="utf-8"))
+    with open_store(tmp_path) as store:
+        found = recordings.list_recordings(store)
+        answers = [made for r in found if (made := reviews.get_analysis(store, r.id))]
+        records = {
+            "subjects": people.list_subjects(store),
+            "sessions": people.list_sessions(store),
+            "recordings": found,
+            "jobs": jobs.list_jobs(store),
+            "analyses": answers,
+            "decisions": [made for r in found for made in reviews.history(store, r.id)],
+            "reviews": [
+                reviews.get_review(store, made.recording_id, coder)
+                for made in answers
+                for coder in ("kim", "lee", "zoe")
+            ],
+        }
+        assert {kind: len(rows) for kind, rows in expected.items()} == {
+            "subjects": 2, "sessions": 3, "recordings": 7, "jobs": 8, "analyses": 3,
+            "decisions": 13, "reviews": 9,
+        }  # fmt: skip
+        for kind, rows in records.items():
+            assert as_json(rows, expected[kind]) == expected[kind]
+        # and it goes on from there
+        with pytest.raises(StoreError, match="never changed"), store.write() as transaction:
+            transaction.execute(text("UPDATE decisions SET coder = 'lee'"))
+        recovered = jobs.recover_jobs(store, "desk/1")
+        assert [job.status for job in recovered] == ["queued"]
+        assert privacy.forget_subject(store, "P 014")["decisions"] == 12
+
+
+def as_json(value: Any, like: Any) -> Any:
+    """A record's attributes named in a JSON object; dates and times as ISO 8601 text."""
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {key: as_json(item, None) for key, item in value.items()}
+    if isinstance(like, Mapping):
+        return {name: as_json(getattr(value, name), part) for name, part in like.items()}
+    if isinstance(value, list | tuple):
+        parts = like or [None] * len(value)
+        return [as_json(item, part) for item, part in zip(value, parts, strict=True)]
+    return value
 
 
 @pytest.mark.parametrize(("action", "target"), [("undo", 7), ("redo", 2), ("undo", None)], ids=str)
 def test_one_damaged_trail_keeps_no_database_from_its_new_version(
-    action: str, target: int | None, database: Database, url: str | None, tmp_path: Path
+    action: str, target: int | None, database: Store, url: str | None, tmp_path: Path
 ) -> None:
     """The coder whose trail it is is told when the review is opened; others' are as they were."""
     add = "INSERT INTO decisions VALUES (:id, :who, :n, :action, :event, '{}', :target, :at)"
     at = "2024-01-03 03:04:05"
     migrate(database, "0001")
-    with database.write() as connection:
+    with database.write() as transaction:
+        connection = transaction.connection()
         for statement in FIRST_RECORDS:
             values = {"payload": json.dumps({"events": machine_events()})}
             connection.execute(text(statement), values if ":payload" in statement else {})
@@ -175,31 +247,33 @@ def test_one_damaged_trail_keeps_no_database_from_its_new_version(
             row = {"id": C, "who": who, "n": n, "action": what, "event": event, "target": of}
             connection.execute(text(add), {**row, "at": at})
     with open_store(tmp_path, url) as store:
-        assert store.review(C, "kim").done
-        assert [d.action for d in store.history(C, "lee")] == ["accept", "accept", action]
+        assert reviews.get_review(store, C, "kim").done
+        assert [d.action for d in reviews.history(store, C, "lee")] == ["accept", "accept", action]
         with pytest.raises(RefusedError, match="the trail is damaged, restore a backup"):
-            store.review(C, "lee")
+            reviews.get_review(store, C, "lee")
 
 
 def test_a_newer_version_is_refused_in_one_line(url: str | None, tmp_path: Path) -> None:
     with open_store(tmp_path, url) as store:
-        made = store.add_subject("P1")
-        with store.database.write() as connection:
+        made = people.add_subject(store, "P1")
+        with store.write() as transaction:
+            connection = transaction.connection()
             connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
     with pytest.raises(UnavailableError) as caught:
         open_store(tmp_path, url)
     assert str(caught.value).startswith(f"expected a database of version {HEAD} or older at ")
     assert str(caught.value).endswith(", got 9999; update micromimic")
     assert "\n" not in str(caught.value)
-    with store.database.write() as connection:
+    with store.write() as transaction:
+        connection = transaction.connection()
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '{HEAD}'"))
     store.close()
     with open_store(tmp_path, url) as again:
-        assert again.subjects() == (made,)
+        assert view(people.list_subjects(again)) == (view(made),)
 
 
 def test_a_migration_that_breaks_off_leaves_nothing(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = Operations.create_table
 
@@ -211,7 +285,8 @@ def test_a_migration_that_breaks_off_leaves_nothing(
     monkeypatch.setattr(Operations, "create_table", break_off)
     with pytest.raises(KeyboardInterrupt):
         migrate(database)
-    with database.read() as connection:
+    with database.read() as transaction:
+        connection = transaction.connection()
         assert inspect(connection).get_table_names() == []
     monkeypatch.undo()
     migrate(database)
@@ -221,12 +296,12 @@ def test_a_migration_that_breaks_off_leaves_nothing(
 def test_servers_that_start_at_once_migrate_once(url: str | None, tmp_path: Path) -> None:
     def start(number: int) -> None:
         with open_store(tmp_path, url, busy_s=60) as store:
-            store.add_subject(f"P{number}")
+            people.add_subject(store, f"P{number}")
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(start, range(4)))
     with open_store(tmp_path, url) as store:
-        assert [s.code for s in store.subjects()] == ["P0", "P1", "P2", "P3"]
+        assert [s.code for s in people.list_subjects(store)] == ["P0", "P1", "P2", "P3"]
 
 
 def test_the_newest_revision_is_the_one_the_code_names() -> None:
@@ -273,8 +348,9 @@ def test_the_wheel_can_migrate(tmp_path: Path) -> None:
     assert expected <= inside
     code = (
         "import sys; from pathlib import Path; "
-        "from micromimic.workstation.records import database; "
-        "print(database.__file__); database.open_store(Path(sys.argv[1])).add_subject('P1')"
+        "from micromimic.workstation.records import database, people; "
+        "store = database.open_store(Path(sys.argv[1])); people.add_subject(store, 'P1'); "
+        "print(database.__file__)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "data")],

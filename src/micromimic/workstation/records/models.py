@@ -1,0 +1,354 @@
+"""The records: mapped classes, which are their one definition, in memory and in the database.
+
+The tables are made by the migrations; a test holds the two together. Rows hang on one another by
+foreign keys that cascade: with a subject go its sessions, their recordings, and of these the jobs,
+the machine's answers and all decisions. Triggers (in the migrations) refuse to change a decision or
+an answer, or to delete one while its recording is there.
+
+A record that a function of this room returns is loaded as a whole and bound to no transaction.
+Values are checked when they are set. Times are in UTC, with their zone; ids are 32 hex digits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Final, Literal
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    MetaData,
+    Select,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    and_,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    MappedAsDataclass,
+    MappedSQLExpression,
+    column_property,
+    mapped_column,
+    relationship,
+    validates,
+)
+
+from micromimic.core.results import labels_in
+from micromimic.workstation.records.payloads import Action
+from micromimic.workstation.records.values import checked, new_id
+
+JobStatus = Literal["queued", "running", "done", "failed", "cancelled"]
+MediaState = Literal["kept", "expired", "none"]
+"""``kept``: video and pictures are there; ``expired``: retention removed them, numbers stay;
+``none``: there never was a video."""
+
+COUNTS: Final = "counts"
+"""Columns that count what hangs on a record: loaded with it, but not where it is beside others."""
+
+
+class Moment(TypeDecorator[datetime]):
+    """A time with its zone, kept in UTC; SQLite has no zones, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"expected a time with its zone, got {value}")
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Id = Annotated[str, mapped_column(String(32))]
+OfRecording = Annotated[
+    str, mapped_column(String(32), ForeignKey("recordings.id", ondelete="CASCADE"))
+]
+BigInt = Annotated[int, mapped_column(BigInteger)]
+
+
+class Base(MappedAsDataclass, DeclarativeBase, kw_only=True, eq=False, repr=False):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {str: Text, datetime: Moment, dict[str, Any]: JSON}  # noqa: RUF012
+
+
+def _counted(query: Select[Any]) -> MappedSQLExpression[int]:
+    return column_property(
+        query.scalar_subquery(), deferred=True, raiseload=True, group=COUNTS, expire_on_flush=False
+    )
+
+
+@dataclass(frozen=True)
+class Consent:
+    """Whether the person filmed has agreed, who noted it, when, and on what ground."""
+
+    given: bool
+    noted_by: str = ""
+    note: str = ""
+    noted_at: datetime | None = None
+
+    def columns(self, at: datetime) -> dict[str, Any]:
+        """Values of a record's four columns; noted at this time where it does not say when."""
+        return {
+            "consent_given": bool(self.given),
+            "consent_noted_by": self.noted_by,
+            "consent_note": self.note,
+            "consent_noted_at": self.noted_at or at,
+        }
+
+
+def _consent(record: Recording | Session) -> Consent:
+    return Consent(
+        given=bool(record.consent_given),
+        noted_by=record.consent_noted_by or "",
+        note=record.consent_note or "",
+        noted_at=record.consent_noted_at,
+    )
+
+
+class Job(Base, kw_only=True):
+    """The analysis of one recording.
+
+    ``done`` of ``total`` is the progress of ``stage``; ``total`` is None while unknown. ``number``
+    counts the jobs of a recording from 1, ``attempts`` the times that this one was started.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        CheckConstraint(
+            "status IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="status"
+        ),
+        UniqueConstraint("recording_id", "number"),
+        Index(None, "status", "created_at"),
+        # At most one job of a recording waits or runs.
+        Index(
+            "uq_jobs_active",
+            "recording_id",
+            unique=True,
+            sqlite_where=text("status IN ('queued', 'running')"),
+            postgresql_where=text("status IN ('queued', 'running')"),
+        ),
+    )
+
+    id: Mapped[Id] = mapped_column(primary_key=True, default_factory=new_id)
+    recording_id: Mapped[OfRecording]
+    number: Mapped[int]
+    status: Mapped[JobStatus] = mapped_column(Text, default="queued")
+    stage: Mapped[str] = mapped_column(default="")
+    done: Mapped[BigInt] = mapped_column(default=0)
+    total: Mapped[BigInt | None] = mapped_column(default=None)
+    attempts: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str] = mapped_column(default="")
+    worker: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None] = mapped_column(default=None)
+    finished_at: Mapped[datetime | None] = mapped_column(default=None)
+    beat_at: Mapped[datetime | None] = mapped_column(default=None)
+
+    @validates("stage", "done", "total", "error")
+    def _check(self, column: str, value: Any) -> Any:
+        return checked(column, value)
+
+
+class AnalysisRecord(Base, kw_only=True):
+    """The machine's own answer to one recording: written once, never changed.
+
+    ``payload`` is the content of ``events.json``, ``review`` that of ``review.json`` (times, rates,
+    and what pictures there are), ``events`` the number of micro-expressions.
+    """
+
+    __tablename__ = "analyses"
+
+    recording_id: Mapped[OfRecording] = mapped_column(primary_key=True)
+    payload: Mapped[dict[str, Any]]
+    review: Mapped[dict[str, Any]]
+    events: Mapped[int]
+    created_at: Mapped[datetime]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes of the model that answered, for coders to choose from."""
+        return labels_in(self.payload)
+
+
+class Decision(Base, kw_only=True):
+    """One entry of the audit trail: only ever added.
+
+    ``number`` is 1, 2, ... within one recording and coder. ``event``: ``m0`` is the machine's first
+    event, ``c3`` the one that decision 3 added; empty for ``done``, ``undo`` and ``redo``.
+    ``payload`` is what the action needs: ``label``, ``onset_frame``, ``apex_frame``,
+    ``offset_frame``, ``note``. ``target`` is the decision that ``undo`` or ``redo`` concerns.
+    """
+
+    __tablename__ = "decisions"
+
+    recording_id: Mapped[OfRecording] = mapped_column(primary_key=True)
+    coder: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    action: Mapped[Action] = mapped_column(Text)
+    event: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    target: Mapped[int | None]
+    decided_at: Mapped[datetime]
+
+
+class Recording(Base, kw_only=True):
+    """One video, whether it was uploaded or kept from a live session.
+
+    ``name`` is as the uploader called it, for people only; ``extension`` that of the stored file.
+    ``fps`` was given by the uploader against the file's own timing. ``expires_at`` is when video
+    and pictures are removed; None keeps them. ``events``: micro-expressions that the machine found;
+    None before it has answered.
+    """
+
+    __tablename__ = "recordings"
+    __table_args__ = (CheckConstraint("media IN ('kept', 'expired', 'none')", name="media"),)
+
+    id: Mapped[Id] = mapped_column(primary_key=True, default_factory=new_id)
+    session_id: Mapped[Id | None] = mapped_column(
+        ForeignKey("sessions.id", ondelete="CASCADE"), index=True, default=None
+    )
+    name: Mapped[str]
+    extension: Mapped[str]
+    size_bytes: Mapped[BigInt]
+    sha256: Mapped[str] = mapped_column(String(64))
+    fps: Mapped[float | None] = mapped_column(Float, default=None)
+    origin: Mapped[str] = mapped_column(default="upload")
+    consent_given: Mapped[bool | None] = mapped_column(default=None)
+    consent_noted_by: Mapped[str | None] = mapped_column(default=None)
+    consent_note: Mapped[str | None] = mapped_column(default=None)
+    consent_noted_at: Mapped[datetime | None] = mapped_column(default=None)
+    media: Mapped[MediaState] = mapped_column(Text, default="kept")
+    uploaded_at: Mapped[datetime] = mapped_column(index=True)
+    expires_at: Mapped[datetime | None] = mapped_column(index=True, default=None)
+
+    events: Mapped[int | None] = column_property(
+        select(AnalysisRecord.events)
+        .where(AnalysisRecord.recording_id == id)  # noqa: A003
+        .scalar_subquery()
+    )
+    session: Mapped[Session | None] = relationship(init=False, viewonly=True, lazy="joined")
+    jobs: Mapped[list[Job]] = relationship(
+        init=False, viewonly=True, lazy="selectin", order_by=Job.number
+    )
+    first_decisions: Mapped[list[Decision]] = relationship(
+        init=False,
+        viewonly=True,
+        lazy="selectin",
+        primaryjoin=and_(id == Decision.recording_id, Decision.number == 1),  # noqa: A003
+    )
+    """One of each coder."""
+
+    @property
+    def consent(self) -> Consent:
+        """Of its session, or its own where it has none."""
+        return _consent(self if self.session is None else self.session)
+
+    @property
+    def subject_id(self) -> str | None:
+        return self.session.subject_id if self.session else None
+
+    @property
+    def subject_code(self) -> str | None:
+        return self.session.subject_code if self.session else None
+
+    @property
+    def job(self) -> Job | None:
+        """Its latest."""
+        return self.jobs[-1] if self.jobs else None
+
+    @property
+    def coders(self) -> tuple[str, ...]:
+        """Who has decided anything here, by name."""
+        return tuple(sorted(decision.coder for decision in self.first_decisions))
+
+    @validates(
+        *("name", "extension", "size_bytes", "sha256", "fps", "origin", "expires_at"),
+        *("consent_noted_by", "consent_note", "consent_noted_at"),
+    )
+    def _check(self, column: str, value: Any) -> Any:
+        return checked(column, value)
+
+
+class Session(Base, kw_only=True):
+    """One sitting of one person; later sessions are compared with those of the baseline."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[Id] = mapped_column(primary_key=True, default_factory=new_id)
+    subject_id: Mapped[Id] = mapped_column(
+        ForeignKey("subjects.id", ondelete="CASCADE"), index=True
+    )
+    title: Mapped[str]
+    held_on: Mapped[date]
+    consent_given: Mapped[bool]
+    consent_noted_by: Mapped[str]
+    consent_note: Mapped[str]
+    consent_noted_at: Mapped[datetime | None]
+    baseline: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime]
+
+    recordings: Mapped[int] = _counted(
+        select(func.count()).where(Recording.session_id == id)  # noqa: A003
+    )
+    subject: Mapped[Subject] = relationship(init=False, viewonly=True, lazy="joined")
+
+    @property
+    def consent(self) -> Consent:
+        return _consent(self)
+
+    @property
+    def subject_code(self) -> str:
+        return self.subject.code
+
+    @validates("title", "held_on", "consent_noted_by", "consent_note", "consent_noted_at")
+    def _check(self, column: str, value: Any) -> Any:
+        return checked(column, value)
+
+
+class Subject(Base, kw_only=True):
+    """A person, by pseudonym."""
+
+    __tablename__ = "subjects"
+
+    id: Mapped[Id] = mapped_column(primary_key=True, default_factory=new_id)
+    code: Mapped[str] = mapped_column(unique=True)
+    note: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[datetime]
+
+    sessions: Mapped[int] = _counted(
+        select(func.count()).where(Session.subject_id == id)  # noqa: A003
+    )
+    recordings: Mapped[int] = _counted(
+        select(func.count(Recording.id))
+        .join(Session, Recording.session_id == Session.id)
+        .where(Session.subject_id == id)  # noqa: A003
+    )
+
+    @validates("code", "note")
+    def _check(self, column: str, value: Any) -> Any:
+        return checked(column, value)

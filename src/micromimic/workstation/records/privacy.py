@@ -1,0 +1,354 @@
+"""What goes: by retention, on demand, a person's every trace, and what no record owns.
+
+Files go first, rows last: a full disk refuses every change of the rows until there is room, and
+what ends in between leaves rows, so the same call can be made again and finishes. A file without
+content says what was begun, so that the next start finishes it too; another, from before a person's
+first row goes, that overwriting free pages and emptying the write-ahead log is due.
+
+In ``incoming/`` and ``recordings/`` everything that carries an id was made here. It stays where a
+record owns it or this process is writing it, and goes otherwise, whatever its name. What carries no
+id, or lies elsewhere in the data folder, is somebody else's: it is left, and named.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Select, delete, func, select, update
+
+from micromimic.core.errors import NotFoundError, UnavailableError
+from micromimic.workstation.records import values
+from micromimic.workstation.records.database import Store, Transaction
+from micromimic.workstation.records.folder import (
+    DATABASE_NAME,
+    INCOMING,
+    LOCK_NAME,
+    RECORDINGS,
+    content,
+    ids_in,
+    is_folder,
+    media_of,
+    owned_names,
+    remove_paths,
+)
+from micromimic.workstation.records.folder_lock import folder_lock, held_ids
+from micromimic.workstation.records.jobs import cancel_active
+from micromimic.workstation.records.models import (
+    AnalysisRecord,
+    Base,
+    Decision,
+    Job,
+    Recording,
+    Session,
+    Subject,
+)
+from micromimic.workstation.records.people import find_subject, get_session
+from micromimic.workstation.records.recordings import get_recording
+
+Removable = type[Recording] | type[Session] | type[Subject]
+_REMOVABLE: Final[dict[str, Removable]] = {
+    kind.__tablename__: kind for kind in (Recording, Session, Subject)
+}
+_BEGUN: Final = re.compile(rf"remove-({'|'.join(_REMOVABLE)})-([0-9a-f]{{32}})\.due")
+_TOP: Final = re.compile(
+    rf"{re.escape(DATABASE_NAME)}(-wal|-shm|-journal)?|{re.escape(LOCK_NAME)}|.*\.due"
+    rf"|{INCOMING}|{RECORDINGS}"
+)
+_OVER: Final = "the video's retention is over"
+
+
+def remove_recording(store: Store, recording_id: str) -> dict[str, int]:
+    """A recording with its files, jobs, answer and decisions; how many of each kind went."""
+    return _remove(store, Recording, get_recording(store, recording_id).id)
+
+
+def remove_session(store: Store, session_id: str) -> dict[str, int]:
+    """A session with its recordings; how many rows of each kind, and files, went."""
+    return _remove(store, Session, get_session(store, session_id).id)
+
+
+def forget_subject(store: Store, code: str) -> dict[str, int]:
+    """A person's every trace: sessions, recordings, files, decisions, and their free pages.
+
+    Whatever no record owns goes too, for it may show this person. On PostgreSQL its write-ahead log
+    and backups are left to who runs it.
+
+    Parameters
+    ----------
+    store
+        The records.
+    code
+        The pseudonym.
+
+    Returns
+    -------
+    dict
+        How many rows of each kind, and files, were removed.
+
+    Raises
+    ------
+    NotFoundError
+        Nobody has this code.
+    UnavailableError
+        Something could not be removed: call it again; or not yet overwritten: the next
+        `forget_subject` or `expire` does it.
+    """
+    try:
+        subject = find_subject(store, code)
+    except NotFoundError:
+        _overwrite_if_due(store)
+        raise
+    counts = _remove(store, Subject, subject.id)
+    sweep(store)
+    _overwrite(store)
+    return counts
+
+
+def finish_removals(store: Store) -> int:
+    """Finish what was to be removed when a process ended or a disk was full; how many that was."""
+    begun = [match for path in content(store.data) if (match := _BEGUN.fullmatch(path.name))]
+    for match in begun:
+        # Rows that are gone already leave nothing but the mark.
+        with contextlib.suppress(NotFoundError):
+            _remove(store, _REMOVABLE[match[1]], match[2])
+    _overwrite_if_due(store)
+    return len(begun)
+
+
+def expire(store: Store, now: datetime | None = None) -> list[str]:
+    """Remove video and pictures of recordings whose time is over; what runs is cancelled.
+
+    Numbers and decisions stay. The ids of recordings whose media are now gone; `UnavailableError`
+    where some files could not be removed, or what was forgotten not yet overwritten: this is tried
+    again next time.
+    """
+    at = now or store.clock()
+    over = select(Recording.id).where(Recording.media == "kept", Recording.expires_at <= at)
+    with store.read() as transaction:
+        ids = transaction.scalars(over).all()
+    if ids:
+        _cancel_if_possible(store, over, _OVER)
+    expired: list[str] = []
+    failure: UnavailableError | None = None
+    for recording_id in ids:
+        try:
+            remove_paths(media_of(store.folder(recording_id)))
+            with store.write() as transaction:
+                this = Recording.id == recording_id
+                cancel_active(transaction, select(Recording.id).where(this), _OVER)
+                transaction.execute(update(Recording).where(this).values(media="expired"))
+        except UnavailableError as error:
+            failure = failure or error
+            continue
+        expired.append(recording_id)
+    _overwrite_if_due(store)
+    if failure:
+        raise failure
+    return expired
+
+
+def sweep(store: Store) -> int:
+    """Remove what no record owns and this process is not writing; how many files went.
+
+    Where another process, a server, has the data folder nothing is done: it knows best.
+    """
+    try:
+        with folder_lock(store.data) as ours:
+            return remove_paths(_unowned(store)) if ours else 0
+    except OSError as error:
+        raise UnavailableError(
+            f"expected a data folder that can be written, got {store.data}: {error.strerror}; "
+            "check its permissions"
+        ) from error
+
+
+def foreign_files(store: Store) -> list[Path]:
+    """What lies in the data folder and was not made here: nothing of it is ever removed."""
+    inside = [*content(store.incoming), *content(store.data / RECORDINGS)]
+    return [
+        *(path for path in content(store.data) if not _TOP.fullmatch(path.name)),
+        *(path for path in inside if not ids_in(path)),
+    ]
+
+
+def restrict_access(store: Store) -> list[Path]:
+    """Take the data folder, and all that was made here, from everybody but its owner.
+
+    What could not be changed, since it belongs to somebody else, is returned.
+    """
+    if os.name != "posix":  # elsewhere the user's own folders are private by themselves
+        return []
+    foreign = set(foreign_files(store))
+    failed = []
+    places = [store.data, *(path for path in content(store.data) if path not in foreign)]
+    for folder in (store.incoming, store.data / RECORDINGS):
+        for top in content(folder):
+            if top not in foreign:
+                places += [top, *(top.rglob("*") if is_folder(top) else ())]
+    for path in places:
+        try:
+            _restrict(path)
+        except FileNotFoundError:  # moved or removed meanwhile
+            continue
+        except OSError:
+            failed.append(path)
+    return failed
+
+
+def _remove(store: Store, kind: Removable, key: str) -> dict[str, int]:
+    inside = _recordings_of(kind, key)
+    with store.read() as transaction:
+        ids = set(transaction.scalars(inside))
+    with _begun(store, kind, key) as mark:
+        _cancel_if_possible(store, inside, "its recording is being removed")
+        files = _remove_files(store, ids)
+        mark()
+        with store.write() as transaction:
+            counts = _counts(transaction, inside)
+            late = set(transaction.scalars(inside))
+            counts |= _delete(transaction, kind, key)
+        # A worker that was still writing, or an upload that came in between.
+        files += _remove_files(store, ids | late)
+    return {**counts, "files": files}
+
+
+@contextmanager
+def _begun(store: Store, kind: Removable, key: str) -> Iterator[Callable[[], None]]:
+    """Note on the disk that a removal has begun, and that it is done.
+
+    Yields what makes the note once more, for where the disk had no room for its name before.
+    """
+    due = store.data / f"remove-{kind.__tablename__}-{key}.due"
+
+    def mark() -> None:
+        with contextlib.suppress(OSError):  # the rows are a note of their own
+            due.touch()
+            if kind is Subject:
+                _overwrite_due(store).touch()
+
+    mark()
+    try:
+        yield mark
+    except NotFoundError:
+        remove_paths([due])
+        raise
+    remove_paths([due])
+
+
+def _cancel_if_possible(store: Store, recording_ids: Select[Any], why: str) -> None:
+    """Cancel what writes into the folders that go; where the disk is full it hears later."""
+    with contextlib.suppress(UnavailableError), store.write() as transaction:
+        cancel_active(transaction, recording_ids, why)
+
+
+def _remove_files(store: Store, ids: set[str]) -> int:
+    return remove_paths(store.folder(recording_id) for recording_id in sorted(ids))
+
+
+def _recordings_of(kind: Removable, key: str) -> Select[Any]:
+    query = select(Recording.id)
+    if kind is Recording:
+        return query.where(Recording.id == key)
+    if kind is Session:
+        return query.where(Recording.session_id == key)
+    inside = select(Session.id).where(Session.subject_id == key)
+    return query.where(Recording.session_id.in_(inside))
+
+
+def _counts(transaction: Transaction, inside: Select[Any]) -> dict[str, int]:
+    """Rows that will go with these recordings."""
+    columns = (Recording.id, Job.recording_id, AnalysisRecord.recording_id, Decision.recording_id)
+    return {
+        str(column.class_.__tablename__): transaction.scalars(
+            select(func.count()).where(column.in_(inside))
+        ).one()
+        for column in columns
+    }
+
+
+def _delete(transaction: Transaction, kind: Removable, key: str) -> dict[str, int]:
+    """Delete a row and, by cascade, all that hangs on it."""
+    counts: dict[str, int] = {}
+    if kind is Subject:
+        inside = select(func.count()).where(Session.subject_id == key)
+        counts["sessions"] = transaction.scalars(inside).one()
+    done = transaction.connection().execute(delete(kind).where(kind.id == key)).rowcount
+    if done == 0:  # somebody else removed it meanwhile
+        raise values.not_found(kind.__name__.lower(), key)
+    if kind is not Recording:
+        counts[kind.__tablename__] = done
+    return counts
+
+
+def _unowned(store: Store) -> list[Path]:
+    # In this order: what is seen in a folder was being written then, or is in the records by the
+    # time that nobody writes it any more.
+    incoming = content(store.incoming)
+    kept = [(path, content(path)) for path in content(store.data / RECORDINGS)]
+    held = held_ids()
+    query = select(Recording.id, Recording.extension, Recording.media, Recording.events)
+    with store.read() as transaction:
+        owned = {
+            row.id: owned_names(row.extension, row.media, answered=row.events is not None)
+            for row in transaction.execute(query)
+        }
+    left = [path for path in incoming if not held.intersection(ids_in(path))]
+    for path, inside in kept:
+        if held.intersection(ids_in(path)):
+            continue
+        if path.name not in owned or not is_folder(path):
+            left.append(path)
+        else:
+            left += [item for item in inside if item.name not in owned[path.name]]
+    return [path for path in left if ids_in(path) or path.parent.parent != store.data]
+
+
+def _restrict(path: Path) -> None:
+    mode = path.lstat().st_mode
+    if not stat.S_ISLNK(mode) and stat.S_IMODE(mode) & 0o077:
+        path.chmod(0o700 if stat.S_ISDIR(mode) else 0o600)
+
+
+def _overwrite_due(store: Store) -> Path:
+    return store.data / "overwrite.due"
+
+
+def _overwrite_if_due(store: Store) -> None:
+    if _overwrite_due(store).exists():
+        _overwrite(store)
+
+
+def _overwrite(store: Store) -> None:
+    """Rewrite the tables and empty the log, so that no byte can be read from the database's files.
+
+    Where somebody reads or writes all the time, or there is no room, it stays due.
+    """
+    try:
+        with store.bare() as connection:
+            if store.kind == "postgresql":
+                # The statistics too: they hold the commonest values.
+                for table in Base.metadata.sorted_tables:
+                    connection.exec_driver_sql(f"VACUUM (FULL, ANALYZE) {table.name}")
+            else:
+                connection.exec_driver_sql("VACUUM")
+                # Waits for readers as long as for a lock.
+                busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+                if busy:
+                    raise UnavailableError(
+                        "expected to empty the database's log, got: another program is reading; "
+                        "end it"
+                    )
+    except UnavailableError as error:
+        raise UnavailableError(
+            f"expected to overwrite what was deleted, got trouble ({error}); the records are "
+            "gone, the rest is tried again within the hour while the server runs"
+        ) from error
+    remove_paths([_overwrite_due(store)])
