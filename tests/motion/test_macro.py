@@ -14,7 +14,7 @@ import pytest
 from micromimic.analysis.indicators import indicators
 from micromimic.analysis.sensitivity.parts import candidates_of
 from micromimic.analysis.trends import recording_numbers
-from micromimic.cli.summary import analysis_text
+from micromimic.cli.analyze import analysis_text
 from micromimic.core.labels import CELLS, THREE
 from micromimic.core.results import Analysis, Rejected
 from micromimic.core.types import LONGEST_MICRO_S, Interval

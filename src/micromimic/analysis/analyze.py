@@ -150,44 +150,31 @@ def track(
     each: Callable[[Frame], None] | None = None,
 ) -> tuple[FaceSignals, DenseSignals, Appearance]:
     """First pass: follow the face through all frames, showing each to ``each`` first."""
-    tracker = FaceTracker(config, backend)
-    meter = DenseMeter()
+    tracker, meter = FaceTracker(config, backend), DenseMeter()
+    blocks: list[float] = []
+    levels: list[int] = []
+    sampled, count = -np.inf, 0
     try:
-        appearance = _follow(frames, tracker, meter, progress, each)
+        for frame in frames:
+            if each is not None:
+                each(frame)
+            row = tracker.update(frame.gray, frame.time)
+            if row is not None and tracker.canvas is not None:
+                meter.add(frame.index, frame.time, row.segment, tracker.canvas)
+            count += 1
+            if frame.time - sampled >= SAMPLE_INTERVAL:
+                sampled = frame.time
+                blocks.append(blockiness(frame.gray))
+                if row is not None:
+                    levels.append(grey_levels(_face_of(frame.gray, row.transform)))
+            if count % 20 == 0:
+                progress(count, frames.expected_frames, "tracking")
+        progress(count, count, "tracking")
+        block = float(np.mean(blocks)) if blocks else 0.0
+        appearance = Appearance(block, float(np.median(levels)) if levels else None)
         return tracker.finish(), meter.finish(), appearance
     finally:
         meter.close()
-
-
-def _follow(
-    frames: FrameSource,
-    tracker: FaceTracker,
-    meter: DenseMeter,
-    progress: Progress,
-    each: Callable[[Frame], None] | None,
-) -> Appearance:
-    blocks: list[float] = []
-    levels: list[int] = []
-    sampled = -np.inf
-    count = 0
-    for frame in frames:
-        if each is not None:
-            each(frame)
-        row = tracker.update(frame.gray, frame.time)
-        if row is not None and tracker.canvas is not None:
-            meter.add(frame.index, frame.time, row.segment, tracker.canvas)
-        count += 1
-        if frame.time - sampled >= SAMPLE_INTERVAL:
-            sampled = frame.time
-            blocks.append(blockiness(frame.gray))
-            if row is not None:
-                levels.append(grey_levels(_face_of(frame.gray, row.transform)))
-        if count % 20 == 0:
-            progress(count, frames.expected_frames, "tracking")
-    progress(count, count, "tracking")
-    return Appearance(
-        float(np.mean(blocks)) if blocks else 0.0, float(np.median(levels)) if levels else None
-    )
 
 
 def _face_of(gray: NDArray[np.uint8], transform: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -134,7 +134,8 @@ class FaceLayout:
 def face_layout(landmarks: NDArray[np.floating], resolution: float) -> FaceLayout:
     """Lay out cells, rigid parts and eyes of a face. ``landmarks``: (68, 2) canonical units."""
     size = canvas_size(resolution)
-    to_canvas = invert_affine(canvas_to_unit(resolution))
+    to_unit = canvas_to_unit(resolution)
+    to_canvas = invert_affine(to_unit)
     points = np.asarray(landmarks, dtype=np.float64) @ to_canvas[:, :2].T + to_canvas[:, 2]
     eyes = np.zeros((size, size), np.uint8)
     keep_out = np.zeros((size, size), np.uint8)
@@ -153,7 +154,8 @@ def face_layout(landmarks: NDArray[np.floating], resolution: float) -> FaceLayou
     rigid = cv2.erode(rigid, np.ones((5, 5), np.uint8))
     rigid[keep_out > 0] = 0
     # Cheeks rise with a smile: below the eyes only the nose and what is beside it is rigid.
-    rigid = _without_cheeks(rigid, resolution)
+    axis = to_unit[0, 0] * np.arange(size) + to_unit[0, 2]
+    rigid[axis > 11.0] &= (np.abs(axis - MOUTH[0]) < 6.0).astype(np.uint8)
     border = int(resolution)
     rigid[:border], rigid[-border:], rigid[:, :border], rigid[:, -border:] = 0, 0, 0, 0
     cells = cell_pixels(cell_boxes(points), size)
@@ -164,14 +166,6 @@ def face_layout(landmarks: NDArray[np.floating], resolution: float) -> FaceLayou
         np.flatnonzero(rigid),
         np.flatnonzero(eyes),
     )
-
-
-def _without_cheeks(mask: Gray, resolution: float) -> Gray:
-    to_unit = canvas_to_unit(resolution)
-    axis = to_unit[0, 0] * np.arange(mask.shape[0]) + to_unit[0, 2]
-    beside_nose = np.abs(axis - MOUTH[0]) < 6.0
-    mask[axis > 11.0] &= beside_nose.astype(np.uint8)
-    return mask
 
 
 @dataclass(frozen=True)

@@ -75,10 +75,15 @@ class Magnifier:
         self._rigid = rigid_units(self._side, self._resolution, margin)[::_STRIDE, ::_STRIDE]
         self._face = _face_weight(self._side, self._resolution, margin)
         self._onset = self._gray(onset)
-        self._grid, self._fine = (_pixel_grid(n) for n in (self._side, side))
+        axes = (np.arange(n, dtype=np.float32) for n in (self._side, side))
+        # (n, n, 2) coordinates x, y of all pixels, of the flow and of the picture
+        self._grid, self._fine = (np.stack(np.meshgrid(a, a), axis=-1) for a in axes)
         self._known: deque[tuple[float, Field]] = deque()
         self._waiting: deque[tuple[float, Rgb]] = deque()
-        self.factor = self._fitting(self.flow(apex))
+        uv = self.flow(apex)
+        room = self.config.largest / max(float(np.hypot(uv[..., 0], uv[..., 1]).max()), 1e-6)
+        fitting = min(room, _STEEPEST / self._slope(uv))  # neither tears nor moves a point too far
+        self.factor = float(np.clip(fitting, 1.0, self.config.factor))
 
     def _gray(self, picture: Rgb) -> NDArray[np.uint8]:
         gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
@@ -116,12 +121,6 @@ class Magnifier:
         y, x = np.mgrid[0 : self._side, 0 : self._side]
         field = rigid[:, 0, 0] + y[..., None] * down + x[..., None] * right
         return np.asarray(field, dtype=np.float32)
-
-    def _fitting(self, uv: Field) -> float:
-        """The factor at which a movement neither tears nor moves a point too far."""
-        largest = float(np.hypot(uv[..., 0], uv[..., 1]).max())
-        room = self.config.largest / max(largest, 1e-6)
-        return float(np.clip(min(room, _STEEPEST / self._slope(uv)), 1.0, self.config.factor))
 
     def _slope(self, uv: Field) -> float:
         """Largest change of displacement along a unit of length."""
@@ -203,12 +202,6 @@ def _face_weight(side: int, resolution: float, margin: float) -> Field:
     x, y = np.meshgrid(axis, axis)
     away = np.hypot((x - MOUTH[0]) / _FACE[0], (y - UNITS / 2) / _FACE[1])
     return np.asarray(np.clip((1.15 - away) / 0.3, 0, 1)[..., None], np.float32)
-
-
-def _pixel_grid(side: int) -> Field:
-    """(side, side, 2) coordinates x, y of all pixels."""
-    axis = np.arange(side, dtype=np.float32)
-    return np.stack(np.meshgrid(axis, axis), axis=-1)
 
 
 def magnified(magnifier: Magnifier, frames: Iterable[tuple[Rgb, float]]) -> Iterator[Rgb]:

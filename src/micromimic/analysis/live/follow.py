@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import cv2
@@ -15,7 +16,6 @@ from micromimic.analysis.analyze import event_of
 from micromimic.analysis.live.messages import CurvePoint, FaceShape, LiveEvent, LiveMessage, Settled
 from micromimic.analysis.second_pass import AnalyzeConfig, take_shots
 from micromimic.core.canonical import MARGIN, UNITS, apply_affine, compose
-from micromimic.core.types import MicroExpression
 from micromimic.face.regions import cell_boxes
 from micromimic.face.signals import FaceRow, FaceSignals, signals_of
 from micromimic.face.tracking import FaceTracker
@@ -122,7 +122,7 @@ class Cut:
     def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
         for index in indices:
             item = self._items[index]
-            colour = None if item.colour is None else self._coloured(item.colour)
+            colour = None if item.colour is None else partial(self._coloured, item.colour)
             yield Frame(index, item.row.time, self._whole(item), colour)
 
     def signals(self) -> FaceSignals:
@@ -144,9 +144,9 @@ class Cut:
         edges = (int(top), int(bottom), int(left), int(right))
         return np.asarray(cv2.copyMakeBorder(item.gray, *edges, cv2.BORDER_REPLICATE), np.uint8)
 
-    def _coloured(self, colour: Colour) -> Colour:
+    def _coloured(self, colour: Colour) -> ColourImage:
         (left, top), (right, bottom) = self._low, self._high
-        return lambda: np.ascontiguousarray(colour()[top:bottom, left:right])
+        return np.ascontiguousarray(colour()[top:bottom, left:right])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,32 +165,24 @@ class Namer:
         self.events = 0
         self.withdrawn = 0
 
-    def name(self, job: Naming) -> MicroExpression:
+    def name(self, job: Naming, source_time: Callable[[], float]) -> LiveEvent:
+        """The message for one movement; ``source_time`` is asked when it has been named."""
         seen = job.seen
         signals = replace(job.cut.signals(), landmarks={seen.segment: job.landmarks})
-        onset, apex, offset = (job.cut.place_of(number) for number in seen.frames)
-        spotted = Spotted(onset, apex, offset, seen.score, seen.dense)
+        places = [job.cut.place_of(number) for number in seen.frames]
+        spotted = Spotted(places[0], places[1], places[2], seen.score, seen.dense)
         view = self._model.view
         shots = take_shots(job.cut, signals, [spotted], self._config, view, lambda *_: None)
         event = event_of(spotted, next(iter(shots)), signals, self._model, self._units)
         onset, apex, offset = seen.frames
-        return replace(
-            event,
-            interval=seen.interval,
-            onset_frame=onset,
-            apex_frame=apex,
-            offset_frame=offset,
-        )
-
-    def event(self, job: Naming, event: MicroExpression, now: float) -> LiveEvent:
-        """The message for a named movement; ``now`` is the source's time."""
-        seen = job.seen
+        event = replace(event, interval=seen.interval, onset_frame=onset)
+        event = replace(event, apex_frame=apex, offset_frame=offset)
         self.events += 1
         self._numbers[seen.number] = self.events
-        delay = max(0.0, now - seen.interval.offset)
+        delay = max(0.0, source_time() - seen.interval.offset)
         return LiveEvent(self.events, event, delay, seen.late, seen.segment)
 
-    def settled(self, verdict: Verdict) -> Settled | None:
+    def settle(self, verdict: Verdict) -> Settled | None:
         """The message for a second look; None where the movement could not be named."""
         number = self._numbers.pop(verdict.number, None)
         if number is None:
@@ -242,7 +234,10 @@ class Follower:
         row = None if row is None else self._watched(row)
         self.found = row is not None
         if row is not None and row.segment != self.segment:
-            self._lock_on(row.segment)
+            self.segment = row.segment
+            self._curve.start_stretch()
+            landmarks = self._tracker.shape_of(row.segment)
+            self._emit(FaceShape(row.segment, landmarks, cell_boxes(landmarks)))
         self._emit(self._point(frame, row, shrink, latency))
         if row is not None:
             colour = self._colour(frame, shrink) if self._keep_colour else None
@@ -279,12 +274,6 @@ class Follower:
                 self._curve.forget_noise()
             self._person = chosen
         return row
-
-    def _lock_on(self, segment: int) -> None:
-        self.segment = segment
-        self._curve.start_stretch()
-        landmarks = self._tracker.shape_of(segment)
-        self._emit(FaceShape(segment, landmarks, cell_boxes(landmarks)))
 
     def _point(
         self, frame: Frame, row: FaceRow | None, shrink: float, latency: Callable[[], float]

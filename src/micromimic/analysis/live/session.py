@@ -363,10 +363,9 @@ class LiveSession(Closing):
         for job in self._jobs:
             message: LiveMessage | None
             if isinstance(job, Verdict):
-                message = self._namer.settled(job)
+                message = self._namer.settle(job)
             else:
-                event = self._namer.name(job)
-                message = self._namer.event(job, event, self._meter.source_time())
+                message = self._namer.name(job, self._meter.source_time)
             if message is not None:
                 self._listeners.put(message)
 

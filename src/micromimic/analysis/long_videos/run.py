@@ -35,14 +35,18 @@ from micromimic.datasets.table import table_text
 from micromimic.evaluation.folds import RunFolder, digest_of_file
 from micromimic.evaluation.report.spotting import curve_figure, leaks_md, spotting_md
 from micromimic.evaluation.spotting import Span, SpottedVideo
-from micromimic.evaluation.spotting.curve import have_scores, threshold_curve
-from micromimic.evaluation.spotting.leaks import Leak, spotting_leaks
 from micromimic.evaluation.spotting.megc import strs_csv, submission_csv
 from micromimic.evaluation.spotting.scores import (
     ALL,
     annotated,
     kinds_of,
     score_spotting,
+)
+from micromimic.evaluation.spotting.thresholds import (
+    Leak,
+    have_scores,
+    spotting_leaks,
+    threshold_curve,
 )
 from micromimic.media.formats import image_files
 from micromimic.models.onnx import SHIPPED, RecognitionModel, load_model

@@ -78,12 +78,9 @@ def grid_rate(times: Array) -> float:
     >>> grid_rate(burst) < 200
     True
     """
-    return rounded_rate(min(frame_rate(times), highest_rate(np.diff(times))))
-
-
-def rounded_rate(rate: float) -> float:
-    """To nine digits, and a hair more: whichever few frames a rate was measured in, it is one.
-    Widths of half a sample are rounded alike then, offline and live."""
+    rate = min(frame_rate(times), highest_rate(np.diff(times)))
+    # To nine digits, and a hair more: whichever few frames a rate was measured in, it is one, and
+    # widths of half a sample are rounded alike, offline and live.
     return float(f"{rate:.9g}") * (1 + 1e-12)
 
 

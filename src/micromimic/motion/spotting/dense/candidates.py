@@ -104,7 +104,8 @@ def judge(
         rate = moments_a_second(signals.times)
         lids = signals.lids > config.lids
         priors = [_prior(signals.response[known, lag], lids[known]) for lag in range(len(LAGS))]
-        filters = _filters(_regular(priors[-1].calm, config))
+        matched = bank().patterns @ np.linalg.inv(_regular(priors[-1].calm, config))
+        filters = matched / (matched * bank().patterns).sum(1, keepdims=True)
         for run in _runs(known, signals, rate):
             closed = [_widened(lids[run], config.lid_margin + lag, rate) for lag in LAGS]
             begin = int(np.searchsorted(signals.times[run], since))
@@ -123,12 +124,6 @@ def judge(
                 deviation[part] = lags[-1].deviation[picked]
                 limits[part] = _by_region(np.mean([1 / lag.limit for lag in lags], axis=0))
     return Judged(score, null, best, amplitude, deviation, limits, filters, lids)
-
-
-def _filters(covariance: Array) -> Array:
-    patterns = bank().patterns
-    matched = patterns @ np.linalg.inv(covariance)
-    return np.asarray(matched / (matched * patterns).sum(1, keepdims=True))
 
 
 def moments_a_second(times: Array) -> float:

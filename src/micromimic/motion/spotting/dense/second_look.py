@@ -125,7 +125,9 @@ def _fit(t: Array, level: Array) -> tuple[tuple[float, float, float], bool, bool
     ``t``: (n,) seconds from the candidate; ``level``: (n,) the curve."""
     line = np.linalg.qr(np.stack([np.ones_like(t), t], axis=1))[0]
     movements = [(a - rise, a, a + fall) for a, rise, fall in product(_APEXES, _HALVES, _HALVES)]
-    shapes = np.array([_cosine(t, *movement) for movement in movements])
+    onset, apex, offset = np.array(movements).T[:, :, None]
+    x = np.where(t < apex, (t - apex) / (apex - onset), (t - apex) / (offset - apex))
+    shapes = np.where(np.abs(x) < 1, 0.5 + 0.5 * np.cos(np.pi * x), 0.0)
     moments = np.arange(-0.3, 0.31, 0.06)
     steps = np.array([np.tanh((t - moment) / width) for moment in moments for width in _STEPS])
     best, share = _best(shapes, level, line, rising=True)
@@ -148,8 +150,3 @@ def _best(shapes: Array, level: Array, basis: Array, *, rising: bool) -> tuple[i
     explained = np.where((height > 0) | (not rising), height**2 * power, -1.0)
     best = int(explained.argmax())
     return best, float(explained[best] / ((left**2).sum() + 1e-12))
-
-
-def _cosine(t: Array, onset: float, apex: float, offset: float) -> Array:
-    x = np.where(t < apex, (t - apex) / (apex - onset), (t - apex) / (offset - apex))
-    return np.asarray(np.where(np.abs(x) < 1, 0.5 + 0.5 * np.cos(np.pi * x), 0.0))
