@@ -16,52 +16,24 @@ import pandas as pd
 
 from micromimic.core.errors import InputError
 from micromimic.core.notices import cannot_tell
-from micromimic.evaluation.article import (
-    CITATION,
-    COMPOSITE,
-    METHOD_OF,
-    PRIOR_KNOWS,
-    RECALLS,
-    STEM_OF,
-    TABLE_1,
-    TABLE_2,
-    TABLE_3,
-    WRONG_SUM,
-    Counts,
-    counts_of,
-    is_full_composite,
-    of_composite,
-)
+from micromimic.evaluation import article, markdown
+from micromimic.evaluation.article import COMPOSITE, TABLE_1, Counts, counts_of
 from micromimic.evaluation.controls import COSINE, PRIOR, expected_scores
-from micromimic.evaluation.markdown import (
-    NOTHING,
-    cell,
-    columns_of,
-    grid,
-    pairs_of_cells,
-    score_cells,
-    score_head,
-    title,
-    with_range,
-    with_sign,
-)
+from micromimic.evaluation.markdown import NOTHING, cell, grid
 from micromimic.evaluation.metrics import uar, uf1
 from micromimic.evaluation.prediction_table import KEY
 from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.scores import DEVELOPMENT, OTHER, databases_of, table_scores
 from micromimic.evaluation.statistics import NOISE, compare_runs, p_text
 
-Range = tuple[float, float, float]
-"""A mean, and between which 95 % of the draws lie."""
-
 LEAKY: Final = "best epoch on the test subject (not comparable: selects on the test subject)"
 
-PROTOCOLS: Final = {
+_PROTOCOLS: Final = {
     "loso": "leave one subject out",
     "hde": "one database held out, trained on the others",
     "apply": "a trained model applied, nothing fitted to these clips",
 }
-"""Protocols in words."""
+"""In words."""
 
 _HALVES: Final = (
     "Development half: subjects whose clips the choices of settings looked at, by a hash of the "
@@ -76,17 +48,7 @@ _STEMS: Final = ("capsnet-vgg11", "capsnet-resnet18", "capsnet-mobilenetv2")
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One evaluated model.
-
-    Args:
-        name: of the model, as registered.
-        predictions: each clip once.
-        protocol, init: in a word or two.
-        controls: rows of each control on the same clips, by name.
-        leaky: rows of the epoch that scored best on each test subject; None where not asked for.
-        notes: sentences to print below the tables.
-        synthetic: the clips are generated ones, so the article's figures are no measure for them.
-    """
+    """One evaluated model: its name as registered, and its rows, each clip once."""
 
     name: str
     predictions: Predictions
@@ -94,17 +56,16 @@ class RunSummary:
     init: str = "default"
     seed: int = 0
     controls: Mapping[str, Predictions] = field(default_factory=dict)
+    """Rows of each control on the same clips, by name."""
     leaky: Predictions | None = None
+    """Rows of the epoch that scored best on each test subject."""
     notes: Sequence[str] = ()
     synthetic: bool = False
+    """The clips are generated ones, so the article's figures are no measure for them."""
 
 
 def tables_md(runs: Sequence[RunSummary], *, draws: int = 2000) -> str:
-    """Tables 1, 2 and 3 of the article, what differs between the runs, and what limits them.
-
-    Raises:
-        InputError: if there is no run, or one holds no clip or a clip twice.
-    """
+    """Tables 1, 2 and 3 of the article, what differs between the runs, and what limits them."""
     if not runs:
         raise InputError("expected runs to tabulate, got none; evaluate a model first")
     scored = [_scored(run, name, draws) for run, name in zip(runs, _names(runs), strict=True)]
@@ -112,8 +73,8 @@ def tables_md(runs: Sequence[RunSummary], *, draws: int = 2000) -> str:
         sets = " and ".join(dict.fromkeys(f"({item.rows.labels})" for item in scored))
         raise InputError(f"expected one set of classes in a table, got {sets}; tabulate each apart")
     clips: Predictions = pd.concat([item.rows for item in scored]).drop_duplicates(list(KEY))
-    beside = of_composite(clips)
-    comparable = is_full_composite(clips) and not any(run.synthetic for run in runs)
+    beside = article.of_composite(clips)
+    comparable = article.is_full_composite(clips) and not any(run.synthetic for run in runs)
     parts = {
         "# Recognition of micro-expressions: tables": _read_first(scored, clips, comparable),
         "## Table 1. Clips by database and class": _table_1(clips, beside),
@@ -151,12 +112,15 @@ def _scored(run: RunSummary, name: str, draws: int) -> _Scored:
 
 
 def _read_first(scored: Sequence[_Scored], clips: Predictions, comparable: bool) -> str:
-    beside = of_composite(clips)
+    beside = article.of_composite(clips)
     found, full = counts_of(clips)[COMPOSITE], TABLE_1[COMPOSITE]
     lines = [
         f"{found.total} clips of {found.subjects} subjects. UF1 and UAR are pooled over all folds; "
         "in brackets the 95 % interval when whole subjects are drawn anew."
-        + (f" Figures in italics are printed ones, leave one subject out, of {CITATION}." * beside)
+        + (
+            f" Figures in italics are printed ones, leave one subject out, of {article.CITATION}."
+            * beside
+        )
     ]
     if any(item.run.synthetic for item in scored):
         lines.append(
@@ -191,13 +155,13 @@ def _table_1(clips: Predictions, beside: bool) -> str:
     rows = []
     for scope in [*databases_of(found), COMPOSITE]:
         ours = found[scope]
-        row = [title(scope), str(ours.subjects), *map(str, ours.clips), str(ours.total)]
+        row = [markdown.title(scope), str(ours.subjects), *map(str, ours.clips), str(ours.total)]
         rows.append(row + (_printed_counts(TABLE_1.get(scope)) if beside else []))
     if not beside:
         return grid(head, rows)
-    article = ["*Article: subjects*", f"*{' / '.join(clips.labels)}*", "*clips*"]
-    table = grid([*head, *article], rows)
-    return f"{table}\n\n{WRONG_SUM}"
+    theirs = ["*Article: subjects*", f"*{' / '.join(clips.labels)}*", "*clips*"]
+    table = grid([*head, *theirs], rows)
+    return f"{table}\n\n{article.WRONG_SUM}"
 
 
 def _printed_counts(theirs: Counts | None) -> list[str]:
@@ -207,26 +171,31 @@ def _printed_counts(theirs: Counts | None) -> list[str]:
 
 
 def _table_2(scored: Sequence[_Scored], draws: int, beside: bool) -> str:
-    columns = columns_of([item.metrics for item in scored])
+    columns = markdown.columns_of([item.metrics for item in scored])
     rows, shown = [], set()
     for place, item in enumerate(scored):
-        rows.append([f"**{cell(item.name)}**", *score_cells(item.metrics, columns)])
+        rows.append([f"**{cell(item.name)}**", *markdown.score_cells(item.metrics, columns)])
         if item.run.leaky is not None:
             leaky = table_scores(item.run.leaky, draws=1, real=not item.run.synthetic)
             rows.append(
-                [f"{cell(item.name)}, {LEAKY}", *score_cells(leaky, columns, interval=False)]
+                [
+                    f"{cell(item.name)}, {LEAKY}",
+                    *markdown.score_cells(leaky, columns, interval=False),
+                ]
             )
         later = scored[place + 1 :]
         if not any(other.kind == item.kind for other in later):
             rows += _mean_row([other for other in scored if other.kind == item.kind], columns)
-        method = METHOD_OF.get(item.run.name) if beside else None
+        method = article.METHOD_OF.get(item.run.name) if beside else None
         if method and not any(other.run.name == item.run.name for other in later):
             shown.add(method)
             rows.append(_article_row(method, columns))
     rows += _control_rows([item.run for item in scored], columns, draws)
     if beside:
-        rows += [_article_row(method, columns) for method in TABLE_2 if method not in shown]
-    return "\n\n".join([grid(score_head("Method", columns), rows), *_absent(scored, columns)])
+        rows += [_article_row(method, columns) for method in article.TABLE_2 if method not in shown]
+    return "\n\n".join(
+        [grid(markdown.score_head("Method", columns), rows), *_absent(scored, columns)]
+    )
 
 
 def _mean_row(same: Sequence[_Scored], columns: Sequence[str]) -> list[list[str]]:
@@ -242,7 +211,7 @@ def _mean_row(same: Sequence[_Scored], columns: Sequence[str]) -> list[list[str]
 
     known = {scope for item in same for scope in item.metrics}
     name = f"**{cell(same[0].run.name)}**, mean ± sd of seeds {seeds}"
-    return [[name, *pairs_of_cells(columns, known, text)]]
+    return [[name, *markdown.pairs_of_cells(columns, known, text)]]
 
 
 def _control_rows(
@@ -268,16 +237,23 @@ def _control_rows(
             table.append([cell(f"{label} (mean and 95 % range of draws)"), *cells])
         else:
             scores = table_scores(control, draws=draws, real=not owners[0].synthetic)
-            table.append([cell(label), *score_cells(scores, columns)])
+            table.append([cell(label), *markdown.score_cells(scores, columns)])
     return table
 
 
-def _expected(found: Mapping[str, Mapping[str, Range]], columns: Sequence[str]) -> list[str]:
-    return pairs_of_cells(columns, found, lambda scope, score: with_range(*found[scope][score]))
+def _expected(
+    found: Mapping[str, Mapping[str, tuple[float, float, float]]], columns: Sequence[str]
+) -> list[str]:
+    """Means, and between which 95 % of the draws lie."""
+
+    def text(scope: str, score: str) -> str:
+        return markdown.with_range(*found[scope][score])
+
+    return markdown.pairs_of_cells(columns, found, text)
 
 
 def _article_row(method: str, columns: Sequence[str]) -> list[str]:
-    figures = TABLE_2[method]
+    figures = article.TABLE_2[method]
     cells = [
         f"*{value:.4f}*" if scope in figures else NOTHING
         for scope in columns
@@ -294,8 +270,8 @@ def _absent(scored: Sequence[_Scored], columns: Sequence[str]) -> list[str]:
         absent = [name for name, recall in recalls.items() if recall is None]
         if absent:
             notes.append(
-                f"{title(scope)} has no clip of class {' or '.join(absent)}, which counts 0 in the "
-                "means that its scores are."
+                f"{markdown.title(scope)} has no clip of class {' or '.join(absent)}, which counts "
+                "0 in the means that its scores are."
             )
     return notes
 
@@ -305,13 +281,16 @@ def _table_3(scored: Sequence[_Scored]) -> str:
     for stem in _STEMS:
         ours = [item for item in scored if item.run.name == stem]
         rows += [
-            [f"**{cell(item.name)}**", *score_cells(item.metrics, [COMPOSITE])] for item in ours
+            [f"**{cell(item.name)}**", *markdown.score_cells(item.metrics, [COMPOSITE])]
+            for item in ours
         ]
         if not ours:
             rows.append([f"{stem}, not run", NOTHING, NOTHING])
-        if stem in STEM_OF:
-            printed = TABLE_3[STEM_OF[stem]]
-            rows.append([f"*article: {STEM_OF[stem]}*", *(f"*{value:.4f}*" for value in printed)])
+        if stem in article.STEM_OF:
+            printed = article.TABLE_3[article.STEM_OF[stem]]
+            rows.append(
+                [f"*article: {article.STEM_OF[stem]}*", *(f"*{value:.4f}*" for value in printed)]
+            )
     table = grid(["Method", "Unweighted F1", "Unweighted average recall"], rows)
     return table + (
         "\n\nFor the ResNet18 stem the article prints .6513 and .6496 here, and .6517 and .6504 in "
@@ -330,7 +309,9 @@ def _recalls(scored: Sequence[_Scored], comparable: bool) -> str:
             cells.append(f"{share} ({' / '.join(map(str, counts))})")
         rows.append([f"**{cell(item.name)}**", *cells])
     if comparable:
-        rows.append(["*article: CapsuleNet, figure 5*", *(f"*{value:.3f}*" for value in RECALLS)])
+        rows.append(
+            ["*article: CapsuleNet, figure 5*", *(f"*{value:.3f}*" for value in article.RECALLS)]
+        )
     head = ["Method", *(f"true {label}" for label in labels)]
     return f"In brackets: predicted {' / '.join(labels)}.\n\n" + grid(head, rows)
 
@@ -353,7 +334,10 @@ def _differences(scored: Sequence[_Scored]) -> str:
             apart.append(f"{label}: not compared, {error}.")
             continue
         for_f1, for_recall = (
-            (with_sign(item.difference, item.interval), p_text(item.p).removeprefix("p = "))
+            (
+                markdown.with_sign(item.difference, item.interval),
+                p_text(item.p).removeprefix("p = "),
+            )
             for item in found
         )
         rows.append([label, *for_f1, *for_recall])
@@ -371,7 +355,7 @@ def _runs(scored: Sequence[_Scored]) -> str:
     for item in scored:
         run, scores = item.run, item.metrics[COMPOSITE]
         folds = item.rows["fold"].nunique()
-        words = PROTOCOLS.get(run.protocol)
+        words = _PROTOCOLS.get(run.protocol)
         lines.append(
             f"- **{item.name}**: protocol {run.protocol}{f' ({words})' if words else ''}, "
             f"{folds} {'fold' if folds == 1 else 'folds'}; seed {run.seed}; init {run.init}; "
@@ -381,7 +365,7 @@ def _runs(scored: Sequence[_Scored]) -> str:
         lines += [f"  - {note}" for note in run.notes]
         synthetic_start = run.name in _KNOW_TABLES or run.protocol.startswith("apply")
         if synthetic_start and run.init == "default" and item.halves:
-            lines.append(f"  - {PRIOR_KNOWS}")
+            lines.append(f"  - {article.PRIOR_KNOWS}")
     return "\n".join(lines)
 
 
@@ -392,12 +376,8 @@ def _limits(classes: int) -> str:
         "micro-expression that people already found and named. Nothing here says how often one is "
         "found in a long video."
     )
-    return "\n".join(
-        [
-            f"- {own}",
-            *(f"- **{heading}.** {sentence}" for heading, sentence in cannot_tell(classes)),
-        ]
-    )
+    others = [f"**{heading}.** {sentence}" for heading, sentence in cannot_tell(classes)]
+    return "\n".join(f"- {line}" for line in (own, *others))
 
 
 def _names(runs: Sequence[RunSummary]) -> list[str]:
@@ -405,12 +385,12 @@ def _names(runs: Sequence[RunSummary]) -> list[str]:
     names = []
     for run in runs:
         same = [other for other in runs if other.name == run.name]
-        told = [
+        differing = [
             f"{word}{getattr(run, what)}"
             for what, word in (("protocol", ""), ("init", "init "), ("seed", "seed "))
             if len({getattr(other, what) for other in same}) > 1
         ]
-        if run.protocol != "loso" and run.protocol not in told:
-            told.insert(0, run.protocol)
-        names.append(", ".join([run.name, *told]))
+        if run.protocol != "loso" and run.protocol not in differing:
+            differing.insert(0, run.protocol)
+        names.append(", ".join([run.name, *differing]))
     return names
