@@ -99,9 +99,9 @@ def test_a_video_that_states_too_large_a_size_says_which(
         for _ in range(3):
             out.mux(stream.encode(av.VideoFrame(160, 96, "yuv420p")))
         out.mux(stream.encode(None))
-    monkeypatch.setattr("micromimic.media.limits.MOST_PIXELS", 160 * 96)
+    monkeypatch.setattr("micromimic.media.formats.MOST_PIXELS", 160 * 96)
     open_source(path).close()
-    monkeypatch.setattr("micromimic.media.limits.MOST_PIXELS", 160 * 96 - 1)
+    monkeypatch.setattr("micromimic.media.formats.MOST_PIXELS", 160 * 96 - 1)
     with pytest.raises(InputError, match=r"got 160 x 96 in .*a.mp4; scale them down"):
         open_source(path)
 
@@ -114,7 +114,7 @@ def test_a_huge_picture_is_refused_by_its_header(tmp_path: Path, ending: str) ->
         Image.new("L", (256, 256)).save(folder / f"{name}.{ending}")
     open_source(folder, fps=25).close()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("micromimic.media.limits.MOST_PIXELS", 256 * 255)
+        patch.setattr("micromimic.media.formats.MOST_PIXELS", 256 * 255)
         patch.setattr("cv2.imdecode", lambda *_: pytest.fail("decoded"))
         for read in (
             lambda: open_source(folder, fps=25),
@@ -136,7 +136,7 @@ def test_a_later_page_of_a_stack_is_looked_at_too(tmp_path: Path) -> None:
     pages = [Image.new("L", size) for size in ((64, 48), (64, 48), (256, 256))]
     pages[0].save(tmp_path / "s.tif", save_all=True, append_images=pages[1:])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("micromimic.media.limits.MOST_PIXELS", 256 * 255)
+        patch.setattr("micromimic.media.formats.MOST_PIXELS", 256 * 255)
         with (
             open_source(tmp_path / "s.tif", fps=25) as source,
             pytest.raises(InputError, match="got 256 x 256"),
@@ -145,7 +145,7 @@ def test_a_later_page_of_a_stack_is_looked_at_too(tmp_path: Path) -> None:
 
 
 def test_pushed_frames_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("micromimic.media.limits.MOST_PIXELS", 64 * 47)
+    monkeypatch.setattr("micromimic.media.formats.MOST_PIXELS", 64 * 47)
     with PushSource() as source:
         with pytest.raises(InputError, match="got 64 x 48 in what is pushed"):
             source.put(np.zeros((48, 64), np.uint8))

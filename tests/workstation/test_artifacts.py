@@ -487,7 +487,7 @@ def test_too_long_is_refused_by_what_is_stated_and_by_what_is_there(tmp_path: Pa
 
 
 def test_huge_pictures_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("micromimic.media.limits.MOST_PIXELS", 10_000)
+    monkeypatch.setattr("micromimic.media.formats.MOST_PIXELS", 10_000)
     video = encode(tmp_path / "a.mp4", numbered(5, 160, 96), list(range(5)), Fraction(1, 10))
     with pytest.raises(InputError, match="got 160 x 96 in .*; scale them down"):
         write_recording(video, tmp_path)
