@@ -130,7 +130,8 @@ def _eaf(store: Store, found: AnalysisRecord, coder: str | None, reader: str | N
     media = _media(found)
     tiers = [_tiers(reviews.get_review(store, found.recording_id, name), media) for name in names]
     # The video lies wherever the reader keeps it: linked by its name, beside the file.
-    document = eaf_document(_result(found, media), Path("/"), coders=tiers)
+    result = _result(found, media)
+    document = eaf_document(result, Path("/"), written=found.created_at, coders=tiers)
     return eaf_bytes(document)
 
 
