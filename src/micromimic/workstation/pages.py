@@ -36,7 +36,7 @@ def add_pages(app: FastAPI) -> None:
         app.add_api_route(address, page, include_in_schema=False, methods=["GET"])
     palette = _text(style_sheet(), "text/css")
     app.add_api_route("/static/palette.css", palette, include_in_schema=False)
-    app.mount("/static/viewer", StaticFiles(directory=VIEWER, check_dir=False), name="viewer")
+    app.mount("/static/viewer", StaticFiles(directory=VIEWER), name="viewer")
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
 
 
