@@ -42,9 +42,9 @@ from micromimic.evaluation.run import RunConfig
 from micromimic.models.base import ClipClassifier, EarlyStopping, FitRun, Init
 from micromimic.models.registry import make_model
 from micromimic.models.samples import Samples
+from micromimic.models.training.batches import balanced_rows, derive_seed, split_batches
 from micromimic.models.training.device import threads
 from micromimic.models.training.loop import Plan, run_epochs
-from micromimic.models.training.sampling import balanced_rows, derive_seed, split_batches
 from micromimic.models.views import encoder_of
 
 ROOT = Path(__file__).resolve().parents[1]

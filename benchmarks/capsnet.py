@@ -35,7 +35,7 @@ from micromimic.datasets.databases.composite import composite
 from micromimic.face.crops import FACE_SIDE
 from micromimic.models.base import FitRun, Init
 from micromimic.models.networks.faces import CapsNet
-from micromimic.models.training.augment import FaceAugment
+from micromimic.models.training.batches import FaceAugment
 from micromimic.models.training.device import Hardware, autocast, choose_hardware
 from micromimic.models.training.faces import (
     BACKBONES,

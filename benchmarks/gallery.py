@@ -25,7 +25,7 @@ from micromimic.core.files import write_whole
 from micromimic.synthesis import synth_databases
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH, HEIGHT = 1280, 1250
@@ -40,7 +40,7 @@ def write_small(picture: Image.Image, path: Path) -> None:
         size = (SHRUNK, round(picture.height * SHRUNK / picture.width))
         picture = picture.resize(size, Image.Resampling.LANCZOS)
     file = io.BytesIO()
-    small = picture.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
+    small = picture.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=3)
     small.save(file, "PNG", optimize=True)
     write_whole(path, file.getvalue())
     print(
@@ -62,22 +62,25 @@ def show_report(browser: Browser, folder: Path, out: Path) -> None:
     page.close()
 
 
+def show_review(page: Page, folder: Path) -> None:
+    """The first event, chosen by key."""
+    page.wait_for_selector("html[data-open]")
+    page.keyboard.press("n")
+    page.wait_for_timeout(1500)
+
+
 def show_pages(browser: Browser, folder: Path, out: Path) -> None:
     """The workstation's review and live pages, with records made for it."""
     with screenshots.running_server(folder / "data") as server:
         ids = screenshots.make_records(server, folder, sessions=1)
-        for name in ("review", "live"):
-            context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
-            context.add_init_script("localStorage.setItem('micromimic.coder', 'kim')")
-            whole = folder / f"{name}.png"
-            address = server.url + screenshots.PAGES[name][0].format(**ids)
-            wrong = screenshots.take(context, address, name, whole, folder)
-            if wrong:
-                raise SystemExit(f"expected a page without complaint, got {name}: {wrong}")
-            context.close()
-            with Image.open(whole) as picture:
-                top = picture.crop((0, 0, WIDTH, min(picture.height, HEIGHT)))
-            write_small(top, out / whole.name)
+        for name, show in (("review", show_review), ("live", screenshots.show_live)):
+            page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+            page.add_init_script("localStorage.setItem('micromimic.coder', 'kim')")
+            page.goto(server.url + screenshots.PAGES[name][0].format(**ids))
+            page.wait_for_selector("html[data-ready]")
+            show(page, folder)
+            write_small(Image.open(io.BytesIO(page.screenshot())), out / f"{name}.png")
+            page.close()
 
 
 def show_heads(browser: Browser, folder: Path, out: Path) -> None:

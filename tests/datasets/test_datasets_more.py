@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from micromimic.datasets.table import read_table
 from micromimic.synthesis.databases.plans import plan_databases
 from micromimic.synthesis.databases.tables import annotation_tables
 from micromimic.synthesis.databases.videos import plan_videos
-from micromimic.synthesis.databases.write import read_databases_truth, synth_databases
+from micromimic.synthesis.databases.write import synth_databases
 
 from ..fake_databases import excel, frames, sheet, small_casme2, small_samm, small_smic
 
@@ -428,8 +429,9 @@ def test_long_videos_are_rendered_and_said_in_the_truth(tmp_path: Path) -> None:
     out = tmp_path / "all"
     made = ["casme-squared", "casme3"]
     truth = synth_databases(out, names=made, clips_per_class=1, seconds=6.0, faces="warped")
-    assert read_databases_truth(out / "truth.json") == truth
     (video,) = truth.videos
+    (row,) = json.loads((out / "truth.json").read_text())["videos"]
+    assert [event["apex"] for event in row["events"]] == [event.apex for event in video.events]
     pictures = sorted((out / video.folder).iterdir())
     assert len(pictures) == 180 == video.frames
     event = next(event for event in video.events if event.kind == "macro")

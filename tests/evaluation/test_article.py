@@ -54,7 +54,7 @@ def test_every_row_says_where_it_is_done() -> None:
 
 @pytest.mark.needs("train")
 def test_every_bold_option_is_the_presets() -> None:
-    from micromimic.models.training.augment import FaceAugment
+    from micromimic.models.training.batches import FaceAugment
     from micromimic.models.training.faces import ARTICLE as FACES, FaceSettings, Recipe
 
     words = [w for row in rows() for w in re.findall(r"\*\*`([^`]+\))`\*\*", row[3])]

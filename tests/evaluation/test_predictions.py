@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from micromimic.core.errors import InputError, OutputError
 from micromimic.core.labels import THREE, LabelSet
@@ -97,6 +97,7 @@ chances = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(
 )
 
 
+@settings(deadline=None)
 @given(names, names, names, st.integers(0, 10**12), st.sampled_from(THREE.names), chances)
 def test_whatever_is_written_is_read_back(
     tmp_path_factory: pytest.TempPathFactory,

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="torch is in the train extra")
 from torch import nn  # noqa: E402
 
 from micromimic.models.preprocess import mirror  # noqa: E402
-from micromimic.models.training.augment import (  # noqa: E402
+from micromimic.models.training.batches import (  # noqa: E402
     FaceAugment,
     augment_faces,
     augment_maps,

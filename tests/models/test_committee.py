@@ -69,7 +69,7 @@ def test_the_network_learns_the_mean_of_its_teachers_and_no_class(config) -> Non
 def test_one_teacher_is_the_network(config) -> None:
     import torch
 
-    from micromimic.models.training.sampling import derive_seed
+    from micromimic.models.training.batches import derive_seed
     from weights.committee import train_model, train_network
     from weights.flow_maps import lessons_of
 

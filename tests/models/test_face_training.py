@@ -21,7 +21,7 @@ from micromimic.models.base import EarlyStopping, FitRun  # noqa: E402
 from micromimic.models.networks.capsules import margin_loss  # noqa: E402
 from micromimic.models.samples import Samples  # noqa: E402
 from micromimic.models.training import faces as faces_module  # noqa: E402
-from micromimic.models.training.augment import FaceAugment  # noqa: E402
+from micromimic.models.training.batches import FaceAugment  # noqa: E402
 from micromimic.models.training.faces import (  # noqa: E402
     BACKBONES,
     FaceNet,

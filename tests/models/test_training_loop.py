@@ -17,15 +17,15 @@ from torch import Tensor, nn  # noqa: E402
 from micromimic.core.errors import ModelError  # noqa: E402
 from micromimic.models.base import EarlyStopping, FitRun  # noqa: E402
 from micromimic.models.samples import Samples  # noqa: E402
-from micromimic.models.training.device import Hardware, choose_hardware  # noqa: E402
-from micromimic.models.training.faces import Recipe  # noqa: E402
-from micromimic.models.training.loop import Plan, run_epochs  # noqa: E402
-from micromimic.models.training.sampling import (  # noqa: E402
+from micromimic.models.training.batches import (  # noqa: E402
     balanced_rows,
     derive_seed,
     shuffled_rows,
     split_batches,
 )
+from micromimic.models.training.device import Hardware, choose_hardware  # noqa: E402
+from micromimic.models.training.faces import Recipe  # noqa: E402
+from micromimic.models.training.loop import Plan, run_epochs  # noqa: E402
 
 DATA = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
 TARGETS = (DATA[:, 0] > 0).long() + (DATA[:, 1] > 1).long()

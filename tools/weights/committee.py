@@ -20,7 +20,7 @@ from micromimic.core.progress import Progress
 from micromimic.models.networks.capsules import margin_loss
 from micromimic.models.networks.flow import Balance, FlowCapsNet
 from micromimic.models.preprocess import center, mirror
-from micromimic.models.training.sampling import derive_seed
+from micromimic.models.training.batches import derive_seed
 from micromimic.synthesis.maps import Faces, MapConfig
 from weights.config import FlowConfig
 from weights.flow_maps import Lessons, MapSet, even_maps, lessons_of

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from micromimic.core.splits import Split
 from micromimic.evaluation.metrics import quantiles, scores_of_tables, subject_tables
 from micromimic.evaluation.predictions import Predictions
-from micromimic.evaluation.scores import half_rows, scopes_of
+from micromimic.evaluation.scores import scopes_of, split_rows
 from micromimic.models.samples import Samples
 from micromimic.models.templates import TemplateClassifier
 
@@ -103,7 +103,7 @@ def expected_scores(
     found = {}
     scopes = {scope: part.index.to_numpy() for scope, part in scopes_of(clips).items()}
     if real:
-        scopes |= half_rows(clips)
+        scopes |= split_rows(clips)
     for scope, inside in scopes.items():
         true = np.broadcast_to(truth[inside], (draws, len(inside)))
         tables = subject_tables(true, guesses[:, inside], number[:, inside], len(names))

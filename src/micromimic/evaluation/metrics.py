@@ -8,7 +8,7 @@ any ratio is taken, as the MEGC 2019 challenge defines it (See et al., FG 2019).
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +109,7 @@ def scores_of_tables(
 def subject_tables(
     truth: NDArray[np.integer], guess: NDArray[np.integer], who: NDArray[np.integer], classes: int
 ) -> NDArray[np.int64]:
-    """(subjects, k, k) confusion matrix of each subject, of (n,) numbers of classes and subjects."""
+    """(subjects, k, k) confusion matrix of each subject, of (n,) classes and subjects."""
     tables = np.zeros((int(who.max()) + 1, classes, classes), np.int64)
     np.add.at(tables, (who, truth, guess), 1)
     return tables
@@ -173,9 +173,33 @@ def subject_bootstrap(
     names = _checked(y_true, y_pred, labels)
     truth, guess = (_places(names, column) for column in (y_true, y_pred))
     tables = subject_tables(truth, guess, subject_numbers(subjects), len(names))
-    times = times_drawn(len(tables), draws, np.random.default_rng(seed))
-    drawn = scores_of_tables(np.tensordot(times, tables, 1), tables.sum(0))
+    drawn = redrawn_scores(tables, times_drawn(len(tables), draws, np.random.default_rng(seed)))
     return quantiles(drawn[0 if score is uf1 else 1], (1 - level) / 2, (1 + level) / 2)
+
+
+def redrawn_scores(tables: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(2, draws) UF1 and UAR of (subjects, k, k) tables, subjects drawn so many ``times``."""
+    return np.array(scores_of_tables(np.tensordot(times, tables, 1), tables.sum(0)))
+
+
+def mean_scores(
+    tables: NDArray[np.int64], draws: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(2,) UF1 and UAR, means over runs, of (runs, subjects, k, k) tables; (2, draws) redrawn.
+
+    The draws are those of `subject_bootstrap`, so that differences are paired; none of one subject.
+    """
+    people = tables.shape[1]
+    times = times_drawn(people, draws if people > 1 else 0, np.random.default_rng(seed))
+    drawn = np.mean([redrawn_scores(run, times) for run in tables], axis=0)
+    return np.mean(scores_of_tables(tables.sum(1)), axis=1), drawn
+
+
+def score_entries(values: NDArray[np.float64], drawn: NDArray[np.float64]) -> dict[str, Any]:
+    """UF1 and UAR with their 95 % intervals, None without draws."""
+    f1, recall = values.tolist()
+    ends = [list(quantiles(row)) if row.size else None for row in drawn]
+    return {"uf1": f1, "uar": recall, "uf1_ci95": ends[0], "uar_ci95": ends[1]}
 
 
 def subject_interval(

@@ -150,7 +150,7 @@ def shares_by(trials: Iterable[Trial], key: Callable[[Trial], str]) -> dict[str,
 def classes_of(
     trials: Iterable[Trial], labels: LabelSet = THREE
 ) -> tuple[NDArray[np.int64], float | None]:
-    """(k, k) planted against found classes, and UF1 over those among them; None where nothing was."""
+    """(k, k) planted against found classes, and UF1 over those there are; None for nothing."""
     pairs = [(trial.label, trial.found.label) for trial in trials if trial.found is not None]
     truth, guess = [label for label, _ in pairs], [label for _, label in pairs]
     return confusion(truth, guess, labels), uf1(truth, guess) if pairs else None

@@ -65,7 +65,7 @@ class Gain(NamedTuple):
 
 
 def reliability_of(rows: Predictions, *, draws: int = 1000, seed: int = 0) -> dict[str, Any]:
-    """The key ``reliability`` of ``metrics.json``, of one run; intervals are None with one subject."""
+    """The key ``reliability`` of ``metrics.json``, of one run; intervals None with one subject."""
     run = rows.one_run()
     truth, p, names = run.truth, run.probabilities, run.labels.names
     bins = reliability_bins(truth, p, labels=names)

@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 from micromimic.core.errors import InputError
 from micromimic.evaluation.article import COMPOSITE, TABLE_1, of_composite
 from micromimic.evaluation.metrics import (
-    Score,
     confusion,
     expected_calibration_error,
-    subject_bootstrap,
+    mean_scores,
+    quantiles,
+    subject_numbers,
+    subject_tables,
     uar,
     uf1,
 )
 from micromimic.evaluation.prediction_table import PredictionTable
 
+_LEVEL: Final = ((1 - 0.95) / 2, (1 + 0.95) / 2)  # as `subject_bootstrap` has it, to the last bit
 DEVELOPMENT: Final = "development half"
 OTHER: Final = "other half"
 
@@ -81,13 +84,13 @@ def table_scores(
     """
     run = rows.one_run()
     found = metrics_of(run, draws=draws, seed=seed)
-    for name, inside in half_rows(run).items() if real else ():
+    for name, inside in split_rows(run).items() if real else ():
         found[name] = _scores(run.take(inside), draws=draws, seed=seed)
     return found
 
 
-def half_rows(run: PredictionTable) -> dict[str, NDArray[np.int64]]:
-    """Places of the clips of each half of the composite's subjects; nothing for other clips."""
+def split_rows(run: PredictionTable) -> dict[str, NDArray[np.int64]]:
+    """Places of the clips of each split of the composite's subjects; nothing for other clips."""
     if not of_composite(run):
         return {}
     chosen_on = development_rows(run.who)
@@ -96,26 +99,21 @@ def half_rows(run: PredictionTable) -> dict[str, NDArray[np.int64]]:
 
 
 def _scores(rows: PredictionTable, *, draws: int, seed: int) -> dict[str, Any]:
-    truth, guess, who, names = rows.truth, rows.guess, rows.who.tolist(), rows.labels.names
-    people = len(set(who))
-
-    def interval(score: Score) -> list[float] | None:
-        if people < 2:
-            return None
-        return list(
-            subject_bootstrap(truth, guess, who, score, labels=names, draws=draws, seed=seed)
-        )
-
+    truth, guess, who, names = rows.truth, rows.guess, rows.who.tolist(), rows.labels
+    codes = names.encode(truth), names.encode(guess)
+    tables = subject_tables(*codes, subject_numbers(who), len(names))
+    _, drawn = mean_scores(tables[None], draws, seed)
+    ends = [list(quantiles(row, *_LEVEL)) if row.size else None for row in drawn]
     table = confusion(truth, guess, names)
     hits, true, named = np.diag(table).tolist(), table.sum(1).tolist(), table.sum(0).tolist()
     found = [(n, hits[k], true[k], true[k] + named[k]) for k, n in enumerate(names)]
     return {
         "n": len(rows),
-        "subjects": people,
+        "subjects": len(tables),
         "uf1": uf1(truth, guess, names),
         "uar": uar(truth, guess, names),
-        "uf1_ci95": interval(uf1),
-        "uar_ci95": interval(uar),
+        "uf1_ci95": ends[0],
+        "uar_ci95": ends[1],
         "confusion": table.tolist(),
         "recalls": {n: hit / all_ if all_ else None for n, hit, all_, _ in found},
         "f1": {n: 2 * hit / both if all_ else None for n, hit, all_, both in found},

@@ -51,71 +51,56 @@ class ModelEntry:
     shipped: Callable[[], MapClassifier] | None = None  # the model that works as installed
 
 
-# Each imports what it needs when it is called: listing names stays quick, and free of torch.
+def _estimator(family: str, variant: str = "") -> Any:
+    """One of ours; imports what it needs, so that listing names stays quick, and free of torch."""
+    if family in ("flow network", "face network"):
+        require_extra()
+    if family == "flow network":
+        from micromimic.models.training.flow import FlowNet  # noqa: PLC0415
+
+        return FlowNet(variant)
+    if family == "face network":
+        from micromimic.models.training.faces import FaceNet  # noqa: PLC0415
+
+        return FaceNet(variant)
+    if family == "ensemble":
+        from micromimic.models.ensemble import FlowEnsemble  # noqa: PLC0415
+
+        return FlowEnsemble()
+    if family == "template":
+        from micromimic.models.templates import FlowTemplate  # noqa: PLC0415
+
+        return FlowTemplate()
+    from micromimic.models.svm import DescriptorSvm, FlowSvm  # noqa: PLC0415
+
+    return DescriptorSvm(variant) if variant else FlowSvm()
 
 
-def _flow_network(architecture: str) -> Any:
-    require_extra()
-    from micromimic.models.training.flow import FlowNet  # noqa: PLC0415
+def _shipped(name: str) -> MapClassifier:
+    """A model that works as installed."""
+    if name == "flow-template":
+        from micromimic.models.templates import TemplateClassifier  # noqa: PLC0415
 
-    return FlowNet(architecture)
-
-
-def _face_network(architecture: str) -> Any:
-    require_extra()
-    from micromimic.models.training.faces import FaceNet  # noqa: PLC0415
-
-    return FaceNet(architecture)
-
-
-def _flow_ensemble() -> Any:
-    from micromimic.models.ensemble import FlowEnsemble  # noqa: PLC0415
-
-    return FlowEnsemble()
-
-
-def _flow_template() -> Any:
-    from micromimic.models.templates import FlowTemplate  # noqa: PLC0415
-
-    return FlowTemplate()
-
-
-def _flow_svm() -> Any:
-    from micromimic.models.svm import FlowSvm  # noqa: PLC0415
-
-    return FlowSvm()
-
-
-def _descriptor_svm(descriptor: str) -> Any:
-    from micromimic.models.svm import DescriptorSvm  # noqa: PLC0415
-
-    return DescriptorSvm(descriptor)
-
-
-def _shipped_capsnet() -> MapClassifier:
+        return TemplateClassifier()
     from micromimic.models.onnx import load_model  # noqa: PLC0415
 
     return load_model()
 
 
-def _shipped_template() -> MapClassifier:
-    from micromimic.models.templates import TemplateClassifier  # noqa: PLC0415
-
-    return TemplateClassifier()
-
-
 _OURS: Final = (
     ModelEntry("flow-capsnet", "compact capsule network on onset-to-apex flow (default)", "flow",
-               partial(_flow_network, "flow-capsnet"), _shipped_capsnet),
+               partial(_estimator, "flow network", "flow-capsnet"),
+               partial(_shipped, "flow-capsnet")),
     ModelEntry("flow-cnn", "the same convolutions without capsules", "flow",
-               partial(_flow_network, "flow-cnn")),
+               partial(_estimator, "flow network", "flow-cnn")),
     ModelEntry("flow-ensemble", "kernel machine about the shipped synthetic networks", "flow",
-               _flow_ensemble),
+               partial(_estimator, "ensemble")),
     ModelEntry("flow-template", "cosine to the classes' mean flow maps, the control", "flow",
-               _flow_template, _shipped_template),
-    ModelEntry("flow-svm", "kernel SVM on centred flow maps", "flow", _flow_svm),
+               partial(_estimator, "template"), partial(_shipped, "flow-template")),
+    ModelEntry("flow-svm", "kernel SVM on centred flow maps", "flow",
+               partial(_estimator, "svm")),
     *(
-        ModelEntry(f"{name}-svm", about, "volume", partial(_descriptor_svm, name))
+        ModelEntry(f"{name}-svm", about, "volume", partial(_estimator, "svm", name))
         for name, about in (
             ("lbp-top", "LBP-TOP and SVM, the article's baseline"),
             ("lbp-sip", "LBP with six intersection points and SVM"),
@@ -124,7 +109,7 @@ _OURS: Final = (
         )
     ),
     *(
-        ModelEntry(name, about, "faces", partial(_face_network, name))
+        ModelEntry(name, about, "faces", partial(_estimator, "face network", name))
         for name, about in (
             ("capsnet-resnet18", "the article's CapsuleNet, ResNet18 stem"),
             ("capsnet-vgg11", "the article's CapsuleNet, VGG11 stem"),

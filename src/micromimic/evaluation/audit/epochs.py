@@ -29,11 +29,11 @@ from micromimic.datasets.table import check_names, read_table, records, write_ta
 from micromimic.evaluation.article import COMPOSITE
 from micromimic.evaluation.controls import majority_per_database
 from micromimic.evaluation.metrics import (
-    quantiles,
+    mean_scores,
+    score_entries,
     scores_of_tables,
     subject_numbers,
     subject_tables,
-    times_drawn,
 )
 from micromimic.evaluation.prediction_table import (
     KEY,
@@ -431,44 +431,22 @@ def _rows(labels: LabelKind, runs: Sequence[EpochRun], draws: int, seed: int) ->
         selection: np.stack([run.tables(chosen_epochs(run, selection)) for run in runs])
         for selection in SELECTIONS
     }
-    honest = _means(tables["last"], draws, seed)
+    honest = mean_scores(tables["last"], draws, seed)
     for selection, mine in tables.items():
         scores = {}
         for scope, members in scopes.items():
             part = mine[:, members]
             counts = {"n": int(part[0].sum()), "subjects": len(members)}
-            scores[scope] = counts | _with_ends(*_means(part, draws, seed))
-        more = (a - b for a, b in zip(_means(mine, draws, seed), honest, strict=True))
+            scores[scope] = counts | score_entries(*mean_scores(part, draws, seed))
+        more = (a - b for a, b in zip(mean_scores(mine, draws, seed), honest, strict=True))
         by_run = zip(runs, *scores_of_tables(mine.sum(1)), strict=True)
         yield AuditRow(
             labels=labels,
             selection=selection,
             scores=scores,
-            added=None if selection == "last" else _with_ends(*more),
+            added=None if selection == "last" else score_entries(*more),
             by_run=tuple((r.seed, r.shuffle, float(f1), float(recall)) for r, f1, recall in by_run),
         )
-
-
-def _means(
-    tables: NDArray[np.int64], draws: int, seed: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(2,) UF1 and UAR, means over runs, of (runs, subjects, k, k) tables; (2, draws) with subjects
-    redrawn.
-
-    The draws are those of `metrics.subject_bootstrap`: the same for every selection, so that
-    differences are paired. None of one subject.
-    """
-    people = tables.shape[1]
-    times = times_drawn(people, draws if people > 1 else 0, np.random.default_rng(seed))
-    drawn = [scores_of_tables(np.tensordot(times, run, 1), run.sum(0)) for run in tables]
-    return np.mean(scores_of_tables(tables.sum(1)), axis=1), np.mean(drawn, axis=0)
-
-
-def _with_ends(values: NDArray[np.float64], drawn: NDArray[np.float64]) -> dict[str, Any]:
-    """UF1 and UAR with their intervals."""
-    f1, recall = values.tolist()
-    ends = [list(quantiles(row)) if row.size else None for row in drawn]
-    return {"uf1": f1, "uar": recall, "uf1_ci95": ends[0], "uar_ci95": ends[1]}
 
 
 def _best_of_subjects(run: EpochRun) -> NDArray[np.int64]:

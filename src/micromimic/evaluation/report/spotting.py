@@ -15,12 +15,13 @@ from micromimic.evaluation.report.plotting import (
     GREY,
     INK,
     ORANGE,
+    Paths,
     drawing,
     save,
     small_print,
 )
-from micromimic.evaluation.spotting.leaks import CHOICES, Leak
 from micromimic.evaluation.spotting.scores import ALL
+from micromimic.evaluation.spotting.thresholds import CHOICES, Leak
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,13 +167,10 @@ def curve_figure(
     out: Path,
     *,
     chosen: Mapping[str, Any] | None = None,
-) -> tuple[Path, Path]:
-    """Recall against false ones a minute.
+) -> Paths:
+    """Recall against false ones a minute, by kind as of `threshold_curve`, as PNG and SVG.
 
-    Args:
-        curves: by kind, as of `threshold_curve`.
-        out: path without an ending.
-        chosen: scores by kind with the threshold of training subjects.
+    ``chosen`` has the scores by kind with the threshold of training subjects.
     """
     with drawing(4.6, 3.8) as figure:
         axes = figure.subplots()

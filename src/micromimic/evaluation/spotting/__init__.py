@@ -1,7 +1,5 @@
 """How well movements are found in long videos: matching, the challenges' scores, curves, leaks."""
 
-from micromimic.evaluation.spotting.curve import chosen_thresholds, kept, threshold_curve
-from micromimic.evaluation.spotting.leaks import spotting_leaks
 from micromimic.evaluation.spotting.matching import (
     OracleSpotter,
     Span,
@@ -15,8 +13,13 @@ from micromimic.evaluation.spotting.matching import (
     spotting_metrics,
 )
 from micromimic.evaluation.spotting.megc import read_found
-from micromimic.evaluation.spotting.scores import score_spotting
-from micromimic.evaluation.spotting.strs import strs_metrics
+from micromimic.evaluation.spotting.scores import score_spotting, strs_metrics
+from micromimic.evaluation.spotting.thresholds import (
+    chosen_thresholds,
+    kept,
+    spotting_leaks,
+    threshold_curve,
+)
 
 __all__ = [
     "OracleSpotter",

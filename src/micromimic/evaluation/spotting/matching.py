@@ -86,7 +86,7 @@ def frame_iou(truth: Sequence[Span], found: Sequence[Span]) -> NDArray[np.float6
 def overlaps(
     truth: Sequence[Event], found: Sequence[Event], unit: float = 0
 ) -> NDArray[np.float64]:
-    """(n, m) overlap over union in time; an event lasts so much longer than from onset to offset."""
+    """(n, m) overlap over union in time; an event lasts ``unit`` longer than its ends say."""
     starts = [[event.onset for event in events] for events in (truth, found)]
     ends = [[event.offset + unit for event in events] for events in (truth, found)]
     shared = np.minimum.outer(*ends) - np.maximum.outer(*starts)

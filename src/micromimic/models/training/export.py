@@ -69,10 +69,10 @@ def export_network(network: nn.Module, view: View, metadata: Mapping[str, object
         raise ModelError(
             f"expected a network on one of {sorted(_ENDS)}, got {view!r}; export those"
         )
-    capsules = isinstance(network, FlowCapsNet)
-    module = Voting(network) if capsules else network
-    outputs = ("lengths", "votes") if capsules else ("scores",)
-    return export_module(module, *_ENDS[view], outputs, {"view": view, "encoder": None, **metadata})
+    details = {"view": view, "encoder": None, **metadata}
+    if isinstance(network, FlowCapsNet):
+        return export_module(Voting(network), *_ENDS[view], ("lengths", "votes"), details)
+    return export_module(network, *_ENDS[view], ("scores",), details)
 
 
 def export_module(
@@ -91,7 +91,7 @@ def export_module(
             torch.onnx.export(
                 on_cpu,
                 (torch.zeros(2, *shape),),
-                content,  # type: ignore[arg-type] - streams are taken too, without dynamo
+                content,  # type: ignore[arg-type]  # streams too, without dynamo
                 input_names=[name],
                 output_names=list(outputs),
                 dynamic_axes={end: {0: "n"} for end in (name, *outputs)},

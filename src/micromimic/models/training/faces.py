@@ -20,7 +20,14 @@ from micromimic.face.crops import FACE_SIDE
 from micromimic.models.base import Array, EarlyStopping, FitRun, Init, Rows, init_of, other_head
 from micromimic.models.networks.faces import Backbone, CapsNet, CnnName, FaceCnn, make_stem
 from micromimic.models.samples import FittedTo, View, digest_of
-from micromimic.models.training.augment import FaceAugment, augment_faces, unit_range
+from micromimic.models.training.batches import (
+    FaceAugment,
+    augment_faces,
+    balanced_rows,
+    derive_seed,
+    split_batches,
+    unit_range,
+)
 from micromimic.models.training.device import Hardware, Precision, choose_hardware
 from micromimic.models.training.imagenet import (
     Start,
@@ -32,7 +39,6 @@ from micromimic.models.training.imagenet import (
     state_of,
 )
 from micromimic.models.training.loop import NetworkClassifier, Plan, seeded
-from micromimic.models.training.sampling import balanced_rows, derive_seed, split_batches
 
 BACKBONES: Final[Mapping[str, Backbone]] = {
     "capsnet-resnet18": "resnet18",

@@ -23,10 +23,14 @@ from micromimic.models.networks.flow import CLASS_SIZE, PRIMARY_SIZE, FlowCapsNe
 from micromimic.models.onnx import SHIPPED, load_model
 from micromimic.models.preprocess import center, mirror
 from micromimic.models.samples import digest_of
-from micromimic.models.training.augment import augment_maps
+from micromimic.models.training.batches import (
+    augment_maps,
+    balanced_rows,
+    derive_seed,
+    split_batches,
+)
 from micromimic.models.training.device import threads
 from micromimic.models.training.loop import NetworkClassifier, Plan, seeded
-from micromimic.models.training.sampling import balanced_rows, derive_seed, split_batches
 
 NETWORKS: Final[Mapping[str, Callable[..., nn.Module]]] = {
     "flow-capsnet": FlowCapsNet,

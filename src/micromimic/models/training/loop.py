@@ -29,8 +29,8 @@ from micromimic.core.files import write_whole
 from micromimic.core.splits import hold_out_subjects
 from micromimic.models.base import ClipClassifier, EarlyStopping, FitRun, Rows
 from micromimic.models.networks.capsules import margin_loss
+from micromimic.models.training.batches import derive_seed
 from micromimic.models.training.device import Precision, autocast, threads
-from micromimic.models.training.sampling import derive_seed
 
 Batches = Callable[[int], Iterable[tuple[Tensor, Tensor]]]
 """(inputs, targets) of an epoch, on the network's device; decided by the epoch's number alone."""

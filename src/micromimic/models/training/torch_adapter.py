@@ -13,14 +13,14 @@ from torch.nn.functional import cross_entropy
 from micromimic.models.base import Array, EarlyStopping, FitRun, Rows
 from micromimic.models.preprocess import center
 from micromimic.models.samples import View, digest_of
-from micromimic.models.training.device import choose_hardware
-from micromimic.models.training.loop import EpochClassifier, Loss, Plan, seeded
-from micromimic.models.training.sampling import (
+from micromimic.models.training.batches import (
     balanced_rows,
     derive_seed,
     shuffled_rows,
     split_batches,
 )
+from micromimic.models.training.device import choose_hardware
+from micromimic.models.training.loop import EpochClassifier, Loss, Plan, seeded
 from micromimic.models.views import AsItIs, Volumes
 
 _AT_ONCE = 64
