@@ -24,9 +24,9 @@ from pathlib import Path
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+from micromimic.workstation.live.socket import open_session
 from micromimic.workstation.records.database import open_store
 from micromimic.workstation.app import create_app
-from micromimic.workstation.context import open_session
 from micromimic.workstation.settings import Settings
 
 WIDTH, HEIGHT = 64, 48

@@ -53,11 +53,7 @@ class Change:
 
     @property
     def clear(self) -> bool:
-        """Whether the interval leaves "no change" out.
-
-        >>> Change("ratio", 1.5, 1.1, 2.0).clear, Change("difference", 0.2, -0.1, 0.5).clear
-        (True, False)
-        """
+        """Whether the interval leaves "no change" out."""
         same = _NOTHING[self.kind]
         above = self.low is not None and self.low > same
         return above or (self.high is not None and self.high < same)

@@ -37,22 +37,14 @@ _RESOLUTION: Final = 4.0  # canvas pixels a unit at which frames are registered
 
 def face_crop(picture: NDArray[np.uint8], transform: NDArray[np.floating]) -> NDArray[np.uint8]:
     """The face as networks on single pictures see it. ``picture``: (H, W) grey, which becomes three
-    equal channels, or (H, W, 3) RGB. Returns (224, 224, 3) uint8 RGB.
-
-    >>> face_crop(np.full((9, 9), 7, np.uint8), np.eye(2, 3))[100, 100]
-    array([7, 7, 7], dtype=uint8)
-    """
+    equal channels, or (H, W, 3) RGB. Returns (224, 224, 3) uint8 RGB."""
     crop = _sample(picture, transform, (FACE_SIDE, FACE_SIDE))
     return np.repeat(crop[..., None], 3, axis=2) if crop.ndim == 2 else crop
 
 
 def volume_frame(gray: NDArray[np.uint8], transform: NDArray[np.floating]) -> NDArray[np.uint8]:
     """The face as descriptors of volumes see it, one frame. Returns (170, 140) uint8: the canonical
-    square, stretched to about what a face measures.
-
-    >>> volume_frame(np.full((9, 9), 7, np.uint8), np.eye(2, 3)).shape
-    (170, 140)
-    """
+    square, stretched to about what a face measures."""
     return _sample(gray, transform, VOLUME_SHAPE)
 
 

@@ -100,20 +100,12 @@ def _detector() -> Iterator[Any]:
 
 
 def box_area(box: Box) -> float:
-    """Area in square pixels.
-
-    >>> box_area((0, 0, 4, 5))
-    20
-    """
+    """Area in square pixels."""
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def overlap(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes.
-
-    >>> overlap((0, 0, 2, 2), (1, 0, 3, 2))
-    0.3333333333333333
-    """
+    """Intersection over union of two boxes."""
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     if width <= 0 or height <= 0:
@@ -123,10 +115,6 @@ def overlap(a: Box, b: Box) -> float:
 
 
 def landmark_box(landmarks: NDArray[np.floating]) -> Box:
-    """The box around landmarks.
-
-    >>> landmark_box(np.array([[1.0, 2.0], [3.0, 5.0]]))
-    (1.0, 2.0, 3.0, 5.0)
-    """
+    """The box around landmarks."""
     low, high = landmarks.min(0), landmarks.max(0)
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])

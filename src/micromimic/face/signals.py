@@ -95,11 +95,7 @@ def _signals(
 
 
 def signals_of(rows: Sequence[tuple[float, FaceRow | None]]) -> FaceSignals:
-    """Seconds and what was measured then, of one person; None where the face is lost.
-
-    >>> signals_of([(0.0, None)]).found
-    array([False])
-    """
+    """Seconds and what was measured then, of one person; None where the face is lost."""
     table = np.full(len(rows), _LOST, _ROW)
     table["time"] = [time for time, _ in rows]
     places = [i for i, (_, row) in enumerate(rows) if row is not None]

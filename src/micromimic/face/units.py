@@ -203,11 +203,7 @@ def depth_field(rng: np.random.Generator | None = None) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=1)
 def canvas_grid() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Canonical x and y of every canvas sample: two (84, 84) arrays.
-
-    >>> canvas_grid()[0][0, :2]
-    array([-6.75, -6.25])
-    """
+    """Canonical x and y of every canvas sample: two (84, 84) arrays."""
     axis = (np.arange(CANVAS) + 0.5) / RESOLUTION - MARGIN
     x, y = np.meshgrid(axis, axis)
     for part in (x, y):

@@ -30,11 +30,7 @@ def _check(image: Picture) -> None:
 
 
 def to_pixels(points: FloatArray, pixels_per_unit: float, margin: float) -> NDArray[np.float64]:
-    """Canonical points (..., 2) as pixels of a crop.
-
-    >>> to_pixels(np.array([0.0, 3.0]), pixels_per_unit=4.0, margin=7.0)
-    array([27.5, 39.5])
-    """
+    """Canonical points (..., 2) as pixels of a crop."""
     return (np.asarray(points, dtype=np.float64) + margin) * pixels_per_unit - 0.5
 
 

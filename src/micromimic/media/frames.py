@@ -15,15 +15,9 @@ ColourImage = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One decoded frame.
-
-    A frame of a video keeps its decoded picture alive (about 1.5 bytes a pixel beside ``gray``) so
-    that colour stays at hand: keep ``gray`` alone where frames are collected.
-
-    >>> frame = Frame(0, 0.0, np.full((2, 3), 7, np.uint8))
-    >>> frame.rgb().shape
-    (2, 3, 3)
-    """
+    """One decoded frame. A frame of a video keeps its decoded picture alive (about 1.5 bytes a
+    pixel beside ``gray``) so that colour stays at hand: keep ``gray`` alone where frames are
+    collected."""
 
     index: int  # position in the order of decoding, from 0
     time: float  # seconds from the first frame

@@ -1,10 +1,4 @@
-"""Frames with their real timestamps from a video file or a folder of pictures.
-
->>> with open_source("interview.mp4") as source:  # doctest: +SKIP
-...     for frame in source:
-...         print(frame.time, frame.gray.mean())
-...     print(source.damage)
-"""
+"""Frames with their real timestamps from a video file or a folder of pictures."""
 
 from __future__ import annotations
 

@@ -171,11 +171,7 @@ _LIMITED_RANGE: Final = 1
 
 
 def proxy_size(width: int, height: int, long_side: int = LONG_SIDE) -> tuple[int, int]:
-    """Width and height of a proxy: even, at most ``long_side``, never enlarged.
-
-    >>> proxy_size(1920, 1080), proxy_size(641, 481), proxy_size(1, 1)
-    ((960, 540), (640, 480), (2, 2))
-    """
+    """Width and height of a proxy: even, at most ``long_side``, never enlarged."""
     share = min(1.0, long_side / max(width, height))
     across, down = (max(2, int(side * share / 2 + 0.25) * 2) for side in (width, height))
     return across, down

@@ -163,11 +163,7 @@ LiveMessage = Started | FaceShape | CurvePoint | LiveEvent | Settled | Status | 
 
 
 def json_line(message: LiveMessage) -> str:
-    """A message as one line of strict JSON; numbers that are not finite become null.
-
-    >>> json_line(Settled(3, kept=True))
-    '{"type": "confirmed", "id": 3, "reason": ""}'
-    """
+    """A message as one line of strict JSON; numbers that are not finite become null."""
     return json_text(message.to_dict())
 
 

@@ -161,9 +161,5 @@ def join_reader(thread: threading.Thread, name: str) -> None:
 
 
 def queue_length(width: int, height: int) -> int:
-    """Frames that may wait in a source: 64, or as many as 48 MiB hold, but at least 4.
-
-    >>> queue_length(640, 480), queue_length(3840, 2160)
-    (40, 4)
-    """
+    """Frames that may wait in a source: 64, or as many as 48 MiB hold, but at least 4."""
     return max(4, min(64, QUEUE_BYTES // (_BYTES_PER_PIXEL * max(1, width * height))))

@@ -21,12 +21,7 @@ def block_numbers(length: int, parts: int) -> NDArray[np.int64]:
 
 
 def grid_numbers(height: int, width: int, blocks: tuple[int, int]) -> NDArray[np.int64]:
-    """(H, W) the block of each pixel, counted row by row.
-
-    >>> grid_numbers(2, 4, (1, 2))
-    array([[0, 0, 1, 1],
-           [0, 0, 1, 1]])
-    """
+    """(H, W) the block of each pixel, counted row by row."""
     rows, columns = blocks
     return block_numbers(height, rows)[:, None] * columns + block_numbers(width, columns)
 

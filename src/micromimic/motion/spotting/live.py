@@ -50,12 +50,7 @@ LEARN_S: Final = 4.0  # seconds of a face from which its noise is learnt
 
 
 class LiveCurve:
-    """How far the ten cells are from rest, frame by frame.
-
-    >>> score, cells = LiveCurve().point(0.0, np.zeros((10, 2), np.float32))
-    >>> score, cells.shape
-    (None, (10,))
-    """
+    """How far the ten cells are from rest, frame by frame."""
 
     def __init__(self, config: SpottingConfig | None = None) -> None:
         self._config = config or SpottingConfig()
@@ -296,11 +291,7 @@ Finding = Sighting | Verdict
 
 class LiveSpotter:
     """Finds the micro-expressions of one person while they are being filmed. ``recent``: gives the
-    last seconds' frames again, for the dense flow; None: the ten cells only.
-
-    >>> LiveSpotter().add(0, 0.0, None)
-    []
-    """
+    last seconds' frames again, for the dense flow; None: the ten cells only."""
 
     def __init__(
         self,

@@ -313,19 +313,11 @@ class Tail:
     scale: float  # mean excess over it
 
     def rate(self, score: float) -> float:
-        """Movements a minute that are at least as strong and pass the second look.
-
-        >>> round(Tail(10.0, 0.75).rate(2.0), 3)
-        6.0
-        """
+        """Movements a minute that are at least as strong and pass the second look."""
         return KEPT * self.per_minute * float(np.exp(-(score - _TAIL) / self.scale))
 
     def threshold(self, per_minute: float) -> float:
-        """The score that chance reaches so often.
-
-        >>> round(Tail(10.0, 0.5).threshold(6.0), 3)
-        2.0
-        """
+        """The score that chance reaches so often."""
         return _TAIL + self.scale * float(np.log(KEPT * self.per_minute / per_minute))
 
 

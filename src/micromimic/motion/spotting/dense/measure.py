@@ -255,14 +255,7 @@ def small_face(canvas: Gray) -> Gray:
 
 class DenseMeter:
     """Measures as frames come; a thread of its own computes the flow. ``keep_s``: seconds of
-    moments that are kept, for sessions without an end; None keeps all.
-
-    >>> meter = DenseMeter()
-    >>> for frame in range(20):
-    ...     meter.add(frame, frame / 25.0, 0, np.full((168, 168), 90, np.uint8))
-    >>> meter.finish().response.shape
-    (20, 2, 20)
-    """
+    moments that are kept, for sessions without an end; None keeps all."""
 
     def __init__(self, keep_s: float | None = None) -> None:
         self._keep_s = keep_s
