@@ -59,11 +59,7 @@ _DPI: Final = 220
 
 @contextmanager
 def drawing(width: float, height: float) -> Iterator[Figure]:
-    """A figure in our style, of so many inches; save it before the context ends.
-
-    Raises:
-        MissingExtraError: without matplotlib.
-    """
+    """A figure in our style, of so many inches; save it before the context ends."""
     try:
         from matplotlib import style  # noqa: PLC0415 - belongs to an extra
         from matplotlib.figure import Figure  # noqa: PLC0415
@@ -76,15 +72,7 @@ def drawing(width: float, height: float) -> Iterator[Figure]:
 
 
 def save(figure: Figure, out: Path) -> Paths:
-    """Write a figure as ``out.png`` and ``out.svg``.
-
-    Args:
-        figure: drawn inside `drawing`.
-        out: path without an ending; dots in its name are kept.
-
-    Raises:
-        OutputError: if they cannot be written.
-    """
+    """Write a figure as ``out.png`` and ``out.svg``; dots in the name are kept."""
     paths = (out.with_name(f"{out.name}.png"), out.with_name(f"{out.name}.svg"))
     contents = []
     for path in paths:

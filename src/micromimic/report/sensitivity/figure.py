@@ -9,26 +9,22 @@ import numpy as np
 
 from micromimic.core.labels import REGIONS
 from micromimic.evaluation.recovery import Recovery, Share, share_of
-from micromimic.evaluation.report.plotting import BLUE, GREY, INK, drawing, save, small_print
+from micromimic.evaluation.report.plotting import (
+    BLUE,
+    GREY,
+    INK,
+    Paths,
+    drawing,
+    save,
+    small_print,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def sensitivity_figure(recovery: Recovery, out: Path) -> tuple[Path, Path]:
-    """Share found by size: all movements with the control, and each region.
-
-    Args:
-        recovery: what came back.
-        out: path without an ending.
-
-    Returns:
-        The PNG and the SVG.
-
-    Raises:
-        MissingExtraError: without matplotlib.
-        OutputError: if they cannot be written.
-    """
+def sensitivity_figure(recovery: Recovery, out: Path) -> Paths:
+    """Share found by size, all movements with the control and each region, as PNG and SVG."""
     with drawing(8.2, 4.4) as figure:
         grid = figure.add_gridspec(2, 4, width_ratios=(2.4, 1, 1, 1))
         main = figure.add_subplot(grid[:, 0])
