@@ -51,7 +51,14 @@ def columns(names: str, **more: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Database:
-    """A database: how it lies on the disk, what its table says, and which labels it has."""
+    """A database: how it lies on the disk, what its table says, and which labels it has.
+
+    Examples
+    --------
+    >>> from micromimic.datasets import database
+    >>> database("samm").title, bool(database("samm").is_clip("006_1_2"))
+    ('SAMM', True)
+    """
 
     name: str  # in manifests and on the command line
     title: str
@@ -150,7 +157,7 @@ class Note:
 
 
 class LeftOut(Note):
-    """A clip that is in the database or in its annotation and not in the result; ``text`` is why."""
+    """A clip of the database or of its annotation that is not in the result; ``text`` is why."""
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,11 @@ class Clip:
     ------
     ValueError
         if onset, apex and offset are out of order.
+
+    Examples
+    --------
+    >>> Clip("mine", "006", "006_1_2", "positive", "video", Path("a.mp4"), onset=3, offset=9).key
+    'mine/006/006_1_2'
     """
 
     dataset: str
@@ -71,7 +76,13 @@ class Clip:
 
 @dataclass(frozen=True)
 class Event:
-    """An expression in a long video, from its onset's frame to its offset's."""
+    """An expression in a long video, from its onset's frame to its offset's.
+
+    Examples
+    --------
+    >>> Event("mine", "006", "talk", onset=10, apex=None, offset=20, kind="micro").key
+    'mine/006/talk'
+    """
 
     dataset: str
     subject: str

@@ -27,7 +27,13 @@ _KINDS: Final[dict[str, EventKind]] = {
 
 @dataclass(frozen=True)
 class Video:
-    """A long video."""
+    """A long video.
+
+    Examples
+    --------
+    >>> Video("mine", "006", "talk", "video", Path("talk.mp4")).who
+    'mine/006'
+    """
 
     dataset: str
     subject: str

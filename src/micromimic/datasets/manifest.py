@@ -123,7 +123,17 @@ def manifest_notes(path: str | Path, labels: str | LabelSet = "three") -> tuple[
 
 
 def write_manifest(path: str | Path, clips: Iterable[Clip]) -> None:
-    """Write a manifest; paths become relative to it."""
+    """Write a manifest; paths become relative to it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> clip = Clip("mine", "006", "1", "positive", "image", Path("a.png"))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_manifest(Path(folder, "clips.csv"), [clip])
+    ...     [read.key for read in read_manifest(Path(folder, "clips.csv"), check_files=False)]
+    ['mine/006/1']
+    """
     write_whole(Path(path), manifest_text(clips, Path(path).absolute().parent))
 
 

@@ -119,6 +119,13 @@ def index(
         if a database has no such scheme, or two have different ones of one name.
     MissingExtraError
         for an Excel table without the package openpyxl.
+
+    Examples
+    --------
+    >>> index({})
+    Traceback (most recent call last):
+    ...
+    micromimic.core.errors.InputError: expected the folder of at least one database, got none; ...
     """
     if not folders:
         raise InputError(

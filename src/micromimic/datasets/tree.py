@@ -54,7 +54,7 @@ class Tree:
     database: Database
     clips: list[ClipFolder] = field(default_factory=list)  # in natural order
     tables: list[Path] = field(default_factory=list)  # files that could be annotation tables
-    strangers: list[Path] = field(default_factory=list)  # folders with pictures that are no clips
+    unknown_folders: list[Path] = field(default_factory=list)  # with pictures that are no clips
     _seen: set[Path] = field(default_factory=set)
 
     def visit(self, folder: Path, trail: tuple[Path, ...] = ()) -> None:
@@ -76,7 +76,7 @@ class Tree:
             self.clips.append(clip)
             return
         if pictures:
-            self.strangers.append(folder)
+            self.unknown_folders.append(folder)
         for name in folders:
             if len(trail) < DEPTH and not _words(name) & self.database.skip:
                 self.visit(folder / name, (*trail, folder))
@@ -150,14 +150,14 @@ def one_copy(tree: Tree) -> tuple[list[ClipFolder], list[Note]]:
             text = f"{shared} is read; another copy is not: {root} ({len(found)} clips)"
             notes.append(tree.database.note(text))
     read = dict.fromkeys(taken.values())
-    strange = [
+    unknown = [
         str(path.relative_to(tree.folder))
-        for path in tree.strangers
+        for path in tree.unknown_folders
         for root in path.parents
         if root in read and tree.database.is_subject(path.relative_to(root).parts[0])
     ]
-    if strange:
-        text = f"pictures in folders that are not named as clips: {first_few(strange)}"
+    if unknown:
+        text = f"pictures in folders that are not named as clips: {first_few(unknown)}"
         notes.append(tree.database.note(text))
     return [clip for root in read for clip in roots[root]], notes
 

@@ -145,39 +145,40 @@ def event_agreement(
     shared = [key for key, event in first.items() if not event.added and key in second]
     shared = [key for key in shared if not second[key].added]
     both = [k for k in shared if "pending" not in (first[k].status, second[k].status)]
-    said = [first[key].category for key in both], [second[key].category for key in both]
-    kappa = cohen_kappa(*said)
-    interval = kappa_interval(*said, seed=seed) if kappa is not None else None
-    same = sum(x == y for x, y in zip(*said, strict=True))
+    codes = [first[key].category for key in both], [second[key].category for key in both]
+    kappa = cohen_kappa(*codes)
+    interval = kappa_interval(*codes, seed=seed) if kappa is not None else None
+    same = sum(x == y for x, y in zip(*codes, strict=True))
     observed = binomial_interval(same, len(both)) if both else None
-    held = [[e for e in events.values() if e.status == "accepted"] for events in (first, second)]
-    truth, found = ([event.interval for event in events] for events in held)
+    sides = first.values(), second.values()
+    accepted = [[event for event in side if event.status == "accepted"] for side in sides]
+    truth, found = ([event.interval for event in events] for events in accepted)
     score = match_events(truth, found, min_iou, duration_s=1.0, fps=1.0)
     pairs = len(score.pairs)
-    alike = sum(held[0][p.truth].label == held[1][p.found].label for p in score.pairs)
+    alike = sum(accepted[0][p.truth].label == accepted[1][p.found].label for p in score.pairs)
     nothing = (None, None)
     (low, high), (kappa_low, kappa_high) = observed or nothing, interval or nothing
     return Agreement(
         n=len(both),
         undecided=len(shared) - len(both),
         categories=categories,
-        confusion=tuple(map(tuple, confusion(*said, categories).tolist())),
+        confusion=tuple(map(tuple, confusion(*codes, categories).tolist())),
         observed=_share(same, len(both)),
         observed_low=low,
         observed_high=high,
         kappa=kappa,
         kappa_low=kappa_low,
         kappa_high=kappa_high,
-        events_first=len(held[0]),
-        events_second=len(held[1]),
+        events_first=len(accepted[0]),
+        events_second=len(accepted[1]),
         matched=pairs,
-        precision=_share(pairs, len(held[1])),
-        recall=_share(pairs, len(held[0])),
-        f1=_share(2 * pairs, len(held[0]) + len(held[1])),
+        precision=_share(pairs, len(accepted[1])),
+        recall=_share(pairs, len(accepted[0])),
+        f1=_share(2 * pairs, len(accepted[0]) + len(accepted[1])),
         same_label=alike,
         label_agreement=_share(alike, pairs),
         min_iou=min_iou,
-        note=_note(said, len(shared) - len(both), kappa, interval, any(held)),
+        note=_note(codes, len(shared) - len(both), kappa, interval, any(accepted)),
     )
 
 
@@ -210,18 +211,18 @@ def _kappas(tables: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _note(
-    said: tuple[list[str], list[str]],
+    codes: tuple[list[str], list[str]],
     undecided: int,
     kappa: float | None,
     interval: tuple[float, float] | None,
     events: bool,
 ) -> str:
-    n = len(said[0])
+    n = len(codes[0])
     parts = []
     if n == 0:
         parts.append("No candidate has been decided by both, so kappa is unknown.")
     elif kappa is None:
-        parts.append(f"Both say {said[0][0]} to every candidate: kappa is undefined.")
+        parts.append(f"Both say {codes[0][0]} to every candidate: kappa is undefined.")
     elif interval is None:
         parts.append("Resampling so few or such like decisions gives no interval for kappa.")
     if undecided:

@@ -423,11 +423,11 @@ def _apply(
 
 def _check_labels(model: Any, clips: Sequence[Clip], file: Path | None) -> None:
     known = tuple(getattr(model, "labels", THREE))
-    strange = sorted({clip.label for clip in clips} - set(known))
-    if strange:
+    unknown = sorted({clip.label for clip in clips} - set(known))
+    if unknown:
         raise InputError(
             f"expected clips labelled {', '.join(known)}, which {file or 'the model'} knows, got "
-            f"{', '.join(strange)}; choose the file's --labels"
+            f"{', '.join(unknown)}; choose the file's --labels"
         )
 
 

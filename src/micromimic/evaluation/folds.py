@@ -76,11 +76,11 @@ def run_fold(
 ) -> FoldResult:
     """Train and test one fold."""
     began = time.monotonic()
-    asked, names = samples.inputs[fold.test], samples.label_set.names
+    wanted, names = samples.inputs[fold.test], samples.label_set.names
     seen: list[NDArray[np.float64]] = []
 
     def probabilities(model: Any) -> NDArray[np.float64]:
-        return probabilities_of(model, packed.name, asked, names)
+        return probabilities_of(model, packed.name, wanted, names)
 
     own = int(np.random.SeedSequence([seed, fold.number]).generate_state(1)[0])
     watch = (lambda _, model: seen.append(probabilities(model))) if each_epoch else None
@@ -118,10 +118,10 @@ class RunFolder:
         else:
             write_whole(file, text + "\n")
 
-    def _check(self, kept: dict[str, Any], asked: dict[str, Any]) -> None:
-        names = [n for n in sorted({*kept, *asked}) if kept.get(n) != asked.get(n)]
+    def _check(self, stored: dict[str, Any], wanted: dict[str, Any]) -> None:
+        names = [n for n in sorted({*stored, *wanted}) if stored.get(n) != wanted.get(n)]
         if names:
-            was, now = (str(side.get(names[0])) for side in (kept, asked))
+            was, now = (str(side.get(names[0])) for side in (stored, wanted))
             raise InputError(
                 f"expected the same run as before in {self.path}, got another {', '.join(names)} "
                 f"({names[0]}: {_short(was)} before, {_short(now)} now); choose another --out"
@@ -156,15 +156,15 @@ class RunFolder:
     def load(self, fold: Fold, samples: Samples) -> FoldResult | None:
         """A fold that ended before; None where there is none, or its file is damaged."""
         try:
-            with np.load(self._file(fold), allow_pickle=False) as kept:
-                if not np.array_equal(kept["clips"], samples.clips[fold.test]):
+            with np.load(self._file(fold), allow_pickle=False) as stored:
+                if not np.array_equal(stored["clips"], samples.clips[fold.test]):
                     return None
-                epochs = kept["epochs"]
+                epochs = stored["epochs"]
                 return FoldResult(
                     fold.number,
-                    kept["probabilities"],
+                    stored["probabilities"],
                     epochs if len(epochs) else None,
-                    float(kept["seconds"]),
+                    float(stored["seconds"]),
                 )
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None  # it is done again

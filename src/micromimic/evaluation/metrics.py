@@ -157,6 +157,11 @@ def subject_bootstrap(
     ------
     ValueError
         if lengths differ, or there is no clip.
+
+    Examples
+    --------
+    >>> subject_bootstrap(["a", "b"] * 4, ["a", "b"] * 4, [1, 1, 2, 2, 3, 3, 4, 4], draws=50)
+    (1.0, 1.0)
     """
     if not len(y_true) == len(y_pred) == len(subjects) or not len(y_true):
         raise ValueError(

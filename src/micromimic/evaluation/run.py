@@ -190,7 +190,7 @@ def run_protocol(
     log_dir: Path | None = None,
 ) -> RunResult:
     """Run all folds that are not in ``out`` yet, and put the predictions together."""
-    model, config = _chosen(model, config)
+    model, config = _model_and_config(model, config)
     doubt = _doubts(model, samples, config)
     order = config.shuffle and shuffled_order(samples.clips, config.seed, config.shuffle)
     folds = folds_of(samples, config, cv)
@@ -239,7 +239,7 @@ def run_protocol(
     )
 
 
-def _chosen(model: Any, config: RunConfig) -> tuple[Any, RunConfig]:
+def _model_and_config(model: Any, config: RunConfig) -> tuple[Any, RunConfig]:
     """The model with the run's options, and what its plug-in file holds."""
     if model is None:
         named = make_model(config.model)

@@ -103,6 +103,13 @@ def compare_runs(
         if ``draws`` is below 1.
     InputError
         if the runs cover different clips, or disagree on a clip's true class.
+
+    Examples
+    --------
+    >>> from micromimic.evaluation import Predictions
+    >>> rows = Predictions.of("dd", "12", "cc", "ab", [[0.9, 0.1], [0.2, 0.8]], labels="ab")
+    >>> compare_runs(rows, rows).p
+    1.0
     """
     if draws < 1:
         raise ValueError(f"expected at least one draw, got {draws}")

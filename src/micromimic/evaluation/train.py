@@ -208,10 +208,10 @@ def _check(
     """The file must say what the model says."""
     if isinstance(model, VolumeModel):  # volumes themselves are not at hand, their descriptors are
         features = np.asarray(samples.inputs, np.float32)
-        said = model.calibration.probabilities(model.scores_of_features(features))
+        found = model.calibration.probabilities(model.scores_of_features(features))
     else:
-        said = model.probabilities(samples.inputs if view == "flow" else samples.inputs[:, 0])
-    off = np.abs(said - model.calibration.probabilities(scores)).max()
+        found = model.probabilities(samples.inputs if view == "flow" else samples.inputs[:, 0])
+    off = np.abs(found - model.calibration.probabilities(scores)).max()
     if off > TOLERANCE:
         raise ModelError(
             f"expected the ONNX file to say what the model says, got probabilities {off:.1e} off; "

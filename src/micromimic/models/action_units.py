@@ -111,11 +111,11 @@ class UnitModel:
         scores = self.scores(maps)
         probabilities = self.calibration.probabilities(scores.presence)
         return [
-            self._told(row, sides, shares)
+            self._evidence_of(row, sides, shares)
             for row, sides, shares in zip(probabilities, scores.sides, scores.shares, strict=True)
         ]
 
-    def _told(
+    def _evidence_of(
         self,
         probabilities: NDArray[np.float64],
         sides: NDArray[np.float64],
@@ -173,8 +173,8 @@ def _check_ends(session: Any, calibration: UnitCalibration, file: Path) -> None:
     }
     ends = [*session.get_inputs(), *session.get_outputs()]
     got = {end.name: list(end.shape)[1:] for end in ends}
-    loose = all(end.shape and not isinstance(end.shape[0], int) for end in ends)
-    if got != wanted or not loose or {end.type for end in ends} != {"tensor(float)"}:
+    free_axis = all(end.shape and not isinstance(end.shape[0], int) for end in ends)
+    if got != wanted or not free_axis or {end.type for end in ends} != {"tensor(float)"}:
         raise ModelError(
             f"expected float32 ends {wanted} after a free first axis, got {got} in {file}; "
             f"{_REMEDY}"

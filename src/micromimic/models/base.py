@@ -43,6 +43,11 @@ class EarlyStopping:
         of the training subjects to hold out.
     patience : int
         epochs without a better UF1 on them before training ends.
+
+    Examples
+    --------
+    >>> EarlyStopping(patience=3)
+    EarlyStopping(share=0.2, patience=3)
     """
 
     share: float = 0.2
@@ -68,6 +73,11 @@ class FitRun:
     threads : int | None
         of the CPU; None takes what there are. Folds take 1: then their figures do not depend on how
         many run side by side.
+
+    Examples
+    --------
+    >>> FitRun(device="cpu").threads is None
+    True
     """
 
     checkpoint: Path | None = None

@@ -71,13 +71,13 @@ def fit_model(
 ) -> Any:
     """Fit a model, and give it groups and the run where it takes them."""
     vectors = ", or begin a pipeline with FlowVectors() for rows of numbers" * (X.ndim > 2)
-    with _theirs(model, f"{name} to train on {len(y)} clips {X.shape[1:]}", vectors):
+    with _foreign(model, f"{name} to train on {len(y)} clips {X.shape[1:]}", vectors):
         return model.fit(X, y, **_arguments(model, groups, run))
 
 
 def probabilities_of(model: Any, name: str, X: NDArray[np.generic], labels: Sequence[str]) -> Array:
     """(n, k) probabilities in the order of ``labels``; 0 for a label that it was not trained on."""
-    with _theirs(model, f"probabilities of {name}"):
+    with _foreign(model, f"probabilities of {name}"):
         found = np.asarray(model.predict_proba(X), np.float64)
     classes = [str(label) for label in model.classes_]
     fits = found.shape == (len(X), len(classes)) and bool((found >= 0).all())
@@ -103,7 +103,7 @@ def _arguments(model: Any, groups: NDArray[np.str_], run: FitRun) -> dict[str, A
     return {key: value for key, value in (("groups", groups), ("run", run)) if key in known}
 
 
-def _theirs(model: Any, expected: str, hint: str = "") -> AbstractContextManager[None]:
+def _foreign(model: Any, expected: str, hint: str = "") -> AbstractContextManager[None]:
     """What a model that is not ours raises becomes one line."""
     ours = isinstance(model, ClipClassifier)
     return nullcontext() if ours else foreign_code(expected, f"correct the model{hint}")

@@ -315,10 +315,10 @@ def _ends(session: Any, about: About, file: Path) -> tuple[int, ...]:
     named = ranks == {"scores": 2} or (view == "flow" and ranks == {"lengths": 2, "votes": 4})
     fits = len(inputs) == 1 and named and (sized if view == "volume" else shape == list(wanted))
     # a first axis of a fixed length takes no other number of clips
-    loose = all(axes and not isinstance(axes[0], int) for axes in (inputs | outputs).values())
+    free_axis = all(axes and not isinstance(axes[0], int) for axes in (inputs | outputs).values())
     counts = {axes[1] for axes in outputs.values() if len(axes) > 1 and isinstance(axes[1], int)}
-    kinds = {end.type for end in session.get_inputs() + session.get_outputs()}
-    if not (fits and loose and counts <= {classes} and kinds == {"tensor(float)"}):
+    types = {end.type for end in session.get_inputs() + session.get_outputs()}
+    if not (fits and free_axis and counts <= {classes} and types == {"tensor(float)"}):
         axes = ", ".join(str(n) for n in ("n", *wanted))
         also = " or lengths, votes" if view == "flow" else ""
         raise ModelError(

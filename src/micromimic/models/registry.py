@@ -188,6 +188,11 @@ def create(name: str) -> MapClassifier:
     ------
     ModelError
         if the name is unknown, or nothing is shipped under it.
+
+    Examples
+    --------
+    >>> create("flow-template").probabilities(np.ones((2, 3, 28, 28))).shape
+    (2, 3)
     """
     shipped = entry(name).shipped
     if shipped is None:
@@ -215,6 +220,11 @@ def make_model(text: str) -> Chosen:
     ModelError
         the name is unknown, the file cannot be run or has no such function, or what it gives is no
         classifier with probabilities.
+
+    Examples
+    --------
+    >>> make_model("flow-svm").model
+    FlowSvm()
     """
     file, colon, function = text.rpartition(":")
     if not (colon and file.endswith(".py")):

@@ -110,6 +110,11 @@ class DescriptorSvm(_Svm):
         a name in `features.DESCRIPTORS`.
     C : float | None
         cost; None chooses it among `COSTS` across the groups of the training part.
+
+    Examples
+    --------
+    >>> DescriptorSvm("hog-top", C=1.0).encode(np.zeros((5, 170, 140), np.uint8)).ndim
+    1
     """
 
     view: View = "volume"
@@ -175,6 +180,12 @@ class FlowSvm(_Svm):
     ----------
     C : float | None
         cost; None chooses it among `COSTS` across the groups of the training part.
+
+    Examples
+    --------
+    >>> maps = np.random.default_rng(0).normal(size=(4, 3, 28, 28))
+    >>> FlowSvm(C=1.0).fit(maps, ["a", "b", "a", "b"]).predict(maps).tolist()
+    ['a', 'b', 'a', 'b']
     """
 
     def __init__(self, *, C: float | None = None) -> None:
@@ -248,13 +259,13 @@ def choose_cost(
         if progress is not None:
             progress(number, len(COSTS), "choosing C")
         predicted = np.zeros_like(targets)
-        for train, held in folds:
+        for train, held_out in folds:
             rows = _copied(train, n, copies)
             part = gram[np.ix_(rows, rows)]
             dual, bias = _one_vs_rest(part, np.tile(targets[train], copies), cost, classes)
-            asked = gram[np.ix_(_copied(held, n, copies), rows)]
-            scores = asked @ dual + bias
-            predicted[held] = scores.reshape(copies, len(held), -1).mean(0).argmax(1)
+            queries = gram[np.ix_(_copied(held_out, n, copies), rows)]
+            scores = queries @ dual + bias
+            predicted[held_out] = scores.reshape(copies, len(held_out), -1).mean(0).argmax(1)
         score = float(f1_score(targets, predicted, labels=np.unique(targets), average="macro"))
         if score > best_score:
             best, best_score = cost, score

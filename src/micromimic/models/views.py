@@ -54,6 +54,11 @@ class FlowMaps(_ViewStep):
     ----------
     centred : bool
         each channel about its median and by its spread, as our models see them.
+
+    Examples
+    --------
+    >>> FlowMaps().fit_transform(np.random.default_rng(0).normal(size=(2, 3, 28, 28))).shape
+    (2, 3, 28, 28)
     """
 
     def __init__(self, *, centred: bool = True) -> None:
@@ -79,7 +84,13 @@ class FlowVectors(_ViewStep):
 
 
 class Faces(_ViewStep):
-    """Face crops at the apex, (n, 224, 224, 3) uint8 RGB."""
+    """Face crops at the apex, (n, 224, 224, 3) uint8 RGB.
+
+    Examples
+    --------
+    >>> Faces().fit_transform(np.zeros((2, 5, 224, 224, 3), np.uint8)).shape
+    (2, 224, 224, 3)
+    """
 
     view: View = "faces"
 
@@ -95,6 +106,11 @@ class Volumes(_ViewStep):
     ----------
     frames : int
         of each.
+
+    Examples
+    --------
+    >>> Volumes(frames=4).encode(np.zeros((9, 170, 140), np.uint8)).shape
+    (4, 170, 140)
     """
 
     view: View = "volume"
@@ -118,6 +134,11 @@ class Descriptors(_ViewStep):
     ----------
     name : str
         in `features.DESCRIPTORS`, as ``lbp-top``.
+
+    Examples
+    --------
+    >>> Descriptors("hog-top").encode(np.zeros((5, 170, 140), np.uint8)).ndim
+    1
     """
 
     view: View = "volume"

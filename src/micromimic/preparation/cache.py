@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Final, get_args
 
@@ -141,8 +142,8 @@ def load_samples(
 def prepared_notes(clip: Clip, cache: Path, config: PrepareConfig | None = None) -> tuple[str, ...]:
     """What should be known of a prepared clip, a line each."""
     files = (file_of(clip, view, cache, config) for view in VIEWS[clip.kind])
-    stored = [kept for file in files if (kept := read_prepared(file))]
-    return tuple(dict.fromkeys(note for kept in stored for note in kept.notes))
+    notes = [found.notes for file in files if (found := read_prepared(file))]
+    return tuple(dict.fromkeys(chain.from_iterable(notes)))
 
 
 def prepared_summary(
@@ -212,7 +213,7 @@ def _left(
     try:
         stamp = _stamp(clip)
         stored = {view: read_prepared(file_of(clip, view, cache, config)) for view in left}
-        left = tuple(view for view, kept in stored.items() if kept is None or kept.stamp != stamp)
+        left = tuple(v for v, found in stored.items() if found is None or found.stamp != stamp)
     finally:
         for view in left:
             file = file_of(clip, view, cache, config)

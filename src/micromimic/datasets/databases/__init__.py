@@ -29,6 +29,11 @@ def database(name: str) -> Database:
     ------
     InputError
         if there is none of that name.
+
+    Examples
+    --------
+    >>> database("casme2").fps
+    200.0
     """
     if name not in databases():
         raise InputError(

@@ -62,9 +62,9 @@ def _read(request: Request) -> Found:
         source = find(request, tree)
         rows = list(source.rows)
     keys = {(int(row["subject"]), normalized_name(row["clip"])) for row in rows}
-    missing, strange = _compare(keys | {clip.key for clip in source.folders})
+    missing, unknown = _compare(keys | {clip.key for clip in source.folders})
     found = join(request, replace(source, rows=[*rows, *missing]))
-    return replace(found, notes=(*notes, *strange, *found.notes))
+    return replace(found, notes=(*notes, *unknown, *found.notes))
 
 
 def _of_folder(clip: ClipFolder) -> Row:
@@ -123,11 +123,11 @@ def _compare(known: set[ClipKey]) -> tuple[list[Row], list[Note]]:
         for code, count in zip(CODES, counts, strict=True)
         for number in range(1, count + 1)
     }
-    strange = sorted(known - official)
-    names = [_row(key, "", "", "")["clip"] for key in strange]
-    text = f"not in SMIC-HS: {len(strange)} of {len(known)} clips: {first_few(names)}"
-    notes = [HS.note(text)] if strange else []
-    if len(strange) > len(known) * STRANGE_SHARE:
+    unknown = sorted(known - official)
+    names = [_row(key, "", "", "")["clip"] for key in unknown]
+    text = f"not in SMIC-HS: {len(unknown)} of {len(known)} clips: {first_few(names)}"
+    notes = [HS.note(text)] if unknown else []
+    if len(unknown) > len(known) * STRANGE_SHARE:
         return [], notes
     missing = sorted(official - known)
     return [_row(key, CODES[key[1].split("_")[1]], "0", "1") for key in missing], notes

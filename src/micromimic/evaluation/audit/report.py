@@ -118,7 +118,7 @@ def audit_md(audit: Audit, name: str, notes: Sequence[str] = ()) -> str:
         f"# Audit of {cell(name)}: what choosing the epoch on the test data claims",
         "\n\n".join(sentences(audit)),
         f"{scores[COMPOSITE]['n']} clips of {scores[COMPOSITE]['subjects']} subjects, "
-        f"{len(audit.runs[0].epochs)} epochs, {_runs_told(audit)}.",
+        f"{len(audit.runs[0].epochs)} epochs, {_runs_text(audit)}.",
         *(f"**{note}**" for note in (*audit.notes, *notes)),
         "## Scores",
         grid(head, lines),
@@ -180,13 +180,13 @@ def _plus(added: Mapping[str, Any], score: str) -> str:
     return with_sign(added[score], added[f"{score}_ci95"])
 
 
-def _runs_told(audit: Audit) -> str:
+def _runs_text(audit: Audit) -> str:
     real = len(audit.runs) - audit.shuffles
     seeds = ", ".join(str(seed) for seed in sorted({run.seed for run in audit.runs}))
-    told = f"{real} run{'' if real == 1 else 's'} on true labels"
+    text = f"{real} run{'' if real == 1 else 's'} on true labels"
     if audit.shuffles:
-        told += f" and {audit.shuffles} on shuffled ones"
-    return f"{told} (seed{'' if ',' not in seeds else 's'} {seeds})"
+        text += f" and {audit.shuffles} on shuffled ones"
+    return f"{text} (seed{'' if ',' not in seeds else 's'} {seeds})"
 
 
 def _added_table(rows: Sequence[AuditRow]) -> str:
@@ -221,7 +221,7 @@ def audit_figure(audit: Audit, out: Path, *, name: str | None = None) -> tuple[P
         if audit.control is not None:
             value = float(audit.control[COMPOSITE]["uf1"])
             upper.axhline(value, color=GREY, linewidth=1.2, linestyle=":")
-            _tell(upper, value, f"majority of each database {value:.3f}", GREY, below=True)
+            _label_line(upper, value, f"majority of each database {value:.3f}", GREY, below=True)
         upper.set_ylim(0, 1)
         upper.set_ylabel("UF1, all clips")
         if name:
@@ -259,10 +259,11 @@ def _draw_scores(axes: Axes, audit: Audit, labels: LabelKind) -> None:
     if claimed is not None:
         value = float(claimed.scores[COMPOSITE]["uf1"])
         axes.axhline(value, color=colour, linewidth=1.2, linestyle=(0, (5, 3)))
-        _tell(axes, value, f"best epoch of each test subject {value:.3f}, {LABELS[labels]}", colour)
+        words = f"best epoch of each test subject {value:.3f}, {LABELS[labels]}"
+        _label_line(axes, value, words, colour)
 
 
-def _tell(axes: Axes, value: float, text: str, colour: str, *, below: bool = False) -> None:
+def _label_line(axes: Axes, value: float, text: str, colour: str, *, below: bool = False) -> None:
     """Words on a level line, readable where a curve crosses them."""
     from matplotlib.patheffects import Normal, Stroke  # noqa: PLC0415 - belongs to an extra
 

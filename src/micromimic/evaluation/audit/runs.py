@@ -114,7 +114,7 @@ def audited_runs(
     for number in range(shuffles + 1):
         stage = f"folds, shuffle {number} of {shuffles}" if number else "folds, true labels"
 
-        def tell(done: int, total: int | None, _: str, stage: str = stage) -> None:
+        def report(done: int, total: int | None, _: str, stage: str = stage) -> None:
             if progress:
                 progress(done, total, stage)
 
@@ -124,7 +124,7 @@ def audited_runs(
             out / (f"shuffle-{number}" if number else "true-labels"),
             model=model,
             workers=workers,
-            progress=tell,
+            progress=report,
         )
         run = epochs_of_run(samples, result.folds, result.results, seed=config.seed, shuffle=number)
         if run is None:

@@ -15,8 +15,8 @@ from micromimic.evaluation.spotting.matching import (
 from micromimic.evaluation.spotting.megc import read_found
 from micromimic.evaluation.spotting.scores import score_spotting, strs_metrics
 from micromimic.evaluation.spotting.thresholds import (
+    above_thresholds,
     chosen_thresholds,
-    kept,
     spotting_leaks,
     threshold_curve,
 )
@@ -26,10 +26,10 @@ __all__ = [
     "Span",
     "SpottedVideo",
     "SpottingScore",
+    "above_thresholds",
     "chosen_thresholds",
     "frame_iou",
     "interval_iou",
-    "kept",
     "match_events",
     "match_spans",
     "pool",

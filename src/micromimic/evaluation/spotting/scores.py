@@ -40,7 +40,11 @@ from micromimic.evaluation.spotting.matching import (
     spotting_metrics,
     with_intervals,
 )
-from micromimic.evaluation.spotting.thresholds import chosen_thresholds, have_scores, kept
+from micromimic.evaluation.spotting.thresholds import (
+    above_thresholds,
+    chosen_thresholds,
+    have_scores,
+)
 
 Rule = Literal["strict", "published"]
 
@@ -121,8 +125,8 @@ def _scores(tallies: NDArray[Any], count: int, rule: Rule) -> dict[str, NDArray[
     """All scores of (..., 3 + L (L + 1)) tallies."""
     table = tallies[..., 3:].reshape(*tallies.shape[:-1], count, count + 1)
     hits = np.diagonal(table, axis1=-2, axis2=-1).astype(np.float64)
-    true, said = table.sum(-1), table[..., :count].sum(-2)
-    precision, recall = divide(hits, said).mean(-1), divide(hits, true).mean(-1)
+    true, predicted = table.sum(-1), table[..., :count].sum(-2)
+    precision, recall = divide(hits, predicted).mean(-1), divide(hits, true).mean(-1)
     spotting = ratios(tallies[..., :3])
     naming = divide(2 * precision * recall, precision + recall)
     return {
@@ -131,7 +135,7 @@ def _scores(tallies: NDArray[Any], count: int, rule: Rule) -> dict[str, NDArray[
         "naming_precision": precision,
         "naming_recall": recall,
         "naming_f1": naming,
-        "uf1": divide(2 * hits, true + said).mean(-1),
+        "uf1": divide(2 * hits, true + predicted).mean(-1),
         "uar": precision if rule == "published" else recall,
     }
 
@@ -203,7 +207,7 @@ def score_spotting(
     return {
         "kinds": list(kinds),
         "candidates": scored(videos),
-        "chosen": None if thresholds is None else scored(kept(videos, thresholds)),
+        "chosen": None if thresholds is None else scored(above_thresholds(videos, thresholds)),
         "thresholds": thresholds
         and {
             kind: {who: None if value == float("-inf") else value for who, value in found.items()}

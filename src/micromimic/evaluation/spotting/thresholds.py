@@ -108,7 +108,7 @@ def chosen_thresholds(videos: Sequence[SpottedVideo], kind: ExpressionKind) -> d
     return dict(zip(steps.subjects, steps.thresholds[best].tolist(), strict=True))
 
 
-def kept(
+def above_thresholds(
     videos: Sequence[SpottedVideo], thresholds: Mapping[ExpressionKind, Mapping[str, float]]
 ) -> tuple[SpottedVideo, ...]:
     """The videos with the candidates that reach their kind's threshold of their subject."""
@@ -197,7 +197,7 @@ def _leaks(
     honest = last
     counted: dict[str, Counts] = {"everything": subject_counts(last)[:, number]}
     if thresholds:
-        honest = kept(last, {kind: chosen_thresholds(last, kind)})
+        honest = above_thresholds(last, {kind: chosen_thresholds(last, kind)})
         counted["training"] = subject_counts(honest)[:, number]
         steps = by_threshold(last, kind).counts
         counted["threshold_overall"] = steps[:, _best(steps.sum(0))]

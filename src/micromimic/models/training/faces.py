@@ -232,8 +232,8 @@ def face_scores(
         for start in range(0, len(apexes), _SCORED_AT_ONCE):
             part = np.array(apexes[start : start + _SCORED_AT_ONCE])
             views = unit_range(_channels_first(part).to(device))
-            said = (network(views) + network(views.flip(3))) / 2 if mirrored else network(views)
-            found.append(said.double().cpu().numpy())
+            scored = (network(views) + network(views.flip(3))) / 2 if mirrored else network(views)
+            found.append(scored.double().cpu().numpy())
     return np.concatenate(found)
 
 

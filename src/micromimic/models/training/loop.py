@@ -135,9 +135,10 @@ class EpochClassifier(ClipClassifier):
     def _fit(
         self, X: Rows, targets: NDArray[np.int64], people: NDArray[np.str_], run: FitRun
     ) -> None:
-        train, held = np.arange(len(targets), dtype=np.int64), None
+        train, validation = np.arange(len(targets), dtype=np.int64), None
         if self.stop is not None:
-            train, held = hold_out_subjects(people, targets, self.stop.share, self.seed)
+            train, rows = hold_out_subjects(people, targets, self.stop.share, self.seed)
+            validation = self._validation(X[rows], targets[rows])
         plan = self.plan(X[train], targets[train], run)
         run_epochs(
             self.network_,
@@ -146,15 +147,15 @@ class EpochClassifier(ClipClassifier):
             fitted=lambda now: self,
             seed=self.seed,
             stop=self.stop,
-            validation=None if held is None else self._validation(X[held], targets[held]),
+            validation=validation,
         )
 
     def _validation(self, X: Rows, targets: NDArray[np.int64]) -> Callable[[nn.Module], float]:
         """UF1 of held-out rows, over the classes that they have."""
 
         def score(network: nn.Module) -> float:
-            said = self.scores(X).argmax(1)
-            return float(f1_score(targets, said, labels=np.unique(targets), average="macro"))
+            predicted = self.scores(X).argmax(1)
+            return float(f1_score(targets, predicted, labels=np.unique(targets), average="macro"))
 
         return score
 
