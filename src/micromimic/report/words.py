@@ -144,4 +144,3 @@ def limit_sentence(limit: RegionLimit, size: str) -> str:
     elif 0 < share < 0.01:
         percent = "under 1 %"
     return f"{typical}; of {size} px, {f'in {percent} of the time' if share else 'never'}."
-
