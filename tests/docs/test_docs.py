@@ -13,7 +13,7 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from micromimic.cli.commands import app
+from micromimic.cli.app import app
 from micromimic.core.labels import THREE
 
 from ..models.test_estimators import write_maps
@@ -60,6 +60,19 @@ def test_commands_of_the_documentation_are_ones_that_the_program_takes(page: Pat
         if words == ["--version"] or "..." in words:
             continue
         parsed(words)
+
+
+GOOGLE = re.compile(r"^ *(Args|Returns|Raises|Examples?|Attributes): *$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_public_docstrings_have_sections_that_the_reference_reads(room: str) -> None:
+    module = import_module(f"micromimic{room}")
+    for name in module.__all__:
+        thing = getattr(module, name)
+        members = vars(thing).items() if isinstance(thing, type) else ()
+        public = [thing, *(value for key, value in members if not key.startswith("_"))]
+        assert not [part for part in public if GOOGLE.search(part.__doc__ or "")], name
 
 
 @pytest.mark.parametrize("room", ROOMS)
