@@ -17,11 +17,12 @@ import av
 import numpy as np
 import pytest
 
+import micromimic
 from micromimic.analysis.inputs import NameClashError, expand_inputs
-from micromimic.cli import progress as progress_module
+from micromimic.cli.analyze import analysis_text
+from micromimic.cli.console import text_table
 from micromimic.cli.main import main
 from micromimic.cli.progress import show_progress
-from micromimic.cli.summary import analysis_text, text_table
 from micromimic.core.results import Analysis
 from micromimic.media.video import VideoWriter
 
@@ -117,7 +118,7 @@ def test_help_names_every_command(command) -> None:
     code, out, err, _ = command("--help")
     assert (code, err) == (0, "")
     assert all(word in out for word in ("demo", "analyze", "synth", "models", "--version"))
-    assert command("--version")[1] == "micromimic 0.1.0\n"
+    assert command("--version")[1] == f"micromimic {micromimic.__version__}\n"
     assert command()[0] == 2
 
 
@@ -492,8 +493,7 @@ def test_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.setattr(progress_module, "_REFRESH_S", 0.0)
-    with show_progress("talk") as progress:
+    with show_progress("talk", refresh_s=0.0) as progress:
         if stage == "evidence":
             progress(1, 1, "tracking")
         for done in range(1, 6):

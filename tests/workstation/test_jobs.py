@@ -400,72 +400,65 @@ def test_a_locked_database_loses_no_result(
     assert reviews.get_analysis(store, recording.id) is not None
 
 
-class Flaky:
-    """A store whose database is gone now and then: each call fails a few times first."""
+def fail_first(
+    patch: pytest.MonkeyPatch,
+    function: Callable[..., Any],
+    times: int,
+    error: Exception,
+    *,
+    done: bool = False,
+) -> list[int]:
+    """Let a function of the records fail so many times; ``done``: after it has done its work."""
+    module, failed = sys.modules[function.__module__], list[int]()
 
-    def __init__(self, store: Store, calls: set[str], failures: int) -> None:
-        self._store = store
-        self._left = dict.fromkeys(calls, failures)
-        self.failed: list[str] = []
+    def failing(*args: Any, **named: Any) -> Any:
+        if len(failed) >= times:
+            return function(*args, **named)
+        failed.append(len(failed))
+        if done:
+            function(*args, **named)
+        raise error
 
-    def __getattr__(self, name: str) -> object:
-        if self._left.get(name, 0) > 0:
-            self._left[name] -= 1
-            self.failed.append(name)
-            raise UnavailableError("expected the database, got none; start it")
-        return getattr(self._store, name)
+    patch.setattr(module, function.__name__, failing)
+    return failed
 
 
-def test_a_database_that_is_gone_for_a_while(store: Store, running: Callable[..., Running]) -> None:
+def test_a_database_that_is_gone_for_a_while(
+    store: Store, running: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
     good, bad = add(store, "ok"), add(store, "bad file")
-    calls = {"claim_job", "beat", "finish_job", "fail_job", "expire"}
-    flaky = Flaky(store, calls, 4)
-    running(on=flaky)
+    gone = UnavailableError("expected the database, got none; start it")
+    calls = (jobs.claim_job, jobs.beat, jobs.finish_job, jobs.fail_job, privacy.expire)
+    failed = [fail_first(monkeypatch, call, 4, gone) for call in calls]
+    running()
     assert ended(store, good, bad) == ["done", "failed"]
-    assert {"claim_job", "finish_job", "fail_job"} <= set(flaky.failed)
+    assert [len(times) for times in (failed[0], *failed[2:4])] == [4, 4, 4]
 
 
 def test_a_result_that_was_kept_but_not_confirmed(
-    store: Store, running: Callable[..., Running]
+    store: Store, running: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection breaks after the commit: the answer is there, and its files stay."""
-
-    class Unconfirmed(Flaky):
-        def __getattr__(self, name: str) -> object:
-            if name == "finish_job" and not self.failed:
-
-                def kept(*args: object, **named: object) -> None:
-                    self.failed.append(name)
-                    jobs.finish_job(self._store, *args, **named)  # type: ignore[arg-type]
-                    raise UnavailableError("expected an answer, got a broken connection; wait")
-
-                return kept
-            return getattr(self._store, name)
-
     recording, after = add(store, "ok"), add(store, "ok")
-    running(on=Unconfirmed(store, set(), 0))
+    broken = UnavailableError("expected an answer, got a broken connection; wait")
+    failed = fail_first(monkeypatch, jobs.finish_job, 1, broken, done=True)
+    running()
     assert ended(store, recording, after) == ["done", "done"]
     assert files(store, recording) == {*RESULTS, "events", "video.mp4"}
+    assert failed
 
 
 def test_the_queue_goes_on_after_what_nobody_thought_of(
-    store: Store, running: Callable[..., Running]
+    store: Store, running: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Odd(Flaky):
-        def __getattr__(self, name: str) -> object:
-            if name == "claim_job" and len(self.failed) < 2:
-                self.failed.append(name)
-                raise RuntimeError("no such thing")
-            return getattr(self._store, name)
-
     first, second = add(store, "ok"), add(store, "ok")
-    odd = Odd(store, set(), 0)
-    running(on=odd, first_command=("/no/such/program",))
+    failed = fail_first(monkeypatch, jobs.claim_job, 2, RuntimeError("no such thing"))
+    running(first_command=("/no/such/program",))
     assert ended(store, first, second) == ["failed", "done"]
     job = recordings.get_recording(store, first.id).job
     assert job is not None
     assert job.error == ("expected to start a worker, got: No such file or directory; try again")
-    assert len(odd.failed) == 2
+    assert len(failed) == 2
 
 
 def test_no_room_for_results(

@@ -19,8 +19,8 @@ from starlette.testclient import WebSocketTestSession
 from micromimic.core.errors import InputError
 from micromimic.synthesis.clips import render
 from micromimic.synthesis.schedule import ClipConfig, plan_clip
-from micromimic.workstation.context import open_session
 from micromimic.workstation.live import socket as live_socket, wire as live_wire
+from micromimic.workstation.live.socket import open_session
 
 from ..live_talk import MARK, START, Broken, Echo, connected, frame, live_site, rest, talk, watch
 from ..web_site import Site

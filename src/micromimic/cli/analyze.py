@@ -2,27 +2,132 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
-import os
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Final
 
-from micromimic.analysis.inputs import Input
-from micromimic.cli.console import Interrupted, complain, describe, note, say, trace_of
+import typer
+
+from micromimic.cli.console import (
+    Interrupted,
+    complain,
+    count_of,
+    describe,
+    note,
+    say,
+    text_table,
+    trace_of,
+)
+from micromimic.cli.options import (
+    BackendName,
+    Fps,
+    Model,
+    Scheduler,
+    Sensitivity,
+    Track,
+    parse_sizes,
+    workers_of,
+)
+from micromimic.cli.outputs import check_folder, check_writable
 from micromimic.cli.progress import show_progress
-from micromimic.core.errors import OutputError
-from micromimic.core.files import sweep_left
+from micromimic.cli.sensitivity import sensitivity_text
 
 if TYPE_CHECKING:
     from micromimic.analysis.analyze import AnalyzeConfig
+    from micromimic.analysis.inputs import Input
     from micromimic.core.progress import Progress
+    from micromimic.core.results import Analysis
+    from micromimic.core.types import MicroExpression
     from micromimic.core.workers import Workers
+
+_HEADER: Final = (
+    *("onset s", "apex s", "offset s", "class", "p", "sure", "strength", "where", "looks like"),
+    "kind",
+)
+
+
+def analyze(
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="INPUT",
+            help="Video files, folders of frames (with --fps), or folders of videos.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Results go to OUT/<name of the input>/.")] = Path(
+        "micromimic-results"
+    ),
+    fps: Fps = None,
+    track: Track = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Inputs analysed at the same time.")] = 1,
+    backend: BackendName = "loky",
+    scheduler: Scheduler = None,
+    go_on: Annotated[
+        bool,
+        typer.Option(
+            "--continue",
+            help="Leave inputs alone whose results lie whole in OUT, as after a killed run of the "
+            "same command.",
+        ),
+    ] = False,
+    model: Model = None,
+    sensitivity: Annotated[
+        Sensitivity,
+        typer.Option(
+            help="How many movements chance may make of a face's own movement: at most .2, 1 or 4 "
+            "a minute."
+        ),
+    ] = "normal",
+    inject: Annotated[
+        str,
+        typer.Option(
+            metavar="SIZES",
+            help="Then plant movements of these sizes in copies of each input, as `sensitivity` "
+            "does.",
+            show_default=False,
+        ),
+    ] = "",
+) -> None:
+    """Find candidate micro-expressions in videos.
+
+    Writes events.json, events.csv, events.eaf (ELAN), curve.csv and report.html for each input.
+    Exit code: 0 all done, 1 some inputs failed (the others are complete), 2 wrong usage,
+    130 interrupted.
+    """
+    from micromimic.analysis.inputs import NameClashError, expand_inputs
+
+    sizes = parse_sizes(inject)
+    try:
+        expanded = expand_inputs(inputs)
+    except NameClashError as error:
+        raise typer.BadParameter(str(error)) from None
+    workers = workers_of(jobs, backend, scheduler)
+    job = Job(out, fps, model, track, sizes, sensitivity)
+    raise typer.Exit(run(expanded, job, workers, go_on=go_on))
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is the same for all inputs; after the analysis, ``inject`` sizes (canonical units) are
+    planted in copies of each."""
+
+    out: Path
+    fps: float | None = None
+    model: Path | None = None
+    track: int | None = None
+    inject: tuple[float, ...] = ()
+    sensitivity: str = "normal"
+
+    def config(self, *, evidence: bool = True) -> AnalyzeConfig:
+        from micromimic.analysis.analyze import AnalyzeConfig
+        from micromimic.motion.spotting.config import SENSITIVITY, SpottingConfig
+
+        spotting = SpottingConfig(false_alarms=SENSITIVITY[self.sensitivity])
+        return AnalyzeConfig(model=self.model, spotting=spotting, evidence=evidence)
 
 
 @dataclass(frozen=True)
@@ -36,49 +141,13 @@ class Outcome:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
-class Job:
-    """What is the same for all inputs.
-
-    Args:
-        out: results go to folders in here.
-        fps: frames a second, as the user says; None leaves it to the files.
-        model: an ONNX file; None is the shipped one.
-        track: number of a video track in the files; None leaves it to them.
-        inject: sizes to plant in copies of each input after its analysis, canonical units.
-        sensitivity: a name of ``spotting_config.SENSITIVITY``.
-    """
-
-    out: Path
-    fps: float | None = None
-    model: Path | None = None
-    track: int | None = None
-    inject: tuple[float, ...] = ()
-    sensitivity: str = "normal"
-
-    def config(self, *, evidence: bool = True) -> AnalyzeConfig:
-        """Settings of an analysis."""
-        from micromimic.analysis.analyze import AnalyzeConfig
-        from micromimic.motion.spotting.config import SENSITIVITY, SpottingConfig
-
-        spotting = SpottingConfig(false_alarms=SENSITIVITY[self.sensitivity])
-        return AnalyzeConfig(model=self.model, spotting=spotting, evidence=evidence)
-
-
 def run(inputs: Sequence[Input], job: Job, workers: Workers, *, go_on: bool = False) -> int:
     """Analyse all inputs, say results as they come, and return the exit code.
 
-    Args:
-        inputs: what to analyse.
-        job: how.
-        workers: where.
-        go_on: leave those alone whose results are whole.
-
-    Raises:
-        OutputError: when nothing can be written to ``out``.
-        ModelError: when the model file is unusable.
-        Interrupted: on Ctrl-C; what is complete stays.
+    With ``go_on`` those are left alone whose results are whole.
     """
+    from micromimic.core.files import sweep_left
+
     out = job.out
     check_writable(out)
     sweep_left(out)
@@ -98,7 +167,12 @@ def run(inputs: Sequence[Input], job: Job, workers: Workers, *, go_on: bool = Fa
     try:
         for outcome in outcomes(left, job, workers):
             ended.append(outcome)
-            _tell(outcome)
+            if not outcome.error:
+                say(outcome.summary)
+                continue
+            if outcome.trace:
+                note(outcome.trace)
+            complain(f"{outcome.name}: {outcome.error}")
     except KeyboardInterrupt:
         sweep_left(out)
         done = len(inputs) - len(left) + sum(not outcome.error for outcome in ended)
@@ -109,15 +183,6 @@ def run(inputs: Sequence[Input], job: Job, workers: Workers, *, go_on: bool = Fa
     if len(inputs) > 1:
         say(f"{len(inputs) - len(failed)} of {len(inputs)} inputs analysed, results in {out}")
     return 1 if failed else 0
-
-
-def _tell(outcome: Outcome) -> None:
-    if outcome.error:
-        if outcome.trace:
-            note(outcome.trace)
-        complain(f"{outcome.name}: {outcome.error}")
-    else:
-        say(outcome.summary)
 
 
 def _in_turn(inputs: Sequence[Input], job: Job, workers: Workers) -> Iterator[Outcome]:
@@ -132,6 +197,7 @@ def _in_turn(inputs: Sequence[Input], job: Job, workers: Workers) -> Iterator[Ou
 def _parallel(inputs: Sequence[Input], job: Job, workers: Workers) -> Iterator[Outcome]:
     from joblib import delayed
 
+    from micromimic.core.files import sweep_left
     from micromimic.core.workers import WorkerLostError, on_workers, run_tasks
 
     if workers.backend == "dask":  # workers have working directories of their own
@@ -186,8 +252,7 @@ def analyse_one(item: Input, job: Job, progress: Progress | None) -> Outcome:
     """Analyse one input and write its results; an error becomes part of the outcome."""
     import cv2
 
-    from micromimic.analysis.analyze import analyze
-    from micromimic.cli.summary import analysis_text
+    from micromimic.analysis.analyze import analyze as analyze_input
     from micromimic.report.write import write_analysis
 
     # Reading, tracking and flow have a thread each: more of them for each picture only wait.
@@ -198,15 +263,13 @@ def analyse_one(item: Input, job: Job, progress: Progress | None) -> Outcome:
         if item.problem is not None:
             raise item.problem
         check_folder(folder)
-        analysis = analyze(
+        analysis = analyze_input(
             item.path, fps=job.fps, config=job.config(), progress=progress, track=job.track
         )
         write_analysis(analysis, folder)
         summary = analysis_text(item.name, analysis, folder)
         if job.inject:
-            from micromimic.cli.sensitivity import injected
-
-            summary += "\n" + injected(item, job, folder, progress)
+            summary += "\n" + _inject(item, job, folder, progress)
         return Outcome(item.name, summary, seconds=time.monotonic() - began)
     except Exception as error:  # noqa: BLE001 - one input's failure must not end the others
         return Outcome(
@@ -217,67 +280,52 @@ def analyse_one(item: Input, job: Job, progress: Progress | None) -> Outcome:
         )
 
 
-def check_writable(out: Path, *names: str) -> None:
-    """Fail before hours of work, not after; leaves nothing behind.
+def _inject(item: Input, job: Job, folder: Path, progress: Progress | None) -> str:
+    """Run `sensitivity` into the results folder of one input, and say what came back."""
+    from micromimic.analysis.sensitivity.run import SensitivityConfig, sensitivity
 
-    Args:
-        out: a folder.
-        names: of files that will lie in it.
-
-    Raises:
-        OutputError: if no folder can be made at or in ``out``, or a name cannot be a file's.
-    """
-    place, missing = out.absolute(), list(names)
-    while not os.path.exists(place) and place != place.parent:  # noqa: PTH110 - never raises
-        missing.append(place.name)
-        place = place.parent
-    try:
-        if not place.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        os.rmdir(tempfile.mkdtemp(prefix=".micromimic-", dir=place))  # noqa: PTH106
-        for name in missing:
-            with contextlib.suppress(FileNotFoundError):
-                (place / name).lstat()  # too long, say
-    except OSError as error:
-        raise OutputError(
-            f"expected to write results to {out}, got {error.strerror or error} at {place}; "
-            "choose another folder with --out"
-        ) from None
+    config = SensitivityConfig(
+        sizes=job.inject, fps=job.fps, track=job.track, analysis=job.config(evidence=False)
+    )
+    return sensitivity_text(sensitivity(item.path, folder, config, progress=progress), item.name)
 
 
-def check_file(out: Path, *beside: Path) -> None:
-    """Fail on a file that cannot be written before hours of work.
+def analysis_text(name: str, analysis: Analysis, folder: Path) -> str:
+    """What is printed for one input: candidates, warnings, where the report lies."""
+    source = analysis.source
+    count, longer = len(analysis.micro), len(analysis.macro)
+    more = f" and {count_of(longer, 'longer expression')}" if longer else ""
+    lines = [
+        f"{name}: {count or 'no'} candidate{'' if count == 1 else 's'}{more} in "
+        f"{source.duration_s:.1f} s of {source.width}x{source.height} at {source.fps:.4g} fps; "
+        f"face in {analysis.found_ratio:.0%} of {source.frames} frames"
+    ]
+    if analysis.events:
+        rows = [_row(event) for event in analysis.events]
+        # models without capsules do not say where a class comes from
+        filled = [k for k in range(len(_HEADER)) if any(row[k] for row in rows)]
+        lines.append(
+            text_table([_HEADER[k] for k in filled], [[r[k] for k in filled] for r in rows])
+        )
+    rejected = analysis.spotting.rejected_counts()
+    if rejected:
+        counted = ", ".join(f"{reason} {number}" for reason, number in rejected.items())
+        lines.append(f"  not reported: {counted}")
+    lines += [f"  warning: {warning.message} [{warning.code}]" for warning in analysis.warnings]
+    lines.append(f"  report: {folder / 'report.html'}")
+    return "\n".join(lines)
 
-    Args:
-        out: the file.
-        beside: others in its folder, whose names are made from its own.
 
-    Raises:
-        OutputError: its folder or one of the names cannot be, or there is a folder in its place.
-    """
-    check_writable(out.parent, out.name, *(path.name for path in beside))
-    for path in (out, *beside):
-        if path.is_dir():
-            raise OutputError(
-                f"expected a file to write to, got the folder {path}; choose another --out"
-            )
-
-
-def check_folder(folder: Path) -> None:
-    """Fail on a results folder that cannot be made, before the analysis.
-
-    Raises:
-        OutputError: its name is too long, or there is a file in its place.
-    """
-    from micromimic.report.write import FILES
-
-    try:
-        # The longest name that will lie in it, so that the whole path is tried.
-        (folder / max(FILES, key=len)).lstat()
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise OutputError(
-            f"expected to write results to {folder}, got: {error.strerror or error}; choose "
-            "another --out or rename the input"
-        ) from None
+def _row(event: MicroExpression) -> list[str]:
+    where = max(event.regions, key=lambda cell: event.regions[cell]) if event.regions else ""
+    span = event.interval
+    return [
+        *(f"{time:.3f}" for time in (span.onset, span.apex, span.offset)),
+        event.label,
+        f"{event.probabilities[event.label]:.2f}",
+        "no" if event.uncertain else "yes",
+        f"{event.strength:.1f}",
+        where.replace("_", " "),
+        ", ".join(str(found) for found in event.action_units),
+        "longer" if event.kind == "macro" else "",
+    ]

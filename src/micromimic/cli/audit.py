@@ -8,23 +8,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from micromimic.cli.app import app, interruptible
-from micromimic.cli.console import Interrupted, note, say
-from micromimic.cli.research import (
+from micromimic.cli.console import note, notes, resumable, say, text_table, warn
+from micromimic.cli.options import (
     Cache,
     Device,
     Epochs,
     Groups,
     InitName,
     Jobs,
+    Scheme,
     Seed,
+    Videos,
+    unset,
+    workers_of,
 )
-from micromimic.cli.score import Labels, Videos, run_spotting_audit
+from micromimic.cli.outputs import check_writable
+from micromimic.cli.progress import show_progress
 
 if TYPE_CHECKING:
     from micromimic.evaluation.audit.runs import Audited
     from micromimic.evaluation.run import RunConfig
-
 
 Table = Annotated[
     Path,
@@ -35,27 +38,14 @@ Table = Annotated[
         show_default=False,
     ),
 ]
-Events = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="EVENTS",
-        help="Annotated events: spotting is audited.",
-        show_default=False,
-    ),
-]
+Events = Annotated[Path | None, unset("Annotated events: spotting is audited.", metavar="EVENTS")]
 
 
-@app.command()
-@interruptible
 def audit(
     table: Table,
     model: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help="A name of `micromimic models`, trained on the manifest's clips.",
-            show_default=False,
-        ),
+        unset("A name of `micromimic models`, trained on the manifest's clips.", metavar="NAME"),
     ] = None,
     out: Annotated[
         Path, typer.Option(help="The audit's folder; a killed audit continues in it.")
@@ -72,7 +62,7 @@ def audit(
     device: Device = None,
     truth: Events = None,
     videos: Videos = None,
-    labels: Labels = "three",
+    labels: Scheme = "three",
 ) -> None:
     """Show what choosing the epoch on test data claims.
 
@@ -83,12 +73,11 @@ def audit(
     or leaving out videos without an event, claims; found events as `score` takes them, with a
     column epoch where there are several. Writes audit.json and audit.md.
     """
-    from micromimic.cli.analyze import check_writable
     from micromimic.evaluation.audit.epochs import is_epochs_table
 
     if truth is not None:
         check_writable(out)
-        run_spotting_audit(table, truth, videos, labels, out)
+        _audit_spotting(table, truth, videos, labels, out)
         return
     logged = is_epochs_table(table)
     if logged and model is not None:
@@ -103,17 +92,29 @@ def audit(
     if model is None:
         from micromimic.evaluation.audit.runs import audit_table
 
-        _tell(audit_table(table, out))
+        _say_audit(audit_table(table, out))
         return
     from micromimic.evaluation.run import RunConfig
 
     config = RunConfig(
         model=model, init=init, seed=seed, epochs=epochs, groups=groups, device=device
     )
-    _tell(_train(table, config, out, labels, shuffles, jobs, cache))
+    _say_audit(_train_and_audit(table, config, out, labels, shuffles, jobs, cache))
 
 
-def _train(
+def _audit_spotting(file: Path, truth: Path, videos: Path | None, labels: str, out: Path) -> None:
+    from micromimic.analysis.long_videos.run import audit_events
+    from micromimic.evaluation.report.spotting import LEAKS, leak_rows, leak_sentence
+
+    leaks, remarks = audit_events(file, truth, videos=videos, labels=labels, out=out)
+    say(text_table(LEAKS, list(leak_rows(leaks))))
+    for kind in dict.fromkeys(leak.kind for leak in leaks):
+        say(leak_sentence(leaks, kind))
+    notes(remarks)
+    say(f"  results: {out}")
+
+
+def _train_and_audit(
     manifest: Path,
     config: RunConfig,
     out: Path,
@@ -122,37 +123,29 @@ def _train(
     jobs: int,
     cache: Path | None,
 ) -> Audited:
-    """Train and audit; Ctrl-C says that it can go on."""
-    from micromimic.cli.progress import show_progress
-    from micromimic.core.workers import Workers
     from micromimic.evaluation.audit.runs import audit_model
     from micromimic.evaluation.evaluate import read_clips, warning_of
     from micromimic.evaluation.run import model_of
 
-    if text := warning_of(model_of(config), read_clips(manifest, labels)[1]):
-        note(f"warning: {text}")
-    try:
-        with show_progress(f"{config.model}, audit", unit="folds") as progress:
-            return audit_model(
-                manifest,
-                config,
-                out,
-                labels=labels,
-                shuffles=shuffles,
-                workers=Workers(jobs),
-                cache=cache,
-                progress=progress,
-            )
-    except KeyboardInterrupt:
-        raise Interrupted(
-            f"interrupted; the folds that ended are kept in {out}, "
-            "the same command goes on from there"
-        ) from None
+    warn(warning_of(model_of(config), read_clips(manifest, labels)[1]))
+    with (
+        resumable("the folds that ended", out),
+        show_progress(f"{config.model}, audit", unit="folds") as progress,
+    ):
+        return audit_model(
+            manifest,
+            config,
+            out,
+            labels=labels,
+            shuffles=shuffles,
+            workers=workers_of(jobs),
+            cache=cache,
+            progress=progress,
+        )
 
 
-def _tell(result: Audited) -> None:
+def _say_audit(result: Audited) -> None:
     """The table, the sentences, and where the files lie."""
-    from micromimic.cli.summary import text_table
     from micromimic.evaluation.article import COMPOSITE
     from micromimic.evaluation.audit.report import score_rows, sentences
     from micromimic.evaluation.markdown import title
@@ -177,13 +170,11 @@ def _tell(result: Audited) -> None:
     say("  (databases: UF1/UAR)")
     for text in sentences(result.audit):
         say(text)
-    for text in (*result.audit.notes, *result.notes):
-        note(f"note: {text}")
+    notes((*result.audit.notes, *result.notes))
     say(f"  results: {result.folder}")
 
 
 def _cells(scores: Mapping[str, Mapping[str, Any]], databases: list[str]) -> list[str]:
-    """Cells of one line."""
     from micromimic.evaluation.article import COMPOSITE
 
     cells = []

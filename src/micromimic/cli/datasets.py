@@ -1,17 +1,29 @@
-"""`micromimic datasets index` and `list`, and `synth databases`: folders to a manifest and back."""
+"""`micromimic datasets`: folders of databases to a manifest, prepared clips, and figures."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from micromimic.cli.analyze import check_file, check_writable
-from micromimic.cli.app import datasets, interruptible, synth
-from micromimic.cli.console import note, say
+from micromimic.cli.console import count_of, note, say
+from micromimic.cli.options import (
+    ApexRule,
+    BackendName,
+    Cache,
+    Jobs,
+    Manifest,
+    Preset,
+    Scheduler,
+    preparation,
+    unset,
+    workers_of,
+)
+from micromimic.cli.outputs import check_file, check_writable
+from micromimic.cli.progress import show_progress
 from micromimic.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,9 +31,51 @@ if TYPE_CHECKING:
     from micromimic.datasets.read import Indexed
 
 
-# an unknown option is among the arguments: databases had options of their own once
-@datasets.command("index", context_settings={"ignore_unknown_options": True})
-@interruptible
+def datasets_prepare(
+    manifest: Manifest,
+    cache: Cache = None,
+    jobs: Jobs = 1,
+    backend: BackendName = "loky",
+    scheduler: Scheduler = None,
+    apex: ApexRule = "annotated",
+    preset: Preset = None,
+) -> None:
+    """Find the apex, crop the face and measure the motion of every clip; kept for later runs."""
+    from micromimic.core.workers import on_workers
+    from micromimic.datasets.manifest import manifest_clips
+    from micromimic.evaluation.evaluate import cache_of
+    from micromimic.preparation.cache import prepare_all, prepared_summary
+    from micromimic.preparation.clip import VIEWS
+
+    workers = workers_of(jobs, backend, scheduler)
+    config = preparation(apex, preset)
+    clips = manifest_clips(manifest, labelled=True)
+    place = cache or cache_of(manifest)
+    check_writable(place)
+    views = set.intersection(*(set(VIEWS[clip.kind]) for clip in clips))
+    with show_progress("preparation", unit="clips") as progress, on_workers(workers):
+        failures = prepare_all(clips, views, place, config=config, progress=progress)
+    for failure in failures:
+        note(f"left out: {failure.clip.key}: {failure.reason}")
+    say(prepared_summary(clips, failures, place, config))
+    raise typer.Exit(1 if failures else 0)
+
+
+def datasets_figures(
+    manifest: Manifest,
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")],
+    clip: Annotated[
+        str | None, unset("As DATABASE/SUBJECT/CLIP; the first if left out.", metavar="NAME")
+    ] = None,
+) -> None:
+    """Draw the article's figures 2, 3 and 4 of one clip: cells, motion curve, steps."""
+    from micromimic.evaluation.report.clips import clip_figures
+
+    check_writable(out)
+    for file in clip_figures(manifest, out, clip):
+        say(str(file))
+
+
 def datasets_index(
     out: Annotated[Path, typer.Option(metavar="MANIFEST", help="The manifest to write.")],
     folders: Annotated[
@@ -37,15 +91,40 @@ def datasets_index(
         typer.Option(metavar="SCHEME", help="three (default), five, ...; may be repeated."),
     ] = None,
     corrections: Annotated[
-        Path | None,
-        typer.Option(metavar="CSV", help="Further corrections by clip.", show_default=False),
+        Path | None, unset("Further corrections by clip.", metavar="CSV")
     ] = None,
 ) -> None:
     """List the clips or long videos of databases, and print how many of each class there are."""
+    from micromimic.datasets.databases import databases
+    from micromimic.datasets.events import events_path, write_events
+    from micromimic.datasets.manifest import write_manifest
+    from micromimic.datasets.read import index
+
     named = _folders(folders or [])
     if not named:
         raise typer.BadParameter("expected a database as NAME=DIR, got none")
-    run_index(named, out, corrections, tuple(labels or ("three",)))
+    check_file(out)
+    found = index(named, corrections, tuple(labels or ("three",)))
+    if not found.clips:
+        first = "".join(f", first {left}" for left in found.left_out[:1])
+        raise InputError(
+            f"expected clips to list, got none that can be used ({len(found.left_out)} left out"
+            f"{first}); check the folders and their annotation"
+        )
+    subjects = count_of(len({clip.who for clip in found.clips}), "subject")
+    if any(databases()[name].long for name in found.found):
+        write_events(events_path(out), found.events)
+        say(_events_table(found))
+        events = f"{count_of(len(found.events), 'event')} in {events_path(out)}"
+        listed = f"{count_of(len(found.clips), 'video')} of {subjects} in {out}, {events}"
+    else:
+        for table in _class_tables(found):
+            say(table)
+        listed = f"{count_of(len(found.clips), 'clip')} of {subjects} in {out}"
+    write_manifest(out, found.clips)
+    for line in _not_listed(found):
+        say(line)
+    say(f"\n{listed}")
 
 
 def _folders(words: Sequence[str]) -> dict[str, Path]:
@@ -68,8 +147,6 @@ def _folders(words: Sequence[str]) -> dict[str, Path]:
     return named
 
 
-@datasets.command("list")
-@interruptible
 def datasets_list() -> None:
     """Name the databases that can be read: layout, labels, and whom to ask for them."""
     from micromimic.datasets.databases import databases
@@ -81,94 +158,7 @@ def datasets_list() -> None:
         say(f"  labels: {schemes}\n  as {each.example}\n  {each.reference}; {each.licence}")
 
 
-@synth.command("databases")
-@interruptible
-def synth_databases(
-    out: Annotated[Path, typer.Option(help="Folder for a folder of each database.")],
-    names: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Of `datasets list`; may be repeated."),
-    ] = None,
-    clips_per_class: Annotated[
-        int, typer.Option(min=1, help="Clips of each class in each database.")
-    ] = 10,
-    full: Annotated[
-        bool, typer.Option("--full", help="As many clips as the composite has: 442.")
-    ] = False,
-    seconds: Annotated[float, typer.Option(min=6.0, help="Length of long videos.")] = 30.0,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same databases.")] = 0,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
-) -> None:
-    """Make databases of synthetic micro-expressions in the layouts of the real ones."""
-    from micromimic.cli.progress import show_progress
-    from micromimic.synthesis.databases.write import COMPOSITE, synth_databases as write_databases
-
-    check_writable(out)
-    with show_progress("synthetic databases") as progress:
-        result = write_databases(
-            out, names=tuple(names or COMPOSITE), clips_per_class=clips_per_class,
-            seconds=seconds, seed=seed, full=full, jobs=jobs, progress=progress,
-        )  # fmt: skip
-    used = [(clip.dataset, clip.subject) for clip in result.clips if clip.label is not None]
-    say(
-        f"{len(used)} clips of {len(set(used))} subjects ({result.faces} faces), and "
-        f"{len(result.clips) - len(used)} of classes that the composite leaves out, in {out}"
-    )
-    _tell_next(out, names or COMPOSITE)
-
-
-def _tell_next(out: Path, names: Sequence[str]) -> None:
-    """How to index databases: clips and long videos apart, and each person once."""
-    from micromimic.datasets.databases import databases
-
-    places: dict[str, dict[str, str]] = {"composite.csv": {}, "long.csv": {}}
-    for name in names:
-        each = databases()[name]
-        same = places["long.csv" if each.long else "composite.csv"]
-        same.setdefault(each.subject_name(1), f"{name}={out / name}")
-    for manifest, found in places.items():
-        if found:
-            words = " ".join(found.values())
-            say(f"next: micromimic datasets index {words} --out {out / manifest}")
-
-
-def run_index(
-    folders: Mapping[str, Path],
-    out: Path,
-    corrections: Path | None = None,
-    labels: Sequence[str] = ("three",),
-) -> None:
-    """Write the manifest of the databases given and say what is in it, and what is not."""
-    from micromimic.datasets.databases import databases
-    from micromimic.datasets.events import events_path, write_events
-    from micromimic.datasets.manifest import write_manifest
-    from micromimic.datasets.read import index
-
-    check_file(out)
-    found = index(folders, corrections, labels)
-    if not found.clips:
-        first = "".join(f", first {left}" for left in found.left_out[:1])
-        raise InputError(
-            f"expected clips to list, got none that can be used ({len(found.left_out)} left out"
-            f"{first}); check the folders and their annotation"
-        )
-    subjects = _many(len({clip.who for clip in found.clips}), "subject")
-    if any(databases()[name].long for name in found.found):
-        write_events(events_path(out), found.events)
-        say(_events_table(found))
-        events = f"{_many(len(found.events), 'event')} in {events_path(out)}"
-        listed = f"{_many(len(found.clips), 'video')} of {subjects} in {out}, {events}"
-    else:
-        for line in _tables(found):
-            say(line)
-        listed = f"{_many(len(found.clips), 'clip')} of {subjects} in {out}"
-    write_manifest(out, found.clips)
-    for line in _report(found):
-        say(line)
-    say(f"\n{listed}")
-
-
-def _tables(found: Indexed) -> Iterable[str]:
+def _class_tables(found: Indexed) -> Iterable[str]:
     """How many clips of each class each database has; the composite's as in its article."""
     from micromimic.core.labels import THREE
     from micromimic.datasets.databases.composite import TITLES, table1
@@ -211,13 +201,14 @@ def _aligned(title: str, rows: dict[str, dict[str, int]]) -> str:
     return f"{title}\n{pd.DataFrame.from_dict(rows, orient='index').to_string()}"
 
 
-def _report(found: Indexed) -> Iterable[str]:
+def _not_listed(found: Indexed) -> Iterable[str]:
     """Everything that is not in the manifest, or not as it was annotated."""
     for dataset, emotions in found.dropped.items():
         counts = ", ".join(f"{emotion} {count}" for emotion, count in sorted(emotions.items()))
-        yield f"\n{dataset}: {_many(sum(emotions.values()), 'clip')} of classes not used: {counts}"
+        clips = count_of(sum(emotions.values()), "clip")
+        yield f"\n{dataset}: {clips} of classes not used: {counts}"
     if found.left_out:
-        yield f"\nLeft out: {_many(len(found.left_out), 'event' if found.events else 'clip')}"
+        yield f"\nLeft out: {count_of(len(found.left_out), 'event' if found.events else 'clip')}"
         yield from _by_text(found.left_out)
     if found.notes:
         yield "\nNotes on what is in the manifest"
@@ -235,7 +226,3 @@ def _by_text(notes: Sequence[Note]) -> Iterable[str]:
         else:
             names = ", ".join("/".join(filter(None, (n.subject, n.clip))) for n in same)
             yield f"  {dataset}: {text} ({len(same)}): {names}"
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

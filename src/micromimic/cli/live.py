@@ -7,13 +7,20 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from micromimic.cli.app import Model, Track, above_zero, app, interruptible
 from micromimic.cli.console import needs_web, note
-from micromimic.cli.secrets import TokenFile, token_of
+from micromimic.cli.options import (
+    TOKEN_VARIABLE,
+    Model,
+    TokenFile,
+    Track,
+    above_zero,
+    secret,
+    unset,
+)
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -23,12 +30,6 @@ if TYPE_CHECKING:
     from micromimic.media.live.source import LiveSource
     from micromimic.workstation.access import Access
 
-
-def _option(says: str, **how: Any) -> Any:
-    """An option that is left out unless it is given."""
-    return typer.Option(help=says, show_default=False, **how)
-
-
 Source = Annotated[
     str,
     typer.Argument(
@@ -37,18 +38,18 @@ Source = Annotated[
     ),
 ]
 WebSocket = Annotated[
-    str | None, _option("Also send every message to WebSocket clients.", metavar="[HOST:]PORT")
+    str | None, unset("Also send every message to WebSocket clients.", metavar="[HOST:]PORT")
 ]
 Token = Annotated[
     str | None,
-    _option(
+    unset(
         "What WebSocket clients must say, needed where HOST is not this machine; "
         "MICROMIMIC_TOKEN if left out. --token-file keeps it out of the list of processes."
     ),
 ]
 Rate = Annotated[
     float | None,
-    _option(
+    unset(
         "Frames a second: asked of a camera (the highest if left out); for a file it "
         "overrides the file's own times.",
         callback=above_zero,
@@ -56,8 +57,6 @@ Rate = Annotated[
 ]
 
 
-@app.command()
-@interruptible
 def live(
     source: Source = "0",
     curve: Annotated[
@@ -67,7 +66,7 @@ def live(
     websocket: WebSocket = None,
     token: Token = None,
     token_file: TokenFile = None,
-    seconds: Annotated[float | None, _option("Stop after this long.", callback=above_zero)] = None,
+    seconds: Annotated[float | None, unset("Stop after this long.", callback=above_zero)] = None,
     size: Annotated[
         str, typer.Option(metavar="WxH", help="Picture size to ask a camera for.")
     ] = "640x480",
@@ -80,7 +79,11 @@ def live(
     Ctrl-C ends it. Frames are kept nowhere. Exit code: 0 ended or stopped, 1 the source cannot be
     opened or read, or showed no face to its end, 2 wrong usage.
     """
-    access = None if websocket is None else access_of(websocket, token_of(token, token_file))
+    access = (
+        None
+        if websocket is None
+        else access_of(websocket, secret("--token", token, token_file, TOKEN_VARIABLE))
+    )
     asked = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", size)
     if asked is None:
         raise typer.BadParameter(f"expected WIDTHxHEIGHT, for example 1280x720, got {size}")
@@ -101,7 +104,7 @@ def live(
         stack.callback(session.close)
         if access is not None:
             with needs_web():
-                from micromimic.workstation.live.feed import Feed
+                from micromimic.workstation.feed import Feed
             feed = stack.enter_context(Feed(access, session.listen))
             note(f"micromimic: messages at {feed.address}")
         stack.enter_context(session)
@@ -115,14 +118,11 @@ def live(
 
 
 def access_of(websocket: str, token: str | None) -> Access:
-    """Where WebSocket clients may listen.
-
-    Raises:
-        typer.BadParameter: no address.
-        InputError: an open address without a token, or no usable token.
-    """
+    """Where WebSocket clients may listen."""
     from micromimic.core.errors import InputError
-    from micromimic.workstation.access import Access, parse_address
+
+    with needs_web():
+        from micromimic.workstation.access import Access, parse_address
 
     try:
         host, port = parse_address(websocket)
@@ -135,11 +135,7 @@ def access_of(websocket: str, token: str | None) -> Access:
 
 
 def _watch(session: LiveSession, source: LiveSource, output: Output) -> None:
-    """Hand every message on.
-
-    Raises:
-        NoFaceError: a recording showed none.
-    """
+    """Hand every message on; NoFaceError where a recording showed none."""
     from micromimic.analysis.live.messages import Ended
     from micromimic.core.errors import NoFaceError
 

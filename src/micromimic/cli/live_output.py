@@ -12,7 +12,7 @@ import sys
 from typing import Final
 
 from micromimic.analysis.live.messages import Ended, LiveMessage, State, Status, json_line
-from micromimic.cli.console import note, say
+from micromimic.cli.console import count_of, note, say
 from micromimic.core.closing import Closing
 
 _STATES: Final[dict[State, str]] = {
@@ -35,14 +35,14 @@ class Output(Closing):
         self._terminal = sys.stderr.isatty()
         self._shared = self._terminal and sys.stdout.isatty()
         self._line = ""
-        self._said = ("", "")
+        self._noted = ("", "")
 
     def write(self, message: LiveMessage) -> bool:
         """Hand a message on, however slowly it is read; False if nobody reads any more."""
         line = self._line if self._shared else ""
         if line:  # out of the way, on one terminal
             self._draw("")
-        heard = write_line(json_line(message))
+        read = write_line(json_line(message))
         if line:
             self._draw(line)
         if not self._quiet and isinstance(message, Status):
@@ -50,15 +50,15 @@ class Output(Closing):
         elif not self._quiet and isinstance(message, Ended):
             self.close()
             note(f"{self._name}: {ended_text(message)}")
-        return heard
+        return read
 
     def _show(self, status: Status) -> None:
         if self._terminal:
             self._draw(f"{self._name}: {status_text(status)}")
             return
-        said = status.state, _NUMBER.sub("", status.detail)  # a count that goes on is no change
-        if said != self._said:
-            self._said = said
+        state = status.state, _NUMBER.sub("", status.detail)  # a count that goes on is no change
+        if state != self._noted:
+            self._noted = state
             detail = f"; {status.detail}" if status.detail else ""
             note(f"{self._name}: {_STATES[status.state]}{detail}")
 
@@ -108,11 +108,11 @@ def status_text(status: Status) -> str:
         parts += [
             f"{status.fps:.0f} frames/s",
             seen or "too slow for micro-expressions",
-            _count(status.events, "event"),
+            count_of(status.events, "event"),
             f"{status.latency_ms.get('median', 0.0):.0f} ms behind",
         ]
     if status.dropped:
-        parts.append(f"{_count(status.dropped, 'frame')} dropped")
+        parts.append(f"{count_of(status.dropped, 'frame')} dropped")
     return ", ".join(parts) + (f"; {status.detail}" if status.detail else "")
 
 
@@ -124,10 +124,6 @@ def ended_text(ended: Ended) -> str:
     """
     withdrawn = f", {ended.withdrawn} of them withdrawn" if ended.withdrawn else ""
     return (
-        f"{ended.reason}; {_count(ended.events, 'event')}{withdrawn}, "
-        f"{_count(ended.received, 'frame')} received, {ended.dropped} dropped"
+        f"{ended.reason}; {count_of(ended.events, 'event')}{withdrawn}, "
+        f"{count_of(ended.received, 'frame')} received, {ended.dropped} dropped"
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

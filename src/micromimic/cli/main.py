@@ -1,7 +1,7 @@
-"""The command line: `micromimic demo | analyze | synth | datasets | evaluate | train...`.
+"""The entry point of the command line.
 
-A thin shell: the commands live in ``micromimic.cli`` and call the Python API. Everything, typer
-included, is imported inside ``main``, so that Ctrl-C and errors give one line from the start.
+The commands are thin shells over the Python API. Everything, typer included, is imported inside
+``main``, so that Ctrl-C and errors give one line from the start.
 
 >>> main(["--version"])
 micromimic ...
@@ -27,19 +27,21 @@ from micromimic.cli.console import (
 )
 from micromimic.core.errors import ManifestWarning
 
-__all__ = ["main"]
-
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the entry point of ``micromimic``.
 
-    Args:
-        arguments: as after ``micromimic``; None takes the process's own, and sets its output
-            streams up for a command line.
+    Parameters
+    ----------
+    arguments
+        As after ``micromimic``; None takes the process's own, and sets its output streams up for a
+        command line.
 
-    Returns:
+    Returns
+    -------
+    int
         0 all done, 1 something failed, 2 wrong usage, 130 interrupted.
     """
     if arguments is None:
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.simplefilter("ignore")  # a library's advice to programmers is no user's news
             warnings.simplefilter("once", ManifestWarning)  # one person under two names is
     try:
-        from micromimic.cli.commands import app
+        from micromimic.cli.app import app
 
         code = app(args=list(arguments), prog_name="micromimic", standalone_mode=False)
     except (KeyboardInterrupt, Interrupted) as stop:
@@ -58,20 +60,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         note(f"micromimic: {str(stop) or 'interrupted'}")
         return INTERRUPTED
     except Exception as error:
-        return _answer(error)
+        return _exit_code(error)
     return code if isinstance(code, int) else OK
 
 
-def _answer(error: Exception) -> int:
+def _exit_code(error: Exception) -> int:
+    """Say what went wrong in one line."""
     usage = getattr(error, "format_message", None)
     if usage is not None:  # typer's own usage errors
-        context = getattr(error, "ctx", None)
         if type(error).__name__ == "NoArgsIsHelpError":
             note(str(usage()))
             return USAGE
+        context = getattr(error, "ctx", None)
         where = context.command_path if context else "micromimic"
-        said = one_line(usage()).rstrip(".")
-        complain(f"{said}; try {where} --help")
+        complain(f"{one_line(usage()).rstrip('.')}; try {where} --help")
         return USAGE
     if debugging():
         raise error

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from micromimic.cli.console import note
 
@@ -14,52 +14,75 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress, ProgressColumn, Task, TaskID
     from rich.text import Text
 
-_REFRESH_S: Final = 0.1
+REFRESH_S: Final = 0.1
 _OTHER_UNITS: Final = {"evidence": "events"}
 
 
-class Shown(Protocol):
-    """A `Progress`, and how the work ended: set ``ended`` where it is not "finished"."""
+class ShownProgress:
+    """A `Progress` that counts, and how the work ``ended``."""
 
-    ended: str
-
-    def __call__(self, done: int, total: int | None, stage: str) -> None:
-        """Take what is done, of how many, in which stage."""
-
-
-@contextmanager
-def show_progress(title: str, unit: str = "frames") -> Iterator[Shown]:
-    """Show the progress of one piece of work on stderr; yields the callback for it."""
-    if sys.stderr.isatty():
-        with _bar() as bar:
-            yield _BarProgress(bar, title, unit)
-        return
-    note(f"{title}: started")
-    began = time.monotonic()
-    lines = _LineProgress()
-    yield lines
-    seconds = time.monotonic() - began
-    told = f", {lines.most / seconds:.0f} {unit}/s" if lines.one_count and seconds > 0 else ""
-    note(f"{title}: {lines.ended} in {seconds:.1f} s{told if lines.ended == 'finished' else ''}")
-
-
-class _LineProgress:
-    """Counts, and says nothing."""
-
-    def __init__(self) -> None:
-        self.ended = "finished"
-        self.most = 0
+    def __init__(self, ended: str) -> None:
+        self.ended = ended
+        self._most = 0
         self._stages: set[str] = set()
 
     def __call__(self, done: int, total: int | None, stage: str) -> None:
         if stage not in _OTHER_UNITS:
             self._stages.add(stage)
-            self.most = max(self.most, done)
+            self._most = max(self._most, done)
 
-    @property
-    def one_count(self) -> bool:
-        """Whether a single stage counted frames, so that one rate says it all."""
-        return len(self._stages) == 1 and self.most > 0
+    def rate(self, seconds: float) -> float:
+        """Done in a second, where a single stage counted, so that one rate says it all; else 0."""
+        return self._most / seconds if len(self._stages) == 1 and seconds > 0 else 0.0
+
+
+@contextmanager
+def show_progress(
+    title: str, unit: str = "frames", *, ended: str = "finished", refresh_s: float = REFRESH_S
+) -> Iterator[ShownProgress]:
+    """Show the progress of one piece of work on stderr; yields the callback for it."""
+    if sys.stderr.isatty():
+        with _bar() as bar:
+            yield _BarProgress(bar, title, unit, ended, refresh_s)
+        return
+    note(f"{title}: started")
+    began = time.monotonic()
+    progress = ShownProgress(ended)
+    yield progress
+    seconds = time.monotonic() - began
+    rate = progress.rate(seconds) if progress.ended == "finished" else 0.0
+    note(f"{title}: {progress.ended} in {seconds:.1f} s{f', {rate:.0f} {unit}/s' if rate else ''}")
+
+
+class _BarProgress(ShownProgress):
+    """One bar a stage, so that the rate of one stage does not colour the next.
+
+    Ten calls a second are passed on, and every first and last of a stage.
+    """
+
+    def __init__(
+        self, bar: RichProgress, title: str, unit: str, ended: str, refresh_s: float
+    ) -> None:
+        super().__init__(ended)
+        self._bar = bar
+        self._title = title
+        self._unit = unit
+        self._refresh_s = refresh_s
+        self._tasks: dict[str, TaskID] = {}
+        self._shown_at = 0.0
+
+    def __call__(self, done: int, total: int | None, stage: str) -> None:
+        now = time.monotonic()
+        if stage not in self._tasks:
+            for task in self._tasks.values():
+                self._bar.update(task, visible=False)
+            label = f"{self._title}: {stage}" if stage else self._title
+            unit = _OTHER_UNITS.get(stage, self._unit)
+            self._tasks[stage] = self._bar.add_task(label, total=total, unit=unit)
+        elif now - self._shown_at < self._refresh_s and done != total:
+            return
+        self._shown_at = now
+        self._bar.update(self._tasks[stage], completed=done, total=total)
 
 
 def _bar() -> RichProgress:
@@ -94,31 +117,3 @@ def _rate_column() -> ProgressColumn:
             return RichText(f"{speed:.0f} {unit}/s" if speed else "", style="cyan")
 
     return Rate()
-
-
-class _BarProgress:
-    """One bar a stage, so that the rate of one stage does not colour the next.
-
-    Ten calls a second are passed on, and every first and last of a stage.
-    """
-
-    def __init__(self, bar: RichProgress, title: str, unit: str) -> None:
-        self.ended = "finished"
-        self._bar = bar
-        self._title = title
-        self._unit = unit
-        self._tasks: dict[str, TaskID] = {}
-        self._shown_at = 0.0
-
-    def __call__(self, done: int, total: int | None, stage: str) -> None:
-        now = time.monotonic()
-        if stage not in self._tasks:
-            for task in self._tasks.values():
-                self._bar.update(task, visible=False)
-            label = f"{self._title}: {stage}" if stage else self._title
-            unit = _OTHER_UNITS.get(stage, self._unit)
-            self._tasks[stage] = self._bar.add_task(label, total=total, unit=unit)
-        elif now - self._shown_at < _REFRESH_S and done != total:
-            return
-        self._shown_at = now
-        self._bar.update(self._tasks[stage], completed=done, total=total)

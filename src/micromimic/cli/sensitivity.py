@@ -7,48 +7,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from micromimic.cli.app import (
+from micromimic.cli.console import count_of, notes, resumable, say, text_table
+from micromimic.cli.options import (
     BackendName,
     Fps,
     Model,
     Scheduler,
     Track,
     above_zero,
-    app,
-    interruptible,
+    parse_sizes,
+    unset,
     workers_of,
 )
-from micromimic.cli.console import Interrupted, note, say
+from micromimic.cli.outputs import check_writable
+from micromimic.cli.progress import show_progress
 
 if TYPE_CHECKING:
-    from micromimic.analysis.inputs import Input
-    from micromimic.analysis.sensitivity.run import Sensitivity, SensitivityConfig
-    from micromimic.cli.analyze import Job
-    from micromimic.core.progress import Progress
-    from micromimic.core.workers import Workers
-    from micromimic.evaluation.recovery import Recovery, Share
+    from micromimic.analysis.sensitivity.run import Sensitivity
+    from micromimic.evaluation.recovery import Recovery
 
 
-def sizes_of(text: str) -> tuple[float, ...]:
-    """Numbers between commas or spaces.
-
-    Raises:
-        typer.BadParameter: they are no numbers.
-
-    >>> sizes_of(".15, .3 .6")
-    (0.15, 0.3, 0.6)
-    """
-    try:
-        sizes = tuple(float(word) for word in text.replace(",", " ").split())
-    except ValueError:
-        sizes = ()
-    if text and not sizes:
-        raise typer.BadParameter(f"expected numbers as .15,.3,.6, got {text!r}")
-    return sizes
-
-
-@app.command()
-@interruptible
 def sensitivity(
     video: Annotated[
         Path,
@@ -79,10 +57,7 @@ def sensitivity(
     backend: BackendName = "loky",
     scheduler: Scheduler = None,
     max_seconds: Annotated[
-        float | None,
-        typer.Option(
-            callback=above_zero, help="Use only the beginning of the recording.", show_default=False
-        ),
+        float | None, unset("Use only the beginning of the recording.", callback=above_zero)
     ] = None,
     fps: Fps = None,
     track: Track = None,
@@ -95,10 +70,10 @@ def sensitivity(
     OUT/sensitivity.parts, so that a stopped run goes on there.
     """
     from micromimic.analysis.analyze import AnalyzeConfig
-    from micromimic.analysis.sensitivity.run import SensitivityConfig
+    from micromimic.analysis.sensitivity.run import SensitivityConfig, sensitivity as measure
 
     config = SensitivityConfig(
-        sizes=sizes_of(sizes),
+        sizes=parse_sizes(sizes),
         per_size=per_size,
         seed=seed,
         max_seconds=max_seconds,
@@ -106,74 +81,37 @@ def sensitivity(
         track=track,
         analysis=AnalyzeConfig(model=model, evidence=False),
     )
-    result = run(video, out, config, workers_of(jobs, backend, scheduler))
-    say(sensitivity_text(result, video.name))
-    for text in result.notes:
-        note(f"note: {text}")
-
-
-def run(video: Path, out: Path, config: SensitivityConfig, workers: Workers) -> Sensitivity:
-    """Run it with a bar; Ctrl-C says that it can go on.
-
-    Raises:
-        Interrupted: on Ctrl-C.
-        MicromimicError: as of ``analysis.sensitivity.run``.
-    """
-    from micromimic.analysis.sensitivity.run import sensitivity as measure
-    from micromimic.cli.analyze import check_writable
-    from micromimic.cli.progress import show_progress
-
+    workers = workers_of(jobs, backend, scheduler)
     check_writable(out, "sensitivity.parts")
-    try:
-        with show_progress(f"{video.name}, sensitivity") as progress:
-            progress.ended = "failed"
-            result = measure(video, out, config, workers=workers, progress=progress)
-            progress.ended = "finished"
-            return result
-    except KeyboardInterrupt:
-        raise Interrupted(
-            f"interrupted; the copies that ended are kept in {out}, "
-            "the same command goes on from there"
-        ) from None
-
-
-def injected(item: Input, job: Job, folder: Path, progress: Progress | None) -> str:
-    """Of `analyze --inject`: run it into the results folder of one input, and say what came back.
-
-    Raises:
-        MicromimicError: as of ``analysis.sensitivity.run``.
-    """
-    from micromimic.analysis.sensitivity.run import SensitivityConfig, sensitivity as measure
-
-    config = SensitivityConfig(
-        sizes=job.inject,
-        fps=job.fps,
-        track=job.track,
-        analysis=job.config(evidence=False),
-    )
-    return sensitivity_text(measure(item.path, folder, config, progress=progress), item.name)
+    with (
+        resumable("the copies that ended", out),
+        show_progress(f"{video.name}, sensitivity", ended="failed") as progress,
+    ):
+        result = measure(video, out, config, workers=workers, progress=progress)
+        progress.ended = "finished"
+    say(sensitivity_text(result, video.name))
+    notes(result.notes)
 
 
 def sensitivity_text(result: Sensitivity, name: str) -> str:
     """What is printed: the table, the controls, warnings, and where the page lies."""
-    from micromimic.cli.summary import text_table
     from micromimic.core.labels import REGIONS
     from micromimic.evaluation.recovery import share_of
     from micromimic.report.sensitivity.page import answer
 
     recovery = result.recovery
-    source = recovery.source
     resumed = f", {result.resumed} analyses from before" if result.resumed else ""
     copies = "1 copy" if recovery.copies == 1 else f"{recovery.copies} copies"
     title = (
         f"{name}: {len(recovery.at(recovery.sizes[0]))} movements a size planted in "
-        f"{source.duration_s:.1f} s, {copies} a size{resumed}"
+        f"{recovery.source.duration_s:.1f} s, {copies} a size{resumed}"
     )
     header = ("size units", "px", "found", "of", "share", "95 %", *REGIONS)
     rows = []
     for size in recovery.sizes:
         trials = recovery.at(size)
         share = share_of(trials)
+        low, high = share.interval
         regions = [share_of(t for t in trials if t.region == region) for region in REGIONS]
         rows.append(
             [
@@ -182,7 +120,7 @@ def sensitivity_text(result: Sensitivity, name: str) -> str:
                 str(share.found),
                 str(share.planted),
                 f"{share.value:.2f}",
-                _range(share),
+                f"{low:.2f} to {high:.2f}",
                 *(f"{part.found}/{part.planted}" if part.planted else "-" for part in regions),
             ]
         )
@@ -203,11 +141,6 @@ def _controls(recovery: Recovery) -> str:
     low, high = recovery.plain_per_minute
     return (
         f"  controls: {chance.found} of {chance.planted} found at size 0; "
-        f"{count} candidate{'' if count == 1 else 's'} in the unplanted copy, "
+        f"{count_of(count, 'candidate')} in the unplanted copy, "
         f"{60 * count / recovery.source.duration_s:.1f} a minute ({low:.1f} to {high:.1f})"
     )
-
-
-def _range(share: Share) -> str:
-    low, high = share.interval
-    return f"{low:.2f} to {high:.2f}"

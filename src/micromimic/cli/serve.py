@@ -3,45 +3,39 @@
 from __future__ import annotations
 
 import secrets
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-from micromimic.cli.app import Model, app, interruptible
-from micromimic.cli.console import needs_web
-from micromimic.cli.records import Data
-from micromimic.cli.secrets import (
+from micromimic.cli.console import needs_web, note, say
+from micromimic.cli.options import (
+    DATABASE_VARIABLE,
+    TOKEN_VARIABLE,
+    Data,
     DatabaseFile,
     DatabaseUrl,
+    Model,
     TokenFile,
-    database_of,
-    token_of,
+    secret,
+    unset,
 )
 
-MINUTE: Final = 60.0
-Host = Annotated[
-    str, typer.Option(help="Address to listen on; other machines reach any but the default.")
-]
-Port = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")]
-Token = Annotated[
-    str | None,
-    typer.Option(
-        help="What every request must carry; MICROMIMIC_TOKEN if left out, else made up where the "
-        "address is not loopback. --token-file keeps it out of the list of processes.",
-        show_default=False,
-    ),
-]
 
-
-@app.command()
-@interruptible
 def serve(
-    host: Host = "127.0.0.1",
-    port: Port = 8420,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; other machines reach any but the default.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8420,
     data: Data = None,
     database: DatabaseUrl = None,
     database_file: DatabaseFile = None,
-    token: Token = None,
+    token: Annotated[
+        str | None,
+        unset(
+            "What every request must carry; MICROMIMIC_TOKEN if left out, else made up where the "
+            "address is not loopback. --token-file keeps it out of the list of processes."
+        ),
+    ] = None,
     token_file: TokenFile = None,
     max_gb: Annotated[float, typer.Option(min=0.001, help="Largest upload, in GiB.")] = 4.0,
     max_minutes: Annotated[float, typer.Option(min=0.1, help="Longest video.")] = 60.0,
@@ -57,30 +51,30 @@ def serve(
     Videos and records stay in the data folder. Ctrl-C stops it; what was being analysed goes on at
     the next start.
     """
-    from micromimic.cli.console import note, say
     from micromimic.core.errors import InputError
-    from micromimic.workstation.records.database import default_data_dir
-    from micromimic.workstation.access import is_loopback
-    from micromimic.workstation.settings import GIB, Settings
 
-    token = token_of(token, token_file)
+    token = secret("--token", token, token_file, TOKEN_VARIABLE)
+    url = secret("--database", database, database_file, DATABASE_VARIABLE)
+    with needs_web():
+        from micromimic.workstation import server
+        from micromimic.workstation.access import is_loopback
+        from micromimic.workstation.records.folder import default_data_dir
+        from micromimic.workstation.settings import GIB, Settings
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(24)
     try:
         settings = Settings(
             data=default_data_dir() if data is None else data,
-            url=database_of(database, database_file),
+            url=url,
             host=host,
             port=port,
             token=token,
             max_bytes=int(max_gb * GIB),
-            max_seconds=max_minutes * MINUTE,
+            max_seconds=max_minutes * 60.0,
             retention_days=retention_days,
             jobs=jobs,
             model=model,
         )
     except ValueError as error:
         raise InputError(str(error)) from None
-    with needs_web():
-        from micromimic.workstation.server import serve as run
-    run(settings, say=say, warn=note)
+    server.serve(settings, say=say, warn=note)

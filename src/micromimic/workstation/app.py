@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 from fastapi import Depends, FastAPI
@@ -58,7 +59,8 @@ def create_app(settings: Settings, store: Store, *, runner: JobRunner | None = N
         lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.workstation = Workstation(settings, store, runner)
+    open_live = partial(socket.open_session, model=settings.model)
+    app.state.workstation = Workstation(settings, store, runner, open_live)
     described: list[Any] = []
     if settings.token is not None:  # for the description only: the guard has already looked
         described = [

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, partial
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import Depends
@@ -16,7 +15,6 @@ from micromimic.media.live.source import LiveSource
 from micromimic.models.onnx import load_model
 from micromimic.workstation.connections import Backlog
 from micromimic.workstation.jobs.runner import JobRunner
-from micromimic.workstation.live.wire import WAITING
 from micromimic.workstation.records.database import Store
 from micromimic.workstation.settings import Settings
 
@@ -26,13 +24,6 @@ if TYPE_CHECKING:
 MAX_LIVE_SESSIONS: Final = 2
 MAX_LIVE_STARTING: Final = 8
 """Live sockets that have not said yet what they want."""
-
-
-def open_session(source: LiveSource, model: Path | None = None) -> LiveSession:
-    """A live session on a source, not started; None is the shipped model."""
-    from micromimic.analysis.live.session import LiveConfig, live  # noqa: PLC0415 - all of it
-
-    return live(source, config=LiveConfig(waiting=WAITING, model=model))
 
 
 @dataclass
@@ -46,12 +37,9 @@ class Workstation:
     settings: Settings
     store: Store
     runner: JobRunner | None
+    open_live: Callable[[LiveSource], LiveSession]
     live: set[object] = field(default_factory=set)
     starting: Backlog = field(default_factory=lambda: Backlog(MAX_LIVE_STARTING))
-    open_live: Callable[[LiveSource], LiveSession] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.open_live = partial(open_session, model=self.settings.model)
 
     @cached_property
     def model(self) -> ModelInfo:

@@ -15,6 +15,7 @@ import logging
 import struct
 from collections.abc import Coroutine, MutableMapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 import anyio
@@ -26,6 +27,7 @@ from starlette.websockets import WebSocketDisconnect
 from micromimic.core.errors import InputError, MicromimicError
 from micromimic.core.strict_json import json_text
 from micromimic.media.live.push import MIN_SIDE, PushSource
+from micromimic.media.live.source import LiveSource
 from micromimic.workstation.context import MAX_LIVE_SESSIONS, Workstation, workstation
 from micromimic.workstation.errors import response_for
 from micromimic.workstation.live import wire
@@ -35,6 +37,7 @@ from micromimic.workstation.live.wire import (
     NOT_ALLOWED,
     NOT_UNDERSTOOD,
     TRY_LATER,
+    WAITING,
     close,
     send,
 )
@@ -86,6 +89,13 @@ class Refused(Exception):  # noqa: N818 - the end of a conversation, not a fault
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+def open_session(source: LiveSource, model: Path | None = None) -> LiveSession:
+    """A live session on a source, not started; None is the shipped model."""
+    from micromimic.analysis.live.session import LiveConfig, live  # noqa: PLC0415 - all of it
+
+    return live(source, config=LiveConfig(waiting=WAITING, model=model))
 
 
 @router.websocket("/live")

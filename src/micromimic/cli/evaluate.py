@@ -1,0 +1,296 @@
+"""`micromimic evaluate`: recognition by subjects or databases, or spotting on long videos."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
+
+import typer
+
+from micromimic.cli.console import (
+    list_left_out,
+    note,
+    notes,
+    resumable,
+    say,
+    text_table,
+    warn,
+)
+from micromimic.cli.options import (
+    ApexRule,
+    BackendName,
+    Cache,
+    Device,
+    Epochs,
+    Groups,
+    InitName,
+    Jobs,
+    Labels,
+    Manifest,
+    Preset,
+    Scheduler,
+    Seed,
+    Sensitivity,
+    Videos,
+    preparation,
+    workers_of,
+)
+from micromimic.cli.outputs import check_writable
+from micromimic.cli.progress import show_progress
+from micromimic.cli.score import ScoreBy, say_spotting
+
+if TYPE_CHECKING:
+    from micromimic.core.workers import Workers
+    from micromimic.evaluation.evaluate import Evaluation
+    from micromimic.evaluation.run import Protocol, RunConfig
+
+Models = Annotated[
+    list[str],
+    typer.Option(
+        metavar="NAME|FILE.py:FUNCTION",
+        help="A name of `micromimic models`, or a function that gives a scikit-learn classifier; "
+        "several times for one table of several.",
+    ),
+]
+ProtocolName = Annotated[
+    str,
+    typer.Option(
+        metavar="loso|hde|apply|spotting",
+        help="Leave a subject out, hold a database out, or test a trained model as it is; or run "
+        "the spotter on long videos: MANIFEST is then the table of their events.",
+    ),
+]
+Stopping = Annotated[
+    bool,
+    typer.Option(
+        "--early-stopping", help="Stop by subjects held out of the training part (never the test)."
+    ),
+]
+Overlap = Annotated[
+    bool,
+    typer.Option(
+        "--allow-overlap",
+        help="Go on where --init was fitted to clips or people that are tested, and say so in "
+        "every table.",
+    ),
+]
+Leaky = Annotated[
+    bool,
+    typer.Option(
+        "--report-leaky", help="Also what keeping the best epoch on the test subject would claim."
+    ),
+]
+_SPOTTING: Final[Mapping[str, object]] = {
+    "videos": None,
+    "sensitivity": "normal",
+    "score_by": "strength",
+}
+_RECOGNITION: Final[Mapping[str, object]] = {
+    "seed": 0, "apex": "annotated", "preset": None, "epochs": None, "early_stopping": False,
+    "groups": None, "report_leaky": False, "labels": "three", "cache": None, "device": None,
+    "tensorboard": False,
+}  # fmt: skip
+"""Options of one kind of protocol, and what they are where nobody gives them."""
+
+
+def evaluate(
+    manifest: Manifest,
+    model: Models = ["flow-capsnet"],  # noqa: B006 - typer copies it
+    protocol: ProtocolName = "loso",
+    init: InitName = "default",
+    out: Annotated[
+        Path, typer.Option(help="The run's folder; a killed run continues in it.")
+    ] = Path("micromimic-evaluation"),
+    seed: Seed = 0,
+    jobs: Jobs = 1,
+    backend: BackendName = "loky",
+    scheduler: Scheduler = None,
+    apex: ApexRule = "annotated",
+    preset: Preset = None,
+    epochs: Epochs = None,
+    early_stopping: Stopping = False,
+    groups: Groups = None,
+    report_leaky: Leaky = False,
+    labels: Labels = "three",
+    allow_overlap: Overlap = False,
+    cache: Cache = None,
+    device: Device = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write curves to OUT/tensorboard.")
+    ] = False,
+    videos: Videos = None,
+    sensitivity: Sensitivity = "normal",
+    score_by: ScoreBy = "strength",
+) -> None:
+    """Evaluate models without any leak from the tested subject.
+
+    Writes predictions.csv, metrics.json, tables.md, confusion.png and confusion.svg; with several
+    models each into OUT/<name>/, and one tables.md for all. Of spotting: tables.md, metrics.json,
+    events.csv, curve.csv, curve.png and curve.svg, and submissions in megc/.
+    """
+    _refuse_unused(locals())
+    if protocol == "spotting":
+        named, workers = _spotting_model(model, init), workers_of(jobs, backend, scheduler)
+        _spot(manifest, out, videos, named, sensitivity, score_by, workers, allow_overlap)
+        return
+    from micromimic.evaluation.run import RunConfig
+    from micromimic.models.base import EarlyStopping
+
+    config = RunConfig(
+        model=model[0],
+        protocol=cast("Protocol", protocol),
+        init=init,
+        seed=seed,
+        epochs=epochs,
+        stop=EarlyStopping() if early_stopping else None,
+        groups=groups,
+        leaky=report_leaky,
+        device=device,
+        prepare=preparation(apex, preset),
+        article=preset == "article",
+        allow_overlap=allow_overlap,
+    )
+    workers = workers_of(jobs, backend, scheduler)
+    _recognize(manifest, model, config, out, workers, cache, tensorboard, labels)
+
+
+def _refuse_unused(given: Mapping[str, object]) -> None:
+    """Refuse options that the protocol would pass over in silence."""
+    protocol = given["protocol"]
+    for name, default in (_RECOGNITION if protocol == "spotting" else _SPOTTING).items():
+        if given[name] != default:
+            raise typer.BadParameter(
+                f"expected no --{name.replace('_', '-')} with protocol {protocol}, which has no "
+                "use for it; leave it out"
+            )
+
+
+def _spotting_model(models: list[str], init: str) -> Path | None:
+    """What names the events that are spotted; None is the shipped model."""
+    if init not in ("default", "none", "download"):
+        return Path(init)
+    if models != ["flow-capsnet"] or init != "default":
+        raise typer.BadParameter(
+            "expected the shipped model, or --init FILE of another, with protocol spotting, got "
+            f"--model {' --model '.join(models)} --init {init}"
+        )
+    return None
+
+
+def _spot(
+    events: Path,
+    out: Path,
+    videos: Path | None,
+    model: Path | None,
+    sensitivity: str,
+    score_by: ScoreBy,
+    workers: Workers,
+    allow_overlap: bool,
+) -> None:
+    from micromimic.analysis.long_videos.run import evaluate_spotting
+
+    check_writable(out)
+    with (
+        resumable("the videos that ended", out),
+        show_progress("spotting", unit="videos") as progress,
+    ):
+        result = evaluate_spotting(
+            events,
+            out,
+            videos=videos,
+            model=model,
+            sensitivity=sensitivity,
+            score_by=score_by,
+            workers=workers,
+            progress=progress,
+            allow_overlap=allow_overlap,
+        )
+    say_spotting(result)
+
+
+def _recognize(
+    manifest: Path,
+    models: Sequence[str],
+    config: RunConfig,
+    out: Path,
+    workers: Workers,
+    cache: Path | None,
+    log: bool,
+    labels: str,
+) -> None:
+    """Models one after the other; several get a folder each, and one table together."""
+    check_writable(out)
+    from micromimic.datasets.manifest import manifest_notes
+    from micromimic.evaluation.evaluate import (
+        chosen_models,
+        evaluate_run,
+        read_clips,
+        warning_of,
+        write_tables,
+    )
+    from micromimic.evaluation.run import model_of
+    from micromimic.models.registry import Chosen
+
+    # an unknown name, a plug-in that fails, a wrong manifest: told before hours of work
+    applied = config.protocol == "apply"
+    known = [Chosen(text, None) for text in models] if applied else chosen_models(models)
+    chosen = read_clips(manifest, labels)[1]
+    notes(manifest_notes(manifest, labels))
+    for name, model, _ in known:
+        if model is not None:
+            warn(warning_of(model_of(replace(config, model=name), model), chosen))
+    done: list[Evaluation] = []
+    for name, model, code in known:
+        folder = out if len(models) == 1 else out / name
+        shown = config.init.name if applied and isinstance(config.init, Path) else name
+        with (
+            resumable("the folds that ended", folder),
+            show_progress(
+                f"{shown}, {config.protocol}", unit="clips" if applied else "folds"
+            ) as progress,
+        ):
+            result = evaluate_run(
+                manifest,
+                replace(config, model=name, code=code),
+                folder,
+                labels=labels,
+                model=model,
+                workers=workers,
+                cache=cache,
+                progress=progress,
+                log=log,
+            )
+        done.append(result)
+        _say_scores(result)
+        if config.leaky and result.summary.leaky is None:
+            note(f"{name} has no epochs to choose from: nothing leaky to report")
+    if len(models) > 1:
+        say(f"tables: {write_tables(out, done)}")
+
+
+def _say_scores(result: Evaluation) -> None:
+    list_left_out(result.left_out)
+    summary, composite = result.summary, result.metrics["composite"]
+    rows = [_row(summary.name, composite)]
+    rows += [_row(f"  {name}", m["composite"]) for name, m in result.metrics["controls"].items()]
+    if "leaky" in result.metrics:
+        rows.append(
+            _row("  best epoch on the test subject (leaky)", result.metrics["leaky"]["composite"])
+        )
+    resumed = f", {result.resumed} folds from before" if result.resumed else ""
+    say(
+        f"{summary.name}, {summary.protocol}, init {summary.init}, seed {summary.seed}: "
+        f"{composite['n']} clips of {composite['subjects']} subjects{resumed}"
+    )
+    say(text_table(("", "UF1", "95 %", "UAR", "95 %"), rows))
+    say(f"  results: {result.folder}")
+
+
+def _row(name: str, metrics: dict[str, Any]) -> list[str]:
+    cells = [name]
+    for score in ("uf1", "uar"):
+        ends = metrics[f"{score}_ci95"]
+        cells += [f"{metrics[score]:.3f}", f"{ends[0]:.3f} to {ends[1]:.3f}" if ends else "-"]
+    return cells
