@@ -32,11 +32,9 @@ class Pull(NamedTuple):
 
     out: float  # distance of its centre from the midline
     down: float  # its centre's row
-    # move_out, move_down: direction and size of its displacement; out is away from the midline
-    move_out: float
+    move_out: float  # direction and size of its displacement; out is away from the midline
     move_down: float
-    # along, across: standard deviations along and across that direction
-    along: float
+    along: float  # standard deviations along and across that direction
     across: float
 
 
@@ -92,7 +90,8 @@ class BumpUnits:
         self._x, self._y = axis[None, :] - MOUTH[0], axis[:, None]
 
     def __call__(self, name: str) -> Field:
-        """Displacement of the canonical face by one unit, its largest being 1."""
+        """(2, S, S) displacement, right and down, by ``12L``, ``12R`` (the person's own left and
+        right), or ``17``, on a canvas of ``RESOLUTION``; its largest is 1."""
         side = {"L": 1.0, "R": -1.0}.get(name[-1])
         pulls = MIDLINE[name] if side is None else PAIRED[name[:-1]]
         rng = np.random.default_rng([self._seed, *name.encode()])

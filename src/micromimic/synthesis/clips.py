@@ -17,6 +17,7 @@ from micromimic.core.files import begun
 from micromimic.core.progress import Progress
 from micromimic.media.video import VideoWriter
 from micromimic.synthesis.actors.base import Actor, ActorKind, Scene
+from micromimic.synthesis.actors.head.moving import draw_head
 from micromimic.synthesis.actors.photo import astronaut
 from micromimic.synthesis.nuisance import Sensor
 from micromimic.synthesis.schedule import (
@@ -116,10 +117,8 @@ def write_clip(
     path = Path(path)
     plan = plan_clip(config, seed)
     truth = truth_of(plan, path.name)
-    who: Actor | None = None
+    who = None
     if actor == "mesh":
-        from micromimic.synthesis.actors.head.moving import draw_head  # noqa: PLC0415 - optional
-
         who = draw_head(seed % PEOPLE, config)
         truth = replace(truth, actor="mesh", identity=seed % PEOPLE)
     write_frames(path, plan, render(plan, actor=who), crf=crf, preset=preset, progress=progress)
@@ -182,7 +181,6 @@ class ClipOptions:
 
 
 def clip_options(**given: Any) -> ClipOptions:
-    """Options from what a user typed."""
     try:
         return ClipOptions(**given)
     except ValueError as error:

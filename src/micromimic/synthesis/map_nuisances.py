@@ -171,7 +171,6 @@ class Crop(NamedTuple):
 
 
 def crop(dice: Dice, config: MapConfig) -> Crop:
-    """Misplaced crops."""
     draw = dice.normal(6).astype(np.float64).T
     turn, skew = config.crop_rotation * draw[0], config.crop_shear * draw[1]
     scale_x, scale_y = (np.exp(s * d) for s, d in zip(config.crop_scale, draw[2:4], strict=True))

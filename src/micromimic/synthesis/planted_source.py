@@ -33,7 +33,8 @@ def smoothed(
     times: NDArray[np.floating],
     window_s: float = _SMOOTH_S,
 ) -> NDArray[np.float64]:
-    """Where the face lies, without the tracker's shake: quadratics over a moment, each stretch."""
+    """(T, 2, 3) where the face lies, without the tracker's shake: quadratics over a moment, each
+    stretch of tracking by itself."""
     result = np.asarray(transforms, np.float64).copy()
     step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
     window = max(5, round(window_s / step) | 1)
@@ -47,7 +48,7 @@ def smoothed(
 
 
 class Warp:
-    """Moves the skin in single frames of a recording."""
+    """Moves the skin in single frames of a recording, ``size`` canonical units at most."""
 
     def __init__(self, ground: Ground, planted: Sequence[Planted], size: float) -> None:
         self._ground = ground
@@ -56,7 +57,8 @@ class Warp:
         self._size = size
 
     def places(self, index: int, width: int, height: int) -> tuple[slice, slice, Field] | None:
-        """Where the pixels of a moved frame come from."""
+        """Rows and columns that move in a frame, and (h, w, 2) their x and y in the source's
+        picture; None where nothing moves."""
         if index >= len(self._ground.first):
             return None
         source = int(self._ground.first[index])
@@ -124,19 +126,24 @@ def _window(
     """Rows and columns of the picture that a field moves."""
     y, x = np.nonzero(np.hypot(*field) > _NOTHING)
     low, high = np.array([x.min(), y.min()]), np.array([x.max(), y.max()])
-    corners = np.array([[low[0], low[1]], [high[0], low[1]], [low[0], high[1]], [high[0], high[1]]])
+    corners = np.array([(a[0], b[1]) for a in (low, high) for b in (low, high)])
     on_picture = apply_affine(compose(transform, canvas_map), corners.astype(np.float64))
     pad = 1 + amount * float(scale_of(transform))
     first = np.floor(on_picture.min(0) - pad).astype(int).clip(0)
     last = np.ceil(on_picture.max(0) + pad).astype(int) + 1
-    return (
-        slice(int(first[1]), min(height, int(last[1]))),
-        slice(int(first[0]), min(width, int(last[0]))),
+    rows, columns = (
+        slice(int(a), min(size, int(b)))
+        for a, b, size in zip(first[::-1], last[::-1], (height, width), strict=True)
     )
+    return rows, columns
 
 
 class PlantedSource(Closing):
-    """Frames of another source, each as ``change`` makes it; see ``FrameSource``."""
+    """Frames of another source, each as ``change`` makes it; see `FrameSource`.
+
+    ``source`` is opened by the caller and closed with this; ``change`` makes a frame of a frame, of
+    the same index, time and size; ``max_seconds`` is where the recording ends early.
+    """
 
     def __init__(
         self,
@@ -158,17 +165,14 @@ class PlantedSource(Closing):
 
     @property
     def damage(self) -> tuple[str, ...]:
-        """What is wrong with the source, a line each; complete after the iteration."""
         return self._source.damage
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """What was noticed, and weakens the result; complete after the iteration."""
         return self._source.notices
 
     @property
     def picture_share(self) -> float:
-        """How many of the frames show a new picture; complete after the iteration."""
         return self._source.picture_share
 
     @property
@@ -177,7 +181,6 @@ class PlantedSource(Closing):
         return None if self._ended else self._source.media_times
 
     def __iter__(self) -> Iterator[Frame]:
-        """All frames, times rising strictly from 0."""
         for frame in self._source:
             if self._max_seconds is not None and frame.time > self._max_seconds:
                 self._ended = True
@@ -185,9 +188,7 @@ class PlantedSource(Closing):
             yield self._change(frame)
 
     def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
-        """Frames by ascending index, as the iteration gave them."""
         return map(self._change, self._source.frames_at(indices))
 
     def close(self) -> None:
-        """Close the source."""
         self._source.close()

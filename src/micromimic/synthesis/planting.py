@@ -60,16 +60,13 @@ class Planted:
     interval: Interval  # seconds
     label: str  # class
     units: tuple[str, ...]  # FACS notation: ``("6", "12")``, ``("L12",)``
-    # (2, S, S) float16 displacement, its largest 1, on a canonical canvas: an hour holds some 1,400
-    # movements
+    # (2, S, S) displacement, its largest 1, on a canonical canvas; an hour holds 1,400 movements
     field: NDArray[np.float16]
-    # by region, the largest displacement by its units, the field's largest being 1
-    shares: Mapping[str, float]
+    shares: Mapping[str, float]  # by region, the largest displacement by its units
     scale: float  # largest displacement at the apex in image pixels, for one canonical unit
 
     @property
     def region(self) -> str:
-        """The part of the face that moves most."""
         return max(self.shares, key=lambda name: self.shares[name])
 
     def envelope(self, time: float) -> float:
@@ -77,12 +74,10 @@ class Planted:
         span = self.interval
         if not span.onset < time < span.offset:
             return 0.0
-        rising = time < span.apex
-        part = (
-            (time - span.onset) / (span.apex - span.onset)
-            if rising
-            else (span.offset - time) / (span.offset - span.apex)
-        )
+        if time < span.apex:
+            part = (time - span.onset) / (span.apex - span.onset)
+        else:
+            part = (span.offset - time) / (span.offset - span.apex)
         return float(0.5 - 0.5 * np.cos(np.pi * part))
 
 
@@ -101,7 +96,8 @@ class Ground:
 def movement_field(
     units: Sequence[str], fields: FieldSource, rng: np.random.Generator
 ) -> tuple[Field, dict[str, float]]:
-    """Some action units together, each with a strength of its own."""
+    """Some action units together, each with a strength of its own; a paired one without a side acts
+    on both. (2, S, S), its largest displacement 1, and the shares by region, as of `Planted`."""
     parts: dict[str, Field] = {}
     for unit in units:
         number = unit.lstrip("LR")

@@ -13,11 +13,7 @@ from micromimic.face.units import UNIT_NAMES
 from micromimic.synthesis.recipes import Recipe, sample_recipe
 from micromimic.synthesis.speech import SpeechSpan, draw_speech
 
-MovementKind = Literal["micro", "macro"]
 ClipKind = Literal["mixed", "neutral", "speaking", "blinking", "macro"]
-CLIP_KINDS: Final[tuple[ClipKind, ...]] = ("mixed", "neutral", "speaking", "blinking", "macro")
-"""What a clip is about; all but the first hold no micro-expression."""
-
 FACE_WIDTH: Final = 15.0 / 0.287
 """Canonical units that ``ClipConfig.face_px`` is the width of."""
 _LEAD: Final = 0.8  # seconds of rest at both ends
@@ -34,6 +30,8 @@ _KINDS: Final[dict[ClipKind, dict[str, float]]] = {
     "blinking": {"macros_per_minute": 0.0, "blinks_per_minute": 30.0, "half_blinks": 0.2},
     "macro": {"macros_per_minute": 15.0},
 }
+CLIP_KINDS: Final = tuple(_KINDS)
+"""What a clip is about; all but the first hold no micro-expression."""
 
 
 @dataclass(frozen=True)
@@ -41,42 +39,73 @@ class ClipConfig:
     """What a clip looks like and what disturbs it; times in seconds, lengths in image pixels.
 
     The defaults are the benchmark's: change them and its figures are another benchmark's.
+
+    Parameters
+    ----------
+    seconds, fps, width, height, colour
+        Of the video.
+    face_px
+        Width of the face crop; 450 puts the eyes 129 px apart.
+    face_x
+        Horizontal place of the crop's centre, share of the width.
+    peak_px
+        Largest displacement of each micro-expression.
+    events_per_minute, macros_per_minute, blinks_per_minute, head_moves_per_minute
+        How much happens; a rate above 0 gives at least one micro-expression, other kinds round.
+    blinks_apart
+        Keep blinks clear of micro-expressions; else they fall where they fall.
+    noise_sd
+        Sensor noise, grey levels.
+    drift_px, drift_deg
+        Slow wander and roll of the head, largest excursion.
+    yaw_px
+        Slow turn of the head: pixels a point 8 units nearer to the camera moves sideways.
+    sway_px
+        Two quick sways of the head, near 1.1 Hz.
+    head_move_px
+        A head movement's shift.
+    half_blinks
+        Share of the blinks that do not close the eye.
+    speech_share, speech_px
+        Share of the time that is spoken; least and largest drop of the jaw at an open vowel, on a
+        face of 450 px.
+    nod_px
+        Largest nod of the head while speaking, on a face of 450 px.
+    light_drift, flicker
+        Shares of the light: slow change, and 100.3 Hz (mains, aliased by the frame rate).
+    absent
+        (start, end) spans without the person.
+    second_face
+        Size of a bystander's face, share of the first; 0 for none.
     """
 
-    # seconds, fps, width, height, colour: of the video
     seconds: float = 60.0
     fps: float = 200.0
     width: int = 640
     height: int = 480
     colour: bool = False
-    face_px: float = 450.0  # width of the face crop; 450 puts the eyes 129 px apart
-    face_x: float = 0.4983  # horizontal place of the crop's centre, share of the width
-    peak_px: float = 1.0  # largest displacement of each micro-expression
-    # events_per_minute, macros_per_minute, blinks_per_minute, head_moves_per_minute: how much
-    # happens; a rate above 0 gives at least one micro-expression, other kinds round
+    face_px: float = 450.0
+    face_x: float = 0.4983
+    peak_px: float = 1.0
     events_per_minute: float = 15.0
     macros_per_minute: float = 4.0
     blinks_per_minute: float = 12.0
     head_moves_per_minute: float = 2.0
-    # keep blinks clear of micro-expressions (else they fall where they fall)
     blinks_apart: bool = False
-    noise_sd: float = 2.0  # sensor noise, grey levels
-    # drift_px, drift_deg: slow wander and roll of the head, largest excursion
+    noise_sd: float = 2.0
     drift_px: float = 5.0
     drift_deg: float = 1.5
-    # slow turn of the head: pixels a point 8 units nearer to the camera moves sideways
     yaw_px: float = 1.2
-    sway_px: tuple[float, float] = (0.12, 0.08)  # two quick sways of the head, near 1.1 Hz
-    head_move_px: float = 3.5  # a head movement's shift
-    half_blinks: float = 0.0  # share of the blinks that do not close the eye
-    speech_share: float = 0.0  # share of the time that is spoken
-    # least and largest drop of the jaw at an open vowel, on a face of 450 px
+    sway_px: tuple[float, float] = (0.12, 0.08)
+    head_move_px: float = 3.5
+    half_blinks: float = 0.0
+    speech_share: float = 0.0
     speech_px: tuple[float, float] = (3.0, 8.0)
-    nod_px: float = 3.0  # largest nod of the head while speaking, on a face of 450 px
-    light_drift: float = 0.03  # slow change of the light, share of it
-    flicker: float = 0.02  # share of the light at 100.3 Hz (mains, aliased by the frame rate)
-    absent: tuple[tuple[float, float], ...] = ()  # (start, end) spans without the person
-    second_face: float = 0.0  # size of a bystander's face, share of the first; 0 for none
+    nod_px: float = 3.0
+    light_drift: float = 0.03
+    flicker: float = 0.02
+    absent: tuple[tuple[float, float], ...] = ()
+    second_face: float = 0.0
 
     def __post_init__(self) -> None:
         if self.seconds < 2.0 or self.fps < 5.0:
@@ -106,7 +135,6 @@ class ClipConfig:
 
     @property
     def frames(self) -> int:
-        """Number of frames."""
         return round(self.seconds * self.fps)
 
     def counts(self) -> dict[str, int]:
@@ -121,13 +149,23 @@ class ClipConfig:
 
     @property
     def gap(self) -> float:
-        """Seconds of timeline for each movement."""
         return (self.seconds - 2 * _LEAD) / max(1, sum(self.counts().values()))
 
 
 def clip_of_kind(kind: ClipKind, **settings: Any) -> ClipConfig:
     """A clip that is about one thing.
 
+    Parameters
+    ----------
+    kind
+        ``mixed`` is the default clip. The others hold no micro-expression: ``neutral`` (the head
+        moves now and then, nothing else), ``speaking`` (and blinks), ``blinking`` (often, and not
+        always fully), ``macro`` (longer, stronger expressions, and blinks).
+    settings
+        Fields of `ClipConfig`; they go before the kind's.
+
+    Examples
+    --------
     >>> clip_of_kind("speaking", seconds=30.0).speech_share
     0.7
     """
@@ -154,9 +192,8 @@ def single_movement(peak_px: float, fps: float = 200.0) -> ClipConfig:
 class Movement:
     """A planted expression; seconds."""
 
-    kind: MovementKind  # ``micro``, or ``macro`` (longer and stronger, held at its height)
-    # onset, apex, hold, offset: rise ends at apex, fall begins at hold
-    onset: float
+    kind: Literal["micro", "macro"]  # the longer and stronger ones are held at their height
+    onset: float  # rise ends at apex, fall begins at hold
     apex: float
     hold: float
     offset: float
@@ -166,7 +203,6 @@ class Movement:
     def envelope(self, time: float) -> float:
         """Share of the peak at a time: raised cosines up and down.
 
-        >>> from micromimic.synthesis.recipes import sample_recipe
         >>> recipe = sample_recipe(THREE.names[1], np.random.default_rng(0))
         >>> move = Movement("micro", 1.0, 1.2, 1.2, 1.5, 1.0, recipe)
         >>> [round(move.envelope(t), 3) for t in (1.0, 1.1, 1.2, 1.35, 1.5)]
@@ -185,7 +221,6 @@ class Movement:
 class BlinkEvent:
     """Lids close during the first third and open during the last half; seconds."""
 
-    # start, end: when
     start: float
     end: float
     depth: float = 1.0  # how far they close; 1 is shut
@@ -210,7 +245,6 @@ class HeadMove:
     shift: tuple[float, float]
 
     def weight(self, time: float) -> float:
-        """Share of the shift at a time."""
         if time <= self.start:
             return 0.0
         if time < self.end:
@@ -223,21 +257,19 @@ class HeadMove:
 class ClipPlan:
     """Everything that a clip's pixels depend on."""
 
-    config: ClipConfig  # the settings
-    seed: int  # the seed
+    config: ClipConfig
+    seed: int
     movements: tuple[Movement, ...]  # micro- and macro-expressions by onset
-    blinks: tuple[BlinkEvent, ...]  # by start
-    head_moves: tuple[HeadMove, ...]  # by start
-    speech: tuple[SpeechSpan, ...] = ()  # phrases by start
+    blinks: tuple[BlinkEvent, ...]
+    head_moves: tuple[HeadMove, ...]
+    speech: tuple[SpeechSpan, ...] = ()
 
     @property
     def micro(self) -> tuple[Movement, ...]:
-        """The micro-expressions, by onset."""
         return tuple(m for m in self.movements if m.kind == "micro")
 
     @property
     def times(self) -> list[float]:
-        """Seconds of each frame."""
         return [number / self.config.fps for number in range(self.config.frames)]
 
     def closure(self, time: float) -> float:
@@ -268,8 +300,10 @@ def plan_clip(config: ClipConfig, seed: int) -> ClipPlan:
 
     Micro-expressions last 71 +- 22 frames and rise in 36 +- 15 at 200 frames/s, as in the real
     databases (clipped to 0.15-0.5 s). The classes take turns in random order. Neither the frame
-    rate nor the peak changes what is drawn.
+    rate nor the peak changes what is drawn. The same seed gives the same plan.
 
+    Examples
+    --------
     >>> plan = plan_clip(ClipConfig(seconds=60), seed=1)
     >>> len(plan.micro), len(plan.blinks), len(plan.head_moves)
     (15, 12, 2)
@@ -294,30 +328,13 @@ def plan_clip(config: ClipConfig, seed: int) -> ClipPlan:
             shift = config.head_move_px * np.array([np.cos(angle), np.sin(angle)])
             end = start + rng.uniform(0.3, 0.6)
             head_moves.append(HeadMove(start, end, (float(shift[0]), float(shift[1]))))
-    blinks = _blinks(config, movements, rng)
+    blinks = _blinks(config, movements, rng, stream(seed, "lids"))
     size = config.face_px / _USUAL_FACE
     jaw = config.speech_px[0] * size, config.speech_px[1] * size
     speech = draw_speech(
         config.seconds, config.speech_share, jaw, config.nod_px * size, stream(seed, "speech")
     )
-    return ClipPlan(
-        config,
-        seed,
-        tuple(movements),
-        _half_close(blinks, config.half_blinks, stream(seed, "lids")),
-        tuple(head_moves),
-        speech,
-    )
-
-
-def _half_close(
-    blinks: tuple[BlinkEvent, ...], share: float, rng: np.random.Generator
-) -> tuple[BlinkEvent, ...]:
-    """Some of the blinks as half blinks."""
-    depths = np.where(rng.random(len(blinks)) < share, rng.uniform(0.4, 0.9, len(blinks)), 1.0)
-    return tuple(
-        replace(blink, depth=float(depth)) for blink, depth in zip(blinks, depths, strict=True)
-    )
+    return ClipPlan(config, seed, tuple(movements), blinks, tuple(head_moves), speech)
 
 
 def _micro(start: float, peak: float, recipe: Recipe, rng: np.random.Generator) -> Movement:
@@ -335,9 +352,12 @@ def _macro(start: float, config: ClipConfig, recipe: Recipe, rng: np.random.Gene
 
 
 def _blinks(
-    config: ClipConfig, movements: list[Movement], rng: np.random.Generator
+    config: ClipConfig,
+    movements: list[Movement],
+    rng: np.random.Generator,
+    depth_rng: np.random.Generator,
 ) -> tuple[BlinkEvent, ...]:
-    """Blinks anywhere in the clip, in order; never two at once."""
+    """Blinks anywhere in the clip, in order; never two at once; some are half blinks."""
     wanted = round(config.blinks_per_minute * config.seconds / 60.0)
     blinks: list[BlinkEvent] = []
     busy = [(m.onset - 0.4, m.offset + 0.4) for m in movements] if config.blinks_apart else []
@@ -354,4 +374,7 @@ def _blinks(
             f"expected room for {wanted} blinks in {config.seconds} s, got {len(blinks)} placed; "
             "lower the rates or lengthen the clip"
         )
-    return tuple(sorted(blinks, key=lambda blink: blink.start))
+    blinks.sort(key=lambda blink: blink.start)
+    half = depth_rng.random(wanted) < config.half_blinks
+    depths = np.where(half, depth_rng.uniform(0.4, 0.9, wanted), 1.0)
+    return tuple(replace(b, depth=float(d)) for b, d in zip(blinks, depths, strict=True))

@@ -91,12 +91,10 @@ class SpeechSpan:
 
     @property
     def start(self) -> float:
-        """The lips begin to move."""
         return self.visemes[0].time
 
     @property
     def end(self) -> float:
-        """They are at rest again."""
         return self.visemes[-1].time
 
     @cached_property
@@ -159,7 +157,6 @@ def draw_speech(
 def _phrase(
     start: float, jaw_px: tuple[float, float], nod_px: float, rng: np.random.Generator
 ) -> SpeechSpan:
-    """One phrase, or one word."""
     if rng.random() < _SINGLE_WORDS:
         count = int(rng.integers(1, 3))
     else:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from micromimic.core.errors import InputError
 from micromimic.core.labels import THREE
 from micromimic.core.types import Interval
 from micromimic.synthesis.schedule import ClipPlan, Movement
 
-T = TypeVar("T")
 Span = tuple[int, int]
 
 TRUTH_FILE: Final = "truth.json"
@@ -32,7 +30,6 @@ class PlantedEvent:
     peak_px: float  # largest displacement, image pixels
 
     def interval(self, fps: float) -> Interval:
-        """The event in seconds."""
         return Interval(self.onset_frame / fps, self.apex_frame / fps, self.offset_frame / fps)
 
 
@@ -57,7 +54,6 @@ class ClipTruth:
     arrays: str | None = None
 
     def intervals(self) -> tuple[Interval, ...]:
-        """The events in seconds."""
         return tuple(event.interval(self.fps) for event in self.events)
 
 
@@ -89,29 +85,22 @@ def truth_of(plan: ClipPlan, path: str) -> ClipTruth:
 
 
 def truth_document(clips: list[ClipTruth]) -> dict[str, Any]:
-    """The content of ``truth.json``."""
     return {"schema": TRUTH_SCHEMA, "clips": [asdict(clip) for clip in clips]}
 
 
 def read_truth(path: str | Path) -> list[ClipTruth]:
-    """Read a ``truth.json``."""
-    return load_truth(path, TRUTH_SCHEMA, lambda content: [_clip(e) for e in content["clips"]])
-
-
-def load_truth(path: str | Path, schema: str, build: Callable[[dict[str, Any]], T]) -> T:
-    """Read a ``truth.json`` of a schema."""
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        if not isinstance(content, dict) or content.get("schema") != schema:
+        if not isinstance(content, dict) or content.get("schema") != TRUTH_SCHEMA:
             raise InputError(
-                f"expected schema {schema} in {path}, got another; pass its truth.json"
+                f"expected schema {TRUTH_SCHEMA} in {path}, got another; pass its truth.json"
             )
-        return build(content)
+        return [_clip(entry) for entry in content["clips"]]
     except OSError as error:
         raise InputError(
             f"expected to read {path}, got {error.strerror or error}; check the path"
         ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"expected a truth.json, got {path} with a fault ({error!r}); write it again"
         ) from None

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from micromimic.synthesis.actors.face import Face
+from micromimic.synthesis.actors.head.portrait import mesh_face
 from micromimic.synthesis.actors.photo import PhotoActor
 from micromimic.synthesis.actors.portrait import Portrait
 from micromimic.synthesis.actors.warped import warped_face
@@ -20,11 +21,7 @@ FaceKind = Literal["mesh", "warped"]
 
 def make_face(kind: FaceKind, seed: int, portrait: Portrait) -> Face:
     """A person's face; the same seed gives the same person on one machine."""
-    if kind == "warped":
-        return warped_face(seed, portrait)
-    from micromimic.synthesis.actors.head.portrait import mesh_face  # noqa: PLC0415 - optional
-
-    return mesh_face(seed, portrait)
+    return warped_face(seed, portrait) if kind == "warped" else mesh_face(seed, portrait)
 
 
 def make_actor(kind: FaceKind, seed: int, portrait: Portrait) -> PhotoActor:

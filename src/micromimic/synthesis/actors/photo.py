@@ -50,7 +50,6 @@ class PhotoActor:
     units: Picture  # (n_units, 2, 84, 84) how the action units move it, order ``UNIT_NAMES``
 
     def scene(self, plan: ClipPlan) -> PhotoScene:
-        """Make ready to play a plan of this size."""
         return PhotoScene(plan, self.face, self.units)
 
 
@@ -144,7 +143,6 @@ class PhotoScene(Scene):
         return total, iterations
 
     def picture(self, time: float) -> Picture:
-        """(H, W) or (H, W, 3) grey levels before the sensor."""
         rest = np.asarray(cv2.transform(self._points, invert_affine(self.pose.matrix(time))))
         rest = undo_displacement(rest, *self.displacement(time))
         # source pixel s lies at image coordinate (s + 0.5) / SUPERSAMPLING - 0.5
@@ -184,12 +182,10 @@ class PhotoScene(Scene):
         )
 
     def face_pose(self, time: float) -> Array:
-        """(2, 3) canonical units to image pixels."""
         return compose(self.pose.matrix(time), self.face.to_image)
 
 
 def _scaled(field: Picture, peak_px: float) -> Picture:
-    """The field scaled so that its largest displacement is ``peak_px``."""
     return field * np.float32(peak_px / _largest(field))
 
 
@@ -208,6 +204,5 @@ def undo_displacement(points: Picture, displacement: Picture, iterations: int) -
 
 
 def _sample(image: Picture, places: Picture, border: int) -> Picture:
-    """Bilinear samples of an image at (h, w, 2) pixel coordinates."""
     sampled = cv2.remap(image, places, None, cv2.INTER_LINEAR, borderMode=border)
     return np.asarray(sampled, dtype=np.float32)

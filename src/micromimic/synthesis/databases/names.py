@@ -131,13 +131,11 @@ NAMINGS: Final[Mapping[str, Naming]] = {
 
 
 def number_of(subject: str) -> int:
-    """The number at the end of a subject's name."""
     digits = re.search(r"\d+$", subject)
     return int(digits[0]) if digits else 0
 
 
 def folder_of(dataset: str, part: Part, clip: str) -> str:
-    """Where a clip's pictures lie."""
     number = number_of(part.subject)
     return NAMINGS[dataset].folder.format(
         subject=part.subject,

@@ -28,9 +28,8 @@ from micromimic.synthesis.databases.names import (
     smic_parts,
 )
 from micromimic.synthesis.recipes import Recipe, sample_recipe
-from micromimic.synthesis.schedule import BlinkEvent, ClipConfig, ClipPlan, Movement
+from micromimic.synthesis.schedule import FACE_WIDTH, BlinkEvent, ClipConfig, ClipPlan, Movement
 
-_FACE_PX: Final = 15.0 / 0.287  # of `ClipConfig.face_px` for one pixel a canonical unit
 _SECONDS: Final = 2.0  # of the timeline that a clip is a window of
 _PEAK_UNITS: Final = (0.17, 0.5)
 """Planted; what is measured after pooling to a map is a quarter less: 0.11 to 0.35."""
@@ -86,11 +85,11 @@ COMPOSITE: Final = tuple(design.name for design in DESIGNS)
 def _other(name: str, fps: float, subjects: Iterable[str], *dropped: str) -> Design:
     """A database beside the composite: movements as long in seconds as CASME II's."""
     k = fps / 200.0
-    ends = max(4, round(30 * k)), round(118 * k)
-    times = (71.0 * k, 22.0 * k), (36.0 * k, 15.0 * k)
+    length, rise = (71.0 * k, 22.0 * k), (36.0 * k, 15.0 * k)
     return Design(
-        name, fps, Portrait(), tuple(subjects), {}, *times, *ends, (2, 5), 1.8, 0.01, dropped
-    )
+        name, fps, Portrait(), tuple(subjects), {}, length, rise, max(4, round(30 * k)),
+        round(118 * k), (2, 5), 1.8, 0.01, dropped,
+    )  # fmt: skip
 
 
 _SMIC_LATER: Final = [f"s{n:02d}" for n in (11, 12, 13, 14, 15, 18, 19, 20)]
@@ -130,13 +129,7 @@ class DatabaseClip:
 
     @property
     def frames(self) -> int:
-        """Number of pictures."""
         return self.last - self.first + 1
-
-    @property
-    def design(self) -> Design:
-        """Its database."""
-        return ALL[self.dataset]
 
     def file(self, frame: int) -> str:
         """A picture's name.
@@ -149,7 +142,7 @@ class DatabaseClip:
 
     def plan(self) -> ClipPlan:
         """What moves and when; the clip's pictures are its first ``frames`` frames."""
-        design = self.design
+        design = ALL[self.dataset]
         recipe, peak = _movement(design, self.label, self.seed)
         ends = (self.onset, self.apex, self.offset)
         onset, apex, offset = ((frame - self.first) / self.fps for frame in ends)
@@ -162,8 +155,7 @@ class DatabaseClip:
         return ClipPlan(config, self.seed, (movement,), blinks, ())
 
     def actor(self) -> PhotoActor:
-        """Who plays it, and how the action units move that face."""
-        return make_actor(self.faces, self.identity, self.design.portrait)
+        return make_actor(self.faces, self.identity, ALL[self.dataset].portrait)
 
 
 def plan_databases(
@@ -207,7 +199,6 @@ def plan_databases(
 def _clip(
     design: Design, part: Part, name: str, person: int, seed: int, faces: FaceKind
 ) -> DatabaseClip:
-    """Draw one clip's movement and times."""
     recipe, peak = _movement(design, part.label, seed)
     rng = np.random.default_rng([seed, 1])
     length = round(float(np.clip(rng.normal(*design.length), design.shortest, design.longest)))
@@ -266,5 +257,5 @@ def config_of(portrait: Portrait, seconds: float, fps: float, **more: Any) -> Cl
     still = {f"{each}_per_minute": 0.0 for each in ("events", "macros", "blinks", "head_moves")}
     return ClipConfig(
         seconds, fps, portrait.width, portrait.height, portrait.colour,
-        face_px=_FACE_PX * portrait.unit_px, **(still | more),
+        face_px=FACE_WIDTH * portrait.unit_px, **(still | more),
     )  # fmt: skip

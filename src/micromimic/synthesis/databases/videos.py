@@ -98,16 +98,13 @@ class DatabaseVideo:
     first: int = 1  # number of the first picture
 
     def file(self, frame: int) -> str:
-        """A picture's name."""
         return LONG[self.dataset].file.format(video=self.video, frame=frame)
 
     @cached_property
     def portrait(self) -> Portrait:
-        """How the person is filmed."""
         return Portrait(colour=LONG[self.dataset].colour)
 
     def plan(self) -> ClipPlan:
-        """What moves and when."""
         rng = np.random.default_rng([self.seed, 0])
         peak = round(float(rng.uniform(*_PEAK_UNITS)) * self.portrait.unit_px, 3)
         busy = {} if self.quiet else {"events_per_minute": 12.0, "macros_per_minute": 6.0}
@@ -118,14 +115,12 @@ class DatabaseVideo:
         return plan_clip(config, self.seed)
 
     def actor(self) -> PhotoActor:
-        """Who plays it."""
         return make_actor(self.faces, self.identity, self.portrait)
 
 
 def plan_videos(
     count: int, seconds: float, *, seed: int, faces: FaceKind, names: Collection[str]
 ) -> tuple[DatabaseVideo, ...]:
-    """Draw the long videos of databases."""
     videos: list[DatabaseVideo] = []
     for number, (name, design) in enumerate(LONG.items()):
         if name not in names:
@@ -152,15 +147,6 @@ def plan_videos(
 
 def _event(design: LongDesign, move: Movement) -> DatabaseEvent:
     onset, apex, offset = (round(t * design.fps) + 1 for t in (move.onset, move.apex, move.offset))
-    recipe = move.recipe
-    words = emotion_word(design.words, recipe)
-    return DatabaseEvent(
-        move.kind,
-        onset,
-        apex,
-        offset,
-        recipe.label,
-        words,
-        recipe.action_units,
-        round(move.peak_px, 3),
-    )
+    label, units = move.recipe.label, move.recipe.action_units
+    word = emotion_word(design.words, move.recipe)
+    return DatabaseEvent(move.kind, onset, apex, offset, label, word, units, round(move.peak_px, 3))

@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,13 +27,10 @@ from micromimic.synthesis.actors.people import FaceKind
 from micromimic.synthesis.clips import render
 from micromimic.synthesis.databases.plans import ALL, COMPOSITE, DatabaseClip, plan_databases
 from micromimic.synthesis.databases.tables import annotation_tables, require_openpyxl
-from micromimic.synthesis.databases.videos import LONG, DatabaseEvent, DatabaseVideo, plan_videos
-from micromimic.synthesis.truth import TRUTH_FILE, load_truth
+from micromimic.synthesis.databases.videos import LONG, DatabaseVideo, plan_videos
+from micromimic.synthesis.truth import TRUTH_FILE
 
-__all__ = [
-    "COMPOSITE", "DatabaseClip", "DatabaseVideo", "DatabasesTruth", "read_databases_truth",
-    "synth_databases",
-]  # fmt: skip
+__all__ = ["COMPOSITE", "DatabasesTruth", "synth_databases"]
 
 SCHEMA: Final = "micromimic.databases/1"
 _MOST: Final = 100  # more, and names would no longer be as the databases' are
@@ -54,7 +51,6 @@ class DatabasesTruth:
     videos: tuple[DatabaseVideo, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of ``truth.json``."""
         return {
             "schema": SCHEMA,
             "faces": self.faces,
@@ -80,6 +76,43 @@ def synth_databases(
 
     Heads drift, light and sensor disturb; nobody blinks. Movements peak at 0.17 to 0.5 canonical
     units. Where a database has emotions that the composite drops, a few clips show them.
+
+    Parameters
+    ----------
+    out
+        A new or empty folder.
+    names
+        Of the databases; the composite's three unless told otherwise.
+    clips_per_class
+        Clips of each class in each database; from 10 on all 68 subjects of the composite appear.
+        Of long videos, how many there are; every fourth has no event.
+    seconds
+        Length of long videos.
+    seed
+        The same seed gives the same bytes on one machine.
+    full
+        The composite's own 442 clips instead (about 31,000 pictures, 0.6 GB).
+    faces
+        ``mesh`` renders the heads of the ``faces3d`` extra, ``warped`` changes the runtime's own
+        face, ``auto`` takes meshes where that extra is installed.
+    jobs
+        Processes.
+    progress
+        Called with (pictures done, pictures in all, "render").
+
+    Returns
+    -------
+    DatabasesTruth
+        The clips and long videos, with what moves in each and when.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
+    MissingExtraError
+        Without openpyxl, or for ``mesh`` without the ``faces3d`` extra.
+    OutputError
+        If the folder is not empty or cannot be written.
     """
     if not 1 <= clips_per_class <= _MOST or seed < 0 or jobs < 1:
         raise InputError(
@@ -99,8 +132,7 @@ def synth_databases(
     truth = DatabasesTruth(kind, seed, clips, videos)
     out = Path(out)
     try:
-        with ExitStack() as stack:
-            staging = _stage(out, stack)
+        with begun(_place(out), as_folder=True) as staging:
             _render_all(staging, (*clips, *videos), jobs, progress)
             for name, content in annotation_tables(clips, videos).items():
                 (staging / name).write_bytes(content)
@@ -116,7 +148,6 @@ def synth_databases(
 
 
 def choose_faces(faces: Faces) -> FaceKind:
-    """The kind of face to draw."""
     if faces == "warped":
         return "warped"
     there = find_spec("anny") is not None
@@ -128,31 +159,8 @@ def choose_faces(faces: Faces) -> FaceKind:
     return "mesh" if there else "warped"
 
 
-def read_databases_truth(path: Path) -> DatabasesTruth:
-    """Read a ``truth.json`` of synthetic databases."""
-    return load_truth(
-        path,
-        SCHEMA,
-        lambda content: DatabasesTruth(
-            content["faces"],
-            int(content["seed"]),
-            tuple(DatabaseClip(**_with_units(entry)) for entry in content["clips"]),
-            tuple(map(_read_video, content.get("videos", ()))),
-        ),
-    )
-
-
-def _with_units(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {**entry, "action_units": tuple(entry["action_units"])}
-
-
-def _read_video(entry: Mapping[str, Any]) -> DatabaseVideo:
-    events = (DatabaseEvent(**_with_units(event)) for event in entry["events"])
-    return DatabaseVideo(**{**entry, "events": tuple(events)})
-
-
-def _stage(out: Path, stack: ExitStack) -> Path:
-    """A hidden folder to write into, which is gone when the stack closes."""
+def _place(out: Path) -> Path:
+    """Where a hidden folder can be filled that becomes ``out``, or whose content does."""
     sweep_left(out)
     if out.exists():
         if not out.is_dir() or any(out.iterdir()):
@@ -160,11 +168,9 @@ def _stage(out: Path, stack: ExitStack) -> Path:
                 f"expected a new or empty folder, got {out} with something in it; "
                 "choose another --out or remove it"
             )
-        place = out  # an empty folder may be another disk's: stay inside
-    else:
-        place = out.parent
-        place.mkdir(parents=True, exist_ok=True)
-    return stack.enter_context(begun(place, as_folder=True))
+        return out  # an empty folder may be another disk's: stay inside
+    out.parent.mkdir(parents=True, exist_ok=True)
+    return out.parent
 
 
 def _publish(staging: Path, out: Path) -> None:

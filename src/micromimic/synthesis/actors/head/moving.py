@@ -78,7 +78,6 @@ class Head:
     unit_px: float  # image pixels in a canonical unit
 
     def scene(self, plan: ClipPlan) -> HeadScene:
-        """Make ready to play a plan of this size."""
         config = plan.config
         colour = self.atlas.picture.ndim == 3
         if abs(config.face_px / FACE_WIDTH - self.unit_px) > 1e-6 or config.colour != colour:
@@ -181,13 +180,11 @@ class HeadScene(Scene):
         return fit_affine(ANCHORS, anchor_points(rest.image))
 
     def picture(self, time: float) -> Picture:
-        """(H, W) or (H, W, 3) grey levels before the sensor."""
         seen = self._background.wall if self.plan.is_absent(time) else self._person(time)
         studio = self.head.studio
         return np.asarray(cv2.GaussianBlur(seen, (0, 0), studio.blur) * studio.exposure)
 
     def _person(self, time: float) -> Picture:
-        """The same before the lens."""
         vertices = self._vertices(time)
         points, painted = self.points(vertices, time), self.head.atlas.vertices
         points = Points(points.image[painted], points.depth[painted])

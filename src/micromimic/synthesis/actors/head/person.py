@@ -81,7 +81,6 @@ def draw_person(head: HeadData, rng: np.random.Generator) -> tuple[Array, Looks]
 
 
 def draw_lamp(rng: np.random.Generator) -> Lamp:
-    """Light as rooms have it."""
     ranges = ((-0.75, 0.75), (0.25, 0.75), (0.45, 0.65))
     return Lamp(*(float(rng.uniform(low, high)) for low, high in ranges))
 

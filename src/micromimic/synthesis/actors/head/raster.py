@@ -117,7 +117,6 @@ def _samples(
 
 
 def _cross(a: Array, b: Array) -> Array:
-    """(n,) z of the cross product of (n, 2) vectors."""
     return np.asarray(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])
 
 
@@ -137,21 +136,16 @@ class Window(NamedTuple):
 
     @property
     def area(self) -> tuple[slice, slice]:
-        """The window in the picture."""
         return np.s_[self.top : self.top + self.height, self.left : self.left + self.width]
 
 
 class Points(NamedTuple):
-    """Projected vertices."""
-
     image: Array  # (n, 2) image pixels
     depth: Array  # (n,) distance from the camera, canonical units
 
 
 @dataclass(frozen=True)
 class Camera:
-    """Where the camera stands, and what it sees."""
-
     unit_px: float  # image pixels of a canonical unit at the depth of the eyes
     middle: tuple[float, float]  # (x, y) image point of the face's middle
     distance: float  # from the eyes, canonical units; a metre is 240 of them
