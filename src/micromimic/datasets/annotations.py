@@ -136,7 +136,6 @@ def _below_header(
 
 
 def _place(column: str, header: Sequence[str]) -> int | None:
-    """Where a column of a `TableSpec` is."""
     for name in column.split("|"):
         if name.startswith("#"):
             return int(name[1:])

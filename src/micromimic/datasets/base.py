@@ -30,8 +30,6 @@ NUMBERED: Final = r"(?:sub(?:ject)?|s)?[ _-]?0*(\d{1,3})"
 
 @dataclass(frozen=True)
 class TableSpec:
-    """An annotation table."""
-
     name: str  # of the file, as distributed
     keyword: str  # a word in the names of such files
     columns: Mapping[str, str]
@@ -104,8 +102,6 @@ class Database:
 
 @dataclass(frozen=True)
 class Correction:
-    """One field of one clip, corrected."""
-
     dataset: str
     subject: str
     clip: str
@@ -119,7 +115,6 @@ class Correction:
 
     @property
     def place(self) -> tuple[str, ClipKey, str]:
-        """What it corrects."""
         return self.dataset, self.key, self.field
 
 
@@ -134,8 +129,6 @@ def by_clip(corrections: Iterable[Correction], dataset: str) -> dict[ClipKey, li
 
 @dataclass(frozen=True)
 class Request:
-    """What to read."""
-
     database: Database
     folder: Path  # the database's, or one above or inside it
     table: Path | None = None  # the annotation; None looks for it in the folder and above
@@ -162,8 +155,6 @@ class LeftOut(Note):
 
 @dataclass(frozen=True)
 class Table:
-    """A table that was read."""
-
     path: Path
     rows: tuple[Row, ...]
     """Field to text, stripped; "" where a cell is empty or an optional column absent; ``row``
@@ -174,8 +165,6 @@ class Table:
 
 @dataclass(frozen=True)
 class Found:
-    """What a reader found."""
-
     clips: tuple[Clip, ...]  # to use, by subject and clip; long videos of a database of these
     left_out: tuple[LeftOut, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)

@@ -95,7 +95,6 @@ class Event:
 
     @property
     def key(self) -> str:
-        """The video, qualified: ``mine/006/006_1``."""
         return f"{self.dataset}/{self.subject}/{self.video}"
 
 
@@ -126,10 +125,8 @@ def is_synthetic_folder(folder: Path) -> bool:
 
 
 def mark_synthetic(clip: Clip) -> Clip:
-    """The clip, with the manifest's mark that it is synthetic."""
     return replace(clip, extra={**clip.extra, COLUMN: "yes"})
 
 
 def is_synthetic(clip: Clip) -> bool:
-    """Whether the manifest says that the clip is synthetic."""
     return clip.extra.get(COLUMN) == "yes"

@@ -28,12 +28,10 @@ _OWN: Final = Path(__file__).with_name("corrections.csv")
 
 
 def builtin_corrections() -> tuple[Correction, ...]:
-    """The corrections that come with the package."""
     return tuple(replace(fix, where="") for fix in read_corrections(_OWN))
 
 
 def read_corrections(path: Path) -> tuple[Correction, ...]:
-    """Read a file of corrections."""
     found: dict[tuple[str, ClipKey, str], Correction] = {}
     for where, row in records(read_table(path, COLUMNS, what="corrections"), path):
         correction = _correction(row, where)

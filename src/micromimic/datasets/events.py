@@ -56,7 +56,6 @@ class Video:
 
 
 def events_path(manifest: str | Path) -> Path:
-    """Where the events of a manifest's videos lie."""
     return Path(manifest).with_suffix(".events.csv")
 
 
@@ -143,7 +142,6 @@ def write_events(path: str | Path, events: Iterable[Event]) -> None:
 
 
 def event_of(row: dict[str, str], where: str) -> Event:
-    """The event of a table's row."""
     check_names(row, ("dataset", "subject", "video"), where)
     kind = _KINDS.get(row["kind"].casefold())
     if kind is None:
@@ -167,7 +165,6 @@ def event_of(row: dict[str, str], where: str) -> Event:
 
 
 def check_place(event: Event, video: Video | None, where: str) -> None:
-    """Refuse an event that does not lie in its video, or whose video is not there."""
     if video is None:
         raise InputError(
             f"expected a video of the manifest, got {event.key} in {where}; correct its name"

@@ -58,8 +58,6 @@ LEAST_SHARE: Final = 0.5  # of the frames from onset to offset that must be ther
 
 @dataclass(frozen=True)
 class Source:
-    """A database's folders and its annotation, found and not yet joined."""
-
     folders: Sequence[ClipFolder]  # of one copy of the database
     rows: Sequence[Row]  # the annotation, in the fields' own form
     notes: Sequence[Note]
@@ -118,7 +116,6 @@ def find(request: Request, tree: Tree) -> Source:
 
 
 def annotation(database: Database, row: Row) -> Annotation:
-    """A table's row."""
     number = subject_number(row["subject"]) or 0
     folder = row.get("folder") or row["clip"]
     match = database.is_clip(folder)
@@ -140,7 +137,6 @@ def annotation(database: Database, row: Row) -> Annotation:
 
 
 def join(request: Request, source: Source) -> Found:
-    """The clips of a database from its annotation and its folders."""
     database, table = request.database, source.table
     fixes = by_clip(request.corrections, database.name)
     homes: dict[ClipKey, list[ClipFolder]] = defaultdict(list)

@@ -32,7 +32,6 @@ from micromimic.media.formats import natural_key
 
 
 def read_long(request: Request) -> Found:
-    """The videos and events of a database."""
     database = request.database
     source = find(request, scan(request.folder, database))
     fixes = by_clip(request.corrections, database.name).values()
@@ -79,7 +78,6 @@ def read_long(request: Request) -> Found:
 def _event(
     database: Database, row: Row, videos: Mapping[ClipKey, Clip], labels: LabelSet | None
 ) -> Event | LeftOut:
-    """The event of a row, or why there is none."""
     made = annotation(database, row)
     video = videos.get(made.home)
 

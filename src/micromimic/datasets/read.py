@@ -32,17 +32,14 @@ class Indexed:
 
     @property
     def events(self) -> tuple[Event, ...]:
-        """All events of long videos."""
         return tuple(chain.from_iterable(found.events for found in self.found.values()))
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
-        """Every clip that could not be used."""
         return tuple(chain.from_iterable(found.left_out for found in self.found.values()))
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """What to know about what was kept."""
         return tuple(chain.from_iterable(found.notes for found in self.found.values()))
 
     @property

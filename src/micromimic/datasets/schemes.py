@@ -65,7 +65,6 @@ def scheme(name: str, datasets: Iterable[str] = (), *, found: Iterable[str] = ()
 
 
 def scheme_of(name: str, labels: str) -> LabelSet:
-    """A database's own label set, with the words that it merges."""
     schemes = database(name).schemes
     if labels not in schemes:
         raise LabelError(

@@ -137,7 +137,6 @@ def cell_text(cell: str) -> str:
 
 
 def text_cells(values: Iterable[Value]) -> list[Value | str]:
-    """`text_cell` of each."""
     return [text_cell(value) for value in values]
 
 
@@ -167,7 +166,6 @@ def whole(text: str) -> int | None:
 
 
 def frame_of(text: str, name: str, where: str) -> int:
-    """The frame number of a cell, which must be one."""
     value = whole(text)
     if value is None:
         raise InputError(

@@ -26,8 +26,6 @@ _ARCHIVE_ENDINGS: Final = frozenset({".zip", ".rar", ".7z", ".tar", ".gz", ".tgz
 
 @dataclass(frozen=True)
 class ClipFolder:
-    """One clip's folder of pictures."""
-
     key: ClipKey
     path: Path
     root: Path  # the folder that holds the subjects' folders
@@ -48,8 +46,6 @@ class ClipFolder:
 
 @dataclass
 class Tree:
-    """What lies under a folder."""
-
     folder: Path  # the one given, absolute
     database: Database
     clips: list[ClipFolder] = field(default_factory=list)  # in natural order
@@ -104,7 +100,6 @@ class Tree:
 
 
 def scan(folder: Path, database: Database) -> Tree:
-    """Look for a database's clips in a folder."""
     folder = Path(os.path.normpath(folder.absolute()))
     remedy = f"pass the folder that holds {database.example}"
     if not folder.is_dir():

@@ -30,8 +30,6 @@ _LEAST_DEFINED: Final = 0.9  # share of resamples in which kappa must exist
 
 @dataclass(frozen=True)
 class CodedEvent:
-    """One event as one coder sees it."""
-
     key: str  # the same for both coders where it is the same candidate of the machine
     interval: Interval  # seconds
     label: str  # a class
@@ -41,7 +39,6 @@ class CodedEvent:
 
     @property
     def category(self) -> str:
-        """``rejected``, or the class."""
         return REJECTED if self.status == "rejected" else self.label
 
 
@@ -135,7 +132,6 @@ def event_agreement(
     seed: int = 0,
     labels: LabelSet | None = None,
 ) -> Agreement:
-    """Compare two coders of one recording."""
     first, second = _by_key(a), _by_key(b)
     used = sorted({event.label for event in (*first.values(), *second.values())})
     names = THREE.names if set(used) <= set(THREE.names) else tuple(used)

@@ -38,7 +38,6 @@ class Counts:
 
     @property
     def total(self) -> int:
-        """Clips of all classes."""
         return sum(self.clips)
 
 
@@ -104,7 +103,6 @@ def is_full_composite(rows: PredictionTable) -> bool:
 
 
 def of_composite(rows: PredictionTable) -> bool:
-    """Whether all clips are of the composite's databases, named by its classes."""
     return rows.labels == THREE and set(rows["dataset"]) <= set(TABLE_1) - {COMPOSITE}
 
 

@@ -28,8 +28,6 @@ from micromimic.models.samples import Samples
 
 @dataclass(frozen=True)
 class Fold:
-    """Row numbers of one fold."""
-
     number: int  # from 0
     train: NDArray[np.int64]  # (k,) ascending
     test: NDArray[np.int64]
@@ -37,8 +35,6 @@ class Fold:
 
 @dataclass(frozen=True)
 class FoldResult:
-    """What came of a fold."""
-
     number: int  # the fold's
     # (n, k) of the test rows, in the order of the samples' label set
     probabilities: NDArray[np.float64]
@@ -56,11 +52,9 @@ class Packed:
 
     @classmethod
     def of(cls, name: str, model: Any) -> Packed:
-        """A model that is not fitted."""
         return cls(name, cloudpickle.dumps(model))
 
     def opened(self) -> Any:
-        """A model of one's own."""
         return pickle.loads(self.content)  # our own content, from the process that sent it
 
 
@@ -74,7 +68,6 @@ def run_fold(
     each_epoch: bool = False,
     labels: NDArray[np.str_] | None = None,
 ) -> FoldResult:
-    """Train and test one fold."""
     began = time.monotonic()
     wanted, names = samples.inputs[fold.test], samples.label_set.names
     seen: list[NDArray[np.float64]] = []
@@ -136,7 +129,6 @@ class RunFolder:
                     folder.rmdir()
 
     def checkpoint(self, fold: Fold) -> Path:
-        """Where a fold in hand may keep its state."""
         return self._folds / f"{fold.number:04d}.ckpt"
 
     def save(self, result: FoldResult, fold: Fold, samples: Samples) -> None:
@@ -174,7 +166,6 @@ class RunFolder:
 
 
 def digest_of_file(path: Path) -> str:
-    """A fingerprint of a file's content."""
     return blake2b(path.read_bytes(), digest_size=16).hexdigest()
 
 

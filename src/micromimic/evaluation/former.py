@@ -53,7 +53,6 @@ class FitOptions:
     threads: int | None = None
 
     def by_name(self) -> dict[str, Any]:
-        """The same as ``train`` takes it now."""
         report = self.report
         names = ("checkpoint", "each_epoch", "log_dir", "device", "threads")
         run = FitRun(

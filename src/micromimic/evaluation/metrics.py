@@ -225,7 +225,6 @@ def subject_interval(
 
 
 def quantiles(values: NDArray[np.float64], low: float = 0.025, high: float = 0.975) -> Interval:
-    """Both ends of the middle part of some values."""
     a, b = np.quantile(values, [low, high])
     return float(a), float(b)
 
@@ -268,7 +267,6 @@ def reliability_bins(
 def bins_of(
     confidence: NDArray[np.float64], right: NDArray[np.bool_], bins: int, by: Binning
 ) -> tuple[Bin, ...]:
-    """`reliability_bins` of (n,) confidences."""
     if by == "width":
         place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
         cut = [(k / bins, (k + 1) / bins, np.flatnonzero(place == k)) for k in np.unique(place)]
@@ -320,7 +318,6 @@ def numbered(
 
 
 def _checked(y_true: Labels, y_pred: Labels, labels: Names) -> tuple[str, ...]:
-    """The classes of a score."""
     if len(y_true) != len(y_pred):
         raise ValueError(
             f"expected as many predictions as labels, got {len(y_pred)}, {len(y_true)}"
@@ -335,6 +332,5 @@ def _checked(y_true: Labels, y_pred: Labels, labels: Names) -> tuple[str, ...]:
 
 
 def _places(names: Sequence[str], labels: Labels) -> Rows:
-    """(n,) numbers of labels."""
     place = {name: number for number, name in enumerate(names)}
     return np.array([place[str(label)] for label in labels], np.int64)

@@ -39,8 +39,6 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Comparison:
-    """Run a against run b on the same clips."""
-
     score: str  # its name
     a: float  # a, b, difference: scores of the runs, ``a - b``
     b: float

@@ -45,8 +45,6 @@ _REMEDY: Final = "pass a file that `python tools/weights action-units` wrote"
 
 @dataclass(frozen=True)
 class UnitCalibration:
-    """What the network's logits mean, unit by unit."""
-
     units: tuple[str, ...]  # numbers, as ``12``
     sided: tuple[str, ...]  # those that can act on one side only
     # slope, offset: probability is ``1 / (1 + exp(-(slope * logit + offset)))``
@@ -70,16 +68,12 @@ class UnitCalibration:
 
 
 class UnitScores(NamedTuple):
-    """What the network says of n maps."""
-
     presence: NDArray[np.float64]  # (n, units) logits
     sides: NDArray[np.float64]  # (n, sided, 3) chances of both, left, right, if the unit acts
     shares: NDArray[np.float64]  # (n, units) parts of the movement
 
 
 class UnitModel:
-    """Tells action units; get one from `load_unit_model`."""
-
     def __init__(self, session: Any, info: ModelInfo, calibration: UnitCalibration) -> None:
         self._session = session
         self.info = info

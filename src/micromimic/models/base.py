@@ -89,7 +89,6 @@ class FitRun:
 
 
 def other_head(known: Iterable[str], labels: Iterable[str]) -> str:
-    """What to say of starting weights that know other labels."""
     return (
         f"expected labels that the starting weights know ({', '.join(known)}), got "
         f"{', '.join(labels)}: THE LAST LAYER STARTS AT RANDOM, the others as they are"

@@ -44,7 +44,6 @@ class Evidence:
     start: Array
 
     def take(self, rows: NDArray[np.integer]) -> Evidence:
-        """Some rows, in this order."""
         units = None if self.units is None else self.units[rows]
         return Evidence(self.motion[rows], units, self.start[rows])
 
@@ -75,7 +74,6 @@ class Synthetic:
 
     @property
     def files(self) -> tuple[bytes, bytes]:
-        """The class network's and the unit network's ONNX."""
         return self.path.read_bytes(), SHIPPED_UNITS.read_bytes()
 
     def start(self, view: NDArray[np.float32]) -> Array:
@@ -105,7 +103,6 @@ class Machine:
     lead: float  # how much of the class network's own answer is kept
 
     def scores(self, seen: Evidence) -> Array:
-        """(n, k)."""
         total = self.lead * seen.start + self.motion.scores(seen.motion)
         if self.units is not None and self.spread is not None and seen.units is not None:
             total = total + self.units.scores(seen.units / self.spread)
@@ -144,19 +141,15 @@ class EnsembleRecipe:
 
 @dataclass(frozen=True)
 class Views:
-    """Evidence of clips and of their mirror images."""
-
     one: Evidence
     other: Evidence
 
     @classmethod
     def of(cls, maps: NDArray[np.generic], synthetic: Synthetic | None, classes: int) -> Views:
-        """Of (n, 3, 28, 28) raw maps."""
         data = center(maps)
         return cls(*(evidence_of(view, synthetic, classes) for view in (data, mirror(data))))
 
     def take(self, rows: NDArray[np.integer]) -> Views:
-        """Some clips, in this order."""
         return Views(self.one.take(rows), self.other.take(rows))
 
     def stacked(self) -> Evidence:
@@ -169,7 +162,6 @@ class Views:
         return Evidence(motion, units, np.concatenate([one.start, other.start]))
 
     def scores(self, machine: Machine) -> Array:
-        """(n, k), averaged over both."""
         return (machine.scores(self.one) + machine.scores(self.other)) / 2
 
 
@@ -188,7 +180,6 @@ class FlowEnsemble(ClipClassifier):
         self.recipe = recipe
 
     def warning(self, labels: Sequence[str]) -> str | None:
-        """That the class network is of no use for such labels, if so."""
         files = self.starts_from()
         if not files or set(labels) <= set(known := load_model(files[0]).labels):
             return None
@@ -198,7 +189,6 @@ class FlowEnsemble(ClipClassifier):
         )
 
     def starts_from(self) -> tuple[Path, ...]:
-        """The files of the class network and of the unit network."""
         if self.init == "none":
             return ()
         if self.init == "download":
@@ -229,7 +219,6 @@ class FlowEnsemble(ClipClassifier):
         return self.sharpness_ * views.scores(self.machine_)
 
     def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
-        """One graph of machine and networks, which `models.onnx.load_model` opens."""
         return build_onnx(self.machine_, self.synthetic_, self.sharpness_, metadata)
 
 
@@ -321,7 +310,6 @@ def build_onnx(
 
 
 def _columns(graph: Graph, value: str, synthetic: Synthetic) -> str:
-    """The wanted classes' columns of a network's output."""
     columns = synthetic.columns
     if columns is None or columns == list(range(len(synthetic.classes.labels))):
         return value

@@ -93,7 +93,6 @@ def probabilities_of(model: Any, name: str, X: NDArray[np.generic], labels: Sequ
 
 
 def _arguments(model: Any, groups: NDArray[np.str_], run: FitRun) -> dict[str, Any]:
-    """Keywords of ``fit`` that the model takes."""
     if isinstance(model, GridSearchCV | RandomizedSearchCV):
         return {"groups": groups}
     if isinstance(model, Pipeline):

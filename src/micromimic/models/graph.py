@@ -42,14 +42,12 @@ class Graph:
         return output
 
     def constant(self, values: NDArray[np.generic]) -> str:
-        """A constant."""
         name = f"c{len(self.constants)}"
         array = np.ascontiguousarray(values)
         self.constants.append(self.onnx.numpy_helper.from_array(array, name))
         return name
 
     def number(self, value: float, kind: type[np.floating] = np.float64) -> str:
-        """A constant of one number."""
         return self.constant(np.array(value, kind))
 
     def integers(self, *values: int) -> str:
@@ -57,11 +55,9 @@ class Graph:
         return self.constant(np.array(values, np.int64))
 
     def double(self, value: str) -> str:
-        """In double precision."""
         return self.step("Cast", value, to=self.onnx.TensorProto.DOUBLE)
 
     def single(self, value: str, name: str) -> str:
-        """In single precision, as outputs are."""
         return self.step("Cast", value, to=self.onnx.TensorProto.FLOAT, name=name)
 
     def motion(self, maps: str, size: int) -> str:

@@ -50,14 +50,11 @@ class Calibration:
             )
 
     def probabilities(self, scores: NDArray[np.floating]) -> Scores:
-        """(n, k) probabilities of (n, k) scores, as capsule lengths."""
         return softmax(scores, self.temperature)
 
 
 @dataclass(frozen=True)
 class About:
-    """What a model's file says of itself."""
-
     info: ModelInfo
     calibration: Calibration
     labels: LabelSet = THREE  # in the order of the scores
@@ -133,8 +130,6 @@ class RecognitionModel:
 
 
 class FlowModel(RecognitionModel):
-    """Looks at the motion from onset to apex."""
-
     view: View = "flow"
 
     def __init__(self, session: Any, about: About) -> None:
@@ -160,8 +155,6 @@ class FlowModel(RecognitionModel):
 
 
 class FaceModel(RecognitionModel):
-    """Looks at one picture of the face at the apex."""
-
     view: View = "faces"
     BATCH: Final = 16
     """Faces run at once: the networks' inner layers are large."""
@@ -209,7 +202,6 @@ class VolumeModel(RecognitionModel):
         return self.scores_of_features(features), None
 
     def scores_of_features(self, features: NDArray[np.floating]) -> Scores:
-        """(n, k) scores of (n, d) descriptors."""
         if features.shape[1:] != (self._size,):
             raise ModelError(
                 f"expected {self.encoder} to give {self._size} numbers for model "

@@ -33,8 +33,6 @@ FactoryT = TypeVar("FactoryT", bound=Callable[[], Any])
 
 
 class MapClassifier(Protocol):
-    """Anything that names flow maps."""
-
     def probabilities(self, maps: NDArray[np.generic]) -> NDArray[np.float64]:
         """(n, k) class probabilities of (n, 3, 28, 28) raw maps."""
         ...
@@ -42,8 +40,6 @@ class MapClassifier(Protocol):
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """What is known of a name."""
-
     name: str
     about: str  # one line
     view: View | str  # what of a clip it looks at; empty where only making it would tell
@@ -77,7 +73,6 @@ def _estimator(family: str, variant: str = "") -> Any:
 
 
 def _shipped(name: str) -> MapClassifier:
-    """A model that works as installed."""
     if name == "flow-template":
         from micromimic.models.templates import TemplateClassifier  # noqa: PLC0415
 
@@ -172,7 +167,6 @@ def list_shipped() -> tuple[str, ...]:
 
 
 def entry(name: str) -> ModelEntry:
-    """What is known of a name."""
     known = _entries()
     if name not in known:
         raise ModelError(
@@ -204,8 +198,6 @@ def create(name: str) -> MapClassifier:
 
 
 class Chosen(NamedTuple):
-    """A model as it was asked for."""
-
     name: str  # for tables and folders
     model: Any  # an estimator of one's own
     code: str = ""  # digest of the plug-in file that it comes from
@@ -264,7 +256,6 @@ def check_model(name: str, model: Any) -> Any:
 
 
 def require_extra() -> None:
-    """Check that what training needs is installed."""
     for package in TRAINING:
         if find_spec(package) is None:
             raise MissingExtraError(

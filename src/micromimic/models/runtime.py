@@ -54,7 +54,6 @@ def open_session(content: bytes, name: object, remedy: str = _REMEDY) -> Any:
 
 
 def model_file(path: str | Path | None, shipped: Path, what: str = "a model") -> Path:
-    """The file at ``path``, or the one that ships."""
     file = shipped if path is None else Path(path)
     if not file.is_file():
         remedy = "reinstall micromimic" if path is None else "check the path"
@@ -169,7 +168,6 @@ def _fields(
 
 
 def _varint(view: memoryview, at: int, end: int) -> tuple[int, int]:
-    """A number of one byte or more, and where it ends."""
     value = 0
     for place in range(10):
         if at + place >= end:

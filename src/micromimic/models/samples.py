@@ -56,7 +56,6 @@ class Samples:
         return len(self.targets)
 
     def take(self, rows: NDArray[np.integer]) -> Samples:
-        """The rows of these numbers, in their order."""
         names = ["inputs", "targets", "datasets", "subjects", "clips"]
         names += [] if self.contents is None else ["contents"]
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
@@ -67,14 +66,12 @@ class Samples:
 
     @property
     def labels(self) -> NDArray[np.str_]:
-        """(n,) class names."""
         return self.label_set.decode(self.targets)
 
 
 def digest_of(
     inputs: NDArray[np.generic], targets: NDArray[np.generic] | None = None, *names: Any
 ) -> str:
-    """A fingerprint of arrays and names."""
     sums = blake2b("\n".join(map(str, names)).encode(), digest_size=16)
     sums.update(f"{inputs.dtype}{inputs.shape}".encode())
     if targets is not None:
@@ -105,12 +102,10 @@ class FittedTo:
         return FittedTo(self.clips | other.clips, self.subjects | other.subjects)
 
     def to_json(self) -> dict[str, list[str]]:
-        """For a file's description."""
         return {"clips": sorted(self.clips), "subjects": sorted(self.subjects)}
 
     @classmethod
     def of(cls, samples: Samples) -> FittedTo:
-        """These clips and people."""
         contents = [] if samples.contents is None else samples.contents.tolist()
         return cls(frozenset(contents) - {""}, frozenset(samples.subjects.tolist()))
 

@@ -66,7 +66,6 @@ class RbfMachine:
     bias: Array  # (k,)
 
     def scores(self, features: NDArray[np.generic]) -> Array:
-        """(n, k) of (n, d)."""
         return np.asarray(self.kernel(features) @ self.weights + self.bias)
 
     def kernel(self, features: NDArray[np.generic]) -> Array:
@@ -232,7 +231,6 @@ def spread_of(rows: Array) -> float:
 
 
 def square_distances(some: NDArray[np.generic], others: NDArray[np.generic]) -> Array:
-    """(n, m) of (n, d) and (m, d)."""
     a, b = np.asarray(some, np.float64), np.asarray(others, np.float64)
     squares = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * a @ b.T
     return np.asarray(np.maximum(squares, 0.0))

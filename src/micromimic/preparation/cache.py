@@ -44,8 +44,6 @@ FORMAT: Final = 2  # raised when the same source and settings give other views: 
 
 @dataclass(frozen=True)
 class PrepareFailure:
-    """A clip that could not be prepared, and why, in one line."""
-
     clip: Clip
     reason: str
 
@@ -111,7 +109,6 @@ def load_samples(
     *,
     labels: LabelSet | None = None,
 ) -> Samples:
-    """Read prepared clips and encode them, a row each."""
     if not clips:
         raise InputError("expected clips to load, got none; add some to the manifest")
     config, contents = config or PrepareConfig(), []
@@ -140,7 +137,6 @@ def load_samples(
 
 
 def prepared_notes(clip: Clip, cache: Path, config: PrepareConfig | None = None) -> tuple[str, ...]:
-    """What should be known of a prepared clip, a line each."""
     files = (file_of(clip, view, cache, config) for view in VIEWS[clip.kind])
     notes = [found.notes for file in files if (found := read_prepared(file))]
     return tuple(dict.fromkeys(chain.from_iterable(notes)))
@@ -152,7 +148,6 @@ def prepared_summary(
     cache: Path,
     config: PrepareConfig | None = None,
 ) -> str:
-    """One line on what is prepared."""
     notes = [
         {note.startswith("apex spotted") for note in prepared_notes(clip, cache, config)}
         for clip in clips

@@ -93,13 +93,11 @@ class Prepared:
     notes: tuple[str, ...] = ()  # what a reader of the results should know, a line each
 
     def view(self, name: View) -> NDArray[np.generic] | None:
-        """The view of that name."""
         found: NDArray[np.generic] | None = getattr(self, name)
         return found
 
 
 def check_views(clip: Clip, views: Collection[View]) -> None:
-    """Refuse a clip that cannot give these views."""
     for view in views:
         if view not in VIEWS[clip.kind]:
             kinds = [kind for kind, given in VIEWS.items() if view in given]
@@ -168,7 +166,6 @@ class _Tracked:
             self._notes.append(f"the face is lost in {lost} of {len(self._places)} frames")
 
     def prepared(self, views: Collection[View]) -> Prepared:
-        """Make the views."""
         apex = flow = faces = volume = None
         if "flow" in views or "faces" in views:
             row = self._apex()

@@ -26,8 +26,6 @@ Gray = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class ClipFrames:
-    """The frames of one clip from onset to offset."""
-
     clip: Clip
     numbers: tuple[int, ...]  # T of them, ascending
     gray: tuple[Gray, ...]  # T pictures (H, W)
@@ -57,7 +55,6 @@ class ClipFrames:
 
 
 def read_frames(clip: Clip, most: int) -> ClipFrames:
-    """Read a clip of kind ``frames`` or ``video``, from onset to offset."""
     places = None
     if clip.kind == "frames":
         places = {number: index for number, (index, _) in numbered_pictures(clip).items()}

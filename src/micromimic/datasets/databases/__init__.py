@@ -13,7 +13,6 @@ from micromimic.datasets.databases import casme, casme3, dfme, fourdme, mmew, sa
 
 @cache
 def databases() -> Mapping[str, Database]:
-    """The databases by name, in the order of tables."""
     listed = (
         smic.HS, casme.TWO, samm.CLIPS, smic.VIS, smic.NIR, casme.ONE, casme3.PART_A,
         mmew.DATABASE, fourdme.DATABASE, dfme.DATABASE, casme.SQUARED, samm.LONG, casme3.LONG,

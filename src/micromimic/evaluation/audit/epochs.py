@@ -67,8 +67,6 @@ _GUESS: Final = "y_pred"
 
 @dataclass(frozen=True, eq=False)
 class EpochRun:
-    """One training run, seen after each epoch."""
-
     seed: int  # of the run
     shuffle: int  # number of the shuffle of its training labels; 0 where they were the true ones
     clips: tuple[ClipKey, ...]  # n clips, sorted, each once
@@ -89,12 +87,10 @@ class EpochRun:
 
     @property
     def trained_on(self) -> LabelKind:
-        """Which training labels."""
         return "shuffled" if self.shuffle else "real"
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """(epochs, n) where the predicted class is the true one."""
         return np.asarray(self.guesses == self.truth, np.bool_)
 
     def tables(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -151,7 +147,6 @@ def epochs_of_run(
 
 
 def is_epochs_table(path: str | Path) -> bool:
-    """Whether a table has a column of epochs."""
     return "epoch" in read_table(path, (), known=("epoch",), what="a table of epochs or a manifest")
 
 
@@ -241,7 +236,6 @@ def read_epochs(path: str | Path, labels: LabelSet | None = None) -> tuple[Epoch
 
 
 def _classes(text: pd.DataFrame, chances: Sequence[str]) -> LabelSet:
-    """The classes of a log."""
     if len(chances) > 1:
         names = tuple(name.removeprefix("p_") for name in chances)
         return THREE if set(names) == set(THREE.names) else LabelSet("any", names)
@@ -332,8 +326,6 @@ class AuditRow:
 
 @dataclass(frozen=True)
 class Audit:
-    """All that an audit says."""
-
     rows: tuple[AuditRow, ...]  # real labels first, selections in the order of `SELECTIONS`
     # scores of the majority of each database; None where the folds do not say who was trained on
     control: Mapping[str, Mapping[str, Any]] | None
@@ -345,13 +337,11 @@ class Audit:
     notes: tuple[str, ...]  # what a reader has to know
 
     def row(self, labels: LabelKind, selection: Selection) -> AuditRow | None:
-        """The line of these labels and this selection, if there is one."""
         found = (r for r in self.rows if (r.labels, r.selection) == (labels, selection))
         return next(found, None)
 
     @property
     def shuffles(self) -> int:
-        """Runs on shuffled labels."""
         return sum(run.shuffle > 0 for run in self.runs)
 
 

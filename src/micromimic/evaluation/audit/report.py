@@ -303,7 +303,6 @@ def _legend(axes: Axes) -> None:
 
 
 def _draw_chosen(axes: Axes, audit: Audit) -> None:
-    """How many subjects keep each epoch as their best, mean over runs."""
     epochs = np.array(audit.runs[0].epochs)
     step = float(np.diff(epochs).min()) if len(epochs) > 1 else 1.0
     kinds = [k for k in _COLOURS if audit.row(k, "last") is not None]

@@ -40,8 +40,6 @@ SYNTHETIC: Final = "These clips are synthetic: nothing here is about real faces.
 
 @dataclass(frozen=True)
 class Audited:
-    """What an audit wrote and says."""
-
     folder: Path  # folder, name: where it lies; of the model or file
     name: str
     audit: Audit
@@ -138,7 +136,6 @@ def audited_runs(
 
 
 def _write(result: Audited, *, figure: bool) -> None:
-    """Write what both kinds of audit write."""
     content = audit_json(result.audit, result.name, result.notes)
     write_whole(result.folder / "audit.json", json.dumps(content, indent=2) + "\n")
     write_whole(result.folder / "audit.md", audit_md(result.audit, result.name, result.notes))

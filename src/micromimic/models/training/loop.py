@@ -45,8 +45,6 @@ UNREADABLE: Final = (
 
 @dataclass(frozen=True)
 class Plan:
-    """How a network is trained on given rows."""
-
     optimizer: Optimizer  # of its parameters
     epochs: int  # passes
     # of an epoch. It may draw from torch's global generator, which is seeded with (seed, epoch)
@@ -125,7 +123,6 @@ class EpochClassifier(ClipClassifier):
 
     @property
     def seed(self) -> int:
-        """Of everything drawn."""
         return self.random_state or 0
 
     def plan(self, X: Rows, targets: NDArray[np.int64], run: FitRun) -> Plan:
@@ -172,7 +169,6 @@ class NetworkClassifier(EpochClassifier):
 
     @property
     def temperature(self) -> float:  # type: ignore[override]
-        """Of lengths or of logits."""
         return 0.2 if self.capsules else 1.0
 
     @property
@@ -183,8 +179,6 @@ class NetworkClassifier(EpochClassifier):
 
 @dataclass
 class _Best:
-    """The best epoch so far by the held-out subjects."""
-
     value: float = -math.inf
     epoch: int = -1
     last: int = -1
@@ -209,8 +203,6 @@ class _Best:
 
 @dataclass
 class _Trainer:
-    """The parts of one run that change while it runs."""
-
     network: nn.Module
     plan: Plan
     run: FitRun
@@ -313,7 +305,6 @@ def _log(folder: Path | None, start: int) -> Iterator[Callable[[str, float, int]
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, or else its name."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
