@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from datetime import date
 from itertools import count
 from pathlib import Path
@@ -22,24 +21,16 @@ from micromimic.workstation.records.models import Base, Consent, Subject
 
 from ...postgres_server import running_postgres
 from ...store_samples import (
-    DATABASES,
     add_recording,
     add_session,
     analysed,
     answer,
     files,
     fill_folder,
-    opened,
 )
 
 MARK = "Zq7Xv"
 """In every text that is planted; nothing else has it."""
-
-
-@pytest.fixture(params=DATABASES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    with opened(request, tmp_path) as found:
-        yield found
 
 
 def plant(store: Store, code: str, mark: str, recordings: int = 3) -> set[str]:
@@ -75,9 +66,9 @@ def plant_recording(store: Store, session: str, mark: str, number: int) -> set[s
         given["review"]["landmarks"] = [f"{mark} {k}" for k in range(2000)]  # many pages
         jobs.finish_job(store, job.id, **given)
         for expected in range(12):
-            reviews.decide(store,
-                made.id, coder=f"{mark} coder", expected=expected, action="comment", event="m1",
-                note=f"{mark} comment " * 60,
+            reviews.decide(
+                store, made.id, coder=f"{mark} coder", expected=expected, action="comment",
+                event="m1", note=f"{mark} comment " * 60,
             )  # fmt: skip
     return {made.id, job.id}
 

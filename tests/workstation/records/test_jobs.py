@@ -5,10 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from threading import Barrier
 from typing import Any
 
@@ -21,7 +20,7 @@ from micromimic.workstation.records import jobs, people, recordings, reviews
 from micromimic.workstation.records.database import Store
 from micromimic.workstation.records.models import Job
 
-from ...store_samples import DATABASES, NOW, add_recording, analysed, answer, opened, view
+from ...store_samples import NOW, add_recording, analysed, answer, view
 
 TIMEOUT = 120
 CLAIM_ALL = """
@@ -35,12 +34,6 @@ with open_store(Path(data), url or None, busy_s=60) as store:
     while job := claim_job(store, name):
         print(job.id, flush=True)
 """
-
-
-@pytest.fixture(params=DATABASES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    with opened(request, tmp_path) as found:
-        yield found
 
 
 def claimed(store: Store, worker: str = "w") -> Job:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
@@ -20,24 +20,16 @@ from micromimic.workstation.records.models import Consent
 from micromimic.workstation.records.values import new_id
 
 from ...store_samples import (
-    DATABASES,
     NO,
     SHA,
     YES,
     add_recording,
     add_session,
     analysed,
-    opened,
     view,
 )
 
 UNKNOWN = ["f" * 32, "", "..", "../../etc/passwd", "F" * 32, "f" * 31, "\x00", "\ud800", "f" * 33]
-
-
-@pytest.fixture(params=DATABASES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    with opened(request, tmp_path) as found:
-        yield found
 
 
 # ---------------------------------------------------------------------------------- subjects

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from micromimic.workstation.records import jobs, privacy, recordings, reviews
 from micromimic.workstation.records.database import Store
 
 from ...store_samples import (
-    DATABASES,
     NOW,
     NUMBERS,
     Clock,
@@ -24,16 +22,8 @@ from ...store_samples import (
     answer,
     files,
     fill_folder,
-    opened,
     view,
 )
-
-
-@pytest.fixture(params=DATABASES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    with opened(request, tmp_path) as found:
-        yield found
-
 
 # ---------------------------------------------------------------------------------- retention
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from threading import Barrier
 from typing import Any
 
@@ -20,15 +19,9 @@ from micromimic.workstation.records import recordings, reviews
 from micromimic.workstation.records.database import Store
 from micromimic.workstation.records.models import AnalysisRecord, Decision, Recording
 
-from ...store_samples import DATABASES, NOW, add_recording, analysed, machine_events, opened, view
+from ...store_samples import NOW, add_recording, analysed, machine_events, view
 
 TIMEOUT = 120
-
-
-@pytest.fixture(params=DATABASES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    with opened(request, tmp_path) as found:
-        yield found
 
 
 def keys(store: Store, recording: str, coder: str = "kim") -> dict[str, tuple[str, str]]:
@@ -51,12 +44,12 @@ def test_decisions_are_numbered_kept_and_dated(store: Store) -> None:
     reviews.decide(
         store, recording, coder="kim", expected=0, action="accept", event="m0", note=None
     )
-    reviews.decide(store,
-        recording, coder="kim", expected=1, action="relabel", event="m1", label="surprise",
+    reviews.decide(
+        store, recording, coder="kim", expected=1, action="relabel", event="m1", label="surprise",
         note="brow\nonly",
     )  # fmt: skip
-    reviews.decide(store,
-        recording, coder="kim", expected=2, action="add", label="positive",
+    reviews.decide(
+        store, recording, coder="kim", expected=2, action="add", label="positive",
         onset_frame=500, apex_frame=510, offset_frame=540,
     )  # fmt: skip
     review = reviews.decide(

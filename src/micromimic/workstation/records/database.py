@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import datetime
 from functools import cached_property, partial, wraps
 from importlib.util import find_spec
@@ -161,27 +161,6 @@ class Store(Closing):
         self.reader.dispose()
         self.writer.dispose()
 
-    def __getattr__(self, name: str) -> Any:  # until issue 15 is whole: the former methods
-        import importlib  # noqa: PLC0415
-
-        former = {
-            "subjects": "list_subjects", "subject": "get_subject",
-            "subject_by_code": "find_subject",
-            "sessions": "list_sessions", "session": "get_session",
-            "recordings": "list_recordings", "recording": "get_recording",
-            "redo_lost": "requeue_lost", "jobs": "list_jobs", "job": "get_job",
-            "analysis": "get_analysis", "review": "get_review", "open_to": "is_open_to",
-            "foreign": "foreign_files",
-        }  # fmt: skip
-        for module in ("people", "recordings", "jobs", "reviews", "privacy"):
-            found = getattr(
-                importlib.import_module(f"micromimic.workstation.records.{module}"),
-                former.get(name, name), None,
-            )  # fmt: skip
-            if callable(found) and not name.startswith("_"):
-                return partial(found, self)
-        raise AttributeError(name)
-
     def _check_file(self) -> None:
         if self.path is None:
             return
@@ -201,27 +180,25 @@ def reading(
 
     Given a transaction, what it does is part of that one.
     """
-
-    @wraps(function)
-    def run(where: Store | Transaction, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        if isinstance(where, Transaction):
-            return function(where, *args, **kwargs)
-        with where.read() as transaction:
-            return function(transaction, *args, **kwargs)
-
-    return run
+    return _in_transaction(function, lambda store: store.read())
 
 
 def writing(
     function: Callable[Concatenate[Transaction, P], T],
 ) -> Callable[Concatenate[Store | Transaction, P], T]:
     """As `reading`, for what writes."""
+    return _in_transaction(function, lambda store: store.write())
 
+
+def _in_transaction(
+    function: Callable[Concatenate[Transaction, P], T],
+    begin: Callable[[Store], AbstractContextManager[Transaction]],
+) -> Callable[Concatenate[Store | Transaction, P], T]:
     @wraps(function)
     def run(where: Store | Transaction, /, *args: P.args, **kwargs: P.kwargs) -> T:
         if isinstance(where, Transaction):
             return function(where, *args, **kwargs)
-        with where.write() as transaction:
+        with begin(where) as transaction:
             return function(transaction, *args, **kwargs)
 
     return run
@@ -232,24 +209,9 @@ def open_store(
 ) -> Store:
     """Open the records, making or migrating the database first.
 
-    Parameters
-    ----------
-    data
-        The data folder, made where missing; None for `folder.default_data_dir`. Videos are always
-        there, the database is where no URL is given.
-    url
-        Of a PostgreSQL database, such as ``postgresql://user@host/name``; None for SQLite.
-    busy_s
-        Seconds to wait for a locked database.
-
-    Raises
-    ------
-    InputError
-        A URL of another kind, or one that cannot be read.
-    MissingExtraError
-        The ``postgres`` extra, for a URL, is not installed.
-    UnavailableError
-        The folder or database cannot be opened, or a newer micromimic made it.
+    Videos are always in the data folder (``folder.default_data_dir()`` for None), which is made
+    where missing; the database is too where no ``url`` of PostgreSQL is given, such as
+    ``postgresql://user@host/name``. A locked one is waited for ``busy_s`` seconds.
     """
     store = connect(default_data_dir() if data is None else Path(data), url, busy_s=busy_s)
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Final, get_args
+from typing import Any, get_args
 
 from sqlalchemy import Select, func, or_, select, update
 
@@ -17,9 +17,7 @@ from micromimic.core.results import kind_counts, kind_of
 from micromimic.workstation.records import values
 from micromimic.workstation.records.database import Transaction, reading, writing
 from micromimic.workstation.records.folder import results_lost
-from micromimic.workstation.records.models import AnalysisRecord, Job, JobStatus, Recording
-
-ACTIVE: Final[tuple[JobStatus, ...]] = ("queued", "running")
+from micromimic.workstation.records.models import ACTIVE, AnalysisRecord, Job, JobStatus, Recording
 
 
 @writing

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from sqlalchemy import (
     JSON,
@@ -57,6 +57,11 @@ MediaState = Literal["kept", "expired", "none"]
 
 COUNTS: Final = "counts"
 """Columns that count what hangs on a record: loaded with it, but not where it is beside others."""
+
+ACTIVE: Final[tuple[JobStatus, ...]] = ("queued", "running")
+_WHERE_ACTIVE: Final = dict.fromkeys(
+    ("sqlite_where", "postgresql_where"), text(f"status IN {ACTIVE}")
+)
 
 
 class Moment(TypeDecorator[datetime]):
@@ -139,19 +144,11 @@ class Job(Base, kw_only=True):
 
     __tablename__ = "jobs"
     __table_args__ = (
-        CheckConstraint(
-            "status IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="status"
-        ),
+        CheckConstraint(f"status IN {get_args(JobStatus)}", name="status"),
         UniqueConstraint("recording_id", "number"),
         Index(None, "status", "created_at"),
         # At most one job of a recording waits or runs.
-        Index(
-            "uq_jobs_active",
-            "recording_id",
-            unique=True,
-            sqlite_where=text("status IN ('queued', 'running')"),
-            postgresql_where=text("status IN ('queued', 'running')"),
-        ),
+        Index("uq_jobs_active", "recording_id", unique=True, **_WHERE_ACTIVE),
     )
 
     id: Mapped[Id] = mapped_column(primary_key=True, default_factory=new_id)
@@ -226,7 +223,7 @@ class Recording(Base, kw_only=True):
     """
 
     __tablename__ = "recordings"
-    __table_args__ = (CheckConstraint("media IN ('kept', 'expired', 'none')", name="media"),)
+    __table_args__ = (CheckConstraint(f"media IN {get_args(MediaState)}", name="media"),)
 
     id: Mapped[Id] = mapped_column(primary_key=True, default_factory=new_id)
     session_id: Mapped[Id | None] = mapped_column(

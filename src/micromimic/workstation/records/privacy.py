@@ -79,27 +79,9 @@ def forget_subject(store: Store, code: str) -> dict[str, int]:
     """A person's every trace: sessions, recordings, files, decisions, and their free pages.
 
     Whatever no record owns goes too, for it may show this person. On PostgreSQL its write-ahead log
-    and backups are left to who runs it.
-
-    Parameters
-    ----------
-    store
-        The records.
-    code
-        The pseudonym.
-
-    Returns
-    -------
-    dict
-        How many rows of each kind, and files, were removed.
-
-    Raises
-    ------
-    NotFoundError
-        Nobody has this code.
-    UnavailableError
-        Something could not be removed: call it again; or not yet overwritten: the next
-        `forget_subject` or `expire` does it.
+    and backups are left to who runs it. How many rows of each kind, and files, went;
+    `UnavailableError` where something could not be removed: call it again; or not yet overwritten:
+    the next call or `expire` does it.
     """
     try:
         subject = find_subject(store, code)

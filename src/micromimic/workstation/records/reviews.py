@@ -41,30 +41,12 @@ def decide(
     event: str = "",
     **payload: Any,
 ) -> Review:
-    """Add one decision of a coder.
+    """Add one decision of a coder, an `payloads.Action`.
 
-    Parameters
-    ----------
-    store, recording_id, coder
-        Who decides, about which recording.
-    expected
-        Number of the coder's last decision that this one was made upon, 0 before the first.
-    action
-        See `payloads.Action`.
-    event
-        ``m0``, ``c3``; empty for a new one.
-    payload
-        ``label``, ``onset_frame``, ``apex_frame``, ``offset_frame``, ``note``, as the action needs;
-        None counts as left out.
-
-    Raises
-    ------
-    ConflictError
-        Decided since, in another window: nothing was saved.
-    NotFoundError
-        No such recording, or it has no answer yet.
-    RefusedError
-        The action makes no sense here.
+    ``expected`` is the number of the coder's last decision that this one was made upon, 0 before
+    the first: `ConflictError` where another was saved since, in another window. ``event`` is
+    ``m0``, ``c3``, empty for a new one; ``payload`` is ``label``, ``onset_frame``, ``apex_frame``,
+    ``offset_frame``, ``note`` as the action needs, None counts as left out.
     """
     name = values.coder(coder)
     try:

@@ -18,10 +18,10 @@ LONGEST_NOTE: Final = 10_000
 LARGEST_BIGINT: Final = 2**63 - 1
 RESERVED_CODERS: Final = frozenset({"machine"})
 """Not a person: the name under which the machine's own answer is compared and exported."""
-ORIGINS: Final = ("upload", "live")
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _EXTENSION: Final = re.compile(r"\.[a-z0-9]{1,8}")
+_ORIGIN: Final = re.compile("upload|live")
 _UNWRITABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -117,23 +117,10 @@ def count(value: int | None, what: str, largest: int = LARGEST_BIGINT) -> int | 
     raise RefusedError(f"expected {what} from 0 to {largest}, got {value}; choose another")
 
 
-def digest(value: str) -> str:
-    if _HASH.fullmatch(value):
+def matching(value: str, pattern: re.Pattern[str], what: str, remedy: str) -> str:
+    if pattern.fullmatch(value):
         return value
-    raise RefusedError(f"expected a SHA-256 of 64 hex digits, got {value[:70]!r}; compute it anew")
-
-
-def extension(value: str) -> str:
-    """A file's ending such as ``.mp4``; never a path."""
-    if _EXTENSION.fullmatch(value):
-        return value
-    raise RefusedError(f"expected a file ending such as .mp4, got {value[:40]!r}; rename the file")
-
-
-def origin(value: str) -> str:
-    if value in ORIGINS:
-        return value
-    raise RefusedError(f"expected an origin among {', '.join(ORIGINS)}, got {value!r}")
+    raise RefusedError(f"expected {what}, got {value[:70]!r}; {remedy}")
 
 
 _CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
@@ -147,11 +134,17 @@ _CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "consent_note": note,
     "consent_noted_at": partial(moment, what="when consent was noted"),
     "name": partial(line, what="a name", longest=LONGEST_NAME),
-    "extension": extension,
+    "extension": partial(  # never a path
+        matching, pattern=_EXTENSION, what="a file ending such as .mp4", remedy="rename the file"
+    ),
     "size_bytes": partial(count, what="a size in bytes"),
-    "sha256": digest,
+    "sha256": partial(
+        matching, pattern=_HASH, what="a SHA-256 of 64 hex digits", remedy="compute it anew"
+    ),
     "fps": rate,
-    "origin": origin,
+    "origin": partial(
+        matching, pattern=_ORIGIN, what="an origin among upload, live", remedy="use one"
+    ),
     "expires_at": partial(moment, what="the end of retention"),
     "stage": partial(one_line, longest=100),
     "done": partial(count, what="a count"),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-import sqlalchemy as sa
 from alembic import op
 
 revision: Final = "0001"
@@ -12,167 +11,65 @@ down_revision: Final = None
 
 KEPT: Final = ("analyses", "decisions")
 """Only ever added to; they go with their recording, never before it."""
-
-
-def upgrade() -> None:
-    """Make everything."""
-    _people()
-    _recordings()
-    _jobs()
-    _answers()
-    postgres = op.get_bind().dialect.name == "postgresql"
-    if postgres:
-        op.execute(_FUNCTION)
-    for table in KEPT:
-        for statement in _POSTGRES if postgres else _SQLITE:
-            op.execute(statement.format(table=table))
-
-
-def downgrade() -> None:
-    """Remove everything."""
-    for table in ("decisions", "analyses", "jobs", "recordings", "sessions", "subjects"):
-        op.drop_table(table)
-    if op.get_bind().dialect.name == "postgresql":
-        op.execute("DROP FUNCTION micromimic_kept()")
-
-
-def _moment(name: str, *, optional: bool = False) -> sa.Column[Any]:
-    return sa.Column(name, sa.DateTime(timezone=True), nullable=optional)
-
-
-def _words(name: str, *, optional: bool = False) -> sa.Column[Any]:
-    return sa.Column(name, sa.Text(), nullable=optional)
-
-
-def _link(child: str, parent: str) -> sa.ForeignKeyConstraint:
-    column = f"{parent[:-1]}_id"
-    return sa.ForeignKeyConstraint(
-        [column], [f"{parent}.id"], name=f"fk_{child}_{column}", ondelete="CASCADE"
-    )
-
-
-def _consent(*, optional: bool) -> list[sa.Column[Any]]:
-    return [
-        sa.Column("consent_given", sa.Boolean(), nullable=optional),
-        _words("consent_noted_by", optional=optional),
-        _words("consent_note", optional=optional),
-        _moment("consent_noted_at", optional=True),
-    ]
-
-
-def _people() -> None:
-    op.create_table(
-        "subjects",
-        sa.Column("id", sa.String(32), nullable=False),
-        _words("code"),
-        _words("note"),
-        _moment("created_at"),
-        sa.PrimaryKeyConstraint("id", name="pk_subjects"),
-        sa.UniqueConstraint("code", name="uq_subjects_code"),
-    )
-    op.create_table(
-        "sessions",
-        sa.Column("id", sa.String(32), nullable=False),
-        sa.Column("subject_id", sa.String(32), nullable=False),
-        _words("title"),
-        sa.Column("held_on", sa.Date(), nullable=False),
-        *_consent(optional=False),
-        sa.Column("baseline", sa.Boolean(), nullable=False),
-        _moment("created_at"),
-        sa.PrimaryKeyConstraint("id", name="pk_sessions"),
-        _link("sessions", "subjects"),
-    )
-    op.create_index("ix_sessions_subject_id", "sessions", ["subject_id"])
-
-
-def _recordings() -> None:
-    op.create_table(
-        "recordings",
-        sa.Column("id", sa.String(32), nullable=False),
-        sa.Column("session_id", sa.String(32), nullable=True),
-        _words("name"),
-        _words("extension"),
-        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
-        sa.Column("sha256", sa.String(64), nullable=False),
-        sa.Column("fps", sa.Float(), nullable=True),
-        _words("origin"),
-        *_consent(optional=True),
-        _words("media"),
-        _moment("uploaded_at"),
-        _moment("expires_at", optional=True),
-        sa.CheckConstraint(
-            "media IN ('kept', 'expired', 'none')", name=op.f("ck_recordings_media")
-        ),
-        sa.PrimaryKeyConstraint("id", name="pk_recordings"),
-        _link("recordings", "sessions"),
-    )
-    for column in ("session_id", "uploaded_at", "expires_at"):
-        op.create_index(f"ix_recordings_{column}", "recordings", [column])
-
-
-def _jobs() -> None:
-    op.create_table(
-        "jobs",
-        sa.Column("id", sa.String(32), nullable=False),
-        sa.Column("recording_id", sa.String(32), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
-        _words("status"),
-        _words("stage"),
-        sa.Column("done", sa.BigInteger(), nullable=False),
-        sa.Column("total", sa.BigInteger(), nullable=True),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        _words("error"),
-        _words("worker"),
-        _moment("created_at"),
-        _moment("started_at", optional=True),
-        _moment("finished_at", optional=True),
-        _moment("beat_at", optional=True),
-        sa.CheckConstraint(
-            "status IN ('queued', 'running', 'done', 'failed', 'cancelled')",
-            name=op.f("ck_jobs_status"),
-        ),
-        sa.PrimaryKeyConstraint("id", name="pk_jobs"),
-        sa.UniqueConstraint("recording_id", "number", name="uq_jobs_recording_id_number"),
-        _link("jobs", "recordings"),
-    )
-    op.create_index("ix_jobs_status_created_at", "jobs", ["status", "created_at"])
-    active = sa.text("status IN ('queued', 'running')")
-    op.create_index(
-        "uq_jobs_active",
-        "jobs",
-        ["recording_id"],
-        unique=True,
-        sqlite_where=active,
-        postgresql_where=active,
-    )
-
-
-def _answers() -> None:
-    op.create_table(
-        "analyses",
-        sa.Column("recording_id", sa.String(32), nullable=False),
-        sa.Column("payload", sa.JSON(), nullable=False),
-        sa.Column("review", sa.JSON(), nullable=False),
-        sa.Column("events", sa.Integer(), nullable=False),
-        _moment("created_at"),
-        sa.PrimaryKeyConstraint("recording_id", name="pk_analyses"),
-        _link("analyses", "recordings"),
-    )
-    op.create_table(
-        "decisions",
-        sa.Column("recording_id", sa.String(32), nullable=False),
-        _words("coder"),
-        sa.Column("number", sa.Integer(), nullable=False, autoincrement=False),
-        _words("action"),
-        _words("event"),
-        sa.Column("payload", sa.JSON(), nullable=False),
-        sa.Column("target", sa.Integer(), nullable=True),
-        _moment("decided_at"),
-        sa.PrimaryKeyConstraint("recording_id", "coder", "number", name="pk_decisions"),
-        _link("decisions", "recordings"),
-    )
-
-
+_TABLES: Final = """
+CREATE TABLE subjects (
+  id VARCHAR(32) NOT NULL, code TEXT NOT NULL, note TEXT NOT NULL, created_at MOMENT NOT NULL,
+  CONSTRAINT pk_subjects PRIMARY KEY (id),
+  CONSTRAINT uq_subjects_code UNIQUE (code)
+);
+CREATE TABLE sessions (
+  id VARCHAR(32) NOT NULL, subject_id VARCHAR(32) NOT NULL, title TEXT NOT NULL,
+  held_on DATE NOT NULL, consent_given BOOLEAN NOT NULL, consent_noted_by TEXT NOT NULL,
+  consent_note TEXT NOT NULL, consent_noted_at MOMENT, baseline BOOLEAN NOT NULL,
+  created_at MOMENT NOT NULL,
+  CONSTRAINT pk_sessions PRIMARY KEY (id),
+  CONSTRAINT fk_sessions_subject_id FOREIGN KEY(subject_id) REFERENCES subjects (id)
+    ON DELETE CASCADE
+);
+CREATE INDEX ix_sessions_subject_id ON sessions (subject_id);
+CREATE TABLE recordings (
+  id VARCHAR(32) NOT NULL, session_id VARCHAR(32), name TEXT NOT NULL, extension TEXT NOT NULL,
+  size_bytes BIGINT NOT NULL, sha256 VARCHAR(64) NOT NULL, fps FLOAT, origin TEXT NOT NULL,
+  consent_given BOOLEAN, consent_noted_by TEXT, consent_note TEXT, consent_noted_at MOMENT,
+  media TEXT NOT NULL, uploaded_at MOMENT NOT NULL, expires_at MOMENT,
+  CONSTRAINT pk_recordings PRIMARY KEY (id),
+  CONSTRAINT ck_recordings_media CHECK (media IN ('kept', 'expired', 'none')),
+  CONSTRAINT fk_recordings_session_id FOREIGN KEY(session_id) REFERENCES sessions (id)
+    ON DELETE CASCADE
+);
+CREATE INDEX ix_recordings_session_id ON recordings (session_id);
+CREATE INDEX ix_recordings_uploaded_at ON recordings (uploaded_at);
+CREATE INDEX ix_recordings_expires_at ON recordings (expires_at);
+CREATE TABLE jobs (
+  id VARCHAR(32) NOT NULL, recording_id VARCHAR(32) NOT NULL, number INTEGER NOT NULL,
+  status TEXT NOT NULL, stage TEXT NOT NULL, done BIGINT NOT NULL, total BIGINT,
+  attempts INTEGER NOT NULL, error TEXT NOT NULL, worker TEXT NOT NULL, created_at MOMENT NOT NULL,
+  started_at MOMENT, finished_at MOMENT, beat_at MOMENT,
+  CONSTRAINT pk_jobs PRIMARY KEY (id),
+  CONSTRAINT ck_jobs_status
+    CHECK (status IN ('queued', 'running', 'done', 'failed', 'cancelled')),
+  CONSTRAINT uq_jobs_recording_id_number UNIQUE (recording_id, number),
+  CONSTRAINT fk_jobs_recording_id FOREIGN KEY(recording_id) REFERENCES recordings (id)
+    ON DELETE CASCADE
+);
+CREATE INDEX ix_jobs_status_created_at ON jobs (status, created_at);
+CREATE UNIQUE INDEX uq_jobs_active ON jobs (recording_id) WHERE status IN ('queued', 'running');
+CREATE TABLE analyses (
+  recording_id VARCHAR(32) NOT NULL, payload JSON NOT NULL, review JSON NOT NULL,
+  events INTEGER NOT NULL, created_at MOMENT NOT NULL,
+  CONSTRAINT pk_analyses PRIMARY KEY (recording_id),
+  CONSTRAINT fk_analyses_recording_id FOREIGN KEY(recording_id) REFERENCES recordings (id)
+    ON DELETE CASCADE
+);
+CREATE TABLE decisions (
+  recording_id VARCHAR(32) NOT NULL, coder TEXT NOT NULL, number INTEGER NOT NULL,
+  action TEXT NOT NULL, event TEXT NOT NULL, payload JSON NOT NULL, target INTEGER,
+  decided_at MOMENT NOT NULL,
+  CONSTRAINT pk_decisions PRIMARY KEY (recording_id, coder, number),
+  CONSTRAINT fk_decisions_recording_id FOREIGN KEY(recording_id) REFERENCES recordings (id)
+    ON DELETE CASCADE
+)
+"""
 # A cascade reaches the row when its recording is already gone, so only that may delete.
 _SQLITE: Final = (
     "CREATE TRIGGER {table}_unchanged BEFORE UPDATE ON {table} "
@@ -199,3 +96,24 @@ _POSTGRES: Final = (
     "CREATE TRIGGER {table}_kept_whole BEFORE TRUNCATE ON {table} "
     "FOR EACH STATEMENT EXECUTE FUNCTION micromimic_kept()",
 )
+
+
+def upgrade() -> None:
+    """Make everything."""
+    postgres = op.get_bind().dialect.name == "postgresql"
+    moment = "TIMESTAMP WITH TIME ZONE" if postgres else "DATETIME"
+    for statement in _TABLES.replace("MOMENT", moment).split(";"):
+        op.execute(statement)
+    if postgres:
+        op.execute(_FUNCTION)
+    for table in KEPT:
+        for statement in _POSTGRES if postgres else _SQLITE:
+            op.execute(statement.format(table=table))
+
+
+def downgrade() -> None:
+    """Remove everything."""
+    for table in ("decisions", "analyses", "jobs", "recordings", "sessions", "subjects"):
+        op.drop_table(table)
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION micromimic_kept()")
