@@ -10,13 +10,14 @@ TEST_JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types pytest docs clean
+.PHONY: help demo test lint types pytest docs pages clean
 
 help:
 	@echo "make demo   install the runtime into .venv, plant micro-expressions in a face, find them"
 	@echo "make test   install everything tests need into .venv, run lint, types and all tests"
 	@echo "make lint   ruff only;  make types   mypy only;  make pytest   tests only"
 	@echo "make docs   build the documentation site into build/site, links checked"
+	@echo "make pages  check the pages' JavaScript (needs npm)"
 	@echo "make clean  remove .venv and caches"
 	@echo "PYTHON=python3.12 make demo   uses another Python (3.11 or newer)"
 
@@ -62,8 +63,17 @@ $(VENV)/.tests: pyproject.toml $(VENV)/.python
 
 docs: $(VENV)/.tests
 	@echo "== docs: the site, into build/site"
-	@$(VENV)/bin/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
+
+# Checks of the pages' JavaScript, for who develops: the pages themselves need no build.
+pages: node_modules/.installed
+	@echo "== pages: types and lint of the JavaScript"
+	@npm run --silent check
+
+node_modules/.installed: package.json
+	@npm ci --silent --no-audit --no-fund
+	@touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache build dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache build dist node_modules
 	find src tests tools benchmarks -name __pycache__ -type d -exec rm -rf {} +
