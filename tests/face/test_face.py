@@ -16,7 +16,7 @@ from micromimic.core.canonical import (
     invert_affine,
 )
 from micromimic.core.labels import CELLS
-from micromimic.face.align import Template, face_layout, reduce_face, warp_to_canvas
+from micromimic.face.align import Template, face_layout, reduce_face, warp
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.face.regions import cell_boxes, cell_pixels
 from micromimic.face.tracking import CutWatch, FaceTracker
@@ -88,7 +88,7 @@ def test_registration_recovers_a_small_affine_motion_and_ignores_light(portrait)
     motion = np.column_stack([turn, centre - turn @ centre + [1.3, -0.8]])
     moved = cv2.warpAffine(gray, motion, gray.shape[::-1], flags=cv2.INTER_CUBIC)
     moved = np.clip(moved * 0.9 + 8, 0, 255).astype(np.uint8)
-    result = template.register(moved, matrix, 10, tolerance=0.0)
+    result = template.register(moved, matrix, 10)
     face = np.array([[40.0, 40], [128, 40], [84, 110], [60, 80], [110, 80]])
     expected = apply_affine(motion, apply_affine(matrix, face))
     error = np.linalg.norm(apply_affine(result.canvas_to_image, face) - expected, axis=1)
@@ -101,7 +101,7 @@ def test_cell_motion_measures_subpixel_shifts(portrait, shift):
     gray, layout, matrix, template = _locked(portrait)
     shifted = matrix.copy()
     shifted[:, 2] -= matrix[:, :2] @ np.array(shift)
-    canvas = warp_to_canvas(gray, shifted, layout.size)
+    canvas = warp(gray, shifted, (layout.size, layout.size))
     motion = template.cell_motion(canvas)
     np.testing.assert_allclose(np.median(motion, axis=0), shift, atol=0.05)
 
@@ -109,7 +109,7 @@ def test_cell_motion_measures_subpixel_shifts(portrait, shift):
 def test_coarse_shift_finds_a_jump(portrait):
     gray, layout, matrix, template = _locked(portrait)
     jump = compose(matrix, np.array([[1.0, 0, -9], [0, 1.0, 6]]))
-    shift = template.coarse_shift(warp_to_canvas(gray, jump, layout.size))
+    shift = template.coarse_shift(warp(gray, jump, (layout.size, layout.size)))
     np.testing.assert_allclose(shift[:, 2], [9, -6], atol=1.0)
 
 
@@ -117,8 +117,8 @@ def test_reduced_face_keeps_coordinates(portrait):
     gray, landmarks = portrait
     matrix = compose(canonical_to_image(landmarks), canvas_to_unit(2.0))
     small, to_small = reduce_face(gray, matrix, 84, 2)
-    direct = warp_to_canvas(gray, matrix, 84).astype(float)
-    through = warp_to_canvas(small, compose(to_small, matrix), 84).astype(float)
+    direct = warp(gray, matrix, (84, 84)).astype(float)
+    through = warp(small, compose(to_small, matrix), (84, 84)).astype(float)
     assert np.abs(direct - through)[10:-10, 10:-10].mean() < 6
     assert np.corrcoef(direct.ravel(), through.ravel())[0, 1] > 0.985
 
@@ -140,7 +140,7 @@ CALM = {
 def test_rigid_parts_alone_are_what_the_canvas_shows_there(portrait):
     gray, layout, matrix, template = _locked(portrait)
     turned = matrix + np.array([[0.011, -0.02, 1.3], [0.02, 0.011, -2.7]])
-    whole = warp_to_canvas(gray, turned, layout.size).take(layout.rigid).astype(int)
+    whole = warp(gray, turned, (layout.size, layout.size)).take(layout.rigid).astype(int)
     apart = np.abs(template._rigid_pixels(gray, turned) - whole)
     assert apart.max() <= 1  # rounded the other way
     assert (apart > 0).mean() < 0.001
@@ -187,7 +187,7 @@ def test_a_misplaced_face_is_put_back_at_the_next_check(backend):
         if i == 60:  # as turns of the head would, by 1.5 units
             lock = tracker._lock
             lock.canvas_to_image[:, 2] += lock.canvas_to_image[:, :2] @ [6.0, 0.0]
-            picture = warp_to_canvas(frame, lock.canvas_to_image, lock.layout.size)
+            picture = warp(frame, lock.canvas_to_image, 2 * (lock.layout.size,))
             lock.template = Template(picture.astype(np.float32), lock.layout)
         tracker.update(frame, i / config.fps)
     signals = tracker.finish()

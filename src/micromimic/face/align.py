@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil, floor, sqrt
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import cv2
 import numpy as np
@@ -74,22 +74,17 @@ def reduce_face(
 
 Affine = NDArray[np.float64]
 _Pixel = TypeVar("_Pixel", np.uint8, np.float32)
+_TOLERANCE: Final = 0.02  # canvas pixels; once a step moves less, registration stops
 
 
-def warp_to_canvas(
-    gray: NDArray[_Pixel], canvas_to_image: NDArray[np.floating], size: int
+def warp(
+    picture: NDArray[_Pixel], to_picture: NDArray[np.floating], size: tuple[int, int]
 ) -> NDArray[_Pixel]:
-    """Sample an image on a square canvas. ``gray``: (H, W) or (H, W, 3), uint8 or float32;
-    ``canvas_to_image``: (2, 3) map from canvas pixels to image pixels. Returns (size, size) or
-    (size, size, 3) of the same type, bilinear, borders repeated."""
-    warped = cv2.warpAffine(
-        gray,
-        canvas_to_image,
-        (size, size),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return np.asarray(warped)
+    """A picture of another ``size`` (width, height), each pixel sampled where the (2, 3) map leads
+    it: bilinear, borders repeated. ``picture``: (H, W) or (H, W, 3), uint8 or float32."""
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    edge = cv2.BORDER_REPLICATE
+    return np.asarray(cv2.warpAffine(picture, to_picture, size, flags=flags, borderMode=edge))
 
 
 def face_canvas(
@@ -107,9 +102,9 @@ def face_canvas(
         # Average before sampling, or most of a large face's pixels would be skipped.
         fine = canvas_to_unit(shrink, 0.0)
         fine[:, 2] -= 0.5  # canvas coordinates count from pixel centres, units from edges
-        sampled = warp_to_canvas(picture, compose(matrix, fine), size * shrink)
+        sampled = warp(picture, compose(matrix, fine), (size * shrink, size * shrink))
         return np.asarray(cv2.resize(sampled, (size, size), interpolation=cv2.INTER_AREA))
-    return warp_to_canvas(picture, matrix, size)
+    return warp(picture, matrix, (size, size))
 
 
 @dataclass(frozen=True)
@@ -152,14 +147,8 @@ def face_layout(landmarks: NDArray[np.floating], resolution: float) -> FaceLayou
     rigid[axis > 11.0] &= (np.abs(axis - MOUTH[0]) < 6.0).astype(np.uint8)
     border = int(resolution)
     rigid[:border], rigid[-border:], rigid[:, :border], rigid[:, -border:] = 0, 0, 0, 0
-    cells = cell_pixels(cell_boxes(points), size)
-    return FaceLayout(
-        resolution,
-        np.asarray(landmarks, np.float64),
-        cells,
-        np.flatnonzero(rigid),
-        np.flatnonzero(eyes),
-    )
+    shape, cells = np.asarray(landmarks, np.float64), cell_pixels(cell_boxes(points), size)
+    return FaceLayout(resolution, shape, cells, np.flatnonzero(rigid), np.flatnonzero(eyes))
 
 
 @dataclass(frozen=True)
@@ -225,33 +214,26 @@ class Template:
         similarity = [fx * x + fy * y, fy * x - fx * y, fx, fy]
         self._affine = _Jacobian(np.stack(affine + light))
         self._similarity = _Jacobian(np.stack(similarity + light))
-        self._cells = flat[layout.cells]
-        self._cell_solver = _cell_solver(
-            self._cells, gx.ravel()[layout.cells], gy.ravel()[layout.cells]
-        )
+        cells = layout.cells
+        self._cells = flat[cells]
+        self._cell_solver = _cell_solver(self._cells, gx.ravel()[cells], gy.ravel()[cells])
         self._eyes = flat[layout.eyes]
         self._eye_contrast = float(self._eyes.std()) + 5.0
 
     def register(
-        self,
-        gray: Gray,
-        canvas_to_image: Affine,
-        iterations: int,
-        *,
-        tolerance: float = 0.02,
-        affine: bool = False,
+        self, gray: Gray, canvas_to_image: Affine, iterations: int, *, affine: bool = False
     ) -> Registration:
-        """Refine the map of the frame before until the rigid parts coincide. ``canvas_to_image``:
-        (2, 3) starting map; ``tolerance``: stop once a step moves less than this many canvas
-        pixels."""
+        """Refine the map of the frame before until the rigid parts coincide. ``affine`` lets the
+        face stretch and shear too. Raised cheeks look like that: leave it to slow changes of pose,
+        and measure brief movement without it."""
         for _ in range(iterations):
             error = self._rigid_pixels(gray, canvas_to_image) - self._rigid
             step = self._step(error, affine)
             canvas_to_image = compose(canvas_to_image, _inverse_step(step, self._size))
             a, b, c, d, e, f = map(abs, step)
-            if c + f < tolerance and a + b + d + e < 0.06:
+            if c + f < _TOLERANCE and a + b + d + e < 0.06:
                 break
-        canvas = warp_to_canvas(gray, canvas_to_image, self._size)
+        canvas = warp(gray, canvas_to_image, (self._size, self._size))
         pixels = canvas.take(self.layout.rigid).astype(np.float32)
         brightness = float(pixels.sum()) / len(pixels)
         pixels -= brightness
@@ -263,14 +245,7 @@ class Template:
         """(r,) what a full canvas would have there."""
         moved = canvas_to_image.copy()
         moved[:, 2] += moved[:, :2] @ self._corner
-        part = cv2.warpAffine(
-            gray,
-            moved,
-            self._extent,
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        return np.asarray(part.take(self._within))
+        return warp(gray, moved, self._extent).take(self._within)
 
     def find(
         self,
@@ -291,7 +266,7 @@ class Template:
     @staticmethod
     def picture(gray: Gray, canvas_to_image: Affine, layout: FaceLayout) -> NDArray[np.float32]:
         """The (S, S) float32 canvas of one frame, to start a template from."""
-        return warp_to_canvas(gray, canvas_to_image, layout.size).astype(np.float32)
+        return warp(gray, canvas_to_image, (layout.size, layout.size)).astype(np.float32)
 
     def coarse_shift(self, canvas: Gray) -> Affine:
         """Canvas-to-canvas shift by phase correlation, for jumps that Lucas-Kanade cannot take.
@@ -338,10 +313,5 @@ def _cell_solver(
 def _inverse_step(step: list[float], size: int) -> Affine:
     """The canvas-to-canvas map that undoes a Gauss-Newton step."""
     a, b, c, d, e, f = step
-    forward = np.array(
-        [
-            [1 + a / size, b / size, c - (a + b) / 2],
-            [d / size, 1 + e / size, f - (d + e) / 2],
-        ]
-    )
-    return invert_affine(forward)
+    across = [1 + a / size, b / size, c - (a + b) / 2]
+    return invert_affine(np.array([across, [d / size, 1 + e / size, f - (d + e) / 2]]))

@@ -22,7 +22,7 @@ from micromimic.core.canonical import (
     scale_of,
 )
 from micromimic.core.errors import InputError
-from micromimic.face.align import Template, face_layout, reduce_face
+from micromimic.face.align import Template, face_layout, reduce_face, warp
 
 FACE_SIDE: Final = 224  # pixels along a side of a face crop
 VOLUME_SHAPE: Final = (170, 140)
@@ -60,13 +60,7 @@ def _sample(
     shrink = max(1, int(scale_of(to_image) * np.sqrt(across * down)))
     x, y = across / shrink, down / shrink
     to_unit = np.array([[x, 0.0, left + 0.5 * x], [0.0, y, top + 0.5 * y]])
-    sampled = cv2.warpAffine(
-        picture,
-        compose(to_image, to_unit),
-        (width * shrink, height * shrink),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
+    sampled = warp(picture, compose(to_image, to_unit), (width * shrink, height * shrink))
     if shrink > 1:
         sampled = cv2.resize(sampled, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(sampled)

@@ -30,7 +30,7 @@ from micromimic.face.align import (
     face_layout,
     fit_affine,
     reduce_face,
-    warp_to_canvas,
+    warp,
 )
 from micromimic.face.identity import FaceIdentity
 from micromimic.face.landmarks import (
@@ -392,7 +392,8 @@ def _rebuild(lock: _Lock, time: float, canvas_to_image: NDArray[np.float64] | No
     lock.offset = np.stack([moved for _, _, moved in lock.recent]).mean(0)
     if canvas_to_image is not None:
         change = compose(invert_affine(lock.canvas_to_image), canvas_to_image)
-        picture = warp_to_canvas(picture, change, lock.layout.size).astype(np.float32)
+        size = lock.layout.size
+        picture = warp(picture, change, (size, size)).astype(np.float32)
         lock.canvas_to_image = canvas_to_image
         lock.recent.clear()
     lock.template = Template(picture, lock.layout)

@@ -210,11 +210,11 @@ def analyse_copies(
 
 def _tracking(report: Progress, before: int, total: int | None, stage: str) -> Progress:
 
-    def tell(done: int, expected: int | None, inner: str) -> None:
+    def of_whole(done: int, expected: int | None, inner: str) -> None:
         if inner == "tracking":
             report(before + done, total or expected, stage)
 
-    return tell
+    return of_whole
 
 
 MOST_COPIES: Final = 400

@@ -151,18 +151,18 @@ class DisplayOrder:
     def sorted(self, pictures: Iterable[av.VideoFrame], reorders: bool) -> Iterator[av.VideoFrame]:
         for picture in pictures:
             if self.display_times or not reorders or picture.pts is None:
-                yield from self.rest()
+                yield from self.flush()
                 yield picture
                 continue
             if self._last is not None and self._last - picture.pts > self._jump:
-                yield from self.rest()  # the clock starts again
+                yield from self.flush()  # the clock starts again
             self._last = picture.pts
             self._waiting.append(picture)
             heappush(self._times, picture.pts)
             if len(self._waiting) > DEEPEST:
                 yield self._next()
 
-    def rest(self) -> Iterator[av.VideoFrame]:
+    def flush(self) -> Iterator[av.VideoFrame]:
         while self._waiting:
             yield self._next()
 
@@ -253,7 +253,7 @@ class Decoder(Closing):
             # IndexError: a stream that shows up only now (SWF) is not among PyAV's.
             self.stopped = getattr(error, "strerror", None) or str(error)
             yield from self._in_order(None)
-        yield from self.order.rest()
+        yield from self.order.flush()
 
     def _in_order(self, packet: av.Packet[av.VideoStream] | None) -> Iterator[av.VideoFrame]:
         # The codec may know only after decoding that it reorders.

@@ -58,7 +58,7 @@ class StreamSource(ReaderSource):
         self._numbers = itertools.count()
         self._geometry: Geometry | None = None
         # What is held back waits, still compressed, in the sender's buffers.
-        super().__init__(shown(url))
+        super().__init__(without_credentials(url))
         if not self.finite:
             # What comes until somebody asks is read and let go: it would be old by then.
             self._start()
@@ -175,10 +175,10 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def shown(url: str) -> str:
+def without_credentials(url: str) -> str:
     """An address without name, password and query, to show to people.
 
-    >>> shown("rtsp://anna:secret@10.0.0.7:554/live?token=1")
+    >>> without_credentials("rtsp://anna:secret@10.0.0.7:554/live?token=1")
     'rtsp://10.0.0.7:554/live'
     """
     try:

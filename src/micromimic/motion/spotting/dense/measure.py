@@ -263,7 +263,7 @@ class DenseMeter:
         self._flow = FlowMeter()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="micromimic-flow")
         self._waiting: deque[Future[None]] = deque()
-        self._kept: deque[_Moment] = deque()
+        self._recent: deque[_Moment] = deque()
         self._steps: deque[float] = deque(maxlen=_STEPS)
         self._last: float | None = None
         self._taken = -np.inf
@@ -310,34 +310,34 @@ class DenseMeter:
         self._pool.shutdown(cancel_futures=True)
 
     def _take(self, frame: int, time: float, segment: int, face: Gray) -> None:
-        if self._kept and self._kept[-1].segment != segment:
-            self._kept.clear()
+        if self._recent and self._recent[-1].segment != segment:
+            self._recent.clear()
         response = np.full((len(LAGS), len(self._bank.basis)), np.nan, np.float32)
         row = _Row(frame, time, segment, response, [])
         now = _Moment(time, segment, face, _eyes_of(face), row, [None] * len(LAGS))
         self._rows.append(row)
         while self._keep_s is not None and time - self._rows[0].time > self._keep_s:
             self._rows.popleft()
-        span = self._kept[-1].time - self._kept[0].time if self._kept else 0.0
-        step = span / max(1, len(self._kept) - 1)
-        for place, lag in enumerate(LAGS if self._kept else ()):
+        span = self._recent[-1].time - self._recent[0].time if self._recent else 0.0
+        step = span / max(1, len(self._recent) - 1)
+        for place, lag in enumerate(LAGS if self._recent else ()):
             off = max(_OFF * lag, 0.501 * step)
-            then = min(self._kept, key=lambda m: abs(time - lag - m.time))
+            then = min(self._recent, key=lambda m: abs(time - lag - m.time))
             if abs(time - lag - then.time) <= off:
                 flow = self._flow(then.face, face)
                 now.before[place] = _Before(flow, time - then.time, then.eyes)
                 self._measure(then, place, now, flow)
             # Where frames come unevenly, some are nobody's nearest.
-            for passed in self._kept:
+            for passed in self._recent:
                 if passed.time < then.time and passed.before[place] is not None:
                     due = passed.time + lag
-                    after = min(self._kept[-1], now, key=lambda m: abs(m.time - due))
+                    after = min(self._recent[-1], now, key=lambda m: abs(m.time - due))
                     if abs(after.time - due) <= off:
                         flow = self._flow(passed.face, after.face)
                         self._measure(passed, place, after, flow)
-        self._kept.append(now)
-        while time - self._kept[0].time > LAGS[-1] * (1 + _OFF):
-            self._kept.popleft()
+        self._recent.append(now)
+        while time - self._recent[0].time > LAGS[-1] * (1 + _OFF):
+            self._recent.popleft()
         if len(self._raw) >= FEW:
             self._project()
 
