@@ -6,7 +6,7 @@
 Each row trains on synthetic maps drawn in another way, half of them with the stronger nuisances, as
 the shipped model is, and asks three times: trained on own faces about mesh ones and the other way
 round (harder maps, drawn in the usual way), and trained on both about the development half of the
-real flow maps (`evaluation.halves`; the other half is not looked at). Mean of the seeds; the same
+real flow maps (`evaluation.scores`; the other half is not looked at). Mean of the seeds; the same
 seed means the same draws in all rows, so rows are compared by the difference to the first.
 
 What holds for synthetic questions is only how far faces matter: they were made by the nuisances

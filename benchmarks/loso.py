@@ -13,7 +13,7 @@ so its seeds say the same; ``--files`` starts from other synthetic networks, a r
 what they vary by.
 
 Settings may be chosen with ``--half development`` alone: the subjects whose names
-`evaluation.halves` puts there.
+`evaluation.scores` puts there.
 """
 
 from __future__ import annotations

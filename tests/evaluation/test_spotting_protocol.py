@@ -13,9 +13,9 @@ from micromimic.core.errors import InputError
 from micromimic.evaluation.spotting import (
     Span,
     SpottedVideo,
+    above_thresholds,
     chosen_thresholds,
     frame_iou,
-    kept,
     match_spans,
     spotting_leaks,
     spotting_metrics,
@@ -339,7 +339,7 @@ def test_kept_leaves_out_what_is_below_its_kind_s_threshold():
     video = SpottedVideo(
         "d", "1", "1", (), (Span(0, 1, score=1.0), Span(2, 3, score=2.0), Span(4, 5, "macro"))
     )
-    left = kept([video], {"micro": {"d/1": 2.0}})[0].found
+    left = above_thresholds([video], {"micro": {"d/1": 2.0}})[0].found
     assert [span.onset for span in left] == [2, 4]
 
 

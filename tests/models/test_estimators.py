@@ -419,6 +419,8 @@ def test_identity_holds_code_weights_and_versions(tmp_path: Path) -> None:
     from micromimic.models.training.flow import FlowNet
 
     own = identity.identity_of(FlowNet())
+    rooms = [Path(identity.micromimic.__file__).parent / room for room in identity._OURS]
+    assert all(list(room.glob("*.py")) for room in rooms)
     assert SHIPPED.name in own["starting weights"]
     assert "version of torch" in own and "version of torch" not in identity.identity_of(FlowSvm())
     copy = tmp_path / SHIPPED.name

@@ -22,7 +22,7 @@ from micromimic.models.samples import digest_of
 
 _VERSIONED: Final = {"numpy", "scipy", "sklearn", "torch", "torchvision", "pandas", "builtins"}
 """Packages whose code is known by their version."""
-_OURS: Final = ("models", "training", "features")
+_OURS: Final = ("models", "motion/features")
 """Rooms whose code decides what our models say."""
 _TORCH: Final = re.compile(r"^\s*(?:import|from) torch\b", re.MULTILINE)
 

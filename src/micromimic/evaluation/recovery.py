@@ -179,13 +179,9 @@ def rising_shares(values: Sequence[float]) -> list[float]:
     >>> rising_shares([0.25, 0.75, 0.25])
     [0.25, 0.5, 0.5]
     """
-    pools: list[tuple[float, int]] = []
-    for value in values:
-        pools.append((value, 1))
-        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
-            (a, n), (b, m) = pools[-2:]
-            pools[-2:] = [((a * n + b * m) / (n + m), n + m)]
-    return [value for value, count in pools for _ in range(count)]
+    from sklearn.isotonic import isotonic_regression  # noqa: PLC0415 - slow to load
+
+    return [float(value) for value in isotonic_regression(np.asarray(values, np.float64))]
 
 
 def calibration(trials: Iterable[Trial]) -> list[Share]:

@@ -3,7 +3,7 @@
 A model that answers only where it is surest is right more often. How much more, by the share of
 clips that it still answers, is the coverage curve (El-Yaniv and Wiener, "On the Foundations of
 Noise-free Selective Classification", JMLR 2010). What orders the clips is the lead: the first
-class's probability over the second's, which `models.recognizers` compares with its margin to call
+class's probability over the second's, which `models.onnx` compares with its margin to call
 an answer uncertain. Entropy, the agreement of a map with its mirror image or with shifted copies of
 itself order maps no better (``benchmarks/reliability.py``), so the simplest is used.
 """
