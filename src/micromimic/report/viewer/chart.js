@@ -6,27 +6,11 @@ import { colours, el, inNextFrame, sharp } from "./dom.js";
 import { Pen } from "./pen.js";
 import { PLACES } from "./places.js";
 
-/** @typedef {import("./types.d.ts").PanelPlan} PanelPlan */
-/**
- * @typedef {object} Options
- * @property {(width: number, height: number) => PanelPlan[]} panels asked at each drawing
- * @property {string} label what it is, for a screen reader
- * @property {"pan" | "zoom" | null} [drag] what dragging does; null: nothing can be moved
- * @property {boolean} [wheel] the wheel zooms without Ctrl
- * @property {boolean} [keys] plus, minus, 0 and the arrow keys zoom and pan
- * @property {(x: number, y: number, time: number, pen: Pen) => void} [press] a click
- * @property {(time: number) => void} [scrub] a drag along the axis
- * @property {() => PointerEvent | null} [taken] a finger's drag of something else, which it gives up: a second one means a pinch
- * @property {() => void} [placed] called after each drawing
- * @property {number} [left] margin
- * @property {number} [right] margin
- */
-
 const STILL = 4; // pixels that a click may shake
 const WHEEL = 0.0016;
 
 export class Chart {
-  /** @param {HTMLElement} root @param {import("./scale.js").View} view @param {Options} options */
+  /** @param {HTMLElement} root @param {import("./scale.js").View} view @param {import("./types.d.ts").ChartOptions} options */
   constructor(root, view, options) {
     this.root = root;
     this.view = view;
@@ -113,15 +97,12 @@ class Gestures {
   /** @param {Chart} chart */
   constructor(chart) {
     this.chart = chart;
-    const { root, view, options, pointers } = chart;
+    const { root, view, options } = chart;
     root.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     root.addEventListener("pointerdown", (event) => this.#down(event));
     root.addEventListener("pointermove", (event) => this.#move(event));
     root.addEventListener("pointerup", (event) => this.#up(event));
-    root.addEventListener("pointercancel", (event) => {
-      pointers.delete(event.pointerId);
-      this.#end();
-    });
+    root.addEventListener("pointercancel", ({ pointerId }) => this.#end(pointerId));
     root.addEventListener("dblclick", () => view.all());
     root.tabIndex = 0;
     if (options.keys) root.addEventListener("keydown", (event) => this.#key(event));
@@ -214,10 +195,12 @@ class Gestures {
       const [from, to] = [gesture.x, chart.place(event)[0]].map((x) => this.#time(x)).sort((a, b) => a - b);
       view.set(from, to);
     }
-    if (!pointers.size || gesture?.kind === "pinch") this.#end();
+    if (!pointers.size || gesture?.kind === "pinch") this.#end(event.pointerId);
   }
 
-  #end() {
+  /** @param {number} pointer */
+  #end(pointer) {
+    this.chart.pointers.delete(pointer);
     this.#gesture = null;
     this.chart.selection.hidden = true;
   }

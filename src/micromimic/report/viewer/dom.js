@@ -45,6 +45,18 @@ export function fill(node, ...children) {
 /** An element of the page's own markup, of the type that it has there. @param {string} id @returns {any} */
 export const byId = (id) => document.getElementById(id);
 
+/** All elements of a selector. @param {string} selector @param {ParentNode} [within] @returns {any[]} */
+export const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+
+/** Says whether a button is pressed. @param {HTMLElement} button @param {boolean} on */
+export const pressed = (button, on) => button.setAttribute("aria-pressed", String(on));
+
+/** Shows a line in its place, or hides the place where there is none. @param {HTMLElement} place @param {string | null} line */
+export function showLine(place, line) {
+  place.hidden = !line;
+  if (place.textContent !== (line ?? "")) place.textContent = line ?? ""; // a screen reader speaks what changed
+}
+
 /** Seconds as minutes, seconds and thousandths: 61.3 is "1:01.300". @param {number} seconds */
 export function formatTime(seconds) {
   if (!Number.isFinite(seconds)) return "–";

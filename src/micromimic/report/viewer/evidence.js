@@ -2,16 +2,7 @@
 
 import { el } from "./dom.js";
 
-/**
- * @typedef {object} Share
- * @property {string} name
- * @property {number} value of 1
- * @property {string} [place] of its class
- * @property {boolean} [best]
- * @property {number} [bar] length of its bar, of 1; else its value
- */
-
-/** Names with a bar and a number each. @param {Share[]} shares @param {(value: number) => string} words @param {Record<string, any>} [props] of the list */
+/** Names with a bar and a number each. @param {import("./types.d.ts").Share[]} shares @param {(value: number) => string} words @param {Record<string, any>} [props] of the list */
 export function shareList(shares, words, props = {}) {
   return el("ul", { class: "shares", ...props }, shares.map(({ name, value, place, best, bar = value }) =>
     el("li", { class: best && "best" }, el("span", {}, name),

@@ -127,11 +127,13 @@ export function heatPicture(votes, size = 56) {
     for (let x = 0; x < size; x += 1) {
       const px = ((x + 0.5) / size) * g - 0.5, py = ((y + 0.5) / size) * g - 0.5;
       let sum = 0, weight = 0;
-      grid.forEach((row, j) => row.forEach((value, i) => {
-        const w = Math.exp(-((i - px) ** 2 + (j - py) ** 2) / (2 * spread * spread));
-        sum += w * value;
-        weight += w;
-      }));
+      for (const [j, row] of grid.entries()) {
+        for (const [i, value] of row.entries()) {
+          const w = Math.exp(-((i - px) ** 2 + (j - py) ** 2) / (2 * spread * spread));
+          sum += w * value;
+          weight += w;
+        }
+      }
       const level = Math.min(1, (sum / weight) * 1.35); // smoothing took some off the peak
       const edge = Math.min(1, Math.min(x + 0.5, y + 0.5, size - 0.5 - x, size - 0.5 - y) / (FADE * size));
       image.data.set([...shade(level), 255 * 0.85 * edge * level ** 0.7], 4 * (y * size + x));

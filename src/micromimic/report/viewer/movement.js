@@ -8,15 +8,8 @@ import { nearest, peakAt } from "./scale.js";
 /** @typedef {import("./types.d.ts").Stretch} Stretch */
 
 export class Movement {
-  /**
-   * @param {object} known
-   * @param {import("./types.d.ts").Series | null} known.series the score, in multiples of the face's own noise
-   * @param {number} known.threshold
-   * @param {Stretch[]} known.lost @param {Stretch[]} known.gated with its cause @param {Stretch[]} known.blinks
-   * @param {[peak: number, reason: string][]} known.rejected
-   */
+  /** @param {import("./types.d.ts").Known} known */
   constructor({ series, threshold, lost, gated, blinks, rejected }) {
-    Object.assign(this, { lost, gated, blinks });
     this.series = series;
     this.threshold = threshold;
     this.rejected = rejected;
@@ -50,7 +43,7 @@ export class Movement {
     paintSpans(pen, spans, selected);
     pen.level(this.threshold);
     if (this.series) pen.curve(this.series, pen.colour.curve);
-    for (const [peak] of this.rejected) if (pen.sees(peak)) pen.cross(pen.x(peak), pen.y(this.peak(peak)) - 8, pen.colour.muted);
+    for (const [peak] of this.rejected) if (pen.sees(peak)) pen.words("✕", pen.x(peak), pen.y(this.peak(peak)) - 8, { font: "10px" });
   }
 
   /** What there is at a moment; what is marked only, within `near` seconds. @param {number} time @param {number} near */

@@ -6,16 +6,8 @@ import { View } from "./scale.js";
 
 const EDGE = 9;
 
-/**
- * @typedef {object} Options
- * @property {import("./types.d.ts").Series | null} series
- * @property {number} high top of the scale
- * @property {() => import("./types.d.ts").Span[]} spans asked at each drawing
- * @property {(time: number) => void} [seek] a click where all is shown anyway
- */
-
 export class Overview {
-  /** @param {import("./chart.js").Chart} chart @param {Options} options */
+  /** @param {import("./chart.js").Chart} chart @param {import("./types.d.ts").OverviewOptions} options */
   constructor(chart, options) {
     this.chart = chart;
     this.options = options;
@@ -41,7 +33,8 @@ export class Overview {
   draw() {
     const { width, height } = sharp(this.canvas);
     if (!width) return;
-    const pen = (this.pen = this.#pen(width, height));
+    const pen = this.#pen(width, height);
+    this.pen = pen;
     for (const { from, to, place, faint, longer } of this.options.spans()) {
       pen.band(from, to, pen.colour[place], { alpha: faint ? 0.3 : 0.85, least: 2, top: height - (longer ? 2 : 5), bottom: height });
     }

@@ -1,6 +1,6 @@
 // Draws on one panel of a chart, in its times and values. Nothing is kept.
 
-import { markOf } from "./places.js";
+import { signOf } from "./places.js";
 import { before, logTicks, thin, ticks, timeTicks } from "./scale.js";
 
 /** @typedef {import("./types.d.ts").Series} Series */
@@ -88,11 +88,6 @@ export class Pen {
     this.c.setLineDash([]);
   }
 
-  /** @param {number} x @param {number} y @param {string} colour */
-  cross(x, y, colour, arm = 3.5) {
-    this.stroke([[x - arm, y - arm], [x + arm, y + arm], null, [x - arm, y + arm], [x + arm, y - arm]], colour, 1.4);
-  }
-
   /** @param {number} x @param {number} y @param {string} colour @param {string} fill */
   dot(x, y, colour, fill) {
     const { c } = this;
@@ -103,20 +98,15 @@ export class Pen {
     c.stroke();
   }
 
-  /** The mark of a class; open: as an outline. @param {string} place @param {number} x @param {number} y */
-  mark(place, x, y, { size = 4.2, open = false } = {}) {
-    const { c, colour } = this;
-    for (const [grown, shade] of /** @type {const} */ ([[1.4, colour.panel], [0, colour[place]]])) {
-      c.beginPath();
-      for (const [dx, dy] of markOf(place).corners) c.lineTo(x + dx * (size + grown), y + dy * (size + grown));
-      c.closePath();
-      c.fillStyle = open ? colour.panel : shade;
-      c.fill();
-      if (!open || !grown) continue;
-      c.strokeStyle = colour[place];
-      c.lineWidth = 2;
-      c.stroke();
-    }
+  /** The sign of a class; open: as an outline. @param {string} place @param {number} x @param {number} y */
+  mark(place, x, y, { size = 11, open = false } = {}) {
+    const { c, colour } = this, sign = signOf(place);
+    Object.assign(c, { font: `${size}px ${FONT}`, textAlign: "center", textBaseline: "alphabetic", lineJoin: "round", lineWidth: 3 });
+    c.strokeStyle = open ? colour[place] : colour.panel;
+    c.fillStyle = open ? colour.panel : colour[place];
+    const { actualBoundingBoxAscent: above, actualBoundingBoxDescent: below } = c.measureText(sign);
+    c.strokeText(sign, x, y + (above - below) / 2);
+    c.fillText(sign, x, y + (above - below) / 2);
   }
 
   /** @param {string} text @param {number} x @param {number} y @param {{align?: CanvasTextAlign, colour?: string, font?: string}} [how] */

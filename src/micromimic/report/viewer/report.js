@@ -5,6 +5,7 @@ import { byId } from "./dom.js";
 import { Movement, paintSpans, spanAt } from "./movement.js";
 import { Overview } from "./overview.js";
 import { nearest, View } from "./scale.js";
+import { themeButton } from "./theme.js";
 
 const data = JSON.parse(byId("data").textContent);
 const root = document.documentElement;
@@ -54,7 +55,7 @@ function paintMarks(pen) {
     }
     if (!pen.sees(apex)) continue;
     const x = pen.x(apex), y = longer ? bottom - 6 : pen.y(movement.peak(apex));
-    if (!longer) pen.mark(place, x, y, { size: open ? 4.5 : 5.5, open });
+    if (!longer) pen.mark(place, x, y, { size: 14, open });
     pen.words(name ?? "", x, y - 15, { colour: pen.colour.ink, font: "12px" });
   }
 }
@@ -83,7 +84,7 @@ const timeline = new Chart(byId("timeline"), view, {
     },
     describe: (time) => [...movement.describe(time, reach(width)), ...eventWords(time, reach(width))],
   }],
-  press: (x, y, time, pen) => goTo(time, pen),
+  press: (_x, _y, time, pen) => goTo(time, pen),
 });
 const overview = new Overview(timeline, { series: movement.series, high, spans: () => spans });
 byId("timeline").after(overview.root);
@@ -171,19 +172,7 @@ for (const frame of document.querySelectorAll("button.frame")) {
 }
 lightbox.addEventListener("click", () => lightbox.close());
 
-const wish = matchMedia("(prefers-color-scheme: dark)");
-const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : wish.matches);
-function retheme() {
-  byId("theme").textContent = isDark() ? "Light" : "Dark";
-  document.dispatchEvent(new Event("theme"));
-}
-byId("theme").hidden = false;
-byId("theme").addEventListener("click", () => {
-  root.dataset.theme = isDark() ? "light" : "dark";
-  retheme();
-});
-wish.addEventListener("change", retheme);
-retheme();
+themeButton(byId("theme"));
 
 let shown = "";
 addEventListener("beforeprint", () => {
@@ -193,6 +182,6 @@ addEventListener("beforeprint", () => {
 });
 addEventListener("afterprint", () => {
   root.dataset.theme = shown;
-  retheme();
+  document.dispatchEvent(new Event("theme"));
 });
 root.dataset.ready = "true";

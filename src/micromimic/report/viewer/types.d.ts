@@ -66,3 +66,57 @@ export type Transform = readonly [number, number, number, number, number, number
 
 /** Left, top, right, bottom in canonical units. */
 export type Cell = readonly [number, number, number, number];
+
+/** What a chart shows and what may be done to it. */
+export interface ChartOptions {
+  /** Asked at each drawing. */
+  panels: (width: number, height: number) => PanelPlan[];
+  /** What it is, for a screen reader. */
+  label: string;
+  /** What dragging does; null: nothing can be moved. */
+  drag?: "pan" | "zoom" | null;
+  /** The wheel zooms without Ctrl. */
+  wheel?: boolean;
+  /** Plus, minus, 0 and the arrow keys zoom and pan. */
+  keys?: boolean;
+  /** A click. */
+  press?: (x: number, y: number, time: number, pen: import("./pen.js").Pen) => void;
+  /** A drag along the axis. */
+  scrub?: (time: number) => void;
+  /** A finger's drag of something else, which it gives up: a second finger means a pinch. */
+  taken?: () => PointerEvent | null;
+  /** Called after each drawing. */
+  placed?: () => void;
+  /** Margins, CSS pixels. */
+  left?: number;
+  right?: number;
+}
+
+export interface OverviewOptions {
+  series: Series | null;
+  /** Top of the scale. */
+  high: number;
+  /** Asked at each drawing. */
+  spans: () => Span[];
+  /** A click where all is shown anyway. */
+  seek?: (time: number) => void;
+}
+
+/** What is known of a recording's movement: the score in multiples of the face's own noise, and what explains it. */
+export interface Known {
+  series: Series | null;
+  threshold: number;
+  lost: Stretch[];
+  gated: Stretch[];
+  blinks: Stretch[];
+  rejected: [peak: number, reason: string][];
+}
+
+/** A name with a bar of a length (its value where there is none) and a number, of 1. */
+export interface Share {
+  name: string;
+  value: number;
+  place?: string;
+  best?: boolean;
+  bar?: number;
+}

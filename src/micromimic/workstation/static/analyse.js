@@ -1,9 +1,7 @@
 // The page that takes videos in and lists what came of them.
 
-import {
-  api, byId, el, fill, formatSize, formatDuration, header, notice, plural, showError,
-} from "./app.js";
-import { Row, active, confirmDelete, statusWords } from "./analyse/row.js";
+import { api, byId, confirmThat, el, fill, formatDuration, formatSize, header, notice, plural, showError, showLine } from "./app.js";
+import { Row, active, statusWords } from "./analyse/row.js";
 import { Uploads } from "./analyse/uploads.js";
 import { consentFields } from "./lib/consent.js";
 import { fillSelect, loadSubjects } from "./lib/records.js";
@@ -12,7 +10,7 @@ const PAGE = 50;
 const BUSY_MS = 700, IDLE_MS = 8000, OFFLINE_MS = 3000;
 
 header("analyse");
-const consent = consentFields(byId("consent"));
+const consent = consentFields();
 const rows = new Map();
 const status = new Map();
 const state = { limits: null, staged: [], wanted: PAGE, timer: 0, run: 0 };
@@ -36,7 +34,11 @@ function stage(files) {
 }
 
 function showStaged() {
-  const drop = (file) => { state.staged = state.staged.filter((f) => f !== file); showStaged(); byId("choose").focus(); };
+  const drop = (file) => {
+    state.staged = state.staged.filter((other) => other !== file);
+    showStaged();
+    byId("choose").focus();
+  };
   fill(byId("staged"), state.staged.map((file) => {
     const line = fault(file);
     return el("li", {}, el("span", { class: "name" }, file.name), el("small", {}, formatSize(file.size)),
@@ -62,8 +64,7 @@ function submit(event) {
   const fps = numberIn("fps", { least: 1, most: 10000, whole: false, what: "frames a second" });
   const days = numberIn("days", { least: 0, most: 36500, whole: true, what: "a whole number of days" });
   const line = consent.problem() ?? fps.line ?? days.line;
-  byId("add-problem").hidden = !line;
-  byId("add-problem").textContent = line ?? "";
+  showLine(byId("add-problem"), line);
   if (line) return;
   const query = { ...consent.values(), fps: fps.value, retention_days: days.value };
   const good = state.staged.filter((file) => !fault(file));
@@ -88,19 +89,15 @@ function listenForFiles() {
 /* What is there */
 
 const act = {
-  async cancel(recording) {
-    await attempt(() => api(`/recordings/${recording.id}/cancel`, { method: "POST" }));
-  },
-  async again(recording) {
-    await attempt(() => api(`/recordings/${recording.id}/analyze`, { method: "POST" }));
-  },
-  async remove(recording) {
-    if (!(await confirmDelete(recording))) return;
-    await attempt(async () => {
-      await api(`/recordings/${recording.id}`, { method: "DELETE" });
-      notice(`${recording.name} is deleted.`);
-    });
-  },
+  cancel: ({ id }) => attempt(() => api(`/recordings/${id}/cancel`, { method: "POST" })),
+  again: ({ id }) => attempt(() => api(`/recordings/${id}/analyze`, { method: "POST" })),
+  delete: ({ id, name, coders }) => attempt(async () => {
+    const decided = coders.length ? `The decisions of ${coders.join(", ")} go with it.` : "Nobody has reviewed it.";
+    const body = el("p", {}, `Its video, pictures and results are removed and cannot be brought back. ${decided}`);
+    if (!(await confirmThat({ title: `Delete ${name}?`, body, action: "Delete" }))) return;
+    await api(`/recordings/${id}`, { method: "DELETE" });
+    notice(`${name} is deleted.`);
+  }),
 };
 
 async function attempt(what) {
@@ -144,12 +141,11 @@ async function refresh() {
     const { recordings, total } = await api("/recordings", { query });
     if (run !== state.run) return;
     show(recordings, total);
-    byId("list-problem").hidden = true;
+    showLine(byId("list-problem"), "");
     if (recordings.some(active)) wait = BUSY_MS;
   } catch (error) {
     if (run !== state.run) return;
-    byId("list-problem").hidden = false;
-    byId("list-problem").textContent = error.status === 0 ? "The server does not answer; trying again." : error.message;
+    showLine(byId("list-problem"), error.status === 0 ? "The server does not answer; trying again." : error.message);
     wait = OFFLINE_MS;
   }
   state.timer = setTimeout(() => { if (!document.hidden) refresh(); }, wait);

@@ -1,8 +1,8 @@
 // What every page imports: import { api, el, header } from "/static/app.js".
 
-export { byId, el, fill, formatTime, inNextFrame, sharp } from "/static/viewer/dom.js";
-export { PLACES, markOf, placeOf } from "/static/viewer/places.js";
+export { all, byId, el, fill, formatTime, inNextFrame, pressed, sharp, showLine } from "/static/viewer/dom.js";
+export { PLACES, placeOf, signOf } from "/static/viewer/places.js";
 export { API, ApiError, api, apiUrl, errorFrom, offline } from "./lib/api.js";
-export { ask, confirmThat, firstInvalid, formValues, notice, showError } from "./lib/dialogs.js";
-export { askCoder, coder, header, remember, remembered, theme } from "./lib/shell.js";
-export { formatDate, formatDuration, formatMoment, formatSize, plural } from "./lib/words.js";
+export { ask, confirmThat, notice, openDialog, showError } from "./lib/dialogs.js";
+export { askCoder, coder, header, remember, remembered, rememberedJson } from "./lib/shell.js";
+export { formatDate, formatDuration, formatMoment, formatSize, plural, sentence, today } from "./lib/words.js";

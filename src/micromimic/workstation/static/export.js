@@ -1,45 +1,32 @@
 // Events for other tools, agreement of two coders, training data.
 
-import { apiUrl, api, byId, coder as ownName, el, errorFrom, fill, formatDate, header, notice, offline, plural } from "./app.js";
+import { all, api, apiUrl, byId, coder as ownName, el, fill, formatDate, header, notice, plural, showLine } from "./app.js";
+import { agreementView } from "./lib/comparison.js";
 import { fillSelect, loadRecordings, loadSessions, loadSubjects, sessionOptions } from "./lib/records.js";
-import { agreementView } from "./export/agreement.js";
 
 const MACHINE = "machine";
-const FORMATS = [
-  ["eaf", "ELAN (.eaf)", "tiers for the machine and each coder"],
-  ["csv", "CSV", "one row an event"],
-  ["json", "JSON", "everything"],
-];
 
 header("export");
 const state = { recordings: [], sessions: [] };
 
-function trouble(id, line) {
-  byId(id).hidden = !line;
-  byId(id).textContent = line ?? "";
-}
-
-const option = (value, words, more = {}) => el("option", { value, ...more }, words);
+const option = (value, words = value, more = {}) => el("option", { value, ...more }, words);
 const chosen = () => state.recordings.find((r) => r.id === byId("recording").value) ?? null;
 
-/** Saves an answer as a file, under the name that the server gives it. */
-function save(blob, name) {
-  const link = el("a", { href: URL.createObjectURL(blob), download: name });
+/** Runs what a form asks for; what goes wrong is a line in its place. */
+async function attempt(id, what) {
+  showLine(byId(id), "");
+  try {
+    await what();
+  } catch (error) {
+    showLine(byId(id), error.message);
+  }
+}
+
+function download(href, name) {
+  const link = el("a", { href, download: name });
   document.body.append(link);
   link.click();
   link.remove();
-  setTimeout(() => URL.revokeObjectURL(link.href), 30000);
-}
-
-async function open(path, query, signal) {
-  let response;
-  try {
-    response = await fetch(apiUrl(path, query), { cache: "no-store", signal });
-  } catch (error) {
-    throw error.name === "AbortError" ? error : offline();
-  }
-  if (!response.ok) throw errorFrom(response.status, await response.text());
-  return response;
 }
 
 /* One recording */
@@ -47,57 +34,41 @@ async function open(path, query, signal) {
 function showChosen() {
   const recording = chosen();
   const coders = recording?.coders ?? [];
-  fillSelect(byId("one-coder"), option("", "the machine"), coders.map((name) => option(name, name)));
-  for (const id of ["first", "second"]) {
-    fillSelect(byId(id), option(MACHINE, "the machine"), coders.map((name) => option(name, name)));
-  }
+  fillSelect(byId("one-coder"), option("", "the machine"), coders.map((name) => option(name)));
+  for (const id of ["first", "second"]) fillSelect(byId(id), option(MACHINE, "the machine"), coders.map((name) => option(name)));
   if (byId("first").value === byId("second").value && coders.length) {
     byId("first").value = coders[0];
     byId("second").value = coders[1] ?? MACHINE;
   }
   fill(byId("agreement"));
-  trouble("agree-problem", "");
-  trouble("one-problem", "");
-  const ready = Boolean(recording);
-  byId("one-note").textContent = !ready ? "Nothing has been analysed yet."
-    : coders.length ? `${plural(recording.events, "candidate")}; decided by ${coders.join(", ")}.`
-      : `${plural(recording.events, "candidate")}; nobody has decided anything here yet.`;
-  for (const button of byId("formats").querySelectorAll("button")) button.disabled = !ready;
-  byId("agree").querySelector("button").disabled = !ready || !coders.length;
+  showLine(byId("agree-problem"), "");
+  showLine(byId("one-problem"), "");
+  const decided = coders.length ? `decided by ${coders.join(", ")}` : "nobody has decided anything here yet";
+  byId("one-note").textContent = recording ? `${plural(recording.events, "candidate")}; ${decided}.` : "Nothing has been analysed yet.";
+  for (const button of formats) button.disabled = !recording;
+  byId("agree").querySelector("button").disabled = !coders.length;
 }
 
-async function download(format) {
-  const recording = chosen();
-  trouble("one-problem", "");
-  try {
-    const who = byId("one-coder").value;
-    const response = await open(`/recordings/${recording.id}/export/${format}`, { coder: who, reader: ownName() });
-    const given = /filename\*?=(?:UTF-8'')?"?([^";]+)"?/i.exec(response.headers.get("Content-Disposition") ?? "");
-    const name = given ? decodeURIComponent(given[1]) : `${recording.name.replace(/\.[^.]*$/, "")}.${format}`;
-    save(await response.blob(), name);
-    notice(`${name} is downloaded.`);
-  } catch (error) {
-    trouble("one-problem", error.message);
-  }
-}
+/** Saves an answer as a file, under the name that the server gives it. */
+const save = (format) => attempt("one-problem", async () => {
+  const { id, name } = chosen();
+  const response = await api(`/recordings/${id}/export/${format}`, { query: { coder: byId("one-coder").value, reader: ownName() }, raw: true });
+  const given = /filename\*?=(?:UTF-8'')?"?([^";]+)"?/i.exec(response.headers.get("Content-Disposition") ?? "");
+  const file = given ? decodeURIComponent(given[1]) : `${name.replace(/\.[^.]*$/, "")}.${format}`;
+  const url = URL.createObjectURL(await response.blob());
+  download(url, file);
+  setTimeout(() => URL.revokeObjectURL(url), 30000);
+  notice(`${file} is downloaded.`);
+});
 
 /* Agreement */
 
-async function compare(event) {
-  event.preventDefault();
-  trouble("agree-problem", "");
+const compare = () => attempt("agree-problem", async () => {
   const [coder, other] = [byId("first").value, byId("second").value];
-  if (coder === other) {
-    trouble("agree-problem", `expected two different answers, got ${coder === MACHINE ? "the machine" : coder} twice; choose another`);
-    return;
-  }
-  try {
-    const found = await api(`/recordings/${chosen().id}/agreement`, { query: { coder, other, reader: ownName() } });
-    fill(byId("agreement"), agreementView(found, coder, other));
-  } catch (error) {
-    trouble("agree-problem", error.message);
-  }
-}
+  if (coder === other) throw new Error(`expected two different answers, got ${coder === MACHINE ? "the machine" : coder} twice; choose another`);
+  const found = await api(`/recordings/${chosen().id}/agreement`, { query: { coder, other, reader: ownName() } });
+  fill(byId("agreement"), agreementView(found, coder, other));
+});
 
 /* Training data */
 
@@ -117,21 +88,12 @@ function showTraining() {
 }
 
 /** Asks first, so that a refusal is a line here; the zip itself streams as a download. */
-async function downloadTraining(event) {
-  event.preventDefault();
-  trouble("train-problem", "");
+const downloadTraining = () => attempt("train-problem", async () => {
   const control = new AbortController();
-  try {
-    await open("/export/manifest.zip", trainingQuery(), control.signal);
-    control.abort();
-    const link = el("a", { href: apiUrl("/export/manifest.zip", trainingQuery()), download: "" });
-    document.body.append(link);
-    link.click();
-    link.remove();
-  } catch (error) {
-    trouble("train-problem", error.message);
-  }
-}
+  await api("/export/manifest.zip", { query: trainingQuery(), signal: control.signal, raw: true });
+  control.abort();
+  download(apiUrl("/export/manifest.zip", trainingQuery()), "");
+});
 
 async function prepare() {
   const [recordings, sessions, subjects] = await Promise.all([loadRecordings(), loadSessions(), loadSubjects()]);
@@ -141,18 +103,20 @@ async function prepare() {
   fillSelect(byId("recording"), state.recordings.map((r) =>
     option(r.id, `${r.name} · ${r.subject_code ?? "no subject"} · ${formatDate(r.uploaded_at)}`, { selected: r.id === wanted })));
   const coders = [...new Set(state.recordings.flatMap((r) => r.coders))].sort();
-  fillSelect(byId("train-coder"), coders.map((name) => option(name, name)));
+  fillSelect(byId("train-coder"), coders.map((name) => option(name)));
   fillSelect(byId("train-subject"), option("", "all"), subjects.map((s) => option(s.id, s.code)));
   showChosen();
   showTraining();
 }
 
-fill(byId("formats"), FORMATS.map(([format, label, what]) =>
-  el("span", { class: "format" },
-    el("button", { type: "button", disabled: true, dataset: { format }, onclick: () => download(format) }, label), el("small", {}, what))));
+const formats = all("#formats button");
+for (const button of formats) button.addEventListener("click", () => save(button.dataset.format));
 byId("recording").addEventListener("change", showChosen);
-byId("one").addEventListener("submit", (event) => event.preventDefault());
-byId("agree").addEventListener("submit", compare);
+for (const [id, submit] of Object.entries({ one: () => {}, agree: compare, train: downloadTraining })) {
+  byId(id).addEventListener("submit", (event) => {
+    event.preventDefault();
+    submit();
+  });
+}
 for (const id of ["train-coder", "train-subject", "train-session"]) byId(id).addEventListener("change", showTraining);
-byId("train").addEventListener("submit", downloadTraining);
-prepare().catch((error) => trouble("one-problem", error.message));
+attempt("one-problem", prepare);

@@ -1,6 +1,6 @@
 // The live page: buttons, states and numbers around a LiveSession.
 
-import { byId, el, fill, header, inNextFrame, plural, sharp, showError } from "./app.js";
+import { byId, el, fill, header, inNextFrame, plural, sentence, sharp, showError, showLine } from "./app.js";
 import { drawCells, ontoCanvas } from "/static/viewer/face.js";
 import { consentFields } from "./lib/consent.js";
 import { LiveCurve } from "./live/curve.js";
@@ -13,7 +13,7 @@ const STATES = {
 };
 
 header("live");
-const consent = consentFields(byId("consent"));
+const consent = consentFields();
 const events = new Events();
 const curve = new LiveCurve(byId("curve"), events.all);
 const now = { session: null, face: null, point: null, size: null };
@@ -42,6 +42,9 @@ function resolves(seconds) {
 
 const ordinal = (number) => `${number}${{ 2: "nd", 3: "rd" }[number] ?? "th"}`;
 
+/** Before the first status. */
+const IDLE = { fps: 0, source_fps: 0, received: 0, dropped: 0, thinning: 1, shortest_s: null, latency_ms: {} };
+
 /** Label, value, what it means, whether it needs attention. */
 function numbers(status) {
   const [shortest, meaning] = resolves(status.shortest_s);
@@ -58,25 +61,8 @@ function numbers(status) {
 }
 
 function showNumbers(status) {
-  fill(byId("numbers"), numbers(status).map(([label, value, more, bad]) =>
-    el("div", { class: bad && "attention" }, el("dt", {}, label), el("dd", {}, el("b", { class: "number" }, value), el("small", {}, more)))));
-}
-
-const IDLE = {
-  fps: 0, source_fps: 0, received: 0, dropped: 0, thinning: 1, shortest_s: null, latency_ms: {},
-};
-function clearNumbers() {
-  fill(byId("numbers"), numbers(IDLE).map(([label]) =>
-    el("div", {}, el("dt", {}, label), el("dd", {}, el("b", {}, "–"), el("small", {}, " ")))));
-}
-
-const sentence = (line) => line[0].toUpperCase() + line.slice(1) + (/[.!?]$/.test(line) ? "" : ".");
-
-function showDetail(line) {
-  byId("detail").hidden = !line;
-  // Said to a screen reader when it changes, not every second.
-  const words = line ? sentence(line) : "";
-  if (byId("detail").textContent !== words) byId("detail").textContent = words;
+  fill(byId("numbers"), numbers(status ?? IDLE).map(([label, value, more, bad]) => el("div", { class: status && bad && "attention" },
+    el("dt", {}, label), el("dd", {}, el("b", { class: "number" }, status ? value : "–"), el("small", {}, status ? more : "\u00a0")))));
 }
 
 function take(message) {
@@ -90,7 +76,7 @@ function take(message) {
   else if (message.type === "status") {
     setState(STATES[message.state] ?? message.state, message.state === "watching" ? "good" : "accent");
     showNumbers(message);
-    showDetail(message.detail);
+    showLine(byId("detail"), sentence(message.detail));
   }
 }
 
@@ -106,7 +92,7 @@ function drawFace() {
 
 function trouble(line) {
   byId("trouble").hidden = !line;
-  byId("trouble-words").textContent = line ? sentence(line) : "";
+  showLine(byId("trouble-words"), sentence(line));
 }
 
 function keeping() {
@@ -118,15 +104,14 @@ function keeping() {
 async function start() {
   if (now.session) return;
   const { line, keep } = keeping();
-  byId("keep-problem").hidden = !line;
-  byId("keep-problem").textContent = line ?? "";
+  showLine(byId("keep-problem"), line);
   if (line) return;
   trouble("");
   byId("kept").hidden = true;
   Object.assign(now, { face: null, point: null, size: null });
   curve.clear();
   events.clear();
-  clearNumbers();
+  showNumbers(null);
   setState("asking for the camera", "accent");
   const sized = (width, height) => {
     now.size = [width, height];
@@ -145,7 +130,7 @@ async function start() {
     trouble(error.message);
   }
   now.session = null;
-  showDetail("");
+  showLine(byId("detail"), "");
   redraw();
   setRunning(false);
 }
@@ -176,6 +161,6 @@ byId("keep").addEventListener("change", () => {
 byId("keep").addEventListener("submit", (event) => event.preventDefault());
 new ResizeObserver(redraw).observe(byId("stage"));
 addEventListener("pagehide", () => now.session?.stop());
-clearNumbers();
+showNumbers(null);
 setRunning(false);
 consent.refresh().catch(showError);

@@ -1,22 +1,18 @@
 // Subjects, their sessions, and how a person's indicators change.
 
-import {
-  api, byId, coder, el, fill, formatDate, header, notice, plural, showError,
-} from "./app.js";
+import { api, byId, coder, el, fill, formatDate, header, notice, plural, showError } from "./app.js";
 import { consentLine, loadSessions, loadSubjects } from "./lib/records.js";
 import { editSession, editSubject, forgetSubject, removeSession } from "./subjects/forms.js";
 import { indicatorCard } from "./subjects/plot.js";
 
 header("subjects");
-const state = { subjects: [], chosen: new URLSearchParams(location.search).get("subject") ?? "", run: 0 };
+const chosenIn = () => new URLSearchParams(location.search).get("subject") ?? "";
+const state = { subjects: [], chosen: chosenIn(), run: 0 };
 
-async function attempt(what) {
-  try {
-    await what();
-  } catch (error) {
-    showError(error);
-  }
-}
+const attempt = (what) => what().catch(showError);
+
+/** A small button; what goes wrong with what it does is told in the corner. */
+const button = (words, act, props = {}) => el("button", { class: "small", type: "button", onclick: () => attempt(act), ...props }, words);
 
 /* The list */
 
@@ -26,7 +22,10 @@ function showList() {
   fill(byId("subjects"), shown.map((subject) => el("li", {},
     el("a", {
       href: `?subject=${encodeURIComponent(subject.id)}`, "aria-current": subject.id === state.chosen && "true",
-      onclick: (event) => { event.preventDefault(); choose(subject.id); },
+      onclick: (event) => {
+        event.preventDefault();
+        choose(subject.id);
+      },
     }, el("b", {}, subject.code), el("small", {}, `${plural(subject.sessions, "session")}, ${plural(subject.recordings, "recording")}`)))));
   byId("no-subjects").hidden = state.subjects.length > 0;
   byId("find").hidden = state.subjects.length < 6;
@@ -49,26 +48,21 @@ function choose(id) {
 
 /* One person */
 
-const IDLE = "Choose a subject to see sessions and how its indicators change.";
-
 async function showPerson() {
   const run = ++state.run;
-  if (!state.chosen) {
-    fill(byId("person"), el("section", { class: "panel" }, el("p", { class: "empty" }, IDLE)));
-    return;
-  }
+  const only = (props, words) => fill(byId("person"), el("section", { class: "panel" }, el("p", props, words)));
+  if (!state.chosen) return only({ class: "empty" }, "Choose a subject to see sessions and how its indicators change.");
   let subject, sessions;
   try {
     [subject, sessions] = await Promise.all([api(`/subjects/${encodeURIComponent(state.chosen)}`), loadSessions(state.chosen)]);
   } catch (error) {
-    if (run === state.run) fill(byId("person"), el("section", { class: "panel" }, el("p", { class: "problem", role: "alert" }, error.message)));
-    return;
+    return run === state.run && only({ class: "problem", role: "alert" }, error.message);
   }
-  if (run !== state.run) return;
+  if (run !== state.run) return undefined;
   const trends = el("section", { class: "panel", id: "trends", "aria-labelledby": "trends-title" },
     el("h2", { id: "trends-title" }, "Indicators over sessions"), el("p", { class: "hint" }, "Loading."));
   fill(byId("person"), personPanel(subject, sessions), sessionsPanel(subject, sessions), trends);
-  await attempt(() => showTrends(trends, run));
+  return attempt(() => showTrends(trends, run));
 }
 
 function personPanel(subject, sessions) {
@@ -76,40 +70,37 @@ function personPanel(subject, sessions) {
   const forget = async () => {
     const counts = await forgetSubject(subject, sessions);
     if (!counts) return;
-    notice(`${subject.code} is forgotten: ${Object.entries(counts).filter(([, n]) => n > 0).map(([what, n]) => `${what.replaceAll("_", " ")} ${n}`).join(", ") || "nothing was left"}.`);
+    const gone = Object.entries(counts).filter(([, count]) => count > 0).map(([what, count]) => `${what.replaceAll("_", " ")} ${count}`);
+    notice(`${subject.code} is forgotten: ${gone.join(", ") || "nothing was left"}.`);
     choose("");
     await refreshList();
   };
   return el("section", { class: "panel", "aria-labelledby": "person-title" },
     el("div", { class: "bar" }, el("h2", { id: "person-title" }, subject.code), el("small", {}, `since ${formatDate(subject.created_at)}`),
-      el("button", { class: "small push", type: "button", onclick: () => attempt(edit) }, "Edit"),
-      el("button", { class: "small danger", type: "button", id: "forget", "aria-label": `Forget ${subject.code}`, onclick: () => attempt(forget) }, "Forget")),
+      button("Edit", edit, { class: "small push" }),
+      button("Forget", forget, { class: "small danger", id: "forget", "aria-label": `Forget ${subject.code}` })),
     subject.note && el("p", { class: "person-note" }, subject.note));
 }
 
 function sessionRow(subject, session) {
   const edit = async () => { if (await editSession(subject, session)) await changed(); };
   const remove = async () => { if (await removeSession(session)) await changed(); };
-  const mark = async () => {
-    await api(`/sessions/${session.id}`, { method: "PATCH", json: { baseline: !session.baseline } });
-    await changed();
-  };
-  const name = `${session.title || "untitled"}, ${formatDate(session.held_on)}`;
+  const mark = () => api(`/sessions/${session.id}`, { method: "PATCH", json: { baseline: !session.baseline } }).then(changed);
+  const name = `${session.title || "untitled"}, ${formatDate(session.held_on)}`, { given } = session.consent;
   return el("li", { class: "session", dataset: { session: session.id } },
     el("div", { class: "what" }, el("b", {}, session.title || "untitled"),
       el("small", {}, `${formatDate(session.held_on)} · ${plural(session.recordings, "recording")}`),
-      el("small", { class: !session.consent.given && "no-consent" }, session.consent.given ? consentLine(session.consent) : "No consent noted: recordings cannot be added.")),
+      el("small", { class: !given && "no-consent" }, given ? consentLine(session.consent) : "No consent noted: recordings cannot be added.")),
     el("div", { class: "doings" },
-      el("button", { class: "small", type: "button", "aria-pressed": String(session.baseline), "aria-label": `Baseline: ${name}`, onclick: () => attempt(mark) }, "Baseline"),
-      el("button", { class: "small", type: "button", "aria-label": `Edit ${name}`, onclick: () => attempt(edit) }, "Edit"),
-      el("button", { class: "small danger", type: "button", "aria-label": `Remove ${name}`, onclick: () => attempt(remove) }, "Remove")));
+      button("Baseline", mark, { "aria-pressed": String(session.baseline), "aria-label": `Baseline: ${name}` }),
+      button("Edit", edit, { "aria-label": `Edit ${name}` }),
+      button("Remove", remove, { class: "small danger", "aria-label": `Remove ${name}` })));
 }
 
 function sessionsPanel(subject, sessions) {
   const add = async () => { if (await editSession(subject)) await changed(); };
   return el("section", { class: "panel", "aria-labelledby": "sessions-title" },
-    el("div", { class: "bar" }, el("h2", { id: "sessions-title" }, "Sessions"),
-      el("button", { class: "small push", type: "button", id: "add-session", onclick: () => attempt(add) }, "Add session")),
+    el("div", { class: "bar" }, el("h2", { id: "sessions-title" }, "Sessions"), button("Add session", add, { class: "small push", id: "add-session" })),
     sessions.length
       ? el("ul", { class: "rows" }, sessions.map((session) => sessionRow(subject, session)))
       : el("p", { class: "empty" }, "No sessions yet. A session holds the consent for its recordings; mark one at rest as baseline."));
@@ -146,11 +137,8 @@ async function addSubject() {
 byId("add-subject").addEventListener("click", () => attempt(addSubject));
 byId("find").addEventListener("input", showList);
 addEventListener("popstate", () => {
-  state.chosen = new URLSearchParams(location.search).get("subject") ?? "";
+  state.chosen = chosenIn();
   showList();
   attempt(showPerson);
 });
-attempt(async () => {
-  await refreshList();
-  await showPerson();
-});
+attempt(changed);

@@ -1,5 +1,4 @@
-// Runs before the first paint, so that a chosen theme never flashes; see toggleTheme in lib/shell.js.
-"use strict";
+// Runs before the first paint, so that a chosen theme never flashes; see header in lib/shell.js.
 try {
   const theme = localStorage.getItem("micromimic.theme");
   if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;

@@ -1,6 +1,6 @@
 // One recording in the list.
 
-import { API, confirmThat, el, fill, formatDate, formatMoment, formatSize, plural } from "../app.js";
+import { API, all, el, fill, formatDate, formatMoment, formatSize, plural } from "../app.js";
 
 /** Is its job still to end? */
 export const active = (recording) => ["queued", "running"].includes(recording.job?.status);
@@ -12,19 +12,18 @@ const STAGES = {
 };
 
 /** A job's progress in words and as a share of 1, or null while that is unknown. */
-export function progressOf(job) {
-  if (job.status === "queued") return { words: "waiting for its turn", share: null };
-  const words = STAGES[job.stage] ?? (job.stage || "starting").replaceAll("_", " ");
-  const share = job.total ? Math.min(1, job.done / job.total) : null;
+function progressOf({ status, stage, done, total }) {
+  if (status === "queued") return { words: "waiting for its turn", share: null };
+  const words = STAGES[stage] ?? (stage || "starting").replaceAll("_", " ");
+  const share = total ? Math.min(1, done / total) : null;
   return { words: share === null ? words : `${words}, ${Math.floor(100 * share)} %`, share };
 }
 
 /** The status in a few words, for a screen reader's announcement. */
-export function statusWords(recording) {
-  const status = recording.job?.status;
-  if (status === "done") return plural(recording.events ?? 0, "candidate");
-  if (status === "failed") return `failed: ${recording.job.error}`;
-  return status === "cancelled" ? "cancelled" : "in progress";
+export function statusWords({ job, events }) {
+  if (job?.status === "done") return plural(events ?? 0, "candidate");
+  if (job?.status === "failed") return `failed: ${job.error}`;
+  return job?.status === "cancelled" ? "cancelled" : "in progress";
 }
 
 function kept(recording) {
@@ -37,32 +36,28 @@ function state(recording) {
   const job = recording.job;
   if (active(recording)) {
     const { words, share } = progressOf(job);
-    const bar = el("progress", { max: "1", value: share ?? undefined, "aria-label": `Analysis of ${recording.name}` });
-    if (share === null) bar.removeAttribute("value");
+    const bar = el("progress", { max: "1", value: share, "aria-label": `Analysis of ${recording.name}` });
     return [bar, el("small", { class: "number" }, words)];
   }
   if (job?.status === "failed") return [el("span", { class: "badge bad" }, "failed"), el("p", { class: "problem" }, job.error)];
   if (job?.status === "cancelled") return [el("span", { class: "badge" }, "cancelled")];
   const reviewed = recording.coders.length ? `reviewed by ${recording.coders.join(", ")}` : "not reviewed yet";
-  return [
-    el("b", { class: "number" }, plural(recording.events ?? 0, "candidate")),
-    el("small", {}, reviewed),
-  ];
+  return [el("b", { class: "number" }, statusWords(recording)), el("small", {}, reviewed)];
 }
 
 function doings(recording, act) {
-  const button = (name, label, go, more = {}) =>
-    el("button", { class: "small", type: "button", dataset: { act: name }, "aria-label": `${label} ${recording.name}`, onclick: go, ...more }, label);
+  const button = (name, label, kind = "") =>
+    el("button", { class: ["small", kind], type: "button", dataset: { act: name }, "aria-label": `${label} ${recording.name}`, onclick: () => act[name](recording) }, label);
   const link = (label, href, kind, more = {}) =>
     el("a", { class: ["button small", kind], href, dataset: { act: label }, "aria-label": `${label} ${recording.name}`, ...more }, label);
-  const status = recording.job?.status;
+  const status = recording.job?.status, kept = recording.media === "kept";
   const id = encodeURIComponent(recording.id);
   return [
     status === "done" && link("Review", `/review?recording=${id}`, "primary"),
-    status === "done" && recording.media === "kept" && link("Report", `${API}/recordings/${id}/files/report.html`, "", { target: "_blank", rel: "noopener" }),
-    active(recording) && button("cancel", "Cancel", () => act.cancel(recording)),
-    ["failed", "cancelled"].includes(status) && recording.media === "kept" && button("again", "Try again", () => act.again(recording)),
-    button("delete", "Delete", () => act.remove(recording), { class: "small danger" }),
+    status === "done" && kept && link("Report", `${API}/recordings/${id}/files/report.html`, "", { target: "_blank", rel: "noopener" }),
+    active(recording) && button("cancel", "Cancel"),
+    ["failed", "cancelled"].includes(status) && kept && button("again", "Try again"),
+    button("delete", "Delete", "danger"),
   ];
 }
 
@@ -70,19 +65,20 @@ const whose = (recording) =>
   recording.subject_code
     ? el("a", { href: `/subjects?subject=${encodeURIComponent(recording.subject_id)}` }, recording.subject_code) : "no subject";
 
-/** A row that can be shown anew without losing the keyboard's place. `act`: cancel, again, remove. */
+/** A row that can be shown anew without losing the keyboard's place. `act`: cancel, again, delete. */
 export class Row {
+  node = el("li", { class: "row" });
+  shown = "";
+
   constructor(act) {
     this.act = act;
-    this.node = el("li", { class: "row" });
-    this.shown = "";
   }
 
   show(recording) {
     const text = JSON.stringify(recording);
     if (text === this.shown) return;
     this.shown = text;
-    const focus = this.node.contains(document.activeElement) ? document.activeElement.dataset.act : null;
+    const { act: focused } = /** @type {HTMLElement} */ (this.node.querySelector(":focus"))?.dataset ?? {};
     const source = recording.origin === "live" ? "live" : formatSize(recording.size_bytes);
     this.node.dataset.recording = recording.id;
     this.node.dataset.status = recording.job?.status ?? "";
@@ -92,17 +88,6 @@ export class Row {
         el("small", {}, kept(recording))),
       el("div", { class: "state" }, state(recording)),
       el("div", { class: "doings" }, doings(recording, this.act)));
-    if (focus) this.node.querySelector(`[data-act="${focus}"]`)?.focus();
+    if (focused) all(`[data-act="${focused}"]`, this.node)[0]?.focus();
   }
-}
-
-/** Asks before a recording is deleted. */
-export function confirmDelete(recording) {
-  const decided = recording.coders.length
-    ? `The decisions of ${recording.coders.join(", ")} go with it.` : "Nobody has reviewed it.";
-  return confirmThat({
-    title: `Delete ${recording.name}?`,
-    body: [el("p", {}, `Its video, pictures and results are removed and cannot be brought back. ${decided}`)],
-    action: "Delete",
-  });
 }

@@ -1,9 +1,9 @@
 // Uploads, one after the other: the file as it is, as the body of one request.
 
-import { ApiError, apiUrl, el, errorFrom, formatSize, offline } from "../app.js";
+import { ApiError, apiUrl, el, errorFrom, formatSize, offline, showLine } from "../app.js";
 
-/** Sends one file; `progress(sent, total)` is told as it goes. Gives the recording. */
-export function send(file, query, { progress, signal }) {
+/** Sends one file; `progress(sent, total)` is called as it goes. Gives the recording. */
+function send(file, query, progress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", apiUrl("/recordings", { name: file.name, ...query }));
@@ -20,17 +20,41 @@ export function send(file, query, { progress, signal }) {
   });
 }
 
-function row(file) {
-  const bar = el("progress", { max: "1", value: 0, "aria-label": `Upload of ${file.name}` });
-  const words = el("small", { class: "number" }, "waiting to be sent");
-  const problem = el("p", { class: "problem", role: "alert", hidden: true });
-  const cancel = el("button", { class: "small", type: "button" }, "Cancel");
-  const again = el("button", { class: "small", type: "button", hidden: true }, "Try again");
-  const node = el("li", { class: "row" },
-    el("div", { class: "what" }, el("b", {}, file.name), el("small", {}, formatSize(file.size))),
-    el("div", { class: "state" }, bar, words, problem),
-    el("div", { class: "doings" }, again, cancel));
-  return { node, bar, words, problem, cancel, again };
+/** One upload's line in the list. */
+class Upload {
+  control = new AbortController();
+  bar = el("progress", { max: "1", value: 0 });
+  words = el("small", { class: "number" });
+  problem = el("p", { class: "problem", role: "alert", hidden: true });
+  cancel = el("button", { class: "small", type: "button" });
+  again = el("button", { class: "small", type: "button" }, "Try again");
+
+  constructor(file, query) {
+    this.file = file;
+    this.query = query;
+    this.bar.setAttribute("aria-label", `Upload of ${file.name}`);
+    this.node = el("li", { class: "row" },
+      el("div", { class: "what" }, el("b", {}, file.name), el("small", {}, formatSize(file.size))),
+      el("div", { class: "state" }, this.bar, this.words, this.problem),
+      el("div", { class: "doings" }, this.again, this.cancel));
+    this.show(null);
+  }
+
+  /** Waiting, or failed with a line. */
+  show(fault) {
+    this.bar.hidden = this.words.hidden = Boolean(fault);
+    this.again.hidden = !fault;
+    this.words.textContent = "waiting to be sent";
+    this.cancel.textContent = fault ? "Dismiss" : "Cancel";
+    showLine(this.problem, fault);
+  }
+
+  send() {
+    return send(this.file, this.query, (sent, total) => {
+      this.bar.value = total ? sent / total : 1;
+      this.words.textContent = sent < total ? `sending, ${formatSize(sent)} of ${formatSize(total)}` : "sent, being checked";
+    }, this.control.signal);
+  }
 }
 
 /**
@@ -38,68 +62,46 @@ function row(file) {
  * stay with their reason until they are dismissed or tried again.
  */
 export class Uploads {
+  waiting = [];
+  busy = false;
+
   constructor(list, done) {
     this.list = list;
     this.done = done;
-    this.waiting = [];
-    this.busy = false;
     // Leaving now would lose what is being sent; everything that arrived goes on by itself.
     addEventListener("beforeunload", (event) => { if (this.busy) event.preventDefault(); });
   }
 
   /** Adds a file with its parameters. */
   add(file, query) {
-    const entry = { file, query, row: row(file), control: new AbortController() };
-    entry.row.cancel.addEventListener("click", () => this.#drop(entry));
-    entry.row.again.addEventListener("click", () => this.#again(entry));
-    this.list.append(entry.row.node);
-    this.waiting.push(entry);
-    this.#next();
+    const upload = new Upload(file, query);
+    upload.cancel.addEventListener("click", () => {
+      this.waiting = this.waiting.filter((other) => other !== upload);
+      upload.control.abort();
+      upload.node.remove();
+    });
+    upload.again.addEventListener("click", () => {
+      upload.control = new AbortController();
+      upload.show(null);
+      this.#queue(upload);
+    });
+    this.list.append(upload.node);
+    this.#queue(upload);
   }
 
-  #drop(entry) {
-    this.waiting = this.waiting.filter((other) => other !== entry);
-    entry.control.abort();
-    entry.row.node.remove();
-  }
-
-  #again(entry) {
-    entry.control = new AbortController();
-    const { problem, again, bar, words, cancel } = entry.row;
-    problem.hidden = again.hidden = true;
-    bar.hidden = words.hidden = false;
-    words.textContent = "waiting to be sent";
-    cancel.textContent = "Cancel";
-    this.waiting.push(entry);
-    this.#next();
-  }
-
-  async #next() {
-    if (this.busy || !this.waiting.length) return;
-    const entry = this.waiting.shift();
-    const { bar, words } = entry.row;
-    const progress = (sent, total) => {
-      bar.value = total ? sent / total : 1;
-      words.textContent = sent < total
-        ? `sending, ${formatSize(sent)} of ${formatSize(total)}` : "sent, being checked";
-    };
+  async #queue(upload) {
+    this.waiting.push(upload);
+    if (this.busy) return;
     this.busy = true;
-    try {
-      const recording = await send(entry.file, entry.query, { progress, signal: entry.control.signal });
-      entry.row.node.remove();
-      this.done(recording);
-    } catch (error) {
-      this.#failed(entry, error);
+    for (let next = this.waiting.shift(); next; next = this.waiting.shift()) {
+      try {
+        const recording = await next.send();
+        next.node.remove();
+        this.done(recording);
+      } catch (error) {
+        next.show(error.message);
+      }
     }
     this.busy = false;
-    this.#next();
-  }
-
-  #failed(entry, error) {
-    const { bar, words, problem, again, cancel } = entry.row;
-    bar.hidden = words.hidden = true;
-    problem.hidden = again.hidden = false;
-    problem.textContent = error.message;
-    cancel.textContent = "Dismiss";
   }
 }

@@ -4,9 +4,10 @@ export const API = "/api/v1";
 
 /** What went wrong: status 0 means that no server answered. */
 export class ApiError extends Error {
+  name = "ApiError";
+
   constructor(status, code, message) {
     super(message);
-    this.name = "ApiError";
     this.status = status;
     this.code = code;
   }
@@ -14,8 +15,8 @@ export class ApiError extends Error {
 
 /** Address of a path below the API, with a query: empty values are left out. */
 export function apiUrl(path, query = {}) {
-  const pairs = Object.entries(query ?? {}).filter(([, v]) => v !== null && v !== undefined && v !== "");
-  const text = new URLSearchParams(pairs.map(([k, v]) => [k, String(v)])).toString();
+  const pairs = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const text = new URLSearchParams(pairs.map(([name, value]) => [name, String(value)])).toString();
   return API + path + (text ? `?${text}` : "");
 }
 
@@ -35,21 +36,23 @@ export const offline = () =>
 
 /**
  * Asks the server: await api("/subjects", {method: "POST", json: {code: "P01"}}).
- * Gives the answer's JSON, or null where it has none; throws ApiError.
+ * Gives the answer's JSON, null where it has none, or the whole response where `raw`; throws ApiError.
+ * @param {string} path @param {{method?: string, json?: any, query?: any, signal?: AbortSignal, raw?: boolean}} [options]
  */
-export async function api(path, { method = "GET", json, query, signal } = {}) {
-  const request = { method, signal, headers: { Accept: "application/json" }, cache: "no-store" };
+export async function api(path, { method = "GET", json, query, signal, raw = false } = {}) {
+  /** @type {RequestInit} */
+  const request = { method, signal, headers: { Accept: raw ? "*/*" : "application/json" }, cache: "no-store" };
   if (json !== undefined) {
-    request.headers["Content-Type"] = "application/json";
+    Object.assign(request.headers, { "Content-Type": "application/json" });
     request.body = JSON.stringify(json);
   }
   let response, text;
   try {
     response = await fetch(apiUrl(path, query), request);
+    if (raw && response.ok) return response;
     text = await response.text();
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw offline();
+    throw error.name === "AbortError" ? error : offline();
   }
   if (!response.ok) throw errorFrom(response.status, text);
   return text ? JSON.parse(text) : null;

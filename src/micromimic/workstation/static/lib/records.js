@@ -27,20 +27,14 @@ export async function loadRecordings(query = {}) {
   }
 }
 
-/** "3 Nov 2026, first interview" */
-export const sessionLabel = (session) => `${formatDate(session.held_on)}, ${session.title || "untitled"}`;
-
 /** Sessions as options grouped by subject; those without consent cannot be chosen. */
 export function sessionOptions(sessions, { chosen = "", needConsent = false } = {}) {
-  const groups = new Map();
-  for (const session of sessions) {
-    if (!groups.has(session.subject_id)) groups.set(session.subject_id, el("optgroup", { label: session.subject_code }));
-    const refused = needConsent && !session.consent.given;
-    groups.get(session.subject_id).append(el("option", {
-      value: session.id, disabled: refused, selected: session.id === chosen,
-    }, sessionLabel(session) + (refused ? " (no consent noted)" : "")));
-  }
-  return [...groups.values()];
+  const option = ({ id, title, held_on: day, consent }) => {
+    const refused = needConsent && !consent.given;
+    return el("option", { value: id, disabled: refused, selected: id === chosen }, `${formatDate(day)}, ${title || "untitled"}${refused ? " (no consent noted)" : ""}`);
+  };
+  const groups = Map.groupBy(sessions, (session) => session.subject_code);
+  return [...groups].map(([code, own]) => el("optgroup", { label: code }, own.map(option)));
 }
 
 /** Fills a select and keeps what was chosen, where it is still there. */

@@ -1,39 +1,48 @@
-// What surrounds every page: navigation, theme, who sits at the desk.
+// What surrounds every page: theme, who sits at the desk, what this browser remembers.
 
-import { ask } from "./dialogs.js";
 import { byId, el } from "/static/viewer/dom.js";
+import { themeButton } from "/static/viewer/theme.js";
+import { ask } from "./dialogs.js";
 
-/** A value kept in this browser; "" where there is none or storage is off. */
-export function remembered(key) {
+/** A value kept in this browser or this tab; "" where there is none or storage is off. */
+export function remembered(key, storage = "localStorage") {
   try {
-    return localStorage.getItem(`micromimic.${key}`) ?? "";
+    return window[storage].getItem(`micromimic.${key}`) ?? "";
   } catch {
     return "";
   }
 }
 
-/** Keeps a value in this browser; without storage it lasts as long as the page. */
-export function remember(key, value) {
+/** The same of a value that was kept as JSON; null where there is none, or it cannot be read. */
+export function rememberedJson(key, storage = "localStorage") {
   try {
-    localStorage.setItem(`micromimic.${key}`, value);
+    return JSON.parse(remembered(key, storage) || "null");
+  } catch (error) {
+    console.info(`${key} of an earlier visit cannot be read: ${error.message}`);
+    return null;
+  }
+}
+
+/** Keeps a value; "" forgets it. Without storage it lasts as long as the page. */
+export function remember(key, value, storage = "localStorage") {
+  try {
+    if (value) window[storage].setItem(`micromimic.${key}`, value);
+    else window[storage].removeItem(`micromimic.${key}`);
   } catch (error) {
     console.info(`not kept: ${error.message}`);
   }
 }
 
-let name = null;
+let name = remembered("coder");
 
 /** Name of the person at the desk, "" before anybody gave one. */
-export function coder() {
-  name ??= remembered("coder");
-  return name;
-}
+export const coder = () => name;
 
 /** Asks for the name of the person at the desk; gives it, or the one before when cancelled. */
 export async function askCoder() {
   const field = el("input", {
     id: "coder-name", name: "coder", type: "text", required: true, maxlength: "64", autocomplete: "off",
-    value: coder(), dataset: { missing: "expected a name, got nothing; type yours or a pseudonym" },
+    value: name, dataset: { missing: "expected a name, got nothing; type yours or a pseudonym" },
   });
   const values = await ask({
     title: "Who is at the desk?",
@@ -49,38 +58,18 @@ export async function askCoder() {
     showCoder();
     document.dispatchEvent(new Event("coder"));
   }
-  return coder();
+  return name;
 }
 
 function showCoder() {
-  byId("coder").textContent = coder() || "Your name";
-  byId("coder").setAttribute("aria-label", coder() ? `Coder: ${coder()}. Change` : "Set your name");
-}
-
-const systemDark = matchMedia("(prefers-color-scheme: dark)");
-
-/** "light" or "dark", as shown now. */
-export function theme() {
-  return document.documentElement.dataset.theme || (systemDark.matches ? "dark" : "light");
-}
-
-function showTheme() {
-  byId("theme").textContent = theme() === "dark" ? "Light" : "Dark";
-  document.dispatchEvent(new Event("theme"));
-}
-
-function toggleTheme() {
-  document.documentElement.dataset.theme = theme() === "dark" ? "light" : "dark";
-  remember("theme", document.documentElement.dataset.theme);
-  showTheme();
+  byId("coder").textContent = name || "Your name";
+  byId("coder").setAttribute("aria-label", name ? `Coder: ${name}. Change` : "Set your name");
 }
 
 /** Makes the page's head work, and says that the page is ready. Fires "theme" and "coder" on document when they change. */
 export function header(page) {
   byId("coder").addEventListener("click", askCoder);
-  byId("theme").addEventListener("click", toggleTheme);
-  systemDark.addEventListener("change", showTheme);
   showCoder();
-  showTheme();
+  themeButton(byId("theme"), (theme) => remember("theme", theme));
   document.documentElement.dataset.ready = page;
 }

@@ -28,84 +28,71 @@ export async function openCamera() {
   }
 }
 
-/** Largest size of the same shape that may be sent. */
-function fitted(width, height) {
-  const scale = Math.min(1, Math.sqrt(MOST_PIXELS / (width * height)));
-  return [Math.floor(width * scale), Math.floor(height * scale)];
-}
+/** Frames of one size, the largest of the camera's shape that may be sent. */
+class Packer {
+  scratch = new Uint8Array(0);
+  context = null;
 
-/** A picture through a canvas, as grey: for formats whose first plane is not luma, and scaling. */
-class Painter {
   constructor(width, height) {
-    this.canvas = new OffscreenCanvas(width, height);
-    this.context = this.canvas.getContext("2d", { willReadFrequently: true });
+    const scale = Math.min(1, Math.sqrt(MOST_PIXELS / (width * height)));
+    this.whole = scale === 1;
+    this.width = Math.floor(width * scale);
+    this.height = Math.floor(height * scale);
   }
 
-  grey(picture, out) {
-    const { width, height } = this.canvas;
+  #packet(seconds) {
+    const bytes = new Uint8Array(HEAD + this.width * this.height);
+    new DataView(bytes.buffer).setFloat64(0, seconds, true);
+    return bytes;
+  }
+
+  /** A frame whose first plane is luma, and needs no scaling. */
+  async copy(frame, seconds) {
+    const bytes = this.#packet(seconds), size = frame.allocationSize();
+    if (this.scratch.length < size) this.scratch = new Uint8Array(size);
+    const [{ offset, stride }] = await frame.copyTo(this.scratch);
+    for (let row = 0; row < this.height; row += 1) {
+      const from = offset + row * stride;
+      bytes.set(this.scratch.subarray(from, from + this.width), HEAD + row * this.width);
+    }
+    return bytes;
+  }
+
+  /** Any picture, through a canvas. */
+  paint(picture, seconds) {
+    const { width, height } = this;
+    this.context ??= new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
     this.context.drawImage(picture, 0, 0, width, height);
-    const { data } = this.context.getImageData(0, 0, width, height);
+    const { data } = this.context.getImageData(0, 0, width, height), bytes = this.#packet(seconds);
     for (let from = 0, to = HEAD; from < data.length; from += 4, to += 1) {
       // BT.601 luma in 16-bit fixed point.
-      out[to] = (19595 * data[from] + 38470 * data[from + 1] + 7471 * data[from + 2] + 32768) >> 16;
+      bytes[to] = (19595 * data[from] + 38470 * data[from + 1] + 7471 * data[from + 2] + 32768) >> 16;
     }
+    return bytes;
   }
 }
 
-function packet(width, height, time) {
-  const bytes = new Uint8Array(HEAD + width * height);
-  new DataView(bytes.buffer).setFloat64(0, time, true);
-  return bytes;
-}
-
-/** Reads a camera's track frame by frame: VideoFrame objects, copied plane by plane. */
+/** Reads a camera's track frame by frame: VideoFrame objects. */
 class TrackReader {
+  packer = null;
+
   constructor(track, onFrame) {
-    this.reader = new MediaStreamTrackProcessor({ track, maxBufferSize: 2 }).readable.getReader();
+    this.reader = new window.MediaStreamTrackProcessor({ track, maxBufferSize: 2 }).readable.getReader();
     this.onFrame = onFrame;
-    this.scratch = new Uint8Array(0);
-    this.painter = null;
-    this.size = null;
   }
 
   async run() {
-    for (;;) {
-      const { done, value: frame } = await this.reader.read();
-      if (done) return;
+    for (let next = await this.reader.read(); !next.done; next = await this.reader.read()) {
+      const frame = next.value, seconds = frame.timestamp / 1e6;
+      const { width, height } = frame.visibleRect;
       try {
-        await this.#take(frame);
+        this.packer ??= new Packer(width, height);
+        const plain = LUMA_FIRST.has(frame.format) && this.packer.whole && this.packer.width === width && this.packer.height === height;
+        this.onFrame(plain ? await this.packer.copy(frame, seconds) : this.packer.paint(frame, seconds), this.packer, seconds);
       } finally {
         frame.close();
       }
     }
-  }
-
-  async #take(frame) {
-    const rect = frame.visibleRect ?? { width: frame.codedWidth, height: frame.codedHeight };
-    this.size ??= fitted(rect.width, rect.height);
-    const [width, height] = this.size;
-    const bytes = packet(width, height, frame.timestamp / 1e6);
-    if (LUMA_FIRST.has(frame.format) && rect.width === width && rect.height === height) {
-      await this.#copy(frame, width, height, bytes);
-    } else {
-      this.painter ??= new Painter(width, height);
-      this.painter.grey(frame, bytes);
-    }
-    this.onFrame(bytes, width, height, frame.timestamp / 1e6);
-  }
-
-  /** copyTo gives all planes; luma lies first, without gaps between its rows. */
-  async #copy(frame, width, height, bytes) {
-    const chroma = frame.format === "I444" ? width : frame.format === "NV12" ? 2 * Math.ceil(width / 2) : Math.ceil(width / 2);
-    const rows = ["I444", "I422"].includes(frame.format) ? height : Math.ceil(height / 2);
-    const layout = [{ offset: 0, stride: width }];
-    let end = width * height;
-    const planes = frame.format === "NV12" ? 1 : 2;
-    for (let i = 0; i < planes; i += 1) { layout.push({ offset: end, stride: chroma }); end += chroma * rows; }
-    if (frame.format === "I420A") { layout.push({ offset: end, stride: width }); end += width * height; }
-    if (this.scratch.length < end) this.scratch = new Uint8Array(end);
-    await frame.copyTo(this.scratch, { layout });
-    bytes.set(this.scratch.subarray(0, width * height), HEAD);
   }
 
   stop() {
@@ -115,53 +102,37 @@ class TrackReader {
 
 /** The same through the video element, where the browser hands out no frames. */
 class ElementReader {
+  packer = null;
+  stopped = false;
+  captured = null; // whether frames have the time at which they were captured
+
   constructor(video, onFrame) {
     this.video = video;
     this.onFrame = onFrame;
-    this.stopped = false;
-    this.painter = null;
   }
 
-  run() {
-    return new Promise((resolve, reject) => {
-      this.end = resolve;
-      const next = (now, about) => {
-        if (this.stopped) return;
-        try {
-          this.#take(about);
-          this.video.requestVideoFrameCallback(next);
-        } catch (error) {
-          reject(error);
-        }
-      };
-      this.video.requestVideoFrameCallback(next);
-    });
-  }
-
-  #take(about) {
-    this.painter ??= new Painter(...fitted(this.video.videoWidth, this.video.videoHeight));
-    const { width, height } = this.painter.canvas;
-    // One clock for the whole session: they do not start at the same moment.
-    this.captured ??= about.captureTime !== undefined;
-    const time = this.captured ? about.captureTime / 1000 : about.mediaTime;
-    if (!Number.isFinite(time)) return;
-    const bytes = packet(width, height, time);
-    this.painter.grey(this.video, bytes);
-    this.onFrame(bytes, width, height, time);
+  async run() {
+    while (!this.stopped) {
+      const about = await new Promise((resolve) => this.video.requestVideoFrameCallback((_now, frame) => resolve(frame)));
+      if (this.stopped) return;
+      // One clock for the whole session: they do not start at the same moment.
+      this.captured ??= about.captureTime !== undefined;
+      const seconds = this.captured ? about.captureTime / 1000 : about.mediaTime;
+      this.packer ??= new Packer(this.video.videoWidth, this.video.videoHeight);
+      if (Number.isFinite(seconds)) this.onFrame(this.packer.paint(this.video, seconds), this.packer, seconds);
+    }
   }
 
   stop() {
     this.stopped = true;
-    this.end?.();
   }
 }
 
 /**
- * Reads the stream's frames: onFrame(bytes, width, height, seconds) for each, in order. Gives an object with
+ * Reads the stream's frames: onFrame(bytes, {width, height}, seconds) for each, in order. Gives an object with
  * run(), which ends when the stream does, and stop(). Needs the video element to be playing.
  */
 export function frameReader(stream, video, onFrame) {
   const [track] = stream.getVideoTracks();
-  if (typeof MediaStreamTrackProcessor === "function") return new TrackReader(track, onFrame);
-  return new ElementReader(video, onFrame);
+  return "MediaStreamTrackProcessor" in window ? new TrackReader(track, onFrame) : new ElementReader(video, onFrame);
 }

@@ -64,7 +64,8 @@ export class LiveCurve {
   #paint(pen) {
     const { bottom, left, right } = pen.panel;
     paintSpans(pen, [...this.events.values()].map(({ event, withdrawn }) => ({
-      from: event.onset_s, to: event.offset_s, place: withdrawn ? "place-0" : placeIn(event), faint: withdrawn,
+      key: event.id, from: event.onset_s, apex: event.apex_s, to: event.offset_s, label: event.label, longer: false,
+      place: withdrawn ? "place-0" : placeIn(event), faint: withdrawn,
     })));
     for (const [from, to] of this.lost) pen.band(from, to, pen.colour.warm, { top: bottom - 3 });
     pen.curve(this, pen.colour.curve, 1.8);

@@ -15,27 +15,19 @@ export const placeIn = (event, label = event.label) => placeOf(label, Object.key
 const probabilities = (event) => shareList(Object.entries(event.probabilities).map(([name, value]) =>
   ({ name, value, place: placeIn(event, name), best: name === event.label })), (value) => value.toFixed(2));
 
-function strongest(event) {
-  const best = Object.entries(event.regions ?? {}).sort((a, b) => b[1] - a[1])[0];
-  return best ? `, most at the ${cellName(best[0])}` : "";
-}
-
-function looksLike(event) {
-  const units = unitNames(event);
-  return units && el("p", { class: "hint units" }, `Looks like ${units}.`);
-}
-
 function card(event) {
   const length = Math.round(1000 * (event.offset_s - event.onset_s));
   const delay = `${Math.round(1000 * event.delay_s)} ms after its end${event.late ? " (late)" : ""}`;
+  const [strongest] = Object.entries(event.regions ?? {}).sort((a, b) => b[1] - a[1]);
+  const where = strongest ? `, most at the ${cellName(strongest[0])}` : "", units = unitNames(event);
   return el("li", { class: "event", dataset: { event: event.id, label: event.label } },
     el("div", { class: "event-head" }, el("span", { class: ["swatch", placeIn(event)] }),
       el("b", { class: "named" }, event.label),
       el("span", { class: ["badge", "sure", event.uncertain && "warn"] }, event.uncertain ? "unsure" : "sure"),
       el("span", { class: "when number" }, formatTime(event.apex_s))),
     probabilities(event),
-    looksLike(event),
-    el("small", { class: "number" }, `${length} ms, ${event.strength.toFixed(1)} × noise${strongest(event)}. Out ${delay}.`));
+    units && el("p", { class: "hint units" }, `Looks like ${units}.`),
+    el("small", { class: "number" }, `${length} ms, ${event.strength.toFixed(1)} × noise${where}. Out ${delay}.`));
 }
 
 /** The list in the page; `all` maps ids to {event, withdrawn} for the curve. */

@@ -1,16 +1,13 @@
 // One live session: camera to socket, messages back. It ends once, for one reason, and leaves
 // neither camera nor socket open.
 
-import { API } from "../app.js";
+import { API, offline } from "../app.js";
 import { frameReader, openCamera } from "./capture.js";
 
 const BACKLOG_S = 0.5;
 const ANSWER_MS = 15000;
 const WAIT_AFTER_STOP_MS = 60000;
-
-function socketAddress() {
-  return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${API}/live`;
-}
+const SILENT = offline().message;
 
 /**
  * Runs until stop(), the camera's end or the server's. Callbacks: message(object), size(width,
@@ -18,13 +15,14 @@ function socketAddress() {
  * throws an Error with one line where something went wrong.
  */
 export class LiveSession {
+  unsent = 0;
+  stopping = false;
+
   constructor(video, keep, { message, size }) {
     this.video = video;
     this.keep = keep;
     this.message = message;
     this.size = size;
-    this.unsent = 0;
-    this.stopping = false;
   }
 
   async run() {
@@ -40,12 +38,12 @@ export class LiveSession {
   }
 
   #connect(resolve, reject) {
-    const socket = new WebSocket(socketAddress());
+    const socket = new WebSocket(`${API}/live`);
     this.socket = socket;
     socket.binaryType = "arraybuffer";
     let opened = false, ended = null, problem = null, kept = null;
     const fail = (line) => reject(new Error(line));
-    const overdue = setTimeout(() => fail("the server does not answer; start it again with micromimic serve, then try again"), ANSWER_MS);
+    const overdue = setTimeout(() => fail(SILENT), ANSWER_MS);
     socket.addEventListener("open", () => { opened = true; this.#feed(fail); });
     socket.addEventListener("message", ({ data }) => {
       clearTimeout(overdue);
@@ -59,30 +57,24 @@ export class LiveSession {
       clearTimeout(overdue);
       if (ended && (kept || !problem)) resolve({ reason: ended.reason, kept });
       else if (problem) fail(problem);
-      else if (!opened) fail("the server does not answer; start it again with micromimic serve, then try again");
+      else if (!opened) fail(SILENT);
       else fail("the connection to the server was lost; try again");
     });
-    this.#watchCamera(fail);
-  }
-
-  #watchCamera(fail) {
-    const [track] = this.stream.getVideoTracks();
-    track.addEventListener("ended", () => {
+    this.stream.getVideoTracks()[0].addEventListener("ended", () => {
       if (!this.stopping) fail("the camera was disconnected or taken away; connect it, then try again");
     });
   }
 
   #feed(fail) {
-    let started = false, shape = null, room = 0, last = -Infinity;
-    this.reader = frameReader(this.stream, this.video, (bytes, width, height, time) => {
-      if (this.socket.readyState !== WebSocket.OPEN || this.stopping) return;
-      if (time <= last) return; // the same frame again, as some cameras' drivers give it
+    let shape = null, room = 0, last = -Infinity;
+    this.reader = frameReader(this.stream, this.video, (bytes, { width, height }, time) => {
+      if (this.socket.readyState !== WebSocket.OPEN || this.stopping) return undefined;
+      if (time <= last) return undefined; // the same frame again, as some cameras' drivers give it
       last = time;
-      if (!started) {
+      if (!shape) {
         const fps = this.stream.getVideoTracks()[0].getSettings().frameRate ?? 30;
         this.socket.send(JSON.stringify({ type: "start", width, height, fps, ...this.keep }));
         this.size(width, height);
-        started = true;
         shape = bytes.length;
         room = Math.max(4, BACKLOG_S * fps) * shape;
       }
@@ -90,9 +82,10 @@ export class LiveSession {
       // What piles up here would only grow old: it is left out, and counted.
       if (this.socket.bufferedAmount > room) this.unsent += 1;
       else this.socket.send(bytes);
+      return undefined;
     });
     this.reader.run().then(
-      () => { if (!this.stopping) fail("the camera gives no more frames; try again"); },
+      () => this.stopping || fail("the camera gives no more frames; try again"),
       (error) => fail(`the camera's frames could not be read (${error.message}); try again`));
   }
 
@@ -110,7 +103,7 @@ export class LiveSession {
 
   #release() {
     this.reader?.stop();
-    this.stream?.getTracks().forEach((track) => track.stop());
+    for (const track of this.stream?.getTracks() ?? []) track.stop();
     this.video.srcObject = null;
   }
 

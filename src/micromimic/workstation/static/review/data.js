@@ -44,7 +44,7 @@ export class Rows {
     if (buffer.byteLength !== 4 * rows * columns.length) {
       throw new ApiError(200, "invalid", `expected ${columns.length} columns of ${rows} numbers, got ${buffer.byteLength} bytes; analyse the recording again`);
     }
-    columns.forEach((name, k) => this.columns.set(name, new Float32Array(buffer, 4 * rows * k, rows)));
+    for (const [k, name] of columns.entries()) this.columns.set(name, new Float32Array(buffer, 4 * rows * k, rows));
   }
 
   get(name) {

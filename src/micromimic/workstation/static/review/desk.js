@@ -1,20 +1,20 @@
-// The desk: the parts of the page, the buttons under the video, and what is said aloud.
+// The desk: the parts of the page, what its buttons do, and what is said aloud.
 
-import { byId, formatTime } from "/static/app.js";
+import { all, byId, formatTime, pressed, remember, rememberedJson, showLine } from "/static/app.js";
 import { Faces, showMachine } from "./evidence.js";
-import { Inspector } from "./inspector.js";
-import { Keys } from "./keys.js";
+import { Inspector, askClass } from "./inspector.js";
+import { listen } from "./keys.js";
 import { EventList } from "./list.js";
 import { Pair } from "./pair.js";
 import { SavingLine } from "./saving.js";
 import { Stage } from "./stage.js";
 import { Timeline } from "./timeline.js";
 import { Trail } from "./trail.js";
-import { askClass } from "./adding.js";
 
 const SPEEDS = [1, 0.25, 0.1];
 const AROUND_S = 0.1; // shown before and after a looped event
 const ZOOM = 1.5;
+const CHOOSE = "choose an event first: n is the next one";
 
 export class Desk {
   constructor(model, player) {
@@ -24,29 +24,28 @@ export class Desk {
     this.stage = new Stage(model, player);
     this.faces = new Faces(model, player);
     this.pair = new Pair(model, player);
-    this.inspector = new Inspector(model, player);
+    this.inspector = new Inspector(model);
     this.list = new EventList(model);
     this.trail = new Trail(model);
     this.saving = new SavingLine(model);
-    this.keys = new Keys(this);
-    this.#buttons();
+    this.place = `place.${model.recording.id}`;
+    this.looping = false;
+    listen(this);
+    this.#fields();
     this.#connect();
   }
 
   /** Where this person left off in this tab, and what an earlier visit could not save. */
   begin() {
-    let place = null;
-    try {
-      place = JSON.parse(sessionStorage.getItem(this.#placeKey()) ?? "null");
-    } catch (error) {
-      console.info(`place not restored: ${error.message}`);
-    }
-    if (place) {
-      if (place.to > place.from) this.timeline.view.set(place.from, place.to);
-      this.model.select(place.selected, { look: false });
-      this.player.seek(place.frame);
-    }
-    addEventListener("pagehide", () => this.#keepPlace());
+    const { frame, selected, from, to } = rememberedJson(this.place, "sessionStorage") ?? {};
+    if (to > from) this.timeline.view.set(from, to);
+    if (selected) this.model.select(selected, { look: false });
+    if (frame) this.player.seek(frame);
+    addEventListener("pagehide", () => {
+      const { from: first, to: last } = this.timeline.view;
+      const place = { frame: this.player.shown, selected: this.model.selected, from: first, to: last };
+      remember(this.place, JSON.stringify(place), "sessionStorage");
+    });
     showMachine(this.model);
     this.#showFrame();
     this.model.saver.restore();
@@ -67,45 +66,38 @@ export class Desk {
 
   setSpeed(speed) {
     this.player.setSpeed(speed);
-    for (const button of document.querySelectorAll("[data-speed]")) button.setAttribute("aria-pressed", String(Number(button.dataset.speed) === speed));
+    for (const button of all("[data-speed]")) pressed(button, Number(button.dataset.speed) === speed);
   }
 
   toggleLoop(on = !this.looping) {
-    if (on && !this.model.event()) return this.model.say("choose an event first: n is the next one");
+    if (on && !this.model.event()) return this.model.say(CHOOSE);
     this.looping = on;
-    byId("loop").setAttribute("aria-pressed", String(on));
-    this.player.setLoop(on ? this.#stretch() : null);
-    return undefined;
+    pressed(byId("loop"), on);
+    return this.player.setLoop(on ? this.#stretch() : null);
   }
 
   /** The event over and over at a tenth of its speed, as it was beside magnified. */
   toggleMagnified() {
     const on = !this.pair.open;
-    if (on && !this.model.event()) return this.model.say("choose an event first: n is the next one");
+    if (on && !this.model.event()) return this.model.say(CHOOSE);
     this.pair.show(on);
-    byId("magnified").setAttribute("aria-pressed", String(on));
-    if (on) {
-      if (this.player.speed === 1) this.setSpeed(0.1);
-      this.toggleLoop(true);
-      if (!this.player.playing) this.player.play();
-    } else {
-      this.toggleLoop(false);
-      this.player.pause();
-    }
-    return undefined;
+    pressed(byId("magnified"), on);
+    this.toggleLoop(on);
+    if (!on) return this.player.pause();
+    if (this.player.speed === 1) this.setSpeed(0.1);
+    return this.player.playing || this.player.play();
   }
 
   toggleLayer(layer) {
     this.model.toggle(layer);
-    byId(layer).setAttribute("aria-pressed", String(this.model.layers[layer]));
+    pressed(byId(layer), this.model.layers[layer]);
   }
 
   zoom(key) {
     const { view } = this.timeline;
     const at = this.model.clock.time(this.player.shown);
-    const about = at >= view.from && at <= view.to ? at : undefined;
     if (key === "0") view.all();
-    else view.zoom(key === "+" ? 1 / ZOOM : ZOOM, about);
+    else view.zoom(key === "+" ? 1 / ZOOM : ZOOM, at >= view.from && at <= view.to ? at : undefined);
   }
 
   async addHere() {
@@ -115,10 +107,6 @@ export class Desk {
     if (label) this.model.add(label, frame);
   }
 
-  help() {
-    this.keys.help();
-  }
-
   #stretch() {
     const event = this.model.event();
     if (!event) return null;
@@ -126,21 +114,14 @@ export class Desk {
     return [this.model.clock.clamp(event.onset_frame - around), this.model.clock.clamp(event.offset_frame + around)];
   }
 
-  #buttons() {
-    const acts = {
-      play: () => this.playPause(), back: () => this.player.step(-1), on: () => this.player.step(1),
-      loop: () => this.toggleLoop(), magnified: () => this.toggleMagnified(), add: () => this.addHere(),
-      cells: () => this.toggleLayer("cells"), flow: () => this.toggleLayer("flow"), votes: () => this.toggleLayer("votes"),
-      undo: () => this.model.undo(), redo: () => this.model.redo(), done: () => this.model.finish(), help: () => this.help(),
-      "zoom-in": () => this.zoom("+"), "zoom-out": () => this.zoom("-"), "zoom-all": () => this.zoom("0"),
-    };
-    const act = (button, run) => button.addEventListener("click", (event) => {
-      if (event.detail) button.blur(); // pressed by mouse: space plays on
-      run();
-    });
-    for (const [id, run] of Object.entries(acts)) act(byId(id), run);
-    for (const button of document.querySelectorAll("[data-speed]")) act(button, () => this.setSpeed(Number(button.dataset.speed)));
-    const menu = document.querySelector(".menu");
+  #fields() {
+    for (const button of all("[data-speed]")) {
+      button.addEventListener("click", (event) => {
+        if (event.detail) button.blur();
+        this.setSpeed(Number(button.dataset.speed));
+      });
+    }
+    const [menu] = all(".menu");
     document.addEventListener("pointerdown", (event) => menu.contains(event.target) || menu.removeAttribute("open"));
     menu.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || !menu.open) return;
@@ -153,16 +134,18 @@ export class Desk {
       if (field.value !== "" && Number.isFinite(field.valueAsNumber)) this.player.seek(field.valueAsNumber);
       this.#showFrame();
     });
-    field.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" || event.key === "Escape") field.blur();
-    });
+    field.addEventListener("keydown", (event) => ["Enter", "Escape"].includes(event.key) && field.blur());
   }
 
   #connect() {
     const { model, player } = this;
     player.addEventListener("frame", () => this.#showFrame());
-    player.addEventListener("play", () => this.#showPlaying());
-    player.addEventListener("gone", () => this.#noVideo());
+    player.addEventListener("play", () => {
+      byId("play").setAttribute("aria-label", player.playing ? "Pause" : "Play");
+      byId("play").dataset.playing = player.playing;
+    });
+    player.addEventListener("gone", () => showLine(byId("no-video"),
+      "The video cannot be played here; the curve, the events and the pictures still work. Reload the page to try again."));
     model.addEventListener("moved", ({ detail }) => {
       if (this.looping && player.playing) player.play(); // on, around the event that was chosen
       else player.seek(detail);
@@ -170,49 +153,20 @@ export class Desk {
     });
     model.addEventListener("select", () => {
       showMachine(model);
-      if (this.looping) model.event() ? player.setLoop(this.#stretch()) : this.toggleLoop(false);
+      if (this.looping) this.toggleLoop(Boolean(model.event()));
     });
-    model.addEventListener("say", ({ detail }) => this.#say(detail));
+    model.addEventListener("say", ({ detail: { line, bad } }) => {
+      byId("say").classList.toggle("bad", bad);
+      // The same line again is said again: a screen reader speaks only what changed.
+      byId("say").textContent = byId("say").textContent === line ? `${line}\u00a0` : line;
+    });
   }
 
   #showFrame() {
     const { shown } = this.player;
-    const field = byId("frame");
-    if (document.activeElement !== field) field.value = shown;
+    if (document.activeElement !== byId("frame")) byId("frame").value = shown;
     byId("frames").textContent = `of ${this.model.clock.frames - 1}`;
     byId("moment").textContent = formatTime(this.model.clock.time(shown));
     byId("stage").dataset.frame = shown;
-  }
-
-  #showPlaying() {
-    const { playing } = this.player;
-    byId("play").setAttribute("aria-label", playing ? "Pause" : "Play");
-    byId("play").dataset.playing = playing;
-  }
-
-  #noVideo() {
-    byId("no-video").hidden = false;
-    byId("no-video").textContent = "The video cannot be played here; the curve, the events and the pictures still work. Reload the page to try again.";
-  }
-
-  /** Twice the same line is said twice: a screen reader speaks only what changed. */
-  #say({ line, bad }) {
-    const place = byId("say");
-    place.classList.toggle("bad", Boolean(bad));
-    place.textContent = place.textContent === line ? `${line}\u00a0` : line;
-  }
-
-  #placeKey() {
-    return `micromimic.place.${this.model.recording.id}`;
-  }
-
-  #keepPlace() {
-    const { from, to } = this.timeline.view;
-    const place = { frame: this.player.shown, selected: this.model.selected, from, to };
-    try {
-      sessionStorage.setItem(this.#placeKey(), JSON.stringify(place));
-    } catch (error) {
-      console.info(`place not kept: ${error.message}`);
-    }
   }
 }

@@ -1,6 +1,6 @@
 // The chosen event's faces at the machine's onset and apex, to be looked at in turn, and its numbers.
 
-import { byId, el, fill, sharp } from "/static/app.js";
+import { all, byId, el, fill, pressed, sharp } from "/static/app.js";
 import { cellName, shareList, unitNames } from "/static/viewer/evidence.js";
 import { cropTransform, drawArrows, drawCells, drawHeat, heatPicture } from "/static/viewer/face.js";
 import { pictureUrl } from "./data.js";
@@ -11,7 +11,7 @@ const REGIONS = 4;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class Faces {
-  #timer = null;
+  #timer = 0;
   #pictures = {};
   #heat = null;
 
@@ -21,7 +21,7 @@ export class Faces {
     this.side = "apex";
     this.canvas = byId("face");
     this.note = byId("face-note");
-    this.buttons = [...document.querySelectorAll("[data-face]")];
+    this.buttons = all("[data-face]");
     for (const button of this.buttons) button.addEventListener("click", () => this.#choose(button.dataset.face));
     model.addEventListener("select", () => this.#load());
     model.addEventListener("layers", () => this.#draw());
@@ -48,7 +48,7 @@ export class Faces {
     for (const button of this.buttons) {
       const mine = button.dataset.face;
       button.hidden = mine === "flicker" && still.matches;
-      button.setAttribute("aria-pressed", String(flicker ? mine === "flicker" : mine === which));
+      pressed(button, mine === (flicker ? "flicker" : which));
     }
     this.#turn(flicker ? "onset" : which === "flicker" ? this.side : which);
   }
@@ -97,7 +97,10 @@ export class Faces {
     c.drawImage(picture, 0, 0, width, height);
     const transform = cropTransform(this.evidence, width / this.evidence.size[0]);
     const { cells, flow, votes } = this.model.layers;
-    if (votes && this.evidence.votes) drawHeat(c, (this.#heat ??= heatPicture(this.evidence.votes)), transform);
+    if (votes && this.evidence.votes) {
+      this.#heat ??= heatPicture(this.evidence.votes);
+      drawHeat(c, this.#heat, transform);
+    }
     if (cells) drawCells(c, this.evidence.cells, transform);
     if (flow) drawArrows(c, this.evidence.flow, transform);
     this.canvas.setAttribute("aria-label", `The face at the ${this.side}`);

@@ -1,22 +1,33 @@
-// One key for each thing, listed once: what the keyboard does is what the help dialog says.
+// What a person can do here, listed once: the keyboard, the buttons and the help dialog go by it.
 
-import { PLACES, el } from "/static/app.js";
+import { PLACES, byId, el, openDialog } from "/static/app.js";
 
 const NO_TYPING = "input:not([type=checkbox]), textarea, select, [contenteditable]";
 const OWN_SPACE = "button, summary, a, input, [role=button]";
 
+/** Buttons of the page by their id, and the key that does the same. */
+const BUTTONS = {
+  play: "Space", back: "ArrowLeft", on: "ArrowRight", loop: "l", magnified: "m", add: "e", cells: "c", flow: "f", votes: "v",
+  undo: "z", redo: "Shift+Z", done: "d", help: "?", accept: "a", reject: "r", remove: "Delete",
+  "set-onset": "i", "set-apex": "k", "set-offset": "o", "zoom-in": "+", "zoom-out": "-", "zoom-all": "0",
+};
+
+const SHOWN = {
+  ArrowLeft: "←", ArrowRight: "→", "Shift+ArrowLeft": "Shift ←", "Shift+ArrowRight": "→",
+  "Shift+Z": "Shift z", "Shift+<": "<", "Shift+>": ">",
+};
+
 /** Groups of [keys, words, act]; keys as event.key says them, "Shift+" before where it counts. */
-function table(desk) {
+function table(desk, help) {
   const { model, player, timeline } = desk;
   const look = (step) => {
     const key = model.neighbour(step, player.shown);
     if (key) model.select(key);
     else model.say(step > 0 ? "this is the last event" : "this is the first event");
   };
-  const point = (name) => () => model.move({ [name]: player.shown });
   const named = model.labels.slice(0, PLACES);
-  return [
-    ["Look", [
+  return Object.entries({
+    Look: [
       [["Space"], "play or pause", () => desk.playPause()],
       [["ArrowLeft", "ArrowRight"], "one frame back, one on", (key) => player.step(key === "ArrowLeft" ? -1 : 1)],
       [["Shift+ArrowLeft", "Shift+ArrowRight"], "ten frames", (key) => player.step(key.endsWith("Left") ? -10 : 10)],
@@ -29,69 +40,60 @@ function table(desk) {
       [["f", "c", "v"], "flow arrows, ten cells, votes", (key) => desk.toggleLayer({ f: "flow", c: "cells", v: "votes" }[key])],
       [["+", "-", "0"], "zoom in, zoom out, show all", (key) => desk.zoom(key)],
       [["Shift+<", "Shift+>"], "pan the timeline", (key) => timeline.view.pan((key.endsWith("<") ? -0.25 : 0.25) * timeline.view.span)],
-    ]],
-    ["Decide", [
+    ],
+    Decide: [
       [["a"], "accept", () => model.decide("accept")],
       [["r"], "reject", () => model.decide("reject")],
       [named.map((_, k) => String(k + 1)), named.join(", "), (key) => model.decide("relabel", { label: named[Number(key) - 1] })],
-      [["i", "k", "o"], "onset, apex, offset to this frame", (key) => point({ i: "onset", k: "apex", o: "offset" }[key])()],
+      [["i", "k", "o"], "onset, apex, offset to this frame", (key) => model.move({ [{ i: "onset", k: "apex", o: "offset" }[key]]: player.shown })],
       [["e"], "add an event with its apex here", () => desk.addHere()],
       [["Delete", "Backspace"], "remove an event that you added", () => model.decide("remove")],
       [["w"], "write a comment", () => desk.inspector.focusNote()],
       [["d"], "done with this recording", () => model.finish()],
       [["z", "Shift+Z"], "undo, redo", (key) => (key === "z" ? model.undo() : model.redo())],
-      [["?"], "this list", () => desk.help()],
-    ]],
-  ];
+      [["?"], "this list", help],
+    ],
+  });
 }
 
-const shown = (key) => ({
-  ArrowLeft: "←", ArrowRight: "→", "Shift+ArrowLeft": "Shift ←", "Shift+ArrowRight": "→",
-  "Shift+Z": "Shift z", "Shift+<": "<", "Shift+>": ">",
-}[key] ?? key);
-
-export class Keys {
-  constructor(desk) {
-    this.groups = table(desk);
-    this.acts = new Map();
-    for (const [, rows] of this.groups) for (const [keys, , act] of rows) for (const key of keys) this.acts.set(key, act);
-    document.addEventListener("keydown", (event) => this.#press(event));
+/** Makes keys and buttons work. */
+export function listen(desk) {
+  const groups = table(desk, () => help(groups));
+  const acts = new Map(groups.flatMap(([, rows]) => rows).flatMap(([keys, , act]) => keys.map((key) => [key, act])));
+  for (const [id, key] of Object.entries(BUTTONS)) {
+    byId(id).addEventListener("click", (event) => {
+      if (event.detail) byId(id).blur(); // pressed by mouse: space plays on
+      acts.get(key)(key);
+    });
   }
-
-  #press(event) {
+  document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
-    const { target } = event;
-    if (target.closest?.(NO_TYPING)) return;
+    const target = /** @type {Element} */ (event.target);
     const key = event.key === " " ? "Space" : event.key;
-    if (key === "Space" && target.closest?.(OWN_SPACE)) return;
-    const act = this.#find(key, event.shiftKey);
-    if (!act || (event.repeat && !key.startsWith("Arrow"))) return;
+    if (target.closest(NO_TYPING) || (key === "Space" && target.closest(OWN_SPACE))) return;
+    const name = find(acts, key, event.shiftKey);
+    if (!name || (event.repeat && !key.startsWith("Arrow"))) return;
     event.preventDefault();
-    act();
-  }
+    acts.get(name)(name);
+  });
+}
 
-  /** With Caps Lock or a layout that needs Shift for a sign, the sign itself counts. */
-  #find(key, shift) {
-    const names = shift ? [`Shift+${key}`, `Shift+${key.toUpperCase()}`] : [key, key.toLowerCase()];
-    if (!/^[a-z]$/i.test(key)) names.push(key === "=" ? "+" : key === "_" ? "-" : key === "<" || key === ">" ? `Shift+${key}` : key);
-    const name = names.find((one) => this.acts.has(one) && !(shift && one.startsWith("Arrow")));
-    return name && (() => this.acts.get(name)(name));
-  }
+/** With Caps Lock or a layout that needs Shift for a sign, the sign itself counts. */
+function find(acts, key, shift) {
+  const names = shift ? [`Shift+${key}`, `Shift+${key.toUpperCase()}`] : [key, key.toLowerCase()];
+  if (!/^[a-z]$/i.test(key)) names.push({ "=": "+", _: "-", "<": "Shift+<", ">": "Shift+>" }[key] ?? key);
+  return names.find((one) => acts.has(one) && !(shift && one.startsWith("Arrow")));
+}
 
-  /** The list as a dialog. */
-  help() {
-    const groups = this.groups.map(([title, rows]) => el("section", {}, el("h3", {}, title),
-      el("dl", { class: "keys" }, rows.map(([keys, words]) => el("div", {}, el("dt", {}, keys.map((key) => el("kbd", {}, shown(key)))), el("dd", {}, words))))));
-    const close = el("button", { type: "submit", class: "primary" }, "Close");
-    const dialog = el("dialog", { class: "big help", "aria-labelledby": "help-title" },
-      el("h2", { id: "help-title" }, "Keys"), el("div", { class: "columns" }, groups),
-      el("p", { class: "hint" }, "Onset, apex and offset can be dragged on the timeline too, or chosen with Tab and moved ",
-        "with the arrow keys. The wheel and two fingers zoom there; a drag pans."),
-      el("form", { method: "dialog", class: "actions" }, close));
-    dialog.addEventListener("close", () => dialog.remove());
-    document.body.append(dialog);
-    dialog.showModal();
-    close.focus();
-  }
+function help(groups) {
+  const close = el("button", { type: "submit", class: "primary" }, "Close");
+  openDialog({ title: "Keys", kind: "big help" },
+    el("div", { class: "columns" }, groups.map(([title, rows]) => el("section", {}, el("h3", {}, title),
+      el("dl", { class: "keys" }, rows.map(([keys, words]) =>
+        el("div", {}, el("dt", {}, keys.map((key) => el("kbd", {}, SHOWN[key] ?? key))), el("dd", {}, words))))))),
+    el("p", { class: "hint" }, "Onset, apex and offset can be dragged on the timeline too, or chosen with Tab and moved ",
+      "with the arrow keys. The wheel and two fingers zoom there; a drag pans."),
+    el("form", { method: "dialog", class: "actions" }, close));
+  close.focus();
 }

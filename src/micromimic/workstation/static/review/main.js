@@ -1,12 +1,13 @@
 // The review page: fetches one recording, builds the desk, connects its parts.
 
-import { api, askCoder, byId, coder, el, fill, formatDate, formatDuration, header, plural, showError } from "/static/app.js";
+import { api, askCoder, byId, coder, el, fill, formatDate, formatDuration, header, plural, showError, showLine } from "/static/app.js";
 import { Clock, exportUrl, fetchReview, fetchRows, videoUrl } from "./data.js";
 import { Desk } from "./desk.js";
 import { Model } from "./model.js";
 import { NumbersPlayer, VideoPlayer } from "./player.js";
 
 const POLL_MS = 2000;
+const ALL = el("p", {}, el("a", { href: "/" }, "All recordings"));
 const RECORDING = new URLSearchParams(location.search).get("recording") ?? "";
 
 function problem(line, ...more) {
@@ -16,12 +17,10 @@ function problem(line, ...more) {
   byId("problem").hidden = false;
 }
 
-const link = (href, words) => el("p", {}, el("a", { href }, words));
-
 async function start() {
-  header("review", { wide: true });
+  header("review");
   if (!/^[0-9a-f]{32}$/.test(RECORDING)) {
-    return problem("expected a recording, got none; choose one on the page Analyse", link("/", "All recordings"));
+    return problem("expected a recording, got none; choose one on the page Analyse", ALL);
   }
   if (!(coder() || (await askCoder()))) {
     const again = el("button", { type: "button", class: "primary", onclick: () => location.reload() }, "Give a name");
@@ -35,18 +34,18 @@ async function start() {
 }
 
 function waitFor({ name, job }) {
-  if (job && (job.status === "failed" || job.status === "cancelled")) {
-    return problem(`The analysis of ${name} ${job.status === "failed" ? "failed" : "was cancelled"}. ${job.error}`, link("/", "All recordings"));
+  if (job?.status === "failed" || job?.status === "cancelled") {
+    return problem(`The analysis of ${name} ${job.status === "failed" ? "failed" : "was cancelled"}. ${job.error}`, ALL);
   }
   const share = job?.total ? ` ${Math.round((100 * job.done) / job.total)} %` : "";
-  problem(`${name} is not analysed yet${job?.stage ? `: ${job.stage}${share}` : ""}. This page opens by itself when it is.`, link("/", "All recordings"));
+  problem(`${name} is not analysed yet${job?.stage ? `: ${job.stage}${share}` : ""}. This page opens by itself when it is.`, ALL);
   return setTimeout(async () => {
     try {
       const recording = await api(`/recordings/${RECORDING}`);
       if (recording.job?.status === "done") location.reload();
       else waitFor(recording);
     } catch (error) {
-      problem(error.message, link("/", "All recordings"));
+      problem(error.message, ALL);
     }
   }, POLL_MS);
 }
@@ -54,19 +53,15 @@ function waitFor({ name, job }) {
 function open({ recording, labels, analysis, review, shown }, rows) {
   const clock = new Clock(shown);
   const kept = recording.media === "kept";
-  const video = byId("video");
-  const player = kept ? new VideoPlayer(video, clock) : new NumbersPlayer(clock);
+  const player = kept ? new VideoPlayer(byId("video"), clock, videoUrl(recording.id)) : new NumbersPlayer(clock);
   const model = new Model({ recording, labels, analysis, review, shown, clock, rows, coder: coder() });
   describe(model);
   byId("loading").hidden = true;
   byId("desk").hidden = false;
-  video.hidden = !kept;
-  byId("no-video").hidden = kept;
+  byId("video").hidden = !kept;
   const why = recording.media === "expired" ? "The video was removed when its retention ended." : "There is no video of this recording.";
-  byId("no-video").textContent = kept ? "" : `${why} Numbers, events and decisions stay; the face is drawn from its landmarks.`;
-  const desk = new Desk(model, player);
-  if (kept) player.open(videoUrl(recording.id));
-  desk.begin();
+  showLine(byId("no-video"), kept ? "" : `${why} Numbers, events and decisions stay; the face is drawn from its landmarks.`);
+  new Desk(model, player).begin();
 }
 
 function describe({ recording, shown, analysis, coder: who }) {
@@ -91,6 +86,6 @@ function describe({ recording, shown, analysis, coder: who }) {
 }
 
 start().catch((error) => {
-  if (error?.name === "ApiError") problem(error.message, link("/", "All recordings"));
+  if (error?.name === "ApiError") problem(error.message, ALL);
   else showError(error);
 });

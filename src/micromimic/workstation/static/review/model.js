@@ -13,6 +13,13 @@ let fresh = 0;
  * region), "moved" (a place to look at: detail frame).
  */
 export class Model extends EventTarget {
+  selected = null;
+  redoable = [];
+  layers = { cells: false, flow: false, votes: false };
+  kinds = "all"; // which events are listed: all, micro, macro
+  others = []; // another coder's events beside one's own, once that is open
+  othersName = "";
+
   constructor({ recording, labels, analysis, review, shown, clock, rows, coder }) {
     super();
     this.recording = recording;
@@ -23,15 +30,10 @@ export class Model extends EventTarget {
     this.rows = rows;
     this.coder = coder;
     this.saver = new Saver(recording.id, coder, review);
-    this.selected = null;
-    this.redoable = [];
-    this.layers = { cells: false, flow: false, votes: false };
-    this.kinds = "all"; // which events are listed: all, micro, macro
-    this.others = []; // another coder's events beside one's own, once that is open
     this.#recount();
     this.saver.addEventListener("change", () => this.#recount());
-    this.saver.addEventListener("saved", ({ detail }) => this.#saved(detail));
-    this.saver.addEventListener("refused", ({ detail }) => this.#refused(detail));
+    this.saver.addEventListener("saved", (event) => this.#saved(/** @type {CustomEvent} */ (event).detail));
+    this.saver.addEventListener("refused", (event) => this.#refused(/** @type {CustomEvent} */ (event).detail));
   }
 
   /** Which of the model's classes a label is, as `placeOf` says it. */
@@ -120,6 +122,7 @@ export class Model extends EventTarget {
   move(points, key = this.selected) {
     const event = this.event(key);
     if (!event) return Boolean(this.say("choose an event first: n is the next one"));
+    /** @type {any} */
     const payload = {};
     for (const point of POINTS) {
       const frame = points[point];
@@ -134,7 +137,8 @@ export class Model extends EventTarget {
 
   add(label, apex) {
     const { clock } = this;
-    const key = `new-${(fresh += 1)}`;
+    fresh += 1;
+    const key = `new-${fresh}`;
     this.#push({
       action: "add", event: key, payload: {
         label, apex_frame: clock.clamp(apex),

@@ -46,14 +46,15 @@ class Clip {
 export class Pair {
   #busy = false;
   #turn = 0;
+  open = false;
+  evidence = null;
+  drawn = null;
 
   constructor(model, player) {
     this.model = model;
     this.player = player;
     this.root = byId("pair");
     this.note = byId("pair-note");
-    this.open = false;
-    this.evidence = null;
     this.clips = CLIPS.map((name) => new Clip(this.root.querySelector(`[data-clip=${name}]`), () => this.#failed()));
     for (const { video } of this.clips) video.addEventListener("loadeddata", () => this.follow());
     model.addEventListener("select", () => this.#load());
@@ -101,19 +102,17 @@ export class Pair {
     for (const [k, clip] of this.clips.entries()) {
       clip.open(evidence && pictureUrl(this.model.recording.id, evidence.index, `${CLIPS[k]}.mp4`));
     }
-    this.note.textContent = evidence ? this.#words(evidence) : this.#whyNone();
+    this.note.textContent = this.#words();
     return undefined;
   }
 
-  #words({ clip }) {
-    const factor = clip.factor ? ` ${Number(clip.factor.toFixed(1))} ×` : "";
-    return `Left as it was, right with the motion since the onset magnified${factor}; both at the video’s frame.`;
-  }
-
-  #whyNone() {
+  #words() {
+    if (this.evidence) {
+      const { factor } = this.evidence.clip;
+      return `Left as it was, right with the motion since the onset magnified${factor ? ` ${Number(factor.toFixed(1))} ×` : ""}; both at the video’s frame.`;
+    }
     if (!this.player.pictures) return "The pictures were removed with the video.";
-    if (this.model.event()) return "Only the machine’s events have a magnified clip.";
-    return "Choose an event to see its motion magnified.";
+    return this.model.event() ? "Only the machine’s events have a magnified clip." : "Choose an event to see its motion magnified.";
   }
 
   #failed() {

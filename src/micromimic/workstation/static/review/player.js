@@ -5,12 +5,13 @@ const SETTLE_MS = 400;
 
 /** Fires "frame" (another frame is on the screen), "play" (playing, speed or loop changed), "ready", "gone". */
 class Player extends EventTarget {
+  shown = 0;
+  speed = 1;
+  loop = null; // [first, last] frame that is played over and over
+
   constructor(clock) {
     super();
     this.clock = clock;
-    this.shown = 0;
-    this.speed = 1;
-    this.loop = null; // [first, last] frame that is played over and over
   }
 
   setSpeed(speed) {
@@ -40,13 +41,13 @@ export class VideoPlayer extends Player {
   #timer = 0;
   #calibrated = false;
   #reported = false; // whether anything was presented since the last seek began
+  wanted = 0;
+  pictures = true;
+  ready = false;
 
-  constructor(video, clock) {
+  constructor(video, clock, url) {
     super(clock);
     this.video = video;
-    this.wanted = 0;
-    this.pictures = true;
-    this.ready = false;
     video.muted = true;
     video.addEventListener("seeked", () => this.#seeked());
     video.addEventListener("ended", () => this.#ended());
@@ -54,15 +55,12 @@ export class VideoPlayer extends Player {
     video.addEventListener("error", () => this.fire("gone"));
     video.addEventListener("loadeddata", () => this.#firstFrame(), { once: true });
     this.#listen();
+    video.src = url;
+    video.load();
   }
 
   get playing() {
     return !this.video.paused && !this.video.ended;
-  }
-
-  open(url) {
-    this.video.src = url;
-    this.video.load();
   }
 
   /** Shows a frame and stays there. */

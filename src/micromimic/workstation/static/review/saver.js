@@ -1,7 +1,7 @@
 // Changes go to the server one at a time, in order, each naming the decision it follows. One that
 // cannot be saved is kept, in this browser too, and tried again; it is never dropped in silence.
 
-import { ApiError, api } from "/static/app.js";
+import { ApiError, api, remember, rememberedJson } from "/static/app.js";
 import { fetchHistory, fetchReview } from "./data.js";
 
 const PATIENCE_MS = 20000;
@@ -14,26 +14,27 @@ const sorted = (object) => Object.fromEntries(Object.entries(object).sort());
  * state: "idle", "saving", "waiting" (for the server), "conflict" (for the coder's word).
  */
 export class Saver extends EventTarget {
-  #timer = null;
+  #timer = 0;
   #tries = 0;
   #running = false;
+  queue = [];
+  state = "idle";
+  error = null;
+  conflict = null;
+  renamed = null;
 
   constructor(recordingId, coder, review) {
     super();
     this.id = recordingId;
     this.coder = coder;
     this.review = review;
-    this.queue = [];
-    this.state = "idle";
-    this.error = null;
-    this.conflict = null;
-    this.key = `micromimic.unsaved.${recordingId}.${coder}`;
+    this.key = `unsaved.${recordingId}.${coder}`;
     addEventListener("online", () => this.retry());
   }
 
   /** Takes up what an earlier visit could not save. */
   async restore() {
-    const kept = this.#read();
+    const kept = rememberedJson(this.key);
     if (!kept?.changes?.length) return;
     this.queue = kept.changes;
     if (this.queue[0].sent !== undefined) this.queue[0].lost = true;
@@ -44,8 +45,7 @@ export class Saver extends EventTarget {
   /** Puts a change in the queue: {action, event, payload}. */
   push(change) {
     this.queue.push({ payload: {}, event: "", ...change });
-    this.#keep();
-    this.#say();
+    this.#changed();
     this.#run();
   }
 
@@ -54,8 +54,7 @@ export class Saver extends EventTarget {
     if (this.queue.length <= (this.#running ? 1 : 0) || this.state === "conflict") return null;
     if (this.queue.at(-1).sent !== undefined) return null; // it may have arrived: only the server knows
     const change = this.queue.pop();
-    this.#keep();
-    this.#say();
+    this.#changed();
     return change;
   }
 
@@ -71,8 +70,7 @@ export class Saver extends EventTarget {
     if (!again) this.queue = [];
     this.#forgetSending();
     this.state = "idle";
-    this.#keep();
-    this.#say();
+    this.#changed();
     this.#run();
   }
 
@@ -151,7 +149,7 @@ export class Saver extends EventTarget {
   async #meetConflict(error = null) {
     const [answer, history] = await Promise.all([fetchReview(this.id, this.coder), fetchHistory(this.id, this.coder)]);
     const first = this.queue[0];
-    const base = first.sent ?? this.#read()?.base ?? 0;
+    const base = first.sent ?? rememberedJson(this.key)?.base ?? 0;
     const news = history.filter((decision) => decision.number > base);
     if (first.lost && news.length && this.#isThis(news[0], first)) {
       const ours = news.shift();
@@ -187,21 +185,13 @@ export class Saver extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  #read() {
-    try {
-      return JSON.parse(localStorage.getItem(this.key) ?? "null");
-    } catch (error) {
-      console.info(`unsaved changes of an earlier visit cannot be read: ${error.message}`);
-      return null;
-    }
+  #changed() {
+    this.#keep();
+    this.#say();
   }
 
   #keep() {
-    try {
-      if (!this.queue.length) localStorage.removeItem(this.key);
-      else localStorage.setItem(this.key, JSON.stringify({ base: this.queue[0].sent ?? this.review.number, changes: this.queue }));
-    } catch (error) {
-      console.info(`changes wait in this page only: ${error.message}`);
-    }
+    const waiting = { base: this.queue[0]?.sent ?? this.review.number, changes: this.queue };
+    remember(this.key, this.queue.length ? JSON.stringify(waiting) : "");
   }
 }

@@ -1,14 +1,13 @@
 // The line that says what is not saved, and what somebody else decided in between.
 
-import { byId, el, fill, plural } from "/static/app.js";
+import { byId, el, fill, plural, sentence } from "/static/app.js";
 import { actionWords, clockTime } from "./words.js";
 
 const HIDDEN_MS = 700; // a save that takes no longer is no news
 
-const sentence = (line) => `${line[0].toUpperCase()}${line.slice(1)}.`;
-
 export class SavingLine {
-  #timer = null;
+  #timer = 0;
+  told = false;
 
   constructor(model) {
     this.model = model;
@@ -23,10 +22,9 @@ export class SavingLine {
   show() {
     const { saver } = this.model;
     clearTimeout(this.#timer);
-    const undo = byId("undo"), redo = byId("redo");
     const { undoable, redoable } = saver.review;
-    undo.disabled = undoable === null && !saver.queue.length;
-    redo.disabled = redoable === null && !this.model.redoable.length;
+    byId("undo").disabled = undoable === null && !saver.queue.length;
+    byId("redo").disabled = redoable === null && !this.model.redoable.length;
     byId("done").disabled = this.model.done || !this.model.complete;
     byId("done").firstChild.data = this.model.done ? "Done " : "Done with this recording ";
     byId("saved").textContent = { idle: "saved", saving: "saving", waiting: "not saved", conflict: "not saved" }[saver.state];
@@ -48,9 +46,9 @@ export class SavingLine {
   }
 
   #waiting(saver) {
-    const now = el("button", { type: "button", class: "small", onclick: () => saver.retry() }, "Try now");
     this.#put("warn", el("p", {}, el("b", {}, `${plural(saver.queue.length, "change")} not saved yet. `),
-      `${sentence(saver.error.message)} Kept in this browser and tried again by itself.`), now);
+      `${sentence(saver.error.message)} Kept in this browser and tried again by itself.`),
+      el("button", { type: "button", class: "small", onclick: () => saver.retry() }, "Try now"));
   }
 
   #conflict(saver) {

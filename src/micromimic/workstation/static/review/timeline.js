@@ -40,7 +40,7 @@ export class Timeline {
     this.chart = new Chart(plot, this.view, {
       label: "Movement over time", wheel: true,
       panels: (width, height) => this.#panels(width, height, high),
-      press: (x, y, time) => this.#press(y, time),
+      press: (_x, y, time) => this.#press(y, time),
       scrub: (time) => player.seek(clock.nearest(time)),
       taken: () => this.handles.yield(),
       placed: () => this.place(),
@@ -97,7 +97,7 @@ export class Timeline {
     };
     const missed = this.limits && {
       top: bottom + GAP, bottom: bottom + GAP + strips * STRIP, name: "missed",
-      paint: (pen) => this.limits.forEach((limit, k) => this.#paintMissed(pen, limit, k)),
+      paint: (pen) => { for (const [k, limit] of this.limits.entries()) this.#paintMissed(pen, limit, k); },
     };
     const others = rows.map(([name, spans], k) => ({
       top: lanes + k * LANE + (k ? 4 : 6), bottom: lanes + k * LANE + 14, name: name.length > 9 ? `${name.slice(0, 8)}…` : name, paint: (pen) => paintLane(pen, spans),
@@ -202,6 +202,7 @@ function readLimits(rows, stated) {
 }
 
 function lostStretches(rows, clock) {
+  /** @type {[number, number][]} */
   const found = [];
   let since = -1;
   for (let k = 0; k <= rows.length; k += 1) {

@@ -1,14 +1,15 @@
 // Who decided what and when; and, once one's own review is marked done, how far two agree. Until then
 // the server answers nothing that another coder decided, and nothing is asked for: coding stays blind.
 
-import { api, byId, el, fill, formatMoment, plural, showError } from "/static/app.js";
+import { api, byId, el, fill, formatMoment, plural, showError, showLine } from "/static/app.js";
+import { agreementView } from "/static/lib/comparison.js";
 import { fetchHistory, fetchReview } from "./data.js";
-import { actionWords, clockTime, countWords, share } from "./words.js";
+import { actionWords, clockTime, countWords } from "./words.js";
 
 const PAUSE_MS = 250;
 
 export class Trail {
-  #timer = null;
+  #timer = 0;
   #asked = 0;
 
   constructor(model) {
@@ -18,20 +19,18 @@ export class Trail {
     this.everyone.addEventListener("change", () => this.#load());
     this.wasDone = null;
     this.comparison = 0;
-    model.addEventListener("saved", () => this.#soon());
+    model.addEventListener("saved", () => {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#load(), PAUSE_MS);
+    });
     model.addEventListener("events", () => this.#gate());
     this.#gate();
     this.#load();
   }
 
-  #soon() {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#load(), PAUSE_MS);
-  }
-
   async #load() {
     const { model } = this;
-    const turn = (this.#asked += 1);
+    const turn = ++this.#asked;
     const all = model.done && this.everyone.checked;
     try {
       const entries = await fetchHistory(model.recording.id, all ? null : model.coder, model.coder);
@@ -66,19 +65,12 @@ export class Trail {
     if (model.done === this.wasDone) return;
     this.wasDone = model.done;
     byId("history-all-label").hidden = !model.done;
-    if (model.done) this.#open();
-    else {
-      byId("compare").hidden = true;
-      model.others = [];
-      byId("blind").textContent = this.#blindWords();
-      byId("blind").hidden = false;
-    }
-  }
-
-  #blindWords() {
-    const others = this.model.recording.coders.filter((name) => name !== this.model.coder).length;
+    if (model.done) return void this.#open();
+    const others = model.recording.coders.filter((name) => name !== model.coder).length;
     const who = others ? `${plural(others, "other coder")} decided here too. ` : "";
-    return `${who}Agreement with the machine${others ? " and with others" : ""} is shown when you are done with this recording, so that your own view comes first.`;
+    byId("compare").hidden = true;
+    model.others = [];
+    showLine(byId("blind"), `${who}Agreement with the machine${others ? " and with others" : ""} is shown when you are done with this recording, so that your own view comes first.`);
   }
 
   async #open() {
@@ -86,7 +78,6 @@ export class Trail {
     try {
       model.recording = await api(`/recordings/${model.recording.id}`);
     } catch (error) {
-      if (error.name !== "ApiError") throw error;
       return showError(error);
     }
     const others = model.recording.coders.filter((name) => name !== model.coder);
@@ -101,14 +92,14 @@ export class Trail {
   async #compare(choice) {
     const { model } = this;
     const other = choice.replace(/^coder /, "");
-    const turn = (this.comparison += 1); // a slow answer must not replace a later choice's
+    const turn = ++this.comparison; // a slow answer must not replace a later choice's
     try {
       const [found, theirs] = await Promise.all([
         api(`/recordings/${model.recording.id}/agreement`, { query: { coder: model.coder, other } }),
         choice === "machine" ? null : fetchReview(model.recording.id, other, model.coder),
       ]);
       if (turn !== this.comparison || !model.done) return;
-      fill(byId("agreement"), agreementCard(found));
+      fill(byId("agreement"), agreementView(found, "you", other));
       model.othersName = other;
       model.showOthers(theirs ? theirs.review.events : []);
     } catch (error) {
@@ -116,19 +107,4 @@ export class Trail {
       fill(byId("agreement"), el("p", { class: "problem" }, error.message));
     }
   }
-}
-
-const interval = (low, high) => (low === null || high === null ? "no interval" : `95 %: ${signed(low)} to ${signed(high)}`);
-const signed = (value) => (value < 0 ? `−${share(-value)}` : share(value));
-
-function agreementCard(found) {
-  const figure = (name, value, ...rest) => el("div", { class: "figure" }, el("h4", {}, name),
-    el("p", { class: "value" }, value === null ? "–" : signed(value)), rest.map((line) => el("p", { class: "hint" }, line)));
-  return [
-    el("div", { class: "figures" },
-      figure("Cohen’s kappa", found.kappa, interval(found.kappa_low, found.kappa_high), `${plural(found.n, "candidate")} decided by both`),
-      figure("Same answer", found.observed, interval(found.observed_low, found.observed_high)),
-      figure("F1 of events in time", found.f1, `${found.matched} matched, yours ${found.events_first}, theirs ${found.events_second}`)),
-    found.note && el("p", { class: "hint" }, found.note),
-  ];
 }

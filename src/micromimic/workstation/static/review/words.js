@@ -27,6 +27,7 @@ export function frameWords(frame, clock) {
 }
 
 /** "accepted", "called event 2 ...", ... of a decision or of a change that waits. */
+/** @param {{action: string, event?: string, payload?: any, target?: number}} decision */
 export function actionWords({ action, event, payload = {}, target = null }) {
   const name = event ? `event ${eventName(event)}` : "an event";
   const frames = POINTS.filter((p) => Number.isInteger(payload[`${p}_frame`])).map((p) => `${p} to ${payload[`${p}_frame`]}`);

@@ -1,6 +1,6 @@
 // Two coders of one recording: figures with their intervals, and the table they come from.
 
-import { el } from "../app.js";
+import { el } from "/static/viewer/dom.js";
 
 const two = (value) => (value === null ? "–" : value.toFixed(2).replace("-", "−"));
 const between = (low, high) => (low === null || high === null ? "no interval" : `95 %: ${two(low)} to ${two(high)}`);
