@@ -251,6 +251,7 @@ def test_each_bad_end_is_one_line_and_the_next_job_runs(
         assert reviews.get_analysis(store, recording.id) is None
         until(lambda r=recording: files(store, r) == {"video.mp4"}, "a tidy folder")
     assert "the reason why" in caplog.text  # for whoever runs the server, not for the page
+    assert "Unknown child process" not in caplog.text  # asyncio alone collects exit statuses
 
 
 def test_time_is_limited(store: Store, running: Callable[..., Running]) -> None:

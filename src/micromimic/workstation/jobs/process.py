@@ -63,8 +63,12 @@ class WorkerProcess:
 
     async def end(self) -> int:
         """Kill it if it still runs, and wait until it is gone; the exit status."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                if sys.platform == "win32":
+                    self._process.kill()
+                else:  # Popen.kill asks for the exit status, which is asyncio's to collect
+                    os.kill(self.pid, signal.SIGKILL)
         assert self._process.stdin is not None
         self._process.stdin.close()
         await self._process.communicate()
