@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path, PurePath
 from typing import Any, Final
@@ -52,35 +51,29 @@ def report_html(analysis: Analysis) -> str:
     Pictures shrink with the number of events, and a long curve is thinned with its extremes kept,
     so that even reports of long recordings stay easy to send.
     """
-    events, source = analysis.events, analysis.source
-    micro = {k: event for k, event in enumerate(events) if event.kind == "micro"}
+    micro = {k: event for k, event in enumerate(analysis.events) if event.kind == "micro"}
     shown = pictured(micro)
-    name = file_name(source.path)
+    name = file_name(analysis.source.path)
     template = _environment().get_template("report.html.jinja")
     return template.render(
         title=name,
-        name=name or printable(source.path),
+        name=name or analysis.source.path,
+        version=__version__,
         style=style(Markup(viewer_style())),
         warnings=analysis.warnings,
         analysis=analysis,
-        about=_about(analysis),
         counts=_counts(analysis),
-        uncertain=sum(event.uncertain for event in analysis.micro),
         legend=_legend(analysis),
         limits=_limits(analysis),
         stated_units=STATED_UNITS,
-        stated_px=words.pixels(STATED_UNITS * analysis.pixels_per_unit()),
         longest_micro_s=LONGEST_MICRO_S,
         cards=[_card(analysis, k, event, shown, len(micro)) for k, event in micro.items()],
         with_pictures=len(shown),
-        without_pictures=sum(e.evidence is not None for e in micro.values()) - len(shown),
-        heads=_heads(analysis),
-        rows=[_row(analysis, event) for event in events],
-        indicators=_indicators(analysis),
+        with_evidence=sum(event.evidence is not None for event in micro.values()),
+        indicators=[analysis.indicators[key] for key in _INDICATORS if key in analysis.indicators],
         time=_time(analysis),
         rejections=_rejections(analysis),
         statements=cannot_tell(len(analysis.model.labels)),
-        sources=_sources(analysis),
         data=embedded_json(drawn_data(analysis)),
         script=Markup(report_script()),
     )
@@ -89,12 +82,10 @@ def report_html(analysis: Analysis) -> str:
 @cache
 def _environment() -> Environment:
     templates = environment(TEMPLATES)
-    templates.filters |= {
-        "clock": words.clock,
-        "duration": words.duration,
-        "chance": words.chance,
-        "unit_words": lambda unit: words.UNIT_WORDS.get(unit, ""),
-    }
+    plain = (words.clock, words.duration, words.number, words.pixels, words.chance)
+    templates.filters |= {function.__name__: function for function in plain}
+    templates.globals |= {"cell_words": CELL_WORDS, "unit_words": words.UNIT_WORDS}
+    templates.globals["place_of"] = place_of
     return templates
 
 
@@ -116,23 +107,6 @@ def style(more: Markup) -> Markup:
 
 def _text(name: str) -> Markup:
     return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
-
-
-def _about(analysis: Analysis) -> list[str]:
-    """What the recording is, and how much of it shows the face."""
-    source = analysis.source
-    whole = source.fps == round(source.fps)
-    facts = [
-        words.duration(source.duration_s),
-        f"{source.fps:g} frames/s" if whole else f"{source.fps:.2f} frames/s",
-        f"{source.width} × {source.height}",
-        f"{source.frames:,} frames",
-        f"face in {100 * analysis.found_ratio:.1f} %",
-    ]
-    if analysis.others_seen:
-        people = "person" if analysis.others_seen == 1 else "people"
-        facts.append(f"{analysis.others_seen} other {people} seen")
-    return facts
 
 
 def _counts(analysis: Analysis) -> list[tuple[str, int]]:
@@ -169,7 +143,7 @@ def _card(
 ) -> dict[str, Any]:
     """What a card has beside its event."""
     span, evidence, curve = event.interval, event.evidence, analysis.curve
-    names, threshold = list(event.probabilities), analysis.spotting.threshold
+    threshold = analysis.spotting.threshold
     during = (curve.times >= span.onset) & (curve.times <= span.offset)
     ranked = sorted(event.regions.items(), key=lambda item: -item[1])
     top, rest = ranked[:_MOST_REGIONS], ranked[_MOST_REGIONS:]
@@ -179,109 +153,15 @@ def _card(
     return {
         "event": event,
         "number": position + 1,
-        "place": place_of(event.label, analysis.model.labels),
-        "places": {name: place_of(name, names) for name in names},
         "pictures": pictures(evidence, picture_width(count)) if evidence and pictured else None,
         "moved": "" if evidence is None else what_moved(evidence),
         "score": score_chart(curve, span, threshold),
         "below_threshold": event.amplitude is not None
         and not (curve.score[during] >= threshold).any(),
         "cells": cells_chart(curve, span) if with_cells else None,
-        "numbers": _numbers(analysis, event),
+        "peak_px": None if evidence is None else flow_peak(evidence.flow) * evidence.flow.scale,
         "regions": [(CELL_WORDS.get(cell, cell), share / largest, share) for cell, share in top],
-        "other_cells": len(rest),
-        "other_share": sum(share for _, share in rest),
-    }
-
-
-def _numbers(analysis: Analysis, event: MicroExpression) -> list[tuple[str, str]]:
-    span, seen, evidence = event.interval, event.amplitude, event.evidence
-    numbers = [
-        ("Length", f"{1000 * span.duration:.0f} ms"),
-        ("Rise", f"{1000 * (span.apex - span.onset):.0f} ms"),
-        ("Strength", f"{event.strength:.1f} × noise"),
-    ]
-    if seen is not None:
-        size = f"{seen.units:.2f} ± {seen.deviation:.2f} units ({words.pixels(seen.pixels)} px)"
-        numbers.append(("Amplitude", size))
-    elif evidence is not None:
-        numbers.append(("Peak motion", f"{flow_peak(evidence.flow) * evidence.flow.scale:.1f} px"))
-    numbers.append(("Frames", f"{event.onset_frame} – {event.apex_frame} – {event.offset_frame}"))
-    if analysis.media is not None:
-        moments = (span.onset, span.apex, span.offset)
-        times = " – ".join(words.clock(analysis.media_seconds(t)) for t in moments)
-        numbers.append(("In a player", times))
-    return numbers
-
-
-def _heads(analysis: Analysis) -> list[tuple[str, str, bool]]:
-    """Heads of the table of events: name, unit, whether it is a column of words."""
-    heads = [
-        ("#", "", False), ("Onset", "min:s", False), ("Apex", "min:s", False),
-        ("Offset", "min:s", False), ("Length", "ms", False), ("Class", "", True),
-        ("Probability", "", False), ("Uncertain", "", True), ("Strength", "× noise", False),
-    ]  # fmt: skip
-    if _judged(analysis):
-        heads += [("Amplitude", "units", False), ("By chance", "/h", False)]
-    if _located(analysis):
-        heads.append(("Top cell", "", True))
-    return heads
-
-
-def _judged(analysis: Analysis) -> bool:
-    return any(event.amplitude is not None for event in analysis.events)
-
-
-def _located(analysis: Analysis) -> bool:
-    return any(event.regions for event in analysis.events)
-
-
-def _row(analysis: Analysis, event: MicroExpression) -> dict[str, Any]:
-    """A row of the table of events; a longer expression is marked as one."""
-    span, seen, chance = event.interval, event.amplitude, event.false_alarms_per_hour
-    others = [
-        (f"{event.probabilities[event.label]:.2f}", False),
-        ("yes" if event.uncertain else "", True),
-        (f"{event.strength:.1f}", False),
-    ]
-    if _judged(analysis):
-        size = "–" if seen is None else f"{seen.units:.2f} ± {seen.deviation:.2f}"
-        others += [(size, False), ("–" if chance is None else words.chance(chance), False)]
-    if _located(analysis):
-        top = max(event.regions, key=lambda cell: event.regions[cell]) if event.regions else ""
-        others.append((CELL_WORDS.get(top, top), True))
-    return {
-        "longer": event.kind == "macro",
-        "times": [
-            *(words.clock(moment) for moment in (span.onset, span.apex, span.offset)),
-            f"{1000 * span.duration:.0f}",
-        ],
-        "place": place_of(event.label, analysis.model.labels),
-        "label": event.label,
-        "others": others,
-    }
-
-
-def _indicators(analysis: Analysis) -> list[dict[str, str]]:
-    known = analysis.indicators
-    return [_indicator(known[name]) for name in _INDICATORS if name in known]
-
-
-def _indicator(entry: Mapping[str, Any]) -> dict[str, str]:
-    """A number about the recording, with its interval and its caveat."""
-    value, low, high = entry.get("value"), entry.get("low"), entry.get("high")
-    unit, shown, between = str(entry.get("unit", "")), "not known", ""
-    if isinstance(value, int | float):
-        share = unit == "share of frames"
-        shown = f"{100 * value:.1f} %" if share else words.number(value)
-    if isinstance(low, int | float) and isinstance(high, int | float):
-        between = f"{words.number(low)} to {words.number(high)}"
-    return {
-        "label": str(entry.get("label", "")),
-        "value": shown,
-        "interval": between,
-        "unit": unit,
-        "caveat": str(entry.get("caveat", "")),
+        "rest": [share for _, share in rest],
     }
 
 
@@ -311,16 +191,4 @@ def _rejections(analysis: Analysis) -> list[tuple[str, int, str]]:
     return [
         (REASONS.get(reason, (reason, ""))[0], count, REASONS.get(reason, ("", ""))[1])
         for reason, count in sorted(counts.items(), key=lambda item: -item[1])
-    ]
-
-
-def _sources(analysis: Analysis) -> list[tuple[str, str]]:
-    """Source, model and version, at the foot."""
-    model = analysis.model
-    return [
-        ("Source", analysis.source.path),
-        ("Model", f"{model.name} {model.version}, trained on {model.trained_on}"),
-        ("Threshold", f"{analysis.spotting.threshold:.2f} × noise"),
-        ("Made by", f"micromimic {__version__}; candidate micro-expressions, for a trained reader"),
-        ("Beside this report", "events.json, events.csv, events.eaf (ELAN), curve.csv"),
     ]

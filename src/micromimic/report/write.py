@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from micromimic.core.errors import OutputError
@@ -66,20 +66,16 @@ def _move(staging: Path, folder: Path) -> None:
         raise NotADirectoryError(errno.ENOTDIR, "not a folder", str(folder))
     earlier = staging / "earlier"
     earlier.mkdir()
-    undo: list[Callable[[], object]] = []
-    try:
+    with ExitStack() as undo:  # after Ctrl-C too the earlier results come back
         for name in FILES:
             if (folder / name).exists():
                 _set_aside(folder / name, earlier / name)
-                undo.append(_mover(earlier / name, folder / name))
+                undo.callback((earlier / name).replace, folder / name)
         for name in FILES:
-            undo.append(_remover(folder / name))
+            undo.callback((folder / name).unlink, missing_ok=True)
             (staging / name).replace(folder / name)
         sync_folder(folder)
-    except BaseException:  # Ctrl-C too: the earlier results come back
-        for step in reversed(undo):
-            step()
-        raise
+        undo.pop_all()
 
 
 def _set_aside(path: Path, earlier: Path) -> None:
@@ -88,14 +84,6 @@ def _set_aside(path: Path, earlier: Path) -> None:
         earlier.hardlink_to(path)
     except OSError:  # a disk without links
         path.replace(earlier)
-
-
-def _mover(source: Path, target: Path) -> Callable[[], object]:
-    return lambda: source.replace(target)
-
-
-def _remover(path: Path) -> Callable[[], object]:
-    return lambda: path.unlink(missing_ok=True)
 
 
 def _missing(folder: Path) -> list[Path]:

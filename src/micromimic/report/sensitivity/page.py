@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -31,46 +31,12 @@ from micromimic.report.page import TEMPLATES, file_name, style
 from micromimic.report.rendering import environment
 from micromimic.report.words import duration
 
-_CANNOT_TELL: Final = (
-    (
-        "Planted movements are not people's",
-        "Each is one smooth rise and fall of single action units, of .2 to .45 s, on a face that "
-        "goes on doing what it did. A real one may be slower, sharper, or part of something else.",
-    ),
-    (
-        "Planted after the camera",
-        "The warp moves decoded pictures: a camera's blur and a codec would have weakened a real "
-        "movement of the same size, most where the recording is strongly compressed. Take the "
-        "shares as what is found at best.",
-    ),
-    (
-        "Candidates, not verdicts",
-        "A movement that is found again is one that the software points to. Whether it means "
-        "anything is a trained coder's to say.",
-    ),
-    (
-        "Nothing about this person",
-        "The shares describe the recording and the software. They say how much to make of "
-        "finding nothing, not what the person felt.",
-    ),
-    (
-        "One movement every 2.5 s",
-        "So many movements are themselves part of what the noise is measured from; in the "
-        "recording as it is, a single one may stand out a little more.",
-    ),
-    (
-        "Small numbers",
-        "Intervals are exact, 95 %. Where a region has few movements they are wide: plant more "
-        "with --per-size.",
-    ),
-)
-"""(heading, sentence) pairs."""
-
 
 def sensitivity_html(recovery: Recovery) -> str:
     """The whole page as text; it needs no script and no network."""
     name = file_name(recovery.source.path)
     templates = environment(TEMPLATES)
+    templates.filters["duration"] = duration
     css = (TEMPLATES / "sensitivity.css").read_text(encoding="utf-8")
     return templates.get_template("sensitivity.html.jinja").render(
         title=f"{name}: what would have been found",
@@ -80,7 +46,6 @@ def sensitivity_html(recovery: Recovery) -> str:
         recovery=recovery,
         sizes=recovery.sizes,
         size_columns=[(f"{size:g}", "units", False) for size in recovery.sizes],
-        about=_about(recovery),
         answer=answer(recovery),
         chance=recovery.chance(),
         whole=_chart(recovery, [share_of(recovery.at(size)) for size in recovery.sizes]),
@@ -94,8 +59,8 @@ def sensitivity_html(recovery: Recovery) -> str:
         minutes=recovery.source.duration_s / 60,
         calibrated=_calibrated(recovery),
         at_limit=calibration(recovery.trials)[AT_LIMIT],
-        statements=_CANNOT_TELL,
-        sources=_sources(recovery),
+        version=__version__,
+        rule=(MIN_IOU, NEAR_APEX_S),
     )
 
 
@@ -130,17 +95,6 @@ def named(recovery: Recovery, size: float) -> tuple[NDArray[np.int64], float | N
         if trial.found is not None:
             counts[THREE.index(trial.label), labels.index(trial.found.label)] += 1
     return counts, None
-
-
-def _about(recovery: Recovery) -> list[str]:
-    source, copies = recovery.source, recovery.copies
-    return [
-        duration(source.duration_s),
-        f"{source.width} × {source.height}, {source.fps:.4g} frames/s",
-        f"{recovery.eyes_px:.3g} px between the eyes",
-        f"{len(recovery.at(recovery.sizes[0]))} movements a size, "
-        f"{copies} {'copy' if copies == 1 else 'copies'} of the recording",
-    ]
 
 
 def _chart(recovery: Recovery, shares: Sequence[Share]) -> list[dict[str, Any]]:
@@ -193,18 +147,3 @@ def _calibrated(recovery: Recovery) -> Mapping[str, list[Share]]:
     groups = [recovery.at(size) for size in recovery.sizes]
     shares = [calibration(trials) for trials in (*groups, recovery.trials)]
     return {name: list(row) for name, *row in zip(names, *shares, strict=True)}
-
-
-def _sources(recovery: Recovery) -> list[tuple[str, str]]:
-    model = recovery.model
-    return [
-        ("Source", recovery.source.path),
-        ("Model", f"{model.name} {model.version}, trained on {model.trained_on}"),
-        (
-            "Found",
-            f"overlap of {100 * MIN_IOU:.0f} % of the union, or apexes within {NEAR_APEX_S:g} s",
-        ),
-        ("Planted", f"smooth fields of action units, seed {recovery.seed}; nothing was encoded"),
-        ("Made by", f"micromimic {__version__}"),
-        ("Beside this page", "sensitivity.json, sensitivity.csv (a row a planted movement)"),
-    ]
