@@ -22,6 +22,7 @@ from micromimic.datasets.databases.composite import composite
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.models.onnx import load_model
 from micromimic.synthesis.actors.base import ANCHORS
+from micromimic.synthesis.actors.head import data
 from micromimic.synthesis.actors.people import make_actor
 from micromimic.synthesis.actors.portrait import Portrait
 from micromimic.synthesis.clips import planted_field, render
@@ -300,7 +301,8 @@ def test_numbers_out_of_range(tmp_path, bad):
 
 def test_missing_extras_are_named_before_anything_is_written(tmp_path, monkeypatch):
     out = tmp_path / "out"
-    monkeypatch.setattr(databases, "find_spec", lambda name: None)
+    for module in (databases, data):
+        monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match="faces3d"):
         synth_databases(out, faces="mesh")
     assert databases.choose_faces("auto") == "warped"

@@ -30,7 +30,7 @@ from micromimic.synthesis.map_nuisances import CENTRE, Dice, crop
 from micromimic.synthesis.maps import DrawnMaps, MapConfig, draw_movement
 from micromimic.synthesis.nuisance import Pose
 from micromimic.synthesis.recipes import Recipe
-from micromimic.synthesis.schedule import ClipConfig, ClipPlan, Movement
+from micromimic.synthesis.schedule import ClipPlan, Movement, clip_of_kind
 
 Pictures = Literal["mesh", "warped", "both"]
 
@@ -120,16 +120,14 @@ def _plan(
     peak = unit_px * float(np.exp(rng.uniform(*np.log(settings.maps.peak_units))))
     rise = round(float(rng.uniform(*settings.rise_s)) * _FPS) / _FPS
     wander = unit_px / 4.4
-    config = ClipConfig(
+    config = clip_of_kind(
+        "neutral",
         seconds=2.0,
         fps=_FPS,
         width=width,
         height=height,
         face_px=_FACE_UNITS * unit_px,
         peak_px=peak,
-        events_per_minute=0.0,
-        macros_per_minute=0.0,
-        blinks_per_minute=0.0,
         head_moves_per_minute=0.0,
         noise_sd=float(rng.uniform(*settings.noise_sd)),
         drift_px=settings.drift_px * wander,

@@ -19,7 +19,7 @@ FACE_WIDTH: Final = 15.0 / 0.287
 _LEAD: Final = 0.8  # seconds of rest at both ends
 _TIGHTEST: Final = 1.0  # seconds from one movement's place to the next
 _LARGEST_PEAK: Final = 0.02  # share of the face's width; beyond it a field would fold the skin
-_USUAL_FACE: Final = 450.0  # width of the face crop that macro-expressions and speech are told for
+_USUAL_FACE: Final = 450.0  # width of the face crop that macro-expressions and speech are given for
 _STREAMS: Final = {
     "schedule": 0, "pose": 1, "noise": 2, "identity": 3, "speech": 4, "lids": 5,
 }  # fmt: skip
@@ -312,13 +312,13 @@ def plan_clip(config: ClipConfig, seed: int) -> ClipPlan:
     counts = config.counts()
     kinds = [kind for kind, count in counts.items() for _ in range(count)]
     order = [kinds[i] for i in rng.permutation(len(kinds))]
-    turns = [THREE.names[i] for _ in range(-(-counts["micro"] // 3)) for i in rng.permutation(3)]
+    labels = [THREE.names[i] for _ in range(-(-counts["micro"] // 3)) for i in rng.permutation(3)]
     movements: list[Movement] = []
     head_moves: list[HeadMove] = []
     for place, kind in enumerate(order):
         start = _LEAD + place * config.gap + rng.uniform(0.1, 0.4)
         if kind == "micro":
-            recipe = sample_recipe(turns.pop(), rng)
+            recipe = sample_recipe(labels.pop(), rng)
             movements.append(_micro(start, config.peak_px, recipe, rng))
         elif kind == "macro":
             recipe = sample_recipe(THREE.names[int(rng.integers(3))], rng)

@@ -28,7 +28,14 @@ from micromimic.synthesis.databases.names import (
     smic_parts,
 )
 from micromimic.synthesis.recipes import Recipe, sample_recipe
-from micromimic.synthesis.schedule import FACE_WIDTH, BlinkEvent, ClipConfig, ClipPlan, Movement
+from micromimic.synthesis.schedule import (
+    FACE_WIDTH,
+    BlinkEvent,
+    ClipConfig,
+    ClipPlan,
+    Movement,
+    clip_of_kind,
+)
 
 _SECONDS: Final = 2.0  # of the timeline that a clip is a window of
 _PEAK_UNITS: Final = (0.17, 0.5)
@@ -254,8 +261,8 @@ def _blinks(seconds: float, seed: int) -> tuple[BlinkEvent, ...]:
 
 def config_of(portrait: Portrait, seconds: float, fps: float, **more: Any) -> ClipConfig:
     """A clip of a person who is filmed so; nothing happens but what ``more`` says."""
-    still = {f"{each}_per_minute": 0.0 for each in ("events", "macros", "blinks", "head_moves")}
-    return ClipConfig(
-        seconds, fps, portrait.width, portrait.height, portrait.colour,
-        face_px=FACE_WIDTH * portrait.unit_px, **(still | more),
+    return clip_of_kind(
+        "neutral", seconds=seconds, fps=fps, width=portrait.width, height=portrait.height,
+        colour=portrait.colour, face_px=FACE_WIDTH * portrait.unit_px,
+        **({"head_moves_per_minute": 0.0} | more),
     )  # fmt: skip

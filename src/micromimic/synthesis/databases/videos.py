@@ -132,16 +132,16 @@ def plan_videos(
             turn, person = divmod(place, len(people))
             who = design.subjects[person]
             video = design.video(who, turn + place % 3 * 2)
-            made = DatabaseVideo(
+            planned = DatabaseVideo(
                 name, who, video, f"{name}/{design.folder(who, video)}",
                 round(seconds * design.fps), design.fps, seconds, faces, people[person],
                 int(rng.integers(2**31)), place % QUIET == QUIET - 1, (),
             )  # fmt: skip
-            moves = made.plan().movements
+            moves = planned.plan().movements
             if name == "casme3-c":  # it has no macro-expressions
                 moves = tuple(move for move in moves if move.kind == "micro")
-            mine.append(replace(made, events=tuple(_event(design, move) for move in moves)))
-        videos += sorted(mine, key=lambda made: (made.subject, made.video))
+            mine.append(replace(planned, events=tuple(_event(design, move) for move in moves)))
+        videos += sorted(mine, key=lambda one: (one.subject, one.video))
     return tuple(videos)
 
 

@@ -14,15 +14,16 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.core.errors import InputError, MissingExtraError, OutputError
+from micromimic.core.errors import InputError, OutputError
 from micromimic.core.files import begun, sweep_left
 from micromimic.core.progress import Progress
+from micromimic.synthesis.actors.head.data import data_folder
 from micromimic.synthesis.actors.people import FaceKind
 from micromimic.synthesis.clips import render
 from micromimic.synthesis.databases.plans import ALL, COMPOSITE, DatabaseClip, plan_databases
@@ -49,15 +50,6 @@ class DatabasesTruth:
     seed: int  # of the whole
     clips: tuple[DatabaseClip, ...]  # those with dropped emotions (``label`` None) among them
     videos: tuple[DatabaseVideo, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "schema": SCHEMA,
-            "faces": self.faces,
-            "seed": self.seed,
-            "clips": [asdict(clip) for clip in self.clips],
-            **({"videos": [asdict(video) for video in self.videos]} if self.videos else {}),
-        }
 
 
 def synth_databases(
@@ -136,7 +128,10 @@ def synth_databases(
             _render_all(staging, (*clips, *videos), jobs, progress)
             for name, content in annotation_tables(clips, videos).items():
                 (staging / name).write_bytes(content)
-            document = json.dumps(truth.to_dict(), indent=1) + "\n"
+            rows = {"schema": SCHEMA, **asdict(truth)}
+            if not videos:
+                del rows["videos"]
+            document = json.dumps(rows, indent=1) + "\n"
             (staging / TRUTH_FILE).write_text(document, encoding="utf-8")
             _publish(staging, out)
     except OSError as error:
@@ -148,15 +143,11 @@ def synth_databases(
 
 
 def choose_faces(faces: Faces) -> FaceKind:
-    if faces == "warped":
-        return "warped"
-    there = find_spec("anny") is not None
-    if faces == "mesh" and not there:
-        raise MissingExtraError(
-            "expected the package anny for rendered faces, got none; "
-            "pip install 'micromimic[faces3d]', or take the warped ones"
-        )
-    return "mesh" if there else "warped"
+    if faces == "auto":
+        return "mesh" if find_spec("anny") else "warped"
+    if faces == "mesh":
+        data_folder()  # which must be there before anything is written
+    return faces
 
 
 def _place(out: Path) -> Path:

@@ -67,9 +67,9 @@ class Layers:
             near = ((centres > low - _AROUND) & (centres < high + _AROUND)).all(1)
             inside = ((base[:, :2] > low) & (base[:, :2] < high)).all(1) & (base[:, 2] > -4.0)
             seen = np.ascontiguousarray(atlas.triangles[near & drawn & mesh.of(*parts)])
-            held = np.flatnonzero(inside & (atlas.parts == Part.SKIN))
+            vertices = np.flatnonzero(inside & (atlas.parts == Part.SKIN))
             lashes = np.ascontiguousarray(atlas.triangles[near & (lash & (Part.EYE in parts))])
-            self.windows.append(Fine(seen, held, lashes, fine))
+            self.windows.append(Fine(seen, vertices, lashes, fine))
         self.roots = mesh.roots[atlas.vertices]  # (r,) strength of lashes at painted vertices
         self.hollow = _hollow(base[:, 2], atlas.parts)
 
