@@ -188,11 +188,7 @@ def _face_of(gray: NDArray[np.uint8], transform: NDArray[np.float64]) -> NDArray
 
 
 def event_of(
-    item: Spotted,
-    shot: Shot,
-    signals: FaceSignals,
-    model: RecognitionModel,
-    units: UnitModel,
+    item: Spotted, shot: Shot, signals: FaceSignals, model: RecognitionModel, units: UnitModel
 ) -> MicroExpression:
     """Name one movement. ``shot``: what the second pass kept of it; ``units``: tells the action
     units that its flow appearance like, whatever the model appearance at."""

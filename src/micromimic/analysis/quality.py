@@ -13,12 +13,7 @@ from numpy.typing import NDArray
 
 from micromimic.core.types import AnalysisWarning, FloatArray
 from micromimic.media.frames import Notice
-from micromimic.motion.spotting.time_grid import (
-    BRIDGE,
-    LONGEST_STEPS,
-    highest_rate,
-    regular_steps,
-)
+from micromimic.motion.spotting.time_grid import BRIDGE, LONGEST_STEPS, highest_rate, regular_steps
 
 
 def blockiness(gray: NDArray[np.uint8]) -> float:
@@ -184,10 +179,7 @@ def flicker(times: FloatArray, brightness: FloatArray) -> tuple[float, float] | 
 
 
 def _spectra(
-    times: NDArray[np.float64],
-    grey: NDArray[np.float64],
-    rate: float,
-    window: NDArray[np.float64],
+    times: NDArray[np.float64], grey: NDArray[np.float64], rate: float, window: NDArray[np.float64]
 ) -> Iterator[NDArray[np.float64]]:
     """Of overlapping windows of a piece without pauses, where the face is nearly always there."""
     known = np.isfinite(grey)

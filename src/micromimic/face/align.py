@@ -88,11 +88,8 @@ def warp(
 
 
 def face_canvas(
-    picture: NDArray[np.uint8],
-    transform: NDArray[np.floating],
-    resolution: float,
-    margin: float = MARGIN,
-) -> NDArray[np.uint8]:
+    picture: Gray, transform: NDArray[np.floating], resolution: float, margin: float = MARGIN
+) -> Gray:
     """The face of one frame on a canonical canvas. ``margin``: canonical units around the face's
     square."""
     size = canvas_size(resolution, margin)

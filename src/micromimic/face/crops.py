@@ -24,6 +24,8 @@ from micromimic.core.canonical import (
 from micromimic.core.errors import InputError
 from micromimic.face.align import Template, face_layout, reduce_face, warp
 
+Picture = NDArray[np.uint8]
+
 FACE_SIDE: Final = 224  # pixels along a side of a face crop
 VOLUME_SHAPE: Final = (170, 140)
 """Height and width in pixels of a volume's frames, as of the databases' own cropped copies."""
@@ -35,22 +37,20 @@ MIN_SIMILARITY: Final = 0.6
 _RESOLUTION: Final = 4.0  # canvas pixels a unit at which frames are registered
 
 
-def face_crop(picture: NDArray[np.uint8], transform: NDArray[np.floating]) -> NDArray[np.uint8]:
+def face_crop(picture: Picture, transform: NDArray[np.floating]) -> Picture:
     """The face as networks on single pictures see it. ``picture``: (H, W) grey, which becomes three
     equal channels, or (H, W, 3) RGB. Returns (224, 224, 3) uint8 RGB."""
     crop = _sample(picture, transform, (FACE_SIDE, FACE_SIDE))
     return np.repeat(crop[..., None], 3, axis=2) if crop.ndim == 2 else crop
 
 
-def volume_frame(gray: NDArray[np.uint8], transform: NDArray[np.floating]) -> NDArray[np.uint8]:
+def volume_frame(gray: Picture, transform: NDArray[np.floating]) -> Picture:
     """The face as descriptors of volumes see it, one frame. Returns (170, 140) uint8: the canonical
     square, stretched to about what a face measures."""
     return _sample(gray, transform, VOLUME_SHAPE)
 
 
-def _sample(
-    picture: NDArray[np.uint8], transform: NDArray[np.floating], shape: tuple[int, int]
-) -> NDArray[np.uint8]:
+def _sample(picture: Picture, transform: NDArray[np.floating], shape: tuple[int, int]) -> Picture:
     """The face's box at this height and width in pixels; beyond the picture its edge repeats."""
     height, width = shape
     left, top, right, bottom = FACE_BOX
@@ -72,7 +72,7 @@ class Followed:
     # correlation of the rigid parts with the first frame's, -1 to 1; below ``MIN_SIMILARITY`` the
     # face was not found, and ``transform`` is the last good one
     similarity: float
-    canvas: NDArray[np.uint8]  # (168, 168) uint8, the stabilised face
+    canvas: Picture  # (168, 168) uint8, the stabilised face
 
     @property
     def found(self) -> bool:
@@ -86,10 +86,7 @@ class FaceFollower:
     canonical units."""
 
     def __init__(
-        self,
-        gray: NDArray[np.uint8],
-        transform: NDArray[np.float64],
-        landmarks: NDArray[np.floating],
+        self, gray: Picture, transform: NDArray[np.float64], landmarks: NDArray[np.floating]
     ) -> None:
         self.layout = face_layout(landmarks, _RESOLUTION)
         self.start = transform
@@ -101,9 +98,7 @@ class FaceFollower:
         self._template = Template(Template.picture(picture, matrix, self.layout), self.layout)
 
     @classmethod
-    def from_landmarks(
-        cls, gray: NDArray[np.uint8], landmarks: NDArray[np.floating]
-    ) -> FaceFollower:
+    def from_landmarks(cls, gray: Picture, landmarks: NDArray[np.floating]) -> FaceFollower:
         """Start from (68, 2) landmarks in pixels of the first frame."""
         try:
             transform = canonical_to_image(landmarks)
@@ -111,7 +106,7 @@ class FaceFollower:
             raise InputError(f"{error}; check them") from None
         return cls(gray, transform, apply_affine(invert_affine(transform), landmarks))
 
-    def next(self, gray: NDArray[np.uint8], iterations: int = 8) -> Followed:
+    def next(self, gray: Picture, iterations: int = 8) -> Followed:
         """Register the next frame, starting from where the face was last."""
         picture, to_reduced = self._reduced(gray)
         start = compose(to_reduced, self._canvas_to_image)
@@ -121,7 +116,7 @@ class FaceFollower:
         transform = compose(self._canvas_to_image, invert_affine(self._to_unit))
         return Followed(transform, result.similarity, result.canvas)
 
-    def _reduced(self, gray: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    def _reduced(self, gray: Picture) -> tuple[Picture, NDArray[np.float64]]:
         picture, to_reduced = reduce_face(
             gray, self._canvas_to_image, self.layout.size, self._factor
         )

@@ -69,10 +69,7 @@ _SIDE_UNITS: Final[dict[str, tuple[Bump, ...]]] = {
         Bump(3.2, 17.8, 0.0, -0.5, 2.5, 1.7),
     ),
     # upper lip raiser: lip and nasolabial fold rise
-    "10": (
-        Bump(3.5, 18.2, 0.1, -1.0, 2.7, 1.9),
-        Bump(5.2, 15.2, 0.2, -0.7, 2.4, 2.4, -15.0),
-    ),
+    "10": (Bump(3.5, 18.2, 0.1, -1.0, 2.7, 1.9), Bump(5.2, 15.2, 0.2, -0.7, 2.4, 2.4, -15.0)),
     # lip corner puller: the corner goes up and out, the cheek bunches above it
     "12": (
         Bump(5.6, 20.1, 0.75, -0.65, 3.0, 2.6),
@@ -109,10 +106,7 @@ _MIDLINE_UNITS: Final[dict[str, tuple[Bump, ...]]] = {
     # lips part
     "25": (Bump(0.0, 22.4, 0.0, 1.0, 4.0, 1.7), Bump(0.0, 19.0, 0.0, -0.35, 3.8, 1.2)),
     # jaw drop: everything below the mouth sinks
-    "26": (
-        Bump(0.0, 25.6, 0.0, 1.0, 5.2, 3.6),
-        Bump(6.5, 24.6, -0.05, 0.5, 3.0, 3.0, -20.0),
-    ),
+    "26": (Bump(0.0, 25.6, 0.0, 1.0, 5.2, 3.6), Bump(6.5, 24.6, -0.05, 0.5, 3.0, 3.0, -20.0)),
     # lip suck: both lips roll inward
     "28": (Bump(0.0, 19.0, 0.0, 0.6, 4.0, 1.2), Bump(0.0, 22.0, 0.0, -0.6, 4.0, 1.3)),
     # lip tightener: the red of both lips narrows, most of all the lower's, and the corners come in

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from micromimic.core.canonical import UNITS
 from micromimic.core.types import FloatArray, FlowMap
 
+Array = NDArray[np.float64]
+
 Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
@@ -29,12 +31,12 @@ def _check(image: Picture) -> None:
         raise ValueError(f"image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
 
 
-def to_pixels(points: FloatArray, pixels_per_unit: float, margin: float) -> NDArray[np.float64]:
+def to_pixels(points: FloatArray, pixels_per_unit: float, margin: float) -> Array:
     """Canonical points (..., 2) as pixels of a crop."""
     return (np.asarray(points, dtype=np.float64) + margin) * pixels_per_unit - 0.5
 
 
-def _fixed(point: NDArray[np.float64]) -> tuple[int, int]:
+def _fixed(point: Array) -> tuple[int, int]:
     x, y = np.round(point * (1 << _SHIFT)).astype(int).tolist()
     return x, y
 
@@ -127,12 +129,7 @@ def draw_arrows(
 
 
 def _arrow(
-    image: Picture,
-    start: NDArray[np.float64],
-    end: NDArray[np.float64],
-    colour: Colour,
-    width: int,
-    head: float,
+    image: Picture, start: Array, end: Array, colour: Colour, width: int, head: float
 ) -> None:
     """One arrow, in place; its head has the same size whatever the length."""
     cv2.line(image, _fixed(start), _fixed(end), colour, width, cv2.LINE_AA, _SHIFT)
@@ -206,7 +203,7 @@ def draw_difference(onset: Picture, apex: Picture, gain: float) -> Picture:
     return np.asarray(np.clip(np.round(out), 0, 255), dtype=np.uint8)
 
 
-def _change(onset: Picture, apex: Picture) -> NDArray[np.float64]:
+def _change(onset: Picture, apex: Picture) -> Array:
     """(H, W) apex less onset in grey levels, after the light of the one is fitted to the other."""
     before, after = _luma(onset), _luma(apex)
     x, y = before.ravel(), after.ravel()
@@ -225,7 +222,7 @@ def _change(onset: Picture, apex: Picture) -> NDArray[np.float64]:
     return after - slope * before - level
 
 
-def _luma(image: Picture) -> NDArray[np.float64]:
+def _luma(image: Picture) -> Array:
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     wide = max(0.8, image.shape[1] / 220)  # a pixel's own noise is nothing that moved
     soft = cv2.GaussianBlur(grey.astype(np.float64), (0, 0), wide)

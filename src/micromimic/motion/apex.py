@@ -155,11 +155,7 @@ def apex_of_clip(
 
 
 def apex_of_cells(
-    cells: NDArray[np.number],
-    *,
-    method: Method = "robust",
-    smoothing: float = 3.0,
-    eps: int = 1,
+    cells: NDArray[np.number], *, method: Method = "robust", smoothing: float = 3.0, eps: int = 1
 ) -> int:
     """Frame in which M(t) is largest, the first one (the onset) apart: it has no neighbour before.
     ``cells``: (T, 10, k) grey levels from onset to offset, of ``fixed_cells`` for ``article`` and

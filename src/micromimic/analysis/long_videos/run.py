@@ -16,12 +16,7 @@ import pandas as pd
 
 import micromimic
 from micromimic.analysis.analyze import AnalyzeConfig, analyze
-from micromimic.analysis.long_videos.inputs import (
-    SpottingTruth,
-    found_events,
-    read_truth,
-    spotted,
-)
+from micromimic.analysis.long_videos.inputs import SpottingTruth, found_events, read_truth, spotted
 from micromimic.core.errors import InputError, MicromimicError, MissingExtraError, NoFaceError
 from micromimic.core.files import write_whole
 from micromimic.core.labels import LabelSet
@@ -36,12 +31,7 @@ from micromimic.evaluation.folds import RunFolder, digest_of_file
 from micromimic.evaluation.report.spotting import curve_figure, leaks_md, spotting_md
 from micromimic.evaluation.spotting import Span, SpottedVideo
 from micromimic.evaluation.spotting.megc import strs_csv, submission_csv
-from micromimic.evaluation.spotting.scores import (
-    ALL,
-    annotated,
-    kinds_of,
-    score_spotting,
-)
+from micromimic.evaluation.spotting.scores import ALL, annotated, kinds_of, score_spotting
 from micromimic.evaluation.spotting.thresholds import (
     Leak,
     have_scores,
@@ -154,9 +144,7 @@ def evaluate_spotting(
         },
     )
     config = AnalyzeConfig(
-        model=model,
-        spotting=SpottingConfig(false_alarms=SENSITIVITY[sensitivity]),
-        evidence=False,
+        model=model, spotting=SpottingConfig(false_alarms=SENSITIVITY[sensitivity]), evidence=False
     )
     answers, resumed = _analysed(truth.videos, config, folder.path / "videos", workers, progress)
     found = {key: _spans(answer["events"], score_by) for key, answer in answers.items()}

@@ -27,9 +27,7 @@ def grid_numbers(height: int, width: int, blocks: tuple[int, int]) -> NDArray[np
 
 
 def checked_volume(
-    volume: NDArray[np.generic],
-    blocks: tuple[int, ...],
-    radii: tuple[int, ...],
+    volume: NDArray[np.generic], blocks: tuple[int, ...], radii: tuple[int, ...]
 ) -> NDArray[np.uint8]:
     """The clip, contiguous, if every block has a pixel whose neighbours lie inside the clip."""
     data = np.asarray(volume)

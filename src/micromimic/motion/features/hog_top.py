@@ -67,10 +67,7 @@ def higo_top(
 
 
 def _histograms(
-    volume: NDArray[np.uint8],
-    blocks: tuple[int, int],
-    spans: int,
-    vote: Literal["size", "one"],
+    volume: NDArray[np.uint8], blocks: tuple[int, int], spans: int, vote: Literal["size", "one"]
 ) -> NDArray[np.float32]:
     data = checked_volume(volume, (*blocks, spans), (1, 1, 1)).astype(np.int16)
     frames, height, width = data.shape

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from micromimic.motion.features.blocks import checked_volume, grid_numbers
 
+Picture = NDArray[np.uint8]
+
 # (t, y, x) steps, in units of the radii. Bit b of a pattern is set where point b is not darker than
 # the centre. In the plane XY the circle runs from right over above, left to below.
 _POINTS: Final = ((0, 0, 1), (0, -1, 0), (0, 0, -1), (0, 1, 0), (1, 0, 0), (-1, 0, 0))
@@ -26,7 +28,7 @@ _T: Final = (_AFTER, _BEFORE)
 
 
 def lbp_top(
-    volume: NDArray[np.uint8],
+    volume: Picture,
     *,
     blocks: tuple[int, int] = (5, 5),
     radii: tuple[int, int, int] = (1, 1, 4),
@@ -64,10 +66,7 @@ def lbp_top(
 
 
 def lbp_top_by_planes(
-    volume: NDArray[np.uint8],
-    *,
-    blocks: tuple[int, int] = (5, 5),
-    radii: tuple[int, int, int] = (1, 1, 4),
+    volume: Picture, *, blocks: tuple[int, int] = (5, 5), radii: tuple[int, int, int] = (1, 1, 4)
 ) -> NDArray[np.float32]:
     """`lbp_top` with one radius a plane, R_XY, R_XT, R_YT, along both of the plane's axes.
 
@@ -86,10 +85,7 @@ def lbp_top_by_planes(
 
 
 def lbp_sip(
-    volume: NDArray[np.uint8],
-    *,
-    blocks: tuple[int, int] = (5, 5),
-    radii: tuple[int, int, int] = (1, 1, 4),
+    volume: Picture, *, blocks: tuple[int, int] = (5, 5), radii: tuple[int, int, int] = (1, 1, 4)
 ) -> NDArray[np.float32]:
     """LBP-SIP, six intersection points (Wang, See, Phan and Oh, ACCV 2014).
 
@@ -108,7 +104,7 @@ def lbp_sip(
 
 
 def _shares(
-    volume: NDArray[np.uint8],
+    volume: Picture,
     blocks: tuple[int, int],
     radii: tuple[int, int, int],
     groups: tuple[tuple[int, ...], ...],
@@ -130,7 +126,7 @@ def _members(points: tuple[int, ...]) -> NDArray[np.int64]:
 
 
 def _count_patterns(
-    volume: NDArray[np.uint8], blocks: tuple[int, int], radii: tuple[int, int, int]
+    volume: Picture, blocks: tuple[int, int], radii: tuple[int, int, int]
 ) -> NDArray[np.int64]:
     """(blocks, 64) how many centres of each block show each pattern of the six points."""
     data = checked_volume(volume, blocks, radii)

@@ -131,10 +131,7 @@ def _events(cells: Sequence[Spotted], looked: Sequence[Movement]) -> tuple[Spott
 
 
 def _rejected(
-    cells: Sequence[Rejected],
-    looked: Sequence[Movement],
-    events: Sequence[Spotted],
-    times: Array,
+    cells: Sequence[Rejected], looked: Sequence[Movement], events: Sequence[Spotted], times: Array
 ) -> tuple[Rejected, ...]:
     """Movements of either that are no events of the other."""
     spans = [(times[e.onset], times[e.offset]) for e in events]

@@ -447,12 +447,7 @@ class LiveSpotter:
         return cells + [d for d in dense if all(_overlap(d, other) <= 0 for other in passed)]
 
     def _of_cells(
-        self,
-        item: Candidate,
-        part: Part,
-        signals: FaceSignals,
-        numbers: np.ndarray,
-        settled: float,
+        self, item: Candidate, part: Part, signals: FaceSignals, numbers: np.ndarray, settled: float
     ) -> Sighting:
         times, places = part.stretch.times, [item.onset, item.apex, item.offset]
         rows = part.stretch.frames[places]
