@@ -4,7 +4,7 @@ import { Chart } from "./chart.js";
 import { byId } from "./dom.js";
 import { Movement, paintSpans, spanAt } from "./movement.js";
 import { Overview } from "./overview.js";
-import { nearest, View } from "./scale.js";
+import { nearest, ticks, View } from "./scale.js";
 import { themeButton } from "./theme.js";
 
 const data = JSON.parse(byId("data").textContent);
@@ -54,7 +54,7 @@ function paintMarks(pen) {
       }
     }
     if (!pen.sees(apex)) continue;
-    const x = pen.x(apex), y = longer ? bottom - 6 : pen.y(movement.peak(apex));
+    const x = pen.x(apex), y = pen.y(longer ? movement.threshold : movement.peak(apex));
     if (!longer) pen.mark(place, x, y, { size: 14, open });
     pen.words(name ?? "", x, y - 15, { colour: pen.colour.ink, font: "12px" });
   }
@@ -120,6 +120,7 @@ function cellsChart() {
   const values = cells.flatMap((/** @type {any} */ cell) => Array.from(cell.series.values).filter(Number.isFinite));
   const peak = values.reduce((/** @type {number} */ a, /** @type {number} */ b) => Math.max(a, b), 0.01);
   const low = values.reduce((/** @type {number} */ a, /** @type {number} */ b) => Math.min(a, b), -0.05 * peak);
+  const marks = ticks(0, peak, 5).filter(({ value }, k, all) => value === 0 || k === all.length - 1);
   const place = byId("cells-plot");
   const columns = () => (place.clientWidth < 640 ? 1 : 2);
   const resize = () => { place.style.height = `${100 * Math.ceil(cells.length / columns()) + 26}px`; };
@@ -131,7 +132,7 @@ function cellsChart() {
       const across = columns(), row = Math.floor(k / across), last = row === Math.ceil(cells.length / across) - 1;
       const left = (width / across) * (k % across);
       return {
-        left: left + 44, right: left + width / across - 10, top: 100 * row + 24, bottom: 100 * row + 98, low: low * 1.08, high: peak * 1.08, title: name,
+        left: left + 44, right: left + width / across - 10, top: 100 * row + 24, bottom: 100 * row + 98, low: low * 1.08, high: peak * 1.08, title: name, marks,
         axis: last ? 100 * row + 114 : undefined,
         paint: (/** @type {import("./pen.js").Pen} */ pen) => {
           paintSpans(pen, spans);
