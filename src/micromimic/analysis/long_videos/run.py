@@ -53,19 +53,14 @@ ScoreBy = Literal["strength", "rate"]
 _UNKNOWN_RATE: Final = 1e6
 """An hour, where none is known: more than there could be, so that such a candidate goes first."""
 
-_RUN: Final = (
-    "media",
-    "face",
-    "motion",
-    "models",
-    "analysis/analyze.py",
-    "analysis/second_pass.py",
+_RUN: Final = (  # whose code decides what is found
+    *("media", "face", "motion", "models"),
+    *("analysis/analyze.py", "analysis/second_pass.py"),
 )
-"""Whose code decides what is found."""
 
 
 @dataclass(frozen=True)
-class Spotted:
+class SpottingRun:
     name: str  # of the model, or of the file
     videos: tuple[SpottedVideo, ...]  # with truth and found; as of `score_spotting`
     metrics: Mapping[str, Any]
@@ -85,7 +80,7 @@ def evaluate_spotting(
     workers: Workers | None = None,
     progress: Progress | None = None,
     allow_overlap: bool = False,
-) -> Spotted:
+) -> SpottingRun:
     """Run the spotter on annotated long videos, and score what it finds and names.
 
     Parameters
@@ -133,16 +128,14 @@ def evaluate_spotting(
     spotted(truth, {}, labels)  # a label that the model does not know is an error before any work
     for video in truth.videos:
         _numbers(video)
-    folder = RunFolder(
-        out,
-        {
-            "protocol": "spotting",
-            "model": digest_of_file(model or SHIPPED),
-            "sensitivity": sensitivity,
-            "micromimic": micromimic.__version__,
-            "code": _code_digest(),
-        },
-    )
+    decides = {
+        "protocol": "spotting",
+        "model": digest_of_file(model or SHIPPED),
+        "sensitivity": sensitivity,
+        "micromimic": micromimic.__version__,
+        "code": _code_digest(),
+    }
+    folder = RunFolder(out, decides)
     config = AnalyzeConfig(
         model=model, spotting=SpottingConfig(false_alarms=SENSITIVITY[sensitivity]), evidence=False
     )
@@ -150,9 +143,8 @@ def evaluate_spotting(
     found = {key: _spans(answer["events"], score_by) for key, answer in answers.items()}
     notes += _problems(answers)
     entries = {key: answer["events"] for key, answer in answers.items()}
-    result = Spotted(
-        opened.info.name, spotted(truth, found, labels), {}, tuple(notes), out, resumed
-    )
+    matched = spotted(truth, found, labels)
+    result = SpottingRun(opened.info.name, matched, {}, tuple(notes), out, resumed)
     return _scored(result, labels, entries)
 
 
@@ -295,7 +287,7 @@ def score_events(
     videos: str | Path | None = None,
     labels: str | LabelSet = "three",
     out: str | Path | None = None,
-) -> Spotted:
+) -> SpottingRun:
     """Score somebody's own events, as our ``events.csv`` or a MEGC submission has them.
 
     Parameters
@@ -330,7 +322,7 @@ def score_events(
         )
     (found,) = epochs.values()
     folder = None if out is None else Path(out)
-    result = Spotted(Path(file).name, spotted(truth, found, chosen), {}, notes, folder)
+    result = SpottingRun(Path(file).name, spotted(truth, found, chosen), {}, notes, folder)
     return _scored(result, chosen)
 
 
@@ -389,7 +381,7 @@ Entries = Mapping[str, Sequence[Mapping[str, Any]]]
 """By video what JSON keeps of the events that we found there."""
 
 
-def _scored(result: Spotted, labels: LabelSet, entries: Entries | None = None) -> Spotted:
+def _scored(result: SpottingRun, labels: LabelSet, entries: Entries | None = None) -> SpottingRun:
     videos = annotated(result.videos)
     stray = sum(len(v.found) for v in result.videos) - sum(len(v.found) for v in videos)
     notes = result.notes
@@ -405,7 +397,7 @@ def _scored(result: Spotted, labels: LabelSet, entries: Entries | None = None) -
     return result
 
 
-def _write(result: Spotted, out: Path, entries: Entries | None) -> None:
+def _write(result: SpottingRun, out: Path, entries: Entries | None) -> None:
     metrics = {"name": result.name, "protocol": "spotting", **result.metrics}
     metrics["notes"] = list(result.notes)
     write_whole(out / "metrics.json", json.dumps(metrics, indent=2) + "\n")
@@ -435,7 +427,7 @@ def _write_curve(
         return  # matplotlib belongs to an extra; the same numbers are in curve.csv
 
 
-def _events_frame(result: Spotted, entries: Entries | None) -> pd.DataFrame:
+def _events_frame(result: SpottingRun, entries: Entries | None) -> pd.DataFrame:
     """Found events: what `score_events` reads again, and of ours what else is known."""
     thresholds = result.metrics["thresholds"]
     rows = []

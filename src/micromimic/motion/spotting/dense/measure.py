@@ -37,6 +37,7 @@ DIMENSIONS: Final = 20
 """Of the space that is looked at: what the fields of all action units span, by and large."""
 UNITS_SEEN: Final = ("1", "2", "4", "5", "6", "7", "9", "10", "12", "14", "15", "17")
 """Action units that are looked for, each side alone and both together."""
+# Combinations that micro-expressions are made of.
 TOGETHER: Final = (
     ("1", "2"), ("4", "7"), ("6", "12"), ("4", "9"), ("1", "2", "5"), ("4", "6"), ("9", "10"),
 )  # fmt: skip
@@ -181,13 +182,7 @@ class DenseSignals:
     lids: Array  # (n,) how much the eyes' boxes came and went, in shares of their contrast
 
     def only(self, rows: NDArray[np.bool_]) -> DenseSignals:
-        return DenseSignals(
-            self.frames[rows],
-            self.times[rows],
-            self.segments[rows],
-            self.response[rows],
-            self.lids[rows],
-        )
+        return DenseSignals(**{name: values[rows] for name, values in vars(self).items()})
 
 
 class _Eyes(NamedTuple):
@@ -197,8 +192,7 @@ class _Eyes(NamedTuple):
     contrast: NDArray[np.float32]
 
 
-@dataclass
-class _Before:
+class _Before(NamedTuple):
     """What lies a lag before a moment: the flow from there, its seconds, and the eyes there."""
 
     flow: NDArray[np.float32]
@@ -224,8 +218,7 @@ class _Moment:
     face: Gray
     eyes: _Eyes
     row: _Row
-    before: list[_Before | None]
-    """For each lag; None where there is none, and once the moment has been measured."""
+    before: list[_Before | None]  # by lag; None where there is none, and once it was measured
 
 
 class FlowMeter:
@@ -351,7 +344,11 @@ class DenseMeter:
         seconds = after.time - moment.time
         share = np.float32(seconds / (before.seconds + seconds))
         self._raw.append((moment.row, place, share * before.flow - (1 - share) * flow))
-        moment.row.lids.append(_lid_change(before.eyes, moment.eyes, after.eyes))
+        # How much more the eyes differ from both neighbours than these differ from each other.
+        first, now, last = (eyes.levels for eyes in (before.eyes, moment.eyes, after.eyes))
+        apart = np.abs(now - first) + np.abs(now - last) - np.abs(last - first)
+        contrast = (before.eyes.contrast + after.eyes.contrast) / 2 + 5.0
+        moment.row.lids.append(float((apart.mean(axis=1) / 2 / contrast).mean()))
 
     def _project(self) -> None:
         if not self._raw:
@@ -382,11 +379,3 @@ def _eyes_of(face: Gray) -> _Eyes:
     levels = np.reshape(boxes, (2, -1)).astype(np.float32)
     levels -= np.median(levels, axis=1, keepdims=True)
     return _Eyes(levels, levels.std(axis=1))
-
-
-def _lid_change(before: _Eyes, now: _Eyes, after: _Eyes) -> float:
-    """How much more the eyes differ from both neighbours than these differ from each other."""
-    apart = np.abs(now.levels - before.levels) + np.abs(now.levels - after.levels)
-    apart -= np.abs(after.levels - before.levels)
-    contrast = (before.contrast + after.contrast) / 2 + 5.0
-    return float((apart.mean(axis=1) / 2 / contrast).mean())
