@@ -29,7 +29,8 @@ from micromimic.evaluation.report.plotting import BLUE, GREY, INK, ORANGE, SKY, 
 from micromimic.face.units import UNIT_NAMES, unit_fields
 from micromimic.models.preprocess import center
 from micromimic.synthesis.anny_units import load_anny_units
-from micromimic.synthesis.databases.plans import DESIGNS, plan_databases
+from micromimic.synthesis.databases.designs import DESIGNS
+from micromimic.synthesis.databases.plans import plan_databases
 from micromimic.synthesis.maps import MapConfig, draw_maps
 from micromimic.synthesis.measured import MeasuredConfig, measured_maps
 from recognition import default_manifest

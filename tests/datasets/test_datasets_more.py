@@ -20,9 +20,8 @@ from micromimic.datasets.manifest import Clip, read_manifest, write_manifest
 from micromimic.datasets.read import index, read_database
 from micromimic.datasets.schemes import scheme
 from micromimic.datasets.table import read_table
-from micromimic.synthesis.databases.plans import plan_databases
+from micromimic.synthesis.databases.plans import plan_databases, plan_videos
 from micromimic.synthesis.databases.tables import annotation_tables
-from micromimic.synthesis.databases.videos import plan_videos
 from micromimic.synthesis.databases.write import synth_databases
 
 from ..fake_databases import excel, frames, sheet, small_casme2, small_samm, small_smic

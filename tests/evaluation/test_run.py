@@ -252,7 +252,7 @@ run_protocol(make_samples(), QUICK, Path(sys.argv[1]))
 
 def test_a_killed_run_goes_on_and_says_the_same(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    here = str(Path(__file__).resolve().parents[1])
+    here = str(Path(__file__).resolve().parent)
     call = [sys.executable, "-c", KILLED + SCRIPT, str(out), here]
     assert subprocess.run(call, check=False).returncode == -signal.SIGKILL
     assert len(list((out / "folds").glob("*.npz"))) == 1

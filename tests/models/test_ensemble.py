@@ -156,23 +156,20 @@ def test_of_what_it_has_never_seen_it_says_what_the_networks_say(data: Samples):
     from micromimic.models.ensemble import Evidence
 
     machine = fit(data).machine_
-    start = np.array([[0.4, -0.1, -0.3]])
-    units = 1e3 * np.ones((1, len(machine.spread)))
-    far = Evidence(np.full((1, 1568), 1e3, np.float32), units, start)
-    assert np.allclose(machine.scores(far), machine.lead * start)
+    start = np.array([[[0.4, -0.1, -0.3]]])
+    units = 1e3 * np.ones((1, 1, len(machine.spread)))
+    far = Evidence(np.full((1, 1, 1568), 1e3, np.float32), units, start)
+    assert np.allclose(machine.scores(far), machine.lead * start[0])
 
 
 def test_a_unit_that_never_changes_divides_nothing(data: Samples):
-    from micromimic.models.ensemble import EnsembleRecipe, Views, evidence_of, fit_machine
+    from micromimic.models.ensemble import EnsembleRecipe, Evidence, fit_machine
 
-    maps = center(data.inputs)
-    synthetic = Synthetic(SHIPPED, THREE.names)
-    seen = [evidence_of(view, synthetic, 3) for view in (maps, mirror(maps))]
-    for one in seen:
-        one.units[:, 3] = 2.5
-    machine = fit_machine(Views(*seen), data.targets, EnsembleRecipe())
+    seen = Evidence.of(data.inputs, Synthetic(SHIPPED, THREE.names), 3)
+    seen.units[..., 3] = 2.5
+    machine = fit_machine(seen, data.targets, EnsembleRecipe())
     assert machine.spread[3] == 1.0
-    assert np.isfinite(machine.scores(seen[0])).all()
+    assert np.isfinite(machine.scores(seen)).all()
 
 
 def test_every_seed_gives_the_same(data: Samples, trained: FlowEnsemble):

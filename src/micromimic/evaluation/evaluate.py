@@ -217,15 +217,16 @@ def evaluate_run(
     """Evaluate one model, and write what came of it."""
     if figures:
         require_extra()  # a figure needs it too, and should not be what fails at the end
-    clips, known = read_clips(data, labels)
-    workers, place = workers or Workers(), _cache(data, cache)
+    options: dict[str, Any] = {
+        "cache": cache,
+        "workers": workers,
+        "progress": progress,
+        "prepare": config.prepare,
+    }
     if config.protocol == "apply":
-        return _apply(clips, known, config, out, workers, place, progress, figures)
+        return _apply(data, labels, config, out, figures, options)
     model = model_of(config, model)
-    check_learnable([clip.who for clip in clips], [clip.label for clip in clips])
-    if text := warning_of(model, known):
-        warnings.warn(text, RandomWeightsWarning, stacklevel=2)
-    loaded = load(clips, encoder_of(model), place, workers, progress, config.prepare, known)
+    clips, loaded = open_clips(model, data, labels, **options)
     samples = loaded.samples
     result = run_protocol(
         samples,
@@ -243,16 +244,31 @@ def evaluate_run(
         name=_labelled(config.model, result.doubt, result.unsteady),
         predictions=result.predictions,
         protocol=protocol if config.groups is None else f"loso, {config.groups} groups",
-        init=printable(str(config.init)),
-        seed=config.seed,
         controls=all_controls(samples, splits, loaded.maps, config.seed),
         leaky=result.leaky,
         notes=_notes(config, model, loaded, result),
+        init=printable(str(config.init)),
+        seed=config.seed,
         synthetic=any(is_synthetic(clip) for clip in clips),
     )
     done = (loaded.left_out, result.resumed, result.seconds)
     doubt = " ".join(filter(None, (result.doubt, result.unsteady)))
     return _write(out, summary, done, doubt, figures)
+
+
+def open_clips(
+    model: Any, data: str | Path | Sequence[Clip], labels: str | LabelSet | None, **options: Any
+) -> tuple[tuple[Clip, ...], Loaded]:
+    """The clips, made ready for a model that will train; what it warns of is said once.
+
+    ``options`` are of `load`.
+    """
+    clips, known = read_clips(data, labels)
+    check_learnable([clip.who for clip in clips], [clip.label for clip in clips])
+    if text := warning_of(model, known):
+        warnings.warn(text, RandomWeightsWarning, stacklevel=3)
+    options["cache"] = _cache(data, options.get("cache"))
+    return clips, load(clips, encoder_of(model), labels=known, **options)
 
 
 def _check_splitter(cv: Any, protocol: str) -> None:
@@ -370,15 +386,15 @@ def _check_contents(samples: Samples) -> None:
 
 
 def _apply(
-    clips: Sequence[Clip],
-    labels: LabelSet | None,
+    data: str | Path | Sequence[Clip],
+    labels: str | LabelSet | None,
     config: RunConfig,
     out: Path,
-    workers: Workers,
-    cache: Path,
-    progress: Progress | None,
     figures: bool,
+    options: dict[str, Any],
 ) -> Evaluation:
+    clips, known = read_clips(data, labels)
+    options["cache"] = _cache(data, options["cache"])
     if config.init in ("none", "download"):
         raise InputError(
             f"expected --init default or a trained file with protocol apply, got {config.init}; "
@@ -394,7 +410,7 @@ def _apply(
         config = replace(config, model=printable(model.info.name))
     reader = _ViewOf(model)
     _check_labels(model, clips, file)
-    loaded = load(clips, reader, cache, workers, progress, config.prepare, labels)
+    loaded = load(clips, reader, labels=known, **options)
     samples = loaded.samples
     fitted_to = model.about.fitted_to if hasattr(model, "about") else FittedTo()
     doubt = doubt_of(fitted_to, samples, config)
@@ -411,11 +427,11 @@ def _apply(
         name=_labelled(config.model, doubt),
         predictions=rows,
         protocol=f"apply, {doubt}" if doubt else "apply",
-        init=printable(str(config.init)),
-        seed=config.seed,
         controls=controls,
         leaky=None,
         notes=(note, *([f"{config.init}: {doubt}"] if doubt else [])),
+        init=printable(str(config.init)),
+        seed=config.seed,
         synthetic=any(is_synthetic(clip) for clip in clips),
     )
     return _write(folder.path, summary, (loaded.left_out, 0, 0.0), doubt, figures)

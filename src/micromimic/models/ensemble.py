@@ -34,20 +34,6 @@ from micromimic.models.preprocess import center, mirror
 from micromimic.models.svm import RbfMachine, machine_scores, spread_of
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """Views of clips, row by row, as the ensemble looks at them."""
-
-    motion: NDArray[np.float32]  # (n, 1568) float32 u and v of the centred map
-    units: Array | None  # (n, units) logits of the network of action units; None without it
-    # (n, k) how far the class network's probabilities are from even ones; 0 without it
-    start: Array
-
-    def take(self, rows: NDArray[np.integer]) -> Evidence:
-        units = None if self.units is None else self.units[rows]
-        return Evidence(self.motion[rows], units, self.start[rows])
-
-
 class Synthetic:
     """The networks that were trained on synthetic motion: the file's, and that of action units.
 
@@ -84,12 +70,29 @@ class Synthetic:
         return self.classes.calibration.probabilities(scores) - 1 / len(self.labels)
 
 
-def evidence_of(view: NDArray[np.float32], synthetic: Synthetic | None, classes: int) -> Evidence:
-    """What the ensemble sees of (n, 3, 28, 28) centred maps, or of their mirror images."""
-    motion = view[:, :2].reshape(len(view), -1)
-    if synthetic is None:
-        return Evidence(motion, None, np.zeros((len(view), classes)))
-    return Evidence(motion, synthetic.units.one_view(view), synthetic.start(view))
+@dataclass(frozen=True)
+class Evidence:
+    """What the ensemble sees of n clips: v views of each, the map and its mirror image."""
+
+    motion: NDArray[np.float32]  # (v, n, 1568) u and v of the centred map
+    units: Array | None  # (v, n, units) logits of the network of action units; None without it
+    # (v, n, k) how far the class network's probabilities are from even ones; 0 without it
+    start: Array
+
+    @classmethod
+    def of(cls, maps: NDArray[np.generic], synthetic: Synthetic | None, classes: int) -> Evidence:
+        """Of (n, 3, 28, 28) raw maps."""
+        data = center(maps)
+        views = (data, mirror(data))
+        motion = np.stack([view[:, :2].reshape(len(view), -1) for view in views])
+        if synthetic is None:
+            return cls(motion, None, np.zeros((2, len(data), classes)))
+        units = np.stack([synthetic.units.one_view(view) for view in views])
+        return cls(motion, units, np.stack([synthetic.start(view) for view in views]))
+
+    def take(self, clips: NDArray[np.integer]) -> Evidence:
+        units = None if self.units is None else self.units[:, clips]
+        return Evidence(self.motion[:, clips], units, self.start[:, clips])
 
 
 @dataclass(frozen=True)
@@ -103,10 +106,14 @@ class Machine:
     lead: float  # how much of the class network's own answer is kept
 
     def scores(self, seen: Evidence) -> Array:
-        total = self.lead * seen.start + self.motion.scores(seen.motion)
-        if self.units is not None and self.spread is not None and seen.units is not None:
-            total = total + self.units.scores(seen.units / self.spread)
-        return np.asarray(total)
+        """(n, k), averaged over the views."""
+        total = np.zeros(seen.start.shape[1:])
+        for k, start in enumerate(seen.start):
+            view = self.lead * start + self.motion.scores(seen.motion[k])
+            if self.units is not None and self.spread is not None and seen.units is not None:
+                view = view + self.units.scores(seen.units[k] / self.spread)
+            total = total + view
+        return total / len(seen.start)
 
 
 @dataclass(frozen=True)
@@ -137,32 +144,6 @@ class EnsembleRecipe:
     def lead_of(self, clips: int) -> float:
         """How much of the synthetic network's answer is kept beside so many training clips."""
         return float(self.lead + (1 - self.lead) * 2 ** (-clips / self.lead_clips))
-
-
-@dataclass(frozen=True)
-class Views:
-    one: Evidence
-    other: Evidence
-
-    @classmethod
-    def of(cls, maps: NDArray[np.generic], synthetic: Synthetic | None, classes: int) -> Views:
-        data = center(maps)
-        return cls(*(evidence_of(view, synthetic, classes) for view in (data, mirror(data))))
-
-    def take(self, rows: NDArray[np.integer]) -> Views:
-        return Views(self.one.take(rows), self.other.take(rows))
-
-    def stacked(self) -> Evidence:
-        """All views, those of the mirror images last."""
-        one, other = self.one, self.other
-        units = None
-        if one.units is not None and other.units is not None:
-            units = np.concatenate([one.units, other.units])
-        motion = np.concatenate([one.motion, other.motion])
-        return Evidence(motion, units, np.concatenate([one.start, other.start]))
-
-    def scores(self, machine: Machine) -> Array:
-        return (machine.scores(self.one) + machine.scores(self.other)) / 2
 
 
 class FlowEnsemble(ClipClassifier):
@@ -203,47 +184,47 @@ class FlowEnsemble(ClipClassifier):
     ) -> None:
         files, recipe = self.starts_from(), self.recipe or EnsembleRecipe()
         self.synthetic_ = Synthetic(files[0], self.classes_.tolist()) if files else None
-        views = Views.of(X, self.synthetic_, len(self.classes_))
+        seen = Evidence.of(X, self.synthetic_, len(self.classes_))
         scores, truth = [], []
         for train, test in inner_splits(people, targets, recipe.inner_folds):
-            machine = fit_machine(views.take(train), targets[train], recipe)
-            scores.append(views.take(test).scores(machine))
+            machine = fit_machine(seen.take(train), targets[train], recipe)
+            scores.append(machine.scores(seen.take(test)))
             truth.append(targets[test])
         temperature = calibrate(np.concatenate(scores), np.concatenate(truth)).temperature
-        self.machine_ = fit_machine(views, targets, recipe)
+        self.machine_ = fit_machine(seen, targets, recipe)
         self.sharpness_ = 1 / temperature
 
     def scores(self, X: Rows) -> Array:
         """(n, k) of (n, 3, 28, 28) raw maps, averaged over each map and its mirror image."""
-        views = Views.of(X, self.synthetic_, len(self.classes_))
-        return self.sharpness_ * views.scores(self.machine_)
+        seen = Evidence.of(X, self.synthetic_, len(self.classes_))
+        return self.sharpness_ * self.machine_.scores(seen)
 
     def to_onnx(self, metadata: Mapping[str, object]) -> bytes:
         return build_onnx(self.machine_, self.synthetic_, self.sharpness_, metadata)
 
 
-def fit_machine(views: Views, targets: NDArray[np.int64], recipe: EnsembleRecipe) -> Machine:
+def fit_machine(seen: Evidence, targets: NDArray[np.int64], recipe: EnsembleRecipe) -> Machine:
     """Kernel ridge regression of class indicators, less what the class network says.
 
     Maps of a rare class count for more, so that all classes weigh the same; a class without maps
     is regressed to a constant below the others' mean.
     """
-    seen = views.stacked()
-    both = np.tile(targets, 2)
-    classes = seen.start.shape[1]
+    both = np.tile(targets, len(seen.start))
+    rows, classes = len(both), seen.start.shape[2]
     counts = np.bincount(both, minlength=classes)
-    noise = recipe.ridge * classes * counts[both] / len(both)
-    motion = _untrained(seen.motion, recipe.motion, classes)
-    kernel, share = motion.kernel(seen.motion), 1.0
+    noise = recipe.ridge * classes * counts[both] / rows
+    vectors = seen.motion.reshape(rows, -1)
+    motion = _untrained(vectors, recipe.motion, classes)
+    kernel, share = motion.kernel(vectors), 1.0
     units = spread = None
     if seen.units is not None:
-        spread = seen.units.std(0)
+        logits = seen.units.reshape(rows, -1)
+        spread = logits.std(0)
         spread[spread == 0] = 1.0
-        scaled = seen.units / spread
-        units = _untrained(scaled, recipe.units, classes)
-        kernel, share = (kernel + units.kernel(scaled)) / 2, 0.5
+        units = _untrained(logits / spread, recipe.units, classes)
+        kernel, share = (kernel + units.kernel(logits / spread)) / 2, 0.5
     lead = recipe.lead_of(len(targets))
-    wanted = np.eye(classes)[both] - 1 / classes - lead * seen.start
+    wanted = np.eye(classes)[both] - 1 / classes - lead * seen.start.reshape(rows, -1)
     weights = np.asarray(share * np.linalg.solve(kernel + np.diag(noise), wanted), np.float64)
     return Machine(
         replace(motion, weights=weights),

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import warnings
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from micromimic.core.errors import InputError, RandomWeightsWarning
+from micromimic.core.errors import InputError
 from micromimic.core.files import write_whole
 from micromimic.core.progress import Progress
-from micromimic.core.splits import check_learnable
 from micromimic.core.workers import Workers
 from micromimic.datasets.clip import is_synthetic
 from micromimic.evaluation.audit.epochs import (
@@ -24,11 +22,10 @@ from micromimic.evaluation.audit.epochs import (
     write_epochs,
 )
 from micromimic.evaluation.audit.report import audit_figure, audit_json, audit_md
-from micromimic.evaluation.evaluate import cache_of, load, read_clips, warning_of
+from micromimic.evaluation.evaluate import open_clips
 from micromimic.evaluation.run import RunConfig, model_of, run_protocol
 from micromimic.models.registry import require_extra
 from micromimic.models.samples import Samples
-from micromimic.models.views import encoder_of
 
 NO_FIGURE: Final = "no figure: matplotlib is not installed; pip install 'micromimic[train]'"
 STARTED: Final = (
@@ -70,13 +67,10 @@ def audit_model(
 ) -> Audited:
     """Train with true and with shuffled labels, leave one subject out, and audit the epochs."""
     require_extra()
-    clips, known = read_clips(manifest, labels)
-    model = model_of(config)
-    check_learnable([clip.who for clip in clips], [clip.label for clip in clips])
-    if text := warning_of(model, known):
-        warnings.warn(text, RandomWeightsWarning, stacklevel=2)
-    place = cache or cache_of(manifest)
-    loaded = load(clips, encoder_of(model), place, workers, progress, config.prepare, known)
+    options = {"cache": cache, "workers": workers, "progress": progress}
+    clips, loaded = open_clips(
+        model_of(config), manifest, labels, prepare=config.prepare, **options
+    )
     runs, resumed = audited_runs(
         loaded.samples, config, out / "runs", shuffles=shuffles, workers=workers, progress=progress
     )
