@@ -43,7 +43,7 @@ def trained(data: FlowMapSet, recipes: Recipes, options: argparse.Namespace, see
     """What a network trained on these recipes names the maps; no temperature changes that."""
     import torch  # noqa: PLC0415 - needed here only
 
-    from weights.committee import mirrored_lengths, train_model  # noqa: PLC0415
+    from weights.distillation import mirrored_lengths, train_model  # noqa: PLC0415
     from weights.flow_maps import lessons_of  # noqa: PLC0415
 
     torch.set_num_threads(1)

@@ -185,7 +185,7 @@ def study(data: FlowMapSet, config: FlowConfig) -> None:
 
     from micromimic.models.training.flow import read_flow_capsnet  # noqa: PLC0415
     from micromimic.synthesis.maps import Faces, MapConfig  # noqa: PLC0415
-    from weights.committee import train_model  # noqa: PLC0415
+    from weights.distillation import train_model  # noqa: PLC0415
     from weights.flow_maps import even_maps, lessons_of  # noqa: PLC0415
 
     temperature = load_model().calibration.temperature

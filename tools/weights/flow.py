@@ -23,7 +23,7 @@ from micromimic.models.onnx import Calibration, load_model
 from micromimic.models.training.export import export_network
 from micromimic.synthesis.maps import MapConfig
 from weights.cards import filled, made_from, table
-from weights.committee import across_faces, mirrored_lengths, train_model
+from weights.distillation import across_faces, mirrored_lengths, train_model
 from weights.config import FlowConfig
 from weights.flow_maps import even_maps, lessons_of
 from weights.real_maps import FlowMapSet, Scores, measure
@@ -110,7 +110,7 @@ def _card(
         lessons = f"""{config.teachers} networks of its kind, \
 each with {config.maps} drawn maps of its own
 and all measured ones, learned the classes. The network of this file learned what these say of all
-maps on average, never a class itself (`tools/weights/committee.py`): the mean errs less than any
+maps on average, never a class itself (`tools/weights/distillation.py`): the mean errs less than any
 of them, and one network can keep what it gains."""
     return filled(
         "flow.md",

@@ -48,7 +48,7 @@ def test_maps_follow_from_the_seed(config) -> None:
 
 
 def test_the_network_learns_the_mean_of_its_teachers_and_no_class(config) -> None:
-    from weights.committee import distil, mirrored_lengths, train_network
+    from weights.distillation import distil, mirrored_lengths, train_network
     from weights.flow_maps import lessons_of
 
     lessons = lessons_of(config)
@@ -70,7 +70,7 @@ def test_one_teacher_is_the_network(config) -> None:
     import torch
 
     from micromimic.models.training.batches import derive_seed
-    from weights.committee import train_model, train_network
+    from weights.distillation import train_model, train_network
     from weights.flow_maps import lessons_of
 
     alone = replace(config, teachers=1)
@@ -84,7 +84,7 @@ def test_one_teacher_is_the_network(config) -> None:
 def test_what_is_seen_of_a_mirrored_map_is_mirrored() -> None:
     import torch
 
-    from weights.committee import mirrored, seen
+    from weights.distillation import mirrored, seen
 
     maps = center(generate_maps(["positive", "surprise"], seed=3))
     torch.testing.assert_close(mirrored(seen(maps)), seen(mirror(maps)), atol=1e-5, rtol=0)
