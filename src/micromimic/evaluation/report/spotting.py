@@ -10,6 +10,7 @@ import numpy as np
 
 from micromimic.core.types import ExpressionKind
 from micromimic.evaluation.markdown import NOTHING, cell, grid, title, with_range, with_sign
+from micromimic.evaluation.report.documents import document
 from micromimic.evaluation.report.plotting import (
     BLUE,
     GREY,
@@ -28,21 +29,6 @@ if TYPE_CHECKING:
 
 CANDIDATES: Final = {"candidates": "every candidate", "chosen": "threshold of training subjects"}
 """Which candidates count, in words."""
-
-_HOW: Final = (
-    "A found interval matches an event of its kind at intersection over union .5 or more of their "
-    "frames, first and last included, one to one. Matched, false and missed are added up over all "
-    "videos of all subjects; a video without an event counts its false ones. *Both* adds micro and "
-    "macro.",
-    "*Threshold of training subjects*: for each subject the threshold on the candidates' scores "
-    "with the best F1 of all other subjects. Nothing is chosen on the tested subject.",
-    "STRS is F1 of spotting times F1 of naming: the harmonic mean of macro precision and macro "
-    "recall over what was spotted and has a class. *As published* leaves out subjects without a "
-    "prediction and videos without an event, lets one prediction match several events, and calls "
-    "mean precision UAR; compare it with published figures only.",
-    "In brackets: 95 % interval when whole subjects are drawn anew.",
-)
-_CLAIM: Final = "looks at the truth of tested subjects: a claim, no result"
 
 
 def score_rows(metrics: Mapping[str, Any]) -> Iterator[list[str]]:
@@ -88,18 +74,14 @@ STRS: Final = (
 def spotting_md(metrics: Mapping[str, Any], name: str, notes: Sequence[str] = ()) -> str:
     """The content of ``tables.md``, of `score_spotting`, with the model's or file's name."""
     strs = list(strs_rows(metrics))
-    parts = [
-        f"# Spotting in long videos: {cell(name)}",
-        summary(metrics),
-        *(f"**{note}**" for note in notes),
-        "## Spotting",
-        grid(SCORES, list(score_rows(metrics))),
-        "## Spot, then recognise",
-        grid(STRS, strs) if strs else "No event has a class: nothing to name.",
-        "## How to read this",
-        "\n".join(f"- {line}" for line in _HOW),
-    ]
-    return "\n\n".join(parts) + "\n"
+    return document(
+        "spotting",
+        name=cell(name),
+        summary=summary(metrics),
+        notes=notes,
+        scores=grid(SCORES, list(score_rows(metrics))),
+        strs=grid(STRS, strs) if strs else "",
+    )
 
 
 def summary(metrics: Mapping[str, Any]) -> str:
@@ -150,16 +132,13 @@ def leak_sentence(leaks: Sequence[Leak], kind: ExpressionKind) -> str:
 
 def leaks_md(leaks: Sequence[Leak], name: str, notes: Sequence[str] = ()) -> str:
     """The content of ``audit.md``, of `spotting_leaks` and the file's name."""
-    kinds = list(dict.fromkeys(leak.kind for leak in leaks))
-    parts = [
-        f"# Audit of {cell(name)}: what choosing on the tested subjects claims",
-        *(leak_sentence(leaks, kind) for kind in kinds),
-        *(f"**{note}**" for note in notes),
-        grid(LEAKS, list(leak_rows(leaks))),
-        f"- *claim*: {_CLAIM}.\n"
-        "- Nobody can tell from a file whether its last epoch was chosen on these subjects.",
-    ]
-    return "\n\n".join(parts) + "\n"
+    return document(
+        "leaks",
+        name=cell(name),
+        sentences=[leak_sentence(leaks, kind) for kind in dict.fromkeys(k.kind for k in leaks)],
+        notes=notes,
+        leaks=grid(LEAKS, list(leak_rows(leaks))),
+    )
 
 
 def curve_figure(

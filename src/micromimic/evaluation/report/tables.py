@@ -23,6 +23,7 @@ from micromimic.evaluation.markdown import NOTHING, cell, grid
 from micromimic.evaluation.metrics import uar, uf1
 from micromimic.evaluation.prediction_table import KEY
 from micromimic.evaluation.predictions import Predictions
+from micromimic.evaluation.report.documents import document
 from micromimic.evaluation.scores import DEVELOPMENT, OTHER, databases_of, table_scores
 from micromimic.evaluation.statistics import NOISE, compare_runs, p_text
 
@@ -35,12 +36,8 @@ _PROTOCOLS: Final = {
 }
 """In words."""
 
-_HALVES: Final = (
-    "Development half: subjects whose clips the choices of settings looked at, by a hash of the "
-    "name; other half: the rest. Neither is a clean test: the recipes came from a prototype that "
-    "was measured on all 442 clips, and some variants were looked at on all 312 published maps "
-    "(docs/experiments.md)."
-)
+_COUNTS: Final = {2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven"}
+_DIFFERENCES: Final = ("Runs", "UF1 difference", "p", "UAR difference", "p")
 _KNOW_TABLES: Final = frozenset({"flow-capsnet", "flow-ensemble"})
 """Models that train from the shipped synthetic weights; all that ships learned from the recipes."""
 _STEMS: Final = ("capsnet-vgg11", "capsnet-resnet18", "capsnet-mobilenetv2")
@@ -75,17 +72,33 @@ def tables_md(runs: Sequence[RunSummary], *, draws: int = 2000) -> str:
     clips: Predictions = pd.concat([item.rows for item in scored]).drop_duplicates(list(KEY))
     beside = article.of_composite(clips)
     comparable = article.is_full_composite(clips) and not any(run.synthetic for run in runs)
-    parts = {
-        "# Recognition of micro-expressions: tables": _read_first(scored, clips, comparable),
-        "## Table 1. Clips by database and class": _table_1(clips, beside),
-        "## Table 2. Methods": _table_2(scored, draws, beside),
-        "## Table 3. CapsuleNet by stem": _table_3(scored) if beside else "",
-        "## Recall by class": _recalls(scored, comparable),
-        "## Differences between runs": _differences(scored),
-        "## Runs": _runs(scored),
-        "## Limits": _limits(len(clips.labels)),
-    }
-    return "\n\n".join(f"{heading}\n\n{text}" for heading, text in parts.items() if text) + "\n"
+    rows, apart = _differences(scored)
+    return document(
+        "tables",
+        found=counts_of(clips)[COMPOSITE],
+        full=TABLE_1[COMPOSITE],
+        citation=article.CITATION,
+        beside=beside,
+        comparable=comparable,
+        synthetic=any(run.synthetic for run in runs),
+        different_clips=len({frozenset(item.rows.clip_keys) for item in scored}) > 1,
+        halves=any(item.halves for item in scored),
+        clips=_table_1(clips, beside),
+        wrong_sum=article.WRONG_SUM,
+        methods=_table_2(scored, draws, beside),
+        absent=_absent(scored),
+        stems=_table_3(scored) if beside else "",
+        labels=clips.labels.names,
+        recalls=_recalls(scored, comparable),
+        differences=grid(_DIFFERENCES, rows) if rows else "",
+        apart=apart,
+        noise=NOISE,
+        scored=scored,
+        protocols=_PROTOCOLS,
+        prior_knows=article.PRIOR_KNOWS,
+        count=_COUNTS.get(len(clips.labels), str(len(clips.labels))),
+        statements=cannot_tell(len(clips.labels)),
+    )
 
 
 @dataclass(frozen=True)
@@ -105,63 +118,29 @@ class _Scored:
         """What runs that differ in their seed alone have in common."""
         return self.run.name, self.run.protocol, self.run.init
 
+    @property
+    def from_shipped_weights(self) -> bool:
+        run = self.run
+        started = run.name in _KNOW_TABLES or run.protocol.startswith("apply")
+        return started and run.init == "default" and self.halves
+
 
 def _scored(run: RunSummary, name: str, draws: int) -> _Scored:
     rows = run.predictions
     return _Scored(run, name, rows, table_scores(rows, draws=draws, real=not run.synthetic))
 
 
-def _read_first(scored: Sequence[_Scored], clips: Predictions, comparable: bool) -> str:
-    beside = article.of_composite(clips)
-    found, full = counts_of(clips)[COMPOSITE], TABLE_1[COMPOSITE]
-    lines = [
-        f"{found.total} clips of {found.subjects} subjects. UF1 and UAR are pooled over all folds; "
-        "in brackets the 95 % interval when whole subjects are drawn anew."
-        + (
-            f" Figures in italics are printed ones, leave one subject out, of {article.CITATION}."
-            * beside
-        )
-    ]
-    if any(item.run.synthetic for item in scored):
-        lines.append(
-            "**These clips are synthetic.** They show that every step runs; they say nothing "
-            "about real faces, and the article's figures are no measure for them."
-        )
-    elif beside and not comparable:
-        lines.append(
-            f"**Not the full composite**: {found.total} of {full.total} clips and "
-            f"{found.subjects} of {full.subjects} subjects, or others than its. Beside the "
-            "article's figures these are a hint, not a comparison."
-        )
-    if len({frozenset(item.rows.clip_keys) for item in scored}) > 1:
-        lines.append(
-            "**The runs cover different clips**: how many each has is said under Runs; rows of "
-            "different clips do not compare."
-        )
-    lines.append(
-        "The article does not say how its epoch was chosen; the published code of its method keeps "
-        "the epoch that scores best on the held-out subject, and covers 435 clips. "
-        * beside
-        + "Nothing here is selected on the held-out subject unless a row says so."
-    )
-    if any(item.halves for item in scored):
-        lines.append(_HALVES)
-    return "\n\n".join(lines)
-
-
 def _table_1(clips: Predictions, beside: bool) -> str:
     found = counts_of(clips)
     head = ["Database", "Subjects", *clips.labels, "Clips"]
+    if beside:
+        head += ["*Article: subjects*", f"*{' / '.join(clips.labels)}*", "*clips*"]
     rows = []
     for scope in [*databases_of(found), COMPOSITE]:
         ours = found[scope]
         row = [markdown.title(scope), str(ours.subjects), *map(str, ours.clips), str(ours.total)]
         rows.append(row + (_printed_counts(TABLE_1.get(scope)) if beside else []))
-    if not beside:
-        return grid(head, rows)
-    theirs = ["*Article: subjects*", f"*{' / '.join(clips.labels)}*", "*clips*"]
-    table = grid([*head, *theirs], rows)
-    return f"{table}\n\n{article.WRONG_SUM}"
+    return grid(head, rows)
 
 
 def _printed_counts(theirs: Counts | None) -> list[str]:
@@ -193,9 +172,7 @@ def _table_2(scored: Sequence[_Scored], draws: int, beside: bool) -> str:
     rows += _control_rows([item.run for item in scored], columns, draws)
     if beside:
         rows += [_article_row(method, columns) for method in article.TABLE_2 if method not in shown]
-    return "\n\n".join(
-        [grid(markdown.score_head("Method", columns), rows), *_absent(scored, columns)]
-    )
+    return grid(markdown.score_head("Method", columns), rows)
 
 
 def _mean_row(same: Sequence[_Scored], columns: Sequence[str]) -> list[list[str]]:
@@ -262,18 +239,15 @@ def _article_row(method: str, columns: Sequence[str]) -> list[str]:
     return [f"*article: {method}*", *cells]
 
 
-def _absent(scored: Sequence[_Scored], columns: Sequence[str]) -> list[str]:
-    """Say where a database lacks a class."""
-    notes = []
-    for scope in columns:
+def _absent(scored: Sequence[_Scored]) -> list[tuple[str, list[str]]]:
+    """Databases that lack classes, and which."""
+    found = []
+    for scope in markdown.columns_of([item.metrics for item in scored]):
         recalls = next(item.metrics[scope] for item in scored if scope in item.metrics)["recalls"]
         absent = [name for name, recall in recalls.items() if recall is None]
         if absent:
-            notes.append(
-                f"{markdown.title(scope)} has no clip of class {' or '.join(absent)}, which counts "
-                "0 in the means that its scores are."
-            )
-    return notes
+            found.append((markdown.title(scope), absent))
+    return found
 
 
 def _table_3(scored: Sequence[_Scored]) -> str:
@@ -291,11 +265,7 @@ def _table_3(scored: Sequence[_Scored]) -> str:
             rows.append(
                 [f"*article: {article.STEM_OF[stem]}*", *(f"*{value:.4f}*" for value in printed)]
             )
-    table = grid(["Method", "Unweighted F1", "Unweighted average recall"], rows)
-    return table + (
-        "\n\nFor the ResNet18 stem the article prints .6513 and .6496 here, and .6517 and .6504 in "
-        "table 2."
-    )
+    return grid(["Method", "Unweighted F1", "Unweighted average recall"], rows)
 
 
 def _recalls(scored: Sequence[_Scored], comparable: bool) -> str:
@@ -312,26 +282,24 @@ def _recalls(scored: Sequence[_Scored], comparable: bool) -> str:
         rows.append(
             ["*article: CapsuleNet, figure 5*", *(f"*{value:.3f}*" for value in article.RECALLS)]
         )
-    head = ["Method", *(f"true {label}" for label in labels)]
-    return f"In brackets: predicted {' / '.join(labels)}.\n\n" + grid(head, rows)
+    return grid(["Method", *(f"true {label}" for label in labels)], rows)
 
 
-def _differences(scored: Sequence[_Scored]) -> str:
+def _differences(scored: Sequence[_Scored]) -> tuple[list[list[str]], list[tuple[str, str]]]:
+    """Rows of a table of pairs of runs; pairs that do not compare, and why."""
     pairs = [(scored[0].name, scored[0].rows, item.name, item.rows) for item in scored[1:]]
     pairs += [
         (item.name, item.rows, f"control: {COSINE}", item.run.controls[COSINE])
         for item in scored
         if COSINE in item.run.controls
     ]
-    if not pairs:
-        return "One run only."
     rows, apart = [], []
     for first, a, second, b in pairs:
         label = f"{cell(first)} against {cell(second)}"
         try:
             found = [compare_runs(a, b, score) for score in (uf1, uar)]
         except InputError as error:
-            apart.append(f"{label}: not compared, {error}.")
+            apart.append((label, str(error)))
             continue
         for_f1, for_recall = (
             (
@@ -341,43 +309,7 @@ def _differences(scored: Sequence[_Scored]) -> str:
             for item in found
         )
         rows.append([label, *for_f1, *for_recall])
-    head = ["Runs", "UF1 difference", "p", "UAR difference", "p"]
-    text = (
-        "Paired permutation tests that swap whole subjects between two runs, and the 95 % interval "
-        "of the difference over subjects. The p-values are not corrected for the number of rows. "
-        f"As a rule of thumb, {NOISE}."
-    )
-    return "\n\n".join([text, *([grid(head, rows)] if rows else []), *apart])
-
-
-def _runs(scored: Sequence[_Scored]) -> str:
-    lines = []
-    for item in scored:
-        run, scores = item.run, item.metrics[COMPOSITE]
-        folds = item.rows["fold"].nunique()
-        words = _PROTOCOLS.get(run.protocol)
-        lines.append(
-            f"- **{item.name}**: protocol {run.protocol}{f' ({words})' if words else ''}, "
-            f"{folds} {'fold' if folds == 1 else 'folds'}; seed {run.seed}; init {run.init}; "
-            f"{scores['n']} clips of {scores['subjects']} subjects; calibration error "
-            f"{scores['ece']:.3f}."
-        )
-        lines += [f"  - {note}" for note in run.notes]
-        synthetic_start = run.name in _KNOW_TABLES or run.protocol.startswith("apply")
-        if synthetic_start and run.init == "default" and item.halves:
-            lines.append(f"  - {article.PRIOR_KNOWS}")
-    return "\n".join(lines)
-
-
-def _limits(classes: int) -> str:
-    count = {2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven"}
-    own = (
-        f"**{count.get(classes, str(classes))} classes of known clips.** Each clip holds one "
-        "micro-expression that people already found and named. Nothing here says how often one is "
-        "found in a long video."
-    )
-    others = [f"**{heading}.** {sentence}" for heading, sentence in cannot_tell(classes)]
-    return "\n".join(f"- {line}" for line in (own, *others))
+    return rows, apart
 
 
 def _names(runs: Sequence[RunSummary]) -> list[str]:
