@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from micromimic.cli import options
 from micromimic.cli.console import (
     Interrupted,
     complain,
@@ -20,16 +21,6 @@ from micromimic.cli.console import (
     say,
     text_table,
     trace_of,
-)
-from micromimic.cli.options import (
-    BackendName,
-    Fps,
-    Model,
-    Scheduler,
-    Sensitivity,
-    Track,
-    parse_sizes,
-    workers_of,
 )
 from micromimic.cli.outputs import check_folder, check_writable
 from micromimic.cli.progress import show_progress
@@ -61,11 +52,11 @@ def analyze(
     out: Annotated[Path, typer.Option(help="Results go to OUT/<name of the input>/.")] = Path(
         "micromimic-results"
     ),
-    fps: Fps = None,
-    track: Track = None,
+    fps: options.Fps = None,
+    track: options.Track = None,
     jobs: Annotated[int, typer.Option(min=1, help="Inputs analysed at the same time.")] = 1,
-    backend: BackendName = "loky",
-    scheduler: Scheduler = None,
+    backend: options.BackendName = "loky",
+    scheduler: options.Scheduler = None,
     go_on: Annotated[
         bool,
         typer.Option(
@@ -74,9 +65,9 @@ def analyze(
             "same command.",
         ),
     ] = False,
-    model: Model = None,
+    model: options.Model = None,
     sensitivity: Annotated[
-        Sensitivity,
+        options.Sensitivity,
         typer.Option(
             help="How many movements chance may make of a face's own movement: at most .2, 1 or 4 "
             "a minute."
@@ -100,12 +91,12 @@ def analyze(
     """
     from micromimic.analysis.inputs import NameClashError, expand_inputs
 
-    sizes = parse_sizes(inject)
+    sizes = options.parse_sizes(inject)
     try:
         expanded = expand_inputs(inputs)
     except NameClashError as error:
         raise typer.BadParameter(str(error)) from None
-    workers = workers_of(jobs, backend, scheduler)
+    workers = options.workers_of(jobs, backend, scheduler)
     job = Job(out, fps, model, track, sizes, sensitivity)
     raise typer.Exit(run(expanded, job, workers, go_on=go_on))
 

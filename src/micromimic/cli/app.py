@@ -1,4 +1,4 @@
-"""All commands, one file each. Everything heavy is imported inside them: `--help` answers at once."""
+"""All commands, one file each. What is heavy is imported inside them: `--help` answers at once."""
 
 from __future__ import annotations
 

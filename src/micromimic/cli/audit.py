@@ -8,20 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from micromimic.cli import options
 from micromimic.cli.console import note, notes, resumable, say, text_table, warn
-from micromimic.cli.options import (
-    Cache,
-    Device,
-    Epochs,
-    Groups,
-    InitName,
-    Jobs,
-    Scheme,
-    Seed,
-    Videos,
-    unset,
-    workers_of,
-)
+from micromimic.cli.options import unset
 from micromimic.cli.outputs import check_writable
 from micromimic.cli.progress import show_progress
 
@@ -53,16 +42,16 @@ def audit(
     shuffles: Annotated[
         int, typer.Option(min=0, help="Runs on shuffled training labels, beside the true ones.")
     ] = 3,
-    init: InitName = "none",
-    seed: Seed = 0,
-    epochs: Epochs = None,
-    groups: Groups = None,
-    jobs: Jobs = 1,
-    cache: Cache = None,
-    device: Device = None,
+    init: options.InitName = "none",
+    seed: options.Seed = 0,
+    epochs: options.Epochs = None,
+    groups: options.Groups = None,
+    jobs: options.Jobs = 1,
+    cache: options.Cache = None,
+    device: options.Device = None,
     truth: Events = None,
-    videos: Videos = None,
-    labels: Scheme = "three",
+    videos: options.Videos = None,
+    labels: options.Scheme = "three",
 ) -> None:
     """Show what choosing the epoch on test data claims.
 
@@ -138,7 +127,7 @@ def _train_and_audit(
             out,
             labels=labels,
             shuffles=shuffles,
-            workers=workers_of(jobs),
+            workers=options.workers_of(jobs),
             cache=cache,
             progress=progress,
         )

@@ -9,19 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from micromimic.cli import options
 from micromimic.cli.console import count_of, note, say
-from micromimic.cli.options import (
-    ApexRule,
-    BackendName,
-    Cache,
-    Jobs,
-    Manifest,
-    Preset,
-    Scheduler,
-    preparation,
-    unset,
-    workers_of,
-)
+from micromimic.cli.options import unset
 from micromimic.cli.outputs import check_file, check_writable
 from micromimic.cli.progress import show_progress
 from micromimic.core.errors import InputError
@@ -32,13 +22,13 @@ if TYPE_CHECKING:
 
 
 def datasets_prepare(
-    manifest: Manifest,
-    cache: Cache = None,
-    jobs: Jobs = 1,
-    backend: BackendName = "loky",
-    scheduler: Scheduler = None,
-    apex: ApexRule = "annotated",
-    preset: Preset = None,
+    manifest: options.Manifest,
+    cache: options.Cache = None,
+    jobs: options.Jobs = 1,
+    backend: options.BackendName = "loky",
+    scheduler: options.Scheduler = None,
+    apex: options.ApexRule = "annotated",
+    preset: options.Preset = None,
 ) -> None:
     """Find the apex, crop the face and measure the motion of every clip; kept for later runs."""
     from micromimic.core.workers import on_workers
@@ -47,8 +37,8 @@ def datasets_prepare(
     from micromimic.preparation.cache import prepare_all, prepared_summary
     from micromimic.preparation.clip import VIEWS
 
-    workers = workers_of(jobs, backend, scheduler)
-    config = preparation(apex, preset)
+    workers = options.workers_of(jobs, backend, scheduler)
+    config = options.preparation(apex, preset)
     clips = manifest_clips(manifest, labelled=True)
     place = cache or cache_of(manifest)
     check_writable(place)
@@ -62,7 +52,7 @@ def datasets_prepare(
 
 
 def datasets_figures(
-    manifest: Manifest,
+    manifest: options.Manifest,
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")],
     clip: Annotated[
         str | None, unset("As DATABASE/SUBJECT/CLIP; the first if left out.", metavar="NAME")

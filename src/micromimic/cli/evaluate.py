@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
 
+from micromimic.cli import options
 from micromimic.cli.console import (
     list_left_out,
     note,
@@ -17,25 +19,6 @@ from micromimic.cli.console import (
     say,
     text_table,
     warn,
-)
-from micromimic.cli.options import (
-    ApexRule,
-    BackendName,
-    Cache,
-    Device,
-    Epochs,
-    Groups,
-    InitName,
-    Jobs,
-    Labels,
-    Manifest,
-    Preset,
-    Scheduler,
-    Seed,
-    Sensitivity,
-    Videos,
-    preparation,
-    workers_of,
 )
 from micromimic.cli.outputs import check_writable
 from micromimic.cli.progress import show_progress
@@ -82,46 +65,41 @@ Leaky = Annotated[
         "--report-leaky", help="Also what keeping the best epoch on the test subject would claim."
     ),
 ]
-_SPOTTING: Final[Mapping[str, object]] = {
-    "videos": None,
-    "sensitivity": "normal",
-    "score_by": "strength",
-}
-_RECOGNITION: Final[Mapping[str, object]] = {
-    "seed": 0, "apex": "annotated", "preset": None, "epochs": None, "early_stopping": False,
-    "groups": None, "report_leaky": False, "labels": "three", "cache": None, "device": None,
-    "tensorboard": False,
-}  # fmt: skip
-"""Options of one kind of protocol, and what they are where nobody gives them."""
+_SPOTTING: Final = ("videos", "sensitivity", "score_by")
+_RECOGNITION: Final = (
+    *("seed", "apex", "preset", "epochs", "early_stopping", "groups", "report_leaky", "labels"),
+    *("cache", "device", "tensorboard"),
+)
+"""Options of one kind of protocol."""
 
 
 def evaluate(
-    manifest: Manifest,
+    manifest: options.Manifest,
     model: Models = ["flow-capsnet"],  # noqa: B006 - typer copies it
     protocol: ProtocolName = "loso",
-    init: InitName = "default",
+    init: options.InitName = "default",
     out: Annotated[
         Path, typer.Option(help="The run's folder; a killed run continues in it.")
     ] = Path("micromimic-evaluation"),
-    seed: Seed = 0,
-    jobs: Jobs = 1,
-    backend: BackendName = "loky",
-    scheduler: Scheduler = None,
-    apex: ApexRule = "annotated",
-    preset: Preset = None,
-    epochs: Epochs = None,
+    seed: options.Seed = 0,
+    jobs: options.Jobs = 1,
+    backend: options.BackendName = "loky",
+    scheduler: options.Scheduler = None,
+    apex: options.ApexRule = "annotated",
+    preset: options.Preset = None,
+    epochs: options.Epochs = None,
     early_stopping: Stopping = False,
-    groups: Groups = None,
+    groups: options.Groups = None,
     report_leaky: Leaky = False,
-    labels: Labels = "three",
+    labels: options.Labels = "three",
     allow_overlap: Overlap = False,
-    cache: Cache = None,
-    device: Device = None,
+    cache: options.Cache = None,
+    device: options.Device = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write curves to OUT/tensorboard.")
     ] = False,
-    videos: Videos = None,
-    sensitivity: Sensitivity = "normal",
+    videos: options.Videos = None,
+    sensitivity: options.Sensitivity = "normal",
     score_by: ScoreBy = "strength",
 ) -> None:
     """Evaluate models without any leak from the tested subject.
@@ -132,7 +110,7 @@ def evaluate(
     """
     _refuse_unused(locals())
     if protocol == "spotting":
-        named, workers = _spotting_model(model, init), workers_of(jobs, backend, scheduler)
+        named, workers = _spotting_model(model, init), options.workers_of(jobs, backend, scheduler)
         _spot(manifest, out, videos, named, sensitivity, score_by, workers, allow_overlap)
         return
     from micromimic.evaluation.run import RunConfig
@@ -148,19 +126,19 @@ def evaluate(
         groups=groups,
         leaky=report_leaky,
         device=device,
-        prepare=preparation(apex, preset),
+        prepare=options.preparation(apex, preset),
         article=preset == "article",
         allow_overlap=allow_overlap,
     )
-    workers = workers_of(jobs, backend, scheduler)
+    workers = options.workers_of(jobs, backend, scheduler)
     _recognize(manifest, model, config, out, workers, cache, tensorboard, labels)
 
 
 def _refuse_unused(given: Mapping[str, object]) -> None:
     """Refuse options that the protocol would pass over in silence."""
     protocol = given["protocol"]
-    for name, default in (_RECOGNITION if protocol == "spotting" else _SPOTTING).items():
-        if given[name] != default:
+    for name in _RECOGNITION if protocol == "spotting" else _SPOTTING:
+        if given[name] != signature(evaluate).parameters[name].default:
             raise typer.BadParameter(
                 f"expected no --{name.replace('_', '-')} with protocol {protocol}, which has no "
                 "use for it; leave it out"

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from micromimic.cli import options
 from micromimic.cli.console import count_of, needs_web, note, say
-from micromimic.cli.options import Data, DatabaseFile, DatabaseUrl, open_records, unset
+from micromimic.cli.options import unset
 from micromimic.cli.outputs import check_writable
 
 
@@ -18,9 +19,9 @@ def export(
         str, typer.Option(metavar="NAME", help="Whose accepted and added events are exported.")
     ],
     subject: Annotated[str | None, unset("Only this person's.", metavar="CODE")] = None,
-    data: Data = None,
-    database: DatabaseUrl = None,
-    database_file: DatabaseFile = None,
+    data: options.Data = None,
+    database: options.DatabaseUrl = None,
+    database_file: options.DatabaseFile = None,
 ) -> None:
     """Write what a coder decided as training data.
 
@@ -37,7 +38,7 @@ def export(
         from micromimic.workstation.records.people import find_subject
 
     check_writable(out)
-    with open_records(data, database, database_file) as store:
+    with options.open_records(data, database, database_file) as store:
         subject_id = None if subject is None else find_subject(store, subject).id
         found = gather(store, coder=coder, subject_id=subject_id)
     write_gathered(found, out)

@@ -7,17 +7,17 @@ from typing import Annotated
 
 import typer
 
+from micromimic.cli import options
 from micromimic.cli.console import Interrupted, count_of, needs_web, note, say
-from micromimic.cli.options import Data, DatabaseFile, DatabaseUrl, open_records
 
 
 def forget(
     subject: Annotated[
         str, typer.Argument(metavar="SUBJECT", help="The person's code.", show_default=False)
     ],
-    data: Data = None,
-    database: DatabaseUrl = None,
-    database_file: DatabaseFile = None,
+    data: options.Data = None,
+    database: options.DatabaseUrl = None,
+    database_file: options.DatabaseFile = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Remove a person's every trace.
@@ -27,7 +27,7 @@ def forget(
     """
     with needs_web():
         from micromimic.workstation.records import people, privacy
-    with open_records(data, database, database_file) as store:
+    with options.open_records(data, database, database_file) as store:
         known = people.find_subject(store, subject)
         owned = (
             f"{count_of(known.sessions, 'session')} and {count_of(known.recordings, 'recording')}"

@@ -11,16 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from micromimic.cli import options
 from micromimic.cli.console import needs_web, note
-from micromimic.cli.options import (
-    TOKEN_VARIABLE,
-    Model,
-    TokenFile,
-    Track,
-    above_zero,
-    secret,
-    unset,
-)
+from micromimic.cli.options import above_zero, unset
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -62,16 +55,16 @@ def live(
     curve: Annotated[
         bool, typer.Option("--curve", help="Also a line for each frame: the motion curve.")
     ] = False,
-    model: Model = None,
+    model: options.Model = None,
     websocket: WebSocket = None,
     token: Token = None,
-    token_file: TokenFile = None,
+    token_file: options.TokenFile = None,
     seconds: Annotated[float | None, unset("Stop after this long.", callback=above_zero)] = None,
     size: Annotated[
         str, typer.Option(metavar="WxH", help="Picture size to ask a camera for.")
     ] = "640x480",
     fps: Rate = None,
-    track: Track = None,
+    track: options.Track = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Nothing on stderr but errors.")] = False,
 ) -> None:
     """Watch a face live: events as lines of JSON, most within half a second of their end.
@@ -79,11 +72,9 @@ def live(
     Ctrl-C ends it. Frames are kept nowhere. Exit code: 0 ended or stopped, 1 the source cannot be
     opened or read, or showed no face to its end, 2 wrong usage.
     """
-    access = (
-        None
-        if websocket is None
-        else access_of(websocket, secret("--token", token, token_file, TOKEN_VARIABLE))
-    )
+    access = None
+    if websocket is not None:
+        access = access_of(websocket, options.token_of(token, token_file))
     asked = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", size)
     if asked is None:
         raise typer.BadParameter(f"expected WIDTHxHEIGHT, for example 1280x720, got {size}")

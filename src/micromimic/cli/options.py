@@ -181,7 +181,7 @@ def open_records(data: Path | None, url: str | None, file: Path | None) -> Store
     """The records, if there are any: a mistyped folder is no new, empty one."""
     from micromimic.core.errors import InputError
 
-    database = secret("--database", url, file, DATABASE_VARIABLE)
+    database = database_of(url, file)
     with needs_web():
         from micromimic.workstation.records.database import open_store
         from micromimic.workstation.records.folder import DATABASE_NAME, default_data_dir
@@ -191,7 +191,15 @@ def open_records(data: Path | None, url: str | None, file: Path | None) -> Store
     return open_store(folder, database)
 
 
-def secret(option: str, given: str | None, file: Path | None, variable: str) -> str | None:
+def token_of(given: str | None, file: Path | None) -> str | None:
+    return _secret("--token", given, file, TOKEN_VARIABLE)
+
+
+def database_of(given: str | None, file: Path | None) -> str | None:
+    return _secret("--database", given, file, DATABASE_VARIABLE)
+
+
+def _secret(option: str, given: str | None, file: Path | None, variable: str) -> str | None:
     """From the command line, else a file, else the environment; None if from nowhere.
 
     A command line can be read in the list of processes.

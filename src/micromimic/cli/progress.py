@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Final
 from micromimic.cli.console import note
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as RichProgress, ProgressColumn, Task, TaskID
-    from rich.text import Text
+    from rich.progress import Progress as RichProgress, TaskID
 
 REFRESH_S: Final = 0.1
 _OTHER_UNITS: Final = {"evidence": "events"}
@@ -77,12 +76,15 @@ class _BarProgress(ShownProgress):
             for task in self._tasks.values():
                 self._bar.update(task, visible=False)
             label = f"{self._title}: {stage}" if stage else self._title
-            unit = _OTHER_UNITS.get(stage, self._unit)
-            self._tasks[stage] = self._bar.add_task(label, total=total, unit=unit)
+            self._tasks[stage] = self._bar.add_task(label, total=total, rate="")
         elif now - self._shown_at < self._refresh_s and done != total:
             return
         self._shown_at = now
-        self._bar.update(self._tasks[stage], completed=done, total=total)
+        task = self._tasks[stage]
+        self._bar.update(task, completed=done, total=total)
+        speed = self._bar.tasks[task].finished_speed or self._bar.tasks[task].speed
+        if speed:
+            self._bar.update(task, rate=f"{speed:.0f} {_OTHER_UNITS.get(stage, self._unit)}/s")
 
 
 def _bar() -> RichProgress:
@@ -99,21 +101,8 @@ def _bar() -> RichProgress:
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
-        _rate_column(),
+        TextColumn("{task.fields[rate]}", style="cyan"),
         Remaining(compact=True, elapsed_when_finished=True),
         console=Console(stderr=True),
         transient=True,
     )
-
-
-def _rate_column() -> ProgressColumn:
-    from rich.progress import ProgressColumn
-    from rich.text import Text as RichText
-
-    class Rate(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            speed = task.finished_speed or task.speed
-            unit = task.fields.get("unit", "")
-            return RichText(f"{speed:.0f} {unit}/s" if speed else "", style="cyan")
-
-    return Rate()

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from micromimic.cli import options
 from micromimic.cli.console import notes, say, text_table
-from micromimic.cli.options import Scheme, Videos, unset
+from micromimic.cli.options import unset
 from micromimic.cli.outputs import check_writable
 
 if TYPE_CHECKING:
-    from micromimic.analysis.long_videos.run import Spotted
+    from micromimic.analysis.long_videos.run import SpottingRun
     from micromimic.evaluation.score_file import OwnPredictions
 
 Truth = Annotated[
@@ -40,8 +41,8 @@ def score(
         ),
     ],
     truth: Truth,
-    videos: Videos = None,
-    labels: Scheme = "three",
+    videos: options.Videos = None,
+    labels: options.Scheme = "three",
     out: Annotated[Path | None, unset("Write tables there, too.", metavar="DIR")] = None,
 ) -> None:
     """Score somebody's own results by the protocols of `evaluate`.
@@ -63,7 +64,7 @@ def score(
     _say_recognition(score_predictions(file, truth, labels=labels, out=out), out)
 
 
-def say_spotting(result: Spotted) -> None:
+def say_spotting(result: SpottingRun) -> None:
     """The tables, and where the files lie."""
     from micromimic.evaluation.report.spotting import SCORES, STRS, score_rows, strs_rows, summary
 

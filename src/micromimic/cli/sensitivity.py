@@ -7,18 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from micromimic.cli import options
 from micromimic.cli.console import count_of, notes, resumable, say, text_table
-from micromimic.cli.options import (
-    BackendName,
-    Fps,
-    Model,
-    Scheduler,
-    Track,
-    above_zero,
-    parse_sizes,
-    unset,
-    workers_of,
-)
+from micromimic.cli.options import above_zero, unset
 from micromimic.cli.outputs import check_writable
 from micromimic.cli.progress import show_progress
 
@@ -54,14 +45,14 @@ def sensitivity(
     ] = 30,
     seed: Annotated[int, typer.Option(min=0, help="Of what is planted, and when.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Copies analysed at the same time.")] = 1,
-    backend: BackendName = "loky",
-    scheduler: Scheduler = None,
+    backend: options.BackendName = "loky",
+    scheduler: options.Scheduler = None,
     max_seconds: Annotated[
         float | None, unset("Use only the beginning of the recording.", callback=above_zero)
     ] = None,
-    fps: Fps = None,
-    track: Track = None,
-    model: Model = None,
+    fps: options.Fps = None,
+    track: options.Track = None,
+    model: options.Model = None,
 ) -> None:
     """Plant movements of known size in copies of a recording, and see how many are found.
 
@@ -73,7 +64,7 @@ def sensitivity(
     from micromimic.analysis.sensitivity.run import SensitivityConfig, sensitivity as measure
 
     config = SensitivityConfig(
-        sizes=parse_sizes(sizes),
+        sizes=options.parse_sizes(sizes),
         per_size=per_size,
         seed=seed,
         max_seconds=max_seconds,
@@ -81,7 +72,7 @@ def sensitivity(
         track=track,
         analysis=AnalyzeConfig(model=model, evidence=False),
     )
-    workers = workers_of(jobs, backend, scheduler)
+    workers = options.workers_of(jobs, backend, scheduler)
     check_writable(out, "sensitivity.parts")
     with (
         resumable("the copies that ended", out),

@@ -7,18 +7,9 @@ from typing import Annotated
 
 import typer
 
+from micromimic.cli import options
 from micromimic.cli.console import needs_web, note, say
-from micromimic.cli.options import (
-    DATABASE_VARIABLE,
-    TOKEN_VARIABLE,
-    Data,
-    DatabaseFile,
-    DatabaseUrl,
-    Model,
-    TokenFile,
-    secret,
-    unset,
-)
+from micromimic.cli.options import unset
 
 
 def serve(
@@ -26,9 +17,9 @@ def serve(
         str, typer.Option(help="Address to listen on; other machines reach any but the default.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8420,
-    data: Data = None,
-    database: DatabaseUrl = None,
-    database_file: DatabaseFile = None,
+    data: options.Data = None,
+    database: options.DatabaseUrl = None,
+    database_file: options.DatabaseFile = None,
     token: Annotated[
         str | None,
         unset(
@@ -36,14 +27,14 @@ def serve(
             "address is not loopback. --token-file keeps it out of the list of processes."
         ),
     ] = None,
-    token_file: TokenFile = None,
+    token_file: options.TokenFile = None,
     max_gb: Annotated[float, typer.Option(min=0.001, help="Largest upload, in GiB.")] = 4.0,
     max_minutes: Annotated[float, typer.Option(min=0.1, help="Longest video.")] = 60.0,
     retention_days: Annotated[
         int, typer.Option(min=0, help="Days until a video is removed; 0 keeps it.")
     ] = 30,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Videos analysed at a time.")] = 1,
-    model: Model = None,
+    model: options.Model = None,
 ) -> None:
     """Open the workstation: upload, live, review, subjects over time, export.
 
@@ -53,8 +44,8 @@ def serve(
     """
     from micromimic.core.errors import InputError
 
-    token = secret("--token", token, token_file, TOKEN_VARIABLE)
-    url = secret("--database", database, database_file, DATABASE_VARIABLE)
+    token = options.token_of(token, token_file)
+    url = options.database_of(database, database_file)
     with needs_web():
         from micromimic.workstation import server
         from micromimic.workstation.access import is_loopback

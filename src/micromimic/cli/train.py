@@ -7,19 +7,9 @@ from typing import Annotated, Final
 
 import typer
 
+from micromimic.cli import options
 from micromimic.cli.console import list_left_out, say, warn
-from micromimic.cli.options import (
-    Cache,
-    Device,
-    Epochs,
-    InitName,
-    Jobs,
-    Labels,
-    Manifest,
-    Seed,
-    unset,
-    workers_of,
-)
+from micromimic.cli.options import unset
 from micromimic.cli.outputs import check_file, check_writable
 from micromimic.cli.progress import show_progress
 
@@ -28,18 +18,18 @@ FEW_CLIPS: Final = 30
 
 
 def train(
-    manifest: Manifest,
+    manifest: options.Manifest,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The model to write (.onnx).")],
     model: Annotated[str, typer.Option(metavar="NAME", help="A name of `micromimic models`.")] = (
         "flow-capsnet"
     ),
-    labels: Labels = "three",
-    init: InitName = "default",
-    seed: Seed = 0,
-    epochs: Epochs = None,
-    jobs: Jobs = 1,
-    cache: Cache = None,
-    device: Device = None,
+    labels: options.Labels = "three",
+    init: options.InitName = "default",
+    seed: options.Seed = 0,
+    epochs: options.Epochs = None,
+    jobs: options.Jobs = 1,
+    cache: options.Cache = None,
+    device: options.Device = None,
     tensorboard: Annotated[Path | None, unset("Write curves there.", metavar="DIR")] = None,
 ) -> None:
     """Train a model on all clips of a manifest, for `analyze --model` and `evaluate --init`."""
@@ -49,7 +39,7 @@ def train(
     from micromimic.models.fitting import configure
     from micromimic.models.registry import make_model
 
-    workers = workers_of(jobs)
+    workers = options.workers_of(jobs)
     check_file(out, *written_beside(out))
     if tensorboard is not None:
         check_writable(tensorboard)
