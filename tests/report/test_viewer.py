@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from micromimic.report import page_script
+from micromimic.report.page import report_html
 from micromimic.report.page_script import report_script
+
+from ..sample_analysis import sample_analysis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,3 +128,86 @@ def test_modules_that_cannot_be_joined_are_refused(
     )
     with pytest.raises(ValueError, match=fault):
         report_script.__wrapped__()
+
+
+@pytest.fixture(scope="module")
+def report(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_text(report_html(sample_analysis()), encoding="utf-8")
+    size = {"width": 1200, "height": 900}
+    context = chromium.new_context(viewport=size, reduced_motion="reduce")  # it scrolls at once
+    page = context.new_page()
+    page.goto(path.as_uri())
+    page.wait_for_selector("#timeline[data-from]")
+    yield page
+    context.close()
+
+
+def plot(page: Page, share: float) -> tuple[float, float]:
+    """The place of a moment on the timeline: a share of the seconds that it shows."""
+    page.locator("#timeline").scroll_into_view_if_needed()
+    box = page.locator("#timeline").bounding_box()
+    assert box is not None
+    return box["x"] + 46 + share * (box["width"] - 56), box["y"] + 150
+
+
+def shows(page: Page) -> list[float]:
+    """From when to when the timeline shows, once it is drawn anew."""
+    page.evaluate("new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
+    found = page.evaluate("({ ...document.getElementById('timeline').dataset })")
+    return [float(found["from"]), float(found["to"])]
+
+
+@needs_browser
+def test_a_chart_says_what_lies_under_the_mouse(report: Page) -> None:
+    event, blink = sample_analysis().events[0], sample_analysis().spotting.blinks[0]
+    places = {
+        event.interval.apex: f"event 1: {event.label}",
+        (blink.start + blink.end) / 2: "blink",
+    }
+    for moment, words in places.items():
+        report.mouse.move(*plot(report, moment / 59.995))
+        shown = report.inner_text("#timeline .readout")
+        assert words in shown and "× noise" in shown
+    report.mouse.move(5, 5)
+    assert report.is_hidden("#timeline .readout")
+
+
+@needs_browser
+def test_a_chart_is_zoomed_by_drag_wheel_and_keys(report: Page) -> None:
+    x, y = plot(report, 0.25)
+    report.mouse.move(x, y)
+    report.mouse.down()
+    report.mouse.move(*plot(report, 0.5), steps=4)
+    assert report.is_visible("#timeline .selection")
+    report.mouse.up()
+    assert shows(report) == pytest.approx([15.0, 30.0], abs=0.2)
+    assert report.is_hidden("#timeline .selection") and report.is_visible("#reset")
+    report.focus("#timeline")
+    report.keyboard.press("ArrowRight")
+    assert shows(report) == pytest.approx([18.75, 33.75], abs=0.2)
+    report.keyboard.press("0")
+    assert shows(report) == pytest.approx([0, 59.995])
+    report.mouse.move(*plot(report, 0.5))
+    report.mouse.wheel(0, -300)
+    assert shows(report) == pytest.approx([0, 59.995])  # the page scrolls: no Ctrl
+    report.keyboard.down("Control")
+    report.mouse.move(*plot(report, 0.5))
+    report.mouse.wheel(0, -100)
+    report.keyboard.up("Control")
+    first, last = shows(report)
+    assert last - first < 40 and (first + last) / 2 == pytest.approx(30, abs=0.5)
+    report.locator("#timeline").dblclick(position={"x": 400, "y": 150})
+    assert shows(report) == pytest.approx([0, 59.995])
+
+
+@needs_browser
+def test_the_overview_moves_what_is_shown(report: Page) -> None:
+    report.click("button.zoom[data-event='2']")
+    assert shows(report) == pytest.approx([19.115, 23.115])
+    strip = report.locator(".overview").bounding_box()
+    assert strip is not None
+    report.mouse.click(strip["x"] + 0.75 * strip["width"], strip["y"] + 10)
+    assert shows(report) == pytest.approx([43.0, 47.0], abs=0.1)
+    report.click("#reset")
+    assert report.is_hidden(".overview .window")
