@@ -82,10 +82,13 @@ def report_html(analysis: Analysis) -> str:
 @cache
 def _environment() -> Environment:
     templates = environment(TEMPLATES)
-    plain = (words.clock, words.duration, words.number, words.pixels, words.chance)
-    templates.filters |= {function.__name__: function for function in plain}
-    templates.globals |= {"cell_words": CELL_WORDS, "unit_words": words.UNIT_WORDS}
-    templates.globals["place_of"] = place_of
+    for function in (words.clock, words.duration, words.number, words.pixels, words.chance):
+        templates.filters[function.__name__] = function
+    templates.globals |= {
+        "cell_words": CELL_WORDS,
+        "unit_words": words.UNIT_WORDS,
+        "place_of": place_of,
+    }
     return templates
 
 
@@ -148,12 +151,14 @@ def _card(
     ranked = sorted(event.regions.items(), key=lambda item: -item[1])
     top, rest = ranked[:_MOST_REGIONS], ranked[_MOST_REGIONS:]
     largest = max((share for _, share in ranked), default=0.0) or 1.0
-    pictured = evidence is not None and position in shown
-    with_cells = pictured or position in shown or len(analysis.micro) <= MOST_EVENTS
+    with_pictures = position in shown
+    with_cells = with_pictures or len(analysis.micro) <= MOST_EVENTS
     return {
         "event": event,
         "number": position + 1,
-        "pictures": pictures(evidence, picture_width(count)) if evidence and pictured else None,
+        "pictures": pictures(evidence, picture_width(count))
+        if evidence and with_pictures
+        else None,
         "moved": "" if evidence is None else what_moved(evidence),
         "score": score_chart(curve, span, threshold),
         "below_threshold": event.amplitude is not None

@@ -26,7 +26,10 @@ def environment(folder: Path) -> Environment:
 
 def _printable(value: Any) -> Any:
     """What no file can carry is replaced in whatever a template shows."""
-    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    plain = value.isascii() and value.isprintable()  # as pictures are, which are long
+    return value if plain else printable(value)
 
 
 def embedded_json(value: object) -> Markup:
