@@ -92,3 +92,6 @@ def test_report_without_events_opens(chromium: Browser, tmp_path: Path) -> None:
     with opened(chromium, tmp_path, report_html(empty_analysis()), 390) as page:
         assert page.evaluate(PAINTED, "timeline") > 3000
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.emulate_media(media="print", color_scheme="dark")
+        panel = "getComputedStyle(document.querySelector('.panel')).backgroundColor"
+        assert page.evaluate(panel) == "rgb(255, 255, 255)"
