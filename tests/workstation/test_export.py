@@ -38,7 +38,7 @@ from micromimic.workstation.records import jobs, people, recordings, reviews
 from micromimic.workstation.records.database import open_store
 from micromimic.workstation.records.models import Consent
 from micromimic.workstation.records.values import new_id
-from micromimic.workstation.subject_trends import all_recordings, subject_trends
+from micromimic.workstation.subject_trends import subject_trends
 
 from ..report.test_report_elan import check_eaf
 from ..rows import rows_in
@@ -553,14 +553,7 @@ def test_a_recording_without_candidates_counts_as_decided(store):
     found = subject_trends(store, person.id)
     row = next(r for r in found["indicators"] if r["name"] == "reviewed_per_minute")
     assert row["sessions"][0]["value"] == pytest.approx(1 / (2 * 51.3 / 60), abs=1e-6)
-    assert {recording.id for recording in all_recordings(store)} == {none, one}
-
-
-def test_all_recordings_takes_every_page(store, monkeypatch):
-    _, payload, review = sample()
-    made = {put(store, payload, review) for _ in range(5)}
-    monkeypatch.setattr("micromimic.workstation.subject_trends.PAGE", 2)
-    assert {recording.id for recording in all_recordings(store)} == made
+    assert {recording.id for recording in recordings.list_recordings(store)} == {none, one}
 
 
 # ---- the commands ---------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from micromimic.core.types import ExpressionKind, MediaTimes
 from micromimic.report.elan import CoderTiers, Span, eaf_bytes, eaf_document, span_of
 from micromimic.report.tables import events_csv, events_json
 from micromimic.workstation.records import reviews
-from micromimic.workstation.records.database import Store
+from micromimic.workstation.records.database import Transaction, reading
 from micromimic.workstation.records.models import AnalysisRecord
 from micromimic.workstation.records.review import FrameTimes, Review, ReviewedEvent
 from micromimic.workstation.records.values import RESERVED_CODERS
@@ -35,8 +35,9 @@ REVIEW_COLUMNS: Final = ("key", "status", "changed", "note")
 """What a coder's table has beside the columns of ``events.csv``."""
 
 
+@reading
 def export_events(
-    store: Store,
+    transaction: Transaction,
     recording_id: str,
     *,
     coder: str | None = None,
@@ -50,7 +51,7 @@ def export_events(
     done, those of the recording's other coders. ``reader`` is who asks, where it is another coder:
     `ConflictError` before the own review is marked done, as before the machine has answered.
     """
-    found = reviews.get_analysis(store, recording_id)
+    found = reviews.get_analysis(transaction, recording_id)
     if found is None:
         raise ConflictError(
             "expected an analysed recording, got one whose analysis is not done; wait for it"
@@ -59,12 +60,12 @@ def export_events(
         coder = None
     reader = coder if reader is None else reader
     if coder is not None:
-        reviews.check_open(store, recording_id, reader, coder)
+        reviews.check_open(transaction, recording_id, reader, coder)
     if format == "eaf":
-        return _eaf(store, found, coder, reader)
+        return _eaf(transaction, found, coder, reader)
     if format not in ("json", "csv"):
         raise RefusedError(f"expected the format json, csv or eaf, got {format!r}; use one of them")
-    review = None if coder is None else reviews.get_review(store, recording_id, coder)
+    review = None if coder is None else reviews.get_review(transaction, recording_id, coder)
     if format == "json":
         return events_json(found.payload if review is None else _reviewed(found, review)).encode()
     if review is None:
@@ -119,16 +120,20 @@ def _coding(event: ReviewedEvent) -> dict[str, Any]:
     }
 
 
-def _eaf(store: Store, found: AnalysisRecord, coder: str | None, reader: str | None) -> bytes:
+def _eaf(
+    transaction: Transaction, found: AnalysisRecord, coder: str | None, reader: str | None
+) -> bytes:
     names: Sequence[str] = ()
     if coder is not None:
-        own = reviews.get_review(store, found.recording_id, coder).coder
-        others = reviews.coders(store, found.recording_id)
-        if not reviews.is_open_to(store, found.recording_id, reader):
+        own = reviews.get_review(transaction, found.recording_id, coder).coder
+        others = reviews.coders(transaction, found.recording_id)
+        if not reviews.is_open_to(transaction, found.recording_id, reader):
             others = ()
         names = (own, *(name for name in others if name != own))
     media = _media(found)
-    tiers = [_tiers(reviews.get_review(store, found.recording_id, name), media) for name in names]
+    tiers = [
+        _tiers(reviews.get_review(transaction, found.recording_id, name), media) for name in names
+    ]
     # The video lies wherever the reader keeps it: linked by its name, beside the file.
     result = _result(found, media)
     document = eaf_document(result, Path("/"), written=found.created_at, coders=tiers)

@@ -14,11 +14,10 @@ from micromimic.core.errors import OutputError, RefusedError
 from micromimic.core.files import begun
 from micromimic.datasets.manifest import Clip, manifest_text
 from micromimic.preparation.clip import PrepareConfig
-from micromimic.workstation.records import people, reviews, values
-from micromimic.workstation.records.database import Store
+from micromimic.workstation.records import recordings, reviews, values
+from micromimic.workstation.records.database import Transaction, reading
 from micromimic.workstation.records.models import Recording
 from micromimic.workstation.records.review import Review, ReviewedEvent
-from micromimic.workstation.subject_trends import all_recordings
 
 DATASET: Final = "records"
 MANIFEST: Final = "manifest.csv"
@@ -47,8 +46,9 @@ class Gathered:
         return len({clip.subject for clip in self.clips})
 
 
+@reading
 def gather(
-    store: Store,
+    transaction: Transaction,
     *,
     coder: str,
     reader: str | None = None,
@@ -63,29 +63,27 @@ def gather(
     """
     coder = values.coder(coder)
     reader = coder if reader is None else values.coder(reader)
-    if subject_id is not None:
-        people.get_subject(store, subject_id)
-    if session_id is not None:
-        people.get_session(store, session_id)
     clips: list[Clip] = []
     videos: dict[str, Path] = {}
     left_out: list[str] = []
     classes: dict[tuple[str, ...], None] = {}
-    for recording in all_recordings(store, subject_id=subject_id, session_id=session_id):
+    for recording in recordings.list_recordings(
+        transaction, subject_id=subject_id, session_id=session_id, limit=None
+    ):
         if coder not in recording.coders:
             continue
-        if reader != coder and not reviews.is_open_to(store, recording.id, reader):
+        if reader != coder and not reviews.is_open_to(transaction, recording.id, reader):
             left_out.append(f"recording {recording.id}: {reader} has not marked it done")
             continue
-        video = store.folder(recording.id) / f"video{recording.extension}"
+        video = transaction.store.folder(recording.id) / f"video{recording.extension}"
         if reason := _no_use(recording, video):
             left_out.append(f"recording {recording.id}: {reason}")
             continue
-        found = reviews.get_analysis(store, recording.id)
+        found = reviews.get_analysis(transaction, recording.id)
         rate = float(found.review["fps"]) if found else None
         place = f"{VIDEOS}/{recording.id}{recording.extension}"
         made, reasons = _clips(
-            recording, reviews.get_review(store, recording.id, coder), place, rate
+            recording, reviews.get_review(transaction, recording.id, coder), place, rate
         )
         left_out += reasons
         clips += made

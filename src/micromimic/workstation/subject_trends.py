@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any
 
 from micromimic.analysis.trends import (
     RecordingNumbers,
@@ -13,15 +14,17 @@ from micromimic.analysis.trends import (
 )
 from micromimic.core.results import kind_counts
 from micromimic.workstation.records import people, recordings, reviews
-from micromimic.workstation.records.database import Store
+from micromimic.workstation.records.database import Transaction, reading
 from micromimic.workstation.records.models import Recording
 
-PAGE: Final = 200
-"""Recordings asked for at once."""
 
-
+@reading
 def subject_trends(
-    store: Store, subject_id: str, *, coder: str | None = None, reader: str | None = None
+    transaction: Transaction,
+    subject_id: str,
+    *,
+    coder: str | None = None,
+    reader: str | None = None,
 ) -> dict[str, Any]:
     """One person's indicators session by session, schema ``micromimic.trends/1``.
 
@@ -30,13 +33,12 @@ def subject_trends(
     Of recordings that are not open to this one (see `reviews.is_open_to`) others' reviews do not
     count.
     """
-    people.get_subject(store, subject_id)
-    found = all_recordings(store, subject_id=subject_id)
+    found = recordings.list_recordings(transaction, subject_id=subject_id, limit=None)
     reader = reader or coder
     coder = coder or _main_coder(found)
     of_session: dict[str | None, list[RecordingNumbers]] = {}
     for recording in reversed(found):
-        if (numbers := _numbers(store, recording, coder, reader)) is not None:
+        if (numbers := _numbers(transaction, recording, coder, reader)) is not None:
             of_session.setdefault(recording.session_id, []).append(numbers)
     sessions = [
         SessionNumbers(
@@ -46,35 +48,21 @@ def subject_trends(
             baseline=session.baseline,
             recordings=tuple(of_session.get(session.id, ())),
         )
-        for session in people.list_sessions(store, subject_id)
+        for session in people.list_sessions(transaction, subject_id)
     ]
     return trends(sessions, coder=coder)
 
 
-def all_recordings(
-    store: Store, *, subject_id: str | None = None, session_id: str | None = None
-) -> list[Recording]:
-    """Every recording of a subject or a session, or all there are, newest first."""
-    found: list[Recording] = []
-    while True:
-        page = recordings.list_recordings(
-            store, subject_id=subject_id, session_id=session_id, limit=PAGE, offset=len(found)
-        )
-        found += page
-        if len(page) < PAGE:
-            return found
-
-
-def _main_coder(found: list[Recording]) -> str | None:
+def _main_coder(found: Sequence[Recording]) -> str | None:
     counts = Counter(name for recording in found for name in recording.coders)
     return min(counts, key=lambda name: (-counts[name], name)) if counts else None
 
 
 def _numbers(
-    store: Store, recording: Recording, coder: str | None, reader: str | None
+    transaction: Transaction, recording: Recording, coder: str | None, reader: str | None
 ) -> RecordingNumbers | None:
     """None before the machine has answered."""
-    found = reviews.get_analysis(store, recording.id)
+    found = reviews.get_analysis(transaction, recording.id)
     if found is None:
         return None
     coded = None
@@ -84,8 +72,8 @@ def _numbers(
     if (
         coder is not None
         and decided
-        and (coder == reader or reviews.is_open_to(store, recording.id, reader))
+        and (coder == reader or reviews.is_open_to(transaction, recording.id, reader))
     ):
-        events = reviews.get_review(store, recording.id, coder).events
+        events = reviews.get_review(transaction, recording.id, coder).events
         coded = [(e.status, e.label) for e in events if e.kind == "micro"]
     return recording_numbers(found.payload, found.review, coded)

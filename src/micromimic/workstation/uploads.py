@@ -31,7 +31,7 @@ from micromimic.workstation.errors import DISK_FULL, ApiError
 from micromimic.workstation.records import people, recordings
 from micromimic.workstation.records.database import Store
 from micromimic.workstation.records.folder import INCOMING
-from micromimic.workstation.records.folder_lock import holding
+from micromimic.workstation.records.folder_lock import writing_files
 from micromimic.workstation.records.models import Consent, Recording
 from micromimic.workstation.schemas import ID_PATTERN, PRINTABLE, WRITTEN
 from micromimic.workstation.settings import Settings
@@ -84,10 +84,10 @@ class Incoming:
         self.id = uuid4().hex
         folder = data / INCOMING / self.id
         with ExitStack() as stack:
-            stack.enter_context(holding(self.id))
+            stack.enter_context(writing_files(self.id))
             for place in (folder.parent, folder):
                 place.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._held = stack.pop_all()
+            self._being_written = stack.pop_all()
         self.path = folder / f"video{suffix}"
         self.size = 0
         self._hash = hashlib.sha256()
@@ -134,7 +134,7 @@ class Incoming:
             with contextlib.suppress(OSError):  # a full disk may refuse the last buffered bytes
                 self._file.close()
         shutil.rmtree(self.path.parent, ignore_errors=True)
-        self._held.close()
+        self._being_written.close()
 
 
 def keep(

@@ -204,6 +204,7 @@ def test_recordings_are_listed_newest_first_in_pages(store: Store) -> None:
     mine, other = add_session(store, "P1"), add_session(store, "P2")
     made = [add_recording(store, session).id for session in (mine, other, mine, None, mine)]
     assert [r.id for r in recordings.list_recordings(store)] == made[::-1]
+    assert len(recordings.list_recordings(store, limit=None)) == len(made)
     assert [r.id for r in recordings.list_recordings(store, limit=2, offset=1)] == [
         made[3],
         made[2],

@@ -20,7 +20,7 @@ from micromimic.workstation.live.recorder import VideoRecorder
 from micromimic.workstation.records import people, privacy, recordings
 from micromimic.workstation.records.database import Store, open_store
 from micromimic.workstation.records.folder import DATABASE_NAME, NUMBERS, PICTURES, RESULTS
-from micromimic.workstation.records.folder_lock import folder_lock, held_ids, holding
+from micromimic.workstation.records.folder_lock import folder_lock, ids_being_written, writing_files
 from micromimic.workstation.records.values import new_id
 from micromimic.workstation.settings import Settings
 from micromimic.workstation.uploads import Incoming
@@ -133,7 +133,7 @@ def test_what_this_process_writes_stays(store: Store) -> None:
     keeper.put(np.zeros((48, 64), np.uint8), 0.0)
     recording = add_recording(store, files=True).id
     work = plant(store.folder(recording) / ".work-1" / "out" / "proxy.mp4")
-    with holding(recording):
+    with writing_files(recording):
         privacy.sweep(store)
         assert work.is_file()
         assert len(list(store.incoming.iterdir())) == 2
@@ -144,7 +144,7 @@ def test_what_this_process_writes_stays(store: Store) -> None:
     privacy.sweep(store)
     assert files(store.data / "recordings") == [f"{recording}/video.mp4"]
     assert list(store.incoming.iterdir()) == []
-    assert held_ids() == frozenset()
+    assert ids_being_written() == frozenset()
 
 
 SERVER = """

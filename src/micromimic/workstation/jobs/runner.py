@@ -35,7 +35,7 @@ from micromimic.workstation.jobs.results import clear_results, place_results, re
 from micromimic.workstation.jobs.worker import LONGEST_ERROR, Task
 from micromimic.workstation.records import jobs, privacy, recordings, reviews
 from micromimic.workstation.records.database import Store
-from micromimic.workstation.records.folder_lock import holding
+from micromimic.workstation.records.folder_lock import writing_files
 from micromimic.workstation.records.models import Job
 from micromimic.workstation.settings import Settings
 
@@ -235,7 +235,7 @@ class JobRunner:
             lock = self._locks.setdefault(job.recording_id, asyncio.Lock())
             try:
                 async with lock:
-                    with holding(job.recording_id):
+                    with writing_files(job.recording_id):
                         await self._do(job)
             except Exception:  # one job's failure must not end the others
                 log.exception("job %s failed in the server", job.id)

@@ -1,4 +1,4 @@
-"""Who writes in a data folder: one process at a time has it, and of that which ids it holds."""
+"""Who writes in a data folder: one process at a time has it, and which ids it is writing."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _WAIT_S: Final = 1.0
 """Clearing up takes less, so that a server that starts meanwhile waits for it."""
 _PAUSE_S: Final = 0.05
 _guard = threading.Lock()
-_ours: dict[Path, tuple[int, IO[str]]] = {}
-_held: Counter[str] = Counter()
+_locked_folders: dict[Path, tuple[int, IO[str]]] = {}
+_being_written: Counter[str] = Counter()
 
 
 @contextmanager
@@ -39,32 +39,31 @@ def folder_lock(data: Path, *, wait_s: float = _WAIT_S) -> Iterator[bool]:
 
 
 @contextmanager
-def holding(id: str) -> Iterator[None]:  # noqa: A002 - as in the records
+def writing_files(id: str) -> Iterator[None]:  # noqa: A002 - as in the records
     """Keep the files of an upload or a recording from being swept away while this process writes
     them; begin before the first of them is made.
     """
     with _guard:
-        _held[id] += 1
+        _being_written[id] += 1
     try:
         yield
     finally:
         with _guard:
-            _held[id] -= 1
-            if not _held[id]:
-                del _held[id]
+            _being_written[id] -= 1
+            if not _being_written[id]:
+                del _being_written[id]
 
 
-def held_ids() -> frozenset[str]:
-    """Ids that are held now."""
+def ids_being_written() -> frozenset[str]:
     with _guard:
-        return frozenset(_held)
+        return frozenset(_being_written)
 
 
 def _take(place: Path) -> bool:
     with _guard:
-        if place in _ours:
-            count, lock = _ours[place]
-            _ours[place] = count + 1, lock
+        if place in _locked_folders:
+            count, lock = _locked_folders[place]
+            _locked_folders[place] = count + 1, lock
             return True
         lock = (place / LOCK_NAME).open("a+")
         try:
@@ -72,17 +71,17 @@ def _take(place: Path) -> bool:
         except OSError:
             lock.close()
             return False
-        _ours[place] = 1, lock
+        _locked_folders[place] = 1, lock
         return True
 
 
 def _give(place: Path) -> None:
     with _guard:
-        count, lock = _ours[place]
+        count, lock = _locked_folders[place]
         if count > 1:
-            _ours[place] = count - 1, lock
+            _locked_folders[place] = count - 1, lock
         else:
-            del _ours[place]
+            del _locked_folders[place]
             lock.close()
 
 

@@ -59,9 +59,7 @@ COUNTS: Final = "counts"
 """Columns that count what hangs on a record: loaded with it, but not where it is beside others."""
 
 ACTIVE: Final[tuple[JobStatus, ...]] = ("queued", "running")
-_WHERE_ACTIVE: Final = dict.fromkeys(
-    ("sqlite_where", "postgresql_where"), text(f"status IN {ACTIVE}")
-)
+_IS_ACTIVE: Final = text(f"status IN {ACTIVE}")
 
 
 class Moment(TypeDecorator[datetime]):
@@ -86,6 +84,7 @@ OfRecording = Annotated[
     str, mapped_column(String(32), ForeignKey("recordings.id", ondelete="CASCADE"))
 ]
 BigInt = Annotated[int, mapped_column(BigInteger)]
+Json = Annotated[dict[str, Any], mapped_column(JSON)]
 
 
 class Base(MappedAsDataclass, DeclarativeBase, kw_only=True, eq=False, repr=False):
@@ -98,7 +97,7 @@ class Base(MappedAsDataclass, DeclarativeBase, kw_only=True, eq=False, repr=Fals
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {str: Text, datetime: Moment, dict[str, Any]: JSON}  # noqa: RUF012
+    type_annotation_map = {str: Text, datetime: Moment}  # noqa: RUF012
 
 
 def _counted(query: Select[Any]) -> MappedSQLExpression[int]:
@@ -148,7 +147,13 @@ class Job(Base, kw_only=True):
         UniqueConstraint("recording_id", "number"),
         Index(None, "status", "created_at"),
         # At most one job of a recording waits or runs.
-        Index("uq_jobs_active", "recording_id", unique=True, **_WHERE_ACTIVE),
+        Index(
+            "uq_jobs_active",
+            "recording_id",
+            unique=True,
+            sqlite_where=_IS_ACTIVE,
+            postgresql_where=_IS_ACTIVE,
+        ),
     )
 
     id: Mapped[Id] = mapped_column(primary_key=True, default_factory=new_id)
@@ -181,8 +186,8 @@ class AnalysisRecord(Base, kw_only=True):
     __tablename__ = "analyses"
 
     recording_id: Mapped[OfRecording] = mapped_column(primary_key=True)
-    payload: Mapped[dict[str, Any]]
-    review: Mapped[dict[str, Any]]
+    payload: Mapped[Json]
+    review: Mapped[Json]
     events: Mapped[int]
     created_at: Mapped[datetime]
 
@@ -208,7 +213,7 @@ class Decision(Base, kw_only=True):
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     action: Mapped[Action] = mapped_column(Text)
     event: Mapped[str]
-    payload: Mapped[dict[str, Any]]
+    payload: Mapped[Json]
     target: Mapped[int | None]
     decided_at: Mapped[datetime]
 

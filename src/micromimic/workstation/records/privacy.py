@@ -39,7 +39,7 @@ from micromimic.workstation.records.folder import (
     owned_names,
     remove_paths,
 )
-from micromimic.workstation.records.folder_lock import folder_lock, held_ids
+from micromimic.workstation.records.folder_lock import folder_lock, ids_being_written
 from micromimic.workstation.records.jobs import cancel_active
 from micromimic.workstation.records.models import (
     AnalysisRecord,
@@ -143,8 +143,8 @@ def sweep(store: Store) -> int:
     Where another process, a server, has the data folder nothing is done: it knows best.
     """
     try:
-        with folder_lock(store.data) as ours:
-            return remove_paths(_unowned(store)) if ours else 0
+        with folder_lock(store.data) as locked:
+            return remove_paths(_unowned(store)) if locked else 0
     except OSError as error:
         raise UnavailableError(
             f"expected a data folder that can be written, got {store.data}: {error.strerror}; "
@@ -274,17 +274,17 @@ def _unowned(store: Store) -> list[Path]:
     # In this order: what is seen in a folder was being written then, or is in the records by the
     # time that nobody writes it any more.
     incoming = content(store.incoming)
-    kept = [(path, content(path)) for path in content(store.data / RECORDINGS)]
-    held = held_ids()
+    folders = [(path, content(path)) for path in content(store.data / RECORDINGS)]
+    in_use = ids_being_written()
     query = select(Recording.id, Recording.extension, Recording.media, Recording.events)
     with store.read() as transaction:
         owned = {
             row.id: owned_names(row.extension, row.media, answered=row.events is not None)
             for row in transaction.execute(query)
         }
-    left = [path for path in incoming if not held.intersection(ids_in(path))]
-    for path, inside in kept:
-        if held.intersection(ids_in(path)):
+    left = [path for path in incoming if not in_use.intersection(ids_in(path))]
+    for path, inside in folders:
+        if in_use.intersection(ids_in(path)):
             continue
         if path.name not in owned or not is_folder(path):
             left.append(path)

@@ -69,10 +69,10 @@ def list_recordings(
     *,
     session_id: str | None = None,
     subject_id: str | None = None,
-    limit: int = 100,
+    limit: int | None = 100,
     offset: int = 0,
 ) -> tuple[Recording, ...]:
-    """The newest first, of all, a session or a person; ``limit`` is at most 1000."""
+    """The newest first, of all, a session or a person; a limit is at most 1000, None lists all."""
     values.count(limit, "a limit", MOST_ROWS)
     values.count(offset, "an offset")
     query = _of(transaction, select(Recording), session_id, subject_id)
