@@ -27,7 +27,8 @@ from micromimic.synthesis.actors.people import make_actor
 from micromimic.synthesis.actors.portrait import Portrait
 from micromimic.synthesis.clips import planted_field, render
 from micromimic.synthesis.databases import write as databases
-from micromimic.synthesis.databases.plans import DESIGNS, DatabaseClip, plan_databases
+from micromimic.synthesis.databases.designs import DESIGNS
+from micromimic.synthesis.databases.plans import DatabaseClip, plan_databases
 from micromimic.synthesis.databases.tables import objective_class
 from micromimic.synthesis.databases.write import synth_databases
 

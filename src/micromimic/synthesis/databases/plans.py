@@ -7,25 +7,28 @@ that each clip's plan, person and planted field can be had again from its row of
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import itertools
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
 from micromimic.core.labels import THREE
+from micromimic.datasets.databases import smic
 from micromimic.face.units import UNIT_NAMES
 from micromimic.synthesis.actors.people import FaceKind, make_actor
 from micromimic.synthesis.actors.photo import PhotoActor
 from micromimic.synthesis.actors.portrait import Portrait
-from micromimic.synthesis.databases.names import (
-    NAMINGS,
+from micromimic.synthesis.databases.designs import (
+    ALL,
+    COMPOSITE,
+    LONG,
+    Design,
+    LongDesign,
     Part,
-    clip_name,
-    deal,
     emotion_word,
     folder_of,
-    smic_parts,
 )
 from micromimic.synthesis.recipes import Recipe, sample_recipe
 from micromimic.synthesis.schedule import (
@@ -35,81 +38,19 @@ from micromimic.synthesis.schedule import (
     ClipPlan,
     Movement,
     clip_of_kind,
+    plan_clip,
 )
 
 _SECONDS: Final = 2.0  # of the timeline that a clip is a window of
 _PEAK_UNITS: Final = (0.17, 0.5)
 """Planted; what is measured after pooling to a map is a quarter less: 0.11 to 0.35."""
+_LONG_PEAK_UNITS: Final = (0.3, 0.6)
 _STRAY: Final = 0.6  # chance that another unit twitches along
 _STRAY_STRENGTH: Final = 0.5
 _LIDS: Final = 0.2  # chance that the lids stir within the clip
-
-
-@dataclass(frozen=True)
-class Design:
-    """One database."""
-
-    name: str  # as in manifests
-    fps: float
-    portrait: Portrait
-    subjects: tuple[str, ...]  # as in manifests
-    composite: Mapping[str, int]  # clips of each class in the MEGC 2019 composite
-    length: tuple[float, float]  # frames from onset to offset: mean, standard deviation
-    rise: tuple[float, float]  # frames from onset to apex, likewise
-    shortest: int  # limits of the length
-    longest: int
-    around: tuple[int, int]  # fewest and most frames before onset and after offset
-    noise_sd: float  # of the sensor, grey levels
-    flicker: float  # of the light, share
-    dropped: tuple[str, ...] = ()  # emotions outside the classes that a few further clips show
-
-
-_SMIC = (1, 2, 3, 4, 5, 6, 8, 9, 11, 12, 13, 14, 15, 18, 19, 20)
-_SAMM = (6, 7, *range(9, 25), 26, 28, *range(30, 38))
-
-DESIGNS: Final[tuple[Design, ...]] = (
-    Design(
-        "smic", 100.0, Portrait(unit_px=4.0), tuple(f"s{n:02d}" for n in _SMIC),
-        {"negative": 70, "positive": 51, "surprise": 43}, (34.0, 9.0), (17.0, 7.0), 14, 50, (0, 0),
-        2.2, 0.02,
-    ),
-    Design(
-        "casme2", 200.0, Portrait(unit_px=4.4),
-        # the composite has no clip of sub10 and sub18
-        tuple(f"sub{n:02d}" for n in range(1, 27) if n not in (10, 18)),
-        {"negative": 88, "positive": 32, "surprise": 25}, (71.0, 22.0), (36.0, 15.0), 30, 118,
-        (8, 18), 1.8, 0.01, ("others", "others", "sadness"),
-    ),
-    Design(
-        "samm", 200.0, Portrait(unit_px=4.8, colour=False), tuple(f"{n:03d}" for n in _SAMM),
-        {"negative": 92, "positive": 26, "surprise": 15}, (73.0, 19.0), (33.0, 14.0), 30, 112,
-        (4, 10), 1.5, 0.01, ("Other", "Other"),
-    ),
-)  # fmt: skip
-COMPOSITE: Final = tuple(design.name for design in DESIGNS)
-
-
-def _other(name: str, fps: float, subjects: Iterable[str], *dropped: str) -> Design:
-    """A database beside the composite: movements as long in seconds as CASME II's."""
-    k = fps / 200.0
-    length, rise = (71.0 * k, 22.0 * k), (36.0 * k, 15.0 * k)
-    return Design(
-        name, fps, Portrait(), tuple(subjects), {}, length, rise, max(4, round(30 * k)),
-        round(118 * k), (2, 5), 1.8, 0.01, dropped,
-    )  # fmt: skip
-
-
-_SMIC_LATER: Final = [f"s{n:02d}" for n in (11, 12, 13, 14, 15, 18, 19, 20)]
-OTHERS: Final[tuple[Design, ...]] = (
-    _other("smic-vis", 25.0, _SMIC_LATER),
-    _other("smic-nir", 25.0, _SMIC_LATER),
-    _other("casme", 60.0, map("casme{:02d}".format, range(1, 20)), "tense"),
-    _other("casme3", 30.0, map("spNO.{}".format, range(1, 101)), "others"),
-    _other("mmew", 90.0, map("S{:02d}".format, range(1, 31)), "others"),
-    _other("4dme", 60.0, map("4dme{:02d}".format, range(1, 42)), "others"),
-    _other("dfme", 200.0, map("sub{:04d}".format, range(1, 101))),
-)
-ALL: Final = {design.name: design for design in (*DESIGNS, *OTHERS)}
+_QUIET: Final = 4  # every fourth long video has no event: what is found in it is false
+_EXCLUDED: Final = frozenset({"sub04/EP12_01f", "sub05/EP09_05f"})
+"""Real clips that the composite leaves out by name: readers would drop a namesake."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +85,7 @@ class DatabaseClip:
         >>> plan_databases(1, seed=0)[-1].file(62)[3:]
         '_00062.jpg'
         """
-        file = NAMINGS[self.dataset].file
+        file = ALL[self.dataset].file
         return file.format(subject=self.subject, clip=self.clip, frame=frame)
 
     def plan(self) -> ClipPlan:
@@ -155,7 +96,7 @@ class DatabaseClip:
         onset, apex, offset = ((frame - self.first) / self.fps for frame in ends)
         movement = Movement("micro", onset, apex, apex, offset, peak, recipe)
         blinks = _blinks(self.frames / self.fps, self.seed)
-        config = config_of(
+        config = _config(
             design.portrait, _SECONDS, design.fps, peak_px=peak, noise_sd=design.noise_sd,
             drift_px=8.0, drift_deg=2.5, yaw_px=2.5, sway_px=(0.25, 0.2), flicker=design.flicker,
         )  # fmt: skip
@@ -163,6 +104,59 @@ class DatabaseClip:
 
     def actor(self) -> PhotoActor:
         return make_actor(self.faces, self.identity, ALL[self.dataset].portrait)
+
+
+@dataclass(frozen=True)
+class DatabaseEvent:
+    """One planted expression; frame numbers are those in the pictures' names."""
+
+    kind: str  # ``micro`` or ``macro``
+    onset: int
+    apex: int
+    offset: int
+    label: str
+    emotion: str  # the annotation table's word for it
+    action_units: tuple[str, ...]  # FACS notation
+    peak_px: float  # largest displacement, image pixels
+
+
+@dataclass(frozen=True)
+class DatabaseVideo:
+    """One long video's truth."""
+
+    dataset: str
+    subject: str
+    video: str  # as `datasets index` writes it, like subject
+    folder: str  # of the pictures
+    frames: int  # pictures
+    fps: float
+    seconds: float
+    faces: FaceKind
+    identity: int  # number of the person; one for all videos of a subject
+    seed: int  # decides the video
+    quiet: bool  # it has no event
+    events: tuple[DatabaseEvent, ...]  # by onset
+    first: int = 1  # number of the first picture
+
+    def file(self, frame: int) -> str:
+        return LONG[self.dataset].file.format(video=self.video, frame=frame)
+
+    @property
+    def portrait(self) -> Portrait:
+        return Portrait(colour=LONG[self.dataset].colour)
+
+    def plan(self) -> ClipPlan:
+        rng = np.random.default_rng([self.seed, 0])
+        peak = round(float(rng.uniform(*_LONG_PEAK_UNITS)) * self.portrait.unit_px, 3)
+        busy = {} if self.quiet else {"events_per_minute": 12.0, "macros_per_minute": 6.0}
+        config = _config(
+            self.portrait, self.seconds, self.fps, peak_px=peak, noise_sd=1.8, drift_px=4.0,
+            flicker=0.01, **busy,
+        )  # fmt: skip
+        return plan_clip(config, self.seed)
+
+    def actor(self) -> PhotoActor:
+        return make_actor(self.faces, self.identity, self.portrait)
 
 
 def plan_databases(
@@ -189,14 +183,14 @@ def plan_databases(
         rng = np.random.default_rng([seed, number])
         counts = design.composite if full else dict.fromkeys(THREE, clips_per_class)
         labels = [e for e in THREE for _ in range(counts[e])]
-        parts = deal(design.subjects, labels, design.dropped, rng)
+        parts = _assign(design.subjects, labels, design.dropped, rng)
         if full and design.name == "smic":
-            parts = smic_parts()
+            parts = _smic_parts()
         people = {subject: int(rng.integers(2**31)) for subject in design.subjects}
         taken: set[str] = set()
         mine = []
         for part in sorted(parts, key=lambda part: part.subject):
-            name = clip_name(design.name, part, rng, taken)
+            name = _clip_name(design, part, rng, taken)
             clip_seed = int(rng.integers(2**31))
             mine.append(_clip(design, part, name, people[part.subject], clip_seed, faces))
         clips += sorted(mine, key=lambda clip: (clip.subject, clip.clip))
@@ -221,7 +215,7 @@ def _clip(
     return DatabaseClip(
         dataset=design.name,
         subject=part.subject,
-        clip=NAMINGS[design.name].place.format(clip=name, onset=onset),
+        clip=design.place.format(clip=name, onset=onset),
         folder=folder_of(design.name, part, name),
         label=part.label,
         emotion=part.word or emotion_word(design.name, recipe),
@@ -259,7 +253,75 @@ def _blinks(seconds: float, seed: int) -> tuple[BlinkEvent, ...]:
     return (blink,) if rng.random() < _LIDS else ()
 
 
-def config_of(portrait: Portrait, seconds: float, fps: float, **more: Any) -> ClipConfig:
+def plan_videos(
+    count: int, seconds: float, *, seed: int, faces: FaceKind, names: Collection[str]
+) -> tuple[DatabaseVideo, ...]:
+    videos: list[DatabaseVideo] = []
+    for number, (name, design) in enumerate(LONG.items()):
+        if name not in names:
+            continue
+        rng = np.random.default_rng([seed, 100 + number])
+        people = [int(rng.integers(2**31)) for _ in design.subjects]
+        mine = []
+        for place in range(min(count, len(people) * design.most)):
+            turn, person = divmod(place, len(people))
+            who = design.subjects[person]
+            video = design.video(who, turn + place % 3 * 2)
+            planned = DatabaseVideo(
+                name, who, video, f"{name}/{design.folder(who, video)}",
+                round(seconds * design.fps), design.fps, seconds, faces, people[person],
+                int(rng.integers(2**31)), place % _QUIET == _QUIET - 1, (),
+            )  # fmt: skip
+            moves = planned.plan().movements
+            if name == "casme3-c":  # it has no macro-expressions
+                moves = tuple(move for move in moves if move.kind == "micro")
+            mine.append(replace(planned, events=tuple(_event(design, move) for move in moves)))
+        videos += sorted(mine, key=lambda one: (one.subject, one.video))
+    return tuple(videos)
+
+
+def _event(design: LongDesign, move: Movement) -> DatabaseEvent:
+    onset, apex, offset = (round(t * design.fps) + 1 for t in (move.onset, move.apex, move.offset))
+    label, units = move.recipe.label, move.recipe.action_units
+    word = emotion_word(design.words, move.recipe)
+    return DatabaseEvent(move.kind, onset, apex, offset, label, word, units, round(move.peak_px, 3))
+
+
+def _assign(
+    subjects: Sequence[str], labels: Sequence[str], dropped: Sequence[str], rng: np.random.Generator
+) -> list[Part]:
+    """Give each clip to a subject: one each first, the rest to a talkative few."""
+    order = rng.permutation(len(subjects))
+    shares = rng.dirichlet(np.full(len(order), 0.7))
+    rest = rng.choice(len(order), size=max(0, len(labels) - len(order)), p=shares)
+    takers = [subjects[i] for i in [*order, *rest]]
+    shuffled = [labels[i] for i in rng.permutation(len(labels))]
+    parts = [Part(who, label) for who, label in zip(takers, shuffled, strict=False)]
+    # those who appear also show what the three classes leave out
+    return parts + [Part(parts[i % len(parts)].subject, None, w) for i, w in enumerate(dropped)]
+
+
+def _smic_parts() -> list[Part]:
+    """The real clips' names tell who showed what: SMIC-HS clip by clip."""
+    return [
+        Part(f"s{subject:02d}", label, number=number)
+        for subject, counts in smic.COUNTS.items()
+        for label, count in zip(THREE, counts, strict=True)
+        for number in range(1, count + 1)
+    ]
+
+
+def _clip_name(design: Design, part: Part, rng: np.random.Generator, taken: set[str]) -> str:
+    """A clip's name that its subject has not had, in the database's manner."""
+    for number in itertools.count(1):  # few names at first, more where they do not suffice
+        name = design.clip(part, number, rng)
+        if f"{part.subject}/{name}" not in taken | _EXCLUDED:
+            break
+    taken.add(f"{part.subject}/{name}")
+    return name
+
+
+def _config(portrait: Portrait, seconds: float, fps: float, **more: Any) -> ClipConfig:
     """A clip of a person who is filmed so; nothing happens but what ``more`` says."""
     return clip_of_kind(
         "neutral", seconds=seconds, fps=fps, width=portrait.width, height=portrait.height,

@@ -15,9 +15,8 @@ import numpy as np
 
 from micromimic.core.errors import MissingExtraError
 from micromimic.datasets.databases import database, fourdme, smic
-from micromimic.synthesis.databases.names import number_of
-from micromimic.synthesis.databases.plans import DatabaseClip
-from micromimic.synthesis.databases.videos import FILMS, LONG, DatabaseVideo
+from micromimic.synthesis.databases.designs import FILMS, LONG, number_of
+from micromimic.synthesis.databases.plans import DatabaseClip, DatabaseVideo
 
 Cell = object
 Row = Sequence[Cell]

@@ -26,9 +26,14 @@ from micromimic.core.progress import Progress
 from micromimic.synthesis.actors.head.data import data_folder
 from micromimic.synthesis.actors.people import FaceKind
 from micromimic.synthesis.clips import render
-from micromimic.synthesis.databases.plans import ALL, COMPOSITE, DatabaseClip, plan_databases
+from micromimic.synthesis.databases.designs import ALL, COMPOSITE, LONG
+from micromimic.synthesis.databases.plans import (
+    DatabaseClip,
+    DatabaseVideo,
+    plan_databases,
+    plan_videos,
+)
 from micromimic.synthesis.databases.tables import annotation_tables, require_openpyxl
-from micromimic.synthesis.databases.videos import LONG, DatabaseVideo, plan_videos
 from micromimic.synthesis.truth import TRUTH_FILE
 
 __all__ = ["COMPOSITE", "DatabasesTruth", "synth_databases"]
