@@ -28,7 +28,7 @@ from micromimic.media.frames import Frame
 from micromimic.media.video import VideoWriter, open_source
 from micromimic.motion.spotting.cells import spot
 from micromimic.motion.spotting.config import SpottingConfig
-from micromimic.motion.spotting.dense import candidates as noise, measure
+from micromimic.motion.spotting.dense import candidates, measure
 from micromimic.motion.spotting.dense.candidates import (
     HALF,
     DenseCandidate,
@@ -490,7 +490,7 @@ def test_parts_are_judged_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     lids[[200, 201, 640]] = 0.5
     signals = replace(signals, lids=lids)
     whole = judge(signals)
-    monkeypatch.setattr(noise, "_AT_ONCE", 9)
+    monkeypatch.setattr(candidates, "_AT_ONCE", 9)
     parts = judge(signals)
     for name in ("score", "null", "best", "amplitude", "deviation", "limits"):
         np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))

@@ -67,75 +67,12 @@ FAST_HEAD: Final = 1.0
 FOUND_ENOUGH: Final = 0.97
 SHORT_S: Final = 20.0
 FEW_LEVELS: Final = 32  # of 256 in the face; a lit one has a hundred
+_MOVING: Final = ("head", "speech")
 
 
 def _rate(times: NDArray[np.float64]) -> float:
     """Frames a second outside gaps; 0 for less than two frames."""
     return 1 / float(regular_steps(times)[0].mean()) if len(times) > 1 else 0.0
-
-
-def _frame_rate(times: NDArray[np.float64], picture_share: float) -> str | None:
-    fps = picture_share * _rate(times)
-    if fps == 0 or fps >= 0.97 * GOOD_FPS:
-        return None
-    shortest = FRAMES_PER_MOVEMENT / fps
-    lead = f"expected at least {GOOD_FPS:.0f} frames/s for movements of 1/25 s, got {fps:.1f}"
-    if picture_share < 1:
-        lead += " new pictures a second"
-    remedy = "record at 100 to 200 frames/s"
-    if shortest >= LONGEST_S:
-        return (
-            f"{lead}; {FRAMES_PER_MOVEMENT} frames take {shortest:.2f} s here, longer than any "
-            f"micro-expression, so none can be resolved; {remedy}"
-        )
-    unseen = (
-        " and a 1/25 s movement falls between two frames and cannot be seen"
-        if 1 / fps >= SHORTEST_S
-        else ""
-    )
-    return (
-        f"{lead}; movements shorter than {shortest:.2f} s ({FRAMES_PER_MOVEMENT} frames) are "
-        f"missed or mistimed{unseen}; {remedy}"
-    )
-
-
-def _timing(times: NDArray[np.float64]) -> dict[str, str]:
-    """Gaps in a steady clock are dropped frames; a clock that is never steady is variable."""
-    step = np.diff(times)
-    if len(step) < 4:
-        return {}
-    regular, steady = regular_steps(times)
-    wide = step[step > regular.max()]
-    found = {}
-    if not steady:
-        low, high = np.percentile(step, [5, 95])
-        found["variable_frame_rate"] = (
-            f"expected a constant frame rate, got {1 / high:.1f} to {1 / low:.1f} frames/s; real "
-            "timestamps are used, yet onset and offset are only as exact as the frames around "
-            "them; record at a fixed rate"
-        )
-    elif len(wide):
-        missing = int(np.round(wide / regular.mean() - 1).sum())
-        found["dropped_frames"] = (
-            f"expected evenly spaced frames, got {len(wide)} gaps with about {missing} "
-            f"frames missing, the longest {1000 * step.max():.0f} ms; movements in a gap are lost; "
-            "record to a faster disk or at a lower resolution"
-        )
-    return found
-
-
-def _small_face(interocular_px: NDArray[np.float64]) -> str | None:
-    known = interocular_px[np.isfinite(interocular_px)]
-    if not len(known) or (distance := float(np.median(known))) >= MIN_INTEROCULAR_PX:
-        return None
-    smallest = 100 * RESOLVED_PX / distance
-    low, high = (100 * share for share in TYPICAL_MOVEMENT)
-    return (
-        f"expected eyes at least {MIN_INTEROCULAR_PX:.0f} px apart, got {distance:.0f} px; the "
-        f"smallest movement found reliably, about {RESOLVED_PX:g} px, is {smallest:.1f} % of the "
-        f"eye distance here, where micro-expressions peak at about {low:.0f} to {high:.0f} %; film "
-        "closer or at a higher resolution"
-    )
 
 
 def flicker(times: FloatArray, brightness: FloatArray) -> tuple[float, float] | None:
@@ -196,91 +133,137 @@ def _spectra(
             yield np.abs(np.fft.rfft(rest * window))
 
 
-def _flicker_warning(times: NDArray[np.float64], brightness: NDArray[np.float64]) -> str | None:
-    found = flicker(times, brightness)
-    if found is None:
-        return None
-    hertz, share = found
-    rate, source = _rate(times), ""
-    for mains in (50, 60):
-        folded = abs(2 * mains - rate * round(2 * mains / rate))
-        if abs(folded - hertz) <= max(0.6, 0.01 * rate):
-            source = f", as lamps on {mains} Hz mains do at {rate:.0f} frames/s"
-    return (
-        f"expected steady light, got brightness pulsing by {100 * share:.1f} % at {hertz:.1f} Hz"
-        f"{source}; it adds noise in which small movements drown; use daylight or "
-        "flicker-free lamps, or match the shutter to the mains"
-    )
+Found = Iterator[tuple[str, str]]
+"""Codes and messages."""
 
 
-def _few_levels(levels: float | None) -> str | None:
-    if levels is None or levels >= FEW_LEVELS:
-        return None
-    return (
-        f"expected a face in at least {FEW_LEVELS} grey levels of 256, got {levels:.0f}; what lies "
-        "between two levels is not seen, so small movements are missed; light the face, open the "
-        "aperture, or record all bits of the camera's range"
-    )
+def _timing(times: NDArray[np.float64], picture_share: float) -> Found:
+    """Gaps in a steady clock are dropped frames; a clock that is never steady is variable."""
+    fps = picture_share * _rate(times)
+    if 0 < fps < 0.97 * GOOD_FPS:
+        shortest = FRAMES_PER_MOVEMENT / fps
+        lead = f"expected at least {GOOD_FPS:.0f} frames/s for movements of 1/25 s, got {fps:.1f}"
+        lead += " new pictures a second" if picture_share < 1 else ""
+        missed = (
+            f"movements shorter than {shortest:.2f} s ({FRAMES_PER_MOVEMENT} frames) are missed or "
+            "mistimed"
+        )
+        if shortest >= LONGEST_S:
+            missed = (
+                f"{FRAMES_PER_MOVEMENT} frames take {shortest:.2f} s here, longer than any "
+                "micro-expression, so none can be resolved"
+            )
+        elif 1 / fps >= SHORTEST_S:
+            missed += " and a 1/25 s movement falls between two frames and cannot be seen"
+        yield "frame_rate", f"{lead}; {missed}; record at 100 to 200 frames/s"
+    step = np.diff(times)
+    if len(step) < 4:
+        return
+    regular, steady = regular_steps(times)
+    wide = step[step > regular.max()]
+    if not steady:
+        low, high = np.percentile(step, [5, 95])
+        yield (
+            "variable_frame_rate",
+            f"expected a constant frame rate, got {1 / high:.1f} to {1 / low:.1f} frames/s; real "
+            "timestamps are used, yet onset and offset are only as exact as the frames around "
+            "them; record at a fixed rate",
+        )
+    elif len(wide):
+        missing = int(np.round(wide / regular.mean() - 1).sum())
+        yield (
+            "dropped_frames",
+            f"expected evenly spaced frames, got {len(wide)} gaps with about {missing} "
+            f"frames missing, the longest {1000 * step.max():.0f} ms; movements in a gap are lost; "
+            "record to a faster disk or at a lower resolution",
+        )
 
 
-def _compression(value: float) -> str | None:
-    if not value >= BLOCKY:
-        return None
-    return (
-        f"expected a blockiness below {BLOCKY:.2f}, got {value:.3f}; block edges move with the "
-        "compression and cover small movements; use the original recording or a higher bit rate"
-    )
-
-
-def _head_motion(head_speed: NDArray[np.float64], gated: float, total: float) -> str | None:
-    share = gated / total if total > 0 else 0.0
-    known = head_speed[np.isfinite(head_speed)]
-    fast = float(np.percentile(known, 90)) if len(known) else 0.0
-    if share < HEAD_SHARE and fast < FAST_HEAD:
-        return None
-    return (
-        f"expected a calm head, got {100 * share:.0f} % of the time gated for head movement (one "
-        f"tenth of the frames faster than {fast:.2f} eye distances/s); movements in that time are "
-        "not reported; film a seated person facing the camera, and read rates per observed minute"
-    )
-
-
-def _speech(gated: float, total: float) -> str | None:
-    if gated == 0.0 or gated < SPEECH_SHARE * total:
-        return None
-    return (
-        f"expected a face that mostly keeps silent, got {100 * gated / total:.0f} % of the time "
-        "gated for speech; movements in that time are not reported; look at the pauses, and read "
-        "rates per observed minute"
-    )
-
-
-def _face(found_ratio: float, others_seen: int, times: NDArray[np.float64]) -> dict[str, str]:
-    found = {}
+def _face(
+    interocular_px: NDArray[np.float64], size: str, found_ratio: float, others: int, duration: float
+) -> Found:
+    known = interocular_px[np.isfinite(interocular_px)]
+    if len(known) and (distance := float(np.median(known))) < MIN_INTEROCULAR_PX:
+        smallest = 100 * RESOLVED_PX / distance
+        low, high = (100 * share for share in TYPICAL_MOVEMENT)
+        yield (
+            "small_face",
+            f"expected eyes at least {MIN_INTEROCULAR_PX:.0f} px apart, got {distance:.0f} px; the "
+            f"smallest movement found reliably, about {RESOLVED_PX:g} px, is {smallest:.1f} % of "
+            f"the eye distance here, where micro-expressions peak at about {low:.0f} to "
+            f"{high:.0f} %; film closer or at a higher resolution ({size} now)",
+        )
     if found_ratio < FOUND_ENOUGH:
-        duration = float(times[-1] - times[0]) if len(times) else 0.0
-        found["face_lost"] = (
+        yield (
+            "face_lost",
             f"expected the face in every frame, got it in {100 * found_ratio:.1f} %; nothing can "
             f"be reported in the {(1 - found_ratio) * duration:.1f} s without it; keep the face "
-            "in view and lit"
+            "in view and lit",
         )
-    if others_seen > 0:
-        people = "person" if others_seen == 1 else "people"
-        found["other_faces"] = (
-            f"expected one face, got {others_seen} other {people}; only the one seen largest and "
-            "longest is reported; crop the video to the person you mean"
+    if others > 0:
+        yield (
+            "other_faces",
+            f"expected one face, got {others} other {'person' if others == 1 else 'people'}; only "
+            "the one seen largest and longest is reported; crop the video to the person you mean",
         )
-    return found
 
 
-def _short(times: NDArray[np.float64], observed_s: float) -> str | None:
-    if observed_s >= SHORT_S or len(times) == 0:
-        return None
-    return (
-        f"expected at least {SHORT_S:.0f} s of observed face, got {observed_s:.1f} s; the noise "
-        "that thresholds rest on, and every rate a minute, are poorly known; analyse a longer "
-        "recording"
-    )
+def _movement(
+    head_speed: NDArray[np.float64], gated_s: Mapping[str, float], observed_s: float
+) -> Found:
+    gated = {cause: float(seconds) for cause, seconds in gated_s.items()}
+    total = observed_s + sum(gated.values())
+    head, speech = (gated.get(cause, 0.0) / total if total > 0 else 0.0 for cause in _MOVING)
+    known = head_speed[np.isfinite(head_speed)]
+    fast = float(np.percentile(known, 90)) if len(known) else 0.0
+    if head >= HEAD_SHARE or fast >= FAST_HEAD:
+        yield (
+            "head_motion",
+            f"expected a calm head, got {100 * head:.0f} % of the time gated for head movement "
+            f"(one tenth of the frames faster than {fast:.2f} eye distances/s); movements in that "
+            "time are not reported; film a seated person facing the camera, and read rates per "
+            "observed minute",
+        )
+    if speech >= SPEECH_SHARE:
+        yield (
+            "speech",
+            f"expected a face that mostly keeps silent, got {100 * speech:.0f} % of the time "
+            "gated for speech; movements in that time are not reported; look at the pauses, and "
+            "read rates per observed minute",
+        )
+
+
+def _light(
+    times: NDArray[np.float64], grey: NDArray[np.float64], blocks: float, levels: float | None
+) -> Found:
+    found = flicker(times, grey)
+    if found is not None:
+        hertz, share = found
+        rate, source = _rate(times), ""
+        for mains in (50, 60):
+            folded = abs(2 * mains - rate * round(2 * mains / rate))
+            if abs(folded - hertz) <= max(0.6, 0.01 * rate):
+                source = f", as lamps on {mains} Hz mains do at {rate:.0f} frames/s"
+        yield (
+            "flicker",
+            f"expected steady light, got brightness pulsing by {100 * share:.1f} % at "
+            f"{hertz:.1f} Hz{source}; it adds noise in which small movements drown; use daylight "
+            "or flicker-free lamps, or match the shutter to the mains",
+        )
+    if blocks >= BLOCKY:
+        yield (
+            "compression",
+            f"expected a blockiness below {BLOCKY:.2f}, got {blocks:.3f}; block edges move with "
+            "the compression and cover small movements; use the original recording or a higher "
+            "bit rate",
+        )
+    if levels is not None and levels < FEW_LEVELS:
+        yield (
+            "few_grey_levels",
+            f"expected a face in at least {FEW_LEVELS} grey levels of 256, got {levels:.0f}; what "
+            "lies between two levels is not seen, so small movements are missed; light the face, "
+            "open the aperture, or record all bits of the camera's range",
+        )
 
 
 def input_warnings(
@@ -301,13 +284,11 @@ def input_warnings(
     gated_s: Mapping[str, float],
     observed_s: float,
 ) -> tuple[AnalysisWarning, ...]:
-    """Limits of one recording, the most fundamental first. ``times``: (T,) real timestamps,
-    seconds; ``width, height``: of the picture, pixels; ``interocular_px``: (T,) distance between
-    the eyes, pixels; NaN where the face is lost; ``brightness``: (T,) mean grey level of the face;
-    NaN where lost; ``head_speed``: (T,) interocular distances per second; NaN where lost;
-    ``grey_levels``: of the face in typical frames, as ``looks.grey_levels`` counts them; None where
-    there is none; ``gated_s``: seconds gated, by cause; ``observed_s``: seconds in which an event
-    could have been reported."""
+    """Limits of one recording, the most fundamental first. ``times``: (T,) real timestamps;
+    ``interocular_px``, ``brightness`` (mean grey level of the face) and ``head_speed``
+    (interocular distances a second): (T,), NaN where the face is lost; ``grey_levels``: of the face
+    in typical frames; ``gated_s``: seconds gated, by cause; ``observed_s``: seconds in which an
+    event could have been reported."""
     clock, eyes, grey, speed = (
         np.asarray(a, dtype=np.float64) for a in (times, interocular_px, brightness, head_speed)
     )
@@ -316,25 +297,23 @@ def input_warnings(
             f"expected arrays of one length, got {len(clock)}, {len(eyes)}, {len(grey)}, "
             f"{len(speed)}"
         )
-    found: list[tuple[str, str | None]] = [_damaged(line) for line in damage]
-    found += [(notice.code, notice.message) for notice in notices]
+    duration = float(clock[-1] - clock[0]) if len(clock) else 0.0
     noticed = {notice.code for notice in notices}
-    found.append(("frame_rate", _frame_rate(clock, picture_share)))
-    found += [(code, line) for code, line in _timing(clock).items() if code not in noticed]
-    small = _small_face(eyes)
-    found.append(("small_face", f"{small} ({width} x {height} now)" if small else None))
-    found += _face(found_ratio, others_seen, clock).items()
-    gated = {cause: float(seconds) for cause, seconds in gated_s.items()}
-    total = observed_s + sum(gated.values())
-    found += [
-        ("head_motion", _head_motion(speed, gated.get("head", 0.0), total)),
-        ("speech", _speech(gated.get("speech", 0.0), total)),
-        ("flicker", _flicker_warning(clock, grey)),
-        ("compression", _compression(blockiness)),
-        ("few_grey_levels", _few_levels(grey_levels)),
-        ("short_recording", _short(clock, observed_s)),
-    ]
-    return tuple(AnalysisWarning(code, message) for code, message in found if message)
+    found = [_damaged(line) for line in damage]
+    found += [(notice.code, notice.message) for notice in notices]
+    timing = _timing(clock, picture_share)
+    found += [item for item in timing if item[0] == "frame_rate" or item[0] not in noticed]
+    found += _face(eyes, f"{width} x {height}", found_ratio, others_seen, duration)
+    found += _movement(speed, gated_s, observed_s)
+    found += _light(clock, grey, blockiness, grey_levels)
+    if observed_s < SHORT_S and len(clock):
+        short = (
+            f"expected at least {SHORT_S:.0f} s of observed face, got {observed_s:.1f} s; the "
+            "noise that thresholds rest on, and every rate a minute, are poorly known; analyse a "
+            "longer recording"
+        )
+        found.append(("short_recording", short))
+    return tuple(AnalysisWarning(code, message) for code, message in found)
 
 
 def _damaged(damage: str) -> tuple[str, str]:
