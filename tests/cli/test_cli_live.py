@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -90,20 +89,27 @@ class Running:
         )
         self.messages: list[dict[str, Any]] = []
         self.notes: list[str] = []
+        self.heard = threading.Condition()
         self._readers = []
         for stream, take in (
             (self.process.stdout, lambda line: self.messages.append(json.loads(line))),
             (self.process.stderr, self.notes.append),
         ):
             if stream is not None:
-                self._readers.append(threading.Thread(target=_read, args=(stream, take)))
+                self._readers.append(threading.Thread(target=self._read, args=(stream, take)))
                 self._readers[-1].start()
 
+    def _read(self, stream: IO[str], take: Callable[[str], None]) -> None:
+        with stream:
+            for line in stream:
+                with self.heard:
+                    take(line.rstrip("\n"))
+                    self.heard.notify_all()
+
     def wait_for(self, true: Callable[[], bool], what: str) -> None:
-        ends = time.monotonic() + 2 * HANG_S
-        while not true():
-            assert time.monotonic() < ends, f"no {what}: {self.messages[-3:]}, {self.notes}"
-            time.sleep(0.01)
+        with self.heard:
+            found = self.heard.wait_for(true, 2 * HANG_S)
+        assert found, f"no {what}: {self.messages[-3:]}, {self.notes}"
 
     def wait_for_message(self, kind: str, **content: object) -> None:
         self.wait_for(lambda: any(_fits(m, kind, content) for m in list(self.messages)), kind)
@@ -121,12 +127,6 @@ class Running:
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.end()
-
-
-def _read(stream: IO[str], take: Callable[[str], None]) -> None:
-    with stream:
-        for line in stream:
-            take(line.rstrip("\n"))
 
 
 def _fits(message: dict[str, Any], kind: str, content: dict[str, object]) -> bool:

@@ -85,11 +85,10 @@ def publisher() -> Iterator[Published]:
         yield made
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    ends = time.monotonic() + HANG_S
-    while not true():
-        assert time.monotonic() < ends, "it never came true"
-        time.sleep(0.005)
+def wait_for_clients(publisher: Published, wanted: Callable[[int], bool]) -> None:
+    changed = publisher.feed.changed
+    with changed:
+        assert changed.wait_for(lambda: wanted(publisher.clients), HANG_S)
 
 
 @contextlib.contextmanager
@@ -97,7 +96,7 @@ def join(publisher: Published, **options: Any) -> Iterator[ClientConnection]:
     """A client that the publisher knows of."""
     before = publisher.clients
     with connect(publisher.address, compression=None, **options) as client:
-        wait_until(lambda: publisher.clients > before)
+        wait_for_clients(publisher, lambda count: count > before)
         yield client
 
 
@@ -176,7 +175,7 @@ def deaf(publisher: Published) -> Iterator[None]:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect((host, port))
         client.sendall(HELLO % f"{host}:{port}".encode())
-        wait_until(lambda: publisher.clients > before)
+        wait_for_clients(publisher, lambda count: count > before)
         yield
 
 
@@ -236,7 +235,7 @@ def test_rubbish_from_clients_is_ignored_within_limits(
         for data in (b"\x16\x03\x01" + bytes(200), b"GET / HTTP/1.1\r\n\r\n", b"", b"A" * 70_000):
             with socket.create_connection((host, port)) as raw:
                 raw.sendall(data)
-        wait_until(lambda: publisher.clients == 2)
+        wait_for_clients(publisher, lambda count: count == 2)
         publisher.publish(Settled(7, True))
         assert [read(client, 1)[0]["id"] for client in (good, rude)] == [7, 7]
     assert capfd.readouterr() == ("", "")
@@ -254,7 +253,7 @@ def test_other_sites_pages_may_not_listen(publisher: Published) -> None:
     for origin in ("http://localhost:8420", "http://127.0.0.1", "http://[::1]:80"):
         with join(publisher, additional_headers={"Origin": origin}):
             pass
-        wait_until(lambda: publisher.clients == 0)
+        wait_for_clients(publisher, lambda count: count == 0)
 
 
 def test_a_host_name_that_points_here_is_refused(publisher: Published) -> None:

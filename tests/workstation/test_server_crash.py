@@ -12,8 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +23,8 @@ pytest.importorskip("fastapi")
 from micromimic.synthesis.clips import ClipConfig, write_clip
 from micromimic.workstation.jobs.results import RESULTS
 from micromimic.workstation.records import jobs
+
+from ..page_server import wait_for
 
 pytestmark = [
     pytest.mark.needs("web"),
@@ -106,13 +107,6 @@ def upload_all(server: Server, videos: dict[str, bytes]) -> dict[str, str]:
     return accepted
 
 
-def until(true: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < end, f"never came: {what}"
-        time.sleep(0.05)
-
-
 def workers_on(data: Path) -> list[int]:
     """Processes that have a file of this data folder open, or were started by its server."""
     found = []
@@ -140,12 +134,12 @@ def test_a_server_that_is_killed_loses_nothing(tmp_path: Path) -> None:
         def statuses() -> list[str]:
             return [job["status"] for job in server.ask("GET", "/jobs")[1]["jobs"]]
 
-        until(lambda: "done" in statuses() and "running" in statuses(), "one done, one running")
-        until(lambda: workers_on(data), "a worker")
+        wait_for(lambda: "done" in statuses() and "running" in statuses(), PATIENCE_S)
+        wait_for(lambda: workers_on(data), PATIENCE_S)
         server.kill()
-    until(lambda: not workers_on(data), "the end of all workers")
+    wait_for(lambda: not workers_on(data), PATIENCE_S)
     with serving(data) as server:
-        until(lambda: not {"queued", "running"} & set(statuses()), "the end of all jobs")
+        wait_for(lambda: not {"queued", "running"} & set(statuses()), PATIENCE_S)
         jobs = server.ask("GET", "/jobs")[1]["jobs"]
         assert len(jobs) == len({job["recording_id"] for job in jobs}) == UPLOADS
         for name, recording_id in accepted.items():
@@ -177,7 +171,7 @@ def test_ctrl_c_gives_the_running_job_back(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with serving(data) as server:
         upload_all(server, {"a.mp4": (tmp_path / "clip.mp4").read_bytes()})
-        until(lambda: workers_on(data), "a worker")
+        wait_for(lambda: workers_on(data), PATIENCE_S)
         assert server.stop() == 0
         assert not workers_on(data)
     from micromimic.workstation.records.database import open_store

@@ -10,10 +10,8 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -31,6 +29,7 @@ from micromimic.workstation.records import recordings
 from micromimic.workstation.settings import Settings
 
 from ..live_talk import KEEP, START, Echo, Said, frame, watch
+from ..page_server import wait_for
 from ..web_site import API, VIDEO, Site, running_site
 
 pytestmark = pytest.mark.needs("web")
@@ -195,15 +194,6 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield site
 
 
-def until(reached: Callable[[], Any]) -> Any:
-    """Wait until something is true; the time only ends a hang."""
-    end = time.monotonic() + HANG_S
-    while not (found := reached()):
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    return found
-
-
 def ours() -> list[str]:
     """Threads of live sessions."""
     return [t.name for t in threading.enumerate() if t.name.startswith("micromimic")]
@@ -275,9 +265,9 @@ def test_a_client_that_takes_nothing_at_all_is_given_up(
         client.send(json.dumps(START))
         sender = threading.Thread(target=go_on)
         sender.start()
-        until(lambda: site.app.state.workstation.live)
-        until(lambda: not site.app.state.workstation.live)
-        until(lambda: not ours())
+        wait_for(lambda: site.app.state.workstation.live)
+        wait_for(lambda: not site.app.state.workstation.live)
+        wait_for(lambda: not ours())
         left.set()
         client.socket.shutdown(socket.SHUT_RDWR)  # nor does it take a farewell
         sender.join(HANG_S)
@@ -292,7 +282,7 @@ def test_frames_too_large_for_any_session_are_not_even_taken_in(site: Site) -> N
                 client.recv(timeout=HANG_S)
         # The reason may be lost on the way: the connection ends while the client still sends.
         assert closed.value.rcvd is None or closed.value.rcvd.code == 1009
-        until(lambda: not ours())
+        wait_for(lambda: not ours())
 
 
 def test_stopping_with_sessions_and_uploads_under_way(
@@ -305,7 +295,7 @@ def test_stopping_with_sessions_and_uploads_under_way(
             client.send(json.dumps(start))
             for number in range(5):
                 client.send(frame(number))
-            until(lambda c=client: json.loads(c.recv(timeout=HANG_S))["type"] == "curve")
+            wait_for(lambda c=client: json.loads(c.recv(timeout=HANG_S))["type"] == "curve")
         host, port = place.split(":")
         upload = open_ends.enter_context(socket.create_connection((host, int(port))))
         upload.sendall(
@@ -313,7 +303,7 @@ def test_stopping_with_sessions_and_uploads_under_way(
             "Content-Length: 100000000\r\n\r\n".encode()
         )
         upload.sendall(VIDEO + bytes(3 << 20))
-        until(lambda: any(p.endswith(".part") for p in site.left()))
+        wait_for(lambda: any(p.endswith(".part") for p in site.left()))
         stop()
     assert ours() == []
     assert [p for p in site.left() if p.startswith("incoming")] == []

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.server
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,22 +42,14 @@ PATIENCE_S = 240.0
 """Ends a hang; no test measures time."""
 
 
-def until(true: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < end, f"never came: {what}"
-        time.sleep(0.02)
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    if LINUX:  # a zombie is dead: its parent has only not looked yet
-        status = Path(f"/proc/{pid}/stat").read_text()
-        return status.rpartition(")")[2].split()[0] != "Z"
-    return True
+def wait_for_end(pid: int) -> None:
+    """Of a process that is not ours."""
+    with contextlib.suppress(ProcessLookupError):
+        end = os.pidfd_open(pid)
+        try:
+            assert select.select([end], [], [], PATIENCE_S)[0], "the worker lives on"
+        finally:
+            os.close(end)
 
 
 @dataclass
@@ -344,7 +337,7 @@ asyncio.run(main())
         parent.send_signal(signal.SIGKILL)
         parent.wait()
         parent.stdout.close()
-    until(lambda: not alive(pid), "the worker's end")
+    wait_for_end(pid)
 
 
 def test_it_knows_no_secret_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,8 @@ class Feed(Closing):
     def __init__(self, access: Access, listen: Callable[[int], Mailbox[LiveMessage]]) -> None:
         self.listen = listen
         self.clients: set[Mailbox[LiveMessage]] = set()
+        self.changed = threading.Condition()
+        """Notified when a client has come or gone."""
         self._listening = listen_on(access.host, access.port, "--websocket port")
         port = self._listening.getsockname()[1]
         host = f"[{access.host}]" if ":" in access.host else access.host
@@ -66,11 +68,16 @@ class Feed(Closing):
                 assert self._server.failure is not None
                 raise self._server.failure
 
+    def count(self, client: Mailbox[LiveMessage], *, here: bool) -> None:
+        """A client has come or gone."""
+        with self.changed:
+            (self.clients.add if here else self.clients.discard)(client)
+            self.changed.notify_all()
+
     def close(self) -> None:
         """Wait until every client has what it waits for, or for two seconds; end the thread."""
-        ends = time.monotonic() + _FLUSH_S
-        while self.clients and time.monotonic() < ends:
-            time.sleep(0.01)
+        with self.changed:
+            self.changed.wait_for(lambda: not self.clients, _FLUSH_S)
         self._server.should_exit = True
         self._thread.join()
         self._listening.close()
@@ -86,7 +93,7 @@ async def follow(socket: WebSocket) -> None:
         return
     await socket.accept()
     with feed.listen(WAITING) as box, contextlib.suppress(WebSocketDisconnect):
-        feed.clients.add(box)
+        feed.count(box, here=True)
         incoming = asyncio.create_task(_ignore(socket))
         # Whoever leaves, or does not stop talking, is told nothing more.
         incoming.add_done_callback(lambda _: box.close())
@@ -96,7 +103,7 @@ async def follow(socket: WebSocket) -> None:
         except EOFError:
             await close(socket, GONE_AWAY, "the session has ended")
         finally:
-            feed.clients.discard(box)
+            feed.count(box, here=False)
             incoming.cancel()
 
 
