@@ -16,7 +16,7 @@ from micromimic.workstation import schemas
 from micromimic.workstation.records import jobs, people, recordings
 from micromimic.workstation.records.database import Store, open_store
 from micromimic.workstation.records.folder import DATABASE_NAME
-from micromimic.workstation.records.models import AnalysisRecord, Consent, Recording, Subject
+from micromimic.workstation.records.models import AnalysisRecord, Consent, Job, Recording, Subject
 from micromimic.workstation.records.values import new_id
 
 from .postgres_server import running_postgres
@@ -150,11 +150,17 @@ def add_recording(
     return recordings.add_recording(store, session_id=session_id, **given)
 
 
+def claimed(store: Store, worker: str = "w") -> Job:
+    """The oldest job, running."""
+    job = jobs.claim_job(store, worker)
+    assert job is not None
+    return job
+
+
 def analysed(store: Store, session_id: str | None = None, events: int = 2, **given: Any) -> str:
     """Id of a recording with the machine's answer."""
     recording = add_recording(store, session_id, **given)
-    job = jobs.claim_job(store, "tests")
-    assert job is not None
+    job = claimed(store, "tests")
     assert job.recording_id == recording.id
     jobs.finish_job(store, job.id, **answer(events))
     return recording.id

@@ -23,7 +23,7 @@ from micromimic.workstation.records.models import Recording
 from micromimic.workstation.settings import Settings
 from micromimic.workstation.uploads import Incoming, Upload, keep
 
-from ...store_samples import add_recording, analysed, answer, view
+from ...store_samples import add_recording, analysed, answer, claimed, view
 
 pytestmark = pytest.mark.needs("web")
 
@@ -81,8 +81,7 @@ def test_files_of_a_job_are_on_the_disk_before_it_is_done(
     recording = add_recording(store, files=True)
     folder = store.folder(recording.id)
     runner = JobRunner(store, Settings(store.data))
-    job = jobs.claim_job(store, runner.name)
-    assert job is not None
+    job = claimed(store, runner.name)
     out = folder / ".work-1" / "out"
     fill(out, answer())
     real = jobs.finish_job
@@ -145,9 +144,7 @@ def test_lost_files_are_made_again_and_the_answer_stays(store: Store, done: str,
     (job,) = jobs.requeue_lost(store)
     assert (job.recording_id, job.status) == (done, "queued")
     assert jobs.requeue_lost(store) == ()  # once
-    claimed = jobs.claim_job(store, "w")
-    assert claimed is not None
-    recording = jobs.finish_job(store, claimed.id, **answer())
+    recording = jobs.finish_job(store, claimed(store).id, **answer())
     assert recording.job is not None
     assert recording.job.status == "done"
     assert view((reviews.get_analysis(store, done), reviews.history(store, done))) == before
@@ -158,8 +155,7 @@ def test_an_answer_is_never_overwritten_by_another(store: Store, done: str) -> N
     lose(store, done)
     runner = JobRunner(store, Settings(store.data))
     jobs.requeue_job(store, done)  # as the page asks for
-    job = jobs.claim_job(store, runner.name)
-    assert job is not None
+    job = claimed(store, runner.name)
     out = store.folder(done) / ".work-1" / "out"
     fill(out, answer(3))
     end = asyncio.run(runner.keep(job, out, store.folder(done)))

@@ -25,7 +25,7 @@ from micromimic.workstation.records.database import Store, open_store
 from micromimic.workstation.records.folder import DATABASE_NAME
 from micromimic.workstation.records.models import Subject
 
-from ...store_samples import DATABASES, add_recording, answer, database_url, one_line
+from ...store_samples import DATABASES, add_recording, answer, claimed, database_url, one_line
 
 TIMEOUT = 120
 pytestmark = pytest.mark.needs("web")
@@ -245,8 +245,7 @@ def full_disk(store: Store) -> Iterator[None]:
 
 def test_a_full_disk_leaves_nothing_half_written(sqlite: Store) -> None:
     recording = add_recording(sqlite)
-    job = jobs.claim_job(sqlite, "w")
-    assert job is not None
+    job = claimed(sqlite)
     big = answer()
     big["review"]["landmarks"] = list(range(50_000))
     with full_disk(sqlite):

@@ -25,6 +25,7 @@ from ...store_samples import (
     add_session,
     analysed,
     answer,
+    claimed,
     files,
     fill_folder,
 )
@@ -54,8 +55,7 @@ def plant(store: Store, code: str, mark: str, recordings: int = 3) -> set[str]:
 def plant_recording(store: Store, session: str, mark: str, number: int) -> set[str]:
     made = add_recording(store, session, name=f"{mark} video {number}.mp4")
     fill_folder(store.folder(made.id), f"{mark} file")
-    job = jobs.claim_job(store, f"{mark} worker")
-    assert job is not None
+    job = claimed(store, f"{mark} worker")
     if number % 3 == 0:
         jobs.fail_job(store, job.id, f"{mark} error " * 20)
     if number % 3 == 1:
@@ -190,8 +190,7 @@ def test_forgetting_that_fails_on_a_file_can_be_repeated(
 def test_a_job_of_a_forgotten_person_ends_as_not_found(store: Store) -> None:
     session = add_session(store)
     add_recording(store, session)
-    job = jobs.claim_job(store, "w")
-    assert job is not None
+    job = claimed(store)
     privacy.forget_subject(store, "P1")
     for ask in (
         lambda: jobs.beat(store, job.id, stage="x", done=1, total=2),
@@ -233,8 +232,7 @@ def test_a_removed_session_takes_its_recordings_along(store: Store) -> None:
 
 def test_a_folder_that_is_still_written_to_goes_as_well(store: Store) -> None:
     recording = add_recording(store, files=True)
-    job = jobs.claim_job(store, "w")
-    assert job is not None
+    job = claimed(store)
     begun = Event()
 
     def work() -> None:

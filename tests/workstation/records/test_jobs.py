@@ -20,7 +20,7 @@ from micromimic.workstation.records import jobs, people, recordings, reviews
 from micromimic.workstation.records.database import Store
 from micromimic.workstation.records.models import Job
 
-from ...store_samples import NOW, add_recording, analysed, answer, view
+from ...store_samples import NOW, add_recording, analysed, answer, claimed, view
 
 TIMEOUT = 120
 CLAIM_ALL = """
@@ -34,12 +34,6 @@ with open_store(Path(data), url or None, busy_s=60) as store:
     while job := claim_job(store, name):
         print(job.id, flush=True)
 """
-
-
-def claimed(store: Store, worker: str = "w") -> Job:
-    job = jobs.claim_job(store, worker)
-    assert job is not None
-    return job
 
 
 def url_of(store: Store) -> str:

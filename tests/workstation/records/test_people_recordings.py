@@ -26,6 +26,7 @@ from ...store_samples import (
     add_recording,
     add_session,
     analysed,
+    claimed,
     view,
 )
 
@@ -133,8 +134,7 @@ def test_withdrawn_consent_stops_what_waits_and_what_runs(store: Store) -> None:
     session, other = add_session(store), add_session(store, "P2")
     waiting, running = add_recording(store, session), add_recording(store, session)
     free = add_recording(store, other)
-    job = jobs.claim_job(store, "w")
-    assert job is not None
+    job = claimed(store)
     people.change_session(store, session, consent=NO)
     assert people.get_session(store, session).consent.given is False
     for recording in (waiting, running):
@@ -145,9 +145,7 @@ def test_withdrawn_consent_stops_what_waits_and_what_runs(store: Store) -> None:
             jobs.requeue_job(store, recording.id)
     with pytest.raises(ConflictError):
         jobs.beat(store, job.id, stage="tracking", done=1, total=2)
-    claimed = jobs.claim_job(store, "w")
-    assert claimed is not None
-    assert claimed.recording_id == free.id
+    assert claimed(store).recording_id == free.id
 
 
 # ---------------------------------------------------------------------------------- recordings

@@ -20,6 +20,7 @@ from ...store_samples import (
     add_recording,
     analysed,
     answer,
+    claimed,
     files,
     fill_folder,
     view,
@@ -66,8 +67,7 @@ def test_expire_goes_by_the_clock_of_the_store(store: Store) -> None:
 
 def test_an_analysis_that_runs_when_the_time_is_over_is_cancelled(store: Store) -> None:
     recording = add_recording(store, files=True, expires_at=at(1))
-    job = jobs.claim_job(store, "w")
-    assert job is not None
+    job = claimed(store)
     assert privacy.expire(store, now=at(2)) == [recording.id]
     found = recordings.get_recording(store, recording.id)
     assert found.job is not None
