@@ -155,8 +155,8 @@ def train(learner: str, maps: Maps, labels: list[str], seed: int) -> Ask:
     # torch is needed for this learner only
     import torch  # noqa: PLC0415
 
-    from weights.distillation import mirrored_lengths, train_network  # noqa: PLC0415
     from weights.config import FlowConfig  # noqa: PLC0415
+    from weights.distillation import mirrored_lengths, train_network  # noqa: PLC0415
     from weights.flow_maps import MapSet  # noqa: PLC0415
 
     torch.set_num_threads(1)

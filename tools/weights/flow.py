@@ -23,8 +23,8 @@ from micromimic.models.onnx import Calibration, load_model
 from micromimic.models.training.export import export_network
 from micromimic.synthesis.maps import MapConfig
 from weights.cards import filled, made_from, table
-from weights.distillation import across_faces, mirrored_lengths, train_model
 from weights.config import FlowConfig
+from weights.distillation import across_faces, mirrored_lengths, train_model
 from weights.flow_maps import even_maps, lessons_of
 from weights.real_maps import FlowMapSet, Scores, measure
 
