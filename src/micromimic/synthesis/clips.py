@@ -96,7 +96,7 @@ def write_clip(
         x264's, beside ``crf``; ``ultrafast`` leaves block edges, ``superfast`` does not.
     actor
         ``photo`` is the photographed face; ``mesh`` renders another person for each seed and needs
-        the ``faces3d`` extra (and OpenCV 5, to be fast).
+        the ``faces3d`` extra and OpenCV 5.
     arrays
         Write landmarks, poses, action units and flows beside it, in an ``.npz``.
     progress
@@ -110,7 +110,7 @@ def write_clip(
     Raises
     ------
     MissingExtraError
-        For rendered people without the extra.
+        For rendered people without the extra or OpenCV 5.
     OutputError
         If the video cannot be written.
     """
@@ -229,7 +229,7 @@ def synth_clips(
     InputError
         If a number is out of range.
     MissingExtraError
-        For rendered people without the ``faces3d`` extra.
+        For rendered people without the ``faces3d`` extra or OpenCV 5.
     OutputError
         If the folder cannot be written.
     """
