@@ -54,7 +54,12 @@ export const pressed = (button, on) => button.setAttribute("aria-pressed", Strin
 /** Shows a line in its place, or hides the place where there is none. @param {HTMLElement} place @param {string | null} line */
 export function showLine(place, line) {
   place.hidden = !line;
-  if (place.textContent !== (line ?? "")) place.textContent = line ?? ""; // a screen reader speaks what changed
+  setWords(place, line ?? "");
+}
+
+/** Words in their place, touched only where they change: a screen reader speaks them then. @param {HTMLElement} place @param {string} words */
+export function setWords(place, words) {
+  if (place.textContent !== words) place.textContent = words;
 }
 
 /** Seconds as minutes, seconds and thousandths: 61.3 is "1:01.300". @param {number} seconds */

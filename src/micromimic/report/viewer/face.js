@@ -60,7 +60,7 @@ export function flowGain({ u, v }) {
 }
 
 /** @param {CanvasRenderingContext2D} c @param {Flow} flow @param {Transform} transform */
-export function drawArrows(c, flow, transform) {
+function drawArrows(c, flow, transform) {
   const { peak, gain } = flowGain(flow);
   if (!peak) return;
   const map = mapper(transform), unit = Math.hypot(transform[0], transform[3]);
@@ -118,7 +118,7 @@ function shade(level) {
 }
 
 /** The vote as a small smooth picture that covers the 28 x 28 square. @param {number[][]} votes */
-export function heatPicture(votes, size = 56) {
+function heatPicture(votes, size = 56) {
   const grid = levels(votes), g = grid.length, spread = 0.62;
   const canvas = new OffscreenCanvas(size, size);
   const c = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
@@ -144,13 +144,30 @@ export function heatPicture(votes, size = 56) {
 }
 
 /** @param {CanvasRenderingContext2D} c @param {OffscreenCanvas} picture @param {Transform} transform */
-export function drawHeat(c, picture, [a, b, x, cc, d, y]) {
+function drawHeat(c, picture, [a, b, x, cc, d, y]) {
   const part = UNITS / picture.width;
   c.save();
   c.transform(a * part, cc * part, b * part, d * part, x, y);
   c.imageSmoothingQuality = "high";
   c.drawImage(picture, 0, 0);
   c.restore();
+}
+
+/** @type {WeakMap<number[][], OffscreenCanvas>} */
+const heats = new WeakMap();
+
+/**
+ * The layers that are switched on, of what there is.
+ * @param {CanvasRenderingContext2D} c @param {Record<string, boolean>} on @param {Transform} transform
+ * @param {{cells?: readonly import("./types.d.ts").Cell[], flow?: Flow, votes?: number[][] | null}} layers
+ */
+export function drawLayers(c, on, transform, { cells, flow, votes }) {
+  if (on.votes && votes) {
+    if (!heats.has(votes)) heats.set(votes, heatPicture(votes));
+    drawHeat(c, /** @type {OffscreenCanvas} */ (heats.get(votes)), transform);
+  }
+  if (on.cells && cells) drawCells(c, cells, transform);
+  if (on.flow && flow) drawArrows(c, flow, transform);
 }
 
 const OUTLINES = [[0, 16], [17, 21], [22, 26], [27, 30], [31, 35], [36, 41, 36], [42, 47, 42], [48, 59, 48], [60, 67, 60]];

@@ -1,6 +1,6 @@
 // What every page imports: import { api, el, header } from "/static/app.js".
 
-export { all, byId, el, fill, formatTime, inNextFrame, pressed, sharp, showLine } from "/static/viewer/dom.js";
+export { all, byId, el, fill, formatTime, inNextFrame, pressed, setWords, sharp, showLine } from "/static/viewer/dom.js";
 export { PLACES, placeOf, signOf } from "/static/viewer/places.js";
 export { API, ApiError, api, apiUrl, errorFrom, offline } from "./lib/api.js";
 export { ask, confirmThat, notice, openDialog, showError } from "./lib/dialogs.js";

@@ -2,7 +2,7 @@
 
 import { all, byId, el, fill, pressed, sharp } from "/static/app.js";
 import { cellName, shareList, unitNames } from "/static/viewer/evidence.js";
-import { cropTransform, drawArrows, drawCells, drawHeat, heatPicture } from "/static/viewer/face.js";
+import { cropTransform, drawLayers } from "/static/viewer/face.js";
 import { pictureUrl } from "./data.js";
 import { eventName, share } from "./words.js";
 
@@ -13,7 +13,6 @@ const still = matchMedia("(prefers-reduced-motion: reduce)");
 export class Faces {
   #timer = 0;
   #pictures = {};
-  #heat = null;
 
   constructor(model, player) {
     this.model = model;
@@ -61,7 +60,6 @@ export class Faces {
   #load() {
     this.evidence = this.player.pictures ? this.model.evidence() : null;
     this.#pictures = {};
-    this.#heat = null;
     const event = this.model.event();
     byId("faces").hidden = !this.evidence;
     byId("faces-none").hidden = Boolean(this.evidence);
@@ -95,14 +93,7 @@ export class Faces {
     const { context: c, width, height } = sharp(this.canvas);
     c.imageSmoothingQuality = "high";
     c.drawImage(picture, 0, 0, width, height);
-    const transform = cropTransform(this.evidence, width / this.evidence.size[0]);
-    const { cells, flow, votes } = this.model.layers;
-    if (votes && this.evidence.votes) {
-      this.#heat ??= heatPicture(this.evidence.votes);
-      drawHeat(c, this.#heat, transform);
-    }
-    if (cells) drawCells(c, this.evidence.cells, transform);
-    if (flow) drawArrows(c, this.evidence.flow, transform);
+    drawLayers(c, this.model.layers, cropTransform(this.evidence, width / this.evidence.size[0]), this.evidence);
     this.canvas.setAttribute("aria-label", `The face at the ${this.side}`);
   }
 }

@@ -1,14 +1,12 @@
 // The video with what is laid over it; the numbers' own drawing where the video is gone.
 
-import { byId, inNextFrame, sharp } from "/static/app.js";
-import { drawArrows, drawCells, drawHeat, drawLandmarks, flowGain, heatPicture, ontoCanvas } from "/static/viewer/face.js";
+import { byId, inNextFrame, setWords, sharp } from "/static/app.js";
+import { drawLandmarks, drawLayers, flowGain, ontoCanvas } from "/static/viewer/face.js";
 import { eventName } from "./words.js";
 
 const LANDMARKS = "rgb(196, 208, 218)"; // the stage is dark in both themes
 
 export class Stage {
-  #heat = { key: null, picture: null };
-
   constructor(model, player) {
     this.model = model;
     this.player = player;
@@ -31,12 +29,8 @@ export class Stage {
     this.#caption(Boolean(own));
     if (!own || !segment) return;
     const transform = ontoCanvas(own, width / model.shown.width);
-    const { layers } = model;
     if (!player.pictures) drawLandmarks(c, segment.landmarks, transform, LANDMARKS);
-    const evidence = this.#within(frame);
-    if (layers.votes && evidence?.votes) drawHeat(c, this.#heatOf(evidence), transform);
-    if (layers.cells) drawCells(c, segment.cells, transform);
-    if (layers.flow && evidence) drawArrows(c, evidence.flow, transform);
+    drawLayers(c, model.layers, transform, { ...this.#within(frame), cells: segment.cells });
   }
 
   /** Flow and votes belong to one movement: elsewhere in the video they would show what is not there. */
@@ -45,11 +39,6 @@ export class Stage {
     if (!event?.machine) return null;
     const from = Math.min(event.onset_frame, event.machine.onset_frame), to = Math.max(event.offset_frame, event.machine.offset_frame);
     return frame >= from && frame <= to ? this.model.evidence() : null;
-  }
-
-  #heatOf(evidence) {
-    if (this.#heat.key !== evidence.index) this.#heat = { key: evidence.index, picture: heatPicture(evidence.votes) };
-    return this.#heat.picture;
   }
 
   #caption(found) {
@@ -66,8 +55,6 @@ export class Stage {
       if (flow) words.push(`Arrows: motion from the machine’s onset to its apex, drawn ${flowGain(evidence.flow).gain} × longer.`);
       if (votes) words.push(evidence.votes ? `Warmer: more of the vote for ${event.machine.label}.` : "This model casts no votes.");
     }
-    const line = words.join(" ");
-    const place = byId("stage-note");
-    if (place.textContent !== line) place.textContent = line;
+    setWords(byId("stage-note"), words.join(" "));
   }
 }
