@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.core.canonical import follow
-from micromimic.core.errors import InputError
 from micromimic.core.progress import Progress
 from micromimic.core.types import FlowMap
 from micromimic.face.align import face_canvas
 from micromimic.face.crops import FaceFollower, face_crop, volume_frame
 from micromimic.face.signals import FaceSignals
 from micromimic.face.tracking import TrackingConfig
-from micromimic.media.frames import Frame, Frames
+from micromimic.media.frames import Frame, Frames, read_again
 from micromimic.models.samples import View
 from micromimic.motion.flow import FlowConfig, average_reach, flow_of_spans
 from micromimic.motion.spotting.cells import Spotted
@@ -107,12 +106,7 @@ def take_shots(
     at = -1
     for number, (item, span) in enumerate(zip(events, spans, strict=True)):
         while at < span.last:
-            frame = next(reader, None)
-            if frame is None:
-                raise InputError(
-                    f"expected frame {span.last} again in the second pass, the file ended before; "
-                    "the file changed while it was read - analyse a copy"
-                )
+            frame = read_again(reader, span.last)
             at = frame.index
             if at in pictures:
                 kept[at] = frame

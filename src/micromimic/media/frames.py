@@ -9,6 +9,8 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.core.errors import InputError
+
 GrayImage = NDArray[np.uint8]
 ColourImage = NDArray[np.uint8]
 
@@ -94,3 +96,13 @@ def check_ascending(indices: Sequence[int]) -> None:
         if index < previous:
             raise ValueError(f"indices must ascend from 0, got {index} after {previous}")
         previous = index
+
+
+def read_again(reader: Iterator[Frame], wanted: int) -> Frame:
+    """The next frame of a second pass, on the way to the one that is ``wanted``."""
+    for frame in reader:
+        return frame
+    raise InputError(
+        f"expected frame {wanted} again in the second pass, the file ended before; the file "
+        "changed while it was read - analyse a copy"
+    )

@@ -51,10 +51,15 @@ class GateConfig:
     blink_longest: float = 1.0  # seconds; longer closures are closed eyes, gated but no blinks
 
 
+def face_centre(transform: Array) -> Array:
+    """(T, 2) pixels of the face's middle, by (T, 2, 3) maps from canonical units."""
+    return np.asarray(transform[:, :, :2] @ np.array([13.4, 13.5]) + transform[:, :, 2])
+
+
 def head_speed(transform: Array, rate: float) -> Array:
     """Speed of the face's centre relative to its size. ``transform``: (T, 2, 3) canonical units to
     image pixels. Returns (T,) interocular distances a second, over a fifth of a second."""
-    centre = transform[:, :, :2] @ np.array([13.4, 13.5]) + transform[:, :, 2]
+    centre = face_centre(transform)
     size = INTEROCULAR * scale_of(transform)
     path = smooth(centre, 0.02, rate)
     half = max(1, round(0.1 * rate))

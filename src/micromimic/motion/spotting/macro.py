@@ -25,6 +25,7 @@ from micromimic.motion.spotting.gates import (
     MOUTH_CELLS,
     bridge_blinks,
     dilate,
+    face_centre,
     find_blinks,
     head_speed,
 )
@@ -103,12 +104,11 @@ def _part(piece: Stretch, rate: float, step: int, config: SpottingConfig) -> _Pa
     bridged = bridge_blinks(piece.displacement, dilate(blink, _LOWPASS_S, rate))
     x = smooth(bridged, _LOWPASS_S, rate)[::step]
     place, scale = piece.transform, scale_of(piece.transform)
-    centre = place[:, :, :2] @ np.array([13.4, 13.5]) + place[:, :, 2]
     return _Part(
         piece.frames[::step],
         x - local_rest(x, rate / step, _REST_S),
         blink[::step],
-        smooth(centre / (INTEROCULAR * np.median(scale)), _LOWPASS_S, rate)[::step],
+        smooth(face_centre(place) / (INTEROCULAR * np.median(scale)), _LOWPASS_S, rate)[::step],
         head_speed(place, rate)[::step],
         rate / step,
     )

@@ -17,10 +17,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.core.errors import InputError
 from micromimic.face.align import face_canvas
 from micromimic.face.signals import FaceSignals
-from micromimic.media.frames import Frames
+from micromimic.media.frames import Frames, read_again
 from micromimic.motion.spotting.config import SpottingConfig
 from micromimic.motion.spotting.dense.candidates import DenseCandidate
 from micromimic.motion.spotting.dense.measure import FlowMeter, Gray, bank, project, small_face
@@ -74,12 +73,7 @@ def look_again(
     for item, span in zip(ordered, spans, strict=True):
         faces = {row: face for row, face in faces.items() if row >= span[0]}
         while not faces or max(faces) < span[-1]:
-            frame = next(reader, None)
-            if frame is None:
-                raise InputError(
-                    f"expected frame {span[-1]} again in the second pass, the file ended before; "
-                    "the file changed while it was read - analyse a copy"
-                )
+            frame = read_again(reader, int(span[-1]))
             canvas = face_canvas(frame.gray, signals.transform[frame.index], RESOLUTION)
             faces[frame.index] = small_face(canvas)
         flows = [meter(faces[item.frame], faces[int(row)]) for row in span]
