@@ -24,7 +24,7 @@ _NOD_PITCH: Final = 0.4
 
 
 class Pose:
-    """Where the head is at a time."""
+    """Where the head is at a time; it rolls about ``pivot``, an image point."""
 
     def __init__(self, plan: ClipPlan, pivot: NDArray[np.float64]) -> None:
         self._plan = plan

@@ -107,7 +107,7 @@ class SpeechSpan:
         return shapes
 
     def weights(self, time: float) -> NDArray[np.float32]:
-        """How far each action unit moves the skin at a time.
+        """(n_units,) largest displacement by each of ``UNIT_NAMES`` at a time, image pixels.
 
         >>> rest = Viseme(0.0, "", ()), Viseme(0.4, "", ())
         >>> word = SpeechSpan((rest[0], Viseme(0.2, "a", (("26", 5.0),)), rest[1]))
@@ -135,7 +135,10 @@ def draw_speech(
     nod_px: float,
     rng: np.random.Generator,
 ) -> tuple[SpeechSpan, ...]:
-    """Draw what is said in a clip.
+    """Draw what is said in a clip: phrases, at least a quarter of a second apart.
+
+    ``share`` of the time between its ends is spoken. ``jaw_px``: least and largest drop of the jaw
+    at an open vowel, phrase by phrase; no syllable exceeds the largest. ``nod_px``: largest nod.
 
     >>> spans = draw_speech(60.0, 0.7, (3.0, 8.0), 3.0, np.random.default_rng(0))
     >>> 0.5 < sum(span.end - span.start for span in spans) / 58.4 < 0.85
