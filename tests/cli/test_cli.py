@@ -439,7 +439,7 @@ def test_ctrl_c_keeps_what_is_complete(
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert "Traceback" not in err
-    assert err.splitlines()[-1] == (f"micromimic: interrupted; 1 of 2 inputs are complete in {out}")
+    assert f"micromimic: interrupted; 1 of 2 inputs are complete in {out}" in err.splitlines()
     assert left_behind(out) == ["face"]
     assert set(left_behind(out / "face")) == FILES
     assert said.startswith("face: ")

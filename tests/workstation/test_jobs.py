@@ -67,7 +67,7 @@ elif kind == "bad file":
 elif kind == "crash":
     os.kill(os.getpid(), signal.SIGSEGV)
 elif kind == "exit":
-    print("the reason why", file=sys.stderr); sys.exit(7)
+    print("x" * 10_000, "the reason why", file=sys.stderr); sys.exit(7)
 elif kind == "silent":
     sys.stdin.read()
 elif kind == "little work":
@@ -75,8 +75,8 @@ elif kind == "little work":
     while True:
         say(stage="tracking", done=1, total=None); time.sleep(0.05)
 elif kind == "endless":
-    while True:
-        say(stage="tracking", done=1, total=None); time.sleep(0.05)
+    while True:  # and never waits
+        print('{"stage": "tracking", "done": 1, "total": 2}\\n' * 1000, end="", flush=True)
 elif kind == "no results":
     say(finished=True)
 elif kind == "link":

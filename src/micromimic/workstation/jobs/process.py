@@ -78,7 +78,9 @@ class WorkerProcess:
     def tail(self) -> str:
         """The last that it printed."""
         try:
-            return self._log.read_bytes()[-_TAIL_BYTES:].decode("utf-8", "replace").strip()
+            with self._log.open("rb") as log:  # it may be as long as any file of a worker
+                log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+                return log.read().decode("utf-8", "replace").strip()
         except OSError:
             return ""
 

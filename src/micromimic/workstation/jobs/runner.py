@@ -149,7 +149,9 @@ class JobRunner:
         """End running workers, give their jobs back to the queue, and wait for all of it."""
         self._stopping.set()
         self._announce()
-        await asyncio.gather(*self._tasks)
+        for ended in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(ended, BaseException):
+                log.error("a task of the queue had ended early", exc_info=ended)
         self._loop, self._tasks = None, []
 
     def wake(self) -> None:
