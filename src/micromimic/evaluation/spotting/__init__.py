@@ -9,7 +9,6 @@ from micromimic.evaluation.spotting.matching import (
     interval_iou,
     match_events,
     match_spans,
-    pool,
     spotting_metrics,
 )
 from micromimic.evaluation.spotting.megc import read_found
@@ -32,7 +31,6 @@ __all__ = [
     "interval_iou",
     "match_events",
     "match_spans",
-    "pool",
     "read_found",
     "score_spotting",
     "spotting_leaks",
