@@ -225,12 +225,12 @@ def test_flicker_is_found_on_either_side_of_a_pause() -> None:
     assert found == pytest.approx((20.0, 0.01), abs=0.3)
 
 
-def test_patience_goes_by_frames_and_pixels() -> None:
-    patience = TimeLimits(whole_s=43_800.0)
-    assert patience.of(6_000, 640 * 480) < 1_000
-    assert patience.of(720_000, 640 * 480) > 40_000  # an hour at 200 frames/s
-    assert patience.of(720_000, 64 * 48) == patience.of(720_000, 640 * 480)
-    assert patience.of(10**9, 36_000_000) == 43_800
+def test_a_jobs_time_goes_by_frames_and_pixels() -> None:
+    seconds = TimeLimits(whole_s=43_800.0).for_work
+    assert seconds(6_000, 640 * 480) < 1_000
+    assert seconds(720_000, 640 * 480) > 40_000  # an hour at 200 frames/s
+    assert seconds(720_000, 64 * 48) == seconds(720_000, 640 * 480)
+    assert seconds(10**9, 36_000_000) == 43_800
 
 
 def test_few_grey_levels_are_told() -> None:
