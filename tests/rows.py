@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from micromimic.core.labels import THREE
-from micromimic.evaluation.predictions import REQUIRED, ClipKey, Predictions
+from micromimic.evaluation.prediction_table import REQUIRED, ClipKey
+from micromimic.evaluation.predictions import Predictions
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ MOVED: Final = {
     "labels": "core.labels",
     "media.live_camera": "media.live.camera",
     "media.live_open": "media.live.open",
+    "models.learner": "evaluation.former",
     "pipelines.analyze": "analysis.analyze",
     "pipelines.experiment": "evaluation.evaluate",
     "pipelines.live": "analysis.live.session",
@@ -38,7 +39,11 @@ MOVED: Final = {
     "workers": "core.workers",
 }
 """Module of the package, then and now."""
-_FOLDERS: Final = {name.split(".")[0] for name in MOVED if "." in name} - {"evaluation", "media"}
+_FOLDERS: Final = {name.split(".")[0] for name in MOVED if "." in name} - {
+    "evaluation",
+    "media",
+    "models",
+}
 
 
 class _Former(Loader):
