@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from micromimic.core.types import Interval
-from micromimic.evaluation.spotting import OracleSpotter, interval_iou, match_events
+from micromimic.evaluation.spotting import OracleSpotter, interval_iou, match_events, pool
 
 
 def spans(*starts, length=0.4):
@@ -88,6 +88,19 @@ def test_nothing_planted_or_found():
     assert math.isnan(empty.median_error_frames())
     assert match_events(spans(1), [], duration_s=60, fps=200).recall == 0.0
     assert match_events([], spans(1), duration_s=60, fps=200).precision == 0.0
+
+
+def test_pooled_counts_add_up():
+    one = match_events(spans(1, 3), spans(1, 8), duration_s=30, fps=100)
+    two = match_events(spans(2), spans(2.02), duration_s=90, fps=100)
+    both = pool([one, two])
+    assert (both.planted, both.found, both.duration_s) == (3, 3, 120)
+    assert both.recall == pytest.approx(2 / 3) and both.false_per_minute == 0.5
+    assert [(p.truth, p.found) for p in both.pairs] == [(0, 0), (0, 0)]
+    with pytest.raises(ValueError, match="at least one"):
+        pool([])
+    with pytest.raises(ValueError, match="fps must be one"):
+        pool([one, match_events([], [], duration_s=1, fps=200)])
 
 
 def test_oracle_is_seeded_and_jitters():

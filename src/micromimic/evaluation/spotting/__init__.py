@@ -9,6 +9,7 @@ from micromimic.evaluation.spotting.matching import (
     interval_iou,
     match_events,
     match_spans,
+    pool,
     spotting_metrics,
 )
 from micromimic.evaluation.spotting.megc import read_found
@@ -31,6 +32,7 @@ __all__ = [
     "interval_iou",
     "match_events",
     "match_spans",
+    "pool",
     "read_found",
     "score_spotting",
     "spotting_leaks",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -346,6 +346,22 @@ def match_events(
         for i, j in matched(truth, found, overlap, min_iou)
     )  # fmt: skip
     return SpottingScore(len(truth), len(found), pairs, duration_s, fps)
+
+
+def pool(scores: Iterable[SpottingScore]) -> SpottingScore:
+    """One score over several videos of one frame rate; places of pairs stay their video's."""
+    items = list(scores)
+    if not items:
+        raise ValueError("expected at least one score, got none")
+    if len({score.fps for score in items}) > 1:
+        raise ValueError(f"fps must be one, got {sorted({score.fps for score in items})}")
+    return SpottingScore(
+        planted=sum(score.planted for score in items),
+        found=sum(score.found for score in items),
+        pairs=tuple(pair for score in items for pair in score.pairs),
+        duration_s=sum(score.duration_s for score in items),
+        fps=items[0].fps,
+    )
 
 
 @dataclass(frozen=True)
