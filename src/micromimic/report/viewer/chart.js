@@ -26,6 +26,8 @@ export class Chart {
     this.readout = el("output", { class: "readout", hidden: true, "aria-hidden": "true" });
     this.selection = el("div", { class: "selection", hidden: true });
     root.classList.add("plot");
+    root.role ??= "group";
+    root.ariaLabel ??= options.label;
     root.replaceChildren(this.canvas, this.selection, this.readout);
     new ResizeObserver(() => this.draw()).observe(root);
     view.addEventListener("view", () => this.redraw());

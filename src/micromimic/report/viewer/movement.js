@@ -71,7 +71,7 @@ export function paintSpans(pen, spans, selected = null) {
   }
 }
 
-/** The span at a moment, or the one whose apex is nearest of several. @param {Span[]} spans @param {number} time @param {number} reach seconds */
+/** The span at a moment, or the one whose apex is nearest of several. @template {Span} Kind @param {Kind[]} spans @param {number} time @param {number} reach seconds */
 export function spanAt(spans, time, reach) {
   const hits = spans.filter(({ from, to }) => time >= from - reach && time <= to + reach);
   return hits.sort((a, b) => Math.abs(a.apex - time) - Math.abs(b.apex - time))[0] ?? null;

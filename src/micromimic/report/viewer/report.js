@@ -7,6 +7,7 @@ import { Overview } from "./overview.js";
 import { nearest, ticks, View } from "./scale.js";
 import { themeButton } from "./theme.js";
 
+/** @type {import("./types.d.ts").ReportData} */
 const data = JSON.parse(byId("data").textContent);
 const root = document.documentElement;
 const coarse = matchMedia("(pointer: coarse)").matches;
@@ -14,7 +15,7 @@ const coarse = matchMedia("(pointer: coarse)").matches;
 /** @param {string} text base64 */
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
 
-/** Times as steps of 10 microseconds, values as multiples; -32768 is a gap. @param {{t: string, y: {b: string, k: number}, first?: number}} packed */
+/** Times as steps of 10 microseconds, values as multiples; -32768 is a gap. @param {import("./types.d.ts").PackedSeries} packed */
 function series({ t, y, first = data.start }) {
   return {
     times: Float64Array.from(new Uint32Array(bytes(t)), (step) => first + step / 1e5),
@@ -22,10 +23,9 @@ function series({ t, y, first = data.start }) {
   };
 }
 
-const places = new Map(data.classes.map((/** @type {any} */ one) => [one.name, one.place]));
-/** @type {import("./types.d.ts").Span[]} */
-const spans = data.events.map((/** @type {any} */ event, /** @type {number} */ k) => ({
-  key: String(k), from: event.on, apex: event.apex, to: event.off, place: places.get(event.label), label: event.label,
+const places = new Map(data.classes.map((one) => [one.name, one.place]));
+const spans = data.events.map((event, k) => ({
+  key: String(k), from: event.on, apex: event.apex, to: event.off, place: places.get(event.label) ?? "place-0", label: event.label,
   longer: event.kind === "macro", open: event.uncertain, name: String(k + 1),
   words: `${event.kind === "macro" ? "longer expression" : "event"} ${k + 1}: ${event.label} ${event.p.toFixed(2)}${event.uncertain ? ", uncertain" : ""}`,
 }));
@@ -35,7 +35,7 @@ const high = movement.ceiling(spans);
 
 /** @param {number} time @param {number} reach seconds */
 function eventWords(time, reach) {
-  const span = /** @type {any} */ (spanAt(spans, time, reach));
+  const span = spanAt(spans, time, reach);
   return span ? [span.words] : [];
 }
 
@@ -89,63 +89,65 @@ const timeline = new Chart(byId("timeline"), view, {
 const overview = new Overview(timeline, { series: movement.series, high, spans: () => spans });
 byId("timeline").after(overview.root);
 
-/** The detection limits: a row a region, the higher the coarser; a closed stretch is a grey block. */
-function limitsChart() {
-  const { low, high: top, stated, scale, rows } = data.limits;
-  const known = rows.map((/** @type {any} */ row) => ({ ...row, series: series(row) }));
+const NOT_KNOWN = "not known";
+
+/** Opens a chart of several small curves. @param {string} id @param {string} label @param {import("./types.d.ts").ChartOptions["panels"]} panels */
+const small = (id, label, panels, left = 62) => new Chart(byId(id), view, { label, panels, drag: "zoom", keys: true, left, right: 10 });
+
+/**
+ * The detection limits: a row a region, the higher the coarser; a closed stretch is a grey block.
+ * @param {NonNullable<typeof data.limits>} limits
+ */
+function limitsChart({ low, high: coarsest, stated, scale, rows }) {
+  const known = rows.map((row) => ({ ...row, series: series(row) }));
   byId("limits-plot").style.height = `${62 * rows.length + 30}px`;
-  return new Chart(byId("limits-plot"), view, {
-    label: "Smallest movement found half the time, by region", drag: "zoom", keys: true, left: 84, right: 10,
-    panels: () => known.map((/** @type {any} */ row, /** @type {number} */ k) => ({
-      top: 62 * k + 5, bottom: 62 * k + 57, low, high: top, log: true, name: row.name, axis: k === rows.length - 1 ? 62 * rows.length + 18 : undefined,
-      paint: (/** @type {import("./pen.js").Pen} */ pen) => {
-        for (const [from, to] of data.lost) pen.band(from, to, pen.colour.lost);
-        for (const [from, to] of row.closed) pen.band(from, to, pen.colour.gate);
-        pen.level(stated);
-        pen.curve(row.series, pen.colour.curve, 1.2);
-      },
-      describe: (/** @type {number} */ time) => {
-        const closed = row.closed.some((/** @type {number[]} */ [from, to]) => time >= from && time <= to);
-        const value = row.series.values[nearest(row.series.times, time)];
-        const words = closed ? "closed" : Number.isFinite(value) ? `${value.toFixed(2)} px (${(value / scale).toFixed(2)} units)` : "not known";
-        return [`${row.name}, ${time.toFixed(2)} s`, `limit ${words}`];
-      },
-    })),
-  });
+  return small("limits-plot", "Smallest movement found half the time, by region", () => known.map(({ name, closed, series: own }, k) => ({
+    top: 62 * k + 5, bottom: 62 * k + 57, low, high: coarsest, log: true, name, axis: k === rows.length - 1 ? 62 * rows.length + 18 : undefined,
+    paint: (pen) => {
+      for (const [from, to] of data.lost) pen.band(from, to, pen.colour.lost);
+      for (const [from, to] of closed) pen.band(from, to, pen.colour.gate);
+      pen.level(stated);
+      pen.curve(own, pen.colour.curve, 1.2);
+    },
+    describe: (time) => {
+      const value = own.values[nearest(own.times, time)];
+      const shut = closed.some(([from, to]) => time >= from && time <= to) && "closed";
+      return [`${name}, ${time.toFixed(2)} s`, `limit ${shut || (Number.isNaN(value) ? NOT_KNOWN : `${value.toFixed(2)} px (${(value / scale).toFixed(2)} units)`)}`];
+    },
+  })), 84);
 }
 
 /** The ten cells as small curves of one scale. */
 function cellsChart() {
-  const cells = data.cells.map((/** @type {any} */ cell) => ({ name: cell.name, series: series(cell) }));
-  const values = cells.flatMap((/** @type {any} */ cell) => Array.from(cell.series.values).filter(Number.isFinite));
-  const peak = values.reduce((/** @type {number} */ a, /** @type {number} */ b) => Math.max(a, b), 0.01);
-  const low = values.reduce((/** @type {number} */ a, /** @type {number} */ b) => Math.min(a, b), -0.05 * peak);
+  const cells = data.cells.map((cell) => ({ name: cell.name, series: series(cell) }));
+  const values = cells.flatMap((cell) => [...cell.series.values].filter(Number.isFinite));
+  const peak = values.reduce((a, b) => Math.max(a, b), 0.01);
+  const low = 1.08 * values.reduce((a, b) => Math.min(a, b), -0.05 * peak);
   const marks = ticks(0, peak, 5).filter(({ value }, k, all) => value === 0 || k === all.length - 1);
   const place = byId("cells-plot");
   const columns = () => (place.clientWidth < 640 ? 1 : 2);
   const resize = () => { place.style.height = `${100 * Math.ceil(cells.length / columns()) + 26}px`; };
   new ResizeObserver(resize).observe(place);
   resize();
-  return new Chart(place, view, {
-    label: "Displacement of the ten cells", drag: "zoom", keys: true,
-    panels: (width) => cells.map((/** @type {any} */ { name, series: own }, /** @type {number} */ k) => {
-      const across = columns(), row = Math.floor(k / across), last = row === Math.ceil(cells.length / across) - 1;
-      const left = (width / across) * (k % across);
-      return {
-        left: left + 44, right: left + width / across - 10, top: 100 * row + 24, bottom: 100 * row + 98, low: low * 1.08, high: peak * 1.08, title: name, marks,
-        axis: last ? 100 * row + 114 : undefined,
-        paint: (/** @type {import("./pen.js").Pen} */ pen) => {
-          paintSpans(pen, spans);
-          pen.curve(own, pen.colour.curve, 1);
-        },
-        describe: (/** @type {number} */ time) => [`${name}, ${time.toFixed(3)} s`, own.values[nearest(own.times, time)].toFixed(3)],
-      };
-    }),
-  });
+  return small("cells-plot", "Displacement of the ten cells", (width) => cells.map(({ name, series: own }, k) => {
+    const across = columns(), row = Math.floor(k / across), last = row === Math.ceil(cells.length / across) - 1;
+    const left = (width / across) * (k % across), top = 100 * row + 24;
+    return {
+      left: left + 44, right: left + width / across - 10, top, bottom: top + 74, low, high: peak * 1.08, title: name, marks, axis: last ? top + 90 : undefined,
+      paint: (pen) => {
+        paintSpans(pen, spans);
+        pen.curve(own, pen.colour.curve, 1);
+      },
+      describe: (time) => {
+        const value = own.values[nearest(own.times, time)];
+        return [`${name}, ${time.toFixed(3)} s`, Number.isNaN(value) ? NOT_KNOWN : value.toFixed(3)];
+      },
+    };
+  }));
 }
 
 const charts = [timeline];
-if (data.limits) charts.push(limitsChart());
+if (data.limits) charts.push(limitsChart(data.limits));
 byId("cells").addEventListener("toggle", () => {
   if (charts.every((chart) => chart.root.id !== "cells-plot")) charts.push(cellsChart());
 });

@@ -120,3 +120,40 @@ export interface Share {
   best?: boolean;
   bar?: number;
 }
+
+/** Values as 16-bit integers in base64, `k` times their size; -32768 is a gap. */
+export interface Packed {
+  b: string;
+  k: number;
+}
+
+/** A curve as a report holds it: times as 32-bit steps of 10 microseconds from `first`, in base64. */
+export interface PackedSeries {
+  t: string;
+  y: Packed;
+  first?: number;
+}
+
+/** What `report.curves.timeline_data` and `limits_data` put into a report. */
+export interface ReportData {
+  start: number;
+  stop: number;
+  threshold: number;
+  t: string;
+  score: Packed;
+  cells: (PackedSeries & { name: string })[];
+  events: { on: number; apex: number; off: number; label: string; p: number; uncertain: boolean; kind: "micro" | "macro" }[];
+  blinks: Stretch[];
+  gated: Stretch[];
+  lost: Stretch[];
+  rejected: [peak: number, reason: string][];
+  /** Pixels; a unit is `scale` of them. */
+  limits: null | {
+    low: number;
+    high: number;
+    stated: number;
+    scale: number;
+    rows: (PackedSeries & { name: string; closed: [number, number][] })[];
+  };
+  classes: { name: string; place: string }[];
+}

@@ -37,7 +37,7 @@ export class Clock {
 }
 
 /** Columns of frames.bin by name; none where the file is gone. */
-export class Rows {
+class Rows {
   constructor(buffer, { rows, columns }) {
     this.length = rows;
     this.columns = new Map();
@@ -68,8 +68,7 @@ export class Rows {
 export const fetchReview = (id, coder, reader = coder) => api(`/recordings/${id}/review`, { query: { coder, reader } });
 
 export async function fetchHistory(id, coder, reader = coder) {
-  const answer = await api(`/recordings/${id}/history`, { query: { coder, reader } });
-  return answer.history ?? answer.decisions ?? answer;
+  return (await api(`/recordings/${id}/history`, { query: { coder, reader } })).decisions;
 }
 
 /** The numbers of every frame, or null where they are gone. */

@@ -99,7 +99,7 @@ export class Faces {
 }
 
 /** Probabilities, where on the face, and a few numbers: the machine's, whatever the coder decided. */
-export function machineCard(event, model) {
+function machineCard(event, model) {
   const machine = event.machine;
   if (!machine) return el("p", { class: "hint" }, "You added this event; the machine did not report it.");
   const shares = model.labels.map((name) => ({
