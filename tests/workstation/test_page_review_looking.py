@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.needs("browser", "playwright", "web")
 
-STATIC = Path(micromimic.workstation.pages.__file__).parent / "static" / "review"
+STATIC = Path(micromimic.workstation.pages.__file__).parent / "static"
+LOADED = sorted(
+    file
+    for folder in (STATIC, micromimic.workstation.pages.VIEWER)
+    for file in folder.rglob("*")
+    if file.suffix in {".js", ".css"}
+)
 
 
 @pytest.fixture(scope="module")
@@ -262,11 +268,11 @@ def test_the_help_names_every_key(desk: Desk) -> None:
     assert page.locator("#progress").inner_text() == "0 of 3 events decided"
 
 
-@pytest.mark.parametrize("file", sorted(STATIC.iterdir()), ids=lambda file: file.name)
-def test_files_are_short_and_ask_nobody(file: Path) -> None:
-    text = file.read_text(encoding="utf-8")
-    assert len(text.splitlines()) < 400
-    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)|innerHTML|\beval\(", text)
+def test_files_ask_nobody() -> None:
+    assert len(LOADED) > 40
+    for file in LOADED:
+        text = file.read_text(encoding="utf-8")
+        assert not re.search(r"https?://|innerHTML|\beval\(", text), file
 
 
 def test_the_timeline_says_what_would_have_been_missed(desk: Desk, station: Station) -> None:
