@@ -238,9 +238,13 @@ class Follower:
             self._curve.start_stretch()
             landmarks = self._tracker.shape_of(row.segment)
             self._emit(FaceShape(row.segment, landmarks, cell_boxes(landmarks)))
-        self._emit(self._point(frame, row, shrink, latency))
-        if row is not None:
-            colour = self._colour(frame, shrink) if self._keep_colour else None
+        if row is None:
+            self._emit(CurvePoint(frame.index, frame.time, False, latency_s=latency()))
+        else:
+            score, cells = self._curve.point(frame.time, row.displacement)
+            place, at = compose(to_whole(shrink), row.transform), (frame.index, frame.time)
+            self._emit(CurvePoint(*at, True, row.segment, score, cells, place, latency()))
+            colour = _colour(frame, shrink) if self._keep_colour else None
             self._ring.add(frame.index, gray, row, colour)
         self._last = (frame.index, frame.time, row, self._tracker.canvas)
 
@@ -275,24 +279,6 @@ class Follower:
             self._person = chosen
         return row
 
-    def _point(
-        self, frame: Frame, row: FaceRow | None, shrink: float, latency: Callable[[], float]
-    ) -> CurvePoint:
-        if row is None:
-            return CurvePoint(frame.index, frame.time, False, latency_s=latency())
-        score, cells = self._curve.point(frame.time, row.displacement)
-        transform = compose(to_whole(shrink), row.transform)
-        return CurvePoint(
-            frame.index, frame.time, True, row.segment, score, cells, transform, latency()
-        )
-
-    def _colour(self, frame: Frame, shrink: float) -> Callable[[], NDArray[np.uint8]]:
-        # Not the frame itself: its grey picture would be held too.
-        load, gray = frame.load_rgb, frame.gray
-        if load is None:
-            return lambda: np.repeat(_shrunk(gray, shrink)[..., None], 3, axis=2)
-        return lambda: _shrunk(load(), shrink)
-
     def _forward(self, findings: list[Finding]) -> None:
         for item in findings:
             if not isinstance(item, Sighting):
@@ -305,6 +291,14 @@ class Follower:
                 self.unnamed += 1
             else:
                 self._name(Naming(item, cut, self._tracker.shape_of(item.segment)))
+
+
+def _colour(frame: Frame, shrink: float) -> Colour:
+    # Not of the frame itself: its grey picture would be held too.
+    load, gray = frame.load_rgb, frame.gray
+    if load is None:
+        return lambda: np.repeat(_shrunk(gray, shrink)[..., None], 3, axis=2)
+    return lambda: _shrunk(load(), shrink)
 
 
 def smaller(gray: GrayImage) -> tuple[GrayImage, float]:

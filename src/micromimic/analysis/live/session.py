@@ -150,26 +150,8 @@ class LiveSession(Closing):
 
     Iteration ends after ``Ended``. If something failed, ``Ended`` says so, and then the error is
     raised. Threads start with ``with``, the first message asked for, or the first ``push``; after
-    ``with`` none is left, whatever happened.
-
-    Parameters
-    ----------
-    source : LiveSource
-        What is watched; it is closed at the end.
-    config : LiveConfig or None
-        Settings.
-    backend : LandmarkBackend or None
-        Landmark library; dlib when None.
-
-    Attributes
-    ----------
-    mailbox
-        What iteration reads; it may be awaited instead, once the session has started.
-
-    Raises
-    ------
-    ModelError
-        The model file is unusable.
+    ``with`` none is left, whatever happened, and the source is closed. ``mailbox`` is what
+    iteration reads; it may be awaited instead, once the session has started.
     """
 
     def __init__(
@@ -235,12 +217,7 @@ class LiveSession(Closing):
 
     def listen(self, waiting: int) -> Mailbox[LiveMessage]:
         """A mailbox of one's own until it is closed, with everything from now on; any number may.
-
-        Parameters
-        ----------
-        waiting : int
-            Messages of passing interest that may wait to be read.
-        """
+        At most ``waiting`` messages of passing interest wait in it."""
         return self._listeners.add(waiting)
 
     def take_error(self) -> BaseException | None:
@@ -252,25 +229,8 @@ class LiveSession(Closing):
         return error
 
     def push(self, picture: NDArray[np.uint8], time: float | None = None) -> bool:
-        """Hand in a frame, for a session with source None.
-
-        Parameters
-        ----------
-        picture : ndarray
-            (H, W) grey or (H, W, 3) RGB, uint8.
-        time : float or None, optional
-            Seconds, rising; None: when it comes.
-
-        Returns
-        -------
-        bool
-            False if it was dropped.
-
-        Raises
-        ------
-        InputError
-            The session has another source, or the picture does not fit.
-        """
+        """Hand in a frame, for a session with source None; False if it was dropped. ``picture``:
+        (H, W) grey or (H, W, 3) RGB, uint8; ``time``: seconds, rising; None: when it comes."""
         put: Callable[..., Any] | None = getattr(self._source, "put", None)
         if put is None:
             raise InputError(
@@ -322,13 +282,7 @@ class LiveSession(Closing):
         self._jobs.close()
 
     def close(self) -> None:
-        """End now, and wait until no thread is left; may be called twice.
-
-        Raises
-        ------
-        SourceLostError
-            The source does not let go.
-        """
+        """End now, and wait until no thread is left; may be called twice."""
         self._abort()
         try:
             # It may be what a thread waits for; closing it wakes that.

@@ -106,8 +106,12 @@ def judge(
         priors = [_prior(signals.response[known, lag], lids[known]) for lag in range(len(LAGS))]
         matched = bank().patterns @ np.linalg.inv(_regular(priors[-1].calm, config))
         filters = matched / (matched * bank().patterns).sum(1, keepdims=True)
-        for run in _runs(known, signals, rate):
-            closed = [_widened(lids[run], config.lid_margin + lag, rate) for lag in LAGS]
+        regions = bank().regions
+        times, segments = signals.times[known], signals.segments[known]
+        broken = (np.diff(times) > 2.5 / rate) | (np.diff(segments) != 0)
+        for run in np.split(known, np.flatnonzero(broken) + 1):
+            reach = [max(1, round((config.lid_margin + lag) * rate)) for lag in LAGS]
+            closed = [binary_dilation(lids[run], np.ones(2 * n + 1, bool)) for n in reach]
             begin = int(np.searchsorted(signals.times[run], since))
             for first, last in _parts(begin, len(run), rate) if begin < len(run) else ():
                 lags = [
@@ -122,18 +126,16 @@ def judge(
                 null[part] = np.mean([lag.null for lag in lags], axis=0).max(1)
                 amplitude[part] = lags[-1].amplitude[picked]
                 deviation[part] = lags[-1].deviation[picked]
-                limits[part] = _by_region(np.mean([1 / lag.limit for lag in lags], axis=0))
+                ease = np.mean([1 / lag.limit for lag in lags], axis=0)
+                medians = [np.median(ease[:, regions == i], 1) for i in range(len(REGIONS))]
+                with np.errstate(divide="ignore"):
+                    limits[part] = 1 / np.stack(medians, axis=1)
     return Judged(score, null, best, amplitude, deviation, limits, filters, lids)
 
 
 def moments_a_second(times: Array) -> float:
     """Of a row of moments; the median's."""
     return 1.0 / float(np.median(np.diff(times)))
-
-
-def _runs(known: NDArray[np.intp], signals: DenseSignals, rate: float) -> list[NDArray[np.intp]]:
-    broken = (np.diff(signals.times[known]) > 2.5 / rate) | (np.diff(signals.segments[known]) != 0)
-    return np.split(known, np.flatnonzero(broken) + 1)
 
 
 def _parts(begin: int, count: int, rate: float) -> Iterator[tuple[int, int]]:
@@ -146,11 +148,6 @@ def _parts(begin: int, count: int, rate: float) -> Iterator[tuple[int, int]]:
 
 def _block(rate: float) -> int:
     return max(1, round(BLOCK_S * rate))
-
-
-def _widened(mask: Mask, seconds: float, rate: float) -> Mask:
-    width = 2 * max(1, round(seconds * rate)) + 1
-    return np.asarray(binary_dilation(mask, np.ones(width, bool)))
 
 
 @dataclass(frozen=True)
@@ -284,14 +281,6 @@ def _smooth(score: Array, sigma: float) -> Array:
     if sigma <= 0.3:
         return score
     return np.asarray(gaussian_filter1d(score, sigma, axis=0, truncate=_TRUNCATE))
-
-
-def _by_region(inverse: Array) -> Array:
-    """(m, regions) median over each region's patterns; ``inverse``: (m, p) one over the limits."""
-    regions = bank().regions
-    columns = [np.median(inverse[:, regions == i], axis=1) for i in range(len(REGIONS))]
-    with np.errstate(divide="ignore"):
-        return np.asarray(1 / np.stack(columns, axis=1))
 
 
 GAIN: Final = 0.65  # what the flow shows of a movement's largest displacement
