@@ -69,11 +69,18 @@ def show_review(page: Page, folder: Path) -> None:
     page.wait_for_timeout(1500)
 
 
+def show_live(page: Page, folder: Path) -> None:
+    """The camera plays a clip with movements until two are found."""
+    page.click("#start")
+    page.wait_for_selector("#events > li:nth-child(2)", timeout=180_000)
+    page.wait_for_timeout(1000)
+
+
 def show_pages(browser: Browser, folder: Path, out: Path) -> None:
     """The workstation's review and live pages, with records made for it."""
     with screenshots.running_server(folder / "data") as server:
         ids = screenshots.make_records(server, folder, sessions=1)
-        for name, show in (("review", show_review), ("live", screenshots.show_live)):
+        for name, show in (("review", show_review), ("live", show_live)):
             page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
             page.add_init_script("localStorage.setItem('micromimic.coder', 'kim')")
             page.goto(server.url + screenshots.PAGES[name][0].format(**ids))
