@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -47,16 +47,17 @@ class Station:
 
 @contextmanager
 def running_station(
-    data: Path, *, jobs: bool = False, port: int = 0, watch: Any = None, **limits: Any
+    data: Path,
+    *,
+    worker: Sequence[str] = (),
+    port: int = 0,
+    watch: Any = None,
+    **limits: Any,
 ) -> Iterator[Station]:
     """Serve a data folder from a thread.
 
-    Args:
-        data: the folder.
-        jobs: analyse uploads in worker processes; else they stay queued.
-        port: 0 takes a free one.
-        watch: what live sessions are opened with, in place of the pipeline.
-        limits: further settings.
+    Uploads are analysed by the command ``worker``, or stay queued; a port of 0 takes a free one;
+    ``watch`` opens live sessions in place of the pipeline; ``limits`` are further settings.
     """
     import uvicorn
 
@@ -70,7 +71,7 @@ def running_station(
     listening = socket.create_server(place.getsockname(), backlog=64, reuse_port=True)
     settings = Settings(data=data, port=listening.getsockname()[1], **limits)
     with place, open_store(data) as store:
-        runner = JobRunner(store, settings) if jobs else None
+        runner = JobRunner(store, settings, command=lambda: worker) if worker else None
         app = create_app(settings, store, runner=runner)
         if watch is not None:
             app.state.workstation.open_live = watch

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 
 from micromimic.synthesis.clips import ClipConfig, write_clip
+from micromimic.workstation.jobs.process import COMMAND
 from micromimic.workstation.records import recordings, reviews
 
 from .page_server import Desk, running_station, until, wait_for
@@ -85,7 +86,7 @@ def analyse(data: Path, clip: ClipConfig = CLIP, **settings: Any) -> None:
             consent=Consent(given=True, noted_by="kim"),
             expires_at=datetime.now(UTC) + timedelta(days=30),
         )
-    with running_station(data, jobs=True, **settings) as station:
+    with running_station(data, worker=COMMAND, **settings) as station:
 
         def over() -> bool:
             job = recordings.get_recording(station.store, RECORDING).job

@@ -14,7 +14,6 @@ import pytest
 
 from micromimic.analysis.demo import DEMO_CLIP
 from micromimic.synthesis.clips import write_clip
-from micromimic.workstation.jobs import process as worker_process
 from micromimic.workstation.records import jobs, recordings, reviews
 
 from ..page_server import (
@@ -73,15 +72,13 @@ GATED = (
 """A worker that begins when somebody opens its gate."""
 
 
-def test_upload_to_result(
-    tmp_path: Path, chromium: Browser, clip: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_upload_to_result(tmp_path: Path, chromium: Browser, clip: Path) -> None:
     """Consent is asked for; the job outlives a reload; what the page shows is what is stored."""
     gate = tmp_path / "gate"
     os.mkfifo(gate)
-    monkeypatch.setattr(worker_process, "command", lambda: [sys.executable, "-c", GATED, str(gate)])
+    worker = (sys.executable, "-c", GATED, str(gate))
     with (
-        running_station(tmp_path / "data", jobs=True) as station,
+        running_station(tmp_path / "data", worker=worker) as station,
         desk_at(station, chromium) as desk,
     ):
         page = desk.page("/")

@@ -6,7 +6,6 @@ import contextlib
 import re
 import signal
 import threading
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -99,7 +98,7 @@ def live(
             feed = stack.enter_context(Feed(access, session.listen))
             note(f"micromimic: messages at {feed.address}")
         stack.enter_context(session)
-        stack.enter_context(_signals(session.stop))
+        _stop_on_signals(stack, session)
         if seconds is not None:
             timer = threading.Timer(seconds, session.stop)
             timer.daemon = True
@@ -143,17 +142,12 @@ def _watch(session: LiveSession, source: LiveSource, output: Output) -> None:
         )
 
 
-@contextlib.contextmanager
-def _signals(end: Callable[[], None]) -> Iterator[None]:
+def _stop_on_signals(stack: contextlib.ExitStack, session: LiveSession) -> None:
     """Ctrl-C and a polite kill stop the session; a second Ctrl-C is not waited for."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.default_int_handler)
-        end()
+        session.stop()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        stack.callback(signal.signal, number, signal.signal(number, stop))

@@ -56,19 +56,20 @@ def serve(settings: Settings, *, say: Print, warn: Print) -> None:
     """
     if settings.model is not None:
         load_model(settings.model)  # refused here, not at the first recording
-    with closing(listen_on(settings.host, settings.port)) as listening:
+    with closing(listen_on(settings.host, settings.port)) as listening, ExitStack() as stack:
         settings = replace(settings, port=listening.getsockname()[1])
-        with (
-            _private_files(),
-            _only_one(settings.data),
-            closing(open_store(settings.data, settings.url)) as store,
-        ):
-            app = create_app(settings, store, runner=JobRunner(store, settings))
-            server = Server(server_config(app), lambda: announce(settings, say, warn))
-            with _quiet_signals():
-                server.run([listening])
-            if server.failure is not None:
-                raise server.failure
+        # Whatever is made while the server runs is its user's alone.
+        stack.callback(os.umask, os.umask(0o077))
+        stack.enter_context(_only_one(settings.data))
+        store = stack.enter_context(open_store(settings.data, settings.url))
+        app = create_app(settings, store, runner=JobRunner(store, settings))
+        server = Server(server_config(app), lambda: announce(settings, say, warn))
+        # uvicorn raises the signal that stopped it once more when all is done: then it is no news.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            stack.callback(signal.signal, number, signal.signal(number, lambda *_: None))
+        server.run([listening])
+        if server.failure is not None:
+            raise server.failure
 
 
 def address(settings: Settings) -> str:
@@ -182,16 +183,6 @@ def listen_on(host: str, port: int, option: str = "--port") -> socket.socket:
 
 
 @contextmanager
-def _private_files() -> Iterator[None]:
-    """Whatever is made while the server runs is its user's alone."""
-    before = os.umask(0o077)
-    try:
-        yield
-    finally:
-        os.umask(before)
-
-
-@contextmanager
 def _only_one(data: Path) -> Iterator[None]:
     """Hold the data folder's lock."""
     with ExitStack() as stack:
@@ -209,15 +200,3 @@ def _only_one(data: Path) -> Iterator[None]:
                 "stop that one or choose another --data"
             )
         yield
-
-
-@contextmanager
-def _quiet_signals() -> Iterator[None]:
-    """uvicorn raises the signal that stopped it once more when all is done: then it is no news."""
-    wanted = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda *_: None) for number in wanted}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
