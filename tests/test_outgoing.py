@@ -9,6 +9,7 @@ temporary files, in which nothing may be written: others can see what lies there
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import signal
@@ -211,6 +212,18 @@ def command(watch: Watch, folder: Path, *words: object) -> Seen:
     return ran(watch, folder, "-m", "micromimic", *words)
 
 
+def commands(watch: Watch, folder: Path, *lines: Sequence[object]) -> Seen:
+    """Several in one process, each only if all before ended well: what is loaded is loaded once."""
+    code = (
+        "import json, sys\n"
+        "from micromimic.cli.main import main\n"
+        "for sys.argv[1:] in json.loads(sys.argv[1]):\n"
+        "    if code := main():\n"
+        "        sys.exit(code)\n"
+    )
+    return ran(watch, folder, "-c", code, json.dumps([[str(w) for w in line] for line in lines]))
+
+
 # ---- the witnesses --------------------------------------------------------------------------
 
 # 192.0.2.0/24 is for documentation: nobody is there.
@@ -304,38 +317,36 @@ def maps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "m.csv"
 
 
-def test_models(watch: Watch, tmp_path: Path) -> None:
-    command(watch, tmp_path, "models").assert_nothing_left()
-
-
-def test_analyze(watch: Watch, clip: Path, tmp_path: Path) -> None:
-    seen = command(watch, tmp_path, "analyze", clip, "--out", tmp_path / "out")
-    seen.assert_nothing_left()
-    assert (tmp_path / "out" / "clip" / "report.html").is_file()
-
-
-def test_sensitivity(watch: Watch, tmp_path: Path) -> None:
-    path = tmp_path / "longer.mp4"
+def test_analyze_and_sensitivity(watch: Watch, tmp_path: Path) -> None:
+    path, out = tmp_path / "clip.mp4", tmp_path / "out"
     write_clip(path, replace(SMALL, seconds=4.0), 1)
-    out = tmp_path / "out"
-    planted = ("--sizes", ".3", "--per-size", 1, "--jobs", 2)
-    seen = command(watch, tmp_path / "run", "sensitivity", path, "--out", out, *planted)
+    seen = commands(
+        watch,
+        tmp_path / "run",
+        ("models",),
+        ("analyze", path, "--out", out),
+        ("sensitivity", path, "--out", out, "--sizes", ".3", "--per-size", 1, "--jobs", 2),
+    )
     seen.assert_nothing_left()
-    assert (out / "sensitivity.html").is_file()
+    assert (out / "clip" / "report.html").is_file() and (out / "sensitivity.html").is_file()
 
 
-def test_recognize(watch: Watch, tmp_path: Path) -> None:
+def test_recognize_and_demo(watch: Watch, tmp_path: Path) -> None:
     plan = plan_clip(SMALL, 1)
     onset, apex = (round(time * 25) for time in (plan.micro[0].onset, plan.micro[0].apex))
     frames = list(render(plan, frames=range(onset, apex + 1)))
     np.savez(tmp_path / "pair.npz", onset=frames[0], apex=frames[-1])
     code = (
         "import sys, numpy, micromimic; pair = numpy.load(sys.argv[1]);"
-        "print(micromimic.recognize(pair['onset'], pair['apex']).label)"
+        "print(micromimic.recognize(pair['onset'], pair['apex']).label);"
+        "from micromimic.analysis.demo import run_demo;"
+        "from micromimic.synthesis.clips import ClipConfig;"
+        f"print(run_demo(sys.argv[2], clip={SMALL!r}))"
     )
-    seen = ran(watch, tmp_path, "-c", code, tmp_path / "pair.npz")
+    seen = ran(watch, tmp_path, "-c", code, tmp_path / "pair.npz", tmp_path / "demo")
     seen.assert_nothing_left()
-    assert seen.out.strip() in THREE
+    assert seen.out.split()[0] in THREE
+    assert "planted micro-expressions found" in seen.out
 
 
 def test_live(fullest: Watch, clip: Path, tmp_path: Path) -> None:
@@ -345,14 +356,24 @@ def test_live(fullest: Watch, clip: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("train")
-def test_evaluate_compare_and_figures(watch: Watch, maps: Path, tmp_path: Path) -> None:
-    for name, more in (("flow-capsnet", ["--epochs", 1, "--jobs", 2]), ("flow-template", [])):
-        words = ("evaluate", maps, "--model", name, "--groups", 2, *more)
-        seen = command(watch, tmp_path / name, *words, "--out", tmp_path / name / "run")
-        seen.assert_nothing_left()
-        assert (tmp_path / name / "run" / "confusion.png").is_file()
-    runs = (tmp_path / name / "run" for name in ("flow-capsnet", "flow-template"))
-    command(watch, tmp_path / "compare", "compare", *runs).assert_nothing_left()
+def test_evaluate_compare_train_and_audit(watch: Watch, maps: Path, tmp_path: Path) -> None:
+    runs, model, curves = (tmp_path / name for name in ("runs", "m.onnx", "curves"))
+    names = ("flow-capsnet", "flow-template")
+    models = [word for name in names for word in ("--model", name)]
+    short = ("--init", "none", "--epochs", 2)
+    audit = ("audit", maps, "--model", "flow-capsnet", *short, "--groups", 2, "--shuffles", 1)
+    seen = commands(
+        watch,
+        tmp_path / "run",
+        ("evaluate", maps, *models, "--epochs", 1, "--groups", 2, "--jobs", 2, "--out", runs),
+        ("compare", *(runs / name for name in names)),
+        ("train", maps, *short, "--out", model, "--tensorboard", curves),
+        (*audit, "--out", tmp_path / "audit"),
+    )
+    seen.assert_nothing_left()
+    assert all((runs / name / "confusion.png").is_file() for name in names)
+    assert model.is_file() and any(curves.iterdir())
+    assert (tmp_path / "audit" / "audit.png").is_file()
 
 
 @pytest.mark.needs("cluster")
@@ -395,43 +416,21 @@ def distributed_client(address: str) -> Any:
 
 
 @pytest.mark.needs("train")
-def test_train_and_audit(watch: Watch, maps: Path, tmp_path: Path) -> None:
-    short = ("--init", "none", "--epochs", 2)
-    model, curves, audit = (tmp_path / name for name in ("m.onnx", "curves", "audit"))
-    words = ("train", maps, *short, "--out", model, "--tensorboard", curves)
-    command(watch, tmp_path / "train", *words).assert_nothing_left()
-    assert model.is_file() and any(curves.iterdir())
-    words = ("audit", maps, "--model", "flow-capsnet", *short, "--groups", 2, "--shuffles", 1)
-    command(watch, tmp_path / "a", *words, "--out", audit).assert_nothing_left()
-
-
-@pytest.mark.needs("train")
 def test_synth_and_datasets(watch: Watch, tmp_path: Path) -> None:
     data, manifest = tmp_path / "data", tmp_path / "m.csv"
     clips = ("--count", 1, "--seconds", 2, "--fps", 25, "--out", tmp_path / "clips")
     databases = [f"--{name}={data / name}" for name in ("smic", "casme2", "samm")]
-    for number, words in enumerate(
-        (
-            ("synth", "clips", *clips),
-            ("synth", "databases", "--clips-per-class", 1, "--out", data),
-            ("datasets", "index", *databases, "--out", manifest),
-            ("datasets", "prepare", manifest),
-            ("datasets", "figures", manifest, "--out", tmp_path / "figures"),
-        )
-    ):
-        command(watch, tmp_path / str(number), *words).assert_nothing_left()
-    assert any((tmp_path / "figures").iterdir())
-
-
-def test_demo(watch: Watch, tmp_path: Path) -> None:
-    code = (
-        "import sys; from micromimic.analysis.demo import run_demo;"
-        "from micromimic.synthesis.clips import ClipConfig;"
-        f"print(run_demo(sys.argv[1], clip={SMALL!r}))"
+    seen = commands(
+        watch,
+        tmp_path / "run",
+        ("synth", "clips", *clips),
+        ("synth", "databases", "--clips-per-class", 1, "--out", data),
+        ("datasets", "index", *databases, "--out", manifest),
+        ("datasets", "prepare", manifest),
+        ("datasets", "figures", manifest, "--out", tmp_path / "figures"),
     )
-    seen = ran(watch, tmp_path, "-c", code, tmp_path / "demo")
     seen.assert_nothing_left()
-    assert "planted micro-expressions found" in seen.out
+    assert any((tmp_path / "figures").iterdir())
 
 
 @pytest.mark.needs("web")
