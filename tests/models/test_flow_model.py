@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from micromimic.core.errors import InputError, ModelError
 from micromimic.core.labels import THREE
 from micromimic.evaluation.metrics import uf1
-from micromimic.face.units import UNIT_NAMES, sample_field, unit_fields
+from micromimic.face.units import UNIT_NAMES, unit_fields
 from micromimic.models import registry
 from micromimic.models.onnx import FlowModel, load_model
 from micromimic.models.preprocess import center, mirror, read_flow_png
@@ -21,6 +21,8 @@ from micromimic.models.registry import MapClassifier, create, list_models, list_
 from micromimic.motion.flow import strain_of as strain
 from micromimic.synthesis.maps import MapConfig, generate_maps
 from weights.real_maps import majority_per_database, measure, read_flow_maps
+
+from ..fields import sample_field
 
 LABELS = [THREE.names[k % 3] for k in range(240)]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from micromimic.core.canonical import apply_affine
-from micromimic.face.units import UNIT_NAMES, sample_field, unit_fields
+from micromimic.face.units import UNIT_NAMES, unit_fields
 from micromimic.motion.spotting.cells import spot
 from micromimic.motion.spotting.config import SpottingConfig
 from micromimic.motion.spotting.gates import (
@@ -22,6 +22,7 @@ from micromimic.synthesis.schedule import CLIP_KINDS, clip_of_kind
 from micromimic.synthesis.speech import SPEECH_UNITS, SpeechSpan, Viseme, draw_speech
 from micromimic.synthesis.truth import truth_of
 
+from ..fields import sample_field
 from .test_live_spotting import sightings, verdicts, watch
 from .test_spotting import BROWS, MOUTH, plant, raised_cosine, still
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.ndimage import map_coordinates
 
 from micromimic.core.labels import THREE
 from micromimic.face.units import (
@@ -15,13 +14,14 @@ from micromimic.face.units import (
     UNIT_NAMES,
     canvas_grid,
     depth_field,
-    sample_field,
     unit_fields,
 )
 from micromimic.motion.flow import strain_of as strain
 from micromimic.synthesis.anny_units import UNITS_FILE, load_anny_units
 from micromimic.synthesis.maps import MapConfig, draw_maps, generate_maps, maps_of_units
 from micromimic.synthesis.recipes import COMBINATIONS, Recipe, sample_recipe
+
+from ..fields import sample_field
 
 # a generator without any nuisance
 CLEAN = MapConfig(
@@ -148,18 +148,6 @@ def test_the_nose_is_nearest() -> None:
     for relief in (depth_field(), depth_field(np.random.default_rng(1)), *load_anny_units()[1]):
         nose, eye, ear = sample_field(relief, np.array([[13.4, 14.0], [20.9, 6.6], [31.0, 9.0]]))
         assert nose > eye > ear
-
-
-def test_sampling_equals_scipy() -> None:
-    rng = np.random.default_rng(0)
-    plane, points = rng.normal(size=(84, 84)), rng.uniform(-8, 36, (50, 2))
-    places = ((points[:, ::-1] + 7) * 2 - 0.5).T
-    wanted = map_coordinates(plane, places, order=1, mode="nearest")
-    np.testing.assert_allclose(sample_field(plane, points), wanted, atol=1e-9)
-    with pytest.raises(ValueError, match="units_xy must be"):
-        sample_field(plane, np.zeros(3))
-    with pytest.raises(ValueError, match="field must be"):
-        sample_field(np.zeros((28, 28)), points)
 
 
 @pytest.mark.parametrize("label", THREE.names)
