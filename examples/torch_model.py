@@ -5,7 +5,7 @@ import sys
 from torch import nn
 
 import micromimic
-from micromimic.models.training.torch_adapter import TorchClassifier
+from micromimic import TorchClassifier
 
 
 def make_network(classes: int) -> nn.Module:
