@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +12,7 @@ from micromimic.cli.console import note, notes, resumable, say, text_table, warn
 from micromimic.cli.options import unset
 from micromimic.cli.outputs import check_writable
 from micromimic.cli.progress import show_progress
+from micromimic.cli.score import score_cells
 
 if TYPE_CHECKING:
     from micromimic.evaluation.audit.runs import Audited
@@ -151,24 +151,13 @@ def _say_audit(result: Audited) -> None:
         f"{len(result.audit.runs[0].epochs)} epochs{resumed}"
     )
     header = ("trained on", "epoch chosen", "UF1", "95 %", "UAR", "95 %", *map(title, databases))
-    rows = [
-        [labels, choice, *_cells(found, databases)]
-        for labels, choice, found in score_rows(result.audit)
-    ]
+    rows = []
+    for labels, choice, found in score_rows(result.audit):
+        by_database = (f"{found[name]['uf1']:.3f}/{found[name]['uar']:.3f}" for name in databases)
+        rows.append([labels, choice, *score_cells(found[COMPOSITE], 2), *by_database])
     say(text_table(header, rows))
     say("  (databases: UF1/UAR)")
     for text in sentences(result.audit):
         say(text)
     notes((*result.audit.notes, *result.notes))
     say(f"  results: {result.folder}")
-
-
-def _cells(scores: Mapping[str, Mapping[str, Any]], databases: list[str]) -> list[str]:
-    from micromimic.evaluation.article import COMPOSITE
-
-    cells = []
-    for score in ("uf1", "uar"):
-        ends = scores[COMPOSITE][f"{score}_ci95"]
-        cells.append(f"{scores[COMPOSITE][score]:.3f}")
-        cells.append(f"{ends[0]:.2f} to {ends[1]:.2f}" if ends else "-")
-    return cells + [f"{scores[name]['uf1']:.3f}/{scores[name]['uar']:.3f}" for name in databases]

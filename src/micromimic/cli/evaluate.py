@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, cast
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
@@ -22,7 +22,7 @@ from micromimic.cli.console import (
 )
 from micromimic.cli.outputs import check_writable
 from micromimic.cli.progress import show_progress
-from micromimic.cli.score import ScoreBy, say_spotting
+from micromimic.cli.score import ScoreBy, say_spotting, score_cells
 
 if TYPE_CHECKING:
     from micromimic.core.workers import Workers
@@ -251,12 +251,12 @@ def _recognize(
 def _say_scores(result: Evaluation) -> None:
     list_left_out(result.left_out)
     summary, composite = result.summary, result.metrics["composite"]
-    rows = [_row(summary.name, composite)]
-    rows += [_row(f"  {name}", m["composite"]) for name, m in result.metrics["controls"].items()]
+    scores = {summary.name: composite}
+    scores |= {f"  {name}": m["composite"] for name, m in result.metrics["controls"].items()}
     if "leaky" in result.metrics:
-        rows.append(
-            _row("  best epoch on the test subject (leaky)", result.metrics["leaky"]["composite"])
-        )
+        leaky = result.metrics["leaky"]["composite"]
+        scores["  best epoch on the test subject (leaky)"] = leaky
+    rows = [[name, *score_cells(found)] for name, found in scores.items()]
     resumed = f", {result.resumed} folds from before" if result.resumed else ""
     say(
         f"{summary.name}, {summary.protocol}, init {summary.init}, seed {summary.seed}: "
@@ -264,11 +264,3 @@ def _say_scores(result: Evaluation) -> None:
     )
     say(text_table(("", "UF1", "95 %", "UAR", "95 %"), rows))
     say(f"  results: {result.folder}")
-
-
-def _row(name: str, metrics: dict[str, Any]) -> list[str]:
-    cells = [name]
-    for score in ("uf1", "uar"):
-        ends = metrics[f"{score}_ci95"]
-        cells += [f"{metrics[score]:.3f}", f"{ends[0]:.3f} to {ends[1]:.3f}" if ends else "-"]
-    return cells

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
@@ -80,16 +81,20 @@ def say_spotting(result: SpottingRun) -> None:
         say(f"  results: {result.folder}")
 
 
+def score_cells(metrics: Mapping[str, Any], digits: int = 3) -> list[str]:
+    """UF1 and UAR, each with its interval."""
+    cells = []
+    for score in ("uf1", "uar"):
+        ends = metrics[f"{score}_ci95"]
+        interval = f"{ends[0]:.{digits}f} to {ends[1]:.{digits}f}" if ends else "-"
+        cells += [f"{metrics[score]:.3f}", interval]
+    return cells
+
+
 def _say_recognition(result: OwnPredictions, out: Path | None) -> None:
     metrics = result.metrics
     say(f"{metrics['composite']['n']} clips of {metrics['composite']['subjects']} subjects")
-    rows = []
-    for scope, found in metrics.items():
-        cells = []
-        for name in ("uf1", "uar"):
-            ends = found[f"{name}_ci95"]
-            cells += [f"{found[name]:.3f}", f"{ends[0]:.3f} to {ends[1]:.3f}" if ends else "-"]
-        rows.append([scope, str(found["n"]), *cells])
+    rows = [[scope, str(found["n"]), *score_cells(found)] for scope, found in metrics.items()]
     say(text_table(("", "clips", "UF1", "95 %", "UAR", "95 %"), rows))
     notes(result.notes)
     if out is not None:
