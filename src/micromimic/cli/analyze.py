@@ -43,10 +43,8 @@ _HEADER: Final = (
 def analyze(
     inputs: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="INPUT",
-            help="Video files, folders of frames (with --fps), or folders of videos.",
-            show_default=False,
+        options.argument(
+            "Video files, folders of frames (with --fps), or folders of videos.", "INPUT"
         ),
     ],
     out: Annotated[Path, typer.Option(help="Results go to OUT/<name of the input>/.")] = Path(

@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 
 Table = Annotated[
     Path,
-    typer.Argument(
-        metavar="FILE|MANIFEST",
-        help="CSV of logged per-epoch predictions, or (with --model) a manifest of clips, or (with "
+    options.argument(
+        "CSV of logged per-epoch predictions, or (with --model) a manifest of clips, or (with "
         "--truth) found events.",
-        show_default=False,
+        "FILE|MANIFEST",
     ),
 ]
 Events = Annotated[Path | None, unset("Annotated events: spotting is audited.", metavar="EVENTS")]

@@ -12,9 +12,7 @@ from micromimic.cli.console import Interrupted, count_of, needs_web, note, say
 
 
 def forget(
-    subject: Annotated[
-        str, typer.Argument(metavar="SUBJECT", help="The person's code.", show_default=False)
-    ],
+    subject: Annotated[str, options.argument("The person's code.", "SUBJECT")],
     data: options.Data = None,
     database: options.DatabaseUrl = None,
     database_file: options.DatabaseFile = None,

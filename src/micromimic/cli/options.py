@@ -33,6 +33,10 @@ def unset(text: str, **how: Any) -> Any:
     return typer.Option(help=text, show_default=False, **how)
 
 
+def argument(text: str, metavar: str) -> Any:
+    return typer.Argument(help=text, metavar=metavar, show_default=False)
+
+
 # --- videos --------------------------------------------------------------------------------------
 
 Fps = Annotated[
@@ -94,9 +98,7 @@ def workers_of(jobs: int, backend: str = "loky", scheduler: str | None = None) -
 
 # --- recognition ---------------------------------------------------------------------------------
 
-Manifest = Annotated[
-    Path, typer.Argument(metavar="MANIFEST", help="CSV that lists the clips.", show_default=False)
-]
+Manifest = Annotated[Path, argument("CSV that lists the clips.", "MANIFEST")]
 ApexRule = Annotated[
     str,
     typer.Option(

@@ -35,11 +35,7 @@ _IN_FILE: Final = ("Naming precision", "Naming recall", "UF1", "UAR")
 def score(
     file: Annotated[
         Path,
-        typer.Argument(
-            metavar="FILE",
-            help="Your own events.csv, MEGC submission, or predictions.csv.",
-            show_default=False,
-        ),
+        options.argument("Your own events.csv, MEGC submission, or predictions.csv.", "FILE"),
     ],
     truth: Truth,
     videos: options.Videos = None,

@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 def sensitivity(
     video: Annotated[
         Path,
-        typer.Argument(
-            metavar="VIDEO",
-            help="A video file, or a folder of frames (with --fps).",
-            show_default=False,
-        ),
+        options.argument("A video file, or a folder of frames (with --fps).", "VIDEO"),
     ],
     out: Annotated[
         Path, typer.Option(help="Results; the same command continues a stopped run there.")
