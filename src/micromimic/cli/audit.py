@@ -133,7 +133,6 @@ def _train_and_audit(
 
 
 def _say_audit(result: Audited) -> None:
-    """The table, the sentences, and where the files lie."""
     from micromimic.evaluation.article import COMPOSITE
     from micromimic.evaluation.audit.report import score_rows, sentences
     from micromimic.evaluation.markdown import title

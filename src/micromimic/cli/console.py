@@ -34,7 +34,6 @@ def resumable(done: str, folder: Path) -> Iterator[None]:
 
 
 def debugging() -> bool:
-    """Whether tracebacks are wanted."""
     return os.environ.get(DEBUG_VARIABLE, "") not in ("", "0")
 
 
@@ -80,7 +79,6 @@ def say(text: str = "", end: str = "\n") -> bool:
 
 
 def note(text: str) -> None:
-    """Write progress and errors to stderr."""
     with contextlib.suppress(OSError):
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
@@ -104,7 +102,6 @@ def list_left_out(lines: Sequence[str]) -> None:
 
 
 def complain(text: str) -> None:
-    """Write one error line to stderr."""
     note(f"micromimic: error: {one_line(text)}")
 
 

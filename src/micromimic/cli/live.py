@@ -108,7 +108,6 @@ def live(
 
 
 def access_of(websocket: str, token: str | None) -> Access:
-    """Where WebSocket clients may listen."""
     from micromimic.core.errors import InputError
 
     with needs_web():

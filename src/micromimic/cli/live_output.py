@@ -63,7 +63,6 @@ class Output(Closing):
             note(f"{self._name}: {_STATES[status.state]}{detail}")
 
     def close(self) -> None:
-        """Take the state away."""
         if self._line:
             self._draw("")
 

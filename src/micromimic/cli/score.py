@@ -62,7 +62,6 @@ def score(
 
 
 def say_spotting(result: SpottingRun) -> None:
-    """The tables, and where the files lie."""
     from micromimic.evaluation.report.spotting import SCORES, STRS, score_rows, strs_rows, summary
 
     resumed = f" {result.resumed} videos from before." if result.resumed else ""
@@ -78,7 +77,6 @@ def say_spotting(result: SpottingRun) -> None:
 
 
 def score_cells(metrics: Mapping[str, Any], digits: int = 3) -> list[str]:
-    """UF1 and UAR, each with its interval."""
     cells = []
     for score in ("uf1", "uar"):
         ends = metrics[f"{score}_ci95"]

@@ -114,7 +114,6 @@ class BoundedProtocol(H11Protocol):
         self._limit_head()
 
     def pause_writing(self) -> None:
-        """The client takes less than we have for it."""
         super().pause_writing()
         self._abort_later()
 

@@ -53,7 +53,6 @@ class Workstation:
 
 
 def workstation(connection: HTTPConnection) -> Workstation:
-    """The server that a request came to."""
     here = connection.app.state.workstation
     assert isinstance(here, Workstation)
     return here

@@ -109,7 +109,6 @@ class ApiError(Exception):
 def error_response(
     status: int, message: str, code: Code | None = None, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    """An error in the API's shape."""
     line = " ".join(message.split()).encode("utf-8", "replace").decode()
     usual = _STATUSES.get(status, ("invalid", ""))[0]
     body = {"error": {"code": code or usual, "message": line}}
@@ -156,7 +155,6 @@ def response_for(error: Exception) -> JSONResponse:
 
 
 def install_handlers(app: FastAPI) -> None:
-    """Answer every error in the API's shape."""
 
     def raised(request: Request, error: Exception) -> JSONResponse:
         return response_for(error)

@@ -69,7 +69,6 @@ class Feed(Closing):
                 raise self._server.failure
 
     def count(self, client: Mailbox[LiveMessage], *, here: bool) -> None:
-        """A client has come or gone."""
         with self.changed:
             (self.clients.add if here else self.clients.discard)(client)
             self.changed.notify_all()
@@ -85,7 +84,6 @@ class Feed(Closing):
 
 @router.websocket("/")
 async def follow(socket: WebSocket) -> None:
-    """Everything that the session says."""
     feed = socket.app.state.feed
     assert isinstance(feed, Feed)
     if len(feed.clients) >= MAX_CLIENTS:

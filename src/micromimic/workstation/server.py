@@ -184,7 +184,6 @@ def listen_on(host: str, port: int, option: str = "--port") -> socket.socket:
 
 @contextmanager
 def _only_one(data: Path) -> Iterator[None]:
-    """Hold the data folder's lock."""
     with ExitStack() as stack:
         try:
             data.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -106,7 +106,6 @@ class Incoming:
 
     @property
     def sha256(self) -> str:
-        """Of what was written, as hex digits."""
         return self._hash.hexdigest()
 
     def adopt(self) -> None:

@@ -144,7 +144,6 @@ def duration(seconds: float) -> str:
 
 
 def review_document(analysis: Analysis) -> dict[str, Any]:
-    """The content of ``review.json``, ready for strict JSON."""
     source, spotting, times = analysis.source, analysis.spotting, analysis.track.times
     timing = _timing(times, source.fps)
     media = None if analysis.media is None else _timing(analysis.media.media, source.fps)

@@ -77,7 +77,6 @@ class _EventClips:
             self._stack = stack.pop_all()
 
     def take(self, frame: Frame) -> None:
-        """Cut the face out of a frame of the clip."""
         place = np.asarray(self._track.transforms[frame.index], np.float64)
         if np.isfinite(place).all():  # within an event single frames may be lost: the last holds
             self._place = follow(self._shape, place)
@@ -95,12 +94,10 @@ class _EventClips:
             self._written += 1
 
     def finish(self) -> None:
-        """Both files are complete."""
         self._write_large(self._magnifier.finish())
         self._stack.close()
 
     def discard(self) -> None:
-        """Leave nothing of clips that were not finished."""
         self._face.discard()
         self._large.discard()
 

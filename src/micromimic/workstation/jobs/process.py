@@ -76,7 +76,6 @@ class WorkerProcess:
         return self._process.returncode
 
     def tail(self) -> str:
-        """The last that it printed."""
         try:
             with self._log.open("rb") as log:  # it may be as long as any file of a worker
                 log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))

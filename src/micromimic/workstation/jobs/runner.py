@@ -218,7 +218,6 @@ class JobRunner:
                 await self._in_thread(self._clear_up)
 
     async def _work(self) -> None:
-        """Claim and do one job after the other."""
         problem = ""
         while not self._stopping.is_set():
             changed = self._changed  # taken before the look: what comes meanwhile is not missed
@@ -244,7 +243,6 @@ class JobRunner:
                 await self._fail(job, _OWN_FAULT)
 
     async def _do(self, job: Job) -> None:
-        """One job from its claim to its end."""
         recording = await self._insist(
             job, lambda: recordings.get_recording(self._store, job.recording_id)
         )

@@ -100,7 +100,6 @@ def open_session(source: LiveSource, model: Path | None = None) -> LiveSession:
 
 @router.websocket("/live")
 async def live(socket: WebSocket) -> None:
-    """One live session."""
     here = workstation(socket)
     await socket.accept()
     slot = object()
@@ -193,7 +192,6 @@ class _Conversation:
         self._problem_sent = False
 
     async def run(self) -> Exception | None:
-        """From the start on; what went wrong."""
         tasks: list[asyncio.Task[None]] = []
         try:
             await _uninterrupted(asyncio.to_thread(self._open_recorder))
@@ -262,7 +260,6 @@ class _Conversation:
         return json_text({"type": "kept", "recording_id": recording.id, **counts})
 
     async def _read(self) -> None:
-        """Take frames until the client asks to stop."""
         width, height = self._start.width, self._start.height
         size = HEAD.size + width * height
         silence = wire.SILENCE_S
@@ -293,7 +290,6 @@ class _Conversation:
                 self._recorder.put(picture, time)
 
     async def _write(self) -> None:
-        """Send messages until the session has ended."""
         session = await _uninterrupted(asyncio.to_thread(self._open_session))
         with contextlib.suppress(EOFError):
             while True:
