@@ -22,6 +22,7 @@ from micromimic.workstation.records import jobs, people, recordings
 
 from .live_servers import hold_port
 from .sample_analysis import sample_analysis
+from .waiting import PATIENCE_S, wait_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
     from micromimic.workstation.records.database import Store
     from micromimic.workstation.records.models import Recording
 
-PATIENCE_MS = 120_000
-"""Ends a test that hangs; nothing is expected to take this long."""
+PATIENCE_MS = 1000 * PATIENCE_S
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -97,17 +97,9 @@ def running_station(
             stop()
 
 
-def wait_for(condition: Callable[[], object], patience_s: float = PATIENCE_MS / 1000) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-
-
 def until(page: Page, expression: str) -> None:
     """Wait until an expression holds in the page; the CSP forbids Playwright's own way."""
-    end = time.monotonic() + PATIENCE_MS / 1000
+    end = time.monotonic() + PATIENCE_S
     while not page.evaluate(expression):
         assert time.monotonic() < end, f"waited in vain for {expression}"
         page.wait_for_timeout(20)

@@ -29,8 +29,8 @@ from micromimic.core.labels import THREE
 from micromimic.synthesis.clips import ClipConfig, plan_clip, render, write_clip
 
 from .conftest import find_compiler, has
-from .page_server import wait_for
 from .scheduler_file import address_in
+from .waiting import wait_for
 
 PATIENCE_S = 300
 """Only ends a hang."""

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -22,12 +21,15 @@ from micromimic.analysis.analyze import AnalyzeConfig, analyze
 from micromimic.cli.main import main
 from micromimic.core.workers import Workers, on_workers
 from micromimic.datasets.manifest import Clip
+from micromimic.evaluation.run import RunConfig, run_protocol
 from micromimic.motion.spotting.config import SpottingConfig
 from micromimic.preparation.cache import file_of, prepare_all
 from micromimic.report.write import FILES
 from micromimic.synthesis.clips import ClipConfig, plan_clip, render, write_clip
 
 from ..scheduler_file import address_in
+from ..waiting import wait_for
+from .test_run import make_samples
 
 pytestmark = pytest.mark.needs("cluster")
 
@@ -81,10 +83,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
                          "--local-directory", str(folder))  # fmt: skip
 
         scheduler = start("dask_scheduler", "--port", "0", "--dashboard-address", "127.0.0.1:0")
-        end = time.monotonic() + 120
-        while (address := address_in(file)) is None:
-            assert scheduler.poll() is None and time.monotonic() < end, "no scheduler"
-            time.sleep(0.02)
+        wait_for(lambda: address_in(file) or scheduler.poll() is not None)
+        address = address_in(file)
+        assert address is not None, "no scheduler"
         workers = [start_worker(), start_worker()]
         with Client(address, set_as_default=False) as client:
             client.wait_for_workers(2, timeout=60)
@@ -182,3 +183,19 @@ def test_preparation_loses_a_worker_and_no_clip(cluster: Cluster, tmp_path: Path
     for clip in clips:
         kept = file_of(clip, "faces", there)
         assert kept.read_bytes() == file_of(clip, "faces", here).read_bytes()
+
+
+@pytest.mark.needs("train")
+def test_a_run_loses_a_worker_and_no_fold(cluster: Cluster, tmp_path: Path) -> None:
+    samples, config, out = make_samples(), RunConfig(init="none", epochs=6), tmp_path / "run"
+
+    def kill_one(done: int, total: int | None, stage: str) -> None:
+        if done == 1:
+            cluster.kill_one()
+
+    where = Workers(backend="dask", scheduler=cluster.address)
+    result = run_protocol(samples, config, out, workers=where, progress=kill_one)
+    local = run_protocol(samples, config, tmp_path / "local")
+    assert result.predictions.equals(local.predictions)
+    kept = sorted(path.name for path in (out / "folds").glob("*.npz"))
+    assert kept == [f"{k:04d}.npz" for k in range(6)]

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -261,71 +260,6 @@ def test_a_killed_run_goes_on_and_says_the_same(tmp_path: Path) -> None:
     assert resumed.resumed == 1
     unbroken = run_protocol(samples, QUICK, tmp_path / "unbroken")
     assert resumed.predictions.equals(unbroken.predictions)
-
-
-def wait_for(ready, *processes: subprocess.Popen[bytes], patience: float = 120.0) -> None:
-    """Look until something is there; fails where a process ended before."""
-    end = time.monotonic() + patience
-    while not ready():
-        assert time.monotonic() < end, "it never came"
-        assert all(p.poll() is None for p in processes), "a process ended early"
-        time.sleep(0.02)
-
-
-@pytest.mark.needs("cluster")
-def test_a_cluster_loses_a_worker_and_no_fold(tmp_path: Path) -> None:
-    from ..scheduler_file import address_in  # here: other processes import this module by itself
-
-    samples = make_samples(subjects=8)
-    config = RunConfig(init="none", epochs=6)
-    out = tmp_path / "run"
-    address_file = tmp_path / "scheduler.json"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
-
-    def start(*arguments: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli." + arguments[0], *arguments[1:]],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-    common = ("--scheduler-file", str(address_file))
-    scheduler = start("dask_scheduler", *common, "--host", "127.0.0.1", "--port", "0",
-                      "--no-dashboard")  # fmt: skip
-    workers: list[subprocess.Popen[bytes]] = []
-    try:
-        wait_for(lambda: address_in(address_file), scheduler)
-        worker = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1",
-                  "--local-directory", str(tmp_path))  # fmt: skip
-        workers = [start("dask_worker", *common, *worker) for _ in range(2)]
-        address = address_in(address_file)
-        assert address is not None
-        wait_for_workers(address, 2)
-
-        def kill_one(done: int, total: int | None, stage: str) -> None:
-            if done == 1:
-                workers[0].send_signal(signal.SIGKILL)
-
-        where = Workers(backend="dask", scheduler=address)
-        result = run_protocol(samples, config, out, workers=where, progress=kill_one)
-        assert workers[0].wait() == -signal.SIGKILL
-    finally:
-        for process in (*workers, scheduler):
-            process.kill()
-            process.wait()
-    local = run_protocol(samples, config, tmp_path / "local")
-    assert result.predictions.equals(local.predictions)
-    assert sorted(p.name for p in (out / "folds").glob("*.npz")) == [
-        f"{k:04d}.npz" for k in range(8)
-    ]
-
-
-def wait_for_workers(address: str, count: int) -> None:
-    from distributed import Client
-
-    with Client(address, set_as_default=False) as client:
-        client.wait_for_workers(count, timeout=60)
 
 
 @pytest.mark.needs("cluster")
