@@ -27,9 +27,12 @@ State = Literal["waiting", "no_face", "learning", "watching", "lost_source"]
 class Started:
     """The first message."""
 
-    source: str  # what is watched, for people
-    model: ModelInfo  # which model names the events
-    policy: str  # what happens when the machine cannot keep up, in one sentence
+    source: str
+    """What is watched, for people."""
+    model: ModelInfo
+    """Which model names the events."""
+    policy: str
+    """What happens when the machine cannot keep up, in one sentence."""
 
     def to_dict(self) -> dict[str, Any]:
         about = {"source": self.source, "model": self.model.to_dict(), "policy": self.policy}
@@ -40,9 +43,12 @@ class Started:
 class FaceShape:
     """A face was locked on: its shape in canonical units, valid until the next such message."""
 
-    segment: int  # number of the unbroken stretch of tracking
-    landmarks: FloatArray  # (68, 2) canonical units
-    cells: FloatArray  # (10, 4) left, top, right, bottom, canonical units, order ``labels.CELLS``
+    segment: int
+    """Number of the unbroken stretch of tracking."""
+    landmarks: FloatArray
+    """(68, 2) canonical units."""
+    cells: FloatArray
+    """(10, 4) left, top, right, bottom, canonical units, order ``labels.CELLS``."""
 
     def to_dict(self) -> dict[str, Any]:
         return {"type": "face", **tidy(vars(self), 3)}
@@ -52,17 +58,22 @@ class FaceShape:
 class CurvePoint:
     """The motion at one frame, known at once: displacement from the last seconds' rest."""
 
-    frame: int  # of the frame
+    frame: int
+    """Of the frame."""
     time: float
-    found: bool  # the face was tracked; else the rest is None
-    segment: int = -1  # stretch of tracking, as in ``FaceShape``
-    # root mean square of the three strongest cells' displacement from their local rest, in
-    # multiples of its own noise; None while that noise is being learnt
+    found: bool
+    """The face was tracked; else the rest is None."""
+    segment: int = -1
+    """Stretch of tracking, as in ``FaceShape``."""
     score: float | None = None
-    # (10,) each cell's displacement from its local rest, canonical units
+    """Root mean square of the three strongest cells' displacement from their local rest, in
+    multiples of its own noise; None while that noise is being learnt."""
     cells: FloatArray | None = None
-    transform: FloatArray | None = None  # (2, 3) canonical units to image pixels
-    latency_s: float = 0.0  # from the frame's arrival to this message
+    """(10,) each cell's displacement from its local rest, canonical units."""
+    transform: FloatArray | None = None
+    """(2, 3) canonical units to image pixels."""
+    latency_s: float = 0.0
+    """From the frame's arrival to this message."""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -82,13 +93,17 @@ class CurvePoint:
 class LiveEvent:
     """A candidate, within half a second of its offset or, late, at a second look."""
 
-    number: int  # from 1, in order of reporting
-    event: MicroExpression  # as in an analysis; ``evidence`` where pictures are wanted
-    delay_s: float  # from the offset to this message, in the source's time
-    # found while this face's noise was being learnt, or only at the second look: the half second
-    # does not hold
+    number: int
+    """From 1, in order of reporting."""
+    event: MicroExpression
+    """As in an analysis; ``evidence`` where pictures are wanted."""
+    delay_s: float
+    """From the offset to this message, in the source's time."""
     late: bool
-    segment: int  # stretch of tracking
+    """Found while this face's noise was being learnt, or only at the second look: the half second
+    does not hold."""
+    segment: int
+    """Stretch of tracking."""
 
     def to_dict(self) -> dict[str, Any]:
         """One line of JSON: the fields of ``events.json``, with ``id``, ``delay_s``, ``late``."""
@@ -106,10 +121,12 @@ class LiveEvent:
 class Settled:
     """The second look at an event, with all of its future known."""
 
-    number: int  # of the event
-    kept: bool  # confirmed, or withdrawn
-    # why it was withdrawn, as ``results.Rejected``; ``gone`` if it no longer stands out
+    number: int
+    """Of the event."""
+    kept: bool
+    """Confirmed, or withdrawn."""
     reason: str = ""
+    """Why it was withdrawn, as ``results.Rejected``; ``gone`` if it no longer stands out."""
 
     def to_dict(self) -> dict[str, Any]:
         kind = "confirmed" if self.kept else "withdrawn"
@@ -120,19 +137,28 @@ class Settled:
 class Status:
     """How the session is doing, once a second."""
 
-    time: float  # of the last frame
-    state: State  # what it is doing
-    fps: float  # rate of the processed frames over the last seconds
-    source_fps: float  # rate at which frames arrived
-    received: int  # frames since the start
+    time: float
+    """Of the last frame."""
+    state: State
+    """What it is doing."""
+    fps: float
+    """Rate of the processed frames over the last seconds."""
+    source_fps: float
+    """Rate at which frames arrived."""
+    received: int
+    """Frames since the start."""
     processed: int
     dropped: int
-    thinning: int  # every how many-th frame is taken now; 1 means all of them
-    shortest_s: float | None  # the shortest movement that the processed rate can still resolve
-    # ``median`` and ``p95`` from a frame's arrival to its point of the curve
+    thinning: int
+    """Every how many-th frame is taken now; 1 means all of them."""
+    shortest_s: float | None
+    """The shortest movement that the processed rate can still resolve."""
     latency_ms: Mapping[str, float]
-    events: int  # reported so far
-    detail: str = ""  # one line where something is wrong, else empty
+    """``median`` and ``p95`` from a frame's arrival to its point of the curve."""
+    events: int
+    """Reported so far."""
+    detail: str = ""
+    """One line where something is wrong, else empty."""
 
     def to_dict(self) -> dict[str, Any]:
         content = vars(self) | {
