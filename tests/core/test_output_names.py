@@ -349,8 +349,8 @@ def test_a_run_tells_where_weights_started_under_any_name(tmp_path: Path) -> Non
 
 def test_names_of_downloads_fit_a_header_and_a_disk() -> None:
     pytest.importorskip("fastapi")
-    from micromimic.workstation.uploads import shown_name
     from micromimic.workstation.routes.export import _plain
+    from micromimic.workstation.uploads import shown_name
 
     for name in ("..", ".", ".mp4", "...mp4", "a/../b", "\u202e", "%2e%2e", "caf\udce9", "x" * 300,
                  'a"; filename="b', "a\r\nSet-Cookie: b"):  # fmt: skip

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from micromimic.core.notices import CANNOT_TELL
+from micromimic.core.notices import cannot_tell
 from micromimic.workstation.records import people, recordings, reviews
 
 from ..page_server import (
@@ -137,7 +137,7 @@ def test_about_says_what_the_server_says(station: Station, chromium: Browser) ->
             (box.query_selector("h3").inner_text(), box.query_selector("p").inner_text())
             for box in page.query_selector_all("#statements > div")
         ]
-        assert shown == list(CANNOT_TELL)
+        assert shown == list(cannot_tell(3))
         words = page.inner_text("main")
         assert re.search(r"removed 30 days after", words)
         assert "300-W" in words

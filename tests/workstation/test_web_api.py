@@ -15,7 +15,7 @@ pytest.importorskip("sqlalchemy")
 
 from sqlalchemy import event
 
-from micromimic.core.notices import CANNOT_TELL
+from micromimic.core.notices import cannot_tell
 from micromimic.workstation.records import privacy
 
 from ..web_site import API, Site, running_site
@@ -37,7 +37,7 @@ def test_info_says_what_it_allows_and_what_it_is_not_for(site: Site) -> None:
         "max_seconds": 3600.0,
         "retention_days": 30,
     }
-    assert [tuple(pair) for pair in info["statements"]] == list(CANNOT_TELL)
+    assert [tuple(pair) for pair in info["statements"]] == list(cannot_tell(3))
     assert info["database"] == "sqlite" and info["live"]["max_sessions"] == 2
     assert info["model"]["name"] == "flow-capsnet"
     assert site.get("/health")["status"] == "ok"

@@ -23,14 +23,9 @@ INTEROCULAR: Final = EYE_LEFT[0] - EYE_RIGHT[0]
 
 
 def anchor_points(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Eye centres and mouth centre of 68 landmarks.
+    """(3, 2) of (68, 2) iBUG landmarks: centres of the right eye (image-left), left eye and mouth.
 
-    Args:
-        landmarks: (68, 2) pixels, the iBUG/300-W scheme.
-
-    Returns:
-        (3, 2): the person's right eye (image-left), left eye, mouth (the mean of its outer and
-        inner corners, which an opening mouth moves least).
+    The mouth's is the mean of its outer and inner corners, which an opening mouth moves least.
     """
     points = np.asarray(landmarks, dtype=np.float64)
     if points.shape != (68, 2):
@@ -40,13 +35,7 @@ def anchor_points(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def canonical_to_image(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Affine map from canonical units to image pixels, through eyes and mouth.
-
-    Args:
-        landmarks: (68, 2) pixels.
-
-    Returns:
-        (2, 3) matrix A with ``image = A[:, :2] @ unit + A[:, 2]``.
+    """(2, 3) map from canonical units to image pixels, through eyes and mouth of 68 landmarks.
 
     >>> marks = np.zeros((68, 2)); marks[36:42] = 100, 100; marks[42:48] = 250, 100
     >>> marks[48:] = 175, 237
@@ -95,11 +84,8 @@ def follow(
     """The onset's map, shifted to where the apex's has one point (the bridge of the nose).
 
     Flow between onset and apex is measured with one shape of the face for both: a tracker's small
-    changes of shape are as likely raised cheeks as a turn of the head.
-
-    Args:
-        onset, apex: (2, 3) canonical units to image pixels.
-        point: canonical units.
+    changes of shape are as likely raised cheeks as a turn of the head. Maps are (2, 3), canonical
+    units to image pixels.
 
     >>> follow(np.eye(2, 3), np.array([[2.0, 0, 1], [0, 1, 3]]))
     array([[ 1. ,  0. , 14.4],
@@ -111,13 +97,7 @@ def follow(
 
 
 def scale_of(matrix: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Length scale of affine maps: the root of what they do to areas.
-
-    Args:
-        matrix: (..., 2, 3).
-
-    Returns:
-        (...).
+    """(...) length scales of (..., 2, 3) affine maps: the root of what they do to areas.
 
     >>> float(scale_of(np.array([[0.0, -2.0, 5.0], [2.0, 0.0, 1.0]])))
     2.0

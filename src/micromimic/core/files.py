@@ -29,12 +29,7 @@ _swept: set[Path] = set()
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
-    """Write a file completely or leave what was there; text as UTF-8, missing folders are made.
-
-    Args:
-        path: the file.
-        content: all of it.
-    """
+    """Write a file completely or leave what was there; text as UTF-8, missing folders are made."""
     data = content.encode("utf-8") if isinstance(content, str) else content
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,11 +50,6 @@ def begun(folder: Path, ending: str = ".part", *, as_folder: bool = False) -> It
     """A new file or folder to write into, in a folder that exists; gone afterwards unless moved.
 
     What killed processes left in the folder is removed, once a process.
-
-    Args:
-        folder: where.
-        ending: of the name.
-        as_folder: make a folder instead of an empty file.
     """
     place = folder.absolute()
     if place not in _swept:
@@ -83,11 +73,7 @@ def begun(folder: Path, ending: str = ".part", *, as_folder: bool = False) -> It
 
 
 def sweep_left(folder: Path) -> int:
-    """Remove what killed processes had begun to write in a folder; what is in use stays.
-
-    Returns:
-        How many there were.
-    """
+    """Remove what killed processes had begun to write in a folder, not what is in use; how many."""
     try:
         found = [path for path in folder.iterdir() if _OURS.fullmatch(path.name)]
     except OSError:  # not there, or not to be read: nothing of ours can be found

@@ -27,11 +27,9 @@ class Mailbox(Closing, Generic[T]):
     What happens when it is full is the writer's choice: ``put`` never waits and never refuses, but
     lets the older half of what is of passing interest go; ``offer`` refuses, or waits for room.
 
-    Args:
-        most: items that may wait; may be changed later. What ``put`` adds and does not pass is
-            taken all the same.
-        passes: whether ``put`` may let an item go for newer ones; the newest of each type stays.
-        clock: what ``take`` measures by.
+    So many items may wait at ``most``, which may be changed later; what ``put`` adds and does not
+    pass is taken all the same. What ``passes`` may go for newer items; the newest of each type
+    stays. ``take`` measures by the clock.
 
     >>> box = Mailbox(2, passes=lambda item: isinstance(item, int))
     >>> [box.put(item) for item in (1, 2, "an event", 3)], box.end()
@@ -97,12 +95,7 @@ class Mailbox(Closing, Generic[T]):
             return True
 
     def offer(self, item: T, *, wait: bool = False) -> bool:
-        """Add where there is room; False if there is none, or after the end.
-
-        Args:
-            item: what to add.
-            wait: for room, as long as it takes.
-        """
+        """Add where there is room, or wait for it; False if there is none, or after the end."""
         with self._changed:
             while wait and not self._ended and len(self._items) >= self.most:
                 self._changed.wait()
@@ -123,12 +116,7 @@ class Mailbox(Closing, Generic[T]):
             return before - len(self._items)
 
     def take(self, timeout: float, due: Callable[[T], float] | None = None) -> T | None:
-        """The oldest item, not before it is due; None if there was none within ``timeout`` s.
-
-        Args:
-            timeout: seconds.
-            due: when an item may be taken, by the clock.
-        """
+        """The oldest item, not before it is due; None if there was none within ``timeout`` s."""
         limit = self._clock() + timeout
         with self._changed:
             while self._items or not self._ended:

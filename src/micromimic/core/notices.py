@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from micromimic.core.labels import THREE
-
 Statements = tuple[tuple[str, str], ...]
 _NUMBERS: Final = ("two", "three", "four", "five", "six", "seven", "eight", "nine")
 _STATEMENTS: Final[Statements] = (
@@ -40,14 +38,6 @@ _STATEMENTS: Final[Statements] = (
 
 
 def cannot_tell(classes: int) -> Statements:
-    """(heading, sentence) pairs; shown in the report and written with the indicators.
-
-    Args:
-        classes: of the model that names the events.
-    """
+    """(heading, sentence) pairs on a model of so many classes; in the report and the indicators."""
     word = _NUMBERS[classes - 2] if 0 <= classes - 2 < len(_NUMBERS) else str(classes)
     return tuple((heading, text.format(groups=word)) for heading, text in _STATEMENTS)
-
-
-CANNOT_TELL: Final = cannot_tell(len(THREE))
-"""Of the composite's classes."""

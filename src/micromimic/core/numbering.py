@@ -18,13 +18,7 @@ def places(names: Sequence[str]) -> list[int] | None:
 
     Names count as numbered where they differ in their numbers alone, and one of these rises by the
     same step (1, or another where the names skip regularly) from most pictures to the next, and by
-    a multiple of it everywhere.
-
-    Args:
-        names: of files, in natural order.
-
-    Returns:
-        None where the names are not numbered like that: then their order is all there is.
+    a multiple of it everywhere; None where they are not: then their natural order is all there is.
 
     >>> places(["cam2_img1.png", "cam2_img2.png", "cam2_img3.png", "cam2_img6.png"])
     [0, 1, 2, 5]

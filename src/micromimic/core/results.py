@@ -32,28 +32,6 @@ from micromimic.core.types import (
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "EVENTS_SCHEMA",
-    "STATED_UNITS",
-    "Analysis",
-    "Blink",
-    "GatedSpan",
-    "ModelInfo",
-    "RegionLimit",
-    "Rejected",
-    "Spotting",
-    "UnitEvidence",
-    "amplitude_columns",
-    "event_from_dict",
-    "event_to_dict",
-    "kind_counts",
-    "kind_of",
-    "labels_in",
-    "table_columns",
-    "unit_from_dict",
-    "unit_names",
-]
-
 EVENTS_SCHEMA = "micromimic.events/1"
 
 STATED_UNITS: Final = 0.3
@@ -141,10 +119,7 @@ class Spotting:
 
     def rejected_counts(self) -> dict[str, int]:
         """How many movements were rejected for each reason."""
-        counts: dict[str, int] = {}
-        for item in self.rejected:
-            counts[item.reason] = counts.get(item.reason, 0) + 1
-        return dict(sorted(counts.items()))
+        return dict(sorted(Counter(item.reason for item in self.rejected).items()))
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,10 @@ import numpy as np
 
 
 def tidy(value: Any, digits: int | None = 6) -> Any:
-    """The same value with plain types that strict JSON can carry.
+    """The same value, of any depth, with plain types that strict JSON can carry.
 
-    NaN and infinities become None, numpy scalars and arrays become Python numbers and lists.
-
-    Args:
-        value: of any depth.
-        digits: floats are rounded to so many; None leaves them.
+    NaN and infinities become None, numpy scalars and arrays become Python numbers and lists, floats
+    are rounded to so many digits.
 
     >>> tidy({"a": np.float32(0.1), "b": float("nan"), "c": (np.int64(3), True)})
     {'a': 0.1, 'b': None, 'c': [3, True]}
@@ -36,11 +33,7 @@ def tidy(value: Any, digits: int | None = 6) -> Any:
 
 
 def json_text(value: Any, digits: int | None = None, **how: Any) -> str:
-    """A value as strict JSON, made tidy first.
-
-    Args:
-        value, digits: as for `tidy`.
-        how: what ``json.dumps`` takes.
+    """A value as strict JSON, made `tidy` first; ``how`` is what ``json.dumps`` takes.
 
     >>> json_text({"a": float("inf"), "b": 0.25})
     '{"a": null, "b": 0.25}'

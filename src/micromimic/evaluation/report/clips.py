@@ -33,7 +33,7 @@ from micromimic.evaluation.report.plotting import (
     small_print,
 )
 from micromimic.face.crops import FaceFollower, Followed, face_crop
-from micromimic.face.landmarks import DlibLandmarks, LandmarkBackend
+from micromimic.face.landmarks import DlibLandmarks
 from micromimic.face.regions import cell_boxes
 from micromimic.motion.apex import fixed_cells, locate, motion_curve, to_gray
 from micromimic.motion.flow import average_reach, flow_of_spans
@@ -104,15 +104,14 @@ def figures_of_clip(
     out_dir: Path,
     *,
     landmarks: NDArray[np.floating] | None = None,
-    backend: LandmarkBackend | None = None,
 ) -> tuple[Path, ...]:
     """Figures 2, 3 and 4 of one clip: ``cells``, ``curve`` and ``steps`` in a folder.
 
     Frames are pictures of one size, (H, W) grey or (H, W, 3) RGB, uint8; onset, apex and offset are
     positions in them, and None takes the spotted apex. Landmarks are (68, 2) pixels in the onset
-    frame; None finds them by the backend, dlib's.
+    frame; None finds them by dlib.
     """
-    steps = steps_of_clip(frames, onset, apex, offset, fps, landmarks=landmarks, backend=backend)
+    steps = steps_of_clip(frames, onset, apex, offset, fps, landmarks=landmarks)
     shown = onset + steps.apex
     return (
         *cells_figure(frames, onset, shown, offset, steps.landmarks, out_dir / "cells"),
@@ -149,14 +148,13 @@ def steps_of_clip(
     fps: float,
     *,
     landmarks: NDArray[np.floating] | None = None,
-    backend: LandmarkBackend | None = None,
 ) -> ClipSteps:
     """Landmarks, curve, crop and flow of a clip; arguments and errors as in `figures_of_clip`."""
     if not fps > 0:
         raise ValueError(f"expected fps above 0, got {fps}")
     gray = _grays(frames, onset, apex, offset)[onset : offset + 1]
     if landmarks is None:
-        landmarks = locate(gray[0], backend or DlibLandmarks())
+        landmarks = locate(gray[0], DlibLandmarks())
     follower = FaceFollower.from_landmarks(gray[0], landmarks)
     followed = [follower.next(picture) for picture in gray]
     lost = sum(not found.found for found in followed)

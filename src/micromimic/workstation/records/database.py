@@ -19,18 +19,7 @@ from pathlib import Path
 from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import (
-    URL,
-    Connection,
-    Engine,
-    QueuePool,
-    create_engine,
-    event,
-    exc,
-    inspect,
-    select,
-    text,
-)
+import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session as OrmSession, undefer_group
 
@@ -67,7 +56,7 @@ R = TypeVar("R", Subject, Session, Recording, Job)
 class Transaction(OrmSession):
     """What is read as of one moment, or written together; made by `Store.read`, `Store.write`."""
 
-    def __init__(self, store: Store, engine: Engine) -> None:
+    def __init__(self, store: Store, engine: sa.Engine) -> None:
         super().__init__(engine, expire_on_commit=False)
         self.store = store
 
@@ -79,7 +68,7 @@ class Transaction(OrmSession):
     def require(self, kind: type[R], id: str, *, lock: bool = False) -> R:  # noqa: A002
         """The record of an id as it is now, or `NotFoundError`; locked against other writers."""
         what = kind.__name__.lower()
-        query = select(kind).where(kind.id == known_id(id, what)).options(undefer_group(COUNTS))
+        query = sa.select(kind).where(kind.id == known_id(id, what)).options(undefer_group(COUNTS))
         if lock:
             query = query.with_for_update()
         found = self.scalars(query.execution_options(populate_existing=True)).one_or_none()
@@ -97,7 +86,7 @@ class Store(Closing):
     """
 
     def __init__(
-        self, data: Path, reader: Engine, writer: Engine, path: Path | None, busy_s: float
+        self, data: Path, reader: sa.Engine, writer: sa.Engine, path: Path | None, busy_s: float
     ) -> None:
         self.data = data
         self.reader = reader
@@ -146,7 +135,7 @@ class Store(Closing):
                 self._check_file()
 
     @contextmanager
-    def bare(self) -> Iterator[Connection]:
+    def bare(self) -> Iterator[sa.Connection]:
         """A connection without a transaction, for ``VACUUM`` and the like."""
         options: dict[str, Any] = {_BARE: True}
         if self.path is None:
@@ -254,21 +243,21 @@ def migrate(store: Store, revision: str = "head") -> None:
     with store.write() as transaction:
         connection = transaction.connection()
         if store.kind == "postgresql":  # two servers that start at once: one migrates
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
         if revision == "head" and version(connection) == HEAD:
             return
         _upgrade(connection, revision, store.name)
 
 
-def version(connection: Connection) -> str | None:
+def version(connection: sa.Connection) -> str | None:
     """The database's revision; None where there are no tables yet."""
-    if not inspect(connection).has_table(VERSION_TABLE):
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
         return None
-    found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+    found = connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
     return None if found is None else str(found)
 
 
-def _upgrade(connection: Connection, revision: str, name: str) -> None:
+def _upgrade(connection: sa.Connection, revision: str, name: str) -> None:
     from alembic import command  # noqa: PLC0415 - 0.2 s, and only a new version needs it
     from alembic.config import Config  # noqa: PLC0415
     from alembic.script import ScriptDirectory  # noqa: PLC0415
@@ -295,7 +284,7 @@ def _file_id(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _sqlite(path: Path, busy_s: float) -> tuple[Engine, Engine]:
+def _sqlite(path: Path, busy_s: float) -> tuple[sa.Engine, sa.Engine]:
     """Who reads and who writes."""
     alone = _no_room_to_share(path, busy_s)
 
@@ -316,16 +305,16 @@ def _sqlite(path: Path, busy_s: float) -> tuple[Engine, Engine]:
             raise
         return made
 
-    def begin(statement: str, connection: Connection) -> None:
+    def begin(statement: str, connection: sa.Connection) -> None:
         if not connection.get_execution_options().get(_BARE):
             connection.exec_driver_sql(statement)
 
-    engine = partial(create_engine, "sqlite+pysqlite:///", json_serializer=_dumps)
-    pooled = partial(engine, creator=connection, poolclass=QueuePool, pool_timeout=busy_s)
+    engine = partial(sa.create_engine, "sqlite+pysqlite:///", json_serializer=_dumps)
+    pooled = partial(engine, creator=connection, poolclass=sa.QueuePool, pool_timeout=busy_s)
     writer = pooled(**_ONE)
     reader = engine(pool=writer.pool) if alone else pooled(**_MANY)
-    event.listen(writer, "begin", partial(begin, "BEGIN IMMEDIATE"))
-    event.listen(reader, "begin", partial(begin, "BEGIN"))
+    sa.event.listen(writer, "begin", partial(begin, "BEGIN IMMEDIATE"))
+    sa.event.listen(reader, "begin", partial(begin, "BEGIN"))
     return reader, writer
 
 
@@ -349,7 +338,7 @@ def _place(path: Path) -> str:
     return f"file:{quote(str(path.absolute()))}?mode=rw"  # never makes an empty file by mistake
 
 
-def _postgres_url(url: str) -> URL:
+def _postgres_url(url: str) -> sa.URL:
     """With the driver that is used here; messages never quote it, since it may hold a password."""
     scheme, mark, rest = url.partition("://")
     if not mark or scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
@@ -363,16 +352,16 @@ def _postgres_url(url: str) -> URL:
         )
     try:
         return make_url(f"postgresql+psycopg://{rest}")
-    except (exc.ArgumentError, ValueError):
+    except (sa.exc.ArgumentError, ValueError):
         raise InputError(
             "expected a database URL such as postgresql://user@host/name, got one that cannot be "
             "read; check it"
         ) from None
 
 
-def _postgres(place: URL, busy_s: float) -> tuple[Engine, Engine]:
+def _postgres(place: sa.URL, busy_s: float) -> tuple[sa.Engine, sa.Engine]:
     """Who reads and who writes."""
-    writer = create_engine(
+    writer = sa.create_engine(
         place,
         json_serializer=_dumps,
         pool_timeout=busy_s,
@@ -389,7 +378,7 @@ def _postgres(place: URL, busy_s: float) -> tuple[Engine, Engine]:
         connection.execute("SET timezone = 'UTC'")
         connection.autocommit = before
 
-    event.listen(writer, "connect", on_connect)
+    sa.event.listen(writer, "connect", on_connect)
     return writer.execution_options(isolation_level="REPEATABLE READ"), writer
 
 

@@ -15,26 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Final, Literal, get_args
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    CheckConstraint,
-    DateTime,
-    Dialect,
-    Float,
-    ForeignKey,
-    Index,
-    MetaData,
-    Select,
-    String,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-    and_,
-    func,
-    select,
-    text,
-)
+import sqlalchemy as sa
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -48,7 +29,7 @@ from sqlalchemy.orm import (
 
 from micromimic.core.results import labels_in
 from micromimic.workstation.records.payloads import Action
-from micromimic.workstation.records.values import checked, new_id
+from micromimic.workstation.records.values import CHECKED, checked, new_id
 
 JobStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 MediaState = Literal["kept", "expired", "none"]
@@ -59,36 +40,36 @@ COUNTS: Final = "counts"
 """Columns that count what hangs on a record: loaded with it, but not where it is beside others."""
 
 ACTIVE: Final[tuple[JobStatus, ...]] = ("queued", "running")
-_IS_ACTIVE: Final = text(f"status IN {ACTIVE}")
+_IS_ACTIVE: Final = sa.text(f"status IN {ACTIVE}")
 
 
-class Moment(TypeDecorator[datetime]):
+class Moment(sa.TypeDecorator[datetime]):
     """A time with its zone, kept in UTC; SQLite has no zones, so it is put back on reading."""
 
-    impl = DateTime(timezone=True)
+    impl = sa.DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
         if value is not None and value.tzinfo is None:
             raise ValueError(f"expected a time with its zone, got {value}")
         return None if value is None else value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-Id = Annotated[str, mapped_column(String(32))]
+Id = Annotated[str, mapped_column(sa.String(32))]
 OfRecording = Annotated[
-    str, mapped_column(String(32), ForeignKey("recordings.id", ondelete="CASCADE"))
+    str, mapped_column(sa.String(32), sa.ForeignKey("recordings.id", ondelete="CASCADE"))
 ]
-BigInt = Annotated[int, mapped_column(BigInteger)]
-Json = Annotated[dict[str, Any], mapped_column(JSON)]
+BigInt = Annotated[int, mapped_column(sa.BigInteger)]
+Json = Annotated[dict[str, Any], mapped_column(sa.JSON)]
 
 
 class Base(MappedAsDataclass, DeclarativeBase, kw_only=True, eq=False, repr=False):
-    metadata = MetaData(
+    metadata = sa.MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
             "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -97,10 +78,14 @@ class Base(MappedAsDataclass, DeclarativeBase, kw_only=True, eq=False, repr=Fals
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {str: Text, datetime: Moment}  # noqa: RUF012
+    type_annotation_map = {str: sa.Text, datetime: Moment}  # noqa: RUF012
+
+    @validates(*CHECKED)
+    def _check(self, column: str, value: Any) -> Any:
+        return checked(column, value)
 
 
-def _counted(query: Select[Any]) -> MappedSQLExpression[int]:
+def _counted(query: sa.Select[Any]) -> MappedSQLExpression[int]:
     return column_property(
         query.scalar_subquery(), deferred=True, raiseload=True, group=COUNTS, expire_on_flush=False
     )
@@ -143,11 +128,11 @@ class Job(Base, kw_only=True):
 
     __tablename__ = "jobs"
     __table_args__ = (
-        CheckConstraint(f"status IN {get_args(JobStatus)}", name="status"),
-        UniqueConstraint("recording_id", "number"),
-        Index(None, "status", "created_at"),
+        sa.CheckConstraint(f"status IN {get_args(JobStatus)}", name="status"),
+        sa.UniqueConstraint("recording_id", "number"),
+        sa.Index(None, "status", "created_at"),
         # At most one job of a recording waits or runs.
-        Index(
+        sa.Index(
             "uq_jobs_active",
             "recording_id",
             unique=True,
@@ -159,7 +144,7 @@ class Job(Base, kw_only=True):
     id: Mapped[Id] = mapped_column(primary_key=True, default_factory=new_id)
     recording_id: Mapped[OfRecording]
     number: Mapped[int]
-    status: Mapped[JobStatus] = mapped_column(Text, default="queued")
+    status: Mapped[JobStatus] = mapped_column(sa.Text, default="queued")
     stage: Mapped[str] = mapped_column(default="")
     done: Mapped[BigInt] = mapped_column(default=0)
     total: Mapped[BigInt | None] = mapped_column(default=None)
@@ -170,10 +155,6 @@ class Job(Base, kw_only=True):
     started_at: Mapped[datetime | None] = mapped_column(default=None)
     finished_at: Mapped[datetime | None] = mapped_column(default=None)
     beat_at: Mapped[datetime | None] = mapped_column(default=None)
-
-    @validates("stage", "done", "total", "error")
-    def _check(self, column: str, value: Any) -> Any:
-        return checked(column, value)
 
 
 class AnalysisRecord(Base, kw_only=True):
@@ -211,7 +192,7 @@ class Decision(Base, kw_only=True):
     recording_id: Mapped[OfRecording] = mapped_column(primary_key=True)
     coder: Mapped[str] = mapped_column(primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    action: Mapped[Action] = mapped_column(Text)
+    action: Mapped[Action] = mapped_column(sa.Text)
     event: Mapped[str]
     payload: Mapped[Json]
     target: Mapped[int | None]
@@ -228,28 +209,28 @@ class Recording(Base, kw_only=True):
     """
 
     __tablename__ = "recordings"
-    __table_args__ = (CheckConstraint(f"media IN {get_args(MediaState)}", name="media"),)
+    __table_args__ = (sa.CheckConstraint(f"media IN {get_args(MediaState)}", name="media"),)
 
     id: Mapped[Id] = mapped_column(primary_key=True, default_factory=new_id)
     session_id: Mapped[Id | None] = mapped_column(
-        ForeignKey("sessions.id", ondelete="CASCADE"), index=True, default=None
+        sa.ForeignKey("sessions.id", ondelete="CASCADE"), index=True, default=None
     )
     name: Mapped[str]
     extension: Mapped[str]
     size_bytes: Mapped[BigInt]
-    sha256: Mapped[str] = mapped_column(String(64))
-    fps: Mapped[float | None] = mapped_column(Float, default=None)
+    sha256: Mapped[str] = mapped_column(sa.String(64))
+    fps: Mapped[float | None] = mapped_column(sa.Float, default=None)
     origin: Mapped[str] = mapped_column(default="upload")
     consent_given: Mapped[bool | None] = mapped_column(default=None)
     consent_noted_by: Mapped[str | None] = mapped_column(default=None)
     consent_note: Mapped[str | None] = mapped_column(default=None)
     consent_noted_at: Mapped[datetime | None] = mapped_column(default=None)
-    media: Mapped[MediaState] = mapped_column(Text, default="kept")
+    media: Mapped[MediaState] = mapped_column(sa.Text, default="kept")
     uploaded_at: Mapped[datetime] = mapped_column(index=True)
     expires_at: Mapped[datetime | None] = mapped_column(index=True, default=None)
 
     events: Mapped[int | None] = column_property(
-        select(AnalysisRecord.events)
+        sa.select(AnalysisRecord.events)
         .where(AnalysisRecord.recording_id == id)  # noqa: A003
         .scalar_subquery()
     )
@@ -261,7 +242,7 @@ class Recording(Base, kw_only=True):
         init=False,
         viewonly=True,
         lazy="selectin",
-        primaryjoin=and_(id == Decision.recording_id, Decision.number == 1),  # noqa: A003
+        primaryjoin=sa.and_(id == Decision.recording_id, Decision.number == 1),  # noqa: A003
     )
     """One of each coder."""
 
@@ -288,13 +269,6 @@ class Recording(Base, kw_only=True):
         """Who has decided anything here, by name."""
         return tuple(sorted(decision.coder for decision in self.first_decisions))
 
-    @validates(
-        *("name", "extension", "size_bytes", "sha256", "fps", "origin", "expires_at"),
-        *("consent_noted_by", "consent_note", "consent_noted_at"),
-    )
-    def _check(self, column: str, value: Any) -> Any:
-        return checked(column, value)
-
 
 class Session(Base, kw_only=True):
     """One sitting of one person; later sessions are compared with those of the baseline."""
@@ -303,7 +277,7 @@ class Session(Base, kw_only=True):
 
     id: Mapped[Id] = mapped_column(primary_key=True, default_factory=new_id)
     subject_id: Mapped[Id] = mapped_column(
-        ForeignKey("subjects.id", ondelete="CASCADE"), index=True
+        sa.ForeignKey("subjects.id", ondelete="CASCADE"), index=True
     )
     title: Mapped[str]
     held_on: Mapped[date]
@@ -315,7 +289,7 @@ class Session(Base, kw_only=True):
     created_at: Mapped[datetime]
 
     recordings: Mapped[int] = _counted(
-        select(func.count()).where(Recording.session_id == id)  # noqa: A003
+        sa.select(sa.func.count()).where(Recording.session_id == id)  # noqa: A003
     )
     subject: Mapped[Subject] = relationship(init=False, viewonly=True, lazy="joined")
 
@@ -326,10 +300,6 @@ class Session(Base, kw_only=True):
     @property
     def subject_code(self) -> str:
         return self.subject.code
-
-    @validates("title", "held_on", "consent_noted_by", "consent_note", "consent_noted_at")
-    def _check(self, column: str, value: Any) -> Any:
-        return checked(column, value)
 
 
 class Subject(Base, kw_only=True):
@@ -343,14 +313,10 @@ class Subject(Base, kw_only=True):
     created_at: Mapped[datetime]
 
     sessions: Mapped[int] = _counted(
-        select(func.count()).where(Session.subject_id == id)  # noqa: A003
+        sa.select(sa.func.count()).where(Session.subject_id == id)  # noqa: A003
     )
     recordings: Mapped[int] = _counted(
-        select(func.count(Recording.id))
+        sa.select(sa.func.count(Recording.id))
         .join(Session, Recording.session_id == Session.id)
         .where(Session.subject_id == id)  # noqa: A003
     )
-
-    @validates("code", "note")
-    def _check(self, column: str, value: Any) -> Any:
-        return checked(column, value)

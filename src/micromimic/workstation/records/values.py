@@ -151,6 +151,8 @@ _CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "total": partial(count, what="a count"),
     "error": one_line,
 }
+CHECKED: Final = tuple(_CHECKS)
+"""Columns whose values are checked; one name is checked alike wherever it stands."""
 
 
 def checked(column: str, value: Any) -> Any:
