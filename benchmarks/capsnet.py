@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from micromimic.core.errors import InputError, MicromimicError, RandomWeightsWarning
 from micromimic.core.labels import THREE
-from micromimic.datasets.databases.composite import composite
+from micromimic.datasets.megc2019 import composite
 from micromimic.face.crops import FACE_SIDE
 from micromimic.models.base import FitRun, Init
 from micromimic.models.networks.faces import CapsNet

@@ -21,8 +21,8 @@ from pathlib import Path
 from micromimic.core.errors import MicromimicError
 from micromimic.core.files import write_whole
 from micromimic.core.workers import Workers
-from micromimic.datasets.databases.composite import composite, table1
 from micromimic.datasets.manifest import write_manifest
+from micromimic.datasets.megc2019 import composite, table1
 from micromimic.evaluation.evaluate import Evaluation, evaluate_run
 from micromimic.evaluation.report.tables import tables_md
 from micromimic.evaluation.run import RunConfig

@@ -15,9 +15,9 @@ from micromimic.core.labels import THREE
 from micromimic.datasets.base import Found, LeftOut
 from micromimic.datasets.corrections import builtin_corrections, corrections_with, read_corrections
 from micromimic.datasets.databases import databases
-from micromimic.datasets.databases.composite import ARTICLE, composite, table1
 from micromimic.datasets.events import events_path, read_events, read_videos
 from micromimic.datasets.manifest import Clip, read_manifest
+from micromimic.datasets.megc2019 import ARTICLE, composite, table1
 from micromimic.datasets.read import Indexed, index
 
 from ..fake_databases import (

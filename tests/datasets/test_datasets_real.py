@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from micromimic.datasets.databases import database
-from micromimic.datasets.databases.composite import ARTICLE, composite, table1
+from micromimic.datasets.megc2019 import ARTICLE, composite, table1
 from micromimic.datasets.read import index, read_database
 
 from ..fake_databases import frames, read_smic

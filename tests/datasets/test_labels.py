@@ -34,6 +34,7 @@ DOCSTRING = re.compile('""".*?"""', re.DOTALL)
 DECLARED = (
     "core/labels.py",
     "datasets/databases/",
+    "datasets/megc2019.py",
     "evaluation/article.py",
     "synthesis/databases/",
     "synthesis/planting.py",
@@ -366,8 +367,7 @@ def test_a_manifest_holds_the_classes_of_one_model(tmp_path: Path) -> None:
 def test_recovery_shows_what_another_models_classes_make_of_the_planted() -> None:
     from micromimic.core.types import Interval
     from micromimic.evaluation.recovery import Candidate, Recovery, Trial
-    from micromimic.report.sensitivity.page import sensitivity_html
-    from micromimic.report.sensitivity.write import sensitivity_json
+    from micromimic.report.sensitivity import sensitivity_html, sensitivity_json
 
     sample = analysis_of(FIVE)
     span = Interval(1.0, 1.1, 1.2)

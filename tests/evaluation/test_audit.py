@@ -18,16 +18,14 @@ from micromimic.evaluation.audit.epochs import (
     SELECTIONS,
     EpochRun,
     audit_runs,
-    best_epoch,
     chosen_epochs,
     is_epochs_table,
     read_epochs,
-    shuffled_order,
-    shuffled_within,
     stopped_epoch,
     write_epochs,
 )
 from micromimic.evaluation.audit.report import SCHEMA, audit_json, audit_md, sentences
+from micromimic.evaluation.folds import best_epoch, shuffled_order, shuffled_within
 from micromimic.evaluation.metrics import uar, uf1
 from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.scores import metrics_of

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -240,26 +238,6 @@ kept = RunFolder.save
 RunFolder.save = lambda *given: (kept(*given), os.kill(os.getpid(), signal.SIGKILL))
 """
 """In a process that is to be gone when it has kept one fold."""
-SCRIPT = """
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-from test_run import QUICK, make_samples
-from micromimic.evaluation.run import run_protocol
-run_protocol(make_samples(), QUICK, Path(sys.argv[1]))
-"""
-
-
-def test_a_killed_run_goes_on_and_says_the_same(tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    here = str(Path(__file__).resolve().parent)
-    call = [sys.executable, "-c", KILLED + SCRIPT, str(out), here]
-    assert subprocess.run(call, check=False).returncode == -signal.SIGKILL
-    assert len(list((out / "folds").glob("*.npz"))) == 1
-    samples = make_samples()
-    resumed = run_protocol(samples, QUICK, out)
-    assert resumed.resumed == 1
-    unbroken = run_protocol(samples, QUICK, tmp_path / "unbroken")
-    assert resumed.predictions.equals(unbroken.predictions)
 
 
 @pytest.mark.needs("cluster")

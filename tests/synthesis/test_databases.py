@@ -18,7 +18,7 @@ from micromimic.core.canonical import anchor_points, apply_affine, invert_affine
 from micromimic.core.errors import InputError, MissingExtraError, OutputError
 from micromimic.core.labels import THREE
 from micromimic.core.types import FlowMap
-from micromimic.datasets.databases.composite import composite
+from micromimic.datasets.megc2019 import composite
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.models.onnx import load_model
 from micromimic.synthesis.actors.base import ANCHORS

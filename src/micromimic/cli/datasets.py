@@ -151,7 +151,7 @@ def datasets_list() -> None:
 def _class_tables(found: Indexed) -> Iterable[str]:
     """How many clips of each class each database has; the composite's as in its article."""
     from micromimic.core.labels import THREE
-    from micromimic.datasets.databases.composite import TITLES, table1
+    from micromimic.datasets.megc2019 import TITLES, table1
 
     for labels in found.labels:
         names = [name for name, each in found.found.items() if each.clips]

@@ -8,10 +8,6 @@ from .clip import (
 from .databases import (
     database as database,
 )
-from .databases.composite import (
-    composite as composite,
-    table1 as table1,
-)
 from .events import (
     Video as Video,
     read_events as read_events,
@@ -23,6 +19,10 @@ from .manifest import (
     manifest_notes as manifest_notes,
     read_manifest as read_manifest,
     write_manifest as write_manifest,
+)
+from .megc2019 import (
+    composite as composite,
+    table1 as table1,
 )
 from .read import (
     index as index,

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from micromimic.core.labels import THREE
-from micromimic.datasets.databases import composite
-from micromimic.datasets.databases.composite import ARTICLE
+from micromimic.datasets.megc2019 import ARTICLE, TITLES as DATABASES
 from micromimic.evaluation.prediction_table import PredictionTable
 
 COMPOSITE: Final = "composite"
@@ -25,7 +24,7 @@ CITATION: Final = (
     "CapsuleNet for Micro-Expression Recognition, FG 2019, doi 10.1109/FG.2019.8756544"
 )
 
-TITLES: Final = {COMPOSITE: "Composite", **composite.TITLES}
+TITLES: Final = {COMPOSITE: "Composite", **DATABASES}
 """Databases as people write them."""
 
 

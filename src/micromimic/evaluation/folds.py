@@ -9,7 +9,7 @@ import pickle
 import time
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -171,3 +171,46 @@ def digest_of_file(path: Path) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
+
+
+def best_epoch(right: NDArray[np.bool_]) -> int:
+    """The epoch that the published code of the method keeps: most clips of the *test* part right.
+
+    Its place, the first of equals, of (epochs, n) right answers.
+    """
+    return int(right.sum(1).argmax())
+
+
+def shuffled_order(
+    clips: Sequence[str] | NDArray[np.str_], seed: int, number: int
+) -> dict[str, str]:
+    """For each clip, the clip whose label it takes: one uniform permutation of all clips.
+
+    The order of the (n,) names does not matter; a run of one seed can have several, by number.
+    """
+    names = sorted(str(name) for name in clips)
+    places = np.random.default_rng([seed, number]).permutation(len(names))
+    return {name: names[place] for name, place in zip(names, places.tolist(), strict=True)}
+
+
+def shuffled_within(samples: Samples, order: Mapping[str, str]) -> Samples:
+    """The part with its own labels shuffled: each class keeps its clips' number.
+
+    The order is that of all clips, but a label never comes from a clip outside the part: where it
+    would, the chain is followed until it leads back inside. So every training part of a run sees
+    the same shuffle as far as it can, each is shuffled uniformly, and no label of a tested clip is
+    ever trained on.
+
+    >>> part = Samples(np.zeros((2, 1)), np.array([0, 2]), np.array(["d"] * 2),
+    ...                np.array(["d/s"] * 2), np.array(["a", "b"]))
+    >>> shuffled_within(part, {"a": "c", "c": "b", "b": "a"}).targets  # c is not in the part
+    array([2, 0])
+    """
+    place = {str(name): row for row, name in enumerate(samples.clips)}
+    rows = []
+    for name in place:
+        source = order[name]
+        while source not in place:
+            source = order[source]
+        rows.append(place[source])
+    return replace(samples, targets=samples.targets[np.array(rows, np.int64)])

@@ -17,14 +17,16 @@ from micromimic.core.errors import InputError
 from micromimic.core.progress import Progress
 from micromimic.core.splits import check_learnable, grouped, hde, loso
 from micromimic.core.workers import Workers, on_workers, run_tasks
-from micromimic.evaluation.audit.epochs import best_epoch, shuffled_order, shuffled_within
 from micromimic.evaluation.folds import (
     Fold,
     FoldResult,
     Packed,
     RunFolder,
+    best_epoch,
     digest_of_file,
     run_fold,
+    shuffled_order,
+    shuffled_within,
 )
 from micromimic.evaluation.identity import identity_of, splits_text
 from micromimic.evaluation.predictions import Predictions

@@ -15,9 +15,9 @@ evaluation code writes them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ from micromimic.core.labels import THREE, LabelSet, labels_like
 from micromimic.datasets.table import check_names, read_table, records, write_table
 from micromimic.evaluation.article import COMPOSITE
 from micromimic.evaluation.controls import majority_per_database
+from micromimic.evaluation.folds import Fold, FoldResult, best_epoch
 from micromimic.evaluation.metrics import (
     mean_scores,
     score_entries,
@@ -45,9 +46,6 @@ from micromimic.evaluation.prediction_table import (
 )
 from micromimic.evaluation.scores import databases_of, metrics_of
 from micromimic.models.samples import Samples
-
-if TYPE_CHECKING:
-    from micromimic.evaluation.folds import Fold, FoldResult
 
 LabelKind = Literal["real", "shuffled"]
 KINDS: Final[tuple[LabelKind, ...]] = ("real", "shuffled")
@@ -386,14 +384,6 @@ def audit_runs(runs: Sequence[EpochRun], *, draws: int = 2000, seed: int = 0) ->
     )
 
 
-def best_epoch(right: NDArray[np.bool_]) -> int:
-    """The epoch that the published code of the method keeps: most clips of the *test* part right.
-
-    Its place, the first of equals, of (epochs, n) right answers.
-    """
-    return int(right.sum(1).argmax())
-
-
 def stopped_epoch(right: NDArray[np.bool_], patience: int = PATIENCE) -> int:
     """The epoch that early stopping keeps when it watches the test part; as `best_epoch`."""
     hits = right.sum(1)
@@ -517,41 +507,3 @@ def _notes(runs: Sequence[EpochRun]) -> Iterator[str]:
             f"Some folds end after {fewest} of {len(first.epochs)} epochs; from there on their "
             "last answer counts."
         )
-
-
-# --- training labels that say nothing
-
-
-def shuffled_order(
-    clips: Sequence[str] | NDArray[np.str_], seed: int, number: int
-) -> dict[str, str]:
-    """For each clip, the clip whose label it takes: one uniform permutation of all clips.
-
-    The order of the (n,) names does not matter; a run of one seed can have several, by number.
-    """
-    names = sorted(str(name) for name in clips)
-    places = np.random.default_rng([seed, number]).permutation(len(names))
-    return {name: names[place] for name, place in zip(names, places.tolist(), strict=True)}
-
-
-def shuffled_within(samples: Samples, order: Mapping[str, str]) -> Samples:
-    """The part with its own labels shuffled: each class keeps its clips' number.
-
-    The order is that of all clips, but a label never comes from a clip outside the part: where it
-    would, the chain is followed until it leads back inside. So every training part of a run sees
-    the same shuffle as far as it can, each is shuffled uniformly, and no label of a tested clip is
-    ever trained on.
-
-    >>> part = Samples(np.zeros((2, 1)), np.array([0, 2]), np.array(["d"] * 2),
-    ...                np.array(["d/s"] * 2), np.array(["a", "b"]))
-    >>> shuffled_within(part, {"a": "c", "c": "b", "b": "a"}).targets  # c is not in the part
-    array([2, 0])
-    """
-    place = {str(name): row for row, name in enumerate(samples.clips)}
-    rows = []
-    for name in place:
-        source = order[name]
-        while source not in place:
-            source = order[source]
-        rows.append(place[source])
-    return replace(samples, targets=samples.targets[np.array(rows, np.int64)])
