@@ -34,7 +34,7 @@ from websockets.sync.client import ClientConnection, connect
 from micromimic.analysis.live.messages import Listeners
 from micromimic.workstation import feed as live_feed
 from micromimic.workstation.access import Access, parse_address
-from micromimic.workstation.feed import MAX_INCOMING, MAX_INCOMING_BYTES, Feed
+from micromimic.workstation.feed import FLUSH_S, MAX_INCOMING, MAX_INCOMING_BYTES, Feed
 from micromimic.workstation.live import wire as live_wire
 
 pytestmark = pytest.mark.needs("web")
@@ -52,9 +52,10 @@ ENDED = Ended("stopped", 10, 10, 0, 0, 0)
 class Published:
     """A feed, and what it listens to in place of a session."""
 
-    def __init__(self, **access: Any) -> None:
+    def __init__(self, flush_s: float = FLUSH_S, **access: Any) -> None:
         self.listeners = Listeners()
-        self.feed = Feed(Access(**{"port": 0, **access}), self.listeners.add)
+        where = Access(**{"port": 0, **access})
+        self.feed = Feed(where, self.listeners.add, flush_s=flush_s)
         self.address = self.feed.address
         self.publish = self.listeners.put
 
@@ -143,9 +144,8 @@ def test_who_comes_late_can_read_the_rest(publisher: Published) -> None:
     assert got[2]["state"] == "watching"
 
 
-def test_the_end_reaches_clients_before_the_goodbye(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_feed, "_FLUSH_S", HANG_S)  # a busy machine may read slowly
-    publisher = Published()
+def test_the_end_reaches_clients_before_the_goodbye() -> None:
+    publisher = Published(flush_s=HANG_S)  # a busy machine may read slowly
     with socket.socket() as narrow:
         narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         narrow.connect(parse_address(publisher.address.removeprefix("ws://")))

@@ -22,7 +22,7 @@ from micromimic.core.errors import InputError, OutputError
 from micromimic.media.video import open_source
 from micromimic.report.write import FILES
 from micromimic.synthesis.clips import ClipConfig, write_clip
-from micromimic.workstation.jobs.confinement import ORPHANED, Limits
+from micromimic.workstation.jobs.confinement import ORPHANED, Limits, confine
 from micromimic.workstation.jobs.process import (
     COMMAND,
     Message,
@@ -285,14 +285,10 @@ def test_limits_are_checked(name: str) -> None:
 
 
 def test_what_a_system_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from micromimic.workstation.jobs import confinement
-
-    def lacks(*args: object) -> None:
-        raise ImportError
-
-    for step in ("_limit_use", "_limit_memory", "_prctl", "_lower_priority", "ban_calls"):
-        monkeypatch.setattr(confinement, step, lacks)
-    missing = confinement.confine(Limits())
+    monkeypatch.setitem(sys.modules, "resource", None)
+    monkeypatch.delattr(os, "nice", raising=False)
+    monkeypatch.setattr(sys, "platform", "plan9")
+    missing = confine(Limits())
     assert len(missing) == 5
     assert "a limit on memory" in missing
 

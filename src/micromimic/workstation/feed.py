@@ -27,7 +27,7 @@ MAX_INCOMING_BYTES: Final = 4096
 MAX_INCOMING: Final = 50
 """Messages a client may send in ten seconds; nothing of what it says is used."""
 _INCOMING_S: Final = 10.0
-_FLUSH_S: Final = 2.0
+FLUSH_S: Final = 2.0
 
 router = APIRouter()
 
@@ -42,8 +42,15 @@ class Feed(Closing):
     seconds at most.
     """
 
-    def __init__(self, access: Access, listen: Callable[[int], Mailbox[LiveMessage]]) -> None:
+    def __init__(
+        self,
+        access: Access,
+        listen: Callable[[int], Mailbox[LiveMessage]],
+        *,
+        flush_s: float = FLUSH_S,
+    ) -> None:
         self.listen = listen
+        self._flush_s = flush_s
         self.clients: set[Mailbox[LiveMessage]] = set()
         self.changed = threading.Condition()
         """Notified when a client has come or gone."""
@@ -74,9 +81,9 @@ class Feed(Closing):
             self.changed.notify_all()
 
     def close(self) -> None:
-        """Wait until every client has what it waits for, or for two seconds; end the thread."""
+        """Wait a while until every client has what it waits for; end the thread."""
         with self.changed:
-            self.changed.wait_for(lambda: not self.clients, _FLUSH_S)
+            self.changed.wait_for(lambda: not self.clients, self._flush_s)
         self._server.should_exit = True
         self._thread.join()
         self._listening.close()
