@@ -43,8 +43,13 @@ from micromimic.evaluation.recovery import (
     share_of,
 )
 from micromimic.media.video import VideoWriter
-from micromimic.report.sensitivity.page import answer, sensitivity_html
-from micromimic.report.sensitivity.write import COLUMNS, SCHEMA, sensitivity_json
+from micromimic.report.sensitivity import (
+    COLUMNS,
+    SCHEMA,
+    answer,
+    sensitivity_html,
+    sensitivity_json,
+)
 from micromimic.synthesis.bump_units import BumpUnits
 from micromimic.synthesis.clips import ClipConfig, plan_clip, render, write_clip
 from micromimic.synthesis.planting import Ground

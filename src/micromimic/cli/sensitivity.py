@@ -84,7 +84,7 @@ def sensitivity_text(result: Sensitivity, name: str) -> str:
     """What is printed: the table, the controls, warnings, and where the page lies."""
     from micromimic.core.labels import REGIONS
     from micromimic.evaluation.recovery import share_of
-    from micromimic.report.sensitivity.page import answer
+    from micromimic.report.sensitivity import answer
 
     recovery = result.recovery
     resumed = f", {result.resumed} analyses from before" if result.resumed else ""

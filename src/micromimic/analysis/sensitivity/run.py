@@ -27,7 +27,7 @@ from micromimic.core.progress import Progress
 from micromimic.core.workers import Workers, on_workers, parent_answers_interrupts, run_tasks
 from micromimic.evaluation.recovery import Candidate, Recovery, Trial, matching
 from micromimic.media.video import Frame, open_source
-from micromimic.report.sensitivity.write import write_sensitivity
+from micromimic.report.sensitivity import write_sensitivity
 from micromimic.synthesis.bump_units import BumpUnits
 from micromimic.synthesis.planted_source import PlantedSource, Warp, smoothed
 from micromimic.synthesis.planting import (

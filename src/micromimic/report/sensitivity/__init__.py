@@ -1,1 +1,0 @@
-"""Tables, figure and page of a recording's sensitivity."""
