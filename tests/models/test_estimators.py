@@ -343,29 +343,39 @@ def test_a_model_that_says_otherwise_the_second_time_is_labelled(
     assert "REPEATABLE" in found.to_markdown()
 
 
+def same_as_in_python(out: Path, file: Path, manifest: Path) -> bool:
+    """Whether the command's predictions are what Python says of the same function."""
+    found = micromimic.evaluate(f"{file}:make_model", manifest, groups=3)
+    return np.array_equal(found.probabilities, Predictions.read(out).probabilities)
+
+
 @pytest.mark.needs("train")
 @pytest.mark.parametrize("example", ["scikit_learn", "torch_model"])
-def test_examples_and_plug_ins_after_a_kill_with_two_jobs(
+def test_examples_are_scripts_and_plug_ins_of_two_processes(
     manifest: Path, tmp_path: Path, example: str, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
-    """The example as a script, and as a plug-in: killed after a fold, ended by two processes."""
     file = EXAMPLES / f"{example}.py"
     monkeypatch.setattr(sys, "argv", [str(file), str(manifest)])
     runpy.run_path(str(file), run_name="__main__")
     assert "mine" in capfd.readouterr().out
+    words = ["evaluate", str(manifest), "--model", f"{file}:make_model", "--groups", "3"]
+    assert main([*words, "--jobs", "2", "--out", str(tmp_path / "run")]) == 0
+    assert same_as_in_python(tmp_path / "run" / "predictions.csv", file, manifest)
+
+
+@pytest.mark.needs("train")
+def test_a_killed_run_of_a_plug_in_goes_on(manifest: Path, tmp_path: Path, capfd: Any) -> None:
+    file, out = EXAMPLES / "scikit_learn.py", tmp_path / "run"
     words = ["evaluate", str(manifest), "--model", f"{file}:make_model", "--groups", "3", "--out"]
     driver = KILLED + "from micromimic.cli.main import main; sys.exit(main())"
-    call = [sys.executable, "-c", driver, *words, str(tmp_path / "killed")]
+    call = [sys.executable, "-c", driver, *words, str(out)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     killed = subprocess.run(call, capture_output=True, check=False, env=environment)
     assert killed.returncode == -signal.SIGKILL
-    assert len(list((tmp_path / "killed" / "folds").glob("*.npz"))) == 1
-    assert main([*words, str(tmp_path / "killed"), "--jobs", "2"]) == 0
+    assert len(list((out / "folds").glob("*.npz"))) == 1
+    assert main([*words, str(out)]) == 0
     assert "1 folds from before" in capfd.readouterr().out
-    # what Python says of the same function is the same
-    said = micromimic.evaluate(f"{file}:make_model", manifest, groups=3)
-    table = Predictions.read(tmp_path / "killed" / "predictions.csv")
-    assert np.array_equal(said.probabilities, table.probabilities)
+    assert same_as_in_python(out / "predictions.csv", file, manifest)
 
 
 def test_entry_points_are_models(monkeypatch: pytest.MonkeyPatch, manifest: Path) -> None:
