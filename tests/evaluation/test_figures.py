@@ -26,8 +26,8 @@ from micromimic.evaluation.report.clips import (
 )
 from micromimic.evaluation.report.figures import coverage_figure, curve_figure, reliability_figure
 from micromimic.evaluation.report.plotting import FACE_NOTE, RED
+from micromimic.face.cells import cell_boxes
 from micromimic.face.landmarks import DlibLandmarks
-from micromimic.face.regions import cell_boxes
 from micromimic.motion.apex import locate
 from micromimic.synthesis.clips import ClipConfig, plan_clip, render
 

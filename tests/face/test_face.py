@@ -17,8 +17,8 @@ from micromimic.core.canonical import (
 )
 from micromimic.core.labels import CELLS
 from micromimic.face.align import Template, face_layout, reduce_face, warp
+from micromimic.face.cells import cell_boxes, cell_pixels
 from micromimic.face.landmarks import DlibLandmarks
-from micromimic.face.regions import cell_boxes, cell_pixels
 from micromimic.face.tracking import CutWatch, FaceTracker
 from micromimic.motion.apex import to_gray
 from micromimic.synthesis.clips import ClipConfig, plan_clip, render

@@ -14,9 +14,9 @@ from micromimic.core.labels import THREE
 from micromimic.evaluation.metrics import uf1
 from micromimic.face.units import UNIT_NAMES, unit_fields
 from micromimic.models import registry
+from micromimic.models.cell_shares import vote_centres
 from micromimic.models.onnx import FlowModel, load_model
 from micromimic.models.preprocess import center, mirror, read_flow_png
-from micromimic.models.regions import vote_centres
 from micromimic.models.registry import MapClassifier, create, list_models, list_shipped, register
 from micromimic.motion.flow import strain_of as strain
 from micromimic.synthesis.maps import MapConfig, generate_maps

@@ -16,9 +16,9 @@ from micromimic.core.errors import MissingExtraError, ModelError
 from micromimic.core.labels import THREE
 from micromimic.evaluation.metrics import uf1
 from micromimic.models.calibrate import calibrate
+from micromimic.models.cell_shares import vote_centres
 from micromimic.models.onnx import Calibration, load_model
 from micromimic.models.preprocess import center
-from micromimic.models.regions import vote_centres
 from micromimic.synthesis.maps import generate_maps
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"

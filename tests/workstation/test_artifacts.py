@@ -19,7 +19,7 @@ from micromimic.analysis.analyze import analyze
 from micromimic.core.canonical import apply_affine, canvas_size
 from micromimic.core.errors import InputError, OutputError
 from micromimic.core.labels import CELLS, REGIONS
-from micromimic.face.regions import cell_boxes
+from micromimic.face.cells import cell_boxes
 from micromimic.media.video import open_source
 from micromimic.media.writer import KEY_EVERY, ProxyWriter, proxy_size
 from micromimic.motion.magnify import Magnifier, MagnifyConfig, magnified

@@ -28,14 +28,14 @@ from micromimic.core.types import (
     MicroExpression,
     SourceInfo,
 )
+from micromimic.face.cells import cell_boxes
 from micromimic.face.landmarks import LandmarkBackend
-from micromimic.face.regions import cell_boxes
 from micromimic.face.signals import FaceSignals
 from micromimic.face.tracking import FaceTracker, TrackingConfig
 from micromimic.media.video import Frame, FrameSource, open_source
 from micromimic.models.action_units import UnitModel, load_unit_model
+from micromimic.models.cell_shares import region_shares
 from micromimic.models.onnx import RecognitionModel, load_model
-from micromimic.models.regions import region_shares
 from micromimic.motion.spotting.cells import Spotted
 from micromimic.motion.spotting.dense.measure import DenseMeter, DenseSignals
 from micromimic.motion.spotting.gates import head_speed

@@ -28,7 +28,7 @@ from micromimic.core.canonical import (
     invert_affine,
     scale_of,
 )
-from micromimic.face.regions import cell_boxes, cell_pixels
+from micromimic.face.cells import cell_boxes, cell_pixels
 
 Gray = NDArray[np.uint8]
 

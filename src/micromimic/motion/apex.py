@@ -16,9 +16,9 @@ from scipy.ndimage import gaussian_filter1d
 
 from micromimic.core.errors import InputError, NoFaceError
 from micromimic.face.align import FaceLayout
+from micromimic.face.cells import cell_boxes
 from micromimic.face.crops import FaceFollower, Followed
 from micromimic.face.landmarks import DlibLandmarks, LandmarkBackend
-from micromimic.face.regions import cell_boxes
 
 Array = NDArray[np.float64]
 

@@ -16,7 +16,7 @@ from micromimic.analysis.analyze import event_of
 from micromimic.analysis.live.messages import CurvePoint, FaceShape, LiveEvent, LiveMessage, Settled
 from micromimic.analysis.second_pass import AnalyzeConfig, take_shots
 from micromimic.core.canonical import MARGIN, UNITS, apply_affine, compose
-from micromimic.face.regions import cell_boxes
+from micromimic.face.cells import cell_boxes
 from micromimic.face.signals import FaceRow, FaceSignals, signals_of
 from micromimic.face.tracking import FaceTracker
 from micromimic.media.frames import ColourImage, Frame, GrayImage

@@ -32,9 +32,9 @@ from micromimic.evaluation.report.plotting import (
     save,
     small_print,
 )
+from micromimic.face.cells import cell_boxes
 from micromimic.face.crops import FaceFollower, Followed, face_crop
 from micromimic.face.landmarks import DlibLandmarks
-from micromimic.face.regions import cell_boxes
 from micromimic.motion.apex import fixed_cells, locate, motion_curve, to_gray
 from micromimic.motion.flow import average_reach, flow_of_spans
 from micromimic.preparation.clip import PrepareConfig

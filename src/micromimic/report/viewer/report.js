@@ -2,7 +2,7 @@
 
 import { Chart } from "./chart.js";
 import { byId } from "./dom.js";
-import { Movement, paintSpans, spanAt } from "./movement.js";
+import { Movement, paintSpans, spanAt } from "./curve.js";
 import { Overview } from "./overview.js";
 import { nearest, ticks, View } from "./scale.js";
 import { themeButton } from "./theme.js";

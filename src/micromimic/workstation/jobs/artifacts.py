@@ -26,8 +26,8 @@ from micromimic.core.progress import Progress
 from micromimic.core.results import STATED_UNITS, Analysis
 from micromimic.core.strict_json import tidy
 from micromimic.core.types import FaceTrack, MicroExpression
+from micromimic.face.cells import cell_boxes
 from micromimic.face.landmarks import LandmarkBackend
-from micromimic.face.regions import cell_boxes
 from micromimic.media.video import Frame, FrameSource, open_source
 from micromimic.media.writer import ProxyWriter, proxy_size
 from micromimic.report.elan import write_eaf

@@ -1,7 +1,7 @@
 // Events for other tools, agreement of two coders, training data.
 
 import { all, api, apiUrl, byId, coder as ownName, el, fill, formatDate, header, notice, plural, showLine } from "./app.js";
-import { agreementView } from "./lib/comparison.js";
+import { agreementView } from "./lib/agreement.js";
 import { fillSelect, loadRecordings, loadSessions, loadSubjects, sessionOptions } from "./lib/records.js";
 
 const MACHINE = "machine";

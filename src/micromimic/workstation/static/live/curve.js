@@ -2,7 +2,7 @@
 
 import { Chart } from "/static/viewer/chart.js";
 import { formatTime } from "../app.js";
-import { paintSpans } from "/static/viewer/movement.js";
+import { paintSpans } from "/static/viewer/curve.js";
 import { nearest, View } from "/static/viewer/scale.js";
 import { placeIn } from "./events.js";
 

@@ -2,7 +2,7 @@
 
 import { byId, el } from "/static/app.js";
 import { Chart } from "/static/viewer/chart.js";
-import { Movement, paintLane, spanAt } from "/static/viewer/movement.js";
+import { Movement, paintLane, spanAt } from "/static/viewer/curve.js";
 import { Overview } from "/static/viewer/overview.js";
 import { View } from "/static/viewer/scale.js";
 import { Handles } from "./handles.js";

@@ -2,7 +2,7 @@
 // the server answers nothing that another coder decided, and nothing is asked for: coding stays blind.
 
 import { api, byId, el, fill, formatMoment, plural, showError, showLine } from "/static/app.js";
-import { agreementView } from "/static/lib/comparison.js";
+import { agreementView } from "/static/lib/agreement.js";
 import { fetchHistory, fetchReview } from "./data.js";
 import { actionWords, clockTime, countWords } from "./words.js";
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from micromimic.core.labels import CELLS
-from micromimic.models.regions import CENTRES, region_shares
+from micromimic.models.cell_shares import CENTRES, region_shares
 
 
 def test_cell_centres_are_in_the_labels_order_and_mirror() -> None:
