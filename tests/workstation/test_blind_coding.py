@@ -120,7 +120,9 @@ def test_a_fresh_coder_is_shown_nothing_and_one_who_is_done_sees(
             if secret(content)}  # fmt: skip
     assert {"review", "history", "agreement", "json", "csv", "eaf", "manifest.zip"} <= seen
     number = reviews.get_review(site.store, coded[0], "kim").number
-    assert not reviews.undo(site.store, coded[0], coder="kim", expected=number).done
+    assert not reviews.decide(
+        site.store, coded[0], coder="kim", expected=number, action="undo"
+    ).done
     assert {q for q, (_, c) in answers(site, coded, "kim").items() if secret(c)} == own
 
 
@@ -170,7 +172,7 @@ def test_done_needs_every_event_decided_and_any_later_decision_withdraws_it(site
         decide(site.store, recording_id, "kim", "done")
     decide(site.store, recording_id, "kim", "reject", event="m0")
     assert not reviews.get_review(site.store, recording_id, "kim").done
-    assert reviews.undo(site.store, recording_id, coder="kim", expected=4).done
+    assert reviews.decide(site.store, recording_id, coder="kim", expected=4, action="undo").done
     actions = [decision.action for decision in reviews.history(site.store, recording_id)]
     assert actions == ["accept", "accept", "done", "reject", "undo"]
 

@@ -449,10 +449,10 @@ def test_nothing_to_export_is_said_and_nothing_written(desk, tmp_path):
 
 def test_a_folder_in_use_is_left_alone(desk, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(OutputError, match="in use"):
+    with pytest.raises(OutputError, match="something in it"):
         export_manifest(desk.store, tmp_path, coder="kim")
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="in use"):
+    with pytest.raises(OutputError, match="got a file"):
         export_manifest(desk.store, tmp_path / "file", coder="kim")
     with pytest.raises(OutputError, match="expected to write"):
         export_manifest(desk.store, tmp_path / "file" / "under", coder="kim")
@@ -577,7 +577,7 @@ def test_the_export_command(desk, command, tmp_path):
     assert f"9 events of 3 subjects in {out / 'manifest.csv'}" in said
     assert f"micromimic train {out / 'manifest.csv'}" in said
     code, said, err = command("export", "--out", out, "--coder", "kim", "--data", desk.data)
-    assert code == 1 and said == "" and err.count("\n") == 1 and "in use" in err
+    assert code == 1 and said == "" and err.count("\n") == 1 and "something in it" in err
     words = ("export", "--coder", "kim", "--data", desk.data, "--subject", "P 02")
     code, said, _ = command(*words, "--out", tmp_path / "one")
     assert code == 0 and "3 events of 1 subject in" in said

@@ -72,6 +72,37 @@ def begun(folder: Path, ending: str = ".part", *, as_folder: bool = False) -> It
             return
 
 
+@contextmanager
+def new_folder(out: Path, last: str = "") -> Iterator[Path]:
+    """A folder to fill that becomes ``out``, which must be new or empty: all of it, or nothing.
+
+    Where the file ``last`` is, the rest is too.
+    """
+    try:
+        sweep_left(out)
+        there = out.exists()
+        if there and (not out.is_dir() or any(out.iterdir())):
+            got = "one with something in it" if out.is_dir() else "a file"
+            raise OutputError(
+                f"expected a new or empty folder, got {got}, {out}; choose another --out or "
+                "remove it"
+            )
+        out.parent.mkdir(parents=True, exist_ok=True)
+        # An empty folder may be another disk's: then everything is made inside.
+        with begun(out if there else out.parent, as_folder=True) as staging:
+            yield staging
+            if not there:
+                staging.rename(out)
+                return
+            for path in sorted(staging.iterdir(), key=lambda path: path.name == last):
+                path.rename(out / path.name)
+    except OSError as error:
+        raise OutputError(
+            f"expected to write {out}, got: {error.strerror or error}; choose a writable --out "
+            "with room"
+        ) from error
+
+
 def sweep_left(folder: Path) -> int:
     """Remove what killed processes had begun to write in a folder, not what is in use; how many."""
     try:

@@ -138,14 +138,14 @@ See et al., "MEGC 2019", FG 2019, doi 10.1109/FG.2019.8756611.
 _IN_LABEL: Final = frozenset({THREE.name, "any"})
 
 
-def labels_like(labels: Iterable[str], name: str = "any") -> LabelSet:
+def labels_like(labels: Iterable[str]) -> LabelSet:
     """The label set of some labels, where nothing else says it: their names in order, or `THREE`.
 
     >>> labels_like(["surprise", "positive"]).name, labels_like(["b", "a"]).names
     ('three', ('a', 'b'))
     """
     found = sorted(set(labels))
-    return THREE if set(found) <= set(THREE.names) else LabelSet(name, tuple(found))
+    return THREE if set(found) <= set(THREE.names) else LabelSet("any", tuple(found))
 
 
 def check_labels(labels: Sequence[str] | None, *columns: Iterable[str]) -> tuple[str, ...]:

@@ -7,19 +7,19 @@ import math
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.core.closing import Closing
 from micromimic.core.errors import OutputError
 from micromimic.core.files import begun
 
 
-class WholeVideo:
+class WholeVideo(Closing):
     """Base of what encodes into a temporary file; leaving ``with`` moves it into place, and after
     an error nothing is left. A subclass calls ``_begin`` and sets ``_stream``."""
 
@@ -70,15 +70,7 @@ class WholeVideo:
             f"expected to write {self.path}, got {reason}; choose a writable folder with room"
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object = None, *error: object) -> None:
         self.close() if kind is None else self.discard()
 
 

@@ -23,6 +23,7 @@ _BINS: Final = 1_000
 """Of each cell's curve and each region's limit; two points a bin."""
 _GAP: Final = -32768
 _PAD_S: Final = 0.6
+_NAMED: Final = 2  # of the ten cells: those that moved most
 _LEAST: Final = 0.01
 """Of the stated size: what is drawn of a detection limit is not smaller."""
 _SHOWN: Final = (1, 99)
@@ -218,7 +219,7 @@ def score_chart(curve: MotionCurve, interval: Interval, threshold: float) -> Cha
     return _chart(interval, start, stop, 300 * (1 - threshold / top), [("line", path)])
 
 
-def cells_chart(curve: MotionCurve, interval: Interval, strongest: int = 2) -> Chart | None:
+def cells_chart(curve: MotionCurve, interval: Interval) -> Chart | None:
     """The ten cells around one event, those that moved most drawn in front and named."""
     start, stop, near = _window(curve, interval)
     during = (curve.times >= interval.onset) & (curve.times <= interval.offset)
@@ -231,11 +232,11 @@ def cells_chart(curve: MotionCurve, interval: Interval, strongest: int = 2) -> C
     low = min(float(np.nanmin(cells, initial=0.0)), -0.06 * high)
     lines = []
     for rank, k in reversed(list(enumerate(order))):
-        front = rank < strongest
+        front = rank < _NAMED
         times, values = minmax(curve.times[near], cells[:, k], 80 if front else 30)
         x, y = 1000 / (stop - start) * (times - start), 300 * (high - values) / (high - low)
         lines.append((f"cell first-{rank + 1}" if front else "cell other", _path(x, y)))
-    names = [CELL_WORDS[CELLS[k]] for k in order[:strongest]]
+    names = [CELL_WORDS[CELLS[k]] for k in order[:_NAMED]]
     return _chart(interval, start, stop, 300 * high / (high - low), lines, names)
 
 

@@ -73,9 +73,9 @@ def pictured(events: Mapping[int, MicroExpression]) -> set[int]:
     return {k for _, k in sorted(known, reverse=True)[:MOST_EVENTS]}
 
 
-def data_uri(image: Picture, quality: int = 78) -> str:
+def data_uri(image: Picture) -> str:
     """A picture (H, W, 3) RGB as a JPEG data URI."""
-    done, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    done, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 78])
     if not done:
         raise OutputError(
             f"expected a picture that JPEG can hold, got {image.shape}; analyse without evidence"
@@ -155,15 +155,15 @@ def direction(move: CellMove) -> str:
     return " and ".join(words)
 
 
-def what_moved(evidence: Evidence, most: int = 3) -> str:
-    """One sentence: the cells that moved most from onset to apex, where to and how far.
+def what_moved(evidence: Evidence) -> str:
+    """One sentence: the three cells that moved most from onset to apex, where to and how far.
 
     Movements are means over a cell, in per cent of the distance between the eyes.
     """
     moves = [m for m in cell_moves(evidence) if m.size > 0]
     if not moves:
         return "No cell moved measurably between onset and apex."
-    strong = [m for m in moves if m.size >= 0.5 * moves[0].size][:most]
+    strong = [m for m in moves if m.size >= 0.5 * moves[0].size][:3]
     parts: list[str] = []
     done: set[str] = set()
     for move in strong:

@@ -31,13 +31,12 @@ def smoothed(
     transforms: NDArray[np.floating],
     segments: NDArray[np.int_],
     times: NDArray[np.floating],
-    window_s: float = _SMOOTH_S,
 ) -> NDArray[np.float64]:
     """(T, 2, 3) where the face lies, without the tracker's shake: quadratics over a moment, each
     stretch of tracking by itself."""
     result = np.asarray(transforms, np.float64).copy()
     step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
-    window = max(5, round(window_s / step) | 1)
+    window = max(5, round(_SMOOTH_S / step) | 1)
     for segment in np.unique(segments[segments >= 0]):
         rows = np.flatnonzero(segments == segment)
         length = min(window, (len(rows) - 1) | 1)

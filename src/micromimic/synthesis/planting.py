@@ -133,7 +133,6 @@ def plan_copy(
     fields: FieldSource,
     cards: Iterator[tuple[str, tuple[str, ...]]],
     rng: np.random.Generator,
-    spacing: float = SPACING_S,
 ) -> tuple[Planted, ...]:
     """What is planted in one copy of a recording: when, what, never how large.
 
@@ -145,7 +144,7 @@ def plan_copy(
     if end <= LEAD_S:
         return ()
     planted = []
-    at = rng.uniform(LEAD_S, min(LEAD_S + spacing, end))
+    at = rng.uniform(LEAD_S, min(LEAD_S + SPACING_S, end))
     while at < end:
         duration, rise = rng.uniform(*DURATION_S), rng.uniform(*_RISE)
         span = Interval(at, at + duration * rise, at + duration)
@@ -158,5 +157,5 @@ def plan_copy(
             in_pixels = np.tensordot(ground.transforms[apex, :, :2], field, 1)
             scale = float(np.hypot(*in_pixels).max())
             planted.append(Planted(span, label, units, field.astype(np.float16), shares, scale))
-        at += spacing + rng.uniform(-_SPACING_JITTER_S, _SPACING_JITTER_S)
+        at += SPACING_S + rng.uniform(-_SPACING_JITTER_S, _SPACING_JITTER_S)
     return tuple(planted)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, cast
 
-from micromimic.core.errors import OutputError, RefusedError
-from micromimic.core.files import begun
+from micromimic.core.errors import RefusedError
+from micromimic.core.files import new_folder
 from micromimic.datasets.manifest import Clip, manifest_text
 from micromimic.preparation.clip import PrepareConfig
 from micromimic.workstation.records import recordings, reviews, values
@@ -107,26 +107,12 @@ def gather(
 
 def write_gathered(found: Gathered, folder: Path) -> None:
     """Write an export into a new or empty folder, whole or not at all."""
-    folder = folder.absolute()
-    try:
-        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-            raise OutputError(
-                f"expected a new or empty folder, got {folder}, which is in use; choose another"
-            )
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with begun(folder.parent, as_folder=True) as staging:
-            (staging / VIDEOS).mkdir()
-            for place, video in found.videos.items():
-                shutil.copyfile(video, staging / place)
-            for name, text in _lists(found).items():
-                (staging / name).write_text(text, encoding="utf-8", newline="")
-            if folder.exists():
-                folder.rmdir()
-            staging.rename(folder)
-    except OSError as error:
-        raise OutputError(
-            f"expected to write {folder}, got: {error.strerror or error}; choose another folder"
-        ) from error
+    with new_folder(folder, last=MANIFEST) as staging:
+        (staging / VIDEOS).mkdir()
+        for place, video in found.videos.items():
+            shutil.copyfile(video, staging / place)
+        for name, text in _lists(found).items():
+            (staging / name).write_text(text, encoding="utf-8", newline="")
 
 
 def zipped(found: Gathered) -> Iterator[bytes]:

@@ -297,7 +297,7 @@ ASKS: list[Callable[[Store, str], object]] = [
     reviews.get_analysis,
     lambda s, i: reviews.get_review(s, i, "kim"),
     lambda s, i: reviews.decide(s, i, coder="kim", expected=0, action="accept", event="m0"),
-    lambda s, i: reviews.undo(s, i, coder="kim", expected=0),
+    lambda s, i: reviews.decide(s, i, coder="kim", expected=0, action="undo"),
     reviews.history,
     reviews.coders,
     lambda s, i: s.folder(i),

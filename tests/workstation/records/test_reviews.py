@@ -78,10 +78,10 @@ def test_undo_and_redo_are_decisions_too(store: Store) -> None:
     recording = analysed(store)
     reviews.decide(store, recording, coder="kim", expected=0, action="accept", event="m0")
     reviews.decide(store, recording, coder="kim", expected=1, action="reject", event="m1")
-    review = reviews.undo(store, recording, coder="kim", expected=2)
+    review = reviews.decide(store, recording, coder="kim", expected=2, action="undo")
     assert (review.number, review.undoable, review.redoable) == (3, 1, 2)
     assert keys(store, recording)["m1"] == ("pending", "negative")
-    review = reviews.redo(store, recording, coder="kim", expected=3)
+    review = reviews.decide(store, recording, coder="kim", expected=3, action="redo")
     assert (review.number, review.undoable, review.redoable) == (4, 2, None)
     assert keys(store, recording)["m1"] == ("rejected", "negative")
     trail = [
@@ -92,7 +92,7 @@ def test_undo_and_redo_are_decisions_too(store: Store) -> None:
         (4, "redo", "", 2),
     ]  # fmt: skip
     with pytest.raises(RefusedError, match="redo"):
-        reviews.redo(store, recording, coder="kim", expected=4)
+        reviews.decide(store, recording, coder="kim", expected=4, action="redo")
 
 
 def test_coders_do_not_see_each_other(store: Store) -> None:

@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.core.errors import InputError, OutputError
-from micromimic.core.files import begun, sweep_left
+from micromimic.core.errors import InputError
+from micromimic.core.files import new_folder
 from micromimic.core.progress import Progress
 from micromimic.synthesis.actors.head.data import data_folder
 from micromimic.synthesis.actors.people import FaceKind
@@ -127,23 +127,15 @@ def synth_databases(
     clips = plan_databases(clips_per_class, seed=seed, full=full, faces=kind, names=names)
     videos = plan_videos(clips_per_class, seconds, seed=seed, faces=kind, names=names)
     truth = DatabasesTruth(kind, seed, clips, videos)
-    out = Path(out)
-    try:
-        with begun(_place(out), as_folder=True) as staging:
-            _render_all(staging, (*clips, *videos), jobs, progress)
-            for name, content in annotation_tables(clips, videos).items():
-                (staging / name).write_bytes(content)
-            rows = {"schema": SCHEMA, **asdict(truth)}
-            if not videos:
-                del rows["videos"]
-            document = json.dumps(rows, indent=1) + "\n"
-            (staging / TRUTH_FILE).write_text(document, encoding="utf-8")
-            _publish(staging, out)
-    except OSError as error:
-        raise OutputError(
-            f"expected to write databases into {out}, got: {error.strerror or error}; choose a "
-            "writable --out with room"
-        ) from error
+    with new_folder(Path(out), last=TRUTH_FILE) as staging:
+        _render_all(staging, (*clips, *videos), jobs, progress)
+        for name, content in annotation_tables(clips, videos).items():
+            (staging / name).write_bytes(content)
+        rows = {"schema": SCHEMA, **asdict(truth)}
+        if not videos:
+            del rows["videos"]
+        document = json.dumps(rows, indent=1) + "\n"
+        (staging / TRUTH_FILE).write_text(document, encoding="utf-8")
     return truth
 
 
@@ -153,29 +145,6 @@ def choose_faces(faces: Faces) -> FaceKind:
     if faces == "mesh":
         data_folder()  # which must be there before anything is written
     return faces
-
-
-def _place(out: Path) -> Path:
-    """Where a hidden folder can be filled that becomes ``out``, or whose content does."""
-    sweep_left(out)
-    if out.exists():
-        if not out.is_dir() or any(out.iterdir()):
-            raise OutputError(
-                f"expected a new or empty folder, got {out} with something in it; "
-                "choose another --out or remove it"
-            )
-        return out  # an empty folder may be another disk's: stay inside
-    out.parent.mkdir(parents=True, exist_ok=True)
-    return out.parent
-
-
-def _publish(staging: Path, out: Path) -> None:
-    if not out.exists():
-        staging.rename(out)
-        return
-    # the truth comes last: where it is, the rest is
-    for path in sorted(staging.iterdir(), key=lambda path: path.name == TRUTH_FILE):
-        path.rename(out / path.name)
 
 
 def _render_all(

@@ -41,7 +41,7 @@ def decide(
     event: str = "",
     **payload: Any,
 ) -> Review:
-    """Add one decision of a coder, an `payloads.Action`.
+    """Add one decision of a coder, an `payloads.Action`; undoing and redoing are decisions too.
 
     ``expected`` is the number of the coder's last decision that this one was made upon, 0 before
     the first: `ConflictError` where another was saved since, in another window. ``event`` is
@@ -58,16 +58,6 @@ def decide(
         if last and last[-1].number != expected:
             raise _outrun(name, expected, last[-1]) from error
         raise
-
-
-def undo(store: Store, recording_id: str, *, coder: str, expected: int) -> Review:
-    """Take back the coder's last decision that is in force; this is a decision too."""
-    return decide(store, recording_id, coder=coder, expected=expected, action="undo")
-
-
-def redo(store: Store, recording_id: str, *, coder: str, expected: int) -> Review:
-    """Bring back what the last undo took."""
-    return decide(store, recording_id, coder=coder, expected=expected, action="redo")
 
 
 @reading

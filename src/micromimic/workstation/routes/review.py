@@ -57,13 +57,13 @@ def decide(recording_id: Id, body: DecisionIn, here: Here) -> Review:
 @router.post("/undo", status_code=201, responses=answers(404, 409, 413))
 def undo(recording_id: Id, body: StepIn, here: Here) -> Review:
     """Take the coder's last decision back; the trail keeps both."""
-    return reviews.undo(here.store, recording_id, coder=body.coder, expected=body.expected)
+    return reviews.decide(here.store, recording_id, **body.model_dump(), action="undo")
 
 
 @router.post("/redo", status_code=201, responses=answers(404, 409, 413))
 def redo(recording_id: Id, body: StepIn, here: Here) -> Review:
     """Bring back what was undone last."""
-    return reviews.redo(here.store, recording_id, coder=body.coder, expected=body.expected)
+    return reviews.decide(here.store, recording_id, **body.model_dump(), action="redo")
 
 
 @router.get("/history", responses=answers(404, 409))
