@@ -30,9 +30,9 @@ from micromimic.media.video import VideoWriter
 from micromimic.motion.spotting.live import LiveSpotter
 from micromimic.synthesis.clips import ClipConfig, plan_clip, render
 
+from ..waiting import wait_for
+
 FPS = 100.0
-HANG_S = 120.0
-"""Ends a test that hangs; nothing is measured by it."""
 
 
 class ClipSource:
@@ -291,7 +291,7 @@ def test_stop_finishes_what_was_received(clip, start):
 
 def test_a_session_that_is_never_read_ends_too(clip, start):
     with start(Endless(clip)) as session:
-        wait_until(lambda: session.status().processed > 10)
+        wait_for(lambda: session.status().processed > 10)
     session.close()
 
 
@@ -334,9 +334,9 @@ def test_pushed_frames_are_analysed(clip, start):
     with start(config=WAITING) as session:
         assert session.status().state == "waiting"
         for number, gray in enumerate(clip[:40]):
-            wait_until(lambda n=number: session.status().processed >= n - 20)
+            wait_for(lambda n=number: session.status().processed >= n - 20)
             assert session.push(gray, 7.0 + number / FPS)
-        wait_until(lambda: session.status().processed == 40)
+        wait_for(lambda: session.status().processed == 40)
         assert session.status().state == "learning"
         session.stop()
         told = list(session)
@@ -370,13 +370,6 @@ def test_what_cannot_be_kept_up_with_is_thinned_and_counted(clip, start, monkeyp
     assert end.dropped > 0 and end.processed + end.dropped == end.received
     assert "one frame of" in session.status().detail
     assert len(of(told, CurvePoint)) == end.processed
-
-
-def wait_until(done):
-    limit = time.monotonic() + HANG_S
-    while not done():
-        assert time.monotonic() < limit, "hangs"
-        time.sleep(0.002)
 
 
 def test_names_are_where_they_are_looked_for():

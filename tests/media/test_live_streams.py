@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -29,6 +28,7 @@ from ..live_servers import (
     take_until_lost,
     write_numbered,
 )
+from ..waiting import wait_for
 
 MS = Fraction(1, 1000)
 
@@ -68,9 +68,7 @@ def test_a_stream_breaks_and_comes_back(kind: str) -> None:
     with pytest.raises(SourceLostError):
         source.next(0.0)
     with StreamServer(kind, fps=50, port=server.port):
-        ends = time.monotonic() + HANG_S
-        while not source.reopen():
-            assert time.monotonic() < ends
+        wait_for(source.reopen)
         again = take(source, 25)
         source.close()
     check_order(got + again)
@@ -108,10 +106,7 @@ def test_a_burst_is_handed_out_as_a_flow(tmp_path: Path) -> None:
 
 def test_what_came_before_anybody_asked_is_let_go() -> None:
     with StreamServer("mpegts", fps=50) as server, StreamSource(server.url) as source:
-        ends = time.monotonic() + HANG_S
-        while server.sent < 120:  # models are loaded, say
-            assert time.monotonic() < ends
-            time.sleep(0.01)
+        wait_for(lambda: server.sent >= 120)  # models are loaded, say
         first = take(source, 1)[0]
         assert number_of(first.frame.gray) > 80
         assert first.frame.index == 0 and first.frame.time == 0.0
