@@ -243,7 +243,7 @@ class JobRunner:
                 await self._fail(job, _OWN_FAULT)
 
     async def _do(self, job: Job) -> None:
-        recording = await self._insist(
+        recording = await self._with_retries(
             job, lambda: recordings.get_recording(self._store, job.recording_id)
         )
         if recording is None:
@@ -353,7 +353,7 @@ class JobRunner:
         """Files into place, then the answer into the records, however long that takes."""
         try:
             payload, review = await self._in_thread(read_results, out)
-            stored = await self._insist(
+            stored = await self._with_retries(
                 job, lambda: (reviews.get_analysis(self._store, job.recording_id),)
             )
             if stored is None:
@@ -366,7 +366,7 @@ class JobRunner:
         except (OSError, ValueError) as error:
             log.warning("job %s: %s", job.id, error)
             return End("failed", "expected complete results, got a part; make room and try again")
-        finished = await self._insist(
+        finished = await self._with_retries(
             job,
             lambda: jobs.finish_job(
                 self._store, job.id, payload=payload, review=review, worker=self.name
@@ -375,9 +375,11 @@ class JobRunner:
         return End("finished" if finished else "dropped")
 
     async def _fail(self, job: Job, line: str) -> None:
-        await self._insist(job, lambda: jobs.fail_job(self._store, job.id, line, worker=self.name))
+        await self._with_retries(
+            job, lambda: jobs.fail_job(self._store, job.id, line, worker=self.name)
+        )
 
-    async def _insist(self, job: Job, call: Callable[[], T]) -> T | None:
+    async def _with_retries(self, job: Job, call: Callable[[], T]) -> T | None:
         """Ask the records, again and again while they are locked or gone.
 
         None where the job is no longer this server's, or the server stops meanwhile: then the next

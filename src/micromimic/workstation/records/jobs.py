@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, get_args
+from typing import Any
 
 from sqlalchemy import Select, func, or_, select, update
 
@@ -193,18 +193,10 @@ def recover_jobs(
 
 
 @reading
-def list_jobs(
-    transaction: Transaction, status: str | None = None, *, limit: int = 1000
-) -> tuple[Job, ...]:
-    """The newest first, all or of one status."""
-    values.count(limit, "a limit", 10_000)
-    query = select(Job).order_by(Job.created_at.desc(), Job.id).limit(limit)
+def list_jobs(transaction: Transaction, status: JobStatus | None = None) -> tuple[Job, ...]:
+    """The newest thousand, the newest first, all or of one status."""
+    query = select(Job).order_by(Job.created_at.desc(), Job.id).limit(1000)
     if status is not None:
-        known = get_args(JobStatus)
-        if status not in known:
-            raise RefusedError(
-                f"expected a status among {', '.join(known)}, got {status[:40]!r}; use one"
-            )
         query = query.where(Job.status == status)
     return tuple(transaction.scalars(query))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from types import EllipsisType
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Select, func, select
 
@@ -13,9 +13,6 @@ from micromimic.workstation.records import values
 from micromimic.workstation.records.database import Transaction, reading, writing
 from micromimic.workstation.records.jobs import add_job
 from micromimic.workstation.records.models import Consent, Recording, Session, Subject
-
-MOST_ROWS: Final = 1000
-"""Of one page of a list."""
 
 
 @writing
@@ -72,9 +69,7 @@ def list_recordings(
     limit: int | None = 100,
     offset: int = 0,
 ) -> tuple[Recording, ...]:
-    """The newest first, of all, a session or a person; a limit is at most 1000, None lists all."""
-    values.count(limit, "a limit", MOST_ROWS)
-    values.count(offset, "an offset")
+    """The newest first, of all, a session or a person; a limit of None lists all."""
     query = _of(transaction, select(Recording), session_id, subject_id)
     query = query.order_by(Recording.uploaded_at.desc(), Recording.id).limit(limit).offset(offset)
     return tuple(transaction.scalars(query))

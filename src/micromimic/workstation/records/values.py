@@ -87,10 +87,8 @@ def coder(name: str) -> str:
     return clean
 
 
-def moment(value: datetime | None, what: str) -> datetime | None:
+def moment(value: datetime, what: str) -> datetime:
     """A time in UTC."""
-    if value is None:
-        return None
     try:
         if value.tzinfo is not None:
             return value.astimezone(UTC)
@@ -104,17 +102,17 @@ def day(value: date) -> date:
     return value.date() if isinstance(value, datetime) else value
 
 
-def rate(value: float | None) -> float | None:
-    if value is None or (math.isfinite(value) and value > 0):
+def rate(value: float) -> float:
+    if math.isfinite(value) and value > 0:
         return value
     raise RefusedError(f"expected a frame rate above 0, got {value}; leave it out if unsure")
 
 
-def count(value: int | None, what: str, largest: int = LARGEST_BIGINT) -> int | None:
-    """A whole number from 0; None stays."""
-    if value is None or 0 <= value <= largest:
-        return None if value is None else int(value)
-    raise RefusedError(f"expected {what} from 0 to {largest}, got {value}; choose another")
+def count(value: int, what: str) -> int:
+    """A whole number from 0."""
+    if 0 <= value <= LARGEST_BIGINT:
+        return int(value)
+    raise RefusedError(f"expected {what} from 0 to {LARGEST_BIGINT}, got {value}; choose another")
 
 
 def matching(value: str, pattern: re.Pattern[str], what: str, remedy: str) -> str:
