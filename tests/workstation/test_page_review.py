@@ -331,3 +331,19 @@ def test_exports(desk: Desk, station: Station) -> None:
         answer = page.request.get(station.url + address)
         assert answer.ok, address
     assert sum("coder=gus" in address for address in addresses) == 3
+
+
+def in_words(entry: dict[str, str]) -> str:
+    side = "" if entry["side"] == "both" else f" {entry['side']}"
+    return f"AU{entry['unit']}{side}"
+
+
+def test_the_card_of_an_event_names_its_units(desk: Desk, machine: list[dict[str, Any]]) -> None:
+    assert any(event["action_units"] for event in machine)
+    page = open_review(desk, "ivy")
+    for event in machine:
+        press(page, "n")
+        words = ", ".join(in_words(entry) for entry in event["action_units"])
+        wanted = f"Looks like {words or 'no action unit stands out'}"
+        page.get_by_text(wanted, exact=True).wait_for()
+        assert page.locator("#machine .units").inner_text() == wanted
