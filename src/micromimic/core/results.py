@@ -326,16 +326,7 @@ class Analysis:
         """One row an event; probabilities as a column ``p_...`` for each class of the model."""
         import pandas as pd  # noqa: PLC0415 - pandas takes 0.3 s; only tables need it
 
-        rows = []
-        for event in self.events:
-            row = event_to_dict(event)
-            probabilities = row.pop("probabilities")
-            regions = row.pop("regions")
-            row.update({f"p_{name}": probabilities[name] for name in self.model.labels})
-            row["top_region"] = max(regions, key=lambda cell: regions[cell]) if regions else ""
-            row["action_units"] = unit_names(row["action_units"])
-            row |= amplitude_columns(row.pop("amplitude"))
-            rows.append(row)
+        rows = [event_row(event_to_dict(event), self.model.labels) for event in self.events]
         return pd.DataFrame(rows, columns=list(table_columns(self.model.labels)))
 
 
@@ -360,6 +351,23 @@ def table_columns(labels: Iterable[str]) -> tuple[str, ...]:
         "false_alarm_rate_per_hour",
         "kind",
     )
+
+
+def event_row(entry: Mapping[str, Any], labels: Iterable[str]) -> dict[str, Any]:
+    """One entry of ``events`` by the columns of `table_columns`, and what else it has."""
+    probabilities, regions = entry["probabilities"] or {}, entry["regions"] or {}
+    amplitude = entry.get("amplitude") or {}
+    return {
+        **entry,
+        **{f"p_{name}": probabilities.get(name) for name in labels},
+        "top_region": max(regions, key=lambda cell: regions[cell]) if regions else "",
+        "action_units": unit_names(entry.get("action_units") or ()),
+        "amplitude_units": amplitude.get("units"),
+        "amplitude_sd": amplitude.get("deviation"),
+        "amplitude_px": amplitude.get("px"),
+        "false_alarm_rate_per_hour": entry.get("false_alarm_rate_per_hour"),
+        "kind": kind_of(entry),
+    }
 
 
 def event_to_dict(event: MicroExpression, media: MediaTimes | None = None) -> dict[str, Any]:
@@ -447,17 +455,6 @@ def _amplitude_to_dict(amplitude: Amplitude | None) -> dict[str, float | None] |
         "deviation": _rounded(amplitude.deviation),
         "px": _rounded(amplitude.pixels),
     }
-
-
-def amplitude_columns(entry: Mapping[str, Any] | None) -> dict[str, float | None]:
-    """``amplitude`` of an event of ``events.json`` as columns of ``events.csv``.
-
-    >>> amplitude_columns({"units": 0.3, "deviation": 0.05, "px": 1.4})["amplitude_sd"]
-    0.05
-    """
-    found = entry or {}
-    names = {"units": "units", "sd": "deviation", "px": "px"}
-    return {f"amplitude_{name}": found.get(key) for name, key in names.items()}
 
 
 def _region_limit(

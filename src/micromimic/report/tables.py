@@ -11,14 +11,7 @@ from typing import Any
 import numpy as np
 
 from micromimic.core.labels import CELLS, REGIONS
-from micromimic.core.results import (
-    Analysis,
-    amplitude_columns,
-    event_to_dict,
-    kind_of,
-    table_columns,
-    unit_names,
-)
+from micromimic.core.results import Analysis, event_row, event_to_dict, table_columns
 from micromimic.core.strict_json import json_text, printable, tidy
 from micromimic.core.types import DetectionLimits, MotionCurve
 from micromimic.datasets.table import text_cell, text_cells
@@ -49,16 +42,7 @@ def events_csv(
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(text_cells(columns))
     for entry in entries:
-        probabilities, regions = entry["probabilities"] or {}, entry["regions"] or {}
-        row = {
-            **entry,
-            **{f"p_{name}": probabilities.get(name) for name in labels},
-            "top_region": max(regions, key=lambda cell: regions[cell]) if regions else "",
-            "action_units": unit_names(entry.get("action_units") or ()),
-            **amplitude_columns(entry.get("amplitude")),
-            "false_alarm_rate_per_hour": entry.get("false_alarm_rate_per_hour"),
-            "kind": kind_of(entry),
-        }
+        row = event_row(entry, labels)
         writer.writerow([_cell(row[name]) for name in columns])
     return text.getvalue()
 
