@@ -46,6 +46,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
+def schema(site: Site) -> Any:
+    """The application's description, read once."""
+    load_all_checks()
+    return schemathesis.openapi.from_asgi(f"{API}/openapi.json", site.app, headers=HEADERS)
+
+
+@pytest.fixture(scope="module")
 def real(site: Site) -> dict[str, str]:
     """Ids of records that stay: nothing here deletes them."""
     person = site.subject("P01")
@@ -82,10 +89,8 @@ def known(values: Any, real: dict[str, str]) -> None:
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 @pytest.mark.parametrize(("method", "path"), operations())
 def test_every_route_answers_as_described(
-    site: Site, real: dict[str, str], method: str, path: str, mode: GenerationMode
+    schema: Any, real: dict[str, str], method: str, path: str, mode: GenerationMode
 ) -> None:
-    load_all_checks()
-    schema = schemathesis.openapi.from_asgi(f"{API}/openapi.json", site.app, headers=HEADERS)
     seen: list[int] = []
 
     @settings(
