@@ -94,8 +94,8 @@ def split_rows(run: PredictionTable) -> dict[str, NDArray[np.int64]]:
     if not of_composite(run):
         return {}
     chosen_on = development_rows(run.who)
-    halves = {DEVELOPMENT: np.flatnonzero(chosen_on), OTHER: np.flatnonzero(~chosen_on)}
-    return {name: rows for name, rows in halves.items() if len(rows)}
+    parts = {DEVELOPMENT: np.flatnonzero(chosen_on), OTHER: np.flatnonzero(~chosen_on)}
+    return {name: rows for name, rows in parts.items() if len(rows)}
 
 
 def _scores(rows: PredictionTable, *, draws: int, seed: int) -> dict[str, Any]:

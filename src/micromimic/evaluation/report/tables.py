@@ -82,7 +82,7 @@ def tables_md(runs: Sequence[RunSummary], *, draws: int = 2000) -> str:
         comparable=comparable,
         synthetic=any(run.synthetic for run in runs),
         different_clips=len({frozenset(item.rows.clip_keys) for item in scored}) > 1,
-        halves=any(item.halves for item in scored),
+        split=any(item.is_split for item in scored),
         clips=_table_1(clips, beside),
         wrong_sum=article.WRONG_SUM,
         methods=_table_2(scored, draws, beside),
@@ -109,8 +109,8 @@ class _Scored:
     metrics: Mapping[str, Any]
 
     @property
-    def halves(self) -> bool:
-        """Whether the clips are the composite's, and not made-up ones."""
+    def is_split(self) -> bool:
+        """Whether scores stand apart by whose subjects models were chosen on: real clips only."""
         return not self.metrics.keys().isdisjoint((DEVELOPMENT, OTHER))
 
     @property
@@ -122,7 +122,7 @@ class _Scored:
     def from_shipped_weights(self) -> bool:
         run = self.run
         started = run.name in _KNOW_TABLES or run.protocol.startswith("apply")
-        return started and run.init == "default" and self.halves
+        return started and run.init == "default" and self.is_split
 
 
 def _scored(run: RunSummary, name: str, draws: int) -> _Scored:
