@@ -86,6 +86,13 @@ def known(values: Any, real: dict[str, str]) -> None:
         values["index"] %= 8
 
 
+def test_what_an_agreement_counts_is_described(site: Site) -> None:
+    """Twenty short names: whoever reads the answer has the description alone."""
+    agreement = site.app.openapi()["components"]["schemas"]["Agreement"]
+    words = set(re.findall(r"\w+", agreement["description"]))
+    assert not agreement["properties"].keys() - words
+
+
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 @pytest.mark.parametrize(("method", "path"), operations())
 def test_every_route_answers_as_described(

@@ -44,33 +44,40 @@ class CodedEvent:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Two coders compared; None is unknown or undefined, and ``note`` says why."""
+    """Two coders compared; None is unknown or undefined, and ``note`` says why.
 
-    n: int  # candidates that both have decided
-    undecided: int  # candidates that one or both have not
-    categories: tuple[str, ...]  # of the rows (first coder) and columns (second) of ``confusion``
-    confusion: tuple[tuple[int, ...], ...]  # counts
-    # observed, observed_low, observed_high: share of the ``n`` on which both say the same, with its
-    # exact 95 % interval
+    ``n`` candidates both have decided, ``undecided`` one or both have not. ``confusion`` counts the
+    former, its rows and columns (first and second coder) the ``categories``. ``observed`` is the
+    share of ``n`` on which both say the same, with its exact 95 % interval (``observed_low``,
+    ``observed_high``); ``kappa`` is Cohen's, its interval (``kappa_low``, ``kappa_high``) from
+    events resampled.
+
+    ``events_first`` and ``events_second`` are the events that each holds to be there, added ones
+    included; ``matched`` are pairs of them whose overlap over union in time is ``min_iou`` or more.
+    ``precision``, ``recall`` and ``f1`` are of the second coder's events, the first's taken as the
+    truth. ``same_label`` of the matched pairs are of one class, a share of ``label_agreement``.
+    """
+
+    n: int
+    undecided: int
+    categories: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]
     observed: float | None
     observed_low: float | None
     observed_high: float | None
-    # kappa, kappa_low, kappa_high: Cohen's kappa with its 95 % interval, events resampled
     kappa: float | None
     kappa_low: float | None
     kappa_high: float | None
-    # events_first, events_second: events that each holds to be there, added ones included
     events_first: int
     events_second: int
-    matched: int  # pairs of them that overlap in time by at least ``min_iou``
-    # precision, recall, f1: of the second coder's events, the first's taken as the truth
+    matched: int
     precision: float | None
     recall: float | None
     f1: float | None
-    same_label: int  # same_label, label_agreement: matched pairs of one class, and their share
+    same_label: int
     label_agreement: float | None
-    min_iou: float  # overlap over union that makes a match
-    note: str  # what a reader must know
+    min_iou: float
+    note: str
 
 
 def cohen_kappa(a: Sequence[str], b: Sequence[str]) -> float | None:
