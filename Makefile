@@ -15,7 +15,8 @@ TEST_JOBS ?= 2
 help:
 	@echo "make demo   install the runtime into .venv, plant micro-expressions in a face, find them"
 	@echo "make test   install everything tests need into .venv, run lint, types and all tests"
-	@echo "make lint   ruff only;  make types   mypy only;  make pytest   tests only"
+	@echo "make test COVERAGE=1   the same; then the share of lines that tests reach, and files below 80 %"
+	@echo "make lint   ruff and who imports whom;  make types   mypy only;  make pytest   tests only"
 	@echo "make docs   build the documentation site into build/site, links checked"
 	@echo "make pages  check the pages' JavaScript (needs npm)"
 	@echo "make clean  remove .venv and caches"
@@ -40,7 +41,10 @@ types: $(VENV)/.tests
 
 pytest: $(VENV)/.tests
 	@echo "== tests: pytest with doctests"
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -rs --durations=10 -n $(TEST_JOBS) --dist loadfile
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -rs --durations=10 -n $(TEST_JOBS) --dist loadfile \
+	  $(if $(COVERAGE),--cov=micromimic --cov-report=)
+	@$(if $(COVERAGE),$(VENV)/bin/coverage report --sort=cover | \
+	  awk 'NR == 1 || /^TOTAL/ || $$NF + 0 < 80',:)
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
