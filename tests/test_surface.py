@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 
@@ -38,6 +39,16 @@ def test_names_of_the_first_version_still_work_and_say_what_they_are_now() -> No
 
     with pytest.warns(DeprecationWarning, match="THREE"):
         assert micromimic.EMOTIONS == micromimic.THREE.names  # noqa: SIM300
+
+
+def test_live_settings_have_the_places_that_they_had_in_the_first_version() -> None:
+    from micromimic import LiveConfig
+
+    assert [field.name for field in fields(LiveConfig)] == [
+        *("tracking", "spotting", "flow", "timing", "model", "average", "evidence", "curve"),
+        *("may_drop", "waiting", "buffer_s", "ring_bytes", "crop_margin", "crop_resolution"),
+    ]
+    assert not LiveConfig().evidence
 
 
 def test_evaluate_and_train_as_the_first_version_called_them(

@@ -44,15 +44,35 @@ from micromimic.core.closing import Closing
 from micromimic.core.errors import InputError
 from micromimic.core.mailbox import Mailbox
 from micromimic.face.landmarks import LandmarkBackend
-from micromimic.face.tracking import FaceTracker
+from micromimic.face.tracking import FaceTracker, TrackingConfig
 from micromimic.media.live.open import open_live
 from micromimic.media.live.source import LiveSource, join_reader
 from micromimic.models.onnx import load_model
+from micromimic.motion.flow import FlowConfig
+from micromimic.motion.spotting.config import SpottingConfig
 from micromimic.motion.spotting.live import LiveSpotter, LiveTiming, Verdict
 
 
 @dataclass(frozen=True)
-class LiveConfig(AnalyzeConfig):
+class _LiveOrder:
+    """The fields' places in a call, which are those of 0.1 and not `AnalyzeConfig`'s."""
+
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    spotting: SpottingConfig = field(default_factory=SpottingConfig)
+    flow: FlowConfig = field(default_factory=FlowConfig)
+    timing: LiveTiming = field(default_factory=LiveTiming)
+    model: str | Path | None = None
+    average: float = 0.01
+    evidence: bool = False
+    curve: bool = True
+    may_drop: bool = True
+    waiting: int = MOST_PASSING
+    buffer_s: float = 0.5
+    ring_bytes: int = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class LiveConfig(AnalyzeConfig, _LiveOrder):
     """Everything that can be set: as for ``analyze``, without pictures by default, and more.
 
     Parameters
@@ -73,12 +93,6 @@ class LiveConfig(AnalyzeConfig):
     """
 
     evidence: bool = False
-    timing: LiveTiming = field(default_factory=LiveTiming)
-    curve: bool = True
-    may_drop: bool = True
-    waiting: int = MOST_PASSING
-    buffer_s: float = 0.5
-    ring_bytes: int = 256 * 2**20
 
     @property
     def policy(self) -> str:
