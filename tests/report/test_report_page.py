@@ -96,12 +96,12 @@ def test_difference_shows_change_and_not_light():
         draw.draw_difference(onset, apex[:50], 1.0)
 
 
-def test_pictures_are_jpegs_of_one_size(analysis):
+def test_pictures_are_of_one_size(analysis):
     import cv2
 
     shots = pictures(analysis.events[0].evidence, 300)
     for uri in (shots.onset, shots.apex, shots.movement, shots.votes, shots.difference):
-        raw = base64.b64decode(uri.removeprefix("data:image/jpeg;base64,"))
+        raw = base64.b64decode(uri.removeprefix("data:image/webp;base64,"))
         image = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR)
         assert image.shape == (300, 300, 3)
     assert (shots.width, shots.height) == (300, 300)

@@ -261,14 +261,17 @@ def _chart(
 
 
 def _path(x: Array, y: Array) -> str:
-    """SVG path data in whole units; a NaN lifts the pen."""
-    parts, pen = [], "M"
+    """SVG path data in whole units, each point from the one before; a NaN lifts the pen."""
+    parts: list[str] = []
+    last, down = (0, 0), False
     for a, b in zip(x.tolist(), y.tolist(), strict=True):
-        if np.isfinite(b):
-            parts.append(f"{pen}{a:.0f} {b:.0f}")
-            pen = "L"
-        else:
-            pen = "M"
+        if not np.isfinite(b):
+            down = False
+            continue
+        point = round(a), round(b)
+        move = f"{point[0] - last[0]} {point[1] - last[1]}"
+        parts.append(f" {move}" if down else f"m{move}")
+        last, down = point, True
     return "".join(parts)
 
 
