@@ -62,12 +62,7 @@ class _Former(Loader):
 
 
 class FormerNames(MetaPathFinder):
-    """Finds modules by their former names, with a warning.
-
-    >>> import micromimic.errors
-    >>> micromimic.errors.InputError.__module__
-    'micromimic.core.errors'
-    """
+    """Finds modules by their former names, with a warning: ``import micromimic.errors``."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None

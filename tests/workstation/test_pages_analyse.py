@@ -82,7 +82,8 @@ def test_upload_to_result(tmp_path: Path, chromium: Browser, clip: Path) -> None
         desk_at(station, chromium) as desk,
     ):
         page = desk.page("/")
-        assert page.is_visible("#empty") and page.is_disabled("#start")
+        page.locator("#empty").wait_for()  # shown when the list has come
+        assert page.is_disabled("#start")
         choose(page, clip)
         page.click("#start")
         assert "expected consent" in page.inner_text("#add-problem")
