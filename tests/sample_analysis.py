@@ -69,6 +69,9 @@ QUIET = dict(zip(REGIONS, (0.13, 0.17, 0.1, 0.21, 0.24), strict=True))
 TALKS = (40.0, 52.0)
 BLINKS = tuple(Blink(t, t + 0.09, t + 0.24) for t in (2.1, 9.6, 17.2, 24.1, 30.9, 38.0, 49.2, 57.5))
 
+NASTY = 'a "b" <script>alert(1)</script> & дзеркало\x07 \udcff.mp4'
+"""A file name that wants to be escaped."""
+
 
 def cell_boxes() -> NDArray[np.float64]:
     """(10, 4) left, top, right, bottom in canonical units."""

@@ -36,34 +36,18 @@ from ..live_servers import (
     take,
     take_all,
     take_until_lost,
-    write_numbered,
 )
 
-
-@pytest.fixture(autouse=True)
-def _no_thread_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    left = [t for t in threading.enumerate() if t not in before and "micromimic" in t.name]
-    assert not left
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Numbered frames whose times are uneven: 0.02 s apart, with a gap of 0.2 s."""
-    path = tmp_path_factory.mktemp("live") / "uneven.mp4"
-    times = [n * 0.02 + (0.2 if n >= 15 else 0.0) for n in range(30)]
-    write_numbered(path, 50, len(times), times=times)
-    return path
+pytestmark = pytest.mark.usefixtures("no_thread_left")
 
 
 # ---- a file at its own speed ----------------------------------------------------------------
 
 
-def test_a_file_plays_at_its_own_speed(clip: Path) -> None:
-    with open_source(clip) as source:
+def test_a_file_plays_at_its_own_speed(uneven: Path) -> None:
+    with open_source(uneven) as source:
         wanted = [frame.time for frame in source]
-    with FileSource(clip) as live:
+    with FileSource(uneven) as live:
         assert live.finite
         got = take_all(live)
     check_order(got)
@@ -75,30 +59,30 @@ def test_a_file_plays_at_its_own_speed(clip: Path) -> None:
     assert np.median(np.diff(played) - np.diff(wanted)) == pytest.approx(0.0, abs=1e-6)
 
 
-def test_a_file_is_not_read_faster_than_it_plays(clip: Path) -> None:
-    with FileSource(clip) as live:
+def test_a_file_is_not_read_faster_than_it_plays(uneven: Path) -> None:
+    with FileSource(uneven) as live:
         first = take(live, 1)[0]
         while (second := live.next(0.0)) is None:
             pass
         assert first.arrived + 0.02 - 1e-6 <= second.arrived <= time.monotonic()
 
 
-def test_frames_of_a_slow_reader_are_late_and_not_lost(clip: Path) -> None:
+def test_frames_of_a_slow_reader_are_late_and_not_lost(uneven: Path) -> None:
     class Slow(FileSource):
         def _open(self, device: ExitStack) -> Iterator[Arrival]:
             for arrival in super()._open(device):
-                time.sleep(0.04)  # twice as slow as the clip plays
+                time.sleep(0.04)  # twice as slow as the uneven plays
                 yield Arrival(arrival.frame, time.monotonic())
 
-    with Slow(clip) as live:
+    with Slow(uneven) as live:
         got = take_all(live)
     assert numbers(got) == list(range(30))
     late = np.array([a.arrived - a.frame.time for a in got]) - got[0].arrived
     assert late[14] > 0.2  # 15 frames, 0.02 s late each
 
 
-def test_a_reader_does_not_wait_for_its_consumer(clip: Path) -> None:
-    with FileSource(clip) as live:
+def test_a_reader_does_not_wait_for_its_consumer(uneven: Path) -> None:
+    with FileSource(uneven) as live:
         take(live, 1)
         assert live._reading is not None
         waiting = live._reading.items
@@ -116,8 +100,8 @@ def test_a_reader_does_not_wait_for_its_consumer(clip: Path) -> None:
     assert got[0].arrived < asked
 
 
-def test_an_uneven_reader_catches_up(clip: Path) -> None:
-    with FileSource(clip) as live:
+def test_an_uneven_reader_catches_up(uneven: Path) -> None:
+    with FileSource(uneven) as live:
         assert take_all(live)[-1].frame.time == pytest.approx(29 * 0.02 + 0.2)
         with pytest.raises(EOFError):
             live.next(0.0)
@@ -163,14 +147,14 @@ def test_closing_wakes_a_waiting_reader() -> None:
     source.close()
 
 
-def test_closing_in_the_middle_leaves_nothing(clip: Path) -> None:
-    live = FileSource(clip)
+def test_closing_in_the_middle_leaves_nothing(uneven: Path) -> None:
+    live = FileSource(uneven)
     take(live, 3)
     live.close()
     live.close()
     with pytest.raises(EOFError):
         live.next(0.1)
-    FileSource(clip).close()  # never asked for a frame
+    FileSource(uneven).close()  # never asked for a frame
 
 
 def test_a_queue_gives_what_came_before_its_failure() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -33,21 +31,7 @@ from ..waiting import wait_for
 MS = Fraction(1, 1000)
 
 
-@pytest.fixture(autouse=True)
-def _no_thread_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    left = [t for t in threading.enumerate() if t not in before and "micromimic" in t.name]
-    assert not left
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Numbered frames whose times are uneven: 0.02 s apart, with a gap of 0.2 s."""
-    path = tmp_path_factory.mktemp("live") / "uneven.mp4"
-    times = [n * 0.02 + (0.2 if n >= 15 else 0.0) for n in range(30)]
-    write_numbered(path, 50, len(times), times=times)
-    return path
+pytestmark = pytest.mark.usefixtures("no_thread_left")
 
 
 @pytest.mark.parametrize("kind", ["mpegts", "mjpeg"])
@@ -117,8 +101,11 @@ def test_a_stream_that_nobody_asked_for_a_frame_closes() -> None:
         StreamSource(server.url).close()
 
 
-def test_a_recording_on_a_server_plays_and_ends(clip: Path) -> None:
-    with StreamServer("file", body=clip.read_bytes()) as server, StreamSource(server.url) as source:
+def test_a_recording_on_a_server_plays_and_ends(uneven: Path) -> None:
+    with (
+        StreamServer("file", body=uneven.read_bytes()) as server,
+        StreamSource(server.url) as source,
+    ):
         assert source.finite
         got = take_all(source)
     check_order(got)

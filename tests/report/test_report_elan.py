@@ -14,27 +14,11 @@ import pytest
 from micromimic.core.results import Blink, Rejected
 from micromimic.core.types import Interval
 from micromimic.report.elan import eaf_bytes, eaf_document, lanes, rejected_spans, write_eaf
-from micromimic.report.write import write_analysis
 
 from ..sample_analysis import (
+    NASTY,
     empty_analysis,
-    sample_analysis,
 )
-
-NASTY = 'a "b" <script>alert(1)</script> & дзеркало\x07 \udcff.mp4'
-
-
-@pytest.fixture(scope="module")
-def analysis():
-    return sample_analysis()
-
-
-@pytest.fixture(scope="module")
-def folder(analysis, tmp_path_factory):
-    target = tmp_path_factory.mktemp("out") / "deep" / "interview"
-    write_analysis(analysis, target)
-    return target
-
 
 # ---- ELAN -------------------------------------------------------------------------------------
 

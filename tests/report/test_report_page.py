@@ -16,10 +16,10 @@ from micromimic.report.curves import limits_data
 from micromimic.report.page import report_html
 from micromimic.report.pictures import cell_moves, picture_width, pictures, what_moved
 from micromimic.report.words import REGION_WORDS, limit_sentence
-from micromimic.report.write import write_analysis
 
 from ..sample_analysis import (
     CELL_CENTRES,
+    NASTY,
     empty_analysis,
     flow_map,
     sample_analysis,
@@ -27,21 +27,6 @@ from ..sample_analysis import (
     sample_events,
     sample_track,
 )
-
-NASTY = 'a "b" <script>alert(1)</script> & дзеркало\x07 \udcff.mp4'
-
-
-@pytest.fixture(scope="module")
-def analysis():
-    return sample_analysis()
-
-
-@pytest.fixture(scope="module")
-def folder(analysis, tmp_path_factory):
-    target = tmp_path_factory.mktemp("out") / "deep" / "interview"
-    write_analysis(analysis, target)
-    return target
-
 
 # ---- evidence ---------------------------------------------------------------------------------
 

@@ -23,29 +23,14 @@ from micromimic.synthesis.clips import (
     synth_clips,
 )
 from micromimic.synthesis.recipes import Recipe
-from micromimic.synthesis.schedule import BlinkEvent, ClipConfig, clip_of_kind, plan_clip
+from micromimic.synthesis.schedule import BlinkEvent, clip_of_kind, plan_clip
 from micromimic.synthesis.speech import SpeechSpan, Viseme
 from micromimic.synthesis.tracks import tracks_of
 from micromimic.synthesis.truth import read_truth
 
-STILL = ClipConfig(
-    seconds=4.0,
-    fps=25.0,
-    width=320,
-    height=240,
-    face_px=225.0,
-    peak_px=2.0,
-    macros_per_minute=0.0,
-    blinks_per_minute=0.0,
-    head_moves_per_minute=0.0,
-    noise_sd=0.0,
-    drift_px=0.0,
-    drift_deg=0.0,
-    yaw_px=0.0,
-    sway_px=(0.0, 0.0),
-    light_drift=0.0,
-    flicker=0.0,
-)
+from .test_clips import STILL as PHOTO_STILL
+
+STILL = replace(PHOTO_STILL, fps=25.0, width=320, height=240, face_px=225.0)
 """Only the planted movement."""
 RESTING = replace(STILL, events_per_minute=0.0)
 needs_heads = pytest.mark.needs("faces3d")

@@ -14,6 +14,7 @@ from torch.nn import functional
 from micromimic.core.canonical import UNITS
 from micromimic.core.progress import Progress
 from micromimic.models.action_units import UnitScores
+from micromimic.models.networks.flow import two_convolutions
 from micromimic.models.preprocess import center, mirror
 from micromimic.models.training.export import export_module
 from weights.config import UnitConfig
@@ -27,7 +28,7 @@ _TARGETS: Final = [len(TOLD), len(SIDED), len(TOLD)]
 class UnitNet(nn.Module):
     """Presence, sides and shares of action units from centred flow maps.
 
-    Two convolutions as in `flow_cnn`, a hidden layer, and a linear layer for each answer.
+    Two convolutions as in `FlowCnn`, a hidden layer, and a linear layer for each answer.
 
     >>> presence, sides, shares = answers(UnitNet().eval()(torch.zeros(2, 3, 28, 28)))
     >>> presence.shape == shares.shape == (2, len(TOLD)), sides.shape == (2, len(SIDED), 3)
@@ -36,14 +37,7 @@ class UnitNet(nn.Module):
 
     def __init__(self, width: int = 16, hidden: int = 48, dropout: float = 0.2) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(3, width, 6, stride=2, padding=2),
-            nn.BatchNorm2d(width),
-            nn.ReLU(),
-            nn.Conv2d(width, 2 * width, 6, stride=2, padding=2),
-            nn.BatchNorm2d(2 * width),
-            nn.ReLU(),
-        )
+        self.layers = two_convolutions(width)
         self.dropout = nn.Dropout(dropout)
         self.hidden = nn.Linear(2 * width * 49, hidden)
         self.presence = nn.Linear(hidden, len(TOLD))

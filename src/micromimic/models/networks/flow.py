@@ -155,19 +155,24 @@ class FlowCapsNet(nn.Module):
         return lengths_of(upper)
 
 
+def two_convolutions(width: int) -> nn.Sequential:
+    """(B, 3, 28, 28) maps to (B, 2 width, 7, 7) features."""
+    return nn.Sequential(
+        nn.Conv2d(3, width, 6, stride=2, padding=2),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+        nn.Conv2d(width, 2 * width, 6, stride=2, padding=2),
+        nn.BatchNorm2d(2 * width),
+        nn.ReLU(),
+    )
+
+
 class FlowCnn(nn.Module):
     """Class logits from centred flow maps: the same two convolutions, no capsules."""
 
     def __init__(self, width: int = 16, dropout: float = 0.5, classes: int = 3) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(3, width, 6, stride=2, padding=2),
-            nn.BatchNorm2d(width),
-            nn.ReLU(),
-            nn.Conv2d(width, 2 * width, 6, stride=2, padding=2),
-            nn.BatchNorm2d(2 * width),
-            nn.ReLU(),
-        )
+        self.features = two_convolutions(width)
         self.dropout = nn.Dropout(dropout)
         self.last = nn.Linear(2 * width * GRID * GRID, classes)
 
