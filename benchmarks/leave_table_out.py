@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from micromimic.core.errors import MicromimicError
 from micromimic.core.labels import THREE
-from micromimic.evaluation.metrics import subject_interval, uf1
+from micromimic.evaluation.metrics import uf1
+from micromimic.evaluation.resampling import subject_interval
 from micromimic.evaluation.scores import development_rows
 from micromimic.models.onnx import load_model
 from micromimic.synthesis.recipes import Recipes

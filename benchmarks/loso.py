@@ -36,8 +36,9 @@ from micromimic.core.workers import Workers, on_workers, run_tasks
 from micromimic.datasets.manifest import read_manifest
 from micromimic.evaluation.controls import COSINE, MAJORITY, all_controls
 from micromimic.evaluation.evaluate import Loaded, load
-from micromimic.evaluation.metrics import quantiles, scores_of_tables, times_drawn
+from micromimic.evaluation.metrics import scores_of_tables
 from micromimic.evaluation.predictions import Predictions
+from micromimic.evaluation.resampling import quantiles, times_drawn
 from micromimic.evaluation.run import RunConfig, model_of, run_protocol
 from micromimic.evaluation.scores import development_rows, metrics_of
 from micromimic.models.base import FitRun, Init

@@ -10,10 +10,10 @@ from micromimic.evaluation.metrics import (
     confusion,
     expected_calibration_error,
     scores_of_tables,
-    subject_bootstrap,
     uar,
     uf1,
 )
+from micromimic.evaluation.resampling import subject_bootstrap
 
 NAMES = np.asarray(THREE.names)
 

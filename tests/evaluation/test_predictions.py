@@ -25,15 +25,10 @@ from micromimic.evaluation.controls import (
     majority_per_database,
     random_by_prior,
 )
-from micromimic.evaluation.metrics import (
-    expected_calibration_error,
-    scores_of_tables,
-    subject_bootstrap,
-    uar,
-    uf1,
-)
+from micromimic.evaluation.metrics import expected_calibration_error, scores_of_tables, uar, uf1
 from micromimic.evaluation.prediction_table import COLUMNS, KEY
 from micromimic.evaluation.predictions import Predictions
+from micromimic.evaluation.resampling import subject_bootstrap
 from micromimic.models.samples import Samples
 from micromimic.models.templates import TemplateClassifier
 

@@ -11,8 +11,9 @@ import pytest
 from micromimic.core.errors import InputError
 from micromimic.core.labels import THREE
 from micromimic.evaluation import statistics
-from micromimic.evaluation.metrics import Labels, Score, confusion, uar, uf1
+from micromimic.evaluation.metrics import Labels, confusion, uar, uf1
 from micromimic.evaluation.predictions import Predictions
+from micromimic.evaluation.resampling import Score
 from micromimic.evaluation.statistics import Comparison, p_text
 
 from ..rows import Prediction, takes_rows

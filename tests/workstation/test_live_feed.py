@@ -32,10 +32,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from micromimic.analysis.live.messages import Listeners
-from micromimic.workstation import feed as live_feed
+from micromimic.workstation import live_feed
 from micromimic.workstation.access import Access, parse_address
-from micromimic.workstation.feed import FLUSH_S, MAX_INCOMING, MAX_INCOMING_BYTES, Feed
 from micromimic.workstation.live import wire as live_wire
+from micromimic.workstation.live_feed import FLUSH_S, MAX_INCOMING, MAX_INCOMING_BYTES, Feed
 
 pytestmark = pytest.mark.needs("web")
 

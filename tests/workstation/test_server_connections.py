@@ -25,8 +25,8 @@ from micromimic.analysis.live.messages import Listeners
 from micromimic.workstation import access, connections, server as running
 from micromimic.workstation.access import Access
 from micromimic.workstation.context import MAX_LIVE_STARTING
-from micromimic.workstation.feed import Feed
 from micromimic.workstation.live import wire as live_wire
+from micromimic.workstation.live_feed import Feed
 
 from ..live_talk import START, Echo, Said, watch
 from ..web_site import API, Site, running_site

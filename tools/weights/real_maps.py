@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from micromimic.core.errors import InputError
 from micromimic.core.labels import LabelSet, labels_like
 from micromimic.datasets.manifest import read_manifest
-from micromimic.evaluation.metrics import expected_calibration_error, subject_bootstrap, uar, uf1
+from micromimic.evaluation.metrics import expected_calibration_error, uar, uf1
+from micromimic.evaluation.resampling import subject_bootstrap
 from micromimic.models.preprocess import read_flow_png
 
 

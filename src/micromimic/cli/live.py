@@ -94,7 +94,7 @@ def live(
         stack.callback(session.close)
         if access is not None:
             with needs_web():
-                from micromimic.workstation.feed import Feed
+                from micromimic.workstation.live_feed import Feed
             feed = stack.enter_context(Feed(access, session.listen))
             note(f"micromimic: messages at {feed.address}")
         stack.enter_context(session)

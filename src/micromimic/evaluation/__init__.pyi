@@ -6,12 +6,14 @@ from .audit.epochs import (
 from .metrics import (
     confusion as confusion,
     expected_calibration_error as expected_calibration_error,
-    subject_bootstrap as subject_bootstrap,
     uar as uar,
     uf1 as uf1,
 )
 from .predictions import (
     Predictions as Predictions,
+)
+from .resampling import (
+    subject_bootstrap as subject_bootstrap,
 )
 from .splits import (
     grouped as grouped,

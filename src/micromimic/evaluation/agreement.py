@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from micromimic.core.labels import THREE, LabelSet
 from micromimic.core.types import Interval
-from micromimic.evaluation.metrics import confusion, quantiles, subject_tables
+from micromimic.evaluation.metrics import confusion
+from micromimic.evaluation.resampling import quantiles, subject_tables
 from micromimic.evaluation.spotting import match_events
 
 REJECTED: Final = "rejected"

@@ -13,8 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from micromimic.core.splits import Split
-from micromimic.evaluation.metrics import quantiles, scores_of_tables, subject_tables
+from micromimic.evaluation.metrics import scores_of_tables
 from micromimic.evaluation.predictions import Predictions
+from micromimic.evaluation.resampling import quantiles, subject_tables
 from micromimic.evaluation.scores import scopes_of, split_rows
 from micromimic.models.samples import Samples
 from micromimic.models.templates import TemplateClassifier

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from micromimic.evaluation.markdown import methods_table
-from micromimic.evaluation.metrics import Score, uf1
+from micromimic.evaluation.metrics import uf1
 from micromimic.evaluation.prediction_table import PredictionTable
+from micromimic.evaluation.resampling import Score
 from micromimic.evaluation.scores import table_scores
 from micromimic.evaluation.statistics import compare_runs
 

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from micromimic.evaluation.metrics import (
     BINS,
-    Interval,
     Labels,
     Names,
     bins_of,
@@ -26,10 +25,9 @@ from micromimic.evaluation.metrics import (
     numbered,
     reliability_bins,
     scores_of_tables,
-    subject_interval,
-    subject_tables,
 )
 from micromimic.evaluation.predictions import Predictions
+from micromimic.evaluation.resampling import Interval, subject_interval, subject_tables
 from micromimic.models.calibrate import by_surety, lead_of
 
 SHARES: Final = tuple(round(1 - 0.05 * k, 2) for k in range(17))

@@ -11,17 +11,9 @@ from numpy.typing import NDArray
 
 from micromimic.core.errors import InputError
 from micromimic.evaluation.article import COMPOSITE, TABLE_1, of_composite
-from micromimic.evaluation.metrics import (
-    confusion,
-    expected_calibration_error,
-    mean_scores,
-    quantiles,
-    subject_numbers,
-    subject_tables,
-    uar,
-    uf1,
-)
+from micromimic.evaluation.metrics import confusion, expected_calibration_error, uar, uf1
 from micromimic.evaluation.prediction_table import PredictionTable
+from micromimic.evaluation.resampling import mean_scores, quantiles, subject_numbers, subject_tables
 
 _LEVEL: Final = ((1 - 0.95) / 2, (1 + 0.95) / 2)  # as `subject_bootstrap` has it, to the last bit
 DEVELOPMENT: Final = "development half"

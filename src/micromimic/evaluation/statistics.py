@@ -16,16 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.core.errors import InputError
-from micromimic.evaluation.metrics import (
-    Score,
-    quantiles,
-    scores_of_tables,
-    subject_tables,
-    times_drawn,
-    uar,
-    uf1,
-)
+from micromimic.evaluation.metrics import scores_of_tables, uar, uf1
 from micromimic.evaluation.prediction_table import ClipKey, PredictionTable
+from micromimic.evaluation.resampling import Score, quantiles, subject_tables, times_drawn
 
 NOISE: Final = "a difference under .03 on 442 clips is noise"
 """Rule of thumb from the width of the intervals on the composite."""

@@ -32,9 +32,9 @@ from micromimic.media.decoding.pixels import (
     rgb_of,
 )
 from micromimic.media.decoding.repeats import RepeatWatch
+from micromimic.media.folder import FolderSource, StackSource, is_stack
 from micromimic.media.formats import MOST_PIXELS, check_rate, check_size
 from micromimic.media.frames import Frame, FrameSource, Notice
-from micromimic.media.pictures import FolderSource, StackSource, is_stack
 from micromimic.media.recording import Recording
 from micromimic.media.writer import VideoWriter
 

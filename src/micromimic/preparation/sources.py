@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from micromimic.core.errors import InputError
 from micromimic.datasets.manifest import Clip, frame_number
+from micromimic.media.folder import read_image
 from micromimic.media.formats import image_files
-from micromimic.media.pictures import read_image
 from micromimic.media.video import Frame, FrameSource, open_source
 from micromimic.motion.apex import to_gray
 

@@ -29,13 +29,7 @@ from micromimic.datasets.table import check_names, read_table, records, write_ta
 from micromimic.evaluation.article import COMPOSITE
 from micromimic.evaluation.controls import majority_per_database
 from micromimic.evaluation.folds import Fold, FoldResult, best_epoch
-from micromimic.evaluation.metrics import (
-    mean_scores,
-    score_entries,
-    scores_of_tables,
-    subject_numbers,
-    subject_tables,
-)
+from micromimic.evaluation.metrics import scores_of_tables
 from micromimic.evaluation.prediction_table import (
     KEY,
     ClipKey,
@@ -43,6 +37,12 @@ from micromimic.evaluation.prediction_table import (
     keys_of,
     number_cells,
     whole_cells,
+)
+from micromimic.evaluation.resampling import (
+    mean_scores,
+    score_entries,
+    subject_numbers,
+    subject_tables,
 )
 from micromimic.evaluation.scores import databases_of, metrics_of
 from micromimic.models.samples import Samples

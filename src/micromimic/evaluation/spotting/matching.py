@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from micromimic.core.errors import InputError
 from micromimic.core.types import ExpressionKind, Interval
-from micromimic.evaluation.metrics import quantiles, times_drawn
+from micromimic.evaluation.resampling import quantiles, times_drawn
 
 KINDS: Final[tuple[ExpressionKind, ...]] = ("micro", "macro")
 MIN_IOU: Final = 0.5
