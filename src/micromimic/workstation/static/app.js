@@ -4,5 +4,6 @@ export { all, byId, el, fill, formatTime, inNextFrame, pressed, setWords, sharp,
 export { PLACES, placeOf, signOf } from "/static/viewer/places.js";
 export { API, ApiError, api, apiUrl, errorFrom, offline } from "./lib/api.js";
 export { ask, confirmThat, notice, openDialog, showError } from "./lib/dialogs.js";
+export { term, unitName } from "./lib/glossary.js";
 export { askCoder, coder, header, remember, remembered, rememberedJson } from "./lib/shell.js";
 export { formatDate, formatDuration, formatMoment, formatSize, plural, sentence, today } from "./lib/words.js";

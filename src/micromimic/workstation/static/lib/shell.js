@@ -3,6 +3,7 @@
 import { byId, el } from "/static/viewer/dom.js";
 import { themeButton } from "/static/viewer/theme.js";
 import { ask } from "./dialogs.js";
+import { explainTerms } from "./glossary.js";
 
 /** A value kept in this browser or this tab; "" where there is none or storage is off. */
 export function remembered(key, storage = "localStorage") {
@@ -70,6 +71,7 @@ function showCoder() {
 export function header(page) {
   byId("coder").addEventListener("click", askCoder);
   showCoder();
+  explainTerms();
   themeButton(byId("theme"), (theme) => remember("theme", theme));
   document.documentElement.dataset.ready = page;
 }
