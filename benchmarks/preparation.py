@@ -78,7 +78,7 @@ def main() -> None:
           f"load {os.getloadavg()[0]:.1f}")  # fmt: skip
     print(f"landmark models loaded in {time.perf_counter() - start:.2f} s; "
           f"clips of {options.frames} frames ({options.ending}), apex spotted\n")  # fmt: skip
-    print("| frames | flow | faces | volume | all three | stored | kept | file |")
+    print("| frames | flow | faces | volume | all three | stored | kept | files |")
     print("|---|---|---|---|---|---|---|---|")
     asked: list[tuple[View, ...]] = [*((view,) for view in VIEWS), VIEWS]
     for width, height in SIZES:
@@ -93,8 +93,7 @@ def main() -> None:
             cache = Path(folder) / "cache"
             prepare_all([clip], VIEWS, cache)
             kept = fastest(partial(prepare_all, [clip], VIEWS, cache), options.repeat)
-            (file,) = cache.iterdir()
-            size = file.stat().st_size / 2**20
+            size = sum(file.stat().st_size for file in cache.iterdir()) / 2**20
             stored = fastest(partial(store_anew, clip, cache), options.repeat)
         cells = " | ".join(f"{seconds:.2f} s" for seconds in (*row, stored))
         print(f"| {width}x{height} | {cells} | {1e3 * kept:.0f} ms | {size:.1f} MiB |", flush=True)
