@@ -62,7 +62,7 @@ $(VENV)/.runtime: pyproject.toml $(VENV)/.python
 
 $(VENV)/.tests: pyproject.toml $(VENV)/.python
 	@echo "== installing what tests need into $(VENV) (torch included: several GB, minutes)"
-	@$(PIP) --editable '.[train,cluster,faces3d,web,postgres,docs,dev]'
+	@$(PIP) --editable '.[train,cluster,faces3d,web,postgres,parquet,docs,dev]'
 	@touch $@ $(VENV)/.runtime
 
 docs: $(VENV)/.tests

