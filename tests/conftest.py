@@ -1,8 +1,8 @@
 """Fixtures, and what may not be skipped.
 
 Tests say what they need with ``@pytest.mark.needs("browser")``, and are skipped without it.
-``MICROMIMIC_REQUIRE=browser,train,cluster,faces3d,weights,web,playwright,postgres,parquet,cc,strace`` (as
-CI sets it) names what has to be there: where it is not, no test runs.
+``MICROMIMIC_REQUIRE`` (CI sets it to all of ``NEEDS``) names what has to be there: where it is not,
+no test runs.
 ``MICROMIMIC_SHARED`` names the folder of evaluation data; without it, ``shared`` beside the
 repository is used, and tests skip where neither exists.
 """
