@@ -15,6 +15,7 @@ from micromimic.core.results import (
     Analysis,
     Blink,
     GatedSpan,
+    HeldBack,
     ModelInfo,
     Rejected,
     Spotting,
@@ -225,6 +226,23 @@ def sample_spotting(observed_s: float = 51.3) -> Spotting:
     return Spotting(THRESHOLD, BLINKS, rejected, gated, observed_s, spans)
 
 
+def sample_held_back(fps: float = 200.0, *, evidence: bool = True) -> tuple[HeldBack, ...]:
+    """Three of the rejected movements, the third without pictures or size."""
+    shown = faces(flow_map({"mouth_corner_left": 0.3}), 4.0) if evidence else (None, None)
+
+    def item(onset: float, apex: float, offset: float, reason: str, strength: float) -> HeldBack:
+        span = Interval(onset, apex, offset)
+        frames = [round(moment * fps) for moment in (onset, apex, offset)]
+        return HeldBack(span, frames[0], frames[1], frames[2], reason, strength, 0.31, 3.1, *shown)
+
+    unknown = {"units": None, "pixels": None, "onset_face": None, "apex_face": None}
+    return (
+        item(18.8, 18.95, 19.1, "head", 12.5),
+        item(36.0, 36.2, 36.5, "macro", 8.25),
+        replace(item(41.4, 41.5, 41.65, "light", 6.0), **unknown),
+    )
+
+
 def sample_limits(seconds: float = 60.0) -> DetectionLimits:
     """25 moments a second where the face is; talking, lids that close, and an unknown beginning."""
     times = np.arange(0, seconds, 0.04)
@@ -279,6 +297,7 @@ def sample_analysis(
         track=track,
         spotting=spotting,
         limits=sample_limits(),
+        held_back=sample_held_back(evidence=evidence),
     )
 
 
@@ -292,6 +311,7 @@ def empty_analysis(path: str = "nothing.mp4") -> Analysis:
         sample,
         warnings=(),
         events=(),
+        held_back=(),
         limits=None,
         spotting=spotting,
         indicators=indicators((), spotting, sample.curve, sample.source, sample.track),

@@ -15,7 +15,7 @@ from micromimic.synthesis.clips import ClipConfig, write_clip
 
 CONFIG = ClipConfig(
     seconds=10.0, fps=100.0, width=320, height=240, face_px=225.0, peak_px=1.5,
-    events_per_minute=18.0, macros_per_minute=0, blinks_per_minute=6.0, blinks_apart=True,
+    events_per_minute=18.0, macros_per_minute=12.0, blinks_per_minute=6.0, blinks_apart=True,
     head_moves_per_minute=0, colour=True,
 )  # fmt: skip
 
@@ -38,11 +38,11 @@ def test_planted_movements_are_found_and_named(clip, result):
     analysis, _ = result
     truth = clip[1]
     score = match_events(
-        truth.intervals(), [event.interval for event in analysis.events],
+        truth.intervals(), [event.interval for event in analysis.micro],
         fps=CONFIG.fps, duration_s=CONFIG.seconds,
     )  # fmt: skip
     assert score.recall >= 0.6
-    assert len(analysis.events) <= len(truth.events) + 1
+    assert len(analysis.micro) <= len(truth.events) + 1
     assert score.median_error_frames("apex") <= 3
 
 
@@ -51,7 +51,7 @@ def test_the_json_is_the_contract(result):
     document = json.loads(json.dumps(analysis.to_dict(), allow_nan=False))
     assert set(document) == {
         "schema", "source", "face", "warnings", "model", "events", "counts",
-        "indicators", "limits",
+        "indicators", "limits", "held_back",
     }  # fmt: skip
     assert document["schema"] == EVENTS_SCHEMA
     assert set(document["source"]) == {"path", "fps", "frames", "duration_s", "width", "height"}
@@ -87,6 +87,20 @@ def test_evidence_shows_the_face_at_onset_and_apex(result):
         assert difference < 12, "the crops are stabilised"
         assert proof.votes is not None and proof.votes.sum() == pytest.approx(1, abs=1e-4)
         assert np.isfinite(proof.flow.uv).all()
+
+
+def test_what_was_held_back_has_its_ends_and_its_pictures(clip, result):
+    analysis, _ = result
+    spans = [event.interval for event in analysis.events]
+    for item, entry in zip(analysis.held_back, analysis.to_dict()["held_back"], strict=True):
+        assert item.onset_frame < item.apex_frame < item.offset_frame
+        apart = (item.interval.offset < s.onset or s.offset < item.interval.onset for s in spans)
+        assert all(apart)
+        assert item.onset_face.shape == item.apex_face.shape and item.apex_face.shape[2] == 3
+        assert np.abs(item.onset_face.astype(int) - item.apex_face).mean() < 12, "stabilised"
+        assert entry["apex_s"] == pytest.approx(entry["apex_frame"] / 100, abs=1e-6)
+    assert analysis.held_back
+    assert sum(analysis.spotting.rejected_counts().values()) >= len(analysis.held_back)
 
 
 def test_the_frame_is_a_table(result):

@@ -33,7 +33,7 @@ from micromimic.workstation.jobs.artifacts import (
     review_document,
     write_recording,
 )
-from micromimic.workstation.jobs.clips import MARGIN_S, clip_range
+from micromimic.workstation.jobs.clips import MARGIN_S, clip_range, write_held_back
 
 from ..sample_analysis import sample_analysis
 
@@ -322,8 +322,14 @@ def test_recording_is_complete(recording: Path) -> None:
         for event in review["events"]
         for name in ("onset.jpg", "apex.jpg", "face.mp4", "magnified.mp4")
     }
+    held = {
+        f"events/held-back/{k}/{name}"
+        for k, item in enumerate(review["held_back"])
+        for name in ("onset.jpg", "apex.jpg")
+        if item["picture"]
+    }
     assert len(review["events"]) == 1
-    assert names == {*FILES, "proxy.mp4", "frames.bin", "review.json", *pictures}
+    assert names == {*FILES, "proxy.mp4", "frames.bin", "review.json", *pictures, *held}
     assert review["schema"] == "micromimic.review/1"
     assert (review["frames"], review["width"], review["height"]) == (240, 322, 241)
     assert review["proxy"] == {"width": 322, "height": 240}
@@ -344,8 +350,9 @@ def test_recording_says_the_name_and_no_place(recording: Path) -> None:
 def test_numbers_are_those_of_the_analysis(recording: Path) -> None:
     analysis = analyze(recording.parent / "video.mp4")
     review = review_of(recording)
-    told = json.loads((recording / "events.json").read_text())["events"]
-    assert [e["apex_frame"] for e in told] == [e.apex_frame for e in analysis.events]
+    stored = json.loads((recording / "events.json").read_text())
+    assert [e["apex_frame"] for e in stored["events"]] == [e.apex_frame for e in analysis.events]
+    assert review["held_back"] == [{**e, "picture": True} for e in stored["held_back"]]
     rows = review["frames_bin"]["rows"]
     assert review["frames_bin"]["columns"] == list(COLUMNS)
     data = (recording / "frames.bin").read_bytes()
@@ -459,6 +466,21 @@ def test_clips_stay_within_their_stretch_of_tracking() -> None:
     cut = replace(analysis.track, segments=segments)
     assert clip_range(event, cut).start == event.onset_frame - 3
     assert clip_range(event, analysis.track).start == event.onset_frame - round(MARGIN_S * 200)
+
+
+def test_movements_held_back_are_told_with_their_pictures(tmp_path: Path) -> None:
+    analysis = sample_analysis()
+    told = review_document(analysis)["held_back"]
+    wanted = analysis.to_dict()["held_back"]
+    assert told == [
+        {**e, "picture": seen} for e, seen in zip(wanted, (True, True, False), strict=True)
+    ]
+    assert [item["reason"] for item in told] == ["head", "macro", "light"]
+    write_held_back(analysis, tmp_path)
+    names = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.jpg"))
+    assert names == ["0/apex.jpg", "0/onset.jpg", "1/apex.jpg", "1/onset.jpg"]
+    shown = cv2.cvtColor(cv2.imread(str(tmp_path / "1" / "apex.jpg")), cv2.COLOR_BGR2RGB)
+    assert cv2.absdiff(shown, analysis.held_back[1].apex_face).mean() < 3
 
 
 def test_without_evidence_is_a_mistake_of_the_caller() -> None:

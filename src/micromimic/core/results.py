@@ -92,6 +92,27 @@ class Rejected:
     peak: float  # seconds
     # ``blink``, ``head``, ``light``, ``speech``, ``macro``, ``short``, ``crowded`` or ``lost``
     reason: str
+    frames: tuple[int, int, int] | None = None  # onset, apex, offset; None where not known
+    strength: float = 0.0  # multiples of the noise
+    units: float | None = (
+        None  # how far the skin moved by the dense flow; None where it saw nothing
+    )
+
+
+@dataclass(frozen=True)
+class HeldBack:
+    """One of the strongest movements that were seen and not reported, for a person to judge."""
+
+    interval: Interval
+    onset_frame: int
+    apex_frame: int
+    offset_frame: int
+    reason: str  # as in `Rejected`
+    strength: float  # multiples of the noise
+    units: float | None  # how far the skin moved, canonical units; None where not known
+    pixels: float | None  # the same in pixels of the picture
+    onset_face: NDArray[np.uint8] | None = None  # (H, W, 3) RGB; None without evidence
+    apex_face: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -164,6 +185,8 @@ class Analysis:
         Where a player of the file shows what; None where its seconds are the analysis's.
     limits : DetectionLimits or None
         How small a movement would have been found, moment by moment and by region.
+    held_back : tuple[HeldBack, ...]
+        The strongest movements that were not reported, by onset.
     """
 
     source: SourceInfo
@@ -178,6 +201,7 @@ class Analysis:
     spotting: Spotting
     media: MediaTimes | None = None
     limits: DetectionLimits | None = None
+    held_back: tuple[HeldBack, ...] = ()
 
     def __repr__(self) -> str:
         source, counts = self.source, Counter(event.label for event in self.micro)
@@ -244,6 +268,7 @@ class Analysis:
             "counts": kind_counts(events),
             "indicators": dict(self.indicators),
             "limits": _limits_to_dict(self.region_limits()),
+            "held_back": [held_back_to_dict(item, self.media) for item in self.held_back],
         }
 
     @classmethod
@@ -277,6 +302,7 @@ class Analysis:
                 dict(content["indicators"].get("gated_s", {}).get("value", {})),
                 float(content["indicators"].get("observed_s", {}).get("value", 0.0)),
             ),
+            held_back=tuple(held_back_from_dict(item) for item in content.get("held_back", ())),
         )
 
     @classmethod
@@ -372,13 +398,9 @@ def event_row(entry: Mapping[str, Any], labels: Iterable[str]) -> dict[str, Any]
 
 def event_to_dict(event: MicroExpression, media: MediaTimes | None = None) -> dict[str, Any]:
     """One entry of ``events`` in ``events.json``."""
-    interval = event.interval
-    seconds = {"onset_s": interval.onset, "apex_s": interval.apex, "offset_s": interval.offset}
-    if media is not None:
-        seconds |= {f"media_{name}": media.at(value) for name, value in seconds.items()}
     return {
         "kind": event.kind,
-        **{name: round(value, 6) for name, value in seconds.items()},
+        **_seconds(event.interval, media),
         "onset_frame": event.onset_frame,
         "apex_frame": event.apex_frame,
         "offset_frame": event.offset_frame,
@@ -391,6 +413,41 @@ def event_to_dict(event: MicroExpression, media: MediaTimes | None = None) -> di
         "amplitude": _amplitude_to_dict(event.amplitude),
         "false_alarm_rate_per_hour": _rounded(event.false_alarms_per_hour),
     }
+
+
+def _seconds(interval: Interval, media: MediaTimes | None) -> dict[str, float]:
+    seconds = {"onset_s": interval.onset, "apex_s": interval.apex, "offset_s": interval.offset}
+    if media is not None:
+        seconds |= {f"media_{name}": media.at(value) for name, value in seconds.items()}
+    return {name: round(value, 6) for name, value in seconds.items()}
+
+
+def held_back_to_dict(item: HeldBack, media: MediaTimes | None = None) -> dict[str, Any]:
+    """One entry of ``held_back`` in ``events.json``; its pictures are in no JSON."""
+    return {
+        **_seconds(item.interval, media),
+        "onset_frame": item.onset_frame,
+        "apex_frame": item.apex_frame,
+        "offset_frame": item.offset_frame,
+        "reason": item.reason,
+        "strength": round(item.strength, 3),
+        "size_units": _rounded(item.units),
+        "size_px": _rounded(item.pixels),
+    }
+
+
+def held_back_from_dict(entry: Mapping[str, Any]) -> HeldBack:
+    """What ``held_back_to_dict`` gave."""
+    return HeldBack(
+        Interval(entry["onset_s"], entry["apex_s"], entry["offset_s"]),
+        entry["onset_frame"],
+        entry["apex_frame"],
+        entry["offset_frame"],
+        entry["reason"],
+        entry["strength"],
+        entry["size_units"],
+        entry["size_px"],
+    )
 
 
 def event_from_dict(entry: Mapping[str, Any]) -> MicroExpression:

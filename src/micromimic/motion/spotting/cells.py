@@ -334,11 +334,12 @@ def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> Spotting
     for part in parts:
         piece, scene = part.stretch, weigh(part, noise, config)
         for item in read(scene, config):
+            onset, apex, offset = piece.frames[[item.onset, item.apex, item.offset]].tolist()
             if item.reason:
-                rejected.append(Rejected(float(piece.times[item.apex]), item.reason))
+                peak, ends = float(piece.times[item.apex]), (onset, apex, offset)
+                rejected.append(Rejected(peak, item.reason, ends, item.score))
             else:
-                onset, apex, offset = piece.frames[[item.onset, item.apex, item.offset]]
-                events.append(Spotted(int(onset), int(apex), int(offset), item.score))
+                events.append(Spotted(onset, apex, offset, item.score))
         blinks.extend(part.gates.blinks)
         closed, seconds, free = closed_spans(piece, part.gates, rate, edge=config.reach)
         spans += closed

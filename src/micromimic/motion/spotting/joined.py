@@ -106,7 +106,7 @@ def find(
         rejected=_rejected(
             [
                 *cells.spotting.rejected,
-                *(Rejected(float(signals.times[e.apex]), "crowded") for e in of_cells),
+                *(_crowded(e, signals.times) for e in of_cells),
             ],
             looked,
             events,
@@ -130,6 +130,12 @@ def _events(cells: Sequence[Spotted], looked: Sequence[Movement]) -> tuple[Spott
     return tuple(sorted(events, key=lambda e: e.onset))
 
 
+def _crowded(item: Spotted, times: Array) -> Rejected:
+    units = None if item.dense is None else item.dense.amplitude
+    ends = (item.onset, item.apex, item.offset)
+    return Rejected(float(times[item.apex]), "crowded", ends, item.score, units)
+
+
 def _rejected(
     cells: Sequence[Rejected], looked: Sequence[Movement], events: Sequence[Spotted], times: Array
 ) -> tuple[Rejected, ...]:
@@ -141,7 +147,9 @@ def _rejected(
         peak = float(times[item.apex])
         known = any(abs(peak - other) <= SAME_S for other in peaks)
         if item.reason and not known and not any(s <= peak <= e for s, e in spans):
-            rejected.append(Rejected(peak, item.reason))
+            seen, ends = item.candidate, (item.onset, item.apex, item.offset)
+            strength = seen.amplitude / seen.deviation
+            rejected.append(Rejected(peak, item.reason, ends, strength, seen.amplitude))
     return tuple(sorted(rejected, key=lambda r: r.peak))
 
 

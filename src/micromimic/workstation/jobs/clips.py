@@ -135,6 +135,27 @@ def write_clips(
     return factors
 
 
+def write_held_back(analysis: Analysis, folder: Path) -> None:
+    """Write ``onset.jpg`` and ``apex.jpg`` of each movement held back, by its index."""
+    for index, item in enumerate(analysis.held_back):
+        if item.onset_face is not None and item.apex_face is not None:
+            write_faces(item.onset_face, item.apex_face, folder / str(index))
+
+
+def write_faces(onset: NDArray[np.uint8], apex: NDArray[np.uint8], place: Path) -> None:
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"expected to write pictures to {place}, got {error.strerror}; make room there"
+        ) from error
+    for name, picture in (("onset", onset), ("apex", apex)):
+        _, data = cv2.imencode(
+            ".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+        )
+        write_whole(place / f"{name}.jpg", data.tobytes())
+
+
 def _read(frames: FrameSource, wanted: list[int]) -> Iterable[Frame]:
     try:
         yield from frames.frames_at(wanted)
@@ -147,16 +168,6 @@ def _read(frames: FrameSource, wanted: list[int]) -> Iterable[Frame]:
 
 def _begin(event: MicroExpression, index: int, analysis: Analysis, folder: Path) -> _EventClips:
     place = folder / str(index)
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"expected to write pictures to {place}, got {error.strerror}; make room there"
-        ) from error
     proof = evidence_of(event)
-    for name, picture in (("onset", proof.onset_face), ("apex", proof.apex_face)):
-        _, data = cv2.imencode(
-            ".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-        )
-        write_whole(place / f"{name}.jpg", data.tobytes())
+    write_faces(proof.onset_face, proof.apex_face, place)
     return _EventClips(event, analysis.track, place, analysis.source.fps)
