@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.analysis.held_back import strongest, with_pictures
 from micromimic.analysis.indicators import indicators
 from micromimic.analysis.quality import blockiness, grey_levels, input_warnings
 from micromimic.analysis.second_pass import AnalyzeConfig, Shot, take_shots
@@ -116,8 +117,10 @@ def analyze_frames(
     progress: Progress | None = None,
     backend: LandmarkBackend | None = None,
     each: Callable[[Frame], None] | None = None,
+    measured: Callable[[FaceSignals, DenseSignals], None] | None = None,
 ) -> Analysis:
-    """``analyze`` on an open source, which stays open: its frames can be asked for again."""
+    """``analyze`` on an open source, which stays open: its frames can be asked for again. ``each``
+    is shown every frame, ``measured`` what the first pass measured."""
     config = config or AnalyzeConfig()
     report = progress or (lambda done, total, stage: None)
     model, units = load_model(config.model), load_unit_model()
@@ -132,6 +135,8 @@ def analyze_frames(
             f"expected a face in the video, found none in {len(signals.times)} frames: "
             f"{frames.path}; show one person frontal, at least 40 pixels between the eyes"
         )
+    if measured is not None:
+        measured(signals, dense)
     found = find(signals, dense, frames, config.spotting, frames.picture_share)
     found = replace(found, spotted=with_longer(found.spotted, signals, config.spotting))
     shots = take_shots(frames, signals, found.spotted.events, config, model.view, report)
@@ -139,7 +144,8 @@ def analyze_frames(
         event_of(item, shot, signals, model, units)
         for item, shot in zip(found.spotted.events, shots, strict=True)
     )
-    return _assemble(frames, signals, found, events, model, appearance)
+    held = with_pictures(strongest(found.spotted, signals), frames, signals, config)
+    return replace(_assemble(frames, signals, found, events, model, appearance), held_back=held)
 
 
 def track(

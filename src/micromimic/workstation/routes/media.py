@@ -23,7 +23,10 @@ FileName = Literal[
     "report.html",
     "review.json",
     "frames.bin",
+    "track.npz",
+    "waveform.json",
 ]
+FaceName = Literal["onset.jpg", "apex.jpg"]
 PictureName = Literal["onset.jpg", "apex.jpg", "magnified.mp4", "face.mp4"]
 Index = Annotated[int, PathParameter(ge=0, le=99_999, description="From 0, as in events.json.")]
 
@@ -33,6 +36,7 @@ _TYPES: Final = {
     ".eaf": "application/xml",
     ".html": "text/html; charset=utf-8",
     ".bin": "application/octet-stream",
+    ".npz": "application/zip",
     ".jpg": "image/jpeg",
     ".mp4": "video/mp4",
 }
@@ -81,6 +85,16 @@ def get_file(recording_id: Id, name: FileName, here: Here) -> Response:
 def get_picture(recording_id: Id, index: Index, picture: PictureName, here: Here) -> Response:
     """The face at onset and apex of a candidate, and its short clips."""
     return _send(here, recording_id, f"events/{index}/{picture}")
+
+
+@router.get(
+    "/held-back/{index}/{picture}", responses=_files("image/jpeg"), response_class=FileResponse
+)
+def get_held_back_picture(
+    recording_id: Id, index: Index, picture: FaceName, here: Here
+) -> Response:
+    """The face at onset and apex of a movement that was held back; numbers as in review.json."""
+    return _send(here, recording_id, f"events/held-back/{index}/{picture}")
 
 
 def _send(here: Workstation, recording_id: str, name: str) -> Response:
