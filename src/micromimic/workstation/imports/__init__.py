@@ -1,0 +1,1 @@
+"""What other tools have said about the recordings, read into the records."""

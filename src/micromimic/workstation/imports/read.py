@@ -1,0 +1,102 @@
+"""A file of another tool, whichever it is: ELAN, BORIS, or a plain table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from micromimic.core.errors import InputError
+from micromimic.datasets.table import number, whole
+from micromimic.workstation.imports import boris
+from micromimic.workstation.imports.annotations import Annotated, Annotation, file_name
+from micromimic.workstation.imports.elan import read_eaf
+from micromimic.workstation.imports.grid import Table, read_rows
+
+_LABEL: Final = ("label", "class", "marker", "event", "code", "behavior", "name", "trial")
+_ONSET: Final = ("onsets", "onset", "starts", "start", "begins", "begin", "times", "time")
+_OFFSET: Final = ("offsets", "offset", "stops", "stop", "ends", "end")
+_APEX: Final = ("apexs", "apex")
+_VIDEO: Final = ("video", "recording", "media", "file", "mediafile")
+_STATUS: Final = ("status", "decision")
+_FRAMES: Final = ("onsetframe", "apexframe", "offsetframe")
+
+
+def read_annotations(path: Path) -> tuple[Annotated, ...]:
+    """What a file says, by video. `InputError` where it is none of a kind that is known."""
+    try:
+        start = path.read_bytes()[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
+    except OSError as error:
+        raise InputError(
+            f"expected a file to import, got {path}: {error.strerror}; check the path"
+        ) from None
+    if start.startswith(b"<"):
+        return (read_eaf(path),)
+    if start.startswith(b"{"):
+        return boris.read_project(path)
+    table = read_rows(
+        path,
+        (*_ONSET, "onsetframe"),
+        _LABEL,
+        what="a table of events",
+        remedy="name them in its first row (onset_s, offset_s, label, tier, video)",
+    )
+    return boris.read_events(table) if boris.is_table(table) else _plain(table)
+
+
+def _plain(table: Table) -> tuple[Annotated, ...]:
+    """Rows by video and coder; events that a coder did not accept are left out."""
+    parts: dict[tuple[str, str], list[Annotation]] = {}
+    rates: dict[tuple[str, str], set[float | None]] = {}
+    for row in table.rows:
+        key = file_name(table.cell(row, *_VIDEO)), table.cell(row, "coder")
+        own = parts.setdefault(key, [])
+        rates.setdefault(key, set()).add(number(table.cell(row, "fps")))
+        if table.cell(row, *_STATUS).casefold() in ("", "accepted"):
+            own.append(_annotation(table, row))
+    found = []
+    for (video, coder), own in parts.items():
+        known = rates[video, coder] - {None}
+        if len(known) > 1:
+            raise InputError(
+                f"expected one fps of {video or table.name}, got {', '.join(map(str, known))}; "
+                "correct them"
+            )
+        media = (video,) if video else ()
+        rate = known.pop() if known else None
+        found.append(Annotated(table.name, tuple(own), media, rate, coder=coder))
+    return tuple(found)
+
+
+def _annotation(table: Table, row: Mapping[str, str]) -> Annotation:
+    label, frames = table.cell(row, *_LABEL), _frames(table, row)
+    if not label:
+        raise InputError(f"expected a label in {table.place(row)}, got nothing; fill it in")
+    timed = bool(table.cell(row, *_ONSET))
+    if not timed and frames is None:
+        raise InputError(f"expected a time in {table.place(row)}, got nothing; fill it in")
+    onset = table.seconds(row, *_ONSET) if timed else 0.0
+    offset = table.seconds(row, *_OFFSET) if table.cell(row, *_OFFSET) else onset
+    apex = table.seconds(row, *_APEX) if table.cell(row, *_APEX) else None
+    if offset < onset or not (apex is None or onset <= apex <= offset):
+        raise InputError(
+            f"expected onset, apex and offset in this order in {table.place(row)}, got {onset:g}, "
+            f"{'none' if apex is None else f'{apex:g}'}, {offset:g}; correct them"
+        )
+    tier = table.cell(row, "tier", "track") or "markers"
+    note = table.cell(row, "note", "comment")
+    return Annotation(tier, label, onset, offset, apex, "", note, frames, table.place(row))
+
+
+def _frames(table: Table, row: Mapping[str, str]) -> tuple[int, int, int] | None:
+    """Onset, apex and offset frames, where all are there."""
+    cells = [table.cell(row, name) for name in _FRAMES]
+    if not all(cells):
+        return None
+    onset, apex, offset = map(whole, cells)
+    if onset is None or apex is None or offset is None or not onset <= apex <= offset:
+        raise InputError(
+            f"expected onset, apex and offset frames in this order in {table.place(row)}, got "
+            f"{', '.join(cells)}; correct them"
+        )
+    return onset, apex, offset
