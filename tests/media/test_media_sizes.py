@@ -241,5 +241,5 @@ def test_few_grey_levels_are_told() -> None:
     assert grey_levels(face // 16 * 16) <= 16
     assert check(grey_levels=100.0) == {}
     message = check(grey_levels=15.0)["few_grey_levels"]
-    assert "at least 32 grey levels of 256, got 15" in message
+    assert "only 15 of 256 grey levels, where 32 are needed" in message
     assert check(grey_levels=None) == {}

@@ -133,7 +133,8 @@ def analyze_frames(
     if not signals.found.any():
         raise NoFaceError(
             f"expected a face in the video, found none in {len(signals.times)} frames: "
-            f"{frames.path}; show one person frontal, at least 40 pixels between the eyes"
+            f"{frames.path}; faces are found upright, frontal and with at least 40 pixels between "
+            "the eyes: use a turned, cropped or larger version"
         )
     if measured is not None:
         measured(signals, dense)

@@ -1,6 +1,7 @@
 """What in the input weakens the result: warnings with a stable code and one line for people.
 
-Each message says what was expected, what came, what that means for the result, and what to do.
+Each message says in plain words what is so, what that means for the result, and what can be done:
+with this very file where something can, else with the next one.
 """
 
 from __future__ import annotations
@@ -142,8 +143,7 @@ def _timing(times: NDArray[np.float64], picture_share: float) -> Found:
     fps = picture_share * _rate(times)
     if 0 < fps < 0.97 * GOOD_FPS:
         shortest = FRAMES_PER_MOVEMENT / fps
-        lead = f"expected at least {GOOD_FPS:.0f} frames/s for movements of 1/25 s, got {fps:.1f}"
-        lead += " new pictures a second" if picture_share < 1 else ""
+        shown = "new pictures" if picture_share < 1 else "frames"
         missed = (
             f"movements shorter than {shortest:.2f} s ({FRAMES_PER_MOVEMENT} frames) are missed or "
             "mistimed"
@@ -154,8 +154,13 @@ def _timing(times: NDArray[np.float64], picture_share: float) -> Found:
                 "micro-expression, so none can be resolved"
             )
         elif 1 / fps >= SHORTEST_S:
-            missed += " and a 1/25 s movement falls between two frames and cannot be seen"
-        yield "frame_rate", f"{lead}; {missed}; record at 100 to 200 frames/s"
+            missed += ", and one of 1/25 s falls between two frames and cannot be seen"
+        yield (
+            "frame_rate",
+            f"Only {fps:.1f} {shown} a second: {missed}. If the camera recorded faster, analyse "
+            f"its own file; {GOOD_FPS:.0f} to {2 * GOOD_FPS:.0f} frames a second show movements of "
+            "1/25 s.",
+        )
     step = np.diff(times)
     if len(step) < 4:
         return
@@ -165,17 +170,17 @@ def _timing(times: NDArray[np.float64], picture_share: float) -> Found:
         low, high = np.percentile(step, [5, 95])
         yield (
             "variable_frame_rate",
-            f"expected a constant frame rate, got {1 / high:.1f} to {1 / low:.1f} frames/s; real "
+            f"The frame rate varies from {1 / high:.1f} to {1 / low:.1f} frames a second: real "
             "timestamps are used, yet onset and offset are only as exact as the frames around "
-            "them; record at a fixed rate",
+            "them. Record at a fixed rate next time.",
         )
     elif len(wide):
         missing = int(np.round(wide / regular.mean() - 1).sum())
         yield (
             "dropped_frames",
-            f"expected evenly spaced frames, got {len(wide)} gaps with about {missing} "
-            f"frames missing, the longest {1000 * step.max():.0f} ms; movements in a gap are lost; "
-            "record to a faster disk or at a lower resolution",
+            f"The recording has {len(wide)} gaps with about {missing} frames missing, the longest "
+            f"{1000 * step.max():.0f} ms: movements in a gap are lost. Next time record to a "
+            "faster disk or at a lower resolution.",
         )
 
 
@@ -188,23 +193,24 @@ def _face(
         low, high = (100 * share for share in TYPICAL_MOVEMENT)
         yield (
             "small_face",
-            f"expected eyes at least {MIN_INTEROCULAR_PX:.0f} px apart, got {distance:.0f} px; the "
-            f"smallest movement found reliably, about {RESOLVED_PX:g} px, is {smallest:.1f} % of "
-            f"the eye distance here, where micro-expressions peak at about {low:.0f} to "
-            f"{high:.0f} %; film closer or at a higher resolution ({size} now)",
+            f"The face is small, the eyes {distance:.0f} px apart: the smallest movement found "
+            f"reliably, about {RESOLVED_PX:g} px, is {smallest:.1f} % of the eye distance here, "
+            f"where micro-expressions peak at about {low:.0f} to {high:.0f} %. If there is a "
+            f"larger original (this one is {size}), analyse that; at least "
+            f"{MIN_INTEROCULAR_PX:.0f} px serve well.",
         )
     if found_ratio < FOUND_ENOUGH:
         yield (
             "face_lost",
-            f"expected the face in every frame, got it in {100 * found_ratio:.1f} %; nothing can "
-            f"be reported in the {(1 - found_ratio) * duration:.1f} s without it; keep the face "
-            "in view and lit",
+            f"The face is seen in {100 * found_ratio:.1f} % of the frames: nothing can be said "
+            f"about the other {(1 - found_ratio) * duration:.1f} s. Keep the face in view and lit "
+            "next time.",
         )
     if others > 0:
         yield (
             "other_faces",
-            f"expected one face, got {others} other {'person' if others == 1 else 'people'}; only "
-            "the one seen largest and longest is reported; crop the video to the person you mean",
+            f"{others} other {'person is' if others == 1 else 'people are'} in the picture: only "
+            "the one seen largest and longest is reported. Crop the video if you mean another.",
         )
 
 
@@ -219,17 +225,17 @@ def _movement(
     if head >= HEAD_SHARE or fast >= FAST_HEAD:
         yield (
             "head_motion",
-            f"expected a calm head, got {100 * head:.0f} % of the time gated for head movement "
-            f"(one tenth of the frames faster than {fast:.2f} eye distances/s); movements in that "
-            "time are not reported; film a seated person facing the camera, and read rates per "
-            "observed minute",
+            f"The head moves: {100 * head:.0f} % of the time could not be judged for it (a tenth "
+            f"of the frames are faster than {fast:.2f} eye distances a second). Look at the "
+            "movements that were held back for it, and read rates per minute that could be judged; "
+            "film a seated person facing the camera next time.",
         )
     if speech >= SPEECH_SHARE:
         yield (
             "speech",
-            f"expected a face that mostly keeps silent, got {100 * speech:.0f} % of the time "
-            "gated for speech; movements in that time are not reported; look at the pauses, and "
-            "read rates per observed minute",
+            f"The person speaks or chews: {100 * speech:.0f} % of the time could not be judged "
+            "for it. Look at the pauses and at the movements that were held back for speech, and "
+            "read rates per minute that could be judged.",
         )
 
 
@@ -246,23 +252,23 @@ def _light(
                 source = f", as lamps on {mains} Hz mains do at {rate:.0f} frames/s"
         yield (
             "flicker",
-            f"expected steady light, got brightness pulsing by {100 * share:.1f} % at "
-            f"{hertz:.1f} Hz{source}; it adds noise in which small movements drown; use daylight "
-            "or flicker-free lamps, or match the shutter to the mains",
+            f"The light pulses by {100 * share:.1f} % at {hertz:.1f} Hz{source}: small movements "
+            "drown in it. Next time use daylight or flicker-free lamps, or match the shutter to "
+            "the mains.",
         )
     if blocks >= BLOCKY:
         yield (
             "compression",
-            f"expected a blockiness below {BLOCKY:.2f}, got {blocks:.3f}; block edges move with "
-            "the compression and cover small movements; use the original recording or a higher "
-            "bit rate",
+            f"The video is strongly compressed (blockiness {blocks:.2f}, where below {BLOCKY:.2f} "
+            "is good): moving edges of blocks cover small movements. If this is a copy, analyse "
+            "the original; record at a higher bit rate next time.",
         )
     if levels is not None and levels < FEW_LEVELS:
         yield (
             "few_grey_levels",
-            f"expected a face in at least {FEW_LEVELS} grey levels of 256, got {levels:.0f}; what "
-            "lies between two levels is not seen, so small movements are missed; light the face, "
-            "open the aperture, or record all bits of the camera's range",
+            f"The face has only {levels:.0f} of 256 grey levels, where {FEW_LEVELS} are needed: "
+            "what lies between two levels is not seen, so small movements are missed. Light the "
+            "face, open the aperture, or record all bits of the camera's range.",
         )
 
 
@@ -307,13 +313,21 @@ def input_warnings(
     found += _movement(speed, gated_s, observed_s)
     found += _light(clock, grey, blockiness, grey_levels)
     if observed_s < SHORT_S and len(clock):
-        short = (
-            f"expected at least {SHORT_S:.0f} s of observed face, got {observed_s:.1f} s; the "
-            "noise that thresholds rest on, and every rate a minute, are poorly known; analyse a "
-            "longer recording"
-        )
-        found.append(("short_recording", short))
+        found.append(("short_recording", _short(observed_s, duration)))
     return tuple(AnalysisWarning(code, message) for code, message in found)
+
+
+def _short(observed_s: float, duration: float) -> str:
+    """A long recording of which little could be judged needs no longer one, but a calmer one."""
+    remedy = (
+        "The recording is long enough: what closed the rest is the limit."
+        if duration >= SHORT_S
+        else f"Analyse a longer recording: {SHORT_S:.0f} s of judged face are enough."
+    )
+    return (
+        f"Only {observed_s:.1f} of {duration:.1f} s could be judged: what this face does of "
+        f"itself, and every rate a minute, are poorly known. {remedy}"
+    )
 
 
 def _damaged(damage: str) -> tuple[str, str]:
@@ -321,15 +335,14 @@ def _damaged(damage: str) -> tuple[str, str]:
     line = " ".join(damage.split())
     if "timestamps" in line:
         return "repaired_timestamps", (
-            f"expected rising timestamps, got a file in which {line}; times there are estimates; "
-            "use the camera's own file"
+            f"In this file {line}: times there are estimates. If this is a copy, analyse the "
+            "camera's own file."
         )
     if "another size" in line:
         return "resized_frames", (
-            f"expected frames of one size, got a file in which {line}; motion across the change is "
-            "lost; analyse each part on its own"
+            f"In this file {line}: motion across the change is lost. Analyse each part on its own."
         )
     return "truncated", (
-        f"expected a whole file, got damage ({line}); only what could be decoded is analysed; copy "
-        "the file again from the camera"
+        f"The file is damaged ({line}): only what could be decoded is analysed. Copy it again from "
+        "the camera."
     )

@@ -155,7 +155,7 @@ def _problems(answers: Mapping[str, Mapping[str, Any]]) -> list[str]:
     slow.pop(None, 0)
     return [
         *(f"No face, and so nothing, is found in {', '.join(faceless)}." for _ in faceless[:1]),
-        *(f"Frame rate of {n} of {len(answers)} videos: {text}." for text, n in slow.items()),
+        *(f"Frame rate of {n} of {len(answers)} videos: {text}" for text, n in slow.items()),
     ]
 
 
