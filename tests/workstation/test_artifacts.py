@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from micromimic.analysis.analyze import analyze
+from micromimic.analysis.track_file import TrackTable
 from micromimic.core.canonical import apply_affine, canvas_size
 from micromimic.core.errors import InputError, OutputError
 from micromimic.core.labels import CELLS, REGIONS
@@ -23,6 +24,7 @@ from micromimic.face.cells import cell_boxes
 from micromimic.media.video import open_source
 from micromimic.media.writer import KEY_EVERY, ProxyWriter, proxy_size
 from micromimic.motion.magnify import Magnifier, MagnifyConfig, magnified
+from micromimic.motion.spotting.dense.measure import UNITS_SEEN
 from micromimic.report.write import FILES
 from micromimic.synthesis.actors.face import astronaut_face
 from micromimic.synthesis.clips import ClipConfig, write_clip
@@ -36,6 +38,7 @@ from micromimic.workstation.jobs.artifacts import (
 from micromimic.workstation.jobs.clips import MARGIN_S, clip_range, write_held_back
 
 from ..sample_analysis import sample_analysis
+from ..sounds import with_click
 
 # --- the proxy ---------------------------------------------------------------------------------
 
@@ -292,10 +295,14 @@ CLIP = ClipConfig(
 )  # fmt: skip
 
 
+CLICK_S = 1.5
+
+
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("recording")
     write_clip(folder / "video.mp4", CLIP, 3, crf=12, preset="superfast")
+    with_click(folder / "video.mp4", CLIP.seconds, CLICK_S)
     out = folder / "out"
     out.mkdir()
     stages: list[str] = []
@@ -329,10 +336,11 @@ def test_recording_is_complete(recording: Path) -> None:
         if item["picture"]
     }
     assert len(review["events"]) == 1
-    assert names == {*FILES, "proxy.mp4", "frames.bin", "review.json", *pictures, *held}
+    others = {"proxy.mp4", "frames.bin", "review.json", "track.npz", "waveform.json"}
+    assert names == {*FILES, *others, *pictures, *held}
     assert review["schema"] == "micromimic.review/1"
     assert (review["frames"], review["width"], review["height"]) == (240, 322, 241)
-    assert review["proxy"] == {"width": 322, "height": 240}
+    assert review["proxy"] == {"width": 322, "height": 240, "sound": True}
     assert review["fps"] == pytest.approx(60, rel=1e-9)
     assert review["frame_times"] is None
     assert review["cell_names"] == list(CELLS)
@@ -383,6 +391,40 @@ def test_numbers_are_those_of_the_analysis(recording: Path) -> None:
     points = apply_affine(transform[row].reshape(2, 3), np.array(segment["landmarks"]))
     assert np.allclose(points, analysis.track.landmarks[row], atol=0.05)
     assert np.allclose(segment["cells"], cell_boxes(np.array(segment["landmarks"])), atol=0.01)
+
+
+def test_sound_is_beside_the_pictures(recording: Path) -> None:
+    with av.open(str(recording / "proxy.mp4")) as proxy:
+        assert [s.codec_context.name for s in proxy.streams] == ["h264", "aac"]
+    waveform = json.loads((recording / "waveform.json").read_text())
+    assert len(waveform["peaks"]) == pytest.approx(CLIP.seconds * waveform["rate"], abs=2)
+    assert np.argmax(waveform["peaks"]) == pytest.approx(CLICK_S * waveform["rate"], abs=2)
+    assert 200 < max(waveform["peaks"]) <= 255
+    assert "sound" not in {w["code"] for w in json.loads(
+        (recording / "events.json").read_text())["warnings"]}  # fmt: skip
+
+
+def test_what_was_tracked_is_kept_by_frame(recording: Path) -> None:
+    analysis = analyze(recording.parent / "video.mp4")
+    table = TrackTable.read(recording)
+    track = analysis.track
+    assert np.array_equal(table.times, track.times)
+    assert np.array_equal(table.segments, track.segments)
+    some = table.landmarks(30, 90)
+    assert np.allclose(some, track.landmarks[30:90], atol=0.01, equal_nan=True)
+    blink = analysis.spotting.blinks[0]
+    shut = (track.times > blink.start) & (track.times < blink.end)
+    assert np.nanmax(table.lids[shut]) > 3 * np.nanmedian(table.lids)
+    # The units that the clip's one event moves are those that stand out about its apex.
+    units = table.units_by_frame()
+    assert units.shape == (240, len(UNITS_SEEN))
+    apex = analysis.events[0].apex_frame
+    about = np.nanmax(units[apex - 6 : apex + 7], axis=0)
+    named = {found.unit for found in analysis.events[0].action_units}
+    assert UNITS_SEEN[int(np.argmax(about))] in named
+    assert (recording / "track.npz").stat().st_size < 60 * 240
+    with pytest.raises(InputError, match="expected track.npz of an analysis"):
+        TrackTable.read(recording / "events")
 
 
 def largest(before: np.ndarray, after: np.ndarray) -> float:

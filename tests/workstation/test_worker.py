@@ -32,6 +32,8 @@ from micromimic.workstation.jobs.process import (
 )
 from micromimic.workstation.jobs.worker import LONGEST_ERROR, Task, error_line
 
+from ..sounds import with_click
+
 LINUX = sys.platform.startswith("linux")
 SMALL = ClipConfig(
     seconds=2.4, fps=30.0, width=320, height=240, face_px=220.0, peak_px=2.0,
@@ -86,6 +88,7 @@ def run(video: Path, out: Path, **changes: object) -> Heard:
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     write_clip(path, SMALL, 5, crf=14, preset="superfast")
+    with_click(path, SMALL.seconds, click_s=1.0)
     return path
 
 
@@ -97,7 +100,8 @@ def test_a_video_becomes_a_folder(clip: Path, tmp_path: Path) -> None:
     stages = [m["stage"] for m in heard.messages if "stage" in m]
     assert stages[0] == "tracking" and stages[-1] == "writing"
     names = {p.name for p in (tmp_path / "out").iterdir()}
-    assert names >= {*FILES, "proxy.mp4", "frames.bin", "review.json"}
+    others = {"proxy.mp4", "frames.bin", "review.json", "track.npz", "waveform.json"}
+    assert names >= {*FILES, *others}
     written = json.loads((tmp_path / "out" / "events.json").read_text())
     assert written["source"]["path"] == "talk.mp4"
     # Nothing that is handed out tells where on this machine it was made.

@@ -20,6 +20,7 @@ from micromimic.media.decoding.decoder import (
     FrameIndex,
     bits_of_video,
     duration_slack,
+    first_shown,
     lead_of,
     stated_seconds,
     stores_decode_times,
@@ -36,12 +37,15 @@ from micromimic.media.folder import FolderSource, StackSource, is_stack
 from micromimic.media.formats import MOST_PIXELS, check_rate, check_size
 from micromimic.media.frames import Frame, FrameSource, Notice
 from micromimic.media.recording import Recording
+from micromimic.media.sound import SoundTrack
 from micromimic.media.writer import VideoWriter
 
 __all__ = ["Frame", "FrameSource", "VideoSource", "VideoWriter", "open_source"]
 
 _SEEK_GAIN: Final = 12
 """Seek only where it saves this many frames: a seek restarts the decoder's threads."""
+_SAME_RATE: Final = 1e-5
+"""Of two frame rates: in an hour they part by no more than a frame."""
 
 
 def open_source(
@@ -135,6 +139,7 @@ class VideoSource(Recording):
             self._slack_s = duration_slack(decoder, self._stated_s or 0.0)
             self._track = decoder.track
             self._pixel_shape = stream.sample_aspect_ratio
+            self._first_shown = first_shown(decoder, first.pts) if first is not None else None
             captured = captured_fps(decoder.container, stream, self._file)
             sized = bool(stream.width)
             bits = bits_of_video(decoder, [p for p in (first, second) if p is not None])
@@ -167,6 +172,13 @@ class VideoSource(Recording):
         if self._lead == 0 and not self._fps:
             return None
         return [self._lead + time for time in self._played]
+
+    def open_sound(self) -> SoundTrack:
+        """The sound of the file, in step with its frames where their times are the file's own."""
+        self._check_open()
+        rate, own = self._fps, self._container_fps
+        in_step = rate is None or (own is not None and abs(rate / own - 1) < _SAME_RATE)
+        return SoundTrack(self._file, self._first_shown or 0.0, in_step=in_step)
 
     def _produce(self) -> Iterator[Frame]:
         index, repeats = FrameIndex(), RepeatWatch()

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from micromimic.core.closing import Closing
 from micromimic.core.errors import OutputError
 from micromimic.core.files import begun
+from micromimic.media.sound import RATE as SOUND_RATE, SoundTrack
 
 
 class WholeVideo(Closing):
@@ -40,10 +41,10 @@ class WholeVideo(Closing):
                 raise self._failure(error) from None
             self._begun = stack.pop_all()
 
-    def _mux(self, picture: av.VideoFrame | None) -> None:
-        """Encode one picture; None flushes."""
+    def _mux(self, frame: av.VideoFrame | av.AudioFrame | None, stream: Any = None) -> None:
+        """Encode one picture, or a frame of another ``stream``; None flushes."""
         try:
-            self._container.mux(self._stream.encode(picture))
+            self._container.mux((stream or self._stream).encode(frame))
         except (OSError, av.error.FFmpegError) as error:
             self.discard()
             raise self._failure(error) from None
@@ -160,6 +161,7 @@ LONG_SIDE: Final = 960  # pixels along a proxy's longer side, at most
 KEY_EVERY: Final = 12  # frames from key frame to key frame: a step backwards decodes at most these
 _BT601: Final = 6  # FFmpeg's number for its matrix: what OpenCV converts with
 _LIMITED_RANGE: Final = 1
+_SOUND_BITS: Final = {"mono": 64_000, "stereo": 96_000}  # a second: speech, as it was said
 
 
 def proxy_size(width: int, height: int, long_side: int = LONG_SIDE) -> tuple[int, int]:
@@ -173,7 +175,8 @@ class ProxyWriter(WholeVideo):
     """H.264 (MP4, 4:2:0, BT.601) without reordered frames, seekable from any twelfth frame.
 
     Frame n of the proxy shows frame n of the source at the same time, to 1/90,000 s, whatever the
-    source's rate (``rate`` is a hint for the encoder).
+    source's rate (``rate`` is a hint for the encoder). ``sound`` goes beside it as AAC, from the
+    time 0 to the end of the last frame; it stays the caller's to close.
     """
 
     def __init__(
@@ -186,12 +189,14 @@ class ProxyWriter(WholeVideo):
         rate: float = 25.0,
         crf: int = 23,
         preset: str = "superfast",
+        sound: SoundTrack | None = None,
     ) -> None:
         self.size = proxy_size(width, height, long_side)
         self.frames = 0
         self._source = height, width
         self._last = -1
         self._time = -math.inf
+        self._step = 1 / rate
         self._begin(path, format="mp4", options={"movflags": "+faststart"})
         options = {"crf": str(crf), "preset": preset, "bf": "0", "sc_threshold": "0"}
         stream = self._container.add_stream(
@@ -206,6 +211,13 @@ class ProxyWriter(WholeVideo):
         context.color_range = _LIMITED_RANGE
         context.colorspace = _BT601
         self._stream = stream
+        self._sound = sound if sound is not None and sound.layout else None
+        if self._sound is not None:
+            self._audio = self._container.add_stream(
+                "aac", rate=SOUND_RATE, layout=self._sound.layout
+            )
+            self._audio.bit_rate = _SOUND_BITS[self._sound.layout]
+            self._samples = 0
 
     def write(self, rgb: NDArray[np.uint8], time: float) -> None:
         """Append one frame. ``rgb``: (H, W, 3) uint8 RGB."""
@@ -226,3 +238,22 @@ class ProxyWriter(WholeVideo):
         picture.time_base = Fraction(1, TICKS)
         self.frames += 1
         self._mux(picture)
+        self._mux_sound(time)
+
+    def _mux_sound(self, until: float) -> None:
+        if self._sound is None:
+            return
+        for samples in self._sound.until(until):
+            frame = av.AudioFrame.from_ndarray(
+                np.ascontiguousarray(samples), format="fltp", layout=self._sound.layout
+            )
+            frame.sample_rate = SOUND_RATE
+            frame.pts, frame.time_base = self._samples, Fraction(1, SOUND_RATE)
+            self._samples += samples.shape[1]
+            self._mux(frame, self._audio)
+
+    def close(self) -> None:
+        if self._sound is not None and self.frames:
+            self._mux_sound(self._time + self._step)
+            self._mux(None, self._audio)
+        super().close()

@@ -13,7 +13,7 @@ from functools import partial
 from heapq import heappop, heappush
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import av
 import av.container
@@ -26,6 +26,8 @@ from micromimic.media.clock import JUMP_BACK_S
 from micromimic.media.decoding.pixels import DEPTH_SAMPLES, bits_in_use, largest_of, stores_16_bits
 from micromimic.media.formats import MOST_PIXELS, check_size
 from micromimic.media.frames import Notice
+
+Track = TypeVar("Track", av.VideoStream, av.AudioStream)
 
 _PACKETS: Final = 2000  # counted where a file does not say how many frames a track has
 
@@ -42,13 +44,13 @@ def playable(container: av.container.InputContainer) -> list[av.VideoStream]:
 
 
 def packets_of(
-    container: av.container.InputContainer, *streams: av.VideoStream
-) -> Iterator[av.Packet[av.VideoStream]]:
+    container: av.container.InputContainer, *streams: Track
+) -> Iterator[av.Packet[Track]]:
     with contextlib.suppress(IndexError):  # PyAV's, at the end, of a track that began late
         yield from container.demux(streams)
 
 
-def is_default(stream: av.VideoStream) -> bool:
+def is_default(stream: av.stream.Stream) -> bool:
     return bool(stream.disposition & av.stream.Disposition.default)
 
 
@@ -225,9 +227,9 @@ class Decoder(Closing):
     leaves it to ``choose_track``."""
 
     def __init__(self, path: Path, threads: int | None = None, track: int | None = None) -> None:
-        self.container = _open(path)
+        self.container = open_container(path)
         try:
-            again = partial(_open, path)
+            again = partial(open_container, path)
             self.track, self.choice = choose_track(self.container, path, track, again)
             self.stream = playable(self.container)[self.track - 1]
             check_size(self.stream.width, self.stream.height, path)
@@ -280,7 +282,7 @@ class Decoder(Closing):
         self.container.close()
 
 
-def _open(path: Path) -> av.container.InputContainer:
+def open_container(path: Path) -> av.container.InputContainer:
     # The prefix keeps names like "a:b.mp4" from being read as a protocol, the whitelists keep a
     # hostile file from reaching out.
     options = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS), **DECODING}
@@ -296,13 +298,18 @@ def lead_of(decoder: Decoder, origin: int | None) -> float:
     """Seconds from the place where a player starts the file to its first picture. Players start
     where the earliest track begins; what lies before 0 is there to be skipped, such as the first
     samples of some audio codecs. ``origin``: presentation timestamp of the first picture, ticks."""
-    start, stream = decoder.container.start_time, decoder.stream
-    first = decoder.order.first if stores_decode_times(decoder) else origin
-    if start is None or first is None or not stream.time_base:
+    start, shown = decoder.container.start_time, first_shown(decoder, origin)
+    if start is None or shown is None:
         return 0.0
-    shown = float(first * stream.time_base)
     lead = shown - max(start / av.time_base, min(0.0, shown))
     return lead if lead >= 0.001 else 0.0
+
+
+def first_shown(decoder: Decoder, origin: int | None) -> float | None:
+    """The first picture's place on the container's clock, seconds; ``origin`` as in `lead_of`."""
+    first = decoder.order.first if stores_decode_times(decoder) else origin
+    base = decoder.stream.time_base
+    return None if first is None or not base else float(first * base)
 
 
 def stated_seconds(decoder: Decoder) -> float | None:

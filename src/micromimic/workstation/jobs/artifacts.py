@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any, Final
@@ -17,22 +18,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.analysis.analyze import AnalyzeConfig, analyze_frames
+from micromimic.analysis.track_file import TrackTable
 from micromimic.analysis.trends import movement_levels
 from micromimic.core.canonical import apply_affine, invert_affine
 from micromimic.core.errors import InputError
 from micromimic.core.files import write_whole
 from micromimic.core.labels import CELLS, REGIONS
 from micromimic.core.progress import Progress
-from micromimic.core.results import STATED_UNITS, Analysis
+from micromimic.core.results import STATED_UNITS, Analysis, held_back_to_dict
 from micromimic.core.strict_json import tidy
-from micromimic.core.types import FaceTrack, MicroExpression
+from micromimic.core.types import AnalysisWarning, FaceTrack, MicroExpression
 from micromimic.face.cells import cell_boxes
 from micromimic.face.landmarks import LandmarkBackend
-from micromimic.media.video import Frame, FrameSource, open_source
+from micromimic.media.sound import PEAKS_PER_S
+from micromimic.media.video import Frame, FrameSource, VideoSource, open_source
 from micromimic.media.writer import ProxyWriter, proxy_size
 from micromimic.report.elan import write_eaf
 from micromimic.report.write import write_analysis
-from micromimic.workstation.jobs.clips import clip_range, evidence_of, write_clips
+from micromimic.workstation.jobs.clips import (
+    clip_range,
+    evidence_of,
+    write_clips,
+    write_held_back,
+)
 
 REVIEW_SCHEMA: Final = "micromimic.review/1"
 COLUMNS: Final = (
@@ -79,20 +87,39 @@ def write_recording(
         if on_stated is not None and frames.expected_frames:
             on_stated(frames.expected_frames, frames.width * frames.height)
         rate = frames.nominal_fps or 25.0
-        with ProxyWriter(folder / "proxy.mp4", frames.width, frames.height, rate=rate) as proxy:
+        with ExitStack() as stack:
+            sound = None
+            if isinstance(frames, VideoSource):
+                sound = stack.enter_context(frames.open_sound())
+            size = frames.width, frames.height
+            proxy = stack.enter_context(
+                ProxyWriter(folder / "proxy.mp4", *size, rate=rate, sound=sound)
+            )
 
             def each(frame: Frame) -> None:
                 check_work(frame.index + 1, frame.time)
                 proxy.write(frame.rgb(), frame.time)
 
             analysis = analyze_frames(
-                frames, config=config, progress=report, backend=backend, each=each
+                frames,
+                config=config,
+                progress=report,
+                backend=backend,
+                each=each,
+                measured=lambda signals, dense: TrackTable.of(signals, dense).write(folder),
             )
+        if sound is not None and sound.problem:
+            odd = AnalysisWarning("sound", sound.problem)
+            analysis = replace(analysis, warnings=(*analysis.warnings, odd))
         shown = PurePath(name).name if name else ""
         named = replace(analysis, source=replace(analysis.source, path=shown or video.name))
-        factors = write_clips(frames, analysis, folder / "events", report)
+        factors = write_clips(
+            frames, analysis.events, analysis.track, analysis.source.fps, folder / "events", report
+        )
+    write_held_back(analysis, folder / "events" / "held-back")
     report(0, None, "writing")
     review = review_document(named)
+    review["proxy"]["sound"] = sound is not None and bool(sound.layout)
     for event, factor in zip(review["events"], factors, strict=True):
         event["clip"]["factor"] = round(factor, 2)
     write_analysis(named, folder)
@@ -100,6 +127,9 @@ def write_recording(
     link = Path(named.source.path).absolute().parent
     write_eaf(named, folder / "events.eaf", folder=link)
     write_whole(folder / "frames.bin", frames_bin(named))
+    if sound is not None and sound.layout:
+        waveform = {"rate": PEAKS_PER_S, "peaks": list(sound.peaks)}
+        write_whole(folder / "waveform.json", json.dumps(waveform))
     write_whole(folder / "review.json", json.dumps(review, allow_nan=False))
 
 
@@ -163,9 +193,14 @@ def review_document(analysis: Analysis) -> dict[str, Any]:
         "blinks": [{"start": b.start, "peak": b.peak, "end": b.end} for b in spotting.blinks],
         "gated": [{"start": g.start, "end": g.end, "cause": g.cause} for g in spotting.gated_spans],
         "rejected": [{"peak": r.peak, "reason": r.reason} for r in spotting.rejected],
+        "held_back": [
+            {**held_back_to_dict(item), "picture": item.apex_face is not None}
+            for item in analysis.held_back
+        ],
         "movement_levels": movement_levels(analysis.curve, analysis.track.found, spotting.blinks),
         "events": [
-            _event_document(index, event, analysis) for index, event in enumerate(analysis.events)
+            event_document(index, event, analysis.track, source.fps)
+            for index, event in enumerate(analysis.events)
         ],
     }
     # Rounding a rate would move the last frames of a long video by more than a frame.
@@ -197,8 +232,11 @@ def _segments(track: FaceTrack) -> dict[str, Any]:
     return document
 
 
-def _event_document(index: int, event: MicroExpression, analysis: Analysis) -> dict[str, Any]:
-    proof, clip = evidence_of(event), clip_range(event, analysis.track)
+def event_document(
+    index: int, event: MicroExpression, track: FaceTrack, fps: float
+) -> dict[str, Any]:
+    """What a review shows of an event beside its numbers; ``fps`` is the clips'."""
+    proof, clip = evidence_of(event), clip_range(event, track)
     return {
         "index": index,
         "margin": proof.margin,
@@ -207,7 +245,7 @@ def _event_document(index: int, event: MicroExpression, analysis: Analysis) -> d
         "cells": proof.cells,
         "flow": {"u": proof.flow.uv[0], "v": proof.flow.uv[1], "scale": proof.flow.scale},
         "votes": proof.votes,
-        "clip": {"first_frame": clip.start, "frames": len(clip), "fps": analysis.source.fps},
+        "clip": {"first_frame": clip.start, "frames": len(clip), "fps": fps},
     }
 
 

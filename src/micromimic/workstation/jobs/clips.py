@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -103,14 +103,19 @@ class _EventClips:
 
 
 def write_clips(
-    frames: FrameSource, analysis: Analysis, folder: Path, progress: Progress
+    frames: FrameSource,
+    events: Sequence[MicroExpression],
+    track: FaceTrack,
+    rate: float,
+    folder: Path,
+    progress: Progress,
 ) -> list[float]:
     """Write ``onset.jpg``, ``apex.jpg``, ``face.mp4`` and ``magnified.mp4`` of each event.
 
     Each event, which must have its evidence, gets a folder named by its index; ``frames`` is the
-    open source that was analysed. Returns the factor by which each movement is magnified.
+    open source that was analysed, ``rate`` frames a second of the clips. Returns the factor by
+    which each movement is magnified.
     """
-    events, track = analysis.events, analysis.track
     ranges = [clip_range(event, track) for event in events]
     wanted = sorted(set().union(*ranges))
     factors: list[float] = []
@@ -119,7 +124,7 @@ def write_clips(
     try:
         for frame in _read(frames, wanted):
             while len(factors) < len(events) and ranges[len(factors)].start <= frame.index:
-                clips = _begin(events[len(factors)], len(factors), analysis, folder)
+                clips = _begin(events[len(factors)], track, folder / str(len(factors)), rate)
                 factors.append(clips.factor)
                 active.append(clips)
             for clips in active:
@@ -166,8 +171,7 @@ def _read(frames: FrameSource, wanted: list[int]) -> Iterable[Frame]:
         ) from None
 
 
-def _begin(event: MicroExpression, index: int, analysis: Analysis, folder: Path) -> _EventClips:
-    place = folder / str(index)
+def _begin(event: MicroExpression, track: FaceTrack, place: Path, rate: float) -> _EventClips:
     proof = evidence_of(event)
     write_faces(proof.onset_face, proof.apex_face, place)
-    return _EventClips(event, analysis.track, place, analysis.source.fps)
+    return _EventClips(event, track, place, rate)

@@ -19,14 +19,18 @@ RECORDINGS: Final = "recordings"
 INCOMING: Final = "incoming"
 """Where uploads in progress are."""
 ENVIRONMENT: Final = "MICROMIMIC_DATA"
-NUMBERS: Final = frozenset(
+_TABLES: Final = frozenset(
     {"events.json", "events.csv", "events.eaf", "curve.csv", "review.json", "frames.bin"}
 )
-"""Files that outlive the video; everything else in a recording's folder may show the face."""
-RESULTS: Final = NUMBERS | {"report.html", "proxy.mp4"}
-"""Files of a complete analysis."""
+IMPORTED: Final = "imported.eaf"
+"""Tiers that came from ELAN and are not ours; of no analysis, and it outlives the video."""
+NUMBERS: Final = _TABLES | {"track.npz", IMPORTED}
+"""Files that outlive the video; everything else may show the face, or let the voice be heard."""
+RESULTS: Final = _TABLES | {"report.html", "proxy.mp4"}
+"""Files of a complete analysis; earlier ones have no more."""
 PICTURES: Final = "events"
 """Folder of a complete analysis, if there are any."""
+_OF_MEDIA: Final = frozenset({PICTURES, "waveform.json"})
 
 _ID: Final = re.compile("[0-9a-f]{32}")
 _RETRIES: Final = 40
@@ -65,8 +69,9 @@ def is_folder(path: Path) -> bool:
 def owned_names(extension: str, media: str, *, answered: bool) -> frozenset[str]:
     """Names that a recording's folder may hold."""
     if media != "kept":
-        return NUMBERS if answered else frozenset()
-    return frozenset({f"video{extension}"}) | (RESULTS | {PICTURES} if answered else frozenset())
+        return NUMBERS if answered else frozenset({IMPORTED})
+    results = RESULTS | NUMBERS | _OF_MEDIA if answered else frozenset()
+    return frozenset({f"video{extension}", IMPORTED}) | results
 
 
 def media_of(folder: Path) -> Iterator[Path]:

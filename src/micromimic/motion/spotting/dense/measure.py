@@ -368,6 +368,24 @@ def project(flows: NDArray[np.floating], bank: Bank) -> Array:
     return np.concatenate(parts)
 
 
+def unit_amplitudes(signals: DenseSignals) -> Array:
+    """(n, 12) by ``UNITS_SEEN``: how far each unit alone would have moved the face there and back
+    about each moment, on the side that fits best; canonical units, NaN where nothing is known."""
+    here = bank()
+    response = np.asarray(signals.response, np.float64).mean(1)
+    power = (here.patterns**2).sum(1)
+    alone = _products(response, here.patterns / power[:, None])
+    fits = alone * np.sqrt(power)
+    sizes = [1 if unit in UNIT_NAMES else 3 for unit in UNITS_SEEN]  # as `_forms` makes them
+    amplitudes, first = [], 0
+    for size in sizes:
+        forms = slice(first, first + size)
+        best = fits[:, forms].argmax(1)[:, None]
+        amplitudes.append(np.take_along_axis(alone[:, forms], best, axis=1)[:, 0])
+        first += size
+    return np.stack(amplitudes, axis=1)
+
+
 def _eyes_of(face: Gray) -> _Eyes:
     boxes = []
     for x, y in (EYE_RIGHT, EYE_LEFT):
