@@ -136,7 +136,7 @@ class Gestures {
     pointers.set(event.pointerId, x);
     chart.root.setPointerCapture(event.pointerId);
     const pen = chart.at(x, y);
-    this.#gesture = { kind: "press", pen, x, y, from: view.from, to: view.to };
+    this.#gesture = { kind: event.shiftKey && options.mark ? "mark" : "press", pen, x, y, from: view.from, to: view.to };
     if (pointers.size === 2) {
       const [a, b] = pointers.values();
       Object.assign(this.#gesture, { kind: "pinch", gap: Math.max(12, Math.abs(a - b)), middle: pen.time((a + b) / 2) });
@@ -162,7 +162,7 @@ class Gestures {
     if (gesture?.kind === "press" && Math.abs(x - gesture.x) > STILL) gesture.kind = event.pointerType === "mouse" ? options.drag : "pan";
     if (gesture?.kind === "pinch" && pointers.size === 2) this.#pinch();
     else if (gesture?.kind === "scrub") options.scrub?.(this.#time(x));
-    else if (gesture?.kind === "zoom") this.#select(gesture.x, x);
+    else if (gesture?.kind === "zoom" || gesture?.kind === "mark") this.#select(gesture.x, x);
     else if (gesture?.kind === "pan") {
       const { left, right } = gesture.pen.panel;
       const moved = ((gesture.x - x) / (right - left)) * (gesture.to - gesture.from);
@@ -193,9 +193,10 @@ class Gestures {
     pointers.delete(event.pointerId);
     const gesture = this.#gesture;
     if (gesture?.kind === "press") options.press?.(gesture.x, gesture.y, this.#time(gesture.x), gesture.pen);
-    if (gesture?.kind === "zoom") {
+    if (gesture?.kind === "zoom" || gesture?.kind === "mark") {
       const [from, to] = [gesture.x, chart.place(event)[0]].map((x) => this.#time(x)).sort((a, b) => a - b);
-      view.set(from, to);
+      if (gesture.kind === "zoom") view.set(from, to);
+      else if (to - from > STILL * view.span / chart.width) options.mark?.(from, to);
     }
     if (!pointers.size || gesture?.kind === "pinch") this.#end(event.pointerId);
   }

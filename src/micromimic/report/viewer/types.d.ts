@@ -81,6 +81,8 @@ export interface ChartOptions {
   keys?: boolean;
   /** A click. */
   press?: (x: number, y: number, time: number, pen: import("./pen.js").Pen) => void;
+  /** A stretch marked out by a drag with Shift held. */
+  mark?: ((from: number, to: number) => void) | null;
   /** A drag along the axis. */
   scrub?: (time: number) => void;
   /** A finger's drag of something else, which it gives up: a second finger means a pinch. */

@@ -1,35 +1,48 @@
 // The desk: the parts of the page, what its buttons do, and what is said aloud.
 
-import { all, byId, formatTime, pressed, remember, rememberedJson, showLine } from "/static/app.js";
+import { all, byId, formatTime, pressed, remember, remembered, rememberedJson, showError, showLine } from "/static/app.js";
+import { nextRecording } from "/static/lib/records.js";
+import { Coding } from "./coding.js";
 import { Faces, showMachine } from "./evidence.js";
+import { HeldList } from "./held.js";
 import { Inspector, askClass } from "./inspector.js";
 import { listen } from "./keys.js";
 import { EventList } from "./list.js";
 import { Pair } from "./pair.js";
 import { SavingLine } from "./saving.js";
+import { Sound } from "./sound.js";
 import { Stage } from "./stage.js";
+import { Tabs } from "./tabs.js";
 import { Timeline } from "./timeline.js";
 import { Trail } from "./trail.js";
+import { isLonger, isOpen } from "./words.js";
 
-const SPEEDS = [1, 0.25, 0.1];
+const SPEEDS = [0.1, 0.25, 0.5, 1, 2];
+const MAGNIFIED_SPEED = 0.1;
+const NEWS_MS = 8000; // how long a line of no trouble stays
 const AROUND_S = 0.1; // shown before and after a looped event
 const ZOOM = 1.5;
 const CHOOSE = "choose an event first: n is the next one";
 
 export class Desk {
-  constructor(model, player) {
+  constructor(model, player, waveform = null) {
     this.model = model;
     this.player = player;
-    this.timeline = new Timeline(byId("timeline"), model, player);
+    this.timeline = new Timeline(byId("timeline"), model, player, { waveform, mark: (from, to) => this.#addStretch(from, to) });
     this.stage = new Stage(model, player);
     this.faces = new Faces(model, player);
     this.pair = new Pair(model, player);
+    this.coding = new Coding(model);
     this.inspector = new Inspector(model);
+    this.held = new HeldList(model, player);
     this.list = new EventList(model);
+    this.tabs = new Tabs(byId("tabs"));
     this.trail = new Trail(model);
     this.saving = new SavingLine(model);
+    this.sound = new Sound(model, player);
     this.place = `place.${model.recording.id}`;
     this.looping = false;
+    this.before = null; // speed and loop that were set when magnification began
     listen(this);
     this.#fields();
     this.#connect();
@@ -60,13 +73,15 @@ export class Desk {
     return this.player.play();
   }
 
-  slower() {
-    this.setSpeed(SPEEDS[(SPEEDS.indexOf(this.player.speed) + 1) % SPEEDS.length]);
+  faster(step) {
+    const at = SPEEDS.indexOf(this.player.speed) + step;
+    this.setSpeed(SPEEDS[Math.max(0, Math.min(SPEEDS.length - 1, at))]);
   }
 
+  /** The coder's own choice: it outlasts magnification. */
   setSpeed(speed) {
+    if (this.before) this.before.speed = speed;
     this.player.setSpeed(speed);
-    for (const button of all("[data-speed]")) pressed(button, Number(button.dataset.speed) === speed);
   }
 
   toggleLoop(on = !this.looping) {
@@ -76,21 +91,38 @@ export class Desk {
     return this.player.setLoop(on ? this.#stretch() : null);
   }
 
-  /** The event over and over at a tenth of its speed, as it was beside magnified. */
+  /** The event over and over at a tenth of its speed, as it was beside magnified; then all is as it was before. */
   toggleMagnified() {
     const on = !this.pair.open;
     if (on && !this.model.event()) return this.model.say(CHOOSE);
     this.pair.show(on);
     pressed(byId("magnified"), on);
-    this.toggleLoop(on);
-    if (!on) return this.player.pause();
-    if (this.player.speed === 1) this.setSpeed(0.1);
+    if (!on) {
+      const { speed, looping } = this.before;
+      this.before = null;
+      this.player.pause();
+      this.player.setSpeed(speed);
+      return this.toggleLoop(looping && Boolean(this.model.event()));
+    }
+    this.before = { speed: this.player.speed, looping: this.looping };
+    this.toggleLoop(true);
+    this.player.setSpeed(Math.min(this.player.speed, MAGNIFIED_SPEED));
     return this.player.playing || this.player.play();
   }
 
   toggleLayer(layer) {
     this.model.toggle(layer);
     pressed(byId(layer), this.model.layers[layer]);
+  }
+
+  async openNext() {
+    try {
+      const next = await nextRecording(this.model.coder, this.model.recording.id);
+      if (next) location.assign(`/review?recording=${next.id}`);
+      else this.model.say("nothing else waits for you: you have finished every recording that is analysed");
+    } catch (error) {
+      showError(error);
+    }
   }
 
   zoom(key) {
@@ -107,6 +139,17 @@ export class Desk {
     if (label) this.model.add(label, frame);
   }
 
+  /** An event of a stretch that was marked out on the timeline; its apex is where the curve is highest, blind its middle. */
+  async #addStretch(from, to) {
+    const { clock, rows, blind } = this.model;
+    const onset = clock.nearest(from), offset = clock.nearest(to), score = rows?.get("score");
+    let apex = Math.round((onset + offset) / 2);
+    for (let k = onset; !blind && k <= offset; k += 1) if (score?.[k] > (score[apex] || 0)) apex = k;
+    this.player.seek(apex);
+    const label = await askClass(apex, this.model);
+    if (label) this.model.add(label, apex, { onset_frame: onset, apex_frame: apex, offset_frame: offset });
+  }
+
   #stretch() {
     const event = this.model.event();
     if (!event) return null;
@@ -115,19 +158,21 @@ export class Desk {
   }
 
   #fields() {
-    for (const button of all("[data-speed]")) {
-      button.addEventListener("click", (event) => {
-        if (event.detail) button.blur();
-        this.setSpeed(Number(button.dataset.speed));
+    const speed = byId("speed"), advance = byId("advance");
+    speed.addEventListener("change", () => {
+      this.setSpeed(Number(speed.value));
+      speed.blur();
+    });
+    advance.checked = remembered("advance") !== "no";
+    advance.addEventListener("change", () => remember("advance", advance.checked ? "" : "no"));
+    for (const menu of all(".menu")) {
+      document.addEventListener("pointerdown", (event) => menu.contains(event.target) || menu.removeAttribute("open"));
+      menu.addEventListener("keydown", (event) => {
+        if (event.key !== "Escape" || !menu.open) return;
+        menu.open = false;
+        menu.firstElementChild.focus();
       });
     }
-    const [menu] = all(".menu");
-    document.addEventListener("pointerdown", (event) => menu.contains(event.target) || menu.removeAttribute("open"));
-    menu.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || !menu.open) return;
-      menu.open = false;
-      menu.firstElementChild.focus();
-    });
     const field = byId("frame");
     field.max = this.model.clock.frames - 1;
     field.addEventListener("change", () => {
@@ -143,6 +188,7 @@ export class Desk {
     player.addEventListener("play", () => {
       byId("play").setAttribute("aria-label", player.playing ? "Pause" : "Play");
       byId("play").dataset.playing = player.playing;
+      byId("speed").value = player.speed;
     });
     player.addEventListener("gone", () => showLine(byId("no-video"),
       "The video cannot be played here; the curve, the events and the pictures still work. Reload the page to try again."));
@@ -151,15 +197,28 @@ export class Desk {
       else player.seek(detail);
       this.timeline.view.show(model.clock.time(detail));
     });
+    for (const name of ["select", "machine", "evidence", "saved"]) model.addEventListener(name, () => showMachine(model));
     model.addEventListener("select", () => {
-      showMachine(model);
       if (this.looping) this.toggleLoop(Boolean(model.event()));
     });
+    model.addEventListener("events", () => { byId("next").hidden = !model.done; });
+    byId("next").hidden = !model.done;
+    model.addEventListener("pushed", ({ detail: { change, before } }) => this.#advance(change, before));
     model.addEventListener("say", ({ detail: { line, bad } }) => {
+      clearTimeout(this.news);
+      if (line && !bad) this.news = setTimeout(() => { byId("say").textContent = ""; }, NEWS_MS);
       byId("say").classList.toggle("bad", bad);
       // The same line again is said again: a screen reader speaks only what changed.
       byId("say").textContent = byId("say").textContent === line ? `${line}\u00a0` : line;
     });
+  }
+
+  /** What was decided just now is done with: the next open event. A correction stays where it is. */
+  #advance({ action, event }, before) {
+    if (!byId("advance").checked || !["accept", "reject", "relabel"].includes(action)) return;
+    if (event !== this.model.selected || before?.status !== "pending") return;
+    const next = this.model.neighbour(1, this.player.shown, true);
+    if (next && (isOpen(this.model.event(next)) || isLonger(before))) this.model.select(next);
   }
 
   #showFrame() {

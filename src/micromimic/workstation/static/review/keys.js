@@ -1,28 +1,33 @@
 // What a person can do here, listed once: the keyboard, the buttons and the help dialog go by it.
 
 import { PLACES, byId, el, openDialog } from "/static/app.js";
+import { Coding } from "./coding.js";
 
 const NO_TYPING = "input:not([type=checkbox]), textarea, select, [contenteditable]";
 const OWN_SPACE = "button, summary, a, input, [role=button]";
+const OWN_ARROWS = ".history"; // what scrolls by them
 
 /** Buttons of the page by their id, and the key that does the same. */
 const BUTTONS = {
-  play: "Space", back: "ArrowLeft", on: "ArrowRight", loop: "l", magnified: "m", add: "e", cells: "c", flow: "f", votes: "v",
-  undo: "z", redo: "Shift+Z", done: "d", help: "?", accept: "a", reject: "r", remove: "Delete",
+  play: "Space", back: "ArrowLeft", on: "ArrowRight", "second-back": ",", "second-on": ".", "five-back": "PageUp", "five-on": "PageDown",
+  loop: "l", magnified: "m", mute: "q", add: "e", cells: "c", flow: "f", votes: "v",
+  undo: "z", redo: "Shift+Z", done: "d", next: "Shift+N", help: "?", accept: "a", reject: "r", remove: "Delete",
   "set-onset": "i", "set-apex": "k", "set-offset": "o", "zoom-in": "+", "zoom-out": "-", "zoom-all": "0",
 };
 
 const SHOWN = {
-  ArrowLeft: "←", ArrowRight: "→", "Shift+ArrowLeft": "Shift ←", "Shift+ArrowRight": "→",
-  "Shift+Z": "Shift z", "Shift+<": "<", "Shift+>": ">",
+  ArrowLeft: "←", ArrowRight: "→", "Shift+ArrowLeft": "Shift ←", "Shift+ArrowRight": "→", ArrowUp: "↑", ArrowDown: "↓",
+  PageUp: "Page Up", PageDown: "Page Down",
+  "Shift+Z": "Shift z", "Shift+S": "Shift s", "Shift+N": "Shift n", "Shift+<": "<", "Shift+>": ">", "Control+z": "Ctrl z", "Control+y": "Ctrl y",
 };
 
 /** Groups of [keys, words, act]; keys as event.key says them, "Shift+" before where it counts. */
 function table(desk, help) {
   const { model, player, timeline } = desk;
-  const look = (step) => {
-    const key = model.neighbour(step, player.shown);
+  const look = (step, open = false) => {
+    const key = model.neighbour(step, player.shown, open);
     if (key) model.select(key);
+    else if (!model.listed.length) model.say(model.events.length ? "the list shows no event now: choose All events above it" : "no event here: go to the apex of one that was missed and press e");
     else model.say(step > 0 ? "this is the last event" : "this is the first event");
   };
   const named = model.labels.slice(0, PLACES);
@@ -31,13 +36,18 @@ function table(desk, help) {
       [["Space"], "play or pause", () => desk.playPause()],
       [["ArrowLeft", "ArrowRight"], "one frame back, one on", (key) => player.step(key === "ArrowLeft" ? -1 : 1)],
       [["Shift+ArrowLeft", "Shift+ArrowRight"], "ten frames", (key) => player.step(key.endsWith("Left") ? -10 : 10)],
+      [[",", "."], "one second", (key) => player.skip(key === "," ? -1 : 1)],
+      [["PageUp", "PageDown"], "five seconds", (key) => player.skip(key === "PageUp" ? -5 : 5)],
       [["Home", "End"], "first frame, last frame", (key) => player.seek(key === "Home" ? 0 : model.clock.frames - 1)],
-      [["n", "p"], "next event, previous event", (key) => look(key === "n" ? 1 : -1)],
-      [["s"], "slow motion: 1/4, 1/10, full speed", () => desk.slower()],
+      [["n", "p"], "next open event, previous one", (key) => look(key === "n" ? 1 : -1, true)],
+      [["h", "Shift+H"], "next held-back movement, previous one", (key) => model.stepHeld(key === "h" ? 1 : -1, player.shown)],
+      [["ArrowDown", "ArrowUp"], "next event of the list, previous one", (key) => look(key === "ArrowDown" ? 1 : -1)],
+      [["s", "Shift+S"], "slower, faster: 1/10 to 2", (key) => desk.faster(key === "s" ? -1 : 1)],
+      [["q"], "sound on or off", () => desk.sound.toggle()],
       [["l"], "loop the event", () => desk.toggleLoop()],
       [["m"], "play with the motion magnified", () => desk.toggleMagnified()],
       [["t"], "onset against apex", () => desk.faces.toggle()],
-      [["f", "c", "v"], "flow arrows, ten cells, votes", (key) => desk.toggleLayer({ f: "flow", c: "cells", v: "votes" }[key])],
+      [["f", "c", "v"], "flow arrows, ten face regions, where the class comes from", (key) => desk.toggleLayer({ f: "flow", c: "cells", v: "votes" }[key])],
       [["+", "-", "0"], "zoom in, zoom out, show all", (key) => desk.zoom(key)],
       [["Shift+<", "Shift+>"], "pan the timeline", (key) => timeline.view.pan((key.endsWith("<") ? -0.25 : 0.25) * timeline.view.span)],
     ],
@@ -45,12 +55,15 @@ function table(desk, help) {
       [["a"], "accept", () => model.decide("accept")],
       [["r"], "reject", () => model.decide("reject")],
       [named.map((_, k) => String(k + 1)), named.join(", "), (key) => model.decide("relabel", { label: named[Number(key) - 1] })],
+      ...Coding.keys(desk),
       [["i", "k", "o"], "onset, apex, offset to this frame", (key) => model.move({ [{ i: "onset", k: "apex", o: "offset" }[key]]: player.shown })],
       [["e"], "add an event with its apex here", () => desk.addHere()],
       [["Delete", "Backspace"], "remove an event that you added", () => model.decide("remove")],
       [["w"], "write a comment", () => desk.inspector.focusNote()],
-      [["d"], "done with this recording", () => model.finish()],
-      [["z", "Shift+Z"], "undo, redo", (key) => (key === "z" ? model.undo() : model.redo())],
+      [["d"], "I have watched it all: the end of this review", () => model.finish()],
+      [["Shift+N"], "the next recording that you have not finished", () => desk.openNext()],
+      [["z", "Control+z"], "undo", () => model.undo()],
+      [["Shift+Z", "Control+y"], "redo", () => model.redo()],
       [["?"], "this list", help],
     ],
   });
@@ -67,23 +80,28 @@ export function listen(desk) {
     });
   }
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-    if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
+    if (event.altKey || event.isComposing || event.defaultPrevented || document.querySelector("dialog[open]")) return;
     const target = /** @type {Element} */ (event.target);
     const key = event.key === " " ? "Space" : event.key;
-    if (target.closest(NO_TYPING) || (key === "Space" && target.closest(OWN_SPACE))) return;
-    const name = find(acts, key, event.shiftKey);
-    if (!name || (event.repeat && !key.startsWith("Arrow"))) return;
+    if (target.closest(NO_TYPING) || (key === "Space" && target.closest(OWN_SPACE)) || (key.length > 5 && target.closest(OWN_ARROWS))) return;
+    const name = event.ctrlKey || event.metaKey ? command(key, event.shiftKey) : find(acts, key, event.shiftKey);
+    if (!name || (event.repeat && !/^Arrow|^Page|^[,.]$/.test(key))) return;
     event.preventDefault();
     acts.get(name)(name);
   });
+}
+
+/** What editors have for undo and redo; the other keys with Ctrl or Cmd are the browser's. */
+function command(key, shift) {
+  const name = `${shift ? "Shift+" : ""}${key.toLowerCase()}`;
+  return { z: "z", "Shift+z": "Shift+Z", y: "Shift+Z" }[name];
 }
 
 /** With Caps Lock or a layout that needs Shift for a sign, the sign itself counts. */
 function find(acts, key, shift) {
   const names = shift ? [`Shift+${key}`, `Shift+${key.toUpperCase()}`] : [key, key.toLowerCase()];
   if (!/^[a-z]$/i.test(key)) names.push({ "=": "+", _: "-", "<": "Shift+<", ">": "Shift+>" }[key] ?? key);
-  return names.find((one) => acts.has(one) && !(shift && one.startsWith("Arrow")));
+  return names.find((one) => acts.has(one) && !(shift && /^(Arrow|Page|Control)/.test(one)));
 }
 
 function help(groups) {
@@ -93,7 +111,7 @@ function help(groups) {
       el("dl", { class: "keys" }, rows.map(([keys, words]) =>
         el("div", {}, el("dt", {}, keys.map((key) => el("kbd", {}, SHOWN[key] ?? key))), el("dd", {}, words))))))),
     el("p", { class: "hint" }, "Onset, apex and offset can be dragged on the timeline too, or chosen with Tab and moved ",
-      "with the arrow keys. The wheel and two fingers zoom there; a drag pans."),
+      "with the arrow keys. The wheel and two fingers zoom there; a drag pans; a drag with Shift held marks out a new event."),
     el("form", { method: "dialog", class: "actions" }, close));
   close.focus();
 }

@@ -1,16 +1,27 @@
-// All events by onset: one button each, its state as colour, sign and word.
+// The events, narrowed and ordered as the coder wants: one button each, its state as colour, sign and word.
 
-import { all, byId, el, fill, formatTime, pressed } from "/static/app.js";
+import { all, byId, el, fill, formatTime, remember, remembered } from "/static/app.js";
 import { classMark, statusBadge } from "./inspector.js";
-import { countWords, eventName, isLonger, progressWords, share } from "./words.js";
+import { SHOW, SORT } from "./listing.js";
+import { countWords, eventName, isAdded, isLonger, progressWords, share } from "./words.js";
+
+const options = (choices) => Object.entries(choices).map(([value, { words }]) => el("option", { value }, words));
 
 export class EventList {
   constructor(model) {
     this.model = model;
     this.root = byId("events");
     this.buttons = new Map();
-    this.kinds = all("[data-kinds]");
-    for (const button of this.kinds) button.addEventListener("click", () => model.list(button.dataset.kinds));
+    const show = byId("show"), sort = byId("sort");
+    fill(show, options(SHOW), el("optgroup", { label: "Class" }, model.labels.map((name) => el("option", { value: `class ${name}` }, name))));
+    fill(sort, options(SORT));
+    sort.value = remembered("list.sort") in SORT ? remembered("list.sort") : "time";
+    model.listing.sort = sort.value;
+    show.addEventListener("change", () => model.list({ show: show.value }));
+    sort.addEventListener("change", () => {
+      remember("list.sort", sort.value);
+      model.list({ sort: sort.value });
+    });
     model.addEventListener("events", () => this.show());
     model.addEventListener("select", () => this.#mark());
     this.show();
@@ -24,9 +35,10 @@ export class EventList {
     fill(this.root, [...this.buttons.values()].map((button) => el("li", {}, button)));
     byId("progress").textContent = progressWords(model.events);
     byId("events-none").hidden = listed.length > 0;
+    byId("events-none").textContent = events.length ? "No such event here." : "No event here. Go to the apex of one that was missed and press e.";
     byId("events-count").textContent = events.length ? countWords(events) : "";
-    byId("events-kinds").hidden = !events.some(isLonger) && model.kinds === "all";
-    for (const button of this.kinds) pressed(button, button.dataset.kinds === model.kinds);
+    byId("show").value = model.listing.show;
+    for (const name of ["show", "sort"]) byId(name).disabled = !events.length;
     this.#mark();
     this.buttons.get(focused)?.focus();
   }
@@ -40,9 +52,10 @@ export class EventList {
     };
     return el("button", { type: "button", class: ["event", event.status], dataset: { key: event.key }, onclick: choose },
       el("span", { class: "count" }, eventName(event.key)),
-      el("span", { class: "what" }, classMark(this.model, event.label), " ", event.label,
+      el("span", { class: "what" }, event.label ? [classMark(this.model, event.label), " ", event.label] : el("small", {}, "class not chosen yet"),
         isLonger(event) && el("small", {}, " longer"), differs && el("small", {}, ` machine: ${machine.label}`)),
-      el("span", { class: "sure" }, machine ? [share(machine.probabilities?.[machine.label]), el("small", {}, machine.uncertain ? " unsure" : " sure")] : el("small", {}, "added")),
+      el("span", { class: "sure" }, machine && [share(machine.probabilities?.[machine.label]), el("small", {}, machine.uncertain ? " unsure" : " sure")],
+        isAdded(event) && el("small", {}, "added")),
       el("span", { class: "when" }, formatTime(this.model.clock.time(event.apex_frame))),
       statusBadge(event), event.note && el("span", { class: "has-note", title: event.note }, "“”"));
   }
@@ -52,8 +65,8 @@ export class EventList {
       button.removeAttribute("aria-current");
       if (key !== this.model.selected) continue;
       button.setAttribute("aria-current", "true");
-      const box = this.root, { offsetTop: top, offsetHeight: tall } = button.parentElement;
-      if (top < box.scrollTop || top + tall > box.scrollTop + box.clientHeight) box.scrollTop = top - tall;
+      const box = byId("pane-events").getBoundingClientRect(), { top, bottom } = button.getBoundingClientRect();
+      if (top < box.top || bottom > box.bottom) byId("pane-events").scrollTop += top - box.top - (bottom - top);
     }
   }
 }

@@ -1,10 +1,13 @@
 // The review page: fetches one recording, builds the desk, connects its parts.
 
-import { api, askCoder, byId, coder, el, fill, formatDate, formatDuration, header, plural, showError, showLine } from "/static/app.js";
+import { api, askCoder, byId, coder, el, fill, formatDate, formatDuration, formatTime, header, showError, showLine } from "/static/app.js";
+import { nextRecording, sessionName } from "/static/lib/records.js";
 import { Clock, exportUrl, fetchReview, fetchRows, videoUrl } from "./data.js";
 import { Desk } from "./desk.js";
 import { Model } from "./model.js";
 import { NumbersPlayer, VideoPlayer } from "./player.js";
+import { markerWords } from "./rows.js";
+import { fetchWaveform } from "./sound.js";
 
 const POLL_MS = 2000;
 const ALL = el("p", {}, el("a", { href: "/" }, "All recordings"));
@@ -19,18 +22,26 @@ function problem(line, ...more) {
 
 async function start() {
   header("review");
-  if (!/^[0-9a-f]{32}$/.test(RECORDING)) {
-    return problem("expected a recording, got none; choose one on the page Analyse", ALL);
+  if (RECORDING && !/^[0-9a-f]{32}$/.test(RECORDING)) {
+    return problem(`expected a recording, got ${RECORDING.slice(0, 40)}; choose one on the page Analyse`, ALL);
   }
   if (!(coder() || (await askCoder()))) {
     const again = el("button", { type: "button", class: "primary", onclick: () => location.reload() }, "Give a name");
     return problem("Decisions are kept under the name of who made them. Give yours, or a pseudonym, to begin.", el("p", {}, again));
   }
   document.addEventListener("coder", () => location.reload()); // another person's review begins at its own
+  if (!RECORDING) return openNext();
   const answer = await fetchReview(RECORDING, coder());
   if (!answer.analysis) return waitFor(answer.recording);
-  const rows = await fetchRows(RECORDING, answer.shown.frames_bin);
-  return open(answer, rows);
+  const [rows, waveform] = await Promise.all([fetchRows(RECORDING, answer.shown.frames_bin), fetchWaveform(answer)]);
+  return open(answer, rows, waveform);
+}
+
+/** What this coder has not finished. */
+async function openNext() {
+  const next = await nextRecording(coder());
+  if (next) return location.replace(`?recording=${next.id}`);
+  return problem("Nothing waits for you: no recording is analysed that you have not finished.", ALL);
 }
 
 function waitFor({ name, job }) {
@@ -50,33 +61,42 @@ function waitFor({ name, job }) {
   }, POLL_MS);
 }
 
-function open({ recording, labels, analysis, review, shown }, rows) {
+function open({ recording, labels, analysis, review, shown, study, markers }, rows, waveform) {
   const clock = new Clock(shown);
   const kept = recording.media === "kept";
   const player = kept ? new VideoPlayer(byId("video"), clock, videoUrl(recording.id)) : new NumbersPlayer(clock);
-  const model = new Model({ recording, labels, analysis, review, shown, clock, rows, coder: coder() });
+  const model = new Model({ recording, labels, analysis, review, shown, clock, rows, coder: coder(), study, markers });
   describe(model);
+  listMarkers(model, player);
   byId("loading").hidden = true;
   byId("desk").hidden = false;
   byId("video").hidden = !kept;
   const why = recording.media === "expired" ? "The video was removed when its retention ended." : "There is no video of this recording.";
   showLine(byId("no-video"), kept ? "" : `${why} Numbers, events and decisions stay; the face is drawn from its landmarks.`);
-  new Desk(model, player).begin();
+  new Desk(model, player, waveform).begin();
+}
+
+/** Markers by time, to be gone to without a mouse. */
+function listMarkers({ markers, clock }, player) {
+  byId("markers").hidden = !markers.length;
+  fill(byId("markers-list"), markers.toSorted((a, b) => a.onset_s - b.onset_s).map((marker) =>
+    el("li", {}, el("button", { type: "button", onclick: () => player.seek(clock.nearest(marker.onset_s)) },
+      el("time", {}, formatTime(marker.onset_s)), markerWords(marker)))));
 }
 
 function describe({ recording, shown, analysis, coder: who }) {
   document.title = `${recording.name} - Review - micromimic`;
   byId("name").textContent = recording.name;
   const facts = [
-    recording.subject_code && `subject ${recording.subject_code}`, formatDuration(shown.duration_s),
+    formatDuration(shown.duration_s),
     `${Math.round(shown.fps * 100) / 100} frames/s`, `${shown.width} × ${shown.height}`, `${shown.frames.toLocaleString("en-GB")} frames`,
     `${analysis.model.name} ${analysis.model.version}`,
     recording.media === "kept" && recording.expires_at && `video kept until ${formatDate(recording.expires_at)}`,
   ].filter(Boolean);
+  fill(byId("of"), [recording.subject_code && sessionName(recording), formatDuration(shown.duration_s)].filter(Boolean).join(" · "));
   fill(byId("facts"), facts.map((fact) => el("li", {}, fact)));
   if (analysis.warnings.length) {
     byId("limits").hidden = false;
-    fill(byId("limits-title"), `${plural(analysis.warnings.length, "limit")} of this recording`);
     fill(byId("limits-list"), analysis.warnings.map(({ message }) => el("li", {}, message)));
   }
   const links = (name) => [["json", "JSON"], ["csv", "CSV"], ["eaf", "ELAN"]].map(([format, words]) =>

@@ -3,10 +3,14 @@
 
 const SETTLE_MS = 400;
 
-/** Fires "frame" (another frame is on the screen), "play" (playing, speed or loop changed), "ready", "gone". */
+const SLOWEST_HEARD = 0.5; // slower, speech is a growl
+
+/** Fires "frame" (another frame is on the screen), "play" (playing, speed, loop or sound changed), "ready", "gone". */
 class Player extends EventTarget {
   shown = 0;
   speed = 1;
+  muted = false;
+  volume = 1;
   loop = null; // [first, last] frame that is played over and over
 
   constructor(clock) {
@@ -22,6 +26,17 @@ class Player extends EventTarget {
   setLoop(loop) {
     this.loop = loop;
     this.fire("play");
+  }
+
+  /** How loud it is to be, 0 to 1; muted stays muted. */
+  setSound(muted, volume) {
+    Object.assign(this, { muted, volume });
+    this.fire("play");
+  }
+
+  /** Whether sound is made at this speed. */
+  get audible() {
+    return this.speed >= SLOWEST_HEARD;
   }
 
   /** Where playing has to begin, or null where it goes on from the frame that is shown. */
@@ -48,7 +63,6 @@ export class VideoPlayer extends Player {
   constructor(video, clock, url) {
     super(clock);
     this.video = video;
-    video.muted = true;
     video.addEventListener("seeked", () => this.#seeked());
     video.addEventListener("ended", () => this.#ended());
     for (const name of ["play", "pause"]) video.addEventListener(name, () => this.fire("play"));
@@ -71,15 +85,36 @@ export class VideoPlayer extends Player {
   }
 
   step(count) {
-    this.seek((this.#sought === null ? this.shown : this.wanted) + count);
+    this.seek(this.#at + count);
+  }
+
+  /** Goes some seconds on or back; playing goes on from there. */
+  skip(seconds) {
+    const frame = this.clock.nearest(this.clock.time(this.#at) + seconds);
+    if (this.playing) this.#jump(frame);
+    else this.seek(frame);
+  }
+
+  /** The frame that is shown, or is going to be. */
+  get #at() {
+    return this.#sought === null ? this.shown : this.wanted;
   }
 
   play() {
     if (this.start !== null) this.#jump(this.start);
     this.video.playbackRate = this.speed;
+    this.#quiet();
     this.video.play().catch((error) => {
-      if (error.name !== "AbortError") this.fire("gone");
+      if (error.name === "NotAllowedError" && !this.video.muted) {
+        this.setSound(true, this.volume); // this browser lets a page play without sound only
+        this.play();
+      } else if (error.name !== "AbortError") this.fire("gone");
     });
+  }
+
+  #quiet() {
+    this.video.muted = this.muted || !this.audible;
+    this.video.volume = this.volume;
   }
 
   pause() {
@@ -87,8 +122,15 @@ export class VideoPlayer extends Player {
   }
 
   setSpeed(speed) {
+    this.speed = speed;
     this.video.playbackRate = speed;
+    this.#quiet();
     super.setSpeed(speed);
+  }
+
+  setSound(muted, volume) {
+    super.setSound(muted, volume);
+    this.#quiet();
   }
 
   #go() {
@@ -182,6 +224,11 @@ export class NumbersPlayer extends Player {
 
   step(count) {
     this.seek(this.shown + count);
+  }
+
+  skip(seconds) {
+    this.#started = null;
+    this.#show(this.clock.nearest(this.clock.time(this.shown) + seconds));
   }
 
   play() {

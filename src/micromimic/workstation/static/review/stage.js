@@ -48,12 +48,12 @@ export class Stage {
     if (!model.rows) words.push("The numbers of each frame are gone.");
     else if (!found) words.push("No face found on this frame.");
     const evidence = model.evidence(), event = model.event();
-    if (cells && found) words.push("Squares: the ten cells.");
-    if ((flow || votes) && !evidence) words.push(event ? "An added event has no flow and no votes." : "Flow and votes belong to an event: choose one.");
-    else if ((flow || votes) && !this.#within(this.player.shown)) words.push(`Flow and votes of event ${eventName(event.key)} are shown between its onset and its offset.`);
+    if (cells && found) words.push("Squares: the ten face regions.");
+    if ((flow || votes) && !evidence) words.push(event ? "An added event has neither flow nor a class of the machine’s." : "Flow, and where the class comes from, belong to an event: choose one.");
+    else if ((flow || votes) && !this.#within(this.player.shown)) words.push(`Flow of event ${eventName(event.key)}, and where its class comes from, are shown between its onset and its offset.`);
     else {
       if (flow) words.push(`Arrows: motion from the machine’s onset to its apex, drawn ${flowGain(evidence.flow).gain} × longer.`);
-      if (votes) words.push(evidence.votes ? `Warmer: more of the vote for ${event.machine.label}.` : "This model casts no votes.");
+      if (votes) words.push(evidence.votes ? `Warmer: more of what speaks for ${event.machine.label}.` : "This model does not say where the class comes from.");
     }
     setWords(byId("stage-note"), words.join(" "));
   }

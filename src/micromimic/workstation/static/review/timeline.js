@@ -7,40 +7,43 @@ import { Overview } from "/static/viewer/overview.js";
 import { View } from "/static/viewer/scale.js";
 import { Handles } from "./handles.js";
 import { classMark } from "./inspector.js";
-import { STATUS, eventName, isLonger } from "./words.js";
+import { extraRows, rowPanels, shortName, tallness } from "./rows.js";
+import { STATUS, eventName, isLonger, reasonWords } from "./words.js";
 
 const TOP = 20, AXIS = 24, LANE = 24, GAP = 6, STRIP = 5;
 const REGIONS = { forehead: "brows", eyes: "lids", nose: "nose", mouth: "mouth", chin: "chin" };
 const NEAR = 6; // pixels within which the mouse is on something
+const HELD = { across: 11, up: 13 }; // pixels around a mark of a held-back movement that a finger still means
 
 export class Timeline {
-  constructor(root, model, player) {
+  constructor(root, model, player, { waveform = null, mark = null } = {}) {
     this.model = model;
     this.player = player;
     const { clock, rows, shown } = model;
     this.view = new View(clock.time(0), clock.end, 1 / clock.fps);
     this.limits = readLimits(rows, shown.stated_units);
-    byId("legend").prepend(...model.labels.map((name) => el("li", {}, classMark(model, name), name)));
+    byId("legend").prepend(...model.places.map((name) => el("li", {}, classMark(model, name), name)));
     byId("legend-missed").hidden = !this.limits;
-    byId("legend-longer").hidden = !model.analysis.events.some(isLonger);
+    byId("legend-longer").hidden = !model.events.some(isLonger);
+    this.rows = extraRows(waveform, model.markers, player, clock);
+    root.style.setProperty("--more", `${tallness(this.rows)}px`);
     this.movement = new Movement({
       series: rows && { times: clock.times.subarray(0, rows.length), values: rows.get("score") },
       threshold: shown.threshold,
       lost: rows ? lostStretches(rows, clock) : [],
       gated: shown.gated.map(({ start, end, cause }) => [start, end, cause]),
       blinks: shown.blinks.map(({ start, end }) => [start, end]),
-      rejected: shown.rejected.map(({ peak, reason }) => [peak, reason]),
+      rejected: [],
     });
-    this.machine = this.#spans(model.analysis.events.map((event, k) => ({ ...event, key: `m${k}`, status: "accepted" })), false);
     this.#collect();
     const high = this.movement.ceiling(this.spans);
     this.playhead = el("div", { class: "playhead", "aria-hidden": "true" }, el("span"));
     this.handles = new Handles(this);
     const plot = el("div", { role: "group", "aria-label": "Timeline. Arrow keys step frames, n and p choose events, plus and minus zoom, 0 shows all." });
     this.chart = new Chart(plot, this.view, {
-      label: "Movement over time", wheel: true,
+      label: "Movement over time", wheel: true, mark,
       panels: (width, height) => this.#panels(width, height, high),
-      press: (_x, y, time) => this.#press(y, time),
+      press: (x, y, time, { panel }) => this.#press(x, y, time, panel),
       scrub: (time) => player.seek(clock.nearest(time)),
       taken: () => this.handles.yield(),
       placed: () => this.place(),
@@ -50,11 +53,13 @@ export class Timeline {
       series: this.movement.series, high, spans: () => this.spans, seek: (time) => player.seek(clock.nearest(time)),
     });
     root.append(plot, this.overview.root);
-    model.addEventListener("events", () => {
-      this.#collect();
-      this.overview.draw();
-      this.chart.redraw();
-    });
+    for (const name of ["events", "machine"]) {
+      model.addEventListener(name, () => {
+        this.#collect();
+        this.overview.draw();
+        this.chart.redraw();
+      });
+    }
     model.addEventListener("select", ({ detail }) => this.#chosen(detail));
     player.addEventListener("frame", () => this.#follow());
   }
@@ -69,8 +74,15 @@ export class Timeline {
   }
 
   #collect() {
-    this.spans = this.#spans(this.model.events, true);
-    this.others = this.#spans(this.model.others, false);
+    const { model } = this;
+    this.spans = this.#spans(model.events, true);
+    this.others = this.#spans(model.others, false);
+    this.machine = this.#spans(model.machineEvents.map((event) => ({ ...event, status: "accepted" })), false);
+    // While coding is blind, what the machine saw and did not report would tell what it did.
+    const hidden = model.blind && !model.done;
+    this.movement.rejected = hidden ? [] : (model.shown.rejected ?? []).map(({ peak, reason }) => [peak, reasonWords(reason)]);
+    this.held = model.heldBack.map((movement) => ({ movement, apex: this.time(movement.apex_frame) }));
+    byId("legend-held").hidden = !this.movement.rejected.length;
   }
 
   #spans(events, named) {
@@ -87,11 +99,13 @@ export class Timeline {
     const rows = [["machine", this.machine], ...(model.others.length ? [[model.othersName, this.others]] : [])];
     const strips = this.limits?.length ?? 0;
     const left = width < 480 ? 54 : 62, axis = height - AXIS;
-    const lanes = axis - (rows.length + 1) * LANE, bottom = lanes - GAP - (strips ? strips * STRIP + GAP : 0);
+    const lanes = axis - (rows.length + 1) * LANE, extra = lanes - tallness(this.rows);
+    const bottom = extra - GAP - (strips ? strips * STRIP + GAP : 0);
     const main = {
       top: TOP, bottom, high,
       paint: (pen) => {
         movement.paint(pen, this.spans, model.selected);
+        this.#paintHeld(pen);
         pen.frames(model.clock.times);
       },
     };
@@ -100,15 +114,37 @@ export class Timeline {
       paint: (pen) => { for (const [k, limit] of this.limits.entries()) this.#paintMissed(pen, limit, k); },
     };
     const others = rows.map(([name, spans], k) => ({
-      top: lanes + k * LANE + (k ? 4 : 6), bottom: lanes + k * LANE + 14, name: name.length > 9 ? `${name.slice(0, 8)}…` : name, paint: (pen) => paintLane(pen, spans),
+      top: lanes + k * LANE + (k ? 4 : 6), bottom: lanes + k * LANE + 14, name: shortName(name), paint: (pen) => paintLane(pen, spans),
     }));
     const own = {
       top: axis - LANE, bottom: axis, name: "you", axis: height - 9,
       paint: (pen) => paintLane(pen, this.spans, { thick: 9, selected: model.selected }),
     };
-    return [main, missed, ...others, own].filter(Boolean).map((panel) => ({
-      ...panel, left, describe: (time) => this.#describe(time, (NEAR / (width - left)) * this.view.span, panel === missed),
+    return [main, missed, ...rowPanels(this.rows, extra), ...others, own].filter(Boolean).map((panel) => ({
+      ...panel, left, describe: (time) => {
+        const near = (NEAR / (width - left)) * this.view.span;
+        return [...this.#describe(time, near, panel === missed), ...(panel.own?.(time, near) ?? [])];
+      },
     }));
+  }
+
+  /** The held-back movements that can be chosen stand out; the one looked at shows its ends. */
+  #paintHeld(pen) {
+    for (const [k, { movement, apex }] of this.held.entries()) {
+      const chosen = k === this.model.held;
+      if (chosen) pen.band(this.time(movement.onset_frame), this.time(movement.offset_frame), pen.colour.muted, { alpha: 0.3, least: 2 });
+      if (pen.sees(apex)) pen.words("✕", pen.x(apex), this.#heldY(pen, apex), { font: chosen ? "bold 14px" : "bold 11px", colour: pen.colour.ink });
+    }
+  }
+
+  #heldY(pen, apex) {
+    return pen.y(this.movement.peak(apex)) - 8;
+  }
+
+  /** The held-back movement whose mark is meant by a place, or -1. */
+  #heldAt(x, y) {
+    const [pen] = this.chart.pens;
+    return this.held.findIndex(({ apex }) => pen.sees(apex) && Math.abs(pen.x(apex) - x) <= HELD.across && Math.abs(this.#heldY(pen, apex) - y) <= HELD.up);
   }
 
   /** One region's row: darker where more of the time is closed to movements of the stated size. */
@@ -129,7 +165,7 @@ export class Timeline {
   #describe(time, near, limits) {
     const frame = this.model.clock.nearest(time);
     const span = spanAt(this.spans, time, near);
-    return [`frame ${frame}`, ...this.movement.describe(time, near), limits && this.#limitWords(frame), span && `event ${eventName(span.key)}: ${span.label}`].filter(Boolean);
+    return [`frame ${frame}`, ...this.movement.describe(time, near), limits && this.#limitWords(frame), span && `event ${eventName(span.key)}: ${span.label || "class not chosen yet"}`].filter(Boolean);
   }
 
   /** The limits at a frame, pixels of the picture. */
@@ -145,13 +181,18 @@ export class Timeline {
     return `found half the time from, px: ${words.join(", ")}`;
   }
 
-  /** A click chooses an event, on the curve it goes to the moment as well. */
-  #press(y, time) {
+  /** A click chooses an event or a held-back movement, on the curve it goes to the moment as well; on a marker to its onset. */
+  #press(x, y, time, pressed) {
     const [{ panel }] = this.chart.pens;
-    const span = spanAt(this.spans, time, ((NEAR - 1) / (panel.right - panel.left)) * this.view.span);
+    const near = ((NEAR - 1) / (panel.right - panel.left)) * this.view.span;
+    if (pressed.press) return pressed.press(time, near);
+    const held = this.#heldAt(x, y);
+    if (held >= 0) return this.model.selectHeld(held);
+    const span = spanAt(this.spans, time, near);
     const onLane = y >= panel.bottom;
     if (span) this.model.select(span.key, { look: onLane });
     if (!span || !onLane) this.player.seek(this.model.clock.nearest(time));
+    return undefined;
   }
 
   #chosen({ look }) {
