@@ -276,13 +276,13 @@ def sample_analysis(
     warnings = (
         AnalysisWarning(
             "face_lost",
-            "expected the face in every frame, got it in 96.0 %; nothing can be reported in the "
-            "2.4 s without it; keep the face in view",
+            "The face is seen in 96.0 % of the frames: nothing can be said about the other 2.4 s. "
+            "Keep the face in view and lit next time.",
         ),
         AnalysisWarning(
             "other_faces",
-            "expected one face, got 1 more; only the most persistent person is reported; crop the "
-            "video to the person you mean",
+            "1 other person is in the picture: only the one seen largest and longest is reported. "
+            "Crop the video if you mean another.",
         ),
     )
     return Analysis(

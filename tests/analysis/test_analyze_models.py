@@ -300,7 +300,7 @@ def test_a_flow_model_without_votes_is_reported(
     assert [event["regions"] for event in document["events"]] == [{}, {}]
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "<b>Movement</b>" in page
-    for absent in ("<b>Vote</b>", "Where the class comes from", "Top cell"):
+    for absent in ("Where the class comes from", "Face region"):
         assert absent not in page
 
 

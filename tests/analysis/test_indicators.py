@@ -65,7 +65,8 @@ def test_rates_and_balance_of_the_sample():
     assert (rate["low"], rate["high"]) == pytest.approx((low * 60 / 51.3, high * 60 / 51.3))
     # 2 positive; 3 negative of which one uncertain; 1 surprise: (2 - 2) / 4
     assert found["valence_balance"]["value"] == 0
-    assert "1 surprise and 1 uncertain left out" in found["valence_balance"]["caveat"]
+    left_out = "1 surprise and 1 of which the model is unsure left out"
+    assert left_out in found["valence_balance"]["caveat"]
     blinks = found["blinks_per_minute"]
     assert blinks["value"] == pytest.approx(8 * 60 / 57.6, rel=1e-3)
     assert found["rejected"]["value"] == {
@@ -82,7 +83,7 @@ def test_every_entry_has_one_shape_and_strict_json():
         assert "Not a lie detector" in text
         assert "5(1)(f)" in text
         for name, entry in found.items():
-            assert set(entry) == {"label", "value", "low", "high", "unit", "caveat"}, name
+            assert set(entry) == {"label", "value", "low", "high", "unit", "caveat", "events"}, name
             assert entry["caveat"]
             if entry["low"] is not None:
                 assert entry["low"] <= entry["value"] <= entry["high"], name

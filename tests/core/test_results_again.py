@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from micromimic import Analysis
 from micromimic.core.errors import InputError
+from micromimic.core.summary import advice, summary
 from micromimic.report.write import write_analysis
 
 from ..sample_analysis import empty_analysis, sample_analysis
@@ -60,3 +62,23 @@ def test_another_file_is_refused_in_one_line(tmp_path: Path, text: str, wanted: 
     assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="pass an events"):
         Analysis.read(tmp_path / "nothing")
+
+
+def test_the_first_sentences_are_the_same_from_what_was_stored(tmp_path: Path) -> None:
+    first = replace(sample_analysis(evidence=False), events=())
+    write_analysis(first, tmp_path / "out")
+    stored = json.loads((tmp_path / "out" / "events.json").read_text())
+    sentences = summary(stored)
+    assert sentences == summary(first.to_dict())
+    assert sentences[0].startswith("9 of 60 s could not be judged at this size: blinks 4 s, face ")
+    found = "No candidate micro-expressions in 51 s, 13 movements seen and not reported."
+    assert sentences[1] == found
+    assert advice(stored)[0].startswith("Look at the 3 strong movements that were held back")
+    seen = summary(sample_analysis(evidence=False).to_dict())
+    assert seen[0].startswith("6 candidate micro-expressions in 51 s")
+    shut = {**stored, "indicators": {"gated_s": {"value": {"head": 45.0}}}}
+    assert summary(shut)[0].startswith("Nothing of the 60 s could be judged: head movement 45 s")
+    assert any("head is still" in sentence for sentence in advice(shut))
+    codes = {"frame_rate", "compression", "face_lost"}
+    for text in (*sentences, *advice(stored)):
+        assert not any(code in text for code in codes)

@@ -190,7 +190,7 @@ def test_the_balance_merges_classes_as_the_composite_does() -> None:
     # others, disgust, happiness, repression (uncertain), surprise, others: 1 above, 1 below
     assert entry["value"] == 0.0
     assert "from 1 positive (happiness) and 1 negative (disgust, repression)" in entry["caveat"]
-    assert "2 others, 1 surprise and 1 uncertain left out" in entry["caveat"]
+    assert "2 others, 1 surprise and 1 of which the model is unsure left out" in entry["caveat"]
 
 
 def test_there_is_no_balance_of_classes_without_two_sides() -> None:
@@ -211,7 +211,7 @@ def test_sessions_add_what_their_models_can_say() -> None:
     found = trends([SessionNumbers("a", "first", date(2024, 1, 1), True, [five, other])])
     row = next(item for item in found["indicators"] if item["name"] == "valence_balance")
     assert (row["sessions"][0]["value"], row["sessions"][0]["n"]) == (0.0, 2)
-    assert "uncertain ones and others, surprise, calm left out" in row["caveat"]
+    assert "those of which the model is unsure and others, surprise, calm left out" in row["caveat"]
 
 
 # --- a file of such a model, run

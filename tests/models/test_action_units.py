@@ -212,7 +212,7 @@ def test_every_file_names_them(tmp_path: Path):
     assert [row["action_units"] for row in rows] == wanted
     assert analysis.to_frame()["action_units"].tolist() == wanted
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert page.count("AU12 left</b> lip corner puller") == 2
+    assert page.count("AU 12 left</b> lip corner puller") == 2
     assert page.count("No action unit stands out") == 3
     elan = (tmp_path / "out" / "events.eaf").read_text(encoding="utf-8")
     assert 'TIER_ID="action units"' in elan

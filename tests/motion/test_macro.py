@@ -215,11 +215,11 @@ def test_elan_has_them_in_tiers_of_their_own(mixed: Analysis, tmp_path: Path) ->
     assert tiers["macro-phase"].get("PARENT_REF") == "macro-expression"
 
 
-def test_the_report_lists_them_marked_and_shows_no_card(mixed: Analysis) -> None:
+def test_the_report_lists_them_apart_and_shows_no_card(mixed: Analysis) -> None:
     page = report_html(mixed)
-    assert "<strong>6 candidate micro-expressions</strong>" in page
-    assert "2 longer expressions beside" in page
+    assert "6 candidate micro-expressions in 51 s, 2 longer expressions" in page
     assert page.count('<article class="card') == 6
-    assert page.count('<tr class="longer"') == 2
+    apart = page.split("Longer expressions: no micro-expressions")[1].split("All candidates")[0]
+    assert apart.count('<article class="moment') == 2
     bare = report_html(sample_analysis(evidence=False))
     assert "longer expression" not in bare.split("<script")[0]

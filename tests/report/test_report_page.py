@@ -104,7 +104,7 @@ def test_what_moved_names_cells_and_directions(analysis):
     one = what_moved(replace(analysis.events[0].evidence, flow=flow_map(all_brows)))
     assert one.count("both brows") == 1 and one.count("centre of the brows") == 1
     still = replace(analysis.events[0].evidence, flow=flow_map({}))
-    assert "No cell moved" in what_moved(still)
+    assert "No face region moved" in what_moved(still)
     moves = cell_moves(analysis.events[5].evidence)
     assert moves[0].cell == "chin"
     assert moves[0].down == pytest.approx(-0.18, abs=0.03)
@@ -166,10 +166,10 @@ def test_page_asks_no_network(page):
 def test_page_says_what_it_must(page):
     _, words = page
     for phrase in (
-        "interview 07.mp4", "6 candidate micro-expressions", "1 of them uncertain",
-        "expected the face in every frame", "Candidates a minute", "95 %: 2.58 to 15.3",
+        "interview 07.mp4", "6 candidate micro-expressions", "of 1 the model is unsure",
+        "The face is seen in 96.0 % of the frames", "Candidates a minute", "95 %: 2.58 to 15.3",
         "Not a lie detector, no stress score", "Article 5(1)(f)", "Candidates, not verdicts",
-        "flow-capsnet 1.0.0, trained on synthetic facial motion only", "Rejected movements",
+        "flow-capsnet 1.0.0, trained on synthetic facial motion only", "Movements that were seen",
         "Head movement", "842 – 873 – 920", "0:04.210", "both mouth corners up and outwards",
         "× longer than the motion",
     ):  # fmt: skip
@@ -215,7 +215,7 @@ def test_an_event_that_the_cells_do_not_show_is_explained(analysis):
     flat = replace(analysis.curve, score=np.minimum(analysis.curve.score, 9.0))
     spotting = replace(analysis.spotting, threshold=9.5)
     _, words = parse(report_html(replace(analysis, curve=flat, spotting=spotting)))
-    assert words.count("the ten cells alone stay below their threshold") == 5
+    assert words.count("the ten face regions alone stay below their threshold") == 5
 
 
 def test_page_has_a_card_and_pictures_for_every_event(page):
@@ -226,13 +226,42 @@ def test_page_has_a_card_and_pictures_for_every_event(page):
     links = [a["href"][1:] for t, a in parsed.tags if t == "a"]
     assert links and set(links) <= set(ids)
     images = [a for t, a in parsed.tags if t == "img" and a.get("src")]
-    assert len(images) == 6 * 5
+    assert len(images) == 6 * 5 + 2 * 2
     assert all(a["alt"] for a in images)
 
 
-def test_warnings_come_first(page):
+def test_warnings_come_after_the_name_and_without_their_codes(page):
     _, words = page
-    assert words.index("2 limits of this recording") < words.index("interview 07.mp4 60.0 s")
+    assert words.index("interview 07.mp4 60.0 s") < words.index("2 limits of this recording")
+    assert words.index("2 limits of this recording") < words.index("Candidates, not verdicts")
+    assert "face_lost" not in words and "other_faces" not in words
+
+
+def test_page_speaks_plainly(page):
+    _, words = page
+    for word in (
+        "gated",
+        "cells",
+        "votes",
+        "× noise",
+        "crowded",
+        "macro",
+        "uncertain",
+        "ten cells",
+    ):
+        assert not re.search(rf"\b{word}\b", words, re.I), word
+    assert "AU 12 left lip corner puller" in words
+
+
+def test_movements_held_back_are_shown_with_their_reason_and_face(page, analysis):
+    _, words = page
+    start = words.index("The strongest movements that were held back")
+    part = words[start : words.index("All candidates")]
+    assert "Head movement 0:18.800 to 0:18.950 to 0:19.100" in part
+    assert "12.5 times this face’s own noise; 3.1 px; frames 3760 – 3790 – 3820" in part
+    assert "Change of light 0:41.400" in part and "6.0 times this face’s own noise; frames" in part
+    bare = replace(analysis, held_back=())
+    assert "held back" not in parse(report_html(bare))[1].replace("not held back", "")
 
 
 def test_user_text_is_escaped_everywhere():
@@ -258,20 +287,21 @@ def test_user_text_is_escaped_everywhere():
 
 def test_page_without_events():
     _, words = parse(report_html(empty_analysis()))
-    assert "No candidate micro-expression in 0.0 s of observed face" in words
+    assert "Nothing of the 60 s could be judged: start or end of a stretch 58 s" in words
+    assert "No candidate micro-expressions" in words
     assert "No micro-expressions" in words
-    assert "No time was observed" in words
+    assert "What can be done with this file" in words
 
 
 def test_page_of_an_event_without_evidence_and_regions(analysis):
     bare = replace(analysis.events[0], evidence=None, regions={})
-    parsed, _ = parse(report_html(replace(analysis, events=(bare,))))
+    parsed, _ = parse(report_html(replace(analysis, events=(bare,), held_back=())))
     assert not any(t == "img" and a.get("src") for t, a in parsed.tags)
 
 
 def test_many_events_show_the_strongest_pictures_only(analysis, monkeypatch):
     monkeypatch.setattr("micromimic.report.pictures.MOST_EVENTS", 2)
-    parsed, words = parse(report_html(analysis))
+    parsed, words = parse(report_html(replace(analysis, held_back=())))
     assert "Pictures are shown for the 2 strongest events only." in words
     cards = [a.get("alt") for t, a in parsed.tags if t == "img" and a.get("src")]
     assert len(cards) == 2 * 5

@@ -270,6 +270,6 @@ def test_packed_values_and_times_can_be_read_back():
 def test_timeline_data_has_lost_and_gated_stretches(analysis):
     found = timeline_data(analysis)
     assert found["lost"] == [[26.0, 28.4]]
-    assert [18.6, 20.1, "head"] in found["gated"]
+    assert [18.6, 20.1, "head movement"] in found["gated"]
     assert not any(cause == "blink" for _, _, cause in found["gated"])
     assert [c["name"] for c in found["cells"]][2] == "Chin"

@@ -115,6 +115,7 @@ def _entry(  # one shape for all entries, so that a reader needs no special case
     unit: str,
     caveat: str,
     interval: tuple[float, float] | None = None,
+    events: int | None = None,
 ) -> Entry:
     low, high = interval if interval is not None else (None, None)
     return {
@@ -124,6 +125,7 @@ def _entry(  # one shape for all entries, so that a reader needs no special case
         "high": high,
         "unit": unit,
         "caveat": caveat,
+        "events": events,
     }
 
 
@@ -132,7 +134,7 @@ def _rate(count: int, seconds: float, label: str, unit: str, caveat: str) -> Ent
         return _entry(label, None, unit, f"No time was observed. {caveat}")
     minutes = seconds / 60
     low, high = poisson_interval(count)
-    return _entry(label, count / minutes, unit, caveat, (low / minutes, high / minutes))
+    return _entry(label, count / minutes, unit, caveat, (low / minutes, high / minutes), count)
 
 
 def _valence(events: Sequence[MicroExpression], labels: Sequence[str]) -> Entry:
@@ -149,13 +151,14 @@ def _valence(events: Sequence[MicroExpression], labels: Sequence[str]) -> Entry:
         f"({ABOVE} - {BELOW}) / ({ABOVE} + {BELOW}) from "
         f"{_counted(counts[0], ABOVE, classes.above)} and "
         f"{_counted(counts[1], BELOW, classes.below)}; "
-        f"{f'{left} and ' if left else ''}{uncertain} uncertain left out. The interval "
+        f"{f'{left} and ' if left else ''}{uncertain} of which the model is unsure left "
+        "out. The interval "
         "covers chance only, not the model's errors."
     )
     if sum(counts) == 0:
         return _entry(label, None, unit, caveat)
     value = (counts[0] - counts[1]) / sum(counts)
-    return _entry(label, value, unit, caveat, balance_interval(*counts))
+    return _entry(label, value, unit, caveat, balance_interval(*counts), sum(counts))
 
 
 def _counted(count: int, side: str, classes: tuple[str, ...]) -> str:
@@ -219,10 +222,10 @@ def _movement(
 
 
 def _noise(curve: MotionCurve, track: FaceTrack) -> Entry:
-    label = "Noise of the motion signal"
+    label = "This face's own noise"
     caveat = (
-        "Half of the time the cells lie within this of their own past and future (median of all "
-        "cells and frames); movements need several times as much to stand out."
+        "Half of the time the ten face regions lie within this of their own past and future "
+        "(median of all regions and frames); movements need several times as much to stand out."
     )
     cells = np.asarray(curve.cells, dtype=np.float64)
     good = np.isfinite(cells).all(1)
@@ -258,23 +261,23 @@ def _quality(
     ratio = float(np.mean(track.found)) if len(track.found) else None
     return {
         "observed_s": _entry(
-            "Observed time",
+            "Time that could be judged",
             float(spotting.observed_s),
             f"s of {source.duration_s:.1f} s",
-            "Face found; the ten cells not gated, or movements of 0.6 units found half the time.",
+            "Face found, and nothing in the way: or movements of 0.6 units found half the time.",
         ),
         "found_ratio": _entry(
             "Frames with the face", ratio, "share of frames", "Lost frames are gaps, never guessed."
         ),
         "noise_px": _noise(curve, track),
         "gated_s": _entry(
-            "Gated time",
+            "Time that could not be judged",
             gated,
             "s by cause",
-            "Here only movements above 0.6 units are found, if any; causes can overlap.",
+            "Here only movements above 0.6 units are found, if any.",
         ),
         "rejected": _entry(
-            "Rejected movements",
+            "Movements seen and not reported",
             spotting.rejected_counts(),
             "count by reason",
             "Seen, and not reported; a micro-expression under a blink is among them.",
@@ -296,7 +299,8 @@ def indicators(
     """Indicators of one recording, ready for JSON. ``limits``: how small a movement would have been
     found; None where that is not known. Returns by name, entries of one shape: ``label``, ``value``
     (None where it cannot be computed), ``low`` and ``high`` (95 % interval, or None), ``unit``,
-    ``caveat``; and ``cannot_tell``, a list of sentences."""
+    ``caveat``, ``events`` (how many it rests on, or None where it counts none); and
+    ``cannot_tell``, a list of sentences."""
     events = [event for event in events if event.kind == "micro"]
     found = np.asarray(track.found, dtype=bool)
     found_s = float(_frame_seconds(track.times)[found].sum())
@@ -305,7 +309,7 @@ def indicators(
             len(events),
             spotting.observed_s,
             "Candidates a minute",
-            "per minute of observed time",
+            "per minute that could be judged",
             f"{len(events)} in {spotting.observed_s:.1f} s; exact Poisson interval. Counts "
             "candidates, false ones included; in some of this time only large movements are found.",
         ),

@@ -329,14 +329,14 @@ def _indicators(coder: str | None, left_out: str) -> tuple[_Indicator, ...]:
         _rate(
             "candidates_per_minute",
             "Candidates a minute",
-            "per minute of observed time",
+            "per minute that could be judged",
             "The machine's candidates, false ones included.",
             lambda r: (r.candidates, r.observed_s),
         ),
         _rate(
             "reviewed_per_minute",
             "Reviewed events a minute",
-            "per minute of observed time",
+            "per minute that could be judged",
             f"What {who} accepted or added, in recordings decided to the end.",
             lambda r: None if r.reviewed is None else (r.reviewed.events, r.observed_s),
             reviewed=True,
@@ -352,8 +352,9 @@ def _indicators(coder: str | None, left_out: str) -> tuple[_Indicator, ...]:
         _balance(
             "valence_balance",
             "Valence balance",
-            f"The machine's classes, uncertain ones{left_out and f' and {left_out}'} left out; "
-            "intervals cover chance only, not the model's errors.",
+            "The machine's classes, those of which the model is unsure"
+            f"{left_out and f' and {left_out}'} left out; intervals cover chance only, "
+            "not the model's errors.",
             lambda r: r.balance,
         ),
         _balance(

@@ -37,6 +37,9 @@ EVENTS_SCHEMA = "micromimic.events/1"
 STATED_UNITS: Final = 0.3
 """The size in canonical units of which results say in how much of the time it would be found: that
 of a real micro-expression (published maps peak at .14 to .42)."""
+OPEN_UNITS: Final = 0.6
+"""A moment is judged if a movement of so many units somewhere on the face is found half the time,
+however the ten cells are gated."""
 _PERCENT: Final = (10, 50, 90)
 
 

@@ -10,6 +10,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+REASONS: Final[Mapping[str, tuple[str, str]]] = {
+    "blink": ("Blink", "the lids closed with it"),
+    "head": ("Head movement", "the head moved too fast to tell face from head"),
+    "light": ("Change of light", "the brightness changed with it"),
+    "macro": ("Longer movement", "lasts longer, or the face does not return to where it was"),
+    "short": ("Too short or too small", "less than the recording resolves"),
+    "speech": ("Speech", "the mouth moved on and on, as in speaking or chewing"),
+    "crowded": ("One of many in a row", "or no stronger than the seconds around it"),
+    "lost": ("Start or end of a stretch", "too near to where the face comes or goes"),
+    "edge": ("Start or end of a stretch", "no past or no future to compare with"),
+}
+"""Why movements are not reported, or time cannot be judged: name and meaning."""
+
 CAUSES: Final[Mapping[str, str]] = {
     "head": "head movement",
     "speech": "speech",
@@ -18,7 +31,16 @@ CAUSES: Final[Mapping[str, str]] = {
     "edge": "start or end of a stretch",
     "lost": "face not seen",
 }
-"""Why time could not be judged."""
+"""Why time could not be judged, in the middle of a sentence."""
+_COPIES: Final = frozenset({"frame_rate", "small_face", "compression", "repeated_frames"})
+"""Warnings that the original of a copy may not have."""
+_OPEN: Final[Mapping[str, str]] = {
+    "head": "Where the head is still the recording can be judged: see the unshaded parts of the "
+    "timeline.",
+    "speech": "The pauses between words can be judged: see the unshaded parts of the timeline.",
+    "lost": "If somebody else or a part of the picture was followed, crop the video to the face.",
+}
+"""What still serves where much of the time is closed."""
 _LEAST_S: Final = 0.5
 _LEAST_SHARE: Final = 0.05  # of the time that could not be judged; smaller causes are not named
 
@@ -26,7 +48,8 @@ Content = Mapping[str, Any]
 
 
 def summary(content: Content) -> tuple[str, ...]:
-    """The first sentences about a recording, of the content of its ``events.json``.
+    """The first sentences about a recording, of the content of its ``events.json``: what was found,
+    and how much could not be judged; where there is no candidate, the latter first.
 
     >>> closed = {"edge": 1.4, "blink": 1.2, "head": 31.3, "speech": 7.6}
     >>> numbers = {"observed_s": {"value": 18.4}, "gated_s": {"value": closed}}
@@ -36,7 +59,9 @@ def summary(content: Content) -> tuple[str, ...]:
     42 of 60 s could not be judged at this size: head movement 31 s, speech 8 s.
     No candidate micro-expressions in 18 s.
     """
-    return (judged_sentence(content), found_sentence(content))
+    sentences = judged_sentence(content), found_sentence(content)
+    candidates = any(event.get("kind") != "macro" for event in content["events"])
+    return sentences[::-1] if candidates else sentences
 
 
 def unjudged(content: Content) -> dict[str, float]:
@@ -67,9 +92,9 @@ def judged_sentence(content: Content) -> str:
         if seconds >= max(_LEAST_S, _LEAST_SHARE * closed)
     ]
     because = f": {', '.join(causes)}" if causes else ""
-    lead = "None" if observed(content) < _LEAST_S else _s(closed)
-    of = f"of the {_s(whole)}" if lead == "None" else f"of {_s(whole)}"
-    return f"{lead} {of} s could {'' if lead == 'None' else 'not '}be judged at this size{because}."
+    if observed(content) < _LEAST_S:
+        return f"Nothing of the {_s(whole)} s could be judged{because}."
+    return f"{_s(closed)} of {_s(whole)} s could not be judged at this size{because}."
 
 
 def found_sentence(content: Content) -> str:
@@ -84,6 +109,39 @@ def found_sentence(content: Content) -> str:
         parts.append(f"{_counted(held, 'movement')} seen and not reported")
     text = ", ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
+
+
+def advice(content: Content) -> tuple[str, ...]:
+    """What can be done with this very file, a sentence each; the most useful first."""
+    whole = float(content["source"]["duration_s"])
+    closed, codes = unjudged(content), {item["code"] for item in content["warnings"]}
+    held = [item["reason"] for item in content.get("held_back", ())]
+    events = content["events"]
+    longer = sum(event.get("kind") == "macro" for event in events)
+    found = []
+    if longer and longer == len(events):
+        found.append(
+            f"Look at the {_counted(longer, 'longer expression')}: no micro-expressions, but what "
+            "this face did show."
+        )
+    if held and (not events or observed(content) < whole / 2):
+        found.append(
+            f"Look at the {_counted(len(held), 'strong movement')} that "
+            f"{'was' if len(held) == 1 else 'were'} held back: a person sees at once which of them "
+            "only the rules have stopped."
+        )
+    found += [text for cause, text in _OPEN.items() if closed.get(cause, 0.0) > whole / 4]
+    if codes & _COPIES:
+        found.append(
+            "If this is a converted, scaled or sent copy, analyse the camera's own file: it may be "
+            "faster, larger or less compressed."
+        )
+    if not events:
+        found.append(
+            "A higher sensitivity (analyze --sensitivity high) lists weaker movements too, more of "
+            "them made by chance."
+        )
+    return tuple(found)
 
 
 def _value(content: Content, name: str) -> Any:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from micromimic.core.labels import CELLS
 from micromimic.core.results import STATED_UNITS, Analysis
+from micromimic.core.summary import REASONS
 from micromimic.core.types import Interval, MotionCurve
 from micromimic.report.palette import place_of
 from micromimic.report.words import CELL_WORDS, REGION_WORDS
@@ -154,10 +155,14 @@ def timeline_data(analysis: Analysis) -> dict[str, Any]:
             for event in analysis.events
         ],
         "blinks": [[round(blink.start, 3), round(blink.end, 3)] for blink in spotting.blinks],
-        "gated": [[round(span.start, 3), round(span.end, 3), span.cause] for span in gated],
+        "gated": [[round(s.start, 3), round(s.end, 3), _reason(s.cause)] for s in gated],
         "lost": [[round(a, 3), round(b, 3)] for a, b in lost],
-        "rejected": [[round(item.peak, 3), item.reason] for item in spotting.rejected],
+        "rejected": [[round(item.peak, 3), _reason(item.reason)] for item in spotting.rejected],
     }
+
+
+def _reason(code: str) -> str:
+    return REASONS.get(code, (code, ""))[0].lower()
 
 
 def limits_data(analysis: Analysis) -> dict[str, Any] | None:

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path, PurePath
 from typing import Any, Final
 
+import numpy as np
 from jinja2 import Environment
 from markupsafe import Markup
 
 from micromimic import __version__
 from micromimic.core.labels import REGIONS
 from micromimic.core.notices import cannot_tell
-from micromimic.core.results import STATED_UNITS, Analysis
+from micromimic.core.results import OPEN_UNITS, STATED_UNITS, Analysis
 from micromimic.core.strict_json import printable
+from micromimic.core.summary import REASONS, advice, summary
 from micromimic.core.types import LONGEST_MICRO_S, MicroExpression
 from micromimic.media.draw import flow_peak
 from micromimic.report import words
 from micromimic.report.curves import cells_chart, drawn_data, lost_spans, score_chart
 from micromimic.report.page_script import report_script, viewer_style
 from micromimic.report.palette import place_of, rules, tokens
-from micromimic.report.pictures import MOST_EVENTS, picture_width, pictured, pictures, what_moved
+from micromimic.report.pictures import (
+    MOST_EVENTS,
+    face_pair,
+    picture_width,
+    pictured,
+    pictures,
+    what_moved,
+)
 from micromimic.report.rendering import embedded_json, environment
-from micromimic.report.words import CELL_WORDS, REASONS, REGION_WORDS
+from micromimic.report.words import CELL_WORDS, REGION_WORDS
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
@@ -38,6 +48,8 @@ _INDICATORS: Final = (
 )
 """In the order of the page."""
 _MOST_REGIONS: Final = 5
+FEWEST_EVENTS: Final = 5
+"""Of fewer events no rate and no balance is shown as a number."""
 
 
 def write_report(analysis: Analysis, path: Path) -> None:
@@ -52,7 +64,9 @@ def report_html(analysis: Analysis) -> str:
     so that even reports of long recordings stay easy to send.
     """
     micro = {k: event for k, event in enumerate(analysis.events) if event.kind == "micro"}
-    shown = pictured(micro)
+    longer = {k: event for k, event in enumerate(analysis.events) if event.kind == "macro"}
+    shown, content = pictured(micro), analysis.to_dict()
+    scale = analysis.pixels_per_unit()
     name = file_name(analysis.source.path)
     template = _environment().get_template("report.html.jinja")
     return template.render(
@@ -61,6 +75,10 @@ def report_html(analysis: Analysis) -> str:
         version=__version__,
         style=style(Markup(viewer_style())),
         warnings=analysis.warnings,
+        advice=advice(content),
+        sentences=summary(content),
+        open_units=OPEN_UNITS,
+        small_px=OPEN_UNITS * scale if np.isfinite(scale) else None,
         analysis=analysis,
         counts=_counts(analysis),
         legend=_legend(analysis),
@@ -70,7 +88,10 @@ def report_html(analysis: Analysis) -> str:
         cards=[_card(analysis, k, event, shown, len(micro)) for k, event in micro.items()],
         with_pictures=len(shown),
         with_evidence=sum(event.evidence is not None for event in micro.values()),
-        indicators=[analysis.indicators[key] for key in _INDICATORS if key in analysis.indicators],
+        held_back=_held_back(analysis),
+        longer_shown=_longer(longer),
+        indicators=list(_indicators(analysis)),
+        fewest=FEWEST_EVENTS,
         time=_time(analysis),
         rejections=_rejections(analysis),
         statements=cannot_tell(len(analysis.model.labels)),
@@ -82,7 +103,8 @@ def report_html(analysis: Analysis) -> str:
 @cache
 def _environment() -> Environment:
     templates = environment(TEMPLATES)
-    for function in (words.clock, words.duration, words.number, words.pixels, words.chance):
+    filters = (words.clock, words.duration, words.number, words.pixels, words.chance)
+    for function in (*filters, words.unit_text):
         templates.filters[function.__name__] = function
     templates.globals |= {
         "cell_words": CELL_WORDS,
@@ -125,9 +147,9 @@ def _legend(analysis: Analysis) -> list[tuple[str, str]]:
         *((f"dot {place_of(name, names)}", name, name in shown) for name in names),
         ("box longer", "longer expression", bool(analysis.macro)),
         ("box blink", "blink", bool(spotting.blinks)),
-        ("box gated", "gated", any(span.cause != "blink" for span in spotting.gated_spans)),
+        ("box gated", "not judged", any(span.cause != "blink" for span in spotting.gated_spans)),
         ("box lost", "face lost", not analysis.track.found.all()),
-        ("cross", "rejected", bool(spotting.rejected)),
+        ("cross", "seen, not reported", bool(spotting.rejected)),
         ("dash", "threshold", True),
     ]
     return [(kind, name) for kind, name, present in known if present]
@@ -170,18 +192,52 @@ def _card(
     }
 
 
+def _held_back(analysis: Analysis) -> list[dict[str, Any]]:
+    found = []
+    for item in analysis.held_back:
+        name, meaning = REASONS.get(item.reason, (item.reason, ""))
+        shown = face_pair(item.onset_face, item.apex_face)
+        meaning = meaning[:1].upper() + meaning[1:]
+        found.append({"movement": item, "pictures": shown, "name": name, "meaning": meaning})
+    return found
+
+
+def _longer(events: Mapping[int, MicroExpression]) -> list[dict[str, Any]]:
+    """Longer expressions by their numbers, the strongest with pictures."""
+    shown = pictured(events)
+    return [
+        {
+            "event": event,
+            "number": k + 1,
+            "pictures": face_pair(event.evidence.onset_face, event.evidence.apex_face)
+            if event.evidence and k in shown
+            else None,
+        }
+        for k, event in events.items()
+    ]
+
+
+def _indicators(analysis: Analysis) -> Iterator[Mapping[str, Any]]:
+    """Those that have something to say: a balance of few events has nothing."""
+    for name in _INDICATORS:
+        entry = analysis.indicators.get(name)
+        few = name == "valence_balance" and (entry or {}).get("value") is None
+        if entry is not None and not few:
+            yield entry
+
+
 def _time(analysis: Analysis) -> list[dict[str, Any]]:
-    """Observed, gated and lost time; empty where there is none."""
+    """Judged, closed and lost time; empty where there is none."""
     spotting, track, whole = analysis.spotting, analysis.track, analysis.source.duration_s
-    parts = [("observed", "Observed", spotting.observed_s)]
+    parts = [("observed", "Judged", spotting.observed_s)]
     for cause, seconds in sorted(spotting.gated_s.items()):
         name = REASONS.get(cause, (cause, ""))[0].lower()
-        parts.append((f"gated {cause}", f"Gated: {name}", float(seconds)))
+        parts.append((f"gated {cause}", f"Not judged: {name}", float(seconds)))
     lost = sum(stop - start for start, stop in lost_spans(track.found, track.times))
-    parts.append(("lost", "Face lost", lost))
+    parts.append(("lost", "Face not seen", lost))
     rest = whole - sum(seconds for _, _, seconds in parts)
     if rest > 0.01 * whole:
-        parts.append(("edges", "Ends and short stretches", rest))
+        parts.append(("edges", "Start or end of a stretch", rest))
     total = sum(seconds for _, _, seconds in parts)
     return [
         {"kind": kind, "name": name, "seconds": seconds, "share": seconds / total}
@@ -191,7 +247,7 @@ def _time(analysis: Analysis) -> list[dict[str, Any]]:
 
 
 def _rejections(analysis: Analysis) -> list[tuple[str, int, str]]:
-    """Reason, how many movements were rejected for it, and what it means; the commonest first."""
+    """Reason, how many movements were held back for it, and what it means; the commonest first."""
     counts = analysis.spotting.rejected_counts()
     return [
         (REASONS.get(reason, (reason, ""))[0], count, REASONS.get(reason, ("", ""))[1])

@@ -36,6 +36,8 @@ _PAIRS: Final = {
 _OTHER_SIDE: Final = {"right": "left", "left": "right"}
 FULL_WIDTH: Final = 360
 SMALLEST_WIDTH: Final = 140
+SMALL_WIDTH: Final = 208
+"""Of what is shown in short: longer expressions, movements that were held back."""
 FULL_EVENTS: Final = 12
 """Up to so many events have pictures of full width; with more they are smaller."""
 MOST_EVENTS: Final = 80
@@ -111,6 +113,24 @@ def pictures(evidence: Evidence, width: int = FULL_WIDTH) -> Pictures:
 
 
 @dataclass(frozen=True)
+class FacePair:
+    """The face at onset and apex as data URIs of one size."""
+
+    onset: str
+    apex: str
+    width: int
+    height: int
+
+
+def face_pair(onset: Picture | None, apex: Picture | None) -> FacePair | None:
+    """A small pair; None where there are no pictures."""
+    if onset is None or apex is None:
+        return None
+    first, second = scaled(onset, SMALL_WIDTH), scaled(apex, SMALL_WIDTH)
+    return FacePair(data_uri(first), data_uri(second), SMALL_WIDTH, first.shape[0])
+
+
+@dataclass(frozen=True)
 class CellMove:
     """How one cell moved: canonical units right and down, and its size."""
 
@@ -162,7 +182,7 @@ def what_moved(evidence: Evidence) -> str:
     """
     moves = [m for m in cell_moves(evidence) if m.size > 0]
     if not moves:
-        return "No cell moved measurably between onset and apex."
+        return "No face region moved measurably between onset and apex."
     strong = [m for m in moves if m.size >= 0.5 * moves[0].size][:3]
     parts: list[str] = []
     done: set[str] = set()
@@ -178,4 +198,4 @@ def what_moved(evidence: Evidence) -> str:
             name, size = _PAIRS[stem], (move.size + twin.size) / 2
         parts.append(f"{name} {direction(move)} by {100 * size / INTEROCULAR:.1f} %")
     listed = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
-    return f"From onset to apex: {listed} of the eye distance (means over the cells)."
+    return f"From onset to apex: {listed} of the eye distance (means over the ten face regions)."

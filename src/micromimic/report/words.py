@@ -8,19 +8,7 @@ from typing import Final
 import numpy as np
 
 from micromimic.core.results import RegionLimit
-
-REASONS: Final = {
-    "blink": ("Blink", "coincides with an eyelid closing"),
-    "head": ("Head movement", "the head moved too fast to tell face from head"),
-    "light": ("Change of light", "the brightness changed with it"),
-    "macro": ("Longer expression", "lasts longer, or the face does not return to where it was"),
-    "short": ("Too short or too small", "less than the recording resolves"),
-    "speech": ("Speech", "the mouth moved on and on, as in speaking or chewing"),
-    "crowded": ("Crowded", "several movements in a row, or a stretch as unquiet as itself"),
-    "lost": ("Face lost", "too near the beginning or end of a stretch with the face"),
-    "edge": ("Ends of stretches", "no past or no future to compare with"),
-}
-"""Why movements are rejected or time is gated: name and meaning."""
+from micromimic.core.types import UnitEvidence
 
 CELL_WORDS: Final = {
     "mouth_corner_right": "right mouth corner",
@@ -34,7 +22,7 @@ CELL_WORDS: Final = {
     "brow_centre": "centre of the brows",
     "brow_left": "left brow",
 }
-"""Cells in words; right and left are the person's own."""
+"""The ten face regions in words; right and left are the person's own."""
 
 REGION_WORDS: Final = {
     "forehead": "Brows",
@@ -68,6 +56,17 @@ UNIT_WORDS: Final[Mapping[str, str]] = {
     "45": "blink",
 }
 """Names of the Facial Action Coding System."""
+
+
+def unit_text(found: UnitEvidence) -> str:
+    """An action unit with its number, its side and its name.
+
+    >>> unit_text(UnitEvidence("12", "left", 0.7, 0.8)), unit_text(UnitEvidence("6", "both", 1, 1))
+    ('AU 12 left, lip corner puller', 'AU 6, cheek raiser')
+    """
+    side = "" if found.side == "both" else f" {found.side}"
+    name = UNIT_WORDS.get(found.unit, "")
+    return f"AU {found.unit}{side}{f', {name}' if name else ''}"
 
 
 def clock(seconds: float) -> str:

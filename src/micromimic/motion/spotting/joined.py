@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.core.labels import REGIONS
-from micromimic.core.results import GatedSpan, Rejected, Spotting
+from micromimic.core.results import OPEN_UNITS, GatedSpan, Rejected, Spotting
 from micromimic.core.types import DetectionLimits
 from micromimic.face.signals import FaceSignals
 from micromimic.media.frames import Frames
@@ -38,8 +38,6 @@ Mask = NDArray[np.bool_]
 
 SURE: Final = 7.0
 """Multiples of the cells' noise from which on a movement needs no second look by the flow."""
-OPEN_UNITS: Final = 0.6
-"""A moment is open if a movement of so many units somewhere on the face is found half the time."""
 
 
 @dataclass(frozen=True)
