@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -32,6 +33,7 @@ class Workstation:
 
     ``live`` holds the sessions that run now, ``starting`` the live sockets without one yet; both
     are touched on the event loop only. ``open_live`` opens a session on a source.
+    ``making_evidence`` is held while a coder's own stretch is looked at.
     """
 
     settings: Settings
@@ -40,6 +42,7 @@ class Workstation:
     open_live: Callable[[LiveSource], LiveSession]
     live: set[object] = field(default_factory=set)
     starting: Backlog = field(default_factory=lambda: Backlog(MAX_LIVE_STARTING))
+    making_evidence: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @cached_property
     def model(self) -> ModelInfo:

@@ -15,7 +15,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
@@ -37,7 +37,8 @@ class Task:
     """What a worker is to do: results of ``video`` go to ``folder``, which is there and empty.
 
     ``name`` is what people call the video, ``parent`` the process id of the server, ``fps`` stands
-    against the file's own timing, ``model`` is an ONNX file in place of the shipped one.
+    against the file's own timing, ``model`` is an ONNX file in place of the shipped one. With a
+    ``stretch`` (onset, apex, offset) only that is looked at, by the analysis in ``results``.
 
     >>> task = Task("a.mp4", "out", "a", 1)
     >>> Task.from_line(task.to_line()) == task
@@ -52,6 +53,8 @@ class Task:
     max_seconds: float | None = None
     limits: Limits = field(default_factory=Limits)
     model: str | None = None
+    results: str = ""
+    stretch: Sequence[int] = ()
 
     def to_line(self) -> bytes:
         return json.dumps(asdict(self)).encode() + b"\n"
@@ -59,7 +62,8 @@ class Task:
     @classmethod
     def from_line(cls, line: bytes) -> Task:
         values = json.loads(line)
-        return cls(**{**values, "limits": Limits(**values["limits"])})
+        limits, stretch = Limits(**values["limits"]), tuple(values["stretch"])
+        return cls(**{**values, "limits": limits, "stretch": stretch})
 
 
 def main() -> int:
@@ -91,6 +95,8 @@ def _prepare(task: Task, send: Send) -> Callable[[], None]:
     from micromimic.workstation.jobs.artifacts import write_recording  # noqa: PLC0415 - as above
 
     cv2.setNumThreads(1)
+    if task.stretch:
+        return _prepare_stretch(task)
     backend = DlibLandmarks()
     config = AnalyzeConfig(model=None if task.model is None else Path(task.model))
     load_model(config.model)
@@ -118,6 +124,27 @@ def _prepare(task: Task, send: Send) -> Callable[[], None]:
         )
 
     return run
+
+
+def _prepare_stretch(task: Task) -> Callable[[], None]:
+    from micromimic.analysis.analyze import AnalyzeConfig  # noqa: PLC0415 - as above
+    from micromimic.models.action_units import load_unit_model  # noqa: PLC0415 - as above
+    from micromimic.models.onnx import load_model  # noqa: PLC0415 - as above
+    from micromimic.workstation.jobs.evidence import write_evidence  # noqa: PLC0415 - as above
+
+    config = AnalyzeConfig(model=None if task.model is None else Path(task.model))
+    load_model(config.model)
+    load_unit_model()
+    onset, apex, offset = task.stretch
+    return lambda: write_evidence(
+        Path(task.video),
+        Path(task.results),
+        Path(task.folder),
+        (onset, apex, offset),
+        fps=task.fps,
+        config=config,
+        decoder_threads=1,
+    )
 
 
 def _first_line() -> bytes:

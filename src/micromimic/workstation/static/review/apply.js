@@ -2,25 +2,25 @@
 // the server's own (a correction accepts; an undo takes back the newest). Only shown until it answers.
 
 const FRAMES = ["onset_frame", "apex_frame", "offset_frame"];
+const STATUS = { accept: "accepted", reject: "rejected", relabel: "accepted", move: "accepted" };
+const CODED = ["label", ...FRAMES, "note", "units", "certainty", "tags"];
 
-function changed(event, label, frames) {
-  const machine = event.machine;
-  return Boolean(machine) && (label !== machine.label || FRAMES.some((name) => frames[name] !== machine[name]));
+function changed(event, given) {
+  const { machine } = event;
+  return Boolean(machine) && (given.label !== machine.label || FRAMES.some((name) => given[name] !== machine[name]));
 }
 
 function corrected(event, { action, payload }) {
-  const frames = {};
-  for (const name of FRAMES) frames[name] = payload[name] ?? event[name];
-  const label = payload.label ?? event.label;
-  const status = { accept: "accepted", reject: "rejected", relabel: "accepted", move: "accepted" }[action] ?? event.status;
-  return { ...event, ...frames, label, status, note: payload.note ?? event.note, changed: changed(event, label, frames), unsaved: true };
+  const given = { ...event };
+  for (const name of CODED) given[name] = payload[name] ?? event[name];
+  const status = STATUS[action] ?? event.status;
+  return { ...given, status, masked: event.masked && status === "pending", changed: changed(event, given), unsaved: true };
 }
 
 function added({ event, payload }) {
-  const frames = Object.fromEntries(FRAMES.map((name) => [name, payload[name]]));
   return {
-    key: event, status: "accepted", label: payload.label, ...frames, note: payload.note ?? "",
-    changed: false, decided_at: null, machine: null, kind: "micro", unsaved: true,
+    note: "", units: [], certainty: "", tags: [], ...payload,
+    key: event, status: "accepted", changed: false, decided_at: null, machine: null, masked: false, kind: "micro", unsaved: true,
   };
 }
 

@@ -1,10 +1,13 @@
-// The chosen event's faces at the machine's onset and apex, to be looked at in turn, and its numbers.
+// The chosen event's faces at onset and apex, to be looked at in turn, and what the machine makes of it:
+// of its own events at its own frames, of an added one at the coder's, made when it is asked for.
 
 import { all, byId, el, fill, pressed, sharp } from "/static/app.js";
-import { cellName, shareList, unitNames } from "/static/viewer/evidence.js";
+import { cellName, shareList } from "/static/viewer/evidence.js";
 import { cropTransform, drawLayers } from "/static/viewer/face.js";
 import { pictureUrl } from "./data.js";
-import { eventName, share } from "./words.js";
+import { isMasked } from "./draft.js";
+import { machineUnits } from "./units.js";
+import { eventName, isAdded, reasonWords, share } from "./words.js";
 
 const FLICKER_MS = 500;
 const REGIONS = 4;
@@ -22,7 +25,8 @@ export class Faces {
     this.note = byId("face-note");
     this.buttons = all("[data-face]");
     for (const button of this.buttons) button.addEventListener("click", () => this.#choose(button.dataset.face));
-    model.addEventListener("select", () => this.#load());
+    this.none = byId("faces-none");
+    for (const name of ["select", "evidence", "machine", "saved"]) model.addEventListener(name, () => this.#load());
     model.addEventListener("layers", () => this.#draw());
     new ResizeObserver(() => this.#draw()).observe(this.canvas);
     still.addEventListener("change", () => this.#choose(this.side));
@@ -35,7 +39,7 @@ export class Faces {
   toggle() {
     const event = this.model.event();
     if (!event) return this.model.say("choose an event first: n is the next one");
-    if (this.evidence) return this.#choose(this.side === "apex" ? "onset" : "apex");
+    if (this.folder) return this.#choose(this.side === "apex" ? "onset" : "apex");
     const { onset_frame: onset, apex_frame: apex } = event;
     return this.player.seek(this.player.shown === apex ? onset : apex);
   }
@@ -58,33 +62,43 @@ export class Faces {
   }
 
   #load() {
-    this.evidence = this.player.pictures ? this.model.evidence() : null;
-    this.#pictures = {};
-    const event = this.model.event();
-    byId("faces").hidden = !this.evidence;
-    byId("faces-none").hidden = Boolean(this.evidence);
-    if (!this.evidence) {
+    const { model } = this, event = model.event(), held = model.heldBack[model.held];
+    this.evidence = this.player.pictures ? model.evidence() : null;
+    const folder = this.evidence?.folder ?? (this.player.pictures && held?.picture ? `held-back/${model.held}` : null);
+    byId("faces").hidden = !folder;
+    this.none.hidden = Boolean(folder);
+    this.buttons[0].parentElement.hidden = !folder;
+    if (!folder) {
+      this.folder = null;
       clearInterval(this.#timer);
-      byId("faces-none").textContent = this.#whyNone(event);
+      fill(this.none, this.#whyNone(event), event && isAdded(event) && this.player.pictures && !event.unsaved && !model.evidenceLine() && [" ", makeButton(model)]);
       return;
     }
-    const [width, height] = this.evidence.size;
+    this.note.textContent = event ? this.#facesOf(event) : `Held back (${reasonWords(held.reason)}): onset (frame ${held.onset_frame}) and apex (${held.apex_frame}), head held still.`;
+    if (folder === this.folder) return void this.#draw();
+    this.folder = folder;
+    this.#pictures = {};
+    const [width, height] = this.evidence?.size ?? [1, 1];
     this.canvas.style.aspectRatio = `${width} / ${height}`;
     for (const side of ["onset", "apex"]) {
       const picture = new Image();
       picture.addEventListener("load", () => this.#draw());
       picture.addEventListener("error", () => { this.note.textContent = "The pictures cannot be loaded."; });
-      picture.src = pictureUrl(this.model.recording.id, this.evidence.index, `${side}.jpg`);
+      picture.src = pictureUrl(model.recording.id, folder, `${side}.jpg`);
       this.#pictures[side] = picture;
     }
-    this.note.textContent = `Event ${eventName(event.key)} at the machine’s onset (frame ${event.machine.onset_frame}) and apex (${event.machine.apex_frame}), head held still.`;
     this.#draw();
   }
 
+  #facesOf(event) {
+    const from = event.machine ?? event;
+    return `Event ${eventName(event.key)} at ${event.machine ? "the machine’s" : "your"} onset (frame ${from.onset_frame}) and apex (${from.apex_frame}), head held still.`;
+  }
+
   #whyNone(event) {
-    if (!event) return "Choose an event to see its onset and apex.";
     if (!this.player.pictures) return "The pictures were removed with the video; the numbers stay.";
-    return "An added event has no pictures of its own: t steps the video between its onset and its apex.";
+    if (!event) return this.model.held === null ? "Choose an event to see its onset and apex." : "There is no picture of this movement: t is for events.";
+    return this.model.evidenceLine(event) || "Pictures, flow, units and the magnified clip of an event that you added are made when you ask for them.";
   }
 
   #draw() {
@@ -93,22 +107,25 @@ export class Faces {
     const { context: c, width, height } = sharp(this.canvas);
     c.imageSmoothingQuality = "high";
     c.drawImage(picture, 0, 0, width, height);
-    drawLayers(c, this.model.layers, cropTransform(this.evidence, width / this.evidence.size[0]), this.evidence);
+    if (this.evidence) drawLayers(c, this.model.layers, cropTransform(this.evidence, width / this.evidence.size[0]), this.evidence);
     this.canvas.setAttribute("aria-label", `The face at the ${this.side}`);
   }
 }
 
+/** Has the evidence of the chosen event made. */
+function makeButton(model) {
+  return el("button", { type: "button", class: "small", onclick: () => model.askEvidence() }, "Make them ", el("kbd", {}, "m"));
+}
+
 /** Probabilities, where on the face, and a few numbers: the machine's, whatever the coder decided. */
-function machineCard(event, model) {
-  const machine = event.machine;
-  if (!machine) return el("p", { class: "hint" }, "You added this event; the machine did not report it.");
-  const shares = model.labels.map((name) => ({
-    name, value: machine.probabilities?.[name] ?? 0, place: model.place(name), best: name === machine.label,
+function machineCard(machine, model) {
+  const shares = Object.entries(machine.probabilities ?? {}).map(([name, value]) => ({
+    name, value, place: model.place(name), best: name === machine.label,
   }));
   const regions = Object.entries(machine.regions ?? {}).filter(([, value]) => value > 0).sort((a, b) => b[1] - a[1]);
   const most = regions[0]?.[1] ?? 1;
   // analyses from before action units were measured have none, and say nothing of them
-  const units = machine.action_units && (unitNames(machine) || "no action unit stands out");
+  const units = machine.action_units && (machineUnits(machine) || "no action unit stands out");
   return [
     shareList(shares, share, { "aria-label": "The machine’s probabilities" }),
     regions.length > 0 && el("div", { class: "regions" },
@@ -118,13 +135,24 @@ function machineCard(event, model) {
     el("dl", { class: "numbers" },
       number("Length", `${Math.round(1000 * (machine.offset_s - machine.onset_s))} ms`),
       number("Rise", `${Math.round(1000 * (machine.apex_s - machine.onset_s))} ms`),
-      number("Strength", `${machine.strength.toFixed(1)} × noise`)),
+      number("Strength", `${machine.strength.toFixed(1)} times this face’s own noise`)),
   ];
 }
 
 const number = (term, value) => el("div", {}, el("dt", {}, term), el("dd", {}, value));
+const hint = (line) => el("p", { class: "hint" }, line);
+
+/** What the machine answered to the chosen event, or would answer to one that the coder added. */
+function answerOf(event, model) {
+  if (!event) return hint(model.held === null ? "Choose an event to see why the machine reported it." : "The machine saw this movement and did not report it.");
+  if (isMasked(event)) return hint("Hidden until you have decided: this study is coded blind.");
+  if (event.machine) return machineCard(event.machine, model);
+  if (!isAdded(event)) return hint("The machine’s answer comes when your decision is saved.");
+  const made = model.evidence();
+  if (made) return [hint("You added this event; this is what the machine makes of your stretch."), machineCard(made.machine, model)];
+  return hint("You added this event; the machine did not report it.");
+}
 
 export function showMachine(model) {
-  const event = model.event();
-  fill(byId("machine"), event ? machineCard(event, model) : el("p", { class: "hint" }, "Choose an event to see why the machine reported it."));
+  fill(byId("machine"), answerOf(model.event(), model));
 }

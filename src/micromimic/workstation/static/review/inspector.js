@@ -1,23 +1,11 @@
 // The chosen event: what the machine said beside what the coder says, and every decision as a button.
+// While the machine's answer is hidden (blind), or a held-back movement is looked at, the same card.
 
-import { PLACES, byId, el, fill, formatTime, openDialog, pressed, signOf } from "/static/app.js";
-import { POINTS, STATUS, eventName, frameWords, isLonger, share } from "./words.js";
-
-/**
- * A button with its key, if it has one. Pressed by mouse it gives the focus back, so that space plays on.
- * @param {string} label @param {string | null} key @param {() => any} act @param {Record<string, any>} [props]
- */
-function keyed(label, key, act, { icon = null, title = label, ...props } = {}) {
-  const press = (event) => {
-    if (event.detail) event.currentTarget.blur();
-    act();
-  };
-  return el("button", { type: "button", "aria-keyshortcuts": key, title: `${title}${key ? ` (${key})` : ""}`, onclick: press, ...props },
-    icon, label, key && el("kbd", {}, key));
-}
-
-/** A class's key: the first nine have one. */
-const classKey = (k) => (k < PLACES ? String(k + 1) : null);
+import { byId, el, fill, formatTime, pressed, showLine, signOf } from "/static/app.js";
+import { askOne, keyOf, keyed } from "./choices.js";
+import { isMasked, missing } from "./draft.js";
+import { stretchAround, sizeWords } from "./held.js";
+import { POINTS, STATUS, eventName, frameWords, isAdded, isLonger, reasonWords, share } from "./words.js";
 
 export function classMark(model, label) {
   const place = model.place(label);
@@ -30,24 +18,11 @@ export function statusBadge({ status }) {
 
 /** The class of a new event at a frame, or null when it is not to be: one question, answered by a key or a button. */
 export async function askClass(frame, model) {
-  let label = null;
-  const choose = (name) => {
-    label = name;
-    dialog.close();
-  };
-  const buttons = model.labels.map((name, k) => keyed(name, classKey(k), () => choose(name), { class: "class", icon: classMark(model, name) }));
-  const { dialog, closed } = openDialog({ title: "Add an event" },
-    el("p", { class: "hint" }, `Apex at ${frameWords(frame, model.clock)}. Onset and offset are set around it; drag them, or use i and o.`),
-    el("div", { class: "actions" }, keyed("Cancel ", "Esc", () => dialog.close(), { "aria-keyshortcuts": "Escape" }), buttons));
-  dialog.addEventListener("keydown", (event) => {
-    const name = model.labels.find((_, k) => classKey(k) === event.key);
-    if (!name || event.ctrlKey || event.altKey || event.metaKey) return;
-    event.preventDefault(); // else the desk's own keys would name the chosen event, too
-    choose(name);
-  });
-  buttons[0].focus();
-  await closed;
-  return label;
+  const { onset_frame: from, offset_frame: to } = stretchAround(model, frame);
+  const known = model.blind ? "Onset and offset are set around it" : `It gets the stretch from frame ${from} to ${to}`;
+  const options = model.labels.map((name) => /** @type {[string, any, string]} */ ([name, classMark(model, name), model.scheme.described[name]]));
+  const chosen = await askOne({ title: "Add an event", hint: `Apex at ${frameWords(frame, model.clock)}. ${known}; drag its ends, or use i and o.`, options });
+  return chosen === null ? null : model.labels[chosen];
 }
 
 export class Inspector {
@@ -57,13 +32,12 @@ export class Inspector {
     this.note.addEventListener("keydown", (event) => this.#noteKey(event));
     this.note.addEventListener("change", () => this.#saveNote());
     this.noteOf = null;
-    this.choices = model.labels.map((name, k) => keyed(name, classKey(k), () => model.decide("relabel", { label: name }),
-      { class: "class", icon: classMark(model, name), title: `Call it ${name}`, dataset: { label: name } }));
+    this.choices = model.labels.map((name, k) => keyed(name, keyOf(k), () => model.decide("relabel", { label: name }),
+      { class: "class", icon: classMark(model, name), title: model.scheme.described[name] || `Call it ${name}`, dataset: { label: name } }));
     byId("choices").append(...this.choices);
-    byId("inspector-none").textContent = model.events.length
-      ? "Choose an event on the timeline or in the list, or press n. Add one that the machine missed with e."
-      : "The machine reported no candidate here. Add one that it missed: go to its apex and press e.";
-    for (const name of ["events", "select"]) model.addEventListener(name, () => this.show());
+    this.todo = el("p", { class: "todo", id: "todo" });
+    byId("choices").closest(".decide").after(this.todo);
+    for (const name of ["events", "select", "machine"]) model.addEventListener(name, () => this.show());
     this.show();
   }
 
@@ -73,36 +47,74 @@ export class Inspector {
   }
 
   show() {
-    const { model } = this, { events } = model, event = model.event();
-    byId("inspector-body").hidden = !event;
-    byId("inspector-none").hidden = Boolean(event);
-    if (!event) return;
-    const { machine, status, label } = event;
+    const { model } = this, event = model.event(), movement = model.held === null ? null : model.heldBack[model.held];
+    byId("inspector-body").hidden = !event && !movement;
+    byId("inspector-none").hidden = Boolean(event || movement);
+    for (const id of ["accept", "reject"]) byId(id).hidden = !event;
+    this.note.closest(".field").hidden = !event;
+    for (const point of POINTS) byId(`set-${point}`).hidden = !event;
+    byId("remove").hidden = !event || !isAdded(event);
+    byId("coding").classList.toggle("no-event", !event);
+    byId("inspector-body").classList.toggle("masked", isMasked(event));
+    if (event) this.#showEvent(event);
+    else if (movement) this.#showHeld(movement);
+    else byId("inspector-none").textContent = this.#noneWords();
+  }
+
+  #noneWords() {
+    const { model } = this;
+    const held = model.heldBack.length > 0 ? " h steps through the movements that it held back." : "";
+    if (model.events.length) return `Choose an event on the timeline or in the list, or press n. Add one that the machine missed with e.${held}`;
+    return `The machine reported no candidate here. Add one that it missed: go to its apex and press e.${held}`;
+  }
+
+  #showEvent(event) {
+    const { model } = this, { events } = model, { machine, status, label } = event, masked = isMasked(event);
     fill(byId("inspector-title"), `Event ${eventName(event.key)}`, el("small", {}, `${events.indexOf(event) + 1} of ${events.length}`));
     fill(byId("badges"), statusBadge(event),
-      event.changed && el("span", { class: "badge accent" }, "✎ differs from the machine’s"),
-      !machine && el("span", { class: "badge accent" }, "+ added by you"),
-      machine?.uncertain && el("span", { class: "badge warn" }, "machine unsure"),
+      event.changed && el("span", { class: "badge accent", title: "You say another class or other frames than the machine" }, "✎ differs"),
+      isAdded(event) && el("span", { class: "badge accent" }, "+ added by you"),
+      masked && el("span", { class: "badge accent" }, "blind: look and decide"),
+      machine?.uncertain && el("span", { class: "badge warn" }, "the model is unsure"),
       isLonger(event) && el("span", { class: "badge", title: "Longer than a micro-expression: it is listed and exported, and counts in no number. The model that names it was made for micro-expressions." }, "longer expression"),
       event.unsaved && el("span", { class: "badge warn" }, "not saved yet"));
-    this.#row("class", machine?.label, label, (name) => [classMark(model, name), name],
+    const draft = masked ? model.drafts.of(event.key) : event;
+    const lacks = masked ? missing(draft, model.classKeys) : [];
+    const [from, to] = (event.window ?? []).map((frame) => formatTime(model.clock.time(frame)));
+    showLine(this.todo, !masked ? null : lacks.length
+      ? `Somewhere from ${from} to ${to}. To be set: ${lacks.join(", ")}. Nothing there: r.`
+      : "All is set: a accepts it, and the machine’s answer appears.");
+    this.#row("class", machine?.label, draft.label || null, (name) => [classMark(model, name), name],
       machine && ` ${share(machine.probabilities?.[machine.label])}`);
-    for (const point of POINTS) {
-      this.#row(point, machine?.[`${point}_frame`], event[`${point}_frame`],
-        (frame) => [el("b", {}, frame), " ", el("span", { class: "time" }, formatTime(model.clock.time(frame)))]);
-    }
-    for (const button of this.choices) pressed(button, status === "accepted" && label === button.dataset.label);
+    for (const point of POINTS) this.#row(point, machine?.[`${point}_frame`], draft[`${point}_frame`], (frame) => this.#at(frame));
+    const named = masked ? draft.label : status === "accepted" && label;
+    for (const button of this.choices) pressed(button, named === button.dataset.label);
     pressed(byId("accept"), status === "accepted");
     pressed(byId("reject"), status === "rejected");
-    byId("remove").hidden = Boolean(machine);
     if (document.activeElement !== this.note || this.noteOf !== event.key) this.note.value = event.note;
     this.noteOf = event.key;
   }
 
+  /** A held-back movement: why, how large, and its own ends; a class makes it an event. */
+  #showHeld(movement) {
+    const { model } = this;
+    fill(byId("inspector-title"), "Held back", el("small", {}, `${model.held + 1} of ${model.heldBack.length}`));
+    fill(byId("badges"), el("span", { class: "badge" }, reasonWords(movement.reason)));
+    showLine(this.todo, [sizeWords(movement), `A class (${model.classKeys}) makes it an event with these ends.`].filter(Boolean).join(". "));
+    this.#row("class", undefined, null, String);
+    for (const point of POINTS) this.#row(point, movement[`${point}_frame`], null, (frame) => this.#at(frame));
+    for (const button of this.choices) pressed(button, false);
+  }
+
+  #at(frame) {
+    return [el("b", {}, frame), " ", el("span", { class: "time" }, formatTime(this.model.clock.time(frame)))];
+  }
+
   #row(name, machine, own, words, more = null) {
+    const none = own === null || own === undefined;
     fill(byId(`${name}-machine`), machine === undefined ? "–" : [words(machine), more]);
-    fill(byId(`${name}-own`), words(own));
-    byId(`${name}-own`).classList.toggle("differs", machine !== undefined && machine !== own);
+    fill(byId(`${name}-own`), none ? "–" : words(own));
+    byId(`${name}-own`).classList.toggle("differs", machine !== undefined && !none && machine !== own);
   }
 
   #noteKey(event) {

@@ -1,26 +1,36 @@
 // What the page knows and what a person does: one place, which tells the views when something changed.
 
-import { placeOf } from "/static/app.js";
+import { PLACES, placeOf } from "/static/app.js";
 import { withChanges, refusal } from "./apply.js";
+import { fetchEvidence, fetchReview } from "./data.js";
+import { Drafts, isMasked, missing, outOfOrder, withDraft } from "./draft.js";
+import { stretchAround } from "./held.js";
+import { arranged, neighbour } from "./listing.js";
 import { Saver } from "./saver.js";
-import { POINTS, actionWords, eventName, isLonger, isOpen } from "./words.js";
+import { readScheme } from "./scheme.js";
+import { POINTS, actionWords, eventName, isAdded, isOpen } from "./words.js";
 
-const NEW_EVENT_S = { before: 0.1, after: 0.15 };
+const THREE = ["negative", "positive", "surprise"]; // what a model answers whose file names no classes
+const CHOOSE = "choose an event first: n is the next one";
+const span = (event) => POINTS.map((point) => event[`${point}_frame`]).join("-");
 let fresh = 0;
 
 /**
  * Fires "events" (what is decided, or what is listed, changed), "select", "layers", "say" (detail: a line for the live
- * region), "moved" (a place to look at: detail frame).
+ * region), "moved" (a place to look at: detail frame), "pushed" (a change was made: detail {change, before}), "machine" (more or less of the machine's answer is shown),
+ * "evidence" (pictures of an added event came, or are being made).
  */
 export class Model extends EventTarget {
   selected = null;
+  held = null; // index of the held-back movement that is looked at
   redoable = [];
   layers = { cells: false, flow: false, votes: false };
-  kinds = "all"; // which events are listed: all, micro, macro
+  listing = { show: "all", sort: "time" }; // which events are listed, and in which order
   others = []; // another coder's events beside one's own, once that is open
   othersName = "";
+  #made = new Map(); // evidence of added events by their frames; a line where there is none
 
-  constructor({ recording, labels, analysis, review, shown, clock, rows, coder }) {
+  constructor({ recording, labels, analysis, review, shown, clock, rows, coder, study = null, markers = [] }) {
     super();
     this.recording = recording;
     this.labels = labels;
@@ -29,20 +39,36 @@ export class Model extends EventTarget {
     this.clock = clock;
     this.rows = rows;
     this.coder = coder;
+    this.blind = study?.mode === "blind";
+    this.markers = markers;
+    this.scheme = readScheme(study?.scheme, labels);
+    this.places = [...new Set([...labels, ...(analysis.model.labels ?? THREE)])];
+    this.drafts = new Drafts(recording.id, coder);
     this.saver = new Saver(recording.id, coder, review);
+    this.wasDone = review.done;
     this.#recount();
     this.saver.addEventListener("change", () => this.#recount());
     this.saver.addEventListener("saved", (event) => this.#saved(/** @type {CustomEvent} */ (event).detail));
     this.saver.addEventListener("refused", (event) => this.#refused(/** @type {CustomEvent} */ (event).detail));
   }
 
-  /** Which of the model's classes a label is, as `placeOf` says it. */
+  /** Which of the classes a label is, the coder's first, then the machine's own, as `placeOf` says it. */
   place(label) {
-    return placeOf(label, this.labels);
+    return placeOf(label, this.places);
   }
 
   get review() {
     return this.saver.review;
+  }
+
+  /** The machine's events that may be seen, each with its key. */
+  get machineEvents() {
+    return this.analysis.events.map((event, k) => event && { ...event, key: `m${k}` }).filter(Boolean);
+  }
+
+  /** The strongest movements that were not reported; while coding is blind they wait for its end. */
+  get heldBack() {
+    return this.blind && !this.done ? [] : this.shown.held_back ?? this.analysis.held_back ?? [];
   }
 
   get complete() {
@@ -65,38 +91,84 @@ export class Model extends EventTarget {
     return this.events.find((event) => event.key === key) ?? null;
   }
 
-  /** The events of the kinds that are listed. */
+  /** The events that are listed, in the order of the list. */
   get listed() {
-    return this.kinds === "all" ? this.events : this.events.filter((event) => isLonger(event) === (this.kinds === "macro"));
+    return arranged(this.events, this.listing);
   }
 
-  list(kinds) {
-    this.kinds = kinds;
+  /** Narrows or orders the list: {show}, {sort}. */
+  list(choice) {
+    Object.assign(this.listing, choice);
     this.#fire("events");
   }
 
-  /** What review.json holds for an event of the machine's: pictures, flow, votes. */
+  /** What is there of an event to look at: pictures, flow, votes. An added one has it once it was made. */
   evidence(key = this.selected) {
-    if (!key?.startsWith("m")) return null;
+    const event = this.event(key);
+    if (!event || isMasked(event)) return null;
+    if (isAdded(event)) return this.#made.get(span(event))?.found ?? null;
     const index = Number(key.slice(1));
-    return this.shown.events.find((entry) => entry.index === index) ?? null;
+    const found = this.shown.events.find((entry) => entry?.index === index);
+    return found ? { folder: `events/${index}`, ...found } : null;
+  }
+
+  /** Why there is no evidence of an added event (yet), or "". */
+  evidenceLine(event = this.event()) {
+    if (isMasked(event)) return "Pictures, flow and the machine’s answer are shown when you have decided.";
+    return (event && this.#made.get(span(event))?.line) ?? "";
+  }
+
+  /** Has pictures, flow, units and the magnified clip of an added event made; they are fired when they are there. */
+  async askEvidence(event = this.event()) {
+    if (!event || !isAdded(event) || event.unsaved) return;
+    const key = span(event), before = this.#made.get(key);
+    if (before?.found || before?.asking) return;
+    this.#made.set(key, { asking: true, line: "Pictures, flow and the magnified clip are being made …" });
+    this.#fire("evidence");
+    try {
+      this.#made.set(key, { found: await fetchEvidence(this.recording.id, this.coder, event) });
+    } catch (error) {
+      if (error.name !== "ApiError") throw error;
+      this.#made.set(key, { line: error.message });
+    }
+    this.#fire("evidence");
   }
 
   select(key, { look = true } = {}) {
     if (key !== null && !this.event(key)) return;
-    const other = key !== this.selected;
+    const other = key !== this.selected || this.held !== null;
     this.selected = key;
+    this.held = null;
     if (other) this.#fire("select", { look });
-    if (look && key) this.#fire("moved", this.event(key).apex_frame);
+    const event = this.event(key);
+    if (look && event) this.#fire("moved", event.set?.length === 0 ? event.window[0] : event.apex_frame);
   }
 
-  /** The next or the previous event, from the one selected or else from a frame. */
-  neighbour(step, frame) {
-    const { listed } = this;
-    const at = listed.findIndex((event) => event.key === this.selected);
-    if (at >= 0) return listed[at + step]?.key ?? null;
-    const ahead = listed.filter((e) => (step > 0 ? e.apex_frame > frame : e.apex_frame < frame));
-    return (step > 0 ? ahead[0] : ahead.at(-1))?.key ?? null;
+  /** Looks at a held-back movement, by its place in the list. */
+  selectHeld(index) {
+    const movement = this.heldBack[index];
+    if (!movement) return;
+    this.selected = null;
+    this.held = index;
+    this.#fire("select", { look: false });
+    this.#fire("moved", movement.apex_frame);
+  }
+
+  /** The next held-back movement, or the one before, from the one looked at or else from a frame. */
+  stepHeld(step, frame) {
+    const list = this.heldBack;
+    if (this.blind && !this.done) return this.say("what the machine held back is shown when you are done with this recording");
+    if (!list.length) return this.say("the machine held no movement back here");
+    const ahead = list.map((_, k) => k).filter((k) => (this.held === null
+      ? (step > 0 ? list[k].apex_frame >= frame : list[k].apex_frame <= frame) : (step > 0 ? k > this.held : k < this.held)));
+    const next = step > 0 ? ahead[0] : ahead.at(-1);
+    if (next === undefined) return this.say(step > 0 ? "this is the last held-back movement" : "this is the first held-back movement");
+    return this.selectHeld(next);
+  }
+
+  /** The next or the previous event of the list, from the one selected or else from a frame; `open`: that waits. */
+  neighbour(step, frame, open = false) {
+    return neighbour(this.listed, this.selected, step, frame, open)?.key ?? null;
   }
 
   toggle(layer, on = !this.layers[layer]) {
@@ -106,10 +178,12 @@ export class Model extends EventTarget {
 
   decide(action, payload = {}, key = this.selected) {
     const event = this.event(key);
-    if (!event) return this.say("choose an event first: n is the next one");
-    if (action === "remove" && event.machine) return this.say("expected an event that you added, got the machine's; reject it instead");
+    if (!event) return action === "relabel" && this.held !== null ? this.promote(payload.label) : this.say(CHOOSE);
+    if (action === "remove" && !isAdded(event)) return this.say("expected an event that you added, got the machine's; reject it instead");
     if (action === "accept" && event.status === "accepted") return this.say(`event ${eventName(key)} is accepted already`);
     if (action === "reject" && event.status === "rejected") return this.say(`event ${eventName(key)} is rejected already`);
+    if (isMasked(event)) return this.#decideMasked(action, payload, event);
+    if (action === "accept" && !this.labels.includes(event.label)) return this.say(`choose a class (${this.classKeys}): “${event.label}” is the machine's, and none of yours`, true);
     if (action === "relabel" && event.label === payload.label) {
       if (event.status === "accepted") return this.say(`event ${eventName(key)} is called ${payload.label} already`);
       action = "accept"; // the machine's class, confirmed
@@ -118,34 +192,77 @@ export class Model extends EventTarget {
     return this.#push({ action, event: key, payload });
   }
 
+  /** The keys that name a class, as "1 to 3". */
+  get classKeys() {
+    return `1 to ${Math.min(PLACES, this.labels.length)}`;
+  }
+
+  /** Blind: what is set waits for the acceptance, which carries all of it. */
+  #decideMasked(action, payload, event) {
+    if (action === "relabel") return this.#draft(event, { label: payload.label });
+    if (action === "comment") return this.#draft(event, { note: payload.note });
+    if (action !== "accept") return this.#push({ action, event: event.key, payload });
+    const draft = this.drafts.of(event.key), lacks = missing(draft, this.classKeys);
+    if (lacks.length) return this.say(`set ${lacks.join(", ")} first; then a accepts. The machine's answer is shown after that`, true);
+    const { note, ...rest } = draft;
+    return this.#push({ action, event: event.key, payload: note ? draft : rest });
+  }
+
+  #draft(event, values) {
+    this.drafts.set(event.key, values);
+    this.#recount();
+    const lacks = missing(this.drafts.of(event.key), this.classKeys);
+    this.say(lacks.length ? `noted; still to be set: ${lacks.join(", ")}` : "all is set: a accepts it");
+  }
+
+  /** A class with all that a template says beside it. */
+  callAs(label, coded, key) {
+    return this.#push({ action: "relabel", event: key, payload: { label, ...coded } });
+  }
+
+  /** Units, how sure one is, tags: of an event whatever its status. */
+  code(payload, key = this.selected) {
+    const event = this.event(key);
+    if (!event) return this.say(CHOOSE);
+    return isMasked(event) ? this.#draft(event, payload) : this.#push({ action: "code", event: key, payload });
+  }
+
   /** Moves points of an event: {onset: 12, apex: 20}. False, and a line, where the order would break. */
   move(points, key = this.selected) {
     const event = this.event(key);
-    if (!event) return Boolean(this.say("choose an event first: n is the next one"));
+    if (!event) return Boolean(this.say(CHOOSE));
     /** @type {any} */
     const payload = {};
+    const masked = isMasked(event);
     for (const point of POINTS) {
       const frame = points[point];
-      if (frame !== undefined && frame !== event[`${point}_frame`]) payload[`${point}_frame`] = this.clock.clamp(frame);
+      if (frame !== undefined && (masked || frame !== event[`${point}_frame`])) payload[`${point}_frame`] = this.clock.clamp(frame);
     }
     if (!Object.keys(payload).length) return Boolean(this.say("the point is at this frame already"));
-    const problem = refusal(event, payload);
+    const problem = masked ? outOfOrder({ ...this.drafts.of(key), ...payload }) : refusal(event, payload);
     if (problem) return Boolean(this.say(problem, true));
-    this.#push({ action: "move", event: key, payload });
+    if (masked) this.#draft(event, payload);
+    else this.#push({ action: "move", event: key, payload });
     return true;
   }
 
-  add(label, apex) {
-    const { clock } = this;
+  /** A new event: of the stretch that the curve or a held-back movement knows there; blind, a fixed one around the apex. */
+  add(label, apex, ends = stretchAround(this, this.clock.clamp(apex))) {
+    return this.#add(label, ends);
+  }
+
+  /** A held-back movement becomes an event with its own ends. */
+  promote(label, index = this.held) {
+    const movement = this.heldBack[index];
+    if (!movement) return this.say("choose a held-back movement first: h is the next one");
+    const { onset_frame, apex_frame, offset_frame } = movement;
+    return this.#add(label, { onset_frame, apex_frame, offset_frame });
+  }
+
+  #add(label, frames) {
     fresh += 1;
     const key = `new-${fresh}`;
-    this.#push({
-      action: "add", event: key, payload: {
-        label, apex_frame: clock.clamp(apex),
-        onset_frame: clock.clamp(apex - clock.span(NEW_EVENT_S.before)),
-        offset_frame: clock.clamp(apex + clock.span(NEW_EVENT_S.after)),
-      },
-    });
+    this.#push({ action: "add", event: key, payload: { label, ...frames } });
     this.select(key, { look: false });
   }
 
@@ -177,8 +294,10 @@ export class Model extends EventTarget {
   }
 
   #push(change) {
+    const before = this.event(change.event);
     this.redoable = [];
     this.saver.push(change);
+    this.#fire("pushed", { change, before });
   }
 
   #saved({ change, review }) {
@@ -190,7 +309,27 @@ export class Model extends EventTarget {
     const left = review.events.filter(isOpen).length;
     const words = actionWords({ ...change, event: change.action === "add" ? "" : change.event });
     this.say(`Saved: ${words}. ${left ? `${left} open` : "Every event is decided"}.`);
+    if (this.blind) this.#reveal(review, change.event);
     this.#fire("saved");
+  }
+
+  /** Blind: after a decision the server shows the machine's answer to it, after an undo no more. */
+  async #reveal(review, key) {
+    const seen = review.events.every(({ key, masked }) => !key.startsWith("m") || Boolean(masked) === !this.analysis.events[key.slice(1)]);
+    if (seen && review.done === this.wasDone) return;
+    this.wasDone = review.done;
+    try {
+      const { analysis, shown } = await fetchReview(this.recording.id, this.coder);
+      this.analysis = analysis;
+      this.shown = shown;
+    } catch (error) {
+      if (error.name !== "ApiError") throw error;
+      return this.say(`The machine's answer is not here yet: ${error.message}`, true);
+    }
+    for (const name of ["machine", "events"]) this.#fire(name);
+    this.#fire("select", { look: false });
+    const { machine } = this.review.events.find((event) => event.key === key) ?? {};
+    if (machine) this.say(`Saved. The machine called it ${machine.label}, frames ${span(machine).replaceAll("-", ", ")}.`);
   }
 
   #refused({ change, error }) {
@@ -201,7 +340,7 @@ export class Model extends EventTarget {
   #recount() {
     const { saver } = this;
     const given = saver.state === "conflict" ? [] : saver.queue;
-    this.events = withChanges(saver.review, given);
+    this.events = withChanges(saver.review, given).map((event) => withDraft(event, this.drafts));
     if (this.selected && !this.event()) {
       const to = saver.renamed?.from === this.selected ? saver.renamed.to : null;
       this.selected = this.event(to) ? to : null;

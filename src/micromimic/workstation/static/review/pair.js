@@ -5,6 +5,7 @@
 
 import { byId } from "/static/app.js";
 import { pictureUrl } from "./data.js";
+import { isAdded } from "./words.js";
 
 const CLIPS = ["face", "magnified"];
 
@@ -57,7 +58,7 @@ export class Pair {
     this.note = byId("pair-note");
     this.clips = CLIPS.map((name) => new Clip(this.root.querySelector(`[data-clip=${name}]`), () => this.#failed()));
     for (const { video } of this.clips) video.addEventListener("loadeddata", () => this.follow());
-    model.addEventListener("select", () => this.#load());
+    for (const name of ["select", "evidence", "machine", "saved"]) model.addEventListener(name, () => this.#load());
     player.addEventListener("frame", () => this.follow());
   }
 
@@ -92,15 +93,17 @@ export class Pair {
 
   #load() {
     if (!this.open) return;
-    const evidence = this.player.pictures ? this.model.evidence() : null;
+    const { model } = this, event = model.event();
+    const evidence = this.player.pictures ? model.evidence() : null;
+    if (!evidence && this.player.pictures && event && isAdded(event) && !model.evidenceLine(event)) model.askEvidence(event);
     this.root.classList.toggle("empty", !evidence);
-    if (evidence === this.evidence && evidence) return void this.follow();
+    if (evidence && evidence.folder === this.evidence?.folder) return void this.follow();
     this.evidence = evidence;
     this.drawn = null;
     this.#turn += 1;
     this.#busy = false;
     for (const [k, clip] of this.clips.entries()) {
-      clip.open(evidence && pictureUrl(this.model.recording.id, evidence.index, `${CLIPS[k]}.mp4`));
+      clip.open(evidence && pictureUrl(model.recording.id, evidence.folder, `${CLIPS[k]}.mp4`));
     }
     this.note.textContent = this.#words();
     return undefined;
@@ -112,7 +115,9 @@ export class Pair {
       return `Left as it was, right with the motion since the onset magnified${factor ? ` ${Number(factor.toFixed(1))} ×` : ""}; both at the video’s frame.`;
     }
     if (!this.player.pictures) return "The pictures were removed with the video.";
-    return this.model.event() ? "Only the machine’s events have a magnified clip." : "Choose an event to see its motion magnified.";
+    const event = this.model.event();
+    if (!event) return "Choose an event to see its motion magnified.";
+    return this.model.evidenceLine(event);
   }
 
   #failed() {

@@ -1,6 +1,7 @@
 // What things are called: classes, states, events, decisions. Every state has a sign and a word, never a colour alone.
 
 import { formatTime, plural } from "/static/app.js";
+import { unitWords } from "./units.js";
 
 export const POINTS = ["onset", "apex", "offset"];
 
@@ -16,6 +17,17 @@ export function eventName(key) {
   return key.startsWith("c") ? `A${key.slice(1)}` : "A";
 }
 
+/** Added by the coder, not reported by the machine. */
+export const isAdded = ({ key }) => !key.startsWith("m");
+
+/** Why a movement was held back. */
+const REASONS = {
+  blink: "a blink", head: "the head moved", light: "the light changed", speech: "speech", macro: "longer expression",
+  short: "too short or too small", crowded: "one of many in a row", lost: "next to where the face was lost", edge: "start or end of a stretch",
+};
+
+export const reasonWords = (reason) => REASONS[reason] ?? reason;
+
 /** A share of 1 as two digits: .86, 1.00. */
 export function share(value) {
   if (!Number.isFinite(value)) return "–";
@@ -30,13 +42,17 @@ export function frameWords(frame, clock) {
 /** @param {{action: string, event?: string, payload?: any, target?: number}} decision */
 export function actionWords({ action, event, payload = {}, target = null }) {
   const name = event ? `event ${eventName(event)}` : "an event";
-  const frames = POINTS.filter((p) => Number.isInteger(payload[`${p}_frame`])).map((p) => `${p} to ${payload[`${p}_frame`]}`);
+  const points = POINTS.filter((p) => Number.isInteger(payload[`${p}_frame`]));
+  const frames = points.map((p) => `${p} to ${payload[`${p}_frame`]}`), at = points.map((p) => `${p} ${payload[`${p}_frame`]}`);
+  const coded = codedWords(payload);
+  const all = [...at, ...coded].join(", ");
   switch (action) {
-    case "accept": return `accepted ${name}`;
+    case "accept": return [`accepted ${name}${payload.label ? ` as ${payload.label}` : ""}`, all].filter(Boolean).join(", ");
     case "reject": return `rejected ${name}`;
-    case "relabel": return `called ${name} ${payload.label}`;
+    case "relabel": return [`called ${name} ${payload.label}`, ...coded].join(", ");
     case "move": return `moved ${name}: ${frames.join(", ")}`;
-    case "add": return `added ${name} as ${payload.label}, ${frames.join(", ").replaceAll(" to ", " ")}`;
+    case "add": return `added ${name} as ${payload.label}, ${all}`;
+    case "code": return `coded ${name}: ${coded.join(", ")}`;
     case "remove": return `removed ${name}`;
     case "comment": return payload.note ? `noted on ${name}: “${payload.note}”` : `cleared the note on ${name}`;
     case "done": return "marked the review done";
@@ -44,6 +60,15 @@ export function actionWords({ action, event, payload = {}, target = null }) {
     case "redo": return target ? `brought back decision ${target}` : "brought back the last decision";
     default: return `${action} ${name}`;
   }
+}
+
+/** Action units, certainty and tags of a decision. */
+function codedWords({ units, certainty, tags }) {
+  return [
+    units && (units.map(unitWords).join("; ") || "no action unit"),
+    certainty !== undefined && (certainty || "certainty not given"),
+    tags && (tags.join(", ") || "no tag"),
+  ].filter(Boolean);
 }
 
 /** Lasts longer than a micro-expression: listed, and counted nowhere. */
@@ -63,7 +88,8 @@ export function progressWords(all) {
   const events = all.filter((event) => !isLonger(event));
   const open = events.filter(isOpen).length;
   if (!events.length) return all.length ? "nothing to decide" : "no event here";
-  return open ? `${events.length - open} of ${plural(events.length, "event")} decided` : `all ${plural(events.length, "event")} decided`;
+  if (open) return `${events.length - open} of ${plural(events.length, "event")} decided`;
+  return events.length === 1 ? "the one event decided" : `all ${events.length} events decided`;
 }
 
 /** Time of day with seconds, of an ISO moment. */

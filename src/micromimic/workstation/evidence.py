@@ -1,0 +1,169 @@
+"""Pictures, flow, units and the magnified clip of any stretch of a recording, made when asked for.
+
+A worker makes them, as any analysis, in a folder beside the uploads; then they lie with the
+pictures of the machine's own events, and go with those. One is made at a time: they answer what a
+person asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Final
+
+from anyio import to_thread
+
+from micromimic.core.errors import ConflictError, InputError, NotFoundError, RefusedError
+from micromimic.core.files import sync_tree
+from micromimic.workstation.context import Workstation
+from micromimic.workstation.jobs.confinement import Limits
+from micromimic.workstation.jobs.process import end_of_process, running_worker
+from micromimic.workstation.jobs.worker import Task
+from micromimic.workstation.records import recordings, reviews
+from micromimic.workstation.records.folder import PICTURES as FOLDER
+from micromimic.workstation.records.folder_lock import writing_files
+from micromimic.workstation.records.models import Recording
+from micromimic.workstation.records.review import FrameTimes
+from micromimic.workstation.records.study import get_study
+from micromimic.workstation.records.values import new_id
+
+DOCUMENT: Final = "evidence.json"
+_FILES: Final = frozenset({DOCUMENT, "onset.jpg", "apex.jpg", "face.mp4", "magnified.mp4"})
+_LONGEST_S: Final = 600.0
+"""Frames are counted from the video's start: an hour's takes minutes."""
+_MEMORY_MB: Final = 4096
+
+Stretch = tuple[int, int, int]
+"""Onset, apex and offset: frames."""
+
+
+def name_of(stretch: Stretch) -> str:
+    """A stretch as part of an address, and its folder.
+
+    >>> name_of((120, 128, 140))
+    '120-128-140'
+    """
+    return "-".join(map(str, stretch))
+
+
+async def evidence(
+    here: Workstation, recording_id: str, coder: str, stretch: Stretch
+) -> dict[str, Any]:
+    """What the machine makes of a stretch, made now where nobody has asked before.
+
+    While a study is coded blind, only of events that this coder has decided. `InputError` where it
+    cannot be made, `ConflictError` where it may not be seen yet, `NotFoundError` where the video is
+    gone, `RefusedError` for frames that are no stretch.
+    """
+    recording = await to_thread.run_sync(_checked, here, recording_id, coder, stretch)
+    place = here.store.folder(recording_id) / FOLDER / name_of(stretch)
+    async with here.making_evidence:
+        found = await to_thread.run_sync(_read, place)
+        if found is None:
+            await _make(here, recording, stretch, place)
+            found = await to_thread.run_sync(_read, place)
+    if found is None:
+        raise NotFoundError("expected evidence, got none: its recording was removed meanwhile")
+    return found
+
+
+def _checked(here: Workstation, recording_id: str, coder: str, stretch: Stretch) -> Recording:
+    recording = recordings.get_recording(here.store, recording_id)
+    answer = reviews.get_analysis(here.store, recording_id)
+    if answer is None or (recording.job and recording.job.status in ("queued", "running")):
+        raise ConflictError(
+            "expected an analysed recording, got one whose analysis is not done; wait for it"
+        )
+    if recording.media != "kept":
+        raise NotFoundError(
+            f"expected the video of {recording.name}, got none: it was removed with its retention"
+        )
+    onset, apex, offset = stretch
+    frames = FrameTimes.of(answer.review).frames
+    if not onset < apex <= offset < frames:
+        raise RefusedError(
+            f"expected onset < apex <= offset <= {frames - 1}, got {onset}, {apex}, {offset}; "
+            "choose frames in that order"
+        )
+    review = reviews.get_review(here.store, recording_id, coder)
+    if get_study(here.store).mode == "blind" and not review.done:
+        own = {
+            (event.onset_frame, event.apex_frame, event.offset_frame)
+            for event in review.events
+            if event.status == "accepted"
+        }
+        if stretch not in own:
+            raise ConflictError(
+                "expected a stretch that you have decided, got another: this study is coded "
+                "blind; decide first"
+            )
+    return recording
+
+
+def _read(place: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads((place / DOCUMENT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # not made yet, or lost with the power
+        return None
+    return content if isinstance(content, dict) else None
+
+
+async def _make(here: Workstation, recording: Recording, stretch: Stretch, place: Path) -> None:
+    own = new_id()
+    work = here.store.incoming / own
+    folder = here.store.folder(recording.id)
+    task = Task(
+        video=str(folder / f"video{recording.extension}"),
+        folder=str(work / "out"),
+        name=recording.name,
+        parent=os.getpid(),
+        fps=recording.fps,
+        limits=here.runner.limits if here.runner else Limits(memory_mb=_MEMORY_MB),
+        model=None if here.settings.model is None else str(here.settings.model),
+        results=str(folder),
+        stretch=stretch,
+    )
+    with writing_files(own):
+        try:
+            await to_thread.run_sync(lambda: (work / "out").mkdir(parents=True, mode=0o700))
+            await _run(task, work / "log")
+            await to_thread.run_sync(_place, work / "out" / "0", place)
+        finally:
+            await to_thread.run_sync(lambda: shutil.rmtree(work, ignore_errors=True))
+
+
+async def _run(task: Task, printed: Path) -> None:
+    """A worker to its end; `InputError` with its own line where it fails."""
+    line, finished = "", False
+    try:
+        async with asyncio.timeout(_LONGEST_S), running_worker(task, printed) as process:
+            async for message in process.messages():
+                line = str(message.get("error", line))
+                finished = finished or message.get("finished") is True
+            if not finished and not line:
+                line = end_of_process(await process.wait(), task.limits.memory_mb)
+    except TimeoutError:
+        line = f"expected evidence within {_LONGEST_S / 60:.0f} min, got none; cut the video"
+    except OSError as error:
+        line = f"expected to start a worker, got: {error.strerror}; try again"
+    if not finished:
+        raise InputError(line)
+
+
+def _place(made: Path, place: Path) -> None:
+    """Into the recording's folder, whole, where that is still there."""
+    items = list(made.iterdir())
+    if {item.name for item in items} != _FILES or any(
+        item.is_symlink() or not item.is_file() for item in items
+    ):  # a worker that a video has taken over could point at any file of this machine
+        raise InputError("expected complete evidence, got a part; make room and try again")
+    sync_tree(made)
+    try:
+        place.parent.mkdir(mode=0o700, exist_ok=True)
+        shutil.rmtree(place, ignore_errors=True)
+        made.rename(place)
+    except FileNotFoundError:  # the recording was removed meanwhile
+        return
