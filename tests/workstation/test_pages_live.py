@@ -31,6 +31,7 @@ from micromimic.media.live.source import LiveSource
 from micromimic.synthesis.clips import render
 from micromimic.synthesis.schedule import plan_clip
 from micromimic.workstation.records import recordings
+from micromimic.workstation.records.markers import list_markers
 
 from ..live_talk import Played
 from ..page_server import (
@@ -176,7 +177,10 @@ def test_what_is_said_is_shown(station: Station, chromium: Browser) -> None:
         page.wait_for_selector(".event.withdrawn")
         page.wait_for_selector(".event.confirmed")
         newest, first = (card.inner_text() for card in page.query_selector_all(".event"))
-        assert re.search(r"negative\s+unsure", newest, re.IGNORECASE) and "(late)" in newest
+        assert (
+            re.search(r"negative\s+the model is unsure", newest, re.IGNORECASE)
+            and "(late)" in newest
+        )
         assert re.search(r"positive\s+withdrawn", first, re.IGNORECASE)
         assert "the head moved" in first and "0.90" in first and "0:04.365" in first
         struck = "getComputedStyle(document.querySelector('.withdrawn .named')).textDecorationLine"
@@ -189,14 +193,32 @@ def test_what_is_said_is_shown(station: Station, chromium: Browser) -> None:
         # Three by the session, and what a busy machine left out before it was sent.
         assert int(re.search(r"Dropped\s+(\d+)\s", numbers)[1]) >= 3
         assert page.inner_text("#state") == "watching"
-        assert page.inner_text("#policy") == "Every frame is taken."
+        assert page.text_content("#policy") == "Every frame is taken."
         assert drawn(page, "overlay") > 1000
         page.uncheck("#cells")
         until(page, "true")
         wait_for(lambda: drawn(page, "overlay") == 0)
+        page.fill("#marker-names", "film, question 1")
+        page.press("#marker-names", "2")  # a letter of a name, no marker
+        page.focus("#stop")
+        for key in ("1", "2", "3", "1"):
+            page.keyboard.press(key)
+        labels = page.locator("#markers b")
+        assert labels.all_inner_texts() == ["film", "question 12", "film"]
+        page.click("#markers button >> nth=0")
+        assert labels.all_inner_texts() == ["question 12", "film"]
         page.click("#stop")
         page.wait_for_selector("html[data-live=off]")
         assert page.inner_text("#state") == "stopped"
+        # What was seen stays to be read: numbers, candidates, markers, and all of the curve.
+        assert page.inner_text("#numbers") != "" and "–" not in page.inner_text("#numbers")
+        summary = page.inner_text("#summary")
+        assert "in view for 100 % of it: 1 candidate, 1 withdrawn, 2 markers" in summary
+        assert labels.all_inner_texts() == ["question 12", "film"]
+        until(page, "document.querySelector('#curve').dataset.from === '0'")
+        page.focus("#curve")
+        page.keyboard.press("+")
+        until(page, "Number(document.querySelector('#curve').dataset.from) > 0")
         assert page.is_hidden("#trouble")
         assert page.evaluate("document.getElementById('video').srcObject") is None
     assert list((station.data / "recordings").glob("*")) == []
@@ -248,11 +270,15 @@ def test_nothing_is_kept_without_consent(tmp_path: Path, chromium: Browser, scri
         page.select_option("#session", session)
         start(page)
         script.frames(20)
+        page.keyboard.press("1")
         page.click("#stop")
         page.wait_for_selector("#kept:visible")
+        assert "kept with 1 marker" in page.inner_text("#kept")
         kept = recordings.list_recordings(station.store, session_id=session)[0]
         assert recordings.count_recordings(station.store) == before + 1
         assert (kept.origin, kept.subject_code, kept.media) == ("live", "P01", "kept")
+        (marker,) = list_markers(station.store, kept.id)
+        assert (marker.label, marker.tier) == ("stimulus", "live") and marker.onset_s > 0
         assert page.get_attribute("#kept a", "href") == f"/review?recording={kept.id}"
         assert page.is_hidden("#trouble")
 

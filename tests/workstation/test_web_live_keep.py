@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from micromimic.media.video import open_source
 from micromimic.media.writer import VideoWriter
 from micromimic.workstation import uploads
 from micromimic.workstation.live import recorder
+from micromimic.workstation.records.markers import list_markers
 
 from ..live_talk import (
     KEEP,
@@ -74,6 +76,31 @@ def test_times_of_a_kept_video_are_the_cameras(site: Site) -> None:
     path = site.store.folder(messages[-1]["recording_id"]) / "video.mp4"
     with open_source(path) as frames:
         assert [f.time for f in frames] == pytest.approx(stamps, abs=1e-4)
+
+
+def test_markers_stay_with_a_kept_video(site: Site) -> None:
+    def said(kind: str, label: str, time: float) -> str:
+        return json.dumps({"type": kind, "label": label, "time": time})
+
+    with connected(site, KEEP) as socket:
+        for number in range(10):
+            socket.send_bytes(struct.pack("<d", 7.0 + 0.1 * number) + frame(number)[8:])
+            if number in (3, 5, 8):
+                socket.send_text(said("marker", f"stimulus {number}", 7.0 + 0.1 * number))
+        socket.send_text(said("unmark", "stimulus 5", 7.5))
+        socket.send_text('{"type": "stop"}')
+        kept = rest(socket)[0][-1]
+    assert kept["markers"] == 2
+    markers = list_markers(site.store, kept["recording_id"])
+    assert [(m.label, m.onset_s, m.tier, m.origin) for m in markers] == [
+        ("stimulus 3", pytest.approx(0.3, abs=1e-6), "live", "live"),
+        ("stimulus 8", pytest.approx(0.8, abs=1e-6), "live", "live"),
+    ]
+    for wrong in ('{"type": "marker", "label": "a", "time": "late"}', said("marker", "", 1.0)):
+        with connected(site, START) as socket:
+            socket.send_text(wrong)
+            messages, code = rest(socket)
+        assert code == 1003 and "expected a frame, a marker or" in messages[-1]["message"]
 
 
 def test_the_sessions_consent_counts(site: Site) -> None:

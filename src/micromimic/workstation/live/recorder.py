@@ -44,7 +44,7 @@ class VideoRecorder:
             raise
         length = max(4, min(256, QUEUE_BYTES // (width * height)))
         self._mailbox = Mailbox[tuple[float, NDArray[np.uint8]]](length)
-        self._origin: float | None = None
+        self.origin = 0.0  # capture time of the first frame written
         self._failure: Exception | None = None
         self.frames = self.left_out = 0
         self.problem = ""
@@ -67,12 +67,12 @@ class VideoRecorder:
             self._mailbox.close()
 
     def _write(self, time: float, picture: NDArray[np.uint8]) -> None:
-        if self._origin is None:
-            self._origin = time
-        if time - self._origin > self._settings.max_seconds:
+        if self.frames == 0:
+            self.origin = time
+        if time - self.origin > self._settings.max_seconds:
             self.problem = f"the video is kept up to {self._settings.max_seconds:g} s, the longest"
         elif self.frames % CHECK_EVERY or self._has_room():
-            self._writer.write(picture, time - self._origin)
+            self._writer.write(picture, time - self.origin)
             self.frames += 1
 
     def _has_room(self) -> bool:

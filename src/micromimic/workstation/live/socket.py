@@ -2,8 +2,9 @@
 
 The client sends ``{"type": "start", ...}`` (see `LiveStart`), then frames as binary messages: 8
 bytes of float64, little endian, the capture time in seconds, then ``width * height`` bytes of grey;
-``{"type": "stop"}`` ends it. The server sends the messages of `analysis.live.messages`, one JSON
-object each; where a video is kept, ``{"type": "kept", "recording_id": ...}`` follows the ``end``.
+``{"type": "stop"}`` ends it. A `LiveMarker` between them marks a moment. The server sends the
+messages of `analysis.live.messages`, one JSON object each; where a video is kept, ``{"type":
+"kept", "recording_id": ...}`` follows the ``end``, and the recording has the markers.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from micromimic.workstation.live.wire import (
     close,
     send,
 )
+from micromimic.workstation.records.markers import add_markers
 from micromimic.workstation.schemas import ID_PATTERN, PRINTABLE, WRITTEN
 from micromimic.workstation.uploads import Upload, check_consent
 
@@ -50,6 +52,9 @@ if TYPE_CHECKING:
 MAX_PIXELS: Final = 1280 * 960
 START_S: Final = 5.0
 """Seconds that the start message may take."""
+MOST_MARKERS: Final = 2000
+MARKERS: Final = "live"
+"""Tier and origin of the markers that were set while a video was taken."""
 HEAD: Final = struct.Struct("<d")
 _LOG: Final = logging.getLogger("micromimic.workstation")
 
@@ -81,6 +86,16 @@ class LiveStart(BaseModel):
     def about(self) -> Upload:
         """As an upload says it; every frame's time is its own, so ``fps`` stays out."""
         return Upload(**self.model_dump(include={"session_id", "consent", "noted_by", "note"}))
+
+
+class LiveMarker(BaseModel):
+    """A moment that is marked, by the frames' clock; ``unmark`` takes the same one back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["marker", "unmark"]
+    label: str = Field(pattern=PRINTABLE, min_length=1, max_length=200)
+    time: float = Field(allow_inf_nan=False)
 
 
 class Refused(Exception):  # noqa: N818 - the end of a conversation, not a fault of ours
@@ -189,6 +204,7 @@ class _Conversation:
         self._source = PushSource("browser")
         self._session: LiveSession | None = None
         self._recorder: VideoRecorder | None = None
+        self._markers: list[tuple[str, float]] = []
         self._problem_sent = False
 
     async def run(self) -> Exception | None:
@@ -257,7 +273,22 @@ class _Conversation:
             return _error_message("expected frames to keep, got none; nothing was kept")
         self._here.wake()
         counts = {"frames": recorder.frames, "left_out": recorder.left_out}
+        counts["markers"] = self._keep_markers(recording.id, recorder.origin)
         return json_text({"type": "kept", "recording_id": recording.id, **counts})
+
+    def _keep_markers(self, recording_id: str, origin: float) -> int:
+        """Hang the markers on the recording; how many there are."""
+        moments = [
+            {"tier": MARKERS, "label": label, "onset_s": max(0.0, round(time - origin, 6))}
+            for label, time in self._markers
+        ]
+        if not moments:
+            return 0
+        try:
+            return len(add_markers(self._here.store, recording_id, moments, origin=MARKERS))
+        except MicromimicError as error:
+            _LOG.warning("the markers of a live video were not kept: %s", error)
+            return 0
 
     async def _read(self) -> None:
         width, height = self._start.width, self._start.height
@@ -271,9 +302,8 @@ class _Conversation:
                 self._source.end()
                 return
             if data is None:
-                raise Refused(
-                    NOT_UNDERSTOOD, 'expected a frame or {"type": "stop"}, got other text'
-                )
+                self._mark(message.get("text"))
+                continue
             if len(data) != size:
                 raise Refused(
                     NOT_UNDERSTOOD,
@@ -288,6 +318,21 @@ class _Conversation:
                 raise Refused(NOT_UNDERSTOOD, str(error)) from None
             if self._recorder is not None:
                 self._recorder.put(picture, time)
+
+    def _mark(self, text: str | None) -> None:
+        try:
+            said = LiveMarker.model_validate_json(text or "")
+        except ValidationError:
+            raise Refused(
+                NOT_UNDERSTOOD, 'expected a frame, a marker or {"type": "stop"}, got other text'
+            ) from None
+        marker = (said.label, said.time)
+        if said.type == "unmark" and marker in self._markers:
+            self._markers.remove(marker)
+        elif said.type == "marker" and len(self._markers) == MOST_MARKERS:
+            raise Refused(NOT_ALLOWED, f"expected at most {MOST_MARKERS} markers, got one more")
+        elif said.type == "marker":
+            self._markers.append(marker)
 
     async def _write(self) -> None:
         session = await _uninterrupted(asyncio.to_thread(self._open_session))

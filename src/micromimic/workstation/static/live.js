@@ -1,10 +1,11 @@
 // The live page: buttons, states and numbers around a LiveSession.
 
-import { byId, el, fill, header, inNextFrame, plural, sentence, sharp, showError, showLine } from "./app.js";
+import { byId, el, fill, formatDuration, header, inNextFrame, plural, sentence, sharp, showError, showLine } from "./app.js";
 import { drawCells, ontoCanvas } from "/static/viewer/face.js";
 import { consentFields } from "./lib/consent.js";
 import { LiveCurve } from "./live/curve.js";
 import { Events } from "./live/events.js";
+import { Markers } from "./live/markers.js";
 import { LiveSession } from "./live/session.js";
 
 const STATES = {
@@ -15,7 +16,8 @@ const STATES = {
 header("live");
 const consent = consentFields();
 const events = new Events();
-const curve = new LiveCurve(byId("curve"), events.all);
+const curve = new LiveCurve(byId("curve"), events.all, () => markers.all);
+const markers = new Markers(() => curve.chart.redraw());
 const now = { session: null, face: null, point: null, size: null };
 const redraw = inNextFrame(drawFace);
 
@@ -107,7 +109,7 @@ async function start() {
   showLine(byId("keep-problem"), line);
   if (line) return;
   trouble("");
-  byId("kept").hidden = true;
+  byId("kept").hidden = byId("summary").hidden = true;
   Object.assign(now, { face: null, point: null, size: null });
   curve.clear();
   events.clear();
@@ -120,6 +122,7 @@ async function start() {
   };
   now.session = new LiveSession(byId("video"), keep, { message: take, size: sized });
   setRunning(true);
+  markers.follow(now.session);
   byId("stop").focus();
   try {
     const { kept } = await now.session.run();
@@ -130,14 +133,25 @@ async function start() {
     trouble(error.message);
   }
   now.session = null;
+  markers.follow(null);
   showLine(byId("detail"), "");
   redraw();
   setRunning(false);
+  showSummary();
 }
 
-function showKept({ recording_id: id, left_out: missing = 0 }) {
+/** What stays to be read when it has ended: all of the curve, the numbers, and what came of it in a line. */
+function showSummary() {
+  const { seconds, lost } = curve.sums;
+  if (!seconds) return;
+  curve.end();
+  byId("stage").classList.add("over"); // what came of it stands where the picture was
+  showLine(byId("summary"), `${formatDuration(seconds)} watched, the face in view for ${(100 * (1 - lost)).toFixed(0)} % of it: ${events.words}, ${plural(markers.all.length, "marker")}. The numbers are those of its last seconds; the curve shows all of it.`);
+}
+
+function showKept({ recording_id: id, left_out: missing = 0, markers: marked = 0 }) {
   byId("kept").hidden = false;
-  fill(byId("kept"), "The video is kept and is being analysed. ",
+  fill(byId("kept"), `The video is kept${marked ? ` with ${plural(marked, "marker")}` : ""} and is being analysed. `,
     missing > 0 && `${plural(missing, "frame")} could not be written in time and ${missing === 1 ? "is" : "are"} missing from it. `,
     el("a", { href: `/review?recording=${encodeURIComponent(id)}` }, "Review it"), " or see ",
     el("a", { href: "/" }, "all recordings"), ".");

@@ -1,12 +1,12 @@
 // Candidates as they come, newest first; withdrawn ones stay, struck through.
 
-import { byId, el, formatTime, placeOf, plural } from "../app.js";
-import { cellName, shareList, unitNames } from "/static/viewer/evidence.js";
+import { byId, el, formatTime, placeOf, plural, unitName } from "../app.js";
+import { cellName, shareList } from "/static/viewer/evidence.js";
 
 const MOST = 200;
 const WHY = {
   blink: "a blink", head: "the head moved", light: "the light changed", macro: "too long or large",
-  speech: "speech", short: "too short", crowded: "not apart from other movements", lost: "the face was lost",
+  speech: "speech", short: "too short", crowded: "one of many in a row", lost: "the face was lost",
   gone: "no longer stands out",
 };
 
@@ -19,15 +19,16 @@ function card(event) {
   const length = Math.round(1000 * (event.offset_s - event.onset_s));
   const delay = `${Math.round(1000 * event.delay_s)} ms after its end${event.late ? " (late)" : ""}`;
   const [strongest] = Object.entries(event.regions ?? {}).sort((a, b) => b[1] - a[1]);
-  const where = strongest ? `, most at the ${cellName(strongest[0])}` : "", units = unitNames(event);
+  const where = strongest ? `, most at the ${cellName(strongest[0])}` : "";
+  const units = (event.action_units ?? []).map(({ unit, side }) => `${unitName(unit)}${side === "both" ? "" : `, ${side}`}`).join("; ");
   return el("li", { class: "event", dataset: { event: event.id, label: event.label } },
     el("div", { class: "event-head" }, el("span", { class: ["swatch", placeIn(event)] }),
       el("b", { class: "named" }, event.label),
-      el("span", { class: ["badge", "sure", event.uncertain && "warn"] }, event.uncertain ? "unsure" : "sure"),
+      el("span", { class: ["badge", "sure", event.uncertain && "warn"] }, event.uncertain ? "the model is unsure" : "the model is sure"),
       el("span", { class: "when number" }, formatTime(event.apex_s))),
     probabilities(event),
     units && el("p", { class: "hint units" }, `Looks like ${units}.`),
-    el("small", { class: "number" }, `${length} ms, ${event.strength.toFixed(1)} × noise${where}. Out ${delay}.`));
+    el("small", { class: "number" }, `${length} ms, ${event.strength.toFixed(1)} times this face's own noise${where}. Out ${delay}.`));
 }
 
 /** The list in the page; `all` maps ids to {event, withdrawn} for the curve. */
@@ -65,9 +66,12 @@ export class Events {
   }
 
   #count() {
-    const gone = [...this.all.values()].filter((entry) => entry.withdrawn).length;
     byId("no-events").hidden = this.all.size > 0;
-    byId("events-count").textContent = this.all.size
-      ? plural(this.all.size - gone, "candidate") + (gone ? `, ${gone} withdrawn` : "") : "";
+    byId("events-count").textContent = this.all.size ? this.words : "";
+  }
+
+  get words() {
+    const gone = [...this.all.values()].filter((entry) => entry.withdrawn).length;
+    return plural(this.all.size - gone, "candidate") + (gone ? `, ${gone} withdrawn` : "");
   }
 }

@@ -17,6 +17,8 @@ const SILENT = offline().message;
 export class LiveSession {
   unsent = 0;
   stopping = false;
+  #first = null; // seconds of the frames' clock
+  #last = -Infinity;
 
   constructor(video, keep, { message, size }) {
     this.video = video;
@@ -66,11 +68,12 @@ export class LiveSession {
   }
 
   #feed(fail) {
-    let shape = null, room = 0, last = -Infinity;
+    let shape = null, room = 0;
     this.reader = frameReader(this.stream, this.video, (bytes, { width, height }, time) => {
       if (this.socket.readyState !== WebSocket.OPEN || this.stopping) return undefined;
-      if (time <= last) return undefined; // the same frame again, as some cameras' drivers give it
-      last = time;
+      if (time <= this.#last) return undefined; // the same frame again, as some cameras' drivers give it
+      this.#last = time;
+      this.#first ??= time;
       if (!shape) {
         const fps = this.stream.getVideoTracks()[0].getSettings().frameRate ?? 30;
         this.socket.send(JSON.stringify({ type: "start", width, height, fps, ...this.keep }));
@@ -87,6 +90,16 @@ export class LiveSession {
     this.reader.run().then(
       () => this.stopping || fail("the camera gives no more frames; try again"),
       (error) => fail(`the camera's frames could not be read (${error.message}); try again`));
+  }
+
+  /** Now, by the newest frame: its time on the frames' clock and seconds from the first; null before one came. */
+  clock() {
+    return this.#first === null ? null : { time: this.#last, seconds: this.#last - this.#first };
+  }
+
+  /** A message between the frames; none once it is being ended. */
+  send(message) {
+    if (this.socket?.readyState === WebSocket.OPEN && !this.stopping) this.socket.send(JSON.stringify(message));
   }
 
   /** Ends it: the server finishes what it has, says so, and run() returns. */
