@@ -16,7 +16,14 @@ from micromimic.workstation import schemas
 from micromimic.workstation.records import jobs, people, recordings
 from micromimic.workstation.records.database import Store, open_store
 from micromimic.workstation.records.folder import DATABASE_NAME
-from micromimic.workstation.records.models import AnalysisRecord, Consent, Job, Recording, Subject
+from micromimic.workstation.records.models import (
+    AnalysisRecord,
+    Consent,
+    Job,
+    Recording,
+    Study,
+    Subject,
+)
 from micromimic.workstation.records.values import new_id
 
 from .postgres_server import running_postgres
@@ -63,6 +70,7 @@ def opened(request: pytest.FixtureRequest, folder: Path) -> Iterator[Store]:
         with store.write() as transaction:  # what the test before left on PostgreSQL
             transaction.execute(delete(Subject))
             transaction.execute(delete(Recording))
+            transaction.execute(delete(Study))
         store.clock = Clock()
         yield store
 
@@ -176,8 +184,14 @@ def one_line(*words: str) -> Iterator[None]:
         assert word in str(caught.value)
 
 
-NUMBERS = ["curve.csv", "events.csv", "events.eaf", "events.json", "frames.bin", "review.json"]
-PICTURES = ["video.mp4", "proxy.mp4", "report.html", "events/0/apex.jpg", "events/0/face.mp4"]
+NUMBERS = [
+    *("curve.csv", "events.csv", "events.eaf", "events.json", "frames.bin", "imported.eaf"),
+    *("review.json", "track.npz"),
+]
+PICTURES = [
+    *("video.mp4", "proxy.mp4", "report.html", "events/0/apex.jpg", "events/0/face.mp4"),
+    "waveform.json",
+]
 
 
 def fill_folder(folder: Path, content: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,7 @@ def answers(site: Site, coded: tuple[str, str], reader: str) -> dict[str, tuple[
     """What every GET of the API answers this reader, who asks about each coder there is."""
     recording_id, person = coded
     filled = {"recording_id": recording_id, "subject_id": person, "kind": "", "index": "0"}
+    filled["stretch"] = "111-122-133"
     filled["session_id"] = people.list_sessions(site.store, person)[0].id
     job = recordings.get_recording(site.store, recording_id).job
     assert job is not None
@@ -91,7 +93,11 @@ def answers(site: Site, coded: tuple[str, str], reader: str) -> dict[str, tuple[
 
 
 def secret(content: bytes) -> bool:
-    """Whether lee's decisions can be read from an answer: the note, the times, the tier."""
+    """Whether lee's decisions can be read from an answer: the note, the times, the tier.
+
+    How many they are is no secret: a list shows how far each coder is.
+    """
+    content = re.sub(rb'"progress":\[[^]]*\]', b"", content)
     return any(
         mark in content
         for mark in (SECRET.encode(), b'"coder":"lee"', b'"coder": "lee"', b"micro-expression lee",

@@ -17,7 +17,19 @@ from micromimic.workstation.jobs.runner import JobRunner
 from micromimic.workstation.live import socket
 from micromimic.workstation.pages import add_pages
 from micromimic.workstation.records.database import Store
-from micromimic.workstation.routes import export, info, media, recordings, review, subjects
+from micromimic.workstation.routes import (
+    agreement,
+    evidence,
+    export,
+    imports,
+    info,
+    media,
+    project,
+    recordings,
+    review,
+    study,
+    subjects,
+)
 from micromimic.workstation.settings import Settings
 
 _ABOUT: Final = (
@@ -69,7 +81,10 @@ def create_app(settings: Settings, store: Store, *, runner: JobRunner | None = N
                 APIKeyCookie(name=settings.cookie_name, auto_error=False, scheme_name="cookie")
             ),
         ]
-    for part in (info, subjects, recordings, media, review, export):
+    for part in (
+        *(info, study, subjects, recordings, media, review, evidence, agreement, export),
+        *(imports, project),
+    ):
         app.include_router(part.router, prefix=API, dependencies=described)
     app.include_router(socket.router, prefix=API)
     add_pages(app)

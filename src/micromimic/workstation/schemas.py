@@ -9,9 +9,10 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import Path as PathParameter, Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from micromimic.workstation.records.models import JobStatus, MediaState
-from micromimic.workstation.records.payloads import Action
+from micromimic.workstation.records.models import JobStatus, MediaState, StudyMode
+from micromimic.workstation.records.payloads import Action, CodingMode
 from micromimic.workstation.records.review import Review
+from micromimic.workstation.records.scheme import LAST_UNIT, MOST_ENTRIES
 
 ID_PATTERN: Final = "^[0-9a-f]{32}$"
 PRINTABLE: Final = r"^[^\u0000-\u001f\u007f-\u009f]*$"
@@ -54,6 +55,8 @@ Reader = Annotated[
         "before the own review is marked done."
     ),
 ]
+Condition = Annotated[str, Field(pattern=PRINTABLE, max_length=64)]
+Seconds = Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False)]
 Frame = Annotated[int, Field(ge=0, le=100_000_000), BeforeValidator(_whole)]
 Expected = Annotated[
     int,
@@ -102,6 +105,7 @@ class SessionIn(Body):
     held_on: Day
     consent: ConsentIn
     baseline: bool = False
+    condition: Condition = ""
 
 
 class SessionChange(Body):
@@ -111,6 +115,7 @@ class SessionChange(Body):
     held_on: Day | None = None
     consent: ConsentIn | None = None
     baseline: bool | None = None
+    condition: Condition | None = None
 
 
 class RecordingChange(Body):
@@ -124,17 +129,52 @@ class RecordingChange(Body):
     expires_at: Moment | None = None
 
 
+class StudyChange(Body):
+    """What is to change of the study; what is left out stays, a scheme of null goes."""
+
+    title: Line | None = None
+    mode: StudyMode | None = None
+    scheme: dict[str, Any] | None = None
+    overlap: Annotated[float, Field(gt=0, le=1)] | None = None
+
+
+class MarkerIn(Body):
+    """A moment of a recording, or with ``offset_s`` a stretch, in a row of its timeline."""
+
+    tier: Name
+    label: Line
+    onset_s: Seconds
+    offset_s: Seconds | None = None
+    origin: Line = ""
+
+
+class UnitIn(Body):
+    """An action unit as a coder sees it: its number, side and intensity."""
+
+    au: Annotated[int, Field(ge=1, le=LAST_UNIT), BeforeValidator(_whole)]
+    side: Literal["", "left", "right", "both"] = ""
+    intensity: Literal["", "A", "B", "C", "D", "E"] = ""
+
+
 class DecisionIn(Body):
-    """One decision. ``event``: ``m0`` is the machine's first, ``c3`` what decision 3 added."""
+    """One decision. ``event``: ``m0`` is the machine's first, ``c3`` what decision 3 added.
+
+    ``units``, ``certainty`` and ``tags`` as the study's scheme has them.
+    """
 
     coder: Name
     expected: Expected
-    action: Literal["accept", "reject", "relabel", "move", "add", "remove", "comment", "done"]
+    action: Literal[
+        "accept", "reject", "relabel", "move", "add", "code", "remove", "comment", "done"
+    ]
     event: Annotated[str, Field(pattern="^([mc](0|[1-9][0-9]{0,8}))?$")] = ""
     label: Line | None = None
     onset_frame: Frame | None = None
     apex_frame: Frame | None = None
     offset_frame: Frame | None = None
+    units: Annotated[list[UnitIn], Field(max_length=MOST_ENTRIES)] | None = None
+    certainty: Line | None = None
+    tags: Annotated[list[Line], Field(max_length=MOST_ENTRIES)] | None = None
     note: Text | None = None
 
 
@@ -182,6 +222,7 @@ class Session(RecordView):
     subject_code: str
     title: str
     held_on: date
+    condition: str
     consent: Consent
     baseline: bool
     created_at: datetime
@@ -192,7 +233,8 @@ class Job(RecordView):
     """The analysis of one recording.
 
     ``stage``, ``done`` and ``total`` are its progress (total is null while unknown), ``attempts``
-    the times it was started, ``error`` one line where it failed.
+    the times it was started, ``error`` one line where it failed. ``place`` is 1 for the next in the
+    queue, ``seconds_left`` an estimate; null where it does not wait or run, or cannot be told.
     """
 
     id: str
@@ -206,6 +248,17 @@ class Job(RecordView):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    place: int | None
+    seconds_left: float | None
+
+
+class Progress(RecordView):
+    """How far a coder is: ``decided`` of ``candidates``, and whether the review is marked done."""
+
+    coder: str
+    decided: int
+    candidates: int
+    done: bool
 
 
 class Recording(RecordView):
@@ -214,14 +267,19 @@ class Recording(RecordView):
     ``name`` is the uploader's, ``extension`` the stored file's; ``fps`` was given against the
     file's own timing; ``consent`` is the session's, or its own where it has none; ``expires_at`` is
     when video and pictures are removed, null keeps them; ``job`` is the latest; ``events`` counts
-    the machine's candidates, longer expressions aside, and is null before it has answered;
-    ``coders`` have decided anything here.
+    the machine's candidates, ``longer`` the longer expressions, in ``duration_s`` seconds of which
+    ``observed_s`` could be judged, and all are null before it has answered; ``coders`` have decided
+    anything here, ``progress`` says how much; ``same_as`` is the oldest other recording of the same
+    file.
     """
 
     id: str
     session_id: str | None
     subject_id: str | None
     subject_code: str | None
+    session_title: str | None
+    condition: str | None
+    held_on: date | None
     name: str
     extension: str
     size_bytes: int
@@ -234,7 +292,40 @@ class Recording(RecordView):
     expires_at: datetime | None
     job: Job | None
     events: int | None
+    longer: int | None
+    duration_s: float | None
+    observed_s: float | None
+    same_as: str | None
     coders: tuple[str, ...] = ()
+    progress: tuple[Progress, ...] = ()
+
+
+class Study(RecordView):
+    """What the whole data folder is for.
+
+    ``mode``: ``blind`` where coders decide before they are shown the machine's answer; ``scheme``
+    the content of a scheme's file, null for the model's classes; ``overlap`` how far two intervals
+    must overlap to be one event to an agreement.
+    """
+
+    title: str
+    mode: StudyMode
+    scheme: dict[str, Any] | None
+    overlap: float
+    changed_at: datetime | None
+
+
+class Marker(RecordView):
+    """A moment of a recording, or a stretch, in a row of its timeline."""
+
+    id: str
+    recording_id: str
+    tier: str
+    label: str
+    onset_s: float
+    offset_s: float
+    origin: str
+    created_at: datetime
 
 
 class Decision(RecordView):
@@ -242,7 +333,9 @@ class Decision(RecordView):
 
     ``event``: ``m0`` is the machine's first, ``c3`` what decision 3 added; empty for ``done``,
     ``undo`` and ``redo``, whose ``target`` is the decision they concern. ``payload`` is what the
-    action needs: ``label``, ``onset_frame``, ``apex_frame``, ``offset_frame``, ``note``.
+    action needs: ``label``, ``onset_frame``, ``apex_frame``, ``offset_frame``, ``units``,
+    ``certainty``, ``tags``, ``note``. ``mode``: ``blind`` where the machine's answer had not been
+    shown, ``imported`` where the coding was made elsewhere.
     """
 
     recording_id: str
@@ -253,6 +346,7 @@ class Decision(RecordView):
     payload: dict[str, Any]
     target: int | None
     decided_at: datetime
+    mode: CodingMode
 
 
 class SubjectList(BaseModel):
@@ -286,6 +380,18 @@ class DecisionList(BaseModel):
     decisions: list[Decision]
 
 
+class MarkerList(BaseModel):
+    """Markers by time."""
+
+    markers: list[Marker]
+
+
+class SchemeList(BaseModel):
+    """Coding schemes, each as its file has it."""
+
+    schemes: list[dict[str, Any]]
+
+
 class Forgotten(BaseModel):
     """What was removed, by kind."""
 
@@ -296,11 +402,14 @@ class ReviewView(BaseModel):
     """All that the review page needs.
 
     ``analysis`` is the content of ``events.json``, ``shown`` that of ``review.json``, ``labels``
-    the classes to choose from, in the model's order; they and ``review`` are null until the machine
-    has answered.
+    the classes to choose from, the scheme's or the model's; they and ``review`` are null until the
+    machine has answered. In a study that is coded blind both have null for an event that the coder
+    has not decided, and the review only a stretch of time that holds it (``masked``).
     """
 
     recording: Recording
+    study: Study
+    markers: list[Marker]
     labels: list[str] | None
     analysis: dict[str, Any] | None
     review: Review | None

@@ -15,7 +15,7 @@ pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed
 from sqlalchemy import func, select
 
 from micromimic.core.errors import ConflictError, NotFoundError, UnavailableError
-from micromimic.workstation.records import jobs, people, privacy, recordings, reviews
+from micromimic.workstation.records import jobs, markers, people, privacy, recordings, reviews
 from micromimic.workstation.records.database import Store, open_store
 from micromimic.workstation.records.models import Base, Consent, Subject
 
@@ -70,6 +70,9 @@ def plant_recording(store: Store, session: str, mark: str, number: int) -> set[s
                 store, made.id, coder=f"{mark} coder", expected=expected, action="comment",
                 event="m1", note=f"{mark} comment " * 60,
             )  # fmt: skip
+        markers.add_markers(
+            store, made.id, [{"tier": mark, "label": f"{mark} film", "onset_s": 1}], origin=mark
+        )
     return {made.id, job.id}
 
 
@@ -114,7 +117,7 @@ def test_a_forgotten_person_has_left_no_byte(store: Store, request: pytest.Fixtu
 
     assert counts == {
         "subjects": 1, "sessions": 2, "recordings": 6, "jobs": 6, "analyses": 2,
-        "decisions": 24, "files": 6 * 12,
+        "decisions": 24, "markers": 2, "files": 6 * 15,
     }  # fmt: skip
     left = everything(store)
     assert {needle for needle in needles if needle in left} == set()
@@ -210,7 +213,9 @@ def test_a_removed_recording_takes_its_own_along(store: Store) -> None:
     for recording in (gone, stays):
         reviews.decide(store, recording, coder="kim", expected=0, action="accept", event="m0")
     counts = privacy.remove_recording(store, gone)
-    assert counts == {"recordings": 1, "jobs": 1, "analyses": 1, "decisions": 1, "files": 1}
+    assert counts == {
+        "recordings": 1, "jobs": 1, "analyses": 1, "decisions": 1, "markers": 0, "files": 1,
+    }  # fmt: skip
     assert not store.folder(gone).exists()
     assert files(store.data / "recordings") == [f"{stays}/video.mp4"]
     assert [r.id for r in recordings.list_recordings(store)] == [stays]
@@ -224,7 +229,8 @@ def test_a_removed_session_takes_its_recordings_along(store: Store) -> None:
     for where in (session, session, other):
         analysed(store, where, files=True)
     assert privacy.remove_session(store, session) == {
-        "sessions": 1, "recordings": 2, "jobs": 2, "analyses": 2, "decisions": 0, "files": 2,
+        "sessions": 1, "recordings": 2, "jobs": 2, "analyses": 2, "decisions": 0, "markers": 0,
+        "files": 2,
     }  # fmt: skip
     assert [s.id for s in people.list_sessions(store)] == [other]
     assert recordings.count_recordings(store) == len(files(store.data / "recordings")) == 1

@@ -180,9 +180,13 @@ def test_a_database_made_before_the_mapped_classes_is_whole(tmp_path: Path) -> N
     """``records-0002.sql`` was written by the code before, and the ``.json`` what it returned."""
     with closing(sqlite3.connect(tmp_path / DATABASE_NAME)) as saved:
         saved.executescript((SAVED / "records-0002.sql").read_text(encoding="utf-8"))
-        open_store(tmp_path / "fresh").close()
-        with closing(sqlite3.connect(tmp_path / "fresh" / DATABASE_NAME)) as fresh:
-            assert statements(fresh) == statements(saved)
+    open_store(tmp_path).close()
+    open_store(tmp_path / "fresh").close()
+    with (
+        closing(sqlite3.connect(tmp_path / DATABASE_NAME)) as saved,
+        closing(sqlite3.connect(tmp_path / "fresh" / DATABASE_NAME)) as fresh,
+    ):
+        assert statements(fresh) == statements(saved)
     expected = json.loads((SAVED / "records-0002.json").read_text(encoding="utf-8"))
     with open_store(tmp_path) as store:
         found = recordings.list_recordings(store)

@@ -45,7 +45,7 @@ def test_videos_go_when_their_time_is_over_and_numbers_stay(store: Store) -> Non
     assert privacy.expire(store, now=at(30)) == [early]
     assert privacy.expire(store, now=at(31)) == []
     assert files(store.folder(early)) == NUMBERS
-    assert len(files(store.folder(late))) == len(files(store.folder(kept))) == 12
+    assert len(files(store.folder(late))) == len(files(store.folder(kept))) == 15
     assert [recordings.get_recording(store, r).media for r in (early, late, kept)] == [
         "expired",
         "kept",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -19,6 +20,7 @@ from micromimic.workstation.records.review import (
     reviewed,
     undoable,
 )
+from micromimic.workstation.records.scheme import BUILT_IN
 
 START = datetime(2024, 5, 6, 9, 30, tzinfo=UTC)
 TIMES = FrameTimes(1000, 200.0)
@@ -45,17 +47,29 @@ MACHINE = [
     machine_event(700, 730, 780, "positive"),
 ]
 
+THREE_AND_MORE = replace(BUILT_IN["three"], tags=("posed", "speech"))
+CODES = st.fixed_dictionaries(
+    {},
+    optional={
+        "units": st.sampled_from([[], [{"au": 12, "side": "left", "intensity": "B"}]]),
+        "certainty": st.sampled_from(["", "guess", "certain"]),
+        "tags": st.sampled_from([[], ["posed"], ["posed", "speech"]]),
+    },
+)
+
 
 class Trail:
     """Decisions of one coder, added as the store adds them."""
 
-    def __init__(self, machine=MACHINE, times=TIMES):
+    def __init__(self, machine=MACHINE, times=TIMES, scheme=THREE_AND_MORE):
         self.machine, self.times, self.decisions = machine, times, []
+        self.scheme, self.blind = scheme, False
 
     def say(self, action, event="", **payload):
         entry = check(
-            self.machine, self.decisions, self.times, action=action, event=event, payload=payload
-        )
+            self.machine, self.decisions, self.times, action=action, event=event, payload=payload,
+            scheme=self.scheme, blind=self.blind,
+        )  # fmt: skip
         number = len(self.decisions) + 1
         at = START + timedelta(minutes=number)
         self.decisions.append(
@@ -68,6 +82,7 @@ class Trail:
                 payload=dict(entry.payload),
                 target=entry.target,
                 decided_at=at,
+                mode=entry.mode,
             )
         )
         return self
@@ -188,7 +203,12 @@ ADD = {"label": "positive", "onset_frame": 10, "apex_frame": 20, "offset_frame":
         ("accept", "m3", {}, "'m3'"),
         ("accept", "c1", {}, "'c1'"),
         ("accept", "", {}, "an event of this review"),
-        ("accept", "m0", {"label": "positive"}, "got label"),
+        ("accept", "m0", {"label": "anger"}, "got 'anger'"),
+        ("reject", "m0", {"label": "positive"}, "got label"),
+        ("code", "m0", {"note": "n"}, "got no code"),
+        ("code", "m0", {"tags": ["posed"]}, "got 'posed'"),
+        ("accept", "m0", {"units": [{"au": 12}]}, "got 12"),
+        ("accept", "m0", {"certainty": "certain"}, "got 'certain'"),
         ("relabel", "m0", {}, "got no label"),
         ("relabel", "m0", {"label": "anger"}, "got 'anger'"),
         ("relabel", "m0", {"label": 1}, "got 1"),
@@ -255,6 +275,9 @@ def model_events(machine):
             "label": entry["label"],
             "status": "pending",
             "note": "",
+            "units": (),
+            "certainty": "",
+            "tags": (),
         }
         for k, entry in enumerate(machine)
     }
@@ -267,6 +290,9 @@ def seen(events):
             "label": e.label,
             "status": e.status,
             "note": e.note,
+            "units": tuple(e.units),
+            "certainty": e.certainty,
+            "tags": tuple(e.tags),
         }
         for e in events
     }
@@ -276,7 +302,7 @@ def draw_decision(data, trail):
     """A valid decision, whatever the state."""
     can = ["add"]
     events = {event.key: event for event in trail.events}
-    can += ["accept", "reject", "relabel", "move", "comment"] if events else []
+    can += ["accept", "reject", "relabel", "move", "code", "comment"] if events else []
     can += ["remove"] if any(key[0] == "c" for key in events) else []
     can += ["undo"] * 2 if undoable(trail.decisions) else []
     can += ["redo"] * 2 if redoable(trail.decisions) else []
@@ -287,10 +313,17 @@ def draw_decision(data, trail):
     frames = sorted(data.draw(st.tuples(*[st.integers(0, last)] * 3)))
     label = data.draw(st.sampled_from(THREE.names))
     places = dict(zip(FRAMES, frames, strict=True))
+    codes = data.draw(CODES)
     if action == "add":
-        return action, "", {"label": label, **places}
+        return action, "", {"label": label, **places, **codes}
     keys = [key for key in events if action != "remove" or key[0] == "c"]
-    payload = {"relabel": {"label": label}, "move": places, "comment": {"note": "look again"}}
+    payload = {
+        "accept": data.draw(st.sampled_from([{}, codes, {"label": label, **places, **codes}])),
+        "relabel": {"label": label, **codes},
+        "move": {**places, **codes},
+        "code": codes or {"certainty": "guess"},
+        "comment": {"note": "look again"},
+    }
     return action, data.draw(st.sampled_from(sorted(keys))), payload.get(action, {})
 
 
@@ -304,16 +337,25 @@ def apply_to_model(state, action, event, payload, number):
     if action == "add":
         frames = [payload[name] for name in FRAMES]
         item = {"frames": frames, "label": payload["label"], "status": "accepted", "note": ""}
-        return {**state, f"c{number}": item}
+        return {**state, f"c{number}": {**item, **coded({}, payload)}}
     if action == "remove":
         del state[event]
         return state
     item = state[event]
-    item["status"] = {"reject": "rejected", "comment": item["status"]}.get(action, "accepted")
+    same = {"comment": item["status"], "code": item["status"]}
+    item["status"] = {"reject": "rejected", **same}.get(action, "accepted")
     item["label"] = payload.get("label", item["label"])
     item["note"] = payload.get("note", item["note"])
     item["frames"] = [payload.get(n, f) for n, f in zip(FRAMES, item["frames"], strict=True)]
-    return state
+    return {**state, event: {**item, **coded(item, payload)}}
+
+
+def coded(before, payload):
+    return {
+        "units": tuple(payload.get("units", before.get("units", ()))),
+        "certainty": payload.get("certainty", before.get("certainty", "")),
+        "tags": tuple(payload.get("tags", before.get("tags", ()))),
+    }
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -369,6 +411,7 @@ def test_every_action_is_covered_by_the_model():
         "relabel",
         "move",
         "add",
+        "code",
         "remove",
         "comment",
         "done",

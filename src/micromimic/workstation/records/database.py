@@ -37,7 +37,7 @@ from micromimic.workstation.records.values import known_id, not_found, now_utc
 
 BUSY_S: Final = 5.0
 """Seconds to wait for a locked database before saying so."""
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 """The newest revision in ``migrations/versions``; a test holds the two together."""
 VERSION_TABLE: Final = "micromimic_version"
 MIGRATIONS: Final = Path(__file__).parent / "migrations"

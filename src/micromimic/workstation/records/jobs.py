@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Select, func, or_, select, update
 
@@ -18,6 +18,9 @@ from micromimic.workstation.records import values
 from micromimic.workstation.records.database import Transaction, reading, writing
 from micromimic.workstation.records.folder import results_lost
 from micromimic.workstation.records.models import ACTIVE, AnalysisRecord, Job, JobStatus, Recording
+
+_LATELY: Final = 20
+"""Jobs from whose time that of the next ones is estimated."""
 
 
 @writing
@@ -91,8 +94,16 @@ def finish_job(
                 created_at=now,
             )
         )
+        _note_numbers(transaction.require(Recording, job.recording_id), payload)
     job.status, job.error, job.finished_at, job.beat_at = "done", "", now, now
     return transaction.require(Recording, job.recording_id)
+
+
+def _note_numbers(recording: Recording, payload: Mapping[str, Any]) -> None:
+    counts = kind_counts(payload["events"])
+    recording.events, recording.longer = counts["micro"], counts["macro"]
+    recording.duration_s = payload.get("source", {}).get("duration_s")
+    recording.observed_s = (payload.get("indicators", {}).get("observed_s") or {}).get("value")
 
 
 @writing
@@ -144,7 +155,7 @@ def requeue_job(transaction: Transaction, recording_id: str) -> Job:
         raise RefusedError(
             f"expected a video with consent that is still kept, got {got}; upload it again"
         )
-    return add_job(transaction, recording_id)
+    return place_jobs(transaction, (add_job(transaction, recording_id),))[0]
 
 
 @writing
@@ -198,12 +209,61 @@ def list_jobs(transaction: Transaction, status: JobStatus | None = None) -> tupl
     query = select(Job).order_by(Job.created_at.desc(), Job.id).limit(1000)
     if status is not None:
         query = query.where(Job.status == status)
-    return tuple(transaction.scalars(query))
+    return place_jobs(transaction, tuple(transaction.scalars(query)))
 
 
 @reading
 def get_job(transaction: Transaction, job_id: str) -> Job:
-    return transaction.require(Job, job_id)
+    return place_jobs(transaction, (transaction.require(Job, job_id),))[0]
+
+
+def place_jobs(transaction: Transaction, found: tuple[Job, ...]) -> tuple[Job, ...]:
+    """Say of jobs that wait or run where they stand, and about how long it takes until they end.
+
+    A job is taken to need as long for its bytes as the last ones did, and as many to run at once
+    as do now; unknown before the first has ended.
+    """
+    if not any(job.status in ACTIVE for job in found):
+        return found
+    rate = _seconds_a_byte(transaction)
+    query = (
+        select(Job.id, Job.status, Job.started_at, Recording.size_bytes)
+        .join(Recording, Recording.id == Job.recording_id)
+        .where(Job.status.in_(ACTIVE))
+        .order_by(Job.status.desc(), Job.created_at, Job.id)  # those that run first
+    )
+    rows = transaction.execute(query).all()
+    side_by_side = max(1, sum(row.status == "running" for row in rows))
+    waited, place = 0.0, 0
+    placed: dict[str, tuple[int | None, float | None]] = {}
+    for row in rows:
+        left = None if rate is None else rate * row.size_bytes
+        if row.status == "running":
+            if left is not None and row.started_at is not None:
+                left = max(1.0, left - (transaction.now - row.started_at).total_seconds())
+            placed[row.id] = None, left
+        else:
+            place += 1
+            placed[row.id] = place, None if left is None else waited / side_by_side + left
+        waited += left or 0.0
+    for job in found:
+        job.place, job.seconds_left = placed.get(job.id, (None, None))
+    return found
+
+
+def _seconds_a_byte(transaction: Transaction) -> float | None:
+    """What an analysis took of late; None before the first."""
+    query = (
+        select(Job.started_at, Job.finished_at, Recording.size_bytes)
+        .join(Recording, Recording.id == Job.recording_id)
+        .where(Job.status == "done", Job.started_at.is_not(None), Job.finished_at.is_not(None))
+        .order_by(Job.created_at.desc(), Job.id)
+        .limit(_LATELY)
+    )
+    rows = transaction.execute(query).all()
+    size = sum(row.size_bytes for row in rows)
+    took = sum((row.finished_at - row.started_at).total_seconds() for row in rows)
+    return took / size if size and took > 0 else None
 
 
 def add_job(transaction: Transaction, recording_id: str) -> Job:

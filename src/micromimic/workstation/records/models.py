@@ -2,8 +2,8 @@
 
 The tables are made by the migrations; a test holds the two together. Rows hang on one another by
 foreign keys that cascade: with a subject go its sessions, their recordings, and of these the jobs,
-the machine's answers and all decisions. Triggers (in the migrations) refuse to change a decision or
-an answer, or to delete one while its recording is there.
+the machine's answers, markers and all decisions. Triggers (in the migrations) refuse to change a
+decision or an answer, or to delete one while its recording is there.
 
 A record that a function of this room returns is loaded as a whole and bound to no transaction.
 Values are checked when they are set. Times are in UTC, with their zone; ids are 32 hex digits.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, cast, get_args
 
 import sqlalchemy as sa
 from sqlalchemy.orm import (
@@ -28,10 +28,13 @@ from sqlalchemy.orm import (
 )
 
 from micromimic.core.results import labels_in
-from micromimic.workstation.records.payloads import Action
+from micromimic.workstation.records.payloads import Action, CodingMode
+from micromimic.workstation.records.scheme import Scheme
 from micromimic.workstation.records.values import CHECKED, checked, new_id
 
 JobStatus = Literal["queued", "running", "done", "failed", "cancelled"]
+StudyMode = Literal["open", "blind"]
+"""Whether coders see the machine's answer before they decide."""
 MediaState = Literal["kept", "expired", "none"]
 """``kept``: video and pictures are there; ``expired``: retention removed them, numbers stay;
 ``none``: there never was a video."""
@@ -82,7 +85,7 @@ class Base(MappedAsDataclass, DeclarativeBase, kw_only=True, eq=False, repr=Fals
 
     @validates(*CHECKED)
     def _check(self, column: str, value: Any) -> Any:
-        return checked(column, value)
+        return checked(column, value, self.__tablename__)
 
 
 def _counted(query: sa.Select[Any]) -> MappedSQLExpression[int]:
@@ -117,6 +120,35 @@ def _consent(record: Recording | Session) -> Consent:
         note=record.consent_note or "",
         noted_at=record.consent_noted_at,
     )
+
+
+class Study(Base, kw_only=True):
+    """What the whole data folder is for: one row, or none where everything is as at first.
+
+    ``scheme`` is the content of a scheme's file; None leaves the model's classes. ``overlap`` is
+    how far two intervals must overlap to be one event to `evaluation.agreement`.
+    """
+
+    __tablename__ = "study"
+    __table_args__ = (
+        sa.CheckConstraint("number = 1", name="one"),
+        sa.CheckConstraint(f"mode IN {get_args(StudyMode)}", name="mode"),
+    )
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, default=1)
+    title: Mapped[str] = mapped_column(default="")
+    mode: Mapped[StudyMode] = mapped_column(sa.Text, default="open")
+    scheme: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True), default=None)
+    overlap: Mapped[float] = mapped_column(sa.Float, default=0.5)
+    changed_at: Mapped[datetime | None] = mapped_column(default=None)
+
+    @property
+    def blind(self) -> bool:
+        return self.mode == "blind"
+
+    def coding(self, labels: tuple[str, ...]) -> Scheme:
+        """What coders may say of a recording whose model has these classes."""
+        return Scheme.of_labels(labels) if self.scheme is None else Scheme.read(self.scheme)
 
 
 class Job(Base, kw_only=True):
@@ -156,6 +188,11 @@ class Job(Base, kw_only=True):
     finished_at: Mapped[datetime | None] = mapped_column(default=None)
     beat_at: Mapped[datetime | None] = mapped_column(default=None)
 
+    place = cast("int | None", None)
+    """1 for the next in the queue; None where it does not wait, or nobody has counted."""
+    seconds_left = cast("float | None", None)
+    """About how long it takes until it is done, where that can be told."""
+
 
 class AnalysisRecord(Base, kw_only=True):
     """The machine's own answer to one recording: written once, never changed.
@@ -178,16 +215,53 @@ class AnalysisRecord(Base, kw_only=True):
         return labels_in(self.payload)
 
 
+class Progress(Base, kw_only=True):
+    """How far a coder is with a recording: what the trail says, written with each decision.
+
+    ``decided`` of ``candidates``, the machine's micro-expressions; ``done`` as of `review.is_done`.
+    """
+
+    __tablename__ = "progress"
+
+    recording_id: Mapped[OfRecording] = mapped_column(primary_key=True)
+    coder: Mapped[str] = mapped_column(primary_key=True)
+    decided: Mapped[int]
+    candidates: Mapped[int]
+    done: Mapped[bool]
+
+
+class Marker(Base, kw_only=True):
+    """A moment or a stretch of a recording that is no expression: a stimulus, a trial, a condition.
+
+    ``offset_s`` is ``onset_s`` for a moment. ``tier`` is the row that it stands in, ``origin``
+    where it came from.
+    """
+
+    __tablename__ = "markers"
+
+    id: Mapped[Id] = mapped_column(primary_key=True, default_factory=new_id)
+    recording_id: Mapped[OfRecording] = mapped_column(index=True)
+    tier: Mapped[str]
+    label: Mapped[str]
+    onset_s: Mapped[float] = mapped_column(sa.Float)
+    offset_s: Mapped[float] = mapped_column(sa.Float)
+    origin: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[datetime]
+
+
 class Decision(Base, kw_only=True):
     """One entry of the audit trail: only ever added.
 
     ``number`` is 1, 2, ... within one recording and coder. ``event``: ``m0`` is the machine's first
     event, ``c3`` the one that decision 3 added; empty for ``done``, ``undo`` and ``redo``.
     ``payload`` is what the action needs: ``label``, ``onset_frame``, ``apex_frame``,
-    ``offset_frame``, ``note``. ``target`` is the decision that ``undo`` or ``redo`` concerns.
+    ``offset_frame``, ``units``, ``certainty``, ``tags``, ``note``. ``target`` is the decision that
+    ``undo`` or ``redo`` concerns. ``mode``: ``blind`` where the coder of a blind study had not been
+    shown the machine's answer, ``imported`` where the coding was made elsewhere.
     """
 
     __tablename__ = "decisions"
+    __table_args__ = (sa.CheckConstraint(f"mode IN {get_args(CodingMode)}", name="mode"),)
 
     recording_id: Mapped[OfRecording] = mapped_column(primary_key=True)
     coder: Mapped[str] = mapped_column(primary_key=True)
@@ -197,6 +271,12 @@ class Decision(Base, kw_only=True):
     payload: Mapped[Json]
     target: Mapped[int | None]
     decided_at: Mapped[datetime]
+    mode: Mapped[CodingMode] = mapped_column(sa.Text, default="open", server_default="open")
+
+
+_OTHER: Final = sa.table(
+    "recordings", sa.column("id"), sa.column("sha256"), sa.column("uploaded_at")
+).alias("other")
 
 
 class Recording(Base, kw_only=True):
@@ -204,8 +284,10 @@ class Recording(Base, kw_only=True):
 
     ``name`` is as the uploader called it, for people only; ``extension`` that of the stored file.
     ``fps`` was given by the uploader against the file's own timing. ``expires_at`` is when video
-    and pictures are removed; None keeps them. ``events``: micro-expressions that the machine found;
-    None before it has answered.
+    and pictures are removed; None keeps them. ``events`` and ``longer``: micro-expressions and
+    longer ones that the machine found, in ``duration_s`` seconds of video of which ``observed_s``
+    could be judged; None before it has answered. ``same_as``: the oldest other recording of the
+    same file.
     """
 
     __tablename__ = "recordings"
@@ -218,7 +300,7 @@ class Recording(Base, kw_only=True):
     name: Mapped[str]
     extension: Mapped[str]
     size_bytes: Mapped[BigInt]
-    sha256: Mapped[str] = mapped_column(sa.String(64))
+    sha256: Mapped[str] = mapped_column(sa.String(64), index=True)
     fps: Mapped[float | None] = mapped_column(sa.Float, default=None)
     origin: Mapped[str] = mapped_column(default="upload")
     consent_given: Mapped[bool | None] = mapped_column(default=None)
@@ -228,23 +310,25 @@ class Recording(Base, kw_only=True):
     media: Mapped[MediaState] = mapped_column(sa.Text, default="kept")
     uploaded_at: Mapped[datetime] = mapped_column(index=True)
     expires_at: Mapped[datetime | None] = mapped_column(index=True, default=None)
-
-    events: Mapped[int | None] = column_property(
-        sa.select(AnalysisRecord.events)
-        .where(AnalysisRecord.recording_id == id)  # noqa: A003
+    # Beside the answer, not in it: its row is large, and a list needs no more than these.
+    events: Mapped[int | None] = mapped_column(default=None)
+    longer: Mapped[int | None] = mapped_column(default=None)
+    duration_s: Mapped[float | None] = mapped_column(sa.Float, default=None)
+    observed_s: Mapped[float | None] = mapped_column(sa.Float, default=None)
+    same_as: Mapped[str | None] = column_property(
+        sa.select(_OTHER.c.id)
+        .where(_OTHER.c.sha256 == sha256, _OTHER.c.id != id)  # noqa: A003
+        .order_by(_OTHER.c.uploaded_at, _OTHER.c.id)
+        .limit(1)
         .scalar_subquery()
     )
     session: Mapped[Session | None] = relationship(init=False, viewonly=True, lazy="joined")
     jobs: Mapped[list[Job]] = relationship(
         init=False, viewonly=True, lazy="selectin", order_by=Job.number
     )
-    first_decisions: Mapped[list[Decision]] = relationship(
-        init=False,
-        viewonly=True,
-        lazy="selectin",
-        primaryjoin=sa.and_(id == Decision.recording_id, Decision.number == 1),  # noqa: A003
+    progress: Mapped[list[Progress]] = relationship(
+        init=False, viewonly=True, lazy="selectin", order_by=Progress.coder
     )
-    """One of each coder."""
 
     @property
     def consent(self) -> Consent:
@@ -260,6 +344,18 @@ class Recording(Base, kw_only=True):
         return self.session.subject_code if self.session else None
 
     @property
+    def session_title(self) -> str | None:
+        return self.session.title if self.session else None
+
+    @property
+    def condition(self) -> str | None:
+        return self.session.condition if self.session else None
+
+    @property
+    def held_on(self) -> date | None:
+        return self.session.held_on if self.session else None
+
+    @property
     def job(self) -> Job | None:
         """Its latest."""
         return self.jobs[-1] if self.jobs else None
@@ -267,7 +363,7 @@ class Recording(Base, kw_only=True):
     @property
     def coders(self) -> tuple[str, ...]:
         """Who has decided anything here, by name."""
-        return tuple(sorted(decision.coder for decision in self.first_decisions))
+        return tuple(sorted(row.coder for row in self.progress))
 
 
 class Session(Base, kw_only=True):
@@ -286,6 +382,7 @@ class Session(Base, kw_only=True):
     consent_note: Mapped[str]
     consent_noted_at: Mapped[datetime | None]
     baseline: Mapped[bool] = mapped_column(default=False)
+    condition: Mapped[str] = mapped_column(default="", server_default=sa.text("''"))
     created_at: Mapped[datetime]
 
     recordings: Mapped[int] = _counted(

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, get_args
 
 from micromimic.core.errors import RefusedError
+from micromimic.workstation.records.scheme import Scheme
 
 Action = Literal[
-    "accept", "reject", "relabel", "move", "add", "remove", "comment", "done", "undo", "redo"
-]
+    "accept", "reject", "relabel", "move", "add", "code", "remove", "comment", "done", "undo",
+    "redo",
+]  # fmt: skip
+CodingMode = Literal["open", "blind", "imported"]
+"""How a decision was made: the machine's answer in view, before it was shown, or elsewhere."""
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
+DECIDING: Final[frozenset[str]] = frozenset({"accept", "reject", "relabel", "move"})
+"""Actions that decide whether a machine's event is there."""
 FRAMES: Final = ("onset_frame", "apex_frame", "offset_frame")
+CODES: Final = ("units", "certainty", "tags")
+"""What a scheme lets a coder say beside the class."""
 LONGEST_NOTE: Final = 2000
 """Characters of a comment."""
 
@@ -20,12 +28,18 @@ _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "add": ("label", *FRAMES),
     "comment": ("note",),
 }
+_ONE_OF: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
+    "move": (FRAMES, "frame"),
+    "code": (CODES, "code"),
+}
+"""Of these at least one, and what to call them."""
 _ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
-    "accept": ("note",),
+    "accept": ("label", *FRAMES, *CODES, "note"),
     "reject": ("note",),
-    "relabel": ("label", "note"),
-    "move": (*FRAMES, "note"),
-    "add": ("label", *FRAMES, "note"),
+    "relabel": ("label", *CODES, "note"),
+    "move": (*FRAMES, *CODES, "note"),
+    "add": ("label", *FRAMES, *CODES, "note"),
+    "code": (*CODES, "note"),
     "remove": ("note",),
     "comment": ("note",),
     "done": (),
@@ -34,45 +48,57 @@ _ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def check_payload(action: Action, given: Mapping[str, Any], labels: Sequence[str]) -> None:
-    """Check names and types, labels against the classes there are; not whether frames fit.
+def checked_payload(action: Action, given: Mapping[str, Any], scheme: Scheme) -> dict[str, Any]:
+    """A payload as it is stored: names and types checked, and what it says against the scheme; not
+    whether frames fit.
 
-    >>> check_payload("relabel", {"label": "tense"}, ["calm", "tense"])
-    >>> check_payload("accept", {"label": "tense"}, ["calm", "tense"])
+    >>> scheme = Scheme.of_labels(["calm", "tense"])
+    >>> checked_payload("relabel", {"label": "tense"}, scheme)
+    {'label': 'tense'}
+    >>> checked_payload("reject", {"label": "tense"}, scheme)
     Traceback (most recent call last):
     ...
-    micromimic.core.errors.RefusedError: expected note for accept, got label; correct the request
+    micromimic.core.errors.RefusedError: expected note for reject, got label; correct the request
     """
     extra = sorted(set(given) - set(_ALLOWED[action]))
     missing = [name for name in _NEEDED.get(action, ()) if name not in given]
-    if action == "move" and not set(FRAMES) & set(given):
-        missing = ["frame"]
+    several, what = _ONE_OF.get(action, ((), ""))
+    if several and not set(several) & set(given):
+        missing = [what]
     if extra or missing:
         allowed = ", ".join(_ALLOWED[action]) or "nothing more"
         got = ", ".join(extra) if extra else f"no {', '.join(missing)}"
         raise RefusedError(f"expected {allowed} for {action}, got {got}; correct the request")
-    if "label" in given and given["label"] not in labels:
+    checks: dict[str, Callable[[Any], Any]] = {
+        "label": scheme.label,
+        "units": scheme.coded_units,
+        "certainty": scheme.coded_certainty,
+        "tags": scheme.coded_tags,
+        "note": _note,
+    }
+    return {
+        name: checks[name](value) if name in checks else _frame(name, value)
+        for name, value in given.items()
+    }
+
+
+def _frame(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
         raise RefusedError(
-            f"expected a label among {', '.join(labels)}, got {given['label']!r}; use one of them"
+            f"expected {name} to be a whole number, got {value!r}; count frames from 0"
         )
-    for name in FRAMES:
-        if name in given and (isinstance(given[name], bool) or not isinstance(given[name], int)):
-            raise RefusedError(
-                f"expected {name} to be a whole number, got {given[name]!r}; count frames from 0"
-            )
-    if "note" in given:
-        _check_note(given["note"])
+    return value
 
 
-def _check_note(note: object) -> None:
+def _note(note: object) -> str:
     """Databases differ in which characters they take: these none of them does."""
-    odd = isinstance(note, str) and any(
-        (c < " " and c not in "\n\t") or 0xD800 <= ord(c) <= 0xDFFF for c in note
+    if isinstance(note, str):
+        odd = any((c < " " and c not in "\n\t") or 0xD800 <= ord(c) <= 0xDFFF for c in note)
+        if not odd and len(note) <= LONGEST_NOTE:
+            return note
+        got = "control characters" if odd else f"{len(note)}"
+    else:
+        got = "no text"
+    raise RefusedError(
+        f"expected a note of at most {LONGEST_NOTE} printable characters, got {got}; shorten it"
     )
-    if not isinstance(note, str) or odd or len(note) > LONGEST_NOTE:
-        got = (
-            "control characters" if odd else f"{len(note)}" if isinstance(note, str) else "no text"
-        )
-        raise RefusedError(
-            f"expected a note of at most {LONGEST_NOTE} printable characters, got {got}; shorten it"
-        )

@@ -88,6 +88,7 @@ def add_session(
     held_on: date,
     consent: Consent,
     baseline: bool = False,
+    condition: str = "",
 ) -> Session:
     """A new sitting of a person; without consent it takes no recordings."""
     now = transaction.now
@@ -96,6 +97,7 @@ def add_session(
         title=title,
         held_on=held_on,
         baseline=bool(baseline),
+        condition=condition,
         created_at=now,
         **consent.columns(now),
     )
@@ -112,11 +114,12 @@ def change_session(
     held_on: date | None = None,
     consent: Consent | None = None,
     baseline: bool | None = None,
+    condition: str | None = None,
 ) -> Session:
     """What is given changes, None leaves it; withdrawn consent stops its waiting analyses."""
     now = transaction.now
     found = transaction.require(Session, session_id)
-    new = {"title": title, "held_on": held_on, "baseline": baseline}
+    new = {"title": title, "held_on": held_on, "baseline": baseline, "condition": condition}
     new |= {} if consent is None else consent.columns(now)
     for column, value in new.items():
         if value is not None:

@@ -46,6 +46,7 @@ from micromimic.workstation.records.models import (
     Base,
     Decision,
     Job,
+    Marker,
     Recording,
     Session,
     Subject,
@@ -247,7 +248,8 @@ def _recordings_of(kind: Removable, key: str) -> Select[Any]:
 
 def _counts(transaction: Transaction, inside: Select[Any]) -> dict[str, int]:
     """Rows that will go with these recordings."""
-    columns = (Recording.id, Job.recording_id, AnalysisRecord.recording_id, Decision.recording_id)
+    hanging = (Job, AnalysisRecord, Decision, Marker)
+    columns = (Recording.id, *(kind.recording_id for kind in hanging))
     return {
         str(column.class_.__tablename__): transaction.scalars(
             select(func.count()).where(column.in_(inside))

@@ -11,7 +11,7 @@ from sqlalchemy import Select, func, select
 from micromimic.core.errors import ConflictError, RefusedError
 from micromimic.workstation.records import values
 from micromimic.workstation.records.database import Transaction, reading, writing
-from micromimic.workstation.records.jobs import add_job
+from micromimic.workstation.records.jobs import add_job, place_jobs
 from micromimic.workstation.records.models import Consent, Recording, Session, Subject
 
 
@@ -57,7 +57,7 @@ def add_recording(
     transaction.add(made)
     transaction.flush()
     add_job(transaction, id)
-    return transaction.require(Recording, id)
+    return get_recording(transaction, id)
 
 
 @reading
@@ -72,7 +72,7 @@ def list_recordings(
     """The newest first, of all, a session or a person; a limit of None lists all."""
     query = _of(transaction, select(Recording), session_id, subject_id)
     query = query.order_by(Recording.uploaded_at.desc(), Recording.id).limit(limit).offset(offset)
-    return tuple(transaction.scalars(query))
+    return _placed(transaction, *transaction.scalars(query))
 
 
 @reading
@@ -86,7 +86,7 @@ def count_recordings(
 
 @reading
 def get_recording(transaction: Transaction, recording_id: str) -> Recording:
-    return transaction.require(Recording, recording_id)
+    return _placed(transaction, transaction.require(Recording, recording_id))[0]
 
 
 @writing
@@ -116,7 +116,7 @@ def change_recording(
                 "upload it again"
             )
         found.expires_at = expires_at
-    return transaction.require(Recording, recording_id)
+    return get_recording(transaction, recording_id)
 
 
 def check_consent(consent: Consent | None) -> None:
@@ -126,6 +126,11 @@ def check_consent(consent: Consent | None) -> None:
             "expected the consent of the person filmed, got none; note it with the session or the "
             "recording first"
         )
+
+
+def _placed(transaction: Transaction, *found: Recording) -> tuple[Recording, ...]:
+    place_jobs(transaction, tuple(recording.job for recording in found if recording.job))
+    return found
 
 
 def _of(

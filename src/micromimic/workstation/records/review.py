@@ -8,6 +8,7 @@ its class or its times, is to accept it. The machine's own entries are read, nev
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,13 +18,23 @@ from micromimic.core.errors import RefusedError
 from micromimic.core.labels import THREE
 from micromimic.core.results import kind_of
 from micromimic.core.types import LONGEST_MICRO_S, ExpressionKind
-from micromimic.workstation.records.payloads import ACTIONS, FRAMES, Action, check_payload
+from micromimic.workstation.records.payloads import (
+    ACTIONS,
+    CODES,
+    DECIDING,
+    FRAMES,
+    Action,
+    CodingMode,
+    checked_payload,
+)
+from micromimic.workstation.records.scheme import Scheme
 
 if TYPE_CHECKING:
     from micromimic.workstation.records.models import Decision
 
 EventStatus = Literal["pending", "accepted", "rejected"]
 _SECONDS: Final = ("onset_s", "apex_s", "offset_s")
+_THREE: Final = Scheme.of_labels(THREE.names)
 
 
 @dataclass(frozen=True)
@@ -79,6 +90,20 @@ class FrameTimes:
             return round(float(self.times[frame]), 6)
         return round(self.start_s + frame / self.fps, 6)
 
+    def nearest(self, seconds: float) -> int:
+        """The frame taken nearest to a time; the first or the last where it lies outside.
+
+        >>> FrameTimes(1000, 200.0).nearest(0.1512), FrameTimes(2, 30.0, times=(0, 0.2)).nearest(9)
+        (30, 1)
+        """
+        if self.times is None:
+            frame = round((seconds - self.start_s) * self.fps)
+        else:
+            after = bisect_left(self.times, seconds)
+            near = [n for n in (after - 1, after) if 0 <= n < self.frames]
+            frame = min(near, key=lambda n: abs(self.times[n] - seconds), default=0)  # type: ignore[index]
+        return max(0, min(frame, self.frames - 1))
+
 
 @dataclass(frozen=True)
 class ReviewedEvent:
@@ -89,6 +114,9 @@ class ReviewedEvent:
     seconds are the coder's where changed, else the machine's, which ``changed`` tells apart.
     ``machine`` is the machine's own entry of ``events.json``; None for an added event. ``kind`` is
     the machine's where onset and offset are; else ``macro`` from ``types.LONGEST_MICRO_S`` on.
+    ``units``, ``certainty`` and ``tags`` are what the coder said beside the class. ``mode``: None
+    while pending; ``blind`` where nothing in force was decided after the machine's answer was
+    shown. ``masked``: the machine's answer is hidden, see `blind`.
     """
 
     key: str
@@ -105,6 +133,16 @@ class ReviewedEvent:
     decided_at: datetime | None
     machine: Mapping[str, Any] | None
     kind: ExpressionKind = "micro"
+    units: Sequence[Mapping[str, Any]] = ()
+    certainty: str = ""
+    tags: Sequence[str] = ()
+    mode: CodingMode | None = None
+    masked: bool = False
+
+    @property
+    def added(self) -> bool:
+        """By the coder, not found by the machine."""
+        return self.key.startswith("c")
 
 
 @dataclass(frozen=True)
@@ -140,6 +178,7 @@ class Entry:
     event: str
     payload: Mapping[str, Any] = field(default_factory=dict)
     target: int | None = None
+    mode: CodingMode = "open"
 
 
 def effective(decisions: Iterable[Decision]) -> tuple[Decision, ...]:
@@ -178,7 +217,8 @@ def reviewed(
     ...          "onset_s": 0.05, "apex_s": 0.075, "offset_s": 0.15}
     >>> from types import SimpleNamespace
     >>> relabelled = SimpleNamespace(coder="kim", number=1, action="relabel", event="m0",
-    ...     target=None, payload={"label": "tense"}, decided_at=datetime(2024, 1, 1, tzinfo=UTC))
+    ...     target=None, payload={"label": "tense"}, mode="open",
+    ...     decided_at=datetime(2024, 1, 1, tzinfo=UTC))
     >>> event = reviewed([entry], [relabelled], FrameTimes(100, 200.0))[0]
     >>> event.label, event.status, event.changed, event.machine["label"]
     ('tense', 'accepted', True, 'calm')
@@ -218,31 +258,36 @@ def check(
     action: str,
     event: str = "",
     payload: Mapping[str, Any] | None = None,
-    labels: Sequence[str] = THREE.names,
+    scheme: Scheme = _THREE,
+    blind: bool = False,
 ) -> Entry:
     """Whether a decision may be added, and what exactly would be.
 
-    ``payload`` is ``label``, ``onset_frame``, ``apex_frame``, ``offset_frame``, ``note`` as the
-    action needs; values that are None count as left out. `RefusedError` where an action, event or
-    label is unknown, frames are out of order or outside the video, something is missing or not
-    asked for, or there is nothing to undo or redo.
+    ``payload`` is what the action needs of ``label``, ``onset_frame``, ``apex_frame``,
+    ``offset_frame``, ``units``, ``certainty``, ``tags``, ``note``; values that are None count as
+    left out. ``blind``: the study is coded blind to the machine. `RefusedError` where an action,
+    event or label is unknown, frames are out of order or outside the video, something is missing or
+    not asked for, or there is nothing to undo or redo.
     """
     if action not in ACTIONS:
         raise RefusedError(
             f"expected an action among {', '.join(ACTIONS)}, got {action!r}; use one of them"
         )
     given = {name: value for name, value in (payload or {}).items() if value is not None}
-    check_payload(action, given, labels)
+    given = checked_payload(action, given, scheme)
+    mode: CodingMode = "blind" if blind else "open"
     if action in ("undo", "redo"):
         target = undoable(decisions) if action == "undo" else redoable(decisions)
         if target is None or event:
             got = f"event {event!r}" if event else "none"
             raise RefusedError(f"expected a decision to {action}, got {got}; nothing was changed")
-        return Entry(cast("Action", action), "", {}, target)
+        return Entry(cast("Action", action), "", {}, target, mode)
     events = {item.key: item for item in reviewed(machine, decisions, times)}
     if action == "done":
         _check_done(events.values(), event, decisions)
-        return Entry("done", "")
+        return Entry("done", "", mode=mode)
+    if blind and (action in DECIDING or action == "add") and shown_before(decisions, event):
+        mode = "open"
     if action == "add":
         if event:
             raise RefusedError(
@@ -250,13 +295,41 @@ def check(
             )
         event = f"c{decisions[-1].number + 1 if decisions else 1}"
         _frames_of(given, None, times)
-        return Entry("add", event, given)
+        return Entry("add", event, given, mode=mode)
     before = _known(events, event)
     if action == "remove":
         _check_removable(before)
-    if action == "move":
+    if action in ("accept", "relabel", "move"):
+        if is_masked(before, blind=blind, done=is_done(decisions)):
+            _check_own(action, given)
+        if given.get("label", before.label) not in scheme.labels:
+            raise RefusedError(
+                f"expected a label among {', '.join(scheme.labels)} with {action}, got the "
+                f"machine's {before.label!r} alone; accept it with one of them"
+            )
         _frames_of(given, before, times)
-    return Entry(cast("Action", action), event, given)
+    return Entry(cast("Action", action), event, given, mode=mode)
+
+
+def is_masked(event: ReviewedEvent, *, blind: bool, done: bool) -> bool:
+    """Whether the machine's answer to an event is hidden from the coder whose review it is."""
+    return blind and not done and event.status == "pending" and event.machine is not None
+
+
+def shown_before(decisions: Iterable[Decision], event: str) -> bool:
+    """Whether a coder of a blind study has been shown what the machine says of an event.
+
+    So it is once it was decided, though that was undone since; once the recording was marked done;
+    and all of it where the study was open when the coder was there.
+    """
+    decided: set[str] = set()
+    for decision in decisions:
+        while_open = decision.mode == "open" and decision.event not in decided
+        if decision.action == "done" or while_open:
+            return True
+        if decision.action in DECIDING and decision.event.startswith("m"):
+            decided.add(decision.event)
+    return event in decided
 
 
 def _stacks(decisions: Iterable[Decision]) -> tuple[list[Decision], list[Decision]]:
@@ -332,12 +405,20 @@ def _apply(events: dict[str, ReviewedEvent], decision: Decision, times: FrameTim
         frames = _frames_of(payload, before, times)
         label = str(payload.get("label", before.label))
         events[key] = _placed(before, frames, times, key=key, label=label)
+    made = events[key]
+    decides = decision.action in _STATUS or decision.action == "add"
+    said = {name: payload[name] for name in (*CODES, "note") if name in payload}
     events[key] = replace(
-        events[key],
-        status=_STATUS.get(decision.action, events[key].status),
-        note=str(payload.get("note", events[key].note)),
+        made,
+        status=_STATUS.get(decision.action, made.status),
         decided_at=decision.decided_at,
+        mode=_mode(made.mode, decision.mode) if decides else made.mode,
+        **said,
     )
+
+
+def _mode(before: CodingMode | None, now: CodingMode) -> CodingMode:
+    return now if before in (None, now) else "open"
 
 
 def _placed(
@@ -378,6 +459,10 @@ def _placed(
         decided_at=before.decided_at if before else None,
         machine=machine,
         kind=kind,
+        units=before.units if before else (),
+        certainty=before.certainty if before else "",
+        tags=before.tags if before else (),
+        mode=before.mode if before else None,
     )
 
 
@@ -401,6 +486,16 @@ def _known(events: Mapping[str, ReviewedEvent], key: str) -> ReviewedEvent:
         listed = ", ".join(sorted(events)[:8]) or "none there"
         raise RefusedError(f"expected an event of this review ({listed}), got {key!r}; reload it")
     return events[key]
+
+
+def _check_own(action: str, given: Mapping[str, Any]) -> None:
+    missing = [name for name in ("label", *FRAMES) if name not in given]
+    if action != "accept" or missing:
+        got = f"{action}" if action != "accept" else f"no {', '.join(missing)}"
+        raise RefusedError(
+            "expected accept with label and three frames of your own, since this study is coded "
+            f"blind, got {got}; decide the event first"
+        )
 
 
 def _check_done(events: Iterable[ReviewedEvent], event: str, decisions: Sequence[Decision]) -> None:
@@ -427,4 +522,4 @@ def _check_removable(event: ReviewedEvent) -> None:
 
 
 def _rank(event: ReviewedEvent) -> tuple[bool, int]:
-    return event.machine is None, int(event.key[1:])
+    return event.added, int(event.key[1:])

@@ -1,34 +1,97 @@
-"""The machine's answer, and what coders decided about it: decisions are only added."""
+"""The machine's answer, and what coders decided about it: decisions are only added.
+
+In a study that is coded blind, what is read here of the machine's answer for a coder is without
+what this coder has not decided yet (`blind`).
+"""
 
 from __future__ import annotations
 
-from itertools import groupby
-from operator import attrgetter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 
 from micromimic.core.errors import ConflictError, NotFoundError
+from micromimic.core.results import kind_of
 from micromimic.workstation.records import values
+from micromimic.workstation.records.blind import (
+    masked_indices,
+    masked_payload,
+    masked_review,
+    masked_shown,
+)
 from micromimic.workstation.records.database import Store, Transaction, reading, writing
-from micromimic.workstation.records.models import AnalysisRecord, Decision, Recording
-from micromimic.workstation.records.review import FrameTimes, Review, check, is_done, make_review
+from micromimic.workstation.records.models import (
+    AnalysisRecord,
+    Decision,
+    Progress,
+    Recording,
+    Study,
+)
+from micromimic.workstation.records.review import FrameTimes, Review, check, is_masked, make_review
+from micromimic.workstation.records.study import get_study
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a coder sees of a recording: masked where the study is coded blind.
+
+    ``analysis`` is the content of ``events.json``, ``shown`` that of ``review.json``; ``labels``
+    are the classes to choose from.
+    """
+
+    study: Study
+    labels: tuple[str, ...]
+    analysis: Mapping[str, Any]
+    shown: Mapping[str, Any]
+    review: Review
 
 
 @reading
 def get_analysis(transaction: Transaction, recording_id: str) -> AnalysisRecord | None:
-    """The machine's own answer; None before there is one."""
+    """The machine's own answer, whole; None before there is one."""
     transaction.require(Recording, recording_id)
     return transaction.get(AnalysisRecord, recording_id)
 
 
 @reading
-def get_review(transaction: Transaction, recording_id: str, coder: str) -> Review:
-    """The events as one coder sees them now; `NotFoundError` before the machine has answered."""
+def get_review(
+    transaction: Transaction,
+    recording_id: str,
+    coder: str,
+    *,
+    reader: str | None = None,
+    whole: bool = False,
+) -> Review:
+    """The events as one coder sees them now; `NotFoundError` before the machine has answered.
+
+    ``reader`` is who asks, where it is another coder; ``whole`` leaves nothing out, for who leads
+    the study and for what no coder reads.
+    """
     name = values.coder(coder)
-    return _review(
-        _answer(transaction, recording_id), history(transaction, recording_id, name), name
-    )
+    answer = _answer(transaction, recording_id)
+    review = _review(answer, history(transaction, recording_id, name), name)
+    if whole or is_machine_open(transaction, recording_id, reader or name):
+        return review
+    return masked_review(review, FrameTimes.of(answer.review))
+
+
+@reading
+def get_shown(
+    transaction: Transaction, recording_id: str, coder: str, *, reader: str | None = None
+) -> Shown | None:
+    """All that is shown of a review; ``reader`` as of `get_review`. None before the answer."""
+    answer = get_analysis(transaction, recording_id)
+    if answer is None:
+        return None
+    study = get_study(transaction)
+    review = get_review(transaction, recording_id, coder, reader=reader)
+    payload, shown = answer.payload, answer.review
+    if not is_machine_open(transaction, recording_id, reader or coder):
+        masked = masked_indices(review.events)
+        payload, shown = masked_payload(payload, masked), masked_shown(shown, masked)
+    return Shown(study, study.coding(answer.labels).labels, payload, shown, review)
 
 
 def decide(
@@ -46,7 +109,8 @@ def decide(
     ``expected`` is the number of the coder's last decision that this one was made upon, 0 before
     the first: `ConflictError` where another was saved since, in another window. ``event`` is
     ``m0``, ``c3``, empty for a new one; ``payload`` is ``label``, ``onset_frame``, ``apex_frame``,
-    ``offset_frame``, ``note`` as the action needs, None counts as left out.
+    ``offset_frame``, ``units``, ``certainty``, ``tags``, ``note`` as the action needs, None counts
+    as left out.
     """
     name = values.coder(coder)
     try:
@@ -58,6 +122,74 @@ def decide(
         if last and last[-1].number != expected:
             raise _outrun(name, expected, last[-1]) from error
         raise
+
+
+@writing
+def import_coding(
+    transaction: Transaction,
+    recording_id: str,
+    coder: str,
+    events: Iterable[Mapping[str, Any]],
+    *,
+    done: bool = True,
+) -> Review:
+    """Somebody's coding that was made elsewhere, as a coder's trail of the mode ``imported``.
+
+    ``events`` are payloads of ``add``: ``label``, ``onset_frame``, ``apex_frame``,
+    ``offset_frame``, and whatever else it may say. All of them or none: `ConflictError` where this
+    coder has decided something there already.
+    """
+    name = values.coder(coder)
+    answer = _answer(transaction, recording_id)
+    scheme = get_study(transaction).coding(answer.labels)
+    times = FrameTimes.of(answer.review)
+    made: list[Decision] = []
+
+    def add(action: str, event: str, payload: Mapping[str, Any]) -> None:
+        made.append(
+            Decision(
+                recording_id=recording_id,
+                coder=name,
+                number=len(made) + 1,
+                action=action,  # type: ignore[arg-type]
+                event=event,
+                payload=dict(payload),
+                target=None,
+                decided_at=transaction.now,
+                mode="imported",
+            )
+        )
+
+    for event in events:
+        # Each is checked by itself: none depends on another.
+        entry = check(
+            answer.payload["events"], (), times, action="add", payload=event, scheme=scheme
+        )
+        add("add", f"c{len(made) + 1}", entry.payload)
+    if done:
+        add("done", "", {})
+    return add_trail(transaction, recording_id, name, made)
+
+
+@writing
+def add_trail(
+    transaction: Transaction, recording_id: str, coder: str, decisions: Sequence[Decision]
+) -> Review:
+    """A coder's whole trail as it is, on a recording where this coder has decided nothing, or its
+    beginning.
+    """
+    name = values.coder(coder)
+    answer = _answer(transaction, recording_id)
+    there = history(transaction, recording_id, name)
+    if [d.decided_at for d in there] != [d.decided_at for d in decisions[: len(there)]]:
+        raise ConflictError(
+            f"expected a coder who has decided nothing on this recording, got {name} with "
+            f"{len(there)} decisions; name another coder"
+        )
+    review = _review(answer, tuple(decisions), name)
+    transaction.add_all(decisions[len(there) :])
+    _note_progress(transaction, review)
+    return review
 
 
 @reading
@@ -82,10 +214,47 @@ def is_open_to(transaction: Transaction, recording_id: str, reader: str | None) 
     or where there is but one coder.
     """
     if reader is not None:
-        return is_done(history(transaction, recording_id, reader))
-    decisions = sorted(history(transaction, recording_id), key=attrgetter("coder", "number"))
-    done = [is_done(own) for _, own in groupby(decisions, key=attrgetter("coder"))]
+        return _is_done(transaction, recording_id, reader)
+    done = _all_done(transaction, recording_id)
     return len(done) <= 1 or all(done)
+
+
+@reading
+def is_machine_open(transaction: Transaction, recording_id: str, reader: str | None) -> bool:
+    """Whether this reader may see the machine's whole answer to a recording: always in an open
+    study; in one that is coded blind once the own review is done, or, for somebody unnamed, once
+    somebody has begun and all who have are done.
+    """
+    if not get_study(transaction).blind:
+        return True
+    if reader is not None and reader.casefold() not in values.RESERVED_CODERS:
+        return _is_done(transaction, recording_id, reader)
+    done = _all_done(transaction, recording_id)
+    return bool(done) and all(done)
+
+
+@reading
+def check_machine_open(
+    transaction: Transaction, recording_id: str, reader: str | None, index: int | None = None
+) -> None:
+    """Refuse to show the machine's answer to a recording, or to the event of an ``index``, to a
+    coder of a blind study before that is decided; ``reader`` is as of `is_machine_open`.
+    """
+    if is_machine_open(transaction, recording_id, reader):
+        return
+    who = reader or "all who began (name the coder who asks)"
+    if reader is None or index is None:
+        raise ConflictError(
+            f"expected {who} to have marked this recording done before the machine's answer is "
+            "shown, since this study is coded blind, got a review that is not; mark it done"
+        )
+    review = get_review(transaction, recording_id, reader, whole=True)
+    found = next((event for event in review.events if event.key == f"m{index}"), None)
+    if found is not None and is_masked(found, blind=True, done=review.done):
+        raise ConflictError(
+            f"expected an event that {who} has decided, since this study is coded blind, got one "
+            "that is not; decide it first"
+        )
 
 
 @reading
@@ -126,6 +295,7 @@ def _add(
     payload: dict[str, Any],
 ) -> Review:
     answer = _answer(transaction, recording_id)
+    study = get_study(transaction)
     made = history(transaction, recording_id, coder)
     if expected != (made[-1].number if made else 0):
         raise _outrun(coder, expected, made[-1] if made else None)
@@ -136,7 +306,8 @@ def _add(
         action=action,
         event=event,
         payload=payload,
-        labels=answer.labels,
+        scheme=study.coding(answer.labels),
+        blind=study.blind,
     )
     new = Decision(
         recording_id=recording_id,
@@ -147,9 +318,41 @@ def _add(
         payload=dict(entry.payload),
         target=entry.target,
         decided_at=transaction.now,
+        mode=entry.mode,
     )
     transaction.add(new)
-    return _review(answer, (*made, new), coder)
+    review = _review(answer, (*made, new), coder)
+    _note_progress(transaction, review)
+    if study.blind and not review.done:
+        return masked_review(review, FrameTimes.of(answer.review))
+    return review
+
+
+def _note_progress(transaction: Transaction, review: Review) -> None:
+    statuses = [
+        event.status
+        for event in review.events
+        if event.machine is not None and kind_of(event.machine) == "micro"
+    ]
+    row = Progress(
+        recording_id=review.recording_id,
+        coder=review.coder,
+        decided=len(statuses) - statuses.count("pending"),
+        candidates=len(statuses),
+        done=review.done,
+    )
+    transaction.merge(row)
+
+
+def _is_done(transaction: Transaction, recording_id: str, coder: str) -> bool:
+    transaction.require(Recording, recording_id)
+    found = transaction.get(Progress, (recording_id, values.coder(coder)))
+    return found is not None and found.done
+
+
+def _all_done(transaction: Transaction, recording_id: str) -> list[bool]:
+    """Of each coder who began."""
+    return [row.done for row in transaction.require(Recording, recording_id).progress]
 
 
 def _answer(transaction: Transaction, recording_id: str) -> AnalysisRecord:

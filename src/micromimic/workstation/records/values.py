@@ -22,6 +22,7 @@ _ID: Final = re.compile(r"[0-9a-f]{32}")
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _EXTENSION: Final = re.compile(r"\.[a-z0-9]{1,8}")
 _ORIGIN: Final = re.compile("upload|live")
+_MODE: Final = re.compile("open|blind")
 _UNWRITABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -115,6 +116,20 @@ def count(value: int, what: str) -> int:
     raise RefusedError(f"expected {what} from 0 to {LARGEST_BIGINT}, got {value}; choose another")
 
 
+def share(value: float) -> float:
+    """Above 0, at most 1."""
+    if 0 < value <= 1:
+        return float(value)
+    raise RefusedError(f"expected an overlap above 0 and at most 1, got {value}; 0.5 is usual")
+
+
+def second(value: float, what: str) -> float:
+    """A time within a video."""
+    if math.isfinite(value) and value >= 0:
+        return round(float(value), 6)
+    raise RefusedError(f"expected {what} as seconds from 0, got {value}; correct it")
+
+
 def matching(value: str, pattern: re.Pattern[str], what: str, remedy: str) -> str:
     if pattern.fullmatch(value):
         return value
@@ -124,6 +139,18 @@ def matching(value: str, pattern: re.Pattern[str], what: str, remedy: str) -> st
 _CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "code": partial(line, what="a subject's code"),
     "note": note,
+    "study.mode": partial(
+        matching, pattern=_MODE, what="a mode among open, blind", remedy="use one"
+    ),
+    "overlap": share,
+    "condition": partial(line, what="a condition", empty=True),
+    "tier": partial(line, what="a marker's row"),
+    "label": partial(line, what="a marker's label", longest=LONGEST_NAME, empty=True),
+    "onset_s": partial(second, what="a marker's beginning"),
+    "offset_s": partial(second, what="a marker's end"),
+    "markers.origin": partial(
+        line, what="where a marker comes from", longest=LONGEST_NAME, empty=True
+    ),
     "title": partial(line, what="a title", longest=LONGEST_NAME, empty=True),
     "held_on": day,
     "consent_noted_by": partial(
@@ -140,7 +167,7 @@ _CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
         matching, pattern=_HASH, what="a SHA-256 of 64 hex digits", remedy="compute it anew"
     ),
     "fps": rate,
-    "origin": partial(
+    "recordings.origin": partial(
         matching, pattern=_ORIGIN, what="an origin among upload, live", remedy="use one"
     ),
     "expires_at": partial(moment, what="the end of retention"),
@@ -149,10 +176,11 @@ _CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "total": partial(count, what="a count"),
     "error": one_line,
 }
-CHECKED: Final = tuple(_CHECKS)
-"""Columns whose values are checked; one name is checked alike wherever it stands."""
+CHECKED: Final = tuple({name.rpartition(".")[2] for name in _CHECKS})
+"""Columns whose values are checked; a name without a table is checked alike wherever it stands."""
 
 
-def checked(column: str, value: Any) -> Any:
-    """A value as the column of this name takes it, else `RefusedError`; None is left to it."""
-    return None if value is None else _CHECKS[column](value)
+def checked(column: str, value: Any, table: str) -> Any:
+    """A value as this column of a table takes it, else `RefusedError`; None is left to it."""
+    check = _CHECKS.get(f"{table}.{column}") or _CHECKS.get(column)
+    return value if value is None or check is None else check(value)

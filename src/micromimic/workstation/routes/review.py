@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from micromimic.core.types import Interval
 from micromimic.evaluation.agreement import Agreement, CodedEvent, event_agreement
 from micromimic.workstation.context import Here
 from micromimic.workstation.errors import ApiError, answers
-from micromimic.workstation.records import recordings, reviews
+from micromimic.workstation.records import markers, recordings, reviews
 from micromimic.workstation.records.database import Store
 from micromimic.workstation.records.models import AnalysisRecord
 from micromimic.workstation.records.review import FrameTimes, Review, reviewed
+from micromimic.workstation.records.study import get_study
 from micromimic.workstation.schemas import (
     Coder,
     CoderQuery,
     DecisionIn,
     DecisionList,
     Id,
+    Marker,
+    MarkerIn,
+    MarkerList,
     Reader,
-    Recording,
     ReviewView,
     StepIn,
 )
@@ -34,17 +37,25 @@ router = APIRouter(prefix="/recordings/{recording_id}", tags=["review"])
 @router.get("/review", responses=answers(404, 409))
 def get_review(recording_id: Id, coder: Coder, here: Here, reader: Reader = None) -> ReviewView:
     """Everything the review page shows; nulls until the machine has answered."""
-    recording = Recording.model_validate(recordings.get_recording(here.store, recording_id))
-    reviews.check_open(here.store, recording_id, coder if reader is None else reader, coder)
-    found = reviews.get_analysis(here.store, recording_id)
+    with here.store.read() as transaction:
+        recording = recordings.get_recording(transaction, recording_id)
+        reader = coder if reader is None else reader
+        reviews.check_open(transaction, recording_id, reader, coder)
+        found = reviews.get_shown(transaction, recording_id, coder, reader=reader)
+        rows = markers.list_markers(transaction, recording_id)
+        known = {"recording": recording, "study": get_study(transaction), "markers": rows}
     if found is None:
-        return ReviewView(recording=recording, labels=None, analysis=None, review=None, shown=None)
-    return ReviewView(
-        recording=recording,
-        labels=list(found.labels),
-        analysis=dict(found.payload),
-        review=reviews.get_review(here.store, recording_id, coder),
-        shown=dict(found.review),
+        return ReviewView.model_validate(
+            {**known, "labels": None, "analysis": None, "review": None, "shown": None}
+        )
+    return ReviewView.model_validate(
+        {
+            **known,
+            "labels": list(found.labels),
+            "analysis": dict(found.analysis),
+            "review": found.review,
+            "shown": dict(found.shown),
+        }
     )
 
 
@@ -79,6 +90,28 @@ def get_history(
     return DecisionList.model_validate(
         {"decisions": reviews.history(here.store, recording_id, coder)}
     )
+
+
+@router.get("/markers", responses=answers(404))
+def list_markers(recording_id: Id, here: Here) -> MarkerList:
+    """Moments and stretches that are no expressions: stimuli, trials, conditions."""
+    return MarkerList.model_validate({"markers": markers.list_markers(here.store, recording_id)})
+
+
+@router.post("/markers", status_code=201, responses=answers(404, 413))
+def add_marker(recording_id: Id, body: MarkerIn, here: Here) -> Marker:
+    """A marker in a row of the timeline."""
+    given = body.model_dump(exclude={"origin"})
+    (made,) = markers.add_markers(here.store, recording_id, [given], origin=body.origin)
+    return Marker.model_validate(made)
+
+
+@router.delete(
+    "/markers/{marker_id}", status_code=204, responses=answers(404), response_class=Response
+)
+def remove_marker(recording_id: Id, marker_id: Id, here: Here) -> None:
+    """Remove a marker."""
+    markers.remove_marker(here.store, marker_id, recording_id=recording_id)
 
 
 @router.get("/agreement", responses=answers(404, 409))

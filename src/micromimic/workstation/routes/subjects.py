@@ -91,6 +91,7 @@ def add_session(body: SessionIn, here: Here) -> Session:
         held_on=body.held_on,
         consent=_noted(body.consent),
         baseline=body.baseline,
+        condition=body.condition,
     )
     return Session.model_validate(added)
 
@@ -103,7 +104,7 @@ def get_session(session_id: Id, here: Here) -> Session:
 
 @router.patch("/sessions/{session_id}", responses=answers(404, 409, 413))
 def change_session(session_id: Id, body: SessionChange, here: Here) -> Session:
-    """Another title, day or consent, or a baseline or none."""
+    """Another title, day, condition or consent, or a baseline or none."""
     changed = people.change_session(
         here.store,
         session_id,
@@ -111,6 +112,7 @@ def change_session(session_id: Id, body: SessionChange, here: Here) -> Session:
         held_on=body.held_on,
         consent=None if body.consent is None else _noted(body.consent),
         baseline=body.baseline,
+        condition=body.condition,
     )
     return Session.model_validate(changed)
 

@@ -1,0 +1,282 @@
+"""A coding scheme: what a coder may say of an event, read from a file and checked; pure functions.
+
+Where a study has none, a coder chooses among the classes of the model that analysed the recording,
+and says nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
+
+from micromimic.core.errors import RefusedError
+from micromimic.workstation.records.values import LONGEST_LINE, LONGEST_NAME, line
+
+SCHEMA: Final = "micromimic.scheme/1"
+SIDES: Final = ("", "left", "right", "both")
+INTENSITIES: Final = ("", "A", "B", "C", "D", "E")
+"""As the Facial Action Coding System grades them: a trace to the most there is."""
+LAST_UNIT: Final = 99
+MOST_ENTRIES: Final = 100
+"""Classes, tags or templates of a scheme; units or tags of an event."""
+_KEYS: Final = (
+    *("schema", "name", "classes", "units", "sides", "intensities", "certainty", "tags"),
+    "templates",
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Template:
+    """A coding made beforehand, given by one key."""
+
+    name: str
+    label: str
+    units: tuple[Mapping[str, Any], ...] = ()
+    tags: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "label": self.label,
+            "units": [dict(unit) for unit in self.units],
+            "tags": list(self.tags),
+        }
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """Classes, each with its description, and what may be said beside them.
+
+    ``units``: True for every action unit, else those listed. ``certainty`` goes from low to high.
+
+    >>> Scheme.of_labels(("calm", "tense")).labels
+    ('calm', 'tense')
+    """
+
+    name: str
+    classes: Mapping[str, str]
+    units: bool | tuple[int, ...] = False
+    sides: bool = False
+    intensities: bool = False
+    certainty: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    templates: tuple[Template, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(self.classes)
+
+    @classmethod
+    def of_labels(cls, labels: Iterable[str]) -> Scheme:
+        """A model's classes, and nothing beside them."""
+        return cls("", dict.fromkeys(labels, ""))
+
+    @classmethod
+    def read(cls, content: object) -> Scheme:
+        """Of a scheme's JSON; `RefusedError` where it is none.
+
+        >>> Scheme.read({"schema": SCHEMA, "name": "mine", "classes": [{"name": "calm"}],
+        ...              "units": [12], "tags": ["posed"]}).units
+        (12,)
+        """
+        given = _object(content, "a coding scheme", _KEYS)
+        if given.get("schema") != SCHEMA:
+            raise RefusedError(
+                f"expected a coding scheme of {SCHEMA}, got {str(given.get('schema'))[:40]!r}; "
+                "write its schema"
+            )
+        classes = _list(given.get("classes"), "the scheme's classes", _class)
+        if not classes:
+            raise RefusedError("expected a scheme with a class, got none; add one")
+        _each_once([name for name, _ in classes], "the scheme's classes")
+        units = given.get("units", False)
+        if not isinstance(units, bool):
+            units = tuple(_list(units, "the scheme's units", _unit_number))
+            _each_once(units, "the scheme's units")
+        scheme = cls(
+            name=_text(given.get("name"), "the scheme's name"),
+            classes=dict(classes),
+            units=units,
+            sides=_switch(given, "sides"),
+            intensities=_switch(given, "intensities"),
+            certainty=_names(given.get("certainty", ()), "the scheme's certainty"),
+            tags=_names(given.get("tags", ()), "the scheme's tags"),
+        )
+        templates = _list(given.get("templates", ()), "the scheme's templates", scheme._template)
+        _each_once([template.name for template in templates], "the scheme's templates")
+        return replace(scheme, templates=tuple(templates))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON that `read` takes."""
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            "classes": [{"name": n, "description": text} for n, text in self.classes.items()],
+            "units": self.units if isinstance(self.units, bool) else list(self.units),
+            "sides": self.sides,
+            "intensities": self.intensities,
+            "certainty": list(self.certainty),
+            "tags": list(self.tags),
+            "templates": [template.to_dict() for template in self.templates],
+        }
+
+    def label(self, value: object) -> str:
+        """One of the classes."""
+        if not isinstance(value, str) or value not in self.classes:
+            raise RefusedError(
+                f"expected a label among {_listed(self.labels)}, got {value!r}; use one of them"
+            )
+        return value
+
+    def coded_units(self, value: object) -> list[dict[str, Any]]:
+        """Action units, each once a side, with all that the scheme asks for."""
+        units = _list(value, "units", self._unit)
+        _each_once([(unit["au"], unit["side"]) for unit in units], "units")
+        return units
+
+    def coded_certainty(self, value: object) -> str:
+        """One of the scheme's steps, or "" for none."""
+        if not isinstance(value, str) or (value and value not in self.certainty):
+            raise RefusedError(
+                f"expected a certainty among {_listed(self.certainty)}, got {value!r}; use one of "
+                "them"
+            )
+        return value
+
+    def coded_tags(self, value: object) -> list[str]:
+        """Some of the scheme's tags, each once."""
+        tags = list(_names(value, "tags"))
+        strange = [tag for tag in tags if tag not in self.tags]
+        if strange:
+            raise RefusedError(
+                f"expected tags among {_listed(self.tags)}, got {strange[0]!r}; use those"
+            )
+        return tags
+
+    def _unit(self, value: object) -> dict[str, Any]:
+        given = _object(value, "a unit", ("au", "side", "intensity"))
+        number = _unit_number(given.get("au"))
+        if self.units is False or (self.units is not True and number not in self.units):
+            known = () if isinstance(self.units, bool) else tuple(map(str, self.units))
+            raise RefusedError(
+                f"expected an action unit of the scheme ({_listed(known)}), got {number}; "
+                "leave it out"
+            )
+        side, intensity = given.get("side", ""), given.get("intensity", "")
+        for what, got, known in (
+            ("side", side, SIDES if self.sides else SIDES[:1]),
+            ("intensity", intensity, INTENSITIES if self.intensities else INTENSITIES[:1]),
+        ):
+            if got not in known:
+                raise RefusedError(
+                    f"expected the {what} of a unit among {_listed(known[1:])} or none, got "
+                    f"{got!r}; correct it"
+                )
+        return {"au": number, "side": side, "intensity": intensity}
+
+    def _template(self, value: object) -> Template:
+        given = _object(value, "a template", ("name", "label", "units", "tags"))
+        units = [
+            {"au": unit} if isinstance(unit, int) else unit
+            for unit in _list(given.get("units", ()), "a template's units", lambda unit: unit)
+        ]
+        return Template(
+            _text(given.get("name"), "a template's name"),
+            self.label(given.get("label")),
+            tuple(self.coded_units(units)),
+            tuple(self.coded_tags(given.get("tags", ()))),
+        )
+
+
+def _object(value: object, what: str, keys: Sequence[str]) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise RefusedError(f"expected {what} as a JSON object, got {value!r:.40}; correct it")
+    strange = [key for key in value if key not in keys]
+    if strange:
+        raise RefusedError(
+            f"expected {what} with {', '.join(keys)}, got {str(strange[0])[:40]!r}; take it out"
+        )
+    return value
+
+
+def _list(value: object, what: str, read: Callable[[Any], T]) -> list[T]:
+    if not isinstance(value, list | tuple) or len(value) > MOST_ENTRIES:
+        got = f"{len(value)}" if isinstance(value, list | tuple) else f"{value!r:.40}"
+        raise RefusedError(
+            f"expected {what} as a list of at most {MOST_ENTRIES}, got {got}; correct it"
+        )
+    return [read(item) for item in value]
+
+
+def _names(value: object, what: str) -> tuple[str, ...]:
+    found = _list(value, what, lambda item: _text(item, what))
+    _each_once(found, what)
+    return tuple(found)
+
+
+def _each_once(found: Sequence[object], what: str) -> None:
+    twice = [item for item in found if found.count(item) > 1]
+    if twice:
+        raise RefusedError(f"expected {what} each once, got {twice[0]!r} twice; leave one out")
+
+
+def _text(value: object, what: str, longest: int = LONGEST_LINE, *, empty: bool = False) -> str:
+    if not isinstance(value, str):
+        raise RefusedError(f"expected {what} as text, got {value!r:.40}; correct it")
+    return line(value, what, longest, empty=empty)
+
+
+def _class(value: object) -> tuple[str, str]:
+    given = _object(value, "a class", ("name", "description"))
+    about = _text(given.get("description", ""), "a description", LONGEST_NAME, empty=True)
+    return _text(given.get("name"), "a class's name"), about
+
+
+def _unit_number(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LAST_UNIT:
+        raise RefusedError(
+            f"expected the number of an action unit from 1 to {LAST_UNIT}, got {value!r:.40}; "
+            "correct it"
+        )
+    return value
+
+
+def _switch(given: Mapping[str, Any], key: str) -> bool:
+    value = given.get(key, False)
+    if not isinstance(value, bool):
+        raise RefusedError(f"expected the scheme's {key} as true or false, got {value!r:.40}")
+    return value
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+_CERTAINTY: Final = ("guess", "probable", "certain")
+
+
+def _built_in(name: str, *classes: str) -> Scheme:
+    return Scheme(
+        name,
+        dict.fromkeys(classes, ""),
+        units=True,
+        sides=True,
+        intensities=True,
+        certainty=_CERTAINTY,
+    )
+
+
+BUILT_IN: Final[Mapping[str, Scheme]] = {
+    scheme.name: scheme
+    for scheme in (
+        _built_in("three", "negative", "positive", "surprise"),
+        _built_in(
+            "seven", "anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise"
+        ),
+        _built_in("facs", "expression"),
+    )
+}
+"""Schemes to begin with: the composite's classes, seven emotions, action units alone."""
