@@ -225,6 +225,7 @@ def add_recording(
     events: int | None = 6,
     status: str = "done",
     days: int = 30,
+    sha256: str = "",
 ) -> Recording:
     """A recording with a made-up answer of the machine, and a few bytes for a video."""
     from micromimic.workstation.records.models import Consent
@@ -240,7 +241,7 @@ def add_recording(
         name=name,
         extension=".mp4",
         size_bytes=950,
-        sha256="0123456789abcdef" * 4,
+        sha256=sha256 or 2 * new,
         session_id=session_id,
         consent=None if session_id else Consent(given=True, noted_by="kim"),
         expires_at=datetime.now(UTC) + timedelta(days=days),

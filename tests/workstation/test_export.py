@@ -524,6 +524,7 @@ def test_trends_of_a_person(store):
         say(store, made["week 2"], "kim", "accept", key)
     for key in ("m3", "m4", "m5"):
         say(store, made["week 2"], "kim", "reject", key)
+    say(store, made["week 2"], "kim", "done")
     say(store, made["intake"], "kim", "accept", "m0")  # not finished
     say(store, made["intake"], "lee", "accept", "m0")
     found = subject_trends(store, person.id)
@@ -533,7 +534,7 @@ def test_trends_of_a_person(store):
     assert [s["n"] for s in sessions] == [6, 6]
     change = rows["candidates_per_minute"]["change"][0]
     assert (change["value"], change["clear"]) == (1.0, False)
-    assert found["coder"] == "kim"  # was at both; lee at one
+    assert found["coder"] == "kim"  # has finished one, lee none
     reviewed = rows["reviewed_per_minute"]["sessions"]
     assert [s["value"] for s in reviewed] == [None, pytest.approx(3 / (51.3 / 60), abs=1e-6)]
     assert rows["movement"]["sessions"][0]["n"] > 20
@@ -543,16 +544,24 @@ def test_trends_of_a_person(store):
         subject_trends(store, new_id())
 
 
-def test_a_recording_without_candidates_counts_as_decided(store):
+def test_a_recording_counts_as_reviewed_once_it_was_marked_done(store):
+    """One in which the machine found nothing, and that nobody opened, is no review without events."""
     _, payload, review = sample()
     person = people.add_subject(store, "P1")
     session = people.add_session(store, person.id, title="a", held_on=date(2024, 1, 2), consent=YES)
     none = put(store, {**payload, "events": []}, review, session_id=session.id)
     one = put(store, {**payload, "events": payload["events"][:1]}, review, session_id=session.id)
+
+    def rates():
+        rows = subject_trends(store, person.id)["indicators"]
+        return [r["sessions"][0]["value"] for r in rows if r["name"] == "reviewed_per_minute"]
+
     say(store, one, "kim", "accept", "m0")
-    found = subject_trends(store, person.id)
-    row = next(r for r in found["indicators"] if r["name"] == "reviewed_per_minute")
-    assert row["sessions"][0]["value"] == pytest.approx(1 / (2 * 51.3 / 60), abs=1e-6)
+    assert rates() == []
+    say(store, one, "kim", "done")
+    assert rates() == [pytest.approx(1 / (51.3 / 60), abs=1e-6)]
+    say(store, none, "kim", "done")
+    assert rates() == [pytest.approx(1 / (2 * 51.3 / 60), abs=1e-6)]
     assert {recording.id for recording in recordings.list_recordings(store)} == {none, one}
 
 

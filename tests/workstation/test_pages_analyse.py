@@ -191,11 +191,12 @@ def test_the_list(station: Station, chromium: Browser) -> None:
     with desk_at(station, chromium) as desk:
         page = desk.page("/")
         page.wait_for_selector(row(page, "queued.mp4"))
-        assert "reviewed by kim" in page.inner_text(row(page, reviewed.name))
+        assert "kim 1 of 4" in page.inner_text(row(page, reviewed.name))
         assert "4 candidates" in page.inner_text(row(page, reviewed.name))
         assert "record at least a second" in page.inner_text(row(page, "failed.mp4"))
         assert "following the face, 25 %" in page.inner_text(row(page, "running.mp4"))
-        assert "waiting for its turn" in page.inner_text(row(page, "queued.mp4"))
+        assert "next in the queue" in page.inner_text(row(page, "queued.mp4"))
+        assert page.evaluate("document.querySelectorAll('progress:indeterminate').length") == 0
 
         page.click(f"{row(page, 'queued.mp4')} >> text=Cancel")
         page.wait_for_selector(f"{row(page, 'queued.mp4')}[data-status=cancelled]")
@@ -231,18 +232,23 @@ def test_session_carries_its_consent(station: Station, chromium: Browser, clip: 
     (session,) = add_series(station.store, "P01", (4,))
     with desk_at(station, chromium) as desk:
         page = desk.page("/")
+        choose(page, clip)
+        name = page.inner_text(f"#session option[value='{session}']")
+        assert name.startswith("P01 - intake - 1 Sep")
         page.select_option("#session", session)
+        assert f"→ {name}" in page.inner_text("#staged")
         assert "Consent noted by kim" in page.inner_text("#consent")
         assert not page.is_visible("#agreed")
-        page.click("summary")
+        page.click("summary:has-text('Frame rate')")
         page.fill("#fps", "sixty")
-        choose(page, clip)
         page.click("#start")
         assert "expected frames a second" in page.inner_text("#add-problem")
         page.fill("#fps", "59,94")
         page.fill("#days", "7")
         page.click("#start")
         page.wait_for_selector(row(page, clip.name))
+        choose(page, clip)  # the next video may be another person's
+        assert page.input_value("#session") == ""
     recording = recordings.list_recordings(station.store, session_id=session)[0]
     assert recording.fps == 59.94
     assert (recording.expires_at - recording.uploaded_at).days in (6, 7)

@@ -33,7 +33,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 def test_info_says_what_it_allows_and_what_it_is_not_for(site: Site) -> None:
     info = site.get("/info")
     assert info["limits"] == {
-        "max_bytes": 4 * 1024**3,
+        "max_bytes": 4 * 10**9,
         "max_seconds": 3600.0,
         "retention_days": 30,
     }

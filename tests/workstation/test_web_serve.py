@@ -66,7 +66,7 @@ def test_the_command_says_where_it_is_and_ends_when_asked(
         assert place, said
         assert "no lie detector" in said[1] and "Article 5(1)(f)" in said[1]
         limits = httpx.get(f"{place[1]}api/v1/info").json()["limits"]
-        assert limits["max_bytes"] == 2**29
+        assert limits["max_bytes"] == 500_000_000
         process.send_signal(number)
         out, errors = process.communicate(timeout=HANG_S)
     assert (process.returncode, out, errors) == (0, "", "")

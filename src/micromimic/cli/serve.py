@@ -28,7 +28,7 @@ def serve(
         ),
     ] = None,
     token_file: options.TokenFile = None,
-    max_gb: Annotated[float, typer.Option(min=0.001, help="Largest upload, in GiB.")] = 4.0,
+    max_gb: Annotated[float, typer.Option(min=0.001, help="Largest upload, in GB.")] = 4.0,
     max_minutes: Annotated[float, typer.Option(min=0.1, help="Longest video.")] = 60.0,
     retention_days: Annotated[
         int, typer.Option(min=0, help="Days until a video is removed; 0 keeps it.")
@@ -50,7 +50,7 @@ def serve(
         from micromimic.workstation import server
         from micromimic.workstation.access import is_loopback
         from micromimic.workstation.records.folder import default_data_dir
-        from micromimic.workstation.settings import GIB, Settings
+        from micromimic.workstation.settings import GB, Settings
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(24)
     try:
@@ -60,7 +60,7 @@ def serve(
             host=host,
             port=port,
             token=token,
-            max_bytes=int(max_gb * GIB),
+            max_bytes=int(max_gb * GB),
             max_seconds=max_minutes * 60.0,
             retention_days=retention_days,
             jobs=jobs,

@@ -8,7 +8,8 @@ from typing import Final
 
 from micromimic.workstation.access import Access, check_range
 
-GIB: Final = 1024**3
+GB: Final = 10**9
+"""As disks and pages count."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Settings(Access):
     the events in place of the shipped one.
 
     >>> Settings(Path("data")).max_bytes
-    4294967296
+    4000000000
     >>> Settings(Path("data"), host="0.0.0.0")
     Traceback (most recent call last):
     ...
@@ -30,7 +31,7 @@ class Settings(Access):
 
     data: Path
     url: str | None = None
-    max_bytes: int = 4 * GIB
+    max_bytes: int = 4 * GB
     max_seconds: float = 3600.0
     retention_days: int = 30
     jobs: int = 1

@@ -12,7 +12,6 @@ from micromimic.analysis.trends import (
     recording_numbers,
     trends,
 )
-from micromimic.core.results import kind_counts
 from micromimic.workstation.records import people, recordings, reviews
 from micromimic.workstation.records.database import Transaction, reading
 from micromimic.workstation.records.models import Recording
@@ -28,10 +27,11 @@ def subject_trends(
 ) -> dict[str, Any]:
     """One person's indicators session by session, schema ``micromimic.trends/1``.
 
-    ``coder`` is whose reviews count; None whoever has been at most of the recordings, since two
-    coders' counts are never mixed. ``reader`` is who asks; None the coder, or nobody in particular.
-    Of recordings that are not open to this one (see `reviews.is_open_to`) others' reviews do not
-    count.
+    ``coder`` is whose finished reviews count; None whoever has finished most, since two coders'
+    counts are never mixed. What nobody has marked done gives no rate, and least of all where the
+    machine found nothing: nobody may have looked. ``reader`` is who asks; None the coder, or nobody
+    in particular. Of recordings that are not open to this one (see `reviews.is_open_to`) others'
+    reviews do not count.
     """
     found = recordings.list_recordings(transaction, subject_id=subject_id, limit=None)
     reader = reader or coder
@@ -54,8 +54,13 @@ def subject_trends(
 
 
 def _main_coder(found: Sequence[Recording]) -> str | None:
-    counts = Counter(name for recording in found for name in recording.coders)
+    counts = Counter(name for recording in found for name in _finished(recording))
     return min(counts, key=lambda name: (-counts[name], name)) if counts else None
+
+
+def _finished(recording: Recording) -> list[str]:
+    """The coders who have marked it done."""
+    return [one.coder for one in recording.progress if one.done]
 
 
 def _numbers(
@@ -66,12 +71,9 @@ def _numbers(
     if found is None:
         return None
     coded = None
-    # Without candidates there is nothing to decide: left out, such recordings would raise the rate.
-    candidates = kind_counts(found.payload["events"])["micro"]
-    decided = coder is not None and (coder in recording.coders or not candidates)
     if (
         coder is not None
-        and decided
+        and coder in _finished(recording)
         and (coder == reader or reviews.is_open_to(transaction, recording.id, reader))
     ):
         events = reviews.get_review(transaction, recording.id, coder).events

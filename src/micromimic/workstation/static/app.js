@@ -6,4 +6,4 @@ export { API, ApiError, api, apiUrl, errorFrom, offline } from "./lib/api.js";
 export { ask, confirmThat, notice, openDialog, showError } from "./lib/dialogs.js";
 export { term, unitName } from "./lib/glossary.js";
 export { askCoder, coder, header, remember, remembered, rememberedJson } from "./lib/shell.js";
-export { formatDate, formatDuration, formatMoment, formatSize, plural, sentence, today } from "./lib/words.js";
+export { formatDate, formatDay, formatDuration, formatMoment, formatSize, plural, sentence, today } from "./lib/words.js";

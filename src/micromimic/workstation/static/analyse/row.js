@@ -1,6 +1,7 @@
 // One recording in the list.
 
-import { API, all, el, fill, formatDate, formatMoment, formatSize, plural } from "../app.js";
+import { API, all, coder, el, fill, formatDate, formatDuration, formatMoment, formatSize, plural } from "../app.js";
+import { finishedBy, sessionName } from "../lib/records.js";
 
 /** Is its job still to end? */
 export const active = (recording) => ["queued", "running"].includes(recording.job?.status);
@@ -11,17 +12,29 @@ const STAGES = {
   pictures: "making pictures for the review",
 };
 
-/** A job's progress in words and as a share of 1, or null while that is unknown. */
-function progressOf({ status, stage, done, total }) {
-  if (status === "queued") return { words: "waiting for its turn", share: null };
+const ordinal = (number) => {
+  const teen = Math.floor(number / 10) % 10 === 1;
+  return `${number}${(teen ? null : ["th", "st", "nd", "rd"][number % 10]) ?? "th"}`;
+};
+
+/** "about 40 s", "about 12 min": an estimate is no exact number. */
+function about(seconds) {
+  if (seconds < 60) return `about ${Math.max(5, 5 * Math.round(seconds / 5))} s`;
+  return seconds < 3600 ? `about ${Math.round(seconds / 60)} min` : `about ${formatDuration(60 * Math.round(seconds / 60))}`;
+}
+
+/** A job's progress in words and as a share of 1: 0 while it waits, null while it is not known. */
+function progressOf({ status, stage, done, total, place, seconds_left: left }) {
+  const soon = left === null ? "" : `, ${about(left)}`;
+  if (status === "queued") return { words: `${place === 1 ? "next in the queue" : `${ordinal(place)} in the queue`}${soon}`, share: 0 };
   const words = STAGES[stage] ?? (stage || "starting").replaceAll("_", " ");
   const share = total ? Math.min(1, done / total) : null;
-  return { words: share === null ? words : `${words}, ${Math.floor(100 * share)} %`, share };
+  return { words: `${words}${share === null ? "" : `, ${Math.floor(100 * share)} %`}${soon}${soon && " left"}`, share };
 }
 
 /** The status in a few words, for a screen reader's announcement. */
-export function statusWords({ job, events }) {
-  if (job?.status === "done") return plural(events ?? 0, "candidate");
+export function statusWords({ job, events, longer }) {
+  if (job?.status === "done") return plural(events ?? 0, "candidate") + (longer ? `, ${plural(longer, "longer expression")}` : "");
   if (job?.status === "failed") return `failed: ${job.error}`;
   return job?.status === "cancelled" ? "cancelled" : "in progress";
 }
@@ -30,6 +43,19 @@ function kept(recording) {
   if (recording.media === "expired") return "video removed, results kept";
   if (recording.media === "none") return "no video";
   return recording.expires_at ? `video kept until ${formatDate(recording.expires_at)}` : "video kept until deleted";
+}
+
+/** How much of it could be judged, where anything is known of that. */
+function observed({ observed_s: seconds, duration_s: whole }) {
+  if (seconds === null || whole === null) return null;
+  return `${formatDuration(seconds)} of ${formatDuration(whole)} could be judged`;
+}
+
+/** Every coder's progress: "kim 3 of 5", "lee done". */
+function progress({ progress: coders }) {
+  if (!coders.length) return el("small", {}, "not reviewed yet");
+  return el("ul", { class: "coders" }, coders.map(({ coder: name, decided, candidates, done }) =>
+    el("li", { class: ["badge", done && "good"] }, done ? `✓ ${name} done` : `${name} ${decided} of ${candidates}`)));
 }
 
 function state(recording) {
@@ -41,8 +67,8 @@ function state(recording) {
   }
   if (job?.status === "failed") return [el("span", { class: "badge bad" }, "failed"), el("p", { class: "problem" }, job.error)];
   if (job?.status === "cancelled") return [el("span", { class: "badge" }, "cancelled")];
-  const reviewed = recording.coders.length ? `reviewed by ${recording.coders.join(", ")}` : "not reviewed yet";
-  return [el("b", { class: "number" }, statusWords(recording)), el("small", {}, reviewed)];
+  const seen = observed(recording);
+  return [el("span", { class: "found" }, el("b", { class: "number" }, statusWords(recording)), seen && el("small", {}, seen)), progress(recording)];
 }
 
 function doings(recording, act) {
@@ -53,19 +79,20 @@ function doings(recording, act) {
   const status = recording.job?.status, kept = recording.media === "kept";
   const id = encodeURIComponent(recording.id);
   return [
-    status === "done" && link("Review", `/review?recording=${id}`, "primary"),
+    status === "done" && link("Review", `/review?recording=${id}`, finishedBy(recording, coder()) ? "" : "primary"),
     status === "done" && kept && link("Report", `${API}/recordings/${id}/files/report.html`, "", { target: "_blank", rel: "noopener" }),
     active(recording) && button("cancel", "Cancel"),
     ["failed", "cancelled"].includes(status) && kept && button("again", "Try again"),
+    button("edit", "Edit"),
     button("delete", "Delete", "danger"),
   ];
 }
 
 const whose = (recording) =>
   recording.subject_code
-    ? el("a", { href: `/subjects?subject=${encodeURIComponent(recording.subject_id)}` }, recording.subject_code) : "no subject";
+    ? el("a", { href: `/subjects?subject=${encodeURIComponent(recording.subject_id)}` }, sessionName(recording)) : "no session";
 
-/** A row that can be shown anew without losing the keyboard's place. `act`: cancel, again, delete. */
+/** A row that can be shown anew without losing the keyboard's place. `act`: cancel, again, edit, delete. */
 export class Row {
   node = el("li", { class: "row" });
   shown = "";
@@ -74,8 +101,9 @@ export class Row {
     this.act = act;
   }
 
-  show(recording) {
-    const text = JSON.stringify(recording);
+  /** @param {any} recording @param {any} same the recording of the same file that came before, if any */
+  show(recording, same) {
+    const text = JSON.stringify([recording, same?.name, coder()]);
     if (text === this.shown) return;
     this.shown = text;
     const { act: focused } = /** @type {HTMLElement} */ (this.node.querySelector(":focus"))?.dataset ?? {};
@@ -85,7 +113,8 @@ export class Row {
     fill(this.node,
       el("div", { class: "what" }, el("b", {}, recording.name),
         el("small", {}, whose(recording), ` · ${formatMoment(recording.uploaded_at)} · ${source}`),
-        el("small", {}, kept(recording))),
+        el("small", {}, kept(recording)),
+        same && el("small", { class: "same" }, `the same file as ${same.name}${same.subject_code ? ` (${sessionName(same)})` : ""}`)),
       el("div", { class: "state" }, state(recording)),
       el("div", { class: "doings" }, doings(recording, this.act)));
     if (focused) all(`[data-act="${focused}"]`, this.node)[0]?.focus();

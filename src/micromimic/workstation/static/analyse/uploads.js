@@ -40,13 +40,14 @@ class Upload {
     this.show(null);
   }
 
-  /** Waiting, or failed with a line. */
-  show(fault) {
-    this.bar.hidden = this.words.hidden = Boolean(fault);
-    this.again.hidden = !fault;
+  /** Waiting, or failed for a reason. What the server refused for what it is (4xx) it refuses again. */
+  show(error) {
+    const { status = 0, message = null } = error ?? {};
+    this.bar.hidden = this.words.hidden = Boolean(error);
+    this.again.hidden = !error || (status >= 400 && status < 500 && status !== 408);
     this.words.textContent = "waiting to be sent";
-    this.cancel.textContent = fault ? "Dismiss" : "Cancel";
-    showLine(this.problem, fault);
+    this.cancel.textContent = error ? "Dismiss" : "Cancel";
+    showLine(this.problem, message);
   }
 
   send() {
@@ -99,7 +100,7 @@ export class Uploads {
         next.node.remove();
         this.done(recording);
       } catch (error) {
-        next.show(error.message);
+        next.show(error);
       }
     }
     this.busy = false;

@@ -26,9 +26,12 @@ export function notice(text) {
   setTimeout(() => node.remove(), 5000);
 }
 
+let opened = 0;
+
 /** Opens a dialog, which is gone when it is closed. Gives it, and a promise of its closing. */
 export function openDialog({ title, kind = "" }, ...body) {
-  const dialog = el("dialog", { class: kind, "aria-labelledby": "dialog-title" }, el("h2", { id: "dialog-title" }, title), body);
+  const id = `dialog-title-${++opened}`; // one may be opened above another
+  const dialog = el("dialog", { class: kind, "aria-labelledby": id }, el("h2", { id }, title), body);
   const closed = new Promise((resolve) => dialog.addEventListener("close", () => {
     dialog.remove();
     resolve();

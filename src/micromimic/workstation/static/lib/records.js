@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { el, fill } from "/static/viewer/dom.js";
-import { formatDate, formatMoment } from "./words.js";
+import { formatDay, formatMoment } from "./words.js";
 
 /** All sessions with their subject's code, ordered by code and then newest first. */
 export async function loadSessions(subject = "") {
@@ -17,24 +17,41 @@ export async function loadSubjects() {
   return subjects.sort((a, b) => a.code.localeCompare(b.code, "en", { numeric: true }));
 }
 
+const PAGE = 500;
+
 /** Every recording, page by page, newest first. */
 export async function loadRecordings(query = {}) {
-  const all = [];
-  for (;;) {
-    const { recordings, total } = await api("/recordings", { query: { ...query, limit: 100, offset: all.length } });
-    all.push(...recordings);
-    if (!recordings.length || all.length >= total) return all;
+  const all = new Map(); // by id: one that comes in meanwhile moves the pages
+  for (let offset = 0; ; offset += PAGE) {
+    const { recordings, total } = await api("/recordings", { query: { ...query, limit: PAGE, offset } });
+    for (const recording of recordings) all.set(recording.id, recording);
+    if (!recordings.length || offset + PAGE >= total) return [...all.values()];
   }
 }
 
-/** Sessions as options grouped by subject; those without consent cannot be chosen. */
+/** A session, or the session of a recording, wherever it is named: "P04 - control - 20 Nov". */
+export function sessionName({ subject_code: code, condition = "", title = "", session_title: own = title, held_on: day }) {
+  return [code, condition || own || "untitled", formatDay(day)].join(" - ");
+}
+
+/** Sessions as options; those without consent cannot be chosen. Two of one name tell their titles too. */
 export function sessionOptions(sessions, { chosen = "", needConsent = false } = {}) {
-  const option = ({ id, title, held_on: day, consent }) => {
-    const refused = needConsent && !consent.given;
-    return el("option", { value: id, disabled: refused, selected: id === chosen }, `${formatDate(day)}, ${title || "untitled"}${refused ? " (no consent noted)" : ""}`);
-  };
-  const groups = Map.groupBy(sessions, (session) => session.subject_code);
-  return [...groups].map(([code, own]) => el("optgroup", { label: code }, own.map(option)));
+  const names = Map.groupBy(sessions, sessionName);
+  return sessions.map((session) => {
+    const refused = needConsent && !session.consent.given, name = sessionName(session);
+    const title = names.get(name).length > 1 && session.condition && session.title ? `, ${session.title}` : "";
+    return el("option", { value: session.id, disabled: refused, selected: session.id === chosen }, `${name}${title}${refused ? " (no consent noted)" : ""}`);
+  });
+}
+
+/** Has this coder said of a recording: I have watched it all? */
+export const finishedBy = (recording, coder) => recording.progress.some((one) => one.coder === coder && one.done);
+
+/** What this coder is to review next: what was begun first, then the oldest; null where all is finished. `after`: not this one. */
+export async function nextRecording(coder, after = "") {
+  const open = (await loadRecordings()).filter((r) => r.id !== after && r.events !== null && !finishedBy(r, coder)).reverse();
+  const begun = open.find((r) => r.progress.some((one) => one.coder === coder));
+  return begun ?? open[0] ?? null;
 }
 
 /** Fills a select and keeps what was chosen, where it is still there. */

@@ -1,4 +1,4 @@
-// What surrounds every page: theme, who sits at the desk, what this browser remembers.
+// What surrounds every page: theme, who is coding, what this browser remembers.
 
 import { byId, el } from "/static/viewer/dom.js";
 import { themeButton } from "/static/viewer/theme.js";
@@ -36,19 +36,19 @@ export function remember(key, value, storage = "localStorage") {
 
 let name = remembered("coder");
 
-/** Name of the person at the desk, "" before anybody gave one. */
+/** Name of the person who is coding, "" before anybody gave one. */
 export const coder = () => name;
 
-/** Asks for the name of the person at the desk; gives it, or the one before when cancelled. */
+/** Asks for the name of the person who is coding; gives it, or the one before when cancelled. */
 export async function askCoder() {
   const field = el("input", {
     id: "coder-name", name: "coder", type: "text", required: true, maxlength: "64", autocomplete: "off",
     value: name, dataset: { missing: "expected a name, got nothing; type yours or a pseudonym" },
   });
   const values = await ask({
-    title: "Who is at the desk?",
+    title: "Who is coding?",
     body: [
-      el("p", { class: "hint" }, "Decisions and consent are noted under this name. It stays in this browser."),
+      el("p", { class: "hint" }, "Decisions and consent are noted under this name, and your reviews are found by it: type it the same way each time. It stays in this browser."),
       el("div", { class: "field" }, el("label", { for: "coder-name" }, "Name or pseudonym"), field),
     ],
     action: "Use this name",
@@ -63,8 +63,8 @@ export async function askCoder() {
 }
 
 function showCoder() {
-  byId("coder").textContent = name || "Your name";
-  byId("coder").setAttribute("aria-label", name ? `Coder: ${name}. Change` : "Set your name");
+  byId("coder").textContent = name ? `Coder: ${name}` : "Coder: no name yet";
+  byId("coder").setAttribute("aria-label", name ? `Coder: ${name}. Change` : "Coder: no name yet. Give yours");
 }
 
 /** Makes the page's head work, and says that the page is ready. Fires "theme" and "coder" on document when they change. */

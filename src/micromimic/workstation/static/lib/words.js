@@ -18,17 +18,24 @@ export function formatSize(bytes) {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${["B", "kB", "MB", "GB", "TB"][unit]}`;
 }
 
-const DAY = /** @type {const} */ ({ day: "numeric", month: "short", year: "numeric" });
+const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" "); // a browser's own differ: Sept
 
 /** A date of the records (ISO text): "23 Nov 2026"; a day without a time stays that day. */
 export function formatDate(text) {
   if (!text) return "–";
-  return new Date(text.length === 10 ? `${text}T00:00:00` : text).toLocaleDateString("en-GB", DAY);
+  const day = new Date(text.length === 10 ? `${text}T00:00:00` : text);
+  return `${day.getDate()} ${MONTHS[day.getMonth()]} ${day.getFullYear()}`;
+}
+
+/** A day beside others: "20 Nov", and the year where it is not this one. */
+export function formatDay(text) {
+  const words = formatDate(text);
+  return words.endsWith(` ${new Date().getFullYear()}`) ? words.slice(0, -5) : words;
 }
 
 /** A moment of the records (ISO text): "23 Nov 2026, 14:05". */
 export function formatMoment(text) {
-  return text ? new Date(text).toLocaleString("en-GB", { ...DAY, hour: "2-digit", minute: "2-digit" }) : "–";
+  return text ? `${formatDate(text)}, ${new Date(text).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })}` : "–";
 }
 
 /** One or many: plural(2, "candidate") is "2 candidates". */

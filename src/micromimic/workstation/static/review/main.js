@@ -10,6 +10,7 @@ import { markerWords } from "./rows.js";
 import { fetchWaveform } from "./sound.js";
 
 const POLL_MS = 2000;
+const MOST_MARKERS = 400; // listed as buttons
 const ALL = el("p", {}, el("a", { href: "/" }, "All recordings"));
 const RECORDING = new URLSearchParams(location.search).get("recording") ?? "";
 
@@ -79,9 +80,10 @@ function open({ recording, labels, analysis, review, shown, study, markers }, ro
 /** Markers by time, to be gone to without a mouse. */
 function listMarkers({ markers, clock }, player) {
   byId("markers").hidden = !markers.length;
-  fill(byId("markers-list"), markers.toSorted((a, b) => a.onset_s - b.onset_s).map((marker) =>
+  fill(byId("markers-list"), markers.slice(0, MOST_MARKERS).map((marker) =>
     el("li", {}, el("button", { type: "button", onclick: () => player.seek(clock.nearest(marker.onset_s)) },
-      el("time", {}, formatTime(marker.onset_s)), markerWords(marker)))));
+      el("time", {}, formatTime(marker.onset_s)), markerWords(marker)))),
+  markers.length > MOST_MARKERS && el("li", { class: "hint" }, `${markers.length - MOST_MARKERS} more: on the timeline, and by [ and ]`));
 }
 
 function describe({ recording, shown, analysis, coder: who }) {

@@ -1,55 +1,14 @@
-// Questions about subjects and sessions: what is asked, and what is done with the answers.
+// Questions before sessions and people are removed.
 
-import { all, api, ask, byId, coder, confirmThat, el, formatDate, plural, today } from "../app.js";
-import { loadRecordings } from "../lib/records.js";
-
-/** The fields of a template of the page, filled in. */
-function fields(id, values) {
-  const body = byId(id).content.cloneNode(true);
-  for (const field of all("[name]", body)) field[field.type === "checkbox" ? "checked" : "value"] = values[field.name] ?? "";
-  return body;
-}
-
-/** Saves a new record, or the changes of one; gives what the server has then. */
-const save = (path, record, json) =>
-  record ? api(`${path}/${record.id}`, { method: "PATCH", json }) : api(path, { method: "POST", json });
-
-/** Adds a subject, or changes one; gives the record, or null when cancelled. */
-export async function editSubject(subject = null) {
-  let saved = null;
-  await ask({
-    title: subject ? `Edit ${subject.code}` : "Add a subject",
-    body: fields("subject-form", subject ?? {}),
-    check: async (json) => { saved = await save("/subjects", subject, json); },
-  });
-  return saved;
-}
-
-/** Adds a session of a subject, or changes one; gives the record, or null when cancelled. */
-export async function editSession(subject, session = null) {
-  let saved = null;
-  const before = session?.consent;
-  await ask({
-    title: session ? "Edit session" : `Add a session of ${subject.code}`,
-    body: fields("session-form", { held_on: today(), ...session, given: before?.given, noted_by: before?.noted_by || coder(), ground: before?.note }),
-    check: async ({ given, noted_by: by, ground: note, ...json }) => {
-      if (given && !by) return "expected who noted the consent, got nothing; type a name";
-      // Consent that nobody touched keeps its own time of being noted.
-      const same = before && before.given === given && before.noted_by === by && before.note === note;
-      const consent = same ? {} : { consent: { given, noted_by: by, note } };
-      saved = await save("/sessions", session, { ...(session ? {} : { subject_id: subject.id }), ...json, ...consent });
-      return null;
-    },
-  });
-  return saved;
-}
+import { api, confirmThat, el, plural } from "../app.js";
+import { loadRecordings, sessionName } from "../lib/records.js";
 
 /** Asks, then removes a session with its recordings; gives whether it was. */
 export function removeSession(session) {
   const one = session.recordings === 1;
   return confirmThat({
     title: "Remove this session?",
-    body: el("p", {}, `${session.title || "Untitled"}, ${formatDate(session.held_on)}. `,
+    body: el("p", {}, `${sessionName(session)}. `,
       session.recordings > 0 && `${plural(session.recordings, "recording")} with videos, results and decisions ${one ? "goes" : "go"} with it. `,
       "This cannot be undone."),
     action: "Remove",
