@@ -11,7 +11,7 @@ import pytest
 from micromimic.core.labels import THREE
 from micromimic.core.types import Interval
 from micromimic.evaluation.agreement import CodedEvent, event_agreement, gwet_ac1, interval_of
-from micromimic.evaluation.study_agreement import CodedRecording, icc21, study_agreement
+from micromimic.evaluation.study_agreement import CodedRecording, Estimate, icc21, study_agreement
 
 SHROUT_FLEISS = [
     [9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7],
@@ -150,7 +150,9 @@ def test_boundaries_of_long_recordings_lose_no_digits():
 
     late = [replace(r, first=later(r.first), second=later(r.second)) for r in made_up(6)]
     here, there = (row(study_agreement(r, tier="all"), "pooled") for r in (made_up(6), late))
-    assert there.timing["onset"].icc == pytest.approx(here.timing["onset"].icc, abs=1e-9)
+    assert there.timing["onset"].icc.value == pytest.approx(
+        here.timing["onset"].icc.value, abs=1e-9
+    )
 
 
 def test_intervals_are_of_whole_subjects_drawn_again():
@@ -175,13 +177,15 @@ def test_intervals_are_of_whole_subjects_drawn_again():
         iccs.append(icc21(pairs))
     pooled = row(found, "pooled")
     for estimate, slow in ((pooled.ac1, values), (pooled.timing["onset"].icc, iccs)):
-        assert estimate[1:] == pytest.approx(np.quantile(slow, [0.025, 0.975]), abs=1e-9)
+        assert (estimate.low, estimate.high) == pytest.approx(
+            np.quantile(slow, [0.025, 0.975]), abs=1e-9
+        )
 
 
 def test_few_subjects_are_no_ground_for_an_interval():
     few = study_agreement(made_up(4), draws=50)
     assert few.resampled is None and "need 5 subjects or recordings: 4 are" in few.notes[0]
-    assert row(few, "pooled").kappa[1:] == (None, None)
+    assert astuple(row(few, "pooled").kappa)[1:] == (None, None)
     assert study_agreement(made_up(6), draws=50).resampled == "recordings"  # of three people
     nobody = [CodedRecording(r.id, r.name, "", r.first, r.second) for r in made_up(6)]
     assert study_agreement(nobody, draws=50).resampled == "recordings"
@@ -244,7 +248,7 @@ def test_how_far_two_events_must_overlap_is_chosen():
 
 def test_a_study_without_events_or_recordings_is_no_error():
     nothing = study_agreement([])
-    assert nothing.rows[0].kappa == nothing.rows[0].f1 == (None, None, None)
+    assert nothing.rows[0].kappa == nothing.rows[0].f1 == Estimate()
     assert "No recording has been done by both" in nothing.notes[0]
     pending = CodedRecording(
         "a", "a", "P", (event("m0", 1.0, status="pending"),), (event("m0", 1.0),)

@@ -3,44 +3,88 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from micromimic.cli import options
-from micromimic.cli.console import count_of, needs_web, note, say
+from micromimic.cli.console import count_of, note, say
 from micromimic.cli.options import unset
 from micromimic.cli.outputs import check_writable
+from micromimic.core.files import new_folder, write_whole
+
+if TYPE_CHECKING:
+    from micromimic.workstation.records.database import Store
+
+
+What = Annotated[
+    str | None,
+    typer.Argument(metavar="[study]", help="A whole study's tables; training data if left out."),
+]
 
 
 def export(
     out: Annotated[Path, typer.Option(metavar="DIR", help="A new or empty folder.")],
+    what: What = None,
     coder: Annotated[
-        str, typer.Option(metavar="NAME", help="Whose accepted and added events are exported.")
-    ],
-    subject: Annotated[str | None, unset("Only this person's.", metavar="CODE")] = None,
+        str | None,
+        unset("Training data: whose accepted and added events are exported.", metavar="NAME"),
+    ] = None,
+    subject: Annotated[
+        str | None, unset("Training data: only this person's.", metavar="CODE")
+    ] = None,
+    frames: Annotated[
+        str | None, unset("A study: every frame as well, a file each.", metavar="csv|parquet")
+    ] = None,
     data: options.Data = None,
     database: options.DatabaseUrl = None,
     database_file: options.DatabaseFile = None,
 ) -> None:
-    """Write what a coder decided as training data.
+    """Write a study as tables for statistics, or what a coder decided as training data.
 
-    Writes a manifest, which `micromimic train` and `micromimic evaluate` read, and copies of its
-    videos.
+    `export study` writes events.csv, recordings.csv, markers.csv, decisions.csv, agreement.csv,
+    conditions.csv and a codebook of their columns, without videos: pandas, R and SPSS read each in
+    one line. It is for who leads the study: every coder's decisions are in it.
+
+    Without `study`: a manifest, which `micromimic train` and `micromimic evaluate` read, and copies
+    of its videos.
     """
-    with needs_web():
-        from micromimic.workstation.export_manifest import (
-            LEFT_OUT,
-            MANIFEST,
-            gather,
-            write_gathered,
-        )
-        from micromimic.workstation.records.people import find_subject
-
+    if what not in (None, "study"):
+        raise typer.BadParameter(f"expected study or nothing, got {what}")
+    wrong = {"--coder": coder, "--subject": subject} if what else {"--frames": frames}
+    if given := [name for name, value in wrong.items() if value is not None]:
+        raise typer.BadParameter(f"expected no {given[0]} for {what or 'training data'}, got one")
+    if what is None and coder is None:
+        raise typer.BadParameter("expected study or --coder NAME, got neither")
     check_writable(out)
     with options.open_records(data, database, database_file) as store:
-        subject_id = None if subject is None else find_subject(store, subject).id
-        found = gather(store, coder=coder, subject_id=subject_id)
+        if what is None:
+            _training_data(store, out, str(coder), subject)
+        else:
+            _study(store, out, frames)
+
+
+def _study(store: Store, out: Path, frames: str | None) -> None:
+    from micromimic.workstation.export_frames import check_format
+    from micromimic.workstation.export_records import LEAD
+    from micromimic.workstation.export_study import README, study_entries
+
+    wanted = None if frames is None else check_format(frames)
+    with new_folder(out, last=README) as staging:
+        names = []
+        for name, content in study_entries(store, LEAD, frames=wanted):
+            write_whole(staging / name, content)
+            names.append(name)
+    say(f"{count_of(len(names), 'file')} in {out}; what each column is: {out / 'codebook.csv'}")
+    say(f'next: pandas.read_csv("{out / "events.csv"}", dtype={{"subject": str}})')
+
+
+def _training_data(store: Store, out: Path, coder: str, subject: str | None) -> None:
+    from micromimic.workstation.export_manifest import LEFT_OUT, MANIFEST, gather, write_gathered
+    from micromimic.workstation.records.people import find_subject
+
+    subject_id = None if subject is None else find_subject(store, subject).id
+    found = gather(store, coder=coder, subject_id=subject_id)
     write_gathered(found, out)
     people = count_of(found.subjects, "subject")
     say(f"{count_of(len(found.clips), 'event')} of {people} in {out / MANIFEST}")

@@ -17,6 +17,7 @@ from micromimic.core.errors import (
     ConflictError,
     InputError,
     MicromimicError,
+    MissingExtraError,
     NotFoundError,
     OutputError,
     RefusedError,
@@ -67,6 +68,7 @@ _EXCEPTIONS: Final[tuple[tuple[type[Exception], int, Code], ...]] = (
     (ConflictError, 409, "conflict"),
     (RefusedError, 422, "refused"),
     (InputError, 422, "invalid"),
+    (MissingExtraError, 422, "invalid"),
     (UnavailableError, 503, "unavailable"),
     (OutputError, 507, "no_space"),
 )

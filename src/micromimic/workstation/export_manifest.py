@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import Final
 
 from micromimic.core.errors import RefusedError
 from micromimic.core.files import new_folder
 from micromimic.datasets.manifest import Clip, manifest_text
 from micromimic.preparation.clip import PrepareConfig
+from micromimic.workstation.export_zip import zip_pieces
 from micromimic.workstation.records import recordings, reviews, values
 from micromimic.workstation.records.database import Transaction, reading
 from micromimic.workstation.records.models import Recording
@@ -26,8 +26,6 @@ VIDEOS: Final = "videos"
 NOBODY: Final = "unassigned"
 """Subject of recordings that belong to no session: one group, so that no fold tests one of them
 with another in its training part."""
-
-_CHUNK: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -116,39 +114,8 @@ def write_gathered(found: Gathered, folder: Path) -> None:
 
 
 def zipped(found: Gathered) -> Iterator[bytes]:
-    """The same as a zip archive, piece by piece: no second copy of the videos is made.
-
-    Videos are read as the pieces are taken; where one goes meanwhile, the archive ends early.
-    """
-    sink = _Sink()
-    with zipfile.ZipFile(cast("IO[bytes]", sink), "w", zipfile.ZIP_STORED) as archive:
-        for name, text in _lists(found).items():
-            archive.writestr(name, text)
-        yield sink.take()
-        for place, video in found.videos.items():
-            with video.open("rb") as source, archive.open(place, "w", force_zip64=True) as target:
-                while piece := source.read(_CHUNK):
-                    target.write(piece)
-                    yield sink.take()
-    yield sink.take()
-
-
-class _Sink:
-    """A file without a place to go back to: what is written waits until it is taken."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def write(self, data: bytes) -> int:
-        self._pieces.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing waits elsewhere."""
-
-    def take(self) -> bytes:
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
+    """The same as a zip archive, piece by piece: no second copy of the videos is made."""
+    return zip_pieces([*_lists(found).items(), *found.videos.items()])
 
 
 def _lists(found: Gathered) -> dict[str, str]:

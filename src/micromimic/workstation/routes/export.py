@@ -1,8 +1,10 @@
-"""Events to take away: one recording's in three formats, and what `train` and `evaluate` read."""
+"""What is taken away: a study's tables, a recording's events in three formats or its frames, and
+what `train` and `evaluate` read."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 from fastapi import APIRouter
@@ -10,8 +12,12 @@ from starlette.responses import Response, StreamingResponse
 
 from micromimic.workstation.context import Here
 from micromimic.workstation.errors import answers, file_content
-from micromimic.workstation.export import export_events
+from micromimic.workstation.export import export_events, export_frames
+from micromimic.workstation.export_frames import FrameFormat, check_format
 from micromimic.workstation.export_manifest import gather, zipped
+from micromimic.workstation.export_records import Reader as StudyReader
+from micromimic.workstation.export_study import study_entries
+from micromimic.workstation.export_zip import zip_pieces
 from micromimic.workstation.records import recordings
 from micromimic.workstation.schemas import Coder, CoderQuery, Id, IdQuery, Reader
 
@@ -34,6 +40,33 @@ def _attachment(*types: str) -> dict[int | str, dict[str, Any]]:
     return described
 
 
+@router.get("/export/study.zip", responses=_attachment("application/zip"), response_class=Response)
+def export_study(here: Here, reader: Reader = None, frames: FrameFormat | None = None) -> Response:
+    """A whole study as tables for statistics with their codebook, as who asks may see it.
+
+    ``frames``: a table of every frame of each recording as well.
+    """
+    if frames is not None:
+        check_format(frames)
+    entries = study_entries(here.store, StudyReader(reader), frames=frames)
+    return _download(zip_pieces(entries), "application/zip", "study.zip")
+
+
+@router.get(
+    "/recordings/{recording_id}/export/frames.{kind}",
+    responses=_attachment("text/csv; charset=utf-8", "application/vnd.apache.parquet"),
+    response_class=Response,
+)
+def export_recording_frames(
+    recording_id: Id, kind: FrameFormat, here: Here, reader: Reader = None
+) -> Response:
+    """A recording frame by frame: score, limits, regions, action units, head, lids, landmarks."""
+    recording = recordings.get_recording(here.store, recording_id)
+    content = export_frames(here.store, recording_id, reader=reader, format=check_format(kind))
+    media_type = "text/csv; charset=utf-8" if kind == "csv" else "application/vnd.apache.parquet"
+    return _download(content, media_type, f"{_stem(recording.name)}.frames.{kind}")
+
+
 @router.get(
     "/recordings/{recording_id}/export/{kind}",
     responses=_attachment(*_TYPES.values()),
@@ -45,14 +78,8 @@ def export(
     """One recording's events: the machine's, or as one coder sees them."""
     recording = recordings.get_recording(here.store, recording_id)
     content = export_events(here.store, recording_id, coder=coder, reader=reader, format=kind)
-    stem = _plain(recording.name.rsplit(".", 1)[0])
     who = f".{_plain(coder)}" if coder else ""
-    name = f"{stem}{who}.events.{kind}"
-    return Response(
-        content,
-        media_type=_TYPES[kind],
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+    return _download(content, _TYPES[kind], f"{_stem(recording.name)}{who}.events.{kind}")
 
 
 @router.get(
@@ -72,11 +99,18 @@ def export_manifest(
     found = gather(
         here.store, coder=coder, reader=reader, subject_id=subject_id, session_id=session_id
     )
-    return StreamingResponse(
-        zipped(found),
-        media_type="application/zip",
-        headers={"Content-Disposition": 'attachment; filename="manifest.zip"'},
-    )
+    return _download(zipped(found), "application/zip", "manifest.zip")
+
+
+def _download(content: bytes | Iterator[bytes], media_type: str, name: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    if isinstance(content, bytes):
+        return Response(content, media_type=media_type, headers=headers)
+    return StreamingResponse(content, media_type=media_type, headers=headers)
+
+
+def _stem(name: str) -> str:
+    return _plain(name.rsplit(".", 1)[0])
 
 
 def _plain(text: str) -> str:

@@ -1,0 +1,99 @@
+"""What each column of a study's export is: the list by which files are written and described."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final, Literal, cast, get_args
+
+from micromimic.core.labels import CELLS, REGIONS
+from micromimic.core.summary import CAUSES
+from micromimic.evaluation.study_agreement import BOUNDARIES
+from micromimic.motion.spotting.dense.measure import UNITS_SEEN
+from micromimic.report.words import CELL_WORDS, REGION_WORDS, UNIT_WORDS
+
+Kind = Literal["text", "whole", "number", "flag", "date", "moment"]
+CODEBOOK: Final = ("file", "column", "type", "unit", "meaning")
+FILES: Final = (
+    "events.csv",
+    "recordings.csv",
+    "markers.csv",
+    "decisions.csv",
+    "agreement.csv",
+    "conditions.csv",
+)
+FRAMES: Final = "frames"
+_TEXT: Final = Path(__file__).with_name("codebook.txt")
+_EACH: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
+    "cause": tuple(CAUSES.items()),
+    "region": tuple((region, REGION_WORDS[region].lower()) for region in REGIONS),
+    "cell": tuple((cell, CELL_WORDS[cell]) for cell in CELLS),
+    "unit": tuple((unit, f"AU {unit} {UNIT_WORDS[unit]}") for unit in UNITS_SEEN),
+    "boundary": tuple((boundary, boundary) for boundary in BOUNDARIES),
+    "landmark": tuple((str(k), str(k)) for k in range(68)),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """``unit`` is empty where there is none."""
+
+    name: str
+    kind: Kind
+    unit: str
+    meaning: str
+
+
+def columns_of(file: str, labels: Iterable[str] = ()) -> tuple[Column, ...]:
+    """The columns of a file, in their order; ``labels`` are the classes that are counted.
+
+    >>> [column.name for column in columns_of("markers.csv")][-4:]
+    ['label', 'onset_s', 'offset_s', 'origin']
+    """
+    return tuple(_of(file, tuple(labels)))
+
+
+def codebook_rows(files: Mapping[str, Iterable[Column]]) -> Iterator[tuple[str, ...]]:
+    """The rows of ``codebook.csv``, as of ``CODEBOOK``."""
+    for file, columns in files.items():
+        for column in columns:
+            yield file, column.name, column.kind, column.unit, column.meaning
+
+
+def _of(section: str, labels: tuple[str, ...]) -> Iterator[Column]:
+    for line in _sections()[section]:
+        if line.startswith("@"):
+            yield from _of(line[1:], labels)
+        elif line.startswith("*"):
+            what, _, pattern = line[1:].partition(" ")
+            each = [(label, label) for label in labels] if what == "class" else _EACH[what]
+            for name, words in each:
+                yield from _column(pattern, name, words)
+        else:
+            yield from _column(line)
+
+
+def _column(line: str, of: str = "", words: str = "") -> Iterator[Column]:
+    name, kind, unit, meaning = (
+        cell.strip().replace("{name}", of).replace("{words}", words) for cell in line.split("|")
+    )
+    if kind != "estimate":
+        assert kind in get_args(Kind), line
+        yield Column(name, cast("Kind", kind), unit, meaning)
+        return
+    yield Column(name, "number", unit, meaning)
+    for end, which in (("low", "Lower"), ("high", "Upper")):
+        yield Column(f"{name}_{end}", "number", unit, f"{which} end of its 95 % interval")
+
+
+@cache
+def _sections() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for line in _TEXT.read_text(encoding="utf-8").splitlines():
+        if line.startswith("["):
+            found[line.strip("[]")] = []
+        elif line and not line.startswith("#"):
+            found[next(reversed(found))].append(line)
+    return found

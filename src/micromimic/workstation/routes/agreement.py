@@ -1,0 +1,142 @@
+"""A study compared: how far two coders agree, and rates by condition."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from micromimic.analysis.conditions import ConditionRates
+from micromimic.evaluation.study_agreement import StudyAgreement, Tier
+from micromimic.workstation.agreement_figure import agreement_svg
+from micromimic.workstation.codebook import columns_of
+from micromimic.workstation.context import Here, Workstation
+from micromimic.workstation.errors import answers, file_content
+from micromimic.workstation.export_agreement import (
+    Measure,
+    agreement_rows,
+    coded_study,
+    compare,
+    conditions_of,
+)
+from micromimic.workstation.export_records import MACHINE, Reader
+from micromimic.workstation.export_study import table_text
+from micromimic.workstation.schemas import Coder, Reader as ReaderQuery
+
+router = APIRouter(tags=["agreement"])
+
+Overlap = Annotated[
+    float | None,
+    Query(gt=0, le=1, description="Least overlap over union; the study's own if left out."),
+]
+_CSV: Final = "text/csv; charset=utf-8"
+
+
+class CodersView(BaseModel):
+    """Who may be compared: the coders who have done recordings that the reader may see, how many
+    each, ``machine`` with all that are analysed; the study's threshold of overlap."""
+
+    coders: dict[str, int]
+    overlap: float
+
+
+class ConditionsView(BaseModel):
+    """Rates of one measure of one coder by condition; ``machine`` is the machine's own answer."""
+
+    measure: Measure
+    coder: str
+    rates: ConditionRates
+
+
+@router.get("/agreement/coders", responses=answers(409))
+def get_coders(here: Here, reader: ReaderQuery = None) -> CodersView:
+    """Who can be compared."""
+    coded, overlap = coded_study(here.store, Reader(reader))
+    counts = {
+        coder: sum(coder in one.events for one in coded.recordings)
+        for coder in (*coded.coders, MACHINE)
+    }
+    return CodersView(coders=counts, overlap=overlap)
+
+
+@router.get("/agreement", responses=answers(409))
+def get_study_agreement(
+    coder: Coder,
+    other: Coder,
+    here: Here,
+    reader: ReaderQuery = None,
+    overlap: Overlap = None,
+    tier: Tier = "micro",
+) -> StudyAgreement:
+    """Two coders on all recordings that both have done: pooled, by tier, class, mode, recording."""
+    return _compared(here, coder, other, reader, overlap, tier)
+
+
+@router.get(
+    "/agreement.csv",
+    responses={**answers(409), 200: {"description": "A table.", "content": file_content(_CSV)}},
+    response_class=Response,
+)
+def get_agreement_table(
+    coder: Coder,
+    other: Coder,
+    here: Here,
+    reader: ReaderQuery = None,
+    overlap: Overlap = None,
+    tier: Tier = "micro",
+) -> Response:
+    """The same as a table; its columns are those of the study's ``agreement.csv``."""
+    rows = agreement_rows(_compared(here, coder, other, reader, overlap, tier))
+    return _file(table_text(columns_of("agreement.csv"), rows), _CSV, "agreement.csv")
+
+
+@router.get(
+    "/agreement.svg",
+    responses={
+        **answers(409),
+        200: {"description": "A figure.", "content": file_content("image/svg+xml")},
+    },
+    response_class=Response,
+)
+def get_agreement_figure(
+    coder: Coder,
+    other: Coder,
+    here: Here,
+    reader: ReaderQuery = None,
+    overlap: Overlap = None,
+    tier: Tier = "micro",
+) -> Response:
+    """The same as a figure: each value with its interval."""
+    found = _compared(here, coder, other, reader, overlap, tier)
+    return _file(agreement_svg(found), "image/svg+xml", "agreement.svg")
+
+
+@router.get("/conditions", responses=answers(409))
+def get_conditions(
+    here: Here,
+    coder: Coder = MACHINE,
+    measure: Measure = "micro-expressions",
+    reader: ReaderQuery = None,
+) -> ConditionsView:
+    """Rates a minute by condition, subjects as units, and each two conditions compared."""
+    coded, _ = coded_study(here.store, Reader(reader))
+    return ConditionsView(measure=measure, coder=coder, rates=conditions_of(coded, measure, coder))
+
+
+def _compared(
+    here: Workstation,
+    coder: str,
+    other: str,
+    reader: str | None,
+    overlap: float | None,
+    tier: Tier,
+) -> StudyAgreement:
+    coded, own = coded_study(here.store, Reader(reader))
+    return compare(coded, coder, other, overlap=overlap or own, tier=tier)
+
+
+def _file(content: str, kind: str, name: str) -> Response:
+    disposition = f'attachment; filename="{name}"'
+    return Response(content, media_type=kind, headers={"Content-Disposition": disposition})
