@@ -51,7 +51,7 @@ def test_the_json_is_the_contract(result):
     document = json.loads(json.dumps(analysis.to_dict(), allow_nan=False))
     assert set(document) == {
         "schema", "source", "face", "warnings", "model", "events", "counts",
-        "indicators", "limits", "held_back",
+        "indicators", "limits", "held_back", "settings",
     }  # fmt: skip
     assert document["schema"] == EVENTS_SCHEMA
     assert set(document["source"]) == {"path", "fps", "frames", "duration_s", "width", "height"}

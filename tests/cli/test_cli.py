@@ -15,10 +15,11 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pandas as pd
 import pytest
 
 import micromimic
-from micromimic.analysis.inputs import NameClashError, expand_inputs
+from micromimic.analysis.inputs import expand_inputs
 from micromimic.cli.analyze import analysis_text
 from micromimic.cli.console import text_table
 from micromimic.cli.main import main
@@ -128,14 +129,6 @@ def test_models_are_listed(command) -> None:
     assert any(line.split()[:3] == ["flow-capsnet", "flow", "yes"] for line in out.splitlines())
 
 
-def test_two_inputs_of_one_name_are_wrong_usage(command, tmp_path: Path) -> None:
-    code, _, err, out = command("analyze", tmp_path / "a.mp4", tmp_path / "a.mov")
-    assert code == 2
-    assert "a.mp4" in err
-    assert "a.mov" in err
-    assert not out.exists()
-
-
 # --- inputs
 
 
@@ -152,14 +145,60 @@ def test_inputs_are_expanded(tmp_path: Path) -> None:
         ("b2", None),
         ("b10", None),
         ("s1.v2", None),
-        ("gone", None),
+        ("gone", found[-1].problem),
     ]
+    assert "does not exist" in str(found[-1].problem)
     (videos / "poster.png").touch()
     mixed = expand_inputs([videos])
     assert len(mixed) == 1
     assert "got both" in str(mixed[0].problem)
-    with pytest.raises(NameClashError, match="got .*b2.MOV and .*b2.mp4"):
-        expand_inputs([videos / "b2.MOV", tmp_path / "b2.mp4"])
+
+
+def study(folder: Path) -> Path:
+    """Two people's sessions in folders of their own, and what is beside them."""
+    for name in ("P01/s1.mp4", "P01/s2.mp4", "P02/s1.mp4", "P02/notes/s1.mov", ".trash/x.mp4"):
+        path = folder / "study" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (folder / "study" / "P01" / "frames").mkdir()
+    for k in range(3):
+        (folder / "study" / "P01" / "frames" / f"{k}.png").touch()
+    return folder / "study"
+
+
+def named(*paths: object) -> list[str]:
+    return [item.name for item in expand_inputs([str(path) for path in paths])]
+
+
+def test_folders_are_searched_and_names_stay_apart(tmp_path: Path) -> None:
+    folder = study(tmp_path)
+    inside = ["P01/s1", "P01/s2", "P02/s1", "P02/notes/s1"]
+    assert named(folder) == inside
+    assert named(folder / "P01", folder / "P02") == inside
+    assert named(folder / "P01" / "s1.mp4", folder / "P02") == ["P01/s1", "P02/s1", "P02/notes/s1"]
+    assert named(folder / "P01") == ["s1", "s2"], "as ever, where names do not clash"
+    assert named(folder / "P01" / "s1.mp4", folder / "P01") == ["s1", "s2"], "the same file once"
+    (folder / "P01" / "s2.mov").touch()
+    assert named(folder / "P01") == ["s1", "s2.mov", "s2.mp4"]
+    for path in folder.rglob("*.m[po]*"):
+        path.unlink()
+    assert named(folder) == ["P01/frames"], "folders of frames, where there are no videos"
+    (empty,) = expand_inputs([folder / "P02"])
+    assert "in study/P02 and its subfolders, got none" in str(empty.problem).replace(
+        str(tmp_path) + "/", ""
+    )
+
+
+def test_paths_are_checked_before_the_first_analysis(command, clip: Path, tmp_path: Path) -> None:
+    address = "https://example.com/x.mp4"
+    code, _, err, folder = command("analyze", clip, tmp_path / "gone.mp4", address)
+    assert code == 1
+    lines = err.splitlines()
+    assert [line.split(": ")[2] for line in lines[:2]] == ["gone", "x"]
+    assert f"got the address {address}; download" in lines[1]
+    assert lines[2] == "[1/1] face: started" or lines[2] == "face: started"
+    assert "gone: started" not in err and "x: started" not in err
+    assert left_behind(folder) == ["all_events.csv", "face", "summary.csv"]
 
 
 # --- one input
@@ -170,7 +209,8 @@ def test_analyze_writes_everything(command, clip: Path) -> None:
     assert code == 0
     assert left_behind(folder) == ["face"]
     assert set(left_behind(folder / "face")) == FILES
-    assert re.search(r"^face: .*candidate.* face in 100% of 60 frames", out)
+    assert re.search(r"^face: .* face in 100% of 60 frames", out)
+    assert "candidate micro-expressions in " in out
     assert f"report: {folder / 'face' / 'report.html'}" in out
     assert re.fullmatch(r"face: started\nface: finished in \S+ s, \d+ frames/s\n", err)
     events = json.loads((folder / "face" / "events.json").read_text())
@@ -242,9 +282,81 @@ def test_one_bad_input_spares_the_others(command, clip: Path, tmp_path: Path) ->
     code, out, err, folder = command("analyze", missing, clip)
     assert code == 1
     assert [line.split(": ")[2] for line in error_lines(err)] == ["gone"]
-    assert "gone: failed in" in err
-    assert left_behind(folder) == ["face"]
+    assert left_behind(folder) == ["all_events.csv", "face", "summary.csv"]
     assert "1 of 2 inputs analysed" in out
+
+
+TABLE = """video,subject,session,condition,date
+P01/s1.mp4,P01,first,control,2026-11-20
+s2,P01,second,stress,
+P02/s1.mp4,P02,first,"=stress",2026-11-21
+"""
+
+
+def test_a_study_in_one_command_and_its_tables(command, clip: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    for name in ("P01/s1.mp4", "P01/s2.mp4", "P02/s1.mp4"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(clip.read_bytes())
+    (folder / "P02" / "s9.mp4").write_text("no video")
+    table = tmp_path / "study.csv"
+    table.write_text(TABLE)
+    words = ("analyze", folder, "--table", table)
+    code, out, err, results = command(*words)
+    assert code == 1 and "3 of 4 inputs analysed" in out
+    assert len(out.splitlines()) == 3 * 2 + 2, "few lines a video"
+    assert set(left_behind(results / "P01" / "s1")) == FILES
+    summary = pd.read_csv(results / "summary.csv")
+    assert summary["folder"].tolist() == ["P01/s1", "P01/s2", "P02/s1", "P02/s9"]
+    assert summary["subject"].tolist()[:3] == ["P01", "P01", "P02"]
+    assert summary["date"].tolist()[0] == "2026-11-20" and summary["date"].isna().tolist()[1]
+    assert summary["candidates"].tolist()[:3] == [0, 0, 0] and summary["problem"].notna()[3]
+    assert (summary["observed_s"][:3] + summary["not_judged_edge_s"][:3] <= 0.6).all()
+    assert summary["warnings"][0].split()[-1] == "short_recording"
+    assert "'=stress" in (results / "summary.csv").read_text(), "no formula"
+    events = pd.read_csv(results / "all_events.csv")
+    assert list(events.columns[:5]) == list(pd.read_csv(table).columns) and len(events) == 0
+
+    made = (results / "P01" / "s1" / "events.json").stat().st_mtime_ns
+    (results / "P02" / "s1" / "curve.csv").unlink()
+    code, out, err, _ = command(*words)
+    assert "2 of 4 inputs are complete in " in out and "P02/s1: started" in err
+    assert (results / "P01" / "s1" / "events.json").stat().st_mtime_ns == made
+    assert summary.equals(pd.read_csv(results / "summary.csv")), "skipped ones are in it"
+    first = folder / "P01" / "s1.mp4"
+    single = ("analyze", first, "--out", results / "P01")
+    assert "1 of 1 inputs are complete" in command(*single)[1]
+    assert "complete" not in command(*single, "--sensitivity", "high")[1], "other settings"
+    assert "complete" not in command(*single, "--again", "--sensitivity", "high")[1]
+    assert command(*single, "--again", "--continue")[0] == 2
+
+
+def test_a_table_says_which_videos(command, clip: Path, tmp_path: Path) -> None:
+    table = clip.parent / "one.csv"
+    table.write_text("video;subject\nface.mp4;P01\n")
+    code, _, _, results = command("analyze", "--table", table)
+    assert code == 0 and pd.read_csv(results / "summary.csv")["subject"].tolist() == ["P01"]
+    assert command("analyze")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "wanted"),
+    [
+        ("P01/s1.mp4,P01\nP09/s1.mp4,P09", "one input that is 'P09/s1.mp4' .line 3 .*got none"),
+        ("s1.mp4,P01", "one input that is 's1.mp4'.*got .*P01/s1.mp4 and .*P02/s1.mp4"),
+        ("P01/s1.mp4,P01\nP01/s1,P02", "one row for .*P01/s1.mp4, got two"),
+        ("P01/s1.mp4,", "expected a subject in line 2 .*, got none"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_one_line(
+    command, tmp_path: Path, rows: str, wanted: str
+) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text(f"video,subject\n{rows}\n")
+    code, out, err, results = command("analyze", study(tmp_path), "--table", table)
+    assert (code, out, len(error_lines(err))) == (1, "", 1)
+    assert re.search(wanted, err.replace(str(tmp_path), "")), err
+    assert not results.exists(), "nothing is begun"
 
 
 def test_jobs_do_the_same_as_one_after_the_other(command, clip: Path, tmp_path: Path) -> None:
@@ -252,11 +364,11 @@ def test_jobs_do_the_same_as_one_after_the_other(command, clip: Path, tmp_path: 
     other.write_bytes(clip.read_bytes())
     code, out, err, folder = command("analyze", clip, other, tmp_path / "gone.mp4", "--jobs", 2)
     assert code == 1
-    assert left_behind(folder) == ["face", "other"]
+    assert left_behind(folder) == ["all_events.csv", "face", "other", "summary.csv"]
     assert len(error_lines(err)) == 1
     assert "2 of 3 inputs analysed" in out
     first, second = (
-        json.loads((folder / n / "events.json").read_text()) for n in left_behind(folder)
+        json.loads((folder / n / "events.json").read_text()) for n in ("face", "other")
     )
     assert first["events"] == second["events"]
 
@@ -278,7 +390,7 @@ def test_truncated_file_is_analysed_with_a_warning(
     path.write_bytes(data[: len(data) * 7 // 10])
     code, out, _, folder = command("analyze", path)
     assert code == 0
-    assert "warning: " in out
+    assert "limit: The file is damaged" in out
     assert "truncated" in codes(folder, "cut")
 
 
@@ -387,7 +499,7 @@ def test_full_disk_keeps_what_is_complete(
     assert code == 1
     assert len(error_lines(err)) == 1
     assert re.search("other: .*(full disk|No space)", err)
-    assert left_behind(folder) == ["face"]
+    assert left_behind(folder) == ["all_events.csv", "face", "summary.csv"]
     assert set(left_behind(folder / "face")) == FILES
 
 
@@ -467,14 +579,17 @@ def test_closed_pipe_does_not_stop_the_work(clip: Path, tmp_path: Path) -> None:
 def test_summary_names_all_there_is_to_know() -> None:
     analysis = sample_analysis(evidence=False)
     text = analysis_text("talk", analysis, Path("out/talk"))
-    assert text.startswith(f"talk: {len(analysis.events)} candidates in ")
+    assert text.startswith("talk: 60.0 s of 640x480 at 200 fps; face in 96% of 12000 frames")
+    assert f"\n  {len(analysis.events)} candidate micro-expressions in 51 s" in text
+    assert "AU 12 left, lip corner puller; AU 6, cheek raiser" in text
+    assert "unsure" in text and "face_lost" not in text and "seen and not reported: blink 8" in text
     for event in analysis.events:
         assert f"{event.interval.apex:.3f}" in text
     for warning in analysis.warnings:
         assert warning.message in text
     assert text.endswith("report: " + str(Path("out/talk/report.html")))
     nothing = analysis_text("talk", empty_analysis(), Path("out"))
-    assert nothing.startswith("talk: no candidates in ")
+    assert nothing.splitlines()[1].startswith("  Nothing of the 60 s could be judged")
 
 
 def test_tables_line_up() -> None:

@@ -55,7 +55,7 @@ def test_json_follows_the_contract(folder, analysis):
     assert content["schema"] == "micromimic.events/1"
     assert set(content) == {
         "schema", "source", "face", "warnings", "model", "events", "counts",
-        "indicators", "limits", "held_back",
+        "indicators", "limits", "held_back", "settings",
     }  # fmt: skip
     assert len(content["events"]) == 6
     for entry, planted in zip(content["events"], PLANTED, strict=True):

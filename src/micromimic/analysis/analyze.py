@@ -107,7 +107,8 @@ def analyze(
     >>> result.to_frame()[["onset_s", "apex_s", "label"]]  # doctest: +SKIP
     """
     with open_source(source, fps, track=track) as frames:
-        return analyze_frames(frames, config=config, progress=progress, backend=backend)
+        found = analyze_frames(frames, config=config, progress=progress, backend=backend)
+    return replace(found, settings={**found.settings, "fps": fps, "track": track})
 
 
 def analyze_frames(
@@ -146,7 +147,11 @@ def analyze_frames(
         for item, shot in zip(found.spotted.events, shots, strict=True)
     )
     held = with_pictures(strongest(found.spotted, signals), frames, signals, config)
-    return replace(_assemble(frames, signals, found, events, model, appearance), held_back=held)
+    return replace(
+        _assemble(frames, signals, found, events, model, appearance),
+        held_back=held,
+        settings={"false_alarms_per_minute": config.spotting.false_alarms},
+    )
 
 
 def track(

@@ -2,16 +2,24 @@
 
 >>> [item.name for item in expand_inputs(["talks/anna.mp4", "talks/ben.v2.mov", "talks/...mp4"])]
 ['anna', 'ben.v2', '...mp4']
+>>> [item.name for item in expand_inputs(["study/P01/s1.mp4", "study/P02/s1.mp4"])]
+['P01/s1', 'P02/s1']
 """
 
 from __future__ import annotations
 
+import os
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Final
 
 from micromimic.core.errors import InputError, MicromimicError
-from micromimic.media.formats import image_files, video_files
+from micromimic.media.formats import image_files, natural_key, video_files
+
+_ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]+:/+", re.I)
 
 
 class NameClashError(MicromimicError):
@@ -21,55 +29,120 @@ class NameClashError(MicromimicError):
 @dataclass(frozen=True)
 class Input:
     path: Path  # what to read
-    # of its results folder: a file's name without its ending, a folder's name. Never a way to
-    # another folder
+    # of its results folder: a file's name without its ending, a folder's name; behind the folders
+    # that it lies in, where there are several. Never a way to another folder
     name: str
     problem: InputError | None = None  # why it cannot be read, when that is known already
 
 
 def expand_inputs(paths: Sequence[str | Path]) -> list[Input]:
-    """Each file and each folder of frames as one input, each folder of videos as its videos. What
-    cannot be read stays in the list (missing, or with its ``problem``), so that the others are
-    analysed."""
-    inputs = [item for path in paths for item in _expand(Path(path))]
-    seen: dict[str, Input] = {}
-    for item in inputs:
-        if item.name in seen:
-            raise NameClashError(
-                f"expected inputs of different names, got {seen[item.name].path} and {item.path}, "
-                f"both {item.name!r}; analyse them apart with an --out of their own"
-            )
-        seen[item.name] = item
+    """Each file and each folder of frames as one input, each folder of videos as its videos, with
+    those of its subfolders; what is named twice once.
+
+    What cannot be read stays in the list with its ``problem``, so that the others are analysed.
+    Where two inputs have one name, all are named by their way from the folder that holds them.
+
+    Raises
+    ------
+    NameClashError
+        Two inputs still have one name.
+    """
+    every = {os.path.realpath(item.path): item for path in paths for item in _expand(path)}
+    inputs = list(every.values())
+    if _twice(inputs):
+        inputs = _named_by_place(inputs)
+    for name in _twice(inputs):
+        first, second, *_ = (item.path for item in inputs if item.name == name)
+        raise NameClashError(
+            f"expected inputs of different names, got {first} and {second}, both {name!r}; analyse "
+            "them apart with an --out of their own"
+        )
     return inputs
 
 
-def _expand(path: Path) -> Iterator[Input]:
-    if not path.is_dir():
-        yield Input(path, _name(path))
-        return
-    name = path.resolve().name or "root"
-    try:
-        videos, images = video_files(path), image_files(path)
-    except OSError as error:
-        yield Input(
-            path,
-            name,
-            InputError(f"expected to list {path}, got {error.strerror}; check its permissions"),
+def _twice(inputs: Sequence[Input]) -> list[str]:
+    return [name for name, count in Counter(item.name for item in inputs).items() if count > 1]
+
+
+def _named_by_place(inputs: Sequence[Input]) -> list[Input]:
+    """By the way from the folder that holds all; with endings where that is not enough."""
+    places = [Path(os.path.realpath(item.path)) for item in inputs]
+    root = Path(os.path.commonpath([place.parent for place in places]))
+    ways = [place.parent.relative_to(root) for place in places]
+    named = [
+        replace(item, name=_join(way, PurePosixPath(item.name).name))
+        for item, way in zip(inputs, ways, strict=True)
+    ]
+    twice = set(_twice(named))
+    return [
+        replace(item, name=_join(way, item.path.name)) if item.name in twice else item
+        for item, way in zip(named, ways, strict=True)
+    ]
+
+
+def _join(way: Path, name: str) -> str:
+    return "/".join((*way.parts, name))
+
+
+def _expand(given: str | Path) -> Iterator[Input]:
+    path = Path(given)
+    if _ADDRESS.match(str(given)):
+        problem = (
+            f"expected a file or a folder, got the address {given}; download the video, or watch "
+            "it with micromimic live"
         )
+        yield Input(path, _name(path), InputError(problem))
+    elif not path.is_dir():
+        yield Input(path, _name(path), None if os.path.lexists(path) else _missing(path))
+    else:
+        yield from _in_folder(path)
+
+
+def _missing(path: Path) -> InputError:
+    return InputError(
+        f"expected a video or a folder of frames at {path}, which does not exist; check the path"
+    )
+
+
+def _in_folder(folder: Path) -> list[Input]:
+    """The videos of a folder and its subfolders; where there are none, its folders of frames."""
+    found = list(_walk(folder, Path()))
+    if not found:
+        problem = (
+            f"expected videos or at least two frames in {folder} and its subfolders, got none; "
+            "check the folder"
+        )
+        return [Input(folder, _folder_name(folder, Path()), InputError(problem))]
+    return [item for item in found if item.problem or not item.path.is_dir()] or found
+
+
+def _folder_name(folder: Path, way: Path) -> str:
+    return "/".join(way.parts) or folder.resolve().name or "root"
+
+
+def _walk(folder: Path, way: Path) -> Iterator[Input]:
+    name = _folder_name(folder, way)
+    try:
+        videos, images = video_files(folder), image_files(folder)
+        inside = [p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")]
+    except OSError as error:
+        problem = f"expected to list {folder}, got {error.strerror}; check its permissions"
+        yield Input(folder, name, InputError(problem))
         return
     if videos and images:
-        yield Input(
-            path,
-            name,
-            InputError(
-                f"expected a folder of videos or of frames, got both in {path} ({len(videos)} "
-                f"videos, {len(images)} pictures); name the videos one by one, or move them"
-            ),
+        problem = (
+            f"expected a folder of videos or of frames, got both in {folder} ({len(videos)} "
+            f"videos, {len(images)} pictures); name the videos one by one, or move them"
         )
+        yield Input(folder, name, InputError(problem))
     elif videos:
-        yield from (Input(video, _name(video)) for video in videos)
-    else:
-        yield Input(path, name)
+        yield from (Input(video, _join(way, _name(video))) for video in videos)
+    elif images:
+        yield Input(folder, name)
+        return
+    for place in sorted(inside, key=lambda p: natural_key(p.name)):
+        if not place.is_symlink():  # it may lead back
+            yield from _walk(place, way / place.name)
 
 
 def _name(video: Path) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -28,25 +29,29 @@ from micromimic.cli.sensitivity import sensitivity_text
 
 if TYPE_CHECKING:
     from micromimic.analysis.analyze import AnalyzeConfig
+    from micromimic.analysis.assignments import Assignment
     from micromimic.analysis.inputs import Input
     from micromimic.core.progress import Progress
-    from micromimic.core.results import Analysis
+    from micromimic.core.results import Analysis, ModelInfo
     from micromimic.core.types import MicroExpression
     from micromimic.core.workers import Workers
 
 _HEADER: Final = (
-    *("onset s", "apex s", "offset s", "class", "p", "sure", "strength", "where", "looks like"),
-    "kind",
+    *("onset s", "apex s", "offset s", "class", "p", "model", "times noise", "where"),
+    *("looks like", "kind"),
 )
+_FEW: Final = 3  # inputs, up to which each is told in full
 
 
 def analyze(
     inputs: Annotated[
-        list[Path],
+        list[str] | None,
         options.argument(
-            "Video files, folders of frames (with --fps), or folders of videos.", "INPUT"
+            "Video files, folders of frames (with --fps), or folders with videos in them or in "
+            "their subfolders.",
+            "INPUT",
         ),
-    ],
+    ] = None,
     out: Annotated[Path, typer.Option(help="Results go to OUT/<name of the input>/.")] = Path(
         "micromimic-results"
     ),
@@ -55,13 +60,24 @@ def analyze(
     jobs: Annotated[int, typer.Option(min=1, help="Inputs analysed at the same time.")] = 1,
     backend: options.BackendName = "loky",
     scheduler: options.Scheduler = None,
-    go_on: Annotated[
+    table: Annotated[
+        Path | None,
+        options.unset(
+            "Whose each video is: a table with the columns video, subject, session, condition and "
+            "date. Without INPUT its videos are analysed.",
+            metavar="FILE",
+        ),
+    ] = None,
+    again: Annotated[
         bool,
         typer.Option(
-            "--continue",
-            help="Leave inputs alone whose results lie whole in OUT, as after a killed run of the "
-            "same command.",
+            "--again",
+            help="Analyse anew what is complete in OUT; if left out, inputs are skipped whose "
+            "results were made of the same file by the same model and settings.",
         ),
+    ] = False,
+    go_on: Annotated[
+        bool, typer.Option("--continue", hidden=True, help="What is done anyway.")
     ] = False,
     model: options.Model = None,
     sensitivity: Annotated[
@@ -83,20 +99,38 @@ def analyze(
 ) -> None:
     """Find candidate micro-expressions in videos.
 
-    Writes events.json, events.csv, events.eaf (ELAN), curve.csv and report.html for each input.
+    Writes events.json, events.csv, events.eaf (ELAN), curve.csv and report.html for each input,
+    and of several inputs summary.csv (a row each) and all_events.csv.
     Exit code: 0 all done, 1 some inputs failed (the others are complete), 2 wrong usage,
     130 interrupted.
     """
+    sizes = options.parse_sizes(inject)
+    if again and go_on:
+        raise typer.BadParameter("expected --again or --continue, got both")
+    expanded, rows = _expanded(inputs or (), table)
+    workers = options.workers_of(jobs, backend, scheduler)
+    job = Job(out, fps, model, track, sizes, sensitivity, rows)
+    raise typer.Exit(run(expanded, job, workers, again=again))
+
+
+def _expanded(
+    given: Sequence[str], table: Path | None
+) -> tuple[list[Input], dict[Path, Assignment]]:
+    """The inputs, and the row of each that the table has one of."""
     from micromimic.analysis.inputs import NameClashError, expand_inputs
 
-    sizes = options.parse_sizes(inject)
+    if table is None and not given:
+        raise typer.BadParameter("expected an INPUT or --table, got neither")
     try:
-        expanded = expand_inputs(inputs)
+        if table is None:
+            return expand_inputs(given), {}
+        from micromimic.analysis.assignments import assign, read_assignments, videos_of
+
+        rows = read_assignments(table)
+        inputs = expand_inputs(given or videos_of(rows, table))
+        return inputs, assign(rows, inputs, table)
     except NameClashError as error:
         raise typer.BadParameter(str(error)) from None
-    workers = options.workers_of(jobs, backend, scheduler)
-    job = Job(out, fps, model, track, sizes, sensitivity)
-    raise typer.Exit(run(expanded, job, workers, go_on=go_on))
 
 
 @dataclass(frozen=True)
@@ -110,6 +144,7 @@ class Job:
     track: int | None = None
     inject: tuple[float, ...] = ()
     sensitivity: str = "normal"
+    rows: Mapping[Path, Assignment] = field(default_factory=dict)  # whose an input is, by its path
 
     def config(self, *, evidence: bool = True) -> AnalyzeConfig:
         from micromimic.analysis.analyze import AnalyzeConfig
@@ -118,6 +153,22 @@ class Job:
         spotting = SpottingConfig(false_alarms=SENSITIVITY[self.sensitivity])
         return AnalyzeConfig(model=self.model, spotting=spotting, evidence=evidence)
 
+    def settings(self) -> dict[str, Any]:
+        """As a result has them that was made so."""
+        from micromimic.motion.spotting.config import SENSITIVITY
+
+        return {
+            "false_alarms_per_minute": SENSITIVITY[self.sensitivity],
+            "fps": self.fps,
+            "track": self.track,
+        }
+
+    @cached_property
+    def model_info(self) -> ModelInfo:
+        from micromimic.models.onnx import load_model
+
+        return load_model(self.model).info
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -125,21 +176,24 @@ class Outcome:
 
     name: str
     summary: str = ""
+    brief: str = ""  # the same in a line or two, for one of many
     error: str = ""
     trace: str = ""
     seconds: float = 0.0
 
 
-def run(inputs: Sequence[Input], job: Job, workers: Workers, *, go_on: bool = False) -> int:
+def run(inputs: Sequence[Input], job: Job, workers: Workers, *, again: bool = False) -> int:
     """Analyse all inputs, say results as they come, and return the exit code.
 
-    With ``go_on`` those are left alone whose results are whole.
+    What cannot be read is told before the first analysis; unless ``again`` those are left alone
+    whose results are whole.
     """
     from micromimic.core.files import sweep_left
 
     out = job.out
     check_writable(out)
-    sweep_left(out)
+    for folder in {out, *((out / item.name).parent for item in inputs)}:
+        sweep_left(folder)
     if job.model is not None:
         from micromimic.models.onnx import load_model
 
@@ -148,30 +202,62 @@ def run(inputs: Sequence[Input], job: Job, workers: Workers, *, go_on: bool = Fa
         from micromimic.analysis.sensitivity.run import SensitivityConfig
 
         SensitivityConfig(sizes=job.inject)  # sizes that make no sense are told before, too
-    ended: list[Outcome] = []
-    left = [item for item in inputs if not (go_on and is_whole(item, job))]
-    if len(left) < len(inputs):
-        say(f"{len(inputs) - len(left)} of {len(inputs)} inputs are complete in {out} already")
+    problems = {item.name: describe(item.problem) for item in inputs if item.problem is not None}
+    for name, problem in problems.items():
+        complain(f"{name}: {problem}")
+    sound = [item for item in inputs if item.problem is None]
+    left = [item for item in sound if again or not is_whole(item, job)]
+    done = len(sound) - len(left)
+    if done:
+        say(
+            f"{done} of {len(inputs)} inputs are complete in {out} already; --again makes them anew"
+        )
     outcomes = _parallel if workers.side_by_side(len(left)) else _in_turn
     try:
         for outcome in outcomes(left, job, workers):
-            ended.append(outcome)
             if not outcome.error:
-                say(outcome.summary)
+                done += 1
+                say(outcome.summary if len(inputs) <= _FEW else outcome.brief)
                 continue
+            problems[outcome.name] = outcome.error
             if outcome.trace:
                 note(outcome.trace)
             complain(f"{outcome.name}: {outcome.error}")
     except KeyboardInterrupt:
         sweep_left(out)
-        done = len(inputs) - len(left) + sum(not outcome.error for outcome in ended)
         raise Interrupted(
             f"interrupted; {done} of {len(inputs)} inputs are complete in {out}"
         ) from None
-    failed = [outcome.name for outcome in ended if outcome.error]
-    if len(inputs) > 1:
-        say(f"{len(inputs) - len(failed)} of {len(inputs)} inputs analysed, results in {out}")
-    return 1 if failed else 0
+    if len(inputs) > 1 or job.rows:
+        _write_tables(inputs, job, problems)
+        say(f"{done} of {len(inputs)} inputs analysed, results in {out}")
+        say(f"  {out / SUMMARY}: a row each; {out / ALL_EVENTS}: all events")
+    return 1 if problems else 0
+
+
+SUMMARY: Final = "summary.csv"
+ALL_EVENTS: Final = "all_events.csv"
+
+
+def _write_tables(inputs: Sequence[Input], job: Job, problems: Mapping[str, str]) -> None:
+    """The tables over all inputs, those included that were complete before."""
+    from micromimic.core.files import write_whole
+    from micromimic.report.batch import Row, all_events_csv, summary_csv
+
+    rows = []
+    for item in inputs:
+        row = job.rows.get(item.path)
+        about = {"video": str(item.path)} if row is None else dict(row.about)
+        problem = problems.get(item.name, "")
+        content = None if problem else _content(job.out / item.name)
+        rows.append(Row(about, item.name, content, problem))
+    job.out.mkdir(parents=True, exist_ok=True)
+    write_whole(job.out / SUMMARY, summary_csv(rows))
+    write_whole(job.out / ALL_EVENTS, all_events_csv(rows))
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "events.json").read_text(encoding="utf-8")))
 
 
 def _in_turn(inputs: Sequence[Input], job: Job, workers: Workers) -> Iterator[Outcome]:
@@ -220,7 +306,8 @@ def _in_worker(item: Input, job: Job) -> Outcome:
 
 
 def is_whole(item: Input, job: Job) -> bool:
-    """Whether an earlier run left all results of this input, as the input is now."""
+    """Whether an earlier run left all results of this input, as input and settings are now."""
+    from micromimic.core.results import ModelInfo
     from micromimic.core.strict_json import printable
     from micromimic.report.write import FILES
 
@@ -230,11 +317,16 @@ def is_whole(item: Input, job: Job) -> bool:
         made = min((folder / name).stat().st_mtime_ns for name in wanted)
         parts = item.path.iterdir() if item.path.is_dir() else ()
         changed = max(path.stat().st_mtime_ns for path in (item.path, *parts))
-        source = json.loads((folder / "events.json").read_text(encoding="utf-8"))["source"]
+        content = _content(folder)
+        path, settings, model = (
+            content["source"]["path"],
+            content["settings"],
+            ModelInfo.from_dict(content["model"]),
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    same = Path(source["path"]).resolve() == Path(printable(str(item.path.resolve())))
-    return same and changed < made
+    same = Path(path).resolve() == Path(printable(str(item.path.resolve())))
+    return same and changed < made and settings == job.settings() and model == job.model_info
 
 
 def analyse_one(item: Input, job: Job, progress: Progress | None) -> Outcome:
@@ -259,7 +351,8 @@ def analyse_one(item: Input, job: Job, progress: Progress | None) -> Outcome:
         summary = analysis_text(item.name, analysis, folder)
         if job.inject:
             summary += "\n" + _inject(item, job, folder, progress)
-        return Outcome(item.name, summary, seconds=time.monotonic() - began)
+        brief = brief_text(item.name, analysis, folder)
+        return Outcome(item.name, summary, brief, seconds=time.monotonic() - began)
     except Exception as error:  # noqa: BLE001 - one input's failure must not end the others
         return Outcome(
             item.name,
@@ -280,14 +373,14 @@ def _inject(item: Input, job: Job, folder: Path, progress: Progress | None) -> s
 
 
 def analysis_text(name: str, analysis: Analysis, folder: Path) -> str:
-    """What is printed for one input: candidates, warnings, where the report lies."""
-    source = analysis.source
-    count, longer = len(analysis.micro), len(analysis.macro)
-    more = f" and {count_of(longer, 'longer expression')}" if longer else ""
+    """What is printed for one input: what was found, what was held back, limits, the report."""
+    from micromimic.core.summary import REASONS, advice, summary
+
+    source, content = analysis.source, analysis.to_dict()
     lines = [
-        f"{name}: {count or 'no'} candidate{'' if count == 1 else 's'}{more} in "
-        f"{source.duration_s:.1f} s of {source.width}x{source.height} at {source.fps:.4g} fps; "
-        f"face in {analysis.found_ratio:.0%} of {source.frames} frames"
+        f"{name}: {source.duration_s:.1f} s of {source.width}x{source.height} at "
+        f"{source.fps:.4g} fps; face in {analysis.found_ratio:.0%} of {source.frames} frames",
+        *(f"  {sentence}" for sentence in summary(content)),
     ]
     if analysis.events:
         rows = [_row(event) for event in analysis.events]
@@ -298,23 +391,38 @@ def analysis_text(name: str, analysis: Analysis, folder: Path) -> str:
         )
     rejected = analysis.spotting.rejected_counts()
     if rejected:
-        counted = ", ".join(f"{reason} {number}" for reason, number in rejected.items())
-        lines.append(f"  not reported: {counted}")
-    lines += [f"  warning: {warning.message} [{warning.code}]" for warning in analysis.warnings]
+        counted = ", ".join(
+            f"{REASONS.get(reason, (reason, ''))[0].lower()} {number}"
+            for reason, number in rejected.items()
+        )
+        lines.append(f"  seen and not reported: {counted}")
+    lines += [f"  limit: {warning.message}" for warning in analysis.warnings]
+    lines += [f"  advice: {sentence}" for sentence in advice(content)]
     lines.append(f"  report: {folder / 'report.html'}")
     return "\n".join(lines)
 
 
+def brief_text(name: str, analysis: Analysis, folder: Path) -> str:
+    """The same of one input among many."""
+    from micromimic.core.summary import summary
+
+    limits = count_of(len(analysis.warnings), "limit")
+    sentences = " ".join(summary(analysis.to_dict()))
+    return f"{name}: {sentences}\n  {limits}; report: {folder / 'report.html'}"
+
+
 def _row(event: MicroExpression) -> list[str]:
+    from micromimic.report.words import CELL_WORDS, unit_text
+
     where = max(event.regions, key=lambda cell: event.regions[cell]) if event.regions else ""
     span = event.interval
     return [
         *(f"{time:.3f}" for time in (span.onset, span.apex, span.offset)),
         event.label,
         f"{event.probabilities[event.label]:.2f}",
-        "no" if event.uncertain else "yes",
+        "unsure" if event.uncertain else "",
         f"{event.strength:.1f}",
-        where.replace("_", " "),
-        ", ".join(str(found) for found in event.action_units),
+        CELL_WORDS.get(where, where),
+        "; ".join(unit_text(found) for found in event.action_units),
         "longer" if event.kind == "macro" else "",
     ]

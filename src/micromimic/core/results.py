@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -190,6 +190,8 @@ class Analysis:
         How small a movement would have been found, moment by moment and by region.
     held_back : tuple[HeldBack, ...]
         The strongest movements that were not reported, by onset.
+    settings : Mapping[str, Any]
+        What was asked for, as far as the result depends on it.
     """
 
     source: SourceInfo
@@ -205,6 +207,7 @@ class Analysis:
     media: MediaTimes | None = None
     limits: DetectionLimits | None = None
     held_back: tuple[HeldBack, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         source, counts = self.source, Counter(event.label for event in self.micro)
@@ -272,6 +275,7 @@ class Analysis:
             "indicators": dict(self.indicators),
             "limits": _limits_to_dict(self.region_limits()),
             "held_back": [held_back_to_dict(item, self.media) for item in self.held_back],
+            "settings": dict(self.settings),
         }
 
     @classmethod
@@ -306,6 +310,7 @@ class Analysis:
                 float(content["indicators"].get("observed_s", {}).get("value", 0.0)),
             ),
             held_back=tuple(held_back_from_dict(item) for item in content.get("held_back", ())),
+            settings=dict(content.get("settings", {})),
         )
 
     @classmethod

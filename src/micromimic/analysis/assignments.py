@@ -1,0 +1,108 @@
+"""The table that says whose each video of a batch is: ``video,subject,session,condition,date``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path, PurePath
+from typing import Final
+
+from micromimic.analysis.inputs import Input
+from micromimic.core.errors import InputError
+from micromimic.datasets.table import read_table, records
+
+COLUMNS: Final = ("video", "subject", "session", "condition", "date")
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Whose a video is; what the table does not say is empty."""
+
+    video: str
+    subject: str = ""
+    session: str = ""
+    condition: str = ""
+    date: str = ""  # as 2026-11-20
+    line: str = ""  # where it stands, for messages
+
+    @property
+    def about(self) -> dict[str, str]:
+        """By the columns of the table."""
+        return {name: getattr(self, name) for name in COLUMNS}
+
+
+def read_assignments(path: Path) -> list[Assignment]:
+    """The rows of a table of assignments.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, a row names no video or no subject, or a date is none.
+    """
+    table = read_table(path, COLUMNS[:2], known=COLUMNS, what="a table of assignments")
+    return [_assignment(row, where) for where, row in records(table, path)]
+
+
+def _assignment(row: Mapping[str, str], where: str) -> Assignment:
+    cells = {name: row.get(name, "") for name in COLUMNS}
+    for name in COLUMNS[:2]:
+        if not cells[name]:
+            raise InputError(f"expected a {name} in {where}, got none; write it or remove the row")
+    if cells["date"]:
+        try:
+            cells["date"] = date.fromisoformat(cells["date"]).isoformat()
+        except ValueError:
+            raise InputError(
+                f"expected a date as 2026-11-20 in {where}, got {cells['date']!r}; correct it"
+            ) from None
+    return Assignment(**cells, line=where)
+
+
+def videos_of(rows: Sequence[Assignment], table: Path) -> list[Path]:
+    """The videos that a table names, by their way from its folder."""
+    return [table.parent / row.video for row in rows]
+
+
+def assign(
+    rows: Sequence[Assignment], inputs: Sequence[Input], table: Path
+) -> dict[Path, Assignment]:
+    """The row of each input, by its path; a video may be named by the end of its path.
+
+    Raises
+    ------
+    InputError
+        A row is of no input or may be of several, or two rows are of one.
+    """
+    found: dict[Path, Assignment] = {}
+    for row in rows:
+        meant = _meant(row.video, inputs, table)
+        if len(meant) != 1:
+            got = f"{meant[0].path} and {meant[1].path}" if meant else "none"
+            remedy = "name its folder too" if meant else "correct the row or remove it"
+            raise InputError(
+                f"expected one input that is {row.video!r} ({row.line}), got {got}; {remedy}"
+            )
+        path = meant[0].path
+        if path in found:
+            raise InputError(
+                f"expected one row for {path}, got two ({found[path].line}, {row.line}); remove one"
+            )
+        found[path] = row
+    return found
+
+
+def _meant(video: str, inputs: Sequence[Input], table: Path) -> list[Input]:
+    """The inputs that a row may mean: the file itself, else those whose path ends so."""
+    place = os.path.realpath(table.parent / video)
+    exact = [item for item in inputs if os.path.realpath(item.path) == place]
+    if exact:
+        return exact
+    end = PurePath(video.replace("\\", "/")).parts
+    return [item for item in inputs if _ends(item.path, end)]
+
+
+def _ends(path: Path, end: tuple[str, ...]) -> bool:
+    there = path.absolute().parts[-len(end) :]
+    return there == end or (*there[:-1], Path(there[-1]).stem) == end
