@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Annotated, ParamSpec
+from typing import Annotated, Any, Final, ParamSpec
 
 import typer
+from typer.core import TyperGroup
 
 import micromimic
 from micromimic.cli.analyze import analyze
@@ -23,6 +24,12 @@ from micromimic.cli.demo import demo
 from micromimic.cli.evaluate import evaluate
 from micromimic.cli.export import export
 from micromimic.cli.forget import forget
+from micromimic.cli.import_ import (
+    import_assignments,
+    import_coding,
+    import_markers,
+    import_project,
+)
 from micromimic.cli.live import live
 from micromimic.cli.models import models
 from micromimic.cli.score import score
@@ -33,8 +40,29 @@ from micromimic.cli.train import train
 
 P = ParamSpec("P")
 
+GROUPS: Final = {
+    "Analyse": ("analyze", "live", "sensitivity", "demo"),
+    "Review and study": ("serve", "import", "export", "forget"),
+    "Research": ("datasets", "synth", "evaluate", "train", "score", "compare", "audit", "models"),
+}
+"""The commands by what they are for."""
+
+
+class Grouped(TyperGroup):
+    """Help that lists the commands by ``GROUPS``."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write a section a group."""
+        for title, names in GROUPS.items():
+            commands = [(name, self.get_command(ctx, name)) for name in names]
+            width = formatter.width - 6 - max(map(len, self.commands))
+            with formatter.section(title):
+                formatter.write_dl([(n, c.get_short_help_str(width)) for n, c in commands if c])
+
+
 app = typer.Typer(
     name="micromimic",
+    cls=Grouped,
     help="Find candidate micro-expressions in video, say what they show, and show why.",
     epilog="Results assist a trained human coder. They are no lie detector and no diagnosis.",
     no_args_is_help=True,
@@ -43,6 +71,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 synth = typer.Typer(help="Make synthetic data with known truth.", no_args_is_help=True)
+import_ = typer.Typer(help="Bring in what other tools and machines have.", no_args_is_help=True)
 datasets = typer.Typer(help="Read databases of micro-expressions.", no_args_is_help=True)
 
 
@@ -83,6 +112,11 @@ for _command in (
 app.add_typer(synth, name="synth")
 synth.command("databases")(interruptible(synth_databases))
 synth.command("clips")(interruptible(synth_clips))
+app.add_typer(import_, name="import")
+import_.command("markers")(interruptible(import_markers))
+import_.command("coding")(interruptible(import_coding))
+import_.command("assignments")(interruptible(import_assignments))
+import_.command("project")(interruptible(import_project))
 app.add_typer(datasets, name="datasets")
 datasets.command("prepare")(interruptible(datasets_prepare))
 datasets.command("figures")(interruptible(datasets_figures))

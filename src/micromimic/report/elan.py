@@ -12,7 +12,7 @@ Longer expressions have tiers of their own (``macro-expression``), so that what 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -253,11 +253,12 @@ def eaf_document(
     *,
     written: datetime | None = None,
     coders: Sequence[CoderTiers] = (),
+    rows: Mapping[str, Sequence[Span]] | None = None,
 ) -> Eaf:
     """The annotation document of one analysis; all times are those of a player of the video.
 
     ``folder`` is where the file will lie, for the relative link to the video; ``written`` its date,
-    by default the video's; the coders' tiers follow the machine's.
+    by default the video's; the coders' tiers follow the machine's, then further ``rows`` by name.
     """
     document = _empty_document(written or _written(analysis.source.path))
     _link_media(document, analysis.source.path, folder)
@@ -279,6 +280,11 @@ def eaf_document(
         tiers.events(coder.events)
         tiers.events(coder.longer, "macro")
         tiers.plain("rejected", coder.rejected)
+    for name, spans in (rows or {}).items():
+        free = name
+        while printable(free) in document.tiers:
+            free += " (imported)"
+        _Tiers(document).plain(printable(free), spans)
     _order_slots(document)
     document.add_property("lastUsedAnnotationId", len(document.annotations))
     return document

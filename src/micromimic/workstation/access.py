@@ -27,7 +27,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from micromimic.workstation.errors import error_response, install_handlers
 
 API: Final = "/api/v1"
-UPLOAD_PATH: Final = f"{API}/recordings"
+UPLOADS: Final = frozenset(
+    f"{API}/{path}" for path in ("recordings", "imports/markers", "imports/coding", "project")
+)
+"""Where a POST brings a file: its own route limits it, and how long it may pause."""
 MAX_JSON_BYTES: Final = 256 * 1024
 """Largest body of a request that is no upload."""
 BODY_S: Final = 30.0
@@ -288,7 +291,7 @@ def _cookie(headers: Headers, name: str) -> str | None:
 
 
 def _is_upload(scope: Scope) -> bool:
-    return bool(scope["method"] == "POST" and scope["path"].rstrip("/") == UPLOAD_PATH)
+    return bool(scope["method"] == "POST" and scope["path"].rstrip("/") in UPLOADS)
 
 
 def _refuse_length(scope: Scope) -> Response | None:

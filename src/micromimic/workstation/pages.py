@@ -22,6 +22,7 @@ PAGES: Final[Mapping[str, str]] = {
     "/live": "live.html.jinja",
     "/review": "review.html.jinja",
     "/subjects": "subjects.html.jinja",
+    "/study": "study.html.jinja",
     "/export": "export.html.jinja",
     "/about": "about.html.jinja",
 }

@@ -14,7 +14,7 @@ import os
 import shutil
 import unicodedata
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
@@ -47,6 +47,8 @@ DRAIN_BYTES: Final = 64 << 20
 DRAIN_S: Final = 3.0
 """A refused body is read on so far, since many clients look for an answer only after sending."""
 LONGEST_NAME: Final = 120
+_LONGEST_FILE: Final = 60
+"""Of a name on the disk: systems count bytes, of which a character may have four."""
 _CUT_OFF: Final = "expected the whole file, got a connection that ended early; send it again"
 
 
@@ -114,6 +116,13 @@ class Incoming:
         with self.path.open("rb") as file:
             self._hash = hashlib.file_digest(file, "sha256")
         self.size = self.path.stat().st_size
+
+    def named(self, name: str) -> Path:
+        """The finished file under the name that people know, for a reader that names it."""
+        if self._file is not None:
+            self._file.close()
+        plain = shown_name(name)[-_LONGEST_FILE:].strip(". ") or "file"
+        return self.path.replace(self.path.with_name(plain))
 
     def place(self, folder: Path, extension: str) -> None:
         """Flush to the disk and move into the recording's folder, as ``video<extension>``."""
@@ -208,8 +217,7 @@ async def receive_upload(
 
     ApiError: 408 cut off or silent, 413 too large, 415 no video, 422 empty, 507 disk full.
     """
-    body = request.stream()
-    try:
+    async with _drained(request) as body:
         _check_type(request)
         announced = _check_length(request, settings)
         await to_thread.run_sync(check_consent, about, store)
@@ -230,6 +238,42 @@ async def receive_upload(
             )
         finally:
             incoming.discard()
+
+
+@asynccontextmanager
+async def received_file(
+    request: Request, settings: Settings, name: str, max_bytes: int | None = None
+) -> AsyncIterator[Path]:
+    """One request's body as a file of a name, gone afterwards; errors as of `receive_upload`."""
+    async with _drained(request) as body:
+        incoming = await to_thread.run_sync(Incoming, settings.data)
+        try:
+            async for chunk in _until_silence(body):
+                if max_bytes is not None and incoming.size + len(chunk) > max_bytes:
+                    raise ApiError(
+                        413,
+                        f"expected a file of at most {max_bytes / 1e6:.0f} MB, got more; import a "
+                        "part of it",
+                        headers={"Connection": "close"},
+                    )
+                if chunk:
+                    await to_thread.run_sync(incoming.write, chunk)
+            announced = request.headers.get("content-length", "")
+            if announced.isdecimal() and int(announced[:20]) != incoming.size:
+                raise ApiError(408, _CUT_OFF)
+            if incoming.size == 0:
+                raise ApiError(422, "expected a file, got 0 bytes; choose another", code="refused")
+            yield await to_thread.run_sync(incoming.named, name)
+        finally:
+            incoming.discard()
+
+
+@asynccontextmanager
+async def _drained(request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
+    """A request's body; where it is refused it is read on, so that the answer is seen."""
+    body = request.stream()
+    try:
+        yield body
     except ClientDisconnect:
         raise ApiError(408, _CUT_OFF) from None
     except OSError as error:

@@ -109,6 +109,12 @@ def foreign_tiers(path: Path) -> bytes | None:
     return None if root.find("TIER") is None else _bytes(root)
 
 
+def tier_names(content: bytes) -> frozenset[str]:
+    """Of a document."""
+    tiers = ElementTree.fromstring(content).iterfind("TIER")
+    return frozenset(tier.get("TIER_ID", "") for tier in tiers)
+
+
 def with_tiers(content: bytes, foreign: bytes) -> bytes:
     """A document with the tiers of another added, and all that they refer to.
 

@@ -14,11 +14,11 @@ RESULTS: Final = tuple(sorted(data_folder.RESULTS))
 
 
 def clear_results(folder: Path) -> None:
-    """Remove what an earlier attempt left; the video stays."""
+    """Remove what an earlier attempt left; the video stays, and what came from elsewhere."""
     if not folder.is_dir():
         return
     for item in folder.iterdir():
-        if item.stem == "video":
+        if item.stem == "video" or item.name == data_folder.IMPORTED:
             continue
         if item.is_dir() and not item.is_symlink():
             shutil.rmtree(item)

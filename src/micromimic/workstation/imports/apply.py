@@ -1,0 +1,354 @@
+"""What a file of another tool says, into the records: markers, or a coding as a coder's.
+
+One transaction a file: a line that says what is wrong, and nothing changed, or all of it. A file is
+read anew without harm: markers of the same file take the place of those before.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from micromimic.core.errors import InputError, NotFoundError
+from micromimic.core.files import write_whole
+from micromimic.workstation.imports.annotations import Annotated, Annotation, file_name
+from micromimic.workstation.imports.elan import foreign_tiers, replaced_tiers
+from micromimic.workstation.imports.read import read_annotations
+from micromimic.workstation.records import markers, recordings, reviews, study, values
+from micromimic.workstation.records.database import Store, Transaction
+from micromimic.workstation.records.folder import IMPORTED
+from micromimic.workstation.records.models import Recording
+from micromimic.workstation.records.review import FrameTimes
+
+NO_APEX: Final = "apex not coded: the middle"
+PAST_END_S: Final = 0.5
+"""How far past the last frame something may end: sound is often longer than the picture."""
+RATE_TOLERANCE: Final = 0.01
+_ORIGIN: Final = 255
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What came into one recording: how many of what, and what there is to know of it."""
+
+    recording_id: str
+    recording: str
+    count: int
+    tiers: tuple[str, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class _Target:
+    """A recording and what a file says of it; its times where the machine has answered."""
+
+    recording: Recording
+    part: Annotated
+    labels: tuple[str, ...]
+    own: FrameTimes | None
+    played: FrameTimes | None
+
+    @property
+    def times(self) -> FrameTimes | None:
+        """Those of a player, by which other tools count."""
+        return self.played or self.own
+
+
+def import_markers(
+    store: Store,
+    path: Path,
+    *,
+    name: str = "",
+    recording_id: str | None = None,
+    tiers: Sequence[str] = (),
+    any_media: bool = False,
+) -> tuple[Imported, ...]:
+    """Tiers of a file as rows of the timeline, all or those named; earlier ones of it are replaced.
+
+    Without a recording each video that the file names must be one that is there, and one only;
+    ``any_media`` takes a file that names another than the recording given. ``name`` is the file's
+    for people, ``path``'s if left out. `InputError` where it does not fit.
+    """
+    origin = (name or path.name)[-_ORIGIN:]
+    parts = [_without_nested(part.only(tiers)) for part in read_annotations(path)]
+    with store.write() as transaction, _foreign_kept(store, path) as keep:
+        done = []
+        for target in _targets(transaction, parts, recording_id, any_media=any_media):
+            found = target.recording.id
+            rows = [_marker(target, item) for item in target.part.annotations]
+            markers.remove_markers(transaction, found, origin)
+            markers.add_markers(transaction, found, rows, origin=origin)
+            keep(found)
+            used = tuple(dict.fromkeys(str(row["tier"]) for row in rows))
+            done.append(Imported(found, target.recording.name, len(rows), used))
+        return tuple(done)
+
+
+def import_coding(
+    store: Store,
+    path: Path,
+    *,
+    coder: str,
+    recording_id: str | None = None,
+    tiers: Sequence[str] = (),
+    classes: Mapping[str, str] | None = None,
+    any_media: bool = False,
+    done: bool = True,
+) -> tuple[Imported, ...]:
+    """A tier of a file as what a coder found, to be compared with: each event added, then done.
+
+    ``tiers`` may be left out where there is one, or a coder's own of our files; ``classes`` gives
+    the class of a label that is called otherwise. An event without an apex has it in the middle,
+    and says so. `ConflictError` where that coder has decided there already.
+    """
+    who = values.coder(coder)
+    parts = [_coded(part, who, tiers) for part in read_annotations(path) if part.coder in ("", who)]
+    if not parts:
+        raise InputError(f"expected events of {who} in {path.name}, got none; name its coder")
+    with store.write() as transaction, _foreign_kept(store, path) as keep:
+        finished = []
+        for target in _targets(transaction, parts, recording_id, any_media=any_media):
+            found = target.recording.id
+            rows = [_event(target, item, classes or {}) for item in target.part.annotations]
+            reviews.import_coding(transaction, found, who, rows, done=done)
+            keep(found)
+            middles = sum(row["note"].startswith(NO_APEX) for row in rows)
+            note = f"{middles} without an apex: the middle was taken" if middles else ""
+            used = target.part.tiers
+            finished.append(Imported(found, target.recording.name, len(rows), used, note))
+        return tuple(finished)
+
+
+def kept_tiers(store: Store, recording_id: str) -> bytes | None:
+    """An ELAN document with the tiers that came from elsewhere; None where none did."""
+    place = store.folder(recording_id) / IMPORTED
+    return place.read_bytes() if place.is_file() else None
+
+
+@contextmanager
+def _foreign_kept(store: Store, path: Path) -> Iterator[Any]:
+    """What keeps an ELAN file's own tiers beside a recording; undone where the rest fails."""
+    is_elan = path.read_bytes()[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+    tiers = foreign_tiers(path) if is_elan else None
+    before: dict[Path, bytes | None] = {}
+
+    def keep(recording_id: str) -> None:
+        if tiers is None:
+            return
+        place = store.folder(recording_id) / IMPORTED
+        older = kept_tiers(store, recording_id)
+        before[place] = older
+        write_whole(place, tiers if older is None else replaced_tiers(older, tiers))
+
+    try:
+        yield keep
+    except BaseException:
+        for place, content in before.items():
+            if content is None:
+                place.unlink(missing_ok=True)
+            else:
+                write_whole(place, content)
+        raise
+
+
+def _targets(
+    transaction: Transaction,
+    parts: Sequence[Annotated],
+    recording_id: str | None,
+    *,
+    any_media: bool,
+) -> list[_Target]:
+    """Each part with its recording; every one, or a line."""
+    if recording_id is None:
+        listed = recordings.list_recordings(transaction, limit=None)
+        pairs = [(_by_name(listed, part), part) for part in parts]
+    else:
+        one = recordings.get_recording(transaction, recording_id)
+        answer = reviews.get_analysis(transaction, recording_id)
+        source = {} if answer is None else answer.payload.get("source") or {}
+        names = (one.name, file_name(str(source.get("path", ""))))  # it may have been renamed
+        pairs = [(one, _of_recording(names, parts, any_media=any_media))]
+    twice = [found for found, n in Counter(r.id for r, _ in pairs).items() if n > 1]
+    if twice:
+        name = next(r.name for r, _ in pairs if r.id == twice[0])
+        where = " and ".join(p.where for r, p in pairs if r.id == twice[0])
+        raise InputError(
+            f"expected one coding of {name} in the file, got {where}; import one at a time"
+        )
+    return [_target(transaction, recording, part) for recording, part in pairs]
+
+
+def _by_name(listed: Sequence[Recording], part: Annotated) -> Recording:
+    if not part.media:
+        raise InputError(
+            f"expected a video named in {part.where}, got none; name the recording it belongs to"
+        )
+    found = [r for r in listed if any(_same_video(r.name, name) for name in part.media)]
+    if len(found) == 1:
+        return found[0]
+    got = f"{len(found)} of that name" if found else "none"
+    raise InputError(
+        f"expected one recording called {' or '.join(part.media)} ({part.where}), got {got}; "
+        + ("name which one" if found else "upload it first, or name the recording it belongs to")
+    )
+
+
+def _of_recording(
+    names: tuple[str, str], parts: Sequence[Annotated], *, any_media: bool
+) -> Annotated:
+    named = [p for p in parts if any(_same_video(own, name) for own in names for name in p.media)]
+    if len(named) == 1:
+        return named[0]
+    candidates = named or [p for p in parts if any_media or not p.media]
+    if len(candidates) == 1:
+        return candidates[0]
+    media = ", ".join(dict.fromkeys(name for part in parts for name in part.media))
+    if candidates:
+        raise InputError(
+            f"expected one part on {names[0]}, got {len(candidates)} "
+            f"({', '.join(p.where for p in candidates)}); import a file with one of them"
+        )
+    raise InputError(
+        f"expected a file on {names[0]}, got one on {media or 'no video'}; choose the "
+        "recording it belongs to, or say that another name is meant (--any-media)"
+    )
+
+
+def _same_video(name: str, other: str) -> bool:
+    """Names of one video: a copy in another format has another ending.
+
+    >>> _same_video("P01.mp4", "p01.MOV"), _same_video("P01.mp4", "P02.mp4")
+    (True, False)
+    """
+    return _stem(name) == _stem(other) != ""
+
+
+def _stem(name: str) -> str:
+    return file_name(name).rsplit(".", 1)[0].casefold()
+
+
+def _target(transaction: Transaction, recording: Recording, part: Annotated) -> _Target:
+    answer = reviews.get_analysis(transaction, recording.id)
+    if answer is None:
+        return _Target(recording, part, (), None, None)
+    own, played = FrameTimes.of(answer.review), FrameTimes.of_media(answer.review)
+    labels = study.get_study(transaction).coding(answer.labels).labels
+    target = _Target(recording, part, labels, own, played)
+    if part.fps and abs(part.fps / own.fps - 1) > RATE_TOLERANCE:
+        raise InputError(
+            f"expected {own.fps:g} frames a second, as {recording.name} has, got {part.fps:g} in "
+            f"{part.where}; it belongs to another version of the video"
+        )
+    end = (played or own).seconds(own.frames - 1) + PAST_END_S if own.frames else 0.0
+    late = next((a for a in part.annotations if a.offset_s > end), None)
+    if late is not None:
+        raise InputError(
+            f"expected times within {recording.name}, which ends at {end - PAST_END_S:.3f} s, got "
+            f"{late.offset_s:.3f} s ({late.where}); it belongs to another video or frame rate"
+        )
+    return target
+
+
+def _without_nested(part: Annotated) -> Annotated:
+    if part.nested:
+        raise InputError(
+            f"expected tiers with times of their own in {part.where}, got {', '.join(part.nested)}"
+            f" under others; name those to import ({', '.join(part.tiers) or 'there are none'})"
+        )
+    return part
+
+
+def _coded(part: Annotated, coder: str, tiers: Sequence[str]) -> Annotated:
+    """The tiers that hold the coding: those named, a coder's own of our files, or the only one."""
+    if not tiers:
+        kinds = tuple(f"{kind}-expression" for kind in ("micro", "macro"))
+        own = [name for name in part.tiers if name.startswith(kinds) and name.endswith(f" {coder}")]
+        tiers = own or part.tiers
+        if len(part.tiers) > 1 and not own:
+            raise InputError(
+                f"expected the tiers that hold the coding of {part.where}, got none named; name "
+                f"them ({', '.join(part.tiers)})"
+            )
+    return replace(part.only(tiers), nested=())
+
+
+def _marker(target: _Target, item: Annotation) -> dict[str, Any]:
+    times = target.own
+    onset, offset = item.onset_s, item.offset_s
+    if item.frames is not None and times is not None:
+        onset, offset = (times.seconds(n) for n in (item.frames[0], item.frames[2]))
+    elif target.played is not None and times is not None:
+        every = range(times.frames)
+        played = np.array([target.played.seconds(n) for n in every])
+        own = np.array([times.seconds(n) for n in every])
+        # beyond the first and last frame the clocks run alike
+        onset, offset = (
+            float(np.interp(t, played, own)) + min(t - played[0], 0) + max(t - played[-1], 0)
+            for t in (onset, offset)
+        )
+    label = f"{item.label} ({item.modifiers})" if item.modifiers else item.label
+    return {
+        "tier": item.tier,
+        "label": label,
+        "onset_s": round(max(0.0, onset), 6),
+        "offset_s": round(max(0.0, offset), 6),
+    }
+
+
+def _event(target: _Target, item: Annotation, classes: Mapping[str, str]) -> dict[str, Any]:
+    times = target.times
+    if times is None:
+        raise NotFoundError(
+            f"expected a recording with an answer of the machine, got {target.recording.name} "
+            "without; wait for its analysis"
+        )
+    if item.frames is not None:
+        onset, apex, offset = item.frames
+        apart = abs(times.seconds(onset) - item.onset_s) if onset < times.frames else 0.0
+        if item.offset_s > 0 and apart > 1.5 / times.fps:
+            raise InputError(
+                f"expected frame {onset} at {times.seconds(onset):.3f} s, as in "
+                f"{target.recording.name}, got {item.onset_s:.3f} s ({item.where}); it belongs to "
+                "another frame rate"
+            )
+    else:
+        onset, offset = (_frame(times, t) for t in (item.onset_s, item.offset_s))
+        middle = (item.onset_s + item.offset_s) / 2 if item.apex_s is None else item.apex_s
+        apex = min(max(_frame(times, middle), onset), offset)
+    unknown = item.frames is None and item.apex_s is None
+    words = (NO_APEX if unknown else "", item.modifiers, item.note)
+    return {
+        "label": _label(target, item, classes),
+        "onset_frame": onset,
+        "apex_frame": apex,
+        "offset_frame": offset,
+        "note": "; ".join(filter(None, words)),
+    }
+
+
+def _label(target: _Target, item: Annotation, classes: Mapping[str, str]) -> str:
+    wanted = classes.get(item.label, item.label).casefold()
+    for name in target.labels:
+        if name.casefold() == wanted:
+            return name
+    raise InputError(
+        f"expected a class among {', '.join(target.labels)}, got {item.label!r} ({item.where}); "
+        f"say which it is (--label {item.label!r}={target.labels[0]}), or choose another scheme"
+    )
+
+
+def _frame(times: FrameTimes, seconds: float) -> int:
+    """The frame nearest in time."""
+    if times.times is None:
+        nearest = round((seconds - times.start_s) * times.fps)
+        return min(max(nearest, 0), times.frames - 1)
+    place = bisect_left(times.times, seconds)
+    near = [n for n in (place - 1, place) if 0 <= n < times.frames]
+    return min(near, key=lambda n: abs(times.seconds(n) - seconds))

@@ -1,0 +1,292 @@
+"""The table that says whose each video is: ``video,subject,session,condition,date``.
+
+``video`` is a file's name, or the end of its path where two folders have the same name; ``session``
+the title of a sitting, which subject, title and (where given) date tell from others. All of it is
+checked against what is there and what is coming before anything is changed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final, Literal
+
+from sqlalchemy import select
+
+from micromimic.core.errors import ConflictError, InputError
+from micromimic.datasets.table import text_cells
+from micromimic.workstation.imports.annotations import file_name
+from micromimic.workstation.imports.grid import Table, read_rows
+from micromimic.workstation.records import people, recordings
+from micromimic.workstation.records.database import Transaction, reading, writing
+from micromimic.workstation.records.models import Consent, Recording, Session, Subject
+
+COLUMNS: Final = ("video", "subject", "session", "condition", "date")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: a video, and what it says of it."""
+
+    line: int
+    video: str
+    subject: str
+    session: str = ""
+    condition: str = ""
+    held_on: date | None = None
+
+    @property
+    def sitting(self) -> tuple[str, str]:
+        """Rows of one subject and title are of one sitting."""
+        return self.subject, self.session
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """A row, and what it meets: a recording that is there, or the name of a file that comes.
+
+    ``session_id`` is None where the sitting is still to be made.
+    """
+
+    row: Row
+    state: Literal["there", "coming"]
+    recording_id: str | None
+    name: str
+    session_id: str | None
+    subject_known: bool
+
+
+def read_assignments(path: Path) -> tuple[Row, ...]:
+    """The rows; `InputError` where one cannot be read, or two are of one video."""
+    table = read_rows(
+        path,
+        ("video",),
+        ("subject",),
+        what="a table of assignments",
+        remedy=f"its first row is {','.join(COLUMNS)}",
+    )
+    strange = [name for name in table.columns if name not in COLUMNS]
+    if strange:
+        raise InputError(
+            f"expected columns {', '.join(COLUMNS)} in {path.name}, got {strange[0]}; remove it"
+        )
+    rows = tuple(_row(table, cells) for cells in table.rows)
+    if not rows:
+        raise InputError(f"expected a row a video in {path.name}, got none; write them")
+    lines: dict[str, int] = {}
+    for row in rows:
+        key = row.video.casefold()
+        if key in lines:
+            raise InputError(
+                f"expected one row for {row.video} in {path.name}, got lines {lines[key]} and "
+                f"{row.line}; remove one"
+            )
+        lines[key] = row.line
+    _check_sittings(rows, path.name)
+    return rows
+
+
+@reading
+def check_assignments(
+    transaction: Transaction,
+    rows: Sequence[Row],
+    coming: Sequence[str] = (),
+    *,
+    new_subjects: bool = False,
+) -> tuple[Assigned, ...]:
+    """What each row meets among recordings and files that come; every one, or a line.
+
+    `InputError` where a video is neither there nor coming, or may be several, or a subject is
+    unknown and ``new_subjects`` does not say that such are to be made. `ConflictError` where the
+    sitting is there with another condition.
+    """
+    listed = recordings.list_recordings(transaction, limit=None)
+    subjects = {person.code: person for person in people.list_subjects(transaction)}
+    unknown = [row for row in rows if row.subject not in subjects]
+    if unknown and not new_subjects:
+        codes = ", ".join(dict.fromkeys(row.subject for row in unknown))
+        raise InputError(
+            f"expected subjects that are known, got {codes} (line {unknown[0].line}); add them "
+            "first, or say that they are new"
+        )
+    return tuple(_assigned(transaction, row, listed, coming, subjects) for row in rows)
+
+
+@writing
+def assign(
+    transaction: Transaction,
+    rows: Sequence[Row],
+    coming: Sequence[str] = (),
+    *,
+    consent: Consent | None = None,
+    new_subjects: bool = False,
+) -> tuple[Assigned, ...]:
+    """Move each recording to its sitting; subjects and sittings that lack are made.
+
+    ``consent`` is noted with each new sitting: `RefusedError` where there is none and a recording
+    has to go there. Rows of files that come get their sitting to be uploaded to.
+    """
+    checked = check_assignments(transaction, rows, coming, new_subjects=new_subjects)
+    made: dict[tuple[str, str], Session] = {}
+    done = []
+    for item in checked:
+        row = item.row
+        if item.session_id is None and row.sitting not in made:
+            made[row.sitting] = _new_session(transaction, row, rows, consent)
+        session_id = item.session_id or made[row.sitting].id
+        condition = _of_sitting(rows, row).condition
+        if condition:
+            people.change_session(transaction, session_id, condition=condition)
+        if item.recording_id is not None:
+            recordings.change_recording(transaction, item.recording_id, session_id=session_id)
+        done.append(Assigned(row, item.state, item.recording_id, item.name, session_id, True))
+    return tuple(done)
+
+
+def _row(table: Table, cells: Mapping[str, str]) -> Row:
+    video, subject = table.cell(cells, "video"), table.cell(cells, "subject")
+    if not video or not subject:
+        lacking = "video" if not video else "subject"
+        raise InputError(f"expected a {lacking} in {table.place(cells)}, got nothing; fill it in")
+    return Row(
+        int(cells[""]),
+        video.replace("\\", "/"),
+        subject,
+        table.cell(cells, "session"),
+        table.cell(cells, "condition"),
+        _day(table, cells),
+    )
+
+
+def _day(table: Table, cells: Mapping[str, str]) -> date | None:
+    text = table.cell(cells, "date").removesuffix(" 00:00:00")  # of a workbook
+    if not text:
+        return None
+    parts = text.split(".")
+    iso = "-".join(p.zfill(2) for p in reversed(parts)) if len(parts) == 3 else text
+    try:
+        return date.fromisoformat(iso)
+    except ValueError:
+        raise InputError(
+            f"expected a date as 2026-11-20 or 20.11.2026 in {table.place(cells)}, got {text!r}; "
+            "correct it"
+        ) from None
+
+
+def _check_sittings(rows: Sequence[Row], name: str) -> None:
+    """Rows of one sitting must say the same of it."""
+    first: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        other = first.setdefault(row.sitting, row)
+        for what, a, b in (
+            ("condition", other.condition, row.condition),
+            ("date", other.held_on, row.held_on),
+        ):
+            if a and b and a != b:
+                raise InputError(
+                    f"expected one {what} for session {row.session or 'without a title'} of "
+                    f"{row.subject} in {name}, got {a} (line {other.line}) and {b} (line "
+                    f"{row.line}); give the sessions different titles"
+                )
+
+
+def _assigned(
+    transaction: Transaction,
+    row: Row,
+    listed: Sequence[Recording],
+    coming: Sequence[str],
+    subjects: Mapping[str, Subject],
+) -> Assigned:
+    arriving = [name for name in coming if _is_video(row.video, name)]
+    there = [] if arriving else [r for r in listed if _is_video(file_name(row.video), r.name)]
+    found = len(arriving) + len(there)
+    if found != 1:
+        got = f"{found} of that name" if found else "none"
+        raise InputError(
+            f"expected one video called {row.video} (line {row.line}), got {got}; "
+            + ("write more of its path" if arriving else "correct the name, or upload it")
+        )
+    person = subjects.get(row.subject)
+    session = None if person is None else _session(transaction, person, row)
+    if arriving:
+        return Assigned(row, "coming", None, arriving[0], session, person is not None)
+    return Assigned(row, "there", there[0].id, there[0].name, session, person is not None)
+
+
+def _is_video(wanted: str, name: str) -> bool:
+    """Whether a name, or the end of a path, is meant.
+
+    >>> _is_video("s1.mp4", "study/P01/s1.mp4"), _is_video("P02/s1.mp4", "study/P01/s1.mp4")
+    (True, False)
+    """
+    place = f"/{name.replace(chr(92), '/')}".casefold()
+    return place.endswith(f"/{wanted.lstrip('./')}".casefold())
+
+
+def _session(transaction: Transaction, person: Subject, row: Row) -> str | None:
+    query = select(Session).where(Session.subject_id == person.id, Session.title == row.session)
+    if row.held_on is not None:
+        query = query.where(Session.held_on == row.held_on)
+    found = transaction.scalars(query.order_by(Session.held_on)).all()
+    if not found:
+        return None
+    if len(found) > 1:
+        raise InputError(
+            f"expected one session {row.session!r} of {row.subject} (line {row.line}), got "
+            f"{len(found)}; give its date"
+        )
+    condition = found[0].condition
+    if row.condition and condition and condition != row.condition:
+        raise ConflictError(
+            f"expected condition {condition} for {row.subject}, {row.session or found[0].held_on} "
+            f"as noted, got {row.condition} (line {row.line}); change the session or the table"
+        )
+    return found[0].id
+
+
+def _new_session(
+    transaction: Transaction, row: Row, rows: Sequence[Row], consent: Consent | None
+) -> Session:
+    recordings.check_consent(consent)
+    assert consent is not None
+    whole = _of_sitting(rows, row)
+    if whole.held_on is None:
+        raise InputError(
+            f"expected a date for the new session {row.session!r} of {row.subject} (line "
+            f"{row.line}), got none; fill it in"
+        )
+    known = {person.code: person.id for person in people.list_subjects(transaction)}
+    person = known.get(row.subject) or people.add_subject(transaction, row.subject).id
+    return people.add_session(
+        transaction,
+        person,
+        title=row.session,
+        held_on=whole.held_on,
+        consent=consent,
+        condition=whole.condition,
+    )
+
+
+def _of_sitting(rows: Sequence[Row], row: Row) -> Row:
+    """What the rows of one sitting say of it together."""
+    own = [other for other in rows if other.sitting == row.sitting]
+    condition = next((other.condition for other in own if other.condition), "")
+    held_on = next((other.held_on for other in own if other.held_on), None)
+    return Row(row.line, row.video, row.subject, row.session, condition, held_on)
+
+
+@reading
+def assignment_table(transaction: Transaction) -> str:
+    """The table of all recordings that belong to a session, as `read_assignments` reads it."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for recording in recordings.list_recordings(transaction, limit=None):
+        if (session := recording.session) is not None:
+            cells = (recording.name, session.subject_code, session.title, session.condition)
+            writer.writerow([*text_cells(cells), session.held_on.isoformat()])
+    return text.getvalue()

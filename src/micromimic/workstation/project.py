@@ -1,0 +1,319 @@
+"""A study as one portable file: everything that was recorded of it, with or without its videos.
+
+A zip: ``project.json`` (schema ``micromimic.project/1``: the study, subjects, sessions, recordings,
+decisions, markers), ``answers/ID.json`` the machine's answer to each recording, and the files of
+its folder as ``recordings/ID/NAME``: the numbers, and with videos the pictures too. Rows are the
+columns of the records by name, times as ISO 8601.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, TypeVar, cast
+
+import sqlalchemy as sa
+from sqlalchemy import select
+
+import micromimic
+from micromimic.core.errors import InputError, NotFoundError, OutputError
+from micromimic.core.files import begun
+from micromimic.core.strict_json import json_text
+from micromimic.workstation.export_zip import zip_pieces
+from micromimic.workstation.records import recordings, reviews
+from micromimic.workstation.records.database import Store, Transaction, reading
+from micromimic.workstation.records.folder import NUMBERS, PICTURES, owned_names
+from micromimic.workstation.records.models import (
+    AnalysisRecord,
+    Base,
+    Decision,
+    Marker,
+    Moment,
+    Recording,
+    Session,
+    Study,
+    Subject,
+)
+from micromimic.workstation.records.study import get_study
+from micromimic.workstation.records.values import coder, known_id
+
+SCHEMA: Final = "micromimic.project/1"
+CONTENT: Final = "project.json"
+ENDING: Final = ".micromimic.zip"
+LARGEST_JSON: Final = 512 << 20
+"""Bytes of one JSON file in a project, unpacked: more is no study."""
+_KINDS: Final[Mapping[str, type[Base]]] = {
+    "subjects": Subject,
+    "sessions": Session,
+    "recordings": Recording,
+    "decisions": Decision,
+    "markers": Marker,
+}
+_CHUNK: Final = 1 << 20
+_ID_LENGTH: Final = 32
+_ANSWER: Final = re.compile(r"answers/([0-9a-f]{32})\.json")
+_FILE: Final = re.compile(rf"recordings/([0-9a-f]{{32}})/((?:{PICTURES}/[0-9]{{1,5}}/)?[\w.-]+)")
+
+R = TypeVar("R", bound=Base)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What goes into a project file: its JSON files by name, and where its other files are."""
+
+    documents: Mapping[str, str]
+    files: Mapping[str, Path]
+    title: str
+
+
+@reading
+def gather_project(
+    transaction: Transaction, *, videos: bool = False, reader: str | None = None
+) -> Packed:
+    """Everything of the study; with ``reader``, what that coder may see.
+
+    A coder's project leaves out what others decided on recordings that this coder has not marked
+    done: `ConflictError` where the study is coded blind and the machine's answer to one is not open
+    yet. Without a reader, for who leads the study, it is whole. Videos are those still kept.
+    """
+    rows: dict[str, list[dict[str, Any]]] = {
+        name: [
+            _columns(row)
+            for row in transaction.scalars(select(kind).order_by(*kind.__table__.primary_key))
+        ]
+        for name, kind in _KINDS.items()
+    }
+    documents, files = {}, {}
+    hidden = set()
+    for recording in recordings.list_recordings(transaction, limit=None):
+        if reader is not None:
+            reviews.check_machine_open(transaction, recording.id, reader)
+            if not reviews.is_open_to(transaction, recording.id, reader):
+                hidden.add(recording.id)
+        answer = transaction.get(AnalysisRecord, recording.id)
+        if answer is not None:
+            documents[f"answers/{recording.id}.json"] = json_text(_columns(answer))
+        for path in _files(transaction.store, recording, videos=videos):
+            inside = path.relative_to(transaction.store.folder(recording.id)).as_posix()
+            files[f"recordings/{recording.id}/{inside}"] = path
+    rows["decisions"] = [
+        row
+        for row in rows["decisions"]
+        if row["recording_id"] not in hidden or row["coder"] == reader
+    ]
+    study = get_study(transaction)
+    content = {
+        "schema": SCHEMA,
+        "version": micromimic.__version__,
+        "written_at": transaction.now.isoformat(),
+        "videos": videos,
+        "study": _columns(study),
+        **rows,
+    }
+    return Packed({CONTENT: json_text(content), **documents}, files, study.title)
+
+
+def zipped_project(packed: Packed) -> Iterator[bytes]:
+    """The file, piece by piece; a video that goes meanwhile ends it early."""
+    return zip_pieces([*packed.documents.items(), *packed.files.items()])
+
+
+def write_project(packed: Packed, path: Path) -> None:
+    """The file at a place, whole or not at all."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with begun(path.parent) as partial:
+            with partial.open("wb") as file:
+                for piece in zipped_project(packed):
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"expected to write {path}, got: {error.strerror}; choose another --out"
+        ) from error
+
+
+class Project:
+    """A project file that was opened: its rows as records that are in no database yet."""
+
+    def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
+        self.name = name
+        self._archive = archive
+        self._sizes = _members(archive, name)
+        content = self._json(CONTENT)
+        if content.get("schema") != SCHEMA:
+            raise InputError(
+                f"expected a project of {SCHEMA} in {name}, got {str(content.get('schema'))[:40]}; "
+                "update micromimic, or choose another file"
+            )
+        self.study = self._row(Study, content["study"])
+        self.subjects = self._rows(Subject, content)
+        self.sessions = self._rows(Session, content)
+        self.recordings = self._rows(Recording, content)
+        self.decisions = self._rows(Decision, content)
+        self.markers = self._rows(Marker, content)
+        self._answers: dict[str, AnalysisRecord | None] = {}
+        self._check_references()
+
+    def answer(self, recording_id: str) -> AnalysisRecord | None:
+        """The machine's own to a recording of the project."""
+        if recording_id not in self._answers:
+            name = f"answers/{recording_id}.json"
+            found = self._row(AnalysisRecord, self._json(name)) if name in self._sizes else None
+            self._answers[recording_id] = found
+        return self._answers[recording_id]
+
+    def trails(self, recording_id: str) -> dict[str, list[Decision]]:
+        """Each coder's decisions on a recording, by number."""
+        found: dict[str, list[Decision]] = {}
+        for row in sorted(self.decisions, key=lambda d: d.number):
+            if row.recording_id == recording_id:
+                found.setdefault(row.coder, []).append(row)
+        return found
+
+    def names(self, recording_id: str) -> list[str]:
+        """Of the files of a recording's folder."""
+        found = (_FILE.fullmatch(name) for name in self._sizes)
+        return [match[2] for match in found if match and match[1] == recording_id]
+
+    def extract(self, recording: Recording, folder: Path, *, media: bool) -> None:
+        """A recording's files into a new folder; `InputError` where its video is another."""
+        allowed = owned_names(recording.extension, "kept" if media else "none", answered=True)
+        for name in self.names(recording.id):
+            if PurePosixPath(name).parts[0] not in allowed:
+                continue
+            target = folder / name
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            digest = hashlib.sha256()
+            with (
+                self._archive.open(f"recordings/{recording.id}/{name}") as source,
+                target.open("xb") as file,
+            ):
+                target.chmod(0o600)
+                while piece := source.read(_CHUNK):
+                    file.write(piece)
+                    digest.update(piece)
+                file.flush()
+                os.fsync(file.fileno())
+            is_video = name == f"video{recording.extension}"
+            if is_video and digest.hexdigest() != recording.sha256:
+                raise InputError(
+                    f"expected the video of {recording.name} in {self.name}, got another or a part "
+                    "of it; export the project again"
+                )
+
+    def _json(self, name: str) -> Any:
+        if self._sizes.get(name, 0) > LARGEST_JSON:
+            raise InputError(f"expected {name} in {self.name}, got more than a study can hold")
+        try:
+            return json.loads(self._archive.read(name))
+        except KeyError:
+            raise InputError(
+                f"expected a project of micromimic in {self.name}, got a zip without {name}; "
+                "choose another file"
+            ) from None
+
+    def _rows(self, kind: type[R], content: Mapping[str, Any]) -> list[R]:
+        return [self._row(kind, row) for row in content[kind.__tablename__]]
+
+    def _row(self, kind: type[R], row: Mapping[str, Any]) -> R:
+        """`RefusedError` where a value is none that the records take."""
+        columns = kind.__table__.columns
+        strange = set(row) - set(columns.keys())
+        if strange:
+            raise InputError(
+                f"expected columns that this version knows in {self.name}, got {min(strange)} of "
+                f"{kind.__tablename__}; update micromimic"
+            )
+        return kind(**{name: _value(columns[name].type, value) for name, value in row.items()})
+
+    def _check_references(self) -> None:
+        """Every row must hang on one that is in the file, every decision be a person's."""
+        for name in {row.coder for row in self.decisions}:
+            if coder(name) != name:
+                raise InputError(f"expected a coder's name in {self.name}, got {name!r}")
+        subjects = {row.id for row in self.subjects}
+        sessions = {row.id for row in self.sessions}
+        videos = {row.id for row in self.recordings}
+        for rows, key, known in (
+            (self.sessions, "subject_id", subjects),
+            (self.recordings, "session_id", sessions | {None}),
+            (self.decisions, "recording_id", videos),
+            (self.markers, "recording_id", videos),
+        ):
+            if any(getattr(row, key) not in known for row in cast("Sequence[Base]", rows)):
+                raise InputError(
+                    f"expected a whole project in {self.name}, got a row without its {key[:-3]}; "
+                    "export it again"
+                )
+
+
+@contextlib.contextmanager
+def opened_project(path: Path, name: str = "") -> Iterator[Project]:
+    """A project file for reading; `InputError` where it is none, or a part of one."""
+    shown = name or path.name
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield Project(archive, shown)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        raise InputError(
+            f"expected a project file of micromimic in {shown}, got: {error}; export it again"
+        ) from None
+    except (KeyError, TypeError, ValueError, AttributeError, NotFoundError) as error:
+        raise InputError(
+            f"expected a whole project of micromimic in {shown}, got {type(error).__name__}: "
+            f"{error}; export it again"
+        ) from error
+    except FileNotFoundError:
+        raise InputError(f"expected a project file at {path}, got none; check the path") from None
+
+
+def _members(archive: zipfile.ZipFile, name: str) -> dict[str, int]:
+    """Names and sizes; nothing that a project has not, and no path that leads elsewhere."""
+    sizes = {item.filename: item.file_size for item in archive.infolist()}
+    for member in sizes:
+        if not (member == CONTENT or _ANSWER.fullmatch(member) or _FILE.fullmatch(member)):
+            raise InputError(
+                f"expected a project file of micromimic in {name}, got a zip with {member[:60]!r}; "
+                "choose another file"
+            )
+    return sizes
+
+
+def _files(store: Store, recording: Recording, *, videos: bool) -> list[Path]:
+    folder = store.folder(recording.id)
+    owned = owned_names(recording.extension, recording.media, answered=recording.events is not None)
+    names = owned if videos else owned & NUMBERS
+    found = [folder / name for name in sorted(names)]
+    pictures = sorted(path for path in (folder / PICTURES).rglob("*") if PICTURES in names)
+    return [path for path in (*found, *pictures) if path.is_file() and not path.is_symlink()]
+
+
+def _columns(row: Base) -> dict[str, Any]:
+    return {
+        name: value.isoformat() if isinstance(value := getattr(row, name), date) else value
+        for name in row.__table__.columns.keys()  # noqa: SIM118 - a collection of its own
+    }
+
+
+def _value(kind: sa.types.TypeEngine[Any], value: Any) -> Any:
+    """As the column takes it: times from text, and ids of 32 hex digits."""
+    if value is None:
+        return None
+    if isinstance(kind, Moment):
+        return datetime.fromisoformat(value)
+    if isinstance(kind, sa.Date):
+        return date.fromisoformat(value)
+    if isinstance(kind, sa.String) and kind.length == _ID_LENGTH:
+        return known_id(value, "row")
+    return value

@@ -1,0 +1,454 @@
+"""A project file into the records: what is new joins, what differs is a conflict to be decided.
+
+Recordings are the same by their id or the digest of their video; subjects by their id, or by their
+code where they share a recording, or a sitting of which one side has no recording; sittings by
+their id, or subject, title and day. Decisions join recording by recording: a coder's trail that
+goes on where the other ends is one trail. Nothing is changed unless every conflict has its answer,
+and then all of it or nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import select
+
+from micromimic.core.errors import ConflictError, RefusedError
+from micromimic.core.files import sync_tree
+from micromimic.workstation.project import Project, opened_project
+from micromimic.workstation.records import people, recordings, reviews
+from micromimic.workstation.records.database import Store, Transaction
+from micromimic.workstation.records.folder_lock import folder_lock, writing_files
+from micromimic.workstation.records.jobs import add_job
+from micromimic.workstation.records.models import (
+    AnalysisRecord,
+    Base,
+    Decision,
+    Job,
+    Marker,
+    Recording,
+    Session,
+    Study,
+    Subject,
+)
+from micromimic.workstation.records.study import change_study, get_study
+from micromimic.workstation.records.values import LONGEST_LINE, new_id
+
+OURS, THEIRS, BOTH = "ours", "theirs", "both"
+SAME: Final = "same"
+_SETTINGS: Final = ("title", "mode", "scheme", "overlap")
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """What differs: one line for people, and the answers that there are.
+
+    ``key`` names it in ``resolutions``: equal for equal files and records.
+    """
+
+    key: str
+    text: str
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Merge:
+    """What a project file brings, or brought: new rows by kind, conflicts, and what is left out."""
+
+    title: str
+    added: Mapping[str, int]
+    conflicts: tuple[Conflict, ...]
+    notes: tuple[str, ...]
+
+
+def look_into(store: Store, path: Path, *, name: str = "") -> Merge:
+    """What merging a project file would do; nothing is changed."""
+    with opened_project(path, name) as project, store.read() as transaction:
+        return _Plan(transaction, project, {}).made()
+
+
+def merge_project(
+    store: Store, path: Path, resolutions: Mapping[str, str] | None = None, *, name: str = ""
+) -> Merge:
+    """Join a project file, whole or not at all.
+
+    ``resolutions`` answer the conflicts by their keys: `ConflictError` where one has none, as where
+    the scheme lacks what is coded; `InputError` where the file is damaged, `RefusedError` where an
+    answer is none of the choices. Videos whose retention is over are left out.
+    """
+    with (
+        folder_lock(store.data) as held,
+        opened_project(path, name) as project,
+        ExitStack() as stack,
+    ):
+        if not held:
+            raise ConflictError(
+                "expected no server to be running on these records, got one; import the project on "
+                "its page Study"
+            )
+        made: list[Path] = []
+        try:
+            with store.write() as transaction:
+                plan = _Plan(transaction, project, resolutions or {})
+                plan.check_resolved()
+                for recording, source in plan.new_recordings:
+                    folder = store.folder(recording.id)
+                    stack.enter_context(writing_files(recording.id))
+                    made.append(folder)
+                    shutil.rmtree(folder, ignore_errors=True)
+                    folder.mkdir(mode=0o700, parents=True)
+                    project.extract(source, folder, media=recording.media == "kept")
+                    sync_tree(folder)
+                plan.write()
+                return plan.made()
+        except BaseException:
+            for folder in made:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+@dataclass
+class _Plan:
+    """What becomes of each row; looked at first, written afterwards."""
+
+    transaction: Transaction
+    project: Project
+    resolutions: Mapping[str, str]
+    conflicts: list[Conflict] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    new: list[Base] = field(default_factory=list)
+    new_recordings: list[tuple[Recording, Recording]] = field(default_factory=list)
+    """Each with the row of the file that it is made of."""
+    trails: list[tuple[str, str, list[Decision], int]] = field(default_factory=list)
+    """Recording, coder, the whole trail, and how much of it is there."""
+    markers: list[Marker] = field(default_factory=list)
+    moves: list[tuple[str, str]] = field(default_factory=list)
+    sessions_changed: list[tuple[Session, Mapping[str, Any]]] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._subjects: dict[str, str] = {}
+        self._sessions: dict[str, str] = {}
+        self._listed = recordings.list_recordings(self.transaction, limit=None)
+        self._people = {person.id: person for person in people.list_subjects(self.transaction)}
+        self._sittings = people.list_sessions(self.transaction)
+        self._study()
+        for subject in self.project.subjects:
+            self._subjects[subject.id] = self._subject(subject)
+        for session in self.project.sessions:
+            self._sessions[session.id] = self._session(session)
+        for recording in self.project.recordings:
+            self._recording(recording)
+
+    def made(self) -> Merge:
+        counts = Counter(row.__tablename__ for row in self.new)
+        counts["recordings"] += len(self.new_recordings)
+        counts["decisions"] += sum(len(trail) - there for _, _, trail, there in self.trails)
+        counts["markers"] += len(self.markers)
+        kinds = ("subjects", "sessions", "recordings", "decisions", "markers")
+        return Merge(
+            self.project.study.title,
+            {kind: counts[kind] for kind in kinds},
+            tuple(self.conflicts),
+            tuple(self.notes),
+        )
+
+    def check_resolved(self) -> None:
+        """Whether every conflict has an answer that there is."""
+        for conflict in self.conflicts:
+            chosen = self.resolutions.get(conflict.key)
+            if chosen is not None and chosen not in conflict.choices:
+                raise RefusedError(
+                    f"expected {' or '.join(conflict.choices)} for {conflict.key}, got {chosen!r}"
+                )
+        left = [c for c in self.conflicts if c.key not in self.resolutions]
+        if left:
+            first = left[0]
+            more = f" (and {len(left) - 1} more)" if len(left) > 1 else ""
+            raise ConflictError(
+                f"expected projects that agree, got one that differs: {first.text}{more}; answer "
+                f"{first.key}={'|'.join(first.choices)}"
+            )
+
+    def write(self) -> None:
+        transaction = self.transaction
+        for kind in (Subject, Session):
+            transaction.add_all([row for row in self.new if isinstance(row, kind)])
+            transaction.flush()
+        transaction.add_all([recording for recording, _ in self.new_recordings])
+        transaction.flush()
+        for recording, source in self.new_recordings:
+            self._write_answer(recording, source)
+        transaction.flush()
+        for recording_id, session_id in self.moves:
+            recordings.change_recording(transaction, recording_id, session_id=session_id)
+        for session, changes in self.sessions_changed:
+            people.change_session(transaction, session.id, **changes)
+        for recording_id, coder, trail, _ in self.trails:
+            reviews.add_trail(transaction, recording_id, coder, trail)
+        transaction.add_all(self.markers)
+        # with the scheme as it is, too: it must hold what was coded elsewhere
+        scheme = self.settings.pop("scheme", get_study(transaction).scheme)
+        if self.trails or self.settings or scheme is not None:
+            change_study(transaction, scheme=scheme, **self.settings)
+
+    # --- rows -----------------------------------------------------------------------------------
+
+    def _ask(self, key: str, text: str, *choices: str) -> str:
+        """The answer to a conflict, or the first of the choices until there is one."""
+        self.conflicts.append(Conflict(key, text, choices))
+        chosen = self.resolutions.get(key)
+        return chosen if chosen in choices else choices[0]
+
+    def _study(self) -> None:
+        ours, theirs = get_study(self.transaction), self.project.study
+        differing = [name for name in _SETTINGS if getattr(ours, name) != getattr(theirs, name)]
+        if not differing or _untouched(theirs):
+            return
+        if not _untouched(ours):
+            text = (
+                f"the study's {', '.join(differing)} differ ({_named(ours)} here, {_named(theirs)} "
+                "there)"
+            )
+            if self._ask("study", text, OURS, THEIRS) == OURS:
+                return
+        self.settings = {name: getattr(theirs, name) for name in differing}
+
+    def _subject(self, theirs: Subject) -> str:
+        if theirs.id in self._people:
+            return theirs.id
+        ours = next((p for p in self._people.values() if p.code == theirs.code), None)
+        code = theirs.code
+        if ours is not None:
+            if self._is_same_person(ours, theirs):
+                return ours.id
+            text = (
+                f"{code} is in both, with other recordings and sessions: one person (same), or two "
+                "(the one that comes gets another code)"
+            )
+            if self._ask(f"subject {code}", text, SAME, BOTH) == SAME:
+                return ours.id
+            code = self._free_code(code)
+        row = Subject(id=theirs.id, code=code, note=theirs.note, created_at=theirs.created_at)
+        self._people[row.id] = row
+        self.new.append(row)
+        return row.id
+
+    def _is_same_person(self, ours: Subject, theirs: Subject) -> bool:
+        """Told by digests, and by sittings where one side has no recording to tell by."""
+        sittings = [s for s in self.project.sessions if s.subject_id == theirs.id]
+        own = [s for s in self._sittings if s.subject_id == ours.id]
+        if {s.id for s in sittings} & {s.id for s in own}:
+            return True
+        ids = {s.id for s in sittings}
+        digests = {r.sha256 for r in self.project.recordings if r.session_id in ids}
+        here = {r.sha256 for r in self._listed if r.subject_id == ours.id}
+        if digests and here:
+            return bool(digests & here)
+        days = {(s.title, s.held_on) for s in sittings}
+        return not days or not own or bool(days & {(s.title, s.held_on) for s in own})
+
+    def _session(self, theirs: Session) -> str:
+        subject_id = self._subjects[theirs.subject_id]
+        ours = next(
+            (
+                s
+                for s in self._sittings
+                if s.id == theirs.id
+                or (s.subject_id, s.title, s.held_on) == (subject_id, theirs.title, theirs.held_on)
+            ),
+            None,
+        )
+        if ours is None:
+            self.new.append(_copy(theirs, subject_id=subject_id))
+            return theirs.id
+        changes: dict[str, Any] = {}
+        if theirs.condition and ours.condition and theirs.condition != ours.condition:
+            text = (
+                f"{ours.subject_code}, {ours.title or ours.held_on} has condition {ours.condition} "
+                f"here, {theirs.condition} there"
+            )
+            if self._ask(f"condition {ours.id[:8]}", text, OURS, THEIRS) == THEIRS:
+                changes["condition"] = theirs.condition
+        elif theirs.condition:
+            changes["condition"] = theirs.condition
+        if _noted(theirs) > _noted(ours) and theirs.consent != ours.consent:
+            changes["consent"] = theirs.consent  # what was noted last counts
+        if changes:
+            self.sessions_changed.append((ours, changes))
+        return ours.id
+
+    def _recording(self, theirs: Recording) -> None:
+        session_id = None if theirs.session_id is None else self._sessions[theirs.session_id]
+        ours = self._counterpart(theirs, session_id)
+        answer = self.project.answer(theirs.id)
+        if ours is not None and answer is not None:
+            text = self._other_answer(ours, answer)
+            if text:
+                chosen = self._ask(f"answer {theirs.id[:8]}", text, OURS, BOTH)
+                if chosen == OURS:
+                    self.notes.append(f"{theirs.name}: decisions on another answer are left out")
+                    return
+                ours = None
+        if ours is None:
+            self._new_recording(theirs, session_id, answer)
+            return
+        if session_id != ours.session_id and session_id is not None:
+            self._moved(ours, theirs, session_id)
+        self._join_trails(ours, theirs)
+        self._join_markers(ours.id, theirs)
+
+    def _counterpart(self, theirs: Recording, session_id: str | None) -> Recording | None:
+        for ours in self._listed:
+            if ours.id == theirs.id:
+                return ours
+        alike = [ours for ours in self._listed if ours.sha256 == theirs.sha256]
+        alike.sort(key=lambda ours: ours.session_id != session_id)  # stable: the newest first
+        return alike[0] if alike else None
+
+    def _other_answer(self, ours: Recording, theirs: AnalysisRecord) -> str:
+        """Why decisions cannot be joined; empty where they can."""
+        own = self.transaction.get(AnalysisRecord, ours.id)
+        if own is None:
+            return (
+                f"{ours.name} is not analysed here yet: wait for it, leave the decisions out (ours)"
+                ", or take it as a recording of its own (both)"
+            )
+        if _places(own) == _places(theirs):
+            return ""
+        return (
+            f"the machine found other events in {ours.name} here than there, so that decisions "
+            "cannot be joined: leave theirs out (ours), or take it as a recording of its own (both)"
+        )
+
+    def _new_recording(
+        self, theirs: Recording, session_id: str | None, answer: AnalysisRecord | None
+    ) -> None:
+        has_video = f"video{theirs.extension}" in self.project.names(theirs.id)
+        over = theirs.expires_at is not None and theirs.expires_at <= self.transaction.now
+        kept = theirs.media == "kept" and has_video and not over
+        if answer is None and not kept:
+            self.notes.append(f"{theirs.name}: left out, it has neither an answer nor its video")
+            return
+        taken = any(ours.id == theirs.id for ours in self._listed)
+        media = "kept" if kept else "expired" if over or theirs.media == "expired" else "none"
+        row = _copy(theirs, id=new_id() if taken else theirs.id, session_id=session_id, media=media)
+        self.new_recordings.append((row, theirs))
+        for coder, trail in self.project.trails(theirs.id).items():
+            self.trails.append((row.id, coder, [_copy(d, recording_id=row.id) for d in trail], 0))
+        self._join_markers(row.id, theirs)
+
+    def _moved(self, ours: Recording, theirs: Recording, session_id: str) -> None:
+        """The same video belongs to another sitting there, or to one at all."""
+        if ours.session_id is None:
+            self.moves.append((ours.id, session_id))
+            return
+        text = f"{ours.name} belongs to another session there than here"
+        if self._ask(f"session {ours.id[:8]}", text, OURS, THEIRS) == THEIRS:
+            self.moves.append((ours.id, session_id))
+
+    def _join_trails(self, ours: Recording, theirs: Recording) -> None:
+        taken = set(ours.coders)
+        for coder, trail in self.project.trails(theirs.id).items():
+            own = reviews.history(self.transaction, ours.id, coder)
+            common = min(len(own), len(trail))
+            rows = [_copy(d, recording_id=ours.id) for d in trail]
+            if list(map(_said, own[:common])) == list(map(_said, trail[:common])):
+                if len(trail) > common:
+                    self.trails.append((ours.id, coder, rows, common))
+                continue
+            text = (
+                f"{coder} has decided otherwise on {ours.name} here ({len(own)} decisions) than "
+                f"there ({len(trail)}): keep those here (ours), or take theirs as another coder's "
+                "(both)"
+            )
+            if self._ask(f"coding {ours.id[:8]} {coder}", text, OURS, BOTH) == BOTH:
+                other = _free(coder, taken)
+                taken.add(other)
+                self.trails.append((ours.id, other, [_copy(d, coder=other) for d in rows], 0))
+
+    def _join_markers(self, recording_id: str, theirs: Recording) -> None:
+        there = select(Marker).where(Marker.recording_id == recording_id)
+        known = {_marked(marker) for marker in self.transaction.scalars(there)}
+        for marker in self.project.markers:
+            if marker.recording_id == theirs.id and _marked(marker) not in known:
+                self.markers.append(_copy(marker, id=new_id(), recording_id=recording_id))
+
+    def _write_answer(self, recording: Recording, source: Recording) -> None:
+        now = self.transaction.now
+        answer = self.project.answer(source.id)
+        if answer is None:
+            add_job(self.transaction, recording.id)
+            return
+        self.transaction.add(_copy(answer, recording_id=recording.id))
+        self.transaction.add(
+            Job(
+                recording_id=recording.id,
+                number=1,
+                status="done",
+                created_at=now,
+                started_at=now,
+                finished_at=now,
+            )
+        )
+
+    def _free_code(self, code: str) -> str:
+        return _free(code, {person.code for person in self._people.values()})
+
+
+def _copy(row: Any, **changes: Any) -> Any:
+    """A new row of the same values, but for changes."""
+    values = {name: getattr(row, name) for name in row.__table__.columns.keys()}  # noqa: SIM118
+    return type(row)(**(values | changes))
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """
+    >>> _free("P04", {"P04", "P04 (2)"})
+    'P04 (3)'
+    """
+    number = 2
+    while (found := f"{name[: LONGEST_LINE - 6]} ({number})") in taken:
+        number += 1
+    return found
+
+
+def _untouched(study: Study) -> bool:
+    return not (study.title or study.scheme) and study.mode == "open" and study.overlap == 0.5
+
+
+def _named(study: Study) -> str:
+    scheme = (study.scheme or {}).get("name", "the model's classes")
+    return f"{study.title or 'no title'}, {study.mode}, {scheme}, overlap {study.overlap:g}"
+
+
+def _noted(session: Session) -> datetime:
+    return session.consent_noted_at or datetime.min.replace(tzinfo=UTC)
+
+
+def _places(answer: AnalysisRecord) -> list[tuple[Any, ...]]:
+    """What decisions refer to: where the machine's events are, and their classes."""
+    keys = ("onset_frame", "apex_frame", "offset_frame", "label")
+    return [tuple(event[key] for key in keys) for event in answer.payload["events"]]
+
+
+def _said(decision: Decision) -> tuple[Any, ...]:
+    return (
+        decision.action,
+        decision.event,
+        decision.payload,
+        decision.target,
+        decision.mode,
+        decision.decided_at,
+    )
+
+
+def _marked(marker: Marker) -> tuple[Any, ...]:
+    return marker.tier, marker.label, marker.onset_s, marker.offset_s, marker.origin

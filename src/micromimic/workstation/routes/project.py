@@ -1,0 +1,111 @@
+"""The study as one portable file: out, and in from another machine."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final
+
+from anyio import to_thread
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
+from starlette.responses import Response, StreamingResponse
+
+from micromimic.core.errors import RefusedError
+from micromimic.workstation.context import Here
+from micromimic.workstation.errors import answers, file_content
+from micromimic.workstation.project import ENDING, gather_project, zipped_project
+from micromimic.workstation.project_merge import look_into, merge_project
+from micromimic.workstation.schemas import Coder, RecordView
+from micromimic.workstation.uploads import received_file
+
+router = APIRouter(prefix="/project", tags=["project"])
+
+_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "description": "A project file.",
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+class ConflictView(RecordView):
+    """What differs between the file and the records, and the answers that there are."""
+
+    key: str
+    text: str
+    choices: list[str]
+
+
+class MergeView(RecordView):
+    """What the file brings, or brought: new rows by kind, conflicts, and what is left out."""
+
+    title: str
+    added: dict[str, int]
+    conflicts: list[ConflictView]
+    notes: list[str]
+
+
+class Merged(BaseModel):
+    """Whether it was carried out, or only looked into."""
+
+    applied: bool
+    merge: MergeView
+
+
+@router.get(
+    "",
+    responses={
+        **answers(409),
+        200: {"description": "The file.", "content": file_content("application/zip")},
+    },
+    response_class=Response,
+)
+def export_project(
+    coder: Coder,
+    here: Here,
+    videos: Annotated[bool, Query(description="With videos and pictures.")] = False,
+) -> Response:
+    """Everything of the study that this coder may see, as one file.
+
+    What others decided on recordings that the coder has not marked done is left out; 409 where the
+    study is coded blind and the coder is not done everywhere.
+    """
+    packed = gather_project(here.store, videos=videos, reader=coder)
+    stem = re.sub(r"[^A-Za-z0-9.-]+", "_", packed.title).strip("._")[:60] or "study"
+    return StreamingResponse(
+        zipped_project(packed),
+        media_type="application/zip",
+        headers={"Content-Disposition": f'attachment; filename="{stem}{ENDING}"'},
+    )
+
+
+@router.post("", responses=answers(408, 409, 413, 507), openapi_extra=_BODY)
+async def import_project(
+    request: Request,
+    here: Here,
+    name: Annotated[str, Query(max_length=1000, description="Of the file, for people.")] = "",
+    apply: bool = False,
+    resolve: Annotated[
+        list[str], Query(max_length=2000, description="KEY=CHOICE for each conflict.")
+    ] = [],  # noqa: B006 - FastAPI copies it
+) -> Merged:
+    """Look into a project file, or join it: whole, or not at all.
+
+    409 where something differs that ``resolve`` does not answer; without ``apply`` nothing changes
+    and conflicts are told.
+    """
+    pairs = [text.rpartition("=") for text in resolve]
+    if not all(key and choice for key, _, choice in pairs):
+        raise RefusedError("expected KEY=CHOICE to resolve a conflict, got another text")
+    answered = {key: choice for key, _, choice in pairs}
+    async with received_file(request, here.settings, name) as path:
+        found = await to_thread.run_sync(
+            lambda: (
+                merge_project(here.store, path, answered) if apply else look_into(here.store, path)
+            )
+        )
+    if apply:
+        here.wake()
+    view = MergeView.model_validate(found)
+    return Merged(applied=apply, merge=view)
