@@ -6,7 +6,7 @@ few frames around each onset and apex again, for flow, pictures and what the mod
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from micromimic.core.types import (
 )
 from micromimic.face.cells import cell_boxes
 from micromimic.face.landmarks import LandmarkBackend
+from micromimic.face.people import Wanted, find_people
 from micromimic.face.signals import FaceSignals
 from micromimic.face.tracking import FaceTracker, TrackingConfig
 from micromimic.media.video import Frame, FrameSource, open_source
@@ -44,7 +45,7 @@ from micromimic.motion.spotting.joined import Found, find
 from micromimic.motion.spotting.macro import with_longer
 from micromimic.motion.spotting.time_grid import frame_rate, grid_rate
 
-__all__ = ["AnalyzeConfig", "analyze", "analyze_frames", "event_of", "track"]
+__all__ = ["AnalyzeConfig", "analyze", "analyze_frames", "analyze_people", "event_of", "track"]
 
 SAMPLE_INTERVAL = 1.7
 """Seconds between frames sampled for compression; encoders place key frames at whole seconds."""
@@ -66,6 +67,7 @@ def analyze(
     progress: Progress | None = None,
     backend: LandmarkBackend | None = None,
     track: int | None = None,
+    person: int | None = None,
 ) -> Analysis:
     """Find and name the micro-expressions in one video.
 
@@ -84,6 +86,9 @@ def analyze(
     track : int or None, optional
         Which of a file's video tracks, from 1; None leaves it to the file's default, then to
         the number of frames.
+    person : int or None, optional
+        Which of several people, from 1 for the one who is seen largest and longest; None follows
+        whoever is largest as it goes.
 
     Returns
     -------
@@ -107,8 +112,32 @@ def analyze(
     >>> result.to_frame()[["onset_s", "apex_s", "label"]]  # doctest: +SKIP
     """
     with open_source(source, fps, track=track) as frames:
-        found = analyze_frames(frames, config=config, progress=progress, backend=backend)
-    return replace(found, settings={**found.settings, "fps": fps, "track": track})
+        wanted = None if person is None else find_people(frames, backend, progress).wanted(person)
+        found = analyze_frames(
+            frames, config=config, progress=progress, backend=backend, wanted=wanted
+        )
+    return replace(found, settings={**found.settings, "fps": fps, "track": track, "person": person})
+
+
+def analyze_people(
+    source: str | Path,
+    *,
+    fps: float | None = None,
+    config: AnalyzeConfig | None = None,
+    progress: Progress | None = None,
+    backend: LandmarkBackend | None = None,
+    track: int | None = None,
+) -> Iterator[Analysis]:
+    """``analyze`` of everybody in one video, one after the other: a pass over it for each."""
+    with open_source(source, fps, track=track) as frames:
+        people = find_people(frames, backend, progress)
+        for person in range(1, max(1, len(people.persons)) + 1):
+            wanted = people.wanted(person)
+            found = analyze_frames(
+                frames, config=config, progress=progress, backend=backend, wanted=wanted
+            )
+            given = {"fps": fps, "track": track, "person": person}
+            yield replace(found, settings={**found.settings, **given})
 
 
 def analyze_frames(
@@ -119,13 +148,15 @@ def analyze_frames(
     backend: LandmarkBackend | None = None,
     each: Callable[[Frame], None] | None = None,
     measured: Callable[[FaceSignals, DenseSignals], None] | None = None,
+    wanted: Wanted | None = None,
 ) -> Analysis:
     """``analyze`` on an open source, which stays open: its frames can be asked for again. ``each``
-    is shown every frame, ``measured`` what the first pass measured."""
+    is shown every frame, ``measured`` what the first pass measured; nobody but ``wanted``, if
+    anybody is, is followed."""
     config = config or AnalyzeConfig()
     report = progress or (lambda done, total, stage: None)
     model, units = load_model(config.model), load_unit_model()
-    signals, dense, appearance = track(frames, config.tracking, report, backend, each)
+    signals, dense, appearance = track(frames, config.tracking, report, backend, each, wanted)
     if len(signals.times) < 2:
         raise InputError(
             f"expected a video of at least 2 frames, got {len(signals.times)}: {frames.path}; "
@@ -160,9 +191,10 @@ def track(
     progress: Progress,
     backend: LandmarkBackend | None = None,
     each: Callable[[Frame], None] | None = None,
+    wanted: Wanted | None = None,
 ) -> tuple[FaceSignals, DenseSignals, Appearance]:
     """First pass: follow the face through all frames, showing each to ``each`` first."""
-    tracker, meter = FaceTracker(config, backend), DenseMeter()
+    tracker, meter = FaceTracker(config, backend, wanted=wanted), DenseMeter()
     blocks: list[float] = []
     levels: list[int] = []
     sampled, count = -np.inf, 0

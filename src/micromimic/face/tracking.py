@@ -41,6 +41,7 @@ from micromimic.face.landmarks import (
     landmark_box,
     overlap,
 )
+from micromimic.face.people import Wanted
 from micromimic.face.signals import N_CELLS, FaceRow, FaceSignals, SignalLog
 
 SAMPLES: Final = 4096  # pixels that are looked at of each picture
@@ -100,6 +101,7 @@ class TrackingConfig:
     average: float = 0.06  # seconds of frames averaged into a template
     coast: float = 0.1  # seconds for which a face that no longer matches may come back unsearched
     min_similarity: float = 0.6  # correlation with the template below which a frame does not match
+    same_similarity: float = 0.85  # below it, who is seen is looked up sooner, where it matters
     # sizes to which a frame's long side is scaled for detection, in order
     long_sides: tuple[int, ...] = (320, 640, 1280)
     # canonical units between tracked and detected eyes and nose: beyond, the face counts as lost...
@@ -125,10 +127,10 @@ class _Lock:
 
 
 class FaceTracker:
-    """Follows the largest, most persistent face. Feed frames in order with ``update``; ``finish``
-    returns the measurements of the person with the largest sum of face area over time. Other people
-    are counted, their frames are gaps. ``keep_s``: seconds of measurements kept for ``finish``, for
-    sessions without an end; None keeps all."""
+    """Follows the largest, most persistent face, or only the one ``wanted``. Feed frames in order
+    with ``update``; ``finish`` returns the measurements of the person with the largest sum of face
+    area over time. Other people are counted, their frames are gaps. ``keep_s``: seconds of
+    measurements kept for ``finish``, for sessions without an end; None keeps all."""
 
     def __init__(
         self,
@@ -136,8 +138,10 @@ class FaceTracker:
         backend: LandmarkBackend | None = None,
         *,
         keep_s: float | None = None,
+        wanted: Wanted | None = None,
     ) -> None:
         self.config = config or TrackingConfig()
+        self._wanted = wanted
         self._backend: LandmarkBackend = backend or DlibLandmarks()
         self._cuts = CutWatch()
         self._identity = FaceIdentity()
@@ -212,7 +216,9 @@ class FaceTracker:
         lock.matched = time
         lock.canvas_to_image = result.canvas_to_image
         self._measure(lock, result, gray, time, step)
-        if time - lock.checked >= self.config.check_interval:
+        changed = self._wanted is not None and result.similarity < self.config.same_similarity
+        due = self.config.search_interval if changed else self.config.check_interval
+        if time - lock.checked >= due:
             self._check(lock, gray, time)
         return True
 
@@ -299,14 +305,19 @@ class FaceTracker:
         points = self._backend.landmarks(gray, mine[0])
         seen = apply_affine(invert_affine(transform), points)
         error = np.linalg.norm(seen[RIGID] - lock.layout.landmarks[RIGID], axis=1).mean()
-        larger = [box for box in others if box_area(box) > 2 * box_area(mine[0])]
-        if error > self.config.max_landmark_error or larger:
+        if error > self.config.max_landmark_error or self._elsewhere(gray, time, mine[0], others):
             self._release()
         elif error > self.config.anchor_error:
             # Turns of the head add up to a misplaced face: put it back, displacement goes on.
             moved = compose(transform, fit_affine(lock.layout.landmarks[RIGID], seen[RIGID]))
             to_unit = canvas_to_unit(lock.layout.resolution)
             _rebuild(lock, time, compose(moved, to_unit))
+
+    def _elsewhere(self, gray: Gray, time: float, mine: Box, others: list[Box]) -> bool:
+        """Whether another face is to be followed: a much larger one, or the one wanted."""
+        if self._wanted is None:
+            return any(box_area(box) > 2 * box_area(mine) for box in others)
+        return not self._wanted.is_at(mine, gray, time)
 
     def _detect(self, gray: Gray, around: Box | None = None) -> list[Box]:
         """Boxes of all faces, at the first scale that finds one; for a check, at one fine scale."""
@@ -330,14 +341,21 @@ class FaceTracker:
         if time - self._searched < self.config.search_interval:
             return
         self._searched = time
-        boxes = self._detect(gray)
-        self._searches = 0 if boxes else self._searches + 1
-        landmarks = self._backend.landmarks(gray, boxes[0]) if boxes else None
+        landmarks = self._locate(gray, time)
         lock = None if landmarks is None else self._lock_on(gray, landmarks, time)
         result = None if lock is None else self._register(lock, gray, 0.0)
         self._lock = None if result is None else lock
         if lock is not None and result is not None:
             self._measure(lock, result, gray, time, 0.0)
+
+    def _locate(self, gray: Gray, time: float) -> NDArray[np.float64] | None:
+        """(68, 2) landmarks of the face to lock on to, None where there is none."""
+        if self._wanted is not None:
+            face = self._wanted.find(gray, time)
+            return None if face is None else face.landmarks
+        boxes = self._detect(gray)
+        self._searches = 0 if boxes else self._searches + 1
+        return self._backend.landmarks(gray, boxes[0]) if boxes else None
 
     def _lock_on(self, gray: Gray, landmarks: NDArray[np.float64], time: float) -> _Lock | None:
         try:
@@ -359,7 +377,7 @@ class FaceTracker:
         segment = self._segments
         self._segments += 1
         self._forget()
-        self._person[segment] = self._identity.identify(self._identity.embed(gray, landmarks))
+        self._person[segment] = 0 if self._wanted else self._identify(gray, landmarks)
         self._area[segment] = 0.0
         self._landmarks[segment] = layout.landmarks
         return _Lock(
@@ -373,6 +391,9 @@ class FaceTracker:
             checked=-np.inf,  # the next frame counts others beside this face
             matched=time,
         )
+
+    def _identify(self, gray: Gray, landmarks: NDArray[np.float64]) -> int:
+        return self._identity.identify(self._identity.embed(gray, landmarks))
 
     def _forget(self) -> None:
         """Fold stretches of which no row is kept into the sums, or days would fill the memory."""
