@@ -21,14 +21,18 @@ import pytest
 import micromimic
 from micromimic.analysis.inputs import expand_inputs
 from micromimic.cli.analyze import analysis_text
+from micromimic.cli.app import GROUPS, app
 from micromimic.cli.console import text_table
 from micromimic.cli.main import main
 from micromimic.cli.progress import show_progress
 from micromimic.core.results import Analysis
 from micromimic.media.video import VideoWriter
+from micromimic.synthesis.clips import ClipConfig, render
+from micromimic.synthesis.schedule import plan_clip
 
 from ..sample_analysis import empty_analysis, sample_analysis
 
+TITLES = {f"{title}:" for title in GROUPS}
 FILES = {"events.json", "events.csv", "events.eaf", "curve.csv", "report.html"}
 # A child that does not take Ctrl-C because its parent ignores it would test nothing.
 DRIVER = (
@@ -118,7 +122,13 @@ def test_wrong_usage_is_one_line_and_2(command, words: list[str]) -> None:
 def test_help_names_every_command(command) -> None:
     code, out, err, _ = command("--help")
     assert (code, err) == (0, "")
-    assert all(word in out for word in ("demo", "analyze", "synth", "models", "--version"))
+    assert "--version" in out
+    groups = [part.splitlines() for part in out.split("\n\n")]
+    listed = [[line.split()[0] for line in part[1:]] for part in groups if part[0] in TITLES]
+    assert listed == [list(names) for names in GROUPS.values()]
+    every = {command.name or command.callback.__name__ for command in app.registered_commands}
+    every |= {group.name for group in app.registered_groups}
+    assert sorted(every) == sorted(name for names in listed for name in names)
     assert command("--version")[1] == f"micromimic {micromimic.__version__}\n"
     assert command()[0] == 2
 
@@ -291,6 +301,31 @@ P01/s1.mp4,P01,first,control,2026-11-20
 s2,P01,second,stress,
 P02/s1.mp4,P02,first,"=stress",2026-11-21
 """
+
+
+def test_everybody_in_a_video_has_results_of_their_own(command, tmp_path: Path) -> None:
+    config = ClipConfig(
+        seconds=3.2, fps=10.0, width=320, height=240, second_face=0.7, face_px=150.0, face_x=0.33,
+        blinks_per_minute=0, head_moves_per_minute=0,
+    )  # fmt: skip
+    video = write_clip(tmp_path / "pair.mp4", list(render(plan_clip(config, 6))), 10)
+    code, out, err, results = command("analyze", video, "--person", "all")
+    assert code == 0, err
+    folder = results / "pair"
+    assert sorted(p.name for p in folder.iterdir()) == ["people.json", "person1", "person2"]
+    made = [json.loads((folder / f"person{n}" / "events.json").read_text()) for n in (1, 2)]
+    assert [content["settings"]["person"] for content in made] == [1, 2]
+    assert [content["face"]["found_ratio"] for content in made] == [1.0, 1.0]
+    curves = [pd.read_csv(folder / f"person{n}" / "curve.csv") for n in (1, 2)]
+    assert not np.allclose(curves[0]["score"], curves[1]["score"], equal_nan=True)
+    summary = pd.read_csv(results / "summary.csv")
+    assert summary["folder"].tolist() == ["pair/person1", "pair/person2"]
+    assert summary["person"].tolist() == [1, 2]
+    assert "1 of 1 inputs are complete" in command("analyze", video, "--person", "all")[1]
+    code, _, err, _ = command("analyze", video, "--person", "3")
+    assert code == 1 and "expected a person from 1 to 2, got 3" in err
+    assert command("analyze", video, "--person", "everybody")[0] == 2
+    assert command("analyze", video, "--person", "2", "--inject", "1")[0] == 2
 
 
 def test_a_study_in_one_command_and_its_tables(command, clip: Path, tmp_path: Path) -> None:

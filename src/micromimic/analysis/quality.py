@@ -210,7 +210,8 @@ def _face(
         yield (
             "other_faces",
             f"{others} other {'person is' if others == 1 else 'people are'} in the picture: only "
-            "the one seen largest and longest is reported. Crop the video if you mean another.",
+            "one is reported, who is seen largest and longest unless another was chosen. Choose "
+            "another with --person, or in the workstation's list of recordings.",
         )
 
 

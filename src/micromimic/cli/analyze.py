@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +40,10 @@ _HEADER: Final = (
     *("onset s", "apex s", "offset s", "class", "p", "model", "times noise", "where"),
     *("looks like", "kind"),
 )
+LARGEST: Final = "largest"
+ALL: Final = "all"
+PEOPLE: Final = "people.json"
+"""Beside the folders of everybody in a video: how many they are."""
 _FEW: Final = 3  # inputs, up to which each is told in full
 
 
@@ -57,6 +61,7 @@ def analyze(
     ),
     fps: options.Fps = None,
     track: options.Track = None,
+    person: options.Person = LARGEST,
     jobs: Annotated[int, typer.Option(min=1, help="Inputs analysed at the same time.")] = 1,
     backend: options.BackendName = "loky",
     scheduler: options.Scheduler = None,
@@ -107,9 +112,16 @@ def analyze(
     sizes = options.parse_sizes(inject)
     if again and go_on:
         raise typer.BadParameter("expected --again or --continue, got both")
+    if person not in (LARGEST, ALL) and not (person.isdecimal() and int(person) > 0):
+        raise typer.BadParameter(f"expected --person 1, 2, ..., largest or all, got {person}")
+    if sizes and person != LARGEST:
+        raise typer.BadParameter(
+            "expected --inject or --person, got both; movements are planted "
+            "in the person who is seen largest"
+        )
     expanded, rows = _expanded(inputs or (), table)
     workers = options.workers_of(jobs, backend, scheduler)
-    job = Job(out, fps, model, track, sizes, sensitivity, rows)
+    job = Job(out, fps, model, track, sizes, sensitivity, rows, person)
     raise typer.Exit(run(expanded, job, workers, again=again))
 
 
@@ -145,6 +157,7 @@ class Job:
     inject: tuple[float, ...] = ()
     sensitivity: str = "normal"
     rows: Mapping[Path, Assignment] = field(default_factory=dict)  # whose an input is, by its path
+    person: str = LARGEST
 
     def config(self, *, evidence: bool = True) -> AnalyzeConfig:
         from micromimic.analysis.analyze import AnalyzeConfig
@@ -153,7 +166,23 @@ class Job:
         spotting = SpottingConfig(false_alarms=SENSITIVITY[self.sensitivity])
         return AnalyzeConfig(model=self.model, spotting=spotting, evidence=evidence)
 
-    def settings(self) -> dict[str, Any]:
+    @property
+    def number(self) -> int | None:
+        """Of the one person wanted."""
+        return int(self.person) if self.person.isdecimal() else None
+
+    def results_of(self, item: Input) -> list[tuple[Path, int | None]]:
+        """Folders of an input's results, as far as they are known, and whose they are."""
+        folder = self.out / item.name
+        if self.person != ALL:
+            return [(folder, self.number)]
+        try:
+            count = int(json.loads((folder / PEOPLE).read_text(encoding="utf-8"))["people"])
+        except (OSError, ValueError, KeyError, TypeError):
+            count = 0
+        return [(folder / f"person{number}", number) for number in range(1, count + 1)]
+
+    def settings(self, person: int | None) -> dict[str, Any]:
         """As a result has them that was made so."""
         from micromimic.motion.spotting.config import SENSITIVITY
 
@@ -161,6 +190,7 @@ class Job:
             "false_alarms_per_minute": SENSITIVITY[self.sensitivity],
             "fps": self.fps,
             "track": self.track,
+            "person": person,
         }
 
     @cached_property
@@ -228,7 +258,7 @@ def run(inputs: Sequence[Input], job: Job, workers: Workers, *, again: bool = Fa
         raise Interrupted(
             f"interrupted; {done} of {len(inputs)} inputs are complete in {out}"
         ) from None
-    if len(inputs) > 1 or job.rows:
+    if len(inputs) > 1 or job.rows or job.person == ALL:
         _write_tables(inputs, job, problems)
         say(f"{done} of {len(inputs)} inputs analysed, results in {out}")
         say(f"  {out / SUMMARY}: a row each; {out / ALL_EVENTS}: all events")
@@ -248,9 +278,12 @@ def _write_tables(inputs: Sequence[Input], job: Job, problems: Mapping[str, str]
     for item in inputs:
         row = job.rows.get(item.path)
         about = {"video": str(item.path)} if row is None else dict(row.about)
-        problem = problems.get(item.name, "")
-        content = None if problem else _content(job.out / item.name)
-        rows.append(Row(about, item.name, content, problem))
+        if problem := problems.get(item.name, ""):
+            rows.append(Row(about, item.name, None, problem))
+            continue
+        for folder, _ in job.results_of(item):
+            name = folder.relative_to(job.out).as_posix()
+            rows.append(Row(about, name, _content(folder)))
     job.out.mkdir(parents=True, exist_ok=True)
     write_whole(job.out / SUMMARY, summary_csv(rows))
     write_whole(job.out / ALL_EVENTS, all_events_csv(rows))
@@ -307,11 +340,15 @@ def _in_worker(item: Input, job: Job) -> Outcome:
 
 def is_whole(item: Input, job: Job) -> bool:
     """Whether an earlier run left all results of this input, as input and settings are now."""
+    places = job.results_of(item)
+    return bool(places) and all(_is_whole(item, job, *place) for place in places)
+
+
+def _is_whole(item: Input, job: Job, folder: Path, person: int | None) -> bool:
     from micromimic.core.results import ModelInfo
     from micromimic.core.strict_json import printable
     from micromimic.report.write import FILES
 
-    folder = job.out / item.name
     wanted = [*FILES, *(["sensitivity.json"] if job.inject else [])]
     try:
         made = min((folder / name).stat().st_mtime_ns for name in wanted)
@@ -326,14 +363,14 @@ def is_whole(item: Input, job: Job) -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         return False
     same = Path(path).resolve() == Path(printable(str(item.path.resolve())))
-    return same and changed < made and settings == job.settings() and model == job.model_info
+    return same and changed < made and settings == job.settings(person) and model == job.model_info
 
 
 def analyse_one(item: Input, job: Job, progress: Progress | None) -> Outcome:
     """Analyse one input and write its results; an error becomes part of the outcome."""
     import cv2
 
-    from micromimic.analysis.analyze import analyze as analyze_input
+    from micromimic.core.files import write_whole
     from micromimic.report.write import write_analysis
 
     # Reading, tracking and flow have a thread each: more of them for each picture only wait.
@@ -344,15 +381,22 @@ def analyse_one(item: Input, job: Job, progress: Progress | None) -> Outcome:
         if item.problem is not None:
             raise item.problem
         check_folder(folder)
-        analysis = analyze_input(
-            item.path, fps=job.fps, config=job.config(), progress=progress, track=job.track
-        )
-        write_analysis(analysis, folder)
-        summary = analysis_text(item.name, analysis, folder)
+        summaries: list[str] = []
+        briefs: list[str] = []
+        for analysis in _analyses(item, job, progress):
+            name, place = item.name, folder
+            if job.person == ALL:
+                part = f"person{len(briefs) + 1}"
+                name, place = f"{name}/{part}", folder / part
+            write_analysis(analysis, place)
+            summaries.append(analysis_text(name, analysis, place))
+            briefs.append(brief_text(name, analysis, place))
+        if job.person == ALL:
+            write_whole(folder / PEOPLE, json.dumps({"people": len(briefs)}))
         if job.inject:
-            summary += "\n" + _inject(item, job, folder, progress)
-        brief = brief_text(item.name, analysis, folder)
-        return Outcome(item.name, summary, brief, seconds=time.monotonic() - began)
+            summaries.append(_inject(item, job, folder, progress))
+        seconds = time.monotonic() - began
+        return Outcome(item.name, "\n".join(summaries), "\n".join(briefs), seconds=seconds)
     except Exception as error:  # noqa: BLE001 - one input's failure must not end the others
         return Outcome(
             item.name,
@@ -360,6 +404,27 @@ def analyse_one(item: Input, job: Job, progress: Progress | None) -> Outcome:
             trace=trace_of(error),
             seconds=time.monotonic() - began,
         )
+
+
+def _analyses(item: Input, job: Job, progress: Progress | None) -> Iterable[Analysis]:
+    """The one analysis of an input, or one of each person in it."""
+    from micromimic.analysis.analyze import analyze as analyze_input, analyze_people
+
+    config = job.config()
+    if job.person == ALL:
+        return analyze_people(
+            item.path, fps=job.fps, config=config, progress=progress, track=job.track
+        )
+    return [
+        analyze_input(
+            item.path,
+            fps=job.fps,
+            config=config,
+            progress=progress,
+            track=job.track,
+            person=job.number,
+        )
+    ]
 
 
 def _inject(item: Input, job: Job, folder: Path, progress: Progress | None) -> str:

@@ -56,6 +56,15 @@ Track = Annotated[
         metavar="N",
     ),
 ]
+Person = Annotated[
+    str,
+    typer.Option(
+        help="Whom to analyse where several people are seen: N, from 1 for the one seen largest "
+        "and longest, found again through the video; all, with results in OUT/<name>/person1/ and "
+        "so on; or largest, whoever is it as it goes.",
+        metavar="N|largest|all",
+    ),
+]
 Sensitivity = Literal["low", "normal", "high"]
 Model = Annotated[
     Path | None,

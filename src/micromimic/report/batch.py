@@ -38,7 +38,7 @@ def summary_csv(rows: Sequence[Row]) -> str:
     labels = _labels(rows)
     columns = (
         *ABOUT,
-        *("folder", "duration_s", "fps", "frames", "face_share", "observed_s"),
+        *("folder", "person", "duration_s", "fps", "frames", "face_share", "observed_s"),
         *(f"not_judged_{cause}_s" for cause in _CAUSES),
         *("candidates", *(f"candidates_{label}" for label in labels), "candidates_per_minute"),
         *("longer_expressions", "movements_held_back", "blinks", "blinks_per_minute"),
@@ -51,12 +51,18 @@ def all_events_csv(rows: Sequence[Row]) -> str:
     """The text of ``all_events.csv``: ``events.csv`` of all recordings, with whose each is."""
     labels = _labels(rows)
     entries = (
-        {**row.about, **event_row(entry, labels)}
+        {**row.about, **event_row(entry, labels), "person": _person(row.content)}
         for row in rows
         if row.content is not None
         for entry in row.content["events"]
     )
-    return _table((*ABOUT, *table_columns(labels)), entries)
+    return _table((*ABOUT, "person", *table_columns(labels)), entries)
+
+
+def _person(content: Mapping[str, Any]) -> int | None:
+    """Which of several people the result is of; None where nobody was chosen."""
+    person: int | None = content.get("settings", {}).get("person")
+    return person
 
 
 def _labels(rows: Iterable[Row]) -> tuple[str, ...]:
@@ -78,6 +84,7 @@ def _summary(row: Row, labels: Sequence[str]) -> dict[str, Any]:
     micro = [event["label"] for event in content["events"] if event.get("kind") != "macro"]
     return {
         **start,
+        "person": _person(content),
         **{name: source[name] for name in ("duration_s", "fps", "frames")},
         "face_share": content["face"]["found_ratio"],
         "observed_s": observed(content),
