@@ -34,31 +34,12 @@ Overlap = Annotated[
 _CSV: Final = "text/csv; charset=utf-8"
 
 
-class CodersView(BaseModel):
-    """Who may be compared: the coders who have done recordings that the reader may see, how many
-    each, ``machine`` with all that are analysed; the study's threshold of overlap."""
-
-    coders: dict[str, int]
-    overlap: float
-
-
 class ConditionsView(BaseModel):
     """Rates of one measure of one coder by condition; ``machine`` is the machine's own answer."""
 
     measure: Measure
     coder: str
     rates: ConditionRates
-
-
-@router.get("/agreement/coders", responses=answers(409))
-def get_coders(here: Here, reader: ReaderQuery = None) -> CodersView:
-    """Who can be compared."""
-    coded, overlap = coded_study(here.store, Reader(reader))
-    counts = {
-        coder: sum(coder in one.events for one in coded.recordings)
-        for coder in (*coded.coders, MACHINE)
-    }
-    return CodersView(coders=counts, overlap=overlap)
 
 
 @router.get("/agreement", responses=answers(409))

@@ -1,8 +1,8 @@
-// Events for other tools, agreement of two coders, training data.
+// The whole study, agreement of two coders, rates by condition, single recordings, training data.
 
-import { all, api, apiUrl, byId, coder as ownName, el, fill, formatDate, header, notice, plural, showLine } from "./app.js";
-import { agreementView } from "./lib/agreement.js";
-import { fillSelect, loadRecordings, loadSessions, loadSubjects, sessionOptions } from "./lib/records.js";
+import { all, api, apiUrl, byId, coder as ownName, el, fill, header, notice, plural, showLine } from "./app.js";
+import { conditionsView, studyAgreement } from "./export/study.js";
+import { fillSelect, finishedBy, loadRecordings, loadSessions, loadSubjects, sessionName, sessionOptions } from "./lib/records.js";
 
 const MACHINE = "machine";
 
@@ -29,24 +29,79 @@ function download(href, name) {
   link.remove();
 }
 
+/** Asks first, so that a refusal is a line here; the zip itself streams as a download. */
+const stream = (problem, path, query) => attempt(problem, async () => {
+  const control = new AbortController();
+  await api(path, { query, signal: control.signal, raw: true });
+  control.abort();
+  download(apiUrl(path, query), "");
+});
+
+/* The whole study */
+
+const downloadStudy = () => stream("study-problem", "/export/study.zip", { reader: ownName(), frames: byId("study-frames").value });
+
+function showStudy() {
+  const name = ownName();
+  const unfinished = state.recordings.filter((r) => r.coders.some((other) => other !== name) && !finishedBy(r, name));
+  const hidden = name && unfinished.length ? ` Decisions of others on ${plural(unfinished.length, "recording")} that you have not finished are left out.` : "";
+  byId("study-note").textContent = name ? `As ${name} may see it.${hidden}` : "As somebody without a name may see it: recordings that a coder is still at show nobody's decisions. Give your name above.";
+}
+
+/* Agreement */
+
+function showCoders() {
+  const counts = new Map();
+  for (const { progress } of state.recordings) for (const one of progress) if (one.done) counts.set(one.coder, (counts.get(one.coder) ?? 0) + 1);
+  const names = [...counts.keys()].sort();
+  const options = () => [names.map((name) => option(name, `${name} (finished ${counts.get(name)})`)), option(MACHINE, "the machine")];
+  for (const id of ["first", "second", "rates-coder"]) fillSelect(byId(id), options());
+  if (byId("first").value === byId("second").value) byId("second").value = names[1] ?? MACHINE;
+  byId("agree").querySelector("button").disabled = !names.length;
+  byId("rates").querySelector("button").disabled = !state.recordings.length;
+}
+
+const compare = () => attempt("agree-problem", async () => {
+  const [coder, other] = [byId("first").value, byId("second").value];
+  fill(byId("agreement"));
+  byId("agree-files").hidden = true;
+  if (coder === other) throw new Error(`expected two different coders, got ${coder === MACHINE ? "the machine" : coder} twice; choose another`);
+  if (!byId("overlap").checkValidity()) throw new Error(`expected an overlap from 0.05 to 1, got ${byId("overlap").value || "nothing"}; 0.5 is usual`);
+  const query = { coder, other, overlap: byId("overlap").value, tier: byId("tier").value, reader: ownName() };
+  const [found, picture] = await Promise.all([api("/agreement", { query }), api("/agreement.svg", { query, raw: true })]);
+  fill(byId("agreement"), studyAgreement(found, await picture.text()));
+  for (const kind of ["csv", "svg"]) {
+    byId(`agree-${kind}`).href = apiUrl(`/agreement.${kind}`, query);
+    byId(`agree-${kind}`).download = `agreement.${kind}`;
+  }
+  byId("agree-files").hidden = !found.recordings;
+});
+
+/* Rates by condition */
+
+const compareConditions = () => attempt("rates-problem", async () => {
+  fill(byId("conditions"));
+  const query = { measure: byId("measure").value, coder: byId("rates-coder").value, reader: ownName() };
+  fill(byId("conditions"), conditionsView(await api("/conditions", { query })));
+});
+
+/** Blinks are counted by the machine alone. */
+function chooseMeasure() {
+  const blinks = byId("measure").value === "blinks";
+  if (blinks) byId("rates-coder").value = MACHINE;
+  byId("rates-coder").disabled = blinks;
+}
+
 /* One recording */
 
 function showChosen() {
   const recording = chosen();
   const coders = recording?.coders ?? [];
   fillSelect(byId("one-coder"), option("", "the machine"), coders.map((name) => option(name)));
-  for (const id of ["first", "second"]) fillSelect(byId(id), option(MACHINE, "the machine"), coders.map((name) => option(name)));
-  if (byId("first").value === byId("second").value && coders.length) {
-    byId("first").value = coders[0];
-    byId("second").value = coders[1] ?? MACHINE;
-  }
-  fill(byId("agreement"));
-  showLine(byId("agree-problem"), "");
   showLine(byId("one-problem"), "");
   const decided = coders.length ? `decided by ${coders.join(", ")}` : "nobody has decided anything here yet";
   byId("one-note").textContent = recording ? `${plural(recording.events, "candidate")}; ${decided}.` : "Nothing has been analysed yet.";
   for (const button of formats) button.disabled = !recording;
-  byId("agree").querySelector("button").disabled = !coders.length;
 }
 
 /** Saves an answer as a file, under the name that the server gives it. */
@@ -59,15 +114,6 @@ const save = (format) => attempt("one-problem", async () => {
   download(url, file);
   setTimeout(() => URL.revokeObjectURL(url), 30000);
   notice(`${file} is downloaded.`);
-});
-
-/* Agreement */
-
-const compare = () => attempt("agree-problem", async () => {
-  const [coder, other] = [byId("first").value, byId("second").value];
-  if (coder === other) throw new Error(`expected two different answers, got ${coder === MACHINE ? "the machine" : coder} twice; choose another`);
-  const found = await api(`/recordings/${chosen().id}/agreement`, { query: { coder, other, reader: ownName() } });
-  fill(byId("agreement"), agreementView(found, coder, other));
 });
 
 /* Training data */
@@ -87,24 +133,21 @@ function showTraining() {
   byId("train").querySelector("button").disabled = !fits.length;
 }
 
-/** Asks first, so that a refusal is a line here; the zip itself streams as a download. */
-const downloadTraining = () => attempt("train-problem", async () => {
-  const control = new AbortController();
-  await api("/export/manifest.zip", { query: trainingQuery(), signal: control.signal, raw: true });
-  control.abort();
-  download(apiUrl("/export/manifest.zip", trainingQuery()), "");
-});
+const downloadTraining = () => stream("train-problem", "/export/manifest.zip", trainingQuery());
 
 async function prepare() {
-  const [recordings, sessions, subjects] = await Promise.all([loadRecordings(), loadSessions(), loadSubjects()]);
+  const [recordings, sessions, subjects, study] = await Promise.all([loadRecordings(), loadSessions(), loadSubjects(), api("/study")]);
   state.recordings = recordings.filter((r) => r.events !== null);
   state.sessions = sessions;
+  byId("overlap").value = study.overlap;
   const wanted = new URLSearchParams(location.search).get("recording");
-  fillSelect(byId("recording"), state.recordings.map((r) =>
-    option(r.id, `${r.name} · ${r.subject_code ?? "no subject"} · ${formatDate(r.uploaded_at)}`, { selected: r.id === wanted })));
+  const where = (r) => (r.session_id ? sessionName(r) : "no subject");
+  fillSelect(byId("recording"), state.recordings.map((r) => option(r.id, `${r.name} · ${where(r)}`, { selected: r.id === wanted })));
   const coders = [...new Set(state.recordings.flatMap((r) => r.coders))].sort();
   fillSelect(byId("train-coder"), coders.map((name) => option(name)));
   fillSelect(byId("train-subject"), option("", "all"), subjects.map((s) => option(s.id, s.code)));
+  showStudy();
+  showCoders();
   showChosen();
   showTraining();
 }
@@ -112,7 +155,9 @@ async function prepare() {
 const formats = all("#formats button");
 for (const button of formats) button.addEventListener("click", () => save(button.dataset.format));
 byId("recording").addEventListener("change", showChosen);
-for (const [id, submit] of Object.entries({ one: () => {}, agree: compare, train: downloadTraining })) {
+byId("measure").addEventListener("change", chooseMeasure);
+document.addEventListener("coder", showStudy);
+for (const [id, submit] of Object.entries({ study: downloadStudy, agree: compare, rates: compareConditions, one: () => {}, train: downloadTraining })) {
   byId(id).addEventListener("submit", (event) => {
     event.preventDefault();
     submit();
