@@ -106,7 +106,7 @@ def test_what_was_held_back_has_its_ends_and_its_pictures(clip, result):
 def test_the_frame_is_a_table(result):
     analysis, _ = result
     frame = analysis.to_frame()
-    assert list(frame.columns) == list(table_columns(analysis.model.labels))
+    assert list(frame.columns) == ["video", *table_columns(analysis.model.labels)]
     assert len(frame) == len(analysis.events)
 
 

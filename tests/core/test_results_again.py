@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from micromimic import Analysis
@@ -37,6 +38,19 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
 def test_a_result_says_in_three_lines_what_it_is() -> None:
     text = repr(sample_analysis(evidence=False))
     assert len(text.splitlines()) == 3 and "candidates" in text and len(text) < 400
+
+
+def test_an_event_as_text_has_no_pictures() -> None:
+    assert len(repr(sample_analysis().events[0])) < 1000
+
+
+def test_tables_of_many_recordings_stack() -> None:
+    some, none = sample_analysis(evidence=False).to_frame(), empty_analysis().to_frame()
+    assert some.dtypes.equals(none.dtypes) and len(none) == 0
+    assert {str(kind) for kind in none.dtypes} == {"object", "bool", "int64", "float64"}
+    both = pd.concat([some, none, some.assign(video="second.mp4")])
+    assert both.dtypes.equals(some.dtypes)
+    assert both.groupby("video").size().to_dict() == {"interview 07.mp4": 6, "second.mp4": 6}
 
 
 def test_without_its_curve_and_without_events(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_json_keeps_the_models_classes_in_its_order(
 def test_tables_have_a_column_for_each_class(analysis: Analysis, labels: tuple[str, ...]) -> None:
     text = events_csv(json.loads(events_json(analysis.to_dict()))["events"], labels)
     head, *rows = csv.reader(text.splitlines())
-    assert tuple(head) == table_columns(labels) == tuple(analysis.to_frame().columns)
+    assert tuple(head) == table_columns(labels) == tuple(analysis.to_frame().columns[1:])
     shares = np.array([row[7 : 7 + len(labels)] for row in rows], float)
     wanted = [list(event.probabilities.values()) for event in analysis.events]
     np.testing.assert_allclose(shares, wanted, atol=1e-4)

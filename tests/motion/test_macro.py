@@ -202,7 +202,8 @@ def test_no_number_counts_longer_expressions(mixed: Analysis, tmp_path: Path) ->
     assert numbers[0] == numbers[1] and numbers[0].candidates == 6
     assert candidates_of(mixed) == candidates_of(without)
     lines = analysis_text("a.mp4", mixed, tmp_path).splitlines()
-    assert lines[0].startswith("a.mp4: 6 candidates and 2 longer expressions in ")
+    found = "  6 candidate micro-expressions in 51 s, 2 longer expressions, "
+    assert lines[0].startswith("a.mp4: 60.0 s") and lines[1].startswith(found)
     assert sum(line.endswith("  longer") for line in lines) == 2
     assert "longer" not in analysis_text("a.mp4", without, Path())
 

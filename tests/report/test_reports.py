@@ -122,6 +122,7 @@ def test_events_csv_agrees_with_to_frame(folder, analysis):
 
     read = pd.read_csv(folder / "events.csv", keep_default_na=False)
     expected = analysis.to_frame()
+    assert expected.pop("video").tolist() == [analysis.source.path] * 6
     assert list(read.columns) == list(expected.columns)
     numbers = list(expected.columns)[-5:-1]
     read[numbers] = read[numbers].apply(pd.to_numeric)

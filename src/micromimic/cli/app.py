@@ -42,7 +42,7 @@ P = ParamSpec("P")
 
 GROUPS: Final = {
     "Analyse": ("analyze", "live", "sensitivity", "demo"),
-    "Review and study": ("serve", "import", "export", "forget"),
+    "Review": ("serve", "import", "export", "forget"),
     "Research": ("datasets", "synth", "evaluate", "train", "score", "compare", "audit", "models"),
 }
 """The commands by what they are for."""
@@ -103,7 +103,7 @@ def _root(
     pass
 
 
-# in the order of the help
+# the help lists them by `GROUPS`
 for _command in (
     *(demo, analyze, models, score, evaluate, train, compare, audit),
     *(live, forget, export, sensitivity, serve),

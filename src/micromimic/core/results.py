@@ -357,15 +357,20 @@ class Analysis:
         return replace(analysis, curve=curve, limits=limits)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row an event; probabilities as a column ``p_...`` for each class of the model."""
+        """One row an event: ``video``, then the columns of ``events.csv``.
+
+        Types are the same without any event, so that tables of many recordings can be stacked.
+        """
         import pandas as pd  # noqa: PLC0415 - pandas takes 0.3 s; only tables need it
 
+        types = {"video": "object", **_column_types(self.model.labels)}
         rows = [event_row(event_to_dict(event), self.model.labels) for event in self.events]
-        return pd.DataFrame(rows, columns=list(table_columns(self.model.labels)))
+        frame = pd.DataFrame(rows, columns=list(types)).assign(video=self.source.path)
+        return frame.astype(types)
 
 
 def table_columns(labels: Iterable[str]) -> tuple[str, ...]:
-    """Columns of ``events.csv`` and of ``Analysis.to_frame()``."""
+    """Columns of ``events.csv``; ``Analysis.to_frame()`` has ``video`` before them."""
     return (
         "onset_s",
         "apex_s",
@@ -385,6 +390,21 @@ def table_columns(labels: Iterable[str]) -> tuple[str, ...]:
         "false_alarm_rate_per_hour",
         "kind",
     )
+
+
+def _column_types(labels: Iterable[str]) -> dict[str, str]:
+    """What pandas makes of each column of `table_columns`."""
+    texts = {"label", "top_region", "action_units", "kind"}
+    return {
+        name: "object"
+        if name in texts
+        else "bool"
+        if name == "uncertain"
+        else "int64"
+        if name.endswith("_frame")
+        else "float64"
+        for name in table_columns(labels)
+    }
 
 
 def event_row(entry: Mapping[str, Any], labels: Iterable[str]) -> dict[str, Any]:

@@ -340,7 +340,7 @@ class MicroExpression:
     uncertain: bool
     strength: float
     regions: Mapping[str, float] = field(default_factory=dict)
-    evidence: Evidence | None = None
+    evidence: Evidence | None = field(default=None, repr=False)  # pictures, and long as text
     action_units: tuple[UnitEvidence, ...] = ()
     amplitude: Amplitude | None = None
     false_alarms_per_hour: float | None = None
