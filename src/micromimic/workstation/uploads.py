@@ -25,7 +25,7 @@ from anyio import to_thread
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect, Request
 
-from micromimic.core.errors import RefusedError
+from micromimic.core.errors import InputError, RefusedError
 from micromimic.core.files import sync_folder
 from micromimic.workstation.errors import DISK_FULL, ApiError
 from micromimic.workstation.records import people, recordings
@@ -67,6 +67,9 @@ class Upload(BaseModel):
     note: str = Field("", pattern=WRITTEN, max_length=2000)
     fps: float | None = Field(
         None, gt=0, le=10000, allow_inf_nan=False, description="Against the file's own timing."
+    )
+    person: int | None = Field(
+        None, ge=1, le=1000, description="Who of several, from 1 for who is seen largest."
     )
     retention_days: int | None = Field(
         None, ge=0, le=36500, description="0 keeps video and pictures until they are removed."
@@ -121,7 +124,7 @@ class Incoming:
         """The finished file under the name that people know, for a reader that names it."""
         if self._file is not None:
             self._file.close()
-        plain = shown_name(name)[-_LONGEST_FILE:].strip(". ") or "file"
+        plain = shown_name(name or "the file")[-_LONGEST_FILE:].strip(". ") or "the file"
         return self.path.replace(self.path.with_name(plain))
 
     def place(self, folder: Path, extension: str) -> None:
@@ -170,6 +173,7 @@ def keep(
             session_id=about.session_id,
             consent=about.own_consent(),
             fps=about.fps,
+            person=about.person,
             origin=origin,
             expires_at=datetime.now(UTC) + timedelta(days=days) if days else None,
         )
@@ -244,7 +248,10 @@ async def receive_upload(
 async def received_file(
     request: Request, settings: Settings, name: str, max_bytes: int | None = None
 ) -> AsyncIterator[Path]:
-    """One request's body as a file of a name, gone afterwards; errors as of `receive_upload`."""
+    """One request's body as a file of a name, gone afterwards; errors as of `receive_upload`.
+
+    What the file holds and nobody can use is refused: the request itself was right.
+    """
     async with _drained(request) as body:
         incoming = await to_thread.run_sync(Incoming, settings.data)
         try:
@@ -264,6 +271,8 @@ async def received_file(
             if incoming.size == 0:
                 raise ApiError(422, "expected a file, got 0 bytes; choose another", code="refused")
             yield await to_thread.run_sync(incoming.named, name)
+        except InputError as error:
+            raise RefusedError(str(error)) from None
         finally:
             incoming.discard()
 

@@ -74,7 +74,11 @@ def seconds_of(text: str) -> float | None:
 
 def read_rows(path: Path, *wanted: Sequence[str], what: str, remedy: str) -> Table:
     """The table whose header has a column of each of these kinds, by plain names."""
-    for grid in read_grids(path, what).values():
+    try:
+        grids = read_grids(path, what)
+    except InputError as error:  # where a server put the file is its own business
+        raise InputError(str(error).replace(str(path), path.name)) from None
+    for grid in grids.values():
         for place, (_, cells) in enumerate(grid):
             columns = [plain_name(cell_text(cell)) for cell in cells]
             if all(set(names) & set(columns) for names in wanted):

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from micromimic.core.errors import RefusedError
+from micromimic.core.errors import InputError, RefusedError
 from micromimic.workstation.context import Here
 from micromimic.workstation.errors import answers, file_content
 from micromimic.workstation.imports import apply, assignments
@@ -182,17 +182,19 @@ def assign(body: AssignmentsIn, here: Here) -> AssignmentList:
     try:
         incoming.write(body.table.encode("utf-8", "replace"))
         rows = assignments.read_assignments(incoming.named("table.csv"))
+        if body.apply:
+            noted = None if body.consent is None else Consent(**body.consent.model_dump())
+            found = assignments.assign(
+                here.store, rows, body.coming, consent=noted, new_subjects=body.new_subjects
+            )
+        else:
+            found = assignments.check_assignments(
+                here.store, rows, body.coming, new_subjects=body.new_subjects
+            )
+    except InputError as error:
+        raise RefusedError(str(error)) from None
     finally:
         incoming.discard()
-    if body.apply:
-        noted = None if body.consent is None else Consent(**body.consent.model_dump())
-        found = assignments.assign(
-            here.store, rows, body.coming, consent=noted, new_subjects=body.new_subjects
-        )
-    else:
-        found = assignments.check_assignments(
-            here.store, rows, body.coming, new_subjects=body.new_subjects
-        )
     return AssignmentList(rows=[_view(item) for item in found])
 
 
