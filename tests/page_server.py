@@ -212,7 +212,7 @@ def desk_at(station: Station, browser: Browser, **options: Any) -> Iterator[Desk
     desk = Desk(context, station, [])
     try:
         yield desk
-        assert desk.trouble == []
+        assert desk.trouble == [], desk.trouble
     finally:
         context.close()
 

@@ -17,6 +17,7 @@ from micromimic.workstation.jobs.process import COMMAND
 from micromimic.workstation.records import recordings, reviews
 
 from .page_server import Desk, running_station, until, wait_for
+from .sounds import with_click
 
 if TYPE_CHECKING:
     import pytest
@@ -42,6 +43,8 @@ CLIP = ClipConfig(
 )
 SEED = 3
 """Three micro-expressions, far apart; the machine finds each."""
+CLICK_S = 2.0
+"""When something is heard."""
 RECORDING = "5" * 32
 COMPLAINT = r"Failed to load resource"
 """What Chromium itself writes when a request is refused or nobody answers."""
@@ -75,6 +78,7 @@ def analyse(data: Path, clip: ClipConfig = CLIP, **settings: Any) -> None:
         folder.mkdir(parents=True)
         video = folder / "video.mp4"
         write_clip(video, clip, SEED, crf=16, preset="superfast")
+        with_click(video, clip.seconds, CLICK_S)
         content = video.read_bytes()
         recordings.add_recording(
             store,

@@ -28,12 +28,14 @@ from micromimic.workstation.records.review import FrameTimes, reviewed
 from micromimic.workstation.routes.review import get_agreement
 from micromimic.workstation.subject_trends import subject_trends
 
-from ..page_server import desk_at, running_browser, running_station, until
+from ..page_server import desk_at, running_browser, running_station, until, wait_for
 from ..report.test_report_elan import check_eaf
 from ..sample_analysis import sample_analysis
 from ..store_samples import YES
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
     from micromimic.workstation.records.database import Store
     from micromimic.workstation.records.review import Review
 
@@ -203,16 +205,39 @@ def test_the_review_lists_them_and_a_filter_chooses(browser: str, tmp_path: Path
         assert page.inner_text("#progress") == "0 of 4 events decided"
         assert listed() == ["1", "2", "3", "4", "5", "6"]
         assert page.locator("#events .event", has_text="longer").count() == 2
-        page.click("[data-kinds=micro]")
+        page.select_option("#show", "micro")
         assert listed() == ["1", "2", "4", "5"]
-        for _ in range(4):
-            page.keyboard.press("n")
-            page.keyboard.press("a")
+        for key in "naaaa":
+            page.keyboard.press(key)
         until(page, "document.getElementById('progress').textContent.startsWith('all 4')")
-        page.click("[data-kinds=macro]")
+        page.select_option("#show", "macro")
         assert listed() == ["3", "6"]
         page.click("#events [data-key=m5]")
         assert "longer expression" in page.inner_text("#inspector")
         page.wait_for_selector("#saved[data-state=idle]")
         page.keyboard.press("d")
         until(page, "document.getElementById('blind').hidden")
+        mark_is_chosen(page, station.store)
+
+
+def mark_is_chosen(page: Page, store: Store) -> None:
+    """A press on the mark of a held-back movement looks at it; a class makes it an event."""
+    held = sample_analysis().held_back[0]
+    page.keyboard.press("0")
+    plot = page.locator("#timeline .plot")
+    place = plot.bounding_box()
+    assert place is not None
+    start, stop = (float(plot.get_attribute(f"data-{name}") or "nan") for name in ("from", "to"))
+    share = (held.interval.apex - start) / (stop - start)
+    x = place["x"] + 62 + share * (place["width"] - 74)
+    title = page.locator("#inspector-title")
+    for y in range(10, int(place["height"]) - 90, 12):  # on the curve, wherever its peak is
+        page.mouse.click(x, place["y"] + y)
+        if title.inner_text().startswith("Held back"):
+            break
+    number = reviews.get_review(store, RECORDING, "kim").number
+    page.keyboard.press("2")
+    wait_for(lambda: reviews.get_review(store, RECORDING, "kim").number > number)
+    added = [e for e in reviews.get_review(store, RECORDING, "kim").events if e.machine is None]
+    frames = [(e.onset_frame, e.apex_frame, e.offset_frame, e.label) for e in added]
+    assert frames == [(held.onset_frame, held.apex_frame, held.offset_frame, "positive")]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from micromimic.report.words import UNIT_WORDS
 from micromimic.workstation.records import reviews
 
 from ..page_server import (
@@ -142,7 +143,7 @@ def test_playing_names_the_frames_it_shows(desk: Desk) -> None:
           listen();
         }"""
     )
-    press(page, "s", "Space")
+    press(page, "s", "s", "Space")
     until(page, "window.seen.length > 12")
     press(page, "Space")
     page.wait_for_selector("#play:not([data-playing=true])")
@@ -160,13 +161,18 @@ def test_relabel_undo_redo_and_reload(desk: Desk, station: Station, machine: Any
     press(page, "3")
     event = saved(station.store, "bea", 1)[0]
     assert (event.label, event.status, event.changed) == ("surprise", "accepted", True)
+    at_frame(page, machine[1]["apex_frame"])  # what is decided is done with: the next open one
+    press(page, "ArrowUp")
     assert page.locator(".event").first.locator(".status").inner_text() == "✓ accepted"
     assert "machine: positive" in page.locator(".event").first.inner_text()
-    press(page, "z")
-    event = saved(station.store, "bea", 2)[0]
-    assert (event.label, event.status) == ("positive", "pending")
-    press(page, "Shift+z")
-    assert saved(station.store, "bea", 3)[0].label == "surprise"
+    for number, (undo, redo) in enumerate(
+        [("z", "Shift+z"), ("Control+z", "Control+Shift+z"), ("Meta+z", "Control+y")]
+    ):
+        press(page, undo)
+        event = saved(station.store, "bea", 2 + 2 * number)[0]
+        assert (event.label, event.status) == ("positive", "pending")
+        press(page, redo)
+        assert saved(station.store, "bea", 3 + 2 * number)[0].label == "surprise"
     settled(page)
     page.reload()
     page.wait_for_selector("html[data-open]")
@@ -175,7 +181,8 @@ def test_relabel_undo_redo_and_reload(desk: Desk, station: Station, machine: Any
     assert "positive" in row.locator("td").nth(0).inner_text()
     assert "surprise" in row.locator("td").nth(1).inner_text()
     lines = page.locator("#history li")
-    until(page, "document.querySelectorAll('#history li').length === 4")
+    until(page, "document.querySelectorAll('#history li').length === 8")
+    page.click("#tab-history")
     assert "brought back decision 1" in lines.first.inner_text()
 
 
@@ -291,7 +298,7 @@ def test_adding_noting_and_removing(desk: Desk, station: Station) -> None:
 def test_a_whole_review_by_keyboard(desk: Desk, station: Station) -> None:
     page = open_review(desk, "finn")
     assert page.locator("#compare").is_hidden()
-    press(page, "n", "a", "n", "r", "n", "2")
+    press(page, "n", "a", "r", "2")
     events = saved(station.store, "finn", 3)
     assert [event.status for event in events] == ["accepted", "rejected", "accepted"]
     assert events[2].label == "positive"
@@ -334,8 +341,8 @@ def test_exports(desk: Desk, station: Station) -> None:
 
 
 def in_words(entry: dict[str, str]) -> str:
-    side = "" if entry["side"] == "both" else f" {entry['side']}"
-    return f"AU{entry['unit']}{side}"
+    side = "" if entry["side"] == "both" else f", {entry['side']}"
+    return f"AU {entry['unit']} {UNIT_WORDS[entry['unit']]}{side}"
 
 
 def test_the_card_of_an_event_names_its_units(desk: Desk, machine: list[dict[str, Any]]) -> None:
@@ -343,7 +350,7 @@ def test_the_card_of_an_event_names_its_units(desk: Desk, machine: list[dict[str
     page = open_review(desk, "ivy")
     for event in machine:
         press(page, "n")
-        words = ", ".join(in_words(entry) for entry in event["action_units"])
+        words = "; ".join(in_words(entry) for entry in event["action_units"])
         wanted = f"Looks like {words or 'no action unit stands out'}"
         page.get_by_text(wanted, exact=True).wait_for()
         assert page.locator("#machine .units").inner_text() == wanted

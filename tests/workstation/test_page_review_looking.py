@@ -14,16 +14,29 @@ import pytest
 from numpy.typing import NDArray
 
 import micromimic.workstation.pages
-from micromimic.workstation.records import reviews
+from micromimic.workstation.records import markers, reviews
 
-from ..page_server import Desk, Station, desk_at, running_station, until
-from ..review_desk import RECORDING, analysed, at_frame, open_review, press
+from ..page_server import WIDE, Desk, Station, desk_at, running_station, until
+from ..review_desk import (
+    CLICK_S,
+    CLIP,
+    RECORDING,
+    analysed,
+    at_frame,
+    box,
+    open_review,
+    press,
+    saved,
+    settled,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.needs("browser", "playwright", "web")
 
+SOUND_ROW = 28 + 4
+MARKER_ROW = 17 + 4
 STATIC = Path(micromimic.workstation.pages.__file__).parent / "static"
 LOADED = sorted(
     file
@@ -71,7 +84,7 @@ def test_cells_lie_where_the_face_is(desk: Desk, station: Station) -> None:
     at_frame(page, 128)
     assert painted(page, "#overlay") == []
     press(page, "c")
-    until(page, "document.getElementById('stage-note').textContent.includes('ten cells')")
+    until(page, "document.getElementById('stage-note').textContent.includes('ten face regions')")
     rows, columns = shown["frames_bin"]["rows"], shown["frames_bin"]["columns"]
     numbers = np.fromfile(station.store.folder(RECORDING) / "frames.bin", dtype="<f4")
     at = dict(zip(columns, numbers.reshape(len(columns), rows)[:, 128].tolist(), strict=True))
@@ -131,9 +144,9 @@ def test_magnified_motion_keeps_in_step(desk: Desk, station: Station) -> None:
             ]
         assert len(frames[name]) == clip["frames"]
     page = open_review(desk, "ada")
-    press(page, "n", "n", "m")
+    press(page, "s", "n", "n", "m")
     page.wait_for_selector("#play[data-playing=true]")
-    assert page.locator("[data-speed='0.1']").get_attribute("aria-pressed") == "true"
+    assert page.input_value("#speed") == "0.1"
     until(page, "document.getElementById('pair').dataset.frame !== undefined")
     first = page.evaluate("document.getElementById('pair').dataset.frame")
     until(page, f"document.getElementById('pair').dataset.frame !== '{first}'")  # it plays
@@ -150,6 +163,7 @@ def test_magnified_motion_keeps_in_step(desk: Desk, station: Station) -> None:
         press(page, "ArrowRight")
     press(page, "m")
     assert page.locator("#pair").is_hidden()
+    assert page.input_value("#speed") == "0.5"  # as it was set before
 
 
 def test_a_looped_event_does_not_leave_its_stretch(desk: Desk, station: Station) -> None:
@@ -261,7 +275,8 @@ def test_the_help_names_every_key(desk: Desk) -> None:
     page = open_review(desk, "ada")
     press(page, "?")
     shown = page.locator("dialog kbd").all_inner_texts()
-    assert set("←→npar123ikoesmtfcvz?") | {"Space", "Delete", "Shift z"} <= set(shown)
+    assert set("←→↑↓npar123ikoesmtfcvzq,.?") <= set(shown)
+    assert {"Space", "Delete", "Shift z", "Shift s", "Ctrl z", "Ctrl y", "Page Up"} <= set(shown)
     press(page, "a")  # nothing happens behind the dialog
     press(page, "Escape")
     page.wait_for_selector("dialog", state="detached")
@@ -287,7 +302,10 @@ def test_the_timeline_says_what_would_have_been_missed(desk: Desk, station: Stat
     table[columns.index("limit_mouth"), : rows // 2] = 0.1
     path.write_bytes(table.tobytes())
     page = open_review(desk, "ada")
+    page.click("summary:has-text('Legend')")
     assert page.locator("#legend-missed").is_visible()
+    press(page, "Escape")
+    assert page.locator("#legend-missed").is_hidden()
     place = page.evaluate(
         """() => {
           const canvas = document.querySelector("#timeline canvas.curve");
@@ -296,7 +314,7 @@ def test_the_timeline_says_what_would_have_been_missed(desk: Desk, station: Stat
         }"""
     )
     left, top, width, height, ratio = place
-    lanes = height - 24 - 2 * 24  # above the axis and both lanes
+    lanes = height - 24 - 2 * 24 - SOUND_ROW  # above the axis and both lanes
     strip = lanes - 6 - 5 * 5
     values = page.evaluate(
         """([x, y]) => {
@@ -325,3 +343,189 @@ def test_the_timeline_says_what_would_have_been_missed(desk: Desk, station: Stat
     for name, value in (("brows", 0.2), ("nose", 0.1), ("mouth", 0.5)):
         said = re.search(rf"{name} ([\d.]+)", title)
         assert said and float(said[1]) == pytest.approx(value * scale, abs=0.08), title
+
+
+@pytest.mark.parametrize("size", [WIDE, {"width": 1280, "height": 720}], ids=["900", "720"])
+def test_what_a_decision_needs_is_in_the_window(
+    station: Station, chromium: Browser, size: dict[str, int]
+) -> None:
+    with desk_at(station, chromium, viewport=size) as desk:
+        page = open_review(desk, "ada")
+        press(page, "n")
+        at_frame(page, 128)
+        press(page, "w")
+        page.keyboard.type("lip corner")
+        parts = ["#stage", "#play", "#speed", "#sound", "#magnified", "#timeline .plot", "#undo"]
+        parts += [".overview", "#accept", "#reject", "#choices > :last-child", "#note", "#done"]
+        for part in (*parts, ".event[data-key=m2]", "#face", "#tab-history"):
+            place = box(page, part)
+            assert place["x"] >= 0 and place["y"] >= 0, part
+            assert place["x"] + place["width"] <= size["width"], part
+            assert place["y"] + place["height"] <= size["height"], part
+        assert page.evaluate("scrollY") == 0
+
+
+def test_sound_is_heard_at_normal_speed_and_drawn(desk: Desk) -> None:
+    page = open_review(desk, "ada")
+    muted = "document.getElementById('video').muted"
+    drawn = """(shares) => {
+      const canvas = document.querySelector("#timeline canvas.curve");
+      const { width, height } = canvas.getBoundingClientRect(), ratio = canvas.width / width;
+      const copy = new OffscreenCanvas(canvas.width, canvas.height)
+        .getContext("2d", { willReadFrequently: true });
+      copy.drawImage(canvas, 0, 0);
+      const top = height - 24 - 2 * 24 - 32 + 4; // near the upper edge of the row
+      return shares.map((share) => {
+        const x = Math.round(ratio * (62 + share * (width - 74)));
+        return copy.getImageData(x - 3, Math.round(ratio * top), 6, 1).data.some(Boolean);
+      });
+    }"""
+    click = CLICK_S / CLIP.seconds
+    assert page.evaluate(drawn, [click, 0.1, 0.9]) == [True, False, False]
+    press(page, "Space")
+    until(page, f"!{muted}")
+    press(page, "s")
+    assert page.evaluate(muted) is False  # half the speed
+    press(page, "s")
+    assert page.evaluate(muted) is True  # a quarter
+    press(page, "Shift+S", "Shift+S", "Shift+S")
+    assert page.input_value("#speed") == "2"
+    assert page.evaluate("document.getElementById('video').playbackRate") == 2
+    assert page.evaluate(muted) is False
+    press(page, "q")
+    assert page.evaluate(muted) is True
+    page.reload()
+    page.wait_for_selector("html[data-open]")
+    assert page.locator("#mute").get_attribute("aria-pressed") == "false"  # as it was chosen
+    press(page, "q")
+    assert page.locator("#mute").get_attribute("aria-pressed") == "true"
+
+
+def test_jumps_of_a_second_and_of_five(desk: Desk) -> None:
+    page = open_review(desk, "ada")
+    for keys, frame in (
+        ([".", "."], 200),
+        (["PageDown"], 699),
+        (["PageUp"], 199),
+        ([",", ","], 0),
+    ):
+        press(page, *keys)
+        at_frame(page, frame)
+    page.click("#five-on")
+    at_frame(page, 500)
+    page.click("#second-back")
+    at_frame(page, 400)
+
+
+def test_the_list_is_narrowed_and_ordered(desk: Desk, station: Station) -> None:
+    page = open_review(desk, "joy")
+    found = reviews.get_analysis(station.store, RECORDING)
+    assert found is not None
+    machine: list[dict[str, Any]] = found.payload["events"]
+
+    def listed() -> list[str]:
+        names: list[str] = page.locator("#events .count").all_inner_texts()
+        return names
+
+    def by(value: Any) -> list[str]:
+        return [str(k + 1) for k in sorted(range(len(machine)), key=lambda k: value(machine[k]))]
+
+    page.select_option("#sort", "strength")
+    assert listed() == by(lambda event: -event["strength"])
+    page.select_option("#sort", "sure")
+    assert listed() == by(lambda event: event["probabilities"][event["label"]])
+    page.select_option("#sort", "class")
+    assert listed() == by(lambda event: event["label"]) == ["3", "1", "2"]
+    press(page, "n", "ArrowDown", "r")  # in this order, from the first on
+    assert saved(station.store, "joy", 1)[0].status == "rejected"
+    page.select_option("#show", "open")
+    assert listed() == ["3", "2"]
+    press(page, "n", "n", "n", "a")  # round among the open ones
+    page.select_option("#show", "class surprise")
+    assert listed() == ["2"]
+    page.select_option("#show", "unsure")
+    page.select_option("#sort", "state")
+    assert listed() == [str(k + 1) for k, event in enumerate(machine) if event["uncertain"]]
+    page.select_option("#show", "added")
+    assert listed() == []
+    press(page, "n")
+    assert "All events" in page.locator("#say").inner_text()
+    settled(page)
+
+
+def test_a_correction_stays_and_a_decision_may(desk: Desk, station: Station) -> None:
+    page = open_review(desk, "kay")
+    current = page.locator(".event[aria-current] .count")
+    press(page, "n", "a")
+    assert current.inner_text() == "2"
+    press(page, "p")  # the first is decided: from the other end
+    assert current.inner_text() == "3"
+    press(page, "ArrowUp", "ArrowUp", "3")
+    assert current.inner_text() == "1"
+    page.uncheck("#advance")
+    press(page, "n", "r")
+    assert current.inner_text() == "2"
+    assert [event.status for event in saved(station.store, "kay", 3)] == [
+        "accepted",
+        "rejected",
+        "pending",
+    ]
+    settled(page)
+
+
+def test_markers_are_rows_of_the_timeline(desk: Desk, station: Station) -> None:
+    given = [
+        {"tier": "film", "label": "sea", "onset_s": 1.0, "offset_s": 3.5},
+        {"tier": "film", "label": "snakes", "onset_s": 4.0, "offset_s": 6.0},
+        {"tier": "keys", "label": "go", "onset_s": 5.0},
+    ]
+    made = markers.add_markers(station.store, RECORDING, given, origin="trial.csv")
+    page = open_review(desk, "ada")
+    press(page, "]")
+    at_frame(page, 100)
+    assert page.locator("#say").inner_text() == "film: sea (0:01.000 to 0:03.500)"
+    press(page, "]", "]")
+    at_frame(page, 500)
+    press(page, "[")
+    at_frame(page, 400)
+    plot = box(page, "#timeline .plot")
+    first = plot["y"] + plot["height"] - 24 - 2 * 24 - 2 * MARKER_ROW + 8
+    x = plot["x"] + 62 + 2.0 / CLIP.seconds * (plot["width"] - 74)
+    page.mouse.click(x, first)  # anywhere on it: to its onset
+    at_frame(page, 100)
+    page.mouse.move(x, first)
+    assert "film: sea" in page.locator("#timeline .readout").inner_text()
+    page.click("#tab-recording")
+    page.click("#markers-list button:has-text('go')")
+    at_frame(page, 500)
+    for marker in made:
+        markers.remove_marker(station.store, marker.id)
+
+
+def test_a_stretch_is_marked_out_with_shift(desk: Desk, station: Station) -> None:
+    page = open_review(desk, "lou")
+    plot = box(page, "#timeline .plot")
+
+    def at(seconds: float) -> float:
+        return float(plot["x"] + 62 + seconds / CLIP.seconds * (plot["width"] - 74))
+
+    page.keyboard.down("Shift")
+    page.mouse.move(at(5.8), plot["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(at(6.0), plot["y"] + 60)
+    page.mouse.move(at(6.3), plot["y"] + 60)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    page.wait_for_selector("dialog[open]")
+    press(page, "2")
+    event = saved(station.store, "lou", 1)[-1]
+    assert event.label == "positive" and event.machine is None
+    assert abs(event.onset_frame - 580) <= 1 and abs(event.offset_frame - 630) <= 1
+    score = np.fromfile(station.store.folder(RECORDING) / "frames.bin", dtype="<f4")
+    found = reviews.get_analysis(station.store, RECORDING)
+    assert found is not None
+    columns, rows = found.review["frames_bin"]["columns"], found.review["frames_bin"]["rows"]
+    curve = score.reshape(len(columns), rows)[columns.index("score")]
+    stretch = slice(event.onset_frame, event.offset_frame + 1)
+    assert event.apex_frame == event.onset_frame + int(np.nanargmax(curve[stretch]))
+    settled(page)

@@ -48,6 +48,7 @@ def test_two_windows_decide_on_one_event(desk: Desk, station: Station) -> None:
     first, second = open_review(desk, "ada"), open_review(desk, "ada")
     press(first, "n", "n", "r")
     saved(station.store, "ada", 1)
+    second.uncheck("#advance")
     press(second, "n", "n", "+", "+")
     frame = reviews.get_review(station.store, RECORDING, "ada").events[1].apex_frame
     at_frame(second, frame)
@@ -91,7 +92,7 @@ def test_the_server_is_gone_for_a_while(
             press(page, "n")
             at_frame(page, 128)
             before.stop()
-            press(page, "a", "n", "3", "w")
+            press(page, "a", "3", "ArrowUp", "w")
             page.keyboard.type("while nobody listened")
             press(page, "Enter")
             page.wait_for_selector("#saving.warn:visible")
@@ -144,7 +145,7 @@ def test_an_answer_that_is_lost_is_not_decided_twice(desk: Desk, station: Statio
 def test_unsaved_changes_outlive_the_page(desk: Desk, station: Station) -> None:
     page = open_review(desk, "dora")
     page.route(DECISIONS, lambda route: route.abort())
-    press(page, "n", "a", "n", "r")
+    press(page, "n", "a", "r")
     page.wait_for_selector("#saving.warn:visible")
     asked: list[str] = []
 
@@ -200,9 +201,10 @@ def test_other_coders_stay_hidden_until_ones_own_review_is_complete(
     asked: list[str] = []
     desk.context.on("request", lambda request: asked.append(request.url))
     page = open_review(desk, "finn")
-    press(page, "n", "a", "n", "a")
+    press(page, "n", "a", "a")
     saved(station.store, "finn", 2)
     settled(page)
+    page.click("#tab-agreement")
     page.locator("#blind").wait_for()
     assert "zoe" not in page.locator("#desk").inner_text()
     assert page.locator("#history-all-label").is_hidden()
@@ -210,7 +212,7 @@ def test_other_coders_stay_hidden_until_ones_own_review_is_complete(
     assert histories and all("coder=finn" in url for url in histories)
     data = [url for url in asked if "/static/" not in url]
     assert not [url for url in data if "zoe" in url or "/agreement" in url]
-    press(page, "n", "a")
+    press(page, "a")
     saved(station.store, "finn", 3)
     settled(page)
     assert page.locator("#compare").is_hidden()
@@ -218,6 +220,7 @@ def test_other_coders_stay_hidden_until_ones_own_review_is_complete(
     page.wait_for_selector("#compare:visible")
     page.select_option("#compare-with", "coder zoe")
     until(page, "document.querySelector('#agreement').textContent.includes('columns zoe')")
+    page.click("#tab-history")
     page.check("#history-all")
     until(page, "document.querySelector('#history').textContent.includes('zoe added event A4')")
     press(page, "z")  # open again: hidden again
@@ -253,7 +256,7 @@ def test_without_its_video_a_recording_can_still_be_reviewed(
 def test_what_there_is_to_say_when_there_is_nothing_to_review(desk: Desk, station: Station) -> None:
     failed = add_recording(station.store, "hall.mov", status="failed")
     for query, words in (
-        ("", "expected a recording, got none"),
+        ("?recording=film", "expected a recording, got film"),
         (f"?recording={'0' * 32}", "expected"),
         (f"?recording={failed.id}", "failed. expected a video, got 3 frames"),
     ):

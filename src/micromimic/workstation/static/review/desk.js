@@ -163,7 +163,7 @@ export class Desk {
       this.setSpeed(Number(speed.value));
       speed.blur();
     });
-    advance.checked = remembered("advance") !== "no";
+    advance.checked = remembered("advance") !== "no" && !this.model.blind; // blind, the machine's answer appears beside first
     advance.addEventListener("change", () => remember("advance", advance.checked ? "" : "no"));
     for (const menu of all(".menu")) {
       document.addEventListener("pointerdown", (event) => menu.contains(event.target) || menu.removeAttribute("open"));
@@ -173,6 +173,7 @@ export class Desk {
         menu.firstElementChild.focus();
       });
     }
+    byId("note").addEventListener("focus", () => byId("note").scrollIntoView({ block: "nearest" })); // it grows
     const field = byId("frame");
     field.max = this.model.clock.frames - 1;
     field.addEventListener("change", () => {
@@ -201,8 +202,13 @@ export class Desk {
     model.addEventListener("select", () => {
       if (this.looping) this.toggleLoop(Boolean(model.event()));
     });
-    model.addEventListener("events", () => { byId("next").hidden = !model.done; });
-    byId("next").hidden = !model.done;
+    let { done } = model;
+    byId("next").hidden = !done;
+    model.addEventListener("events", () => {
+      if (model.done && !done) this.tabs.show("tab-agreement"); // what the end of a review opens
+      done = model.done;
+      byId("next").hidden = !done;
+    });
     model.addEventListener("pushed", ({ detail: { change, before } }) => this.#advance(change, before));
     model.addEventListener("say", ({ detail: { line, bad } }) => {
       clearTimeout(this.news);

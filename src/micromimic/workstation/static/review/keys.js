@@ -38,6 +38,7 @@ function table(desk, help) {
       [["Shift+ArrowLeft", "Shift+ArrowRight"], "ten frames", (key) => player.step(key.endsWith("Left") ? -10 : 10)],
       [[",", "."], "one second", (key) => player.skip(key === "," ? -1 : 1)],
       [["PageUp", "PageDown"], "five seconds", (key) => player.skip(key === "PageUp" ? -5 : 5)],
+      [["[", "]"], "previous marker, next marker", (key) => timeline.toMarker(key === "]" ? 1 : -1)],
       [["Home", "End"], "first frame, last frame", (key) => player.seek(key === "Home" ? 0 : model.clock.frames - 1)],
       [["n", "p"], "next open event, previous one", (key) => look(key === "n" ? 1 : -1, true)],
       [["h", "Shift+H"], "next held-back movement, previous one", (key) => model.stepHeld(key === "h" ? 1 : -1, player.shown)],

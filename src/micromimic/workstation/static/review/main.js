@@ -2,7 +2,7 @@
 
 import { api, askCoder, byId, coder, el, fill, formatDate, formatDuration, formatTime, header, showError, showLine } from "/static/app.js";
 import { nextRecording, sessionName } from "/static/lib/records.js";
-import { Clock, exportUrl, fetchReview, fetchRows, videoUrl } from "./data.js";
+import { Clock, exportUrl, fetchReview, fetchRows, decisionsUrl, reportUrl, videoUrl } from "./data.js";
 import { Desk } from "./desk.js";
 import { Model } from "./model.js";
 import { NumbersPlayer, VideoPlayer } from "./player.js";
@@ -62,11 +62,11 @@ function waitFor({ name, job }) {
   }, POLL_MS);
 }
 
-function open({ recording, labels, analysis, review, shown, study, markers }, rows, waveform) {
+function open({ recording, labels, analysis, review, shown, study, markers, summary, advice }, rows, waveform) {
   const clock = new Clock(shown);
   const kept = recording.media === "kept";
   const player = kept ? new VideoPlayer(byId("video"), clock, videoUrl(recording.id)) : new NumbersPlayer(clock);
-  const model = new Model({ recording, labels, analysis, review, shown, clock, rows, coder: coder(), study, markers });
+  const model = new Model({ recording, labels, analysis, review, shown, clock, rows, coder: coder(), study, markers, summary, advice });
   describe(model);
   listMarkers(model, player);
   byId("loading").hidden = true;
@@ -102,9 +102,10 @@ function describe({ recording, shown, analysis, coder: who }) {
     fill(byId("limits-list"), analysis.warnings.map(({ message }) => el("li", {}, message)));
   }
   const links = (name) => [["json", "JSON"], ["csv", "CSV"], ["eaf", "ELAN"]].map(([format, words]) =>
-    el("a", { href: exportUrl(recording.id, format, name), download: true }, words));
-  fill(byId("export-links"), el("h4", {}, "Your review"), el("p", {}, links(who)), el("h4", {}, "The machine’s answer"), el("p", {}, links("")),
-    recording.media === "kept" && el("p", {}, el("a", { href: `/api/v1/recordings/${recording.id}/files/report.html`, target: "_blank", rel: "noopener" }, "Report")));
+    el("a", { href: exportUrl(recording.id, format, name, who), download: true }, words));
+  fill(byId("export-links"), el("h4", {}, "Your review"), el("p", {}, links(who)),
+    el("p", {}, el("a", { href: decisionsUrl(recording.id, who), target: "_blank", rel: "noopener" }, "Decisions, to read and print")), el("h4", {}, "The machine’s answer"), el("p", {}, links("")),
+    recording.media === "kept" && el("p", {}, el("a", { href: reportUrl(recording.id, who), target: "_blank", rel: "noopener" }, "Report")));
 }
 
 start().catch((error) => {

@@ -85,18 +85,18 @@ export class VideoPlayer extends Player {
   }
 
   step(count) {
-    this.seek(this.#at + count);
+    this.seek(this.aim + count);
   }
 
   /** Goes some seconds on or back; playing goes on from there. */
   skip(seconds) {
-    const frame = this.clock.nearest(this.clock.time(this.#at) + seconds);
+    const frame = this.clock.nearest(this.clock.time(this.aim) + seconds);
     if (this.playing) this.#jump(frame);
     else this.seek(frame);
   }
 
   /** The frame that is shown, or is going to be. */
-  get #at() {
+  get aim() {
     return this.#sought === null ? this.shown : this.wanted;
   }
 
@@ -216,6 +216,10 @@ export class NumbersPlayer extends Player {
   pictures = false;
   ready = true;
   playing = false;
+
+  get aim() {
+    return this.shown;
+  }
 
   seek(frame) {
     if (this.playing) this.pause();

@@ -6,13 +6,13 @@ import { before } from "/static/viewer/scale.js";
 const SOUND = 28, MARKERS = 17, GAP = 4;
 const MOST = 4; // rows of markers; further tiers share the last
 
-/** Rows for what there is: {tall, name, paint, describe, press?}, from top to bottom. */
+/** Rows for what there is (markers by time): {tall, name, paint, describe, press?}, from top to bottom. */
 export function extraRows(waveform, markers, player, clock) {
   const rows = waveform ? [{ tall: SOUND, name: "sound", paint: (pen) => paintLoudness(pen, waveform), describe: () => [] }] : [];
   const tiers = [...new Set(markers.map(({ tier }) => tier))];
   const own = tiers.length > MOST ? tiers.slice(0, MOST - 1) : tiers;
   for (const name of tiers.length > MOST ? [...own, "more"] : own) {
-    const sorted = markers.filter(({ tier }) => (own.includes(tier) ? tier : "more") === name).sort((a, b) => a.onset_s - b.onset_s);
+    const sorted = markers.filter(({ tier }) => (own.includes(tier) ? tier : "more") === name);
     rows.push({
       tall: MARKERS, name, paint: (pen) => paintMarkers(pen, sorted),
       describe: (time, reach) => sorted.filter((marker) => covers(marker, time, reach)).slice(0, 3).map(markerWords),
@@ -37,7 +37,7 @@ export function rowPanels(rows, top) {
 }
 
 /** A row's name, as far as the margin has room for it. */
-export const shortName = (name) => (name.length > 9 ? `${name.slice(0, 8)}…` : name);
+export const shortName = (name) => (name.length > 8 ? `${name.slice(0, 7)}…` : name);
 
 export const markerWords = ({ tier, label, onset_s: from, offset_s: to }) =>
   `${tier}: ${label || "marker"}${to > from ? ` (${formatTime(from)} to ${formatTime(to)})` : ""}`;

@@ -26,8 +26,8 @@ export class SavingLine {
     byId("undo").disabled = undoable === null && !saver.queue.length;
     byId("redo").disabled = redoable === null && !this.model.redoable.length;
     byId("done").disabled = this.model.done || !this.model.complete;
-    byId("done").firstChild.data = this.model.done ? "Done " : "Done with this recording ";
-    byId("saved").textContent = { idle: "saved", saving: "saving", waiting: "not saved", conflict: "not saved" }[saver.state];
+    byId("done").firstChild.data = this.model.done ? "Watched it all " : "I have watched it all ";
+    byId("saved").textContent = { idle: saver.review.number ? "saved" : "", saving: "saving", waiting: "not saved", conflict: "not saved" }[saver.state];
     byId("saved").dataset.state = saver.state;
     if (saver.state === "waiting") this.#waiting(saver);
     else if (saver.state === "conflict") this.#conflict(saver);
@@ -60,7 +60,10 @@ export class SavingLine {
     this.#put("warn", el("p", {}, el("b", {}, "This review was changed in another window. "), lines.length ? "" : error?.message ?? ""),
       lines.length > 0 && el("ul", {}, lines), el("p", {}, `Not saved: you ${mine}. What is there now is shown below.`),
       el("p", { class: "bar" }, again, drop));
-    if (!this.told) this.model.say("Not saved: this review was changed in another window.", true);
+    if (!this.told) {
+      this.model.select(saver.queue[0].event); // the page may have gone on to the next one
+      this.model.say("Not saved: this review was changed in another window.", true);
+    }
     this.told = true;
   }
 

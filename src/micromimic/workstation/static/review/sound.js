@@ -41,11 +41,14 @@ export class Sound {
   }
 }
 
-/** The loudest of each part of a second, 0 to 1, as a curve that ascends in time; null where there is no sound. */
+const SILENCE = 0.02; // a recording that is never louder is not made to look so
+
+/** The loudest of each part of a second, of the recording's loudest, as a curve; null where there is no sound. */
 export async function fetchWaveform(model) {
   if (!hasSound(model)) return null;
   const found = await api(`/recordings/${model.recording.id}/files/waveform.json`);
   if (!found?.peaks?.length) return null;
   const { rate, peaks } = found;
-  return { times: Float64Array.from(peaks, (_, k) => (k + 0.5) / rate), values: Float32Array.from(peaks, (peak) => peak / 255) };
+  const loudest = peaks.reduce((most, peak) => Math.max(most, peak), 255 * SILENCE);
+  return { times: Float64Array.from(peaks, (_, k) => (k + 0.5) / rate), values: Float32Array.from(peaks, (peak) => peak / loudest) };
 }

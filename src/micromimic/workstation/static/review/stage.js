@@ -35,10 +35,10 @@ export class Stage {
 
   /** Flow and votes belong to one movement: elsewhere in the video they would show what is not there. */
   #within(frame) {
-    const event = this.model.event();
-    if (!event?.machine) return null;
-    const from = Math.min(event.onset_frame, event.machine.onset_frame), to = Math.max(event.offset_frame, event.machine.offset_frame);
-    return frame >= from && frame <= to ? this.model.evidence() : null;
+    const event = this.model.event(), evidence = this.model.evidence();
+    if (!evidence) return null;
+    const { onset_frame: onset, offset_frame: offset } = event.machine ?? event;
+    return frame >= Math.min(event.onset_frame, onset) && frame <= Math.max(event.offset_frame, offset) ? evidence : null;
   }
 
   #caption(found) {
@@ -49,11 +49,11 @@ export class Stage {
     else if (!found) words.push("No face found on this frame.");
     const evidence = model.evidence(), event = model.event();
     if (cells && found) words.push("Squares: the ten face regions.");
-    if ((flow || votes) && !evidence) words.push(event ? "An added event has neither flow nor a class of the machine’s." : "Flow, and where the class comes from, belong to an event: choose one.");
+    if ((flow || votes) && !evidence) words.push(event ? (this.model.evidenceLine() || "m has the flow of an event that you added made.") : "Flow, and where the class comes from, belong to an event: choose one.");
     else if ((flow || votes) && !this.#within(this.player.shown)) words.push(`Flow of event ${eventName(event.key)}, and where its class comes from, are shown between its onset and its offset.`);
     else {
-      if (flow) words.push(`Arrows: motion from the machine’s onset to its apex, drawn ${flowGain(evidence.flow).gain} × longer.`);
-      if (votes) words.push(evidence.votes ? `Warmer: more of what speaks for ${event.machine.label}.` : "This model does not say where the class comes from.");
+      if (flow) words.push(`Arrows: motion from ${event.machine ? "the machine’s" : "your"} onset to the apex, drawn ${flowGain(evidence.flow).gain} × longer.`);
+      if (votes) words.push(evidence.votes ? `Warmer: more of what speaks for ${(event.machine ?? evidence.machine).label}.` : "This model does not say where the class comes from.");
     }
     setWords(byId("stage-note"), words.join(" "));
   }

@@ -7,7 +7,7 @@ import { Overview } from "/static/viewer/overview.js";
 import { View } from "/static/viewer/scale.js";
 import { Handles } from "./handles.js";
 import { classMark } from "./inspector.js";
-import { extraRows, rowPanels, shortName, tallness } from "./rows.js";
+import { extraRows, markerWords, rowPanels, shortName, tallness } from "./rows.js";
 import { STATUS, eventName, isLonger, reasonWords } from "./words.js";
 
 const TOP = 20, AXIS = 24, LANE = 24, GAP = 6, STRIP = 5;
@@ -193,6 +193,16 @@ export class Timeline {
     if (span) this.model.select(span.key, { look: onLane });
     if (!span || !onLane) this.player.seek(this.model.clock.nearest(time));
     return undefined;
+  }
+
+  /** Goes to the next onset of a marker, or the one before. */
+  toMarker(step) {
+    const { markers, clock } = this.model, { aim } = this.player;
+    const starts = markers.map(({ onset_s: from }) => clock.nearest(from));
+    const next = step > 0 ? starts.findIndex((frame) => frame > aim) : starts.findLastIndex((frame) => frame < aim);
+    if (next < 0) return this.model.say(markers.length ? `no marker ${step > 0 ? "after" : "before"} this` : "this recording has no markers");
+    this.player.seek(starts[next]);
+    return this.model.say(markerWords(markers[next]));
   }
 
   #chosen({ look }) {

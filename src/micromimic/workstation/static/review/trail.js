@@ -4,7 +4,7 @@
 import { api, byId, el, fill, formatMoment, plural, showError, showLine } from "/static/app.js";
 import { agreementView } from "/static/lib/agreement.js";
 import { fetchHistory, fetchReview } from "./data.js";
-import { actionWords, clockTime, countWords } from "./words.js";
+import { actionWords, clockTime, countWords, isAdded } from "./words.js";
 
 const PAUSE_MS = 250;
 
@@ -55,7 +55,7 @@ export class Trail {
       el("time", { datetime: entry.decided_at, title: formatMoment(entry.decided_at) }, clockTime(entry.decided_at))));
     const { name, version } = analysis.model;
     lines.unshift(el("li", {}, el("span", { class: "number" }, "–"),
-      el("span", {}, `the machine (${name} ${version}) reported ${countWords(analysis.events).replace("event", "candidate")}; its answer never changes`)));
+      el("span", {}, `the machine (${name} ${version}) reported ${countWords(this.model.events.filter((event) => !isAdded(event))).replace("event", "candidate")}; its answer never changes`)));
     fill(this.history, lines.reverse());
   }
 
