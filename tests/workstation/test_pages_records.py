@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 import zipfile
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from micromimic.workstation.records import people, privacy, recordings, reviews
+from micromimic.workstation.records.models import Consent
 
 from ..page_server import (
     Station,
@@ -25,7 +26,11 @@ from ..page_server import (
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+    from micromimic.workstation.records.database import Store
+    from micromimic.workstation.records.models import Recording
+
 pytestmark = pytest.mark.needs("browser", "playwright", "web")
+YES = Consent(given=True, noted_by="kim")
 
 
 @pytest.fixture
@@ -92,6 +97,15 @@ def test_subjects_and_sessions(station: Station, chromium: Browser) -> None:
     assert people.list_sessions(station.store) == ()
 
 
+def finish(store: Store, recording: Recording, coder: str, action: str = "accept") -> None:
+    """A whole review: the same decision on every candidate, then done."""
+    for number in range(recording.events):
+        reviews.decide(
+            store, recording.id, coder=coder, expected=number, action=action, event=f"m{number}"
+        )
+    reviews.decide(store, recording.id, coder=coder, expected=recording.events, action="done")
+
+
 def shown(page: Page, indicator: str) -> list[list[str]]:
     """The table of an indicator: its rows' cells."""
     cells: list[list[str]] = page.evaluate(
@@ -146,23 +160,62 @@ def test_trends(station: Station, chromium: Browser) -> None:
         picture = "[data-indicator=candidates_per_minute] .picture"
         page.wait_for_selector(f"{picture}[data-from]")  # it is drawn
         asked = page.request.get(f"{station.url}/api/v1/subjects/{subject.id}/trends").json()
-        assert page.inner_text("#trends > .hint") == asked["note"]
+        assert page.inner_text("#trends .hint >> nth=0") == asked["note"]
         (rate,) = [i for i in asked["indicators"] if i["name"] == "candidates_per_minute"]
         rows = shown(page, "candidates_per_minute")
         assert len(rows) == 3 and [row[3] for row in rows] == ["4", "5", "40"]
-        for row, session in zip(rows, rate["sessions"], strict=True):
+        few, *enough = zip(rows, rate["sessions"], strict=True)
+        for row, session in enough:
             value = float(row[1].split()[0])
             assert value == pytest.approx(session["value"], rel=0.01)
-        assert rows[0][2] == "baseline"
+        # Four events give no single number, and no change from it does.
+        low, high = few[0][1].split(" to ")[0], few[0][1].split(" to ")[1].split()[0]
+        assert float(low) == pytest.approx(few[1]["low"], rel=0.01)
+        assert float(high) == pytest.approx(few[1]["high"], rel=0.01)
+        assert "too few for one number" in few[0][1]
+        assert rows[0][2] == "baseline" and "×" not in rows[1][2] + rows[2][2]
         last = rate["change"][-1]
         assert last["clear"] and "clear of no change" in rows[2][2]
-        factor = float(re.search(r"× ([\d.]+)", rows[2][2])[1])
-        assert factor == pytest.approx(last["value"], rel=0.01)
+        assert float(rows[2][2].split()[0]) == pytest.approx(last["low"], rel=0.01)
         told, accented = hovered(page, picture, 3)
-        for words, row in zip(told, rows, strict=True):
-            assert words.startswith(row[0][:5]) and f": {row[1].split()[0]} " in words
+        titles = ("intake", "week 2", "week 4")
+        for words, row, title in zip(told, rows, titles, strict=True):
+            assert row[0].startswith(title) and words.startswith(f"P01 - {title} - ")
+        assert f": {rows[2][1].split()[0]} " in told[2]
         assert accented == [False, False, True]  # the colour of a change that is clear
         assert "Not a lie detector" in page.text_content(".cannot")
+
+
+def test_sessions_lead_to_their_recordings(station: Station, chromium: Browser) -> None:
+    """Conditions name sessions; recordings are linked; whose reviews are shown can be chosen."""
+    sessions = add_series(station.store, "P01", (4, 6))
+    subject = people.find_subject(station.store, "P01")
+    people.change_session(station.store, sessions[1], condition="stress")
+    people.add_session(
+        station.store, subject.id, title="none yet", held_on=date(2026, 10, 30), consent=YES
+    )
+    one, two = (
+        recordings.list_recordings(station.store, session_id=session)[0] for session in sessions
+    )
+    finish(station.store, one, "kim")
+    finish(station.store, two, "kim")
+    finish(station.store, two, "lee", "reject")
+    with desk_at(station, chromium) as desk:
+        desk.context.add_init_script("localStorage.setItem('micromimic.coder', 'lee')")
+        page = desk.page(f"/subjects?subject={subject.id}")
+        line = page.locator(f"[data-session='{sessions[1]}']")
+        line.wait_for()
+        assert "P01 - stress - 15 Sep" in line.inner_text()
+        assert "6 candidates · kim done, lee done" in line.inner_text()
+        link = line.locator("a").get_attribute("href")
+        assert link == f"/review?recording={two.id}"
+        until(page, "document.querySelector('[data-indicator=reviewed_per_minute] tbody')")
+        assert len(shown(page, "candidates_per_minute")) == 2
+        assert "1 session without recordings is left out" in page.inner_text("#trends")
+        assert [row[3] for row in shown(page, "reviewed_per_minute")] == ["0", "6"]
+        page.select_option("#reviewer", "lee")
+        until(page, "document.querySelector('#trends').textContent.includes('What lee')")
+        assert [row[3] for row in shown(page, "reviewed_per_minute")] == ["0", "0"]
 
 
 def test_forget(station: Station, chromium: Browser) -> None:
@@ -233,27 +286,56 @@ def test_export_of_events(station: Station, chromium: Browser, decided: Any) -> 
                 assert ("kim" in text) if kind == "eaf" else text.startswith("onset_s")
 
 
-def test_agreement(station: Station, chromium: Browser, decided: Any) -> None:
-    with desk_at(station, chromium) as desk:
+def test_the_study_is_compared_and_taken_away(
+    station: Station, chromium: Browser, decided: Any
+) -> None:
+    """Agreement, rates by condition and the study's zip, by keyboard; as the server has them."""
+    people.change_session(station.store, decided.session_id, condition="stress")
+    with desk_at(station, chromium, accept_downloads=True) as desk:
+        desk.context.add_init_script("localStorage.setItem('micromimic.coder', 'kim')")
         page = desk.page("/export")
         until(page, "!document.querySelector('#agree button').disabled")
         page.select_option("#first", "kim")
         page.select_option("#second", "kim")
-        page.click("#agree >> text=Compare")
-        assert "expected two different answers" in page.inner_text("#agree-problem")
+        page.press("#overlap", "Enter")
+        page.wait_for_selector("#agree-problem:visible")
+        assert "expected two different coders" in page.inner_text("#agree-problem")
         page.select_option("#second", "lee")
-        page.click("#agree >> text=Compare")
+        page.fill("#overlap", "0.3")
+        page.press("#overlap", "Enter")
         page.wait_for_selector(".figures")
-        asked = page.request.get(
-            f"{station.url}/api/v1/recordings/{decided.id}/agreement?coder=kim&other=lee"
-        ).json()
-        figures = page.inner_text(".figures")
-        assert f"{asked['kappa']:.2f}" in figures and f"{asked['f1']:.2f}" in figures
-        assert f"n = {asked['n']}" in figures
+        query = "coder=kim&other=lee&overlap=0.3&reader=kim"
+        asked = page.request.get(f"{station.url}/api/v1/agreement?{query}").json()
+        pooled = asked["rows"][0]
+        assert (asked["recordings"], pooled["candidates"], pooled["anchored"]) == (1, 4, 4)
+        figures = page.inner_text(".figures").replace("\u2212", "-")
+        assert f"{pooled['kappa']['value']:.2f}" in figures and "n = 4" in figures
+        assert page.locator(".figures b.few").count() == 4  # too few events for large type
         cells = [int(cell.inner_text()) for cell in page.query_selector_all(".confusion td")]
         assert cells == [count for row in asked["confusion"] for count in row]
-        assert sum(cells) == 4
-        assert asked["note"] in page.inner_text("#agreement")
+        shown_rows = page.locator(".rows tr[data-group]")
+        assert shown_rows.count() == len(asked["rows"])
+        assert page.locator("#agreement figure circle").count() > 4
+        assert page.inner_text("#agreement").count(asked["notes"][0]) == 1
+        with page.expect_download() as download:
+            page.press("#agree-csv", "Enter")
+        table = Path(download.value.path()).read_text(encoding="utf-8")
+        assert table == page.request.get(f"{station.url}/api/v1/agreement.csv?{query}").text()
+
+        page.select_option("#rates-coder", "lee")
+        page.press("#rates button", "Enter")
+        page.wait_for_selector(".conditions")
+        row = page.inner_text(".conditions tbody tr").split("\t")
+        assert row[0] == "stress" and "from 3 events" in row[1] and row[4:7] == ["1", "1", "3"]
+        page.select_option("#measure", "blinks")
+        assert page.locator("#rates-coder").is_disabled()
+
+        assert page.inner_text("#study-note") == "As kim may see it."
+        with page.expect_download() as download:
+            page.press("#study button", "Enter")
+        with zipfile.ZipFile(download.value.path()) as archive:
+            assert {"events.csv", "recordings.csv", "codebook.csv"} <= set(archive.namelist())
+            assert archive.read("events.csv").decode().count("\n") == 1 + 4 * 3
 
 
 def test_training_data(station: Station, chromium: Browser, decided: Any) -> None:

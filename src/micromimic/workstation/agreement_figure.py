@@ -14,7 +14,7 @@ _LEFT: Final = 250
 _RIGHT: Final = 70
 _WIDTH: Final = 720
 _STEP: Final = 22
-_GROUPS: Final = {"pooled": "All", "tier": "Tier", "class": "Class", "mode": "Coded"}
+_GROUPS: Final = {"pooled": "All", "tier": "Kind", "class": "Class", "mode": "Coded"}
 _MODES: Final = {"open": "after the machine's answer", "blind": "before it was shown"}
 _FIGURES: Final = (
     ("kappa", "Cohen's kappa"),

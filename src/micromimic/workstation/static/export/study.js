@@ -17,7 +17,7 @@ function figures(pooled) {
     figure("F1 of events", two(f1.value), `${within(f1)}; ${pooled.matched} matched of ${pooled.events_first} and ${pooled.events_second}`, pooled.matched));
 }
 
-const estimate = ({ value, low, high }) => el("td", {}, two(value), low !== null && el("small", {}, ` ${two(low)} to ${two(high)}`));
+const estimate = ({ value, low, high }) => el("td", {}, two(value), low !== null && el("small", {}, `${two(low)} to ${two(high)}`));
 
 function row(one) {
   const name = one.group === "pooled" ? "all" : MODES[one.group === "mode" ? one.name : ""] ?? one.title;
