@@ -95,7 +95,11 @@ def _checked(here: Workstation, recording_id: str, coder: str, stretch: Stretch)
             for event in review.events
             if event.status == "accepted"
         }
-        if stretch not in own:
+        hidden = any(
+            event.masked and event.onset_frame <= offset and onset <= event.offset_frame
+            for event in review.events
+        )
+        if stretch not in own or hidden:
             raise ConflictError(
                 "expected a stretch that you have decided, got another: this study is coded "
                 "blind; decide first"

@@ -80,5 +80,16 @@ export async function fetchRows(id, description) {
 }
 
 export const videoUrl = (id) => apiUrl(`/recordings/${id}/video`);
-export const pictureUrl = (id, index, name) => apiUrl(`/recordings/${id}/events/${index}/${name}`);
-export const exportUrl = (id, format, coder) => apiUrl(`/recordings/${id}/export/${format}`, { coder });
+/** A picture or clip in a recording's "events/0", "held-back/3" or "evidence/120-128-140". */
+export const pictureUrl = (id, folder, name, coder) => apiUrl(`/recordings/${id}/${folder}/${name}`, { coder });
+export const reportUrl = (id, coder) => apiUrl(`/recordings/${id}/files/report.html`, { coder });
+
+export const decisionsUrl = (id, coder) => apiUrl(`/recordings/${id}/decisions.html`, { coder });
+
+/** Pictures, flow, units and the magnified clip of any stretch: made on demand, which takes some seconds. */
+export async function fetchEvidence(id, coder, { onset_frame, apex_frame, offset_frame }) {
+  const found = await api(`/recordings/${id}/evidence`, { method: "POST", json: { coder, onset_frame, apex_frame, offset_frame } });
+  return { folder: `evidence/${onset_frame}-${apex_frame}-${offset_frame}`, ...found };
+}
+
+export const exportUrl = (id, format, coder, reader) => apiUrl(`/recordings/${id}/export/${format}`, { coder, reader });

@@ -38,8 +38,8 @@ export const isMasked = (event) => Boolean(event?.masked) && event.status === "p
 /** What is not set yet, in words with their keys; empty when all is. */
 export function missing(draft, classKeys) {
   const keys = { onset: "i", apex: "k", offset: "o" };
-  const lacks = POINTS.filter((point) => !Number.isInteger(draft[`${point}_frame`])).map((point) => `the ${point} (${keys[point]})`);
-  if (!draft.label) lacks.push(`a class (${classKeys})`);
+  const lacks = POINTS.filter((point) => !Number.isInteger(draft[`${point}_frame`])).map((point) => `${point} (${keys[point]})`);
+  if (!draft.label) lacks.push(`class (${classKeys})`);
   return lacks;
 }
 

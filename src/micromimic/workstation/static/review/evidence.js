@@ -84,7 +84,7 @@ export class Faces {
       const picture = new Image();
       picture.addEventListener("load", () => this.#draw());
       picture.addEventListener("error", () => { this.note.textContent = "The pictures cannot be loaded."; });
-      picture.src = pictureUrl(model.recording.id, folder, `${side}.jpg`);
+      picture.src = pictureUrl(model.recording.id, folder, `${side}.jpg`, model.coder);
       this.#pictures[side] = picture;
     }
     this.#draw();
@@ -103,7 +103,7 @@ export class Faces {
 
   #draw() {
     const picture = this.#pictures[this.side];
-    if (!this.evidence || !picture?.complete || !picture.naturalWidth || !this.canvas.clientWidth) return;
+    if (!this.folder || !picture?.complete || !picture.naturalWidth || !this.canvas.clientWidth) return;
     const { context: c, width, height } = sharp(this.canvas);
     c.imageSmoothingQuality = "high";
     c.drawImage(picture, 0, 0, width, height);

@@ -7,6 +7,7 @@ import { reasonWords } from "./words.js";
 const NEW_EVENT_S = { before: 0.1, after: 0.15 };
 const ENDS = 0.2; // share of the curve's height below which a movement has not begun, or is over
 const RISES = 0.05; // by how much of its height the curve climbs again where another movement begins
+const WIDER = 1.4; // than the curve's hump is the movement: the filters answer to its steep middle
 const LONGEST_S = 1; // each way from the top
 
 /**
@@ -35,7 +36,8 @@ export function stretchAround({ heldBack, rows, clock, blind, shown }, apex) {
     }
     return lowest;
   };
-  return { onset_frame: Math.min(apex, end(-1)), apex_frame: apex, offset_frame: Math.max(apex, end(1)) };
+  const [onset, offset] = [end(-1), end(1)].map((foot) => clock.clamp(top + WIDER * (foot - top)));
+  return { onset_frame: Math.min(apex, onset), apex_frame: apex, offset_frame: Math.max(apex, offset) };
 }
 
 /** How far it went, in words. */
@@ -76,7 +78,7 @@ export class HeldList {
       if (click.detail) this.buttons[k].blur();
     };
     return el("button", { type: "button", class: "event held-one", onclick: choose, dataset: { held: k } },
-      movement.picture && this.player.pictures && el("img", { src: pictureUrl(model.recording.id, `held-back/${k}`, "apex.jpg"), alt: "", loading: "lazy" }),
+      movement.picture && this.player.pictures && el("img", { src: pictureUrl(model.recording.id, `held-back/${k}`, "apex.jpg", model.coder), alt: "", loading: "lazy" }),
       el("span", { class: "what" }, reasonWords(movement.reason), el("small", {}, ` ${sizeWords(movement)}`)),
       el("span", { class: "when" }, formatTime(model.clock.time(movement.apex_frame))));
   }

@@ -56,16 +56,18 @@ export class Inspector {
     byId("remove").hidden = !event || !isAdded(event);
     byId("coding").classList.toggle("no-event", !event);
     byId("inspector-body").classList.toggle("masked", isMasked(event));
+    byId("inspector-body").classList.toggle("held-back", Boolean(movement));
     if (event) this.#showEvent(event);
     else if (movement) this.#showHeld(movement);
-    else byId("inspector-none").textContent = this.#noneWords();
+    else fill(byId("inspector-none"), this.#noneWords().map((line) => el("span", {}, line)));
   }
 
+  /** What the recording shows and what to do next; without candidates, what to do with this very file. */
   #noneWords() {
-    const { model } = this;
-    const held = model.heldBack.length > 0 ? " h steps through the movements that it held back." : "";
-    if (model.events.length) return `Choose an event on the timeline or in the list, or press n. Add one that the machine missed with e.${held}`;
-    return `The machine reported no candidate here. Add one that it missed: go to its apex and press e.${held}`;
+    const { model } = this, { summary, advice } = model;
+    const held = model.heldBack.length > 0 && "h steps through the movements that were held back.";
+    if (model.events.length) return [summary.join(" "), "Choose an event on the timeline or in the list, or press n. Add one that the machine missed with e.", held].filter(Boolean);
+    return [summary.join(" "), ...advice, "Add an event that the machine missed: go to its apex and press e.", held].filter(Boolean);
   }
 
   #showEvent(event) {
@@ -82,8 +84,8 @@ export class Inspector {
     const lacks = masked ? missing(draft, model.classKeys) : [];
     const [from, to] = (event.window ?? []).map((frame) => formatTime(model.clock.time(frame)));
     showLine(this.todo, !masked ? null : lacks.length
-      ? `Somewhere from ${from} to ${to}. To be set: ${lacks.join(", ")}. Nothing there: r.`
-      : "All is set: a accepts it, and the machine’s answer appears.");
+      ? `From ${from} to ${to}. To be set: ${lacks.join(", ")}. Nothing there: r.`
+      : "All is set: a accepts it and shows the machine’s answer.");
     this.#row("class", machine?.label, draft.label || null, (name) => [classMark(model, name), name],
       machine && ` ${share(machine.probabilities?.[machine.label])}`);
     for (const point of POINTS) this.#row(point, machine?.[`${point}_frame`], draft[`${point}_frame`], (frame) => this.#at(frame));

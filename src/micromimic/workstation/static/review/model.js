@@ -30,7 +30,7 @@ export class Model extends EventTarget {
   othersName = "";
   #made = new Map(); // evidence of added events by their frames; a line where there is none
 
-  constructor({ recording, labels, analysis, review, shown, clock, rows, coder, study = null, markers = [] }) {
+  constructor({ recording, labels, analysis, review, shown, clock, rows, coder, study = null, markers = [], summary = [], advice = [] }) {
     super();
     this.recording = recording;
     this.labels = labels;
@@ -41,6 +41,8 @@ export class Model extends EventTarget {
     this.coder = coder;
     this.blind = study?.mode === "blind";
     this.markers = markers;
+    this.summary = summary; // first sentences about the recording
+    this.advice = advice;
     this.scheme = readScheme(study?.scheme, labels);
     this.places = [...new Set([...labels, ...(analysis.model.labels ?? THREE)])];
     this.drafts = new Drafts(recording.id, coder);

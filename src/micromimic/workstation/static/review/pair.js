@@ -103,7 +103,7 @@ export class Pair {
     this.#turn += 1;
     this.#busy = false;
     for (const [k, clip] of this.clips.entries()) {
-      clip.open(evidence && pictureUrl(model.recording.id, evidence.folder, `${CLIPS[k]}.mp4`));
+      clip.open(evidence && pictureUrl(model.recording.id, evidence.folder, `${CLIPS[k]}.mp4`, model.coder));
     }
     this.note.textContent = this.#words();
     return undefined;

@@ -1,0 +1,318 @@
+"""The review page with a scheme of the study, coded blind, and with movements held back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from micromimic.core.errors import InputError
+from micromimic.report.words import UNIT_WORDS
+from micromimic.workstation.jobs.evidence import write_evidence
+from micromimic.workstation.records import jobs, recordings, reviews
+from micromimic.workstation.records.models import Consent
+from micromimic.workstation.records.study import change_study
+
+from ..page_server import NARROW, Desk, Station, desk_at, running_station, until
+from ..review_desk import RECORDING, analysed, at_frame, open_review, press, saved
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from micromimic.workstation.records.database import Store
+
+pytestmark = pytest.mark.needs("browser", "playwright", "web")
+
+AUDIT = (Path(__file__).resolve().parents[1] / "page_audit.js").read_text(encoding="utf-8")
+HELD = "6" * 32
+SCHEME = {
+    "schema": "micromimic.scheme/1",
+    "name": "mine",
+    "classes": [{"name": name} for name in ("positive", "surprise", "other")],
+    "units": True,
+    "sides": True,
+    "intensities": True,
+    "certainty": ["guess", "probable", "certain"],
+    "tags": ["posed", "speech"],
+    "templates": [{"name": "smile", "label": "positive", "units": [6, 12], "tags": ["posed"]}],
+}
+"""It lacks the class of the machine's third event."""
+
+
+@pytest.fixture(scope="module")
+def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+    with running_station(analysed(tmp_path_factory, "coding")) as station:
+        change_study(station.store, scheme=SCHEME)
+        add_held_back(station.store)
+        yield station
+
+
+@pytest.fixture
+def blind(station: Station) -> Iterator[None]:
+    change_study(station.store, mode="blind")
+    yield
+    change_study(station.store, mode="open")
+
+
+def add_held_back(store: Store) -> None:
+    """The recording once more, its first event held back in place of all."""
+    found = reviews.get_analysis(store, RECORDING)
+    assert found is not None
+    folder = store.folder(HELD)
+    shutil.copytree(store.folder(RECORDING), folder)
+    shutil.copytree(folder / "events" / "0", folder / "events" / "held-back" / "0")
+    first = found.payload["events"][0]
+    times = [f"{point}_{unit}" for point in ("onset", "apex", "offset") for unit in ("frame", "s")]
+    entry = {name: first[name] for name in times}
+    entry |= {"reason": "head", "strength": 11.2, "size_units": 0.4, "size_px": 2.8}
+    recordings.add_recording(
+        store,
+        id=HELD,
+        name="held.mp4",
+        extension=".mp4",
+        size_bytes=1,
+        sha256="ab" * 32,
+        consent=Consent(given=True, noted_by="kim"),
+        expires_at=None,
+    )
+    job = jobs.claim_job(store, "tests")
+    assert job is not None
+    jobs.finish_job(
+        store,
+        job.id,
+        payload={**found.payload, "events": [], "held_back": [entry]},
+        review={**found.review, "events": [], "held_back": [{**entry, "picture": True}]},
+    )
+
+
+def said(page: Page) -> str:
+    return page.locator("#say").inner_text()
+
+
+def at(page: Page, frame: int, key: str) -> None:
+    """A key at a frame."""
+    page.fill("#frame", str(frame))
+    press(page, "Enter")
+    at_frame(page, frame)
+    press(page, key)
+
+
+@pytest.mark.usefixtures("blind")
+def test_blind_the_coder_decides_before_the_machine_answers(desk: Desk, station: Station) -> None:
+    found = reviews.get_analysis(station.store, RECORDING)
+    assert found is not None
+    machine = found.payload["events"][0]
+    frames = {name: machine[f"{name}_frame"] for name in ("onset", "apex", "offset")}
+    page = open_review(desk, "ada")
+    press(page, "n")
+    assert "Hidden until you have decided" in page.locator("#machine").inner_text()
+    assert page.locator("#faces").is_hidden() and page.locator(".knob:visible").count() == 0
+    shares = page.locator("#inspector, #events, #timeline, #machine").all_inner_texts()
+    assert not any(word in text for text in shares for word in ("unsure", "sure .", "machine:"))
+    press(page, "a")
+    assert "onset (i), apex (k), offset (o), class (1 to 3)" in said(page)
+    own = {name: frame + 2 for name, frame in frames.items()}
+    at(page, own["apex"], "k")
+    at(page, own["apex"] + 1, "i")
+    assert "expected the onset at or before the apex" in said(page)
+    at(page, own["onset"], "i")
+    at(page, own["offset"], "o")
+    press(page, "3", "u")
+    page.keyboard.type("6 + l12c")
+    press(page, "Enter", "y", "y", "g", "2", "Enter")
+    page.reload()  # what was set stays in this tab
+    page.wait_for_selector("html[data-open]")
+    assert reviews.get_review(station.store, RECORDING, "ada").number == 0
+    assert page.input_value("#units") == "6 + L12C"
+    press(page, "a")
+    event = saved(station.store, "ada", 1)[0]
+    assert (event.label, event.status, event.mode) == ("other", "accepted", "blind")
+    assert [event.onset_frame, event.apex_frame, event.offset_frame] == list(own.values())
+    assert event.units == [
+        {"au": 6, "side": "", "intensity": ""},
+        {"au": 12, "side": "left", "intensity": "C"},
+    ]
+    assert (event.certainty, event.tags) == ("probable", ["speech"])
+    until(page, "document.getElementById('class-machine').textContent.includes('positive')")
+    answer = f"The machine called it positive, frames {frames['onset']}"
+    until(page, f"document.getElementById('say').textContent.includes({answer!r})")
+    page.wait_for_selector("#faces canvas:visible")
+    press(page, "z")
+    saved(station.store, "ada", 2)
+    until(page, "document.getElementById('machine').textContent.includes('Hidden')")
+    assert page.locator("#class-machine").text_content() == "–"
+    assert page.locator("#apex-own").inner_text().startswith(str(own["apex"]))  # one's own stay
+    press(page, "n", "r")
+    assert saved(station.store, "ada", 3)[1].status == "rejected"
+
+
+def test_the_scheme_is_coded_by_keys_and_by_mouse(desk: Desk, station: Station) -> None:
+    page = open_review(desk, "bea")
+    choices = page.locator("#choices button").all_text_contents()
+    assert [text[1:-1] for text in choices] == ["positive", "surprise", "other"]
+    press(page, "n", "ArrowDown", "ArrowDown", "a")
+    assert "“negative” is the machine's, and none of yours" in said(page)
+    press(page, "3")
+    assert saved(station.store, "bea", 1)[2].label == "other"
+    page.locator(".event").nth(2).click()
+    page.click(".all-units summary")
+    page.get_by_role("button", name="AU 12 lip corner puller", exact=True).click()
+    page.get_by_label("Side of AU 12").select_option("left")
+    page.get_by_label("Intensity of AU 12").select_option("B")
+    page.locator("[data-sure=certain]").click()
+    page.locator("[data-tag=posed]").click()
+    event = saved(station.store, "bea", 6)[2]
+    assert event.units == [{"au": 12, "side": "left", "intensity": "B"}]
+    assert (event.certainty, event.tags, event.label) == ("certain", ["posed"], "other")
+    press(page, "u")
+    page.keyboard.type("LL12")
+    press(page, "Enter")
+    assert "expected action units as 12, L12 (left)" in said(page) and "got LL12" in said(page)
+    assert page.input_value("#units") == "L12B"
+    page.locator(".event").nth(1).click()
+    press(page, "x", "1")
+    event = saved(station.store, "bea", 7)[1]
+    assert (event.label, event.status, event.tags) == ("positive", "accepted", ["posed"])
+    assert [unit["au"] for unit in event.units] == [6, 12]
+    line = page.locator("#history li").first
+    until(page, "document.querySelectorAll('#history li').length === 8")
+    assert "AU 6 cheek raiser; AU 12 lip corner puller, posed" in str(line.text_content())
+
+
+def test_held_back_movements_become_events_with_their_own_ends(
+    station: Station, chromium: Browser
+) -> None:
+    with desk_at(station, chromium, viewport=NARROW, color_scheme="dark") as desk:
+        desk.context.add_init_script("localStorage.setItem('micromimic.coder', 'cleo')")
+        page = desk.page(f"/review?recording={HELD}")
+        page.wait_for_selector("html[data-open]")
+        words = page.locator("#inspector-none").inner_text()
+        assert "could be judged" in words and "No candidate micro-expressions" in words
+        press(page, "h")
+        found = reviews.get_analysis(station.store, HELD)
+        assert found is not None
+        held = found.review["held_back"][0]
+        at_frame(page, held["apex_frame"])
+        assert "the head moved" in page.locator("#badges").inner_text()
+        page.wait_for_selector("#faces canvas:visible")
+        until(page, "document.querySelector('.held-one img').naturalWidth > 0")
+        assert page.evaluate(AUDIT) == []
+        press(page, "h")
+        assert "last held-back movement" in said(page)
+        press(page, "2")
+        page.wait_for_selector(".event[aria-current] >> text=A1")
+        at(page, held["apex_frame"] + 1, "e")  # the same stretch, the apex the coder's own
+        press(page, "1")
+        page.wait_for_selector(".event[aria-current] >> text=A2")
+        page.wait_for_selector("#saved[data-state=idle]")
+        promoted, added = reviews.get_review(station.store, HELD, "cleo").events
+        ends = held["onset_frame"], held["offset_frame"]
+        for event, apex in ((promoted, held["apex_frame"]), (added, held["apex_frame"] + 1)):
+            assert (event.onset_frame, event.offset_frame, event.apex_frame) == (*ends, apex)
+        assert (promoted.label, added.label) == ("surprise", "positive")
+
+
+@pytest.mark.usefixtures("blind")
+def test_what_was_held_back_waits_for_the_end_of_blind_coding(desk: Desk) -> None:
+    desk.context.add_init_script("localStorage.setItem('micromimic.coder', 'dora')")
+    page = desk.page(f"/review?recording={HELD}")
+    page.wait_for_selector("html[data-open]")
+    press(page, "h")
+    assert "shown when you are done" in said(page) and page.locator("#held").is_hidden()
+    press(page, "d")
+    page.wait_for_selector("#held:not([hidden])", state="attached")
+    press(page, "h")
+    page.wait_for_selector("#faces canvas:visible")
+
+
+def test_evidence_of_an_added_event_is_made_on_demand(desk: Desk, station: Station) -> None:
+    found = reviews.get_analysis(station.store, RECORDING)
+    assert found is not None
+    second = found.payload["events"][1]
+    page = open_review(desk, "eve")
+    at(page, second["apex_frame"], "e")
+    press(page, "2")
+    event = next(e for e in saved(station.store, "eve", 1) if e.added)
+    # The stretch is the curve's: nearer to the machine's than the quarter of a second around.
+    ends = [
+        (event.onset_frame, second["onset_frame"]),
+        (event.offset_frame, second["offset_frame"]),
+    ]
+    assert all(abs(own - known) <= 6 for own, known in ends), ends
+    page.wait_for_selector(".event[aria-current] >> text=A1")
+    press(page, "m")
+    page.wait_for_selector("#pair[data-frame]")
+    press(page, "m")
+    name = f"{event.onset_frame}-{event.apex_frame}-{event.offset_frame}"
+    folder = station.store.folder(RECORDING) / "events" / name
+    content = json.loads((folder / "evidence.json").read_text(encoding="utf-8"))
+    assert content["machine"]["label"] == second["label"]
+    units = {entry["unit"] for entry in content["machine"]["action_units"]}
+    assert units and units == {entry["unit"] for entry in second["action_units"]}
+    words = page.locator("#machine").inner_text()
+    assert "what the machine makes of your stretch" in words
+    assert all(f"AU {unit} {UNIT_WORDS[unit]}" in words for unit in units)
+    page.wait_for_selector("#faces canvas:visible")
+    before = (folder / "evidence.json").stat().st_mtime_ns
+    page.reload()
+    page.wait_for_selector("html[data-open]")
+    page.get_by_role("button", name="Make them").click()
+    page.wait_for_selector("#faces canvas:visible")
+    assert (folder / "evidence.json").stat().st_mtime_ns == before  # it was there
+    assert not list(station.store.incoming.iterdir())
+    ask = f"{station.url}/api/v1/recordings/{RECORDING}/evidence"
+    frames = dict(zip(("onset_frame", "apex_frame", "offset_frame"), (50, 40, 60), strict=True))
+    answer = page.request.post(ask, data={"coder": "eve", **frames})
+    assert answer.status == 422 and "onset < apex" in answer.json()["error"]["message"]
+    change_study(station.store, mode="blind")
+    try:
+        frames["onset_frame"] = 30
+        answer = page.request.post(ask, data={"coder": "eve", **frames})
+    finally:
+        change_study(station.store, mode="open")
+    assert answer.status == 409 and "decide first" in answer.json()["error"]["message"]
+
+
+def test_no_evidence_where_the_face_was_lost(station: Station, tmp_path: Path) -> None:
+    folder = station.store.folder(RECORDING)
+    review = json.loads((folder / "review.json").read_text(encoding="utf-8"))
+    columns = review["frames_bin"]["columns"]
+    numbers = np.fromfile(folder / "frames.bin", "<f4").reshape(len(columns), -1)
+    numbers[columns.index("segment"), 300:310] = -1
+    results = tmp_path / "results"
+    results.mkdir()
+    shutil.copy(folder / "review.json", results)
+    (results / "frames.bin").write_bytes(numbers.tobytes())
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match="followed from onset to offset"):
+        write_evidence(folder / "video.mp4", results, out, (290, 305, 320))
+    assert not out.exists()
+
+
+def test_units_are_read_as_coders_write_them(desk: Desk) -> None:
+    page = open_review(desk, "finn")
+    read = page.evaluate(
+        """async () => {
+          const { notation, parseUnits } = await import("/static/review/units.js");
+          const all = { units: [4, 6, 12], sides: true, intensities: true };
+          const plain = { units: [4, 6, 12], sides: false, intensities: false };
+          return [
+            parseUnits("12lc, au 4  R12+", all), parseUnits("B6a", all),
+            notation(parseUnits("R12 L12C 4", all).units), parseUnits("5", all),
+            parseUnits("12F", all), parseUnits("L12", plain), parseUnits("", all),
+          ];
+        }"""
+    )
+    unit = dict(zip(("au", "side", "intensity"), (12, "left", "C"), strict=True))
+    right, brow = {**unit, "side": "right", "intensity": ""}, {"au": 4, "side": "", "intensity": ""}
+    assert read[0] == {"units": [brow, unit, right]}
+    assert read[1] == {"units": [{"au": 6, "side": "both", "intensity": "A"}]}
+    assert read[2] == "4 + L12C + R12"
+    assert "one of the scheme’s action units (4, 6, 12), got 5" in read[3]["problem"]
+    assert "got 12F" in read[4]["problem"] and "got L12" in read[5]["problem"]
+    assert read[6] == {"units": []}
