@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,8 @@ import pytest
 
 from micromimic.analysis.demo import DEMO_CLIP
 from micromimic.synthesis.clips import write_clip
-from micromimic.workstation.records import jobs, recordings, reviews
+from micromimic.workstation.records import jobs, people, recordings, reviews
+from micromimic.workstation.records.models import Consent
 
 from ..page_server import (
     Station,
@@ -252,6 +254,244 @@ def test_session_carries_its_consent(station: Station, chromium: Browser, clip: 
     recording = recordings.list_recordings(station.store, session_id=session)[0]
     assert recording.fps == 59.94
     assert (recording.expires_at - recording.uploaded_at).days in (6, 7)
+
+
+@pytest.fixture
+def study(tmp_path: Path, clip: Path) -> Path:
+    """A folder of two people's videos of one name, what is no video, and a table of both."""
+    root = tmp_path / "study"
+    for code in ("P01", "P02"):
+        (root / code).mkdir(parents=True)
+        (root / code / "film.mp4").write_bytes(clip.read_bytes())
+    (root / "P02" / "notes.md").write_text("no video")
+    (root / ".who.csv").write_text("hidden")
+    (root / "who.csv").write_text(
+        "video;subject;session;condition;date\n"
+        "P01/film.mp4;P01;;control;20.11.2026\n"
+        'P02/film.mp4;P02;"first; alone";stress;2026-11-22\n'
+    )
+    return root
+
+
+def drop(page: Page, path: Path) -> None:
+    """Let go of a folder above the page, as a file manager does."""
+    box = page.locator("#drop").bounding_box()
+    assert box is not None
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        place = {"x": box["x"] + 5, "y": box["y"] + 5}
+        session.send("Input.dispatchDragEvent", {"type": kind, **place, "data": data})
+
+
+def test_a_folder_with_its_table(station: Station, chromium: Browser, study: Path) -> None:
+    """Subjects and sessions that the table names are made, and each video goes to its own."""
+    with desk_at(station, chromium) as desk:
+        page = desk.page("/")
+        page.locator("#empty").wait_for()
+        assert not page.is_visible("#details")
+        drop(page, study)
+        page.wait_for_selector("#table-says:has-text('2 videos assigned')")
+        listed = [item.inner_text() for item in page.query_selector_all("#staged li")]
+        assert [text.splitlines()[0] for text in listed] == [
+            "study/P01/film.mp4",
+            "study/P02/film.mp4",
+        ]
+        assert "→ P01 - control - 20 Nov" in listed[0] and "(new)" in listed[0]
+        assert "2 other files in the folders left out" in page.inner_text("#others")
+        assert page.inner_text("#start") == "Add 2 subjects and 2 sessions, analyse 2 recordings"
+        page.click("#start")
+        assert "expected consent" in page.inner_text("#add-problem")
+        assert people.list_subjects(station.store) == ()
+        agree(page)
+        page.click("#start")
+        until(page, "document.querySelectorAll('#recordings .row').length === 2")
+        assert not page.is_visible("#details")
+    found = {r.subject_code: r for r in recordings.list_recordings(station.store)}
+    sessions = {s.subject_code: s for s in people.list_sessions(station.store)}
+    assert sorted(found) == sorted(sessions) == ["P01", "P02"]
+    assert found["P02"].session_id == sessions["P02"].id
+    second = sessions["P02"]
+    assert (second.title, second.condition) == ("first; alone", "stress")
+    assert str(second.held_on) == "2026-11-22" and second.consent.noted_by == "kim"
+    assert found["P02"].same_as == found["P01"].id
+
+
+WRONG_TABLES = (
+    ("vidoe,subject\nP01/film.mp4,P01", "got vidoe; rename or remove it"),
+    ("video,session\nP01/film.mp4,rest", "expected a column subject, got none"),
+    ("video,subject,session\n,P01,rest", "row 2: expected the name of a video, got nothing"),
+    ("video,subject\nP01/film.mp4,P01", "row 2: expected a session or a condition, got neither"),
+    ("video,subject,session,date\nP01/film.mp4,P01,rest,2026-02-30", "got 2026-02-30"),
+    ("video,subject,session,date\nP09/film.mp4,P09,rest,2026-11-20", "not among them"),
+    (
+        "video,subject,session,date\nfilm.mp4,P01,rest,2026-11-20",
+        "expected one video film.mp4, got 2",
+    ),
+    (
+        "video\tsubject\tsession\tdate\nP01/film.mp4\tP01\trest\t2026-11-20\n"
+        "study/P01/film.mp4\tP01\trest\t",
+        "row 3: expected one row for study/P01/film.mp4, got a second",
+    ),
+    (
+        "video,subject,session,condition,date\nP01/film.mp4,P01,rest,control,2026-11-20\n"
+        "P02/film.mp4,P01,rest,stress,2026-11-20",
+        "row 3: expected one condition for P01, rest, got control and stress",
+    ),
+    ("video,subject,session\nP01/film.mp4,P01,rest", "expected the date of the new session rest"),
+    ("video,subject,session\nP01/film.mp4,P05,refused", "P05 - refused - 3 Nov 2025 without"),
+    (
+        "video,subject,session,condition\nP01/film.mp4,P05,agreed,stress",
+        "expected the condition (none) of P05 - agreed - 2 Nov 2025 as it is noted, got stress",
+    ),
+    ("video,subject,session\nP01/film.mp4,P05,twice", "expected one session, got 2 that fit"),
+)
+
+
+def test_tables_that_are_wrong(station: Station, chromium: Browser, study: Path) -> None:
+    """Each gets its line, nothing starts, and nothing is changed; files go without, too."""
+    person = people.add_subject(station.store, "P05")
+    for title, day, given in (
+        ("agreed", 2, True), ("refused", 3, False), ("twice", 4, True), ("twice", 5, True),
+    ):  # fmt: skip
+        people.add_session(
+            station.store,
+            person.id,
+            title=title,
+            held_on=date(2025, 11, day),
+            consent=Consent(given=given, noted_by="kim"),
+        )
+    (study / "who.csv").unlink()
+    with desk_at(station, chromium) as desk:
+        page = desk.page("/")
+        page.locator("#empty").wait_for()
+        page.set_input_files("#folder", study)
+        until(page, "document.querySelectorAll('#staged li').length === 2")
+        agree(page)
+        page.click("#choose-table")
+        for table, line in WRONG_TABLES:
+            page.fill("#table", table)
+            assert line in page.inner_text("#table-problems")
+            page.click("#start")
+            assert line in page.inner_text("#add-problem")
+        page.fill("#table", "")
+        assert page.inner_text("#table-problems") == ""
+
+        page.click("#from-folders")
+        made = page.input_value("#table").splitlines()
+        assert made[0] == "video,subject,session,condition,date"
+        assert made[1].startswith("study/P01/film.mp4,P01,film,,20")
+        assert page.inner_text("#start").startswith("Add 2 subjects and 2 sessions")
+        page.fill("#table", "video,subject,session\nP01/film.mp4,P05,agreed")
+        assert page.inner_text("#start") == "Analyse 2 recordings"
+        label = page.inner_text("#session-label")
+        assert label == "Subject and session of 1 video that the table does not name"
+        page.click("#clear")
+        assert not page.is_visible("#details")
+    assert recordings.count_recordings(station.store) == 0
+    assert [s.code for s in people.list_subjects(station.store)] == ["P05"]
+
+
+def test_sessions_in_place_and_rows_that_are_corrected(
+    station: Station, chromium: Browser, clip: Path
+) -> None:
+    """A session is made where it is needed; a recording's name, session and end can be mended."""
+    with desk_at(station, chromium) as desk:
+        page = desk.page("/")
+        choose(page, clip)
+        page.click("#new-session")
+        page.click("dialog button[type=submit]")
+        assert "expected a subject, got nothing" in page.inner_text("dialog .problem")
+        page.fill("#session-subject", "P07")
+        assert page.inner_text("#session-subject-hint") == "P07 is new: the subject is added too."
+        page.click("dialog button[type=submit]")
+        assert "expected a condition or a title" in page.inner_text("dialog .problem")
+        page.fill("#session-condition", "control")
+        page.fill("#session-day", "2025-11-20")
+        page.check("dialog [name=given]")
+        page.fill("#session-by", "kim")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("dialog", state="detached")
+        until(page, "document.activeElement.id === 'session'")
+        assert "→ P07 - control - 20 Nov 2025" in page.inner_text("#staged")
+        page.click("#start")
+        page.wait_for_selector(row(page, clip.name))
+        assert "P07 - control - 20 Nov 2025" in page.inner_text(row(page, clip.name))
+
+        page.click(f"{row(page, clip.name)} >> text=Edit")
+        assert page.query_selector("#edit-session option[value='']") is None
+        page.fill("#edit-name", "stress.mp4")
+        page.fill("#edit-day", "2020-01-01")
+        page.select_option("#edit-session", "new")
+        page.click("dialog button[type=submit]")
+        assert "expected a day from" in page.inner_text("dialog .problem")
+        page.fill("#edit-day", "")
+        page.click("dialog button[type=submit]")
+        page.fill("#session-subject", "P08")
+        page.fill("#session-condition", "stress")
+        page.fill("#session-day", "2025-11-21")
+        page.check("dialog [name=given]")
+        page.fill("#session-by", "kim")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("dialog", state="detached")
+        text = page.inner_text(row(page, "stress.mp4"))
+        assert "P08 - stress - 21 Nov 2025" in text and "video kept until deleted" in text
+        assert page.evaluate("document.activeElement.dataset.act") == "edit"
+    (recording,) = recordings.list_recordings(station.store)
+    assert (recording.name, recording.subject_code) == ("stress.mp4", "P08")
+    assert recording.expires_at is None
+
+
+def test_finding_and_sorting(station: Station, chromium: Browser, tmp_path: Path) -> None:
+    """By words, by subject, by what a coder has left; copies are told; a file that is here, too."""
+    add_series(station.store, "P02", (1, 3))
+    add_series(station.store, "P01", (2,))
+    few, many, other = "P02 intake.mp4", "P02 week 2.mp4", "P01 intake.mp4"
+    ids = {r.name: r.id for r in recordings.list_recordings(station.store)}
+    for number, action in enumerate(("accept", "done")):
+        event = "m0" if action == "accept" else ""
+        reviews.decide(
+            station.store, ids[few], coder="kim", expected=number, action=action, event=event
+        )
+    first = recordings.get_recording(station.store, ids[few])
+    add_recording(station.store, "copy.mp4", sha256=first.sha256)
+    with desk_at(station, chromium) as desk:
+        desk.context.add_init_script("localStorage.setItem('micromimic.coder', 'kim')")
+        page = desk.page("/")
+        page.wait_for_selector(row(page, few))
+
+        def names() -> list[str]:
+            return [name.inner_text() for name in page.query_selector_all("#recordings .what b")]
+
+        assert names() == ["copy.mp4", other, many, few]
+        assert "✓ kim done" in page.inner_text(row(page, few))
+        assert "could be judged" in page.inner_text(row(page, few))
+        assert f"the same file as {few} (P02 - intake - " in page.inner_text(row(page, "copy.mp4"))
+        for field, value, found in (
+            ("#sort", "session", [other, few, many, "copy.mp4"]),
+            ("#sort", "candidates", ["copy.mp4", many, other, few]),
+            ("#which", "mine", ["copy.mp4", many, other]),
+            ("#which", "copies", ["copy.mp4", few]),
+            ("#which", "failed", []),
+            ("#which", "all", ["copy.mp4", many, other, few]),
+            ("#filter", "P02", [many, few]),
+        ):
+            page.select_option(field, value)
+            assert names() == found
+        page.fill("#find", "week")
+        assert names() == [many] and page.inner_text("#count") == "1 of 4 recordings"
+        page.reload()  # as from a review, back to where one was
+        page.wait_for_selector(row(page, many))
+        assert names() == [many]
+        page.fill("#find", "nothing of this kind")
+        assert page.inner_text("#none") == "No recording fits."
+
+        here = tmp_path / few
+        here.write_bytes(bytes(950))
+        choose(page, here)
+        assert "a recording of this name and size is here: P02" in page.inner_text("#staged")
+        page.click("#leave-out")
+        assert page.query_selector("#staged li") is None
 
 
 def test_a_server_that_goes_and_comes_back(tmp_path: Path, chromium: Browser) -> None:

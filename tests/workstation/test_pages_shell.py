@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import micromimic.workstation
 from micromimic.core.notices import cannot_tell
+from micromimic.report.words import UNIT_WORDS
 from micromimic.workstation.records import people, recordings, reviews
 
 from ..page_server import (
@@ -28,10 +30,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.needs("browser", "playwright", "web")
 
 AUDIT = (Path(__file__).resolve().parents[1] / "page_audit.js").read_text(encoding="utf-8")
+GLOSSARY = Path(micromimic.workstation.__file__).parent / "static" / "lib" / "glossary.js"
 PAGES = {
     "analyse": "/",
     "live": "/live",
     "subjects": "/subjects",
+    "study": "/study",
     "export": "/export",
     "about": "/about",
 }
@@ -87,12 +91,69 @@ def test_readable(station: Station, chromium: Browser, size: dict[str, int], the
 def test_navigation_and_footer(station: Station, chromium: Browser) -> None:
     with desk_at(station, chromium) as desk:
         page = desk.page("/")
+        place = page.locator("nav >> text=Export").bounding_box()
         for name in PAGES:
             page.click(f"nav >> text={name.title()}")
             page.wait_for_selector(f"html[data-ready={name}]")
+            assert page.locator("nav >> text=Export").bounding_box()["y"] == place["y"]
             assert page.inner_text("nav [aria-current=page]") == name.title()
             assert "Not a lie detector" in page.inner_text("footer")
             assert page.get_attribute("footer a", "href") == "/about"
+
+
+def test_review_opens_what_is_left(station: Station, chromium: Browser) -> None:
+    """From anywhere: what the coder has begun, then the oldest; nothing where all is finished."""
+    begun, *_ = recordings.list_recordings(
+        station.store, session_id=people.list_sessions(station.store)[2].id
+    )
+    with desk_at(station, chromium) as desk:
+        desk.context.add_init_script("localStorage.setItem('micromimic.coder', 'kim')")
+        page = desk.page("/about")
+        review = '<link rel="icon" href="/static/icon.svg">'
+        page.route("**/review?recording=*", lambda route: route.fulfill(body=review))
+        page.click("nav >> text=Review")
+        page.wait_for_url(f"**/review?recording={begun.id}")
+        page.unroute_all()
+        page.route(
+            "**/api/v1/recordings?*",
+            lambda route: route.fulfill(json={"recordings": [], "total": 0}),
+        )
+        page.goto(station.url + "/review")
+        page.wait_for_selector("#problem:visible")
+        assert "Nothing waits for you" in page.inner_text("#problem")
+
+
+def test_words_have_their_meaning_in_place(station: Station, chromium: Browser) -> None:
+    """By mouse, by keyboard and by touch; and it goes again."""
+    person = people.find_subject(station.store, "P01").id
+    with desk_at(station, chromium, viewport=NARROW, has_touch=True) as desk:
+        page = desk.page(f"/subjects?subject={person}")
+        word = page.locator(".term button").first
+        meaning = page.locator(".term .meaning").first
+        word.wait_for()
+        assert not meaning.is_visible()
+        word.focus()
+        page.keyboard.press("Enter")
+        meaning.wait_for()
+        assert "A session at rest" in meaning.inner_text()
+        page.keyboard.press("Escape")
+        meaning.wait_for(state="hidden")
+        word.tap()
+        meaning.wait_for()
+        box = meaning.bounding_box()
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= NARROW["width"]
+        page.touchscreen.tap(5, 5)
+        meaning.wait_for(state="hidden")
+        word.hover()
+        meaning.wait_for()
+        page.mouse.move(0, 0)
+        meaning.wait_for(state="hidden")
+
+
+def test_names_of_action_units_are_the_reports() -> None:
+    text = GLOSSARY.read_text(encoding="utf-8")
+    (table,) = re.findall(r"export const UNITS = \{(.*?)\};", text, re.DOTALL)
+    assert dict(re.findall(r'(\d+): "([^"]+)"', table)) == dict(UNIT_WORDS)
 
 
 def test_theme_is_kept(station: Station, chromium: Browser) -> None:
@@ -113,17 +174,17 @@ def test_theme_is_kept(station: Station, chromium: Browser) -> None:
 def test_name_of_the_coder(station: Station, chromium: Browser) -> None:
     with desk_at(station, chromium) as desk:
         page = desk.page("/")
-        assert page.inner_text("#coder") == "Your name"
+        assert page.inner_text("#coder") == "Coder: no name yet"
         page.click("#coder")
         page.click("dialog button[type=submit]")
         assert "expected a name" in page.inner_text("dialog .problem")
         page.fill("#coder-name", '  <b onclick="x">kim</b> ')
         page.keyboard.press("Enter")
         page.wait_for_selector("dialog", state="detached")
-        assert page.inner_text("#coder") == '<b onclick="x">kim</b>'
+        assert page.inner_text("#coder") == 'Coder: <b onclick="x">kim</b>'
         page.reload()
         page.wait_for_selector("html[data-ready]")
-        assert page.inner_text("#coder") == '<b onclick="x">kim</b>'
+        assert page.inner_text("#coder") == 'Coder: <b onclick="x">kim</b>'
         page.click("#coder")
         page.keyboard.press("Escape")
         page.wait_for_selector("dialog", state="detached")
