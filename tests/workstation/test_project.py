@@ -255,7 +255,8 @@ def test_one_coder_who_decided_otherwise_on_both_machines_is_a_conflict(
     decide(second, recording, "kim", "m3", "m4")
     path = packed(second, tmp_path / "second.zip")
     (conflict,) = look_into(store, path).conflicts
-    assert (conflict.key, conflict.choices) == (f"coding {recording[:8]} kim", ("ours", "both"))
+    assert (conflict.key, conflict.choices) == (f"coding {recording[:8]} kim", {
+        "ours": "keep what is here", "both": "keep both: theirs as kim (2)"})  # fmt: skip
     refused(store, path, ConflictError, "kim has decided otherwise on P01.mp4 here (3 decisions)")
     refused(store, path, RefusedError, "expected ours or both for coding",
             resolutions={conflict.key: "theirs"})  # fmt: skip
@@ -273,7 +274,8 @@ def test_one_code_for_two_people_is_a_conflict(
     recorded(other, "P01", b"somebody else")
     path = packed(other, tmp_path / "other.zip", videos=True)
     (conflict,) = look_into(store, path).conflicts
-    assert (conflict.key, conflict.choices) == ("subject P01", ("same", "both"))
+    assert (conflict.key, conflict.choices) == ("subject P01", {
+        "same": "one person", "both": "two: who comes is P01 (2)"})  # fmt: skip
     refused(store, path, ConflictError, "P01 is in both, with other recordings and sessions")
     done = merge_project(store, path, {"subject P01": "both"})
     assert done.added["subjects"] == 1
@@ -301,7 +303,7 @@ def test_another_study_s_settings_are_a_conflict_and_its_scheme_must_hold_what_i
         found = study.get_study(transaction)
         found.scheme, found.mode = other, "blind"
     path = packed(second, tmp_path / "second.zip")
-    refused(store, path, ConflictError, "the study's mode, scheme differ (Feelings, open, three")
+    refused(store, path, ConflictError, "the study differs in mode, scheme: Feelings, open, three")
     refused(store, path, ConflictError, "expected a scheme that holds what is coded already",
             resolutions={"study": "theirs"})  # fmt: skip
     merge_project(store, path, {"study": "ours"})

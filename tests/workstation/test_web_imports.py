@@ -145,7 +145,7 @@ def test_a_project_goes_out_and_comes_in_elsewhere(site: Site, tmp_path: Path) -
                   {"coder": "kim", "expected": 1, "action": "reject", "event": "m1"})  # fmt: skip
         newer = site.client.get(f"{API}/project", params={"coder": "kim"}).content
         (conflict,) = send(other, "/project", newer, 200)["merge"]["conflicts"]
-        assert conflict["choices"] == ["ours", "both"]
+        assert list(conflict["choices"]) == ["ours", "both"]
         error = send(other, "/project", newer, 409, apply=True)["error"]
         assert "kim has decided otherwise on a.mp4" in error["message"]
         send(other, "/project", newer, 200, apply=True, resolve=f"{conflict['key']}=both")

@@ -160,7 +160,8 @@ def import_project(
     if look:
         for conflict in done.conflicts:
             say(f"differs: {conflict.text}")
-            say(f'  --resolve "{conflict.key}={"|".join(conflict.choices)}"')
+            for choice, words in conflict.choices.items():
+                say(f'  --resolve "{conflict.key}={choice}"  {words}')
 
 
 def _tell(path: Path, done: Sequence[Imported], what: str) -> None:

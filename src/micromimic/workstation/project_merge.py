@@ -41,21 +41,23 @@ from micromimic.workstation.records.models import (
 from micromimic.workstation.records.study import change_study, get_study
 from micromimic.workstation.records.values import LONGEST_LINE, new_id
 
-OURS, THEIRS, BOTH = "ours", "theirs", "both"
-SAME: Final = "same"
+OURS, THEIRS, BOTH, SAME = "ours", "theirs", "both", "same"
+_KEEP: Final = {OURS: "keep what is here"}
+_EITHER: Final = {**_KEEP, THEIRS: "take what comes"}
+_APART: Final = {OURS: "leave their decisions out", BOTH: "take it as a recording of its own"}
 _SETTINGS: Final = ("title", "mode", "scheme", "overlap")
 
 
 @dataclass(frozen=True)
 class Conflict:
-    """What differs: one line for people, and the answers that there are.
+    """What differs: one line for people, and the answers that there are, each in words.
 
     ``key`` names it in ``resolutions``: equal for equal files and records.
     """
 
     key: str
     text: str
-    choices: tuple[str, ...]
+    choices: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -201,11 +203,11 @@ class _Plan:
 
     # --- rows -----------------------------------------------------------------------------------
 
-    def _ask(self, key: str, text: str, *choices: str) -> str:
+    def _ask(self, key: str, text: str, choices: Mapping[str, str]) -> str:
         """The answer to a conflict, or the first of the choices until there is one."""
         self.conflicts.append(Conflict(key, text, choices))
-        chosen = self.resolutions.get(key)
-        return chosen if chosen in choices else choices[0]
+        chosen = self.resolutions.get(key, "")
+        return chosen if chosen in choices else next(iter(choices))
 
     def _study(self) -> None:
         ours, theirs = get_study(self.transaction), self.project.study
@@ -214,10 +216,10 @@ class _Plan:
             return
         if not _untouched(ours):
             text = (
-                f"the study's {', '.join(differing)} differ ({_named(ours)} here, {_named(theirs)} "
-                "there)"
+                f"the study differs in {', '.join(differing)}: {_named(ours)} here, "
+                f"{_named(theirs)} there"
             )
-            if self._ask("study", text, OURS, THEIRS) == OURS:
+            if self._ask("study", text, _EITHER) == OURS:
                 return
         self.settings = {name: getattr(theirs, name) for name in differing}
 
@@ -229,11 +231,9 @@ class _Plan:
         if ours is not None:
             if self._is_same_person(ours, theirs):
                 return ours.id
-            text = (
-                f"{code} is in both, with other recordings and sessions: one person (same), or two "
-                "(the one that comes gets another code)"
-            )
-            if self._ask(f"subject {code}", text, SAME, BOTH) == SAME:
+            text = f"{code} is in both, with other recordings and sessions: one person, or two?"
+            choices = {SAME: "one person", BOTH: f"two: who comes is {self._free_code(code)}"}
+            if self._ask(f"subject {code}", text, choices) == SAME:
                 return ours.id
             code = self._free_code(code)
         row = Subject(id=theirs.id, code=code, note=theirs.note, created_at=theirs.created_at)
@@ -275,7 +275,7 @@ class _Plan:
                 f"{ours.subject_code}, {ours.title or ours.held_on} has condition {ours.condition} "
                 f"here, {theirs.condition} there"
             )
-            if self._ask(f"condition {ours.id[:8]}", text, OURS, THEIRS) == THEIRS:
+            if self._ask(f"condition {ours.id[:8]}", text, _EITHER) == THEIRS:
                 changes["condition"] = theirs.condition
         elif theirs.condition:
             changes["condition"] = theirs.condition
@@ -292,7 +292,7 @@ class _Plan:
         if ours is not None and answer is not None:
             text = self._other_answer(ours, answer)
             if text:
-                chosen = self._ask(f"answer {theirs.id[:8]}", text, OURS, BOTH)
+                chosen = self._ask(f"answer {theirs.id[:8]}", text, _APART)
                 if chosen == OURS:
                     self.notes.append(f"{theirs.name}: decisions on another answer are left out")
                     return
@@ -317,15 +317,12 @@ class _Plan:
         """Why decisions cannot be joined; empty where they can."""
         own = self.transaction.get(AnalysisRecord, ours.id)
         if own is None:
-            return (
-                f"{ours.name} is not analysed here yet: wait for it, leave the decisions out (ours)"
-                ", or take it as a recording of its own (both)"
-            )
+            return f"{ours.name} is not analysed here yet: wait for it, or choose"
         if _places(own) == _places(theirs):
             return ""
         return (
             f"the machine found other events in {ours.name} here than there, so that decisions "
-            "cannot be joined: leave theirs out (ours), or take it as a recording of its own (both)"
+            "cannot be joined"
         )
 
     def _new_recording(
@@ -351,7 +348,7 @@ class _Plan:
             self.moves.append((ours.id, session_id))
             return
         text = f"{ours.name} belongs to another session there than here"
-        if self._ask(f"session {ours.id[:8]}", text, OURS, THEIRS) == THEIRS:
+        if self._ask(f"session {ours.id[:8]}", text, _EITHER) == THEIRS:
             self.moves.append((ours.id, session_id))
 
     def _join_trails(self, ours: Recording, theirs: Recording) -> None:
@@ -366,11 +363,11 @@ class _Plan:
                 continue
             text = (
                 f"{coder} has decided otherwise on {ours.name} here ({len(own)} decisions) than "
-                f"there ({len(trail)}): keep those here (ours), or take theirs as another coder's "
-                "(both)"
+                f"there ({len(trail)})"
             )
-            if self._ask(f"coding {ours.id[:8]} {coder}", text, OURS, BOTH) == BOTH:
-                other = _free(coder, taken)
+            other = _free(coder, taken)
+            choices = {**_KEEP, BOTH: f"keep both: theirs as {other}"}
+            if self._ask(f"coding {ours.id[:8]} {coder}", text, choices) == BOTH:
                 taken.add(other)
                 self.trails.append((ours.id, other, [_copy(d, coder=other) for d in rows], 0))
 

@@ -30,11 +30,11 @@ _BODY: Final[dict[str, Any]] = {
 
 
 class ConflictView(RecordView):
-    """What differs between the file and the records, and the answers that there are."""
+    """What differs between the file and the records, and the answers that there are, in words."""
 
     key: str
     text: str
-    choices: list[str]
+    choices: dict[str, str]
 
 
 class MergeView(RecordView):

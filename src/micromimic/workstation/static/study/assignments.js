@@ -1,6 +1,7 @@
 // The table of whose each video is: checked as a whole, then carried out.
 
-import { api, apiUrl, byId, coder, el, fill, formatDate, notice, plural } from "../app.js";
+import { api, apiUrl, askCoder, byId, coder, el, fill, formatDate, notice, plural } from "../app.js";
+import { told } from "./send.js";
 
 const CELLS = ["video", "subject", "session", "condition"];
 
@@ -10,7 +11,7 @@ const said = (row) => {
 };
 
 function table(rows) {
-  const head = el("tr", {}, [...CELLS, "date", "meets"].map((name) => el("th", { class: "word", scope: "col" }, name)));
+  const head = el("tr", {}, [...CELLS, "date", "found"].map((name) => el("th", { class: "word", scope: "col" }, name)));
   const body = rows.map((row) => el("tr", {},
     CELLS.map((name) => el("td", { class: "word" }, row[name])),
     el("td", { class: "word" }, row.date ? formatDate(row.date) : ""), el("td", { class: "word" }, said(row))));
@@ -23,6 +24,7 @@ export function assignments(attempt) {
   const tick = (id) => /** @type {HTMLInputElement} */ (byId(id)).checked;
 
   const ask = (carry) => attempt("assign-problem", async () => {
+    if (carry && tick("assign-consent") && !coder() && !(await askCoder())) throw told("expected who notes the consent, got nobody; give your name");
     const consent = tick("assign-consent") ? { given: true, noted_by: coder(), note: "" } : null;
     const json = { table: text.value, apply: carry, new_subjects: tick("new-subjects"), consent };
     const { rows } = await api("/assignments", { method: "POST", json });

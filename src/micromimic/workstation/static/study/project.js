@@ -3,8 +3,6 @@
 import { api, apiUrl, askCoder, byId, coder, el, fill, notice, plural } from "../app.js";
 import { sendFile, told } from "./send.js";
 
-const CHOICES = { ours: "keep what is here", theirs: "take what comes", both: "keep both", same: "one person" };
-
 function brought(merge) {
   const found = Object.entries(merge.added).filter(([, count]) => count);
   const counts = found.map(([kind, count]) => plural(count, kind.replace(/s$/, ""))).join(", ");
@@ -12,8 +10,8 @@ function brought(merge) {
 }
 
 const question = (conflict) => el("fieldset", { class: "conflict" }, el("legend", {}, conflict.text),
-  conflict.choices.map((choice) => el("label", { class: "tick" },
-    el("input", { type: "radio", name: conflict.key, value: choice, required: true }), CHOICES[choice] ?? choice)));
+  Object.entries(conflict.choices).map(([value, words]) => el("label", { class: "tick" },
+    el("input", { type: "radio", name: conflict.key, value, required: true }), words)));
 
 /** Makes the card work. */
 export function project(attempt) {
