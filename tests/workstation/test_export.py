@@ -193,7 +193,7 @@ def test_elan_has_tiers_for_the_machine_and_each_coder(store, coded, tmp_path):
         "micro-expression", "phase", "macro-expression", "macro-phase", "action units", "blink",
         "rejected",
         *("micro-expression kim", "phase kim", "macro-expression kim", "macro-phase kim"),
-        "rejected kim",
+        *("rejected kim", "note kim"),
         *("micro-expression lee", "phase lee", "macro-expression lee", "macro-phase lee"),
         "rejected lee",
     ]  # fmt: skip
@@ -209,8 +209,12 @@ def test_elan_has_tiers_for_the_machine_and_each_coder(store, coded, tmp_path):
     assert tiers["micro-expression lee"] == [] and len(tiers["rejected lee"]) == 6
     annotators = {tier.get("TIER_ID"): tier.get("ANNOTATOR") for tier in root.findall("TIER")}
     assert annotators["phase kim"] == "kim" and annotators["blink"] is None
+    # comments are in it, and the video is looked for beside it, in no folder of this machine
+    assert tiers["note kim"] == [
+        (13900, 14190, "brows, not nose"), (33400, 33655, 'speech; "hm"'),
+    ]  # fmt: skip
     media = root.find("HEADER/MEDIA_DESCRIPTOR").attrib
-    assert media["RELATIVE_MEDIA_URL"] == "./interview 07.mp4"
+    assert media["RELATIVE_MEDIA_URL"] == media["MEDIA_URL"] == "./interview 07.mp4"
     assert str(store.data) not in path.read_text(encoding="utf-8")
 
 

@@ -62,6 +62,8 @@ class CoderTiers:
     events: Sequence[Span]
     rejected: Sequence[Span] = ()
     longer: Sequence[Span] = ()
+    units: Sequence[Span] = ()  # action units that the person coded
+    notes: Sequence[Span] = ()
 
 
 def _ms(seconds: float) -> int:
@@ -193,10 +195,15 @@ def _order_slots(document: Eaf) -> None:
             aligned[name] = (names[first], names[last], text, svg)
 
 
-def _link_media(document: Eaf, source: str, folder: Path) -> None:
+def _link_media(document: Eaf, source: str, folder: Path | None) -> None:
     """Link the video; a folder of frames is nothing that ELAN could play."""
     video = Path(source).absolute()
     if video.is_dir() or not video.suffix:
+        return
+    kind = _MIME_TYPES.get(video.suffix.lower(), "video/*")
+    if folder is None:  # no folder of this machine: ELAN looks beside the file
+        beside = _link(f"./{video.name}")
+        document.add_linked_file(beside, beside, kind)
         return
     # ELAN takes paths as they are: it does not decode %20, so nothing is encoded here.
     place, relative = video.as_posix(), None
@@ -206,7 +213,7 @@ def _link_media(document: Eaf, source: str, folder: Path) -> None:
     except ValueError:  # another drive: there is no relative path
         pass
     url = "file://" + _link(place if place.startswith("/") else f"/{place}")
-    document.add_linked_file(url, relative, _MIME_TYPES.get(video.suffix.lower(), "video/*"))
+    document.add_linked_file(url, relative, kind)
 
 
 def _link(path: str) -> str:
@@ -249,7 +256,7 @@ def _event_span(
 
 def eaf_document(
     analysis: Analysis,
-    folder: Path,
+    folder: Path | None,
     *,
     written: datetime | None = None,
     coders: Sequence[CoderTiers] = (),
@@ -257,8 +264,9 @@ def eaf_document(
 ) -> Eaf:
     """The annotation document of one analysis; all times are those of a player of the video.
 
-    ``folder`` is where the file will lie, for the relative link to the video; ``written`` its date,
-    by default the video's; the coders' tiers follow the machine's, then further ``rows`` by name.
+    ``folder`` is where the file will lie, for the relative link to the video, None beside the
+    video, wherever both will be; ``written`` its date, by default the video's; the coders' tiers
+    follow the machine's, then further ``rows`` by name.
     """
     document = _empty_document(written or _written(analysis.source.path))
     _link_media(document, analysis.source.path, folder)
@@ -280,6 +288,9 @@ def eaf_document(
         tiers.events(coder.events)
         tiers.events(coder.longer, "macro")
         tiers.plain("rejected", coder.rejected)
+        for name, spans in (("action units", coder.units), ("note", coder.notes)):
+            if spans:
+                tiers.plain(name, spans)
     for name, spans in (rows or {}).items():
         free = name
         while printable(free) in document.tiers:
@@ -296,7 +307,9 @@ def eaf_bytes(document: Eaf) -> bytes:
     return bytes(ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True))
 
 
-def write_eaf(analysis: Analysis, path: Path, *, folder: Path | None = None) -> None:
+def write_eaf(
+    analysis: Analysis, path: Path, *, folder: Path | None = None, beside_video: bool = False
+) -> None:
     """Write ``events.eaf``; ``folder`` is where it will lie in the end, if not beside ``path``."""
-    document = eaf_document(analysis, path.parent if folder is None else folder)
+    document = eaf_document(analysis, None if beside_video else folder or path.parent)
     path.write_bytes(eaf_bytes(document))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from micromimic.core.types import ExpressionKind, MediaTimes
 from micromimic.report.elan import CoderTiers, Span, eaf_bytes, eaf_document, span_of
 from micromimic.report.tables import events_csv, events_json
 from micromimic.workstation.export_frames import FrameFormat, frame_columns, frames_file
+from micromimic.workstation.export_records import units_text
 from micromimic.workstation.imports.apply import kept_tiers
 from micromimic.workstation.imports.elan import tier_names, with_tiers
 from micromimic.workstation.records import markers, reviews
@@ -34,7 +34,10 @@ _MACHINES: Final = (
     "false_alarm_rate_per_hour",
 )
 """What only the machine says of an event."""
-REVIEW_COLUMNS: Final = ("key", "status", "changed", "note")
+REVIEW_COLUMNS: Final = (
+    *("key", "status", "changed", "note"),
+    *("mode", "coded_units", "certainty", "tags"),
+)
 """What a coder's table has beside the columns of ``events.csv``."""
 
 
@@ -71,7 +74,15 @@ def export_events(
         return events_json(found.payload if review is None else _reviewed(found, review)).encode()
     if review is None:
         return events_csv(found.payload["events"], found.labels).encode()
-    rows = [{**_entry(event, None), **_coding(event)} for event in review.events]
+    rows = [
+        {
+            **_entry(event, None),
+            **_coding(event),
+            "coded_units": units_text(event.units),
+            "tags": ";".join(event.tags),
+        }
+        for event in review.events
+    ]
     return events_csv(rows, found.labels, REVIEW_COLUMNS).encode()
 
 
@@ -142,6 +153,10 @@ def _coding(event: ReviewedEvent) -> dict[str, Any]:
         "changed": event.changed,
         "note": event.note,
         "decided_at": event.decided_at.isoformat() if event.decided_at else None,
+        "mode": event.mode,
+        "units": [dict(unit) for unit in event.units],
+        "certainty": event.certainty,
+        "tags": list(event.tags),
     }
 
 
@@ -159,14 +174,13 @@ def _eaf(
     tiers = [
         _tiers(reviews.get_review(transaction, found.recording_id, name), media) for name in names
     ]
-    # The video lies wherever the reader keeps it: linked by its name, beside the file.
     result = _result(found, media)
     kept = kept_tiers(transaction.store, found.recording_id)
     rows = _markers(transaction, found.recording_id, media)
     if kept is not None:  # what ELAN wrote comes back as it was
         rows = {name: spans for name, spans in rows.items() if name not in tier_names(kept)}
     content = eaf_bytes(
-        eaf_document(result, Path("/"), written=found.created_at, coders=tiers, rows=rows)
+        eaf_document(result, None, written=found.created_at, coders=tiers, rows=rows)
     )
     return content if kept is None else with_tiers(content, kept)
 
@@ -207,9 +221,22 @@ def _tiers(review: Review, media: MediaTimes | None) -> CoderTiers:
             if event.status == status and event.kind in kinds
         ]
 
-    rejected = spans("rejected", "micro", "macro")
+    def texts(said: Callable[[ReviewedEvent], str]) -> list[Span]:
+        return [
+            span_of(at(event.onset_s), at(event.offset_s), text)
+            for event in review.events
+            if (text := said(event))
+        ]
+
     return CoderTiers(
-        review.coder, spans("accepted", "micro"), rejected, spans("accepted", "macro")
+        review.coder,
+        spans("accepted", "micro"),
+        rejected=spans("rejected", "micro", "macro"),
+        longer=spans("accepted", "macro"),
+        units=texts(lambda event: units_text(event.units)),
+        notes=texts(
+            lambda event: "; ".join(filter(None, (event.certainty, *event.tags, event.note)))
+        ),
     )
 
 

@@ -7,7 +7,7 @@ what the machine says before that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
@@ -121,6 +121,18 @@ class Studied:
             )
             for event in self.events(coder)
         ]
+
+
+def units_text(units: Iterable[Mapping[str, Any]]) -> str:
+    """A coder's action units as FACS writes them.
+
+    >>> units_text([{"au": 12, "side": "left", "intensity": "C"}, {"au": 4, "side": ""}])
+    'L12C+4'
+    """
+    return "+".join(
+        f"{unit.get('side', '')[:1].upper()}{unit['au']}{unit.get('intensity', '')}"
+        for unit in units
+    )
 
 
 def studied(transaction: Transaction, reader: Reader) -> Iterator[Studied]:

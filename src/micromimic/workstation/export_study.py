@@ -37,7 +37,7 @@ from micromimic.workstation.export_agreement import (
     condition_rows,
 )
 from micromimic.workstation.export_frames import FrameFormat, frame_columns, frames_file
-from micromimic.workstation.export_records import MACHINE, Reader, Studied, studied
+from micromimic.workstation.export_records import MACHINE, Reader, Studied, studied, units_text
 from micromimic.workstation.records.database import Store, Transaction, reading
 from micromimic.workstation.records.models import Marker, Recording
 from micromimic.workstation.records.payloads import FRAMES as FRAME_KEYS
@@ -191,20 +191,11 @@ def _times(event: ReviewedEvent) -> Row:
 
 def _said(units: Iterable[Row], certainty: str, tags: Iterable[str], note: str) -> Row:
     return {
-        "units": "+".join(coded_unit(unit) for unit in units),
+        "units": units_text(units),
         "certainty": certainty,
         "tags": ";".join(tags),
         "note": note,
     }
-
-
-def coded_unit(unit: Row) -> str:
-    """A coder's action unit as FACS writes it.
-
-    >>> coded_unit({"au": 12, "side": "left", "intensity": "C"}), coded_unit({"au": 4, "side": ""})
-    ('L12C', '4')
-    """
-    return f"{unit.get('side', '')[:1].upper()}{unit['au']}{unit.get('intensity', '')}"
 
 
 def _of_machine(event: ReviewedEvent) -> dict[str, Any]:
