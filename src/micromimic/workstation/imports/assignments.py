@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 from sqlalchemy import select
 
-from micromimic.core.errors import ConflictError, InputError
+from micromimic.core.errors import ConflictError, InputError, RefusedError
 from micromimic.datasets.table import text_cells
 from micromimic.workstation.imports.annotations import file_name
 from micromimic.workstation.imports.grid import Table, read_rows
@@ -40,9 +40,9 @@ class Row:
     held_on: date | None = None
 
     @property
-    def sitting(self) -> tuple[str, str]:
-        """Rows of one subject and title are of one sitting."""
-        return self.subject, self.session
+    def sitting(self) -> tuple[str, str, str]:
+        """Rows of one subject and title are of one sitting; without a title, of one condition."""
+        return self.subject, self.session, "" if self.session else self.condition
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,11 @@ def check_assignments(
             f"expected subjects that are known, got {codes} (line {unknown[0].line}); add them "
             "first, or say that they are new"
         )
-    return tuple(_assigned(transaction, row, listed, coming, subjects) for row in rows)
+    found = tuple(_assigned(transaction, row, listed, coming, subjects) for row in rows)
+    for item in found:
+        if item.session_id is None:
+            _day_of(rows, item.row)
+    return found
 
 
 @writing
@@ -131,7 +135,7 @@ def assign(
     has to go there. Rows of files that come get their sitting to be uploaded to.
     """
     checked = check_assignments(transaction, rows, coming, new_subjects=new_subjects)
-    made: dict[tuple[str, str], Session] = {}
+    made: dict[tuple[str, str, str], Session] = {}
     done = []
     for item in checked:
         row = item.row
@@ -179,7 +183,7 @@ def _day(table: Table, cells: Mapping[str, str]) -> date | None:
 
 def _check_sittings(rows: Sequence[Row], name: str) -> None:
     """Rows of one sitting must say the same of it."""
-    first: dict[tuple[str, str], Row] = {}
+    first: dict[tuple[str, str, str], Row] = {}
     for row in rows:
         other = first.setdefault(row.sitting, row)
         for what, a, b in (
@@ -229,6 +233,8 @@ def _is_video(wanted: str, name: str) -> bool:
 
 def _session(transaction: Transaction, person: Subject, row: Row) -> str | None:
     query = select(Session).where(Session.subject_id == person.id, Session.title == row.session)
+    if not row.session:
+        query = query.where(Session.condition == row.condition)
     if row.held_on is not None:
         query = query.where(Session.held_on == row.held_on)
     found = transaction.scalars(query.order_by(Session.held_on)).all()
@@ -238,6 +244,11 @@ def _session(transaction: Transaction, person: Subject, row: Row) -> str | None:
         raise InputError(
             f"expected one session {row.session!r} of {row.subject} (line {row.line}), got "
             f"{len(found)}; give its date"
+        )
+    if not found[0].consent.given:
+        raise RefusedError(
+            f"expected a session with consent for {row.video} (line {row.line}), got "
+            f"{row.session or found[0].held_on} of {row.subject} without; note it first"
         )
     condition = found[0].condition
     if row.condition and condition and condition != row.condition:
@@ -253,22 +264,28 @@ def _new_session(
 ) -> Session:
     recordings.check_consent(consent)
     assert consent is not None
-    whole = _of_sitting(rows, row)
-    if whole.held_on is None:
-        raise InputError(
-            f"expected a date for the new session {row.session!r} of {row.subject} (line "
-            f"{row.line}), got none; fill it in"
-        )
+    held_on = _day_of(rows, row)
     known = {person.code: person.id for person in people.list_subjects(transaction)}
     person = known.get(row.subject) or people.add_subject(transaction, row.subject).id
     return people.add_session(
         transaction,
         person,
         title=row.session,
-        held_on=whole.held_on,
+        held_on=held_on,
         consent=consent,
-        condition=whole.condition,
+        condition=_of_sitting(rows, row).condition,
     )
+
+
+def _day_of(rows: Sequence[Row], row: Row) -> date:
+    """When a new sitting was held."""
+    held_on = _of_sitting(rows, row).held_on
+    if held_on is None:
+        raise InputError(
+            f"expected a date for the new session {row.session or row.condition!r} of "
+            f"{row.subject} (line {row.line}), got none; fill it in"
+        )
+    return held_on
 
 
 def _of_sitting(rows: Sequence[Row], row: Row) -> Row:
