@@ -19,12 +19,17 @@ if TYPE_CHECKING:
 
 What = Annotated[
     str | None,
-    typer.Argument(metavar="[study]", help="A whole study's tables; training data if left out."),
+    typer.Argument(
+        metavar="[study|project]",
+        help="A whole study's tables, or its portable file; training data if left out.",
+    ),
 ]
 
 
 def export(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="A new or empty folder.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR|FILE", help="A new or empty folder; of a project a file.")
+    ],
     what: What = None,
     coder: Annotated[
         str | None,
@@ -36,6 +41,9 @@ def export(
     frames: Annotated[
         str | None, unset("A study: every frame as well, a file each.", metavar="csv|parquet")
     ] = None,
+    videos: Annotated[
+        bool, typer.Option("--videos", help="A project: with videos and pictures.")
+    ] = False,
     data: options.Data = None,
     database: options.DatabaseUrl = None,
     database_file: options.DatabaseFile = None,
@@ -46,20 +54,30 @@ def export(
     conditions.csv and a codebook of their columns, without videos: pandas, R and SPSS read each in
     one line. It is for who leads the study: every coder's decisions are in it.
 
-    Without `study`: a manifest, which `micromimic train` and `micromimic evaluate` read, and copies
+    `export project` writes one file to go on with on another machine, or to be joined there:
+    `micromimic import project`.
+
+    Without either: a manifest, which `micromimic train` and `micromimic evaluate` read, and copies
     of its videos.
     """
-    if what not in (None, "study"):
-        raise typer.BadParameter(f"expected study or nothing, got {what}")
-    wrong = {"--coder": coder, "--subject": subject} if what else {"--frames": frames}
-    if given := [name for name, value in wrong.items() if value is not None]:
-        raise typer.BadParameter(f"expected no {given[0]} for {what or 'training data'}, got one")
+    if what not in (None, "study", "project"):
+        raise typer.BadParameter(f"expected study, project or nothing, got {what}")
+    given = {"--coder": coder, "--subject": subject, "--frames": frames, "--videos": videos or None}
+    fitting = {"study": ("--frames",), "project": ("--videos",)}.get(
+        what or "", ("--coder", "--subject")
+    )
+    if wrong := [
+        name for name, value in given.items() if value is not None and name not in fitting
+    ]:
+        raise typer.BadParameter(f"expected no {wrong[0]} for {what or 'training data'}, got one")
     if what is None and coder is None:
-        raise typer.BadParameter("expected study or --coder NAME, got neither")
-    check_writable(out)
+        raise typer.BadParameter("expected study, project or --coder NAME, got neither")
+    check_writable(out.parent if what == "project" else out)
     with options.open_records(data, database, database_file) as store:
         if what is None:
             _training_data(store, out, str(coder), subject)
+        elif what == "project":
+            _project(store, out, videos=videos)
         else:
             _study(store, out, frames)
 
@@ -77,6 +95,16 @@ def _study(store: Store, out: Path, frames: str | None) -> None:
             names.append(name)
     say(f"{count_of(len(names), 'file')} in {out}; what each column is: {out / 'codebook.csv'}")
     say(f'next: pandas.read_csv("{out / "events.csv"}", dtype={{"subject": str}})')
+
+
+def _project(store: Store, out: Path, *, videos: bool) -> None:
+    from micromimic.workstation.project import gather_project, write_project
+
+    packed = gather_project(store, videos=videos)
+    write_project(packed, out)
+    say(f"{packed.title or 'the study'} in {out}")
+    say(f"next, on the other machine: micromimic import project {out.name} --look")
+    note("this copy is yours to look after: `forget` and retention do not reach it")
 
 
 def _training_data(store: Store, out: Path, coder: str, subject: str | None) -> None:
