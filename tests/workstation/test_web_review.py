@@ -143,6 +143,45 @@ def test_export_of_one_recording(site: Site, kind: str) -> None:
         assert json.loads(answer.content)["review"]["coder"] == "kim lee"
 
 
+def test_decisions_as_a_page_to_read_and_print(site: Site) -> None:
+    person = site.subject("P04")["id"]
+    session = site.session(person, title="first", condition="control", held_on="2026-11-20")
+    path = f"/recordings/{site.analysed(session_id=session['id'])}"
+    content = {"schema": "micromimic.scheme/1", "name": "mine", "units": True, "sides": True,
+               "intensities": True, "certainty": ["guess", "certain"], "tags": ["posed"],
+               "classes": [{"name": name} for name in ("negative", "positive", "odd")]}  # fmt: skip
+    changed = site.client.patch(f"{API}/study", json={"scheme": content, "mode": "blind"})
+    assert changed.status_code == 200
+    frames = {"onset_frame": 100, "apex_frame": 120, "offset_frame": 150}
+    unit = {"au": 12, "side": "left", "intensity": "C"}
+    made = ({"action": "add", "label": "odd", "units": [unit], "certainty": "guess",
+             "tags": ["posed"], "note": "<b>see</b>", **frames},
+            {"action": "reject", "event": "m1"})  # fmt: skip
+    for number, body in enumerate(made):
+        site.post(f"{path}/decisions", {"coder": "kim", "expected": number, **body})
+
+    def page(**query: str) -> str:
+        answer = site.client.get(f"{API}{path}/decisions.html", params={"coder": "kim", **query})
+        assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/html")
+        assert "sandbox" in answer.headers["content-security-policy"]
+        return answer.text
+
+    text = page()
+    for words in ("P04 - control - 20 Nov 2026", "decisions of kim", "not finished: 5 not decided",
+                  "odd: added", "AU 12 left C, lip corner puller", "How sure kim is: guess",
+                  "posed", "&lt;b&gt;see&lt;/b&gt;", "before the machine", "@media print",
+                  "0:13.900 to <b>0:14.020</b>", "The machine: negative 0.83"):  # fmt: skip
+        assert words in text, words
+    assert text.count("Not decided yet") == 5 and "0:04.365" not in text, "coded blind"
+    assert "The machine: positive" not in text
+    rest = [{"action": "reject", "event": f"m{k}"} for k in (0, 2, 3, 4, 5)]
+    for number, body in enumerate((*rest, {"action": "done"}), 2):
+        site.post(f"{path}/decisions", {"coder": "kim", "expected": number, **body})
+    text = page()
+    assert "<li>done</li>" in text and "0:04.365" in text and "The machine: positive" in text
+    assert site.client.get(f"{API}{path}/decisions.html?coder=kim&reader=lee").status_code == 409
+
+
 def test_the_manifest_as_a_zip(site: Site) -> None:
     person = site.subject("P01")
     recording_id = site.analysed(session_id=site.session(person["id"])["id"])

@@ -19,6 +19,7 @@ from micromimic.workstation.pages import add_pages
 from micromimic.workstation.records.database import Store
 from micromimic.workstation.routes import (
     agreement,
+    decision_report,
     evidence,
     export,
     imports,
@@ -83,7 +84,7 @@ def create_app(settings: Settings, store: Store, *, runner: JobRunner | None = N
         ]
     for part in (
         *(info, study, subjects, recordings, media, review, evidence, agreement, export),
-        *(imports, project),
+        *(decision_report, imports, project),
     ):
         app.include_router(part.router, prefix=API, dependencies=described)
     app.include_router(socket.router, prefix=API)
