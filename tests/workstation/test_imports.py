@@ -16,16 +16,19 @@ pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed
 
 from micromimic.core.errors import ConflictError, InputError, MicromimicError, RefusedError
 from micromimic.workstation.export import export_events
+from micromimic.workstation.export_records import LEAD
+from micromimic.workstation.export_study import study_files
 from micromimic.workstation.imports.apply import import_coding, import_markers, kept_tiers
 from micromimic.workstation.imports.assignments import (
     assign,
     check_assignments,
     read_assignments,
 )
-from micromimic.workstation.records import markers, people, privacy, recordings, reviews
+from micromimic.workstation.records import markers, people, privacy, recordings, reviews, study
 from micromimic.workstation.records.database import Store
 from micromimic.workstation.records.folder import IMPORTED
 from micromimic.workstation.records.review import FrameTimes
+from micromimic.workstation.records.scheme import BUILT_IN
 
 from .. import boris_files as boris
 from ..store_samples import NO, YES, add_recording, add_session, analysed, opened
@@ -248,6 +251,35 @@ def test_what_we_export_of_a_coder_comes_in_as_it_was(
     import_coding(store, path, coder="lee", recording_id=recording, tiers=tiers)
     same = [(label, *frames) for label, *frames, _ in coded(store, recording, "kim")]
     assert [(label, *frames) for label, *frames, _ in coded(store, recording, "lee")] == same
+
+
+def test_a_study_s_own_table_brings_units_certainty_and_tags_back(
+    store: Store, tmp_path: Path
+) -> None:
+    recording = exportable(store)
+    scheme = {**BUILT_IN["three"].to_dict(), "tags": ["posed", "masked"]}
+    study.change_study(store, scheme=scheme)
+    units = [{"au": 12, "side": "left", "intensity": "C"}, {"au": 6, "side": "", "intensity": ""}]
+    reviews.decide(
+        store, recording, coder="kim", expected=0, action="add", label="positive", units=units,
+        certainty="probable", tags=["posed", "masked"], note="at last",
+        onset_frame=300, apex_frame=310, offset_frame=340,
+    )  # fmt: skip
+    other = exportable(store)
+    recordings.change_recording(store, other, name="other.mp4")
+    path = tmp_path / "events.csv"
+    path.write_text(study_files(store, LEAD)["events.csv"])
+    with pytest.raises(ConflictError):  # kim has decided on the first
+        import_coding(store, path, coder="kim")
+    path.write_text(path.read_text().replace("interview.mp4", "other.mp4"))
+    (done,) = import_coding(store, path, coder="kim", recording_id=other)
+    assert done.count == 1
+    (before,), (after,) = (
+        [e for e in reviews.get_review(store, r, "kim", whole=True).events if e.machine is None]
+        for r in (recording, other)
+    )
+    for name in ("label", "onset_frame", "apex_frame", "units", "certainty", "tags", "note"):
+        assert getattr(after, name) == getattr(before, name), name
 
 
 def test_the_frame_nearest_in_time_is_taken_where_times_are_irregular(store: Store) -> None:

@@ -258,6 +258,8 @@ OVER = boris.project(
         ("a.csv", "onset_s,onset s,label\n1,2,a\n", "expected each column once in a.csv"),
         ("a.csv", "onset_frame,apex_frame,offset_frame,label\n5,4,6,a\n",
          "expected onset, apex and offset frames in this order in line 2 of a.csv, got 5, 4, 6"),
+        ("a.csv", "onset_s,label,units\n1,a,L12C+x\n",
+         "expected an action unit as 12 or L12C in line 2 of a.csv, got 'x'"),
         ("a.csv", "onset_s,label,fps\n1,a,25\n2,b,50\n", "expected one fps of a.csv, got"),
     ],
 )  # fmt: skip

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from micromimic.core.errors import InputError
 
@@ -26,6 +27,7 @@ class Annotation:
     note: str = ""
     frames: tuple[int, int, int] | None = None
     where: str = ""
+    codes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

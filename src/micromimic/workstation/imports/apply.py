@@ -330,6 +330,7 @@ def _event(target: _Target, item: Annotation, classes: Mapping[str, str]) -> dic
         "apex_frame": apex,
         "offset_frame": offset,
         "note": "; ".join(filter(None, words)),
+        **item.codes,
     }
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from micromimic.core.errors import InputError
 from micromimic.datasets.table import number, whole
@@ -19,6 +20,7 @@ _OFFSET: Final = ("offsets", "offset", "stops", "stop", "ends", "end")
 _APEX: Final = ("apexs", "apex")
 _VIDEO: Final = ("video", "recording", "media", "file", "mediafile")
 _STATUS: Final = ("status", "decision")
+_SIDES: Final = {"": "", "L": "left", "R": "right", "B": "both"}
 _FRAMES: Final = ("onsetframe", "apexframe", "offsetframe")
 
 
@@ -84,8 +86,33 @@ def _annotation(table: Table, row: Mapping[str, str]) -> Annotation:
             f"{'none' if apex is None else f'{apex:g}'}, {offset:g}; correct them"
         )
     tier = table.cell(row, "tier", "track") or "markers"
-    note = table.cell(row, "note", "comment")
-    return Annotation(tier, label, onset, offset, apex, "", note, frames, table.place(row))
+    note, codes = table.cell(row, "note", "comment"), _codes(table, row)
+    return Annotation(tier, label, onset, offset, apex, "", note, frames, table.place(row), codes)
+
+
+def _codes(table: Table, row: Mapping[str, str]) -> dict[str, Any]:
+    """What our own files say beside the class: action units, certainty, tags."""
+    units = table.cell(row, "codedunits", "units")
+    tags = [tag.strip() for tag in table.cell(row, "tags").split(";")]
+    found = {
+        "units": [_unit(text, table.place(row)) for text in units.split("+") if text.strip()],
+        "certainty": table.cell(row, "certainty"),
+        "tags": [tag for tag in tags if tag],
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _unit(text: str, where: str) -> dict[str, Any]:
+    """An action unit as FACS writes it.
+
+    >>> _unit("L12C", "")
+    {'au': 12, 'side': 'left', 'intensity': 'C'}
+    """
+    found = re.fullmatch(r"([LRB]?)([0-9]{1,2})([A-E]?)", text.strip(), re.I)
+    if found is None:
+        raise InputError(f"expected an action unit as 12 or L12C in {where}, got {text!r}")
+    side = _SIDES[found[1].upper()]
+    return {"au": int(found[2]), "side": side, "intensity": found[3].upper()}
 
 
 def _frames(table: Table, row: Mapping[str, str]) -> tuple[int, int, int] | None:
