@@ -218,12 +218,9 @@ def run(inputs: Sequence[Input], job: Job, workers: Workers, *, again: bool = Fa
     What cannot be read is told before the first analysis; unless ``again`` those are left alone
     whose results are whole.
     """
-    from micromimic.core.files import sweep_left
-
     out = job.out
     check_writable(out)
-    for folder in {out, *((out / item.name).parent for item in inputs)}:
-        sweep_left(folder)
+    _sweep(out, inputs)
     if job.model is not None:
         from micromimic.models.onnx import load_model
 
@@ -254,7 +251,7 @@ def run(inputs: Sequence[Input], job: Job, workers: Workers, *, again: bool = Fa
                 note(outcome.trace)
             complain(f"{outcome.name}: {outcome.error}")
     except KeyboardInterrupt:
-        sweep_left(out)
+        _sweep(out, inputs)
         raise Interrupted(
             f"interrupted; {done} of {len(inputs)} inputs are complete in {out}"
         ) from None
@@ -263,6 +260,15 @@ def run(inputs: Sequence[Input], job: Job, workers: Workers, *, again: bool = Fa
         say(f"{done} of {len(inputs)} inputs analysed, results in {out}")
         say(f"  {out / SUMMARY}: a row each; {out / ALL_EVENTS}: all events")
     return 1 if problems else 0
+
+
+def _sweep(out: Path, inputs: Sequence[Input]) -> None:
+    """Remove what killed runs left where results are written."""
+    from micromimic.core.files import sweep_left
+
+    folders = {out / item.name for item in inputs}
+    for folder in {out, *folders, *(folder.parent for folder in folders)}:
+        sweep_left(folder)
 
 
 SUMMARY: Final = "summary.csv"
@@ -305,7 +311,6 @@ def _in_turn(inputs: Sequence[Input], job: Job, workers: Workers) -> Iterator[Ou
 def _parallel(inputs: Sequence[Input], job: Job, workers: Workers) -> Iterator[Outcome]:
     from joblib import delayed
 
-    from micromimic.core.files import sweep_left
     from micromimic.core.workers import WorkerLostError, on_workers, run_tasks
 
     if workers.backend == "dask":  # workers have working directories of their own
@@ -328,7 +333,7 @@ def _parallel(inputs: Sequence[Input], job: Job, workers: Workers) -> Iterator[O
         remedy = "use --jobs 1" if workers.backend == "loky" else "give workers more of it"
         lost = f"expected a worker to finish, got it killed (memory?); {remedy}"
         yield from (Outcome(name, error=lost) for name in sorted(waiting))
-        sweep_left(job.out)
+        _sweep(job.out, inputs)
 
 
 def _in_worker(item: Input, job: Job) -> Outcome:

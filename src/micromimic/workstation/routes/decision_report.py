@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse
 
 import micromimic
 from micromimic.core.notices import cannot_tell
-from micromimic.core.results import unit_from_dict
+from micromimic.core.results import labels_in, unit_from_dict
 from micromimic.core.summary import summary
 from micromimic.report import words
 from micromimic.report.page import style
@@ -70,7 +70,7 @@ def get_decision_report(
                 events=[_entry(event, folder) for event in review.events],
                 undecided=sum(event.status == "pending" for event in review.events),
                 decided=(made[0].decided_at, made[-1].decided_at) if made else None,
-                statements=cannot_tell(len(shown.labels)),
+                statements=cannot_tell(len(labels_in(shown.analysis))),
                 style=style(Markup("")),
                 version=micromimic.__version__,
                 media=media,
