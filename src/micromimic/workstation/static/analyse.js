@@ -6,18 +6,23 @@ import { List } from "./analyse/list.js";
 import { Staging } from "./analyse/staging.js";
 import { Uploads } from "./analyse/uploads.js";
 import { consentFields } from "./lib/consent.js";
+import { analyseAnother } from "./lib/persons.js";
 import { sessionName } from "./lib/records.js";
 
 header("analyse");
 const list = new List({
   cancel: ({ id }) => attempt(() => api(`/recordings/${id}/cancel`, { method: "POST" })),
   again: ({ id }) => attempt(() => api(`/recordings/${id}/analyze`, { method: "POST" })),
+  person: (recording) => attempt(async () => {
+    const made = await analyseAnother(recording);
+    if (made) notice(`${made.name} is in the queue.`);
+  }),
   edit: (recording) => attempt(() => editRecording(recording)),
   delete: (recording) => attempt(() => remove(recording)),
 });
 const uploads = new Uploads(byId("uploads"), () => list.refresh());
 const consent = consentFields(() => staging.needsConsent());
-const staging = new Staging(consent, list.known);
+const staging = new Staging(consent, list);
 
 async function attempt(what) {
   try {
@@ -51,14 +56,16 @@ async function submit(event) {
   event.preventDefault();
   const fps = numberIn("fps", { least: 1, most: 10000, whole: false, what: "frames a second" });
   const days = numberIn("days", { least: 0, most: 36500, whole: true, what: "a whole number of days" });
-  const line = staging.problem() ?? fps.line ?? days.line;
+  const person = numberIn("person", { least: 1, most: 1000, whole: true, what: "the number of a person" });
+  const line = staging.problem() ?? fps.line ?? days.line ?? person.line;
   showLine(byId("add-problem"), line);
   if (line) return;
   byId("start").disabled = true;
   try {
     const all = await staging.begin();
-    for (const { file, query } of all) uploads.add(file, { ...query, fps: fps.value, retention_days: days.value });
-    byId("say").textContent = `${plural(all.length, "upload")} begun`;
+    for (const { file, query } of all) uploads.add(file, { ...query, fps: fps.value, retention_days: days.value, person: person.value });
+    byId("say").textContent = all.length ? `${plural(all.length, "upload")} begun` : "done as the table says";
+    await list.refresh();
     byId("list-title").scrollIntoView({ block: "nearest" });
   } catch (error) {
     showLine(byId("add-problem"), error.message);

@@ -64,6 +64,8 @@ export class List {
   /** The recording that a file of this name and size is likely to be. */
   known = (file) => this.#byFile.get(`${file.size} ${file.name}`);
 
+  get = (id) => this.#byId.get(id);
+
   /** Loads the list and asks again later: soon while anything is running. Only the newest call shows. */
   async refresh() {
     clearTimeout(this.#timer);

@@ -1,6 +1,7 @@
 // One recording in the list.
 
 import { API, all, coder, el, fill, formatDate, formatDuration, formatMoment, formatSize, plural } from "../app.js";
+import { personWords } from "../lib/persons.js";
 import { finishedBy, sessionName } from "../lib/records.js";
 
 /** Is its job still to end? */
@@ -8,7 +9,7 @@ export const active = (recording) => ["queued", "running"].includes(recording.jo
 
 // Names of the worker's stages, in the order in which they come.
 const STAGES = {
-  tracking: "following the face", evidence: "naming movements", writing: "writing the results",
+  people: "looking who is in it", tracking: "following the face", evidence: "naming movements", writing: "writing the results",
   pictures: "making pictures for the review",
 };
 
@@ -83,6 +84,7 @@ function doings(recording, act) {
     status === "done" && kept && link("Report", `${API}/recordings/${id}/files/report.html`, "", { target: "_blank", rel: "noopener" }),
     active(recording) && button("cancel", "Cancel"),
     ["failed", "cancelled"].includes(status) && kept && button("again", "Try again"),
+    status === "done" && kept && recording.others > 0 && button("person", "Another person"),
     button("edit", "Edit"),
     button("delete", "Delete", "danger"),
   ];
@@ -114,6 +116,7 @@ export class Row {
       el("div", { class: "what" }, el("b", {}, recording.name),
         el("small", {}, whose(recording), ` · ${formatMoment(recording.uploaded_at)} · ${source}`),
         el("small", {}, kept(recording)),
+        personWords(recording) && el("small", { class: "people" }, personWords(recording)),
         same && el("small", { class: "same" }, `the same file as ${same.name}${same.subject_code ? ` (${sessionName(same)})` : ""}`)),
       el("div", { class: "state" }, state(recording)),
       el("div", { class: "doings" }, doings(recording, this.act)));

@@ -30,7 +30,7 @@ export async function editSubject(subject = null) {
 }
 
 /** The subject of a code: one that is here, or a new one. */
-export async function subjectOf(code) {
+async function subjectOf(code) {
   const found = (await loadSubjects()).find((subject) => subject.code === code);
   return found ?? api("/subjects", { method: "POST", json: { code } });
 }
