@@ -1,7 +1,7 @@
 // The chosen event's faces at onset and apex, to be looked at in turn, and what the machine makes of it:
 // of its own events at its own frames, of an added one at the coder's, made when it is asked for.
 
-import { all, byId, el, fill, pressed, sharp } from "/static/app.js";
+import { all, byId, el, fill, pressed, sharp, term } from "/static/app.js";
 import { cellName, shareList } from "/static/viewer/evidence.js";
 import { cropTransform, drawLayers } from "/static/viewer/face.js";
 import { pictureUrl } from "./data.js";
@@ -70,6 +70,7 @@ export class Faces {
     this.buttons[0].parentElement.hidden = !folder;
     if (!folder) {
       this.folder = null;
+      this.note.textContent = "";
       clearInterval(this.#timer);
       fill(this.none, this.#whyNone(event), event && isAdded(event) && this.player.pictures && !event.unsaved && !model.evidenceLine() && [" ", makeButton(model)]);
       return;
@@ -135,7 +136,7 @@ function machineCard(machine, model) {
     el("dl", { class: "numbers" },
       number("Length", `${Math.round(1000 * (machine.offset_s - machine.onset_s))} ms`),
       number("Rise", `${Math.round(1000 * (machine.apex_s - machine.onset_s))} ms`),
-      number("Strength", `${machine.strength.toFixed(1)} times this face’s own noise`)),
+      number("Strength", [`${machine.strength.toFixed(1)} times this face’s own `, term("noise")])),
   ];
 }
 

@@ -1,7 +1,7 @@
 // The chosen event: what the machine said beside what the coder says, and every decision as a button.
 // While the machine's answer is hidden (blind), or a held-back movement is looked at, the same card.
 
-import { byId, el, fill, formatTime, pressed, showLine, signOf } from "/static/app.js";
+import { byId, el, fill, formatTime, pressed, showLine, signOf, term } from "/static/app.js";
 import { askOne, keyOf, keyed } from "./choices.js";
 import { isMasked, missing } from "./draft.js";
 import { stretchAround, sizeWords } from "./held.js";
@@ -76,9 +76,9 @@ export class Inspector {
     fill(byId("badges"), statusBadge(event),
       event.changed && el("span", { class: "badge accent", title: "You say another class or other frames than the machine" }, "✎ differs"),
       isAdded(event) && el("span", { class: "badge accent" }, "+ added by you"),
-      masked && el("span", { class: "badge accent" }, "blind: look and decide"),
-      machine?.uncertain && el("span", { class: "badge warn" }, "the model is unsure"),
-      isLonger(event) && el("span", { class: "badge", title: "Longer than a micro-expression: it is listed and exported, and counts in no number. The model that names it was made for micro-expressions." }, "longer expression"),
+      masked && el("span", { class: "badge accent" }, term("blind coding", "blind: look and decide")),
+      machine?.uncertain && el("span", { class: "badge warn" }, term("model is unsure", "the model is unsure")),
+      isLonger(event) && el("span", { class: "badge" }, term("longer expression")),
       event.unsaved && el("span", { class: "badge warn" }, "not saved yet"));
     const draft = masked ? model.drafts.of(event.key) : event;
     const lacks = masked ? missing(draft, model.classKeys) : [];
@@ -100,7 +100,7 @@ export class Inspector {
   /** A held-back movement: why, how large, and its own ends; a class makes it an event. */
   #showHeld(movement) {
     const { model } = this;
-    fill(byId("inspector-title"), "Held back", el("small", {}, `${model.held + 1} of ${model.heldBack.length}`));
+    fill(byId("inspector-title"), term("held back", "Held back"), el("small", {}, `${model.held + 1} of ${model.heldBack.length}`));
     fill(byId("badges"), el("span", { class: "badge" }, reasonWords(movement.reason)));
     showLine(this.todo, [sizeWords(movement), `A class (${model.classKeys}) makes it an event with these ends.`].filter(Boolean).join(". "));
     this.#row("class", undefined, null, String);
