@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,7 +69,7 @@ def answers(site: Site, coded: tuple[str, str], reader: str) -> dict[str, tuple[
     """What every GET of the API answers this reader, who asks about each coder there is."""
     recording_id, person = coded
     filled = {"recording_id": recording_id, "subject_id": person, "kind": "", "index": "0"}
-    filled["stretch"] = "111-122-133"
+    filled |= {"stretch": "111-122-133", "person": "0", "marker_id": person}
     filled["session_id"] = people.list_sessions(site.store, person)[0].id
     job = recordings.get_recording(site.store, recording_id).job
     assert job is not None
@@ -83,7 +85,7 @@ def answers(site: Site, coded: tuple[str, str], reader: str) -> dict[str, tuple[
     for path, methods in site.app.openapi()["paths"].items():
         if "get" not in methods:
             continue
-        kinds = ("json", "csv", "eaf") if "{kind}" in path else ("events.csv",)
+        kinds = ("json", "csv", "eaf", "boris") if "{kind}" in path else ("events.csv",)
         for kind in kinds:
             place = path.format(**{**filled, "kind": kind, "name": kind, "picture": "apex.jpg"})
             for query in queries:
@@ -92,16 +94,27 @@ def answers(site: Site, coded: tuple[str, str], reader: str) -> dict[str, tuple[
     return found
 
 
+def unpacked(content: bytes) -> bytes:
+    """An answer, and what lies in it where it is an archive."""
+    if not content.startswith(b"PK"):
+        return content
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return b"\n".join(archive.read(name) for name in archive.namelist())
+
+
 def secret(content: bytes) -> bool:
     """Whether lee's decisions can be read from an answer: the note, the times, the tier.
 
     How many they are is no secret: a list shows how far each coder is.
     """
-    content = re.sub(rb'"progress":\[[^]]*\]', b"", content)
+    content = re.sub(rb'"progress":\[[^]]*\]', b"", unpacked(content))
+    nothing = rb'"recordings":0,|"conditions":\[\]|\A[^\n]*\n\Z'  # a name asked for, and no row
+    if re.search(nothing, content):
+        return SECRET.encode() in content
     return any(
         mark in content
         for mark in (SECRET.encode(), b'"coder":"lee"', b'"coder": "lee"', b"micro-expression lee",
-                     b"events_second", b"records,P01")
+                     b'"events_second":', b"records,P01")
     )  # fmt: skip
 
 
@@ -112,19 +125,29 @@ def test_a_fresh_coder_is_shown_nothing_and_one_who_is_done_sees(
     fresh = answers(site, coded, "kim")
     assert len(fresh) > 40
     own = {query for query, (_, content) in fresh.items() if secret(content)}
-    # What kim accepted is kim's to export.
-    leaks = {query for query in own if "manifest.zip" not in query or "'coder': 'lee'" in query}
+    # What kim accepted is kim's to export; a project's coder is who asks for it.
+    leaks = {query for query in own if not re.search(r"manifest.zip|/project", query)
+             or ("manifest.zip" in query and "'coder': 'lee'" in query)}  # fmt: skip
     assert leaks == set()
     blocked = {query.partition("?")[0].rpartition("/")[2] for query, (status, _) in fresh.items()
                if status == 409}  # fmt: skip
-    assert {"review", "history", "agreement", "json", "csv", "eaf"} <= blocked
+    assert {"review", "history", "agreement", "json", "csv", "eaf", "decisions.html"} <= blocked
     decide_all(site.store, coded[0], "kim")
     assert {q for q, (_, c) in answers(site, coded, "kim").items() if secret(c)} == own
     decide(site.store, coded[0], "kim", "done")
     done = answers(site, coded, "kim")
     seen = {query.partition("?")[0].rpartition("/")[2] for query, (_, content) in done.items()
             if secret(content)}  # fmt: skip
-    assert {"review", "history", "agreement", "json", "csv", "eaf", "manifest.zip"} <= seen
+    assert {
+        "review",
+        "history",
+        "agreement",
+        "json",
+        "csv",
+        "eaf",
+        "manifest.zip",
+        "decisions.html",
+    } <= seen
     number = reviews.get_review(site.store, coded[0], "kim").number
     assert not reviews.decide(
         site.store, coded[0], coder="kim", expected=number, action="undo"
@@ -213,3 +236,57 @@ def test_reviews_that_were_complete_stay_open_after_the_update(
             == reviews.history(store, C, "lee")[-2].decided_at
         )
         assert reviews.is_open_to(store, C, "lee") and not reviews.is_open_to(store, C, None)
+
+
+# ------------------------------------------------------------------- blind to the machine
+
+
+def machines(content: bytes, payload: Any) -> list[str]:
+    """What an answer tells of what the machine found: classes, units, boundaries, held back."""
+    text_ = unpacked(content).decode("utf-8", "replace")
+    found = [
+        f"{entry[name]}"
+        for entry in payload["events"]
+        for name in ("onset_s", "apex_s", "offset_s")
+        if re.search(rf"\b{re.escape(str(entry[name]))}\b", text_)
+    ]
+    marks = ('false_alarm_rate_per_hour":', '"rejected":[{', '"action_units":[{')
+    return [*found, *(mark for mark in marks if mark in text_)]
+
+
+def test_in_a_blind_study_no_route_tells_what_the_machine_found(site: Site) -> None:
+    person = site.subject("P01")
+    recording_id = site.analysed(session_id=site.session(person["id"])["id"])
+    payload = site.get(f"/recordings/{recording_id}/review", coder="kim")["analysis"]
+    before = answers(site, (recording_id, person["id"]), "kim")
+    open_to_all = {query for query, (_, content) in before.items() if machines(content, payload)}
+    assert len(open_to_all) > 20  # the test sees them
+    assert site.client.patch(f"{API}/study", json={"mode": "blind"}).status_code == 200
+    hidden = answers(site, (recording_id, person["id"]), "kim")
+    leaks = {query: found for query, (_, content) in hidden.items()
+             if (found := machines(content, payload))}  # fmt: skip
+    assert leaks == {}
+    path = f"{API}/recordings/{recording_id}"
+    files = ("files/events.json", "files/events.csv", "files/report.html", "files/review.json",
+             "events/0/apex.jpg", "held-back/0/apex.jpg")  # fmt: skip
+    for query in ({}, {"coder": "kim"}):
+        for place in files:
+            assert site.client.get(f"{path}/{place}", params=query).status_code == 409
+    for place in ("files/curve.csv", "files/frames.bin", "video"):
+        assert site.client.get(f"{path}/{place}").status_code == 200
+    own = {"label": "negative", "onset_frame": 100, "apex_frame": 110, "offset_frame": 120}
+    decide(site.store, recording_id, "kim", "accept", event="m0", **own)
+    query = {"coder": "kim"}
+    assert site.client.get(f"{path}/events/0/apex.jpg", params=query).status_code == 200
+    assert site.client.get(f"{path}/events/1/apex.jpg", params=query).status_code == 409
+    assert site.client.get(f"{path}/events/0/apex.jpg").status_code == 409
+    for index in range(1, 6):
+        decide(site.store, recording_id, "kim", "reject", event=f"m{index}")
+    assert site.client.get(f"{path}/files/report.html", params=query).status_code == 409
+    decide(site.store, recording_id, "kim", "done")
+    for place in files[:5]:
+        assert site.client.get(f"{path}/{place}", params=query).status_code == 200
+    found = site.get(f"/recordings/{recording_id}/review", coder="kim")
+    assert found["analysis"] == payload
+    assert [event["mode"] for event in found["review"]["events"]] == ["blind"] * 6
+    assert site.client.get(f"{path}/files/report.html", params={"coder": "lee"}).status_code == 409

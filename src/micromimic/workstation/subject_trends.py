@@ -31,7 +31,7 @@ def subject_trends(
     counts are never mixed. What nobody has marked done gives no rate, and least of all where the
     machine found nothing: nobody may have looked. ``reader`` is who asks; None the coder, or nobody
     in particular. Of recordings that are not open to this one (see `reviews.is_open_to`) others'
-    reviews do not count.
+    reviews do not count, nor, where the study is coded blind, what the machine found.
     """
     found = recordings.list_recordings(transaction, subject_id=subject_id, limit=None)
     reader = reader or coder
@@ -66,9 +66,9 @@ def _finished(recording: Recording) -> list[str]:
 def _numbers(
     transaction: Transaction, recording: Recording, coder: str | None, reader: str | None
 ) -> RecordingNumbers | None:
-    """None before the machine has answered."""
-    found = reviews.get_analysis(transaction, recording.id)
-    if found is None:
+    """None before the machine has answered, or where its answer is hidden from the reader."""
+    found = reviews.get_answer(transaction, recording.id, "blinks", "movement_levels")
+    if found is None or not reviews.is_machine_open(transaction, recording.id, reader):
         return None
     coded = None
     if (
@@ -76,6 +76,6 @@ def _numbers(
         and coder in _finished(recording)
         and (coder == reader or reviews.is_open_to(transaction, recording.id, reader))
     ):
-        events = reviews.get_review(transaction, recording.id, coder).events
+        events = reviews.review_of(transaction, found, coder).events
         coded = [(e.status, e.label) for e in events if e.kind == "micro"]
     return recording_numbers(found.payload, found.review, coded)

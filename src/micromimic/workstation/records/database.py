@@ -76,6 +76,13 @@ class Transaction(OrmSession):
             raise not_found(what, id)
         return found
 
+    def check_known(self, kind: type[R], id: str) -> None:  # noqa: A002
+        """`NotFoundError` where there is no record of an id; cheaper than `require`."""
+        what = kind.__name__.lower()
+        query = sa.select(kind.id).where(kind.id == known_id(id, what))
+        if self.scalars(query).first() is None:
+            raise not_found(what, id)
+
 
 class Store(Closing):
     """Records and the data folder with their videos; made by `open_store`.

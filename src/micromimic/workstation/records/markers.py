@@ -19,7 +19,7 @@ MOST_MARKERS: Final = 20_000
 @reading
 def list_markers(transaction: Transaction, recording_id: str) -> tuple[Marker, ...]:
     """All of a recording, by time."""
-    transaction.require(Recording, recording_id)
+    transaction.check_known(Recording, recording_id)
     query = select(Marker).where(Marker.recording_id == recording_id)
     return tuple(
         transaction.scalars(query.order_by(Marker.onset_s, Marker.offset_s, Marker.tier, Marker.id))
@@ -38,7 +38,7 @@ def add_markers(
 
     ``origin`` says where they come from, such as a file's name.
     """
-    transaction.require(Recording, recording_id)
+    transaction.check_known(Recording, recording_id)
     made = [
         Marker(
             recording_id=recording_id,
@@ -81,6 +81,6 @@ def remove_marker(
 @writing
 def remove_markers(transaction: Transaction, recording_id: str, origin: str) -> int:
     """Remove what came from one place, so that it can be added anew; how many that were."""
-    transaction.require(Recording, recording_id)
+    transaction.check_known(Recording, recording_id)
     query = delete(Marker).where(Marker.recording_id == recording_id, Marker.origin == origin)
     return int(transaction.connection().execute(query).rowcount)

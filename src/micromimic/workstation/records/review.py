@@ -250,6 +250,23 @@ def make_review(
     )
 
 
+def codings_in_force(decisions: Iterable[Decision]) -> list[dict[str, Any]]:
+    """What a coder says of each event held to be there: its ``event``, and of ``label``, ``units``,
+    ``certainty`` and ``tags`` what was said; a class that was not is the machine's.
+    """
+    said: dict[str, dict[str, Any]] = {}
+    status: dict[str, str] = {}
+    for decision in effective(decisions):
+        key = f"c{decision.number}" if decision.action == "add" else decision.event
+        if decision.action == "remove":
+            del status[key]
+        elif key:
+            decided = "accepted" if decision.action == "add" else _STATUS.get(decision.action)
+            status[key] = decided or status.get(key, "pending")
+            said[key] = {**said.get(key, {}), **decision.payload, "event": key}
+    return [said[key] for key, now in status.items() if now == "accepted"]
+
+
 def check(
     machine: Sequence[Mapping[str, Any]],
     decisions: Sequence[Decision],

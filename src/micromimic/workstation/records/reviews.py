@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select
 
 from micromimic.core.errors import ConflictError, NotFoundError
-from micromimic.core.results import kind_of
+from micromimic.core.results import kind_of, labels_in
 from micromimic.workstation.records import values
 from micromimic.workstation.records.blind import (
     masked_indices,
@@ -31,6 +31,29 @@ from micromimic.workstation.records.models import (
 )
 from micromimic.workstation.records.review import FrameTimes, Review, check, is_masked, make_review
 from micromimic.workstation.records.study import get_study
+
+_TIMES: Final = ("frames", "fps", "start_s", "frame_times")
+"""Of ``review.json``, for `FrameTimes`."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The machine's answer without the pictures' numbers, which are nearly all of it.
+
+    ``payload`` is the content of ``events.json``, ``review`` what was asked for of ``review.json``.
+    """
+
+    recording_id: str
+    payload: Mapping[str, Any]
+    review: Mapping[str, Any]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return labels_in(self.payload)
+
+    @property
+    def times(self) -> FrameTimes:
+        return FrameTimes.of(self.review)
 
 
 @dataclass(frozen=True)
@@ -51,8 +74,22 @@ class Shown:
 @reading
 def get_analysis(transaction: Transaction, recording_id: str) -> AnalysisRecord | None:
     """The machine's own answer, whole; None before there is one."""
-    transaction.require(Recording, recording_id)
+    transaction.check_known(Recording, recording_id)
     return transaction.get(AnalysisRecord, recording_id)
+
+
+@reading
+def get_answer(transaction: Transaction, recording_id: str, *names: str) -> Answer | None:
+    """As `get_analysis`, of ``review.json`` only these entries and when its frames were taken."""
+    transaction.check_known(Recording, recording_id)
+    wanted = (*_TIMES, *names)
+    columns = [AnalysisRecord.review[name] for name in wanted]
+    query = select(AnalysisRecord.payload, *columns)
+    row = transaction.execute(query.where(AnalysisRecord.recording_id == recording_id)).first()
+    if row is None:
+        return None
+    payload, *values_ = row
+    return Answer(recording_id, payload, dict(zip(wanted, values_, strict=True)))
 
 
 @reading
@@ -71,10 +108,15 @@ def get_review(
     """
     name = values.coder(coder)
     answer = _answer(transaction, recording_id)
-    review = _review(answer, history(transaction, recording_id, name), name)
+    review = review_of(transaction, answer, name)
     if whole or is_machine_open(transaction, recording_id, reader or name):
         return review
-    return masked_review(review, FrameTimes.of(answer.review))
+    return masked_review(review, answer.times)
+
+
+def review_of(transaction: Transaction, answer: Answer, coder: str) -> Review:
+    """One coder's review, whole, where the answer is there already."""
+    return _review(answer, history(transaction, answer.recording_id, coder), coder)
 
 
 @reading
@@ -86,9 +128,14 @@ def get_shown(
     if answer is None:
         return None
     study = get_study(transaction)
-    review = get_review(transaction, recording_id, coder, reader=reader)
+    name = values.coder(coder)
+    made = history(transaction, recording_id, name)
+    review = make_review(
+        recording_id, name, answer.payload["events"], made, FrameTimes.of(answer.review)
+    )
     payload, shown = answer.payload, answer.review
-    if not is_machine_open(transaction, recording_id, reader or coder):
+    if not is_machine_open(transaction, recording_id, reader or name):
+        review = masked_review(review, FrameTimes.of(answer.review))
         masked = masked_indices(review.events)
         payload, shown = masked_payload(payload, masked), masked_shown(shown, masked)
     return Shown(study, study.coding(answer.labels).labels, payload, shown, review)
@@ -142,7 +189,6 @@ def import_coding(
     name = values.coder(coder)
     answer = _answer(transaction, recording_id)
     scheme = get_study(transaction).coding(answer.labels)
-    times = FrameTimes.of(answer.review)
     made: list[Decision] = []
 
     def add(action: str, event: str, payload: Mapping[str, Any]) -> None:
@@ -163,7 +209,7 @@ def import_coding(
     for event in events:
         # Each is checked by itself: none depends on another.
         entry = check(
-            answer.payload["events"], (), times, action="add", payload=event, scheme=scheme
+            answer.payload["events"], (), answer.times, action="add", payload=event, scheme=scheme
         )
         add("add", f"c{len(made) + 1}", entry.payload)
     if done:
@@ -189,7 +235,7 @@ def add_trail(
     review = _review(answer, tuple(decisions), name)
     transaction.add_all(decisions[len(there) :])
     _note_progress(transaction, review)
-    return review
+    return _as_shown(transaction, review, answer)
 
 
 @reading
@@ -197,7 +243,7 @@ def history(
     transaction: Transaction, recording_id: str, coder: str | None = None
 ) -> tuple[Decision, ...]:
     """The audit trail: every decision ever made, by time; one coder's by number."""
-    transaction.require(Recording, recording_id)
+    transaction.check_known(Recording, recording_id)
     query = select(Decision).where(Decision.recording_id == recording_id)
     if coder is not None:
         query = query.where(Decision.coder == values.coder(coder)).order_by(Decision.number)
@@ -302,7 +348,7 @@ def _add(
     entry = check(
         answer.payload["events"],
         made,
-        FrameTimes.of(answer.review),
+        answer.times,
         action=action,
         event=event,
         payload=payload,
@@ -323,9 +369,14 @@ def _add(
     transaction.add(new)
     review = _review(answer, (*made, new), coder)
     _note_progress(transaction, review)
-    if study.blind and not review.done:
-        return masked_review(review, FrameTimes.of(answer.review))
-    return review
+    return _as_shown(transaction, review, answer)
+
+
+def _as_shown(transaction: Transaction, review: Review, answer: Answer) -> Review:
+    """To the coder whose it is."""
+    if review.done or not get_study(transaction).blind:
+        return review
+    return masked_review(review, answer.times)
 
 
 def _note_progress(transaction: Transaction, review: Review) -> None:
@@ -345,20 +396,22 @@ def _note_progress(transaction: Transaction, review: Review) -> None:
 
 
 def _is_done(transaction: Transaction, recording_id: str, coder: str) -> bool:
-    transaction.require(Recording, recording_id)
+    transaction.check_known(Recording, recording_id)
     found = transaction.get(Progress, (recording_id, values.coder(coder)))
     return found is not None and found.done
 
 
 def _all_done(transaction: Transaction, recording_id: str) -> list[bool]:
     """Of each coder who began."""
-    return [row.done for row in transaction.require(Recording, recording_id).progress]
+    transaction.check_known(Recording, recording_id)
+    query = select(Progress.done).where(Progress.recording_id == recording_id)
+    return list(transaction.scalars(query))
 
 
-def _answer(transaction: Transaction, recording_id: str) -> AnalysisRecord:
-    recording = transaction.require(Recording, recording_id)
-    answer = transaction.get(AnalysisRecord, recording_id)
+def _answer(transaction: Transaction, recording_id: str) -> Answer:
+    answer = get_answer(transaction, recording_id)
     if answer is None:
+        recording = transaction.require(Recording, recording_id)
         status = recording.job.status if recording.job else "gone"
         raise NotFoundError(
             f"expected a recording with an answer of the machine, got one whose analysis is "
@@ -367,10 +420,8 @@ def _answer(transaction: Transaction, recording_id: str) -> AnalysisRecord:
     return answer
 
 
-def _review(answer: AnalysisRecord, made: tuple[Decision, ...], coder: str) -> Review:
-    return make_review(
-        answer.recording_id, coder, answer.payload["events"], made, FrameTimes.of(answer.review)
-    )
+def _review(answer: Answer, made: tuple[Decision, ...], coder: str) -> Review:
+    return make_review(answer.recording_id, coder, answer.payload["events"], made, answer.times)
 
 
 def _outrun(coder: str, expected: int, last: Decision | None) -> ConflictError:

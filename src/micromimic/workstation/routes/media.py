@@ -10,8 +10,8 @@ from starlette.responses import FileResponse, Response
 
 from micromimic.workstation.context import Here, Workstation
 from micromimic.workstation.errors import ApiError, answers, file_content
-from micromimic.workstation.records import recordings
-from micromimic.workstation.schemas import Id
+from micromimic.workstation.records import recordings, reviews
+from micromimic.workstation.schemas import CoderQuery, Id
 
 router = APIRouter(prefix="/recordings/{recording_id}", tags=["media"])
 
@@ -26,8 +26,16 @@ FileName = Literal[
     "track.npz",
     "waveform.json",
 ]
+_ANSWERS: Final = ("events.json", "events.csv", "events.eaf", "report.html", "review.json")
+"""Files that hold what the machine found."""
 FaceName = Literal["onset.jpg", "apex.jpg"]
 PictureName = Literal["onset.jpg", "apex.jpg", "magnified.mp4", "face.mp4"]
+Stretch = Annotated[
+    str,
+    PathParameter(
+        pattern=r"^[0-9]{1,9}-[0-9]{1,9}-[0-9]{1,9}$", description="ONSET-APEX-OFFSET, frames."
+    ),
+]
 Index = Annotated[int, PathParameter(ge=0, le=99_999, description="From 0, as in events.json.")]
 
 _TYPES: Final = {
@@ -50,7 +58,7 @@ REPORT_POLICY: Final = (
 
 def _files(*types: str) -> dict[int | str, dict[str, Any]]:
     """Answers of a route that sends a file, whole or in part."""
-    described = answers(404, 410)
+    described = answers(404, 409, 410)
     described[200] = {"description": "The file.", "content": file_content(*types)}
     binary = {"schema": {"type": "string", "format": "binary"}}
     ranges = dict.fromkeys((*file_content(*types), "multipart/byteranges"), binary)
@@ -72,8 +80,12 @@ def get_video(recording_id: Id, here: Here) -> Response:
     responses=_files(*(_TYPES[Path(name).suffix] for name in get_args(FileName))),
     response_class=FileResponse,
 )
-def get_file(recording_id: Id, name: FileName, here: Here) -> Response:
-    """One file of the analysis."""
+def get_file(recording_id: Id, name: FileName, here: Here, coder: CoderQuery = None) -> Response:
+    """One file of the analysis; 409 where it holds the machine's answer, the study is coded blind,
+    and the coder who asks is not done.
+    """
+    if name in _ANSWERS:
+        reviews.check_machine_open(here.store, recording_id, coder)
     return _send(here, recording_id, name)
 
 
@@ -82,8 +94,13 @@ def get_file(recording_id: Id, name: FileName, here: Here) -> Response:
     responses=_files("image/jpeg", "video/mp4"),
     response_class=FileResponse,
 )
-def get_picture(recording_id: Id, index: Index, picture: PictureName, here: Here) -> Response:
-    """The face at onset and apex of a candidate, and its short clips."""
+def get_picture(
+    recording_id: Id, index: Index, picture: PictureName, here: Here, coder: CoderQuery = None
+) -> Response:
+    """The face at onset and apex of a candidate, and its short clips; 409 where the study is coded
+    blind and the coder who asks has not decided it.
+    """
+    reviews.check_machine_open(here.store, recording_id, coder, index)
     return _send(here, recording_id, f"events/{index}/{picture}")
 
 
@@ -91,10 +108,33 @@ def get_picture(recording_id: Id, index: Index, picture: PictureName, here: Here
     "/held-back/{index}/{picture}", responses=_files("image/jpeg"), response_class=FileResponse
 )
 def get_held_back_picture(
-    recording_id: Id, index: Index, picture: FaceName, here: Here
+    recording_id: Id, index: Index, picture: FaceName, here: Here, coder: CoderQuery = None
 ) -> Response:
-    """The face at onset and apex of a movement that was held back; numbers as in review.json."""
+    """The face at onset and apex of a movement that was held back; numbers as in review.json. 409
+    where the study is coded blind and the coder who asks is not done.
+    """
+    reviews.check_machine_open(here.store, recording_id, coder)
     return _send(here, recording_id, f"events/held-back/{index}/{picture}")
+
+
+@router.get(
+    "/evidence/{stretch}/{picture}",
+    responses=_files("image/jpeg", "video/mp4"),
+    response_class=FileResponse,
+)
+def get_evidence_picture(
+    recording_id: Id, stretch: Stretch, picture: PictureName, here: Here
+) -> Response:
+    """The face at onset and apex of a stretch that a coder chose, and its clips, once made."""
+    return _send(here, recording_id, f"events/{stretch}/{picture}")
+
+
+@router.get("/people/{person}.jpg", responses=_files("image/jpeg"), response_class=FileResponse)
+def get_person_picture(
+    recording_id: Id, person: Annotated[int, PathParameter(ge=1, le=1000)], here: Here
+) -> Response:
+    """The face of one of several people, by the numbers in review.json, where it is largest."""
+    return _send(here, recording_id, f"events/people/{person}.jpg")
 
 
 def _send(here: Workstation, recording_id: str, name: str) -> Response:
@@ -108,10 +148,9 @@ def _send(here: Workstation, recording_id: str, name: str) -> Response:
                 f"expected {Path(name).name} of {recording.name}, got none: kept until its "
                 "retention ended, then removed; the events and decisions are still there",
             )
-        raise ApiError(
-            404,
-            f"expected {Path(name).name} of {recording.name}, got none; wait until its analysis "
-            "is done",
-        )
+        what = "wait until its analysis is done"
+        if recording.media == "none":
+            what = "it came from another machine without its video"
+        raise ApiError(404, f"expected {Path(name).name} of {recording.name}, got none; {what}")
     headers = {"Content-Security-Policy": REPORT_POLICY} if path.suffix == ".html" else None
     return FileResponse(path, media_type=_TYPES[path.suffix], headers=headers)

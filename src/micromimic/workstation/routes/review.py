@@ -6,6 +6,7 @@ from typing import Final
 
 from fastapi import APIRouter, Response
 
+from micromimic.core.summary import advice, summary
 from micromimic.core.types import Interval
 from micromimic.evaluation.agreement import Agreement, CodedEvent, event_agreement
 from micromimic.workstation.context import Here
@@ -48,9 +49,13 @@ def get_review(recording_id: Id, coder: Coder, here: Here, reader: Reader = None
         return ReviewView.model_validate(
             {**known, "labels": None, "analysis": None, "review": None, "shown": None}
         )
+    # What is hidden is counted, and nothing more is said of it.
+    content = {**found.analysis, "events": [event or {} for event in found.analysis["events"]]}
     return ReviewView.model_validate(
         {
             **known,
+            "summary": summary(content),
+            "advice": advice(content),
             "labels": list(found.labels),
             "analysis": dict(found.analysis),
             "review": found.review,
@@ -128,8 +133,12 @@ def get_agreement(
     if reader is None and coder != MACHINE:
         reader = coder
     reviews.check_open(here.store, recording_id, reader, coder, other)
+    if MACHINE in (coder, other):
+        reviews.check_machine_open(here.store, recording_id, reader)
     return event_agreement(
-        coded_events(here.store, found, coder), coded_events(here.store, found, other)
+        coded_events(here.store, found, coder),
+        coded_events(here.store, found, other),
+        min_iou=get_study(here.store).overlap,
     )
 
 
@@ -141,11 +150,12 @@ def coded_events(store: Store, found: AnalysisRecord, coder: str) -> list[CodedE
         events = reviews.get_review(store, found.recording_id, coder).events
     return [
         CodedEvent(
-            key=event.key if event.machine is not None else f"{coder} {event.key}",
+            key=f"{coder} {event.key}" if event.added else event.key,
             interval=Interval(event.onset_s, event.apex_s, event.offset_s),
             label=event.label,
             status="accepted" if coder == MACHINE else event.status,
-            added=event.machine is None,
+            added=event.added,
+            mode=event.mode,
         )
         for event in events
         if event.kind == "micro"
