@@ -68,7 +68,7 @@ class DemoRow:
             planted = f"{self.planted.label} (AU {'+'.join(self.planted.action_units)})"
         if self.found is not None:
             label = self.found.label
-            doubt = ", uncertain" if self.found.uncertain else ""
+            doubt = ", unsure" if self.found.uncertain else ""
             found = f"{label} {self.found.probabilities[label]:.0%}{doubt}"
             found = found if self.planted else f"false: {found}"
         errors = [f"{error:+d}" for error in self.errors] or [""] * 3

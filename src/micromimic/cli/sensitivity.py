@@ -117,7 +117,7 @@ def sensitivity_text(result: Sensitivity, name: str) -> str:
             text_table(header, rows),
             _controls(recovery),
             f"  {answer(recovery)}",
-            *(f"  warning: {w.message} [{w.code}]" for w in recovery.warnings),
+            *(f"  limit: {w.message}" for w in recovery.warnings),
             f"  page: {result.folder / 'sensitivity.html'}",
         )
     )
