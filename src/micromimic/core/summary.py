@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from micromimic.core.results import STATED_UNITS
+
 REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "blink": ("Blink", "the lids closed with it"),
     "head": ("Head movement", "the head moved too fast to tell face from head"),
@@ -41,6 +43,14 @@ _OPEN: Final[Mapping[str, str]] = {
     "lost": "If somebody else or a part of the picture was followed, crop the video to the face.",
 }
 """What still serves where much of the time is closed."""
+PARTS: Final[Mapping[str, str]] = {
+    "forehead": "brows",
+    "eyes": "lids",
+    "nose": "nose",
+    "mouth": "mouth",
+    "chin": "chin",
+}
+"""Regions of the face in the middle of a sentence."""
 _LEAST_S: Final = 0.5
 _LEAST_SHARE: Final = 0.05  # of the time that could not be judged; smaller causes are not named
 
@@ -49,7 +59,8 @@ Content = Mapping[str, Any]
 
 def summary(content: Content) -> tuple[str, ...]:
     """The first sentences about a recording, of the content of its ``events.json``: what was found,
-    and how much could not be judged; where there is no candidate, the latter first.
+    and how much could not be judged; where there is no candidate, the latter first, and at the end
+    what would have been found.
 
     >>> closed = {"edge": 1.4, "blink": 1.2, "head": 31.3, "speech": 7.6}
     >>> numbers = {"observed_s": {"value": 18.4}, "gated_s": {"value": closed}}
@@ -59,9 +70,10 @@ def summary(content: Content) -> tuple[str, ...]:
     42 of 60 s could not be judged at this size: head movement 31 s, speech 8 s.
     No candidate micro-expressions in 18 s.
     """
-    sentences = judged_sentence(content), found_sentence(content)
-    candidates = any(event.get("kind") != "macro" for event in content["events"])
-    return sentences[::-1] if candidates else sentences
+    judged, found = judged_sentence(content), found_sentence(content)
+    if any(event.get("kind") != "macro" for event in content["events"]):
+        return found, judged
+    return tuple(filter(None, (judged, found, limits_sentence(content))))
 
 
 def unjudged(content: Content) -> dict[str, float]:
@@ -109,6 +121,25 @@ def found_sentence(content: Content) -> str:
         parts.append(f"{_counted(held, 'movement')} seen and not reported")
     text = ", ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
+
+
+def limits_sentence(content: Content) -> str:
+    """In how much of the time a movement of the stated size would have been found, by region; empty
+    where that is not known."""
+    limits = content.get("limits") or {}
+    scales = [at["median_px"] / at["median_units"] for at in limits.values() if at["median_units"]]
+    if not limits:
+        return ""
+    shares = sorted(((at["open_share"] or 0.0, name) for name, at in limits.items()), reverse=True)
+    parts = [
+        f"{f'{100 * share:.0f} %' if share >= 0.005 else 'never'} at the {PARTS[name]}"
+        for share, name in shares
+    ]
+    size = f" ({STATED_UNITS * scales[0]:.1f} px)" if scales else ""
+    return (
+        f"While the face was seen, a movement of a micro-expression's usual size{size} would have "
+        f"been found half the time in so much of it: {', '.join(parts)}."
+    )
 
 
 def advice(content: Content) -> tuple[str, ...]:
