@@ -210,20 +210,21 @@ def test_the_list(station: Station, chromium: Browser) -> None:
 
         # Several people are seen: another one becomes a recording of its own.
         folder = station.store.folder(reviewed.id)
-        people = [{"person": 1, "share": 0.9, "first_s": 0}, {"person": 2, "share": 0.4}]
+        people = [
+            {"person": 1, "share": 0.9, "first_s": 0},
+            {"person": 2, "share": 0.4, "first_s": 1},
+        ]
         (folder / "review.json").write_text(json.dumps({"people": people}))
         (folder / "events" / "people").mkdir(parents=True)
         for number in (1, 2):
             face = np.full((160, 130, 3), 80 * number, np.uint8)
             cv2.imwrite(str(folder / "events" / "people" / f"{number}.jpg"), face)
         assert "another person is in the picture" in page.inner_text(row(page, reviewed.name))
-        page.focus(f"{row(page, reviewed.name)} >> text=Another person")
+        page.focus(f"{row(page, reviewed.name)} [data-act=person]")
         page.keyboard.press("Enter")
         page.wait_for_selector("dialog img")
         page.click("dialog button[type=submit]")
         assert "expected a person, got none" in page.inner_text("dialog .problem")
-        if os.environ.get("SHOT"):
-            page.screenshot(path=os.environ["SHOT"])
         page.check("dialog input[value='2']")
         page.click("dialog button[type=submit]")
         page.wait_for_selector(row(page, reviewed.name.replace(".mp4", " person 2.mp4")))
@@ -239,7 +240,7 @@ def test_the_list(station: Station, chromium: Browser) -> None:
         page.click("dialog button[type=submit]")
         page.wait_for_selector(row(page, reviewed.name), state="detached")
     names = sorted(r.name for r in recordings.list_recordings(station.store))
-    assert names == ["failed.mp4", "queued.mp4", "running.mp4"]
+    assert names == ["P01 intake person 2.mp4", "failed.mp4", "queued.mp4", "running.mp4"]
 
 
 def test_a_job_that_ends_is_announced(station: Station, chromium: Browser) -> None:

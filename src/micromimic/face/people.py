@@ -47,16 +47,22 @@ class Person:
     """Somebody who was seen."""
 
     times: list[float] = field(default_factory=list)  # seconds, rising
-    boxes: list[Box] = field(default_factory=list)  # at those times
+    frames: list[int] = field(default_factory=list)  # their numbers
+    boxes: list[Box] = field(default_factory=list)  # where the face was then
     views: list[Embedding] = field(default_factory=list)
     area: float = 0.0  # of all boxes
 
-    def see(self, face: Face, time: float) -> None:
+    def see(self, face: Face, frame: int, time: float) -> None:
         self.times.append(time)
+        self.frames.append(frame)
         self.boxes.append(face.box)
         self.area += box_area(face.box)
         if len(self.views) < _VIEWS:
             self.views.append(face.embedding)
+
+    def largest(self) -> tuple[int, Box]:
+        """The frame in which the face was seen largest, and where."""
+        return max(zip(self.frames, self.boxes, strict=True), key=lambda seen: box_area(seen[1]))
 
     def distance(self, face: Face) -> float:
         return min(float(np.linalg.norm(face.embedding - view)) for view in self.views)
@@ -175,7 +181,7 @@ def find_people(
         for number, face in enumerate(faces):
             if number not in known:
                 persons.append(Person())
-            persons[known.get(number, -1)].see(face, frame.time)
+            persons[known.get(number, -1)].see(face, frame.index, frame.time)
         looks += 1
         if progress is not None:
             progress(frame.index, count, "people")

@@ -60,7 +60,8 @@ _KINDS: Final[Mapping[str, type[Base]]] = {
 _CHUNK: Final = 1 << 20
 _ID_LENGTH: Final = 32
 _ANSWER: Final = re.compile(r"answers/([0-9a-f]{32})\.json")
-_FILE: Final = re.compile(rf"recordings/([0-9a-f]{{32}})/((?:{PICTURES}/[0-9]{{1,5}}/)?[\w.-]+)")
+_INSIDE: Final = rf"(?:{PICTURES}/(?:[\w-]+/){{1,2}})?[\w.-]+"
+_FILE: Final = re.compile(rf"recordings/([0-9a-f]{{32}})/({_INSIDE})")
 
 R = TypeVar("R", bound=Base)
 

@@ -129,6 +129,26 @@ class RecordingChange(Body):
     expires_at: Moment | None = None
 
 
+class Person(BaseModel):
+    """One of several people of a video: seen in this ``share`` of it, first at ``first_s``."""
+
+    person: int
+    share: float
+    first_s: float
+
+
+class PersonList(BaseModel):
+    """Who was seen in a video, largest and longest first; empty where one person was."""
+
+    people: list[Person]
+
+
+class PersonIn(Body):
+    """Whose the analysis of another person is; without a session it is nobody's yet."""
+
+    session_id: IdField | None = None
+
+
 class StudyChange(Body):
     """What is to change of the study; what is left out stays, a scheme of null goes."""
 
@@ -270,7 +290,8 @@ class Recording(RecordView):
     the machine's candidates, ``longer`` the longer expressions, in ``duration_s`` seconds of which
     ``observed_s`` could be judged, and all are null before it has answered; ``coders`` have decided
     anything here, ``progress`` says how much; ``same_as`` is the oldest other recording of the same
-    file.
+    file and person; ``person`` is who of several is analysed, from 1 by how large and long they are
+    seen, null whoever is largest; ``others`` how many people are seen beside.
     """
 
     id: str
@@ -295,6 +316,8 @@ class Recording(RecordView):
     longer: int | None
     duration_s: float | None
     observed_s: float | None
+    person: int | None
+    others: int | None
     same_as: str | None
     coders: tuple[str, ...] = ()
     progress: tuple[Progress, ...] = ()
@@ -404,12 +427,15 @@ class ReviewView(BaseModel):
     ``analysis`` is the content of ``events.json``, ``shown`` that of ``review.json``, ``labels``
     the classes to choose from, the scheme's or the model's; they and ``review`` are null until the
     machine has answered. In a study that is coded blind both have null for an event that the coder
-    has not decided, and the review only a stretch of time that holds it (``masked``).
+    has not decided, and the review only a stretch of time that holds it (``masked``). ``summary``
+    are the first sentences about the recording, ``advice`` what can be done with this very file.
     """
 
     recording: Recording
     study: Study
     markers: list[Marker]
+    summary: list[str] = []
+    advice: list[str] = []
     labels: list[str] | None
     analysis: dict[str, Any] | None
     review: Review | None

@@ -30,6 +30,7 @@ from micromimic.core.strict_json import tidy
 from micromimic.core.types import AnalysisWarning, FaceTrack, MicroExpression
 from micromimic.face.cells import cell_boxes
 from micromimic.face.landmarks import LandmarkBackend
+from micromimic.face.people import People, find_people
 from micromimic.media.sound import PEAKS_PER_S
 from micromimic.media.video import Frame, FrameSource, VideoSource, open_source
 from micromimic.media.writer import ProxyWriter, proxy_size
@@ -40,6 +41,7 @@ from micromimic.workstation.jobs.clips import (
     evidence_of,
     write_clips,
     write_held_back,
+    write_people,
 )
 
 REVIEW_SCHEMA: Final = "micromimic.review/1"
@@ -65,6 +67,7 @@ def write_recording(
     *,
     name: str | None = None,
     fps: float | None = None,
+    person: int | None = None,
     max_seconds: float | None = None,
     config: AnalyzeConfig | None = None,
     progress: Progress | None = None,
@@ -75,7 +78,8 @@ def write_recording(
     """Analyse a video and write what a review shows of it to a folder, best an empty one.
 
     After an error it holds a part. ``name``, how people call the video, stands in the results
-    instead of its path; ``fps`` stands against the file's own timing; a video of more than
+    instead of its path; ``fps`` stands against the file's own timing; ``person`` is who of several
+    is analysed, from 1, None who is seen largest as it goes; a video of more than
     ``max_seconds`` is refused; ``config`` must have evidence on; ``on_stated`` is called with the
     frames and the pixels of each that the file states, if it does. Errors are those of ``analyze``;
     InputError, too, where the video is too long or too much for its file, OutputError where the
@@ -87,6 +91,7 @@ def write_recording(
         if on_stated is not None and frames.expected_frames:
             on_stated(frames.expected_frames, frames.width * frames.height)
         rate = frames.nominal_fps or 25.0
+        people = None if person is None else find_people(frames, backend, report)
         with ExitStack() as stack:
             sound = None
             if isinstance(frames, VideoSource):
@@ -107,7 +112,13 @@ def write_recording(
                 backend=backend,
                 each=each,
                 measured=lambda signals, dense: TrackTable.of(signals, dense).write(folder),
+                wanted=None if people is None or person is None else people.wanted(person),
             )
+        analysis = replace(analysis, settings={**analysis.settings, "fps": fps, "person": person})
+        if people is None and analysis.others_seen:
+            people = find_people(frames, backend, report)
+        if people is not None:
+            write_people(frames, people, folder / "events" / "people")
         if sound is not None and sound.problem:
             odd = AnalysisWarning("sound", sound.problem)
             analysis = replace(analysis, warnings=(*analysis.warnings, odd))
@@ -119,13 +130,12 @@ def write_recording(
     write_held_back(analysis, folder / "events" / "held-back")
     report(0, None, "writing")
     review = review_document(named)
+    review |= {"person": person, "people": [] if people is None else people_document(people)}
     review["proxy"]["sound"] = sound is not None and bool(sound.layout)
     for event, factor in zip(review["events"], factors, strict=True):
         event["clip"]["factor"] = round(factor, 2)
     write_analysis(named, folder)
-    # Beside the video, wherever both will lie: not in a folder of this machine.
-    link = Path(named.source.path).absolute().parent
-    write_eaf(named, folder / "events.eaf", folder=link)
+    write_eaf(named, folder / "events.eaf", beside_video=True)
     write_whole(folder / "frames.bin", frames_bin(named))
     if sound is not None and sound.layout:
         waveform = {"rate": PEAKS_PER_S, "peaks": list(sound.peaks)}
@@ -205,6 +215,18 @@ def review_document(analysis: Analysis) -> dict[str, Any]:
     }
     # Rounding a rate would move the last frames of a long video by more than a frame.
     return {**tidy(content), **timing, "media": media}
+
+
+def people_document(people: People) -> list[dict[str, Any]]:
+    """Everybody in the video, by number: the share of it in which they are seen, and when first."""
+    return [
+        {
+            "person": number,
+            "share": round(len(person.times) / people.looks, 3),
+            "first_s": round(person.times[0], 3),
+        }
+        for number, person in enumerate(people.persons, 1)
+    ]
 
 
 def _timing(times: NDArray[np.floating], fps: float) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from micromimic.core.progress import Progress
 from micromimic.core.results import Analysis
 from micromimic.core.types import Evidence, FaceTrack, MicroExpression
 from micromimic.face.align import face_canvas
+from micromimic.face.people import People
 from micromimic.media.video import Frame, FrameSource
 from micromimic.media.writer import ProxyWriter
 from micromimic.motion.magnify import Magnifier
@@ -27,6 +28,7 @@ MARGIN_S: Final = 0.2
 
 _CRF: Final = 17  # the finest movement is what these clips are for
 _JPEG_QUALITY: Final = 92
+_PERSON_SIDE: Final = 160  # pixels along the longer side of a person's picture
 
 
 def evidence_of(event: MicroExpression) -> Evidence:
@@ -147,18 +149,41 @@ def write_held_back(analysis: Analysis, folder: Path) -> None:
             write_faces(item.onset_face, item.apex_face, folder / str(index))
 
 
+def write_people(frames: FrameSource, people: People, folder: Path) -> None:
+    """Write ``N.jpg`` of each person: the face where it was seen largest."""
+    best = sorted((*person.largest(), number) for number, person in enumerate(people.persons, 1))
+    for frame, (_, box, number) in zip(
+        _read(frames, [index for index, _, _ in best]), best, strict=True
+    ):
+        left, top, right, bottom = box
+        wide, high = 0.25 * (right - left), 0.35 * (bottom - top)
+        rows = slice(max(0, int(top - high)), int(bottom + high))
+        picture = frame.rgb()[rows, max(0, int(left - wide)) : int(right + wide)]
+        side = _PERSON_SIDE / max(picture.shape[:2])
+        size = (max(1, round(picture.shape[1] * side)), max(1, round(picture.shape[0] * side)))
+        small = cv2.resize(np.ascontiguousarray(picture), size, interpolation=cv2.INTER_AREA)
+        _make_folder(folder)
+        _write_picture(folder / f"{number}.jpg", np.asarray(small, np.uint8))
+
+
 def write_faces(onset: NDArray[np.uint8], apex: NDArray[np.uint8], place: Path) -> None:
+    _make_folder(place)
+    for name, picture in (("onset", onset), ("apex", apex)):
+        _write_picture(place / f"{name}.jpg", picture)
+
+
+def _make_folder(place: Path) -> None:
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
             f"expected to write pictures to {place}, got {error.strerror}; make room there"
         ) from error
-    for name, picture in (("onset", onset), ("apex", apex)):
-        _, data = cv2.imencode(
-            ".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-        )
-        write_whole(place / f"{name}.jpg", data.tobytes())
+
+
+def _write_picture(path: Path, rgb: NDArray[np.uint8]) -> None:
+    _, data = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    write_whole(path, data.tobytes())
 
 
 def _read(frames: FrameSource, wanted: list[int]) -> Iterable[Frame]:

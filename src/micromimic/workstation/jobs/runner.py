@@ -270,6 +270,7 @@ class JobRunner:
                     name=recording.name,
                     parent=os.getpid(),
                     fps=recording.fps,
+                    person=recording.person,
                     max_seconds=self._settings.max_seconds,
                     limits=self.limits,
                     model=None if self._settings.model is None else str(self._settings.model),

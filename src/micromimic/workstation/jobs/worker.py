@@ -37,8 +37,9 @@ class Task:
     """What a worker is to do: results of ``video`` go to ``folder``, which is there and empty.
 
     ``name`` is what people call the video, ``parent`` the process id of the server, ``fps`` stands
-    against the file's own timing, ``model`` is an ONNX file in place of the shipped one. With a
-    ``stretch`` (onset, apex, offset) only that is looked at, by the analysis in ``results``.
+    against the file's own timing, ``person`` is who of several is analysed, ``model`` is an ONNX
+    file in place of the shipped one. With a ``stretch`` (onset, apex, offset) only that is looked
+    at, by the analysis in ``results``.
 
     >>> task = Task("a.mp4", "out", "a", 1)
     >>> Task.from_line(task.to_line()) == task
@@ -50,6 +51,7 @@ class Task:
     name: str
     parent: int
     fps: float | None = None
+    person: int | None = None
     max_seconds: float | None = None
     limits: Limits = field(default_factory=Limits)
     model: str | None = None
@@ -115,6 +117,7 @@ def _prepare(task: Task, send: Send) -> Callable[[], None]:
             Path(task.folder),
             name=task.name,
             fps=task.fps,
+            person=task.person,
             max_seconds=task.max_seconds,
             config=config,
             progress=progress,

@@ -103,6 +103,7 @@ def _note_numbers(recording: Recording, payload: Mapping[str, Any]) -> None:
     counts = kind_counts(payload["events"])
     recording.events, recording.longer = counts["micro"], counts["macro"]
     recording.duration_s = payload.get("source", {}).get("duration_s")
+    recording.others = payload.get("face", {}).get("others_seen")
     recording.observed_s = (payload.get("indicators", {}).get("observed_s") or {}).get("value")
 
 

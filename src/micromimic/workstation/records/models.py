@@ -275,7 +275,7 @@ class Decision(Base, kw_only=True):
 
 
 _OTHER: Final = sa.table(
-    "recordings", sa.column("id"), sa.column("sha256"), sa.column("uploaded_at")
+    "recordings", *map(sa.column, ("id", "sha256", "uploaded_at", "person"))
 ).alias("other")
 
 
@@ -286,8 +286,9 @@ class Recording(Base, kw_only=True):
     ``fps`` was given by the uploader against the file's own timing. ``expires_at`` is when video
     and pictures are removed; None keeps them. ``events`` and ``longer``: micro-expressions and
     longer ones that the machine found, in ``duration_s`` seconds of video of which ``observed_s``
-    could be judged; None before it has answered. ``same_as``: the oldest other recording of the
-    same file.
+    could be judged, and ``others`` people beside the one analysed; None before it has answered.
+    ``person`` is who of several is analysed, None who is seen largest. ``same_as``: the oldest
+    other recording of the same file and person.
     """
 
     __tablename__ = "recordings"
@@ -315,9 +316,12 @@ class Recording(Base, kw_only=True):
     longer: Mapped[int | None] = mapped_column(default=None)
     duration_s: Mapped[float | None] = mapped_column(sa.Float, default=None)
     observed_s: Mapped[float | None] = mapped_column(sa.Float, default=None)
+    person: Mapped[int | None] = mapped_column(default=None)
+    others: Mapped[int | None] = mapped_column(default=None)
     same_as: Mapped[str | None] = column_property(
         sa.select(_OTHER.c.id)
         .where(_OTHER.c.sha256 == sha256, _OTHER.c.id != id)  # noqa: A003
+        .where(_OTHER.c.person.is_not_distinct_from(person))
         .order_by(_OTHER.c.uploaded_at, _OTHER.c.id)
         .limit(1)
         .scalar_subquery()

@@ -79,7 +79,8 @@ def remove_session(store: Store, session_id: str) -> dict[str, int]:
 def forget_subject(store: Store, code: str) -> dict[str, int]:
     """A person's every trace: sessions, recordings, files, decisions, and their free pages.
 
-    Whatever no record owns goes too, for it may show this person. On PostgreSQL its write-ahead log
+    Whatever no record owns goes too, for it may show this person. So does the video of another
+    recording of the same file, if several people are seen in it. On PostgreSQL its write-ahead log
     and backups are left to who runs it. How many rows of each kind, and files, went;
     `UnavailableError` where something could not be removed: call it again; or not yet overwritten:
     the next call or `expire` does it.
@@ -89,10 +90,29 @@ def forget_subject(store: Store, code: str) -> dict[str, int]:
     except NotFoundError:
         _overwrite_if_due(store)
         raise
+    inside = _recordings_of(Subject, subject.id)
+    with store.read() as transaction:
+        files = set(transaction.scalars(select(Recording.sha256).where(Recording.id.in_(inside))))
+    with contextlib.suppress(UnavailableError):  # first and last: what ends in between is finished
+        _end_retention(store, files, inside)
     counts = _remove(store, Subject, subject.id)
+    _end_retention(store, files, inside)
+    expire(store)
     sweep(store)
     _overwrite(store)
     return counts
+
+
+def _end_retention(store: Store, files: set[str], forgotten: Select[Any]) -> None:
+    """Let the media of other recordings of these files go in which several people are seen."""
+    several = (Recording.person.is_not(None)) | (Recording.others > 0)
+    shown = Recording.sha256.in_(files) & Recording.id.not_in(forgotten) & several
+    with store.write() as transaction:
+        transaction.execute(
+            update(Recording)
+            .where(shown, Recording.media == "kept")
+            .values(expires_at=transaction.now)
+        )
 
 
 def finish_removals(store: Store) -> int:

@@ -29,6 +29,7 @@ def add_recording(
     session_id: str | None = None,
     fps: float | None = None,
     origin: str = "upload",
+    person: int | None = None,
 ) -> Recording:
     """A video that lies in ``Store.folder(id)``, and its queued job: both or neither.
 
@@ -48,6 +49,7 @@ def add_recording(
         sha256=sha256,
         fps=fps,
         origin=origin,
+        person=person,
         uploaded_at=now,
         expires_at=expires_at,
         **(consent.columns(now) if consent and not session_id else {}),
@@ -73,6 +75,13 @@ def list_recordings(
     query = _of(transaction, select(Recording), session_id, subject_id)
     query = query.order_by(Recording.uploaded_at.desc(), Recording.id).limit(limit).offset(offset)
     return _placed(transaction, *transaction.scalars(query))
+
+
+@reading
+def same_file(transaction: Transaction, sha256: str) -> tuple[Recording, ...]:
+    """All recordings of one file, the oldest first."""
+    query = select(Recording).where(Recording.sha256 == sha256)
+    return tuple(transaction.scalars(query.order_by(Recording.uploaded_at, Recording.id)))
 
 
 @reading

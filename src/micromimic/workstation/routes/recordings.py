@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from micromimic.core.errors import ConflictError
+from micromimic.workstation import persons
 from micromimic.workstation.context import Here
 from micromimic.workstation.errors import answers
 from micromimic.workstation.records import jobs, privacy, recordings
@@ -16,6 +17,8 @@ from micromimic.workstation.schemas import (
     IdQuery,
     Job,
     JobList,
+    PersonIn,
+    PersonList,
     Recording,
     RecordingChange,
     RecordingList,
@@ -95,6 +98,26 @@ def analyze_again(recording_id: Id, here: Here) -> Job:
     job = jobs.requeue_job(here.store, recording_id)
     here.wake()
     return Job.model_validate(job)
+
+
+@router.get("/recordings/{recording_id}/people", responses=answers(404))
+def list_people(recording_id: Id, here: Here) -> PersonList:
+    """Who was seen in the video, where several were."""
+    return PersonList.model_validate({"people": persons.people_in(here.store, recording_id)})
+
+
+@router.post(
+    "/recordings/{recording_id}/people/{person}",
+    status_code=201,
+    responses=answers(404, 409, 507),
+)
+def analyse_person(
+    recording_id: Id, person: Annotated[int, Path(ge=1, le=1000)], body: PersonIn, here: Here
+) -> Recording:
+    """Analyse another person of the video, as a recording of its own; this one stays as it is."""
+    made = persons.analyse_person(here.store, here.settings, recording_id, person, body.session_id)
+    here.wake()
+    return Recording.model_validate(made)
 
 
 @router.post("/recordings/{recording_id}/cancel", status_code=202, responses=answers(404, 409))

@@ -76,7 +76,7 @@ export async function ask({ title, body = [], action = "Save", danger = false, c
 
 /** A form's values by name: text trimmed, ticks as true or false. */
 function formValues(form) {
-  const named = [...form.elements].filter((field) => field.name);
+  const named = [...form.elements].filter((field) => field.name && (field.type !== "radio" || field.checked));
   return Object.fromEntries(named.map((field) => [field.name, field.type === "checkbox" ? field.checked : field.value.trim()]));
 }
 

@@ -42,6 +42,8 @@ ALTER TABLE recordings ADD COLUMN events INTEGER;
 ALTER TABLE recordings ADD COLUMN longer INTEGER;
 ALTER TABLE recordings ADD COLUMN duration_s FLOAT;
 ALTER TABLE recordings ADD COLUMN observed_s FLOAT;
+ALTER TABLE recordings ADD COLUMN person INTEGER;
+ALTER TABLE recordings ADD COLUMN others INTEGER;
 CREATE INDEX ix_recordings_sha256 ON recordings (sha256)
 """
 _DECIDES: Final = frozenset({"accept", "reject", "relabel", "move"})
@@ -50,7 +52,7 @@ _ANSWERS: Final = sa.table(
 )
 _RECORDINGS: Final = sa.table(
     "recordings",
-    *(sa.column(name) for name in ("id", "events", "longer", "duration_s", "observed_s")),
+    *(sa.column(name) for name in ("id", "events", "longer", "duration_s", "observed_s", "others")),
 )
 _PROGRESS: Final = sa.table(
     "progress",
@@ -98,7 +100,7 @@ def downgrade() -> None:
     for table in ("progress", "markers", "study"):
         op.drop_table(table)
     op.drop_index("ix_recordings_sha256")
-    for column in ("events", "longer", "duration_s", "observed_s"):
+    for column in ("events", "longer", "duration_s", "observed_s", "person", "others"):
         op.drop_column("recordings", column)
     op.drop_column("sessions", "condition")
     op.execute("ALTER TABLE decisions DROP COLUMN mode")
@@ -117,6 +119,7 @@ def _fill(connection: sa.Connection, row: Any) -> set[str]:
             longer=kinds.count("macro"),
             duration_s=payload.get("source", {}).get("duration_s"),
             observed_s=observed.get("value"),
+            others=payload.get("face", {}).get("others_seen"),
         )
     )
     return {f"m{index}" for index, kind in enumerate(kinds) if kind != "macro"}

@@ -1,0 +1,79 @@
+"""Another person of a video that is here: a recording of its own, with the same file.
+
+Decisions, answer and retention of the first stay what they are. Whose the new one is, only whoever
+asks for it can say: it is in no session unless one is named, and has the first one's consent then.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import Any
+
+from micromimic.core.errors import ConflictError, RefusedError
+from micromimic.workstation.records import recordings
+from micromimic.workstation.records.database import Store
+from micromimic.workstation.records.models import Recording
+from micromimic.workstation.settings import Settings
+from micromimic.workstation.uploads import Incoming, Upload, keep
+
+
+def people_in(store: Store, recording_id: str) -> list[dict[str, Any]]:
+    """Who was seen in a recording's video; empty where one person was, or nobody looked."""
+    recordings.get_recording(store, recording_id)
+    try:
+        text = (store.folder(recording_id) / "review.json").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    return list(json.loads(text).get("people", ()))
+
+
+def analyse_person(
+    store: Store, settings: Settings, recording_id: str, person: int, session_id: str | None
+) -> Recording:
+    """A new recording of the same video, with its job; RefusedError without consent or video."""
+    first = recordings.get_recording(store, recording_id)
+    if first.media != "kept":
+        raise RefusedError(
+            "expected a recording whose video is kept, got one whose video was removed; upload it "
+            "again"
+        )
+    for other in recordings.same_file(store, first.sha256):
+        if other.person == person:
+            raise ConflictError(
+                f"expected a person who is not analysed yet, got person {person}, who is, as "
+                f"{other.name}; open that one"
+            )
+    noted = first.consent
+    name = f"{first.name.removesuffix(first.extension)} person {person}{first.extension}"
+    about = Upload(
+        name=name,
+        session_id=session_id,
+        consent=session_id is None and noted.given,
+        noted_by=noted.noted_by,
+        note=noted.note,
+        fps=first.fps,
+        person=person,
+        retention_days=0,
+    )
+    video = store.folder(first.id) / f"video{first.extension}"
+    incoming = Incoming(settings.data, first.extension)
+    try:
+        try:
+            os.link(video, incoming.path)  # the same bytes, until the last of both goes
+        except OSError:
+            shutil.copyfile(video, incoming.path)
+        incoming.adopt()
+        made = keep(
+            incoming,
+            about,
+            store,
+            settings,
+            name=name,
+            extension=first.extension,
+            origin=first.origin,
+        )
+    finally:
+        incoming.discard()
+    return recordings.change_recording(store, made.id, expires_at=first.expires_at)
