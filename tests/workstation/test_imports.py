@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -234,23 +235,46 @@ def test_boris_codes_become_classes_by_name(store: Store, put: Put) -> None:
     ]
 
 
-@pytest.mark.parametrize("kind", ["csv", "eaf"])
+@pytest.mark.parametrize("kind", ["csv", "eaf", "boris"])
 def test_what_we_export_of_a_coder_comes_in_as_it_was(
     store: Store, tmp_path: Path, kind: Any
 ) -> None:
     recording = exportable(store)
-    for number, label, onset in ((0, "positive", 300), (1, "surprise", 500)):
+    events = ((0, "positive", 300), (1, "surprise", 500), (2, "surprise", 520))  # two overlap
+    for number, label, onset in events:
         reviews.decide(
             store, recording, coder="kim", expected=number, action="add", label=label,
             onset_frame=onset, apex_frame=onset + 10, offset_frame=onset + 40,
         )  # fmt: skip
-    reviews.decide(store, recording, coder="kim", expected=2, action="reject", event="m0")
+    reviews.decide(store, recording, coder="kim", expected=3, action="reject", event="m0")
     path = tmp_path / f"kim.{kind}"
     path.write_bytes(export_events(store, recording, coder="kim", format=kind))
-    tiers = ["micro-expression kim"] if kind == "eaf" else []
+    tiers = {"eaf": ["micro-expression kim", "micro-expression-2 kim"]}.get(kind, ())
     import_coding(store, path, coder="lee", recording_id=recording, tiers=tiers)
     same = [(label, *frames) for label, *frames, _ in coded(store, recording, "kim")]
     assert [(label, *frames) for label, *frames, _ in coded(store, recording, "lee")] == same
+
+
+def test_boris_gets_back_what_it_brought(store: Store, put: Put, tmp_path: Path) -> None:
+    """Markers of its project come in, go out as a project, and read the same."""
+    recording = exportable(store)
+    first = put("a.boris", boris.project({"o 1": boris.observation(boris.EVENTS)}))
+    import_markers(store, first, recording_id=recording)
+    brought = rows(store, recording)
+    path = tmp_path / "out.boris"
+    path.write_bytes(export_events(store, recording, format="boris"))
+    project = json.loads(path.read_text())
+    assert set(json.loads(first.read_text())) <= set(project)
+    (observation,) = project["observations"].values()
+    assert observation["file"]["1"] == ["interview.mp4"]
+    kinds = {b["code"]: b["type"] for b in project["behaviors_conf"].values()}
+    assert kinds["look away"] == "Point event" and kinds["positive"] == "State event"
+    assert all(len(event) == 6 and event[2] in kinds for event in observation["events"])
+    markers.remove_markers(store, recording, "a.boris")
+    import_markers(store, path, recording_id=recording, tiers=["child - mouth", "BORIS", "mouth"])
+    assert [(tier, label, *times) for tier, label, *times in rows(store, recording)] == [
+        tuple(row) for row in brought
+    ]
 
 
 def test_a_study_s_own_table_brings_units_certainty_and_tags_back(

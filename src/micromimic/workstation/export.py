@@ -13,17 +13,18 @@ from micromimic.core.results import Analysis, Blink, Rejected, Spotting, kind_co
 from micromimic.core.types import ExpressionKind, MediaTimes
 from micromimic.report.elan import CoderTiers, Span, eaf_bytes, eaf_document, span_of
 from micromimic.report.tables import events_csv, events_json
+from micromimic.workstation.export_boris import Behaviour, apex_comment, boris_project
 from micromimic.workstation.export_frames import FrameFormat, frame_columns, frames_file
 from micromimic.workstation.export_records import units_text
 from micromimic.workstation.imports.apply import kept_tiers
 from micromimic.workstation.imports.elan import tier_names, with_tiers
-from micromimic.workstation.records import markers, reviews
+from micromimic.workstation.records import markers, recordings, reviews
 from micromimic.workstation.records.database import Transaction, reading
 from micromimic.workstation.records.models import AnalysisRecord
-from micromimic.workstation.records.review import FrameTimes, Review, ReviewedEvent
+from micromimic.workstation.records.review import FrameTimes, Review, ReviewedEvent, reviewed
 from micromimic.workstation.records.values import RESERVED_CODERS
 
-Format = Literal["json", "csv", "eaf"]
+Format = Literal["json", "csv", "eaf", "boris"]
 _MACHINES: Final = (
     "probabilities",
     "uncertain",
@@ -54,9 +55,10 @@ def export_events(
 
     ``json`` and ``csv`` are as ``analyze`` writes them, a coder's with further keys and columns;
     ``eaf`` has the machine's tiers, and where a coder is named that one's and, once the reader is
-    done, those of the recording's other coders. ``reader`` is who asks, where it is another coder:
-    `ConflictError` before the own review is marked done, as before the machine has answered; in a
-    study that is coded blind also where the own decisions or the machine's are asked for.
+    done, those of the recording's other coders; ``boris`` has one's alone, and the markers.
+    ``reader`` is who asks, where it is another coder: `ConflictError` before the own review is
+    marked done, as before the machine has answered; in a study that is coded blind also where the
+    own decisions or the machine's are asked for.
     """
     found = _analysed(transaction, recording_id)
     if coder is not None and coder.casefold() in RESERVED_CODERS:
@@ -67,8 +69,12 @@ def export_events(
     reviews.check_machine_open(transaction, recording_id, reader)
     if format == "eaf":
         return _eaf(transaction, found, coder, reader)
+    if format == "boris":
+        return _boris(transaction, found, coder)
     if format not in ("json", "csv"):
-        raise RefusedError(f"expected the format json, csv or eaf, got {format!r}; use one of them")
+        raise RefusedError(
+            f"expected the format json, csv, eaf or boris, got {format!r}; use one of them"
+        )
     review = None if coder is None else reviews.get_review(transaction, recording_id, coder)
     if format == "json":
         return events_json(found.payload if review is None else _reviewed(found, review)).encode()
@@ -183,6 +189,42 @@ def _eaf(
         eaf_document(result, None, written=found.created_at, coders=tiers, rows=rows)
     )
     return content if kept is None else with_tiers(content, kept)
+
+
+def _boris(transaction: Transaction, found: AnalysisRecord, coder: str | None) -> bytes:
+    media, recording = _media(found), recordings.get_recording(transaction, found.recording_id)
+
+    def at(seconds: float) -> float:
+        return seconds if media is None else media.at(seconds)
+
+    if coder is None:
+        events = reviewed(found.payload["events"], (), FrameTimes.of(found.review))
+    else:
+        review = reviews.get_review(transaction, found.recording_id, coder)
+        events = tuple(event for event in review.events if event.status == "accepted")
+    seen = [
+        Behaviour(
+            f"{event.kind}-expression {coder or ''}".strip(),
+            event.label,
+            at(event.onset_s),
+            at(event.offset_s),
+            "; ".join(filter(None, (apex_comment(at(event.apex_s)), " ".join(event.note.split())))),
+            units_text(event.units).replace("+", "|"),
+        )
+        for event in events
+    ]
+    for marker in markers.list_markers(transaction, found.recording_id):
+        start, end = at(marker.onset_s), at(marker.offset_s)
+        seen.append(Behaviour(marker.tier, marker.label, start, end))
+    times = FrameTimes.of_media(found.review) or FrameTimes.of(found.review)
+    return boris_project(
+        seen,
+        name=recording.name,
+        observation=f"{recording.name} {coder or 'machine'}",
+        fps=times.fps,
+        length=times.seconds(times.frames - 1) + 1 / times.fps if times.frames else 0.0,
+        written=found.created_at,
+    ).encode()
 
 
 def _markers(

@@ -241,9 +241,10 @@ def _target(transaction: Transaction, recording: Recording, part: Annotated) -> 
     own, played = FrameTimes.of(answer.review), FrameTimes.of_media(answer.review)
     labels = study.get_study(transaction).coding(answer.labels).labels
     target = _Target(recording, part, labels, own, played)
-    if part.fps and abs(part.fps / own.fps - 1) > RATE_TOLERANCE:
+    rate = (played or own).fps
+    if part.fps and abs(part.fps / rate - 1) > RATE_TOLERANCE:
         raise InputError(
-            f"expected {own.fps:g} frames a second, as {recording.name} has, got {part.fps:g} in "
+            f"expected {rate:g} frames a second, as {recording.name} has, got {part.fps:g} in "
             f"{part.where}; it belongs to another version of the video"
         )
     end = (played or own).seconds(own.frames - 1) + PAST_END_S if own.frames else 0.0

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ from micromimic.workstation.imports.grid import Table
 NOBODY: Final = frozenset({"", "no focal subject"})
 _NONE: Final = frozenset({"", "none", "na"})
 _TOLERANCE_S: Final = 1e-9
+_APEX: Final = re.compile(r"apex ([0-9]+\.[0-9]+) s(?:; )?")
+"""As `export_boris` writes it."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +50,19 @@ class _Event:
         return " - ".join(filter(None, (subject, self.category))) or "BORIS"
 
     def until(self, end: _Event) -> Annotation:
-        notes = " / ".join(dict.fromkeys(filter(None, (self.note, end.note))))
+        """What this begins and another ends; a comment of ours says where the apex is."""
+        own = _APEX.match(self.note)
+        notes = (self.note[own.end() :] if own else self.note, end.note)
         return Annotation(
-            self.tier, self.code, self.time, end.time, None, self.modifiers, notes, None, self.where
+            self.tier,
+            self.code,
+            self.time,
+            end.time,
+            float(own[1]) if own and self.time <= float(own[1]) <= end.time else None,
+            self.modifiers,
+            " / ".join(dict.fromkeys(filter(None, notes))),
+            where=self.where,
         )
-
-
-def is_project(path: Path) -> bool:
-    return path.read_bytes()[:4096].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
 
 
 def read_project(path: Path) -> tuple[Annotated, ...]:
@@ -142,9 +150,8 @@ def _by_file(
 
 def _shifted(item: Annotation, start: float) -> Annotation:
     onset, offset = round(item.onset_s - start, 6), round(item.offset_s - start, 6)
-    return Annotation(
-        item.tier, item.label, onset, offset, None, item.modifiers, item.note, None, item.where
-    )
+    apex = None if item.apex_s is None else round(item.apex_s - start, 6)
+    return replace(item, onset_s=onset, offset_s=offset, apex_s=apex)
 
 
 def _joined(events: Iterable[_Event]) -> tuple[Annotation, ...]:

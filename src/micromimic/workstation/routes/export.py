@@ -23,11 +23,12 @@ from micromimic.workstation.schemas import Coder, CoderQuery, Id, IdQuery, Reade
 
 router = APIRouter(tags=["export"])
 
-Format = Literal["json", "csv", "eaf"]
+Format = Literal["json", "csv", "eaf", "boris"]
 _TYPES: Final = {
     "json": "application/json",
     "csv": "text/csv; charset=utf-8",
     "eaf": "application/xml",
+    "boris": "application/json",
 }
 
 
