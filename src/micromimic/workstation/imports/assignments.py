@@ -212,7 +212,13 @@ def _assigned(
         got = f"{found} of that name" if found else "none"
         raise InputError(
             f"expected one video called {row.video} (line {row.line}), got {got}; "
-            + ("write more of its path" if arriving else "correct the name, or upload it")
+            + (
+                "write more of its path"
+                if arriving
+                else "give them different names on the page Analyse"
+                if there
+                else "correct the name, or upload it"
+            )
         )
     person = subjects.get(row.subject)
     session = None if person is None else _session(transaction, person, row)
