@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from micromimic.workstation.records.models import Recording
 
 PATIENCE_MS = 1000 * PATIENCE_S
+AUDIT = (Path(__file__).parent / "page_audit.js").read_text(encoding="utf-8")
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
 

@@ -22,6 +22,8 @@ from micromimic.workstation.records import jobs, people, recordings, reviews
 from micromimic.workstation.records.models import Consent
 
 from ..page_server import (
+    AUDIT,
+    NARROW,
     Station,
     add_recording,
     add_series,
@@ -311,7 +313,7 @@ def drop(page: Page, path: Path) -> None:
 
 def test_a_folder_with_its_table(station: Station, chromium: Browser, study: Path) -> None:
     """Subjects and sessions that the table names are made, and each video goes to its own."""
-    with desk_at(station, chromium) as desk:
+    with desk_at(station, chromium, viewport=NARROW) as desk:
         page = desk.page("/")
         page.locator("#empty").wait_for()
         assert not page.is_visible("#details")
@@ -325,6 +327,7 @@ def test_a_folder_with_its_table(station: Station, chromium: Browser, study: Pat
         assert "→ P01 - control - 20 Nov" in listed[0] and "(new)" in listed[0]
         assert "2 other files in the folders left out" in page.inner_text("#others")
         assert page.inner_text("#start") == "Add 2 subjects and 2 sessions, analyse 2 recordings"
+        assert page.evaluate(AUDIT) == []
         page.click("#start")
         assert "expected consent" in page.inner_text("#add-problem")
         assert people.list_subjects(station.store) == ()

@@ -15,6 +15,7 @@ from micromimic.report.words import UNIT_WORDS
 from micromimic.workstation.records import people, recordings, reviews
 
 from ..page_server import (
+    AUDIT,
     NARROW,
     WIDE,
     Station,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.needs("browser", "playwright", "web")
 
-AUDIT = (Path(__file__).resolve().parents[1] / "page_audit.js").read_text(encoding="utf-8")
 GLOSSARY = Path(micromimic.workstation.__file__).parent / "static" / "lib" / "glossary.js"
 PAGES = {
     "analyse": "/",

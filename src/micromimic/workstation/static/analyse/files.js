@@ -45,5 +45,6 @@ const hidden = (path) => path.split("/").some((part) => part.startsWith("."));
 export function sorted(found) {
   const tables = found.filter(({ path }) => TABLE.test(path) && !hidden(path));
   const videos = found.filter((one) => !tables.includes(one) && (!one.path.includes("/") || (VIDEO.test(one.path) && !hidden(one.path))));
+  videos.sort((a, b) => a.path.localeCompare(b.path, "en", { numeric: true }));
   return { videos, tables, others: found.length - videos.length - tables.length };
 }

@@ -6,7 +6,7 @@ export function formatDuration(seconds) {
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds), minutes = Math.floor(whole / 60);
   if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${minutes} min ${whole % 60} s`;
+  if (whole < 3600) return `${minutes} min${whole % 60 ? ` ${whole % 60} s` : ""}`;
   return `${Math.floor(minutes / 60)} h${minutes % 60 ? ` ${minutes % 60} min` : ""}`;
 }
 
