@@ -29,7 +29,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from micromimic.core.errors import RefusedError, StoreError, UnavailableError
-from micromimic.workstation.records import jobs, people, privacy, recordings, reviews
+from micromimic.core.results import kind_of
+from micromimic.workstation.records import jobs, markers, people, privacy, recordings, reviews
 from micromimic.workstation.records.database import (
     HEAD,
     MIGRATIONS,
@@ -41,7 +42,7 @@ from micromimic.workstation.records.database import (
     version,
 )
 from micromimic.workstation.records.folder import DATABASE_NAME
-from micromimic.workstation.records.models import Base
+from micromimic.workstation.records.models import Base, Recording
 
 from ...store_samples import DATABASES, database_url, machine_events, view
 
@@ -166,6 +167,10 @@ def test_records_of_the_first_version_are_read_by_the_newest(
         assert (session.consent.given, session.consent.noted_by) == (True, "kim")
         recording = recordings.get_recording(store, C)
         assert (recording.fps, recording.events, recording.coders) == (29.97, 2, ("kim",))
+        assert (recording.longer, recording.duration_s, recording.observed_s) == (0, None, None)
+        assert progress(recording) == [("kim", 1, 2, False)]
+        assert [d.mode for d in reviews.history(store, C)] == ["open"]
+        assert (session.condition, markers.list_markers(store, C)) == ("", ())
         assert recording.job is not None
         assert (recording.job.id, recording.job.status) == (D, "done")
         review = reviews.get_review(store, C, "kim")
@@ -210,12 +215,33 @@ def test_a_database_made_before_the_mapped_classes_is_whole(tmp_path: Path) -> N
         }  # fmt: skip
         for kind, rows in records.items():
             assert as_json(rows, expected[kind]) == expected[kind]
+        # what the newer version keeps beside them is what they say
+        for recording, answer in ((r, reviews.get_analysis(store, r.id)) for r in found):
+            if answer is None:
+                assert recording.events is recording.longer is None and not recording.progress
+                continue
+            kinds = [kind_of(entry) for entry in answer.payload["events"]]
+            assert (recording.events, recording.longer) == (
+                kinds.count("micro"), kinds.count("macro"),
+            )  # fmt: skip
+            for row in recording.progress:
+                review = reviews.get_review(store, recording.id, row.coder)
+                own = [e.status for e, kind in zip(
+                    sorted((e for e in review.events if not e.added), key=lambda e: int(e.key[1:])),
+                    kinds, strict=True) if kind == "micro"]  # fmt: skip
+                assert (row.decided, row.candidates, row.done) == (
+                    len(own) - own.count("pending"), len(own), review.done,
+                )  # fmt: skip
         # and it goes on from there
         with pytest.raises(StoreError, match="never changed"), store.write() as transaction:
             transaction.execute(text("UPDATE decisions SET coder = 'lee'"))
         recovered = jobs.recover_jobs(store, "desk/1")
         assert [job.status for job in recovered] == ["queued"]
         assert privacy.forget_subject(store, "P 014")["decisions"] == 12
+
+
+def progress(recording: Recording) -> list[tuple[str, int, int, bool]]:
+    return [(row.coder, row.decided, row.candidates, row.done) for row in recording.progress]
 
 
 def statements(connection: sqlite3.Connection) -> dict[str, str]:
@@ -261,6 +287,9 @@ def test_one_damaged_trail_keeps_no_database_from_its_new_version(
             connection.execute(text(add), {**row, "at": at})
     with open_store(tmp_path, url) as store:
         assert reviews.get_review(store, C, "kim").done
+        assert progress(recordings.get_recording(store, C)) == [
+            ("kim", 2, 2, True), ("lee", 0, 2, False),
+        ]  # fmt: skip
         assert [d.action for d in reviews.history(store, C, "lee")] == ["accept", "accept", action]
         with pytest.raises(RefusedError, match="the trail is damaged, restore a backup"):
             reviews.get_review(store, C, "lee")
