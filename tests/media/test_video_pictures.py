@@ -266,7 +266,10 @@ def test_a_larger_track_of_few_frames_is_not_chosen(tmp_path: Path, ending: str)
         assert len(list(source)) == 20
         (notice,) = source.notices
     assert notice.code == "several_tracks"
-    assert "got 2 (number 1 of 128 x 96 pixels, 2 of 64 x 48 pixels); number 2" in notice.message
+    assert (
+        "has 2 video tracks (number 1 of 128 x 96 pixels, 2 of 64 x 48 pixels): number 2"
+        in notice.message
+    )
     with open_source(path, track=1) as source:
         assert (source.width, source.height) == (2 * W, 2 * H)
         assert len(list(source)) == 6
@@ -436,7 +439,7 @@ def test_interlaced_frames_are_counted(tmp_path: Path) -> None:
         assert len(list(video)) == 6
         (notice,) = video.notices
     assert notice.code == "interlaced"
-    assert "got 6 interlaced frames" in notice.message
+    assert "has 6 interlaced frames" in notice.message
     assert "bwdif" in notice.message
 
 

@@ -148,10 +148,10 @@ class FolderSource(PictureSequence):
         before, after = (self._files[gaps[0] + n].name for n in (0, 1))
         yield Notice(
             "dropped_frames",
-            f"expected consecutive numbers of pictures, got {missing} missing in {len(gaps)} "
-            f"gap{'s' if len(gaps) > 1 else ''}, the first between {before} and {after}; they "
-            "count as dropped frames, so times stay right, and movements in a gap are lost; copy "
-            "the missing pictures, or number the pictures without gaps",
+            f"Of the numbered pictures {missing} are missing in {len(gaps)} "
+            f"gap{'s' if len(gaps) > 1 else ''}, the first between {before} and {after}: they "
+            "count as dropped frames, so times stay right, and movements in a gap are lost. Copy "
+            "the missing pictures, or number the pictures without gaps.",
         )
 
     def _frames(self, indices: Sequence[int]) -> Iterator[Frame]:

@@ -39,7 +39,7 @@ class Notice:
     """What a source did, or found, that weakens a result although nothing is damaged."""
 
     code: str  # stable, for programs: the code of the warning that it becomes
-    message: str  # one line for people: "expected X, got Y; what that means; what to do"
+    message: str  # one line for people: what is so, what that means, what to do
 
 
 class Frames(Protocol):

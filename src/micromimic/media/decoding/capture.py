@@ -45,9 +45,9 @@ def capture_notice(captured: float, played: float) -> Notice:
     """For a file whose times are not the camera's."""
     return Notice(
         "capture_rate",
-        f"expected times as the camera took them, got a file that plays {played:.5g} frames/s and "
-        f"states {captured:.5g} as captured; all times and durations are those of {captured:.5g} "
-        "frames/s; if that is wrong, say the camera's rate with --fps",
+        f"The file plays {played:.5g} frames/s and states {captured:.5g} as captured: all times "
+        f"and durations are those of {captured:.5g} frames/s. If that is wrong, say the camera's "
+        "rate with --fps.",
     )
 
 

@@ -89,8 +89,8 @@ def choose_track(
     names = ", ".join(f"{n + 1} of {streams[n].width} x {streams[n].height} pixels" for n in moving)
     return best + 1, Notice(
         "several_tracks",
-        f"expected one video track, got {len(moving)} (number {names}); number {best + 1} is "
-        "analysed and the others are not looked at; choose another with --track",
+        f"The file has {len(moving)} video tracks (number {names}): number {best + 1} is analysed "
+        "and the others are not looked at. Choose another with --track.",
     )
 
 

@@ -74,18 +74,17 @@ def picture_notices(pixel_shape: Fraction | None, interlaced: int) -> Iterator[N
     if is_odd_shape(pixel_shape):
         yield Notice(
             "pixel_shape",
-            f"expected pixels at most {ODDEST_PIXEL} times as long as wide, got {pixel_shape} as "
-            "width over height in the file; they are taken as square; write the file anew with the "
-            "right aspect ratio if the face looks stretched",
+            f"The file says that its pixels are {pixel_shape} as wide as high, which no camera's "
+            f"are (at most {ODDEST_PIXEL}): they are taken as square. Write the file anew with the "
+            "right aspect ratio if the face looks stretched.",
         )
     if interlaced:
         frames = "frame" if interlaced == 1 else "frames"
         yield Notice(
             "interlaced",
-            f"expected whole pictures, got {interlaced} interlaced {frames}, two moments in "
-            "alternate lines of each; moving edges look like combs, which hides and fakes small "
-            "movements; deinterlace to one frame a field first, for example with "
-            "`ffmpeg -i IN -vf bwdif -crf 12 OUT.mp4`",
+            f"The file has {interlaced} interlaced {frames}, with two moments in alternate lines: "
+            "moving edges look like combs, which hides and fakes small movements. Deinterlace to "
+            "one frame a field first, for example with `ffmpeg -i IN -vf bwdif -crf 12 OUT.mp4`.",
         )
 
 
@@ -133,9 +132,9 @@ def depth_notices(bits: int, cut: int) -> Iterator[Notice]:
     if cut:
         yield Notice(
             "clipped_light",
-            f"expected light within {bits} bits, as in pictures from all over the recording, got "
-            f"more in {cut} frame{'s' if cut > 1 else ''}; what is brighter is white there; store "
-            "the recording in 8 bits, with the light that matters in them",
+            f"{cut} frame{'s are' if cut > 1 else ' is'} brighter than the {bits} bits of pictures "
+            "from all over the recording: what is brighter is white there. Store the recording in "
+            "8 bits, with the light that matters in them.",
         )
 
 

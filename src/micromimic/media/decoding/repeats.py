@@ -88,10 +88,9 @@ class RepeatWatch:
         rate = (len(self._shares) + 1) / seconds
         return Notice(
             "repeated_frames",
-            f"expected a new picture in each frame, got {1 - pictures:.0%} of frames that repeat "
-            f"the one before; the recording shows about {pictures * rate:.3g} pictures a second, "
-            f"not {rate:.3g}, and times are no finer than that; record at a rate that the camera "
-            "keeps, or use the original file",
+            f"{1 - pictures:.0%} of the frames repeat the one before: the recording shows about "
+            f"{pictures * rate:.3g} pictures a second, not {rate:.3g}, and times are no finer. If "
+            "this is a copy, analyse the original; record at a rate that the camera keeps.",
         )
 
 
