@@ -97,8 +97,8 @@ def forget_subject(store: Store, code: str) -> dict[str, int]:
         _end_retention(store, files, inside)
     counts = _remove(store, Subject, subject.id)
     _end_retention(store, files, inside)
-    expire(store)
     sweep(store)
+    expire(store)
     _overwrite(store)
     return counts
 
