@@ -30,9 +30,14 @@ from micromimic.core.results import STATED_UNITS
 from micromimic.motion.spotting.dense.measure import UNITS_SEEN
 from micromimic.workstation.agreement_figure import agreement_svg
 from micromimic.workstation.codebook import FILES, FRAMES, columns_of
-from micromimic.workstation.export_agreement import coded_study, compare
+from micromimic.workstation.export_agreement import (
+    coded_study,
+    compare,
+    conditions_of,
+    marker_tiers,
+)
 from micromimic.workstation.export_frames import frame_columns
-from micromimic.workstation.export_records import LEAD, Reader
+from micromimic.workstation.export_records import LEAD, MACHINE, Reader
 from micromimic.workstation.export_study import cell, study_entries, study_files
 from micromimic.workstation.records import markers, people, reviews
 from micromimic.workstation.records.database import open_store
@@ -264,6 +269,7 @@ def test_agreement_and_conditions_are_written_as_they_are_computed(study):
         ("lee", "machine"),
     }
     rates = table(study.files, "conditions.csv")
+    assert set(rates.by) == {"session"}
     kim = rates[(rates.coder == "kim") & (rates.measure == "micro-expressions")]
     assert kim.condition[kim.compared_with.isna()].tolist() == ["control", "stress"]
     control = kim.iloc[0]
@@ -271,6 +277,47 @@ def test_agreement_and_conditions_are_written_as_they_are_computed(study):
     seconds = sample()[1]["indicators"]["observed_s"]["value"]
     assert control.value == pytest.approx((60 * 3 / seconds + 0) / 2, abs=1e-6)
     assert set(rates.coder[rates.measure == "blinks"]) == {"machine"}
+
+
+def test_rates_can_be_compared_by_stretches_that_markers_name(tmp_path):
+    """Six people with a film and a rest in one recording, of which ten seconds are not judged."""
+    analysis, payload, review = sample()
+    names = ["time", "segment"]
+    times, found = np.asarray(analysis.track.times), np.asarray(analysis.track.found)
+    curve = np.stack([times, np.where(found, 0, -1)]).astype("<f4")
+    shown = {**review, "frames_bin": {"rows": len(times), "columns": names}}
+    shown["gated"] = [{"start": 0.0, "end": 9.995, "cause": "head"}]
+    with open_store(tmp_path / "data") as store:
+        for k in range(6):
+            session = people.add_session(
+                store, people.add_subject(store, f"P{k}").id, title="", held_on=date(2026, 3, 1),
+                consent=YES,
+            )  # fmt: skip
+            made = put(store, payload, shown, session_id=session.id)
+            (store.folder(made) / "frames.bin").write_bytes(curve.tobytes())
+            markers.add_markers(
+                store,
+                made,
+                [
+                    {"tier": "block", "label": "film", "onset_s": 0.0, "offset_s": 30.0},
+                    {"tier": "block", "label": "rest", "onset_s": 30.0, "offset_s": 60.0},
+                    {"tier": "cue", "label": "go", "onset_s": 5.0},
+                ],
+            )
+        assert marker_tiers(store) == ["block"]  # a moment is no stretch
+        coded, _ = coded_study(store, LEAD)
+        film, rest = conditions_of(coded, "micro-expressions", MACHINE, "block").conditions
+        own = 0.005 * (found & (times >= 9.9976) & (times < 30)).sum()  # 200 frames a second
+        assert film.minutes == pytest.approx(6 * own / 60, rel=1e-3)
+        face = 0.005 * (found & (times >= 30)).sum()
+        assert rest.minutes == pytest.approx(6 * face / 60, rel=1e-3)
+        assert (film.condition, film.count, rest.count) == ("film", 6 * 3, 6 * 3)
+        assert film.rate == pytest.approx(60 * 3 / own, rel=1e-3)
+        blinks = conditions_of(coded, "blinks", MACHINE, "block").conditions
+        assert [row.count for row in blinks] == [6 * 4, 6 * 4]
+        rows = table(study_files(store, LEAD), "conditions.csv")
+        assert set(rows.by) == {"block"}  # no session has a condition
+        assert rows[rows.compared_with.notna()].iloc[0].design == "within"
 
 
 def test_a_coder_is_not_shown_what_others_decided_before_the_own_review_is_done(study):
@@ -499,10 +546,10 @@ def test_the_command_writes_what_the_lead_may_see(site, tmp_path, capsys, monkey
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["studies", "--out", "x"], "expected study or nothing, got studies"),
+        (["studies", "--out", "x"], "expected study, project or nothing, got studies"),
         (["study", "--out", "x", "--coder", "kim"], "expected no --coder for study"),
         (["--out", "x", "--coder", "kim", "--frames", "csv"], "no --frames for training data"),
-        (["--out", "x"], "expected study or --coder NAME, got neither"),
+        (["--out", "x"], "expected study, project or --coder NAME, got neither"),
     ],
 )
 def test_the_command_refuses_what_does_not_go_together(words, said, capsys):

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Final, Literal, get_args
 
+import numpy as np
+from sqlalchemy import select
+
 from micromimic.analysis.conditions import ConditionRates, Counted, rates_by_condition
-from micromimic.core.errors import RefusedError
+from micromimic.core.errors import InputError, RefusedError
 from micromimic.evaluation.agreement import CodedEvent
 from micromimic.evaluation.study_agreement import (
     CodedRecording,
@@ -16,26 +20,49 @@ from micromimic.evaluation.study_agreement import (
     Tier,
     study_agreement,
 )
+from micromimic.workstation.export_frames import curve_of
 from micromimic.workstation.export_records import MACHINE, Reader, Studied, studied
-from micromimic.workstation.records.database import Transaction, reading
+from micromimic.workstation.records.database import Store, Transaction, reading
+from micromimic.workstation.records.models import Marker
 from micromimic.workstation.records.study import get_study
 
 Measure = Literal["micro-expressions", "longer expressions", "blinks"]
 MEASURES: Final[tuple[Measure, ...]] = get_args(Measure)
+SESSION: Final = ""
+"""In place of a tier of markers: the session's condition."""
 _ESTIMATES: Final = ("observed", "kappa", "ac1", "f1", "label_kappa", "label_ac1")
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """What rates count in: a recording under its session's condition, or a marker's stretch of it.
+
+    ``observed_s`` is the time in it in which an event could be seen, ``found_s`` the face's.
+    """
+
+    condition: str
+    observed_s: float
+    found_s: float
+    onset_s: float = -inf
+    offset_s: float = inf
+
+    def holds(self, seconds: float) -> bool:
+        return self.onset_s <= seconds < self.offset_s
+
+
+@dataclass(frozen=True)
 class CodedOne:
-    """One recording: the events of each coder who has done it, and what rates need."""
+    """One recording: the events of each coder who has done it, and what rates need.
+
+    ``stretches`` are by the markers' tier, ``SESSION`` for the whole; ``blinks`` are seconds, None
+    where they were not looked for.
+    """
 
     id: str
     name: str
     subject: str
-    condition: str
-    observed_s: float
-    found_s: float
-    blinks: int | None
+    stretches: Mapping[str, Sequence[Stretch]]
+    blinks: Sequence[float] | None
     events: Mapping[str, Sequence[CodedEvent]]
 
 
@@ -46,22 +73,26 @@ class Coded:
     recordings: list[CodedOne] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
 
-    def add(self, found: Studied) -> None:
+    def add(self, found: Studied, store: Store) -> None:
+        """One more recording; ``store`` has the frames that a marker's stretch is judged by."""
         recording, answer = found.recording, found.answer
         self.labels += [label for label in found.labels if label not in self.labels]
         if answer is None:
             return
         blinks = answer.review.get("blinks")
         share = answer.payload.get("face", {}).get("found_ratio") or 0.0
+        whole = Stretch(
+            recording.condition or "",
+            recording.observed_s or 0.0,
+            share * (recording.duration_s or 0.0),
+        )
         self.recordings.append(
             CodedOne(
                 id=recording.id,
                 name=recording.name,
                 subject=recording.subject_code or "",
-                condition=recording.condition or "",
-                observed_s=recording.observed_s or 0.0,
-                found_s=share * (recording.duration_s or 0.0),
-                blinks=None if blinks is None else len(blinks),
+                stretches={SESSION: [whole], **_stretches(found, store)},
+                blinks=None if blinks is None else [blink["peak"] for blink in blinks],
                 events={c: found.coded(c) for c in found.coders if found.is_done(c)},
             )
         )
@@ -71,13 +102,44 @@ class Coded:
         """Who has done any of them."""
         return sorted({coder for one in self.recordings for coder in one.events} - {MACHINE})
 
+    @property
+    def tiers(self) -> list[str]:
+        """By what rates may be compared: the session's condition first."""
+        return list(dict.fromkeys(tier for one in self.recordings for tier in one.stretches))
+
+
+def _stretches(found: Studied, store: Store) -> dict[str, list[Stretch]]:
+    """The stretches that markers name, by tier; none where the recording's frames are gone."""
+    assert found.answer is not None
+    markers = [marker for marker in found.markers if marker.offset_s > marker.onset_s]
+    if not markers:
+        return {}
+    review = found.answer.review
+    try:
+        curve = curve_of(store.folder(found.recording.id), review)
+    except InputError:
+        return {}
+    times = np.asarray(curve["time"], np.float64)
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    face = curve["segment"] >= 0
+    closed = np.zeros(len(times), bool)
+    for span in review.get("gated") or ():  # the last frame is one of the span
+        closed |= (times >= span["start"] - step / 2) & (times <= span["end"] + step / 2)
+    tiers: dict[str, list[Stretch]] = {}
+    for marker in markers:
+        inside = face & (times >= marker.onset_s) & (times < marker.offset_s)
+        seconds = (step * float((inside & ~closed).sum()), step * float(inside.sum()))
+        span = Stretch(marker.label, *seconds, marker.onset_s, marker.offset_s)
+        tiers.setdefault(marker.tier, []).append(span)
+    return tiers
+
 
 @reading
 def coded_study(transaction: Transaction, reader: Reader) -> tuple[Coded, float]:
     """What a reader may see compared, and the study's threshold of overlap."""
     coded = Coded()
     for found in studied(transaction, reader):
-        coded.add(found)
+        coded.add(found, transaction.store)
     return coded, get_study(transaction).overlap
 
 
@@ -113,27 +175,39 @@ def _estimate(name: str, value: Estimate) -> dict[str, float | None]:
     return {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
 
 
-def conditions_of(coded: Coded, measure: Measure, coder: str) -> ConditionRates:
-    """Rates in recordings that a coder has done; blinks are counted by the machine alone."""
+@reading
+def marker_tiers(transaction: Transaction) -> list[str]:
+    """Rows of markers with stretches, by which rates can be compared."""
+    query = select(Marker.tier).where(Marker.offset_s > Marker.onset_s).distinct()
+    return sorted(transaction.scalars(query))
+
+
+def conditions_of(coded: Coded, measure: Measure, coder: str, by: str = SESSION) -> ConditionRates:
+    """Rates in recordings that a coder has done; blinks are counted by the machine alone.
+
+    ``by`` is a tier of markers, whose labels are the conditions; the sessions' own otherwise. An
+    event belongs to the stretch that holds its apex.
+    """
     counted = []
     for one in coded.recordings:
-        if coder not in one.events or (measure == "blinks" and coder != MACHINE):
+        if coder not in one.events or (
+            measure == "blinks" and (coder != MACHINE or one.blinks is None)
+        ):
             continue
-        if measure == "blinks":
-            count, seconds = one.blinks, one.found_s
-        else:
-            kind = "micro" if measure == "micro-expressions" else "macro"
-            held = [e for e in one.events[coder] if e.status == "accepted" and e.kind == kind]
-            count, seconds = len(held), one.observed_s
-        if count is not None:
-            counted.append(Counted(one.subject, one.condition, count, seconds))
+        kind = "micro" if measure == "micro-expressions" else "macro"
+        held = [e for e in one.events[coder] if e.status == "accepted" and e.kind == kind]
+        moments = one.blinks or () if measure == "blinks" else [e.interval.apex for e in held]
+        for stretch in one.stretches.get(by, ()):
+            count = sum(stretch.holds(moment) for moment in moments)
+            seconds = stretch.found_s if measure == "blinks" else stretch.observed_s
+            counted.append(Counted(one.subject, stretch.condition, count, seconds))
     return rates_by_condition(counted)
 
 
-def condition_rows(coded: Coded, measure: Measure, coder: str) -> Iterator[dict[str, Any]]:
+def condition_rows(coded: Coded, measure: Measure, coder: str, by: str) -> Iterator[dict[str, Any]]:
     """As ``conditions.csv`` has them: each condition's rate, then each two compared."""
-    found = conditions_of(coded, measure, coder)
-    about = {"measure": measure, "coder": coder}
+    found = conditions_of(coded, measure, coder, by)
+    about = {"measure": measure, "coder": coder, "by": by or "session"}
     for rate in found.conditions:
         yield {**about, **vars(rate), "value": rate.rate}
     for compared in found.comparisons:

@@ -46,7 +46,7 @@ def frame_columns(folder: Path, review: Mapping[str, Any]) -> Columns:
     ``folder`` is the recording's, ``review`` the content of its ``review.json``. What an older
     version did not write (lids, landmarks, units) is NaN; `InputError` where there is no curve.
     """
-    own = _curve(folder, review)
+    own = curve_of(folder, review)
     n = len(own["time"])
     place = np.stack([own[f"t{k}"] for k in range(6)], axis=1).reshape(-1, 2, 3)
     found = own["segment"] >= 0
@@ -71,7 +71,8 @@ def frame_columns(folder: Path, review: Mapping[str, Any]) -> Columns:
     return {name: columns[name] for name in names}
 
 
-def _curve(folder: Path, review: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
+def curve_of(folder: Path, review: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
+    """The columns of a recording's ``frames.bin``."""
     about = review.get("frames_bin") or {}
     names, rows = about.get("columns", ()), about.get("rows", 0)
     try:

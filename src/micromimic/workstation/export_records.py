@@ -43,7 +43,7 @@ from micromimic.workstation.records.study import get_study
 MACHINE: Final = "machine"
 _REVIEW: Final = (
     *("frames", "fps", "start_s", "frame_times"),
-    *("blinks", "rejected", "frames_bin"),
+    *("blinks", "rejected", "gated", "frames_bin"),
 )
 
 

@@ -12,7 +12,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import chain, combinations
+from itertools import chain, combinations, product
 from math import isfinite
 from typing import Any, Final
 
@@ -71,7 +71,7 @@ def study_files(transaction: Transaction, reader: Reader) -> dict[str, str]:
         rows["markers.csv"] += ({**about, **_marker(marker)} for marker in found.markers)
         rows["decisions.csv"] += ({**about, **row} for row in _decisions(found))
         recordings.append(({**about, **_machine(found)}, _by_coder(found)))
-        coded.add(found)
+        coded.add(found, transaction.store)
     coders = [MACHINE, *sorted({coder for _, of in recordings for coder in of} - {MACHINE})]
     rows["recordings.csv"] = [
         {**whole, **of.get(coder, {"coder": coder, "begun": 0, "done": 0})}
@@ -80,9 +80,8 @@ def study_files(transaction: Transaction, reader: Reader) -> dict[str, str]:
     ]
     for pair in combinations([*coders[1:], MACHINE], 2):
         rows["agreement.csv"] += agreement_rows(compare(coded, *pair, overlap=study.overlap))
-    for coder in coders:
-        for measure in MEASURES:
-            rows["conditions.csv"] += condition_rows(coded, measure, coder)
+    for by, coder, measure in product(coded.tiers, coders, MEASURES):
+        rows["conditions.csv"] += condition_rows(coded, measure, coder, by)
     columns = {name: columns_of(name, coded.labels) for name in FILES}
     files = {name: table_text(columns[name], rows[name]) for name in FILES}
     described = {**columns, FRAMES: columns_of(FRAMES)}

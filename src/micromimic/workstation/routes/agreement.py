@@ -15,15 +15,17 @@ from micromimic.workstation.codebook import columns_of
 from micromimic.workstation.context import Here, Workstation
 from micromimic.workstation.errors import answers, file_content
 from micromimic.workstation.export_agreement import (
+    SESSION,
     Measure,
     agreement_rows,
     coded_study,
     compare,
     conditions_of,
+    marker_tiers,
 )
 from micromimic.workstation.export_records import MACHINE, Reader
 from micromimic.workstation.export_study import table_text
-from micromimic.workstation.schemas import Coder, Reader as ReaderQuery
+from micromimic.workstation.schemas import PRINTABLE, Coder, Reader as ReaderQuery
 
 router = APIRouter(tags=["agreement"])
 
@@ -34,11 +36,21 @@ Overlap = Annotated[
 _CSV: Final = "text/csv; charset=utf-8"
 
 
+class TiersView(BaseModel):
+    """Rows of markers with stretches, by which rates can be compared."""
+
+    tiers: list[str]
+
+
 class ConditionsView(BaseModel):
-    """Rates of one measure of one coder by condition; ``machine`` is the machine's own answer."""
+    """Rates of one measure of one coder by condition; ``machine`` is the machine's own answer.
+
+    ``by`` is the row of markers whose labels are the conditions; empty for the sessions'.
+    """
 
     measure: Measure
     coder: str
+    by: str
     rates: ConditionRates
 
 
@@ -94,16 +106,24 @@ def get_agreement_figure(
     return _file(agreement_svg(found), "image/svg+xml", "agreement.svg")
 
 
+@router.get("/conditions/tiers")
+def get_condition_tiers(here: Here) -> TiersView:
+    """By what rates can be compared, beside the sessions' conditions."""
+    return TiersView(tiers=marker_tiers(here.store))
+
+
 @router.get("/conditions", responses=answers(409))
 def get_conditions(
     here: Here,
     coder: Coder = MACHINE,
     measure: Measure = "micro-expressions",
+    by: Annotated[str, Query(pattern=PRINTABLE, max_length=64)] = SESSION,
     reader: ReaderQuery = None,
 ) -> ConditionsView:
     """Rates a minute by condition, subjects as units, and each two conditions compared."""
     coded, _ = coded_study(here.store, Reader(reader))
-    return ConditionsView(measure=measure, coder=coder, rates=conditions_of(coded, measure, coder))
+    rates = conditions_of(coded, measure, coder, by)
+    return ConditionsView(measure=measure, coder=coder, by=by, rates=rates)
 
 
 def _compared(

@@ -81,7 +81,7 @@ const compare = () => attempt("agree-problem", async () => {
 
 const compareConditions = () => attempt("rates-problem", async () => {
   fill(byId("conditions"));
-  const query = { measure: byId("measure").value, coder: byId("rates-coder").value, reader: ownName() };
+  const query = { measure: byId("measure").value, coder: byId("rates-coder").value, by: byId("by").value, reader: ownName() };
   fill(byId("conditions"), conditionsView(await api("/conditions", { query })));
 });
 
@@ -136,10 +136,12 @@ function showTraining() {
 const downloadTraining = () => stream("train-problem", "/export/manifest.zip", trainingQuery());
 
 async function prepare() {
-  const [recordings, sessions, subjects, study] = await Promise.all([loadRecordings(), loadSessions(), loadSubjects(), api("/study")]);
+  const [recordings, sessions, subjects, study, { tiers }] = await Promise.all(
+    [loadRecordings(), loadSessions(), loadSubjects(), api("/study"), api("/conditions/tiers")]);
   state.recordings = recordings.filter((r) => r.events !== null);
   state.sessions = sessions;
   byId("overlap").value = study.overlap;
+  fillSelect(byId("by"), option("", "the session's condition"), tiers.map((tier) => option(tier, `markers: ${tier}`)));
   const wanted = new URLSearchParams(location.search).get("recording");
   const where = (r) => (r.session_id ? sessionName(r) : "no subject");
   fillSelect(byId("recording"), state.recordings.map((r) => option(r.id, `${r.name} · ${where(r)}`, { selected: r.id === wanted })));

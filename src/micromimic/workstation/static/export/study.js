@@ -87,7 +87,7 @@ export function conditionsView({ rates }) {
   const few = (one) => one.count < FEW && el("small", {}, ` from ${plural(one.count, "event")}`);
   return el("div", { class: "stack agreement" },
     el("div", { class: "scroll" }, el("table", { class: "conditions" }, el("caption", { class: "unseen" }, "Rates by condition"),
-      heads(["Condition", "A minute", "95 %", "", "People", "Recordings", "Events", "Observed"]),
+      heads(["Condition", "A minute", "95 %", "", "People", "Stretches", "Events", "Observed"]),
       el("tbody", {}, rates.conditions.map((one) => el("tr", {}, el("th", { scope: "row" }, one.condition),
         el("td", {}, rate(one.rate), few(one)), el("td", {}, ends(one)), el("td", { class: "wide" }, bar(one)),
         el("td", {}, one.subjects), el("td", {}, one.recordings), el("td", {}, one.count), el("td", {}, formatDuration(60 * one.minutes))))))),
