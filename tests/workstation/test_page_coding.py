@@ -144,6 +144,9 @@ def test_blind_the_coder_decides_before_the_machine_answers(desk: Desk, station:
     page.wait_for_selector("#faces canvas:visible")
     press(page, "z")
     saved(station.store, "ada", 2)
+    until(
+        page, "document.getElementById('say').textContent.includes('took back: accepted event 1')"
+    )
     until(page, "document.getElementById('machine').textContent.includes('Hidden')")
     assert page.locator("#class-machine").text_content() == "–"
     assert page.locator("#apex-own").inner_text().startswith(str(own["apex"]))  # one's own stay

@@ -74,7 +74,7 @@ export class Inspector {
     const { model } = this, { events } = model, { machine, status, label } = event, masked = isMasked(event);
     fill(byId("inspector-title"), `Event ${eventName(event.key)}`, el("small", {}, `${events.indexOf(event) + 1} of ${events.length}`));
     fill(byId("badges"), statusBadge(event),
-      event.changed && el("span", { class: "badge accent", title: "You say another class or other frames than the machine" }, "✎ differs"),
+      this.#differs(event) && el("span", { class: "badge accent", title: "You say another class or other frames than the machine" }, "✎ differs"),
       isAdded(event) && el("span", { class: "badge accent" }, "+ added by you"),
       masked && el("span", { class: "badge accent" }, term("blind coding", "blind: look and decide")),
       machine?.uncertain && el("span", { class: "badge warn" }, term("model is unsure", "the model is unsure")),
@@ -95,6 +95,11 @@ export class Inspector {
     pressed(byId("reject"), status === "rejected");
     if (document.activeElement !== this.note || this.noteOf !== event.key) this.note.value = event.note;
     this.noteOf = event.key;
+  }
+
+  /** From the machine's answer, where that is one that the coder can give. */
+  #differs({ changed, label, machine }) {
+    return changed && (label === machine.label || this.model.labels.includes(machine.label));
   }
 
   /** A held-back movement: why, how large, and its own ends; a class makes it an event. */

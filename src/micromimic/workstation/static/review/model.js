@@ -28,6 +28,7 @@ export class Model extends EventTarget {
   listing = { show: "all", sort: "time" }; // which events are listed, and in which order
   others = []; // another coder's events beside one's own, once that is open
   othersName = "";
+  log = new Map(); // own decisions by number, in words
   #made = new Map(); // evidence of added events by their frames; a line where there is none
 
   constructor({ recording, labels, analysis, review, shown, clock, rows, coder, study = null, markers = [], summary = [], advice = [] }) {
@@ -302,17 +303,24 @@ export class Model extends EventTarget {
     this.#fire("pushed", { change, before });
   }
 
-  #saved({ change, review }) {
+  #saved({ change, review, before }) {
     if (change.action === "add" && this.selected === change.event) {
       this.selected = this.saver.renamed.to;
       this.#recount();
       this.#fire("select", { look: false });
     }
     const left = review.events.filter(isOpen).length;
-    const words = actionWords({ ...change, event: change.action === "add" ? "" : change.event });
+    const words = this.#savedWords(change, before);
+    this.log.set(review.number, words);
     this.say(`Saved: ${words}. ${left ? `${left} open` : "Every event is decided"}.`);
     if (this.blind) this.#reveal(review, change.event);
     this.#fire("saved");
+  }
+
+  #savedWords(change, { undoable, redoable }) {
+    if (change.action === "undo") return `took back: ${this.log.get(undoable) ?? `decision ${undoable}`}`;
+    if (change.action === "redo") return `brought back: ${this.log.get(redoable) ?? `decision ${redoable}`}`;
+    return actionWords({ ...change, event: change.action === "add" ? "" : change.event });
   }
 
   /** Blind: after a decision the server shows the machine's answer to it, after an undo no more. */

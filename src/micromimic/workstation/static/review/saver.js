@@ -10,7 +10,7 @@ const same = (a, b) => JSON.stringify(sorted(a ?? {})) === JSON.stringify(sorted
 const sorted = (object) => Object.fromEntries(Object.entries(object).sort());
 
 /**
- * Fires "change" (queue or state changed), "saved" ({change, review}), "refused" ({change, error}).
+ * Fires "change" (queue or state changed), "saved" ({change, review, before}), "refused" ({change, error}).
  * state: "idle", "saving", "waiting" (for the server), "conflict" (for the coder's word).
  */
 export class Saver extends EventTarget {
@@ -107,12 +107,13 @@ export class Saver extends EventTarget {
   }
 
   #done(change, review, key = `c${review.number}`) {
+    const before = this.review;
     this.#tries = 0;
     this.queue.shift();
     this.review = review;
     if (change.action === "add") this.#rename(change.event, key);
     this.#keep();
-    this.dispatchEvent(new CustomEvent("saved", { detail: { change, review } }));
+    this.dispatchEvent(new CustomEvent("saved", { detail: { change, review, before } }));
     this.#say();
   }
 

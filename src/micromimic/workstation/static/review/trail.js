@@ -43,6 +43,7 @@ export class Trail {
 
   #show(entries, all) {
     const { analysis, coder } = this.model;
+    for (const entry of entries) if (entry.coder === coder) this.model.log.set(entry.number, actionWords(entry));
     const taken = new Set();
     for (const { action, target, coder: who } of entries) {
       if (action === "undo") taken.add(`${who} ${target}`);
