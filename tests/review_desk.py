@@ -141,7 +141,7 @@ def saved(store: Store, coder: str, number: int) -> tuple[ReviewedEvent, ...]:
 
 def settled(page: Page) -> None:
     """Wait until every change is saved."""
-    page.wait_for_selector("#saved[data-state=idle]")
+    page.wait_for_selector("#saved[data-state=idle]", state="attached")
 
 
 def box(page: Page, selector: str) -> dict[str, Any]:

@@ -162,7 +162,6 @@ def test_relabel_undo_redo_and_reload(desk: Desk, station: Station, machine: Any
     event = saved(station.store, "bea", 1)[0]
     assert (event.label, event.status, event.changed) == ("surprise", "accepted", True)
     at_frame(page, machine[1]["apex_frame"])  # what is decided is done with: the next open one
-    press(page, "ArrowUp")
     assert page.locator(".event").first.locator(".status").inner_text() == "✓ accepted"
     assert "machine: positive" in page.locator(".event").first.inner_text()
     for number, (undo, redo) in enumerate(
@@ -171,6 +170,7 @@ def test_relabel_undo_redo_and_reload(desk: Desk, station: Station, machine: Any
         press(page, undo)
         event = saved(station.store, "bea", 2 + 2 * number)[0]
         assert (event.label, event.status) == ("positive", "pending")
+        at_frame(page, first["apex_frame"])  # the event that it concerns
         press(page, redo)
         assert saved(station.store, "bea", 3 + 2 * number)[0].label == "surprise"
     settled(page)

@@ -176,7 +176,7 @@ def test_a_refused_change_is_told(desk: Desk, station: Station) -> None:
     assert page.locator("#say").inner_text() == (
         "Not saved (accepted event 1): expected less, got more; stop"
     )
-    page.wait_for_selector("#saved[data-state=idle]")
+    settled(page)
     assert page.locator(".event .status").first.inner_text() == "? open"
     desk.expect(COMPLAINT)
 

@@ -209,6 +209,11 @@ export class Desk {
       done = model.done;
       byId("next").hidden = !done;
     });
+    let known = model.review.events;
+    model.saver.addEventListener("saved", ({ detail: { change, review } }) => {
+      if (["undo", "redo"].includes(change.action)) this.#toChanged(known, review.events);
+      known = review.events;
+    });
     model.addEventListener("pushed", ({ detail: { change, before } }) => this.#advance(change, before));
     model.addEventListener("say", ({ detail: { line, bad } }) => {
       clearTimeout(this.news);
@@ -217,6 +222,13 @@ export class Desk {
       // The same line again is said again: a screen reader speaks only what changed.
       byId("say").textContent = byId("say").textContent === line ? `${line}\u00a0` : line;
     });
+  }
+
+  /** After an undo or a redo: to the event that it changed, which need not be the one that is chosen. */
+  #toChanged(before, after) {
+    const was = new Map(before.map((event) => [event.key, JSON.stringify(event)]));
+    const changed = after.find((event) => was.get(event.key) !== JSON.stringify(event));
+    if (changed) queueMicrotask(() => this.model.select(changed.key)); // once the model knows of it
   }
 
   /** What was decided just now is done with: the next open event. A correction stays where it is. */
