@@ -35,7 +35,7 @@ from micromimic.workstation.records.models import (
 )
 from micromimic.workstation.records.scheme import BUILT_IN
 
-from ..store_samples import NO, YES, Clock
+from ..store_samples import DATABASES, NO, YES, Clock, opened
 from .test_export import put, sample
 from .test_imports_read import elan
 
@@ -60,6 +60,12 @@ def machine(tmp_path: Path) -> Iterator[Opened]:
     yield opened
     for store in stores.values():
         store.close()
+
+
+@pytest.fixture(params=DATABASES)
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    with opened(request, tmp_path) as store:
+        yield store
 
 
 def session(store: Store, code: str, title: str = "intake", consent: Consent = YES) -> str:
@@ -190,6 +196,23 @@ def test_a_video_whose_time_is_over_does_not_come_back(
     assert recordings.get_recording(other, recording).media == "expired"
     assert not list(other.folder(recording).glob("*.mp4"))
     assert not (other.folder(recording) / "events").exists()
+
+
+def test_on_either_database_what_is_looked_into_is_what_comes(
+    first: tuple[Store, str], target: Store, tmp_path: Path
+) -> None:
+    store, recording = first
+    path = packed(store, tmp_path / "study.zip", videos=True)
+    looked = look_into(target, path)
+    assert merge_project(target, path) == looked
+    decide(target, recording, "kim", "m2")
+    decide(store, recording, "kim", "m3")
+    again = packed(store, tmp_path / "again.zip")
+    refused(target, again, ConflictError, "kim has decided otherwise on P01.mp4")
+    merge_project(target, again, {f"coding {recording[:8]} kim": "both"})
+    back = packed(target, tmp_path / "back.zip")
+    merge_project(store, back, {f"coding {recording[:8]} kim": "ours"})
+    assert recordings.get_recording(store, recording).coders == ("kim", "kim (2)")
 
 
 # ---- two coders' machines ----------------------------------------------------------------------
