@@ -12,7 +12,7 @@ from typing import Any, Final
 from fastapi import APIRouter
 from jinja2 import Environment
 from markupsafe import Markup
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
 import micromimic
 from micromimic.core.notices import cannot_tell
@@ -22,7 +22,7 @@ from micromimic.report import words
 from micromimic.report.page import style
 from micromimic.report.rendering import environment
 from micromimic.workstation.context import Here
-from micromimic.workstation.errors import ApiError, answers
+from micromimic.workstation.errors import ApiError, answers, file_content
 from micromimic.workstation.records import recordings, reviews
 from micromimic.workstation.records.models import Recording
 from micromimic.workstation.records.review import Review, ReviewedEvent
@@ -40,7 +40,13 @@ _MODES: Final = {
 }
 
 
-@router.get("/decisions.html", responses=answers(404, 409), response_class=HTMLResponse)
+_ANSWERS: Final = {
+    **answers(404, 409),
+    200: {"description": "The page.", "content": file_content("text/html")},
+}
+
+
+@router.get("/decisions.html", responses=_ANSWERS, response_class=Response)
 def get_decision_report(
     recording_id: Id, coder: Coder, here: Here, reader: Reader = None
 ) -> HTMLResponse:
