@@ -44,6 +44,7 @@ SHOWN = {
     "/live": "#numbers dd",
     "/subjects": "#subjects li",
     "/subjects?subject={person}": ".picture[data-from]",
+    "/study": "#scheme-now b",
     "/export": "#train button:enabled",
     "/about": "#statements h3",
 }
@@ -128,8 +129,9 @@ def test_words_have_their_meaning_in_place(station: Station, chromium: Browser) 
     person = people.find_subject(station.store, "P01").id
     with desk_at(station, chromium, viewport=NARROW, has_touch=True) as desk:
         page = desk.page(f"/subjects?subject={person}")
-        word = page.locator(".term button").first
-        meaning = page.locator(".term .meaning").first
+        word, meaning = (
+            page.locator(f".term:has-text('baseline') > {part}") for part in ("button", ".meaning")
+        )
         word.wait_for()
         assert not meaning.is_visible()
         word.focus()

@@ -18,7 +18,7 @@ const WHICH = {
   copies: (r) => r.same_as !== null,
 };
 
-const text = (a, b) => a.localeCompare(b, "en", { numeric: true });
+const text = new Intl.Collator("en", { numeric: true }).compare;
 const session = (r) => (r.subject_code ? `${r.subject_code} ${r.held_on} ${r.condition} ${r.session_title}` : "\uffff");
 const finished = (r) => r.progress.filter((one) => one.done).length;
 /** What runs, then what waits in its order, then the rest. */
@@ -72,7 +72,8 @@ export class List {
     const run = ++this.#run, began = performance.now();
     let wait = IDLE_MS;
     try {
-      const recordings = await loadRecordings();
+      // At first the newest are shown while the others come.
+      const recordings = await loadRecordings({}, (some) => { if (run === this.#run && some.length > this.recordings.length) this.#take(some); });
       if (run !== this.#run) return;
       this.#take(recordings);
       showLine(byId("list-problem"), "");

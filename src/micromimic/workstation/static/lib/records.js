@@ -17,14 +17,15 @@ export async function loadSubjects() {
   return subjects.sort((a, b) => a.code.localeCompare(b.code, "en", { numeric: true }));
 }
 
-const PAGE = 500;
+const PAGE = 200;
 
-/** Every recording, page by page, newest first. */
-export async function loadRecordings(query = {}) {
+/** Every recording, page by page, newest first; `some` is called with those that have come, after each page. */
+export async function loadRecordings(query = {}, some = (_recordings) => {}) {
   const all = new Map(); // by id: one that comes in meanwhile moves the pages
   for (let offset = 0; ; offset += PAGE) {
     const { recordings, total } = await api("/recordings", { query: { ...query, limit: PAGE, offset } });
     for (const recording of recordings) all.set(recording.id, recording);
+    some([...all.values()]);
     if (!recordings.length || offset + PAGE >= total) return [...all.values()];
   }
 }
