@@ -8,6 +8,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -210,3 +211,60 @@ def test_trends_of_a_person(site: Site) -> None:
     rate = found["indicators"][0]
     assert [s["session_id"] for s in rate["sessions"]] == [first["id"], second["id"]]
     assert rate["change"][0]["value"] == pytest.approx(1.0)
+
+
+def test_a_study_over_the_api(site: Site) -> None:
+    names = [scheme["name"] for scheme in site.get("/study/schemes")["schemes"]]
+    assert names == ["three", "seven", "facs"]
+    seven = {**site.get("/study/schemes")["schemes"][1], "tags": ["posed"]}
+
+    def change(status: int = 200, **body: object) -> Any:
+        answer = site.client.patch(f"{API}/study", json=body)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    assert change(title="Stress", scheme=seven, overlap=0.3)["scheme"] == seven
+    assert change(mode="blind")["title"] == "Stress"
+    assert change(mode="open") == site.get("/study")
+    assert change(422, scheme={**seven, "classes": []})["error"]["code"] == "refused"
+    assert change(422, mode="secret")["error"]["code"] == "invalid"
+    path = f"/recordings/{site.analysed()}"
+    view = site.get(f"{path}/review", coder="kim")
+    assert view["labels"] == [entry["name"] for entry in seven["classes"]]
+    assert (view["study"]["scheme"], view["markers"]) == (seven, [])
+    said = {"units": [{"au": 12, "side": "left", "intensity": "C"}], "certainty": "probable"}
+    body = {"coder": "kim", "expected": 0, "action": "accept", "event": "m0", "label": "fear"}
+    made = site.post(f"{path}/decisions", {**body, **said, "tags": ["posed"]})["events"][0]
+    assert (made["label"], made["machine"]["label"]) == ("fear", "positive")
+    assert (made["units"], made["certainty"], made["tags"]) == (
+        said["units"], "probable", ["posed"],
+    )  # fmt: skip
+    error = change(409, scheme=None)["error"]
+    assert "the class fear, as kim coded it" in error["message"]
+    assert site.get("/study")["scheme"] == seven
+    (row,) = site.get(path)["progress"]
+    assert row == {"coder": "kim", "decided": 1, "candidates": 6, "done": False}
+
+
+def test_markers_over_the_api(site: Site) -> None:
+    path = f"/recordings/{site.analysed()}"
+    film = {"tier": "stimulus", "label": "film 1", "onset_s": 2.5, "offset_s": 12}
+    made = site.post(f"{path}/markers", film)
+    site.post(f"{path}/markers", {"tier": "key", "label": "", "onset_s": 1})
+    assert site.post(f"{path}/markers", {**film, "offset_s": 2}, status=422)["error"]
+    assert [m["onset_s"] for m in site.get(f"{path}/markers")["markers"]] == [1, 2.5]
+    assert site.get(f"{path}/review", coder="kim")["markers"][1] == made
+    assert site.client.delete(f"{API}{path}/markers/{made['id']}").status_code == 204
+    assert site.client.delete(f"{API}{path}/markers/{made['id']}").status_code == 404
+    assert len(site.get(f"{path}/markers")["markers"]) == 1
+
+
+def test_where_a_waiting_job_stands(site: Site) -> None:
+    first, second = site.upload().json(), site.upload().json()
+    assert (first["job"]["place"], second["job"]["place"]) == (1, 2)
+    listed = {r["id"]: r["job"]["place"] for r in site.get("/recordings")["recordings"]}
+    assert listed == {first["id"]: 1, second["id"]: 2}
+    site.post(f"/recordings/{first['id']}/cancel", status=202)
+    assert site.get(f"/jobs/{second['job']['id']}")["place"] == 1
+    assert site.get(f"/recordings/{first['id']}")["job"]["place"] is None
+    assert second["same_as"] == first["id"]

@@ -36,7 +36,7 @@ from ..web_site import API, Site, running_site
 pytestmark = pytest.mark.needs("web")
 EXAMPLES = int(os.environ.get("MICROMIMIC_SCHEMA_EXAMPLES", "8"))
 HEADERS = {"Host": "127.0.0.1:8420"}
-_KINDS = ("subject_id", "session_id", "recording_id", "job_id")
+_KINDS = ("subject_id", "session_id", "recording_id", "job_id", "marker_id")
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,8 @@ def real(site: Site) -> dict[str, str]:
     job = recordings.get_recording(site.store, recording_id).job
     assert job is not None
     found = {"subject_id": person["id"], "session_id": session_id, "recording_id": recording_id}
+    marker = {"tier": "stimulus", "label": "film", "onset_s": 1.5}
+    found["marker_id"] = site.post(f"/recordings/{recording_id}/markers", marker)["id"]
     return {**found, "job_id": job.id}
 
 
