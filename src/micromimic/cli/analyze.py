@@ -48,14 +48,7 @@ _FEW: Final = 3  # inputs, up to which each is told in full
 
 
 def analyze(
-    inputs: Annotated[
-        list[str] | None,
-        options.argument(
-            "Video files, folders of frames (with --fps), or folders with videos in them or in "
-            "their subfolders.",
-            "INPUT",
-        ),
-    ] = None,
+    inputs: options.Inputs = None,
     out: Annotated[Path, typer.Option(help="Results go to OUT/<name of the input>/.")] = Path(
         "micromimic-results"
     ),
@@ -65,22 +58,8 @@ def analyze(
     jobs: Annotated[int, typer.Option(min=1, help="Inputs analysed at the same time.")] = 1,
     backend: options.BackendName = "loky",
     scheduler: options.Scheduler = None,
-    table: Annotated[
-        Path | None,
-        options.unset(
-            "Whose each video is: a table with the columns video, subject, session, condition and "
-            "date. Without INPUT its videos are analysed.",
-            metavar="FILE",
-        ),
-    ] = None,
-    again: Annotated[
-        bool,
-        typer.Option(
-            "--again",
-            help="Analyse anew what is complete in OUT; if left out, inputs are skipped whose "
-            "results were made of the same file by the same model and settings.",
-        ),
-    ] = False,
+    table: options.Table = None,
+    again: options.Again = False,
     go_on: Annotated[
         bool, typer.Option("--continue", hidden=True, help="What is done anyway.")
     ] = False,
@@ -92,15 +71,7 @@ def analyze(
             "a minute."
         ),
     ] = "normal",
-    inject: Annotated[
-        str,
-        typer.Option(
-            metavar="SIZES",
-            help="Then plant movements of these sizes in copies of each input, as `sensitivity` "
-            "does.",
-            show_default=False,
-        ),
-    ] = "",
+    inject: options.Inject = "",
 ) -> None:
     """Find candidate micro-expressions in videos.
 

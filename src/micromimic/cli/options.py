@@ -72,6 +72,40 @@ Model = Annotated[
 ]
 
 
+Inputs = Annotated[
+    list[str] | None,
+    argument(
+        "Video files, folders of frames (with --fps), or folders with videos in them or in their "
+        "subfolders.",
+        "INPUT",
+    ),
+]
+Table = Annotated[
+    Path | None,
+    unset(
+        "Whose each video is: a table with the columns video, subject, session, condition and "
+        "date. Without INPUT its videos are analysed.",
+        metavar="FILE",
+    ),
+]
+Again = Annotated[
+    bool,
+    typer.Option(
+        "--again",
+        help="Analyse anew what is complete in OUT; if left out, inputs are skipped whose results "
+        "were made of the same file by the same model and settings.",
+    ),
+]
+Inject = Annotated[
+    str,
+    typer.Option(
+        metavar="SIZES",
+        help="Then plant movements of these sizes in copies of each input, as `sensitivity` does.",
+        show_default=False,
+    ),
+]
+
+
 def parse_sizes(text: str) -> tuple[float, ...]:
     """Numbers between commas or spaces.
 
