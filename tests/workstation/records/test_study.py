@@ -13,11 +13,20 @@ from sqlalchemy import event
 
 from micromimic.core.errors import ConflictError, NotFoundError, RefusedError
 from micromimic.workstation.records import jobs, markers, people, recordings, reviews
+from micromimic.workstation.records.blind import masked_review
 from micromimic.workstation.records.database import Store
+from micromimic.workstation.records.review import FrameTimes, make_review
 from micromimic.workstation.records.scheme import BUILT_IN, Scheme
 from micromimic.workstation.records.study import change_study, get_study
 
-from ...store_samples import add_recording, add_session, analysed, claimed, view
+from ...store_samples import (
+    add_recording,
+    add_session,
+    analysed,
+    claimed,
+    machine_events,
+    view,
+)
 
 SEVEN = {**BUILT_IN["seven"].to_dict(), "tags": ["posed"]}
 OWN = {"onset_frame": 12, "apex_frame": 18, "offset_frame": 41}
@@ -173,6 +182,24 @@ def test_an_undecided_event_is_a_window_that_tells_nothing(store: Store) -> None
     assert reviews.get_review(store, recording, "lee").events == review.events
     shown = reviews.get_shown(store, recording, "kim")
     assert shown is not None and list(shown.analysis["events"]) == [None] * 9
+
+
+def test_a_longer_event_has_a_window_that_does_not_tell_how_long_it_is() -> None:
+    times = FrameTimes(4000, 200.0)
+
+    def window(seconds: float) -> float:
+        entry = {**machine_events(1)[0], "onset_frame": 1000, "apex_frame": 1010, "onset_s": 5.0}
+        entry |= {
+            "apex_s": 5.05,
+            "offset_s": 5 + seconds,
+            "offset_frame": 1000 + int(200 * seconds),
+        }
+        review = make_review("r", "kim", [{**entry, "kind": "macro"}], (), times)
+        (shown,) = masked_review(review, times).events
+        assert shown.onset_s <= 5.0 and 5 + seconds <= shown.offset_s
+        return shown.offset_s - shown.onset_s
+
+    assert [window(s) for s in (0.7, 1.5, 2.5, 3.9)] == pytest.approx([2, 4, 4, 8])
 
 
 def test_a_blind_coder_decides_with_an_own_class_and_own_frames(store: Store) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from micromimic.workstation.records.review import FrameTimes, Review, ReviewedEvent, is_masked
 
 WINDOW_S: Final = 2.0
-"""Length of a window, where the event is not nearly as long itself."""
+"""Length of a window; twice that, or four times, where the event is nearly as long itself."""
 MARGIN_S: Final = 1.0
 """By how much a window is longer than its event, at least."""
 OPEN_INDICATORS: Final = (
@@ -85,7 +85,9 @@ def _masked(event: ReviewedEvent, recording_id: str, times: FrameTimes) -> Revie
 
 def _window(event: ReviewedEvent, recording_id: str, times: FrameTimes) -> tuple[int, int]:
     """First and last frame of what is shown of an event: always the same."""
-    seconds = max(WINDOW_S, event.offset_s - event.onset_s + MARGIN_S)
+    seconds = WINDOW_S
+    while seconds < event.offset_s - event.onset_s + MARGIN_S:
+        seconds *= 2  # in steps, for a length that fits would tell the event's own
     length = max(round(seconds * times.fps), event.offset_frame - event.onset_frame)
     spare = length - (event.offset_frame - event.onset_frame)
     digest = sha256(f"{recording_id} {event.key}".encode()).digest()
