@@ -108,19 +108,23 @@ class Studied:
         return coder in self.reviews and self.reviews[coder].done
 
     def coded(self, coder: str) -> list[CodedEvent]:
-        """For `evaluation.agreement`; the machine holds all of its own to be there."""
-        return [
-            CodedEvent(
-                key=f"{coder} {event.key}" if event.added else event.key,
-                interval=Interval(event.onset_s, event.apex_s, event.offset_s),
-                label=event.label,
-                status="accepted" if coder == MACHINE else event.status,
-                added=event.added,
-                kind=event.kind,
-                mode=event.mode,
-            )
-            for event in self.events(coder)
-        ]
+        return coded_events(coder, self.events(coder))
+
+
+def coded_events(coder: str, events: Iterable[ReviewedEvent]) -> list[CodedEvent]:
+    """For `evaluation.agreement`; the machine holds all of its own to be there."""
+    return [
+        CodedEvent(
+            key=f"{coder} {event.key}" if event.added else event.key,
+            interval=Interval(event.onset_s, event.apex_s, event.offset_s),
+            label=event.label,
+            status="accepted" if coder == MACHINE else event.status,
+            added=event.added,
+            kind=event.kind,
+            mode=event.mode,
+        )
+        for event in events
+    ]
 
 
 def units_text(units: Iterable[Mapping[str, Any]]) -> str:

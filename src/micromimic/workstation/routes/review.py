@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from fastapi import APIRouter, Response
 
 from micromimic.core.summary import advice, summary
-from micromimic.core.types import Interval
 from micromimic.evaluation.agreement import Agreement, CodedEvent, event_agreement
 from micromimic.workstation.context import Here
 from micromimic.workstation.errors import ApiError, answers
+from micromimic.workstation.export_records import MACHINE, coded_events
 from micromimic.workstation.records import markers, recordings, reviews
 from micromimic.workstation.records.database import Store
 from micromimic.workstation.records.models import AnalysisRecord
@@ -29,8 +27,6 @@ from micromimic.workstation.schemas import (
     ReviewView,
     StepIn,
 )
-
-MACHINE: Final = "machine"
 
 router = APIRouter(prefix="/recordings/{recording_id}", tags=["review"])
 
@@ -136,27 +132,16 @@ def get_agreement(
     if MACHINE in (coder, other):
         reviews.check_machine_open(here.store, recording_id, reader)
     return event_agreement(
-        coded_events(here.store, found, coder),
-        coded_events(here.store, found, other),
+        _coded(here.store, found, coder),
+        _coded(here.store, found, other),
         min_iou=get_study(here.store).overlap,
     )
 
 
-def coded_events(store: Store, found: AnalysisRecord, coder: str) -> list[CodedEvent]:
-    """Micro-expressions as a coder sees them; the machine holds all of its own to be there."""
+def _coded(store: Store, found: AnalysisRecord, coder: str) -> list[CodedEvent]:
+    """Micro-expressions as a coder sees them."""
     if coder == MACHINE:
         events = reviewed(found.payload["events"], (), FrameTimes.of(found.review))
     else:
         events = reviews.get_review(store, found.recording_id, coder).events
-    return [
-        CodedEvent(
-            key=f"{coder} {event.key}" if event.added else event.key,
-            interval=Interval(event.onset_s, event.apex_s, event.offset_s),
-            label=event.label,
-            status="accepted" if coder == MACHINE else event.status,
-            added=event.added,
-            mode=event.mode,
-        )
-        for event in events
-        if event.kind == "micro"
-    ]
+    return coded_events(coder, (event for event in events if event.kind == "micro"))
