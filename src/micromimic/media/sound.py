@@ -106,7 +106,9 @@ class SoundTrack(Closing):
 
     def _note_peaks(self, start: int, part: Samples) -> None:
         before = start % _PER_PEAK
-        loud = np.pad(np.abs(part).max(0), (before, -(before + part.shape[1]) % _PER_PEAK))
+        end = before + part.shape[1]
+        loud = np.zeros(end + -end % _PER_PEAK, np.float32)
+        loud[before:end] = np.abs(part).max(0)
         peaks = np.rint(loud.reshape(-1, _PER_PEAK).max(1) * 255).astype(np.uint8)
         if before:
             peaks[0] = max(self.peaks.pop(), peaks[0])
@@ -150,8 +152,10 @@ class SoundTrack(Closing):
                 end = begin + count / frame.sample_rate
                 frame.pts = None
                 for resampled in resampler.resample(frame):
-                    block = np.nan_to_num(resampled.to_ndarray(), posinf=1.0, neginf=-1.0)
-                    yield place, np.clip(block, -1.0, 1.0).astype(np.float32, copy=False)
+                    block = resampled.to_ndarray()
+                    if not np.abs(block).max(initial=0.0) <= 1:  # too loud, or no numbers
+                        block = np.clip(np.nan_to_num(block), -1.0, 1.0)
+                    yield place, block.astype(np.float32, copy=False)
                     place += block.shape[1]
         except _ODD as error:
             self._stopped = getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -161,6 +161,7 @@ LONG_SIDE: Final = 960  # pixels along a proxy's longer side, at most
 KEY_EVERY: Final = 12  # frames from key frame to key frame: a step backwards decodes at most these
 _BT601: Final = 6  # FFmpeg's number for its matrix: what OpenCV converts with
 _LIMITED_RANGE: Final = 1
+_SOUND_EVERY_S: Final = 0.25  # so much of it at a time: a frame's worth would cost more calls
 _SOUND_BITS: Final = {"mono": 64_000, "stereo": 96_000}  # a second: speech, as it was said
 
 
@@ -238,14 +239,13 @@ class ProxyWriter(WholeVideo):
         picture.time_base = Fraction(1, TICKS)
         self.frames += 1
         self._mux(picture)
-        self._mux_sound(time)
+        if self._sound is not None and time - self._samples / SOUND_RATE >= _SOUND_EVERY_S:
+            self._mux_sound(self._sound, time)
 
-    def _mux_sound(self, until: float) -> None:
-        if self._sound is None:
-            return
-        for samples in self._sound.until(until):
+    def _mux_sound(self, sound: SoundTrack, until: float) -> None:
+        for samples in sound.until(until):
             frame = av.AudioFrame.from_ndarray(
-                np.ascontiguousarray(samples), format="fltp", layout=self._sound.layout
+                np.ascontiguousarray(samples), format="fltp", layout=sound.layout
             )
             frame.sample_rate = SOUND_RATE
             frame.pts, frame.time_base = self._samples, Fraction(1, SOUND_RATE)
@@ -254,6 +254,6 @@ class ProxyWriter(WholeVideo):
 
     def close(self) -> None:
         if self._sound is not None and self.frames:
-            self._mux_sound(self._time + self._step)
+            self._mux_sound(self._sound, self._time + self._step)
             self._mux(None, self._audio)
         super().close()

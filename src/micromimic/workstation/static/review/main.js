@@ -1,6 +1,7 @@
 // The review page: fetches one recording, builds the desk, connects its parts.
 
 import { api, askCoder, byId, coder, el, fill, formatDate, formatDuration, formatTime, header, showError, showLine } from "/static/app.js";
+import { personWords } from "/static/lib/persons.js";
 import { nextRecording, sessionName } from "/static/lib/records.js";
 import { Clock, exportUrl, fetchReview, fetchRows, decisionsUrl, reportUrl, videoUrl } from "./data.js";
 import { Desk } from "./desk.js";
@@ -95,7 +96,7 @@ function describe({ recording, shown, analysis, coder: who }) {
     `${analysis.model.name} ${analysis.model.version}`,
     recording.media === "kept" && recording.expires_at && `video kept until ${formatDate(recording.expires_at)}`,
   ].filter(Boolean);
-  fill(byId("of"), [recording.subject_code && sessionName(recording), formatDuration(shown.duration_s)].filter(Boolean).join(" · "));
+  fill(byId("of"), [recording.subject_code && sessionName(recording), formatDuration(shown.duration_s), personWords(recording)].filter(Boolean).join(" · "));
   fill(byId("facts"), facts.map((fact) => el("li", {}, fact)));
   if (analysis.warnings.length) {
     byId("limits").hidden = false;
