@@ -68,11 +68,22 @@ R = TypeVar("R", bound=Base)
 
 @dataclass(frozen=True)
 class Packed:
-    """What goes into a project file: its JSON files by name, and where its other files are."""
+    """What goes into a project file: its content, whose answers, and where its files are."""
 
-    documents: Mapping[str, str]
+    store: Store
+    content: str
+    answered: tuple[str, ...]
     files: Mapping[str, Path]
     title: str
+
+    def entries(self) -> Iterator[tuple[str, str | Path]]:
+        """Every file by name; answers, which are large and never change, are read one by one."""
+        yield CONTENT, self.content
+        for recording_id in self.answered:
+            answer = reviews.get_analysis(self.store, recording_id)
+            if answer is not None:
+                yield f"answers/{recording_id}.json", json_text(_columns(answer))
+        yield from self.files.items()
 
 
 @reading
@@ -92,16 +103,15 @@ def gather_project(
         ]
         for name, kind in _KINDS.items()
     }
-    documents, files = {}, {}
-    hidden = set()
+    files: dict[str, Path] = {}
+    answered, hidden = [], set()
     for recording in recordings.list_recordings(transaction, limit=None):
         if reader is not None:
             reviews.check_machine_open(transaction, recording.id, reader)
             if not reviews.is_open_to(transaction, recording.id, reader):
                 hidden.add(recording.id)
-        answer = transaction.get(AnalysisRecord, recording.id)
-        if answer is not None:
-            documents[f"answers/{recording.id}.json"] = json_text(_columns(answer))
+        if recording.events is not None:
+            answered.append(recording.id)
         for path in _files(transaction.store, recording, videos=videos):
             inside = path.relative_to(transaction.store.folder(recording.id)).as_posix()
             files[f"recordings/{recording.id}/{inside}"] = path
@@ -119,12 +129,12 @@ def gather_project(
         "study": _columns(study),
         **rows,
     }
-    return Packed({CONTENT: json_text(content), **documents}, files, study.title)
+    return Packed(transaction.store, json_text(content), tuple(answered), files, study.title)
 
 
 def zipped_project(packed: Packed) -> Iterator[bytes]:
     """The file, piece by piece; a video that goes meanwhile ends it early."""
-    return zip_pieces([*packed.documents.items(), *packed.files.items()])
+    return zip_pieces(packed.entries())
 
 
 def write_project(packed: Packed, path: Path) -> None:
@@ -163,29 +173,28 @@ class Project:
         self.recordings = self._rows(Recording, content)
         self.decisions = self._rows(Decision, content)
         self.markers = self._rows(Marker, content)
-        self._answers: dict[str, AnalysisRecord | None] = {}
         self._check_references()
+        self._trails: dict[str, dict[str, list[Decision]]] = {}
+        for row in sorted(self.decisions, key=lambda d: d.number):
+            own = self._trails.setdefault(row.recording_id, {})
+            own.setdefault(row.coder, []).append(row)
+        self._names: dict[str, list[str]] = {}
+        for match in map(_FILE.fullmatch, self._sizes):
+            if match is not None:
+                self._names.setdefault(match[1], []).append(match[2])
 
     def answer(self, recording_id: str) -> AnalysisRecord | None:
-        """The machine's own to a recording of the project."""
-        if recording_id not in self._answers:
-            name = f"answers/{recording_id}.json"
-            found = self._row(AnalysisRecord, self._json(name)) if name in self._sizes else None
-            self._answers[recording_id] = found
-        return self._answers[recording_id]
+        """The machine's own to a recording; read anew each time, since it is large."""
+        name = f"answers/{recording_id}.json"
+        return self._row(AnalysisRecord, self._json(name)) if name in self._sizes else None
 
-    def trails(self, recording_id: str) -> dict[str, list[Decision]]:
+    def trails(self, recording_id: str) -> Mapping[str, list[Decision]]:
         """Each coder's decisions on a recording, by number."""
-        found: dict[str, list[Decision]] = {}
-        for row in sorted(self.decisions, key=lambda d: d.number):
-            if row.recording_id == recording_id:
-                found.setdefault(row.coder, []).append(row)
-        return found
+        return self._trails.get(recording_id, {})
 
-    def names(self, recording_id: str) -> list[str]:
+    def names(self, recording_id: str) -> Sequence[str]:
         """Of the files of a recording's folder."""
-        found = (_FILE.fullmatch(name) for name in self._sizes)
-        return [match[2] for match in found if match and match[1] == recording_id]
+        return self._names.get(recording_id, ())
 
     def extract(self, recording: Recording, folder: Path, *, media: bool) -> None:
         """A recording's files into a new folder; `InputError` where its video is another."""

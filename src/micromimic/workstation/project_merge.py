@@ -141,6 +141,9 @@ class _Plan:
         self._listed = recordings.list_recordings(self.transaction, limit=None)
         self._people = {person.id: person for person in people.list_subjects(self.transaction)}
         self._sittings = people.list_sessions(self.transaction)
+        self._markers: dict[str, list[Marker]] = {}
+        for marker in self.project.markers:
+            self._markers.setdefault(marker.recording_id, []).append(marker)
         self._study()
         for subject in self.project.subjects:
             self._subjects[subject.id] = self._subject(subject)
@@ -374,8 +377,8 @@ class _Plan:
     def _join_markers(self, recording_id: str, theirs: Recording) -> None:
         there = select(Marker).where(Marker.recording_id == recording_id)
         known = {_marked(marker) for marker in self.transaction.scalars(there)}
-        for marker in self.project.markers:
-            if marker.recording_id == theirs.id and _marked(marker) not in known:
+        for marker in self._markers.get(theirs.id, ()):
+            if _marked(marker) not in known:
                 self.markers.append(_copy(marker, id=new_id(), recording_id=recording_id))
 
     def _write_answer(self, recording: Recording, source: Recording) -> None:

@@ -6,6 +6,7 @@ read anew without harm: markers of the same file take the place of those before.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from micromimic.core.errors import InputError, NotFoundError
 from micromimic.core.files import write_whole
 from micromimic.workstation.imports.annotations import Annotated, Annotation, file_name
 from micromimic.workstation.imports.elan import foreign_tiers, replaced_tiers
-from micromimic.workstation.imports.read import read_annotations
+from micromimic.workstation.imports.read import read_annotations, units_of
 from micromimic.workstation.records import markers, recordings, reviews, study, values
 from micromimic.workstation.records.database import Store, Transaction
 from micromimic.workstation.records.folder import IMPORTED
@@ -269,15 +270,44 @@ def _without_nested(part: Annotated) -> Annotated:
 def _coded(part: Annotated, coder: str, tiers: Sequence[str]) -> Annotated:
     """The tiers that hold the coding: those named, a coder's own of our files, or the only one."""
     if not tiers:
-        kinds = tuple(f"{kind}-expression" for kind in ("micro", "macro"))
-        own = [name for name in part.tiers if name.startswith(kinds) and name.endswith(f" {coder}")]
-        tiers = own or part.tiers
+        own = tuple(name for name in part.tiers if _own_tier(name) == ("expression", coder))
         if len(part.tiers) > 1 and not own:
             raise InputError(
                 f"expected the tiers that hold the coding of {part.where}, got none named; name "
                 f"them ({', '.join(part.tiers)})"
             )
-    return replace(part.only(tiers), nested=())
+        tiers = own or part.tiers
+    coders = {who for what, who in map(_own_tier, tiers) if what == "expression"}
+    chosen = part.only(tiers)
+    if len(coders) != 1:
+        return replace(chosen, nested=())
+    (whose,) = coders
+    found = tuple(_with_own(part, whose, item) for item in chosen.annotations)
+    return replace(chosen, annotations=found, nested=())
+
+
+def _own_tier(name: str) -> tuple[str, str]:
+    """What a tier of our ELAN files holds, and whose it is.
+
+    >>> _own_tier("micro-expression-2 kim"), _own_tier("note kim"), _own_tier("trial")
+    (('expression', 'kim'), ('note', 'kim'), ('', ''))
+    """
+    found = re.fullmatch(r"((micro|macro)-expression|action units|note)(-[0-9]+)? (.+)", name)
+    return ("", "") if found is None else (found[1].split("-")[-1], found[4])
+
+
+def _with_own(part: Annotated, coder: str, item: Annotation) -> Annotation:
+    """With the action units and the note that our files have in tiers beside."""
+    beside = {
+        what: other.label
+        for other in part.annotations
+        if (other.onset_s, other.offset_s) == (item.onset_s, item.offset_s)
+        for what, who in [_own_tier(other.tier)]
+        if who == coder and what != "expression"
+    }
+    units = beside.get("action units", "")
+    codes = {"units": units_of(units, item.where)} if units else {}
+    return replace(item, note=beside.get("note", item.note), codes=codes)
 
 
 def _marker(target: _Target, item: Annotation) -> dict[str, Any]:

@@ -95,11 +95,16 @@ def _codes(table: Table, row: Mapping[str, str]) -> dict[str, Any]:
     units = table.cell(row, "codedunits", "units")
     tags = [tag.strip() for tag in table.cell(row, "tags").split(";")]
     found = {
-        "units": [_unit(text, table.place(row)) for text in units.split("+") if text.strip()],
+        "units": units_of(units, table.place(row)),
         "certainty": table.cell(row, "certainty"),
         "tags": [tag for tag in tags if tag],
     }
     return {name: value for name, value in found.items() if value}
+
+
+def units_of(text: str, where: str) -> list[dict[str, Any]]:
+    """Action units as FACS writes them, joined by ``+``; ``where`` is for messages."""
+    return [_unit(part, where) for part in text.split("+") if part.strip()]
 
 
 def _unit(text: str, where: str) -> dict[str, Any]:
