@@ -28,6 +28,7 @@ export class Desk {
   constructor(model, player, waveform = null) {
     this.model = model;
     this.player = player;
+    model.pictures = player.pictures;
     this.timeline = new Timeline(byId("timeline"), model, player, { waveform, mark: (from, to) => this.#addStretch(from, to) });
     this.stage = new Stage(model, player);
     this.faces = new Faces(model, player);
@@ -84,8 +85,9 @@ export class Desk {
     this.player.setSpeed(speed);
   }
 
+  /** The event over and over; where none is chosen, the stretch that the timeline is zoomed to. */
   toggleLoop(on = !this.looping) {
-    if (on && !this.model.event()) return this.model.say(CHOOSE);
+    if (on && !this.#stretch()) return this.model.say("choose an event first (n), or zoom the timeline to a stretch");
     this.looping = on;
     pressed(byId("loop"), on);
     return this.player.setLoop(on ? this.#stretch() : null);
@@ -94,7 +96,7 @@ export class Desk {
   /** The event over and over at a tenth of its speed, as it was beside magnified; then all is as it was before. */
   toggleMagnified() {
     const on = !this.pair.open;
-    if (on && !this.model.event()) return this.model.say(CHOOSE);
+    if (on && !this.model.looked) return this.model.say(CHOOSE);
     this.pair.show(on);
     pressed(byId("magnified"), on);
     if (!on) {
@@ -102,7 +104,7 @@ export class Desk {
       this.before = null;
       this.player.pause();
       this.player.setSpeed(speed);
-      return this.toggleLoop(looping && Boolean(this.model.event()));
+      return this.toggleLoop(looping && Boolean(this.model.looked));
     }
     this.before = { speed: this.player.speed, looping: this.looping };
     this.toggleLoop(true);
@@ -151,8 +153,8 @@ export class Desk {
   }
 
   #stretch() {
-    const event = this.model.event();
-    if (!event) return null;
+    const event = this.model.looked, { view } = this.timeline;
+    if (!event) return view.whole ? null : [this.model.clock.nearest(view.from), this.model.clock.nearest(view.to)];
     const around = this.model.clock.span(AROUND_S);
     return [this.model.clock.clamp(event.onset_frame - around), this.model.clock.clamp(event.offset_frame + around)];
   }
@@ -200,7 +202,10 @@ export class Desk {
     });
     for (const name of ["select", "machine", "evidence", "saved"]) model.addEventListener(name, () => showMachine(model));
     model.addEventListener("select", () => {
-      if (this.looping) this.toggleLoop(Boolean(model.event()));
+      if (this.looping) this.toggleLoop(Boolean(this.#stretch()));
+    });
+    this.timeline.view.addEventListener("view", () => {
+      if (this.looping && !model.looked && !player.playing) this.toggleLoop(Boolean(this.#stretch()));
     });
     let { done } = model;
     byId("next").hidden = !done;

@@ -37,7 +37,7 @@ export class Faces {
 
   /** Onset against apex: the pictures where there are any, else the video's own frames. */
   toggle() {
-    const event = this.model.event();
+    const event = this.model.looked;
     if (!event) return this.model.say("choose an event first: n is the next one");
     if (this.folder) return this.#choose(this.side === "apex" ? "onset" : "apex");
     const { onset_frame: onset, apex_frame: apex } = event;
@@ -72,7 +72,7 @@ export class Faces {
       this.folder = null;
       this.note.textContent = "";
       clearInterval(this.#timer);
-      fill(this.none, this.#whyNone(event), event && isAdded(event) && this.player.pictures && !event.unsaved && !model.evidenceLine() && [" ", makeButton(model)]);
+      fill(this.none, this.#whyNone(event), model.canMake && [" ", makeButton(model, "Make them")]);
       return;
     }
     this.note.textContent = event ? this.#facesOf(event) : `Held back (${reasonWords(held.reason)}): onset (frame ${held.onset_frame}) and apex (${held.apex_frame}), head held still.`;
@@ -98,8 +98,8 @@ export class Faces {
 
   #whyNone(event) {
     if (!this.player.pictures) return "The pictures were removed with the video; the numbers stay.";
-    if (!event) return this.model.held === null ? "Choose an event to see its onset and apex." : "There is no picture of this movement: t is for events.";
-    return this.model.evidenceLine(event) || "Pictures, flow, units and the magnified clip of an event that you added are made when you ask for them.";
+    if (!event && this.model.held === null) return "Choose an event to see its onset and apex.";
+    return this.model.evidenceLine() || "Pictures, flow, units and the magnified clip of what the machine did not report are made when you ask for them.";
   }
 
   #draw() {
@@ -113,9 +113,9 @@ export class Faces {
   }
 }
 
-/** Has the evidence of the chosen event made. */
-function makeButton(model) {
-  return el("button", { type: "button", class: "small", onclick: () => model.askEvidence() }, "Make them ", el("kbd", {}, "m"));
+/** Has the evidence of what is looked at made. */
+function makeButton(model, words) {
+  return el("button", { type: "button", class: "small", onclick: () => model.askEvidence() }, `${words} `, el("kbd", {}, "m"));
 }
 
 /** Probabilities, where on the face, and a few numbers: the machine's, whatever the coder decided. */
@@ -145,11 +145,13 @@ const hint = (line) => el("p", { class: "hint" }, line);
 
 /** What the machine answered to the chosen event, or would answer to one that the coder added. */
 function answerOf(event, model) {
-  if (!event) return hint(model.held === null ? "Choose an event to see why the machine reported it." : "The machine saw this movement and did not report it.");
+  const made = model.evidence();
+  if (!event && model.held === null) return hint("Choose an event to see why the machine reported it.");
+  if (!event) return [hint("The machine saw this movement and did not report it."), made ? machineCard(made.machine, model)
+    : model.canMake && model.looked.picture && makeButton(model, "See its flow, units and magnified clip"), hint(model.evidenceLine())];
   if (isMasked(event)) return hint("Hidden until you have decided: this study is coded blind.");
   if (event.machine) return machineCard(event.machine, model);
   if (!isAdded(event)) return hint("The machine’s answer comes when your decision is saved.");
-  const made = model.evidence();
   if (made) return [hint("You added this event; this is what the machine makes of your stretch."), machineCard(made.machine, model)];
   return hint("You added this event; the machine did not report it.");
 }

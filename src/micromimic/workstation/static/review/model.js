@@ -12,6 +12,7 @@ import { POINTS, actionWords, eventName, isAdded, isOpen } from "./words.js";
 
 const THREE = ["negative", "positive", "surprise"]; // what a model answers whose file names no classes
 const CHOOSE = "choose an event first: n is the next one";
+const isUnreported = (looked) => !looked.key || isAdded(looked);
 const span = (event) => POINTS.map((point) => event[`${point}_frame`]).join("-");
 let fresh = 0;
 
@@ -28,6 +29,7 @@ export class Model extends EventTarget {
   listing = { show: "all", sort: "time" }; // which events are listed, and in which order
   others = []; // another coder's events beside one's own, once that is open
   othersName = "";
+  pictures = true; // whether the video is there
   log = new Map(); // own decisions by number, in words
   #made = new Map(); // evidence of added events by their frames; a line where there is none
 
@@ -105,27 +107,41 @@ export class Model extends EventTarget {
     this.#fire("events");
   }
 
-  /** What is there of an event to look at: pictures, flow, votes. An added one has it once it was made. */
-  evidence(key = this.selected) {
-    const event = this.event(key);
-    if (!event || isMasked(event)) return null;
-    if (isAdded(event)) return this.#made.get(span(event))?.found ?? null;
-    const index = Number(key.slice(1));
+  /** What is looked at: an event, or a movement that was held back. */
+  get looked() {
+    return this.event() ?? (this.held === null ? null : this.heldBack[this.held] ?? null);
+  }
+
+  /** What is there of it to see: pictures, flow, votes. What the machine did not report has it once it was made. */
+  evidence() {
+    const { looked } = this;
+    if (!looked || isMasked(looked)) return null;
+    if (isUnreported(looked)) return this.#made.get(span(looked))?.found ?? null;
+    const index = Number(looked.key.slice(1));
     const found = this.shown.events.find((entry) => entry?.index === index);
     return found ? { folder: `events/${index}`, ...found } : null;
   }
 
-  /** Why there is no evidence of an added event (yet), or "". */
-  evidenceLine(event = this.event()) {
-    if (isMasked(event)) return "Pictures, flow and the machine’s answer are shown when you have decided.";
-    return (event && this.#made.get(span(event))?.line) ?? "";
+  /** Why there is no evidence (yet), or "". */
+  evidenceLine() {
+    const { looked } = this;
+    if (isMasked(looked)) return "Pictures, flow and the machine’s answer are shown when you have decided.";
+    return (looked && this.#made.get(span(looked))?.line) ?? "";
   }
 
-  /** Has pictures, flow, units and the magnified clip of an added event made; they are fired when they are there. */
-  async askEvidence(event = this.event()) {
-    if (!event || !isAdded(event) || event.unsaved) return;
-    const key = span(event), before = this.#made.get(key);
-    if (before?.found || before?.asking) return;
+  /** Whether evidence can be made of what is looked at. */
+  get canMake() {
+    const { looked } = this;
+    if (!looked || !isUnreported(looked) || looked.unsaved || !this.pictures) return false;
+    const { asking, found } = this.#made.get(span(looked)) ?? {};
+    return !asking && !found;
+  }
+
+  /** Has pictures, flow, units and the magnified clip made; they are fired when they are there. */
+  async askEvidence() {
+    const { looked: event } = this;
+    if (!this.canMake) return;
+    const key = span(event);
     this.#made.set(key, { asking: true, line: "Pictures, flow and the magnified clip are being made …" });
     this.#fire("evidence");
     try {

@@ -5,7 +5,6 @@
 
 import { byId } from "/static/app.js";
 import { pictureUrl } from "./data.js";
-import { isAdded } from "./words.js";
 
 const CLIPS = ["face", "magnified"];
 
@@ -93,9 +92,9 @@ export class Pair {
 
   #load() {
     if (!this.open) return;
-    const { model } = this, event = model.event();
+    const { model } = this;
     const evidence = this.player.pictures ? model.evidence() : null;
-    if (!evidence && this.player.pictures && event && isAdded(event) && !model.evidenceLine(event)) model.askEvidence(event);
+    if (model.canMake && !model.evidenceLine()) model.askEvidence();
     this.root.classList.toggle("empty", !evidence);
     if (evidence && evidence.folder === this.evidence?.folder) return void this.follow();
     this.evidence = evidence;
@@ -115,9 +114,8 @@ export class Pair {
       return `Left as it was, right with the motion since the onset magnified${factor ? ` ${Number(factor.toFixed(1))} ×` : ""}; both at the video’s frame.`;
     }
     if (!this.player.pictures) return "The pictures were removed with the video.";
-    const event = this.model.event();
-    if (!event) return "Choose an event to see its motion magnified.";
-    return this.model.evidenceLine(event);
+    if (!this.model.looked) return "Choose an event to see its motion magnified.";
+    return this.model.evidenceLine();
   }
 
   #failed() {

@@ -35,7 +35,7 @@ export class Stage {
 
   /** Flow and votes belong to one movement: elsewhere in the video they would show what is not there. */
   #within(frame) {
-    const event = this.model.event(), evidence = this.model.evidence();
+    const { looked: event } = this.model, evidence = this.model.evidence();
     if (!evidence) return null;
     const { onset_frame: onset, offset_frame: offset } = event.machine ?? event;
     return frame >= Math.min(event.onset_frame, onset) && frame <= Math.max(event.offset_frame, offset) ? evidence : null;
@@ -47,10 +47,10 @@ export class Stage {
     const words = [];
     if (!model.rows) words.push("The numbers of each frame are gone.");
     else if (!found) words.push("No face found on this frame.");
-    const evidence = model.evidence(), event = model.event();
+    const evidence = model.evidence(), event = model.looked;
     if (cells && found) words.push("Squares: the ten face regions.");
-    if ((flow || votes) && !evidence) words.push(event ? (this.model.evidenceLine() || "m has the flow of an event that you added made.") : "Flow, and where the class comes from, belong to an event: choose one.");
-    else if ((flow || votes) && !this.#within(this.player.shown)) words.push(`Flow of event ${eventName(event.key)}, and where its class comes from, are shown between its onset and its offset.`);
+    if ((flow || votes) && !evidence) words.push(event ? (this.model.evidenceLine() || "m has the flow of what the machine did not report made.") : "Flow, and where the class comes from, belong to an event: choose one.");
+    else if ((flow || votes) && !this.#within(this.player.shown)) words.push(`Flow${event.key ? ` of event ${eventName(event.key)}` : ""}, and where the class comes from, are shown between onset and offset.`);
     else {
       if (flow) words.push(`Arrows: motion from ${event.machine ? "the machine’s" : "your"} onset to the apex, drawn ${flowGain(evidence.flow).gain} × longer.`);
       if (votes) words.push(evidence.votes ? `Warmer: more of what speaks for ${(event.machine ?? evidence.machine).label}.` : "This model does not say where the class comes from.");
