@@ -131,10 +131,7 @@ def limits_sentence(content: Content) -> str:
     if not limits:
         return ""
     shares = sorted(((at["open_share"] or 0.0, name) for name, at in limits.items()), reverse=True)
-    parts = [
-        f"{f'{100 * share:.0f} %' if share >= 0.005 else 'never'} at the {PARTS[name]}"
-        for share, name in shares
-    ]
+    parts = [f"{share_words(share)} at the {PARTS[name]}" for share, name in shares]
     size = f" ({STATED_UNITS * scales[0]:.1f} px)" if scales else ""
     return (
         f"While the face was seen, a movement of a micro-expression's usual size{size} would have "
@@ -152,14 +149,14 @@ def advice(content: Content) -> tuple[str, ...]:
     found = []
     if longer and longer == len(events):
         found.append(
-            f"Look at the {_counted(longer, 'longer expression')}: no micro-expressions, but what "
+            f"Look at the {_those(longer, 'longer expression')}: no micro-expressions, but what "
             "this face did show."
         )
     if held and (not events or observed(content) < whole / 2):
         found.append(
-            f"Look at the {_counted(len(held), 'strong movement')} that "
-            f"{'was' if len(held) == 1 else 'were'} held back: a person sees at once which of them "
-            "only the rules have stopped."
+            f"Look at the {_those(len(held), 'strong movement')} that "
+            f"{'was' if len(held) == 1 else 'were'} held back: a person sees at once what only the "
+            "rules have stopped."
         )
     found += [text for cause, text in _OPEN.items() if closed.get(cause, 0.0) > whole / 4]
     if codes & _COPIES:
@@ -175,12 +172,33 @@ def advice(content: Content) -> tuple[str, ...]:
     return tuple(found)
 
 
+def share_words(share: float) -> str:
+    """A share of the time as people say it.
+
+    >>> share_words(0.917), share_words(0.997), share_words(0.004), share_words(0.0)
+    ('92 %', 'over 99 %', 'under 1 %', 'never')
+    """
+    if 0.99 < share < 1:
+        return "over 99 %"
+    if 0 < share < 0.01:
+        return "under 1 %"
+    return f"{100 * share:.0f} %" if share else "never"
+
+
 def _value(content: Content, name: str) -> Any:
     return (content.get("indicators") or {}).get(name, {}).get("value")
 
 
 def _counted(number: int, noun: str) -> str:
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+
+
+def _those(number: int, noun: str) -> str:
+    """
+    >>> _those(1, "movement"), _those(3, "movement")
+    ('movement', '3 movements')
+    """
+    return noun if number == 1 else _counted(number, noun)
 
 
 def _s(seconds: float) -> str:

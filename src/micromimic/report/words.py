@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from micromimic.core.results import RegionLimit
+from micromimic.core.summary import share_words
 from micromimic.core.types import UnitEvidence
 
 CELL_WORDS: Final = {
@@ -137,9 +138,5 @@ def limit_sentence(limit: RegionLimit, size: str) -> str:
         if np.isfinite(half)
         else "nothing found at a typical moment, whatever its size"
     )
-    percent = f"{100 * share:.0f} %"
-    if 0.99 < share < 1:
-        percent = "over 99 %"
-    elif 0 < share < 0.01:
-        percent = "under 1 %"
-    return f"{typical}; of {size} px, {f'in {percent} of the time' if share else 'never'}."
+    seen = f"in {share_words(share)} of the time" if share else "never"
+    return f"{typical}; of {size} px, {seen}."
