@@ -141,6 +141,9 @@ def test_files_that_are_no_video(station: Station, chromium: Browser, tmp_path: 
         assert page.query_selector("#uploads .row") is None
         page.click("#staged >> text=Remove")
         assert page.query_selector("#staged li") is None
+        choose(page, {"name": "who.xlsx", "mimeType": "", "buffer": b"PK\x03\x04"})
+        page.wait_for_selector("#add-problem:has-text('copy its cells and paste them')")
+        assert page.query_selector("#staged li") is None
     assert recordings.count_recordings(station.store) == 0
 
 

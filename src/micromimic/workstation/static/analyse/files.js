@@ -1,7 +1,10 @@
 // Files and whole folders, dropped or chosen: each with its path below what was dropped.
 
 const VIDEO = /\.(mp4|m4v|mov|avi|mkv|webm|mpg|mpeg|wmv|mts|m2ts|ts|3gp|mxf|ogv|flv)$/i;
-const TABLE = /\.(csv|tsv|txt)$/i;
+const TABLE = /\.(csv|tsv|txt|xlsx?|ods)$/i;
+
+/** A table that is no text: its cells can be pasted. */
+export const isWorkbook = (path) => /\.(xlsx?|ods)$/i.test(path);
 
 /** @typedef {{file: File, path: string}} Found */
 

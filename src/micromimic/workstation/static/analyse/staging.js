@@ -2,7 +2,7 @@
 
 import { api, byId, el, fill, formatSize, plural, showLine } from "../app.js";
 import { sessionName } from "../lib/records.js";
-import { chosen, dropped, sorted } from "./files.js";
+import { chosen, dropped, isWorkbook, sorted } from "./files.js";
 import { HEAD, looksLikeTable, tableOfFolders } from "./table.js";
 
 const PAUSE_MS = 250; // of typing, after which a table is checked
@@ -74,7 +74,13 @@ export class Staging {
       if (!this.videos.some(same)) this.videos.push(one);
     }
     this.others += others;
+    showLine(byId("add-problem"), null);
     for (const { file, path } of tables) {
+      if (isWorkbook(path)) {
+        if (path.includes("/")) this.others += 1;
+        else showLine(byId("add-problem"), `expected a table as text, got ${path}; save it as CSV, or copy its cells and paste them`);
+        continue;
+      }
       const text = await file.text();
       // In a folder other tables may lie; one that was chosen by itself is meant.
       if (looksLikeTable(text) || !path.includes("/")) this.#write(text);

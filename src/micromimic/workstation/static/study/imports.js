@@ -1,7 +1,7 @@
 // Markers and codings from files of other tools.
 
 import { all, byId, el, fill, plural } from "../app.js";
-import { fillSelect } from "../lib/records.js";
+import { fillSelect, sessionName } from "../lib/records.js";
 import { sendFile, told, words } from "./send.js";
 
 /** Makes the card work. */
@@ -38,7 +38,7 @@ export function imports(attempt) {
   return {
     refresh({ recordings }) {
       fillSelect(byId("import-recording"), el("option", { value: "" }, "by the video's name in the file"),
-        recordings.map((r) => el("option", { value: r.id }, `${r.name} · ${r.subject_code ?? "no subject"}`)));
+        recordings.map((r) => el("option", { value: r.id }, `${r.name} · ${r.subject_code ? sessionName(r) : "no session"}`)));
       show();
     },
   };
