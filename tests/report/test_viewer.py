@@ -168,7 +168,7 @@ def test_a_chart_says_what_lies_under_the_mouse(report: Page) -> None:
     for moment, words in places.items():
         report.mouse.move(*plot(report, moment / 59.995))
         shown = report.inner_text("#timeline .readout")
-        assert words in shown and "× noise" in shown
+        assert words in shown and "times this face’s own noise" in shown
     report.mouse.move(5, 5)
     assert report.is_hidden("#timeline .readout")
 

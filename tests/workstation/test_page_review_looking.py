@@ -111,7 +111,7 @@ def test_flow_and_votes_belong_to_the_movement(desk: Desk) -> None:
     assert painted(page, "#overlay") != []
     press(page, "Home")
     at_frame(page, 0)
-    until(page, "document.getElementById('stage-note').textContent.includes('between its onset')")
+    until(page, "document.getElementById('stage-note').textContent.includes('between onset')")
     assert painted(page, "#overlay") == []
 
 
@@ -166,6 +166,17 @@ def test_magnified_motion_keeps_in_step(desk: Desk, station: Station) -> None:
     assert page.input_value("#speed") == "0.5"  # as it was set before
 
 
+def test_a_stretch_that_the_timeline_shows_is_looped(desk: Desk) -> None:
+    page = open_review(desk, "ada")
+    press(page, "l")
+    assert "zoom the timeline" in page.locator("#say").inner_text()
+    press(page, "+", "+", "+", "+", "+", "+", "l", "Space")
+    seen = once_round(page)
+    stop = 100 * float(page.locator("#timeline .plot").get_attribute("data-to") or "nan")
+    assert 40 < stop < 100
+    assert len([frame for frame in seen if frame > stop]) <= 5
+
+
 def test_a_looped_event_does_not_leave_its_stretch(desk: Desk, station: Station) -> None:
     found = reviews.get_analysis(station.store, RECORDING)
     assert found is not None
@@ -173,6 +184,19 @@ def test_a_looped_event_does_not_leave_its_stretch(desk: Desk, station: Station)
     page = open_review(desk, "ada")
     press(page, "n", "l")
     at_frame(page, event["apex_frame"])
+    press(page, "Space")
+    seen = once_round(page)
+    assert min(seen) >= event["onset_frame"] - 10
+    # Pictures after the last one may be up before the jump back: a screen is not a video. How far
+    # they lie behind it depends on the machine's load; that they are few does not.
+    turn = next(k for k in range(1, len(seen)) if seen[k] < seen[k - 1])
+    behind = [frame for frame in seen[:turn] if frame > event["offset_frame"] + 10]
+    assert len(behind) <= 5
+    assert seen[turn] <= event["onset_frame"] + 10
+
+
+def once_round(page: Page) -> list[int]:
+    """The frames that are shown until playing begins again at an earlier one; then it stops."""
     page.evaluate(
         """() => {
           window.seen = [];
@@ -181,17 +205,10 @@ def test_a_looped_event_does_not_leave_its_stretch(desk: Desk, station: Station)
             .observe(stage, { attributeFilter: ["data-frame"] });
         }"""
     )
+    until(page, "window.seen.some((frame, k) => k && frame < window.seen[k - 1])")
     press(page, "Space")
-    until(page, "window.seen.some((frame, k) => k && frame < window.seen[k - 1])")  # once round
-    press(page, "Space")
-    seen = page.evaluate("window.seen")
-    assert min(seen) >= event["onset_frame"] - 10
-    # Pictures after the last one may be up before the jump back: a screen is not a video. How far
-    # they lie behind it depends on the machine's load; that they are few does not.
-    turn = next(k for k in range(1, len(seen)) if seen[k] < seen[k - 1])
-    behind = [frame for frame in seen[:turn] if frame > event["offset_frame"] + 10]
-    assert len(behind) <= 5
-    assert seen[turn] <= event["onset_frame"] + 10
+    seen: list[int] = page.evaluate("window.seen")
+    return seen
 
 
 def test_onset_against_apex_turns_only_when_asked(station: Station, chromium: Browser) -> None:

@@ -14,7 +14,7 @@ export class Movement {
     this.threshold = threshold;
     this.rejected = rejected;
     /** @type {[colour: string, stretches: Stretch[], words: (cause?: string) => string][]} */
-    this.ground = [["lost", lost, () => "face lost"], ["gate", gated, (cause) => `gated: ${cause}`], ["blink", blinks, () => "blink"]];
+    this.ground = [["lost", lost, () => "face lost"], ["gate", gated, (cause) => `not judged (${cause})`], ["blink", blinks, () => "blink"]];
   }
 
   /** @param {number} time */
@@ -51,14 +51,14 @@ export class Movement {
     const words = [formatTime(time)];
     if (this.series) {
       const value = this.series.values[nearest(this.series.times, time)];
-      if (Number.isFinite(value)) words.push(`${value.toFixed(2)} × noise`);
+      if (Number.isFinite(value)) words.push(`${value.toFixed(2)} times this face’s own noise`);
     }
     for (const [, stretches, name] of this.ground) {
       const stretch = stretches.find(([from, to]) => time >= from && time <= to);
       if (stretch) words.push(name(stretch[2]));
     }
     const cross = this.rejected.find(([peak]) => Math.abs(peak - time) < near);
-    if (cross) words.push(`seen, not reported: ${cross[1]}`);
+    if (cross) words.push(`seen and held back: ${cross[1]}`);
     return words;
   }
 }

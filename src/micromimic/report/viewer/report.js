@@ -77,7 +77,7 @@ const timeline = new Chart(byId("timeline"), view, {
   label: "Movement score over the recording, with its events; the table lists them", drag: "zoom", keys: true,
   left: 46, right: 10,
   panels: (width, height) => [{
-    top: 24, bottom: height - 26, axis: height - 10, high, title: "movement, × noise",
+    top: 24, bottom: height - 26, axis: height - 10, high, title: "movement, times this face’s own noise",
     paint: (pen) => {
       movement.paint(pen, spans);
       paintMarks(pen);

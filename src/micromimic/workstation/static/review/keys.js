@@ -45,7 +45,7 @@ function table(desk, help) {
       [["ArrowDown", "ArrowUp"], "next event of the list, previous one", (key) => look(key === "ArrowDown" ? 1 : -1)],
       [["s", "Shift+S"], "slower, faster: 1/10 to 2", (key) => desk.faster(key === "s" ? -1 : 1)],
       [["q"], "sound on or off", () => desk.sound.toggle()],
-      [["l"], "loop the event", () => desk.toggleLoop()],
+      [["l"], "loop the event, or the stretch that the timeline shows", () => desk.toggleLoop()],
       [["m"], "play with the motion magnified", () => desk.toggleMagnified()],
       [["t"], "onset against apex", () => desk.faces.toggle()],
       [["f", "c", "v"], "flow arrows, ten face regions, where the class comes from", (key) => desk.toggleLayer({ f: "flow", c: "cells", v: "votes" }[key])],

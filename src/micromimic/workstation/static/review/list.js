@@ -52,7 +52,7 @@ export class EventList {
     };
     return el("button", { type: "button", class: ["event", event.status], dataset: { key: event.key }, onclick: choose },
       el("span", { class: "count" }, eventName(event.key)),
-      el("span", { class: "what" }, event.label ? [classMark(this.model, event.label), " ", event.label] : el("small", {}, "class not chosen yet"),
+      el("span", { class: "what" }, event.label ? [classMark(this.model, event.label), " ", event.label] : el("small", {}, "no class yet"),
         isLonger(event) && el("small", {}, " longer"), differs && el("small", {}, ` machine: ${machine.label}`)),
       el("span", { class: "sure" }, machine && [share(machine.probabilities?.[machine.label]), el("small", {}, machine.uncertain ? " unsure" : " sure")],
         isAdded(event) && el("small", {}, "added")),

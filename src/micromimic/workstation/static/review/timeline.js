@@ -31,7 +31,7 @@ export class Timeline {
       series: rows && { times: clock.times.subarray(0, rows.length), values: rows.get("score") },
       threshold: shown.threshold,
       lost: rows ? lostStretches(rows, clock) : [],
-      gated: shown.gated.map(({ start, end, cause }) => [start, end, cause]),
+      gated: shown.gated.map(({ start, end, cause }) => [start, end, reasonWords(cause)]),
       blinks: shown.blinks.map(({ start, end }) => [start, end]),
       rejected: [],
     });
@@ -165,7 +165,7 @@ export class Timeline {
   #describe(time, near, limits) {
     const frame = this.model.clock.nearest(time);
     const span = spanAt(this.spans, time, near);
-    return [`frame ${frame}`, ...this.movement.describe(time, near), limits && this.#limitWords(frame), span && `event ${eventName(span.key)}: ${span.label || "class not chosen yet"}`].filter(Boolean);
+    return [`frame ${frame}`, ...this.movement.describe(time, near), limits && this.#limitWords(frame), span && `event ${eventName(span.key)}: ${span.label || "no class yet"}`].filter(Boolean);
   }
 
   /** The limits at a frame, pixels of the picture. */
