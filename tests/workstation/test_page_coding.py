@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
@@ -14,12 +17,13 @@ import pytest
 from micromimic.core.errors import InputError
 from micromimic.report.words import UNIT_WORDS
 from micromimic.workstation.jobs.evidence import write_evidence
-from micromimic.workstation.records import jobs, recordings, reviews
+from micromimic.workstation.records import jobs, privacy, recordings, reviews
 from micromimic.workstation.records.models import Consent
 from micromimic.workstation.records.study import change_study
 
 from ..page_server import NARROW, Desk, Station, desk_at, running_station, until
 from ..review_desk import RECORDING, analysed, at_frame, open_review, press, saved
+from ..waiting import wait_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.needs("browser", "playwright", "web")
 
 AUDIT = (Path(__file__).resolve().parents[1] / "page_audit.js").read_text(encoding="utf-8")
-HELD = "6" * 32
+HELD, GONE = "6" * 32, "7" * 32
 SCHEME = {
     "schema": "micromimic.scheme/1",
     "name": "mine",
@@ -48,7 +52,7 @@ SCHEME = {
 def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
     with running_station(analysed(tmp_path_factory, "coding")) as station:
         change_study(station.store, scheme=SCHEME)
-        add_held_back(station.store)
+        add_held_back(station.store, HELD)
         yield station
 
 
@@ -59,20 +63,21 @@ def blind(station: Station) -> Iterator[None]:
     change_study(station.store, mode="open")
 
 
-def add_held_back(store: Store) -> None:
+def add_held_back(store: Store, key: str) -> None:
     """The recording once more, its first event held back in place of all."""
     found = reviews.get_analysis(store, RECORDING)
     assert found is not None
-    folder = store.folder(HELD)
+    folder = store.folder(key)
     shutil.copytree(store.folder(RECORDING), folder)
-    shutil.copytree(folder / "events" / "0", folder / "events" / "held-back" / "0")
+    pictures = folder / "events" / "held-back" / "0"
+    shutil.copytree(folder / "events" / "0", pictures, dirs_exist_ok=True)
     first = found.payload["events"][0]
     times = [f"{point}_{unit}" for point in ("onset", "apex", "offset") for unit in ("frame", "s")]
     entry = {name: first[name] for name in times}
     entry |= {"reason": "head", "strength": 11.2, "size_units": 0.4, "size_px": 2.8}
     recordings.add_recording(
         store,
-        id=HELD,
+        id=key,
         name="held.mp4",
         extension=".mp4",
         size_bytes=1,
@@ -290,6 +295,31 @@ def test_evidence_of_what_was_not_reported_is_made_on_demand(desk: Desk, station
     finally:
         change_study(station.store, mode="open")
     assert answer.status == 409 and "decide first" in answer.json()["error"]["message"]
+
+
+def test_nothing_is_left_of_a_recording_that_goes_while_evidence_is_made(station: Station) -> None:
+    store = station.store
+    add_held_back(store, GONE)
+    frames = {"onset_frame": 300, "apex_frame": 308, "offset_frame": 320}
+    ask = Request(
+        f"{station.url}/api/v1/recordings/{GONE}/evidence",
+        json.dumps({"coder": "ida", **frames}).encode(),
+        {"Content-Type": "application/json"},
+    )
+
+    def answer() -> int:
+        try:
+            with urlopen(ask) as response:
+                return int(response.status)
+        except HTTPError as error:
+            return error.code
+
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(answer)
+        wait_for(lambda: any(store.incoming.iterdir()))  # a worker has begun
+        privacy.remove_recording(store, GONE)
+        assert asked.result() == 404
+    assert not store.folder(GONE).exists() and not list(store.incoming.iterdir())
 
 
 def test_no_evidence_where_the_face_was_lost(station: Station, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import asyncio
 import json
 import os
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +22,7 @@ from micromimic.core.errors import ConflictError, InputError, NotFoundError, Ref
 from micromimic.core.files import sync_tree
 from micromimic.workstation.context import Workstation
 from micromimic.workstation.jobs.confinement import Limits
-from micromimic.workstation.jobs.process import end_of_process, running_worker
+from micromimic.workstation.jobs.process import WorkerProcess, end_of_process, running_worker
 from micromimic.workstation.jobs.worker import Task
 from micromimic.workstation.records import recordings, reviews
 from micromimic.workstation.records.folder import PICTURES as FOLDER
@@ -34,6 +36,8 @@ DOCUMENT: Final = "evidence.json"
 _FILES: Final = frozenset({DOCUMENT, "onset.jpg", "apex.jpg", "face.mp4", "magnified.mp4"})
 _LONGEST_S: Final = 600.0
 """Frames are counted from the video's start: an hour's takes minutes."""
+_LOOK_S: Final = 1.0
+"""How often is asked whether it is still wanted: its recording may be removed meanwhile."""
 _MEMORY_MB: Final = 4096
 
 Stretch = tuple[int, int, int]
@@ -63,7 +67,7 @@ async def evidence(
     async with here.making_evidence:
         found = await to_thread.run_sync(_read, place)
         if found is None:
-            await _make(here, recording, stretch, place)
+            await _make(here, recording, coder, stretch, place)
             found = await to_thread.run_sync(_read, place)
     if found is None:
         raise NotFoundError("expected evidence, got none: its recording was removed meanwhile")
@@ -115,7 +119,9 @@ def _read(place: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-async def _make(here: Workstation, recording: Recording, stretch: Stretch, place: Path) -> None:
+async def _make(
+    here: Workstation, recording: Recording, coder: str, stretch: Stretch, place: Path
+) -> None:
     own = new_id()
     work = here.store.incoming / own
     folder = here.store.folder(recording.id)
@@ -133,20 +139,25 @@ async def _make(here: Workstation, recording: Recording, stretch: Stretch, place
     with writing_files(own):
         try:
             await to_thread.run_sync(lambda: (work / "out").mkdir(parents=True, mode=0o700))
-            await _run(task, work / "log")
+            await _run(task, work / "log", partial(_checked, here, recording.id, coder, stretch))
             await to_thread.run_sync(_place, work / "out" / "0", place)
         finally:
             await to_thread.run_sync(lambda: shutil.rmtree(work, ignore_errors=True))
 
 
-async def _run(task: Task, printed: Path) -> None:
-    """A worker to its end; `InputError` with its own line where it fails."""
+async def _run(task: Task, printed: Path, check: Callable[[], object]) -> None:
+    """A worker to its end; `InputError` with its own line where it fails, what ``check`` raises
+    where nobody wants it any more."""
     line, finished = "", False
     try:
         async with asyncio.timeout(_LONGEST_S), running_worker(task, printed) as process:
-            async for message in process.messages():
-                line = str(message.get("error", line))
-                finished = finished or message.get("finished") is True
+            reading = asyncio.create_task(_read_messages(process))
+            try:
+                while not (await asyncio.wait({reading}, timeout=_LOOK_S))[0]:
+                    await to_thread.run_sync(check)
+            finally:
+                reading.cancel()
+            line, finished = reading.result()
             if not finished and not line:
                 line = end_of_process(await process.wait(), task.limits.memory_mb)
     except TimeoutError:
@@ -155,6 +166,15 @@ async def _run(task: Task, printed: Path) -> None:
         line = f"expected to start a worker, got: {error.strerror}; try again"
     if not finished:
         raise InputError(line)
+
+
+async def _read_messages(process: WorkerProcess) -> tuple[str, bool]:
+    """The line of its error, and whether it has finished."""
+    line, finished = "", False
+    async for message in process.messages():
+        line = str(message.get("error", line))
+        finished = finished or message.get("finished") is True
+    return line, finished
 
 
 def _place(made: Path, place: Path) -> None:

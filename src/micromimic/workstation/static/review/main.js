@@ -87,13 +87,14 @@ function listMarkers({ markers, clock }, player) {
   markers.length > MOST_MARKERS && el("li", { class: "hint" }, `${markers.length - MOST_MARKERS} more: on the timeline, and by [ and ]`));
 }
 
-function describe({ recording, shown, analysis, coder: who }) {
+function describe({ recording, shown, analysis, scheme, blind, coder: who }) {
   document.title = `${recording.name} - Review - micromimic`;
   byId("name").textContent = recording.name;
   const facts = [
     formatDuration(shown.duration_s),
     `${Math.round(shown.fps * 100) / 100} frames/s`, `${shown.width} × ${shown.height}`, `${shown.frames.toLocaleString("en-GB")} frames`,
     `${analysis.model.name} ${analysis.model.version}`,
+    scheme.name && `coding scheme: ${scheme.name}`, blind && "coded blind to the machine",
     recording.media === "kept" && recording.expires_at && `video kept until ${formatDate(recording.expires_at)}`,
   ].filter(Boolean);
   fill(byId("of"), [recording.subject_code && sessionName(recording), formatDuration(shown.duration_s), personWords(recording)].filter(Boolean).join(" · "));
