@@ -42,6 +42,7 @@ export class List {
   #wanted = PAGE;
   #timer = 0;
   #run = 0;
+  #subject = ""; // chosen, though its recordings may not have come yet
 
   /** `act`: what a row's buttons do. */
   constructor(act) {
@@ -51,11 +52,12 @@ export class List {
       if (kept[id] && id !== "filter") byId(id).value = kept[id];
       byId(id).addEventListener("input", () => {
         this.#wanted = PAGE;
+        this.#subject = byId("filter").value;
         remember("list", JSON.stringify(Object.fromEntries(FIELDS.map((name) => [name, byId(name).value]))), "sessionStorage");
         this.show();
       });
     }
-    this.subject = kept.filter ?? "";
+    this.#subject = kept.filter ?? "";
     byId("more").addEventListener("click", () => { this.#wanted += PAGE; this.show(); });
     document.addEventListener("visibilitychange", () => { if (!document.hidden) this.refresh(); });
     document.addEventListener("coder", () => this.show());
@@ -106,8 +108,7 @@ export class List {
     const codes = [...new Set(this.recordings.map((r) => r.subject_code))].filter(Boolean).sort(text);
     const offered = [...byId("filter").options].slice(1).map((option) => option.value);
     if (codes.join("\n") === offered.join("\n")) return;
-    const chosen = byId("filter").value || this.subject;
-    fill(byId("filter"), el("option", { value: "" }, "every subject"), codes.map((code) => el("option", { value: code, selected: code === chosen }, code)));
+    fill(byId("filter"), el("option", { value: "" }, "every subject"), codes.map((code) => el("option", { value: code, selected: code === this.#subject }, code)));
   }
 
   show() {
