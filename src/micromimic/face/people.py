@@ -13,7 +13,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from micromimic.core.errors import InputError
 from micromimic.core.progress import Progress
@@ -102,6 +101,8 @@ def whose(
     """Which of the people each face is, by number in both lists; no person has two faces."""
     if not faces or not people:
         return {}
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - half a second of each start
+
     distances = np.array([[person.distance(face) for person in people] for face in faces])
     costs = distances.copy()
     for column, person in enumerate(people):

@@ -31,9 +31,11 @@ from micromimic.core.types import AnalysisWarning, FaceTrack, MicroExpression
 from micromimic.face.cells import cell_boxes
 from micromimic.face.landmarks import LandmarkBackend
 from micromimic.face.people import People, find_people
-from micromimic.media.sound import PEAKS_PER_S
+from micromimic.face.signals import FaceSignals
+from micromimic.media.sound import PEAKS_PER_S, SoundTrack
 from micromimic.media.video import Frame, FrameSource, VideoSource, open_source
 from micromimic.media.writer import ProxyWriter, proxy_size
+from micromimic.motion.spotting.dense.measure import DenseSignals
 from micromimic.report.elan import write_eaf
 from micromimic.report.write import write_analysis
 from micromimic.workstation.jobs.clips import (
@@ -90,45 +92,35 @@ def write_recording(
         check_work = _work_limit(frames, video, max_seconds)
         if on_stated is not None and frames.expected_frames:
             on_stated(frames.expected_frames, frames.width * frames.height)
-        rate = frames.nominal_fps or 25.0
-        people = None if person is None else find_people(frames, backend, report)
-        with ExitStack() as stack:
-            sound = None
-            if isinstance(frames, VideoSource):
-                sound = stack.enter_context(frames.open_sound())
-            size = frames.width, frames.height
-            proxy = stack.enter_context(
-                ProxyWriter(folder / "proxy.mp4", *size, rate=rate, sound=sound)
-            )
+        rate, people, wanted = frames.nominal_fps or 25.0, None, None
 
-            def each(frame: Frame) -> None:
-                check_work(frame.index + 1, frame.time)
-                proxy.write(frame.rgb(), frame.time)
+        def look(done: int, total: int | None, stage: str) -> None:
+            check_work(done + 1, done / rate)
+            report(done, total, stage)
 
-            analysis = analyze_frames(
-                frames,
-                config=config,
-                progress=report,
-                backend=backend,
-                each=each,
-                measured=lambda signals, dense: TrackTable.of(signals, dense).write(folder),
-                wanted=None if people is None or person is None else people.wanted(person),
-            )
-        analysis = replace(analysis, settings={**analysis.settings, "fps": fps, "person": person})
+        if person is not None:
+            people = find_people(frames, backend, look)
+            wanted = people.wanted(person)
+        analysis, sound = _first_pass(
+            frames,
+            folder,
+            check_work,
+            config=config,
+            progress=report,
+            backend=backend,
+            wanted=wanted,
+        )
         if people is None and analysis.others_seen:
             people = find_people(frames, backend, report)
         if people is not None:
             write_people(frames, people, folder / "events" / "people")
-        if sound is not None and sound.problem:
-            odd = AnalysisWarning("sound", sound.problem)
-            analysis = replace(analysis, warnings=(*analysis.warnings, odd))
-        shown = PurePath(name).name if name else ""
-        named = replace(analysis, source=replace(analysis.source, path=shown or video.name))
         factors = write_clips(
             frames, analysis.events, analysis.track, analysis.source.fps, folder / "events", report
         )
     write_held_back(analysis, folder / "events" / "held-back")
     report(0, None, "writing")
+    shown = (PurePath(name).name if name else "") or video.name
+    named = _named(analysis, shown, {"fps": fps, "person": person}, sound)
     review = review_document(named)
     review |= {"person": person, "people": [] if people is None else people_document(people)}
     review["proxy"]["sound"] = sound is not None and bool(sound.layout)
@@ -137,10 +129,49 @@ def write_recording(
     write_analysis(named, folder)
     write_eaf(named, folder / "events.eaf", beside_video=True)
     write_whole(folder / "frames.bin", frames_bin(named))
+    write_whole(folder / "review.json", json.dumps(review, allow_nan=False))
+
+
+def _first_pass(
+    frames: FrameSource, folder: Path, check_work: Callable[[int, float], None], **how: Any
+) -> tuple[Analysis, SoundTrack | None]:
+    """Analyse; ``how`` is for `analyze_frames`. The proxy with its sound is written on the way."""
+    with ExitStack() as stack:
+        sound = (
+            stack.enter_context(frames.open_sound()) if isinstance(frames, VideoSource) else None
+        )
+        rate, size = frames.nominal_fps or 25.0, (frames.width, frames.height)
+        proxy = stack.enter_context(
+            ProxyWriter(folder / "proxy.mp4", *size, rate=rate, sound=sound)
+        )
+
+        def each(frame: Frame) -> None:
+            check_work(frame.index + 1, frame.time)
+            proxy.write(frame.rgb(), frame.time)
+
+        def measured(signals: FaceSignals, dense: DenseSignals) -> None:
+            TrackTable.of(signals, dense).write(folder)
+
+        analysis = analyze_frames(frames, each=each, measured=measured, **how)
     if sound is not None and sound.layout:
         waveform = {"rate": PEAKS_PER_S, "peaks": list(sound.peaks)}
         write_whole(folder / "waveform.json", json.dumps(waveform))
-    write_whole(folder / "review.json", json.dumps(review, allow_nan=False))
+    return analysis, sound
+
+
+def _named(
+    analysis: Analysis, name: str, settings: dict[str, Any], sound: SoundTrack | None
+) -> Analysis:
+    """The analysis as people get it: by the video's name, with what is to be said of its sound."""
+    warnings = analysis.warnings
+    if sound is not None and sound.problem:
+        warnings += (AnalysisWarning("sound", sound.problem),)
+    return replace(
+        analysis,
+        source=replace(analysis.source, path=name),
+        settings={**analysis.settings, **settings},
+        warnings=warnings,
+    )
 
 
 def _work_limit(
