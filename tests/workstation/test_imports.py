@@ -197,6 +197,22 @@ def test_markers_that_came_from_elsewhere_are_tiers_of_the_elan_file(
     assert found.get_annotation_data_for_tier("trigger") == [(2000, 2001, "cue")]
 
 
+def test_a_long_label_is_cut_and_one_may_be_empty(store: Store, tmp_path: Path) -> None:
+    recording = exportable(store)
+    document = Eaf(author="somebody")
+    document.remove_tier("default")
+    document.add_tier("said")
+    document.add_annotation("said", 100, 900, "well " * 80)
+    document.add_annotation("said", 900, 1000, "")
+    document.to_file(str(tmp_path / "a.eaf"))
+    (done,) = import_markers(store, tmp_path / "a.eaf", recording_id=recording, any_media=True)
+    assert done.note == "1 label cut to 255 characters"
+    assert [len(row[1]) for row in rows(store, recording)] == [255, 0]
+    (tmp_path / "out.eaf").write_bytes(export_events(store, recording, format="eaf"))
+    (whole, _) = Eaf(str(tmp_path / "out.eaf")).get_annotation_data_for_tier("said")
+    assert whole[2].split() == ["well"] * 80
+
+
 # ---- codings -----------------------------------------------------------------------------------
 
 

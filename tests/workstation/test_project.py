@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed
 
 from sqlalchemy import select
 
-from micromimic.core.errors import ConflictError, InputError, RefusedError
+from micromimic.core.errors import ConflictError, InputError, OutputError, RefusedError
 from micromimic.workstation.export import export_events
 from micromimic.workstation.imports.apply import import_markers, kept_tiers
 from micromimic.workstation.project import gather_project, opened_project, write_project
@@ -494,6 +496,14 @@ def test_a_damaged_project_changes_nothing(
 ) -> None:
     path = changed(packed(first[0], tmp_path / "a.zip", videos=True), change)
     refused(machine("empty"), path, Exception, line)
+
+
+def test_a_project_that_the_disk_has_no_room_for_changes_nothing(
+    first: tuple[Store, str], machine: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = packed(first[0], tmp_path / "a.zip", videos=True)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    refused(machine("empty"), path, OutputError, "of room for a.zip in")
 
 
 def test_a_project_is_not_merged_beside_a_running_server(

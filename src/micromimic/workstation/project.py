@@ -196,6 +196,12 @@ class Project:
         """Of the files of a recording's folder."""
         return self._names.get(recording_id, ())
 
+    def size(self, recording_id: str) -> int:
+        """Bytes of those files, unpacked."""
+        return sum(
+            self._sizes[f"recordings/{recording_id}/{name}"] for name in self.names(recording_id)
+        )
+
     def extract(self, recording: Recording, folder: Path, *, media: bool) -> None:
         """A recording's files into a new folder; `InputError` where its video is another."""
         allowed = owned_names(recording.extension, "kept" if media else "none", answered=True)

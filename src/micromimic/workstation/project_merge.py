@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from sqlalchemy import select
 
-from micromimic.core.errors import ConflictError, RefusedError
+from micromimic.core.errors import ConflictError, OutputError, RefusedError
 from micromimic.core.files import sync_tree
 from micromimic.workstation.project import Project, opened_project
 from micromimic.workstation.records import people, recordings, reviews
@@ -40,6 +40,7 @@ from micromimic.workstation.records.models import (
 )
 from micromimic.workstation.records.study import change_study, get_study
 from micromimic.workstation.records.values import LONGEST_LINE, new_id
+from micromimic.workstation.uploads import RESERVE_BYTES
 
 OURS, THEIRS, BOTH, SAME = "ours", "theirs", "both", "same"
 _KEEP: Final = {OURS: "keep what is here"}
@@ -100,6 +101,7 @@ def merge_project(
             with store.write() as transaction:
                 plan = _Plan(transaction, project, resolutions or {})
                 plan.check_resolved()
+                _check_room(store, project, [source for _, source in plan.new_recordings])
                 for recording, source in plan.new_recordings:
                     folder = store.folder(recording.id)
                     stack.enter_context(writing_files(recording.id))
@@ -114,6 +116,17 @@ def merge_project(
             for folder in made:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
+
+
+def _check_room(store: Store, project: Project, coming: Sequence[Recording]) -> None:
+    """Refuse before the disk is full; what a zip unpacks to is in its own list."""
+    needed = sum(project.size(recording.id) for recording in coming)
+    free = shutil.disk_usage(store.data).free
+    if free < needed + RESERVE_BYTES:
+        raise OutputError(
+            f"expected {needed / 1e6:.0f} MB of room for {project.name} in {store.data}, got "
+            f"{free / 1e6:.0f} MB; free some"
+        )
 
 
 @dataclass

@@ -27,12 +27,13 @@ from micromimic.workstation.records.database import Store, Transaction
 from micromimic.workstation.records.folder import IMPORTED
 from micromimic.workstation.records.models import Recording
 from micromimic.workstation.records.review import FrameTimes
+from micromimic.workstation.records.values import LONGEST_NAME
 
 NO_APEX: Final = "apex not coded: the middle"
 PAST_END_S: Final = 0.5
 """How far past the last frame something may end: sound is often longer than the picture."""
 RATE_TOLERANCE: Final = 0.01
-_ORIGIN: Final = 255
+_CUT: Final = "\N{HORIZONTAL ELLIPSIS}"
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def import_markers(
     ``any_media`` takes a file that names another than the recording given. ``name`` is the file's
     for people, ``path``'s if left out. `InputError` where it does not fit.
     """
-    origin = (name or path.name)[-_ORIGIN:]
+    origin = (name or path.name)[-LONGEST_NAME:]
     parts = [_without_nested(part.only(tiers)) for part in read_annotations(path)]
     with store.write() as transaction, _foreign_kept(store, path) as keep:
         done = []
@@ -88,7 +89,9 @@ def import_markers(
             markers.add_markers(transaction, found, rows, origin=origin)
             keep(found)
             used = tuple(dict.fromkeys(str(row["tier"]) for row in rows))
-            done.append(Imported(found, target.recording.name, len(rows), used))
+            cut = sum(str(row["label"]).endswith(_CUT) for row in rows)
+            note = f"{cut} label{'s' * (cut > 1)} cut to {LONGEST_NAME} characters" if cut else ""
+            done.append(Imported(found, target.recording.name, len(rows), used, note))
         return tuple(done)
 
 
@@ -325,6 +328,8 @@ def _marker(target: _Target, item: Annotation) -> dict[str, Any]:
             for t in (onset, offset)
         )
     label = f"{item.label} ({item.modifiers})" if item.modifiers else item.label
+    if len(label) > LONGEST_NAME:  # a transcript, say; ELAN's own tier keeps all of it
+        label = label[: LONGEST_NAME - len(_CUT)] + _CUT
     return {
         "tier": item.tier,
         "label": label,
