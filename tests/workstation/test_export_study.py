@@ -213,6 +213,7 @@ def test_a_recording_has_a_row_also_where_nothing_was_found_or_nobody_began(stud
     assert (kim.events_pain, kim.events_surprise, kim.events_positive) == (1, 1, 0)
     assert kim.events_per_minute == pytest.approx(60 * 3 / kim.observed_s, abs=1e-6)
     assert kim["mode"] == "open" and kim.blinks == 8 and kim.held_back == 13
+    assert pd.isna(kim.person) and kim.other_people == 1
     empty = rows.loc[(study.ids["empty"], "kim")]
     assert (empty.done, empty.events, empty.events_per_minute, empty.blinks) == (1, 0, 0, 0)
     assert empty.recording == "'=1+1, nobody.mp4"  # no formula

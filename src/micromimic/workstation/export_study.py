@@ -271,6 +271,8 @@ def _machine(found: Studied) -> dict[str, Any]:
         **status,
         **{name: source.get(name) for name in ("duration_s", "frames", "fps")},
         "face_share": payload.get("face", {}).get("found_ratio"),
+        "person": found.recording.person,
+        "other_people": payload.get("face", {}).get("others_seen"),
         "observed_s": found.recording.observed_s,
         **{f"not_judged_{k}_s": s for k, s in (unjudged(payload) if known else {}).items()},
         **{f"findable_{name}_s": limit.get("seconds") for name, limit in limits.items()},
@@ -321,13 +323,18 @@ def _spss(columns: Mapping[str, Sequence[Column]], rows: Mapping[str, Sequence[R
             " /ARRANGEMENT=DELIMITED /FIRSTCASE=2 /VARIABLES=",
         ]
         for column in listed:
-            texts = (str(cell(row.get(column.name))).encode() for row in rows[file])
-            width = max((len(text) for text in texts), default=0)
             name = re.sub(r"\W", "_", column.name, flags=re.ASCII)[:60]
-            parts.append(f"  {name} {_SPSS.get(column.kind) or f'A{max(8, width)}'}")
+            kind = _SPSS.get(column.kind) or f"A{_width(rows[file], column.name)}"
+            parts.append(f"  {name} {kind}")
         parts[-1] += "."
         parts.append(f"DATASET NAME {file.removesuffix('.csv')}.")
     return "\n".join(parts) + "\n"
+
+
+def _width(rows: Iterable[Row], name: str) -> int:
+    """Bytes of a column's longest text."""
+    texts = {str(row[name]) for row in rows if row.get(name)}
+    return max((len(str(cell(text)).encode()) for text in texts), default=8) or 1
 
 
 def _readme(title: str, at: datetime, count: int, reader: Reader, hidden: int) -> str:
