@@ -15,7 +15,7 @@ _RIGHT: Final = 70
 _WIDTH: Final = 720
 _STEP: Final = 22
 _GROUPS: Final = {"pooled": "All", "tier": "Kind", "class": "Class", "mode": "Coded"}
-_MODES: Final = {"open": "after the machine's answer", "blind": "before it was shown"}
+_MODES: Final = {"open": "after the machine's answer", "blind": "without the machine's answer"}
 _FIGURES: Final = (
     ("kappa", "Cohen's kappa"),
     ("ac1", "Gwet's AC1"),

@@ -4,7 +4,7 @@ import { el, formatDuration, plural, term } from "../app.js";
 import { FEW, figure, two, within } from "../lib/agreement.js";
 
 const GROUPS = { pooled: "All", tier: "By kind", class: "By class", mode: "By how it was coded", recording: "By recording" };
-const MODES = { open: "after the machine's answer was shown", blind: "before it was shown" };
+const MODES = { open: "after the machine's answer was shown", blind: "without the machine's answer" };
 const named = (coder) => (coder === "machine" ? "the machine" : coder);
 const milliseconds = (seconds) => (seconds === null ? "–" : `${Math.round(1000 * seconds)} ms`.replace("-", "−"));
 
