@@ -549,7 +549,7 @@ def test_trends_of_a_person(store):
 
 
 def test_a_recording_counts_as_reviewed_once_it_was_marked_done(store):
-    """One in which the machine found nothing, and that nobody opened, is no review without events."""
+    """One in which nothing was found, and that nobody opened, is no review without events."""
     _, payload, review = sample()
     person = people.add_subject(store, "P1")
     session = people.add_session(store, person.id, title="a", held_on=date(2024, 1, 2), consent=YES)
