@@ -2,6 +2,7 @@
 
 import { byId, el, fill, formatTime } from "/static/app.js";
 import { pictureUrl } from "./data.js";
+import { showInPane } from "./tabs.js";
 import { reasonWords } from "./words.js";
 
 const NEW_EVENT_S = { before: 0.1, after: 0.15 };
@@ -90,6 +91,6 @@ export class HeldList {
       if (k !== held) button.removeAttribute("aria-current");
       else button.setAttribute("aria-current", "true");
     }
-    if (held !== null) this.buttons[held]?.scrollIntoView({ block: "nearest" });
+    if (this.buttons?.[held]) showInPane(this.buttons[held]);
   }
 }

@@ -3,6 +3,7 @@
 import { all, byId, el, fill, formatTime, remember, remembered } from "/static/app.js";
 import { classMark, statusBadge } from "./inspector.js";
 import { SHOW, SORT } from "./listing.js";
+import { showInPane } from "./tabs.js";
 import { countWords, eventName, isAdded, isLonger, progressWords, share } from "./words.js";
 
 const options = (choices) => Object.entries(choices).map(([value, { words }]) => el("option", { value }, words));
@@ -65,8 +66,7 @@ export class EventList {
       button.removeAttribute("aria-current");
       if (key !== this.model.selected) continue;
       button.setAttribute("aria-current", "true");
-      const box = byId("pane-events").getBoundingClientRect(), { top, bottom } = button.getBoundingClientRect();
-      if (top < box.top || bottom > box.bottom) byId("pane-events").scrollTop += top - box.top - (bottom - top);
+      showInPane(button);
     }
   }
 }

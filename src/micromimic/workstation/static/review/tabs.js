@@ -2,6 +2,13 @@
 
 import { all } from "/static/app.js";
 
+/** Scrolls a pane, and nothing else, so far that one of its lines is seen. @param {HTMLElement} line */
+export function showInPane(line) {
+  const pane = line.closest(".pane");
+  const box = pane.getBoundingClientRect(), { top, bottom } = line.getBoundingClientRect();
+  if (top < box.top || bottom > box.bottom) pane.scrollTop += top - box.top - (bottom - top);
+}
+
 export class Tabs {
   constructor(root) {
     this.tabs = all("[role=tab]", root);
