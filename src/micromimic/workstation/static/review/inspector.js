@@ -35,6 +35,7 @@ export class Inspector {
     this.choices = model.labels.map((name, k) => keyed(name, keyOf(k), () => model.decide("relabel", { label: name }),
       { class: "class", icon: classMark(model, name), title: model.scheme.described[name] || `Call it ${name}`, dataset: { label: name } }));
     byId("choices").append(...this.choices);
+    byId("choices").parentElement.classList.toggle("many", model.labels.length > 4);
     this.todo = el("p", { class: "todo", id: "todo" });
     byId("choices").closest(".decide").after(this.todo);
     for (const name of ["events", "select", "machine"]) model.addEventListener(name, () => this.show());

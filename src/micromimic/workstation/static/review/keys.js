@@ -18,7 +18,7 @@ const BUTTONS = {
 const SHOWN = {
   ArrowLeft: "←", ArrowRight: "→", "Shift+ArrowLeft": "Shift ←", "Shift+ArrowRight": "→", ArrowUp: "↑", ArrowDown: "↓",
   PageUp: "Page Up", PageDown: "Page Down",
-  "Shift+Z": "Shift z", "Shift+S": "Shift s", "Shift+N": "Shift n", "Shift+<": "<", "Shift+>": ">", "Control+z": "Ctrl z", "Control+y": "Ctrl y",
+  "Shift+Z": "Shift z", "Shift+H": "Shift h", "Shift+S": "Shift s", "Shift+N": "Shift n", "Shift+<": "<", "Shift+>": ">", "Control+z": "Ctrl z", "Control+y": "Ctrl y",
 };
 
 /** Groups of [keys, words, act]; keys as event.key says them, "Shift+" before where it counts. */

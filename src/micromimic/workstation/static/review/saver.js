@@ -7,7 +7,10 @@ import { fetchHistory, fetchReview } from "./data.js";
 const PATIENCE_MS = 20000;
 const LONGEST_WAIT_S = 15;
 const same = (a, b) => JSON.stringify(sorted(a ?? {})) === JSON.stringify(sorted(b ?? {}));
-const sorted = (object) => Object.fromEntries(Object.entries(object).sort());
+const sorted = (value) => {
+  if (Array.isArray(value)) return value.map(sorted);
+  return value && typeof value === "object" ? Object.fromEntries(Object.entries(value).sort().map(([name, one]) => [name, sorted(one)])) : value;
+};
 
 /**
  * Fires "change" (queue or state changed), "saved" ({change, review, before}), "refused" ({change, error}).
