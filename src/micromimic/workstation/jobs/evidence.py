@@ -29,7 +29,6 @@ from micromimic.workstation.jobs.clips import write_clips
 
 SCHEMA: Final = "micromimic.evidence/1"
 DOCUMENT: Final = "evidence.json"
-PICTURES: Final = ("onset.jpg", "apex.jpg", "face.mp4", "magnified.mp4")
 
 Stretch = tuple[int, int, int]
 """Onset, apex and offset: frames."""
