@@ -435,7 +435,7 @@ def test_synth_and_datasets(watch: Watch, tmp_path: Path) -> None:
 
 @pytest.mark.needs("web")
 def test_serve_export_and_forget(fullest: Watch, clip: Path, tmp_path: Path) -> None:
-    """Upload a video, have it analysed, decide, export, forget."""
+    """Upload a video, have it analysed, decide, export, import, forget."""
     import httpx
 
     with started(fullest, tmp_path / "serve", "-m", "micromimic", "serve", "--port", 0) as seen:
@@ -471,5 +471,15 @@ def test_serve_export_and_forget(fullest: Watch, clip: Path, tmp_path: Path) -> 
     exported = command(fullest, tmp_path / "export", *words)
     exported.expected = (0, 1)  # nobody has decided anything yet
     exported.assert_nothing_left()
+    trials, project = tmp_path / "trials.csv", tmp_path / "study.zip"
+    trials.write_text("video,onset_s,label\nclip.mp4,1,film\n")
+    for number, words in enumerate(
+        (
+            ("import", "markers", trials, "--data", data),
+            ("export", "project", "--out", project, "--videos", "--data", data),
+            ("import", "project", project, "--data", data),
+        )
+    ):
+        command(fullest, tmp_path / f"import{number}", *words).assert_nothing_left()
     words = ("forget", "P01", "--data", data, "--yes")
     command(fullest, tmp_path / "forget", *words).assert_nothing_left()

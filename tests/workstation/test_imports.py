@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -168,6 +169,7 @@ def test_elan_tiers_come_back_in_the_next_export_and_survive_expiry_but_not_forg
     assert kept_tiers(store, recording) is None
     (done,) = import_markers(store, source, recording_id=recording, tiers=["trial", "blink"])
     assert (done.count, done.recording) == (3, "interview.mp4")
+    assert os.name != "posix" or not (store.folder(recording) / IMPORTED).stat().st_mode & 0o077
     (tmp_path / "out.eaf").write_bytes(export_events(store, recording, format="eaf"))
     found, before = Eaf(str(tmp_path / "out.eaf")), Eaf(str(source))
     for name in ("trial", "gaze"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
@@ -155,6 +156,9 @@ def test_a_study_opens_on_another_machine_as_it_was(
     assert (done.conflicts, done.notes, done.title) == ((), (), "Feelings")
     assert rows(other, without=("id",)) == rows(store, without=("id",))
     assert folders(other) == folders(store)
+    if os.name == "posix":
+        lying = [other.folder(recording), *other.folder(recording).rglob("*")]
+        assert [p.name for p in lying if p.stat().st_mode & 0o077] == []
     assert study.get_study(other).scheme == BUILT_IN["three"].to_dict()
     found = recordings.get_recording(other, recording)
     assert found.job is not None and found.job.status == "done"

@@ -209,7 +209,8 @@ class Project:
             if PurePosixPath(name).parts[0] not in allowed:
                 continue
             target = folder / name
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for inside in reversed(PurePosixPath(name).parents):
+                (folder / inside).mkdir(mode=0o700, exist_ok=True)
             digest = hashlib.sha256()
             with (
                 self._archive.open(f"recordings/{recording.id}/{name}") as source,

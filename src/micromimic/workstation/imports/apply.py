@@ -149,7 +149,9 @@ def _foreign_kept(store: Store, path: Path) -> Iterator[Any]:
         place = store.folder(recording_id) / IMPORTED
         older = kept_tiers(store, recording_id)
         before[place] = older
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_whole(place, tiers if older is None else replaced_tiers(older, tiers))
+        place.chmod(0o600)
 
     try:
         yield keep
