@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -157,6 +158,28 @@ def test_a_scheme_that_lacks_what_is_coded_is_refused_and_nothing_changes(store:
     decide(store, recording, "accept", event="m1")  # the machine's class: in force as well
     with pytest.raises(ConflictError, match="the class negative"):
         change_study(store, scheme=SEVEN)
+
+
+def test_a_decision_waits_for_a_scheme_that_is_being_changed(store: Store) -> None:
+    recording = analysed(store)
+    change_study(store, scheme=SEVEN)
+    said: list[str] = []
+
+    def code() -> None:
+        try:
+            decide(store, recording, "relabel", event="m0", label="fear")
+        except RefusedError as error:
+            said.append(str(error))
+
+    coder = Thread(target=code)
+    with store.write() as transaction:
+        change_study(transaction, scheme={**SEVEN, "classes": [{"name": "anger"}]})
+        transaction.flush()
+        coder.start()
+        coder.join(0.3)
+        assert coder.is_alive()
+    coder.join()
+    assert len(said) == 1 and "expected a label among anger, got 'fear'" in said[0]
 
 
 # ----------------------------------------------------------------------- blind to the machine

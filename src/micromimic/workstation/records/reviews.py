@@ -188,7 +188,7 @@ def import_coding(
     """
     name = values.coder(coder)
     answer = _answer(transaction, recording_id)
-    scheme = get_study(transaction).coding(answer.labels)
+    scheme = get_study(transaction, keep=True).coding(answer.labels)
     made: list[Decision] = []
 
     def add(action: str, event: str, payload: Mapping[str, Any]) -> None:
@@ -341,7 +341,7 @@ def _add(
     payload: dict[str, Any],
 ) -> Review:
     answer = _answer(transaction, recording_id)
-    study = get_study(transaction)
+    study = get_study(transaction, keep=True)
     made = history(transaction, recording_id, coder)
     if expected != (made[-1].number if made else 0):
         raise _outrun(coder, expected, made[-1] if made else None)

@@ -19,9 +19,11 @@ from micromimic.workstation.records.scheme import Scheme
 
 
 @reading
-def get_study(transaction: Transaction) -> Study:
-    """As it is now; as at first where nobody has changed it."""
-    return transaction.get(Study, 1) or Study()
+def get_study(transaction: Transaction, *, keep: bool = False) -> Study:
+    """As it is now; as at first where nobody has changed it. With ``keep`` it stays so until the
+    transaction ends, for what is written by its rules.
+    """
+    return transaction.get(Study, 1, with_for_update={"read": True} if keep else None) or Study()
 
 
 @writing
@@ -38,7 +40,7 @@ def change_study(
     ``scheme`` is the content of a scheme's file: `RefusedError` where it is none, `ConflictError`
     where a coding in force uses what it lacks.
     """
-    found = transaction.get(Study, 1)
+    found = transaction.get(Study, 1, with_for_update=True)
     if found is None:
         found = Study()
         transaction.add(found)
