@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePath
 from typing import Final
 
-from micromimic.analysis.inputs import Input
+from micromimic.analysis.inputs import Input, place_of
 from micromimic.core.errors import InputError
 from micromimic.datasets.table import read_table, records
 
@@ -95,8 +94,8 @@ def assign(
 
 def _meant(video: str, inputs: Sequence[Input], table: Path) -> list[Input]:
     """The inputs that a row may mean: the file itself, else those whose path ends so."""
-    place = os.path.realpath(table.parent / video)
-    exact = [item for item in inputs if os.path.realpath(item.path) == place]
+    place = place_of(table.parent / video)
+    exact = [item for item in inputs if place_of(item.path) == place]
     if exact:
         return exact
     end = PurePath(video.replace("\\", "/")).parts

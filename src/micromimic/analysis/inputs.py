@@ -47,7 +47,7 @@ def expand_inputs(paths: Sequence[str | Path]) -> list[Input]:
     NameClashError
         Two inputs still have one name.
     """
-    every = {os.path.realpath(item.path): item for path in paths for item in _expand(path)}
+    every = {place_of(item.path): item for path in paths for item in _expand(path)}
     inputs = list(every.values())
     if _twice(inputs):
         inputs = _named_by_place(inputs)
@@ -60,13 +60,21 @@ def expand_inputs(paths: Sequence[str | Path]) -> list[Input]:
     return inputs
 
 
+def place_of(path: Path) -> str:
+    """Where a path leads to, links followed; a name that no file can have leads nowhere."""
+    try:
+        return os.path.realpath(path)
+    except ValueError:
+        return os.path.abspath(path)  # noqa: PTH100 - as realpath gives it
+
+
 def _twice(inputs: Sequence[Input]) -> list[str]:
     return [name for name, count in Counter(item.name for item in inputs).items() if count > 1]
 
 
 def _named_by_place(inputs: Sequence[Input]) -> list[Input]:
     """By the way from the folder that holds all; with endings where that is not enough."""
-    places = [Path(os.path.realpath(item.path)) for item in inputs]
+    places = [Path(place_of(item.path)) for item in inputs]
     root = Path(os.path.commonpath([place.parent for place in places]))
     ways = [place.parent.relative_to(root) for place in places]
     named = [
