@@ -1,6 +1,6 @@
 // The coding scheme: shown in a sentence, begun from a built-in one or a file, edited in a form.
 
-import { api, byId, el, fill, notice } from "../app.js";
+import { api, byId, el, fill, notice, plural } from "../app.js";
 import { lines, saveText, told, words } from "./send.js";
 
 const SCHEMA = "micromimic.scheme/1";
@@ -13,7 +13,7 @@ export function inWords(scheme) {
     units && units + [scheme.sides && " with side", scheme.intensities && " with intensity A to E"].filter(Boolean).join(" and"),
     scheme.certainty.length && `how sure (${scheme.certainty.join(", ")})`,
     scheme.tags.length && `tags (${scheme.tags.join(", ")})`,
-    scheme.templates.length && `${scheme.templates.length} templates`,
+    scheme.templates.length && plural(scheme.templates.length, "template"),
   ].filter(Boolean);
   return [el("b", {}, scheme.name), `: ${scheme.classes.map((c) => c.name).join(", ")}`, more.length ? `; ${more.join("; ")}.` : "."];
 }
