@@ -163,7 +163,6 @@ export class Desk {
     const speed = byId("speed"), advance = byId("advance");
     speed.addEventListener("change", () => {
       this.setSpeed(Number(speed.value));
-      speed.blur();
     });
     advance.checked = remembered("advance") !== "no" && !this.model.blind; // blind, the machine's answer appears beside first
     advance.addEventListener("change", () => remember("advance", advance.checked ? "" : "no"));

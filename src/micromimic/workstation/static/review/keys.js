@@ -1,6 +1,6 @@
 // What a person can do here, listed once: the keyboard, the buttons and the help dialog go by it.
 
-import { PLACES, byId, el, openDialog } from "/static/app.js";
+import { PLACES, all, byId, el, openDialog } from "/static/app.js";
 import { Coding } from "./coding.js";
 
 const NO_TYPING = "input:not([type=checkbox]), textarea, select, [contenteditable]";
@@ -80,6 +80,7 @@ export function listen(desk) {
       acts.get(key)(key);
     });
   }
+  for (const select of all("#desk select")) giveBack(select);
   document.addEventListener("keydown", (event) => {
     if (event.altKey || event.isComposing || event.defaultPrevented || document.querySelector("dialog[open]")) return;
     const target = /** @type {Element} */ (event.target);
@@ -90,6 +91,14 @@ export function listen(desk) {
     event.preventDefault();
     acts.get(name)(name);
   });
+}
+
+/** A menu that was used by mouse gives the focus back, so that keys go on; used by keys it stays where one is. */
+function giveBack(select) {
+  let mouse = false;
+  select.addEventListener("pointerdown", () => { mouse = true; });
+  select.addEventListener("keydown", () => { mouse = false; });
+  select.addEventListener("change", () => mouse && select.blur());
 }
 
 /** What editors have for undo and redo; the other keys with Ctrl or Cmd are the browser's. */
