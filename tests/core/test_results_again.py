@@ -19,12 +19,15 @@ from ..sample_analysis import empty_analysis, sample_analysis
 
 
 def test_what_was_written_is_read_again(tmp_path: Path) -> None:
-    first = sample_analysis(evidence=False)
+    settings = {"false_alarms_per_minute": 1.0, "fps": None, "track": 2}
+    first = replace(sample_analysis(evidence=False), settings=settings)
     write_analysis(first, tmp_path / "out")
     again = Analysis.read(tmp_path / "out")
     written = json.loads((tmp_path / "out" / "events.json").read_text())
-    for part in ("source", "face", "warnings", "model", "events", "counts", "indicators"):
+    for part in (*("source", "face", "warnings", "model", "events", "counts"),
+                 *("indicators", "held_back", "settings")):  # fmt: skip
         assert again.to_dict()[part] == written[part]
+    assert len(again.held_back) == 3 and again.settings == settings
     assert again.to_frame().equals(first.to_frame())
     assert np.allclose(again.curve.cells, first.curve.cells, atol=1e-5, equal_nan=True)
     assert np.allclose(again.curve.score, first.curve.score, atol=1e-4, equal_nan=True)
