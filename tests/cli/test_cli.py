@@ -309,7 +309,7 @@ def test_everybody_in_a_video_has_results_of_their_own(command, tmp_path: Path) 
         blinks_per_minute=0, head_moves_per_minute=0,
     )  # fmt: skip
     video = write_clip(tmp_path / "pair.mp4", list(render(plan_clip(config, 6))), 10)
-    code, out, err, results = command("analyze", video, "--person", "all")
+    code, _, err, results = command("analyze", video, "--person", "all")
     assert code == 0, err
     folder = results / "pair"
     assert sorted(p.name for p in folder.iterdir()) == ["people.json", "person1", "person2"]

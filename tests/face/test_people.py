@@ -43,8 +43,8 @@ def written(path: Path, pictures: Iterator[np.ndarray]) -> Path:
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One face twice, large at the left and small at the right: only places tell them apart."""
     config = ClipConfig(
-        seconds=3.5, fps=FPS, width=320, height=240, second_face=0.6, face_px=150.0, face_x=0.35, events_per_minute=0,
-        macros_per_minute=0, blinks_per_minute=0, head_moves_per_minute=0,
+        seconds=3.5, fps=FPS, width=320, height=240, second_face=0.6, face_px=150.0, face_x=0.35,
+        events_per_minute=0, macros_per_minute=0, blinks_per_minute=0, head_moves_per_minute=0,
     )  # fmt: skip
     return written(tmp_path_factory.mktemp("pair") / "a.mp4", render(plan_clip(config, 6)))
 
