@@ -314,6 +314,9 @@ def test_a_whole_review_by_keyboard(desk: Desk, station: Station) -> None:
     assert shown == f"{kappa:.2f}".replace("-", "−")
     press(page, "n")
     assert "last event" in page.locator("#say").inner_text()
+    page.wait_for_selector("#next:visible")
+    press(page, "Shift+N")
+    until(page, "document.getElementById('say').textContent.startsWith('nothing else waits')")
     knob = page.locator(".knob.onset")  # points by Tab and arrow keys
     before = int(knob.get_attribute("aria-valuenow") or -1)
     knob.focus()

@@ -98,7 +98,7 @@ export class Timeline {
     const { model, movement } = this;
     const rows = [["machine", this.machine], ...(model.others.length ? [[model.othersName, this.others]] : [])];
     const strips = this.limits?.length ?? 0;
-    const left = width < 480 ? 54 : 62, axis = height - AXIS;
+    const left = 62, axis = height - AXIS;
     const lanes = axis - (rows.length + 1) * LANE, extra = lanes - tallness(this.rows);
     const bottom = extra - GAP - (strips ? strips * STRIP + GAP : 0);
     const main = {
