@@ -284,7 +284,7 @@ def test_analysis_and_live_name_events_by_the_files_classes(
 def test_coders_choose_among_the_recordings_own_classes(tmp_path: Path) -> None:
     pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed")
     from micromimic.core.errors import RefusedError
-    from micromimic.workstation.export import export_events
+    from micromimic.workstation.export.recording import export_events
     from micromimic.workstation.records.database import open_store
 
     from ..store_samples import add_recording, answer
@@ -334,7 +334,7 @@ def test_a_manifest_holds_the_classes_of_one_model(tmp_path: Path) -> None:
     pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed")
     from micromimic.core.errors import RefusedError
     from micromimic.datasets.manifest import read_manifest
-    from micromimic.workstation.export_manifest import gather, write_gathered
+    from micromimic.workstation.export.manifest import gather, write_gathered
     from micromimic.workstation.records.database import open_store
 
     from ..store_samples import add_recording, answer

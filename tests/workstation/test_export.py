@@ -32,8 +32,8 @@ from micromimic.preparation.clip import prepare_clip
 from micromimic.report.tables import write_events_csv, write_events_json
 from micromimic.synthesis.clips import plan_clip, planted_field, write_clip
 from micromimic.synthesis.schedule import ClipConfig
-from micromimic.workstation.export import REVIEW_COLUMNS, export_events
-from micromimic.workstation.export_manifest import gather, write_gathered, zipped
+from micromimic.workstation.export.manifest import gather, write_gathered, zipped
+from micromimic.workstation.export.recording import REVIEW_COLUMNS, export_events
 from micromimic.workstation.records import jobs, people, recordings, reviews
 from micromimic.workstation.records.database import open_store
 from micromimic.workstation.records.models import Consent
@@ -470,7 +470,7 @@ def test_a_full_disk_leaves_nothing(desk, tmp_path, monkeypatch):
         Path(target).write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("micromimic.workstation.export_manifest.shutil.copyfile", full)
+    monkeypatch.setattr("micromimic.workstation.export.manifest.shutil.copyfile", full)
     with pytest.raises(OutputError, match="No space left"):
         export_manifest(desk.store, tmp_path / "out", coder="kim")
     assert list(tmp_path.iterdir()) == []

@@ -28,17 +28,17 @@ from micromimic.core.errors import ConflictError
 from micromimic.core.labels import CELLS
 from micromimic.core.results import STATED_UNITS
 from micromimic.motion.spotting.dense.measure import UNITS_SEEN
-from micromimic.workstation.agreement_figure import agreement_svg
-from micromimic.workstation.codebook import FILES, FRAMES, columns_of
-from micromimic.workstation.export_agreement import (
+from micromimic.workstation.export.agreement import (
     coded_study,
     compare,
     conditions_of,
     marker_tiers,
 )
-from micromimic.workstation.export_frames import frame_columns
-from micromimic.workstation.export_records import LEAD, MACHINE, Reader
-from micromimic.workstation.export_study import cell, study_entries, study_files
+from micromimic.workstation.export.agreement_figure import agreement_svg
+from micromimic.workstation.export.codebook import FILES, FRAMES, columns_of
+from micromimic.workstation.export.frames import frame_columns
+from micromimic.workstation.export.records import LEAD, MACHINE, Reader
+from micromimic.workstation.export.study import cell, study_entries, study_files
 from micromimic.workstation.records import markers, people, reviews
 from micromimic.workstation.records.database import open_store
 from micromimic.workstation.records.study import change_study

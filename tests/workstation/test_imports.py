@@ -17,9 +17,9 @@ from pympi.Elan import Eaf
 pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed")
 
 from micromimic.core.errors import ConflictError, InputError, MicromimicError, RefusedError
-from micromimic.workstation.export import export_events
-from micromimic.workstation.export_records import LEAD
-from micromimic.workstation.export_study import study_files
+from micromimic.workstation.export.recording import export_events
+from micromimic.workstation.export.records import LEAD
+from micromimic.workstation.export.study import study_files
 from micromimic.workstation.imports.apply import import_coding, import_markers, kept_tiers
 from micromimic.workstation.imports.assignments import (
     assign,

@@ -17,8 +17,8 @@ pytest.importorskip("fastapi")
 
 from micromimic.core.errors import ConflictError, RefusedError
 from micromimic.core.strict_json import tidy
-from micromimic.workstation.export import export_events
-from micromimic.workstation.export_manifest import gather
+from micromimic.workstation.export.manifest import gather
+from micromimic.workstation.export.recording import export_events
 from micromimic.workstation.jobs.artifacts import frames_bin, review_document
 from micromimic.workstation.records import jobs, people, privacy, recordings, reviews
 from micromimic.workstation.records.database import open_store

@@ -20,10 +20,10 @@ pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed
 from sqlalchemy import select
 
 from micromimic.core.errors import ConflictError, InputError, OutputError, RefusedError
-from micromimic.workstation.export import export_events
+from micromimic.workstation.export.recording import export_events
 from micromimic.workstation.imports.apply import import_markers, kept_tiers
-from micromimic.workstation.project import gather_project, opened_project, write_project
-from micromimic.workstation.project_merge import look_into, merge_project
+from micromimic.workstation.project.file import gather_project, opened_project, write_project
+from micromimic.workstation.project.merge import look_into, merge_project
 from micromimic.workstation.records import people, privacy, recordings, reviews, study
 from micromimic.workstation.records.database import Store, open_store
 from micromimic.workstation.records.models import (
@@ -516,7 +516,7 @@ def test_a_project_is_not_merged_beside_a_running_server(
     """Another process that has the folder, as the lock tells of one."""
     import contextlib
 
-    from micromimic.workstation import project_merge
+    from micromimic.workstation.project import merge as project_merge
 
     @contextlib.contextmanager
     def taken(data: Path) -> Iterator[bool]:

@@ -83,9 +83,9 @@ def export(
 
 
 def _study(store: Store, out: Path, frames: str | None) -> None:
-    from micromimic.workstation.export_frames import check_format
-    from micromimic.workstation.export_records import LEAD
-    from micromimic.workstation.export_study import README, study_entries
+    from micromimic.workstation.export.frames import check_format
+    from micromimic.workstation.export.records import LEAD
+    from micromimic.workstation.export.study import README, study_entries
 
     wanted = None if frames is None else check_format(frames)
     with new_folder(out, last=README) as staging:
@@ -98,7 +98,7 @@ def _study(store: Store, out: Path, frames: str | None) -> None:
 
 
 def _project(store: Store, out: Path, *, videos: bool) -> None:
-    from micromimic.workstation.project import gather_project, write_project
+    from micromimic.workstation.project.file import gather_project, write_project
 
     packed = gather_project(store, videos=videos)
     write_project(packed, out)
@@ -108,7 +108,7 @@ def _project(store: Store, out: Path, *, videos: bool) -> None:
 
 
 def _training_data(store: Store, out: Path, coder: str, subject: str | None) -> None:
-    from micromimic.workstation.export_manifest import LEFT_OUT, MANIFEST, gather, write_gathered
+    from micromimic.workstation.export.manifest import LEFT_OUT, MANIFEST, gather, write_gathered
     from micromimic.workstation.records.people import find_subject
 
     subject_id = None if subject is None else find_subject(store, subject).id

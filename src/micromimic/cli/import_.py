@@ -138,7 +138,7 @@ def import_project(
     Where no records are yet, they are made.
     """
     with needs_web():
-        from micromimic.workstation.project_merge import look_into, merge_project
+        from micromimic.workstation.project.merge import look_into, merge_project
         from micromimic.workstation.records.database import open_store
         from micromimic.workstation.records.folder import default_data_dir
     pairs = [text.rpartition("=") for text in resolve or ()]

@@ -10,11 +10,9 @@ from starlette.responses import Response
 
 from micromimic.analysis.conditions import ConditionRates
 from micromimic.evaluation.study_agreement import StudyAgreement, Tier
-from micromimic.workstation.agreement_figure import agreement_svg
-from micromimic.workstation.codebook import columns_of
 from micromimic.workstation.context import Here, Workstation
 from micromimic.workstation.errors import answers, file_content
-from micromimic.workstation.export_agreement import (
+from micromimic.workstation.export.agreement import (
     SESSION,
     Measure,
     agreement_rows,
@@ -23,8 +21,10 @@ from micromimic.workstation.export_agreement import (
     conditions_of,
     marker_tiers,
 )
-from micromimic.workstation.export_records import MACHINE, Reader
-from micromimic.workstation.export_study import table_text
+from micromimic.workstation.export.agreement_figure import agreement_svg
+from micromimic.workstation.export.codebook import columns_of
+from micromimic.workstation.export.records import MACHINE, Reader
+from micromimic.workstation.export.study import table_text
 from micromimic.workstation.schemas import PRINTABLE, Coder, Reader as ReaderQuery
 
 router = APIRouter(tags=["agreement"])

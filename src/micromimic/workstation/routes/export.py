@@ -12,12 +12,12 @@ from starlette.responses import Response, StreamingResponse
 
 from micromimic.workstation.context import Here
 from micromimic.workstation.errors import answers, file_content
-from micromimic.workstation.export import export_events, export_frames
-from micromimic.workstation.export_frames import FrameFormat, check_format
-from micromimic.workstation.export_manifest import gather, zipped
-from micromimic.workstation.export_records import Reader as StudyReader
-from micromimic.workstation.export_study import study_entries
-from micromimic.workstation.export_zip import zip_pieces
+from micromimic.workstation.export.frames import FrameFormat, check_format
+from micromimic.workstation.export.manifest import gather, zipped
+from micromimic.workstation.export.recording import export_events, export_frames
+from micromimic.workstation.export.records import Reader as StudyReader
+from micromimic.workstation.export.study import study_entries
+from micromimic.workstation.export.zip import zip_pieces
 from micromimic.workstation.records import recordings
 from micromimic.workstation.schemas import Coder, CoderQuery, Id, IdQuery, Reader
 

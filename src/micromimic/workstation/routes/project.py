@@ -13,8 +13,8 @@ from starlette.responses import Response, StreamingResponse
 from micromimic.core.errors import RefusedError
 from micromimic.workstation.context import Here
 from micromimic.workstation.errors import answers, file_content
-from micromimic.workstation.project import ENDING, gather_project, zipped_project
-from micromimic.workstation.project_merge import look_into, merge_project
+from micromimic.workstation.project.file import ENDING, gather_project, zipped_project
+from micromimic.workstation.project.merge import look_into, merge_project
 from micromimic.workstation.schemas import Coder, RecordView
 from micromimic.workstation.uploads import received_file
 

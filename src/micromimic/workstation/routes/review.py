@@ -8,7 +8,7 @@ from micromimic.core.summary import advice, summary
 from micromimic.evaluation.agreement import Agreement, CodedEvent, event_agreement
 from micromimic.workstation.context import Here
 from micromimic.workstation.errors import ApiError, answers
-from micromimic.workstation.export_records import MACHINE, coded_events
+from micromimic.workstation.export.records import MACHINE, coded_events
 from micromimic.workstation.records import markers, recordings, reviews
 from micromimic.workstation.records.database import Store
 from micromimic.workstation.records.models import AnalysisRecord

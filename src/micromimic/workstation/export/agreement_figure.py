@@ -9,7 +9,7 @@ from typing import Final
 from micromimic.evaluation.study_agreement import AgreementRow, Estimate, StudyAgreement
 from micromimic.report.rendering import environment
 
-_FOLDER: Final = Path(__file__).parent / "templates"
+_FOLDER: Final = Path(__file__).parents[1] / "templates"
 _LEFT: Final = 250
 _RIGHT: Final = 70
 _WIDTH: Final = 720

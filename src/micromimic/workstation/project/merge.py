@@ -22,7 +22,7 @@ from sqlalchemy import select
 
 from micromimic.core.errors import ConflictError, OutputError, RefusedError
 from micromimic.core.files import sync_tree
-from micromimic.workstation.project import Project, opened_project
+from micromimic.workstation.project.file import Project, opened_project
 from micromimic.workstation.records import people, recordings, reviews
 from micromimic.workstation.records.database import Store, Transaction
 from micromimic.workstation.records.folder_lock import folder_lock, writing_files

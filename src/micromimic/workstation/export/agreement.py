@@ -20,8 +20,8 @@ from micromimic.evaluation.study_agreement import (
     Tier,
     study_agreement,
 )
-from micromimic.workstation.export_frames import curve_of
-from micromimic.workstation.export_records import MACHINE, Reader, Studied, studied
+from micromimic.workstation.export.frames import curve_of
+from micromimic.workstation.export.records import MACHINE, Reader, Studied, studied
 from micromimic.workstation.records.database import Store, Transaction, reading
 from micromimic.workstation.records.models import Marker
 from micromimic.workstation.records.study import get_study

@@ -21,7 +21,14 @@ from micromimic.core.errors import InputError
 from micromimic.core.results import unit_names
 from micromimic.core.summary import unjudged
 from micromimic.datasets.table import text_cell
-from micromimic.workstation.codebook import (
+from micromimic.workstation.export.agreement import (
+    MEASURES,
+    Coded,
+    agreement_rows,
+    compare,
+    condition_rows,
+)
+from micromimic.workstation.export.codebook import (
     CODEBOOK,
     FILES,
     FRAMES,
@@ -29,15 +36,8 @@ from micromimic.workstation.codebook import (
     codebook_rows,
     columns_of,
 )
-from micromimic.workstation.export_agreement import (
-    MEASURES,
-    Coded,
-    agreement_rows,
-    compare,
-    condition_rows,
-)
-from micromimic.workstation.export_frames import FrameFormat, frame_columns, frames_file
-from micromimic.workstation.export_records import MACHINE, Reader, Studied, studied, units_text
+from micromimic.workstation.export.frames import FrameFormat, frame_columns, frames_file
+from micromimic.workstation.export.records import MACHINE, Reader, Studied, studied, units_text
 from micromimic.workstation.records.database import Store, Transaction, reading
 from micromimic.workstation.records.models import Marker, Recording
 from micromimic.workstation.records.payloads import FRAMES as FRAME_KEYS

@@ -27,7 +27,7 @@ import micromimic
 from micromimic.core.errors import InputError, NotFoundError, OutputError
 from micromimic.core.files import begun
 from micromimic.core.strict_json import json_text
-from micromimic.workstation.export_zip import zip_pieces
+from micromimic.workstation.export.zip import zip_pieces
 from micromimic.workstation.records import recordings, reviews
 from micromimic.workstation.records.database import Store, Transaction, reading
 from micromimic.workstation.records.folder import NUMBERS, PICTURES, owned_names

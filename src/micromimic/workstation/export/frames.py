@@ -19,7 +19,7 @@ from micromimic.core.canonical import EYE_LEFT, EYE_RIGHT, INTEROCULAR, scale_of
 from micromimic.core.errors import InputError, MissingExtraError
 from micromimic.core.labels import CELLS, REGIONS
 from micromimic.motion.spotting.dense.measure import UNITS_SEEN
-from micromimic.workstation.codebook import FRAMES, columns_of
+from micromimic.workstation.export.codebook import FRAMES, columns_of
 
 FrameFormat = Literal["parquet", "csv"]
 FRAME_FORMATS: Final[tuple[FrameFormat, ...]] = get_args(FrameFormat)

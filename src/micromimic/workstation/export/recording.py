@@ -13,9 +13,9 @@ from micromimic.core.results import Analysis, Blink, Rejected, Spotting, kind_co
 from micromimic.core.types import ExpressionKind, MediaTimes
 from micromimic.report.elan import CoderTiers, Span, eaf_bytes, eaf_document, span_of
 from micromimic.report.tables import events_csv, events_json
-from micromimic.workstation.export_boris import Behaviour, apex_comment, boris_project
-from micromimic.workstation.export_frames import FrameFormat, frame_columns, frames_file
-from micromimic.workstation.export_records import units_text
+from micromimic.workstation.export.boris import Behaviour, apex_comment, boris_project
+from micromimic.workstation.export.frames import FrameFormat, frame_columns, frames_file
+from micromimic.workstation.export.records import units_text
 from micromimic.workstation.imports.apply import kept_tiers
 from micromimic.workstation.imports.elan import tier_names, with_tiers
 from micromimic.workstation.records import markers, recordings, reviews

@@ -13,7 +13,7 @@ from micromimic.core.errors import RefusedError
 from micromimic.core.files import new_folder
 from micromimic.datasets.manifest import Clip, manifest_text
 from micromimic.preparation.clip import PrepareConfig
-from micromimic.workstation.export_zip import zip_pieces
+from micromimic.workstation.export.zip import zip_pieces
 from micromimic.workstation.records import recordings, reviews, values
 from micromimic.workstation.records.database import Transaction, reading
 from micromimic.workstation.records.models import Recording

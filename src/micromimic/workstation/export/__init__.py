@@ -1,0 +1,1 @@
+"""What leaves the workstation: a recording, a study, training data."""
