@@ -57,7 +57,11 @@ def test_settings_and_the_coding_scheme(station: Station, chromium: Browser) -> 
         found = study.get_study(station.store)
         assert (found.title, found.mode) == ("Feelings", "blind")
 
-        page.select_option("#scheme-start", "seven")
+        page.focus("#scheme-start")
+        page.keyboard.press("ArrowDown")  # three stands first; nothing opens before it is chosen
+        assert page.input_value("#scheme-start") == "seven" and page.is_hidden("#scheme-name")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
         page.fill("#scheme-name", "ours")
         page.fill("#scheme-classes", "anger: brows down\nhappiness\ncalm")
         page.select_option("#scheme-units", "some")
@@ -78,6 +82,7 @@ def test_settings_and_the_coding_scheme(station: Station, chromium: Browser) -> 
         )
 
         page.select_option("#scheme-start", "*")
+        page.click("#scheme-begin")
         page.fill("#scheme-templates", "Duchenne: joy")
         page.click("#scheme button[type=submit]")
         page.wait_for_selector("#scheme-problem:visible")

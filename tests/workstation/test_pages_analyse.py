@@ -20,6 +20,7 @@ from micromimic.analysis.demo import DEMO_CLIP
 from micromimic.synthesis.clips import write_clip
 from micromimic.workstation.records import jobs, people, recordings, reviews
 from micromimic.workstation.records.models import Consent
+from micromimic.workstation.records.study import change_study
 
 from ..page_server import (
     AUDIT,
@@ -521,6 +522,22 @@ def test_finding_and_sorting(station: Station, chromium: Browser, tmp_path: Path
         assert "a recording of this name and size is here: P02" in page.inner_text("#staged")
         page.click("#leave-out")
         assert page.query_selector("#staged li") is None
+
+
+def test_the_report_of_a_blind_study_waits_for_the_coder(
+    station: Station, chromium: Browser
+) -> None:
+    """The list offers it to who is done with the recording, under the own name."""
+    change_study(station.store, mode="blind")
+    done, open_ = (add_recording(station.store, name, events=0) for name in ("a.mp4", "b.mp4"))
+    reviews.decide(station.store, done.id, coder="kim", expected=0, action="done", event="")
+    with desk_at(station, chromium) as desk:
+        desk.context.add_init_script("localStorage.setItem('micromimic.coder', 'kim')")
+        page = desk.page("/")
+        report = page.locator(f"{row(page, done.name)} a:text-is('Report')")
+        report.wait_for()
+        assert str(report.get_attribute("href")).endswith("/files/report.html?coder=kim")
+        assert page.locator(f"{row(page, open_.name)} .doings a").all_inner_texts() == ["Review"]
 
 
 def test_a_server_that_goes_and_comes_back(tmp_path: Path, chromium: Browser) -> None:

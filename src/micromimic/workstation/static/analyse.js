@@ -74,7 +74,9 @@ async function submit(event) {
 }
 
 async function prepare() {
-  const { limits } = await api("/info");
+  const [{ limits }, study] = await Promise.all([api("/info"), api("/study")]);
+  list.blind = study.mode === "blind";
+  list.show();
   staging.limits = limits;
   byId("limits").textContent = `MP4, MOV, AVI, MKV or WebM; up to ${formatSize(limits.max_bytes)} and ${formatDuration(limits.max_seconds)} each.`;
   byId("days").placeholder = limits.retention_days ? String(limits.retention_days) : "until deleted";

@@ -35,6 +35,7 @@ const SORT = {
 
 export class List {
   recordings = [];
+  blind = true; // until the study's mode is known
   #byId = new Map();
   #byFile = new Map();
   #rows = new Map();
@@ -123,7 +124,7 @@ export class List {
     shown.forEach((recording, place) => {
       if (!this.#rows.has(recording.id)) this.#rows.set(recording.id, new Row(this.act));
       const row = this.#rows.get(recording.id);
-      row.show(recording, this.#byId.get(recording.same_as));
+      row.show(recording, this.#byId.get(recording.same_as), this.blind);
       if (list.children[place] !== row.node) list.insertBefore(row.node, list.children[place] ?? null);
     });
     byId("count").textContent = found.length < total ? `${found.length.toLocaleString("en-GB")} of ${plural(total, "recording")}` : total ? plural(total, "recording") : "";

@@ -1,6 +1,6 @@
 // One recording in the list.
 
-import { API, all, coder, el, fill, formatDate, formatDuration, formatMoment, formatSize, plural } from "../app.js";
+import { all, apiUrl, coder, el, fill, formatDate, formatDuration, formatMoment, formatSize, plural } from "../app.js";
 import { personWords } from "../lib/persons.js";
 import { finishedBy, sessionName } from "../lib/records.js";
 
@@ -72,7 +72,7 @@ function state(recording) {
   return [el("span", { class: "found" }, el("b", { class: "number" }, statusWords(recording)), seen && el("small", {}, seen)), progress(recording)];
 }
 
-function doings(recording, act) {
+function doings(recording, act, blind) {
   const button = (name, label, kind = "") =>
     el("button", { class: ["small", kind], type: "button", dataset: { act: name }, "aria-label": `${label} ${recording.name}`, onclick: () => act[name](recording) }, label);
   const link = (label, href, kind, more = {}) =>
@@ -81,7 +81,8 @@ function doings(recording, act) {
   const id = encodeURIComponent(recording.id);
   return [
     status === "done" && link("Review", `/review?recording=${id}`, finishedBy(recording, coder()) ? "" : "primary"),
-    status === "done" && kept && link("Report", `${API}/recordings/${id}/files/report.html`, "", { target: "_blank", rel: "noopener" }),
+    status === "done" && kept && (!blind || finishedBy(recording, coder())) &&
+      link("Report", apiUrl(`/recordings/${id}/files/report.html`, { coder: coder() }), "", { target: "_blank", rel: "noopener" }),
     active(recording) && button("cancel", "Cancel"),
     ["failed", "cancelled"].includes(status) && kept && button("again", "Try again"),
     status === "done" && kept && recording.others > 0 && button("person", "Another person"),
@@ -103,9 +104,9 @@ export class Row {
     this.act = act;
   }
 
-  /** @param {any} recording @param {any} same the recording of the same file that came before, if any */
-  show(recording, same) {
-    const text = JSON.stringify([recording, same?.name, coder()]);
+  /** @param {any} recording @param {any} same the recording of the same file that came before, if any @param {boolean} blind is the study? */
+  show(recording, same, blind) {
+    const text = JSON.stringify([recording, same?.name, coder(), blind]);
     if (text === this.shown) return;
     this.shown = text;
     const { act: focused } = /** @type {HTMLElement} */ (this.node.querySelector(":focus"))?.dataset ?? {};
@@ -119,7 +120,7 @@ export class Row {
         personWords(recording) && el("small", { class: "people" }, personWords(recording)),
         same && el("small", { class: "same" }, `the same file as ${same.name}${same.subject_code ? ` (${sessionName(same)})` : ""}`)),
       el("div", { class: "state" }, state(recording)),
-      el("div", { class: "doings" }, doings(recording, this.act)));
+      el("div", { class: "doings" }, doings(recording, this.act, blind)));
     if (focused) all(`[data-act="${focused}"]`, this.node)[0]?.focus();
   }
 }

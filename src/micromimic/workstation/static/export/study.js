@@ -32,7 +32,7 @@ function table(rows) {
   const groups = Map.groupBy(rows, (one) => one.group);
   return el("div", { class: "scroll" }, el("table", { class: "rows" },
     el("caption", { class: "unseen" }, "Agreement of each part, with 95 % intervals"),
-    heads(["", "Candidates", term("anchored"), "Same decision", term("kappa"), term("AC1"), "Events", "Matched", "F1", "Kappa of classes"]),
+    heads(["", "Candidates", term("anchored", "Anchored"), "Same decision", term("kappa", "Kappa"), term("AC1"), "Events", "Matched", "F1", "Kappa of classes"]),
     [...groups].map(([group, own]) => el("tbody", {},
       group !== "pooled" && el("tr", { class: "group" }, el("th", { colspan: 10, scope: "rowgroup" }, GROUPS[group])), own.map(row)))));
 }

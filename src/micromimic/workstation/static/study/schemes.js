@@ -85,8 +85,7 @@ export function schemes(attempt) {
   const show = (scheme, builtIn = known) => {
     [now, known] = [scheme, builtIn];
     fill(byId("scheme-now"), "In use: ", inWords(scheme));
-    fill(start, el("option", { value: "" }, "choose..."), known.map((one) => el("option", { value: one.name }, one.name)),
-      scheme && el("option", { value: "*" }, "the one in use"));
+    fill(start, scheme && el("option", { value: "*" }, "the one in use"), known.map((one) => el("option", { value: one.name }, one.name)));
     byId("scheme-none").hidden = byId("scheme-save").hidden = !scheme;
   };
   const edit = (scheme) => {
@@ -101,10 +100,10 @@ export function schemes(attempt) {
     notice(scheme ? `Coders use the scheme ${study.scheme.name}.` : "Coders use the model's classes.");
   });
 
-  start.addEventListener("change", () => {
+  // A button opens it: arrow keys change a list at each step.
+  byId("scheme-begin").addEventListener("click", () => {
     const chosen = start.value === "*" ? now : known.find((one) => one.name === start.value);
     if (chosen) edit(chosen);
-    start.value = "";
   });
   byId("scheme-units").addEventListener("change", () => { inputs().some.disabled = inputs().units.value !== "some"; });
   byId("scheme-file").addEventListener("change", (event) => attempt("scheme-problem", async () => {
