@@ -39,8 +39,9 @@ DECLARED = (
     "synthesis/databases/",
     "synthesis/planting.py",
     "synthesis/recipes.py",
+    "workstation/records/scheme.py",
 )
-"""Where label sets, databases, what is planted and the article's tables are written down."""
+"""Where label sets, databases, what is planted, the article's tables and schemes are written down."""
 
 FIVE = ("others", "disgust", "happiness", "repression", "surprise")
 SETS = {

@@ -60,7 +60,7 @@ def import_coding(
     tier: Tier = None,
     label: Annotated[
         list[str] | None,
-        unset("Which class a label of the file is, as smile=positive.", metavar="LABEL=CLASS"),
+        unset("Which class a label of the file is, as smile=happiness.", metavar="LABEL=CLASS"),
     ] = None,
     any_media: AnyMedia = False,
     data: options.Data = None,
@@ -72,7 +72,7 @@ def import_coding(
         from micromimic.workstation.imports import apply
     pairs = [text.rpartition("=") for text in label or ()]
     if not all(name and given for name, _, given in pairs):
-        raise typer.BadParameter("expected --label LABEL=CLASS, as smile=positive")
+        raise typer.BadParameter("expected --label LABEL=CLASS, as smile=happiness")
     classes = {name: given for name, _, given in pairs}
     with options.open_records(data, database, database_file) as store:
         for path in files:

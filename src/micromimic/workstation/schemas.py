@@ -425,7 +425,7 @@ class ReviewView(BaseModel):
     """All that the review page needs.
 
     ``analysis`` is the content of ``events.json``, ``shown`` that of ``review.json``, ``labels``
-    the classes to choose from, the scheme's or the model's; they and ``review`` are null until the
+    the classes to choose from, the scheme's or the model's (``machine_labels``); they and ``review`` are null until the
     machine has answered. In a study that is coded blind both have null for an event that the coder
     has not decided, and the review only a stretch of time that holds it (``masked``). ``summary``
     are the first sentences about the recording, ``advice`` what can be done with this very file.
@@ -437,6 +437,7 @@ class ReviewView(BaseModel):
     summary: list[str] = []
     advice: list[str] = []
     labels: list[str] | None
+    machine_labels: list[str] | None
     analysis: dict[str, Any] | None
     review: Review | None
     shown: dict[str, Any] | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from micromimic.core.results import labels_in
 from micromimic.core.summary import advice, summary
 from micromimic.evaluation.agreement import Agreement, CodedEvent, event_agreement
 from micromimic.workstation.context import Here
@@ -43,7 +44,10 @@ def get_review(recording_id: Id, coder: Coder, here: Here, reader: Reader = None
         known = {"recording": recording, "study": get_study(transaction), "markers": rows}
     if found is None:
         return ReviewView.model_validate(
-            {**known, "labels": None, "analysis": None, "review": None, "shown": None}
+            {
+                **known,
+                **dict.fromkeys(("labels", "machine_labels", "analysis", "review", "shown")),
+            }
         )
     # What is hidden is counted, and nothing more is said of it.
     content = {**found.analysis, "events": [event or {} for event in found.analysis["events"]]}
@@ -53,6 +57,7 @@ def get_review(recording_id: Id, coder: Coder, here: Here, reader: Reader = None
             "summary": summary(content),
             "advice": advice(content),
             "labels": list(found.labels),
+            "machine_labels": list(labels_in(found.analysis)),
             "analysis": dict(found.analysis),
             "review": found.review,
             "shown": dict(found.shown),

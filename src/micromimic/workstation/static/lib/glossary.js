@@ -36,7 +36,7 @@ export const GLOSSARY = {
   "pseudonym": "A code such as P01 in place of a name. Who it stands for is written down elsewhere.",
   "start or end of a stretch": "The movement lies where judging begins or ends, so it cannot be told whether it came back.",
   "unit": "A length on the face: 1/15 of the distance between the eyes, so 2 px where they are 30 px apart.",
-  "valence": "Which way the classes lean: -1 is all negative, 1 all positive.",
+  "valence": "Which way the classes lean: from -1, all unpleasant, to 1, all pleasant.",
   "where the class comes from": "The parts of the face whose movement speaks for the class that the machine gave.",
 };
 

@@ -63,11 +63,11 @@ function waitFor({ name, job }) {
   }, POLL_MS);
 }
 
-function open({ recording, labels, analysis, review, shown, study, markers, summary, advice }, rows, waveform) {
+function open({ recording, labels, machine_labels, analysis, review, shown, study, markers, summary, advice }, rows, waveform) {
   const clock = new Clock(shown);
   const kept = recording.media === "kept";
   const player = kept ? new VideoPlayer(byId("video"), clock, videoUrl(recording.id)) : new NumbersPlayer(clock);
-  const model = new Model({ recording, labels, analysis, review, shown, clock, rows, coder: coder(), study, markers, summary, advice });
+  const model = new Model({ recording, labels, machine_labels, analysis, review, shown, clock, rows, coder: coder(), study, markers, summary, advice });
   describe(model);
   listMarkers(model, player);
   byId("loading").hidden = true;

@@ -10,7 +10,6 @@ import { Saver } from "./saver.js";
 import { readScheme } from "./scheme.js";
 import { POINTS, actionWords, eventName, isAdded, isOpen } from "./words.js";
 
-const THREE = ["negative", "positive", "surprise"]; // what a model answers whose file names no classes
 const CHOOSE = "choose an event first: n is the next one";
 const isUnreported = (looked) => !looked.key || isAdded(looked);
 const span = (event) => POINTS.map((point) => event[`${point}_frame`]).join("-");
@@ -33,7 +32,7 @@ export class Model extends EventTarget {
   log = new Map(); // own decisions by number, in words
   #made = new Map(); // evidence of added events by their frames; a line where there is none
 
-  constructor({ recording, labels, analysis, review, shown, clock, rows, coder, study = null, markers = [], summary = [], advice = [] }) {
+  constructor({ recording, labels, machine_labels: machine, analysis, review, shown, clock, rows, coder, study = null, markers = [], summary = [], advice = [] }) {
     super();
     this.recording = recording;
     this.labels = labels;
@@ -47,7 +46,7 @@ export class Model extends EventTarget {
     this.summary = summary; // first sentences about the recording
     this.advice = advice;
     this.scheme = readScheme(study?.scheme, labels);
-    this.places = [...new Set([...labels, ...(analysis.model.labels ?? THREE)])];
+    this.places = [...new Set([...labels, ...machine])];
     this.drafts = new Drafts(recording.id, coder);
     this.saver = new Saver(recording.id, coder, review);
     this.wasDone = review.done;
