@@ -165,6 +165,7 @@ async def _run(task: Task, printed: Path, check: Callable[[], object]) -> None:
     except OSError as error:
         line = f"expected to start a worker, got: {error.strerror}; try again"
     if not finished:
+        await to_thread.run_sync(check)  # what it lacked may have been removed: then that is why
         raise InputError(line)
 
 
