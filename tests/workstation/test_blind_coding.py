@@ -280,6 +280,7 @@ def test_in_a_blind_study_no_route_tells_what_the_machine_found(site: Site) -> N
     for query in ({}, {"coder": "kim"}):
         for place in files:
             assert site.client.get(f"{path}/{place}", params=query).status_code == 409
+    assert site.client.get(f"{path}/files/track.npz", params={"coder": "kim"}).status_code == 409
     for place in ("files/curve.csv", "files/frames.bin", "video"):
         assert site.client.get(f"{path}/{place}").status_code == 200
     own = {"label": "negative", "onset_frame": 100, "apex_frame": 110, "offset_frame": 120}

@@ -16,7 +16,13 @@ from pympi.Elan import Eaf
 
 pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed")
 
-from micromimic.core.errors import ConflictError, InputError, MicromimicError, RefusedError
+from micromimic.core.errors import (
+    ConflictError,
+    InputError,
+    MicromimicError,
+    NotFoundError,
+    RefusedError,
+)
 from micromimic.workstation.export.recording import export_events
 from micromimic.workstation.export.records import LEAD
 from micromimic.workstation.export.study import study_files
@@ -26,6 +32,7 @@ from micromimic.workstation.imports.assignments import (
     check_assignments,
     read_assignments,
 )
+from micromimic.workstation.project.file import gather_project
 from micromimic.workstation.records import markers, people, privacy, recordings, reviews, study
 from micromimic.workstation.records.database import Store
 from micromimic.workstation.records.folder import IMPORTED
@@ -35,7 +42,7 @@ from micromimic.workstation.records.scheme import BUILT_IN
 from .. import boris_files as boris
 from ..store_samples import NO, YES, add_recording, add_session, analysed, opened
 from .test_export import put as put_recording, sample
-from .test_imports_read import elan
+from .test_imports_read import eaf, elan
 
 pytestmark = pytest.mark.needs("web")
 
@@ -103,6 +110,38 @@ def test_markers_come_in_and_the_same_file_takes_its_own_place(store: Store, put
     import_markers(store, put("other.csv", TRIALS), recording_id=recording, tiers=["trigger"])
     import_markers(store, put("t.csv", TRIALS.replace("film 1", "film 2")), recording_id=recording)
     assert [row[1] for row in rows(store, recording)] == ["film 2", "cue", "cue"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("f.csv", "onset_frame,apex_frame,offset_frame,label\n5,6,999999,x\n",
+         "expected frames of"),
+        ("n.eaf", eaf(-500).replace('"500"', '"-900"').replace('"lost"', '""'),
+         "expected times within"),
+    ],
+)  # fmt: skip
+def test_what_lies_outside_the_recording_is_a_line(
+    store: Store, put: Put, name: str, content: str, line: str
+) -> None:
+    recording = analysed(store)
+    with pytest.raises(InputError, match=line):
+        import_markers(
+            store,
+            put(name, content),
+            recording_id=recording,
+            tiers=["t"] if name.endswith("eaf") else [],
+            any_media=True,
+        )
+    assert rows(store, recording) == []
+
+
+def test_frames_alone_are_no_time_before_the_answer(store: Store, put: Put) -> None:
+    recording = add_recording(store).id
+    table = "onset_frame,apex_frame,offset_frame,label\n5,6,9,x\n"
+    with pytest.raises(NotFoundError, match="wait for its analysis"):
+        import_markers(store, put("f.csv", table), recording_id=recording)
+    assert rows(store, recording) == []
 
 
 def test_a_file_finds_its_recordings_by_the_names_of_their_videos(store: Store, put: Put) -> None:
@@ -302,6 +341,31 @@ def test_boris_gets_back_what_it_brought(store: Store, put: Put, tmp_path: Path)
     ]
 
 
+def test_a_coding_that_was_imported_is_not_shown_before_the_own_review_is_done(
+    store: Store, tmp_path: Path
+) -> None:
+    recording = exportable(store)
+    source = elan(tmp_path / "lee.eaf", nested=False)
+    source.write_text(source.read_text().replace("hard blink", "positive"))
+    import_coding(store, source, coder="lee", recording_id=recording, tiers=["blink"])
+
+    def shown(reader: str) -> tuple[bool, bool]:
+        text = export_events(store, recording, coder=reader, format="eaf").decode()
+        packed = gather_project(store, reader=f" {reader} ")
+        return "blink (imported)" in text, f"recordings/{recording}/{IMPORTED}" in packed.files
+
+    assert (shown("lee"), shown("kim")) == ((True, True), (False, False))
+    for event in reviews.get_review(store, recording, "kim").events:
+        number = reviews.get_review(store, recording, "kim").number
+        reviews.decide(
+            store, recording, coder="kim", expected=number, action="accept", event=event.key
+        )
+    number = reviews.get_review(store, recording, "kim").number
+    assert shown("kim") == (False, False)
+    reviews.decide(store, recording, coder="kim", expected=number, action="done")
+    assert shown("kim") == (True, True)
+
+
 def test_a_study_s_own_table_brings_units_certainty_and_tags_back(
     store: Store, tmp_path: Path
 ) -> None:
@@ -491,6 +555,10 @@ def test_a_table_written_from_the_records_reads_as_they_are(store: Store, put: P
     ("text", "kind", "line"),
     [
         (TABLE, InputError, "expected subjects that are known, got P2 (line 3); add them first"),
+        ("video,subject,session\nx/a.mp4,P1,first\ny/a.mp4,P1,other\n", InputError,
+         "expected one row for a.mp4, got lines 2 and 3; remove one"),
+        ("video,subject,session\nc.mp4,P1,first\ns/c.mp4,P1,first\n", InputError,
+         "expected one video called c.mp4 (line 2), got 2 of that name"),
         ("video,subject\nz.mp4,P1\n", InputError,
          "expected one video called z.mp4 (line 2), got none; correct the name, or upload it"),
         ("video,subject\nc.mp4,P1\n", InputError,

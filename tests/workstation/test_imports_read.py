@@ -223,10 +223,44 @@ def test_events_that_a_coder_rejected_are_left_out(put: Put) -> None:
 
 # ---- bad files: a line each --------------------------------------------------------------------
 
+
+def eaf(value: object, *, origin: str = "", depth: int = 0) -> str:
+    """A file with a tier ``t`` from .5 s to ``value`` ms, and one that refers to ``lost``."""
+    deep = "<a>" * depth + "</a>" * depth
+    return (
+        f'<ANNOTATION_DOCUMENT><HEADER TIME_UNITS="milliseconds"><MEDIA_DESCRIPTOR {origin}/>'
+        '</HEADER><TIME_ORDER><TIME_SLOT TIME_SLOT_ID="a" TIME_VALUE="500"/>'
+        f'<TIME_SLOT TIME_SLOT_ID="b" TIME_VALUE="{value}"/></TIME_ORDER><TIER TIER_ID="t">'
+        '<ANNOTATION><ALIGNABLE_ANNOTATION TIME_SLOT_REF1="a" TIME_SLOT_REF2="b"/></ANNOTATION>'
+        f'{deep}</TIER><TIER TIER_ID="n" PARENT_REF="t"><ANNOTATION><REF_ANNOTATION '
+        'ANNOTATION_REF="lost"/></ANNOTATION></TIER></ANNOTATION_DOCUMENT>'
+    )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+def test_a_dtd_is_refused_in_whichever_encoding(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.eaf"
+    kind = encoding[:6].rstrip("-")
+    text = f'<?xml version="1.0" encoding="{kind}"?><!DOCTYPE a [<!ENTITY b "c">]>{eaf(900)}'
+    path.write_bytes(text.encode(encoding))
+    with pytest.raises(InputError, match="got one with a DTD"):
+        read_annotations(path)
+
+
+def test_a_tier_that_could_not_be_written_again_is_not_taken(put: Put) -> None:
+    with pytest.raises(InputError, match="got a reference to 'lost', which is not in a.eaf"):
+        foreign_tiers(put("a.eaf", eaf(900)))
+
+
 BEGUN = [[1.0, "", "smile", "", ""]]
 UNFINISHED = boris.project({"o 1": boris.observation(BEGUN)})
 STRANGE = boris.project({"o 1": boris.observation([[1.0, "", "frown", "", ""]])})
 SHIFTED = boris.project({"o 1": boris.observation([], **{"time offset": 2.0})})
+BEFORE = boris.project({"o 1": boris.observation([[-1.0, "", "smile", "", ""]])})
+NEVER = boris.project({"o 1": boris.observation([[float("nan"), "", "smile", "", ""]])})
+UNMEASURED = boris.project(
+    {"o": boris.observation([], ("a.mp4", "b.mp4"), media_info={"length": {"b.mp4": 20.0}})}
+)
 OVER = boris.project(
     {"o": boris.observation([[19.0, "", "smile", "", ""], [21.0, "", "smile", "", ""]],
                             ("a.mp4", "b.mp4"))}
@@ -239,6 +273,15 @@ OVER = boris.project(
         ("a.eaf", "<ANNOTATION_DOCUMENT>", "expected an ELAN file, got no XML in a.eaf"),
         ("a.eaf", "<html></html>", "expected an ELAN file, got <html> in a.eaf"),
         ("a.eaf", '<!DOCTYPE a [<!ENTITY b "c">]><a/>', "expected an ELAN file, got one with"),
+        ("a.eaf", eaf("soon"), "expected times in whole units in a.eaf, got 'soon'"),
+        ("a.eaf", eaf("9" * 5000), "expected times in whole units in a.eaf, got '999"),
+        ("a.eaf", eaf(900, origin='TIME_ORIGIN="nan"'), "expected times in whole units in a.eaf"),
+        ("a.eaf", eaf(900, depth=9000), "expected an ELAN file, got <a> too deep in a.eaf"),
+        ("a.eaf", '<?xml version="1.0" encoding="x-1"?><a/>', "expected an ELAN file, got no XML"),
+        ("a.boris", '{"observations":' + "[" * 200_000, "expected a BORIS project in a.boris, got"),
+        ("a.boris", BEFORE, "expected times from 0 in observation o 1 of a.boris, got -1.0 s"),
+        ("a.boris", NEVER, "expected times from 0 in observation o 1 of a.boris, got nan s"),
+        ("a.boris", UNMEASURED, "expected the length of each video of observation o"),
         ("a.boris", '{"observations": {}}', "expected a BORIS project in a.boris, got KeyError"),
         ("a.boris", '{"a":', "expected a BORIS project in a.boris, got JSONDecodeError"),
         ("a.boris", UNFINISHED, "expected an end of every state, got none of smile in observation"),

@@ -425,10 +425,10 @@ def changed(path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     return path
 
 
-def with_member(name: str) -> bytes:
+def with_member(name: str, content: str = "{}") -> bytes:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
-        archive.writestr(name, "{}")
+        archive.writestr(name, content)
     return made.getvalue()
 
 
@@ -439,6 +439,8 @@ def with_member(name: str) -> bytes:
         (with_member("x.txt"), "got a zip with 'x.txt'; choose another file"),
         (with_member("../project.json"), "got a zip with '../project.json'"),
         (with_member(f"recordings/{'0' * 32}/../../x"), "got a zip with 'recordings/"),
+        (with_member(f"recordings/{'0' * 32}/events/x/.."), "got a zip with 'recordings/"),
+        (with_member("project.json", "[" * 200_000), "in a.zip, got RecursionError"),
         (with_member("project.json"), "expected a project of micromimic.project/1 in a.zip, got N"),
         (with_member(f"answers/{'0' * 32}.json"), "got a zip without project.json"),
     ],
@@ -475,6 +477,22 @@ def bad_time(content: dict[str, Any]) -> None:
     content["sessions"][0]["held_on"] = "yesterday"
 
 
+def bad_action(content: dict[str, Any]) -> None:
+    content["decisions"][0]["action"] = "explode"
+
+
+def a_gap(content: dict[str, Any]) -> None:
+    content["decisions"][1]["number"] = 9
+
+
+def no_zone(content: dict[str, Any]) -> None:
+    content["decisions"][0]["decided_at"] = "2026-11-20T10:00:00"
+
+
+def bad_payload(content: dict[str, Any]) -> None:
+    content["decisions"][0]["payload"] = []
+
+
 def bad_digest(content: dict[str, Any]) -> None:
     content["recordings"][0]["sha256"] = "0" * 64
 
@@ -488,6 +506,10 @@ def bad_digest(content: dict[str, Any]) -> None:
         (bad_id, "expected a whole project of micromimic in a.zip, got NotFoundError"),
         (bad_trail, "expected an event of this review"),
         (bad_time, "expected a whole project of micromimic in a.zip, got ValueError"),
+        (bad_action, "expected whole trails of decisions in a.zip, got explode as number 1 of kim"),
+        (a_gap, "expected whole trails of decisions in a.zip, got accept as number 9 of kim"),
+        (bad_payload, "expected what kim decided in a.zip, got no object"),
+        (no_zone, "expected a moment as a time with its zone"),
         (bad_digest, "expected the video of P01.mp4 in a.zip, got another or a part of it"),
     ],
 )
@@ -500,6 +522,21 @@ def test_a_damaged_project_changes_nothing(
 ) -> None:
     path = changed(packed(first[0], tmp_path / "a.zip", videos=True), change)
     refused(machine("empty"), path, Exception, line)
+
+
+@pytest.mark.parametrize("name", ["payload", "review"])
+def test_an_answer_that_could_not_be_read_again_does_not_come(
+    first: tuple[Store, str], machine: Opened, tmp_path: Path, name: str
+) -> None:
+    path = packed(first[0], tmp_path / "a.zip")
+    with zipfile.ZipFile(path) as archive:
+        entries = {entry: archive.read(entry) for entry in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for entry, data in entries.items():
+            is_answer = entry.startswith("answers/")
+            other = json.dumps({**json.loads(data), name: {"events": []}}) if is_answer else data
+            archive.writestr(entry, other)
+    refused(machine("empty"), path, InputError, "expected a whole project of micromimic in a.zip")
 
 
 def test_a_project_that_the_disk_has_no_room_for_changes_nothing(

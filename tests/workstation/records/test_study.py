@@ -207,6 +207,20 @@ def test_an_undecided_event_is_a_window_that_tells_nothing(store: Store) -> None
     assert shown is not None and list(shown.analysis["events"]) == [None] * 9
 
 
+def test_the_place_of_a_window_cannot_be_computed_from_what_is_shown() -> None:
+    times = FrameTimes(4000, 200.0)
+    (entry,) = machine_events(1)
+    entry |= {"onset_frame": 1000, "apex_frame": 1010, "offset_frame": 1040}
+    entry |= {"onset_s": 5.0, "apex_s": 5.05, "offset_s": 5.2}
+    starts = {
+        masked_review(
+            make_review("r", "kim", [{**entry, "strength": strength}], (), times), times
+        ).events[0].onset_frame
+        for strength in (1.0, 1.1, 1.2)
+    }  # fmt: skip
+    assert len(starts) == 3
+
+
 def test_a_longer_event_has_a_window_that_does_not_tell_how_long_it_is() -> None:
     times = FrameTimes(4000, 200.0)
 

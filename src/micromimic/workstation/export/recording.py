@@ -181,7 +181,9 @@ def _eaf(
         _tiers(reviews.get_review(transaction, found.recording_id, name), media) for name in names
     ]
     result = _result(found, media)
-    kept = kept_tiers(transaction.store, found.recording_id)
+    kept = None
+    if reviews.is_import_open(transaction, found.recording_id, reader):
+        kept = kept_tiers(transaction.store, found.recording_id)
     rows = _markers(transaction, found.recording_id, media)
     if kept is not None:  # what ELAN wrote comes back as it was
         rows = {name: spans for name, spans in rows.items() if name not in tier_names(kept)}

@@ -241,6 +241,12 @@ def _stem(name: str) -> str:
 
 
 def _target(transaction: Transaction, recording: Recording, part: Annotated) -> _Target:
+    early = next((a for a in part.annotations if a.onset_s < 0), None)
+    if early is not None:
+        raise InputError(
+            f"expected times within {recording.name}, got {early.onset_s:.3f} s ({early.where}); "
+            "it belongs to another video"
+        )
     answer = reviews.get_analysis(transaction, recording.id)
     if answer is None:
         return _Target(recording, part, (), None, None)
@@ -318,7 +324,17 @@ def _with_own(part: Annotated, coder: str, item: Annotation) -> Annotation:
 def _marker(target: _Target, item: Annotation) -> dict[str, Any]:
     times = target.own
     onset, offset = item.onset_s, item.offset_s
+    if item.frames is not None and times is None and not offset:
+        raise NotFoundError(
+            f"expected times in seconds ({item.where}), or a recording with an answer of the "
+            f"machine, got frames of {target.recording.name}; wait for its analysis"
+        )
     if item.frames is not None and times is not None:
+        if item.frames[2] >= times.frames:
+            raise InputError(
+                f"expected frames of {target.recording.name}, which has {times.frames}, got "
+                f"{item.frames[2]} ({item.where}); it belongs to another video or frame rate"
+            )
         onset, offset = (times.seconds(n) for n in (item.frames[0], item.frames[2]))
     elif target.played is not None and times is not None:
         every = range(times.frames)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from sqlalchemy import select
 
@@ -25,6 +25,7 @@ from micromimic.workstation.records import people, recordings
 from micromimic.workstation.records.database import Transaction, reading, writing
 from micromimic.workstation.records.models import Consent, Recording, Session, Subject
 
+T = TypeVar("T")
 COLUMNS: Final = ("video", "subject", "session", "condition", "date")
 
 
@@ -113,11 +114,22 @@ def check_assignments(
             f"expected subjects that are known, got {codes} (line {unknown[0].line}); add them "
             "first, or say that they are new"
         )
-    found = tuple(_assigned(transaction, row, listed, coming, subjects) for row in rows)
-    for item in found:
+    there, arriving = _by_name(listed, lambda r: r.name), _by_name(coming, lambda name: name)
+    sittings = _sittings(rows)
+    found = []
+    lines: dict[str, int] = {}
+    for row in rows:
+        item = _assigned(transaction, row, there, arriving, subjects)
+        first = lines.setdefault(item.recording_id or item.name, row.line)
+        if first != row.line:
+            raise InputError(
+                f"expected one row for {item.name}, got lines {first} and {row.line}; remove one, "
+                "or give the videos different names"
+            )
         if item.session_id is None:
-            _day_of(rows, item.row)
-    return found
+            _day_of(sittings, row)
+        found.append(item)
+    return tuple(found)
 
 
 @writing
@@ -136,13 +148,14 @@ def assign(
     """
     checked = check_assignments(transaction, rows, coming, new_subjects=new_subjects)
     made: dict[tuple[str, str, str], Session] = {}
+    sittings = _sittings(rows)
     done = []
     for item in checked:
         row = item.row
         if item.session_id is None and row.sitting not in made:
-            made[row.sitting] = _new_session(transaction, row, rows, consent)
+            made[row.sitting] = _new_session(transaction, row, sittings, consent)
         session_id = item.session_id or made[row.sitting].id
-        condition = _of_sitting(rows, row).condition
+        condition = sittings[row.sitting].condition
         if condition:
             people.change_session(transaction, session_id, condition=condition)
         if item.recording_id is not None:
@@ -201,12 +214,13 @@ def _check_sittings(rows: Sequence[Row], name: str) -> None:
 def _assigned(
     transaction: Transaction,
     row: Row,
-    listed: Sequence[Recording],
-    coming: Sequence[str],
+    listed: Mapping[str, Sequence[Recording]],
+    coming: Mapping[str, Sequence[str]],
     subjects: Mapping[str, Subject],
 ) -> Assigned:
-    arriving = [name for name in coming if _is_video(row.video, name)]
-    there = [] if arriving else [r for r in listed if _is_video(file_name(row.video), r.name)]
+    own = file_name(row.video)
+    arriving = [n for n in coming.get(own.casefold(), ()) if _is_video(row.video, n)]
+    there = [r for r in listed.get(own.casefold(), ()) if not arriving and _is_video(own, r.name)]
     found = len(arriving) + len(there)
     if found != 1:
         got = f"{found} of that name" if found else "none"
@@ -225,6 +239,14 @@ def _assigned(
     if arriving:
         return Assigned(row, "coming", None, arriving[0], session, person is not None)
     return Assigned(row, "there", there[0].id, there[0].name, session, person is not None)
+
+
+def _by_name(items: Iterable[T], path: Callable[[T], str]) -> dict[str, list[T]]:
+    """By the last part of their paths: a table of ten thousand rows looks through each once."""
+    found: dict[str, list[T]] = {}
+    for item in items:
+        found.setdefault(file_name(path(item)).casefold(), []).append(item)
+    return found
 
 
 def _is_video(wanted: str, name: str) -> bool:
@@ -266,11 +288,14 @@ def _session(transaction: Transaction, person: Subject, row: Row) -> str | None:
 
 
 def _new_session(
-    transaction: Transaction, row: Row, rows: Sequence[Row], consent: Consent | None
+    transaction: Transaction,
+    row: Row,
+    sittings: Mapping[tuple[str, str, str], Row],
+    consent: Consent | None,
 ) -> Session:
     recordings.check_consent(consent)
     assert consent is not None
-    held_on = _day_of(rows, row)
+    held_on = _day_of(sittings, row)
     known = {person.code: person.id for person in people.list_subjects(transaction)}
     person = known.get(row.subject) or people.add_subject(transaction, row.subject).id
     return people.add_session(
@@ -279,13 +304,13 @@ def _new_session(
         title=row.session,
         held_on=held_on,
         consent=consent,
-        condition=_of_sitting(rows, row).condition,
+        condition=sittings[row.sitting].condition,
     )
 
 
-def _day_of(rows: Sequence[Row], row: Row) -> date:
+def _day_of(sittings: Mapping[tuple[str, str, str], Row], row: Row) -> date:
     """When a new sitting was held."""
-    held_on = _of_sitting(rows, row).held_on
+    held_on = sittings[row.sitting].held_on
     if held_on is None:
         raise InputError(
             f"expected a date for the new session {row.session or row.condition!r} of "
@@ -294,12 +319,17 @@ def _day_of(rows: Sequence[Row], row: Row) -> date:
     return held_on
 
 
-def _of_sitting(rows: Sequence[Row], row: Row) -> Row:
-    """What the rows of one sitting say of it together."""
-    own = [other for other in rows if other.sitting == row.sitting]
-    condition = next((other.condition for other in own if other.condition), "")
-    held_on = next((other.held_on for other in own if other.held_on), None)
-    return Row(row.line, row.video, row.subject, row.session, condition, held_on)
+def _sittings(rows: Sequence[Row]) -> dict[tuple[str, str, str], Row]:
+    """What the rows of each sitting say of it together."""
+    found: dict[tuple[str, str, str], Row] = {}
+    for row in rows:
+        first = found.get(row.sitting, row)
+        found[row.sitting] = replace(
+            first,
+            condition=first.condition or row.condition,
+            held_on=first.held_on or row.held_on,
+        )
+    return found
 
 
 @reading

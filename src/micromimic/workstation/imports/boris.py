@@ -84,7 +84,7 @@ def read_project(path: Path) -> tuple[Annotated, ...]:
         )
     except InputError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise InputError(
             f"expected a BORIS project in {path.name}, got {type(error).__name__}: {error}; save "
             "it again in BORIS"
@@ -107,6 +107,8 @@ def _observation(
             )
         is_state, category = behaviours[code]
         at = f"{where} at {float(time):g} s"
+        if not 0 <= float(time) < math.inf:
+            raise InputError(f"expected times from 0 in {where}, got {time} s; mend it in BORIS")
         events.append(
             _Event(
                 float(time), str(subject), code, _text(modifiers), " ".join(str(note).split()),
@@ -119,6 +121,11 @@ def _observation(
         return [Annotated(where, annotations)]
     information = found.get("media_info") or {}
     lengths = [float((information.get("length") or {}).get(name) or math.inf) for name in files]
+    if math.inf in lengths[:-1]:
+        raise InputError(
+            f"expected the length of each video of {where}, got none of "
+            f"{files[lengths.index(math.inf)]}; save it again in BORIS"
+        )
     return _by_file(where, files, lengths, information.get("fps") or {}, annotations)
 
 

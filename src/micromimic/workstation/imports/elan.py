@@ -59,6 +59,8 @@ _REFERENCES: Final = (
 )
 _RATES: Final = {"PAL-frames": 25.0, "PAL-50-frames": 50.0, "NTSC-frames": 30000 / 1001}
 _TAKEN: Final = " (imported)"
+_DEEPEST: Final = 32
+"""Elements within one another; ELAN has five."""
 
 
 def read_eaf(path: Path) -> Annotated:
@@ -70,11 +72,11 @@ def read_eaf(path: Path) -> Annotated:
     if rate is None and units != "milliseconds":
         raise InputError(f"expected times in milliseconds in {path.name}, got {units}; export anew")
     factor = 0.001 if rate is None else 1 / rate
-    shift = float(media[0].get("TIME_ORIGIN") or 0) / 1000 if media else 0.0
+    shift = _whole(media[0].get("TIME_ORIGIN") or "0", path) / 1000 if media else 0.0
     seconds = {
-        slot.get("TIME_SLOT_ID", ""): round(int(slot.get("TIME_VALUE", "")) * factor + shift, 6)
+        slot.get("TIME_SLOT_ID", ""): round(_whole(value, path) * factor + shift, 6)
         for slot in root.iterfind("TIME_ORDER/TIME_SLOT")
-        if slot.get("TIME_VALUE") is not None
+        if (value := slot.get("TIME_VALUE")) is not None
     }
     tiers = root.findall("TIER")
     found = [item for tier in tiers if not tier.get("PARENT_REF") for item in _read(tier, seconds)]
@@ -102,6 +104,7 @@ def read_eaf(path: Path) -> Annotated:
 def foreign_tiers(path: Path) -> bytes | None:
     """The document without our own tiers; None where no other is left."""
     root = _document(path)
+    _check_references(root, path)
     if root.get("AUTHOR") == AUTHOR:
         for tier in root.findall("TIER"):
             if _OURS.fullmatch(tier.get("TIER_ID", "")):
@@ -151,11 +154,8 @@ def replaced_tiers(content: bytes, newer: bytes) -> bytes:
 def _document(path: Path) -> Element:
     """The root of an EAF file; a DTD, which could name other files, is refused."""
     try:
-        content = path.read_bytes()
-        if b"<!DOCTYPE" in content:
-            raise InputError(f"expected an ELAN file, got one with a DTD in {path.name}")
-        root = ElementTree.fromstring(content)
-    except ElementTree.ParseError as error:
+        root = ElementTree.XML(path.read_bytes(), ElementTree.XMLParser(target=_Builder(path)))
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise InputError(
             f"expected an ELAN file, got no XML in {path.name} ({error}); save it again in ELAN"
         ) from None
@@ -165,6 +165,54 @@ def _document(path: Path) -> Element:
             f"expected an ELAN file, got <{root.tag[:40]}> in {path.name}; save it again in ELAN"
         )
     return root
+
+
+class _Builder(ElementTree.TreeBuilder):
+    """Elements of an EAF file, in whichever encoding it is: no DTD, no depth without end."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path, self._depth = path, 0
+
+    def doctype(self, *_: object) -> None:
+        raise InputError(f"expected an ELAN file, got one with a DTD in {self._path.name}")
+
+    def start(self, tag: str, attributes: dict[str, str], /) -> Element:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise InputError(
+                f"expected an ELAN file, got <{tag[:40]}> too deep in {self._path.name}; save it "
+                "again in ELAN"
+            )
+        return super().start(tag, attributes)
+
+    def end(self, tag: str, /) -> Element:
+        self._depth -= 1
+        return super().end(tag)
+
+
+def _whole(text: str, path: Path) -> int:
+    if not re.fullmatch("-?[0-9]{1,15}", text.strip()):
+        raise InputError(
+            f"expected times in whole units in {path.name}, got {text[:40]!r}; save it again in "
+            "ELAN"
+        )
+    return int(text)
+
+
+def _check_references(root: Element, path: Path) -> None:
+    """Whatever is kept is written again, by numbers of ours: nothing may refer to what is not."""
+    for key, names in (
+        ("TIME_SLOT_ID", ("TIME_SLOT_REF1", "TIME_SLOT_REF2")),
+        ("ANNOTATION_ID", ("ANNOTATION_REF", "PREVIOUS_ANNOTATION")),
+    ):
+        known = {element.get(key) for element in root.iter()}
+        lost = [v for e in root.iter() for n in names if (v := e.get(n)) and v not in known]
+        if lost:
+            raise InputError(
+                f"expected a whole ELAN file, got a reference to {lost[0][:40]!r}, which is not in "
+                f"{path.name}; save it again in ELAN"
+            )
 
 
 def _read(tier: Element, seconds: Mapping[str, float]) -> Iterator[Annotation]:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast, get_args
 
 import sqlalchemy as sa
 from sqlalchemy import select
@@ -26,11 +26,12 @@ from sqlalchemy import select
 import micromimic
 from micromimic.core.errors import InputError, NotFoundError, OutputError
 from micromimic.core.files import begun
+from micromimic.core.results import Analysis
 from micromimic.core.strict_json import json_text
 from micromimic.workstation.export.zip import zip_pieces
 from micromimic.workstation.records import recordings, reviews
 from micromimic.workstation.records.database import Store, Transaction, reading
-from micromimic.workstation.records.folder import NUMBERS, PICTURES, owned_names
+from micromimic.workstation.records.folder import IMPORTED, NUMBERS, PICTURES, owned_names
 from micromimic.workstation.records.models import (
     AnalysisRecord,
     Base,
@@ -42,8 +43,10 @@ from micromimic.workstation.records.models import (
     Study,
     Subject,
 )
+from micromimic.workstation.records.payloads import ACTIONS, CodingMode
+from micromimic.workstation.records.review import FrameTimes, reviewed
 from micromimic.workstation.records.study import get_study
-from micromimic.workstation.records.values import coder, known_id
+from micromimic.workstation.records.values import coder, known_id, moment
 
 SCHEMA: Final = "micromimic.project/1"
 CONTENT: Final = "project.json"
@@ -57,10 +60,11 @@ _KINDS: Final[Mapping[str, type[Base]]] = {
     "decisions": Decision,
     "markers": Marker,
 }
+MODES: Final = get_args(CodingMode)
 _CHUNK: Final = 1 << 20
 _ID_LENGTH: Final = 32
 _ANSWER: Final = re.compile(r"answers/([0-9a-f]{32})\.json")
-_INSIDE: Final = rf"(?:{PICTURES}/(?:[\w-]+/){{1,2}})?[\w.-]+"
+_INSIDE: Final = rf"(?:{PICTURES}/(?:[\w-]+/){{1,2}})?\w[\w.-]*"
 _FILE: Final = re.compile(rf"recordings/([0-9a-f]{{32}})/({_INSIDE})")
 
 R = TypeVar("R", bound=Base)
@@ -96,6 +100,7 @@ def gather_project(
     done: `ConflictError` where the study is coded blind and the machine's answer to one is not open
     yet. Without a reader, for who leads the study, it is whole. Videos are those still kept.
     """
+    reader = None if reader is None else coder(reader)
     rows: dict[str, list[dict[str, Any]]] = {
         name: [
             _columns(row)
@@ -105,14 +110,19 @@ def gather_project(
     }
     files: dict[str, Path] = {}
     answered, hidden = [], set()
+    closed: set[Path] = set()
     for recording in recordings.list_recordings(transaction, limit=None):
         if reader is not None:
             reviews.check_machine_open(transaction, recording.id, reader)
             if not reviews.is_open_to(transaction, recording.id, reader):
                 hidden.add(recording.id)
+            if not reviews.is_import_open(transaction, recording.id, reader):
+                closed.add(transaction.store.folder(recording.id) / IMPORTED)
         if recording.events is not None:
             answered.append(recording.id)
         for path in _files(transaction.store, recording, videos=videos):
+            if path in closed:
+                continue
             inside = path.relative_to(transaction.store.folder(recording.id)).as_posix()
             files[f"recordings/{recording.id}/{inside}"] = path
     rows["decisions"] = [
@@ -178,6 +188,17 @@ class Project:
         for row in sorted(self.decisions, key=lambda d: d.number):
             own = self._trails.setdefault(row.recording_id, {})
             own.setdefault(row.coder, []).append(row)
+            if (row.number, row.action in ACTIONS, row.mode in MODES) != (
+                len(own[row.coder]),
+                True,
+                True,
+            ):
+                raise InputError(
+                    f"expected whole trails of decisions in {name}, got {row.action} as number "
+                    f"{row.number} of {row.coder} ({row.mode}); export it again"
+                )
+            if not isinstance(row.payload, dict):
+                raise InputError(f"expected what {row.coder} decided in {name}, got no object")
         self._names: dict[str, list[str]] = {}
         for match in map(_FILE.fullmatch, self._sizes):
             if match is not None:
@@ -186,7 +207,14 @@ class Project:
     def answer(self, recording_id: str) -> AnalysisRecord | None:
         """The machine's own to a recording; read anew each time, since it is large."""
         name = f"answers/{recording_id}.json"
-        return self._row(AnalysisRecord, self._json(name)) if name in self._sizes else None
+        if name not in self._sizes:
+            return None
+        found = self._row(AnalysisRecord, self._json(name))
+        Analysis.from_dict(found.payload)  # raises where it is a part, or another's
+        reviewed(found.payload["events"], (), FrameTimes.of(found.review))
+        for key in ("threshold", "blinks", "rejected"):
+            found.review[key]
+        return found
 
     def trails(self, recording_id: str) -> Mapping[str, list[Decision]]:
         """Each coder's decisions on a recording, by number."""
@@ -286,7 +314,10 @@ def opened_project(path: Path, name: str = "") -> Iterator[Project]:
         raise InputError(
             f"expected a project file of micromimic in {shown}, got: {error}; export it again"
         ) from None
-    except (KeyError, TypeError, ValueError, AttributeError, NotFoundError) as error:
+    except (
+        *(KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError),
+        NotFoundError,
+    ) as error:
         raise InputError(
             f"expected a whole project of micromimic in {shown}, got {type(error).__name__}: "
             f"{error}; export it again"
@@ -328,7 +359,7 @@ def _value(kind: sa.types.TypeEngine[Any], value: Any) -> Any:
     if value is None:
         return None
     if isinstance(kind, Moment):
-        return datetime.fromisoformat(value)
+        return moment(datetime.fromisoformat(value), "a moment")
     if isinstance(kind, sa.Date):
         return date.fromisoformat(value)
     if isinstance(kind, sa.String) and kind.length == _ID_LENGTH:

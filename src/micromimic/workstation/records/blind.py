@@ -11,6 +11,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Final
 
+from micromimic.core.strict_json import json_text
 from micromimic.workstation.records.review import FrameTimes, Review, ReviewedEvent, is_masked
 
 WINDOW_S: Final = 2.0
@@ -90,7 +91,9 @@ def _window(event: ReviewedEvent, recording_id: str, times: FrameTimes) -> tuple
         seconds *= 2  # in steps, for a length that fits would tell the event's own
     length = max(round(seconds * times.fps), event.offset_frame - event.onset_frame)
     spare = length - (event.offset_frame - event.onset_frame)
-    digest = sha256(f"{recording_id} {event.key}".encode()).digest()
+    # what the coder cannot know is hashed with it: else the place would tell the onset
+    hidden = json_text(event.machine, sort_keys=True)
+    digest = sha256(f"{recording_id} {event.key} {hidden}".encode()).digest()
     before = spare * int.from_bytes(digest[:4], "big") // 2**32
     start = max(0, min(event.onset_frame - before, times.frames - 1 - length))
     return start, min(start + length, times.frames - 1)

@@ -266,6 +266,20 @@ def is_open_to(transaction: Transaction, recording_id: str, reader: str | None) 
 
 
 @reading
+def is_import_open(transaction: Transaction, recording_id: str, reader: str | None) -> bool:
+    """Whether this reader may see tiers that were imported: others' codings are among them where
+    one came so. ``reader`` is as of `is_open_to`.
+    """
+    own = None if reader is None or reader.casefold() in values.RESERVED_CODERS else reader
+    query = select(Decision.coder).distinct()
+    query = query.where(Decision.recording_id == recording_id, Decision.mode == "imported")
+    coded = set(transaction.scalars(query)) - {None if own is None else values.coder(own)}
+    if own is None:  # nobody in particular, even where there is but one coder
+        return not coded or all(_all_done(transaction, recording_id))
+    return not coded or is_open_to(transaction, recording_id, own)
+
+
+@reading
 def is_machine_open(transaction: Transaction, recording_id: str, reader: str | None) -> bool:
     """Whether this reader may see the machine's whole answer to a recording: always in an open
     study; in one that is coded blind once the own review is done, or, for somebody unnamed, once

@@ -26,8 +26,11 @@ FileName = Literal[
     "track.npz",
     "waveform.json",
 ]
-_ANSWERS: Final = ("events.json", "events.csv", "events.eaf", "report.html", "review.json")
-"""Files that hold what the machine found."""
+_ANSWERS: Final = (
+    *("events.json", "events.csv", "events.eaf", "report.html", "review.json"),
+    "track.npz",
+)
+"""Files that hold what the machine found; each action unit's movement in the last."""
 FaceName = Literal["onset.jpg", "apex.jpg"]
 PictureName = Literal["onset.jpg", "apex.jpg", "magnified.mp4", "face.mp4"]
 Stretch = Annotated[
