@@ -366,6 +366,19 @@ def test_a_study_in_one_command_and_its_tables(command, clip: Path, tmp_path: Pa
     assert command(*single, "--again", "--continue")[0] == 2
 
 
+def test_a_table_of_many_videos_looks_at_each_of_them_once(monkeypatch, tmp_path: Path) -> None:
+    from micromimic.analysis import assignments, inputs
+
+    looked: list[Path] = []
+    real = inputs.place_of
+    monkeypatch.setattr(assignments, "place_of", lambda path: looked.append(path) or real(path))
+    videos = [inputs.Input(tmp_path / f"{n}/v{n}.mp4", f"v{n}") for n in range(300)]
+    rows = [assignments.Assignment(f"{n}/v{n}", f"P{n}", line=f"line {n}") for n in range(300)]
+    found = assignments.assign(rows, videos, tmp_path / "elsewhere" / "t.csv")
+    assert [found[item.path].subject for item in videos] == [f"P{n}" for n in range(300)]
+    assert len(looked) <= 600
+
+
 def test_a_table_says_which_videos(command, clip: Path, tmp_path: Path) -> None:
     table = clip.parent / "one.csv"
     table.write_text("video;subject\nface.mp4;P01\n")

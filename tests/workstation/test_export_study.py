@@ -38,7 +38,7 @@ from micromimic.workstation.export.agreement_figure import agreement_svg
 from micromimic.workstation.export.codebook import FILES, FRAMES, columns_of
 from micromimic.workstation.export.frames import frame_columns
 from micromimic.workstation.export.records import LEAD, MACHINE, Reader
-from micromimic.workstation.export.study import cell, study_entries, study_files
+from micromimic.workstation.export.study import _spss, cell, study_entries, study_files
 from micromimic.workstation.records import markers, people, reviews
 from micromimic.workstation.records.database import open_store
 from micromimic.workstation.records.study import change_study
@@ -399,6 +399,14 @@ def test_spss_is_told_of_every_column_and_a_width_that_holds_it(study):
             assert re.fullmatch(r"[A-Za-z]\w{0,63}", column)
             if kind == "A":
                 assert max(len(row[k].encode()) for row in rows[1:]) <= int(width)
+
+
+def test_spss_has_a_variable_for_each_of_two_classes_that_its_letters_cannot_tell_apart():
+    columns = columns_of("recordings.csv", ["so so", "so_so", "lächeln", "l_cheln", "x" * 64])
+    syntax = _spss({"recordings.csv": columns}, {"recordings.csv": []})
+    names = [name.casefold() for name in re.findall(r"^  (\S+) ", syntax, re.M)]
+    assert len(names) == len(set(names)) == len(columns)
+    assert all(len(name) <= 64 for name in names)
 
 
 @pytest.mark.skipif(shutil.which("Rscript") is None, reason="R is not installed")

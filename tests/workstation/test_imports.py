@@ -582,6 +582,22 @@ def test_a_table_that_does_not_fit_changes_nothing(
     assert everything(store) == before
 
 
+def test_a_table_of_many_videos_looks_at_each_of_them_once(
+    store: Store, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from micromimic.workstation.imports import assignments
+
+    looked: list[str] = []
+    real = assignments.file_name
+    monkeypatch.setattr(assignments, "file_name", lambda path: looked.append(path) or real(path))
+    lines = "".join(f"d{n}/v{n}.mp4,P{n % 9},s,,2026-11-20\n" for n in range(300))
+    table = read_assignments(put("t.csv", "video,subject,session,condition,date\n" + lines))
+    coming = [f"x/d{n}/v{n}.mp4" for n in range(300)]
+    found = check_assignments(store, table, coming, new_subjects=True)
+    assert [item.name for item in found] == coming
+    assert len(looked) <= 600
+
+
 def test_new_sessions_need_consent(store: Store, put: Put) -> None:
     analysed(store, name="a.mp4")
     table = read_assignments(put("t.csv", "video,subject,date\na.mp4,P9,2026-11-20\n"))

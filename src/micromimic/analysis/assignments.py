@@ -75,8 +75,14 @@ def assign(
         A row is of no input or may be of several, or two rows are of one.
     """
     found: dict[Path, Assignment] = {}
+    places: dict[str, list[Input]] = {}
+    names: dict[str, list[Input]] = {}
+    for item in inputs:
+        places.setdefault(place_of(item.path), []).append(item)
+        for name in {item.path.absolute().name, item.path.absolute().stem}:
+            names.setdefault(name, []).append(item)
     for row in rows:
-        meant = _meant(row.video, inputs, table)
+        meant = _meant(row.video, table, places, names)
         if len(meant) != 1:
             got = f"{meant[0].path} and {meant[1].path}" if meant else "none"
             remedy = "name its folder too" if meant else "correct the row or remove it"
@@ -92,14 +98,17 @@ def assign(
     return found
 
 
-def _meant(video: str, inputs: Sequence[Input], table: Path) -> list[Input]:
+def _meant(
+    video: str,
+    table: Path,
+    places: Mapping[str, list[Input]],
+    names: Mapping[str, list[Input]],
+) -> list[Input]:
     """The inputs that a row may mean: the file itself, else those whose path ends so."""
-    place = place_of(table.parent / video)
-    exact = [item for item in inputs if place_of(item.path) == place]
-    if exact:
+    if exact := places.get(place_of(table.parent / video)):
         return exact
     end = PurePath(video.replace("\\", "/")).parts
-    return [item for item in inputs if _ends(item.path, end)]
+    return [item for item in names.get(end[-1], ()) if _ends(item.path, end)] if end else []
 
 
 def _ends(path: Path, end: tuple[str, ...]) -> bool:

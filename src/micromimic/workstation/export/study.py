@@ -322,8 +322,12 @@ def _spss(columns: Mapping[str, Sequence[Column]], rows: Mapping[str, Sequence[R
             f"GET DATA /TYPE=TXT /FILE='{file}' /ENCODING='UTF8' /DELIMITERS=',' /QUALIFIER='\"'",
             " /ARRANGEMENT=DELIMITED /FIRSTCASE=2 /VARIABLES=",
         ]
+        used: set[str] = set()
         for column in listed:
-            name = re.sub(r"\W", "_", column.name, flags=re.ASCII)[:60]
+            plain = name = re.sub(r"\W", "_", column.name, flags=re.ASCII)[:60]
+            while name.casefold() in used:  # of two classes that differ in other letters only
+                name = f"{plain[:57]}_{len(used)}"
+            used.add(name.casefold())
             kind = _SPSS.get(column.kind) or f"A{_width(rows[file], column.name)}"
             parts.append(f"  {name} {kind}")
         parts[-1] += "."

@@ -20,6 +20,8 @@ INTENSITIES: Final = ("", "A", "B", "C", "D", "E")
 LAST_UNIT: Final = 99
 MOST_ENTRIES: Final = 100
 """Classes, tags or templates of a scheme; units or tags of an event."""
+_TAKEN: Final = frozenset({"per_minute"})
+"""A class's count stands in the study's tables as ``events_NAME``; these are other columns."""
 _KEYS: Final = (
     *("schema", "name", "classes", "units", "sides", "intensities", "certainty", "tags"),
     "templates",
@@ -91,7 +93,7 @@ class Scheme:
         classes = _list(given.get("classes"), "the scheme's classes", _class)
         if not classes:
             raise RefusedError("expected a scheme with a class, got none; add one")
-        _each_once([name for name, _ in classes], "the scheme's classes")
+        _each_once([name.casefold() for name, _ in classes], "the scheme's classes")
         units = given.get("units", False)
         if not isinstance(units, bool):
             units = tuple(_list(units, "the scheme's units", _unit_number))
@@ -105,6 +107,12 @@ class Scheme:
             certainty=_names(given.get("certainty", ()), "the scheme's certainty"),
             tags=_names(given.get("tags", ()), "the scheme's tags"),
         )
+        divided = next((tag for tag in scheme.tags if ";" in tag), None)
+        if divided is not None:
+            raise RefusedError(
+                f"expected tags without ;, which stands between them in tables, got {divided!r}; "
+                "rename it"
+            )
         templates = _list(given.get("templates", ()), "the scheme's templates", scheme._template)
         _each_once([template.name for template in templates], "the scheme's templates")
         return replace(scheme, templates=tuple(templates))
@@ -232,7 +240,13 @@ def _text(value: object, what: str, longest: int = LONGEST_LINE, *, empty: bool 
 def _class(value: object) -> tuple[str, str]:
     given = _object(value, "a class", ("name", "description"))
     about = _text(given.get("description", ""), "a description", LONGEST_NAME, empty=True)
-    return _text(given.get("name"), "a class's name"), about
+    name = _text(given.get("name"), "a class's name")
+    if name.casefold() in _TAKEN:
+        raise RefusedError(
+            f"expected a class's name, got {name!r}, which names a column of the study's tables; "
+            "rename it"
+        )
+    return name, about
 
 
 def _unit_number(value: object) -> int:
