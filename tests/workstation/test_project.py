@@ -539,6 +539,19 @@ def test_an_answer_that_could_not_be_read_again_does_not_come(
     refused(machine("empty"), path, InputError, "expected a whole project of micromimic in a.zip")
 
 
+def test_somebody_who_was_forgotten_comes_back_but_not_unsaid(
+    first: tuple[Store, str], machine: Opened, tmp_path: Path
+) -> None:
+    store, _ = first
+    recorded(store, "P02", b"another film")
+    path = packed(store, tmp_path / "a.zip")
+    assert path.stat().st_mode & 0o077 == 0, "as the records are"
+    privacy.forget_subject(store, "P02")
+    said = ("new here: P02; whoever was forgotten here comes back with the file",)
+    assert look_into(store, path).notes == said
+    assert look_into(machine("empty"), path).notes == (), "nobody was here"
+
+
 def test_a_project_that_the_disk_has_no_room_for_changes_nothing(
     first: tuple[Store, str], machine: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

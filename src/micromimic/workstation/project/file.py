@@ -152,6 +152,7 @@ def write_project(packed: Packed, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with begun(path.parent) as partial:
+            partial.chmod(0o600)  # what the records are, and people's faces with --videos
             with partial.open("wb") as file:
                 for piece in zipped_project(packed):
                     file.write(piece)

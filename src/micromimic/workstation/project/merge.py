@@ -164,6 +164,12 @@ class _Plan:
             self._sessions[session.id] = self._session(session)
         for recording in self.project.recordings:
             self._recording(recording)
+        coming = [row.code for row in self.new if isinstance(row, Subject)]
+        if coming and self._listed:
+            self.notes.append(
+                f"new here: {', '.join(coming)}; whoever was forgotten here comes back with the "
+                "file"
+            )
 
     def made(self) -> Merge:
         counts = Counter(row.__tablename__ for row in self.new)
