@@ -289,6 +289,7 @@ def test_adding_noting_and_removing(desk: Desk, station: Station) -> None:
     press(page, "Delete")
     assert len(saved(station.store, "eve", 4)) == 3
     until(page, "document.querySelectorAll('#events li').length === 3")
+    settled(page)  # what was saved is told before
     press(page, "p", "Delete")
     assert "reject it instead" in page.locator("#say").inner_text()
     press(page, "z")
