@@ -418,6 +418,18 @@ def test_sound_is_heard_at_normal_speed_and_drawn(desk: Desk) -> None:
     assert page.locator("#mute").get_attribute("aria-pressed") == "true"
 
 
+def test_another_coder_in_the_same_tab_begins_at_the_beginning(desk: Desk) -> None:
+    page = open_review(desk, "ada")
+    press(page, "n", "n")
+    page.click("#coder")
+    page.fill("#coder-name", "bea")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    page.wait_for_selector("html[data-open]")
+    assert page.input_value("#frame") == "0"
+    assert page.locator(".event[aria-current]").count() == 0
+
+
 def test_jumps_of_a_second_and_of_five(desk: Desk) -> None:
     page = open_review(desk, "ada")
     for keys, frame in (

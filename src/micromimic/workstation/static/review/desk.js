@@ -41,7 +41,7 @@ export class Desk {
     this.trail = new Trail(model);
     this.saving = new SavingLine(model);
     this.sound = new Sound(model, player);
-    this.place = `place.${model.recording.id}`;
+    this.place = `place.${model.recording.id}.${model.coder}`; // another coder begins at the beginning
     this.looping = false;
     this.before = null; // speed and loop that were set when magnification began
     listen(this);
