@@ -225,7 +225,7 @@ class Keyboard:
             if width > 1000 and below > 0:
                 self.seen(f"{name} at {width}", f"{below} px below the window", False)
             for theme in ("light", "dark"):
-                self.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+                self.page.emulate_media(color_scheme=theme)
                 self.page.wait_for_timeout(250)
                 where = self.out / f"{name}-{width}-{theme}.png"
                 self.page.screenshot(path=where, full_page=True)
