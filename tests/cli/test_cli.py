@@ -373,7 +373,9 @@ def test_a_table_of_many_videos_looks_at_each_of_them_once(monkeypatch, tmp_path
     real = inputs.place_of
     monkeypatch.setattr(assignments, "place_of", lambda path: looked.append(path) or real(path))
     videos = [inputs.Input(tmp_path / f"{n}/v{n}.mp4", f"v{n}") for n in range(300)]
+    videos[7] = inputs.Input(tmp_path / "7/vue\u0301.mp4", "v7")
     rows = [assignments.Assignment(f"{n}/v{n}", f"P{n}", line=f"line {n}") for n in range(300)]
+    rows[7] = assignments.Assignment("7/vu\u00e9", "P7", line="line 7")
     found = assignments.assign(rows, videos, tmp_path / "elsewhere" / "t.csv")
     assert [found[item.path].subject for item in videos] == [f"P{n}" for n in range(300)]
     assert len(looked) <= 600

@@ -582,6 +582,16 @@ def test_a_table_that_does_not_fit_changes_nothing(
     assert everything(store) == before
 
 
+def test_an_accent_is_one_sign_or_two(store: Store, put: Put) -> None:
+    session = add_session(store, "P1")
+    recording = analysed(store, name="Zoe\u0301.mp4")
+    line = "video,subject,session\nzo\u00e9.mp4,P1,first\n"
+    (row,) = assign(store, read_assignments(put("t.csv", line)))
+    assert (row.recording_id, row.session_id) == (recording, session)
+    (done,) = import_markers(store, put("m.csv", "video,onset_s,label\nzo\u00e9.mov,1,a\n"))
+    assert done.recording_id == recording
+
+
 def test_a_table_of_many_videos_looks_at_each_of_them_once(
     store: Store, put: Put, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pympi.Elan import Eaf
 pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed")
 
 from micromimic.core.errors import InputError
+from micromimic.datasets import table
 from micromimic.report.elan import CoderTiers, Span, eaf_bytes, eaf_document
 from micromimic.workstation.imports.annotations import Annotated
 from micromimic.workstation.imports.assignments import read_assignments
@@ -244,6 +246,17 @@ def test_a_dtd_is_refused_in_whichever_encoding(tmp_path: Path, encoding: str) -
     text = f'<?xml version="1.0" encoding="{kind}"?><!DOCTYPE a [<!ENTITY b "c">]>{eaf(900)}'
     path.write_bytes(text.encode(encoding))
     with pytest.raises(InputError, match="got one with a DTD"):
+        read_annotations(path)
+
+
+def test_a_workbook_that_unpacks_to_more_than_a_table_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.xlsx"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", " " * 5_000_000)
+    monkeypatch.setattr(table, "_LARGEST_WORKBOOK", 4_000_000)
+    with pytest.raises(InputError, match="got a workbook of 5 MB unpacked"):
         read_annotations(path)
 
 

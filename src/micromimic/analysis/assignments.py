@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -79,7 +80,7 @@ def assign(
     names: dict[str, list[Input]] = {}
     for item in inputs:
         places.setdefault(place_of(item.path), []).append(item)
-        for name in {item.path.absolute().name, item.path.absolute().stem}:
+        for name in {_plain(item.path.absolute().name), _plain(item.path.absolute().stem)}:
             names.setdefault(name, []).append(item)
     for row in rows:
         meant = _meant(row.video, table, places, names)
@@ -107,10 +108,15 @@ def _meant(
     """The inputs that a row may mean: the file itself, else those whose path ends so."""
     if exact := places.get(place_of(table.parent / video)):
         return exact
-    end = PurePath(video.replace("\\", "/")).parts
+    end = PurePath(_plain(video.replace("\\", "/"))).parts
     return [item for item in names.get(end[-1], ()) if _ends(item.path, end)] if end else []
 
 
+def _plain(name: str) -> str:
+    """An accent as one sign, which some systems write as two."""
+    return unicodedata.normalize("NFC", name)
+
+
 def _ends(path: Path, end: tuple[str, ...]) -> bool:
-    there = path.absolute().parts[-len(end) :]
+    there = Path(_plain(str(path.absolute()))).parts[-len(end) :]
     return there == end or (*there[:-1], Path(there[-1]).stem) == end

@@ -16,6 +16,7 @@ import csv
 import io
 import re
 import warnings
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -31,6 +32,7 @@ Grid = list[tuple[int, list[str]]]
 
 WORKBOOKS: Final = frozenset({".xlsx", ".xlsm"})
 _RISKY: Final = re.compile(r"'*(?:[\t\r\n]|\s*[=+\-@＝＋－＠])")
+_LARGEST_WORKBOOK: Final = 256 << 20
 _MARKS: Final = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16
 
 Value = TypeVar("Value")
@@ -200,6 +202,7 @@ def read_grids(path: Path, what: str = "a table") -> dict[str, Grid]:
             f"expected the package openpyxl to read {path}, got none; "
             "pip install 'micromimic[train]', or save the sheet as .csv beside it"
         ) from None
+    _check_unpacked(path, what)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # openpyxl's, on formats that do not matter here
@@ -218,6 +221,20 @@ def read_grids(path: Path, what: str = "a table") -> dict[str, Grid]:
         ]
         for name, frame in sheets.items()
     }
+
+
+def _check_unpacked(path: Path, what: str) -> None:
+    """Refuse a workbook that unpacks to more than a table can be: a few kB may hold gigabytes."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(item.file_size for item in archive.infolist())
+    except (OSError, zipfile.BadZipFile):
+        return  # whoever reads it says what is wrong
+    if size > _LARGEST_WORKBOOK:
+        raise InputError(
+            f"expected {what} in {path}, got a workbook of {size / 1e6:.0f} MB unpacked; save the "
+            "sheet as CSV"
+        )
 
 
 def read_text(path: Path, what: str) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 
 from micromimic.core.errors import InputError, NotFoundError
 from micromimic.core.files import write_whole
-from micromimic.workstation.imports.annotations import Annotated, Annotation, file_name
+from micromimic.workstation.imports.annotations import Annotated, Annotation, file_name, folded
 from micromimic.workstation.imports.elan import foreign_tiers, replaced_tiers
 from micromimic.workstation.imports.read import read_annotations, units_of
 from micromimic.workstation.records import markers, recordings, reviews, study, values
@@ -237,7 +237,7 @@ def _same_video(name: str, other: str) -> bool:
 
 
 def _stem(name: str) -> str:
-    return file_name(name).rsplit(".", 1)[0].casefold()
+    return folded(file_name(name).rsplit(".", 1)[0])
 
 
 def _target(transaction: Transaction, recording: Recording, part: Annotated) -> _Target:

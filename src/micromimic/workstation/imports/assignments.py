@@ -19,7 +19,7 @@ from sqlalchemy import select
 
 from micromimic.core.errors import ConflictError, InputError, RefusedError
 from micromimic.datasets.table import text_cells
-from micromimic.workstation.imports.annotations import file_name
+from micromimic.workstation.imports.annotations import file_name, folded
 from micromimic.workstation.imports.grid import Table, read_rows
 from micromimic.workstation.records import people, recordings
 from micromimic.workstation.records.database import Transaction, reading, writing
@@ -80,7 +80,7 @@ def read_assignments(path: Path) -> tuple[Row, ...]:
         raise InputError(f"expected a row a video in {path.name}, got none; write them")
     lines: dict[str, int] = {}
     for row in rows:
-        key = row.video.casefold()
+        key = folded(row.video)
         if key in lines:
             raise InputError(
                 f"expected one row for {row.video} in {path.name}, got lines {lines[key]} and "
@@ -219,8 +219,8 @@ def _assigned(
     subjects: Mapping[str, Subject],
 ) -> Assigned:
     own = file_name(row.video)
-    arriving = [n for n in coming.get(own.casefold(), ()) if _is_video(row.video, n)]
-    there = [r for r in listed.get(own.casefold(), ()) if not arriving and _is_video(own, r.name)]
+    arriving = [n for n in coming.get(folded(own), ()) if _is_video(row.video, n)]
+    there = [r for r in listed.get(folded(own), ()) if not arriving and _is_video(own, r.name)]
     found = len(arriving) + len(there)
     if found != 1:
         got = f"{found} of that name" if found else "none"
@@ -245,7 +245,7 @@ def _by_name(items: Iterable[T], path: Callable[[T], str]) -> dict[str, list[T]]
     """By the last part of their paths: a table of ten thousand rows looks through each once."""
     found: dict[str, list[T]] = {}
     for item in items:
-        found.setdefault(file_name(path(item)).casefold(), []).append(item)
+        found.setdefault(folded(file_name(path(item))), []).append(item)
     return found
 
 
@@ -255,8 +255,8 @@ def _is_video(wanted: str, name: str) -> bool:
     >>> _is_video("s1.mp4", "study/P01/s1.mp4"), _is_video("P02/s1.mp4", "study/P01/s1.mp4")
     (True, False)
     """
-    place = f"/{name.replace(chr(92), '/')}".casefold()
-    return place.endswith(f"/{wanted.lstrip('./')}".casefold())
+    place = folded(f"/{name.replace(chr(92), '/')}")
+    return place.endswith(folded(f"/{wanted.lstrip('./')}"))
 
 
 def _session(transaction: Transaction, person: Subject, row: Row) -> str | None:

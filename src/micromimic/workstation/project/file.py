@@ -51,7 +51,7 @@ from micromimic.workstation.records.values import coder, known_id, moment
 SCHEMA: Final = "micromimic.project/1"
 CONTENT: Final = "project.json"
 ENDING: Final = ".micromimic.zip"
-LARGEST_JSON: Final = 512 << 20
+LARGEST_JSON: Final = 128 << 20
 """Bytes of one JSON file in a project, unpacked: more is no study."""
 _KINDS: Final[Mapping[str, type[Base]]] = {
     "subjects": Subject,
