@@ -77,9 +77,9 @@ def test_settings_and_the_coding_scheme(station: Station, chromium: Browser) -> 
             {"name": "Duchenne", "label": "happiness", "tags": ["posed"],
              "units": [{"au": 6, "side": "right", "intensity": "B"},
                        {"au": 12, "side": "", "intensity": ""}]}]  # fmt: skip
-        assert "ours: anger, happiness, calm; action units 4, 6, 12" in page.inner_text(
-            "#scheme-now"
-        )
+        words = page.inner_text("#scheme-now")
+        assert "ours: anger, happiness, calm; action units 4, 6, 12 with side and inten" in words
+        assert "; how sure (guess, probable, certain); tags (posed); 1 template." in words
 
         page.select_option("#scheme-start", "*")
         page.click("#scheme-begin")

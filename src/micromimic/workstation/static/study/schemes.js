@@ -10,7 +10,7 @@ export function inWords(scheme) {
   if (!scheme) return [el("b", {}, "The model's classes"), ", and nothing beside them."];
   const units = scheme.units === true ? "every action unit" : scheme.units ? `action units ${scheme.units.join(", ")}` : "";
   const more = [
-    units && units + [scheme.sides && " with side", scheme.intensities && " with intensity A to E"].filter(Boolean).join(" and"),
+    units && [units, [scheme.sides && "side", scheme.intensities && "intensity A to E"].filter(Boolean).join(" and ")].filter(Boolean).join(" with "),
     scheme.certainty.length && `how sure (${scheme.certainty.join(", ")})`,
     scheme.tags.length && `tags (${scheme.tags.join(", ")})`,
     scheme.templates.length && plural(scheme.templates.length, "template"),
