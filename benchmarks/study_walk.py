@@ -221,6 +221,7 @@ class Keyboard:
             over = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
             if over > 0:
                 self.seen(f"{name} at {width}", f"{over} px wider than the screen", False)
+            self.page.evaluate("scrollTo(0, 0)")
             below = self.page.evaluate(BELOW)
             if width > 1000 and below > 0:
                 self.seen(f"{name} at {width}", f"{below} px below the window", False)
