@@ -67,6 +67,11 @@ def test_people_are_numbered_by_how_large_they_are_seen(pair: Path) -> None:
             people.wanted(number)
 
 
+def test_where_nobody_is_seen_nobody_is_called_a_person() -> None:
+    with pytest.raises(InputError, match="expected a face in the video, found none; use a"):
+        People((), looks=3, every_s=1.0).wanted(1)
+
+
 def test_who_changes_places_is_followed(tmp_path: Path) -> None:
     """A cut to the other camera: the same two people, each on the other side, one alone first."""
     portrait = Portrait(width=240, height=240, colour=False)

@@ -130,7 +130,8 @@ class People:
                 f"expected a person from 1 to {count}, got {number}; people are numbered by how "
                 "large and long they are seen"
                 if count
-                else f"expected a face of person {number}, found none; analyse without --person"
+                else "expected a face in the video, found none; use a turned, cropped or larger "
+                "version"
             )
         return Wanted(self, number - 1, FaceFinder(self.backend))
 
