@@ -27,8 +27,12 @@ from micromimic.core.canonical import scale_of
 from micromimic.core.errors import ConflictError
 from micromimic.core.labels import CELLS
 from micromimic.core.results import STATED_UNITS
+from micromimic.core.types import Interval
+from micromimic.evaluation.agreement import CodedEvent
 from micromimic.motion.spotting.dense.measure import UNITS_SEEN
 from micromimic.workstation.export.agreement import (
+    Coded,
+    CodedOne,
     coded_study,
     compare,
     conditions_of,
@@ -278,6 +282,16 @@ def test_agreement_and_conditions_are_written_as_they_are_computed(study):
     seconds = sample()[1]["indicators"]["observed_s"]["value"]
     assert control.value == pytest.approx((60 * 3 / seconds + 0) / 2, abs=1e-6)
     assert set(rates.coder[rates.measure == "blinks"]) == {"machine"}
+
+
+def test_agreement_says_which_of_the_machines_classes_the_scheme_lacks():
+    def found(label):
+        return [CodedEvent("m0", Interval(1.0, 1.1, 1.2), label=label, status="accepted")]
+
+    events = {"kim": found("happiness"), "lee": found("happiness"), MACHINE: found("positive")}
+    coded = Coded([CodedOne("1", "a.mp4", "P1", {}, None, events)], ["happiness", "surprise"])
+    assert compare(coded, "kim", MACHINE, overlap=0.5).notes[-1].startswith("positive: classes of")
+    assert not any("lacks" in note for note in compare(coded, "kim", "lee", overlap=0.5).notes)
 
 
 def test_rates_can_be_compared_by_stretches_that_markers_name(tmp_path):

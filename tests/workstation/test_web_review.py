@@ -15,6 +15,9 @@ import pytest
 pytest.importorskip("fastapi")
 pytest.importorskip("sqlalchemy")
 
+from micromimic.workstation.records.scheme import BUILT_IN
+from micromimic.workstation.records.study import change_study
+
 from ..web_site import API, Site, running_site
 
 pytestmark = pytest.mark.needs("web")
@@ -127,6 +130,22 @@ def test_agreement_of_two_coders_and_with_the_machine(site: Site) -> None:
     query = {"coder": "kim", "other": "lee"}
     early = site.client.get(f"{API}/recordings/{waiting}/agreement", params=query)
     assert early.status_code == 409
+
+
+def test_agreement_with_the_machine_says_which_of_its_classes_the_scheme_lacks(site: Site) -> None:
+    path = f"/recordings/{site.analysed()}"
+    change_study(site.store, scheme=BUILT_IN["seven"].to_dict())
+    for k in range(6):
+        reject = {"coder": "kim", "expected": k, "action": "reject", "event": f"m{k}"}
+        site.post(f"{path}/decisions", reject)
+    site.post(f"{path}/decisions", {"coder": "kim", "expected": 6, "action": "done"})
+    query = {"coder": "kim", "other": "machine"}
+    assert (
+        "negative, positive: classes of the machine that the coding scheme lacks"
+        in (site.get(f"{path}/agreement", **query)["note"])
+    )
+    change_study(site.store, scheme=BUILT_IN["three"].to_dict())
+    assert "lacks" not in site.get(f"{path}/agreement", **query)["note"]
 
 
 @pytest.mark.parametrize("kind", ["json", "csv", "eaf"])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any, Final, Literal, get_args
 
@@ -154,9 +154,22 @@ def compare(
         for one in coded.recordings
         if first in one.events and second in one.events
     ]
-    return study_agreement(
+    found = study_agreement(
         both, coders=(first, second), labels=coded.labels, overlap=overlap, tier=tier
     )
+    if MACHINE in (first, second):
+        machine = {event.label for one in coded.recordings for event in one.events.get(MACHINE, ())}
+        return replace(found, notes=(*found.notes, *other_classes(machine, coded.labels)))
+    return found
+
+
+def other_classes(machine: Iterable[str], labels: Iterable[str]) -> list[str]:
+    """A line where classes of the machine's events are none that coders may choose."""
+    other = sorted(set(machine) - set(labels))
+    return [
+        f"{', '.join(other)}: classes of the machine that the coding scheme lacks. Its events of "
+        "these never agree in class; F1 and times do not depend on classes."
+    ][: len(other)]
 
 
 def agreement_rows(found: StudyAgreement) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastapi import APIRouter, Response
 
 from micromimic.core.results import labels_in
@@ -9,6 +11,7 @@ from micromimic.core.summary import advice, summary
 from micromimic.evaluation.agreement import Agreement, CodedEvent, event_agreement
 from micromimic.workstation.context import Here
 from micromimic.workstation.errors import ApiError, answers
+from micromimic.workstation.export.agreement import other_classes
 from micromimic.workstation.export.records import MACHINE, coded_events
 from micromimic.workstation.records import markers, recordings, reviews
 from micromimic.workstation.records.database import Store
@@ -136,11 +139,12 @@ def get_agreement(
     reviews.check_open(here.store, recording_id, reader, coder, other)
     if MACHINE in (coder, other):
         reviews.check_machine_open(here.store, recording_id, reader)
-    return event_agreement(
-        _coded(here.store, found, coder),
-        _coded(here.store, found, other),
-        min_iou=get_study(here.store).overlap,
-    )
+    study = get_study(here.store)
+    coded = {name: _coded(here.store, found, name) for name in (coder, other)}
+    agreement = event_agreement(coded[coder], coded[other], min_iou=study.overlap)
+    machine = [event.label for event in coded.get(MACHINE, ())]
+    notes = other_classes(machine, study.coding(labels_in(found.payload)).labels)
+    return replace(agreement, note=" ".join([agreement.note, *notes]))
 
 
 def _coded(store: Store, found: AnalysisRecord, coder: str) -> list[CodedEvent]:
