@@ -218,13 +218,13 @@ def get_assignments(here: Here) -> Response:
 def named_classes(texts: list[str]) -> dict[str, str]:
     """Classes by the words of a file, from ``LABEL=CLASS``.
 
-    >>> named_classes(["smile=positive"])
-    {'smile': 'positive'}
+    >>> named_classes(["smile=happiness"])
+    {'smile': 'happiness'}
     """
     pairs = [text.rpartition("=") for text in texts]
     for text, (label, _, name) in zip(texts, pairs, strict=True):
         if not (label and name):
-            raise RefusedError(f"expected LABEL=CLASS, got {text[:60]!r}; write smile=positive")
+            raise RefusedError(f"expected LABEL=CLASS, got {text[:60]!r}; write smile=happiness")
     return {label: name for label, _, name in pairs}
 
 
