@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from micromimic.core.errors import InputError
-from micromimic.report.words import UNIT_WORDS
+from micromimic.core.types import UnitEvidence
+from micromimic.report.words import unit_text
 from micromimic.workstation.jobs.evidence import write_evidence
 from micromimic.workstation.records import jobs, privacy, recordings, reviews
 from micromimic.workstation.records.models import Consent
@@ -169,7 +170,7 @@ def test_the_scheme_is_coded_by_keys_and_by_mouse(desk: Desk, station: Station) 
     assert saved(station.store, "bea", 1)[2].label == "other"
     page.locator(".event").nth(2).click()
     page.click(".all-units summary")
-    page.get_by_role("button", name="AU 12 lip corner puller", exact=True).click()
+    page.get_by_role("button", name="AU 12, lip corner puller", exact=True).click()
     page.get_by_label("Side of AU 12").select_option("left")
     page.get_by_label("Intensity of AU 12").select_option("B")
     page.locator("[data-sure=certain]").click()
@@ -189,7 +190,7 @@ def test_the_scheme_is_coded_by_keys_and_by_mouse(desk: Desk, station: Station) 
     assert [unit["au"] for unit in event.units] == [6, 12]
     line = page.locator("#history li").first
     until(page, "document.querySelectorAll('#history li').length === 8")
-    assert "AU 6 cheek raiser; AU 12 lip corner puller, posed" in str(line.text_content())
+    assert "AU 6, cheek raiser; AU 12, lip corner puller, posed" in str(line.text_content())
 
 
 def test_held_back_movements_become_events_with_their_own_ends(
@@ -274,8 +275,8 @@ def test_evidence_of_what_was_not_reported_is_made_on_demand(desk: Desk, station
     page.wait_for_selector("#saved[data-state=idle]")
     until(page, "document.getElementById('machine').textContent.includes('of your stretch')")
     words = page.locator("#machine").inner_text()
-    units = [entry["unit"] for entry in first["action_units"]]
-    assert units and all(f"AU {unit} {UNIT_WORDS[unit]}" in words for unit in units)
+    units = [UnitEvidence(e["unit"], e["side"], 1.0, 1.0) for e in first["action_units"]]
+    assert units and all(unit_text(unit) in words for unit in units)
     page.wait_for_selector("#faces canvas:visible")
     before = (folder / "evidence.json").stat().st_mtime_ns
     page.reload()

@@ -36,7 +36,7 @@ export const GLOSSARY = {
   "pseudonym": "A code such as P01 in place of a name. Who it stands for is written down elsewhere.",
   "start or end of a stretch": "The movement lies where judging begins or ends, so it cannot be told whether it came back.",
   "unit": "A length on the face: 1/15 of the distance between the eyes, so 2 px where they are 30 px apart.",
-  "valence": "Which way the classes lean: from -1, all unpleasant, to 1, all pleasant.",
+  "valence": "Which way the classes lean: from −1, all unpleasant, to 1, all pleasant.",
   "where the class comes from": "The parts of the face whose movement speaks for the class that the machine gave.",
 };
 
@@ -50,8 +50,8 @@ export const UNITS = {
   23: "lip tightener", 24: "lip pressor", 25: "lips part", 26: "jaw drop", 28: "lip suck", 45: "blink",
 };
 
-/** "AU 12 lip corner puller". @param {number | string} unit */
-export const unitName = (unit) => `AU ${unit}${UNITS[unit] ? ` ${UNITS[unit]}` : ""}`;
+/** "AU 12 left, lip corner puller", as report/words.py has it. @param {number | string} unit @param {...string} more its side, its intensity */
+export const unitName = (unit, ...more) => ["AU", unit, ...more].filter(Boolean).join(" ") + (UNITS[unit] ? `, ${UNITS[unit]}` : "");
 
 let made = 0;
 

@@ -6,11 +6,8 @@ const SIDES = { L: "left", R: "right", B: "both" };
 const LETTERS = { left: "L", right: "R", both: "B" };
 const ONE = /^([LRB]?)(?:AU ?)?(\d{1,2})([LRB]?)([A-E]?)$/;
 
-/** "AU 12 lip corner puller", with its side and intensity where they are known. */
-export function unitWords({ au, side = "", intensity = "" }) {
-  const more = [side && side !== "both" && side, side === "both" && "both sides", intensity && `intensity ${intensity}`].filter(Boolean);
-  return [unitName(au), ...more].join(", ");
-}
+/** "AU 12 left C, lip corner puller", of what a coder says. */
+export const unitWords = ({ au, side = "", intensity = "" }) => unitName(au, side, intensity);
 
 /** The machine's units of an event in words; empty where none stands out. */
 export const machineUnits = (event) => (event.action_units ?? []).map(({ unit, side }) =>
