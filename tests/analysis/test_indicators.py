@@ -65,6 +65,7 @@ def test_rates_and_balance_of_the_sample():
     assert (rate["low"], rate["high"]) == pytest.approx((low * 60 / 51.3, high * 60 / 51.3))
     # 2 positive; 3 negative of which one uncertain; 1 surprise: (2 - 2) / 4
     assert found["valence_balance"]["value"] == 0
+    assert found["valence_balance"]["unit"] == "\N{MINUS SIGN}1 all negative to 1 all positive"
     left_out = "1 surprise and 1 of which the model is unsure left out"
     assert left_out in found["valence_balance"]["caveat"]
     blinks = found["blinks_per_minute"]

@@ -201,9 +201,11 @@ def test_numbers_of_one_recording():
 def test_a_review_counts_once_every_candidate_is_decided():
     payload, review = kept(sample_analysis(evidence=False))
     said = [("accepted", "positive"), ("rejected", "negative"), ("accepted", "surprise")]
-    assert recording_numbers(payload, review, said).reviewed == Reviewed(2, (1, 0))
+    assert recording_numbers(payload, review, said).reviewed == Reviewed(2, (1, 0), ("surprise",))
     assert recording_numbers(payload, review, [*said, ("pending", "positive")]).reviewed is None
     assert recording_numbers(payload, review, []).reviewed == Reviewed(0, (0, 0))
+    finer = [("accepted", "anger"), ("accepted", "happiness"), ("accepted", "blink")]
+    assert recording_numbers(payload, review, finer).reviewed == Reviewed(3, (1, 1), ("blink",))
 
 
 def test_numbers_of_a_recording_in_which_nothing_was_seen():
@@ -315,6 +317,21 @@ def test_reviews_are_shown_where_there_are_any():
     assert "kim accepted or added" in reviewed["caveat"]
     assert row(found, "reviewed_balance")["sessions"][0]["value"] == 0.5
     assert found["coder"] == "kim"
+
+
+def test_classes_without_negative_and_positive_are_no_missing_measurement():
+    given = Reviewed(2, (0, 0), ("up", "down"))
+    found = trends([session("a", 1, numbers(balance=None, reviewed=given))], coder="kim")
+    empty = {item["name"]: item["empty"] for item in found["indicators"]}
+    assert empty["valence_balance"] == (
+        "The machine's classes do not stand for negative and positive."
+    )
+    assert empty["reviewed_balance"] == (
+        "The classes that kim gave (up, down) do not stand for negative and positive."
+    )
+    assert empty["movement"] == "Not measured in any session yet."
+    known = trends([session("a", 1, numbers(reviewed=Reviewed(1, (1, 0))))], coder="kim")
+    assert {item["empty"] for item in known["indicators"]} == {empty["movement"]}
 
 
 def test_movement_is_compared_by_blocks():

@@ -34,6 +34,8 @@ BLINK_MARGIN_S: Final = 0.15
 MIN_BLOCKS: Final = 4
 RESAMPLES: Final = 2000
 BELOW, ABOVE = THREE.names[:2]  # the ends of the valence balance
+VALENCE_UNIT: Final = f"\N{MINUS SIGN}1 all {BELOW} to 1 all {ABOVE}"
+VALENCE_FORMULA: Final = f"({ABOVE} \N{MINUS SIGN} {BELOW}) / ({ABOVE} + {BELOW})"
 
 Entry = dict[str, Any]
 
@@ -138,7 +140,7 @@ def _rate(count: int, seconds: float, label: str, unit: str, caveat: str) -> Ent
 
 
 def _valence(events: Sequence[MicroExpression], labels: Sequence[str]) -> Entry:
-    label, unit = "Valence balance", f"-1 all {BELOW} to 1 all {ABOVE}"
+    label, unit = "Valence balance", VALENCE_UNIT
     classes = Valence.of(labels)
     sure = Counter(event.label for event in events if not event.uncertain)
     counts = classes.counts(sure.elements())
@@ -148,7 +150,7 @@ def _valence(events: Sequence[MicroExpression], labels: Sequence[str]) -> Entry:
     uncertain = sum(event.uncertain for event in events)
     left = ", ".join(f"{sure[name]} {name}" for name in classes.neither)
     caveat = (
-        f"({ABOVE} - {BELOW}) / ({ABOVE} + {BELOW}) from "
+        f"{VALENCE_FORMULA} from "
         f"{_counted(counts[0], ABOVE, classes.above)} and "
         f"{_counted(counts[1], BELOW, classes.below)}; "
         f"{f'{left} and ' if left else ''}{uncertain} of which the model is unsure left "

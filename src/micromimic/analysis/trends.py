@@ -21,6 +21,8 @@ from micromimic.analysis.indicators import (
     BELOW,
     MIN_BLOCKS,
     RESAMPLES,
+    VALENCE_FORMULA,
+    VALENCE_UNIT,
     Valence,
     balance_interval,
     block_levels,
@@ -36,6 +38,7 @@ from micromimic.evaluation.agreement import binomial_interval
 Kind = Literal["ratio", "difference"]
 _NOTHING: Final[dict[Kind, float]] = {"ratio": 1.0, "difference": 0.0}
 TRENDS_SCHEMA: Final = "micromimic.trends/1"
+_EMPTY: Final = "Not measured in any session yet."
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,7 @@ class Reviewed:
 
     events: int
     balance: tuple[int, int] | None  # of them, above and below; None where the classes have no two
+    neither: tuple[str, ...] = ()  # the classes given that the balance leaves out
 
 
 @dataclass(frozen=True)
@@ -202,7 +206,10 @@ def recording_numbers(
     reviewed, decided = None, list(coded or ())
     if coded is not None and all(status != "pending" for status, _ in decided):
         accepted = [label for status, label in decided if status == "accepted"]
-        reviewed = Reviewed(len(accepted), valence.counts(accepted))
+        # A scheme's classes need not be the model's: anger is negative as well.
+        own = Valence.of(dict.fromkeys([*labels_in(payload), *accepted]))
+        left_out = tuple(name for name in own.neither if name in accepted)
+        reviewed = Reviewed(len(accepted), own.counts(accepted), left_out)
     return RecordingNumbers(
         candidates=len(events),
         observed_s=float(payload["indicators"]["observed_s"]["value"] or 0.0),
@@ -234,16 +241,17 @@ class _Indicator:
     value: Callable[[Rows], Value]
     change: Callable[[Rows, Rows], Change]
     reviewed: bool = False
+    empty: str = _EMPTY
 
 
 def trends(sessions: Sequence[SessionNumbers], *, coder: str | None = None) -> dict[str, Any]:
     """The indicators of one person over sessions in any order, ready for JSON.
 
     Schema ``micromimic.trends/1``: ``indicators``, each with ``name``, ``label``, ``unit``,
-    ``caveat``, ``sessions`` and ``change`` of every session outside the baseline; ``baseline``, the
-    sessions compared with; ``comparisons``, how many changes were computed; ``note``. Intervals are
-    of 95 %; None is unknown, and a ``high`` that alone is None has no upper end. ``coder`` is who
-    reviewed.
+    ``caveat``, ``empty`` (what to say where no session has a value), ``sessions`` and ``change`` of
+    every session outside the baseline; ``baseline``, the sessions compared with; ``comparisons``,
+    how many changes were computed; ``note``. Intervals are of 95 %; None is unknown, and a ``high``
+    that alone is None has no upper end. ``coder`` is who reviewed.
 
     >>> first, second = (RecordingNumbers(n, 600.0, (2, 3)) for n in (6, 12))
     >>> found = trends([SessionNumbers("a", "intake", date(2024, 1, 8), False, [first]),
@@ -260,9 +268,10 @@ def trends(sessions: Sequence[SessionNumbers], *, coder: str | None = None) -> d
     any_review = any(recording.reviewed is not None for recording in recordings)
     names = dict.fromkeys(name for recording in recordings for name in recording.neither)
     left_out = ", ".join(names if recordings else Valence.of(THREE).neither)
+    sides = _without_sides(recordings, coder)
     rows = [
         _row(indicator, ordered, others, [r for session in base for r in session.recordings])
-        for indicator in _indicators(coder, left_out)
+        for indicator in _indicators(coder, left_out, *sides)
         if any_review or not indicator.reviewed
     ]
     made = sum(change["low"] is not None for row in rows for change in row["change"])
@@ -301,7 +310,7 @@ def _row(
         ends = {"value": change.value, "low": change.low, "high": change.high}
         clear = {"kind": change.kind, "clear": change.clear}
         changes.append({"session_id": session.session_id, **ends, **clear})
-    about = ("name", "label", "unit", "caveat")
+    about = ("name", "label", "unit", "caveat", "empty")
     return {n: getattr(indicator, n) for n in about} | {"sessions": sessions, "change": changes}
 
 
@@ -323,7 +332,23 @@ def _note(base: Sequence[SessionNumbers], made: int) -> str:
     return " ".join(parts)
 
 
-def _indicators(coder: str | None, left_out: str) -> tuple[_Indicator, ...]:
+def _without_sides(recordings: Rows, coder: str | None) -> tuple[str, str]:
+    """Why there is no valence balance, of the machine's classes and of the coder's."""
+    neither = f"do not stand for {BELOW} and {ABOVE}."
+    machine = recordings and all(r.balance is None for r in recordings)
+    given = [r.reviewed for r in recordings if r.reviewed is not None and r.reviewed.events]
+    names = ", ".join(dict.fromkeys(name for reviewed in given for name in reviewed.neither))
+    reviewed = given and not any(sum(one.balance or ()) for one in given)
+    gave = f"The classes that {coder or 'the coder'} gave{names and f' ({names})'}"
+    return (
+        f"The machine's classes {neither}" if machine else _EMPTY,
+        f"{gave} {neither}" if reviewed else _EMPTY,
+    )
+
+
+def _indicators(
+    coder: str | None, left_out: str, no_balance: str, no_reviewed: str
+) -> tuple[_Indicator, ...]:
     who = coder or "the coder"
     return (
         _rate(
@@ -356,6 +381,7 @@ def _indicators(coder: str | None, left_out: str) -> tuple[_Indicator, ...]:
             f"{left_out and f' and {left_out}'} left out; intervals cover chance only, "
             "not the model's errors.",
             lambda r: r.balance,
+            empty=no_balance,
         ),
         _balance(
             "reviewed_balance",
@@ -363,6 +389,7 @@ def _indicators(coder: str | None, left_out: str) -> tuple[_Indicator, ...]:
             f"Classes as {who} sees them{left_out and f', {left_out} left out'}.",
             lambda r: None if r.reviewed is None else r.reviewed.balance,
             reviewed=True,
+            empty=no_reviewed,
         ),
         _Indicator(
             "movement",
@@ -397,7 +424,7 @@ def _rate(
 
 
 def _balance(
-    name: str, label: str, caveat: str, counts: Counts, *, reviewed: bool = False
+    name: str, label: str, caveat: str, counts: Counts, *, empty: str, reviewed: bool = False
 ) -> _Indicator:
     def summed(rows: Rows) -> tuple[int, int]:
         above, below = _summed(rows, counts)
@@ -408,13 +435,12 @@ def _balance(
         n = above + below
         return ((above - below) / n, *balance_interval(above, below), n) if n else _UNKNOWN
 
-    unit = f"-1 all {BELOW} to 1 all {ABOVE}"
-    how = f"({ABOVE} - {BELOW}) / ({ABOVE} + {BELOW}). {caveat} Change as a difference."
+    how = f"{VALENCE_FORMULA}. {caveat} Change as a difference."
 
     def change(rows: Rows, base: Rows) -> Change:
         return balance_difference(*summed(rows), *summed(base))
 
-    return _Indicator(name, label, unit, how, value, change, reviewed)
+    return _Indicator(name, label, VALENCE_UNIT, how, value, change, reviewed, empty)
 
 
 def _summed(rows: Rows, counts: Counts) -> tuple[float, float]:

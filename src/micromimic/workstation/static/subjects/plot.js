@@ -120,7 +120,7 @@ export function indicatorCard(indicator, baseline) {
   const head = [el("h3", {}, indicator.label), el("p", { class: "hint" }, indicator.unit)];
   const about = { class: "indicator", dataset: { indicator: indicator.name } };
   if (!indicator.sessions.some((session) => session.value !== null)) {
-    return el("article", about, head, el("p", { class: "empty" }, "Not measured in any session yet."));
+    return el("article", about, head, el("p", { class: "empty" }, indicator.empty));
   }
   const picture = el("div", { class: "picture" });
   plot(picture, indicator, baseline);
