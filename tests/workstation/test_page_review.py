@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from micromimic.report.words import UNIT_WORDS
+from micromimic.core.types import UnitEvidence
+from micromimic.report.words import unit_text
 from micromimic.workstation.records import reviews
 
 from ..page_server import (
@@ -164,6 +165,9 @@ def test_relabel_undo_redo_and_reload(desk: Desk, station: Station, machine: Any
     at_frame(page, machine[1]["apex_frame"])  # what is decided is done with: the next open one
     assert page.locator(".event").first.locator(".status").inner_text() == "✓ accepted"
     assert "machine: positive" in page.locator(".event").first.inner_text()
+    for part in (".what", ".other"):  # both are read whole
+        cut = "(part) => part.scrollWidth - part.clientWidth"
+        assert page.locator(".event").first.locator(part).evaluate(cut) <= 0, part
     for number, (undo, redo) in enumerate(
         [("z", "Shift+z"), ("Control+z", "Control+Shift+z"), ("Meta+z", "Control+y")]
     ):
@@ -325,6 +329,17 @@ def test_a_whole_review_by_keyboard(desk: Desk, station: Station) -> None:
     assert saved(station.store, "finn", 5)[2].onset_frame == before - 2
 
 
+def test_of_a_rejected_event_the_coder_says_nothing_more(desk: Desk) -> None:
+    page = open_review(desk, "rex")
+    own = [page.locator(f"#{name}-own") for name in ("class", "onset", "apex", "offset")]
+    press(page, "n", "r")
+    page.click(".event[data-key=m0]")  # it went on to the next
+    assert [part.inner_text() for part in own] == ["rejected", "–", "–", "–"]
+    press(page, "a")
+    assert "–" not in [part.inner_text() for part in own]
+    settled(page)
+
+
 def test_exports(desk: Desk, station: Station) -> None:
     page = open_review(desk, "gus")
     press(page, "n", "r")
@@ -346,8 +361,7 @@ def test_exports(desk: Desk, station: Station) -> None:
 
 
 def in_words(entry: dict[str, str]) -> str:
-    side = "" if entry["side"] == "both" else f", {entry['side']}"
-    return f"AU {entry['unit']} {UNIT_WORDS[entry['unit']]}{side}"
+    return unit_text(UnitEvidence(entry["unit"], entry["side"], 1.0, 1.0))
 
 
 def test_the_card_of_an_event_names_its_units(desk: Desk, machine: list[dict[str, Any]]) -> None:

@@ -382,6 +382,30 @@ def test_what_a_decision_needs_is_in_the_window(
         assert page.evaluate("scrollY") == 0
 
 
+def test_on_a_phone_no_message_lies_on_the_curve(station: Station, chromium: Browser) -> None:
+    with desk_at(station, chromium, viewport={"width": 390, "height": 844}) as desk:
+        page = open_review(desk, "pia")
+        press(page, "n", "a")
+        page.locator("#say", has_text="accepted").wait_for()
+        plot = box(page, "#timeline .plot")
+        line = box(page, "#say")
+        assert line["y"] + line["height"] <= plot["y"]
+        page.locator("#inspector").evaluate("(panel) => panel.scrollIntoView()")
+        page.wait_for_selector("#say.away", state="attached")
+        press(page, "r")
+        page.locator("#say", has_text="rejected").wait_for()
+        line = box(page, "#say")
+        assert line["y"] > 0 and line["y"] + line["height"] <= 844
+        settled(page)
+
+
+def test_the_number_at_the_playhead_covers_the_whole_time_below_it(desk: Desk) -> None:
+    page = open_review(desk, "zoe")
+    number, plot = box(page, ".playhead span"), box(page, "#timeline .plot")
+    assert number["x"] == pytest.approx(plot["x"] + 62, abs=1.5)  # where "0 s" begins
+    assert number["width"] >= 30
+
+
 def test_sound_is_heard_at_normal_speed_and_drawn(desk: Desk) -> None:
     page = open_review(desk, "ada")
     muted = "document.getElementById('video').muted"

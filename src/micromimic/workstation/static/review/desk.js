@@ -219,6 +219,7 @@ export class Desk {
       known = review.events;
     });
     model.addEventListener("pushed", ({ detail: { change, before } }) => this.#advance(change, before));
+    new IntersectionObserver(([{ isIntersecting }]) => byId("say").classList.toggle("away", !isIntersecting)).observe(byId("say").parentElement);
     model.addEventListener("say", ({ detail: { line, bad } }) => {
       clearTimeout(this.news);
       if (line && !bad) this.news = setTimeout(() => { byId("say").textContent = ""; }, NEWS_MS);

@@ -82,14 +82,16 @@ export class Inspector {
       isLonger(event) && el("span", { class: "badge" }, term("longer expression")),
       event.unsaved && el("span", { class: "badge warn" }, "not saved yet"));
     const draft = masked ? model.drafts.of(event.key) : event;
+    const own = status === "rejected" ? {} : draft;
     const lacks = masked ? missing(draft, model.classKeys) : [];
     const [from, to] = (event.window ?? []).map((frame) => formatTime(model.clock.time(frame)));
     showLine(this.todo, !masked ? null : lacks.length
       ? `From ${from} to ${to}. To be set: ${lacks.join(", ")}. Nothing there: r.`
       : "All is set: a accepts it and shows the machine’s answer.");
-    this.#row("class", machine?.label, draft.label || null, (name) => [classMark(model, name), name],
+    this.#row("class", machine?.label, own.label || null, (name) => [classMark(model, name), name],
       machine && ` ${share(machine.probabilities?.[machine.label])}`);
-    for (const point of POINTS) this.#row(point, machine?.[`${point}_frame`], draft[`${point}_frame`], (frame) => this.#at(frame));
+    if (status === "rejected") byId("class-own").textContent = STATUS.rejected.word;
+    for (const point of POINTS) this.#row(point, machine?.[`${point}_frame`], own[`${point}_frame`], (frame) => this.#at(frame));
     const named = masked ? draft.label : status === "accepted" && label;
     for (const button of this.choices) pressed(button, named === button.dataset.label);
     pressed(byId("accept"), status === "accepted");
@@ -99,8 +101,8 @@ export class Inspector {
   }
 
   /** From the machine's answer, where that is one that the coder can give. */
-  #differs({ changed, label, machine }) {
-    return changed && (label === machine.label || this.model.labels.includes(machine.label));
+  #differs({ changed, status, label, machine }) {
+    return changed && status !== "rejected" && (label === machine.label || this.model.labels.includes(machine.label));
   }
 
   /** A held-back movement: why, how large, and its own ends; a class makes it an event. */

@@ -54,11 +54,12 @@ export class EventList {
     return el("button", { type: "button", class: ["event", event.status], dataset: { key: event.key }, onclick: choose },
       el("span", { class: "count" }, eventName(event.key)),
       el("span", { class: "what" }, event.label ? [classMark(this.model, event.label), " ", event.label] : el("small", {}, "no class yet"),
-        isLonger(event) && el("small", {}, " longer"), differs && el("small", {}, ` machine: ${machine.label}`)),
+        isLonger(event) && el("small", {}, " longer")),
       el("span", { class: "sure" }, machine && [share(machine.probabilities?.[machine.label]), el("small", {}, machine.uncertain ? " unsure" : " sure")],
         isAdded(event) && el("small", {}, "added")),
       el("span", { class: "when" }, formatTime(this.model.clock.time(event.apex_frame))),
-      statusBadge(event), event.note && el("span", { class: "has-note", title: event.note }, "“”"));
+      statusBadge(event), event.note && el("span", { class: "has-note", title: event.note }, "“”"),
+      differs && el("small", { class: "other" }, `machine: ${machine.label}`));
   }
 
   #mark() {

@@ -233,7 +233,11 @@ export class Timeline {
     const { shown } = this.player, x = this.x(shown), { left, right } = this.chart.pens[0].panel;
     this.playhead.hidden = x < left - 1 || x > right + 1;
     this.playhead.style.transform = `translateX(${x}px)`;
-    this.playhead.firstChild.textContent = String(shown);
+    const number = /** @type {HTMLElement} */ (this.playhead.firstChild);
+    number.textContent = String(shown);
+    // At either end it stays on the axis, over the whole of the time that stands there.
+    const half = number.offsetWidth / 2;
+    number.style.left = `${Math.max(left - x + half, Math.min(right - x - half, 0))}px`;
     this.overview.point(this.time(shown));
   }
 }
