@@ -86,7 +86,9 @@ def _ends(estimate: Estimate) -> tuple[tuple[str, float | None], ...]:
 
 
 def _title(row: AgreementRow) -> str:
-    counted = f"{row.candidates} candidates, {row.matched} matched events"
+    counted = f"{row.matched} matched events"
+    if row.group != "class":  # each of which is compared with the rest, over all candidates
+        counted = f"{row.candidates} candidates, {counted}"
     if row.group == "pooled":
         return f"All: {counted}"
     return f"{_GROUPS[row.group]} {_MODES.get(row.title, row.title)}: {counted}"

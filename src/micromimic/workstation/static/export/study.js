@@ -3,7 +3,7 @@
 import { el, formatDuration, plural, term } from "../app.js";
 import { FEW, figure, two, within } from "../lib/agreement.js";
 
-const GROUPS = { pooled: "All", tier: "By kind", class: "By class", mode: "By how it was coded", recording: "By recording" };
+const GROUPS = { pooled: "All", tier: "By kind", class: "By class, each against the rest", mode: "By how it was coded", recording: "By recording" };
 const MODES = { open: "after the machine's answer was shown", blind: "without the machine's answer" };
 const named = (coder) => (coder === "machine" ? "the machine" : coder);
 const milliseconds = (seconds) => (seconds === null ? "–" : `${Math.round(1000 * seconds)} ms`.replace("-", "−"));
@@ -22,7 +22,7 @@ const estimate = ({ value, low, high }) => el("td", {}, two(value), low !== null
 function row(one) {
   const name = one.group === "pooled" ? "all" : MODES[one.group === "mode" ? one.name : ""] ?? one.title;
   return el("tr", { dataset: { group: one.group, name: one.name } }, el("th", { scope: "row" }, name),
-    el("td", {}, one.candidates), el("td", {}, one.anchored), estimate(one.observed), estimate(one.kappa), estimate(one.ac1),
+    [one.candidates, one.anchored].map((count) => el("td", {}, one.group !== "class" && count)), estimate(one.observed), estimate(one.kappa), estimate(one.ac1),
     el("td", {}, `${one.events_first} / ${one.events_second}`), el("td", {}, one.matched), estimate(one.f1), estimate(one.label_kappa));
 }
 
