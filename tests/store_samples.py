@@ -127,11 +127,20 @@ def answer(count: int = 2) -> dict[str, dict[str, Any]]:
     """What a worker hands to `finish_job`."""
     payload = {
         "schema": "micromimic.events/1",
+        "source": {
+            **{"path": "a.mp4", "fps": 200.0, "frames": 1000, "duration_s": 5.0},
+            **{"width": 640, "height": 480},
+        },
+        "face": {"found_ratio": 1.0, "others_seen": 0},
+        "indicators": {},
         "model": {"name": "flow-capsnet", "version": "1", "trained_on": "nothing"},
         "events": machine_events(count),
         "warnings": [],
     }
-    review = {"schema": "micromimic.review/1", "fps": 200.0, "frames": 1000, "frame_times": None}
+    review = {
+        **{"schema": "micromimic.review/1", "fps": 200.0, "frames": 1000, "frame_times": None},
+        **{"threshold": 4.0, "blinks": [], "rejected": []},
+    }
     return {"payload": payload, "review": review}
 
 

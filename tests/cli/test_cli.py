@@ -368,14 +368,15 @@ def test_a_study_in_one_command_and_its_tables(command, clip: Path, tmp_path: Pa
 
 def test_a_table_of_many_videos_looks_at_each_of_them_once(monkeypatch, tmp_path: Path) -> None:
     from micromimic.analysis import assignments, inputs
+    from micromimic.datasets.assignments import Assignment
 
     looked: list[Path] = []
     real = inputs.place_of
     monkeypatch.setattr(assignments, "place_of", lambda path: looked.append(path) or real(path))
     videos = [inputs.Input(tmp_path / f"{n}/v{n}.mp4", f"v{n}") for n in range(300)]
     videos[7] = inputs.Input(tmp_path / "7/vue\u0301.mp4", "v7")
-    rows = [assignments.Assignment(f"{n}/v{n}", f"P{n}", line=f"line {n}") for n in range(300)]
-    rows[7] = assignments.Assignment("7/vu\u00e9", "P7", line="line 7")
+    rows = [Assignment(n, f"{n}/v{n}", f"P{n}") for n in range(300)]
+    rows[7] = Assignment(7, "7/vu\u00e9", "P7")
     found = assignments.assign(rows, videos, tmp_path / "elsewhere" / "t.csv")
     assert [found[item.path].subject for item in videos] == [f"P{n}" for n in range(300)]
     assert len(looked) <= 600
@@ -394,8 +395,8 @@ def test_a_table_says_which_videos(command, clip: Path, tmp_path: Path) -> None:
     [
         ("P01/s1.mp4,P01\nP09/s1.mp4,P09", "one input that is 'P09/s1.mp4' .line 3 .*got none"),
         ("s1.mp4,P01", "one input that is 's1.mp4'.*got .*P01/s1.mp4 and .*P02/s1.mp4"),
-        ("P01/s1.mp4,P01\nP01/s1,P02", "one row for .*P01/s1.mp4, got two"),
-        ("P01/s1.mp4,", "expected a subject in line 2 .*, got none"),
+        ("P01/s1.mp4,P01\nP01/s1,P02", "one row for .*P01/s1.mp4, got lines 2 and 3"),
+        ("P01/s1.mp4,", "expected a subject in line 2 .*, got nothing"),
     ],
 )
 def test_a_table_that_does_not_fit_is_one_line(

@@ -41,7 +41,7 @@ DECLARED = (
     "synthesis/recipes.py",
     "workstation/records/scheme.py",
 )
-"""Where label sets, databases, what is planted, the article's tables and schemes are written down."""
+"""Where label sets, databases, what is planted, the article's tables and schemes stand."""
 
 FIVE = ("others", "disgust", "happiness", "repression", "surprise")
 SETS = {

@@ -23,6 +23,7 @@ from micromimic.core.errors import (
     NotFoundError,
     RefusedError,
 )
+from micromimic.datasets.assignments import read_assignments
 from micromimic.workstation.export.recording import export_events
 from micromimic.workstation.export.records import LEAD
 from micromimic.workstation.export.study import study_files
@@ -30,7 +31,6 @@ from micromimic.workstation.imports.apply import import_coding, import_markers, 
 from micromimic.workstation.imports.assignments import (
     assign,
     check_assignments,
-    read_assignments,
 )
 from micromimic.workstation.project.file import gather_project
 from micromimic.workstation.records import markers, people, privacy, recordings, reviews, study

@@ -15,9 +15,9 @@ pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed
 
 from micromimic.core.errors import InputError
 from micromimic.datasets import table
+from micromimic.datasets.assignments import read_assignments
 from micromimic.report.elan import CoderTiers, Span, eaf_bytes, eaf_document
 from micromimic.workstation.imports.annotations import Annotated
-from micromimic.workstation.imports.assignments import read_assignments
 from micromimic.workstation.imports.elan import foreign_tiers, replaced_tiers, with_tiers
 from micromimic.workstation.imports.read import read_annotations
 

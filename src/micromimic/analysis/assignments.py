@@ -1,63 +1,14 @@
-"""The table that says whose each video of a batch is: ``video,subject,session,condition,date``."""
+"""Which input of a batch each row of a table of assignments means."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
 from pathlib import Path, PurePath
-from typing import Final
 
 from micromimic.analysis.inputs import Input, place_of
 from micromimic.core.errors import InputError
-from micromimic.datasets.table import read_table, records
-
-COLUMNS: Final = ("video", "subject", "session", "condition", "date")
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """Whose a video is; what the table does not say is empty."""
-
-    video: str
-    subject: str = ""
-    session: str = ""
-    condition: str = ""
-    date: str = ""  # as 2026-11-20
-    line: str = ""  # where it stands, for messages
-
-    @property
-    def about(self) -> dict[str, str]:
-        """By the columns of the table."""
-        return {name: getattr(self, name) for name in COLUMNS}
-
-
-def read_assignments(path: Path) -> list[Assignment]:
-    """The rows of a table of assignments.
-
-    Raises
-    ------
-    InputError
-        It cannot be read, a row names no video or no subject, or a date is none.
-    """
-    table = read_table(path, COLUMNS[:2], known=COLUMNS, what="a table of assignments")
-    return [_assignment(row, where) for where, row in records(table, path)]
-
-
-def _assignment(row: Mapping[str, str], where: str) -> Assignment:
-    cells = {name: row.get(name, "") for name in COLUMNS}
-    for name in COLUMNS[:2]:
-        if not cells[name]:
-            raise InputError(f"expected a {name} in {where}, got none; write it or remove the row")
-    if cells["date"]:
-        try:
-            cells["date"] = date.fromisoformat(cells["date"]).isoformat()
-        except ValueError:
-            raise InputError(
-                f"expected a date as 2026-11-20 in {where}, got {cells['date']!r}; correct it"
-            ) from None
-    return Assignment(**cells, line=where)
+from micromimic.datasets.assignments import Assignment
 
 
 def videos_of(rows: Sequence[Assignment], table: Path) -> list[Path]:
@@ -88,12 +39,14 @@ def assign(
             got = f"{meant[0].path} and {meant[1].path}" if meant else "none"
             remedy = "name its folder too" if meant else "correct the row or remove it"
             raise InputError(
-                f"expected one input that is {row.video!r} ({row.line}), got {got}; {remedy}"
+                f"expected one input that is {row.video!r} (line {row.line} of {table.name}), got "
+                f"{got}; {remedy}"
             )
         path = meant[0].path
         if path in found:
             raise InputError(
-                f"expected one row for {path}, got two ({found[path].line}, {row.line}); remove one"
+                f"expected one row for {path}, got lines {found[path].line} and {row.line}; "
+                "remove one"
             )
         found[path] = row
     return found

@@ -29,12 +29,12 @@ from micromimic.cli.sensitivity import sensitivity_text
 
 if TYPE_CHECKING:
     from micromimic.analysis.analyze import AnalyzeConfig
-    from micromimic.analysis.assignments import Assignment
     from micromimic.analysis.inputs import Input
     from micromimic.core.progress import Progress
     from micromimic.core.results import Analysis, ModelInfo
     from micromimic.core.types import MicroExpression
     from micromimic.core.workers import Workers
+    from micromimic.datasets.assignments import Assignment
 
 _HEADER: Final = (
     *("onset s", "apex s", "offset s", "class", "p", "model", "times noise", "where"),
@@ -107,7 +107,8 @@ def _expanded(
     try:
         if table is None:
             return expand_inputs(given), {}
-        from micromimic.analysis.assignments import assign, read_assignments, videos_of
+        from micromimic.analysis.assignments import assign, videos_of
+        from micromimic.datasets.assignments import read_assignments
 
         rows = read_assignments(table)
         inputs = expand_inputs(given or videos_of(rows, table))

@@ -106,6 +106,7 @@ def import_assignments(
 ) -> None:
     """Whose each recording is, from a table: subject, session, condition and date."""
     with needs_web():
+        from micromimic.datasets.assignments import read_assignments
         from micromimic.workstation.imports import assignments
         from micromimic.workstation.records.models import Consent
     noted = datetime.now(UTC)
@@ -115,7 +116,7 @@ def import_assignments(
         else Consent(given=True, noted_by=consent_by, note=consent_note, noted_at=noted)
     )
     with options.open_records(data, database, database_file) as store:
-        rows = assignments.read_assignments(table)
+        rows = read_assignments(table)
         done = assignments.assign(store, rows, consent=consent, new_subjects=new_subjects)
     sessions = count_of(len({item.session_id for item in done}), "session")
     say(f"{count_of(len(done), 'recording')} in {sessions}")

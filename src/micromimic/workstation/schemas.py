@@ -425,10 +425,11 @@ class ReviewView(BaseModel):
     """All that the review page needs.
 
     ``analysis`` is the content of ``events.json``, ``shown`` that of ``review.json``, ``labels``
-    the classes to choose from, the scheme's or the model's (``machine_labels``); they and ``review`` are null until the
-    machine has answered. In a study that is coded blind both have null for an event that the coder
-    has not decided, and the review only a stretch of time that holds it (``masked``). ``summary``
-    are the first sentences about the recording, ``advice`` what can be done with this very file.
+    the classes to choose from, the scheme's or the model's (``machine_labels``); they and
+    ``review`` are null until the machine has answered. In a study that is coded blind both have
+    null for an event that the coder has not decided, and the review only a stretch of time that
+    holds it (``masked``). ``summary`` are the first sentences about the recording, ``advice`` what
+    can be done with this very file.
     """
 
     recording: Recording

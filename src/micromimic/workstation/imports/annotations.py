@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -78,15 +77,6 @@ def file_name(path: str) -> str:
     ('P01.mp4', 'P01.mp4')
     """
     return path.replace("\\", "/").rsplit("/", 1)[-1].strip()
-
-
-def folded(name: str) -> str:
-    """A name as it is compared: without capitals, and an accent as one sign or as two.
-
-    >>> folded("Zoe\\u0301.MP4") == folded("zo\\u00e9.mp4")
-    True
-    """
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -19,7 +19,8 @@ import numpy as np
 
 from micromimic.core.errors import InputError, NotFoundError
 from micromimic.core.files import write_whole
-from micromimic.workstation.imports.annotations import Annotated, Annotation, file_name, folded
+from micromimic.datasets.grid import folded
+from micromimic.workstation.imports.annotations import Annotated, Annotation, file_name
 from micromimic.workstation.imports.elan import foreign_tiers, replaced_tiers
 from micromimic.workstation.imports.read import read_annotations, units_of
 from micromimic.workstation.records import markers, recordings, reviews, study, values

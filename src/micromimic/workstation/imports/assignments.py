@@ -12,38 +12,20 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from sqlalchemy import select
 
 from micromimic.core.errors import ConflictError, InputError, RefusedError
+from micromimic.datasets.assignments import COLUMNS, Assignment
+from micromimic.datasets.grid import folded
 from micromimic.datasets.table import text_cells
-from micromimic.workstation.imports.annotations import file_name, folded
-from micromimic.workstation.imports.grid import Table, read_rows
+from micromimic.workstation.imports.annotations import file_name
 from micromimic.workstation.records import people, recordings
 from micromimic.workstation.records.database import Transaction, reading, writing
 from micromimic.workstation.records.models import Consent, Recording, Session, Subject
 
 T = TypeVar("T")
-COLUMNS: Final = ("video", "subject", "session", "condition", "date")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table: a video, and what it says of it."""
-
-    line: int
-    video: str
-    subject: str
-    session: str = ""
-    condition: str = ""
-    held_on: date | None = None
-
-    @property
-    def sitting(self) -> tuple[str, str, str]:
-        """Rows of one subject and title are of one sitting; without a title, of one condition."""
-        return self.subject, self.session, "" if self.session else self.condition
 
 
 @dataclass(frozen=True)
@@ -53,7 +35,7 @@ class Assigned:
     ``session_id`` is None where the sitting is still to be made.
     """
 
-    row: Row
+    row: Assignment
     state: Literal["there", "coming"]
     recording_id: str | None
     name: str
@@ -61,40 +43,10 @@ class Assigned:
     subject_known: bool
 
 
-def read_assignments(path: Path) -> tuple[Row, ...]:
-    """The rows; `InputError` where one cannot be read, or two are of one video."""
-    table = read_rows(
-        path,
-        ("video",),
-        ("subject",),
-        what="a table of assignments",
-        remedy=f"its first row is {','.join(COLUMNS)}",
-    )
-    strange = [name for name in table.columns if name not in COLUMNS]
-    if strange:
-        raise InputError(
-            f"expected columns {', '.join(COLUMNS)} in {path.name}, got {strange[0]}; remove it"
-        )
-    rows = tuple(_row(table, cells) for cells in table.rows)
-    if not rows:
-        raise InputError(f"expected a row a video in {path.name}, got none; write them")
-    lines: dict[str, int] = {}
-    for row in rows:
-        key = folded(row.video)
-        if key in lines:
-            raise InputError(
-                f"expected one row for {row.video} in {path.name}, got lines {lines[key]} and "
-                f"{row.line}; remove one"
-            )
-        lines[key] = row.line
-    _check_sittings(rows, path.name)
-    return rows
-
-
 @reading
 def check_assignments(
     transaction: Transaction,
-    rows: Sequence[Row],
+    rows: Sequence[Assignment],
     coming: Sequence[str] = (),
     *,
     new_subjects: bool = False,
@@ -135,7 +87,7 @@ def check_assignments(
 @writing
 def assign(
     transaction: Transaction,
-    rows: Sequence[Row],
+    rows: Sequence[Assignment],
     coming: Sequence[str] = (),
     *,
     consent: Consent | None = None,
@@ -164,56 +116,9 @@ def assign(
     return tuple(done)
 
 
-def _row(table: Table, cells: Mapping[str, str]) -> Row:
-    video, subject = table.cell(cells, "video"), table.cell(cells, "subject")
-    if not video or not subject:
-        lacking = "video" if not video else "subject"
-        raise InputError(f"expected a {lacking} in {table.place(cells)}, got nothing; fill it in")
-    return Row(
-        int(cells[""]),
-        video.replace("\\", "/"),
-        subject,
-        table.cell(cells, "session"),
-        table.cell(cells, "condition"),
-        _day(table, cells),
-    )
-
-
-def _day(table: Table, cells: Mapping[str, str]) -> date | None:
-    text = table.cell(cells, "date").removesuffix(" 00:00:00")  # of a workbook
-    if not text:
-        return None
-    parts = text.split(".")
-    iso = "-".join(p.zfill(2) for p in reversed(parts)) if len(parts) == 3 else text
-    try:
-        return date.fromisoformat(iso)
-    except ValueError:
-        raise InputError(
-            f"expected a date as 2026-11-20 or 20.11.2026 in {table.place(cells)}, got {text!r}; "
-            "correct it"
-        ) from None
-
-
-def _check_sittings(rows: Sequence[Row], name: str) -> None:
-    """Rows of one sitting must say the same of it."""
-    first: dict[tuple[str, str, str], Row] = {}
-    for row in rows:
-        other = first.setdefault(row.sitting, row)
-        for what, a, b in (
-            ("condition", other.condition, row.condition),
-            ("date", other.held_on, row.held_on),
-        ):
-            if a and b and a != b:
-                raise InputError(
-                    f"expected one {what} for session {row.session or 'without a title'} of "
-                    f"{row.subject} in {name}, got {a} (line {other.line}) and {b} (line "
-                    f"{row.line}); give the sessions different titles"
-                )
-
-
 def _assigned(
     transaction: Transaction,
-    row: Row,
+    row: Assignment,
     listed: Mapping[str, Sequence[Recording]],
     coming: Mapping[str, Sequence[str]],
     subjects: Mapping[str, Subject],
@@ -259,7 +164,7 @@ def _is_video(wanted: str, name: str) -> bool:
     return place.endswith(folded(f"/{wanted.lstrip('./')}"))
 
 
-def _session(transaction: Transaction, person: Subject, row: Row) -> str | None:
+def _session(transaction: Transaction, person: Subject, row: Assignment) -> str | None:
     query = select(Session).where(Session.subject_id == person.id, Session.title == row.session)
     if not row.session:
         query = query.where(Session.condition == row.condition)
@@ -289,8 +194,8 @@ def _session(transaction: Transaction, person: Subject, row: Row) -> str | None:
 
 def _new_session(
     transaction: Transaction,
-    row: Row,
-    sittings: Mapping[tuple[str, str, str], Row],
+    row: Assignment,
+    sittings: Mapping[tuple[str, str, str], Assignment],
     consent: Consent | None,
 ) -> Session:
     recordings.check_consent(consent)
@@ -308,7 +213,7 @@ def _new_session(
     )
 
 
-def _day_of(sittings: Mapping[tuple[str, str, str], Row], row: Row) -> date:
+def _day_of(sittings: Mapping[tuple[str, str, str], Assignment], row: Assignment) -> date:
     """When a new sitting was held."""
     held_on = sittings[row.sitting].held_on
     if held_on is None:
@@ -319,9 +224,9 @@ def _day_of(sittings: Mapping[tuple[str, str, str], Row], row: Row) -> date:
     return held_on
 
 
-def _sittings(rows: Sequence[Row]) -> dict[tuple[str, str, str], Row]:
+def _sittings(rows: Sequence[Assignment]) -> dict[tuple[str, str, str], Assignment]:
     """What the rows of each sitting say of it together."""
-    found: dict[tuple[str, str, str], Row] = {}
+    found: dict[tuple[str, str, str], Assignment] = {}
     for row in rows:
         first = found.get(row.sitting, row)
         found[row.sitting] = replace(

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from micromimic.core.errors import InputError
+from micromimic.datasets.grid import Table
 from micromimic.datasets.table import number
 from micromimic.workstation.imports.annotations import Annotated, Annotation, file_name
-from micromimic.workstation.imports.grid import Table
 
 NOBODY: Final = frozenset({"", "no focal subject"})
 _NONE: Final = frozenset({"", "none", "na"})

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from micromimic.core.errors import InputError
+from micromimic.datasets.grid import Table, read_rows
 from micromimic.datasets.table import number, whole
 from micromimic.workstation.imports import boris
 from micromimic.workstation.imports.annotations import Annotated, Annotation, file_name
 from micromimic.workstation.imports.elan import read_eaf
-from micromimic.workstation.imports.grid import Table, read_rows
 
 _LABEL: Final = ("label", "class", "marker", "event", "code", "behavior", "name", "trial")
 _ONSET: Final = ("onsets", "onset", "starts", "start", "begins", "begin", "times", "time")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from micromimic.core.errors import InputError, RefusedError
+from micromimic.datasets.assignments import read_assignments
 from micromimic.workstation.context import Here
 from micromimic.workstation.errors import answers, file_content
 from micromimic.workstation.imports import apply, assignments
@@ -181,7 +182,7 @@ def assign(body: AssignmentsIn, here: Here) -> AssignmentList:
     incoming = Incoming(here.settings.data)
     try:
         incoming.write(body.table.encode("utf-8", "replace"))
-        rows = assignments.read_assignments(incoming.named("table.csv"))
+        rows = read_assignments(incoming.named("table.csv"))
         if body.apply:
             noted = None if body.consent is None else Consent(**body.consent.model_dump())
             found = assignments.assign(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,3 +101,12 @@ def _table(path: Path, columns: Sequence[str], grid: Grid, place: int) -> Table:
             rows.append({name: text for name, text in named if name} | {_LINE: str(line)})
     above = tuple(tuple(cells) for _, cells in grid[:place])
     return Table(path.name, tuple(filter(None, columns)), tuple(rows), above)
+
+
+def folded(name: str) -> str:
+    """A name as it is compared: without capitals, and an accent as one sign or as two.
+
+    >>> folded("Zoe\\u0301.MP4") == folded("zo\\u00e9.mp4")
+    True
+    """
+    return unicodedata.normalize("NFC", name).casefold()
