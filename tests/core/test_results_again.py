@@ -93,6 +93,10 @@ def test_the_first_sentences_are_the_same_from_what_was_stored(tmp_path: Path) -
     assert "usual size (3.0 px) would have been found half the time in so much" in sentences[2]
     assert "over 99 % at the nose, 91 % at the brows, 79 % at the lids" in sentences[2]
     assert summary({**stored, "limits": None}) == sentences[:2]
+    never = {name: {**limit, "open_share": 0.0} for name, limit in stored["limits"].items()}
+    assert "would nowhere on this face have been found" in summary({**stored, "limits": never})[2]
+    never["nose"] = stored["limits"]["nose"]
+    assert summary({**stored, "limits": never})[2].count("never") == 1
     assert advice(stored)[0].startswith("Look at the 3 strong movements that were held back")
     seen = summary(sample_analysis(evidence=False).to_dict())
     assert seen[0].startswith("6 candidate micro-expressions in 51 s")

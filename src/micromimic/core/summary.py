@@ -131,8 +131,15 @@ def limits_sentence(content: Content) -> str:
     if not limits:
         return ""
     shares = sorted(((at["open_share"] or 0.0, name) for name, at in limits.items()), reverse=True)
-    parts = [f"{share_words(share)} at the {PARTS[name]}" for share, name in shares]
     size = f" ({STATED_UNITS * scales[0]:.1f} px)" if scales else ""
+    if not shares[0][0]:
+        return (
+            f"A movement of a micro-expression's usual size{size} would nowhere on this face have "
+            "been found half the time: only larger ones."
+        )
+    parts = [f"{share_words(share)} at the {PARTS[name]}" for share, name in shares if share]
+    if never := [PARTS[name] for share, name in shares if not share]:
+        parts.append(f"never at the {' or the '.join(never)}")
     return (
         f"While the face was seen, a movement of a micro-expression's usual size{size} would have "
         f"been found half the time in so much of it: {', '.join(parts)}."
