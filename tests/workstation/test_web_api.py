@@ -222,6 +222,8 @@ def test_pages(site: Site, page: str) -> None:
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "/static/base.css" in answer.text
+    icon = site.client.get("/favicon.ico")  # browsers ask for it beside what is no page
+    assert (icon.status_code, icon.headers["content-type"]) == (200, "image/svg+xml")
 
 
 def test_pages_have_one_head_and_titles_of_their_own(site: Site) -> None:

@@ -37,6 +37,9 @@ def add_pages(app: FastAPI) -> None:
         app.add_api_route(address, page, include_in_schema=False, methods=["GET"])
     palette = _text(style_sheet(), "text/css")
     app.add_api_route("/static/palette.css", palette, include_in_schema=False)
+    # Asked for by browsers where an answer is no page, such as a picture in a window of its own.
+    icon = _text((FOLDER / "static" / "icon.svg").read_text(encoding="utf-8"), "image/svg+xml")
+    app.add_api_route("/favicon.ico", icon, include_in_schema=False)
     app.mount("/static/viewer", StaticFiles(directory=VIEWER), name="viewer")
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
 
