@@ -206,7 +206,7 @@ def recording_numbers(
     reviewed, decided = None, list(coded or ())
     if coded is not None and all(status != "pending" for status, _ in decided):
         accepted = [label for status, label in decided if status == "accepted"]
-        # A scheme's classes need not be the model's: anger is negative as well.
+        # A scheme's classes need not be the model's: each counts by what it stands for.
         own = Valence.of(dict.fromkeys([*labels_in(payload), *accepted]))
         left_out = tuple(name for name in own.neither if name in accepted)
         reviewed = Reviewed(len(accepted), own.counts(accepted), left_out)
