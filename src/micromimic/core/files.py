@@ -14,7 +14,7 @@ import shutil
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -30,12 +30,18 @@ _swept: set[Path] = set()
 
 def write_whole(path: Path, content: bytes | str) -> None:
     """Write a file completely or leave what was there; text as UTF-8, missing folders are made."""
-    data = content.encode("utf-8") if isinstance(content, str) else content
+    write_pieces(path, [content.encode("utf-8") if isinstance(content, str) else content])
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes], *, private: bool = False) -> None:
+    """The same of what comes piece by piece; ``private``: for its owner's eyes only."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with begun(path.parent) as partial:
+            if private:
+                partial.chmod(0o600)
             with partial.open("wb") as file:
-                file.write(data)
+                file.writelines(pieces)
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)

@@ -24,8 +24,8 @@ import sqlalchemy as sa
 from sqlalchemy import select
 
 import micromimic
-from micromimic.core.errors import InputError, NotFoundError, OutputError
-from micromimic.core.files import begun
+from micromimic.core.errors import InputError, NotFoundError
+from micromimic.core.files import write_pieces
 from micromimic.core.results import Analysis
 from micromimic.core.strict_json import json_text
 from micromimic.workstation.export.zip import zip_pieces
@@ -149,20 +149,8 @@ def zipped_project(packed: Packed) -> Iterator[bytes]:
 
 def write_project(packed: Packed, path: Path) -> None:
     """The file at a place, whole or not at all."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with begun(path.parent) as partial:
-            partial.chmod(0o600)  # what the records are, and people's faces with --videos
-            with partial.open("wb") as file:
-                for piece in zipped_project(packed):
-                    file.write(piece)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"expected to write {path}, got: {error.strerror}; choose another --out"
-        ) from error
+    # Private: what the records are, and people's faces with --videos.
+    write_pieces(path, zipped_project(packed), private=True)
 
 
 class Project:
