@@ -320,14 +320,15 @@ def input_warnings(
 
 def _short(observed_s: float, duration: float) -> str:
     """A long recording of which little could be judged needs no longer one, but a calmer one."""
-    remedy = (
-        "The recording is long enough: what closed the rest is the limit."
-        if duration >= SHORT_S
-        else f"Analyse a longer recording: {SHORT_S:.0f} s of judged face are enough."
-    )
+    if duration >= SHORT_S:
+        little = f"Only {observed_s:.1f} of {duration:.1f} s could be judged"
+        remedy = "The recording is long enough: what closed the rest is the limit."
+    else:  # which may have been judged whole
+        little = f"Only {observed_s:.1f} s of face to judge by"
+        remedy = f"Analyse a longer recording: {SHORT_S:.0f} s of judged face are enough."
     return (
-        f"Only {observed_s:.1f} of {duration:.1f} s could be judged: what this face does of "
-        f"itself, and every rate a minute, are poorly known. {remedy}"
+        f"{little}: what this face does of itself, and every rate a minute, are poorly known. "
+        f"{remedy}"
     )
 
 
