@@ -1,15 +1,19 @@
-"""Frames a second of each stage and of the whole of ``analyze``, with peak memory.
+"""What a whole ``analyze`` takes: against decoding alone, and against another checkout.
 
-    python benchmarks/throughput.py [--seconds 30] [--fps 200] [--video FILE] [--repeat 2]
-    python benchmarks/throughput.py --against ../other/src --repeat 5
+    python benchmarks/throughput.py [--clips FOLDER] [--video FILE ...] [--repeat 5]
+    python benchmarks/throughput.py --against ../other/src
+    python benchmarks/throughput.py --start
 
-A synthetic 640x480 clip is rendered first (not measured) and stored as a camera would, H.264 at
-quality 18; ``--video`` measures your own. Stages are timed alone, in one process;
-the whole runs in a process of its own, from a cold start, so that its peak memory is its own.
+Synthetic clips are rendered first (not measured) and stored as a camera would, H.264 at quality 18;
+``--clips`` keeps them for the next time, ``--video`` measures one's own. Everything is a process of
+its own from a cold start, run in turn, so that other work on the machine meets all alike: decoding
+by PyAV and nothing else, by ``open_source``, and ``micromimic analyze`` with its report. Medians of
+the runs, and the ratios of each round, with their range. On a machine with other work the
+processor time is the one to trust.
 
-``--against`` compares ``micromimic analyze`` of another checkout (``git worktree add``) with this
-one's, whole processes in turn: medians of processor time, wall time and peak memory, and this one's
-over the other's. On a machine with other work the processor time is the one to trust.
+``--against`` puts another checkout (``git worktree add``) into the turns and compares what both
+found; it ends with 1 where the events differ. ``--start``: the fastest ``--help``, first tracked
+frame, and ``recognize`` in a loop. Where a frame's time goes: `profile_frame.py`.
 """
 
 from __future__ import annotations
@@ -22,160 +26,223 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from statistics import median
+from typing import Any
 
-import numpy as np
+# Standard library only: a child's peak memory starts at its parent's.
 
-from micromimic.face.landmarks import DlibLandmarks
-from micromimic.face.tracking import FaceTracker
-from micromimic.media.video import VideoWriter, open_source
-from micromimic.models.onnx import load_model
-from micromimic.motion.flow import flow_of_spans
-from micromimic.motion.spotting.cells import spot
+SRC = Path(__file__).resolve().parents[1] / "src"
+
+RENDER = """
+import sys
+from micromimic.media.video import VideoWriter
 from micromimic.synthesis import clips
-from micromimic.synthesis.clips import ClipConfig
-
-WHOLE = """
-import json, resource, sys, time
-start = time.perf_counter()
-from micromimic.analysis.analyze import analyze
-result = analyze(sys.argv[1])
-middle = time.perf_counter()
-from pathlib import Path
-from micromimic.report.write import write_analysis
-write_analysis(result, Path(sys.argv[2]))
-end = time.perf_counter()
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps({"frames": result.source.frames, "events": len(result.events),
-                  "analyze": middle - start, "all": end - start, "mib": peak}))
+width, height, fps, seconds = map(float, sys.argv[2:])
+size = int(width), int(height)
+config = clips.ClipConfig(seconds=seconds, fps=fps, width=size[0], height=size[1])
+with VideoWriter(sys.argv[1], fps, *size, lossless=False, crf=18) as writer:
+    for frame in clips.render(clips.plan_clip(config, 1)):
+        writer.write(frame)
+"""
+PYAV = """
+import sys, av
+with av.open(sys.argv[1]) as container:
+    stream = container.streams.video[0]
+    stream.thread_type = "AUTO"
+    for frame in container.decode(stream):
+        pass
+"""
+DECODE = """
+import sys
+from micromimic.media.video import open_source
+with open_source(sys.argv[1]) as source:
+    for frame in source:
+        pass
+"""
+RECOGNIZE = """
+import statistics, sys, time
+from itertools import islice
+from micromimic import recognize
+from micromimic.media.video import open_source
+with open_source(sys.argv[1]) as source:
+    pictures = [frame.gray.copy() for frame in islice(source, 11)]
+spent = []
+for _ in range(21):
+    start = time.perf_counter(), time.process_time()
+    recognize(pictures[0], pictures[-1])
+    spent.append((time.perf_counter() - start[0], time.process_time() - start[1]))
+print(*spent[0], *map(statistics.median, zip(*spent[1:])))
 """
 
 
-def fastest(action: Callable[[], object], repeat: int) -> float:
-    """Seconds of the fastest run."""
-    best = float("inf")
-    for _ in range(repeat):
+@dataclass(frozen=True)
+class Spent:
+    """What one process took."""
+
+    processor: float  # seconds, of all its threads
+    wall: float  # seconds
+    mib: float  # peak memory
+
+
+def spend(command: Sequence[str], source: Path = SRC, output: Any = subprocess.DEVNULL) -> Spent:
+    """Run Python with this ``command`` line on a checkout's ``src``."""
+    environment = {**os.environ, "PYTHONPATH": str(source.resolve())}
+    with tempfile.TemporaryFile() as errors:
         start = time.perf_counter()
-        action()
-        best = min(best, time.perf_counter() - start)
-    return best
-
-
-def stage_times(video: Path, repeat: int) -> list[tuple[str, float, str]]:
-    """Rows of (stage, seconds, per what)."""
-    with open_source(video) as source:
-        grays = [frame.gray for frame in source][:2000]
-        times = [i / (source.nominal_fps or 200.0) for i in range(len(grays))]
-
-    def decode() -> None:
-        with open_source(video) as source:
-            for _ in source:
-                pass
-
-    with open_source(video) as source:
-        total = sum(1 for _ in source)
-    backend = DlibLandmarks()
-
-    def track() -> FaceTracker:
-        tracker = FaceTracker(backend=backend)
-        for gray, moment in zip(grays, times, strict=True):
-            tracker.update(gray, moment)
-        return tracker
-
-    signals = track().finish()
-    rng = np.random.default_rng(0)
-    # Two frames of a face, 50 ms apart: a picture against itself would end TV-L1 at once.
-    rows = np.flatnonzero(signals.found)
-    first, second = rows[len(rows) // 2], rows[len(rows) // 2 + 10]
-    shown = [(grays[row], signals.transform[row]) for row in (first, second)]
-    model = load_model()
-    maps = rng.normal(size=(1, 3, 28, 28)).astype(np.float32)
-    return [
-        ("decode", fastest(decode, repeat) / total, "frame"),
-        ("track, stabilise, measure", fastest(track, repeat) / len(grays), "frame"),
-        ("spot", fastest(lambda: spot(signals), repeat) / len(grays), "frame"),
-        ("flow (TV-L1)", fastest(lambda: flow_of_spans(shown[:1], shown[1:]), repeat), "event"),
-        ("classify", fastest(lambda: model.predict(maps), repeat), "event"),
-    ]
-
-
-def render(path: Path, config: ClipConfig) -> None:
-    """A synthetic clip as a camera stores it."""
-    size = (config.width, config.height)
-    with VideoWriter(path, config.fps, *size, lossless=False, crf=18) as writer:
-        for frame in clips.render(clips.plan_clip(config, 1)):
-            writer.write(frame)
-
-
-def whole(video: Path, out: Path) -> dict[str, float]:
-    """A cold ``analyze`` in a process of its own."""
-    command = [sys.executable, "-c", WHOLE, str(video), str(out)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return dict(json.loads(done.stdout))
-
-
-def compared(video: Path, other: Path, out: Path, repeat: int) -> None:
-    """Print what this checkout and another take for a whole analysis."""
-    sources = [other.resolve(), Path(__file__).resolve().parents[1] / "src"]
-    spent: dict[Path, list[tuple[float, float, float]]] = {source: [] for source in sources}
-    command = [sys.executable, "-m", "micromimic", "analyze", str(video), "--out", str(out)]
-    for source in sources * repeat:
-        start = time.perf_counter()
-        environment = {**os.environ, "PYTHONPATH": str(source)}
-        running = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL)  # fmt: skip
+        running = subprocess.Popen(
+            [sys.executable, *command], env=environment, stdout=output, stderr=errors
+        )
         _, status, used = os.wait4(running.pid, 0)
+        wall = time.perf_counter() - start
         running.returncode = os.waitstatus_to_exitcode(status)
         if running.returncode:
-            raise SystemExit(f"expected an analysis by {source}, got exit {running.returncode}")
-        wall = time.perf_counter() - start
-        spent[source].append((used.ru_utime + used.ru_stime, wall, used.ru_maxrss / 1024))
-    medians = [np.median(spent[source], axis=0) for source in sources]
-    print("| | processor s | wall s | MiB |\n|---|---|---|---|")
-    rows = zip(("other", "this", "ratio"), (*medians, medians[1] / medians[0]), strict=True)
-    for name, (cpu, wall, mib) in rows:
-        print(f"| {name} | {cpu:.2f} | {wall:.2f} | {mib:.{2 if name == 'ratio' else 0}f} |")
+            errors.seek(0)
+            trace = errors.read().decode(errors="replace")[-2000:]
+            raise SystemExit(f"expected success, got {running.returncode}: {command}\n{trace}")
+    return Spent(used.ru_utime + used.ru_stime, wall, used.ru_maxrss / 1024)
 
 
-def help_seconds(repeat: int) -> float:
-    """Fastest start of ``micromimic --help``."""
-    command = [sys.executable, "-m", "micromimic", "--help"]
-    return fastest(lambda: subprocess.run(command, check=True, capture_output=True), repeat)
+def clip(folder: Path, size: str, fps: float, seconds: float) -> Path:
+    """A synthetic clip as a camera stores it, rendered unless it is there. ``size``: 640x480."""
+    path = folder / f"{size}_{fps:g}_{seconds:g}.mp4"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        print(f"rendering {path.name}", file=sys.stderr)
+        spend(["-c", RENDER, str(path), *size.split("x"), str(fps), str(seconds)])
+    return path
 
 
-def main() -> None:
+def analyze(video: Path, out: Path) -> list[str]:
+    return ["-m", "micromimic", "analyze", str(video), "--out", str(out), "--again"]
+
+
+def in_turn(commands: Mapping[str, Callable[[], Spent]], repeat: int) -> dict[str, list[Spent]]:
+    runs: dict[str, list[Spent]] = {name: [] for name in commands}
+    for _ in range(repeat):
+        for name, run in commands.items():
+            runs[name].append(run())
+    return runs
+
+
+def tabulate(title: str, runs: Mapping[str, list[Spent]]) -> None:
+    """Print medians, and the last row over each one before."""
+    print(f"\n| {title} | processor s | wall s | peak MiB |\n|---|---|---|---|")
+    columns = {name: list(zip(*map(astuple, each), strict=True)) for name, each in runs.items()}
+    for name, values in columns.items():
+        processor, wall, mib = map(median, values)
+        print(f"| {name} | {processor:.2f} | {wall:.2f} | {mib:.0f} |")
+    *others, (last, mine) = columns.items()
+    for name, theirs in others:
+        cells = []
+        for spent, base in zip(mine, theirs, strict=True):
+            ratios = [a / b for a, b in zip(spent, base, strict=True)]
+            cells.append(f"**{median(ratios):.2f}** ({min(ratios):.2f}-{max(ratios):.2f})")
+        print(f"| {last} / {name} | {' | '.join(cells)} |")
+
+
+def compared(video: Path, other: Path | None, out: Path, repeat: int) -> bool:
+    """Print what an analysis takes; whether both checkouts found the same."""
+    theirs, ours = out / "theirs", out / "ours"
+    commands = {
+        "PyAV alone": lambda: spend(["-c", PYAV, str(video)]),
+        "decoding alone": lambda: spend(["-c", DECODE, str(video)]),
+    }
+    if other is not None:
+        source = other
+        commands["other"] = lambda: spend(analyze(video, theirs), source)
+    commands["analyze"] = lambda: spend(analyze(video, ours))
+    tabulate(video.name, in_turn(commands, repeat))
+    found = events_in(ours)
+    print(f"\n{len(found)} events")
+    if other is None:
+        return True
+    before = events_in(theirs)
+    gone = [event for event in before if not any(is_same(event, known) for known in found)]
+    new = [event for event in found if not any(is_same(event, known) for known in before)]
+    print(f"{len(before)} of the other, {len(before) - len(gone)} the same: class and kind equal, "
+          "onset, apex and offset within a frame")  # fmt: skip
+    for sign, event in [*(("-", event) for event in gone), *(("+", event) for event in new)]:
+        print(f"    {sign} {event['kind']} {event['label']} {frames_of(event)}")
+    return not gone and not new
+
+
+def events_in(out: Path) -> list[dict[str, Any]]:
+    (path,) = out.rglob("events.json")
+    return list(json.loads(path.read_text(encoding="utf-8"))["events"])
+
+
+def frames_of(event: Mapping[str, Any]) -> list[int]:
+    return [event[f"{moment}_frame"] for moment in ("onset", "apex", "offset")]
+
+
+def is_same(event: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    near = all(abs(a - b) <= 1 for a, b in zip(frames_of(event), frames_of(other), strict=True))
+    return near and all(event[key] == other[key] for key in ("kind", "label"))
+
+
+def starts(video: Path, source: Path, folder: Path, repeat: int) -> None:
+    """Print how soon the first answers come: the fastest of several, wall / processor time."""
+    inside = [str(Path(__file__).with_name("profile_frame.py")), "--first", "--inside"]
+    marks = folder / "marks.json"
+    runs = []
+    for _ in range(repeat):
+        helped = spend(["-m", "micromimic", "--help"], source)
+        command = [*inside, str(marks), "--began", str(time.monotonic_ns())]
+        spend([*command, *analyze(video, folder / "out")[2:]], source)
+        first = json.loads(marks.read_text(encoding="utf-8"))["first frame"]
+        with tempfile.TemporaryFile("w+") as printed:
+            spend(["-c", RECOGNIZE, str(video)], source, printed)
+            printed.seek(0)
+            calls = map(float, printed.read().split())
+        began = (first["wall"] / 1e9, first["processor"] / 1e9)
+        runs.append([helped.wall, helped.processor, *began, *calls])
+    best = [f"{1e3 * min(values):.0f}" for values in zip(*runs, strict=True)]
+    cells = [" / ".join(best[k : k + 2]) for k in range(0, len(best), 2)]
+    print(f"| {source} | {' | '.join(cells)} |")
+
+
+def machine() -> str:
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+    kind = platform.processor() or platform.machine()
+    return f"{kind}, {cores} cores, load {os.getloadavg()[0]:.1f}"
+
+
+def main() -> int:
     """Render, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=30.0)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--fps", type=float, default=200.0)
-    parser.add_argument("--video", type=Path)
-    parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--sizes", nargs="+", default=["640x480", "1280x720"], metavar="WxH")
+    parser.add_argument("--clips", type=Path, metavar="FOLDER", help="keep rendered clips there")
+    parser.add_argument("--video", type=Path, nargs="+", help="instead of rendered clips")
+    parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--against", type=Path, metavar="SRC", help="of another checkout")
+    parser.add_argument("--start", action="store_true", help="how soon the first answers come")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        video = options.video or Path(folder) / "clip.mp4"
-        if options.video is None:
-            render(video, ClipConfig(seconds=options.seconds, fps=options.fps))
-        print(f"machine: {platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
-              f"load {os.getloadavg()[0]:.1f}\n")  # fmt: skip
-        if options.against:
-            compared(video, options.against, Path(folder) / "out", options.repeat)
-            return
-        # First, while this process is small: a child's peak memory starts at its parent's.
-        runs = [whole(video, Path(folder) / f"out{i}") for i in range(options.repeat)]
-        print("| stage | ms | a second |\n|---|---|---|")
-        for name, seconds, per in stage_times(video, options.repeat):
-            print(f"| {name} | {1e3 * seconds:.2f} a {per} | {1 / seconds:.0f} {per}s |")
-        best = min(runs, key=lambda run: run["analyze"])
-        frames = best["frames"]
-        print(f"| **analyze**, cold start | {1e3 * best['analyze'] / frames:.2f} a frame "
-              f"| **{frames / best['analyze']:.0f} frames** |")  # fmt: skip
-        print(f"| analyze and write the report | {1e3 * best['all'] / frames:.2f} a frame "
-              f"| {frames / best['all']:.0f} frames |")  # fmt: skip
-        print(f"\n{frames} frames, {best['events']} events, peak memory {best['mib']:.0f} MiB")
-        print(f"micromimic --help: {help_seconds(5):.2f} s")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        videos = options.video or [
+            clip(options.clips or folder, size, options.fps, options.seconds)
+            for size in options.sizes[: 1 if options.start else None]
+        ]
+        print(f"machine: {machine()}")
+        if options.start:
+            print("\n| ms, wall / processor | --help | first frame | first recognize | the next |")
+            print("|---|---|---|---|---|")
+            for source in [*filter(None, [options.against]), SRC]:
+                starts(videos[0], source, folder, options.repeat)
+            return 0
+        same = [
+            compared(video, options.against, folder / str(number), options.repeat)
+            for number, video in enumerate(videos)
+        ]
+    return 0 if all(same) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
