@@ -98,7 +98,8 @@ class Meter:
         self._here = threading.local()
         self._ended: dict[threading.Thread, int] = {}
         self._inner = self._outer = 0.0
-        self._calibrate()
+        if not first:
+            self._calibrate()
 
     def part(self, call: Callable[..., Any], name: str) -> Callable[..., Any]:
         """``call`` with its processor time counted as ``name``."""
@@ -147,7 +148,7 @@ class Meter:
 
     def _calibrate(self) -> None:
         """What one counted call adds to its own part, and to the one around it."""
-        calls = 5000
+        calls = 2000
         nothing = self.part(lambda: None, "nothing")
         self.part(lambda: [nothing() for _ in range(calls)], "around")()
         sums = self.counts.pop(name_of(threading.current_thread()))
