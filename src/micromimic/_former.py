@@ -9,10 +9,14 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader, MetaPathFinder
+else:
+    Loader = MetaPathFinder = object  # importing them takes as long as the package without them
 
 MOVED: Final = {
     "canonical": "core.canonical",
@@ -47,6 +51,9 @@ _FOLDERS: Final = {name.split(".")[0] for name in MOVED if "." in name} - {
 
 
 class _Former(Loader):
+    def create_module(self, spec: ModuleSpec) -> None:
+        pass  # the usual kind
+
     def exec_module(self, module: ModuleType) -> None:
         _, _, old = module.__name__.partition(".")
         if old in _FOLDERS:

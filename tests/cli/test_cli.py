@@ -21,7 +21,7 @@ import pytest
 import micromimic
 from micromimic.analysis.inputs import expand_inputs
 from micromimic.cli.analyze import analysis_text
-from micromimic.cli.app import GROUPS, app
+from micromimic.cli.app import GROUPS, PARTS
 from micromimic.cli.console import text_table
 from micromimic.cli.main import main
 from micromimic.cli.progress import show_progress
@@ -126,9 +126,9 @@ def test_help_names_every_command(command) -> None:
     groups = [part.splitlines() for part in out.split("\n\n")]
     listed = [[line.split()[0] for line in part[1:]] for part in groups if part[0] in TITLES]
     assert listed == [list(names) for names in GROUPS.values()]
-    every = {command.name or command.callback.__name__ for command in app.registered_commands}
-    every |= {group.name for group in app.registered_groups}
-    assert sorted(every) == sorted(name for names in listed for name in names)
+    for name, parts in PARTS.items():
+        section = command(name, "--help")[1].split("Commands:\n")[1]
+        assert [line.split()[0] for line in section.splitlines()] == list(parts)
     assert command("--version")[1] == f"micromimic {micromimic.__version__}\n"
     assert command()[0] == 2
 

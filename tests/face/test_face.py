@@ -1,6 +1,7 @@
 """Cells, registration and tracking, against planted truth."""
 
 from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from micromimic.core.canonical import (
 from micromimic.core.labels import CELLS
 from micromimic.face.align import Template, face_layout, reduce_face, warp
 from micromimic.face.cells import cell_boxes, cell_pixels
+from micromimic.face.identity import SAME_PERSON, FaceIdentity
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.face.tracking import CutWatch, FaceTracker
 from micromimic.motion.apex import to_gray
@@ -302,16 +304,23 @@ def test_threads_may_share_a_backend(backend, portrait):
         assert list(pool.map(look, sides)) == [look(side) for side in sides]
 
 
-def test_nothing_is_made_at_the_first_search_of_a_thread(backend, portrait, monkeypatch):
+def test_the_detector_that_is_shipped_is_dlib_s_own(tmp_path):
     import dlib
 
-    gray, _ = portrait
-    made = []
-    real = dlib.get_frontal_face_detector
-    monkeypatch.setattr(dlib, "get_frontal_face_detector", lambda: made.append(1) or real())
-    with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(backend.detect, gray, 420).result()
-    assert made == []
+    dlib.get_frontal_face_detector().save(str(tmp_path / "own.svm"))
+    shipped = resources.files("micromimic").joinpath("face/weights/frontal-faces.svm")
+    assert shipped.read_bytes() == (tmp_path / "own.svm").read_bytes()
+
+
+def test_people_are_numbered_as_if_each_had_been_embedded_at_once(backend, portrait):
+    """The first face is, when the second comes."""
+    gray, points = portrait
+    nobody = np.random.default_rng(0).integers(0, 255, gray.shape, np.uint8)
+    identity, seen = FaceIdentity(), [gray, nobody, gray, nobody]
+    found = [identity.identify(picture, points) for picture in seen]
+    views = [identity.embed(picture, points) for picture in seen]
+    assert np.linalg.norm(views[0] - views[1]) > SAME_PERSON
+    assert found == [0, 1, 0, 1]
 
 
 def test_no_face_gives_no_found_frames(backend):

@@ -15,7 +15,7 @@ from micromimic.core.errors import OutputError
 from micromimic.core.labels import CELLS, REGIONS, THREE
 from micromimic.core.strict_json import tidy
 from micromimic.core.types import DetectionLimits, MotionCurve
-from micromimic.report import write as writing
+from micromimic.report import elan, page
 from micromimic.report.curves import minmax, packed, packed_times, timeline_data
 from micromimic.report.tables import CURVE_COLUMNS, events_csv, events_json, write_curve_csv
 from micromimic.report.write import FILES, write_analysis
@@ -161,7 +161,7 @@ def test_curve_csv_without_frames(tmp_path):
 @pytest.fixture
 def light(monkeypatch):
     """Writing without the big report: these tests are about moving files."""
-    monkeypatch.setattr(writing, "write_report", lambda a, path: path.write_text("new report"))
+    monkeypatch.setattr(page, "write_report", lambda a, path: path.write_text("new report"))
     return sample_analysis(evidence=False)
 
 
@@ -185,7 +185,7 @@ def test_failing_while_writing_leaves_nothing(light, tmp_path, monkeypatch, numb
     def fail(*args, **kwargs):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(writing, "write_eaf", fail)
+    monkeypatch.setattr(elan, "write_eaf", fail)
     with pytest.raises(OutputError, match=words) as caught:
         write_analysis(light, tmp_path / "new" / "x")
     message = str(caught.value)
@@ -218,7 +218,7 @@ def test_ctrl_c_leaves_nothing(light, tmp_path, monkeypatch):
     def stop(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(writing, "write_eaf", stop)
+    monkeypatch.setattr(elan, "write_eaf", stop)
     with pytest.raises(KeyboardInterrupt):
         write_analysis(light, tmp_path / "x")
     assert list(tmp_path.iterdir()) == []

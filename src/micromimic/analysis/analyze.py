@@ -35,9 +35,9 @@ from micromimic.face.people import Wanted, find_people
 from micromimic.face.signals import FaceSignals
 from micromimic.face.tracking import FaceTracker, TrackingConfig
 from micromimic.media.video import Frame, FrameSource, open_source
-from micromimic.models.action_units import UnitModel, load_unit_model
+from micromimic.models.action_units import UnitModel, shipped_unit_model
 from micromimic.models.cell_shares import region_shares
-from micromimic.models.onnx import RecognitionModel, load_model
+from micromimic.models.onnx import RecognitionModel, opened_model
 from micromimic.motion.spotting.cells import Spotted
 from micromimic.motion.spotting.dense.measure import DenseMeter, DenseSignals
 from micromimic.motion.spotting.gates import head_speed
@@ -155,7 +155,8 @@ def analyze_frames(
     anybody is, is followed."""
     config = config or AnalyzeConfig()
     report = progress or (lambda done, total, stage: None)
-    model, units = load_model(config.model), load_unit_model()
+    if config.model is not None:
+        opened_model(config.model)  # an unusable file is refused before any frame is read
     signals, dense, appearance = track(frames, config.tracking, report, backend, each, wanted)
     if len(signals.times) < 2:
         raise InputError(
@@ -172,6 +173,7 @@ def analyze_frames(
         measured(signals, dense)
     found = find(signals, dense, frames, config.spotting, frames.picture_share)
     found = replace(found, spotted=with_longer(found.spotted, signals, config.spotting))
+    model, units = opened_model(config.model), shipped_unit_model()
     shots = take_shots(frames, signals, found.spotted.events, config, model.view, report)
     events = tuple(
         event_of(item, shot, signals, model, units)

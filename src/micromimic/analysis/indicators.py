@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import scipy  # its parts load when they are first used
 from numpy.typing import NDArray
-from scipy.special import betaincinv, gammaincinv
 
 from micromimic.core.canonical import scale_of
 from micromimic.core.errors import LabelError
@@ -54,8 +54,8 @@ def poisson_interval(count: int, confidence: float = CONFIDENCE) -> tuple[float,
         raise ValueError(f"expected a count >= 0, got {count}")
     tail = (1 - confidence) / 2
     # Quantiles of chi-squared and beta, by what scipy.stats takes 0.5 s to import for.
-    low = float(gammaincinv(count, tail)) if count else 0.0
-    return low, float(gammaincinv(count + 1, 1 - tail))
+    low = float(scipy.special.gammaincinv(count, tail)) if count else 0.0
+    return low, float(scipy.special.gammaincinv(count + 1, 1 - tail))
 
 
 def balance_interval(above: int, below: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -73,8 +73,8 @@ def balance_interval(above: int, below: int, confidence: float = CONFIDENCE) -> 
         raise ValueError(f"expected at least one event, got {above} and {below}")
     tail = (1 - confidence) / 2
     a, b = above + 0.5, below + 0.5
-    low = 0.0 if above == 0 else float(betaincinv(a, b, tail))
-    high = 1.0 if below == 0 else float(betaincinv(a, b, 1 - tail))
+    low = 0.0 if above == 0 else float(scipy.special.betaincinv(a, b, tail))
+    high = 1.0 if below == 0 else float(scipy.special.betaincinv(a, b, 1 - tail))
     return 2 * low - 1, 2 * high - 1
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,8 @@ from micromimic.core.errors import ModelError
 from micromimic.core.types import Recognition
 from micromimic.face.crops import face_crop
 from micromimic.face.landmarks import LandmarkBackend
-from micromimic.models.action_units import load_unit_model
-from micromimic.models.onnx import RecognitionModel, load_model
+from micromimic.models.action_units import shipped_unit_model
+from micromimic.models.onnx import opened_model
 from micromimic.motion.apex import to_gray
 from micromimic.motion.flow import flow_between, flow_of_spans, places_in_pair
 
@@ -67,7 +66,7 @@ def recognize(
     >>> import micromimic
     >>> micromimic.recognize(onset, apex).label  # doctest: +SKIP
     """
-    chosen = _opened(model)
+    chosen = opened_model(model)
     if chosen.view == "volume":
         raise ModelError(
             f"expected a model that looks at one or two frames, got {chosen.info.name}, which "
@@ -78,20 +77,4 @@ def recognize(
     maps = flow_of_spans(*shown, scale=float(scale_of(first))).channels()[None]
     seen = maps if chosen.view == "flow" else face_crop(apex_frame, follow(first, second))[None]
     named = chosen.predict(seen)[0]
-    return replace(named, action_units=_units().evidence(maps)[0])
-
-
-def _opened(path: str | Path | None) -> RecognitionModel:
-    """The model, opened once a process for each content of the file."""
-    if path is None or not Path(path).is_file():
-        return _open(path, None)
-    state = Path(path).stat()
-    return _open(Path(path).resolve(), (state.st_mtime_ns, state.st_size, state.st_ino))
-
-
-@lru_cache(maxsize=4)
-def _open(path: str | Path | None, _state: tuple[int, int, int] | None) -> RecognitionModel:
-    return load_model(path)
-
-
-_units = cache(load_unit_model)
+    return replace(named, action_units=shipped_unit_model().evidence(maps)[0])

@@ -167,9 +167,9 @@ class Job:
 
     @cached_property
     def model_info(self) -> ModelInfo:
-        from micromimic.models.onnx import load_model
+        from micromimic.models.onnx import opened_model
 
-        return load_model(self.model).info
+        return opened_model(self.model).info
 
 
 @dataclass(frozen=True)
@@ -194,9 +194,9 @@ def run(inputs: Sequence[Input], job: Job, workers: Workers, *, again: bool = Fa
     check_writable(out)
     _sweep(out, inputs)
     if job.model is not None:
-        from micromimic.models.onnx import load_model
+        from micromimic.models.onnx import opened_model
 
-        load_model(job.model)  # an unusable file is told once, before any video is read
+        opened_model(job.model)  # an unusable file is told once, before any video is read
     if job.inject:
         from micromimic.analysis.sensitivity.run import SensitivityConfig
 

@@ -1,42 +1,22 @@
-"""All commands, one file each. What is heavy is imported inside them: `--help` answers at once."""
+"""All commands, one file each, which is imported when its command is asked for, or all are listed.
+
+What is heavy is imported inside the commands: `--help` answers at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
+from importlib import import_module
 from typing import Annotated, Any, Final, ParamSpec
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
 import micromimic
-from micromimic.cli.analyze import analyze
-from micromimic.cli.audit import audit
-from micromimic.cli.compare import compare
 from micromimic.cli.console import Interrupted, say
-from micromimic.cli.datasets import (
-    datasets_figures,
-    datasets_index,
-    datasets_list,
-    datasets_prepare,
-)
-from micromimic.cli.demo import demo
-from micromimic.cli.evaluate import evaluate
-from micromimic.cli.export import export
-from micromimic.cli.forget import forget
-from micromimic.cli.import_ import (
-    import_assignments,
-    import_coding,
-    import_markers,
-    import_project,
-)
-from micromimic.cli.live import live
-from micromimic.cli.models import models
-from micromimic.cli.score import score
-from micromimic.cli.sensitivity import sensitivity
-from micromimic.cli.serve import serve
-from micromimic.cli.synth import synth_clips, synth_databases
-from micromimic.cli.train import train
 
 P = ParamSpec("P")
 
@@ -46,33 +26,26 @@ GROUPS: Final = {
     "Research": ("datasets", "synth", "evaluate", "train", "score", "compare", "audit", "models"),
 }
 """The commands by what they are for."""
-
-
-class Grouped(TyperGroup):
-    """Help that lists the commands by ``GROUPS``."""
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write a section a group."""
-        for title, names in GROUPS.items():
-            commands = [(name, self.get_command(ctx, name)) for name in names]
-            width = formatter.width - 6 - max(map(len, self.commands))
-            with formatter.section(title):
-                formatter.write_dl([(n, c.get_short_help_str(width)) for n, c in commands if c])
-
-
-app = typer.Typer(
-    name="micromimic",
-    cls=Grouped,
-    help="Find candidate micro-expressions in video, say what they show, and show why.",
-    epilog="Results assist a trained human coder. They are no lie detector and no diagnosis.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,  # plain help starts in half the time
-    pretty_exceptions_enable=False,
-)
-synth = typer.Typer(help="Make synthetic data with known truth.", no_args_is_help=True)
-import_ = typer.Typer(help="Bring in what other tools and machines have.", no_args_is_help=True)
-datasets = typer.Typer(help="Read databases of micro-expressions.", no_args_is_help=True)
+PARTS: Final = {
+    "import": ("markers", "coding", "assignments", "project"),
+    "datasets": ("prepare", "figures", "index", "list"),
+    "synth": ("databases", "clips"),
+}
+"""Those that are several."""
+_HELP: Final = {
+    "import": "Bring in what other tools and machines have.",
+    "datasets": "Read databases of micro-expressions.",
+    "synth": "Make synthetic data with known truth.",
+}
+_SETTINGS: Final = {
+    # an unknown option is among the arguments: databases had options of their own once
+    "datasets_index": {"ignore_unknown_options": True},
+}
+_PLAIN: Final[dict[str, Any]] = {
+    "add_completion": False,
+    "rich_markup_mode": None,  # plain help starts in half the time
+    "pretty_exceptions_enable": False,
+}
 
 
 def interruptible(command: Callable[P, None]) -> Callable[P, None]:
@@ -88,6 +61,110 @@ def interruptible(command: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
+class Commands(Mapping[str, Any]):
+    """Commands by name, each made when it is first looked up, which takes some milliseconds.
+    ``group``: the one of ``PARTS`` that they are parts of."""
+
+    def __init__(self, names: tuple[str, ...], group: str = "") -> None:
+        self._names, self._group = names, group
+        self._made: dict[str, Any] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            if name not in self._names:
+                raise KeyError(name)
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def listed(self, name: str) -> Any:
+        """The command as a list shows it, without its options."""
+        if name in self._made or name in PARTS:
+            return self[name]
+        return TyperCommand(name, help=inspect.getdoc(self._function(name)))
+
+    def _function(self, name: str) -> Callable[..., None]:
+        place = self._group or name
+        module = f"{place}_" if place == "import" else place  # a word of Python's
+        function: Callable[..., None] = getattr(
+            import_module(f"micromimic.cli.{module}"), self._full(name)
+        )
+        return function
+
+    def _full(self, name: str) -> str:
+        return f"{self._group}_{name}" if self._group else name
+
+    def _make(self, name: str) -> Any:
+        if name in PARTS and not self._group:
+            return Parts(name)
+        alone = typer.Typer(**_PLAIN)
+        settings = _SETTINGS.get(self._full(name))
+        alone.command(name, context_settings=settings)(interruptible(self._function(name)))
+        return get_command(alone)
+
+
+class Group(TyperGroup):
+    """Commands that are made when they are asked for."""
+
+    commands: Any
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Its value is False where it is not given: None would be converted, by a library that
+        takes as long to import as all else here."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.default = False
+        return option
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        self.write_commands(formatter, "Commands", self.list_commands(ctx))
+
+    def write_commands(self, formatter: Any, title: str, names: Sequence[str]) -> None:
+        """Write a section of the help."""
+        width = formatter.width - 6 - max(map(len, self.commands))
+        listed = [(name, self.commands.listed(name).get_short_help_str(width)) for name in names]
+        with formatter.section(title):
+            formatter.write_dl(listed)
+
+
+class Parts(Group):
+    """One of ``PARTS``."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name, help=_HELP[name], no_args_is_help=True, rich_markup_mode=None)
+        self.commands = Commands(PARTS[name], name)
+
+
+class Root(Group):
+    """All commands; the help lists them by ``GROUPS``."""
+
+    def __init__(self, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        self.commands = Commands(tuple(name for names in GROUPS.values() for name in names))
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        for title, names in GROUPS.items():
+            self.write_commands(formatter, title, names)
+
+
+app = typer.Typer(
+    name="micromimic",
+    cls=Root,
+    help="Find candidate micro-expressions in video, say what they show, and show why.",
+    epilog="Results assist a trained human coder. They are no lie detector and no diagnosis.",
+    no_args_is_help=True,
+    **_PLAIN,
+)
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         say(f"micromimic {micromimic.__version__}")
@@ -101,27 +178,3 @@ def _root(
     ] = False,
 ) -> None:
     pass
-
-
-# the help lists them by `GROUPS`
-for _command in (
-    *(demo, analyze, models, score, evaluate, train, compare, audit),
-    *(live, forget, export, sensitivity, serve),
-):
-    app.command()(interruptible(_command))
-app.add_typer(synth, name="synth")
-synth.command("databases")(interruptible(synth_databases))
-synth.command("clips")(interruptible(synth_clips))
-app.add_typer(import_, name="import")
-import_.command("markers")(interruptible(import_markers))
-import_.command("coding")(interruptible(import_coding))
-import_.command("assignments")(interruptible(import_assignments))
-import_.command("project")(interruptible(import_project))
-app.add_typer(datasets, name="datasets")
-datasets.command("prepare")(interruptible(datasets_prepare))
-datasets.command("figures")(interruptible(datasets_figures))
-# an unknown option is among the arguments: databases had options of their own once
-datasets.command("index", context_settings={"ignore_unknown_options": True})(
-    interruptible(datasets_index)
-)
-datasets.command("list")(interruptible(datasets_list))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import threading
 import time
@@ -130,6 +129,8 @@ class Mailbox(Closing, Generic[T]):
 
     async def receive(self) -> T:
         """The oldest item, awaited on an event loop."""
+        import asyncio  # noqa: PLC0415 - whoever awaits has it; a recording's frames need none
+
         loop = asyncio.get_running_loop()
         while True:
             with self._changed:

@@ -377,7 +377,7 @@ class FaceTracker:
         segment = self._segments
         self._segments += 1
         self._forget()
-        self._person[segment] = 0 if self._wanted else self._identify(gray, landmarks)
+        self._person[segment] = 0 if self._wanted else self._identity.identify(gray, landmarks)
         self._area[segment] = 0.0
         self._landmarks[segment] = layout.landmarks
         return _Lock(
@@ -391,9 +391,6 @@ class FaceTracker:
             checked=-np.inf,  # the next frame counts others beside this face
             matched=time,
         )
-
-    def _identify(self, gray: Gray, landmarks: NDArray[np.float64]) -> int:
-        return self._identity.identify(self._identity.embed(gray, landmarks))
 
     def _forget(self) -> None:
         """Fold stretches of which no row is kept into the sums, or days would fill the memory."""

@@ -218,14 +218,6 @@ _BITS_PER_SAMPLE = 258
 _USUAL_STEP_S = 0.1
 
 
-def is_stack(path: Path) -> bool:
-    """Whether a file is a TIFF or WebP, by its first bytes."""
-    with path.open("rb") as file:
-        start = file.read(12)
-    tiff = start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-    return tiff or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
-
-
 class StackSource(PictureSequence):
     """Pages of a TIFF file, ``fps`` a second, or pictures of an animated WebP at its own times."""
 

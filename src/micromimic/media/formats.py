@@ -49,6 +49,14 @@ def video_files(folder: Path) -> list[Path]:
     return _files(folder, VIDEO_ENDINGS)
 
 
+def is_stack(path: Path) -> bool:
+    """Whether a file is a TIFF or WebP, by its first bytes."""
+    with path.open("rb") as file:
+        start = file.read(12)
+    tiff = start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+    return tiff or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
+
+
 MOST_PIXELS: Final = 40_000_000  # of one picture: 8K is 33 million
 LEAST_FPS: Final = 0.1
 MOST_FPS: Final = 10_000.0

@@ -33,8 +33,7 @@ from micromimic.media.decoding.pixels import (
     rgb_of,
 )
 from micromimic.media.decoding.repeats import RepeatWatch
-from micromimic.media.folder import FolderSource, StackSource, is_stack
-from micromimic.media.formats import MOST_PIXELS, check_rate, check_size
+from micromimic.media.formats import MOST_PIXELS, check_rate, check_size, is_stack
 from micromimic.media.frames import Frame, FrameSource, Notice
 from micromimic.media.recording import Recording
 from micromimic.media.sound import SoundTrack
@@ -72,6 +71,9 @@ def open_source(
                     f"expected a video file to choose track {track} of, got pictures at {path}; "
                     "leave --track out"
                 )
+            # Pillow, which a video does without
+            from micromimic.media.folder import FolderSource, StackSource  # noqa: PLC0415
+
             return (FolderSource if folder else StackSource)(path, fps, read_ahead)
     except OSError as error:
         raise InputError(

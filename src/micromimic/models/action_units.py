@@ -19,12 +19,13 @@ and for each unit ``slope``, ``offset`` and ``threshold``. Ends, all float32:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import scipy  # its parts load when they are first used
 from numpy.typing import NDArray
-from scipy.special import expit, softmax
 
 from micromimic.core.canonical import UNITS
 from micromimic.core.errors import ModelError
@@ -63,7 +64,7 @@ class UnitCalibration:
 
     def probabilities(self, presence: NDArray[np.floating]) -> NDArray[np.float64]:
         """(n, units) probabilities of (n, units) logits."""
-        p = expit(np.array(self.slope) * presence + np.array(self.offset))
+        p = scipy.special.expit(np.array(self.slope) * presence + np.array(self.offset))
         return np.asarray(np.minimum(p, _CERTAIN))
 
 
@@ -86,7 +87,8 @@ class UnitModel:
         turned = views[1][1][..., [0, 2, 1]]
         return UnitScores(
             (views[0][0] + views[1][0]) / 2,
-            (softmax(views[0][1], axis=2) + softmax(turned, axis=2)) / 2,
+            (scipy.special.softmax(views[0][1], axis=2) + scipy.special.softmax(turned, axis=2))
+            / 2,
             (views[0][2] + views[1][2]) / 2,
         )
 
@@ -155,6 +157,12 @@ def load_unit_model(path: Path | None = None) -> UnitModel:
         ) from error
     _check_ends(session, calibration, file)
     return UnitModel(session, info, calibration)
+
+
+@cache
+def shipped_unit_model() -> UnitModel:
+    """The shipped one, opened once a process."""
+    return load_unit_model()
 
 
 def _check_ends(session: Any, calibration: UnitCalibration, file: Path) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, get_args, overload
 
@@ -246,6 +247,19 @@ def load_model(path: str | Path | None = None) -> RecognitionModel:
     """
     file = model_file(path, SHIPPED)
     return open_model(file.read_bytes(), file)
+
+
+def opened_model(path: str | Path | None = None) -> RecognitionModel:
+    """As `load_model`, opened once a process for each content of the file."""
+    if path is None or not Path(path).is_file():
+        return _opened(path, None)
+    state = Path(path).stat()
+    return _opened(Path(path).resolve(), (state.st_mtime_ns, state.st_size, state.st_ino))
+
+
+@lru_cache(maxsize=4)
+def _opened(path: str | Path | None, _state: tuple[int, int, int] | None) -> RecognitionModel:
+    return load_model(path)
 
 
 def open_model(content: bytes, file: Path) -> RecognitionModel:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.core.labels import THREE, LabelSet
-from micromimic.datasets.base import normalized_name
 
 View = Literal["flow", "faces", "volume"]
 """What of a clip a model looks at.
@@ -124,6 +123,9 @@ class FittedTo:
         >>> FittedTo(frozenset({"d1"}), frozenset({"db/a"})).overlap(FittedTo(frozenset({"d1"})))
         'fitted to 1 of these clips'
         """
+        # What reads databases is not needed where a model only names movements.
+        from micromimic.datasets.base import normalized_name  # noqa: PLC0415
+
         seen = self.clips & other.clips
         own = {normalized_name(who) for who in self.subjects}
         people = sorted(who for who in other.subjects if normalized_name(who) in own)

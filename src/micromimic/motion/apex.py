@@ -11,8 +11,8 @@ from typing import Final, Literal
 
 import cv2
 import numpy as np
+import scipy  # its parts load when they are first used
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 
 from micromimic.core.errors import InputError, NoFaceError
 from micromimic.face.align import FaceLayout
@@ -83,7 +83,7 @@ def motion_curve(
     if not robust:
         return np.asarray(cell_curves(cells, onset, offset, eps).mean(1))
     curve = cell_curves(normalise_gain(cells), onset, offset, eps).mean(1)
-    return np.asarray(gaussian_filter1d(curve, smoothing)) if smoothing > 0 else curve
+    return np.asarray(scipy.ndimage.gaussian_filter1d(curve, smoothing)) if smoothing > 0 else curve
 
 
 Method = Literal["robust", "article"]

@@ -9,9 +9,6 @@ from pathlib import Path
 from micromimic.core.errors import OutputError
 from micromimic.core.files import begun, sync_folder, sync_tree
 from micromimic.core.results import Analysis
-from micromimic.report.elan import write_eaf
-from micromimic.report.page import write_report
-from micromimic.report.tables import write_curve_csv, write_events_csv, write_events_json
 
 FILES = ("events.json", "events.csv", "events.eaf", "curve.csv", "report.html")
 """What a results folder holds."""
@@ -35,6 +32,15 @@ def write_analysis(analysis: Analysis, folder: str | Path) -> None:
     OutputError
         If the folder cannot be written or the disk is full.
     """
+    # What draws and renders is not needed to know what a results folder holds.
+    from micromimic.report.elan import write_eaf  # noqa: PLC0415
+    from micromimic.report.page import write_report  # noqa: PLC0415
+    from micromimic.report.tables import (  # noqa: PLC0415
+        write_curve_csv,
+        write_events_csv,
+        write_events_json,
+    )
+
     folder = Path(folder).absolute()
     missing = _missing(folder.parent)
     done = False

@@ -9,9 +9,8 @@ noise (the median absolute deviation), and the strongest cells make the score.
 from __future__ import annotations
 
 import numpy as np
+import scipy  # its parts load when they are first used
 from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len, rfft
-from scipy.ndimage import gaussian_filter1d, median_filter
 
 Array = NDArray[np.float64]
 
@@ -37,10 +36,10 @@ def filter_columns(x: Array, kernel: Array) -> Array:
     + 1,). Returns (T, n)."""
     half = len(kernel) // 2
     padded = np.pad(x, ((half, half), (0, 0)), mode="edge")
-    size = next_fast_len(len(padded), real=True)
-    product = rfft(padded, size, axis=0) * rfft(kernel, size)[:, None]
+    size = scipy.fft.next_fast_len(len(padded), real=True)
+    product = scipy.fft.rfft(padded, size, axis=0) * scipy.fft.rfft(kernel, size)[:, None]
     # The circular product is right wherever the kernel lies within the data.
-    return np.asarray(irfft(product, size, axis=0)[2 * half : len(padded)])
+    return np.asarray(scipy.fft.irfft(product, size, axis=0)[2 * half : len(padded)])
 
 
 def peaks(score: Array, least: float, apart: int) -> NDArray[np.intp]:
@@ -83,7 +82,7 @@ def strengths(
 def smooth(x: Array, seconds: float, rate: float) -> Array:
     """Gaussian low-pass along the first axis; nothing where it is narrower than half a sample."""
     sigma = seconds * rate
-    return np.asarray(gaussian_filter1d(x, sigma, axis=0)) if sigma > 0.5 else x
+    return np.asarray(scipy.ndimage.gaussian_filter1d(x, sigma, axis=0)) if sigma > 0.5 else x
 
 
 def local_rest(x: Array, rate: float, window: float = 1.4) -> Array:
@@ -94,7 +93,7 @@ def local_rest(x: Array, rate: float, window: float = 1.4) -> Array:
     flat = x.reshape(len(x), -1)
     coarse = flat[::step]
     size = max(1, round(window * rate / step)) | 1
-    median = median_filter(coarse, size=(size, 1), mode="nearest")
+    median = scipy.ndimage.median_filter(coarse, size=(size, 1), mode="nearest")
     at = np.arange(len(x))
     columns = [np.interp(at, at[::step], column) for column in median.T]
     return np.stack(columns, axis=1).reshape(x.shape)

@@ -13,14 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import scipy  # its parts load when they are first used
 from numpy.typing import NDArray
-from scipy.ndimage import (
-    binary_dilation,
-    maximum_filter1d,
-    median_filter,
-    minimum_filter1d,
-    uniform_filter1d,
-)
 
 from micromimic.core.canonical import INTEROCULAR, scale_of
 from micromimic.core.labels import CELLS
@@ -89,7 +83,7 @@ def find_blinks(
     contrast; ``times``: (T,) seconds. Returns the blinks, and (T,) True while the lids move."""
     level = smooth(eye_change.astype(np.float64), 0.01, rate)
     window = round(1.2 * rate) | 1
-    raised = level - median_filter(level, window, mode="nearest")
+    raised = level - scipy.ndimage.median_filter(level, window, mode="nearest")
     limit = max(config.blink_floor, config.blink_noise * float(mad(raised)))
     mask = np.zeros(len(level), bool)
     blinks: list[Blink] = []
@@ -113,7 +107,7 @@ def find_blinks(
 def dilate(mask: Mask, seconds: float, rate: float) -> Mask:
     """Widen a mask by some seconds to both sides."""
     n = round(seconds * rate)
-    return np.asarray(binary_dilation(mask, np.ones(2 * n + 1, bool))) if n else mask
+    return np.asarray(scipy.ndimage.binary_dilation(mask, np.ones(2 * n + 1, bool))) if n else mask
 
 
 @dataclass(frozen=True)
@@ -246,10 +240,10 @@ def speech_mask(
     n = max(3, round(config.window * rate) | 1)
     counted = np.sqrt(np.maximum(1.0 - (noise / np.maximum(steps, noise)) ** 2, 0.0))
     moves = np.abs(_moves(mouth, rate)) * counted[:, None]
-    path = uniform_filter1d(moves, n, axis=0, mode="constant") * (n / (_STEP * rate))
+    path = scipy.ndimage.uniform_filter1d(moves, n, axis=0, mode="constant") * (n / (_STEP * rate))
     wide = n + 2 * _lag(rate)  # steps that end in the window may begin before it
-    highest = maximum_filter1d(mouth, wide, axis=0, mode="nearest")
-    reach = highest - minimum_filter1d(mouth, wide, axis=0, mode="nearest")
+    highest = scipy.ndimage.maximum_filter1d(mouth, wide, axis=0, mode="nearest")
+    reach = highest - scipy.ndimage.minimum_filter1d(mouth, wide, axis=0, mode="nearest")
     whole = np.linalg.norm(reach, axis=1, keepdims=True)
     large = reach > np.maximum(config.part * whole, config.least_range)
     talking = (large & (path > config.turning * reach)).any(axis=1)

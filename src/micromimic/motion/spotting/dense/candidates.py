@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import scipy  # its parts load when they are first used
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, gaussian_filter1d, minimum_filter1d, percentile_filter
 
 from micromimic.core.labels import REGIONS
 from micromimic.motion.spotting.bumps import peaks
@@ -111,7 +111,9 @@ def judge(
         broken = (np.diff(times) > 2.5 / rate) | (np.diff(segments) != 0)
         for run in np.split(known, np.flatnonzero(broken) + 1):
             reach = [max(1, round((config.lid_margin + lag) * rate)) for lag in LAGS]
-            closed = [binary_dilation(lids[run], np.ones(2 * n + 1, bool)) for n in reach]
+            closed = [
+                scipy.ndimage.binary_dilation(lids[run], np.ones(2 * n + 1, bool)) for n in reach
+            ]
             begin = int(np.searchsorted(signals.times[run], since))
             for first, last in _parts(begin, len(run), rate) if begin < len(run) else ():
                 lags = [
@@ -250,7 +252,7 @@ def _level(tested: Array, window: int) -> Array:
     level = np.empty_like(tested)
     for column, own in zip(np.abs(tested).T, level.T, strict=True):
         padded = np.pad(column, half, mode="edge")
-        own[:] = percentile_filter(padded, 80, size=window)[half : half + len(column)]
+        own[:] = scipy.ndimage.percentile_filter(padded, 80, size=window)[half : half + len(column)]
     return level / 1.28
 
 
@@ -272,7 +274,7 @@ def _regular(covariance: Array, config: NoiseConfig) -> Array:
 def _single(tested: Array, amplitude: Array, shut: Mask, rate: float, config: NoiseConfig) -> Array:
     """Scores of what can be a movement of its own; 0 elsewhere."""
     width = 2 * round(config.opposite_s * rate) + 1
-    mirror = -minimum_filter1d(amplitude, width, axis=0)
+    mirror = -scipy.ndimage.minimum_filter1d(amplitude, width, axis=0)
     no = shut | (amplitude > config.largest) | (mirror > config.opposite * amplitude)
     return np.where(no, 0.0, np.maximum(tested, 0.0))
 
@@ -280,7 +282,7 @@ def _single(tested: Array, amplitude: Array, shut: Mask, rate: float, config: No
 def _smooth(score: Array, sigma: float) -> Array:
     if sigma <= 0.3:
         return score
-    return np.asarray(gaussian_filter1d(score, sigma, axis=0, truncate=_TRUNCATE))
+    return np.asarray(scipy.ndimage.gaussian_filter1d(score, sigma, axis=0, truncate=_TRUNCATE))
 
 
 GAIN: Final = 0.65  # what the flow shows of a movement's largest displacement
