@@ -329,10 +329,8 @@ def tables(title: str, columns: dict[str, dict[str, Any]]) -> None:
     """Print both tables of one size."""
     frames = [frame_rows(marks) for marks in columns.values()]
     named = [part for module in PARTS.values() for part in module.values()]
-    order = {
-        key: place
-        for place, key in enumerate(["decoder", "read", "main", "flow", *named, "rest", *SUMS])
-    }
+    known = ["decoder", "read", "main", "flow", "FFmpeg's threads", *named, "rest", *SUMS]
+    order = {key: place for place, key in enumerate(known)}
     keys = sorted(
         {key for column in frames for key in column},
         key=lambda key: (key[1] in SUMS, order.get(key[0], len(order)), order[key[1]]),
