@@ -331,9 +331,13 @@ def tables(title: str, columns: dict[str, dict[str, Any]]) -> None:
     named = [part for module in PARTS.values() for part in module.values()]
     known = ["decoder", "read", "main", "flow", "FFmpeg's threads", *named, "rest", *SUMS]
     order = {key: place for place, key in enumerate(known)}
+
+    def rank(key: str) -> int:
+        return order.get(key, len(order))
+
     keys = sorted(
         {key for column in frames for key in column},
-        key=lambda key: (key[1] in SUMS, order.get(key[0], len(order)), order[key[1]]),
+        key=lambda key: (key[1] in SUMS, key[1] in SUMS or rank(key[0]), rank(key[1])),
     )
     head = " | ".join(columns)
     print(f"\n| {title}: thread | part, us a frame | {head} |\n|---|---|{'---|' * len(columns)}")
