@@ -12,14 +12,16 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from micromimic.analysis.second_pass import AnalyzeConfig
-from micromimic.core.canonical import follow
+from micromimic.core.canonical import follow, scale_of
 from micromimic.core.results import HeldBack, Rejected
 from micromimic.core.types import Interval
 from micromimic.face.align import face_canvas
 from micromimic.face.signals import FaceSignals
-from micromimic.media.frames import Frames, read_again
+from micromimic.media.again import look_at
+from micromimic.media.frames import Frame, Frames
 from micromimic.motion.spotting.cells import SpottingResult
 
 MOST: Final = 10
@@ -56,7 +58,7 @@ def _held_back(item: Rejected, found: SpottingResult, signals: FaceSignals) -> H
     if units is None:  # the dense flow saw nothing: what the strongest of the cells did
         moved = float(np.nan_to_num(found.curve.cells[apex]).max())
         units = moved or None
-    scale = float(signals.pixels_per_unit()[apex])
+    scale = float(scale_of(signals.transform[apex]))
     return HeldBack(
         Interval(*signals.times[list(item.frames)].tolist()),
         onset,
@@ -72,23 +74,33 @@ def _held_back(item: Rejected, found: SpottingResult, signals: FaceSignals) -> H
 def with_pictures(
     held: Sequence[HeldBack], frames: Frames, signals: FaceSignals, config: AnalyzeConfig
 ) -> tuple[HeldBack, ...]:
-    """The same movements with the face at onset and apex, read again; nothing without evidence."""
+    """The same movements with the face at onset and apex, read again; nothing without evidence.
+    ``held``: by onset."""
     if not config.evidence:
         return tuple(held)
-    wanted = sorted({row for item in held for row in (item.onset_frame, item.apex_frame)})
-    reader = frames.frames_at(wanted)
-    shown = {}
-    for row in wanted:
-        picture = read_again(reader, row).rgb()
-        item = next(item for item in held if row in (item.onset_frame, item.apex_frame))
-        scale = float(signals.pixels_per_unit()[item.apex_frame])
-        shown[row] = face_canvas(
-            picture,
-            follow(signals.transform[item.onset_frame], signals.transform[row]),
-            float(np.clip(scale, 3.0, config.crop_resolution)),
-            config.crop_margin,
+    looks = [_Look(item, signals, config) for item in held]
+    return tuple(look_at(frames, looks))
+
+
+class _Look:
+    """The face at onset and apex of one movement."""
+
+    def __init__(self, item: HeldBack, signals: FaceSignals, config: AnalyzeConfig) -> None:
+        self.rows = (item.onset_frame, item.apex_frame)
+        self._item, self._signals, self._config = item, signals, config
+        self._faces: list[NDArray[np.uint8]] = []
+
+    def take(self, frame: Frame) -> None:
+        transform, onset = self._signals.transform, self._item.onset_frame
+        scale = float(scale_of(transform[self._item.apex_frame]))
+        face = face_canvas(
+            frame.rgb(),
+            follow(transform[onset], transform[frame.index]),
+            float(np.clip(scale, 3.0, self._config.crop_resolution)),
+            self._config.crop_margin,
         )
-    return tuple(
-        replace(item, onset_face=shown[item.onset_frame], apex_face=shown[item.apex_frame])
-        for item in held
-    )
+        self._faces.append(face)
+
+    def end(self) -> HeldBack:
+        onset, apex = self._faces
+        return replace(self._item, onset_face=onset, apex_face=apex)

@@ -6,21 +6,22 @@ registered and cut as they come by, so that a long event of a large video is nev
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from micromimic.core.canonical import follow
+from micromimic.core.canonical import follow, scale_of
 from micromimic.core.progress import Progress
 from micromimic.core.types import FlowMap
 from micromimic.face.align import face_canvas
 from micromimic.face.crops import FaceFollower, face_crop, volume_frame
 from micromimic.face.signals import FaceSignals
 from micromimic.face.tracking import TrackingConfig
-from micromimic.media.frames import Frame, Frames, read_again
+from micromimic.media.again import look_at
+from micromimic.media.frames import Frame, Frames
 from micromimic.models.samples import View
 from micromimic.motion.flow import FlowConfig, average_reach, flow_of_spans
 from micromimic.motion.spotting.cells import Spotted
@@ -71,23 +72,6 @@ class Shot:
     margin: float
 
 
-@dataclass(frozen=True)
-class _Span:
-    """The frames of one event: to average at onset and apex, and those of its volume."""
-
-    onset: list[int]
-    apex: list[int]
-    volume: list[int]
-
-    @property
-    def first(self) -> int:
-        return min([self.onset[0], *self.volume[:1]])
-
-    @property
-    def last(self) -> int:
-        return max([self.apex[-1], *self.volume[-1:]])
-
-
 def take_shots(
     frames: Frames,
     signals: FaceSignals,
@@ -98,39 +82,21 @@ def take_shots(
 ) -> Iterator[Shot]:
     """Read the frames around each event again; a shot an event, in order."""
     rate = frame_rate(signals.times)
-    spans = [_span(item, signals, rate, config.average, view) for item in events]
-    pictures = {index for span in spans for rows in (span.onset, span.apex) for index in rows}
-    volumes = [_Volume(span.volume, signals) for span in spans]
-    reader = frames.frames_at(sorted(pictures.union(*(span.volume for span in spans))))
-    kept: dict[int, Frame] = {}
-    at = -1
-    for number, (item, span) in enumerate(zip(events, spans, strict=True)):
-        while at < span.last:
-            frame = read_again(reader, span.last)
-            at = frame.index
-            if at in pictures:
-                kept[at] = frame
-            for volume in volumes[number:]:
-                volume.take(frame)
-        yield _shot(item, span, kept, signals, config, view, volumes[number])
-        volumes[number].frames.clear()
-        ahead = spans[number + 1].first if number + 1 < len(spans) else span.last + 1
-        kept = {index: frame for index, frame in kept.items() if index >= ahead}
-        progress(number + 1, len(events), "evidence")
+    looks = [_Look(item, signals, rate, config, view) for item in events]
+    for number, shot in enumerate(look_at(frames, looks), 1):
+        yield shot
+        progress(number, len(events), "evidence")
 
 
 class _Volume:
     """The face of one event, frame by frame, registered to the first; as in preparation."""
 
-    def __init__(self, rows: Sequence[int], signals: FaceSignals) -> None:
-        self._rows = frozenset(rows)
+    def __init__(self, signals: FaceSignals) -> None:
         self._signals = signals
         self._follower: FaceFollower | None = None
         self.frames: list[NDArray[np.uint8]] = []
 
     def take(self, frame: Frame) -> None:
-        if frame.index not in self._rows:
-            return
         place = self._signals.transform[frame.index]
         if self._follower is None:
             segment = int(self._signals.segments[frame.index])
@@ -141,49 +107,59 @@ class _Volume:
         self.frames.append(volume_frame(frame.gray, found))
 
 
-def _span(item: Spotted, signals: FaceSignals, rate: float, average: float, view: View) -> _Span:
-    """Frames to average: tracked, and never reaching into each other; and those of the volume."""
-    reach = average_reach(item.onset, item.apex, rate, average)
+class _Look:
+    """The frames of one event: to average at onset and apex, tracked and never reaching into each
+    other; and those of its volume."""
 
-    def tracked(rows: range) -> list[int]:
-        found = [row for row in rows if signals.segments[row] == signals.segments[item.apex]]
-        return found or [item.apex]
+    def __init__(
+        self, item: Spotted, signals: FaceSignals, rate: float, config: AnalyzeConfig, view: View
+    ) -> None:
+        self._item, self._signals, self._config, self._view = item, signals, config, view
+        reach = average_reach(item.onset, item.apex, rate, config.average)
+        self._onset, self._apex = self._around(item.onset, reach), self._around(item.apex, reach)
+        whole = self._tracked(range(item.onset, item.offset + 1)) if view == "volume" else []
+        self._inside, self._volume = frozenset(whole), _Volume(signals)
+        self._shown = frozenset((*self._onset, *self._apex))
+        self.rows = sorted(self._shown | self._inside)
+        self._kept: dict[int, Frame] = {}
 
-    def around(centre: int) -> list[int]:
-        return tracked(range(max(0, centre - reach), min(len(signals.times), centre + reach + 1)))
+    def _around(self, centre: int, reach: int) -> list[int]:
+        last = min(len(self._signals.times), centre + reach + 1)
+        return self._tracked(range(max(0, centre - reach), last))
 
-    whole = tracked(range(item.onset, item.offset + 1)) if view == "volume" else []
-    return _Span(around(item.onset), around(item.apex), whole)
+    def _tracked(self, rows: range) -> list[int]:
+        segments, apex = self._signals.segments, self._item.apex
+        return [row for row in rows if segments[row] == segments[apex]] or [apex]
 
+    def take(self, frame: Frame) -> None:
+        if frame.index in self._shown:
+            self._kept[frame.index] = frame
+        if frame.index in self._inside:
+            self._volume.take(frame)
 
-def _shot(
-    item: Spotted,
-    span: _Span,
-    kept: Mapping[int, Frame],
-    signals: FaceSignals,
-    config: AnalyzeConfig,
-    view: View,
-    volume: _Volume,
-) -> Shot:
-    scale = float(signals.pixels_per_unit()[item.apex])
-    onset, apex = (rows[len(rows) // 2] for rows in (span.onset, span.apex))
-    shape = signals.transform[onset]
-    flow = flow_of_spans(
-        *([(kept[i].gray, signals.transform[i]) for i in rows] for rows in (span.onset, span.apex)),
-        scale=scale,
-        config=config.flow,
-    )
-    looked_at: NDArray[np.generic] = flow.channels()
-    if view == "faces":
-        looked_at = face_crop(kept[apex].rgb(), follow(shape, signals.transform[apex]))
-    elif view == "volume":
-        looked_at = np.stack(volume.frames)
-    resolution = float(np.clip(scale, 3.0, config.crop_resolution))
-    faces: list[NDArray[np.uint8] | None] = [None, None]
-    if config.evidence:
-        places = {i: follow(shape, signals.transform[i]) for i in (onset, apex)}
-        faces = [
-            face_canvas(kept[i].rgb(), places[i], resolution, config.crop_margin)
-            for i in (onset, apex)
-        ]
-    return Shot(flow, looked_at, faces[0], faces[1], resolution, config.crop_margin)
+    def end(self) -> Shot:
+        kept, transform, config = self._kept, self._signals.transform, self._config
+        self._kept = {}
+        scale = float(scale_of(transform[self._item.apex]))
+        onset, apex = (rows[len(rows) // 2] for rows in (self._onset, self._apex))
+        shape = transform[onset]
+        flow = flow_of_spans(
+            *([(kept[i].gray, transform[i]) for i in rows] for rows in (self._onset, self._apex)),
+            scale=scale,
+            config=config.flow,
+        )
+        looked_at: NDArray[np.generic] = flow.channels()
+        if self._view == "faces":
+            looked_at = face_crop(kept[apex].rgb(), follow(shape, transform[apex]))
+        elif self._view == "volume":
+            looked_at = np.stack(self._volume.frames)
+            self._volume.frames.clear()
+        resolution = float(np.clip(scale, 3.0, config.crop_resolution))
+        faces: list[NDArray[np.uint8] | None] = [None, None]
+        if config.evidence:
+            places = {i: follow(shape, transform[i]) for i in (onset, apex)}
+            faces = [
+                face_canvas(kept[i].rgb(), places[i], resolution, config.crop_margin)
+                for i in (onset, apex)
+            ]
+        return Shot(flow, looked_at, faces[0], faces[1], resolution, config.crop_margin)

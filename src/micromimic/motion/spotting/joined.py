@@ -18,6 +18,7 @@ from micromimic.core.labels import REGIONS
 from micromimic.core.results import OPEN_UNITS, GatedSpan, Rejected, Spotting
 from micromimic.core.types import DetectionLimits
 from micromimic.face.signals import FaceSignals
+from micromimic.media.again import THREADS
 from micromimic.media.frames import Frames
 from micromimic.motion.spotting.cells import Spotted, SpottingResult, spot
 from micromimic.motion.spotting.config import SpottingConfig
@@ -92,7 +93,9 @@ def find(
         for item in find_candidates(dense, judged, tail, config.false_alarms)
         if not any(e.onset <= item.frame <= e.offset for e in of_cells)
     ]
-    looked = look_again(frames, signals, [*weak, *candidates], judged.filters, rate, config)
+    looked = look_again(
+        frames, signals, [*weak, *candidates], judged.filters, rate, config, threads=THREADS
+    )
     passed = {id(item.candidate) for item in looked if item.clear}
     limits = detection_limits(judged, tail, config.false_alarms)
     kept = [e for e in of_cells if e.score >= SURE or id(e.dense) in passed]

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from micromimic.face.align import face_canvas
 from micromimic.face.signals import FaceSignals
-from micromimic.media.frames import Frames, read_again
+from micromimic.media.again import look_at
+from micromimic.media.frames import Frame, Frames
 from micromimic.motion.spotting.config import SpottingConfig
 from micromimic.motion.spotting.dense.candidates import DenseCandidate
 from micromimic.motion.spotting.dense.measure import FlowMeter, Gray, bank, project, small_face
@@ -62,24 +63,46 @@ def look_again(
     filters: Array,
     rate: float,
     config: SpottingConfig,
+    *,
+    threads: int = 1,
 ) -> list[Movement]:
     """Look at each candidate again, by time. ``filters``: (p, d) as in ``noise.Judged``."""
     ordered = sorted(candidates, key=lambda item: item.frame)
-    spans = [_span(item, signals, config) for item in ordered]
-    reader = frames.frames_at(sorted({int(row) for span in spans for row in span}))
-    meter = FlowMeter()
-    faces: dict[int, Gray] = {}
-    movements = []
-    for item, span in zip(ordered, spans, strict=True):
-        faces = {row: face for row, face in faces.items() if row >= span[0]}
-        while not faces or max(faces) < span[-1]:
-            frame = read_again(reader, int(span[-1]))
-            canvas = face_canvas(frame.gray, signals.transform[frame.index], RESOLUTION)
-            faces[frame.index] = small_face(canvas)
-        flows = [meter(faces[item.frame], faces[int(row)]) for row in span]
-        curve = project(np.stack(flows), bank()) @ filters[item.pattern]
-        movements.append(_read(item, span, curve, signals.times, rate, config))
-    return movements
+    looks = [
+        _Look(item, _span(item, signals, config), signals, filters[item.pattern], rate, config)
+        for item in ordered
+    ]
+    return list(look_at(frames, looks, threads))
+
+
+class _Look:
+    """One candidate's frames, as they come."""
+
+    def __init__(
+        self,
+        item: DenseCandidate,
+        span: NDArray[np.intp],
+        signals: FaceSignals,
+        pattern: Array,
+        rate: float,
+        config: SpottingConfig,
+    ) -> None:
+        self.rows: Sequence[int] = span.tolist()
+        self._item, self._span, self._signals = item, span, signals
+        self._pattern, self._rate, self._config = pattern, rate, config
+        self._faces: dict[int, Gray] = {}
+
+    def take(self, frame: Frame) -> None:
+        canvas = face_canvas(frame.gray, self._signals.transform[frame.index], RESOLUTION)
+        self._faces[frame.index] = small_face(canvas)
+
+    def end(self) -> Movement:
+        faces, meter = self._faces, FlowMeter()
+        flows = [meter(faces[self._item.frame], faces[row]) for row in self.rows]
+        self._faces = {}
+        curve = project(np.stack(flows), bank()) @ self._pattern
+        times = self._signals.times
+        return _read(self._item, self._span, curve, times, self._rate, self._config)
 
 
 def _span(item: DenseCandidate, signals: FaceSignals, config: SpottingConfig) -> NDArray[np.intp]:
