@@ -71,14 +71,14 @@ def test_difference_shows_change_and_not_light():
     rng = np.random.default_rng(0)
     onset = rng.integers(60, 190, (90, 90, 3)).astype(np.uint8)
     brighter = np.round(1.1 * onset + 12).astype(np.uint8)
-    plain = draw.draw_difference(onset, brighter, 8.0).astype(int)
+    plain = draw.draw_difference(onset, draw.change(onset, brighter), 8.0).astype(int)
     assert np.ptp(plain, axis=2).max() < 12
     apex = onset.copy()
     apex[40:50, 40:50] += 30
-    seen = draw.draw_difference(onset, apex, 8.0).astype(int)
+    seen = draw.draw_difference(onset, draw.change(onset, apex), 8.0).astype(int)
     assert (seen[43:47, 43:47, 0] - seen[43:47, 43:47, 2]).min() > 100
     with pytest.raises(ValueError, match="one size"):
-        draw.draw_difference(onset, apex[:50], 1.0)
+        draw.change(onset, apex[:50])
 
 
 def test_pictures_are_of_one_size(analysis):

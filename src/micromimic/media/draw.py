@@ -23,6 +23,8 @@ Colour = tuple[int, int, int]
 ARROW: Final[Colour] = (255, 214, 64)
 CELL: Final[Colour] = (255, 255, 255)
 _DARK: Final[Colour] = (20, 24, 32)
+_BRIGHTER: Final = np.array([178, 34, 34], np.uint8)
+_DARKER: Final = np.array([24, 78, 163], np.uint8)
 _SHIFT: Final = 4  # cv2 takes sub-pixel points as integers of 1/16 pixel
 
 
@@ -36,9 +38,8 @@ def to_pixels(points: FloatArray, pixels_per_unit: float, margin: float) -> Arra
     return (np.asarray(points, dtype=np.float64) + margin) * pixels_per_unit - 0.5
 
 
-def _fixed(point: Array) -> tuple[int, int]:
-    x, y = np.round(point * (1 << _SHIFT)).astype(int).tolist()
-    return x, y
+def _fixed(points: Array) -> NDArray[np.int32]:
+    return np.asarray(np.round(points * (1 << _SHIFT)), dtype=np.int32)
 
 
 def scaled(image: Picture, width: int) -> Picture:
@@ -60,13 +61,11 @@ def draw_cells(
     _check(image)
     out = image.copy()
     boxes = np.asarray(cells, dtype=np.float64).reshape(-1, 2, 2)
-    corners = to_pixels(boxes, pixels_per_unit, margin)
+    corners = _fixed(to_pixels(boxes, pixels_per_unit, margin)).tolist()
     for shade, width, weight in ((_DARK, 3, 0.45), (colour, 1, 0.85)):
         layer = out.copy()
         for first, last in corners:
-            cv2.rectangle(
-                layer, _fixed(first), _fixed(last), shade, width, cv2.LINE_AA, shift=_SHIFT
-            )
+            cv2.rectangle(layer, first, last, shade, width, cv2.LINE_AA, shift=_SHIFT)
         out = np.asarray(cv2.addWeighted(layer, weight, out, 1 - weight, 0), dtype=np.uint8)
     return out
 
@@ -113,37 +112,35 @@ def draw_arrows(
     if not peak > 0:
         return out
     heavy = max(1, round(pixels_per_unit / 6))
-    arrows = []
-    for row in range(spacing // 2, UNITS, spacing):
-        for column in range(spacing // 2, UNITS, spacing):
-            if size[row, column] < smallest * peak:
-                continue
-            start = np.array([column + 0.5, row + 0.5])
-            # An outlier is drawn cut off: it would cover the others.
-            end = start + magnify * uv[:, row, column] * min(1.0, 1.5 * peak / size[row, column])
-            arrows.append([to_pixels(p, pixels_per_unit, margin) for p in (start, end)])
+    axis = np.arange(spacing // 2, UNITS, spacing)
+    rows, columns = (places.ravel() for places in np.meshgrid(axis, axis, indexing="ij"))
+    shown = size[rows, columns] >= smallest * peak
+    rows, columns = rows[shown], columns[shown]
+    starts = np.stack([columns, rows], axis=1) + 0.5
+    # An outlier is drawn cut off: it would cover the others.
+    cut = np.minimum(1.0, 1.5 * peak / size[rows, columns])
+    ends = starts + magnify * (uv[:, rows, columns] * cut).T
+    lines = _arrows(
+        to_pixels(starts, pixels_per_unit, margin),
+        to_pixels(ends, pixels_per_unit, margin),
+        head=0.6 * pixels_per_unit,
+    )
     for shade, width in ((_DARK, heavy + 1), (colour, heavy)):
-        for start, end in arrows:
-            _arrow(out, start, end, shade, width, head=0.6 * pixels_per_unit)
+        cv2.polylines(out, list(_fixed(lines)), False, shade, width, cv2.LINE_AA, _SHIFT)
     return out
 
 
-def _arrow(
-    image: Picture, start: Array, end: Array, colour: Colour, width: int, head: float
-) -> None:
-    """One arrow, in place; its head has the same size whatever the length."""
-    cv2.line(image, _fixed(start), _fixed(end), colour, width, cv2.LINE_AA, _SHIFT)
-    along = end - start
-    length = float(np.hypot(*along))
-    if length < 1e-6:
-        return
-    along = along / length
-    across = np.array([-along[1], along[0]])
-    reach = min(head, 0.5 * length)
-    back = end - reach * along
-    for side in (-0.55, 0.55):
-        tip = back + side * reach * across
-        cv2.line(image, _fixed(end), _fixed(tip), colour, width, cv2.LINE_AA, _SHIFT)
+def _arrows(starts: Array, ends: Array, head: float) -> Array:
+    """(3 n, 2, 2) lines of (n, 2) arrows; a head has the same size whatever the length."""
+    along = ends - starts
+    length = np.hypot(*along.T)[:, None]
+    along = np.divide(along, length, out=np.zeros_like(along), where=length > 1e-6)
+    across = np.stack([-along[:, 1], along[:, 0]], axis=1)
+    reach = np.minimum(head, 0.5 * length)
+    back = ends - reach * along
+    tips = [back + side * reach * across for side in (-0.55, 0.55)]
+    pairs = [(starts, ends), *((ends, tip) for tip in tips)]
+    return np.stack([np.stack(pair, axis=1) for pair in pairs], axis=1).reshape(-1, 2, 2)
 
 
 def draw_heat(
@@ -164,10 +161,9 @@ def draw_heat(
     layer[left : left + part.shape[0], left : left + part.shape[1]] = part
     soft = np.asarray(cv2.GaussianBlur(layer, (0, 0), max(0.5, 0.6 * pixels_per_unit)))
     shades = np.round(255 * (0.25 + 0.7 * soft)).astype(np.uint8)
-    table = np.asarray(cv2.applyColorMap(shades, cv2.COLORMAP_INFERNO))[..., ::-1]
-    weight = (strength * np.sqrt(soft))[..., None]
-    out: Picture = np.round(grey * (1 - weight) + table * weight).astype(np.uint8)
-    return out
+    table = cv2.cvtColor(cv2.applyColorMap(shades, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+    weight = np.asarray(strength * np.sqrt(soft), dtype=np.float32)
+    return np.asarray(cv2.blendLinear(grey, table, 1 - weight, weight), dtype=np.uint8)
 
 
 def _heat_level(votes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -181,45 +177,49 @@ def _heat_level(votes: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(lead * np.clip((votes - low) / span, 0, 1), dtype=np.float32)
 
 
-def difference_gain(onset: Picture, apex: Picture) -> float:
-    """By how much to magnify the difference of two faces so that it can be seen: 1 to 16."""
-    size = np.abs(_change(onset, apex))
-    peak, noise = float(np.percentile(size, 99.5)), 1.4826 * float(np.median(size))
-    wanted = min(110 / max(peak, 1e-6), 20 / max(noise, 1e-6))  # noise stays pale
-    return float(np.clip(round(wanted), 1, 16))
-
-
-def draw_difference(onset: Picture, apex: Picture, gain: float) -> Picture:
-    """What became brighter (red) and darker (blue) from onset to apex, ``gain`` times magnified.
-    The face stays faintly visible; a uniform change of light is taken out first."""
+def change(onset: Picture, apex: Picture) -> Array:
+    """(H, W) apex less onset in grey levels, after the light of the one is fitted to the other."""
     _check(onset)
     _check(apex)
     if onset.shape != apex.shape:
         raise ValueError(f"pictures must have one size, got {onset.shape} and {apex.shape}")
-    level = np.clip(gain * _change(onset, apex) / 127.0, -1, 1)[..., None]
-    rest = (205.0 + 0.19 * _luma(onset))[..., None] * np.array([1.0, 1.0, 1.005])
-    up, down = np.array([178.0, 34.0, 34.0]), np.array([24.0, 78.0, 163.0])
-    out = rest + np.abs(level) * (np.where(level > 0, up, down) - rest)
-    return np.asarray(np.clip(np.round(out), 0, 255), dtype=np.uint8)
-
-
-def _change(onset: Picture, apex: Picture) -> Array:
-    """(H, W) apex less onset in grey levels, after the light of the one is fitted to the other."""
     before, after = _luma(onset), _luma(apex)
-    x, y = before.ravel(), after.ravel()
+    # every second pixel each way: what `_luma` leaves is smooth
+    x, y = (luma[::2, ::2].ravel() for luma in (before, after))
     still = np.ones(len(x), dtype=bool)
     slope, level = 1.0, 0.0
     for _ in range(3):  # what moved must not steer the fit
-        if np.ptp(x[still]) < 1:
+        some, other = x[still], y[still]
+        if np.ptp(some) < 1:
             slope, level = 1.0, float(np.median(y - x))
             break
-        centre = float(x[still].mean())
-        apart = x[still] - centre
-        slope = float(np.einsum("i,i", apart, y[still]) / np.einsum("i,i", apart, apart))
-        level = float(y[still].mean()) - slope * centre
+        centre = float(some.mean())
+        apart = some - centre
+        slope = float(np.einsum("i,i", apart, other) / np.einsum("i,i", apart, apart))
+        level = float(other.mean()) - slope * centre
         rest = np.abs(y - slope * x - level)
         still = rest <= 3 * np.median(rest) + 1e-6
     return after - slope * before - level
+
+
+def difference_gain(changed: Array) -> float:
+    """By how much to magnify a `change` so that it can be seen: 1 to 16."""
+    size = np.abs(changed)
+    middle, peak = np.percentile(size, [50, 99.5]).tolist()
+    noise = 1.4826 * middle
+    wanted = min(110 / max(peak, 1e-6), 20 / max(noise, 1e-6))  # noise stays pale
+    return float(np.clip(round(wanted), 1, 16))
+
+
+def draw_difference(onset: Picture, changed: Array, gain: float) -> Picture:
+    """What became brighter (red) and darker (blue) from onset to apex, ``gain`` times magnified.
+    The face stays faintly visible. ``changed``: its `change`, without that of the light."""
+    level = np.clip(gain / 127.0 * changed, -1, 1).astype(np.float32)
+    pale = cv2.convertScaleAbs(_luma(onset), alpha=0.19, beta=205.0)
+    rest = cv2.merge([pale, pale, cv2.convertScaleAbs(pale, alpha=1.005)])
+    tint = np.where((level > 0)[..., None], _BRIGHTER, _DARKER)
+    size = np.abs(level)
+    return np.asarray(cv2.blendLinear(rest, tint, 1 - size, size), dtype=np.uint8)
 
 
 def _luma(image: Picture) -> Array:

@@ -267,17 +267,12 @@ def _chart(
 
 def _path(x: Array, y: Array) -> str:
     """SVG path data in whole units, each point from the one before; a NaN lifts the pen."""
-    parts: list[str] = []
-    last, down = (0, 0), False
-    for a, b in zip(x.tolist(), y.tolist(), strict=True):
-        if not np.isfinite(b):
-            down = False
-            continue
-        point = round(a), round(b)
-        move = f"{point[0] - last[0]} {point[1] - last[1]}"
-        parts.append(f" {move}" if down else f"m{move}")
-        last, down = point, True
-    return "".join(parts)
+    finite = np.isfinite(y)
+    points = np.rint(np.stack([x, y], axis=1)[finite]).astype(int)
+    first = np.diff(finite, prepend=False)[finite]  # after a gap, or of all
+    letters = np.where(first, "m", " ").tolist()
+    moves = np.diff(points, axis=0, prepend=0).tolist()
+    return "".join(f"{letter}{a} {b}" for letter, (a, b) in zip(letters, moves, strict=True))
 
 
 def _ticks(start: float, stop: float) -> list[tuple[float, str]]:

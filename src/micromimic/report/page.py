@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path, PurePath
 from typing import Any, Final
@@ -15,7 +16,7 @@ from markupsafe import Markup
 from micromimic import __version__
 from micromimic.core.labels import REGIONS
 from micromimic.core.notices import cannot_tell
-from micromimic.core.results import OPEN_UNITS, STATED_UNITS, Analysis
+from micromimic.core.results import OPEN_UNITS, STATED_UNITS, Analysis, HeldBack
 from micromimic.core.strict_json import printable
 from micromimic.core.summary import REASONS, advice, summary
 from micromimic.core.types import LONGEST_MICRO_S, MicroExpression
@@ -48,6 +49,7 @@ _INDICATORS: Final = (
 )
 """In the order of the page."""
 _MOST_REGIONS: Final = 5
+_THREADS: Final = 2  # that make pictures
 FEWEST_EVENTS: Final = 5
 """Of fewer events no rate and no balance is shown as a number."""
 
@@ -65,10 +67,16 @@ def report_html(analysis: Analysis) -> str:
     """
     micro = {k: event for k, event in enumerate(analysis.events) if event.kind == "micro"}
     longer = {k: event for k, event in enumerate(analysis.events) if event.kind == "macro"}
-    shown, content = pictured(micro), analysis.to_dict()
+    shown, longer_shown, content = pictured(micro), pictured(longer), analysis.to_dict()
     scale = analysis.pixels_per_unit()
     name = file_name(analysis.source.path)
-    template = _environment().get_template("report.html.jinja")
+    with ThreadPoolExecutor(_THREADS) as pool:  # what makes pictures lets other threads run
+        cards = pool.map(
+            lambda item: _card(analysis, *item, shown=shown, count=len(micro)), micro.items()
+        )
+        held_back = pool.map(_held_back, analysis.held_back)
+        longer_ones = pool.map(lambda item: _longer(*item, shown=longer_shown), longer.items())
+        template = _environment().get_template("report.html.jinja")
     return template.render(
         title=name,
         name=name or analysis.source.path,
@@ -85,11 +93,11 @@ def report_html(analysis: Analysis) -> str:
         limits=_limits(analysis),
         stated_units=STATED_UNITS,
         longest_micro_s=LONGEST_MICRO_S,
-        cards=[_card(analysis, k, event, shown, len(micro)) for k, event in micro.items()],
+        cards=list(cards),
         with_pictures=len(shown),
         with_evidence=sum(event.evidence is not None for event in micro.values()),
-        held_back=_held_back(analysis),
-        longer_shown=_longer(longer),
+        held_back=list(held_back),
+        longer_shown=list(longer_ones),
         indicators=list(_indicators(analysis)),
         fewest=FEWEST_EVENTS,
         time=_time(analysis),
@@ -164,7 +172,7 @@ def _limits(analysis: Analysis) -> list[tuple[str, str]]:
 
 
 def _card(
-    analysis: Analysis, position: int, event: MicroExpression, shown: set[int], count: int
+    analysis: Analysis, position: int, event: MicroExpression, *, shown: set[int], count: int
 ) -> dict[str, Any]:
     """What a card has beside its event."""
     span, evidence, curve = event.interval, event.evidence, analysis.curve
@@ -192,29 +200,18 @@ def _card(
     }
 
 
-def _held_back(analysis: Analysis) -> list[dict[str, Any]]:
-    found = []
-    for item in analysis.held_back:
-        name, meaning = REASONS.get(item.reason, (item.reason, ""))
-        shown = face_pair(item.onset_face, item.apex_face)
-        meaning = meaning[:1].upper() + meaning[1:]
-        found.append({"movement": item, "pictures": shown, "name": name, "meaning": meaning})
-    return found
+def _held_back(item: HeldBack) -> dict[str, Any]:
+    name, meaning = REASONS.get(item.reason, (item.reason, ""))
+    shown = face_pair(item.onset_face, item.apex_face)
+    meaning = meaning[:1].upper() + meaning[1:]
+    return {"movement": item, "pictures": shown, "name": name, "meaning": meaning}
 
 
-def _longer(events: Mapping[int, MicroExpression]) -> list[dict[str, Any]]:
-    """Longer expressions by their numbers, the strongest with pictures."""
-    shown = pictured(events)
-    return [
-        {
-            "event": event,
-            "number": k + 1,
-            "pictures": face_pair(event.evidence.onset_face, event.evidence.apex_face)
-            if event.evidence and k in shown
-            else None,
-        }
-        for k, event in events.items()
-    ]
+def _longer(position: int, event: MicroExpression, *, shown: set[int]) -> dict[str, Any]:
+    """A longer expression by its numbers; the strongest with pictures."""
+    proof = event.evidence if position in shown else None
+    pair = face_pair(proof.onset_face, proof.apex_face) if proof else None
+    return {"event": event, "number": position + 1, "pictures": pair}
 
 
 def _indicators(analysis: Analysis) -> Iterator[Mapping[str, Any]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
+from PIL import Image, WebPImagePlugin
 
 from micromimic.core.canonical import INTEROCULAR, UNITS
 from micromimic.core.errors import OutputError
@@ -17,6 +18,7 @@ from micromimic.core.labels import CELLS
 from micromimic.core.types import Evidence, MicroExpression
 from micromimic.media.draw import (
     Picture,
+    change,
     difference_gain,
     draw_arrows,
     draw_cells,
@@ -77,12 +79,17 @@ def pictured(events: Mapping[int, MicroExpression]) -> set[int]:
 
 def data_uri(image: Picture) -> str:
     """A picture (H, W, 3) RGB as a WebP data URI: half the bytes of a JPEG as good."""
-    done, data = cv2.imencode(".webp", image[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, 75])
-    if not done:
+    data = io.BytesIO()
+    try:
+        # OpenCV has no ``method``; its 4 takes twice as long, for a twentieth less bytes.
+        Image.fromarray(image).save(
+            data, WebPImagePlugin.WebPImageFile.format, quality=75, method=2
+        )
+    except (ValueError, OSError) as error:
         raise OutputError(
             f"expected a picture that WebP can hold, got {image.shape}; analyse without evidence"
-        )
-    return "data:image/webp;base64," + base64.b64encode(data.tobytes()).decode("ascii")
+        ) from error
+    return "data:image/webp;base64," + base64.b64encode(data.getvalue()).decode("ascii")
 
 
 def pictures(evidence: Evidence, width: int = FULL_WIDTH) -> Pictures:
@@ -94,7 +101,8 @@ def pictures(evidence: Evidence, width: int = FULL_WIDTH) -> Pictures:
     onset, apex = scaled(evidence.onset_face, width), scaled(evidence.apex_face, width)
     per_unit = evidence.pixels_per_unit * width / evidence.onset_face.shape[1]
     margin, gain = evidence.margin, magnification(evidence.flow)
-    change = difference_gain(onset, apex)
+    changed = change(onset, apex)
+    difference = difference_gain(changed)
     with_cells = draw_cells(apex, evidence.cells, per_unit, margin)
     votes = None
     if evidence.votes is not None:
@@ -103,12 +111,12 @@ def pictures(evidence: Evidence, width: int = FULL_WIDTH) -> Pictures:
         onset=data_uri(onset),
         apex=data_uri(apex),
         movement=data_uri(draw_arrows(with_cells, evidence.flow, per_unit, margin, gain)),
-        difference=data_uri(draw_difference(onset, apex, change)),
+        difference=data_uri(draw_difference(onset, changed, difference)),
         votes=votes,
         width=width,
         height=onset.shape[0],
         arrow_gain=gain,
-        difference_gain=change,
+        difference_gain=difference,
     )
 
 
