@@ -10,39 +10,97 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+import skimage.data
 
 import micromimic
+from micromimic.cli.app import GROUPS, PARTS
+from micromimic.media.video import VideoWriter
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {"av", "cv2", "dlib", "joblib", "numpy", "onnxruntime", "pandas", "scipy"}
-HEAVY |= {"skimage", "sklearn", "torch", "rich", "face_recognition_models"}
+HEAVY |= {"skimage", "sklearn", "torch", "rich", "face_recognition_models", "pydantic", "PIL"}
+HEAVY |= {
+    "asyncio",
+    "fastapi",
+    "importlib.metadata",
+    "jinja2",
+    "matplotlib",
+    "sqlalchemy",
+    "uvicorn",
+}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
-@pytest.mark.parametrize(
-    "load",
-    [
-        "import micromimic.cli.main",
-        "from micromimic.cli.main import main; main(['--help'])",
-        "from micromimic.cli.main import main; main(['analyze', '--help'])",
-        "from micromimic.cli.main import main; main(['--version'])",
-    ],
-)
-def test_the_command_line_loads_nothing_heavy(load: str) -> None:
-    code = f"import sys; {load}; print(*sorted(m for m in sys.modules if '.' not in m))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+RUN = "import sys; from micromimic.cli.main import main"
+COMMANDS = [(name,) for names in GROUPS.values() for name in names]
+COMMANDS += [(name, part) for name, parts in PARTS.items() for part in parts]
+
+
+def loaded_by(code: str, *words: str) -> set[str]:
+    """Modules that are loaded at the end of a program, which prints them last."""
+    run = [sys.executable, "-c", f"{code}; print(*sys.modules)", *words]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.splitlines()[-1].split())
     assert "micromimic" in loaded
+    return loaded
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """Of any command: one process shows all."""
+    code = f"{RUN}; assert not any(main([*words.split(), '--help']) for words in sys.argv[1:])"
+    loaded = loaded_by(code, "", *map(" ".join, COMMANDS))
+    assert {f"micromimic.cli.{name}" for name in ("analyze", "import_", "synth")} <= loaded
     assert not loaded & HEAVY
+    assert not loaded_by(f"{RUN}; main(['--version'])") & HEAVY
 
 
-def test_an_analysis_loads_no_statistics() -> None:
-    """What .7 s of each start went to."""
-    code = "import sys, micromimic.analysis.analyze; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+def test_a_command_loads_the_others_not() -> None:
+    loaded = loaded_by(f"{RUN}; main(['models', '--help'])")
+    ours = {name for name in loaded if name.startswith("micromimic.cli.")}
+    assert ours == {f"micromimic.cli.{name}" for name in ("app", "console", "main", "models")}
+
+
+FIRST_FRAME = """
+import os, sys
+from micromimic.cli.main import main
+from micromimic.face import identity, tracking
+
+def update(tracker, gray, time, real=tracking.FaceTracker.update):
+    assert real(tracker, gray, time) is not None
+    assert identity._encoder.cache_info().currsize == 0
+    print(*sys.modules, flush=True)
+    os._exit(0)
+
+tracking.FaceTracker.update = update
+sys.exit(main(sys.argv[1:]))
+"""
+LATER = {
+    "jinja2",
+    "joblib",
+    "onnxruntime",
+    "pandas",
+    "PIL",
+    "pydantic",
+    "rich",
+    "skimage",
+    "sklearn",
+}
+LATER |= {"asyncio", "pympi", "matplotlib", "torch", "scipy.ndimage", "scipy.special", "scipy.fft"}
+
+
+def test_the_first_frame_of_an_analysis_waits_for_nothing_that_it_does_not_need(
+    tmp_path: Path,
+) -> None:
+    face = skimage.data.astronaut()[20:200, 120:330].repeat(2, 0).repeat(2, 1)
+    with VideoWriter(tmp_path / "a.mp4", 25.0, face.shape[1], face.shape[0]) as video:
+        for _ in range(3):
+            video.write(face)
+    words = ["analyze", str(tmp_path / "a.mp4"), "--out", str(tmp_path / "out")]
+    run = [sys.executable, "-c", FIRST_FRAME, *words]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert "micromimic.analysis.indicators" in loaded
-    assert not loaded & {"scipy.signal", "scipy.stats", "scipy.optimize"}
+    assert {"av", "cv2", "dlib", "micromimic.analysis.analyze"} <= loaded
+    assert not loaded & LATER
 
 
 def test_the_runtime_needs_no_torch() -> None:

@@ -533,7 +533,7 @@ def test_output_in_place_of_a_file(command, clip: Path, tmp_path: Path) -> None:
 def test_full_disk_keeps_what_is_complete(
     command, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import micromimic.report.write as module
+    import micromimic.report.page as module
 
     other = tmp_path / "other.mp4"
     other.write_bytes(clip.read_bytes())

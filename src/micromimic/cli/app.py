@@ -6,9 +6,11 @@ What is heavy is imported inside the commands: `--help` answers at once.
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any, Final, ParamSpec
 
 import typer
@@ -61,6 +63,44 @@ def interruptible(command: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
+def spare_conversion(option: Any) -> None:
+    """Let an option or argument take what needs none: what was not given, text, and paths, of which
+    no more is asked here than that they can be read. typer converts all of it by a library that
+    takes three times as long to import as typer itself."""
+    declared = getattr(option, "type_descriptor", None)
+    if declared is None:
+        return  # an older typer, which has its own ways
+    convert = option.process_value
+
+    def process(context: Any, value: Any) -> Any:
+        kind = declared.annotation
+        if kind is Path and isinstance(value, str):
+            if os.path.exists(value) and not os.access(value, os.R_OK):  # noqa: PTH110 - never raises
+                return convert(context, value)
+            value = Path(value)
+        elif not (value is None or value is option.default or kind in (str, list[str])):
+            return convert(context, value)
+        if option.required and option.value_is_missing(value):
+            return convert(context, value)  # says so
+        return value if option.callback is None else option.callback(context, option, value)
+
+    option.process_value = process
+
+
+class _WithHelp:
+    """A command whose ``--help`` is False where it is not given: None would be converted, too."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        option = super().get_help_option(ctx)  # type: ignore[misc]
+        if option is not None:
+            option.default = False
+        return option
+
+
+class Command(_WithHelp, TyperCommand):
+    """One command."""
+
+
 class Commands(Mapping[str, Any]):
     """Commands by name, each made when it is first looked up, which takes some milliseconds.
     ``group``: the one of ``PARTS`` that they are parts of."""
@@ -104,22 +144,18 @@ class Commands(Mapping[str, Any]):
             return Parts(name)
         alone = typer.Typer(**_PLAIN)
         settings = _SETTINGS.get(self._full(name))
-        alone.command(name, context_settings=settings)(interruptible(self._function(name)))
-        return get_command(alone)
+        function = interruptible(self._function(name))
+        alone.command(name, cls=Command, context_settings=settings)(function)
+        made = get_command(alone)
+        for option in made.params:
+            spare_conversion(option)
+        return made
 
 
-class Group(TyperGroup):
+class Group(_WithHelp, TyperGroup):
     """Commands that are made when they are asked for."""
 
     commands: Any
-
-    def get_help_option(self, ctx: Any) -> Any:
-        """Its value is False where it is not given: None would be converted, by a library that
-        takes as long to import as all else here."""
-        option = super().get_help_option(ctx)
-        if option is not None:
-            option.default = False
-        return option
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(self.commands)
