@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import scipy  # its parts load when they are first used
 from numpy.typing import NDArray
 
 from micromimic.core.canonical import UNITS
@@ -33,6 +32,7 @@ from micromimic.core.results import ModelInfo
 from micromimic.core.types import Side, UnitEvidence
 from micromimic.models.preprocess import center, mirror
 from micromimic.models.runtime import model_file, open_session, read_description, run_graph
+from micromimic.models.samples import softmax
 
 SHIPPED_UNITS: Final = Path(__file__).parent / "weights" / "flow-units.onnx"
 NEVER: Final = 1.0
@@ -64,8 +64,8 @@ class UnitCalibration:
 
     def probabilities(self, presence: NDArray[np.floating]) -> NDArray[np.float64]:
         """(n, units) probabilities of (n, units) logits."""
-        p = scipy.special.expit(np.array(self.slope) * presence + np.array(self.offset))
-        return np.asarray(np.minimum(p, _CERTAIN))
+        logits = np.array(self.slope) * presence + np.array(self.offset)
+        return np.asarray(np.minimum(0.5 + 0.5 * np.tanh(0.5 * logits), _CERTAIN))
 
 
 class UnitScores(NamedTuple):
@@ -87,8 +87,7 @@ class UnitModel:
         turned = views[1][1][..., [0, 2, 1]]
         return UnitScores(
             (views[0][0] + views[1][0]) / 2,
-            (scipy.special.softmax(views[0][1], axis=2) + scipy.special.softmax(turned, axis=2))
-            / 2,
+            (softmax(views[0][1]) + softmax(turned)) / 2,
             (views[0][2] + views[1][2]) / 2,
         )
 

@@ -81,10 +81,10 @@ def digest_of(
 
 
 def softmax(scores: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:
-    """(n, k) probabilities of (n, k) scores."""
+    """(..., k) probabilities of (..., k) scores."""
     scaled = np.asarray(scores, np.float64) / temperature
-    powers = np.exp(scaled - scaled.max(1, keepdims=True))
-    return np.asarray(powers / powers.sum(1, keepdims=True))
+    powers = np.exp(scaled - scaled.max(-1, keepdims=True))
+    return np.asarray(powers / powers.sum(-1, keepdims=True))
 
 
 UNKNOWN: Final = "not known what it was fitted to"

@@ -86,16 +86,14 @@ def remove_rigid(uv: NDArray[np.floating], rigid: NDArray[np.bool_]) -> NDArray[
     x, y = (x - width / 2) / width, (y - height / 2) / width
     one, zero = np.ones_like(x), np.zeros_like(x)
     basis = np.stack([np.stack([-y, x]), np.stack([one, zero]), np.stack([zero, one])])
-    design = basis[:, :, rigid].reshape(len(basis), -1).T
+    rows = basis[:, :, rigid].reshape(len(basis), -1)
     target = uv[:, rigid].astype(np.float64).ravel()
-    weights = np.ones_like(target)
-    solution = np.zeros(len(basis))
+    weighted, solution = rows, np.zeros(len(basis))
     for _ in range(8):
-        root = np.sqrt(weights)
-        solution = np.linalg.lstsq(design * root[:, None], target * root, rcond=None)[0]
-        error = np.abs(target - design @ solution)
+        solution = np.linalg.lstsq(weighted @ rows.T, weighted @ target, rcond=None)[0]
+        error = np.abs(target - solution @ rows)
         scale = 1.4826 * float(np.median(error)) + 1e-6
-        weights = 1.0 / (1.0 + (error / scale) ** 2)
+        weighted = rows / (1.0 + (error / scale) ** 2)
     return np.asarray(uv - np.tensordot(solution, basis, 1))
 
 
