@@ -11,7 +11,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import av
 import numpy as np
@@ -20,7 +22,7 @@ import pytest
 
 import micromimic
 from micromimic.analysis.inputs import expand_inputs
-from micromimic.cli.analyze import analysis_text
+from micromimic.cli.analyze import Job, analyse_one, analysis_text, longest_first
 from micromimic.cli.app import GROUPS, PARTS
 from micromimic.cli.console import text_table
 from micromimic.cli.main import main
@@ -422,6 +424,60 @@ def test_jobs_do_the_same_as_one_after_the_other(command, clip: Path, tmp_path: 
         json.loads((folder / n / "events.json").read_text()) for n in ("face", "other")
     )
     assert first["events"] == second["events"]
+
+
+def test_workers_take_the_longest_first(clip: Path, tmp_path: Path) -> None:
+    short, folder = tmp_path / "short.mp4", tmp_path / "frames"
+    short.write_bytes(b"0")
+    folder.mkdir()
+    for name in ("1.png", "2.png"):
+        (folder / name).write_bytes(bytes(clip.stat().st_size))
+    inputs = expand_inputs([short, clip, folder])
+    gone = replace(inputs[0], path=tmp_path / "gone.mp4")
+    ordered = [item.path for item in longest_first([gone, *inputs])]
+    assert ordered == [folder, clip, short, gone.path]
+
+
+def open_here() -> tuple[int, int]:
+    """Files and threads of this process."""
+    files, threads = (len(list(Path("/proc/self", name).iterdir())) for name in ("fd", "task"))
+    return files, threads
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts what Linux shows")
+def test_many_inputs_leave_nothing_open(photograph: np.ndarray, tmp_path: Path) -> None:
+    folder = tmp_path / "night"
+    folder.mkdir()
+    first = write_clip(folder / "0.mp4", noisy(photograph, 6))
+    for number in range(1, 30):
+        (folder / f"{number}.mp4").write_bytes(first.read_bytes())
+    outcomes, seen = [], []
+    for item in expand_inputs([folder]):
+        outcomes.append(analyse_one(item, Job(tmp_path / "out"), None))
+        seen.append(open_here())
+    assert [outcome.error for outcome in outcomes] == [""] * 30
+    assert seen[9] == seen[29]
+
+
+def test_no_input_is_opened_before_its_turn(
+    command, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "night"
+    folder.mkdir()
+    for name in ("1.mp4", "2.mp4", "3.mp4"):
+        (folder / name).write_bytes(clip.read_bytes())
+    opened: list[tuple[str, int]] = []
+
+    def watch(path: Path, *given: object, **named: object) -> IO[bytes]:
+        if path.parent == folder:
+            opened.append((path.stem, len(list((tmp_path / "out").glob("*/events.json")))))
+        return real(path, *given, **named)
+
+    real = Path.open
+    monkeypatch.setattr(Path, "open", watch)
+    code, *_ = command("analyze", folder)
+    assert code == 0
+    assert dict(reversed(opened)) == {"1": 0, "2": 1, "3": 2}
 
 
 # --- inputs that are analysed, with a warning

@@ -250,7 +250,7 @@ ALL_EVENTS: Final = "all_events.csv"
 def _write_tables(inputs: Sequence[Input], job: Job, problems: Mapping[str, str]) -> None:
     """The tables over all inputs, those included that were complete before."""
     from micromimic.core.files import write_whole
-    from micromimic.report.batch import Row, all_events_csv, summary_csv
+    from micromimic.report.batch import Row, tables
 
     rows = []
     for item in inputs:
@@ -261,10 +261,11 @@ def _write_tables(inputs: Sequence[Input], job: Job, problems: Mapping[str, str]
             continue
         for folder, _ in job.results_of(item):
             name = folder.relative_to(job.out).as_posix()
-            rows.append(Row(about, name, _content(folder)))
+            rows.append(Row(about, name, folder))
     job.out.mkdir(parents=True, exist_ok=True)
-    write_whole(job.out / SUMMARY, summary_csv(rows))
-    write_whole(job.out / ALL_EVENTS, all_events_csv(rows))
+    summary, events = tables(rows)
+    write_whole(job.out / SUMMARY, summary)
+    write_whole(job.out / ALL_EVENTS, events)
 
 
 def _content(folder: Path) -> dict[str, Any]:
@@ -285,6 +286,8 @@ def _parallel(inputs: Sequence[Input], job: Job, workers: Workers) -> Iterator[O
 
     from micromimic.core.workers import WorkerLostError, on_workers, run_tasks
 
+    job = replace(job, rows={})  # of a thousand inputs: nobody wants them with each
+    inputs = longest_first(inputs)
     if workers.backend == "dask":  # workers have working directories of their own
         inputs = [replace(item, path=item.path.absolute()) for item in inputs]
         model = job.model and job.model.absolute()
@@ -296,7 +299,7 @@ def _parallel(inputs: Sequence[Input], job: Job, workers: Workers) -> Iterator[O
     waiting = {item.name for item in inputs}
     try:
         with on_workers(workers):
-            for outcome in run_tasks(delayed(_in_worker)(item, job) for item in inputs):
+            for outcome in run_tasks(delayed(analyse_one)(item, job, None) for item in inputs):
                 waiting.discard(outcome.name)
                 ended = "failed" if outcome.error else "finished"
                 note(f"{outcome.name}: {ended} in {outcome.seconds:.1f} s")
@@ -308,11 +311,17 @@ def _parallel(inputs: Sequence[Input], job: Job, workers: Workers) -> Iterator[O
         _sweep(job.out, inputs)
 
 
-def _in_worker(item: Input, job: Job) -> Outcome:
-    from micromimic.core.workers import parent_answers_interrupts
+def longest_first(inputs: Iterable[Input]) -> list[Input]:
+    """As workers are to take them: the longest one last would leave all but one without work."""
+    return sorted(inputs, key=lambda item: -_size(item.path))
 
-    parent_answers_interrupts()
-    return analyse_one(item, job, None)
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of what lies in a folder; 0 of what is no longer there."""
+    try:
+        return sum(part.stat().st_size for part in (path.iterdir() if path.is_dir() else [path]))
+    except OSError:  # the analysis will say so
+        return 0
 
 
 def is_whole(item: Input, job: Job) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -118,16 +119,19 @@ def _client(workers: Workers) -> Iterator[Any]:
 
 
 def run_tasks(tasks: Iterable[Any]) -> Iterator[Any]:
-    """Results of ``joblib.delayed`` calls as they end, in any order."""
-    from joblib import Parallel  # noqa: PLC0415
+    """Results of ``joblib.delayed`` calls as they end, in any order. In another process each has
+    its share of the machine's cores (`own_threads`), and leaves Ctrl-C to this one."""
+    from joblib import Parallel, cpu_count, delayed  # noqa: PLC0415
     from joblib.externals.loky.process_executor import BrokenProcessPool  # noqa: PLC0415
 
     killed: tuple[type[Exception], ...] = (BrokenProcessPool,)
     if "distributed" in sys.modules:  # where it is not, no task can be lost there
         killed += (sys.modules["distributed"].KilledWorker,)
     work = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
+    # A cluster's worker has as many tasks at a time as it has threads.
+    share = max(1, cpu_count() // work.n_jobs) if work.n_jobs > 0 else 1
     try:
-        yield from work(tasks)
+        yield from work(delayed(_in_worker)(os.getpid(), share, *task) for task in tasks)
     except killed:
         raise WorkerLostError(
             "expected every worker to finish, got one killed (memory?); what had ended is kept: "
@@ -135,7 +139,25 @@ def run_tasks(tasks: Iterable[Any]) -> Iterator[Any]:
         ) from None
 
 
-def parent_answers_interrupts() -> None:
-    """In a worker: Ctrl-C reaches the whole process group, and only the parent is to answer it."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+_threads: int | None = None
+
+
+def own_threads() -> int | None:
+    """Threads that work in this process may keep busy; None where it has the machine to itself.
+
+    N processes with as many threads as there are cores, each, would wait for each other.
+    """
+    return _threads
+
+
+def _in_worker(
+    parent: int, share: int, task: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any]
+) -> Any:
+    """Do one task; ``parent`` is the process that wants it, and may be this one."""
+    global _threads  # noqa: PLW0603 - what a process may use is the process's
+    if os.getpid() != parent:
+        _threads = share
+        if threading.current_thread() is threading.main_thread():
+            # It reaches the whole process group, and only the parent is to answer it.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return task(*given, **named)

@@ -25,6 +25,7 @@ _ROW: Final = np.dtype(
         ("transform", np.float64, (2, 3)),
     ]
 )
+_AT_ONCE: Final = 4096  # rows
 _MEASURED: Final = ("displacement", "eye_change", "brightness", "similarity", "transform")
 _LOST: Final = np.zeros((), _ROW)
 _LOST["segment"] = -1
@@ -66,9 +67,11 @@ class FaceSignals:
         n = len(self.times)
         landmarks = np.full((n, 68, 2), np.nan, np.float32)
         for segment, points in self.landmarks.items():
-            rows = np.flatnonzero(self.segments == segment)
-            moved = np.einsum("tij,pj->tpi", self.transform[rows, :, :2], points)
-            landmarks[rows] = moved + self.transform[rows, None, :, 2]
+            found = np.flatnonzero(self.segments == segment)
+            for first in range(0, len(found), _AT_ONCE):
+                rows = found[first : first + _AT_ONCE]
+                moved = np.einsum("tij,pj->tpi", self.transform[rows, :, :2], points)
+                landmarks[rows] = moved + self.transform[rows, None, :, 2]
         boxes = np.concatenate([landmarks.min(1), landmarks.max(1)], axis=1)
         return FaceTrack(self.times, boxes, landmarks, self.found, self.transform, self.segments)
 
@@ -84,16 +87,6 @@ class FaceRow:
     transform: NDArray[np.float64]  # (2, 3) canonical units to image pixels
 
 
-def _signals(
-    table: NDArray[Any], landmarks: Mapping[int, NDArray[np.float64]], others_seen: int = 0
-) -> FaceSignals:
-    columns = {name: table[name].copy() for name in _MEASURED}
-    times, segments = table["time"].copy(), table["segment"].copy()
-    return FaceSignals(
-        times, segments, **columns, landmarks=dict(landmarks), others_seen=others_seen
-    )
-
-
 def signals_of(rows: Sequence[tuple[float, FaceRow | None]]) -> FaceSignals:
     """Seconds and what was measured then, of one person; None where the face is lost."""
     table = np.full(len(rows), _LOST, _ROW)
@@ -102,14 +95,14 @@ def signals_of(rows: Sequence[tuple[float, FaceRow | None]]) -> FaceSignals:
     if places:
         for name in ("segment", *_MEASURED):
             table[name][places] = [getattr(row, name) for _, row in rows if row is not None]
-    return _signals(table, {})
+    return FaceSignals(**_columns([table]), landmarks={})
 
 
 class SignalLog:
-    """Collects rows; blocks of arrays, so that ten minutes at 200 fps are some 40 MB. Blocks that
+    """Collects rows; blocks of arrays, so that ten minutes at 200 fps are some 20 MB. Blocks that
     are older than ``keep_s`` seconds are forgotten; None keeps all."""
 
-    BLOCK = 4096
+    BLOCK = 512
 
     def __init__(self, keep_s: float | None = None) -> None:
         self._keep_s = keep_s
@@ -140,13 +133,30 @@ class SignalLog:
                 block[name][place] = getattr(row, name)
         self._count += 1
 
+    def since(self, first: float) -> FaceSignals:
+        """What was measured from a time on, of whichever person."""
+        parts = [np.zeros(0, _ROW)]
+        for number, block in enumerate(self._blocks):
+            rows = block[: self._count - number * self.BLOCK]
+            parts.append(rows[np.searchsorted(rows["time"], first) :])
+        return FaceSignals(**_columns(parts), landmarks={})
+
     def signals(
         self, landmarks: Mapping[int, NDArray[np.float64]], others_seen: int
     ) -> FaceSignals:
         """Everything collected, with only the stretches that have landmarks counted as found."""
-        table = np.concatenate([np.zeros(0, _ROW), *self._blocks])[: self._count]
-        gone = ~np.isin(table["segment"], sorted(landmarks))
-        times = table["time"][gone]
-        table[gone] = _LOST
-        table["time"][gone] = times
-        return _signals(table, landmarks, others_seen)
+        columns = _columns([np.zeros(0, _ROW), *self._blocks], self._count)
+        gone = ~np.isin(columns["segments"], sorted(landmarks))
+        columns["segments"][gone] = _LOST["segment"]
+        for name in _MEASURED:
+            columns[name][gone] = np.nan
+        return FaceSignals(**columns, landmarks=dict(landmarks), others_seen=others_seen)
+
+
+def _columns(blocks: Sequence[NDArray[Any]], count: int | None = None) -> dict[str, Any]:
+    """The first ``count`` rows by the names of `FaceSignals`, a copy of each column at a time."""
+    names = {"times": "time", "segments": "segment", **{name: name for name in _MEASURED}}
+    return {
+        name: np.concatenate([block[field] for block in blocks])[:count]
+        for name, field in names.items()
+    }

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import re
 import zipfile
 import zlib
@@ -30,7 +29,7 @@ from micromimic.core.errors import InputError, MicromimicError, OutputError
 from micromimic.core.files import write_whole
 from micromimic.core.labels import LabelSet, labels_like
 from micromimic.core.progress import Progress
-from micromimic.core.workers import parent_answers_interrupts, run_tasks
+from micromimic.core.workers import own_threads, run_tasks
 from micromimic.datasets.manifest import Clip
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.models.preprocess import read_flow_png
@@ -86,7 +85,7 @@ def prepare_all(
             failed[number] = str(error)
         else:
             there = replace(clip, path=clip.path.absolute())  # workers have folders of their own
-            task = number, there, left, cache.absolute(), config, os.getpid()
+            task = number, there, left, cache.absolute(), config
             tasks += [delayed(_prepare)(*task)] if left else []
     if tasks:  # a cache that cannot be written is an error before the first clip's work
         with _writing(cache):
@@ -236,12 +235,10 @@ def _prepare(
     views: tuple[View, ...],
     cache: Path,
     config: PrepareConfig,
-    parent: int,
 ) -> tuple[int, str | None]:
     """Prepare one clip and write it; in a worker. Its number, and why where it failed."""
-    if os.getpid() != parent:
+    if own_threads() is not None:
         cv2.setNumThreads(1)  # processes share the cores already
-        parent_answers_interrupts()
     try:
         stamp = _stamp(clip)  # before its frames are read: what changes meanwhile does not fit
         made = prepare_clip(clip, views, config, backend=DlibLandmarks())

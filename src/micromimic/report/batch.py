@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from micromimic.core.results import event_row, kind_counts, labels_in, table_columns
@@ -18,23 +20,26 @@ _CAUSES: Final = ("head", "speech", "blink", "light", "edge", "lost")
 
 @dataclass(frozen=True)
 class Row:
-    """One recording of a batch: whose it is, and the content of its ``events.json``.
+    """One recording of a batch: whose it is, and where its results lie.
 
-    ``about`` is by ``ABOUT``; ``content`` is None where the analysis failed, for ``problem``.
+    ``about`` is by ``ABOUT``; ``place`` is None where the analysis failed, for ``problem``.
     """
 
     about: Mapping[str, str]
     folder: str
-    content: Mapping[str, Any] | None = None
+    place: Path | None = None
     problem: str = field(default="")
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return () if self.content is None else labels_in(self.content)
+    def content(self) -> Mapping[str, Any] | None:
+        """What its ``events.json`` says: read when asked for, as a batch may be long."""
+        if self.place is None:
+            return None
+        return dict(json.loads((self.place / "events.json").read_text(encoding="utf-8")))
 
 
-def summary_csv(rows: Sequence[Row]) -> str:
-    """The text of ``summary.csv``: a row a recording, also where nothing was found or it failed."""
+def tables(rows: Sequence[Row]) -> tuple[str, str]:
+    """The text of ``summary.csv``, a row a recording, also where nothing was found or it failed;
+    and of ``all_events.csv``, which is ``events.csv`` of all recordings, with whose each is."""
     labels = _labels(rows)
     columns = (
         *ABOUT,
@@ -44,19 +49,16 @@ def summary_csv(rows: Sequence[Row]) -> str:
         *("longer_expressions", "movements_held_back", "blinks", "blinks_per_minute"),
         *("warnings", "problem"),
     )
-    return _table(columns, (_summary(row, labels) for row in rows))
-
-
-def all_events_csv(rows: Sequence[Row]) -> str:
-    """The text of ``all_events.csv``: ``events.csv`` of all recordings, with whose each is."""
-    labels = _labels(rows)
-    entries = (
-        {**row.about, **event_row(entry, labels), "person": _person(row.content)}
-        for row in rows
-        if row.content is not None
-        for entry in row.content["events"]
-    )
-    return _table((*ABOUT, "person", *table_columns(labels)), entries)
+    summary = _Table(columns)
+    events = _Table((*ABOUT, "person", *table_columns(labels)))
+    for row in rows:
+        content = row.content()
+        summary.add(_summary(row, content, labels))
+        if content is not None:
+            person = _person(content)
+            for entry in content["events"]:
+                events.add({**row.about, **event_row(entry, labels), "person": person})
+    return summary.text(), events.text()
 
 
 def _person(content: Mapping[str, Any]) -> int | None:
@@ -67,12 +69,12 @@ def _person(content: Mapping[str, Any]) -> int | None:
 
 def _labels(rows: Iterable[Row]) -> tuple[str, ...]:
     """The classes of all rows, in their models' order."""
-    return tuple(dict.fromkeys(label for row in rows for label in row.labels))
+    contents = (row.content() for row in rows)
+    return tuple(dict.fromkeys(label for found in contents if found for label in labels_in(found)))
 
 
-def _summary(row: Row, labels: Sequence[str]) -> dict[str, Any]:
+def _summary(row: Row, content: Mapping[str, Any] | None, labels: Sequence[str]) -> dict[str, Any]:
     start = {**row.about, "folder": row.folder, "problem": row.problem}
-    content = row.content
     if content is None:
         return start
     source, numbers, counts = (
@@ -100,13 +102,18 @@ def _summary(row: Row, labels: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(text_cells(columns))
-    for row in rows:
-        writer.writerow([_cell(row.get(name)) for name in columns])
-    return text.getvalue()
+class _Table:
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = columns
+        self._text = io.StringIO(newline="")
+        self._writer = csv.writer(self._text, lineterminator="\n")
+        self._writer.writerow(text_cells(columns))
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        self._writer.writerow([_cell(row.get(name)) for name in self._columns])
+
+    def text(self) -> str:
+        return self._text.getvalue()
 
 
 def _cell(value: Any) -> Any:

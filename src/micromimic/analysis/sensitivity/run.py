@@ -24,7 +24,7 @@ from micromimic.analysis.sensitivity.parts import Parts, Plain, candidates_of, d
 from micromimic.core.canonical import INTEROCULAR
 from micromimic.core.errors import InputError
 from micromimic.core.progress import Progress
-from micromimic.core.workers import Workers, on_workers, parent_answers_interrupts, run_tasks
+from micromimic.core.workers import Workers, on_workers, run_tasks
 from micromimic.evaluation.recovery import Candidate, Recovery, Trial, matching
 from micromimic.media.video import Frame, open_source
 from micromimic.report.sensitivity import write_sensitivity
@@ -177,7 +177,6 @@ def _analyse_copy(task: CopyTask, progress: Progress | None = None) -> tuple[Can
 
 
 def _in_worker(task: CopyTask) -> tuple[tuple[float, int], tuple[Candidate, ...]]:
-    parent_answers_interrupts()
     return task.key, _analyse_copy(task)
 
 

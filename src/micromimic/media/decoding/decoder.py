@@ -22,6 +22,7 @@ import av.stream
 
 from micromimic.core.closing import Closing
 from micromimic.core.errors import InputError
+from micromimic.core.workers import own_threads
 from micromimic.media.clock import JUMP_BACK_S
 from micromimic.media.decoding.pixels import DEPTH_SAMPLES, bits_in_use, largest_of, stores_16_bits
 from micromimic.media.formats import MOST_PIXELS, check_size
@@ -223,8 +224,8 @@ class FrameIndex:
 
 class Decoder(Closing):
     """One open container, decoded forward; damage is counted, never raised. ``threads``: of the
-    decoder; None as many as there are cores; ``track``: number of the video track, from 1; None
-    leaves it to ``choose_track``."""
+    decoder; None as many as this process may keep busy; ``track``: number of the video track, from
+    1; None leaves it to ``choose_track``."""
 
     def __init__(self, path: Path, threads: int | None = None, track: int | None = None) -> None:
         self.container = open_container(path)
@@ -238,6 +239,7 @@ class Decoder(Closing):
             raise
         self.stream.codec_context.options = dict(DECODING)
         self.stream.thread_type = "AUTO"
+        threads = threads or own_threads()
         if threads is not None:
             self.stream.codec_context.thread_count = threads
         self.order = DisplayOrder(self.stream.time_base)

@@ -8,11 +8,16 @@ noise (the median absolute deviation), and the strongest cells make the score.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import scipy  # its parts load when they are first used
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+
+_AT_ONCE: Final = 2**18
+"""Numbers that are filtered or weighed at once, or one column: little beside the whole."""
 
 
 def bump_kernel(duration: float, rate: float) -> Array:
@@ -35,11 +40,18 @@ def filter_columns(x: Array, kernel: Array) -> Array:
     """Correlate each column with a symmetric kernel, edges repeated. ``x``: (T, n); ``kernel``: (2m
     + 1,). Returns (T, n)."""
     half = len(kernel) // 2
-    padded = np.pad(x, ((half, half), (0, 0)), mode="edge")
-    size = scipy.fft.next_fast_len(len(padded), real=True)
-    product = scipy.fft.rfft(padded, size, axis=0) * scipy.fft.rfft(kernel, size)[:, None]
-    # The circular product is right wherever the kernel lies within the data.
-    return np.asarray(scipy.fft.irfft(product, size, axis=0)[2 * half : len(padded)])
+    length = len(x) + 2 * half
+    size = scipy.fft.next_fast_len(length, real=True)
+    transformed = scipy.fft.rfft(kernel, size)[:, None]
+    filtered = np.empty(x.shape)
+    columns = max(1, _AT_ONCE // size)
+    for first in range(0, x.shape[1], columns):
+        some = slice(first, first + columns)
+        padded = np.pad(x[:, some], ((half, half), (0, 0)), mode="edge")
+        product = scipy.fft.rfft(padded, size, axis=0) * transformed
+        # The circular product is right wherever the kernel lies within the data.
+        filtered[:, some] = scipy.fft.irfft(product, size, axis=0)[2 * half : length]
+    return filtered
 
 
 def peaks(score: Array, least: float, apart: int) -> NDArray[np.intp]:
@@ -75,8 +87,14 @@ def strengths(
     """How much the strongest cells stand out of the noise. ``response``: (k, T, c, 2) filter
     outputs; ``noise``: (k, c, 2) their robust standard deviation. Returns (k, T) root mean square
     of the strongest cells' response in multiples of the noise."""
-    energy = np.sort(((response / noise[:, None]) ** 2).sum(-1), axis=2)
-    return np.asarray(np.sqrt(energy[:, :, -top:].mean(-1)))
+    found = np.empty(response.shape[:2])
+    step = max(1, _AT_ONCE // noise[0].size)
+    for answers, floor, strength in zip(response, noise, found, strict=True):
+        for first in range(0, len(answers), step):
+            rows = slice(first, first + step)
+            energy = np.sort(((answers[rows] / floor) ** 2).sum(-1), axis=1)
+            strength[rows] = np.sqrt(energy[:, -top:].mean(-1))
+    return found
 
 
 def smooth(x: Array, seconds: float, rate: float) -> Array:

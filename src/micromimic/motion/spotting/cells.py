@@ -106,7 +106,9 @@ def measure(
     for piece, gate, x, mouth in zip(pieces, gates, smoothed, mouths, strict=True):
         closed = replace(gate, speech=speech_mask(*mouth, still, rate, config.speech))
         flat = x.reshape(len(x), -1)
-        answers = np.stack([filter_columns(flat, k).astype(np.float32) for k in kernels])
+        answers = np.empty((len(kernels), *flat.shape), np.float32)
+        for answer, kernel in zip(answers, kernels, strict=True):
+            answer[:] = filter_columns(flat, kernel)
         parts.append(Part(piece, closed, x, mouth[1], answers.reshape(len(kernels), *x.shape)))
     return parts
 
@@ -347,8 +349,10 @@ def spot(signals: FaceSignals, config: SpottingConfig | None = None) -> Spotting
         observed += free
         keep = piece.found
         score[piece.frames[keep]] = scene.score[keep]
-        off_rest = np.linalg.norm(part.x - local_rest(part.x, rate), axis=-1)
-        cells[piece.frames[keep]] = off_rest[keep]
+        for cell in range(len(CELLS)):
+            x = part.x[:, cell]
+            off_rest = np.linalg.norm(x - local_rest(x, rate), axis=-1)
+            cells[piece.frames[keep], cell] = off_rest[keep]
     return SpottingResult(
         tuple(sorted(events, key=lambda e: e.onset)),
         MotionCurve(signals.times, score, cells),
