@@ -52,7 +52,7 @@ from micromimic.motion.spotting.dense.measure import (
     project,
     without_rigid,
 )
-from micromimic.motion.spotting.dense.second_look import look_again
+from micromimic.motion.spotting.dense.second_look import Movement, Seen, look_again
 from micromimic.motion.spotting.joined import find
 from micromimic.motion.spotting.live import Finding, LiveSpotter, Sighting, Verdict
 from micromimic.synthesis.bump_units import BumpUnits
@@ -478,6 +478,15 @@ def test_lids_close_brows_and_lids_and_leave_the_mouth_open() -> None:
     assert np.isfinite(limits[100:280]).all() and np.isfinite(limits[330:500]).all()
 
 
+@pytest.mark.parametrize(("count", "window"), [(30, 11), (5, 9), (1, 1)])
+def test_each_pattern_has_a_level_of_its_own(count: int, window: int) -> None:
+    tested = np.random.default_rng(count).normal(size=(count, 3)) * (1, 10, 100)
+    padded = np.pad(np.abs(tested), ((window // 2,) * 2, (0, 0)), mode="edge")
+    near = [np.sort(padded[i : i + window], axis=0) for i in range(count)]
+    expected = np.array([ranked[int(0.8 * window)] for ranked in near]) / 1.28
+    np.testing.assert_allclose(candidates._level(tested, window), expected)
+
+
 def test_the_mirror_image_beside_a_movement_is_none() -> None:
     lowered = [i for i in range(18) if bank().regions[i] == 0][8]
     signals = planted(noisy(0.5, 4), [(15.0, lowered, 0.35)])
@@ -685,6 +694,31 @@ def test_a_movement_on_top_of_a_lasting_change_is_one() -> None:
 @pytest.mark.parametrize("at", [0.12, 3.88])
 def test_at_an_end_nothing_is_seen_to_come_or_go(at: float) -> None:
     assert looked(25.0, lambda t: SIZE * float(bump(t, at)), at).reason == "lost"
+
+
+def test_what_an_earlier_look_has_seen_is_not_looked_at_again() -> None:
+    """Live, a movement is looked at as soon as it can be, and again with more of its future."""
+    times, asked = np.arange(0, 4.0, 0.01), list[int]()
+    source = Pictures(times, unit("12"), lambda t: SIZE * float(bump(t)))
+    frames_at = source.frames_at
+    source.frames_at = lambda rows: (asked.extend(rows), frames_at(rows))[1]  # type: ignore[method-assign]
+    pattern = next(i for i in range(40) if bank().regions[i] == REGIONS.index("mouth")) + 5
+    item = DenseCandidate(200, 200, 4.0, pattern, SIZE, 0.01, 0.1)
+    filters = bank().patterns / (bank().patterns ** 2).sum(1, keepdims=True)
+
+    def look(until: int, known: dict[int, Seen] | None = None) -> Movement:
+        signals = signals_of(times[:until])
+        (seen,) = look_again(source, signals, [item], filters, 100.0, SpottingConfig(), known=known)
+        return seen
+
+    known: dict[int, Seen] = {}
+    look(232, known)
+    seen = dict(known)
+    asked.clear()
+    again = look(400, known)
+    assert asked == [200, *sorted(set(known) - set(seen))] and min(asked[1:]) > max(seen)
+    assert again == look(400)
+    assert known[200 + 2 * 12].any() and not known[200].any()
 
 
 def test_a_file_that_has_shrunk_is_said_so() -> None:

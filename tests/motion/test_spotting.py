@@ -7,7 +7,7 @@ import pytest
 from scipy.signal import find_peaks
 
 from micromimic.core.labels import CELLS
-from micromimic.face.signals import FaceRow, FaceSignals, SignalLog
+from micromimic.face.signals import FaceRow, FaceSignals, SignalLog, signals_of
 from micromimic.motion.spotting.bumps import (
     bump_kernel,
     filter_columns,
@@ -336,6 +336,19 @@ def test_signal_log_keeps_rows_across_blocks():
     assert signals.brightness[4] == 4.0 and signals.segments[4] == 0
     assert np.isnan(signals.brightness[2]) and signals.segments[2] == -1
     assert set(signals.landmarks) == {0} and signals.others_seen == 3
+
+
+def test_the_last_rows_of_a_log_are_those_that_were_added() -> None:
+    rng, log, rows = np.random.default_rng(0), SignalLog(keep_s=60.0), []
+    for i in range(2 * SignalLog.BLOCK + 7):
+        moved = rng.normal(size=(10, 2)).astype(np.float32)
+        row = FaceRow(i / 10, i // 40, moved, 0.5, float(i), 0.9, rng.normal(size=(2, 3)))
+        rows.append((i / 10, row if i % 5 else None))
+        log.add(*rows[-1])
+    for first in (0, SignalLog.BLOCK - 3, SignalLog.BLOCK, len(rows) - 1, len(rows)):
+        expected, seen = signals_of(rows[first:]), log.since(first / 10)
+        for name, values in vars(expected).items():
+            np.testing.assert_array_equal(getattr(seen, name), values)
 
 
 def test_peaks_are_scipys() -> None:

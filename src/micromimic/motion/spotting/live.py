@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final, Protocol
 
 import numpy as np
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from micromimic.core.labels import CELLS
 from micromimic.core.types import Interval
 from micromimic.face.align import Gray
-from micromimic.face.signals import FaceRow, FaceSignals, signals_of
+from micromimic.face.signals import FaceRow, FaceSignals, SignalLog
 from micromimic.media.frames import Frames
 from micromimic.motion.spotting.bumps import Array, mad
 from micromimic.motion.spotting.cells import Candidate, Noise, Part, measure, noise_of, read, weigh
@@ -37,7 +38,7 @@ from micromimic.motion.spotting.dense.candidates import (
     tail_of,
 )
 from micromimic.motion.spotting.dense.measure import DenseMeter, DenseSignals
-from micromimic.motion.spotting.dense.second_look import look_again
+from micromimic.motion.spotting.dense.second_look import Seen, look_again
 from micromimic.motion.spotting.joined import SURE
 from micromimic.motion.spotting.time_grid import BRIDGE, grid_rate
 
@@ -146,6 +147,7 @@ class DenseStream:
         self._meter = DenseMeter(remember)
         self._since = -np.inf
         self._looked: dict[int, SecondLook] = {}
+        self._flows: dict[int, dict[int, Seen]] = {}  # by the frame from which, and to which
         self._judged_at = self._renewed = -np.inf
         self._state: tuple[DenseSignals, Judged, Tail] | None = None
 
@@ -158,6 +160,7 @@ class DenseStream:
         self._since, self._renewed = now, -np.inf
         self._state = None
         self._looked.clear()
+        self._flows.clear()
 
     def close(self) -> None:
         self._meter.close()
@@ -205,6 +208,7 @@ class DenseStream:
             judged = judge(signals, since=undecided - 1.0)
         self._state = signals, judged, tail
         self._looked = {f: m for f, m in self._looked.items() if m.until > now - 10}
+        self._flows = {f: flows for f, flows in self._flows.items() if f in self._looked}
 
     def _look(self, item: DenseCandidate, settled: float, now: float) -> SecondLook | None:
         assert self._state is not None
@@ -223,7 +227,10 @@ class DenseStream:
         here = replace(item, frame=int(np.searchsorted(cut.numbers, item.frame)))
         signals = cut.signals()
         rate = 1 / float(np.median(np.diff(signals.times)))
-        (seen,) = look_again(cut, signals, [here], judged.filters, rate, self._config)
+        flows = self._flows.setdefault(item.frame, {})
+        known = {row: flows[n] for row, n in enumerate(cut.numbers.tolist()) if n in flows}
+        (seen,) = look_again(cut, signals, [here], judged.filters, rate, self._config, known=known)
+        flows.update((int(cut.numbers[row]), coordinates) for row, coordinates in known.items())
         places = [seen.onset, seen.apex, seen.offset]
         looked = self._looked[item.frame] = SecondLook(
             candidate=item,
@@ -321,7 +328,7 @@ class LiveSpotter:
         if self._noise is not None:
             longest = max(self.config.longest, self.config.reach)
             return now - self.settle - longest - 4 * self.timing.hop
-        return next((time for _, time, row in self._rows if row is not None), now)
+        return next((time for _, time, found in self._frames if found), now)
 
     def add(
         self, frame: int, time: float, row: FaceRow | None, canvas: Gray | None = None
@@ -330,9 +337,10 @@ class LiveSpotter:
         where the face is lost."""
         if self._found is not None and time - self._found > _PAUSE_S:
             return self.close() + self.add(frame, time, row, canvas)
-        self._rows.append((frame, time, row))
-        while time - self._rows[0][1] > self.timing.remember:
-            self._rows.popleft()
+        self._log.add(time, row)
+        self._frames.append((frame, time, row is not None))
+        while time - self._frames[0][1] > self.timing.remember:
+            self._frames.popleft()
         if row is None:
             lost = self._found is not None and time - self._found > BRIDGE
             return self.close() if lost else []
@@ -357,15 +365,15 @@ class LiveSpotter:
         """The source has ended: as ``close``, and with the noise as far as it is known."""
         self._enough = 0.0
         found = self.close()
-        if self._noise is None and self._rows:
-            found += self._read(self._rows[-1][1], ends=True)
+        if self._noise is None and self._frames:
+            found += self._read(self._frames[-1][1], ends=True)
         return found
 
     def change_person(self) -> list[Finding]:
         """From here on another face is watched: close this one's stretch, forget its noise."""
         found = self.finish()
-        if self._dense is not None and self._rows:
-            self._dense.forget(self._rows[-1][1])
+        if self._dense is not None and self._frames:
+            self._dense.forget(self._frames[-1][1])
         self._start_learning()
         return found
 
@@ -375,7 +383,9 @@ class LiveSpotter:
             self._dense.close()
 
     def _start_learning(self) -> None:
-        self._rows: deque[tuple[int, float, FaceRow | None]] = deque()
+        self._log = SignalLog(self.timing.remember)
+        # Number and seconds of each frame that is remembered, and whether it showed the face.
+        self._frames: deque[tuple[int, float, bool]] = deque()
         self._noise: Noise | None = None
         self._renewed = -np.inf
         self._enough = self.timing.learn  # seconds of the face that tell its noise
@@ -386,15 +396,15 @@ class LiveSpotter:
     def _read(self, now: float, *, ends: bool) -> list[Finding]:
         """Read the last seconds, or all that has waited for the noise to be learnt."""
         first = now - self.timing.window if self._noise is not None else -np.inf
-        rows = self._since(first)
-        signals = signals_of([(time, row) for _, time, row in rows])
+        signals = self._since(first)
         if signals.found.sum() < 4:
             return []
         noise = self._noise_at(grid_rate(signals.times[signals.found]), now)
         if noise is None:
             return []
         parts = measure(signals, noise.rate, self.config, noise.steps)
-        numbers = np.array([number for number, _, _ in rows])
+        shown = islice(self._frames, len(self._frames) - len(signals.times), None)
+        numbers = np.array([number for number, _, _ in shown])
         findings: list[Finding] = []
         for part in parts:
             newest = part is parts[-1]
@@ -408,13 +418,8 @@ class LiveSpotter:
                 self._decided = max(self._decided, min(settled, last))
         return findings
 
-    def _since(self, first: float) -> list[tuple[int, float, FaceRow | None]]:
-        rows = []
-        for item in reversed(self._rows):
-            if item[1] < first:
-                break
-            rows.append(item)
-        return rows[::-1]
+    def _since(self, first: float = -np.inf) -> FaceSignals:
+        return self._log.since(max(first, self._frames[0][1]))
 
     def _noise_at(self, rate: float, now: float) -> Noise | None:
         """The noise of the last half minute, measured now and then and at a new rate. None where
@@ -425,8 +430,7 @@ class LiveSpotter:
         if known is None or not same or now - self._renewed >= _RENEW_S:
             self._renewed = now
             rate = known.rate if known is not None and same else rate
-            rows = [(time, row) for _, time, row in self._rows]
-            parts = measure(signals_of(rows), rate, self.config)
+            parts = measure(self._since(), rate, self.config)
             enough = sum(len(part.x) for part in parts) >= self._enough * rate or self._open
             self._noise = noise_of(parts, rate, self.config) if enough else None
         return self._noise

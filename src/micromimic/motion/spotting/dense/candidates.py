@@ -188,7 +188,8 @@ def _judge_lag(
     beside = max(window // 2, round(config.opposite_s * rate)) + int(_TRUNCATE * sigma + 1)
     beside = -(-beside // block) * block
     first, last = max(0, part[0] - beside), min(m, part[1] + beside)
-    matched, deviation, energy = _matched(rows, (first, last), closed, prior, rate, config)
+    own = np.asarray(rows, np.float64)
+    matched, deviation, energy = _matched(own, (first, last), closed, prior, rate, config)
     rest = np.maximum(energy[:, None] - matched**2, 0.0)
     tested = matched / np.sqrt(1 + rest / config.kelly)
     level = np.maximum(_level(tested, window), config.level_floor)
@@ -210,7 +211,7 @@ def _judge_lag(
 
 
 def _matched(
-    rows: NDArray[np.floating],
+    rows: Array,
     part: tuple[int, int],
     closed: Mask,
     prior: _Prior,
@@ -221,54 +222,62 @@ def _matched(
     and (k, p) the standard deviation of its amplitude; (k,) what all responses together come to."""
     patterns = bank().patterns
     first, last = part
-    shape = (last - first, len(patterns))
-    matched, deviation, energy = np.zeros(shape), np.zeros(shape), np.zeros(last - first)
     block = _block(rate)
     reach, gap = int(config.local * rate), int(config.gap * rate)
+    energy = ((rows / prior.spread) ** 2).mean(1)
+    free = np.flatnonzero(~closed)
+    noises, moments = [], []
     for start in range(first, last, block):
         stop = min(last, start + block)
-        past = np.arange(max(0, start - reach), max(0, start - gap))
-        future = np.arange(stop + gap, min(len(rows), stop + reach))
-        around = np.concatenate([past, future])
-        local = _local(rows[around[~closed[around]]].astype(np.float64), prior)
-        share = min(1.0, len(around) / (2 * reach)) * (1 - config.whole)
+        past = max(0, start - reach), max(0, start - gap)
+        future = stop + gap, max(stop + gap, min(len(rows), stop + reach))
+        edges = free.searchsorted((*past, *future))
+        around = np.concatenate([free[edges[0] : edges[1]], free[edges[2] : edges[3]]])
+        known = past[1] - past[0] + future[1] - future[0]
+        share = min(1.0, known / (2 * reach)) * (1 - config.whole)
+        local = _local(rows[around], energy[around], prior)
         calm = _regular(share * local + (1 - share) * prior.calm, config)
         here = np.arange(start, stop)
-        for shut in np.unique(closed[here]):
-            at = here[closed[here] == shut]
-            inverse = np.linalg.inv(calm + 3 * prior.blinks if shut else calm)
-            filters = patterns @ inverse
-            power = (filters * patterns).sum(1)
-            own = rows[at].astype(np.float64)
-            matched[at - first] = own @ filters.T / np.sqrt(power)
-            deviation[at - first] = 1 / np.sqrt(power)
-            energy[at - first] = ((own @ inverse) * own).sum(1)
-    return matched, deviation, energy
+        for shut in set(closed[here].tolist()):
+            noises.append(calm + 3 * prior.blinks if shut else calm)
+            moments.append(here[closed[here] == shut])
+    inverses = np.linalg.inv(np.stack(noises))
+    filters = patterns @ inverses
+    power = (filters * patterns).sum(2)
+    shape = (last - first, len(patterns))
+    matched, deviation, whole = np.zeros(shape), np.zeros(shape), np.zeros(last - first)
+    for at, inverse, filtered, strength in zip(moments, inverses, filters, power, strict=True):
+        own = rows[at]
+        root = np.sqrt(strength)
+        matched[at - first] = own @ filtered.T / root
+        deviation[at - first] = 1 / root
+        whole[at - first] = ((own @ inverse) * own).sum(1)
+    return matched, deviation, whole
 
 
 def _level(tested: Array, window: int) -> Array:
     """Each pattern's own spread over the moments around, standard deviations."""
     half = window // 2
-    level = np.empty_like(tested)
-    for column, own in zip(np.abs(tested).T, level.T, strict=True):
-        padded = np.pad(column, half, mode="edge")
-        own[:] = scipy.ndimage.percentile_filter(padded, 80, size=window)[half : half + len(column)]
-    return level / 1.28
+    # All in a row: what is padded to half a window on both sides sees nothing of its neighbours.
+    padded = np.pad(np.abs(tested).T, ((0, 0), (half, half)), mode="edge")
+    level = scipy.ndimage.percentile_filter(padded.ravel(), 80, size=window).reshape(padded.shape)
+    return np.asarray(level[:, half : half + len(tested)].T / 1.28)
 
 
-def _local(rows: Array, prior: _Prior) -> Array:
+def _local(rows: Array, energy: Array, prior: _Prior) -> Array:
     """Covariance of some moments, strong ones counting less; the recording's for few moments."""
     if len(rows) <= 5:
         return prior.calm
-    energy = ((rows / prior.spread) ** 2).mean(1)
-    weight = 1 / (1 + energy / (3 * np.median(energy) + 1e-9))
+    ranked = np.sort(energy)  # its median: `np.median` takes ten times as long for so few
+    median = (ranked[(len(ranked) - 1) // 2] + ranked[len(ranked) // 2]) / 2
+    weight = 1 / (1 + energy / (3 * median + 1e-9))
     return np.asarray((rows * weight[:, None]).T @ rows / weight.sum())
 
 
 def _regular(covariance: Array, config: NoiseConfig) -> Array:
-    diagonal = np.diag(np.diag(covariance))
-    shrunk = (1 - config.shrink) * covariance + config.shrink * diagonal
-    return np.asarray(shrunk + config.floor * np.eye(len(covariance)))
+    shrunk = (1 - config.shrink) * covariance
+    np.fill_diagonal(shrunk, covariance.diagonal() + config.floor)
+    return shrunk
 
 
 def _single(tested: Array, amplitude: Array, shut: Mask, rate: float, config: NoiseConfig) -> Array:

@@ -27,6 +27,9 @@ from micromimic.motion.spotting.dense.measure import FlowMeter, Gray, bank, proj
 
 Array = NDArray[np.float64]
 
+Seen = NDArray[np.float32]
+"""(d,) coordinates of the flow from a candidate's frame to another."""
+
 RESOLUTION: Final = 4.0  # canvas pixels a unit, as in tracking
 _APEXES: Final = (-0.08, -0.04, 0.0, 0.04, 0.08)
 """Seconds from the candidate at which its apex may lie."""
@@ -65,11 +68,13 @@ def look_again(
     config: SpottingConfig,
     *,
     threads: int = 1,
+    known: dict[int, Seen] | None = None,
 ) -> list[Movement]:
-    """Look at each candidate again, by time. ``filters``: (p, d) as in ``noise.Judged``."""
+    """Look at each candidate again, by time. ``filters``: (p, d) as in ``noise.Judged``; ``known``:
+    of a single candidate, by row, what earlier looks have seen; what this one sees is added."""
     ordered = sorted(candidates, key=lambda item: item.frame)
     looks = [
-        _Look(item, _span(item, signals, config), signals, filters[item.pattern], rate, config)
+        _Look(item, signals, filters[item.pattern], rate, config, {} if known is None else known)
         for item in ordered
     ]
     return list(look_at(frames, looks, threads))
@@ -81,15 +86,17 @@ class _Look:
     def __init__(
         self,
         item: DenseCandidate,
-        span: NDArray[np.intp],
         signals: FaceSignals,
         pattern: Array,
         rate: float,
         config: SpottingConfig,
+        known: dict[int, Seen],
     ) -> None:
-        self.rows: Sequence[int] = span.tolist()
-        self._item, self._span, self._signals = item, span, signals
+        self._item, self._span, self._signals = item, _span(item, signals, config), signals
         self._pattern, self._rate, self._config = pattern, rate, config
+        self._known = known
+        self._new = [row for row in self._span.tolist() if row not in known]
+        self.rows: Sequence[int] = sorted({item.frame, *self._new})
         self._faces: dict[int, Gray] = {}
 
     def take(self, frame: Frame) -> None:
@@ -98,9 +105,11 @@ class _Look:
 
     def end(self) -> Movement:
         faces, meter = self._faces, FlowMeter()
-        flows = [meter(faces[self._item.frame], faces[row]) for row in self.rows]
+        flows = [meter(faces[self._item.frame], faces[row]) for row in self._new]
         self._faces = {}
-        curve = project(np.stack(flows), bank()) @ self._pattern
+        if flows:
+            self._known.update(zip(self._new, project(np.stack(flows), bank()), strict=True))
+        curve = np.stack([self._known[row] for row in self._span.tolist()]) @ self._pattern
         times = self._signals.times
         return _read(self._item, self._span, curve, times, self._rate, self._config)
 
