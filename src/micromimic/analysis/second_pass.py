@@ -23,7 +23,7 @@ from micromimic.face.tracking import TrackingConfig
 from micromimic.media.again import look_at
 from micromimic.media.frames import Frame, Frames
 from micromimic.models.samples import View
-from micromimic.motion.flow import FlowConfig, average_reach, flow_of_spans
+from micromimic.motion.flow import FlowConfig, average_reach, face_of, flow_of_faces
 from micromimic.motion.spotting.cells import Spotted
 from micromimic.motion.spotting.config import SpottingConfig
 from micromimic.motion.spotting.time_grid import frame_rate
@@ -119,9 +119,14 @@ class _Look:
         self._onset, self._apex = self._around(item.onset, reach), self._around(item.apex, reach)
         whole = self._tracked(range(item.onset, item.offset + 1)) if view == "volume" else []
         self._inside, self._volume = frozenset(whole), _Volume(signals)
-        self._shown = frozenset((*self._onset, *self._apex))
-        self.rows = sorted(self._shown | self._inside)
-        self._kept: dict[int, Frame] = {}
+        self.rows = sorted({*self._onset, *self._apex, *whole})
+        onset, apex = (rows[len(rows) // 2] for rows in (self._onset, self._apex))
+        self._shape, self._ends = signals.transform[onset], (onset, apex)
+        self._scale = float(scale_of(signals.transform[item.apex]))
+        self._resolution = float(np.clip(self._scale, 3.0, config.crop_resolution))
+        self._canvases: dict[int, NDArray[np.uint8]] = {}
+        self._faces: dict[int, NDArray[np.uint8]] = {}
+        self._crop: NDArray[np.uint8] | None = None
 
     def _around(self, centre: int, reach: int) -> list[int]:
         last = min(len(self._signals.times), centre + reach + 1)
@@ -132,34 +137,34 @@ class _Look:
         return [row for row in rows if segments[row] == segments[apex]] or [apex]
 
     def take(self, frame: Frame) -> None:
-        if frame.index in self._shown:
-            self._kept[frame.index] = frame
-        if frame.index in self._inside:
+        """Cut the face out; the frame itself, which is large, is not kept."""
+        row, config = frame.index, self._config
+        place = self._signals.transform[row]
+        if row in self._onset or row in self._apex:
+            self._canvases[row] = face_of(frame.gray, place, self._shape, config.flow)
+        if row in self._inside:
             self._volume.take(frame)
+        cropped = self._view == "faces" and row == self._ends[1]
+        if row in self._ends and (config.evidence or cropped):
+            colour, own = frame.rgb(), follow(self._shape, place)
+            if cropped:
+                self._crop = face_crop(colour, own)
+            if config.evidence:
+                self._faces[row] = face_canvas(colour, own, self._resolution, config.crop_margin)
 
     def end(self) -> Shot:
-        kept, transform, config = self._kept, self._signals.transform, self._config
-        self._kept = {}
-        scale = float(scale_of(transform[self._item.apex]))
-        onset, apex = (rows[len(rows) // 2] for rows in (self._onset, self._apex))
-        shape = transform[onset]
-        flow = flow_of_spans(
-            *([(kept[i].gray, transform[i]) for i in rows] for rows in (self._onset, self._apex)),
-            scale=scale,
-            config=config.flow,
+        canvases, faces = self._canvases, self._faces
+        self._canvases, self._faces = {}, {}
+        flow = flow_of_faces(
+            *([canvases[row] for row in rows] for rows in (self._onset, self._apex)),
+            scale=self._scale,
+            config=self._config.flow,
         )
         looked_at: NDArray[np.generic] = flow.channels()
-        if self._view == "faces":
-            looked_at = face_crop(kept[apex].rgb(), follow(shape, transform[apex]))
+        if self._crop is not None:
+            looked_at = self._crop
         elif self._view == "volume":
             looked_at = np.stack(self._volume.frames)
             self._volume.frames.clear()
-        resolution = float(np.clip(scale, 3.0, config.crop_resolution))
-        faces: list[NDArray[np.uint8] | None] = [None, None]
-        if config.evidence:
-            places = {i: follow(shape, transform[i]) for i in (onset, apex)}
-            faces = [
-                face_canvas(kept[i].rgb(), places[i], resolution, config.crop_margin)
-                for i in (onset, apex)
-            ]
-        return Shot(flow, looked_at, faces[0], faces[1], resolution, config.crop_margin)
+        onset, apex = (faces.get(row) for row in self._ends)
+        return Shot(flow, looked_at, onset, apex, self._resolution, self._config.crop_margin)

@@ -217,13 +217,28 @@ def flow_of_spans(
     result."""
     config = config or FlowConfig()
     shape = onset[len(onset) // 2][1]
-    first, second = (
-        np.stack(
-            [
-                face_canvas(gray, follow(shape, place), config.resolution, config.margin)
-                for gray, place in frames
-            ]
-        ).mean(0, dtype=np.float32)
-        for frames in (onset, apex)
-    )
+    faces = ([face_of(*shown, shape, config) for shown in frames] for frames in (onset, apex))
+    return flow_of_faces(*faces, scale=scale, config=config)
+
+
+def face_of(
+    gray: NDArray[np.uint8],
+    place: NDArray[np.float64],
+    shape: NDArray[np.float64],
+    config: FlowConfig,
+) -> NDArray[np.uint8]:
+    """The face of one frame as flow sees it. ``place``: (2, 3) canonical units to the frame's
+    pixels; ``shape``: the map whose shape of the face is kept."""
+    return face_canvas(gray, follow(shape, place), config.resolution, config.margin)
+
+
+def flow_of_faces(
+    onset: Sequence[NDArray[np.uint8]],
+    apex: Sequence[NDArray[np.uint8]],
+    *,
+    scale: float,
+    config: FlowConfig,
+) -> FlowMap:
+    """The flow map from the mean of some faces of `face_of` to that of others."""
+    first, second = (np.stack(faces).mean(0, dtype=np.float32) for faces in (onset, apex))
     return flow_map(first, second, scale=scale, config=config)
