@@ -80,10 +80,16 @@ def test_kernel_ignores_level_and_trend_and_keeps_the_height():
     t = np.arange(400) / rate
     line = (5 + 3 * t)[:, None]
     inside = slice(len(kernel), -len(kernel))
-    np.testing.assert_allclose(filter_columns(line, kernel)[inside], 0, atol=1e-9)
-    slow = np.stack([np.convolve(line[:, 0], kernel[::-1], "valid")], 1)
-    np.testing.assert_allclose(filter_columns(line, kernel)[len(kernel) // 2 :][: len(slow)], slow,
-                               atol=1e-9)  # fmt: skip
+    np.testing.assert_allclose(filter_columns(line, [kernel])[0, inside], 0, atol=1e-9)
+
+
+def test_each_column_is_correlated_with_each_kernel():
+    x = np.random.default_rng(2).normal(size=(90, 3))
+    kernels = [bump_kernel(seconds, 200.0) for seconds in (0.06, 0.17, 0.48)]
+    for answer, kernel in zip(filter_columns(x, kernels), kernels, strict=True):
+        padded = np.pad(x, ((len(kernel) // 2,) * 2, (0, 0)), mode="edge")
+        slow = [np.convolve(column, kernel[::-1], "valid") for column in padded.T]
+        np.testing.assert_allclose(answer, np.transpose(slow), atol=1e-6)
 
 
 def test_mad_is_robust():
@@ -193,7 +199,7 @@ def test_a_weak_movement_must_stand_out_of_an_unquiet_stretch():
     wobble = np.zeros_like(signals.displacement)
     part = slice(24 * 200, 34 * 200)
     slow = rng.normal(0, 1.0, (10 * 200, 10, 2))
-    slow = filter_columns(slow.reshape(2000, 20), np.hanning(25) / 12)
+    slow = filter_columns(slow.reshape(2000, 20), [np.hanning(25) / 12])[0]
     wobble[part] = 0.03 * slow.reshape(2000, 10, 2)
     unquiet = replace(signals, displacement=signals.displacement + wobble)
     found = spot(unquiet)
@@ -210,7 +216,7 @@ def test_a_starved_camera_gives_no_broken_numbers():
     x = np.random.default_rng(0).normal(0, 0.01, (60, 10, 2))
     x[30, MOUTH] += 0.5
     kernels = [bump_kernel(duration, 0.8) for duration in config.durations_at(0.8)]
-    answers = np.array([filter_columns(x.reshape(60, 20), kernel) for kernel in kernels])
+    answers = filter_columns(x.reshape(60, 20), kernels)
     noise = mad(answers[0]).reshape(1, 10, 2)
     answers = answers.reshape(1, 60, 10, 2)
     score = strengths(answers, noise, 3)[0]

@@ -8,6 +8,7 @@ noise (the median absolute deviation), and the strongest cells make the score.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -36,21 +37,23 @@ def bump_kernel(duration: float, rate: float) -> Array:
     return np.asarray(bump / bump.sum() - sides / sides.sum())
 
 
-def filter_columns(x: Array, kernel: Array) -> Array:
-    """Correlate each column with a symmetric kernel, edges repeated. ``x``: (T, n); ``kernel``: (2m
-    + 1,). Returns (T, n)."""
-    half = len(kernel) // 2
-    length = len(x) + 2 * half
-    size = scipy.fft.next_fast_len(length, real=True)
-    transformed = scipy.fft.rfft(kernel, size)[:, None]
-    filtered = np.empty(x.shape)
+def filter_columns(x: Array, kernels: Sequence[Array]) -> NDArray[np.float32]:
+    """Correlate each column with symmetric kernels, edges repeated. ``x``: (T, n); ``kernels``:
+    each (2m + 1,). Returns (k, T, n)."""
+    widest = max(len(kernel) // 2 for kernel in kernels)
+    size = scipy.fft.next_fast_len(len(x) + 2 * widest, real=True)
+    transformed = [scipy.fft.rfft(kernel, size)[:, None] for kernel in kernels]
+    filtered = np.empty((len(kernels), *x.shape), np.float32)
     columns = max(1, _AT_ONCE // size)
     for first in range(0, x.shape[1], columns):
         some = slice(first, first + columns)
-        padded = np.pad(x[:, some], ((half, half), (0, 0)), mode="edge")
-        product = scipy.fft.rfft(padded, size, axis=0) * transformed
-        # The circular product is right wherever the kernel lies within the data.
-        filtered[:, some] = scipy.fft.irfft(product, size, axis=0)[2 * half : length]
+        padded = np.pad(x[:, some], ((widest, widest), (0, 0)), mode="edge")
+        waves = scipy.fft.rfft(padded, size, axis=0)
+        for kernel, own, answer in zip(kernels, transformed, filtered, strict=True):
+            # The circular product is right wherever the kernel lies within the data.
+            begin = widest + len(kernel) // 2
+            product = scipy.fft.irfft(waves * own, size, axis=0)
+            answer[:, some] = product[begin : begin + len(x)]
     return filtered
 
 

@@ -105,10 +105,7 @@ def measure(
     parts = []
     for piece, gate, x, mouth in zip(pieces, gates, smoothed, mouths, strict=True):
         closed = replace(gate, speech=speech_mask(*mouth, still, rate, config.speech))
-        flat = x.reshape(len(x), -1)
-        answers = np.empty((len(kernels), *flat.shape), np.float32)
-        for answer, kernel in zip(answers, kernels, strict=True):
-            answer[:] = filter_columns(flat, kernel)
+        answers = filter_columns(x.reshape(len(x), -1), kernels)
         parts.append(Part(piece, closed, x, mouth[1], answers.reshape(len(kernels), *x.shape)))
     return parts
 

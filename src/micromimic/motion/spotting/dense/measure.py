@@ -227,7 +227,7 @@ class _Before(NamedTuple):
     eyes: _Eyes
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Row:
     """One row of `DenseSignals`; its response and lids come later."""
 
@@ -235,7 +235,7 @@ class _Row:
     time: float
     segment: int
     response: NDArray[np.float32]
-    lids: list[float]
+    lids: float = 0.0
 
 
 @dataclass
@@ -311,13 +311,14 @@ class DenseMeter:
             self._waiting.popleft().result()
         self._project()
         rows = self._rows
-        empty = np.zeros((0, len(LAGS), len(self._bank.basis)), np.float32)
+        shape = len(rows), len(LAGS), len(self._bank.basis)
+        responses = [np.zeros((0, shape[2]), np.float32), *(row.response for row in rows)]
         return DenseSignals(
             np.array([row.frame for row in rows], np.intp),
             np.array([row.time for row in rows], np.float64),
             np.array([row.segment for row in rows], np.intp),
-            np.stack([row.response for row in rows]) if rows else empty,
-            np.array([max(row.lids, default=0.0) for row in rows], np.float64),
+            np.concatenate(responses).reshape(shape),
+            np.array([row.lids for row in rows], np.float64),
         )
 
     def finish(self) -> DenseSignals:
@@ -333,7 +334,7 @@ class DenseMeter:
         if self._recent and self._recent[-1].segment != segment:
             self._recent.clear()
         response = np.full((len(LAGS), len(self._bank.basis)), np.nan, np.float32)
-        row = _Row(frame, time, segment, response, [])
+        row = _Row(frame, time, segment, response)
         now = _Moment(time, segment, face, _eyes_of(face), row, [None] * len(LAGS))
         self._rows.append(row)
         while self._keep_s is not None and time - self._rows[0].time > self._keep_s:
@@ -375,7 +376,8 @@ class DenseMeter:
         first, now, last = (eyes.levels for eyes in (before.eyes, moment.eyes, after.eyes))
         apart = np.abs(now - first) + np.abs(now - last) - np.abs(last - first)
         contrast = before.eyes.contrast + after.eyes.contrast + 10.0
-        moment.row.lids.append(float((apart.sum(axis=1) / contrast).sum()) / apart.size)
+        lids = float((apart.sum(axis=1) / contrast).sum()) / apart.size
+        moment.row.lids = max(moment.row.lids, lids)
 
     def _project(self) -> None:
         if not self._raw:
