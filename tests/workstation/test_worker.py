@@ -207,6 +207,21 @@ def test_the_worker_is_not_led_either(
 # --- limits --------------------------------------------------------------------------------------
 
 
+def test_no_library_is_loaded_once_there_are_limits(clip: Path, tmp_path: Path) -> None:
+    code = """
+import os, sys
+from micromimic.workstation.jobs.worker import Task, _prepare
+run = _prepare(Task(sys.argv[1], sys.argv[2], "face", os.getppid()), lambda message: None)
+before = set(sys.modules)
+run()
+print(*{name.split(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names))
+"""
+    call = [sys.executable, "-c", code, str(clip), str(tmp_path)]
+    done = subprocess.run(call, check=True, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert (tmp_path / "review.json").is_file()
+    assert not set(done.stdout.split()) - {"micromimic", "PIL", "av"}, "but for small parts"
+
+
 @pytest.mark.skipif(not LINUX, reason="limits as Linux has them")
 def test_limits_hold_before_the_file_is_opened() -> None:
     code = """

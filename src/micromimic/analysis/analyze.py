@@ -6,8 +6,11 @@ few frames around each onset and apex again, for flow, pictures and what the mod
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +21,7 @@ from micromimic.analysis.indicators import indicators
 from micromimic.analysis.quality import blockiness, grey_levels, input_warnings
 from micromimic.analysis.second_pass import AnalyzeConfig, Shot, take_shots
 from micromimic.core.canonical import UNITS, apply_affine, scale_of
-from micromimic.core.errors import InputError, NoFaceError
+from micromimic.core.errors import InputError, MicromimicError, NoFaceError
 from micromimic.core.progress import Progress
 from micromimic.core.results import Analysis
 from micromimic.core.types import (
@@ -157,7 +160,15 @@ def analyze_frames(
     report = progress or (lambda done, total, stage: None)
     if config.model is not None:
         opened_model(config.model)  # an unusable file is refused before any frame is read
-    signals, dense, appearance = track(frames, config.tracking, report, backend, each, wanted)
+    beside = threading.Thread(target=_load_beside, args=(config,), name="load late")
+
+    def shown(frame: Frame) -> None:
+        if frame.index > 0 and beside.ident is None:  # the first is tracked
+            beside.start()
+        if each is not None:
+            each(frame)
+
+    signals, dense, appearance = track(frames, config.tracking, report, backend, shown, wanted)
     if len(signals.times) < 2:
         raise InputError(
             f"expected a video of at least 2 frames, got {len(signals.times)}: {frames.path}; "
@@ -185,6 +196,19 @@ def analyze_frames(
         held_back=held,
         settings={"false_alarms_per_minute": config.spotting.false_alarms},
     )
+
+
+def load_late(config: AnalyzeConfig) -> None:
+    """Load now what an analysis needs after its first frames only."""
+    for name in ("scipy.fft", "scipy.ndimage", "scipy.special"):
+        import_module(name)
+    opened_model(config.model)
+    shipped_unit_model()
+
+
+def _load_beside(config: AnalyzeConfig) -> None:
+    with contextlib.suppress(MicromimicError):  # the analysis meets it, too
+        load_late(config)
 
 
 def track(

@@ -91,9 +91,9 @@ def _prepare(task: Task, send: Send) -> Callable[[], None]:
     """Load everything that the work needs, while there are no limits yet."""
     import cv2  # noqa: PLC0415 - the pipe to the server is watched first
 
-    from micromimic.analysis.analyze import AnalyzeConfig  # noqa: PLC0415 - as above
+    from micromimic.analysis.analyze import AnalyzeConfig, load_late  # noqa: PLC0415 - as above
     from micromimic.face.landmarks import DlibLandmarks  # noqa: PLC0415 - as above
-    from micromimic.models.onnx import load_model  # noqa: PLC0415 - as above
+    from micromimic.report import page, tables  # noqa: F401, PLC0415 - else loaded when it writes
     from micromimic.workstation.jobs.artifacts import write_recording  # noqa: PLC0415 - as above
 
     cv2.setNumThreads(1)
@@ -101,7 +101,7 @@ def _prepare(task: Task, send: Send) -> Callable[[], None]:
         return _prepare_stretch(task)
     backend = DlibLandmarks()
     config = AnalyzeConfig(model=None if task.model is None else Path(task.model))
-    load_model(config.model)
+    load_late(config)
     last_sent = ("", 0.0)
 
     def progress(done: int, total: int | None, stage: str) -> None:
@@ -130,14 +130,11 @@ def _prepare(task: Task, send: Send) -> Callable[[], None]:
 
 
 def _prepare_stretch(task: Task) -> Callable[[], None]:
-    from micromimic.analysis.analyze import AnalyzeConfig  # noqa: PLC0415 - as above
-    from micromimic.models.action_units import load_unit_model  # noqa: PLC0415 - as above
-    from micromimic.models.onnx import load_model  # noqa: PLC0415 - as above
+    from micromimic.analysis.analyze import AnalyzeConfig, load_late  # noqa: PLC0415 - as above
     from micromimic.workstation.jobs.evidence import write_evidence  # noqa: PLC0415 - as above
 
     config = AnalyzeConfig(model=None if task.model is None else Path(task.model))
-    load_model(config.model)
-    load_unit_model()
+    load_late(config)
     onset, apex, offset = task.stretch
     return lambda: write_evidence(
         Path(task.video),
