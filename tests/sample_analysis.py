@@ -204,12 +204,12 @@ def sample_track(curve: MotionCurve) -> FaceTrack:
     n = len(curve.times)
     found = np.isfinite(curve.score)
     lost = ~found
-    boxes = np.tile([120.0, 60.0, 520.0, 460.0], (n, 1))
-    landmarks = np.tile(np.linspace(150.0, 450.0, 68)[:, None], (n, 1, 2))
     transforms = np.tile(np.array([[10.0, 0, 190.0], [0, 10.0, 110.0]]), (n, 1, 1))
-    boxes[lost], landmarks[lost], transforms[lost] = np.nan, np.nan, np.nan
+    transforms[lost] = np.nan
     segments = np.where(found, np.cumsum(np.diff(found.astype(int), prepend=0) == 1) - 1, -1)
-    return FaceTrack(curve.times, boxes, landmarks, found, transforms, segments)
+    points = (np.linspace(150.0, 450.0, 68)[:, None] - [190.0, 110.0]) / 10.0
+    shapes = dict.fromkeys(range(segments.max() + 1), points)
+    return FaceTrack(curve.times, found, transforms, segments, shapes)
 
 
 def sample_spotting(observed_s: float = 51.3) -> Spotting:

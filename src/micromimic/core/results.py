@@ -294,14 +294,7 @@ class Analysis:
             events=tuple(event_from_dict(entry) for entry in content["events"]),
             indicators=dict(content["indicators"]),
             curve=MotionCurve(empty, empty, np.zeros((0, len(CELLS)))),
-            track=FaceTrack(
-                empty,
-                np.zeros((0, 4)),
-                np.zeros((0, 68, 2)),
-                np.zeros(0, bool),
-                np.zeros((0, 2, 3)),
-                np.zeros(0, int),
-            ),
+            track=FaceTrack(empty, np.zeros(0, bool), np.zeros((0, 2, 3)), np.zeros(0, int), {}),
             spotting=Spotting(
                 float("nan"),
                 (),

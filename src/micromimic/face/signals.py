@@ -25,7 +25,6 @@ _ROW: Final = np.dtype(
         ("transform", np.float64, (2, 3)),
     ]
 )
-_AT_ONCE: Final = 4096  # rows
 _MEASURED: Final = ("displacement", "eye_change", "brightness", "similarity", "transform")
 _LOST: Final = np.zeros((), _ROW)
 _LOST["segment"] = -1
@@ -63,17 +62,8 @@ class FaceSignals:
         return self.pixels_per_unit() * INTEROCULAR
 
     def track(self) -> FaceTrack:
-        """The landmarks and boxes in image pixels: each stretch's landmarks, carried along."""
-        n = len(self.times)
-        landmarks = np.full((n, 68, 2), np.nan, np.float32)
-        for segment, points in self.landmarks.items():
-            found = np.flatnonzero(self.segments == segment)
-            for first in range(0, len(found), _AT_ONCE):
-                rows = found[first : first + _AT_ONCE]
-                moved = np.einsum("tij,pj->tpi", self.transform[rows, :, :2], points)
-                landmarks[rows] = moved + self.transform[rows, None, :, 2]
-        boxes = np.concatenate([landmarks.min(1), landmarks.max(1)], axis=1)
-        return FaceTrack(self.times, boxes, landmarks, self.found, self.transform, self.segments)
+        """Where the face is in the pictures."""
+        return FaceTrack(self.times, self.found, self.transform, self.segments, self.landmarks)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
