@@ -160,7 +160,7 @@ def analyze_frames(
     report = progress or (lambda done, total, stage: None)
     if config.model is not None:
         opened_model(config.model)  # an unusable file is refused before any frame is read
-    beside = threading.Thread(target=_load_beside, args=(config,), name="load late")
+    beside = threading.Thread(target=_load_beside, args=(config.model,), name="load late")
 
     def shown(frame: Frame) -> None:
         if frame.index > 0 and beside.ident is None:  # the first is tracked
@@ -198,17 +198,18 @@ def analyze_frames(
     )
 
 
-def load_late(config: AnalyzeConfig) -> None:
-    """Load now what an analysis needs after its first frames only."""
+def load_late(model: str | Path | None) -> None:
+    """Load now what an analysis needs after its first frames only. ``model``: as `AnalyzeConfig`
+    has it."""
     for name in ("scipy.fft", "scipy.ndimage", "scipy.special"):
         import_module(name)
-    opened_model(config.model)
+    opened_model(model)
     shipped_unit_model()
 
 
-def _load_beside(config: AnalyzeConfig) -> None:
+def _load_beside(model: str | Path | None) -> None:
     with contextlib.suppress(MicromimicError):  # the analysis meets it, too
-        load_late(config)
+        load_late(model)
 
 
 def track(

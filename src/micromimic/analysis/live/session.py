@@ -20,6 +20,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.analysis.analyze import load_late
 from micromimic.analysis.live.buffer import (
     POLL_S,
     FrameBuffer,
@@ -47,7 +48,7 @@ from micromimic.face.landmarks import LandmarkBackend
 from micromimic.face.tracking import FaceTracker, TrackingConfig
 from micromimic.media.live.open import open_live
 from micromimic.media.live.source import LiveSource, join_reader
-from micromimic.models.onnx import load_model
+from micromimic.models.onnx import opened_model
 from micromimic.motion.flow import FlowConfig
 from micromimic.motion.spotting.config import SpottingConfig
 from micromimic.motion.spotting.live import LiveSpotter, LiveTiming, Verdict
@@ -176,7 +177,8 @@ class LiveSession(Closing):
     ) -> None:
         self.config = config = config or LiveConfig()
         self._source = source
-        model = load_model(config.model)
+        load_late(config.model)  # no frame waits for it
+        model = opened_model(config.model)
         self._buffer = FrameBuffer(config.buffer_s, may_drop=config.may_drop)
         self._listeners = Listeners()
         self._jobs = Mailbox[Naming | Verdict](MOST_UNNAMED)

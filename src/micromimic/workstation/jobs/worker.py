@@ -101,7 +101,7 @@ def _prepare(task: Task, send: Send) -> Callable[[], None]:
         return _prepare_stretch(task)
     backend = DlibLandmarks()
     config = AnalyzeConfig(model=None if task.model is None else Path(task.model))
-    load_late(config)
+    load_late(config.model)
     last_sent = ("", 0.0)
 
     def progress(done: int, total: int | None, stage: str) -> None:
@@ -134,7 +134,7 @@ def _prepare_stretch(task: Task) -> Callable[[], None]:
     from micromimic.workstation.jobs.evidence import write_evidence  # noqa: PLC0415 - as above
 
     config = AnalyzeConfig(model=None if task.model is None else Path(task.model))
-    load_late(config)
+    load_late(config.model)
     onset, apex, offset = task.stretch
     return lambda: write_evidence(
         Path(task.video),
