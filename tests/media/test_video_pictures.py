@@ -142,7 +142,7 @@ def test_every_display_matrix(tmp_path: Path, exif: int) -> None:
         frames = [*source, *source.frames_at([1])]
         assert all(is_like(frame.gray, expected) for frame in frames)
         assert all(is_like(frame.rgb(), expected) for frame in frames)
-        assert all(frame.gray.flags.c_contiguous and frame.gray.flags.owndata for frame in frames)
+        assert all(frame.gray.strides[1] == 1 for frame in frames)
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png", "tiff", "webp"])

@@ -10,6 +10,8 @@ micromimic ...
 
 from __future__ import annotations
 
+import atexit
+import gc
 import signal
 import sys
 import warnings
@@ -48,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments = sys.argv[1:]
         prepare_streams()
         keep_caches_together()
+        atexit.register(gc.freeze)  # what is left needs no search for circles, a tenth of a second
         if not sys.warnoptions and not debugging():
             warnings.simplefilter("ignore")  # a library's advice to programmers is no user's news
             warnings.simplefilter("once", ManifestWarning)  # one person under two names is

@@ -109,9 +109,10 @@ def scale_of(matrix: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def compose(outer: NDArray[np.floating], inner: NDArray[np.floating]) -> NDArray[np.float64]:
     """The (2, 3) affine map ``outer(inner(x))``."""
-    whole = np.asarray(outer[:, :2] @ inner, dtype=np.float64)
-    whole[:, 2] += outer[:, 2]
-    return whole
+    (a, b, x), (c, d, y) = outer.tolist()  # as in `invert_affine`
+    (e, f, u), (g, h, v) = inner.tolist()
+    across = [a * e + b * g, a * f + b * h, a * u + b * v + x]
+    return np.array([across, [c * e + d * g, c * f + d * h, c * u + d * v + y]])
 
 
 def canvas_size(resolution: float, margin: float = MARGIN) -> int:

@@ -12,6 +12,7 @@ Source: Baker & Matthews, IJCV 2004, doi 10.1023/B:VISI.0000011205.11775.fd.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil, floor, sqrt
 from typing import Final, TypeVar
 
@@ -31,6 +32,7 @@ from micromimic.core.canonical import (
 from micromimic.face.cells import cell_boxes, cell_pixels
 
 Gray = NDArray[np.uint8]
+Affine = NDArray[np.float64]
 
 
 def fit_affine(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -72,7 +74,6 @@ def reduce_face(
     return small, np.array([[scale, 0.0, shift - left * scale], [0.0, scale, shift - top * scale]])
 
 
-Affine = NDArray[np.float64]
 _Pixel = TypeVar("_Pixel", np.uint8, np.float32)
 _TOLERANCE: Final = 0.02  # canvas pixels; once a step moves less, registration stops
 
@@ -112,9 +113,14 @@ class FaceLayout:
     rigid: NDArray[np.intp]  # (r,) flat indices of the rigid parts
     eyes: NDArray[np.intp]  # (e,) flat indices of both eyes' boxes
 
-    @property
+    @cached_property
     def size(self) -> int:
         return canvas_size(self.resolution)
+
+    @cached_property
+    def from_unit(self) -> Affine:
+        """(2, 3) canonical units to canvas pixels."""
+        return invert_affine(canvas_to_unit(self.resolution))
 
 
 def face_layout(landmarks: NDArray[np.floating], resolution: float) -> FaceLayout:
@@ -166,13 +172,16 @@ class _Jacobian:
 
     def solve(self, error: NDArray[np.float32]) -> list[float]:
         """The m parameters that explain most of the (r,) error; outliers count little."""
-        centred = error - _middle(error)
-        centred /= np.float32(2.5 * (1.4826 * _middle(np.abs(centred)) + 0.5))
-        weight = 1.0 / (1.0 + centred * centred)
+        weight = error - _middle(error)
+        weight /= np.float32(2.5 * (1.4826 * _middle(np.abs(weight)) + 0.5))
+        weight *= weight
+        weight += 1.0
+        np.reciprocal(weight, out=weight)
         normal = (self._products @ weight).astype(np.float64)
         normal[:: len(self._rows) + 1] *= 1.001
         normal[:: len(self._rows) + 1] += 1e-6
-        target = (self._rows @ (weight * error)).astype(np.float64)
+        weight *= error
+        target = (self._rows @ weight).astype(np.float64)
         solved = cv2.solve(normal.reshape(len(self._rows), -1), target[:, None])[1]
         return list(solved.ravel().tolist())
 
@@ -283,8 +292,7 @@ class Template:
         """Displacement of the ten cells from the template. Returns (10, 2) canvas pixels, right and
         down."""
         error = canvas.take(self.layout.cells) - self._cells
-        solution = np.matmul(self._cell_solver, error[..., None])[..., 0]
-        return np.asarray(-solution[:, :2])
+        return np.asarray(-np.matmul(self._cell_solver, error[..., None])[..., 0])
 
     def eye_change(self, canvas: Gray) -> float:
         """Mean absolute change of the eyes' boxes from the template, in shares of their contrast. A
@@ -296,7 +304,7 @@ class Template:
 def _cell_solver(
     cells: NDArray[np.float32], gx: NDArray[np.float32], gy: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Pseudo-inverses (10, 4, k): u, v, gain, bias of each cell."""
+    """Pseudo-inverses (10, 2, k): u and v of each cell, whatever its gain and bias."""
     centred = cells - cells.mean(1, keepdims=True)
     jacobian = np.stack([gx, gy, centred, np.ones_like(gx)], axis=-1).astype(np.float64)
     normal = np.einsum("cki,ckj->cij", jacobian, jacobian)
@@ -304,7 +312,7 @@ def _cell_solver(
     normal[:, index, index] *= 1.001
     normal[:, index, index] += 1e-6
     solver = np.einsum("cij,ckj->cik", np.linalg.inv(normal), jacobian)
-    return np.asarray(solver, dtype=np.float32)
+    return np.ascontiguousarray(solver[:, :2], dtype=np.float32)
 
 
 def _inverse_step(step: list[float], size: int) -> Affine:

@@ -250,8 +250,7 @@ class FaceTracker:
         motion = lock.template.cell_motion(result.canvas)
         eye = lock.template.eye_change(result.canvas)
         displacement = motion / np.float32(lock.layout.resolution) + lock.offset
-        to_canvas = invert_affine(canvas_to_unit(lock.layout.resolution))
-        transform = compose(result.canvas_to_image, to_canvas)
+        transform = compose(result.canvas_to_image, lock.layout.from_unit)
         light, match = result.brightness, result.similarity
         self.canvas = result.canvas
         self._row = FaceRow(time, lock.segment, displacement, eye, light, match, transform)
@@ -288,8 +287,7 @@ class FaceTracker:
     def _check(self, lock: _Lock, gray: Gray, time: float) -> None:
         """Let the detector confirm the face, and count others."""
         lock.checked = time
-        to_canvas = invert_affine(canvas_to_unit(lock.layout.resolution))
-        transform = compose(lock.canvas_to_image, to_canvas)
+        transform = compose(lock.canvas_to_image, lock.layout.from_unit)
         expected = apply_affine(transform, lock.layout.landmarks)
         here = landmark_box(expected)
         boxes = self._detect(gray, here)

@@ -28,7 +28,7 @@ class Clock:
     """
 
     def __init__(self, time_base: Fraction, step: float) -> None:
-        self._base = time_base
+        self._ticks, self._per = time_base.numerator, time_base.denominator
         self._step = step
         self.origin: int | None = None  # the timestamp that became 0
         self._shift = 0.0
@@ -60,7 +60,8 @@ class Clock:
             return None
         if self.origin is None:
             self.origin = pts
-        time = float((pts - self.origin) * self._base) + self._shift
+        # Whole numbers: a Fraction takes ten times as long to say the same.
+        time = (pts - self.origin) * self._ticks / self._per + self._shift
         return time if abs(time) <= LONGEST_S else None
 
 

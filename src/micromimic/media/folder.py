@@ -34,7 +34,7 @@ from micromimic.media.decoding.pixels import DEPTH_SAMPLES, bits_in_use, to_8_bi
 from micromimic.media.decoding.repeats import RepeatWatch
 from micromimic.media.formats import check_size, image_files
 from micromimic.media.frames import Frame, Notice
-from micromimic.media.recording import Recording
+from micromimic.media.recording import READ_AHEAD, Recording
 
 _PLUGINS: Final = (
     BmpImagePlugin.BmpImageFile,
@@ -221,7 +221,7 @@ _USUAL_STEP_S = 0.1
 class StackSource(PictureSequence):
     """Pages of a TIFF file, ``fps`` a second, or pictures of an animated WebP at its own times."""
 
-    def __init__(self, path: Path, fps: float | None, read_ahead: int = 64) -> None:
+    def __init__(self, path: Path, fps: float | None, read_ahead: int = READ_AHEAD) -> None:
         super().__init__(path, read_ahead, bits=8)
         self._file = path
         with path.open("rb") as stream, read_header(stream, path) as pages:

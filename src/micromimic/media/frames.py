@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,23 +15,39 @@ GrayImage = NDArray[np.uint8]
 ColourImage = NDArray[np.uint8]
 
 
+class Yuv(NamedTuple):
+    """A picture as video stores it, 4:2:0 with 8 bits; read only, rows may lie apart in memory."""
+
+    luma: GrayImage  # (H, W)
+    blue: GrayImage  # (H / 2, W / 2), rounded up
+    red: GrayImage
+    matrix: int  # FFmpeg's number for how it came from RGB
+    full_range: bool  # 0 to 255, not 16 to 235
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One decoded frame. A frame of a video keeps its decoded picture alive (about 1.5 bytes a
-    pixel beside ``gray``) so that colour stays at hand: keep ``gray`` alone where frames are
-    collected."""
+    pixel), and so does its ``gray``, which often is a part of it: keep a copy of what is needed
+    where frames are collected."""
 
     index: int  # position in the order of decoding, from 0
     time: float  # seconds from the first frame
-    gray: GrayImage  # (H, W) uint8, C-contiguous, its own memory
+    gray: GrayImage  # (H, W) uint8, read only; rows may lie apart in memory
     # makes the (H, W, 3) picture when asked; None for a grey source
     load_rgb: Callable[[], ColourImage] | None = field(default=None, repr=False)
+    # the picture as it is stored, where that is 4:2:0 with 8 bits
+    load_yuv: Callable[[], Yuv | None] | None = field(default=None, repr=False)
 
     def rgb(self) -> ColourImage:
         """(H, W, 3) uint8 RGB, converted at each call and not kept."""
         if self.load_rgb is None:
             return np.repeat(self.gray[..., None], 3, axis=2)
         return self.load_rgb()
+
+    def yuv(self) -> Yuv | None:
+        """The picture without a conversion; None where it is stored in another way."""
+        return None if self.load_yuv is None else self.load_yuv()
 
 
 @dataclass(frozen=True, slots=True)

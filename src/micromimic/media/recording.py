@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final, Generic, Self, TypeVar
 
 from micromimic.core.closing import Closing
@@ -14,7 +15,9 @@ from micromimic.media.frames import Frame, Notice, check_ascending
 
 T = TypeVar("T")
 
-READ_AHEAD_BYTES: Final = 192 * 2**20  # frames read ahead never hold more than this
+READ_AHEAD: Final = 32  # frames: what a search for a face takes, and no more than stays in a cache
+READ_AHEAD_BYTES: Final = 64 * 2**20  # frames read ahead never hold more than this
+_AT_ONCE: Final = 4  # frames handed over: each time costs two threads a wait for the other
 _POLL_S: Final = 0.1
 
 
@@ -64,6 +67,24 @@ class Prefetch(Closing, Generic[T]):
             self.thread.join(_POLL_S)
 
 
+def _together(make: Callable[[], Iterator[Frame]], several: int) -> Iterator[list[Frame]]:
+    """Frames by the handful; the first alone, and those before an error before it."""
+    group: list[Frame] = []
+    source = make()
+    try:
+        for frame in source:
+            group.append(frame)
+            if len(group) == several or frame.index == 0:
+                yield group
+                group = []
+    except Exception:
+        yield group
+        raise
+    finally:
+        getattr(source, "close", bool)()
+    yield group
+
+
 class Recording(Closing):
     """Base of every `FrameSource`: a subclass opens the file and says how frames are made."""
 
@@ -72,7 +93,7 @@ class Recording(Closing):
     nominal_fps: float | None = None
     damage: tuple[str, ...] = ()
     picture_share = 1.0
-    _bytes_per_pixel = 4  # of a frame that waits
+    _bytes_per_pixel = 4.0  # of a frame that waits
 
     def __init__(self, path: object, read_ahead: int, bits: int) -> None:
         self.path = str(path)
@@ -81,7 +102,7 @@ class Recording(Closing):
         self._cut: set[int] = set()  # frames that are brighter than these bits say
         self._known: tuple[Notice, ...] = ()
         self._repeats: tuple[Notice, ...] = ()
-        self._reading: set[Prefetch[Frame]] = set()
+        self._reading: set[Prefetch[list[Frame]]] = set()
         self._closed = False
 
     @property
@@ -102,13 +123,16 @@ class Recording(Closing):
 
     def __iter__(self) -> Iterator[Frame]:
         self._check_open()
-        room = READ_AHEAD_BYTES // (self._bytes_per_pixel * max(1, self.width * self.height))
-        with Prefetch(self._produce, max(2, min(self._read_ahead, room))) as frames:
-            self._reading.add(frames)
+        room = int(READ_AHEAD_BYTES / (self._bytes_per_pixel * max(1, self.width * self.height)))
+        ahead = min(self._read_ahead, room)
+        several = max(1, min(_AT_ONCE, ahead // 4))
+        with Prefetch(partial(_together, self._produce, several), ahead // several) as groups:
+            self._reading.add(groups)
             try:
-                yield from frames
+                for frames in groups:
+                    yield from frames
             finally:
-                self._reading.discard(frames)
+                self._reading.discard(groups)
 
     def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
         self._check_open()

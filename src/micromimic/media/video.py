@@ -31,11 +31,12 @@ from micromimic.media.decoding.pixels import (
     largest_of,
     picture_notices,
     rgb_of,
+    yuv_of,
 )
 from micromimic.media.decoding.repeats import RepeatWatch
 from micromimic.media.formats import MOST_PIXELS, check_rate, check_size, is_stack
 from micromimic.media.frames import Frame, FrameSource, Notice
-from micromimic.media.recording import Recording
+from micromimic.media.recording import READ_AHEAD, Recording
 from micromimic.media.sound import SoundTrack
 from micromimic.media.writer import VideoWriter
 
@@ -50,7 +51,7 @@ _SAME_RATE: Final = 1e-5
 def open_source(
     path: str | Path,
     fps: float | None = None,
-    read_ahead: int = 64,
+    read_ahead: int = READ_AHEAD,
     *,
     threads: int | None = None,
     track: int | None = None,
@@ -98,13 +99,13 @@ def _check_file(path: Path) -> None:
 class VideoSource(Recording):
     """Frames of a video file, decoded and made grey in a background thread; see ``FrameSource``."""
 
-    _bytes_per_pixel = 3
+    _bytes_per_pixel = 1.5  # the decoder's picture, of which the grey one is a part
 
     def __init__(
         self,
         path: str | Path,
         fps: float | None = None,
-        read_ahead: int = 64,
+        read_ahead: int = READ_AHEAD,
         *,
         threads: int | None = None,
         track: int | None = None,
@@ -117,10 +118,12 @@ class VideoSource(Recording):
         self._lead = 0.0
         self._probe()
 
-    def _open(self) -> Decoder:
+    def _open(self, *, again: bool = False) -> Decoder:
+        """``again``: for single frames, which several may read at once. FFmpeg's second thread
+        takes a quarter more of the processor's time for the same frames."""
         self._check_open()
         try:
-            return Decoder(self._file, self._threads, self._track)
+            return Decoder(self._file, 1 if again else self._threads, self._track)
         except av.error.FFmpegError as error:
             raise InputError(
                 f"expected a video, got {self.path}, which cannot be opened as one "
@@ -175,6 +178,24 @@ class VideoSource(Recording):
             return None
         return [self._lead + time for time in self._played]
 
+    def open_packets(self) -> Decoder | None:
+        """The file again, for its packets, where a player shows their pictures as this source does:
+        at their own times, the right way up, with square pixels."""
+        return self._open(again=True) if self._fps is None and self._geometry.as_stored else None
+
+    @property
+    def index(self) -> FrameIndex | None:
+        """Where the frames lie, after a complete first pass; None where only counting tells."""
+        return self._index if self._index and self._index.exact else None
+
+    def resume(self, index: FrameIndex) -> None:
+        """Seek as after the first pass over the same file that left this ``index``."""
+        clock = self._clock()
+        self._index, self._played = index, array("d", map(clock.seconds, index.pts))
+
+    def _clock(self) -> Clock:
+        return Clock(self._time_base, 1.0 / (self._container_fps or 25.0))
+
     def open_sound(self) -> SoundTrack:
         """The sound of the file, in step with its frames where their times are the file's own."""
         self._check_open()
@@ -215,7 +236,8 @@ class VideoSource(Recording):
         if self._bits < 16 and largest_of(picture) >> self._bits:
             self._cut.add(number)
         gray = gray_of(picture, self._geometry, self._bits)
-        return Frame(number, time, gray, partial(rgb_of, picture, self._geometry, self._bits))
+        colour = partial(rgb_of, picture, self._geometry, self._bits)
+        return Frame(number, time, gray, colour, partial(yuv_of, picture, self._geometry))
 
     def _damage_lines(
         self, decoder: Decoder, seconds: float, repaired: int, resized: int
@@ -244,7 +266,7 @@ class VideoSource(Recording):
         timestamp; where timestamps do not identify frames, or no first pass was made, it decodes
         from the start. Frames in between are decoded, not converted."""
         wanted = list(indices)
-        index = self._index if self._index and self._index.exact else None
+        index = self.index
         if index is not None:
             done = 0
             for frame in self._seek_frames(index, wanted):
@@ -256,7 +278,7 @@ class VideoSource(Recording):
 
     def _seek_frames(self, index: FrameIndex, wanted: list[int]) -> Iterator[Frame]:
         """Frames found by seeking; ends early where the file does not keep to the index."""
-        with self._open() as decoder:
+        with self._open(again=True) as decoder:
             decoder.order.display_times = True  # or the index would not be exact
             pictures = decoder.pictures()
             at, picture = -1, None
@@ -278,10 +300,10 @@ class VideoSource(Recording):
                 yield self._frame(target, self._time(target, self._played[target]), picture)
 
     def _scan_frames(self, wanted: list[int]) -> Iterator[Frame]:
-        clock = Clock(self._time_base, 1.0 / (self._container_fps or 25.0))
+        clock = self._clock()
         place = 0
         number = -1
-        with self._open() as decoder:
+        with self._open(again=True) as decoder:
             for number, picture in enumerate(decoder.pictures()):
                 time = clock.seconds(picture.pts)
                 while place < len(wanted) and wanted[place] == number:

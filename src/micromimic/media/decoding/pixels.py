@@ -16,7 +16,7 @@ import numpy as np
 from av.buffer import Buffer
 from numpy.typing import NDArray
 
-from micromimic.media.frames import Notice
+from micromimic.media.frames import Notice, Yuv
 
 ODDEST_PIXEL: Final = 4  # pixels stated to be longer than this many times their width are a mistake
 _SQUARE_ENOUGH: Final = 0.01  # 1280:1279 and the like come of rounding a size to even numbers
@@ -35,6 +35,12 @@ class Geometry:
     @property
     def size(self) -> tuple[int, int]:
         return self.stretched[::-1] if self.transposed else self.stretched
+
+    @property
+    def as_stored(self) -> bool:
+        """Whether the picture to be looked at is the decoded one."""
+        turned = self.transposed or self.mirrored or self.upended
+        return self.stretched == self.stored and not turned
 
     def apply(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The picture to be looked at, in memory of its own. ``picture``: (H, W) or (H, W,
@@ -201,6 +207,13 @@ def _rows(picture: av.VideoFrame, kind: str) -> NDArray[np.unsignedinteger]:
     return rows[:: -1 if upward else 1, : picture.width]
 
 
+def _shared(plane: av.video.plane.VideoPlane) -> NDArray[np.uint8]:
+    """(H, W) of a plane which is 8 bits deep and runs downward; it keeps the picture."""
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    rows.flags.writeable = False  # later pictures are predicted from it
+    return rows[: plane.height, : plane.width]
+
+
 def _downward(picture: av.VideoFrame) -> av.VideoFrame:
     """The picture with its first line first: some cameras' files store them from below."""
     if picture.planes[0].line_size >= 0:
@@ -209,9 +222,10 @@ def _downward(picture: av.VideoFrame) -> av.VideoFrame:
 
 
 def gray_of(picture: av.VideoFrame, geometry: Geometry, bits: int = 16) -> NDArray[np.uint8]:
-    """(H, W) uint8, C-contiguous, a copy of its own. Planar YUV and grey give their luma plane as
-    it is (limited or full range makes no difference to motion), anything else is converted.
-    ``bits`` are in use of a picture that ``stores_16_bits``."""
+    """(H, W) uint8. Planar YUV and grey give their luma plane as it is (limited or full range makes
+    no difference to motion), anything else is converted. Where nothing has to be done to it, this
+    is the decoder's own memory: not to be written to, rows may lie apart, and it lives as long as
+    the array. ``bits`` are in use of a picture that ``stores_16_bits``."""
     if bits < 16 and stores_16_bits(picture.format.name):
         deep = to_8_bits(_deep(picture), bits)
         gray = deep if deep.ndim == 2 else cv2.cvtColor(deep, cv2.COLOR_RGB2GRAY)
@@ -221,6 +235,8 @@ def gray_of(picture: av.VideoFrame, geometry: Geometry, bits: int = 16) -> NDArr
     if layout is None:
         picture = picture.reformat(format="gray")
         layout = ("u1", 0)
+    if layout == ("u1", 0) and geometry.as_stored:
+        return _shared(picture.planes[0])
     gray = _rows(picture, layout[0])
     return geometry.apply((gray >> layout[1]).astype(np.uint8) if layout[1] else gray)
 
@@ -231,3 +247,21 @@ def rgb_of(picture: av.VideoFrame, geometry: Geometry, bits: int = 16) -> NDArra
         rgb = to_8_bits(_deep(picture), bits)
         return geometry.apply(rgb if rgb.ndim == 3 else np.repeat(rgb[..., None], 3, axis=2))
     return geometry.apply(np.asarray(_downward(picture).to_ndarray(format="rgb24"), np.uint8))
+
+
+BT601: Final = 6  # FFmpeg's number for its matrix: what swscale and OpenCV convert with
+_UNSTATED: Final = 2
+_FULL_RANGE: Final = 2  # AVCOL_RANGE_JPEG
+
+
+def yuv_of(picture: av.VideoFrame, geometry: Geometry) -> Yuv | None:
+    """The picture as it is stored, the right way up; None where it is not 4:2:0 with 8 bits, or its
+    pixels are not square. As with ``gray_of`` it may be the decoder's own memory."""
+    full = picture.format.name == "yuvj420p" or picture.color_range == _FULL_RANGE
+    stored = picture.format.name in ("yuv420p", "yuvj420p") and picture.planes[0].line_size > 0
+    if not stored or geometry.stretched != geometry.stored:
+        return None
+    planes = [_shared(plane) for plane in picture.planes]
+    luma, blue, red = planes if geometry.as_stored else map(geometry.apply, planes)
+    matrix = BT601 if picture.colorspace == _UNSTATED else int(picture.colorspace)
+    return Yuv(luma, blue, red, matrix, full)
