@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 pytest.importorskip("onnx", reason="onnx is in the train extra")
 
-from micromimic.analysis.analyze import AnalyzeConfig, analyze
+from micromimic.analysis.analyze import AnalyzeConfig, analyze, analyze_frames
 from micromimic.analysis.recognize import flow_between, recognize
 from micromimic.cli.main import main
 from micromimic.core.canonical import follow
@@ -21,7 +22,7 @@ from micromimic.face.crops import face_crop
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.media.video import open_source
 from micromimic.models.action_units import load_unit_model
-from micromimic.models.onnx import FaceModel, FlowModel, VolumeModel, load_model
+from micromimic.models.onnx import FaceModel, FlowModel, VolumeModel, load_model, opened_model
 from micromimic.models.preprocess import center, mirror
 from micromimic.motion.features import DESCRIPTORS
 from micromimic.report.write import write_analysis
@@ -302,6 +303,21 @@ def test_a_flow_model_without_votes_is_reported(
     assert "<b>Movement</b>" in page
     for absent in ("Where the class comes from", "Face region"):
         assert absent not in page
+
+
+def test_a_model_is_opened_once_for_each_content(files: dict[str, Path], tmp_path: Path) -> None:
+    file = tmp_path / "mine.onnx"
+    file.write_bytes(files["flow"].read_bytes())
+    assert opened_model(file) is opened_model(str(file))
+    file.write_bytes(files["faces"].read_bytes())
+    assert (opened_model(file).view, opened_model().view) == ("faces", "flow")
+
+
+def test_an_unusable_model_is_refused_before_a_frame_is_read(tmp_path: Path) -> None:
+    (tmp_path / "mine.onnx").write_bytes(b"no model")
+    unread: Any = object()
+    with pytest.raises(ModelError, match="expected an ONNX model"):
+        analyze_frames(unread, config=AnalyzeConfig(model=tmp_path / "mine.onnx"))
 
 
 def test_recognize_takes_models_of_one_or_two_frames(
