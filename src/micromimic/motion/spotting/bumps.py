@@ -114,7 +114,8 @@ def local_rest(x: Array, rate: float, window: float = 1.4) -> Array:
     flat = x.reshape(len(x), -1)
     coarse = flat[::step]
     size = max(1, round(window * rate / step)) | 1
-    median = scipy.ndimage.median_filter(coarse, size=(size, 1), mode="nearest")
     at = np.arange(len(x))
-    columns = [np.interp(at, at[::step], column) for column in median.T]
+    # A column at a time: SciPy's filter of one dimension takes a tenth of the time.
+    medians = [scipy.ndimage.median_filter(c, size, mode="nearest") for c in coarse.T]
+    columns = [np.interp(at, at[::step], median) for median in medians]
     return np.stack(columns, axis=1).reshape(x.shape)

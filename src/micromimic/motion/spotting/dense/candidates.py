@@ -167,8 +167,10 @@ def _prior(rows: NDArray[np.floating], lids: Mask) -> _Prior:
     spread = 1.4826 * np.median(np.abs(calm), axis=0) + 1e-3
     weight = 1 / (1 + ((calm / spread) ** 2).mean(1) / 4)
     moving = rows[lids]
-    blinks = moving.T @ moving / max(1, len(moving))
-    return _Prior((calm * weight[:, None]).T @ calm / weight.sum(), blinks, spread)
+    # Summed on one thread: for so little BLAS wakes its others.
+    blinks = np.einsum("ni,nj->ij", moving, moving) / max(1, len(moving))
+    whole = np.einsum("ni,nj->ij", calm * weight[:, None], calm) / weight.sum()
+    return _Prior(whole, blinks, spread)
 
 
 def _judge_lag(
