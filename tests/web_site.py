@@ -22,6 +22,7 @@ from micromimic.media.writer import ProxyWriter
 from micromimic.report.write import write_analysis
 from micromimic.workstation.app import create_app
 from micromimic.workstation.jobs.artifacts import frames_bin, review_document
+from micromimic.workstation.jobs.confinement import Limits
 from micromimic.workstation.records import jobs
 from micromimic.workstation.records.database import Store, open_store
 from micromimic.workstation.settings import Settings
@@ -70,6 +71,7 @@ def _film(path: Path, frames: int = 12) -> None:
 class Runner:
     """Stands for the job runner, and counts what it is told."""
 
+    limits: Limits = field(default_factory=Limits)
     told: list[str] = field(default_factory=list)
 
     async def start(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +22,9 @@ from micromimic.core.canonical import apply_affine, canvas_size
 from micromimic.core.errors import InputError, OutputError
 from micromimic.core.labels import CELLS, REGIONS
 from micromimic.face.cells import cell_boxes
-from micromimic.media.video import open_source
+from micromimic.media.copied import copyable, write_copy
+from micromimic.media.decoding.pixels import Geometry, yuv_of
+from micromimic.media.video import VideoSource, VideoWriter, open_source
 from micromimic.media.writer import KEY_EVERY, ProxyWriter, proxy_size
 from micromimic.motion.magnify import Magnifier, MagnifyConfig, magnified
 from micromimic.motion.spotting.dense.measure import UNITS_SEEN
@@ -36,6 +39,7 @@ from micromimic.workstation.jobs.artifacts import (
     write_recording,
 )
 from micromimic.workstation.jobs.clips import MARGIN_S, clip_range, write_held_back
+from micromimic.workstation.jobs.evidence import write_evidence
 
 from ..sample_analysis import sample_analysis
 from ..sounds import with_click
@@ -94,7 +98,7 @@ RATES: dict[str, tuple[Callable[[int], list[int]], Fraction]] = {
 def proxy_of(video: Path, path: Path) -> Path:
     with open_source(video) as source, ProxyWriter(path, source.width, source.height) as writer:
         for frame in source:
-            writer.write(frame.rgb(), frame.time)
+            writer.write(frame.yuv() or frame.rgb(), frame.time)
     return path
 
 
@@ -152,6 +156,115 @@ def test_proxy_is_even_and_small(tmp_path: Path, size: tuple[int, int]) -> None:
     smaller = cv2.resize(picture, (across, down), interpolation=cv2.INTER_AREA)
     inner = (slice(3 * down // 4, down - 4), slice(across // 2, across - 4))
     assert np.abs(first[inner].astype(int) - smaller[inner]).mean() < 4  # colours, too
+
+
+@pytest.mark.parametrize(("matrix", "full"), [(1, False), (6, True), (2, False)])
+def test_stored_pictures_keep_their_colours(tmp_path: Path, matrix: int, full: bool) -> None:
+    """Without a conversion, and one that is given as RGB among them is made like the others."""
+    shown = np.full((96, 160, 3), (200, 40, 90), np.uint8)
+    shown[:, 80:] = 30, 160, 220
+    video = tmp_path / "a.mp4"
+    with av.open(str(video), "w") as out:
+        stream = out.add_stream("libx264", rate=25, options={"crf": "8"})
+        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
+        stream.codec_context.colorspace, stream.codec_context.color_range = matrix, 1 + full
+        for _ in range(4):
+            frame = av.VideoFrame.from_ndarray(shown, format="rgb24").reformat(
+                format="yuv420p", dst_colorspace=1 if matrix == 1 else 5, dst_color_range=1 + full
+            )
+            frame.colorspace, frame.color_range = matrix, 1 + full
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    with open_source(video) as source, ProxyWriter(tmp_path / "p.mp4", 160, 96) as writer:
+        for frame in source:
+            stored = frame.yuv()
+            assert stored is not None and stored.full_range is full
+            writer.write(frame.rgb() if frame.index == 2 else stored, frame.time)
+    with open_source(tmp_path / "p.mp4") as source:
+        for frame in source:
+            away = np.abs(frame.rgb().astype(int) - shown)
+            assert max(away[8:-8, 8:72].max(), away[8:-8, 88:-8].max()) <= 9, frame.index
+
+
+def test_stored_pictures_are_turned_as_they_are_shown() -> None:
+    shown = np.zeros((96, 160, 3), np.uint8)
+    shown[:40, :60] = 250, 40, 40
+    picture = av.VideoFrame.from_ndarray(shown, format="rgb24").reformat(format="yuv420p")
+    geometry = Geometry((160, 96), (160, 96), transposed=True, mirrored=True)
+    turned = yuv_of(picture, geometry)
+    assert turned is not None
+    red = np.swapaxes(shown[..., 0], 0, 1)[:, ::-1] > 100
+    assert np.array_equal(turned.luma > 50, red)
+    assert np.array_equal(turned.red > 180, red[::2, ::2])
+    assert np.array_equal(turned.blue < 120, red[::2, ::2])
+
+
+def test_what_is_stored_otherwise_is_none(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "odd.mp4", 25.0, 161, 97) as writer:  # 4:4:4
+        for _ in range(3):
+            writer.write(np.full((97, 161, 3), 90, np.uint8))
+    with open_source(tmp_path / "odd.mp4") as source:
+        assert [frame.yuv() for frame in source] == [None] * 3
+
+
+# --- a copy in the proxy's place ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rate", ["29.97", "200", "variable"])
+def test_a_copy_has_the_packets_of_the_source(tmp_path: Path, rate: str) -> None:
+    make, base = RATES[rate]
+    ticks = [7 + tick for tick in make(70)]  # a file need not begin at 0
+    video = encode(tmp_path / "a.mp4", numbered(70, 160, 96), ticks, base)
+    with open_source(video) as source:
+        times = copyable(source)
+        assert times is not None
+        want = [frame.time for frame in source]
+        assert write_copy(source, times, tmp_path / "p.mp4", None)
+    with av.open(str(video)) as first, av.open(str(tmp_path / "p.mp4")) as second:
+        stored = [[bytes(p) for p in c.demux(video=0) if p.size] for c in (first, second)]
+        assert stored[0] == stored[1]
+    with av.open(str(tmp_path / "p.mp4")) as container:
+        pictures = list(container.decode(video=0))
+    assert [number_in(p.to_ndarray(format="rgb24")) for p in pictures] == list(range(70))
+    assert np.allclose([p.time for p in pictures], want, rtol=0, atol=0.6 / 90_000)
+    data = (tmp_path / "p.mp4").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+
+
+def test_only_what_browsers_play_and_step_through_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = encode(tmp_path / "a.mp4", numbered(60, 160, 96), list(range(60)), Fraction(1, 30))
+
+    def copied(path: Path, fps: float | None = None) -> bool:
+        with open_source(path, fps) as source:
+            return copyable(source) is not None
+
+    assert copied(video)
+    assert not copied(video, fps=200.0)  # other times than the file's own
+    with VideoWriter(tmp_path / "odd.mp4", 25.0, 161, 97, lossless=False) as writer:
+        for _ in range(3):
+            writer.write(np.zeros((97, 161, 3), np.uint8))
+    assert not copied(tmp_path / "odd.mp4")  # 4:4:4
+    raw = tmp_path / "a.h264"
+    with av.open(str(video)) as source, av.open(str(raw), "w", format="h264") as sink:
+        stream = sink.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                sink.mux(packet)
+    assert not copied(raw)
+    with av.open(str(video)) as source:
+        packets = [packet for packet in source.demux(video=0) if packet.size]
+    keys = [number for number, packet in enumerate(packets) if packet.is_keyframe]
+    steps = int(np.diff([*keys, 60]).max())  # frames that a step decodes at most
+    with monkeypatch.context() as patch:
+        patch.setattr("micromimic.media.copied.MOST_PIXELS_A_STEP", 160 * 96 * steps)
+        assert copied(video)
+        patch.setattr("micromimic.media.copied.MOST_PIXELS_A_STEP", 160 * 96 * steps - 1)
+        assert not copied(video)
+    monkeypatch.setattr("micromimic.media.copied.MOST_BYTES_A_STEP", 300)
+    assert not copied(video)
 
 
 def test_proxy_keeps_frames_closer_than_a_tick(tmp_path: Path) -> None:
@@ -313,7 +426,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
         max_seconds=60,
         progress=lambda done, total, stage: stages.append(stage),
     )
-    assert list(dict.fromkeys(stages)) == ["tracking", "evidence", "pictures", "writing"]
+    assert list(dict.fromkeys(stages)) == ["tracking", "evidence", "writing"]
     return out
 
 
@@ -327,7 +440,7 @@ def test_recording_is_complete(recording: Path) -> None:
     pictures = {
         f"events/{event['index']}/{name}"
         for event in review["events"]
-        for name in ("onset.jpg", "apex.jpg", "face.mp4", "magnified.mp4")
+        for name in ("onset.jpg", "apex.jpg")
     }
     held = {
         f"events/held-back/{k}/{name}"
@@ -337,6 +450,7 @@ def test_recording_is_complete(recording: Path) -> None:
     }
     assert len(review["events"]) == 1
     others = {"proxy.mp4", "frames.bin", "review.json", "track.npz", "waveform.json"}
+    others |= {"events/index/frames.npz"}
     assert names == {*FILES, *others, *pictures, *held}
     assert review["schema"] == "micromimic.review/1"
     assert (review["frames"], review["width"], review["height"]) == (240, 322, 241)
@@ -439,11 +553,18 @@ def largest(before: np.ndarray, after: np.ndarray) -> float:
     return float(size.max() - np.median(size))
 
 
-def test_clips_step_together_and_show_the_event(recording: Path) -> None:
+def test_clips_step_together_and_show_the_event(
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     review = review_of(recording)
     told = json.loads((recording / "events.json").read_text())["events"]
+    monkeypatch.delattr(VideoSource, "_scan_frames")  # frames are sought, not counted
     for event, seen in zip(told, review["events"], strict=True):
-        clip, place = seen["clip"], recording / "events" / str(seen["index"])
+        clip, out = seen["clip"], tmp_path / str(seen["index"])
+        frames_of = (event["onset_frame"], event["apex_frame"], event["offset_frame"])
+        write_evidence(recording.parent / "video.mp4", recording, out, frames_of)
+        place = out / "0"
+        assert json.loads((place / "evidence.json").read_text())["clip"] == clip
         before = event["onset_frame"] - clip["first_frame"]
         after = clip["first_frame"] + clip["frames"] - 1 - event["offset_frame"]
         assert before == after == round(MARGIN_S * 60)
@@ -467,6 +588,44 @@ def test_clips_step_together_and_show_the_event(recording: Path) -> None:
             assert cv2.absdiff(shown, picture).mean() < 4
         plain, large = (largest(frames[n][before][1], frames[n][at][1]) for n in frames)
         assert large > 2 * plain
+
+
+def test_frames_are_counted_where_no_index_was_kept(recording: Path, tmp_path: Path) -> None:
+    """As in folders of before, which also have the clips."""
+    found = {}
+    for name, kept in (("sought", True), ("counted", False)):
+        results = tmp_path / name
+        shutil.copytree(recording, results)
+        if not kept:
+            shutil.rmtree(results / "events" / "index")
+        [event] = json.loads((results / "events.json").read_text())["events"]
+        frames = (event["onset_frame"], event["apex_frame"], event["offset_frame"])
+        write_evidence(recording.parent / "video.mp4", results, results / "made", frames)
+        made = results / "made" / "0"
+        found[name] = {path.name: path.read_bytes() for path in made.iterdir()}
+    assert found["sought"] == found["counted"]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_recording_is_shown_by_a_copy_or_else_encoded_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    video, out = tmp_path / "video.mp4", tmp_path / "out"
+    config = replace(CLIP, seconds=2.0, width=320, height=240, events_per_minute=0.0)
+    write_clip(video, config, 3, crf=20, preset="ultrafast")
+    with_click(video, config.seconds, 0.5)
+    out.mkdir()
+    if not kept:  # the first pass sees other pictures than the packets promised
+        monkeypatch.setattr(VideoSource, "index", None)
+    write_recording(video, out)
+    with av.open(str(video)) as first, av.open(str(out / "proxy.mp4")) as second:
+        assert [s.codec_context.name for s in second.streams] == ["h264", "aac"]
+        stored = [[bytes(p) for p in c.demux(video=0) if p.size] for c in (first, second)]
+        assert len(stored[0]) == len(stored[1]) == 120
+        assert (stored[0] == stored[1]) is kept
+    assert review_of(out)["proxy"] == {"width": 320, "height": 240, "sound": True}
+    peaks = json.loads((out / "waveform.json").read_text())["peaks"]
+    assert np.argmax(peaks) == pytest.approx(50, abs=2)
 
 
 def test_variable_rate_is_told_frame_by_frame() -> None:

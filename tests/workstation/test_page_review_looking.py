@@ -134,20 +134,22 @@ def test_magnified_motion_keeps_in_step(desk: Desk, station: Station) -> None:
     assert found is not None
     clip: dict[str, Any] = found.review["events"][1]["clip"]
     apex: int = found.payload["events"][1]["apex_frame"]
+    page = open_review(desk, "ada")
+    press(page, "s", "n", "n", "m")
+    page.wait_for_selector("#play[data-playing=true]")
+    assert page.input_value("#speed") == "0.1"
+    until(page, "document.getElementById('pair').dataset.frame !== undefined")
     frames = {}
     for name in ("face", "magnified"):
-        path = station.store.folder(RECORDING) / "events" / "1" / f"{name}.mp4"
+        path = (
+            station.store.folder(RECORDING) / "events" / "1" / f"{name}.mp4"
+        )  # made when looked at
         with av.open(str(path)) as container:
             frames[name] = [
                 frame.to_ndarray(format="rgb24")[..., 1].ravel()[::5].astype(np.float64)
                 for frame in container.decode(video=0)
             ]
         assert len(frames[name]) == clip["frames"]
-    page = open_review(desk, "ada")
-    press(page, "s", "n", "n", "m")
-    page.wait_for_selector("#play[data-playing=true]")
-    assert page.input_value("#speed") == "0.1"
-    until(page, "document.getElementById('pair').dataset.frame !== undefined")
     first = page.evaluate("document.getElementById('pair').dataset.frame")
     until(page, f"document.getElementById('pair').dataset.frame !== '{first}'")  # it plays
     press(page, "Space", "p", "n")

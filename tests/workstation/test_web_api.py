@@ -189,6 +189,20 @@ def test_pictures_and_clips(site: Site) -> None:
     assert site.client.get(f"{where}/-1/apex.jpg").status_code == 422
 
 
+def test_clips_are_made_when_they_are_asked_for(site: Site) -> None:
+    recording_id = site.analysed()
+    folder = site.store.folder(recording_id)
+    (folder / "events" / "0" / "face.mp4").unlink()
+    where = f"{API}/recordings/{recording_id}/events"
+    answer = site.client.get(f"{where}/0/face.mp4")  # of a video that is none
+    assert answer.status_code == 422, answer.text
+    line = answer.json()["error"]["message"]
+    assert "expected a video" in line and str(folder) not in line
+    assert not list(site.store.incoming.iterdir())
+    assert site.client.get(f"{where}/99/face.mp4").status_code == 404
+    assert site.client.get(f"{where}/1/face.mp4").status_code == 200  # there already
+
+
 def test_before_the_answer_there_are_no_files_and_after_retention_they_are_gone(
     site: Site,
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Callable
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from micromimic.core.closing import Closing
 from micromimic.core.errors import OutputError
 from micromimic.core.files import begun
+from micromimic.media.decoding.pixels import BT601
+from micromimic.media.frames import Yuv
 from micromimic.media.sound import RATE as SOUND_RATE, SoundTrack
 
 
@@ -43,14 +46,20 @@ class WholeVideo(Closing):
 
     def _mux(self, frame: av.VideoFrame | av.AudioFrame | None, stream: Any = None) -> None:
         """Encode one picture, or a frame of another ``stream``; None flushes."""
+        self._store(lambda: (stream or self._stream).encode(frame))
+
+    def _store(self, packets: Callable[[], Any]) -> None:
         try:
-            self._container.mux((stream or self._stream).encode(frame))
+            self._container.mux(packets())
         except (OSError, av.error.FFmpegError) as error:
             self.discard()
             raise self._failure(error) from None
 
-    def close(self) -> None:
+    def _flush(self) -> None:
         self._mux(None)
+
+    def close(self) -> None:
+        self._flush()
         try:
             self._container.close()
             self.temporary.replace(self.path)
@@ -159,7 +168,6 @@ class VideoWriter(WholeVideo):
 
 LONG_SIDE: Final = 960  # pixels along a proxy's longer side, at most
 KEY_EVERY: Final = 12  # frames from key frame to key frame: a step backwards decodes at most these
-_BT601: Final = 6  # FFmpeg's number for its matrix: what OpenCV converts with
 _LIMITED_RANGE: Final = 1
 _SOUND_EVERY_S: Final = 0.25  # so much of it at a time: a frame's worth would cost more calls
 _SOUND_BITS: Final = {"mono": 64_000, "stereo": 96_000}  # a second: speech, as it was said
@@ -172,73 +180,36 @@ def proxy_size(width: int, height: int, long_side: int = LONG_SIDE) -> tuple[int
     return across, down
 
 
-class ProxyWriter(WholeVideo):
-    """H.264 (MP4, 4:2:0, BT.601) without reordered frames, seekable from any twelfth frame.
+def _resized(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    if picture.shape[:2] == (height, width):
+        return picture
+    # By less than half, averaging takes four times as long and shows nothing more.
+    half = picture.shape[1] >= 2 * width
+    way = cv2.INTER_AREA if half else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=way), np.uint8)
 
-    Frame n of the proxy shows frame n of the source at the same time, to 1/90,000 s, whatever the
-    source's rate (``rate`` is a hint for the encoder). ``sound`` goes beside it as AAC, from the
-    time 0 to the end of the last frame; it stays the caller's to close.
-    """
 
-    def __init__(
-        self,
-        path: Path,
-        width: int,
-        height: int,
-        *,
-        long_side: int = LONG_SIDE,
-        rate: float = 25.0,
-        crf: int = 23,
-        preset: str = "superfast",
-        sound: SoundTrack | None = None,
-    ) -> None:
-        self.size = proxy_size(width, height, long_side)
-        self.frames = 0
-        self._source = height, width
-        self._last = -1
-        self._time = -math.inf
-        self._step = 1 / rate
+class PlayedVideo(WholeVideo):
+    """Base of what a review plays: an MP4 that begins before it is all there. ``sound`` goes beside
+    the pictures as AAC, from the time 0 to the end of the last frame; it stays the caller's to
+    close."""
+
+    def _begin_played(self, path: Path, rate: float) -> None:
         self._begin(path, format="mp4", options={"movflags": "+faststart"})
-        options = {"crf": str(crf), "preset": preset, "bf": "0", "sc_threshold": "0"}
-        stream = self._container.add_stream(
-            "libx264", rate=max(1, min(1000, round(rate))), options=options
-        )
-        stream.width, stream.height = self.size
-        stream.pix_fmt = "yuv420p"
-        context = stream.codec_context
-        context.gop_size = KEY_EVERY
-        context.thread_count = 1
-        context.time_base = Fraction(1, TICKS)
-        context.color_range = _LIMITED_RANGE
-        context.colorspace = _BT601
-        self._stream = stream
-        self._sound = sound if sound is not None and sound.layout else None
-        if self._sound is not None:
-            self._audio = self._container.add_stream(
-                "aac", rate=SOUND_RATE, layout=self._sound.layout
-            )
-            self._audio.bit_rate = _SOUND_BITS[self._sound.layout]
-            self._samples = 0
+        self._time, self._step = -math.inf, 1 / rate  # of the last picture
 
-    def write(self, rgb: NDArray[np.uint8], time: float) -> None:
-        """Append one frame. ``rgb``: (H, W, 3) uint8 RGB."""
-        if rgb.dtype != np.uint8 or rgb.shape != (*self._source, 3):
-            raise ValueError(
-                f"frame must be ({self._source[0]}, {self._source[1]}, 3) uint8, got {rgb.shape} "
-                f"{rgb.dtype}"
-            )
-        if not time > self._time:
-            raise ValueError(f"times must rise, got {time} after {self._time}")
+    def _add_sound(self, sound: SoundTrack | None) -> None:
+        """The second track, before anything is written."""
+        self._sound = sound if sound is not None and sound.layout else None
+        self._samples = 0
+        if self._sound is not None:
+            layout = self._sound.layout
+            self._audio = self._container.add_stream("aac", rate=SOUND_RATE, layout=layout)
+            self._audio.bit_rate = _SOUND_BITS[layout]
+
+    def _shown(self, time: float) -> None:
+        """A picture was written: the sound comes after it, some of it at a time."""
         self._time = time
-        if (rgb.shape[1], rgb.shape[0]) != self.size:
-            rgb = cv2.resize(rgb, self.size, interpolation=cv2.INTER_AREA)
-        planes = cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420)
-        picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-        # Two frames less than a tick apart stay two frames.
-        self._last = picture.pts = max(self._last + 1, round(time * TICKS))
-        picture.time_base = Fraction(1, TICKS)
-        self.frames += 1
-        self._mux(picture)
         if self._sound is not None and time - self._samples / SOUND_RATE >= _SOUND_EVERY_S:
             self._mux_sound(self._sound, time)
 
@@ -253,7 +224,113 @@ class ProxyWriter(WholeVideo):
             self._mux(frame, self._audio)
 
     def close(self) -> None:
-        if self._sound is not None and self.frames:
+        if self._sound is not None and self._time >= 0:
             self._mux_sound(self._sound, self._time + self._step)
             self._mux(None, self._audio)
         super().close()
+
+
+class ProxyWriter(PlayedVideo):
+    """H.264 (MP4, 4:2:0) without reordered frames, seekable from any twelfth frame.
+
+    Frame n of the proxy shows frame n of the source at the same time, to 1/90,000 s, whatever the
+    source's rate (``rate`` is a hint for the encoder). Pictures that are stored in 4:2:0 are not
+    converted: the proxy has the first one's matrix and range.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        width: int,
+        height: int,
+        *,
+        long_side: int = LONG_SIDE,
+        rate: float = 25.0,
+        crf: int = 24,
+        sound: SoundTrack | None = None,
+    ) -> None:
+        self.size = proxy_size(width, height, long_side)
+        self.frames = 0
+        self._source = height, width
+        self._last = -1
+        self._begin_played(path, rate)
+        options = {"crf": str(crf), "preset": "ultrafast", "bf": "0", "sc_threshold": "0"}
+        stream = self._container.add_stream(
+            "libx264", rate=max(1, min(1000, round(rate))), options=options
+        )
+        stream.width, stream.height = self.size
+        stream.pix_fmt = "yuv420p"
+        context = stream.codec_context
+        context.gop_size = KEY_EVERY
+        context.thread_count = 1
+        context.time_base = Fraction(1, TICKS)
+        self._coding = BT601, _LIMITED_RANGE
+        self._stream = stream
+        self._add_sound(sound)
+
+    def write(self, picture: NDArray[np.uint8] | Yuv, time: float) -> None:
+        """Append one frame. ``picture``: (H, W, 3) uint8 RGB, or as video stores it."""
+        luma = picture.luma if isinstance(picture, Yuv) else picture[..., 0]
+        if luma.dtype != np.uint8 or luma.shape != self._source:
+            raise ValueError(
+                f"frame must be {self._source} pixels of uint8, got {luma.shape} {luma.dtype}"
+            )
+        if not time > self._time:
+            raise ValueError(f"times must rise, got {time} after {self._time}")
+        frame = self._coded(picture if isinstance(picture, Yuv) else self._yuv(picture))
+        # Two frames less than a tick apart stay two frames.
+        self._last = frame.pts = max(self._last + 1, round(time * TICKS))
+        frame.time_base = Fraction(1, TICKS)
+        self.frames += 1
+        self._mux(frame)
+        self._shown(time)
+
+    def _yuv(self, rgb: NDArray[np.uint8]) -> Yuv:
+        width, height = self.size
+        planes = cv2.cvtColor(_resized(rgb, width, height), cv2.COLOR_RGB2YUV_I420)
+        blue, red = planes[height:].reshape(2, height // 2, width // 2)
+        return Yuv(np.asarray(planes[:height], np.uint8), blue, red, BT601, full_range=False)
+
+    def _coded(self, picture: Yuv) -> av.VideoFrame:
+        """In the proxy's size, matrix and range: the first picture's."""
+        coding = picture.matrix, 1 + picture.full_range  # as FFmpeg numbers ranges
+        context = self._stream.codec_context
+        if not self.frames:
+            context.colorspace, context.color_range = self._coding = coding
+        frame = av.VideoFrame(*self.size, "yuv420p")
+        for plane, values in zip(frame.planes, picture[:3], strict=True):
+            rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+            rows[:, : plane.width] = _resized(values, plane.width, plane.height)
+        if coding != self._coding:
+            frame = frame.reformat(
+                src_colorspace=coding[0],
+                dst_colorspace=self._coding[0],
+                src_color_range=coding[1],
+                dst_color_range=self._coding[1],
+            )
+        frame.colorspace, frame.color_range = self._coding
+        return frame
+
+
+class ProxyCopy(PlayedVideo):
+    """Packets of a video as they are, in order of decoding. ``template``: their stream;
+    ``first``: the first picture's time, ticks, which becomes 0; ``rate`` is a hint."""
+
+    def __init__(
+        self, path: Path, template: Any, first: int, rate: float, sound: SoundTrack | None
+    ) -> None:
+        self._first = first
+        self._begin_played(path, rate)
+        self._stream = self._container.add_stream_from_template(template)
+        self._add_sound(sound)
+
+    def write(self, packet: av.Packet[av.VideoStream]) -> None:
+        assert packet.pts is not None and packet.dts is not None
+        packet.pts, packet.dts = packet.pts - self._first, packet.dts - self._first
+        time = float(packet.pts * packet.time_base)
+        packet.stream = self._stream
+        self._store(lambda: packet)
+        self._shown(max(time, self._time))
+
+    def _flush(self) -> None:
+        """There is no encoder."""

@@ -1,4 +1,5 @@
-"""Pictures, flow, units and the magnified clip of any stretch of a recording, made when asked for.
+"""Pictures, flow, units and the magnified clip of any stretch of a recording, and the clips of the
+machine's own events, made when asked for.
 
 A worker makes them, as any analysis, in a folder beside the uploads; then they lie with the
 pictures of the machine's own events, and go with those. One is made at a time: they answer what a
@@ -33,7 +34,8 @@ from micromimic.workstation.records.study import get_study
 from micromimic.workstation.records.values import new_id
 
 DOCUMENT: Final = "evidence.json"
-_FILES: Final = frozenset({DOCUMENT, "onset.jpg", "apex.jpg", "face.mp4", "magnified.mp4"})
+CLIPS: Final = ("face.mp4", "magnified.mp4")
+_FILES: Final = frozenset({DOCUMENT, "onset.jpg", "apex.jpg", *CLIPS})
 _LONGEST_S: Final = 600.0
 """Frames are counted from the video's start: an hour's takes minutes."""
 _LOOK_S: Final = 1.0
@@ -62,16 +64,47 @@ async def evidence(
     cannot be made, `ConflictError` where it may not be seen yet, `NotFoundError` where the video is
     gone, `RefusedError` for frames that are no stretch.
     """
-    recording = await to_thread.run_sync(_checked, here, recording_id, coder, stretch)
+    check = partial(_checked, here, recording_id, coder, stretch)
+    await to_thread.run_sync(check)
     place = here.store.folder(recording_id) / FOLDER / name_of(stretch)
     async with here.making_evidence:
         found = await to_thread.run_sync(_read, place)
         if found is None:
-            await _make(here, recording, coder, stretch, place)
+            await _make(here, check, stretch, partial(_place, place=place))
             found = await to_thread.run_sync(_read, place)
     if found is None:
         raise NotFoundError("expected evidence, got none: its recording was removed meanwhile")
     return found
+
+
+async def make_clips(here: Workstation, recording_id: str, coder: str | None, index: int) -> None:
+    """The clips of one of the machine's events, made now where nobody has looked before.
+
+    Nothing where there is no such event, or the video is gone; `ConflictError` where the coder may
+    not see it yet, `InputError` where they cannot be made.
+    """
+    place = here.store.folder(recording_id) / FOLDER / str(index)
+
+    def check() -> Recording:
+        reviews.check_machine_open(here.store, recording_id, coder, index)
+        return recordings.get_recording(here.store, recording_id)
+
+    def lacking() -> Stretch | None:
+        answer = reviews.get_analysis(here.store, recording_id)
+        events = () if answer is None else answer.payload["events"]
+        if check().media != "kept" or index >= len(events) or not place.is_dir():
+            return None
+        if all((place / name).is_file() for name in CLIPS):
+            return None
+        event = events[index]
+        return event["onset_frame"], event["apex_frame"], event["offset_frame"]
+
+    if await to_thread.run_sync(lacking) is None:
+        return
+    async with here.making_evidence:
+        stretch = await to_thread.run_sync(lacking)  # the other clip's request may have come first
+        if stretch is not None:
+            await _make(here, check, stretch, partial(_place_clips, place=place))
 
 
 def _checked(here: Workstation, recording_id: str, coder: str, stretch: Stretch) -> Recording:
@@ -120,10 +153,15 @@ def _read(place: Path) -> dict[str, Any] | None:
 
 
 async def _make(
-    here: Workstation, recording: Recording, coder: str, stretch: Stretch, place: Path
+    here: Workstation,
+    check: Callable[[], Recording],
+    stretch: Stretch,
+    keep: Callable[[Path], None],
 ) -> None:
+    """Evidence of a stretch, in a folder that is shown to ``keep``, as long as ``check`` passes."""
     own = new_id()
     work = here.store.incoming / own
+    recording = await to_thread.run_sync(check)
     folder = here.store.folder(recording.id)
     task = Task(
         video=str(folder / f"video{recording.extension}"),
@@ -139,8 +177,8 @@ async def _make(
     with writing_files(own):
         try:
             await to_thread.run_sync(lambda: (work / "out").mkdir(parents=True, mode=0o700))
-            await _run(task, work / "log", partial(_checked, here, recording.id, coder, stretch))
-            await to_thread.run_sync(_place, work / "out" / "0", place)
+            await _run(task, work / "log", check)
+            await to_thread.run_sync(_keep_whole, work / "out" / "0", keep)
         finally:
             await to_thread.run_sync(lambda: shutil.rmtree(work, ignore_errors=True))
 
@@ -178,7 +216,7 @@ async def _read_messages(process: WorkerProcess) -> tuple[str, bool]:
     return line, finished
 
 
-def _place(made: Path, place: Path) -> None:
+def _keep_whole(made: Path, keep: Callable[[Path], None]) -> None:
     """Into the recording's folder, whole, where that is still there."""
     items = list(made.iterdir())
     if {item.name for item in items} != _FILES or any(
@@ -187,8 +225,17 @@ def _place(made: Path, place: Path) -> None:
         raise InputError("expected complete evidence, got a part; make room and try again")
     sync_tree(made)
     try:
-        place.parent.mkdir(mode=0o700, exist_ok=True)
-        shutil.rmtree(place, ignore_errors=True)
-        made.rename(place)
+        keep(made)
     except FileNotFoundError:  # the recording was removed meanwhile
         return
+
+
+def _place(made: Path, place: Path) -> None:
+    place.parent.mkdir(mode=0o700, exist_ok=True)
+    shutil.rmtree(place, ignore_errors=True)
+    made.rename(place)
+
+
+def _place_clips(made: Path, place: Path) -> None:
+    for name in CLIPS:
+        (made / name).replace(place / name)

@@ -1,14 +1,14 @@
 """From a video to everything that a review shows, in one folder.
 
 The first pass tracks each frame and writes it to the proxy; the second reads the frames around each
-event again, for flow and pictures; the third those of its clip. Memory does not grow with the
-video but for some hundred bytes a frame.
+event again, for flow and pictures. The clips of an event are made when they are looked at. Memory
+does not grow with the video but for some hundred bytes a frame.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path, PurePath
@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from micromimic.analysis.analyze import AnalyzeConfig, analyze_frames
 from micromimic.analysis.track_file import TrackTable
 from micromimic.analysis.trends import movement_levels
-from micromimic.core.canonical import apply_affine, invert_affine
 from micromimic.core.errors import InputError
 from micromimic.core.files import write_whole
 from micromimic.core.labels import CELLS, REGIONS
@@ -32,19 +31,22 @@ from micromimic.face.cells import cell_boxes
 from micromimic.face.landmarks import LandmarkBackend
 from micromimic.face.people import People, find_people
 from micromimic.face.signals import FaceSignals
+from micromimic.media.copied import copyable, write_copy
 from micromimic.media.sound import PEAKS_PER_S, SoundTrack
 from micromimic.media.video import Frame, FrameSource, VideoSource, open_source
-from micromimic.media.writer import ProxyWriter, proxy_size
+from micromimic.media.writer import ProxyWriter
 from micromimic.motion.spotting.dense.measure import DenseSignals
 from micromimic.report.elan import write_eaf
 from micromimic.report.write import write_analysis
 from micromimic.workstation.jobs.clips import (
     clip_range,
     evidence_of,
-    write_clips,
+    factor_of,
+    write_faces,
     write_held_back,
     write_people,
 )
+from micromimic.workstation.jobs.frame_index import keep_index
 
 REVIEW_SCHEMA: Final = "micromimic.review/1"
 COLUMNS: Final = (
@@ -101,7 +103,7 @@ def write_recording(
         if person is not None:
             people = find_people(frames, backend, look)
             wanted = people.wanted(person)
-        analysis, sound = _first_pass(
+        analysis, sound, (width, height) = _first_pass(
             frames,
             folder,
             check_work,
@@ -114,18 +116,18 @@ def write_recording(
             people = find_people(frames, backend, report)
         if people is not None:
             write_people(frames, people, folder / "events" / "people")
-        factors = write_clips(
-            frames, analysis.events, analysis.track, analysis.source.fps, folder / "events", report
-        )
+        keep_index(frames, folder)
+    for index, event in enumerate(analysis.events):
+        proof = evidence_of(event)
+        write_faces(proof.onset_face, proof.apex_face, folder / "events" / str(index))
     write_held_back(analysis, folder / "events" / "held-back")
     report(0, None, "writing")
     shown = (PurePath(name).name if name else "") or video.name
     named = _named(analysis, shown, {"fps": fps, "person": person}, sound)
     review = review_document(named)
     review |= {"person": person, "people": [] if people is None else people_document(people)}
-    review["proxy"]["sound"] = sound is not None and bool(sound.layout)
-    for event, factor in zip(review["events"], factors, strict=True):
-        event["clip"]["factor"] = round(factor, 2)
+    heard = sound is not None and bool(sound.layout)
+    review["proxy"] = {"width": width, "height": height, "sound": heard}
     write_analysis(named, folder)
     write_eaf(named, folder / "events.eaf", beside_video=True)
     write_whole(folder / "frames.bin", frames_bin(named))
@@ -134,29 +136,38 @@ def write_recording(
 
 def _first_pass(
     frames: FrameSource, folder: Path, check_work: Callable[[int, float], None], **how: Any
-) -> tuple[Analysis, SoundTrack | None]:
-    """Analyse; ``how`` is for `analyze_frames`. The proxy with its sound is written on the way."""
+) -> tuple[Analysis, SoundTrack | None, tuple[int, int]]:
+    """Analyse; ``how`` is for `analyze_frames`. Then there is what the page plays: a copy of what
+    every browser plays and steps through, else encoded on the way. With its sound and size."""
+    path, size, rate = folder / "proxy.mp4", (frames.width, frames.height), frames.nominal_fps
+    video = frames if isinstance(frames, VideoSource) else None
     with ExitStack() as stack:
-        sound = (
-            stack.enter_context(frames.open_sound()) if isinstance(frames, VideoSource) else None
-        )
-        rate, size = frames.nominal_fps or 25.0, (frames.width, frames.height)
-        proxy = stack.enter_context(
-            ProxyWriter(folder / "proxy.mp4", *size, rate=rate, sound=sound)
-        )
+        sound = None if video is None else stack.enter_context(video.open_sound())
+        times = None if video is None else copyable(video)
+
+        def begin() -> ProxyWriter:
+            return stack.enter_context(ProxyWriter(path, *size, rate=rate or 25.0, sound=sound))
+
+        proxy = begin() if times is None else None
 
         def each(frame: Frame) -> None:
             check_work(frame.index + 1, frame.time)
-            proxy.write(frame.rgb(), frame.time)
+            if proxy is not None:
+                proxy.write(frame.yuv() or frame.rgb(), frame.time)
 
         def measured(signals: FaceSignals, dense: DenseSignals) -> None:
             TrackTable.of(signals, dense).write(folder)
 
         analysis = analyze_frames(frames, each=each, measured=measured, **how)
+        if video is not None and times is not None and not write_copy(video, times, path, sound):
+            proxy = begin()
+            for frame in frames:
+                each(frame)
+        size = size if proxy is None else proxy.size
     if sound is not None and sound.layout:
         waveform = {"rate": PEAKS_PER_S, "peaks": list(sound.peaks)}
         write_whole(folder / "waveform.json", json.dumps(waveform))
-    return analysis, sound
+    return analysis, sound, size
 
 
 def _named(
@@ -217,15 +228,14 @@ def duration(seconds: float) -> str:
 def review_document(analysis: Analysis) -> dict[str, Any]:
     source, spotting, times = analysis.source, analysis.spotting, analysis.track.times
     timing = _timing(times, source.fps)
+    track = replace(analysis.track, times=times_of(timing, len(times)))
     media = None if analysis.media is None else _timing(analysis.media.media, source.fps)
-    width, height = proxy_size(source.width, source.height)
     content = {
         "schema": REVIEW_SCHEMA,
         "frames": source.frames,
         "width": source.width,
         "height": source.height,
         "duration_s": source.duration_s,
-        "proxy": {"width": width, "height": height},
         "threshold": spotting.threshold,
         "stated_units": None if analysis.limits is None else STATED_UNITS,
         "frames_bin": {"dtype": "<f4", "rows": source.frames, "columns": list(COLUMNS)},
@@ -240,7 +250,7 @@ def review_document(analysis: Analysis) -> dict[str, Any]:
         ],
         "movement_levels": movement_levels(analysis.curve, analysis.track.found, spotting.blinks),
         "events": [
-            event_document(index, event, analysis.track, source.fps)
+            event_document(index, event, track, source.fps)
             for index, event in enumerate(analysis.events)
         ],
     }
@@ -270,14 +280,18 @@ def _timing(times: NDArray[np.floating], fps: float) -> dict[str, Any]:
     return {"start_s": every[0], "fps": fps, "frame_times": every}
 
 
+def times_of(review: Mapping[str, Any], count: int) -> NDArray[np.float64]:
+    """The frames' times as a review document tells them."""
+    if review["frame_times"] is not None:
+        return np.asarray(review["frame_times"], np.float64)
+    return np.asarray(np.arange(count) / review["fps"] + review["start_s"])
+
+
 def _segments(track: FaceTrack) -> dict[str, Any]:
     """Each stretch's face, canonical units."""
     document = {}
     for segment in np.unique(track.segments[track.found]).tolist():
-        row = int(np.flatnonzero(track.segments == segment)[0])
-        points = apply_affine(
-            invert_affine(np.asarray(track.transforms[row], np.float64)), track.landmarks[row]
-        )
+        points = np.asarray(track.shapes[segment], np.float64)
         document[str(segment)] = {
             "landmarks": np.round(points, 3).tolist(),
             "cells": np.round(cell_boxes(points), 3).tolist(),
@@ -298,7 +312,12 @@ def event_document(
         "cells": proof.cells,
         "flow": {"u": proof.flow.uv[0], "v": proof.flow.uv[1], "scale": proof.flow.scale},
         "votes": proof.votes,
-        "clip": {"first_frame": clip.start, "frames": len(clip), "fps": fps},
+        "clip": {
+            "first_frame": clip.start,
+            "frames": len(clip),
+            "fps": fps,
+            "factor": round(factor_of(event), 2),
+        },
     }
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 from micromimic.core.canonical import follow
 from micromimic.core.errors import InputError, OutputError
 from micromimic.core.files import write_whole
-from micromimic.core.progress import Progress
 from micromimic.core.results import Analysis
 from micromimic.core.types import Evidence, FaceTrack, MicroExpression
 from micromimic.face.align import face_canvas
@@ -40,9 +38,9 @@ def evidence_of(event: MicroExpression) -> Evidence:
 def clip_range(event: MicroExpression, track: FaceTrack) -> range:
     """The frames of an event's clips: with some rest around, within its stretch of tracking."""
     times, segments = track.times, track.segments
-    start = int(np.searchsorted(times, event.interval.onset - MARGIN_S - 1e-9))
-    stop = int(np.searchsorted(times, event.interval.offset + MARGIN_S + 1e-9)) - 1
     first, last = event.onset_frame, event.offset_frame
+    start = int(np.searchsorted(times, times[first] - MARGIN_S - 1e-9))
+    stop = int(np.searchsorted(times, times[last] + MARGIN_S + 1e-9)) - 1
     segment = segments[event.apex_frame]
     while first > start and segments[first - 1] == segment:
         first -= 1
@@ -51,95 +49,45 @@ def clip_range(event: MicroExpression, track: FaceTrack) -> range:
     return range(first, last + 1)
 
 
-class _EventClips:
-    """Both clips of one event, written as its frames come by."""
-
-    def __init__(self, event: MicroExpression, track: FaceTrack, folder: Path, rate: float) -> None:
-        proof = evidence_of(event)
-        self.frames = clip_range(event, track)
-        self._track = track
-        self._proof = proof
-        self._shape = np.asarray(track.transforms[event.onset_frame], np.float64)
-        self._place = self._shape
-        self._start = float(track.times[self.frames.start])
-        self._times: list[float] = []
-        self._written = 0
-        side = proof.onset_face.shape[0]
-        self._magnifier = Magnifier(
-            proof.onset_face, proof.apex_face, proof.pixels_per_unit, proof.margin
-        )
-        self.factor = self._magnifier.factor
-        with ExitStack() as stack:
-            self._face, self._large = (
-                stack.enter_context(
-                    ProxyWriter(folder / name, side, side, rate=rate, crf=_CRF, long_side=side)
-                )
-                for name in ("face.mp4", "magnified.mp4")
-            )
-            self._stack = stack.pop_all()
-
-    def take(self, frame: Frame) -> None:
-        place = np.asarray(self._track.transforms[frame.index], np.float64)
-        if np.isfinite(place).all():  # within an event single frames may be lost: the last holds
-            self._place = follow(self._shape, place)
-        face = face_canvas(
-            frame.rgb(), self._place, self._proof.pixels_per_unit, self._proof.margin
-        )
-        time = frame.time - self._start
-        self._times.append(time)
-        self._face.write(face, time)
-        self._write_large(self._magnifier.push(face, time))
-
-    def _write_large(self, pictures: Iterable[NDArray[np.uint8]]) -> None:
-        for picture in pictures:
-            self._large.write(picture, self._times[self._written])
-            self._written += 1
-
-    def finish(self) -> None:
-        self._write_large(self._magnifier.finish())
-        self._stack.close()
-
-    def discard(self) -> None:
-        self._face.discard()
-        self._large.discard()
+def factor_of(event: MicroExpression) -> float:
+    """By how much its movement is magnified."""
+    proof = evidence_of(event)
+    faces = proof.onset_face, proof.apex_face
+    return Magnifier(*faces, proof.pixels_per_unit, proof.margin).factor
 
 
 def write_clips(
-    frames: FrameSource,
-    events: Sequence[MicroExpression],
-    track: FaceTrack,
-    rate: float,
-    folder: Path,
-    progress: Progress,
-) -> list[float]:
-    """Write ``onset.jpg``, ``apex.jpg``, ``face.mp4`` and ``magnified.mp4`` of each event.
-
-    Each event, which must have its evidence, gets a folder named by its index; ``frames`` is the
-    open source that was analysed, ``rate`` frames a second of the clips. Returns the factor by
-    which each movement is magnified.
+    frames: FrameSource, event: MicroExpression, track: FaceTrack, rate: float, folder: Path
+) -> float:
+    """Write ``onset.jpg``, ``apex.jpg``, ``face.mp4`` and ``magnified.mp4`` of an event, which must
+    have its evidence; ``rate`` is frames a second of the clips. Returns the factor by which its
+    movement is magnified.
     """
-    ranges = [clip_range(event, track) for event in events]
-    wanted = sorted(set().union(*ranges))
-    factors: list[float] = []
-    active: list[_EventClips] = []
-    done = 0
-    try:
-        for frame in _read(frames, wanted):
-            while len(factors) < len(events) and ranges[len(factors)].start <= frame.index:
-                clips = _begin(events[len(factors)], track, folder / str(len(factors)), rate)
-                factors.append(clips.factor)
-                active.append(clips)
-            for clips in active:
-                clips.take(frame)
-            for clips in [c for c in active if c.frames[-1] == frame.index]:
-                clips.finish()
-                active.remove(clips)
-                done += 1
-                progress(done, len(events), "pictures")
-    finally:
-        for clips in active:
-            clips.discard()
-    return factors
+    proof, wanted = evidence_of(event), clip_range(event, track)
+    write_faces(proof.onset_face, proof.apex_face, folder)
+    magnifier = Magnifier(proof.onset_face, proof.apex_face, proof.pixels_per_unit, proof.margin)
+    place = shape = np.asarray(track.transforms[event.onset_frame], np.float64)
+    times = [float(time) for time in track.times[wanted.start : wanted.stop]]
+    side = proof.onset_face.shape[0]
+
+    def clip(name: str) -> ProxyWriter:
+        return ProxyWriter(folder / name, side, side, rate=rate, crf=_CRF, long_side=side)
+
+    with clip("face.mp4") as plain, clip("magnified.mp4") as large:
+
+        def write_large(pictures: Iterable[NDArray[np.uint8]]) -> None:
+            for picture in pictures:
+                large.write(picture, times[large.frames] - times[0])
+
+        for frame, time in zip(_read(frames, list(wanted)), times, strict=True):
+            own = np.asarray(track.transforms[frame.index], np.float64)
+            if np.isfinite(own).all():  # within an event single frames may be lost: the last holds
+                place = follow(shape, own)
+            face = face_canvas(frame.rgb(), place, proof.pixels_per_unit, proof.margin)
+            plain.write(face, time - times[0])
+            write_large(magnifier.push(face, time - times[0]))
+        write_large(magnifier.finish())
+    return magnifier.factor
 
 
 def write_held_back(analysis: Analysis, folder: Path) -> None:
@@ -162,17 +110,17 @@ def write_people(frames: FrameSource, people: People, folder: Path) -> None:
         side = _PERSON_SIDE / max(picture.shape[:2])
         size = (max(1, round(picture.shape[1] * side)), max(1, round(picture.shape[0] * side)))
         small = cv2.resize(np.ascontiguousarray(picture), size, interpolation=cv2.INTER_AREA)
-        _make_folder(folder)
+        make_folder(folder)
         _write_picture(folder / f"{number}.jpg", np.asarray(small, np.uint8))
 
 
 def write_faces(onset: NDArray[np.uint8], apex: NDArray[np.uint8], place: Path) -> None:
-    _make_folder(place)
+    make_folder(place)
     for name, picture in (("onset", onset), ("apex", apex)):
         _write_picture(place / f"{name}.jpg", picture)
 
 
-def _make_folder(place: Path) -> None:
+def make_folder(place: Path) -> None:
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -194,9 +142,3 @@ def _read(frames: FrameSource, wanted: list[int]) -> Iterable[Frame]:
             "expected the same frames again in the third pass, the file ended before; the file "
             "changed while it was read - analyse a copy"
         ) from None
-
-
-def _begin(event: MicroExpression, track: FaceTrack, place: Path, rate: float) -> _EventClips:
-    proof = evidence_of(event)
-    write_faces(proof.onset_face, proof.apex_face, place)
-    return _EventClips(event, track, place, rate)

@@ -24,8 +24,9 @@ from micromimic.media.video import open_source
 from micromimic.models.action_units import load_unit_model
 from micromimic.models.onnx import load_model
 from micromimic.motion.spotting.cells import Spotted
-from micromimic.workstation.jobs.artifacts import event_document
+from micromimic.workstation.jobs.artifacts import event_document, times_of
 from micromimic.workstation.jobs.clips import write_clips
+from micromimic.workstation.jobs.frame_index import use_index
 
 SCHEMA: Final = "micromimic.evidence/1"
 DOCUMENT: Final = "evidence.json"
@@ -61,12 +62,12 @@ def write_evidence(
     item = Spotted(onset, apex, offset, score)
     model, units = load_model(config.model), load_unit_model()
     with open_source(video, fps, threads=decoder_threads) as frames:
+        use_index(frames, results)
         [shot] = take_shots(frames, signals, [item], config, model.view, report)
         event, track = event_of(item, shot, signals, model, units), signals.track()
         rate = float(review["fps"])
-        [factor] = write_clips(frames, [event], track, rate, folder, report)
+        write_clips(frames, event, track, rate, folder / "0")
     content = tidy(event_document(0, event, track, rate))
-    content["clip"]["factor"] = round(factor, 2)
     content |= {"schema": SCHEMA, "machine": event_to_dict(event)}
     write_whole(folder / "0" / DOCUMENT, json.dumps(content, allow_nan=False))
 
@@ -80,16 +81,11 @@ def _columns(review: Mapping[str, Any], content: bytes) -> dict[str, NDArray[np.
 def _signals(review: Mapping[str, Any], columns: Mapping[str, NDArray[np.float32]]) -> FaceSignals:
     """Where the face was on each frame, as the analysis left it; what it measured there is not
     needed again."""
-    count, own = len(columns["segment"]), review["frame_times"]
-    times = (
-        np.arange(count) / review["fps"] + review["start_s"]
-        if own is None
-        else np.asarray(own, np.float64)
-    )
+    count = len(columns["segment"])
     unknown = np.full(count, np.nan, np.float32)
     transform = np.stack([columns[f"t{k}"] for k in range(6)], axis=1).astype(np.float64)
     return FaceSignals(
-        times=times,
+        times=times_of(review, count),
         segments=columns["segment"].astype(np.int_),
         displacement=np.broadcast_to(np.float32(np.nan), (count, N_CELLS, 2)),
         eye_change=unknown,

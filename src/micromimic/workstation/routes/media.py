@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 
+from anyio import to_thread
 from fastapi import APIRouter, Path as PathParameter
 from starlette.responses import FileResponse, Response
 
 from micromimic.workstation.context import Here, Workstation
 from micromimic.workstation.errors import ApiError, answers, file_content
+from micromimic.workstation.evidence import CLIPS, make_clips
 from micromimic.workstation.records import recordings, reviews
 from micromimic.workstation.schemas import CoderQuery, Id
 
@@ -97,14 +99,17 @@ def get_file(recording_id: Id, name: FileName, here: Here, coder: CoderQuery = N
     responses=_files("image/jpeg", "video/mp4"),
     response_class=FileResponse,
 )
-def get_picture(
+async def get_picture(
     recording_id: Id, index: Index, picture: PictureName, here: Here, coder: CoderQuery = None
 ) -> Response:
-    """The face at onset and apex of a candidate, and its short clips; 409 where the study is coded
-    blind and the coder who asks has not decided it.
+    """The face at onset and apex of a candidate, and its short clips, which take seconds where
+    nobody asked before; 409 where the study is coded blind and the coder who asks has not decided
+    it.
     """
-    reviews.check_machine_open(here.store, recording_id, coder, index)
-    return _send(here, recording_id, f"events/{index}/{picture}")
+    await to_thread.run_sync(reviews.check_machine_open, here.store, recording_id, coder, index)
+    if picture in CLIPS:
+        await make_clips(here, recording_id, coder, index)
+    return await to_thread.run_sync(_send, here, recording_id, f"events/{index}/{picture}")
 
 
 @router.get(

@@ -56,7 +56,7 @@ export class Pair {
     this.root = byId("pair");
     this.note = byId("pair-note");
     this.clips = CLIPS.map((name) => new Clip(this.root.querySelector(`[data-clip=${name}]`), () => this.#failed()));
-    for (const { video } of this.clips) video.addEventListener("loadeddata", () => this.follow());
+    for (const { video } of this.clips) video.addEventListener("loadeddata", () => this.#loaded());
     for (const name of ["select", "evidence", "machine", "saved"]) model.addEventListener(name, () => this.#load());
     player.addEventListener("frame", () => this.follow());
   }
@@ -108,7 +108,13 @@ export class Pair {
     return undefined;
   }
 
+  #loaded() {
+    this.note.textContent = this.#words();
+    this.follow();
+  }
+
   #words() {
+    if (this.evidence && !this.clips.every((clip) => clip.ready)) return "The magnified clip is being made …";
     if (this.evidence) {
       const { factor } = this.evidence.clip;
       return `Left as it was, right with the motion since the onset magnified${factor ? ` ${Number(factor.toFixed(1))} ×` : ""}; both at the video’s frame.`;
