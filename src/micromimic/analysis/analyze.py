@@ -229,7 +229,7 @@ def track(
         for frame in frames:
             if each is not None:
                 each(frame)
-            row = tracker.update(frame.gray, frame.time)
+            row = tracker.update(frame.gray, frame.time, frame.few)
             if row is not None and tracker.canvas is not None:
                 meter.add(frame.index, frame.time, row.segment, tracker.canvas)
             count += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,8 +33,7 @@ def blockiness(gray: NDArray[np.uint8]) -> float:
     """
     if gray.ndim != 2 or min(gray.shape) < 24:
         raise ValueError(f"gray must be (H, W) with at least 24 pixels a side, got {gray.shape}")
-    image = gray.astype(np.float64)
-    return float(np.mean([_phase_contrast(image), _phase_contrast(image.T)]))
+    return float(np.mean([_phase_contrast(gray), _phase_contrast(cv2.transpose(gray))]))
 
 
 def grey_levels(gray: NDArray[np.uint8]) -> int:
@@ -43,11 +43,13 @@ def grey_levels(gray: NDArray[np.uint8]) -> int:
     return int(np.searchsorted(np.cumsum(counts), 0.99 * gray.size)) + 1
 
 
-def _phase_contrast(image: NDArray[np.float64]) -> float:
-    step = np.abs(np.diff(image, axis=1))
-    excess = np.clip(step[:, 1:-1] - 0.5 * (step[:, :-2] + step[:, 2:]), -20, 20).mean(axis=0)
+def _phase_contrast(gray: NDArray[np.uint8]) -> float:
+    step = cv2.absdiff(gray[:, 1:], gray[:, :-1]).astype(np.int16)
+    double = 2 * step[:, 1:-1] - step[:, :-2] - step[:, 2:]
+    excess = np.clip(double, -40, 40, out=double).sum(axis=0, dtype=np.int32) / (2 * len(gray))
     phases = np.array([excess[k::8].mean() for k in range(8)])
-    return float((phases.max() - np.median(phases)) / (np.minimum(step, 30).mean() + 0.5))
+    steps = np.minimum(step, 30).sum(dtype=np.int64) / step.size
+    return float((phases.max() - np.median(phases)) / (steps + 0.5))
 
 
 FRAMES_PER_MOVEMENT: Final = 4

@@ -22,6 +22,7 @@ from micromimic.core.canonical import (
     invert_affine,
     scale_of,
 )
+from micromimic.core.sparse import sparse
 from micromimic.face.align import (
     FaceLayout,
     Gray,
@@ -44,7 +45,6 @@ from micromimic.face.landmarks import (
 from micromimic.face.people import Wanted
 from micromimic.face.signals import N_CELLS, FaceRow, FaceSignals, SignalLog
 
-SAMPLES: Final = 4096  # pixels that are looked at of each picture
 SIDE: Final = 16  # blocks a side, whose means are compared
 LEAST_CHANGE: Final = 1.0  # grey levels: what changes less on average is noise
 MOST_ALIKE: Final = 0.96  # neighbouring frames that correlate better show one scene
@@ -71,9 +71,7 @@ class CutWatch:
 
     def add(self, gray: NDArray[np.uint8]) -> bool:
         """Whether a cut lies between the frame before and this one."""
-        apart = max(1, int((gray.size / SAMPLES) ** 0.5))
-        sample = gray[apart // 2 :: apart, apart // 2 :: apart].copy()
-        blocks = cv2.resize(sample, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+        blocks = cv2.resize(sparse(gray), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
         centred = np.asarray(blocks, np.float32).ravel()
         centred -= centred.sum() / centred.size
         before, self._blocks = self._blocks, centred
@@ -165,11 +163,13 @@ class FaceTracker:
         ring = 32 + 16 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
         self._identity.embed(np.zeros((64, 64), np.uint8), ring)
 
-    def update(self, gray: Gray, time: float) -> FaceRow | None:
+    def update(self, gray: Gray, time: float, few: Gray | None = None) -> FaceRow | None:
+        """What the next frame shows of the face; None where it is lost. ``few``: the frame's pixels
+        as `sparse` takes them, where they are at hand."""
         self._row = self.canvas = None
         step = 0.0 if self._previous_time is None else time - self._previous_time
         self._previous_time = time
-        if self._cuts.add(gray) and self._lock is not None:
+        if self._cuts.add(gray if few is None else few) and self._lock is not None:
             self._release()  # who is in the other picture is looked up at once
         lock = self._lock
         if lock is None or not self._follow(lock, gray, time, step):

@@ -38,6 +38,7 @@ class Frame:
     load_rgb: Callable[[], ColourImage] | None = field(default=None, repr=False)
     # the picture as it is stored, where that is 4:2:0 with 8 bits
     load_yuv: Callable[[], Yuv | None] | None = field(default=None, repr=False)
+    few: GrayImage | None = field(default=None, repr=False)  # `sparse` pixels of ``gray``
 
     def rgb(self) -> ColourImage:
         """(H, W, 3) uint8 RGB, converted at each call and not kept."""

@@ -13,6 +13,7 @@ import av
 import av.error
 
 from micromimic.core.errors import InputError
+from micromimic.core.sparse import sparse
 from micromimic.media.clock import Clock
 from micromimic.media.decoding.capture import capture_notice, captured_fps
 from micromimic.media.decoding.decoder import (
@@ -216,7 +217,7 @@ class VideoSource(Recording):
                 length = max(step, float((picture.duration or 0) * self._time_base))
                 resized += (picture.width, picture.height) != self._geometry.stored
                 frame = self._frame(number, self._time(number, played[-1]), picture)
-                repeats.add(frame.gray, picture.key_frame)
+                repeats.add(frame.gray if frame.few is None else frame.few, picture.key_frame)
                 yield frame
             lead = lead_of(decoder, clock.origin)
         index.exact &= not (decoder.undecodable or decoder.stopped or decoder.order.decode_times)
@@ -237,7 +238,8 @@ class VideoSource(Recording):
             self._cut.add(number)
         gray = gray_of(picture, self._geometry, self._bits)
         colour = partial(rgb_of, picture, self._geometry, self._bits)
-        return Frame(number, time, gray, colour, partial(yuv_of, picture, self._geometry))
+        stored = partial(yuv_of, picture, self._geometry)
+        return Frame(number, time, gray, colour, stored, sparse(gray))
 
     def _damage_lines(
         self, decoder: Decoder, seconds: float, repaired: int, resized: int

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from micromimic.core.sparse import sparse
 from micromimic.media.frames import GrayImage, Notice
 
 Pixels = NDArray[np.float32]
 
-SAMPLES: Final = 4096  # pixels that are compared of each picture
 SIDE: Final = 16  # blocks a side, whose changes are compared
 MOVES: Final = 5.0
 """Grey levels: a block that changes less shows noise, and what an encoder made of it."""
@@ -47,8 +47,7 @@ class RepeatWatch:
     def add(self, gray: GrayImage, key: bool = False) -> None:
         """Look at the next frame. A ``key`` frame was encoded without the frame before: then it
         differs from that for this reason, too, unless all are encoded so."""
-        apart = max(1, int((gray.size / SAMPLES) ** 0.5))
-        sample = gray[apart // 2 :: apart, apart // 2 :: apart].copy().astype(np.float32)
+        sample = sparse(gray).astype(np.float32)
         light = cv2.mean(sample)[0] + 1.0
         before, self._sample = self._sample, (sample, light)
         anew, self._key = key and not self._key, key
