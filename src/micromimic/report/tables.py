@@ -20,7 +20,7 @@ CURVE_COLUMNS = ("time_s", "score", *CELLS, *(f"limit_{name}" for name in REGION
 """Columns of ``curve.csv``: seconds, multiples of the noise, then canonical units: displacement by
 cell, and the detection limit by region."""
 
-_CHUNK = 20_000
+_CHUNK = 4096
 
 
 def events_json(content: Mapping[str, Any]) -> str:
@@ -73,11 +73,13 @@ def write_curve_csv(curve: MotionCurve, path: Path, limits: DetectionLimits | No
     known = {} if limits is None else limits.at(curve.times)
     unknown, lost = np.full(len(curve.times), np.nan), np.isnan(curve.cells).all(1)
     columns = [np.where(lost, np.nan, known.get(name, unknown)) for name in REGIONS]
-    table = np.column_stack([curve.times, curve.score, curve.cells, *columns]).astype(np.float64)
-    table[~np.isfinite(table)] = np.nan
+    whole = (curve.times, curve.score, curve.cells, *columns)
     with path.open("w", newline="", encoding="utf-8") as file:
         file.write(",".join(CURVE_COLUMNS) + "\n")
-        for start in range(0, len(table), _CHUNK):
-            rows = table[start : start + _CHUNK].tolist()
+        for start in range(0, len(curve.times), _CHUNK):
+            part = [values[start : start + _CHUNK] for values in whole]
+            table = np.column_stack(part).astype(np.float64)
+            table[~np.isfinite(table)] = np.nan
+            rows = table.tolist()
             text = "\n".join([line % tuple(row) for row in rows])
             file.write(text.replace("nan", "") + "\n")
