@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from micromimic.cli.console import note
@@ -41,8 +41,8 @@ def show_progress(
 ) -> Iterator[ShownProgress]:
     """Show the progress of one piece of work on stderr; yields the callback for it."""
     if sys.stderr.isatty():
-        with _bar() as bar:
-            yield _BarProgress(bar, title, unit, ended, refresh_s)
+        with ExitStack() as stack:
+            yield _BarProgress(stack, title, unit, ended, refresh_s)
         return
     note(f"{title}: started")
     began = time.monotonic()
@@ -56,14 +56,16 @@ def show_progress(
 class _BarProgress(ShownProgress):
     """One bar a stage, so that the rate of one stage does not colour the next.
 
-    Ten calls a second are passed on, and every first and last of a stage.
+    What draws is loaded at the first call: until then there is nothing to show. Ten calls a second
+    are passed on, and every first and last of a stage.
     """
 
     def __init__(
-        self, bar: RichProgress, title: str, unit: str, ended: str, refresh_s: float
+        self, stack: ExitStack, title: str, unit: str, ended: str, refresh_s: float
     ) -> None:
         super().__init__(ended)
-        self._bar = bar
+        self._stack = stack
+        self._bar: RichProgress | None = None
         self._title = title
         self._unit = unit
         self._refresh_s = refresh_s
@@ -72,19 +74,20 @@ class _BarProgress(ShownProgress):
 
     def __call__(self, done: int, total: int | None, stage: str) -> None:
         now = time.monotonic()
+        bar = self._bar = self._bar or self._stack.enter_context(_bar())
         if stage not in self._tasks:
             for task in self._tasks.values():
-                self._bar.update(task, visible=False)
+                bar.update(task, visible=False)
             label = f"{self._title}: {stage}" if stage else self._title
-            self._tasks[stage] = self._bar.add_task(label, total=total, rate="")
+            self._tasks[stage] = bar.add_task(label, total=total, rate="")
         elif now - self._shown_at < self._refresh_s and done != total:
             return
         self._shown_at = now
         task = self._tasks[stage]
-        self._bar.update(task, completed=done, total=total)
-        speed = self._bar.tasks[task].finished_speed or self._bar.tasks[task].speed
+        bar.update(task, completed=done, total=total)
+        speed = bar.tasks[task].finished_speed or bar.tasks[task].speed
         if speed:
-            self._bar.update(task, rate=f"{speed:.0f} {_OTHER_UNITS.get(stage, self._unit)}/s")
+            bar.update(task, rate=f"{speed:.0f} {_OTHER_UNITS.get(stage, self._unit)}/s")
 
 
 def _bar() -> RichProgress:
