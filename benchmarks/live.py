@@ -20,6 +20,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from micromimic.analysis.analyze import AnalyzeConfig, analyze
@@ -190,6 +191,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--no-pace", action="store_true")
     options = parser.parse_args()
+    cv2.setNumThreads(1)  # as the commands do
     with tempfile.TemporaryDirectory() as folder:
         home = options.cache or Path(folder)
         home.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ from micromimic.analysis.live.messages import (
     Settled,
 )
 from micromimic.analysis.second_pass import AnalyzeConfig, take_shots
-from micromimic.core.canonical import apply_affine, invert_affine
+from micromimic.core.canonical import UNITS, apply_affine, invert_affine
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.face.signals import FaceRow, SignalLog
 from micromimic.face.tracking import FaceTracker
@@ -280,8 +280,21 @@ def test_the_person_seen_largest_and_longest_is_watched():
     assert not follower.other and spotter.learning
 
 
-def test_hours_of_frames_do_not_fill_the_memory():
+@pytest.mark.parametrize("degrees", [0, 20, 100, 190, 300])
+def test_the_box_of_a_face_holds_its_corners(degrees):
+    across = 5 * np.exp(1j * np.radians(degrees))
+    place = np.array([[across.real, -across.imag, 800.3], [across.imag, across.real, 700.6]])
+    square = np.array([(x, y) for x in (-9, UNITS + 9) for y in (-9, UNITS + 9)])
+    corners = apply_affine(place, square)
+    expected = (*np.floor(corners.min(0)), *(np.ceil(corners.max(0)) + 1))
+    assert face_box(place, (3000, 3000), 9.0) == expected
+    left, top, right, bottom = face_box(place - (0, 0, 900), (400, 300), 9.0)
+    assert 0 <= left < right <= 300 and 0 <= top < bottom <= 400
+
+
+def test_hours_of_frames_do_not_fill_the_memory(monkeypatch):
     """Five minutes at 25 frames a second, with people coming and going: ten times what is kept."""
+    monkeypatch.setattr(SignalLog, "BLOCK", 32)
     spotter, ring = LiveSpotter(), FaceRing(10**7)
     tracker = FakeTracker(lambda n: None if n % 700 < 30 else 0)
     gray = np.zeros((64, 64), np.uint8)

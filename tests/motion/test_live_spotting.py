@@ -276,6 +276,19 @@ def test_another_person_is_learnt_anew():
     assert spotter.learning
 
 
+def test_a_point_of_the_curve_is_the_displacement_from_the_last_seconds_median():
+    rng, curve = np.random.default_rng(0), LiveCurve()
+    moved = rng.normal(0, 0.1, (400, 10, 2)).astype(np.float32)
+    for i, now in enumerate(moved):
+        score, cells = curve.point(i / 32, now)
+        off = now - np.median(moved[max(0, i - 44) : i + 1].astype(float), axis=0)
+        np.testing.assert_allclose(cells, np.linalg.norm(off, axis=1))
+        if score is not None:
+            energy = np.sort(((off / curve._noise) ** 2).sum(1))
+            assert score == pytest.approx(np.sqrt(energy[-3:].mean()))
+    assert score is not None
+
+
 def test_a_session_of_hours_does_not_grow():
     """Five minutes at 20 frames a second: the state is as large as after two."""
     minute = plant(blink(still(60.0, rate=20.0), 20.0, 20.3), MOUTH, 40.0, 40.2, 40.4)

@@ -78,11 +78,14 @@ def live(
     if asked is None:
         raise typer.BadParameter(f"expected WIDTHxHEIGHT, for example 1280x720, got {size}")
 
+    import cv2
+
     from micromimic.analysis.live.session import LiveConfig, live as start
     from micromimic.cli.live_output import Output
     from micromimic.media.live.camera import CameraOptions
     from micromimic.media.live.open import open_live
 
+    cv2.setNumThreads(1)  # reading, tracking and flow have a thread each already
     camera = CameraOptions(int(asked[1]), int(asked[2]), fps)
     with contextlib.ExitStack() as stack:
         opened = open_live(source, fps=fps, camera=camera, track=track)

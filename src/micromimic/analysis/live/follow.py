@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from micromimic.analysis.analyze import event_of
 from micromimic.analysis.live.messages import CurvePoint, FaceShape, LiveEvent, LiveMessage, Settled
 from micromimic.analysis.second_pass import AnalyzeConfig, take_shots
-from micromimic.core.canonical import MARGIN, UNITS, apply_affine, compose
+from micromimic.core.canonical import MARGIN, UNITS, compose
 from micromimic.face.cells import cell_boxes
 from micromimic.face.signals import FaceRow, FaceSignals, signals_of
 from micromimic.face.tracking import FaceTracker
@@ -98,12 +99,16 @@ def face_box(
     >>> face_box(np.array([[2.0, 0, 50], [0, 2.0, 50]]), (100, 200), 1.0)
     (48, 48, 109, 100)
     """
-    low, high = -margin, UNITS + margin
-    square = np.array([[low, low], [low, high], [high, low], [high, high]])
-    corners = apply_affine(transform, square)
+    sides = -margin, UNITS + margin
     height, width = shape[0], shape[1]
-    left, top = (int(v) for v in np.floor(corners.min(0)))
-    right, bottom = (int(v) for v in np.ceil(corners.max(0)) + 1)
+    (left, right), (top, bottom) = (  # in plain numbers: it is asked for each frame
+        (
+            math.floor(shift + min(a * side for side in sides) + min(b * side for side in sides)),
+            math.ceil(shift + max(a * side for side in sides) + max(b * side for side in sides))
+            + 1,
+        )
+        for a, b, shift in transform.tolist()
+    )
     left, top = min(max(left, 0), width - 1), min(max(top, 0), height - 1)
     return left, top, max(left + 1, min(right, width)), max(top + 1, min(bottom, height))
 
@@ -242,7 +247,9 @@ class Follower:
             self._emit(CurvePoint(frame.index, frame.time, False, latency_s=latency()))
         else:
             score, cells = self._curve.point(frame.time, row.displacement)
-            place, at = compose(to_whole(shrink), row.transform), (frame.index, frame.time)
+            at, place = (frame.index, frame.time), row.transform.copy()
+            if shrink != 1.0:
+                place = compose(to_whole(shrink), place)
             self._emit(CurvePoint(*at, True, row.segment, score, cells, place, latency()))
             colour = _colour(frame, shrink) if self._keep_colour else None
             self._ring.add(frame.index, gray, row, colour)

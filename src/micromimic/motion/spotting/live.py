@@ -10,6 +10,7 @@ nothing is reported.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -82,15 +83,17 @@ class LiveCurve:
             self._recent.append((time, moved))
             while time - self._recent[0][0] > REST_S:
                 self._recent.popleft()
-            self._rest = np.median([past for _, past in self._recent], axis=0)
+            past = np.sort([there for _, there in self._recent], axis=0)
+            self._rest = (past[(len(past) - 1) // 2] + past[len(past) // 2]) / 2  # their median
         off = moved - self._rest
         if time - self._sampled >= 0.98 / NOISE_RATE:
             self._remember(time, off)
-        length = np.linalg.norm(off, axis=1)
+        length = np.hypot(off[:, 0], off[:, 1])
         if self._noise is None:
             return None, length
-        energy = np.sort(((off / self._noise) ** 2).sum(-1))
-        return float(np.sqrt(energy[-self._config.top_cells :].mean())), length
+        ratio = off / self._noise
+        energy = np.sort(np.einsum("ij,ij->i", ratio, ratio))[-self._config.top_cells :]
+        return math.sqrt(float(energy.sum()) / len(energy)), length
 
     def _remember(self, time: float, off: Array) -> None:
         self._sampled = time
