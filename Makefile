@@ -6,7 +6,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet
 OUT ?= micromimic-demo
-TEST_JOBS ?= 2
+# One more than the cores that CI has: tests of pages, streams and processes wait a good part.
+TEST_JOBS ?= 3
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -41,7 +42,8 @@ types: $(VENV)/.tests
 
 pytest: $(VENV)/.tests
 	@echo "== tests: pytest with doctests"
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -rs --durations=10 -n $(TEST_JOBS) --dist loadfile \
+	@PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(PY) -m pytest -rs --durations=10 \
+	  -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder \
 	  $(if $(COVERAGE),--cov=micromimic --cov-report=)
 	@$(if $(COVERAGE),$(VENV)/bin/coverage report --sort=cover | \
 	  awk 'NR == 1 || /^TOTAL/ || $$NF + 0 < 80',:)

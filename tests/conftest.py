@@ -74,6 +74,15 @@ FINDERS: dict[str, Callable[[], object]] = {
 }
 """How needs are looked for that modules alone do not meet."""
 NEEDS = frozenset((*EXTRAS, *FINDERS))
+LONGEST = (
+    "tests/test_outgoing.py",
+    "tests/workstation/test_page_coding.py",
+    "tests/evaluation/test_research.py",
+    "tests/models/test_estimators.py",
+    "tests/evaluation/test_cluster.py",
+    "tests/workstation/test_page_review_looking.py",
+)
+"""Files that take longest; of those that share an analysis (`review_desk.analysed`), two."""
 
 
 @cache
@@ -93,6 +102,13 @@ def pytest_configure(config: pytest.Config) -> None:
     required = filter(None, os.environ.get("MICROMIMIC_REQUIRE", "").split(","))
     if missing := [need for need in required if not has(need)]:
         raise pytest.UsageError(f"MICROMIMIC_REQUIRE names {', '.join(missing)}: not installed")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first: where several processes share the files, none is left alone with one."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(place)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -187,7 +187,7 @@ def test_preparation_loses_a_worker_and_no_clip(cluster: Cluster, tmp_path: Path
 
 @pytest.mark.needs("train")
 def test_a_run_loses_a_worker_and_no_fold(cluster: Cluster, tmp_path: Path) -> None:
-    samples, config, out = make_samples(), RunConfig(init="none", epochs=6), tmp_path / "run"
+    samples, config, out = make_samples(), RunConfig(model="flow-svm"), tmp_path / "run"
 
     def kill_one(done: int, total: int | None, stage: str) -> None:
         if done == 1:
