@@ -14,7 +14,13 @@ from micromimic.core.types import AnalysisWarning, DetectionLimits, FlowMap, Int
 from micromimic.media import draw
 from micromimic.report.curves import limits_data
 from micromimic.report.page import report_html
-from micromimic.report.pictures import cell_moves, picture_width, pictures, what_moved
+from micromimic.report.pictures import (
+    cell_moves,
+    face_pair,
+    picture_width,
+    pictures,
+    what_moved,
+)
 from micromimic.report.words import REGION_WORDS, limit_sentence
 
 from ..sample_analysis import (
@@ -92,6 +98,19 @@ def test_pictures_are_of_one_size(analysis):
     assert (shots.width, shots.height) == (300, 300)
     without = replace(analysis.events[0].evidence, votes=None)
     assert pictures(without, 200).votes is None
+
+
+def test_threads_that_make_pictures_mix_up_none(analysis):
+    """Each card, each longer expression and each movement held back has its own, in order."""
+    micro = analysis.events[:4]
+    macro = tuple(replace(event, kind="macro") for event in analysis.events[4:])
+    text = report_html(replace(analysis, events=(*micro, *macro)))
+    shown = [pictures(e.evidence, 360) for e in micro]
+    wanted = [uri for s in shown for uri in (s.onset, s.apex, s.movement, s.votes, s.difference)]
+    pairs = [face_pair(item.onset_face, item.apex_face) for item in analysis.held_back]
+    pairs += [face_pair(e.evidence.onset_face, e.evidence.apex_face) for e in macro]
+    wanted += [uri for pair in pairs if pair for uri in (pair.onset, pair.apex)]
+    assert re.findall(r'src="(data:image/webp;base64,[^"]+)"', text) == wanted
 
 
 def test_what_moved_names_cells_and_directions(analysis):
