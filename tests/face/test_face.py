@@ -1,7 +1,6 @@
 """Cells, registration and tracking, against planted truth."""
 
 from concurrent.futures import ThreadPoolExecutor
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -304,12 +303,16 @@ def test_threads_may_share_a_backend(backend, portrait):
         assert list(pool.map(look, sides)) == [look(side) for side in sides]
 
 
-def test_the_detector_that_is_shipped_is_dlib_s_own(tmp_path):
+def test_nothing_is_made_at_the_first_search_of_a_thread(backend, portrait, monkeypatch):
     import dlib
 
-    dlib.get_frontal_face_detector().save(str(tmp_path / "own.svm"))
-    shipped = resources.files("micromimic").joinpath("face/weights/frontal-faces.svm")
-    assert shipped.read_bytes() == (tmp_path / "own.svm").read_bytes()
+    gray, _ = portrait
+    made = []
+    real = dlib.get_frontal_face_detector
+    monkeypatch.setattr(dlib, "get_frontal_face_detector", lambda: made.append(1) or real())
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(backend.detect, gray, 420).result()
+    assert made == []
 
 
 def test_people_are_numbered_as_if_each_had_been_embedded_at_once(backend, portrait):

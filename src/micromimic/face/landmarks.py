@@ -7,8 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -18,9 +17,6 @@ Gray = NDArray[np.uint8]
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
 
-_FRONTAL: Final = Path(__file__).parent / "weights" / "frontal-faces.svm"
-"""dlib's frontal detector as it saves it: read in a millisecond, where its own function unpacks it
-for 0.2 s."""
 _LOADING = threading.Lock()
 _IDLE: deque[Any] = deque()  # face detectors that no thread is searching with
 
@@ -53,6 +49,8 @@ class DlibLandmarks:
     def __init__(self) -> None:
         with _LOADING:
             self._predictor = _predictor()
+            with _detector():  # made now, so that no first frame waits for it
+                pass
 
     def detect(self, gray: Gray, long_side: int) -> list[Box]:
         """Boxes of all faces, largest first."""
@@ -89,13 +87,13 @@ def _predictor() -> Any:
 
 @contextmanager
 def _detector() -> Iterator[Any]:
-    """A face detector of one's own for a search, which changes it."""
+    """A face detector of one's own for a search, which changes it; making one takes 0.2 s."""
     import dlib  # noqa: PLC0415 - as above
 
     try:
         found = _IDLE.pop()
     except IndexError:
-        found = dlib.fhog_object_detector(str(_FRONTAL))
+        found = dlib.get_frontal_face_detector()
     try:
         yield found
     finally:
