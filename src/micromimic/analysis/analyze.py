@@ -22,6 +22,7 @@ from micromimic.analysis.quality import blockiness, grey_levels, input_warnings
 from micromimic.analysis.second_pass import AnalyzeConfig, Shot, take_shots
 from micromimic.core.canonical import UNITS, apply_affine, scale_of
 from micromimic.core.errors import InputError, MicromimicError, NoFaceError
+from micromimic.core.memory import give_back
 from micromimic.core.progress import Progress
 from micromimic.core.results import Analysis
 from micromimic.core.types import (
@@ -169,6 +170,7 @@ def analyze_frames(
             each(frame)
 
     signals, dense, appearance = track(frames, config.tracking, report, backend, shown, wanted)
+    give_back()  # the frames that were read ahead
     if len(signals.times) < 2:
         raise InputError(
             f"expected a video of at least 2 frames, got {len(signals.times)}: {frames.path}; "
