@@ -199,12 +199,36 @@ def test_stored_pictures_are_turned_as_they_are_shown() -> None:
     assert np.array_equal(turned.blue < 120, red[::2, ::2])
 
 
-def test_what_is_stored_otherwise_is_none(tmp_path: Path) -> None:
-    with VideoWriter(tmp_path / "odd.mp4", 25.0, 161, 97) as writer:  # 4:4:4
+@pytest.mark.parametrize(
+    ("kind", "known"),
+    [("yuvj422p", True), ("yuv444p", True), ("rgb24", False), ("yuv420p10le", False)],
+)
+def test_planes_of_8_bits_are_taken_as_they_are_stored(kind: str, known: bool) -> None:
+    picture = av.VideoFrame.from_ndarray(np.full((98, 160, 3), 90, np.uint8), format="rgb24")
+    stored = yuv_of(picture.reformat(format=kind), Geometry((160, 98), (160, 98)))
+    assert (stored is not None) is known
+    if stored is not None:
+        wide = 160 if kind == "yuv444p" else 80
+        assert stored.blue.shape == stored.red.shape == (98, wide)
+        assert stored.full_range is (kind == "yuvj422p")
+
+
+@pytest.mark.parametrize("kind", ["yuvj422p", "yuvj444p"])
+def test_finer_colour_is_halved(tmp_path: Path, kind: str) -> None:
+    """As cameras write it that store each picture as a JPEG."""
+    shown = np.full((96, 160, 3), (200, 40, 90), np.uint8)
+    shown[:, 80:] = 30, 160, 220
+    with av.open(str(tmp_path / "a.avi"), "w") as out:
+        stream = out.add_stream("mjpeg", rate=25, options={"qmin": "1", "qmax": "2"})
+        stream.width, stream.height, stream.pix_fmt = 160, 96, kind
         for _ in range(3):
-            writer.write(np.full((97, 161, 3), 90, np.uint8))
-    with open_source(tmp_path / "odd.mp4") as source:
-        assert [frame.yuv() for frame in source] == [None] * 3
+            frame = av.VideoFrame.from_ndarray(shown, format="rgb24")
+            out.mux(stream.encode(frame.reformat(format=kind, dst_color_range=2)))
+        out.mux(stream.encode(None))
+    with open_source(proxy_of(tmp_path / "a.avi", tmp_path / "p.mp4")) as source:
+        for frame in source:
+            away = np.abs(frame.rgb().astype(int) - shown)
+            assert max(away[8:-8, 8:72].max(), away[8:-8, 88:-8].max()) <= 9, frame.index
 
 
 # --- a copy in the proxy's place ---------------------------------------------------------------

@@ -16,10 +16,10 @@ ColourImage = NDArray[np.uint8]
 
 
 class Yuv(NamedTuple):
-    """A picture as video stores it, 4:2:0 with 8 bits; read only, rows may lie apart in memory."""
+    """A picture as video stores it, with 8 bits; read only, rows may lie apart in memory."""
 
     luma: GrayImage  # (H, W)
-    blue: GrayImage  # (H / 2, W / 2), rounded up
+    blue: GrayImage  # as large, or half as high, as wide or both, rounded up
     red: GrayImage
     matrix: int  # FFmpeg's number for how it came from RGB
     full_range: bool  # 0 to 255, not 16 to 235
@@ -36,7 +36,7 @@ class Frame:
     gray: GrayImage  # (H, W) uint8, read only; rows may lie apart in memory
     # makes the (H, W, 3) picture when asked; None for a grey source
     load_rgb: Callable[[], ColourImage] | None = field(default=None, repr=False)
-    # the picture as it is stored, where that is 4:2:0 with 8 bits
+    # the picture as it is stored, where that is YUV with 8 bits
     load_yuv: Callable[[], Yuv | None] | None = field(default=None, repr=False)
     few: GrayImage | None = field(default=None, repr=False)  # `sparse` pixels of ``gray``
 

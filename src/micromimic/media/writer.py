@@ -234,7 +234,7 @@ class ProxyWriter(PlayedVideo):
     """H.264 (MP4, 4:2:0) without reordered frames, seekable from any twelfth frame.
 
     Frame n of the proxy shows frame n of the source at the same time, to 1/90,000 s, whatever the
-    source's rate (``rate`` is a hint for the encoder). Pictures that are stored in 4:2:0 are not
+    source's rate (``rate`` is a hint for the encoder). Pictures as video stores them are not
     converted: the proxy has the first one's matrix and range.
     """
 

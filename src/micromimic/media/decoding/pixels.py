@@ -254,13 +254,16 @@ _UNSTATED: Final = 2
 _FULL_RANGE: Final = 2  # AVCOL_RANGE_JPEG
 
 
+_PLANAR: Final = re.compile(r"yuv(?P<full>j?)4(?:20|22|44)p")
+
+
 def yuv_of(picture: av.VideoFrame, geometry: Geometry) -> Yuv | None:
-    """The picture as it is stored, the right way up; None where it is not 4:2:0 with 8 bits, or its
+    """The picture as it is stored, the right way up; None where it is not planes of 8 bits, or its
     pixels are not square. As with ``gray_of`` it may be the decoder's own memory."""
-    full = picture.format.name == "yuvj420p" or picture.color_range == _FULL_RANGE
-    stored = picture.format.name in ("yuv420p", "yuvj420p") and picture.planes[0].line_size > 0
-    if not stored or geometry.stretched != geometry.stored:
+    planar = _PLANAR.fullmatch(picture.format.name)
+    if not planar or picture.planes[0].line_size < 0 or geometry.stretched != geometry.stored:
         return None
+    full = bool(planar["full"]) or picture.color_range == _FULL_RANGE
     planes = [_shared(plane) for plane in picture.planes]
     luma, blue, red = planes if geometry.as_stored else map(geometry.apply, planes)
     matrix = BT601 if picture.colorspace == _UNSTATED else int(picture.colorspace)
