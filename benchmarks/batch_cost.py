@@ -2,7 +2,7 @@
 
     python benchmarks/batch_cost.py [--files 8] [--seconds 6] [--jobs 1 2] [--repeat 3]
                                     [--videos FOLDER] [--against ../other/src]
-    python benchmarks/batch_cost.py --growth --files 300 --seconds 1 --jobs 2
+    python benchmarks/batch_cost.py --growth --files 300 --seconds 2 --fps 50 --jobs 2
 
 Whole processes in turn; medians of processor time (of all processes together) and wall time. N
 jobs take N cores without loss where the processor time is that of one job, and what the further
