@@ -67,6 +67,13 @@ def test_a_file_is_not_read_faster_than_it_plays(uneven: Path) -> None:
         assert first.arrived + 0.02 - 1e-6 <= second.arrived <= time.monotonic()
 
 
+def test_one_thread_decodes_a_file_and_waits_until_frames_are_due(uneven: Path) -> None:
+    before = set(threading.enumerate())
+    with FileSource(uneven) as live:
+        take(live, 3)
+        assert len(set(threading.enumerate()) - before) <= 1
+
+
 def test_frames_of_a_slow_reader_are_late_and_not_lost(uneven: Path) -> None:
     class Slow(FileSource):
         def _open(self, device: ExitStack) -> Iterator[Arrival]:

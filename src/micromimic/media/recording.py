@@ -86,7 +86,8 @@ def _together(make: Callable[[], Iterator[Frame]], several: int) -> Iterator[lis
 
 
 class Recording(Closing):
-    """Base of every `FrameSource`: a subclass opens the file and says how frames are made."""
+    """Base of every `FrameSource`: a subclass opens the file and says how frames are made. With no
+    frames to read ahead it needs no thread: who iterates decodes."""
 
     width = height = 0
     expected_frames: int | None = None
@@ -123,6 +124,9 @@ class Recording(Closing):
 
     def __iter__(self) -> Iterator[Frame]:
         self._check_open()
+        if not self._read_ahead:
+            yield from self._produce()
+            return
         room = int(READ_AHEAD_BYTES / (self._bytes_per_pixel * max(1, self.width * self.height)))
         ahead = min(self._read_ahead, room)
         several = max(1, min(_AT_ONCE, ahead // 4))

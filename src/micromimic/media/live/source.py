@@ -19,7 +19,6 @@ from micromimic.media.frames import Frame
 from micromimic.media.recording import Prefetch
 from micromimic.media.video import open_source
 
-DECODED_AHEAD: Final = 8  # frames
 QUEUE_BYTES: Final = 48 * 2**20
 JOIN_S: Final = 30.0
 """Longer than any read may last; a thread that is still there then hangs in a driver."""
@@ -138,7 +137,7 @@ class FileSource(ReaderSource):
     def __init__(
         self, path: str | Path, fps: float | None = None, *, track: int | None = None
     ) -> None:
-        self._source = open_source(path, fps, read_ahead=DECODED_AHEAD, track=track)
+        self._source = open_source(path, fps, read_ahead=0, track=track)
         self.notices = self._source.notices
         self._length = queue_length(self._source.width, self._source.height)
         super().__init__(str(path), speed=1.0)
