@@ -37,7 +37,7 @@ DOCUMENT: Final = "evidence.json"
 CLIPS: Final = ("face.mp4", "magnified.mp4")
 _FILES: Final = frozenset({DOCUMENT, "onset.jpg", "apex.jpg", *CLIPS})
 _LONGEST_S: Final = 600.0
-"""Frames are counted from the video's start: an hour's takes minutes."""
+"""Where no index was kept, frames are counted from the video's start: an hour's takes minutes."""
 _LOOK_S: Final = 1.0
 """How often is asked whether it is still wanted: its recording may be removed meanwhile."""
 _MEMORY_MB: Final = 4096
