@@ -16,7 +16,7 @@ from micromimic.synthesis.clips import ClipConfig, write_clip
 CONFIG = ClipConfig(
     seconds=10.0, fps=100.0, width=320, height=240, face_px=225.0, peak_px=1.5,
     events_per_minute=18.0, macros_per_minute=12.0, blinks_per_minute=6.0, blinks_apart=True,
-    head_moves_per_minute=0, colour=True,
+    head_moves_per_minute=0,
 )  # fmt: skip
 
 
