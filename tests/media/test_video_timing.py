@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
@@ -231,6 +232,7 @@ def test_skipped_frames_are_no_end(tmp_path: Path) -> None:
         assert any("ends early" in line and "of 60" in line for line in source.damage)
 
 
+@cache
 def noisy(count: int, seed: int = 5) -> list[np.ndarray]:
     """A still picture under a camera's noise."""
     rng = np.random.default_rng(seed)
@@ -248,6 +250,7 @@ def share_and_notice(path: Path) -> tuple[float, str | None]:
         return source.picture_share, found[0] if found else None
 
 
+@cache
 def moving(count: int) -> list[np.ndarray]:
     """Something that moves, under a camera's noise."""
     return [
@@ -312,6 +315,23 @@ def test_repeated_pictures_of_a_folder_are_noticed(tmp_path: Path) -> None:
     assert share_and_notice(tmp_path)[0] == 0.5
 
 
+@cache
+def never_repeated() -> dict[str, list[np.ndarray]]:
+    """What rests, moves and flickers."""
+    moves, rests = moving(120), noisy(120)
+    lamp = [1 + 0.04 * np.sin(2 * np.pi * 40.1 * k / 60) for k in range(120)]
+    return {
+        "rests": rests,
+        "still": rests[:1] * 120 + pictures(50, 160, 120),
+        "moves": moves,
+        "stops": [moves[min(k % 60, 39)] for k in range(180)],
+        "lamp": [np.clip(g * c, 0, 255).astype(np.uint8) for g, c in zip(moves, lamp, strict=True)],
+        "lamp_rests": [
+            np.clip(g * c, 0, 255).astype(np.uint8) for g, c in zip(rests, lamp, strict=True)
+        ],
+    }
+
+
 @pytest.mark.parametrize(
     ("codec", "options"),
     [
@@ -329,19 +349,7 @@ def test_new_pictures_are_no_repetition(
     tmp_path: Path, codec: str, options: dict[str, str]
 ) -> None:
     """Nor is a face that rests, or what an encoder of predicted frames makes of it."""
-    moves, rests = moving(120), noisy(120)
-    lamp = [1 + 0.04 * np.sin(2 * np.pi * 40.1 * k / 60) for k in range(120)]
-    films = {
-        "rests": rests,
-        "still": rests[:1] * 120 + pictures(50, 160, 120),
-        "moves": moves,
-        "stops": [moves[min(k % 60, 39)] for k in range(180)],
-        "lamp": [np.clip(g * c, 0, 255).astype(np.uint8) for g, c in zip(moves, lamp, strict=True)],
-        "lamp_rests": [
-            np.clip(g * c, 0, 255).astype(np.uint8) for g, c in zip(rests, lamp, strict=True)
-        ],
-    }
-    for name, grays in films.items():
+    for name, grays in never_repeated().items():
         path = film(tmp_path / f"{name}.mp4", grays, 50, codec=codec, options=options)
         assert share_and_notice(path)[1] is None, name
 
