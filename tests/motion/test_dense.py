@@ -30,16 +30,15 @@ from micromimic.motion.spotting.cells import spot
 from micromimic.motion.spotting.config import SpottingConfig
 from micromimic.motion.spotting.dense import candidates, measure
 from micromimic.motion.spotting.dense.candidates import (
-    HALF,
     DenseCandidate,
     NoiseConfig,
     Tail,
-    detection_limits,
     find_candidates,
     judge,
     moments_a_second,
     tail_of,
 )
+from micromimic.motion.spotting.dense.detection_limit import HALF, detection_limits
 from micromimic.motion.spotting.dense.measure import (
     DIMENSIONS,
     GRID,

@@ -9,9 +9,8 @@ import pytest
 from micromimic.core.canonical import apply_affine
 from micromimic.face.units import UNIT_NAMES, unit_fields
 from micromimic.motion.spotting.cells import spot
-from micromimic.motion.spotting.config import SpottingConfig
-from micromimic.motion.spotting.gates import (
-    SpeechConfig,
+from micromimic.motion.spotting.config import SpeechConfig, SpottingConfig
+from micromimic.motion.spotting.speech import (
     mouth_steps,
     quiet_rows,
     speech_mask,

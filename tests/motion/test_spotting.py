@@ -8,6 +8,7 @@ from scipy.signal import find_peaks
 
 from micromimic.core.labels import CELLS
 from micromimic.face.signals import FaceRow, FaceSignals, SignalLog, signals_of
+from micromimic.motion.spotting.blinks import find_blinks
 from micromimic.motion.spotting.bumps import (
     bump_kernel,
     filter_columns,
@@ -16,14 +17,8 @@ from micromimic.motion.spotting.bumps import (
     strengths,
 )
 from micromimic.motion.spotting.cells import Noise, Part, Scene, read_peak, spot
-from micromimic.motion.spotting.config import SpottingConfig
-from micromimic.motion.spotting.gates import (
-    GateConfig,
-    Gates,
-    find_blinks,
-    head_speed,
-    light_change,
-)
+from micromimic.motion.spotting.config import GateConfig, SpottingConfig
+from micromimic.motion.spotting.gates import Gates, head_speed, light_change
 from micromimic.motion.spotting.time_grid import Stretch, frame_rate, stretches
 
 MOUTH = [CELLS.index("mouth_corner_left"), CELLS.index("mouth_corner_right")]

@@ -16,6 +16,7 @@ import scipy  # its parts load when they are first used
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 _AT_ONCE: Final = 2**18
 """Numbers that are filtered or weighed at once, or one column: little beside the whole."""
@@ -119,3 +120,9 @@ def local_rest(x: Array, rate: float, window: float = 1.4) -> Array:
     medians = [scipy.ndimage.median_filter(c, size, mode="nearest") for c in coarse.T]
     columns = [np.interp(at, at[::step], median) for median in medians]
     return np.stack(columns, axis=1).reshape(x.shape)
+
+
+def dilate(mask: Mask, seconds: float, rate: float) -> Mask:
+    """Widen a mask by some seconds to both sides."""
+    n = round(seconds * rate)
+    return np.asarray(scipy.ndimage.binary_dilation(mask, np.ones(2 * n + 1, bool))) if n else mask

@@ -19,9 +19,11 @@ from micromimic.core.labels import CELLS
 from micromimic.core.results import Blink, GatedSpan, Rejected, Spotting
 from micromimic.core.types import ExpressionKind, MotionCurve
 from micromimic.face.signals import FaceSignals
+from micromimic.motion.spotting.blinks import MOUTH_CELLS, bridge_blinks
 from micromimic.motion.spotting.bumps import (
     Array,
     bump_kernel,
+    dilate,
     filter_columns,
     local_rest,
     mad,
@@ -31,19 +33,8 @@ from micromimic.motion.spotting.bumps import (
 )
 from micromimic.motion.spotting.config import SpottingConfig
 from micromimic.motion.spotting.dense.candidates import DenseCandidate
-from micromimic.motion.spotting.gates import (
-    CAUSES,
-    MOUTH_CELLS,
-    Gates,
-    bridge_blinks,
-    closed_spans,
-    dilate,
-    find_gates,
-    mouth_steps,
-    quiet_rows,
-    speech_mask,
-    step_noise,
-)
+from micromimic.motion.spotting.gates import CAUSES, Gates, closed_spans, closing, find_gates
+from micromimic.motion.spotting.speech import mouth_steps, quiet_rows, speech_mask, step_noise
 from micromimic.motion.spotting.time_grid import Stretch, grid_rate, stretches
 
 PEAKS_APART = 0.1  # seconds between peaks of the score that are looked at on their own
@@ -232,20 +223,12 @@ def _judge(
 ) -> str:
     """The gate that a movement fails; '' where it passes all. ``largest``: displacement of the
     strongest cell, canonical units."""
-    gates, rate = scene.part.gates, scene.noise.rate
-    span = slice(item.onset, item.offset + 1)
-    duration = (item.offset - item.onset) / rate
+    duration = (item.offset - item.onset) / scene.noise.rate
     if duration > config.longest:
         return "macro"
     if duration < config.shortest or largest < config.min_displacement:
         return "short"
-    gated = {
-        "head": gates.head[span].any(),
-        "light": gates.light[span].any(),
-        "blink": gates.blink[span].mean() > 0.5 and mouth < 0.5,
-        "speech": gates.speech is not None and gates.speech[item.apex],
-    }
-    cause = next((name for name, closed in gated.items() if closed), "")
+    cause = closing(scene.part.gates, item.onset, item.apex, item.offset, mouth)
     if cause:
         return cause
     return "crowded" if _crowded(item, scene, config) else ""

@@ -5,9 +5,38 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from micromimic.motion.spotting.gates import GateConfig, SpeechConfig
-
 SENSITIVITY: Final = {"low": 0.2, "normal": 1.0, "high": 4.0}  # false alarms a minute, by name
+
+
+_SETTLED_S: Final = 0.16  # seconds of past and future that a step depends on
+
+
+@dataclass(frozen=True)
+class GateConfig:
+    head_speed: float = 0.08  # interocular distances a second; faster is head movement
+    # relative change of the face's brightness within a tenth of a second
+    light_change: float = 0.05
+    blink_noise: float = 8.0  # eyelid signal above this many times its own noise is a blink...
+    blink_floor: float = 0.2  # ...and above this share of the eyes' contrast
+    blink_foot: float = 0.15  # share of a blink's height at which it begins and ends
+    blink_longest: float = 1.0  # seconds; longer closures are closed eyes, gated but no blinks
+
+
+@dataclass(frozen=True)
+class SpeechConfig:
+    window: float = 1.2  # seconds in which path and range are compared
+    turning: float = 2.35  # path over range; a movement there and back has 2
+    part: float = 0.3  # only channels count whose range is at least this share of all channels'...
+    # seconds by which what was found is widened: a phrase's last sounds are no events
+    margin: float = 0.5
+    least_range: float = 0.02  # ...and so many canonical units
+    least_noise: float = 0.0008  # canonical units, floor of the steps' noise
+    least_quiet: float = 2.0  # seconds without speech from which a face's noise can be learnt
+
+    @property
+    def reach(self) -> float:
+        """Seconds of past and of future that decide whether a moment is speech."""
+        return self.window / 2 + self.margin + _SETTLED_S
 
 
 @dataclass(frozen=True)

@@ -24,12 +24,12 @@ from micromimic.motion.spotting.cells import Spotted, SpottingResult, spot
 from micromimic.motion.spotting.config import SpottingConfig
 from micromimic.motion.spotting.dense.candidates import (
     SAME_S,
-    detection_limits,
     find_candidates,
     judge,
     seen_at,
     tail_of,
 )
+from micromimic.motion.spotting.dense.detection_limit import detection_limits
 from micromimic.motion.spotting.dense.measure import DenseSignals
 from micromimic.motion.spotting.dense.second_look import Movement, look_again
 from micromimic.motion.spotting.time_grid import grid_rate

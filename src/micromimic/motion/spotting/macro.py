@@ -18,17 +18,11 @@ from numpy.typing import NDArray
 
 from micromimic.core.canonical import INTEROCULAR, scale_of
 from micromimic.face.signals import FaceSignals
-from micromimic.motion.spotting.bumps import Array, local_rest, mad, peaks, smooth
+from micromimic.motion.spotting.blinks import MOUTH_CELLS, bridge_blinks, find_blinks
+from micromimic.motion.spotting.bumps import Array, dilate, local_rest, mad, peaks, smooth
 from micromimic.motion.spotting.cells import Spotted, SpottingResult
 from micromimic.motion.spotting.config import SpottingConfig
-from micromimic.motion.spotting.gates import (
-    MOUTH_CELLS,
-    bridge_blinks,
-    dilate,
-    face_centre,
-    find_blinks,
-    head_speed,
-)
+from micromimic.motion.spotting.gates import face_centre, head_speed
 from micromimic.motion.spotting.time_grid import Stretch, grid_rate, stretches
 
 LONGEST_S: Final = 4.25

@@ -1,4 +1,4 @@
-"""Movements that stand out of a face's own movement, how often chance makes such, and the limit.
+"""Movements that stand out of a face's own movement, and how often chance makes such.
 
 Under the local covariance S each moment's response r is matched with the patterns p of action
 units; what no pattern explains counts against it (Kelly's test):
@@ -297,8 +297,6 @@ def _smooth(score: Array, sigma: float) -> Array:
 
 
 GAIN: Final = 0.65  # what the flow shows of a movement's largest displacement
-HALF: Final = 0.29
-"""The same for the score: a field is never quite a pattern, and what is not counts against it."""
 SAME_S: Final = 0.12  # seconds about an apex in which the flow's answer is the same movement's
 APART_S: Final = 0.5  # seconds between movements that are told apart
 KEPT: Final = 0.6  # share of what chance makes that passes the second look
@@ -385,14 +383,6 @@ def seen_at(
     if not len(near):
         return None
     return candidate_at(int(near[np.argmax(judged.score[near])]), signals, judged, tail)
-
-
-def detection_limits(judged: Judged, tail: Tail, per_minute: float) -> Array:
-    """(n, regions) canonical units: the movement that is found with probability one half. Order
-    ``labels.REGIONS``; inf where a region is closed or only what is larger than any
-    micro-expression would be found, NaN where nothing is known."""
-    limits = judged.limits * tail.threshold(per_minute) / HALF
-    return np.where(limits > NoiseConfig().largest / GAIN, np.inf, limits)
 
 
 def _peaks(signals: DenseSignals, score: Array) -> NDArray[np.intp]:
