@@ -7,6 +7,7 @@ few frames around each onset and apex again, for flow, pictures and what the mod
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ from micromimic.core.types import (
     MicroExpression,
     SourceInfo,
 )
+from micromimic.core.workers import own_threads
 from micromimic.face.cells import cell_boxes
 from micromimic.face.landmarks import LandmarkBackend
 from micromimic.face.people import Wanted, find_people
@@ -115,7 +117,7 @@ def analyze(
     >>> result = micromimic.analyze("interview.mp4")  # doctest: +SKIP
     >>> result.to_frame()[["onset_s", "apex_s", "label"]]  # doctest: +SKIP
     """
-    with open_source(source, fps, track=track) as frames:
+    with open_source(source, fps, threads=_decoders(), track=track) as frames:
         wanted = None if person is None else find_people(frames, backend, progress).wanted(person)
         found = analyze_frames(
             frames, config=config, progress=progress, backend=backend, wanted=wanted
@@ -133,7 +135,7 @@ def analyze_people(
     track: int | None = None,
 ) -> Iterator[Analysis]:
     """``analyze`` of everybody in one video, one after the other: a pass over it for each."""
-    with open_source(source, fps, track=track) as frames:
+    with open_source(source, fps, threads=_decoders(), track=track) as frames:
         people = find_people(frames, backend, progress)
         for person in range(1, max(1, len(people.persons)) + 1):
             wanted = people.wanted(person)
@@ -198,6 +200,11 @@ def analyze_frames(
         held_back=held,
         settings={"false_alarms_per_minute": config.spotting.false_alarms},
     )
+
+
+def _decoders() -> int:
+    """FFmpeg's threads beside the one that tracks, which would only wait for more of them."""
+    return max(1, (own_threads() or os.cpu_count() or 1) - 1)
 
 
 def load_late(model: str | Path | None) -> None:
