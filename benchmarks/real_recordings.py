@@ -41,7 +41,7 @@ from micromimic.evaluation.recovery import (
 )
 from micromimic.media.formats import video_files
 from micromimic.synthesis.bump_units import Field
-from micromimic.synthesis.planting import FieldSource, Recipes
+from micromimic.synthesis.planted.plan import FieldSource, Recipes
 
 SHARED: Final = Path(__file__).resolve().parents[1].parent / "shared"
 RECIPES: Final[Recipes] = {

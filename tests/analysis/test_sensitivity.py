@@ -52,7 +52,7 @@ from micromimic.report.sensitivity import (
 )
 from micromimic.synthesis.bump_units import BumpUnits
 from micromimic.synthesis.clips import ClipConfig, plan_clip, render, write_clip
-from micromimic.synthesis.planting import Ground
+from micromimic.synthesis.planted.plan import Ground
 
 CLIP = ClipConfig(
     seconds=7.0, fps=30.0, width=320, height=240, face_px=220.0, events_per_minute=8,

@@ -37,7 +37,7 @@ DECLARED = (
     "datasets/megc2019.py",
     "evaluation/article.py",
     "synthesis/databases/",
-    "synthesis/planting.py",
+    "synthesis/planted/plan.py",
     "synthesis/recipes.py",
     "workstation/records/scheme.py",
 )

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from micromimic.core.errors import InputError
-from micromimic.evaluation.folds import RunFolder
+from micromimic.evaluation.one_fold import RunFolder
 from micromimic.evaluation.run import RunConfig, model_of, record_of
 from micromimic.models.samples import Samples
 from micromimic.preparation.clip import ARTICLE, PrepareConfig

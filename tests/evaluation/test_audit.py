@@ -25,8 +25,8 @@ from micromimic.evaluation.audit.epochs import (
     write_epochs,
 )
 from micromimic.evaluation.audit.report import SCHEMA, audit_json, audit_md, sentences
-from micromimic.evaluation.folds import best_epoch, shuffled_order, shuffled_within
 from micromimic.evaluation.metrics import uar, uf1
+from micromimic.evaluation.one_fold import best_epoch, shuffled_order, shuffled_within
 from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.scores import metrics_of
 from micromimic.models.samples import Samples

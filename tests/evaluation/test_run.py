@@ -13,7 +13,7 @@ import pytest
 from micromimic.core.errors import InputError, ModelError
 from micromimic.core.labels import THREE
 from micromimic.core.workers import WorkerLostError, Workers, on_workers
-from micromimic.evaluation.folds import RunFolder
+from micromimic.evaluation.one_fold import RunFolder
 from micromimic.evaluation.run import RunConfig, folds_of, run_protocol
 from micromimic.models import registry
 from micromimic.models.base import ClipClassifier
@@ -233,7 +233,7 @@ def test_a_killed_worker_is_said_and_its_fold_done_later(tmp_path: Path) -> None
 
 KILLED = """
 import os, signal, sys
-from micromimic.evaluation.folds import RunFolder
+from micromimic.evaluation.one_fold import RunFolder
 kept = RunFolder.save
 RunFolder.save = lambda *given: (kept(*given), os.kill(os.getpid(), signal.SIGKILL))
 """

@@ -16,14 +16,14 @@ from micromimic.face.units import UNIT_NAMES, unit_fields
 from micromimic.media.video import VideoWriter, open_source
 from micromimic.synthesis.bump_units import MIDLINE, PAIRED, BumpUnits, samples_a_unit
 from micromimic.synthesis.clips import ClipConfig, plan_clip, planted_poses, render
-from micromimic.synthesis.planted_source import PlantedSource, Warp, smoothed
-from micromimic.synthesis.planting import (
+from micromimic.synthesis.planted.plan import (
     LEAD_S,
     Ground,
     deal,
     movement_field,
     plan_copy,
 )
+from micromimic.synthesis.planted.source import PlantedSource, Warp, smoothed
 
 FPS = 25.0
 STILL = ClipConfig(

@@ -25,8 +25,8 @@ from micromimic.core.workers import Backend, Workers, on_workers
 from micromimic.datasets.clip import is_synthetic
 from micromimic.datasets.manifest import Clip, labels_of_manifest, read_manifest
 from micromimic.evaluation.controls import all_controls
-from micromimic.evaluation.folds import RunFolder
 from micromimic.evaluation.former import former_call
+from micromimic.evaluation.one_fold import RunFolder
 from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.reliability import reliability_of
 from micromimic.evaluation.report.figures import (

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import micromimic
-from micromimic.evaluation.folds import digest_of_file
+from micromimic.evaluation.one_fold import digest_of_file
 from micromimic.models.fitting import parts_of
 from micromimic.models.samples import digest_of
 

@@ -17,7 +17,8 @@ from micromimic.core.errors import InputError
 from micromimic.core.progress import Progress
 from micromimic.core.splits import check_learnable, grouped, hde, loso
 from micromimic.core.workers import Workers, on_workers, run_tasks
-from micromimic.evaluation.folds import (
+from micromimic.evaluation.identity import identity_of, splits_text
+from micromimic.evaluation.one_fold import (
     Fold,
     FoldResult,
     Packed,
@@ -28,7 +29,6 @@ from micromimic.evaluation.folds import (
     shuffled_order,
     shuffled_within,
 )
-from micromimic.evaluation.identity import identity_of, splits_text
 from micromimic.evaluation.predictions import Predictions
 from micromimic.models.base import EarlyStopping, FitRun, init_of
 from micromimic.models.fitting import configure, parts_of

@@ -27,7 +27,7 @@ from micromimic.datasets.clip import frame_number
 from micromimic.datasets.events import Video, read_events, videos_path
 from micromimic.datasets.schemes import scheme
 from micromimic.datasets.table import table_text
-from micromimic.evaluation.folds import RunFolder, digest_of_file
+from micromimic.evaluation.one_fold import RunFolder, digest_of_file
 from micromimic.evaluation.report.spotting import curve_figure, leaks_md, spotting_md
 from micromimic.evaluation.spotting import Span, SpottedVideo
 from micromimic.evaluation.spotting.megc import strs_csv, submission_csv

@@ -21,7 +21,7 @@ from micromimic.core.files import write_whole
 from micromimic.core.results import Analysis, ModelInfo
 from micromimic.core.types import AnalysisWarning, Interval, SourceInfo
 from micromimic.evaluation.recovery import Candidate
-from micromimic.synthesis.planting import Ground
+from micromimic.synthesis.planted.plan import Ground
 
 _BLOCK: Final = 2**20
 _LIMIT: Final = "limit_"

@@ -29,8 +29,7 @@ from micromimic.evaluation.recovery import Candidate, Recovery, Trial, matching
 from micromimic.media.video import Frame, open_source
 from micromimic.report.sensitivity import write_sensitivity
 from micromimic.synthesis.bump_units import BumpUnits
-from micromimic.synthesis.planted_source import PlantedSource, Warp, smoothed
-from micromimic.synthesis.planting import (
+from micromimic.synthesis.planted.plan import (
     DURATION_S,
     LEAD_S,
     RECIPES,
@@ -41,6 +40,7 @@ from micromimic.synthesis.planting import (
     deal,
     plan_copy,
 )
+from micromimic.synthesis.planted.source import PlantedSource, Warp, smoothed
 
 SIZES: Final = (0.15, 0.3, 0.6)
 """Canonical units; published maps of real micro-expressions peak at .14 to .42."""

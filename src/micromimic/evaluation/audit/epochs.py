@@ -28,8 +28,8 @@ from micromimic.core.labels import THREE, LabelSet, labels_like
 from micromimic.datasets.table import check_names, read_table, records, write_table
 from micromimic.evaluation.article import COMPOSITE
 from micromimic.evaluation.controls import majority_per_database
-from micromimic.evaluation.folds import Fold, FoldResult, best_epoch
 from micromimic.evaluation.metrics import scores_of_tables
+from micromimic.evaluation.one_fold import Fold, FoldResult, best_epoch
 from micromimic.evaluation.prediction_table import (
     KEY,
     ClipKey,

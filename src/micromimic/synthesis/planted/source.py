@@ -20,7 +20,7 @@ from micromimic.core.canonical import apply_affine, canvas_to_unit, compose, inv
 from micromimic.core.closing import Closing
 from micromimic.media.frames import Frame, FrameSource, Notice
 from micromimic.synthesis.bump_units import Field, samples_a_unit
-from micromimic.synthesis.planting import Ground, Planted
+from micromimic.synthesis.planted.plan import Ground, Planted
 
 _SMOOTH_S: Final = 0.3
 _ITERATIONS: Final = 6  # undoes a movement of a unit to 0.002
