@@ -291,6 +291,57 @@ def test_only_what_browsers_play_and_step_through_is_copied(
     assert not copied(video)
 
 
+def with_units(source: Path, path: Path, *units: bytes) -> Path:
+    """An MP4 of the same packets, each with these units before its own."""
+    with av.open(str(source)) as first, av.open(str(path), "w") as out:
+        stream = out.add_stream_from_template(first.streams.video[0])
+        for packet in first.demux(video=0):
+            if packet.size:
+                content = b"".join(len(unit).to_bytes(4, "big") + unit for unit in units)
+                longer = av.Packet(content + bytes(packet))
+                longer.pts, longer.dts, longer.time_base = packet.pts, packet.dts, packet.time_base
+                longer.is_keyframe, longer.stream = packet.is_keyframe, stream
+                out.mux(longer)
+    return path
+
+
+def test_a_copy_leaves_out_what_cameras_write_between_pictures(tmp_path: Path) -> None:
+    video = encode(tmp_path / "a.mp4", numbered(20, 160, 96), list(range(20)), Fraction(1, 30))
+    place = b"GPS 47.1 N, 8.2 E"
+    message = bytes([5, 16 + len(place)]) + bytes(range(16)) + place
+    recovery = bytes([6, 1, 0x84])
+    told = [bytes([6]) + message + b"\x80", bytes([6]) + recovery + message + b"\x80"]
+    told += [bytes([6, 4, len(place)]) + place + b"\x80", bytes([30]) + place]
+    told += [bytes([6, 5, 255, 45]) + bytes(16) + place.ljust(284) + b"\x80"]
+    harmless = bytes([6]) + recovery + b"\x80"
+    for number, unit in enumerate(told):
+        camera = with_units(video, tmp_path / f"{number}.mp4", harmless, unit)
+        assert place in camera.read_bytes()
+        with open_source(camera) as source:
+            times = copyable(source)
+            shown = [number_in(frame.rgb()) for frame in source]
+            assert times is not None and write_copy(source, times, tmp_path / "p.mp4", None)
+        assert place not in (tmp_path / "p.mp4").read_bytes()
+        with open_source(tmp_path / "p.mp4") as source:
+            assert [number_in(frame.rgb()) for frame in source] == shown == list(range(20))
+        clean = with_units(video, tmp_path / "clean.mp4", harmless)
+        with av.open(str(clean)) as first, av.open(str(tmp_path / "p.mp4")) as second:
+            stored = [[(bytes(p), p.pts, p.dts, p.is_keyframe) for p in c.demux(video=0) if p.size]
+                      for c in (first, second)]  # fmt: skip
+        assert stored[0] == stored[1]
+
+
+def test_another_kind_of_picture_in_the_middle_is_not_copied(tmp_path: Path) -> None:
+    video = encode(tmp_path / "a.mp4", numbered(20, 160, 96), list(range(20)), Fraction(1, 30))
+    with av.open(str(video)) as container:
+        description = container.streams.video[0].codec_context.extradata
+    assert description is not None
+    own = description[8 : 8 + int.from_bytes(description[6:8], "big")]
+    for unit, copied in ((own, True), (own[:1] + b"\x6e" + own[2:], False)):  # High, High 10
+        with open_source(with_units(video, tmp_path / "b.mp4", unit)) as source:
+            assert (copyable(source) is not None) is copied
+
+
 def test_proxy_keeps_frames_closer_than_a_tick(tmp_path: Path) -> None:
     shown = numbered(6, 160, 96)
     with ProxyWriter(tmp_path / "p.mp4", 160, 96) as writer:
