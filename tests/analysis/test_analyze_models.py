@@ -20,7 +20,7 @@ from micromimic.core.errors import ModelError
 from micromimic.core.labels import THREE
 from micromimic.face.crops import face_crop
 from micromimic.face.landmarks import DlibLandmarks
-from micromimic.media.video import open_source
+from micromimic.media.video import Frame, open_source
 from micromimic.models.action_units import load_unit_model
 from micromimic.models.onnx import FaceModel, FlowModel, VolumeModel, load_model, opened_model
 from micromimic.models.preprocess import center, mirror
@@ -318,6 +318,21 @@ def test_an_unusable_model_is_refused_before_a_frame_is_read(tmp_path: Path) -> 
     unread: Any = object()
     with pytest.raises(ModelError, match="expected an ONNX model"):
         analyze_frames(unread, config=AnalyzeConfig(model=tmp_path / "mine.onnx"))
+
+
+def test_a_model_that_is_removed_meanwhile_stays_the_one_that_was_checked(
+    video: Path, files: dict[str, Path], tmp_path: Path, backend: DlibLandmarks
+) -> None:
+    file = tmp_path / "mine.onnx"
+    file.write_bytes(files["faces"].read_bytes())
+
+    def remove(frame: Frame) -> None:
+        file.unlink(missing_ok=True)
+
+    with open_source(video) as source:
+        config = AnalyzeConfig(model=file)
+        found = analyze_frames(source, config=config, backend=backend, each=remove)
+    assert found.model.name == "linear-faces"
 
 
 def test_recognize_takes_models_of_one_or_two_frames(

@@ -26,3 +26,13 @@ def test_what_was_freed_is_the_system_s_again() -> None:
     give_back()
     assert kept - resident() > 30_000_000
     assert last
+
+
+def test_where_there_is_nothing_to_ask_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: object) -> None:
+        raise OSError("Dynamic loading not supported")
+
+    monkeypatch.setattr(ctypes, "CDLL", refuse)
+    give_back()
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())  # musl's
+    give_back()

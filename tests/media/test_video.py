@@ -17,8 +17,9 @@ import pytest
 from micromimic.core.errors import InputError, OutputError
 from micromimic.media import writer as writer_module
 from micromimic.media.clock import Clock
+from micromimic.media.decoding.decoder import Decoder
 from micromimic.media.recording import Prefetch
-from micromimic.media.video import VideoWriter, open_source
+from micromimic.media.video import VideoSource, VideoWriter, open_source
 
 W, H = 64, 48
 
@@ -425,6 +426,33 @@ def test_name_with_a_colon(tmp_path: Path) -> None:
     path = encode(tmp_path / "x.mp4", pictures(3)).rename(tmp_path / "http:x é%03d.mp4")
     with open_source(path) as source:
         assert sum(1 for _ in source) == 3
+
+
+@pytest.mark.parametrize(("kind", "size"), [("yuv420p", 1.5), ("yuv444p10le", 7), ("bgr0", 5)])
+def test_frames_that_wait_take_no_more_than_their_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, size: float
+) -> None:
+    with av.open(str(tmp_path / "a.mkv"), "w") as out:
+        stream = out.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, kind
+        for _ in range(60):
+            out.mux(stream.encode(av.VideoFrame(64, 48, kind)))
+        out.mux(stream.encode(None))
+    monkeypatch.setattr("micromimic.media.recording.READ_AHEAD_BYTES", round(20 * 64 * 48 * size))
+    with VideoSource(tmp_path / "a.mkv") as source:
+        frames = iter(source)
+        next(frames)
+        [waiting] = source._reading
+        assert waiting.items.most == 20 // 4  # handfuls
+
+
+def test_a_decoder_has_no_more_threads_than_are_of_use(tmp_path: Path) -> None:
+    """Each holds pictures: 64 of them would be as much memory as all else."""
+    with VideoWriter(tmp_path / "a.mp4", 25.0, 64, 48) as writer:
+        for picture in pictures(3, 64, 48):
+            writer.write(picture)
+    with Decoder(tmp_path / "a.mp4", 64) as decoder:
+        assert decoder.stream.codec_context.thread_count == 16
 
 
 @pytest.mark.parametrize("how", ["break", "error", "close source", "generator", "exhaust"])

@@ -161,8 +161,8 @@ def analyze_frames(
     anybody is, is followed."""
     config = config or AnalyzeConfig()
     report = progress or (lambda done, total, stage: None)
-    if config.model is not None:
-        opened_model(config.model)  # an unusable file is refused before any frame is read
+    # An unusable file is refused before any frame is read; later it may be another one.
+    model = None if config.model is None else opened_model(config.model)
     beside = threading.Thread(target=_load_beside, args=(config.model,), name="load late")
 
     def shown(frame: Frame) -> None:
@@ -188,7 +188,7 @@ def analyze_frames(
         measured(signals, dense)
     found = find(signals, dense, frames, config.spotting, frames.picture_share)
     found = replace(found, spotted=with_longer(found.spotted, signals, config.spotting))
-    model, units = opened_model(config.model), shipped_unit_model()
+    model, units = model or opened_model(), shipped_unit_model()
     shots = take_shots(frames, signals, found.spotted.events, config, model.view, report)
     events = tuple(
         event_of(item, shot, signals, model, units)
@@ -204,7 +204,9 @@ def analyze_frames(
 
 def _decoders() -> int:
     """FFmpeg's threads beside the one that tracks, which would only wait for more of them."""
-    return max(1, (own_threads() or os.cpu_count() or 1) - 1)
+    affinity = getattr(os, "sched_getaffinity", None)  # a container or a batch system gives fewer
+    cores = (os.cpu_count() or 1) if affinity is None else len(affinity(0))
+    return max(1, (own_threads() or cores) - 1)
 
 
 def load_late(model: str | Path | None) -> None:

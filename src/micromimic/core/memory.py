@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import sys
 
@@ -9,6 +10,6 @@ import sys
 def give_back() -> None:
     """Hand back what was freed: glibc keeps it, and a stage that takes other pieces takes new ones
     beside it. Takes some milliseconds; other C libraries have no such call, and nothing happens."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)

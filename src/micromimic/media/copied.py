@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import av
 import av.error
@@ -122,7 +122,7 @@ def bare(packet: av.Packet[av.VideoStream]) -> av.Packet[av.VideoStream]:
         return packet
     wide = (packet.size - sum(len(unit) for _, unit in units)) // len(units)
     content = b"".join(len(unit).to_bytes(wide, "big") + unit for unit in kept)
-    copy: av.Packet[av.VideoStream] = av.Packet(content)
+    copy = cast("av.Packet[av.VideoStream]", av.Packet(content))
     copy.pts, copy.dts, copy.duration = packet.pts, packet.dts, packet.duration
     copy.time_base, copy.is_keyframe = packet.time_base, packet.is_keyframe
     return copy

@@ -27,6 +27,7 @@ from micromimic.media.decoding.decoder import (
     stores_decode_times,
 )
 from micromimic.media.decoding.pixels import (
+    bytes_of,
     geometry_of,
     gray_of,
     largest_of,
@@ -100,8 +101,6 @@ def _check_file(path: Path) -> None:
 class VideoSource(Recording):
     """Frames of a video file, decoded and made grey in a background thread; see ``FrameSource``."""
 
-    _bytes_per_pixel = 1.5  # the decoder's picture, of which the grey one is a part
-
     def __init__(
         self,
         path: str | Path,
@@ -162,6 +161,7 @@ class VideoSource(Recording):
         self._bits = bits
         self._geometry = geometry_of(first, self._pixel_shape)
         self.width, self.height = self._geometry.size
+        self._bytes_per_pixel = bytes_of(first, self._geometry) / (self.width * self.height)
         check_size(self.width, self.height, self.path)
         self._opened: tuple[Notice, ...] = () if decoder.choice is None else (decoder.choice,)
         if self._fps is None and captured and self._container_fps:

@@ -30,6 +30,8 @@ from micromimic.media.frames import Notice
 
 Track = TypeVar("Track", av.VideoStream, av.AudioStream)
 
+_MOST_THREADS: Final = 16
+"""As FFmpeg itself: each holds pictures of its own, and beyond this no file is read faster."""
 _PACKETS: Final = 2000  # counted where a file does not say how many frames a track has
 
 _PICTURES: Final = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
@@ -241,7 +243,7 @@ class Decoder(Closing):
         self.stream.thread_type = "AUTO"
         threads = threads or own_threads()
         if threads is not None:
-            self.stream.codec_context.thread_count = threads
+            self.stream.codec_context.thread_count = min(threads, _MOST_THREADS)
         self.order = DisplayOrder(self.stream.time_base)
         self.packets = self.undecodable = self.corrupt = self.interlaced = 0
         self.stopped: str | None = None

@@ -241,6 +241,13 @@ def gray_of(picture: av.VideoFrame, geometry: Geometry, bits: int = 16) -> NDArr
     return geometry.apply((gray >> layout[1]).astype(np.uint8) if layout[1] else gray)
 
 
+def bytes_of(picture: av.VideoFrame, geometry: Geometry) -> int:
+    """What a frame keeps: the decoded picture, and the grey one where that is no part of it."""
+    stored = sum(plane.buffer_size for plane in picture.planes)
+    shared = geometry.as_stored and luma_layout(picture.format.name) == ("u1", 0)
+    return stored + (0 if shared else geometry.size[0] * geometry.size[1])
+
+
 def rgb_of(picture: av.VideoFrame, geometry: Geometry, bits: int = 16) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB, C-contiguous; ``bits`` as for ``gray_of``."""
     if bits < 16 and stores_16_bits(picture.format.name):
