@@ -331,6 +331,20 @@ def test_a_copy_leaves_out_what_cameras_write_between_pictures(tmp_path: Path) -
         assert stored[0] == stored[1]
 
 
+def test_times_of_decoding_that_repeat_are_not_copied(tmp_path: Path) -> None:
+    """They can be read, as the times of display rise, but not written."""
+    video = encode(tmp_path / "a.mp4", numbered(40, 160, 96), jitter(40), Fraction(1, 1000))
+    content = bytearray(video.read_bytes())
+    steps = content.index(b"stts") + 12  # pairs of how many, and ticks
+    assert content[steps - 4 : steps] == (40).to_bytes(4, "big")
+    content[steps + 8 * 4 + 4 : steps + 8 * 5] = bytes(4)
+    video.write_bytes(content)
+    with open_source(video) as source:
+        assert copyable(source) is None
+        assert len(list(source)) == 40
+        assert source.index is not None and not source.damage
+
+
 def test_another_kind_of_picture_in_the_middle_is_not_copied(tmp_path: Path) -> None:
     video = encode(tmp_path / "a.mp4", numbered(20, 160, 96), list(range(20)), Fraction(1, 30))
     with av.open(str(video)) as container:

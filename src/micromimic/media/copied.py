@@ -60,6 +60,7 @@ def copyable(source: VideoSource) -> list[int] | None:
 def _times(decoder: Decoder, pixels: int) -> list[int] | None:
     times: list[int] = []
     frames = size = 0
+    decoded: int | None = None
     description = decoder.stream.codec_context.extradata or b""
     for packet in packets_of(decoder.container, decoder.stream):
         if not packet.size:
@@ -70,6 +71,8 @@ def _times(decoder: Decoder, pixels: int) -> list[int] | None:
         if (
             packet.pts is None
             or packet.dts is None
+            or packet.pts < packet.dts
+            or (decoded is not None and packet.dts <= decoded)  # no MP4 is written with such times
             or packet.is_corrupt
             or packet.is_discard
             or packet.has_sidedata("new_extradata")
@@ -80,6 +83,7 @@ def _times(decoder: Decoder, pixels: int) -> list[int] | None:
         ):
             return None
         times.append(packet.pts)
+        decoded = packet.dts
     return sorted(times)
 
 
