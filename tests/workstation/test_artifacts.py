@@ -158,7 +158,7 @@ def test_proxy_is_even_and_small(tmp_path: Path, size: tuple[int, int]) -> None:
     assert np.abs(first[inner].astype(int) - smaller[inner]).mean() < 4  # colours, too
 
 
-@pytest.mark.parametrize(("matrix", "full"), [(1, False), (6, True), (2, False)])
+@pytest.mark.parametrize(("matrix", "full"), [(1, False), (6, True), (2, False), (0, False)])
 def test_stored_pictures_keep_their_colours(tmp_path: Path, matrix: int, full: bool) -> None:
     """Without a conversion, and one that is given as RGB among them is made like the others."""
     shown = np.full((96, 160, 3), (200, 40, 90), np.uint8)
@@ -179,6 +179,7 @@ def test_stored_pictures_keep_their_colours(tmp_path: Path, matrix: int, full: b
         for frame in source:
             stored = frame.yuv()
             assert stored is not None and stored.full_range is full
+            assert stored.matrix == (6 if matrix in (0, 2) else matrix)
             writer.write(frame.rgb() if frame.index == 2 else stored, frame.time)
     with open_source(tmp_path / "p.mp4") as source:
         for frame in source:

@@ -257,7 +257,7 @@ def rgb_of(picture: av.VideoFrame, geometry: Geometry, bits: int = 16) -> NDArra
 
 
 BT601: Final = 6  # FFmpeg's number for its matrix: what swscale and OpenCV convert with
-_UNSTATED: Final = 2
+_UNSTATED: Final = frozenset({0, 2, 3})  # 0 is RGB's, which YUV cannot have, 3 nobody's
 _FULL_RANGE: Final = 2  # AVCOL_RANGE_JPEG
 
 
@@ -273,5 +273,5 @@ def yuv_of(picture: av.VideoFrame, geometry: Geometry) -> Yuv | None:
     full = bool(planar["full"]) or picture.color_range == _FULL_RANGE
     planes = [_shared(plane) for plane in picture.planes]
     luma, blue, red = planes if geometry.as_stored else map(geometry.apply, planes)
-    matrix = BT601 if picture.colorspace == _UNSTATED else int(picture.colorspace)
+    matrix = BT601 if int(picture.colorspace) in _UNSTATED else int(picture.colorspace)
     return Yuv(luma, blue, red, matrix, full)
