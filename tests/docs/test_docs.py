@@ -145,6 +145,7 @@ def test_the_researchers_own_model_is_evaluated(
     exec(compile(blocks("tutorials/researcher.md", "own.py"), "own.py", "exec"), {})
     shown = capsys.readouterr().out
     assert re.search(r"mine +composite +18", shown) and "flow-svm" in shown
+    assert Path("confusion.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -88,6 +89,10 @@ def test_several_models_one_table(databases: Path, command, tmp_path: Path) -> N
     assert code == 0
     tables = (tmp_path / "runs" / "tables.md").read_text()
     assert "synthetic" in tables
+    # the random control is printed as it stands in the tables: the mean of draws, not one draw
+    printed = set(re.findall(r"random by database prior +(\S+)  \S+ to \S+  (\S+)", out))
+    shown = re.search(r"random by database prior \(.*?\) \| ([\d.]+) \[.*?\] \| ([\d.]+) ", tables)
+    assert shown and printed == {shown.groups()}
     for name in names:
         assert f"| **{name}" in tables
         assert name in out

@@ -252,7 +252,9 @@ def _say_scores(result: Evaluation) -> None:
     list_left_out(result.left_out)
     summary, composite = result.summary, result.metrics["composite"]
     scores = {summary.name: composite}
-    scores |= {f"  {name}": m["composite"] for name, m in result.metrics["controls"].items()}
+    for name, scopes in result.metrics["controls"].items():
+        found = scopes["composite"]
+        scores[f"  {name}"] = found | found.get("expected", {})  # of draws, as in tables.md
     if "leaky" in result.metrics:
         leaky = result.metrics["leaky"]["composite"]
         scores["  best epoch on the test subject (leaky)"] = leaky

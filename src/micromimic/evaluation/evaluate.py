@@ -24,7 +24,7 @@ from micromimic.core.strict_json import printable
 from micromimic.core.workers import Backend, Workers, on_workers
 from micromimic.datasets.clip import is_synthetic
 from micromimic.datasets.manifest import Clip, labels_of_manifest, read_manifest
-from micromimic.evaluation.controls import all_controls
+from micromimic.evaluation.controls import PRIOR, all_controls, expected_scores
 from micromimic.evaluation.former import former_call
 from micromimic.evaluation.one_fold import RunFolder
 from micromimic.evaluation.predictions import Predictions
@@ -541,6 +541,13 @@ def _write(
 ) -> Evaluation:
     metrics = metrics_of(summary.predictions)
     metrics["controls"] = {name: metrics_of(rows) for name, rows in summary.controls.items()}
+    if PRIOR in summary.controls:  # one draw says little: beside it what draws score on average
+        for scope, expected in expected_scores(summary.controls[PRIOR]).items():
+            metrics["controls"][PRIOR][scope]["expected"] = {
+                key: value
+                for score, (mean, *ends) in expected.items()
+                for key, value in ((score, mean), (f"{score}_ci95", ends))
+            }
     metrics["reliability"] = reliability_of(summary.predictions)
     if doubt:
         metrics["doubt"] = doubt
