@@ -446,6 +446,31 @@ def test_frames_that_wait_take_no_more_than_their_share(
         assert waiting.items.most == 20 // 4  # handfuls
 
 
+def test_frames_are_counted_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFmpeg loses other pictures of a damaged file with another number of threads."""
+    opened: list[int | None] = []
+
+    class Spy(Decoder):
+        def __init__(self, path: Path, threads: int | None = None, track: int | None = None):
+            opened.append(threads)
+            super().__init__(path, threads, track)
+
+    monkeypatch.setattr("micromimic.media.video.Decoder", Spy)
+    path = encode(tmp_path / "a.mp4", pictures(40))
+    with av.open(str(path)) as container:
+        packet = list(container.demux(video=0))[10]
+    content = bytearray(path.read_bytes())
+    assert packet.pos is not None
+    content[packet.pos + 4 : packet.pos + packet.size] = bytes([0x61]).ljust(packet.size - 4, b"x")
+    path.write_bytes(content)
+    with VideoSource(path, threads=3) as source:
+        times = [frame.time for frame in source]
+        assert source.index is None
+        first = opened[-1]
+        assert [frame.time for frame in source.frames_at(range(len(times)))] == times
+    assert opened[-1] == first == 3
+
+
 def test_a_decoder_has_no_more_threads_than_are_of_use(tmp_path: Path) -> None:
     """Each holds pictures: 64 of them would be as much memory as all else."""
     with VideoWriter(tmp_path / "a.mp4", 25.0, 64, 48) as writer:

@@ -305,7 +305,8 @@ class VideoSource(Recording):
         clock = self._clock()
         place = 0
         number = -1
-        with self._open(again=True) as decoder:
+        # Of a damaged file other numbers of threads lose other pictures: it is read as it was.
+        with self._open() as decoder:
             for number, picture in enumerate(decoder.pictures()):
                 time = clock.seconds(picture.pts)
                 while place < len(wanted) and wanted[place] == number:
