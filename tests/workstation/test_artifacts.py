@@ -25,7 +25,7 @@ from micromimic.face.cells import cell_boxes
 from micromimic.media.copied import copyable, write_copy
 from micromimic.media.decoding.pixels import Geometry, yuv_of
 from micromimic.media.video import VideoSource, VideoWriter, open_source
-from micromimic.media.writer import KEY_EVERY, ProxyWriter, proxy_size
+from micromimic.media.writer import KEY_EVERY, ProxyCopy, ProxyWriter, proxy_size
 from micromimic.motion.magnify import Magnifier, MagnifyConfig, magnified
 from micromimic.motion.spotting.dense.measure import UNITS_SEEN
 from micromimic.report.write import FILES
@@ -344,6 +344,22 @@ def test_times_of_decoding_that_repeat_are_not_copied(tmp_path: Path) -> None:
         assert copyable(source) is None
         assert len(list(source)) == 40
         assert source.index is not None and not source.damage
+
+
+def test_a_copy_that_has_no_room_is_none(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")  # not on Windows
+    noise = list(np.random.default_rng(0).integers(0, 256, (30, 96, 160, 3), np.uint8))
+    video = encode(tmp_path / "a.mp4", noise, list(range(30)), Fraction(1, 30))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with open_source(video) as source:
+        times = copyable(source)
+        assert times is not None and len(list(source)) == 30
+        resource.setrlimit(resource.RLIMIT_FSIZE, (video.stat().st_size // 2, before[1]))
+        try:
+            assert not write_copy(source, times, tmp_path / "p.mp4", None)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
 def test_another_kind_of_picture_in_the_middle_is_not_copied(tmp_path: Path) -> None:
@@ -696,23 +712,32 @@ def test_frames_are_counted_where_no_index_was_kept(recording: Path, tmp_path: P
     assert found["sought"] == found["counted"]
 
 
-@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("kept", ["all", "no index", "a part"])
 def test_a_recording_is_shown_by_a_copy_or_else_encoded_after_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str
 ) -> None:
     video, out = tmp_path / "video.mp4", tmp_path / "out"
     config = replace(CLIP, seconds=2.0, width=320, height=240, events_per_minute=0.0)
     write_clip(video, config, 3, crf=20, preset="ultrafast")
     with_click(video, config.seconds, 0.5)
     out.mkdir()
-    if not kept:  # the first pass sees other pictures than the packets promised
+    if kept == "no index":  # the first pass sees other pictures than the packets promised
         monkeypatch.setattr(VideoSource, "index", None)
+    elif kept == "a part":  # the copy has no room, and some of the sound was handed out
+        write = ProxyCopy.write
+
+        def fill(self: ProxyCopy, packet: av.Packet) -> None:
+            if packet.pts == packet.dts and packet.pts * packet.time_base > 1:
+                raise OutputError("no room")
+            write(self, packet)
+
+        monkeypatch.setattr(ProxyCopy, "write", fill)
     write_recording(video, out)
     with av.open(str(video)) as first, av.open(str(out / "proxy.mp4")) as second:
         assert [s.codec_context.name for s in second.streams] == ["h264", "aac"]
         stored = [[bytes(p) for p in c.demux(video=0) if p.size] for c in (first, second)]
         assert len(stored[0]) == len(stored[1]) == 120
-        assert (stored[0] == stored[1]) is kept
+        assert (stored[0] == stored[1]) is (kept == "all")
     assert review_of(out)["proxy"] == {"width": 320, "height": 240, "sound": True}
     peaks = json.loads((out / "waveform.json").read_text())["peaks"]
     assert np.argmax(peaks) == pytest.approx(50, abs=2)

@@ -11,6 +11,7 @@ from typing import Final, cast
 import av
 import av.error
 
+from micromimic.core.errors import OutputError
 from micromimic.media.decoding.decoder import Decoder, packets_of
 from micromimic.media.sound import SoundTrack
 from micromimic.media.video import VideoSource
@@ -134,15 +135,19 @@ def bare(packet: av.Packet[av.VideoStream]) -> av.Packet[av.VideoStream]:
 
 def write_copy(source: VideoSource, times: list[int], path: Path, sound: SoundTrack | None) -> bool:
     """Copy what was found ``copyable``, after a first pass; False, and nothing is written, where
-    that has not seen exactly the pictures of these ``times``, undamaged and progressive."""
+    that has not seen exactly the pictures of these ``times``, undamaged and progressive, or the
+    copy cannot be written: encoded it is smaller. Then some of the ``sound`` is gone."""
     index = source.index
     combed = any(notice.code == "interlaced" for notice in source.notices)
     decoder = source.open_packets()
     if decoder is None or index is None or list(index.pts) != times or source.damage or combed:
         return False
     rate = source.nominal_fps or 25.0
-    with decoder, ProxyCopy(path, decoder.stream, times[0], rate, sound) as out:
-        for packet in packets_of(decoder.container, decoder.stream):
-            if packet.size:
-                out.write(bare(packet))
+    try:
+        with decoder, ProxyCopy(path, decoder.stream, times[0], rate, sound) as out:
+            for packet in packets_of(decoder.container, decoder.stream):
+                if packet.size:
+                    out.write(bare(packet))
+    except OutputError:
+        return False
     return True

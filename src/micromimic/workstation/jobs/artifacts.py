@@ -160,6 +160,7 @@ def _first_pass(
 
         analysis = analyze_frames(frames, each=each, measured=measured, **how)
         if video is not None and times is not None and not write_copy(video, times, path, sound):
+            sound = stack.enter_context(video.open_sound())
             proxy = begin()
             for frame in frames:
                 each(frame)
