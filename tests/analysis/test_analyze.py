@@ -1,12 +1,13 @@
 """The main job end to end on a rendered clip with known truth."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 
 import micromimic
-from micromimic.analysis.analyze import AnalyzeConfig, analyze
+from micromimic.analysis.analyze import AnalyzeConfig, _decoders, analyze
 from micromimic.core.errors import InputError, NoFaceError
 from micromimic.core.results import EVENTS_SCHEMA, table_columns
 from micromimic.evaluation.spotting import match_events
@@ -166,3 +167,14 @@ def test_real_videos_run_through(shared_videos, name):
     else:
         assert analysis.found_ratio > 0.95
         assert analysis.others_seen == 0
+
+
+def test_ffmpeg_has_the_cores_that_are_given_to_this_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not those of the machine, of which a container or a batch system gives some."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 3, 5}, raising=False)
+    assert _decoders() == 2
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert _decoders() == 63  # the decoder knows how many are of use

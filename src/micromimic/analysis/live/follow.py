@@ -21,7 +21,7 @@ from micromimic.face.cells import cell_boxes
 from micromimic.face.signals import FaceRow, FaceSignals, signals_of
 from micromimic.face.tracking import FaceTracker
 from micromimic.media.frames import ColourImage, Frame, GrayImage
-from micromimic.models.action_units import load_unit_model
+from micromimic.models.action_units import shipped_unit_model
 from micromimic.models.onnx import RecognitionModel
 from micromimic.motion.spotting.cells import Spotted
 from micromimic.motion.spotting.live import Finding, LiveCurve, LiveSpotter, Sighting, Verdict
@@ -164,7 +164,7 @@ class Naming:
 class Namer:
     def __init__(self, model: RecognitionModel, config: AnalyzeConfig) -> None:
         self._model = model
-        self._units = load_unit_model()
+        self._units = shipped_unit_model()
         self._config = config
         self._numbers: dict[int, int] = {}
         self.events = 0

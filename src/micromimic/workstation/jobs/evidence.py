@@ -21,8 +21,8 @@ from micromimic.core.results import event_to_dict
 from micromimic.core.strict_json import tidy
 from micromimic.face.signals import N_CELLS, FaceSignals
 from micromimic.media.video import open_source
-from micromimic.models.action_units import load_unit_model
-from micromimic.models.onnx import load_model
+from micromimic.models.action_units import shipped_unit_model
+from micromimic.models.onnx import opened_model
 from micromimic.motion.spotting.cells import Spotted
 from micromimic.workstation.jobs.artifacts import event_document, times_of
 from micromimic.workstation.jobs.clips import write_clips
@@ -60,7 +60,7 @@ def write_evidence(
     _check_followed(signals, stretch)
     score = float(np.nan_to_num(columns["score"][apex]))
     item = Spotted(onset, apex, offset, score)
-    model, units = load_model(config.model), load_unit_model()
+    model, units = opened_model(config.model), shipped_unit_model()
     with open_source(video, fps, threads=decoder_threads) as frames:
         use_index(frames, results)
         [shot] = take_shots(frames, signals, [item], config, model.view, report)
