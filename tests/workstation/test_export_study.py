@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import zipfile
+from dataclasses import replace
 from datetime import date
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -652,5 +653,8 @@ def test_the_figure_has_a_dot_for_each_value_and_a_bar_for_each_interval(study):
     assert shapes.count("circle") == sum(e.value is not None for e in values) > 4
     words = [child.text for child in root if child.tag.endswith("text")]
     assert "Agreement of kim and machine" in words and "not defined" in words
+    assert f">1 recording, overlap {overlap:g} or more<" in agreement_svg(
+        replace(found, recordings=1)
+    )
     hostile = agreement_svg(compare(coded, "kim", "<script>&", overlap=overlap))
     assert "<script>" not in hostile and ElementTree.fromstring(hostile) is not None

@@ -221,7 +221,8 @@ def audit_figure(audit: Audit, out: Path, *, name: str | None = None) -> tuple[P
         if audit.control is not None:
             value = float(audit.control[COMPOSITE]["uf1"])
             upper.axhline(value, color=GREY, linewidth=1.2, linestyle=":")
-            _label_line(upper, value, f"majority of each database {value:.3f}", GREY, below=True)
+            words = f"majority of each database {value:.3f}"
+            _label_line(upper, value, words, GREY, below=value > 0.1)  # else it is on the axis
         upper.set_ylim(0, 1)
         upper.set_ylabel("UF1, all clips")
         if name:

@@ -76,7 +76,7 @@ def agreement_svg(found: StudyAgreement) -> str:
             bottom=(len(lines) + 1.5) * _STEP,
             height=(len(lines) + 3) * _STEP,
             title=f"Agreement of {found.first} and {found.second}",
-            about=f"{found.recordings} recordings, overlap {found.overlap:g} or more",
+            about=f"{_counted(found.recordings, 'recording')}, overlap {found.overlap:g} or more",
         )
     )
 
@@ -85,10 +85,14 @@ def _ends(estimate: Estimate) -> tuple[tuple[str, float | None], ...]:
     return ("x", estimate.value), ("low", estimate.low), ("high", estimate.high)
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _title(row: AgreementRow) -> str:
-    counted = f"{row.matched} matched events"
+    counted = _counted(row.matched, "matched event")
     if row.group != "class":  # each of which is compared with the rest, over all candidates
-        counted = f"{row.candidates} candidates, {counted}"
+        counted = f"{_counted(row.candidates, 'candidate')}, {counted}"
     if row.group == "pooled":
         return f"All: {counted}"
     return f"{_GROUPS[row.group]} {_MODES.get(row.title, row.title)}: {counted}"
