@@ -20,6 +20,7 @@ from micromimic.face.align import Template, face_layout, reduce_face, warp
 from micromimic.face.cells import cell_boxes, cell_pixels
 from micromimic.face.identity import SAME_PERSON, FaceIdentity
 from micromimic.face.landmarks import DlibLandmarks
+from micromimic.face.people import FaceFinder
 from micromimic.face.tracking import CutWatch, FaceTracker
 from micromimic.motion.apex import to_gray
 from micromimic.synthesis.clips import ClipConfig, plan_clip, render
@@ -301,6 +302,32 @@ def test_threads_may_share_a_backend(backend, portrait):
     sides = [320 + 16 * k for k in range(16)]
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(look, sides)) == [look(side) for side in sides]
+
+
+def test_libraries_of_landmarks_get_pictures_in_one_piece(backend, portrait):
+    """A decoder's picture, whose rows lie apart, is what tracking takes."""
+    gray, _ = portrait
+    wide = np.zeros((len(gray), gray.shape[1] + 24), np.uint8)
+    wide[:, : gray.shape[1]] = gray
+    apart = wide[:, : gray.shape[1]]
+    asked = []
+
+    class Strict:
+        def detect(self, gray, long_side):
+            asked.append(gray.flags.c_contiguous)
+            return backend.detect(gray, long_side)
+
+        def landmarks(self, gray, box):
+            asked.append(gray.flags.c_contiguous)
+            return backend.landmarks(gray, box)
+
+    tracker = FaceTracker(backend=Strict())
+    for frame in range(80):  # long enough for a check
+        assert tracker.update(apart, frame / 25) is not None
+    searched = len(asked)
+    assert searched > 3
+    assert len(FaceFinder(Strict()).faces(apart)) == 1
+    assert len(asked) > searched and all(asked)
 
 
 def test_nothing_is_made_at_the_first_search_of_a_thread(backend, portrait, monkeypatch):

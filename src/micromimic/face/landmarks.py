@@ -22,7 +22,8 @@ _IDLE: deque[Any] = deque()  # face detectors that no thread is searching with
 
 
 class LandmarkBackend(Protocol):
-    """What tracking needs of a landmark library; dlib is the default."""
+    """What tracking needs of a landmark library; dlib is the default. Pictures come in one piece
+    of memory and are not to be written to."""
 
     def detect(self, gray: Gray, long_side: int) -> list[Box]:
         """Boxes of all faces, searched with the frame's long side scaled to ``long_side``."""

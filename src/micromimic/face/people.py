@@ -83,6 +83,7 @@ class FaceFinder:
         self._identity = FaceIdentity()
 
     def faces(self, gray: Gray) -> list[Face]:
+        gray = np.ascontiguousarray(gray)  # as libraries of landmarks want it
         found: list[Box] = []
         for side in _SIDES[: 1 if max(gray.shape) < _SIDES[1] else 2]:
             for box in self._backend.detect(gray, side):

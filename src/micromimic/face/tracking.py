@@ -287,6 +287,7 @@ class FaceTracker:
     def _check(self, lock: _Lock, gray: Gray, time: float) -> None:
         """Let the detector confirm the face, and count others."""
         lock.checked = time
+        gray = np.ascontiguousarray(gray)  # as libraries of landmarks want it
         transform = compose(lock.canvas_to_image, lock.layout.from_unit)
         expected = apply_affine(transform, lock.layout.landmarks)
         here = landmark_box(expected)
@@ -339,6 +340,7 @@ class FaceTracker:
         if time - self._searched < self.config.search_interval:
             return
         self._searched = time
+        gray = np.ascontiguousarray(gray)  # as in `_check`
         landmarks = self._locate(gray, time)
         lock = None if landmarks is None else self._lock_on(gray, landmarks, time)
         result = None if lock is None else self._register(lock, gray, 0.0)
