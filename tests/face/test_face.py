@@ -22,7 +22,7 @@ from micromimic.face.identity import SAME_PERSON, FaceIdentity
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.face.people import FaceFinder
 from micromimic.face.tracking import CutWatch, FaceTracker
-from micromimic.motion.apex import to_gray
+from micromimic.motion.apex import locate, to_gray
 from micromimic.synthesis.clips import ClipConfig, plan_clip, render
 
 
@@ -327,6 +327,7 @@ def test_libraries_of_landmarks_get_pictures_in_one_piece(backend, portrait):
     searched = len(asked)
     assert searched > 3
     assert len(FaceFinder(Strict()).faces(apart)) == 1
+    assert locate(apart, Strict()).shape == (68, 2)
     assert len(asked) > searched and all(asked)
 
 

@@ -185,7 +185,9 @@ def locate(gray: NDArray[np.uint8], backend: LandmarkBackend) -> NDArray[np.floa
     and detectors want some room around one."""
     for share in (0.0, *_BORDERS):
         pad = round(share * max(gray.shape))
-        wide = cv2.copyMakeBorder(gray, pad, pad, pad, pad, cv2.BORDER_REPLICATE) if pad else gray
+        wide = np.ascontiguousarray(gray)  # as libraries of landmarks want it
+        if pad:
+            wide = cv2.copyMakeBorder(gray, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
         longest = max(wide.shape)
         for side in (320, 640, 1280):
             if side <= 2 * max(longest, 320):
