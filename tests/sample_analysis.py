@@ -208,7 +208,7 @@ def sample_track(curve: MotionCurve) -> FaceTrack:
     transforms[lost] = np.nan
     segments = np.where(found, np.cumsum(np.diff(found.astype(int), prepend=0) == 1) - 1, -1)
     points = (np.linspace(150.0, 450.0, 68)[:, None] - [190.0, 110.0]) / 10.0
-    shapes = dict.fromkeys(range(segments.max() + 1), points)
+    shapes = dict.fromkeys(range(segments.max(initial=-1) + 1), points)
     return FaceTrack(curve.times, found, transforms, segments, shapes)
 
 
