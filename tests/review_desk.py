@@ -115,15 +115,21 @@ def press(page: Page, *keys: str) -> None:
     """Keys, one after the other, wherever the focus is; and what they change is drawn."""
     for key in keys:
         page.keyboard.press(key)
-    # The page draws in animation frames: the first may have been asked for before the last key.
+    drawn(page)
+
+
+def drawn(page: Page) -> None:
+    """Wait until what has changed so far is drawn."""
+    # The page draws in animation frames: the first may have been asked for before the change.
     page.evaluate(
         "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))"
     )
 
 
 def at_frame(page: Page, frame: int) -> None:
-    """Wait until a frame is on the screen."""
+    """Wait until a frame is on the screen, and the drawing has followed."""
     until(page, f"document.getElementById('stage').dataset.frame === '{frame}'")
+    drawn(page)
 
 
 def shown_frame(page: Page) -> int:
