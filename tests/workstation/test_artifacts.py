@@ -102,6 +102,17 @@ def proxy_of(video: Path, path: Path) -> Path:
     return path
 
 
+def bare_stream(video: Path, raw: Path) -> Path:
+    """The packets of a video without a container."""
+    with av.open(str(video)) as source, av.open(str(raw), "w", format="h264") as sink:
+        stream = sink.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                sink.mux(packet)
+    return raw
+
+
 @pytest.mark.parametrize("rate", list(RATES))
 def test_each_frame_of_the_proxy_is_that_of_the_source(tmp_path: Path, rate: str) -> None:
     make, base = RATES[rate]
@@ -271,14 +282,7 @@ def test_only_what_browsers_play_and_step_through_is_copied(
         for _ in range(3):
             writer.write(np.zeros((97, 161, 3), np.uint8))
     assert not copied(tmp_path / "odd.mp4")  # 4:4:4
-    raw = tmp_path / "a.h264"
-    with av.open(str(video)) as source, av.open(str(raw), "w", format="h264") as sink:
-        stream = sink.add_stream_from_template(source.streams.video[0])
-        for packet in source.demux(video=0):
-            if packet.size:
-                packet.stream = stream
-                sink.mux(packet)
-    assert not copied(raw)
+    assert not copied(bare_stream(video, tmp_path / "a.h264"))
     with av.open(str(video)) as source:
         packets = [packet for packet in source.demux(video=0) if packet.size]
     keys = [number for number, packet in enumerate(packets) if packet.is_keyframe]
@@ -811,13 +815,8 @@ def test_too_long_is_refused_by_what_is_stated_and_by_what_is_there(tmp_path: Pa
     out.mkdir()
     with pytest.raises(InputError, match=r"at most 4 s, got 6 s; cut it into parts"):
         write_recording(video, out, max_seconds=4)
-    raw = tmp_path / "a.h264"  # a bare stream states no duration; 25 frames a second are assumed
-    with av.open(str(video)) as source, av.open(str(raw), "w", format="h264") as sink:
-        stream = sink.add_stream_from_template(source.streams.video[0])
-        for packet in source.demux(video=0):
-            if packet.size:
-                packet.stream = stream
-                sink.mux(packet)
+    # It states no duration: 25 frames a second are assumed.
+    raw = bare_stream(video, tmp_path / "a.h264")
     with pytest.raises(InputError, match=r"at most 1 s, got more; cut it into parts"):
         write_recording(raw, out, max_seconds=1)
     assert list(out.iterdir()) == []

@@ -7,7 +7,6 @@ few frames around each onset and apex again, for flow, pictures and what the mod
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -34,7 +33,7 @@ from micromimic.core.types import (
     MicroExpression,
     SourceInfo,
 )
-from micromimic.core.workers import own_threads
+from micromimic.core.workers import own_cores, own_threads
 from micromimic.face.cells import cell_boxes
 from micromimic.face.landmarks import LandmarkBackend
 from micromimic.face.people import Wanted, find_people
@@ -204,9 +203,7 @@ def analyze_frames(
 
 def _decoders() -> int:
     """FFmpeg's threads beside the one that tracks, which would only wait for more of them."""
-    affinity = getattr(os, "sched_getaffinity", None)  # a container or a batch system gives fewer
-    cores = (os.cpu_count() or 1) if affinity is None else len(affinity(0))
-    return max(1, (own_threads() or cores) - 1)
+    return max(1, (own_threads() or own_cores()) - 1)
 
 
 def load_late(model: str | Path | None) -> None:

@@ -139,6 +139,13 @@ def run_tasks(tasks: Iterable[Any]) -> Iterator[Any]:
         ) from None
 
 
+def own_cores() -> int:
+    """Cores that this process may use, which in a container are fewer than the machine's."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 _threads: int | None = None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Literal
 import torch
 
 from micromimic.core.errors import ModelError
+from micromimic.core.workers import own_cores
 
 Precision = Literal["full", "bf16", "fp16"]
 """Number format of convolutions and matrix products; weights stay float32 in all of them."""
@@ -57,7 +57,7 @@ def choose_hardware(
                 "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
             )
     if workers is None:
-        workers = min(4, max(0, _cores() - 1)) if chosen.type == "cuda" else 0
+        workers = min(4, max(0, own_cores() - 1)) if chosen.type == "cuda" else 0
     return Hardware(chosen, precision, workers)
 
 
@@ -86,10 +86,3 @@ def _device(name: str | None) -> torch.device:
             f"expected a device that torch can use, got {name!r} ({reason}); pass cpu"
         ) from error
     return device
-
-
-def _cores() -> int:
-    """Cores that this process may use, which in a container are fewer than the machine's."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
