@@ -317,6 +317,10 @@ def test_a_whole_review_by_keyboard(desk: Desk, station: Station) -> None:
     kappa = response.json()["kappa"]
     shown = page.locator("#agreement dd b").first.inner_text()
     assert shown == f"{kappa:.2f}".replace("-", "−")
+    page.set_viewport_size({"width": 1280, "height": 800})  # where its column is narrowest
+    cut = page.locator("#agreement .scroll").evaluate("(n) => n.scrollWidth - n.clientWidth")
+    assert cut == 0
+    page.set_viewport_size(WIDE)
     press(page, "n")
     assert "last event" in page.locator("#say").inner_text()
     page.wait_for_selector("#next:visible")

@@ -80,6 +80,7 @@ def _masked(event: ReviewedEvent, recording_id: str, times: FrameTimes) -> Revie
         apex_s=seconds[1],
         offset_s=seconds[2],
         machine=None,
+        kind="micro",  # else it would tell how long the event is
         masked=True,
     )
 
