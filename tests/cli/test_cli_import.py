@@ -74,11 +74,17 @@ def test_a_project_goes_out_and_joins_another(
     assert f"the study in {file}" in capsys.readouterr().out
     run(other, "import", "project", file, "--look")
     assert "would bring 1 recording, 1 decision" in capsys.readouterr().out
+    assert not other.exists(), "looking makes no records"
     run(other, "import", "project", file)
     with open_store(other) as store:
         reviews.decide(store, recording.id, coder="kim", expected=1, action="reject", event="m1")
     with open_store(data) as store:
         reviews.decide(store, recording.id, coder="kim", expected=1, action="accept", event="m1")
+    before = file.read_bytes()
+    run(data, "export", "project", "--out", file, fails=1)
+    assert f"expected a new file, got one that is there, {file}" in capsys.readouterr().err
+    assert file.read_bytes() == before
+    file = tmp_path / "later.zip"
     run(data, "export", "project", "--out", file)
     capsys.readouterr()
     run(other, "import", "project", file, fails=1)

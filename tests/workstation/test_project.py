@@ -116,6 +116,7 @@ def folders(store: Store) -> dict[str, bytes]:
 
 
 def packed(store: Store, path: Path, **how: Any) -> Path:
+    path.unlink(missing_ok=True)
     write_project(gather_project(store, **how), path)
     return path
 

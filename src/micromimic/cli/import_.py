@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -141,14 +143,18 @@ def import_project(
     with needs_web():
         from micromimic.workstation.project.merge import look_into, merge_project
         from micromimic.workstation.records.database import open_store
-        from micromimic.workstation.records.folder import default_data_dir
+        from micromimic.workstation.records.folder import DATABASE_NAME, default_data_dir
     pairs = [text.rpartition("=") for text in resolve or ()]
     if not all(key and choice for key, _, choice in pairs):
         raise typer.BadParameter("expected --resolve KEY=CHOICE, as `--look` names them")
     if not file.is_file():
         raise typer.BadParameter(f"expected a project file at {file}, got none")
     url = options.database_of(database, database_file)
-    with open_store(default_data_dir() if data is None else data, url) as store:
+    folder = default_data_dir() if data is None else data
+    with ExitStack() as stack:
+        if look and not (folder / DATABASE_NAME).is_file():
+            folder = Path(stack.enter_context(TemporaryDirectory()))  # looking makes no records
+        store = stack.enter_context(open_store(folder, url))
         done = (
             look_into(store, file)
             if look

@@ -24,7 +24,7 @@ import sqlalchemy as sa
 from sqlalchemy import select
 
 import micromimic
-from micromimic.core.errors import InputError, NotFoundError
+from micromimic.core.errors import InputError, NotFoundError, OutputError
 from micromimic.core.files import write_pieces
 from micromimic.core.results import Analysis
 from micromimic.core.strict_json import json_text
@@ -148,7 +148,11 @@ def zipped_project(packed: Packed) -> Iterator[bytes]:
 
 
 def write_project(packed: Packed, path: Path) -> None:
-    """The file at a place, whole or not at all."""
+    """A new file, whole or not at all; `OutputError` where there is one already."""
+    if path.exists():
+        raise OutputError(
+            f"expected a new file, got one that is there, {path}; choose another --out or remove it"
+        )
     # Private: what the records are, and people's faces with --videos.
     write_pieces(path, zipped_project(packed), private=True)
 
