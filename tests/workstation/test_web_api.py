@@ -125,6 +125,9 @@ def test_jobs_are_cancelled_and_queued_again(site: Site) -> None:
     again = site.post(f"{path}/analyze", status=202)
     assert again["status"] == "queued" and again["id"] != job["id"]
     assert site.get(f"/jobs/{job['id']}")["status"] == "cancelled"
+    assert [j["id"] for j in site.get("/jobs")["jobs"]] == [again["id"], job["id"]]
+    described = site.get("/openapi.json")["paths"][f"{API}/jobs"]["get"]["description"]
+    assert "newest first" in described
     assert site.post(f"{path}/analyze", status=409)["error"]["code"] == "conflict"
     assert site.runner.told.count("wake") == 3  # the upload, the cancel, the new job
 

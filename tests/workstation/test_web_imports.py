@@ -68,7 +68,7 @@ def test_a_file_brings_markers_and_a_coding_and_nothing_of_it_stays_on_the_disk(
          "expected LABEL=CLASS, got 'x'"),
         ("/project", "x", {"name": "a.zip"}, 422,
          "expected a project file of micromimic in a.zip, got: File is not a zip file"),
-        ("/project", "x", {"resolve": "x"}, 422, "expected KEY=CHOICE to resolve a conflict"),
+        ("/project", "x", {"resolve": "x"}, 422, "expected KEY=CHOICE, got 'x'"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_taken_is_one_line(

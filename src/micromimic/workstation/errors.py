@@ -44,6 +44,9 @@ Code = Literal[
 
 RETRY_AFTER_S: Final = 2
 """Seconds after which a client may ask a locked database again."""
+NOT_ANALYSED: Final = (
+    "expected an analysed recording, got one whose analysis is not done; wait for it"
+)
 DISK_FULL: Final = "expected room on the server's disk, got none left; free some and try again"
 
 _STATUSES: Final[Mapping[int, tuple[Code, str]]] = {
@@ -132,14 +135,6 @@ def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
         "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}
     }
     return described
-
-
-def file_content(*types: str) -> dict[str, Any]:
-    """Content of an answer that is a file, by media type, for the OpenAPI description."""
-    binary = {"schema": {"type": "string", "format": "binary"}}
-    document = {"schema": {"type": "object"}}
-    plain = dict.fromkeys(kind.partition(";")[0] for kind in types)
-    return {kind: document if kind == "application/json" else binary for kind in plain}
 
 
 def response_for(error: Exception) -> JSONResponse:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Path as PathParameter, Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from micromimic.core.errors import RefusedError
 from micromimic.workstation.records.models import JobStatus, MediaState, StudyMode
 from micromimic.workstation.records.payloads import Action, CodingMode
 from micromimic.workstation.records.review import Review
@@ -38,6 +40,21 @@ def _whole(value: Any) -> Any:
 
 def _name(description: str | None = None) -> Any:
     return Query(pattern=PRINTABLE, min_length=1, max_length=64, description=description)
+
+
+def read_pairs(texts: Iterable[str], form: str, remedy: str) -> dict[str, str]:
+    """What queries say as ``KEY=VALUE``, which ``form`` names; the last ``=`` parts them.
+
+    >>> read_pairs(["a=b=happiness"], "LABEL=CLASS", "write smile=happiness")
+    {'a=b': 'happiness'}
+    """
+    found = {}
+    for text in texts:
+        key, _, value = text.rpartition("=")
+        if not (key and value):
+            raise RefusedError(f"expected {form}, got {text[:60]!r}; {remedy}")
+        found[key] = value
+    return found
 
 
 Id = Annotated[str, PathParameter(pattern=ID_PATTERN, description="32 hex digits.")]

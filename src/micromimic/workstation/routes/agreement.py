@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from micromimic.analysis.conditions import ConditionRates
 from micromimic.evaluation.study_agreement import StudyAgreement, Tier
-from micromimic.workstation.context import Here, Workstation
-from micromimic.workstation.errors import answers, file_content
+from micromimic.workstation.context import Here
+from micromimic.workstation.errors import answers
 from micromimic.workstation.export.agreement import (
     SESSION,
     Measure,
@@ -25,15 +25,10 @@ from micromimic.workstation.export.agreement_figure import agreement_svg
 from micromimic.workstation.export.codebook import columns_of
 from micromimic.workstation.export.records import MACHINE, Reader
 from micromimic.workstation.export.study import table_text
+from micromimic.workstation.routes.files import attachment, file_answers
 from micromimic.workstation.schemas import PRINTABLE, Coder, Reader as ReaderQuery
 
 router = APIRouter(tags=["agreement"])
-
-Overlap = Annotated[
-    float | None,
-    Query(gt=0, le=1, description="Least overlap over union; the study's own if left out."),
-]
-_CSV: Final = "text/csv; charset=utf-8"
 
 
 class TiersView(BaseModel):
@@ -54,56 +49,49 @@ class ConditionsView(BaseModel):
     rates: ConditionRates
 
 
-@router.get("/agreement", responses=answers(409))
-def get_study_agreement(
+def _compared(
     coder: Coder,
     other: Coder,
     here: Here,
     reader: ReaderQuery = None,
-    overlap: Overlap = None,
+    overlap: Annotated[
+        float | None,
+        Query(gt=0, le=1, description="Least overlap over union; the study's own if left out."),
+    ] = None,
     tier: Tier = "micro",
 ) -> StudyAgreement:
+    coded, own = coded_study(here.store, Reader(reader))
+    return compare(coded, coder, other, overlap=overlap or own, tier=tier)
+
+
+Compared = Annotated[StudyAgreement, Depends(_compared)]
+
+
+@router.get("/agreement", responses=answers(409))
+def get_study_agreement(compared: Compared) -> StudyAgreement:
     """Two coders on all recordings that both have done: pooled, by tier, class, mode, recording."""
-    return _compared(here, coder, other, reader, overlap, tier)
+    return compared
 
 
 @router.get(
     "/agreement.csv",
-    responses={**answers(409), 200: {"description": "A table.", "content": file_content(_CSV)}},
+    responses=file_answers(".csv", also=(409,), description="A table."),
     response_class=Response,
 )
-def get_agreement_table(
-    coder: Coder,
-    other: Coder,
-    here: Here,
-    reader: ReaderQuery = None,
-    overlap: Overlap = None,
-    tier: Tier = "micro",
-) -> Response:
+def get_agreement_table(compared: Compared) -> Response:
     """The same as a table; its columns are those of the study's ``agreement.csv``."""
-    rows = agreement_rows(_compared(here, coder, other, reader, overlap, tier))
-    return _file(table_text(columns_of("agreement.csv"), rows), _CSV, "agreement.csv")
+    rows = agreement_rows(compared)
+    return attachment(table_text(columns_of("agreement.csv"), rows), "agreement.csv")
 
 
 @router.get(
     "/agreement.svg",
-    responses={
-        **answers(409),
-        200: {"description": "A figure.", "content": file_content("image/svg+xml")},
-    },
+    responses=file_answers(".svg", also=(409,), description="A figure."),
     response_class=Response,
 )
-def get_agreement_figure(
-    coder: Coder,
-    other: Coder,
-    here: Here,
-    reader: ReaderQuery = None,
-    overlap: Overlap = None,
-    tier: Tier = "micro",
-) -> Response:
+def get_agreement_figure(compared: Compared) -> Response:
     """The same as a figure: each value with its interval."""
-    found = _compared(here, coder, other, reader, overlap, tier)
-    return _file(agreement_svg(found), "image/svg+xml", "agreement.svg")
+    return attachment(agreement_svg(compared), "agreement.svg")
 
 
 @router.get("/conditions/tiers")
@@ -124,20 +112,3 @@ def get_conditions(
     coded, _ = coded_study(here.store, Reader(reader))
     rates = conditions_of(coded, measure, coder, by)
     return ConditionsView(measure=measure, coder=coder, by=by, rates=rates)
-
-
-def _compared(
-    here: Workstation,
-    coder: str,
-    other: str,
-    reader: str | None,
-    overlap: float | None,
-    tier: Tier,
-) -> StudyAgreement:
-    coded, own = coded_study(here.store, Reader(reader))
-    return compare(coded, coder, other, overlap=overlap or own, tier=tier)
-
-
-def _file(content: str, kind: str, name: str) -> Response:
-    disposition = f'attachment; filename="{name}"'
-    return Response(content, media_type=kind, headers={"Content-Disposition": disposition})

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from fastapi import APIRouter
-from jinja2 import Environment
+from jinja2 import Template
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 import micromimic
+from micromimic.core.errors import ConflictError
 from micromimic.core.notices import cannot_tell
 from micromimic.core.results import labels_in, unit_from_dict
 from micromimic.core.summary import summary
@@ -22,16 +23,18 @@ from micromimic.report import words
 from micromimic.report.page import style
 from micromimic.report.rendering import environment
 from micromimic.workstation.context import Here
-from micromimic.workstation.errors import ApiError, answers, file_content
+from micromimic.workstation.errors import NOT_ANALYSED
+from micromimic.workstation.pages import FOLDER
 from micromimic.workstation.records import recordings, reviews
 from micromimic.workstation.records.models import Recording
 from micromimic.workstation.records.review import Review, ReviewedEvent
+from micromimic.workstation.routes.files import file_answers
 from micromimic.workstation.routes.media import REPORT_POLICY
+from micromimic.workstation.routes.review import countable
 from micromimic.workstation.schemas import Coder, Id, Reader
 
 router = APIRouter(prefix="/recordings/{recording_id}", tags=["export"])
 
-TEMPLATES: Final = Path(__file__).parents[1] / "templates"
 _STATUSES: Final = {"accepted": "accepted", "rejected": "rejected", "pending": "not decided"}
 _MODES: Final = {
     "open": "after the machine's answer was shown",
@@ -40,13 +43,11 @@ _MODES: Final = {
 }
 
 
-_ANSWERS: Final = {
-    **answers(404, 409),
-    200: {"description": "The page.", "content": file_content("text/html")},
-}
-
-
-@router.get("/decisions.html", responses=_ANSWERS, response_class=Response)
+@router.get(
+    "/decisions.html",
+    responses=file_answers(".html", also=(404, 409), description="The page."),
+    response_class=Response,
+)
 def get_decision_report(
     recording_id: Id, coder: Coder, here: Here, reader: Reader = None
 ) -> HTMLResponse:
@@ -58,46 +59,33 @@ def get_decision_report(
         shown = reviews.get_shown(transaction, recording_id, coder, reader=reader)
         made = reviews.history(transaction, recording_id, coder)
         if shown is None:
-            raise ApiError(
-                409, "expected an analysed recording, got one whose analysis is not done; wait"
-            )
+            raise ConflictError(NOT_ANALYSED)
         review, folder = shown.review, here.store.folder(recording_id)
-        content = {**shown.analysis, "events": [e or {} for e in shown.analysis["events"]]}
-        media = _player_times(shown.shown)
-        page = (
-            _environment()
-            .get_template("decisions.html.jinja")
-            .render(
-                recording=recording,
-                session=session_name(recording),
-                review=review,
-                sentences=summary(content),
-                counts=_counts(review),
-                events=[_entry(event, folder) for event in review.events],
-                undecided=sum(event.status == "pending" for event in review.events),
-                decided=(made[0].decided_at, made[-1].decided_at) if made else None,
-                statements=cannot_tell(len(labels_in(shown.analysis))),
-                style=style(Markup("")),
-                version=micromimic.__version__,
-                media=media,
-            )
+        page = _template().render(
+            recording=recording,
+            session=_session_name(recording),
+            review=review,
+            sentences=summary(countable(shown.analysis)),
+            counts=_counts(review),
+            events=[_entry(event, folder) for event in review.events],
+            undecided=sum(event.status == "pending" for event in review.events),
+            decided=(made[0].decided_at, made[-1].decided_at) if made else None,
+            statements=cannot_tell(len(labels_in(shown.analysis))),
+            style=style(Markup("")),
+            version=micromimic.__version__,
+            media=shown.shown.get("media") is not None,  # a player is at other times
         )
     return HTMLResponse(page, headers={"Content-Security-Policy": REPORT_POLICY})
 
 
-def session_name(recording: Recording) -> str:
+def _session_name(recording: Recording) -> str:
     """Whose it is, as everywhere: code, condition or title, day; empty without a session."""
     session = recording.session
     if session is None:
         return ""
-    what = session.condition or session.title
     day = f"{session.held_on.day} {session.held_on:%b %Y}"
-    return " - ".join(part for part in (session.subject_code, what, day) if part)
-
-
-def _player_times(shown: Mapping[str, Any]) -> bool:
-    """Whether a player of the file is at other times than those of the report."""
-    return shown.get("media") is not None
+    parts = session.subject_code, session.condition or session.title, day
+    return " - ".join(filter(None, parts))
 
 
 def _counts(review: Review) -> dict[str, int]:
@@ -118,18 +106,14 @@ def _entry(event: ReviewedEvent, folder: Path) -> dict[str, Any]:
         "status": "added" if event.added else _STATUSES[event.status],
         "mode": "" if event.mode is None else _MODES[event.mode],
         "units": [_coded_unit(unit) for unit in event.units],
-        "machine": None if machine is None else _machine(machine),
+        "machine": machine
+        and {
+            "label": machine["label"],
+            "probability": machine["probabilities"][machine["label"]],
+            "uncertain": machine["uncertain"],
+            "units": [words.unit_text(unit_from_dict(u)) for u in machine.get("action_units", ())],
+        },
         "pictures": None if event.masked or event.added else _pictures(folder, event.key),
-    }
-
-
-def _machine(entry: Mapping[str, Any]) -> dict[str, Any]:
-    units = [unit_from_dict(unit) for unit in entry.get("action_units", ())]
-    return {
-        "label": entry["label"],
-        "probability": entry["probabilities"][entry["label"]],
-        "uncertain": entry["uncertain"],
-        "units": [words.unit_text(unit) for unit in units],
     }
 
 
@@ -153,7 +137,7 @@ def _pictures(folder: Path, key: str) -> dict[str, str] | None:
 
 
 @cache
-def _environment() -> Environment:
-    templates = environment(TEMPLATES)
+def _template() -> Template:
+    templates = environment(FOLDER / "templates")
     templates.filters["clock"] = words.clock
-    return templates
+    return templates.get_template("decisions.html.jinja")

@@ -4,14 +4,12 @@ what `train` and `evaluate` read."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any, Final, Literal
+from typing import Final, Literal, get_args
 
 from fastapi import APIRouter
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from micromimic.workstation.context import Here
-from micromimic.workstation.errors import answers, file_content
 from micromimic.workstation.export.frames import FrameFormat, check_format
 from micromimic.workstation.export.manifest import gather, zipped
 from micromimic.workstation.export.recording import export_events, export_frames
@@ -19,29 +17,20 @@ from micromimic.workstation.export.records import Reader as StudyReader
 from micromimic.workstation.export.study import study_entries
 from micromimic.workstation.export.zip import zip_pieces
 from micromimic.workstation.records import recordings
+from micromimic.workstation.routes.files import attachment, file_answers
 from micromimic.workstation.schemas import Coder, CoderQuery, Id, IdQuery, Reader
 
 router = APIRouter(tags=["export"])
 
 Format = Literal["json", "csv", "eaf", "boris"]
-_TYPES: Final = {
-    "json": "application/json",
-    "csv": "text/csv; charset=utf-8",
-    "eaf": "application/xml",
-    "boris": "application/json",
-}
+_ATTACHED: Final = "The file, as an attachment."
 
 
-def _attachment(*types: str) -> dict[int | str, dict[str, Any]]:
-    described = answers(404, 409)
-    described[200] = {
-        "description": "The file, as an attachment.",
-        "content": file_content(*types),
-    }
-    return described
-
-
-@router.get("/export/study.zip", responses=_attachment("application/zip"), response_class=Response)
+@router.get(
+    "/export/study.zip",
+    responses=file_answers(".zip", also=(404, 409), description=_ATTACHED),
+    response_class=Response,
+)
 def export_study(here: Here, reader: Reader = None, frames: FrameFormat | None = None) -> Response:
     """A whole study as tables for statistics with their codebook, as who asks may see it.
 
@@ -50,12 +39,12 @@ def export_study(here: Here, reader: Reader = None, frames: FrameFormat | None =
     if frames is not None:
         check_format(frames)
     entries = study_entries(here.store, StudyReader(reader), frames=frames)
-    return _download(zip_pieces(entries), "application/zip", "study.zip")
+    return attachment(zip_pieces(entries), "study.zip")
 
 
 @router.get(
     "/recordings/{recording_id}/export/frames.{kind}",
-    responses=_attachment("text/csv; charset=utf-8", "application/vnd.apache.parquet"),
+    responses=file_answers(".csv", ".parquet", also=(404, 409), description=_ATTACHED),
     response_class=Response,
 )
 def export_recording_frames(
@@ -64,13 +53,14 @@ def export_recording_frames(
     """A recording frame by frame: score, limits, regions, action units, head, lids, landmarks."""
     recording = recordings.get_recording(here.store, recording_id)
     content = export_frames(here.store, recording_id, reader=reader, format=check_format(kind))
-    media_type = "text/csv; charset=utf-8" if kind == "csv" else "application/vnd.apache.parquet"
-    return _download(content, media_type, f"{_stem(recording.name)}.frames.{kind}")
+    return attachment(content, f"{_stem(recording.name)}.frames.{kind}")
 
 
 @router.get(
     "/recordings/{recording_id}/export/{kind}",
-    responses=_attachment(*_TYPES.values()),
+    responses=file_answers(
+        *(f".{kind}" for kind in get_args(Format)), also=(404, 409), description=_ATTACHED
+    ),
     response_class=Response,
 )
 def export(
@@ -80,11 +70,13 @@ def export(
     recording = recordings.get_recording(here.store, recording_id)
     content = export_events(here.store, recording_id, coder=coder, reader=reader, format=kind)
     who = f".{_plain(coder)}" if coder else ""
-    return _download(content, _TYPES[kind], f"{_stem(recording.name)}{who}.events.{kind}")
+    return attachment(content, f"{_stem(recording.name)}{who}.events.{kind}")
 
 
 @router.get(
-    "/export/manifest.zip", responses=_attachment("application/zip"), response_class=Response
+    "/export/manifest.zip",
+    responses=file_answers(".zip", also=(404, 409), description=_ATTACHED),
+    response_class=Response,
 )
 def export_manifest(
     coder: Coder,
@@ -100,14 +92,7 @@ def export_manifest(
     found = gather(
         here.store, coder=coder, reader=reader, subject_id=subject_id, session_id=session_id
     )
-    return _download(zipped(found), "application/zip", "manifest.zip")
-
-
-def _download(content: bytes | Iterator[bytes], media_type: str, name: str) -> Response:
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    if isinstance(content, bytes):
-        return Response(content, media_type=media_type, headers=headers)
-    return StreamingResponse(content, media_type=media_type, headers=headers)
+    return attachment(zipped(found), "manifest.zip")
 
 
 def _stem(name: str) -> str:

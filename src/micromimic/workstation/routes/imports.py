@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Final, Literal
+from functools import partial
+from typing import Annotated, Final, Literal
 
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request
@@ -13,9 +14,10 @@ from starlette.responses import Response
 from micromimic.core.errors import InputError, RefusedError
 from micromimic.datasets.assignments import read_assignments
 from micromimic.workstation.context import Here
-from micromimic.workstation.errors import answers, file_content
+from micromimic.workstation.errors import answers
 from micromimic.workstation.imports import apply, assignments
 from micromimic.workstation.records.models import Consent
+from micromimic.workstation.routes.files import attachment, file_answers, file_body
 from micromimic.workstation.schemas import (
     Body,
     Coder,
@@ -24,6 +26,7 @@ from micromimic.workstation.schemas import (
     Line,
     Name,
     RecordView,
+    read_pairs,
 )
 from micromimic.workstation.uploads import Incoming, received_file
 
@@ -31,13 +34,9 @@ router = APIRouter(tags=["imports"])
 
 MAX_BYTES: Final = 64 << 20
 """Of a file to import: codings are text."""
-_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "description": "An ELAN file (.eaf), a BORIS project or table, or a table of events (CSV).",
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
+_BODY: Final = file_body(
+    "An ELAN file (.eaf), a BORIS project or table, or a table of events (CSV)."
+)
 
 FileName = Annotated[str, Query(max_length=1000, description="Of the file, for people.")]
 Tiers = Annotated[
@@ -124,11 +123,7 @@ async def import_markers(
     async with received_file(request, here.settings, name, MAX_BYTES) as path:
         found = await to_thread.run_sync(
             lambda: apply.import_markers(
-                here.store,
-                path,
-                recording_id=recording_id,
-                tiers=tier,
-                any_media=any_media,
+                here.store, path, recording_id=recording_id, tiers=tier, any_media=any_media
             )
         )
     return ImportedList.model_validate({"imported": found}, from_attributes=True)
@@ -156,7 +151,7 @@ async def import_coding(
 
     409 where that coder has decided something there already.
     """
-    classes = named_classes(label)
+    classes = read_pairs(label, "LABEL=CLASS", "write smile=happiness")
     async with received_file(request, here.settings, name, MAX_BYTES) as path:
         found = await to_thread.run_sync(
             lambda: apply.import_coding(
@@ -183,64 +178,25 @@ def assign(body: AssignmentsIn, here: Here) -> AssignmentList:
     try:
         incoming.write(body.table.encode("utf-8", "replace"))
         rows = read_assignments(incoming.named("table.csv"))
-        if body.apply:
-            noted = None if body.consent is None else Consent(**body.consent.model_dump())
-            found = assignments.assign(
-                here.store, rows, body.coming, consent=noted, new_subjects=body.new_subjects
-            )
-        else:
-            found = assignments.check_assignments(
-                here.store, rows, body.coming, new_subjects=body.new_subjects
-            )
+        noted = None if body.consent is None else Consent(**dict(body.consent))
+        look = partial(assignments.assign, consent=noted)
+        found = (look if body.apply else assignments.check_assignments)(
+            here.store, rows, body.coming, new_subjects=body.new_subjects
+        )
     except InputError as error:
         raise RefusedError(str(error)) from None
     finally:
         incoming.discard()
-    return AssignmentList(rows=[_view(item) for item in found])
+    return AssignmentList.model_validate(
+        {"rows": [{**vars(i.row), **vars(i), "date": i.row.held_on} for i in found]}
+    )
 
 
 @router.get(
     "/assignments",
-    responses={
-        **answers(),
-        200: {"description": "The table.", "content": file_content("text/csv; charset=utf-8")},
-    },
+    responses=file_answers(".csv", description="The table."),
     response_class=Response,
 )
 def get_assignments(here: Here) -> Response:
     """The table of all recordings that belong to a session."""
-    return Response(
-        assignments.assignment_table(here.store),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": 'attachment; filename="assignments.csv"'},
-    )
-
-
-def named_classes(texts: list[str]) -> dict[str, str]:
-    """Classes by the words of a file, from ``LABEL=CLASS``.
-
-    >>> named_classes(["smile=happiness"])
-    {'smile': 'happiness'}
-    """
-    pairs = [text.rpartition("=") for text in texts]
-    for text, (label, _, name) in zip(texts, pairs, strict=True):
-        if not (label and name):
-            raise RefusedError(f"expected LABEL=CLASS, got {text[:60]!r}; write smile=happiness")
-    return {label: name for label, _, name in pairs}
-
-
-def _view(item: assignments.Assigned) -> AssignmentView:
-    row = item.row
-    return AssignmentView(
-        line=row.line,
-        video=row.video,
-        subject=row.subject,
-        session=row.session,
-        condition=row.condition,
-        date=row.held_on,
-        state=item.state,
-        recording_id=item.recording_id,
-        name=item.name,
-        session_id=item.session_id,
-        subject_known=item.subject_known,
-    )
+    return attachment(assignments.assignment_table(here.store), "assignments.csv")

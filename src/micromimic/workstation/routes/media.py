@@ -10,9 +10,10 @@ from fastapi import APIRouter, Path as PathParameter
 from starlette.responses import FileResponse, Response
 
 from micromimic.workstation.context import Here, Workstation
-from micromimic.workstation.errors import ApiError, answers, file_content
+from micromimic.workstation.errors import ApiError
 from micromimic.workstation.evidence import CLIPS, make_clips
 from micromimic.workstation.records import recordings, reviews
+from micromimic.workstation.routes.files import BINARY, TYPES, file_answers
 from micromimic.workstation.schemas import CoderQuery, Id
 
 router = APIRouter(prefix="/recordings/{recording_id}", tags=["media"])
@@ -43,16 +44,6 @@ Stretch = Annotated[
 ]
 Index = Annotated[int, PathParameter(ge=0, le=99_999, description="From 0, as in events.json.")]
 
-_TYPES: Final = {
-    ".json": "application/json",
-    ".csv": "text/csv; charset=utf-8",
-    ".eaf": "application/xml",
-    ".html": "text/html; charset=utf-8",
-    ".bin": "application/octet-stream",
-    ".npz": "application/zip",
-    ".jpg": "image/jpeg",
-    ".mp4": "video/mp4",
-}
 REPORT_POLICY: Final = (
     "sandbox allow-scripts allow-downloads allow-popups; default-src 'none'; "
     "script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:; "
@@ -61,12 +52,10 @@ REPORT_POLICY: Final = (
 """A report carries its own scripts: it may run them, and reach nothing of this server."""
 
 
-def _files(*types: str) -> dict[int | str, dict[str, Any]]:
+def _files(*endings: str) -> dict[int | str, dict[str, Any]]:
     """Answers of a route that sends a file, whole or in part."""
-    described = answers(404, 409, 410)
-    described[200] = {"description": "The file.", "content": file_content(*types)}
-    binary = {"schema": {"type": "string", "format": "binary"}}
-    ranges = dict.fromkeys((*file_content(*types), "multipart/byteranges"), binary)
+    described = file_answers(*endings, also=(404, 409, 410))
+    ranges = dict.fromkeys((*described[200]["content"], "multipart/byteranges"), BINARY)
     described[206] = {"description": "The ranges asked for.", "content": ranges}
     text = {"text/plain": {"schema": {"type": "string"}}}
     described[400] = {"description": "A Range header that cannot be read.", "content": text}
@@ -74,7 +63,7 @@ def _files(*types: str) -> dict[int | str, dict[str, Any]]:
     return described
 
 
-@router.get("/video", responses=_files("video/mp4"), response_class=FileResponse)
+@router.get("/video", responses=_files(".mp4"), response_class=FileResponse)
 def get_video(recording_id: Id, here: Here) -> Response:
     """The video as the review page plays it: every frame once, at its own time. Takes ranges."""
     return _send(here, recording_id, "proxy.mp4")
@@ -82,7 +71,7 @@ def get_video(recording_id: Id, here: Here) -> Response:
 
 @router.get(
     "/files/{name}",
-    responses=_files(*(_TYPES[Path(name).suffix] for name in get_args(FileName))),
+    responses=_files(*(Path(name).suffix for name in get_args(FileName))),
     response_class=FileResponse,
 )
 def get_file(recording_id: Id, name: FileName, here: Here, coder: CoderQuery = None) -> Response:
@@ -96,7 +85,7 @@ def get_file(recording_id: Id, name: FileName, here: Here, coder: CoderQuery = N
 
 @router.get(
     "/events/{index}/{picture}",
-    responses=_files("image/jpeg", "video/mp4"),
+    responses=_files(".jpg", ".mp4"),
     response_class=FileResponse,
 )
 async def get_picture(
@@ -112,9 +101,7 @@ async def get_picture(
     return await to_thread.run_sync(_send, here, recording_id, f"events/{index}/{picture}")
 
 
-@router.get(
-    "/held-back/{index}/{picture}", responses=_files("image/jpeg"), response_class=FileResponse
-)
+@router.get("/held-back/{index}/{picture}", responses=_files(".jpg"), response_class=FileResponse)
 def get_held_back_picture(
     recording_id: Id, index: Index, picture: FaceName, here: Here, coder: CoderQuery = None
 ) -> Response:
@@ -127,7 +114,7 @@ def get_held_back_picture(
 
 @router.get(
     "/evidence/{stretch}/{picture}",
-    responses=_files("image/jpeg", "video/mp4"),
+    responses=_files(".jpg", ".mp4"),
     response_class=FileResponse,
 )
 def get_evidence_picture(
@@ -137,7 +124,7 @@ def get_evidence_picture(
     return _send(here, recording_id, f"events/{stretch}/{picture}")
 
 
-@router.get("/people/{person}.jpg", responses=_files("image/jpeg"), response_class=FileResponse)
+@router.get("/people/{person}.jpg", responses=_files(".jpg"), response_class=FileResponse)
 def get_person_picture(
     recording_id: Id, person: Annotated[int, PathParameter(ge=1, le=1000)], here: Here
 ) -> Response:
@@ -161,4 +148,4 @@ def _send(here: Workstation, recording_id: str, name: str) -> Response:
             what = "it came from another machine without its video"
         raise ApiError(404, f"expected {Path(name).name} of {recording.name}, got none; {what}")
     headers = {"Content-Security-Policy": REPORT_POLICY} if path.suffix == ".html" else None
-    return FileResponse(path, media_type=_TYPES[path.suffix], headers=headers)
+    return FileResponse(path, media_type=TYPES[path.suffix], headers=headers)

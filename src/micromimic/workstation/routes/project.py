@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
-from micromimic.core.errors import RefusedError
 from micromimic.workstation.context import Here
-from micromimic.workstation.errors import answers, file_content
+from micromimic.workstation.errors import answers
 from micromimic.workstation.project.file import ENDING, gather_project, zipped_project
 from micromimic.workstation.project.merge import look_into, merge_project
-from micromimic.workstation.schemas import Coder, RecordView
+from micromimic.workstation.routes.files import attachment, file_answers, file_body
+from micromimic.workstation.schemas import Coder, RecordView, read_pairs
 from micromimic.workstation.uploads import received_file
 
 router = APIRouter(prefix="/project", tags=["project"])
-
-_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "description": "A project file.",
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
 
 
 class ConflictView(RecordView):
@@ -55,10 +47,7 @@ class Merged(BaseModel):
 
 @router.get(
     "",
-    responses={
-        **answers(409),
-        200: {"description": "The file.", "content": file_content("application/zip")},
-    },
+    responses=file_answers(".zip", also=(409,)),
     response_class=Response,
 )
 def export_project(
@@ -73,14 +62,10 @@ def export_project(
     """
     packed = gather_project(here.store, videos=videos, reader=coder)
     stem = re.sub(r"[^A-Za-z0-9.-]+", "_", packed.title).strip("._")[:60] or "study"
-    return StreamingResponse(
-        zipped_project(packed),
-        media_type="application/zip",
-        headers={"Content-Disposition": f'attachment; filename="{stem}{ENDING}"'},
-    )
+    return attachment(zipped_project(packed), stem + ENDING)
 
 
-@router.post("", responses=answers(408, 409, 413, 507), openapi_extra=_BODY)
+@router.post("", responses=answers(408, 409, 413, 507), openapi_extra=file_body("A project file."))
 async def import_project(
     request: Request,
     here: Here,
@@ -95,10 +80,7 @@ async def import_project(
     409 where something differs that ``resolve`` does not answer; without ``apply`` nothing changes
     and conflicts are told.
     """
-    pairs = [text.rpartition("=") for text in resolve]
-    if not all(key and choice for key, _, choice in pairs):
-        raise RefusedError("expected KEY=CHOICE to resolve a conflict, got another text")
-    answered = {key: choice for key, _, choice in pairs}
+    answered = read_pairs(resolve, "KEY=CHOICE", "look into the file, which names them")
     async with received_file(request, here.settings, name) as path:
         found = await to_thread.run_sync(
             lambda: (
@@ -107,5 +89,4 @@ async def import_project(
         )
     if apply:
         here.wake()
-    view = MergeView.model_validate(found)
-    return Merged(applied=apply, merge=view)
+    return Merged(applied=apply, merge=MergeView.model_validate(found))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
@@ -12,6 +12,7 @@ from micromimic.workstation.context import Here
 from micromimic.workstation.errors import answers
 from micromimic.workstation.records import jobs, privacy, recordings
 from micromimic.workstation.records.models import JobStatus
+from micromimic.workstation.routes.files import file_body
 from micromimic.workstation.schemas import (
     Id,
     IdQuery,
@@ -26,14 +27,6 @@ from micromimic.workstation.schemas import (
 from micromimic.workstation.uploads import Upload, receive_upload
 
 router = APIRouter(tags=["recordings"])
-
-_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "description": "The video file itself.",
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
 
 
 @router.get("/recordings", responses=answers(404))
@@ -55,7 +48,7 @@ def list_recordings(
     "/recordings",
     status_code=201,
     responses=answers(404, 408, 413, 415, 507),
-    openapi_extra=_BODY,
+    openapi_extra=file_body("The video file itself."),
 )
 async def upload(request: Request, about: Annotated[Upload, Query()], here: Here) -> Recording:
     """Upload a video as the body; it is kept whole or not at all, and its analysis is queued."""
@@ -73,9 +66,7 @@ def get_recording(recording_id: Id, here: Here) -> Recording:
 @router.patch("/recordings/{recording_id}", responses=answers(404, 409, 413))
 def change_recording(recording_id: Id, body: RecordingChange, here: Here) -> Recording:
     """Another name, session or time of expiry."""
-    changes: dict[str, Any] = {"name": body.name, "session_id": body.session_id}
-    if "expires_at" in body.model_fields_set:  # null means: keep it
-        changes["expires_at"] = body.expires_at
+    changes = body.model_dump(exclude_unset=True)  # a null of the time means: keep it
     return Recording.model_validate(
         recordings.change_recording(here.store, recording_id, **changes)
     )
@@ -133,7 +124,7 @@ def cancel(recording_id: Id, here: Here) -> Job:
 
 @router.get("/jobs", responses=answers())
 def list_jobs(here: Here, status: JobStatus | None = None) -> JobList:
-    """Jobs, oldest first."""
+    """Jobs, the newest thousand, newest first."""
     return JobList.model_validate({"jobs": jobs.list_jobs(here.store, status)})
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from fastapi import APIRouter, Response
 
+from micromimic.core.errors import ConflictError
 from micromimic.core.results import labels_in
 from micromimic.core.summary import advice, summary
 from micromimic.evaluation.agreement import Agreement, CodedEvent, event_agreement
 from micromimic.workstation.context import Here
-from micromimic.workstation.errors import ApiError, answers
+from micromimic.workstation.errors import NOT_ANALYSED, answers
 from micromimic.workstation.export.agreement import other_classes
 from micromimic.workstation.export.records import MACHINE, coded_events
 from micromimic.workstation.records import markers, recordings, reviews
@@ -45,27 +48,25 @@ def get_review(recording_id: Id, coder: Coder, here: Here, reader: Reader = None
         found = reviews.get_shown(transaction, recording_id, coder, reader=reader)
         rows = markers.list_markers(transaction, recording_id)
         known = {"recording": recording, "study": get_study(transaction), "markers": rows}
-    if found is None:
-        return ReviewView.model_validate(
-            {
-                **known,
-                **dict.fromkeys(("labels", "machine_labels", "analysis", "review", "shown")),
-            }
-        )
-    # What is hidden is counted, and nothing more is said of it.
-    content = {**found.analysis, "events": [event or {} for event in found.analysis["events"]]}
-    return ReviewView.model_validate(
-        {
-            **known,
-            "summary": summary(content),
-            "advice": advice(content),
+    answer: dict[str, Any] = dict.fromkeys(
+        ("labels", "machine_labels", "analysis", "review", "shown")
+    )
+    if found is not None:
+        answer = {
+            "summary": summary(countable(found.analysis)),
+            "advice": advice(countable(found.analysis)),
             "labels": list(found.labels),
             "machine_labels": list(labels_in(found.analysis)),
             "analysis": dict(found.analysis),
             "review": found.review,
             "shown": dict(found.shown),
         }
-    )
+    return ReviewView.model_validate({**known, **answer})
+
+
+def countable(analysis: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of ``events.json`` where hidden events are counted, and nothing more is said."""
+    return {**analysis, "events": [event or {} for event in analysis["events"]]}
 
 
 @router.post("/decisions", status_code=201, responses=answers(404, 409, 413))
@@ -131,9 +132,7 @@ def get_agreement(
     recordings.get_recording(here.store, recording_id)
     found = reviews.get_analysis(here.store, recording_id)
     if found is None:
-        raise ApiError(
-            409, "expected an analysed recording, got one whose analysis is not done; wait for it"
-        )
+        raise ConflictError(NOT_ANALYSED)
     if reader is None and coder != MACHINE:
         reader = coder
     reviews.check_open(here.store, recording_id, reader, coder, other)

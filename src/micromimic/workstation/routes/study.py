@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 
 from micromimic.workstation.context import Here
@@ -24,9 +22,7 @@ def get_study(here: Here) -> Study:
 @router.patch("", responses=answers(409, 413))
 def change_study(body: StudyChange, here: Here) -> Study:
     """Another title, mode, scheme or overlap; 409 where the scheme lacks what is coded already."""
-    changes: dict[str, Any] = {"title": body.title, "mode": body.mode, "overlap": body.overlap}
-    if "scheme" in body.model_fields_set:  # null takes it away
-        changes["scheme"] = body.scheme
+    changes = body.model_dump(exclude_unset=True)  # a scheme of null takes it away
     return Study.model_validate(study.change_study(here.store, **changes))
 
 

@@ -12,7 +12,6 @@ from micromimic.workstation.records import people, privacy
 from micromimic.workstation.records.models import Consent
 from micromimic.workstation.schemas import (
     CoderQuery,
-    ConsentIn,
     Forgotten,
     Id,
     IdQuery,
@@ -84,16 +83,7 @@ def list_sessions(here: Here, subject_id: IdQuery = None) -> SessionList:
 @router.post("/sessions", status_code=201, responses=answers(404, 409, 413))
 def add_session(body: SessionIn, here: Here) -> Session:
     """A new session, with its consent."""
-    added = people.add_session(
-        here.store,
-        body.subject_id,
-        title=body.title,
-        held_on=body.held_on,
-        consent=_noted(body.consent),
-        baseline=body.baseline,
-        condition=body.condition,
-    )
-    return Session.model_validate(added)
+    return Session.model_validate(people.add_session(here.store, **_fields(body)))
 
 
 @router.get("/sessions/{session_id}", responses=answers(404))
@@ -105,16 +95,7 @@ def get_session(session_id: Id, here: Here) -> Session:
 @router.patch("/sessions/{session_id}", responses=answers(404, 409, 413))
 def change_session(session_id: Id, body: SessionChange, here: Here) -> Session:
     """Another title, day, condition or consent, or a baseline or none."""
-    changed = people.change_session(
-        here.store,
-        session_id,
-        title=body.title,
-        held_on=body.held_on,
-        consent=None if body.consent is None else _noted(body.consent),
-        baseline=body.baseline,
-        condition=body.condition,
-    )
-    return Session.model_validate(changed)
+    return Session.model_validate(people.change_session(here.store, session_id, **_fields(body)))
 
 
 @router.delete(
@@ -126,6 +107,6 @@ def remove_session(session_id: Id, here: Here) -> None:
     here.wake()
 
 
-def _noted(consent: ConsentIn) -> Consent:
-    """The store notes the time."""
-    return Consent(given=consent.given, noted_by=consent.noted_by, note=consent.note)
+def _fields(body: SessionIn | SessionChange) -> dict[str, Any]:
+    """As the store takes them; the time of consent is its own to note."""
+    return {**dict(body), "consent": body.consent and Consent(**dict(body.consent))}
