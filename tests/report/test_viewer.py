@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from micromimic.core.results import Rejected
 from micromimic.report import page_script
 from micromimic.report.page import report_html
 from micromimic.report.page_script import report_script
@@ -15,6 +17,7 @@ from ..sample_analysis import sample_analysis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser, Page
 
@@ -171,6 +174,33 @@ def test_a_chart_says_what_lies_under_the_mouse(report: Page) -> None:
         assert words in shown and "times this face’s own noise" in shown
     report.mouse.move(5, 5)
     assert report.is_hidden("#timeline .readout")
+
+
+@needs_browser
+def test_marks_of_what_the_scale_cuts_off_stay_on_their_panel(page: Page, tmp_path: Path) -> None:
+    found = sample_analysis(evidence=False)
+    event = found.events[4]
+    score = found.curve.score.copy()
+    after = event.apex_frame + 2  # beside the event, and seen as its peak
+    score[[after, 8000]] = 900.0
+    interval = replace(event.interval, offset=event.interval.apex + 0.005)
+    many = replace(
+        found,
+        curve=replace(found.curve, score=score),
+        events=(replace(event, interval=interval),),
+        spotting=replace(found.spotting, rejected=(Rejected(40.0, "head"),)),
+    )
+    path = tmp_path / "report.html"
+    path.write_text(report_html(many), encoding="utf-8")
+    page.goto(path.as_uri())
+    page.wait_for_selector("#timeline[data-from]")
+    above = """([left, high]) => {
+      const canvas = document.querySelector("#timeline canvas");
+      const strip = canvas.getContext("2d").getImageData(left, 0, canvas.width - left, high);
+      return strip.data.filter((value, k) => k % 4 === 3 && value).length;
+    }"""
+    assert page.evaluate(above, [46, 20]) > 100  # the axis' title
+    assert page.evaluate(above, [400, 20]) == 0
 
 
 @needs_browser

@@ -43,7 +43,12 @@ export class Movement {
     paintSpans(pen, spans, selected);
     pen.level(this.threshold);
     if (this.series) pen.curve(this.series, pen.colour.curve);
-    for (const [peak] of this.rejected) if (pen.sees(peak)) pen.words("✕", pen.x(peak), pen.y(this.peak(peak)) - 8, { font: "10px" });
+    for (const [peak] of this.rejected) if (pen.sees(peak)) pen.words("✕", pen.x(peak), this.crossY(pen, peak), { font: "10px" });
+  }
+
+  /** Where the cross of what was not reported stands: over the curve, and on the panel where that is cut off. @param {import("./pen.js").Pen} pen @param {number} time */
+  crossY(pen, time) {
+    return Math.max(pen.panel.top + 7, pen.y(this.peak(time)) - 8);
   }
 
   /** What there is at a moment; what is marked only, within `near` seconds. @param {number} time @param {number} near */

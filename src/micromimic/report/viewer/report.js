@@ -41,7 +41,7 @@ function eventWords(time, reach) {
 
 /** Apexes with their number, onsets and offsets as ticks; longer expressions as bars on the floor. @param {import("./pen.js").Pen} pen */
 function paintMarks(pen) {
-  const { bottom } = pen.panel;
+  const { top, bottom } = pen.panel;
   for (const { from, apex, to, place, longer, open, name } of spans) {
     const shade = pen.colour[place];
     if (longer) {
@@ -49,12 +49,12 @@ function paintMarks(pen) {
       pen.band(apex, to, shade, { top: bottom - 7, bottom });
     } else {
       for (const time of [from, to].filter((one) => pen.sees(one))) {
-        const x = pen.x(time), y = pen.y(movement.peak(time));
+        const x = pen.x(time), y = Math.max(top + 6, pen.y(movement.peak(time)));
         pen.stroke([[x, y - 6], [x, y + 6]], shade, 2);
       }
     }
     if (!pen.sees(apex)) continue;
-    const x = pen.x(apex), y = pen.y(longer ? movement.threshold : movement.peak(apex));
+    const x = pen.x(apex), y = Math.max(top + 24, pen.y(longer ? movement.threshold : movement.peak(apex))); // its number has room
     if (!longer) pen.mark(place, x, y, { size: 14, open });
     pen.words(name ?? "", x, y - 15, { colour: pen.colour.ink, font: "12px" });
   }

@@ -133,18 +133,14 @@ export class Timeline {
     for (const [k, { movement, apex }] of this.held.entries()) {
       const chosen = k === this.model.held;
       if (chosen) pen.band(this.time(movement.onset_frame), this.time(movement.offset_frame), pen.colour.muted, { alpha: 0.3, least: 2 });
-      if (pen.sees(apex)) pen.words("✕", pen.x(apex), this.#heldY(pen, apex), { font: chosen ? "bold 14px" : "bold 11px", colour: pen.colour.ink });
+      if (pen.sees(apex)) pen.words("✕", pen.x(apex), this.movement.crossY(pen, apex), { font: chosen ? "bold 14px" : "bold 11px", colour: pen.colour.ink });
     }
-  }
-
-  #heldY(pen, apex) {
-    return pen.y(this.movement.peak(apex)) - 8;
   }
 
   /** The held-back movement whose mark is meant by a place, or -1. */
   #heldAt(x, y) {
     const [pen] = this.chart.pens;
-    return this.held.findIndex(({ apex }) => pen.sees(apex) && Math.abs(pen.x(apex) - x) <= HELD.across && Math.abs(this.#heldY(pen, apex) - y) <= HELD.up);
+    return this.held.findIndex(({ apex }) => pen.sees(apex) && Math.abs(pen.x(apex) - x) <= HELD.across && Math.abs(this.movement.crossY(pen, apex) - y) <= HELD.up);
   }
 
   /** One region's row: darker where more of the time is closed to movements of the stated size. */
