@@ -16,9 +16,8 @@ from micromimic.workstation.records.review import (
     check,
     effective,
     make_review,
-    redoable,
+    next_steps,
     reviewed,
-    undoable,
 )
 from micromimic.workstation.records.scheme import BUILT_IN
 
@@ -157,9 +156,9 @@ def test_undo_and_redo_name_what_they_concern():
         ("undo", 1),
         ("redo", 1),
     ]
-    assert (undoable(trail.decisions), redoable(trail.decisions)) == (1, 2)
+    assert next_steps(trail.decisions) == {"undo": 1, "redo": 2}
     trail.say("reject", "m2")  # a new decision: what was undone is gone for good
-    assert redoable(trail.decisions) is None
+    assert next_steps(trail.decisions)["redo"] is None
     assert [d.number for d in effective(trail.decisions)] == [1, 6]
     assert trail["m1"].status == "pending"
 
@@ -304,8 +303,7 @@ def draw_decision(data, trail):
     events = {event.key: event for event in trail.events}
     can += ["accept", "reject", "relabel", "move", "code", "comment"] if events else []
     can += ["remove"] if any(key[0] == "c" for key in events) else []
-    can += ["undo"] * 2 if undoable(trail.decisions) else []
-    can += ["redo"] * 2 if redoable(trail.decisions) else []
+    can += [step for step, target in next_steps(trail.decisions).items() if target] * 2
     action = data.draw(st.sampled_from(can))
     if action in ("undo", "redo"):
         return action, "", {}
@@ -383,8 +381,8 @@ def test_any_sequence_of_decisions(recording, data):
             assert item.onset_s <= item.apex_s <= item.offset_s
             if item.key[0] == "m":
                 assert item.machine == untouched[int(item.key[1:])]
-        assert (undoable(trail.decisions) is None) == (len(states) == 1)
-        assert (redoable(trail.decisions) is None) == (not ahead)
+        steps = next_steps(trail.decisions)
+        assert (steps["undo"] is None, steps["redo"] is None) == (len(states) == 1, not ahead)
     assert machine == untouched
     order = [(e.onset_frame, e.apex_frame) for e in trail.events]
     assert order == sorted(order)
@@ -405,16 +403,5 @@ def test_undo_gives_back_the_very_same_events_and_redo_brings_them_again(recordi
 
 
 def test_every_action_is_covered_by_the_model():
-    assert {
-        "accept",
-        "reject",
-        "relabel",
-        "move",
-        "add",
-        "code",
-        "remove",
-        "comment",
-        "done",
-        "undo",
-        "redo",
-    } == (set(ACTIONS))
+    modelled = "accept reject relabel move add code remove comment undo redo"
+    assert {*modelled.split(), "done"} == set(ACTIONS)

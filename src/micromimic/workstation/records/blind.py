@@ -69,16 +69,10 @@ def _without(entries: Iterable[Any], masked: Collection[int]) -> list[Any]:
 def _masked(event: ReviewedEvent, recording_id: str, times: FrameTimes) -> ReviewedEvent:
     start, end = _window(event, recording_id, times)
     frames = start, (start + end) // 2, end
-    seconds = [times.seconds(frame) for frame in frames]
-    return replace(
-        event,
+    return event.at(
+        frames,
+        map(times.seconds, frames),
         label="",
-        onset_frame=frames[0],
-        apex_frame=frames[1],
-        offset_frame=frames[2],
-        onset_s=seconds[0],
-        apex_s=seconds[1],
-        offset_s=seconds[2],
         machine=None,
         kind="micro",  # else it would tell how long the event is
         masked=True,

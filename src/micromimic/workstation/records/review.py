@@ -12,7 +12,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from micromimic.core.errors import RefusedError
 from micromimic.core.labels import THREE
@@ -144,6 +145,11 @@ class ReviewedEvent:
         """By the coder, not found by the machine."""
         return self.key.startswith("c")
 
+    def at(self, frames: Iterable[int], seconds: Iterable[float], **more: Any) -> ReviewedEvent:
+        """The event with this onset, apex and offset, and whatever else changes."""
+        places = dict(zip((*FRAMES, *_SECONDS), (*frames, *seconds), strict=True))
+        return replace(self, **{**places, **more})
+
 
 @dataclass(frozen=True)
 class Review:
@@ -168,15 +174,11 @@ class Review:
 
 @dataclass(frozen=True)
 class Entry:
-    """What a decision adds to the trail, checked and completed: only what the action needs.
-
-    ``event`` is the new one's key for ``add``, empty for ``undo`` and ``redo``, which have their
-    ``target``.
-    """
+    """What a decision adds to the trail, checked and completed: columns of `models.Decision`."""
 
     action: Action
-    event: str
-    payload: Mapping[str, Any] = field(default_factory=dict)
+    event: str = ""
+    payload: dict[str, Any] = field(default_factory=dict)
     target: int | None = None
     mode: CodingMode = "open"
 
@@ -188,20 +190,17 @@ def effective(decisions: Iterable[Decision]) -> tuple[Decision, ...]:
 
 def is_done(decisions: Iterable[Decision]) -> bool:
     """Whether the coder has marked the review done, and no decision in force came after."""
-    done, _ = _stacks(decisions)
-    return bool(done) and done[-1].action == "done"
+    in_force, _ = _stacks(decisions)
+    return bool(in_force) and in_force[-1].action == "done"
 
 
-def undoable(decisions: Iterable[Decision]) -> int | None:
-    """Number of the decision that an undo would take back, or None."""
-    done, _ = _stacks(decisions)
-    return done[-1].number if done else None
-
-
-def redoable(decisions: Iterable[Decision]) -> int | None:
-    """Number of the decision that a redo would bring back, or None."""
-    _, undone = _stacks(decisions)
-    return undone[-1].number if undone else None
+def next_steps(decisions: Iterable[Decision]) -> dict[str, int | None]:
+    """Numbers of the decisions that ``undo`` would take back and ``redo`` bring back, or None."""
+    in_force, undone = _stacks(decisions)
+    return {
+        "undo": in_force[-1].number if in_force else None,
+        "redo": undone[-1].number if undone else None,
+    }
 
 
 def reviewed(
@@ -223,10 +222,11 @@ def reviewed(
     >>> event.label, event.status, event.changed, event.machine["label"]
     ('tense', 'accepted', True, 'calm')
     """
-    events = {f"m{k}": _of_machine(k, entry) for k, entry in enumerate(machine)}
+    events = {f"m{k}": _event(f"m{k}", entry, entry) for k, entry in enumerate(machine)}
     for decision in effective(decisions):
         _apply(events, decision, times)
-    return tuple(sorted(events.values(), key=lambda e: (e.onset_frame, e.apex_frame, _rank(e))))
+    order = attrgetter("onset_frame", "apex_frame", "added")
+    return tuple(sorted(events.values(), key=lambda e: (*order(e), int(e.key[1:]))))
 
 
 def make_review(
@@ -238,13 +238,14 @@ def make_review(
 ) -> Review:
     """One coder's review as a record."""
     events = reviewed(machine, decisions, times)
+    steps = next_steps(decisions)
     return Review(
         recording_id=recording_id,
         coder=coder,
         number=decisions[-1].number if decisions else 0,
         events=events,
-        undoable=undoable(decisions),
-        redoable=redoable(decisions),
+        undoable=steps["undo"],
+        redoable=steps["redo"],
         complete=not any(map(_open, events)),
         done=is_done(decisions),
     )
@@ -261,8 +262,7 @@ def codings_in_force(decisions: Iterable[Decision]) -> list[dict[str, Any]]:
         if decision.action == "remove":
             del status[key]
         elif key:
-            decided = "accepted" if decision.action == "add" else _STATUS.get(decision.action)
-            status[key] = decided or status.get(key, "pending")
+            status[key] = _STATUS.get(decision.action) or status.get(key, "pending")
             said[key] = {**said.get(key, {}), **decision.payload, "event": key}
     return [said[key] for key, now in status.items() if now == "accepted"]
 
@@ -294,16 +294,16 @@ def check(
     given = checked_payload(action, given, scheme)
     mode: CodingMode = "blind" if blind else "open"
     if action in ("undo", "redo"):
-        target = undoable(decisions) if action == "undo" else redoable(decisions)
+        target = next_steps(decisions)[action]
         if target is None or event:
             got = f"event {event!r}" if event else "none"
             raise RefusedError(f"expected a decision to {action}, got {got}; nothing was changed")
-        return Entry(cast("Action", action), "", {}, target, mode)
+        return Entry(action, target=target, mode=mode)
     events = {item.key: item for item in reviewed(machine, decisions, times)}
     if action == "done":
         _check_done(events.values(), event, decisions)
-        return Entry("done", "", mode=mode)
-    if blind and (action in DECIDING or action == "add") and shown_before(decisions, event):
+        return Entry(action, mode=mode)
+    if blind and action in _STATUS and shown_before(decisions, event):
         mode = "open"
     if action == "add":
         if event:
@@ -312,7 +312,7 @@ def check(
             )
         event = f"c{decisions[-1].number + 1 if decisions else 1}"
         _frames_of(given, None, times)
-        return Entry("add", event, given, mode=mode)
+        return Entry(action, event, given, mode=mode)
     before = _known(events, event)
     if action == "remove":
         _check_removable(before)
@@ -325,7 +325,7 @@ def check(
                 f"machine's {before.label!r} alone; accept it with one of them"
             )
         _frames_of(given, before, times)
-    return Entry(cast("Action", action), event, given, mode=mode)
+    return Entry(action, event, given, mode=mode)
 
 
 def is_masked(event: ReviewedEvent, *, blind: bool, done: bool) -> bool:
@@ -374,11 +374,21 @@ def _move_top(source: list[Decision], target: list[Decision], decision: Decision
     target.append(source.pop())
 
 
-def _of_machine(index: int, entry: Mapping[str, Any]) -> ReviewedEvent:
+_STATUS: Final[Mapping[str, EventStatus]] = {
+    "accept": "accepted",
+    "reject": "rejected",
+    "relabel": "accepted",
+    "move": "accepted",
+    "add": "accepted",
+}
+
+
+def _event(key: str, entry: Mapping[str, Any], machine: Mapping[str, Any] | None) -> ReviewedEvent:
+    """One that nothing was decided on yet, of the machine's entry or a coder's with seconds."""
     onset, apex, offset = (int(entry[name]) for name in FRAMES)
     onset_s, apex_s, offset_s = (float(entry[name]) for name in _SECONDS)
     return ReviewedEvent(
-        key=f"m{index}",
+        key=key,
         status="pending",
         label=str(entry["label"]),
         onset_frame=onset,
@@ -390,96 +400,65 @@ def _of_machine(index: int, entry: Mapping[str, Any]) -> ReviewedEvent:
         note="",
         changed=False,
         decided_at=None,
-        machine=entry,
-        kind=kind_of(entry),
+        machine=machine,
+        kind=_kind(onset_s, offset_s) if machine is None else kind_of(machine),
     )
 
 
-_STATUS: Final[Mapping[str, EventStatus]] = {
-    "accept": "accepted",
-    "reject": "rejected",
-    "relabel": "accepted",
-    "move": "accepted",
-}
+def _kind(onset_s: float, offset_s: float) -> ExpressionKind:
+    return "macro" if offset_s - onset_s > LONGEST_MICRO_S else "micro"
 
 
 def _apply(events: dict[str, ReviewedEvent], decision: Decision, times: FrameTimes) -> None:
     """Put one decision into effect."""
-    payload = decision.payload
-    if decision.action == "done":
+    payload, action = decision.payload, decision.action
+    if action == "done":
         return
-    if decision.action == "add":
-        key = f"c{decision.number}"
-        frames = _frames_of(payload, None, times)
-        events[key] = _placed(None, frames, times, key=key, label=str(payload["label"]))
+    if action == "add":
+        seconds = map(times.seconds, _frames_of(payload, None, times))
+        entry = {**payload, **dict(zip(_SECONDS, seconds, strict=True))}
+        event = _event(f"c{decision.number}", entry, None)
     else:
-        key = decision.event
-        before = _known(events, key)
-        if decision.action == "remove":
-            _check_removable(before)
-            del events[key]
+        event = _known(events, decision.event)
+        if action == "remove":
+            _check_removable(event)
+            del events[event.key]
             return
-        frames = _frames_of(payload, before, times)
-        label = str(payload.get("label", before.label))
-        events[key] = _placed(before, frames, times, key=key, label=label)
-    made = events[key]
-    decides = decision.action in _STATUS or decision.action == "add"
+        event = _corrected(event, payload, times)
+    mode = event.mode
+    if action in _STATUS:
+        mode = decision.mode if mode in (None, decision.mode) else "open"
     said = {name: payload[name] for name in (*CODES, "note") if name in payload}
-    events[key] = replace(
-        made,
-        status=_STATUS.get(decision.action, made.status),
+    events[event.key] = replace(
+        event,
+        status=_STATUS.get(action, event.status),
         decided_at=decision.decided_at,
-        mode=_mode(made.mode, decision.mode) if decides else made.mode,
+        mode=mode,
         **said,
     )
 
 
-def _mode(before: CodingMode | None, now: CodingMode) -> CodingMode:
-    return now if before in (None, now) else "open"
-
-
-def _placed(
-    before: ReviewedEvent | None,
-    frames: tuple[int, int, int],
-    times: FrameTimes,
-    *,
-    key: str,
-    label: str,
+def _corrected(
+    event: ReviewedEvent, payload: Mapping[str, Any], times: FrameTimes
 ) -> ReviewedEvent:
-    """The event with these frames and this class; seconds are the machine's where it has them."""
-    machine = before.machine if before else None
-    own = (
-        {int(machine[f]): float(machine[s]) for f, s in zip(FRAMES, _SECONDS, strict=True)}
-        if machine
-        else {}
-    )
-    seconds = [own[n] if n in own else times.seconds(n) for n in frames]
-    if seconds != sorted(seconds):  # rates are rounded in files; never mix two clocks out of order
-        seconds = [times.seconds(n) for n in frames]
-    moved = machine is None or frames != tuple(int(machine[f]) for f in FRAMES)
-    changed = machine is not None and (moved or label != machine["label"])
-    kind: ExpressionKind = "macro" if seconds[2] - seconds[0] > LONGEST_MICRO_S else "micro"
-    if machine is not None and not moved:
-        kind = kind_of(machine)
-    return ReviewedEvent(
-        key=key,
-        status=before.status if before else "accepted",
+    """With a decision's class and frames; seconds are the machine's where it has them."""
+    machine = event.machine
+    label = str(payload.get("label", event.label))
+    frames = _frames_of(payload, event, times)
+    seconds = [times.seconds(frame) for frame in frames]
+    if machine is None:
+        return event.at(frames, seconds, label=label, kind=_kind(seconds[0], seconds[2]))
+    own = {int(machine[f]): float(machine[s]) for f, s in zip(FRAMES, _SECONDS, strict=True)}
+    mixed = [own.get(frame, clock) for frame, clock in zip(frames, seconds, strict=True)]
+    if mixed == sorted(mixed):  # rates are rounded in files; never mix two clocks out of order
+        seconds = mixed
+    moved = frames != tuple(int(machine[name]) for name in FRAMES)
+    return event.at(
+        frames,
+        seconds,
         label=label,
-        onset_frame=frames[0],
-        apex_frame=frames[1],
-        offset_frame=frames[2],
-        onset_s=seconds[0],
-        apex_s=seconds[1],
-        offset_s=seconds[2],
-        note=before.note if before else "",
-        changed=changed,
-        decided_at=before.decided_at if before else None,
-        machine=machine,
-        kind=kind,
-        units=before.units if before else (),
-        certainty=before.certainty if before else "",
-        tags=before.tags if before else (),
-        mode=before.mode if before else None,
+        changed=moved or label != machine["label"],
+        kind=_kind(seconds[0], seconds[2]) if moved else kind_of(machine),
     )
 
 
@@ -536,7 +515,3 @@ def _check_removable(event: ReviewedEvent) -> None:
         raise RefusedError(
             f"expected an event that you added, got the machine's {event.key}; reject it instead"
         )
-
-
-def _rank(event: ReviewedEvent) -> tuple[bool, int]:
-    return event.added, int(event.key[1:])
