@@ -241,7 +241,7 @@ def test_secrets_are_compared_in_constant_time(
     browser.get(f"{API}/info", headers={"Authorization": "Bearer first"})
     browser.get("/?token=second")
     browser.get(f"{API}/info", headers={"Cookie": f"{guarded.settings.cookie_name}=third"})
-    assert [a for a, _ in seen] == [b"first", b"second", b"third"]
+    assert [a for a, _ in seen if a] == [b"first", b"second", b"third"]
 
 
 def test_the_description_says_how_to_show_the_token(site: Site, guarded: Site) -> None:

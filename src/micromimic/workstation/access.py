@@ -13,14 +13,14 @@ import hashlib
 import hmac
 import ipaddress
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import FastAPI
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -153,33 +153,34 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        refusal = self._refusal(scope)
+        asked = HTTPConnection(scope)
+        refusal = self._refusal(asked)
         if scope["type"] == "websocket":
             await (refusal or self._app)(scope, receive, send)
             return
-        answer = refusal or self._login(scope) or _refuse_length(scope)
+        answer = refusal or self._login(asked) or _refuse_length(asked)
         if answer is not None:
             await answer(scope, receive, _with_headers(scope, send))
             return
         await self._app(scope, _limited(scope, receive), _with_headers(scope, send))
 
-    def _refusal(self, scope: Scope) -> Response | None:
-        headers = Headers(scope=scope)
-        host = headers.get("host", "")
+    def _refusal(self, asked: HTTPConnection) -> Response | None:
+        host = asked.headers.get("host", "")
         if self._token is None and not is_loopback(_host_name(host)):
             return error_response(
                 403,
                 "expected a Host header that names this machine, got another; open the address "
                 "that the server printed",
             )
-        changes = scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
-        if changes and not self._is_allowed_origin(headers, host):
+        is_socket = asked.scope["type"] == "websocket"
+        changes = is_socket or asked.scope["method"] not in _SAFE_METHODS
+        if changes and not self._is_allowed_origin(asked.headers, host):
             return error_response(
                 403, "expected a request from this server's own pages, got one from another site"
             )
-        if self._token is None or self._has_token(scope, headers):
+        if self._token is None or self._has_token(asked, self._token):
             return None
-        if scope["path"].startswith(API) or scope["type"] == "websocket":
+        if asked.scope["path"].startswith(API) or is_socket:
             return error_response(
                 401,
                 "expected the server's token, got none or a wrong one; send Authorization: Bearer",
@@ -199,25 +200,23 @@ class Guard:
             return True
         return _is_own_origin(headers, host)
 
-    def _has_token(self, scope: Scope, headers: Headers) -> bool:
-        assert self._token is not None
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and _equal(given.strip(), self._token):
+    def _has_token(self, asked: HTTPConnection, token: str) -> bool:
+        scheme, _, given = asked.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and _equal(given.strip(), token):
             return True
-        cookie = _cookie(headers, self._cookie)
-        if cookie is not None and _equal(cookie, _cookie_value(self._token)):
+        if _equal(asked.cookies.get(self._cookie, ""), _cookie_value(token)):
             return True
-        asked = _query_token(scope)
-        return scope["path"] == "/" and asked is not None and _equal(asked, self._token)
+        return asked.scope["path"] == "/" and _equal(asked.query_params.get("token", ""), token)
 
-    def _login(self, scope: Scope) -> Response | None:
+    def _login(self, asked: HTTPConnection) -> Response | None:
         """The link with the token: keep it as a cookie, and take it out of the address."""
-        if self._token is None or scope["path"] != "/" or scope["method"] != "GET":
+        scope, query = asked.scope, asked.query_params
+        if self._token is None or "token" not in query:
             return None
-        if _query_token(scope) is None:
+        if scope["path"] != "/" or scope["method"] != "GET":
             return None
-        rest = [(k, v) for k, v in parse_qsl(_query(scope)) if k != "token"]
-        answer = RedirectResponse("/" + (f"?{urlencode(rest)}" if rest else ""), 303)
+        rest = urlencode([(k, v) for k, v in query.multi_items() if k != "token"])
+        answer = RedirectResponse("/" + (f"?{rest}" if rest else ""), 303)
         answer.set_cookie(
             self._cookie,
             _cookie_value(self._token),
@@ -272,32 +271,14 @@ def _place(netloc: str, scheme: str) -> tuple[str, int]:
     return (parts.hostname or "").rstrip("."), parts.port or (443 if scheme == "https" else 80)
 
 
-def _query(scope: Scope) -> str:
-    return str(scope.get("query_string", b"").decode("latin-1"))
-
-
-def _query_token(scope: Scope) -> str | None:
-    return dict(parse_qsl(_query(scope))).get("token")
-
-
-def _cookie(headers: Headers, name: str) -> str | None:
-    jar = SimpleCookie()
-    for line in headers.getlist("cookie"):
-        try:
-            jar.load(line)
-        except CookieError:
-            continue
-    return jar[name].value if name in jar else None
-
-
 def _is_upload(scope: Scope) -> bool:
     return bool(scope["method"] == "POST" and scope["path"].rstrip("/") in UPLOADS)
 
 
-def _refuse_length(scope: Scope) -> Response | None:
+def _refuse_length(asked: HTTPConnection) -> Response | None:
     """Refuse by Content-Length, before anything is read; uploads have their own limit."""
-    length = Headers(scope=scope).get("content-length", "0")
-    if _is_upload(scope) or not length.isdecimal() or int(length[:20]) <= MAX_JSON_BYTES:
+    length = asked.headers.get("content-length", "0")
+    if _is_upload(asked.scope) or not length.isdecimal() or int(length[:20]) <= MAX_JSON_BYTES:
         return None
     return error_response(413, _TOO_LONG, headers={"Connection": "close"})
 
