@@ -29,6 +29,7 @@ from sqlalchemy.orm import (
 
 from micromimic.core.results import labels_in
 from micromimic.workstation.records.payloads import Action, CodingMode
+from micromimic.workstation.records.review import FrameTimes
 from micromimic.workstation.records.scheme import Scheme
 from micromimic.workstation.records.values import CHECKED, checked, new_id
 
@@ -213,6 +214,10 @@ class AnalysisRecord(Base, kw_only=True):
     def labels(self) -> tuple[str, ...]:
         """The classes of the model that answered, for coders to choose from."""
         return labels_in(self.payload)
+
+    @property
+    def times(self) -> FrameTimes:
+        return FrameTimes.of(self.review)
 
 
 class Progress(Base, kw_only=True):

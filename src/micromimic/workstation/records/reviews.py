@@ -7,7 +7,7 @@ what this coder has not decided yet (`blind`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -29,7 +29,14 @@ from micromimic.workstation.records.models import (
     Recording,
     Study,
 )
-from micromimic.workstation.records.review import FrameTimes, Review, check, is_masked, make_review
+from micromimic.workstation.records.review import (
+    Entry,
+    FrameTimes,
+    Review,
+    check,
+    is_masked,
+    make_review,
+)
 from micromimic.workstation.records.study import get_study
 
 _TIMES: Final = ("frames", "fps", "start_s", "frame_times")
@@ -109,12 +116,10 @@ def get_review(
     name = values.coder(coder)
     answer = _answer(transaction, recording_id)
     review = review_of(transaction, answer, name)
-    if whole or is_machine_open(transaction, recording_id, reader or name):
-        return review
-    return masked_review(review, answer.times)
+    return review if whole else _as_shown(transaction, review, answer, reader or name)
 
 
-def review_of(transaction: Transaction, answer: Answer, coder: str) -> Review:
+def review_of(transaction: Transaction, answer: Answer | AnalysisRecord, coder: str) -> Review:
     """One coder's review, whole, where the answer is there already."""
     return _review(answer, history(transaction, answer.recording_id, coder), coder)
 
@@ -129,13 +134,10 @@ def get_shown(
         return None
     study = get_study(transaction)
     name = values.coder(coder)
-    made = history(transaction, recording_id, name)
-    review = make_review(
-        recording_id, name, answer.payload["events"], made, FrameTimes.of(answer.review)
-    )
+    review = review_of(transaction, answer, name)
     payload, shown = answer.payload, answer.review
     if not is_machine_open(transaction, recording_id, reader or name):
-        review = masked_review(review, FrameTimes.of(answer.review))
+        review = masked_review(review, answer.times)
         masked = masked_indices(review.events)
         payload, shown = masked_payload(payload, masked), masked_shown(shown, masked)
     return Shown(study, study.coding(answer.labels).labels, payload, shown, review)
@@ -161,13 +163,27 @@ def decide(
     """
     name = values.coder(coder)
     try:
-        return _add(store, recording_id, name, expected, action, event, payload)
-    except ConflictError as error:
+        with store.write() as transaction:
+            answer = _answer(transaction, recording_id)
+            study = get_study(transaction, keep=True)
+            made = history(transaction, recording_id, name)
+            _check_last(made, name, expected)
+            entry = check(
+                answer.payload["events"],
+                made,
+                answer.times,
+                action=action,
+                event=event,
+                payload=payload,
+                scheme=study.coding(answer.labels),
+                blind=study.blind,
+            )
+            new = _decision(transaction, recording_id, name, expected + 1, entry)
+            return _add(transaction, answer, name, made, [new])
+    except ConflictError:
         # Two at the same moment, on a database that lets both begin: the key let one through.
         # What this one should hear is who was first.
-        last = history(store, recording_id, name)
-        if last and last[-1].number != expected:
-            raise _outrun(name, expected, last[-1]) from error
+        _check_last(history(store, recording_id, name), name, expected)
         raise
 
 
@@ -189,31 +205,20 @@ def import_coding(
     name = values.coder(coder)
     answer = _answer(transaction, recording_id)
     scheme = get_study(transaction, keep=True).coding(answer.labels)
-    made: list[Decision] = []
-
-    def add(action: str, event: str, payload: Mapping[str, Any]) -> None:
-        made.append(
-            Decision(
-                recording_id=recording_id,
-                coder=name,
-                number=len(made) + 1,
-                action=action,  # type: ignore[arg-type]
-                event=event,
-                payload=dict(payload),
-                target=None,
-                decided_at=transaction.now,
-                mode="imported",
-            )
+    machine = answer.payload["events"]
+    entries = [  # each is checked by itself: none depends on another
+        replace(
+            check(machine, (), answer.times, action="add", payload=event, scheme=scheme),
+            event=f"c{number}",
         )
-
-    for event in events:
-        # Each is checked by itself: none depends on another.
-        entry = check(
-            answer.payload["events"], (), answer.times, action="add", payload=event, scheme=scheme
-        )
-        add("add", f"c{len(made) + 1}", entry.payload)
+        for number, event in enumerate(events, 1)
+    ]
     if done:
-        add("done", "", {})
+        entries.append(Entry("done"))
+    made = [
+        _decision(transaction, recording_id, name, number, replace(entry, mode="imported"))
+        for number, entry in enumerate(entries, 1)
+    ]
     return add_trail(transaction, recording_id, name, made)
 
 
@@ -232,10 +237,7 @@ def add_trail(
             f"expected a coder who has decided nothing on this recording, got {name} with "
             f"{len(there)} decisions; name another coder"
         )
-    review = _review(answer, tuple(decisions), name)
-    transaction.add_all(decisions[len(there) :])
-    _note_progress(transaction, review)
-    return _as_shown(transaction, review, answer)
+    return _add(transaction, answer, name, there, decisions[len(there) :])
 
 
 @reading
@@ -259,24 +261,24 @@ def is_open_to(transaction: Transaction, recording_id: str, reader: str | None) 
     ``reader`` is the coder who reads; None somebody unnamed, who may once all who began are done,
     or where there is but one coder.
     """
-    if reader is not None:
-        return _is_done(transaction, recording_id, reader)
-    done = _all_done(transaction, recording_id)
-    return len(done) <= 1 or all(done)
+    done = _done(transaction, recording_id, reader)
+    return any(done) if reader is not None else len(done) <= 1 or all(done)
 
 
 @reading
 def is_import_open(transaction: Transaction, recording_id: str, reader: str | None) -> bool:
     """Whether this reader may see tiers that were imported: others' codings are among them where
-    one came so. ``reader`` is as of `is_open_to`.
+    one came so. ``reader`` is as of `is_open_to`, but nobody in particular may not see a lone
+    coder's.
     """
-    own = None if reader is None or reader.casefold() in values.RESERVED_CODERS else reader
+    own = _person(reader)
     query = select(Decision.coder).distinct()
     query = query.where(Decision.recording_id == recording_id, Decision.mode == "imported")
     coded = set(transaction.scalars(query)) - {None if own is None else values.coder(own)}
-    if own is None:  # nobody in particular, even where there is but one coder
-        return not coded or all(_all_done(transaction, recording_id))
-    return not coded or is_open_to(transaction, recording_id, own)
+    if not coded:
+        return True
+    done = _done(transaction, recording_id, own)
+    return all(done) if own is None else any(done)
 
 
 @reading
@@ -287,9 +289,7 @@ def is_machine_open(transaction: Transaction, recording_id: str, reader: str | N
     """
     if not get_study(transaction).blind:
         return True
-    if reader is not None and reader.casefold() not in values.RESERVED_CODERS:
-        return _is_done(transaction, recording_id, reader)
-    done = _all_done(transaction, recording_id)
+    done = _done(transaction, recording_id, _person(reader))
     return bool(done) and all(done)
 
 
@@ -328,9 +328,7 @@ def check_open(
     not done.
     """
     own = None if reader is None else values.coder(reader)
-    others = {
-        name for name in coders if name != own and name.casefold() not in values.RESERVED_CODERS
-    }
+    others = any(name != own and _person(name) for name in coders)
     if others and not is_open_to(transaction, recording_id, own):
         raise ConflictError(
             f"expected {own or 'every coder who began'} to have marked this recording done "
@@ -344,81 +342,17 @@ def coders(transaction: Transaction, recording_id: str) -> tuple[str, ...]:
     return transaction.require(Recording, recording_id).coders
 
 
-@writing
-def _add(
-    transaction: Transaction,
-    recording_id: str,
-    coder: str,
-    expected: int,
-    action: str,
-    event: str,
-    payload: dict[str, Any],
-) -> Review:
-    answer = _answer(transaction, recording_id)
-    study = get_study(transaction, keep=True)
-    made = history(transaction, recording_id, coder)
-    if expected != (made[-1].number if made else 0):
-        raise _outrun(coder, expected, made[-1] if made else None)
-    entry = check(
-        answer.payload["events"],
-        made,
-        answer.times,
-        action=action,
-        event=event,
-        payload=payload,
-        scheme=study.coding(answer.labels),
-        blind=study.blind,
-    )
-    new = Decision(
-        recording_id=recording_id,
-        coder=coder,
-        number=expected + 1,
-        action=entry.action,
-        event=entry.event,
-        payload=dict(entry.payload),
-        target=entry.target,
-        decided_at=transaction.now,
-        mode=entry.mode,
-    )
-    transaction.add(new)
-    review = _review(answer, (*made, new), coder)
-    _note_progress(transaction, review)
-    return _as_shown(transaction, review, answer)
+def _person(reader: str | None) -> str | None:
+    """The coder who reads; the machine is nobody in particular."""
+    return None if reader is None or reader.casefold() in values.RESERVED_CODERS else reader
 
 
-def _as_shown(transaction: Transaction, review: Review, answer: Answer) -> Review:
-    """To the coder whose it is."""
-    if review.done or not get_study(transaction).blind:
-        return review
-    return masked_review(review, answer.times)
-
-
-def _note_progress(transaction: Transaction, review: Review) -> None:
-    statuses = [
-        event.status
-        for event in review.events
-        if event.machine is not None and kind_of(event.machine) == "micro"
-    ]
-    row = Progress(
-        recording_id=review.recording_id,
-        coder=review.coder,
-        decided=len(statuses) - statuses.count("pending"),
-        candidates=len(statuses),
-        done=review.done,
-    )
-    transaction.merge(row)
-
-
-def _is_done(transaction: Transaction, recording_id: str, coder: str) -> bool:
-    transaction.check_known(Recording, recording_id)
-    found = transaction.get(Progress, (recording_id, values.coder(coder)))
-    return found is not None and found.done
-
-
-def _all_done(transaction: Transaction, recording_id: str) -> list[bool]:
-    """Of each coder who began."""
+def _done(transaction: Transaction, recording_id: str, coder: str | None) -> list[bool]:
+    """Whether a coder who began is done, or each who did."""
     transaction.check_known(Recording, recording_id)
     query = select(Progress.done).where(Progress.recording_id == recording_id)
+    if coder is not None:
+        query = query.where(Progress.coder == values.coder(coder))
     return list(transaction.scalars(query))
 
 
@@ -434,17 +368,64 @@ def _answer(transaction: Transaction, recording_id: str) -> Answer:
     return answer
 
 
-def _review(answer: Answer, made: tuple[Decision, ...], coder: str) -> Review:
+def _review(answer: Answer | AnalysisRecord, made: tuple[Decision, ...], coder: str) -> Review:
     return make_review(answer.recording_id, coder, answer.payload["events"], made, answer.times)
 
 
-def _outrun(coder: str, expected: int, last: Decision | None) -> ConflictError:
-    if last is None:
-        got = "none"
-    else:
+def _as_shown(transaction: Transaction, review: Review, answer: Answer, reader: str) -> Review:
+    if is_machine_open(transaction, review.recording_id, reader):
+        return review
+    return masked_review(review, answer.times)
+
+
+def _decision(
+    transaction: Transaction, recording_id: str, coder: str, number: int, entry: Entry
+) -> Decision:
+    return Decision(
+        recording_id=recording_id,
+        coder=coder,
+        number=number,
+        decided_at=transaction.now,
+        **vars(entry),
+    )
+
+
+def _add(
+    transaction: Transaction,
+    answer: Answer,
+    coder: str,
+    there: tuple[Decision, ...],
+    new: Sequence[Decision],
+) -> Review:
+    """Add to a coder's trail, and note how far the coder is."""
+    review = _review(answer, (*there, *new), coder)
+    transaction.add_all(new)
+    statuses = [
+        event.status
+        for event in review.events
+        if event.machine is not None and kind_of(event.machine) == "micro"
+    ]
+    row = Progress(
+        recording_id=answer.recording_id,
+        coder=coder,
+        decided=len(statuses) - statuses.count("pending"),
+        candidates=len(statuses),
+        done=review.done,
+    )
+    transaction.merge(row)
+    return _as_shown(transaction, review, answer, coder)
+
+
+def _check_last(made: Sequence[Decision], coder: str, expected: int) -> None:
+    """Refuse to decide upon another state than the newest."""
+    last = made[-1] if made else None
+    if expected == (last.number if last else 0):
+        return
+    got = "none"
+    if last is not None:
         what = " ".join(filter(None, (last.action, last.event)))
         got = f"{last.number} ({what}, by {coder} at {last.decided_at:%Y-%m-%d %H:%M:%S} UTC)"
-    return ConflictError(
+    raise ConflictError(
         f"expected decision {expected} to be the last of {coder}, got {got}; reload and decide "
         "again"
     )
