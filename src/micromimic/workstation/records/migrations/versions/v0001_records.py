@@ -109,11 +109,3 @@ def upgrade() -> None:
     for table in KEPT:
         for statement in _POSTGRES if postgres else _SQLITE:
             op.execute(statement.format(table=table))
-
-
-def downgrade() -> None:
-    """Remove everything."""
-    for table in ("decisions", "analyses", "jobs", "recordings", "sessions", "subjects"):
-        op.drop_table(table)
-    if op.get_bind().dialect.name == "postgresql":
-        op.execute("DROP FUNCTION micromimic_kept()")

@@ -11,7 +11,14 @@ from alembic import op
 revision: Final = "0002"
 down_revision: Final = "0001"
 
-_DECIDES: Final = frozenset({"accept", "reject", "relabel", "move"})
+_DECIDING: Final = frozenset({"accept", "reject", "relabel", "move"})
+_ANSWERS: Final = sa.table("analyses", sa.column("recording_id"), sa.column("events"))
+_DECISIONS: Final = sa.table(
+    "decisions",
+    *map(sa.column, ("recording_id", "coder", "number", "action", "event", "target")),
+    sa.column("payload", sa.JSON()),
+    sa.column("decided_at", sa.DateTime(timezone=True)),
+)
 
 
 def upgrade() -> None:
@@ -21,22 +28,7 @@ def upgrade() -> None:
     the time of the coder's last decision.
     """
     connection = op.get_bind()
-    answers = sa.table("analyses", sa.column("recording_id"), sa.column("events", sa.Integer()))
-    decisions = sa.table(
-        "decisions",
-        sa.column("recording_id"),
-        sa.column("coder"),
-        sa.column("number", sa.Integer()),
-        sa.column("action"),
-        sa.column("event"),
-        sa.column("payload", sa.JSON()),
-        sa.column("target", sa.Integer()),
-        sa.column("decided_at", sa.DateTime(timezone=True)),
-    )
-    events = {row.recording_id: row.events for row in connection.execute(sa.select(answers))}
-    trails: dict[tuple[str, str], list[Any]] = defaultdict(list)
-    for row in connection.execute(sa.select(decisions).order_by(decisions.c.number)):
-        trails[row.recording_id, row.coder].append(row)
+    events = {row.recording_id: row.events for row in connection.execute(sa.select(_ANSWERS))}
     added = [
         {
             "recording_id": recording_id,
@@ -48,20 +40,25 @@ def upgrade() -> None:
             "target": None,
             "decided_at": trail[-1].decided_at,
         }
-        for (recording_id, coder), trail in trails.items()
-        if (decided := _decided(trail)) is not None
-        and {f"m{k}" for k in range(events.get(recording_id, 0))} <= decided
+        for (recording_id, coder), trail in trails(connection).items()
+        if (made := in_force(trail)) is not None
+        and {f"m{k}" for k in range(events.get(recording_id, 0))} <= decided(made)
     ]
     if added:
-        connection.execute(sa.insert(decisions), added)
+        connection.execute(sa.insert(_DECISIONS), added)
 
 
-def downgrade() -> None:
-    """Nothing: what is in the trail stays there."""
+def trails(connection: sa.Connection) -> dict[tuple[str, str], list[Any]]:
+    """Decisions of each recording and coder, by number."""
+    columns = [column for column in _DECISIONS.c if column.name != "payload"]
+    found: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for row in connection.execute(sa.select(*columns).order_by(_DECISIONS.c.number)):
+        found[row.recording_id, row.coder].append(row)
+    return found
 
 
-def _decided(trail: list[Any]) -> set[str] | None:
-    """The events that decisions in force have accepted or rejected.
+def in_force(trail: list[Any]) -> list[Any] | None:
+    """The decisions that count.
 
     None where the trail is damaged: whoever opens that review is told so, all others go on.
     """
@@ -76,4 +73,9 @@ def _decided(trail: list[Any]) -> set[str] | None:
         else:
             made.append(row)
             undone.clear()
-    return {row.event for row in made if row.action in _DECIDES}
+    return made
+
+
+def decided(made: list[Any]) -> set[str]:
+    """The events that these decisions have accepted or rejected."""
+    return {row.event for row in made if row.action in _DECIDING}

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any, Final
 
 import sqlalchemy as sa
 from alembic import op
+
+from micromimic.workstation.records.migrations.versions.v0002_done import (
+    decided,
+    in_force,
+    trails,
+)
 
 revision: Final = "0003"
 down_revision: Final = "0002"
@@ -46,7 +51,6 @@ ALTER TABLE recordings ADD COLUMN person INTEGER;
 ALTER TABLE recordings ADD COLUMN others INTEGER;
 CREATE INDEX ix_recordings_sha256 ON recordings (sha256)
 """
-_DECIDES: Final = frozenset({"accept", "reject", "relabel", "move"})
 _ANSWERS: Final = sa.table(
     "analyses", sa.column("recording_id"), sa.column("payload", sa.JSON()), sa.column("events")
 )
@@ -57,10 +61,6 @@ _RECORDINGS: Final = sa.table(
 _PROGRESS: Final = sa.table(
     "progress",
     *(sa.column(name) for name in ("recording_id", "coder", "decided", "candidates", "done")),
-)
-_DECISIONS: Final = sa.table(
-    "decisions",
-    *(sa.column(name) for name in ("recording_id", "coder", "number", "action", "event", "target")),
 )
 
 
@@ -75,35 +75,21 @@ def upgrade() -> None:
     for recording_id in connection.scalars(sa.select(_ANSWERS.c.recording_id)).all():
         one = sa.select(_ANSWERS).where(_ANSWERS.c.recording_id == recording_id)
         micro[recording_id] = _fill(connection, connection.execute(one).one())
-    trails: dict[tuple[str, str], list[Any]] = defaultdict(list)
-    for row in connection.execute(sa.select(_DECISIONS).order_by(_DECISIONS.c.number)):
-        trails[row.recording_id, row.coder].append(row)
-    made = []
-    for (recording_id, coder), trail in trails.items():
-        decided, done = _read(trail)
+    progress = []
+    for (recording_id, coder), trail in trails(connection).items():
+        made = in_force(trail) or []
         candidates = micro.get(recording_id, set())
-        made.append(
+        progress.append(
             {
                 "recording_id": recording_id,
                 "coder": coder,
-                "decided": len(decided & candidates),
+                "decided": len(decided(made) & candidates),
                 "candidates": len(candidates),
-                "done": done,
+                "done": bool(made) and made[-1].action == "done",
             }
         )
-    if made:
-        connection.execute(sa.insert(_PROGRESS), made)
-
-
-def downgrade() -> None:
-    """Remove them; what was said of units, certainty and tags stays in the decisions."""
-    for table in ("progress", "markers", "study"):
-        op.drop_table(table)
-    op.drop_index("ix_recordings_sha256")
-    for column in ("events", "longer", "duration_s", "observed_s", "person", "others"):
-        op.drop_column("recordings", column)
-    op.drop_column("sessions", "condition")
-    op.execute("ALTER TABLE decisions DROP COLUMN mode")
+    if progress:
+        connection.execute(sa.insert(_PROGRESS), progress)
 
 
 def _fill(connection: sa.Connection, row: Any) -> set[str]:
@@ -123,23 +109,3 @@ def _fill(connection: sa.Connection, row: Any) -> set[str]:
         )
     )
     return {f"m{index}" for index, kind in enumerate(kinds) if kind != "macro"}
-
-
-def _read(trail: list[Any]) -> tuple[set[str], bool]:
-    """The events that decisions in force have decided, and whether the last of them is ``done``.
-
-    Nothing where the trail is damaged: whoever opens that review is told so, all others go on.
-    """
-    made: list[Any] = []
-    undone: list[Any] = []
-    for row in trail:
-        if row.action in ("undo", "redo"):
-            source, target = (made, undone) if row.action == "undo" else (undone, made)
-            if not source or source[-1].number != row.target:
-                return set(), False
-            target.append(source.pop())
-        else:
-            made.append(row)
-            undone.clear()
-    decided = {row.event for row in made if row.action in _DECIDES}
-    return decided, bool(made) and made[-1].action == "done"
