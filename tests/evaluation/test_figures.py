@@ -221,6 +221,27 @@ def test_figures_of_any_classes_are_tidy(tmp_path: Path, drawn: list, count: int
         expect_pictures(draw(rows, tmp_path / draw.__name__, title="mine"))
 
 
+def test_the_coverage_curve_says_which_class_is_gone_from_where_on(
+    tmp_path: Path, drawn: list
+) -> None:
+    """Of ten clips the surest eight are two classes', the surest four one's: UF1 falls there."""
+    truth = ["negative"] * 4 + ["positive"] * 4 + ["surprise"] * 2
+    sure = np.linspace(0.95, 0.5, 10)
+    p = np.full((10, 3), (1 - sure)[:, None] / 2)
+    p[np.arange(10), THREE.encode(truth)] = sure
+    rows = Predictions.of(["lab"] * 10, map(str, range(10)), "abcdefghij", truth, p, labels=THREE)
+    expect_pictures(coverage_figure(rows, tmp_path / "c", title="flow-capsnet"))
+    expect_tidy(drawn[0])
+    (note,) = (text for text in texts(drawn[0]) if "coverage UF1" in text)
+    words = "no clip of a class is left (positive from 45 % on, surprise from 85 % on); it counts 0"
+    assert words in " ".join(note.split())
+    rings = [line for line in drawn[0].axes[0].lines if line.get_marker() == "o"]
+    places = [[float(v[0]) for v in ring.get_data()] for ring in rings]  # of the 8 and 4 surest
+    assert places == [[0.85, pytest.approx(2 / 3)], [0.45, pytest.approx(1 / 3)]]
+    coverage_figure(rows[rows["y_true"] == "surprise"].assign(y_true="negative"), tmp_path / "d")
+    assert "surprise from 100 % on" in " ".join(" ".join(texts(drawn[1])).split())
+
+
 # -------------------------------------------------------------------------------- figure 3
 
 

@@ -146,6 +146,28 @@ def coverage_curve(
     )
 
 
+def classes_gone(
+    y_true: Labels,
+    probabilities: Probabilities,
+    shares: Sequence[float] = SHARES,
+    *,
+    labels: Sequence[str],
+) -> dict[str, float]:
+    """Classes that count 0 in a `coverage_curve`, and the largest share with no clip of theirs.
+
+    >>> p = np.array([[0.9, 0.1], [0.4, 0.6]])
+    >>> classes_gone(["a", "b"], p, (1.0, 0.5), labels=["a", "b"])
+    {'b': 0.5}
+    """
+    truth, p = numbered(y_true, probabilities, labels)
+    surest = truth[by_surety(lead_of(p))]
+    without = {
+        name: [share for share in shares if place not in surest[: _answered(share, len(p))]]
+        for place, name in enumerate(labels)
+    }
+    return {name: max(found) for name, found in without.items() if found}
+
+
 def risk_area(
     y_true: Labels,
     probabilities: Probabilities,

@@ -6,7 +6,8 @@ without an ending and returns the PNG and the SVG; rows are those of one run, ea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from micromimic.evaluation.metrics import (
     uf1,
 )
 from micromimic.evaluation.predictions import Predictions
-from micromimic.evaluation.reliability import COVERAGE, coverage_curve, gain_at
+from micromimic.evaluation.reliability import COVERAGE, classes_gone, coverage_curve, gain_at
 from micromimic.evaluation.report.plotting import (
     BLUE,
     GREY,
@@ -182,12 +183,16 @@ def reliability_figure(rows: Predictions, out: Path, *, title: str | None = None
 
 
 def coverage_figure(rows: Predictions, out: Path, *, title: str | None = None) -> Paths:
-    """Coverage curve: UF1, UAR and accuracy of the surest clips against their share."""
+    """Coverage curve: UF1, UAR and accuracy of the surest clips against their share.
+
+    A ring is where no clip of a class is left, which from there on counts 0 in UF1 and UAR.
+    """
     run = rows.one_run()
     truth, p, labels = run.truth, run.probabilities, run.labels
     points = coverage_curve(truth, p, labels=labels)
     gain = gain_at(truth, p, run.who, COVERAGE, labels=labels)
     share = [point.coverage for point in points]
+    gone = classes_gone(truth, p, labels=labels.names)
     with drawing(5.4, 3.7) as figure:
         axes = figure.add_subplot()
         axes.axvline(gain.coverage, color=GREY, linewidth=0.8, linestyle=":")
@@ -197,21 +202,34 @@ def coverage_figure(rows: Predictions, out: Path, *, title: str | None = None) -
             ("accuracy", GREY, [point.accuracy for point in points]),
         ):
             axes.plot(share, values, color=colour, label=name, linewidth=1.8)
+        for point in points:
+            if point.coverage in gone.values():
+                axes.plot(point.coverage, point.uf1, "o", color="white", markeredgecolor=BLUE)
         axes.set_xlim(1.0, min(share))
         low = min(min(point.uf1, point.uar, point.accuracy) for point in points)
         axes.set_ylim(np.clip(np.floor(low * 10) / 10, 0.0, 0.9), 1.0)
         axes.set_xlabel("coverage: share of the clips that are answered, the surest first")
         axes.set_ylabel("score of those clips")
-        axes.legend(loc="lower right", ncols=3)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
         if title:
-            axes.set_title(title, pad=10)
+            axes.set_title(title, pad=24)
         small_print(
             figure,
             f"{len(p)} clips. At {100 * gain.coverage:.0f} % coverage UF1 is {gain.part:.3f}, "
             f"{with_sign(gain.gain, gain.ci95)} against all clips ({gain.full:.3f}).",
             "Sure: the first class leads the second by much. In brackets 95 % over subjects.",
+            *_gone_lines(gone),
         )
         return save(figure, out)
+
+
+def _gone_lines(gone: Mapping[str, float]) -> list[str]:
+    """Why UF1 falls where a model is surest of some classes only."""
+    if not gone:
+        return []
+    classes = ", ".join(f"{name} from {100 * share:.0f} % on" for name, share in gone.items())
+    text = f"Rings: no clip of a class is left ({classes}); it counts 0 in UF1 and UAR."
+    return textwrap.wrap(text, 92)
 
 
 def _places(bins: Sequence[Bin]) -> tuple[list[float], list[float]]:
