@@ -53,7 +53,7 @@ def test_a_file_brings_markers_and_a_coding_and_nothing_of_it_stays_on_the_disk(
 @pytest.mark.parametrize(
     ("path", "content", "query", "status", "line"),
     [
-        ("/imports/markers", "", {}, 422, "expected a file, got 0 bytes; choose another"),
+        ("/imports/markers", "", {}, 422, "expected a file, got one of 0 bytes; choose another"),
         ("/imports/markers", "a,b\n", {"name": "x.csv"}, 422,
          "expected a table of events with columns"),
         ("/imports/markers", b"\x00\x01", {"name": "x.csv"}, 422,

@@ -46,9 +46,9 @@ def analyse_person(
                 f"{other.name}; open that one"
             )
     noted = first.consent
-    name = f"{first.name.removesuffix(first.extension)} person {person}{first.extension}"
+    stem = first.name.removesuffix(first.extension)[:100]  # who it is must stay readable
     about = Upload(
-        name=name,
+        name=f"{stem} person {person}{first.extension}",
         session_id=session_id,
         consent=session_id is None and noted.given,
         noted_by=noted.noted_by,
@@ -65,15 +65,7 @@ def analyse_person(
         except OSError:
             shutil.copyfile(video, incoming.path)
         incoming.adopt()
-        made = keep(
-            incoming,
-            about,
-            store,
-            settings,
-            name=name,
-            extension=first.extension,
-            origin=first.origin,
-        )
+        made = keep(incoming, about, store, settings, origin=first.origin)
     finally:
         incoming.discard()
     return recordings.change_recording(store, made.id, expires_at=first.expires_at)

@@ -13,16 +13,17 @@ import hashlib
 import os
 import shutil
 import unicodedata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from math import inf
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Final
+from typing import Annotated, BinaryIO, Final
 from uuid import uuid4
 
 import anyio
 from anyio import to_thread
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect, Request
 
 from micromimic.core.errors import InputError, RefusedError
@@ -50,6 +51,25 @@ LONGEST_NAME: Final = 120
 _LONGEST_FILE: Final = 60
 """Of a name on the disk: systems count bytes, of which a character may have four."""
 _CUT_OFF: Final = "expected the whole file, got a connection that ended early; send it again"
+_EMPTY: Final = "expected a file, got one of 0 bytes; choose another"
+
+
+def shown_name(name: str) -> str:
+    """A client's name for a file, fit to be shown: no folders, no characters that steer a display.
+
+    Control characters and those that turn the direction of writing are removed; long names are
+    cut, their ending kept.
+
+    >>> shown_name("../a/b\\u202e\\x00 c.mp4"), shown_name(""), len(shown_name("x" * 500 + ".mov"))
+    ('b c.mp4', 'video', 120)
+    """
+    last = name.replace("\\", "/").rsplit("/", 1)[-1]
+    kept = "".join(c if c.isspace() or unicodedata.category(c)[0] != "C" else "" for c in last)
+    clean = " ".join(kept.split())
+    if len(clean) > LONGEST_NAME:
+        ending = PurePosixPath(clean).suffix[:8]
+        clean = clean[: LONGEST_NAME - len(ending)].rstrip() + ending
+    return clean or "video"
 
 
 class Upload(BaseModel):
@@ -60,7 +80,12 @@ class Upload(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    name: str = Field("", max_length=1000, description="Of the file, for people; only shown.")
+    name: Annotated[str, AfterValidator(shown_name)] = Field(
+        "",
+        max_length=1000,
+        validate_default=True,
+        description="Of the file, for people; only shown.",
+    )
     session_id: str | None = Field(None, pattern=ID_PATTERN)
     consent: bool = Field(False, description="The person filmed has agreed.")
     noted_by: str = Field("", pattern=PRINTABLE, max_length=200)
@@ -83,17 +108,20 @@ class Upload(BaseModel):
 
 
 class Incoming:
-    """A file that grows in ``incoming/`` and is gone unless it is kept; ends with ``discard``."""
+    """A file that grows in ``incoming/`` and is gone unless it is kept; ends with ``discard``.
 
-    def __init__(self, data: Path, suffix: str = ".part") -> None:
-        self.id = uuid4().hex
+    ``extension`` is what a recording keeps it under, once that is known.
+    """
+
+    def __init__(self, data: Path, extension: str = ".part") -> None:
+        self.id, self.extension = uuid4().hex, extension
         folder = data / INCOMING / self.id
         with ExitStack() as stack:
             stack.enter_context(writing_files(self.id))
             for place in (folder.parent, folder):
                 place.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._being_written = stack.pop_all()
-        self.path = folder / f"video{suffix}"
+        self.path = folder / f"video{extension}"
         self.size = 0
         self._hash = hashlib.sha256()
         self._file: BinaryIO | None = None
@@ -127,7 +155,7 @@ class Incoming:
         plain = shown_name(name or "the file")[-_LONGEST_FILE:].strip(". ") or "the file"
         return self.path.replace(self.path.with_name(plain))
 
-    def place(self, folder: Path, extension: str) -> None:
+    def place(self, folder: Path) -> None:
         """Flush to the disk and move into the recording's folder, as ``video<extension>``."""
         if self._file is None:
             self._file = self.path.open("r+b")
@@ -135,7 +163,7 @@ class Incoming:
         os.fsync(self._file.fileno())
         self._file.close()
         folder.mkdir(mode=0o700, parents=True)
-        self.path.replace(folder / f"video{extension}")
+        self.path.replace(folder / f"video{self.extension}")
         for changed in (folder, folder.parent, folder.parent.parent):
             sync_folder(changed)
 
@@ -149,25 +177,18 @@ class Incoming:
 
 
 def keep(
-    incoming: Incoming,
-    about: Upload,
-    store: Store,
-    settings: Settings,
-    *,
-    name: str,
-    extension: str,
-    origin: str = "upload",
+    incoming: Incoming, about: Upload, store: Store, settings: Settings, *, origin: str = "upload"
 ) -> Recording:
     """Make a finished file a recording with its job; on any failure nothing of it is left."""
     folder = store.folder(incoming.id)
     days = settings.retention_days if about.retention_days is None else about.retention_days
     try:
-        incoming.place(folder, extension)
+        incoming.place(folder)
         return recordings.add_recording(
             store,
             id=incoming.id,
-            name=name,
-            extension=extension,
+            name=about.name,
+            extension=incoming.extension,
             size_bytes=incoming.size,
             sha256=incoming.sha256,
             session_id=about.session_id,
@@ -184,34 +205,10 @@ def keep(
 
 def check_consent(about: Upload, store: Store) -> None:
     """RefusedError, before a byte is read, where neither session nor upload says so."""
+    consent = about.own_consent()
     if about.session_id is not None:
-        if not people.get_session(store, about.session_id).consent.given:
-            raise RefusedError(
-                "expected consent noted in the session, got none; note it before a video is kept"
-            )
-    elif not about.consent:
-        raise RefusedError(
-            "expected consent of the person filmed, got none; name a session with consent or pass "
-            "consent=true"
-        )
-
-
-def shown_name(name: str) -> str:
-    """A client's name for a file, fit to be shown: no folders, no characters that steer a display.
-
-    Control characters and those that turn the direction of writing are removed; long names are
-    cut, their ending kept.
-
-    >>> shown_name("../a/b\\u202e\\x00 c.mp4"), shown_name(""), len(shown_name("x" * 500 + ".mov"))
-    ('b c.mp4', 'video', 120)
-    """
-    last = name.replace("\\", "/").rsplit("/", 1)[-1]
-    kept = "".join(c if c.isspace() or unicodedata.category(c)[0] != "C" else "" for c in last)
-    clean = " ".join(kept.split())
-    if len(clean) > LONGEST_NAME:
-        ending = PurePosixPath(clean).suffix[:8]
-        clean = clean[: LONGEST_NAME - len(ending)].rstrip() + ending
-    return clean or "video"
+        consent = people.get_session(store, about.session_id).consent
+    recordings.check_consent(consent)
 
 
 async def receive_upload(
@@ -221,77 +218,89 @@ async def receive_upload(
 
     ApiError: 408 cut off or silent, 413 too large, 415 no video, 422 empty, 507 disk full.
     """
-    async with _drained(request) as body:
+
+    def look(incoming: Incoming, head: bytes) -> None:
+        what, extension = sniff_not_video(head), ending_for(about.name, head)
+        if what is not None or extension is None:
+            got = what or "a file of an unknown kind"
+            raise ApiError(415, f"expected a video, got {got}; choose a video file")
+        incoming.extension = extension
+
+    limit = settings.max_bytes, "cut the video or start the server with a larger --max-gb"
+    async with _drained(request):
         _check_type(request)
-        announced = _check_length(request, settings)
         await to_thread.run_sync(check_consent, about, store)
-        incoming = await to_thread.run_sync(Incoming, settings.data)
-        try:
-            extension = await _stream(body, incoming, about.name, settings.max_bytes)
-            if announced is not None and incoming.size != announced:
-                raise ApiError(408, _CUT_OFF)
-            return await to_thread.run_sync(
-                lambda: keep(
-                    incoming,
-                    about,
-                    store,
-                    settings,
-                    name=shown_name(about.name),
-                    extension=extension,
-                )
-            )
-        finally:
-            incoming.discard()
+        async with _received(request, settings, limit, look) as incoming:
+            return await to_thread.run_sync(keep, incoming, about, store, settings)
 
 
 @asynccontextmanager
 async def received_file(
-    request: Request, settings: Settings, name: str, max_bytes: int | None = None
+    request: Request, settings: Settings, name: str, max_bytes: float = inf
 ) -> AsyncIterator[Path]:
     """One request's body as a file of a name, gone afterwards; errors as of `receive_upload`.
 
     What the file holds and nobody can use is refused: the request itself was right.
     """
-    async with _drained(request) as body:
-        incoming = await to_thread.run_sync(Incoming, settings.data)
+    limit = max_bytes, "import a part of it"
+    async with _drained(request), _received(request, settings, limit) as incoming:
         try:
-            async for chunk in _until_silence(body):
-                if max_bytes is not None and incoming.size + len(chunk) > max_bytes:
-                    raise ApiError(
-                        413,
-                        f"expected a file of at most {max_bytes / 1e6:.0f} MB, got more; import a "
-                        "part of it",
-                        headers={"Connection": "close"},
-                    )
-                if chunk:
-                    await to_thread.run_sync(incoming.write, chunk)
-            announced = request.headers.get("content-length", "")
-            if announced.isdecimal() and int(announced[:20]) != incoming.size:
-                raise ApiError(408, _CUT_OFF)
-            if incoming.size == 0:
-                raise ApiError(422, "expected a file, got 0 bytes; choose another", code="refused")
             yield await to_thread.run_sync(incoming.named, name)
         except InputError as error:
             raise RefusedError(str(error)) from None
-        finally:
-            incoming.discard()
 
 
 @asynccontextmanager
-async def _drained(request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
-    """A request's body; where it is refused it is read on, so that the answer is seen."""
-    body = request.stream()
+async def _received(
+    request: Request,
+    settings: Settings,
+    limit: tuple[float, str],
+    look: Callable[[Incoming, bytes], None] = lambda incoming, head: None,
+) -> AsyncIterator[Incoming]:
+    """One request's body, whole; at its first bytes somebody may ``look``, and refuse it.
+
+    ``limit``: how many bytes it may have, and what helps who has more.
+    """
+    announced = _announced(request, settings, limit)
+    incoming = await to_thread.run_sync(Incoming, settings.data)
+    pending, looked = bytearray(), False
     try:
-        yield body
+        async for chunk in _until_silence(request.stream()):
+            pending += chunk
+            if incoming.size + len(pending) > limit[0]:
+                raise _too_large(*limit)
+            if not looked and len(pending) >= HEAD_BYTES:
+                look(incoming, bytes(pending[:HEAD_BYTES]))
+                looked = True
+            if looked and len(pending) >= PIECE_BYTES:
+                await to_thread.run_sync(incoming.write, bytes(pending))
+                pending.clear()
+        if not looked and pending:
+            look(incoming, bytes(pending))
+        await to_thread.run_sync(incoming.write, bytes(pending))
+        if announced is not None and incoming.size != announced:
+            raise ApiError(408, _CUT_OFF)
+        if incoming.size == 0:
+            raise ApiError(422, _EMPTY, code="refused")
+        yield incoming
+    finally:
+        incoming.discard()
+
+
+@asynccontextmanager
+async def _drained(request: Request) -> AsyncIterator[None]:
+    """Where a request is refused its body is read on, so that the answer is seen."""
+    try:
+        yield
     except ClientDisconnect:
         raise ApiError(408, _CUT_OFF) from None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            await _drain(request, body)
+            await _drain(request)
             raise ApiError(507, DISK_FULL) from error
         raise
     except Exception:
-        await _drain(request, body)
+        await _drain(request)
         raise
 
 
@@ -305,43 +314,20 @@ def _check_type(request: Request) -> None:
         )
 
 
-def _check_length(request: Request, settings: Settings) -> int | None:
+def _announced(request: Request, settings: Settings, limit: tuple[float, str]) -> int | None:
     """Content-Length, refused before anything is read where it says enough."""
     text = request.headers.get("content-length")
     if text is None or not (text.isascii() and text.isdecimal()):
         return None
     length = int(text[:20])
     if length == 0:
-        raise _empty()
-    if length > settings.max_bytes:
-        raise _too_large(settings.max_bytes)
+        raise ApiError(422, _EMPTY, code="refused")
+    if length > limit[0]:
+        raise _too_large(*limit)
     existing = next(p for p in (settings.data, *settings.data.parents) if p.exists())
     if shutil.disk_usage(existing).free < length + RESERVE_BYTES:
         raise ApiError(507, DISK_FULL)
     return length
-
-
-async def _stream(body: AsyncIterator[bytes], incoming: Incoming, name: str, max_bytes: int) -> str:
-    """Write all of it; the ending to keep it under."""
-    pending = bytearray()
-    extension: str | None = None
-    total = 0
-    async for chunk in _until_silence(body):
-        total += len(chunk)
-        if total > max_bytes:
-            raise _too_large(max_bytes)
-        pending += chunk
-        if extension is None and len(pending) >= HEAD_BYTES:
-            extension = _recognise(name, bytes(pending[:HEAD_BYTES]))
-        if len(pending) >= PIECE_BYTES and extension is not None:
-            await to_thread.run_sync(incoming.write, bytes(pending))
-            pending.clear()
-    if total == 0:
-        raise _empty()
-    if extension is None:
-        extension = _recognise(name, bytes(pending[:HEAD_BYTES]))
-    await to_thread.run_sync(incoming.write, bytes(pending))
-    return extension
 
 
 async def _until_silence(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -360,7 +346,7 @@ async def _until_silence(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def _drain(request: Request, body: AsyncIterator[bytes]) -> None:
+async def _drain(request: Request) -> None:
     """Read on for a while, so that the client comes to see the answer.
 
     Not where it waits for a go-ahead, nor where there would be no end to it.
@@ -372,31 +358,15 @@ async def _drain(request: Request, body: AsyncIterator[bytes]) -> None:
         return
     seen = 0
     with contextlib.suppress(ClientDisconnect, RuntimeError), anyio.move_on_after(DRAIN_S):
-        async for chunk in body:
+        async for chunk in request.stream():
             seen += len(chunk)
             if seen > DRAIN_BYTES:
                 return
 
 
-def _recognise(name: str, head: bytes) -> str:
-    what = sniff_not_video(head)
-    extension = ending_for(name, head)
-    if what is not None or extension is None:
-        raise ApiError(
-            415, f"expected a video, got {what or 'a file of an unknown kind'}; choose a video file"
-        )
-    return extension
-
-
-def _empty() -> ApiError:
-    message = "expected a video, got a file of 0 bytes; choose another file"
-    return ApiError(422, message, code="refused")
-
-
-def _too_large(max_bytes: int) -> ApiError:
+def _too_large(most: float, remedy: str) -> ApiError:
     return ApiError(
         413,
-        f"expected at most {max_bytes} bytes ({max_bytes / 1e9:.2g} GB), got more; cut the video "
-        "or start the server with a larger --max-gb",
+        f"expected a file of at most {most / 1e6:.0f} MB, got more; {remedy}",
         headers={"Connection": "close"},
     )

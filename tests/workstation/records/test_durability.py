@@ -109,10 +109,10 @@ def test_an_upload_is_on_the_disk_before_it_is_recorded(
         return real(*where, **given)
 
     monkeypatch.setattr(recordings, "add_recording", add)
-    incoming = Incoming(store.data)
+    incoming = Incoming(store.data, ".mp4")
     incoming.write(b"video")
-    about = Upload(consent=True)
-    made = keep(incoming, about, store, Settings(store.data), name="a.mp4", extension=".mp4")
+    about = Upload(name="a.mp4", consent=True)
+    made = keep(incoming, about, store, Settings(store.data))
     incoming.discard()
     folder = store.folder(made.id)
     places = [folder / "video.mp4", folder, folder.parent, store.data]

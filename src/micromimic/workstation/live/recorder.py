@@ -84,7 +84,7 @@ class VideoRecorder:
             self.problem = "the video is kept up to here: the server's disk is nearly full"
         return not self.problem
 
-    def finish(self, about: Upload, store: Store, name: str) -> Recording | None:
+    def finish(self, about: Upload, store: Store) -> Recording | None:
         """Close the file and make it a recording; None where no frame came.
 
         On any error, of the store or of the disk, nothing is left.
@@ -98,15 +98,7 @@ class VideoRecorder:
                 return None
             self._writer.close()
             self._incoming.adopt()
-            return keep(
-                self._incoming,
-                about,
-                store,
-                self._settings,
-                name=name,
-                extension=".mp4",
-                origin="live",
-            )
+            return keep(self._incoming, about, store, self._settings, origin="live")
         finally:
             self._writer.discard()
             self._incoming.discard()

@@ -84,8 +84,9 @@ class LiveStart(BaseModel):
     note: str = Field("", pattern=WRITTEN, max_length=2000)
 
     def about(self) -> Upload:
-        """As an upload says it; every frame's time is its own, so ``fps`` stays out."""
-        return Upload(**self.model_dump(include={"session_id", "consent", "noted_by", "note"}))
+        """As an upload says it now; every frame's time is its own, so ``fps`` stays out."""
+        said = self.model_dump(include={"session_id", "consent", "noted_by", "note"})
+        return Upload(name=f"live {datetime.now(UTC):%Y-%m-%d %H.%M.%S}.mp4", **said)
 
 
 class LiveMarker(BaseModel):
@@ -262,10 +263,8 @@ class _Conversation:
         recorder = self._recorder
         if recorder is None:
             return None
-        now = datetime.now(UTC).strftime("%Y-%m-%d %H.%M.%S")
         try:
-            about = self._start.about()
-            recording = recorder.finish(about, self._here.store, f"live {now}.mp4")
+            recording = recorder.finish(self._start.about(), self._here.store)
         except (MicromimicError, OSError) as error:
             _LOG.warning("a live video was not kept: %s", error)
             return _error_message(_api_line(error))
