@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any, Final, Literal, cast, get_args
 
 import sqlalchemy as sa
+from sqlalchemy.ext.associationproxy import AssociationProxy, association_proxy
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -93,6 +94,11 @@ def _counted(query: sa.Select[Any]) -> MappedSQLExpression[int]:
     return column_property(
         query.scalar_subquery(), deferred=True, raiseload=True, group=COUNTS, expire_on_flush=False
     )
+
+
+def _of_session(name: str) -> AssociationProxy[Any]:
+    """An attribute of a recording's session; None where it has none."""
+    return association_proxy("session", name, init=False)
 
 
 @dataclass(frozen=True)
@@ -332,6 +338,11 @@ class Recording(Base, kw_only=True):
         .scalar_subquery()
     )
     session: Mapped[Session | None] = relationship(init=False, viewonly=True, lazy="joined")
+    subject_id: AssociationProxy[str | None] = _of_session("subject_id")
+    subject_code: AssociationProxy[str | None] = _of_session("subject_code")
+    session_title: AssociationProxy[str | None] = _of_session("title")
+    condition: AssociationProxy[str | None] = _of_session("condition")
+    held_on: AssociationProxy[date | None] = _of_session("held_on")
     jobs: Mapped[list[Job]] = relationship(
         init=False, viewonly=True, lazy="selectin", order_by=Job.number
     )
@@ -343,26 +354,6 @@ class Recording(Base, kw_only=True):
     def consent(self) -> Consent:
         """Of its session, or its own where it has none."""
         return _consent(self if self.session is None else self.session)
-
-    @property
-    def subject_id(self) -> str | None:
-        return self.session.subject_id if self.session else None
-
-    @property
-    def subject_code(self) -> str | None:
-        return self.session.subject_code if self.session else None
-
-    @property
-    def session_title(self) -> str | None:
-        return self.session.title if self.session else None
-
-    @property
-    def condition(self) -> str | None:
-        return self.session.condition if self.session else None
-
-    @property
-    def held_on(self) -> date | None:
-        return self.session.held_on if self.session else None
 
     @property
     def job(self) -> Job | None:
