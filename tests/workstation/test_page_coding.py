@@ -343,13 +343,14 @@ def test_units_are_read_as_coders_write_them(desk: Desk) -> None:
     page = open_review(desk, "finn")
     read = page.evaluate(
         """async () => {
-          const { notation, parseUnits } = await import("/static/review/units.js");
+          const { notation, parseUnits } = await import("/static/lib/units.js");
           const all = { units: [4, 6, 12], sides: true, intensities: true };
           const plain = { units: [4, 6, 12], sides: false, intensities: false };
           return [
             parseUnits("12lc, au 4  R12+", all), parseUnits("B6a", all),
             notation(parseUnits("R12 L12C 4", all).units), parseUnits("5", all),
             parseUnits("12F", all), parseUnits("L12", plain), parseUnits("", all),
+            notation(parseUnits("R6B 12B", all).units),
           ];
         }"""
     )
@@ -361,3 +362,4 @@ def test_units_are_read_as_coders_write_them(desk: Desk) -> None:
     assert "one of the scheme’s action units (4, 6, 12), got 5" in read[3]["problem"]
     assert "got 12F" in read[4]["problem"] and "got L12" in read[5]["problem"]
     assert read[6] == {"units": []}
+    assert read[7] == "R6B + 12B"  # intensities

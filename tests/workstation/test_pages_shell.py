@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.needs("browser", "playwright", "web")
 
-GLOSSARY = Path(micromimic.workstation.__file__).parent / "static" / "lib" / "glossary.js"
+UNITS = Path(micromimic.workstation.__file__).parent / "static" / "lib" / "units.js"
 PAGES = {
     "analyse": "/",
     "live": "/live",
@@ -153,7 +153,7 @@ def test_words_have_their_meaning_in_place(station: Station, chromium: Browser) 
 
 
 def test_names_of_action_units_are_the_reports() -> None:
-    text = GLOSSARY.read_text(encoding="utf-8")
+    text = UNITS.read_text(encoding="utf-8")
     (table,) = re.findall(r"export const UNITS = \{(.*?)\};", text, re.DOTALL)
     assert dict(re.findall(r'(\d+): "([^"]+)"', table)) == dict(UNIT_WORDS)
 

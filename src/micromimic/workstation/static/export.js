@@ -1,45 +1,21 @@
 // The whole study, agreement of two coders, rates by condition, single recordings, training data.
 
-import { all, api, apiUrl, byId, coder as ownName, el, fill, header, notice, plural, showLine } from "./app.js";
+import {
+  all, api, apiUrl, attempt, byId, coder as ownName, downloadFrom, fill, fillSelect, header, invalid, notice, onSubmit, option, plural, saveAs, showLine,
+} from "./app.js";
 import { conditionsView, studyAgreement } from "./export/study.js";
-import { fillSelect, finishedBy, loadRecordings, loadSessions, loadSubjects, sessionName, sessionOptions } from "./lib/records.js";
+import { finishedBy, loadRecordings, loadSessions, loadSubjects, sessionName, sessionOptions } from "./lib/records.js";
 
 const MACHINE = "machine";
 
 header("export");
 const state = { recordings: [], sessions: [] };
 
-const option = (value, words = value, more = {}) => el("option", { value, ...more }, words);
 const chosen = () => state.recordings.find((r) => r.id === byId("recording").value) ?? null;
-
-/** Runs what a form asks for; what goes wrong is a line in its place. */
-async function attempt(id, what) {
-  showLine(byId(id), "");
-  try {
-    await what();
-  } catch (error) {
-    showLine(byId(id), error.message);
-  }
-}
-
-function download(href, name) {
-  const link = el("a", { href, download: name });
-  document.body.append(link);
-  link.click();
-  link.remove();
-}
-
-/** Asks first, so that a refusal is a line here; the zip itself streams as a download. */
-const stream = (problem, path, query) => attempt(problem, async () => {
-  const control = new AbortController();
-  await api(path, { query, signal: control.signal, raw: true });
-  control.abort();
-  download(apiUrl(path, query), "");
-});
 
 /* The whole study */
 
-const downloadStudy = () => stream("study-problem", "/export/study.zip", { reader: ownName(), frames: byId("study-frames").value });
+const downloadStudy = () => downloadFrom("/export/study.zip", { reader: ownName(), frames: byId("study-frames").value });
 
 function showStudy() {
   const name = ownName();
@@ -61,12 +37,12 @@ function showCoders() {
   byId("rates").querySelector("button").disabled = !state.recordings.length;
 }
 
-const compare = () => attempt("agree-problem", async () => {
+async function compare() {
   const [coder, other] = [byId("first").value, byId("second").value];
   fill(byId("agreement"));
   byId("agree-files").hidden = true;
-  if (coder === other) throw new Error(`expected two different coders, got ${coder === MACHINE ? "the machine" : coder} twice; choose another`);
-  if (!byId("overlap").checkValidity()) throw new Error(`expected an overlap from 0.05 to 1, got ${byId("overlap").value || "nothing"}; 0.5 is usual`);
+  if (coder === other) throw invalid(`expected two different coders, got ${coder === MACHINE ? "the machine" : coder} twice; choose another`);
+  if (!byId("overlap").checkValidity()) throw invalid(`expected an overlap from 0.05 to 1, got ${byId("overlap").value || "nothing"}; 0.5 is usual`);
   const query = { coder, other, overlap: byId("overlap").value, tier: byId("tier").value, reader: ownName() };
   const [found, picture] = await Promise.all([api("/agreement", { query }), api("/agreement.svg", { query, raw: true })]);
   fill(byId("agreement"), studyAgreement(found, await picture.text()));
@@ -75,15 +51,15 @@ const compare = () => attempt("agree-problem", async () => {
     byId(`agree-${kind}`).download = `agreement.${kind}`;
   }
   byId("agree-files").hidden = !found.recordings;
-});
+}
 
 /* Rates by condition */
 
-const compareConditions = () => attempt("rates-problem", async () => {
+async function compareConditions() {
   fill(byId("conditions"));
   const query = { measure: byId("measure").value, coder: byId("rates-coder").value, by: byId("by").value, reader: ownName() };
   fill(byId("conditions"), conditionsView(await api("/conditions", { query })));
-});
+}
 
 /** Blinks are counted by the machine alone. */
 function chooseMeasure() {
@@ -105,16 +81,14 @@ function showChosen() {
 }
 
 /** Saves an answer as a file, under the name that the server gives it. */
-const save = (format) => attempt("one-problem", async () => {
+async function save(format) {
   const { id, name } = chosen();
   const response = await api(`/recordings/${id}/export/${format}`, { query: { coder: byId("one-coder").value, reader: ownName() }, raw: true });
   const given = /filename\*?=(?:UTF-8'')?"?([^";]+)"?/i.exec(response.headers.get("Content-Disposition") ?? "");
   const file = given ? decodeURIComponent(given[1]) : `${name.replace(/\.[^.]*$/, "")}.${format}`;
-  const url = URL.createObjectURL(await response.blob());
-  download(url, file);
-  setTimeout(() => URL.revokeObjectURL(url), 30000);
+  saveAs(await response.blob(), file);
   notice(`${file} is downloaded.`);
-});
+}
 
 /* Training data */
 
@@ -133,7 +107,7 @@ function showTraining() {
   byId("train").querySelector("button").disabled = !fits.length;
 }
 
-const downloadTraining = () => stream("train-problem", "/export/manifest.zip", trainingQuery());
+const downloadTraining = () => downloadFrom("/export/manifest.zip", trainingQuery());
 
 async function prepare() {
   const [recordings, sessions, subjects, study, { tiers }] = await Promise.all(
@@ -155,15 +129,14 @@ async function prepare() {
 }
 
 const formats = all("#formats button");
-for (const button of formats) button.addEventListener("click", () => save(button.dataset.format));
+for (const button of formats) button.addEventListener("click", () => attempt("one", () => save(button.dataset.format)));
 byId("recording").addEventListener("change", showChosen);
 byId("measure").addEventListener("change", chooseMeasure);
 document.addEventListener("coder", showStudy);
-for (const [id, submit] of Object.entries({ study: downloadStudy, agree: compare, rates: compareConditions, one: () => {}, train: downloadTraining })) {
-  byId(id).addEventListener("submit", (event) => {
-    event.preventDefault();
-    submit();
-  });
-}
+onSubmit("study", downloadStudy);
+onSubmit("agree", compare);
+onSubmit("rates", compareConditions);
+onSubmit("one", () => {}); // each of its formats has a button
+onSubmit("train", downloadTraining);
 for (const id of ["train-coder", "train-subject", "train-session"]) byId(id).addEventListener("change", showTraining);
-attempt("one-problem", prepare);
+attempt("one", prepare);

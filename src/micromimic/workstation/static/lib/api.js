@@ -13,10 +13,10 @@ export class ApiError extends Error {
   }
 }
 
-/** Address of a path below the API, with a query: empty values are left out. */
+/** Address of a path below the API, with a query; values may be lists, empty ones are left out. */
 export function apiUrl(path, query = {}) {
-  const pairs = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
-  const text = new URLSearchParams(pairs.map(([name, value]) => [name, String(value)])).toString();
+  const pairs = Object.entries(query).flatMap(([name, value]) => [value].flat().map((one) => [name, String(one ?? "")]));
+  const text = new URLSearchParams(pairs.filter(([, value]) => value !== "")).toString();
   return API + path + (text ? `?${text}` : "");
 }
 
@@ -31,24 +31,27 @@ export function errorFrom(status, text) {
   return new ApiError(status, "error", `expected an answer from the server, got status ${status}; try again`);
 }
 
+/** What the page itself finds wrong with what a person gives. */
+export const invalid = (line) => new ApiError(0, "invalid", line);
+
 export const offline = () =>
   new ApiError(0, "offline", "the server does not answer; start it again with micromimic serve, then try again");
 
 /**
  * Asks the server: await api("/subjects", {method: "POST", json: {code: "P01"}}).
  * Gives the answer's JSON, null where it has none, or the whole response where `raw`; throws ApiError.
- * @param {string} path @param {{method?: string, json?: any, query?: any, signal?: AbortSignal, raw?: boolean}} [options]
+ * @param {string} path
+ * @param {{method?: string, json?: any, file?: File, query?: any, signal?: AbortSignal, raw?: boolean}} [options]
  */
-export async function api(path, { method = "GET", json, query, signal, raw = false } = {}) {
-  /** @type {RequestInit} */
-  const request = { method, signal, headers: { Accept: raw ? "*/*" : "application/json" }, cache: "no-store" };
-  if (json !== undefined) {
-    Object.assign(request.headers, { "Content-Type": "application/json" });
-    request.body = JSON.stringify(json);
-  }
+export async function api(path, { method = "GET", json, file, query, signal, raw = false } = {}) {
+  const headers = {
+    Accept: raw ? "*/*" : "application/json",
+    ...(json !== undefined && { "Content-Type": "application/json" }), ...(file && { "Content-Type": "application/octet-stream" }),
+  };
+  const body = file ?? JSON.stringify(json);
   let response, text;
   try {
-    response = await fetch(apiUrl(path, query), request);
+    response = await fetch(apiUrl(path, query), { method, signal, headers, body, cache: "no-store" });
     if (raw && response.ok) return response;
     text = await response.text();
   } catch (error) {

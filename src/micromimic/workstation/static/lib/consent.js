@@ -1,9 +1,10 @@
 // For whom a video is, and that the person filmed has agreed: chosen session, or a tick of its own.
 
-import { byId, el, showLine } from "/static/viewer/dom.js";
+import { byId, showLine } from "/static/viewer/dom.js";
 import { showError } from "./dialogs.js";
 import { editSession } from "./people.js";
-import { consentLine, fillSelect, loadSessions, sessionOptions } from "./records.js";
+import { fillSelect, option } from "./forms.js";
+import { consentLine, loadSessions, sessionOptions } from "./records.js";
 import { coder } from "./shell.js";
 
 /**
@@ -18,7 +19,7 @@ export function consentFields(need = () => !byId("session").value) {
     sessions: [],
     async refresh(chosen = "") {
       fields.sessions = await loadSessions();
-      fillSelect(session, el("option", { value: "" }, "No session"), sessionOptions(fields.sessions, { needConsent: true }));
+      fillSelect(session, option("", "No session"), sessionOptions(fields.sessions, { needConsent: true }));
       if (chosen) session.value = chosen;
       fields.show();
     },

@@ -1,6 +1,7 @@
 // Messages in the corner, questions in a dialog.
 
 import { el, showLine } from "/static/viewer/dom.js";
+import { lineOf } from "./forms.js";
 
 function message(text, bad) {
   let corner = document.querySelector(".messages");
@@ -15,9 +16,7 @@ function message(text, bad) {
 
 /** One line in the corner that stays until it is closed. */
 export function showError(error) {
-  if (error?.name === "AbortError") return;
-  if (error?.name !== "ApiError") console.error(error);
-  message(error?.message ?? String(error), true);
+  if (error?.name !== "AbortError") message(lineOf(error), true);
 }
 
 /** One calm line that goes by itself. */
@@ -61,8 +60,7 @@ export async function ask({ title, body = [], action = "Save", danger = false, c
     try {
       line = firstInvalid(form) ?? (await check(given));
     } catch (error) {
-      if (error?.name !== "ApiError") console.error(error);
-      line = error.message;
+      line = lineOf(error);
     }
     submit.disabled = false;
     showLine(problem, line);

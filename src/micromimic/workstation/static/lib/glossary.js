@@ -42,17 +42,6 @@ export const GLOSSARY = {
 
 /** @typedef {keyof typeof GLOSSARY} Word */
 
-/** Names of FACS, as report/words.py has them. @type {Record<string, string>} */
-export const UNITS = {
-  1: "inner brow raiser", 2: "outer brow raiser", 4: "brow lowerer", 5: "upper lid raiser", 6: "cheek raiser",
-  7: "lid tightener", 9: "nose wrinkler", 10: "upper lip raiser", 12: "lip corner puller", 14: "dimpler",
-  15: "lip corner depressor", 16: "lower lip depressor", 17: "chin raiser", 18: "lip pucker", 20: "lip stretcher",
-  23: "lip tightener", 24: "lip pressor", 25: "lips part", 26: "jaw drop", 28: "lip suck", 45: "blink",
-};
-
-/** "AU 12 left, lip corner puller", as report/words.py has it. @param {number | string} unit @param {...string} more its side, its intensity */
-export const unitName = (unit, ...more) => ["AU", unit, ...more].filter(Boolean).join(" ") + (UNITS[unit] ? `, ${UNITS[unit]}` : "");
-
 let made = 0;
 
 /**

@@ -1,8 +1,9 @@
 // Questions about subjects and sessions, asked where they are needed.
 
-import { all, byId, el } from "/static/viewer/dom.js";
+import { all, byId } from "/static/viewer/dom.js";
 import { api } from "./api.js";
 import { ask } from "./dialogs.js";
+import { option } from "./forms.js";
 import { loadSessions, loadSubjects } from "./records.js";
 import { coder } from "./shell.js";
 import { today } from "./words.js";
@@ -35,7 +36,7 @@ async function subjectOf(code) {
   return found ?? api("/subjects", { method: "POST", json: { code } });
 }
 
-const options = (words) => [...new Set(words)].filter(Boolean).map((value) => el("option", { value }));
+const options = (words) => [...new Set(words)].filter(Boolean).map((value) => option(value));
 
 /** Adds a session, of a subject or of the one whose code is typed, or changes one; gives the record, or null when cancelled. */
 export async function editSession(subject = null, session = null) {

@@ -3,7 +3,8 @@
 import { el } from "/static/viewer/dom.js";
 import { API, api } from "./api.js";
 import { ask } from "./dialogs.js";
-import { fillSelect, loadSessions, sessionOptions } from "./records.js";
+import { option } from "./forms.js";
+import { loadSessions, sessionOptions } from "./records.js";
 
 /** "person 2 of the video, another person is in the picture"; "" where nobody was chosen and nobody else is seen. */
 export function personWords({ person, others }) {
@@ -18,8 +19,6 @@ export function personWords({ person, others }) {
 export async function analyseAnother(recording) {
   const [{ people }, sessions] = await Promise.all([api(`/recordings/${recording.id}/people`), loadSessions()]);
   if (!people.length) throw new Error("expected to know who is in the video, got an analysis of before; upload the video again");
-  const session = el("select", { id: "person-session", name: "session_id" });
-  fillSelect(session, el("option", { value: "" }, "No session yet"), sessionOptions(sessions, { needConsent: true }));
   let made = null;
   await ask({
     title: `Another person in ${recording.name}`,
@@ -29,7 +28,8 @@ export async function analyseAnother(recording) {
         el("label", {}, el("input", { type: "radio", name: "person", value: String(person), disabled: person === recording.person }),
           el("img", { src: `${API}/recordings/${recording.id}/people/${person}.jpg`, alt: "" }),
           el("span", {}, `Person ${person}`, el("small", {}, person === recording.person ? "analysed here" : `seen in ${(100 * share).toFixed(0)} % of it`))))),
-      el("div", { class: "field" }, el("label", { for: "person-session" }, "Whose session is it?"), session),
+      el("div", { class: "field" }, el("label", { for: "person-session" }, "Whose session is it?"),
+        el("select", { id: "person-session", name: "session_id" }, option("", "No session yet"), sessionOptions(sessions, { needConsent: true }))),
     ],
     action: "Analyse this person",
     check: async ({ person, session_id: id }) => {

@@ -1,7 +1,7 @@
 // Subjects, sessions and recordings as pages show them.
 
 import { api } from "./api.js";
-import { el, fill } from "/static/viewer/dom.js";
+import { option } from "./forms.js";
 import { formatDay, formatMoment } from "./words.js";
 
 /** All sessions with their subject's code, ordered by code and then newest first. */
@@ -41,7 +41,7 @@ export function sessionOptions(sessions, { chosen = "", needConsent = false } = 
   return sessions.map((session) => {
     const refused = needConsent && !session.consent.given, name = sessionName(session);
     const title = names.get(name).length > 1 && session.condition && session.title ? `, ${session.title}` : "";
-    return el("option", { value: session.id, disabled: refused, selected: session.id === chosen }, `${name}${title}${refused ? " (no consent noted)" : ""}`);
+    return option(session.id, `${name}${title}${refused ? " (no consent noted)" : ""}`, { disabled: refused, selected: session.id === chosen });
   });
 }
 
@@ -53,13 +53,6 @@ export async function nextRecording(coder, after = "") {
   const open = (await loadRecordings()).filter((r) => r.id !== after && r.events !== null && !finishedBy(r, coder)).reverse();
   const begun = open.find((r) => r.progress.some((one) => one.coder === coder));
   return begun ?? open[0] ?? null;
-}
-
-/** Fills a select and keeps what was chosen, where it is still there. */
-export function fillSelect(select, ...options) {
-  const before = select.value;
-  fill(select, options);
-  if ([...select.options].some((o) => o.value === before && !o.disabled)) select.value = before;
 }
 
 /** Who noted consent and when, in one line. */

@@ -1,6 +1,7 @@
 // Candidates as they come, newest first; withdrawn ones stay, struck through.
 
-import { byId, el, formatTime, placeOf, plural, unitName } from "../app.js";
+import { byId, el, formatTime, placeOf, plural } from "../app.js";
+import { machineUnits } from "../lib/units.js";
 import { cellName, shareList } from "/static/viewer/evidence.js";
 
 const MOST = 200;
@@ -20,7 +21,7 @@ function card(event) {
   const delay = `${Math.round(1000 * event.delay_s)} ms after its end${event.late ? " (late)" : ""}`;
   const [strongest] = Object.entries(event.regions ?? {}).sort((a, b) => b[1] - a[1]);
   const where = strongest ? `, most at the ${cellName(strongest[0])}` : "";
-  const units = (event.action_units ?? []).map(({ unit, side }) => unitName(unit, side === "both" ? "" : side)).join("; ");
+  const units = machineUnits(event);
   return el("li", { class: "event", dataset: { event: event.id, label: event.label } },
     el("div", { class: "event-head" }, el("span", { class: ["swatch", placeIn(event)] }),
       el("b", { class: "named" }, event.label),

@@ -2,10 +2,10 @@
 // Everything has a key; units are typed as coders write them, or ticked.
 
 import { all, byId, el, fill, pressed } from "/static/app.js";
+import { notation, parseUnits, unitWords } from "/static/lib/units.js";
 import { askOne, askSome, keyed } from "./choices.js";
 import { isMasked } from "./draft.js";
 import { hasMore } from "./scheme.js";
-import { notation, parseUnits, unitWords } from "./units.js";
 import { eventName } from "./words.js";
 
 const SIDES = [["", "side"], ["left", "left"], ["right", "right"], ["both", "both"]];

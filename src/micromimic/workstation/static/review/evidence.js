@@ -4,9 +4,9 @@
 import { all, byId, el, fill, pressed, sharp, term } from "/static/app.js";
 import { cellName, shareList } from "/static/viewer/evidence.js";
 import { cropTransform, drawLayers } from "/static/viewer/face.js";
+import { machineUnits } from "/static/lib/units.js";
 import { pictureUrl } from "./data.js";
 import { isMasked } from "./draft.js";
-import { machineUnits } from "./units.js";
 import { eventName, isAdded, reasonWords, share } from "./words.js";
 
 const FLICKER_MS = 500;

@@ -1,6 +1,6 @@
 // What a coder can say here: the study's scheme, or the model's classes where it has none.
 
-import { UNITS } from "/static/lib/glossary.js";
+import { UNITS } from "/static/lib/units.js";
 
 const ALL_UNITS = Object.keys(UNITS).map(Number);
 

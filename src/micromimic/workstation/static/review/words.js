@@ -1,7 +1,7 @@
 // What things are called: classes, states, events, decisions. Every state has a sign and a word, never a colour alone.
 
 import { formatTime, plural } from "/static/app.js";
-import { unitWords } from "./units.js";
+import { unitWords } from "/static/lib/units.js";
 
 export const POINTS = ["onset", "apex", "offset"];
 

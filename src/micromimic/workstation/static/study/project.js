@@ -1,7 +1,6 @@
 // The project file: out, and in with what differs answered first.
 
-import { api, apiUrl, askCoder, byId, coder, el, fill, notice, plural } from "../app.js";
-import { sendFile, told } from "./send.js";
+import { api, askCoder, attempt, byId, coder, downloadFrom, el, fill, invalid, notice, onSubmit, plural } from "../app.js";
 
 function brought(merge) {
   const found = Object.entries(merge.added).filter(([, count]) => count);
@@ -13,30 +12,24 @@ const question = (conflict) => el("fieldset", { class: "conflict" }, el("legend"
   Object.entries(conflict.choices).map(([value, words]) => el("label", { class: "tick" },
     el("input", { type: "radio", name: conflict.key, value, required: true }), words)));
 
-/** Makes the card work. */
-export function project(attempt) {
-  const form = /** @type {HTMLFormElement} */ (byId("project")), place = byId("project-found");
-  const input = /** @type {HTMLInputElement} */ (byId("project-file"));
-  let keys = [];
+async function takeAway() {
+  if (!coder() && !(await askCoder())) throw invalid("expected who takes it away, got nobody; give your name");
+  await downloadFrom("/project", { coder: coder(), videos: byId("project-videos").checked });
+}
 
-  const query = () => ({ coder: coder(), videos: /** @type {HTMLInputElement} */ (byId("project-videos")).checked });
-  const download = () => attempt("project-problem", async () => {
-    if (!coder() && !(await askCoder())) throw told("expected who takes it away, got nobody; give your name");
-    const control = new AbortController();
-    await api("/project", { query: query(), signal: control.signal, raw: true }); // a refusal is a line here
-    control.abort();
-    const link = el("a", { href: apiUrl("/project", query()), download: "" });
-    document.body.append(link);
-    link.click();
-    link.remove();
-  });
-  const look = () => attempt("project-problem", async () => {
+/** Makes the card work. */
+export function project() {
+  const form = byId("project"), place = byId("project-found"), input = byId("project-file");
+  let keys = [];
+  const send = (file, more = {}) => api("/project", { method: "POST", file, query: { name: file.name, ...more } });
+
+  async function look() {
     fill(place);
-    const file = input.files[0];
+    const [file] = input.files;
     if (!file) return;
     fill(place, el("p", { class: "hint" }, `Looking into ${file.name}...`));
     try {
-      const { merge } = await sendFile("/project", file, { name: file.name });
+      const { merge } = await send(file);
       keys = merge.conflicts.map((one) => one.key);
       fill(place, brought(merge), merge.notes.map((note) => el("p", { class: "hint" }, note)),
         keys.length > 0 && el("p", {}, `${plural(keys.length, "thing")} differ${keys.length === 1 ? "s" : ""}. Nothing is changed before each is answered.`),
@@ -46,24 +39,19 @@ export function project(attempt) {
       fill(place);
       throw error;
     }
-  });
-  const join = () => attempt("project-problem", async () => {
-    const values = new FormData(form), file = input.files[0];
-    const open = keys.find((key) => !values.get(key));
-    if (!file) throw told("expected a project file, got none; choose one");
-    if (open) throw told("expected an answer to everything that differs, got one without; choose for each");
-    const { merge } = await sendFile("/project", file, { name: file.name, apply: true, resolve: keys.map((key) => `${key}=${values.get(key)}`) });
+  }
+  async function join() {
+    const values = new FormData(form), [file] = input.files;
+    if (!file) throw invalid("expected a project file, got none; choose one");
+    if (!keys.every((key) => values.get(key))) throw invalid("expected an answer to everything that differs, got one without; choose for each");
+    const { merge } = await send(file, { apply: true, resolve: keys.map((key) => `${key}=${values.get(key)}`) });
     form.reset();
     fill(place, brought(merge));
     notice("The project has been joined.");
     document.dispatchEvent(new Event("records"));
-  });
+  }
 
-  byId("project-out").addEventListener("click", download);
-  input.addEventListener("change", look);
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    join();
-  });
-  return { refresh() {} };
+  byId("project-out").addEventListener("click", () => attempt("project", takeAway));
+  input.addEventListener("change", () => attempt("project", look));
+  onSubmit("project", join);
 }

@@ -1,7 +1,7 @@
 // The coding scheme: shown in a sentence, begun from a built-in one or a file, edited in a form.
 
-import { api, byId, el, fill, notice, plural } from "../app.js";
-import { lines, saveText, told, words } from "./send.js";
+import { api, attempt, byId, el, fill, invalid, lines, notice, onFile, onSubmit, option, plural, saveAs, words } from "../app.js";
+import { notation, parseUnits } from "../lib/units.js";
 
 const SCHEMA = "micromimic.scheme/1";
 
@@ -21,7 +21,7 @@ export function inWords(scheme) {
 const fields = ["name", "classes", "units", "some", "sides", "intensities", "sure", "tags", "templates"];
 
 /** The form's fields by name. */
-const inputs = () => Object.fromEntries(fields.map((name) => [name, /** @type {any} */ (byId(`scheme-${name}`))]));
+const inputs = () => Object.fromEntries(fields.map((name) => [name, byId(`scheme-${name}`)]));
 
 function put(scheme) {
   const to = inputs();
@@ -37,24 +37,16 @@ function put(scheme) {
   to.templates.value = (scheme.templates ?? []).map(templateLine).join("\n");
 }
 
-function templateLine({ name, label, units = [], tags = [] }) {
-  const numbers = units.map((unit) => (typeof unit === "number" ? unit : `${{ left: "L", right: "R" }[unit.side] ?? ""}${unit.au}${unit.intensity ?? ""}`));
-  return `${name}: ${[label, numbers.join(", "), tags.join(", ")].join("; ").replace(/[; ]+$/, "")}`;
-}
-
-/** A unit as coders write it: 12, L12, R4B. */
-export function unitOf(text) {
-  const found = /^([LR]?)(\d{1,2})([A-E]?)$/i.exec(text);
-  if (!found) throw told(`expected an action unit as 12, L12 or 12B, got ${text}; correct the template`);
-  const side = { L: "left", R: "right" }[found[1].toUpperCase()] ?? "";
-  return { au: Number(found[2]), side, intensity: found[3].toUpperCase() };
-}
+const templateLine = ({ name, label, units, tags }) =>
+  `${name}: ${[label, notation(units, ", "), tags.join(", ")].join("; ").replace(/[; ]+$/, "")}`;
 
 function templateOf(line) {
   const [name, rest = ""] = line.split(/:(.*)/s);
   const [label = "", units = "", tags = ""] = rest.split(";").map((part) => part.trim());
-  if (!label) throw told(`expected a template as "name: class; units; tags", got ${line}; add its class`);
-  return { name: name.trim(), label, units: words(units).map(unitOf), tags: words(tags) };
+  if (!label) throw invalid(`expected a template as "name: class; units; tags", got ${line}; add its class`);
+  const read = parseUnits(units, { sides: true, intensities: true });
+  if ("problem" in read) throw invalid(read.problem);
+  return { name: name.trim(), label, units: read.units, tags: words(tags) };
 }
 
 /** The scheme that the form holds. */
@@ -77,53 +69,46 @@ function read() {
   };
 }
 
-/** Makes the card work. Gives {show(scheme, builtIn)}. */
-export function schemes(attempt) {
-  const form = byId("scheme"), start = /** @type {HTMLSelectElement} */ (byId("scheme-start"));
+/** Makes the card work. Gives what shows the scheme in use and those that are built in. */
+export function schemes() {
+  const form = byId("scheme"), start = byId("scheme-start"), units = byId("scheme-units");
   let now = null, known = [];
 
-  const show = (scheme, builtIn = known) => {
+  function show(scheme, builtIn = known) {
     [now, known] = [scheme, builtIn];
     fill(byId("scheme-now"), "In use: ", inWords(scheme));
-    fill(start, scheme && el("option", { value: "*" }, "the one in use"), known.map((one) => el("option", { value: one.name }, one.name)));
+    fill(start, scheme && option("*", "the one in use"), known.map(({ name }) => option(name)));
     byId("scheme-none").hidden = byId("scheme-save").hidden = !scheme;
-  };
-  const edit = (scheme) => {
-    put(scheme);
-    form.hidden = false;
-    byId("scheme-name").focus();
-  };
-  const use = (scheme) => attempt("scheme-problem", async () => {
+  }
+  async function use(scheme) {
     const study = await api("/study", { method: "PATCH", json: { scheme } });
     show(study.scheme);
     form.hidden = true;
     notice(scheme ? `Coders use the scheme ${study.scheme.name}.` : "Coders use the model's classes.");
-  });
+  }
 
   // A button opens it: arrow keys change a list at each step.
   byId("scheme-begin").addEventListener("click", () => {
     const chosen = start.value === "*" ? now : known.find((one) => one.name === start.value);
-    if (chosen) edit(chosen);
+    if (!chosen) return;
+    put(chosen);
+    form.hidden = false;
+    byId("scheme-name").focus();
   });
-  byId("scheme-units").addEventListener("change", () => { inputs().some.disabled = inputs().units.value !== "some"; });
-  byId("scheme-file").addEventListener("change", (event) => attempt("scheme-problem", async () => {
-    const input = /** @type {HTMLInputElement} */ (event.target), file = input.files[0];
-    input.value = "";
-    if (!file) return;
+  units.addEventListener("change", () => { byId("scheme-some").disabled = units.value !== "some"; });
+  onFile("scheme-file", "scheme", async (file) => {
     let scheme;
     try {
       scheme = JSON.parse(await file.text());
     } catch (error) {
-      throw told(`expected a scheme as JSON, got ${file.name}: ${error.message}; correct the file`);
+      throw invalid(`expected a scheme as JSON, got ${file.name}: ${error.message}; correct the file`);
     }
     await use(scheme);
-  }));
-  byId("scheme-save").addEventListener("click", () => saveText(`${JSON.stringify(now, null, 2)}\n`, `${now.name}.scheme.json`, "application/json"));
-  byId("scheme-none").addEventListener("click", () => use(null));
-  byId("scheme-close").addEventListener("click", () => { form.hidden = true; });
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    attempt("scheme-problem", async () => { await use(read()); });
   });
-  return { show };
+  byId("scheme-save").addEventListener("click", () =>
+    saveAs(new Blob([`${JSON.stringify(now, null, 2)}\n`], { type: "application/json" }), `${now.name}.scheme.json`));
+  byId("scheme-none").addEventListener("click", () => attempt("scheme", () => use(null)));
+  byId("scheme-close").addEventListener("click", () => { form.hidden = true; });
+  onSubmit("scheme", () => use(read()));
+  return show;
 }

@@ -1,6 +1,7 @@
 // One indicator over a person's sessions: a picture, and the same numbers as a table.
 
 import { el, formatDay } from "../app.js";
+import { row, table } from "../lib/tables.js";
 import { sessionName } from "../lib/records.js";
 import { Chart } from "/static/viewer/chart.js";
 import { View } from "/static/viewer/scale.js";
@@ -96,23 +97,22 @@ function changeWords(change) {
 const cell = (value, between, alone) => (alone ? [between || value] : [value, el("small", {}, between)]);
 
 /** The same numbers as a table. */
-function table(indicator, baseline) {
+function numbers(indicator, baseline) {
   const own = new Set(baseline);
   const changes = new Map(indicator.change.map((c) => [c.session_id, c]));
   const base = indicator.sessions.filter((s) => own.has(s.session_id)).reduce((sum, { n }) => sum + n, 0);
   const rows = indicator.sessions.map((s) => {
     const change = changes.get(s.session_id);
     const [value, between] = own.has(s.session_id) ? ["baseline", ""] : changeWords(change);
-    return el("tr", {},
-      el("th", { scope: "row" }, s.condition || s.title || "untitled", el("small", {}, formatDay(s.held_on), s.condition && s.title && `, ${s.title}`)),
-      el("td", {}, cell(short(s.value), interval(s.low, s.high), s.value !== null && few(s)), s.value !== null && few(s) && el("small", {}, "too few for one number")),
+    const name = [s.condition || s.title || "untitled", el("small", {}, formatDay(s.held_on), s.condition && s.title && `, ${s.title}`)];
+    return row(name, [
+      [cell(short(s.value), interval(s.low, s.high), s.value !== null && few(s)), s.value !== null && few(s) && el("small", {}, "too few for one number")],
       el("td", { class: change?.clear && "clear" }, cell(value, between, between && (few(s) || base < FEW)), change?.clear && el("small", {}, "clear of no change")),
-      el("td", {}, s.n));
+      s.n,
+    ]);
   });
-  const note = "sessions, values and change from the baseline, each with its 95 % interval";
-  return el("table", {}, el("caption", { class: "unseen" }, `${indicator.label}: ${note}`),
-    el("thead", {}, el("tr", {}, ["Session", "Value", "Change", "n"].map((name) => el("th", { scope: "col" }, name)))),
-    el("tbody", {}, rows));
+  const caption = `${indicator.label}: sessions, values and change from the baseline, each with its 95 % interval`;
+  return table({ caption, unseen: true, columns: ["Session", "Value", "Change", "n"] }, rows);
 }
 
 /** A card of one indicator. */
@@ -125,6 +125,6 @@ export function indicatorCard(indicator, baseline) {
   const picture = el("div", { class: "picture" });
   plot(picture, indicator, baseline);
   return el("article", about, head,
-    el("div", { class: "both" }, picture, el("div", { class: "scroll" }, table(indicator, baseline))),
+    el("div", { class: "both" }, picture, numbers(indicator, baseline)),
     el("p", { class: "hint caveat" }, indicator.caveat));
 }
