@@ -395,12 +395,10 @@ def test_a_study_s_own_table_brings_units_certainty_and_tags_back(
         assert getattr(after, name) == getattr(before, name), name
 
 
-def test_the_frame_nearest_in_time_is_taken_where_times_are_irregular(store: Store) -> None:
-    from micromimic.workstation.imports.apply import _frame
-
+def test_the_frame_nearest_in_time_is_taken_where_times_are_irregular() -> None:
     times = FrameTimes(4, 10.0, 0.0, [0.0, 0.1, 0.5, 0.6])
-    assert [_frame(times, t) for t in (-1.0, 0.29, 0.31, 0.56, 9.0)] == [0, 1, 2, 3, 3]
-    assert [_frame(FrameTimes(4, 10.0, 1.0), t) for t in (0.0, 1.14, 1.16, 9.0)] == [0, 1, 2, 3]
+    assert [times.nearest(t) for t in (-1.0, 0.29, 0.31, 0.56, 9.0)] == [0, 1, 2, 3, 3]
+    assert [FrameTimes(4, 10.0, 1.0).nearest(t) for t in (0.0, 1.14, 1.16, 9.0)] == [0, 1, 2, 3]
 
 
 # ---- bad input: a line each, nothing changed ----------------------------------------------------

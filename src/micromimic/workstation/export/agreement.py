@@ -21,7 +21,13 @@ from micromimic.evaluation.study_agreement import (
     study_agreement,
 )
 from micromimic.workstation.export.frames import curve_of
-from micromimic.workstation.export.records import MACHINE, Reader, Studied, studied
+from micromimic.workstation.export.records import (
+    MACHINE,
+    Reader,
+    Studied,
+    coded_events,
+    studied,
+)
 from micromimic.workstation.records.database import Store, Transaction, reading
 from micromimic.workstation.records.models import Marker
 from micromimic.workstation.records.study import get_study
@@ -30,7 +36,6 @@ Measure = Literal["micro-expressions", "longer expressions", "blinks"]
 MEASURES: Final[tuple[Measure, ...]] = get_args(Measure)
 SESSION: Final = ""
 """In place of a tier of markers: the session's condition."""
-_ESTIMATES: Final = ("observed", "kappa", "ac1", "f1", "label_kappa", "label_ac1")
 
 
 @dataclass(frozen=True)
@@ -93,14 +98,13 @@ class Coded:
                 subject=recording.subject_code or "",
                 stretches={SESSION: [whole], **_stretches(found, store)},
                 blinks=None if blinks is None else [blink["peak"] for blink in blinks],
-                events={c: found.coded(c) for c in found.coders if found.is_done(c)},
+                events={
+                    coder: coded_events(coder, found.events(coder))
+                    for coder in found.coders
+                    if found.is_done(coder)
+                },
             )
         )
-
-    @property
-    def coders(self) -> list[str]:
-        """Who has done any of them."""
-        return sorted({coder for one in self.recordings for coder in one.events} - {MACHINE})
 
     @property
     def tiers(self) -> list[str]:
@@ -175,17 +179,14 @@ def other_classes(machine: Iterable[str], labels: Iterable[str]) -> list[str]:
 def agreement_rows(found: StudyAgreement) -> Iterator[dict[str, Any]]:
     """As ``agreement.csv`` has them; none where nothing was compared."""
     for row in found.rows if found.recordings else ():
-        flat = {k: v for k, v in vars(row).items() if k not in (*_ESTIMATES, "timing")}
-        for name in _ESTIMATES:
-            flat |= _estimate(name, getattr(row, name))
+        flat = {"first": found.first, "second": found.second, "overlap": found.overlap, **vars(row)}
         for boundary, timing in row.timing.items():
-            flat |= _estimate(f"icc_{boundary}", timing.icc)
+            flat[f"icc_{boundary}"] = timing.icc
             flat |= {f"{boundary}_mean_s": timing.mean_s, f"{boundary}_sd_s": timing.sd_s}
-        yield {"first": found.first, "second": found.second, "overlap": found.overlap, **flat}
-
-
-def _estimate(name: str, value: Estimate) -> dict[str, float | None]:
-    return {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
+        for name, value in list(flat.items()):
+            if isinstance(value, Estimate):
+                flat |= {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
+        yield flat
 
 
 @reading

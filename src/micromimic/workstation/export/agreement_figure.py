@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -10,10 +9,6 @@ from micromimic.evaluation.study_agreement import AgreementRow, Estimate, StudyA
 from micromimic.report.rendering import environment
 
 _FOLDER: Final = Path(__file__).parents[1] / "templates"
-_LEFT: Final = 250
-_RIGHT: Final = 70
-_WIDTH: Final = 720
-_STEP: Final = 22
 _GROUPS: Final = {"pooled": "All", "tier": "Kind", "class": "Class", "mode": "Coded"}
 _MODES: Final = {"open": "after the machine's answer", "blind": "without the machine's answer"}
 _FIGURES: Final = (
@@ -23,66 +18,28 @@ _FIGURES: Final = (
 )
 
 
-@dataclass(frozen=True)
-class _Line:
-    """One value: where it stands in the picture, and what is written beside it."""
-
-    y: float
-    label: str
-    head: bool
-    words: str
-    x: float | None = None
-    low: float | None = None
-    high: float | None = None
-
-
 def agreement_svg(found: StudyAgreement) -> str:
     """The pooled row, the tiers, classes and modes, each with kappa, AC1 and F1; of the pooled one
     the ICC of the boundaries too."""
-    rows = [row for row in found.rows if row.group in _GROUPS]
-    values: list[tuple[str, Estimate | None]] = []
-    for row in rows:
-        values.append((_title(row), None))
-        values += [(words, getattr(row, name)) for name, words in _FIGURES]
+    lines: list[tuple[str, Estimate | None]] = []
+    for row in found.rows:
+        if row.group in _GROUPS:
+            lines.append((_title(row), None))
+            lines += [(words, getattr(row, name)) for name, words in _FIGURES]
         if row.group == "pooled":
-            values += [(f"ICC of {name}", timing.icc) for name, timing in row.timing.items()]
-    known = [e.low if e.low is not None else e.value for _, e in values if e is not None]
-    least = -1.0 if any(value is not None and value < 0 for value in known) else 0.0
-
-    def place(value: float | None) -> float | None:
-        share = None if value is None else (value - least) / (1 - least)
-        return None if share is None else round(_LEFT + share * (_WIDTH - _LEFT - _RIGHT), 1)
-
-    lines = [
-        _Line(
-            y=(k + 1.5) * _STEP,
-            label=label,
-            head=estimate is None,
-            words="" if estimate is None else _words(estimate.value),
-            **({} if estimate is None else {n: place(v) for n, v in _ends(estimate)}),
-        )
-        for k, (label, estimate) in enumerate(values)
-    ]
-    ticks = [
-        (place(least + k * (1 - least) / 4), f"{least + k * (1 - least) / 4:.2g}") for k in range(5)
-    ]
+            lines += [(f"ICC of {name}", timing.icc) for name, timing in row.timing.items()]
+    known = [e.low if e.low is not None else e.value for _, e in lines if e is not None]
     return (
         environment(_FOLDER)
         .get_template("agreement.svg.jinja")
         .render(
             lines=lines,
-            ticks=ticks,
-            width=_WIDTH,
-            bottom=(len(lines) + 1.5) * _STEP,
-            height=(len(lines) + 3) * _STEP,
+            least=-1.0 if any(value is not None and value < 0 for value in known) else 0.0,
+            words=_words,
             title=f"Agreement of {found.first} and {found.second}",
             about=f"{_counted(found.recordings, 'recording')}, overlap {found.overlap:g} or more",
         )
     )
-
-
-def _ends(estimate: Estimate) -> tuple[tuple[str, float | None], ...]:
-    return ("x", estimate.value), ("low", estimate.low), ("high", estimate.high)
 
 
 def _counted(number: int, noun: str) -> str:

@@ -23,6 +23,7 @@ from micromimic.workstation.export.codebook import FRAMES, columns_of
 
 FrameFormat = Literal["parquet", "csv"]
 FRAME_FORMATS: Final[tuple[FrameFormat, ...]] = get_args(FrameFormat)
+_LIMITS: Final = tuple(f"limit_{region}" for region in REGIONS)
 _CHUNK: Final = 5000
 
 Columns = dict[str, NDArray[Any]]
@@ -53,7 +54,6 @@ def frame_columns(folder: Path, review: Mapping[str, Any]) -> Columns:
     with np.errstate(invalid="ignore"):
         eyes = np.mean([EYE_LEFT, EYE_RIGHT], axis=0)
         middle = place[:, :, :2] @ eyes + place[:, :, 2]
-        limits = {f"limit_{r}": own.get(f"limit_{r}", np.full(n, np.nan)) for r in REGIONS}
         columns: Columns = {
             "frame": np.arange(n, dtype=np.int32),
             "time_s": own["time"],
@@ -65,10 +65,10 @@ def frame_columns(folder: Path, review: Mapping[str, Any]) -> Columns:
             "eyes_px": scale_of(place) * INTEROCULAR,
             **_tracked(folder, n),
             **{f"move_{cell}": own[cell] for cell in CELLS},
-            **{name: np.where(np.isfinite(v), v, np.nan) for name, v in limits.items()},
+            **{k: np.where(np.isfinite(v), v, np.nan) for k, v in own.items() if k in _LIMITS},
         }
-    names = [column.name for column in columns_of(FRAMES)][1:]
-    return {name: columns[name] for name in names}
+    unknown = np.full(n, np.nan, np.float32)
+    return {c.name: columns.get(c.name, unknown) for c in columns_of(FRAMES)[1:]}
 
 
 def curve_of(folder: Path, review: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
@@ -87,23 +87,18 @@ def curve_of(folder: Path, review: Mapping[str, Any]) -> dict[str, NDArray[np.fl
 
 def _tracked(folder: Path, frames: int) -> Columns:
     """Lids, landmarks and units of ``track.npz``, from the version on that writes it."""
-    unknown = np.full(frames, np.nan, np.float32)
-    points = np.full((frames, 68, 2), np.nan, np.float32)
-    units = np.full((frames, len(UNITS_SEEN)), np.nan, np.float32)
-    lids: NDArray[np.floating] = unknown
-    brightness: NDArray[np.floating] = unknown
-    if (folder / TRACK_NAME).is_file():
-        track = TrackTable.read(folder)
-        if len(track.times) != frames:
-            raise InputError(
-                f"expected a track of {frames} frames, got {len(track.times)}; analyse the "
-                "recording again"
-            )
-        points, units = track.landmarks(0, frames), track.units_by_frame()
-        lids, brightness = track.lids, track.brightness
+    if not (folder / TRACK_NAME).is_file():
+        return {}
+    track = TrackTable.read(folder)
+    if len(track.times) != frames:
+        raise InputError(
+            f"expected a track of {frames} frames, got {len(track.times)}; analyse the recording "
+            "again"
+        )
+    points, units = track.landmarks(0, frames), track.units_by_frame()
     return {
-        "lids": lids,
-        "brightness": brightness,
+        "lids": track.lids,
+        "brightness": track.brightness,
         **{f"au_{unit}": units[:, k] for k, unit in enumerate(UNITS_SEEN)},
         **{f"{axis}_{k}": points[:, k, a] for k in range(68) for a, axis in enumerate("xy")},
     }

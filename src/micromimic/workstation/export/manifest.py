@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +42,13 @@ class Gathered:
         """How many people."""
         return len({clip.subject for clip in self.clips})
 
+    def entries(self) -> Iterator[tuple[str, str | Path]]:
+        """Every file by name; the lists in memory only, for they say who was filmed."""
+        if self.left_out:
+            yield LEFT_OUT, "".join(f"{line}\n" for line in self.left_out)
+        yield MANIFEST, manifest_text(self.clips)
+        yield from self.videos.items()
+
 
 @reading
 def gather(
@@ -77,18 +83,16 @@ def gather(
         if reason := _no_use(recording, video):
             left_out.append(f"recording {recording.id}: {reason}")
             continue
-        found = reviews.get_analysis(transaction, recording.id)
-        rate = float(found.review["fps"]) if found else None
+        answer = reviews.get_answer(transaction, recording.id)
+        assert answer is not None  # since it was decided on
+        review = reviews.review_of(transaction, answer, coder)
         place = f"{VIDEOS}/{recording.id}{recording.extension}"
-        made, reasons = _clips(
-            recording, reviews.get_review(transaction, recording.id, coder), place, rate
-        )
+        made, reasons = _clips(recording, review, place, answer.times.fps)
         left_out += reasons
         clips += made
         if made:
             videos[place] = video
-        if made and found:
-            classes[found.labels] = None
+            classes[answer.labels] = None
     if not clips:
         why = f" ({left_out[0]})" if left_out else ""
         raise RefusedError(
@@ -107,21 +111,16 @@ def write_gathered(found: Gathered, folder: Path) -> None:
     """Write an export into a new or empty folder, whole or not at all."""
     with new_folder(folder, last=MANIFEST) as staging:
         (staging / VIDEOS).mkdir()
-        for place, video in found.videos.items():
-            shutil.copyfile(video, staging / place)
-        for name, text in _lists(found).items():
-            (staging / name).write_text(text, encoding="utf-8", newline="")
+        for name, content in found.entries():
+            if isinstance(content, Path):
+                shutil.copyfile(content, staging / name)
+            else:
+                (staging / name).write_text(content, encoding="utf-8", newline="")
 
 
 def zipped(found: Gathered) -> Iterator[bytes]:
     """The same as a zip archive, piece by piece: no second copy of the videos is made."""
-    return zip_pieces([*_lists(found).items(), *found.videos.items()])
-
-
-def _lists(found: Gathered) -> dict[str, str]:
-    """The files beside the videos: in memory only, for they say who was filmed."""
-    lists = {LEFT_OUT: "".join(f"{line}\n" for line in found.left_out)} if found.left_out else {}
-    return {**lists, MANIFEST: manifest_text(found.clips)}
+    return zip_pieces(found.entries())
 
 
 def _no_use(recording: Recording, video: Path) -> str:
@@ -134,7 +133,7 @@ def _no_use(recording: Recording, video: Path) -> str:
 
 
 def _clips(
-    recording: Recording, review: Review, place: str, rate: float | None
+    recording: Recording, review: Review, place: str, rate: float
 ) -> tuple[list[Clip], list[str]]:
     """Rows of one recording, and lines on what is no row."""
     clips, reasons = [], []
@@ -143,9 +142,9 @@ def _clips(
             continue
         if reason := _untrainable(event):
             reasons.append(f"recording {recording.id}, event {event.key}: {reason}")
-            continue
-        clips.append(_clip(recording, review.coder, event, place, rate))
-    pending = Counter(e.status for e in review.events if e.kind == "micro")["pending"]
+        else:
+            clips.append(_clip(recording, review.coder, event, place, rate))
+    pending = sum(e.status == "pending" and e.kind == "micro" for e in review.events)
     if pending:
         reasons.append(f"recording {recording.id}: {pending} not decided yet")
     return clips, reasons
@@ -164,9 +163,11 @@ def _untrainable(event: ReviewedEvent) -> str:
     return ""
 
 
-def _clip(
-    recording: Recording, coder: str, event: ReviewedEvent, place: str, rate: float | None
-) -> Clip:
+def _clip(recording: Recording, coder: str, event: ReviewedEvent, place: str, rate: float) -> Clip:
+    source, machine_label = "added", ""
+    if event.machine is not None:  # for people: the machine's word beside the coder's
+        source = "corrected" if event.changed else "accepted"
+        machine_label = str(event.machine["label"])
     return Clip(
         dataset=DATASET,
         subject=recording.subject_code or NOBODY,
@@ -179,13 +180,10 @@ def _clip(
         apex=event.apex_frame if event.apex_frame > event.onset_frame else None,
         offset=event.offset_frame,
         fps=rate,
-        extra={"coder": coder, "session": recording.session_id or "", **_origin(event)},
+        extra={
+            "coder": coder,
+            "session": recording.session_id or "",
+            "source": source,
+            "machine_label": machine_label,
+        },
     )
-
-
-def _origin(event: ReviewedEvent) -> dict[str, str]:
-    """Where the row comes from, for people: the machine's word beside the coder's."""
-    if event.machine is None:
-        return {"source": "added", "machine_label": ""}
-    source = "corrected" if event.changed else "accepted"
-    return {"source": source, "machine_label": str(event.machine["label"])}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, Literal
 
-import numpy as np
-
-from micromimic.core.errors import ConflictError, RefusedError
+from micromimic.core.errors import ConflictError
 from micromimic.core.results import Analysis, Blink, Rejected, Spotting, kind_counts
 from micromimic.core.types import ExpressionKind, MediaTimes
 from micromimic.report.elan import CoderTiers, Span, eaf_bytes, eaf_document, span_of
@@ -16,7 +14,8 @@ from micromimic.report.tables import events_csv, events_json
 from micromimic.workstation.export.boris import Behaviour, apex_comment, boris_project
 from micromimic.workstation.export.frames import FrameFormat, frame_columns, frames_file
 from micromimic.workstation.export.records import units_text
-from micromimic.workstation.imports.apply import kept_tiers
+from micromimic.workstation.imports.annotations import file_name
+from micromimic.workstation.imports.apply import kept_tiers, media_times
 from micromimic.workstation.imports.elan import tier_names, with_tiers
 from micromimic.workstation.records import markers, recordings, reviews
 from micromimic.workstation.records.database import Transaction, reading
@@ -61,21 +60,16 @@ def export_events(
     own decisions or the machine's are asked for.
     """
     found = _analysed(transaction, recording_id)
-    if coder is not None and coder.casefold() in RESERVED_CODERS:
-        coder = None
     reader = coder if reader is None else reader
-    if coder is not None:
+    review = None
+    if coder is not None and coder.casefold() not in RESERVED_CODERS:
         reviews.check_open(transaction, recording_id, reader, coder)
+        review = reviews.get_review(transaction, recording_id, coder)
     reviews.check_machine_open(transaction, recording_id, reader)
     if format == "eaf":
-        return _eaf(transaction, found, coder, reader)
+        return _eaf(transaction, found, review, reader)
     if format == "boris":
-        return _boris(transaction, found, coder)
-    if format not in ("json", "csv"):
-        raise RefusedError(
-            f"expected the format json, csv, eaf or boris, got {format!r}; use one of them"
-        )
-    review = None if coder is None else reviews.get_review(transaction, recording_id, coder)
+        return _boris(transaction, found, review)
     if format == "json":
         return events_json(found.payload if review is None else _reviewed(found, review)).encode()
     if review is None:
@@ -118,7 +112,7 @@ def _analysed(transaction: Transaction, recording_id: str) -> AnalysisRecord:
 
 def _reviewed(found: AnalysisRecord, review: Review) -> dict[str, Any]:
     """The content of ``events.json`` with a coder's events in place of the machine's."""
-    media = _media(found)
+    media = media_times(found.review)
     events = [{**_entry(event, media), "review": _coding(event)} for event in review.events]
     return {
         **found.payload,
@@ -167,46 +161,46 @@ def _coding(event: ReviewedEvent) -> dict[str, Any]:
 
 
 def _eaf(
-    transaction: Transaction, found: AnalysisRecord, coder: str | None, reader: str | None
+    transaction: Transaction, found: AnalysisRecord, review: Review | None, reader: str | None
 ) -> bytes:
-    names: Sequence[str] = ()
-    if coder is not None:
-        own = reviews.get_review(transaction, found.recording_id, coder).coder
-        others = reviews.coders(transaction, found.recording_id)
-        if not reviews.is_open_to(transaction, found.recording_id, reader):
-            others = ()
-        names = (own, *(name for name in others if name != own))
-    media = _media(found)
-    tiers = [
-        _tiers(reviews.get_review(transaction, found.recording_id, name), media) for name in names
-    ]
-    result = _result(found, media)
+    one, media = found.recording_id, media_times(found.review)
+    shown = [] if review is None else [review]
+    if review is not None and reviews.is_open_to(transaction, one, reader):
+        others = [name for name in reviews.coders(transaction, one) if name != review.coder]
+        shown += [reviews.get_review(transaction, one, name) for name in others]
     kept = None
-    if reviews.is_import_open(transaction, found.recording_id, reader):
-        kept = kept_tiers(transaction.store, found.recording_id)
-    rows = _markers(transaction, found.recording_id, media)
-    if kept is not None:  # what ELAN wrote comes back as it was
-        rows = {name: spans for name, spans in rows.items() if name not in tier_names(kept)}
-    content = eaf_bytes(
-        eaf_document(result, None, written=found.created_at, coders=tiers, rows=rows)
+    if reviews.is_import_open(transaction, one, reader):
+        kept = kept_tiers(transaction.store, one)
+    there = (
+        frozenset() if kept is None else tier_names(kept)
+    )  # what ELAN wrote comes back as it was
+    at = _player(media)
+    rows: dict[str, list[Span]] = {}
+    for marker in markers.list_markers(transaction, one):
+        if marker.tier not in there:
+            span = span_of(at(marker.onset_s), at(marker.offset_s), marker.label)
+            rows.setdefault(marker.tier, []).append(span)
+    document = eaf_document(
+        _result(found, media),
+        None,
+        written=found.created_at,
+        coders=[_tiers(review, at) for review in shown],
+        rows=rows,
     )
-    return content if kept is None else with_tiers(content, kept)
+    return eaf_bytes(document) if kept is None else with_tiers(eaf_bytes(document), kept)
 
 
-def _boris(transaction: Transaction, found: AnalysisRecord, coder: str | None) -> bytes:
-    media, recording = _media(found), recordings.get_recording(transaction, found.recording_id)
-
-    def at(seconds: float) -> float:
-        return seconds if media is None else media.at(seconds)
-
-    if coder is None:
-        events = reviewed(found.payload["events"], (), FrameTimes.of(found.review))
+def _boris(transaction: Transaction, found: AnalysisRecord, review: Review | None) -> bytes:
+    recording = recordings.get_recording(transaction, found.recording_id)
+    at = _player(media_times(found.review))
+    if review is None:
+        coder, events = "", reviewed(found.payload["events"], (), FrameTimes.of(found.review))
     else:
-        review = reviews.get_review(transaction, found.recording_id, coder)
+        coder = review.coder
         events = tuple(event for event in review.events if event.status == "accepted")
     seen = [
         Behaviour(
-            f"{event.kind}-expression {coder or ''}".strip(),
+            f"{event.kind}-expression {coder}".strip(),
             event.label,
             at(event.onset_s),
             at(event.offset_s),
@@ -229,67 +223,40 @@ def _boris(transaction: Transaction, found: AnalysisRecord, coder: str | None) -
     ).encode()
 
 
-def _markers(
-    transaction: Transaction, recording_id: str, media: MediaTimes | None
-) -> dict[str, list[Span]]:
-    """By tier."""
-    tiers: dict[str, list[Span]] = {}
-    for marker in markers.list_markers(transaction, recording_id):
-        start, end = (
-            seconds if media is None else media.at(seconds)
-            for seconds in (marker.onset_s, marker.offset_s)
-        )
-        tiers.setdefault(marker.tier, []).append(span_of(start, end, marker.label))
-    return tiers
+def _player(media: MediaTimes | None) -> Callable[[float], float]:
+    """When a player of the video shows a moment of the analysis."""
+    return float if media is None else media.at
 
 
-def _media(found: AnalysisRecord) -> MediaTimes | None:
-    """The video's own timeline, where it is another than the analysis's."""
-    played = FrameTimes.of_media(found.review)
-    if played is None:
-        return None
-    own, every = FrameTimes.of(found.review), range(int(found.review["frames"]))
-    return MediaTimes(
-        np.array([own.seconds(n) for n in every]), np.array([played.seconds(n) for n in every])
-    )
-
-
-def _tiers(review: Review, media: MediaTimes | None) -> CoderTiers:
-    def at(seconds: float) -> float:
-        return seconds if media is None else media.at(seconds)
+def _tiers(review: Review, at: Callable[[float], float]) -> CoderTiers:
+    def span(event: ReviewedEvent, text: str, apex: float | None = None) -> Span:
+        return span_of(at(event.onset_s), at(event.offset_s), text, apex)
 
     def spans(status: str, *kinds: ExpressionKind) -> list[Span]:
         return [
-            span_of(at(event.onset_s), at(event.offset_s), event.label, at(event.apex_s))
+            span(event, event.label, at(event.apex_s))
             for event in review.events
             if event.status == status and event.kind in kinds
         ]
 
-    def texts(said: Callable[[ReviewedEvent], str]) -> list[Span]:
-        return [
-            span_of(at(event.onset_s), at(event.offset_s), text)
-            for event in review.events
-            if (text := said(event))
-        ]
-
+    notes = [
+        (event, "; ".join(filter(None, (event.certainty, *event.tags, event.note))))
+        for event in review.events
+    ]
     return CoderTiers(
         review.coder,
         spans("accepted", "micro"),
         rejected=spans("rejected", "micro", "macro"),
         longer=spans("accepted", "macro"),
-        units=texts(lambda event: units_text(event.units)),
-        notes=texts(
-            lambda event: "; ".join(filter(None, (event.certainty, *event.tags, event.note)))
-        ),
+        units=[span(event, units_text(event.units)) for event in review.events if event.units],
+        notes=[span(event, text) for event, text in notes if text],
     )
 
 
 def _result(found: AnalysisRecord, media: MediaTimes | None) -> Analysis:
     """What ELAN's tiers need of an analysis; curve and track are empty."""
     payload, review = found.payload, found.review
-    source = dict(payload["source"])
-    name = str(source["path"]).replace("\\", "/").rsplit("/", 1)[-1]
-    source["path"] = f"/{name}"
+    source = {**payload["source"], "path": f"/{file_name(str(payload['source']['path']))}"}
     spotting = Spotting(
         threshold=float(review["threshold"] or 0.0),
         blinks=tuple(Blink(b["start"], b["peak"], b["end"]) for b in review["blinks"]),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain, combinations, product
@@ -39,14 +40,17 @@ from micromimic.workstation.export.codebook import (
 from micromimic.workstation.export.frames import FrameFormat, frame_columns, frames_file
 from micromimic.workstation.export.records import MACHINE, Reader, Studied, studied, units_text
 from micromimic.workstation.records.database import Store, Transaction, reading
-from micromimic.workstation.records.models import Marker, Recording
+from micromimic.workstation.records.models import Decision, Marker, Recording
 from micromimic.workstation.records.payloads import FRAMES as FRAME_KEYS
 from micromimic.workstation.records.review import ReviewedEvent, effective
 from micromimic.workstation.records.study import get_study
 
 Row = Mapping[str, Any]
+"""By column; what a file has no column for is not written."""
 README: Final = "README.txt"
 _SECONDS: Final = ("onset_s", "apex_s", "offset_s")
+_MARKER: Final = ("tier", "label", "onset_s", "offset_s", "origin")
+_DECISION: Final = ("coder", "number", "decided_at", "mode", "action", "event", "target")
 _SPSS: Final[Mapping[str, str]] = {
     "whole": "F12.0",
     "number": "F16.6",
@@ -67,9 +71,9 @@ def study_files(transaction: Transaction, reader: Reader) -> dict[str, str]:
     for found in studied(transaction, reader):
         hidden += found.hidden
         about = _about(found.recording)
-        rows["events.csv"] += ({**about, **row} for row in _events(found))
-        rows["markers.csv"] += ({**about, **_marker(marker)} for marker in found.markers)
-        rows["decisions.csv"] += ({**about, **row} for row in _decisions(found))
+        rows["events.csv"] += ({**row, **about} for row in _events(found))
+        rows["markers.csv"] += ({**_values(marker, _MARKER), **about} for marker in found.markers)
+        rows["decisions.csv"] += ({**row, **about} for row in _decisions(found))
         recordings.append(({**about, **_machine(found)}, _by_coder(found)))
         coded.add(found, transaction.store)
     coders = [MACHINE, *sorted({coder for _, of in recordings for coder in of} - {MACHINE})]
@@ -106,8 +110,9 @@ def _frame_files(
     left_out = []
     with store.read() as transaction:
         for found in studied(transaction, reader):
-            if found.answer is None or not found.machine:
+            if not found.machine:
                 continue
+            assert found.answer is not None
             one = found.recording.id
             try:
                 columns = frame_columns(store.folder(one), found.answer.review)
@@ -146,55 +151,45 @@ def cell(value: Any) -> Any:
 
 
 def _about(recording: Recording) -> dict[str, Any]:
-    session = recording.session
     return {
         "recording_id": recording.id,
         "recording": recording.name,
         "subject": recording.subject_code,
-        "session": session.title if session else None,
-        "condition": session.condition if session else None,
-        "session_date": session.held_on.isoformat() if session else None,
+        "session": recording.session_title,
+        "condition": recording.condition,
+        "session_date": recording.held_on,
     }
 
 
 def _events(found: Studied) -> Iterator[Row]:
     for coder in found.coders:
         for event in found.events(coder):
-            row = {
+            row: dict[str, Any] = {
                 "coder": coder,
                 "mode": event.mode,
                 "status": "found" if coder == MACHINE else event.status,
                 "review_done": found.is_done(coder),
                 "event": event.key,
             }
-            if event.masked:  # where its window lies would be taken for where the event is
-                yield row
-                continue
-            yield {
-                **row,
-                "kind": event.kind,
-                "label": event.label,
-                "changed": event.changed,
-                **_times(event),
-                "duration_s": event.offset_s - event.onset_s,
-                **_said(event.units, event.certainty, event.tags, event.note),
-                **_of_machine(event),
-                **_since_marker(event, found.markers),
-                "decided_at": event.decided_at,
-            }
+            if not event.masked:  # where its window lies would be taken for where the event is
+                row = {
+                    **_coding(vars(event)),
+                    **row,
+                    "duration_s": event.offset_s - event.onset_s,
+                    **_of_machine(event),
+                    **_since_marker(event, found.markers),
+                }
+            yield row
 
 
-def _times(event: ReviewedEvent) -> Row:
-    return {name: getattr(event, name) for name in (*FRAME_KEYS, *_SECONDS)}
+def _coding(given: Row) -> dict[str, Any]:
+    """With action units and tags as texts."""
+    units, tags = units_text(given.get("units", ())), ";".join(given.get("tags", ()))
+    return {**given, "units": units, "tags": tags}
 
 
-def _said(units: Iterable[Row], certainty: str, tags: Iterable[str], note: str) -> Row:
-    return {
-        "units": units_text(units),
-        "certainty": certainty,
-        "tags": ";".join(tags),
-        "note": note,
-    }
+def _values(record: Marker | Decision, names: Iterable[str]) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in names}
 
 
 def _of_machine(event: ReviewedEvent) -> dict[str, Any]:
@@ -226,34 +221,12 @@ def _since_marker(event: ReviewedEvent, markers: Sequence[Marker]) -> Row:
     }
 
 
-def _marker(marker: Marker) -> Row:
-    names = ("tier", "label", "onset_s", "offset_s", "origin")
-    return {name: getattr(marker, name) for name in names}
-
-
 def _decisions(found: Studied) -> Iterator[Row]:
     for trail in found.trails.values():
         in_force = {decision.number for decision in effective(trail)}
         for made in trail:
-            said = made.payload
-            yield {
-                "coder": made.coder,
-                "number": made.number,
-                "decided_at": made.decided_at,
-                "mode": made.mode,
-                "action": made.action,
-                "event": made.event,
-                "target": made.target,
-                "in_force": made.number in in_force,
-                "label": said.get("label"),
-                **{name: said.get(name) for name in FRAME_KEYS},
-                **_said(
-                    said.get("units", ()),
-                    said.get("certainty", ""),
-                    said.get("tags", ()),
-                    said.get("note", ""),
-                ),
-            }
+            own = {**_values(made, _DECISION), "in_force": made.number in in_force}
+            yield {**_coding(made.payload), **own}
 
 
 def _machine(found: Studied) -> dict[str, Any]:
@@ -284,8 +257,7 @@ def _machine(found: Studied) -> dict[str, Any]:
 
 def _by_coder(found: Studied) -> dict[str, Row]:
     """Counts of each coder who has begun, and of the machine; empty before they are done."""
-    machine = {"coder": MACHINE, "begun": found.is_done(MACHINE), "done": found.is_done(MACHINE)}
-    rows: dict[str, Row] = {MACHINE: machine}
+    rows: dict[str, Row] = {}
     for coder in found.coders:
         events, done = found.events(coder), found.is_done(coder)
         held = [e for e in events if coder == MACHINE or e.status == "accepted"]
@@ -298,15 +270,14 @@ def _by_coder(found: Studied) -> dict[str, Row]:
             "mode": "+".join(sorted({e.mode for e in events if e.mode})),
         }
         if done:
+            labels = Counter(e.label for e in micro)
             row |= {
                 "events": len(micro),
                 "events_per_minute": 60 * len(micro) / seconds if seconds else None,
                 "longer": len(held) - len(micro),
                 "added": sum(e.added for e in held),
-                **{f"events_{label}": 0 for label in found.labels},
+                **{f"events_{label}": labels[label] for label in (*found.labels, *labels)},
             }
-            for event in micro:
-                row[f"events_{event.label}"] = row.get(f"events_{event.label}", 0) + 1
         if coder != MACHINE:
             statuses = [e.status for e in events if e.kind == "micro"]
             row |= {"rejected": statuses.count("rejected"), "pending": statuses.count("pending")}

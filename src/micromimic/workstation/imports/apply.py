@@ -7,7 +7,6 @@ read anew without harm: markers of the same file take the place of those before.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ import numpy as np
 
 from micromimic.core.errors import InputError, NotFoundError
 from micromimic.core.files import write_whole
+from micromimic.core.types import MediaTimes
 from micromimic.datasets.grid import folded
 from micromimic.workstation.imports.annotations import Annotated, Annotation, file_name
 from micromimic.workstation.imports.elan import foreign_tiers, replaced_tiers
@@ -28,6 +28,7 @@ from micromimic.workstation.records.database import Store, Transaction
 from micromimic.workstation.records.folder import IMPORTED
 from micromimic.workstation.records.models import Recording
 from micromimic.workstation.records.review import FrameTimes
+from micromimic.workstation.records.reviews import Answer
 from micromimic.workstation.records.values import LONGEST_NAME
 
 NO_APEX: Final = "apex not coded: the middle"
@@ -50,18 +51,19 @@ class Imported:
 
 @dataclass(frozen=True)
 class _Target:
-    """A recording and what a file says of it; its times where the machine has answered."""
+    """A recording, what a file says of it, and the machine's answer with its classes."""
 
     recording: Recording
     part: Annotated
+    answer: Answer | None
     labels: tuple[str, ...]
-    own: FrameTimes | None
-    played: FrameTimes | None
 
     @property
     def times(self) -> FrameTimes | None:
-        """Those of a player, by which other tools count."""
-        return self.played or self.own
+        """Those of a player, by which other tools count; None before the machine has answered."""
+        if self.answer is None:
+            return None
+        return FrameTimes.of_media(self.answer.review) or self.answer.times
 
 
 def import_markers(
@@ -85,7 +87,8 @@ def import_markers(
         done = []
         for target in _targets(transaction, parts, recording_id, any_media=any_media):
             found = target.recording.id
-            rows = [_marker(target, item) for item in target.part.annotations]
+            media = None if target.answer is None else media_times(target.answer.review)
+            rows = [_marker(target, media, item) for item in target.part.annotations]
             markers.remove_markers(transaction, found, origin)
             markers.add_markers(transaction, found, rows, origin=origin)
             keep(found)
@@ -129,6 +132,17 @@ def import_coding(
             used = target.part.tiers
             finished.append(Imported(found, target.recording.name, len(rows), used, note))
         return tuple(finished)
+
+
+def media_times(review: Mapping[str, Any]) -> MediaTimes | None:
+    """The video's own timeline, where ``review.json`` has another than the analysis's."""
+    played = FrameTimes.of_media(review)
+    if played is None:
+        return None
+    own, every = FrameTimes.of(review), range(played.frames)
+    return MediaTimes(
+        np.array([own.seconds(n) for n in every]), np.array([played.seconds(n) for n in every])
+    )
 
 
 def kept_tiers(store: Store, recording_id: str) -> bytes | None:
@@ -248,19 +262,19 @@ def _target(transaction: Transaction, recording: Recording, part: Annotated) -> 
             f"expected times within {recording.name}, got {early.onset_s:.3f} s ({early.where}); "
             "it belongs to another video"
         )
-    answer = reviews.get_analysis(transaction, recording.id)
+    answer = reviews.get_answer(transaction, recording.id, "media")
     if answer is None:
-        return _Target(recording, part, (), None, None)
-    own, played = FrameTimes.of(answer.review), FrameTimes.of_media(answer.review)
+        return _Target(recording, part, None, ())
     labels = study.get_study(transaction).coding(answer.labels).labels
-    target = _Target(recording, part, labels, own, played)
-    rate = (played or own).fps
-    if part.fps and abs(part.fps / rate - 1) > RATE_TOLERANCE:
+    target = _Target(recording, part, answer, labels)
+    times = target.times
+    assert times is not None
+    if part.fps and abs(part.fps / times.fps - 1) > RATE_TOLERANCE:
         raise InputError(
-            f"expected {rate:g} frames a second, as {recording.name} has, got {part.fps:g} in "
+            f"expected {times.fps:g} frames a second, as {recording.name} has, got {part.fps:g} in "
             f"{part.where}; it belongs to another version of the video"
         )
-    end = (played or own).seconds(own.frames - 1) + PAST_END_S if own.frames else 0.0
+    end = times.seconds(times.frames - 1) + PAST_END_S if times.frames else 0.0
     late = next((a for a in part.annotations if a.offset_s > end), None)
     if late is not None:
         raise InputError(
@@ -322,8 +336,8 @@ def _with_own(part: Annotated, coder: str, item: Annotation) -> Annotation:
     return replace(item, note=beside.get("note", item.note), codes=codes)
 
 
-def _marker(target: _Target, item: Annotation) -> dict[str, Any]:
-    times = target.own
+def _marker(target: _Target, media: MediaTimes | None, item: Annotation) -> dict[str, Any]:
+    times = None if target.answer is None else target.answer.times
     onset, offset = item.onset_s, item.offset_s
     if item.frames is not None and times is None and not offset:
         raise NotFoundError(
@@ -337,13 +351,11 @@ def _marker(target: _Target, item: Annotation) -> dict[str, Any]:
                 f"{item.frames[2]} ({item.where}); it belongs to another video or frame rate"
             )
         onset, offset = (times.seconds(n) for n in (item.frames[0], item.frames[2]))
-    elif target.played is not None and times is not None:
-        every = range(times.frames)
-        played = np.array([target.played.seconds(n) for n in every])
-        own = np.array([times.seconds(n) for n in every])
+    elif media is not None:
+        first, last = media.media[[0, -1]]
         # beyond the first and last frame the clocks run alike
         onset, offset = (
-            float(np.interp(t, played, own)) + min(t - played[0], 0) + max(t - played[-1], 0)
+            float(np.interp(t, media.media, media.times)) + min(t - first, 0) + max(t - last, 0)
             for t in (onset, offset)
         )
     label = f"{item.label} ({item.modifiers})" if item.modifiers else item.label
@@ -374,9 +386,9 @@ def _event(target: _Target, item: Annotation, classes: Mapping[str, str]) -> dic
                 "another frame rate"
             )
     else:
-        onset, offset = (_frame(times, t) for t in (item.onset_s, item.offset_s))
+        onset, offset = times.nearest(item.onset_s), times.nearest(item.offset_s)
         middle = (item.onset_s + item.offset_s) / 2 if item.apex_s is None else item.apex_s
-        apex = min(max(_frame(times, middle), onset), offset)
+        apex = min(max(times.nearest(middle), onset), offset)
     unknown = item.frames is None and item.apex_s is None
     words = (NO_APEX if unknown else "", item.modifiers, item.note)
     return {
@@ -398,13 +410,3 @@ def _label(target: _Target, item: Annotation, classes: Mapping[str, str]) -> str
         f"expected a class among {', '.join(target.labels)}, got {item.label!r} ({item.where}); "
         f"say which it is (--label {item.label!r}={target.labels[0]}), or choose another scheme"
     )
-
-
-def _frame(times: FrameTimes, seconds: float) -> int:
-    """The frame nearest in time."""
-    if times.times is None:
-        nearest = round((seconds - times.start_s) * times.fps)
-        return min(max(nearest, 0), times.frames - 1)
-    place = bisect_left(times.times, seconds)
-    near = [n for n in (place - 1, place) if 0 <= n < times.frames]
-    return min(near, key=lambda n: abs(times.seconds(n) - seconds))
