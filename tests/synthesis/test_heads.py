@@ -25,8 +25,7 @@ from micromimic.synthesis.clips import (
 from micromimic.synthesis.recipes import Recipe
 from micromimic.synthesis.schedule import BlinkEvent, clip_of_kind, plan_clip
 from micromimic.synthesis.speech import SpeechSpan, Viseme
-from micromimic.synthesis.tracks import tracks_of
-from micromimic.synthesis.truth import read_truth
+from micromimic.synthesis.truth import read_truth, tracks_of
 
 from .test_clips import STILL as PHOTO_STILL
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from micromimic.media.video import VideoWriter
 from micromimic.synthesis.actors.base import Actor, ActorKind, Scene
 from micromimic.synthesis.actors.head.moving import draw_head
 from micromimic.synthesis.actors.photo import astronaut
-from micromimic.synthesis.nuisance import Sensor
+from micromimic.synthesis.clip_nuisances import Sensor
 from micromimic.synthesis.schedule import (
     CLIP_KINDS,
     ClipConfig,
@@ -28,15 +29,19 @@ from micromimic.synthesis.schedule import (
     clip_of_kind,
     plan_clip,
 )
-from micromimic.synthesis.tracks import tracks_of
-from micromimic.synthesis.truth import TRUTH_FILE, ClipTruth, truth_document, truth_of
+from micromimic.synthesis.truth import (
+    TRUTH_FILE,
+    ClipTruth,
+    tracks_of,
+    truth_document,
+    truth_of,
+)
 
 __all__ = ["ClipConfig", "ClipPlan", "plan_clip", "planted_field", "planted_poses", "render"]
 
 PEOPLE: Final = 10_000
 """Rendered people of clips that may be trained on have numbers below this; those above it are for
 benchmarks."""
-_ACTORS: Final[tuple[ActorKind, ...]] = ("photo", "mesh")
 
 
 def scene_of(plan: ClipPlan, actor: Actor | None = None) -> Scene:
@@ -161,10 +166,11 @@ class ClipOptions:
     arrays: bool = False  # write landmarks, poses, action units and flows too
 
     def __post_init__(self) -> None:
-        if self.kind not in CLIP_KINDS or self.actor not in _ACTORS:
+        actors = get_args(ActorKind)
+        if self.kind not in CLIP_KINDS or self.actor not in actors:
             raise ValueError(
                 f"expected a kind among {', '.join(CLIP_KINDS)} and an actor among "
-                f"{', '.join(_ACTORS)}, got {self.kind!r} and {self.actor!r}"
+                f"{', '.join(actors)}, got {self.kind!r} and {self.actor!r}"
             )
         if min(self.blinks or 0.0, self.macros or 0.0) < 0.0:
             raise ValueError(f"expected rates from 0, got {self.blinks} and {self.macros}")
@@ -241,26 +247,24 @@ def synth_clips(
     except ValueError as error:
         raise InputError(str(error)) from None
     out = Path(out_dir)
-    fresh = not out.exists()
-    done = False
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with begun(out, as_folder=True) as staging:
-            truths = _write_all(staging, config, options, count, seed, progress)
-            document = json.dumps(truth_document(truths), indent=1) + "\n"
-            (staging / TRUTH_FILE).write_text(document, encoding="utf-8")
-            arrays = [truth.arrays for truth in truths if truth.arrays]
-            for name in (*(truth.path for truth in truths), *arrays, TRUTH_FILE):
-                (staging / name).replace(out / name)
-        done = True
-    except OSError as error:
-        raise OutputError(
-            f"expected to write clips into {out}, got {error.strerror or error}; choose a "
-            "writable folder with room"
-        ) from error
-    finally:
-        if fresh and not done:
-            shutil.rmtree(out, ignore_errors=True)
+    with ExitStack() as undo:
+        if not out.exists():
+            undo.callback(shutil.rmtree, out, ignore_errors=True)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            with begun(out, as_folder=True) as staging:
+                truths = _write_all(staging, config, options, count, seed, progress)
+                document = json.dumps(truth_document(truths), indent=1) + "\n"
+                (staging / TRUTH_FILE).write_text(document, encoding="utf-8")
+                arrays = [truth.arrays for truth in truths if truth.arrays]
+                for name in (*(truth.path for truth in truths), *arrays, TRUTH_FILE):
+                    (staging / name).replace(out / name)
+        except OSError as error:
+            raise OutputError(
+                f"expected to write clips into {out}, got {error.strerror or error}; choose a "
+                "writable folder with room"
+            ) from error
+        undo.pop_all()
     return truths
 
 

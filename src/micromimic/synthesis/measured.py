@@ -25,10 +25,10 @@ from micromimic.synthesis.actors.people import FaceKind, make_face
 from micromimic.synthesis.actors.photo import PhotoActor
 from micromimic.synthesis.actors.portrait import Portrait
 from micromimic.synthesis.anny_units import draw_fields
+from micromimic.synthesis.clip_nuisances import Pose
 from micromimic.synthesis.clips import render
 from micromimic.synthesis.map_nuisances import CENTRE, Dice, crop
 from micromimic.synthesis.maps import DrawnMaps, MapConfig, draw_movement
-from micromimic.synthesis.nuisance import Pose
 from micromimic.synthesis.recipes import Recipe
 from micromimic.synthesis.schedule import ClipPlan, Movement, clip_of_kind
 

@@ -1,15 +1,25 @@
-"""What was planted: the truth of synthetic clips, and its JSON (``micromimic.truth/1``)."""
+"""What was planted: the truth of synthetic clips.
+
+``truth.json`` (``micromimic.truth/1``) says what and when; `Tracks`, arrays beside it, where each
+landmark lies, how the head is posed, how far each action unit has moved, and what each
+micro-expression does to the face at its apex.
+"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from micromimic.core.errors import InputError
 from micromimic.core.labels import THREE
 from micromimic.core.types import Interval
+from micromimic.face.units import UNIT_NAMES
+from micromimic.synthesis.actors.base import Scene
 from micromimic.synthesis.schedule import ClipPlan, Movement
 
 Span = tuple[int, int]
@@ -50,8 +60,7 @@ class ClipTruth:
     seed: int | None = None
     actor: str = "photo"  # ``photo`` or ``mesh``
     identity: int | None = None  # who, for a mesh
-    # landmarks, poses and flows (`synthesis.tracks`), relative to ``truth.json``
-    arrays: str | None = None
+    arrays: str | None = None  # the archive (`Tracks`), relative to ``truth.json``
 
     def intervals(self) -> tuple[Interval, ...]:
         return tuple(event.interval(self.fps) for event in self.events)
@@ -112,7 +121,6 @@ def _clip(entry: dict[str, Any]) -> ClipTruth:
         for name in ("blinks", "macros", "head_moves", "speech")
     }
     rest = ("seed", "actor", "identity", "arrays")
-    named |= {name: entry[name] for name in rest if name in entry}
     return ClipTruth(
         str(entry["path"]),
         float(entry["fps"]),
@@ -120,6 +128,7 @@ def _clip(entry: dict[str, Any]) -> ClipTruth:
         tuple(_event(event) for event in entry["events"]),
         expressions=tuple(_event(event) for event in entry.get("expressions", ())),
         **named,
+        **{name: entry[name] for name in rest if name in entry},
     )
 
 
@@ -127,11 +136,43 @@ def _event(event: dict[str, Any]) -> PlantedEvent:
     if event["label"] not in THREE:
         raise ValueError(f"label must be one of {THREE.names}, got {event['label']!r}")
     onset, apex, offset = (int(event[f"{name}_frame"]) for name in ("onset", "apex", "offset"))
-    return PlantedEvent(
-        onset,
-        apex,
-        offset,
-        event["label"],
-        tuple(str(unit) for unit in event["action_units"]),
-        float(event["peak_px"]),
+    units = tuple(str(unit) for unit in event["action_units"])
+    return PlantedEvent(onset, apex, offset, event["label"], units, float(event["peak_px"]))
+
+
+class Tracks(NamedTuple):
+    """One clip's arrays; pixels are the video's, frames without the person are NaN."""
+
+    landmarks: NDArray[np.float32]  # (frames, 68, 2) the iBUG/300-W points, px
+    # (frames, 2, 3) canonical units to px, for the face without its expression
+    poses: NDArray[np.float64]
+    closure: NDArray[np.float32]  # (frames,) how closed the lids are, 0 to 1
+    # (frames, n_units) largest displacement of each of ``UNIT_NAMES`` by expressions and speech
+    # (lids: ``closure``), px
+    units: NDArray[np.float32]
+    flows: NDArray[np.float32]  # (events, h, w, 2) of each micro-expression, as of `Scene.field`
+
+    def save(self, path: Path) -> None:
+        """Write a NumPy archive, with the units' names beside the arrays."""
+        with path.open("wb") as file:
+            np.savez_compressed(file, names=np.array(UNIT_NAMES), **self._asdict())
+
+
+def tracks_of(scene: Scene) -> Tracks:
+    """The arrays of a clip."""
+    plan = scene.plan
+    times = plan.times
+    landmarks = np.array([scene.landmarks(time) for time in times], dtype=np.float32)
+    poses = np.array([scene.face_pose(time) for time in times])
+    for number, time in enumerate(times):
+        if plan.is_absent(time):
+            landmarks[number], poses[number] = np.nan, np.nan
+    flows = [scene.field(event) for event in range(len(plan.micro))]
+    shape = (0, -(-plan.config.height // 2), -(-plan.config.width // 2), 2)
+    return Tracks(
+        landmarks,
+        poses,
+        np.array([plan.closure(time) for time in times], dtype=np.float32),
+        np.array([scene.units_px(time) for time in times], dtype=np.float32),
+        np.stack(flows) if flows else np.zeros(shape, np.float32),
     )

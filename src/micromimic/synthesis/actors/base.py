@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.core.canonical import EYE_LEFT, EYE_RIGHT, MOUTH
-from micromimic.synthesis.nuisance import Pose
+from micromimic.synthesis.clip_nuisances import Pose
 from micromimic.synthesis.schedule import ClipPlan
 
 Array = NDArray[np.float64]

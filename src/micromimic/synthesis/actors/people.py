@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from micromimic.synthesis.actors.face import Face
-from micromimic.synthesis.actors.head.portrait import mesh_face
+from micromimic.synthesis.actors.head.still import mesh_face
 from micromimic.synthesis.actors.photo import PhotoActor
 from micromimic.synthesis.actors.portrait import Portrait
 from micromimic.synthesis.actors.warped import warped_face

@@ -21,8 +21,7 @@ from micromimic.synthesis.actors.head.data import head_data
 from micromimic.synthesis.actors.head.mesh import HeadMesh, Part
 from micromimic.synthesis.actors.head.paint import (
     MOUTH_INSIDE,
-    Grain,
-    canvas_of,
+    Canvas,
     colours,
     draw_lashes,
     eye_colours,
@@ -137,9 +136,8 @@ def _front(mesh: HeadMesh, looks: Looks, resolution: float, rng: np.random.Gener
     places = (base[:, :2] - (_LEFT, _TOP)) * resolution - 0.5
     skin = mesh.triangles[mesh.of(Part.SKIN, Part.LIP)]
     seen = look(places, base[:, 2] * resolution, skin, shape)
-    head = head_data()
-    canvas = canvas_of(seen, resolution, base, head.uv[mesh.numbers], head)
-    colour, _ = colours(canvas, looks, Grain(canvas, rng))
+    canvas = Canvas(seen, resolution, base, head_data().uv[mesh.numbers], rng)
+    colour, _ = colours(canvas, looks)
     picture = seen.picture(colour.astype(np.float32))
     there = seen.picture(np.ones(len(colour), np.float32)) > 0.5
     picture = _fill(picture, there)

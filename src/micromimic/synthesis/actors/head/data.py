@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from micromimic.core.canonical import EYE_LEFT, INTEROCULAR
 from micromimic.core.errors import InputError, MissingExtraError
 from micromimic.face.units import MIDLINE
+from micromimic.synthesis.actors.base import Array
 
-Array = NDArray[np.float64]
 Numbers = NDArray[np.intp]
 RACES: Final = ("african", "asian", "caucasian")
 

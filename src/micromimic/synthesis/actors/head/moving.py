@@ -115,7 +115,7 @@ def draw_head(seed: int, config: ClipConfig) -> Head:
 
 
 def make_head(seed: int, config: ClipConfig | None = None, studio: Studio | None = None) -> Head:
-    """A person for clips of a size and colour; the same that `portrait.mesh_face` portrays."""
+    """A person for clips of a size and colour; the same that `still.mesh_face` portrays."""
     config = config or ClipConfig()
     rng = np.random.default_rng([seed, 3])
     vertices, looks = draw_person(head_data(), rng)

@@ -6,7 +6,7 @@ hair follow each person's shape.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from micromimic.core.canonical import EYE_LEFT, INTEROCULAR
 from micromimic.face.units import MIDLINE
 from micromimic.synthesis.actors.base import Array, Picture
-from micromimic.synthesis.actors.head.data import HeadData, sample_mask
+from micromimic.synthesis.actors.head.data import head_data, sample_mask
 from micromimic.synthesis.actors.head.person import Lamp, Looks
 from micromimic.synthesis.actors.head.raster import Seen
 
@@ -25,29 +25,38 @@ _IRIS: Final = 1.45  # radius, canonical units
 _PUPIL: Final = 0.55
 
 
-class Canvas(NamedTuple):
-    """What is painted: p pixels that see the head."""
+class Canvas:
+    """What is painted: p pixels that see the head, and noise that lies on it, not on the picture.
 
-    seen: Seen
-    pixels: float  # in a canonical unit
-    base: Array  # (p, 3) place on the unshaped mesh, canonical units
-    lips: Picture  # (p,) 0 to 1
-    mouth: Picture  # (p,) its inside, 0 to 1
+    ``pixels`` are those in a canonical unit; (n, 3) ``base`` and (n, 2) ``uv`` say where vertices
+    lie on the unshaped mesh and in the masks.
+    """
+
+    def __init__(
+        self, seen: Seen, pixels: float, base: Array, uv: Array, rng: np.random.Generator
+    ) -> None:
+        head, places = head_data(), seen.values(uv)
+        self.seen, self.pixels = seen, pixels
+        self.base = seen.values(base)  # (p, 3) canonical units
+        self.lips = sample_mask(head.lips, places)  # (p,) 0 to 1
+        self.mouth = sample_mask(head.mouth, places)  # (p,) its inside, 0 to 1
+
+        def noise(across: float, along: float) -> Picture:
+            sheet = rng.standard_normal(seen.shape, dtype=np.float32)
+            soft = cv2.GaussianBlur(sheet, (0, 0), across * pixels, sigmaY=along * pixels)
+            return np.asarray(soft[seen.rows, seen.columns] / soft.std(), dtype=np.float32)
+
+        self.strands = np.clip(0.5 + 0.25 * noise(0.12, 1.2), 0.0, 1.0)  # (p,) each
+        self.pores = noise(0.12, 0.12)
+        self.patches = noise(0.8, 0.8)
+        self.edge = noise(0.35, 0.6)
 
 
-def canvas_of(seen: Seen, pixels: float, base: Array, uv: Array, head: HeadData) -> Canvas:
-    """From where the vertices lie on the unshaped mesh and in the masks."""
-    places = seen.values(uv)
-    lips, mouth = sample_mask(head.lips, places), sample_mask(head.mouth, places)
-    return Canvas(seen, pixels, seen.values(base), lips, mouth)
-
-
-def colours(canvas: Canvas, looks: Looks, grain: Grain) -> tuple[Array, Picture]:
+def colours(canvas: Canvas, looks: Looks) -> tuple[Array, Picture]:
     """(p, 3) what everything but the eyes is coloured like before light falls on it, and (p,) where
     that is hair, 0 to 1."""
-    skin = _skin(canvas, looks, grain)
-    hair = _hair(canvas, looks, grain)
-    colour = skin + (looks.hair * (0.75 + 0.5 * grain.strands)[:, None] - skin) * hair[:, None]
+    skin, hair = _skin(canvas, looks), _hair(canvas, looks)
+    colour = skin + (looks.hair * (0.75 + 0.5 * canvas.strands)[:, None] - skin) * hair[:, None]
     return _shirt(canvas, looks, colour), hair
 
 
@@ -69,30 +78,11 @@ def long_hair(
     return hair.astype(np.float32), cover.astype(np.float32)
 
 
-class Grain:
-    """Noise that lies on the head, not on the picture."""
-
-    def __init__(self, canvas: Canvas, rng: np.random.Generator) -> None:
-        shape = canvas.seen.shape
-        rows, columns = canvas.seen.rows, canvas.seen.columns
-
-        def noise(across: float, along: float) -> Picture:
-            sheet = rng.standard_normal(shape, dtype=np.float32)
-            size = (across * canvas.pixels, along * canvas.pixels)
-            soft = cv2.GaussianBlur(sheet, (0, 0), size[0], sigmaY=size[1])
-            return np.asarray(soft[rows, columns] / soft.std(), dtype=np.float32)
-
-        self.strands = np.clip(0.5 + 0.25 * noise(0.12, 1.2), 0.0, 1.0)
-        self.pores = noise(0.12, 0.12)
-        self.patches = noise(0.8, 0.8)
-        self.edge = noise(0.35, 0.6)
-
-
-def _skin(canvas: Canvas, looks: Looks, grain: Grain) -> Array:
+def _skin(canvas: Canvas, looks: Looks) -> Array:
     """(p, 3) skin with lips, brows, cheeks, a beard's shadow and folds."""
     x, y = canvas.base[:, 0] - MIDLINE, canvas.base[:, 1]
     out = np.abs(x)
-    skin = looks.skin * (1.0 + 0.03 * grain.patches + 0.025 * grain.pores)[:, None]
+    skin = looks.skin * (1.0 + 0.03 * canvas.patches + 0.025 * canvas.pores)[:, None]
     cheeks = _bump(out, 8.5, 3.5) * _bump(y, 15.0, 3.5) + 0.8 * _bump(x, 0.0, 2.2) * _bump(y, 17, 2)
     skin *= 1.0 + (cheeks * 0.10)[:, None] * np.array([0.6, -1.0, -0.9])
     under = _bump(out, 7.2, 3.0) * _bump(y, 9.3, 0.8)
@@ -101,13 +91,13 @@ def _skin(canvas: Canvas, looks: Looks, grain: Grain) -> Array:
     brow_folds = sum(_bump(y + 0.03 * x**2, at, 0.22) for at in (-2.2, -4.0)) * _bump(x, 0, 6.0)
     skin *= 1.0 - ((0.05 + 0.16 * looks.lines) * fold + 0.25 * looks.lines**2 * brow_folds)[:, None]
     jaw = np.clip(_bump(y, 30.0, 5.0) + _bump(y, 20.5, 1.2) * _bump(out, 0.0, 5.0), 0.0, 1.0)
-    beard = jaw * looks.beard * (0.28 + 0.10 * grain.pores)
+    beard = jaw * looks.beard * (0.28 + 0.10 * canvas.pores)
     skin += (0.55 * looks.hair - skin) * np.clip(beard, 0.0, 0.6)[:, None]
     lips = looks.skin * np.array([0.88, 0.72, 0.70]) * (1.0 - 0.1 * looks.rouge)
     lips = lips + looks.rouge * np.array([8.0, -12.0, -6.0])
-    skin += (lips * (1.0 + 0.03 * grain.pores)[:, None] - skin) * (0.85 * canvas.lips)[:, None]
+    skin += (lips * (1.0 + 0.03 * canvas.pores)[:, None] - skin) * (0.85 * canvas.lips)[:, None]
     skin += (MOUTH_INSIDE - skin) * canvas.mouth[:, None]
-    brow = _brows(out, y, looks) * np.clip(0.8 + 0.2 * grain.edge, 0.3, 1.0)
+    brow = _brows(out, y, looks) * np.clip(0.8 + 0.2 * canvas.edge, 0.3, 1.0)
     return np.asarray(skin + (0.8 * looks.hair - skin) * (looks.brow * brow)[:, None])
 
 
@@ -122,14 +112,14 @@ def _brows(out: Array, y: Array, looks: Looks) -> Array:
     return np.asarray(across * ends)
 
 
-def _hair(canvas: Canvas, looks: Looks, grain: Grain) -> Picture:
+def _hair(canvas: Canvas, looks: Looks) -> Picture:
     """(p,) 0 to 1: short hair over the top and the sides, behind the ears."""
     x, y, z = canvas.base.T
     out = np.abs(x - MIDLINE)
     side = np.clip((out - 3.0) / 12.5, 0.0, 1.0)
     line = 3.0 - looks.hairline + 14.0 * side**2.5
-    above = line - y + 0.25 * grain.edge
-    back = -24.0 - z + 0.4 * grain.edge
+    above = line - y + 0.25 * canvas.edge
+    back = -24.0 - z + 0.4 * canvas.edge
     back = np.where(y < 30.0, back, -9.0)
     # ears stick out of it
     ear = (out > 16.0) & (y > 3.5) & (y < 20.0) & (z > -28.0)

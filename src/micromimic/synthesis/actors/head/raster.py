@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from micromimic.core.canonical import apply_affine
 from micromimic.core.errors import MissingExtraError
 from micromimic.synthesis.actors.base import Array, Mask, Picture
-
-Numbers = NDArray[np.intp]
+from micromimic.synthesis.actors.head.data import Numbers
 
 _DENSITY: Final = 1.45
 """Samples a pixel along a triangle's longest edge: above the root of 2 no pixel is missed."""

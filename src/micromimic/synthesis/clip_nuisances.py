@@ -14,10 +14,12 @@ from micromimic.synthesis.schedule import ClipPlan, stream
 _FLICKER_HZ: Final = 100.3
 _LIGHT_PERIOD_S: Final = 17.0
 # (share, Hz) of the slow waves that make up each motion of the head
-_WANDER_X: Final = ((0.5, 0.031), (0.35, 0.083), (0.15, 0.21))
-_WANDER_Y: Final = ((0.5, 0.05), (0.3, 0.11), (0.2, 0.27))
-_ROLL: Final = ((0.6, 0.04), (0.4, 0.12))
-_YAW: Final = ((0.7, 0.06), (0.3, 0.17))
+_WAVES: Final = {
+    "x": ((0.5, 0.031), (0.35, 0.083), (0.15, 0.21)),
+    "y": ((0.5, 0.05), (0.3, 0.11), (0.2, 0.27)),
+    "roll": ((0.6, 0.04), (0.4, 0.12)),
+    "yaw": ((0.7, 0.06), (0.3, 0.17)),
+}
 _SWAY_HZ: Final = (1.1, 1.2)
 # A head nods about the neck: its face goes down, and what is nearer to the camera a little more.
 _NOD_PITCH: Final = 0.4
@@ -30,22 +32,13 @@ class Pose:
         self._plan = plan
         self._pivot = pivot
         rng = stream(plan.seed, "pose")
-        self._phases = {
-            name: rng.uniform(0.0, 2 * np.pi, len(waves))
-            for name, waves in (
-                ("x", _WANDER_X),
-                ("y", _WANDER_Y),
-                ("roll", _ROLL),
-                ("yaw", _YAW),
-                ("sway", _SWAY_HZ),
-            )
-        }
+        self._phases = {n: rng.uniform(0.0, 2 * np.pi, len(waves)) for n, waves in _WAVES.items()}
+        self._sway_phases = rng.uniform(0.0, 2 * np.pi, len(_SWAY_HZ))
 
-    def _wave(self, name: str, waves: tuple[tuple[float, float], ...], time: float) -> float:
-        phases = self._phases[name]
+    def _wave(self, name: str, time: float) -> float:
         return sum(
             share * float(np.sin(2 * np.pi * hertz * time + phase))
-            for (share, hertz), phase in zip(waves, phases, strict=True)
+            for (share, hertz), phase in zip(_WAVES[name], self._phases[name], strict=True)
         )
 
     def shift(self, time: float) -> NDArray[np.float64]:
@@ -54,11 +47,11 @@ class Pose:
         sway = [
             amount * np.sin(2 * np.pi * hertz * time + phase)
             for amount, hertz, phase in zip(
-                config.sway_px, _SWAY_HZ, self._phases["sway"], strict=True
+                config.sway_px, _SWAY_HZ, self._sway_phases, strict=True
             )
         ]
-        x = config.drift_px * self._wave("x", _WANDER_X, time) + sway[0]
-        y = config.drift_px * self._wave("y", _WANDER_Y, time) + sway[1]
+        x = config.drift_px * self._wave("x", time) + sway[0]
+        y = config.drift_px * self._wave("y", time) + sway[1]
         total = np.array([x, y + self._plan.nod_px(time)])
         for move in self._plan.head_moves:
             total += move.weight(time) * np.array(move.shift)
@@ -66,7 +59,7 @@ class Pose:
 
     def yaw(self, time: float) -> float:
         """Parallax, pixels for 8 canonical units of depth."""
-        return self._plan.config.yaw_px * self._wave("yaw", _YAW, time)
+        return self._plan.config.yaw_px * self._wave("yaw", time)
 
     def pitch(self, time: float) -> float:
         """Parallax down of nods, pixels for 8 canonical units of depth."""
@@ -74,7 +67,7 @@ class Pose:
 
     def matrix(self, time: float) -> NDArray[np.float64]:
         """(2, 3) rigid map from the resting face to the image."""
-        angle = np.deg2rad(self._plan.config.drift_deg) * self._wave("roll", _ROLL, time)
+        angle = np.deg2rad(self._plan.config.drift_deg) * self._wave("roll", time)
         cos, sin = np.cos(angle), np.sin(angle)
         turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0]])
         turn[:, 2] = self._pivot + self.shift(time)
