@@ -254,7 +254,10 @@ def add_recording(
     if status == "running":
         jobs.beat(store, job.id, stage="tracking", done=250, total=1000)
     elif status == "failed":
-        jobs.fail_job(store, job.id, "expected a video, got 3 frames; record at least a second")
+        jobs.fail_job(store, job.id, "expected results, got a part; make room and try again")
+    elif status == "refused":
+        line = "expected a video, got 3 frames; record at least a second"
+        jobs.fail_job(store, job.id, line, refused=True)
     else:
         jobs.finish_job(store, job.id, payload=_payload(events or 0), review=_review())
     return recordings.get_recording(store, new)
@@ -280,6 +283,10 @@ def _review() -> dict[str, Any]:
         "blinks": [asdict(blink) for blink in spotting.blinks],
         "rejected": [asdict(item) for item in spotting.rejected],
         "gated": [asdict(span) for span in spotting.gated_spans],
+        "people": [
+            {"person": 1, "share": 0.9, "first_s": 0},
+            {"person": 2, "share": 0.4, "first_s": 1},
+        ],
     }
 
 

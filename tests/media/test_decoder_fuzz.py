@@ -22,7 +22,8 @@ pytest.importorskip("sqlalchemy")
 from micromimic.synthesis.clips import ClipConfig, write_clip
 from micromimic.workstation.jobs.confinement import Limits
 from micromimic.workstation.jobs.results import RESULTS
-from micromimic.workstation.jobs.runner import JobRunner, TimeLimits
+from micromimic.workstation.jobs.runner import JobRunner
+from micromimic.workstation.jobs.supervise import TimeLimits
 from micromimic.workstation.records import jobs, recordings, reviews
 from micromimic.workstation.records.database import Store, open_store
 from micromimic.workstation.records.models import Consent, Recording

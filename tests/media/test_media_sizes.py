@@ -25,7 +25,7 @@ from micromimic.motion.spotting.cells import spot
 from micromimic.motion.spotting.live import LiveSpotter
 from micromimic.motion.spotting.time_grid import grid_rate, stretches
 from micromimic.preparation.sources import read_picture
-from micromimic.workstation.jobs.runner import TimeLimits
+from micromimic.workstation.jobs.supervise import TimeLimits
 
 from ..analysis.test_quality import check
 

@@ -39,6 +39,7 @@ from micromimic.workstation.jobs.artifacts import (
     write_recording,
 )
 from micromimic.workstation.jobs.clips import MARGIN_S, clip_range, write_held_back
+from micromimic.workstation.jobs.confinement import LimitError
 from micromimic.workstation.jobs.evidence import write_evidence
 
 from ..sample_analysis import sample_analysis
@@ -716,6 +717,23 @@ def test_frames_are_counted_where_no_index_was_kept(recording: Path, tmp_path: P
     assert found["sought"] == found["counted"]
 
 
+@pytest.mark.parametrize(
+    ("name", "keep"),
+    [("events/index/frames.npz", 40), ("review.json", 40), ("frames.bin", 999), ("frames.bin", -1)],
+)
+def test_a_damaged_file_of_an_analysis_is_one_line(
+    recording: Path, tmp_path: Path, name: str, keep: int
+) -> None:
+    results = tmp_path / "results"
+    shutil.copytree(recording, results)
+    [event] = json.loads((results / "events.json").read_text())["events"]
+    frames = (event["onset_frame"], event["apex_frame"], event["offset_frame"])
+    damaged = results / name
+    damaged.write_bytes(damaged.read_bytes()[:keep]) if keep >= 0 else damaged.unlink()
+    with pytest.raises(InputError, match=rf"expected .*{name}.*, got a damaged .*; remove "):
+        write_evidence(recording.parent / "video.mp4", results, results / "made", frames)
+
+
 @pytest.mark.parametrize("kept", ["all", "no index", "a part"])
 def test_a_recording_is_shown_by_a_copy_or_else_encoded_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str
@@ -813,11 +831,11 @@ def test_too_long_is_refused_by_what_is_stated_and_by_what_is_there(tmp_path: Pa
     video = encode(tmp_path / "a.mp4", shown, list(range(60)), Fraction(1, 10))
     out = tmp_path / "out"
     out.mkdir()
-    with pytest.raises(InputError, match=r"at most 4 s, got 6 s; cut it into parts"):
+    with pytest.raises(LimitError, match=r"at most 4 s, got 6 s; cut it into parts"):
         write_recording(video, out, max_seconds=4)
     # It states no duration: 25 frames a second are assumed.
     raw = bare_stream(video, tmp_path / "a.h264")
-    with pytest.raises(InputError, match=r"at most 1 s, got more; cut it into parts"):
+    with pytest.raises(LimitError, match=r"at most 1 s, got more; cut it into parts"):
         write_recording(raw, out, max_seconds=1)
     assert list(out.iterdir()) == []
     assert (duration(119), duration(120)) == ("119 s", "2 min")
@@ -839,7 +857,7 @@ def test_much_work_in_a_small_file_is_refused_before_it_is_done(
     monkeypatch.setattr(ProxyWriter, "write", lambda self, rgb, time: shown.append(time))
     grays = [np.zeros((96, 160, 3), np.uint8)] * 40
     stating = encode(tmp_path / "a.mp4", grays, list(range(40)), Fraction(1, 10))
-    with pytest.raises(InputError, match=r"at most 7 frames of 160 x 96 in a file of \d+ bytes"):
+    with pytest.raises(LimitError, match=r"at most 7 frames of 160 x 96 in a file of \d+ bytes"):
         write_recording(stating, tmp_path)
     assert shown == []
     silent = tmp_path / "a.h264"
@@ -849,7 +867,7 @@ def test_much_work_in_a_small_file_is_refused_before_it_is_done(
             if packet.dts is not None:
                 packet.stream = stream
                 sink.mux(packet)
-    with pytest.raises(InputError, match=r"at most 7 frames of 160 x 96"):
+    with pytest.raises(LimitError, match=r"at most 7 frames of 160 x 96"):
         write_recording(silent, tmp_path)
     assert len(shown) == 7
 

@@ -26,7 +26,8 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from micromimic.core.errors import NotFoundError, UnavailableError
 from micromimic.workstation.jobs.results import RESULTS, clear_results, read_results
-from micromimic.workstation.jobs.runner import WORK_PREFIX, Intervals, JobRunner, TimeLimits
+from micromimic.workstation.jobs.runner import WORK_PREFIX, Intervals, JobRunner
+from micromimic.workstation.jobs.supervise import TimeLimits
 from micromimic.workstation.records import jobs, privacy, recordings, reviews
 from micromimic.workstation.records.database import Store, open_store
 from micromimic.workstation.records.folder import DATABASE_NAME
@@ -63,7 +64,7 @@ elif kind == "slow":
         say(stage="tracking", done=3, total=3); time.sleep(0.05)
     write(); say(finished=True)
 elif kind == "bad file":
-    say(error="expected a video, got a song; pass a video")
+    say(error="expected a video, got a song; pass a video", refused=True)
 elif kind == "crash":
     os.kill(os.getpid(), signal.SIGSEGV)
 elif kind == "exit":
@@ -248,6 +249,7 @@ def test_each_bad_end_is_one_line_and_the_next_job_runs(
         job = recordings.get_recording(store, recording.id).job
         assert job is not None and words in job.error
         assert "\n" not in job.error and len(job.error) <= 500
+        assert (job.stage == "refused") is (recording.name == "bad file")
         assert reviews.get_analysis(store, recording.id) is None
         until(lambda r=recording: files(store, r) == {"video.mp4"}, "a tidy folder")
     assert "the reason why" in caplog.text  # for whoever runs the server, not for the page

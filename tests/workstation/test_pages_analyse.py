@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -197,6 +196,7 @@ def test_the_list(station: Station, chromium: Browser) -> None:
     reviewed = recordings.list_recordings(station.store)[0]
     reviews.decide(station.store, reviewed.id, coder="kim", expected=0, action="accept", event="m0")
     add_recording(station.store, "failed.mp4", status="failed")
+    add_recording(station.store, "refused.mp4", status="refused")
     add_recording(station.store, "running.mp4", status="running")
     add_recording(station.store, "queued.mp4", status="queued")
     with desk_at(station, chromium) as desk:
@@ -204,7 +204,9 @@ def test_the_list(station: Station, chromium: Browser) -> None:
         page.wait_for_selector(row(page, "queued.mp4"))
         assert "kim 1 of 4" in page.inner_text(row(page, reviewed.name))
         assert "4 candidates" in page.inner_text(row(page, reviewed.name))
-        assert "record at least a second" in page.inner_text(row(page, "failed.mp4"))
+        assert "make room and try again" in page.inner_text(row(page, "failed.mp4"))
+        refused = page.inner_text(row(page, "refused.mp4"))
+        assert "record at least a second" in refused and "Try again" not in refused
         assert "following the face, 25 %" in page.inner_text(row(page, "running.mp4"))
         assert "next in the queue" in page.inner_text(row(page, "queued.mp4"))
         assert page.evaluate("document.querySelectorAll('progress:indeterminate').length") == 0
@@ -216,11 +218,6 @@ def test_the_list(station: Station, chromium: Browser) -> None:
 
         # Several people are seen: another one becomes a recording of its own.
         folder = station.store.folder(reviewed.id)
-        people = [
-            {"person": 1, "share": 0.9, "first_s": 0},
-            {"person": 2, "share": 0.4, "first_s": 1},
-        ]
-        (folder / "review.json").write_text(json.dumps({"people": people}))
         (folder / "events" / "people").mkdir(parents=True)
         for number in (1, 2):
             face = np.full((160, 130, 3), 80 * number, np.uint8)
@@ -246,7 +243,13 @@ def test_the_list(station: Station, chromium: Browser) -> None:
         page.click("dialog button[type=submit]")
         page.wait_for_selector(row(page, reviewed.name), state="detached")
     names = sorted(r.name for r in recordings.list_recordings(station.store))
-    assert names == ["P01 intake person 2.mp4", "failed.mp4", "queued.mp4", "running.mp4"]
+    assert names == [
+        "P01 intake person 2.mp4",
+        "failed.mp4",
+        "queued.mp4",
+        "refused.mp4",
+        "running.mp4",
+    ]
 
 
 def test_a_job_that_ends_is_announced(station: Station, chromium: Browser) -> None:

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from micromimic.core.errors import InputError, OutputError
+from micromimic.core.errors import InputError, NoFaceError, OutputError
 from micromimic.media.video import open_source
 from micromimic.report.write import FILES
 from micromimic.synthesis.clips import ClipConfig, write_clip
-from micromimic.workstation.jobs.confinement import ORPHANED, Limits, confine
+from micromimic.workstation.jobs.confinement import ORPHANED, LimitError, Limits, confine
 from micromimic.workstation.jobs.process import (
     COMMAND,
     Message,
@@ -30,7 +30,7 @@ from micromimic.workstation.jobs.process import (
     running_worker,
     worker_environment,
 )
-from micromimic.workstation.jobs.worker import LONGEST_ERROR, Task, error_line
+from micromimic.workstation.jobs.worker import LONGEST_ERROR, Task, error_line, is_refused
 
 from ..sounds import with_click
 
@@ -396,6 +396,16 @@ def test_errors_are_one_line_without_places() -> None:
         assert want in line
         assert "\n" not in line and "/data" not in line
         assert len(line) <= LONGEST_ERROR
+
+
+def test_only_what_fails_again_is_refused(tmp_path: Path) -> None:
+    song = tmp_path / "song.mp4"
+    song.write_bytes(b"la" * 1000)
+    with pytest.raises(InputError) as told:
+        open_source(song)
+    assert is_refused(told.value) and is_refused(NoFaceError("expected a face, got none"))
+    for other in (LimitError("too long"), OutputError("no room"), MemoryError(), ValueError()):
+        assert not is_refused(other)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ person asks.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
@@ -22,8 +21,9 @@ from anyio import to_thread
 from micromimic.core.errors import ConflictError, InputError, NotFoundError, RefusedError
 from micromimic.core.files import sync_tree
 from micromimic.workstation.context import Workstation
+from micromimic.workstation.errors import NOT_ANALYSED
 from micromimic.workstation.jobs.confinement import Limits
-from micromimic.workstation.jobs.process import WorkerProcess, end_of_process, running_worker
+from micromimic.workstation.jobs.supervise import Report, TimeLimits, run_worker
 from micromimic.workstation.jobs.worker import Task
 from micromimic.workstation.records import recordings, reviews
 from micromimic.workstation.records.folder import PICTURES as FOLDER
@@ -36,7 +36,7 @@ from micromimic.workstation.records.values import new_id
 DOCUMENT: Final = "evidence.json"
 CLIPS: Final = ("face.mp4", "magnified.mp4")
 _FILES: Final = frozenset({DOCUMENT, "onset.jpg", "apex.jpg", *CLIPS})
-_LONGEST_S: Final = 600.0
+_TIMES: Final = TimeLimits(whole_s=600.0, silence_s=600.0)
 """Where no index was kept, frames are counted from the video's start: an hour's takes minutes."""
 _LOOK_S: Final = 1.0
 """How often is asked whether it is still wanted: its recording may be removed meanwhile."""
@@ -111,9 +111,7 @@ def _checked(here: Workstation, recording_id: str, coder: str, stretch: Stretch)
     recording = recordings.get_recording(here.store, recording_id)
     answer = reviews.get_analysis(here.store, recording_id)
     if answer is None or (recording.job and recording.job.status in ("queued", "running")):
-        raise ConflictError(
-            "expected an analysed recording, got one whose analysis is not done; wait for it"
-        )
+        raise ConflictError(NOT_ANALYSED)
     if recording.media != "kept":
         raise NotFoundError(
             f"expected the video of {recording.name}, got none: it was removed with its retention"
@@ -174,46 +172,20 @@ async def _make(
         results=str(folder),
         stretch=stretch,
     )
+
+    async def look(report: Report, woken: bool) -> None:
+        await to_thread.run_sync(check)
+
     with writing_files(own):
         try:
             await to_thread.run_sync(lambda: (work / "out").mkdir(parents=True, mode=0o700))
-            await _run(task, work / "log", check)
+            end = await run_worker(task, work / "log", look, times=_TIMES, every_s=_LOOK_S)
+            await to_thread.run_sync(check)  # what it lacked may have been removed: that is why
+            if end.kind != "finished":
+                raise InputError(end.line)
             await to_thread.run_sync(_keep_whole, work / "out" / "0", keep)
         finally:
             await to_thread.run_sync(lambda: shutil.rmtree(work, ignore_errors=True))
-
-
-async def _run(task: Task, printed: Path, check: Callable[[], object]) -> None:
-    """A worker to its end; `InputError` with its own line where it fails, what ``check`` raises
-    where nobody wants it any more."""
-    line, finished = "", False
-    try:
-        async with asyncio.timeout(_LONGEST_S), running_worker(task, printed) as process:
-            reading = asyncio.create_task(_read_messages(process))
-            try:
-                while not (await asyncio.wait({reading}, timeout=_LOOK_S))[0]:
-                    await to_thread.run_sync(check)
-            finally:
-                reading.cancel()
-            line, finished = reading.result()
-            if not finished and not line:
-                line = end_of_process(await process.wait(), task.limits.memory_mb)
-    except TimeoutError:
-        line = f"expected evidence within {_LONGEST_S / 60:.0f} min, got none; cut the video"
-    except OSError as error:
-        line = f"expected to start a worker, got: {error.strerror}; try again"
-    if not finished:
-        await to_thread.run_sync(check)  # what it lacked may have been removed: then that is why
-        raise InputError(line)
-
-
-async def _read_messages(process: WorkerProcess) -> tuple[str, bool]:
-    """The line of its error, and whether it has finished."""
-    line, finished = "", False
-    async for message in process.messages():
-        line = str(message.get("error", line))
-        finished = finished or message.get("finished") is True
-    return line, finished
 
 
 def _keep_whole(made: Path, keep: Callable[[Path], None]) -> None:

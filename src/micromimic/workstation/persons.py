@@ -6,10 +6,8 @@ asks for it can say: it is in no session unless one is named, and has the first 
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-from typing import Any
 
 from micromimic.core.errors import ConflictError, RefusedError
 from micromimic.workstation.records import recordings
@@ -17,16 +15,6 @@ from micromimic.workstation.records.database import Store
 from micromimic.workstation.records.models import Recording
 from micromimic.workstation.settings import Settings
 from micromimic.workstation.uploads import Incoming, Upload, keep
-
-
-def people_in(store: Store, recording_id: str) -> list[dict[str, Any]]:
-    """Who was seen in a recording's video; empty where one person was, or nobody looked."""
-    recordings.get_recording(store, recording_id)
-    try:
-        text = (store.folder(recording_id) / "review.json").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return []
-    return list(json.loads(text).get("people", ()))
 
 
 def analyse_person(

@@ -270,7 +270,8 @@ class Job(RecordView):
     """The analysis of one recording.
 
     ``stage``, ``done`` and ``total`` are its progress (total is null while unknown), ``attempts``
-    the times it was started, ``error`` one line where it failed. ``place`` is 1 for the next in the
+    the times it was started, ``error`` one line where it failed; ``stage`` is ``refused`` then if
+    the video itself is at fault: it would fail again. ``place`` is 1 for the next in the
     queue, ``seconds_left`` an estimate; null where it does not wait or run, or cannot be told.
     """
 

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from micromimic.analysis.analyze import AnalyzeConfig, analyze_frames
 from micromimic.analysis.track_file import TrackTable
 from micromimic.analysis.trends import movement_levels
-from micromimic.core.errors import InputError
 from micromimic.core.files import write_whole
 from micromimic.core.labels import CELLS, REGIONS
 from micromimic.core.progress import Progress
@@ -46,6 +45,7 @@ from micromimic.workstation.jobs.clips import (
     write_held_back,
     write_people,
 )
+from micromimic.workstation.jobs.confinement import LimitError
 from micromimic.workstation.jobs.frame_index import keep_index
 
 REVIEW_SCHEMA: Final = "micromimic.review/1"
@@ -200,11 +200,11 @@ def _work_limit(
 
     def check(count: float, time: float, got: str = "more") -> None:
         if time > limit:
-            raise InputError(
+            raise LimitError(
                 f"expected a video of at most {duration(limit)}, got {got}; cut it into parts"
             )
         if count > most:
-            raise InputError(
+            raise LimitError(
                 f"expected at most {most:.0f} frames of {frames.width} x {frames.height} in a file "
                 f"of {size} bytes, got more; scale the video down or cut it into parts"
             )

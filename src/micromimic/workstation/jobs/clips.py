@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.core.canonical import follow
-from micromimic.core.errors import InputError, OutputError
+from micromimic.core.errors import InputError
 from micromimic.core.files import write_whole
 from micromimic.core.results import Analysis
 from micromimic.core.types import Evidence, FaceTrack, MicroExpression
@@ -110,23 +110,12 @@ def write_people(frames: FrameSource, people: People, folder: Path) -> None:
         side = _PERSON_SIDE / max(picture.shape[:2])
         size = (max(1, round(picture.shape[1] * side)), max(1, round(picture.shape[0] * side)))
         small = cv2.resize(np.ascontiguousarray(picture), size, interpolation=cv2.INTER_AREA)
-        make_folder(folder)
         _write_picture(folder / f"{number}.jpg", np.asarray(small, np.uint8))
 
 
 def write_faces(onset: NDArray[np.uint8], apex: NDArray[np.uint8], place: Path) -> None:
-    make_folder(place)
     for name, picture in (("onset", onset), ("apex", apex)):
         _write_picture(place / f"{name}.jpg", picture)
-
-
-def make_folder(place: Path) -> None:
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"expected to write pictures to {place}, got {error.strerror}; make room there"
-        ) from error
 
 
 def _write_picture(path: Path, rgb: NDArray[np.uint8]) -> None:

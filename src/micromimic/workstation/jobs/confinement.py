@@ -19,12 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from micromimic.core.errors import InputError
+
 MIB: Final = 1 << 20
 ORPHANED: Final = 3
 """Exit status of a worker whose server is gone."""
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _NICE: Final = 10
+
+
+class LimitError(InputError):
+    """A video is more than this server takes; with other limits it may be taken."""
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,7 @@ def write_evidence(
     what was analysed.
     """
     config, report = config or AnalyzeConfig(), progress or (lambda done, total, stage: None)
-    review = json.loads((results / "review.json").read_text(encoding="utf-8"))
-    columns = _columns(review, (results / "frames.bin").read_bytes())
+    review, columns = _read(results)
     signals = _signals(review, columns)
     onset, apex, offset = stretch
     _check_followed(signals, stretch)
@@ -72,10 +71,18 @@ def write_evidence(
     write_whole(folder / "0" / DOCUMENT, json.dumps(content, allow_nan=False))
 
 
-def _columns(review: Mapping[str, Any], content: bytes) -> dict[str, NDArray[np.float32]]:
-    names = review["frames_bin"]["columns"]
-    numbers = np.frombuffer(content, "<f4").reshape(len(names), -1)
-    return dict(zip(names, numbers, strict=True))
+def _read(results: Path) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:
+    """The content of ``review.json``, and the columns of ``frames.bin``."""
+    try:
+        review = json.loads((results / "review.json").read_text(encoding="utf-8"))
+        names, rows = review["frames_bin"]["columns"], review["frames_bin"]["rows"]
+        numbers = np.frombuffer((results / "frames.bin").read_bytes(), "<f4")
+        return review, dict(zip(names, numbers.reshape(len(names), rows), strict=True))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            "expected review.json and frames.bin of the recording's analysis, got a damaged file "
+            f"({type(error).__name__}); remove both, and the next start of the server makes them"
+        ) from None
 
 
 def _signals(review: Mapping[str, Any], columns: Mapping[str, NDArray[np.float32]]) -> FaceSignals:

@@ -17,59 +17,32 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
 from anyio import to_thread
 
 from micromimic.core.errors import ConflictError, NotFoundError, StoreError, UnavailableError
 from micromimic.workstation.jobs.confinement import Limits
-from micromimic.workstation.jobs.process import (
-    COMMAND,
-    Message,
-    WorkerProcess,
-    end_of_process,
-    running_worker,
-)
+from micromimic.workstation.jobs.process import COMMAND
 from micromimic.workstation.jobs.results import clear_results, place_results, read_results
-from micromimic.workstation.jobs.worker import LONGEST_ERROR, Task
+from micromimic.workstation.jobs.supervise import End, Report, TimeLimits, run_worker
+from micromimic.workstation.jobs.worker import Task
 from micromimic.workstation.records import jobs, privacy, recordings, reviews
 from micromimic.workstation.records.database import Store
 from micromimic.workstation.records.folder_lock import writing_files
-from micromimic.workstation.records.models import Job
+from micromimic.workstation.records.models import Job, Recording
 from micromimic.workstation.settings import Settings
 
 WORK_PREFIX: Final = ".work-"
 """Folders of unfinished results, inside a recording's."""
-_OWN_FAULT: Final = "expected the analysis to end, got an error of the server's own; see its log"
+_OWN_FAULT: Final = End(
+    "failed", "expected the analysis to end, got an error of the server's own; see its log"
+)
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TimeLimits:
-    """How long a worker may take, seconds by the clock on the wall.
-
-    ``silence_s`` may pass between two messages of it, ``whole_s`` for any job; one whose file
-    states its work has ``start_s`` and a second for each ``pixels_per_s``, a sixth of what a core
-    of today does.
-    """
-
-    whole_s: float
-    silence_s: float = 300.0
-    start_s: float = 600.0
-    pixels_per_s: float = 5e6
-
-    def for_work(self, frames: int, pixels: int) -> float:
-        """Seconds for so many frames of so many pixels: small frames cost as much as 640 x 480.
-
-        >>> round(TimeLimits(whole_s=43_800).for_work(3000, 640 * 480))
-        784
-        """
-        work = frames * max(pixels, 640 * 480)
-        return min(self.whole_s, self.start_s + work / self.pixels_per_s)
 
 
 @dataclass(frozen=True)
@@ -84,14 +57,6 @@ class Intervals:
     alive_s: float = 10.0
     expire_s: float = 3600.0
     expire_again_s: float = 30.0
-
-
-@dataclass(frozen=True)
-class End:
-    """How a job ended; ``line`` says why it failed."""
-
-    kind: Literal["finished", "failed", "dropped", "stopped"]
-    line: str = ""
 
 
 class JobRunner:
@@ -250,95 +215,66 @@ class JobRunner:
             return  # removed since it was claimed, and its job with it
         folder = self._store.folder(recording.id)
         work = folder / f"{WORK_PREFIX}{job.id}"
-        out = work / "out"
-
-        def prepare() -> None:
-            clear_results(folder)
-            out.mkdir(parents=True, mode=0o700)
-
         try:
-            try:
-                await self._in_thread(prepare)
-            except OSError as error:
-                end = End(
-                    "failed", f"expected room for the results, got: {error.strerror}; make some"
-                )
-            else:
-                task = Task(
-                    video=str(folder / f"video{recording.extension}"),
-                    folder=str(out),
-                    name=recording.name,
-                    parent=os.getpid(),
-                    fps=recording.fps,
-                    person=recording.person,
-                    max_seconds=self._settings.max_seconds,
-                    limits=self.limits,
-                    model=None if self._settings.model is None else str(self._settings.model),
-                )
-                end = await self._run(job, task, work / "log")
+            end = await self._analysed(job, recording, folder, work)
             if end.kind == "finished":
-                end = await self.keep(job, out, folder)
+                end = await self.keep(job, work / "out", folder)
             if end.kind == "failed":
-                await self._fail(job, end.line)
+                await self._fail(job, end)
             elif end.kind == "stopped":
                 await self._in_thread(self._release, job)
         finally:
             await self._in_thread(self._tidy, job, folder, work)
 
-    async def _run(self, job: Job, task: Task, printed: Path) -> End:
-        """Start a worker, supervise it to its end, and see that nothing of it is left."""
+    async def _analysed(self, job: Job, recording: Recording, folder: Path, work: Path) -> End:
+        """A worker's end, with its results in ``work``."""
+
+        def prepare() -> None:
+            clear_results(folder)
+            (work / "out").mkdir(parents=True, mode=0o700)
+
         try:
-            async with running_worker(task, printed, self._command()) as process:
-                end = await self._supervise(job, process)
-                if end.kind == "failed" and not end.line:
-                    status = await process.wait()
-                    log.warning("job %s: worker ended with %d: %s", job.id, status, process.tail())
-                    end = End("failed", end_of_process(status, self.limits.memory_mb))
-                return end
+            await self._in_thread(prepare)
         except OSError as error:
-            return End("failed", f"expected to start a worker, got: {error.strerror}; try again")
-
-    async def _supervise(self, job: Job, process: WorkerProcess) -> End:
-        """Until nothing more comes, the job is not wanted any more, or it takes too long."""
+            line = f"expected room for the results, got: {error.strerror}; make some"
+            return End("failed", line)
+        task = Task(
+            video=str(folder / f"video{recording.extension}"),
+            folder=str(work / "out"),
+            name=recording.name,
+            parent=os.getpid(),
+            fps=recording.fps,
+            person=recording.person,
+            max_seconds=self._settings.max_seconds,
+            limits=self.limits,
+            model=None if self._settings.model is None else str(self._settings.model),
+        )
         clock = asyncio.get_running_loop().time
-        report = _Report(self.times, clock())
-        reading = asyncio.create_task(self._read(process, report))
-        written, written_at, woken = None, -self._every.alive_s, False
-        try:
-            while not reading.done():
-                changed, now = self._changed, clock()
-                if self._stopping.is_set():
-                    return End("stopped")
-                if line := report.overdue(now):
-                    return End("failed", line)
-                age = now - written_at
-                due = self._every.alive_s if report.progress == written else self._every.beat_s
-                if woken or age >= due:
-                    written, written_at = report.progress, now
-                    if not await self._in_thread(self._beat, job, *written):
-                        return End("dropped")
-                waiting = asyncio.create_task(changed.wait())
-                await asyncio.wait(
-                    {reading, waiting},
-                    timeout=self._every.beat_s,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                waiting.cancel()
-                woken = changed.is_set()
-            reading.result()
-            return report.end or End("failed")
-        finally:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+        written, written_at = None, 0.0
 
-    async def _read(self, process: WorkerProcess, report: _Report) -> None:
-        async for message in process.messages():
-            report.take(message, asyncio.get_running_loop().time())
-            lacks = message.get("missing")
-            for what in lacks if isinstance(lacks, list) else []:
-                if what not in self._lacks:  # said once
-                    self._lacks.add(what)
-                    log.warning("this system has no %s for workers; the time limits hold", what)
+        async def look(report: Report, woken: bool) -> End | None:
+            nonlocal written, written_at
+            if self._stopping.is_set():
+                return End("stopped")
+            for what in set(report.lacks) - self._lacks:  # said once
+                self._lacks.add(what)
+                log.warning("this system has no %s for workers; the time limits hold", what)
+            late = clock() - written_at >= self._every.alive_s
+            if woken or late or report.progress != written:
+                written, written_at = report.progress, clock()
+                if not await self._in_thread(self._beat, job, *written):
+                    return End("dropped")
+            return None
+
+        return await run_worker(
+            task,
+            work / "log",
+            look,
+            times=self.times,
+            every_s=self._every.beat_s,
+            command=self._command(),
+            changed=lambda: self._changed,
+        )
 
     def _beat(self, job: Job, stage: str, done: int, total: int | None) -> bool:
         """Write how far it is; whether the job is still wanted."""
@@ -375,9 +311,12 @@ class JobRunner:
         )
         return End("finished" if finished else "dropped")
 
-    async def _fail(self, job: Job, line: str) -> None:
+    async def _fail(self, job: Job, end: End) -> None:
         await self._with_retries(
-            job, lambda: jobs.fail_job(self._store, job.id, line, worker=self.name)
+            job,
+            lambda: jobs.fail_job(
+                self._store, job.id, end.line, refused=end.refused, worker=self.name
+            ),
         )
 
     async def _with_retries(self, job: Job, call: Callable[[], T]) -> T | None:
@@ -419,46 +358,3 @@ class JobRunner:
         else:
             if recording.events is None:
                 clear_results(folder)
-
-
-class _Report:
-    """What a worker has said so far; `progress` is its stage, what is done of it, of how many."""
-
-    def __init__(self, times: TimeLimits, now: float) -> None:
-        self.progress: tuple[str, int, int | None] = ("starting", 0, None)
-        self.end: End | None = None
-        self._times = times
-        self._whole_s = times.whole_s
-        self._started = self._heard = now
-
-    def take(self, message: Message, now: float) -> None:
-        self._heard = now
-        if "error" in message:
-            self.end = End("failed", str(message["error"])[:LONGEST_ERROR] or "failed")
-        elif message.get("finished") is True:
-            self.end = End("finished")
-        elif "pixels" in message:
-            frames, pixels = message.get("frames"), message["pixels"]
-            if isinstance(frames, int) and isinstance(pixels, int) and min(frames, pixels) > 0:
-                self._whole_s = self._times.for_work(frames, pixels)
-        elif "stage" in message:
-            done, total = message.get("done"), message.get("total")
-            self.progress = (
-                str(message["stage"])[:100],
-                done if isinstance(done, int) and done >= 0 else 0,
-                total if isinstance(total, int) and total >= 0 else None,
-            )
-
-    def overdue(self, now: float) -> str:
-        """One line where it has taken too long, else nothing."""
-        if now - self._started > self._whole_s:
-            return (
-                f"expected an analysis within {self._whole_s / 60:.0f} min, got a longer one; cut "
-                "the video into parts"
-            )
-        if now - self._heard > self._times.silence_s:
-            return (
-                f"expected progress within {self._times.silence_s:.0f} s, got none; the file may "
-                "be damaged"
-            )
-        return ""

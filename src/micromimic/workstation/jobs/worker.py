@@ -4,8 +4,10 @@
 
 The first line on stdin is a `Task` as JSON; stdin then stays open as long as the server lives. On
 stdout come lines of JSON: ``{"missing": [...]}`` once, ``{"frames", "pixels"}`` (of a frame) where
-the file states them, ``{"stage", "done", "total"}`` now and then, and at the end ``{"finished": true}`` or ``{"error": "one line"}``. Results lie in the task's folder.
-"""  # noqa: E501 - a table of messages
+the file states them, ``{"stage", "done", "total"}`` now and then, and at the end ``{"finished":
+true}`` or ``{"error": "one line", "refused"}``, true where the video itself is at fault. Results
+lie in the task's folder.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-from micromimic.core.errors import MicromimicError, OutputError
-from micromimic.workstation.jobs.confinement import Limits, confine, end_with_server
+from micromimic.core.errors import InputError, MicromimicError, NoFaceError, OutputError
+from micromimic.workstation.jobs.confinement import LimitError, Limits, confine, end_with_server
 
 MODULE: Final = "micromimic.workstation.jobs.worker"
 LONGEST_ERROR: Final = 500
@@ -81,7 +83,7 @@ def main() -> int:
     except BaseException as error:  # noqa: BLE001 - whatever a file does, the server gets a line
         if not isinstance(error, MicromimicError):
             traceback.print_exc()
-        send({"error": error_line(error, task)})
+        send({"error": error_line(error, task), "refused": is_refused(error)})
     else:
         send({"finished": True})
     return 0
@@ -192,6 +194,13 @@ def error_line(error: BaseException, task: Task) -> str:
         text = f"expected a video that can be analysed, got {type(error).__name__}: {error}"
     text = text.replace(task.video, task.name).replace(task.folder, "the server")
     return " ".join(text.split())[:LONGEST_ERROR]
+
+
+def is_refused(error: BaseException) -> bool:
+    """Whether the video itself is at fault, so that it would fail again."""
+    if isinstance(error, LimitError) or isinstance(error.__context__, OSError):
+        return False
+    return isinstance(error, InputError | NoFaceError)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -109,10 +109,17 @@ def _note_numbers(recording: Recording, payload: Mapping[str, Any]) -> None:
 
 @writing
 def fail_job(
-    transaction: Transaction, job_id: str, error: str, *, worker: str | None = None
+    transaction: Transaction,
+    job_id: str,
+    error: str,
+    *,
+    refused: bool = False,
+    worker: str | None = None,
 ) -> Job:
-    """A running job has failed, for a reason of one line."""
+    """A running job has failed, for a reason of one line; its stage is ``refused`` where the video
+    itself is at fault, so that it would fail again."""
     job = _running(transaction, job_id, worker)
+    job.stage = "refused" if refused else job.stage
     job.status, job.finished_at = "failed", transaction.now
     job.error = values.one_line(error) or "the analysis failed without a word"
     return job

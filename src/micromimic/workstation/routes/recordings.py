@@ -10,7 +10,7 @@ from micromimic.core.errors import ConflictError
 from micromimic.workstation import persons
 from micromimic.workstation.context import Here
 from micromimic.workstation.errors import answers
-from micromimic.workstation.records import jobs, privacy, recordings
+from micromimic.workstation.records import jobs, privacy, recordings, reviews
 from micromimic.workstation.records.models import JobStatus
 from micromimic.workstation.routes.files import file_body
 from micromimic.workstation.schemas import (
@@ -94,7 +94,9 @@ def analyze_again(recording_id: Id, here: Here) -> Job:
 @router.get("/recordings/{recording_id}/people", responses=answers(404))
 def list_people(recording_id: Id, here: Here) -> PersonList:
     """Who was seen in the video, where several were."""
-    return PersonList.model_validate({"people": persons.people_in(here.store, recording_id)})
+    answer = reviews.get_answer(here.store, recording_id, "people")
+    seen = None if answer is None else answer.review["people"]  # older answers do not say
+    return PersonList.model_validate({"people": seen or []})
 
 
 @router.post(

@@ -84,7 +84,7 @@ function doings(recording, act, blind) {
     status === "done" && kept && (!blind || finishedBy(recording, coder())) &&
       link("Report", apiUrl(`/recordings/${id}/files/report.html`, { coder: coder() }), "", { target: "_blank", rel: "noopener" }),
     active(recording) && button("cancel", "Cancel"),
-    ["failed", "cancelled"].includes(status) && kept && button("again", "Try again"),
+    ["failed", "cancelled"].includes(status) && kept && recording.job.stage !== "refused" && button("again", "Try again"),
     status === "done" && kept && recording.others > 0 && button("person", "Another person"),
     button("edit", "Edit"),
     button("delete", "Delete", "danger"),
