@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, Literal, get_args
 
 from micromimic.core.errors import RefusedError
 from micromimic.workstation.records.scheme import Scheme
+from micromimic.workstation.records.values import note
 
 Action = Literal[
     "accept", "reject", "relabel", "move", "add", "code", "remove", "comment", "done", "undo",
@@ -74,7 +76,7 @@ def checked_payload(action: Action, given: Mapping[str, Any], scheme: Scheme) ->
         "units": scheme.coded_units,
         "certainty": scheme.coded_certainty,
         "tags": scheme.coded_tags,
-        "note": _note,
+        "note": partial(note, longest=LONGEST_NOTE),
     }
     return {
         name: checks[name](value) if name in checks else _frame(name, value)
@@ -88,17 +90,3 @@ def _frame(name: str, value: object) -> int:
             f"expected {name} to be a whole number, got {value!r}; count frames from 0"
         )
     return value
-
-
-def _note(note: object) -> str:
-    """Databases differ in which characters they take: these none of them does."""
-    if isinstance(note, str):
-        odd = any((c < " " and c not in "\n\t") or 0xD800 <= ord(c) <= 0xDFFF for c in note)
-        if not odd and len(note) <= LONGEST_NOTE:
-            return note
-        got = "control characters" if odd else f"{len(note)}"
-    else:
-        got = "no text"
-    raise RefusedError(
-        f"expected a note of at most {LONGEST_NOTE} printable characters, got {got}; shorten it"
-    )

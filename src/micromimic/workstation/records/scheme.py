@@ -7,7 +7,7 @@ and says nothing more.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 from micromimic.core.errors import RefusedError
@@ -36,16 +36,8 @@ class Template:
 
     name: str
     label: str
-    units: tuple[Mapping[str, Any], ...] = ()
-    tags: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "label": self.label,
-            "units": [dict(unit) for unit in self.units],
-            "tags": list(self.tags),
-        }
+    units: list[dict[str, Any]]
+    tags: list[str]
 
 
 @dataclass(frozen=True)
@@ -60,12 +52,12 @@ class Scheme:
 
     name: str
     classes: Mapping[str, str]
-    units: bool | tuple[int, ...] = False
+    units: bool | list[int] = False
     sides: bool = False
     intensities: bool = False
-    certainty: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    templates: tuple[Template, ...] = ()
+    certainty: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+    templates: list[Template] = field(default_factory=list)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -82,7 +74,7 @@ class Scheme:
 
         >>> Scheme.read({"schema": SCHEMA, "name": "mine", "classes": [{"name": "calm"}],
         ...              "units": [12], "tags": ["posed"]}).units
-        (12,)
+        [12]
         """
         given = _object(content, "a coding scheme", _KEYS)
         if given.get("schema") != SCHEMA:
@@ -93,11 +85,11 @@ class Scheme:
         classes = _list(given.get("classes"), "the scheme's classes", _class)
         if not classes:
             raise RefusedError("expected a scheme with a class, got none; add one")
-        _each_once([name.casefold() for name, _ in classes], "the scheme's classes")
+        _check_once([name.casefold() for name, _ in classes], "the scheme's classes")
         units = given.get("units", False)
         if not isinstance(units, bool):
-            units = tuple(_list(units, "the scheme's units", _unit_number))
-            _each_once(units, "the scheme's units")
+            units = _list(units, "the scheme's units", _unit_number)
+            _check_once(units, "the scheme's units")
         scheme = cls(
             name=_text(given.get("name"), "the scheme's name"),
             classes=dict(classes),
@@ -114,76 +106,50 @@ class Scheme:
                 "rename it"
             )
         templates = _list(given.get("templates", ()), "the scheme's templates", scheme._template)
-        _each_once([template.name for template in templates], "the scheme's templates")
-        return replace(scheme, templates=tuple(templates))
+        _check_once([template.name for template in templates], "the scheme's templates")
+        return replace(scheme, templates=templates)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON that `read` takes."""
-        return {
-            "schema": SCHEMA,
-            "name": self.name,
-            "classes": [{"name": n, "description": text} for n, text in self.classes.items()],
-            "units": self.units if isinstance(self.units, bool) else list(self.units),
-            "sides": self.sides,
-            "intensities": self.intensities,
-            "certainty": list(self.certainty),
-            "tags": list(self.tags),
-            "templates": [template.to_dict() for template in self.templates],
-        }
+        classes = [{"name": name, "description": text} for name, text in self.classes.items()]
+        return {"schema": SCHEMA, **asdict(self), "classes": classes}
 
     def label(self, value: object) -> str:
         """One of the classes."""
-        if not isinstance(value, str) or value not in self.classes:
-            raise RefusedError(
-                f"expected a label among {_listed(self.labels)}, got {value!r}; use one of them"
-            )
-        return value
+        return _among(self.labels, value, "a label")
 
     def coded_units(self, value: object) -> list[dict[str, Any]]:
         """Action units, each once a side, with all that the scheme asks for."""
         units = _list(value, "units", self._unit)
-        _each_once([(unit["au"], unit["side"]) for unit in units], "units")
+        _check_once([(unit["au"], unit["side"]) for unit in units], "units")
         return units
 
     def coded_certainty(self, value: object) -> str:
         """One of the scheme's steps, or "" for none."""
-        if not isinstance(value, str) or (value and value not in self.certainty):
-            raise RefusedError(
-                f"expected a certainty among {_listed(self.certainty)}, got {value!r}; use one of "
-                "them"
-            )
-        return value
+        return "" if value == "" else _among(self.certainty, value, "a certainty")
 
     def coded_tags(self, value: object) -> list[str]:
         """Some of the scheme's tags, each once."""
-        tags = list(_names(value, "tags"))
-        strange = [tag for tag in tags if tag not in self.tags]
-        if strange:
-            raise RefusedError(
-                f"expected tags among {_listed(self.tags)}, got {strange[0]!r}; use those"
-            )
-        return tags
+        return [_among(self.tags, tag, "tags") for tag in _names(value, "tags")]
 
     def _unit(self, value: object) -> dict[str, Any]:
         given = _object(value, "a unit", ("au", "side", "intensity"))
         number = _unit_number(given.get("au"))
         if self.units is False or (self.units is not True and number not in self.units):
-            known = () if isinstance(self.units, bool) else tuple(map(str, self.units))
+            known = "none" if isinstance(self.units, bool) else ", ".join(map(str, self.units))
             raise RefusedError(
-                f"expected an action unit of the scheme ({_listed(known)}), got {number}; "
-                "leave it out"
+                f"expected an action unit of the scheme ({known}), got {number}; leave it out"
             )
         side, intensity = given.get("side", ""), given.get("intensity", "")
-        for what, got, known in (
-            ("side", side, SIDES if self.sides else SIDES[:1]),
-            ("intensity", intensity, INTENSITIES if self.intensities else INTENSITIES[:1]),
-        ):
-            if got not in known:
-                raise RefusedError(
-                    f"expected the {what} of a unit among {_listed(known[1:])} or none, got "
-                    f"{got!r}; correct it"
-                )
-        return {"au": number, "side": side, "intensity": intensity}
+        return {
+            "au": number,
+            "side": _among(SIDES if self.sides else SIDES[:1], side, "the side of a unit"),
+            "intensity": _among(
+                INTENSITIES if self.intensities else INTENSITIES[:1],
+                intensity,
+                "the intensity of a unit",
+            ),
+        }
 
     def _template(self, value: object) -> Template:
         given = _object(value, "a template", ("name", "label", "units", "tags"))
@@ -194,8 +160,8 @@ class Scheme:
         return Template(
             _text(given.get("name"), "a template's name"),
             self.label(given.get("label")),
-            tuple(self.coded_units(units)),
-            tuple(self.coded_tags(given.get("tags", ()))),
+            self.coded_units(units),
+            self.coded_tags(given.get("tags", ())),
         )
 
 
@@ -219,13 +185,20 @@ def _list(value: object, what: str, read: Callable[[Any], T]) -> list[T]:
     return [read(item) for item in value]
 
 
-def _names(value: object, what: str) -> tuple[str, ...]:
+def _names(value: object, what: str) -> list[str]:
     found = _list(value, what, lambda item: _text(item, what))
-    _each_once(found, what)
-    return tuple(found)
+    _check_once(found, what)
+    return found
 
 
-def _each_once(found: Sequence[object], what: str) -> None:
+def _among(known: Sequence[str], value: object, what: str) -> str:
+    if not isinstance(value, str) or value not in known:
+        listed = ", ".join(name or "none" for name in known) or "none"
+        raise RefusedError(f"expected {what} among {listed}, got {value!r}; use one of them")
+    return value
+
+
+def _check_once(found: Sequence[object], what: str) -> None:
     twice = [item for item in found if found.count(item) > 1]
     if twice:
         raise RefusedError(f"expected {what} each once, got {twice[0]!r} twice; leave one out")
@@ -265,22 +238,9 @@ def _switch(given: Mapping[str, Any], key: str) -> bool:
     return value
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names) or "none"
-
-
-_CERTAINTY: Final = ("guess", "probable", "certain")
-
-
 def _built_in(name: str, *classes: str) -> Scheme:
-    return Scheme(
-        name,
-        dict.fromkeys(classes, ""),
-        units=True,
-        sides=True,
-        intensities=True,
-        certainty=_CERTAINTY,
-    )
+    certainty = ["guess", "probable", "certain"]
+    return Scheme(name, dict.fromkeys(classes, ""), True, True, True, certainty)
 
 
 BUILT_IN: Final[Mapping[str, Scheme]] = {

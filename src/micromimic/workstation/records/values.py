@@ -19,10 +19,6 @@ LARGEST_BIGINT: Final = 2**63 - 1
 RESERVED_CODERS: Final = frozenset({"machine"})
 """Not a person: the name under which the machine's own answer is compared and exported."""
 _ID: Final = re.compile(r"[0-9a-f]{32}")
-_HASH: Final = re.compile(r"[0-9a-f]{64}")
-_EXTENSION: Final = re.compile(r"\.[a-z0-9]{1,8}")
-_ORIGIN: Final = re.compile("upload|live")
-_MODE: Final = re.compile("open|blind")
 _UNWRITABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -63,12 +59,19 @@ def line(text: str, what: str, longest: int = LONGEST_LINE, *, empty: bool = Fal
     return clean
 
 
-def note(text: str) -> str:
-    """Text of several lines, without control characters."""
-    if len(text) > LONGEST_NOTE or _UNWRITABLE.search(text):
-        got = f"{len(text)} characters" if len(text) > LONGEST_NOTE else "control characters"
-        raise RefusedError(f"expected a note of at most {LONGEST_NOTE} characters, got {got}")
-    return text.strip()
+def note(text: object, longest: int = LONGEST_NOTE) -> str:
+    """Text of several lines, without control characters, which not every database takes."""
+    if not isinstance(text, str):
+        got = "no text"
+    elif len(text) > longest:
+        got = f"{len(text)}"
+    elif _UNWRITABLE.search(text):
+        got = "control characters"
+    else:
+        return text.strip()
+    raise RefusedError(
+        f"expected a note of at most {longest} printable characters, got {got}; shorten it"
+    )
 
 
 def one_line(text: str, longest: int = 1000) -> str:
@@ -130,45 +133,43 @@ def second(value: float, what: str) -> float:
     raise RefusedError(f"expected {what} as seconds from 0, got {value}; correct it")
 
 
-def matching(value: str, pattern: re.Pattern[str], what: str, remedy: str) -> str:
-    if pattern.fullmatch(value):
+def matching(value: str, pattern: str, what: str, remedy: str = "use one") -> str:
+    if re.fullmatch(pattern, value):
         return value
     raise RefusedError(f"expected {what}, got {value[:70]!r}; {remedy}")
 
 
+_name_or_none: Final = partial(line, longest=LONGEST_NAME, empty=True)
 _CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "code": partial(line, what="a subject's code"),
     "note": note,
-    "study.mode": partial(
-        matching, pattern=_MODE, what="a mode among open, blind", remedy="use one"
-    ),
+    "study.mode": partial(matching, pattern="open|blind", what="a mode among open, blind"),
     "overlap": share,
     "condition": partial(line, what="a condition", empty=True),
     "tier": partial(line, what="a marker's row"),
-    "label": partial(line, what="a marker's label", longest=LONGEST_NAME, empty=True),
+    "label": partial(_name_or_none, what="a marker's label"),
     "onset_s": partial(second, what="a marker's beginning"),
     "offset_s": partial(second, what="a marker's end"),
-    "markers.origin": partial(
-        line, what="where a marker comes from", longest=LONGEST_NAME, empty=True
-    ),
-    "title": partial(line, what="a title", longest=LONGEST_NAME, empty=True),
+    "markers.origin": partial(_name_or_none, what="where a marker comes from"),
+    "title": partial(_name_or_none, what="a title"),
     "held_on": day,
-    "consent_noted_by": partial(
-        line, what="who noted the consent", longest=LONGEST_NAME, empty=True
-    ),
+    "consent_noted_by": partial(_name_or_none, what="who noted the consent"),
     "consent_note": note,
     "consent_noted_at": partial(moment, what="when consent was noted"),
     "name": partial(line, what="a name", longest=LONGEST_NAME),
     "extension": partial(  # never a path
-        matching, pattern=_EXTENSION, what="a file ending such as .mp4", remedy="rename the file"
+        matching,
+        pattern=r"\.[a-z0-9]{1,8}",
+        what="an ending such as .mp4",
+        remedy="rename the file",
     ),
     "size_bytes": partial(count, what="a size in bytes"),
     "sha256": partial(
-        matching, pattern=_HASH, what="a SHA-256 of 64 hex digits", remedy="compute it anew"
+        matching, pattern="[0-9a-f]{64}", what="a SHA-256 in hex digits", remedy="compute it anew"
     ),
     "fps": rate,
     "recordings.origin": partial(
-        matching, pattern=_ORIGIN, what="an origin among upload, live", remedy="use one"
+        matching, pattern="upload|live", what="an origin among upload, live"
     ),
     "expires_at": partial(moment, what="the end of retention"),
     "stage": partial(one_line, longest=100),
