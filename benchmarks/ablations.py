@@ -6,8 +6,8 @@
 Each row trains on synthetic maps drawn in another way, half of them with the stronger nuisances, as
 the shipped model is, and asks three times: trained on own faces about mesh ones and the other way
 round (harder maps, drawn in the usual way), and trained on both about the development half of the
-real flow maps (`evaluation.scores`; the other half is not looked at). Mean of the seeds; the same
-seed means the same draws in all rows, so rows are compared by the difference to the first.
+real flow maps (`evaluation.development`; the other half is not looked at). Mean of the seeds; the
+same seed means the same draws in all rows, so rows are compared by the difference to the first.
 
 What holds for synthetic questions is only how far faces matter: they were made by the nuisances
 that the first row trains with, so any other row can only lose there. Needs the ``train`` extra.
@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 
 from micromimic.core.errors import MicromimicError
 from micromimic.core.labels import THREE
+from micromimic.evaluation.development import development_rows
 from micromimic.evaluation.metrics import uar, uf1
-from micromimic.evaluation.scores import development_rows
 from micromimic.models.svm import FlowSvm
 from micromimic.synthesis.maps import Faces, MapConfig, generate_maps
 from micromimic.synthesis.measured import MeasuredConfig, measured_maps

@@ -31,7 +31,7 @@ from micromimic.core.labels import THREE
 from micromimic.core.types import UnitEvidence
 from micromimic.datasets.annotations import find_table
 from micromimic.datasets.databases import database
-from micromimic.evaluation.scores import development_rows
+from micromimic.evaluation.development import development_rows
 from micromimic.evaluation.spotting import match_events
 from micromimic.models.action_units import SIDES, load_unit_model
 from micromimic.models.onnx import load_model

@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 
 from micromimic.core.errors import MicromimicError
 from micromimic.core.labels import THREE
+from micromimic.evaluation.development import development_rows
 from micromimic.evaluation.metrics import uf1
 from micromimic.evaluation.resampling import subject_interval
-from micromimic.evaluation.scores import development_rows
 from micromimic.models.onnx import load_model
 from micromimic.synthesis.recipes import Recipes
 from recognition import default_manifest  # puts tools/ on the path

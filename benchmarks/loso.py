@@ -13,7 +13,7 @@ so its seeds say the same; ``--files`` starts from other synthetic networks, a r
 what they vary by.
 
 Settings may be chosen with ``--half development`` alone: the subjects whose names
-`evaluation.scores` puts there.
+`evaluation.development` puts there.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ from micromimic.core.errors import MicromimicError
 from micromimic.core.splits import loso
 from micromimic.core.workers import Workers, on_workers, run_tasks
 from micromimic.datasets.manifest import read_manifest
+from micromimic.evaluation.by_database import metrics_of
 from micromimic.evaluation.controls import COSINE, MAJORITY, all_controls
+from micromimic.evaluation.development import development_rows
 from micromimic.evaluation.evaluate import Loaded, load
 from micromimic.evaluation.metrics import scores_of_tables
 from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.resampling import quantiles, times_drawn
 from micromimic.evaluation.run import RunConfig, model_of, run_protocol
-from micromimic.evaluation.scores import development_rows, metrics_of
 from micromimic.models.base import FitRun, Init
 from micromimic.models.fitting import fit_model, probabilities_of, seeded
 from micromimic.models.samples import Samples

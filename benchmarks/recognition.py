@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.core.errors import MicromimicError
-from micromimic.evaluation.scores import development_rows
+from micromimic.evaluation.development import development_rows
 from micromimic.models.onnx import load_model
 from micromimic.models.registry import create
 

@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from micromimic.core.errors import MicromimicError, ModelError
 from micromimic.core.labels import THREE
+from micromimic.evaluation.development import development_rows
 from micromimic.evaluation.metrics import calibration_error, reliability_bins
 from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.reliability import (
@@ -40,7 +41,6 @@ from micromimic.evaluation.reliability import (
     gain_at,
     risk_area,
 )
-from micromimic.evaluation.scores import development_rows
 from micromimic.models.calibrate import lead_of
 from micromimic.models.onnx import SHIPPED, FlowModel, load_model
 from micromimic.models.preprocess import center, mirror

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from micromimic.core.labels import THREE
-from micromimic.evaluation.prediction_table import REQUIRED, ClipKey
-from micromimic.evaluation.predictions import Predictions
+from micromimic.evaluation.predictions import REQUIRED, ClipKey, Predictions
 
 
 @dataclass(frozen=True)

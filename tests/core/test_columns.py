@@ -12,8 +12,7 @@ from micromimic.core.errors import InputError
 from micromimic.datasets.corrections import COLUMNS as CORRECTED, read_corrections
 from micromimic.datasets.manifest import OPTIONAL, REQUIRED, read_manifest
 from micromimic.evaluation.audit.epochs import REQUIRED as LOGGED, read_epochs
-from micromimic.evaluation.prediction_table import COLUMNS as PREDICTED
-from micromimic.evaluation.predictions import Predictions
+from micromimic.evaluation.predictions import COLUMNS as PREDICTED, Predictions
 
 from ..rows import rows_in
 

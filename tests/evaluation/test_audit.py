@@ -25,10 +25,10 @@ from micromimic.evaluation.audit.epochs import (
     write_epochs,
 )
 from micromimic.evaluation.audit.report import SCHEMA, audit_json, audit_md, sentences
+from micromimic.evaluation.by_database import metrics_of
 from micromimic.evaluation.metrics import uar, uf1
 from micromimic.evaluation.one_fold import best_epoch, shuffled_order, shuffled_within
 from micromimic.evaluation.predictions import Predictions
-from micromimic.evaluation.scores import metrics_of
 from micromimic.models.samples import Samples
 
 from ..rows import Prediction, of_rows

@@ -25,8 +25,8 @@ from micromimic.evaluation.audit.epochs import (
     write_epochs,
 )
 from micromimic.evaluation.audit.runs import audited_runs
+from micromimic.evaluation.by_database import metrics_of
 from micromimic.evaluation.run import RunConfig, run_protocol
-from micromimic.evaluation.scores import metrics_of
 from micromimic.models.samples import Samples
 
 from .test_run import KILLED, make_samples

@@ -15,7 +15,7 @@ from hypothesis import given, settings, strategies as st
 from micromimic.core.errors import InputError, OutputError
 from micromimic.core.labels import THREE, LabelSet
 from micromimic.core.splits import hde, loso
-from micromimic.evaluation import controls, scores
+from micromimic.evaluation import by_database, controls
 from micromimic.evaluation.controls import (
     COSINE,
     MAJORITY,
@@ -26,17 +26,15 @@ from micromimic.evaluation.controls import (
     random_by_prior,
 )
 from micromimic.evaluation.metrics import expected_calibration_error, scores_of_tables, uar, uf1
-from micromimic.evaluation.prediction_table import COLUMNS, KEY
-from micromimic.evaluation.predictions import Predictions
+from micromimic.evaluation.predictions import COLUMNS, KEY, Predictions
 from micromimic.evaluation.resampling import subject_bootstrap
 from micromimic.models.samples import Samples
 from micromimic.models.templates import TemplateClassifier
 
 from ..rows import Prediction, of_rows, rows_in, table, takes_rows
 
-metrics_of = takes_rows(scores.metrics_of)
-scopes_of = takes_rows(scores.scopes_of)
-table_scores = takes_rows(scores.table_scores)
+metrics_of = takes_rows(by_database.metrics_of)
+scopes_of = takes_rows(by_database.scopes_of)
 expected_scores = takes_rows(controls.expected_scores)
 
 ROW = Prediction("samm", "006", "006_1_2", 3, 1, "negative", "surprise", (0.25, 0.25, 0.5))
@@ -443,7 +441,8 @@ def test_any_number_of_classes_is_written_read_and_scored(count: int, tmp_path: 
     assert found == metrics_of(rows, draws=20)
     assert np.shape(found["lab"]["confusion"]) == (count, count)
     assert list(found["lab"]["recalls"]) == list(rows.labels)
-    assert table_scores(rows, draws=20) == found  # no halves: nobody chose anything on these
+    # no halves: nobody chose anything on these
+    assert metrics_of(rows, draws=20, halves=True) == found
     mean, low, high = expected_scores(rows, draws=50)["lab"]["uar"]
     assert low < mean < high
 
@@ -483,11 +482,11 @@ def test_scores_of_several_models_and_seeds() -> None:
 
 def test_halves_stand_where_choices_were_made_and_nowhere_else() -> None:
     rows = of_rows(make_rows())
-    found = table_scores(rows, draws=20)
+    found = metrics_of(rows, draws=20, halves=True)
     assert list(found)[-2:] == ["development half", "other half"]
     assert found["development half"]["n"] + found["other half"]["n"] == len(rows)
     assert "Development half UF1" in rows.to_markdown(draws=20)
-    assert "half" not in str(list(table_scores(rows, draws=20, real=False)))
+    assert "half" not in str(list(metrics_of(rows, draws=20)))
     rows.attrs["synthetic"] = True
     assert "half" not in rows.to_markdown(draws=20)
     other = rows.assign(dataset="lab")[lambda part: ~part.duplicated(list(KEY))]
@@ -510,8 +509,8 @@ def test_scores_of_saved_runs_are_what_they_were(tmp_path: Path) -> None:
     """Files from before classes became data, and what was said of them then."""
     import json
 
+    from micromimic.evaluation.comparison import compare_runs
     from micromimic.evaluation.reliability import reliability_of
-    from micromimic.evaluation.statistics import compare_runs
 
     def expect(found: object, saved: object) -> None:
         if isinstance(saved, dict):

@@ -12,7 +12,7 @@ import pytest
 from micromimic.core.errors import InputError
 from micromimic.core.labels import THREE
 from micromimic.core.notices import cannot_tell
-from micromimic.evaluation import article, scores
+from micromimic.evaluation import article, by_database
 from micromimic.evaluation.article import PRIOR_KNOWS, RECALLS, TABLE_1, TABLE_2, TABLE_3
 from micromimic.evaluation.controls import COSINE, MAJORITY, PRIOR
 from micromimic.evaluation.metrics import uar, uf1
@@ -26,7 +26,7 @@ DRAWS = 60
 RunSummary = takes_rows(recognition_tables.RunSummary)
 counts_of = takes_rows(article.counts_of)
 is_full_composite = takes_rows(article.is_full_composite)
-table_scores = takes_rows(scores.table_scores)
+metrics_of = takes_rows(by_database.metrics_of)
 
 
 def composite(seed: int = 0, right: float = 0.7, people: float = 1.0) -> list[Prediction]:
@@ -102,7 +102,7 @@ def test_every_score_of_a_run_is_in_its_row() -> None:
         )
         for score in ("UF1", "UAR")
     ]  # fmt: skip
-    scores = table_scores(rows, draws=DRAWS)
+    scores = metrics_of(rows, draws=DRAWS, halves=True)
     expected = [
         f"{part[key]:.3f} [{part[key + '_ci95'][0]:.2f}, {part[key + '_ci95'][1]:.2f}]"
         for part in scores.values()
@@ -335,7 +335,7 @@ def test_halves_and_what_the_weights_know_are_said_where_they_count() -> None:
     made_up = tables_md([replace(shipped, synthetic=True)], draws=DRAWS)
     assert "half" not in made_up
     # the halves are those of the subjects, whole: their clips are all there are
-    found = table_scores(composite(), draws=2)
+    found = metrics_of(composite(), draws=2, halves=True)
     halves = [found[name] for name in ("development half", "other half")]
     assert sum(half["subjects"] for half in halves) == 68
     assert sum(half["n"] for half in halves) == 442

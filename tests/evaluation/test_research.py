@@ -16,8 +16,7 @@ import numpy as np
 import pytest
 
 from micromimic.cli.main import main
-from micromimic.evaluation.prediction_table import COLUMNS
-from micromimic.evaluation.predictions import Predictions
+from micromimic.evaluation.predictions import COLUMNS, Predictions
 from micromimic.models.onnx import load_model
 from micromimic.models.registry import list_models
 from micromimic.synthesis.databases.write import synth_databases

@@ -135,8 +135,8 @@ def _train_and_audit(
 def _say_audit(result: Audited) -> None:
     from micromimic.evaluation.article import COMPOSITE
     from micromimic.evaluation.audit.report import score_rows, sentences
+    from micromimic.evaluation.by_database import databases_of
     from micromimic.evaluation.markdown import title
-    from micromimic.evaluation.scores import databases_of
 
     for line in result.left_out:
         note(f"left out: {line}")

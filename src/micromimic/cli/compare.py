@@ -16,9 +16,9 @@ def compare(
     seed: Annotated[int, typer.Option(min=0, help="Of the permutations.")] = 0,
 ) -> None:
     """Test whether two runs differ: paired, by subjects."""
+    from micromimic.evaluation.comparison import compare_runs
     from micromimic.evaluation.metrics import uar, uf1
     from micromimic.evaluation.predictions import Predictions
-    from micromimic.evaluation.statistics import compare_runs
 
     runs = [
         Predictions.read(path / "predictions.csv" if path.is_dir() else path)

@@ -3,6 +3,9 @@ from .audit.epochs import (
     read_epochs as read_epochs,
     write_epochs as write_epochs,
 )
+from .comparison import (
+    compare_runs as compare_runs,
+)
 from .metrics import (
     confusion as confusion,
     expected_calibration_error as expected_calibration_error,
@@ -20,7 +23,4 @@ from .splits import (
     hde as hde,
     hold_out_subjects as hold_out_subjects,
     loso as loso,
-)
-from .statistics import (
-    compare_runs as compare_runs,
 )

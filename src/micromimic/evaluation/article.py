@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from micromimic.core.labels import THREE
 from micromimic.datasets.megc2019 import ARTICLE, TITLES as DATABASES
-from micromimic.evaluation.prediction_table import PredictionTable
+
+if TYPE_CHECKING:
+    from micromimic.evaluation.predictions import Predictions
 
 COMPOSITE: Final = "composite"
 """All clips of a run together."""
@@ -86,7 +88,7 @@ STEM_OF: Final = {
 """Our models' names, and the article's in table 3."""
 
 
-def counts_of(rows: PredictionTable) -> dict[str, Counts]:
+def counts_of(rows: Predictions) -> dict[str, Counts]:
     """Subjects and clips of each database and of all together, as table 1 has them."""
     found = {}
     for scope in [*sorted(set(rows["dataset"])), COMPOSITE]:
@@ -96,12 +98,12 @@ def counts_of(rows: PredictionTable) -> dict[str, Counts]:
     return found
 
 
-def is_full_composite(rows: PredictionTable) -> bool:
+def is_full_composite(rows: Predictions) -> bool:
     """Whether these are the 442 clips of 68 subjects, by number in each database and class."""
     return rows.labels == THREE and counts_of(rows) == dict(TABLE_1)
 
 
-def of_composite(rows: PredictionTable) -> bool:
+def of_composite(rows: Predictions) -> bool:
     return rows.labels == THREE and set(rows["dataset"]) <= set(TABLE_1) - {COMPOSITE}
 
 

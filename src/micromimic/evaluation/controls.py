@@ -13,10 +13,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from micromimic.core.splits import Split
+from micromimic.evaluation.by_database import scopes_of
 from micromimic.evaluation.metrics import scores_of_tables
 from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.resampling import quantiles, subject_tables
-from micromimic.evaluation.scores import scopes_of, split_rows
 from micromimic.models.samples import Samples
 from micromimic.models.templates import TemplateClassifier
 
@@ -89,7 +89,7 @@ def all_controls(
 
 
 def expected_scores(
-    rows: Predictions, *, draws: int = 1000, seed: int = 0, real: bool = False
+    rows: Predictions, *, draws: int = 1000, seed: int = 0, halves: bool = False
 ) -> dict[str, dict[str, tuple[float, float, float]]]:
     """UF1 and UAR when each class is drawn anew from the row's own probabilities.
 
@@ -102,10 +102,8 @@ def expected_scores(
     guesses = np.stack([_draw(reach, rng) for _ in range(draws)])
     number = np.repeat(np.arange(draws)[:, None], len(truth), 1)
     found = {}
-    scopes = {scope: part.index.to_numpy() for scope, part in scopes_of(clips).items()}
-    if real:
-        scopes |= split_rows(clips)
-    for scope, inside in scopes.items():
+    for scope, part in scopes_of(clips, halves=halves).items():
+        inside = part.index.to_numpy()
         true = np.broadcast_to(truth[inside], (draws, len(inside)))
         tables = subject_tables(true, guesses[:, inside], number[:, inside], len(names))
         uf1, uar = scores_of_tables(tables)

@@ -24,6 +24,7 @@ from micromimic.core.strict_json import printable
 from micromimic.core.workers import Backend, Workers, on_workers
 from micromimic.datasets.clip import is_synthetic
 from micromimic.datasets.manifest import Clip, labels_of_manifest, read_manifest
+from micromimic.evaluation.by_database import metrics_of
 from micromimic.evaluation.controls import PRIOR, all_controls, expected_scores
 from micromimic.evaluation.former import former_call
 from micromimic.evaluation.one_fold import RunFolder
@@ -45,7 +46,6 @@ from micromimic.evaluation.run import (
     record_of,
     run_protocol,
 )
-from micromimic.evaluation.scores import metrics_of
 from micromimic.models.base import EarlyStopping
 from micromimic.models.fitting import parts_of
 from micromimic.models.onnx import load_model

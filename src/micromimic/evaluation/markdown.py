@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from micromimic.datasets.databases import databases
 from micromimic.evaluation.article import COMPOSITE, TITLES
-from micromimic.evaluation.scores import DEVELOPMENT, OTHER, databases_of
+from micromimic.evaluation.by_database import databases_of
+from micromimic.evaluation.development import DEVELOPMENT, OTHER
 
 NOTHING: Final = "–"
 """In a cell that has no value."""
@@ -85,7 +86,7 @@ def score_head(first: str, columns: Sequence[str]) -> list[str]:
 
 
 def methods_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
-    """Scores of runs by database, of `scores.table_scores` by the run's name."""
+    """Scores of runs by database, of `by_database.metrics_of` by the run's name."""
     columns = columns_of(list(metrics.values()))
     rows = [[f"**{cell(n)}**", *score_cells(found, columns)] for n, found in metrics.items()]
     return grid(score_head("Method", columns), rows)

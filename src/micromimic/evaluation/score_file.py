@@ -15,10 +15,9 @@ from micromimic.core.labels import LabelSet
 from micromimic.datasets.clip import is_synthetic
 from micromimic.datasets.manifest import Clip, labels_of_manifest, read_manifest
 from micromimic.datasets.table import read_table, records
-from micromimic.evaluation.prediction_table import KEY, ClipKey, number_cells
-from micromimic.evaluation.predictions import Predictions
+from micromimic.evaluation.by_database import metrics_of
+from micromimic.evaluation.predictions import KEY, ClipKey, Predictions, number_cells
 from micromimic.evaluation.report.tables import RunSummary, tables_md
-from micromimic.evaluation.scores import metrics_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,7 +19,7 @@ from micromimic.datasets.events import (
 )
 from micromimic.datasets.manifest import manifest_clips
 from micromimic.datasets.table import frame_of, records
-from micromimic.evaluation.prediction_table import number_cells
+from micromimic.evaluation.predictions import number_cells
 from micromimic.evaluation.spotting import Span, SpottedVideo, read_found
 from micromimic.media.video import open_source
 

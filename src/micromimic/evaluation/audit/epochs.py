@@ -27,10 +27,11 @@ from micromimic.core.errors import InputError
 from micromimic.core.labels import THREE, LabelSet, labels_like
 from micromimic.datasets.table import check_names, read_table, records, write_table
 from micromimic.evaluation.article import COMPOSITE
+from micromimic.evaluation.by_database import databases_of, metrics_of
 from micromimic.evaluation.controls import majority_per_database
 from micromimic.evaluation.metrics import scores_of_tables
 from micromimic.evaluation.one_fold import Fold, FoldResult, best_epoch
-from micromimic.evaluation.prediction_table import (
+from micromimic.evaluation.predictions import (
     KEY,
     ClipKey,
     cells,
@@ -44,7 +45,6 @@ from micromimic.evaluation.resampling import (
     subject_numbers,
     subject_tables,
 )
-from micromimic.evaluation.scores import databases_of, metrics_of
 from micromimic.models.samples import Samples
 
 LabelKind = Literal["real", "shuffled"]

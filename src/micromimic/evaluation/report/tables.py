@@ -18,14 +18,14 @@ from micromimic.core.errors import InputError
 from micromimic.core.notices import cannot_tell
 from micromimic.evaluation import article, markdown
 from micromimic.evaluation.article import COMPOSITE, TABLE_1, Counts, counts_of
+from micromimic.evaluation.by_database import databases_of, metrics_of
+from micromimic.evaluation.comparison import NOISE, compare_runs, p_text
 from micromimic.evaluation.controls import COSINE, PRIOR, expected_scores
+from micromimic.evaluation.development import DEVELOPMENT, OTHER
 from micromimic.evaluation.markdown import NOTHING, cell, grid
 from micromimic.evaluation.metrics import uar, uf1
-from micromimic.evaluation.prediction_table import KEY
-from micromimic.evaluation.predictions import Predictions
+from micromimic.evaluation.predictions import KEY, Predictions
 from micromimic.evaluation.report.documents import document
-from micromimic.evaluation.scores import DEVELOPMENT, OTHER, databases_of, table_scores
-from micromimic.evaluation.statistics import NOISE, compare_runs, p_text
 
 LEAKY: Final = "best epoch on the test subject (not comparable: selects on the test subject)"
 
@@ -127,7 +127,7 @@ class _Scored:
 
 def _scored(run: RunSummary, name: str, draws: int) -> _Scored:
     rows = run.predictions
-    return _Scored(run, name, rows, table_scores(rows, draws=draws, real=not run.synthetic))
+    return _Scored(run, name, rows, metrics_of(rows, draws=draws, halves=not run.synthetic))
 
 
 def _table_1(clips: Predictions, beside: bool) -> str:
@@ -155,7 +155,7 @@ def _table_2(scored: Sequence[_Scored], draws: int, beside: bool) -> str:
     for place, item in enumerate(scored):
         rows.append([f"**{cell(item.name)}**", *markdown.score_cells(item.metrics, columns)])
         if item.run.leaky is not None:
-            leaky = table_scores(item.run.leaky, draws=1, real=not item.run.synthetic)
+            leaky = metrics_of(item.run.leaky, draws=1, halves=not item.run.synthetic)
             rows.append(
                 [
                     f"{cell(item.name)}, {LEAKY}",
@@ -210,10 +210,10 @@ def _control_rows(
         beside = ", ".join(f"{run.name} {run.protocol}" for run in owners)
         label = f"control: {name}" + (f" (beside {beside})" if often[name] > 1 else "")
         if name == PRIOR:
-            cells = _expected(expected_scores(control, real=not owners[0].synthetic), columns)
+            cells = _expected(expected_scores(control, halves=not owners[0].synthetic), columns)
             table.append([cell(f"{label} (mean and 95 % range of draws)"), *cells])
         else:
-            scores = table_scores(control, draws=draws, real=not owners[0].synthetic)
+            scores = metrics_of(control, draws=draws, halves=not owners[0].synthetic)
             table.append([cell(label), *markdown.score_cells(scores, columns)])
     return table
 

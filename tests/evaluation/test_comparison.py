@@ -10,15 +10,15 @@ import pytest
 
 from micromimic.core.errors import InputError
 from micromimic.core.labels import THREE
-from micromimic.evaluation import statistics
+from micromimic.evaluation import comparison
+from micromimic.evaluation.comparison import Comparison, p_text
 from micromimic.evaluation.metrics import Labels, confusion, uar, uf1
 from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.resampling import Score
-from micromimic.evaluation.statistics import Comparison, p_text
 
 from ..rows import Prediction, takes_rows
 
-compare_runs = takes_rows(statistics.compare_runs)
+compare_runs = takes_rows(comparison.compare_runs)
 
 
 def make_run(seed: int, right: float, people: int = 6, clips: int = 8) -> list[Prediction]:

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.core.errors import InputError
 from micromimic.evaluation.metrics import scores_of_tables, uar, uf1
-from micromimic.evaluation.prediction_table import ClipKey, PredictionTable
 from micromimic.evaluation.resampling import Score, quantiles, subject_tables, times_drawn
+
+if TYPE_CHECKING:
+    from micromimic.evaluation.predictions import Predictions
 
 NOISE: Final = "a difference under .03 on 442 clips is noise"
 """Rule of thumb from the width of the intervals on the composite."""
@@ -67,8 +69,8 @@ class Comparison:
 
 
 def compare_runs(
-    a: PredictionTable,
-    b: PredictionTable,
+    a: Predictions,
+    b: Predictions,
     score: Score = uf1,
     *,
     draws: int = 10_000,
@@ -78,7 +80,7 @@ def compare_runs(
 
     Parameters
     ----------
-    a, b : PredictionTable
+    a, b : Predictions
         predictions of each run.
     score : Score
         ``uf1``, ``uar`` or any function of true and predicted labels.
@@ -154,7 +156,7 @@ Drawn = Callable[[int, np.random.Generator], Values]
 
 
 def _counted(
-    a: PredictionTable, b: PredictionTable, who: NDArray[np.int64], score: Score
+    a: Predictions, b: Predictions, who: NDArray[np.int64], score: Score
 ) -> tuple[Swapped, Drawn]:
     """UF1 or UAR from each subject's counts: a resample is a sum of tables."""
     names = a.labels
@@ -178,7 +180,7 @@ def _counted(
 
 
 def _labelled(
-    a: PredictionTable, b: PredictionTable, who: NDArray[np.int64], score: Score
+    a: Predictions, b: Predictions, who: NDArray[np.int64], score: Score
 ) -> tuple[Swapped, Drawn]:
     """Any score, from the labels themselves."""
     truth, one, two = a.truth, a.guess, b.guess
@@ -198,12 +200,12 @@ def _labelled(
     return swapped, drawn
 
 
-def _joined(a: PredictionTable, b: PredictionTable) -> tuple[PredictionTable, PredictionTable]:
+def _joined(a: Predictions, b: Predictions) -> tuple[Predictions, Predictions]:
     """Both runs, sorted by clip: row by row the same clips."""
     first, second = (run.one_run() for run in (a, b))
     keys = first.clip_keys, second.clip_keys
     for here, there, name in ((*keys, "second"), (*keys[::-1], "first")):
-        gone: list[ClipKey] = sorted(set(here) - set(there))
+        gone = sorted(set(here) - set(there))
         if gone:
             raise InputError(
                 f"expected the same clips in both runs, got {len(gone)} that the {name} lacks, "
