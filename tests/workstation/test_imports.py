@@ -16,6 +16,8 @@ from pympi.Elan import Eaf
 
 pytest.importorskip("sqlalchemy", reason="needs web: sqlalchemy is not installed")
 
+import sqlalchemy as sa
+
 from micromimic.core.errors import (
     ConflictError,
     InputError,
@@ -225,6 +227,27 @@ def test_elan_tiers_come_back_in_the_next_export_and_survive_expiry_but_not_forg
     assert privacy.sweep(store) == 0
     privacy.forget_subject(store, "P1")
     assert list(store.data.rglob(IMPORTED)) == []
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_what_the_database_does_not_keep_leaves_the_tiers_as_they_were(
+    store: Store, tmp_path: Path, again: bool
+) -> None:
+    recording = exportable(store)
+    source = elan(tmp_path / "trials.eaf", nested=False)
+    if again:
+        import_markers(store, source, recording_id=recording)
+        source.write_text(source.read_text().replace("film", "play"))
+    before = kept_tiers(store, recording), rows(store, recording)
+
+    def full(_: object) -> None:
+        raise OSError("no space left on the disk")
+
+    sa.event.listen(store.writer, "commit", full)
+    with pytest.raises(OSError, match="no space left"):
+        import_markers(store, source, recording_id=recording)
+    sa.event.remove(store.writer, "commit", full)
+    assert (kept_tiers(store, recording), rows(store, recording)) == before
 
 
 def test_markers_that_came_from_elsewhere_are_tiers_of_the_elan_file(

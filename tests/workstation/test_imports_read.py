@@ -137,6 +137,27 @@ def test_tiers_that_are_not_ours_come_back_in_our_file(tmp_path: Path, put: Put)
     assert times == sorted(times)
 
 
+def test_a_tier_that_is_renamed_keeps_what_hangs_on_it(tmp_path: Path, put: Put) -> None:
+    document = Eaf(author="somebody")
+    document.remove_tier("default")
+    document.add_linguistic_type("of-lt", "Symbolic_Association")
+    for number, name in enumerate(("blink", "blink (imported)")):
+        document.add_tier(name)
+        document.add_annotation(name, 1000 * number, 1000 * number + 500, name)
+        document.add_tier(f"of {name}", "of-lt", name)
+        document.add_ref_annotation(f"of {name}", name, 1000 * number + 10, "note")
+    document.to_file(str(tmp_path / "a.eaf"))
+    foreign = foreign_tiers(tmp_path / "a.eaf")
+    assert foreign is not None
+    own = eaf_bytes(eaf_document(sample_analysis(), Path("/")))
+    after = Eaf(str(put("whole.eaf", with_tiers(own, foreign))))
+    parents = {name: after.get_parameters_for_tier(f"of {name}")["PARENT_REF"] for name in
+               ("blink", "blink (imported)")}  # fmt: skip
+    assert parents == {
+        "blink": "blink (imported)", "blink (imported)": "blink (imported) (imported)"
+    }  # fmt: skip
+
+
 def test_our_own_file_has_no_tier_to_keep(put: Put) -> None:
     coders = [CoderTiers("lee", [Span(1, 9, "positive", 4)], [Span(20, 25, "negative", 21)])]
     own = eaf_bytes(eaf_document(sample_analysis(), Path("/"), coders=coders))

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from micromimic.core.errors import InputError, NotFoundError
-from micromimic.core.files import write_whole
+from micromimic.core.files import write_pieces
 from micromimic.core.types import MediaTimes
 from micromimic.datasets.grid import folded
 from micromimic.workstation.imports.annotations import Annotated, Annotation, file_name
@@ -65,12 +65,15 @@ class _Target:
             return None
         return FrameTimes.of_media(self.answer.review) or self.answer.times
 
+    def imported(self, note: str) -> Imported:
+        name, part = self.recording.name, self.part
+        return Imported(self.recording.id, name, len(part.annotations), part.tiers, note)
+
 
 def import_markers(
     store: Store,
     path: Path,
     *,
-    name: str = "",
     recording_id: str | None = None,
     tiers: Sequence[str] = (),
     any_media: bool = False,
@@ -78,12 +81,12 @@ def import_markers(
     """Tiers of a file as rows of the timeline, all or those named; earlier ones of it are replaced.
 
     Without a recording each video that the file names must be one that is there, and one only;
-    ``any_media`` takes a file that names another than the recording given. ``name`` is the file's
-    for people, ``path``'s if left out. `InputError` where it does not fit.
+    ``any_media`` takes a file that names another than the recording given. `InputError` where it
+    does not fit.
     """
-    origin = (name or path.name)[-LONGEST_NAME:]
+    origin = path.name[-LONGEST_NAME:]
     parts = [_without_nested(part.only(tiers)) for part in read_annotations(path)]
-    with store.write() as transaction, _foreign_kept(store, path) as keep:
+    with _foreign_kept(store, path) as keep, store.write() as transaction:
         done = []
         for target in _targets(transaction, parts, recording_id, any_media=any_media):
             found = target.recording.id
@@ -92,10 +95,9 @@ def import_markers(
             markers.remove_markers(transaction, found, origin)
             markers.add_markers(transaction, found, rows, origin=origin)
             keep(found)
-            used = tuple(dict.fromkeys(str(row["tier"]) for row in rows))
             cut = sum(str(row["label"]).endswith(_CUT) for row in rows)
             note = f"{cut} label{'s' * (cut > 1)} cut to {LONGEST_NAME} characters" if cut else ""
-            done.append(Imported(found, target.recording.name, len(rows), used, note))
+            done.append(target.imported(note))
         return tuple(done)
 
 
@@ -120,7 +122,7 @@ def import_coding(
     parts = [_coded(part, who, tiers) for part in read_annotations(path) if part.coder in ("", who)]
     if not parts:
         raise InputError(f"expected events of {who} in {path.name}, got none; name its coder")
-    with store.write() as transaction, _foreign_kept(store, path) as keep:
+    with _foreign_kept(store, path) as keep, store.write() as transaction:
         finished = []
         for target in _targets(transaction, parts, recording_id, any_media=any_media):
             found = target.recording.id
@@ -129,8 +131,7 @@ def import_coding(
             keep(found)
             middles = sum(row["note"].startswith(NO_APEX) for row in rows)
             note = f"{middles} without an apex: the middle was taken" if middles else ""
-            used = target.part.tiers
-            finished.append(Imported(found, target.recording.name, len(rows), used, note))
+            finished.append(target.imported(note))
         return tuple(finished)
 
 
@@ -165,8 +166,8 @@ def _foreign_kept(store: Store, path: Path) -> Iterator[Any]:
         older = kept_tiers(store, recording_id)
         before[place] = older
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(place, tiers if older is None else replaced_tiers(older, tiers))
-        place.chmod(0o600)
+        content = tiers if older is None else replaced_tiers(older, tiers)
+        write_pieces(place, [content], private=True)
 
     try:
         yield keep
@@ -175,7 +176,7 @@ def _foreign_kept(store: Store, path: Path) -> Iterator[Any]:
             if content is None:
                 place.unlink(missing_ok=True)
             else:
-                write_whole(place, content)
+                write_pieces(place, [content], private=True)
         raise
 
 
@@ -307,9 +308,19 @@ def _coded(part: Annotated, coder: str, tiers: Sequence[str]) -> Annotated:
     chosen = part.only(tiers)
     if len(coders) != 1:
         return replace(chosen, nested=())
-    (whose,) = coders
-    found = tuple(_with_own(part, whose, item) for item in chosen.annotations)
-    return replace(chosen, annotations=found, nested=())
+    beside = {  # the action units and the note that our files have in tiers of their own
+        (what, item.onset_s, item.offset_s): item.label
+        for item in part.annotations
+        for what, whose in [_own_tier(item.tier)]
+        if whose in coders
+    }
+    found = []
+    for item in chosen.annotations:
+        span = item.onset_s, item.offset_s
+        units = units_of(beside.get(("action units", *span), ""), item.where)
+        note, codes = beside.get(("note", *span), item.note), {"units": units} if units else {}
+        found.append(replace(item, note=note, codes=codes))
+    return replace(chosen, annotations=tuple(found), nested=())
 
 
 def _own_tier(name: str) -> tuple[str, str]:
@@ -320,20 +331,6 @@ def _own_tier(name: str) -> tuple[str, str]:
     """
     found = re.fullmatch(r"((micro|macro)-expression|action units|note)(-[0-9]+)? (.+)", name)
     return ("", "") if found is None else (found[1].split("-")[-1], found[4])
-
-
-def _with_own(part: Annotated, coder: str, item: Annotation) -> Annotation:
-    """With the action units and the note that our files have in tiers beside."""
-    beside = {
-        what: other.label
-        for other in part.annotations
-        if (other.onset_s, other.offset_s) == (item.onset_s, item.offset_s)
-        for what, who in [_own_tier(other.tier)]
-        if who == coder and what != "expression"
-    }
-    units = beside.get("action units", "")
-    codes = {"units": units_of(units, item.where)} if units else {}
-    return replace(item, note=beside.get("note", item.note), codes=codes)
 
 
 def _marker(target: _Target, media: MediaTimes | None, item: Annotation) -> dict[str, Any]:

@@ -8,7 +8,7 @@ annotations in two (``Time_Subdivision``), as our own phases do: that is where t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -289,29 +289,32 @@ def _number(root: Element) -> None:
 def _rename(own: Element, other: Element) -> None:
     """Give tiers and types of the other document names that are free."""
     taken = {tier.get("TIER_ID", "") for tier in own.iterfind("TIER")}
-    for tier in other.findall("TIER"):
-        old = new = tier.get("TIER_ID", "")
-        while new in taken:
-            new += _TAKEN
-        taken.add(new)
-        if new != old:
-            tier.set("TIER_ID", new)
-            for child in other.iterfind("TIER"):
-                if child.get("PARENT_REF") == old:
-                    child.set("PARENT_REF", new)
-    kinds = {
-        kind.get("LINGUISTIC_TYPE_ID"): kind.attrib for kind in own.iterfind("LINGUISTIC_TYPE")
-    }
-    for kind in other.findall("LINGUISTIC_TYPE"):
-        old = new = kind.get("LINGUISTIC_TYPE_ID", "")
-        if kinds.get(old, kind.attrib) == kind.attrib:
-            continue
-        while new in kinds:
-            new += _TAKEN
-        kind.set("LINGUISTIC_TYPE_ID", new)
-        for tier in other.iterfind("TIER"):
-            if tier.get("LINGUISTIC_TYPE_REF") == old:
-                tier.set("LINGUISTIC_TYPE_REF", new)
+    tiers: dict[str | None, str] = {}
+    for tier in other.iterfind("TIER"):
+        name = tier.get("TIER_ID", "")
+        free = _free(name, taken)
+        taken.add(free)
+        tiers.setdefault(name, free)
+        tier.set("TIER_ID", free)
+    here, coming = (
+        {kind.get("LINGUISTIC_TYPE_ID", ""): kind for kind in root.iterfind("LINGUISTIC_TYPE")}
+        for root in (own, other)
+    )
+    kinds: dict[str | None, str] = {}
+    for name, kind in coming.items():
+        if name in here and here[name].attrib != kind.attrib:
+            kinds[name] = _free(name, here.keys() | coming.keys())
+            kind.set("LINGUISTIC_TYPE_ID", kinds[name])
+    for tier in other.iterfind("TIER"):
+        for reference, names in (("PARENT_REF", tiers), ("LINGUISTIC_TYPE_REF", kinds)):
+            if (new := names.get(tier.get(reference))) is not None:
+                tier.set(reference, new)
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    while name in taken:
+        name += _TAKEN
+    return name
 
 
 def _define(own: Element, other: Element) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,27 +47,30 @@ def read_annotations(path: Path) -> tuple[Annotated, ...]:
 
 
 def _plain(table: Table) -> tuple[Annotated, ...]:
-    """Rows by video and coder; events that a coder did not accept are left out."""
-    parts: dict[tuple[str, str], list[Annotation]] = {}
-    rates: dict[tuple[str, str], set[float | None]] = {}
+    """Rows by video and coder."""
+    rows: dict[tuple[str, str], list[Mapping[str, str]]] = {}
     for row in table.rows:
         key = file_name(table.cell(row, *_VIDEO)), table.cell(row, "coder")
-        own = parts.setdefault(key, [])
-        rates.setdefault(key, set()).add(number(table.cell(row, "fps")))
-        if table.cell(row, *_STATUS).casefold() in ("", "accepted"):
-            own.append(_annotation(table, row))
-    found = []
-    for (video, coder), own in parts.items():
-        known = rates[video, coder] - {None}
-        if len(known) > 1:
-            raise InputError(
-                f"expected one fps of {video or table.name}, got {', '.join(map(str, known))}; "
-                "correct them"
-            )
-        media = (video,) if video else ()
-        rate = known.pop() if known else None
-        found.append(Annotated(table.name, tuple(own), media, rate, coder=coder))
-    return tuple(found)
+        rows.setdefault(key, []).append(row)
+    return tuple(_part(table, *key, own) for key, own in rows.items())
+
+
+def _part(table: Table, video: str, coder: str, rows: Sequence[Mapping[str, str]]) -> Annotated:
+    """One coder's of a video; events that the coder did not accept are left out."""
+    rates = {rate for row in rows if (rate := number(table.cell(row, "fps"))) is not None}
+    if len(rates) > 1:
+        raise InputError(
+            f"expected one fps of {video or table.name}, got {', '.join(map(str, rates))}; "
+            "correct them"
+        )
+    held = [row for row in rows if table.cell(row, *_STATUS).casefold() in ("", "accepted")]
+    return Annotated(
+        table.name,
+        tuple(_annotation(table, row) for row in held),
+        (video,) if video else (),
+        next(iter(rates), None),
+        coder=coder,
+    )
 
 
 def _annotation(table: Table, row: Mapping[str, str]) -> Annotation:
