@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import re
+from base64 import b64decode
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zlib import decompress
 
 import numpy as np
 import pytest
@@ -128,8 +130,8 @@ def test_elan_and_the_report_say_the_names_as_they_are(
         share = f"{event.probabilities[event.label]:.2f}"
         assert words.removesuffix(" uncertain") == f"{event.label} {share}"
     page = report_html(analysis)
-    body, script = page.split('<script type="application/json" id="data">')[:2]
-    data = json.loads(script.split("</script>")[0])
+    body, script = page.split('<script type="application/zlib" id="data">')[:2]
+    data = json.loads(decompress(b64decode(script.split("</script>")[0])))
     assert [one["name"] for one in data["classes"]] == list(labels)
     assert [one["place"] for one in data["classes"]] == [place_of(n, labels) for n in labels]
     assert "<b> &" not in body and ("tense &lt;b&gt; &amp; &#34;x&#34;" in body) == (
@@ -138,7 +140,7 @@ def test_elan_and_the_report_say_the_names_as_they_are(
     shown = {event.label for event in analysis.events}
     for name in labels:
         assert (f'swatch dot {place_of(name, labels)}"' in body) == (name in shown)
-        assert f'fill {place_of(name, labels)}"' in body
+        assert f'track {place_of(name, labels)}"' in body
     word = {2: "two", 5: "five", 7: "seven"}[len(labels)]
     assert f"which of {word} groups of movements" in body
 

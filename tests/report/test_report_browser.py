@@ -61,6 +61,9 @@ def test_report_is_drawn_and_works(chromium: Browser, tmp_path: Path, width: int
             assert page.evaluate(PAINTED, plot) > 5000, plot
             assert seen(page, plot) == pytest.approx([0, 59.995])
 
+        edges = "[...document.querySelectorAll('#event-2 .name, #event-2 .apex-label')].map("
+        title, apex, *_ = page.evaluate(f"{edges}(one) => one.getBoundingClientRect())")
+        assert title["bottom"] <= apex["top"]
         page.click("button.zoom[data-event='2']")
         for plot in ("timeline", "limits-plot", "cells-plot"):
             page.wait_for_function(
@@ -75,12 +78,15 @@ def test_report_is_drawn_and_works(chromium: Browser, tmp_path: Path, width: int
         page.click("#reset")
         page.wait_for_selector("#timeline[data-from='0']")
 
-        apex = "getComputedStyle(document.querySelector('#event-1 img.apex')).visibility"
-        assert page.evaluate(apex) == "visible"
+        visible = "getComputedStyle(document.querySelector('#event-1 .apex')).visibility"
+        assert page.evaluate(visible) == "visible"
         page.check("#event-1 input[value=onset]", force=True)
-        assert page.evaluate(apex) == "hidden"
+        assert page.evaluate(visible) == "hidden"
         page.click("#event-1 button.frame")
-        assert page.evaluate("document.getElementById('lightbox').open")
+        shown = (
+            "document.querySelector('#lightbox[open] > svg > use').getBoundingClientRect().width"
+        )
+        assert page.evaluate(shown) > 300
         page.click("#lightbox")
         background = "getComputedStyle(document.body).backgroundColor"
         light = page.evaluate(background)

@@ -16,7 +16,7 @@ from micromimic.core.labels import CELLS, REGIONS, THREE
 from micromimic.core.strict_json import tidy
 from micromimic.core.types import DetectionLimits, MotionCurve
 from micromimic.report import elan, page
-from micromimic.report.curves import minmax, packed, packed_times, timeline_data
+from micromimic.report.curves import minmax, timeline_data
 from micromimic.report.tables import CURVE_COLUMNS, events_csv, events_json, write_curve_csv
 from micromimic.report.write import FILES, write_analysis
 
@@ -254,18 +254,13 @@ def test_minmax_keeps_extremes_and_gaps():
         assert (inside.min(), inside.max()) == (values[a:b].min(), values[a:b].max())
 
 
-def test_packed_values_and_times_can_be_read_back():
-    import base64
-
-    values = np.array([0.0, 1.5, np.nan, -3.0])
-    pack = packed(values)
-    codes = np.frombuffer(base64.b64decode(pack["b"]), "<i2").astype(float)
-    read = np.where(codes == -32768, np.nan, codes / pack["k"])
-    np.testing.assert_allclose(read, values, atol=1e-4)
-    times = 3.0 + np.arange(1000) / 199.7
-    steps = np.frombuffer(base64.b64decode(packed_times(times)), "<u4")
-    np.testing.assert_allclose(3.0 + steps / 1e5, times, atol=6e-6)
-    assert packed(np.full(3, np.nan))["k"] == 1.0
+def test_curves_in_whole_numbers_can_be_read_back(analysis):
+    score, curve = timeline_data(analysis)["score"], analysis.curve
+    times = np.cumsum(score["t"]) / 1e4
+    values = np.array([np.nan if y is None else y / score["k"] for y in score["y"]])
+    np.testing.assert_allclose(times, curve.times, atol=5.1e-5)
+    np.testing.assert_allclose(values, curve.score, atol=5.1e-3)
+    assert np.isnan(values).any()
 
 
 def test_timeline_data_has_lost_and_gated_stretches(analysis):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,7 +23,6 @@ SCORE_POINTS: Final = 40_000
 """At most so many of the score's points are in a report: 3 minutes at 200 frames a second."""
 _BINS: Final = 1_000
 """Of each cell's curve and each region's limit; two points a bin."""
-_GAP: Final = -32768
 _PAD_S: Final = 0.6
 _NAMED: Final = 2  # of the ten cells: those that moved most
 _LEAST: Final = 0.01
@@ -58,24 +58,15 @@ def minmax(
     return t[rows], y[rows]
 
 
-def packed(values: NDArray[np.floating]) -> dict[str, Any]:
-    """Values as 16-bit integers in base64: a tenth of the size of decimals in JSON.
-
-    The reader divides by ``k``; -32768 is a gap. Rounding is at most 1/60,000 of the largest.
-    """
-    array = np.asarray(values, dtype=np.float64)
-    finite = array[np.isfinite(array)]
-    peak = float(np.abs(finite).max()) if len(finite) else 0.0
-    factor = 30_000 / peak if peak > 0 else 1.0
-    codes = np.where(np.isfinite(array), np.round(np.nan_to_num(array) * factor), _GAP)
-    return {"k": factor, "b": base64.b64encode(codes.astype("<i2").tobytes()).decode("ascii")}
-
-
-def packed_times(times: NDArray[np.floating]) -> str:
-    """Times as unsigned 32-bit multiples of 10 microseconds from the first, in base64."""
-    array = np.asarray(times, dtype=np.float64)
-    steps = np.round((array - (array[0] if len(array) else 0.0)) * 1e5)
-    return base64.b64encode(steps.astype("<u4").tobytes()).decode("ascii")
+def _curve(
+    times: NDArray[np.floating], values: NDArray[np.floating], bins: int, k: int
+) -> dict[str, Any]:
+    """A curve, thinned, in whole numbers: ``t`` in steps of 0.1 ms, each from the one before,
+    ``y`` in steps of 1 / ``k``, None in a gap. So little is left of it when it is deflated."""
+    t, y = minmax(times, values, bins)
+    steps = np.diff(np.round(t * 1e4).astype(np.int64), prepend=0)
+    codes = [round(value * k) if isfinite(value) else None for value in y.tolist()]
+    return {"t": steps.tolist(), "y": codes, "k": k}
 
 
 def _runs(here: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -126,21 +117,20 @@ def drawn_data(analysis: Analysis) -> dict[str, Any]:
 def timeline_data(analysis: Analysis) -> dict[str, Any]:
     """The score, the ten cells, and what was found, rejected and not seen over time."""
     curve, spotting = analysis.curve, analysis.spotting
-    times, score = minmax(curve.times, curve.score, SCORE_POINTS // 2)
     ends = (float(curve.times[0]), float(curve.times[-1])) if len(curve.times) else (0.0, 0.0)
     cells = []
     for name, values in zip(CELLS, curve.cells.T, strict=True):
-        t, y = minmax(curve.times, values, _BINS)
         words = CELL_WORDS[name]
-        cells.append({"name": words[0].upper() + words[1:], "t": packed_times(t), "y": packed(y)})
+        cells.append(
+            {"name": words[0].upper() + words[1:], **_curve(curve.times, values, _BINS, 10_000)}
+        )
     gated = [span for span in spotting.gated_spans if span.cause != "blink"]
     lost = lost_spans(analysis.track.found, analysis.track.times)
     return {
         "start": ends[0],
         "stop": ends[1],
         "threshold": round(float(spotting.threshold), 4),
-        "t": packed_times(times),
-        "score": packed(score),
+        "score": _curve(curve.times, curve.score, SCORE_POINTS // 2, 100),
         "cells": cells,
         "events": [
             {
@@ -177,15 +167,12 @@ def limits_data(analysis: Analysis) -> dict[str, Any] | None:
     for name, values in analysis.limits.at(grid).items():
         # a scale of logarithms has no zero
         drawn = np.where(np.isfinite(values), np.maximum(values * scale, _LEAST * stated), np.nan)
-        t, y = minmax(grid, drawn, _BINS)
         finite.append(drawn[np.isfinite(drawn)])
         rows.append(
             {
                 "name": REGION_WORDS[name],
-                "first": round(float(t[0]), 5),
-                "t": packed_times(t),
-                "y": packed(y),
                 "closed": closed_spans(grid, values),
+                **_curve(grid, drawn, _BINS, 1000),
             }
         )
     low, high = np.percentile(np.concatenate(finite), _SHOWN)
@@ -217,10 +204,10 @@ class Chart:
 def score_chart(curve: MotionCurve, interval: Interval, threshold: float) -> Chart:
     """The score around one event."""
     start, stop, near = _window(curve, interval)
-    times, score = minmax(curve.times[near], curve.score[near], 150)
+    score = curve.score[near]
     finite = score[np.isfinite(score)]
     top = 1.18 * max(float(finite.max()) if len(finite) else 0.0, 1.35 * threshold, 1e-9)
-    path = _path(1000 / (stop - start) * (times - start), 300 * (1 - score / top))
+    path = _path(1000 / (stop - start) * (curve.times[near] - start), 300 * (1 - score / top), 0.7)
     return _chart(interval, start, stop, 300 * (1 - threshold / top), [("line", path)])
 
 
@@ -235,12 +222,10 @@ def cells_chart(curve: MotionCurve, interval: Interval) -> Chart | None:
     cells = np.asarray(curve.cells, dtype=np.float64)[near]
     high = 1.15 * max(float(np.nanmax(cells, initial=0.0)), 1e-6)
     low = min(float(np.nanmin(cells, initial=0.0)), -0.06 * high)
-    lines = []
-    for rank, k in reversed(list(enumerate(order))):
-        front = rank < _NAMED
-        times, values = minmax(curve.times[near], cells[:, k], 80 if front else 30)
-        x, y = 1000 / (stop - start) * (times - start), 300 * (high - values) / (high - low)
-        lines.append((f"cell first-{rank + 1}" if front else "cell other", _path(x, y)))
+    x, y = 1000 / (stop - start) * (curve.times[near] - start), 300 * (high - cells) / (high - low)
+    others = "".join(_path(x, y[:, k], 3.0) for k in order[_NAMED:])
+    first = [(f"cell first-{n + 1}", _path(x, y[:, order[n]], 1.0)) for n in range(_NAMED)]
+    lines = [("cell", others), *reversed(first)]
     names = [CELL_WORDS[CELLS[k]] for k in order[:_NAMED]]
     return _chart(interval, start, stop, 300 * high / (high - low), lines, names)
 
@@ -265,14 +250,16 @@ def _chart(
     return Chart(on, apex, off, level, lines, _ticks(start, stop), legend or [])
 
 
-def _path(x: Array, y: Array) -> str:
-    """SVG path data in whole units, each point from the one before; a NaN lifts the pen."""
-    finite = np.isfinite(y)
-    points = np.rint(np.stack([x, y], axis=1)[finite]).astype(int)
-    first = np.diff(finite, prepend=False)[finite]  # after a gap, or of all
-    letters = np.where(first, "m", " ").tolist()
-    moves = np.diff(points, axis=0, prepend=0).tolist()
-    return "".join(f"{letter}{a} {b}" for letter, (a, b) in zip(letters, moves, strict=True))
+def _path(x: NDArray[np.floating], y: NDArray[np.floating], within: float) -> str:
+    """SVG path data in whole units, no further than ``within`` from the curve: 3 are about a
+    pixel. Each point is from the one before, a NaN lifts the pen."""
+    parts = []
+    for start, stop in zip(*_runs(np.isfinite(y)), strict=True):
+        points = np.stack([x[start:stop], y[start:stop]], axis=1).astype(np.float32)
+        kept = np.rint(cv2.approxPolyDP(points, within, closed=False)[:, 0]).astype(int)
+        steps = " ".join(f"{a} {b}" for a, b in np.diff(kept, axis=0).tolist())
+        parts.append(f"M{kept[0, 0]} {kept[0, 1]}l{steps}")
+    return "".join(parts).replace(" -", "-")
 
 
 def _ticks(start: float, stop: float) -> list[tuple[float, str]]:

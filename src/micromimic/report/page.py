@@ -20,9 +20,9 @@ from micromimic.core.results import OPEN_UNITS, STATED_UNITS, Analysis, HeldBack
 from micromimic.core.strict_json import printable
 from micromimic.core.summary import REASONS, advice, summary
 from micromimic.core.types import LONGEST_MICRO_S, MicroExpression
-from micromimic.media.draw import flow_peak
 from micromimic.report import words
 from micromimic.report.curves import cells_chart, drawn_data, lost_spans, score_chart
+from micromimic.report.overlays import flow_peak
 from micromimic.report.page_script import report_script, viewer_style
 from micromimic.report.palette import place_of, rules, tokens
 from micromimic.report.pictures import (
@@ -33,7 +33,7 @@ from micromimic.report.pictures import (
     pictures,
     what_moved,
 )
-from micromimic.report.rendering import embedded_json, environment
+from micromimic.report.rendering import environment, packed_json
 from micromimic.report.words import CELL_WORDS, REGION_WORDS
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -103,7 +103,7 @@ def report_html(analysis: Analysis) -> str:
         time=_time(analysis),
         rejections=_rejections(analysis),
         statements=cannot_tell(len(analysis.model.labels)),
-        data=embedded_json(drawn_data(analysis)),
+        data=packed_json(drawn_data(analysis)),
         script=Markup(report_script()),
     )
 

@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Final
 
 _IMPORT: Final = re.compile(r'^import (?:\{[^}]*\} from )?"\./([\w-]+\.js)";\n', re.MULTILINE)
+_COMMENT: Final = re.compile(r"^ *(?://.*|/\*\*(?:.|\n)*?\*/)\n", re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:function|class|const)\b)", re.MULTILINE)
 _DECLARED: Final = re.compile(
     r"^(?:async )?(?:function|class|const|let) (?:\{([^}]+)\}|(\w+))", re.MULTILINE
@@ -25,7 +26,8 @@ def _text(name: str) -> str:
 
 @cache
 def report_script(entry: str = "report.js") -> str:
-    """A module and all that it imports, each once and after what it needs, for an inline script.
+    """A module and all that it imports, each once and after what it needs, for an inline script;
+    comments on lines of their own are left out.
 
     Imports name what they take from ``"./file.js"``; exports stand before a declaration; no name is
     declared by two files.
@@ -46,7 +48,7 @@ def report_script(entry: str = "report.js") -> str:
 
     visit(entry)
     parts = [_EXPORT.sub("", _IMPORT.sub("", _text(name))) for name in order]
-    script = "".join(parts)
+    script = _COMMENT.sub("", "".join(parts))
     names = [one for match in _DECLARED.findall(script) for one in match if one]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

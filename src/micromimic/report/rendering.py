@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
+from zlib import compress
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -32,12 +34,7 @@ def _printable(value: Any) -> Any:
     return value if plain else printable(value)
 
 
-def embedded_json(value: object) -> Markup:
-    """JSON that can stand inside a script element: no ``<``, ``>`` or ``&`` as such.
-
-    >>> print(embedded_json({"a": "</script>"}))
-    {"a":"\\u003c/script\\u003e"}
-    """
-    raw = json_text(value, digits=9, separators=(",", ":"))
-    safe = raw.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    return Markup(safe)
+def packed_json(value: object) -> Markup:
+    """JSON for a script element, deflated, in base64: curves take a sixth of their text."""
+    raw = json_text(value, digits=9, separators=(",", ":")).encode()
+    return Markup(b64encode(compress(raw, 9)).decode("ascii"))

@@ -11,11 +11,6 @@ export function shareList(shares, words, props = {}) {
       el("b", {}, words(value)))));
 }
 
-/** Action units of an event, as "AU12 left, AU6"; empty where none stands out. @param {{action_units?: {unit: number, side: string}[]}} event */
-export function unitNames(event) {
-  return (event.action_units ?? []).map(({ unit, side }) => `AU${unit}${side === "both" ? "" : ` ${side}`}`).join(", ");
-}
-
 /** A cell's name for people: "brow_left" is "left brow". @param {string} cell */
 export function cellName(cell) {
   const parts = cell.split("_");

@@ -7,19 +7,18 @@ import { Overview } from "./overview.js";
 import { nearest, ticks, View } from "./scale.js";
 import { themeButton } from "./theme.js";
 
+const packed = Uint8Array.from(atob(byId("data").textContent), (letter) => letter.charCodeAt(0));
 /** @type {import("./types.d.ts").ReportData} */
-const data = JSON.parse(byId("data").textContent);
+const data = await new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"))).json();
 const root = document.documentElement;
 const coarse = matchMedia("(pointer: coarse)").matches;
 
-/** @param {string} text base64 */
-const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
-
-/** Times as steps of 10 microseconds, values as multiples; -32768 is a gap. @param {import("./types.d.ts").PackedSeries} packed */
-function series({ t, y, first = data.start }) {
+/** @param {import("./types.d.ts").PackedSeries} curve */
+function series({ t, y, k }) {
+  let time = 0;
   return {
-    times: Float64Array.from(new Uint32Array(bytes(t)), (step) => first + step / 1e5),
-    values: Float64Array.from(new Int16Array(bytes(y.b)), (code) => (code === -32768 ? NaN : code / y.k)),
+    times: Float64Array.from(t, (step) => (time += step) / 1e4),
+    values: Float64Array.from(y, (value) => (value === null ? NaN : value / k)),
   };
 }
 
@@ -29,7 +28,7 @@ const spans = data.events.map((event, k) => ({
   longer: event.kind === "macro", open: event.uncertain, name: String(k + 1),
   words: `${event.kind === "macro" ? "longer expression" : "event"} ${k + 1}: ${event.label} ${event.p.toFixed(2)}${event.uncertain ? ", uncertain" : ""}`,
 }));
-const movement = new Movement({ ...data, series: series({ t: data.t, y: data.score }) });
+const movement = new Movement({ ...data, series: series(data.score) });
 const view = new View(data.start, data.stop);
 const high = movement.ceiling(spans);
 
@@ -167,8 +166,7 @@ if (coarse && byId("zoom-hint")) byId("zoom-hint").textContent = "Two fingers zo
 const lightbox = byId("lightbox");
 for (const frame of document.querySelectorAll("button.frame")) {
   frame.addEventListener("click", () => {
-    const picture = /** @type {HTMLImageElement} */ (frame.querySelector("img"));
-    Object.assign(lightbox.querySelector("img"), { src: picture.src, alt: picture.alt });
+    lightbox.firstChild.replaceWith(/** @type {Node} */ (frame.firstElementChild).cloneNode(true));
     lightbox.querySelector("p").textContent = frame.parentElement?.querySelector("figcaption")?.textContent ?? "";
     lightbox.showModal();
   });

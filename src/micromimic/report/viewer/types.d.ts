@@ -123,17 +123,11 @@ export interface Share {
   bar?: number;
 }
 
-/** Values as 16-bit integers in base64, `k` times their size; -32768 is a gap. */
-export interface Packed {
-  b: string;
-  k: number;
-}
-
-/** A curve as a report holds it: times as 32-bit steps of 10 microseconds from `first`, in base64. */
+/** A curve as a report holds it: times in steps of 0.1 ms, each from the one before, values `k` times their size; null is a gap. */
 export interface PackedSeries {
-  t: string;
-  y: Packed;
-  first?: number;
+  t: number[];
+  y: (number | null)[];
+  k: number;
 }
 
 /** What `report.curves.timeline_data` and `limits_data` put into a report. */
@@ -141,8 +135,7 @@ export interface ReportData {
   start: number;
   stop: number;
   threshold: number;
-  t: string;
-  score: Packed;
+  score: PackedSeries;
   cells: (PackedSeries & { name: string })[];
   events: { on: number; apex: number; off: number; label: string; p: number; uncertain: boolean; kind: "micro" | "macro" }[];
   blinks: Stretch[];
