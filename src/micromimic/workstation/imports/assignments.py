@@ -11,7 +11,6 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import Literal, TypeVar
 
 from sqlalchemy import select
@@ -36,11 +35,14 @@ class Assigned:
     """
 
     row: Assignment
-    state: Literal["there", "coming"]
     recording_id: str | None
     name: str
     session_id: str | None
     subject_known: bool
+
+    @property
+    def state(self) -> Literal["there", "coming"]:
+        return "coming" if self.recording_id is None else "there"
 
 
 @reading
@@ -67,7 +69,7 @@ def check_assignments(
             "first, or say that they are new"
         )
     there, arriving = _by_name(listed, lambda r: r.name), _by_name(coming, lambda name: name)
-    sittings = _sittings(rows)
+    days = {key: sitting.held_on for key, sitting in _sittings(rows).items()}
     found = []
     lines: dict[str, int] = {}
     for row in rows:
@@ -78,8 +80,11 @@ def check_assignments(
                 f"expected one row for {item.name}, got lines {first} and {row.line}; remove one, "
                 "or give the videos different names"
             )
-        if item.session_id is None:
-            _day_of(sittings, row)
+        if item.session_id is None and days[row.sitting] is None:
+            raise InputError(
+                f"expected a date for the new session {row.session or row.condition!r} of "
+                f"{row.subject} (line {row.line}), got none; fill it in"
+            )
         found.append(item)
     return tuple(found)
 
@@ -99,20 +104,31 @@ def assign(
     has to go there. Rows of files that come get their sitting to be uploaded to.
     """
     checked = check_assignments(transaction, rows, coming, new_subjects=new_subjects)
-    made: dict[tuple[str, str, str], Session] = {}
+    subjects = {person.code: person.id for person in people.list_subjects(transaction)}
+    made: dict[tuple[str, str, str], str] = {}
     sittings = _sittings(rows)
     done = []
     for item in checked:
-        row = item.row
-        if item.session_id is None and row.sitting not in made:
-            made[row.sitting] = _new_session(transaction, row, sittings, consent)
-        session_id = item.session_id or made[row.sitting].id
-        condition = sittings[row.sitting].condition
-        if condition:
-            people.change_session(transaction, session_id, condition=condition)
+        sitting = sittings[item.row.sitting]
+        session_id = item.session_id or made.get(sitting.sitting)
+        if session_id is None:
+            recordings.check_consent(consent)
+            assert consent is not None and sitting.held_on is not None
+            if sitting.subject not in subjects:
+                subjects[sitting.subject] = people.add_subject(transaction, sitting.subject).id
+            session_id = made[sitting.sitting] = people.add_session(
+                transaction,
+                subjects[sitting.subject],
+                title=sitting.session,
+                held_on=sitting.held_on,
+                consent=consent,
+                condition=sitting.condition,
+            ).id
+        elif sitting.condition:
+            people.change_session(transaction, session_id, condition=sitting.condition)
         if item.recording_id is not None:
             recordings.change_recording(transaction, item.recording_id, session_id=session_id)
-        done.append(Assigned(row, item.state, item.recording_id, item.name, session_id, True))
+        done.append(replace(item, session_id=session_id, subject_known=True))
     return tuple(done)
 
 
@@ -141,9 +157,8 @@ def _assigned(
         )
     person = subjects.get(row.subject)
     session = None if person is None else _session(transaction, person, row)
-    if arriving:
-        return Assigned(row, "coming", None, arriving[0], session, person is not None)
-    return Assigned(row, "there", there[0].id, there[0].name, session, person is not None)
+    name = arriving[0] if arriving else there[0].name
+    return Assigned(row, None if arriving else there[0].id, name, session, person is not None)
 
 
 def _by_name(items: Iterable[T], path: Callable[[T], str]) -> dict[str, list[T]]:
@@ -192,48 +207,13 @@ def _session(transaction: Transaction, person: Subject, row: Assignment) -> str 
     return found[0].id
 
 
-def _new_session(
-    transaction: Transaction,
-    row: Assignment,
-    sittings: Mapping[tuple[str, str, str], Assignment],
-    consent: Consent | None,
-) -> Session:
-    recordings.check_consent(consent)
-    assert consent is not None
-    held_on = _day_of(sittings, row)
-    known = {person.code: person.id for person in people.list_subjects(transaction)}
-    person = known.get(row.subject) or people.add_subject(transaction, row.subject).id
-    return people.add_session(
-        transaction,
-        person,
-        title=row.session,
-        held_on=held_on,
-        consent=consent,
-        condition=sittings[row.sitting].condition,
-    )
-
-
-def _day_of(sittings: Mapping[tuple[str, str, str], Assignment], row: Assignment) -> date:
-    """When a new sitting was held."""
-    held_on = sittings[row.sitting].held_on
-    if held_on is None:
-        raise InputError(
-            f"expected a date for the new session {row.session or row.condition!r} of "
-            f"{row.subject} (line {row.line}), got none; fill it in"
-        )
-    return held_on
-
-
 def _sittings(rows: Sequence[Assignment]) -> dict[tuple[str, str, str], Assignment]:
     """What the rows of each sitting say of it together."""
     found: dict[tuple[str, str, str], Assignment] = {}
     for row in rows:
         first = found.get(row.sitting, row)
-        found[row.sitting] = replace(
-            first,
-            condition=first.condition or row.condition,
-            held_on=first.held_on or row.held_on,
-        )
+        condition, held_on = first.condition or row.condition, first.held_on or row.held_on
+        found[row.sitting] = replace(first, condition=condition, held_on=held_on)
     return found
 
 

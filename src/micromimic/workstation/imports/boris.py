@@ -29,7 +29,7 @@ _APEX: Final = re.compile(r"apex ([0-9]+\.[0-9]+) s(?:; )?")
 
 @dataclass(frozen=True)
 class _Event:
-    """One key that was pressed; ``edge`` is START, STOP or POINT, None where the file has none."""
+    """One key that was pressed: a moment, or the beginning or the end of a state."""
 
     time: float
     subject: str
@@ -134,14 +134,13 @@ def _by_file(
     files: Sequence[str],
     lengths: Sequence[float],
     rates: Mapping[str, Any],
-    annotations: Iterable[Annotation],
+    annotations: Sequence[Annotation],
 ) -> list[Annotated]:
     """Each video's own, on its own timeline."""
-    left = list(annotations)
     start, parts = 0.0, list[Annotated]()
     for name, length in zip(files, lengths, strict=True):
         end = start + length if len(parts) + 1 < len(files) else math.inf
-        own = [a for a in left if start <= a.onset_s < end]
+        own = [a for a in annotations if start <= a.onset_s < end]
         late = next((a for a in own if a.offset_s > end + _TOLERANCE_S), None)
         if late is not None:
             raise InputError(
@@ -149,8 +148,8 @@ def _by_file(
                 f"{late.where}; end it before the next video"
             )
         shifted = tuple(_shifted(a, start) for a in own)
-        rate = rates.get(name)
-        parts.append(Annotated(where, shifted, (file_name(name),), float(rate) if rate else None))
+        rate = float(rates.get(name) or 0) or None
+        parts.append(Annotated(where, shifted, (file_name(name),), rate))
         start = end
     return parts
 
@@ -184,9 +183,6 @@ def _joined(events: Iterable[_Event]) -> tuple[Annotation, ...]:
 # --- tables --------------------------------------------------------------------------------------
 
 _MEDIA: Final = ("mediafilename", "mediafilepath", "mediafile", "source")
-_STARTS: Final = ("starts",)
-_STOPS: Final = ("stops",)
-EDGES: Final = ("behaviortype", "status")
 
 
 def is_table(table: Table) -> bool:
@@ -196,11 +192,10 @@ def is_table(table: Table) -> bool:
 
 def read_events(table: Table) -> tuple[Annotated, ...]:
     """Every observation of an exported table of events, single or aggregated."""
+    heading = table.heading("observation id")
     ids: dict[str, list[Mapping[str, str]]] = {}
     for row in table.rows:
-        ids.setdefault(
-            table.cell(row, "observationid") or table.heading("observation id"), []
-        ).append(row)
+        ids.setdefault(table.cell(row, "observationid") or heading, []).append(row)
     return tuple(_of_table(table, name, rows) for name, rows in ids.items())
 
 
@@ -219,33 +214,29 @@ def _of_table(table: Table, name: str, rows: Sequence[Mapping[str, str]]) -> Ann
         )
     rates = {table.cell(row, "fps") for row in rows} - {""}
     rate = number(rates.pop()) if len(rates) == 1 else None
-    if table.has(*_STARTS):
-        found = tuple(_whole(table, row) for row in rows)
+    if table.has("starts"):
+        found = tuple(_aggregated(table, row) for row in rows)
     else:
-        found = _joined(_single(table, row) for row in rows)
+        found = _joined(_event(table, row, "time", "comment") for row in rows)
     return Annotated(where, found, tuple(media), rate)
 
 
-def _whole(table: Table, row: Mapping[str, str]) -> Annotation:
-    begin = _event(table, row, _STARTS, "commentstart")
-    if not begin.is_state:
-        return begin.until(begin)
-    return begin.until(_event(table, row, _STOPS, "commentstop"))
+def _aggregated(table: Table, row: Mapping[str, str]) -> Annotation:
+    """A row that has a state's begin and end."""
+    begin = _event(table, row, "starts", "commentstart")
+    end = _event(table, row, "stops", "commentstop") if begin.is_state else begin
+    return begin.until(end)
 
 
-def _single(table: Table, row: Mapping[str, str]) -> _Event:
-    return _event(table, row, ("time",), "comment")
-
-
-def _event(table: Table, row: Mapping[str, str], time: Sequence[str], note: str) -> _Event:
-    edge = table.cell(row, *EDGES).upper()
+def _event(table: Table, row: Mapping[str, str], time: str, note: str) -> _Event:
+    edge = table.cell(row, "behaviortype", "status").upper()
     if edge not in ("START", "STOP", "POINT", "STATE"):
         raise InputError(
             f"expected START, STOP, STATE or POINT in {table.place(row)}, got {edge!r}; export it "
             "again from BORIS"
         )
     return _Event(
-        table.seconds(row, *time),
+        table.seconds(row, time),
         table.cell(row, "subject"),
         table.cell(row, "behavior"),
         _text(table.cell(row, "modifiers", "modifier")),
