@@ -13,7 +13,7 @@ from sqlalchemy import exc, insert, text
 from micromimic.core.errors import InputError, UnavailableError
 from micromimic.workstation.records import people
 from micromimic.workstation.records.database import open_store
-from micromimic.workstation.records.failures import translated
+from micromimic.workstation.records.database_errors import translated
 from micromimic.workstation.records.models import Subject
 
 from ...postgres_server import running_postgres

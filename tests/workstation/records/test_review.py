@@ -177,6 +177,8 @@ def test_frame_times():
     assert FrameTimes.of({"frames": 3, "fps": 10.0, "start_s": 0.5}).seconds(2) == 0.7
     uneven = FrameTimes.of({"frames": 3, "fps": 10.0, "frame_times": [0.0, 0.1, 0.35]})
     assert uneven.seconds(2) == 0.35
+    assert [FrameTimes(9, 100.0).nearest(s) for s in (-1.0, 0.052, 9.0)] == [0, 5, 8]
+    assert [uneven.nearest(s) for s in (-1.0, 0.2, 0.3, 9.0)] == [0, 1, 2, 2]
     for bad in (
         {"frames": 2, "fps": 0.0},
         {"frames": 2, "fps": float("nan")},

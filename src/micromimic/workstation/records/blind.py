@@ -44,26 +44,13 @@ def masked_indices(events: Iterable[ReviewedEvent]) -> frozenset[int]:
     return frozenset(int(event.key[1:]) for event in events if event.masked)
 
 
-def masked_payload(payload: Mapping[str, Any], masked: Collection[int]) -> dict[str, Any]:
-    """The content of ``events.json`` before a coder is done: null for each masked event."""
-    shown = {**payload, "events": _without(payload["events"], masked)}
-    if "indicators" in payload:
-        indicators = payload["indicators"]
+def masked_content(content: Mapping[str, Any], masked: Collection[int]) -> dict[str, Any]:
+    """``events.json`` or ``review.json`` before a coder is done: null for each masked event."""
+    events = [None if n in masked else one for n, one in enumerate(content.get("events", ()))]
+    shown = {**content, "events": events}
+    if indicators := content.get("indicators"):
         shown["indicators"] = {k: indicators[k] for k in OPEN_INDICATORS if k in indicators}
-    return _held_back_out(shown)
-
-
-def masked_shown(shown: Mapping[str, Any], masked: Collection[int]) -> dict[str, Any]:
-    """The content of ``review.json`` before a coder is done: null for each masked event."""
-    return _held_back_out({**shown, "events": _without(shown.get("events", ()), masked)})
-
-
-def _held_back_out(content: dict[str, Any]) -> dict[str, Any]:
-    return {**content, **{name: [] for name in _HELD_BACK if name in content}}
-
-
-def _without(entries: Iterable[Any], masked: Collection[int]) -> list[Any]:
-    return [None if index in masked else entry for index, entry in enumerate(entries)]
+    return {**shown, **{name: [] for name in _HELD_BACK if name in content}}
 
 
 def _masked(event: ReviewedEvent, recording_id: str, times: FrameTimes) -> ReviewedEvent:

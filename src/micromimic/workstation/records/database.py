@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session as OrmSession, undefer_group
 
 from micromimic.core.closing import Closing
 from micromimic.core.errors import InputError, MissingExtraError, RefusedError, UnavailableError
-from micromimic.workstation.records.failures import translated
+from micromimic.workstation.records.database_errors import translated
 from micromimic.workstation.records.folder import (
     DATABASE_NAME,
     INCOMING,
@@ -121,25 +121,24 @@ class Store(Closing):
         """Where a recording's files are; it need not exist. No path is made of what is no id."""
         return self.data / RECORDINGS / known_id(recording_id, "recording")
 
-    @contextmanager
-    def read(self) -> Iterator[Transaction]:
+    def read(self) -> AbstractContextManager[Transaction]:
         """A transaction that reads: everything in it as of one moment."""
-        with translated(self.name, self.busy_s):
-            self._check_file()
-            with Transaction(self, self.reader) as transaction, transaction.begin():
-                transaction.connection()
-                yield transaction
+        return self._begin(self.reader)
+
+    def write(self) -> AbstractContextManager[Transaction]:
+        """A transaction that writes: all of it is kept, or nothing."""
+        return self._begin(self.writer, writes=True)
 
     @contextmanager
-    def write(self) -> Iterator[Transaction]:
-        """A transaction that writes: all of it is kept, or nothing."""
-        with translated(self.name, self.busy_s, one_writer=self.path is not None):
+    def _begin(self, engine: sa.Engine, *, writes: bool = False) -> Iterator[Transaction]:
+        with translated(self.name, self.busy_s, one_writer=writes and self.path is not None):
             self._check_file()
-            with Transaction(self, self.writer) as transaction, transaction.begin():
-                transaction.connection()  # takes the lock
+            with Transaction(self, engine) as transaction, transaction.begin():
+                transaction.connection()  # takes the lock, where it writes
                 yield transaction
-                transaction.flush()
-                self._check_file()
+                if writes:
+                    transaction.flush()
+                    self._check_file()
 
     @contextmanager
     def bare(self) -> Iterator[sa.Connection]:
@@ -176,14 +175,14 @@ def reading(
 
     Given a transaction, what it does is part of that one.
     """
-    return _in_transaction(function, lambda store: store.read())
+    return _in_transaction(function, Store.read)
 
 
 def writing(
     function: Callable[Concatenate[Transaction, P], T],
 ) -> Callable[Concatenate[Store | Transaction, P], T]:
     """As `reading`, for what writes."""
-    return _in_transaction(function, lambda store: store.write())
+    return _in_transaction(function, Store.write)
 
 
 def _in_transaction(

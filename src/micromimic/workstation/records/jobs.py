@@ -275,7 +275,6 @@ def _seconds_a_byte(transaction: Transaction) -> float | None:
 
 
 def add_job(transaction: Transaction, recording_id: str) -> Job:
-    """Queue a job for a recording."""
     last = select(func.coalesce(func.max(Job.number), 0)).where(Job.recording_id == recording_id)
     number = transaction.scalars(last).one() + 1
     job = Job(recording_id=recording_id, number=number, created_at=transaction.now)
@@ -285,7 +284,6 @@ def add_job(transaction: Transaction, recording_id: str) -> Job:
 
 
 def cancel_active(transaction: Transaction, recording_ids: Select[Any], why: str) -> None:
-    """Cancel what waits or runs for these recordings."""
     transaction.execute(
         update(Job)
         .where(Job.recording_id.in_(recording_ids), Job.status.in_(ACTIVE))

@@ -218,7 +218,6 @@ class AnalysisRecord(Base, kw_only=True):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The classes of the model that answered, for coders to choose from."""
         return labels_in(self.payload)
 
     @property
@@ -357,7 +356,6 @@ class Recording(Base, kw_only=True):
 
     @property
     def job(self) -> Job | None:
-        """Its latest."""
         return self.jobs[-1] if self.jobs else None
 
     @property

@@ -53,14 +53,6 @@ _ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
 def checked_payload(action: Action, given: Mapping[str, Any], scheme: Scheme) -> dict[str, Any]:
     """A payload as it is stored: names and types checked, and what it says against the scheme; not
     whether frames fit.
-
-    >>> scheme = Scheme.of_labels(["calm", "tense"])
-    >>> checked_payload("relabel", {"label": "tense"}, scheme)
-    {'label': 'tense'}
-    >>> checked_payload("reject", {"label": "tense"}, scheme)
-    Traceback (most recent call last):
-    ...
-    micromimic.core.errors.RefusedError: expected note for reject, got label; correct the request
     """
     extra = sorted(set(given) - set(_ALLOWED[action]))
     missing = [name for name in _NEEDED.get(action, ()) if name not in given]

@@ -15,7 +15,6 @@ from micromimic.workstation.records.models import COUNTS, Consent, Recording, Se
 
 @reading
 def list_subjects(transaction: Transaction) -> tuple[Subject, ...]:
-    """Everybody, by code."""
     query = select(Subject).options(undefer_group(COUNTS)).order_by(Subject.code)
     return tuple(transaction.scalars(query))
 
@@ -27,7 +26,6 @@ def get_subject(transaction: Transaction, subject_id: str) -> Subject:
 
 @reading
 def find_subject(transaction: Transaction, code: str) -> Subject:
-    """The person with this pseudonym."""
     clean = code.strip()
     query = select(Subject).where(Subject.code == clean).options(undefer_group(COUNTS))
     found = transaction.scalars(query).one_or_none() if clean.isprintable() else None

@@ -63,6 +63,7 @@ _TOP: Final = re.compile(
     rf"{re.escape(DATABASE_NAME)}(-wal|-shm|-journal)?|{re.escape(LOCK_NAME)}|.*\.due"
     rf"|{INCOMING}|{RECORDINGS}"
 )
+_OVERWRITE: Final = "overwrite.due"
 _OVER: Final = "the video's retention is over"
 
 
@@ -198,7 +199,9 @@ def restrict_access(store: Store) -> list[Path]:
                 places += [top, *(top.rglob("*") if is_folder(top) else ())]
     for path in places:
         try:
-            _restrict(path)
+            mode = path.lstat().st_mode
+            if not stat.S_ISLNK(mode) and stat.S_IMODE(mode) & 0o077:
+                path.chmod(0o700 if stat.S_ISDIR(mode) else 0o600)
         except FileNotFoundError:  # moved or removed meanwhile
             continue
         except OSError:
@@ -235,7 +238,7 @@ def _begun(store: Store, kind: Removable, key: str) -> Iterator[Callable[[], Non
         with contextlib.suppress(OSError):  # the rows are a note of their own
             due.touch()
             if kind is Subject:
-                _overwrite_due(store).touch()
+                (store.data / _OVERWRITE).touch()
 
     mark()
     try:
@@ -315,18 +318,8 @@ def _unowned(store: Store) -> list[Path]:
     return [path for path in left if ids_in(path) or path.parent.parent != store.data]
 
 
-def _restrict(path: Path) -> None:
-    mode = path.lstat().st_mode
-    if not stat.S_ISLNK(mode) and stat.S_IMODE(mode) & 0o077:
-        path.chmod(0o700 if stat.S_ISDIR(mode) else 0o600)
-
-
-def _overwrite_due(store: Store) -> Path:
-    return store.data / "overwrite.due"
-
-
 def _overwrite_if_due(store: Store) -> None:
-    if _overwrite_due(store).exists():
+    if (store.data / _OVERWRITE).exists():
         _overwrite(store)
 
 
@@ -355,4 +348,4 @@ def _overwrite(store: Store) -> None:
             f"expected to overwrite what was deleted, got trouble ({error}); the records are "
             "gone, the rest is tried again within the hour while the server runs"
         ) from error
-    remove_paths([_overwrite_due(store)])
+    remove_paths([store.data / _OVERWRITE])

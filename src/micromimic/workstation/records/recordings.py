@@ -129,7 +129,6 @@ def change_recording(
 
 
 def check_consent(consent: Consent | None) -> None:
-    """Refuse without consent."""
     if consent is None or not consent.given:
         raise RefusedError(
             "expected the consent of the person filmed, got none; note it with the session or the "

@@ -65,11 +65,7 @@ class FrameTimes:
 
     @classmethod
     def of(cls, review: Mapping[str, Any]) -> FrameTimes:
-        """From the content of ``review.json``.
-
-        >>> FrameTimes.of({"frames": 10, "fps": 50.0, "start_s": 1.0}).seconds(5)
-        1.1
-        """
+        """From the content of ``review.json``."""
         return cls(
             int(review["frames"]),
             float(review["fps"]),
@@ -92,11 +88,7 @@ class FrameTimes:
         return round(self.start_s + frame / self.fps, 6)
 
     def nearest(self, seconds: float) -> int:
-        """The frame taken nearest to a time; the first or the last where it lies outside.
-
-        >>> FrameTimes(1000, 200.0).nearest(0.1512), FrameTimes(2, 30.0, times=(0, 0.2)).nearest(9)
-        (30, 1)
-        """
+        """The frame taken nearest to a time; the first or the last where it lies outside."""
         if self.times is None:
             frame = round((seconds - self.start_s) * self.fps)
         else:
@@ -210,17 +202,6 @@ def reviewed(
 
     ``machine`` are the ``events`` of ``events.json``, ``decisions`` one coder's by number.
     `RefusedError` where a decision does not fit, such as one on an event that is not there.
-
-    >>> from datetime import datetime, UTC
-    >>> entry = {"onset_frame": 10, "apex_frame": 15, "offset_frame": 30, "label": "calm",
-    ...          "onset_s": 0.05, "apex_s": 0.075, "offset_s": 0.15}
-    >>> from types import SimpleNamespace
-    >>> relabelled = SimpleNamespace(coder="kim", number=1, action="relabel", event="m0",
-    ...     target=None, payload={"label": "tense"}, mode="open",
-    ...     decided_at=datetime(2024, 1, 1, tzinfo=UTC))
-    >>> event = reviewed([entry], [relabelled], FrameTimes(100, 200.0))[0]
-    >>> event.label, event.status, event.changed, event.machine["label"]
-    ('tense', 'accepted', True, 'calm')
     """
     events = {f"m{k}": _event(f"m{k}", entry, entry) for k, entry in enumerate(machine)}
     for decision in effective(decisions):
@@ -236,7 +217,6 @@ def make_review(
     decisions: Sequence[Decision],
     times: FrameTimes,
 ) -> Review:
-    """One coder's review as a record."""
     events = reviewed(machine, decisions, times)
     steps = next_steps(decisions)
     return Review(

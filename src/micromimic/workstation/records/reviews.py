@@ -15,12 +15,7 @@ from sqlalchemy import select
 from micromimic.core.errors import ConflictError, NotFoundError
 from micromimic.core.results import kind_of, labels_in
 from micromimic.workstation.records import values
-from micromimic.workstation.records.blind import (
-    masked_indices,
-    masked_payload,
-    masked_review,
-    masked_shown,
-)
+from micromimic.workstation.records.blind import masked_content, masked_indices, masked_review
 from micromimic.workstation.records.database import Store, Transaction, reading, writing
 from micromimic.workstation.records.models import (
     AnalysisRecord,
@@ -139,7 +134,7 @@ def get_shown(
     if not is_machine_open(transaction, recording_id, reader or name):
         review = masked_review(review, answer.times)
         masked = masked_indices(review.events)
-        payload, shown = masked_payload(payload, masked), masked_shown(shown, masked)
+        payload, shown = masked_content(payload, masked), masked_content(shown, masked)
     return Shown(study, study.coding(answer.labels).labels, payload, shown, review)
 
 

@@ -45,9 +45,6 @@ class Scheme:
     """Classes, each with its description, and what may be said beside them.
 
     ``units``: True for every action unit, else those listed. ``certainty`` goes from low to high.
-
-    >>> Scheme.of_labels(("calm", "tense")).labels
-    ('calm', 'tense')
     """
 
     name: str
@@ -70,12 +67,7 @@ class Scheme:
 
     @classmethod
     def read(cls, content: object) -> Scheme:
-        """Of a scheme's JSON; `RefusedError` where it is none.
-
-        >>> Scheme.read({"schema": SCHEMA, "name": "mine", "classes": [{"name": "calm"}],
-        ...              "units": [12], "tags": ["posed"]}).units
-        [12]
-        """
+        """Of a scheme's JSON; `RefusedError` where it is none."""
         given = _object(content, "a coding scheme", _KEYS)
         if given.get("schema") != SCHEMA:
             raise RefusedError(
@@ -115,7 +107,6 @@ class Scheme:
         return {"schema": SCHEMA, **asdict(self), "classes": classes}
 
     def label(self, value: object) -> str:
-        """One of the classes."""
         return _among(self.labels, value, "a label")
 
     def coded_units(self, value: object) -> list[dict[str, Any]]:

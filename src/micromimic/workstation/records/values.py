@@ -27,7 +27,6 @@ def now_utc() -> datetime:
 
 
 def new_id() -> str:
-    """A fresh id of 32 hex digits."""
     return uuid.uuid4().hex
 
 
@@ -45,11 +44,7 @@ def not_found(what: str, text: object) -> NotFoundError:
 
 
 def line(text: str, what: str, longest: int = LONGEST_LINE, *, empty: bool = False) -> str:
-    """One line of printable text without space around it.
-
-    >>> line(" P 014 ", "a code")
-    'P 014'
-    """
+    """One line of printable text without space around it."""
     clean = text.strip()
     if not (len(clean) <= longest and (clean or empty) and clean.isprintable()):
         raise RefusedError(
@@ -75,11 +70,7 @@ def note(text: object, longest: int = LONGEST_NOTE) -> str:
 
 
 def one_line(text: str, longest: int = 1000) -> str:
-    """A message made fit for a row: no line breaks, nothing unwritable, not too long.
-
-    >>> one_line("killed\\nby \\x00 signal")
-    'killed by signal'
-    """
+    """A message made fit for a row: no line breaks, nothing unwritable, not too long."""
     return " ".join(_UNWRITABLE.sub(" ", text).split())[:longest]
 
 
@@ -92,7 +83,6 @@ def coder(name: str) -> str:
 
 
 def moment(value: datetime, what: str) -> datetime:
-    """A time in UTC."""
     try:
         if value.tzinfo is not None:
             return value.astimezone(UTC)
