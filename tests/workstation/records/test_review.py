@@ -131,7 +131,9 @@ def test_to_correct_an_event_is_to_accept_it():
 
 
 def test_a_comment_decides_nothing():
-    trail = Trail().say("comment", "m0", note="speaking?").say("comment", "m0", note="")
+    trail = Trail().say("comment", "m0", note=" speaking?\r\n\tyes ")
+    assert trail["m0"].note == "speaking?\r\n\tyes"  # as any other note is kept
+    trail.say("comment", "m0", note="")
     assert trail["m0"].status == "pending" and trail["m0"].note == ""
     assert trail["m0"].decided_at == START + timedelta(minutes=2)
 

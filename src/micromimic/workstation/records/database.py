@@ -12,7 +12,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property, partial, wraps
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,7 +33,7 @@ from micromimic.workstation.records.folder import (
     default_data_dir,
 )
 from micromimic.workstation.records.models import COUNTS, Job, Recording, Session, Subject
-from micromimic.workstation.records.values import known_id, not_found, now_utc
+from micromimic.workstation.records.values import known_id, not_found
 
 BUSY_S: Final = 5.0
 """Seconds to wait for a locked database before saying so."""
@@ -100,7 +100,7 @@ class Store(Closing):
         self.writer = writer
         self.path = path  # of the SQLite file; None for PostgreSQL
         self.busy_s = busy_s
-        self.clock: Callable[[], datetime] = now_utc  # tests give their own
+        self.clock: Callable[[], datetime] = partial(datetime.now, UTC)  # tests give their own
         self._file = _file_id(path) if path else None
 
     @property

@@ -6,7 +6,7 @@ import math
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
@@ -20,10 +20,6 @@ RESERVED_CODERS: Final = frozenset({"machine"})
 """Not a person: the name under which the machine's own answer is compared and exported."""
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _UNWRITABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-
-
-def now_utc() -> datetime:
-    return datetime.now(UTC)
 
 
 def new_id() -> str:
@@ -91,11 +87,6 @@ def moment(value: datetime, what: str) -> datetime:
     raise RefusedError(f"expected {what} as a time with its zone, got {value}; add one, as +00:00")
 
 
-def day(value: date) -> date:
-    """A day; of a date with a time, only the day."""
-    return value.date() if isinstance(value, datetime) else value
-
-
 def rate(value: float) -> float:
     if math.isfinite(value) and value > 0:
         return value
@@ -142,7 +133,6 @@ _CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "offset_s": partial(second, what="a marker's end"),
     "markers.origin": partial(_name_or_none, what="where a marker comes from"),
     "title": partial(_name_or_none, what="a title"),
-    "held_on": day,
     "consent_noted_by": partial(_name_or_none, what="who noted the consent"),
     "consent_note": note,
     "consent_noted_at": partial(moment, what="when consent was noted"),
