@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -212,11 +214,23 @@ def joblib_workers() -> list[int]:
     return found
 
 
+class Blocked(OddOneOut):
+    """Ends the fold without one subject only, where it is in another process than its maker."""
+
+    def __init__(self, maker: int, subject: str) -> None:
+        self.maker, self.subject = maker, subject
+
+    def fit(self, X, y, groups=None, *, run=None):
+        if os.getpid() != self.maker and self.subject in groups:
+            signal.pause()
+        return super().fit(X, y, groups)
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
 def test_a_killed_worker_is_said_and_its_fold_done_later(tmp_path: Path) -> None:
-    samples = make_samples(subjects=8)
-    config = RunConfig(init="none", epochs=6)
-    out = tmp_path / "run"
+    samples, config, out = make_samples(), RunConfig(model="blocked"), tmp_path / "run"
+    first = samples.subjects[folds_of(samples, config)[0].test[0]]
+    model = Blocked(os.getpid(), str(first))
 
     def kill_all(done: int, total: int | None, stage: str) -> None:
         if done == 1:  # while others are in hand or wait
@@ -225,10 +239,25 @@ def test_a_killed_worker_is_said_and_its_fold_done_later(tmp_path: Path) -> None
                     os.kill(number, signal.SIGKILL)
 
     with pytest.raises(WorkerLostError, match="run the same command again"):
-        run_protocol(samples, config, out, workers=Workers(2), progress=kill_all)
-    again = run_protocol(samples, config, out)
-    assert again.resumed >= 1
-    assert again.predictions.equals(run_protocol(samples, config, tmp_path / "whole").predictions)
+        run_protocol(samples, config, out, model=model, workers=Workers(2), progress=kill_all)
+    again = run_protocol(samples, config, out, model=model)
+    assert again.resumed == 1
+    whole = run_protocol(samples, config, tmp_path / "whole", model=model)
+    assert again.predictions.equals(whole.predictions)
+
+
+@contextmanager
+def stopping(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Inside, Ctrl-C comes when one fold has been kept."""
+    kept = RunFolder.save
+
+    def save(*given: Any) -> None:
+        kept(*given)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as changed:
+        changed.setattr(RunFolder, "save", save)
+        yield
 
 
 KILLED = """

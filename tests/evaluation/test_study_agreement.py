@@ -10,19 +10,24 @@ import pytest
 
 from micromimic.core.labels import THREE
 from micromimic.core.types import Interval
-from micromimic.evaluation.agreement import CodedEvent, event_agreement, gwet_ac1, interval_of
-from micromimic.evaluation.study_agreement import CodedRecording, Estimate, icc21, study_agreement
+from micromimic.evaluation.agreement import (
+    CodedEvent,
+    CodedRecording,
+    ac1s,
+    event_agreement,
+    interval_of,
+)
+from micromimic.evaluation.study_agreement import Estimate, icc21, study_agreement
 
 SHROUT_FLEISS = [
     [9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7],
 ]  # fmt: skip
 
 
-def codings(table, names):
-    """Two codings whose table of counts this is."""
-    cells = np.ndenumerate(np.array(table))
-    pairs = [(names[i], names[j]) for (i, j), count in cells for _ in range(count)]
-    return [list(side) for side in zip(*pairs, strict=True)]
+def gwet_ac1(a, b, names):
+    table = np.zeros((1, len(names), len(names)), np.int64)
+    np.add.at(table[0], tuple([names.index(x) for x in side] for side in (a, b)), 1)
+    return ac1s(table)[0]
 
 
 def test_icc_is_that_of_shrout_and_fleiss_1979():
@@ -40,12 +45,11 @@ def test_icc_is_that_of_shrout_and_fleiss_1979():
     ],
 )
 def test_ac1_is_gwets(table, expected):
-    names = ["a", "b", "c"][: len(table)]
-    assert gwet_ac1(*codings(table, names), names) == pytest.approx(expected, abs=5e-5)
+    assert ac1s(np.array([table])) == pytest.approx(expected, abs=5e-5)
 
 
-def test_ac1_of_nothing_or_of_one_category_is_undefined():
-    assert gwet_ac1([], [], ["a", "b"]) is gwet_ac1(["a"], ["a"], ["a"]) is None
+def test_ac1_of_nothing_is_undefined_and_of_one_category_it_is_full():
+    assert event_agreement([], []).ac1 is None
     assert gwet_ac1(["a"] * 5, ["a"] * 5, ["a", "b"]) == 1.0
 
 

@@ -11,17 +11,16 @@ On all events that each holds to be there, those added included, F1 counts match
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import astuple, dataclass, replace
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.core.labels import THREE, LabelSet
 from micromimic.core.types import ExpressionKind, Interval
-from micromimic.evaluation.metrics import confusion
 from micromimic.evaluation.resampling import quantiles, subject_tables
-from micromimic.evaluation.spotting import match_events
+from micromimic.evaluation.spotting.matching import matched, overlaps
 
 REJECTED: Final = "rejected"
 RESAMPLES: Final = 2000
@@ -34,6 +33,8 @@ LEAST_DEFINED: Final = 0.9
 Tables = NDArray[np.int64]
 """(m, k, k) how often the first coder said the row, the second the column."""
 Values = NDArray[np.float64]
+Array = NDArray[Any]
+Tier = Literal["micro", "macro", "all"]
 Mode = Literal["open", "blind", "imported"]
 """Whether the machine's answer was shown before a coder decided."""
 
@@ -52,6 +53,17 @@ class CodedEvent:
     @property
     def category(self) -> str:
         return REJECTED if self.status == "rejected" else self.label
+
+
+@dataclass(frozen=True)
+class CodedRecording:
+    """One recording as two coders have it; ``subject`` is who was filmed, empty where unknown."""
+
+    id: str
+    name: str
+    subject: str
+    first: Sequence[CodedEvent]
+    second: Sequence[CodedEvent]
 
 
 @dataclass(frozen=True)
@@ -97,65 +109,30 @@ class Agreement:
     note: str
 
 
-def cohen_kappa(a: Sequence[str], b: Sequence[str]) -> float | None:
-    """Agreement beyond chance of two codings, event by event.
-
-    None where it is undefined: without events, or where both put every event into one category.
-
-    >>> cohen_kappa(["a", "b", "a"], ["a", "b", "b"]), cohen_kappa(["a", "a"], ["a", "a"])
-    (0.4, None)
-    """
-    _same_length(a, b)
-    if len({*a, *b}) < 2:
-        return None
-    from sklearn.metrics import cohen_kappa_score  # noqa: PLC0415 - slow to load
-
-    return round(float(cohen_kappa_score(a, b)), 12)
+def _kappa(table: Array) -> float | None:
+    (value,) = kappas(table[None])
+    return None if np.isnan(value) else round(float(value), 12)
 
 
-def kappa_interval(
-    a: Sequence[str], b: Sequence[str], *, resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[float, float] | None:
-    """95 % percentile interval of kappa, whole events drawn with replacement.
-
-    None with fewer than two events, no disagreement at all, or a kappa that is undefined in more
-    than a tenth of the resamples.
-    """
-    return _resampled(kappas, a, b, sorted({*a, *b}), resamples, seed)
-
-
-def gwet_ac1(a: Sequence[str], b: Sequence[str], categories: Sequence[str]) -> float | None:
-    """Gwet's AC1: agreement beyond chance, where chance is high only if all categories are used.
-
-    ``categories`` are all that could have been chosen. None without events, or with one category.
-
-    >>> round(gwet_ac1(["a"] * 9 + ["b"], ["a"] * 10, ["a", "b"]), 3)
-    0.89
-    """
-    if not len(a) or len(categories) < 2:
-        return None
-    (value,) = ac1s(np.array([confusion(a, b, categories)]))
-    return float(value)
+def kappas(tables: Tables) -> Values:
+    """(m,) Cohen's kappas; NaN where chance alone explains everything."""
+    n = tables.sum((1, 2))
+    agreed = np.trace(tables, axis1=1, axis2=2) * n
+    chance = (tables.sum(1) * tables.sum(2)).sum(1)  # whole numbers: the test for 1 is exact
+    open_to_chance = n * n - chance
+    values = np.full(len(tables), np.nan)
+    np.divide(agreed - chance, open_to_chance, out=values, where=open_to_chance > 0)
+    return values
 
 
-def _resampled(
-    figure: Callable[[Tables], Values],
-    a: Sequence[str],
-    b: Sequence[str],
-    categories: Sequence[str],
-    resamples: int,
-    seed: int,
-) -> tuple[float, float] | None:
-    """The 95 % interval of a figure of tables, events drawn with replacement."""
-    _same_length(a, b)
-    n = len(a)
-    if n < 2 or list(a) == list(b):
-        return None
-    place = {name: k for k, name in enumerate(categories)}
-    first, second = (np.array([place[x] for x in side]) for side in (a, b))
-    picks = np.random.default_rng(seed).integers(n, size=(resamples, n))
-    draw = np.repeat(np.arange(resamples)[:, None], n, 1)
-    return interval_of(figure(subject_tables(first[picks], second[picks], draw, len(place))))
+def ac1s(tables: Tables) -> Values:
+    """(m,) Gwet's AC1; NaN of tables without events."""
+    n, categories = tables.sum((1, 2)), tables.shape[1]
+    with np.errstate(invalid="ignore"):
+        agreed = np.trace(tables, axis1=1, axis2=2) / n
+        share = (tables.sum(1) + tables.sum(2)) / (2.0 * n[:, None])
+        chance = (share * (1 - share)).sum(1) / (categories - 1)
+        return np.asarray((agreed - chance) / (1 - chance))
 
 
 def interval_of(drawn: Values) -> tuple[float, float] | None:
@@ -184,6 +161,152 @@ def binomial_interval(successes: int, trials: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
+def resampled_interval(
+    figure: Callable[[Tables], Values],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    categories: int,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[float, float] | None:
+    """The 95 % percentile interval of `kappas` or `ac1s`, whole events drawn with replacement.
+
+    Categories are numbers. None with fewer than two events, no disagreement at all, or as in
+    `interval_of`.
+    """
+    n = len(first)
+    if n < 2 or np.array_equal(first, second):
+        return None
+    picks = np.random.default_rng(seed).integers(n, size=(resamples, n))
+    draw = np.repeat(np.arange(resamples)[:, None], n, 1)
+    return interval_of(figure(subject_tables(first[picks], second[picks], draw, categories)))
+
+
+_CANDIDATE: Final = np.dtype(
+    [("recording", int), ("unit", int), ("open", bool), ("first", int), ("second", int)]
+)
+_EVENT: Final = np.dtype(
+    [("recording", int), ("unit", int), ("open", bool), ("label", int), ("seconds", float, 3)]
+)
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """What two coders decided: rows with the numbers of their recording and of its unit.
+
+    ``both`` are candidates that both have decided, ``undecided`` those that one has not;
+    ``events`` are what each coder holds to be there, ``pairs`` (p, 2) of them that are one event.
+    A unit is what is drawn for intervals.
+    """
+
+    categories: tuple[str, ...]
+    units: int
+    both: Array
+    undecided: Array
+    events: tuple[Array, Array]
+    pairs: Array
+
+    @property
+    def any(self) -> bool:
+        return bool(len(self.both) or any(map(len, self.events)))
+
+    def has(self, label: int) -> bool:
+        coded = [self.both["first"], self.both["second"], *(e["label"] for e in self.events)]
+        return any(bool((column == label).any()) for column in coded)
+
+    def where(self, column: str, value: object) -> SideBySide:
+        """Only what has this value; a pair where both have."""
+        both, undecided = (rows[rows[column] == value] for rows in (self.both, self.undecided))
+        return replace(self.events_where(column, value), both=both, undecided=undecided)
+
+    def events_where(self, column: str, value: object) -> SideBySide:
+        """All candidates, and the events that have this value."""
+        first, second = (events[events[column] == value] for events in self.events)
+        pairs = self.pairs[(self.pairs[column] == value).all(1)]
+        return replace(self, events=(first, second), pairs=pairs)
+
+    def tables(self, one: int | None = None) -> NDArray[np.int64]:
+        """(units, k, k) decisions on candidates; of one class (0) or anything else (1)."""
+        first, second = self.both["first"], self.both["second"]
+        if one is not None:
+            first, second = (first != one).astype(int), (second != one).astype(int)
+        k = len(self.categories) if one is None else 2
+        return self._summed((k, k), self.both["unit"], first, second)
+
+    def label_tables(self) -> NDArray[np.int64]:
+        """(units, k, k) classes of matched events."""
+        k = len(self.categories) - 1
+        return self._summed((k, k), self.pairs["unit"][:, 0], *(self.pairs["label"] - 1).T)
+
+    def counts(self) -> NDArray[np.int64]:
+        """(units, 3) events of the first, of the second, and pairs."""
+        columns = (*(events["unit"] for events in self.events), self.pairs["unit"][:, 0])
+        return np.stack([self._summed((), unit) for unit in columns], axis=1)
+
+    def moments(self, values: Values) -> Values:
+        """(units, 5) n, and sums and squares of sum and difference of (p, 2) values."""
+        total, apart = values.sum(1), values[:, 1] - values[:, 0]
+        rows = np.stack([np.ones(len(values)), total, total**2, apart, apart**2], axis=1)
+        found = np.zeros((self.units, 5))
+        np.add.at(found, self.pairs["unit"][:, 0], rows)
+        return found
+
+    def _summed(self, shape: tuple[int, ...], *places: Array) -> NDArray[np.int64]:
+        found = np.zeros((self.units, *shape), np.int64)
+        np.add.at(found, places, 1)
+        return found
+
+
+def side_by_side(
+    recordings: Sequence[CodedRecording],
+    categories: tuple[str, ...],
+    overlap: float,
+    units: Sequence[int] | NDArray[np.int64],
+    tier: Tier = "all",
+) -> SideBySide:
+    """Two coders on recordings, with the number of each one's unit."""
+    if not 0 < overlap <= 1:
+        raise ValueError(f"expected an overlap above 0 and up to 1, got {overlap}")
+    number = {name: k for k, name in enumerate(categories)}
+    both: list[tuple[int, ...]] = []
+    undecided: list[tuple[int, ...]] = []
+    events: tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]] = ([], [])
+    pairs: tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]] = ([], [])
+    for place, (recording, unit) in enumerate(zip(recordings, units, strict=True)):
+        sides = [
+            [event for event in side if tier in ("all", event.kind)]
+            for side in (recording.first, recording.second)
+        ]
+        other = {event.key: event for event in sides[1] if not event.added}
+        for event in sides[0]:
+            if event.added or event.key not in other:
+                continue
+            answer = other[event.key]
+            about = (place, unit, "open" in (event.mode, answer.mode))
+            if "pending" in (event.status, answer.status):
+                undecided.append((*about, 0, 0))
+            else:
+                both.append((*about, number[event.category], number[answer.category]))
+        held = [[event for event in side if event.status == "accepted"] for side in sides]
+        one, two = ([event.interval for event in side] for side in held)
+        found = matched(one, two, overlaps(one, two), overlap) if one and two else []
+        for side, mine in enumerate(held):
+            rows = [
+                (place, unit, e.mode == "open", number[e.label], astuple(e.interval)) for e in mine
+            ]
+            events[side].extend(rows)
+            pairs[side].extend(rows[pair[side]] for pair in found)
+    return SideBySide(
+        categories=categories,
+        units=max(units, default=0) + 1,
+        both=np.array(both, _CANDIDATE),
+        undecided=np.array(undecided, _CANDIDATE),
+        events=(np.array(events[0], _EVENT), np.array(events[1], _EVENT)),
+        pairs=np.stack([np.array(side, _EVENT) for side in pairs], axis=1),
+    )
+
+
 def event_agreement(
     a: Iterable[CodedEvent],
     b: Iterable[CodedEvent],
@@ -192,125 +315,80 @@ def event_agreement(
     seed: int = 0,
     labels: LabelSet | None = None,
 ) -> Agreement:
-    first, second = _by_key(a), _by_key(b)
-    used = sorted({event.label for event in (*first.values(), *second.values())})
+    sides = tuple(a), tuple(b)
+    if any(len({event.key for event in side}) < len(side) for side in sides):
+        raise ValueError("expected each event's key once, got one twice")
+    used = sorted({event.label for side in sides for event in side})
     names = THREE.names if set(used) <= set(THREE.names) else tuple(used)
     categories = (REJECTED, *(names if labels is None else labels))
     if labels is not None:
         labels.encode(used)
-    shared = [key for key, event in first.items() if not event.added and key in second]
-    shared = [key for key in shared if not second[key].added]
-    both = [k for k in shared if "pending" not in (first[k].status, second[k].status)]
-    codes = [first[key].category for key in both], [second[key].category for key in both]
-    kappa = cohen_kappa(*codes)
-    interval = kappa_interval(*codes, seed=seed) if kappa is not None else None
-    ac1_interval = _resampled(ac1s, *codes, categories, RESAMPLES, seed)
-    anchored = sum("open" in (first[key].mode, second[key].mode) for key in both)
-    same = sum(x == y for x, y in zip(*codes, strict=True))
-    observed = binomial_interval(same, len(both)) if both else None
-    sides = first.values(), second.values()
-    accepted = [[event for event in side if event.status == "accepted"] for side in sides]
-    truth, found = ([event.interval for event in events] for events in accepted)
-    score = match_events(truth, found, min_iou, duration_s=1.0, fps=1.0)
-    pairs = len(score.pairs)
-    alike = sum(accepted[0][p.truth].label == accepted[1][p.found].label for p in score.pairs)
+    found = side_by_side([CodedRecording("", "", "", *sides)], categories, min_iou, units=[0])
+    (table,), codes = found.tables(), (found.both["first"], found.both["second"])
+    n, same, kappa = len(found.both), int(np.trace(table)), _kappa(table)
+    interval, ac1_interval = (
+        resampled_interval(figure, *codes, len(categories), seed=seed) for figure in (kappas, ac1s)
+    )
+    first, second = map(len, found.events)
+    pairs, alike = len(found.pairs), int(np.trace(found.label_tables()[0]))
     nothing = (None, None)
-    (low, high), (kappa_low, kappa_high) = observed or nothing, interval or nothing
+    low, high = binomial_interval(same, n) if n else nothing
+    kappa_low, kappa_high = interval or nothing
     ac1_low, ac1_high = ac1_interval or nothing
     return Agreement(
-        n=len(both),
-        anchored=anchored,
-        undecided=len(shared) - len(both),
+        n=n,
+        anchored=int(found.both["open"].sum()),
+        undecided=len(found.undecided),
         categories=categories,
-        confusion=tuple(map(tuple, confusion(*codes, categories).tolist())),
-        observed=_share(same, len(both)),
+        confusion=tuple(map(tuple, table.tolist())),
+        observed=_share(same, n),
         observed_low=low,
         observed_high=high,
         kappa=kappa,
         kappa_low=kappa_low,
         kappa_high=kappa_high,
-        ac1=gwet_ac1(*codes, categories),
+        ac1=float(ac1s(table[None])[0]) if n else None,
         ac1_low=ac1_low,
         ac1_high=ac1_high,
-        events_first=len(accepted[0]),
-        events_second=len(accepted[1]),
+        events_first=first,
+        events_second=second,
         matched=pairs,
-        precision=_share(pairs, len(accepted[1])),
-        recall=_share(pairs, len(accepted[0])),
-        f1=_share(2 * pairs, len(accepted[0]) + len(accepted[1])),
+        precision=_share(pairs, second),
+        recall=_share(pairs, first),
+        f1=_share(2 * pairs, first + second),
         same_label=alike,
         label_agreement=_share(alike, pairs),
         min_iou=min_iou,
-        note=_note(codes, len(shared) - len(both), kappa, interval, any(accepted), anchored),
+        note=_note(found, table, kappa, interval),
     )
-
-
-def _by_key(events: Iterable[CodedEvent]) -> dict[str, CodedEvent]:
-    listed = list(events)
-    found = {event.key: event for event in listed}
-    if len(found) != len(listed):
-        raise ValueError("expected each event's key once, got one twice")
-    return found
 
 
 def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _same_length(a: Sequence[str], b: Sequence[str]) -> None:
-    if len(a) != len(b):
-        raise ValueError(f"expected one category an event and coder, got {len(a)} and {len(b)}")
-
-
-def kappas(tables: Tables) -> Values:
-    """(m,) Cohen's kappas; NaN where chance alone explains everything."""
-    n = tables.sum((1, 2))
-    agreed = np.trace(tables, axis1=1, axis2=2) * n
-    chance = (tables.sum(1) * tables.sum(2)).sum(1)  # whole numbers: the test for 1 is exact
-    open_to_chance = n * n - chance
-    values = np.full(len(tables), np.nan)
-    np.divide(agreed - chance, open_to_chance, out=values, where=open_to_chance > 0)
-    return values
-
-
-def ac1s(tables: Tables) -> Values:
-    """(m,) Gwet's AC1; NaN of tables without events."""
-    n, categories = tables.sum((1, 2)), tables.shape[1]
-    with np.errstate(invalid="ignore"):
-        agreed = np.trace(tables, axis1=1, axis2=2) / n
-        share = (tables.sum(1) + tables.sum(2)) / (2.0 * n[:, None])
-        chance = (share * (1 - share)).sum(1) / (categories - 1)
-        return np.asarray((agreed - chance) / (1 - chance))
-
-
 def _note(
-    codes: tuple[list[str], list[str]],
-    undecided: int,
-    kappa: float | None,
-    interval: tuple[float, float] | None,
-    events: bool,
-    anchored: int,
+    found: SideBySide, table: Array, kappa: float | None, interval: tuple[float, float] | None
 ) -> str:
-    n = len(codes[0])
+    n, undecided, anchored = len(found.both), len(found.undecided), int(found.both["open"].sum())
     parts = []
     if n == 0:
         parts.append("No candidate has been decided by both, so kappa is unknown.")
     elif kappa is None:
-        parts.append(f"Both say {codes[0][0]} to every candidate: kappa is undefined.")
+        name = found.categories[int(table.any(0).argmax())]
+        parts.append(f"Both say {name} to every candidate: kappa is undefined.")
     elif interval is None:
         parts.append("Resampling so few or such like decisions gives no interval for kappa.")
     if undecided:
-        one = undecided == 1
-        parts.append(
-            f"{undecided} candidate{' is' if one else 's are'} left out: not decided by both."
-        )
+        are = " is" if undecided == 1 else "s are"
+        parts.append(f"{undecided} candidate{are} left out: not decided by both.")
     if 0 < n < FEW_EVENTS:
         parts.append(f"{n} decision{'' if n == 1 else 's'} in common tell little.")
     if anchored:
         parts.append(
             f"{anchored} of {n} decided after seeing the machine's answer: agreement may be its."
         )
-    if not events:
+    if not any(map(len, found.events)):
         parts.append("Neither holds any event to be there, so there is no F1.")
     parts.append("Kappa is about the machine's candidates only; F1 includes added events.")
     return " ".join(parts)

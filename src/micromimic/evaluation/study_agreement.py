@@ -19,35 +19,25 @@ from micromimic.core.types import ExpressionKind
 from micromimic.evaluation.agreement import (
     REJECTED,
     RESAMPLES,
-    CodedEvent,
+    Array,
+    CodedRecording,
+    SideBySide,
+    Tier,
     Values,
     ac1s,
     interval_of,
     kappas,
+    side_by_side,
 )
 from micromimic.evaluation.resampling import times_drawn
-from micromimic.evaluation.spotting.matching import matched, overlaps
 
 LEAST_UNITS: Final = 5
 """Fewer subjects, or recordings, give no interval: resampling them would claim too much."""
 TIERS: Final[Mapping[ExpressionKind, str]] = {"micro": "micro-expression", "macro": "longer"}
 BOUNDARIES: Final = ("onset", "apex", "offset", "duration")
 
-Tier = Literal["micro", "macro", "all"]
 Group = Literal["pooled", "tier", "class", "mode", "recording"]
 Resampled = Literal["subjects", "recordings"]
-Array = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class CodedRecording:
-    """One recording as two coders have it; ``subject`` is who was filmed, empty where unknown."""
-
-    id: str
-    name: str
-    subject: str
-    first: Sequence[CodedEvent]
-    second: Sequence[CodedEvent]
 
 
 @dataclass(frozen=True)
@@ -163,8 +153,6 @@ def study_agreement(
     ``labels`` are the classes that they could choose from, in their order; ``overlap`` is the least
     overlap over union in time at which two events are the same one.
     """
-    if not 0 < overlap <= 1:
-        raise ValueError(f"expected an overlap above 0 and up to 1, got {overlap}")
     listed = list(recordings)
     names = _categories(listed, labels)
     units, resampled = _units(listed)
@@ -172,7 +160,8 @@ def study_agreement(
     if resampled is not None:
         drawn = times_drawn(int(units.max()) + 1, draws, np.random.default_rng(seed))
     parts = {
-        kind: _gather(listed, names, overlap, units, kind) for kind in dict.fromkeys((tier, *TIERS))
+        kind: side_by_side(listed, names, overlap, units, kind)
+        for kind in dict.fromkeys((tier, *TIERS))
     }
     part = parts[tier]
     pooled = _row("pooled", "all", part, drawn)
@@ -183,7 +172,7 @@ def study_agreement(
         if parts[kind].any
     ]
     rows += [
-        _row("class", name, part.of_class(place), drawn, one=place)
+        _row("class", name, part.events_where("label", place), drawn, one=place)
         for place, name in enumerate(names)
         if place and part.has(place)
     ]
@@ -225,150 +214,12 @@ def _units(listed: Sequence[CodedRecording]) -> tuple[Array, Resampled | None]:
     return units, None
 
 
-_CANDIDATE: Final = np.dtype(
-    [("recording", int), ("unit", int), ("open", bool), ("first", int), ("second", int)]
-)
-_EVENT: Final = np.dtype([("recording", int), ("unit", int), ("open", bool), ("label", int)])
-
-
-@dataclass(frozen=True)
-class _Part:
-    """What is compared: candidates both have decided or not, the events of each coder, and which
-    of them are pairs: (p, 2) places, and (p, 2, 3) seconds."""
-
-    categories: int
-    units: int
-    both: Array
-    undecided: Array
-    events: tuple[Array, Array]
-    pairs: NDArray[np.int64]
-    seconds: Values
-
-    @property
-    def any(self) -> bool:
-        return bool(len(self.both) or any(map(len, self.events)))
-
-    def has(self, label: int) -> bool:
-        coded = [self.both["first"], self.both["second"], *(e["label"] for e in self.events)]
-        return any(bool((column == label).any()) for column in coded)
-
-    def where(self, column: str, value: object) -> _Part:
-        """Only what has this value; a pair where both have."""
-        part = self._events_where([events[column] == value for events in self.events])
-        return replace(
-            part,
-            both=self.both[self.both[column] == value],
-            undecided=self.undecided[self.undecided[column] == value],
-        )
-
-    def of_class(self, label: int) -> _Part:
-        """All candidates, and the events of one class."""
-        return self._events_where([events["label"] == label for events in self.events])
-
-    def _events_where(self, masks: Sequence[NDArray[np.bool_]]) -> _Part:
-        places = [np.cumsum(mask) - 1 for mask in masks]
-        kept = masks[0][self.pairs[:, 0]] & masks[1][self.pairs[:, 1]]
-        pairs = [place[side] for place, side in zip(places, self.pairs[kept].T, strict=True)]
-        return replace(
-            self,
-            events=(self.events[0][masks[0]], self.events[1][masks[1]]),
-            pairs=np.stack(pairs, axis=1),
-            seconds=self.seconds[kept],
-        )
-
-    def tables(self, one: int | None = None) -> NDArray[np.int64]:
-        """(units, k, k) decisions on candidates; of one class (0) or anything else (1)."""
-        first, second = self.both["first"], self.both["second"]
-        if one is not None:
-            first, second = (first != one).astype(int), (second != one).astype(int)
-        k = self.categories if one is None else 2
-        return self._summed((k, k), self.both["unit"], first, second)
-
-    def label_tables(self) -> NDArray[np.int64]:
-        """(units, k, k) classes of matched events."""
-        first, second = self._paired("label")
-        return self._summed(
-            (self.categories - 1,) * 2, self._paired("unit")[0], first - 1, second - 1
-        )
-
-    def counts(self) -> NDArray[np.int64]:
-        """(units, 3) events of the first, of the second, and pairs."""
-        columns = [events["unit"] for events in self.events]
-        return np.stack(
-            [self._summed((), unit) for unit in (*columns, self._paired("unit")[0])], axis=1
-        )
-
-    def moments(self, values: Values) -> Values:
-        """(units, 5) n, and sums and squares of sum and difference of (p, 2) values."""
-        total, apart = values.sum(1), values[:, 1] - values[:, 0]
-        rows = np.stack([np.ones(len(values)), total, total**2, apart, apart**2], axis=1)
-        found = np.zeros((self.units, 5))
-        np.add.at(found, self._paired("unit")[0], rows)
-        return found
-
-    def _paired(self, column: str) -> tuple[Array, Array]:
-        return (
-            self.events[0][column][self.pairs[:, 0]],
-            self.events[1][column][self.pairs[:, 1]],
-        )
-
-    def _summed(self, shape: tuple[int, ...], *places: Array) -> NDArray[np.int64]:
-        found = np.zeros((self.units, *shape), np.int64)
-        np.add.at(found, places, 1)
-        return found
-
-
-def _gather(
-    listed: Sequence[CodedRecording],
-    names: Sequence[str],
-    overlap: float,
-    units: Array,
-    tier: Tier,
-) -> _Part:
-    number = {name: k for k, name in enumerate(names)}
-    both: list[tuple[int, ...]] = []
-    undecided: list[tuple[int, ...]] = []
-    events: tuple[list[tuple[int, ...]], list[tuple[int, ...]]] = ([], [])
-    pairs: list[tuple[int, int]] = []
-    seconds: list[list[list[float]]] = []
-    for place, recording in enumerate(listed):
-        unit = int(units[place])
-        sides = [
-            [event for event in side if tier in ("all", event.kind)]
-            for side in (recording.first, recording.second)
-        ]
-        other = {event.key: event for event in sides[1] if not event.added}
-        for event in sides[0]:
-            if event.added or event.key not in other:
-                continue
-            answer = other[event.key]
-            about = (place, unit, "open" in (event.mode, answer.mode))
-            if "pending" in (event.status, answer.status):
-                undecided.append((*about, 0, 0))
-            else:
-                both.append((*about, number[event.category], number[answer.category]))
-        held = [[event for event in side if event.status == "accepted"] for side in sides]
-        one, two = ([event.interval for event in side] for side in held)
-        found = matched(one, two, overlaps(one, two), overlap) if one and two else []
-        pairs += [(len(events[0]) + i, len(events[1]) + j) for i, j in found]
-        seconds += [
-            [[span.onset, span.apex, span.offset] for span in (one[i], two[j])] for i, j in found
-        ]
-        for kept, side in zip(events, held, strict=True):
-            kept += [(place, unit, e.mode == "open", number[e.label]) for e in side]
-    return _Part(
-        categories=len(names),
-        units=int(units.max()) + 1 if len(units) else 1,
-        both=np.array(both, _CANDIDATE),
-        undecided=np.array(undecided, _CANDIDATE),
-        events=(np.array(events[0], _EVENT), np.array(events[1], _EVENT)),
-        pairs=np.array(pairs, np.int64).reshape(-1, 2),
-        seconds=np.array(seconds, np.float64).reshape(-1, 2, 3),
-    )
-
-
 def _row(
-    group: Group, name: str, part: _Part, drawn: NDArray[np.int64] | None, one: int | None = None
+    group: Group,
+    name: str,
+    part: SideBySide,
+    drawn: NDArray[np.int64] | None,
+    one: int | None = None,
 ) -> AgreementRow:
     def of(figure: Callable[[Any], Values], by_unit: Array) -> Estimate:
         value = float(figure(by_unit.sum(0)[None])[0])
@@ -399,7 +250,7 @@ def _row(
         label_ac1=of(ac1s, labels) if several else Estimate(),
         timing={
             boundary: _timing(values, of(_iccs, part.moments(values)))
-            for boundary, values in _boundaries(part.seconds).items()
+            for boundary, values in _boundaries(part.pairs["seconds"]).items()
         },
     )
 

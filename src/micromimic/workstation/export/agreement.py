@@ -12,14 +12,8 @@ from sqlalchemy import select
 
 from micromimic.analysis.conditions import ConditionRates, Counted, rates_by_condition
 from micromimic.core.errors import InputError, RefusedError
-from micromimic.evaluation.agreement import CodedEvent
-from micromimic.evaluation.study_agreement import (
-    CodedRecording,
-    Estimate,
-    StudyAgreement,
-    Tier,
-    study_agreement,
-)
+from micromimic.evaluation.agreement import CodedEvent, CodedRecording, Tier
+from micromimic.evaluation.study_agreement import Estimate, StudyAgreement, study_agreement
 from micromimic.workstation.export.frames import curve_of
 from micromimic.workstation.export.records import (
     MACHINE,

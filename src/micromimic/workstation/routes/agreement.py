@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from micromimic.analysis.conditions import ConditionRates
-from micromimic.evaluation.study_agreement import StudyAgreement, Tier
+from micromimic.evaluation.agreement import Tier
+from micromimic.evaluation.study_agreement import StudyAgreement
 from micromimic.workstation.context import Here
 from micromimic.workstation.errors import answers
 from micromimic.workstation.export.agreement import (
