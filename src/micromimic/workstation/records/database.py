@@ -32,7 +32,7 @@ from micromimic.workstation.records.folder import (
     RECORDINGS,
     default_data_dir,
 )
-from micromimic.workstation.records.models import COUNTS, Job, Recording, Session, Subject
+from micromimic.workstation.records.models import COUNTS, Job, Owner, Recording, Session, Subject
 from micromimic.workstation.records.values import known_id, not_found
 
 BUSY_S: Final = 5.0
@@ -76,7 +76,7 @@ class Transaction(OrmSession):
             raise not_found(what, id)
         return found
 
-    def check_known(self, kind: type[R], id: str) -> None:  # noqa: A002
+    def check_known(self, kind: Owner, id: str) -> None:  # noqa: A002
         """`NotFoundError` where there is no record of an id; cheaper than `require`."""
         what = kind.__name__.lower()
         query = sa.select(kind.id).where(kind.id == known_id(id, what))

@@ -17,7 +17,8 @@ _WAIT_S: Final = 1.0
 """Clearing up takes less, so that a server that starts meanwhile waits for it."""
 _PAUSE_S: Final = 0.05
 _guard = threading.Lock()
-_locked_folders: dict[Path, tuple[int, IO[str]]] = {}
+_locks: dict[Path, IO[str]] = {}
+_holders: Counter[Path] = Counter()
 _being_written: Counter[str] = Counter()
 
 
@@ -61,28 +62,23 @@ def ids_being_written() -> frozenset[str]:
 
 def _take(place: Path) -> bool:
     with _guard:
-        if place in _locked_folders:
-            count, lock = _locked_folders[place]
-            _locked_folders[place] = count + 1, lock
-            return True
-        lock = (place / LOCK_NAME).open("a+")
-        try:
-            _lock(lock)
-        except OSError:
-            lock.close()
-            return False
-        _locked_folders[place] = 1, lock
+        if place not in _locks:
+            lock = (place / LOCK_NAME).open("a+")
+            try:
+                _lock(lock)
+            except OSError:
+                lock.close()
+                return False
+            _locks[place] = lock
+        _holders[place] += 1
         return True
 
 
 def _give(place: Path) -> None:
     with _guard:
-        count, lock = _locked_folders[place]
-        if count > 1:
-            _locked_folders[place] = count - 1, lock
-        else:
-            del _locked_folders[place]
-            lock.close()
+        _holders[place] -= 1
+        if not _holders[place]:
+            _locks.pop(place).close()
 
 
 def _lock(lock: IO[str]) -> None:

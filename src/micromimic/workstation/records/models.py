@@ -415,3 +415,7 @@ class Subject(Base, kw_only=True):
         .join(Session, Recording.session_id == Session.id)
         .where(Session.subject_id == id)  # noqa: A003
     )
+
+
+Owner = type[Recording] | type[Session] | type[Subject]
+"""What recordings hang on, or one itself."""

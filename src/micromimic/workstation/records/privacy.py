@@ -16,13 +16,12 @@ import contextlib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, select, update
 
 from micromimic.core.errors import NotFoundError, UnavailableError
 from micromimic.workstation.records import values
@@ -47,18 +46,18 @@ from micromimic.workstation.records.models import (
     Decision,
     Job,
     Marker,
+    Owner,
     Recording,
     Session,
     Subject,
 )
 from micromimic.workstation.records.people import find_subject, get_session
-from micromimic.workstation.records.recordings import get_recording
+from micromimic.workstation.records.recordings import get_recording, recordings_of
 
-Removable = type[Recording] | type[Session] | type[Subject]
-_REMOVABLE: Final[dict[str, Removable]] = {
+_OWNERS: Final[dict[str, Owner]] = {
     kind.__tablename__: kind for kind in (Recording, Session, Subject)
 }
-_BEGUN: Final = re.compile(rf"remove-({'|'.join(_REMOVABLE)})-([0-9a-f]{{32}})\.due")
+_BEGUN: Final = re.compile(rf"remove-({'|'.join(_OWNERS)})-([0-9a-f]{{32}})\.due")
 _TOP: Final = re.compile(
     rf"{re.escape(DATABASE_NAME)}(-wal|-shm|-journal)?|{re.escape(LOCK_NAME)}|.*\.due"
     rf"|{INCOMING}|{RECORDINGS}"
@@ -91,7 +90,7 @@ def forget_subject(store: Store, code: str) -> dict[str, int]:
     except NotFoundError:
         _overwrite_if_due(store)
         raise
-    inside = _recordings_of(Subject, subject.id)
+    inside = recordings_of(Subject, subject.id)
     with store.read() as transaction:
         files = set(transaction.scalars(select(Recording.sha256).where(Recording.id.in_(inside))))
     with contextlib.suppress(UnavailableError):  # first and last: what ends in between is finished
@@ -122,7 +121,7 @@ def finish_removals(store: Store) -> int:
     for match in begun:
         # Rows that are gone already leave nothing but the mark.
         with contextlib.suppress(NotFoundError):
-            _remove(store, _REMOVABLE[match[1]], match[2])
+            _remove(store, _OWNERS[match[1]], match[2])
     _overwrite_if_due(store)
     return len(begun)
 
@@ -209,44 +208,33 @@ def restrict_access(store: Store) -> list[Path]:
     return failed
 
 
-def _remove(store: Store, kind: Removable, key: str) -> dict[str, int]:
-    inside = _recordings_of(kind, key)
+def _remove(store: Store, kind: Owner, key: str) -> dict[str, int]:
+    inside = recordings_of(kind, key)
     with store.read() as transaction:
         ids = set(transaction.scalars(inside))
-    with _begun(store, kind, key) as mark:
-        _cancel_if_possible(store, inside, "its recording is being removed")
-        files = _remove_files(store, ids)
-        mark()
-        with store.write() as transaction:
-            counts = _counts(transaction, inside)
-            late = set(transaction.scalars(inside))
-            counts |= _delete(transaction, kind, key)
-        # A worker that was still writing, or an upload that came in between.
-        files += _remove_files(store, ids | late)
-    return {**counts, "files": files}
-
-
-@contextmanager
-def _begun(store: Store, kind: Removable, key: str) -> Iterator[Callable[[], None]]:
-    """Note on the disk that a removal has begun, and that it is done.
-
-    Yields what makes the note once more, for where the disk had no room for its name before.
-    """
     due = store.data / f"remove-{kind.__tablename__}-{key}.due"
-
-    def mark() -> None:
-        with contextlib.suppress(OSError):  # the rows are a note of their own
-            due.touch()
-            if kind is Subject:
-                (store.data / _OVERWRITE).touch()
-
-    mark()
+    notes = (due, store.data / _OVERWRITE) if kind is Subject else (due,)
+    _make(notes)
+    _cancel_if_possible(store, inside, "its recording is being removed")
+    files = remove_paths(map(store.folder, sorted(ids)))
+    _make(notes)  # the disk may have had no room for their names before
     try:
-        yield mark
+        with store.write() as transaction:
+            late = set(transaction.scalars(inside))
+            counts = _delete(transaction, kind, key, inside)
     except NotFoundError:
         remove_paths([due])
         raise
+    # A worker that was still writing, or an upload that came in between.
+    files += remove_paths(map(store.folder, sorted(ids | late)))
     remove_paths([due])
+    return {**counts, "files": files}
+
+
+def _make(notes: Iterable[Path]) -> None:
+    with contextlib.suppress(OSError):  # the rows are a note of their own
+        for note in notes:
+            note.touch()
 
 
 def _cancel_if_possible(store: Store, recording_ids: Select[Any], why: str) -> None:
@@ -255,44 +243,21 @@ def _cancel_if_possible(store: Store, recording_ids: Select[Any], why: str) -> N
         cancel_active(transaction, recording_ids, why)
 
 
-def _remove_files(store: Store, ids: set[str]) -> int:
-    return remove_paths(store.folder(recording_id) for recording_id in sorted(ids))
-
-
-def _recordings_of(kind: Removable, key: str) -> Select[Any]:
-    query = select(Recording.id)
-    if kind is Recording:
-        return query.where(Recording.id == key)
-    if kind is Session:
-        return query.where(Recording.session_id == key)
-    inside = select(Session.id).where(Session.subject_id == key)
-    return query.where(Recording.session_id.in_(inside))
-
-
-def _counts(transaction: Transaction, inside: Select[Any]) -> dict[str, int]:
-    """Rows that will go with these recordings."""
-    hanging = (Job, AnalysisRecord, Decision, Marker)
-    columns = (Recording.id, *(kind.recording_id for kind in hanging))
-    return {
-        str(column.class_.__tablename__): transaction.scalars(
-            select(func.count()).where(column.in_(inside))
-        ).one()
-        for column in columns
-    }
-
-
-def _delete(transaction: Transaction, kind: Removable, key: str) -> dict[str, int]:
-    """Delete a row and, by cascade, all that hangs on it."""
-    counts: dict[str, int] = {}
+def _delete(transaction: Transaction, kind: Owner, key: str, inside: Select[Any]) -> dict[str, int]:
+    """Delete a row and, by cascade, all that hangs on it; how many rows of each table that is."""
+    hanging: dict[type[Base], ColumnElement[bool]] = {Recording: Recording.id.in_(inside)}
+    for of_one in (Job, AnalysisRecord, Decision, Marker):
+        hanging[of_one] = of_one.recording_id.in_(inside)
     if kind is Subject:
-        inside = select(func.count()).where(Session.subject_id == key)
-        counts["sessions"] = transaction.scalars(inside).one()
+        hanging[Session] = Session.subject_id == key
+    counts = {
+        table.__tablename__: transaction.scalars(select(func.count()).where(of_it)).one()
+        for table, of_it in hanging.items()
+    }
     done = transaction.connection().execute(delete(kind).where(kind.id == key)).rowcount
     if done == 0:  # somebody else removed it meanwhile
         raise values.not_found(kind.__name__.lower(), key)
-    if kind is not Recording:
-        counts[kind.__tablename__] = done
-    return counts
+    return {**counts, kind.__tablename__: done}
 
 
 def _unowned(store: Store) -> list[Path]:

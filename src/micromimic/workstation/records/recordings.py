@@ -12,7 +12,7 @@ from micromimic.core.errors import ConflictError, RefusedError
 from micromimic.workstation.records import values
 from micromimic.workstation.records.database import Transaction, reading, writing
 from micromimic.workstation.records.jobs import add_job, place_jobs
-from micromimic.workstation.records.models import Consent, Recording, Session, Subject
+from micromimic.workstation.records.models import Consent, Owner, Recording, Session, Subject
 
 
 @writing
@@ -128,6 +128,17 @@ def change_recording(
     return get_recording(transaction, recording_id)
 
 
+def recordings_of(kind: Owner, key: str) -> Select[Any]:
+    """Ids of one recording, or those of a session or a person."""
+    query = select(Recording.id)
+    if kind is Recording:
+        return query.where(Recording.id == key)
+    if kind is Session:
+        return query.where(Recording.session_id == key)
+    inside = select(Session.id).where(Session.subject_id == key)
+    return query.where(Recording.session_id.in_(inside))
+
+
 def check_consent(consent: Consent | None) -> None:
     if consent is None or not consent.given:
         raise RefusedError(
@@ -144,11 +155,9 @@ def _placed(transaction: Transaction, *found: Recording) -> tuple[Recording, ...
 def _of(
     transaction: Transaction, query: Select[Any], session_id: str | None, subject_id: str | None
 ) -> Select[Any]:
-    if session_id is not None:
-        transaction.require(Session, session_id)
-        query = query.where(Recording.session_id == session_id)
-    if subject_id is not None:
-        transaction.require(Subject, subject_id)
-        inside = select(Session.id).where(Session.subject_id == subject_id)
-        query = query.where(Recording.session_id.in_(inside))
+    owners: tuple[tuple[Owner, str | None], ...] = ((Session, session_id), (Subject, subject_id))
+    for kind, key in owners:
+        if key is not None:
+            transaction.check_known(kind, key)
+            query = query.where(Recording.id.in_(recordings_of(kind, key)))
     return query

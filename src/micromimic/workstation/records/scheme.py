@@ -22,10 +22,6 @@ MOST_ENTRIES: Final = 100
 """Classes, tags or templates of a scheme; units or tags of an event."""
 _TAKEN: Final = frozenset({"per_minute"})
 """A class's count stands in the study's tables as ``events_NAME``; these are other columns."""
-_KEYS: Final = (
-    *("schema", "name", "classes", "units", "sides", "intensities", "certainty", "tags"),
-    "templates",
-)
 
 T = TypeVar("T")
 
@@ -68,7 +64,7 @@ class Scheme:
     @classmethod
     def read(cls, content: object) -> Scheme:
         """Of a scheme's JSON; `RefusedError` where it is none."""
-        given = _object(content, "a coding scheme", _KEYS)
+        given = _object(content, "a coding scheme", ("schema", *cls.__dataclass_fields__))
         if given.get("schema") != SCHEMA:
             raise RefusedError(
                 f"expected a coding scheme of {SCHEMA}, got {str(given.get('schema'))[:40]!r}; "
