@@ -11,12 +11,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import re
+import shutil
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from operator import methodcaller
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, TypeVar, cast, get_args
 
@@ -53,15 +54,7 @@ CONTENT: Final = "project.json"
 ENDING: Final = ".micromimic.zip"
 LARGEST_JSON: Final = 128 << 20
 """Bytes of one JSON file in a project, unpacked: more is no study."""
-_KINDS: Final[Mapping[str, type[Base]]] = {
-    "subjects": Subject,
-    "sessions": Session,
-    "recordings": Recording,
-    "decisions": Decision,
-    "markers": Marker,
-}
-MODES: Final = get_args(CodingMode)
-_CHUNK: Final = 1 << 20
+_ISO: Final = methodcaller("isoformat")
 _ID_LENGTH: Final = 32
 _ANSWER: Final = re.compile(r"answers/([0-9a-f]{32})\.json")
 _INSIDE: Final = rf"(?:{PICTURES}/(?:[\w-]+/){{1,2}})?\w[\w.-]*"
@@ -86,7 +79,7 @@ class Packed:
         for recording_id in self.answered:
             answer = reviews.get_analysis(self.store, recording_id)
             if answer is not None:
-                yield f"answers/{recording_id}.json", json_text(_columns(answer))
+                yield f"answers/{recording_id}.json", json_text(values_of(answer), default=_ISO)
         yield from self.files.items()
 
 
@@ -102,29 +95,25 @@ def gather_project(
     """
     reader = None if reader is None else coder(reader)
     rows: dict[str, list[dict[str, Any]]] = {
-        name: [
-            _columns(row)
+        kind.__tablename__: [
+            values_of(row)
             for row in transaction.scalars(select(kind).order_by(*kind.__table__.primary_key))
         ]
-        for name, kind in _KINDS.items()
+        for kind in (Subject, Session, Recording, Decision, Marker)
     }
     files: dict[str, Path] = {}
     answered, hidden = [], set()
-    closed: set[Path] = set()
     for recording in recordings.list_recordings(transaction, limit=None):
+        found = _files(transaction.store.folder(recording.id), recording, videos=videos)
         if reader is not None:
             reviews.check_machine_open(transaction, recording.id, reader)
             if not reviews.is_open_to(transaction, recording.id, reader):
                 hidden.add(recording.id)
             if not reviews.is_import_open(transaction, recording.id, reader):
-                closed.add(transaction.store.folder(recording.id) / IMPORTED)
+                found.pop(IMPORTED, None)
         if recording.events is not None:
             answered.append(recording.id)
-        for path in _files(transaction.store, recording, videos=videos):
-            if path in closed:
-                continue
-            inside = path.relative_to(transaction.store.folder(recording.id)).as_posix()
-            files[f"recordings/{recording.id}/{inside}"] = path
+        files |= {f"recordings/{recording.id}/{name}": path for name, path in found.items()}
     rows["decisions"] = [
         row
         for row in rows["decisions"]
@@ -136,10 +125,11 @@ def gather_project(
         "version": micromimic.__version__,
         "written_at": transaction.now.isoformat(),
         "videos": videos,
-        "study": _columns(study),
+        "study": values_of(study),
         **rows,
     }
-    return Packed(transaction.store, json_text(content), tuple(answered), files, study.title)
+    text = json_text(content, default=_ISO)
+    return Packed(transaction.store, text, tuple(answered), files, study.title)
 
 
 def zipped_project(packed: Packed) -> Iterator[bytes]:
@@ -179,23 +169,20 @@ class Project:
         self._check_references()
         self._trails: dict[str, dict[str, list[Decision]]] = {}
         for row in sorted(self.decisions, key=lambda d: d.number):
-            own = self._trails.setdefault(row.recording_id, {})
-            own.setdefault(row.coder, []).append(row)
-            if (row.number, row.action in ACTIONS, row.mode in MODES) != (
-                len(own[row.coder]),
-                True,
-                True,
-            ):
+            own = self._trails.setdefault(row.recording_id, {}).setdefault(row.coder, [])
+            own.append(row)
+            known = row.action in ACTIONS and row.mode in get_args(CodingMode)
+            if not known or row.number != len(own):
                 raise InputError(
                     f"expected whole trails of decisions in {name}, got {row.action} as number "
                     f"{row.number} of {row.coder} ({row.mode}); export it again"
                 )
             if not isinstance(row.payload, dict):
                 raise InputError(f"expected what {row.coder} decided in {name}, got no object")
-        self._names: dict[str, list[str]] = {}
-        for match in map(_FILE.fullmatch, self._sizes):
-            if match is not None:
-                self._names.setdefault(match[1], []).append(match[2])
+        self._files: dict[str, dict[str, int]] = {}
+        for member, size in self._sizes.items():
+            if match := _FILE.fullmatch(member):
+                self._files.setdefault(match[1], {})[match[2]] = size
 
     def answer(self, recording_id: str) -> AnalysisRecord | None:
         """The machine's own to a recording; read anew each time, since it is large."""
@@ -213,38 +200,28 @@ class Project:
         """Each coder's decisions on a recording, by number."""
         return self._trails.get(recording_id, {})
 
-    def names(self, recording_id: str) -> Sequence[str]:
-        """Of the files of a recording's folder."""
-        return self._names.get(recording_id, ())
-
-    def size(self, recording_id: str) -> int:
-        """Bytes of those files, unpacked."""
-        return sum(
-            self._sizes[f"recordings/{recording_id}/{name}"] for name in self.names(recording_id)
-        )
+    def files(self, recording_id: str) -> Mapping[str, int]:
+        """Bytes, unpacked, of the files of a recording's folder by name."""
+        return self._files.get(recording_id, {})
 
     def extract(self, recording: Recording, folder: Path, *, media: bool) -> None:
         """A recording's files into a new folder; `InputError` where its video is another."""
         allowed = owned_names(recording.extension, "kept" if media else "none", answered=True)
-        for name in self.names(recording.id):
+        video = f"video{recording.extension}"
+        for name in self.files(recording.id):
             if PurePosixPath(name).parts[0] not in allowed:
                 continue
-            target = folder / name
             for inside in reversed(PurePosixPath(name).parents):
                 (folder / inside).mkdir(mode=0o700, exist_ok=True)
-            digest = hashlib.sha256()
             with (
                 self._archive.open(f"recordings/{recording.id}/{name}") as source,
-                target.open("xb") as file,
+                (folder / name).open("x+b") as file,
             ):
-                target.chmod(0o600)
-                while piece := source.read(_CHUNK):
-                    file.write(piece)
-                    digest.update(piece)
-                file.flush()
-                os.fsync(file.fileno())
-            is_video = name == f"video{recording.extension}"
-            if is_video and digest.hexdigest() != recording.sha256:
+                (folder / name).chmod(0o600)
+                shutil.copyfileobj(source, file)
+                file.seek(0)
+                digest = hashlib.file_digest(file, "sha256") if name == video else None
+            if digest is not None and digest.hexdigest() != recording.sha256:
                 raise InputError(
                     f"expected the video of {recording.name} in {self.name}, got another or a part "
                     "of it; export the project again"
@@ -297,22 +274,21 @@ class Project:
 
 
 @contextlib.contextmanager
-def opened_project(path: Path, name: str = "") -> Iterator[Project]:
+def opened_project(path: Path) -> Iterator[Project]:
     """A project file for reading; `InputError` where it is none, or a part of one."""
-    shown = name or path.name
     try:
         with zipfile.ZipFile(path) as archive:
-            yield Project(archive, shown)
+            yield Project(archive, path.name)
     except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
         raise InputError(
-            f"expected a project file of micromimic in {shown}, got: {error}; export it again"
+            f"expected a project file of micromimic in {path.name}, got: {error}; export it again"
         ) from None
     except (
         *(KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError),
         NotFoundError,
     ) as error:
         raise InputError(
-            f"expected a whole project of micromimic in {shown}, got {type(error).__name__}: "
+            f"expected a whole project of micromimic in {path.name}, got {type(error).__name__}: "
             f"{error}; export it again"
         ) from error
     except FileNotFoundError:
@@ -331,20 +307,22 @@ def _members(archive: zipfile.ZipFile, name: str) -> dict[str, int]:
     return sizes
 
 
-def _files(store: Store, recording: Recording, *, videos: bool) -> list[Path]:
-    folder = store.folder(recording.id)
+def _files(folder: Path, recording: Recording, *, videos: bool) -> dict[str, Path]:
+    """What is there of a recording's files, by name."""
     owned = owned_names(recording.extension, recording.media, answered=recording.events is not None)
     names = owned if videos else owned & NUMBERS
-    found = [folder / name for name in sorted(names)]
-    pictures = sorted(path for path in (folder / PICTURES).rglob("*") if PICTURES in names)
-    return [path for path in (*found, *pictures) if path.is_file() and not path.is_symlink()]
-
-
-def _columns(row: Base) -> dict[str, Any]:
+    pictures = sorted((folder / PICTURES).rglob("*")) if PICTURES in names else ()
+    found = (*(folder / name for name in sorted(names)), *pictures)
     return {
-        name: value.isoformat() if isinstance(value := getattr(row, name), date) else value
-        for name in row.__table__.columns.keys()  # noqa: SIM118 - a collection of its own
+        path.relative_to(folder).as_posix(): path
+        for path in found
+        if path.is_file() and not path.is_symlink()
     }
+
+
+def values_of(row: Base) -> dict[str, Any]:
+    """By column."""
+    return {column.name: getattr(row, column.name) for column in row.__table__.columns}
 
 
 def _value(kind: sa.types.TypeEngine[Any], value: Any) -> Any:

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +24,7 @@ from sqlalchemy import select
 
 from micromimic.core.errors import ConflictError, OutputError, RefusedError
 from micromimic.core.files import sync_tree
-from micromimic.workstation.project.file import Project, opened_project
+from micromimic.workstation.project.file import Project, opened_project, values_of
 from micromimic.workstation.records import people, recordings, reviews
 from micromimic.workstation.records.database import Store, Transaction
 from micromimic.workstation.records.folder_lock import folder_lock, writing_files
@@ -31,7 +33,6 @@ from micromimic.workstation.records.models import (
     AnalysisRecord,
     Base,
     Decision,
-    Job,
     Marker,
     Recording,
     Session,
@@ -47,6 +48,9 @@ _KEEP: Final = {OURS: "keep what is here"}
 _EITHER: Final = {**_KEEP, THEIRS: "take what comes"}
 _APART: Final = {OURS: "leave their decisions out", BOTH: "take it as a recording of its own"}
 _SETTINGS: Final = ("title", "mode", "scheme", "overlap")
+_KINDS: Final = ("subjects", "sessions", "recordings", "decisions", "markers")
+_decided: Final = attrgetter("action", "event", "payload", "target", "mode", "decided_at")
+_marked: Final = attrgetter("tier", "label", "onset_s", "offset_s", "origin")
 
 
 @dataclass(frozen=True)
@@ -71,15 +75,13 @@ class Merge:
     notes: tuple[str, ...]
 
 
-def look_into(store: Store, path: Path, *, name: str = "") -> Merge:
+def look_into(store: Store, path: Path) -> Merge:
     """What merging a project file would do; nothing is changed."""
-    with opened_project(path, name) as project, store.read() as transaction:
-        return _Plan(transaction, project, {}).made()
+    with opened_project(path) as project, store.read() as transaction:
+        return _Plan(transaction, project, {}).merge()
 
 
-def merge_project(
-    store: Store, path: Path, resolutions: Mapping[str, str] | None = None, *, name: str = ""
-) -> Merge:
+def merge_project(store: Store, path: Path, resolutions: Mapping[str, str] | None = None) -> Merge:
     """Join a project file, whole or not at all.
 
     ``resolutions`` answer the conflicts by their keys: `ConflictError` where one has none, as where
@@ -88,7 +90,7 @@ def merge_project(
     """
     with (
         folder_lock(store.data) as held,
-        opened_project(path, name) as project,
+        opened_project(path) as project,
         ExitStack() as stack,
     ):
         if not held:
@@ -101,8 +103,8 @@ def merge_project(
             with store.write() as transaction:
                 plan = _Plan(transaction, project, resolutions or {})
                 plan.check_resolved()
-                _check_room(store, project, [source for _, source in plan.new_recordings])
-                for recording, source in plan.new_recordings:
+                _check_room(store, project, [source for _, source in plan.coming])
+                for recording, source in plan.coming:
                     folder = store.folder(recording.id)
                     stack.enter_context(writing_files(recording.id))
                     made.append(folder)
@@ -111,16 +113,16 @@ def merge_project(
                     project.extract(source, folder, media=recording.media == "kept")
                     sync_tree(folder)
                 plan.write()
-                return plan.made()
+                return plan.merge()
         except BaseException:
             for folder in made:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
 
 
-def _check_room(store: Store, project: Project, coming: Sequence[Recording]) -> None:
+def _check_room(store: Store, project: Project, coming: Iterable[Recording]) -> None:
     """Refuse before the disk is full; what a zip unpacks to is in its own list."""
-    needed = sum(project.size(recording.id) for recording in coming)
+    needed = sum(sum(project.files(recording.id).values()) for recording in coming)
     free = shutil.disk_usage(store.data).free
     if free < needed + RESERVE_BYTES:
         raise OutputError(
@@ -138,17 +140,16 @@ class _Plan:
     resolutions: Mapping[str, str]
     conflicts: list[Conflict] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    new: list[Base] = field(default_factory=list)
-    new_recordings: list[tuple[Recording, Recording]] = field(default_factory=list)
-    """Each with the row of the file that it is made of."""
-    trails: list[tuple[str, str, list[Decision], int]] = field(default_factory=list)
-    """Recording, coder, the whole trail, and how much of it is there."""
-    markers: list[Marker] = field(default_factory=list)
-    moves: list[tuple[str, str]] = field(default_factory=list)
-    sessions_changed: list[tuple[Session, Mapping[str, Any]]] = field(default_factory=list)
+    added: Counter[str] = field(default_factory=Counter)
+    coming: list[tuple[Recording, Recording]] = field(default_factory=list)
+    """New recordings, each with the row of the file that it is made of."""
+    writes: list[Callable[[], object]] = field(default_factory=list)
+    """In their order; then what changes sessions, whose consent says what may move and wait."""
+    session_changes: list[Callable[[], object]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._newcomers: list[str] = []
         self._subjects: dict[str, str] = {}
         self._sessions: dict[str, str] = {}
         self._listed = recordings.list_recordings(self.transaction, limit=None)
@@ -164,25 +165,16 @@ class _Plan:
             self._sessions[session.id] = self._session(session)
         for recording in self.project.recordings:
             self._recording(recording)
-        coming = [row.code for row in self.new if isinstance(row, Subject)]
-        if coming and self._listed:
+        if self._newcomers and self._listed:
             self.notes.append(
-                f"new here: {', '.join(coming)}; whoever was forgotten here comes back with the "
-                "file"
+                f"new here: {', '.join(self._newcomers)}; whoever was forgotten here comes back "
+                "with the file"
             )
 
-    def made(self) -> Merge:
-        counts = Counter(row.__tablename__ for row in self.new)
-        counts["recordings"] += len(self.new_recordings)
-        counts["decisions"] += sum(len(trail) - there for _, _, trail, there in self.trails)
-        counts["markers"] += len(self.markers)
-        kinds = ("subjects", "sessions", "recordings", "decisions", "markers")
-        return Merge(
-            self.project.study.title,
-            {kind: counts[kind] for kind in kinds},
-            tuple(self.conflicts),
-            tuple(self.notes),
-        )
+    def merge(self) -> Merge:
+        added = {kind: self.added[kind] for kind in _KINDS}
+        title = self.project.study.title
+        return Merge(title, added, tuple(self.conflicts), tuple(self.notes))
 
     def check_resolved(self) -> None:
         """Whether every conflict has an answer that there is."""
@@ -202,28 +194,23 @@ class _Plan:
             )
 
     def write(self) -> None:
-        transaction = self.transaction
-        for kind in (Subject, Session):
-            transaction.add_all([row for row in self.new if isinstance(row, kind)])
-            transaction.flush()
-        transaction.add_all([recording for recording, _ in self.new_recordings])
-        transaction.flush()
-        for recording, source in self.new_recordings:
-            self._write_answer(recording, source)
-        transaction.flush()
-        for recording_id, session_id in self.moves:
-            recordings.change_recording(transaction, recording_id, session_id=session_id)
-        for session, changes in self.sessions_changed:
-            people.change_session(transaction, session.id, **changes)
-        for recording_id, coder, trail, _ in self.trails:
-            reviews.add_trail(transaction, recording_id, coder, trail)
-        transaction.add_all(self.markers)
+        for write in (*self.writes, *self.session_changes):
+            write()
         # with the scheme as it is, too: it must hold what was coded elsewhere
-        scheme = self.settings.pop("scheme", get_study(transaction).scheme)
-        if self.trails or self.settings or scheme is not None:
-            change_study(transaction, scheme=scheme, **self.settings)
+        scheme = self.settings.pop("scheme", get_study(self.transaction).scheme)
+        if self.added["decisions"] or self.settings or scheme is not None:
+            change_study(self.transaction, scheme=scheme, **self.settings)
 
     # --- rows -----------------------------------------------------------------------------------
+
+    def _add(self, *rows: Base) -> None:
+        for row in rows:
+            self.added[row.__tablename__] += 1
+        self.writes.append(partial(self._write, rows))
+
+    def _write(self, rows: Iterable[Base]) -> None:
+        self.transaction.add_all(rows)
+        self.transaction.flush()
 
     def _ask(self, key: str, text: str, choices: Mapping[str, str]) -> str:
         """The answer to a conflict, or the first of the choices until there is one."""
@@ -260,7 +247,8 @@ class _Plan:
             code = self._free_code(code)
         row = Subject(id=theirs.id, code=code, note=theirs.note, created_at=theirs.created_at)
         self._people[row.id] = row
-        self.new.append(row)
+        self._newcomers.append(code)
+        self._add(row)
         return row.id
 
     def _is_same_person(self, ours: Subject, theirs: Subject) -> bool:
@@ -289,7 +277,7 @@ class _Plan:
             None,
         )
         if ours is None:
-            self.new.append(_copy(theirs, subject_id=subject_id))
+            self._add(_copy(theirs, subject_id=subject_id))
             return theirs.id
         changes: dict[str, Any] = {}
         if theirs.condition and ours.condition and theirs.condition != ours.condition:
@@ -304,7 +292,8 @@ class _Plan:
         if _noted(theirs) > _noted(ours) and theirs.consent != ours.consent:
             changes["consent"] = theirs.consent  # what was noted last counts
         if changes:
-            self.sessions_changed.append((ours, changes))
+            change = partial(people.change_session, self.transaction, ours.id, **changes)
+            self.session_changes.append(change)
         return ours.id
 
     def _recording(self, theirs: Recording) -> None:
@@ -328,12 +317,10 @@ class _Plan:
         self._join_markers(ours.id, theirs)
 
     def _counterpart(self, theirs: Recording, session_id: str | None) -> Recording | None:
-        for ours in self._listed:
-            if ours.id == theirs.id:
-                return ours
+        same = [ours for ours in self._listed if ours.id == theirs.id]
         alike = [ours for ours in self._listed if ours.sha256 == theirs.sha256]
         alike.sort(key=lambda ours: ours.session_id != session_id)  # stable: the newest first
-        return alike[0] if alike else None
+        return next(iter(same + alike), None)
 
     def _other_answer(self, ours: Recording, theirs: AnalysisRecord) -> str:
         """Why decisions cannot be joined; empty where they can."""
@@ -350,7 +337,7 @@ class _Plan:
     def _new_recording(
         self, theirs: Recording, session_id: str | None, answer: AnalysisRecord | None
     ) -> None:
-        has_video = f"video{theirs.extension}" in self.project.names(theirs.id)
+        has_video = f"video{theirs.extension}" in self.project.files(theirs.id)
         over = theirs.expires_at is not None and theirs.expires_at <= self.transaction.now
         kept = theirs.media == "kept" and has_video and not over
         if answer is None and not kept:
@@ -359,29 +346,27 @@ class _Plan:
         taken = any(ours.id == theirs.id for ours in self._listed)
         media = "kept" if kept else "expired" if over or theirs.media == "expired" else "none"
         row = _copy(theirs, id=new_id() if taken else theirs.id, session_id=session_id, media=media)
-        self.new_recordings.append((row, theirs))
+        self.coming.append((row, theirs))
+        self._add(row)
+        self.writes.append(partial(self._write_answer, row.id, theirs.id))
         for coder, trail in self.project.trails(theirs.id).items():
-            self.trails.append((row.id, coder, [_copy(d, recording_id=row.id) for d in trail], 0))
+            self._add_trail(row.id, coder, trail)
         self._join_markers(row.id, theirs)
 
     def _moved(self, ours: Recording, theirs: Recording, session_id: str) -> None:
         """The same video belongs to another sitting there, or to one at all."""
-        if ours.session_id is None:
-            self.moves.append((ours.id, session_id))
-            return
         text = f"{ours.name} belongs to another session there than here"
-        if self._ask(f"session {ours.id[:8]}", text, _EITHER) == THEIRS:
-            self.moves.append((ours.id, session_id))
+        if ours.session_id is None or self._ask(f"session {ours.id[:8]}", text, _EITHER) == THEIRS:
+            change = partial(recordings.change_recording, self.transaction, ours.id)
+            self.writes.append(partial(change, session_id=session_id))
 
     def _join_trails(self, ours: Recording, theirs: Recording) -> None:
         taken = set(ours.coders)
         for coder, trail in self.project.trails(theirs.id).items():
             own = reviews.history(self.transaction, ours.id, coder)
             common = min(len(own), len(trail))
-            rows = [_copy(d, recording_id=ours.id) for d in trail]
-            if list(map(_said, own[:common])) == list(map(_said, trail[:common])):
-                if len(trail) > common:
-                    self.trails.append((ours.id, coder, rows, common))
+            if list(map(_decided, own[:common])) == list(map(_decided, trail[:common])):
+                self._add_trail(ours.id, coder, trail, common)
                 continue
             text = (
                 f"{coder} has decided otherwise on {ours.name} here ({len(own)} decisions) than "
@@ -391,32 +376,30 @@ class _Plan:
             choices = {**_KEEP, BOTH: f"keep both: theirs as {other}"}
             if self._ask(f"coding {ours.id[:8]} {coder}", text, choices) == BOTH:
                 taken.add(other)
-                self.trails.append((ours.id, other, [_copy(d, coder=other) for d in rows], 0))
+                self._add_trail(ours.id, other, trail)
+
+    def _add_trail(
+        self, recording_id: str, coder: str, trail: Sequence[Decision], there: int = 0
+    ) -> None:
+        """The whole trail, of which so many decisions are there."""
+        if len(trail) > there:
+            self.added["decisions"] += len(trail) - there
+            rows = [_copy(row, recording_id=recording_id, coder=coder) for row in trail]
+            self.writes.append(
+                partial(reviews.add_trail, self.transaction, recording_id, coder, rows)
+            )
 
     def _join_markers(self, recording_id: str, theirs: Recording) -> None:
         there = select(Marker).where(Marker.recording_id == recording_id)
-        known = {_marked(marker) for marker in self.transaction.scalars(there)}
-        for marker in self._markers.get(theirs.id, ()):
-            if _marked(marker) not in known:
-                self.markers.append(_copy(marker, id=new_id(), recording_id=recording_id))
+        known = set(map(_marked, self.transaction.scalars(there)))
+        coming = [m for m in self._markers.get(theirs.id, ()) if _marked(m) not in known]
+        self._add(*(_copy(marker, id=new_id(), recording_id=recording_id) for marker in coming))
 
-    def _write_answer(self, recording: Recording, source: Recording) -> None:
-        now = self.transaction.now
-        answer = self.project.answer(source.id)
-        if answer is None:
-            add_job(self.transaction, recording.id)
-            return
-        self.transaction.add(_copy(answer, recording_id=recording.id))
-        self.transaction.add(
-            Job(
-                recording_id=recording.id,
-                number=1,
-                status="done",
-                created_at=now,
-                started_at=now,
-                finished_at=now,
-            )
-        )
+    def _write_answer(self, recording_id: str, source_id: str) -> None:
+        job, answer = add_job(self.transaction, recording_id), self.project.answer(source_id)
+        if answer is not None:
+            self._write([_copy(answer, recording_id=recording_id)])
+            job.status, job.started_at, job.finished_at = "done", job.created_at, job.created_at
 
     def _free_code(self, code: str) -> str:
         return _free(code, {person.code for person in self._people.values()})
@@ -424,8 +407,7 @@ class _Plan:
 
 def _copy(row: Any, **changes: Any) -> Any:
     """A new row of the same values, but for changes."""
-    values = {name: getattr(row, name) for name in row.__table__.columns.keys()}  # noqa: SIM118
-    return type(row)(**(values | changes))
+    return type(row)(**(values_of(row) | changes))
 
 
 def _free(name: str, taken: set[str]) -> str:
@@ -440,7 +422,8 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def _untouched(study: Study) -> bool:
-    return not (study.title or study.scheme) and study.mode == "open" and study.overlap == 0.5
+    settings = attrgetter(*_SETTINGS)
+    return bool(settings(study) == settings(Study()))
 
 
 def _named(study: Study) -> str:
@@ -456,18 +439,3 @@ def _places(answer: AnalysisRecord) -> list[tuple[Any, ...]]:
     """What decisions refer to: where the machine's events are, and their classes."""
     keys = ("onset_frame", "apex_frame", "offset_frame", "label")
     return [tuple(event[key] for key in keys) for event in answer.payload["events"]]
-
-
-def _said(decision: Decision) -> tuple[Any, ...]:
-    return (
-        decision.action,
-        decision.event,
-        decision.payload,
-        decision.target,
-        decision.mode,
-        decision.decided_at,
-    )
-
-
-def _marked(marker: Marker) -> tuple[Any, ...]:
-    return marker.tier, marker.label, marker.onset_s, marker.offset_s, marker.origin
