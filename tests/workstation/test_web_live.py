@@ -205,6 +205,7 @@ def test_the_server_answers_others_while_a_pipeline_is_busy(site: Site) -> None:
 
 def test_the_real_pipeline_over_the_socket(site: Site) -> None:
     watch(site, open_session)
+    cv2.setNumThreads(2)
     config = ClipConfig(seconds=2.0, fps=30.0, width=320, height=240)
     grey = [cv2.cvtColor(p, cv2.COLOR_RGB2GRAY) if p.ndim == 3 else p
             for p in render(plan_clip(config, 1))]  # fmt: skip
@@ -214,6 +215,7 @@ def test_the_real_pipeline_over_the_socket(site: Site) -> None:
         socket.send_text('{"type": "stop"}')
         messages, code = rest(socket)
     assert code == 1000
+    assert cv2.getNumThreads() == 1  # ours do not wait for OpenCV's
     assert messages[0]["type"] == "start" and messages[0]["model"]["name"] == "flow-capsnet"
     end = messages[-1]
     assert end["type"] == "end" and end["received"] == len(grey)

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 import anyio
+import cv2
 import numpy as np
 from fastapi import APIRouter, WebSocket
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from micromimic.core.errors import InputError, MicromimicError
@@ -99,6 +100,15 @@ class LiveMarker(BaseModel):
     time: float = Field(allow_inf_nan=False)
 
 
+class LiveStop(BaseModel):
+    """The client's last message."""
+
+    type: Literal["stop"]
+
+
+_SAID: Final[TypeAdapter[LiveMarker | LiveStop]] = TypeAdapter(LiveMarker | LiveStop)
+
+
 class Refused(Exception):  # noqa: N818 - the end of a conversation, not a fault of ours
     """The conversation ends here, with the WebSocket's closing code and one line for people."""
 
@@ -111,6 +121,7 @@ def open_session(source: LiveSource, model: Path | None = None) -> LiveSession:
     """A live session on a source, not started; None is the shipped model."""
     from micromimic.analysis.live.session import LiveConfig, live  # noqa: PLC0415 - all of it
 
+    cv2.setNumThreads(1)  # reading, tracking and flow have a thread each already
     return live(source, config=LiveConfig(waiting=WAITING, model=model))
 
 
@@ -297,11 +308,10 @@ class _Conversation:
         while True:
             message = await _receive(self._socket, asyncio.timeout(silence), wanted)
             data = message.get("bytes")
-            if data is None and _is_stop(message.get("text")):
-                self._source.end()
-                return
             if data is None:
-                self._mark(message.get("text"))
+                if self._is_stop(message.get("text")):
+                    self._source.end()
+                    return
                 continue
             if len(data) != size:
                 raise Refused(
@@ -318,13 +328,16 @@ class _Conversation:
             if self._recorder is not None:
                 self._recorder.put(picture, time)
 
-    def _mark(self, text: str | None) -> None:
+    def _is_stop(self, text: str | None) -> bool:
+        """Whether that is all; else it is a marker, which is noted."""
         try:
-            said = LiveMarker.model_validate_json(text or "")
+            said = _SAID.validate_json(text or "")
         except ValidationError:
             raise Refused(
                 NOT_UNDERSTOOD, 'expected a frame, a marker or {"type": "stop"}, got other text'
             ) from None
+        if isinstance(said, LiveStop):
+            return True
         marker = (said.label, said.time)
         if said.type == "unmark" and marker in self._markers:
             self._markers.remove(marker)
@@ -332,6 +345,7 @@ class _Conversation:
             raise Refused(NOT_ALLOWED, f"expected at most {MOST_MARKERS} markers, got one more")
         elif said.type == "marker":
             self._markers.append(marker)
+        return False
 
     async def _write(self) -> None:
         session = await _uninterrupted(asyncio.to_thread(self._open_session))
@@ -362,13 +376,6 @@ async def _uninterrupted(work: Coroutine[Any, Any, T]) -> T:
     if cancelled:
         raise asyncio.CancelledError
     return task.result()
-
-
-def _is_stop(text: str | None) -> bool:
-    try:
-        return bool(json.loads(text or "").get("type") == "stop")
-    except (ValueError, AttributeError, RecursionError):
-        return False
 
 
 def _error_message(line: str) -> str:
