@@ -26,6 +26,9 @@ from micromimic.synthesis.clips import (
     synth_clips,
     write_clip,
 )
+from micromimic.synthesis.recipes import sample_recipe
+from micromimic.synthesis.schedule import BlinkEvent, Movement
+from micromimic.synthesis.speech import Nod
 from micromimic.synthesis.truth import read_truth, truth_of
 
 STILL = ClipConfig(
@@ -83,6 +86,17 @@ def test_a_minute_holds_what_the_benchmark_promises():
         spans = sorted((m.onset, m.offset) for m in plan.movements)
         assert all(a[1] < b[0] for a, b in itertools.pairwise(spans))
         assert spans[0][0] > 0 and spans[-1][1] < 60
+
+
+def test_how_far_a_movement_a_blink_and_a_nod_are():
+    recipe = sample_recipe("positive", np.random.default_rng(0))
+    move = Movement("micro", 1.0, 1.2, 1.2, 1.5, 1.0, recipe)
+    assert [round(move.envelope(t), 3) for t in (1.0, 1.1, 1.2, 1.35, 1.5)] == [0, 0.5, 1, 0.5, 0]
+    held = replace(move, hold=1.3)
+    assert [round(held.envelope(t), 3) for t in (1.25, 1.3, 1.4)] == [1, 1, 0.5]
+    assert [BlinkEvent(0.0, 0.2).closure(t) for t in (0.035, 0.08, 0.19)] == [0.5, 1.0, 0.1]
+    nod = Nod(1.0, 1.4, 3.0)
+    assert [round(nod.share(t), 3) for t in (1.0, 1.1, 1.2, 1.4)] == [0.0, 0.5, 1.0, 0.0]
 
 
 def test_pixels_move_as_planted():

@@ -226,6 +226,10 @@ def test_tables_say_what_the_truth_says(small):
         assert row[6] == row[5] - row[3] + 1 and row[2] == int(row[1].split("_")[1])
 
 
+def test_objective_classes_do_not_depend_on_sides():
+    assert [objective_class(units) for units in (("L12",), ("4", "7"), ("14",))] == [1, 3, 7]
+
+
 def test_objective_classes_agree_with_the_official_table(shared):
     path = shared / "data" / "annotations" / TABLES["samm"]
     plain = [

@@ -13,7 +13,7 @@ from micromimic.core.errors import InputError, MissingExtraError
 from micromimic.face.landmarks import DlibLandmarks, box_area
 from micromimic.face.units import UNIT_NAMES
 from micromimic.synthesis.actors.head.landmarks import head_landmarks
-from micromimic.synthesis.actors.head.raster import Camera, Points, Window, rasterise
+from micromimic.synthesis.actors.head.raster import Camera, Points, Window, look, rasterise
 from micromimic.synthesis.clips import (
     PEOPLE,
     ClipOptions,
@@ -97,6 +97,13 @@ def test_nearer_triangles_hide_farther_ones():
         assert found[20, 20, 0] == pytest.approx(1.0, abs=1e-4)
         assert found[20, 28, 0] == pytest.approx(2.0, abs=1e-4)
         assert found[20, 35, 0] == 0.0
+
+
+def test_a_pixel_sees_the_triangle_that_covers_it():
+    square = np.array([[-9.0, -9], [-9, 9], [9, 9], [9, -9]])
+    seen = look(square, np.zeros(4), np.array([[0, 1, 2], [0, 2, 3]]), (4, 6))
+    assert len(seen.rows) == 24
+    assert np.abs(seen.values(square) - np.column_stack([seen.columns, seen.rows])).max() < 1e-9
 
 
 def test_camera_moves_what_is_near_more():

@@ -95,6 +95,19 @@ class Database:
         known = (word for labels in self.schemes.values() for word in labels.merges)
         return tuple(dict.fromkeys(known))
 
+    def label_of(self, emotion: str, labels: LabelSet) -> str:
+        """The class of an emotion, "" where there is none; several words are joined with ``+``.
+
+        Where a clip has one class, words that disagree make none, and so does a word that is none
+        of the database's.
+        """
+        words = set(emotion.split("+"))
+        if not words <= set(self.words):
+            return ""
+        shown = {labels.label_of(word) for word in words}
+        found = [name for name in labels if name in shown]
+        return "" if len(found) > 1 and not labels.several else "+".join(found)
+
     def note(self, text: str) -> Note:
         """A note on the whole database."""
         return Note(self.name, "", "", text)
@@ -175,11 +188,7 @@ class Found:
 
 
 def three(*words: str, out: Iterable[str] = (), **merges: str | None) -> LabelSet:
-    """The composite's three classes of a database's words: those merged as it does, and others.
-
-    >>> three("others", out=["tense"]).merges
-    {'others': None, 'tense': None}
-    """
+    """The composite's three classes of a database's words: those merged as it does, and others."""
     known = {word: THREE.merges.get(word, word) for word in words}
     return LabelSet(THREE.name, THREE.names, {**known, **dict.fromkeys(out), **merges})
 
@@ -189,45 +198,18 @@ def own(name: str, *names: str, out: Iterable[str] = (), **merges: str) -> Label
     return LabelSet(name, names, {**{n: n for n in names}, **dict.fromkeys(out), **merges})
 
 
-def labels_of(words: str, labels: LabelSet) -> str:
-    """The class of an emotion, "" where there is none; several words are joined with ``+``.
-
-    Where a clip has one class, words that disagree make none.
-
-    >>> good = LabelSet("mine", ("bad", "good"), {"other": None})
-    >>> labels_of("good+other", good), labels_of("good+bad", good)
-    ('good', '')
-    """
-    found = {labels.label_of(word) for word in words.split("+")} - {None}
-    if len(found) > 1 and not labels.several:
-        return ""
-    return "+".join(name for name in labels if name in found)
-
-
 def normalized_name(name: str) -> str:
-    """A name without capitals and zero-padding, for comparing.
-
-    >>> normalized_name("EP02_01f"), normalized_name("s01_ne_03"), normalized_name("s1_ne_3")
-    ('ep2_1f', 's1_ne_3', 's1_ne_3')
-    """
+    """A name without capitals and zero-padding, for comparing: ``EP02_01f`` is ``ep2_1f``."""
     return re.sub(r"[0-9]+", lambda run: str(int(run[0])), name.strip().casefold())
 
 
 def subject_number(text: str) -> int | None:
-    """The number in a subject's name; None where there is none.
-
-    >>> [subject_number(text) for text in ("sub01", "006", "spNO.18", "x")]
-    [1, 6, 18, None]
-    """
+    """The number in a subject's name; None where there is none."""
     match = re.fullmatch(r"[a-z]*[ ._-]?([0-9]+)(?:\.0+)?", text.strip().casefold())
     return int(match[1]) if match else None
 
 
 def first_few(names: Sequence[str], most: int = 5) -> str:
-    """The first few of many names, and how many more there are.
-
-    >>> first_few(["a", "b", "c"], 2)
-    'a, b and 1 more'
-    """
+    """The first few of many names, and how many more there are."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest

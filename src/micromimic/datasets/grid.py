@@ -58,11 +58,7 @@ class Table:
 
 
 def seconds_of(text: str) -> float | None:
-    """Seconds as a table writes them; None where it is no time from 0.
-
-    >>> seconds_of("12.5"), seconds_of("00:01:02,5"), seconds_of("-1"), seconds_of("x")
-    (12.5, 62.5, None, None)
-    """
+    """Seconds as a table writes them; None where it is no time from 0."""
     parts = text.split(":") if re.fullmatch(r"(\d+:){1,2}\d+([.,]\d+)?", text) else [text]
     total = 0.0
     for part in parts:
@@ -104,9 +100,5 @@ def _table(path: Path, columns: Sequence[str], grid: Grid, place: int) -> Table:
 
 
 def folded(name: str) -> str:
-    """A name as it is compared: without capitals, and an accent as one sign or as two.
-
-    >>> folded("Zoe\\u0301.MP4") == folded("zo\\u00e9.mp4")
-    True
-    """
+    """A name as it is compared: without capitals, and an accent as one sign or as two."""
     return unicodedata.normalize("NFC", name).casefold()

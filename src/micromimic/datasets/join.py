@@ -40,7 +40,6 @@ from micromimic.datasets.base import (
     Table,
     by_clip,
     first_few,
-    labels_of,
     normalized_name,
     subject_number,
 )
@@ -209,12 +208,6 @@ def _other_rows(
     ]
 
 
-def _label(database: Database, row: Annotation, labels: LabelSet) -> str:
-    """The class of a row; "" also where its emotion is none of the database's."""
-    known = set(row.emotion.split("+")) <= set(database.words)
-    return labels_of(row.emotion, labels) if known else ""
-
-
 def _correct(
     database: Database, row: Annotation, fixes: Sequence[Correction]
 ) -> tuple[Annotation, list[str]]:
@@ -225,7 +218,7 @@ def _correct(
             continue
         before = getattr(row, fix.field)
         if fix.field == "label":
-            before = _label(database, row, database.schemes[THREE.name])
+            before = database.label_of(row.emotion, database.schemes[THREE.name])
         if before != fix.value:
             settled = {"odd": ""} if fix.field == "label" else {}
             row = replace(row, **{fix.field: fix.value, **settled})  # type: ignore[arg-type]
@@ -249,7 +242,7 @@ def _labels(request: Request, row: Annotation, fixes: Sequence[Correction]) -> d
         if labels.name in out:
             return ""
         corrected = row.label if labels.name == THREE.name else ""
-        return corrected or _label(database, row, labels)
+        return corrected or database.label_of(row.emotion, labels)
 
     three = database.schemes[THREE.name]
     found = {labels.column: label_of(labels) for labels in (three, *request.labels)}

@@ -22,7 +22,6 @@ from micromimic.datasets.base import (
     Row,
     by_clip,
     first_few,
-    labels_of,
 )
 from micromimic.datasets.clip import Clip, Event, EventKind
 from micromimic.datasets.join import annotation, find
@@ -102,6 +101,6 @@ def _event(
             f"its frames {onset:g} to {offset:g} lie outside of {video.onset} to {video.offset}"
         )
     inside = int(apex) if apex is not None and onset <= apex <= offset else None
-    label = labels_of(made.emotion, labels) if labels and made.emotion in database.words else ""
+    label = database.label_of(made.emotion, labels) if labels else ""
     names = database.name, made.subject, video.clip
     return Event(*names, int(onset), inside, int(offset), kind, label)

@@ -97,12 +97,7 @@ def write_table(path: str | Path, frame: pd.DataFrame) -> None:
 
 
 def table_text(frame: pd.DataFrame) -> str:
-    """A table as CSV: text made plain, missing values empty, numbers as they are.
-
-    >>> import pandas as pd
-    >>> table_text(pd.DataFrame({"clip": ["=1", "b"], "n": [-5, None]}, dtype=object))
-    "clip,n\\n'=1,-5\\nb,\\n"
-    """
+    """A table as CSV: text made plain, missing values empty, numbers as they are."""
     import pandas as pd  # noqa: PLC0415 - slow to load
 
     # DataFrame.map would make 3.0 of the 3 beside an empty cell
@@ -121,20 +116,12 @@ def table_text(frame: pd.DataFrame) -> str:
 
 
 def text_cell(value: Value) -> Value | str:
-    """What to write for a value: text made plain, anything else as it is.
-
-    >>> text_cell("=1+1"), text_cell("  -2"), text_cell("P-1"), text_cell(-0.5), text_cell("'+")
-    ("'=1+1", "'  -2", 'P-1', -0.5, "''+")
-    """
+    """What to write for a value: text made plain, anything else as it is."""
     return f"'{value}" if isinstance(value, str) and _RISKY.match(value) else value
 
 
 def cell_text(cell: str) -> str:
-    """The text of a cell; what older versions wrote without apostrophes is read as it stands.
-
-    >>> cell_text("'=1+1"), cell_text("''+"), cell_text("=1+1"), cell_text("'tis")
-    ('=1+1', "'+", '=1+1', "'tis")
-    """
+    """The text of a cell; what older versions wrote without apostrophes is read as it stands."""
     return cell[1:] if cell.startswith("'") and _RISKY.match(cell) else cell
 
 
@@ -143,11 +130,7 @@ def text_cells(values: Iterable[Value]) -> list[Value | str]:
 
 
 def number(text: str) -> float | None:
-    """The number that a cell holds, with a decimal point or comma; None where it holds none.
-
-    >>> number("46.0"), number("29,97"), number("1e-3"), number("/"), number("inf")
-    (46.0, 29.97, 0.001, None, None)
-    """
+    """The number that a cell holds, with a decimal point or comma; None where it holds none."""
     if re.fullmatch(r"[+-]?[0-9]+,[0-9]+", text):
         text = text.replace(",", ".")
     try:
@@ -158,11 +141,7 @@ def number(text: str) -> float | None:
 
 
 def whole(text: str) -> int | None:
-    """A frame number as a table's cell holds it; None where it is none.
-
-    >>> whole("46"), whole("46.0"), whole("46,0"), whole("/"), whole("-1")
-    (46, 46, 46, None, None)
-    """
+    """A frame number as a table's cell holds it; None where it is none."""
     value = number(text)
     return int(value) if value is not None and value >= 0 and value == int(value) else None
 

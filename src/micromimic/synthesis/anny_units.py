@@ -30,12 +30,7 @@ UNITS_FILE: Final = Path(__file__).parent / "data" / "anny-units.npz"
 
 def load_anny_units() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(k, n_units, 2, 84, 84) fields, each one's peak inside the face 1, order ``UNIT_NAMES``, and
-    (k, 84, 84) depth in canonical units.
-
-    >>> fields, depth = load_anny_units()
-    >>> fields.shape == (16, len(UNIT_NAMES), 2, 84, 84), depth.shape
-    (True, (16, 84, 84))
-    """
+    (k, 84, 84) depth in canonical units."""
     try:
         with np.load(UNITS_FILE) as data:
             names = tuple(data["names"].tolist())

@@ -75,12 +75,7 @@ MIDLINE: Final[Mapping[str, tuple[Pull, ...]]] = {
 
 
 class BumpUnits:
-    """Fields of single action units, of one made-up face.
-
-    >>> field = BumpUnits(0)("12L")
-    >>> field.shape, round(float(np.hypot(*field).max()), 3)
-    ((2, 168, 168), 1.0)
-    """
+    """Fields of single action units, of one made-up face."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -112,9 +107,5 @@ class BumpUnits:
 
 
 def samples_a_unit(field: NDArray[np.floating]) -> float:
-    """Samples a canonical unit of a field's canvas, whose margin is the usual one.
-
-    >>> samples_a_unit(np.zeros((2, 84, 84), np.float32))
-    2.0
-    """
+    """Samples a canonical unit of a field's canvas, whose margin is the usual one."""
     return float(field.shape[-1] / canvas_size(1.0, MARGIN))

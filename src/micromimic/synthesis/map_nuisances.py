@@ -126,12 +126,7 @@ class MapConfig:
 
 
 class Dice:
-    """A source of chance for each of some maps of a set, by their numbers.
-
-    >>> pair, second = Dice(1, range(2)), Dice(1, range(1, 2))
-    >>> bool(pair.normal(3)[1:].tolist() == second.normal(3).tolist())
-    True
-    """
+    """A source of chance for each of some maps of a set, by their numbers."""
 
     def __init__(self, seed: int, numbers: Iterable[int]) -> None:
         self.generators = tuple(np.random.default_rng([seed, 1, number]) for number in numbers)

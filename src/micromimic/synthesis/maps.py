@@ -59,14 +59,6 @@ def draw_maps(
 
     A map follows from (seed, number, label, config) alone, bit for bit on one machine: a set drawn
     in pieces (``first`` is the number of the first map), or in several processes, is the same set.
-
-    >>> from micromimic.core.labels import THREE
-    >>> labels = [*THREE, THREE.names[1]]
-    >>> drawn, later = draw_maps(labels, seed=1), draw_maps(labels[2:], seed=1, first=2)
-    >>> drawn.maps.shape, drawn.action_units[2:] == later.action_units
-    ((4, 3, 28, 28), True)
-    >>> bool((drawn.maps[2:] == later.maps).all())
-    True
     """
     config = config or MapConfig()
     weights = np.empty((len(labels), len(UNIT_NAMES)), np.float32)

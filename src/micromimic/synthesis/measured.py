@@ -70,13 +70,7 @@ class MeasuredConfig:
 def measured_maps(
     labels: Sequence[str], seed: int, config: MeasuredConfig | None = None, *, first: int = 0
 ) -> DrawnMaps:
-    """Render and measure one movement for each label, as `maps.draw_maps` draws them.
-
-    >>> from micromimic.core.labels import THREE
-    >>> drawn = measured_maps(THREE.names[2:], seed=1, config=MeasuredConfig(people=1))
-    >>> drawn.maps.shape, drawn.action_units
-    ((1, 3, 28, 28), (('1', '2'),))
-    """
+    """Render and measure one movement for each label, as `maps.draw_maps` draws them."""
     settings = config or MeasuredConfig()
     maps = np.empty((len(labels), 3, UNITS, UNITS), np.float32)
     weights = np.empty((len(labels), len(UNIT_NAMES)), np.float32)

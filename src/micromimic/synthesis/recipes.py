@@ -137,10 +137,6 @@ def sample_recipe(
     the sides; the idle side of a one-sided movement keeps up to ``leak``. ``recipes``: ``full`` for
     all, ``simple`` for a textbook's, a database's name for what its annotation table alone says,
     ``tables`` for both tables so.
-
-    >>> recipe = sample_recipe("surprise", np.random.default_rng(0))
-    >>> recipe.action_units
-    ('1',)
     """
     if label not in COMBINATIONS:
         raise ValueError(f"label must be one of {tuple(COMBINATIONS)}, got {label!r}")

@@ -218,11 +218,7 @@ class BlinkEvent:
     depth: float = 1.0  # how far they close; 1 is shut
 
     def closure(self, time: float) -> float:
-        """0 open to 1 closed.
-
-        >>> [BlinkEvent(0.0, 0.2).closure(t) for t in (0.035, 0.08, 0.19)]
-        [0.5, 1.0, 0.1]
-        """
+        """0 open to 1 closed."""
         share = (time - self.start) / (self.end - self.start)
         shut = np.clip(min(share / 0.35, (1.0 - share) / 0.5), 0.0, 1.0)
         return round(float(shut) * self.depth, 9)

@@ -87,13 +87,7 @@ class Face:
         return out
 
     def lowered(self, points: NDArray[np.floating], closure: float) -> Array:
-        """Where (n, 2) points of the open eyes' lids are when the lids have come down.
-
-        >>> face = astronaut_face(450)
-        >>> lid = np.array([[255.0, 186.0]])  # on the upper lid's edge
-        >>> bool(8.0 < (face.lowered(lid, 1.0) - lid)[0, 1] < 30.0)
-        True
-        """
+        """Where (n, 2) points of the open eyes' lids are when the lids have come down."""
         moved = np.array(points, dtype=np.float64)
         for lid in self._lids:
             skin, lashes = _LID * lid.pixel, _LASHES * lid.pixel

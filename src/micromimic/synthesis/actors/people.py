@@ -25,12 +25,7 @@ def make_face(kind: FaceKind, seed: int, portrait: Portrait) -> Face:
 
 
 def make_actor(kind: FaceKind, seed: int, portrait: Portrait) -> PhotoActor:
-    """A person: a face and how its action units move it.
-
-    >>> actor = make_actor("warped", 3, Portrait(unit_px=4.0))
-    >>> actor.face.picture.shape, actor.units.shape[1:]
-    ((480, 640, 3), (2, 84, 84))
-    """
+    """A person: a face and how its action units move it."""
     return PhotoActor(
         make_face(kind, seed, portrait), draw_fields(np.random.default_rng([seed, 1]))
     )

@@ -88,14 +88,7 @@ class _Shape:
 
 
 def warped_face(seed: int, portrait: Portrait) -> Face:
-    """A person by number, without lids: it cannot blink.
-
-    >>> face = warped_face(1, Portrait(colour=False))
-    >>> face.picture.shape
-    (480, 640)
-    >>> bool(np.allclose(apply_affine(face.to_image, ANCHORS), face.anchors))
-    True
-    """
+    """A person by number, without lids: it cannot blink."""
     rng = np.random.default_rng([seed, 2])
     shape = _Shape(rng)
     mirrored = bool(rng.random() < 0.5)

@@ -120,11 +120,7 @@ def annotation_tables(
 
 
 def objective_class(action_units: Iterable[str]) -> int:
-    """1 to 7, by which units act; sides do not matter.
-
-    >>> objective_class(("L12",)), objective_class(("4", "7")), objective_class(("14",))
-    (1, 3, 7)
-    """
+    """1 to 7, by which units act; sides do not matter."""
     units = frozenset(unit.lstrip("LR") for unit in action_units)
     return next((n for n, group in enumerate(_OBJECTIVE, start=1) if units in group), 7)
 

@@ -58,11 +58,6 @@ def look(
 
     (n, 2) pixel coordinates of the vertices and (n,) depth towards the camera; the (m, 3) triangles
     that face it are counter-clockwise for those who look at the front (x right, y down).
-
-    >>> square = np.array([[-9.0, -9], [-9, 9], [9, 9], [9, -9]])
-    >>> seen = look(square, np.zeros(4), np.array([[0, 1, 2], [0, 2, 3]]), (4, 6))
-    >>> len(seen.rows), bool(np.allclose(seen.values(square)[:, 0], seen.columns))
-    (24, True)
     """
     a, b, c = (places[triangles[:, k]] for k in range(3))
     low, high = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
