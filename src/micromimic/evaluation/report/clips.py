@@ -71,7 +71,7 @@ def clip_figures(manifest: Path, out: Path, name: str | None = None) -> tuple[Pa
     frames = read_frames(clip, PrepareConfig().most_frames)
     apex = None if clip.apex is None else frames.row_of(clip.apex)[0]
     pictures = frames.rgb(range(len(frames.numbers)))
-    return figures_of_clip(pictures, 0, apex, len(pictures) - 1, frames.fps or _ASSUMED_FPS, out)
+    return figures_of_clip(pictures, apex, frames.fps or _ASSUMED_FPS, out)
 
 
 def _choose(clips: Sequence[Clip], name: str | None) -> Clip:
@@ -96,10 +96,8 @@ def _choose(clips: Sequence[Clip], name: str | None) -> Clip:
 
 
 def figures_of_clip(
-    frames: Sequence[NDArray[np.uint8]],
-    onset: int,
+    frames: Frames,
     apex: int | None,
-    offset: int,
     fps: float,
     out_dir: Path,
     *,
@@ -107,14 +105,13 @@ def figures_of_clip(
 ) -> tuple[Path, ...]:
     """Figures 2, 3 and 4 of one clip: ``cells``, ``curve`` and ``steps`` in a folder.
 
-    Frames are pictures of one size, (H, W) grey or (H, W, 3) RGB, uint8; onset, apex and offset are
-    positions in them, and None takes the spotted apex. Landmarks are (68, 2) pixels in the onset
-    frame; None finds them by dlib.
+    Frames, from onset to offset, are pictures of one size, (H, W) grey or (H, W, 3) RGB, uint8; of
+    apexes None takes the spotted one. Landmarks are (68, 2) pixels in the first frame; None finds
+    them by dlib.
     """
-    steps = steps_of_clip(frames, onset, apex, offset, fps, landmarks=landmarks)
-    shown = onset + steps.apex
+    steps = steps_of_clip(frames, apex, fps, landmarks=landmarks)
     return (
-        *cells_figure(frames, onset, shown, offset, steps.landmarks, out_dir / "cells"),
+        *cells_figure(frames, steps.apex, steps.landmarks, out_dir / "cells"),
         *curve_figure(steps.curve, steps.annotated, steps.spotted, fps, out_dir / "curve"),
         *steps_figure(steps, out_dir / "steps"),
     )
@@ -142,9 +139,7 @@ class ClipSteps:
 
 def steps_of_clip(
     frames: Frames,
-    onset: int,
     apex: int | None,
-    offset: int,
     fps: float,
     *,
     landmarks: NDArray[np.floating] | None = None,
@@ -152,7 +147,7 @@ def steps_of_clip(
     """Landmarks, curve, crop and flow of a clip; arguments and errors as in `figures_of_clip`."""
     if not fps > 0:
         raise ValueError(f"expected fps above 0, got {fps}")
-    gray = _grays(frames, onset, apex, offset)[onset : offset + 1]
+    gray = _grays(frames, apex)
     if landmarks is None:
         landmarks = locate(gray[0], DlibLandmarks())
     follower = FaceFollower.from_landmarks(gray[0], landmarks)
@@ -165,16 +160,15 @@ def steps_of_clip(
         )
     curve = motion_curve(fixed_cells(gray, [np.asarray(landmarks, np.float64)]), robust=False)
     spotted = 1 + int(np.argmax(curve[1:]))  # the onset has no neighbour before it
-    annotated = None if apex is None else apex - onset
-    shown = spotted if annotated is None else annotated
+    shown = spotted if apex is None else apex
     return ClipSteps(
-        onset=frames[onset],
+        onset=frames[0],
         landmarks=np.asarray(landmarks, np.float64),
         place=follower.start,
         curve=curve,
         spotted=spotted,
-        annotated=annotated,
-        face=face_crop(frames[onset + shown], followed[shown].transform),
+        annotated=apex,
+        face=face_crop(frames[shown], followed[shown].transform),
         flow=_flow(gray, followed, shown, fps),
         fps=fps,
     )
@@ -190,47 +184,33 @@ def _flow(gray: Sequence[Picture], followed: Sequence[Followed], apex: int, fps:
     )
 
 
-def cells_figure(
-    frames: Frames,
-    onset: int,
-    apex: int,
-    offset: int,
-    landmarks: NDArray[np.floating],
-    out: Path,
-) -> Paths:
+def cells_figure(frames: Frames, apex: int, landmarks: NDArray[np.floating], out: Path) -> Paths:
     """Figure 2: the ten cells on the face, and the frame differences that M(t) is made of.
 
     The frames are brought to the onset's place first, or a head's drift would be all there is to
     see; differences are smoothed by a pixel or two for the eye, and the light of one frame is
     fitted to the other's.
     """
-    gray = _grays(frames, onset, apex, offset)
-    boxes = cell_boxes(landmarks)
-    window = _window(landmarks, gray[onset].shape)
-    before = max(apex - 1, onset)
-    follower = FaceFollower.from_landmarks(gray[onset], landmarks)
-    still = {
-        number: _brought_back(gray[number], follower) for number in sorted({before, apex, offset})
-    }
-    still[onset] = gray[onset]
+    gray = _grays(frames, apex)
+    window = _window(landmarks, gray[0].shape)
+    boxes = cell_boxes(landmarks) - np.tile([window[1].start, window[0].start], 2)
+    others = {"onset": 0, "offset": len(gray) - 1, "previous": max(apex - 1, 0)}
+    follower = FaceFollower.from_landmarks(gray[0], landmarks)
+    still = {k: _brought_back(gray[k], follower) for k in sorted({*others.values(), apex} - {0})}
+    still[0] = gray[0]
     changes = {
-        f"|{name}|": _change(still[apex][window], still[other][window])
-        for name, other in (
-            ("apex − onset", onset),
-            ("apex − offset", offset),
-            ("apex − previous", before),
-        )
+        f"|apex − {name}|": _change(still[apex][window], still[other][window])
+        for name, other in others.items()
     }
-    corner = np.array([window[1].start, window[0].start])
     with drawing(7.4, 2.3) as figure:
         face, *panels = figure.subplots(1, 4)
-        _show(face, frames[onset][window])
-        _draw_boxes(face, boxes - np.tile(corner, 2))
+        _show(face, frames[0][window])
+        _draw_boxes(face, boxes)
         face.set_title("a  ten cells")
         largest = max(6.0, float(np.percentile(list(changes.values())[:2], 99.7)))
         for letter, axes, (name, change) in zip("bcd", panels, changes.items(), strict=True):
             picture = axes.imshow(change, cmap="Purples", vmin=0, vmax=largest)
-            _draw_boxes(axes, boxes - np.tile(corner, 2), thin=True)
+            _draw_boxes(axes, boxes, thin=True)
             axes.set_title(f"{letter}  {name}")
             bare(axes)
         bar = figure.colorbar(picture, ax=panels, shrink=0.72, pad=0.015, aspect=18)
@@ -269,18 +249,14 @@ def steps_figure(steps: ClipSteps, out: Path) -> Paths:
         return save(figure, out)
 
 
-def _grays(frames: Frames, onset: int, apex: int | None, offset: int) -> list[Picture]:
-    """Grey frames, after checks of positions and sizes."""
-    inside = onset if apex is None else apex
-    if not 0 <= onset <= inside <= offset < len(frames):
-        raise ValueError(
-            f"expected 0 <= onset <= apex <= offset < {len(frames)}, "
-            f"got {onset}, {apex} and {offset}"
-        )
-    if offset - onset < 2:
+def _grays(frames: Frames, apex: int | None) -> list[Picture]:
+    """Grey frames, after checks of the apex and of sizes."""
+    if len(frames) < 3:
         raise InputError(
-            f"expected a clip of at least 3 frames, got {offset - onset + 1}; widen the interval"
+            f"expected a clip of at least 3 frames, got {len(frames)}; widen the interval"
         )
+    if not 0 <= (apex or 0) < len(frames):
+        raise ValueError(f"expected an apex from 0 to {len(frames) - 1}, got {apex}")
     gray = [to_gray(frame) for frame in frames]
     if len({picture.shape for picture in gray}) > 1:
         raise InputError("expected frames of one size, got several; resize them first")
