@@ -85,26 +85,22 @@ def finish_job(
     if stored is not None:
         check_same(stored, payload)
     else:
-        transaction.add(
-            AnalysisRecord(
-                recording_id=job.recording_id,
-                payload=dict(payload),
-                review=dict(review),
-                events=kind_counts(payload["events"])["micro"],
-                created_at=now,
-            )
+        counts = kind_counts(payload["events"])
+        made = AnalysisRecord(
+            recording_id=job.recording_id,
+            payload=dict(payload),
+            review=dict(review),
+            events=counts["micro"],
+            created_at=now,
         )
-        _note_numbers(transaction.require(Recording, job.recording_id), payload)
+        transaction.add(made)
+        recording = transaction.require(Recording, job.recording_id)
+        recording.events, recording.longer = counts["micro"], counts["macro"]
+        recording.duration_s = payload.get("source", {}).get("duration_s")
+        recording.others = payload.get("face", {}).get("others_seen")
+        recording.observed_s = (payload.get("indicators", {}).get("observed_s") or {}).get("value")
     job.status, job.error, job.finished_at, job.beat_at = "done", "", now, now
     return transaction.require(Recording, job.recording_id)
-
-
-def _note_numbers(recording: Recording, payload: Mapping[str, Any]) -> None:
-    counts = kind_counts(payload["events"])
-    recording.events, recording.longer = counts["micro"], counts["macro"]
-    recording.duration_s = payload.get("source", {}).get("duration_s")
-    recording.others = payload.get("face", {}).get("others_seen")
-    recording.observed_s = (payload.get("indicators", {}).get("observed_s") or {}).get("value")
 
 
 @writing
