@@ -425,7 +425,8 @@ def _inject(item: Input, job: Job, folder: Path, progress: Progress | None) -> s
 
 def analysis_text(name: str, analysis: Analysis, folder: Path) -> str:
     """What is printed for one input: what was found, what was held back, limits, the report."""
-    from micromimic.core.summary import REASONS, advice, summary
+    from micromimic.core.summary import advice, summary
+    from micromimic.report.words import reason
 
     source, content = analysis.source, analysis.to_dict()
     lines = [
@@ -443,8 +444,7 @@ def analysis_text(name: str, analysis: Analysis, folder: Path) -> str:
     rejected = analysis.spotting.rejected_counts()
     if rejected:
         counted = ", ".join(
-            f"{REASONS.get(reason, (reason, ''))[0].lower()} {number}"
-            for reason, number in rejected.items()
+            f"{reason(code)[0].lower()} {number}" for code, number in rejected.items()
         )
         lines.append(f"  seen and not reported: {counted}")
     lines += [f"  limit: {warning.message}" for warning in analysis.warnings]

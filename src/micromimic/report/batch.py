@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from micromimic.core.results import event_row, kind_counts, labels_in, table_columns
 from micromimic.core.summary import observed, unjudged
-from micromimic.datasets.table import text_cell, text_cells
+from micromimic.report.tables import csv_text
 
 ABOUT: Final = ("video", "subject", "session", "condition", "date")
 _CAUSES: Final = ("head", "speech", "blink", "light", "edge", "lost")
@@ -28,7 +26,7 @@ class Row:
     about: Mapping[str, str]
     folder: str
     place: Path | None = None
-    problem: str = field(default="")
+    problem: str = ""
 
     def content(self) -> Mapping[str, Any] | None:
         """What its ``events.json`` says: read when asked for, as a batch may be long."""
@@ -49,16 +47,16 @@ def tables(rows: Sequence[Row]) -> tuple[str, str]:
         *("longer_expressions", "movements_held_back", "blinks", "blinks_per_minute"),
         *("warnings", "problem"),
     )
-    summary = _Table(columns)
-    events = _Table((*ABOUT, "person", *table_columns(labels)))
-    for row in rows:
-        content = row.content()
-        summary.add(_summary(row, content, labels))
-        if content is not None:
-            person = _person(content)
-            for entry in content["events"]:
-                events.add({**row.about, **event_row(entry, labels), "person": person})
-    return summary.text(), events.text()
+    events = (
+        {**row.about, **event_row(entry, labels), "person": _person(content)}
+        for row in rows
+        if (content := row.content()) is not None
+        for entry in content["events"]
+    )
+    return (
+        csv_text(columns, (_summary(row, labels) for row in rows), 6),
+        csv_text((*ABOUT, "person", *table_columns(labels)), events, 6),
+    )
 
 
 def _person(content: Mapping[str, Any]) -> int | None:
@@ -73,16 +71,13 @@ def _labels(rows: Iterable[Row]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(label for found in contents if found for label in labels_in(found)))
 
 
-def _summary(row: Row, content: Mapping[str, Any] | None, labels: Sequence[str]) -> dict[str, Any]:
+def _summary(row: Row, labels: Sequence[str]) -> dict[str, Any]:
     start = {**row.about, "folder": row.folder, "problem": row.problem}
+    content = row.content()
     if content is None:
         return start
-    source, numbers, counts = (
-        content["source"],
-        content["indicators"],
-        kind_counts(content["events"]),
-    )
-    closed = unjudged(content)
+    source, numbers, closed = content["source"], content["indicators"], unjudged(content)
+    counts = kind_counts(content["events"])
     micro = [event["label"] for event in content["events"] if event.get("kind") != "macro"]
     return {
         **start,
@@ -100,23 +95,3 @@ def _summary(row: Row, content: Mapping[str, Any] | None, labels: Sequence[str])
         "blinks_per_minute": numbers["blinks_per_minute"]["value"],
         "warnings": " ".join(warning["code"] for warning in content["warnings"]),
     }
-
-
-class _Table:
-    def __init__(self, columns: Sequence[str]) -> None:
-        self._columns = columns
-        self._text = io.StringIO(newline="")
-        self._writer = csv.writer(self._text, lineterminator="\n")
-        self._writer.writerow(text_cells(columns))
-
-    def add(self, row: Mapping[str, Any]) -> None:
-        self._writer.writerow([_cell(row.get(name)) for name in self._columns])
-
-    def text(self) -> str:
-        return self._text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return round(value, 6) if isinstance(value, float) else text_cell(value)

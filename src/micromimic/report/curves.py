@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from micromimic.core.labels import CELLS
 from micromimic.core.results import STATED_UNITS, Analysis
-from micromimic.core.summary import REASONS
 from micromimic.core.types import Interval, MotionCurve
 from micromimic.report.palette import place_of
-from micromimic.report.words import CELL_WORDS, REGION_WORDS
+from micromimic.report.words import CELL_WORDS, REGION_WORDS, reason
 
 Array = NDArray[np.float64]
 
@@ -145,14 +144,12 @@ def timeline_data(analysis: Analysis) -> dict[str, Any]:
             for event in analysis.events
         ],
         "blinks": [[round(blink.start, 3), round(blink.end, 3)] for blink in spotting.blinks],
-        "gated": [[round(s.start, 3), round(s.end, 3), _reason(s.cause)] for s in gated],
+        "gated": [[round(s.start, 3), round(s.end, 3), reason(s.cause)[0].lower()] for s in gated],
         "lost": [[round(a, 3), round(b, 3)] for a, b in lost],
-        "rejected": [[round(item.peak, 3), _reason(item.reason)] for item in spotting.rejected],
+        "rejected": [
+            [round(item.peak, 3), reason(item.reason)[0].lower()] for item in spotting.rejected
+        ],
     }
-
-
-def _reason(code: str) -> str:
-    return REASONS.get(code, (code, ""))[0].lower()
 
 
 def limits_data(analysis: Analysis) -> dict[str, Any] | None:

@@ -18,13 +18,13 @@ from micromimic.core.labels import REGIONS
 from micromimic.core.notices import cannot_tell
 from micromimic.core.results import OPEN_UNITS, STATED_UNITS, Analysis, HeldBack
 from micromimic.core.strict_json import printable
-from micromimic.core.summary import REASONS, advice, summary
+from micromimic.core.summary import advice, summary
 from micromimic.core.types import LONGEST_MICRO_S, MicroExpression
 from micromimic.report import words
 from micromimic.report.curves import cells_chart, drawn_data, lost_spans, score_chart
 from micromimic.report.overlays import flow_peak
 from micromimic.report.page_script import report_script, viewer_style
-from micromimic.report.palette import place_of, rules, tokens
+from micromimic.report.palette import place_of, style_sheet
 from micromimic.report.pictures import (
     MOST_EVENTS,
     face_pair,
@@ -71,9 +71,7 @@ def report_html(analysis: Analysis) -> str:
     scale = analysis.pixels_per_unit()
     name = file_name(analysis.source.path)
     with ThreadPoolExecutor(_THREADS) as pool:  # what makes pictures lets other threads run
-        cards = pool.map(
-            lambda item: _card(analysis, *item, shown=shown, count=len(micro)), micro.items()
-        )
+        cards = pool.map(lambda item: _card(analysis, *item, shown=shown), micro.items())
         held_back = pool.map(_held_back, analysis.held_back)
         longer_ones = pool.map(lambda item: _longer(*item, shown=longer_shown), longer.items())
         template = _environment().get_template("report.html.jinja")
@@ -128,18 +126,9 @@ def file_name(path: str) -> str:
 
 
 def style(more: Markup) -> Markup:
-    """The style of all reports; dark, at the system's wish or the button's, on screens only."""
-    dark = f"{_text('dark.css')}{tokens(dark=True)}"
-    return Markup(
-        f":root {{ {tokens(dark=False)} }}\n{rules()}\n{_text('report.css')}{more}"
-        "@media screen and (prefers-color-scheme: dark) "
-        f"{{:root:not([data-theme=light]) {{{dark}}}}}"
-        f"@media screen {{:root[data-theme=dark] {{{dark}}}}}"
-    )
-
-
-def _text(name: str) -> Markup:
-    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
+    """The style of all reports, after the colours of classes and before ``more``."""
+    css = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    return Markup(f"{style_sheet()}{css}{more}")
 
 
 def _counts(analysis: Analysis) -> list[tuple[str, int]]:
@@ -172,28 +161,26 @@ def _limits(analysis: Analysis) -> list[tuple[str, str]]:
 
 
 def _card(
-    analysis: Analysis, position: int, event: MicroExpression, *, shown: set[int], count: int
+    analysis: Analysis, position: int, event: MicroExpression, *, shown: set[int]
 ) -> dict[str, Any]:
     """What a card has beside its event."""
     span, evidence, curve = event.interval, event.evidence, analysis.curve
-    threshold = analysis.spotting.threshold
+    threshold, count = analysis.spotting.threshold, len(analysis.micro)
+    width, few = picture_width(count), count <= MOST_EVENTS
     during = (curve.times >= span.onset) & (curve.times <= span.offset)
     ranked = sorted(event.regions.items(), key=lambda item: -item[1])
     top, rest = ranked[:_MOST_REGIONS], ranked[_MOST_REGIONS:]
     largest = max((share for _, share in ranked), default=0.0) or 1.0
     with_pictures = position in shown
-    with_cells = with_pictures or len(analysis.micro) <= MOST_EVENTS
     return {
         "event": event,
         "number": position + 1,
-        "pictures": pictures(evidence, picture_width(count))
-        if evidence and with_pictures
-        else None,
+        "pictures": pictures(evidence, width) if evidence and with_pictures else None,
         "moved": "" if evidence is None else what_moved(evidence),
         "score": score_chart(curve, span, threshold),
         "below_threshold": event.amplitude is not None
         and not (curve.score[during] >= threshold).any(),
-        "cells": cells_chart(curve, span) if with_cells else None,
+        "cells": cells_chart(curve, span) if with_pictures or few else None,
         "peak_px": None if evidence is None else flow_peak(evidence.flow) * evidence.flow.scale,
         "regions": [(CELL_WORDS.get(cell, cell), share / largest, share) for cell, share in top],
         "rest": [share for _, share in rest],
@@ -201,7 +188,7 @@ def _card(
 
 
 def _held_back(item: HeldBack) -> dict[str, Any]:
-    name, meaning = REASONS.get(item.reason, (item.reason, ""))
+    name, meaning = words.reason(item.reason)
     shown = face_pair(item.onset_face, item.apex_face)
     meaning = meaning[:1].upper() + meaning[1:]
     return {"movement": item, "pictures": shown, "name": name, "meaning": meaning}
@@ -228,7 +215,7 @@ def _time(analysis: Analysis) -> list[dict[str, Any]]:
     spotting, track, whole = analysis.spotting, analysis.track, analysis.source.duration_s
     parts = [("observed", "Judged", spotting.observed_s)]
     for cause, seconds in sorted(spotting.gated_s.items()):
-        name = REASONS.get(cause, (cause, ""))[0].lower()
+        name = words.reason(cause)[0].lower()
         parts.append((f"gated {cause}", f"Not judged: {name}", float(seconds)))
     lost = sum(stop - start for start, stop in lost_spans(track.found, track.times))
     parts.append(("lost", "Face not seen", lost))
@@ -245,8 +232,6 @@ def _time(analysis: Analysis) -> list[dict[str, Any]]:
 
 def _rejections(analysis: Analysis) -> list[tuple[str, int, str]]:
     """Reason, how many movements were held back for it, and what it means; the commonest first."""
-    counts = analysis.spotting.rejected_counts()
-    return [
-        (REASONS.get(reason, (reason, ""))[0], count, REASONS.get(reason, ("", ""))[1])
-        for reason, count in sorted(counts.items(), key=lambda item: -item[1])
-    ]
+    counts = Counter(item.reason for item in analysis.spotting.rejected)
+    found = [(*words.reason(code), count) for code, count in sorted(counts.items())]
+    return [(name, n, meaning) for name, meaning, n in sorted(found, key=lambda row: -row[2])]

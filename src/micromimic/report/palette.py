@@ -30,23 +30,15 @@ def place_of(label: str, labels: Sequence[str]) -> str:
     return f"place-{number}"
 
 
-def tokens(dark: bool) -> str:
-    """The colours as ``--place-1: ...`` for one kind of page."""
-    return " ".join(f"--place-{k}: {pair[dark]};" for k, pair in enumerate(COLOURS, start=1))
-
-
-def rules() -> str:
-    """What ``place-1`` does: sets ``--shade``, for the style sheets to use."""
-    return "\n".join(
-        f".place-{k} {{ --shade: var(--place-{k}, var(--muted)); }}"
-        for k in range(len(COLOURS) + 1)
-    )
-
-
 def style_sheet() -> str:
-    """Of pages that follow ``color-scheme``."""
-    both = "\n".join(
-        f"  --place-{k}: light-dark({light}, {dark});"
-        for k, (light, dark) in enumerate(COLOURS, start=1)
+    """What ``place-1`` does: sets ``--shade``, by ``color-scheme``, for the style sheets to use."""
+    places = range(len(COLOURS) + 1)
+    return "\n".join(
+        [
+            ":root {",
+            *(f"  --place-{k}: light-dark({', '.join(COLOURS[k - 1])});" for k in places[1:]),
+            "}",
+            *(f".place-{k} {{ --shade: var(--place-{k}, var(--muted)); }}" for k in places),
+            "",
+        ]
     )
-    return f":root {{\n{both}\n}}\n{rules()}\n"

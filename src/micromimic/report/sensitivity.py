@@ -3,8 +3,6 @@ have been found in this recording."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -20,7 +18,6 @@ from micromimic import __version__
 from micromimic.core.files import write_whole
 from micromimic.core.labels import REGIONS, THREE
 from micromimic.core.strict_json import json_text, printable
-from micromimic.datasets.table import text_cell
 from micromimic.evaluation.recovery import (
     AT_LIMIT,
     MIN_IOU,
@@ -47,6 +44,7 @@ from micromimic.evaluation.report.plotting import (
 )
 from micromimic.report.page import TEMPLATES, file_name, style
 from micromimic.report.rendering import environment
+from micromimic.report.tables import csv_text
 from micromimic.report.words import duration
 
 if TYPE_CHECKING:
@@ -156,19 +154,22 @@ def _limits(recovery: Recovery) -> dict[str, Any]:
 
 def sensitivity_csv(trials: Iterable[Trial]) -> str:
     """The text of ``sensitivity.csv``."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for trial in trials:
-        span, found = trial.interval, trial.found
-        row = (
-            *(trial.copy, span.onset, span.apex, span.offset, trial.size, trial.size_px),
-            *("+".join(trial.units), trial.label, trial.region, str(found is not None).lower()),
-            "" if found is None else found.label,
-            *(trial.distance_s, str(trial.chance).lower(), trial.limit),
-        )
-        writer.writerow([text_cell(_short(value)) for value in row])
-    return text.getvalue()
+    return csv_text(
+        COLUMNS,
+        (
+            {
+                **asdict(trial),
+                **{f"{name}_s": time for name, time in vars(trial.interval).items()},
+                "units": "+".join(trial.units),
+                "class": trial.label,
+                "found": trial.found is not None,
+                "found_class": trial.found and trial.found.label,
+                "distance_s": trial.distance_s,
+            }
+            for trial in trials
+        ),
+        6,
+    )
 
 
 def _short(value: object) -> object:

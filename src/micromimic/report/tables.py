@@ -37,18 +37,25 @@ def events_csv(
 
     ``extra`` columns are taken from the entries; what is None there is empty here.
     """
+    rows = (event_row(entry, labels) for entry in entries)
+    return csv_text((*table_columns(labels), *extra), rows)
+
+
+def csv_text(
+    columns: Sequence[str], rows: Iterable[Mapping[str, Any]], digits: int | None = None
+) -> str:
+    """Rows as CSV, a column a key: what is not known is empty, ``digits`` decimals at most."""
+
+    def cell(value: Any) -> Any:
+        if isinstance(value, float) and digits is not None:
+            return round(value, digits)
+        return str(value).lower() if isinstance(value, bool) else text_cell(value)
+
     text = io.StringIO(newline="")
-    columns = (*table_columns(labels), *extra)
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(text_cells(columns))
-    for entry in entries:
-        row = event_row(entry, labels)
-        writer.writerow([_cell(row[name]) for name in columns])
+    writer.writerows([cell(row.get(name)) for name in columns] for row in rows)
     return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else text_cell(value)
 
 
 def write_events_json(analysis: Analysis, path: Path) -> None:
@@ -58,8 +65,7 @@ def write_events_json(analysis: Analysis, path: Path) -> None:
 
 def write_events_csv(analysis: Analysis, path: Path) -> None:
     """Write ``events.csv``."""
-    entries = (event_to_dict(event) for event in analysis.events)
-    text = events_csv(entries, analysis.model.labels)
+    text = events_csv(map(event_to_dict, analysis.events), analysis.model.labels)
     path.write_text(text, encoding="utf-8", newline="")
 
 

@@ -7,31 +7,17 @@ from typing import Final
 
 import numpy as np
 
+from micromimic.core.labels import CELLS
 from micromimic.core.results import RegionLimit
-from micromimic.core.summary import share_words
+from micromimic.core.summary import PARTS, REASONS, share_words
 from micromimic.core.types import UnitEvidence
 
 CELL_WORDS: Final = {
-    "mouth_corner_right": "right mouth corner",
-    "mouth_corner_left": "left mouth corner",
-    "chin": "chin",
-    "nose_wing_right": "right nose wing",
-    "nose_wing_left": "left nose wing",
-    "outer_eye_right": "right outer eye",
-    "outer_eye_left": "left outer eye",
-    "brow_right": "right brow",
-    "brow_centre": "centre of the brows",
-    "brow_left": "left brow",
-}
+    cell: " ".join([*cell.split("_")[-1:], *cell.split("_")[:-1]]) for cell in CELLS
+} | {"brow_centre": "centre of the brows"}
 """The ten face regions in words; right and left are the person's own."""
 
-REGION_WORDS: Final = {
-    "forehead": "Brows",
-    "eyes": "Lids",
-    "nose": "Nose",
-    "mouth": "Mouth",
-    "chin": "Chin",
-}
+REGION_WORDS: Final = {region: words.capitalize() for region, words in PARTS.items()}
 
 UNIT_WORDS: Final[Mapping[str, str]] = {
     "1": "inner brow raiser",
@@ -57,6 +43,11 @@ UNIT_WORDS: Final[Mapping[str, str]] = {
     "45": "blink",
 }
 """Names of the Facial Action Coding System."""
+
+
+def reason(code: str) -> tuple[str, str]:
+    """Name and meaning of why something was not reported or judged."""
+    return REASONS.get(code, (code, ""))
 
 
 def unit_text(found: UnitEvidence) -> str:
