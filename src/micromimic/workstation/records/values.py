@@ -140,12 +140,15 @@ _CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "extension": partial(  # never a path
         matching,
         pattern=r"\.[a-z0-9]{1,8}",
-        what="an ending such as .mp4",
+        what="a file ending such as .mp4",
         remedy="rename the file",
     ),
     "size_bytes": partial(count, what="a size in bytes"),
     "sha256": partial(
-        matching, pattern="[0-9a-f]{64}", what="a SHA-256 in hex digits", remedy="compute it anew"
+        matching,
+        pattern="[0-9a-f]{64}",
+        what="a SHA-256 of 64 hex digits",
+        remedy="compute it anew",
     ),
     "fps": rate,
     "recordings.origin": partial(
