@@ -32,8 +32,9 @@ from micromimic.preparation.clip import prepare_clip
 from micromimic.report.tables import write_events_csv, write_events_json
 from micromimic.synthesis.clips import plan_clip, planted_field, write_clip
 from micromimic.synthesis.schedule import ClipConfig
-from micromimic.workstation.export.manifest import gather, write_gathered, zipped
+from micromimic.workstation.export.manifest import gather, write_gathered
 from micromimic.workstation.export.recording import REVIEW_COLUMNS, export_events
+from micromimic.workstation.export.zip import zip_pieces
 from micromimic.workstation.records import jobs, people, recordings, reviews
 from micromimic.workstation.records.database import open_store
 from micromimic.workstation.records.models import Consent
@@ -419,7 +420,7 @@ def test_train_takes_the_manifest_and_apply_its_model(exported, cache_words, tmp
 def test_the_zip_holds_the_same(desk, exported, tmp_path, monkeypatch):
     # Who was filmed is nothing for the system's temporary folder.
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
-    pieces = list(zipped(gather(desk.store, coder="kim")))
+    pieces = list(zip_pieces(gather(desk.store, coder="kim").entries()))
     assert max(map(len, pieces)) < 2_000_000  # in pieces, however long a video is
     with zipfile.ZipFile(io.BytesIO(b"".join(pieces))) as archive:
         assert archive.testzip() is None

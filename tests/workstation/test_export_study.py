@@ -158,6 +158,7 @@ def test_every_column_is_in_the_codebook_and_every_file_reads_in_one_line(study)
             if column.type == "flag":
                 assert set(values) <= {0, 1}
     assert set(book.file) == {*FILES, FRAMES}
+    assert set(book.type) == {"text", "whole", "number", "flag", "date", "moment"}
     assert (
         f"{STATED_UNITS:g} canonical units" in book.set_index("column").meaning["findable_eyes_s"]
     )

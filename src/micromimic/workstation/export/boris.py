@@ -54,7 +54,16 @@ def boris_project(
             comment = "" if place else item.comment
             events.append([round(time, 6), "", code, modifiers, comment, round(time * fps)])
     ethogram = {
-        str(number): _behaviour(code, category, kind)
+        str(number): {
+            "type": kind,
+            "key": "",
+            "code": code,
+            "description": "",
+            "category": category,
+            "modifiers": {},
+            "excluded": "",
+            "coding map": "",
+        }
         for number, ((category, _, kind), code) in enumerate(codes.items())
     }
     project = {
@@ -117,19 +126,6 @@ def _told_apart(found: Sequence[Behaviour]) -> list[str]:
             filter(None, (item.modifiers, f"at once {lane + 1}" if lane else ""))
         )
     return texts
-
-
-def _behaviour(code: str, category: str, kind: str) -> dict[str, Any]:
-    return {
-        "type": kind,
-        "key": "",
-        "code": code,
-        "description": "",
-        "category": category,
-        "modifiers": {},
-        "excluded": "",
-        "coding map": "",
-    }
 
 
 def _observation(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final, Literal, cast, get_args
+from typing import Final
 
 from micromimic.core.labels import CELLS, REGIONS
 from micromimic.core.summary import CAUSES
@@ -14,7 +14,6 @@ from micromimic.evaluation.study_agreement import BOUNDARIES
 from micromimic.motion.spotting.dense.measure import UNITS_SEEN
 from micromimic.report.words import CELL_WORDS, REGION_WORDS, UNIT_WORDS
 
-Kind = Literal["text", "whole", "number", "flag", "date", "moment"]
 CODEBOOK: Final = ("file", "column", "type", "unit", "meaning")
 FILES: Final = (
     "events.csv",
@@ -38,10 +37,10 @@ _EACH: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
 
 @dataclass(frozen=True)
 class Column:
-    """``unit`` is empty where there is none."""
+    """``kind`` is text, whole, number, flag, date or moment; ``unit`` empty where there is none."""
 
     name: str
-    kind: Kind
+    kind: str
     unit: str
     meaning: str
 
@@ -53,13 +52,6 @@ def columns_of(file: str, labels: Iterable[str] = ()) -> tuple[Column, ...]:
     ['label', 'onset_s', 'offset_s', 'origin']
     """
     return tuple(_of(file, tuple(labels)))
-
-
-def codebook_rows(files: Mapping[str, Iterable[Column]]) -> Iterator[tuple[str, ...]]:
-    """The rows of ``codebook.csv``, as of ``CODEBOOK``."""
-    for file, columns in files.items():
-        for column in columns:
-            yield file, column.name, column.kind, column.unit, column.meaning
 
 
 def _of(section: str, labels: tuple[str, ...]) -> Iterator[Column]:
@@ -79,13 +71,10 @@ def _column(line: str, of: str = "", words: str = "") -> Iterator[Column]:
     name, kind, unit, meaning = (
         cell.strip().replace("{name}", of).replace("{words}", words) for cell in line.split("|")
     )
-    if kind != "estimate":
-        assert kind in get_args(Kind), line
-        yield Column(name, cast("Kind", kind), unit, meaning)
-        return
-    yield Column(name, "number", unit, meaning)
-    for end, which in (("low", "Lower"), ("high", "Upper")):
-        yield Column(f"{name}_{end}", "number", unit, f"{which} end of its 95 % interval")
+    yield Column(name, "number" if kind == "estimate" else kind, unit, meaning)
+    if kind == "estimate":
+        for end, which in (("low", "Lower"), ("high", "Upper")):
+            yield Column(f"{name}_{end}", "number", unit, f"{which} end of its 95 % interval")
 
 
 @cache

@@ -12,7 +12,6 @@ from micromimic.core.errors import RefusedError
 from micromimic.core.files import new_folder
 from micromimic.datasets.manifest import Clip, manifest_text
 from micromimic.preparation.clip import PrepareConfig
-from micromimic.workstation.export.zip import zip_pieces
 from micromimic.workstation.records import recordings, reviews, values
 from micromimic.workstation.records.database import Transaction, reading
 from micromimic.workstation.records.models import Recording
@@ -116,11 +115,6 @@ def write_gathered(found: Gathered, folder: Path) -> None:
                 shutil.copyfile(content, staging / name)
             else:
                 (staging / name).write_text(content, encoding="utf-8", newline="")
-
-
-def zipped(found: Gathered) -> Iterator[bytes]:
-    """The same as a zip archive, piece by piece: no second copy of the videos is made."""
-    return zip_pieces(found.entries())
 
 
 def _no_use(recording: Recording, video: Path) -> str:

@@ -12,6 +12,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple
 from datetime import UTC, datetime
 from itertools import chain, combinations, product
 from math import isfinite
@@ -22,21 +23,8 @@ from micromimic.core.errors import InputError
 from micromimic.core.results import unit_names
 from micromimic.core.summary import unjudged
 from micromimic.datasets.table import text_cell
-from micromimic.workstation.export.agreement import (
-    MEASURES,
-    Coded,
-    agreement_rows,
-    compare,
-    condition_rows,
-)
-from micromimic.workstation.export.codebook import (
-    CODEBOOK,
-    FILES,
-    FRAMES,
-    Column,
-    codebook_rows,
-    columns_of,
-)
+from micromimic.workstation.export import agreement
+from micromimic.workstation.export.codebook import CODEBOOK, FILES, FRAMES, Column, columns_of
 from micromimic.workstation.export.frames import FrameFormat, frame_columns, frames_file
 from micromimic.workstation.export.records import MACHINE, Reader, Studied, studied, units_text
 from micromimic.workstation.records.database import Store, Transaction, reading
@@ -65,7 +53,7 @@ def study_files(transaction: Transaction, reader: Reader) -> dict[str, str]:
     """The text of each file of the export, by name, as this reader may see the study."""
     study = get_study(transaction)
     rows: dict[str, list[Row]] = {name: [] for name in FILES}
-    coded = Coded()
+    coded = agreement.Coded()
     hidden = 0
     recordings: list[tuple[Row, dict[str, Row]]] = []
     for found in studied(transaction, reader):
@@ -83,13 +71,16 @@ def study_files(transaction: Transaction, reader: Reader) -> dict[str, str]:
         for coder in coders
     ]
     for pair in combinations([*coders[1:], MACHINE], 2):
-        rows["agreement.csv"] += agreement_rows(compare(coded, *pair, overlap=study.overlap))
-    for by, coder, measure in product(coded.tiers, coders, MEASURES):
-        rows["conditions.csv"] += condition_rows(coded, measure, coder, by)
+        rows["agreement.csv"] += agreement.agreement_rows(
+            agreement.compare(coded, *pair, overlap=study.overlap)
+        )
+    for by, coder, measure in product(coded.tiers, coders, agreement.MEASURES):
+        rows["conditions.csv"] += agreement.condition_rows(coded, measure, coder, by)
     columns = {name: columns_of(name, coded.labels) for name in FILES}
     files = {name: table_text(columns[name], rows[name]) for name in FILES}
     described = {**columns, FRAMES: columns_of(FRAMES)}
-    files["codebook.csv"] = _csv([CODEBOOK, *codebook_rows(described)])
+    meanings = [(file, *astuple(column)) for file, of in described.items() for column in of]
+    files["codebook.csv"] = _csv([CODEBOOK, *meanings])
     files["read_spss.sps"] = _spss(columns, rows)
     files[README] = _readme(study.title, transaction.now, len(recordings), reader, hidden)
     return files

@@ -110,7 +110,6 @@ def import_coding(
     tiers: Sequence[str] = (),
     classes: Mapping[str, str] | None = None,
     any_media: bool = False,
-    done: bool = True,
 ) -> tuple[Imported, ...]:
     """A tier of a file as what a coder found, to be compared with: each event added, then done.
 
@@ -127,7 +126,7 @@ def import_coding(
         for target in _targets(transaction, parts, recording_id, any_media=any_media):
             found = target.recording.id
             rows = [_event(target, item, classes or {}) for item in target.part.annotations]
-            reviews.import_coding(transaction, found, who, rows, done=done)
+            reviews.import_coding(transaction, found, who, rows)
             keep(found)
             middles = sum(row["note"].startswith(NO_APEX) for row in rows)
             note = f"{middles} without an apex: the middle was taken" if middles else ""

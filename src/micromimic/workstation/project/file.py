@@ -132,11 +132,6 @@ def gather_project(
     return Packed(transaction.store, text, tuple(answered), files, study.title)
 
 
-def zipped_project(packed: Packed) -> Iterator[bytes]:
-    """The file, piece by piece; a video that goes meanwhile ends it early."""
-    return zip_pieces(packed.entries())
-
-
 def write_project(packed: Packed, path: Path) -> None:
     """A new file, whole or not at all; `OutputError` where there is one already."""
     if path.exists():
@@ -144,7 +139,7 @@ def write_project(packed: Packed, path: Path) -> None:
             f"expected a new file, got one that is there, {path}; choose another --out or remove it"
         )
     # Private: what the records are, and people's faces with --videos.
-    write_pieces(path, zipped_project(packed), private=True)
+    write_pieces(path, zip_pieces(packed.entries()), private=True)
 
 
 class Project:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from micromimic.workstation.context import Here
 from micromimic.workstation.export.frames import FrameFormat, check_format
-from micromimic.workstation.export.manifest import gather, zipped
+from micromimic.workstation.export.manifest import gather
 from micromimic.workstation.export.recording import export_events, export_frames
 from micromimic.workstation.export.records import Reader as StudyReader
 from micromimic.workstation.export.study import study_entries
@@ -92,7 +92,7 @@ def export_manifest(
     found = gather(
         here.store, coder=coder, reader=reader, subject_id=subject_id, session_id=session_id
     )
-    return attachment(zipped(found), "manifest.zip")
+    return attachment(zip_pieces(found.entries()), "manifest.zip")
 
 
 def _stem(name: str) -> str:

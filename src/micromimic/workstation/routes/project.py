@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 from micromimic.workstation.context import Here
 from micromimic.workstation.errors import answers
-from micromimic.workstation.project.file import ENDING, gather_project, zipped_project
+from micromimic.workstation.export.zip import zip_pieces
+from micromimic.workstation.project.file import ENDING, gather_project
 from micromimic.workstation.project.merge import look_into, merge_project
 from micromimic.workstation.routes.files import attachment, file_answers, file_body
 from micromimic.workstation.schemas import Coder, RecordView, read_pairs
@@ -62,7 +63,7 @@ def export_project(
     """
     packed = gather_project(here.store, videos=videos, reader=coder)
     stem = re.sub(r"[^A-Za-z0-9.-]+", "_", packed.title).strip("._")[:60] or "study"
-    return attachment(zipped_project(packed), stem + ENDING)
+    return attachment(zip_pieces(packed.entries()), stem + ENDING)
 
 
 @router.post("", responses=answers(408, 409, 413, 507), openapi_extra=file_body("A project file."))
