@@ -9,6 +9,7 @@ repository is used, and tests skip where neither exists.
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -109,6 +110,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first: where several processes share the files, none is left alone with one."""
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(place)))
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    gc.disable()  # what is imported stays: there is no need to look through it again and again
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -92,7 +92,8 @@ class Stepwise(ClipClassifier):
             run.each_epoch(epoch, self)
 
     def scores(self, X):
-        return np.einsum("n...,k...->nk", X, self.means_)
+        rows, means = (maps.reshape(len(maps), -1) for maps in (X, self.means_))
+        return rows @ means.T
 
 
 def test_two_processes_and_a_second_call_say_the_same(tmp_path: Path) -> None:

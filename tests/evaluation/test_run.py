@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from joblib.externals.loky import get_reusable_executor
 
 from micromimic.core.errors import InputError, ModelError
 from micromimic.core.labels import THREE
@@ -78,6 +79,8 @@ def test_hde_holds_a_database_out() -> None:
 
 
 def test_two_processes_say_what_one_says(tmp_path: Path) -> None:
+    # Workers that have done other tasks would start again: joblib sees them grow by torch.
+    get_reusable_executor().shutdown(kill_workers=True)
     samples = make_samples()
     one = run_protocol(samples, QUICK, tmp_path / "one")
     two = run_protocol(samples, QUICK, tmp_path / "two", workers=Workers(2))

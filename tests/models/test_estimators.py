@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import runpy
-import signal
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -41,7 +39,7 @@ from micromimic.models.svm import FlowSvm
 from micromimic.models.views import Descriptors, Faces, FlowMaps, FlowVectors, Volumes, encoder_of
 from micromimic.synthesis.maps import generate_maps
 
-from ..evaluation.test_run import KILLED
+from ..evaluation.test_run import stopping
 from ..remembering_model import Drawing, Remembering
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -350,29 +348,27 @@ def same_as_in_python(out: Path, file: Path, manifest: Path) -> bool:
 
 
 @pytest.mark.needs("train")
-# torch first: joblib starts a worker again that has grown by what torch takes since its first task
-@pytest.mark.parametrize("example", ["torch_model", "scikit_learn"])
-def test_examples_are_scripts_and_plug_ins_of_two_processes(
-    manifest: Path, tmp_path: Path, example: str, monkeypatch: pytest.MonkeyPatch, capfd: Any
+@pytest.mark.parametrize(("example", "jobs"), [("torch_model", 1), ("scikit_learn", 2)])
+def test_examples_are_scripts_and_plug_ins_of_other_processes(
+    manifest: Path, tmp_path: Path, example: str, jobs: int, monkeypatch: Any, capfd: Any
 ) -> None:
     file = EXAMPLES / f"{example}.py"
     monkeypatch.setattr(sys, "argv", [str(file), str(manifest)])
     runpy.run_path(str(file), run_name="__main__")
     assert "mine" in capfd.readouterr().out
     words = ["evaluate", str(manifest), "--model", f"{file}:make_model", "--groups", "3"]
-    assert main([*words, "--jobs", "2", "--out", str(tmp_path / "run")]) == 0
+    assert main([*words, "--jobs", str(jobs), "--out", str(tmp_path / "run")]) == 0
     assert same_as_in_python(tmp_path / "run" / "predictions.csv", file, manifest)
 
 
 @pytest.mark.needs("train")
-def test_a_killed_run_of_a_plug_in_goes_on(manifest: Path, tmp_path: Path, capfd: Any) -> None:
+def test_a_stopped_run_of_a_plug_in_goes_on(
+    manifest: Path, tmp_path: Path, capfd: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file, out = EXAMPLES / "scikit_learn.py", tmp_path / "run"
     words = ["evaluate", str(manifest), "--model", f"{file}:make_model", "--groups", "3", "--out"]
-    driver = KILLED + "from micromimic.cli.main import main; sys.exit(main())"
-    call = [sys.executable, "-c", driver, *words, str(out)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    killed = subprocess.run(call, capture_output=True, check=False, env=environment)
-    assert killed.returncode == -signal.SIGKILL
+    with stopping(monkeypatch):
+        assert main([*words, str(out)]) == 130
     assert len(list((out / "folds").glob("*.npz"))) == 1
     assert main([*words, str(out)]) == 0
     assert "1 folds from before" in capfd.readouterr().out
