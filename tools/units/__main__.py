@@ -32,6 +32,7 @@ from micromimic.synthesis.actors.head.data import (
     normals_of,
     unit_motion,
 )
+from micromimic.synthesis.actors.head.person import grown
 from micromimic.synthesis.anny_units import DEPTH_STEPS, FIELD_STEPS, PACKED
 
 Array = NDArray[np.float64]
@@ -41,21 +42,9 @@ _LOCAL: Final = ("head", "nose", "mouth", "chin", "cheek", "forehead", "eyes")
 
 def draw_identity(head: HeadData, rng: np.random.Generator) -> Array:
     """(n, 3) vertices of a random adult: ancestry, sex, age, build, and a dozen local shapes."""
-    race = dict(zip(RACES, rng.dirichlet([0.6] * 3), strict=True))
+    ancestry = rng.dirichlet([0.6] * len(RACES))
     female, old, muscle, weight = rng.uniform(0.0, 1.0, 4)
-    sexes = {"female": female, "male": 1 - female}
-    ages = {"young": 1 - 0.8 * old, "old": 0.8 * old}
-    muscles = {"minmuscle": 1 - muscle, "maxmuscle": muscle}
-    weights = {"minweight": 1 - weight, "maxweight": weight}
-    vertices = head.vertices.copy()
-    for sex, share in sexes.items():
-        for age, part in ages.items():
-            for name, amount in race.items():
-                vertices += share * part * amount * head.target(f"macrodetails/{name}-{sex}-{age}")
-            for m, of_m in muscles.items():
-                for w, of_w in weights.items():
-                    target = head.target(f"macrodetails/universal-{sex}-{age}-{m}-{w}")
-                    vertices += share * part * of_m * of_w * target
+    vertices = grown(head, ancestry, female, 0.8 * old, muscle, weight)
     names = sorted(
         f"{room}/{path.name.removesuffix('.target.gz')}"
         for room in _LOCAL

@@ -131,15 +131,6 @@ class Correction:
         return self.dataset, self.key, self.field
 
 
-def by_clip(corrections: Iterable[Correction], dataset: str) -> dict[ClipKey, list[Correction]]:
-    """Those of one database."""
-    chosen: dict[ClipKey, list[Correction]] = {}
-    for correction in corrections:
-        if correction.dataset == dataset:
-            chosen.setdefault(correction.key, []).append(correction)
-    return chosen
-
-
 @dataclass(frozen=True)
 class Request:
     database: Database

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -104,7 +104,7 @@ def frame_number(name: str) -> int | None:
     return int(digits[-1]) if digits else None
 
 
-COLUMN: Final = "synthetic"  # of the manifest: ``yes`` for clips that `synth databases` made
+SYNTHETIC: Final = "synthetic"  # of the manifest: ``yes`` for clips that `synth databases` made
 _LEVELS: Final = 4  # folders to look up: a user may point anywhere inside the database
 
 
@@ -120,9 +120,5 @@ def is_synthetic_folder(folder: Path) -> bool:
     return False
 
 
-def mark_synthetic(clip: Clip) -> Clip:
-    return replace(clip, extra={**clip.extra, COLUMN: "yes"})
-
-
 def is_synthetic(clip: Clip) -> bool:
-    return clip.extra.get(COLUMN) == "yes"
+    return clip.extra.get(SYNTHETIC) == "yes"

@@ -38,7 +38,6 @@ from micromimic.datasets.base import (
     Request,
     Row,
     Table,
-    by_clip,
     first_few,
     normalized_name,
     subject_number,
@@ -137,7 +136,10 @@ def annotation(database: Database, row: Row) -> Annotation:
 
 def join(request: Request, source: Source) -> Found:
     database, table = request.database, source.table
-    fixes = by_clip(request.corrections, database.name)
+    fixes: dict[ClipKey, list[Correction]] = defaultdict(list)
+    for fix in request.corrections:
+        if fix.dataset == database.name:
+            fixes[fix.key].append(fix)
     homes: dict[ClipKey, list[ClipFolder]] = defaultdict(list)
     for folder in source.folders:
         homes[folder.key].append(folder)

@@ -20,7 +20,6 @@ from micromimic.datasets.base import (
     Note,
     Request,
     Row,
-    by_clip,
     first_few,
 )
 from micromimic.datasets.clip import Clip, Event, EventKind
@@ -33,8 +32,8 @@ from micromimic.media.formats import natural_key
 def read_long(request: Request) -> Found:
     database = request.database
     source = find(request, scan(request.folder, database))
-    fixes = by_clip(request.corrections, database.name).values()
-    for fix in (fix for mine in fixes for fix in mine if fix.where):
+    fixes = (fix for fix in request.corrections if fix.dataset == database.name and fix.where)
+    for fix in fixes:
         raise InputError(
             f"expected corrections of clips, got one of the long videos {fix.dataset} in "
             f"{fix.where}; correct the events table instead"

@@ -10,7 +10,7 @@ from pathlib import Path
 from micromimic.core.errors import InputError
 from micromimic.core.labels import LabelSet
 from micromimic.datasets.base import Correction, Found, LeftOut, Note, Request
-from micromimic.datasets.clip import Clip, Event, is_synthetic_folder, mark_synthetic
+from micromimic.datasets.clip import SYNTHETIC, Clip, Event, is_synthetic_folder
 from micromimic.datasets.corrections import builtin_corrections, corrections_with
 from micromimic.datasets.databases import database, databases
 from micromimic.datasets.join import read_annotated
@@ -88,7 +88,8 @@ def read_database(
     found = (chosen.reader or (read_long if chosen.long else read_annotated))(request)
     if not is_synthetic_folder(Path(folder)):
         return found
-    return replace(found, clips=tuple(mark_synthetic(clip) for clip in found.clips))
+    clips = (replace(clip, extra={**clip.extra, SYNTHETIC: "yes"}) for clip in found.clips)
+    return replace(found, clips=tuple(clips))
 
 
 def index(

@@ -134,12 +134,8 @@ def draw_movement(
     return weights, recipe.action_units
 
 
-class _Faces(NamedTuple):
-    """Faces to draw from, and the chance of each up to and with it."""
-
-    fields: tuple[Array, ...]  # (n_units, 84 * 84 * 2) each: u and v of a sample side by side
-    relief: tuple[Array, ...]  # (84, 84) each
-    ends: NDArray[np.float64]
+_Faces = tuple[list[Array], list[Array], NDArray[np.float64]]
+"""Faces to draw from: fields, relief, and the chance of each up to and with it."""
 
 
 def _faces(seed: int, config: MapConfig) -> _Faces:
@@ -149,17 +145,14 @@ def _faces(seed: int, config: MapConfig) -> _Faces:
         parts.append(_own_faces(seed, config.identities))
     if config.faces != "own":
         parts.append(_packed_faces())
-    shares = [np.full(len(fields), 1 / len(fields) / len(parts)) for fields, _ in parts]
-    return _Faces(
-        tuple(field for fields, _ in parts for field in fields),
-        tuple(plane for _, relief in parts for plane in relief),
-        np.cumsum(np.concatenate(shares)),
-    )
+    fields, relief = ([face for part in each for face in part] for each in zip(*parts, strict=True))
+    shares = [np.full(len(own), 1 / len(own) / len(parts)) for own, _ in parts]
+    return fields, relief, np.cumsum(np.concatenate(shares))
 
 
 @lru_cache(maxsize=1)
 def _own_faces(seed: int, count: int) -> tuple[Array, Array]:
-    """(k, n_units, 84 * 84 * 2) fields and (k, 84, 84) relief."""
+    """(k, n_units, 84 * 84 * 2) fields, u and v of a sample side by side; (k, 84, 84) relief."""
     rng = np.random.default_rng([seed, 0])
     fields = np.stack([unit_fields(rng) for _ in range(count)])
     return _side_by_side(fields), np.stack([depth_field(rng) for _ in range(count)])
@@ -177,10 +170,11 @@ def _side_by_side(fields: Array) -> Array:
 
 def _render(weights: Array, people: _Faces, dice: Dice, config: MapConfig) -> Array:
     """(n, 3, 28, 28) flow maps of movements, spoiled."""
-    who = np.searchsorted(people.ends, dice.uniform() * people.ends[-1], "right")
+    fields, reliefs, ends = people
+    who = np.searchsorted(ends, dice.uniform() * ends[-1], "right")
     cropped = spoil.crop(dice, config)
-    moves = (_move(row, people.fields[k]) for row, k in zip(weights, who, strict=True))
-    uv, relief = spoil.see(moves, (people.relief[k] for k in who), cropped)
+    moves = (_move(row, fields[k]) for row, k in zip(weights, who, strict=True))
+    uv, relief = spoil.see(moves, (reliefs[k] for k in who), cropped)
     uv *= spoil.gain(dice, config)
     uv += spoil.head_motion(dice, relief, config)
     uv += spoil.noise(dice, config)

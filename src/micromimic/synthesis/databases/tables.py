@@ -125,18 +125,13 @@ def objective_class(action_units: Iterable[str]) -> int:
     return next((n for n, group in enumerate(_OBJECTIVE, start=1) if units in group), 7)
 
 
-def _units(clip: DatabaseClip) -> Cell:
-    """``4+L10``; a lone number is one in the official tables too."""
-    text = "+".join(clip.action_units)
-    return int(text) if text.isdigit() else text
-
-
 def _clip_cells(clip: DatabaseClip) -> dict[str, Cell]:
     """What a table may say of a clip, by the fields of its database's declaration or by column."""
     shown = {clip.emotion}
     if clip.label == "negative" and clip.seed % 3 == 0:
         shown.add("repression")
     length = clip.offset - clip.onset + 1
+    units = "+".join(clip.action_units)  # a lone number is one in the official tables too
     cells: dict[str, Cell] = {
         "subject": number_of(clip.subject),
         "clip": clip.clip,
@@ -145,7 +140,7 @@ def _clip_cells(clip: DatabaseClip) -> dict[str, Cell]:
         "apex": clip.apex,
         "offset": clip.offset,
         "emotion": clip.emotion,
-        "action_units": _units(clip),
+        "action_units": int(units) if units.isdigit() else units,
         "first": clip.first,
         **{name: int(name in shown) for name in fourdme.NAMES},
     }

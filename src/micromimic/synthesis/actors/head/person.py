@@ -85,10 +85,10 @@ def draw_lamp(rng: np.random.Generator) -> Lamp:
     return Lamp(*(float(rng.uniform(low, high)) for low, high in ranges))
 
 
-def _shape(
-    head: HeadData, ancestry: Array, female: float, old: float, rng: np.random.Generator
+def grown(
+    head: HeadData, ancestry: Array, female: float, old: float, muscle: float, weight: float
 ) -> Array:
-    muscle, weight = rng.uniform(0.2, 0.8), rng.uniform(0.1, 0.6)
+    """(n, 3) vertices of an adult whose features nobody has shaped yet; shares of 0 to 1."""
     vertices = head.vertices.copy()
     for sex, of_sex in (("female", female), ("male", 1 - female)):
         for age, of_age in (("young", 1 - old), ("old", old)):
@@ -99,6 +99,14 @@ def _shape(
                 for w, of_w in (("minweight", 1 - weight), ("maxweight", weight)):
                     name = f"macrodetails/universal-{sex}-{age}-{m}-{w}"
                     vertices += share * of_m * of_w * head.target(name)
+    return vertices
+
+
+def _shape(
+    head: HeadData, ancestry: Array, female: float, old: float, rng: np.random.Generator
+) -> Array:
+    muscle, weight = rng.uniform(0.2, 0.8), rng.uniform(0.1, 0.6)
+    vertices = grown(head, ancestry, female, old, muscle, weight)
     for name, directions in _FEATURES.items():
         amount = float(np.clip(rng.normal(0.0, _SHAPE), -_LIMIT, _LIMIT))
         end = directions[int(amount > 0)]
