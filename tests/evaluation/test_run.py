@@ -16,6 +16,7 @@ from joblib.externals.loky import get_reusable_executor
 from micromimic.core.errors import InputError, ModelError
 from micromimic.core.labels import THREE
 from micromimic.core.workers import WorkerLostError, Workers, on_workers
+from micromimic.evaluation.evaluate import evaluate
 from micromimic.evaluation.one_fold import RunFolder
 from micromimic.evaluation.run import RunConfig, folds_of, run_protocol
 from micromimic.models import registry
@@ -229,6 +230,12 @@ class Blocked(OddOneOut):
         return super().fit(X, y, groups)
 
 
+@pytest.mark.parametrize("data", [3, [3], None])
+def test_what_is_no_manifest_is_refused(data: Any) -> None:
+    with pytest.raises(InputError, match="expected a manifest or clips, got"):
+        evaluate("flow-template", data)
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
 def test_a_killed_worker_is_said_and_its_fold_done_later(tmp_path: Path) -> None:
     samples, config, out = make_samples(), RunConfig(model="blocked"), tmp_path / "run"
@@ -258,13 +265,16 @@ def stopping(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         kept(*given)
         raise KeyboardInterrupt
 
+    before = signal.getsignal(signal.SIGINT)  # an interrupted command ignores a second one
     with monkeypatch.context() as changed:
         changed.setattr(RunFolder, "save", save)
         yield
+    signal.signal(signal.SIGINT, before)
 
 
 KILLED = """
 import os, signal, sys
+from micromimic.evaluation.evaluate import evaluate
 from micromimic.evaluation.one_fold import RunFolder
 kept = RunFolder.save
 RunFolder.save = lambda *given: (kept(*given), os.kill(os.getpid(), signal.SIGKILL))
