@@ -42,7 +42,7 @@ from micromimic.workstation.export.agreement import (
 from micromimic.workstation.export.agreement_figure import agreement_svg
 from micromimic.workstation.export.codebook import FILES, FRAMES, columns_of
 from micromimic.workstation.export.frames import frame_columns
-from micromimic.workstation.export.records import LEAD, MACHINE, Reader
+from micromimic.workstation.export.readers import LEAD, MACHINE, Reader
 from micromimic.workstation.export.study import _spss, cell, study_entries, study_files
 from micromimic.workstation.records import markers, people, reviews
 from micromimic.workstation.records.database import open_store

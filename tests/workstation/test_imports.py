@@ -26,8 +26,8 @@ from micromimic.core.errors import (
     RefusedError,
 )
 from micromimic.datasets.assignments import read_assignments
+from micromimic.workstation.export.readers import LEAD
 from micromimic.workstation.export.recording import export_events
-from micromimic.workstation.export.records import LEAD
 from micromimic.workstation.export.study import study_files
 from micromimic.workstation.imports.apply import import_coding, import_markers, kept_tiers
 from micromimic.workstation.imports.assignments import (

@@ -84,7 +84,7 @@ def export(
 
 def _study(store: Store, out: Path, frames: str | None) -> None:
     from micromimic.workstation.export.frames import check_format
-    from micromimic.workstation.export.records import LEAD
+    from micromimic.workstation.export.readers import LEAD
     from micromimic.workstation.export.study import README, study_entries
 
     wanted = None if frames is None else check_format(frames)

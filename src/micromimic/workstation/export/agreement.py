@@ -15,7 +15,7 @@ from micromimic.core.errors import InputError, RefusedError
 from micromimic.evaluation.agreement import CodedEvent, CodedRecording, Tier
 from micromimic.evaluation.study_agreement import Estimate, StudyAgreement, study_agreement
 from micromimic.workstation.export.frames import curve_of
-from micromimic.workstation.export.records import (
+from micromimic.workstation.export.readers import (
     MACHINE,
     Reader,
     Studied,

@@ -13,7 +13,7 @@ from micromimic.report.elan import CoderTiers, Span, eaf_bytes, eaf_document, sp
 from micromimic.report.tables import events_csv, events_json
 from micromimic.workstation.export.boris import Behaviour, apex_comment, boris_project
 from micromimic.workstation.export.frames import FrameFormat, frame_columns, frames_file
-from micromimic.workstation.export.records import units_text
+from micromimic.workstation.export.readers import units_text
 from micromimic.workstation.imports.annotations import file_name
 from micromimic.workstation.imports.apply import kept_tiers, media_times
 from micromimic.workstation.imports.elan import tier_names, with_tiers

@@ -26,7 +26,7 @@ from micromimic.datasets.table import text_cell
 from micromimic.workstation.export import agreement
 from micromimic.workstation.export.codebook import CODEBOOK, FILES, FRAMES, Column, columns_of
 from micromimic.workstation.export.frames import FrameFormat, frame_columns, frames_file
-from micromimic.workstation.export.records import MACHINE, Reader, Studied, studied, units_text
+from micromimic.workstation.export.readers import MACHINE, Reader, Studied, studied, units_text
 from micromimic.workstation.records.database import Store, Transaction, reading
 from micromimic.workstation.records.models import Decision, Marker, Recording
 from micromimic.workstation.records.payloads import FRAMES as FRAME_KEYS

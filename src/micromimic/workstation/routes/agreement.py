@@ -24,7 +24,7 @@ from micromimic.workstation.export.agreement import (
 )
 from micromimic.workstation.export.agreement_figure import agreement_svg
 from micromimic.workstation.export.codebook import columns_of
-from micromimic.workstation.export.records import MACHINE, Reader
+from micromimic.workstation.export.readers import MACHINE, Reader
 from micromimic.workstation.export.study import table_text
 from micromimic.workstation.routes.files import attachment, file_answers
 from micromimic.workstation.schemas import PRINTABLE, Coder, Reader as ReaderQuery

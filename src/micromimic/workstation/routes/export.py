@@ -12,8 +12,8 @@ from starlette.responses import Response
 from micromimic.workstation.context import Here
 from micromimic.workstation.export.frames import FrameFormat, check_format
 from micromimic.workstation.export.manifest import gather
+from micromimic.workstation.export.readers import Reader as StudyReader
 from micromimic.workstation.export.recording import export_events, export_frames
-from micromimic.workstation.export.records import Reader as StudyReader
 from micromimic.workstation.export.study import study_entries
 from micromimic.workstation.export.zip import zip_pieces
 from micromimic.workstation.records import recordings

@@ -15,7 +15,7 @@ from micromimic.evaluation.agreement import Agreement, CodedEvent, event_agreeme
 from micromimic.workstation.context import Here
 from micromimic.workstation.errors import NOT_ANALYSED, answers
 from micromimic.workstation.export.agreement import other_classes
-from micromimic.workstation.export.records import MACHINE, coded_events
+from micromimic.workstation.export.readers import MACHINE, coded_events
 from micromimic.workstation.records import markers, recordings, reviews
 from micromimic.workstation.records.database import Store
 from micromimic.workstation.records.models import AnalysisRecord
