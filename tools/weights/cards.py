@@ -18,14 +18,8 @@ _SOURCES: Final[dict[Recipes, str]] = {
 
 
 def filled(template: str, recipes: Recipes, **values: object) -> str:
-    """A card.
-
-    Args:
-        template: name of the file; in it ``{name}`` stands for a value, ``{source}`` for who
-            combines action units so, ``{without}`` for the command's option that says so.
-        recipes: which combinations of action units the training maps showed.
-        values: the others.
-    """
+    """A card: in the template ``{name}`` stands for a value, ``{source}`` for who combines action
+    units so, ``{without}`` for the command's option that says so."""
     text = Path(__file__).with_name(template).read_text(encoding="utf-8")
     without = next((f" --without {name}" for name, left in WITHOUT.items() if left == recipes), "")
     source = _SOURCES.get(recipes, "annotation tables of CASME II and SAMM combine")

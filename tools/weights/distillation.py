@@ -30,17 +30,7 @@ from weights.loop import fit
 def train_model(
     lessons: Lessons, config: FlowConfig, progress: Progress | None = None
 ) -> FlowCapsNet:
-    """Teachers, and the network that learns from them.
-
-    Args:
-        lessons: a set for each teacher, and what all of them see.
-        config: settings; with a single teacher there is nothing to be learnt from others, and it
-            is the network.
-        progress: told of each step.
-
-    Returns:
-        The network in evaluation mode.
-    """
+    """The network that learns from teachers, in evaluation mode; a single one is the network."""
     count = len(lessons.own)
     teachers = []
     for number in range(count):
@@ -72,16 +62,9 @@ def distil(
     config: FlowConfig,
     progress: Progress | None = None,
 ) -> FlowCapsNet:
-    """One network that says of these maps what the teachers say on average.
+    """One network that says of (n, 3, 28, 28) raw maps what the teachers say on average.
 
-    Args:
-        teachers: trained on balanced maps.
-        maps: (n, 3, 28, 28) raw; no class is needed.
-        config: settings.
-        progress: told of each step.
-
-    Returns:
-        The network in evaluation mode; its loss was the mean squared error of class lengths.
+    Its loss is the mean squared error of class lengths; no class is needed.
     """
     inputs = seen(maps)
     with torch.inference_mode():
@@ -99,15 +82,8 @@ def across_faces(
 
     Two networks are trained as the shipped one is, each on drawn maps of one source of faces, and
     each is asked about harder maps of the other source: the nearest thing to real faces that
-    synthetic ones allow.
-
-    Args:
-        config: settings.
-        seed: of the maps asked about.
-        progress: told of each step.
-
-    Returns:
-        (n, 3) class lengths and (n,) class numbers, the two directions taking turns.
+    synthetic ones allow. (n, 3) class lengths and (n,) class numbers, the two directions taking
+    turns; ``seed`` is that of the maps asked about.
     """
     directions: tuple[tuple[Faces, Faces], ...] = (("own", "mesh"), ("mesh", "own"))
     lengths, targets = [], []

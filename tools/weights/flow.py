@@ -40,17 +40,8 @@ def train_flow(
 ) -> Path:
     """Train, calibrate, and write the ONNX file with ``MODEL_CARD.md`` beside it.
 
-    Args:
-        out: the ONNX file.
-        config: settings; the same ones give the same file on one machine.
-        data: real maps to measure the finished model on; they decide nothing.
-        progress: told (done, total, stage).
-
-    Returns:
-        ``out``.
-
-    Raises:
-        OutputError: if a file cannot be written.
+    The same settings give the same file on one machine. ``data``: real maps to measure the finished
+    model on; they decide nothing.
     """
     network = train_model(lessons_of(config, progress), config, progress)
     lengths, targets = across_faces(config, _ACROSS + config.seed, progress)

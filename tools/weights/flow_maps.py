@@ -38,15 +38,10 @@ class MapSet:
 
 @dataclass(frozen=True)
 class Lessons:
-    """Maps to learn from.
+    """Maps to learn from."""
 
-    Args:
-        own: of each teacher alone.
-        shared: of all of them.
-    """
-
-    own: tuple[MapSet, ...]
-    shared: MapSet
+    own: tuple[MapSet, ...]  # of each teacher alone
+    shared: MapSet  # of all of them
 
     def of(self, teacher: int) -> MapSet:
         """What a teacher learns from."""
@@ -62,10 +57,7 @@ def lessons_of(
 ) -> Lessons:
     """The maps that ``config`` trains on.
 
-    Args:
-        config: settings.
-        progress: told of each piece.
-        drawn: draw the measured maps too, which takes no minutes, all of this source of faces.
+    ``drawn``: draw the measured ones too, which takes no minutes, all of this source of faces.
     """
     settings = MapConfig(faces=drawn or config.faces, recipes=config.recipes)
     filmed = MeasuredConfig(maps=settings, pictures="both")

@@ -33,22 +33,11 @@ def fit(
     progress: Progress | None = None,
     stage: str = "training",
 ) -> Network:
-    """Fit a network by AdamW and a one-cycle schedule.
+    """A network fitted by AdamW and a one-cycle schedule, in evaluation mode.
 
-    Args:
-        make: the network, which starts from torch's global generator.
-        inputs: (n, ...).
-        targets: (n, ...) of any kind that ``loss`` understands.
-        loss: of a batch's outputs and targets.
-        mirror: the mirror images of a batch's inputs and targets.
-        seed: decides everything drawn.
-        epochs: passes over the maps; what is left over of whole batches waits for another pass.
-        config: batch, learning rate, weight decay.
-        progress: told of each step.
-        stage: what it is told that this is.
-
-    Returns:
-        The network in evaluation mode.
+    ``make`` starts it from torch's global generator, ``mirror`` makes the mirror images of a
+    batch's inputs and targets, ``seed`` decides everything drawn. What is left over of whole
+    batches waits for another pass.
     """
     with seeded(seed):
         network = make()

@@ -18,21 +18,13 @@ from micromimic.models.preprocess import read_flow_png
 
 @dataclass(frozen=True)
 class FlowMapSet:
-    """Real flow maps with their truth.
+    """Real flow maps with their truth."""
 
-    Args:
-        maps: (n, 3, 28, 28) u, v, strain, 0 to 255.
-        labels: (n,) class names.
-        datasets: (n,) database names.
-        subjects: (n,) qualified by database.
-        clips: (n,) names.
-    """
-
-    maps: NDArray[np.float32]
-    labels: NDArray[np.str_]
-    datasets: NDArray[np.str_]
-    subjects: NDArray[np.str_]
-    clips: NDArray[np.str_]
+    maps: NDArray[np.float32]  # (n, 3, 28, 28) u, v, strain, 0 to 255
+    labels: NDArray[np.str_]  # (n,) class names
+    datasets: NDArray[np.str_]  # (n,)
+    subjects: NDArray[np.str_]  # (n,) qualified by database
+    clips: NDArray[np.str_]  # (n,)
 
     @property
     def label_set(self) -> LabelSet:
@@ -54,15 +46,7 @@ class Scores:
 
 
 def read_flow_maps(manifest: str | Path) -> FlowMapSet:
-    """Read the flow maps that a manifest lists.
-
-    Args:
-        manifest: CSV with ``dataset, subject, clip, label, kind, path``; rows of another kind than
-            ``flow_map`` are left out, further columns ignored; paths are relative to the manifest.
-
-    Raises:
-        InputError: if the manifest or a map is missing or wrong.
-    """
+    """Read the flow maps that a manifest lists; its rows of another kind are left out."""
     clips = [clip for clip in read_manifest(Path(manifest)) if clip.kind == "flow_map"]
     if not clips:
         raise InputError(f"expected rows of kind flow_map in {manifest}, got none; list flow maps")
@@ -78,13 +62,7 @@ def read_flow_maps(manifest: str | Path) -> FlowMapSet:
 def measure(
     data: FlowMapSet, probabilities: NDArray[np.floating], draws: int = 2000
 ) -> list[Scores]:
-    """Scores of all maps and of each database.
-
-    Args:
-        data: the truth.
-        probabilities: (n, k), order of its classes.
-        draws: of the subject bootstrap.
-    """
+    """Scores of all maps and of each database, by (n, k) probabilities in the order of classes."""
     names = data.label_set
     predicted = names.decode(probabilities.argmax(1))
     scopes = {"composite": np.ones(len(data.labels), bool)}

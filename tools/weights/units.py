@@ -38,18 +38,9 @@ VERSION: Final = "1.0"
 
 
 def train_unit_model(out: Path, config: UnitConfig, progress: Progress | None = None) -> Path:
-    """Train, calibrate, and write the ONNX file with its card beside it.
+    """Train, calibrate, and write the ONNX file with its card (``.md``) beside it.
 
-    Args:
-        out: the ONNX file; the card bears its name with the ending ``.md``.
-        config: settings; the same ones give the same file on one machine.
-        progress: told (done, total, stage).
-
-    Returns:
-        ``out``.
-
-    Raises:
-        OutputError: if a file cannot be written.
+    The same settings give the same file on one machine.
     """
     # one half sets probabilities and thresholds, the other half tells how well they hold
     calibrating, across = across_sources(config, progress)

@@ -32,17 +32,12 @@ _PIECE: Final = 3000
 
 
 class UnitTruth(NamedTuple):
-    """What acts in n maps.
+    """What acts in n maps."""
 
-    Args:
-        presence: (n, units) True where the unit acts; order `TOLD`.
-        sides: (n, sided) 0 both, 1 left, 2 right, -1 where the unit does not act; order `SIDED`.
-        shares: (n, units) parts of the movement, a row adding up to 1.
-    """
-
-    presence: NDArray[np.bool_]
+    presence: NDArray[np.bool_]  # (n, units) True where the unit acts; order `TOLD`
+    # (n, sided) 0 both, 1 left, 2 right, -1 where the unit does not act; order `SIDED`
     sides: NDArray[np.int64]
-    shares: NDArray[np.float32]
+    shares: NDArray[np.float32]  # (n, units) parts of the movement, a row adding up to 1
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_] | slice) -> UnitTruth:
         """The truth of these rows."""
@@ -59,11 +54,8 @@ class UnitMaps(NamedTuple):
 def truth_of(
     action_units: Sequence[Sequence[str]], weights: NDArray[np.floating] | None = None
 ) -> UnitTruth:
-    """Truth from FACS names and amplitudes.
-
-    Args:
-        action_units: of each map, as ``("6", "L12")``; units that are not told are left out.
-        weights: (n, n_units) amplitudes, order ``UNIT_NAMES``; None takes all for equally strong.
+    """Truth from FACS names, those left out that are not told, and (n, n_units) amplitudes; None
+    takes all for equally strong.
 
     >>> truth = truth_of([("6", "L12")])
     >>> [unit for unit, acts in zip(TOLD, truth.presence[0]) if acts]

@@ -58,11 +58,7 @@ def answers(outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def train_units(data: UnitMaps, config: UnitConfig, progress: Progress | None = None) -> UnitNet:
-    """Fit the network.
-
-    Returns:
-        The network in evaluation mode.
-    """
+    """The fitted network, in evaluation mode."""
     weight = torch.tensor([1.0, config.one_sided_weight, config.one_sided_weight])
 
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -132,16 +128,7 @@ class _Answers(nn.Module):
 def build_units_onnx(network: UnitNet, metadata: Mapping[str, object]) -> bytes:
     """The trained network as an ONNX file, checked against torch.
 
-    Args:
-        network: trained.
-        metadata: what `models.action_units.load_unit_model` reads.
-
-    Returns:
-        A checked model: input ``maps`` (n, 3, 28, 28) centred; outputs ``presence``, ``sides``
-        and ``shares`` as `models.action_units` describes them.
-
-    Raises:
-        ModelError: if the file does not compute what torch does.
+    Input ``maps`` (n, 3, 28, 28) centred; outputs and metadata as `models.action_units` has them.
     """
     outputs = ("presence", "sides", "shares")
     return export_module(_Answers(network), "maps", (3, UNITS, UNITS), outputs, metadata)

@@ -59,10 +59,8 @@ def across_sources(config: UnitConfig, progress: Progress | None = None) -> tupl
     """What networks say about faces of a source that they were not trained on.
 
     Two networks are trained, each on half as many maps of one source, and each is asked about
-    plain and harder maps of the other.
-
-    Returns:
-        Two halves with the same make-up: one to calibrate with, one to check on.
+    plain and harder maps of the other. Two halves with the same make-up: one to calibrate with, one
+    to check on.
     """
     half = replace(config, maps=config.maps // 2)
     directions: tuple[tuple[Faces, Faces], ...] = (("own", "mesh"), ("mesh", "own"))
@@ -106,32 +104,21 @@ class UnitRow(NamedTuple):
 
 
 class UnitFigures(NamedTuple):
-    """Scores of one set of maps.
+    """Scores of one set of maps."""
 
-    Args:
-        rows: the units that act at least once, in order.
-        micro_f1: of all units' hits together.
-        macro_f1, macro_auc: means over ``rows``.
-        side_accuracy: share of right sides among the units that act, are told, and can act on one.
-        side_balanced: the mean of that over both, left, right.
-    """
-
-    rows: tuple[UnitRow, ...]
-    micro_f1: float
-    macro_f1: float
+    rows: tuple[UnitRow, ...]  # the units that act at least once, in order
+    micro_f1: float  # of all units' hits together
+    macro_f1: float  # means over ``rows``
     macro_auc: float
-    side_accuracy: float
-    side_balanced: float
+    side_accuracy: float  # right sides, share of the units that act, are told, and can act on one
+    side_balanced: float  # the mean of that over both, left, right
 
 
 def calibrate_units(asked: Asked) -> UnitCalibration:
     """Probabilities by logistic regression of each unit's logit (Platt), thresholds by F1.
 
     A unit that is not `WORTH_TELLING`, or acts nowhere, gets the threshold 1, which no probability
-    reaches.
-
-    Args:
-        asked: about faces that were not trained on.
+    reaches. ``asked``: about faces that were not trained on.
     """
     slopes, offsets, thresholds = [], [], []
     for k in range(len(TOLD)):
@@ -166,13 +153,10 @@ def score_told(
     sides: NDArray[np.integer],
     probabilities: NDArray[np.floating] | None = None,
 ) -> UnitFigures:
-    """Scores of units that were told.
+    """Scores of (n, units) told.
 
-    Args:
-        truth: what acts.
-        told: (n, units) True where a unit is told.
-        sides: (n, sided) 0 both, 1 left, 2 right; counted where the unit acts and is told.
-        probabilities: (n, units) for the area under the ROC curve, which is NaN without them.
+    ``sides``: (n, sided) 0 both, 1 left, 2 right; counted where the unit acts and is told.
+    ``probabilities``: (n, units) for the area under the ROC curve, which is NaN without them.
     """
     acts, nan = truth.presence, float("nan")
     where = [TOLD.index(unit) for unit in SIDED]
