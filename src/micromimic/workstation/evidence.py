@@ -9,7 +9,6 @@ person asks.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -23,8 +22,7 @@ from micromimic.core.files import sync_tree
 from micromimic.workstation.context import Workstation
 from micromimic.workstation.errors import NOT_ANALYSED
 from micromimic.workstation.jobs.confinement import Limits
-from micromimic.workstation.jobs.supervise import Report, TimeLimits, run_worker
-from micromimic.workstation.jobs.worker import Task
+from micromimic.workstation.jobs.supervise import Report, TimeLimits, run_worker, task_for
 from micromimic.workstation.records import recordings, reviews
 from micromimic.workstation.records.folder import PICTURES as FOLDER
 from micromimic.workstation.records.folder_lock import writing_files
@@ -40,7 +38,6 @@ _TIMES: Final = TimeLimits(whole_s=600.0, silence_s=600.0)
 """Where no index was kept, frames are counted from the video's start: an hour's takes minutes."""
 _LOOK_S: Final = 1.0
 """How often is asked whether it is still wanted: its recording may be removed meanwhile."""
-_MEMORY_MB: Final = 4096
 
 Stretch = tuple[int, int, int]
 """Onset, apex and offset: frames."""
@@ -161,14 +158,13 @@ async def _make(
     work = here.store.incoming / own
     recording = await to_thread.run_sync(check)
     folder = here.store.folder(recording.id)
-    task = Task(
-        video=str(folder / f"video{recording.extension}"),
-        folder=str(work / "out"),
-        name=recording.name,
-        parent=os.getpid(),
-        fps=recording.fps,
-        limits=here.runner.limits if here.runner else Limits(memory_mb=_MEMORY_MB),
-        model=None if here.settings.model is None else str(here.settings.model),
+    limits = here.runner.limits if here.runner else Limits()
+    task = task_for(
+        recording,
+        folder,
+        work / "out",
+        here.settings,
+        limits,
         results=str(folder),
         stretch=stretch,
     )

@@ -40,7 +40,7 @@ from micromimic.report.write import write_analysis
 from micromimic.workstation.jobs.clips import (
     clip_range,
     evidence_of,
-    factor_of,
+    magnifier_of,
     write_faces,
     write_held_back,
     write_people,
@@ -122,8 +122,14 @@ def write_recording(
         write_faces(proof.onset_face, proof.apex_face, folder / "events" / str(index))
     write_held_back(analysis, folder / "events" / "held-back")
     report(0, None, "writing")
-    shown = (PurePath(name).name if name else "") or video.name
-    named = _named(analysis, shown, {"fps": fps, "person": person}, sound)
+    named = replace(
+        analysis,
+        source=replace(analysis.source, path=PurePath(name or video).name or video.name),
+        settings={**analysis.settings, "fps": fps, "person": person},
+    )
+    if sound is not None and sound.problem:
+        warning = AnalysisWarning("sound", sound.problem)
+        named = replace(named, warnings=(*analysis.warnings, warning))
     review = review_document(named)
     review |= {"person": person, "people": [] if people is None else people_document(people)}
     heard = sound is not None and bool(sound.layout)
@@ -169,21 +175,6 @@ def _first_pass(
         waveform = {"rate": PEAKS_PER_S, "peaks": list(sound.peaks)}
         write_whole(folder / "waveform.json", json.dumps(waveform))
     return analysis, sound, size
-
-
-def _named(
-    analysis: Analysis, name: str, settings: dict[str, Any], sound: SoundTrack | None
-) -> Analysis:
-    """The analysis as people get it: by the video's name, with what is to be said of its sound."""
-    warnings = analysis.warnings
-    if sound is not None and sound.problem:
-        warnings += (AnalysisWarning("sound", sound.problem),)
-    return replace(
-        analysis,
-        source=replace(analysis.source, path=name),
-        settings={**analysis.settings, **settings},
-        warnings=warnings,
-    )
 
 
 def _work_limit(
@@ -317,7 +308,7 @@ def event_document(
             "first_frame": clip.start,
             "frames": len(clip),
             "fps": fps,
-            "factor": round(factor_of(event), 2),
+            "factor": round(magnifier_of(event).factor, 2),
         },
     }
 

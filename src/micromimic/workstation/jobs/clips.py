@@ -49,23 +49,19 @@ def clip_range(event: MicroExpression, track: FaceTrack) -> range:
     return range(first, last + 1)
 
 
-def factor_of(event: MicroExpression) -> float:
-    """By how much its movement is magnified."""
+def magnifier_of(event: MicroExpression) -> Magnifier:
     proof = evidence_of(event)
-    faces = proof.onset_face, proof.apex_face
-    return Magnifier(*faces, proof.pixels_per_unit, proof.margin).factor
+    return Magnifier(proof.onset_face, proof.apex_face, proof.pixels_per_unit, proof.margin)
 
 
 def write_clips(
     frames: FrameSource, event: MicroExpression, track: FaceTrack, rate: float, folder: Path
-) -> float:
+) -> None:
     """Write ``onset.jpg``, ``apex.jpg``, ``face.mp4`` and ``magnified.mp4`` of an event, which must
-    have its evidence; ``rate`` is frames a second of the clips. Returns the factor by which its
-    movement is magnified.
-    """
+    have its evidence; ``rate`` is frames a second of the clips."""
     proof, wanted = evidence_of(event), clip_range(event, track)
     write_faces(proof.onset_face, proof.apex_face, folder)
-    magnifier = Magnifier(proof.onset_face, proof.apex_face, proof.pixels_per_unit, proof.margin)
+    magnifier = magnifier_of(event)
     place = shape = np.asarray(track.transforms[event.onset_frame], np.float64)
     times = [float(time) for time in track.times[wanted.start : wanted.stop]]
     side = proof.onset_face.shape[0]
@@ -87,7 +83,6 @@ def write_clips(
             plain.write(face, time - times[0])
             write_large(magnifier.push(face, time - times[0]))
         write_large(magnifier.finish())
-    return magnifier.factor
 
 
 def write_held_back(analysis: Analysis, folder: Path) -> None:

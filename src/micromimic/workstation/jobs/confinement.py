@@ -56,11 +56,11 @@ def confine(limits: Limits) -> list[str]:
     Returned is what this system could not do, a few words each; empty on Linux.
     """
     missing: list[str] = []
-    steps: list[tuple[str, Callable[[], None]]] = [
+    steps: list[tuple[str, Callable[[], object]]] = [
         ("limits on processor time, files and core dumps", lambda: _limit_use(limits)),
         ("a limit on memory", lambda: _limit_memory(limits.memory_mb)),
         ("a lock on privileges", lambda: _prctl(_PR_SET_NO_NEW_PRIVS, 1)),
-        ("a lower priority", _lower_priority),
+        ("a lower priority", lambda: os.nice(_NICE)),
         ("a ban on new processes and sockets", ban_calls),
     ]
     for what, step in steps:
@@ -97,10 +97,6 @@ def _set_limit(what: int, soft: int, hard: int | None = None) -> None:
     wanted = soft if hard is None else hard
     ceiling = wanted if highest == resource.RLIM_INFINITY else min(wanted, highest)
     resource.setrlimit(what, (min(soft, ceiling), ceiling))
-
-
-def _lower_priority() -> None:
-    os.nice(_NICE)
 
 
 def _prctl(option: int, value: int) -> None:

@@ -16,7 +16,6 @@ from micromimic.analysis.analyze import AnalyzeConfig, event_of
 from micromimic.analysis.second_pass import take_shots
 from micromimic.core.errors import InputError
 from micromimic.core.files import write_whole
-from micromimic.core.progress import Progress
 from micromimic.core.results import event_to_dict
 from micromimic.core.strict_json import tidy
 from micromimic.face.signals import N_CELLS, FaceSignals
@@ -31,28 +30,25 @@ from micromimic.workstation.jobs.frame_index import use_index
 SCHEMA: Final = "micromimic.evidence/1"
 DOCUMENT: Final = "evidence.json"
 
-Stretch = tuple[int, int, int]
-"""Onset, apex and offset: frames."""
-
 
 def write_evidence(
     video: Path,
     results: Path,
     folder: Path,
-    stretch: Stretch,
+    stretch: tuple[int, ...],
     *,
     fps: float | None = None,
     config: AnalyzeConfig | None = None,
-    progress: Progress | None = None,
     decoder_threads: int | None = None,
 ) -> None:
-    """Write ``evidence.json``, pictures and clips of a stretch to ``0`` in an empty folder.
+    """Write ``evidence.json``, pictures and clips of a stretch (its onset, apex and offset, frames)
+    to ``0`` in an empty folder.
 
     ``results`` is where the recording's ``review.json`` and ``frames.bin`` are, ``fps`` as in its
     analysis. InputError where the face was not followed through the stretch, or the video is not
     what was analysed.
     """
-    config, report = config or AnalyzeConfig(), progress or (lambda done, total, stage: None)
+    config = config or AnalyzeConfig()
     review, columns = _read(results)
     signals = _signals(review, columns)
     onset, apex, offset = stretch
@@ -62,7 +58,7 @@ def write_evidence(
     model, units = opened_model(config.model), shipped_unit_model()
     with open_source(video, fps, threads=decoder_threads) as frames:
         use_index(frames, results)
-        [shot] = take_shots(frames, signals, [item], config, model.view, report)
+        [shot] = take_shots(frames, signals, [item], config, model.view, lambda *_: None)
         event, track = event_of(item, shot, signals, model, units), signals.track()
         rate = float(review["fps"])
         write_clips(frames, event, track, rate, folder / "0")
@@ -106,7 +102,7 @@ def _signals(review: Mapping[str, Any], columns: Mapping[str, NDArray[np.float32
     )
 
 
-def _check_followed(signals: FaceSignals, stretch: Stretch) -> None:
+def _check_followed(signals: FaceSignals, stretch: tuple[int, ...]) -> None:
     segments = signals.segments[list(stretch)]
     if segments.min() < 0 or len(set(segments.tolist())) > 1:
         onset, apex, offset = stretch

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-import os
 import platform
 import shutil
 from collections.abc import Callable, Sequence
@@ -26,8 +25,7 @@ from micromimic.core.errors import ConflictError, NotFoundError, StoreError, Una
 from micromimic.workstation.jobs.confinement import Limits
 from micromimic.workstation.jobs.process import COMMAND
 from micromimic.workstation.jobs.results import clear_results, place_results, read_results
-from micromimic.workstation.jobs.supervise import End, Report, TimeLimits, run_worker
-from micromimic.workstation.jobs.worker import Task
+from micromimic.workstation.jobs.supervise import End, Report, TimeLimits, run_worker, task_for
 from micromimic.workstation.records import jobs, privacy, recordings, reviews
 from micromimic.workstation.records.database import Store
 from micromimic.workstation.records.folder_lock import writing_files
@@ -238,16 +236,14 @@ class JobRunner:
         except OSError as error:
             line = f"expected room for the results, got: {error.strerror}; make some"
             return End("failed", line)
-        task = Task(
-            video=str(folder / f"video{recording.extension}"),
-            folder=str(work / "out"),
-            name=recording.name,
-            parent=os.getpid(),
-            fps=recording.fps,
+        task = task_for(
+            recording,
+            folder,
+            work / "out",
+            self._settings,
+            self.limits,
             person=recording.person,
             max_seconds=self._settings.max_seconds,
-            limits=self.limits,
-            model=None if self._settings.model is None else str(self._settings.model),
         )
         clock = asyncio.get_running_loop().time
         written, written_at = None, 0.0

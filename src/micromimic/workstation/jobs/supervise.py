@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from micromimic.workstation.jobs.confinement import Limits
 from micromimic.workstation.jobs.process import (
     COMMAND,
     Message,
@@ -17,8 +19,26 @@ from micromimic.workstation.jobs.process import (
     running_worker,
 )
 from micromimic.workstation.jobs.worker import LONGEST_ERROR, Task
+from micromimic.workstation.records.models import Recording
+from micromimic.workstation.settings import Settings
 
 log = logging.getLogger(__name__)
+
+
+def task_for(
+    recording: Recording, place: Path, out: Path, settings: Settings, limits: Limits, **more: Any
+) -> Task:
+    """What a worker is to do with the video of a recording, whose folder is ``place``."""
+    return Task(
+        video=str(place / f"video{recording.extension}"),
+        folder=str(out),
+        name=recording.name,
+        parent=os.getpid(),
+        fps=recording.fps,
+        limits=limits,
+        model=None if settings.model is None else str(settings.model),
+        **more,
+    )
 
 
 @dataclass(frozen=True)
@@ -116,52 +136,38 @@ async def run_worker(
     """Start a worker, supervise it to its end, and see that nothing of it is left.
 
     ``look`` is awaited every ``every_s`` and, with True, once the event that ``changed`` gave is
-    set; what it returns ends the worker, as does what it raises. ``printed`` is the file for what
-    the worker prints beside its messages.
+    set; what it returns or raises ends the worker. ``printed`` is for what the worker prints beside
+    its messages.
     """
-    try:
-        async with running_worker(task, printed, command) as process:
-            end = await _supervise(process, look, times, every_s, changed)
-            if end is None:
-                status = await process.wait()
-                log.warning("%s: worker ended with %d: %s", task.name, status, process.tail())
-                end = End("failed", end_of_process(status, task.limits.memory_mb))
-            return end
-    except OSError as error:
-        return End("failed", f"expected to start a worker, got: {error.strerror}; try again")
-
-
-async def _supervise(
-    process: WorkerProcess,
-    look: Callable[[Report, bool], Awaitable[End | None]],
-    times: TimeLimits,
-    every_s: float,
-    changed: Callable[[], asyncio.Event],
-) -> End | None:
-    """Until it says no more, takes too long, or is not wanted; None where it went silently."""
     clock = asyncio.get_running_loop().time
     report, woken = Report(times, clock()), False
 
-    async def read() -> None:
+    async def read(process: WorkerProcess) -> None:
         async for message in process.messages():
             report.take(message, clock())
 
-    reading = asyncio.create_task(read())
     try:
-        while not reading.done():
-            event = changed()  # taken before the look: what comes meanwhile is not missed
-            if line := report.overdue(clock()):
-                return End("failed", line)
-            if end := await look(report, woken):
-                return end
-            waiting = asyncio.create_task(event.wait())
-            await asyncio.wait(
-                {reading, waiting}, timeout=every_s, return_when=asyncio.FIRST_COMPLETED
-            )
-            waiting.cancel()
-            woken = event.is_set()
-        reading.result()
-        return report.end
-    finally:
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
+        async with running_worker(task, printed, command) as process:
+            reading = asyncio.create_task(read(process))
+            try:
+                while not reading.done():
+                    event = changed()  # taken before the look: what comes meanwhile is not missed
+                    line = report.overdue(clock())
+                    if end := End("failed", line) if line else await look(report, woken):
+                        return end
+                    waiting = asyncio.create_task(event.wait())
+                    both = {reading, waiting}
+                    await asyncio.wait(both, timeout=every_s, return_when=asyncio.FIRST_COMPLETED)
+                    waiting.cancel()
+                    woken = event.is_set()
+                reading.result()
+            finally:
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
+            if report.end is None:
+                status = await process.wait()
+                log.warning("%s: worker ended with %d: %s", task.name, status, process.tail())
+                return End("failed", end_of_process(status, task.limits.memory_mb))
+            return report.end
+    except OSError as error:
+        return End("failed", f"expected to start a worker, got: {error.strerror}; try again")

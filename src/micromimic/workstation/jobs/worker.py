@@ -17,10 +17,11 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from micromimic.core.errors import InputError, MicromimicError, NoFaceError, OutputError
 from micromimic.workstation.jobs.confinement import LimitError, Limits, confine, end_with_server
@@ -58,7 +59,7 @@ class Task:
     limits: Limits = field(default_factory=Limits)
     model: str | None = None
     results: str = ""
-    stretch: Sequence[int] = ()
+    stretch: tuple[int, ...] = ()
 
     def to_line(self) -> bytes:
         return json.dumps(asdict(self)).encode() + b"\n"
@@ -66,8 +67,8 @@ class Task:
     @classmethod
     def from_line(cls, line: bytes) -> Task:
         values = json.loads(line)
-        limits, stretch = Limits(**values["limits"]), tuple(values["stretch"])
-        return cls(**{**values, "limits": limits, "stretch": stretch})
+        fixed = {"limits": Limits(**values["limits"]), "stretch": tuple(values["stretch"])}
+        return cls(**{**values, **fixed})
 
 
 def main() -> int:
@@ -97,13 +98,15 @@ def _prepare(task: Task, send: Send) -> Callable[[], None]:
     from micromimic.face.landmarks import DlibLandmarks  # noqa: PLC0415 - as above
     from micromimic.report import page, tables  # noqa: F401, PLC0415 - else loaded when it writes
     from micromimic.workstation.jobs.artifacts import write_recording  # noqa: PLC0415 - as above
+    from micromimic.workstation.jobs.evidence import write_evidence  # noqa: PLC0415 - as above
 
     cv2.setNumThreads(1)
-    if task.stretch:
-        return _prepare_stretch(task)
-    backend = DlibLandmarks()
     config = AnalyzeConfig(model=None if task.model is None else Path(task.model))
     load_late(config.model)
+    video, folder = Path(task.video), Path(task.folder)
+    how: dict[str, Any] = {"fps": task.fps, "config": config, "decoder_threads": 1}
+    if task.stretch:
+        return lambda: write_evidence(video, Path(task.results), folder, task.stretch, **how)
     last_sent = ("", 0.0)
 
     def progress(done: int, total: int | None, stage: str) -> None:
@@ -113,39 +116,17 @@ def _prepare(task: Task, send: Send) -> Callable[[], None]:
             last_sent = (stage, now)
             send({"stage": stage, "done": done, "total": total})
 
-    def run() -> None:
-        write_recording(
-            Path(task.video),
-            Path(task.folder),
-            name=task.name,
-            fps=task.fps,
-            person=task.person,
-            max_seconds=task.max_seconds,
-            config=config,
-            progress=progress,
-            on_stated=lambda frames, pixels: send({"frames": frames, "pixels": pixels}),
-            backend=backend,
-            decoder_threads=1,
-        )
-
-    return run
-
-
-def _prepare_stretch(task: Task) -> Callable[[], None]:
-    from micromimic.analysis.analyze import AnalyzeConfig, load_late  # noqa: PLC0415 - as above
-    from micromimic.workstation.jobs.evidence import write_evidence  # noqa: PLC0415 - as above
-
-    config = AnalyzeConfig(model=None if task.model is None else Path(task.model))
-    load_late(config.model)
-    onset, apex, offset = task.stretch
-    return lambda: write_evidence(
-        Path(task.video),
-        Path(task.results),
-        Path(task.folder),
-        (onset, apex, offset),
-        fps=task.fps,
-        config=config,
-        decoder_threads=1,
+    return partial(
+        write_recording,
+        video,
+        folder,
+        name=task.name,
+        person=task.person,
+        max_seconds=task.max_seconds,
+        progress=progress,
+        on_stated=lambda frames, pixels: send({"frames": frames, "pixels": pixels}),
+        backend=DlibLandmarks(),
+        **how,
     )
 
 
